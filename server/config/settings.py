@@ -1,0 +1,278 @@
+"""Every setting once: name, unit, default, bounds, meaning.
+
+Place: read once in the master, before the first socket; workers get it by fork.
+Rule: one frozen struct a section, unknown keys forbidden; no globals, nothing is read from deep code. A setting's
+meaning is its description here: docs/SETTINGS.md is rendered from this file and from nothing else.
+Not here: how YAML, environment and command line become these structs (config.load), what settings ask of one another
+(config.rules).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+Count = Annotated[int, Meta(ge=1, le=10_000_000)]
+Bytes = Annotated[int, Meta(ge=1024, le=1 << 34)]
+Text = Annotated[str, Meta(min_length=1)]
+Texts = Annotated[list[Text], Meta(min_length=1)]
+EventPath = Annotated[str, Meta(pattern=r"^[^.\s]+(\.[^.\s]+)*$")]
+EventPaths = EventPath | Annotated[list[EventPath], Meta(min_length=1)]
+KafkaValue = str | int | float | bool
+
+_SECRET = ("password", "secret", "key", "oauthbearer.config")
+_NOT_SECRET = ("location", "keytab", "key.refresh", "kinit")  # Paths and commands: an operator needs to see them.
+
+
+def says(meaning: str) -> Meta:
+    """What a setting means, for the reference page and for messages."""
+    return Meta(description=meaning)
+
+
+def is_secret(kafka_property: str) -> bool:
+    """Whether a librdkafka property may hold a secret: its value is then never shown."""
+    name = kafka_property.lower()
+    return any(word in name for word in _SECRET) and not any(word in name for word in _NOT_SECRET)
+
+
+class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of every section: a typing error in a key is an error, not a silent default."""
+
+
+class Limits(Section, frozen=True):
+    """Bounds of one worker towards its clients. Each has its own answer: 408, 413, 414, 431 or 503."""
+
+    max_body_bytes: Annotated[Bytes, says("Largest request body; more is 413.")] = 4_194_304
+    max_head_bytes: Annotated[Bytes, says("Largest request head, all headers together; more is 431.")] = 32_768
+    max_headers: Annotated[Count, says("Most headers of a request; more is 431.")] = 100
+    max_url_bytes: Annotated[Bytes, says("Longest URL; a longer one is 414.")] = 16_384
+    max_events: Annotated[Count, says("Most events of one request; more is 413.")] = 10_000
+    max_event_bytes: Annotated[
+        Bytes, says("Largest single event; a larger one is invalid (`event_too_large`). A stream may set less.")
+    ] = 1_048_576
+    max_connections: Annotated[Count, says("Most connections of one worker at a time.")] = 20_000
+    max_in_flight_bytes: Annotated[
+        Bytes, says("Most bytes of bodies that one worker holds at a time; above it new requests get 503.")
+    ] = 134_217_728
+    head_s: Annotated[Seconds, says("A request head must be complete after this time; else 408.")] = 10.0
+    body_stall_s: Annotated[Seconds, says("A body may stand still for this long; then 408.")] = 10.0
+    idle_s: Annotated[Seconds, says("A kept-alive connection without a request is closed after this time.")] = 75.0
+    write_stall_s: Annotated[Seconds, says("A client that reads nothing for this long is cut off.")] = 20.0
+
+
+class Http(Section, frozen=True):
+    """Where clients come in."""
+
+    listen: Annotated[
+        Texts, says("Addresses to listen on: `host:port`, `[v6]:port` or `unix:path`. Port 0 takes any free port.")
+    ] = field(default_factory=lambda: ["127.0.0.1:8192"])
+    backlog: Annotated[Count, says("Connections that the kernel holds until a worker takes them.")] = 1024
+    trusted_proxies: Annotated[
+        list[Text],
+        says(
+            "Addresses or networks (`10.0.0.0/8`) of our own proxies: only from these are `X-Forwarded-For` "
+            "and `client_ip_header` believed."
+        ),
+    ] = field(default_factory=list)
+    client_ip_header: Annotated[
+        Text | None, says("Header in which a trusted proxy names the client. None: `X-Forwarded-For`.")
+    ] = None
+    limits: Annotated[Limits, says("Bounds towards clients.")] = field(default_factory=Limits)
+
+
+class Admin(Section, frozen=True):
+    """Metrics and operations: never on the public address. Read and checked; this version opens no such port yet."""
+
+    listen: Annotated[Text, says("Address of metrics and operations; never one of `http.listen`.")] = "127.0.0.1:8193"
+
+
+class Schemas(Section, frozen=True):
+    """Where schemas are found."""
+
+    base_uris: Annotated[
+        Texts, says("Directories or URLs of schema repositories, tried in order: the first that has a schema wins.")
+    ] = field(default_factory=lambda: ["schemas/"])
+    file_extension: Annotated[
+        str, Meta(pattern=r"^(\.[A-Za-z0-9]+)?$"), says("Added to a schema URI that is not found without it.")
+    ] = ".yaml"
+    allow_insecure: Annotated[
+        bool, says("Accept schemas whose checking a client can make slow, such as a pattern without `maxLength`.")
+    ] = False
+    allow_absolute_uris: Annotated[bool, says("Accept events that name their schema by an absolute URL.")] = False
+    max_cached: Annotated[Count, says("Most schemas that a worker keeps ready.")] = 5_000
+
+
+class Streams(Section, frozen=True):
+    """Which streams there are."""
+
+    sources: Annotated[
+        list[Text],
+        says(
+            "Files that declare streams, merged in order, the later one winning. "
+            "None at all: any name that is a legal topic is a stream."
+        ),
+    ] = field(default_factory=list)
+    wiki: Annotated[
+        Text | None, says("Whose overrides apply, of `default_settings_overrides` and `stream_overrides`.")
+    ] = None
+    unknown_titles: Annotated[
+        Literal["warn", "refuse"],
+        says(
+            "A stream whose schema title is in no schema repository: `warn` serves the others and answers its "
+            "events with `unknown_schema`; `refuse` does not start. When no title at all is found, neither starts."
+        ),
+    ] = "warn"
+
+
+class Intake(Section, frozen=True):
+    """What is asked of an event and what is filled in. Fields are dotted paths; of a list the first present wins."""
+
+    schema_uri_field: Annotated[EventPaths, says("Where an event names its schema.")] = "$schema"
+    stream_field: Annotated[EventPaths, says("Where an event names its stream.")] = "meta.stream"
+    id_field: Annotated[EventPath, says("Filled with a UUIDv7 when the schema has it and the event lacks it.")] = (
+        "meta.id"
+    )
+    dt_field: Annotated[
+        EventPath, says("The event's time, which is also Kafka's; filled with the time of receipt when absent.")
+    ] = "meta.dt"
+    schema_uri_query_param: Annotated[
+        Text | None, says("Query parameter that names the schema of events that do not. None: not read.")
+    ] = "schema_uri"
+    stream_query_param: Annotated[
+        Text | None, says("Query parameter that names the stream of events that do not. None: not read.")
+    ] = "stream"
+    set_dt_for: Annotated[
+        list[Text], says("Schema titles (`*` matches anything) whose absent top-level `dt` is filled in.")
+    ] = field(default_factory=lambda: ["analytics/legacy/*"])
+    duplicate_keys: Annotated[
+        Literal["accept", "reject"] | None,
+        says(
+            "A name that occurs twice in an object: `accept` checks what last-wins readers see, `reject` makes the "
+            "event invalid. None: `reject` with `profile: external`, else `accept`."
+        ),
+    ] = None
+    error_stream: Annotated[
+        str | None,
+        says("Stream of the events that report invalid ones. None: `<service_name>.error.validation`; empty: none."),
+    ] = None
+    error_schema_uri: Annotated[
+        str, Meta(pattern=r"^(/[A-Za-z0-9_.-]+)+/\d+\.\d+\.\d+$"), says("Schema of those events.")
+    ] = "/error/2.1.0"
+    error_events_per_s: Annotated[
+        float, Meta(ge=0, le=1_000_000), says("Most of those events that one worker sends; the rest are counted.")
+    ] = 100.0
+    test_events: Annotated[list[dict[str, Any]], says("What `GET /v1/_test/events` posts.")] = field(
+        default_factory=list
+    )
+
+
+class Sqlite(Section, frozen=True):
+    """The embedded sink: a directory of databases, one for each worker that writes."""
+
+    path: Annotated[Text, says("Directory of the databases; it is made when absent.")] = "var/events"
+
+
+class SinkSettings(Section, frozen=True):
+    """Where events go.
+
+    A secret stays out of the settings file in two ways: ``PENSTOCK_SINK__KAFKA__SASL_PASSWORD`` in the environment,
+    or ``kafka_files: {sasl.password: /run/secrets/kafka}``, whose content, without the line end, becomes the value.
+    """
+
+    kind: Annotated[
+        Literal["kafka", "sqlite", "memory"], says("`memory` keeps nothing after the process: for tests.")
+    ] = "kafka"
+    topic_prefix: Annotated[
+        str,
+        Meta(pattern=r"^[A-Za-z0-9._-]{0,200}$"),
+        says("Put before the stream's name to make its topic, unless the stream's `topic_prefixes` is null."),
+    ] = ""
+    kafka: Annotated[
+        dict[Text, KafkaValue],
+        says("Any librdkafka property, passed through; those that would break a promise are refused."),
+    ] = field(default_factory=lambda: {"bootstrap.servers": "127.0.0.1:9092"})
+    kafka_files: Annotated[
+        dict[Text, Text], says("librdkafka properties whose values are read from files: passwords and keys.")
+    ] = field(default_factory=dict)
+    sqlite: Annotated[Sqlite, says("The embedded sink.")] = field(default_factory=Sqlite)
+    max_outstanding: Annotated[
+        Count, says("Most events of one worker that wait for their ack; above it new requests get 503.")
+    ] = 50_000
+    max_outstanding_bytes: Annotated[Bytes, says("The same in bytes.")] = 67_108_864
+
+    def __repr__(self) -> str:
+        """Like any struct's, but with secrets masked: a log line or a traceback must not give one away."""
+        kafka = {name: "***" if is_secret(name) else value for name, value in self.kafka.items()}
+        shown = {name: getattr(self, name) for name in self.__struct_fields__} | {"kafka": kafka}
+        return f"SinkSettings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+
+class Spool(Section, frozen=True):
+    """Where accepted events wait while the broker is away. Read and checked; this version does not spool yet."""
+
+    path: Annotated[Text, says("Directory of the spool.")] = "var/spool"
+    max_bytes: Annotated[Bytes, says("Most bytes that the spool may take on disk.")] = 1_073_741_824
+
+
+class Process(Section, frozen=True):
+    """How the master watches its workers."""
+
+    beat_s: Annotated[Seconds, says("How often a worker's loop says that it is alive.")] = 0.5
+    late_s: Annotated[Seconds, says("A worker without a beat for this long is stuck: it gets ABRT.")] = 15.0
+    abort_s: Annotated[Seconds, says("Time to write down its stack; then it gets KILL.")] = 2.0
+    boot_s: Annotated[Seconds, says("Time for a new worker to get ready.")] = 60.0
+    max_workers: Annotated[int, Meta(ge=1, le=256), says("Most workers, TTIN included.")] = 64
+    backoff_max_s: Annotated[Seconds, says("Longest wait before a worker that keeps dying is forked again.")] = 30.0
+    deaths_in_window: Annotated[Count, says("This many deaths within `window_s` end the master.")] = 20
+    window_s: Annotated[Seconds, says("The window in which deaths are counted.")] = 60.0
+
+
+class Log(Section, frozen=True):
+    """Standard error."""
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], says("Least level that is written.")] = "info"
+    style: Annotated[
+        Literal["auto", "json", "text"], says("One JSON object a line, or text; `auto` is text on a terminal.")
+    ] = "auto"
+
+
+class Config(Section, frozen=True):
+    """The whole of it."""
+
+    service_name: Annotated[
+        Text | None,
+        says(
+            "Compared with a stream's `destination_event_service`. None: every declared stream is ours, whatever "
+            "service it names."
+        ),
+    ] = None
+    profile: Annotated[
+        Literal["internal", "external"], says("`external`: the defaults for facing the public internet.")
+    ] = "internal"
+    workers: Annotated[
+        Annotated[int, Meta(ge=1, le=256)] | Literal["auto"], says("Number of workers; `auto`: one a core.")
+    ] = "auto"
+    drain_s: Annotated[Seconds, says("Time to answer and deliver what is in flight after TERM.")] = 20.0
+    http: Annotated[Http, says("Where clients come in.")] = field(default_factory=Http)
+    admin: Annotated[Admin, says("Metrics and operations.")] = field(default_factory=Admin)
+    schemas: Annotated[Schemas, says("Where schemas are found.")] = field(default_factory=Schemas)
+    streams: Annotated[Streams, says("Which streams there are.")] = field(default_factory=Streams)
+    intake: Annotated[Intake, says("What is asked of an event.")] = field(default_factory=Intake)
+    sink: Annotated[SinkSettings, says("Where events go.")] = field(default_factory=SinkSettings)
+    spool: Annotated[Spool, says("Where events wait.")] = field(default_factory=Spool)
+    process: Annotated[Process, says("How workers are watched.")] = field(default_factory=Process)
+    log: Annotated[Log, says("Standard error.")] = field(default_factory=Log)
+
+    @property
+    def rejects_duplicate_keys(self) -> bool:
+        """``intake.duplicate_keys`` with its default, which depends on the profile."""
+        return (self.intake.duplicate_keys or ("reject" if self.profile == "external" else "accept")) == "reject"
+
+    @property
+    def error_stream(self) -> str | None:
+        """``intake.error_stream`` with its default, which depends on the service's name; None: no such events."""
+        if self.intake.error_stream is not None:
+            return self.intake.error_stream or None
+        return f"{self.service_name}.error.validation" if self.service_name else None

@@ -1,0 +1,39 @@
+"""Failures of the cold path, each with the exit code of the process.
+
+Place: start-up, reload and the commands; never on an event's way.
+Rule: a message names what is wrong, where, and what to do; it is shown without a traceback.
+Not here: expected outcomes of events, which are values (intake.verdict).
+"""
+
+from __future__ import annotations
+
+EXIT_DONE = 0
+EXIT_FOUND = 1
+EXIT_USAGE = 2
+EXIT_SETTINGS = 3
+EXIT_BIND = 4
+EXIT_BOOT = 5
+
+
+class PenstockError(Exception):
+    """Something an operator can mend. ``str(error)`` is the whole message."""
+
+    exit_code = EXIT_FOUND
+
+
+class SettingsError(PenstockError):
+    """Settings, streams or schemas cannot be used as they are."""
+
+    exit_code = EXIT_SETTINGS
+
+
+class BindError(PenstockError):
+    """A listening address cannot be had."""
+
+    exit_code = EXIT_BIND
+
+
+class BootError(PenstockError):
+    """A worker cannot start: the same settings would fail again, so nobody retries."""
+
+    exit_code = EXIT_BOOT

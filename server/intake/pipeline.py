@@ -1,0 +1,182 @@
+"""The way of one event: read it, find its route, fill in what it lacks, judge it, address it. Read this file first.
+
+Place: intake.receive → HERE → sink (by way of intake.receive, once all events of the request are prepared).
+Rule: nothing is sent from here; the outcome of every step is a value; the order of the steps is the contract's.
+Not here: requests and replies (intake.receive), what a route is made of (intake.route).
+"""
+
+# hot path
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from server.intake.arrival import Arrival
+from server.intake.decode import has_duplicate_names
+from server.intake.enrich import fill_defaults
+from server.intake.event import Event
+from server.intake.reader import BLOCKED, Values
+from server.intake.route import EventReader, Route, Router
+from server.intake.splice import Edit, insert_by_path, splice
+from server.intake.verdict import Verdict
+from server.schemas import errors_text
+
+NOT_AN_OBJECT = Verdict("not_an_object", "an event should be a JSON object")
+DUPLICATE_KEY = Verdict("duplicate_key", "a member name occurs twice in one object")
+
+
+class Pipeline:
+    """Turns the raw text of events into records for the sink, or into verdicts."""
+
+    def __init__(self, router: Router, *, rejects_duplicates: bool) -> None:
+        self._router = router
+        self._fields = router.fields
+        self._rejects_duplicates = rejects_duplicates
+        self._reader = router.first_reader
+
+    def prepare(self, index: int, raw: bytes, arrival: Arrival) -> Event:
+        """Take one event, the ``index``-th of its request, all the way to the sink's door."""
+        event = Event(index, raw)
+        try:
+            event.verdict = self._prepare(event, arrival)
+        except msgspec.ValidationError:
+            event.verdict = NOT_AN_OBJECT
+        return event
+
+    def _prepare(self, event: Event, arrival: Arrival) -> Verdict | None:
+        values, route = self._read(event, arrival)
+        if isinstance(route, Verdict):
+            return route
+        event.route = route
+        value = self._fill(event.value, values, route, arrival)
+        event.value = value
+        if self._rejects_duplicates and has_duplicate_names(value):
+            return DUPLICATE_KEY
+        if route.validator is not None:
+            problems = route.validator.check(value)
+            if problems is not None:
+                violation = Verdict("schema_violation", errors_text(problems), problems)
+                if route.stream.validation == "enforce":
+                    return violation
+                event.observed = violation
+        if len(value) > route.max_event_bytes:
+            return Verdict("event_too_large", f"the event has {len(value)} bytes, at most {route.max_event_bytes} are taken")
+        if route.key_reader is not None:
+            event.key = _key(value, route)
+            if event.key is None:
+                return _missing_key_field(value, route)
+        event.topic = route.stream.topic
+        event.headers = route.headers
+        event.timestamp_ms = _timestamp_ms(values[route.dt_at], arrival.received_ms)
+        return None
+
+    def _read(self, event: Event, arrival: Arrival) -> tuple[Values, Route | Verdict]:
+        """Read what the event says of itself, guessing that it is of the same kind as the one before.
+
+        Events of a request mostly share their schema, so the members that the last route needs are read at once, and
+        read again only when the route turns out to be another.
+        """
+        reader = self._reader
+        values = reader.read(event.value)
+        schema_text, stream_text = _names(values, reader)
+        if schema_text is None or stream_text is None:
+            self._fill_names(event, schema_text, stream_text, arrival)
+            values = reader.read(event.value)
+            schema_text, stream_text = _names(values, reader)
+        route: Route | Verdict | None = None
+        if schema_text is not None and stream_text is not None:
+            route = self._router.known(schema_text, stream_text)
+        if route is None:
+            route = self._router.find(schema_text, stream_text)
+            if isinstance(route, Verdict):
+                return values, route
+        if route.reader is not reader:
+            self._reader = route.reader
+            values = route.reader.read(event.value)
+        return values, route
+
+    def _fill_names(self, event: Event, schema_text: bytes | None, stream_text: bytes | None, arrival: Arrival) -> None:
+        """Take schema URI and stream from the query where the event does not name them."""
+        if schema_text is None and arrival.schema_uri is not None:
+            event.value = _insert(event.value, self._fields.schema_uri[0], arrival.schema_uri)
+        if stream_text is None and arrival.stream is not None:
+            event.value = _insert(event.value, self._fields.stream[0], arrival.stream)
+
+    @staticmethod
+    def _fill(value: bytes, values: Values, route: Route, arrival: Arrival) -> bytes:
+        edits: list[Edit] = []
+        route.filling.collect(values, arrival, edits)
+        if edits:
+            value = splice(value, edits)
+        if route.validator is not None and route.validator.defaults:
+            value = fill_defaults(value, route.validator.defaults)
+        return value
+
+
+def _names(values: Values, reader: EventReader) -> tuple[bytes | None, bytes | None]:
+    """The raw JSON text of schema URI and stream name: of several fields the first that is present."""
+    schema_text = stream_text = None
+    for at in reader.schema_at:
+        if values[at] is not UNSET and values[at] is not BLOCKED:
+            schema_text = bytes(values[at])
+            break
+    for at in reader.stream_at:
+        if values[at] is not UNSET and values[at] is not BLOCKED:
+            stream_text = bytes(values[at])
+            break
+    return schema_text, stream_text
+
+
+def _insert(raw: bytes, path: tuple[str, ...], text: bytes) -> bytes:
+    return insert_by_path(raw, path[:-1], msgspec.json.encode(path[-1]) + b":" + text + b",")
+
+
+def _key(value: bytes, route: Route) -> bytes | None:
+    """The partition key: a JSON object of the stream's key fields in declared order. None when the event lacks one.
+
+    Values are written anew, so that two spellings of one value (``1.0`` and ``1``, an escape and its letter) meet in
+    one partition.
+    """
+    assert route.key_reader is not None
+    values = route.key_reader.read(value)
+    parts = []
+    for prefix, path in route.key_fields:
+        text = values[route.key_reader.at(path)]
+        if text is UNSET or text is BLOCKED:
+            return None
+        parts.append(prefix + _canonical(text))
+    return b"{" + b",".join(parts) + b"}"
+
+
+def _canonical(text: Raw) -> bytes:
+    value = msgspec.json.decode(text)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return msgspec.json.encode(value)
+
+
+def _missing_key_field(value: bytes, route: Route) -> Verdict:
+    assert route.key_reader is not None
+    values = route.key_reader.read(value)
+    for _, path in route.key_fields:
+        if not isinstance(values[route.key_reader.at(path)], Raw):
+            text = f"'.{'.'.join(path)}' is a message key field of stream {route.stream.name!r} and should be present"
+            return Verdict("missing_key_field", text)
+    raise AssertionError("every key field is present")
+
+
+def _timestamp_ms(dt: object, received_ms: int) -> int:
+    """The event's time in milliseconds for Kafka; the receive time when it has none that a calendar knows."""
+    if dt is UNSET or not isinstance(dt, Raw):
+        return received_ms
+    try:
+        moment = datetime.fromisoformat(bytes(dt)[1:-1].decode())
+    except ValueError:
+        return received_ms
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    timestamp_ms = int(moment.timestamp() * 1000)
+    return timestamp_ms if timestamp_ms > 0 else received_ms

@@ -1,0 +1,211 @@
+"""All that is known of events of one schema in one stream, worked out once.
+
+Place: intake.pipeline → HERE → schemas, catalog.
+Rule: a Route is immutable; an event that has been seen before costs one dict lookup here, no regex, no merge.
+Not here: reading an event (intake.reader), judging it (the validator).
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import msgspec
+
+from server.intake import enrich
+from server.intake.reader import Path, Reader
+from server.intake.verdict import Verdict
+
+if TYPE_CHECKING:
+    from server.catalog.stream import Stream
+    from server.config.settings import Config
+    from server.schemas import Validator
+
+MAX_ROUTES = 10_000  # Pairs of schema and stream that were accepted; the oldest goes first. About 2 kB each.
+
+CLIENT_IP_FIELD: Path = ("http", "client_ip")
+
+
+class Fields(NamedTuple):
+    """Where an event says what it is; of a list the first present wins."""
+
+    schema_uri: tuple[Path, ...]
+    stream: tuple[Path, ...]
+    id: Path
+    dt: Path
+
+    @classmethod
+    def of(cls, config: Config) -> Fields:
+        settings = config.intake
+        return cls(
+            _paths(settings.schema_uri_field), _paths(settings.stream_field), _path(settings.id_field),
+            _path(settings.dt_field),
+        )  # fmt: skip
+
+
+class EventReader(Reader):
+    """A reader that always reads the fields that name schema and stream, whatever else it reads."""
+
+    def __init__(self, fields: Fields, paths: Iterable[Path]) -> None:
+        super().__init__((*fields.schema_uri, *fields.stream, *paths))
+        self.schema_at = tuple(map(self.at, fields.schema_uri))
+        self.stream_at = tuple(map(self.at, fields.stream))
+
+
+class Route(NamedTuple):
+    """``key_readers`` are (member prefix of the key, path) pairs; ``dt_at`` is where the reader puts the event's time."""
+
+    schema_uri: str
+    stream: Stream
+    validator: Validator | None
+    reader: EventReader
+    filling: enrich.Filling
+    key_fields: tuple[tuple[bytes, Path], ...]
+    key_reader: Reader | None
+    dt_at: int
+    max_event_bytes: int
+    headers: list[tuple[str, bytes]]
+
+
+class SchemaLookup(Protocol):
+    """server.schemas: a Validator, or (error_type, reason)."""
+
+    def __call__(self, uri: str) -> Validator | tuple[str, str]: ...
+
+
+class StreamLookup(Protocol):
+    """catalog.snapshot.Snapshot.find."""
+
+    def __call__(self, name: str) -> Stream | None: ...
+
+
+class Router:
+    """Finds the route of a schema URI and a stream name, or says why there is none."""
+
+    def __init__(self, config: Config, schema: SchemaLookup, stream: StreamLookup) -> None:
+        self.fields = Fields.of(config)
+        self._config = config
+        self._schema = schema
+        self._stream = stream
+        self._readers: dict[tuple[Path, ...], EventReader] = {}
+        self._routes: dict[tuple[bytes, bytes], Route] = {}
+        self.first_reader = self._reader(())
+
+    def known(self, schema_text: bytes, stream_text: bytes) -> Route | None:
+        """The route of this raw JSON text of the two fields, if an event had it before."""
+        return self._routes.get((schema_text, stream_text))
+
+    def find(self, schema_text: bytes | None, stream_text: bytes | None) -> Route | Verdict:
+        """Work out the route of these raw JSON texts; None when the event has no such field."""
+        schema_uri = _text(schema_text)
+        if not schema_uri:
+            return Verdict("missing_schema_uri", _MISSING.format(_dotted(self.fields.schema_uri), "its schema"))
+        validator: Validator | None = None
+        found = self._schema(schema_uri)
+        refused = None
+        if isinstance(found, tuple):
+            refused = Verdict(found[0], _SCHEMA_REASONS[found[0]].format(schema_uri[:200]))
+            if found[0] == "bad_schema_uri":
+                return refused
+        else:
+            validator = found
+        name = _text(stream_text)
+        if not name:
+            return refused or Verdict("missing_stream", _MISSING.format(_dotted(self.fields.stream), "its stream"))
+        stream = self._stream(name)
+        if stream is None or not stream.enabled:
+            return refused or Verdict("unknown_stream", f"stream {name[:200]!r} takes no events here")
+        if refused is not None and stream.validation != "off":
+            return refused
+        wrong = self._mismatch(stream, validator)
+        if wrong is not None:
+            return wrong
+        route = self._make(schema_uri, stream, validator)
+        if len(self._routes) >= MAX_ROUTES:
+            del self._routes[next(iter(self._routes))]
+        assert schema_text is not None and stream_text is not None
+        self._routes[(schema_text, stream_text)] = route
+        return route
+
+    def _mismatch(self, stream: Stream, validator: Validator | None) -> Verdict | None:
+        title = validator.title if validator is not None else None
+        if stream.schema_title is not None and stream.validation != "off" and title != stream.schema_title:
+            return Verdict(
+                "schema_title_mismatch", f"stream {stream.name!r} takes events of schema title {stream.schema_title!r}"
+            )
+        service = self._config.service_name
+        if service is not None and stream.service is not None and stream.service != service:
+            return Verdict("wrong_service", f"stream {stream.name!r} is taken by another service: {stream.service!r}")
+        return None
+
+    def _make(self, schema_uri: str, stream: Stream, validator: Validator | None) -> Route:
+        sources = self._sources(stream, validator)
+        reader = self._reader((*sources, self.fields.dt))
+        paths = tuple(path for _, path in stream.key_fields)
+        own_limit = stream.max_event_bytes
+        limit = self._config.http.limits.max_event_bytes
+        return Route(
+            schema_uri=schema_uri,
+            stream=stream,
+            validator=None if stream.validation == "off" else validator,
+            reader=reader,
+            filling=enrich.Filling(sources, reader),
+            key_fields=tuple((msgspec.json.encode(name) + b":", path) for name, path in stream.key_fields),
+            key_reader=Reader(paths) if paths else None,
+            dt_at=reader.at(self.fields.dt),
+            max_event_bytes=limit if own_limit is None else min(limit, own_limit),
+            headers=[("content-type", b"application/json"), ("schema-uri", schema_uri.encode())],
+        )
+
+    def _sources(self, stream: Stream, validator: Validator | None) -> Mapping[Path, enrich.Source]:
+        """Which fields are filled in: those that the schema declares."""
+        if validator is None:
+            return {}
+        wanted: dict[Path, enrich.Source] = {self.fields.id: enrich.new_id, self.fields.dt: enrich.receive_time}
+        title = validator.title or ""
+        if any(fnmatch.fnmatchcase(title, pattern) for pattern in self._config.intake.set_dt_for):
+            wanted[("dt",)] = enrich.receive_time
+        wanted[CLIENT_IP_FIELD] = enrich.client_ip
+        for path, name in stream.header_fields:
+            wanted[path] = enrich.header(name)
+        return {path: source for path, source in wanted.items() if validator.declares(path)}
+
+    def _reader(self, paths: tuple[Path, ...]) -> EventReader:
+        """One reader for all routes that look at the same members, so that events of several need one read."""
+        if paths not in self._readers:
+            self._readers[paths] = EventReader(self.fields, paths)
+        return self._readers[paths]
+
+
+_SCHEMA_REASONS = {
+    "bad_schema_uri": "schema URI {!r} is not of the form /title/1.0.0",
+    "unknown_schema": "schema {!r} is not known",
+    "insecure_schema": "schema {!r} has keywords that this service refuses",
+    "schema_unavailable": "schema {!r} cannot be read at the moment",
+}
+
+
+def _text(raw: bytes | None) -> str | None:
+    """The string that this JSON text stands for; None when it stands for anything else."""
+    if raw is None:
+        return None
+    try:
+        return msgspec.json.decode(raw, type=str)
+    except msgspec.DecodeError:
+        return None
+
+
+_MISSING = "the event should name {1} in {0}"
+
+
+def _dotted(paths: tuple[Path, ...]) -> str:
+    return " or ".join(f"'.{'.'.join(path)}'" for path in paths)
+
+
+def _path(dotted: str) -> Path:
+    return tuple(dotted.split("."))
+
+
+def _paths(dotted: str | list[str]) -> tuple[Path, ...]:
+    return tuple(_path(one) for one in ([dotted] if isinstance(dotted, str) else dotted))

@@ -1,0 +1,133 @@
+"""What became of an event that was not accepted, and of a request as a whole: status, phrase, body.
+
+Place: intake.pipeline, intake.pending → HERE → http.response.
+Rule: ``error_type`` comes from the two closed sets below; no exception text, topic or host reaches a client.
+Not here: how the reply is written (http), what the schema says of an event (validators).
+"""
+
+# hot path
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+if TYPE_CHECKING:
+    from server.intake.event import Event
+
+INVALID_TYPES = frozenset(
+    {
+        "schema_violation",
+        "missing_schema_uri",
+        "bad_schema_uri",
+        "unknown_schema",
+        "insecure_schema",
+        "duplicate_key",
+        "missing_stream",
+        "unknown_stream",
+        "schema_title_mismatch",
+        "wrong_service",
+        "missing_key_field",
+        "event_too_large",
+        "not_an_object",
+    }
+)
+RETRIABLE_TYPES = frozenset({"broker_timeout", "queue_full", "schema_unavailable"})
+ERROR_TYPES = RETRIABLE_TYPES | {"broker_rejected", "internal"}
+
+RETRY_AFTER_S = 5  # Long enough for a leader election of Kafka, short enough for a client that holds its events.
+
+_MESSAGES = {
+    "broker_timeout": "the broker did not acknowledge the event in time; it will not be delivered, send it again",
+    "broker_rejected": "the broker refused the event",
+    "queue_full": "too many events wait for the broker; send it again later",
+    "schema_unavailable": "the schema cannot be read at the moment; send the event again later",
+    "internal": "the event could not be processed",
+}
+
+
+class Verdict(NamedTuple):
+    """Why one event was not accepted. ``errors`` are AJV-shaped problems, ``text`` their one-line summary."""
+
+    error_type: str
+    text: str
+    errors: Sequence[Any] = ()
+
+    @property
+    def is_invalid(self) -> bool:
+        return self.error_type in INVALID_TYPES
+
+
+class Answer(NamedTuple):
+    """What the client is told about a whole request."""
+
+    status: int
+    phrase: str
+    body: bytes = b""
+    retry_after_s: int = 0
+
+
+def error(error_type: str) -> Verdict:
+    """The verdict of an event that failed on our side, or that only the broker could find too large."""
+    return Verdict(error_type, _MESSAGES.get(error_type, "the event is larger than the broker takes"))
+
+
+def context(verdict: Verdict) -> dict[str, Any]:
+    """The ``context`` member of a failed event."""
+    if verdict.is_invalid:
+        return {"error_type": verdict.error_type, "errors": verdict.errors, "errorsText": verdict.text}
+    if verdict.error_type in RETRIABLE_TYPES:
+        return {"error_type": verdict.error_type, "message": verdict.text, "retry_after_s": RETRY_AFTER_S}
+    return {"error_type": verdict.error_type, "message": verdict.text}
+
+
+def accepted(count: int) -> Answer:
+    """All events are kept."""
+    return Answer(201, f"All {count} out of {count} events were accepted.")
+
+
+def hasty(count: int) -> Answer:
+    """All events were received; their verdicts go to the counters and the error stream."""
+    return Answer(202, f"{count} events hastily received.")
+
+
+def failed(events: Sequence[Event]) -> Answer:
+    """At least one of these events has a verdict. Phrases are EventGate's, which its clients parse."""
+    invalid = [event for event in events if event.verdict is not None and event.verdict.is_invalid]
+    errored = [event for event in events if event.verdict is not None and not event.verdict.is_invalid]
+    count, failures = len(events), len(invalid) + len(errored)
+    if failures < count:
+        phrase = (
+            f"{count - failures} out of {count} events were accepted, "
+            f"but {failures} failed ({len(invalid)} invalid and {len(errored)} errored)."
+        )
+        return Answer(207, phrase, _body(invalid, errored))
+    if not errored:
+        return Answer(400, f"{count} out of {count} events were invalid and not accepted.", _body(invalid))
+    phrase = (
+        f"{failures} out of {count} events had failures and were not accepted. "
+        f"({len(invalid)} invalid and {len(errored)} errored)."
+    )
+    may_retry = all(event.verdict is not None and event.verdict.error_type in RETRIABLE_TYPES for event in errored)
+    if may_retry:
+        return Answer(503, phrase, _body(invalid, errored), RETRY_AFTER_S)
+    return Answer(500, phrase, _body(invalid, errored))
+
+
+def _body(invalid: list[Event], errored: list[Event] | None = None) -> bytes:
+    body = {"invalid": [_entry("invalid", event) for event in invalid]}
+    if errored is not None:
+        body["error"] = [_entry("error", event) for event in errored]
+    return msgspec.json.encode(body)
+
+
+def _entry(status: str, event: Event) -> dict[str, Any]:
+    assert event.verdict is not None
+    return {
+        "status": status,
+        "index": event.index,
+        "event": msgspec.Raw(event.value),
+        "context": context(event.verdict),
+    }

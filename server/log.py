@@ -1,0 +1,76 @@
+"""Logging: one line a fact, JSON by default, readable in a terminal.
+
+Place: beside everything; cold paths only.
+Rule: trouble caused by clients goes through ``Limited``: at most one line per kind per 10 s, with a count.
+Not here: counters (scoreboard).
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from typing import Any, Literal
+
+import orjson
+
+LINE_EVERY_S = 10.0  # One line per kind of client trouble: EventGate releases were rolled back for log spam.
+
+_STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", None, None))) | {"message", "asctime", "taskName"}
+
+
+class JsonFormatter(logging.Formatter):
+    """``{"time","level","logger","message",…extra}``; control characters are escaped by JSON itself."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "pid": record.process,
+            "message": record.getMessage(),
+        }
+        for name, value in vars(record).items():
+            if name not in _STANDARD:
+                line[name] = value
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str).decode()
+
+
+class TextFormatter(logging.Formatter):
+    """``12:30:01 INFO  master[42]: message``; what is not printable is escaped, so a client cannot forge a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        message = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in record.getMessage())
+        line = f"{clock} {record.levelname:<7} {record.name}[{record.process}]: {message}"
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return line
+
+
+def set_up(level: str, style: Literal["auto", "json", "text"]) -> None:
+    """Send every logger to standard error. ``auto`` is text on a terminal, JSON elsewhere."""
+    is_text = style == "text" or (style == "auto" and sys.stderr.isatty())
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(TextFormatter() if is_text else JsonFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+class Limited:
+    """A logger that says each kind of trouble once per ``LINE_EVERY_S`` and counts the rest."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+        self._kinds: dict[str, tuple[float, int]] = {}
+
+    def warning(self, kind: str, message: str, *args: object) -> None:
+        """Log, or count silently. ``kind`` must come from a closed set."""
+        now = time.monotonic()
+        due, unsaid = self._kinds.get(kind, (0.0, 0))
+        if now < due:
+            self._kinds[kind] = (due, unsaid + 1)
+            return
+        self._kinds[kind] = (now + LINE_EVERY_S, 0)
+        self._logger.warning(message, *args, extra={"kind": kind, "unsaid": unsaid})

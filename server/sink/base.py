@@ -1,0 +1,74 @@
+"""What a sink promises: the contract that Kafka, SQLite and memory all keep.
+
+Place: intake.pipeline → HERE → intake.pending.
+Rules, the same for every sink and held by tests/contract:
+1. ``submit`` never blocks and never calls back before it returns.
+2. ``submit`` returns None when it took the record: exactly one call of ``on_ack(error, message)`` follows, on the
+   loop thread. Otherwise it returns an ``error_type`` and the callback is never called.
+3. ``error`` is None only when the record is kept (Kafka: acked by all in-sync replicas; SQLite: the transaction is on
+   disk). Any other value goes through ``classify``. ``message`` is the sink's own and means nothing to callers.
+4. Records with the same topic and key are kept in the order in which they were submitted.
+5. ``on_ack`` is called in batches, a batch a loop turn; an exception in it is logged and counted, and stops nothing.
+6. ``drain`` waits until nothing is outstanding or the deadline has passed; what is then left is failed through
+   ``on_ack`` before ``close`` returns. Nothing is forgotten.
+7. A sink is made and opened in the worker, after the fork.
+Not here: which events are sent, retried or counted for whom. A sink is mechanism without policy.
+"""
+
+# hot path
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+OnAck = Callable[[Any, Any], None]
+
+
+class Record:
+    """One message for the broker: what Kafka would be given.
+
+    ``headers`` are (name, value) pairs; ``timestamp_ms`` is Unix time in milliseconds; ``key`` None spreads freely.
+    """
+
+    __slots__ = ("headers", "key", "timestamp_ms", "topic", "value")
+
+    def __init__(
+        self,
+        topic: str,
+        value: bytes,
+        key: bytes | None,
+        timestamp_ms: int,
+        headers: list[tuple[str, bytes]],
+    ) -> None:
+        self.topic = topic
+        self.value = value
+        self.key = key
+        self.timestamp_ms = timestamp_ms
+        self.headers = headers
+
+
+class Sink(Protocol):
+    """The rules are at the head of this file."""
+
+    async def open(self) -> None:
+        """Get ready to take records. Raises BootError when that can never succeed with these settings."""
+
+    def submit(self, record: Record, on_ack: OnAck) -> str | None:
+        """Take one record, or say why not: ``queue_full``, ``broker_rejected``, ``event_too_large``."""
+
+    def is_full(self) -> bool:
+        """True above the high mark: new requests should be refused before any work is done for them."""
+
+    def outstanding(self) -> int:
+        """Records taken and not yet acked."""
+
+    def classify(self, error: Any) -> str:
+        """Name the ``error_type`` of an ack that failed: ``broker_timeout``, ``broker_rejected``,
+        ``event_too_large``, ``queue_full`` or ``internal``."""
+
+    async def drain(self, deadline: float) -> int:
+        """Wait until nothing is outstanding, to ``loop.time()`` = deadline at the latest. Returns what is left."""
+
+    async def close(self) -> None:
+        """Fail what is left and release everything. No call follows."""
