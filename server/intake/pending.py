@@ -28,9 +28,7 @@ class Pending:
 
     __slots__ = ("_classify", "_on_settled", "events", "failures", "left", "request")
 
-    def __init__(
-        self, request: Any, events: list[Event], classify: Callable[[Any], str], on_settled: Settled
-    ) -> None:
+    def __init__(self, request: Any, events: list[Event], classify: Callable[[Any], str], on_settled: Settled) -> None:
         self.request = request
         self.events = events
         self.failures = 0

@@ -63,7 +63,9 @@ class Pipeline:
                     return violation
                 event.observed = violation
         if len(value) > route.max_event_bytes:
-            return Verdict("event_too_large", f"the event has {len(value)} bytes, at most {route.max_event_bytes} are taken")
+            return Verdict(
+                "event_too_large", f"the event has {len(value)} bytes, at most {route.max_event_bytes} are taken"
+            )
         if route.key_reader is not None:
             event.key = _key(value, route)
             if event.key is None:

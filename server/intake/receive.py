@@ -155,6 +155,7 @@ class Receiver:
                     counts.accepted += 1
                     pending.left += 1
                 else:
+                    event.pending = None
                     event.verdict = verdict.error(error_type)
             if event.verdict is not None:
                 pending.failures += 1
@@ -169,6 +170,7 @@ class Receiver:
                 self.counts.delivered += 1
             elif event.pending is not None:
                 self.counts.failed += 1
+                self.counts.by_type[event.verdict.error_type] += 1
         self._answer(pending)
 
     def _answer(self, pending: Pending) -> None:

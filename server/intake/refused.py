@@ -12,7 +12,7 @@ import asyncio
 import re
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,6 +20,9 @@ from server.intake.arrival import Arrival, Clock
 from server.intake.event import Event
 from server.intake.pipeline import Pipeline
 from server.intake.verdict import Verdict
+
+if TYPE_CHECKING:
+    from server.config.settings import Config
 
 MAX_WAITING = 1_000  # Error events between a request and the next loop turn: one bad batch must not take memory.
 MAX_RAW_CHARS = 65_536  # Of the event that was refused; enough to see what is wrong with it.
@@ -36,20 +39,18 @@ class Refused:
         pipeline: Pipeline,
         submit: Callable[[Event, Callable[[Any, Any], None]], str | None],
         clock: Clock,
-        *,
-        stream: str | None,
-        schema_uri: str,
-        emitter: str,
-        per_s: float,
+        config: Config,
     ) -> None:
+        settings = config.intake
+        name = config.service_name or "penstock"
         self._pipeline = pipeline
         self._submit = submit
         self._clock = clock
-        self._stream = stream
-        self._schema_uri = schema_uri
-        self._emitter = emitter
-        self._per_s = per_s
-        self._tokens = per_s
+        self._stream = settings.error_stream or f"{name}.error.validation"
+        self._schema_uri = settings.error_schema_uri
+        self._emitter = name
+        self._per_s = settings.error_events_per_s
+        self._tokens = self._per_s
         self._refilled_ms = clock.now()[0]
         self._waiting: deque[tuple[Event, Verdict]] = deque()
         self.produced = 0
@@ -59,7 +60,7 @@ class Refused:
 
     def add(self, event: Event, verdict: Verdict) -> None:
         """Remember one refused event; its error event is made in the next turn of the loop."""
-        if self._stream is None or len(self._waiting) >= MAX_WAITING:
+        if len(self._waiting) >= MAX_WAITING:
             self.dropped += 1
             return
         if not self._waiting:

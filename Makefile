@@ -1,0 +1,63 @@
+# Everything is run through here, by people and by CI alike. `make` alone says what there is.
+# PYTHON=python3.13 chooses the Python of the virtual environment; VENV=dir another place for it.
+
+VENV ?= .venv
+PYTHON ?=
+URL ?= http://127.0.0.1:8192
+BIN := $(VENV)/bin
+export PYTHON VENV
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run dev fmt lint type test test-all bench bench-quick load requirements clean runtime-venv dev-venv load-venv
+
+help:           ## What there is
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
+
+# .ci/venv does nothing, and needs no network, when the environment already has what the pinned requirements name.
+runtime-venv:
+	@.ci/venv runtime
+dev-venv:
+	@.ci/venv dev
+load-venv:
+	@.ci/venv load
+
+setup: dev-venv ## Make the virtual environment for tests and checks
+
+run: runtime-venv ## Start the embedded default: example schemas and streams, SQLite, no broker
+	@exec $(BIN)/penstock serve $(ARGS)
+
+dev: dev-venv   ## Start it with every development aid of Python switched on
+	@exec $(BIN)/python -X dev -m server serve --set log.level=debug $(ARGS)
+
+fmt: dev-venv   ## Format the code
+	@$(BIN)/ruff check --quiet --fix-only --exit-zero .
+	@$(BIN)/ruff format --quiet .
+
+lint: dev-venv  ## Look for mistakes and for code that is not formatted
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check . || { echo 'Run "make fmt".' >&2; exit 1; }
+
+type: dev-venv  ## Check types
+	@$(BIN)/mypy --no-error-summary
+
+test: dev-venv  ## Run the whole suite; ARGS="-k name" picks
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+test-all: dev-venv ## The suite with many more random cases, and a real Kafka or nothing
+	@REQUIRE_KAFKA=1 HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q --timeout=600 $(ARGS)
+
+bench-quick: runtime-venv ## CPU per event beside a bare and a naive server, in 90 s
+	@$(BIN)/python -m bench quick --keep $(ARGS)
+
+bench: runtime-venv ## The same with more and longer rounds, in 5 min
+	@$(BIN)/python -m bench quick --rounds 7 --seconds 3 $(ARGS)
+
+load: load-venv ## Steady load for 30 s on a running intake: make load URL=http://127.0.0.1:8192
+	@$(BIN)/locust -f bench/load/locustfile.py --headless --users 40 --spawn-rate 20 --run-time 30s --only-summary --host "$(URL)" $(ARGS)
+
+requirements:   ## Pin again what requirements/*.in name (needs the network)
+	@.ci/venv pin
+
+clean:          ## Remove what was built, not what was stored
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

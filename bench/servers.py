@@ -1,0 +1,131 @@
+"""Start what is measured, each in its own process on its own core, and stop it again.
+
+Place: quick → HERE → peers, the intake, the mock cluster.
+Rule: a process that was started here is stopped here, by its pid; none outlives the bench.
+Not here: load, and what is done with the figures.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from bench.events import ROOT, Workload
+
+START_S = 20.0
+STOP_S = 8.0
+
+_cores = sorted(os.sched_getaffinity(0))
+SERVER_CORES = {_cores[0]}
+LOAD_CORES = {_cores[1]} if len(_cores) > 1 else {_cores[0]}
+
+
+class Child:
+    """A Python process of ours: pinned, with its standard error in a file, stopped on leaving the ``with``."""
+
+    def __init__(self, name: str, arguments: list[str], cores: set[int], directory: Path) -> None:
+        self.name = name
+        self._log = directory / f"{name}.log"
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *arguments], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+            )
+        # Before it has threads or children: they inherit this. An interpreter takes longer to start than this call.
+        os.sched_setaffinity(self.process.pid, cores)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started; its children are found by measure.tree."""
+        return self.process.pid
+
+    def line(self) -> str:
+        """The next line of its standard output."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().decode().strip()
+
+    def wait_for(self, port: int) -> None:
+        """Return when it answers /readyz with 2xx. Raises RuntimeError with the end of its log."""
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline and self.process.poll() is None:
+            if _is_ready(port):
+                return
+            time.sleep(0.05)
+        raise RuntimeError(f"{self.name} did not start:\n{self._log.read_text(errors='replace')[-2000:]}")
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+            connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: bench.example\r\nConnection: close\r\n\r\n")
+            return connection.recv(64).startswith(b"HTTP/1.1 2")
+    except OSError:
+        return False
+
+
+def free_port() -> int:
+    """A loopback port that nobody has just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def mock_cluster(directory: Path) -> Child:
+    """Three brokers; ``line()`` tells their addresses."""
+    return Child("mock-cluster", ["bench.mock_cluster"], LOAD_CORES, directory)
+
+
+def bare(port: int, directory: Path) -> Child:
+    """The floor."""
+    return Child("bare", ["bench.peers.bare", str(port)], SERVER_CORES, directory)
+
+
+def naive(port: int, brokers: str, work: Workload, directory: Path) -> Child:
+    """The plain one."""
+    arguments = ["bench.peers.naive", str(port), brokers, f"{work.schema_uri}={work.schema_file}"]
+    return Child(f"naive-{work.name}", arguments, SERVER_CORES, directory)
+
+
+SETTINGS = """\
+workers: 1
+drain_s: 5
+http: {{listen: ["127.0.0.1:{port}"]}}
+admin: {{listen: "127.0.0.1:{admin_port}"}}
+schemas: {{base_uris: ["{work.base_uri}"]}}
+streams: {{sources: ["{work.streams}"]}}
+sink: {{kind: kafka, kafka: {{"bootstrap.servers": "{brokers}", "linger.ms": 5}}}}
+spool: {{path: "{directory}/spool"}}
+log: {{level: warning}}
+"""
+
+
+def intake(port: int, brokers: str, work: Workload, directory: Path) -> Child:
+    """Ours, as it is served: master and one worker."""
+    file = directory / f"intake-{work.name}.yaml"
+    file.write_text(
+        SETTINGS.format(port=port, admin_port=free_port(), work=work, brokers=brokers, directory=directory),
+        encoding="utf-8",
+    )
+    return Child(f"intake-{work.name}", ["server", "serve", "-c", str(file)], SERVER_CORES, directory)

@@ -1,0 +1,80 @@
+"""``python -m server``, installed as ``penstock``: command line → what to run → exit code.
+
+Place: the first file of every process of the program.
+Rule: what an operator can mend is said in plain words on standard error, without a traceback.
+Not here: what the commands do (server.commands), how settings are read (server.config).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from server.errors import PenstockError
+from server.version import VERSION
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit code of CONTRACT section 6; wrong command lines exit with 2."""
+    options = _parser().parse_args(argv)
+    try:
+        return int(options.run(options))
+    except PenstockError as error:
+        print(f"penstock: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from server.commands import serve
+
+    return serve.run(options.config, options.set)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from server.commands import check
+
+    return check.run(options.config, options.set)
+
+
+def _validate(options: argparse.Namespace) -> int:
+    from server.commands import validate
+
+    return validate.run(options.config, options.set, options.files)
+
+
+def _events(options: argparse.Namespace) -> int:
+    from server.commands import events
+
+    return events.run(options.config, options.set, options.stream, follow=options.follow)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="penstock", description="An HTTP event intake in front of Apache Kafka.")
+    parser.add_argument("--version", action="version", version=f"penstock {VERSION}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("-c", "--config", type=Path, metavar="FILE", help="settings; without it the embedded default")
+    common.add_argument("--set", action="append", default=[], metavar="A.B=VALUE", help="override one setting")
+
+    serve = commands.add_parser("serve", parents=[common], help="take events")
+    serve.set_defaults(run=_serve)
+    check = commands.add_parser("check", parents=[common], help="check settings, streams and schemas; serve nothing")
+    check.set_defaults(run=_check)
+    validate = commands.add_parser("validate", parents=[common], help="say what would become of events; send nothing")
+    validate.add_argument(
+        "files", nargs="*", type=Path, metavar="FILE", help="newline-delimited JSON; or standard input"
+    )
+    validate.set_defaults(run=_validate)
+    events = commands.add_parser("events", parents=[common], help="print what the embedded sink holds")
+    events.add_argument("--stream", metavar="NAME", help="only this stream")
+    events.add_argument("--follow", action="store_true", help="go on with new events until interrupted")
+    events.set_defaults(run=_events)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

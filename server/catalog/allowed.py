@@ -1,0 +1,165 @@
+"""What the settings of a stream may be, where the intake itself obeys them.
+
+Place: catalog.check → HERE.
+Rules: null unsets what a more general place has set. Settings that we do not know belong to somebody else (clients,
+consumers) and are passed on unread; one that is nearly one of ours gets a warning.
+Not here: what the merged settings come to (catalog.check).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from server.config.document import KeyPath
+from server.config.finding import quoted
+
+_TITLE = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
+_VERSION_AT_END = re.compile(r"/(latest|current|\d+\.\d+\.\d+)(\.\w+)?$")
+_EVENT_PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, token
+_TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
+_PREFIX = re.compile(r"[A-Za-z0-9._-]{0,249}")
+
+
+class Problem(Struct, frozen=True):
+    """One setting that is not as it must be; ``path`` begins below the stream."""
+
+    path: KeyPath
+    reason: str
+    hint: str = ""
+    level: Literal["error", "warning"] = "error"
+
+
+def problems(settings: dict[str, Any]) -> Iterator[Problem]:
+    """Everything wrong with one map of settings, merged or not."""
+    yield from _map(settings, (), _TOP)
+    yield from _near_misses(settings, (), [*_TOP, "consumers"])
+    producers = settings.get("producers")
+    intake = producers.get("eventgate") if isinstance(producers, dict) else None
+    if isinstance(intake, dict):
+        yield from _map(intake, ("producers", "eventgate"), _INTAKE)
+        yield from _near_misses(intake, ("producers", "eventgate"), list(_INTAKE))
+    elif intake is not None:
+        yield Problem(("producers", "eventgate"), f"found {quoted(intake)}; allowed is a map")
+
+
+Rule = Callable[[Any, KeyPath], Iterator[Problem]]
+
+
+def _map(settings: dict[str, Any], above: KeyPath, rules: dict[str, Rule]) -> Iterator[Problem]:
+    for name, value in settings.items():
+        if name in rules and value is not None:
+            yield from rules[name](value, (*above, name))
+
+
+def _near_misses(settings: dict[str, Any], above: KeyPath, known: list[str]) -> Iterator[Problem]:
+    for name in settings:
+        if name not in known and (close := difflib.get_close_matches(name, known, n=1, cutoff=0.85)):
+            yield Problem((*above, name), "is not a setting that we know", f"did you mean {close[0]}?", "warning")
+
+
+def _is(kind: type | tuple[type, ...], words: str) -> Rule:
+    def rule(value: Any, path: KeyPath) -> Iterator[Problem]:
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            yield Problem(path, f"found {quoted(value)}; allowed is {words}")
+
+    return rule
+
+
+def _one_of(*words: str) -> Rule:
+    def rule(value: Any, path: KeyPath) -> Iterator[Problem]:
+        if value not in words:
+            yield Problem(path, f"found {quoted(value)}; allowed is one of {', '.join(words)}")
+
+    return rule
+
+
+def _list_of(pattern: re.Pattern[str], words: str, *, may_be_regex: bool = False) -> Rule:
+    def rule(value: Any, path: KeyPath) -> Iterator[Problem]:
+        if not isinstance(value, list):
+            yield Problem(path, f"found {quoted(value)}; allowed is a list", "write it as a list: [value]")
+            return
+        for index, item in enumerate(value):
+            is_right = isinstance(item, str) and (pattern.fullmatch(item) or (may_be_regex and item.startswith("/")))
+            if not is_right:
+                yield Problem((*path, index), f"found {quoted(item)}; allowed is {words}", "Kafka would refuse it")
+
+    return rule
+
+
+def _title(value: Any, path: KeyPath) -> Iterator[Problem]:
+    if not isinstance(value, str):
+        yield Problem(path, f"found {quoted(value)}; allowed is the title of a schema")
+    elif value.startswith("/"):
+        yield Problem(path, f"{value!r} begins with a slash, as URIs do", f"a title does not: {value.strip('/')}")
+    elif found := _VERSION_AT_END.search(value):
+        hint = f"a stream takes every version of its title: {value[: found.start()]}"
+        yield Problem(path, f"{value!r} ends in a version, as URIs do", hint)
+    elif not _TITLE.fullmatch(value):
+        yield Problem(path, f"{value!r} is no title of a schema", "write names with slashes between: web/page_view")
+
+
+def _size(value: Any, path: KeyPath) -> Iterator[Problem]:
+    if type(value) is not int or value < 1:
+        yield Problem(path, f"found {quoted(value)}; allowed is a whole number of bytes from 1")
+
+
+def _key_fields(value: Any, path: KeyPath) -> Iterator[Problem]:
+    if not isinstance(value, dict):
+        hint = "write `key name: path in the event` lines"
+        yield Problem(path, f"found {quoted(value)}; allowed is a map", hint)
+        return
+    for key, field in value.items():
+        if field is not None and not (isinstance(field, str) and _EVENT_PATH.fullmatch(field)):
+            yield Problem((*path, key), f"found {quoted(field)}; allowed is a path in the event", "as in page.page_id")
+
+
+def _headers(value: Any, path: KeyPath) -> Iterator[Problem]:
+    if not isinstance(value, dict):
+        hint = "write `field: header` lines"
+        yield Problem(path, f"found {quoted(value)}; allowed is a map of header names or false", hint)
+        return
+    for field, header in value.items():
+        if not _EVENT_PATH.fullmatch(field):
+            yield Problem((*path, field), f"{field!r} is no path in an event", "write names with dots between")
+        if header is not False and not (isinstance(header, str) and _HEADER_NAME.fullmatch(header)):
+            hint = "false turns off what a more general place has set"
+            yield Problem((*path, field), f"found {quoted(header)}; allowed is the name of a header, or false", hint)
+
+
+def _sample(value: Any, path: KeyPath) -> Iterator[Problem]:
+    if not isinstance(value, dict):
+        yield Problem(path, f"found {quoted(value)}; allowed is a map of unit and rate")
+        return
+    rate = value.get("rate")
+    is_share = isinstance(rate, int | float) and not isinstance(rate, bool) and 0 <= rate <= 1
+    if rate is not None and not is_share:
+        yield Problem((*path, "rate"), f"found {quoted(rate)}; allowed is a number from 0 to 1")
+
+
+_TOP: dict[str, Rule] = {
+    "schema_title": _title,
+    "stream": _is(str, "text"),
+    "topics": _list_of(_TOPIC, "the name of a topic", may_be_regex=True),
+    "topic_prefixes": _list_of(_PREFIX, "the beginning of a topic's name"),
+    "message_key_fields": _key_fields,
+    "destination_event_service": _is(str, "text"),
+    "canary_events_enabled": _is(bool, "true or false"),
+    "producers": _is(dict, "a map"),
+    "sample": _sample,
+}
+_INTAKE: dict[str, Rule] = {
+    "enabled": _is(bool, "true or false"),
+    "validation": _one_of("enforce", "observe", "off"),
+    "enrich_fields_from_http_headers": _headers,
+    "on_broker_down": _one_of("refuse", "spool"),
+    "api_keys": _is(list, "a list"),
+    "sample": _sample,
+    "max_event_bytes": _size,
+    "use_edge_uniques": _is(bool, "true or false"),
+}

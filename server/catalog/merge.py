@@ -1,0 +1,24 @@
+"""Lay more specific settings over more general ones.
+
+Place: catalog.sources → HERE → catalog.snapshot.
+Rules: maps merge key by key, at any depth; scalars, null and lists replace; the more specific value always wins,
+``false`` and null included. Neither argument is changed, and what is not touched is shared, not copied: nobody may
+change settings after they are merged.
+Not here: which settings mean what (catalog.stream).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def merge(general: Any, specific: Any) -> Any:
+    """``specific`` over ``general``. Keys keep the general order, new ones follow: the order of key fields counts."""
+    if not (isinstance(general, dict) and isinstance(specific, dict)):
+        return specific
+    if not specific:
+        return general
+    merged = dict(general)
+    for name, value in specific.items():
+        merged[name] = merge(merged[name], value) if name in merged else value
+    return merged

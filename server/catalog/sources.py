@@ -1,0 +1,62 @@
+"""Read the files that declare streams, and lay them over one another.
+
+Place: files → HERE → catalog.check, catalog.snapshot.
+Rules: a file has up to four sections (``SECTIONS``); several files merge in order, section by section, as if one had
+been written over the other. Every value keeps the file and line that it came from.
+Not here: what the settings mean (catalog.stream), what they may be (catalog.check).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from server.catalog.merge import merge
+from server.config import document
+from server.config.document import Document, KeyPath, Origin
+
+SECTIONS = ("default_settings", "default_settings_overrides", "streams", "stream_overrides")
+Source = Document
+
+
+class Declared(Struct, frozen=True):
+    """What the sources come to for one wiki: the defaults, and each stream's own settings, in declared order."""
+
+    defaults: dict[str, Any]
+    streams: dict[str, dict[str, Any]]
+
+
+def read_files(paths: Iterable[Path]) -> list[Source]:
+    """One source a file. Raises SettingsError with file and line when one cannot be read or is no map."""
+    return [document.read(path, hint="check streams.sources") for path in paths]
+
+
+def declared(sources: Sequence[Source], wiki: str | None) -> Declared:
+    """Merge the sources, the later one winning, then lay the wiki's overrides over them."""
+    merged: dict[str, Any] = {name: {} for name in SECTIONS}
+    for source in sources:
+        for name in SECTIONS:
+            merged[name] = merge(merged[name], source.value.get(name) or {})
+    general = merge(merged["default_settings"], merged["default_settings_overrides"].get(wiki) or {})
+    streams = merge(merged["streams"], merged["stream_overrides"].get(wiki) or {})
+    return Declared(general, {name: own or {} for name, own in streams.items()})
+
+
+def where(sources: Sequence[Source], wiki: str | None, stream: str, setting: KeyPath = ()) -> Origin:
+    """File and line of a stream's setting: the most specific place that sets it, else the declaration."""
+    places: list[KeyPath] = [
+        ("stream_overrides", wiki or "", stream, *setting),
+        ("streams", stream, *setting),
+        ("default_settings_overrides", wiki or "", *setting),
+        ("default_settings", *setting),
+        ("streams", stream),
+        ("stream_overrides", wiki or "", stream),
+    ]
+    for place in places:
+        for source in reversed(sources):
+            if found := source.origins.get(place):
+                return found
+    return (sources[-1].name, 0)

@@ -1,0 +1,70 @@
+"""One stream: what the intake asks of its events, ready to use.
+
+Place: catalog.snapshot → HERE → intake.route.
+Rule: made once for a name, never changed; what a setting may be was checked before (catalog.check).
+Not here: merging and lookup (catalog.snapshot).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from server.catalog.topics import produced
+
+EventPath = tuple[str, ...]
+Validation = Literal["enforce", "observe", "off"]
+
+
+class Stream(Struct, frozen=True):
+    """``declared`` is the name or the regex in the file; ``settings`` are the merged ones, shared and never changed.
+
+    ``schema_title`` None: no declaration, any schema will do. ``key_fields`` pairs a key's name with the event's path;
+    ``header_fields`` an event's path with a header's lower-case name. ``service`` None: every service's.
+    """
+
+    name: str
+    declared: str
+    schema_title: str | None
+    topic: str
+    key_fields: tuple[tuple[str, EventPath], ...]
+    service: str | None
+    header_fields: tuple[tuple[EventPath, bytes], ...]
+    validation: Validation
+    enabled: bool
+    max_event_bytes: int | None
+    settings: dict[str, Any]
+
+
+def make(name: str, declared: str, settings: dict[str, Any], topic_prefix: str) -> Stream:
+    """The stream of these merged settings."""
+    intake = intake_settings(settings)
+    headers = intake.get("enrich_fields_from_http_headers") or {}
+    enabled = intake.get("enabled")
+    return Stream(
+        name=name,
+        declared=declared,
+        schema_title=settings.get("schema_title"),
+        topic=produced(settings, name, topic_prefix),
+        key_fields=tuple(
+            (key, path_of(field)) for key, field in (settings.get("message_key_fields") or {}).items() if field
+        ),
+        service=settings.get("destination_event_service"),
+        header_fields=tuple((path_of(field), header.lower().encode()) for field, header in headers.items() if header),
+        validation=intake.get("validation") or "enforce",
+        enabled=enabled is None or enabled,
+        max_event_bytes=intake.get("max_event_bytes"),
+        settings=settings,
+    )
+
+
+def intake_settings(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``producers.eventgate``, whatever of it there is."""
+    return (settings.get("producers") or {}).get("eventgate") or {}
+
+
+def path_of(dotted: str) -> EventPath:
+    """``http.request_headers.user-agent`` → its three names."""
+    return tuple(dotted.split("."))

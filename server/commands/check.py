@@ -1,0 +1,188 @@
+"""``penstock check``: everything that can be said about settings, streams and schemas without serving.
+
+Place: a command of its own; ``serve`` starts from the same ``examine``, so what passes here starts there.
+Rules: every finding is printed, warnings too; only an error makes the exit code 3.
+Not here: what is looked for (config.judge, config.rules, catalog.check, the schemas, sink.kafka_settings).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from msgspec import Struct
+
+from server.catalog.check import check
+from server.catalog.snapshot import Snapshot, build
+from server.catalog.sources import Source, read_files
+from server.config.finding import Finding, errors_of, text_of
+from server.config.load import Loaded, load
+from server.errors import EXIT_DONE, EXIT_SETTINGS, SettingsError
+from server.schemas import Schemas, open_schemas
+from server.sink import kafka_settings
+
+
+class Examined(Struct, frozen=True):
+    """What settings lead to; ``snapshot`` is None when an error is among the findings."""
+
+    loaded: Loaded
+    schemas: Schemas
+    snapshot: Snapshot | None
+    findings: list[Finding]
+
+
+def run(
+    path: Path | None,
+    overrides: Sequence[str],
+    *,
+    environ: Mapping[str, str] = os.environ,
+    out: TextIO | None = None,
+) -> int:
+    """Print each finding and a summary line; 0 when there is no error, else 3."""
+    out = sys.stdout if out is None else out
+    try:
+        examined = examine(load(path, overrides, environ))
+    except SettingsError as error:
+        print(error, file=out)
+        print(f"{len(str(error).splitlines())} error(s): these settings cannot be used.", file=out)
+        return EXIT_SETTINGS
+    for finding in examined.findings:
+        print(f"{finding.level}: {finding}", file=out)
+    errors = len(errors_of(examined.findings))
+    warnings = len(examined.findings) - errors
+    print(f"{_contents(examined)}: {errors} error(s), {warnings} warning(s).", file=out)
+    return EXIT_SETTINGS if errors else EXIT_DONE
+
+
+def examine(loaded: Loaded) -> Examined:
+    """Read streams and schemas, and check all of it together. Raises SettingsError when a file cannot be read.
+
+    Every version of every schema that a stream names is compiled: done before the fork, workers share them.
+    """
+    config = loaded.config
+    schemas = open_schemas(config.schemas, loaded.base_dir)
+    sources = read_files(loaded.path(text) for text in config.streams.sources)
+    findings = [*loaded.findings, *_repositories(loaded), *_kafka(loaded)]
+    findings += check(
+        sources,
+        topic_prefix=config.sink.topic_prefix,
+        wiki=config.streams.wiki,
+        schemas=schemas,
+        refuse_unknown=config.streams.unknown_titles == "refuse",
+    )
+    if errors_of(findings):
+        return Examined(loaded, schemas, None, findings)
+    snapshot = build(sources, topic_prefix=config.sink.topic_prefix, wiki=config.streams.wiki)
+    findings += _schemas(schemas, snapshot, sources)
+    findings += _services(loaded, snapshot)
+    findings += _error_stream(loaded, schemas, snapshot)
+    return Examined(loaded, schemas, None if errors_of(findings) else snapshot, findings)
+
+
+def usable(examined: Examined) -> Snapshot:
+    """The snapshot. Raises SettingsError with every error when there is none."""
+    if examined.snapshot is None:
+        raise SettingsError(text_of(errors_of(examined.findings)))
+    return examined.snapshot
+
+
+def _contents(examined: Examined) -> str:
+    if examined.snapshot is None:
+        return f"{examined.loaded.name}"
+    if examined.snapshot.is_open:
+        return f"{examined.loaded.name}: any stream"
+    streams = examined.snapshot.streams()
+    titles = {stream.schema_title for stream in streams if stream.schema_title}
+    versions = sum(len(examined.schemas.versions(title)) for title in titles)
+    return f"{examined.loaded.name}: {len(streams)} streams, {versions} versions of {len(titles)} schemas"
+
+
+def _about(loaded: Loaded, *path: str | int, level: str = "error", key: str, reason: str, hint: str) -> Finding:
+    file, line = loaded.origin(*path)
+    kind = "error" if level == "error" else "warning"
+    return Finding(level=kind, file=file, line=line, key=key, reason=reason, hint=hint)
+
+
+def _repositories(loaded: Loaded) -> list[Finding]:
+    """Directories of schemas that are not there. The default one may be absent where any stream is taken."""
+    findings = []
+    for index, text in enumerate(loaded.config.schemas.base_uris):
+        directory = loaded.path(text)
+        if ":" not in text and not directory.is_dir():
+            reason, hint = f"{directory} is not a directory", "paths are relative to the settings file"
+            key = f"schemas.base_uris[{index}]"
+            findings.append(_about(loaded, "schemas", "base_uris", index, key=key, reason=reason, hint=hint))
+    return findings
+
+
+def _kafka(loaded: Loaded) -> list[Finding]:
+    if loaded.config.sink.kind != "kafka":
+        return []
+    return [
+        _about(
+            loaded,
+            "sink",
+            "kafka",
+            problem.name,
+            key=f"sink.kafka.{problem.name}",
+            reason=problem.reason,
+            hint=problem.hint,
+        )
+        for problem in kafka_settings.check(loaded.config.sink.kafka)
+    ]
+
+
+def _schemas(schemas: Schemas, snapshot: Snapshot, sources: Sequence[Source]) -> list[Finding]:
+    """Schemas that streams name and that cannot be used, each said once, at the first stream that names it."""
+    findings = []
+    asked: set[str] = set()
+    for stream in snapshot.streams():
+        if stream.schema_title is None or stream.schema_title in asked:
+            continue
+        asked.add(stream.schema_title)
+        for unusable in schemas.read_ahead([stream.schema_title]):
+            file, line = _declaration(sources, stream.name)
+            reason = f"schema {unusable.uri} cannot be used: {unusable.reason}"
+            hint = "mend the schema"
+            if unusable.error_type == "insecure_schema":
+                hint += ", or set schemas.allow_insecure if only trusted clients send"
+            finding = Finding(level="error", file=file, line=line, stream=stream.name, reason=reason, hint=hint)
+            findings.append(finding)
+    return findings
+
+
+def _declaration(sources: Sequence[Source], stream: str) -> tuple[str, int]:
+    for source in reversed(sources):
+        if found := source.origins.get(("streams", stream)):
+            return found
+    return (sources[-1].name, 0)
+
+
+def _services(loaded: Loaded, snapshot: Snapshot) -> list[Finding]:
+    """A wrong name here refuses every event, and nobody notices before the data is missing."""
+    name = loaded.config.service_name
+    if name is None or snapshot.is_open or any(stream.service in (None, name) for stream in snapshot.streams()):
+        return []
+    reason = f"no declared stream has {name!r} as its destination_event_service, so every event would be refused"
+    hint = f"declared are {', '.join(sorted({stream.service or '' for stream in snapshot.streams()}))}"
+    return [_about(loaded, "service_name", level="warning", key="service_name", reason=reason, hint=hint)]
+
+
+def _error_stream(loaded: Loaded, schemas: Schemas, snapshot: Snapshot) -> list[Finding]:
+    """Error events need a stream and a schema; without them invalid events are only counted."""
+    name, uri = loaded.config.error_stream, loaded.config.intake.error_schema_uri
+    if name is None:
+        return []
+    path: tuple[str, ...] = ("intake", "error_stream")
+    found = schemas.find(uri)
+    if snapshot.find(name) is None:
+        reason, hint = f"no stream {name!r} is declared: there will be no error events", 'declare it, or set it to ""'
+    elif isinstance(found, tuple):
+        path = ("intake", "error_schema_uri")
+        reason, hint = f"schema {uri} cannot be used: {found[1]}; there will be no error events", "add the schema"
+    else:
+        return []
+    return [_about(loaded, *path, level="warning", key=".".join(path), reason=reason, hint=hint)]

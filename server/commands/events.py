@@ -1,0 +1,167 @@
+"""`penstock events`: what the embedded sink holds, oldest first, one JSON object a line.
+
+Place: a process of its own beside the server, on the files of sink.sqlite.
+Rules: files are opened read-only and never for long, so that a reader that dawdles (`| less`) does not make the
+writer's log grow; memory is bounded whatever they hold. Key and value are shown as they were stored, byte by byte, but
+for line breaks between JSON tokens.
+Not here: writing (sink.sqlite); other sinks have readers of their own.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+from urllib.parse import quote
+
+import orjson
+
+from server.config.settings import Config
+from server.errors import EXIT_DONE, PenstockError, SettingsError
+from server.sink.sqlite import SUFFIX
+
+LOOK_EVERY_S: Final = 0.2
+PAGE_ROWS: Final = 1000
+PAGE_BYTES: Final = 1 << 20  # Beside one event: a page ends with the row that reaches it.
+BUSY_S: Final = 2.0  # A file that is being made or recovered is locked for milliseconds.
+
+_PAGE: Final = """
+SELECT id, stored_ns, topic, key, timestamp_ms, headers, value FROM event
+WHERE id > ? AND id <= ? ORDER BY id
+"""
+_NO_TABLE: Final = "no such table"  # The file is there and its worker has not made the table yet.
+
+_Row = tuple[int, int, bytes, bytes | None, int, bytes, bytes]
+
+
+def run(config: Config, base_dir: Path, stream: str | None, follow: bool) -> int:
+    """Print to standard output until all is printed, or with ``follow`` until somebody stops it."""
+    if config.sink.kind == "kafka":
+        raise SettingsError(
+            "sink.kind is kafka: read the topics with a Kafka consumer, such as kcat or kafka-console-consumer"
+        )
+    if config.sink.kind != "sqlite":
+        raise SettingsError(f"sink.kind is {config.sink.kind}, which keeps nothing to read: set sink.kind: sqlite")
+    field = config.intake.stream_field
+    fields = [field] if isinstance(field, str) else field
+    directory = base_dir / config.sink.sqlite.path
+    if not directory.is_dir():
+        print(f"penstock: nothing has been stored in {directory} yet", file=sys.stderr)
+    try:
+        read(directory, stream, follow, sys.stdout.buffer, stream_fields=fields)
+    except KeyboardInterrupt:
+        return EXIT_DONE
+    except sqlite3.Error as failed:
+        raise PenstockError(f"cannot read the events in {directory}: {failed}") from failed
+    except BrokenPipeError:
+        # The interpreter flushes standard output once more at its end; give that nowhere to fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_DONE
+
+
+def read(
+    directory: Path,
+    stream: str | None,
+    follow: bool,
+    out: BinaryIO,
+    *,
+    stream_fields: Sequence[str] = ("meta.stream",),
+) -> None:
+    """Write every stored event to ``out``; with ``follow`` look for new rows and new files for ever."""
+    paths = [tuple(field.split(".")) for field in stream_fields]
+    seen: dict[Path, int] = {}  # The last id shown of each file.
+    while True:
+        for _, topic, key, timestamp_ms, headers, value in _new_rows(directory, seen):
+            if stream is None or topic.decode() == stream or _stream_of(value, paths) == stream:
+                out.write(_line(topic, key, timestamp_ms, headers, value))
+        out.flush()
+        if not follow:
+            return
+        time.sleep(LOOK_EVERY_S)
+
+
+_Shown = tuple[int, bytes, bytes | None, int, bytes, bytes]
+
+
+def _new_rows(directory: Path, seen: dict[Path, int]) -> Iterator[_Shown]:
+    """The rows that came since the last look, of all files, merged by the time at which they were stored."""
+    files = sorted(directory.glob(f"events-*{SUFFIX}"))
+    return heapq.merge(*(_rows_of(path, seen) for path in files), key=lambda row: row[0])
+
+
+def _rows_of(path: Path, seen: dict[Path, int]) -> Iterator[_Shown]:
+    """A file's new rows. Those stored after we began wait for the next look: a busy writer must not hold us here."""
+    newest = _newest_id(path)
+    while (last := seen.get(path, 0)) < newest:
+        page = _page(path, last, newest)
+        if not page:
+            return
+        for row in page:
+            seen[path] = row[0]
+            yield row[1:]
+
+
+def _page(path: Path, after: int, upto: int) -> list[_Row]:
+    """The next rows, read in one short transaction: an open one would keep the writer's log from being emptied."""
+    page: list[_Row] = []
+    size = 0
+    with closing(_open(path)) as database:
+        for row in database.execute(_PAGE, (after, upto)):
+            page.append(row)
+            size += len(row[6])
+            if len(page) >= PAGE_ROWS or size >= PAGE_BYTES:
+                break
+    return page
+
+
+def _newest_id(path: Path) -> int:
+    try:
+        with closing(_open(path)) as database:
+            return int(database.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()[0])
+    except sqlite3.OperationalError as failed:
+        if _NO_TABLE in str(failed):
+            return 0
+        raise
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    uri = f"file:{quote(str(path))}?mode=ro"
+    if not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists():
+        uri += "&immutable=1"  # No log: no writer has it open. SQLite would want to make one to be told the same.
+    database = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)
+    database.text_factory = bytes
+    return database
+
+
+def _line(topic: bytes, key: bytes | None, timestamp_ms: int, headers: bytes, value: bytes) -> bytes:
+    line: dict[str, Any] = {
+        "topic": topic.decode(),
+        "key": None if key is None else orjson.Fragment(_on_one_line(key)),
+        "timestamp_ms": timestamp_ms,
+        "headers": orjson.Fragment(headers),
+        "value": orjson.Fragment(_on_one_line(value)),
+    }
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _on_one_line(text: bytes) -> bytes:
+    """JSON strings hold no raw line break, so one can only stand between tokens, where a blank means the same."""
+    return text.replace(b"\n", b" ").replace(b"\r", b" ") if b"\n" in text or b"\r" in text else text
+
+
+def _stream_of(value: bytes, paths: Sequence[tuple[str, ...]]) -> str | None:
+    """The event's stream: the first of the configured fields that it has."""
+    event = orjson.loads(value)
+    for path in paths:
+        found: Any = event
+        for name in path:
+            found = found.get(name) if isinstance(found, dict) else None
+        if isinstance(found, str):
+            return found
+    return None

@@ -1,0 +1,60 @@
+"""``penstock validate``: one verdict a line for every line of newline-delimited JSON.
+
+Place: a command of its own; shares intake.pipeline with the server, so the verdicts are the same.
+Rule: exit 1 when any event is not valid; nothing is sent anywhere.
+Not here: the shape of a verdict (intake.report).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from server.commands.generation import read
+from server.errors import EXIT_DONE, EXIT_FOUND, PenstockError
+from server.intake.arrival import Arrival, Clock
+from server.intake.decode import split
+from server.intake.event import Event
+from server.intake.pipeline import NOT_AN_OBJECT
+from server.intake.report import report
+from server.intake.verdict import Verdict
+from server.worker import make_pipeline
+
+
+def run(config_path: Path | None, overrides: list[str], files: list[Path]) -> int:
+    """Judge every line of the files, or of standard input, and print one JSON object for each."""
+    generation = read(config_path, overrides)
+    pipeline = make_pipeline(generation)
+    clock = Clock()
+    invalid = 0
+    for index, line in enumerate(_lines(files)):
+        event = Event(index, b"null")
+        raws = split(line)
+        if isinstance(raws, str):
+            event.verdict = Verdict("not_an_object", raws)
+        elif not line.lstrip().startswith(b"{"):
+            event.value, event.verdict = line, NOT_AN_OBJECT
+        else:
+            event = pipeline.prepare(index, raws[0], Arrival(*clock.now(), {}))
+        invalid += event.verdict is not None or event.observed is not None
+        sys.stdout.buffer.write(msgspec.json.encode(report(event)) + b"\n")
+    sys.stdout.flush()
+    return EXIT_FOUND if invalid else EXIT_DONE
+
+
+def _lines(files: list[Path]) -> Iterator[bytes]:
+    if not files:
+        yield from _stripped(sys.stdin.buffer)
+    for path in files:
+        try:
+            with path.open("rb") as file:
+                yield from _stripped(file)
+        except OSError as error:
+            raise PenstockError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _stripped(lines: Iterable[bytes]) -> Iterator[bytes]:
+    return (line for raw in lines if (line := raw.strip()))

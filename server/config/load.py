@@ -1,0 +1,109 @@
+"""Make the settings: file, then environment, then command line.
+
+Place: the commands → HERE → everything, as one frozen Config.
+Rules: every problem is reported at once. Relative paths are relative to the file that is read; without a file (the
+embedded default) to the working directory, where ``var/`` is made: the packaged example's own schemas and streams are
+found beside it, wherever the package is.
+Not here: reading streams and schemas (commands.check).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from server.config import document as documents
+from server.config import shape
+from server.config.document import Document, Key, KeyPath
+from server.config.finding import Finding, errors_of, text_of
+from server.config.judge import judge
+from server.config.rules import breaches
+from server.config.settings import Config, Section, SinkSettings
+from server.config.source import from_environment, from_options
+from server.errors import SettingsError
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "settings.yaml"
+
+
+class Loaded:
+    """Settings that can be used. ``findings`` are warnings: errors have ended the start."""
+
+    __slots__ = ("_document", "base_dir", "config", "findings", "lines", "name")
+
+    def __init__(self, config: Config, base_dir: Path, document: Document, findings: list[Finding]) -> None:
+        self.config = config
+        self.base_dir = base_dir
+        self.name = document.name
+        self.lines: dict[KeyPath, int] = {path: line for path, (_, line) in document.origins.items() if line}
+        self.findings = findings
+        self._document = document
+
+    def path(self, text: str) -> Path:
+        """A path of the settings, absolute."""
+        return self.base_dir / text
+
+    def origin(self, *path: Key) -> tuple[str, int]:
+        """File and line (or variable or option, and 0) of a setting, for messages."""
+        return self._document.origin(path)
+
+
+def load(path: Path | None, overrides: Sequence[str], environ: Mapping[str, str]) -> Loaded:
+    """Read all sources. Raises SettingsError; its text is every finding, one a line."""
+    document = documents.read(path) if path is not None else _embedded()
+    base_dir = path.absolute().parent if path is not None else Path.cwd()
+    findings: list[Finding] = []
+    for found, wrong in (from_environment(environ), from_options(overrides)):
+        findings += wrong
+        for override in found:
+            document.put(override.path, override.value, override.name)
+    findings += judge(document)
+    if findings:
+        raise SettingsError(text_of(findings))
+    config = msgspec.convert(_without_empty(document.value, Config), Config)
+    findings = breaches(config, document)
+    if wrong := errors_of(findings):
+        raise SettingsError(text_of(wrong))
+    return Loaded(_with_files(config, base_dir, document), base_dir, document, findings)
+
+
+def _embedded() -> Document:
+    document = documents.read(EXAMPLE)
+    for section, name in (("schemas", "base_uris"), ("streams", "sources")):
+        beside = document.value[section][name]
+        document.value[section][name] = [str(EXAMPLE.parent / text) for text in beside]
+    return document
+
+
+def _without_empty(value: dict[str, Any], section: type[Section]) -> dict[str, Any]:
+    """``http:`` with nothing below is null to YAML, and means the defaults."""
+    kept = {}
+    for name, inner in value.items():
+        below = shape.section_of(shape.fields(section)[name])
+        if below is None:
+            kept[name] = inner
+        elif inner is not None:
+            kept[name] = _without_empty(inner, below)
+    return kept
+
+
+def _with_files(config: Config, base_dir: Path, document: Document) -> Config:
+    """The config with the values of ``sink.kafka_files`` read."""
+    if not config.sink.kafka_files:
+        return config
+    read: dict[str, str] = {}
+    findings = []
+    for name, text in config.sink.kafka_files.items():
+        try:
+            read[name] = (base_dir / text).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            file, line = document.origin(("sink", "kafka_files", name))
+            reason = f"{base_dir / text} cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8 text'}"
+            key = f"sink.kafka_files.{name}"
+            findings.append(Finding(level="error", file=file, line=line, key=key, reason=reason))
+    if findings:
+        raise SettingsError(text_of(findings))
+    sink: SinkSettings = msgspec.structs.replace(config.sink, kafka={**config.sink.kafka, **read})
+    return msgspec.structs.replace(config, sink=sink)

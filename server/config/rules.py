@@ -1,0 +1,150 @@
+"""What settings ask of one another, and of the world of addresses.
+
+Place: config.judge (each value alone) → HERE (values together) → config.load.
+Rule: a finding names the setting that an operator would change, and both values.
+Not here: what a sink asks of its own properties (sink.kafka_settings).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from server.config.address import Address, overlap, parse
+from server.config.document import Document, KeyPath, dotted
+from server.config.finding import Finding
+from server.config.settings import Config
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, token
+_EVENT_PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
+_NAMES = re.compile(r"[A-Za-z0-9._-]{1,249}")
+
+
+class Breach(Struct, frozen=True):
+    """One rule broken at one path."""
+
+    path: KeyPath
+    reason: str
+    hint: str
+    is_warning: bool = False
+
+
+def breaches(config: Config, document: Document) -> list[Finding]:
+    """Every rule that these settings break."""
+    found: list[Finding] = []
+    for rule in (_sizes, _queue, _addresses, _proxies, _times, _event_paths, _names, _secrets, _unused):
+        for breach in rule(config, document):
+            file, line = document.origin(breach.path)
+            level = "warning" if breach.is_warning else "error"
+            found.append(
+                Finding(
+                    level=level,  # type: ignore[arg-type]  # "warning" and "error" are its two values
+                    file=file,
+                    line=line,
+                    key=dotted(breach.path),
+                    reason=breach.reason,
+                    hint=breach.hint,
+                )
+            )
+    return found
+
+
+def _sizes(config: Config, _: Document) -> Iterator[Breach]:
+    limits = config.http.limits
+    ordered = (
+        ("max_event_bytes", "max_body_bytes", "no event can be larger than the body that carries it"),
+        ("max_body_bytes", "max_in_flight_bytes", "the largest body would never be let in"),
+        ("max_url_bytes", "max_head_bytes", "the URL is a part of the head"),
+    )
+    for small, large, why in ordered:
+        low, high = getattr(limits, small), getattr(limits, large)
+        if low > high:
+            reason = f"{low} is more than http.limits.{large}, {high}: {why}"
+            yield Breach(("http", "limits", small), reason, f"lower it, or raise http.limits.{large}")
+
+
+def _queue(config: Config, _: Document) -> Iterator[Breach]:
+    """A full batch must fit into an empty queue, else a part of it is refused whatever the client does."""
+    limits, sink = config.http.limits, config.sink
+    if sink.max_outstanding < limits.max_events:
+        reason = f"{sink.max_outstanding} is less than http.limits.max_events, {limits.max_events}"
+        hint = "raise it: of a full batch the events beyond it are always refused with queue_full"
+        yield Breach(("sink", "max_outstanding"), reason, hint, is_warning=True)
+    if sink.max_outstanding_bytes < limits.max_body_bytes:
+        reason = f"{sink.max_outstanding_bytes} is less than http.limits.max_body_bytes, {limits.max_body_bytes}"
+        hint = "raise it: of the largest batch a part is always refused with queue_full"
+        yield Breach(("sink", "max_outstanding_bytes"), reason, hint, is_warning=True)
+
+
+def _addresses(config: Config, _: Document) -> Iterator[Breach]:
+    taken: list[tuple[KeyPath, Address]] = []
+    texts: list[tuple[KeyPath, str]] = [(("http", "listen", i), text) for i, text in enumerate(config.http.listen)]
+    for path, text in [*texts, (("admin", "listen"), config.admin.listen)]:
+        try:
+            address = parse(text)
+        except ValueError as error:
+            yield Breach(path, f"{text!r} is no address: {error}", "write 127.0.0.1:8192, [::1]:8192 or unix:path")
+            continue
+        for other, before in taken:
+            if overlap(address, before):
+                hint = "the admin address must be one of its own" if path[0] == "admin" else "give each its own port"
+                yield Breach(path, f"{text} takes the same address as {dotted(other)}", hint)
+                break
+        taken.append((path, address))
+
+
+def _proxies(config: Config, _: Document) -> Iterator[Breach]:
+    for index, text in enumerate(config.http.trusted_proxies):
+        try:
+            ipaddress.ip_network(text)
+        except ValueError as error:
+            hint = "write an address or a network: 10.0.0.0/8, fd00::/8"
+            yield Breach(("http", "trusted_proxies", index), str(error), hint)
+    header = config.http.client_ip_header
+    if header is not None and not _HEADER_NAME.fullmatch(header):
+        yield Breach(("http", "client_ip_header"), f"{header!r} is no name of a header", "write X-Client-IP")
+    if header is not None and not config.http.trusted_proxies:
+        reason = "is never believed: http.trusted_proxies is empty"
+        yield Breach(("http", "client_ip_header"), reason, "name the proxies that set it", is_warning=True)
+
+
+def _times(config: Config, _: Document) -> Iterator[Breach]:
+    process = config.process
+    if process.late_s <= process.beat_s:
+        reason = f"{process.late_s:g} s is not more than process.beat_s, {process.beat_s:g} s"
+        yield Breach(("process", "late_s"), reason, "every worker would be killed as stuck; give it several beats")
+    if isinstance(config.workers, int) and config.workers > process.max_workers:
+        reason = f"{config.workers} is more than process.max_workers, {process.max_workers}"
+        yield Breach(("workers",), reason, "raise process.max_workers")
+
+
+def _event_paths(config: Config, _: Document) -> Iterator[Breach]:
+    for name in ("schema_uri_field", "stream_field", "id_field", "dt_field"):
+        value = getattr(config.intake, name)
+        for index, text in enumerate([value] if isinstance(value, str) else value):
+            if not _EVENT_PATH.fullmatch(text):
+                path: KeyPath = ("intake", name) if isinstance(value, str) else ("intake", name, index)
+                yield Breach(path, f"{text!r} is no path in an event", "write names with dots between: meta.stream")
+
+
+def _names(config: Config, _: Document) -> Iterator[Breach]:
+    stream = config.error_stream
+    if stream is not None and not _NAMES.fullmatch(stream):
+        path = ("intake", "error_stream") if config.intake.error_stream else ("service_name",)
+        yield Breach(path, f"makes {stream!r} the error stream, which is no legal name", "use letters, digits, . _ -")
+
+
+def _secrets(config: Config, document: Document) -> Iterator[Breach]:
+    for name in config.sink.kafka_files:
+        if ("sink", "kafka", name) in document.origins:
+            hint = "keep one of the two"
+            yield Breach(("sink", "kafka_files", name), "is set in sink.kafka as well", hint)
+
+
+def _unused(_: Config, document: Document) -> Iterator[Breach]:
+    for name, purpose in (("admin", "opens no port for metrics"), ("spool", "spools nothing")):
+        if document.value.get(name):
+            yield Breach((name,), f"is read and checked, but this version {purpose} yet", "", is_warning=True)

@@ -1,0 +1,131 @@
+"""Whose request this is: the address of the client behind the proxies.
+
+Place: worker binds it → intake.enrich calls it, at most once a request.
+Rules: a header is believed as far as the one who wrote it is trusted. From the socket's peer we walk to the left
+through X-Forwarded-For as long as the hop is a trusted proxy; the first that is not is the client. A malformed entry
+ends the walk at the proxy that passed it on. ``client_ip_header`` is believed from a trusted peer alone.
+With no trusted proxies the peer is the client, whatever it says.
+Not here: what the address is used for (intake.enrich).
+"""
+
+# hot path
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from server.errors import SettingsError
+
+if TYPE_CHECKING:
+    from server.config.settings import Http
+    from server.http.request import Request
+
+MAX_HOPS = 32  # Entries of X-Forwarded-For looked at. Longer chains do not happen by themselves.
+_MAX_KEPT = 8192
+_MAX_ENTRY_CHARS = 64
+
+
+@lru_cache(maxsize=_MAX_KEPT)
+def normalised(entry: str) -> str | None:
+    """One address in its usual spelling, without port, brackets and zone; IPv4 when it is one. None: malformed."""
+    text = entry.strip()
+    if text.startswith("["):
+        text, bracket, port = text[1:].partition("]")
+        if not bracket or (port and not _is_port(port)):
+            return None
+    elif text.count(":") == 1:
+        text, _, port = text.partition(":")
+        if not _is_port(":" + port):
+            return None
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(address)
+
+
+def _is_port(text: str) -> bool:
+    return text[:1] == ":" and text[1:].isascii() and text[1:].isdigit() and len(text) <= 6
+
+
+class TrustedProxies:
+    """Networks whose hosts are believed. Raises SettingsError on what is not an address or a network."""
+
+    __slots__ = ("_kept", "_networks")
+
+    def __init__(self, cidrs: Iterable[str]) -> None:
+        self._networks = [_network(cidr) for cidr in cidrs]
+        self._kept: dict[str, bool] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._networks)
+
+    def is_trusted(self, address: str) -> bool:
+        """``address`` is normalised, or "" for a Unix socket: who may connect there is on this host."""
+        answer = self._kept.get(address)
+        if answer is None:
+            if len(self._kept) >= _MAX_KEPT:
+                self._kept.clear()
+            answer = self._kept[address] = self._look_up(address)
+        return answer
+
+    def _look_up(self, address: str) -> bool:
+        if not address:
+            return bool(self._networks)
+        parsed = ipaddress.ip_address(address)
+        return any(parsed in network for network in self._networks)
+
+
+def _network(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(cidr, strict=False)
+    except ValueError:
+        raise SettingsError(
+            f"http.trusted_proxies: {cidr!r} is neither an address nor a network; write 10.0.0.0/8 or 2001:db8::1"
+        ) from None
+
+
+def address(request: Request, trusted_proxies: TrustedProxies, client_ip_header: bytes | None) -> str:
+    """The client's address, normalised; "" when it came through a Unix socket and nobody says more."""
+    hop = normalised(request.peer) or ""
+    if not trusted_proxies.is_trusted(hop):
+        return hop
+    if client_ip_header is not None:
+        named = _parse(request.headers.get(client_ip_header, b""))
+        if named is not None:
+            return named
+    forwarded = request.headers.get(b"x-forwarded-for")
+    if forwarded is None:
+        return hop
+    for entry in reversed(forwarded.rsplit(b",", MAX_HOPS)[-MAX_HOPS:]):
+        parsed = _parse(entry)
+        if parsed is None:
+            return hop
+        hop = parsed
+        if not trusted_proxies.is_trusted(hop):
+            return hop
+    return hop
+
+
+def _parse(entry: bytes) -> str | None:
+    return normalised(entry.decode("latin-1")) if len(entry) <= _MAX_ENTRY_CHARS else None
+
+
+class ClientAddress:
+    """The settings bound once: ``of`` is what the intake is given."""
+
+    __slots__ = ("_header", "_proxies")
+
+    def __init__(self, settings: Http) -> None:
+        self._proxies = TrustedProxies(settings.trusted_proxies)
+        header = settings.client_ip_header
+        self._header = header.lower().encode() if header else None
+
+    def of(self, request: Request) -> str:
+        """The address of the client of ``request``."""
+        return address(request, self._proxies, self._header)

@@ -1,0 +1,179 @@
+"""Accept connections from the sockets that the master holds, evenly with the other workers.
+
+Place: kernel queue → HERE → http.protocol. Runs on the loop thread of a worker.
+Rules: every worker accepts from the same queue, so a connection waits for nobody in particular: it is answered as
+long as one worker lives. Who holds more connections than the least loaded worker lets that one go first, for
+``POLITE_S`` and no longer. Measured against the other ways in docs/decisions/0001-listening-sockets.md.
+Not here: binding (master.sockets), what a connection does (http.protocol), counting ``row.connections`` (http.server).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Callable, Sequence
+
+from server.log import Limited
+from server.scoreboard import Counter, Row
+
+POLITE_S = 0.001  # Waking and accepting takes a sibling some 50 µs; a loop turn under full load about 1 ms.
+MARGIN = 4  # Connections ahead of the least loaded worker before waiting, plus 1/32 of its load.
+BURST = 8  # Accepted a turn, and after a wait in vain: a stuck sibling costs 1 ms for every 8 connections.
+PAUSE_S, PAUSE_MAX_S = 0.05, 1.0  # Out of descriptors or memory: the next attempt, doubling.
+
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+_logger = logging.getLogger("listener")
+
+
+class Listener:
+    """Takes connections from ``sockets`` and gives each to a protocol of its own until ``stop``."""
+
+    __slots__ = (
+        "_factory",
+        "_is_stopped",
+        "_limited",
+        "_loop",
+        "_max_connections",
+        "_opening",
+        "_pause_s",
+        "_row",
+        "_sockets",
+        "_timers",
+    )
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sockets: Sequence[socket.socket],
+        connection_factory: Callable[[], asyncio.BaseProtocol],
+        row: Row,
+        *,
+        max_connections: int = 20_000,
+    ) -> None:
+        self._loop = loop
+        self._sockets = list(sockets)
+        self._factory = connection_factory
+        self._row = row
+        self._max_connections = max_connections
+        self._limited = Limited(_logger)
+        self._opening: dict[asyncio.Task[object], socket.socket] = {}
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._pause_s = PAUSE_S
+        self._is_stopped = True
+
+    def start(self) -> None:
+        """Accept from now on."""
+        self._is_stopped = False
+        for index in range(len(self._sockets)):
+            self._listen(index)
+        self._row.set_taking(True)
+
+    def stop(self) -> None:
+        """Accept no more, and close this process's descriptors of the sockets.
+
+        What waits in a queue is left to the siblings, but on the master's last call it is taken first: it would
+        be reset otherwise. The protocols of connections just taken are made in the next turn of the loop.
+        """
+        if self._is_stopped:
+            return
+        self._is_stopped = True
+        self._row.set_taking(False)
+        for index, listening in enumerate(self._sockets):
+            self._pause(index)
+            if self._row.is_last_call(index):
+                while self._accept(index):
+                    pass
+            listening.close()
+        self._sockets.clear()
+
+    def is_idle(self) -> bool:
+        """True when every connection that was accepted has its protocol."""
+        return not self._opening
+
+    # One socket's reader: listening, or paused with or without a timer.
+
+    def _listen(self, index: int) -> None:
+        self._loop.add_reader(self._sockets[index], self._on_readable, index)
+
+    def _pause(self, index: int, for_s: float = 0.0) -> None:
+        self._loop.remove_reader(self._sockets[index])
+        timer = self._timers.pop(index, None)
+        if timer is not None:
+            timer.cancel()
+        if for_s:
+            self._timers[index] = self._loop.call_later(for_s, self._on_waited, index)
+
+    def _on_waited(self, index: int) -> None:
+        """The wait is over: take what is still there, however many connections this worker holds."""
+        del self._timers[index]
+        self._row.set_taking(True)
+        self._listen(index)
+        self._take(index, BURST)
+
+    def _on_readable(self, index: int) -> None:
+        self._take(index, 0)
+
+    def _take(self, index: int, regardless: int) -> None:
+        """Accept up to BURST connections; the first ``regardless`` of them without looking at the siblings."""
+        row = self._row
+        for taken in range(BURST):
+            if row.load >= self._max_connections:
+                self._on_full()
+                return
+            if taken >= regardless and self._is_ahead():
+                row.counters[Counter.ACCEPT_WAITS] += 1
+                self._pause(index, POLITE_S)
+                return
+            if not self._accept(index):
+                return
+
+    def _is_ahead(self) -> bool:
+        least = self._row.least_load()
+        return self._row.load > least + MARGIN + (least >> 5)
+
+    def _accept(self, index: int) -> bool:
+        """Accept one connection. False: there is none, or none can be taken now."""
+        try:
+            connection, _ = self._sockets[index].accept()
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno not in _EXHAUSTED:
+                return True  # This one connection is gone (ECONNABORTED and kin, accept(2)): look for the next.
+            self._on_exhausted(index, error)
+            return False
+        self._pause_s = PAUSE_S
+        self._row.counters[Counter.CONNECTIONS] += 1
+        task = self._loop.create_task(self._loop.connect_accepted_socket(self._factory, connection))
+        self._opening[task] = connection
+        self._row.set_opening(len(self._opening))
+        task.add_done_callback(self._on_opened)
+        return True
+
+    def _on_opened(self, task: asyncio.Task[object]) -> None:
+        connection = self._opening.pop(task)
+        self._row.set_opening(len(self._opening))
+        if not task.cancelled() and (error := task.exception()) is not None:
+            connection.close()
+            self._limited.warning("open", "a connection could not be taken over: %s", error)
+
+    # Full and exhausted.
+
+    def _on_exhausted(self, index: int, error: OSError) -> None:
+        """Out of descriptors or memory: a ready queue would spin, so look away for a while."""
+        self._row.counters[Counter.ACCEPT_ERRORS] += 1
+        self._limited.warning("exhausted", "cannot accept (%s); %d connections open", error.strerror, self._row.load)
+        if not self._is_stopped:
+            self._row.set_taking(False)
+            self._pause(index, self._pause_s)
+            self._pause_s = min(self._pause_s * 2, PAUSE_MAX_S)
+
+    def _on_full(self) -> None:
+        """max_connections are open: leave the queue to the siblings until some have gone."""
+        self._limited.warning("full", "%d connections are open: no more are taken for now", self._row.load)
+        self._row.set_taking(False)
+        for index in range(len(self._sockets)):
+            self._pause(index, PAUSE_S)

@@ -1,0 +1,77 @@
+"""Plain pages: liveness, readiness, name and version, robots.
+
+Place: http.routes → HERE.
+Rules: readiness says whether this worker takes requests, and nothing of the broker: a broker outage must not take every
+instance out of rotation. Pages are never cached, but for robots.txt.
+Not here: metrics and operations (admin).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from server.http.request import Request
+    from server.http.routes import Handler
+
+NO_STORE = b"Cache-Control: no-store\r\n"
+ROBOTS = b"User-agent: *\nDisallow: /\n"
+
+
+class Pages:
+    """The handlers. ``unready`` returns why no request should come now ("booting", "draining"), or None."""
+
+    def __init__(
+        self, name: str, version: str, unready: Callable[[], str | None], info: Callable[[], Mapping[str, Any]]
+    ) -> None:
+        self._name = name
+        self._version = version
+        self._unready = unready
+        self._info = info
+
+    def routes(self) -> dict[str, dict[str, Handler]]:
+        """What to add to the table of routes."""
+        handlers: dict[str, Handler] = {
+            "/healthz": self.handle_health,
+            "/readyz": self.handle_readiness,
+            "/_info": self.handle_info,
+            "/_info/name": self.handle_name,
+            "/_info/version": self.handle_version,
+            "/robots.txt": self.handle_robots,
+        }
+        return {path: {"GET": handler} for path, handler in handlers.items()}
+
+    def handle_health(self, request: Request) -> None:
+        """The loop turns: otherwise nobody would answer."""
+        _send(request, {"status": "ok"})
+
+    def handle_readiness(self, request: Request) -> None:
+        """200 when requests are welcome."""
+        reason = self._unready()
+        if reason is None:
+            _send(request, {"status": "ready"})
+        else:
+            request.problem(503, f"This worker is {reason}. Send requests to another one.", retry_after_s=1)
+
+    def handle_info(self, request: Request) -> None:
+        """Who this is."""
+        _send(request, {"name": self._name, "version": self._version, **self._info()})
+
+    def handle_name(self, request: Request) -> None:
+        """The name alone."""
+        _send(request, {"name": self._name})
+
+    def handle_version(self, request: Request) -> None:
+        """The version alone."""
+        _send(request, {"version": self._version})
+
+    def handle_robots(self, request: Request) -> None:
+        """Nothing here is for search engines."""
+        request.reply(200, "OK", ROBOTS, b"text/plain; charset=utf-8", more=b"Cache-Control: max-age=86400\r\n")
+
+
+def _send(request: Request, page: Mapping[str, Any]) -> None:
+    request.reply(200, "OK", orjson.dumps(page), more=NO_STORE)

@@ -1,0 +1,57 @@
+"""What is answered when a request is not served: problem JSON (RFC 9457).
+
+Place: http.head, http.protocol, http.routes → HERE → http.response.
+Rules: a detail says what is wrong, where, and what to do. It is made of our own words alone: no text of an exception,
+no name of a host or topic, nothing that the client sent. Refusing is cheap: every body is made at start-up.
+Not here: per-event failures (intake.verdict).
+"""
+
+# hot path
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+
+from server.http.response import PROBLEM_TYPE, phrase_of
+
+if TYPE_CHECKING:
+    from server.http.request import Request
+
+
+def problem_body(status: int, detail: str) -> bytes:
+    """``{"type","title","status","detail"}``; the title is the reason phrase."""
+    return orjson.dumps({"type": "about:blank", "title": phrase_of(status), "status": status, "detail": detail})
+
+
+class Refusal:
+    """A ready-made answer: ``handle`` stands in for a handler. ``kind`` is counted when it names a limit."""
+
+    __slots__ = ("body", "kind", "more", "phrase", "status")
+
+    def __init__(self, status: int, detail: str, *, more: bytes = b"", kind: str = "") -> None:
+        self.status = status
+        self.phrase = phrase_of(status)
+        self.body = problem_body(status, detail)
+        self.more = more
+        self.kind = kind
+
+    def handle(self, request: Request) -> None:
+        """Answer with this refusal."""
+        request.refuse(self.status, self.phrase, self.body, PROBLEM_TYPE, self.more)
+
+
+RETRY_AFTER = b"Retry-After: 1\r\n"  # Seconds. A full worker has answered most of what it holds by then.
+
+BAD_REQUEST = Refusal(400, "The bytes are not an HTTP/1.1 request; nothing after them was read. Check the client.")
+NO_HOST = Refusal(400, "An HTTP/1.1 request needs exactly one Host header. Send one.")
+BAD_FRAMING = Refusal(400, "Transfer-Encoding needs HTTP/1.1. Send a Content-Length instead.")
+BAD_CODING = Refusal(501, "The only Transfer-Encoding taken is chunked. Send the body so, or with a Content-Length.")
+NO_TUNNEL = Refusal(501, "CONNECT is not served: this is no proxy.")
+BAD_VERSION = Refusal(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here. Send HTTP/1.1.")
+BAD_EXPECT = Refusal(417, "The only Expect taken is 100-continue. Leave the header out.")
+NOT_FOUND = Refusal(404, "Nothing is served at this path. Check it for typing errors and trailing slashes.")
+SLOW_HEAD = Refusal(408, "The head of the request took too long to arrive. Send it again.", kind="head_slow")
+SLOW_BODY = Refusal(408, "The body of the request stopped arriving. Send it again.", kind="body_slow")
+INTERNAL = Refusal(500, "internal: the server failed on this request, and has logged it. Try again later.")

@@ -1,0 +1,357 @@
+"""One connection: requests served one at a time and in order, between the reader and the socket.
+
+Place: socket → HERE → http.reader → HERE → handler; handler → http.request → HERE → socket. Loop thread only.
+Rules:
+1. ``_current`` is the one request being served. While it is not answered, what is behind it waits: requests of the
+   slice that was parsed already (``_waiting``), the rest as bytes (``_rest``) with reading paused.
+2. ``_is_queued`` is True whenever something waits or nothing may be written. Then, and only then, ``_advance`` decides
+   what comes next; otherwise a request goes straight from the reader to its handler.
+3. A client that does not read gets no further request served: responses cannot pile up.
+4. What ends a connection early (the reader's fault, a stall) is answered after every request before it; then half-close
+   and read on for a while, so that the client gets to see the answer.
+5. A handler's exceptions end here, in ``_serve``.
+Not here: parsing and judging (http.reader), when a deadline is noticed (http.wheel).
+"""
+
+# hot path
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Final, cast
+
+from server.http.limits import LINGER_BYTES, LINGER_S, REQUEST_BYTES
+from server.http.limits import SLICE_BYTES as SLICE
+from server.http.problem import INTERNAL, SLOW_BODY, SLOW_HEAD, Refusal
+from server.http.reader import BODY, ENDED, HEAD, IDLE, Reader
+from server.http.response import CLOSE, CONTINUE, PROBLEM_TYPE
+
+if TYPE_CHECKING:
+    from server.http.request import Request
+    from server.http.server import HttpServer
+    from server.http.wheel import Timed
+
+NOTHING: Final = memoryview(b"")
+
+
+class Connection(asyncio.Protocol):
+    """Made by the listener for each connection."""
+
+    __slots__ = (
+        "_current",
+        "_deadlines",
+        "_discarded_bytes",
+        "_fault",
+        "_heads",
+        "_is_advancing",
+        "_is_eof",
+        "_is_lingering",
+        "_is_lost",
+        "_is_queued",
+        "_is_read_paused",
+        "_is_write_paused",
+        "_reader",
+        "_rest",
+        "_server",
+        "_transport",
+        "_unsent_bytes",
+        "_waiting",
+        "_write",
+        "bucket",
+        "deadline",
+        "peer",
+    )
+
+    def __init__(self, server: HttpServer) -> None:
+        self._server = server
+        self._heads = server.heads
+        self._deadlines = server.deadlines
+        self._reader = Reader(self, server)
+        self.peer = ""
+        self.deadline = self._deadlines[HEAD]
+        self.bucket: set[Timed] | None = None
+        # Requests.
+        self._current: Request | None = None
+        self._waiting: deque[Request] = deque()
+        self._rest = NOTHING
+        self._fault: Refusal | None = None
+        self._is_queued = False
+        self._is_advancing = False
+        # The socket.
+        self._transport: asyncio.Transport
+        self._is_read_paused = False
+        self._is_write_paused = False
+        self._is_eof = False
+        self._is_lingering = False
+        self._is_lost = False
+        self._unsent_bytes = 0
+        self._discarded_bytes = 0
+
+    # The transport calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client is there."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._write = self._transport.write
+        peer = transport.get_extra_info("peername")
+        self.peer = peer[0] if isinstance(peer, tuple) else ""
+        if not self._server.on_open(self):
+            self._end(self._server.bounds.many_connections)
+
+    def data_received(self, data: bytes) -> None:
+        """The client sent something."""
+        if self._current is not None or self._is_queued or len(data) > SLICE:
+            self._hold(data)
+        else:
+            self._feed(data)
+
+    def eof_received(self) -> bool:
+        """The client sends no more. What it sent whole is answered: ``printf … | nc`` is a client too."""
+        self._is_eof = True
+        if self._current is None and not self._is_queued:
+            return False
+        self._is_queued = True
+        return not self._is_lingering
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has gone, or we have closed."""
+        self._is_lost = self._is_queued = True
+        if self._current is not None:
+            self._server.abandoned += 1
+            self._current = None
+        self._reader.close()
+        self._drop_waiting()
+        self._server.on_lost(self)
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than we answer."""
+        self._is_write_paused = self._is_queued = True
+        self._unsent_bytes = self._transport.get_write_buffer_size()
+        self.deadline = self._server.wheel.after(self._server.bounds.write_stall_s)
+        self._pause_reading()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        self._is_write_paused = False
+        self.deadline = self._deadlines[self._reader.stage]
+        self._advance()
+
+    # The reader calls.
+
+    def on_request(self, request: Request) -> None:
+        """A whole request."""
+        if self._current is None and not self._is_queued:
+            self._serve(request)
+        else:
+            self._waiting.append(request)
+            self._is_queued = True
+            self._server.hold(request, REQUEST_BYTES + len(request.body))
+
+    def on_awaited(self, request: Request) -> None:
+        """The head of a request whose client waits for 100 before it sends the body."""
+        if self._current is None and not self._is_queued:
+            self._send_continue(request)
+
+    # A handler's answer.
+
+    def answer(self, request: Request, status: int, phrase: str, body: bytes, content_type: bytes, more: bytes) -> None:
+        """Send the one response to ``request``, then turn to what waits behind it."""
+        server = self._server
+        if request.held_bytes:
+            server.release(request)
+        if self._current is not request:
+            server.on_stray_reply(is_late=self._is_lost)
+            return
+        stage = self._reader.stage
+        tail = request.tail
+        if server.is_draining and stage == IDLE and not self._is_queued:
+            tail = CLOSE
+        server.responses[status // 100] += 1
+        self._current = None
+        self.deadline = self._deadlines[stage]
+        is_head = request.method == b"HEAD"
+        self._write(self._heads.response(status, phrase, body, content_type, more, tail, is_head))
+        if tail is CLOSE:
+            self._finish()
+        elif self._is_queued:
+            self._advance()
+
+    # What comes next.
+
+    def _serve(self, request: Request) -> None:
+        self._current = request
+        self._server.requests += 1
+        if request.is_awaited:
+            self._send_continue(request)
+        try:
+            request.handler(request)
+        except Exception:
+            self._server.on_handler_error()
+            if self._current is request:
+                INTERNAL.handle(request)
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        reader = self._reader
+        reader.feed(data)
+        if reader.stage:
+            self._on_partial()
+        current = self._current
+        if current is not None and not current.held_bytes:
+            self._server.hold(current, REQUEST_BYTES + len(current.body))
+
+    def _on_partial(self) -> None:
+        reader = self._reader
+        if reader.fault is not None:
+            self._end(reader.fault)
+        elif reader.stage == BODY or (reader.stage == HEAD and reader.is_new):
+            self.deadline = self._deadlines[reader.stage]
+
+    def _hold(self, data: bytes) -> None:
+        """Keep bytes that are not parsed yet. Reading is paused, so this happens once or twice at most."""
+        if self._reader.stage == ENDED:
+            self._discard(len(data))
+            return
+        self._rest = memoryview(bytes(self._rest) + data) if self._rest else memoryview(data)
+        self._is_queued = True
+        self._advance()
+        if self._rest:
+            self._pause_reading()
+
+    def _advance(self) -> None:
+        """Go on until something must be waited for. Order: requests, bytes, the fault, the socket."""
+        if self._is_advancing:
+            return
+        self._is_advancing = True
+        while self._current is None and not self._is_write_paused and not self._is_closing():
+            if self._waiting:
+                self._serve(self._waiting.popleft())
+            elif self._rest:
+                self._feed_slice()
+            elif self._fault is not None:
+                self._answer_fault(self._fault)
+            elif self._is_eof:
+                self._finish()
+            else:
+                self._on_nothing_waiting()
+                break
+        self._is_advancing = False
+
+    def _feed_slice(self) -> None:
+        size = self._reader.slice_bytes()
+        piece, self._rest = self._rest[:size], self._rest[size:]
+        self._feed(piece)
+
+    def _on_nothing_waiting(self) -> None:
+        self._is_queued = False
+        reader = self._reader
+        if reader.incoming is not None and reader.incoming.is_awaited:
+            self._send_continue(reader.incoming)
+        self._resume_reading()
+
+    def _send_continue(self, request: Request) -> None:
+        request.is_awaited = False
+        self._write(CONTINUE)
+
+    # Ends.
+
+    def _is_closing(self) -> bool:
+        return self._is_lingering or self._is_lost or self._transport.is_closing()
+
+    def _finish(self) -> None:
+        """Close once everything written is sent; the client has ``write_stall_s`` to take it."""
+        self._is_queued = True
+        self._reader.end(None)
+        self._drop_waiting()
+        self.deadline = self._server.wheel.after(self._server.bounds.write_stall_s)
+        self._transport.close()
+
+    def _end(self, fault: Refusal) -> None:
+        """Read no more requests; answer ``fault`` when those before are answered."""
+        self._reader.end(None)
+        self._fault = fault
+        self._rest = NOTHING
+        self._is_queued = True
+        self._advance()
+
+    def _answer_fault(self, fault: Refusal) -> None:
+        self._fault = None
+        self._server.count(fault)
+        self._server.responses[fault.status // 100] += 1
+        more = fault.more
+        self._write(self._heads.response(fault.status, fault.phrase, fault.body, PROBLEM_TYPE, more, CLOSE))
+        if self._is_eof:
+            self._finish()
+            return
+        self._is_lingering = True
+        self._resume_reading()
+        self._transport.write_eof()
+        self.deadline = self._server.wheel.after(LINGER_S)
+        self._server.wheel.add(self)
+
+    def _discard(self, size_bytes: int) -> None:
+        self._discarded_bytes += size_bytes
+        if self._discarded_bytes <= LINGER_BYTES:
+            return
+        if self._is_lingering:
+            self._server.refused["linger"] += 1
+            self._transport.abort()
+        else:
+            self._pause_reading()
+
+    def _drop_waiting(self) -> None:
+        """``_current`` keeps its bytes until its handler lets go of it."""
+        while self._waiting:
+            self._server.release(self._waiting.popleft())
+        self._rest = NOTHING
+        self._fault = None
+
+    # Time.
+
+    def on_deadline(self) -> None:
+        """``deadline`` has passed."""
+        stage = self._reader.stage
+        if self._is_lingering:
+            self._transport.abort()
+        elif self._is_write_paused or self._transport.is_closing():
+            self._on_write_deadline()
+        elif self._current is not None:
+            self.deadline = self._deadlines[IDLE]  # Ours to answer: who serves it has a deadline of its own.
+        elif stage == HEAD:
+            self._end(SLOW_HEAD)
+        elif stage == BODY:
+            self._end(SLOW_BODY)
+        else:
+            self._server.refused["idle"] += 1
+            self._finish()
+
+    def _on_write_deadline(self) -> None:
+        unsent_bytes = self._transport.get_write_buffer_size()
+        if 0 < unsent_bytes < self._unsent_bytes:  # Slow, but it reads.
+            self._unsent_bytes = unsent_bytes
+            self.deadline = self._server.wheel.after(self._server.bounds.write_stall_s)
+            return
+        self._server.refused["write_slow"] += 1
+        self._transport.abort()
+
+    def drain(self, deadline: float) -> None:
+        """The server drains: be gone by ``deadline`` (the wheel's clock) unless a request comes."""
+        if self._current is None and not self._is_queued and self._reader.stage == IDLE:
+            self.deadline = min(self.deadline, deadline)
+            self._server.wheel.add(self)
+
+    def abort(self) -> None:
+        """Be gone now."""
+        self._transport.abort()
+
+    # Reading.
+
+    def _pause_reading(self) -> None:
+        if not self._is_read_paused and not self._is_closing():
+            self._is_read_paused = True
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._is_read_paused and not self._transport.is_closing():
+            self._is_read_paused = False
+            self._transport.resume_reading()

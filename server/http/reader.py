@@ -1,0 +1,294 @@
+"""Bytes of one connection to requests: the parser's callbacks, and the judgement of each head.
+
+Place: http.protocol → HERE → http.protocol.on_request.
+Rules:
+1. What comes out does not depend on how the bytes were cut.
+2. A request that is refused with its body unread, and bytes that are no request, end the reader: ``fault`` says how the
+   client is answered, ``stage`` is ENDED, and nothing more is read. A refusal whose body is short is a request like
+   any other, whose handler is the refusal.
+3. The parser's exceptions end here, in ``feed``.
+4. Whatever grows is counted: the parser itself has no limits, neither for heads nor for trailers.
+Not here: when bytes are fed, in which turn requests are served, how long things may take (http.protocol).
+"""
+
+# hot path
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
+
+from server.http import head
+from server.http.content import TAKEN
+from server.http.head import RARE
+from server.http.limits import CHUNK_BYTES, DISCARD_BYTES, PIECE_BYTES, REQUEST_BYTES
+from server.http.limits import SLICE_BYTES as SLICE
+from server.http.problem import BAD_VERSION, INTERNAL, NO_HOST, NO_TUNNEL, Refusal
+from server.http.request import Request
+from server.http.response import CLOSE, KEEP
+from server.http.upgrade import body_parser
+
+if TYPE_CHECKING:
+    from server.http.protocol import Connection
+    from server.http.server import HttpServer
+
+# What the client is to send next. They index ``HttpServer.deadlines``.
+IDLE: Final = 0  # A request, or nothing.
+HEAD: Final = 1  # The rest of a head.
+BODY: Final = 2  # The rest of a body.
+ENDED: Final = 3  # Nothing that would be served.
+
+
+class StoppedError(Exception):
+    """Raised in a callback to end the parser; ``fault`` says why."""
+
+
+class Reader:
+    """Made with its connection. ``incoming`` is the request whose body is being read."""
+
+    __slots__ = (
+        "_body_bytes",
+        "_bounds",
+        "_connection",
+        "_fed_bytes",
+        "_feed",
+        "_headers",
+        "_is_chunked",
+        "_length",
+        "_on_request",
+        "_parser",
+        "_pieces",
+        "_repeats",
+        "_server",
+        "_targets",
+        "_upgrading",
+        "_url",
+        "fault",
+        "incoming",
+        "is_new",
+        "stage",
+    )
+
+    def __init__(self, connection: Connection, server: HttpServer) -> None:
+        self._connection = connection
+        self._on_request = connection.on_request
+        self._server = server
+        self._bounds = server.bounds
+        self._targets = server.routes.kept
+        self._parser: Any = HttpRequestParser(self)
+        self._feed: Any = self._parser.feed_data
+        self.stage = IDLE
+        self.fault: Refusal | None = None
+        self.is_new = False  # The message that goes on began in the last ``feed``.
+        # The head.
+        self._url = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._repeats = 0
+        self._fed_bytes = 0  # At least what there is of the head, at most two slices more.
+        # The body.
+        self.incoming: Request | None = None
+        self._upgrading: Request | None = None
+        self._length = 0
+        self._is_chunked = False
+        self._pieces: list[bytes] = []
+        self._body_bytes = 0
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """Read ``data``: at most a slice, unless it is the rest of a body (``slice_bytes``)."""
+        try:
+            self._feed(data)
+        except HttpParserUpgrade as upgrade:
+            self._on_upgrade(data[upgrade.args[0] :])
+            return
+        except HttpParserError as error:
+            self._on_parser_error(error)
+        if self.stage == HEAD or self.stage == BODY:
+            self._on_partial(len(data))
+
+    def slice_bytes(self) -> int:
+        """How much to feed at once."""
+        if self.stage == BODY and not self._is_chunked:
+            return max(SLICE, self._length - self._body_bytes)
+        return SLICE
+
+    def end(self, fault: Refusal | None) -> None:
+        """Read nothing more."""
+        self.stage = ENDED
+        self.fault = fault
+        for request in (self.incoming, self._upgrading):
+            if request is not None:
+                self._server.release(request)
+        self.incoming = self._upgrading = None
+        self._pieces = []
+
+    def close(self) -> None:
+        """The connection is gone. The parser holds our bound methods and we hold it: a cycle no more."""
+        self.end(None)
+        self._parser = self._feed = None
+
+    # The parser calls.
+
+    def on_message_begin(self) -> None:
+        self.stage = HEAD
+        self._fed_bytes = SLICE
+        self._headers = {}
+        self._repeats = 0
+        self._url = b""
+
+    def on_url(self, url: bytes) -> None:
+        url = self._url = self._url + url
+        if len(url) > self._bounds.max_url_bytes:
+            self._stop(self._bounds.long_url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        headers = self._headers
+        if name in headers:
+            self._on_repeat(name, value)
+        else:
+            headers[name] = value.rstrip()
+
+    def on_headers_complete(self) -> None:
+        headers, parser, bounds = self._headers, self._parser, self._bounds
+        if self._fed_bytes > bounds.max_head_bytes:
+            self._check_head_bytes()
+        if len(headers) + self._repeats > bounds.max_headers:
+            self._stop(bounds.many_headers)
+        tail: bytes | None = KEEP
+        if b"connection" in headers or not parser.should_keep_alive():
+            tail = head.tail_of(parser)
+        if tail is None:
+            self._stop(BAD_VERSION)
+        if b"host" not in headers and parser.get_http_version() != "1.0":
+            self._stop(NO_HOST)
+        method = parser.get_method()
+        target = self._targets.get(self._url) or self._server.routes.find(self._url)
+        handler = target.handlers.get(method, target.refuse)
+        request = Request(self._connection, method, target, headers, handler, tail)
+        length = headers.get(b"content-length")
+        self.incoming = request
+        self._length = int(length) if length is not None else 0
+        self._is_chunked = False
+        self._body_bytes = 0
+        self.stage = BODY
+        refusal: Refusal | None = None
+        if not RARE.isdisjoint(headers):
+            refusal = self._on_rare(request)
+        if handler is target.refuse:
+            refusal = target.otherwise
+        elif refusal is None and (self._length or method == b"POST"):
+            if self._length > bounds.max_body_bytes:
+                refusal = bounds.big_body
+            elif self._server.in_flight_bytes + self._length > bounds.max_in_flight_bytes:
+                refusal = bounds.full
+            elif not TAKEN.get(headers.get(b"content-type")) and method == b"POST":
+                refusal = head.bad_type(headers)
+        if refusal is not None:
+            self._refuse(request, refusal)
+        elif request.is_awaited:
+            self._connection.on_awaited(request)
+
+    def on_body(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+        self._body_bytes += len(piece)
+        if self._body_bytes > self._bounds.max_body_bytes:
+            self._stop(self._bounds.big_body)
+
+    def on_message_complete(self) -> None:
+        request = self.incoming
+        if request is None:
+            return  # Upgrade: the parser passes over the body, which ``_on_upgrade`` reads.
+        self.incoming = None
+        if self._pieces:
+            request.body = b"".join(self._pieces)
+            self._pieces = []
+        self.stage = IDLE if request.tail is not CLOSE else ENDED
+        self._on_request(request)
+
+    # Judging a head.
+
+    def _stop(self, refusal: Refusal) -> NoReturn:
+        self.fault = refusal
+        raise StoppedError
+
+    def _refuse(self, request: Request, refusal: Refusal) -> None:
+        if self._is_chunked or self._length > DISCARD_BYTES or request.is_awaited:
+            self._stop(refusal)
+        self._server.count(refusal)
+        request.handler = refusal.handle
+
+    def _on_repeat(self, name: bytes, value: bytes) -> None:
+        self._repeats += 1
+        if self._repeats > self._bounds.max_headers:
+            self._stop(self._bounds.many_headers)
+        if name == b"host":
+            self._stop(NO_HOST)
+        self._headers[name] += b", " + value.rstrip()
+
+    def _check_head_bytes(self) -> None:
+        """Count exactly, each line as it is usually written: so no cutting changes the answer."""
+        headers = self._headers
+        names, values = sum(map(len, headers)), sum(map(len, headers.values()))
+        lines = (len(headers) + self._repeats) * len(": \r\n")
+        if len(self._url) + names + values + lines > self._bounds.max_head_bytes:
+            self._stop(self._bounds.big_head)
+
+    def _on_rare(self, request: Request) -> Refusal | None:
+        headers, parser = request.headers, self._parser
+        bad_framing = head.bad_framing(headers, parser)
+        if bad_framing is not None:
+            self._stop(bad_framing)
+        if b"transfer-encoding" in headers:
+            self._is_chunked = True
+            self._fed_bytes = 0
+            self._headers = head.TRAILERS
+        has_body = self._is_chunked or self._length > 0
+        if has_body and b"expect" in headers and parser.get_http_version() == "1.1":
+            request.is_awaited = True  # HTTP/1.0 does not know of 100.
+        if parser.should_upgrade():
+            request.tail = CLOSE
+            if request.method == b"CONNECT":
+                self._stop(NO_TUNNEL)
+            if has_body:
+                self._upgrading, self.incoming = request, None
+        return head.bad_expectation(headers) or head.bad_encoding(headers)
+
+    # Rare turns.
+
+    def _on_partial(self, fed_bytes: int) -> None:
+        """A message goes on in the next read: bound what is held for it, here and inside the parser."""
+        bounds = self._bounds
+        self.is_new = self._fed_bytes == SLICE
+        self._fed_bytes += fed_bytes
+        if self.stage == HEAD:
+            if self._fed_bytes > bounds.max_head_bytes + 2 * SLICE:
+                self.end(bounds.big_head)  # One endless header, or padding: nobody was called back.
+            return
+        framing_bytes = self._fed_bytes - self._body_bytes - len(self._pieces) * CHUNK_BYTES
+        if self._is_chunked and framing_bytes > bounds.max_head_bytes + SLICE:
+            self.end(bounds.big_framing)
+        elif self.incoming is not None:
+            self._server.hold(self.incoming, REQUEST_BYTES + self._body_bytes + len(self._pieces) * PIECE_BYTES)
+            if self._server.in_flight_bytes > bounds.max_in_flight_bytes:
+                self.end(bounds.full)
+
+    def _on_parser_error(self, error: HttpParserError) -> None:
+        if self.stage == ENDED:
+            return  # More bytes after a request that closes: RFC 9112 section 9.6 has them ignored.
+        if self.fault is None and isinstance(error, HttpParserCallbackError):
+            self._server.on_handler_error()
+            self.fault = INTERNAL
+        elif self.fault is None:
+            self._server.parse_errors += 1
+            self.fault = head.refusal_of(error)
+        self.end(self.fault)
+
+    def _on_upgrade(self, rest: bytes | memoryview) -> None:
+        """Ignore the Upgrade, but for closing. The parser is past the head and has left the body to us."""
+        request, self._upgrading = self._upgrading, None
+        if request is not None:
+            self.incoming = request
+            self.stage = BODY
+            self._feed = body_parser(self, self._length, is_chunked=self._is_chunked)
+            self.feed(rest)

@@ -1,0 +1,129 @@
+"""One request, as a handler sees it, and the way to its one reply.
+
+Place: http.protocol → HERE → a handler → HERE → http.protocol.
+Rules: a handler leads to exactly one ``reply``, now or later. A reply after the client has gone is counted and
+forgotten. What costs time (identity, query parameters) is worked out when first asked for.
+Not here: parsing (http.protocol), the bytes of a response (http.response).
+"""
+
+# hot path
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote_plus
+
+from uuid_utils import uuid7
+
+from server.http.problem import problem_body
+from server.http.response import PROBLEM_TYPE, phrase_of
+
+if TYPE_CHECKING:
+    from server.http.protocol import Connection
+    from server.http.routes import Handler, Target
+
+MAX_PARAMS: Final = 100  # Parameters beyond are not looked at.
+MAX_ID_CHARS: Final = 128
+_MAX_KEPT_BYTES: Final = 256
+
+
+class Request:
+    """``headers`` have lower-case names; repeated ones are joined with ``b", "``. ``peer`` is "" on a Unix socket."""
+
+    __slots__ = (
+        "_connection",
+        "_id",
+        "body",
+        "handler",
+        "headers",
+        "held_bytes",
+        "is_awaited",
+        "method",
+        "path",
+        "peer",
+        "query",
+        "tail",
+    )
+
+    def __init__(
+        self,
+        connection: Connection,
+        method: bytes,
+        target: Target,
+        headers: dict[bytes, bytes],
+        handler: Handler,
+        tail: bytes,
+    ) -> None:
+        self._connection = connection
+        self._id: str | None = None
+        self.method = method
+        self.path = target.path
+        self.query = target.query
+        self.headers = headers
+        self.body = b""
+        self.peer = connection.peer
+        # The connection's own:
+        self.handler = handler
+        self.tail = tail
+        self.held_bytes = 0  # Counted among the worker's bytes in flight.
+        self.is_awaited = False  # The client waits for 100 before it sends the body.
+
+    @property
+    def request_id(self) -> str:
+        """The client's ``X-Request-Id`` when it is 1 to 128 visible ASCII characters, else a new UUIDv7."""
+        known = self._id
+        if known is None:
+            given = self.headers.get(b"x-request-id")
+            known = self._id = (given and _visible(given)) or str(uuid7())
+        return known
+
+    def param(self, name: str) -> str | None:
+        """The first query parameter of that name, decoded; None when there is none."""
+        query = self.query
+        if len(query) > _MAX_KEPT_BYTES:
+            return _parse(query).get(name)
+        return _parse_kept(query).get(name)
+
+    def reply(
+        self,
+        status: int,
+        phrase: str,
+        body: bytes = b"",
+        content_type: bytes = b"application/json",
+        retry_after_s: int = 0,
+        more: bytes = b"",
+    ) -> None:
+        """Answer. ``more`` are further header lines, each ended by CRLF."""
+        lines = b"X-Request-Id: " + (self._id or self.request_id).encode() + b"\r\n"
+        if retry_after_s:
+            lines += b"Retry-After: %d\r\n" % retry_after_s
+        self._connection.answer(self, status, phrase, body, content_type, lines + more)
+
+    def problem(self, status: int, detail: str, *, retry_after_s: int = 0) -> None:
+        """Answer with problem JSON (RFC 9457) whose title is the reason phrase."""
+        self.reply(status, phrase_of(status), problem_body(status, detail), PROBLEM_TYPE, retry_after_s)
+
+    def refuse(self, status: int, phrase: str, body: bytes, content_type: bytes, more: bytes) -> None:
+        """Answer without an identity: nobody looked at this request."""
+        self._connection.answer(self, status, phrase, body, content_type, more)
+
+
+def _visible(value: bytes) -> str:
+    """The value as text, or "" when it may not be echoed."""
+    if not 0 < len(value) <= MAX_ID_CHARS:
+        return ""
+    text = value.decode("latin-1")
+    return text if text.isascii() and text.isprintable() and " " not in text else ""
+
+
+def _parse(query: bytes) -> dict[str, str]:
+    """Parameters as forms encode them (URL Standard section 5.1); of equal names the first counts."""
+    found: dict[str, str] = {}
+    for field in query.decode("latin-1").split("&", MAX_PARAMS)[:MAX_PARAMS]:
+        name, _, value = field.partition("=")
+        found.setdefault(unquote_plus(name), unquote_plus(value))
+    return found
+
+
+_parse_kept = lru_cache(maxsize=1024)(_parse)

@@ -1,0 +1,103 @@
+"""Turn a status and a body into the bytes of one response.
+
+Place: http.request.reply → http.protocol → HERE → socket.
+Rules: a response is one piece of bytes. Heads come from a table that is thrown away once a second, because every
+head carries the date. What a caller hands over never breaks a line.
+Not here: which status is sent (intake.verdict, http.problem), when it is sent (http.protocol).
+"""
+
+# hot path
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+from typing import Final
+
+# The last lines of a head say what becomes of the connection. Compared by identity.
+KEEP: Final = b"\r\n"
+CLOSE: Final = b"Connection: close\r\n\r\n"
+KEEP_1_0: Final = b"Connection: keep-alive\r\n\r\n"  # HTTP/1.0 closes unless it is told otherwise.
+
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+PROBLEM_TYPE: Final = b"application/problem+json"
+
+# RFC 9110 and 6585. http.HTTPStatus still has the names of RFC 2616 for 413 and 414.
+PHRASES: Final = {
+    200: "OK",
+    201: "Created",
+    202: "Accepted",
+    204: "No Content",
+    207: "Multi-Status",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    413: "Content Too Large",
+    414: "URI Too Long",
+    415: "Unsupported Media Type",
+    417: "Expectation Failed",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    503: "Service Unavailable",
+    505: "HTTP Version Not Supported",
+}
+
+# Phrases count events, so there are many; beyond this the rest of the second is made one by one.
+MAX_KEPT: Final = 1024
+
+
+def phrase_of(status: int) -> str:
+    """The registered reason phrase, which is also the title of a problem."""
+    return PHRASES.get(status, "Unknown")
+
+
+class Heads:
+    """The table. ``refresh`` once a second."""
+
+    __slots__ = ("_date", "_kept")
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[int, str, bytes], bytes] = {}
+        self._date = b""
+        self.refresh(time.time())
+
+    def refresh(self, unix_s: float) -> None:
+        """Put the current date into every head to come."""
+        self._date = f"Date: {formatdate(unix_s, usegmt=True)}\r\n".encode()
+        self._kept.clear()
+
+    def response(
+        self,
+        status: int,
+        phrase: str,
+        body: bytes,
+        content_type: bytes,
+        more: bytes,
+        tail: bytes,
+        is_head: bool = False,
+    ) -> bytes:
+        """A whole response. ``more`` are further header lines, each with its CRLF; ``is_head`` leaves the body out."""
+        key = (status, phrase, content_type if body else b"")
+        start = self._kept.get(key)
+        if start is None:
+            start = self._make(*key)
+            if len(self._kept) < MAX_KEPT:
+                self._kept[key] = start
+        if not body:
+            return start + more + tail
+        return b"".join((start, b"%d\r\n" % len(body), more, tail, b"" if is_head else body))
+
+    def _make(self, status: int, phrase: str, content_type: bytes) -> bytes:
+        """A head up to the value of Content-Length, or all of it when there is no body."""
+        if not (phrase.isascii() and phrase.isprintable()):
+            phrase = phrase_of(status)
+        start = f"HTTP/1.1 {status} {phrase}\r\n".encode() + self._date
+        if content_type:
+            return start + b"Content-Type: " + content_type + b"\r\nX-Content-Type-Options: nosniff\r\nContent-Length: "
+        if status == 204:  # RFC 9110 section 8.6: no length on a 204.
+            return start
+        return start + b"Content-Length: 0\r\n"

@@ -1,0 +1,194 @@
+"""The HTTP side of a worker: its connections, its one timer, its counters, its drain.
+
+Place: worker → HERE → http.listener → http.protocol.
+Rules: one timer for everything (``_tick``). Counters are plain ints; the worker copies them on its beat.
+Drain: accept no more; answer what is under way and close behind it; give idle connections ``GRACE_S``, for a request
+may be on its way; serve what arrives until the deadline, and say ``Connection: close``.
+Not here: what is served (http.routes), when to drain (worker).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from server.http.limits import GRACE_S, KINDS, Bounds
+from server.http.listener import Listener
+from server.http.problem import Refusal
+from server.http.protocol import Connection
+from server.http.response import Heads
+from server.http.routes import Handler, Routes
+from server.http.wheel import TICK_S, Wheel
+from server.log import Limited
+
+if TYPE_CHECKING:
+    from server.config.settings import Http
+    from server.http.request import Request
+    from server.scoreboard import Row
+
+_HARD_PART = 8  # Connections that are told 503 stay for a moment: an eighth above the limit, the rest is cut off.
+_FAR = float("inf")
+
+
+class HttpServer:
+    """One a worker. Public attributes are counters and what connections share."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        settings: Http,
+        routes: Mapping[str, Mapping[str, Handler]],
+        row: Row,
+        log: logging.Logger,
+    ) -> None:
+        self._loop = loop
+        self._row = row
+        self._limited = Limited(log)
+        self._listener: Listener | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._unix_s = 0
+        self._gone: asyncio.Future[None] | None = None
+        self._connections: set[Connection] = set()
+        # Shared with connections.
+        self.bounds = Bounds(settings.limits)
+        self.routes = Routes(routes)
+        self.heads = Heads()
+        bounds = self.bounds
+        self.wheel = Wheel(loop.time(), min(bounds.head_s, bounds.body_stall_s, bounds.idle_s, bounds.write_stall_s))
+        self.deadlines = [0.0, 0.0, 0.0, _FAR, _FAR]  # By stage of a connection, as of the last tick.
+        self.is_draining = False
+        self.in_flight_bytes = 0
+        # Counters.
+        self.connections = 0  # Ever opened.
+        self.requests = 0  # Handed to a handler or refused in its turn.
+        self.responses = [0] * 6  # By hundreds of the status.
+        self.refused = dict.fromkeys(KINDS, 0)
+        self.abandoned = 0  # The client went away before its answer.
+        self.late_replies = 0  # Answers to clients that had gone.
+        self.parse_errors = 0
+        self.handler_errors = 0
+        self._set_deadlines()
+
+    def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept connections from now on, and let time pass."""
+        self._tick()
+        self._listener = Listener(
+            self._loop, sockets, self.connection, self._row, max_connections=self.bounds.max_connections
+        )
+        self._listener.start()
+
+    def connection(self) -> Connection:
+        """A protocol for one more connection."""
+        return Connection(self)
+
+    async def drain(self, deadline: float) -> int:
+        """Stop as the head of this file says, at ``loop.time()`` = deadline at the latest. Returns how many
+        connections were then cut off."""
+        self.is_draining = True
+        if self._listener is not None:
+            self._listener.stop()
+        grace = self.wheel.now + GRACE_S
+        for connection in self._connections:
+            connection.drain(grace)
+        while self._is_busy() and self._loop.time() < deadline:
+            self._gone = self._loop.create_future()
+            pause_s = min(deadline - self._loop.time(), TICK_S)
+            handle = self._loop.call_later(max(pause_s, 0.0), self._wake)
+            await self._gone
+            handle.cancel()
+        left = len(self._connections)
+        self.close()
+        return left
+
+    def close(self) -> None:
+        """Stop now: cut off every connection."""
+        self.is_draining = True
+        if self._listener is not None:
+            self._listener.stop()
+        for connection in list(self._connections):
+            connection.abort()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _is_busy(self) -> bool:
+        return bool(self._connections) or (self._listener is not None and not self._listener.is_idle())
+
+    def _wake(self) -> None:
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
+
+    def _tick(self) -> None:
+        self._timer = self._loop.call_later(TICK_S, self._tick)
+        self.turn(self._loop.time(), time.time())
+
+    def turn(self, loop_s: float, unix_s: float) -> None:
+        """Let time pass up to these instants: ``loop.time()``, and the date to show."""
+        if int(unix_s) != self._unix_s:
+            self._unix_s = int(unix_s)
+            self.heads.refresh(unix_s)
+        self.wheel.turn(loop_s)
+        self._set_deadlines()
+
+    def _set_deadlines(self) -> None:
+        bounds, after = self.bounds, self.wheel.after
+        self.deadlines[:3] = after(bounds.idle_s), after(bounds.head_s), after(bounds.body_stall_s)
+
+    # Connections call.
+
+    def on_open(self, connection: Connection) -> bool:
+        """Count a connection in. False: there are too many, it is to be refused."""
+        self.connections += 1
+        open_now = len(self._connections) + 1
+        self._connections.add(connection)
+        self._row.connections = open_now
+        self.wheel.add(connection)
+        if self.is_draining:
+            connection.drain(self.wheel.now + GRACE_S)
+        most = self.bounds.max_connections
+        if open_now > most + most // _HARD_PART:
+            self.refused["connections"] += 1
+            connection.abort()
+        return open_now <= most
+
+    def on_lost(self, connection: Connection) -> None:
+        """Count a connection out."""
+        self.wheel.remove(connection)
+        self._connections.discard(connection)
+        self._row.connections = len(self._connections)
+        if not self._connections:
+            self._wake()
+
+    def hold(self, request: Request, held_bytes: int) -> None:
+        """Count what a request holds while somebody is waited for. Again, with more, as more of it comes."""
+        self.in_flight_bytes += held_bytes - request.held_bytes
+        request.held_bytes = held_bytes
+
+    def release(self, request: Request) -> None:
+        """The request holds nothing any longer."""
+        self.in_flight_bytes -= request.held_bytes
+        request.held_bytes = 0
+
+    def count(self, refusal: Refusal) -> None:
+        """Count a refusal that names a limit."""
+        if refusal.kind:
+            self.refused[refusal.kind] += 1
+
+    def on_stray_reply(self, *, is_late: bool) -> None:
+        """A reply without a request to answer: its client has gone, or it was answered before (a bug)."""
+        if is_late:
+            self.late_replies += 1
+            return
+        self.handler_errors += 1
+        where = "".join(traceback.format_stack(limit=6))
+        self._limited.warning("second_reply", "a request was answered twice; the second is dropped\n%s", where)
+
+    def on_handler_error(self) -> None:
+        """An exception of ours is being handled: log it with its traceback, and count it."""
+        self.handler_errors += 1
+        self._limited.warning("handler", "a request failed with an internal error\n%s", traceback.format_exc())

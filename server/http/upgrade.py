@@ -1,0 +1,37 @@
+"""Read the body of a request that asks for an upgrade we do not give.
+
+Place: http.reader → HERE → http.reader.
+Rule: an Upgrade may be ignored (RFC 9110 section 7.8) and must be: Java's own client offers h2c with every first POST.
+The parser stops at the end of such a head. A second parser is told of a plain message with the same framing, and
+reads the body; its callbacks are the reader's, without those of a head, so trailers stay nowhere.
+Not here: any other protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from httptools import HttpRequestParser
+
+if TYPE_CHECKING:
+    from server.http.reader import Reader
+
+
+class BodyCallbacks:
+    """What the second parser calls."""
+
+    __slots__ = ("on_body", "on_message_complete")
+
+    def __init__(self, reader: Reader) -> None:
+        self.on_body = reader.on_body
+        self.on_message_complete = reader.on_message_complete
+
+
+def body_parser(reader: Reader, length_bytes: int, *, is_chunked: bool) -> Callable[[bytes], None]:
+    """A parser's ``feed_data`` that expects the body at once."""
+    parser = HttpRequestParser(BodyCallbacks(reader))
+    framing = b"Transfer-Encoding: chunked" if is_chunked else b"Content-Length: %d" % length_bytes
+    parser.feed_data(b"POST / HTTP/1.1\r\nConnection: close\r\n" + framing + b"\r\n\r\n")
+    feed: Callable[[bytes], None] = parser.feed_data
+    return feed

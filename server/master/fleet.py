@@ -1,0 +1,142 @@
+"""The workers of one generation: a slot each, filled, watched for readiness, refilled after a death.
+
+Place: master.loop → HERE → master.child.
+Rules: a slot holds one worker that serves or is about to; one that drains has left its slot. A worker that cannot
+boot is not tried again for ever: exit code 5, no READY in time, or ``BOOT_TRIES`` deaths on the way is a failure.
+Not here: orders and their order (master.loop), judging a running worker (master.watch).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+
+from server.errors import EXIT_BOOT
+from server.master import child as child_process
+from server.master.backoff import Backoff, Deaths
+from server.master.generation import Generation, WorkerContext
+from server.master.sockets import Sockets
+from server.master.watch import NEVER, Child
+from server.scoreboard import Scoreboard
+
+BOOT_TRIES = 3  # A stray kill -9 during boot must not end the service; dying the same way three times must.
+ROW_WAIT_S = 0.5  # Every row is taken: so many old workers are still draining.
+
+_logger = logging.getLogger("master")
+
+
+class Slot:
+    """A place for one worker; its back-off outlives the workers."""
+
+    __slots__ = ("backoff", "child", "failed_boots", "index", "start_at")
+
+    def __init__(self, index: int, backoff_max_s: float) -> None:
+        self.index = index
+        self.backoff = Backoff(backoff_max_s)
+        self.child: Child | None = None
+        self.start_at = 0.0
+        self.failed_boots = 0
+
+
+class Fleet:
+    """All slots of a generation. ``has_been_ready`` stays true once every slot was READY at the same time."""
+
+    def __init__(self, number: int, generation: Generation, sockets: Sockets, board: Scoreboard) -> None:
+        process = generation.config.process
+        self.number = number
+        self.generation = generation
+        self.config = generation.config
+        self.sockets = sockets
+        self.has_been_ready = False
+        self._board = board
+        self._deaths = Deaths(process.deaths_in_window, process.window_s)
+        self._slots: list[Slot] = []
+        for _ in range(min(worker_count(generation), process.max_workers)):
+            self.grow()
+
+    def __str__(self) -> str:
+        count = "1 worker" if len(self) == 1 else f"{len(self)} workers"
+        return f"generation {self.number}, {count} on {', '.join(self.sockets.labels())}"
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def children(self) -> Iterator[Child]:
+        return (slot.child for slot in self._slots if slot.child is not None)
+
+    def is_ready(self) -> bool:
+        """True when every slot holds a worker that takes connections."""
+        return all(slot.child is not None and slot.child.is_ready() for slot in self._slots)
+
+    def grow(self) -> bool:
+        """One slot more, up to process.max_workers."""
+        if len(self._slots) >= self.config.process.max_workers:
+            return False
+        self._slots.append(Slot(len(self._slots), self.config.process.backoff_max_s))
+        return True
+
+    def shrink(self) -> tuple[bool, Child | None]:
+        """One slot fewer, never below one. Returns whether there was one, and the worker that must now drain."""
+        if len(self._slots) == 1:
+            return False, None
+        return True, self._slots.pop().child
+
+    def fill(self, now: float, not_inherited: list[socket.socket]) -> None:
+        """Fork a worker for each empty slot whose time has come."""
+        for slot in self._slots:
+            if slot.child is None and now >= slot.start_at:
+                slot.child = self._fork(slot, now, not_inherited)
+
+    def next_start(self) -> float:
+        """When the next empty slot is to be filled."""
+        return min((slot.start_at for slot in self._slots if slot.child is None), default=NEVER)
+
+    def vacate(self, child: Child, now: float) -> None:
+        """A worker drains by itself: its slot gets another at once, unless it did not last."""
+        slot = self._slot_of(child)
+        slot.child = None
+        slot.start_at = now + slot.backoff.after_death(child.served_s(now))
+
+    def bury(self, child: Child, exit_code: int, now: float) -> str | None:
+        """Plan the replacement of a worker that died in its slot. Returns why there should be none, if so."""
+        slot = self._slot_of(child)
+        slot.child = None
+        served_s = child.served_s(now)
+        slot.start_at = now + slot.backoff.after_death(served_s)
+        slot.failed_boots = 0 if child.is_ready() else slot.failed_boots + 1
+        if not child.is_ready():
+            if exit_code == EXIT_BOOT or child.is_boot_late:
+                return "a worker cannot boot"
+            if slot.failed_boots == BOOT_TRIES:
+                return f"a worker died {BOOT_TRIES} times before it was ready"
+        if self._deaths.is_loop(now, served_s):
+            process = self.config.process
+            return f"{process.deaths_in_window} workers died within {process.window_s:g} s"
+        return None
+
+    def _slot_of(self, child: Child) -> Slot:
+        return self._slots[child.slot]
+
+    def _fork(self, slot: Slot, now: float, not_inherited: list[socket.socket]) -> Child | None:
+        row = self._board.claim(slot.index, self.number)
+        if row is None:
+            slot.start_at = now + ROW_WAIT_S
+            return None
+        context = WorkerContext(slot.index, self.number, row, self.sockets.sockets(), os.getpid())
+        try:
+            pid = child_process.fork(self.generation, context, not_inherited)
+        except OSError as error:  # Out of processes or memory: later, perhaps.
+            _logger.error("cannot fork a worker: %s", error.strerror)
+            self._board.release(row)
+            slot.start_at = now + max(ROW_WAIT_S, slot.backoff.after_death(0.0))
+            return None
+        row.pid = pid
+        return Child(pid, row, slot.index, self.number, now + self.config.process.boot_s)
+
+
+def worker_count(generation: Generation) -> int:
+    """``workers`` of the settings; ``auto`` is one for each core that this process may use."""
+    workers = generation.config.workers
+    return len(os.sched_getaffinity(0)) if workers == "auto" else workers

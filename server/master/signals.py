@@ -1,0 +1,85 @@
+"""The signals of the master: what each one orders, and the one place where they are awaited.
+
+Place: kernel → HERE → master.loop.
+Rules: signals are blocked for the life of the master and taken one by one by ``await_signal``, so none of them ever
+interrupts anything; a child gets its mask and its handlers back before it does anything else.
+
+    TERM       drain the workers, then exit 0
+    INT, QUIT  end now
+    HUP        new settings with new workers; the old ones drain once all new ones are ready
+    TTIN TTOU  one worker more, one fewer
+    CHLD       a child has ended: reap it
+    PIPE       ignored (systemd's socket may go away); the children get the default back
+
+To its workers the master sends TERM (drain), INT (end now), ABRT (dump the stacks and die) and KILL.
+Not here: what follows from an order (master.loop).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from enum import Enum, auto
+
+
+class Order(Enum):
+    """What a signal asks of the master."""
+
+    DRAIN = auto()
+    END = auto()
+    RELOAD = auto()
+    MORE = auto()
+    FEWER = auto()
+    REAP = auto()
+
+
+TABLE = {
+    signal.SIGTERM: Order.DRAIN,
+    signal.SIGINT: Order.END,
+    signal.SIGQUIT: Order.END,
+    signal.SIGHUP: Order.RELOAD,
+    signal.SIGTTIN: Order.MORE,
+    signal.SIGTTOU: Order.FEWER,
+    signal.SIGCHLD: Order.REAP,
+}
+
+
+def block() -> None:
+    """Block what the table names; from here on those signals wait for ``await_signal``.
+
+    A parent may have left CHLD ignored, and the kernel would then reap our workers by itself.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, TABLE)
+    for number in TABLE:
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+
+def await_signal(deadline: float) -> Order | None:
+    """The next order, or None at ``time.monotonic()`` = deadline."""
+    taken = signal.sigtimedwait(TABLE, max(0.0, deadline - time.monotonic()))
+    return TABLE[signal.Signals(taken.si_signo)] if taken is not None else None
+
+
+def reset_in_child() -> None:
+    """Give a forked child default handlers, then an empty mask."""
+    for number in (*TABLE, signal.SIGPIPE, signal.SIGABRT, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    """Signal one of our children. It was not reaped yet, so the pid is still its own."""
+    os.kill(pid, number)
+
+
+def describe_end(wait_status: int) -> str:
+    """``exit code 5`` or ``SIGSEGV``."""
+    code = os.waitstatus_to_exitcode(wait_status)
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:  # A real-time signal has no name.
+        return f"signal {-code}"

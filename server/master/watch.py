@@ -1,0 +1,95 @@
+"""One worker process as the master sees it, and what is wrong with it.
+
+Place: scoreboard → HERE → master.fleet. The time is given by the caller; only ``signal_it`` touches the process.
+Rules: every state has a deadline, an instant. Past it the worker gets ABRT, which dumps its stacks, and ``abort_s``
+later KILL, which also ends a stopped one. A beat counts only since the master itself last woke late: after a freeze
+of the whole machine everybody is late and nobody is stuck.
+Not here: replacing it (master.fleet).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from server.config.settings import Process
+from server.scoreboard import Row, State
+
+NEVER = float("inf")
+DRAIN_GRACE_S = 2.0  # The worker keeps drain_s itself, from when it reads the signal; this is its way out.
+IGNORED_AFTER_BEATS = 3  # Siblings wait 1 ms for a worker with fewer connections: not for one this late.
+
+
+class Child:
+    """A worker process from fork to reap."""
+
+    __slots__ = ("boot_by", "drain_by", "generation", "is_boot_late", "kill_at", "pid", "ready_at", "row", "slot")
+
+    def __init__(self, pid: int, row: Row, slot: int, generation: int, boot_by: float) -> None:
+        self.pid = pid
+        self.row = row
+        self.slot = slot
+        self.generation = generation
+        self.boot_by = boot_by
+        self.drain_by = NEVER
+        self.kill_at = NEVER
+        self.ready_at: float | None = None
+        self.is_boot_late = False
+
+    def __str__(self) -> str:
+        return f"worker {self.pid} (slot {self.slot}, generation {self.generation})"
+
+    def is_ready(self) -> bool:
+        return self.ready_at is not None
+
+    def note_state(self, now: float) -> State:
+        """Read the state, and keep the instant at which READY was first seen."""
+        state = self.row.state
+        if self.ready_at is None and state in (State.READY, State.DRAINING):
+            self.ready_at = now
+            self.boot_by = NEVER
+        return state
+
+    def served_s(self, now: float) -> float:
+        return now - self.ready_at if self.ready_at is not None else 0.0
+
+    def signal_it(self, number: signal.Signals) -> None:
+        """It was not reaped yet, so the pid is its own."""
+        os.kill(self.pid, number)
+
+    def drain(self, now: float, drain_s: float, last_call: int = 0) -> None:
+        """Order it to drain; ``last_call`` names the sockets whose queues nobody else will empty."""
+        self.row.set_last_call(last_call)
+        self.boot_by = NEVER
+        self.drain_by = min(self.drain_by, now + drain_s + DRAIN_GRACE_S)
+        self.signal_it(signal.SIGTERM)
+
+    def end(self, now: float, abort_s: float) -> None:
+        """Order it to end now."""
+        self.kill_at = min(self.kill_at, now + abort_s)
+        self.signal_it(signal.SIGINT)
+
+    def abort(self, now: float, abort_s: float) -> None:
+        self.kill_at = now + abort_s
+        self.boot_by = self.drain_by = NEVER
+        self.signal_it(signal.SIGABRT)
+
+    def next_deadline(self) -> float:
+        return min(self.boot_by, self.drain_by, self.kill_at)
+
+
+def complaint(child: Child, process: Process, now: float, excused_at: float) -> str | None:
+    """Why this worker must be aborted, or None. Also takes a late one out of its siblings' sight."""
+    if child.kill_at != NEVER:
+        return None  # It is on its way out already.
+    if now >= child.boot_by:
+        child.is_boot_late = True
+        return f"is not ready after {process.boot_s:g} s"
+    if now >= child.drain_by:
+        return "has not drained in time"
+    if not child.is_ready():
+        return None  # It may compile for longer than late_s; boot_by bounds it.
+    late_s = now - max(child.row.beat_ns / 1e9, excused_at)
+    if late_s > IGNORED_AFTER_BEATS * process.beat_s:
+        child.row.ignore_load()
+    return f"has not beaten for {late_s:.1f} s" if late_s >= process.late_s else None

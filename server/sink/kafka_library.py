@@ -1,0 +1,129 @@
+"""What librdkafka itself thinks of the properties: unknown names, bad values, files that cannot be read.
+
+Place: beside sink.kafka_settings, for `penstock check` and for a start that should fail early.
+Rule: no broker is contacted; librdkafka's own words are passed on, without secrets.
+Not here: our promises (sink.kafka_settings).
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from server.sink import kafka_settings
+from server.sink.kafka_settings import Problem, Properties
+
+# Names for the hint "did you mean": what a producer of librdkafka 2.16 knows, without callbacks and internals.
+NAMES: Final = tuple(
+    """
+    acks allow.auto.create.topics api.version.fallback.ms api.version.request.timeout.ms batch.num.messages batch.size
+    bootstrap.servers broker.address.family broker.address.ttl broker.version.fallback client.dns.lookup client.id
+    client.rack compression.codec compression.level compression.type connections.max.idle.ms debug delivery.timeout.ms
+    enable.idempotence enable.metrics.push enable.sparse.connections enable.ssl.certificate.verification
+    https.ca.location https.ca.pem linger.ms log.connection.close log.thread.name log_level max.in.flight
+    max.in.flight.requests.per.connection message.copy.max.bytes message.max.bytes message.send.max.retries
+    message.timeout.ms metadata.broker.list metadata.max.age.ms metadata.recovery.rebootstrap.trigger.ms
+    metadata.recovery.strategy partitioner queue.buffering.backpressure.threshold queue.buffering.max.ms
+    receive.message.max.bytes reconnect.backoff.max.ms reconnect.backoff.ms request.required.acks request.timeout.ms
+    retries retry.backoff.max.ms retry.backoff.ms sasl.kerberos.keytab sasl.kerberos.kinit.cmd
+    sasl.kerberos.min.time.before.relogin sasl.kerberos.principal sasl.kerberos.service.name sasl.mechanism
+    sasl.mechanisms sasl.oauthbearer.client.id sasl.oauthbearer.client.secret sasl.oauthbearer.config
+    sasl.oauthbearer.extensions sasl.oauthbearer.grant.type sasl.oauthbearer.method sasl.oauthbearer.scope
+    sasl.oauthbearer.token.endpoint.url sasl.password sasl.username security.protocol
+    socket.connection.setup.timeout.ms socket.keepalive.enable socket.max.fails socket.nagle.disable
+    socket.receive.buffer.bytes socket.send.buffer.bytes socket.timeout.ms ssl.ca.location ssl.ca.pem
+    ssl.certificate.location ssl.certificate.pem ssl.cipher.suites ssl.crl.location ssl.curves.list
+    ssl.endpoint.identification.algorithm ssl.engine.id ssl.engine.location ssl.key.location ssl.key.password
+    ssl.key.pem ssl.keystore.location ssl.keystore.password ssl.providers ssl.sigalgs.list statistics.interval.ms
+    sticky.partitioning.linger.ms topic.blacklist topic.metadata.propagation.max.ms
+    topic.metadata.refresh.fast.interval.ms topic.metadata.refresh.interval.ms topic.metadata.refresh.sparse
+    """.split()  # noqa: SIM905 - a name a line would fill three screens
+)
+
+_UNKNOWN: Final = "No such configuration property"
+_ROUNDS: Final = 50  # One refusal a round; nobody writes more wrong properties than that.
+
+
+def check(properties: Properties) -> list[Problem]:
+    """Our promises first, then librdkafka's opinion of what is left. Imports confluent_kafka: see ``check_apart``."""
+    ours = kafka_settings.check(properties)
+    refused = {problem.name for problem in ours}
+    asked = {name: value for name, value in properties.items() if name not in refused}
+    return ours + _ask(asked)
+
+
+def check_apart(properties: Properties) -> list[Problem]:
+    """The same from a process that must stay without threads and librdkafka, such as the master: a child looks."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _answer(writer, properties)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as stream:
+        answer = stream.read()
+    os.waitpid(child, 0)
+    return [Problem(*fields) for fields in json.loads(answer)]
+
+
+def _answer(writer: int, properties: Properties) -> None:
+    """The child's whole life. ``_exit``: nothing of the parent's may be flushed or ended twice."""
+    try:
+        problems = check(properties)
+    except Exception as error:  # Top of a process: the parent shows it as a problem like any other.
+        problems = [Problem("", f"cannot be checked: {type(error).__name__}", "is confluent-kafka installed?")]
+    with os.fdopen(writer, "wb") as stream:
+        stream.write(json.dumps(problems).encode())
+    os._exit(0)
+
+
+def _ask(properties: Properties) -> list[Problem]:
+    """librdkafka stops at the first thing it dislikes: take that out and ask again."""
+    left: dict[str, Any] = dict(properties)
+    problems: list[Problem] = []
+    for _ in range(_ROUNDS):
+        reason = _refusal(left)
+        if reason is None:
+            break
+        name = _named_in(reason, left)
+        hint = ""
+        if name is not None and reason.startswith(_UNKNOWN):
+            reason, hint = "librdkafka has no such property", _nearest(name)
+        problems.append(Problem(name or "", kafka_settings.redact(reason, properties), hint))
+        if name is None:
+            break
+        del left[name]
+    return problems
+
+
+def _refusal(properties: Mapping[str, Any]) -> str | None:
+    """Make a producer that knows no broker, so that nothing is contacted, and throw it away."""
+    from confluent_kafka import KafkaException, Producer  # Only here: SQLite users need not have it.
+
+    settings = kafka_settings.complete(properties, max_outstanding=1000, max_outstanding_bytes=1 << 20)
+    try:
+        Producer({**settings, "bootstrap.servers": "", "log_level": "0"})
+    except KafkaException as refused:
+        return str(refused.args[0].str()).strip()
+    except (TypeError, ValueError, AttributeError) as refused:  # The binding's own look at a few names.
+        return str(refused)
+    return None
+
+
+def _named_in(reason: str, properties: Mapping[str, Any]) -> str | None:
+    """The property that librdkafka means, under the name the user gave it. Longest first: names contain one another."""
+    words = re.findall(r"[a-z_]+(?:[._][a-z]+)*", reason)
+    for name in sorted(properties, key=len, reverse=True):
+        if name in reason or kafka_settings.ALIASES.get(name, name) in words:
+            return name
+    # "queue.buffering.max.ms" is what librdkafka calls linger.ms in its own messages.
+    meant = {kafka_settings.ALIASES.get(word, word) for word in words}
+    return next((name for name in properties if kafka_settings.ALIASES.get(name, name) in meant), None)
+
+
+def _nearest(name: str) -> str:
+    near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.6)
+    return f"did you mean {near[0]}?" if near else "see librdkafka's CONFIGURATION.md"

@@ -1,0 +1,41 @@
+"""Make the sink that the settings name.
+
+Place: worker → HERE → a Sink, after the fork.
+Rules: only the sink that is used is imported; SQLite users need no librdkafka. A promise that the settings would break
+is refused here too, whoever forgot to check them.
+Not here: opening it (the worker), what its settings may be (config.settings, sink.kafka_settings).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from server.config.settings import SinkSettings
+from server.errors import SettingsError
+from server.sink import kafka_settings
+from server.sink.base import Sink
+
+
+def make(settings: SinkSettings, base_dir: Path) -> Sink:
+    """A sink of ``settings.kind``, not yet open. Relative paths are relative to ``base_dir``. Raises SettingsError."""
+    if settings.kind == "kafka":
+        if problems := kafka_settings.check(settings.kafka):
+            raise SettingsError("\n".join(map(str, problems)))
+        from server.sink.kafka import KafkaSink
+
+        return KafkaSink(
+            settings.kafka,
+            max_outstanding=settings.max_outstanding,
+            max_outstanding_bytes=settings.max_outstanding_bytes,
+        )
+    if settings.kind == "sqlite":
+        from server.sink.sqlite import SqliteSink
+
+        return SqliteSink(
+            base_dir / settings.sqlite.path,
+            max_outstanding=settings.max_outstanding,
+            max_outstanding_bytes=settings.max_outstanding_bytes,
+        )
+    from server.sink.memory import MemorySink
+
+    return MemorySink(max_outstanding=settings.max_outstanding)

@@ -1,0 +1,91 @@
+"""Keep events in memory: for tests, and for measuring everything but a sink.
+
+Place: intake.pipeline → HERE → intake.pending. The contract is in sink.base.
+Rules: acks come in the next loop turn. Only the newest KEPT records are held, so that a load test cannot eat the host.
+Not here: anything durable.
+"""
+
+# hot path
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections import deque
+from typing import Any, Final
+
+from server.log import Limited
+from server.sink.base import OnAck, Record
+
+KEPT: Final = 100_000
+_LOOK_EVERY_S: Final = 0.001
+
+_limited = Limited(logging.getLogger("sink.memory"))
+
+
+class MemorySink:
+    """The contract is in sink.base. A test may set
+
+    ``refusal``: what ``submit`` answers instead of taking the record ·
+    ``failure``: the ``error_type`` that acks carry ·
+    ``is_held``: acks wait until it is False and ``release`` is called.
+    """
+
+    def __init__(self, *, max_outstanding: int = 50_000) -> None:
+        self.records: deque[Record] = deque(maxlen=KEPT)
+        self.refusal: str | None = None
+        self.failure: str | None = None
+        self.is_held = False
+        self.callback_failures = 0
+        self._max_outstanding = max_outstanding
+        self._waiting: list[tuple[Record, OnAck]] = []
+        self._is_scheduled = False
+
+    async def open(self) -> None:
+        self._call_soon = asyncio.get_running_loop().call_soon
+
+    def submit(self, record: Record, on_ack: OnAck) -> str | None:
+        if self.refusal is not None:
+            return self.refusal
+        if len(self._waiting) >= self._max_outstanding:
+            return "queue_full"
+        self._waiting.append((record, on_ack))
+        if not self._is_scheduled and not self.is_held:
+            self._is_scheduled = True
+            self._call_soon(self.release)
+        return None
+
+    def is_full(self) -> bool:
+        return len(self._waiting) >= self._max_outstanding
+
+    def outstanding(self) -> int:
+        return len(self._waiting)
+
+    def classify(self, error: Any) -> str:
+        return error if isinstance(error, str) else "internal"
+
+    def release(self) -> None:
+        """Ack everything that waits."""
+        self._is_scheduled = False
+        self._ack(self.failure)
+
+    async def drain(self, deadline: float) -> int:
+        loop = asyncio.get_running_loop()
+        while self._waiting and loop.time() < deadline:  # noqa: ASYNC110 - a test may hold acks and release them
+            await asyncio.sleep(_LOOK_EVERY_S)
+        return len(self._waiting)
+
+    async def close(self) -> None:
+        self._ack("broker_timeout")
+
+    def _ack(self, error: str | None) -> None:
+        batch, self._waiting = self._waiting, []
+        for record, on_ack in batch:
+            if error is None:
+                self.records.append(record)
+            try:
+                on_ack(error, None)
+            except Exception:  # The callback is not ours; the others must be called all the same.
+                self.callback_failures += 1
+                _limited.warning("callback", "an ack callback failed: %s", traceback.format_exc())

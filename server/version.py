@@ -1,0 +1,10 @@
+"""The version, once: the package's metadata is built from this line.
+
+Place: read by the build, ``penstock --version`` and ``/_info``.
+Rule: semantic versioning; CHANGELOG.md says what changed.
+Not here: versions of schemas or of the wire contract.
+"""
+
+from __future__ import annotations
+
+VERSION = "0.1.0"

@@ -1,0 +1,176 @@
+"""One worker: joins sink, intake and HTTP, runs them on one uvloop, and lets go of them in reverse.
+
+Place: server.master forks → HERE; the composition root of everything on an event's way.
+Rule: started in the order sink → intake → http, so that nothing is accepted that cannot be handed on; drained in
+reverse, so that nothing is closed that somebody still needs. Everything is opened after the fork.
+Not here: what the parts do. This file only passes their bound methods to one another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from typing import TYPE_CHECKING, Protocol
+
+import uuid_utils
+import uvloop
+
+from server.errors import EXIT_BOOT, EXIT_DONE, BootError
+from server.http.client_address import ClientAddress
+from server.http.pages import Pages
+from server.http.server import HttpServer
+from server.intake.arrival import Clock
+from server.intake.pipeline import Pipeline
+from server.intake.receive import Receiver
+from server.intake.refused import Refused
+from server.intake.route import Router
+from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
+from server.scoreboard import Counter, State
+from server.sink.make import make
+from server.version import VERSION
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from server.catalog.snapshot import Snapshot
+    from server.config.settings import Config
+    from server.http.routes import Handler
+    from server.master.generation import WorkerContext
+    from server.schemas import Schemas
+
+HTTP_SHARE_OF_DRAIN = 0.75  # The rest is the sink's: what HTTP accepted last must still reach the broker.
+SINK_SHARE_OF_DRAIN = 0.95
+
+log = logging.getLogger("worker")
+
+
+class Materials(Protocol):
+    """What one reading of the settings yields (commands.generation)."""
+
+    config: Config
+    data_dir: Path
+    snapshot: Snapshot
+    schemas: Schemas
+
+
+def make_pipeline(materials: Materials) -> Pipeline:
+    """The intake's pipeline over these streams and schemas."""
+    config = materials.config
+    router = Router(config, materials.schemas.find, materials.snapshot.find)
+    return Pipeline(router, rejects_duplicates=config.rejects_duplicates)
+
+
+class Worker:
+    """One process's share of the service."""
+
+    def __init__(self, materials: Materials, context: WorkerContext) -> None:
+        config = materials.config
+        self._config = config
+        self._context = context
+        self._row = context.row
+        self._stop = asyncio.Event()
+        self._is_hurried = False
+        self._sink = make(config.sink, materials.data_dir)
+        self._digest = materials.snapshot.digest
+        clock = Clock()
+        pipeline = make_pipeline(materials)
+        self._refused = Refused(pipeline, self._sink.submit, clock, config)
+        self._receiver = Receiver(config, pipeline, self._sink, ClientAddress(config.http).of, clock, self._refused)
+
+    async def run(self) -> None:
+        """Start, serve until told to stop, drain. Raises BootError when it cannot start."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+        for hurry in (signal.SIGINT, signal.SIGQUIT):
+            loop.add_signal_handler(hurry, self._stop_now)
+        self._server = HttpServer(loop, self._config.http, self._routes(), self._row, log)
+        self._beat()
+        await self._sink.open()
+        self._server.start(self._context.sockets)
+        self._row.set_state(State.READY)
+        await self._stop.wait()
+        self._row.set_state(State.DRAINING)
+        await self._drain(loop.time())
+        self._copy_counters()
+        self._row.beat()
+
+    async def _drain(self, start: float) -> None:
+        """Nobody new, then the requests under way, then the sink: each has a share of the time, as an instant."""
+        seconds = 0.0 if self._is_hurried else self._config.drain_s
+        await self._server.drain(start + seconds * HTTP_SHARE_OF_DRAIN)
+        self._receiver.close()
+        self._refused.flush()
+        left = await self._sink.drain(start + seconds * SINK_SHARE_OF_DRAIN)
+        await self._sink.close()
+        self._server.close()
+        if left:
+            log.error("%d events were accepted and could not be delivered before the end of the drain", left)
+
+    def _stop_now(self) -> None:
+        self._is_hurried = True
+        self._stop.set()
+
+    def _beat(self) -> None:
+        """Tell the master that the loop turns; leave when the master is gone."""
+        self._copy_counters()
+        self._row.beat()
+        if self._context.is_orphan() and not self._stop.is_set():
+            log.warning("the master is gone: draining")
+            self._stop.set()
+        asyncio.get_running_loop().call_later(self._config.process.beat_s, self._beat)
+
+    def _routes(self) -> dict[str, dict[str, Handler]]:
+        receiver = self._receiver
+        routes: dict[str, dict[str, Handler]] = {
+            "/v1/events": {"POST": receiver.handle_events},
+            "/v1/beacon": {"POST": receiver.handle_beacon},
+            "/v1/validate": {"POST": receiver.handle_validate},
+        }
+        if self._config.intake.test_events:
+            routes["/v1/_test/events"] = {"GET": receiver.handle_test_events}
+        name = self._config.service_name or "penstock"
+        return routes | Pages(name, VERSION, self._unready, self._info).routes()
+
+    def _unready(self) -> str | None:
+        state = self._row.state
+        return None if state is State.READY else state.name.lower()
+
+    def _info(self) -> dict[str, object]:
+        return {
+            "description": "HTTP event intake",
+            "worker": {"slot": self._context.slot, "generation": self._context.generation},
+            "streams": {"digest": self._digest},
+        }
+
+    def _copy_counters(self) -> None:
+        """Plain integers of the parts → the row; the listener writes its own there."""
+        server, events, row = self._server, self._receiver.counts, self._row.counters
+        row[Counter.CONNECTIONS_LOST] = server.abandoned
+        row[Counter.REQUESTS] = server.requests
+        row[Counter.REQUESTS_REFUSED] = events.refused_full + server.refused["connections"] + server.refused["in_flight"]
+        row[Counter.REQUESTS_BAD] = server.responses[4]
+        row[Counter.REQUESTS_TIMED_OUT] = server.refused["head_slow"] + server.refused["body_slow"]
+        row[Counter.EVENTS_RECEIVED] = events.received
+        row[Counter.EVENTS_ACCEPTED] = events.accepted
+        row[Counter.EVENTS_INVALID] = sum(events.by_type[error_type] for error_type in INVALID_TYPES)
+        row[Counter.EVENTS_ERROR] = sum(events.by_type[error_type] for error_type in ERROR_TYPES)
+        row[Counter.EVENTS_DELIVERED] = events.delivered
+        row[Counter.EVENTS_FAILED] = events.failed
+        row[Counter.EVENTS_DROPPED] = events.dropped
+        row[Counter.ERROR_EVENTS] = self._refused.produced
+        row[Counter.ERROR_EVENTS_SUPPRESSED] = self._refused.dropped
+        row[Counter.CALLBACK_ERRORS] = server.handler_errors
+
+
+def run(materials: Materials, context: WorkerContext) -> int:
+    """Be a worker until told to stop. Returns the exit code: 0 drained, 5 cannot start."""
+    # A forked generator repeats what its parent and siblings draw: two workers would give out the same identities.
+    uuid_utils.reseed_rng()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(Worker(materials, context).run())
+    except BootError as error:
+        log.error("worker %d cannot start: %s", context.slot, error)
+        return EXIT_BOOT
+    return EXIT_DONE

@@ -1,0 +1,109 @@
+"""One of each sink, and how to look into it from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import orjson
+import uvloop
+
+from server.commands.events import read
+from server.sink.base import Record, Sink
+from server.sink.kafka import KafkaSink
+from server.sink.memory import MemorySink
+from server.sink.sqlite import SqliteSink
+from tests.kafka.topics import Stored, read_all
+
+SETTLE_S: Final = 15.0
+DRIVE_S: Final = 30.0  # A test that waits in a loop of its own ends here.
+HEADERS: Final = [("content-type", b"application/json"), ("schema-uri", b"/a/b/1.0.0")]
+TIMESTAMP_MS: Final = 1_700_000_000_123
+
+
+class Case(Protocol):
+    """A kind of sink under test."""
+
+    def make(self, *, max_outstanding: int = 10_000) -> Sink: ...
+
+    def stored(self, topic: str) -> list[Stored]:
+        """What a reader finds, in order per key. Called after the sink is closed."""
+
+
+class MemoryCase:
+    def make(self, *, max_outstanding: int = 10_000) -> Sink:
+        self._sink = MemorySink(max_outstanding=max_outstanding)
+        return self._sink
+
+    def stored(self, topic: str) -> list[Stored]:
+        records = [record for record in self._sink.records if record.topic == topic]
+        return [Stored(record.key, record.value, record.timestamp_ms, record.headers) for record in records]
+
+
+class SqliteCase:
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def make(self, *, max_outstanding: int = 10_000) -> Sink:
+        return SqliteSink(self._directory, max_outstanding=max_outstanding, max_outstanding_bytes=1 << 26)
+
+    def stored(self, topic: str) -> list[Stored]:
+        out = io.BytesIO()
+        read(self._directory, topic, False, out)
+        return [_stored(orjson.loads(line)) for line in out.getvalue().splitlines()]
+
+
+class KafkaCase:
+    def __init__(self, servers: str) -> None:
+        self._servers = servers
+
+    def make(self, *, max_outstanding: int = 10_000) -> Sink:
+        return KafkaSink(
+            {"bootstrap.servers": self._servers}, max_outstanding=max_outstanding, max_outstanding_bytes=1 << 26
+        )
+
+    def stored(self, topic: str) -> list[Stored]:
+        return read_all(self._servers, topic)
+
+
+def _stored(line: dict[str, Any]) -> Stored:
+    key = None if line["key"] is None else orjson.dumps(line["key"])
+    headers = [(name, text.encode()) for name, text in line["headers"].items()]
+    return Stored(key, orjson.dumps(line["value"]), line["timestamp_ms"], headers)
+
+
+def record(topic: str, number: int, key: int | None = None) -> Record:
+    """A record that can be told from others. Its JSON has no blanks, as every reader here writes it back."""
+    key_bytes = None if key is None else b'{"k":%d}' % key
+    return Record(topic, b'{"n":%d}' % number, key_bytes, TIMESTAMP_MS + number, HEADERS)
+
+
+class Acks:
+    """Collects what ``on_ack`` is called with, and by which thread's loop turn."""
+
+    def __init__(self) -> None:
+        self.errors: list[Any] = []
+
+    def __call__(self, error: Any, message: Any) -> None:
+        self.errors.append(error)
+
+
+async def settle(sink: Sink) -> int:
+    return await sink.drain(asyncio.get_running_loop().time() + SETTLE_S)
+
+
+def drive(test: Callable[[Sink], Awaitable[None]], sink: Sink) -> None:
+    """Open the sink on a fresh loop, run the test, close it."""
+
+    async def whole() -> None:
+        await sink.open()
+        try:
+            async with asyncio.timeout(DRIVE_S):
+                await test(sink)
+        finally:
+            await sink.close()
+
+    uvloop.run(whole())

@@ -1,0 +1,175 @@
+"""What every sink promises (server.sink.base), held by each of them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from server.sink.base import Sink
+from tests.contract.sinks import HEADERS, TIMESTAMP_MS, Acks, Case, drive, record, settle
+
+
+def test_every_record_is_acked_once_and_kept_with_all_its_parts(case: Case, topic: str) -> None:
+    acks = Acks()
+
+    async def test(sink: Sink) -> None:
+        assert sink.submit(record(topic, 1, key=7), acks) is None
+        assert sink.submit(record(topic, 2), acks) is None
+        assert await settle(sink) == 0
+
+    drive(test, case.make())
+
+    assert acks.errors == [None, None]
+    stored = sorted(case.stored(topic), key=lambda kept: kept.value)
+    assert [kept.key for kept in stored] == [b'{"k":7}', None]
+    assert [kept.value for kept in stored] == [b'{"n":1}', b'{"n":2}']
+    assert [kept.timestamp_ms for kept in stored] == [TIMESTAMP_MS + 1, TIMESTAMP_MS + 2]
+    assert [kept.headers for kept in stored] == [HEADERS, HEADERS]
+
+
+def test_submit_does_not_call_back_before_it_returns(case: Case, topic: str) -> None:
+    acks = Acks()
+
+    async def test(sink: Sink) -> None:
+        for number in range(100):
+            sink.submit(record(topic, number), acks)
+            assert acks.errors == []
+        assert sink.outstanding() >= 100
+        await settle(sink)
+
+    drive(test, case.make())
+
+    assert acks.errors == [None] * 100
+
+
+def test_acks_come_on_the_thread_of_the_loop(case: Case, topic: str) -> None:
+    threads: set[int] = set()
+
+    async def test(sink: Sink) -> None:
+        sink.submit(record(topic, 1), lambda error, message: threads.add(threading.get_ident()))
+        await settle(sink)
+
+    drive(test, case.make())
+
+    assert threads == {threading.get_ident()}
+
+
+def test_records_of_one_key_are_kept_in_the_order_in_which_they_were_submitted(case: Case, topic: str) -> None:
+    acks = Acks()
+
+    async def test(sink: Sink) -> None:
+        for number in range(700):
+            assert sink.submit(record(topic, number, key=number % 7), acks) is None
+            if number % 50 == 0:
+                await asyncio.sleep(0)
+        assert await settle(sink) == 0
+
+    drive(test, case.make())
+
+    assert acks.errors == [None] * 700
+    stored = case.stored(topic)
+    for key in range(7):
+        values = [kept.value for kept in stored if kept.key == b'{"k":%d}' % key]
+        assert values == [b'{"n":%d}' % number for number in range(key, 700, 7)]
+
+
+def test_a_callback_that_raises_stops_nothing_and_is_counted(
+    case: Case, topic: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    acks = Acks()
+
+    def fail(error: Any, message: Any) -> None:
+        acks(error, message)
+        raise RuntimeError("the transport is closed")
+
+    async def test(sink: Sink) -> None:
+        for number in range(20):
+            sink.submit(record(topic, number), fail if number % 2 else acks)
+        assert await settle(sink) == 0
+        sink.submit(record(topic, 20), acks)
+        assert await settle(sink) == 0
+
+    sink: Any = case.make()
+    drive(test, sink)
+
+    assert acks.errors == [None] * 21
+    assert sink.callback_failures == 10
+
+
+def test_a_callback_may_submit(case: Case, topic: str) -> None:
+    acks = Acks()
+
+    async def test(sink: Sink) -> None:
+        def submit_another(error: Any, message: Any) -> None:
+            assert sink.submit(record(topic, 2), acks) is None
+
+        sink.submit(record(topic, 1), submit_another)
+        while not acks.errors:
+            await settle(sink)
+
+    drive(test, case.make())
+
+    assert acks.errors == [None]
+    assert sorted(kept.value for kept in case.stored(topic)) == [b'{"n":1}', b'{"n":2}']
+
+
+def test_what_is_outstanding_is_bounded_and_room_comes_back(case: Case, topic: str) -> None:
+    acks, refused = Acks(), Acks()
+
+    async def test(sink: Sink) -> None:
+        assert not sink.is_full()
+        for number in range(10):
+            assert sink.submit(record(topic, number), acks) is None
+        assert sink.is_full()
+        assert sink.submit(record(topic, 10), refused) == "queue_full"
+
+        assert await settle(sink) == 0
+        assert not sink.is_full()
+        assert sink.submit(record(topic, 11), acks) is None
+        assert await settle(sink) == 0
+
+    drive(test, case.make(max_outstanding=10))
+
+    assert refused.errors == []
+    assert acks.errors == [None] * 11
+    assert len(case.stored(topic)) == 11
+
+
+def test_close_accounts_for_every_record_that_was_not_drained(case: Case, topic: str) -> None:
+    acks = Acks()
+
+    async def test(sink: Sink) -> None:
+        for number in range(50):
+            assert sink.submit(record(topic, number), acks) is None
+
+    drive(test, case.make())
+
+    assert len(acks.errors) == 50
+    assert len(case.stored(topic)) >= sum(error is None for error in acks.errors)
+
+
+def test_drain_ends_at_its_deadline(case: Case, topic: str) -> None:
+    async def test(sink: Sink) -> None:
+        sink.submit(record(topic, 1), Acks())
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        assert await sink.drain(started - 1) == 1
+        assert loop.time() - started < 0.1
+
+    drive(test, case.make())
+
+
+def test_an_error_that_no_sink_knows_is_internal(case: Case) -> None:
+    async def test(sink: Sink) -> None:
+        assert sink.classify(object()) == "internal"
+
+    drive(test, case.make())
+
+
+def test_a_sink_that_was_never_opened_can_be_closed(case: Case) -> None:
+    sink = case.make()
+
+    asyncio.run(sink.close())

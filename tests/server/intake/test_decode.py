@@ -1,0 +1,55 @@
+"""server.intake.decode: a body becomes the raw text of its events, or words for the client."""
+
+from __future__ import annotations
+
+import pytest
+
+from server.intake.decode import EMPTY, NOT_EVENTS, has_duplicate_names, split
+
+
+def test_one_object_is_one_event() -> None:
+    assert split(b' {"a": 1.10}\r\n') == [b'{"a": 1.10}']
+
+
+def test_an_array_gives_each_element_untouched() -> None:
+    assert split(b'[ {"a":1.10} ,2, "x" ]') == [b'{"a":1.10}', b"2", b'"x"']
+
+
+@pytest.mark.parametrize("body", [b"", b" \n", b"[]", b" [ ] "])
+def test_nothing_is_an_empty_body(body: bytes) -> None:
+    assert split(body) == EMPTY
+
+
+@pytest.mark.parametrize("body", [b"1", b'"x"', b"null", b"true"])
+def test_a_scalar_is_no_event(body: bytes) -> None:
+    assert split(body) == NOT_EVENTS
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"a":', "truncated"),
+        (b'{"a":1}x', "trailing characters"),
+        (b'[{"a":1},]', "byte 9"),
+        (b'{"a":NaN}', "byte 5"),
+        (b'{"a":"\xff"}', "byte 6 is not UTF-8"),
+        (b"\xef\xbb\xbf{}", "byte 0"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"a":' * 100_000, "nested too deeply"),
+    ],
+)
+def test_what_is_not_json_is_said_with_its_place(body: bytes, reason: str) -> None:
+    words = split(body)
+
+    assert isinstance(words, str)
+    assert reason in words
+
+
+@pytest.mark.parametrize("raw", [b'{"a":1,"a":1}', b'{"a":{"b":1,"\\u0062":2}}', b'{"a":[{"x":1,"x":2}]}'])
+def test_a_name_that_occurs_twice_is_found_at_any_depth(raw: bytes) -> None:
+    assert has_duplicate_names(raw)
+
+
+@pytest.mark.parametrize("raw", [b'{"a":1,"b":{"a":1}}', b'{"a":[{"a":1},{"a":1}]}', b'{"a":1e999}'])
+def test_a_name_may_occur_in_several_objects(raw: bytes) -> None:
+    assert not has_duplicate_names(raw)

@@ -1,0 +1,82 @@
+"""server.intake.verdict: statuses, phrases and bodies of CONTRACT section 2."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from server.intake import verdict
+from server.intake.event import Event
+
+INVALID = verdict.Verdict("unknown_stream", "no such stream")
+TIMEOUT = verdict.error("broker_timeout")
+INTERNAL = verdict.error("internal")
+
+
+def _events(*verdicts: verdict.Verdict | None) -> list[Event]:
+    events = []
+    for index, found in enumerate(verdicts):
+        event = Event(index, b'{"n":1.10}')
+        event.verdict = found
+        events.append(event)
+    return events
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "status", "phrase"),
+    [
+        ([INVALID], 400, "1 out of 1 events were invalid and not accepted."),
+        ([INVALID, INVALID], 400, "2 out of 2 events were invalid and not accepted."),
+        ([None, INVALID], 207, "1 out of 2 events were accepted, but 1 failed (1 invalid and 0 errored)."),
+        ([None, INVALID, INTERNAL], 207, "1 out of 3 events were accepted, but 2 failed (1 invalid and 1 errored)."),
+        ([INTERNAL], 500, "1 out of 1 events had failures and were not accepted. (0 invalid and 1 errored)."),
+        ([TIMEOUT, INTERNAL], 500, "2 out of 2 events had failures and were not accepted. (0 invalid and 2 errored)."),
+        ([TIMEOUT], 503, "1 out of 1 events had failures and were not accepted. (0 invalid and 1 errored)."),
+        ([INVALID, TIMEOUT], 503, "2 out of 2 events had failures and were not accepted. (1 invalid and 1 errored)."),
+    ],
+)
+def test_status_and_phrase_follow_from_the_verdicts(
+    verdicts: list[verdict.Verdict | None], status: int, phrase: str
+) -> None:
+    answer = verdict.failed(_events(*verdicts))
+
+    assert (answer.status, answer.phrase) == (status, phrase)
+    assert (answer.retry_after_s > 0) == (status == 503)
+
+
+def test_the_body_lists_each_failure_with_index_event_and_context() -> None:
+    body = verdict.failed(_events(None, INVALID, TIMEOUT)).body
+
+    assert b'"event":{"n":1.10}' in body
+    assert json.loads(body) == {
+        "invalid": [
+            {
+                "status": "invalid",
+                "index": 1,
+                "event": {"n": 1.1},
+                "context": {"error_type": "unknown_stream", "errors": [], "errorsText": "no such stream"},
+            }
+        ],
+        "error": [
+            {
+                "status": "error",
+                "index": 2,
+                "event": {"n": 1.1},
+                "context": {
+                    "error_type": "broker_timeout",
+                    "message": TIMEOUT.text,
+                    "retry_after_s": verdict.RETRY_AFTER_S,
+                },
+            }
+        ],
+    }
+
+
+def test_when_all_are_invalid_the_body_has_no_error_list() -> None:
+    assert list(json.loads(verdict.failed(_events(INVALID)).body)) == ["invalid"]
+
+
+def test_every_error_type_is_in_exactly_one_set() -> None:
+    assert not verdict.INVALID_TYPES & verdict.ERROR_TYPES
+    assert verdict.RETRIABLE_TYPES < verdict.ERROR_TYPES

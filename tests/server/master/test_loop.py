@@ -1,0 +1,245 @@
+"""The master with toy workers: real forks, real signals, no HTTP."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.process.running import is_alive
+from tests.server.master.toy import Toy
+
+READY = r"ready: generation (\d+)"
+
+
+def test_a_service_starts_its_workers_and_drains_them_on_term(tmp_path: Path) -> None:
+    """READY is said once, every worker leaves with exit code 0, and so does the master."""
+    with Toy.serving(tmp_path, "slow_to_drain") as toy:
+        toy.says(READY)
+        workers = toy.workers()
+        toy.signal(signal.SIGTERM)
+        code = toy.exit_code()
+
+        assert code == 0
+        assert len(workers) == 2
+        assert len(re.findall(r"has left: exit code 0", toy.log())) == 2
+        assert not (tmp_path / "socket").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+def test_int_and_quit_do_not_wait_for_the_drain(tmp_path: Path, number: signal.Signals) -> None:
+    """Workers that would drain for a minute are gone at once."""
+    with Toy.serving(tmp_path, "never_drained", drain_s=60.0) as toy:
+        toy.says(READY)
+        begun = time.monotonic()
+        toy.signal(number)
+
+        assert toy.exit_code() == 0
+        assert time.monotonic() - begun < 2.0
+
+
+def test_a_worker_that_drains_for_too_long_is_aborted(tmp_path: Path) -> None:
+    """The master ends soon after drain_s, whatever a worker does."""
+    with Toy.serving(tmp_path, "never_drained", drain_s=0.1) as toy:
+        toy.says(READY)
+        toy.signal(signal.SIGTERM)
+
+        assert toy.exit_code() == 0
+        assert "has not drained in time" in toy.log()
+
+
+def test_a_killed_worker_is_replaced_at_once(tmp_path: Path) -> None:
+    """The death is logged with the name of its signal, and the socket is served all the time."""
+    with Toy.serving(tmp_path, workers=1) as toy:
+        toy.says(READY)
+        (victim,) = toy.workers()
+        os.kill(victim, signal.SIGKILL)
+        answer = toy.ask(f"{tmp_path}/socket")
+
+        assert answer.split()[0] != str(victim)
+        assert f"worker {victim} (slot 0, generation 1) died: SIGKILL" in toy.log()
+
+
+def test_a_worker_that_is_told_to_drain_by_somebody_else_is_replaced_while_it_drains(tmp_path: Path) -> None:
+    """The replacement does not wait for the end of the drain."""
+    with Toy.serving(tmp_path, "never_drained", workers=1, drain_s=60.0) as toy:
+        toy.says(READY)
+        (old,) = toy.workers()
+        os.kill(old, signal.SIGTERM)
+        toy.says("drains by itself")
+
+        new = toy.until(lambda: toy.workers() - {old})
+        assert is_alive(old)
+        assert toy.ask(f"{tmp_path}/socket").split()[0] == str(*new)
+
+
+def test_a_worker_that_does_not_last_is_replaced_ever_more_slowly(tmp_path: Path) -> None:
+    """Leaving with exit code 0 right away is no way around the back-off."""
+    with Toy.serving(tmp_path, "short_lived", workers=1) as toy:
+        toy.says("has left", times=3)
+        begun = time.monotonic()
+        toy.says("has left", times=5)
+
+        assert time.monotonic() - begun > 0.3
+
+
+def test_a_stuck_worker_dumps_its_stack_and_is_replaced(tmp_path: Path) -> None:
+    """ABRT comes late_s after the last beat; the dump names the function that hangs."""
+    with Toy.serving(tmp_path, "stuck", workers=1, process={"late_s": 0.3}) as toy:
+        toy.says("died: SIGABRT")
+
+        assert re.search(r"has not beaten for 0\.\d s: aborting it", toy.log())
+        assert "this_loop_is_stuck" in toy.log()
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_a_stuck_worker_that_does_not_heed_abrt_is_killed(tmp_path: Path, is_stopped: bool) -> None:
+    """Because it ignores the signal, or because it is stopped."""
+    behaviour = "serve" if is_stopped else "deaf"
+    with Toy.serving(tmp_path, behaviour, workers=1, process={"late_s": 0.5}) as toy:
+        toy.says(READY)
+        (victim,) = toy.workers()
+        if is_stopped:
+            os.kill(victim, signal.SIGSTOP)
+
+        toy.says(f"worker {victim} .* died: SIGKILL")
+        toy.until(lambda: toy.workers() - {victim})
+
+
+def test_a_crash_loop_ends_the_master_with_the_reason(tmp_path: Path) -> None:
+    """deaths_in_window quick deaths within window_s: exit code 5."""
+    with Toy.serving(tmp_path, "crashing", process={"deaths_in_window": 4, "window_s": 30.0}) as toy:
+        assert toy.exit_code() == 5
+        assert "stopping: 4 workers died within 30 s (SIGSEGV)" in toy.log()
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        ("unbootable", r"a worker cannot boot \(exit code 5\)"),
+        ("half_bootable", r"a worker cannot boot \(exit code 5\)"),
+        ("never_ready", r"a worker cannot boot \(SIGABRT\)"),
+        ("buggy", r"a worker died 3 times before it was ready \(exit code 1\)"),
+    ],
+)
+def test_a_boot_failure_ends_the_master(tmp_path: Path, behaviour: str, reason: str) -> None:
+    """No respawn loop: the others drain, the exit code is 5, the reason is in the log."""
+    with Toy.serving(tmp_path, behaviour, process={"boot_s": 0.3}) as toy:
+        assert toy.exit_code() == 5
+        assert re.search(f"stopping: {reason}", toy.log())
+        assert not toy.workers()
+
+
+def test_a_replacement_that_cannot_boot_does_not_end_a_service_that_serves(tmp_path: Path) -> None:
+    """It is tried again, while its sibling answers."""
+    with Toy.serving(tmp_path) as toy:
+        toy.says(READY)
+        Toy.write(tmp_path, "half_bootable")
+        toy.signal(signal.SIGHUP)
+        toy.says("reload refused, the old settings stay in force: a worker cannot boot")
+
+        assert toy.ask(f"{tmp_path}/socket").endswith(" 1")
+        assert toy.process.poll() is None
+
+
+def test_hup_replaces_every_worker_and_the_new_ones_are_ready_first(tmp_path: Path) -> None:
+    """Somebody answers at every moment; the generation changes."""
+    with Toy.serving(tmp_path, "slow_to_drain") as toy:
+        toy.says(READY)
+        old = toy.workers()
+        Toy.write(tmp_path, "serve", workers=3)
+        toy.signal(signal.SIGHUP)
+        toy.says("ready: generation 2, 3 workers")
+        toy.says("has left: exit code 0", times=2)
+
+        assert not old & toy.workers()
+        assert len(toy.workers()) == 3
+        assert toy.ask(f"{tmp_path}/socket").endswith(" 2")
+
+
+@pytest.mark.parametrize("trouble", ["unreadable", "wrong", "unbindable", "buggy", "never_ready"])
+def test_a_reload_that_fails_changes_nothing(tmp_path: Path, trouble: str) -> None:
+    """Bad settings, a taken address, new workers that cannot boot: the old ones stay, and one line says why."""
+    with Toy.serving(tmp_path) as toy:
+        toy.says(READY)
+        old = toy.workers()
+        if trouble == "unreadable":
+            (tmp_path / "toy.json").write_text("{")
+        elif trouble == "wrong":
+            Toy.write(tmp_path, workers=0)
+        elif trouble == "unbindable":
+            Toy.write(tmp_path, http={"listen": [f"unix:{tmp_path}/socket", "unix:/nowhere/socket"]})
+        else:
+            Toy.write(tmp_path, trouble, process={"boot_s": 0.3})
+        toy.signal(signal.SIGHUP)
+        refusals = toy.says("reload refused, the old settings stay in force: .*")
+
+        toy.until(lambda: toy.workers() == old)
+        assert len(refusals) == 1
+        assert toy.ask(f"{tmp_path}/socket").endswith(" 1")
+        toy.signal(signal.SIGTERM)
+        assert toy.exit_code() == 0
+
+
+def test_a_reload_opens_new_addresses_and_closes_old_ones(tmp_path: Path) -> None:
+    """What is no longer in the settings is gone, its file too; what is in both is the same socket."""
+    first, second, third = (f"unix:{tmp_path}/{name}" for name in ("first", "second", "third"))
+    with Toy.serving(tmp_path, http={"listen": [first, second]}) as toy:
+        toy.says(READY)
+        kept = (tmp_path / "second").stat().st_ino
+        Toy.write(tmp_path, http={"listen": [second, third]})
+        toy.signal(signal.SIGHUP)
+        toy.says("ready: generation 2")
+
+        assert (tmp_path / "second").stat().st_ino == kept
+        assert toy.ask(f"{tmp_path}/third").endswith(" 2")
+        assert not (tmp_path / "first").exists()
+
+
+def test_ttin_and_ttou_change_the_number_of_workers_by_one(tmp_path: Path) -> None:
+    """Never above process.max_workers, never below one."""
+    with Toy.serving(tmp_path, process={"max_workers": 3}) as toy:
+        toy.says(READY)
+        for number, said, count in (
+            (signal.SIGTTIN, "one worker more: 3", 3),
+            (signal.SIGTTIN, "no worker more: process.max_workers is 3", 3),
+            (signal.SIGTTOU, "one worker fewer: 2", 2),
+            (signal.SIGTTOU, "one worker fewer: 1", 1),
+            (signal.SIGTTOU, "no worker fewer: one must remain", 1),
+        ):
+            toy.signal(number)
+            toy.says(said)
+            toy.until(lambda count=count: len(toy.workers()) == count)  # type: ignore[misc]
+
+
+def test_workers_leave_when_the_master_is_killed(tmp_path: Path) -> None:
+    """They see it on the next beat."""
+    with Toy.serving(tmp_path) as toy:
+        toy.says(READY)
+        workers = toy.workers()
+        toy.signal(signal.SIGKILL)
+
+        toy.until(lambda: not any(map(is_alive, workers)), within_s=2.0)
+
+
+def test_what_waits_in_the_queue_is_answered_before_the_service_ends(tmp_path: Path) -> None:
+    """A worker is stopped while a client connects; on TERM it takes the queue before it leaves."""
+    with Toy.serving(tmp_path, workers=1, process={"late_s": 20.0}) as toy:
+        toy.says(READY)
+        (worker,) = toy.workers()
+        os.kill(worker, signal.SIGSTOP)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(5.0)
+            client.connect(f"{tmp_path}/socket")
+            toy.signal(signal.SIGTERM)
+            toy.says("stopping")
+            os.kill(worker, signal.SIGCONT)
+            answer = client.recv(100).decode()
+
+        assert answer == f"{worker} 0 1"
+        assert toy.exit_code() == 0

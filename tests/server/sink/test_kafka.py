@@ -1,0 +1,213 @@
+"""The Kafka sink on mock clusters of its own: bounds, time-outs, dead and hung brokers, fatal errors."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import KafkaError
+
+from server.errors import BootError
+from server.sink.base import Sink
+from server.sink.kafka import KafkaSink
+from server.sink.kafka_settings import Value
+from tests.contract.sinks import Acks, drive, record, settle
+from tests.kafka.broker import MockCluster, free_port
+
+
+@pytest.fixture
+def cluster() -> Iterator[MockCluster]:
+    cluster = MockCluster()
+    yield cluster
+    cluster.kill()
+
+
+def make(
+    servers: str, properties: dict[str, Value] | None = None, *, max_outstanding: int = 1000, max_bytes: int = 1 << 26
+) -> KafkaSink:
+    return KafkaSink(
+        {"bootstrap.servers": servers, **(properties or {})},
+        max_outstanding=max_outstanding,
+        max_outstanding_bytes=max_bytes,
+    )
+
+
+def kinds(sink: KafkaSink, acks: Acks) -> set[str]:
+    return {"" if error is None else sink.classify(error) for error in acks.errors}
+
+
+@pytest.mark.parametrize(
+    ("code", "error_type"),
+    [
+        (KafkaError._MSG_TIMED_OUT, "broker_timeout"),
+        (KafkaError.REQUEST_TIMED_OUT, "broker_timeout"),
+        (KafkaError._PURGE_QUEUE, "broker_timeout"),
+        (KafkaError._PURGE_INFLIGHT, "broker_timeout"),
+        (KafkaError.MSG_SIZE_TOO_LARGE, "event_too_large"),
+        (KafkaError._QUEUE_FULL, "queue_full"),
+        (KafkaError._UNKNOWN_TOPIC, "broker_rejected"),
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, "broker_rejected"),
+        (KafkaError._FATAL, "broker_rejected"),
+    ],
+)
+def test_an_error_of_the_broker_has_its_error_type(code: int, error_type: str) -> None:
+    assert make("a:1").classify(KafkaError(code)) == error_type
+
+
+def test_properties_that_librdkafka_refuses_end_the_start_without_showing_secrets() -> None:
+    sink = make("a:1", {"security.protocol": "ssl", "ssl.key.pem": "hunter2"})
+
+    with pytest.raises(BootError, match=r"ssl\.key\.pem") as refused:
+        asyncio.run(sink.open())
+
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_dead_broker_does_not_keep_a_worker_from_becoming_ready(caplog: pytest.LogCaptureFixture) -> None:
+    servers = f"127.0.0.1:{free_port()}"
+
+    async def test(sink: Sink) -> None:
+        assert asyncio.get_running_loop().time() - started < 3
+
+    with caplog.at_level(logging.WARNING, "sink.kafka"):
+        loop = asyncio.new_event_loop()
+        started = loop.time()
+        loop.close()
+        drive(test, make(servers))
+
+    [line] = [text for text in caplog.messages if text.startswith("no Kafka broker answers")]
+    assert servers in line
+
+
+def test_a_dead_broker_fails_records_after_their_time_as_broker_timeout() -> None:
+    acks = Acks()
+
+    async def test(sink: Sink) -> None:
+        sink.submit(record("t", 1), acks)
+        assert await settle(sink) == 0
+
+    sink = make(f"127.0.0.1:{free_port()}", {"message.timeout.ms": 500})
+    drive(test, sink)
+
+    assert kinds(sink, acks) == {"broker_timeout"}
+
+
+def test_a_record_over_the_limit_of_a_message_is_refused_at_once(mock_cluster: MockCluster, topic: str) -> None:
+    acks = Acks()
+
+    async def test(sink: Sink) -> None:
+        large = record(topic, 1)
+        large.value = b'"%s"' % (b"x" * 1_000_000)
+        assert sink.submit(large, acks) == "event_too_large"
+
+    drive(test, make(mock_cluster.servers))
+
+    assert acks.errors == []
+
+
+def test_bytes_are_bounded_too_and_room_comes_back(mock_cluster: MockCluster, topic: str) -> None:
+    acks, refused = Acks(), Acks()
+
+    async def test(sink: Sink) -> None:
+        answers = []
+        for number in range(40):
+            large = record(topic, number)
+            large.value = b'"%s"' % (b"x" * 50_000)
+            answers.append(sink.submit(large, refused if len(acks.errors) else acks))
+        assert answers.count("queue_full") > 0
+        assert set(answers) == {None, "queue_full"}
+        assert sink.is_full()
+        assert await settle(sink) == 0
+        assert not sink.is_full()
+
+    drive(test, make(mock_cluster.servers, max_bytes=1 << 20))
+
+    assert 0 < len(acks.errors) < 40
+    assert refused.errors == []
+
+
+def test_a_full_sink_stays_full_until_the_low_mark(cluster: MockCluster) -> None:
+    acks = Acks()
+
+    async def test(sink: Sink) -> None:
+        cluster.hang()
+        for number in range(89):
+            sink.submit(record("t", number), acks)
+        assert not sink.is_full()
+        sink.submit(record("t", 89), acks)
+        assert sink.is_full()
+        cluster.go_on()
+        while sink.outstanding() > 50:
+            assert sink.is_full()
+            await asyncio.sleep(0)
+        await settle(sink)
+        assert not sink.is_full()
+
+    drive(test, make(cluster.servers, max_outstanding=100))
+
+    assert [error for error in acks.errors if error is not None] == []
+    assert len(acks.errors) == 90
+
+
+def test_closing_with_a_hung_broker_is_quick_and_accounts_for_every_record(cluster: MockCluster) -> None:
+    acks, late = Acks(), Acks()
+
+    async def test(sink: Sink) -> None:
+        sink.submit(record("t", 1), acks)
+        assert await settle(sink) == 0
+        cluster.hang()
+        for number in range(100):
+            sink.submit(record("t", number), late)
+        loop = asyncio.get_running_loop()
+        assert await sink.drain(loop.time() + 0.2) == 100
+        started = loop.time()
+        await sink.close()
+        assert loop.time() - started < 1
+
+    sink = make(cluster.servers)
+    drive(test, sink)
+
+    assert acks.errors == [None]
+    assert len(late.errors) == 100
+    assert kinds(sink, late) == {"broker_timeout"}
+
+
+def test_after_a_fatal_error_what_is_out_is_failed_and_a_new_producer_goes_on(cluster: MockCluster) -> None:
+    """librdkafka's report of a fatal error is imitated here; tests/kafka has it happen."""
+    out, kept = Acks(), Acks()
+    sink = make(cluster.servers)
+
+    async def test(_: Sink) -> None:
+        sink.submit(record("t", 0), kept)
+        assert await settle(sink) == 0
+        cluster.hang()
+        for number in range(10):
+            sink.submit(record("t", number), out)
+        sink._on_error(KafkaError(KafkaError._FATAL, "imitated", True))
+        while not sink.replaced:
+            await asyncio.sleep(0.001)
+        assert len(out.errors) == 10
+        cluster.go_on()
+        assert sink.submit(record("t", 11), kept) is None
+        assert await settle(sink) == 0
+
+    drive(test, sink)
+
+    assert kinds(sink, out) == {"broker_timeout"}
+    assert kept.errors == [None, None]
+    assert sink.replaced == 1
+
+
+def test_fatal_errors_that_return_at_once_do_not_make_a_producer_a_tick(mock_cluster: MockCluster) -> None:
+    sink = make(mock_cluster.servers)
+
+    async def test(_: Sink) -> None:
+        for _turn in range(20):
+            sink._on_error(KafkaError(KafkaError._FATAL, "imitated", True))
+            sink._tick()
+
+    drive(test, sink)
+
+    assert sink.replaced == 1

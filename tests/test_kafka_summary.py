@@ -1,0 +1,45 @@
+"""A run says on which Kafka it ran, and fails where a real one is required and lacking."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PASSES = "def test_it(kafka_node): assert kafka_node\n"
+FIXTURE = "import pytest\n@pytest.fixture\ndef kafka_node():\n    return 1\n"
+LACKS = FIXTURE.replace("return 1", "pytest.skip('Java is missing')")
+
+
+def run(tmp_path: Path, text: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    (tmp_path / "test_some.py").write_text(text)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--confcutdir={ROOT / 'tests'}"]
+    command += ["-c", str(ROOT / "pyproject.toml"), "-p", "tests.conftest", str(tmp_path)]
+    clean = {name: value for name, value in os.environ.items() if name != "REQUIRE_KAFKA"}
+    return subprocess.run(command, cwd=ROOT, env=clean | environ, capture_output=True, text=True, timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (FIXTURE + PASSES, "Kafka: real Apache Kafka 4."),
+        (LACKS + PASSES, "Kafka: mock cluster only: 1 test skipped because Java is missing"),
+        ("def test_it(): pass\n", "Kafka: no test of this run needed one"),
+    ],
+)
+def test_the_last_lines_name_the_kafka(text: str, line: str, tmp_path: Path) -> None:
+    result = run(tmp_path, text)
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert line in result.stdout
+
+
+@pytest.mark.parametrize(("text", "code"), [(FIXTURE + PASSES, 0), (LACKS + PASSES, 1), ("def test_it(): pass\n", 1)])
+def test_a_required_kafka_that_is_lacking_fails_the_run(text: str, code: int, tmp_path: Path) -> None:
+    result = run(tmp_path, text, REQUIRE_KAFKA="1")
+
+    assert result.returncode == code, result.stdout + result.stderr

@@ -1,0 +1,200 @@
+"""The source tree keeps its own rules, and each rule catches a tree that breaks it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import layout
+from tests.layout import Found, Module
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("server", "validators", "bench", "tests")
+
+# Where everything may be caught, and why. Elsewhere an exception that nobody expects must end what it happened in.
+BROAD_EXCEPTS: dict[str, str] = {}
+
+
+def modules() -> list[Module]:
+    return [Module(ROOT, path) for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+MODULES = modules()
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.path)
+def test_a_module_keeps_the_rules(module: Module) -> None:
+    found = [found for rule in layout.RULES for found in rule(module)]
+
+    assert found == [], "\n" + "\n".join(f"{one.where}: {one.what}" for one in found)
+
+
+def test_everything_is_caught_only_where_the_list_gives_a_reason() -> None:
+    found = {function: line for module in MODULES for function, line in layout.broad_excepts(module)}
+
+    assert found.keys() - BROAD_EXCEPTS.keys() == set(), "catch what you expect, or add it to the list with a reason"
+    assert BROAD_EXCEPTS.keys() - found.keys() == set(), "no longer there: take it off the list"
+
+
+def test_the_hot_files_say_so() -> None:
+    hot = {module.path.split("/")[1] for module in MODULES if layout.is_hot(module) and "/" in module.path}
+
+    assert {"http", "intake", "sink"} <= hot
+
+
+def test_the_master_loads_no_loop_and_no_broker_client() -> None:
+    files = sorted((ROOT / "server" / "master").glob("*.py"))
+    names = ", ".join(f"server.master.{file.stem}" for file in files if file.stem != "__init__")
+    banned = ("asyncio", "uvloop", "confluent_kafka", "validators", "server.http", "server.intake", "server.sink")
+    program = f"import sys, {names or 'server.master'}\nprint(*(set({banned!r}) & sys.modules.keys()))"
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=30)
+
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == []
+
+
+def tracked_files() -> Iterator[Path]:
+    """What git has or would take; in an unpacked archive everything that is not hidden or built."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    if result.returncode == 0:
+        yield from (ROOT / name for name in result.stdout.split("\0") if name)
+    else:
+        for package in (*PACKAGES, "deploy", "docs", "requirements"):
+            yield from (ROOT / package).rglob("*")
+
+
+def test_no_tracked_file_holds_paths_or_addresses_of_a_workplace() -> None:
+    found: list[Found] = []
+    for path in tracked_files():
+        if path.is_file() and "__pycache__" not in path.parts:
+            text = path.read_bytes().decode("utf-8", errors="replace")
+            found += layout.check_text(path.relative_to(ROOT).as_posix(), text)
+
+    assert found == []
+
+
+DOC = '"""A module.\n\nPlace: here.\nRule: one.\nNot here: more.\n"""\n'
+
+BREACHES = {
+    "http imports intake": ("server/http/a.py", DOC + "from server.intake import pipeline\n", "imports"),
+    "http imports sink by its package": ("server/http/a.py", DOC + "from server import sink\n", "imports"),
+    "intake imports http inside a function": (
+        "server/intake/a.py",
+        DOC + "def f():\n import server.http.request\n",
+        "imports",
+    ),
+    "sink imports intake": ("server/sink/a.py", DOC + "import server.intake.verdict\n", "imports"),
+    "the master imports asyncio": ("server/master/a.py", DOC + "import asyncio\n", "imports"),
+    "the master imports a broker client": (
+        "server/master/a.py",
+        DOC + "from confluent_kafka import Producer\n",
+        "imports",
+    ),
+    "the master imports the catalog": ("server/master/a.py", DOC + "from server.catalog import build\n", "imports"),
+    "validators imports server": ("validators/a.py", DOC + "from server.errors import PenstockError\n", "imports"),
+    "validators imported in a second place": ("server/worker.py", DOC + "import validators.registry\n", "imports"),
+    "no docstring": ("server/a.py", "x = 1\n", "docstring"),
+    "a docstring without its place": ("server/a.py", '"""A.\n\nRule: one.\nNot here: more.\n"""\n', "docstring"),
+    "a package with code and no docstring": ("server/a/__init__.py", "x = 1\n", "docstring"),
+    "401 lines": ("server/a.py", DOC + "x = 1\n" * 396, "length"),
+    "except pass": ("server/a.py", DOC + "try:\n x = 1\nexcept ValueError:\n pass\n", "silence"),
+    "except with dots": ("tests/a.py", '"""T."""\ntry:\n x = 1\nexcept ValueError:\n ...\n', "silence"),
+    "a coroutine on the hot path": ("server/sink/a.py", DOC + "# hot path\nasync def f(): return 1\n", "hot path"),
+    "a task": ("server/http/a.py", DOC + "# hot path\ndef f(loop, c): loop.create_task(c)\n", "hot path"),
+    "a timer": ("server/http/a.py", DOC + "# hot path\ndef f(loop, c): loop.call_later(1, c)\n", "hot path"),
+    "a lambda": ("server/http/a.py", DOC + "# hot path\ndef f(): return lambda: 1\n", "hot path"),
+    "a partial": (
+        "server/http/a.py",
+        DOC + "# hot path\nimport functools\ndef f(): return functools.partial(f)\n",
+        "hot path",
+    ),
+    "a closure": ("server/http/a.py", DOC + "# hot path\ndef f():\n def g(): return 1\n return g\n", "hot path"),
+    "a log line": ("server/http/a.py", DOC + "# hot path\nclass A:\n def f(self): self._log.info('x')\n", "hot path"),
+    "a cold mark without a reason": (
+        "server/sink/a.py",
+        DOC + "# hot path\nasync def f():  # cold\n return 1\n",
+        "hot path",
+    ),
+    "utils.py": ("server/utils.py", DOC, "names"),
+    "a Manager": ("server/a.py", DOC + "class StreamManager: x = 1\n", "names"),
+    "a Base class": ("server/a.py", DOC + "class BaseSink: x = 1\n", "names"),
+    "a name that says nothing": ("server/a.py", DOC + "data = 1\n", "names"),
+    "an argument that says nothing": ("server/a.py", DOC + "def f(data): return 1\n", "names"),
+}
+
+KEPT = {
+    "a type-only import": (
+        "server/http/a.py",
+        DOC + "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n from server.intake.event import Event\n",
+    ),
+    "an empty package": ("server/http/__init__.py", ""),
+    "rules in the plural": ("server/a.py", DOC.replace("Rule: one.", "Rules, kept by all:\n1. one.")),
+    "a cold function with its reason": (
+        "server/sink/a.py",
+        DOC + "# hot path\nasync def f():  # cold: at start-up\n log.info('x')\n",
+    ),
+    "a declaration in a Protocol": (
+        "server/sink/a.py",
+        DOC + '# hot path\nclass Sink(Protocol):\n async def open(self) -> None:\n  """Open."""\n',
+    ),
+    "a value named error": ("server/intake/a.py", DOC + "# hot path\ndef f(verdict): return verdict.error('x')\n"),
+    "a test with one sentence": ("tests/test_a.py", '"""It is so."""\nx = 1\n'),
+}
+
+
+def module_of(tmp_path: Path, path: str, text: str) -> Module:
+    file = tmp_path / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    return Module(tmp_path, file)
+
+
+@pytest.mark.parametrize("case", BREACHES)
+def test_a_breach_is_caught(case: str, tmp_path: Path) -> None:
+    path, text, rule = BREACHES[case]
+    module = module_of(tmp_path, path, text)
+
+    assert {found.rule for check in layout.RULES for found in check(module)} == {rule}
+
+
+@pytest.mark.parametrize("case", KEPT)
+def test_what_is_allowed_is_not_caught(case: str, tmp_path: Path) -> None:
+    module = module_of(tmp_path, *KEPT[case])
+
+    assert [found for check in layout.RULES for found in check(module)] == []
+
+
+@pytest.mark.parametrize(
+    "handler",
+    ["except Exception:\n   x = 2", "except:\n   x = 2", "except (OSError, BaseException) as error:\n   raise A"],
+)
+def test_a_broad_except_is_found_with_its_function(handler: str, tmp_path: Path) -> None:
+    module = module_of(tmp_path, "server/a.py", DOC + f"class A:\n def f(self):\n  try:\n   x = 1\n  {handler}\n")
+
+    assert [name for name, _ in layout.broad_excepts(module)] == ["server/a.py:A.f"]
+
+
+def test_a_broad_except_that_raises_again_is_not_one(tmp_path: Path) -> None:
+    module = module_of(
+        tmp_path, "server/a.py", DOC + "def f():\n try:\n  x = 1\n except Exception:\n  x = 2\n  raise\n"
+    )
+
+    assert list(layout.broad_excepts(module)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "see /" + "work/main",
+        "--index-" + "url https://example.org/simple",
+        "--find-" + "links=wheels",
+        "https://" + "pypi" + ".org/simple",
+    ],
+)
+def test_text_of_a_workplace_is_found(text: str) -> None:
+    assert [found.rule for found in layout.check_text("a.txt", f"first\n{text}\n")] == ["text"]

@@ -1,0 +1,97 @@
+"""What is installed is ours, whole, pinned, and of one version."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from server.version import VERSION
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+REQUIREMENTS = ROOT / "requirements"
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def names_in(file: Path) -> set[str]:
+    """Package names of a requirements file."""
+    return {
+        normal(match[1]) for match in re.finditer(r"^([A-Za-z][\w.-]*)", file.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+
+
+@pytest.mark.parametrize("package", ["server", "validators", "bench", "tests"])
+def test_no_other_distribution_owns_our_package_names(package: str) -> None:
+    """A public project named validators would silently overwrite ours in one environment."""
+    owners = set(importlib.metadata.packages_distributions().get(package, []))
+    spec = importlib.util.find_spec(package)
+
+    assert owners <= {"penstock"}
+    assert spec is not None
+    assert [Path(place).resolve() for place in spec.submodule_search_locations or []] == [ROOT / package]
+
+
+def test_the_version_is_said_once() -> None:
+    distributions = importlib.metadata.packages_distributions()
+
+    assert "version" in PROJECT["project"]["dynamic"]
+    assert PROJECT["tool"]["hatch"]["version"]["path"] == "server/version.py"
+    assert re.fullmatch(r"\d+\.\d+\.\d+", VERSION)
+    if "penstock" in {name for owners in distributions.values() for name in owners}:
+        assert importlib.metadata.version("penstock") == VERSION
+
+
+def test_it_cannot_be_uploaded_by_mistake() -> None:
+    assert "Private :: Do Not Upload" in PROJECT["project"]["classifiers"]
+
+
+def test_the_project_depends_on_what_is_pinned() -> None:
+    declared = {normal(re.split(r"[<>=!~ ]", one)[0]) for one in PROJECT["project"]["dependencies"]}
+
+    assert declared == names_in(REQUIREMENTS / "runtime.in")
+    assert declared <= names_in(REQUIREMENTS / "runtime.txt")
+
+
+@pytest.mark.parametrize("name", ["runtime", "build", "dev", "load"])
+def test_every_requirement_is_pinned_with_hashes_and_names_no_registry(name: str) -> None:
+    text = (REQUIREMENTS / f"{name}.txt").read_text(encoding="utf-8")
+    requirements = re.split(r"\n(?=[A-Za-z])", text.split("\n#\n", 1)[-1])
+    pinned = [one for one in requirements if not one.startswith(("#", "-"))]
+
+    assert pinned
+    assert all(re.match(r"^[\w.-]+==[\w.]+ \\\n    --hash=sha256:[0-9a-f]{64}", one) for one in pinned)
+    assert "://" not in text
+
+
+def test_what_several_files_pin_is_pinned_alike() -> None:
+    pins: dict[str, set[str]] = {}
+    for file in REQUIREMENTS.glob("*.txt"):
+        for name, version in re.findall(r"^([\w.-]+)==([\w.]+)", file.read_text(encoding="utf-8"), re.MULTILINE):
+            pins.setdefault(name, set()).add(version)
+
+    assert {name: versions for name, versions in pins.items() if len(versions) > 1} == {}
+
+
+def test_a_wheel_holds_both_packages_with_the_examples(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        held = set(wheel.namelist())
+    examples = {
+        path.relative_to(ROOT).as_posix() for path in (ROOT / "server" / "examples").rglob("*") if path.is_file()
+    }
+
+    assert {name.split("/")[0] for name in held} == {"server", "validators", f"penstock-{VERSION}.dist-info"}
+    assert {"server/__main__.py", "validators/__init__.py"} | examples <= held

@@ -1,0 +1,87 @@
+"""Where a schema holds further schemas, and which drafts we speak.
+
+Place: the one table that bundle, insecure, mend and shape walk by.
+Rule: what is not named here is data (enum, const, default, examples, unknown keywords): nobody looks for schemas in it.
+Not here: what a keyword means (invalid, and fastjsonschema through mend).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from jsonschema_specifications import REGISTRY as SPECIFICATIONS
+from referencing.jsonschema import DRAFT4, DRAFT6, DRAFT7, Schema, SchemaResource
+from referencing import Specification
+
+from validators.errors import SchemaError
+
+IN_VALUE = frozenset(
+    {"additionalItems", "additionalProperties", "contains", "else", "if", "items", "not", "propertyNames", "then"}
+)
+IN_LIST = frozenset({"allOf", "anyOf", "items", "oneOf"})
+IN_MAP = frozenset({"definitions", "dependencies", "patternProperties", "properties"})
+
+# These judge the same value as the schema that holds them; every other keyword goes down into the value.
+IN_PLACE = frozenset({"allOf", "anyOf", "dependencies", "else", "if", "not", "oneOf", "then"})
+
+_DRAFTS: dict[str, Specification[Schema]] = {
+    "json-schema.org/draft-04/schema": DRAFT4,
+    "json-schema.org/draft-06/schema": DRAFT6,
+    "json-schema.org/draft-07/schema": DRAFT7,
+}
+
+
+def draft_of(uri: object) -> Specification[Schema] | None:
+    """Tell the draft that a meta-schema's URI names, in its http and https spellings; None for any other."""
+    if not isinstance(uri, str):
+        return None
+    return _DRAFTS.get(uri.removesuffix("#").removeprefix("https://").removeprefix("http://"))
+
+
+def draft_of_schema(
+    schema: dict[str, Any], name: str, default: Specification[Schema] = DRAFT7
+) -> Specification[Schema]:
+    """Tell the draft that a schema asks for. Raises SchemaError."""
+    if "$schema" not in schema:
+        return default
+    draft = draft_of(schema["$schema"])
+    if draft is None:
+        raise SchemaError("schema_unavailable", f"{name}: $schema names neither draft-04, draft-06 nor draft-07")
+    return draft
+
+
+def meta_schema(draft: Specification[Schema]) -> SchemaResource:
+    """The schema that every schema of this draft must match."""
+    number = {DRAFT4.name: "04", DRAFT6.name: "06", DRAFT7.name: "07"}[draft.name]
+    return SPECIFICATIONS[f"http://json-schema.org/draft-{number}/schema"]
+
+
+def is_schema(value: object) -> bool:
+    """A schema is an object or, from draft-06 on, true or false."""
+    return isinstance(value, dict | bool)
+
+
+def children(schema: dict[str, Any]) -> Iterator[tuple[str, str | int | None, Any]]:
+    """Yield (keyword, key or index or None, schema) for every schema directly inside ``schema``, in its own order."""
+    for keyword, value in schema.items():
+        if keyword in IN_MAP and isinstance(value, dict):
+            for key, each in value.items():
+                if is_schema(each):
+                    yield keyword, key, each
+        elif keyword in IN_LIST and isinstance(value, list):
+            for index, each in enumerate(value):
+                if is_schema(each):
+                    yield keyword, index, each
+        elif keyword in IN_VALUE and is_schema(value):
+            yield keyword, None, value
+
+
+def step(keyword: str, key: str | int | None) -> str:
+    """The piece of JSON pointer that leads to a child."""
+    return f"/{keyword}" if key is None else f"/{keyword}/{escape(str(key))}"
+
+
+def escape(key: str) -> str:
+    """One reference token of a JSON pointer (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,73 @@
+"""Find what makes a schema unsafe to judge hostile events by.
+
+Place: bundle → HERE → registry, which refuses such schemas unless told otherwise.
+Rules, those of AJV's ``json-schema-secure`` and two more (marked +):
+1. ``pattern`` or ``format`` needs ``maxLength`` beside it.
+2. ``patternProperties`` needs ``propertyNames`` with ``maxLength``.
+3. ``uniqueItems`` needs ``maxItems`` beside it, unless every item is known to be text, a boolean or null.
+   (+ numbers too: Python's hashes of integers can be made to collide, which makes the search quadratic.)
+4. + A pattern must not repeat what itself repeats in varying length: ``(a+)+`` can take longer than the universe.
+Not here: schemas that are merely wrong (reference).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from validators import dialect, pattern
+
+_SAFE_ITEMS = frozenset({"boolean", "null", "string"})
+
+
+class Insecure(NamedTuple):
+    """One finding: the keyword, the JSON pointer of the schema that holds it, and what is missing."""
+
+    keyword: str
+    pointer: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.keyword} at {self.pointer or '/'} {self.reason}"
+
+
+def findings(whole: dict[str, Any]) -> list[Insecure]:
+    """Everything insecure in a bundle, its definitions included. Raises PatternError."""
+    found: list[Insecure] = []
+    waiting: list[tuple[str, Any]] = [("", whole)]
+    while waiting:
+        pointer, schema = waiting.pop()
+        if isinstance(schema, dict) and "$ref" not in schema:
+            found += (Insecure(keyword, pointer, reason) for keyword, reason in _reasons(schema))
+        if isinstance(schema, dict):
+            children = [(pointer + dialect.step(keyword, key), each) for keyword, key, each in dialect.children(schema)]
+            waiting += reversed(children)
+    return found
+
+
+def _reasons(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for keyword in ("pattern", "format"):
+        if keyword in schema and "maxLength" not in schema:
+            yield keyword, "needs maxLength beside it"
+    if "patternProperties" in schema:
+        names = schema.get("propertyNames")
+        if not (names is False or (isinstance(names, dict) and "maxLength" in names)):
+            yield "patternProperties", "needs propertyNames with maxLength beside it"
+    if schema.get("uniqueItems") is True and "maxItems" not in schema and not _has_safe_items(schema.get("items")):
+        yield "uniqueItems", "needs maxItems beside it, for its items can be more than text, booleans and null"
+    for keyword, text in _patterns(schema):
+        if pattern.has_nested_quantifiers(text):
+            yield keyword, f"has nested quantifiers in {text!r}"
+
+
+def _has_safe_items(items: Any) -> bool:
+    wanted = items.get("type") if isinstance(items, dict) else None
+    names = [wanted] if isinstance(wanted, str) else wanted or []
+    return bool(names) and _SAFE_ITEMS.issuperset(names)
+
+
+def _patterns(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if "pattern" in schema:
+        yield "pattern", schema["pattern"]
+    for text in schema.get("patternProperties", ()):
+        yield "patternProperties", text

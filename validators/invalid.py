@@ -1,0 +1,382 @@
+"""Tell everything that is wrong with a refused event, in AJV 6's words and order.
+
+Place: registry calls this only after the compiled function has refused; it may be slow, within bounds.
+Rules:
+1. The walk accepts exactly what the compiled function accepts; should they ever differ, the registry believes the latter.
+2. Order and wording are those of AJV 6.12 with ``allErrors``: the type first or in its group's place, then numbers,
+   strings, arrays, objects, then const, enum, not, anyOf, oneOf, allOf, if. Every message here is a contract.
+3. At most ``MAX_PROBLEMS`` problems of ``MAX_PROBLEM_BYTES`` in all; after that the walk ends.
+Source: ajv 6.12.6, ``lib/compile/rules.js`` and ``lib/dot/``; tests/validators holds what it answered.
+Not here: the decision (reference).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from validators import pattern
+from validators.bundle import target_of
+from validators.formats import FORMATS
+from validators.json_values import IS, is_multiple, is_same, last_pair, last_scalar_pair
+from validators.problem import Problem, cut, declared, errors_text, found, fragment, number
+
+__all__ = ["MAX_PROBLEMS", "MAX_PROBLEM_BYTES", "Problem", "errors_text", "problems"]
+
+MAX_PROBLEMS = 100
+MAX_PROBLEM_BYTES = 65_536
+
+_GROUPS: dict[str, tuple[str, ...]] = {
+    "number": ("maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum", "multipleOf", "format"),
+    "string": ("maxLength", "minLength", "pattern", "format"),
+    "array": ("maxItems", "minItems", "items", "contains", "uniqueItems"),
+    "object": (
+        "maxProperties",
+        "minProperties",
+        "required",
+        "dependencies",
+        "propertyNames",
+        "properties",
+        "additionalProperties",
+        "patternProperties",
+    ),
+}
+_LAST = ("$ref", "const", "enum", "not", "anyOf", "oneOf", "allOf", "if")
+_ASSERTING = frozenset({"type", "$comment", *_LAST}.union(*_GROUPS.values()))
+
+
+def problems(whole: dict[str, Any], value: Any) -> list[Problem]:
+    """Walk a bundle over a decoded value. Empty: nothing is wrong. Raises RecursionError on what is too deep."""
+    walk = _Walk(whole)
+    try:
+        walk.schema(whole, value, "", "#")
+    except _Enough:
+        pass
+    return walk.problems
+
+
+class _Enough(Exception):
+    """The bound on problems is reached."""
+
+
+class _Walk:
+    """Every method returns whether the value passed, and notes why not."""
+
+    def __init__(self, whole: dict[str, Any]) -> None:
+        self.problems: list[Problem] = []
+        self._whole = whole
+        self._sizes: list[int] = []
+        self._silent = 0  # Inside not and if: what fails there is no problem of the event.
+        self._trying = 0  # Inside anyOf and the like: what fails there may yet be taken back.
+
+    def _fail(self, keyword: str, path: str, place: str, message: str, params: dict[str, Any] | None = None) -> bool:
+        if self._silent:
+            return False
+        if len(self.problems) >= MAX_PROBLEMS or sum(self._sizes) >= MAX_PROBLEM_BYTES:
+            if self._trying:
+                return False
+            raise _Enough
+        problem = Problem(keyword, cut(path), place, params or {}, message)
+        self.problems.append(problem)
+        self._sizes.append(len(msgspec.json.encode(problem)))
+        return False
+
+    def _take_back(self, count: int) -> None:
+        del self.problems[count:]
+        del self._sizes[count:]
+
+    def schema(self, schema: Any, value: Any, path: str, place: str) -> bool:
+        if schema is True:
+            return True
+        if schema is False:
+            return self._fail("false schema", path, f"{place}/false schema", "boolean schema is false")
+        if "$ref" in schema:
+            return self.schema(target_of(self._whole, schema["$ref"]), value, path, schema["$ref"])
+        passed = True
+        wanted = schema.get("type")
+        if isinstance(wanted, list) and len(wanted) == 1:
+            wanted = wanted[0]
+        used = [group for group, keywords in _GROUPS.items() if not schema.keys().isdisjoint(keywords)]
+        if wanted is not None and wanted not in used:
+            passed = self._type(wanted, value, path, place)
+        for group in used:
+            if IS[group](value):
+                judge = getattr(self, f"_{group}")
+                passed = judge(schema, value, path, place) and passed
+            elif wanted == group:
+                passed = self._type(wanted, value, path, place)
+        return self._combinations(schema, value, path, place) and passed
+
+    def _type(self, wanted: str | list[str], value: Any, path: str, place: str) -> bool:
+        names = [wanted] if isinstance(wanted, str) else wanted
+        if any(IS[name](value) for name in names):
+            return True
+        text = ",".join(names)
+        return self._fail("type", path, f"{place}/type", f"should be {text}", {"type": text})
+
+    # Numbers
+
+    def _number(self, schema: dict[str, Any], value: float, path: str, place: str) -> bool:
+        passed = self._limit(schema, "maximum", "exclusiveMaximum", value, path, place)
+        passed = self._limit(schema, "minimum", "exclusiveMinimum", value, path, place) and passed
+        step = schema.get("multipleOf")
+        if step is not None and not is_multiple(value, step):
+            message = f"should be multiple of {number(step)}"
+            passed = self._fail("multipleOf", path, f"{place}/multipleOf", message, {"multipleOf": step})
+        return passed
+
+    def _limit(
+        self, schema: dict[str, Any], inclusive: str, exclusive: str, value: float, path: str, place: str
+    ) -> bool:
+        limit, strict = schema.get(inclusive), schema.get(exclusive)
+        sign = "<" if inclusive == "maximum" else ">"
+        is_strict = strict is True  # Draft-04: it says how the other one is meant.
+        if isinstance(strict, int | float) and not isinstance(strict, bool):
+            is_strict = limit is None or (strict <= limit if sign == "<" else strict >= limit)
+            limit = strict if is_strict else limit
+        if limit is None:
+            return True
+        below, above = (value, limit) if sign == "<" else (limit, value)
+        if below < above or (below == above and not is_strict):
+            return True
+        keyword, comparison = (exclusive, sign) if is_strict else (inclusive, f"{sign}=")
+        params = {"comparison": comparison, "limit": limit, "exclusive": is_strict}
+        return self._fail(keyword, path, f"{place}/{keyword}", f"should be {comparison} {number(limit)}", params)
+
+    def _count(self, schema: dict[str, Any], keyword: str, count: int, message: str, path: str, place: str) -> bool:
+        limit = schema.get(keyword)
+        if limit is None or (count <= limit if keyword.startswith("max") else count >= limit):
+            return True
+        return self._fail(keyword, path, f"{place}/{keyword}", message.format(number(limit)), {"limit": limit})
+
+    # Strings
+
+    def _string(self, schema: dict[str, Any], value: str, path: str, place: str) -> bool:
+        count = len(value)
+        passed = self._count(schema, "maxLength", count, "should NOT be longer than {} characters", path, place)
+        passed = (
+            self._count(schema, "minLength", count, "should NOT be shorter than {} characters", path, place) and passed
+        )
+        text = schema.get("pattern")
+        if text is not None and not pattern.compiled(text).search(value):
+            passed = self._fail(
+                "pattern", path, f"{place}/pattern", f'should match pattern "{text}"', {"pattern": text}
+            )
+        name = schema.get("format")
+        if name in FORMATS and not FORMATS[name](value):
+            passed = self._fail("format", path, f"{place}/format", f'should match format "{name}"', {"format": name})
+        return passed
+
+    # Arrays
+
+    def _array(self, schema: dict[str, Any], value: list[Any], path: str, place: str) -> bool:
+        count = len(value)
+        passed = self._count(schema, "maxItems", count, "should NOT have more than {} items", path, place)
+        passed = self._count(schema, "minItems", count, "should NOT have fewer than {} items", path, place) and passed
+        if "items" in schema:
+            passed = self._items(schema, value, path, place) and passed
+        if "contains" in schema:
+            passed = self._contains(schema["contains"], value, path, f"{place}/contains") and passed
+        if schema.get("uniqueItems") is True:
+            passed = self._unique(schema.get("items"), value, path, f"{place}/uniqueItems") and passed
+        return passed
+
+    def _items(self, schema: dict[str, Any], value: list[Any], path: str, place: str) -> bool:
+        items, more = schema["items"], schema.get("additionalItems", True)
+        if not isinstance(items, list):
+            return _all(self.schema(items, each, f"{path}[{i}]", f"{place}/items") for i, each in enumerate(value))
+        passed = True
+        if more is False and len(value) > len(items):
+            message = f"should NOT have more than {len(items)} items"
+            passed = self._fail("additionalItems", path, f"{place}/additionalItems", message, {"limit": len(items)})
+        for i, (each, item) in enumerate(zip(items, value, strict=False)):
+            passed = self.schema(each, item, f"{path}[{i}]", f"{place}/items/{i}") and passed
+        if isinstance(more, dict):
+            for i in range(len(items), len(value)):
+                passed = self.schema(more, value[i], f"{path}[{i}]", f"{place}/additionalItems") and passed
+        return passed
+
+    def _contains(self, schema: Any, value: list[Any], path: str, place: str) -> bool:
+        count = len(self.problems)
+        self._trying += 1
+        passed = any(self.schema(schema, each, f"{path}[{i}]", place) for i, each in enumerate(value))
+        self._trying -= 1
+        if passed:
+            self._take_back(count)
+            return True
+        return self._fail("contains", path, place, "should contain a valid item")
+
+    def _unique(self, items: Any, value: list[Any], path: str, place: str) -> bool:
+        wanted = items.get("type") if isinstance(items, dict) else None
+        names = [wanted] if isinstance(wanted, str) else wanted or []
+        if not names or "object" in names or "array" in names:
+            pair = last_pair(value)
+        else:
+            pair = last_scalar_pair(value, lambda each: any(IS[name](each) for name in names))
+        if pair is None:
+            return True
+        i, j = pair
+        message = f"should NOT have duplicate items (items ## {j} and {i} are identical)"
+        return self._fail("uniqueItems", path, place, message, {"i": i, "j": j})
+
+    # Objects
+
+    def _object(self, schema: dict[str, Any], value: dict[str, Any], path: str, place: str) -> bool:
+        count = len(value)
+        passed = self._count(schema, "maxProperties", count, "should NOT have more than {} properties", path, place)
+        passed = (
+            self._count(schema, "minProperties", count, "should NOT have fewer than {} properties", path, place)
+            and passed
+        )
+        declared_here = schema.get("properties", {})
+        for name in schema.get("required", ()):
+            if name not in value and not _asserts(declared_here.get(name, True)):
+                passed = self._missing(name, path, place)
+        passed = self._dependencies(schema.get("dependencies", {}), value, path, f"{place}/dependencies") and passed
+        if _asserts(schema.get("propertyNames", True)):
+            names = schema["propertyNames"]
+            passed = _all(self._name(names, name, path, f"{place}/propertyNames") for name in value) and passed
+        passed = self._additional(schema, value, path, place) and passed
+        passed = self._properties(schema, value, path, place) and passed
+        for text, each in schema.get("patternProperties", {}).items():
+            search = pattern.compiled(text).search
+            step = f"{place}/patternProperties{fragment(text)}"
+            for name, inner in value.items():
+                if search(name):
+                    passed = self.schema(each, inner, path + found(name), step) and passed
+        return passed
+
+    def _missing(self, name: str, path: str, place: str) -> bool:
+        message = f"should have required property '{name}'"
+        return self._fail("required", path, f"{place}/required", message, {"missingProperty": name})
+
+    def _dependencies(self, dependencies: dict[str, Any], value: dict[str, Any], path: str, place: str) -> bool:
+        passed = True
+        for name, needed in dependencies.items():
+            if isinstance(needed, list) and name in value:
+                for missing in (each for each in needed if each not in value):
+                    passed = self._dependency(name, needed, missing, path, place)
+        for name, schema in dependencies.items():
+            if not isinstance(schema, list) and name in value:
+                passed = self.schema(schema, value, path, place + fragment(name)) and passed
+        return passed
+
+    def _dependency(self, name: str, needed: list[str], missing: str, path: str, place: str) -> bool:
+        names = ", ".join(needed)
+        word = "property" if len(needed) == 1 else "properties"
+        params = {"property": name, "missingProperty": missing, "depsCount": len(needed), "deps": names}
+        message = f"should have {word} {names} when property {name} is present"
+        return self._fail("dependencies", path, place, message, params)
+
+    def _name(self, schema: Any, name: str, path: str, place: str) -> bool:
+        if self.schema(schema, name, path, place):
+            return True
+        message = f"property name '{cut(name)}' is invalid"
+        return self._fail("propertyNames", path, place, message, {"propertyName": cut(name)})
+
+    def _additional(self, schema: dict[str, Any], value: dict[str, Any], path: str, place: str) -> bool:
+        rest = schema.get("additionalProperties", True)
+        if rest is True:
+            return True
+        place += "/additionalProperties"
+        declared_here = schema.get("properties", {})
+        searches = [pattern.compiled(text).search for text in schema.get("patternProperties", {})]
+        passed = True
+        for name, each in value.items():
+            if name in declared_here or any(search(name) for search in searches):
+                continue
+            if rest is False:
+                message = "should NOT have additional properties"
+                passed = self._fail("additionalProperties", path, place, message, {"additionalProperty": cut(name)})
+            else:
+                passed = self.schema(rest, each, path + found(name), place) and passed
+        return passed
+
+    def _properties(self, schema: dict[str, Any], value: dict[str, Any], path: str, place: str) -> bool:
+        passed = True
+        required = schema.get("required", ())
+        for name, each in schema.get("properties", {}).items():
+            if name in value:
+                passed = (
+                    self.schema(each, value[name], path + declared(name), f"{place}/properties{fragment(name)}")
+                    and passed
+                )
+            elif name in required and _asserts(each):
+                passed = self._missing(name, path, place)
+        return passed
+
+    # Any value
+
+    def _combinations(self, schema: dict[str, Any], value: Any, path: str, place: str) -> bool:
+        passed = True
+        if "const" in schema and not is_same(value, schema["const"]):
+            params = {"allowedValue": schema["const"]}
+            passed = self._fail("const", path, f"{place}/const", "should be equal to constant", params)
+        if "enum" in schema and not any(is_same(value, each) for each in schema["enum"]):
+            params = {"allowedValues": schema["enum"]}
+            passed = self._fail("enum", path, f"{place}/enum", "should be equal to one of the allowed values", params)
+        if "not" in schema and self._silently(schema["not"], value):
+            passed = self._fail("not", path, f"{place}/not", "should NOT be valid")
+        if "anyOf" in schema:
+            passed = self._any_of(schema["anyOf"], value, path, f"{place}/anyOf") and passed
+        if "oneOf" in schema:
+            passed = self._one_of(schema["oneOf"], value, path, f"{place}/oneOf") and passed
+        for i, each in enumerate(schema.get("allOf", ())):
+            passed = self.schema(each, value, path, f"{place}/allOf/{i}") and passed
+        if "if" in schema:
+            passed = self._if(schema, value, path, place) and passed
+        return passed
+
+    def _silently(self, schema: Any, value: Any) -> bool:
+        self._silent += 1
+        passed = self.schema(schema, value, "", "#")
+        self._silent -= 1
+        return passed
+
+    def _any_of(self, schemas: list[Any], value: Any, path: str, place: str) -> bool:
+        if not all(_asserts(each) for each in schemas):
+            return True
+        count = len(self.problems)
+        self._trying += 1
+        passed = any(self.schema(each, value, path, f"{place}/{i}") for i, each in enumerate(schemas))
+        self._trying -= 1
+        if passed:
+            self._take_back(count)
+            return True
+        return self._fail("anyOf", path, place, "should match some schema in anyOf")
+
+    def _one_of(self, schemas: list[Any], value: Any, path: str, place: str) -> bool:
+        count = len(self.problems)
+        passing: list[int] = []
+        self._trying += 1
+        for i, each in enumerate(schemas):
+            if self.schema(each, value, path, f"{place}/{i}"):
+                passing.append(i)
+                if len(passing) == 2:
+                    break
+        self._trying -= 1
+        if len(passing) == 1:
+            self._take_back(count)
+            return True
+        params = {"passingSchemas": passing or None}
+        return self._fail("oneOf", path, place, "should match exactly one schema in oneOf", params)
+
+    def _if(self, schema: dict[str, Any], value: Any, path: str, place: str) -> bool:
+        if not (_asserts(schema.get("then", True)) or _asserts(schema.get("else", True))):
+            return True
+        word = "then" if self._silently(schema["if"], value) else "else"
+        if self.schema(schema.get(word, True), value, path, f"{place}/{word}"):
+            return True
+        return self._fail("if", path, f"{place}/if", f'should match "{word}" schema', {"failingKeyword": word})
+
+
+def _all(results: Iterable[bool]) -> bool:
+    """Like ``all``, without stopping at the first: each result notes its own problems."""
+    return False not in list(results)
+
+
+def _asserts(schema: Any) -> bool:
+    """AJV's ``schemaHasRules``: a schema that can refuse something, as far as its keywords tell."""
+    return not schema if isinstance(schema, bool) else not _ASSERTING.isdisjoint(schema)

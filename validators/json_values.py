@@ -1,0 +1,81 @@
+"""What JSON values are to a schema: their types, when two are equal, when a number is a multiple.
+
+Place: beside invalid.
+Rule: the same answers as the compiled function gives: ``1.0`` is an integer and equals ``1``; ``true`` is neither.
+Not here: keywords and wording (invalid).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+IS: dict[str, Callable[[Any], bool]] = {
+    "array": lambda value: isinstance(value, list),
+    "boolean": lambda value: isinstance(value, bool),
+    "integer": lambda value: (
+        (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and value.is_integer())
+    ),
+    "null": lambda value: value is None,
+    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+    "object": lambda value: isinstance(value, dict),
+    "string": lambda value: isinstance(value, str),
+}
+
+
+def is_multiple(value: float, step: float) -> bool:
+    """The arithmetic of the compiled function: integers exactly, the rest as the decimals that were written."""
+    if step == int(step):
+        step = int(step)
+    if isinstance(value, int) and isinstance(step, int):
+        return value % step == 0
+    quotient = Decimal(repr(value)) / Decimal(repr(step)) if isinstance(step, float) else value / step
+    try:
+        return int(quotient) == quotient and value / step != float("inf")
+    except OverflowError:  # An integer beyond the floats; the decimals have already told.
+        return True
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Equal as JSON: ``1`` is ``1.0``, ``true`` is not ``1``."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(is_same(each, other[name]) for name, each in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(is_same, one, other))
+    return bool(one == other)
+
+
+def _identity(value: Any) -> Any:
+    """Something hashable that is equal for equal JSON."""
+    if isinstance(value, dict):
+        return frozenset((name, _identity(each)) for name, each in value.items())
+    if isinstance(value, list):
+        return tuple(_identity(each) for each in value)
+    return (bool, value) if isinstance(value, bool) else value
+
+
+def last_pair(value: list[Any]) -> tuple[int, int] | None:
+    """AJV's search through objects: the last item that has an equal before it, and the nearest such."""
+    latest: dict[Any, int] = {}
+    pair = None
+    for i, each in enumerate(value):
+        identity = _identity(each)
+        if identity in latest:
+            pair = (i, latest[identity])
+        latest[identity] = i
+    return pair
+
+
+def last_scalar_pair(value: list[Any], is_wanted: Callable[[Any], bool]) -> tuple[int, int] | None:
+    """AJV's search through scalars: from the end, the first item that was met before."""
+    met: dict[Any, int] = {}
+    for i in range(len(value) - 1, -1, -1):
+        if is_wanted(value[i]):
+            identity = _identity(value[i])
+            if identity in met:
+                return i, met[identity]
+            met[identity] = i
+    return None

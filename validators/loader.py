@@ -1,0 +1,226 @@
+"""Find the text of a schema by its URI and parse it, within bounds.
+
+Place: base URIs in order → HERE → bundle. Cold path: the registry remembers what comes out.
+Rules:
+1. A URI that a client may name has the grammar ``/<title>/<major.minor.patch>`` and nothing else.
+2. Nothing outside a base directory is ever read, whatever dots or symbolic links say.
+3. Size and depth of a document are bounded; its numbers are finite; its keys are text.
+4. ``http(s)`` is only ever read through the ``fetch`` that was passed in.
+Not here: what ``$ref`` means (bundle), what is remembered (registry).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from validators import yaml12
+from validators.errors import SchemaError
+
+MAX_BYTES = 1_048_576  # The largest of 510 real schemas is 29,544 bytes.
+MAX_DEPTH = yaml12.MAX_DEPTH
+MAX_URI_LENGTH = 512
+
+# Give the bytes at a URL. FileNotFoundError: the source is sure that there is none. OSError: it cannot tell.
+Fetch = Callable[[str], bytes]
+
+_SEGMENTS = r"(?:/[A-Za-z0-9_.-]+)+"
+_URI = re.compile(rf"{_SEGMENTS}/[0-9]+\.[0-9]+\.[0-9]+")
+_PATH = re.compile(_SEGMENTS)
+_ORIGIN = re.compile(r"(https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?|file://(?:localhost)?)(?=/)")
+_VERSION_FILE = re.compile(r"([0-9]+)\.([0-9]+)\.([0-9]+)(\.[A-Za-z0-9]+)?")
+
+
+class Loader:
+    """Reads schemas below ``base_uris``: directories, ``file:`` or ``http(s):`` URIs. Raises SchemaError."""
+
+    def __init__(
+        self,
+        base_uris: Sequence[str],
+        *,
+        extension: str = ".yaml",
+        allow_absolute_uris: bool = False,
+        fetch: Fetch | None = None,
+    ) -> None:
+        self._bases = [_base(each, fetch) for each in base_uris]
+        self._extension = extension
+        self._allow_absolute_uris = allow_absolute_uris
+        self._fetch = fetch
+
+    def read(self, uri: str) -> Any:
+        """Read the schema that an event names."""
+        origin, path = self._split(uri)
+        if len(uri) > MAX_URI_LENGTH or _URI.fullmatch(path) is None or not _has_only_names(path):
+            raise SchemaError("bad_schema_uri", f"{uri!r} is not /<title>/<major.minor.patch>")
+        return self._read(origin, path)
+
+    def read_reference(self, uri: str) -> Any:
+        """Read what a ``$ref`` names, which may be any file below a base URI."""
+        origin, path = self._split(uri)
+        if len(uri) > MAX_URI_LENGTH or _PATH.fullmatch(path) is None or not _has_only_names(path):
+            raise SchemaError("bad_schema_uri", f"{uri!r} does not name a schema")
+        return self._read(origin, path)
+
+    def versions(self, title: str) -> list[str]:
+        """The versions of a title that lie in base directories, oldest first. (A web server cannot be listed.)"""
+        path = f"/{title}"
+        if _PATH.fullmatch(path) is None or not _has_only_names(path):
+            return []
+        versions: set[tuple[int, ...]] = set()
+        for base in self._bases:
+            if isinstance(base, Path) and (directory := _inside(base, path)) is not None and directory.is_dir():
+                for name in os.listdir(directory):
+                    found = _VERSION_FILE.fullmatch(name)
+                    if found and found[4] in (None, self._extension, ".json"):
+                        versions.add(tuple(int(number) for number in found.groups()[:3]))
+        return [".".join(map(str, version)) for version in sorted(versions)]
+
+    def _split(self, uri: str) -> tuple[str | None, str]:
+        """Take a URI apart into origin (None: below the base URIs) and path."""
+        found = _ORIGIN.match(uri)
+        if found is None:
+            return None, uri
+        if not self._allow_absolute_uris:
+            raise SchemaError("bad_schema_uri", f"{uri!r} is absolute, and allow_absolute_uris is off")
+        return found[0], uri[found.end() :]
+
+    def _read(self, origin: str | None, path: str) -> Any:
+        candidates = (path + self._extension, path, f"{path}.json")
+        for base, prefix in self._places(origin, path):
+            for candidate in candidates:
+                below = candidate.removeprefix(prefix)
+                text = _read_file(base, below) if isinstance(base, Path) else self._read_url(base + below)
+                if text is not None:
+                    return parse(text, candidate)
+        raise SchemaError("unknown_schema", f"{origin or ''}{path} is in none of the base URIs")
+
+    def _places(self, origin: str | None, path: str) -> list[tuple[Path | str, str]]:
+        """Where to look, in order, each with the part of the path that leads there."""
+        if origin is None:
+            return [(base, "") for base in self._bases]
+        if origin.startswith("http"):
+            return [(origin, "")]
+        # An absolute file: URI may only lead below a base directory.
+        return [(base, str(base)) for base in self._bases if isinstance(base, Path) and path.startswith(f"{base}/")]
+
+    def _read_url(self, url: str) -> bytes | None:
+        if self._fetch is None:
+            raise SchemaError("schema_unavailable", f"{url}: nothing here fetches over HTTP")
+        try:
+            text = self._fetch(url)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise SchemaError("schema_unavailable", f"{url}: {error}") from error
+        return _bounded(text, url)
+
+
+def parse(text: bytes, name: str) -> Any:
+    """Read JSON or YAML 1.2, whichever ``text`` is. Raises SchemaError."""
+    try:
+        value = _parse_json(text) if name.endswith(".json") else _parse_either(text, name)
+    except yaml12.YamlError as error:
+        raise SchemaError("schema_unavailable", str(error)) from None
+    except RecursionError:
+        raise SchemaError("schema_unavailable", f"{name}: is nested too deeply") from None
+    except ValueError as error:
+        raise SchemaError("schema_unavailable", f"{name}: is not JSON: {error}") from None
+    _check_tree(value, name, 0)
+    return value
+
+
+def _parse_either(text: bytes, name: str) -> Any:
+    if text.lstrip()[:1] == b"{":  # JSON's own decoder takes tabs and bare line ends, which YAML's does not.
+        try:
+            return _parse_json(text)
+        except ValueError:
+            pass
+    return yaml12.load(text, name)
+
+
+def _parse_json(text: bytes) -> Any:
+    return json.loads(text.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} occurs twice")
+    return found
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a number of JSON")
+
+
+def _check_tree(value: Any, name: str, depth: int) -> None:
+    """Refuse what JSON cannot say, whichever syntax it came in."""
+    if depth > MAX_DEPTH:
+        raise SchemaError("schema_unavailable", f"{name}: is nested deeper than {MAX_DEPTH} levels")
+    if isinstance(value, dict):
+        for key, each in value.items():
+            _check_tree(key, name, depth)
+            _check_tree(each, name, depth + 1)
+    elif isinstance(value, list):
+        for each in value:
+            _check_tree(each, name, depth + 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise SchemaError("schema_unavailable", f"{name}: holds a number that is not finite")
+    elif isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise SchemaError("schema_unavailable", f"{name}: holds half of a surrogate pair") from None
+
+
+def _base(uri: str, fetch: Fetch | None) -> Path | str:
+    if uri.startswith(("http://", "https://")):
+        if fetch is None:
+            raise SchemaError("schema_unavailable", f"base URI {uri}: nothing here fetches over HTTP")
+        return uri.rstrip("/")
+    if uri.startswith("file:"):
+        parts = urlsplit(uri)
+        if parts.netloc not in ("", "localhost"):
+            raise SchemaError("schema_unavailable", f"base URI {uri}: names another host")
+        uri = unquote(parts.path)
+    root = Path(uri).resolve()
+    if not root.is_dir():
+        raise SchemaError("schema_unavailable", f"base URI {uri}: there is no directory {root}")
+    return root
+
+
+def _has_only_names(path: str) -> bool:
+    return not any(segment.strip(".") == "" for segment in path.split("/")[1:])
+
+
+def _inside(root: Path, path: str) -> Path | None:
+    """Follow every symbolic link; None when nothing is there or when it lies outside."""
+    try:
+        found = (root / path[1:]).resolve(strict=True)
+    except (OSError, RuntimeError):  # RuntimeError: a loop of symbolic links.
+        return None
+    return found if found.is_relative_to(root) else None
+
+
+def _read_file(root: Path, path: str) -> bytes | None:
+    found = _inside(root, path)
+    if found is None or not found.is_file():
+        return None
+    try:
+        with found.open("rb") as file:
+            return _bounded(file.read(MAX_BYTES + 1), path)
+    except OSError as error:
+        raise SchemaError("schema_unavailable", f"{found}: {error}") from error
+
+
+def _bounded(text: bytes, name: str) -> bytes:
+    if len(text) > MAX_BYTES:
+        raise SchemaError("schema_unavailable", f"{name}: is larger than {MAX_BYTES} bytes")
+    return text

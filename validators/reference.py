@@ -1,0 +1,68 @@
+"""Compile a bundle into a function: the judge of every event, by fastjsonschema.
+
+Place: bundle → mend → HERE → registry.
+Rules:
+1. The function returns, or raises JsonSchemaValueException; it never changes the value (no defaults are written).
+2. fastjsonschema writes Python source from the schema. It is handed only what ``mend`` made: every name that becomes an
+   identifier is ours, every text goes through ``repr`` or its own escape, which a test attacks. Nothing is ever fetched,
+   because no reference leads outside.
+3. A schema is judged by its meta-schema before anything of it is believed.
+Not here: the wording of refusals (invalid).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import fastjsonschema
+from referencing import Specification
+from referencing.jsonschema import Schema
+
+from validators import dialect
+from validators.bundle import bundle
+from validators.errors import SchemaError
+from validators.formats import FORMATS
+from validators.invalid import errors_text, problems
+from validators.mend import mend
+from validators.pattern import PatternError
+
+Validate = Callable[[Any], Any]
+Refused = fastjsonschema.JsonSchemaValueException
+
+
+def compile_schema(whole: dict[str, Any], uri: str) -> Validate:
+    """Raises SchemaError when no function can be made of it."""
+    try:
+        return fastjsonschema.compile(mend(whole), formats=FORMATS, use_default=False, detailed_exceptions=False)
+    except PatternError as error:
+        raise SchemaError("schema_unavailable", f"{uri}: a pattern {error}") from None
+    except (fastjsonschema.JsonSchemaDefinitionException, ArithmeticError, ValueError, LookupError) as error:
+        raise SchemaError("schema_unavailable", f"{uri}: cannot be compiled: {error}") from error
+    except (SyntaxError, RecursionError, MemoryError) as error:  # Python's own bounds on source code.
+        raise SchemaError("schema_unavailable", f"{uri}: is too large to be compiled: {error}") from error
+
+
+def check_schema(contents: Any, uri: str) -> None:
+    """Raise SchemaError unless ``contents`` matches the meta-schema that it names."""
+    draft = dialect.draft_of_schema(contents, uri)
+    whole, validate = _meta_validator(draft)
+    try:
+        validate(contents)
+    except Refused:
+        text = errors_text(problems(whole, contents))
+        raise SchemaError("schema_unavailable", f"{uri}: is not a schema of its draft: {text}") from None
+    except RecursionError:
+        raise SchemaError("schema_unavailable", f"{uri}: is nested too deeply") from None
+
+
+@lru_cache(maxsize=3)
+def _meta_validator(draft: Specification[Schema]) -> tuple[dict[str, Any], Validate]:
+    uri = dialect.meta_schema(draft).id() or draft.name
+    whole = bundle(dialect.meta_schema(draft).contents, uri, _nothing_else, lambda contents, name: None)
+    return whole, compile_schema(whole, uri)
+
+
+def _nothing_else(uri: str) -> Any:
+    raise SchemaError("unknown_schema", f"{uri} is not a meta-schema")

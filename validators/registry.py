@@ -1,0 +1,98 @@
+"""Hand out one compiled validator for each schema URI, and remember it.
+
+Place: the front door of this package: whoever has events asks here by ``$schema``.
+Rules:
+1. The same URI gives the same object until it is pushed out: the least recently used one goes first.
+2. What failed is remembered too, for ``negative_s``, or every event of an unknown schema would cost file look-ups.
+3. Nothing here is tied to a process: compile before a fork, use after it.
+4. One thread asks. (A process is a worker here; there is no lock.)
+Not here: where schemas lie (loader), how they are judged (validator).
+"""
+
+# hot path
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+from validators import insecure
+from validators.bundle import bundle
+from validators.errors import ErrorType, SchemaError
+from validators.loader import Fetch, Loader
+from validators.pattern import PatternError
+from validators.reference import check_schema, compile_schema
+from validators.validator import Validator
+
+
+class Registry:
+    """Schemas below ``base_uris``: directories, ``file:`` or ``http(s):`` URIs, tried in order.
+
+    ``http(s)`` needs ``fetch``: give the bytes at a URL; FileNotFoundError says that there is none, any other OSError
+    that the source cannot tell. Raises SchemaError at once for a base that cannot be one.
+    """
+
+    def __init__(
+        self,
+        base_uris: Sequence[str],
+        *,
+        extension: str = ".yaml",
+        allow_insecure: bool = False,
+        allow_absolute_uris: bool = False,
+        max_cached: int = 5_000,
+        negative_s: float = 60.0,
+        fetch: Fetch | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._loader = Loader(base_uris, extension=extension, allow_absolute_uris=allow_absolute_uris, fetch=fetch)
+        self._allow_insecure = allow_insecure
+        self._max_cached = max_cached
+        self._negative_s = negative_s
+        self._clock = clock
+        self._known: OrderedDict[str, Validator] = OrderedDict()
+        self._failed: OrderedDict[str, tuple[float, ErrorType, str]] = OrderedDict()
+
+    def validator(self, uri: str) -> Validator:
+        """The validator of a schema. Raises SchemaError; its message is for logs, its ``error_type`` for anyone."""
+        known = self._known.get(uri)
+        if known is not None:
+            self._known.move_to_end(uri)
+            return known
+        return self._load(uri)
+
+    def uris_of(self, title: str) -> list[str]:
+        """The URIs of a title's versions in base directories, oldest first."""
+        return [f"/{title}/{version}" for version in self._loader.versions(title)]
+
+    def _load(self, uri: str) -> Validator:
+        failed = self._failed.pop(uri, None)
+        if failed is not None and self._clock() < failed[0]:
+            self._failed[uri] = failed
+            raise SchemaError(failed[1], failed[2])
+        try:
+            made = self._make(uri)
+        except SchemaError as error:
+            if error.error_type != "bad_schema_uri":  # Cheaper to find out again than to remember.
+                self._failed[uri] = (self._clock() + self._negative_s, error.error_type, str(error))
+                _shrink(self._failed, self._max_cached)
+            raise
+        self._known[uri] = made
+        _shrink(self._known, self._max_cached)
+        return made
+
+    def _make(self, uri: str) -> Validator:
+        whole = bundle(self._loader.read(uri), uri, self._loader.read_reference, check_schema)
+        if not self._allow_insecure:
+            try:
+                found = insecure.findings(whole)
+            except PatternError as error:
+                raise SchemaError("schema_unavailable", f"{uri}: a pattern {error}") from None
+            if found:
+                raise SchemaError("insecure_schema", f"{uri}: {'; '.join(map(str, found[:10]))}")
+        return Validator(uri, whole, compile_schema(whole, uri))
+
+
+def _shrink(remembered: OrderedDict[str, object], size: int) -> None:
+    while len(remembered) > size:
+        remembered.popitem(last=False)

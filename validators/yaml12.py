@@ -1,0 +1,206 @@
+"""Read YAML 1.2 (core schema) with the parser of libyaml.
+
+Place: files of schemas, streams and settings → HERE → plain dicts, lists, strings and numbers.
+Rules:
+1. Only true, false, null, integers and floats are anything but strings: ``yes``, ``on`` and dates stay text.
+2. Keys are always strings, as they are written (``404:`` is "404"); ``<<`` is a key like any other.
+3. A key that occurs twice is an error, and every error names the line.
+4. Depth, and what aliases expand to, are bounded; an alias gives a copy, so the result is a tree.
+Not here: what the file is about.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import yaml
+from yaml.cyaml import CParser
+
+MAX_DEPTH = 100  # Real schemas and stream files stay below 20; a recursive reader needs a bound.
+MAX_ALIASED_NODES = 100_000  # "Billion laughs": a kilobyte of aliases can stand for gigabytes.
+
+Path = tuple[str | int, ...]
+Lines = dict[Path, int]
+
+_TAG = "tag:yaml.org,2002:"
+
+
+def _as_bool(text: str) -> bool:
+    return text in ("true", "True", "TRUE")
+
+
+def _as_int(text: str) -> int:
+    if text.startswith("0x"):
+        return int(text[2:], 16)
+    return int(text[2:], 8) if text.startswith("0o") else int(text)
+
+
+def _as_float(text: str) -> float:
+    return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+
+
+# YAML 1.2.2, section 10.3.2, in the order of its table; int comes before float because every int looks like a float.
+_CORE: tuple[tuple[str, re.Pattern[str], Callable[[str], Any]], ...] = (
+    ("null", re.compile(r"null|Null|NULL|~|"), lambda _: None),
+    ("bool", re.compile(r"true|True|TRUE|false|False|FALSE"), _as_bool),
+    ("int", re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+"), _as_int),
+    (
+        "float",
+        re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"),
+        _as_float,
+    ),
+)
+
+
+class YamlError(ValueError):
+    """The text is not YAML that we read. ``str(error)`` is ``name:line: reason``; lines count from 1."""
+
+    def __init__(self, name: str, line: int, reason: str) -> None:
+        super().__init__(f"{name}:{line}: {reason}")
+        self.name = name
+        self.line = line
+        self.reason = reason
+
+
+def load(text: str | bytes, name: str = "YAML") -> Any:
+    """Read one document; an empty one is None. Raises YamlError."""
+    return load_with_lines(text, name)[0]
+
+
+def load_with_lines(text: str | bytes, name: str) -> tuple[Any, Lines]:
+    """Read one document and the line of every path in it: ``("streams", "a", 0)`` → 12. Raises YamlError."""
+    reader = _Reader(name)
+    try:
+        return reader.document(text), reader.lines
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise YamlError(name, mark.line + 1 if mark else 1, error.problem or str(error)) from None
+    except yaml.reader.ReaderError as error:
+        raise YamlError(name, 1, f"is not text in UTF-8: {error.reason}") from None
+    except UnicodeError as error:
+        raise YamlError(name, 1, f"is not text in UTF-8: {error.reason}") from None  # type: ignore[attr-defined]
+
+
+class _Reader:
+    """Builds values from the parser's events: its own composer recurses in C without a bound."""
+
+    def __init__(self, name: str) -> None:
+        self.lines: Lines = {}
+        self._name = name
+        self._next: Callable[[], Any]
+        self._anchors: dict[str, Any] = {}
+        self._aliased = 0
+
+    def document(self, text: str | bytes) -> Any:
+        if isinstance(text, bytes):
+            text = text.decode()
+        self._next = iter(_events(text)).__next__
+        self._next()  # StreamStart
+        event = self._next()
+        if isinstance(event, yaml.StreamEndEvent):
+            return None
+        value = self._value(self._next(), (), 1)
+        self._next()  # DocumentEnd
+        event = self._next()
+        if not isinstance(event, yaml.StreamEndEvent):
+            raise self._error(event, "holds a second document")
+        return value
+
+    def _error(self, event: Any, reason: str) -> YamlError:
+        return YamlError(self._name, event.start_mark.line + 1, reason)
+
+    def _value(self, event: Any, path: Path, line: int) -> Any:
+        """Read the node that ``event`` begins. ``line`` is that of its key, where it has one."""
+        self.lines[path] = line
+        if len(path) > MAX_DEPTH:
+            raise self._error(event, f"is nested deeper than {MAX_DEPTH} levels")
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event, path, line)
+        value: Any
+        if isinstance(event, yaml.ScalarEvent):
+            value = self._scalar(event)
+        elif isinstance(event, yaml.MappingStartEvent):
+            value = self._mapping(event, path)
+        else:
+            value = self._sequence(event, path)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = value
+        return value
+
+    def _sequence(self, start: Any, path: Path) -> list[Any]:
+        self._expect_tag(start, "seq")
+        items: list[Any] = []
+        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+            items.append(self._value(event, (*path, len(items)), event.start_mark.line + 1))
+        return items
+
+    def _mapping(self, start: Any, path: Path) -> dict[str, Any]:
+        self._expect_tag(start, "map")
+        found: dict[str, Any] = {}
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            line = event.start_mark.line + 1
+            if not isinstance(event, yaml.ScalarEvent):
+                raise self._error(event, "has a key that is not a plain scalar")
+            key = event.value
+            if key in found:
+                raise self._error(event, f"has the key {key!r} twice (first on line {self.lines[(*path, key)]})")
+            if event.anchor is not None:
+                self._anchors[event.anchor] = key
+            found[key] = self._value(self._next(), (*path, key), line)
+        return found
+
+    def _scalar(self, event: Any) -> Any:
+        text: str = event.value
+        if event.tag is None:
+            wanted = None if event.implicit[0] else "str"
+        elif event.tag == "!":
+            wanted = "str"
+        else:
+            wanted = event.tag.removeprefix(_TAG)
+        if wanted == "str":
+            return text
+        for tag, pattern, convert in _CORE:
+            if wanted in (None, tag) and pattern.fullmatch(text):
+                return self._convert(event, convert, text)
+        if wanted is None:
+            return text
+        if wanted == "float" and re.fullmatch(r"[-+]?[0-9]+", text):
+            return float(text)
+        raise self._error(event, f"has {text!r} with the tag {event.tag!r}, which does not fit")
+
+    def _convert(self, event: Any, convert: Callable[[str], Any], text: str) -> Any:
+        try:
+            return convert(text)
+        except ValueError:  # Python's bound on the digits of an integer.
+            raise self._error(event, "has a number with too many digits") from None
+
+    def _expect_tag(self, event: Any, tag: str) -> None:
+        if event.tag not in (None, "!", _TAG + tag):
+            raise self._error(event, f"has the tag {event.tag!r}, which is not of YAML's core schema")
+
+    def _alias(self, event: Any, path: Path, line: int) -> Any:
+        if event.anchor not in self._anchors:  # Unknown, or still open: an alias inside what it names.
+            raise self._error(event, f"has the alias *{event.anchor} before its anchor is complete")
+        return self._copy(event, self._anchors[event.anchor], path, line)
+
+    def _copy(self, event: Any, value: Any, path: Path, line: int) -> Any:
+        self._aliased += 1
+        if self._aliased > MAX_ALIASED_NODES or len(path) > MAX_DEPTH:
+            raise self._error(event, f"has aliases that stand for more than {MAX_ALIASED_NODES} values or are too deep")
+        self.lines[path] = line
+        if isinstance(value, dict):
+            return {key: self._copy(event, each, (*path, key), line) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self._copy(event, each, (*path, index), line) for index, each in enumerate(value)]
+        return value
+
+
+def _events(text: str) -> Iterator[Any]:
+    parser = CParser(text)
+    try:
+        while (event := parser.get_event()) is not None:
+            yield event
+    finally:
+        parser.dispose()
