@@ -203,5 +203,6 @@ def run(arguments: list[str]) -> int:
     if options.keep:
         load_of = {"rounds": options.rounds, "seconds": options.seconds, "connections": CONNECTIONS}
         kept = {"environment": measure.environment(), "load": load_of, "results": results, "idle_mb": memory}
+        RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return 0

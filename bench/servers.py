@@ -112,11 +112,9 @@ SETTINGS = """\
 workers: 1
 drain_s: 5
 http: {{listen: ["127.0.0.1:{port}"]}}
-admin: {{listen: "127.0.0.1:{admin_port}"}}
 schemas: {{base_uris: ["{work.base_uri}"]}}
 streams: {{sources: ["{work.streams}"]}}
 sink: {{kind: kafka, kafka: {{"bootstrap.servers": "{brokers}", "linger.ms": 5}}}}
-spool: {{path: "{directory}/spool"}}
 log: {{level: warning}}
 """
 
@@ -125,7 +123,7 @@ def intake(port: int, brokers: str, work: Workload, directory: Path) -> Child:
     """Ours, as it is served: master and one worker."""
     file = directory / f"intake-{work.name}.yaml"
     file.write_text(
-        SETTINGS.format(port=port, admin_port=free_port(), work=work, brokers=brokers, directory=directory),
+        SETTINGS.format(port=port, work=work, brokers=brokers),
         encoding="utf-8",
     )
     return Child(f"intake-{work.name}", ["server", "serve", "-c", str(file)], SERVER_CORES, directory)

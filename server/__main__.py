@@ -8,6 +8,7 @@ Not here: what the commands do (server.commands), how settings are read (server.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,8 +49,10 @@ def _validate(options: argparse.Namespace) -> int:
 
 def _events(options: argparse.Namespace) -> int:
     from server.commands import events
+    from server.config.load import load
 
-    return events.run(options.config, options.set, options.stream, follow=options.follow)
+    loaded = load(options.config, options.set, os.environ)
+    return events.run(loaded.config, loaded.base_dir, options.stream, options.follow)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from server.errors import SettingsError
 from validators import Problem, Registry, SchemaError, Validator, errors_text, pattern, yaml12
 
 if TYPE_CHECKING:
@@ -74,11 +75,10 @@ class Unusable(Struct, frozen=True):
 class Schemas:
     """The schemas of one configuration. Compiled ones are kept, so a fork shares what was read before it."""
 
-    __slots__ = ("_registry", "base_uris")
+    __slots__ = ("_registry",)
 
-    def __init__(self, registry: Registry, base_uris: Sequence[str]) -> None:
+    def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self.base_uris = tuple(base_uris)
 
     def find(self, uri: str) -> Validator | tuple[str, str]:
         """The schema's validator, or the ``error_type`` and the reason for the log."""
@@ -111,13 +111,19 @@ class Schemas:
 
 
 def open_schemas(settings: SchemaSettings, base_dir: Path) -> Schemas:
-    """The registry of these settings; a base URI that is no URL is a directory, relative to ``base_dir``."""
+    """The registry of these settings; a base URI that is no URL is a directory, relative to ``base_dir``.
+
+    Raises SettingsError for a base that cannot be used.
+    """
     base_uris = [text if _URL.match(text) else str(base_dir / text) for text in settings.base_uris]
-    registry = Registry(
-        base_uris,
-        extension=settings.file_extension,
-        allow_insecure=settings.allow_insecure,
-        allow_absolute_uris=settings.allow_absolute_uris,
-        max_cached=settings.max_cached,
-    )
-    return Schemas(registry, base_uris)
+    try:
+        registry = Registry(
+            base_uris,
+            extension=settings.file_extension,
+            allow_insecure=settings.allow_insecure,
+            allow_absolute_uris=settings.allow_absolute_uris,
+            max_cached=settings.max_cached,
+        )
+    except SchemaError as error:
+        raise SettingsError(str(error)) from None
+    return Schemas(registry)

@@ -148,7 +148,9 @@ class Worker:
         server, events, row = self._server, self._receiver.counts, self._row.counters
         row[Counter.CONNECTIONS_LOST] = server.abandoned
         row[Counter.REQUESTS] = server.requests
-        row[Counter.REQUESTS_REFUSED] = events.refused_full + server.refused["connections"] + server.refused["in_flight"]
+        row[Counter.REQUESTS_REFUSED] = (
+            events.refused_full + server.refused["connections"] + server.refused["in_flight"]
+        )
         row[Counter.REQUESTS_BAD] = server.responses[4]
         row[Counter.REQUESTS_TIMED_OUT] = server.refused["head_slow"] + server.refused["body_slow"]
         row[Counter.EVENTS_RECEIVED] = events.received

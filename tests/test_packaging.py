@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from server.version import VERSION
+from tests.layout import Module
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -61,6 +62,22 @@ def test_the_project_depends_on_what_is_pinned() -> None:
 
     assert declared == names_in(REQUIREMENTS / "runtime.in")
     assert declared <= names_in(REQUIREMENTS / "runtime.txt")
+
+
+def test_what_the_product_imports_is_what_it_depends_on() -> None:
+    ours = {"server", "validators"}
+    imported = {
+        name.split(".")[0]
+        for package in ours
+        for path in (ROOT / package).rglob("*.py")
+        for name, _ in Module(ROOT, path).runtime_imports
+    }
+    owners = importlib.metadata.packages_distributions()
+    needed = {normal(owner) for name in imported - sys.stdlib_module_names - ours for owner in owners.get(name, [name])}
+    declared = names_in(REQUIREMENTS / "runtime.in")
+
+    assert needed - declared == set(), "name it in requirements/runtime.in and pyproject.toml"
+    assert declared - needed == set(), "nothing imports it any more"
 
 
 @pytest.mark.parametrize("name", ["runtime", "build", "dev", "load"])

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
-from referencing import Registry, Resource, Specification
+from referencing import Registry, Specification
 from referencing.exceptions import NoSuchResource, Unresolvable
 from referencing.jsonschema import DRAFT4, DRAFT7, Schema, SchemaResource
 
@@ -111,7 +111,7 @@ class _Bundler:
         except SchemaError as error:
             if error.error_type == "schema_unavailable":
                 raise
-            raise NoSuchResource(ref=uri) from error
+            raise NoSuchResource(ref=uri) from error  # type: ignore[call-arg]  # Its class decorator hides the argument.
 
     def _copy(self, schema: Any, resolver: Resolver, draft: Specification[Schema], start: Any = None) -> Any:
         """Copy a schema with its references made local. What holds no schemas is shared, not copied.
@@ -162,19 +162,25 @@ class _Bundler:
     def _lookup(self, ref: str, resolver: Resolver) -> Any:
         try:
             return resolver.lookup(ref)
-        except Unresolvable as error:
-            first = error
-        except (LookupError, ValueError, TypeError, AttributeError) as error:
-            raise self._lost(ref, error) from error
-        if isinstance(first.__cause__, SchemaError):
-            raise first.__cause__
+        except (Unresolvable, LookupError, ValueError, TypeError, AttributeError) as error:
+            first = self._lost(ref, error)
+        if not isinstance(first.__cause__, Unresolvable):
+            raise first
         try:
             return resolver.lookup(urljoin(self._uri, ref))
         except (Unresolvable, LookupError, ValueError, TypeError, AttributeError):
-            raise self._lost(ref, first) from first
+            raise first from None
 
-    def _lost(self, ref: str, cause: Exception) -> SchemaError:
-        return SchemaError("schema_unavailable", f"{self._uri}: $ref {ref!r} leads nowhere ({type(cause).__name__})")
+    def _lost(self, ref: str, error: BaseException) -> SchemaError:
+        """What to say of a lookup that failed: what its file said, where there is one."""
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, SchemaError):
+            cause = cause.__cause__
+        if cause is not None:
+            return cause
+        lost = SchemaError("schema_unavailable", f"{self._uri}: $ref {ref!r} leads nowhere ({type(error).__name__})")
+        lost.__cause__ = error
+        return lost
 
     def _name(self, ref: str) -> str:
         """The name of a definition: what first referred to it, unlike all others."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from jsonschema_specifications import REGISTRY as SPECIFICATIONS
-from referencing.jsonschema import DRAFT4, DRAFT6, DRAFT7, Schema, SchemaResource
+from jsonschema_specifications import REGISTRY as SPECIFICATIONS  # type: ignore[import-untyped]
 from referencing import Specification
+from referencing.jsonschema import DRAFT4, DRAFT6, DRAFT7, Schema, SchemaResource
 
 from validators.errors import SchemaError
 
@@ -54,7 +54,8 @@ def draft_of_schema(
 def meta_schema(draft: Specification[Schema]) -> SchemaResource:
     """The schema that every schema of this draft must match."""
     number = {DRAFT4.name: "04", DRAFT6.name: "06", DRAFT7.name: "07"}[draft.name]
-    return SPECIFICATIONS[f"http://json-schema.org/draft-{number}/schema"]
+    found: SchemaResource = SPECIFICATIONS[f"http://json-schema.org/draft-{number}/schema"]
+    return found
 
 
 def is_schema(value: object) -> bool:

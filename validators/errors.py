@@ -13,7 +13,7 @@ ErrorType = Literal["bad_schema_uri", "unknown_schema", "insecure_schema", "sche
 
 
 class SchemaError(Exception):
-    """``bad_schema_uri`` and ``unknown_schema`` are the asker's fault; the other two are the schema's or the source's."""
+    """``bad_schema_uri`` and ``unknown_schema`` are the asker's fault, the other two the schema's or its source's."""
 
     def __init__(self, error_type: ErrorType, message: str) -> None:
         super().__init__(message)

@@ -2,7 +2,7 @@
 
 Place: registry calls this only after the compiled function has refused; it may be slow, within bounds.
 Rules:
-1. The walk accepts exactly what the compiled function accepts; should they ever differ, the registry believes the latter.
+1. The walk accepts exactly what the compiled function accepts; should they ever differ, the latter is believed.
 2. Order and wording are those of AJV 6.12 with ``allErrors``: the type first or in its group's place, then numbers,
    strings, arrays, objects, then const, enum, not, anyOf, oneOf, allOf, if. Every message here is a contract.
 3. At most ``MAX_PROBLEMS`` problems of ``MAX_PROBLEM_BYTES`` in all; after that the walk ends.
@@ -12,7 +12,8 @@ Not here: the decision (reference).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -50,14 +51,12 @@ _ASSERTING = frozenset({"type", "$comment", *_LAST}.union(*_GROUPS.values()))
 def problems(whole: dict[str, Any], value: Any) -> list[Problem]:
     """Walk a bundle over a decoded value. Empty: nothing is wrong. Raises RecursionError on what is too deep."""
     walk = _Walk(whole)
-    try:
+    with contextlib.suppress(_EnoughError):
         walk.schema(whole, value, "", "#")
-    except _Enough:
-        pass
     return walk.problems
 
 
-class _Enough(Exception):
+class _EnoughError(Exception):
     """The bound on problems is reached."""
 
 
@@ -77,7 +76,7 @@ class _Walk:
         if len(self.problems) >= MAX_PROBLEMS or sum(self._sizes) >= MAX_PROBLEM_BYTES:
             if self._trying:
                 return False
-            raise _Enough
+            raise _EnoughError
         problem = Problem(keyword, cut(path), place, params or {}, message)
         self.problems.append(problem)
         self._sizes.append(len(msgspec.json.encode(problem)))

@@ -7,6 +7,7 @@ Not here: keywords and wording (invalid).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -26,13 +27,12 @@ IS: dict[str, Callable[[Any], bool]] = {
 
 def is_multiple(value: float, step: float) -> bool:
     """The arithmetic of the compiled function: integers exactly, the rest as the decimals that were written."""
-    if step == int(step):
-        step = int(step)
-    if isinstance(value, int) and isinstance(step, int):
-        return value % step == 0
-    quotient = Decimal(repr(value)) / Decimal(repr(step)) if isinstance(step, float) else value / step
+    whole = int(step)
+    if whole == step:
+        return value % whole == 0 if isinstance(value, int) else (value / whole).is_integer()
+    quotient = Decimal(repr(value)) / Decimal(repr(step))
     try:
-        return int(quotient) == quotient and value / step != float("inf")
+        return int(quotient) == quotient and not math.isinf(value / step)
     except OverflowError:  # An integer beyond the floats; the decimals have already told.
         return True
 

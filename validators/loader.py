@@ -11,6 +11,7 @@ Not here: what ``$ref`` means (bundle), what is remembered (registry).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -136,11 +137,9 @@ def parse(text: bytes, name: str) -> Any:
 
 
 def _parse_either(text: bytes, name: str) -> Any:
-    if text.lstrip()[:1] == b"{":  # JSON's own decoder takes tabs and bare line ends, which YAML's does not.
-        try:
+    if text.lstrip()[:1] == b"{":  # JSON's own decoder takes tabs and escapes that YAML's does not.
+        with contextlib.suppress(ValueError):
             return _parse_json(text)
-        except ValueError:
-            pass
     return yaml12.load(text, name)
 
 

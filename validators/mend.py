@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from validators import dialect, pattern
+from validators import pattern
 from validators.bundle import target_of
 from validators.formats import FORMATS
 

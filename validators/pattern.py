@@ -2,8 +2,8 @@
 
 Place: mend, formats, invalid and insecure → HERE → re.
 Rules:
-1. The meaning is ECMA-262's with the ``u`` flag, as draft-07 asks: ``\\d`` and ``\\w`` are ASCII, ``$`` is the very end,
-   ``.`` stops at four line ends, a character is a code point. Harmless escapes of punctuation are let through.
+1. The meaning is ECMA-262's with the ``u`` flag, as draft-07 asks: ``\\d`` and ``\\w`` are ASCII, ``$`` is the very
+   end, ``.`` stops at four line ends, a character is a code point. Needless escapes of punctuation are let through.
 2. What Python would read differently is rewritten; what neither reads is an error, never a guess.
 3. The result has no bare ``$``: fastjsonschema would rewrite it.
 Not here: how long a match may take (insecure asks ``has_nested_quantifiers``; ``maxLength`` bounds the rest).

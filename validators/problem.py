@@ -26,8 +26,8 @@ class Problem(msgspec.Struct, frozen=True):
     """One entry of AJV's ``errors``. ``dataPath`` is JavaScript's notation: ``.a['user-agent'][0]``."""
 
     keyword: str
-    dataPath: str
-    schemaPath: str
+    dataPath: str  # noqa: N815 (AJV's name, and part of the answer)
+    schemaPath: str  # noqa: N815
     params: dict[str, Any]
     message: str
 

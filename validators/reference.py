@@ -3,9 +3,9 @@
 Place: bundle → mend → HERE → registry.
 Rules:
 1. The function returns, or raises JsonSchemaValueException; it never changes the value (no defaults are written).
-2. fastjsonschema writes Python source from the schema. It is handed only what ``mend`` made: every name that becomes an
-   identifier is ours, every text goes through ``repr`` or its own escape, which a test attacks. Nothing is ever fetched,
-   because no reference leads outside.
+2. fastjsonschema writes Python source from the schema. It is handed only what ``mend`` made: names of functions are
+   ours, and every text goes through ``repr`` or its escape, which a test attacks. Nothing is ever fetched, because no
+   reference leads outside.
 3. A schema is judged by its meta-schema before anything of it is believed.
 Not here: the wording of refusals (invalid).
 """
@@ -60,8 +60,12 @@ def check_schema(contents: Any, uri: str) -> None:
 @lru_cache(maxsize=3)
 def _meta_validator(draft: Specification[Schema]) -> tuple[dict[str, Any], Validate]:
     uri = dialect.meta_schema(draft).id() or draft.name
-    whole = bundle(dialect.meta_schema(draft).contents, uri, _nothing_else, lambda contents, name: None)
+    whole = bundle(dialect.meta_schema(draft).contents, uri, _nothing_else, _believe)
     return whole, compile_schema(whole, uri)
+
+
+def _believe(_contents: Any, _uri: str) -> None:
+    """A meta-schema would be judged by itself."""
 
 
 def _nothing_else(uri: str) -> Any:

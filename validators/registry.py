@@ -16,6 +16,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from validators import insecure
 from validators.bundle import bundle
@@ -93,6 +94,6 @@ class Registry:
         return Validator(uri, whole, compile_schema(whole, uri))
 
 
-def _shrink(remembered: OrderedDict[str, object], size: int) -> None:
+def _shrink(remembered: OrderedDict[str, Any], size: int) -> None:
     while len(remembered) > size:
         remembered.popitem(last=False)

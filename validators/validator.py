@@ -63,7 +63,7 @@ class Validator:
         return known
 
     def _explain(self, value: Any, error: Exception) -> list[Problem] | None:
-        """Find the words. Whether there is anything wrong was decided by the compiled function, if it came to an end."""
+        """Find the words. Whether anything is wrong, the compiled function has decided, if it came to an end."""
         if isinstance(error, RecursionError):
             return [_unreadable(error)]
         try:

@@ -12,11 +12,10 @@ Not here: what the file is about.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import yaml
-from yaml.cyaml import CParser
 
 MAX_DEPTH = 100  # Real schemas and stream files stay below 20; a recursive reader needs a bound.
 MAX_ALIASED_NODES = 100_000  # "Billion laughs": a kilobyte of aliases can stand for gigabytes.
@@ -32,9 +31,7 @@ def _as_bool(text: str) -> bool:
 
 
 def _as_int(text: str) -> int:
-    if text.startswith("0x"):
-        return int(text[2:], 16)
-    return int(text[2:], 8) if text.startswith("0o") else int(text)
+    return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
 
 
 def _as_float(text: str) -> float:
@@ -96,7 +93,7 @@ class _Reader:
     def document(self, text: str | bytes) -> Any:
         if isinstance(text, bytes):
             text = text.decode()
-        self._next = iter(_events(text)).__next__
+        self._next = iter(yaml.parse(text, Loader=yaml.CBaseLoader)).__next__
         self._next()  # StreamStart
         event = self._next()
         if isinstance(event, yaml.StreamEndEvent):
@@ -195,12 +192,3 @@ class _Reader:
         if isinstance(value, list):
             return [self._copy(event, each, (*path, index), line) for index, each in enumerate(value)]
         return value
-
-
-def _events(text: str) -> Iterator[Any]:
-    parser = CParser(text)
-    try:
-        while (event := parser.get_event()) is not None:
-            yield event
-    finally:
-        parser.dispose()

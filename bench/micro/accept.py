@@ -20,6 +20,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,12 @@ def work(way: str, listening: socket.socket, row: Row) -> None:
     else:
         server = loop.run_until_complete(loop.create_server(lambda: Answer(row), sock=listening))
         stop = server.close
-    loop.add_signal_handler(signal.SIGTERM, lambda: (stop(), loop.call_later(0.3, loop.stop)))
+
+    def leave() -> None:
+        stop()
+        loop.call_later(0.3, loop.stop)
+
+    loop.add_signal_handler(signal.SIGTERM, leave)
 
     def beat() -> None:
         row.beat()
@@ -276,9 +282,8 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=4000, help="connections for each CPU figure")
     parser.add_argument("--only", choices=("spread", "cpu", "fault"), help="one of the three tables")
     options = parser.parse_args()
-    print(
-        f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, uvloop {uvloop.__version__}, Linux {os.uname().release}"
-    )
+    versions = f"Python {sys.version.split()[0]}, uvloop {version('uvloop')}, Linux {os.uname().release}"
+    print(f"{os.cpu_count()} cores, {versions}")
     for workers in (2, 4):
         for way in WAYS:
             if options.only in (None, "spread"):

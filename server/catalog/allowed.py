@@ -11,12 +11,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import Struct
 
 from server.config.document import KeyPath
-from server.config.finding import quoted
+from server.config.finding import Level, quoted
 
 _TITLE = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 _VERSION_AT_END = re.compile(r"/(latest|current|\d+\.\d+\.\d+)(\.\w+)?$")
@@ -32,7 +32,7 @@ class Problem(Struct, frozen=True):
     path: KeyPath
     reason: str
     hint: str = ""
-    level: Literal["error", "warning"] = "error"
+    level: Level = "error"
 
 
 def problems(settings: dict[str, Any]) -> Iterator[Problem]:

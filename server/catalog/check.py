@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from server.catalog import allowed
 from server.catalog.merge import merge
@@ -21,9 +21,9 @@ from server.catalog.sources import SECTIONS, Declared, Source, declared, where
 from server.catalog.stream import path_of
 from server.catalog.topics import LENGTH_MAX, is_legal, produced
 from server.config.document import KeyPath, dotted
-from server.config.finding import Finding, kind_of, quoted
+from server.config.finding import Finding, Level, quoted
 
-Level = Literal["error", "warning"]
+GUESSES_MAX = 50  # Comparing every unknown title with every known one would take minutes for 10,000 streams.
 
 
 class Schemas(Protocol):
@@ -129,17 +129,18 @@ class _Streams:
     def ask(self, schemas: Schemas, refuse_unknown: bool) -> None:
         """What only the schema repositories can tell: titles and key fields."""
         titles = {name: title for name, s in self._settings.items() if isinstance(title := s.get("schema_title"), str)}
-        known = {title: bool(schemas.versions(title)) for title in dict.fromkeys(titles.values())}
-        if titles and not any(known.values()):
+        known = {title: True for title in dict.fromkeys(titles.values()) if schemas.versions(title)}
+        if titles and not known:
             name, title = next(iter(titles.items()))
             reason = f"no schema repository has this title, {title!r}, or any other that is named"
             self._add("error", name, ("schema_title",), reason, "check schemas.base_uris in the settings")
             return
         for name, title in titles.items():
-            if not known[title]:
-                close = difflib.get_close_matches(title, [one for one, is_known in known.items() if is_known], n=1)
+            if title not in known:
+                is_guessed = len(self.findings) < GUESSES_MAX
+                close = difflib.get_close_matches(title, known, n=1, cutoff=0.85) if is_guessed else []
                 hint = "its events are refused with unknown_schema until there is one"
-                hint += f"; known is {close[0]}" if close else ""
+                hint += f"; did you mean {close[0]}?" if close else ""
                 reason = f"no schema repository has the title {title!r}"
                 self._add("error" if refuse_unknown else "warning", name, ("schema_title",), reason, hint)
             else:

@@ -39,7 +39,7 @@ def effective(settings: Mapping[str, Any], name: str) -> list[str]:
 
 def produced(settings: Mapping[str, Any], name: str, topic_prefix: str) -> str:
     """The topic to produce to. A regex in ``topics`` is an answer of the settings API read back, and no topic."""
-    topics = [topic for topic in settings.get("topics") or () if not is_regex(topic)]
+    topics: list[str] = [topic for topic in settings.get("topics") or () if not is_regex(topic)]
     if len(topics) == 1:
         return topics[0]
     if settings.get("topic_prefixes", ()) is None:

@@ -18,7 +18,8 @@ from msgspec import Struct
 from server.catalog.check import check
 from server.catalog.snapshot import Snapshot, build
 from server.catalog.sources import Source, read_files
-from server.config.finding import Finding, errors_of, text_of
+from server.config.document import dotted
+from server.config.finding import Finding, Level, errors_of, text_of
 from server.config.load import Loaded, load
 from server.errors import EXIT_DONE, EXIT_SETTINGS, SettingsError
 from server.schemas import Schemas, open_schemas
@@ -26,12 +27,12 @@ from server.sink import kafka_settings
 
 
 class Examined(Struct, frozen=True):
-    """What settings lead to; ``snapshot`` is None when an error is among the findings."""
+    """What settings lead to. An error among the findings means: do not serve with it (``usable``)."""
 
     loaded: Loaded
-    schemas: Schemas
-    snapshot: Snapshot | None
     findings: list[Finding]
+    schemas: Schemas | None = None
+    snapshot: Snapshot | None = None
 
 
 def run(
@@ -63,9 +64,13 @@ def examine(loaded: Loaded) -> Examined:
     Every version of every schema that a stream names is compiled: done before the fork, workers share them.
     """
     config = loaded.config
-    schemas = open_schemas(config.schemas, loaded.base_dir)
+    findings = [*loaded.findings, *_kafka(loaded)]
+    schemas = None
+    try:
+        schemas = open_schemas(config.schemas, loaded.base_dir)
+    except SettingsError as error:
+        findings.append(_about(loaded, ("schemas", "base_uris"), str(error), "paths are relative to the settings file"))
     sources = read_files(loaded.path(text) for text in config.streams.sources)
-    findings = [*loaded.findings, *_repositories(loaded), *_kafka(loaded)]
     findings += check(
         sources,
         topic_prefix=config.sink.topic_prefix,
@@ -73,64 +78,45 @@ def examine(loaded: Loaded) -> Examined:
         schemas=schemas,
         refuse_unknown=config.streams.unknown_titles == "refuse",
     )
-    if errors_of(findings):
-        return Examined(loaded, schemas, None, findings)
+    if schemas is None or errors_of(findings):
+        return Examined(loaded, findings)
     snapshot = build(sources, topic_prefix=config.sink.topic_prefix, wiki=config.streams.wiki)
     findings += _schemas(schemas, snapshot, sources)
     findings += _services(loaded, snapshot)
     findings += _error_stream(loaded, schemas, snapshot)
-    return Examined(loaded, schemas, None if errors_of(findings) else snapshot, findings)
+    return Examined(loaded, findings, schemas, snapshot)
 
 
-def usable(examined: Examined) -> Snapshot:
-    """The snapshot. Raises SettingsError with every error when there is none."""
-    if examined.snapshot is None:
-        raise SettingsError(text_of(errors_of(examined.findings)))
-    return examined.snapshot
+def usable(examined: Examined) -> tuple[Snapshot, Schemas]:
+    """What to serve with. Raises SettingsError with every error when there is one."""
+    errors = errors_of(examined.findings)
+    if errors or examined.snapshot is None or examined.schemas is None:
+        raise SettingsError(text_of(errors))
+    return examined.snapshot, examined.schemas
 
 
 def _contents(examined: Examined) -> str:
-    if examined.snapshot is None:
-        return f"{examined.loaded.name}"
+    name = examined.loaded.name
+    if examined.snapshot is None or examined.schemas is None:
+        return name
     if examined.snapshot.is_open:
-        return f"{examined.loaded.name}: any stream"
+        return f"{name}: any stream"
     streams = examined.snapshot.streams()
     titles = {stream.schema_title for stream in streams if stream.schema_title}
-    versions = sum(len(examined.schemas.versions(title)) for title in titles)
-    return f"{examined.loaded.name}: {len(streams)} streams, {versions} versions of {len(titles)} schemas"
+    versions = [count for title in titles if (count := len(examined.schemas.versions(title)))]
+    return f"{name}: {len(streams)} streams, {len(versions)} schema titles, {sum(versions)} versions"
 
 
-def _about(loaded: Loaded, *path: str | int, level: str = "error", key: str, reason: str, hint: str) -> Finding:
+def _about(loaded: Loaded, path: tuple[str | int, ...], reason: str, hint: str, level: Level = "error") -> Finding:
     file, line = loaded.origin(*path)
-    kind = "error" if level == "error" else "warning"
-    return Finding(level=kind, file=file, line=line, key=key, reason=reason, hint=hint)
-
-
-def _repositories(loaded: Loaded) -> list[Finding]:
-    """Directories of schemas that are not there. The default one may be absent where any stream is taken."""
-    findings = []
-    for index, text in enumerate(loaded.config.schemas.base_uris):
-        directory = loaded.path(text)
-        if ":" not in text and not directory.is_dir():
-            reason, hint = f"{directory} is not a directory", "paths are relative to the settings file"
-            key = f"schemas.base_uris[{index}]"
-            findings.append(_about(loaded, "schemas", "base_uris", index, key=key, reason=reason, hint=hint))
-    return findings
+    return Finding(level=level, file=file, line=line, key=dotted(path), reason=reason, hint=hint)
 
 
 def _kafka(loaded: Loaded) -> list[Finding]:
     if loaded.config.sink.kind != "kafka":
         return []
     return [
-        _about(
-            loaded,
-            "sink",
-            "kafka",
-            problem.name,
-            key=f"sink.kafka.{problem.name}",
-            reason=problem.reason,
-            hint=problem.hint,
-        )
+        _about(loaded, ("sink", "kafka", problem.name), problem.reason, problem.hint)
         for problem in kafka_settings.check(loaded.config.sink.kafka)
     ]
 
@@ -168,7 +154,7 @@ def _services(loaded: Loaded, snapshot: Snapshot) -> list[Finding]:
         return []
     reason = f"no declared stream has {name!r} as its destination_event_service, so every event would be refused"
     hint = f"declared are {', '.join(sorted({stream.service or '' for stream in snapshot.streams()}))}"
-    return [_about(loaded, "service_name", level="warning", key="service_name", reason=reason, hint=hint)]
+    return [_about(loaded, ("service_name",), reason, hint, "warning")]
 
 
 def _error_stream(loaded: Loaded, schemas: Schemas, snapshot: Snapshot) -> list[Finding]:
@@ -185,4 +171,4 @@ def _error_stream(loaded: Loaded, schemas: Schemas, snapshot: Snapshot) -> list[
         reason, hint = f"schema {uri} cannot be used: {found[1]}; there will be no error events", "add the schema"
     else:
         return []
-    return [_about(loaded, *path, level="warning", key=".".join(path), reason=reason, hint=hint)]
+    return [_about(loaded, path, reason, hint, "warning")]

@@ -12,11 +12,13 @@ from typing import Literal
 
 from msgspec import Struct
 
+Level = Literal["error", "warning"]
+
 
 class Finding(Struct, frozen=True, kw_only=True):
     """``file`` is the file, or the variable or option that set the value (``line`` is then 0)."""
 
-    level: Literal["error", "warning"]
+    level: Level
     file: str
     reason: str
     hint: str = ""
@@ -30,7 +32,7 @@ class Finding(Struct, frozen=True, kw_only=True):
         about = f"stream {self.stream}" if self.stream is not None else ""
         subject = ", ".join(part for part in (about, self.key) if part)
         text = f"{where}: {subject}: {self.reason}" if subject else f"{where}: {self.reason}"
-        return f"{text}. {self.hint[:1].upper()}{self.hint[1:]}." if self.hint else f"{text}."
+        return f"{text}. {self.hint[:1].upper()}{self.hint[1:]}".rstrip(" ")
 
 
 def errors_of(findings: Sequence[Finding]) -> list[Finding]:
@@ -45,6 +47,8 @@ def text_of(findings: Sequence[Finding]) -> str:
 
 def quoted(value: object, *, most: int = 80) -> str:
     """A value as a message shows it: the kind in YAML's words, then the value, cut when long."""
+    if value is None:
+        return "null"
     text = repr(value)
     return f"{kind_of(value)} {text if len(text) <= most else text[: most - 1] + '…'}"
 

@@ -18,6 +18,8 @@ from server.config.document import Document, KeyPath, dotted
 from server.config.finding import Finding, kind_of, quoted
 from server.config.settings import Config, Section, is_secret
 
+_ABOVE_SECRETS = (("sink",), ("sink", "kafka"))
+
 
 def judge(document: Document) -> list[Finding]:
     """All that is wrong with the document's keys and values, in the order of the document."""
@@ -50,7 +52,7 @@ def _section(
         elif isinstance(inner, dict):
             _section(document, inner, below, (*path, key), findings)
         elif inner is not None:  # A section whose lines are all commented out is null: its defaults hold.
-            reason = f"found {quoted(inner)}; allowed is a map of settings"
+            reason = f"found {_shown(inner, (*path, key))}; allowed is a map of settings"
             _add(document, (*path, key), reason, f"known in it: {', '.join(shape.fields(below))}", findings)
 
 
@@ -68,8 +70,7 @@ def _value(document: Document, value: Any, kind: Any, path: KeyPath, findings: l
             _value(document, inner, of_list, (*path, index), findings)
     if len(findings) > before:
         return
-    found = f"{kind_of(value)} (not shown)" if _holds_secret(path) else quoted(value)
-    reason = f"found {found}; allowed is {shape.describe(kind)}"
+    reason = f"found {_shown(value, path)}; allowed is {shape.describe(kind)}"
     _add(document, path, reason, _hint(value, kind, str(path[-1])), findings)
 
 
@@ -81,8 +82,10 @@ def _is_allowed(value: Any, kind: Any) -> bool:
     return True
 
 
-def _holds_secret(path: KeyPath) -> bool:
-    return path[:2] == ("sink", "kafka") and (len(path) == 2 or is_secret(str(path[2])))
+def _shown(value: Any, path: KeyPath) -> str:
+    """The value for a message, or its kind alone where a secret may be in it."""
+    may_hold_secret = path in _ABOVE_SECRETS or (path[:2] == ("sink", "kafka") and is_secret(str(path[2])))
+    return f"{kind_of(value)} (not shown)" if may_hold_secret else quoted(value)
 
 
 def _hint(value: Any, kind: Any, name: str) -> str:
@@ -102,14 +105,13 @@ def _hint(value: Any, kind: Any, name: str) -> str:
 
 
 def _numbers(text: str) -> list[float]:
-    try:
-        return [int(text)]
-    except ValueError:
-        pass
-    try:
-        return [float(text)]
-    except ValueError:
-        return []
+    """The number that a text is, if it is one."""
+    for kind in (int, float):
+        try:
+            return [kind(text)]
+        except ValueError:
+            continue
+    return []
 
 
 def _add(document: Document, path: KeyPath, reason: str, hint: str, findings: list[Finding]) -> None:

@@ -13,10 +13,12 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from server.config.address import Address, overlap, parse
+from server.config.address import Address, overlap
 from server.config.document import Document, KeyPath, dotted
-from server.config.finding import Finding
+from server.config.finding import Finding, Level
 from server.config.settings import Config
+from server.errors import SettingsError
+from server.master.addresses import parse
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, token
 _EVENT_PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
@@ -35,18 +37,13 @@ class Breach(Struct, frozen=True):
 def breaches(config: Config, document: Document) -> list[Finding]:
     """Every rule that these settings break."""
     found: list[Finding] = []
-    for rule in (_sizes, _queue, _addresses, _proxies, _times, _event_paths, _names, _secrets, _unused):
+    for rule in (_sizes, _queue, _addresses, _proxies, _times, _event_paths, _sources, _names, _secrets, _unused):
         for breach in rule(config, document):
             file, line = document.origin(breach.path)
-            level = "warning" if breach.is_warning else "error"
+            level: Level = "warning" if breach.is_warning else "error"
             found.append(
                 Finding(
-                    level=level,  # type: ignore[arg-type]  # "warning" and "error" are its two values
-                    file=file,
-                    line=line,
-                    key=dotted(breach.path),
-                    reason=breach.reason,
-                    hint=breach.hint,
+                    level=level, file=file, line=line, key=dotted(breach.path), reason=breach.reason, hint=breach.hint
                 )
             )
     return found
@@ -85,8 +82,9 @@ def _addresses(config: Config, _: Document) -> Iterator[Breach]:
     for path, text in [*texts, (("admin", "listen"), config.admin.listen)]:
         try:
             address = parse(text)
-        except ValueError as error:
-            yield Breach(path, f"{text!r} is no address: {error}", "write 127.0.0.1:8192, [::1]:8192 or unix:path")
+        except SettingsError:
+            hint = "write host:port, [v6]:port, :port, unix:/path or unix:@name"
+            yield Breach(path, f"{text!r} is not an address to listen on", hint)
             continue
         for other, before in taken:
             if overlap(address, before):
@@ -128,6 +126,12 @@ def _event_paths(config: Config, _: Document) -> Iterator[Breach]:
             if not _EVENT_PATH.fullmatch(text):
                 path: KeyPath = ("intake", name) if isinstance(value, str) else ("intake", name, index)
                 yield Breach(path, f"{text!r} is no path in an event", "write names with dots between: meta.stream")
+
+
+def _sources(config: Config, _: Document) -> Iterator[Breach]:
+    for index, text in enumerate(config.streams.sources):
+        if text.startswith(("http://", "https://")):
+            yield Breach(("streams", "sources", index), f"{text} is a URL", "this version reads stream files only")
 
 
 def _names(config: Config, _: Document) -> Iterator[Breach]:

@@ -65,7 +65,11 @@ class Http(Section, frozen=True):
     """Where clients come in."""
 
     listen: Annotated[
-        Texts, says("Addresses to listen on: `host:port`, `[v6]:port` or `unix:path`. Port 0 takes any free port.")
+        Texts,
+        says(
+            "Addresses to listen on: `host:port`, `[v6]:port`, `:port`, `unix:/path`, `unix:/path?mode=660` or "
+            "`unix:@name`. Port 0 takes any free port."
+        ),
     ] = field(default_factory=lambda: ["127.0.0.1:8192"])
     backlog: Annotated[Count, says("Connections that the kernel holds until a worker takes them.")] = 1024
     trusted_proxies: Annotated[
@@ -76,7 +80,7 @@ class Http(Section, frozen=True):
         ),
     ] = field(default_factory=list)
     client_ip_header: Annotated[
-        Text | None, says("Header in which a trusted proxy names the client. None: `X-Forwarded-For`.")
+        Text | None, says("Header in which a trusted proxy names the client. Null: `X-Forwarded-For`.")
     ] = None
     limits: Annotated[Limits, says("Bounds towards clients.")] = field(default_factory=Limits)
 
@@ -91,7 +95,7 @@ class Schemas(Section, frozen=True):
     """Where schemas are found."""
 
     base_uris: Annotated[
-        Texts, says("Directories or URLs of schema repositories, tried in order: the first that has a schema wins.")
+        Texts, says("Directories of schemas (or their `file:` URIs), tried in order: the first that has a schema wins.")
     ] = field(default_factory=lambda: ["schemas/"])
     file_extension: Annotated[
         str, Meta(pattern=r"^(\.[A-Za-z0-9]+)?$"), says("Added to a schema URI that is not found without it.")
@@ -110,7 +114,7 @@ class Streams(Section, frozen=True):
         list[Text],
         says(
             "Files that declare streams, merged in order, the later one winning. "
-            "None at all: any name that is a legal topic is a stream."
+            "No source at all: any name that is a legal topic is a stream."
         ),
     ] = field(default_factory=list)
     wiki: Annotated[
@@ -135,10 +139,10 @@ class Intake(Section, frozen=True):
         Text, says("The event's time, which is also Kafka's; filled with the time of receipt when absent.")
     ] = "meta.dt"
     schema_uri_query_param: Annotated[
-        Text | None, says("Query parameter that names the schema of events that do not. None: not read.")
+        Text | None, says("Query parameter that names the schema of events that do not. Null: not read.")
     ] = "schema_uri"
     stream_query_param: Annotated[
-        Text | None, says("Query parameter that names the stream of events that do not. None: not read.")
+        Text | None, says("Query parameter that names the stream of events that do not. Null: not read.")
     ] = "stream"
     set_dt_for: Annotated[
         list[Text], says("Schema titles (`*` matches anything) whose absent top-level `dt` is filled in.")
@@ -147,12 +151,12 @@ class Intake(Section, frozen=True):
         Literal["accept", "reject"] | None,
         says(
             "A name that occurs twice in an object: `accept` checks what last-wins readers see, `reject` makes the "
-            "event invalid. None: `reject` with `profile: external`, else `accept`."
+            "event invalid. Null: `reject` with `profile: external`, else `accept`."
         ),
     ] = None
     error_stream: Annotated[
         str | None,
-        says("Stream of the events that report invalid ones. None: `<service_name>.error.validation`; empty: none."),
+        says("Stream of the events that report invalid ones. Null: `<service_name>.error.validation`; empty: none."),
     ] = None
     error_schema_uri: Annotated[
         str, Meta(pattern=r"^(/[A-Za-z0-9_.-]+)+/\d+\.\d+\.\d+$"), says("Schema of those events.")
@@ -241,7 +245,7 @@ class Config(Section, frozen=True):
     service_name: Annotated[
         Text | None,
         says(
-            "Compared with a stream's `destination_event_service`. None: every declared stream is ours, whatever "
+            "Compared with a stream's `destination_event_service`. Null: every declared stream is ours, whatever "
             "service it names."
         ),
     ] = None

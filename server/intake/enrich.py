@@ -66,7 +66,10 @@ class Filling:
                 self._inner.append((reader.at(child), prefix, Filling(sources, reader, child)))
 
     def collect(self, values: Values, arrival: Arrival, edits: list[Edit]) -> None:
-        """Append to ``edits`` what this object and those below it lack."""
+        """Append to ``edits`` what this object lacks, then what those below it lack.
+
+        The outer ones come first: an edit leaves the text of the objects inside intact, but not that of those around.
+        """
         members = b""
         for at, prefix, source in self._leaves:
             if values[at] is UNSET:
@@ -78,10 +81,11 @@ class Filling:
                 text = inner.make(arrival)
                 if text is not None:
                     members += prefix + text + b","
-            else:
-                inner.collect(values, arrival, edits)
         if members:
             edits.append(Edit(self._path, None if self._at < 0 else values[self._at], members))
+        for at, _, inner in self._inner:
+            if values[at] is not UNSET:
+                inner.collect(values, arrival, edits)
 
     def make(self, arrival: Arrival) -> bytes | None:
         """The whole object, for an event that has none; None when there is nothing to put into it."""

@@ -88,13 +88,9 @@ class Pipeline:
             self._fill_names(event, schema_text, stream_text, arrival)
             values = reader.read(event.value)
             schema_text, stream_text = _names(values, reader)
-        route: Route | Verdict | None = None
-        if schema_text is not None and stream_text is not None:
-            route = self._router.known(schema_text, stream_text)
-        if route is None:
-            route = self._router.find(schema_text, stream_text)
-            if isinstance(route, Verdict):
-                return values, route
+        route = self._router.find(schema_text, stream_text)
+        if isinstance(route, Verdict):
+            return values, route
         if route.reader is not reader:
             self._reader = route.reader
             values = route.reader.read(event.value)

@@ -91,7 +91,7 @@ def _read_members(names: tuple[str, ...]) -> Callable[[Any], Values]:
         gc=False,
     )
     decode = msgspec.json.Decoder(struct).decode
+    get = attrgetter(*fields)
     if len(fields) > 1:
-        get = attrgetter(*fields)
         return lambda raw: get(decode(raw))
-    return lambda raw: (decode(raw).f0,)
+    return lambda raw: (get(decode(raw)),)

@@ -46,7 +46,7 @@ class Refused:
         self._pipeline = pipeline
         self._submit = submit
         self._clock = clock
-        self._stream = settings.error_stream or f"{name}.error.validation"
+        self._stream = config.error_stream
         self._schema_uri = settings.error_schema_uri
         self._emitter = name
         self._per_s = settings.error_events_per_s
@@ -60,7 +60,7 @@ class Refused:
 
     def add(self, event: Event, verdict: Verdict) -> None:
         """Remember one refused event; its error event is made in the next turn of the loop."""
-        if len(self._waiting) >= MAX_WAITING:
+        if self._stream is None or len(self._waiting) >= MAX_WAITING:
             self.dropped += 1
             return
         if not self._waiting:

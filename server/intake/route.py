@@ -54,7 +54,8 @@ class EventReader(Reader):
 
 
 class Route(NamedTuple):
-    """``key_readers`` are (member prefix of the key, path) pairs; ``dt_at`` is where the reader puts the event's time."""
+    """``key_fields`` are (member prefix of the key, path in the event) pairs; ``dt_at`` is where the reader puts the
+    event's time; ``validator`` None: the stream's events are not validated."""
 
     schema_uri: str
     stream: Stream
@@ -89,44 +90,50 @@ class Router:
         self._schema = schema
         self._stream = stream
         self._readers: dict[tuple[Path, ...], EventReader] = {}
-        self._routes: dict[tuple[bytes, bytes], Route] = {}
+        self._routes: dict[tuple[bytes | None, bytes | None], Route] = {}
         self.first_reader = self._reader(())
 
-    def known(self, schema_text: bytes, stream_text: bytes) -> Route | None:
-        """The route of this raw JSON text of the two fields, if an event had it before."""
-        return self._routes.get((schema_text, stream_text))
-
     def find(self, schema_text: bytes | None, stream_text: bytes | None) -> Route | Verdict:
-        """Work out the route of these raw JSON texts; None when the event has no such field."""
+        """The route of these raw JSON texts, or why there is none; None when the event has no such field."""
+        return self._routes.get((schema_text, stream_text)) or self._find_new(schema_text, stream_text)
+
+    def _find_new(self, schema_text: bytes | None, stream_text: bytes | None) -> Route | Verdict:
         schema_uri = _text(schema_text)
         if not schema_uri:
             return Verdict("missing_schema_uri", _MISSING.format(_dotted(self.fields.schema_uri), "its schema"))
         validator: Validator | None = None
-        found = self._schema(schema_uri)
-        refused = None
-        if isinstance(found, tuple):
-            refused = Verdict(found[0], _SCHEMA_REASONS[found[0]].format(schema_uri[:200]))
-            if found[0] == "bad_schema_uri":
-                return refused
-        else:
+        found = self._validator(schema_uri)
+        stream = self._stream_of(stream_text)
+        if not isinstance(found, Verdict):
             validator = found
-        name = _text(stream_text)
-        if not name:
-            return refused or Verdict("missing_stream", _MISSING.format(_dotted(self.fields.stream), "its stream"))
-        stream = self._stream(name)
-        if stream is None or not stream.enabled:
-            return refused or Verdict("unknown_stream", f"stream {name[:200]!r} takes no events here")
-        if refused is not None and stream.validation != "off":
-            return refused
+        elif isinstance(stream, Verdict) or stream.validation != "off" or found.error_type == "bad_schema_uri":
+            return found
+        if isinstance(stream, Verdict):
+            return stream
         wrong = self._mismatch(stream, validator)
         if wrong is not None:
             return wrong
         route = self._make(schema_uri, stream, validator)
         if len(self._routes) >= MAX_ROUTES:
             del self._routes[next(iter(self._routes))]
-        assert schema_text is not None and stream_text is not None
         self._routes[(schema_text, stream_text)] = route
         return route
+
+    def _validator(self, schema_uri: str) -> Validator | Verdict:
+        found = self._schema(schema_uri)
+        if isinstance(found, tuple):
+            error_type, _ = found
+            return Verdict(error_type, _SCHEMA_REASONS[error_type].format(schema_uri[:200]))
+        return found
+
+    def _stream_of(self, stream_text: bytes | None) -> Stream | Verdict:
+        name = _text(stream_text)
+        if not name:
+            return Verdict("missing_stream", _MISSING.format(_dotted(self.fields.stream), "its stream"))
+        stream = self._stream(name)
+        if stream is None or not stream.enabled:
+            return Verdict("unknown_stream", f"stream {name[:200]!r} takes no events here")
+        return stream
 
     def _mismatch(self, stream: Stream, validator: Validator | None) -> Verdict | None:
         title = validator.title if validator is not None else None

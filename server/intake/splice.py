@@ -30,7 +30,7 @@ class Edit(NamedTuple):
 
 
 def splice(raw: bytes, edits: list[Edit]) -> bytes:
-    """Apply edits to an event that begins with its brace.
+    """Apply edits, those of outer objects first, to an event that begins with its brace.
 
     The text of the target is searched. It stands at least once in the event, so a single hit is the place: quotes
     inside JSON strings are escaped, and a text without quotes that occurs in a string as well gives two hits.
@@ -40,7 +40,7 @@ def splice(raw: bytes, edits: list[Edit]) -> bytes:
         if target is not None:
             text = bytes(target)
             start = raw.find(text)
-            if raw.find(text, start + 1) != -1:
+            if start < 0 or raw.find(text, start + 1) >= 0:
                 raw = insert_by_path(raw, path, members)
                 continue
         inside = start + 1

@@ -42,6 +42,7 @@ def _take_one(fd: int, name: str) -> Listening:
     except OSError as error:
         raise BindError(f"socket activation: {name} is not a socket ({error.strerror})") from None
     if handed.type != socket.SOCK_STREAM or not is_listening:
+        handed.close()
         raise BindError(f"socket activation: {name} is not a listening stream socket: use ListenStream=, Accept=no")
     adopt(handed)
     return Listening(f"activation:{name}", handed)

@@ -23,7 +23,7 @@ from server.errors import BootError
 from server.log import Limited
 from server.sink import kafka_settings
 from server.sink.base import OnAck, Record
-from server.sink.kafka_settings import Properties
+from server.sink.kafka_rules import Properties
 
 # While records are out: 1 ms is the timer's own grain and adds half of it to a guaranteed answer; a tick costs about
 # 3 µs, so 0.3 % of a core. When idle only librdkafka's log and errors are waiting.
@@ -77,7 +77,7 @@ class KafkaSink:
         self.replaced = 0
         self.callback_failures = 0
 
-    async def open(self) -> None:
+    async def open(self) -> None:  # cold: once
         """Make the producer and give it WARM_UP_S to meet a broker."""
         self._loop = asyncio.get_running_loop()
         self._use(self._make())
@@ -124,13 +124,13 @@ class KafkaSink:
             return "event_too_large"
         return "queue_full" if code == KafkaError._QUEUE_FULL else "broker_rejected"
 
-    async def drain(self, deadline: float) -> int:
+    async def drain(self, deadline: float) -> int:  # cold: once
         """The ticks go on serving deliveries; only wait. ``flush`` would block the loop."""
         while (left := len(self._producer)) and self._loop.time() < deadline:  # noqa: ASYNC110 - there is no event
             await asyncio.sleep(min(0.005, max(0.0, deadline - self._loop.time())))
         return left
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # cold: once
         """Fail what is left through its acks. librdkafka's own ``close`` would wait for ever instead."""
         if self._timer is not None:
             self._timer.cancel()
@@ -152,7 +152,7 @@ class KafkaSink:
         self._is_fatal = False
         self._was_full = False
 
-    async def _warm_up(self) -> None:
+    async def _warm_up(self) -> None:  # cold: once
         """Meet a broker before the first event does. Blocks the loop, which serves nobody yet."""
         started = self._loop.time()
         try:
@@ -167,14 +167,14 @@ class KafkaSink:
             return
         await asyncio.sleep(max(0.0, PRODUCER_ID_S - (self._loop.time() - started)))
 
-    def _wake(self) -> None:
+    def _wake(self) -> None:  # cold: once for each idle time
         """The first record after an idle time: its ack is milliseconds away."""
         self._is_idle = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = self._loop.call_later(BUSY_S, self._tick)
 
-    def _tick(self) -> None:
+    def _tick(self) -> None:  # cold: once a millisecond, however many records
         """Serve what came in, then come again: soon while records are out, rarely when idle."""
         try:
             self._serve()
@@ -184,7 +184,7 @@ class KafkaSink:
             self._is_idle = not len(self._producer)
             self._timer = self._loop.call_later(IDLE_S if self._is_idle else BUSY_S, self._tick)
 
-    def _serve(self, timeout_s: float = 0.0) -> None:
+    def _serve(self, timeout_s: float = 0.0) -> None:  # cold: logs only what raised
         """Run the callbacks that are due. One that raises ends ``poll``, not us: the rest is still queued."""
         while True:
             try:
@@ -195,7 +195,7 @@ class KafkaSink:
             else:
                 return
 
-    def _replace(self) -> None:
+    def _replace(self) -> None:  # cold: after a fatal error
         """A fatal error ends an idempotent producer for good: fail what is out, go on with a new one."""
         self._replace_at = self._loop.time() + REPLACE_EVERY_S
         self._purge()
@@ -207,7 +207,7 @@ class KafkaSink:
         self.replaced += 1
         _logger.error("the Kafka producer ended with a fatal error and was replaced (%d so far)", self.replaced)
 
-    def _purge(self) -> None:
+    def _purge(self) -> None:  # cold: at the end of a producer
         """Fail all that is out, each record once, through its ack. Blocks for milliseconds, PURGE_S at the most."""
         deadline = self._loop.time() + PURGE_S
         self._serve()
@@ -217,7 +217,7 @@ class KafkaSink:
         if lost := len(self._producer):
             _logger.error("librdkafka did not hand back %d records: their outcome is unknown", lost)
 
-    def _refusal(self, error: KafkaError) -> str:
+    def _refusal(self, error: KafkaError) -> str:  # cold: logs are limited
         """``produce`` said no. A fatal error is acted on by the next tick, outside any callback."""
         self._is_fatal = self._is_fatal or error.fatal() or error.code() == KafkaError._FATAL
         error_type = self.classify(error)
@@ -225,16 +225,19 @@ class KafkaSink:
             _limited.warning(error.name(), "librdkafka refuses a record: %s", error.str())
         return error_type
 
-    def _on_error(self, error: KafkaError) -> None:
-        """From ``poll``. Everything but a fatal error mends itself and is only said."""
+    def _on_error(self, error: KafkaError) -> None:  # cold: logs are limited
+        """From ``poll``. What is not fatal mends itself and stands in librdkafka's log already, but for one summary."""
         self._is_fatal = self._is_fatal or error.fatal() or error.code() == KafkaError._FATAL
-        _limited.warning(error.name(), "Kafka: %s", error.str())
+        if self._is_fatal or error.code() == KafkaError._ALL_BROKERS_DOWN:
+            _limited.warning(error.name(), "Kafka at %s: %s", self._properties["bootstrap.servers"], error.str())
 
 
 class _Log:
     """Takes librdkafka's log lines from ``poll``: trouble at most once per kind and 10 s, ``debug`` lines as asked."""
 
-    def log(self, level: int, _format: str, facility: str, _client: str, text: str) -> None:
+    def log(
+        self, level: int, _format: str, facility: str, _client: str, text: str
+    ) -> None:  # cold: librdkafka's own lines
         if level >= logging.WARNING:
             _limited.warning(facility, "librdkafka: %s", text)
         else:

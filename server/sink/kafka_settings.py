@@ -1,24 +1,24 @@
-"""Which librdkafka properties are used: our defaults, yours, and those that are refused because they break a promise.
+"""The librdkafka properties of the Kafka sink: our defaults, yours, and all that is wrong with them.
 
 Place: sink.make → HERE → sink.kafka; also `penstock check`, which needs no broker.
-Rules: any property of librdkafka passes through. One that would make an acked event lossy, late, doubled or out of
-order is refused with the reason. The value of a secret never appears in a message.
-Not here: the producer (sink.kafka), what librdkafka itself thinks of a property (sink.kafka_library).
+Rules: any property of librdkafka passes through; unknown names and bad values are refused in librdkafka's own words.
+The value of a secret never appears in a message.
+Not here: which properties break a promise (sink.kafka_rules), the producer (sink.kafka).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+import difflib
+import json
+import os
+import re
+import sys
+import traceback
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn
 
-Value = str | int | float | bool
-Properties = Mapping[str, Value]
-
-# A client that asked for a guarantee is told the outcome within this time. A record that librdkafka may still send
-# later than that would be delivered after its sender was told that it failed. librdkafka looks for expired messages
-# once a second, hence the margin.
-DEADLINE_S: Final = 10.0
-MARGIN_S: Final = 2.0
+from server.config.settings import is_secret
+from server.sink.kafka_rules import ALIASES, Problem, Properties, broken_promises, text_of
 
 DEFAULTS: Final[Mapping[str, str]] = {
     "client.id": "penstock",
@@ -42,51 +42,67 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "statistics.interval.ms": "0",
 }
 
-# Aliases that librdkafka documents. One name each, so that a user's alias replaces our default instead of racing it.
-ALIASES: Final[Mapping[str, str]] = {
-    "request.required.acks": "acks",
-    "metadata.broker.list": "bootstrap.servers",
-    "queue.buffering.max.ms": "linger.ms",
-    "delivery.timeout.ms": "message.timeout.ms",
-    "retries": "message.send.max.retries",
-    "max.in.flight": "max.in.flight.requests.per.connection",
-    "compression.type": "compression.codec",
-    "sasl.mechanism": "sasl.mechanisms",
-    "sasl.oauthbearer.client.credentials.client.id": "sasl.oauthbearer.client.id",
-    "sasl.oauthbearer.client.credentials.client.secret": "sasl.oauthbearer.client.secret",
-}
+# Names for the hint "did you mean": what a producer of librdkafka 2.16 knows, without callbacks and internals.
+NAMES: Final = tuple(
+    """
+    acks allow.auto.create.topics api.version.fallback.ms api.version.request.timeout.ms batch.num.messages batch.size
+    bootstrap.servers broker.address.family broker.address.ttl broker.version.fallback client.dns.lookup client.id
+    client.rack compression.codec compression.level compression.type connections.max.idle.ms debug delivery.timeout.ms
+    enable.idempotence enable.metrics.push enable.sparse.connections enable.ssl.certificate.verification
+    https.ca.location https.ca.pem linger.ms log.connection.close log.thread.name log_level max.in.flight
+    max.in.flight.requests.per.connection message.copy.max.bytes message.max.bytes message.send.max.retries
+    message.timeout.ms metadata.broker.list metadata.max.age.ms metadata.recovery.rebootstrap.trigger.ms
+    metadata.recovery.strategy partitioner queue.buffering.backpressure.threshold queue.buffering.max.ms
+    receive.message.max.bytes reconnect.backoff.max.ms reconnect.backoff.ms request.required.acks request.timeout.ms
+    retries retry.backoff.max.ms retry.backoff.ms sasl.kerberos.keytab sasl.kerberos.kinit.cmd
+    sasl.kerberos.min.time.before.relogin sasl.kerberos.principal sasl.kerberos.service.name sasl.mechanism
+    sasl.mechanisms sasl.oauthbearer.client.id sasl.oauthbearer.client.secret sasl.oauthbearer.config
+    sasl.oauthbearer.extensions sasl.oauthbearer.grant.type sasl.oauthbearer.method sasl.oauthbearer.scope
+    sasl.oauthbearer.token.endpoint.url sasl.password sasl.username security.protocol
+    socket.connection.setup.timeout.ms socket.keepalive.enable socket.max.fails socket.nagle.disable
+    socket.receive.buffer.bytes socket.send.buffer.bytes socket.timeout.ms ssl.ca.location ssl.ca.pem
+    ssl.certificate.location ssl.certificate.pem ssl.cipher.suites ssl.crl.location ssl.curves.list
+    ssl.endpoint.identification.algorithm ssl.engine.id ssl.engine.location ssl.key.location ssl.key.password
+    ssl.key.pem ssl.keystore.location ssl.keystore.password ssl.providers ssl.sigalgs.list statistics.interval.ms
+    sticky.partitioning.linger.ms topic.blacklist topic.metadata.propagation.max.ms
+    topic.metadata.refresh.fast.interval.ms topic.metadata.refresh.interval.ms topic.metadata.refresh.sparse
+    """.split()  # noqa: SIM905 - a name a line would fill three screens
+)
 
-_SECRET_WORDS: Final = ("password", "secret", "passphrase", "key.pem", "oauthbearer.config", "jaas")
-
-
-class Problem(NamedTuple):
-    """A property that cannot be used: its name as written, why, and what to do. Never its value if that is a secret."""
-
-    name: str
-    reason: str
-    hint: str
-
-    def __str__(self) -> str:
-        return f"sink.kafka.{self.name}: {self.reason}" + (f"; {self.hint}" if self.hint else "")
+_UNKNOWN: Final = "No such configuration property"
+_ROUNDS: Final = 50  # One refusal a round; nobody writes more wrong properties than that.
 
 
 def check(properties: Properties) -> list[Problem]:
-    """Everything that is wrong with ``properties`` as far as our promises go. Needs neither broker nor librdkafka."""
-    problems = _doubles(properties)
-    for name, value in properties.items():
-        canonical = ALIASES.get(name, name)
-        refusal = _REFUSALS.get(canonical) or _refusal_by_form(canonical)
-        found = refusal(text_of(value)) if refusal else None
-        if found:
-            problems.append(Problem(name, *found))
-    if not any(text_of(properties.get(name, "")).strip() for name in ("bootstrap.servers", "metadata.broker.list")):
-        problems.append(Problem("bootstrap.servers", "no broker is named", "write host:port, several with commas"))
-    return problems
+    """All that is wrong with ``properties``: our promises first, then librdkafka's opinion of what is left.
+
+    Needs no broker. Imports confluent_kafka: see ``check_apart``.
+    """
+    ours = broken_promises(properties)
+    refused = {problem.name for problem in ours}
+    asked = {name: value for name, value in properties.items() if name not in refused}
+    return ours + _ask(asked)
+
+
+def check_apart(properties: Properties) -> list[Problem]:
+    """The same from a process that must stay without threads and librdkafka, such as the master: a child looks."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _answer(writer, properties)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as stream:
+        answer = stream.read()
+    os.waitpid(child, 0)
+    if not answer:
+        return [Problem("", "cannot be checked", "see above, or run `penstock check`")]
+    return [Problem(*fields) for fields in json.loads(answer)]
 
 
 def complete(properties: Properties, *, max_outstanding: int, max_outstanding_bytes: int) -> dict[str, str]:
     """What librdkafka is given: our defaults, the user's properties under their one name, and the sink's bounds."""
     given = {ALIASES.get(name, name): text_of(value) for name, value in properties.items()}
+    given.pop("delivery.report.only.error", None)  # False, or it was refused; the binding wants no text here.
     bounds = {
         "queue.buffering.max.messages": str(max_outstanding),
         "queue.buffering.max.kbytes": str(max(1, max_outstanding_bytes // 1024)),
@@ -102,90 +118,62 @@ def redact(text: str, properties: Properties) -> str:
     return text
 
 
-def is_secret(name: str) -> bool:
-    """True when the property's value must not be shown."""
-    return any(word in name for word in _SECRET_WORDS)
+def _answer(writer: int, properties: Properties) -> NoReturn:
+    """The child's whole life. Whatever is raised, it must not come back into the parent's program."""
+    try:
+        problems = check(properties)
+        with os.fdopen(writer, "wb") as stream:
+            stream.write(json.dumps(problems).encode())
+    finally:
+        if (error := sys.exception()) is not None:
+            traceback.print_exception(error)
+        os._exit(0)  # Nothing of the parent's may be flushed or ended twice.
 
 
-def text_of(value: Value) -> str:
-    """The value as librdkafka reads it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _ask(properties: Properties) -> list[Problem]:
+    """librdkafka stops at the first thing it dislikes: take that out and ask again."""
+    left: dict[str, Any] = dict(properties)
+    problems: list[Problem] = []
+    for _ in range(_ROUNDS):
+        reason = _refusal(left)
+        if reason is None:
+            break
+        name = _named_in(reason, left)
+        hint = ""
+        if name is not None and reason.startswith(_UNKNOWN):
+            reason, hint = "librdkafka has no such property", _nearest(name)
+        problems.append(Problem(name or "", redact(reason, properties), hint))
+        if name is None:
+            break
+        del left[name]
+    return problems
 
 
-def _doubles(properties: Properties) -> list[Problem]:
-    return [
-        Problem(alias, f"is another name of {name}, which is set too", "keep one of them")
-        for alias, name in ALIASES.items()
-        if alias in properties and name in properties
-    ]
+def _refusal(properties: Mapping[str, Any]) -> str | None:
+    """Make a producer that knows no broker, so that nothing is contacted, and throw it away."""
+    from confluent_kafka import KafkaException, Producer  # Only here: SQLite users need not have it.
 
-
-# A refusal: from the value to (reason, hint), or None when this value is fine.
-_Found = tuple[str, str] | None
-_Refusal = Callable[[str], _Found]
-
-
-def _always(reason: str, hint: str = "remove it") -> _Refusal:
-    return lambda value: (reason, hint)
-
-
-def _only(allowed: tuple[str, ...], reason: str, hint: str = "remove it") -> _Refusal:
-    return lambda value: None if value.strip().lower() in allowed else (reason, hint)
-
-
-def _unless(banned: Callable[[float], bool], reason: str, hint: str = "remove it") -> _Refusal:
-    def refusal(value: str) -> _Found:
-        try:
-            return (reason, hint) if banned(float(value)) else None
-        except ValueError:
-            return None  # Not a number: librdkafka says so itself, in its own words.
-
-    return refusal
-
-
-_TRUE: Final = ("true", "t", "1")
-_FALSE: Final = ("false", "f", "0")
-_LATEST_MS: Final = int((DEADLINE_S - MARGIN_S) * 1000)
-
-_REFUSALS: Final[Mapping[str, _Refusal]] = {
-    "acks": _only(("all", "-1"), "an event counts as kept only when all in-sync replicas have it"),
-    "enable.idempotence": _only(_TRUE, "without it a retry can double events and change their order"),
-    "message.timeout.ms": _unless(
-        lambda ms: not 0 < ms <= _LATEST_MS,
-        "an event could be delivered after its sender was told that it failed",
-        f"use 1 to {_LATEST_MS}; 0 means for ever",
-    ),
-    "message.send.max.retries": _unless(lambda n: n < 1, "without retries a leader election loses events"),
-    "max.in.flight.requests.per.connection": _unless(
-        lambda n: n > 5, "an idempotent producer keeps order with at most 5", "use 1 to 5"
-    ),
-    "partitioner": _only(
-        ("consistent", "consistent_random", "murmur2", "murmur2_random", "fnv1a", "fnv1a_random"),
-        "events of one key would go to several partitions and lose their order",
-        "use one that looks at the key, such as murmur2_random",
-    ),
-    "queuing.strategy": _only(("fifo",), "events of one key would overtake one another"),
-    "api.version.request": _only(_TRUE, "headers and timestamps are dropped when the broker's version is not asked"),
-    "delivery.report.only.error": _only(_FALSE, "every event needs its ack"),
-    "enable.gapless.guarantee": _only(_FALSE, "one late event would stop the producer and fail all others"),
-    "transactional.id": _always("events are not sent in transactions, and nothing would ever commit one"),
-    "queue.buffering.max.messages": _always("the sink has its own bound", "set sink.max_outstanding"),
-    "queue.buffering.max.kbytes": _always("the sink has its own bound", "set sink.max_outstanding_bytes"),
-    "plugin.library.paths": _always("it loads code into the server"),
-    "logger": _always("the server's own log is used", "set log.level"),
-    "log.queue": _always("the server serves librdkafka's log itself"),
-    "enabled_events": _always("the server serves librdkafka's events itself"),
-    "interceptors": _always("it loads code into the server"),
-    "on_delivery": _always("a callback cannot be given in a settings file"),
-    "opaque": _always("a callback cannot be given in a settings file"),
-    "default.topic.config": _always("it was given up", "write its properties beside the others"),
-    "default_topic_conf": _always("it was given up", "write its properties beside the others"),
-}
-
-
-def _refusal_by_form(name: str) -> _Refusal | None:
-    if name.endswith(("_cb", "_callback", "_callback_data")):
-        return _always("a callback cannot be given in a settings file")
-    if name.startswith("test.mock."):
-        return _always("a mock cluster lives in this process and keeps nothing")
+    settings = complete(properties, max_outstanding=1000, max_outstanding_bytes=1 << 20)
+    try:
+        Producer({**settings, "bootstrap.servers": "", "log_level": "0"})
+    except KafkaException as refused:
+        return str(refused.args[0].str()).strip()
+    except (TypeError, ValueError, AttributeError) as refused:  # The binding's own look at a few names.
+        return str(refused)
     return None
+
+
+def _named_in(reason: str, properties: Mapping[str, Any]) -> str | None:
+    """The property that librdkafka means, under the name the user gave it. Longest first: names contain one another."""
+    words = re.findall(r"[a-z_]+(?:[._][a-z]+)*", reason)
+    for name in sorted(properties, key=len, reverse=True):
+        if name in reason or ALIASES.get(name, name) in words:
+            return name
+    # "queue.buffering.max.ms" is what librdkafka calls linger.ms in its own messages.
+    meant = {ALIASES.get(word, word) for word in words}
+    return next((name for name in properties if ALIASES.get(name, name) in meant), None)
+
+
+def _nearest(name: str) -> str:
+    near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.6)
+    return f"did you mean {near[0]}?" if near else "see librdkafka's CONFIGURATION.md"

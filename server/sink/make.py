@@ -3,7 +3,7 @@
 Place: worker → HERE → a Sink, after the fork.
 Rules: only the sink that is used is imported; SQLite users need no librdkafka. A promise that the settings would break
 is refused here too, whoever forgot to check them.
-Not here: opening it (the worker), what its settings may be (config.settings, sink.kafka_settings).
+Not here: opening it (the worker), what its settings may be (config.settings, sink.kafka_rules).
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from pathlib import Path
 
 from server.config.settings import SinkSettings
 from server.errors import SettingsError
-from server.sink import kafka_settings
 from server.sink.base import Sink
+from server.sink.kafka_rules import broken_promises
 
 
 def make(settings: SinkSettings, base_dir: Path) -> Sink:
     """A sink of ``settings.kind``, not yet open. Relative paths are relative to ``base_dir``. Raises SettingsError."""
     if settings.kind == "kafka":
-        if problems := kafka_settings.check(settings.kafka):
+        if problems := broken_promises(settings.kafka):
             raise SettingsError("\n".join(map(str, problems)))
         from server.sink.kafka import KafkaSink
 

@@ -42,7 +42,7 @@ class MemorySink:
         self._waiting: list[tuple[Record, OnAck]] = []
         self._is_scheduled = False
 
-    async def open(self) -> None:
+    async def open(self) -> None:  # cold: once
         self._call_soon = asyncio.get_running_loop().call_soon
 
     def submit(self, record: Record, on_ack: OnAck) -> str | None:
@@ -70,16 +70,16 @@ class MemorySink:
         self._is_scheduled = False
         self._ack(self.failure)
 
-    async def drain(self, deadline: float) -> int:
+    async def drain(self, deadline: float) -> int:  # cold: once
         loop = asyncio.get_running_loop()
         while self._waiting and loop.time() < deadline:  # noqa: ASYNC110 - a test may hold acks and release them
             await asyncio.sleep(_LOOK_EVERY_S)
         return len(self._waiting)
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # cold: once
         self._ack("broker_timeout")
 
-    def _ack(self, error: str | None) -> None:
+    def _ack(self, error: str | None) -> None:  # cold: logs only what raised
         batch, self._waiting = self._waiting, []
         for record, on_ack in batch:
             if error is None:

@@ -70,7 +70,7 @@ class SqliteSink:
         self.failed_commits = 0
         self.callback_failures = 0
 
-    async def open(self) -> None:
+    async def open(self) -> None:  # cold: once
         """Claim a database and make it ready. A file that a killed worker left is recovered by SQLite itself."""
         self._loop = asyncio.get_running_loop()
         try:
@@ -110,13 +110,13 @@ class SqliteSink:
         """Disk full, read-only, locked, failing: the store refuses, and it can pass. Anything else is our bug."""
         return "broker_rejected" if isinstance(error, sqlite3.OperationalError) else "internal"
 
-    async def drain(self, deadline: float) -> int:
+    async def drain(self, deadline: float) -> int:  # cold: once
         """Nothing to wait for: what is outstanding is written now, and what its acks submit, too."""
         while self._acks and self._loop.time() < deadline:
             self._flush()
         return len(self._acks)
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # cold: once
         """Write what is left, then let another worker have the file."""
         if hasattr(self, "_database"):
             self._flush()
@@ -172,7 +172,7 @@ class SqliteSink:
         if rows:
             self._ack(acks, self._commit(rows))
 
-    def _commit(self, rows: list[_Row]) -> sqlite3.Error | None:
+    def _commit(self, rows: list[_Row]) -> sqlite3.Error | None:  # cold: logs only a failing disk
         database = self._database
         try:
             database.execute("BEGIN IMMEDIATE")
@@ -185,14 +185,14 @@ class SqliteSink:
             return failed
         return None
 
-    def _roll_back(self) -> None:
+    def _roll_back(self) -> None:  # cold: after a failed commit
         if self._database.in_transaction:
             try:
                 self._database.execute("ROLLBACK")
             except sqlite3.Error as failed:  # SQLite has rolled back by itself, as it may when the disk fails.
                 _limited.warning("rollback", "cannot roll back in %s: %s", self._directory, failed)
 
-    def _ack(self, acks: list[OnAck], error: sqlite3.Error | None) -> None:
+    def _ack(self, acks: list[OnAck], error: sqlite3.Error | None) -> None:  # cold: logs only what raised
         for on_ack in acks:
             try:
                 on_ack(error, None)

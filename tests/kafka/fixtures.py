@@ -15,10 +15,16 @@ from tests.kafka.broker import Kafka, KafkaUnavailableError, MockCluster, fetch
 
 _numbers = itertools.count()
 
+# Several conftest files import these fixtures, and to pytest each import is a fixture of its own: one broker for all.
+_nodes: list[Kafka] = []
+
 
 @pytest.fixture(scope="session")
 def kafka_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """The one real Kafka of this run. Tests ask for `kafka_broker`."""
+    if _nodes:
+        yield _nodes[0]
+        return
     try:
         fetch()
     except KafkaUnavailableError as missing:
@@ -27,8 +33,10 @@ def kafka_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
         pytest.skip(f"no real Kafka: {missing}")
     kafka = Kafka(tmp_path_factory.mktemp("kafka"))
     kafka.start()
+    _nodes.append(kafka)
     yield kafka
     kafka.stop()
+    _nodes.clear()
 
 
 @pytest.fixture

@@ -40,9 +40,9 @@ def read_all(servers: str, topic: str) -> list[Stored]:
 def _read(consumer: Consumer, topic: str) -> list[Stored]:
     ends: dict[int, int] = {}
     for number in _partitions(consumer, topic):
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=READ_S)
-        if high > low:
-            ends[number] = high
+        end = _end(consumer, TopicPartition(topic, number))
+        if end > 0:
+            ends[number] = end
     consumer.assign([TopicPartition(topic, number, 0) for number in ends])
     found: dict[int, list[Stored]] = {number: [] for number in ends}
     deadline = time.monotonic() + READ_S
@@ -55,6 +55,18 @@ def _read(consumer: Consumer, topic: str) -> list[Stored]:
             if offset + 1 >= ends.get(number, 0):
                 ends.pop(number, None)
     return [record for number in sorted(found) for record in found[number]]
+
+
+def _end(consumer: Consumer, partition: TopicPartition) -> int:
+    """The offset after the last record. A broker that was just started, or hung, is not its leader for a moment."""
+    deadline = time.monotonic() + READ_S
+    while True:
+        try:
+            _, high = consumer.get_watermark_offsets(partition, timeout=2)
+            return int(high)
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
 
 
 def _partitions(consumer: Consumer, topic: str) -> list[int]:

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Self, TypeVar
 
 ROOT = Path(__file__).parents[2]
 POLL_S = 0.01
@@ -58,7 +58,9 @@ def is_alive(pid: int) -> bool:
 class Running:
     """One Python process with its log in a file. Use it in a ``with`` statement: no process outlives that."""
 
-    def __init__(self, arguments: Sequence[str], log: Path, environ: dict[str, str] | None = None, **options: object):
+    def __init__(
+        self, arguments: Sequence[str], log: Path, environ: dict[str, str] | None = None, **options: Any
+    ) -> None:
         self._log = log
         with log.open("ab") as sink:
             self.process = subprocess.Popen(
@@ -68,7 +70,7 @@ class Running:
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
-                **options,  # type: ignore[call-overload]
+                **options,
             )
 
     @property
@@ -76,7 +78,7 @@ class Running:
         """The master."""
         return int(self.process.pid)
 
-    def __enter__(self) -> Running:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -127,12 +127,12 @@ def served() -> Iterator[tuple[Harness, int]]:
         return server
 
     loop.run_until_complete(start())
-    thread = threading.Thread(target=loop.run_forever)
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     yield harness, listening.getsockname()[1]
     loop.call_soon_threadsafe(harness.server.close)
     loop.call_soon_threadsafe(loop.stop)
-    thread.join()
+    thread.join(5)
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
 

@@ -13,7 +13,7 @@ from server.intake.pending import Pending
 def test_any_order_of_acks_gives_one_answer_with_every_failure_in_it(data: st.DataObject, count: int) -> None:
     settled: list[Pending] = []
     events = [Event(index, b"{}") for index in range(count)]
-    pending = Pending(object(), events, lambda error: str(error), settled.append)
+    pending = Pending(object(), events, str, settled.append)
     for event in events:
         event.pending = pending
         pending.left += 1

@@ -48,9 +48,7 @@ class Toy(Running):
 
     def __init__(self, directory: Path, environ: dict[str, str] | None = None, **options: Any) -> None:
         self._settings = directory / "toy.json"
-        super().__init__(
-            ["-m", "tests.server.master.toy", str(self._settings)], directory / "log", environ, **options
-        )
+        super().__init__(["-m", "tests.server.master.toy", str(self._settings)], directory / "log", environ, **options)
 
     @classmethod
     def serving(cls, directory: Path, behaviour: str = "serve", /, **config: Any) -> Toy:

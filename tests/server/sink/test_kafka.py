@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError
 from server.errors import BootError
 from server.sink.base import Sink
 from server.sink.kafka import KafkaSink
-from server.sink.kafka_settings import Value
+from server.sink.kafka_rules import Value
 from tests.contract.sinks import Acks, drive, record, settle
 from tests.kafka.broker import MockCluster, free_port
 

@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from server.sink import kafka_library, kafka_settings
-from server.sink.kafka_settings import Value
+from server.sink import kafka_settings
+from server.sink.kafka_rules import Value, broken_promises
+from server.sink.kafka_settings import check
 
 SERVERS: dict[str, Value] = {"bootstrap.servers": "127.0.0.1:9092"}
 
@@ -47,7 +48,7 @@ SERVERS: dict[str, Value] = {"bootstrap.servers": "127.0.0.1:9092"}
     ],
 )
 def test_what_would_break_a_promise_is_refused_by_the_name_the_user_wrote(name: str, value: Value) -> None:
-    [problem] = kafka_settings.check({**SERVERS, name: value})
+    [problem] = broken_promises({**SERVERS, name: value})
 
     assert problem.name == name
     assert problem.reason and problem.hint
@@ -75,18 +76,18 @@ def test_what_would_break_a_promise_is_refused_by_the_name_the_user_wrote(name: 
     ],
 )
 def test_everything_else_passes(name: str, value: Value) -> None:
-    assert kafka_library.check({**SERVERS, name: value}) == []
+    assert check({**SERVERS, name: value}) == []
 
 
 @pytest.mark.parametrize("properties", [{}, {"bootstrap.servers": " "}, {"metadata.broker.list": ""}])
 def test_no_broker_at_all_is_a_problem(properties: dict[str, Value]) -> None:
-    [problem] = kafka_settings.check(properties)
+    [problem] = broken_promises(properties)
 
     assert problem.name == "bootstrap.servers"
 
 
 def test_a_property_and_its_alias_together_are_a_problem() -> None:
-    [problem] = kafka_settings.check({**SERVERS, "linger.ms": 5, "queue.buffering.max.ms": 9})
+    [problem] = broken_promises({**SERVERS, "linger.ms": 5, "queue.buffering.max.ms": 9})
 
     assert problem.name == "queue.buffering.max.ms"
     assert "linger.ms" in problem.reason
@@ -108,18 +109,18 @@ def test_an_alias_replaces_our_default() -> None:
 
 
 def test_our_defaults_keep_our_own_rules() -> None:
-    assert kafka_library.check({**SERVERS, **kafka_settings.DEFAULTS}) == []
+    assert check({**SERVERS, **kafka_settings.DEFAULTS}) == []
 
 
 def test_an_unknown_property_is_refused_with_the_nearest_name() -> None:
-    [problem] = kafka_library.check({**SERVERS, "lingr.ms": 5})
+    [problem] = check({**SERVERS, "lingr.ms": 5})
 
     assert problem.name == "lingr.ms"
     assert problem.hint == "did you mean linger.ms?"
 
 
 def test_librdkafka_says_what_is_wrong_with_each_of_several_properties() -> None:
-    problems = kafka_library.check(
+    problems = check(
         {**SERVERS, "compression.codec": "brotli", "linger.ms": "soon", "no.such": 1, "socket.timeout.ms": 1}
     )
 
@@ -127,7 +128,7 @@ def test_librdkafka_says_what_is_wrong_with_each_of_several_properties() -> None
 
 
 def test_properties_that_do_not_fit_one_another_are_refused() -> None:
-    [problem] = kafka_library.check({**SERVERS, "linger.ms": 7000})
+    [problem] = check({**SERVERS, "linger.ms": 7000})
 
     assert problem.name == "linger.ms"
     assert "message.timeout.ms" in problem.reason
@@ -143,7 +144,7 @@ def test_a_secret_is_never_shown() -> None:
         "compression.codec": "hunter3",
     }
 
-    shown = "\n".join(str(problem) for problem in kafka_library.check(properties))
+    shown = "\n".join(str(problem) for problem in check(properties))
 
     assert "ssl.key.pem" in shown
     assert "compression.codec" in shown
@@ -151,7 +152,7 @@ def test_a_secret_is_never_shown() -> None:
 
 
 def test_every_suggested_name_is_one_that_librdkafka_knows() -> None:
-    problems = kafka_library.check(dict.fromkeys(kafka_library.NAMES, "\x01") | SERVERS)
+    problems = check(dict.fromkeys(kafka_settings.NAMES, "\x01") | SERVERS)
 
     assert [problem for problem in problems if "no such property" in problem.reason] == []
 
@@ -159,8 +160,8 @@ def test_every_suggested_name_is_one_that_librdkafka_knows() -> None:
 def test_the_check_apart_leaves_the_process_without_librdkafka() -> None:
     source = """
 import sys
-from server.sink import kafka_library
-problems = kafka_library.check_apart({"bootstrap.servers": "a:1", "acks": 1, "lingr.ms": 5})
+from server.sink import kafka_settings
+problems = kafka_settings.check_apart({"bootstrap.servers": "a:1", "acks": 1, "lingr.ms": 5})
 print([problem.name for problem in problems], "confluent_kafka" in sys.modules, "asyncio" in sys.modules)
 """
 

@@ -1,0 +1,193 @@
+"""``penstock check``: every finding, a summary, an exit code."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from server.commands.check import examine, run, usable
+from server.config.load import load
+from server.errors import EXIT_DONE, EXIT_SETTINGS, SettingsError
+
+CORPUS = Path(__file__).parents[3].parent / "shared" / "corpus"
+SCHEMA = """\
+title: {title}
+$id: /{title}/1.0.0
+$schema: https://json-schema.org/draft-07/schema#
+type: object
+properties:
+  $schema: {{type: string}}
+  name: {{type: string{more}}}
+"""
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    (tmp_path / "settings.yaml").write_text(
+        "sink: {kind: memory}\nschemas: {base_uris: [schemas]}\nstreams: {sources: [streams.yaml]}\n"
+    )
+    (tmp_path / "streams.yaml").write_text("streams:\n  a: {schema_title: one}\n  b: {schema_title: two/three}\n")
+    for title in ("one", "two/three"):
+        write_schema(tmp_path, title)
+    return tmp_path
+
+
+def write_schema(directory: Path, title: str, version: str = "1.0.0", more: str = "") -> None:
+    path = directory / "schemas" / title / f"{version}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(SCHEMA.format(title=title, more=more))
+
+
+def check(directory: Path, *options: str) -> tuple[int, list[str]]:
+    out = io.StringIO()
+    code = run(directory / "settings.yaml", options, environ={}, out=out)
+    return code, out.getvalue().replace(f"{directory}/", "").splitlines()
+
+
+def test_what_is_right_is_summed_up_in_one_line(directory: Path) -> None:
+    code, lines = check(directory)
+
+    assert code == EXIT_DONE
+    assert lines == ["settings.yaml: 2 streams, 2 schema titles, 2 versions: 0 error(s), 0 warning(s)."]
+
+
+def test_the_embedded_default_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    out = io.StringIO()
+
+    assert run(None, [], environ={}, out=out) == EXIT_DONE
+    assert "0 error(s), 0 warning(s)." in out.getvalue()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_settings_end_with_every_finding(directory: Path) -> None:
+    code, lines = check(directory, "drain_s=x", "nope=1")
+
+    assert code == EXIT_SETTINGS
+    assert len(lines) == 3
+    assert lines[-1] == "2 error(s): these settings cannot be used."
+
+
+def test_bad_streams_are_found_with_file_line_and_stream(directory: Path) -> None:
+    (directory / "streams.yaml").write_text("streams:\n  a: {schema_title: /one}\n  b: {topics: x}\n")
+
+    code, lines = check(directory)
+
+    assert code == EXIT_SETTINGS
+    assert lines[0].startswith("error: streams.yaml:2: stream a, streams.a.schema_title: '/one' begins with a slash")
+    assert lines[1].startswith("error: streams.yaml:3: stream b, streams.b.topics: found text 'x'")
+    assert lines[-1] == "settings.yaml: 2 error(s), 0 warning(s)."
+
+
+def test_a_source_that_is_not_there_is_named(directory: Path) -> None:
+    code, lines = check(directory, "streams.sources=[none.yaml]")
+
+    assert code == EXIT_SETTINGS
+    assert lines[0] == "none.yaml: cannot be read: No such file or directory. Check streams.sources"
+
+
+def test_a_schema_that_cannot_be_used_is_an_error_whichever_version_it_is(directory: Path) -> None:
+    write_schema(directory, "one", "0.9.0", more=", pattern: '^a'")
+    write_schema(directory, "two/three", "1.1.0", more=", minLength: x")
+
+    code, lines = check(directory)
+
+    assert code == EXIT_SETTINGS
+    assert lines[0].startswith("error: streams.yaml:2: stream a: schema /one/0.9.0 cannot be used: ")
+    assert "allow_insecure" in lines[0]
+    assert lines[1].startswith("error: streams.yaml:3: stream b: schema /two/three/1.1.0 cannot be used: ")
+    assert check(directory, "schemas.allow_insecure=true")[1][0].startswith("error: streams.yaml:3")
+
+
+def test_a_title_without_a_schema_is_a_warning_or_an_error_as_set(directory: Path) -> None:
+    (directory / "streams.yaml").write_text("streams:\n  a: {schema_title: one}\n  b: {schema_title: gone}\n")
+
+    assert check(directory)[0] == EXIT_DONE
+    assert check(directory)[1][0].startswith("warning: streams.yaml:3: stream b, schema_title: no schema repository")
+    assert check(directory, "streams.unknown_titles=refuse")[0] == EXIT_SETTINGS
+
+
+def test_a_directory_of_schemas_that_is_not_there_is_an_error_beside_the_others(directory: Path) -> None:
+    (directory / "streams.yaml").write_text("streams: {a: {schema_title: one, topics: x}}\n")
+
+    code, lines = check(directory, "schemas.base_uris=[none]")
+
+    assert code == EXIT_SETTINGS
+    assert lines[0].startswith("error: --set schemas.base_uris: schemas.base_uris: ")
+    assert "none" in lines[0]
+    assert "allowed is a list" in lines[1]
+
+
+def test_sections_that_nothing_uses_yet_are_a_warning(directory: Path) -> None:
+    code, lines = check(directory, "admin.listen=127.0.0.1:1", "spool.path=x")
+
+    assert code == EXIT_DONE
+    assert [line.split(":")[0] for line in lines[:2]] == ["warning", "warning"]
+    assert "this version opens no port for metrics yet" in lines[0]
+    assert "this version spools nothing yet" in lines[1]
+
+
+def test_kafka_properties_that_break_a_promise_are_errors(directory: Path) -> None:
+    code, lines = check(directory, "sink.kind=kafka", "sink.kafka.acks=0", "sink.kafka.bootstrap.servers=a:1")
+
+    assert code == EXIT_SETTINGS
+    assert lines[0].startswith("error: --set sink.kafka.acks: sink.kafka.acks: ")
+
+
+def test_a_service_that_no_stream_is_for_is_a_warning(directory: Path) -> None:
+    (directory / "streams.yaml").write_text("streams: {a: {schema_title: one, destination_event_service: other}}\n")
+
+    no_errors = "intake.error_stream=''"
+
+    assert "no declared stream has 'mine'" in check(directory, "service_name=mine", no_errors)[1][0]
+    assert check(directory, "service_name=other", no_errors)[1][0].startswith("settings.yaml: 1 streams")
+
+
+def test_error_events_without_a_stream_or_a_schema_are_a_warning(directory: Path) -> None:
+    assert "no stream 'e' is declared" in check(directory, "intake.error_stream=e")[1][0]
+    assert "schema /error/2.1.0 cannot be used" in check(directory, "intake.error_stream=a")[1][0]
+
+
+def test_without_sources_every_stream_is_taken(directory: Path) -> None:
+    assert check(directory, "streams.sources=[]") == (
+        EXIT_DONE,
+        ["settings.yaml: any stream: 0 error(s), 0 warning(s)."],
+    )
+
+
+def test_what_passes_can_be_served_and_what_does_not_is_refused(directory: Path) -> None:
+    path = directory / "settings.yaml"
+
+    snapshot, schemas = usable(examine(load(path, [], {})))
+    assert snapshot.find("a") is not None
+    assert not isinstance(schemas.find("/one/1.0.0"), tuple)
+    with pytest.raises(SettingsError, match="there is no directory"):
+        usable(examine(load(path, ["schemas.base_uris=[none]"], {})))
+
+
+@pytest.mark.skipif(not CORPUS.is_dir(), reason=f"the corpus is not there: {CORPUS}")
+@pytest.mark.parametrize("streams", ["streams.yaml", "streams-production.yaml"])
+def test_the_real_schemas_and_declarations_pass(streams: str, tmp_path: Path) -> None:
+    (tmp_path / "settings.yaml").write_text(
+        f"service_name: eventgate-main\nschemas: {{base_uris: [{CORPUS}/jsonschema]}}\n"
+        f"streams: {{sources: [{CORPUS}/{streams}]}}\n"
+    )
+
+    code, lines = check(tmp_path)
+
+    assert code == EXIT_DONE
+    assert [line for line in lines if line.startswith("error")] == []
+
+
+def test_the_command_ends_without_a_traceback(directory: Path) -> None:
+    command = [sys.executable, "-m", "server", "check", "-c", str(directory / "settings.yaml"), "--set", "a=1"]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+
+    assert done.returncode == EXIT_SETTINGS
+    assert "there is no setting a" in done.stdout
+    assert done.stderr == ""

@@ -1,0 +1,74 @@
+"""What settings ask of one another."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from server.config.document import parse
+from server.config.finding import Finding
+from server.config.load import _without_empty
+from server.config.rules import breaches
+from server.config.settings import Config
+
+
+def findings(text: str) -> list[Finding]:
+    document = parse(text, "s.yaml")
+    return breaches(msgspec.convert(_without_empty(document.value, Config), Config), document)
+
+
+def test_the_defaults_break_no_rule() -> None:
+    assert findings("") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "reason"),
+    [
+        ("http: {limits: {max_event_bytes: 5000000}}", "http.limits.max_event_bytes", "more than http.limits.max_body"),
+        ("http: {limits: {max_body_bytes: 500000}}", "http.limits.max_event_bytes", "more than http.limits.max_body"),
+        ("http: {limits: {max_in_flight_bytes: 2000000}}", "http.limits.max_body_bytes", "never be let in"),
+        ("http: {limits: {max_url_bytes: 40000}}", "http.limits.max_url_bytes", "a part of the head"),
+        ("http: {listen: ['8192']}", "http.listen[0]", "is not an address to listen on"),
+        ("http: {listen: ['a:1', 'a:1']}", "http.listen[1]", "the same address as http.listen[0]"),
+        ("http: {listen: ['0.0.0.0:8193']}", "admin.listen", "the same address as http.listen[0]"),
+        ("admin: {listen: '127.0.0.1:8192'}", "admin.listen", "the same address as http.listen[0]"),
+        ("admin: {listen: nonsense}", "admin.listen", "is not an address to listen on"),
+        ("http: {trusted_proxies: [10.0.0.0/8, 10.0.0.1/8]}", "http.trusted_proxies[1]", "has host bits set"),
+        ("http: {trusted_proxies: [proxy.example]}", "http.trusted_proxies[0]", "does not appear to be"),
+        ("http: {client_ip_header: 'a b', trusted_proxies: ['::1']}", "http.client_ip_header", "no name of a header"),
+        ("process: {late_s: 0.5}", "process.late_s", "is not more than process.beat_s"),
+        ("workers: 100", "workers", "more than process.max_workers"),
+        ("intake: {stream_field: meta..stream}", "intake.stream_field", "no path in an event"),
+        ("intake: {schema_uri_field: [$schema, ' ']}", "intake.schema_uri_field[1]", "no path in an event"),
+        ("intake: {error_stream: a b}", "intake.error_stream", "no legal name"),
+        ("service_name: a b", "service_name", "no legal name"),
+        ("streams: {sources: ['https://example.org/']}", "streams.sources[0]", "is a URL"),
+    ],
+)
+def test_a_broken_rule_is_an_error_that_names_the_setting(text: str, key: str, reason: str) -> None:
+    errors = [finding for finding in findings(text) if finding.level == "error"]
+
+    assert [finding.key for finding in errors] == [key]
+    assert reason in errors[0].reason
+    assert errors[0].hint
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("sink: {max_outstanding: 10}", "sink.max_outstanding"),
+        ("sink: {max_outstanding_bytes: 2000000}", "sink.max_outstanding_bytes"),
+        ("http: {client_ip_header: X-Client-IP}", "http.client_ip_header"),
+        ("admin: {listen: '127.0.0.1:1'}", "admin"),
+        ("spool: {path: x}", "spool"),
+    ],
+)
+def test_what_is_odd_but_works_is_a_warning(text: str, key: str) -> None:
+    assert [(finding.level, finding.key, finding.line) for finding in findings(text)] == [("warning", key, 1)]
+
+
+@pytest.mark.parametrize(
+    "listen", ["['127.0.0.1:0', '127.0.0.1:0']", "['[::1]:8192', '127.0.0.1:8192']", "['unix:/a', 'unix:@a']"]
+)
+def test_addresses_that_can_be_bound_together_are_taken(listen: str) -> None:
+    assert findings(f"http: {{listen: {listen}}}") == []

@@ -1,0 +1,247 @@
+"""`penstock events`: what the embedded sink holds."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Literal
+
+import orjson
+import pytest
+
+from server.commands import events
+from server.commands.events import read
+from server.config.settings import Config, Intake, SinkSettings
+from server.errors import PenstockError, SettingsError
+from server.sink.base import Record, Sink
+from server.sink.sqlite import SqliteSink
+from tests.contract.sinks import HEADERS, Acks, drive, settle
+
+LINE = (
+    b'{"topic":"t","key":null,"timestamp_ms":5,"headers":{"content-type":"application/json","schema-uri":"/a/b/1.0.0"},'
+)
+
+
+def store(directory: Path, *records: Record) -> None:
+    async def test(sink: Sink) -> None:
+        for one in records:
+            assert sink.submit(one, Acks()) is None
+            assert await settle(sink) == 0
+
+    drive(test, SqliteSink(directory, max_outstanding=10_000, max_outstanding_bytes=1 << 26))
+
+
+def plain(value: bytes, topic: str = "t", key: bytes | None = None) -> Record:
+    return Record(topic, value, key, 5, HEADERS)
+
+
+def shown(directory: Path, stream: str | None = None) -> list[bytes]:
+    out = io.BytesIO()
+    read(directory, stream, False, out)
+    return out.getvalue().splitlines(keepends=True)
+
+
+def test_an_event_is_one_line_with_its_parts(tmp_path: Path) -> None:
+    store(tmp_path, plain(b'{"a":1}'))
+
+    assert shown(tmp_path) == [LINE + b'"value":{"a":1}}\n']
+
+
+def test_numbers_and_text_of_key_and_value_are_those_that_were_stored(tmp_path: Path) -> None:
+    value = b'{"big": 123456789012345678901234567890, "exact": 1.10, "e": 1e400, "text": "\\u00e9 \\/"}'
+    store(tmp_path, plain(value, key=b'{"id": 18446744073709551617}'))
+
+    [line] = shown(tmp_path)
+
+    assert b'"value":' + value + b"}" in line
+    assert b'"key":{"id": 18446744073709551617},' in line
+
+
+def test_line_breaks_between_tokens_do_not_break_the_line(tmp_path: Path) -> None:
+    store(tmp_path, plain(b'{\r\n  "a": "x\\ny"\n}'))
+
+    [line] = shown(tmp_path)
+
+    assert orjson.loads(line)["value"] == {"a": "x\ny"}
+
+
+def test_files_are_merged_by_the_time_at_which_their_events_were_stored(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    store(tmp_path, plain(b"1"))
+    store(other, plain(b"2"))
+    store(tmp_path, plain(b"3"))
+    store(other, plain(b"4"))
+    (other / "events-0.db").rename(tmp_path / "events-1.db")
+
+    assert [orjson.loads(line)["value"] for line in shown(tmp_path)] == [1, 2, 3, 4]
+
+
+def test_a_stream_is_chosen_by_the_event_or_by_the_topic(tmp_path: Path) -> None:
+    store(
+        tmp_path,
+        plain(b'{"meta":{"stream":"s"},"n":1}', topic="eqiad.s"),
+        plain(b'{"meta":{"stream":"other"},"n":2}', topic="eqiad.other"),
+        plain(b'{"n":3}', topic="s"),
+        plain(b'{"meta":"s","n":4}', topic="more.s"),
+    )
+
+    assert [orjson.loads(line)["value"]["n"] for line in shown(tmp_path, "s")] == [1, 3]
+
+
+def test_more_rows_than_a_page_come_once_and_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "PAGE_ROWS", 7)
+    store(tmp_path, *(plain(b"%d" % number) for number in range(50)))
+
+    assert [orjson.loads(line)["value"] for line in shown(tmp_path)] == list(range(50))
+
+
+def test_a_page_is_bounded_in_bytes(tmp_path: Path) -> None:
+    large = b'"%s"' % (b"x" * 400_000)
+    store(tmp_path, *(plain(large) for _ in range(5)))
+
+    assert len(events._page(tmp_path / "events-0.db", 0, 5)) == 3
+    assert len(shown(tmp_path)) == 5
+
+
+def test_nothing_is_shown_of_a_directory_that_is_not_there_and_of_a_file_that_is_being_made(tmp_path: Path) -> None:
+    sqlite3.connect(tmp_path / "events-0.db").close()
+
+    assert shown(tmp_path) == []
+    assert shown(tmp_path / "missing") == []
+
+
+def test_it_reads_while_a_sink_writes_and_what_a_killed_one_left(tmp_path: Path) -> None:
+    async def test(sink: Sink) -> None:
+        sink.submit(plain(b"1"), Acks())
+        await settle(sink)
+        assert len(shown(tmp_path)) == 1
+        sink.submit(plain(b"2"), Acks())
+        await settle(sink)
+        assert len(shown(tmp_path)) == 2
+
+    drive(test, SqliteSink(tmp_path, max_outstanding=10, max_outstanding_bytes=1 << 20))
+
+
+def test_reading_changes_nothing(tmp_path: Path) -> None:
+    store(tmp_path, plain(b"1"))
+    before = (tmp_path / "events-0.db").read_bytes()
+
+    shown(tmp_path)
+
+    assert (tmp_path / "events-0.db").read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["kafka", "memory"])
+def test_another_sink_is_a_settings_error_that_says_what_to_do(
+    kind: Literal["kafka", "memory"], tmp_path: Path
+) -> None:
+    config = Config(sink=SinkSettings(kind=kind))
+
+    with pytest.raises(SettingsError, match=r"kcat|sink\.kind: sqlite"):
+        events.run(config, tmp_path, None, False)
+
+
+def test_a_file_that_cannot_be_read_is_said_plainly(tmp_path: Path) -> None:
+    (tmp_path / "var" / "events").mkdir(parents=True)
+    (tmp_path / "var" / "events" / "events-0.db").write_bytes(b"no database" * 100)
+
+    with pytest.raises(PenstockError, match="cannot read the events"):
+        events.run(Config(sink=SinkSettings(kind="sqlite")), tmp_path, None, False)
+
+
+def test_the_configured_field_names_the_stream(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    store(tmp_path / "var" / "events", plain(b'{"to":"s"}'), plain(b'{"to":"t"}'))
+    config = Config(sink=SinkSettings(kind="sqlite"), intake=Intake(stream_field=["meta.stream", "to"]))
+
+    code = events.run(config, tmp_path, "s", False)
+
+    assert code == 0
+    assert capfdbinary.readouterr().out == LINE + b'"value":{"to":"s"}}\n'
+
+
+@contextmanager
+def following(directory: Path) -> Iterator[subprocess.Popen[bytes]]:
+    source = f"""
+from pathlib import Path
+from server.commands import events
+from server.config.settings import Config, SinkSettings, Sqlite
+config = Config(sink=SinkSettings(kind="sqlite", sqlite=Sqlite(path={str(directory)!r})))
+raise SystemExit(events.run(config, Path("/"), None, True))
+"""
+    process = subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_follow_shows_new_rows_and_new_files_until_it_is_interrupted(tmp_path: Path) -> None:
+    store(tmp_path, plain(b"1"))
+    with following(tmp_path) as process:
+        assert process.stdout is not None
+        assert orjson.loads(process.stdout.readline())["value"] == 1
+        store(tmp_path, plain(b"2"))
+        assert orjson.loads(process.stdout.readline())["value"] == 2
+        store(tmp_path / "other", plain(b"3"))
+        (tmp_path / "other" / "events-0.db").rename(tmp_path / "events-1.db")
+        assert orjson.loads(process.stdout.readline())["value"] == 3
+
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=10)
+
+        assert process.returncode == 0
+        assert errors == b""
+
+
+def test_follow_ends_quietly_when_nobody_reads_any_more(tmp_path: Path) -> None:
+    store(tmp_path, plain(b"1"))
+    with following(tmp_path) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        deadline = time.monotonic() + 10
+        while process.poll() is None and time.monotonic() < deadline:
+            store(tmp_path, plain(b"2"))
+
+        assert process.returncode == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
+def test_a_user_who_may_only_read_the_directory_can_read_it(tmp_path: Path) -> None:
+    store(tmp_path, plain(b"1"))
+    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        folder.chmod(0o755)
+    source = f"""
+import io, os
+from pathlib import Path
+from server.commands.events import read
+os.setresuid(65534, 65534, 65534)
+out = io.BytesIO()
+read(Path({str(tmp_path)!r}), None, False, out)
+print(out.getvalue().count(b"\\n"))
+"""
+
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=20)
+
+    assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+def test_the_files_are_opened_for_reading_alone(tmp_path: Path) -> None:
+    store(tmp_path, plain(b"1"))
+
+    with (
+        closing(events._open(tmp_path / "events-0.db")) as database,
+        pytest.raises(sqlite3.OperationalError, match="readonly"),
+    ):
+        database.execute("DELETE FROM event")
