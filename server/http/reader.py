@@ -176,7 +176,7 @@ class Reader:
         if not RARE.isdisjoint(headers):
             refusal = self._on_rare(request)
         if handler is target.refuse:
-            refusal = target.otherwise
+            refusal = target.otherwise if method != b"CONNECT" else self._stop(NO_TUNNEL)
         elif refusal is None and (self._length or method == b"POST"):
             if self._length > bounds.max_body_bytes:
                 refusal = bounds.big_body
@@ -248,8 +248,6 @@ class Reader:
             request.is_awaited = True  # HTTP/1.0 does not know of 100.
         if parser.should_upgrade():
             request.tail = CLOSE
-            if request.method == b"CONNECT":
-                self._stop(NO_TUNNEL)
             if has_body:
                 self._upgrading, self.incoming = request, None
         return head.bad_expectation(headers) or head.bad_encoding(headers)

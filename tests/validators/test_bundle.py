@@ -250,7 +250,7 @@ def test_definitions_of_one_name_in_two_files_stay_apart() -> None:
 
 def test_references_and_schemas_are_bounded() -> None:
     many = {"items": [{"$ref": "#/definitions/x"}] * (MAX_REFERENCES + 1), "definitions": {"x": {}}}
-    wide = {f"d{i}": {"properties": {f"p{j}": {} for j in range(300)}} for i in range(300)}
+    wide: dict[str, Any] = {f"d{i}": {"properties": {f"p{j}": {} for j in range(300)}} for i in range(300)}
     refs = {"items": [{"$ref": f"#/definitions/{name}"} for name in wide], "definitions": wide}
 
     with pytest.raises(SchemaError, match="more than 1000 references"):

@@ -41,13 +41,19 @@ UNSAFE: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
     ({"uniqueItems": True, "items": {"$ref": "#/definitions/x"}, "definitions": {"x": {}}}, [("uniqueItems", "")]),
     ({"pattern": "^(a+)+$", "maxLength": 9}, [("pattern", "")]),
     ({"patternProperties": {"(a*)*": {}}, "propertyNames": {"maxLength": 9}}, [("patternProperties", "")]),
-    ({"properties": {"a/b": {"items": [{"anyOf": [{"format": "x"}]}]}}}, [("format", "/properties/a~1b/items/0/anyOf/0")]),
+    (
+        {"properties": {"a/b": {"items": [{"anyOf": [{"format": "x"}]}]}}},
+        [("format", "/properties/a~1b/items/0/anyOf/0")],
+    ),
     ({"definitions": {"x": {"not": {"pattern": "x"}}}}, [("pattern", "/definitions/x/not")]),
     ({"dependencies": {"a": {"format": "x"}, "b": ["c"]}}, [("format", "/dependencies/a")]),
     ({"if": {"format": "x"}, "then": {"format": "x"}}, [("format", "/if"), ("format", "/then")]),
     ({"propertyNames": {"format": "x"}}, [("format", "/propertyNames")]),
-    ({"contains": {"format": "x"}, "additionalProperties": {"format": "x"}}, [("format", "/contains"), ("format", "/additionalProperties")]),
-]  # fmt: skip
+    (
+        {"contains": {"format": "x"}, "additionalProperties": {"format": "x"}},
+        [("format", "/contains"), ("format", "/additionalProperties")],
+    ),
+]
 
 
 @pytest.mark.parametrize("schema", SAFE, ids=str)

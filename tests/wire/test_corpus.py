@@ -6,18 +6,17 @@ no such header); ``response STATUS [head] [Name: value]`` for what is answered; 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import re
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import uvloop
 
-from server.http.server import HttpServer
 from tests.server.http.fakes import Harness, Response, responses
 
 HERE = Path(__file__).parent
@@ -114,43 +113,42 @@ def test_the_corpus_is_whole() -> None:
     assert [int(stem[:3]) for stem in stems] == list(range(1, len(stems) + 1))
 
 
+Served = tuple[asyncio.AbstractEventLoop, Harness, int]
+
+
 @pytest.fixture(scope="module")
-def served() -> Iterator[tuple[Harness, int]]:
-    """The same server on a real socket, in a thread with a uvloop of its own."""
-    harness = Harness(**LIMITS)
+def served() -> Iterator[Served]:
+    """The same server on a real socket."""
     loop = uvloop.new_event_loop()
+    harness = Harness(**LIMITS)
     listening = socket.create_server(("127.0.0.1", 0))
-
-    async def start() -> HttpServer:
-        server = harness.server
-        await loop.create_server(server.connection, sock=listening)
-        return server
-
-    loop.run_until_complete(start())
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    yield harness, listening.getsockname()[1]
-    loop.call_soon_threadsafe(harness.server.close)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(5)
-    loop.run_until_complete(loop.shutdown_asyncgens())
+    listener = loop.run_until_complete(loop.create_server(harness.server.connection, sock=listening))
+    yield loop, harness, listening.getsockname()[1]
+    listener.close()
+    loop.run_until_complete(listener.wait_closed())
     loop.close()
 
 
-@pytest.mark.parametrize("case", CASES[::2], ids=lambda case: case.stem)
-def test_a_real_socket_tells_the_same(case: Path, served: tuple[Harness, int]) -> None:
-    expected = Expected(case)
-    harness, port = served
-    harness.seen.clear()
-    data = case.read_bytes()
-    sent = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
-        client.sendall(data[: len(data) // 2])
-        client.sendall(data[len(data) // 2 :])
-        client.shutdown(socket.SHUT_WR)
-        while piece := client.recv(65_536):
-            sent += piece
+async def ask(port: int, data: bytes) -> bytes:
+    """Send everything in two pieces, then nothing more, and read to the end."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(data[: len(data) // 2])
+    await writer.drain()
+    writer.write(data[len(data) // 2 :])
+    writer.write_eof()
+    answered = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    await writer.wait_closed()
+    return answered
 
-    got = responses(sent, expected.heads)
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
+def test_a_real_socket_tells_the_same(case: Path, served: Served) -> None:
+    loop, harness, port = served
+    expected = Expected(case)
+    harness.seen.clear()
+    answered = loop.run_until_complete(ask(port, case.read_bytes()))
+
+    got = responses(answered, expected.heads)
     assert [response.status for response in got] == [int(status or 0) for status, _, _, _ in expected.responses]
     check_requests(harness, expected)
