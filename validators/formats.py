@@ -114,14 +114,6 @@ def _is_uri_reference(text: str) -> bool:
     return _is_good_uri(_match_uri(text) or _match_relative(text))
 
 
-def _is_regex(text: str) -> bool:
-    try:
-        pattern.translate(text)
-    except pattern.PatternError:
-        return False
-    return True
-
-
 # Called for every such string of every event: where one compiled expression is the whole check, it is the checker.
 FORMATS: dict[str, Callable[[str], Any]] = {
     "date": _is_date,
@@ -130,7 +122,7 @@ FORMATS: dict[str, Callable[[str], Any]] = {
     "hostname": _is_hostname,
     "ipv4": _is_ipv4,
     "ipv6": _is_ipv6,
-    "regex": _is_regex,
+    "regex": pattern.is_pattern,
     "time": _check_time,
     "uri": _is_uri,
     "uri-reference": _is_uri_reference,

@@ -5,29 +5,25 @@ Rules:
 1. The walk accepts exactly what the compiled function accepts; should they ever differ, the latter is believed.
 2. Order and wording are those of AJV 6.12 with ``allErrors``: the type first or in its group's place, then numbers,
    strings, arrays, objects, then const, enum, not, anyOf, oneOf, allOf, if. Every message here is a contract.
-3. At most ``MAX_PROBLEMS`` problems of ``MAX_PROBLEM_BYTES`` in all; after that the walk ends.
+3. The walk ends at the bounds of notes. A text that its schema finds too long, and that is longer than
+   ``MAX_SEARCHED``, is searched no further.
 Source: ajv 6.12.6, ``lib/compile/rules.js`` and ``lib/dot/``; tests/validators holds what it answered.
 Not here: the decision (reference).
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable
 from typing import Any
-
-import msgspec
 
 from validators import pattern
 from validators.bundle import target_of
 from validators.formats import FORMATS
 from validators.json_values import IS, is_multiple, is_same, last_pair, last_scalar_pair
-from validators.problem import Problem, cut, declared, errors_text, found, fragment, number
+from validators.notes import EnoughError, Notes
+from validators.problem import Problem, cut, declared, found, fragment, number, unreadable
 
-__all__ = ["MAX_PROBLEMS", "MAX_PROBLEM_BYTES", "Problem", "errors_text", "problems"]
-
-MAX_PROBLEMS = 100
-MAX_PROBLEM_BYTES = 65_536
+MAX_SEARCHED = 4_096  # Beyond it even a harmless pattern, quadratic in the text, holds up a worker.
 
 _GROUPS: dict[str, tuple[str, ...]] = {
     "number": ("maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum", "multipleOf", "format"),
@@ -51,42 +47,29 @@ _ASSERTING = frozenset({"type", "$comment", *_LAST}.union(*_GROUPS.values()))
 def problems(whole: dict[str, Any], value: Any) -> list[Problem]:
     """Walk a bundle over a decoded value. Empty: nothing is wrong. Raises RecursionError on what is too deep."""
     walk = _Walk(whole)
-    with contextlib.suppress(_EnoughError):
+    try:
         walk.schema(whole, value, "", "#")
-    return walk.problems
+    except EnoughError:
+        return walk.notes.problems or [unexplained()]
+    return walk.notes.problems
 
 
-class _EnoughError(Exception):
-    """The bound on problems is reached."""
+def unexplained() -> Problem:
+    """A refusal without words."""
+    return unreadable("schema", "should match the schema")
 
 
 class _Walk:
     """Every method returns whether the value passed, and notes why not."""
 
     def __init__(self, whole: dict[str, Any]) -> None:
-        self.problems: list[Problem] = []
+        self.notes = Notes()
         self._whole = whole
-        self._sizes: list[int] = []
-        self._silent = 0  # Inside not and if: what fails there is no problem of the event.
-        self._trying = 0  # Inside anyOf and the like: what fails there may yet be taken back.
-
-    def _fail(self, keyword: str, path: str, place: str, message: str, params: dict[str, Any] | None = None) -> bool:
-        if self._silent:
-            return False
-        if len(self.problems) >= MAX_PROBLEMS or sum(self._sizes) >= MAX_PROBLEM_BYTES:
-            if self._trying:
-                return False
-            raise _EnoughError
-        problem = Problem(keyword, cut(path), place, params or {}, message)
-        self.problems.append(problem)
-        self._sizes.append(len(msgspec.json.encode(problem)))
-        return False
-
-    def _take_back(self, count: int) -> None:
-        del self.problems[count:]
-        del self._sizes[count:]
+        self._fail = self.notes.fail
 
     def schema(self, schema: Any, value: Any, path: str, place: str) -> bool:
+        self.notes.step()
+        path = cut(path)
         if schema is True:
             return True
         if schema is False:
@@ -158,6 +141,8 @@ class _Walk:
         passed = (
             self._count(schema, "minLength", count, "should NOT be shorter than {} characters", path, place) and passed
         )
+        if not passed and count > MAX_SEARCHED:
+            return False
         text = schema.get("pattern")
         if text is not None and not pattern.compiled(text).search(value):
             passed = self._fail(
@@ -198,12 +183,9 @@ class _Walk:
         return passed
 
     def _contains(self, schema: Any, value: list[Any], path: str, place: str) -> bool:
-        count = len(self.problems)
-        self._trying += 1
+        count = self.notes.begin_trial()
         passed = any(self.schema(schema, each, f"{path}[{i}]", place) for i, each in enumerate(value))
-        self._trying -= 1
-        if passed:
-            self._take_back(count)
+        if self.notes.end_trial(count, passed):
             return True
         return self._fail("contains", path, place, "should contain a valid item")
 
@@ -234,15 +216,17 @@ class _Walk:
             if name not in value and not _asserts(declared_here.get(name, True)):
                 passed = self._missing(name, path, place)
         passed = self._dependencies(schema.get("dependencies", {}), value, path, f"{place}/dependencies") and passed
-        if _asserts(schema.get("propertyNames", True)):
-            names = schema["propertyNames"]
-            passed = _all(self._name(names, name, path, f"{place}/propertyNames") for name in value) and passed
-        passed = self._additional(schema, value, path, place) and passed
+        searched = value
+        names = schema.get("propertyNames", True)
+        if not _all(self._name(names, name, path, f"{place}/propertyNames") for name in value):
+            passed = False
+            searched = {name: each for name, each in value.items() if len(name) <= MAX_SEARCHED}
+        passed = self._additional(schema, value, searched, path, place) and passed
         passed = self._properties(schema, value, path, place) and passed
         for text, each in schema.get("patternProperties", {}).items():
             search = pattern.compiled(text).search
             step = f"{place}/patternProperties{fragment(text)}"
-            for name, inner in value.items():
+            for name, inner in searched.items():
                 if search(name):
                     passed = self.schema(each, inner, path + found(name), step) and passed
         return passed
@@ -270,12 +254,14 @@ class _Walk:
         return self._fail("dependencies", path, place, message, params)
 
     def _name(self, schema: Any, name: str, path: str, place: str) -> bool:
-        if self.schema(schema, name, path, place):
+        if schema is True or self.schema(schema, name, path, place):
             return True
         message = f"property name '{cut(name)}' is invalid"
         return self._fail("propertyNames", path, place, message, {"propertyName": cut(name)})
 
-    def _additional(self, schema: dict[str, Any], value: dict[str, Any], path: str, place: str) -> bool:
+    def _additional(
+        self, schema: dict[str, Any], value: dict[str, Any], searched: dict[str, Any], path: str, place: str
+    ) -> bool:
         rest = schema.get("additionalProperties", True)
         if rest is True:
             return True
@@ -284,7 +270,7 @@ class _Walk:
         searches = [pattern.compiled(text).search for text in schema.get("patternProperties", {})]
         passed = True
         for name, each in value.items():
-            if name in declared_here or any(search(name) for search in searches):
+            if name in declared_here or (name in searched and any(search(name) for search in searches)):
                 continue
             if rest is False:
                 message = "should NOT have additional properties"
@@ -329,35 +315,29 @@ class _Walk:
         return passed
 
     def _silently(self, schema: Any, value: Any) -> bool:
-        self._silent += 1
+        self.notes.silent += 1
         passed = self.schema(schema, value, "", "#")
-        self._silent -= 1
+        self.notes.silent -= 1
         return passed
 
     def _any_of(self, schemas: list[Any], value: Any, path: str, place: str) -> bool:
         if not all(_asserts(each) for each in schemas):
             return True
-        count = len(self.problems)
-        self._trying += 1
+        count = self.notes.begin_trial()
         passed = any(self.schema(each, value, path, f"{place}/{i}") for i, each in enumerate(schemas))
-        self._trying -= 1
-        if passed:
-            self._take_back(count)
+        if self.notes.end_trial(count, passed):
             return True
         return self._fail("anyOf", path, place, "should match some schema in anyOf")
 
     def _one_of(self, schemas: list[Any], value: Any, path: str, place: str) -> bool:
-        count = len(self.problems)
+        count = self.notes.begin_trial()
         passing: list[int] = []
-        self._trying += 1
         for i, each in enumerate(schemas):
             if self.schema(each, value, path, f"{place}/{i}"):
                 passing.append(i)
                 if len(passing) == 2:
                     break
-        self._trying -= 1
-        if len(passing) == 1:
-            self._take_back(count)
+        if self.notes.end_trial(count, len(passing) == 1):
             return True
         params = {"passingSchemas": passing or None}
         return self._fail("oneOf", path, place, "should match exactly one schema in oneOf", params)

@@ -137,7 +137,10 @@ class _Mender:
         if patterns:
             made["patternProperties"] = patterns
         self._put(made, "additionalProperties", self._schema(schema.get("additionalProperties", True), depth))
-        self._put(made, "propertyNames", self._schema(schema.get("propertyNames", True), depth))
+        if patterns and "propertyNames" in schema:  # Its own order would search a name before it bounds its length.
+            made.setdefault("allOf", []).insert(0, {"propertyNames": self._schema(schema["propertyNames"], depth)})
+        else:
+            self._put(made, "propertyNames", self._schema(schema.get("propertyNames", True), depth))
         if schema.get("dependencies"):
             made["dependencies"] = {
                 name: each if isinstance(each, list) else self._schema(each, depth)

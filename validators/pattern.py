@@ -16,25 +16,11 @@ import re
 import sys
 from functools import lru_cache
 
+from validators.characters import CLASSES, DOT, Ranges, inside, literal
+
+MAX_LENGTH = 10_000  # Compiled expressions stay in memory, and with format "regex" clients write them.
 MAX_WAYS = 65_536  # Of splitting a text over nested quantifiers; above it, matching can outlast the request.
 
-Ranges = tuple[tuple[int, int], ...]
-
-_DIGIT: Ranges = ((0x30, 0x39),)
-_WORD: Ranges = ((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A))
-_SPACE: Ranges = (  # ECMA-262: WhiteSpace and LineTerminator. Python's \s has others.
-    (0x09, 0x0D),
-    (0x20, 0x20),
-    (0xA0, 0xA0),
-    (0x1680, 0x1680),
-    (0x2000, 0x200A),
-    (0x2028, 0x2029),
-    (0x202F, 0x202F),
-    (0x205F, 0x205F),
-    (0x3000, 0x3000),
-    (0xFEFF, 0xFEFF),
-)
-_DOT: Ranges = ((0x00, 0x09), (0x0B, 0x0C), (0x0E, 0x2027), (0x202A, sys.maxunicode))
 _CONTROL = {"f": 0x0C, "n": 0x0A, "r": 0x0D, "t": 0x09, "v": 0x0B}
 _QUANTIFIER = re.compile(r"(?:([*+?])|\{([0-9]+)(,([0-9]*))?\})\??")
 _GROUP = re.compile(r"\((?:\?(?:[:=!]|<[=!]|<([A-Za-z_$][A-Za-z0-9_$]*)>))?")
@@ -57,44 +43,29 @@ def compiled(pattern: str) -> re.Pattern[str]:
     return _compile(pattern)[0]
 
 
+def is_pattern(text: str) -> bool:
+    """True when it is a regular expression. Remembers nothing: the text may be a client's."""
+    try:
+        _compile(text)
+    except PatternError:
+        return False
+    return True
+
+
 def has_nested_quantifiers(pattern: str) -> bool:
     """True when something of variable length repeats inside something that repeats: ``(a+)+``. Raises PatternError."""
     return _compile(pattern)[1]
 
 
 def _compile(pattern: str) -> tuple[re.Pattern[str], bool]:
+    if len(pattern) > MAX_LENGTH:
+        raise PatternError(f"is longer than {MAX_LENGTH} characters")
     translator = _Translator(pattern)
     text = translator.run()
     try:
         return re.compile(text), translator.is_nested
     except (re.error, OverflowError, RecursionError) as error:
         raise PatternError(f"cannot be run: {error}") from None
-
-
-def _complement(ranges: Ranges) -> Ranges:
-    outside: list[tuple[int, int]] = []
-    start = 0
-    for low, high in ranges:
-        if low > start:
-            outside.append((start, low - 1))
-        start = high + 1
-    outside.append((start, sys.maxunicode))
-    return tuple(outside)
-
-
-_CLASSES: dict[str, Ranges] = {"d": _DIGIT, "w": _WORD, "s": _SPACE}
-_CLASSES |= {name.upper(): _complement(ranges) for name, ranges in _CLASSES.items()}
-
-
-def _literal(code: int) -> str:
-    if code < 0x80:
-        character = chr(code)
-        return character if character.isalnum() else f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
-
-
-def _inside(ranges: Ranges) -> str:
-    return "".join(_literal(low) if low == high else f"{_literal(low)}-{_literal(high)}" for low, high in ranges)
 
 
 class _Group:
@@ -183,11 +154,11 @@ class _Translator:
         elif character == "[":
             self._class()
         elif character == ".":
-            self._emit(f"[{_inside(_DOT)}]")
+            self._emit(f"[{inside(DOT)}]")
         elif _QUANTIFIER.match(self._text, self._at):
             raise PatternError("has a quantifier with nothing to repeat")
         else:
-            self._emit(_literal(ord(character)))
+            self._emit(literal(ord(character)))
         self._quantifier(1, is_quantifiable)
 
     def _quantifier(self, ways: float, is_quantifiable: bool) -> None:
@@ -215,13 +186,13 @@ class _Translator:
             self._at += 2
             self._out.append(rf"(?a:\{name})")
             return False
-        if name in _CLASSES:
+        if name in CLASSES:
             self._at += 2
-            self._out.append(f"[{_inside(_CLASSES[name])}]")
+            self._out.append(f"[{inside(CLASSES[name])}]")
         elif name == "k" or (name in "123456789" and name):
             self._back_reference()
         else:
-            self._out.append(_literal(self._character_escape()))
+            self._out.append(literal(self._character_escape()))
         return True
 
     def _back_reference(self) -> None:
@@ -277,21 +248,21 @@ class _Translator:
         while not text.startswith("]", self._at):
             low = self._class_item()
             if not (text.startswith("-", self._at) and text[self._at + 1 : self._at + 2] not in ("", "]")):
-                items.append(_inside(low) if isinstance(low, tuple) else _literal(low))
+                items.append(inside(low) if isinstance(low, tuple) else literal(low))
                 continue
             self._at += 1
             high = self._class_item()
             if isinstance(low, tuple) or isinstance(high, tuple):  # [\w-.]: a hyphen, as browsers read it.
-                items += [_inside(each) if isinstance(each, tuple) else _literal(each) for each in (low, 0x2D, high)]
+                items += [inside(each) if isinstance(each, tuple) else literal(each) for each in (low, 0x2D, high)]
             elif low > high:
                 raise PatternError("has a range out of order")
             else:
-                items.append(_inside(((low, high),)))
+                items.append(inside(((low, high),)))
         self._at += 1
         if items:
             self._out.append(f"[{'^' * is_negated}{''.join(items)}]")
         else:
-            self._out.append(rf"[{_inside(((0, sys.maxunicode),))}]" if is_negated else "(?!)")
+            self._out.append(rf"[{inside(((0, sys.maxunicode),))}]" if is_negated else "(?!)")
 
     def _class_item(self) -> int | Ranges:
         character = self._text[self._at : self._at + 1]
@@ -301,9 +272,9 @@ class _Translator:
             self._at += 1
             return ord(character)
         name = self._text[self._at + 1 : self._at + 2]
-        if name in _CLASSES:
+        if name in CLASSES:
             self._at += 2
-            return _CLASSES[name]
+            return CLASSES[name]
         if name == "b":
             self._at += 2
             return 0x08

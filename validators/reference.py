@@ -24,9 +24,10 @@ from validators import dialect
 from validators.bundle import bundle
 from validators.errors import SchemaError
 from validators.formats import FORMATS
-from validators.invalid import errors_text, problems
+from validators.invalid import problems
 from validators.mend import mend
 from validators.pattern import PatternError
+from validators.problem import errors_text
 
 Validate = Callable[[Any], Any]
 Refused = fastjsonschema.JsonSchemaValueException

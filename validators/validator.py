@@ -72,7 +72,7 @@ class Validator:
             problems = []
         if problems or isinstance(error, ArithmeticError):  # An integer too large for its float arithmetic: the walk's.
             return problems or None
-        return [unreadable("schema", "should match the schema")]
+        return [invalid.unexplained()]
 
 
 def _unreadable(error: Exception) -> Problem:

@@ -58,6 +58,7 @@ class Bounds:
         "big_framing",
         "big_head",
         "body_stall_s",
+        "discard_bytes",
         "full",
         "head_s",
         "idle_s",
@@ -75,6 +76,7 @@ class Bounds:
 
     def __init__(self, limits: Limits) -> None:
         self.max_body_bytes = limits.max_body_bytes
+        self.discard_bytes = min(DISCARD_BYTES, limits.max_body_bytes)
         self.max_head_bytes = limits.max_head_bytes
         self.max_headers = limits.max_headers
         self.max_url_bytes = limits.max_url_bytes

@@ -20,7 +20,7 @@ from server.scoreboard import Counter, Row
 
 POLITE_S = 0.001  # Waking and accepting takes a sibling some 50 µs; a loop turn under full load about 1 ms.
 MARGIN = 4  # Connections ahead of the least loaded worker before waiting, plus 1/32 of its load.
-BURST = 8  # Accepted a turn, and after a wait in vain: a stuck sibling costs 1 ms for every 8 connections.
+BURST = 8  # Accepted a turn. After waits in vain 1, 2, 4, then 8: a stuck sibling costs 1 ms for 8 connections.
 PAUSE_S, PAUSE_MAX_S = 0.05, 1.0  # Out of descriptors or memory: the next attempt, doubling.
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -38,6 +38,7 @@ class Listener:
         "_loop",
         "_max_connections",
         "_opening",
+        "_patience",
         "_pause_s",
         "_row",
         "_sockets",
@@ -62,6 +63,7 @@ class Listener:
         self._opening: dict[asyncio.Task[object], socket.socket] = {}
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._pause_s = PAUSE_S
+        self._patience = 1
         self._is_stopped = True
 
     def start(self) -> None:
@@ -106,29 +108,35 @@ class Listener:
         if for_s:
             self._timers[index] = self._loop.call_later(for_s, self._on_waited, index)
 
+    def _on_readable(self, index: int) -> None:
+        """Somebody waits in the queue."""
+        if self._is_ahead():
+            self._row.counters[Counter.ACCEPT_WAITS] += 1
+            self._pause(index, POLITE_S)
+            return
+        self._patience = 1
+        self._take(index, 0)
+
     def _on_waited(self, index: int) -> None:
-        """The wait is over: take what is still there, however many connections this worker holds."""
+        """The wait is over: take some of what is still there, however many connections this worker holds."""
         del self._timers[index]
         self._row.set_taking(True)
         self._listen(index)
-        self._take(index, BURST)
+        was_in_vain = self._take(index, self._patience)
+        self._patience = min(self._patience * 2, BURST) if was_in_vain else 1
 
-    def _on_readable(self, index: int) -> None:
-        self._take(index, 0)
-
-    def _take(self, index: int, regardless: int) -> None:
-        """Accept up to BURST connections; the first ``regardless`` of them without looking at the siblings."""
-        row = self._row
+    def _take(self, index: int, regardless: int) -> bool:
+        """Accept up to BURST connections, the first ``regardless`` of them without looking at the siblings.
+        Returns whether there was one."""
         for taken in range(BURST):
-            if row.load >= self._max_connections:
+            if self._row.load >= self._max_connections:
                 self._on_full()
-                return
+                return taken > 0
             if taken >= regardless and self._is_ahead():
-                row.counters[Counter.ACCEPT_WAITS] += 1
-                self._pause(index, POLITE_S)
-                return
+                return taken > 0
             if not self._accept(index):
-                return
+                return taken > 0
+        return True
 
     def _is_ahead(self) -> bool:
         least = self._row.least_load()

@@ -22,7 +22,7 @@ from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrad
 from server.http import head
 from server.http.content import TAKEN
 from server.http.head import RARE
-from server.http.limits import CHUNK_BYTES, DISCARD_BYTES, PIECE_BYTES, REQUEST_BYTES
+from server.http.limits import CHUNK_BYTES, PIECE_BYTES, REQUEST_BYTES
 from server.http.limits import SLICE_BYTES as SLICE
 from server.http.problem import BAD_VERSION, INTERNAL, NO_HOST, NO_TUNNEL, Refusal
 from server.http.request import Request
@@ -123,9 +123,11 @@ class Reader:
         self._pieces = []
 
     def close(self) -> None:
-        """The connection is gone. The parser holds our bound methods and we hold it: a cycle no more."""
+        """The connection is gone. Parser, reader and connection hold one another: set them free at once, rather than
+        leave work to the garbage collector for every connection."""
         self.end(None)
         self._parser = self._feed = None
+        del self._connection, self._on_request
 
     # The parser calls.
 
@@ -203,6 +205,8 @@ class Reader:
         if self._pieces:
             request.body = b"".join(self._pieces)
             self._pieces = []
+            if request.held_bytes:
+                self._server.hold(request, REQUEST_BYTES + len(request.body))
         self.stage = IDLE if request.tail is not CLOSE else ENDED
         self._on_request(request)
 
@@ -213,7 +217,7 @@ class Reader:
         raise StoppedError
 
     def _refuse(self, request: Request, refusal: Refusal) -> None:
-        if self._is_chunked or self._length > DISCARD_BYTES or request.is_awaited:
+        if self._is_chunked or self._length > self._bounds.discard_bytes or request.is_awaited:
             self._stop(refusal)
         self._server.count(refusal)
         request.handler = refusal.handle

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from server.scoreboard import Row
 
 _HARD_PART = 8  # Connections that are told 503 stay for a moment: an eighth above the limit, the rest is cut off.
-_FAR = float("inf")
+_FAR = 1e9  # Seconds on the wheel: never.
 
 
 class HttpServer:

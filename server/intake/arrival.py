@@ -1,7 +1,7 @@
 """What the server knows of one request: when it came, from whom, with which headers.
 
 Place: intake.receive makes one a request; intake.enrich reads it for every event.
-Rule: everything costly is worked out when first asked for, then kept for the other events of the request.
+Rule: what costs time is worked out when first asked for, and kept.
 Not here: which fields of an event get these values (intake.route).
 """
 
@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
 
 import msgspec
 
 MAX_HEADER_CHARS = 400  # EventGate's cut, which schemas in the field rely on.
 
-_encode = msgspec.json.encode
+MAX_KEPT = 4096  # Header values and addresses whose JSON text is remembered: 4 MB at the most, clients choose them.
 
 
 class Arrival:
@@ -25,30 +27,19 @@ class Arrival:
     ``schema_uri`` and ``stream`` are those of the query, for events that name none themselves.
     """
 
-    __slots__ = (
-        "_address",
-        "_client_ip",
-        "_header_texts",
-        "_headers",
-        "_request",
-        "received_dt",
-        "received_ms",
-        "schema_uri",
-        "stream",
-    )
+    __slots__ = ("_address", "_client_ip", "_headers", "_request", "received_dt", "received_ms", "schema_uri", "stream")
 
     def __init__(
         self,
         received_ms: int,
         received_dt: bytes,
         headers: Mapping[bytes, bytes],
-        address: Callable[[object], str] | None = None,
-        request: object = None,
+        address: Callable[[Any], str] | None = None,
+        request: Any = None,
     ) -> None:
         self.received_ms = received_ms
         self.received_dt = received_dt
         self._headers = headers
-        self._header_texts: dict[bytes, bytes | None] | None = None
         self._address = address
         self._request = request
         self._client_ip: bytes | None = None
@@ -57,21 +48,24 @@ class Arrival:
 
     def header(self, name: bytes) -> bytes | None:
         """A header's value as JSON string, cut at 400 characters; None when the client did not send it."""
-        texts = self._header_texts
-        if texts is None:
-            texts = self._header_texts = {}
-        elif name in texts:
-            return texts[name]
         value = self._headers.get(name)
-        text = None if value is None else _encode(value.decode("latin-1")[:MAX_HEADER_CHARS])
-        texts[name] = text
-        return text
+        if value is None:
+            return None
+        return _header_text(value) if len(value) <= MAX_HEADER_CHARS else _header_text(value[:MAX_HEADER_CHARS])
 
     def client_ip(self) -> bytes | None:
         """The client's address as JSON string; None where it has none (a Unix socket, a file)."""
         if self._client_ip is None and self._address is not None:
-            self._client_ip = _encode(self._address(self._request)[:MAX_HEADER_CHARS])
+            self._client_ip = _text(self._address(self._request))
         return None if self._client_ip == b'""' else self._client_ip
+
+
+@lru_cache(maxsize=MAX_KEPT)
+def _header_text(value: bytes) -> bytes:
+    return msgspec.json.encode(value.decode("latin-1"))
+
+
+_text = lru_cache(maxsize=MAX_KEPT)(msgspec.json.encode)
 
 
 class Clock:

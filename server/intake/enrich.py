@@ -40,7 +40,7 @@ def client_ip(arrival: Arrival) -> bytes | None:
     return arrival.client_ip()
 
 
-def header(name: bytes) -> Source:
+def header(name: bytes) -> Source:  # cold: once a route
     """A source that gives this header's value as JSON string."""
     return lambda arrival: arrival.header(name)
 
@@ -66,31 +66,33 @@ class Filling:
                 self._inner.append((reader.at(child), prefix, Filling(sources, reader, child)))
 
     def collect(self, values: Values, arrival: Arrival, edits: list[Edit]) -> None:
-        """Append to ``edits`` what this object lacks, then what those below it lack.
-
-        The outer ones come first: an edit leaves the text of the objects inside intact, but not that of those around.
-        """
-        members = b""
+        """Append to ``edits`` what this object and those below it lack."""
+        parts = []
         for at, prefix, source in self._leaves:
             if values[at] is UNSET:
                 text = source(arrival)
                 if text is not None:
-                    members += prefix + text + b","
+                    parts.append(prefix + text)
         for at, prefix, inner in self._inner:
-            if values[at] is UNSET:
-                text = inner.make(arrival)
-                if text is not None:
-                    members += prefix + text + b","
-        if members:
-            edits.append(Edit(self._path, None if self._at < 0 else values[self._at], members))
-        for at, _, inner in self._inner:
             if values[at] is not UNSET:
                 inner.collect(values, arrival, edits)
+            elif (text := inner.make(arrival)) is not None:
+                parts.append(prefix + text)
+        if parts:
+            parts.append(b"")
+            edits.append((self._path, None if self._at < 0 else values[self._at], b",".join(parts)))
 
     def make(self, arrival: Arrival) -> bytes | None:
         """The whole object, for an event that has none; None when there is nothing to put into it."""
-        parts = [prefix + text for _, prefix, source in self._leaves if (text := source(arrival)) is not None]
-        parts += [prefix + text for _, prefix, inner in self._inner if (text := inner.make(arrival)) is not None]
+        parts = []
+        for _, prefix, source in self._leaves:
+            text = source(arrival)
+            if text is not None:
+                parts.append(prefix + text)
+        for _, prefix, inner in self._inner:
+            text = inner.make(arrival)
+            if text is not None:
+                parts.append(prefix + text)
         return b"{" + b",".join(parts) + b"}" if parts else None
 
 

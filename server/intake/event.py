@@ -9,47 +9,30 @@ Not here: who decides (intake.pipeline).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from server.intake.pending import Pending
-    from server.intake.route import Route
-    from server.intake.verdict import Verdict
+from msgspec import Struct
 
 
-class Event:
+class Event(Struct, eq=False):
     """A record for the sink (topic, value, key, timestamp_ms, headers) and where it stands in its request.
 
-    ``verdict`` None means that nothing speaks against it. ``observed`` holds a verdict that does not count: the
-    stream is in ``validation: observe``.
+    ``verdict`` (a Verdict) None means that nothing speaks against it. ``observed`` is one that does not count: the
+    stream is in ``validation: observe``. ``route`` is set once there is one, ``pending`` while somebody waits. They
+    are not named as types here because their modules import this one.
     """
 
-    __slots__ = (
-        "headers",
-        "index",
-        "key",
-        "observed",
-        "pending",
-        "route",
-        "timestamp_ms",
-        "topic",
-        "value",
-        "verdict",
-    )
-
-    def __init__(self, index: int, value: bytes) -> None:
-        self.index = index
-        self.value = value
-        self.verdict: Verdict | None = None
-        self.observed: Verdict | None = None
-        self.route: Route | None = None
-        self.pending: Pending | None = None
-        self.topic = ""
-        self.key: bytes | None = None
-        self.timestamp_ms = 0
-        self.headers: list[tuple[str, bytes]] = []
+    index: int
+    value: bytes
+    verdict: Any = None
+    observed: Any = None
+    route: Any = None
+    pending: Any = None
+    topic: str = ""
+    key: bytes | None = None
+    timestamp_ms: int = 0
+    headers: Any = ()
 
     def on_ack(self, error: Any, _message: Any) -> None:
         """Pass on what the sink says of this event of a guaranteed request."""
-        assert self.pending is not None
         self.pending.settle(self, error)

@@ -116,16 +116,15 @@ class Pipeline:
 
 def _names(values: Values, reader: EventReader) -> tuple[bytes | None, bytes | None]:
     """The raw JSON text of schema URI and stream name: of several fields the first that is present."""
-    schema_text = stream_text = None
-    for at in reader.schema_at:
-        if values[at] is not UNSET and values[at] is not BLOCKED:
-            schema_text = bytes(values[at])
-            break
-    for at in reader.stream_at:
-        if values[at] is not UNSET and values[at] is not BLOCKED:
-            stream_text = bytes(values[at])
-            break
-    return schema_text, stream_text
+    return _first(values, reader.schema_at), _first(values, reader.stream_at)
+
+
+def _first(values: Values, places: tuple[int, ...]) -> bytes | None:
+    for at in places:
+        value = values[at]
+        if value is not UNSET and value is not BLOCKED:
+            return bytes(value)
+    return None
 
 
 def _insert(raw: bytes, path: tuple[str, ...], text: bytes) -> bytes:

@@ -78,7 +78,7 @@ class Reader:
         return values
 
 
-def _read_members(names: tuple[str, ...]) -> Callable[[Any], Values]:
+def _read_members(names: tuple[str, ...]) -> Callable[[Any], Values]:  # cold: once a reader
     """Compile a reader of these members of one object.
 
     The member names become struct fields f0, f1, … because a struct cannot have a field named ``$schema``.

@@ -2,7 +2,8 @@
 
 Place: intake.pipeline → HERE.
 Rule: only members that are absent are inserted; numbers, escapes and white space of the client stay as they are.
-The fast way needs one search; where it cannot be sure of the place, the slow way takes the object apart by level.
+The fast way needs a search for each object; where it cannot be sure of the place, the slow way takes the object apart
+by level.
 Not here: which members are inserted (intake.enrich).
 """
 
@@ -10,43 +11,54 @@ Not here: which members are inserted (intake.enrich).
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
 
 from server.intake.reader import Path
 
+# (path, target, members): put ``members``, JSON text that ends with a comma, into the object at ``path``, whose text is
+# ``target``: a Raw, or None for the event itself. A plain tuple: a named one takes 0.25 µs more to make.
+Edit = tuple[Path, Any, bytes]
+
+QUOTE: Final = ord('"')
+
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _encode = msgspec.json.encode
 
 
-class Edit(NamedTuple):
-    """Put ``members``, JSON text that ends with a comma, into the object at ``path``, whose text is ``target``."""
-
-    path: Path
-    target: Any  # Raw; None for the event itself
-    members: bytes
-
-
 def splice(raw: bytes, edits: list[Edit]) -> bytes:
-    """Apply edits, those of outer objects first, to an event that begins with its brace.
+    """Apply edits to an event that begins with its brace.
 
     The text of the target is searched. It stands at least once in the event, so a single hit is the place: quotes
     inside JSON strings are escaped, and a text without quotes that occurs in a string as well gives two hits.
     """
-    for path, target, members in edits:
-        start = 0
+    cuts = []
+    unsure = []
+    for edit in edits:
+        _, target, members = edit
+        inside = 1
         if target is not None:
             text = bytes(target)
             start = raw.find(text)
-            if start < 0 or raw.find(text, start + 1) >= 0:
-                raw = insert_by_path(raw, path, members)
+            if raw.find(text, start + 1) >= 0:
+                unsure.append(edit)
                 continue
-        inside = start + 1
-        if raw[inside : inside + 1] != b'"' and raw[inside:].lstrip()[:1] == b"}":
+            inside = start + 1
+        if raw[inside] != QUOTE and raw[inside:].lstrip()[:1] == b"}":
             members = members[:-1]
-        raw = b"".join((raw[:inside], members, raw[inside:]))
+        cuts.append((inside, members))
+    cuts.sort()
+    pieces = []
+    at = 0
+    for inside, members in cuts:
+        pieces += (raw[at:inside], members)
+        at = inside
+    pieces.append(raw[at:])
+    raw = b"".join(pieces)
+    for path, _, members in unsure:
+        raw = insert_by_path(raw, path, members)
     return raw
 
 

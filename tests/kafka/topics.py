@@ -23,14 +23,16 @@ class Stored(NamedTuple):
 
 def create(servers: str, topic: str, **config: str) -> None:
     """Make a topic of three partitions."""
-    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+    admin = AdminClient({"bootstrap.servers": servers, "log_level": 7,"debug":"fetch,cgrp,topic,broker"})
     for made in admin.create_topics([NewTopic(topic, 3, 1, config=config)]).values():
         made.result(READ_S)
 
 
 def read_all(servers: str, topic: str) -> list[Stored]:
     """Every record of the topic, partition by partition in the order of the log. None there: an empty list."""
-    consumer = Consumer({"bootstrap.servers": servers, "group.id": "reader", "log_level": 0, "check.crcs": True})
+    # No group is used, but the consumer wants the name of one; without commits it never looks for its coordinator.
+    settings = {"group.id": "reader", "enable.auto.commit": False, "check.crcs": True, "log_level": 7,"debug":"fetch,cgrp,topic,broker"}
+    consumer = Consumer({"bootstrap.servers": servers, **settings})
     try:
         return _read(consumer, topic)
     finally:

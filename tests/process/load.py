@@ -20,7 +20,10 @@ ANSWER_S = 10.0  # Longer than any reload or replacement takes: whoever waits th
 
 @dataclass(slots=True)
 class Outcome:
-    """One request. ``end`` is ``answered``, ``refused``, ``reset``, ``eof`` or ``hanging``; times are monotonic."""
+    """One request. ``end`` is ``answered``, ``refused``, ``reset``, ``eof`` or ``hanging``; times are monotonic.
+
+    ``opened_at`` is when the connection was asked for: a worker may have accepted it before the client knows.
+    """
 
     numbers: range
     is_hasty: bool
@@ -78,7 +81,7 @@ class Load:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, outcome: Outcome, chance: random.Random
     ) -> None:
         """Requests on one connection, until either side wants no more of it."""
-        opened_at = outcome.opened_at = time.monotonic()
+        opened_at = outcome.opened_at
         while True:
             try:
                 async with asyncio.timeout(ANSWER_S):

@@ -7,8 +7,8 @@ import errno
 import resource
 import socket
 import time
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -33,10 +33,19 @@ class Place:
         self.max_connections = max_connections
         self.open: list[Open] = []
 
-    def listener(self) -> Listener:
-        """To be made on the running loop."""
+    @asynccontextmanager
+    async def listener(self) -> AsyncIterator[Listener]:
+        """Made on the running loop, not yet started; nothing is left open behind it."""
         loop = asyncio.get_running_loop()
-        return Listener(loop, [self.listening], lambda: Open(self), self.row, max_connections=self.max_connections)
+        listener = Listener(loop, [self.listening], lambda: Open(self), self.row, max_connections=self.max_connections)
+        try:
+            yield listener
+        finally:
+            listener.stop()
+            await until(listener.is_idle)
+            for connection in list(self.open):
+                connection.transport.abort()
+            await until(lambda: not self.open)
 
     def sibling(self, load: int) -> Row:
         """Another worker, with so many connections."""
@@ -87,28 +96,18 @@ async def until(look: Callable[[], bool], within_s: float = 5.0) -> None:
             await asyncio.sleep(0.001)
 
 
-async def close(place: Place, listener: Listener) -> None:
-    """Leave nothing open."""
-    listener.stop()
-    await until(listener.is_idle)
-    for connection in list(place.open):
-        connection.transport.abort()
-    await until(lambda: not place.open)
-
-
 def test_every_connection_gets_a_protocol(stack: ExitStack) -> None:
     """And is counted once, before and after its protocol is made."""
 
     async def run() -> None:
         place = Place(stack)
-        listener = place.listener()
-        listener.start()
-        place.connect(20)
-        await until(lambda: len(place.open) == 20 and listener.is_idle())
+        async with place.listener() as listener:
+            listener.start()
+            place.connect(20)
+            await until(lambda: len(place.open) == 20 and listener.is_idle())
 
-        assert place.row.load == 20
-        assert place.row.counters[Counter.CONNECTIONS] == 20
-        await close(place, listener)
+            assert place.row.load == 20
+            assert place.row.counters[Counter.CONNECTIONS] == 20
 
     on_loop(run())
 
@@ -119,17 +118,16 @@ def test_a_worker_that_is_ahead_lets_a_sibling_go_first(stack: ExitStack) -> Non
     async def run() -> None:
         place = Place(stack)
         place.sibling(0)
-        listener = place.listener()
-        place.connect(MARGIN + 1)
-        listener.start()
-        await until(lambda: len(place.open) == MARGIN + 1)
-        place.connect(1)
-        begun = time.monotonic()
-        await until(lambda: len(place.open) == MARGIN + 2)
+        async with place.listener() as listener:
+            place.connect(MARGIN + 1)
+            listener.start()
+            await until(lambda: len(place.open) == MARGIN + 1)
+            place.connect(1)
+            begun = time.monotonic()
+            await until(lambda: len(place.open) == MARGIN + 2)
 
-        assert time.monotonic() - begun >= POLITE_S / 2
-        assert place.row.counters[Counter.ACCEPT_WAITS] == 1
-        await close(place, listener)
+            assert time.monotonic() - begun >= POLITE_S / 2
+            assert place.row.counters[Counter.ACCEPT_WAITS] == 1
 
     on_loop(run())
 
@@ -140,13 +138,12 @@ def test_a_sibling_that_never_comes_costs_a_wait_for_a_burst(stack: ExitStack) -
     async def run() -> None:
         place = Place(stack)
         place.sibling(0)
-        listener = place.listener()
-        place.connect(200)
-        listener.start()
-        await until(lambda: len(place.open) == 200)
+        async with place.listener() as listener:
+            place.connect(200)
+            listener.start()
+            await until(lambda: len(place.open) == 200)
 
-        assert place.row.counters[Counter.ACCEPT_WAITS] <= 200 / BURST + BURST
-        await close(place, listener)
+            assert place.row.counters[Counter.ACCEPT_WAITS] <= 200 / BURST + BURST
 
     on_loop(run())
 
@@ -156,16 +153,14 @@ def test_above_max_connections_the_queue_is_left_to_the_siblings(stack: ExitStac
 
     async def run() -> None:
         place = Place(stack, max_connections=10)
-        listener = place.listener()
-        listener.start()
-        clients = place.connect(15)
-        await until(lambda: len(place.open) == 10)
-        await until(lambda: place.board.least_load() == NOT_TAKING)
-        for client in clients[:5]:
-            client.close()
-        await until(lambda: len(place.open) == 10 and place.row.counters[Counter.CONNECTIONS] == 15)
-
-        await close(place, listener)
+        async with place.listener() as listener:
+            listener.start()
+            clients = place.connect(15)
+            await until(lambda: len(place.open) == 10)
+            await until(lambda: place.board.least_load() == NOT_TAKING)
+            for client in clients[:5]:
+                client.close()
+            await until(lambda: len(place.open) == 10 and place.row.counters[Counter.CONNECTIONS] == 15)
 
     on_loop(run())
 
@@ -175,22 +170,21 @@ def test_a_worker_out_of_descriptors_looks_away_and_comes_back(stack: ExitStack)
 
     async def run() -> None:
         place = Place(stack)
-        listener = place.listener()
-        place.connect(3)
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        lowest_free = stack.enter_context(socket.socket()).fileno()
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
-            listener.start()
-            await until(lambda: place.row.counters[Counter.ACCEPT_ERRORS] > 0)
-            await asyncio.sleep(0.1)
+        async with place.listener() as listener:
+            place.connect(3)
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            lowest_free = stack.enter_context(socket.socket()).fileno()
+            try:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
+                listener.start()
+                await until(lambda: place.row.counters[Counter.ACCEPT_ERRORS] > 0)
+                await asyncio.sleep(0.1)
 
-            assert place.row.counters[Counter.ACCEPT_ERRORS] <= 4
-            assert place.board.least_load() == NOT_TAKING
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        await until(lambda: len(place.open) == 3)
-        await close(place, listener)
+                assert place.row.counters[Counter.ACCEPT_ERRORS] <= 4
+                assert place.board.least_load() == NOT_TAKING
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            await until(lambda: len(place.open) == 3)
 
     on_loop(run())
 
@@ -217,14 +211,13 @@ def test_a_connection_that_is_gone_before_it_was_accepted_is_passed_over(stack: 
                 real.close()
 
         place.listening = Unlucky()  # type: ignore[assignment]
-        listener = place.listener()
-        listener.start()
-        place.connect(1)
-        await until(lambda: len(place.open) == 1)
+        async with place.listener() as listener:
+            listener.start()
+            place.connect(1)
+            await until(lambda: len(place.open) == 1)
 
-        assert errors == []
-        assert place.row.counters[Counter.ACCEPT_ERRORS] == 0
-        await close(place, listener)
+            assert errors == []
+            assert place.row.counters[Counter.ACCEPT_ERRORS] == 0
 
     on_loop(run())
 
@@ -237,15 +230,14 @@ def test_the_queue_is_emptied_on_the_last_call_and_else_left_to_the_siblings(
 
     async def run() -> None:
         place = Place(stack, max_connections=2)
-        listener = place.listener()
-        listener.start()
-        place.row.set_last_call(last_call)
-        place.connect(5)
-        listener.stop()
-        await until(lambda: listener.is_idle() and len(place.open) == taken)
+        async with place.listener() as listener:
+            listener.start()
+            place.row.set_last_call(last_call)
+            place.connect(5)
+            listener.stop()
+            await until(lambda: listener.is_idle() and len(place.open) == taken)
 
-        assert place.listening.fileno() == -1
-        assert place.board.least_load() == NOT_TAKING
-        await close(place, listener)
+            assert place.listening.fileno() == -1
+            assert place.board.least_load() == NOT_TAKING
 
     on_loop(run())

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from validators import SchemaError, errors_text
+from validators import Problem, SchemaError, errors_text
 from validators.bundle import bundle
-from validators.invalid import MAX_PROBLEM_BYTES, MAX_PROBLEMS, Problem, problems
+from validators.invalid import problems, unexplained
+from validators.notes import MAX_PROBLEM_BYTES, MAX_PROBLEMS
 from validators.problem import MAX_TEXT, number
 from validators.reference import check_schema
 
@@ -111,3 +112,41 @@ def test_the_place_of_a_problem_behind_a_reference_is_found_in_the_bundle() -> N
     whole = bundle({"properties": {"c": {"$ref": "/c/1.0.0"}}}, "/a/b/1.0.0", retrieve, check_schema)
 
     assert problems(whole, {"c": {"a": 1}})[0].schemaPath == "#/definitions/~1c~11.0.0/properties/a/type"
+
+
+def test_the_walk_of_a_large_event_ends() -> None:
+    numbers = {"items": {"type": "integer"}, "maxItems": 300_000}
+    value: list[Any] = [1] * 200_000
+
+    assert judged(numbers, [*value, "x"]) == [unexplained()]
+    assert judged(numbers, ["x", *value]) == [
+        Problem("type", "[0]", "#/items/type", {"type": "integer"}, "should be integer")
+    ]
+
+
+def test_what_was_only_tried_is_no_problem_when_the_walk_ends() -> None:
+    trial = {"anyOf": [{"items": {"type": "string"}}, {"items": {"type": "integer"}}]}
+    schema = {"required": ["c"], "properties": {"a": trial}}
+
+    assert errors_text(judged(schema, {"a": [1] * 200_000})) == "'' should have required property 'c'"
+
+
+def test_a_text_that_is_too_long_is_not_searched() -> None:
+    slow = "a*a*a*b"  # Cubic in the length of the text.
+    text = "a" * 1_000_000
+
+    assert [each.keyword for each in judged({"maxLength": 10, "pattern": slow}, text)] == ["maxLength"]
+    assert [each.keyword for each in judged({"maxLength": 10, "pattern": slow}, text[:20])] == ["maxLength", "pattern"]
+    schema = {"patternProperties": {slow: False}, "propertyNames": {"maxLength": 10}, "additionalProperties": False}
+    assert [each.keyword for each in judged(schema, {text: 1})] == [
+        "maxLength",
+        "propertyNames",
+        "additionalProperties",
+    ]
+
+
+def test_a_long_name_far_out_does_not_cost_each_step_inside() -> None:
+    found = judged({"additionalProperties": {"items": {"type": "string"}}}, {"n" * 1_000_000: [1] * 50})
+
+    assert len(found) == 50
+    assert {len(each.dataPath) for each in found} == {MAX_TEXT + 1}

@@ -61,7 +61,18 @@ def test_a_pattern_matches_as_in_ecma_262(text: str, matching: list[str], other:
     [
         *("(", ")", "a)", "[a", "[z-a]", "*", "a**", "a++", "a{2}{3}", "a{3,2}", "(?i)a", "(?P<n>a)", "(?>a)", "(?#c)"),
         *(r"\Z", r"\A", r"\a", r"\p{L}", r"\8", r"\2(a)", r"\k<x>", r"\x1", r"\u12", r"\u{110000}", "\\", r"\c1"),
-        *("^*", r"\b+", "(?<=a*)b", "(?<n>a)(?<n>b)", "(?", "a{99999999999}", "|*", "(?<1a>b)", "(?(1)a|b)"),
+        *(
+            "^*",
+            r"\b+",
+            "(?<=a*)b",
+            "(?<n>a)(?<n>b)",
+            "(?",
+            "a{99999999999}",
+            "|*",
+            "(?<1a>b)",
+            "(?(1)a|b)",
+            "a" * 10_001,
+        ),
     ],
 )
 def test_what_is_not_ecma_262_is_refused(text: str) -> None:
@@ -97,3 +108,9 @@ def test_quantifiers_inside_quantifiers_are_found(text: str) -> None:
 )
 def test_other_quantifiers_are_let_be(text: str) -> None:
     assert not pattern.has_nested_quantifiers(text)
+
+
+def test_a_text_is_tried_as_a_pattern_without_being_remembered() -> None:
+    assert pattern.is_pattern("a+")
+    assert not pattern.is_pattern("(")
+    assert not pattern.is_pattern("(" * 5_000 + ")" * 5_000)

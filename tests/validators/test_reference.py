@@ -329,3 +329,18 @@ def test_an_enum_of_many_values_compiles() -> None:
     validate = compiled({"enum": values})
 
     assert validate(values[-1]) == values[-1]
+
+
+def test_a_name_is_bounded_before_it_is_searched() -> None:
+    schema = {"patternProperties": {"a*a*a*b": False}, "propertyNames": {"maxLength": 10}}
+    validate = compiled(schema)
+
+    with pytest.raises(Refused):
+        validate({"a" * 1_000_000: 1})
+
+
+def test_a_text_is_bounded_before_it_is_searched() -> None:
+    validate = compiled({"pattern": "a*a*a*b", "maxLength": 10})
+
+    with pytest.raises(Refused):
+        validate("a" * 1_000_000)

@@ -1,7 +1,7 @@
 """Each ``NNN-name.http`` is what a client sends; ``NNN-name.expected`` says what comes of it, however it is cut.
 
-Lines of an expectation, in order: ``# why``; ``request METHOD TARGET ["body"] [name: value]`` for what a handler sees (``-``:
-no such header); ``response STATUS [head] [Name: value]`` for what is answered; then ``open`` or ``closed``.
+Lines of an expectation, in order: ``# why``; ``request METHOD TARGET ["body"] [name: value]`` for what a handler sees
+(``-``: no such header); ``response STATUS [head] [Name: value]`` for what is answered; then ``open`` or ``closed``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
@@ -21,7 +22,7 @@ from tests.server.http.fakes import Harness, Response, responses
 
 HERE = Path(__file__).parent
 CASES = sorted(HERE.glob("*.http"))
-LIMITS = {"max_head_bytes": 1024, "max_headers": 20, "max_url_bytes": 256, "max_body_bytes": 2048}
+LIMITS: dict[str, Any] = {"max_head_bytes": 1024, "max_headers": 20, "max_url_bytes": 256, "max_body_bytes": 2048}
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 REQUEST = re.compile(r'request (\S+) (\S+)(?: (".*"))?(?: ([a-z-]+): (.*))?')
 RESPONSE = re.compile(r"response (\d+)(?: (head))?(?: ([A-Za-z-]+): (.*))?")
@@ -100,7 +101,7 @@ def test_a_request_gets_what_is_expected_however_it_is_cut(case: Path, cut: Call
     for response, line in zip(got, expected.responses, strict=True):
         check_response(response, line)
     check_requests(harness, expected)
-    assert wire.is_closed == expected.is_closed
+    assert wire.is_closed() == expected.is_closed
     assert harness.server.in_flight_bytes == 0 or not expected.is_closed
 
 

@@ -114,12 +114,10 @@ class Wire:
         """Everything that the server has written."""
         return bytes(self.transport.sent)
 
-    @property
     def is_closed(self) -> bool:
         """True when the server sends no more."""
         return self._is_lost or self.transport.is_half_closed
 
-    @property
     def is_lost(self) -> bool:
         """True when the connection is gone."""
         return self._is_lost
@@ -157,6 +155,7 @@ class Wire:
         if self.transport.is_closing() and self.transport.unsent_bytes == 0 and not self._is_lost:
             self._is_lost = True
             self.connection.connection_lost(None)
+            del self.transport.protocol
 
 
 class Harness:

@@ -38,7 +38,7 @@ def value(prepared: Event) -> Any:
 
 
 def error_type(prepared: Event) -> str | None:
-    return prepared.verdict and prepared.verdict.error_type
+    return None if prepared.verdict is None else str(prepared.verdict.error_type)
 
 
 # Steps 1 and 2: schema and stream.

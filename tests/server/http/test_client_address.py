@@ -1,0 +1,96 @@
+"""Whose address is believed."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from server.config.settings import Http
+from server.errors import SettingsError
+from server.http.client_address import MAX_HOPS, ClientAddress, TrustedProxies, address, normalised
+
+
+class Asked:
+    """What ``address`` looks at of a request."""
+
+    def __init__(self, peer: str, forwarded: str | None = None, **headers: str) -> None:
+        self.peer = peer
+        self.headers = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
+        if forwarded is not None:
+            self.headers[b"x-forwarded-for"] = forwarded.encode()
+
+
+PROXIES = ["10.0.0.0/8", "2001:db8::/32"]
+
+
+def _of(asked: Asked, proxies: list[str] = PROXIES, header: bytes | None = None) -> str:
+    return address(cast(Any, asked), TrustedProxies(proxies), header)
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "expected"),
+    [
+        ("192.0.2.1", None, "192.0.2.1"),
+        ("192.0.2.1", "198.51.100.1", "192.0.2.1"),  # A stranger may say what it wants.
+        ("10.0.0.1", None, "10.0.0.1"),
+        ("10.0.0.1", "198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", "203.0.113.9, 198.51.100.1", "198.51.100.1"),  # The left-most is the client's own claim.
+        ("10.0.0.1", "203.0.113.9, 198.51.100.1, 10.2.3.4,10.0.0.7", "198.51.100.1"),
+        ("10.0.0.1", "10.9.9.9, 10.0.0.7", "10.9.9.9"),  # All of them trusted: the first who was there.
+        ("10.0.0.1", "198.51.100.1, nonsense, 10.0.0.7", "10.0.0.7"),  # Malformed: nobody before it is known.
+        ("10.0.0.1", "nonsense", "10.0.0.1"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "198.51.100.1,", "10.0.0.1"),
+        ("10.0.0.1", "198.51.100.1:4711", "198.51.100.1"),
+        ("10.0.0.1", "[2a00::1]:443", "2a00::1"),
+        ("10.0.0.1", "2A00:0:0::1", "2a00::1"),
+        ("10.0.0.1", "::ffff:198.51.100.1", "198.51.100.1"),
+        ("::ffff:10.0.0.1", "198.51.100.1", "198.51.100.1"),
+        ("2001:db8::7", "198.51.100.1", "198.51.100.1"),
+        ("fe80::1%eth0", None, "fe80::1"),
+        ("", "198.51.100.1", "198.51.100.1"),  # A Unix socket: on this host, so a proxy of ours.
+        ("", None, ""),
+    ],
+)
+def test_the_first_hop_from_the_right_that_is_no_proxy_is_the_client(
+    peer: str, forwarded: str | None, expected: str
+) -> None:
+    assert _of(Asked(peer, forwarded)) == expected
+
+
+@pytest.mark.parametrize("peer", ["192.0.2.1", "10.0.0.1", "127.0.0.1", ""])
+def test_without_proxies_nobody_is_believed(peer: str) -> None:
+    assert _of(Asked(peer, "198.51.100.1", x_client_ip="198.51.100.2"), [], b"x-client-ip") == peer
+
+
+def test_the_configured_header_is_believed_from_a_proxy_alone() -> None:
+    asked = {"forwarded": "198.51.100.1", "x_client_ip": "198.51.100.2"}
+
+    assert _of(Asked("10.0.0.1", **asked), header=b"x-client-ip") == "198.51.100.2"
+    assert _of(Asked("192.0.2.1", **asked), header=b"x-client-ip") == "192.0.2.1"
+    assert _of(Asked("10.0.0.1", **asked), header=b"x-other") == "198.51.100.1"
+    assert _of(Asked("10.0.0.1", "198.51.100.1", x_client_ip="bad"), header=b"x-client-ip") == "198.51.100.1"
+
+
+def test_endless_chains_are_not_walked() -> None:
+    chain = ", ".join(["198.51.100.1"] + ["10.0.0.9"] * (MAX_HOPS + 5))
+
+    assert _of(Asked("10.0.0.1", chain)) == "10.0.0.9"
+
+
+@pytest.mark.parametrize("entry", ["1.2.3", "1.2.3.4:", "1.2.3.4:x", "[::1", "[::1]x", "[::1]:999999", "unknown", "_a"])
+def test_what_is_no_address_is_none(entry: str) -> None:
+    assert normalised(entry) is None
+
+
+@pytest.mark.parametrize("cidr", ["10.0.0.0/33", "proxy.example", ""])
+def test_a_proxy_that_is_no_network_is_a_settings_error(cidr: str) -> None:
+    with pytest.raises(SettingsError, match=r"http\.trusted_proxies"):
+        TrustedProxies([cidr])
+
+
+def test_the_settings_are_bound_once() -> None:
+    bound = ClientAddress(Http(trusted_proxies=["10.0.0.1"], client_ip_header="X-Client-IP")).of
+
+    assert bound(cast(Any, Asked("10.0.0.1", x_client_ip="198.51.100.2"))) == "198.51.100.2"

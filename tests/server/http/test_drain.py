@@ -1,0 +1,243 @@
+"""Draining: what is under way is answered, what is idle is given a moment, what is left at the deadline is cut off."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, cast
+
+import pytest
+import uvloop
+
+from server.config.settings import Http, Limits
+from server.http.limits import GRACE_S
+from server.http.request import Request
+from server.http.server import HttpServer
+from server.http.wheel import TICK_S
+from server.scoreboard import Scoreboard
+from tests.server.http.fakes import Harness, Wire, get, keep, post, responses, statuses
+
+LATE_S = 3 * TICK_S
+
+
+def _draining(sent: bytes = b"", *, is_held: bool = False) -> tuple[Harness, Wire]:
+    harness = Harness()
+    if is_held:
+        harness.hold()
+    wire = harness.wire()
+    wire.send(sent)
+    harness.server.is_draining = True
+    wire.connection.drain(harness.server.wheel.now + GRACE_S)
+    return harness, wire
+
+
+@pytest.mark.parametrize("sent", [b"", get()])
+def test_an_idle_connection_is_closed_after_the_grace(sent: bytes) -> None:
+    harness, wire = _draining(sent)
+    harness.pass_time(GRACE_S - TICK_S)
+    assert not wire.is_lost()
+    harness.pass_time(LATE_S)
+
+    assert wire.is_lost()
+
+
+@pytest.mark.parametrize("sent", [b"", get()])
+def test_a_request_that_was_on_its_way_is_served_and_the_connection_closed(sent: bytes) -> None:
+    harness, wire = _draining(sent)
+    harness.pass_time(GRACE_S / 2)
+    wire.send(post(b"late"))
+
+    assert responses(wire.sent)[-1].headers["Connection"] == "close"
+    assert harness.seen[-1].body == b"late"
+    assert wire.is_lost()
+
+
+def test_a_request_under_way_is_answered_and_the_connection_closed() -> None:
+    harness, wire = _draining(post(), is_held=True)
+    harness.pass_time(GRACE_S + LATE_S)
+    assert not wire.is_lost()
+    harness.seen[0].reply(200, "OK")
+    wire.pump()
+
+    assert responses(wire.sent)[0].headers["Connection"] == "close"
+    assert wire.is_lost()
+
+
+@pytest.mark.parametrize("sent", [b"PO", b"POST /events HTTP/1.1\r\nHo", post()[:-1]])
+def test_half_a_request_may_come_to_its_end(sent: bytes) -> None:
+    harness, wire = _draining(sent)
+    harness.pass_time(GRACE_S + LATE_S)
+    wire.send(post()[len(sent) :])
+
+    assert statuses(wire) == [200]
+    assert wire.is_lost()
+
+
+def test_pipelined_requests_are_all_answered_and_the_last_answer_says_close() -> None:
+    harness, wire = _draining(post() * 3, is_held=True)
+    wire.send(post() * 2)
+    for at in range(5):
+        harness.seen[at].reply(200, "OK")
+        wire.pump()
+
+    says_close = ["Connection" in response.headers for response in responses(wire.sent)]
+    assert says_close == [False, False, True] or says_close == [False] * 4 + [True]
+    assert wire.is_lost()
+
+
+def test_an_idle_connection_in_a_drain_counts_as_no_refusal() -> None:
+    harness, wire = _draining()
+    harness.pass_time(GRACE_S + LATE_S)
+
+    assert wire.is_lost()
+    assert harness.server.refused["idle"] == 0
+
+
+# On sockets, with the listener.
+
+Serve = Callable[[Callable[[Request], None], Callable[[HttpServer, int], Coroutine[Any, Any, None]]], None]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Run a test's coroutine beside a server on a socket of its own."""
+    loop = uvloop.new_event_loop()
+
+    def run(handler: Callable[[Request], None], test: Callable[[HttpServer, int], Coroutine[Any, Any, None]]) -> None:
+        async def go() -> None:
+            listening = socket.create_server(("127.0.0.1", 0))
+            listening.setblocking(False)
+            row = Scoreboard(1).claim(0, 0)
+            assert row is not None
+            settings = Http(limits=Limits(max_body_bytes=1_000_000))
+            server = HttpServer(
+                asyncio.get_running_loop(), settings, {"/events": {"POST": handler}}, row, logging.getLogger("test")
+            )
+            server.start([listening])
+            try:
+                await asyncio.wait_for(test(server, listening.getsockname()[1]), 10)
+            finally:
+                server.close()
+                while row.connections:
+                    await asyncio.sleep(0)
+
+        loop.run_until_complete(go())
+
+    yield run
+    loop.close()
+
+
+def _answer(request: Request) -> None:
+    request.reply(200, "OK", b"done", b"text/plain")
+
+
+async def _open(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection("127.0.0.1", port)
+
+
+def test_a_drain_without_connections_is_over_at_once(serve: Serve) -> None:
+    async def test(server: HttpServer, port: int) -> None:
+        start = time.monotonic()
+        assert await server.drain(asyncio.get_running_loop().time() + 5) == 0
+        assert time.monotonic() - start < 1
+        with pytest.raises(ConnectionRefusedError):
+            await _open(port)
+
+    serve(_answer, test)
+
+
+def test_a_drain_ends_with_the_last_answer(serve: Serve) -> None:
+    waiting: list[Request] = []
+
+    async def test(server: HttpServer, port: int) -> None:
+        reader, writer = await _open(port)
+        writer.write(post())
+        while not waiting:
+            await asyncio.sleep(0)
+        drain = asyncio.ensure_future(server.drain(asyncio.get_running_loop().time() + 5))
+        await asyncio.sleep(0)
+        waiting[0].reply(200, "OK", b"done")
+        answered = await reader.read()
+        writer.close()
+
+        assert responses(answered)[0].headers["Connection"] == "close"
+        assert await drain == 0
+
+    serve(waiting.append, test)
+
+
+def test_what_is_left_at_the_deadline_is_cut_off(serve: Serve) -> None:
+    async def test(server: HttpServer, port: int) -> None:
+        reader, writer = await _open(port)
+        writer.write(post())
+        while not server.requests:
+            await asyncio.sleep(0)
+        left = await server.drain(asyncio.get_running_loop().time() + 0.05)
+        try:
+            answered = await reader.read()
+        except ConnectionResetError:
+            answered = b""
+        writer.close()
+
+        assert (left, answered) == (1, b"")
+
+    serve(keep, test)
+
+
+def test_a_client_in_the_middle_of_a_large_body_gets_to_read_its_413(serve: Serve) -> None:
+    """The kernel would reset the connection, and destroy the answer, were it closed with bytes unread."""
+
+    async def test(server: HttpServer, port: int) -> None:
+        reader, writer = await _open(port)
+        writer.write(b"POST /events HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n")
+        for _ in range(80):
+            writer.write(b"x" * 100_000)
+            await writer.drain()
+        writer.write_eof()
+        answered = await reader.read()
+        writer.close()
+
+        assert [response.status for response in responses(answered)] == [413]
+
+    serve(_answer, test)
+
+
+def test_a_client_that_reads_nothing_does_not_make_the_server_grow(serve: Serve) -> None:
+    def answer_much(request: Request) -> None:
+        request.reply(200, "OK", b"x" * 1_000_000)
+
+    async def test(server: HttpServer, port: int) -> None:
+        client = socket.create_connection(("127.0.0.1", port))
+        client.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(client, post() * 200)
+        served = -1
+        while served != server.requests:
+            served = server.requests
+            await asyncio.sleep(0.05)
+        assert served < 20
+
+        received = 0
+        while received < 200 * 1_000_000:
+            received += len(await loop.sock_recv(client, 1 << 20))
+        client.close()
+        assert server.requests == 200
+
+    serve(answer_much, test)
+
+
+def test_counts_reach_the_row(serve: Serve) -> None:
+    async def test(server: HttpServer, port: int) -> None:
+        reader, writer = await _open(port)
+        writer.write(post())
+        await reader.readuntil(b"done")
+        row = cast(Any, server)._row
+        assert (row.connections, server.connections, server.requests, server.responses[2]) == (1, 1, 1, 1)
+        writer.close()
+        while row.connections:
+            await asyncio.sleep(0)
+
+    serve(_answer, test)
