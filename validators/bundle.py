@@ -143,6 +143,8 @@ class _Bundler:
         self._references += 1
         if not isinstance(ref, str):
             raise SchemaError("schema_unavailable", f"{self._uri}: has a $ref that is not text")
+        if ref.startswith("./#"):  # How the tools of real repositories write "in this document".
+            ref = ref[2:]
         if self._references > MAX_REFERENCES:
             raise SchemaError("schema_unavailable", f"{self._uri}: has more than {MAX_REFERENCES} references")
         found = self._lookup(ref, resolver)

@@ -179,7 +179,8 @@ class Connection(asyncio.Protocol):
             tail = CLOSE
         server.responses[status // 100] += 1
         self._current = None
-        self.deadline = self._deadlines[stage]
+        if not self._is_write_paused:
+            self.deadline = self._deadlines[stage]
         is_head = request.method == b"HEAD"
         self._write(self._heads.response(status, phrase, body, content_type, more, tail, is_head))
         if tail is CLOSE:

@@ -132,7 +132,7 @@ def test_every_event_of_the_corpus_is_accepted_and_there_once(
 
     assert answer == (201, b"")
     topics = AdminClient({"bootstrap.servers": kafka_broker.servers}).list_topics(timeout=10).topics
-    stored = [kept for name in topics if name.startswith(f"{topic}.") for kept in read_all(kafka_broker.servers, name)]
+    stored = read_all(kafka_broker.servers, *(name for name in topics if name.startswith(f"{topic}.")))
     assert len(stored) == len(events)
     uris = Counter(json.loads(kept.value)["$schema"].encode() for kept in stored)
     assert uris == Counter(json.loads(event)["$schema"].encode() for event in events)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -23,40 +24,39 @@ class Stored(NamedTuple):
 
 def create(servers: str, topic: str, **config: str) -> None:
     """Make a topic of three partitions."""
-    admin = AdminClient({"bootstrap.servers": servers, "log_level": 7,"debug":"fetch,cgrp,topic,broker"})
+    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
     for made in admin.create_topics([NewTopic(topic, 3, 1, config=config)]).values():
         made.result(READ_S)
 
 
-def read_all(servers: str, topic: str) -> list[Stored]:
-    """Every record of the topic, partition by partition in the order of the log. None there: an empty list."""
+def read_all(servers: str, *topics: str) -> list[Stored]:
+    """Every record of the topics, partition by partition in the order of the log. A topic that is not there is empty."""
     # No group is used, but the consumer wants the name of one; without commits it never looks for its coordinator.
-    settings = {"group.id": "reader", "enable.auto.commit": False, "check.crcs": True, "log_level": 7,"debug":"fetch,cgrp,topic,broker"}
+    settings = {"group.id": "reader", "enable.auto.commit": False, "check.crcs": True, "log_level": 0}
     consumer = Consumer({"bootstrap.servers": servers, **settings})
     try:
-        return _read(consumer, topic)
+        return _read(consumer, topics)
     finally:
         consumer.close()
 
 
-def _read(consumer: Consumer, topic: str) -> list[Stored]:
-    ends: dict[int, int] = {}
-    for number in _partitions(consumer, topic):
-        end = _end(consumer, TopicPartition(topic, number))
-        if end > 0:
-            ends[number] = end
-    consumer.assign([TopicPartition(topic, number, 0) for number in ends])
-    found: dict[int, list[Stored]] = {number: [] for number in ends}
+def _read(consumer: Consumer, topics: Sequence[str]) -> list[Stored]:
+    partitions = [TopicPartition(topic, number, 0) for topic in topics for number in _partitions(consumer, topic)]
+    ends = {(partition.topic, partition.partition): _end(consumer, partition) for partition in partitions}
+    left = {place for place, end in ends.items() if end > 0}
+    consumer.assign([partition for partition in partitions if (partition.topic, partition.partition) in left])
+    found: dict[tuple[str, int], list[Stored]] = {place: [] for place in ends}
     deadline = time.monotonic() + READ_S
-    while ends:
-        assert time.monotonic() < deadline, f"{topic}: partitions {sorted(ends)} were not read to their end"
-        for message in consumer.consume(500, timeout=0.2):
+    while left:
+        counts = {place: f"{len(found[place])} of {ends[place]}" for place in left}
+        assert time.monotonic() < deadline, f"not read to the end: {counts}"
+        for message in consumer.consume(500, timeout=0.1):
             assert message.error() is None, message.error()
-            number, offset = _place(message)
-            found[number].append(_stored(message))
-            if offset + 1 >= ends.get(number, 0):
-                ends.pop(number, None)
-    return [record for number in sorted(found) for record in found[number]]
+            place, offset = _place(message)
+            found[place].append(_stored(message))
+            if offset + 1 >= ends[place]:
+                left.discard(place)
+    return [record for records in found.values() for record in records]
 
 
 def _end(consumer: Consumer, partition: TopicPartition) -> int:
@@ -80,11 +80,12 @@ def _partitions(consumer: Consumer, topic: str) -> list[int]:
     return sorted(metadata.partitions)
 
 
-def _place(message: Message) -> tuple[int, int]:
-    number, offset = message.partition(), message.offset()
+def _place(message: Message) -> tuple[tuple[str, int], int]:
+    topic, number, offset = message.topic(), message.partition(), message.offset()
+    assert topic is not None
     assert number is not None
     assert offset is not None
-    return number, offset
+    return (topic, number), offset
 
 
 def _stored(message: Message) -> Stored:

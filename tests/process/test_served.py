@@ -168,6 +168,20 @@ def test_connections_spread_evenly(tmp_path: Path, workers: int) -> None:
         assert max(slots.values()) - min(slots.values()) <= 12
 
 
+def test_a_unix_socket_is_served_as_a_port_is(tmp_path: Path) -> None:
+    """With the mode of its address; the file goes with the service."""
+    path = tmp_path / "socket"
+    with Served(tmp_path, http={"listen": [f"unix:{path}?mode=600"]}) as service:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+
+            assert b"generation" in ask_on(client, "/_info")
+        assert path.stat().st_mode & 0o777 == 0o600
+        service.signal(signal.SIGTERM)
+        assert service.exit_code() == 0
+        assert not path.exists()
+
+
 def test_a_taken_port_ends_with_exit_code_4(tmp_path: Path) -> None:
     """The message names the address, the reason and what to do; there is no traceback."""
     with socket.socket() as taken:

@@ -63,8 +63,6 @@ def test_every_shape_of_reference_is_followed(ref: str, file: str) -> None:
         "definitions": {"x": {"type": "string"}, "n": {"$id": "#named", "type": "string"}},
         "properties": {"here": {"$ref": ref}, "y": {"type": "string"}},
     }
-    if ref.startswith("./#"):
-        schema["$id"] = "/a/b/"
     whole = bundled(schema, {file: {"properties": {"x": {"type": "string"}}}})
 
     assert accepts(whole, {"here": "text"})

@@ -122,6 +122,10 @@ class Wire:
         """True when the connection is gone."""
         return self._is_lost
 
+    def is_read(self) -> bool:
+        """True while the server reads what the client sends."""
+        return self.transport.is_reading
+
     @property
     def waiting_bytes(self) -> int:
         """What the client has sent and the server has not read."""

@@ -54,9 +54,9 @@ def test_reading_pauses_while_a_request_waits_for_its_answer() -> None:
     harness.hold()
     wire = harness.wire()
     wire.send(post())
-    assert wire.transport.is_reading
+    assert wire.is_read()
     wire.send(post(), post(), post())
-    assert not wire.transport.is_reading
+    assert not wire.is_read()
     assert wire.waiting_bytes == 2 * len(post())
     harness.seen[0].reply(200, "OK")
     wire.pump()

@@ -128,7 +128,7 @@ def test_a_client_that_does_not_read_is_served_no_further() -> None:
     wire.send(get() * 40, get() * 40)
 
     assert len(harness.seen) == 2
-    assert not wire.transport.is_reading
+    assert not wire.is_read()
     assert wire.transport.unsent_bytes < FakeTransport.HIGH_BYTES + 51_000
     wire.take(99_000)
     assert len(harness.seen) == 4
@@ -141,11 +141,26 @@ def test_a_client_that_reads_nothing_is_cut_off() -> None:
     wire.transport.takes_bytes = 0
     wire.send(get())
     harness.pass_time(8)
-    assert not wire.transport.is_aborted
+    assert not wire.is_lost()
     harness.pass_time(LATE_S)
 
     assert wire.transport.is_aborted
     assert harness.server.refused["write_slow"] == 1
+
+
+def test_an_answer_does_not_put_off_the_end_of_a_client_that_reads_nothing() -> None:
+    harness = _harness()
+    harness.hold()
+    wire = harness.wire()
+    wire.transport.takes_bytes = 0
+    wire.send(post() + post())
+    harness.seen[0].reply(200, "OK", b"x" * 60_000)
+    wire.connection.pause_writing()
+    harness.pass_time(5)
+    harness.seen[1].reply(200, "OK", b"x" * 70_000)
+    harness.pass_time(8 + LATE_S)
+
+    assert wire.transport.is_aborted
 
 
 def test_a_client_that_reads_slowly_is_not_cut_off() -> None:

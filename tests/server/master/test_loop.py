@@ -243,3 +243,39 @@ def test_what_waits_in_the_queue_is_answered_before_the_service_ends(tmp_path: P
 
         assert answer == f"{worker} 0 1"
         assert toy.exit_code() == 0
+
+
+def test_what_waits_at_an_address_that_a_reload_drops_is_answered(tmp_path: Path) -> None:
+    """By the worker that leaves with it; the queue of an address that stays is left to the new workers."""
+    first, second = f"unix:{tmp_path}/first", f"unix:{tmp_path}/second"
+    with Toy.serving(tmp_path, workers=1, http={"listen": [first, second]}, process={"late_s": 20.0}) as toy:
+        toy.says(READY)
+        (old,) = toy.workers()
+        os.kill(old, signal.SIGSTOP)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(5.0)
+            client.connect(f"{tmp_path}/first")
+            Toy.write(tmp_path, workers=1, http={"listen": [second]}, process={"late_s": 20.0})
+            toy.signal(signal.SIGHUP)
+            toy.says("ready: generation 2")
+            os.kill(old, signal.SIGCONT)
+
+            assert client.recv(100).decode() == f"{old} 0 1"
+        assert toy.ask(f"{tmp_path}/second").endswith(" 2")
+
+
+def test_a_master_that_was_frozen_itself_blames_nobody(tmp_path: Path) -> None:
+    """After a freeze of the whole service every beat is old, and no worker is stuck."""
+    with Toy.serving(tmp_path, process={"late_s": 0.5}) as toy:
+        toy.says(READY)
+        before = toy.workers()
+        for pid in (toy.pid, *before):
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(1.6)  # The freeze itself: longer than late_s and than the master may oversleep.
+        for pid in (toy.pid, *before):
+            os.kill(pid, signal.SIGCONT)
+        toy.signal(signal.SIGTTIN)
+        toy.says("one worker more")
+
+        assert before <= toy.workers()
+        assert "has not beaten" not in toy.log()
