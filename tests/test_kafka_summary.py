@@ -12,7 +12,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PASSES = "def test_it(kafka_node): assert kafka_node\n"
 FIXTURE = "import pytest\n@pytest.fixture\ndef kafka_node():\n    return 1\n"
-LACKS = FIXTURE.replace("return 1", "pytest.skip('Java is missing')")
+OTHER = "\ndef test_other(kafka_node):\n    import pytest\n    pytest.skip('no corpus')\n"
+LACKS = FIXTURE.replace("return 1", "pytest.skip('no real Kafka: Java is missing')")
 
 
 def run(tmp_path: Path, text: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -28,6 +29,7 @@ def run(tmp_path: Path, text: str, **environ: str) -> subprocess.CompletedProces
     [
         (FIXTURE + PASSES, "Kafka: real Apache Kafka 4."),
         (LACKS + PASSES, "Kafka: mock cluster only: 1 test skipped because Java is missing"),
+        (FIXTURE + PASSES + OTHER, "Kafka: real Apache Kafka 4."),
         ("def test_it(): pass\n", "Kafka: no test of this run needed one"),
     ],
 )
@@ -38,7 +40,10 @@ def test_the_last_lines_name_the_kafka(text: str, line: str, tmp_path: Path) -> 
     assert line in result.stdout
 
 
-@pytest.mark.parametrize(("text", "code"), [(FIXTURE + PASSES, 0), (LACKS + PASSES, 1), ("def test_it(): pass\n", 1)])
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [(FIXTURE + PASSES, 0), (FIXTURE + PASSES + OTHER, 0), (LACKS + PASSES, 1), ("def test_it(): pass\n", 1)],
+)
 def test_a_required_kafka_that_is_lacking_fails_the_run(text: str, code: int, tmp_path: Path) -> None:
     result = run(tmp_path, text, REQUIRE_KAFKA="1")
 

@@ -98,16 +98,16 @@ class Connection(asyncio.Protocol):
         if not self._server.on_open(self):
             self._end(self._server.bounds.many_connections)
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, received: bytes) -> None:
         """The client sent something."""
-        if self._current is not None or self._is_queued or len(data) > SLICE:
-            self._hold(data)
+        if self._current is not None or self._is_queued or len(received) > SLICE:
+            self._hold(received)
         else:
-            self._feed(data)
+            self._feed(received)
 
-    def _feed(self, data: bytes | memoryview) -> None:
+    def _feed(self, received: bytes | memoryview) -> None:
         reader = self._reader
-        reader.feed(data)
+        reader.feed(received)
         if reader.stage:
             self._on_partial()
         current = self._current
@@ -209,12 +209,12 @@ class Connection(asyncio.Protocol):
         elif reader.stage == BODY or (reader.stage == HEAD and reader.is_new):
             self.deadline = self._deadlines[reader.stage]
 
-    def _hold(self, data: bytes) -> None:
+    def _hold(self, received: bytes) -> None:
         """Keep bytes that are not parsed yet. Reading is paused, so this happens once or twice at most."""
         if self._reader.stage == ENDED:
-            self._discard(len(data))
+            self._discard(len(received))
             return
-        self._rest = memoryview(bytes(self._rest) + data) if self._rest else memoryview(data)
+        self._rest = memoryview(bytes(self._rest) + received) if self._rest else memoryview(received)
         self._is_queued = True
         self._advance()
         if self._rest:

@@ -94,17 +94,17 @@ class Reader:
         self._pieces: list[bytes] = []
         self._body_bytes = 0
 
-    def feed(self, data: bytes | memoryview) -> None:
-        """Read ``data``: at most a slice, unless it is the rest of a body (``slice_bytes``)."""
+    def feed(self, received: bytes | memoryview) -> None:
+        """Read ``received``: at most a slice, unless it is the rest of a body (``slice_bytes``)."""
         try:
-            self._feed(data)
+            self._feed(received)
         except HttpParserUpgrade as upgrade:
-            self._on_upgrade(data[upgrade.args[0] :])
+            self._on_upgrade(received[upgrade.args[0] :])
             return
         except HttpParserError as error:
             self._on_parser_error(error)
         if self.stage == HEAD or self.stage == BODY:
-            self._on_partial(len(data))
+            self._on_partial(len(received))
 
     def slice_bytes(self) -> int:
         """How much to feed at once."""

@@ -10,6 +10,7 @@ Not here: parsing (http.protocol), the bytes of a response (http.response).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_plus
@@ -78,12 +79,10 @@ class Request:
             known = self._id = (given and _visible(given)) or str(uuid7())
         return known
 
-    def param(self, name: str) -> str | None:
-        """The first query parameter of that name, decoded; None when there is none."""
+    def params(self) -> Mapping[str, str]:
+        """The query's parameters, decoded; of equal names the first counts. Shared: not to be changed."""
         query = self.query
-        if len(query) > _MAX_KEPT_BYTES:
-            return _parse(query).get(name)
-        return _parse_kept(query).get(name)
+        return _parse(query) if len(query) > _MAX_KEPT_BYTES else _parse_kept(query)
 
     def reply(
         self,

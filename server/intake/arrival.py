@@ -27,7 +27,16 @@ class Arrival:
     ``schema_uri`` and ``stream`` are those of the query, for events that name none themselves.
     """
 
-    __slots__ = ("_address", "_client_ip", "_headers", "_request", "received_dt", "received_ms", "schema_uri", "stream")
+    __slots__ = (
+        "_address",
+        "_headers",
+        "_request",
+        "members",
+        "received_dt",
+        "received_ms",
+        "schema_uri",
+        "stream",
+    )
 
     def __init__(
         self,
@@ -42,7 +51,7 @@ class Arrival:
         self._headers = headers
         self._address = address
         self._request = request
-        self._client_ip: bytes | None = None
+        self.members: dict[Any, list[tuple[int, bytes]]] = {}  # Kept by intake.enrich for the request's other events.
         self.schema_uri: bytes | None = None
         self.stream: bytes | None = None
 
@@ -55,9 +64,8 @@ class Arrival:
 
     def client_ip(self) -> bytes | None:
         """The client's address as JSON string; None where it has none (a Unix socket, a file)."""
-        if self._client_ip is None and self._address is not None:
-            self._client_ip = _text(self._address(self._request))
-        return None if self._client_ip == b'""' else self._client_ip
+        address = "" if self._address is None else self._address(self._request)
+        return _text(address) if address else None
 
 
 @lru_cache(maxsize=MAX_KEPT)

@@ -19,7 +19,7 @@ from server.intake.decode import has_duplicate_names
 from server.intake.enrich import fill_defaults
 from server.intake.event import Event
 from server.intake.reader import BLOCKED, Values
-from server.intake.route import EventReader, Route, Router
+from server.intake.route import Route, Router
 from server.intake.splice import Edit, insert_by_path, splice
 from server.intake.verdict import Verdict
 from server.schemas import errors_text
@@ -83,11 +83,11 @@ class Pipeline:
         """
         reader = self._reader
         values = reader.read(event.value)
-        schema_text, stream_text = _names(values, reader)
+        schema_text, stream_text = _first(values, reader.schema_at), _first(values, reader.stream_at)
         if schema_text is None or stream_text is None:
             self._fill_names(event, schema_text, stream_text, arrival)
             values = reader.read(event.value)
-            schema_text, stream_text = _names(values, reader)
+            schema_text, stream_text = _first(values, reader.schema_at), _first(values, reader.stream_at)
         route = self._router.find(schema_text, stream_text)
         if isinstance(route, Verdict):
             return values, route
@@ -114,12 +114,8 @@ class Pipeline:
         return value
 
 
-def _names(values: Values, reader: EventReader) -> tuple[bytes | None, bytes | None]:
-    """The raw JSON text of schema URI and stream name: of several fields the first that is present."""
-    return _first(values, reader.schema_at), _first(values, reader.stream_at)
-
-
 def _first(values: Values, places: tuple[int, ...]) -> bytes | None:
+    """The raw JSON text of the first of several fields that is present."""
     for at in places:
         value = values[at]
         if value is not UNSET and value is not BLOCKED:

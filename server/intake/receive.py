@@ -9,7 +9,7 @@ Not here: HTTP (the request replies for itself), one event's way (intake.pipelin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -33,6 +33,7 @@ FULL = "Too many events wait for the broker. Send them again later."
 DRAINING = "This server is shutting down. Send the events again; another one will take them."
 TOO_MANY = "The request has {} events, at most {} are taken. Send them in smaller batches."
 
+_NO_PARAMS: Mapping[str, str] = {}
 _NOT_HASTY = frozenset({None, "", "false", "0"})
 
 
@@ -64,22 +65,23 @@ class Receiver:
 
     def handle_events(self, request: Request) -> None:
         """POST /v1/events: guaranteed, unless the query says hasty."""
-        is_hasty = bool(request.query) and request.param("hasty") not in _NOT_HASTY
-        self._receive(request, request.body, is_hasty)
+        params = request.params() if request.query else _NO_PARAMS
+        self._receive(request, request.body, params, params.get("hasty") not in _NOT_HASTY)
 
     def handle_beacon(self, request: Request) -> None:
         """POST /v1/beacon: always hasty."""
-        self._receive(request, request.body, True)
+        self._receive(request, request.body, request.params(), True)
 
     def handle_test_events(self, request: Request) -> None:
         """GET /v1/_test/events: the configured events, as if they were posted."""
-        self._receive(request, self._test_events, request.param("hasty") not in _NOT_HASTY)
+        params = request.params()
+        self._receive(request, self._test_events, params, params.get("hasty") not in _NOT_HASTY)
 
     def handle_validate(self, request: Request) -> None:
         """POST /v1/validate: everything but sending. 200 whatever the verdicts."""
         raws = self._split(request, request.body)
         if raws is not None:
-            arrival = self._arrival(request)
+            arrival = self._arrival(request, request.params())
             events = [self._prepare(index, raw, arrival) for index, raw in enumerate(raws)]
             request.reply(200, "OK", msgspec.json.encode({"events": [report(event) for event in events]}))
 
@@ -87,7 +89,7 @@ class Receiver:
         """Take no events any more: the sink is about to be flushed."""
         self._closed = True
 
-    def _receive(self, request: Request, body: bytes, is_hasty: bool) -> None:
+    def _receive(self, request: Request, body: bytes, params: Mapping[str, str], is_hasty: bool) -> None:
         if self._closed:
             request.problem(503, DRAINING, retry_after_s=verdict.RETRY_AFTER_S)
             return
@@ -98,7 +100,7 @@ class Receiver:
         raws = self._split(request, body)
         if raws is None:
             return
-        prepare, arrival = self._prepare, self._arrival(request)
+        prepare, arrival = self._prepare, self._arrival(request, params)
         events = [prepare(index, raw, arrival) for index, raw in enumerate(raws)]
         self.counts.received += len(events)
         if is_hasty:
@@ -117,13 +119,13 @@ class Receiver:
             return None
         return raws
 
-    def _arrival(self, request: Request) -> Arrival:
+    def _arrival(self, request: Request, params: Mapping[str, str]) -> Arrival:
         received_ms, received_dt = self._clock.now()
         arrival = Arrival(received_ms, received_dt, request.headers, self._address, request)
-        if request.query:
-            if self._schema_uri_param and (value := request.param(self._schema_uri_param)):
+        if params:
+            if self._schema_uri_param and (value := params.get(self._schema_uri_param)):
                 arrival.schema_uri = msgspec.json.encode(value)
-            if self._stream_param and (value := request.param(self._stream_param)):
+            if self._stream_param and (value := params.get(self._stream_param)):
                 arrival.stream = msgspec.json.encode(value)
         return arrival
 

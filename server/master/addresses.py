@@ -1,7 +1,7 @@
 """What ``http.listen`` says: one line of settings to one place to bind.
 
 Place: config → HERE → master.sockets. Pure.
-Grammar: ``host:port`` · ``[v6]:port`` · ``:port`` (every address of the machine) · ``unix:/path`` ·
+Rule: ``host:port`` · ``[v6]:port`` · ``:port`` (every address of the machine) · ``unix:/path`` ·
 ``unix:/path?mode=660`` · ``unix:@name`` (abstract). Port 0 lets the kernel choose: the real one is logged.
 Not here: binding (master.sockets).
 """

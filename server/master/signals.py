@@ -9,6 +9,7 @@ interrupts anything; a child gets its mask and its handlers back before it does 
     HUP        new settings with new workers; the old ones drain once all new ones are ready
     TTIN TTOU  one worker more, one fewer
     CHLD       a child has ended: reap it
+    ALRM       our own: the deadline of the wait
     PIPE       ignored (systemd's socket may go away); the children get the default back
 
 To its workers the master sends TERM (drain), INT (end now), ABRT (dump the stacks and die) and KILL.
@@ -43,6 +44,7 @@ TABLE = {
     signal.SIGTTOU: Order.FEWER,
     signal.SIGCHLD: Order.REAP,
 }
+_AWAITED = frozenset(TABLE) | {signal.SIGALRM}
 
 
 def block() -> None:
@@ -50,21 +52,29 @@ def block() -> None:
 
     A parent may have left CHLD ignored, and the kernel would then reap our workers by itself.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, TABLE)
-    for number in TABLE:
+    signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
+    for number in _AWAITED:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
 
 def await_signal(deadline: float) -> Order | None:
-    """The next order, or None at ``time.monotonic()`` = deadline."""
-    taken = signal.sigtimedwait(TABLE, max(0.0, deadline - time.monotonic()))
+    """The next order, or None at ``time.monotonic()`` = deadline, or a little before.
+
+    Not ``sigtimedwait`` with a time: interrupted (SIGSTOP and SIGCONT, a debugger) beyond its deadline, CPython's
+    returns whatever was on the stack as if it were a signal. With 0 it cannot be interrupted.
+    """
+    wait_s = deadline - time.monotonic()
+    if wait_s > 0:
+        signal.setitimer(signal.ITIMER_REAL, wait_s)
+        return TABLE.get(signal.Signals(signal.sigwait(_AWAITED)))
+    taken = signal.sigtimedwait(TABLE, 0)
     return TABLE[signal.Signals(taken.si_signo)] if taken is not None else None
 
 
 def reset_in_child() -> None:
     """Give a forked child default handlers, then an empty mask."""
-    for number in (*TABLE, signal.SIGPIPE, signal.SIGABRT, signal.SIGUSR1, signal.SIGUSR2):
+    for number in (*_AWAITED, signal.SIGPIPE, signal.SIGABRT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 

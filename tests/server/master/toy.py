@@ -157,6 +157,16 @@ def be_half_bootable(context: WorkerContext) -> int:
     return _serve(context)
 
 
+def be_bootable_once(context: WorkerContext) -> int:
+    """The second worker of slot 1 cannot boot."""
+    mark = Path(sys.argv[1]).with_name("mark")
+    if context.slot == 1:
+        if mark.exists():
+            raise BootError("the disk is full")
+        mark.touch()
+    return _serve(context)
+
+
 def be_never_ready(context: WorkerContext) -> int:
     return this_loop_is_stuck()
 
