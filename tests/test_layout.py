@@ -21,7 +21,6 @@ BROAD_EXCEPTS: dict[str, str] = {
     "server/master/child.py:_live": "top of a worker's process: logged with its stack, then the process ends",
     "server/master/loop.py:Master._reload": "a bug in reading new settings must not take the old workers down",
     "server/sink/kafka.py:KafkaSink._serve": "callbacks are not the sink's: the next ones must be called all the same",
-    "server/sink/kafka_library.py:_answer": "top of a process: its parent shows what it says",
     "server/sink/memory.py:MemorySink._ack": "callbacks are not the sink's: the next ones must be called all the same",
     "server/sink/sqlite.py:SqliteSink._ack": "callbacks are not the sink's: the next ones must be called all the same",
 }

@@ -31,7 +31,7 @@ class Arrival:
         "_address",
         "_headers",
         "_request",
-        "members",
+        "levels",
         "received_dt",
         "received_ms",
         "schema_uri",
@@ -51,7 +51,7 @@ class Arrival:
         self._headers = headers
         self._address = address
         self._request = request
-        self.members: dict[Any, list[tuple[int, bytes]]] = {}  # Kept by intake.enrich for the request's other events.
+        self.levels: dict[Any, Any] = {}  # Kept by intake.enrich for the other events of the request.
         self.schema_uri: bytes | None = None
         self.stream: bytes | None = None
 

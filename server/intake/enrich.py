@@ -10,7 +10,7 @@ Not here: where the values come from (intake.arrival), how bytes are inserted (i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 import uuid_utils
@@ -33,6 +33,9 @@ def receive_time(arrival: Arrival) -> bytes:
     return arrival.received_dt
 
 
+DIFFERENT: Final = frozenset({new_id, receive_time})  # From one event, or one millisecond, to the next.
+
+
 def client_ip(arrival: Arrival) -> bytes | None:
     """The client's address as JSON string."""
     return arrival.client_ip()
@@ -43,65 +46,93 @@ def header(name: bytes) -> Source:  # cold: once a route
     return lambda arrival: arrival.header(name)
 
 
-class Filling:
-    """The fields to fill in below one object, compiled to positions in what a Reader returns.
+Leaf = tuple[int, bytes, Source]  # Where the value stands in what the Reader returns, ``"name":``, its source.
+# What one object may lack: where it stands (-1: the event itself), its path, (at, ``"name":value``) of each member that
+# is the same for all events of these clients, and the leaves whose values differ.
+Level = tuple[int, Path, list[tuple[int, bytes]], list[Leaf]]
 
-    Most values are the same for all events of a request: the members made of them are kept with the arrival.
+MAX_KEPT: Final = 256  # Combinations of header values and address whose levels are kept; clients choose them.
+
+
+class Filling:
+    """The fields to fill in, compiled to positions in what a Reader returns.
+
+    Most values come from the client's headers and address, which repeat from request to request: what is made of them
+    is kept. An event then costs one look at each field, and the making of what differs (identity and time).
     """
 
-    __slots__ = ("_at", "_below", "_each", "_path", "_same")
+    __slots__ = ("_client", "_kept", "_reader", "_sources")
 
-    def __init__(self, sources: Mapping[Path, Source], reader: Reader, path: Path = ()) -> None:
-        depth = len(path)
-        self._path = path
-        self._at = reader.at(path) if path else -1
-        self._same: list[tuple[int, bytes, Source]] = []
-        self._each: list[tuple[int, bytes, Source]] = []
-        self._below: list[tuple[int, Filling]] = []
-        for name in {one[depth]: None for one in sources if one[:depth] == path and len(one) > depth}:
-            child = (*path, name)
-            at = reader.at(child)
-            source = sources.get(child)
-            if source is None:
-                inner = Filling(sources, reader, child)
-                self._below.append((at, inner))
-                source = inner.make
-            differs = any(sources[one] is new_id for one in sources if one[: depth + 1] == child)
-            (self._each if differs else self._same).append((at, msgspec.json.encode(name) + b":", source))
+    def __init__(self, sources: Mapping[Path, Source], reader: Reader) -> None:
+        self._reader = reader
+        self._sources = dict(sources)
+        self._client = [(path, source) for path, source in sources.items() if source not in DIFFERENT]
+        self._kept: dict[tuple[bytes | None, ...], list[Level]] = {}
 
     def collect(self, values: Values, arrival: Arrival, edits: list[Edit]) -> None:
-        """Append to ``edits`` what this object and those below it lack."""
-        members = arrival.members.get(self)
-        if members is None:
-            members = arrival.members[self] = _members(self._same, arrival)
-        parts = []
-        for at, member in members:
-            if values[at] is UNSET:
-                parts.append(member)
-        for at, prefix, source in self._each:
-            if values[at] is UNSET and (text := source(arrival)) is not None:
-                parts.append(prefix + text)
-        if parts:
-            parts.append(b"")
-            edits.append((self._path, None if self._at < 0 else values[self._at], b",".join(parts)))
-        for at, inner in self._below:
-            if values[at] is not UNSET:
-                inner.collect(values, arrival, edits)
+        """Append to ``edits`` what the event lacks."""
+        levels = arrival.levels.get(self)
+        if levels is None:
+            levels = arrival.levels[self] = self._levels(arrival)
+        for object_at, path, members, leaves in levels:
+            target = None if object_at < 0 else values[object_at]
+            if target is UNSET:
+                continue
+            parts = [member for at, member in members if values[at] is UNSET]
+            for at, prefix, source in leaves:
+                if values[at] is UNSET:
+                    parts.append(prefix + source(arrival))  # type: ignore[operator]  # these always have a value
+            if parts:
+                parts.append(b"")
+                edits.append((path, target, b",".join(parts)))
 
-    def make(self, arrival: Arrival) -> bytes | None:
-        """The whole object, for an event that has none; None when there is nothing to put into it."""
-        members = _members(self._same, arrival) + _members(self._each, arrival)
-        return b"{" + b",".join([member for _, member in members]) + b"}" if members else None
+    def _levels(self, arrival: Arrival) -> list[Level]:
+        """The levels for the client of this request."""
+        texts = tuple([source(arrival) for _, source in self._client])
+        levels = self._kept.get(texts)
+        if levels is None:
+            if len(self._kept) >= MAX_KEPT:
+                self._kept.clear()
+            levels = self._kept[texts] = self._make(texts)
+        return levels
+
+    def _make(self, texts: tuple[bytes | None, ...]) -> list[Level]:  # cold: once for each client
+        """Objects from the outside to the inside; one that is absent is a member of the one around it."""
+        known = {path: text for (path, _), text in zip(self._client, texts, strict=True)}
+        sources = {path: source for path, source in self._sources.items() if known.get(path, b"") is not None}
+        parents = {path[:depth]: None for path in sources for depth in range(len(path))}
+        levels: list[Level] = []
+        for parent in sorted(parents, key=len):
+            members: list[tuple[int, bytes]] = []
+            leaves: list[Leaf] = []
+            for child in {path[: len(parent) + 1]: None for path in sources if path[: len(parent)] == parent}:
+                at, prefix = self._reader.at(child), msgspec.json.encode(child[-1]) + b":"
+                text, source = _whole(child, sources, known)
+                if text is not None:
+                    members.append((at, prefix + text))
+                else:
+                    leaves.append((at, prefix, source))
+            levels.append((self._reader.at(parent) if parent else -1, parent, members, leaves))
+        return levels
 
 
-def _members(leaves: list[tuple[int, bytes, Source]], arrival: Arrival) -> list[tuple[int, bytes]]:
-    """``"name":value`` of each leaf that has a value for this request."""
-    members = []
-    for at, prefix, source in leaves:
-        text = source(arrival)
-        if text is not None:
-            members.append((at, prefix + text))
-    return members
+def _whole(  # cold: once for each client
+    path: Path, sources: Mapping[Path, Source], known: Mapping[Path, bytes | None]
+) -> tuple[bytes | None, Source]:
+    """The text of a value when it is known now, else a source that makes it: of a field, or of an object of fields."""
+    if path in sources:
+        return known.get(path), sources[path]
+    names = {one[: len(path) + 1]: None for one in sources if one[: len(path)] == path}
+    parts = [(msgspec.json.encode(child[-1]) + b":", *_whole(child, sources, known)) for child in names]
+
+    def make(arrival: Arrival) -> bytes:
+        return (
+            b"{" + b",".join([prefix + (text or source(arrival) or b"null") for prefix, text, source in parts]) + b"}"
+        )
+
+    if all(text is not None for _, text, _ in parts):
+        return b"{" + b",".join([prefix + (text or b"") for prefix, text, _ in parts]) + b"}", make
+    return None, make
 
 
 class Default(Protocol):

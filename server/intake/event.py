@@ -31,7 +31,7 @@ class Event(Struct, eq=False):
     topic: str = ""
     key: bytes | None = None
     timestamp_ms: int = 0
-    headers: Any = ()
+    headers: list[tuple[str, bytes]] = []
 
     def on_ack(self, error: Any, _message: Any) -> None:
         """Pass on what the sink says of this event of a guaranteed request."""

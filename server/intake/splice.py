@@ -50,7 +50,7 @@ def splice(raw: bytes, edits: list[Edit]) -> bytes:
             members = members[:-1]
         cuts.append((inside, members))
     cuts.sort()
-    pieces = []
+    pieces: list[bytes] = []
     at = 0
     for inside, members in cuts:
         pieces += (raw[at:inside], members)

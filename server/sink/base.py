@@ -25,27 +25,17 @@ from typing import Any, Protocol
 OnAck = Callable[[Any, Any], None]
 
 
-class Record:
-    """One message for the broker: what Kafka would be given.
+class Record(Protocol):
+    """One message for the broker: what Kafka would be given. The intake's events are records as they stand.
 
     ``headers`` are (name, value) pairs; ``timestamp_ms`` is Unix time in milliseconds; ``key`` None spreads freely.
     """
 
-    __slots__ = ("headers", "key", "timestamp_ms", "topic", "value")
-
-    def __init__(
-        self,
-        topic: str,
-        value: bytes,
-        key: bytes | None,
-        timestamp_ms: int,
-        headers: list[tuple[str, bytes]],
-    ) -> None:
-        self.topic = topic
-        self.value = value
-        self.key = key
-        self.timestamp_ms = timestamp_ms
-        self.headers = headers
+    topic: str
+    value: bytes
+    key: bytes | None
+    timestamp_ms: int
+    headers: list[tuple[str, bytes]]
 
 
 class Sink(Protocol):

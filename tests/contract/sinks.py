@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -16,12 +17,15 @@ from server.sink.base import Record, Sink
 from server.sink.kafka import KafkaSink
 from server.sink.memory import MemorySink
 from server.sink.sqlite import SqliteSink
+from tests.fakes import Message
 from tests.kafka.topics import Stored, read_all
 
 SETTLE_S: Final = 15.0
 DRIVE_S: Final = 30.0  # A test that waits in a loop of its own ends here.
 HEADERS: Final = [("content-type", b"application/json"), ("schema-uri", b"/a/b/1.0.0")]
-TIMESTAMP_MS: Final = 1_700_000_000_123
+# The present: a broker that restarts forgets the sequence numbers of a producer whose last record is a day old by its
+# own timestamp (producer.id.expiration.ms), and a retry would then be kept twice.
+TIMESTAMP_MS: Final = time.time_ns() // 1_000_000
 
 
 class Case(Protocol):
@@ -78,7 +82,7 @@ def _stored(line: dict[str, Any]) -> Stored:
 def record(topic: str, number: int, key: int | None = None) -> Record:
     """A record that can be told from others. Its JSON has no blanks, as every reader here writes it back."""
     key_bytes = None if key is None else b'{"k":%d}' % key
-    return Record(topic, b'{"n":%d}' % number, key_bytes, TIMESTAMP_MS + number, HEADERS)
+    return Message(topic, b'{"n":%d}' % number, key_bytes, TIMESTAMP_MS + number, HEADERS)
 
 
 class Acks:

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from server.sink.base import Record, Sink
+from server.sink.base import Sink
 from server.sink.kafka import KafkaSink
 from server.sink.kafka_rules import DEADLINE_S, Value
 from tests.contract.sinks import HEADERS, TIMESTAMP_MS, drive, record, settle
+from tests.fakes import Message
 from tests.kafka.broker import Kafka
 from tests.kafka.topics import create, read_all
 
@@ -246,7 +247,7 @@ def test_a_record_without_key_and_headers_is_kept_as_it_is(kafka_broker: Kafka, 
     errors: list[Any] = []
 
     async def test(_: Sink) -> None:
-        bare = Record(topic, b"{}", None, TIMESTAMP_MS, [])
+        bare = Message(topic, b"{}", None, TIMESTAMP_MS, [])
         assert sink.submit(bare, lambda error, message: errors.append(error)) is None
         assert await settle(sink) == 0
 

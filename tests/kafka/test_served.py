@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import signal
+import time
 from collections import Counter
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,14 +23,14 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 
 ORDERS = 8
 BATCH = 5
-FIRST_MS = 1_767_323_045_000  # 2026-01-02T03:04:05Z
+FIRST_MS = time.time_ns() // 1_000_000
 
 
 def order(number: int) -> dict[str, Any]:
-    second, millisecond = divmod(number, 1000)
+    dt = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=FIRST_MS + number)
     return {
         "$schema": "/shop/order/1.0.0",
-        "meta": {"stream": "shop.order", "dt": f"2026-01-02T03:04:{5 + second:02d}.{millisecond:03d}Z"},
+        "meta": {"stream": "shop.order", "dt": dt.isoformat(timespec="milliseconds").replace("+00:00", "Z")},
         "order_id": f"A-{number // BATCH % ORDERS}",
         "total": number,
     }

@@ -30,7 +30,7 @@ def create(servers: str, topic: str, **config: str) -> None:
 
 
 def read_all(servers: str, *topics: str) -> list[Stored]:
-    """Every record of the topics, partition by partition in the order of the log. A topic that is not there is empty."""
+    """Every record of the topics, partition by partition in the order of the log; none of a topic that is not there."""
     # No group is used, but the consumer wants the name of one; without commits it never looks for its coordinator.
     settings = {"group.id": "reader", "enable.auto.commit": False, "check.crcs": True, "log_level": 0}
     consumer = Consumer({"bootstrap.servers": servers, **settings})

@@ -24,6 +24,7 @@ from server.errors import PenstockError, SettingsError
 from server.sink.base import Record, Sink
 from server.sink.sqlite import SqliteSink
 from tests.contract.sinks import HEADERS, Acks, drive, settle
+from tests.fakes import Message
 
 LINE = (
     b'{"topic":"t","key":null,"timestamp_ms":5,"headers":{"content-type":"application/json","schema-uri":"/a/b/1.0.0"},'
@@ -40,7 +41,7 @@ def store(directory: Path, *records: Record) -> None:
 
 
 def plain(value: bytes, topic: str = "t", key: bytes | None = None) -> Record:
-    return Record(topic, value, key, 5, HEADERS)
+    return Message(topic, value, key, 5, HEADERS)
 
 
 def shown(directory: Path, stream: str | None = None) -> list[bytes]:
