@@ -21,6 +21,12 @@ class PenstockError(Exception):
     exit_code = EXIT_FOUND
 
 
+class UsageError(PenstockError):
+    """The command line names something that cannot be used."""
+
+    exit_code = EXIT_USAGE
+
+
 class SettingsError(PenstockError):
     """Settings, streams or schemas cannot be used as they are."""
 

@@ -14,14 +14,14 @@ from server import log
 from server.commands import generation
 from server.master.loop import Master
 
-WELCOME = """\
-Penstock is starting on http://{address} with its example schemas and streams; events go into {path}.
+WELCOME = """
+Penstock serves its example schemas and streams on {address}; events go into {path}.
 Post a first event:
 
-  curl -i http://{address}/v1/events -H 'content-type: application/json' \\
+  curl -i {address}/v1/events -H 'content-type: application/json' \\
     -d '{{"$schema":"/web/page_view/1.1.0","meta":{{"stream":"web.page_view"}},"page":"/home"}}'
 
-and see it arrive, in another terminal:
+and see it arrive, from another terminal:
 
   {penstock} events --follow
 """
@@ -33,16 +33,26 @@ def run(config_path: Path | None, overrides: list[str]) -> int:
     log.set_up(first.config.log.level, first.config.log.style)
     # Loaded before the fork, so that its code is shared by all workers and none of them spends 0.1 s on it.
     importlib.import_module("server.worker")
-    if config_path is None:
-        _welcome(first)
     readings = iter([first])
-    return Master(lambda: next(readings, None) or generation.read(config_path, overrides)).run()
+    master = Master(
+        lambda: next(readings, None) or generation.read(config_path, overrides),
+        on_ready=_Welcome(first).say if config_path is None else None,
+    )
+    return master.run()
 
 
-def _welcome(first: generation.Generation) -> None:
-    """Say what to do next; for the embedded default alone."""
-    config = first.config
-    path = first.data_dir / config.sink.sqlite.path
-    venv = Path(".venv/bin/penstock")
-    penstock = str(venv) if venv.exists() else "penstock"
-    print(WELCOME.format(address=config.http.listen[0], path=path, penstock=penstock), flush=True)
+class _Welcome:
+    """Says once what to do next: for the embedded default, which newcomers start."""
+
+    def __init__(self, first: generation.Generation) -> None:
+        self._path = first.data_dir / first.config.sink.sqlite.path
+        self._is_said = False
+
+    def say(self, addresses: list[str]) -> None:
+        """Print it, unless that was done."""
+        if self._is_said:
+            return
+        self._is_said = True
+        local = Path(".venv/bin/penstock")
+        penstock = str(local) if local.exists() else "penstock"
+        print(WELCOME.format(address=addresses[0], path=self._path, penstock=penstock), flush=True)

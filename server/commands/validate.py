@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from server.commands.generation import read
-from server.errors import EXIT_DONE, EXIT_FOUND, PenstockError
+from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
 from server.intake.arrival import Arrival, Clock
 from server.intake.decode import split
 from server.intake.event import Event
@@ -53,7 +53,7 @@ def _lines(files: list[Path]) -> Iterator[bytes]:
             with path.open("rb") as file:
                 yield from _stripped(file)
         except OSError as error:
-            raise PenstockError(f"cannot read {path}: {error.strerror}") from error
+            raise UsageError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _stripped(lines: Iterable[bytes]) -> Iterator[bytes]:

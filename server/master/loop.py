@@ -35,10 +35,19 @@ _logger = logging.getLogger("master")
 
 
 class Master:
-    """One service. ``load`` reads the settings, now and on every HUP, and raises PenstockError when they are bad."""
+    """One service. ``load`` reads the settings, now and on every HUP, and raises PenstockError when they are bad.
 
-    def __init__(self, load: Callable[[], Generation], environ: MutableMapping[str, str] = os.environ) -> None:
+    ``on_ready`` is told the addresses each time that a generation begins to serve.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Generation],
+        environ: MutableMapping[str, str] = os.environ,
+        on_ready: Callable[[list[str]], None] | None = None,
+    ) -> None:
         self._load = load
+        self._on_ready = on_ready
         self._notifier = Notifier(environ)
         self._environ = environ
         self._board = Scoreboard(ROWS)
@@ -214,6 +223,8 @@ class Master:
                 self._take_over(fleet)
             _logger.info("ready: %s", fleet)
             self._notifier.ready(f"Ready: {fleet}")
+            if self._on_ready is not None:
+                self._on_ready(fleet.sockets.labels())
         if self._is_reload_due and self._incoming is None and self._current.has_been_ready:
             self._reload()
 

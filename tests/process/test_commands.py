@@ -1,0 +1,155 @@
+"""The command line as an operator meets it: exit codes, and messages without a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.process.running import ROOT
+
+EXAMPLES = ROOT / "server" / "examples"
+VALID = b'{"$schema":"/web/page_view/1.1.0","meta":{"stream":"web.page_view"},"page":"/home"}'
+
+
+def penstock(directory: Path, *arguments: str, stdin: bytes = b"") -> tuple[int, str]:
+    """Exit code, and everything that was said."""
+    done = subprocess.run(
+        [sys.executable, "-m", "server", *arguments],
+        cwd=directory,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        input=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=60,
+    )
+    said = done.stdout.decode()
+    assert "Traceback" not in said
+    return done.returncode, said
+
+
+def settings(directory: Path, **sections: object) -> Path:
+    """A settings file over the examples, and over copies in the directory where there are any."""
+    whole = {
+        "http": {"listen": ["127.0.0.1:0"]},
+        "schemas": {"base_uris": [str(EXAMPLES / "schemas")]},
+        "streams": {"sources": [str(EXAMPLES / "streams.yaml")]},
+        "sink": {"kind": "sqlite"},
+        **sections,
+    }
+    path = directory / "penstock.yaml"
+    path.write_text(json.dumps(whole, indent=1))
+    return path
+
+
+@pytest.mark.parametrize("arguments", [(), ("fly",), ("serve", "--fast"), ("validate", "nowhere.ndjson")])
+def test_a_wrong_command_line_ends_with_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    assert penstock(tmp_path, *arguments)[0] == 2
+
+
+def test_bad_settings_end_with_3_and_name_file_line_and_key(tmp_path: Path) -> None:
+    path = settings(tmp_path, wrokers=2)
+
+    for command in ("serve", "check", "validate", "events"):
+        code, said = penstock(tmp_path, command, "-c", str(path))
+
+        assert code == 3
+        assert "penstock.yaml:20" in said and "wrokers" in said and "workers" in said
+
+
+def test_settings_that_are_not_there_or_not_yaml_end_with_3(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("http: [")
+
+    assert penstock(tmp_path, "serve", "-c", str(tmp_path / "nowhere.yaml"))[0] == 3
+    code, said = penstock(tmp_path, "serve", "-c", str(broken))
+
+    assert code == 3 and "broken.yaml:" in said
+
+
+def test_bad_streams_end_with_3_and_name_file_line_and_stream(tmp_path: Path) -> None:
+    streams = tmp_path / "streams.yaml"
+    streams.write_text("streams:\n  good:\n    schema_title: web/page_view\n  bad:\n    schema_title: /web/page_view\n")
+
+    code, said = penstock(tmp_path, "serve", "-c", str(settings(tmp_path, streams={"sources": [str(streams)]})))
+
+    assert code == 3
+    assert "streams.yaml:5" in said and "stream bad" in said and "schema_title" in said
+
+
+def test_a_bad_schema_ends_with_3_and_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "schemas" / "web" / "page_view"
+    folder.mkdir(parents=True)
+    (folder / "1.0.0.yaml").write_text("title: web/page_view\ntype: objekt\n")
+    (tmp_path / "streams.yaml").write_text("streams: {web.page_view: {schema_title: web/page_view}}")
+    path = settings(tmp_path, schemas={"base_uris": ["schemas"]}, streams={"sources": ["streams.yaml"]})
+
+    code, said = penstock(tmp_path, "serve", "-c", str(path))
+
+    assert code == 3
+    assert "schema /web/page_view/1.0.0 cannot be used" in said and ".type" in said
+
+
+def test_a_taken_port_ends_with_4_and_is_named(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+
+        code, said = penstock(tmp_path, "serve", "-c", str(settings(tmp_path, http={"listen": [address]})))
+
+    assert code == 4
+    assert address in said
+
+
+def test_a_directory_that_cannot_be_made_ends_with_5_and_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    sink = {"kind": "sqlite", "sqlite": {"path": "file/events"}}
+
+    code, said = penstock(tmp_path, "serve", "-c", str(settings(tmp_path, sink=sink)))
+
+    assert code == 5
+    assert "file/events" in said
+
+
+def test_kafka_properties_that_break_a_promise_end_with_3(tmp_path: Path) -> None:
+    sink = {"kind": "kafka", "kafka": {"bootstrap.servers": "127.0.0.1:1", "acks": 1}}
+
+    code, said = penstock(tmp_path, "serve", "-c", str(settings(tmp_path, sink=sink)))
+
+    assert code == 3
+    assert "sink.kafka.acks" in said
+
+
+def test_check_of_the_embedded_default_finds_nothing(tmp_path: Path) -> None:
+    code, said = penstock(tmp_path, "check")
+
+    assert code == 0
+    assert "0 error(s), 0 warning(s)" in said
+
+
+def test_validate_prints_a_verdict_a_line_and_ends_with_1_when_one_is_invalid(tmp_path: Path) -> None:
+    events = tmp_path / "events.ndjson"
+    events.write_bytes(VALID + b"\n\n" + VALID.replace(b'"/home"', b"7") + b"\nnonsense\n[1]\n")
+
+    assert penstock(tmp_path, "validate", stdin=VALID)[0] == 0
+    code, said = penstock(tmp_path, "validate", str(events))
+
+    verdicts = [json.loads(line) for line in said.splitlines()]
+    assert code == 1
+    assert [verdict["status"] for verdict in verdicts] == ["valid", "invalid", "invalid", "invalid"]
+    assert [verdict["index"] for verdict in verdicts] == [0, 1, 2, 3]
+    assert verdicts[0]["stream"] == "web.page_view" and verdicts[0]["event"]["meta"]["id"]
+    assert verdicts[1]["context"]["errorsText"] == "'.page' should be string"
+
+
+def test_events_of_a_sink_that_keeps_none_is_an_error_that_says_what_to_use(tmp_path: Path) -> None:
+    code, said = penstock(tmp_path, "events", "-c", str(settings(tmp_path, sink={"kind": "memory"})))
+
+    assert code == 3
+    assert "sqlite" in said
