@@ -117,7 +117,7 @@ def _kafka(loaded: Loaded) -> list[Finding]:
         return []
     return [
         _about(loaded, ("sink", "kafka", problem.name), problem.reason, problem.hint)
-        for problem in kafka_settings.check(loaded.config.sink.kafka)
+        for problem in kafka_settings.check_apart(loaded.config.sink.kafka)
     ]
 
 
