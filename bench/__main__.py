@@ -2,16 +2,16 @@
 
 Place: the Makefile calls it; README.md beside it is the method.
 Rule: a bench is bounded in time, loads 127.0.0.1 alone, and stops what it started.
-Not here: what is measured (quick; micro for single steps).
+Not here: what is measured (quick, validators; micro for single steps).
 """
 
 from __future__ import annotations
 
 import sys
 
-from bench import quick
+from bench import quick, validators
 
-BENCHES = {"quick": quick.run}
+BENCHES = {"quick": quick.run, "validators": validators.run}
 
 
 def main() -> int:

@@ -27,6 +27,8 @@ IS: dict[str, Callable[[Any], bool]] = {
 
 def is_multiple(value: float, step: float) -> bool:
     """The arithmetic of the compiled function: integers exactly, the rest as the decimals that were written."""
+    if value in (math.inf, -math.inf):  # Beyond the doubles: nobody can tell.
+        return False
     whole = int(step)
     if whole == step:
         return value % whole == 0 if isinstance(value, int) else (value / whole).is_integer()

@@ -1,9 +1,9 @@
 """What HTTP alone costs: an immediate 202 to a POST, beside the bare server of bench.peers, in one interleaved run.
 
 Place: ``python -m bench.micro.http [--against TREE]``, about 20 s; bench.quick measures the whole intake.
-Rules: each peer is a process of its own, asked in turns for short rounds. Minima of many: neighbours on a shared machine
-only ever add. First without a kernel (bytes handed to the protocol, writes thrown away: Python's share, steady to 2 %),
-then over loopback sockets (CPU of the server's process as the scheduler counts it).
+Rules: each peer is a process of its own, asked in turns for short rounds. Minima of many: neighbours on a shared
+machine only ever add. First without a kernel (bytes handed to the protocol, writes thrown away: Python's share, steady
+to 2 %), then over loopback sockets (CPU of the server's process as the scheduler counts it, steady to 5 %).
 ``--against`` puts the ``server`` package of another checkout into the same run: before and after.
 The heads: ``same`` one head again and again; ``lengths`` 200 lengths of bodies in turn; ``unique`` a header that never
 comes twice, as behind a proxy that numbers requests.
@@ -21,7 +21,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import uvloop
@@ -45,8 +44,8 @@ def requests(head: str, count: int, start: int = 0) -> list[bytes]:
         more = b"X-Request-Id: %016x\r\n" % number if head == "unique" else b""
         made.append(
             b"POST /v1/events?hasty=true HTTP/1.1\r\nHost: intake.example.org:8192\r\nAccept: */*\r\n"
-            b"User-Agent: python-requests/2.32.3\r\nAccept-Encoding: gzip, deflate\r\nContent-Type: application/json\r\n"
-            b"%bContent-Length: %d\r\n\r\n%b" % (more, size, b"x" * size)
+            b"User-Agent: python-requests/2.32.3\r\nAccept-Encoding: gzip, deflate\r\n"
+            b"Content-Type: application/json\r\n%bContent-Length: %d\r\n\r\n%b" % (more, size, b"x" * size)
         )
     return made
 
@@ -74,23 +73,25 @@ def accept(request: Any) -> None:
     request.reply(202, "1 events hastily received.")
 
 
-def make(peer: str, tree: str, loop: asyncio.AbstractEventLoop) -> Callable[[], asyncio.Protocol]:
-    """What makes the peer's connections."""
+def make(peer: str, tree: str, loop: asyncio.AbstractEventLoop) -> tuple[Callable[[], asyncio.Protocol], Any]:
+    """What makes the peer's connections, and the server behind them, if any."""
     if peer == "bare":
-        return bare.Connection
+        return bare.Connection, None
     sys.path.insert(0, tree)
-    from server.config.settings import Http  # noqa: PLC0415  # from ``tree``, whichever that is
-    from server.http.server import HttpServer  # noqa: PLC0415
+    from server.config.settings import Http  # from ``tree``, whichever that is
+    from server.http.server import HttpServer
+    from server.scoreboard import Scoreboard
 
     routes = {"/v1/events": {"POST": accept}}
-    return HttpServer(loop, Http(), routes, cast(Any, SimpleNamespace(connections=0)), logging.getLogger()).connection
+    server = HttpServer(loop, Http(), routes, cast(Any, Scoreboard(1).claim(0, 0)), logging.getLogger())
+    return server.connection, server
 
 
 def be(peer: str, tree: str) -> None:
     """Measure batches without a kernel as told on standard input, then serve on a socket until killed."""
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
-    factory = make(peer, tree, loop)
+    factory, server = make(peer, tree, loop)
     number = 0
     for line in sys.stdin:
         if line == "serve\n":
@@ -100,12 +101,20 @@ def be(peer: str, tree: str) -> None:
         connection = factory()
         connection.connection_made(cast(Any, Drain()))
         receive = cast(Any, connection).data_received
+        if server is not None:
+            server.turn(loop.time(), time.time())
         start_ns = time.process_time_ns()
         for request in batch:
             receive(request)
         print((time.process_time_ns() - start_ns) / BATCH, flush=True)
-    server = loop.run_until_complete(loop.create_server(factory, "127.0.0.1", 0))
-    print(server.sockets[0].getsockname()[1], flush=True)
+    factory, server = make(peer, tree, loop)  # A new one: it knows nothing of the heads before.
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.setblocking(False)
+    if server is not None:
+        server.start([listening])
+    else:
+        loop.run_until_complete(loop.create_server(factory, sock=listening))
+    print(listening.getsockname()[1], flush=True)
     loop.run_forever()
 
 
@@ -150,18 +159,16 @@ class Peer:
 
 def measure(peers: list[Peer], rounds: int) -> None:
     """All rounds, in turns; each begins with another peer."""
-    for turn in range(rounds):
-        for at in range(len(peers)):
-            peer = peers[(turn + at) % len(peers)]
-            for head in HEADS:
+    for head in HEADS:
+        for turn in range(rounds):
+            for at in range(len(peers)):
+                peer = peers[(turn + at) % len(peers)]
                 peer.add("no kernel", head, peer.ask(head))
     for peer in peers:
         peer.connect()
-    number = 0
-    for turn in range(rounds):
-        for head in HEADS:
-            batch = requests(head, TURNS * CONNECTIONS, number)
-            number += len(batch)
+    for head in HEADS:
+        for turn in range(rounds):
+            batch = requests(head, TURNS * CONNECTIONS, turn * TURNS * CONNECTIONS)
             for at in range(len(peers)):
                 peer = peers[(turn + at) % len(peers)]
                 peer.add("socket", head, peer.load(batch))

@@ -78,7 +78,10 @@ class Filling:
             target = None if object_at < 0 else values[object_at]
             if target is UNSET:
                 continue
-            parts = [member for at, member in members if values[at] is UNSET]
+            parts = []
+            for at, member in members:
+                if values[at] is UNSET:
+                    parts.append(member)
             for at, prefix, source in leaves:
                 if values[at] is UNSET:
                     parts.append(prefix + source(arrival))  # type: ignore[operator]  # these always have a value

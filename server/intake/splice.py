@@ -49,14 +49,9 @@ def splice(raw: bytes, edits: list[Edit]) -> bytes:
         if raw[inside] != QUOTE and raw[inside:].lstrip()[:1] == b"}":
             members = members[:-1]
         cuts.append((inside, members))
-    cuts.sort()
-    pieces: list[bytes] = []
-    at = 0
+    cuts.sort(reverse=True)  # From the back, so that the places in front stay where they are.
     for inside, members in cuts:
-        pieces += (raw[at:inside], members)
-        at = inside
-    pieces.append(raw[at:])
-    raw = b"".join(pieces)
+        raw = raw[:inside] + members + raw[inside:]
     for path, _, members in unsure:
         raw = insert_by_path(raw, path, members)
     return raw

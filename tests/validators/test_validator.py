@@ -47,9 +47,6 @@ def text_of(problems: list[Problem] | None) -> str | None:
         (b'"\\udc00\\ud800"', "json", "should be JSON"),
         (b'"\xff"', "encoding", "should be UTF-8"),
         (b'"\xed\xa0\x80"', "encoding", "should be UTF-8"),
-        (b"1e400", "range", "should have numbers within the range of a double"),
-        (b"[-1e999]", "range", "should have numbers within the range of a double"),
-        (b"1" * 5_000, "range", "should have numbers within the range of a double"),
         (b"[" * 100_000, "depth", "should NOT be nested so deeply"),
         (b'{"a":' * 5_000 + b"1" + b"}" * 5_000, "depth", "should NOT be nested so deeply"),
     ],
@@ -59,7 +56,19 @@ def test_what_cannot_be_read_is_a_problem(registry: Registry, raw: bytes, keywor
 
 
 @pytest.mark.parametrize(
-    "raw", [b'{"a": 1, "a": 2}', b'"\\u0000"', b" 1 ", b"-0", b"1e308", b'"\\ud83d\\ude00"', b"5e-400"]
+    "raw",
+    [
+        b'{"a": 1, "a": 2}',
+        b'"\\u0000"',
+        b" 1 ",
+        b"-0",
+        b"1e308",
+        b'"\\ud83d\\ude00"',
+        b"5e-400",
+        b"1e400",
+        b"[-1e999]",
+        b"1" * 5_000,
+    ],
 )
 def test_odd_json_that_every_reader_takes_is_judged(registry: Registry, raw: bytes) -> None:
     assert registry.validator("/any/1.0.0").check(raw) is None
