@@ -2,7 +2,7 @@
 
 Place: the Makefile calls it; README.md beside it is the method.
 Rule: a bench is bounded in time, loads 127.0.0.1 alone, and stops what it started.
-Not here: what is measured (quick, validators; micro for single steps).
+Not here: what is measured (quick, validators, http; micro for single steps).
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import sys
 
 from bench import quick, validators
+from bench.micro import http
 
-BENCHES = {"quick": quick.run, "validators": validators.run}
+BENCHES = {"quick": quick.run, "validators": validators.run, "http": http.run}
 
 
 def main() -> int:

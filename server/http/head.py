@@ -10,6 +10,7 @@ Not here: routes (http.routes), sizes (http.protocol), bodies (http.content).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from server.http.content import BAD_ENCODING, BAD_TYPE, TAKEN, is_plain, is_taken
@@ -42,7 +43,7 @@ def tail_of(parser: Any) -> bytes | None:
     return None
 
 
-def bad_framing(headers: dict[bytes, bytes], parser: Any) -> Refusal | None:
+def bad_framing(headers: Mapping[bytes, bytes], parser: Any) -> Refusal | None:
     """Refuse a Transfer-Encoding other than chunked, or on HTTP/1.0 (RFC 9112 section 6.1)."""
     coding = headers.get(b"transfer-encoding")
     if coding is None:
@@ -52,19 +53,19 @@ def bad_framing(headers: dict[bytes, bytes], parser: Any) -> Refusal | None:
     return None if coding.lower() == b"chunked" else BAD_CODING
 
 
-def bad_type(headers: dict[bytes, bytes]) -> Refusal | None:
+def bad_type(headers: Mapping[bytes, bytes]) -> Refusal | None:
     """Refuse a type of body that nobody here can read."""
     content_type = headers.get(b"content-type")
     return None if content_type is None or TAKEN.get(content_type) or is_taken(content_type) else BAD_TYPE
 
 
-def bad_encoding(headers: dict[bytes, bytes]) -> Refusal | None:
+def bad_encoding(headers: Mapping[bytes, bytes]) -> Refusal | None:
     """Refuse a compressed body."""
     encoding = headers.get(b"content-encoding")
     return None if encoding is None or is_plain(encoding) else BAD_ENCODING
 
 
-def bad_expectation(headers: dict[bytes, bytes]) -> Refusal | None:
+def bad_expectation(headers: Mapping[bytes, bytes]) -> Refusal | None:
     """Refuse to be expected anything but 100 (RFC 9110 section 10.1.1)."""
     expect = headers.get(b"expect")
     return None if expect is None or expect.lower() == b"100-continue" else BAD_EXPECT

@@ -100,10 +100,17 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, received: bytes) -> None:
         """The client sent something."""
-        if self._current is not None or self._is_queued or len(received) > SLICE:
+        must_wait = self._current is not None or self._is_queued or len(received) > SLICE
+        if must_wait:
             self._hold(received)
-        else:
+            return
+        request = self._reader.recall(received)
+        if request is None:
             self._feed(received)
+            return
+        self._serve(request)
+        if self._current is request:
+            self._server.hold(request, REQUEST_BYTES + len(request.body))
 
     def _feed(self, received: bytes | memoryview) -> None:
         reader = self._reader

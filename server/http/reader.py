@@ -8,6 +8,8 @@ Rules:
    any other, whose handler is the refusal.
 3. The parser's exceptions end here, in ``feed``.
 4. Whatever grows is counted: the parser itself has no limits, neither for heads nor for trailers.
+5. A read that begins between two messages and is one request with a known head (http.repeats) is not fed. The parser
+   does not notice: it stays between two messages.
 Not here: when bytes are fed, in which turn requests are served, how long things may take (http.protocol).
 """
 
@@ -25,6 +27,7 @@ from server.http.head import RARE
 from server.http.limits import CHUNK_BYTES, PIECE_BYTES, REQUEST_BYTES
 from server.http.limits import SLICE_BYTES as SLICE
 from server.http.problem import BAD_VERSION, INTERNAL, NO_HOST, NO_TUNNEL, Refusal
+from server.http.repeats import HEAD_END
 from server.http.request import Request
 from server.http.response import CLOSE, KEEP
 from server.http.upgrade import body_parser
@@ -50,15 +53,20 @@ class Reader:
     __slots__ = (
         "_body_bytes",
         "_bounds",
+        "_candidate",
+        "_candidate_bytes",
         "_connection",
         "_fed_bytes",
         "_feed",
+        "_head_bytes",
         "_headers",
         "_is_chunked",
+        "_known",
         "_length",
         "_on_request",
         "_parser",
         "_pieces",
+        "_recurring",
         "_repeats",
         "_server",
         "_targets",
@@ -81,6 +89,12 @@ class Reader:
         self.stage = IDLE
         self.fault: Refusal | None = None
         self.is_new = False  # The message that goes on began in the last ``feed``.
+        # Heads that were parsed before.
+        self._recurring = server.repeats
+        self._known = server.repeats.known
+        self._head_bytes = 0  # Of the last known one: the next is mostly as long, and need not be searched for its end.
+        self._candidate = b""  # The head of a read that may turn out to be worth knowing,
+        self._candidate_bytes = 0  # and the size of that read.
         # The head.
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
@@ -93,6 +107,28 @@ class Reader:
         self._is_chunked = False
         self._pieces: list[bytes] = []
         self._body_bytes = 0
+
+    def recall(self, received: bytes) -> Request | None:
+        """The request that ``received`` is, if it is one and no more, and what its head means is known.
+        None: feed it."""
+        if self.stage != IDLE or not self._recurring.is_on:
+            return None
+        known = self._known.get(received[: self._head_bytes])
+        if known is None or known.request_bytes != len(received):
+            head = received[: received.find(HEAD_END) + len(HEAD_END)]
+            known = self._known.get(head)
+            if known is None or known.request_bytes != len(received):
+                self._recurring.on_miss()
+                self._candidate, self._candidate_bytes = head, len(received)
+                return None
+            self._head_bytes = known.head_bytes
+        if self._server.in_flight_bytes + len(received) > self._bounds.max_in_flight_bytes:
+            return None
+        self._recurring.hits += 1
+        connection, body = self._connection, received[known.head_bytes :]
+        return Request(
+            connection, connection.peer, known.method, known.path, known.query, known.headers, known.handler, KEEP, body
+        )
 
     def feed(self, received: bytes | memoryview) -> None:
         """Read ``received``: at most a slice, unless it is the rest of a body (``slice_bytes``)."""
@@ -167,7 +203,8 @@ class Reader:
         method = parser.get_method()
         target = self._targets.get(self._url) or self._server.routes.find(self._url)
         handler = target.handlers.get(method, target.refuse)
-        request = Request(self._connection, method, target, headers, handler, tail)
+        connection = self._connection
+        request = Request(connection, connection.peer, method, target.path, target.query, headers, handler, tail)
         length = headers.get(b"content-length")
         self.incoming = request
         self._length = int(length) if length is not None else 0
@@ -176,6 +213,7 @@ class Reader:
         self.stage = BODY
         refusal: Refusal | None = None
         if not RARE.isdisjoint(headers):
+            self._candidate = b""
             refusal = self._on_rare(request)
         if handler is target.refuse:
             refusal = target.otherwise if method != b"CONNECT" else self._stop(NO_TUNNEL)
@@ -189,7 +227,7 @@ class Reader:
         if refusal is not None:
             self._refuse(request, refusal)
         elif request.is_awaited:
-            self._connection.on_awaited(request)
+            connection.on_awaited(request)
 
     def on_body(self, piece: bytes) -> None:
         self._pieces.append(piece)
@@ -208,6 +246,9 @@ class Reader:
             if request.held_bytes:
                 self._server.hold(request, REQUEST_BYTES + len(request.body))
         self.stage = IDLE if request.tail is not CLOSE else ENDED
+        if self._candidate:
+            self._recurring.learn(self._candidate, self._candidate_bytes, request)
+            self._candidate = b""
         self._on_request(request)
 
     # Judging a head.
@@ -219,6 +260,7 @@ class Reader:
     def _refuse(self, request: Request, refusal: Refusal) -> None:
         if self._is_chunked or self._length > self._bounds.discard_bytes or request.is_awaited:
             self._stop(refusal)
+        self._candidate = b""
         self._server.count(refusal)
         request.handler = refusal.handle
 
@@ -261,6 +303,7 @@ class Reader:
     def _on_partial(self, fed_bytes: int) -> None:
         """A message goes on in the next read: bound what is held for it, here and inside the parser."""
         bounds = self._bounds
+        self._candidate = b""
         self.is_new = self._fed_bytes == SLICE
         self._fed_bytes += fed_bytes
         if self.stage == HEAD:

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_plus
 
+import msgspec
 from uuid_utils import uuid7
 
 from server.http.problem import problem_body
@@ -22,62 +23,41 @@ from server.http.response import PROBLEM_TYPE, phrase_of
 
 if TYPE_CHECKING:
     from server.http.protocol import Connection
-    from server.http.routes import Handler, Target
+    from server.http.routes import Handler
 
 MAX_PARAMS: Final = 100  # Parameters beyond are not looked at.
 MAX_ID_CHARS: Final = 128
 _MAX_KEPT_BYTES: Final = 256
 
 
-class Request:
-    """``headers`` have lower-case names; repeated ones are joined with ``b", "``. ``peer`` is "" on a Unix socket."""
+class Request(msgspec.Struct, eq=False):
+    """``headers`` have lower-case names; repeated ones are joined with ``b", "``; requests of the same head share them.
+    ``peer`` is "" on a Unix socket."""
 
-    __slots__ = (
-        "_connection",
-        "_id",
-        "body",
-        "handler",
-        "headers",
-        "held_bytes",
-        "is_awaited",
-        "method",
-        "path",
-        "peer",
-        "query",
-        "tail",
-    )
-
-    def __init__(
-        self,
-        connection: Connection,
-        method: bytes,
-        target: Target,
-        headers: dict[bytes, bytes],
-        handler: Handler,
-        tail: bytes,
-    ) -> None:
-        self._connection = connection
-        self._id: str | None = None
-        self.method = method
-        self.path = target.path
-        self.query = target.query
-        self.headers = headers
-        self.body = b""
-        self.peer = connection.peer
-        # The connection's own:
-        self.handler = handler
-        self.tail = tail
-        self.held_bytes = 0  # Counted among the worker's bytes in flight.
-        self.is_awaited = False  # The client waits for 100 before it sends the body.
+    _connection: Connection
+    peer: str
+    method: bytes
+    path: bytes
+    query: bytes
+    headers: Mapping[bytes, bytes]
+    # The connection's own:
+    handler: Handler
+    tail: bytes
+    # Known later, or never:
+    body: bytes = b""
+    held_bytes: int = 0  # Counted among the worker's bytes in flight.
+    is_awaited: bool = False  # The client waits for 100 before it sends the body.
+    _id: str | None = None
 
     @property
     def request_id(self) -> str:
         """The client's ``X-Request-Id`` when it is 1 to 128 visible ASCII characters, else a new UUIDv7."""
-        known = self._id
-        if known is None:
-            given = self.headers.get(b"x-request-id")
-            known = self._id = (given and _visible(given)) or str(uuid7())
-        return known
+        return self._id or self._identify()
+
+    def _identify(self) -> str:
+        given = self.headers.get(b"x-request-id")
+        identity = self._id = (given and _visible(given)) or str(uuid7())
+        return identity
 
     def params(self) -> Mapping[str, str]:
         """The query's parameters, decoded; of equal names the first counts. Shared: not to be changed."""
@@ -94,7 +74,7 @@ class Request:
         more: bytes = b"",
     ) -> None:
         """Answer. ``more`` are further header lines, each ended by CRLF."""
-        lines = b"X-Request-Id: " + (self._id or self.request_id).encode() + b"\r\n"
+        lines = b"X-Request-Id: " + (self._id or self._identify()).encode() + b"\r\n"
         if retry_after_s:
             lines += b"Retry-After: %d\r\n" % retry_after_s
         self._connection.answer(self, status, phrase, body, content_type, lines + more)

@@ -21,6 +21,7 @@ from server.http.limits import GRACE_S, KINDS, Bounds
 from server.http.listener import Listener
 from server.http.problem import Refusal
 from server.http.protocol import Connection
+from server.http.repeats import Repeats
 from server.http.response import Heads
 from server.http.routes import Handler, Routes
 from server.http.wheel import TICK_S, Wheel
@@ -58,6 +59,7 @@ class HttpServer:
         self.bounds = Bounds(settings.limits)
         self.routes = Routes(routes)
         self.heads = Heads()
+        self.repeats = Repeats()
         bounds = self.bounds
         self.wheel = Wheel(loop.time(), min(bounds.head_s, bounds.body_stall_s, bounds.idle_s, bounds.write_stall_s))
         self.deadlines = [0.0, 0.0, 0.0, _FAR, _FAR]  # By stage of a connection, as of the last tick.
@@ -133,6 +135,7 @@ class HttpServer:
             self._unix_s = int(unix_s)
             self.heads.refresh(unix_s)
         self.wheel.turn(loop_s)
+        self.repeats.turn()
         self._set_deadlines()
 
     def _set_deadlines(self) -> None:

@@ -116,3 +116,44 @@ def test_late_answers_change_neither_requests_nor_bytes(
     assert late_wire.is_closed() == prompt_wire.is_closed()
     assert late.server.in_flight_bytes == 0
     responses(late_wire.sent)
+
+
+# A few requests, each over and over, as one client sends them.
+REPEATED = st.lists(REQUESTS, min_size=1, max_size=3).flatmap(
+    lambda few: st.lists(st.sampled_from(few), min_size=3, max_size=20)
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    REPEATED,
+    ENDINGS,
+    st.lists(st.integers(0, 1 << 20), max_size=3),
+    st.lists(st.booleans(), max_size=60) | st.none(),
+)
+def test_heads_that_repeat_mean_what_they_meant(
+    requests: list[bytes], ending: bytes, at: list[int], dice: list[bool] | None
+) -> None:
+    """Most reads hold one request, so that heads are known; some are cut or hold more. The judge knows no head.
+    Without dice every request is answered at once."""
+    data = b"".join(requests) + ending
+    starts = list(itertools.accumulate(map(len, requests), initial=0))
+    knowing, parsing = _harness(), _harness()
+    parsing.server.repeats.is_on = False
+    for harness in (knowing, parsing):
+        wire, told, answered = harness.wire(), list(dice or ()), 0
+        if dice is not None:
+            harness.on_request = keep
+        for piece in _cut(data, at + starts):
+            wire.send(piece)
+            if dice is not None:
+                answered = _answer_some(harness, wire, told, answered, is_last=False)
+        if dice is not None:
+            _answer_some(harness, wire, told, answered, is_last=True)
+
+    assert parsing.server.repeats.known == {}
+    assert [_seen(request) for request in knowing.seen] == [_seen(request) for request in parsing.seen]
+    assert knowing.wires[0].sent == parsing.wires[0].sent
+    assert knowing.wires[0].is_closed() == parsing.wires[0].is_closed()
+    assert knowing.server.responses == parsing.server.responses
+    assert knowing.server.in_flight_bytes == parsing.server.in_flight_bytes == 0

@@ -105,6 +105,22 @@ def test_a_request_gets_what_is_expected_however_it_is_cut(case: Path, cut: Call
     assert harness.server.in_flight_bytes == 0 or not expected.is_closed
 
 
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
+def test_a_request_that_came_before_gets_what_is_expected(case: Path) -> None:
+    """The same bytes on one connection after another: from the third on, a plain head is known."""
+    expected = Expected(case)
+    harness = Harness(**LIMITS)
+    for _ in range(4):
+        harness.seen.clear()
+        wire = harness.wire()
+        wire.send(case.read_bytes())
+
+        for response, line in zip(responses(wire.sent, expected.heads), expected.responses, strict=True):
+            check_response(response, line)
+        check_requests(harness, expected)
+        assert wire.is_closed() == expected.is_closed
+
+
 def test_the_corpus_is_whole() -> None:
     """Every request has its expectation and the reverse; numbers are in order."""
     stems = [case.stem for case in CASES]
