@@ -40,11 +40,11 @@ class Counter(IntEnum):
     CONNECTIONS_LOST = 1  # A client went away before its answer.
     ACCEPT_ERRORS = 2  # Out of descriptors or memory.
     ACCEPT_WAITS = 3  # Turns in which a new connection was left to a worker that holds fewer.
-    REQUESTS = 4
-    REQUESTS_REFUSED = 5  # 503: full or draining.
-    REQUESTS_BAD = 6  # Any other answer of 4xx.
-    REQUESTS_TIMED_OUT = 7
-    BODY_BYTES = 8
+    REQUESTS = 4  # Whole ones; what is refused half-way is in the next three alone.
+    REQUESTS_REFUSED = 5  # Answered 503, come back later: full, draining, not ready, or the sink took nothing.
+    REQUESTS_BAD = 6  # Answered 4xx, but for 408.
+    REQUESTS_TIMED_OUT = 7  # Answered 408: a head or a body stalled.
+    BODY_BYTES = 8  # Of the bodies of REQUESTS.
     EVENTS_RECEIVED = 9
     EVENTS_ACCEPTED = 10
     EVENTS_INVALID = 11

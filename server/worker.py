@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Protocol
 import uuid_utils
 import uvloop
 
+from server.config.settings import HTTP_SHARE_OF_DRAIN
 from server.errors import EXIT_BOOT, EXIT_DONE, BootError
 from server.http.client_address import ClientAddress
 from server.http.pages import Pages
 from server.http.server import HttpServer
 from server.intake.arrival import Clock
-from server.intake.pipeline import Pipeline
+from server.intake.error_events import ErrorEvents
+from server.intake.pipeline import make_pipeline
 from server.intake.receive import Receiver
-from server.intake.refused import Refused
-from server.intake.route import Router
 from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
 from server.scoreboard import Counter, State
 from server.sink.make import make
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
     from server.catalog.snapshot import Snapshot
     from server.config.settings import Config
-    from server.http.routes import Handler
+    from server.http.routes import Handler, Table
     from server.master.generation import WorkerContext
     from server.schemas import Schemas
 
-HTTP_SHARE_OF_DRAIN = 0.75  # The rest is the sink's: what HTTP accepted last must still reach the broker.
 SINK_SHARE_OF_DRAIN = 0.95
+FINISH_SHARE_OF_DRAIN = 0.98  # For clients to take their last answers.
 
 log = logging.getLogger("worker")
 
@@ -52,13 +52,6 @@ class Materials(Protocol):
     data_dir: Path
     snapshot: Snapshot
     schemas: Schemas
-
-
-def make_pipeline(materials: Materials) -> Pipeline:
-    """The intake's pipeline over these streams and schemas."""
-    config = materials.config
-    router = Router(config, materials.schemas.find, materials.snapshot.find)
-    return Pipeline(router, rejects_duplicates=config.rejects_duplicates)
 
 
 class Worker:
@@ -74,9 +67,11 @@ class Worker:
         self._sink = make(config.sink, materials.data_dir)
         self._digest = materials.snapshot.digest
         clock = Clock()
-        pipeline = make_pipeline(materials)
-        self._refused = Refused(pipeline, self._sink.submit, clock, config)
-        self._receiver = Receiver(config, pipeline, self._sink, ClientAddress(config.http).of, clock, self._refused)
+        pipeline = make_pipeline(config, materials.schemas.find, materials.snapshot.find)
+        self._error_events = ErrorEvents(pipeline, self._sink.submit, clock, config)
+        self._receiver = Receiver(
+            config, pipeline, self._sink, ClientAddress(config.http).of, clock, self._error_events
+        )
 
     async def run(self) -> None:
         """Start, serve until told to stop, drain. Raises BootError when it cannot start."""
@@ -96,14 +91,19 @@ class Worker:
         self._row.beat()
 
     async def _drain(self, start: float) -> None:
-        """Nobody new, then the requests under way, then the sink: each has a share of the time, as an instant."""
+        """Nobody new, then the requests under way, then the sink, then the last answers: each has a share of the time,
+        as an instant. Requests that wait for acks outlast HTTP's share: closing the sink settles every ack."""
         seconds = 0.0 if self._is_hurried else self._config.drain_s
-        await self._server.drain(start + seconds * HTTP_SHARE_OF_DRAIN)
+        cut = await self._server.drain(start + seconds * HTTP_SHARE_OF_DRAIN)
         self._receiver.close()
-        self._refused.flush()
+        self._error_events.flush()
         left = await self._sink.drain(start + seconds * SINK_SHARE_OF_DRAIN)
         await self._sink.close()
-        self._server.close()
+        cut += await self._server.finish(start + seconds * FINISH_SHARE_OF_DRAIN)
+        if cut:
+            log.warning(
+                "%d connections were cut off in the middle of a request or an answer by the end of the drain", cut
+            )
         if left:
             log.error("%d events were accepted and could not be delivered before the end of the drain", left)
 
@@ -120,15 +120,15 @@ class Worker:
             self._stop.set()
         asyncio.get_running_loop().call_later(self._config.process.beat_s, self._beat)
 
-    def _routes(self) -> dict[str, dict[str, Handler]]:
+    def _routes(self) -> Table:
         receiver = self._receiver
-        routes: dict[str, dict[str, Handler]] = {
+        routes: dict[str, dict[str, Handler | None]] = {
             "/v1/events": {"POST": receiver.handle_events},
             "/v1/beacon": {"POST": receiver.handle_beacon},
             "/v1/validate": {"POST": receiver.handle_validate},
         }
         if self._config.intake.test_events:
-            routes["/v1/_test/events"] = {"GET": receiver.handle_test_events}
+            routes["/v1/_test/events"] = {"GET": receiver.handle_test_events, "HEAD": None}  # It sends events.
         name = self._config.service_name or "penstock"
         return routes | Pages(name, VERSION, self._unready, self._info).routes()
 
@@ -148,11 +148,10 @@ class Worker:
         server, events, row = self._server, self._receiver.counts, self._row.counters
         row[Counter.CONNECTIONS_LOST] = server.abandoned
         row[Counter.REQUESTS] = server.requests
-        row[Counter.REQUESTS_REFUSED] = (
-            events.refused_full + server.refused["connections"] + server.refused["in_flight"]
-        )
-        row[Counter.REQUESTS_BAD] = server.responses[4]
-        row[Counter.REQUESTS_TIMED_OUT] = server.refused["head_slow"] + server.refused["body_slow"]
+        row[Counter.REQUESTS_REFUSED] = server.responses[503]
+        row[Counter.REQUESTS_BAD] = sum(server.responses[400:500]) - server.responses[408]
+        row[Counter.REQUESTS_TIMED_OUT] = server.responses[408]
+        row[Counter.BODY_BYTES] = server.body_bytes
         row[Counter.EVENTS_RECEIVED] = events.received
         row[Counter.EVENTS_ACCEPTED] = events.accepted
         row[Counter.EVENTS_INVALID] = sum(events.by_type[error_type] for error_type in INVALID_TYPES)
@@ -160,8 +159,8 @@ class Worker:
         row[Counter.EVENTS_DELIVERED] = events.delivered
         row[Counter.EVENTS_FAILED] = events.failed
         row[Counter.EVENTS_DROPPED] = events.dropped
-        row[Counter.ERROR_EVENTS] = self._refused.produced
-        row[Counter.ERROR_EVENTS_SUPPRESSED] = self._refused.dropped
+        row[Counter.ERROR_EVENTS] = self._error_events.produced
+        row[Counter.ERROR_EVENTS_SUPPRESSED] = self._error_events.dropped
         row[Counter.CALLBACK_ERRORS] = server.handler_errors
 
 

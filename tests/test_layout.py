@@ -18,11 +18,13 @@ PACKAGES = ("server", "validators", "bench", "tests")
 # Where everything may be caught, and why. Elsewhere an exception that nobody expects must end what it happened in.
 BROAD_EXCEPTS: dict[str, str] = {
     "server/http/protocol.py:Connection._serve": "top of a request: answered 500, counted, logged with its stack",
+    "server/intake/pipeline.py:Pipeline.prepare": "top of an event: its verdict is internal, its batch goes on",
     "server/master/child.py:_live": "top of a worker's process: logged with its stack, then the process ends",
     "server/master/loop.py:Master._reload": "a bug in reading new settings must not take the old workers down",
     "server/sink/kafka.py:KafkaSink._serve": "callbacks are not the sink's: the next ones must be called all the same",
     "server/sink/memory.py:MemorySink._ack": "callbacks are not the sink's: the next ones must be called all the same",
     "server/sink/sqlite.py:SqliteSink._ack": "callbacks are not the sink's: the next ones must be called all the same",
+    "server/sink/sqlite.py:SqliteSink._commit": "whatever fails, whoever waits for these acks must be answered",
 }
 
 

@@ -18,6 +18,7 @@ from msgspec import Struct
 from server.catalog.check import check
 from server.catalog.snapshot import Snapshot, build
 from server.catalog.sources import Source, read_files
+from server.commands.output import until_nobody_reads
 from server.config.document import dotted
 from server.config.finding import Finding, Level, errors_of, text_of
 from server.config.load import Loaded, load
@@ -43,18 +44,18 @@ def run(
     out: TextIO | None = None,
 ) -> int:
     """Print each finding and a summary line; 0 when there is no error, else 3."""
-    out = sys.stdout if out is None else out
     try:
         examined = examine(load(path, overrides, environ))
     except SettingsError as error:
-        print(error, file=out)
-        print(f"{len(str(error).splitlines())} error(s): these settings cannot be used.", file=out)
-        return EXIT_SETTINGS
-    for finding in examined.findings:
-        print(f"{finding.level}: {finding}", file=out)
-    errors = len(errors_of(examined.findings))
-    warnings = len(examined.findings) - errors
-    print(f"{_contents(examined)}: {errors} error(s), {warnings} warning(s).", file=out)
+        lines = [str(error), f"{len(str(error).splitlines())} error(s): these settings cannot be used."]
+        errors = 1
+    else:
+        lines = [f"{finding.level}: {finding}" for finding in examined.findings]
+        errors = len(errors_of(examined.findings))
+        warnings = len(examined.findings) - errors
+        lines.append(f"{_contents(examined)}: {errors} error(s), {warnings} warning(s).")
+    with until_nobody_reads():
+        print(*lines, sep="\n", file=sys.stdout if out is None else out)
     return EXIT_SETTINGS if errors else EXIT_DONE
 
 

@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 from urllib.parse import quote
 
+import msgspec
 import orjson
 
+from server.commands.output import until_nobody_reads
 from server.config.settings import Config
 from server.errors import EXIT_DONE, PenstockError, SettingsError
 from server.sink.sqlite import SUFFIX
@@ -36,6 +38,10 @@ SELECT id, stored_ns, topic, key, timestamp_ms, headers, value FROM event
 WHERE id > ? AND id <= ? ORDER BY id
 """
 _NO_TABLE: Final = "no such table"  # The file is there and its worker has not made the table yet.
+
+# Members that are not asked for stay bytes: numbers of any size and precision are stored, and no reader takes them all.
+_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_text: Final = msgspec.json.Decoder(str).decode
 
 _Row = tuple[int, int, bytes, bytes | None, int, bytes, bytes]
 
@@ -54,14 +60,12 @@ def run(config: Config, base_dir: Path, stream: str | None, follow: bool) -> int
     if not directory.is_dir():
         print(f"penstock: nothing has been stored in {directory} yet", file=sys.stderr)
     try:
-        read(directory, stream, follow, sys.stdout.buffer, stream_fields=fields)
+        with until_nobody_reads():
+            read(directory, stream, follow, sys.stdout.buffer, stream_fields=fields)
     except KeyboardInterrupt:
         return EXIT_DONE
     except sqlite3.Error as failed:
         raise PenstockError(f"cannot read the events in {directory}: {failed}") from failed
-    except BrokenPipeError:
-        # The interpreter flushes standard output once more at its end; give that nowhere to fail.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_DONE
 
 
@@ -75,10 +79,11 @@ def read(
 ) -> None:
     """Write every stored event to ``out``; with ``follow`` look for new rows and new files for ever."""
     paths = [tuple(field.split(".")) for field in stream_fields]
+    name = os.fsencode(stream) if stream is not None else b""
     seen: dict[Path, int] = {}  # The last id shown of each file.
     while True:
         for _, topic, key, timestamp_ms, headers, value in _new_rows(directory, seen):
-            if stream is None or topic.decode() == stream or _stream_of(value, paths) == stream:
+            if stream is None or topic == name or _stream_of(value, paths) == stream:
                 out.write(_line(topic, key, timestamp_ms, headers, value))
         out.flush()
         if not follow:
@@ -141,7 +146,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def _line(topic: bytes, key: bytes | None, timestamp_ms: int, headers: bytes, value: bytes) -> bytes:
     line: dict[str, Any] = {
-        "topic": topic.decode(),
+        "topic": topic.decode("utf-8", "replace"),
         "key": None if key is None else orjson.Fragment(_on_one_line(key)),
         "timestamp_ms": timestamp_ms,
         "headers": orjson.Fragment(headers),
@@ -156,12 +161,13 @@ def _on_one_line(text: bytes) -> bytes:
 
 
 def _stream_of(value: bytes, paths: Sequence[tuple[str, ...]]) -> str | None:
-    """The event's stream: the first of the configured fields that it has."""
-    event = orjson.loads(value)
+    """The event's stream: the first of the configured fields that it has. None for a value that cannot be read."""
     for path in paths:
-        found: Any = event
-        for name in path:
-            found = found.get(name) if isinstance(found, dict) else None
-        if isinstance(found, str):
-            return found
+        found = msgspec.Raw(value)
+        try:
+            for name in path:
+                found = _members(found)[name]
+            return _text(found)
+        except (KeyError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue  # Not there, not text, or no JSON at all: whatever was stored must not end the printing.
     return None

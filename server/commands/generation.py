@@ -17,6 +17,7 @@ from server.catalog.snapshot import Snapshot
 from server.commands.check import examine, usable
 from server.config.load import Loaded, load
 from server.config.settings import Config
+from server.log import set_up
 from server.schemas import Schemas
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ class Generation:
         self.schemas = schemas
 
     def run_worker(self, context: WorkerContext) -> int:
-        """Be a worker, in the child."""
+        """Be a worker, in the child. Its log is set up here: the master's is that of the generation which serves."""
         from server import worker
 
+        set_up(self.config.log.level, self.config.log.style)
         return worker.run(self, context)
 
 

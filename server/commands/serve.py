@@ -9,10 +9,16 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from server import log
-from server.commands import generation
+from server.commands.output import until_nobody_reads
+from server.master import signals
 from server.master.loop import Master
+
+if TYPE_CHECKING:
+    from server.commands import generation
+    from server.master.generation import Generation
 
 WELCOME = """
 Penstock serves its example schemas and streams on {address}; events go into {path}.
@@ -29,16 +35,22 @@ and see it arrive, from another terminal:
 
 def run(config_path: Path | None, overrides: list[str]) -> int:
     """Serve until a signal ends it. Returns the exit code."""
+    signals.hold()  # First: an early TERM or HUP is for the master, not the death of what is half started.
+    from server.commands import generation  # Takes 0.3 s, hence not at the head of this file.
+
     first = generation.read(config_path, overrides)
     log.set_up(first.config.log.level, first.config.log.style)
     # Loaded before the fork, so that its code is shared by all workers and none of them spends 0.1 s on it.
     importlib.import_module("server.worker")
     readings = iter([first])
-    master = Master(
-        lambda: next(readings, None) or generation.read(config_path, overrides),
-        on_ready=_Welcome(first).say if config_path is None else None,
-    )
-    return master.run()
+    welcome = _Welcome(first) if config_path is None else None
+
+    def on_ready(ready: Generation, addresses: list[str]) -> None:
+        log.set_up(ready.config.log.level, ready.config.log.style)
+        if welcome is not None:
+            welcome.say(addresses)
+
+    return Master(lambda: next(readings, None) or generation.read(config_path, overrides), on_ready=on_ready).run()
 
 
 class _Welcome:
@@ -55,4 +67,5 @@ class _Welcome:
         self._is_said = True
         local = Path(".venv/bin/penstock")
         penstock = str(local) if local.exists() else "penstock"
-        print(WELCOME.format(address=addresses[0], path=self._path, penstock=penstock), flush=True)
+        with until_nobody_reads():
+            print(WELCOME.format(address=addresses[0], path=self._path, penstock=penstock))

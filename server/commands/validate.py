@@ -14,34 +14,34 @@ from pathlib import Path
 import msgspec
 
 from server.commands.generation import read
+from server.commands.output import until_nobody_reads
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
 from server.intake.arrival import Arrival, Clock
 from server.intake.decode import split
 from server.intake.event import Event
-from server.intake.pipeline import NOT_AN_OBJECT
+from server.intake.pipeline import NOT_AN_OBJECT, make_pipeline
 from server.intake.report import report
 from server.intake.verdict import Verdict
-from server.worker import make_pipeline
 
 
 def run(config_path: Path | None, overrides: list[str], files: list[Path]) -> int:
     """Judge every line of the files, or of standard input, and print one JSON object for each."""
     generation = read(config_path, overrides)
-    pipeline = make_pipeline(generation)
+    pipeline = make_pipeline(generation.config, generation.schemas.find, generation.snapshot.find)
     clock = Clock()
     invalid = 0
-    for index, line in enumerate(_lines(files)):
-        event = Event(index, b"null")
-        raws = split(line)
-        if isinstance(raws, str):
-            event.verdict = Verdict("not_an_object", raws)
-        elif not line.lstrip().startswith(b"{"):
-            event.value, event.verdict = line, NOT_AN_OBJECT
-        else:
-            event = pipeline.prepare(index, raws[0], Arrival(*clock.now(), {}))
-        invalid += event.verdict is not None or event.observed is not None
-        sys.stdout.buffer.write(msgspec.json.encode(report(event)) + b"\n")
-    sys.stdout.flush()
+    with until_nobody_reads():
+        for index, line in enumerate(_lines(files)):
+            event = Event(index, b"null")
+            raws = split(line)
+            if isinstance(raws, str):
+                event.verdict = Verdict("not_an_object", raws)
+            elif not line.lstrip().startswith(b"{"):
+                event.value, event.verdict = line, NOT_AN_OBJECT
+            else:
+                event = pipeline.prepare(index, raws[0], Arrival(*clock.now(), {}))
+            invalid += event.verdict is not None or event.observed is not None
+            sys.stdout.buffer.write(msgspec.json.encode(report(event)) + b"\n")
     return EXIT_FOUND if invalid else EXIT_DONE
 
 

@@ -2,7 +2,7 @@
 
 Place: config.judge (each value alone) → HERE (values together) → config.load.
 Rule: a finding names the setting that an operator would change, and both values.
-Not here: what a sink asks of its own properties (sink.kafka_settings).
+Not here: what a sink asks of its own properties alone (sink.kafka_settings).
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from msgspec import Struct
 from server.config.address import Address, overlap
 from server.config.document import Document, KeyPath, dotted
 from server.config.finding import Finding, Level
-from server.config.settings import Config
+from server.config.settings import HTTP_SHARE_OF_DRAIN, Config, SinkSettings
 from server.errors import SettingsError
 from server.master.addresses import parse
+from server.sink.kafka_rules import ALIASES
+from server.sink.kafka_settings import DEFAULTS  # Imports no confluent_kafka.
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, token
 _EVENT_PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
+_EXPIRY_S = 1.0  # librdkafka looks once a second for messages whose time is over.
 _NAMES = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
@@ -37,7 +40,7 @@ class Breach(Struct, frozen=True):
 def breaches(config: Config, document: Document) -> list[Finding]:
     """Every rule that these settings break."""
     found: list[Finding] = []
-    for rule in (_sizes, _queue, _addresses, _proxies, _times, _event_paths, _sources, _names, _secrets, _unused):
+    for rule in _RULES:
         for breach in rule(config, document):
             file, line = document.origin(breach.path)
             level: Level = "warning" if breach.is_warning else "error"
@@ -119,6 +122,32 @@ def _times(config: Config, _: Document) -> Iterator[Breach]:
         yield Breach(("workers",), reason, "raise process.max_workers")
 
 
+def _acks(config: Config, _: Document) -> Iterator[Breach]:
+    """Kafka must settle what it was given before somebody stops waiting for it."""
+    if config.sink.kind != "kafka":
+        return
+    settled_s = _message_timeout_s(config.sink) + _EXPIRY_S
+    why = f"within which Kafka settles an event: sink.kafka.message.timeout.ms and {_EXPIRY_S:g} s"
+    patience_s = config.drain_s * HTTP_SHARE_OF_DRAIN
+    if patience_s < settled_s:
+        reason = f"{HTTP_SHARE_OF_DRAIN:g} of it, {patience_s:g} s, is less than the {settled_s:g} s {why}"
+        hint = "raise it: requests that wait for a broker that is away are failed by the end of the drain"
+        yield Breach(("drain_s",), reason, hint, is_warning=True)
+    answer_s = config.http.limits.answer_s
+    if answer_s < settled_s:
+        reason = f"{answer_s:g} s is less than the {settled_s:g} s {why}"
+        hint = "raise it: clients that are answered too early send again what may still be delivered"
+        yield Breach(("http", "limits", "answer_s"), reason, hint, is_warning=True)
+
+
+def _message_timeout_s(sink: SinkSettings) -> float:
+    given = {ALIASES.get(name, name): value for name, value in sink.kafka.items()}
+    try:
+        return float(given.get("message.timeout.ms", DEFAULTS["message.timeout.ms"])) / 1000
+    except ValueError:
+        return 0.0  # No number: sink.kafka_settings refuses it.
+
+
 def _event_paths(config: Config, _: Document) -> Iterator[Breach]:
     for name in ("schema_uri_field", "stream_field", "id_field", "dt_field"):
         value = getattr(config.intake, name)
@@ -152,3 +181,6 @@ def _unused(_: Config, document: Document) -> Iterator[Breach]:
     for name, purpose in (("admin", "opens no port for metrics"), ("spool", "spools nothing")):
         if document.value.get(name):
             yield Breach((name,), f"is read and checked, but this version {purpose} yet", "", is_warning=True)
+
+
+_RULES = (_sizes, _queue, _addresses, _proxies, _times, _acks, _event_paths, _sources, _names, _secrets, _unused)

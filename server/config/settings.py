@@ -9,7 +9,7 @@ Not here: how YAML, environment and command line become these structs (config.lo
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -20,6 +20,9 @@ Text = Annotated[str, Meta(min_length=1)]
 Texts = Annotated[list[Text], Meta(min_length=1)]
 EventPaths = str | Texts  # Their grammar is in config.rules: msgspec 0.22 crashes on a pattern within a union.
 KafkaValue = str | int | float | bool
+
+# Of ``drain_s``; the rest is the sink's: what HTTP accepted last must still reach the broker.
+HTTP_SHARE_OF_DRAIN: Final = 0.75
 
 _SECRET = ("password", "secret", "key", "oauthbearer.config")
 _NOT_SECRET = ("location", "keytab", "key.refresh", "kinit")  # Paths and commands: an operator needs to see them.
@@ -53,12 +56,24 @@ class Limits(Section, frozen=True):
     ] = 1_048_576
     max_connections: Annotated[Count, says("Most connections of one worker at a time.")] = 20_000
     max_in_flight_bytes: Annotated[
-        Bytes, says("Most bytes of bodies that one worker holds at a time; above it new requests get 503.")
+        Bytes,
+        says(
+            "Most bytes that one worker holds at a time, of bodies and of responses that clients are slow to take; "
+            "above it new requests get 503."
+        ),
     ] = 134_217_728
     head_s: Annotated[Seconds, says("A request head must be complete after this time; else 408.")] = 10.0
     body_stall_s: Annotated[Seconds, says("A body may stand still for this long; then 408.")] = 10.0
     idle_s: Annotated[Seconds, says("A kept-alive connection without a request is closed after this time.")] = 75.0
     write_stall_s: Annotated[Seconds, says("A client that reads nothing for this long is cut off.")] = 20.0
+    answer_s: Annotated[
+        Seconds,
+        says(
+            "A request whose outcome is not known after this time is answered 503, and its connection closed. "
+            "The default is longer than Kafka can take: the largest `message.timeout.ms` taken is 8000, and librdkafka "
+            "looks once a second for what has expired. So it only ends what has been lost."
+        ),
+    ] = 10.0
 
 
 class Http(Section, frozen=True):

@@ -1,6 +1,6 @@
 """Whose request this is: the address of the client behind the proxies.
 
-Place: worker binds it → intake.enrich calls it, at most once a request.
+Place: worker binds it → intake.arrival calls it, at most once a request.
 Rules: a header is believed as far as the one who wrote it is trusted. From the socket's peer we walk to the left
 through X-Forwarded-For as long as the hop is a trusted proxy; the first that is not is the client. A malformed entry
 ends the walk at the proxy that passed it on. ``client_ip_header`` is believed from a trusted peer alone.

@@ -1,9 +1,9 @@
 """Judge what is rare in the head of a request.
 
-Place: http.protocol.on_headers_complete → HERE.
+Place: http.reader.on_headers_complete → HERE.
 Rules: nothing here runs for the head that nearly every client sends. What makes the end of the body ambiguous is
 refused with the connection (request smuggling); the parser refuses most of it before we see it.
-Not here: routes (http.routes), sizes (http.protocol), bodies (http.content).
+Not here: routes (http.routes), sizes (http.reader), types and encodings of bodies (http.content).
 """
 
 # hot path

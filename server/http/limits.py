@@ -1,6 +1,6 @@
 """The bounds of one worker towards its clients, with the answer for each.
 
-Place: config.settings → HERE → http.protocol, http.head.
+Place: config.settings → HERE → http.reader, http.protocol.
 Rule: whatever a client can make grow has a number here or in the settings, and an answer ready before it is needed.
 Not here: bounds on events (intake), on what waits for the broker (sink).
 """
@@ -46,6 +46,7 @@ KINDS: Final = (
     "body_slow",
     "idle",
     "write_slow",
+    "answer_slow",
     "linger",
 )
 
@@ -54,6 +55,7 @@ class Bounds:
     """The settings, as the hot path reads them, and the refusals that name them."""
 
     __slots__ = (
+        "answer_s",
         "big_body",
         "big_framing",
         "big_head",
@@ -86,6 +88,7 @@ class Bounds:
         self.body_stall_s = limits.body_stall_s
         self.idle_s = limits.idle_s
         self.write_stall_s = limits.write_stall_s
+        self.answer_s = limits.answer_s
         self.big_body = Refusal(
             413, f"The body is larger than {limits.max_body_bytes} bytes. Send less at a time.", kind="body"
         )

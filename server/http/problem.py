@@ -1,6 +1,6 @@
 """What is answered when a request is not served: problem JSON (RFC 9457).
 
-Place: http.head, http.protocol, http.routes → HERE → http.response.
+Place: http.reader, http.head, http.protocol, http.routes → HERE → http.response.
 Rules: a detail says what is wrong, where, and what to do. It is made of our own words alone: no text of an exception,
 no name of a host or topic, nothing that the client sent. Refusing is cheap: every body is made at start-up.
 Not here: per-event failures (intake.verdict).
@@ -54,4 +54,10 @@ BAD_EXPECT = Refusal(417, "The only Expect taken is 100-continue. Leave the head
 NOT_FOUND = Refusal(404, "Nothing is served at this path. Check it for typing errors and trailing slashes.")
 SLOW_HEAD = Refusal(408, "The head of the request took too long to arrive. Send it again.", kind="head_slow")
 SLOW_BODY = Refusal(408, "The body of the request stopped arriving. Send it again.", kind="body_slow")
+OVERDUE = Refusal(
+    503,
+    "No answer came in time: what became of the request is not known. Send it again.",
+    more=RETRY_AFTER,
+    kind="answer_slow",
+)
 INTERNAL = Refusal(500, "internal: the server failed on this request, and has logged it. Try again later.")

@@ -9,7 +9,8 @@ Rules:
 3. A client that does not read gets no further request served: responses cannot pile up.
 4. What ends a connection early (the reader's fault, a stall) is answered after every request before it; then half-close
    and read on for a while, so that the client gets to see the answer.
-5. A handler's exceptions end here, in ``_serve``.
+5. A handler's exceptions end here, in ``_serve``. A handler that never answers is answered for (``_give_up``).
+6. Bytes of responses that a client is slow to take count as bytes in flight.
 Not here: parsing and judging (http.reader), when a deadline is noticed (http.wheel).
 """
 
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from server.http.limits import LINGER_BYTES, LINGER_S, REQUEST_BYTES
 from server.http.limits import SLICE_BYTES as SLICE
-from server.http.problem import INTERNAL, SLOW_BODY, SLOW_HEAD, Refusal
+from server.http.problem import INTERNAL, OVERDUE, SLOW_BODY, SLOW_HEAD, Refusal
 from server.http.reader import BODY, ENDED, HEAD, IDLE, Reader
 from server.http.response import CLOSE, CONTINUE, PROBLEM_TYPE
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from server.http.wheel import Timed
 
 NOTHING: Final = memoryview(b"")
+ANSWER: Final = 4  # We are to answer. Beside the stages of the reader, an index of ``HttpServer.deadlines``.
 
 
 class Connection(asyncio.Protocol):
@@ -47,6 +49,7 @@ class Connection(asyncio.Protocol):
         "_is_eof",
         "_is_lingering",
         "_is_lost",
+        "_is_overdue",
         "_is_queued",
         "_is_read_paused",
         "_is_write_paused",
@@ -84,7 +87,8 @@ class Connection(asyncio.Protocol):
         self._is_eof = False
         self._is_lingering = False
         self._is_lost = False
-        self._unsent_bytes = 0
+        self._is_overdue = False
+        self._unsent_bytes = 0  # While writing is paused, as last seen; counted among the worker's bytes in flight.
         self._discarded_bytes = 0
 
     # The transport calls.
@@ -107,19 +111,14 @@ class Connection(asyncio.Protocol):
         request = self._reader.recall(received)
         if request is None:
             self._feed(received)
-            return
-        self._serve(request)
-        if self._current is request:
-            self._server.hold(request, REQUEST_BYTES + len(request.body))
+        else:
+            self._serve(request)
 
     def _feed(self, received: bytes | memoryview) -> None:
         reader = self._reader
         reader.feed(received)
         if reader.stage:
             self._on_partial()
-        current = self._current
-        if current is not None and not current.held_bytes:
-            self._server.hold(current, REQUEST_BYTES + len(current.body))
 
     def eof_received(self) -> bool:
         """The client sends no more. What it sent whole is answered: ``printf … | nc`` is a client too."""
@@ -137,20 +136,29 @@ class Connection(asyncio.Protocol):
             self._current = None
         self._reader.close()
         self._drop_waiting()
+        self._count_unsent(0)
         self._server.on_lost(self)
 
     def pause_writing(self) -> None:
         """The client reads more slowly than we answer."""
         self._is_write_paused = self._is_queued = True
-        self._unsent_bytes = self._transport.get_write_buffer_size()
+        self._count_unsent(self._transport.get_write_buffer_size())
         self.deadline = self._server.wheel.after(self._server.bounds.write_stall_s)
         self._pause_reading()
 
     def resume_writing(self) -> None:
         """The client has caught up."""
         self._is_write_paused = False
-        self.deadline = self._deadlines[self._reader.stage]
+        self._count_unsent(0)
+        if self._transport.is_closing():
+            self.deadline = self._server.wheel.after(self._server.bounds.write_stall_s)
+        elif not self._is_lingering:
+            self.deadline = self._deadlines[self._reader.stage if self._current is None else ANSWER]
         self._advance()
+
+    def _count_unsent(self, unsent_bytes: int) -> None:
+        self._server.in_flight_bytes += unsent_bytes - self._unsent_bytes
+        self._unsent_bytes = unsent_bytes
 
     # The reader calls.
 
@@ -178,13 +186,13 @@ class Connection(asyncio.Protocol):
         if request.held_bytes:
             server.release(request)
         if self._current is not request:
-            server.on_stray_reply(is_late=self._is_lost)
+            server.on_stray_reply(is_late=self._is_lost or self._is_overdue)
             return
         stage = self._reader.stage
         tail = request.tail
         if server.is_draining and stage == IDLE and not self._waiting and not self._rest:
             tail = CLOSE
-        server.responses[status // 100] += 1
+        server.responses[status] += 1
         self._current = None
         if not self._is_write_paused:
             self.deadline = self._deadlines[stage]
@@ -198,21 +206,29 @@ class Connection(asyncio.Protocol):
     # What comes next.
 
     def _serve(self, request: Request) -> None:
+        server = self._server
         self._current = request
-        self._server.requests += 1
+        server.requests += 1
+        server.body_bytes += len(request.body)
         if request.is_awaited:
             self._send_continue(request)
         try:
             request.handler(request)
         except Exception:
-            self._server.on_handler_error()
+            server.on_handler_error()
             if self._current is request:
                 INTERNAL.handle(request)
+        if self._current is request:
+            self.deadline = self._deadlines[ANSWER]
+            if not request.held_bytes:
+                server.hold(request, REQUEST_BYTES + len(request.body))
 
     def _on_partial(self) -> None:
         reader = self._reader
         if reader.fault is not None:
             self._end(reader.fault)
+        elif self._current is not None or self._is_write_paused:
+            return  # That has a deadline of its own, and when it is over the stage sets the next.
         elif reader.stage == BODY or (reader.stage == HEAD and reader.is_new):
             self.deadline = self._deadlines[reader.stage]
 
@@ -286,9 +302,8 @@ class Connection(asyncio.Protocol):
     def _answer_fault(self, fault: Refusal) -> None:
         self._fault = None
         self._server.count(fault)
-        self._server.responses[fault.status // 100] += 1
-        more = fault.more
-        self._write(self._heads.response(fault.status, fault.phrase, fault.body, PROBLEM_TYPE, more, CLOSE))
+        self._server.responses[fault.status] += 1
+        self._write(self._heads.response(fault.status, fault.phrase, fault.body, PROBLEM_TYPE, fault.more, CLOSE))
         if self._is_eof:
             self._finish()
             return
@@ -325,7 +340,7 @@ class Connection(asyncio.Protocol):
         elif self._is_write_paused or self._transport.is_closing():
             self._on_write_deadline()
         elif self._current is not None:
-            self.deadline = self._deadlines[IDLE]  # Ours to answer: who serves it has a deadline of its own.
+            self._give_up(self._current)
         elif stage == HEAD:
             self._end(SLOW_HEAD)
         elif stage == BODY:
@@ -334,10 +349,19 @@ class Connection(asyncio.Protocol):
             self._server.refused["idle"] += not self._server.is_draining
             self._finish()
 
+    def _give_up(self, request: Request) -> None:
+        """The answer is overdue. Whoever has the request may have lost it, and would hold its bytes for ever."""
+        self._server.on_overdue(request)
+        self._server.release(request)
+        self._is_overdue = True
+        self._current = None
+        self._drop_waiting()
+        self._end(OVERDUE)
+
     def _on_write_deadline(self) -> None:
         unsent_bytes = self._transport.get_write_buffer_size()
         if 0 < unsent_bytes < self._unsent_bytes:  # Slow, but it reads.
-            self._unsent_bytes = unsent_bytes
+            self._count_unsent(unsent_bytes)
             self.deadline = self._server.wheel.after(self._server.bounds.write_stall_s)
             return
         self._server.refused["write_slow"] += 1
@@ -345,13 +369,22 @@ class Connection(asyncio.Protocol):
 
     def drain(self, deadline: float) -> None:
         """The server drains: be gone by ``deadline`` (the wheel's clock) unless a request comes."""
-        if self._current is None and not self._is_queued and self._reader.stage == IDLE:
+        if self._is_idle():
             self.deadline = min(self.deadline, deadline)
             self._server.wheel.add(self)
 
-    def abort(self) -> None:
-        """Be gone now."""
+    def is_owed(self) -> bool:
+        """True while the client waits for an answer to a whole request, or has not taken all of one."""
+        return self._current is not None or self._transport.get_write_buffer_size() > 0
+
+    def abort(self) -> bool:
+        """Be gone now. Returns whether that cuts something short."""
+        is_over = self._is_idle() or (self._transport.is_closing() and not self.is_owed())
         self._transport.abort()
+        return not is_over
+
+    def _is_idle(self) -> bool:
+        return self._current is None and not self._is_queued and self._reader.stage == IDLE
 
     # Reading.
 

@@ -1,9 +1,9 @@
 """One request, as a handler sees it, and the way to its one reply.
 
-Place: http.protocol → HERE → a handler → HERE → http.protocol.
+Place: http.reader → HERE → a handler → HERE → http.protocol.
 Rules: a handler leads to exactly one ``reply``, now or later. A reply after the client has gone is counted and
 forgotten. What costs time (identity, query parameters) is worked out when first asked for.
-Not here: parsing (http.protocol), the bytes of a response (http.response).
+Not here: parsing (http.reader), the bytes of a response (http.response).
 """
 
 # hot path

@@ -1,7 +1,8 @@
 """Which handler serves a path and a method.
 
-Place: http.head → HERE.
-Rules: paths match whole and exactly, byte for byte. HEAD is served by GET. What was found for a request target is
+Place: http.reader → HERE.
+Rules: paths match whole and exactly, byte for byte. HEAD is served by GET, unless the
+table has None for HEAD: that GET does something. What was found for a request target is
 kept, within a bound, so a target seen before costs one dict lookup; strangers' targets are never kept.
 Not here: what handlers do; parameters inside paths.
 """
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from server.http.request import Request
 
 Handler = Callable[["Request"], None]
+Table = Mapping[str, Mapping[str, Handler | None]]  # By path, then by method. None: not served.
 
 MAX_KEPT: Final = 4096
 _MAX_KEPT_BYTES: Final = 256
@@ -42,7 +44,7 @@ class Routes:
 
     __slots__ = ("_paths", "kept")
 
-    def __init__(self, routes: Mapping[str, Mapping[str, Handler]]) -> None:
+    def __init__(self, routes: Table) -> None:
         self._paths = {path.encode(): _entry(methods) for path, methods in routes.items()}
         self.kept: dict[bytes, Target] = {}
 
@@ -62,10 +64,10 @@ class Routes:
         return target
 
 
-def _entry(methods: Mapping[str, Handler]) -> tuple[dict[bytes, Handler], Refusal]:
-    handlers = {method.encode(): handler for method, handler in methods.items()}
-    if b"GET" in handlers:
-        handlers.setdefault(b"HEAD", handlers[b"GET"])
+def _entry(methods: Mapping[str, Handler | None]) -> tuple[dict[bytes, Handler], Refusal]:
+    handlers = {method.encode(): handler for method, handler in methods.items() if handler is not None}
+    if b"GET" in handlers and "HEAD" not in methods:
+        handlers[b"HEAD"] = handlers[b"GET"]
     # OPTIONS belongs here once there is CORS to answer.
     allow = ", ".join(sorted(method.decode() for method in handlers))
     more = f"Allow: {allow}\r\n".encode()

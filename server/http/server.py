@@ -2,8 +2,10 @@
 
 Place: worker → HERE → http.listener → http.protocol.
 Rules: one timer for everything (``_tick``). Counters are plain ints; the worker copies them on its beat.
-Drain: accept no more; answer what is under way and close behind it; give idle connections ``GRACE_S``, for a request
-may be on its way; serve what arrives until the deadline, and say ``Connection: close``.
+Drain, in two steps with the sink's between them. ``drain``: accept no more; answer what is under way and close behind
+it; give idle connections ``GRACE_S``, for a request may be on its way; serve what arrives until the deadline, and say
+``Connection: close``; then cut off whoever is owed no answer. ``finish``, when the sink has settled every ack and so
+every answer is given: let the answers leave, then cut off what remains.
 Not here: what is served (http.routes), when to drain (worker).
 """
 
@@ -14,16 +16,16 @@ import logging
 import socket
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from server.http.limits import GRACE_S, KINDS, Bounds
 from server.http.listener import Listener
 from server.http.problem import Refusal
-from server.http.protocol import Connection
+from server.http.protocol import ANSWER, Connection
 from server.http.repeats import Repeats
 from server.http.response import Heads
-from server.http.routes import Handler, Routes
+from server.http.routes import Routes, Table
 from server.http.wheel import TICK_S, Wheel
 from server.log import Limited
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from server.scoreboard import Row
 
 _HARD_PART = 8  # Connections that are told 503 stay for a moment: an eighth above the limit, the rest is cut off.
+_TURNS = 3  # Of the loop: written, closed, and heard of being closed.
 _FAR = 1e9  # Seconds on the wheel: never.
 
 
@@ -43,7 +46,7 @@ class HttpServer:
         self,
         loop: asyncio.AbstractEventLoop,
         settings: Http,
-        routes: Mapping[str, Mapping[str, Handler]],
+        routes: Table,
         row: Row,
         log: logging.Logger,
     ) -> None:
@@ -61,14 +64,16 @@ class HttpServer:
         self.heads = Heads()
         self.repeats = Repeats()
         bounds = self.bounds
-        self.wheel = Wheel(loop.time(), min(bounds.head_s, bounds.body_stall_s, bounds.idle_s, bounds.write_stall_s))
-        self.deadlines = [0.0, 0.0, 0.0, _FAR, _FAR]  # By stage of a connection, as of the last tick.
+        shortest_s = min(bounds.head_s, bounds.body_stall_s, bounds.idle_s, bounds.write_stall_s, bounds.answer_s)
+        self.wheel = Wheel(loop.time(), shortest_s)
+        self.deadlines = [0.0, 0.0, 0.0, _FAR, 0.0]  # By stage of a reader, then ANSWER; as of the last tick.
         self.is_draining = False
         self.in_flight_bytes = 0
         # Counters.
         self.connections = 0  # Ever opened.
         self.requests = 0  # Handed to a handler or refused in its turn.
-        self.responses = [0] * 6  # By hundreds of the status.
+        self.responses = [0] * 600  # By status.
+        self.body_bytes = 0  # Of the requests counted above.
         self.refused = dict.fromkeys(KINDS, 0)
         self.abandoned = 0  # The client went away before its answer.
         self.late_replies = 0  # Answers to clients that had gone.
@@ -79,8 +84,9 @@ class HttpServer:
     def start(self, sockets: Sequence[socket.socket]) -> None:
         """Accept connections from now on, and let time pass."""
         self._tick()
+        most = self.bounds.max_connections
         self._listener = Listener(
-            self._loop, sockets, self.connection, self._row, max_connections=self.bounds.max_connections
+            self._loop, sockets, self.connection, self._row, max_connections=most + most // _HARD_PART
         )
         self._listener.start()
 
@@ -89,34 +95,50 @@ class HttpServer:
         return Connection(self)
 
     async def drain(self, deadline: float) -> int:
-        """Stop as the head of this file says, at ``loop.time()`` = deadline at the latest. Returns how many
-        connections were then cut off."""
+        """The first step, as the head of this file says, to ``loop.time()`` = deadline at the latest. Returns how many
+        connections were then cut off in the middle of something."""
         self.is_draining = True
         if self._listener is not None:
             self._listener.stop()
         grace = self.wheel.now + GRACE_S
         for connection in self._connections:
             connection.drain(grace)
-        while self._is_busy() and self._loop.time() < deadline:
-            self._gone = self._loop.create_future()
-            pause_s = min(deadline - self._loop.time(), TICK_S)
-            handle = self._loop.call_later(max(pause_s, 0.0), self._wake)
-            await self._gone
-            handle.cancel()
-        left = len(self._connections)
+        await self._while(self._is_busy, deadline)
+        return self._cut([connection for connection in self._connections if not connection.is_owed()])
+
+    async def finish(self, deadline: float) -> int:
+        """The second step: every answer is given. Returns how many connections were cut off in the middle of something,
+        such as an answer that its client does not take before the deadline."""
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        await self._while(self._owes, deadline)
+        cut = self._cut(list(self._connections))
         self.close()
-        return left
+        return cut
 
     def close(self) -> None:
         """Stop now: cut off every connection."""
         self.is_draining = True
         if self._listener is not None:
             self._listener.stop()
-        for connection in list(self._connections):
-            connection.abort()
+        self._cut(list(self._connections))
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    async def _while(self, is_so: Callable[[], bool], deadline: float) -> None:
+        while is_so() and self._loop.time() < deadline:
+            self._gone = self._loop.create_future()
+            pause_s = min(deadline - self._loop.time(), TICK_S)
+            handle = self._loop.call_later(max(pause_s, 0.0), self._wake)
+            await self._gone
+            handle.cancel()
+
+    def _cut(self, connections: Iterable[Connection]) -> int:
+        return sum([connection.abort() for connection in connections])
+
+    def _owes(self) -> bool:
+        return any(connection.is_owed() for connection in self._connections)
 
     def _is_busy(self) -> bool:
         return bool(self._connections) or (self._listener is not None and not self._listener.is_idle())
@@ -141,6 +163,7 @@ class HttpServer:
     def _set_deadlines(self) -> None:
         bounds, after = self.bounds, self.wheel.after
         self.deadlines[:3] = after(bounds.idle_s), after(bounds.head_s), after(bounds.body_stall_s)
+        self.deadlines[ANSWER] = after(bounds.answer_s)
 
     # Connections call.
 
@@ -190,6 +213,12 @@ class HttpServer:
         self.handler_errors += 1
         where = "".join(traceback.format_stack(limit=6))
         self._limited.warning("second_reply", "a request was answered twice; the second is dropped\n%s", where)
+
+    def on_overdue(self, request: Request) -> None:
+        """A handler led to no reply: what it waits for was lost, by us or by the sink."""
+        path = request.path.decode("latin-1")  # One of the routes: no other has a handler.
+        what = "internal error: a request to %s had no answer after %g s"
+        self._limited.warning("overdue", what, path, self.bounds.answer_s)
 
     def on_handler_error(self) -> None:
         """An exception of ours is being handled: log it with its traceback, and count it."""

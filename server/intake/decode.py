@@ -10,6 +10,7 @@ Not here: content encodings and types (http), what is inside an event (intake.pi
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 
 import msgspec
@@ -46,14 +47,45 @@ def split(body: bytes) -> list[bytes] | str:
     except RecursionError:
         return NOT_JSON.format("it is nested too deeply.")
     except msgspec.DecodeError as error:
-        return NOT_JSON.format(f"{_reason(error)}.")
+        if first == _BRACKET and _HALF_PAIR.search(body):
+            return _split_half_pairs(body)
+        if first != _BRACE or not _HALF_PAIR.search(body):
+            return NOT_JSON.format(f"{_reason(error)}.")
+        return [body]
     return NOT_EVENTS
 
 
-def has_duplicate_names(raw: bytes) -> bool:
-    """True when a member name occurs twice in one object of this event, in whatever spelling."""
+def _split_half_pairs(body: bytes) -> list[bytes] | str:
+    """An array in which a string ends in half a surrogate pair, as scripts make them that cut text.
+
+    The decoder refuses the whole of it, but only one event is at fault, so a slower one takes the array apart. What
+    it makes of numbers and strings is not used but for the places where the events begin and end.
+    """
+    text = body.decode()
+    raws = []
     try:
-        json.loads(raw, object_pairs_hook=_refuse_duplicates)
+        at = _SPACE.match(text, 1).end()  # type: ignore[union-attr]  # it matches nothing too
+        while True:
+            _, end = _SCANNER.raw_decode(text, at)
+            raws.append(text[at:end].encode())
+            at = _SPACE.match(text, end).end()  # type: ignore[union-attr]
+            if text[at : at + 1] != ",":
+                break
+            at = _SPACE.match(text, at + 1).end()  # type: ignore[union-attr]
+    except json.JSONDecodeError as error:
+        return NOT_JSON.format(f"{error.msg} (character {error.pos}).")
+    if text[at:] != "]":
+        return NOT_JSON.format(f"a comma or a bracket is missing (character {at}).")
+    return raws
+
+
+def has_duplicate_names(raw: bytes) -> bool:
+    """True when a member name occurs twice in one object of this event, in whatever spelling.
+
+    Numbers are not made: those of thousands of digits would be refused.
+    """
+    try:
+        json.loads(raw, object_pairs_hook=_refuse_duplicates, parse_int=len, parse_float=len)
     except _DuplicateNameError:
         return True
     return False
@@ -73,5 +105,9 @@ def _reason(error: msgspec.DecodeError) -> str:
     return str(error).removeprefix("JSON is malformed: ")
 
 
+# Half of a pair, or a whole one: a match only means that the slower way may know better.
+_HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
+_SPACE = re.compile(r"[ \t\n\r]*")
+_SCANNER = json.JSONDecoder(parse_int=len, parse_float=len)
 _BRACE = ord("{")
 _BRACKET = ord("[")

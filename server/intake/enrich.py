@@ -17,7 +17,7 @@ import uuid_utils
 from msgspec import UNSET
 
 from server.intake.arrival import Arrival
-from server.intake.reader import Path, Reader, Values
+from server.intake.members import Members, Path, Values
 from server.intake.splice import Edit, join_members, split_members
 
 Source = Callable[[Arrival], bytes | None]
@@ -33,7 +33,7 @@ def receive_time(arrival: Arrival) -> bytes:
     return arrival.received_dt
 
 
-DIFFERENT: Final = frozenset({new_id, receive_time})  # From one event, or one millisecond, to the next.
+ALWAYS_THERE: Final = frozenset({new_id, receive_time})  # The others depend on what the client sends.
 
 
 def client_ip(arrival: Arrival) -> bytes | None:
@@ -46,96 +46,80 @@ def header(name: bytes) -> Source:  # cold: once a route
     return lambda arrival: arrival.header(name)
 
 
-Leaf = tuple[int, bytes, Source]  # Where the value stands in what the Reader returns, ``"name":``, its source.
-# What one object may lack: where it stands (-1: the event itself), its path, (at, ``"name":value``) of each member that
-# is the same for all events of these clients, and the leaves whose values differ.
-Level = tuple[int, Path, list[tuple[int, bytes]], list[Leaf]]
+# (at, format, sources): where the value stands in what Members returns, and ``"name":value`` with a %b for each source.
+Member = tuple[int, bytes, list[Source]]
+# What one object may lack: where it stands (-1: the event itself), its path, and its members.
+Level = tuple[int, Path, list[Member]]
 
-MAX_KEPT: Final = 256  # Combinations of header values and address whose levels are kept; clients choose them.
+MAX_KEPT: Final = 64  # Sets of headers that clients send or leave out, each with the levels for it.
 
 
 class Filling:
-    """The fields to fill in, compiled to positions in what a Reader returns.
+    """The fields to fill in, compiled to positions in what Members returns."""
 
-    Most values come from the client's headers and address, which repeat from request to request: what is made of them
-    is kept. An event then costs one look at each field, and the making of what differs (identity and time).
-    """
+    __slots__ = ("_kept", "_may_lack", "_members", "_sources")
 
-    __slots__ = ("_client", "_kept", "_reader", "_sources")
-
-    def __init__(self, sources: Mapping[Path, Source], reader: Reader) -> None:
-        self._reader = reader
+    def __init__(self, sources: Mapping[Path, Source], members: Members) -> None:
+        self._members = members
         self._sources = dict(sources)
-        self._client = [(path, source) for path, source in sources.items() if source not in DIFFERENT]
-        self._kept: dict[tuple[bytes | None, ...], list[Level]] = {}
+        self._may_lack = [(path, source) for path, source in sources.items() if source not in ALWAYS_THERE]
+        self._kept: dict[tuple[bool, ...], list[Level]] = {}
 
     def collect(self, values: Values, arrival: Arrival, edits: list[Edit]) -> None:
         """Append to ``edits`` what the event lacks."""
         levels = arrival.levels.get(self)
         if levels is None:
             levels = arrival.levels[self] = self._levels(arrival)
-        for object_at, path, members, leaves in levels:
+        for object_at, path, members in levels:
             target = None if object_at < 0 else values[object_at]
             if target is UNSET:
                 continue
             parts = []
-            for at, member in members:
+            for at, text, sources in members:
                 if values[at] is UNSET:
-                    parts.append(member)
-            for at, prefix, source in leaves:
-                if values[at] is UNSET:
-                    parts.append(prefix + source(arrival))  # type: ignore[operator]  # these always have a value
+                    parts.append(text % tuple([source(arrival) for source in sources]))
             if parts:
                 parts.append(b"")
                 edits.append((path, target, b",".join(parts)))
 
     def _levels(self, arrival: Arrival) -> list[Level]:
-        """The levels for the client of this request."""
-        texts = tuple([source(arrival) for _, source in self._client])
-        levels = self._kept.get(texts)
+        """The levels for what this client sends."""
+        there = tuple([source(arrival) is not None for _, source in self._may_lack])
+        levels = self._kept.get(there)
         if levels is None:
             if len(self._kept) >= MAX_KEPT:
                 self._kept.clear()
-            levels = self._kept[texts] = self._make(texts)
+            levels = self._kept[there] = self._make(there)
         return levels
 
-    def _make(self, texts: tuple[bytes | None, ...]) -> list[Level]:  # cold: once for each client
+    def _make(self, there: tuple[bool, ...]) -> list[Level]:  # cold: once for a set of headers
         """Objects from the outside to the inside; one that is absent is a member of the one around it."""
-        known = {path: text for (path, _), text in zip(self._client, texts, strict=True)}
-        sources = {path: source for path, source in self._sources.items() if known.get(path, b"") is not None}
+        lacking = {path for (path, _), is_there in zip(self._may_lack, there, strict=True) if not is_there}
+        sources = {path: source for path, source in self._sources.items() if path not in lacking}
         parents = {path[:depth]: None for path in sources for depth in range(len(path))}
         levels: list[Level] = []
         for parent in sorted(parents, key=len):
-            members: list[tuple[int, bytes]] = []
-            leaves: list[Leaf] = []
-            for child in {path[: len(parent) + 1]: None for path in sources if path[: len(parent)] == parent}:
-                at, prefix = self._reader.at(child), msgspec.json.encode(child[-1]) + b":"
-                text, source = _whole(child, sources, known)
-                if text is not None:
-                    members.append((at, prefix + text))
-                else:
-                    leaves.append((at, prefix, source))
-            levels.append((self._reader.at(parent) if parent else -1, parent, members, leaves))
+            at = self._members.at(parent) if parent else -1
+            members = [(self._members.at(child), *_format(child, sources)) for child in _below(parent, sources)]
+            levels.append((at, parent, members))
         return levels
 
 
-def _whole(  # cold: once for each client
-    path: Path, sources: Mapping[Path, Source], known: Mapping[Path, bytes | None]
-) -> tuple[bytes | None, Source]:
-    """The text of a value when it is known now, else a source that makes it: of a field, or of an object of fields."""
+def _below(parent: Path, sources: Mapping[Path, Source]) -> list[Path]:  # cold: once for a set of headers
+    """The members of an object that are fields to fill in, or objects with such fields."""
+    return list({path[: len(parent) + 1]: None for path in sources if path[: len(parent)] == parent})
+
+
+def _format(  # cold: once for a set of headers
+    path: Path, sources: Mapping[Path, Source]
+) -> tuple[bytes, list[Source]]:
+    """``"name":%b``, or the same with an object of such members, and the sources in the order of the %b."""
+    name = msgspec.json.encode(path[-1]).replace(b"%", b"%%") + b":"
     if path in sources:
-        return known.get(path), sources[path]
-    names = {one[: len(path) + 1]: None for one in sources if one[: len(path)] == path}
-    parts = [(msgspec.json.encode(child[-1]) + b":", *_whole(child, sources, known)) for child in names]
-
-    def make(arrival: Arrival) -> bytes:
-        return (
-            b"{" + b",".join([prefix + (text or source(arrival) or b"null") for prefix, text, source in parts]) + b"}"
-        )
-
-    if all(text is not None for _, text, _ in parts):
-        return b"{" + b",".join([prefix + (text or b"") for prefix, text, _ in parts]) + b"}", make
-    return None, make
+        return name + b"%b", [sources[path]]
+    members = [_format(child, sources) for child in _below(path, sources)]
+    text = name + b"{" + b",".join([text for text, _ in members]) + b"}"
+    return text, [source for _, below in members for source in below]
 
 
 class Default(Protocol):

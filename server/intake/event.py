@@ -1,7 +1,7 @@
 """One event on its way through the intake.
 
 Place: intake.pipeline makes it, the sink takes it as a record, intake.pending hears of it.
-Rule: ``value`` is what the client sent plus what was filled in, byte for byte; it is never encoded anew as a whole.
+Rule: ``value`` is what the client sent plus what was filled in; numbers and strings are never written anew.
 Not here: who decides (intake.pipeline).
 """
 

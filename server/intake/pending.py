@@ -1,6 +1,6 @@
 """Count down the acks of one guaranteed request, then answer it once.
 
-Place: sink → HERE → http.response. Runs on the loop thread only.
+Place: sink → HERE → intake.receive. Runs on the loop thread only.
 Rule: a reply is sent exactly once, whatever order acks, refusals and disconnects come in.
 Not here: what an ack means (sink.base), which status is sent (intake.verdict).
 """

@@ -9,7 +9,10 @@ Not here: requests and replies (intake.receive), what a route is made of (intake
 
 from __future__ import annotations
 
+import logging
+import traceback
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -18,14 +21,24 @@ from server.intake.arrival import Arrival
 from server.intake.decode import has_duplicate_names
 from server.intake.enrich import fill_defaults
 from server.intake.event import Event
-from server.intake.reader import BLOCKED, Values
+from server.intake.members import BLOCKED, Values
 from server.intake.route import Route, Router
 from server.intake.splice import Edit, insert_by_path, splice
-from server.intake.verdict import Verdict
+from server.intake.verdict import Verdict, error
+from server.log import Limited
 from server.schemas import errors_text
 
+if TYPE_CHECKING:
+    from server.config.settings import Config
+    from server.intake.route import SchemaLookup, StreamLookup
+
 NOT_AN_OBJECT = Verdict("not_an_object", "an event should be a JSON object")
+TOO_DEEP = Verdict("schema_violation", "the event should NOT be nested so deeply")
+HALF_PAIR = Verdict("schema_violation", "the event should have no half of a surrogate pair in its strings")
 DUPLICATE_KEY = Verdict("duplicate_key", "a member name occurs twice in one object")
+
+
+log = logging.getLogger("intake")
 
 
 class Pipeline:
@@ -35,7 +48,8 @@ class Pipeline:
         self._router = router
         self._fields = router.fields
         self._rejects_duplicates = rejects_duplicates
-        self._reader = router.first_reader
+        self._members = router.first_members
+        self._trouble = Limited(log)
 
     def prepare(self, index: int, raw: bytes, arrival: Arrival) -> Event:
         """Take one event, the ``index``-th of its request, all the way to the sink's door."""
@@ -44,17 +58,29 @@ class Pipeline:
             event.verdict = self._prepare(event, arrival)
         except msgspec.ValidationError:
             event.verdict = NOT_AN_OBJECT
+        except msgspec.DecodeError:  # The body is JSON: what is left is what decode._split_half_pairs let through.
+            event.verdict = HALF_PAIR
+        except RecursionError:
+            event.verdict = TOO_DEEP
+        except Exception:  # A bug must cost this event, not those that came with it.
+            event.verdict = self._on_bug()
         return event
 
+    def _on_bug(self) -> Verdict:  # cold: an exception of ours
+        self._trouble.warning("event", "an event could not be processed\n%s", traceback.format_exc())
+        return error("internal")
+
     def _prepare(self, event: Event, arrival: Arrival) -> Verdict | None:
+        if self._rejects_duplicates and has_duplicate_names(event.value):
+            return DUPLICATE_KEY
         values, route = self._read(event, arrival)
         if isinstance(route, Verdict):
             return route
         event.route = route
+        if len(event.value) > route.max_event_bytes:  # Before the work, and again with what was filled in.
+            return _too_large(event.value, route)
         value = self._fill(event.value, values, route, arrival)
         event.value = value
-        if self._rejects_duplicates and has_duplicate_names(value):
-            return DUPLICATE_KEY
         if route.validator is not None:
             problems = route.validator.check(value)
             if problems is not None:
@@ -63,10 +89,8 @@ class Pipeline:
                     return violation
                 event.observed = violation
         if len(value) > route.max_event_bytes:
-            return Verdict(
-                "event_too_large", f"the event has {len(value)} bytes, at most {route.max_event_bytes} are taken"
-            )
-        if route.key_reader is not None:
+            return _too_large(value, route)
+        if route.key_members is not None:
             event.key = _key(value, route)
             if event.key is None:
                 return _missing_key_field(value, route)
@@ -81,19 +105,19 @@ class Pipeline:
         Events of a request mostly share their schema, so the members that the last route needs are read at once, and
         read again only when the route turns out to be another.
         """
-        reader = self._reader
-        values = reader.read(event.value)
-        schema_text, stream_text = _first(values, reader.schema_at), _first(values, reader.stream_at)
+        members = self._members
+        values = members.read(event.value)
+        schema_text, stream_text = _first(values, members.schema_at), _first(values, members.stream_at)
         if schema_text is None or stream_text is None:
             self._fill_names(event, schema_text, stream_text, arrival)
-            values = reader.read(event.value)
-            schema_text, stream_text = _first(values, reader.schema_at), _first(values, reader.stream_at)
+            values = members.read(event.value)
+            schema_text, stream_text = _first(values, members.schema_at), _first(values, members.stream_at)
         route = self._router.find(schema_text, stream_text)
         if isinstance(route, Verdict):
             return values, route
-        if route.reader is not reader:
-            self._reader = route.reader
-            values = route.reader.read(event.value)
+        if route.members is not members:
+            self._members = route.members
+            values = route.members.read(event.value)
         return values, route
 
     def _fill_names(self, event: Event, schema_text: bytes | None, stream_text: bytes | None, arrival: Arrival) -> None:
@@ -114,6 +138,11 @@ class Pipeline:
         return value
 
 
+def _too_large(value: bytes, route: Route) -> Verdict:
+    text = f"the event has {len(value)} bytes, at most {route.max_event_bytes} are taken"
+    return Verdict("event_too_large", text)
+
+
 def _first(values: Values, places: tuple[int, ...]) -> bytes | None:
     """The raw JSON text of the first of several fields that is present."""
     for at in places:
@@ -121,6 +150,11 @@ def _first(values: Values, places: tuple[int, ...]) -> bytes | None:
         if value is not UNSET and value is not BLOCKED:
             return bytes(value)
     return None
+
+
+def make_pipeline(config: Config, schema: SchemaLookup, stream: StreamLookup) -> Pipeline:  # cold: once a worker
+    """The pipeline over these schemas and streams, for a worker or a command."""
+    return Pipeline(Router(config, schema, stream), rejects_duplicates=config.rejects_duplicates)
 
 
 def _insert(raw: bytes, path: tuple[str, ...], text: bytes) -> bytes:
@@ -133,11 +167,11 @@ def _key(value: bytes, route: Route) -> bytes | None:
     Values are written anew, so that two spellings of one value (``1.0`` and ``1``, an escape and its letter) meet in
     one partition.
     """
-    assert route.key_reader is not None
-    values = route.key_reader.read(value)
+    assert route.key_members is not None
+    values = route.key_members.read(value)
     parts = []
     for prefix, path in route.key_fields:
-        text = values[route.key_reader.at(path)]
+        text = values[route.key_members.at(path)]
         if text is UNSET or text is BLOCKED:
             return None
         parts.append(prefix + _canonical(text))
@@ -145,17 +179,20 @@ def _key(value: bytes, route: Route) -> bytes | None:
 
 
 def _canonical(text: Raw) -> bytes:
-    value = msgspec.json.decode(text)
+    try:
+        value = msgspec.json.decode(text)
+    except msgspec.DecodeError:  # A number beyond the doubles: only its text is exact.
+        return bytes(text)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return msgspec.json.encode(value)
 
 
 def _missing_key_field(value: bytes, route: Route) -> Verdict:
-    assert route.key_reader is not None
-    values = route.key_reader.read(value)
+    assert route.key_members is not None
+    values = route.key_members.read(value)
     for _, path in route.key_fields:
-        if not isinstance(values[route.key_reader.at(path)], Raw):
+        if not isinstance(values[route.key_members.at(path)], Raw):
             text = f"'.{'.'.join(path)}' is a message key field of stream {route.stream.name!r} and should be present"
             return Verdict("missing_key_field", text)
     raise AssertionError("every key field is present")

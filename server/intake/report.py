@@ -1,7 +1,7 @@
 """What /v1/validate and ``penstock validate`` say of one event.
 
 Place: intake.receive, commands.validate → HERE.
-Rule: one shape for both, documented in docs/openapi.yaml and held by a test.
+Rule: one shape for both, so that what a developer tries at home is what the server says.
 Not here: the verdict (intake.pipeline).
 """
 
@@ -16,7 +16,7 @@ from server.intake.event import Event
 
 
 def report(event: Event) -> dict[str, Any]:
-    """``{"index","status","stream","topics","key","event"}``, and ``context`` unless the event is valid.
+    """``{"index","status","schema_uri","stream","topics","key","event"}``, and ``context`` unless the event is valid.
 
     ``status`` is valid, invalid or error; ``event`` is the event with everything filled in; ``key`` the partition key
     or null; stream and topics are null as long as the event has no valid route.

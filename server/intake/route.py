@@ -2,7 +2,7 @@
 
 Place: intake.pipeline → HERE → schemas, catalog.
 Rule: a Route is immutable; an event that has been seen before costs one dict lookup here, no regex, no merge.
-Not here: reading an event (intake.reader), judging it (the validator).
+Not here: reading an event (intake.members), judging it (the validator).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import msgspec
 
 from server.intake import enrich
-from server.intake.reader import Path, Reader
+from server.intake.members import Members, Path
 from server.intake.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ class Fields(NamedTuple):
         )  # fmt: skip
 
 
-class EventReader(Reader):
-    """A reader that always reads the fields that name schema and stream, whatever else it reads."""
+class EventMembers(Members):
+    """The fields that name schema and stream, and whatever else is wanted."""
 
     def __init__(self, fields: Fields, paths: Iterable[Path]) -> None:
         super().__init__((*fields.schema_uri, *fields.stream, *paths))
@@ -54,16 +54,16 @@ class EventReader(Reader):
 
 
 class Route(NamedTuple):
-    """``key_fields`` are (member prefix of the key, path in the event) pairs; ``dt_at`` is where the reader puts the
+    """``key_fields`` are (member prefix of the key, path in the event) pairs; ``dt_at`` is where ``members`` puts the
     event's time; ``validator`` None: the stream's events are not validated."""
 
     schema_uri: str
     stream: Stream
     validator: Validator | None
-    reader: EventReader
+    members: EventMembers
     filling: enrich.Filling
     key_fields: tuple[tuple[bytes, Path], ...]
-    key_reader: Reader | None
+    key_members: Members | None
     dt_at: int
     max_event_bytes: int
     headers: list[tuple[str, bytes]]
@@ -89,9 +89,9 @@ class Router:
         self._config = config
         self._schema = schema
         self._stream = stream
-        self._readers: dict[tuple[Path, ...], EventReader] = {}
+        self._members: dict[tuple[Path, ...], EventMembers] = {}
         self._routes: dict[tuple[bytes | None, bytes | None], Route] = {}
-        self.first_reader = self._reader(())
+        self.first_members = self._members_of(())
 
     def find(self, schema_text: bytes | None, stream_text: bytes | None) -> Route | Verdict:
         """The route of these raw JSON texts, or why there is none; None when the event has no such field."""
@@ -99,7 +99,7 @@ class Router:
 
     def _find_new(self, schema_text: bytes | None, stream_text: bytes | None) -> Route | Verdict:
         schema_uri = _text(schema_text)
-        if not schema_uri:
+        if schema_text is None or not schema_uri:
             return Verdict("missing_schema_uri", _MISSING.format(_dotted(self.fields.schema_uri), "its schema"))
         validator: Validator | None = None
         found = self._validator(schema_uri)
@@ -110,10 +110,13 @@ class Router:
             return found
         if isinstance(stream, Verdict):
             return stream
+        assert stream_text is not None
         wrong = self._mismatch(stream, validator)
         if wrong is not None:
             return wrong
         route = self._make(schema_uri, stream, validator)
+        if validator is None or b"\\" in schema_text + stream_text:
+            return route  # The schema may come yet; and other spellings of a name must not push routes out.
         if len(self._routes) >= MAX_ROUTES:
             del self._routes[next(iter(self._routes))]
         self._routes[(schema_text, stream_text)] = route
@@ -148,7 +151,7 @@ class Router:
 
     def _make(self, schema_uri: str, stream: Stream, validator: Validator | None) -> Route:
         sources = self._sources(stream, validator)
-        reader = self._reader((*sources, self.fields.dt))
+        members = self._members_of((*sources, self.fields.dt))
         paths = tuple(path for _, path in stream.key_fields)
         own_limit = stream.max_event_bytes
         limit = self._config.http.limits.max_event_bytes
@@ -156,11 +159,11 @@ class Router:
             schema_uri=schema_uri,
             stream=stream,
             validator=None if stream.validation == "off" else validator,
-            reader=reader,
-            filling=enrich.Filling(sources, reader),
+            members=members,
+            filling=enrich.Filling(sources, members),
             key_fields=tuple((msgspec.json.encode(name) + b":", path) for name, path in stream.key_fields),
-            key_reader=Reader(paths) if paths else None,
-            dt_at=reader.at(self.fields.dt),
+            key_members=Members(paths) if paths else None,
+            dt_at=members.at(self.fields.dt),
             max_event_bytes=limit if own_limit is None else min(limit, own_limit),
             headers=[("content-type", b"application/json"), ("schema-uri", schema_uri.encode())],
         )
@@ -178,11 +181,11 @@ class Router:
             wanted[path] = enrich.header(name)
         return {path: source for path, source in wanted.items() if validator.declares(path)}
 
-    def _reader(self, paths: tuple[Path, ...]) -> EventReader:
-        """One reader for all routes that look at the same members, so that events of several need one read."""
-        if paths not in self._readers:
-            self._readers[paths] = EventReader(self.fields, paths)
-        return self._readers[paths]
+    def _members_of(self, paths: tuple[Path, ...]) -> EventMembers:
+        """One object for all routes that look at the same members, so that events of several need one read."""
+        if paths not in self._members:
+            self._members[paths] = EventMembers(self.fields, paths)
+        return self._members[paths]
 
 
 _SCHEMA_REASONS = {

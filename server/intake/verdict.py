@@ -37,10 +37,15 @@ INVALID_TYPES = frozenset(
 RETRIABLE_TYPES = frozenset({"broker_timeout", "queue_full", "schema_unavailable"})
 ERROR_TYPES = RETRIABLE_TYPES | {"broker_rejected", "internal"}
 
+# Of an answer's body. Beyond, failed events are told in short: index, type, the beginning of the text. One request of
+# 4 MB could otherwise be answered with 100.
+MAX_BODY_BYTES = 4_194_304
+MAX_SHORT_CHARS = 200
+
 RETRY_AFTER_S = 5  # Long enough for a leader election of Kafka, short enough for a client that holds its events.
 
 _MESSAGES = {
-    "broker_timeout": "the broker did not acknowledge the event in time; it will not be delivered, send it again",
+    "broker_timeout": "the broker did not acknowledge the event in time; send it again",
     "broker_rejected": "the broker refused the event",
     "queue_full": "too many events wait for the broker; send it again later",
     "schema_unavailable": "the schema cannot be read at the moment; send the event again later",
@@ -117,17 +122,21 @@ def failed(events: Sequence[Event]) -> Answer:
 
 
 def _body(invalid: list[Event], errored: list[Event] | None = None) -> bytes:
-    body = {"invalid": [_entry("invalid", event) for event in invalid]}
-    if errored is not None:
-        body["error"] = [_entry("error", event) for event in errored]
-    return msgspec.json.encode(body)
+    left_bytes = MAX_BODY_BYTES
+    lists = {"invalid": invalid} if errored is None else {"invalid": invalid, "error": errored}
+    written: dict[str, list[msgspec.Raw]] = {}
+    for status, events in lists.items():
+        entries = written[status] = []
+        for event in events:
+            entry = msgspec.json.encode(_entry(status, event, is_short=left_bytes <= 0))
+            left_bytes -= len(entry)
+            entries.append(msgspec.Raw(entry))
+    return msgspec.json.encode(written)
 
 
-def _entry(status: str, event: Event) -> dict[str, Any]:
-    assert event.verdict is not None
-    return {
-        "status": status,
-        "index": event.index,
-        "event": msgspec.Raw(event.value),
-        "context": context(event.verdict),
-    }
+def _entry(status: str, event: Event, *, is_short: bool) -> dict[str, Any]:
+    found: Verdict = event.verdict
+    entry = {"status": status, "index": event.index}
+    if is_short:
+        return entry | {"context": context(found._replace(errors=(), text=found.text[:MAX_SHORT_CHARS]))}
+    return entry | {"event": msgspec.Raw(event.value), "context": context(found)}

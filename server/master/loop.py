@@ -37,14 +37,14 @@ _logger = logging.getLogger("master")
 class Master:
     """One service. ``load`` reads the settings, now and on every HUP, and raises PenstockError when they are bad.
 
-    ``on_ready`` is told the addresses each time that a generation begins to serve.
+    ``on_ready`` is told the generation and its addresses each time that one begins to serve.
     """
 
     def __init__(
         self,
         load: Callable[[], Generation],
         environ: MutableMapping[str, str] = os.environ,
-        on_ready: Callable[[list[str]], None] | None = None,
+        on_ready: Callable[[Generation, list[str]], None] | None = None,
     ) -> None:
         self._load = load
         self._on_ready = on_ready
@@ -74,6 +74,7 @@ class Master:
         self._current = Fleet(1, generation, held, self._board)
         _logger.info("starting: %s", self._current)
         self._looked_at = time.monotonic()
+        self._obey_early()
         while not (self._is_stopping and not any(self._children())):
             self._turn()
         self._notifier.close()
@@ -94,6 +95,12 @@ class Master:
         self._reap()
 
     # Orders.
+
+    def _obey_early(self) -> None:
+        """What came while the settings were read. TERM then ends the service before the first worker is forked."""
+        while (order := signals.await_signal(0.0)) is not None:
+            if order is not Order.REAP:
+                self._obey(order)
 
     def _obey(self, order: Order) -> None:
         if order is Order.DRAIN:
@@ -224,7 +231,7 @@ class Master:
             _logger.info("ready: %s", fleet)
             self._notifier.ready(f"Ready: {fleet}")
             if self._on_ready is not None:
-                self._on_ready(fleet.sockets.labels())
+                self._on_ready(fleet.generation, fleet.sockets.labels())
         if self._is_reload_due and self._incoming is None and self._current.has_been_ready:
             self._reload()
 

@@ -1,8 +1,9 @@
 """The signals of the master: what each one orders, and the one place where they are awaited.
 
 Place: kernel → HERE → master.loop.
-Rules: signals are blocked for the life of the master and taken one by one by ``await_signal``, so none of them ever
-interrupts anything; a child gets its mask and its handlers back before it does anything else.
+Rules: signals are blocked for the life of the master, and all but INT and QUIT before (``hold``); they are taken one
+by one by ``await_signal``, so none of them ever interrupts anything; a child gets its mask and its handlers back before
+it does anything else.
 
     TERM       drain the workers, then exit 0
     INT, QUIT  end now
@@ -45,6 +46,13 @@ TABLE = {
     signal.SIGCHLD: Order.REAP,
 }
 _AWAITED = frozenset(TABLE) | {signal.SIGALRM}
+
+
+def hold() -> None:
+    """While the settings are read: orders wait for the master, so that an early TERM ends in exit code 0 as a late one
+    does. INT and QUIT still end the process where it stands, which may be a slow read: there is nothing to drain yet.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED - {signal.SIGINT, signal.SIGQUIT})
 
 
 def block() -> None:

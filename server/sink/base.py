@@ -45,7 +45,7 @@ class Sink(Protocol):
         """Get ready to take records. Raises BootError when that can never succeed with these settings."""
 
     def submit(self, record: Record, on_ack: OnAck) -> str | None:
-        """Take one record, or say why not: ``queue_full``, ``broker_rejected``, ``event_too_large``."""
+        """Take one record, or say why not: an ``error_type``, as ``classify`` names them."""
 
     def is_full(self) -> bool:
         """True above the high mark: new requests should be refused before any work is done for them."""
@@ -54,8 +54,16 @@ class Sink(Protocol):
         """Records taken and not yet acked."""
 
     def classify(self, error: Any) -> str:
-        """Name the ``error_type`` of an ack that failed: ``broker_timeout``, ``broker_rejected``,
-        ``event_too_large``, ``queue_full`` or ``internal``."""
+        """Name the ``error_type`` of an ack that failed. What decides is whether the same event may be sent again:
+
+        ``broker_timeout``: not kept in time, may be sent again: what kept it from being kept can pass without anybody
+        changing the event (nobody answers, no leader, no room on the disk, a lock, a producer that was replaced). As
+        with every timeout, a broker that was reached may have it all the same, and then holds it twice.
+        ``queue_full``: never left this process, may be sent again.
+        ``broker_rejected``: the same again would be refused: no such topic, no right to write, a broken file.
+        ``event_too_large``: the same, and the client can see why.
+        ``internal``: nothing that the broker said; a bug of ours. Whether it would happen again is unknown.
+        """
 
     async def drain(self, deadline: float) -> int:
         """Wait until nothing is outstanding, to ``loop.time()`` = deadline at the latest. Returns what is left."""

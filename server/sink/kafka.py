@@ -4,7 +4,8 @@ Place: intake.pipeline → HERE → intake.pending. The contract is in sink.base
 Rules: the producer is made after the fork (an inherited one delivers nothing and says nothing). ``on_ack`` goes to
 librdkafka as it is, no closure per record. Nobody polls inside a callback, and nothing ends the timer chain but
 ``close``. A fatal error of the idempotent producer fails what is out, through its acks, and a new producer takes over.
-Not here: which properties are allowed (sink.kafka_settings), what an ack leads to (intake.pending).
+Not here: which properties are allowed (sink.kafka_settings), which errors can pass (sink.kafka_errors), what an ack
+leads to (intake.pending).
 """
 
 # hot path
@@ -21,7 +22,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from server.errors import BootError
 from server.log import Limited
-from server.sink import kafka_settings
+from server.sink import kafka_errors, kafka_settings
 from server.sink.base import OnAck, Record
 from server.sink.kafka_rules import Properties
 
@@ -41,19 +42,6 @@ WARM_UP_S: Final = 2.0  # For the first metadata. A dead broker must not keep a 
 PRODUCER_ID_S: Final = 0.55
 PURGE_S: Final = 2.0  # For the acks of purged records, which librdkafka's threads hand back in milliseconds.
 REPLACE_EVERY_S: Final = 1.0  # A fatal error that returns at once (no right to produce) must not spin.
-
-_TIMEOUTS: Final = frozenset(
-    {
-        KafkaError._MSG_TIMED_OUT,
-        KafkaError._TIMED_OUT,
-        KafkaError._TIMED_OUT_QUEUE,
-        KafkaError.REQUEST_TIMED_OUT,
-        # Purged: we stopped waiting. Whether the broker has it is as unknown as after a timeout.
-        KafkaError._PURGE_QUEUE,
-        KafkaError._PURGE_INFLIGHT,
-    }
-)
-_TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
 
 _logger = logging.getLogger("sink.kafka")
 _limited = Limited(_logger)
@@ -95,6 +83,8 @@ class KafkaSink:
             return "queue_full"
         except KafkaException as refused:
             return self._refusal(refused.args[0])
+        except (ValueError, OverflowError):
+            return self._unusable()
         if self._is_idle:
             self._wake()
         return None
@@ -114,15 +104,8 @@ class KafkaSink:
         return len(self._producer)
 
     def classify(self, error: Any) -> str:
-        """Name the ``error_type`` of a KafkaError."""
-        if not isinstance(error, KafkaError):
-            return "internal"
-        code = error.code()
-        if code in _TIMEOUTS:
-            return "broker_timeout"
-        if code in _TOO_LARGE:
-            return "event_too_large"
-        return "queue_full" if code == KafkaError._QUEUE_FULL else "broker_rejected"
+        """Name the ``error_type`` of a KafkaError (sink.kafka_errors)."""
+        return kafka_errors.classify(error)
 
     async def drain(self, deadline: float) -> int:  # cold: once
         """The ticks go on serving deliveries; only wait. ``flush`` would block the loop."""
@@ -208,7 +191,13 @@ class KafkaSink:
         _logger.error("the Kafka producer ended with a fatal error and was replaced (%d so far)", self.replaced)
 
     def _purge(self) -> None:  # cold: at the end of a producer
-        """Fail all that is out, each record once, through its ack. Blocks for milliseconds, PURGE_S at the most."""
+        """Fail all that is out, each record once, through its ack. Blocks for milliseconds, PURGE_S at the most.
+
+        Records that librdkafka does not hand back by then are never acked: this producer is let go and polled no more.
+        A guaranteed request that waits for one stays open until HTTP closes its connection, at its own bound on the
+        time for an answer or at the end of the drain; nothing was promised, and its sender has to send again. A hasty
+        event is lost, and stays in the difference between what was accepted and what was delivered or dropped.
+        """
         deadline = self._loop.time() + PURGE_S
         self._serve()
         while len(self._producer) and self._loop.time() < deadline:
@@ -224,6 +213,11 @@ class KafkaSink:
         if error_type != "event_too_large":  # That one is the client's and is counted there.
             _limited.warning(error.name(), "librdkafka refuses a record: %s", error.str())
         return error_type
+
+    def _unusable(self) -> str:  # cold: logs are limited
+        """A topic or timestamp that has no bytes (a lone surrogate, beyond 64 bits): whoever made it is wrong."""
+        _limited.warning("record", "a record that cannot be sent: %s", traceback.format_exc())
+        return "internal"
 
     def _on_error(self, error: KafkaError) -> None:  # cold: logs are limited
         """From ``poll``. What is not fatal mends itself and stands in librdkafka's log already, but for one summary."""

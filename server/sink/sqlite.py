@@ -49,6 +49,21 @@ VALUES (?, ?, CAST(? AS TEXT), ?, CAST(? AS TEXT), CAST(? AS TEXT))
 """
 _WAL_KEPT_BYTES: Final = 16 << 20  # A burst may grow the log; after a checkpoint it is cut back to this.
 
+# The disk or another process is in the way, and the event is not: full, locked, read-only (as a disk becomes after an
+# error), failing, gone for a moment. A file that is broken or lacks its table stays so.
+_CAN_PASS: Final = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_INTERRUPT,
+    }
+)
+
 _logger = logging.getLogger("sink.sqlite")
 _limited = Limited(_logger)
 
@@ -107,8 +122,13 @@ class SqliteSink:
         return len(self._acks)
 
     def classify(self, error: Any) -> str:
-        """Disk full, read-only, locked, failing: the store refuses, and it can pass. Anything else is our bug."""
-        return "broker_rejected" if isinstance(error, sqlite3.OperationalError) else "internal"
+        """By SQLite's own code; extended ones have the plain one in their low byte. Without one it is not SQLite's."""
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is None:
+            return "internal"
+        if code & 0xFF == sqlite3.SQLITE_TOOBIG:
+            return "event_too_large"
+        return "broker_timeout" if code & 0xFF in _CAN_PASS else "broker_rejected"
 
     async def drain(self, deadline: float) -> int:  # cold: once
         """Nothing to wait for: what is outstanding is written now, and what its acks submit, too."""
@@ -172,15 +192,16 @@ class SqliteSink:
         if rows:
             self._ack(acks, self._commit(rows))
 
-    def _commit(self, rows: list[_Row]) -> sqlite3.Error | None:  # cold: logs only a failing disk
+    def _commit(self, rows: list[_Row]) -> Exception | None:  # cold: logs only what failed
         database = self._database
         try:
             database.execute("BEGIN IMMEDIATE")
             database.executemany(_INSERT, rows)
             database.execute("COMMIT")
-        except sqlite3.Error as failed:
+        except Exception as failed:  # Not SQLite's alone: a row that cannot be bound, no memory. The acks are owed.
             self.failed_commits += 1
-            _limited.warning("commit", "%d events cannot be stored in %s: %s", len(rows), self._directory, failed)
+            detail = failed if isinstance(failed, sqlite3.Error) else traceback.format_exc()
+            _limited.warning("commit", "%d events cannot be stored in %s: %s", len(rows), self._directory, detail)
             self._roll_back()
             return failed
         return None
@@ -192,7 +213,7 @@ class SqliteSink:
             except sqlite3.Error as failed:  # SQLite has rolled back by itself, as it may when the disk fails.
                 _limited.warning("rollback", "cannot roll back in %s: %s", self._directory, failed)
 
-    def _ack(self, acks: list[OnAck], error: sqlite3.Error | None) -> None:  # cold: logs only what raised
+    def _ack(self, acks: list[OnAck], error: Exception | None) -> None:  # cold: logs only what raised
         for on_ack in acks:
             try:
                 on_ack(error, None)

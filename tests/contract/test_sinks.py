@@ -169,6 +169,30 @@ def test_an_error_that_no_sink_knows_is_internal(case: Case) -> None:
     drive(test, case.make())
 
 
+@pytest.mark.parametrize("flaw", ["a lone surrogate in the topic", "a timestamp beyond 64 bits"])
+def test_a_record_that_cannot_be_written_has_an_outcome_and_the_next_one_is_kept(
+    case: Case, topic: str, flaw: str
+) -> None:
+    """Nothing that makes records makes such ones; if one comes all the same, nobody may wait for ever."""
+    flawed = record("\ud800", 1) if "topic" in flaw else record(topic, 1)
+    if "timestamp" in flaw:
+        flawed.timestamp_ms = 1 << 63
+    outcomes, acks = Acks(), Acks()
+
+    async def test(sink: Sink) -> None:
+        refused = sink.submit(flawed, outcomes)
+        assert await settle(sink) == 0
+        found = [error and sink.classify(error) for error in outcomes.errors] + ([refused] if refused else [])
+        assert len(found) == 1
+        assert found[0] in (None, "internal")
+        assert sink.submit(record(topic, 2), acks) is None
+        assert await settle(sink) == 0
+
+    drive(test, case.make())
+
+    assert acks.errors == [None]
+
+
 def test_a_sink_that_was_never_opened_can_be_closed(case: Case) -> None:
     sink = case.make()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.running import ROOT
+from tests.process.running import ROOT, Running, eventually
+from tests.process.served import EXAMPLES, READY, Served
 
-EXAMPLES = ROOT / "server" / "examples"
 VALID = b'{"$schema":"/web/page_view/1.1.0","meta":{"stream":"web.page_view"},"page":"/home"}'
 
 
@@ -153,3 +154,129 @@ def test_events_of_a_sink_that_keeps_none_is_an_error_that_says_what_to_use(tmp_
 
     assert code == 3
     assert "sqlite" in said
+
+
+def unread(directory: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """The command with a standard output that nobody reads any more."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "server", *arguments]
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    try:
+        return subprocess.Popen(command, cwd=directory, env=environ, stdout=writer, stderr=subprocess.PIPE)
+    finally:
+        os.close(writer)
+
+
+@pytest.mark.parametrize("command", ["validate", "events", "check"])
+def test_a_reader_that_has_left_is_no_failure(tmp_path: Path, command: str) -> None:
+    (tmp_path / "events.ndjson").write_bytes((VALID + b"\n") * 1000)  # More than is written at once.
+    arguments = ["events.ndjson"] if command == "validate" else []
+
+    with unread(tmp_path, command, *arguments) as process:
+        _, said = process.communicate(timeout=60)
+
+    assert [line for line in said.decode().splitlines() if "nothing has been stored" not in line] == []
+    assert process.returncode == 0
+
+
+def test_validate_still_ends_with_1_when_its_reader_left_after_an_invalid_event(tmp_path: Path) -> None:
+    (tmp_path / "events.ndjson").write_bytes(b"nonsense\n")
+
+    with unread(tmp_path, "validate", "events.ndjson") as process:
+        _, said = process.communicate(timeout=60)
+
+    assert (process.returncode, said) == (1, b"")
+
+
+def test_serve_goes_on_when_nobody_reads_its_welcome(tmp_path: Path) -> None:
+    sets = ["http.listen=[127.0.0.1:0]", "workers=1", "log.style=text"]
+    with unread(tmp_path, "serve", *(word for one in sets for word in ("--set", one))) as process:
+        assert process.stderr is not None
+        try:
+            while b"ready: generation 1" not in (line := process.stderr.readline()):
+                assert line, "it has ended"
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate(timeout=20)
+        finally:
+            process.kill()
+
+    assert process.returncode == 0, said
+    assert b"stopped: exit code 0" in said
+
+
+def until_opened(pipe: Path, service: Running) -> int:
+    """Wait until the service reads from the named pipe; the writing end, with nothing written."""
+
+    def opened() -> list[int]:
+        try:
+            return [os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)]
+        except OSError:  # Nobody reads yet.
+            return []
+
+    return eventually(opened, 20.0, service.log)[0]
+
+
+def test_term_that_comes_while_the_settings_are_read_ends_the_service_before_it_has_a_worker(tmp_path: Path) -> None:
+    """The settings are a pipe, so that it is certain that they are being read."""
+    text = settings(tmp_path).read_bytes()
+    pipe = tmp_path / "pipe.yaml"
+    os.mkfifo(pipe)
+    with Running(["-m", "server", "serve", "-c", str(pipe)], tmp_path / "log") as service:
+        writer = until_opened(pipe, service)
+        service.signal(signal.SIGTERM)
+        with os.fdopen(writer, "wb") as stream:
+            stream.write(text)
+
+        assert service.exit_code(20.0) == 0
+        assert "stopped: exit code 0" in service.log()
+        assert "ready" not in service.log() and "has left" not in service.log()
+
+
+def test_int_does_not_wait_for_settings_that_cannot_be_read_yet(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.yaml"
+    os.mkfifo(pipe)
+    with Running(["-m", "server", "serve", "-c", str(pipe)], tmp_path / "log") as service:
+        writer = until_opened(pipe, service)
+        service.signal(signal.SIGINT)
+
+        assert service.exit_code() == 0
+        assert service.log() == ""
+    os.close(writer)
+
+
+def test_hup_that_comes_while_the_settings_are_read_has_them_read_again(tmp_path: Path) -> None:
+    text = settings(tmp_path, workers=1).read_bytes()
+    path = tmp_path / "settings.yaml"
+    os.mkfifo(path)
+    with Running(["-m", "server", "serve", "-c", str(path)], tmp_path / "log") as service:
+        writer = until_opened(path, service)
+        path.unlink()
+        path.write_bytes(text)  # For the second time; the first one has the pipe open.
+        service.signal(signal.SIGHUP)
+        with os.fdopen(writer, "wb") as stream:
+            stream.write(text)
+
+        service.says(READY, times=2, within_s=20.0)
+        service.signal(signal.SIGTERM)
+        assert service.exit_code() == 0
+
+
+def test_after_hup_the_log_of_the_new_settings_is_used_by_master_and_workers(tmp_path: Path) -> None:
+    """Text before and JSON after; what a worker has to say is that its master was killed."""
+    with Served(tmp_path, workers=1, log={"style": "text"}) as service:
+        service.write(workers=1, log={"style": "json"})
+        service.signal(signal.SIGHUP)
+        service.says('"logger":"master".*has left: exit code 0', within_s=20.0)
+        service.signal(signal.SIGKILL)
+        service.says('"logger":"worker".*the master is gone')
+
+
+def test_after_hup_the_level_of_the_new_settings_is_used(tmp_path: Path) -> None:
+    with Served(tmp_path, workers=1, log={"level": "info"}) as service:
+        service.write(workers=1, log={"level": "error"})
+        service.reload()
+        service.signal(signal.SIGTERM)
+
+        assert service.exit_code() == 0
+        assert "stopped" not in service.log()

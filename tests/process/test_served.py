@@ -90,6 +90,32 @@ def test_term_under_load_answers_all_that_came_and_loses_nothing(tmp_path: Path)
         assert "Traceback" not in service.log()
 
 
+def test_term_without_a_broker_answers_whoever_waits_for_its_acks(tmp_path: Path) -> None:
+    """503, though the drain is over before the events expire; never a bare close. Exit code 0."""
+    body = orjson.dumps({"$schema": "/web/page_view/1.1.0", "meta": {"stream": "web.page_view"}, "page": "/home"})
+    asks = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # Taken, and not listening: whoever connects is refused.
+        kafka = {"bootstrap.servers": f"127.0.0.1:{nobody.getsockname()[1]}", "message.timeout.ms": 8000}
+        with Served(tmp_path, drain_s=2.0, sink={"kind": "kafka", "kafka": kafka}) as service, ExitStack() as held:
+            clients = [held.enter_context(socket.create_connection(service.address, timeout=10.0)) for _ in range(8)]
+            for client in clients:
+                client.sendall(asks)
+            ask(service.address)
+            service.signal(signal.SIGTERM)
+            answers = [answer_on(client) for client in clients]
+
+            assert [answer[:12] for answer in answers] == [b"HTTP/1.1 503"] * 8
+            assert all(b"broker_timeout" in answer for answer in answers)
+            assert service.exit_code() == 0
+            assert service.says("drain_s: 0.75 of it, 1.5 s, is less than the 9 s")
+
+
+def answer_on(client: socket.socket) -> bytes:
+    """All that comes until the server closes."""
+    return b"".join(iter(lambda: client.recv(65536), b""))
+
+
 def test_hup_under_load_is_noticed_by_nobody(tmp_path: Path) -> None:
     """Every request is answered with a success, across two generations of workers."""
     with Served(tmp_path) as service:

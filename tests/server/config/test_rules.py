@@ -59,12 +59,27 @@ def test_a_broken_rule_is_an_error_that_names_the_setting(text: str, key: str, r
         ("sink: {max_outstanding: 10}", "sink.max_outstanding"),
         ("sink: {max_outstanding_bytes: 2000000}", "sink.max_outstanding_bytes"),
         ("http: {client_ip_header: X-Client-IP}", "http.client_ip_header"),
+        ("drain_s: 9", "drain_s"),
+        ("{drain_s: 11, sink: {kafka: {bootstrap.servers: 'a:1', delivery.timeout.ms: 8000}}}", "drain_s"),
+        ("http: {limits: {answer_s: 6.5}}", "http.limits.answer_s"),
         ("admin: {listen: '127.0.0.1:1'}", "admin"),
         ("spool: {path: x}", "spool"),
     ],
 )
 def test_what_is_odd_but_works_is_a_warning(text: str, key: str) -> None:
     assert [(finding.level, finding.key, finding.line) for finding in findings(text)] == [("warning", key, 1)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{drain_s: 12, sink: {kafka: {bootstrap.servers: 'a:1', delivery.timeout.ms: 8000}}}",
+        "{drain_s: 2, http: {limits: {answer_s: 1}}, sink: {kind: sqlite}}",
+        "{drain_s: 3, http: {limits: {answer_s: 2}}, sink: {kafka: {message.timeout.ms: 500, bootstrap.servers: a}}}",
+    ],
+)
+def test_who_waits_long_enough_for_kafka_or_not_at_all_is_not_warned(text: str) -> None:
+    assert findings(text) == []
 
 
 @pytest.mark.parametrize(

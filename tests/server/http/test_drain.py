@@ -1,4 +1,4 @@
-"""Draining: what is under way is answered, what is idle is given a moment, what is left at the deadline is cut off."""
+"""Draining: what is under way is answered, what is idle is given a moment, what is left at the end is cut off."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_an_idle_connection_in_a_drain_counts_as_no_refusal() -> None:
 
 # On sockets, with the listener.
 
-Serve = Callable[[Callable[[Request], None], Callable[[HttpServer, int], Coroutine[Any, Any, None]]], None]
+Serve = Callable[..., None]  # The handler, the test's coroutine, and perhaps the limits.
 
 
 @pytest.fixture
@@ -106,13 +106,17 @@ def serve() -> Iterator[Serve]:
     """Run a test's coroutine beside a server on a socket of its own."""
     loop = uvloop.new_event_loop()
 
-    def run(handler: Callable[[Request], None], test: Callable[[HttpServer, int], Coroutine[Any, Any, None]]) -> None:
+    def run(
+        handler: Callable[[Request], None],
+        test: Callable[[HttpServer, int], Coroutine[Any, Any, None]],
+        limits: Limits | None = None,
+    ) -> None:
         async def go() -> None:
             listening = socket.create_server(("127.0.0.1", 0))
             listening.setblocking(False)
             row = Scoreboard(1).claim(0, 0)
             assert row is not None
-            settings = Http(limits=Limits(max_body_bytes=1_000_000))
+            settings = Http(limits=limits or Limits(max_body_bytes=1_000_000))
             server = HttpServer(
                 asyncio.get_running_loop(), settings, {"/events": {"POST": handler}}, row, logging.getLogger("test")
             )
@@ -169,22 +173,100 @@ def test_a_drain_ends_with_the_last_answer(serve: Serve) -> None:
     serve(waiting.append, test)
 
 
-def test_what_is_left_at_the_deadline_is_cut_off(serve: Serve) -> None:
+async def _rest(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    """All that the server sends until it closes, or cuts."""
+    try:
+        return await reader.read()
+    except ConnectionResetError:
+        return b""
+    finally:
+        writer.close()
+
+
+def test_half_a_request_is_cut_off_at_the_deadline_and_an_idle_connection_is_not_counted(serve: Serve) -> None:
     async def test(server: HttpServer, port: int) -> None:
+        idle = await _open(port)
+        half = await _open(port)
+        half[1].write(post()[:-1])
+        while not server.in_flight_bytes or server.connections < 2:
+            await asyncio.sleep(0)
+        cut = await server.drain(asyncio.get_running_loop().time() + 0.05)
+
+        assert cut == 1
+        assert (await _rest(*half), await _rest(*idle)) == (b"", b"")
+
+    serve(keep, test)
+
+
+def test_what_waits_for_an_ack_at_the_deadline_is_answered_before_the_end(serve: Serve) -> None:
+    """Acks that are settled after HTTP's deadline, in the very turn of the end, still reach all their clients."""
+    waiting: list[Request] = []
+
+    async def test(server: HttpServer, port: int) -> None:
+        loop = asyncio.get_running_loop()
+        clients = [await _open(port) for _ in range(20)]
+        for _, writer in clients:
+            writer.write(post())
+        while len(waiting) < 20:
+            await asyncio.sleep(0)
+        assert await server.drain(loop.time() + 0.05) == 0
+        for request in waiting:
+            request.problem(503, "The outcome is not known.", retry_after_s=1)
+        assert await server.finish(loop.time()) == 0
+        answers = [responses(await _rest(*client)) for client in clients]
+
+        assert [[answer.status for answer in answered] for answered in answers] == [[503]] * 20
+
+    serve(waiting.append, test)
+
+
+def test_the_end_waits_for_a_client_that_is_slow_to_take_its_answer(serve: Serve) -> None:
+    body = b"x" * 20_000_000
+
+    async def test(server: HttpServer, port: int) -> None:
+        loop = asyncio.get_running_loop()
+        reader, writer = await _open(port)
+        writer.write(post())
+        while not server.in_flight_bytes:
+            await asyncio.sleep(0)
+        assert await server.drain(loop.time()) == 0, "an answer on its way is not cut off yet"
+        finish = asyncio.ensure_future(server.finish(loop.time() + 5))
+        answered = await _rest(reader, writer)
+
+        assert await finish == 0
+        assert responses(answered)[0].body == body
+
+    serve(lambda request: request.reply(200, "OK", body), test)
+
+
+def test_what_is_never_answered_is_cut_off_at_the_end(serve: Serve) -> None:
+    async def test(server: HttpServer, port: int) -> None:
+        loop = asyncio.get_running_loop()
         reader, writer = await _open(port)
         writer.write(post())
         while not server.requests:
             await asyncio.sleep(0)
-        left = await server.drain(asyncio.get_running_loop().time() + 0.05)
-        try:
-            answered = await reader.read()
-        except ConnectionResetError:
-            answered = b""
-        writer.close()
+        cut = (await server.drain(loop.time() + 0.05), await server.finish(loop.time() + 0.05))
 
-        assert (left, answered) == (1, b"")
+        assert cut == (0, 1)
+        assert await _rest(reader, writer) == b""
 
     serve(keep, test)
+
+
+def test_one_connection_too_many_is_told_so(serve: Serve) -> None:
+    """The listener takes some more than are served, so that they need not wait in vain."""
+
+    async def test(server: HttpServer, port: int) -> None:
+        clients = [await _open(port) for _ in range(9)]
+        answered = await _rest(*clients[8])
+        for _, writer in clients:
+            writer.close()
+
+        assert [response.status for response in responses(answered)] == [503]
+        assert server.refused["connections"] == 1
+
+    serve(_answer, test, Limits(max_connections=8))
 
 
 def test_a_client_in_the_middle_of_a_large_body_gets_to_read_its_413(serve: Serve) -> None:
@@ -235,7 +317,7 @@ def test_counts_reach_the_row(serve: Serve) -> None:
         writer.write(post())
         await reader.readuntil(b"done")
         row = cast(Any, server)._row
-        assert (row.connections, server.connections, server.requests, server.responses[2]) == (1, 1, 1, 1)
+        assert (row.connections, server.connections, server.requests, server.responses[200]) == (1, 1, 1, 1)
         writer.close()
         while row.connections:
             await asyncio.sleep(0)

@@ -129,6 +129,37 @@ def test_a_full_worker_takes_bodies_again_once_it_has_answered() -> None:
     assert harness.server.in_flight_bytes == 0
 
 
+@pytest.mark.parametrize("does_hang_up", [False, True])
+def test_answers_that_a_client_is_slow_to_take_fill_the_worker_as_bodies_do(does_hang_up: bool) -> None:
+    harness = Harness(max_in_flight_bytes=100_000)
+    harness.on_request = lambda request: request.reply(200, "OK", b"x" * 99_990)
+    slow, other = harness.wire(), harness.wire()
+    slow.transport.takes_bytes = 0
+    slow.send(post())
+    assert harness.server.in_flight_bytes == slow.transport.unsent_bytes > 99_990
+    other.send(post())
+    if does_hang_up:
+        slow.hang_up()
+    else:
+        slow.take(90_000)
+    other.send(post())
+
+    assert statuses(other) == [503, 200]
+    assert harness.server.in_flight_bytes == 0
+
+
+def test_what_a_slow_client_has_taken_counts_no_longer() -> None:
+    harness = Harness(write_stall_s=8)
+    harness.on_request = lambda request: request.reply(200, "OK", b"x" * 500_000)
+    slow = harness.wire()
+    slow.transport.takes_bytes = 0
+    slow.send(post())
+    slow.take(200_000)
+    harness.pass_time(9)
+
+    assert harness.server.in_flight_bytes == slow.transport.unsent_bytes < 301_000
+
+
 def test_bodies_on_their_way_count_as_far_as_they_have_come() -> None:
     """Not by their declared length: declaring costs nothing, and would fill the worker."""
     harness = Harness(max_in_flight_bytes=20_000, max_body_bytes=15_000)

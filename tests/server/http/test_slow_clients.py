@@ -6,14 +6,14 @@ import pytest
 
 from server.http.limits import LINGER_S
 from server.http.wheel import TICK_S
-from tests.server.http.fakes import FakeTransport, Harness, get, post, statuses
+from tests.server.http.fakes import FakeTransport, Harness, get, post, responses, statuses
 
 LATE_S = 3 * TICK_S
 HEAD = b"POST /events HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n"
 
 
 def _harness() -> Harness:
-    return Harness(head_s=10, body_stall_s=6, idle_s=20, write_stall_s=8)
+    return Harness(head_s=10, body_stall_s=6, idle_s=20, write_stall_s=8, answer_s=12)
 
 
 @pytest.mark.parametrize("sent", [b"P", b"POST /ev", b"POST /events HTTP/1.1\r\nHost: a\r\n"])
@@ -105,18 +105,73 @@ def test_a_request_starts_the_idle_time_anew() -> None:
     assert statuses(wire) == [200] * 5
 
 
-def test_a_request_that_is_being_served_has_no_deadline_here() -> None:
+def test_a_slow_answer_is_no_fault_of_the_client() -> None:
+    """While a request is served, half a one behind it has all the time; its own begins with the answer."""
     harness = _harness()
     harness.hold()
     wire = harness.wire()
     wire.send(post() + b"GET /pa")
-    harness.pass_time(100)
+    harness.pass_time(11.5)
     harness.seen[0].reply(200, "OK")
-    harness.pass_time(5)
+    harness.pass_time(9)
     wire.send(b"ge HTTP/1.1\r\nHost: a\r\n\r\n")
     harness.seen[1].reply(200, "OK")
 
     assert statuses(wire) == [200, 200]
+
+
+@pytest.mark.parametrize("sent", [post(), post()[:-1], b""])
+def test_a_request_that_is_never_answered_is_503_and_the_connection_is_closed(
+    sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever is behind it is not served. The late answer is dropped."""
+    harness = _harness()
+    harness.hold()
+    wire = harness.wire()
+    wire.send(post() + sent)
+    harness.pass_time(12)
+    assert wire.sent == b""
+    harness.pass_time(LATE_S)
+    (answer,) = responses(wire.sent)
+    harness.seen[0].reply(200, "OK")
+
+    assert (answer.status, answer.headers["Retry-After"], answer.headers["Connection"]) == (503, "1", "close")
+    assert statuses(wire) == [503]
+    assert wire.is_closed()
+    assert len(harness.seen) == 1
+    assert harness.server.refused["answer_slow"] == 1
+    assert harness.server.in_flight_bytes == 0
+    assert (harness.server.late_replies, harness.server.handler_errors) == (1, 0)
+    assert "a request to /events had no answer after 12 s" in caplog.text
+
+
+@pytest.mark.parametrize("sent", [[post() * 2], [post(), post()], [post()] * 3 + [get() * 2]])
+def test_every_request_has_the_same_time_for_its_answer(sent: list[bytes]) -> None:
+    harness = _harness()
+    harness.hold()
+    wire = harness.wire()
+    wire.send(*sent)
+    harness.pass_time(11)
+    harness.seen[0].reply(200, "OK")
+    wire.pump()
+    harness.pass_time(11)
+    harness.seen[1].reply(200, "OK")
+
+    assert statuses(wire) == [200, 200]
+
+
+def test_a_client_that_takes_most_of_its_last_answer_and_then_nothing_is_cut_off() -> None:
+    harness = _harness()
+    harness.on_request = lambda request: request.reply(200, "OK", b"x" * 70_000)
+    wire = harness.wire()
+    wire.transport.takes_bytes = 0
+    wire.send(get(headers=b"Connection: close\r\n"))
+    harness.pass_time(5)
+    wire.take(60_000)
+    harness.pass_time(8 + LATE_S)
+
+    assert wire.transport.is_aborted
+    assert harness.server.refused["write_slow"] == 1
 
 
 def test_a_client_that_does_not_read_is_served_no_further() -> None:

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from server.commands.generation import read
-from server.intake.pipeline import Pipeline
-from server.worker import make_pipeline
+from server.intake.pipeline import Pipeline, make_pipeline
 
 META = {
     "type": "object",
@@ -106,7 +105,8 @@ def make(settings_path: Path) -> Make:
     """``make("a.b=value", …)``: a pipeline with these overrides."""
 
     def _make(*overrides: str) -> Pipeline:
-        return make_pipeline(read(settings_path, list(overrides)))
+        generation = read(settings_path, list(overrides))
+        return make_pipeline(generation.config, generation.schemas.find, generation.snapshot.find)
 
     return _make
 

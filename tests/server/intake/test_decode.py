@@ -45,6 +45,18 @@ def test_what_is_not_json_is_said_with_its_place(body: bytes, reason: str) -> No
     assert reason in words
 
 
+def test_half_of_a_surrogate_pair_is_the_fault_of_one_event() -> None:
+    body = b'[ {"a":"x\\ud800"} ,\n7, {"b":"\\ud83d\\ude00", "n":%s} ]' % (b"9" * 5000)
+
+    assert split(body) == [b'{"a":"x\\ud800"}', b"7", b'{"b":"\\ud83d\\ude00", "n":%s}' % (b"9" * 5000)]
+    assert split(b'{"a":"\\udc00"}') == [b'{"a":"\\udc00"}']
+
+
+@pytest.mark.parametrize("body", [b'["\\ud800"', b'["\\ud800",]', b'["\\ud800" 1]', b'["\\ud800"]x', b'[{"\\ud800"}]'])
+def test_half_of_a_pair_excuses_no_other_fault(body: bytes) -> None:
+    assert isinstance(split(body), str)
+
+
 @pytest.mark.parametrize("raw", [b'{"a":1,"a":1}', b'{"a":{"b":1,"\\u0062":2}}', b'{"a":[{"x":1,"x":2}]}'])
 def test_a_name_that_occurs_twice_is_found_at_any_depth(raw: bytes) -> None:
     assert has_duplicate_names(raw)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from server.intake.arrival import Arrival
 from server.intake.enrich import Filling, Source, fill_defaults
-from server.intake.reader import Path, Reader
+from server.intake.members import Members, Path
 from server.intake.splice import Edit, splice
 from validators.shape import Default
 
@@ -38,7 +38,7 @@ def _source(text: bytes | None) -> Source:
 
 
 def _fill(raw: bytes, fields: dict[Path, bytes | None]) -> bytes:
-    reader = Reader(fields)
+    reader = Members(fields)
     filling = Filling({path: _source(text) for path, text in fields.items()}, reader)
     edits: list[Edit] = []
     filling.collect(reader.read(raw), Arrival(0, b'""', {}), edits)

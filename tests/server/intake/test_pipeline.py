@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from server.commands.generation import read
 from server.intake.arrival import Arrival
 from server.intake.event import Event
-from server.intake.pipeline import Pipeline
+from server.intake.pipeline import Pipeline, make_pipeline
 from tests.server.intake.conftest import Make
 
 RECEIVED_MS = 1_767_323_045_678
@@ -238,6 +240,24 @@ def test_a_name_that_occurs_twice_is_refused_only_when_asked_for(make: Make) -> 
     assert error_type(prepare(make(), raw)) is None
     assert error_type(prepare(make("intake.duplicate_keys=reject"), raw)) == "duplicate_key"
     assert error_type(prepare(make("profile=external"), raw)) == "duplicate_key"
+
+
+def test_names_that_occur_twice_are_found_before_anything_is_filled_in(make: Make) -> None:
+    pipeline = make("intake.duplicate_keys=reject")
+    raw = b'{"$schema":"/test/event/1.0.0","test":"a","test":"b"}'
+
+    assert error_type(prepare(pipeline, raw, arrival(stream="plain"))) == "duplicate_key"
+
+
+def test_a_schema_that_comes_later_is_used_when_it_is_there(settings_path: Path) -> None:
+    generation = read(settings_path, [])
+    found: list[Any] = [("unknown_schema", "not there"), generation.schemas.find("/test/event/1.0.0")]
+    pipeline = make_pipeline(generation.config, lambda _: found.pop(0), generation.snapshot.find)
+
+    early, late = prepare(pipeline, event("anything")), prepare(pipeline, event("anything"))
+
+    assert "id" not in value(early)["meta"]
+    assert "id" in value(late)["meta"]
 
 
 def test_what_was_validated_is_what_a_last_wins_reader_sees(pipeline: Pipeline) -> None:

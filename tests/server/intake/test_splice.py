@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.intake.reader import Path, Reader
+from server.intake.members import Members, Path
 from server.intake.splice import Edit, insert_by_path, splice
 
 STRINGS = st.sampled_from(["", "{}", '{"x": 1}', 'a"meta":{', "\\", "é", "\u2028"])
@@ -22,7 +22,7 @@ EVENTS = st.fixed_dictionaries({"meta": st.dictionaries(st.sampled_from(["x", "y
 
 
 def _edit(raw: bytes, path: Path, members: bytes) -> Edit:
-    reader = Reader([(*path, "?")])
+    reader = Members([(*path, "?")])
     return (path, reader.read(raw)[reader.at(path)] if path else None, members)
 
 

@@ -97,6 +97,43 @@ def test_a_stream_is_chosen_by_the_event_or_by_the_topic(tmp_path: Path) -> None
     assert [orjson.loads(line)["value"]["n"] for line in shown(tmp_path, "s")] == [1, 3]
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'{"meta":{"stream":"other"},"n":1e400}',
+        b'{"meta":{"stream":"other"},"n":' + b"9" * 5000 + b"}",
+        b'{"meta":{"stream":"\\ud800"}}',
+        b'{"meta":{"stream":"\xff"}}',
+        b"[" * 100_000 + b"]" * 100_000,
+        b'{"meta":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001,
+        b'{"meta":{"stream":',
+        b"",
+    ],
+    ids=["beyond a double", "5000 digits", "surrogate", "no UTF-8", "deep", "deep below meta", "cut off", "empty"],
+)
+def test_no_stored_value_ends_the_choice_of_a_stream(tmp_path: Path, odd: bytes) -> None:
+    store(tmp_path, plain(odd, topic="odd"), plain(b'{"meta":{"stream":"s"}}'))
+
+    assert shown(tmp_path, "s") == [LINE + b'"value":{"meta":{"stream":"s"}}}\n']
+    assert b'"value":' + odd + b"}" in shown(tmp_path, "odd")[0]
+
+
+def test_the_stream_of_a_value_with_huge_numbers_is_found(tmp_path: Path) -> None:
+    value = b'{"n":1e400,"meta":{"m":' + b"9" * 5000 + b',"stream":"s"}}'
+    store(tmp_path, plain(value))
+
+    assert shown(tmp_path, "s") == [LINE + b'"value":' + value + b"}\n"]
+
+
+def test_a_topic_that_is_no_text_is_shown_as_well_as_can_be(tmp_path: Path) -> None:
+    store(tmp_path, plain(b"1"))
+    with closing(sqlite3.connect(tmp_path / "events-0.db")) as database, database:
+        database.execute("UPDATE event SET topic = CAST(x'74ff' AS TEXT)")
+
+    assert [orjson.loads(line)["topic"] for line in shown(tmp_path)] == ["t\ufffd"]
+    assert shown(tmp_path, "t") == []
+
+
 def test_more_rows_than_a_page_come_once_and_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "PAGE_ROWS", 7)
     store(tmp_path, *(plain(b"%d" % number) for number in range(50)))

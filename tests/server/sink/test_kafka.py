@@ -38,24 +38,6 @@ def kinds(sink: KafkaSink, acks: Acks) -> set[str]:
     return {"" if error is None else sink.classify(error) for error in acks.errors}
 
 
-@pytest.mark.parametrize(
-    ("code", "error_type"),
-    [
-        (KafkaError._MSG_TIMED_OUT, "broker_timeout"),
-        (KafkaError.REQUEST_TIMED_OUT, "broker_timeout"),
-        (KafkaError._PURGE_QUEUE, "broker_timeout"),
-        (KafkaError._PURGE_INFLIGHT, "broker_timeout"),
-        (KafkaError.MSG_SIZE_TOO_LARGE, "event_too_large"),
-        (KafkaError._QUEUE_FULL, "queue_full"),
-        (KafkaError._UNKNOWN_TOPIC, "broker_rejected"),
-        (KafkaError.TOPIC_AUTHORIZATION_FAILED, "broker_rejected"),
-        (KafkaError._FATAL, "broker_rejected"),
-    ],
-)
-def test_an_error_of_the_broker_has_its_error_type(code: int, error_type: str) -> None:
-    assert make("a:1").classify(KafkaError(code)) == error_type
-
-
 def test_properties_that_librdkafka_refuses_end_the_start_without_showing_secrets() -> None:
     sink = make("a:1", {"security.protocol": "ssl", "ssl.key.pem": "hunter2"})
 

@@ -121,7 +121,7 @@ def test_a_full_disk_fails_the_batch_and_passes(tmp_path: Path) -> None:
             large.value = b'"%s"' % (b"x" * 1000)
             sink.submit(large, early)
         assert await settle(sink) == 0
-        assert {sink.classify(error) for error in early.errors} == {"broker_rejected"}
+        assert {sink.classify(error) for error in early.errors} == {"broker_timeout"}
 
         sink._database.execute("PRAGMA max_page_count = 1000000")
         sink.submit(record("t", 1), late)
@@ -146,7 +146,7 @@ def test_a_file_that_somebody_locks_fails_the_batch_at_once_and_passes(tmp_path:
         sink.submit(record("t", 1), acks)
         assert await settle(sink) == 0
         assert asyncio.get_running_loop().time() - started < 0.5
-        assert sink.classify(acks.errors[0]) == "broker_rejected"
+        assert sink.classify(acks.errors[0]) == "broker_timeout"
 
         stranger.execute("ROLLBACK")
         stranger.close()
@@ -156,6 +156,79 @@ def test_a_file_that_somebody_locks_fails_the_batch_at_once_and_passes(tmp_path:
     drive(test, make(tmp_path))
 
     assert acks.errors[1] is None
+
+
+def test_a_file_without_its_table_is_broker_rejected(tmp_path: Path) -> None:
+    acks = Acks()
+
+    async def test(sink: Sink) -> None:
+        stranger = sqlite3.connect(tmp_path / "events-0.db", isolation_level=None)
+        stranger.execute("DROP TABLE event")
+        stranger.close()
+        sink.submit(record("t", 1), acks)
+        assert await settle(sink) == 0
+
+        assert sink.classify(acks.errors[0]) == "broker_rejected"
+
+    drive(test, make(tmp_path))
+
+
+def test_a_value_that_sqlite_finds_too_large_is_event_too_large(tmp_path: Path) -> None:
+    acks = Acks()
+
+    async def test(sink: Any) -> None:
+        sink._database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1000)
+        large = record("t", 1)
+        large.value = b'"%s"' % (b"x" * 2000)
+        sink.submit(large, acks)
+        assert await settle(sink) == 0
+
+        assert sink.classify(acks.errors[0]) == "event_too_large"
+
+    drive(test, make(tmp_path))
+
+
+def test_rows_that_cannot_be_bound_fail_their_batch_as_internal_and_the_next_one_is_kept(tmp_path: Path) -> None:
+    """The whole loop turn is one transaction, and nothing tells whose row it was."""
+    acks = Acks()
+
+    async def test(sink: Sink) -> None:
+        late = record("t", 1)
+        late.timestamp_ms = 1 << 63
+        for one in (record("t", 0), late, record("t", 2)):
+            assert sink.submit(one, acks) is None
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert [sink.classify(error) for error in acks.errors] == ["internal"] * 3
+        sink.submit(record("t", 3), acks)
+        assert await settle(sink) == 0
+
+    sink = make(tmp_path)
+    drive(test, sink)
+
+    assert acks.errors[3:] == [None]
+    assert sink.failed_commits == 1
+    assert rows(tmp_path / "events-0.db") == 1
+
+
+def test_no_memory_for_a_commit_leaves_nobody_waiting(tmp_path: Path) -> None:
+    acks = Acks()
+
+    class Exhausted:
+        in_transaction = False
+
+        def execute(self, _: str) -> None:
+            raise MemoryError
+
+    async def test(sink: Any) -> None:
+        database, sink._database = sink._database, Exhausted()
+        sink.submit(record("t", 1), acks)
+        assert await settle(sink) == 0
+        sink._database = database
+
+        assert [sink.classify(error) for error in acks.errors] == ["internal"]
+
+    drive(test, make(tmp_path))
 
 
 def test_a_reader_in_the_middle_of_a_transaction_does_not_hold_up_the_writer(tmp_path: Path) -> None:

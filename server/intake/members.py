@@ -29,12 +29,12 @@ class _Level(NamedTuple):
     blocked: Values
 
 
-class Reader:
+class Members:
     """Reads the same paths of every object given to it.
 
-    >>> reader = Reader([("meta", "stream"), ("meta", "dt")])
-    >>> values = reader.read(b'{"meta": {"stream": "x"}, "other": 1}')
-    >>> bytes(values[reader.at(("meta", "stream"))]), values[reader.at(("meta", "dt"))]
+    >>> members = Members([("meta", "stream"), ("meta", "dt")])
+    >>> values = members.read(b'{"meta": {"stream": "x"}, "other": 1}')
+    >>> bytes(values[members.at(("meta", "stream"))]), values[members.at(("meta", "dt"))]
     (b'"x"', UNSET)
     """
 
@@ -78,7 +78,7 @@ class Reader:
         return values
 
 
-def _read_members(names: tuple[str, ...]) -> Callable[[Any], Values]:  # cold: once a reader
+def _read_members(names: tuple[str, ...]) -> Callable[[Any], Values]:  # cold: once a route
     """Compile a reader of these members of one object.
 
     The member names become struct fields f0, f1, … because a struct cannot have a field named ``$schema``.

@@ -2,7 +2,7 @@
 
 Place: intake.receive → HERE → intake.pipeline → sink.
 Rule: never recursive (an error event that is invalid itself is counted and dropped), rate-limited, bounded in size,
-made after the client has its answer.
+made in a turn of the loop of its own.
 Not here: the verdict (intake.pipeline).
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,9 @@ import msgspec
 
 from server.intake.arrival import Arrival, Clock
 from server.intake.event import Event
+from server.intake.members import Path
 from server.intake.pipeline import Pipeline
+from server.intake.route import Fields
 from server.intake.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ MAX_MESSAGE_CHARS = 8_192
 _PLAIN_URI = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]+")
 
 
-class Refused:
+class ErrorEvents:
     """Makes error events. ``produced`` were taken by the sink, ``dropped`` were not made or not taken."""
 
     def __init__(
@@ -50,8 +53,11 @@ class Refused:
         self._schema_uri = settings.error_schema_uri
         self._emitter = name
         self._per_s = settings.error_events_per_s
-        self._tokens = self._per_s
-        self._refilled_ms = clock.now()[0]
+        self._fields = Fields.of(config)
+        self._most = max(1.0, self._per_s) if self._per_s else 0.0
+        self._tokens = self._most
+        self._refilled_at = time.monotonic()
+        self._is_scheduled = False
         self._waiting: deque[tuple[Event, Verdict]] = deque()
         self.produced = 0
         self.dropped = 0
@@ -63,16 +69,20 @@ class Refused:
         if self._stream is None or len(self._waiting) >= MAX_WAITING:
             self.dropped += 1
             return
-        if not self._waiting:
-            asyncio.get_running_loop().call_soon(self.flush)
         self._waiting.append((event, verdict))
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            asyncio.get_running_loop().call_soon(self.flush)
 
     def flush(self) -> None:
         """Make and send the error events that wait, as many as the rate allows."""
+        self._is_scheduled = False
+        now = time.monotonic()
+        self._tokens = min(self._most, self._tokens + (now - self._refilled_at) * self._per_s)
+        self._refilled_at = now
         received_ms, received_dt = self._clock.now()
-        self._tokens = min(self._per_s, self._tokens + (received_ms - self._refilled_ms) / 1000 * self._per_s)
-        self._refilled_ms = received_ms
         arrival = Arrival(received_ms, received_dt, {})
+        arrival.schema_uri, arrival.stream = msgspec.json.encode(self._schema_uri), msgspec.json.encode(self._stream)
         while self._waiting:
             event, verdict = self._waiting.popleft()
             if self._tokens < 1:
@@ -96,8 +106,8 @@ class Refused:
         """The error event, of schema /error/2.1.0."""
         raw = event.value.decode("utf-8", "replace")
         told = _loosely(event.value)
-        meta = told.get("meta")
-        origin = meta if isinstance(meta, dict) else {}
+        origin = _at(told, ("meta",))
+        origin = origin if isinstance(origin, dict) else {}
         return msgspec.json.encode(
             {
                 "$schema": self._schema_uri,
@@ -111,8 +121,8 @@ class Refused:
                 "emitter_id": self._emitter,
                 "error_type": verdict.error_type,
                 "message": verdict.text[:MAX_MESSAGE_CHARS],
-                "errored_schema_uri": _word(told.get("$schema")),
-                "errored_stream_name": _word(origin.get("stream")),
+                "errored_schema_uri": _word(_first(told, self._fields.schema_uri)),
+                "errored_stream_name": _word(_first(told, self._fields.stream)),
                 "raw_event": raw[:MAX_RAW_CHARS],
             }
         )
@@ -124,6 +134,17 @@ def _loosely(raw: bytes) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _first(told: dict[str, Any], paths: tuple[Path, ...]) -> Any:
+    """The value of the first of these fields that is there."""
+    return next((value for path in paths if (value := _at(told, path)) is not None), None)
+
+
+def _at(told: Any, path: Path) -> Any:
+    for name in path:
+        told = told.get(name) if isinstance(told, dict) else None
+    return told
 
 
 def _uri(value: Any) -> str:

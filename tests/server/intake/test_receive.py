@@ -1,0 +1,256 @@
+"""server.intake.receive: one reply to every request, whatever its events, the sink and the client do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.commands.generation import read
+from server.intake.arrival import Clock
+from server.intake.error_events import ErrorEvents
+from server.intake.pipeline import make_pipeline
+from server.intake.receive import Receiver
+from server.intake.verdict import MAX_BODY_BYTES
+from server.sink.memory import MemorySink
+
+VALID = b'{"$schema":"/test/event/1.0.0","meta":{"stream":"plain"},"test":"x"}'
+INVALID = VALID.replace(b'"x"', b"1")
+
+
+class FakeRequest:
+    """What a handler gets and may do; ``replies`` are (status, phrase, body)."""
+
+    def __init__(self, body: bytes, params: dict[str, str] | None = None) -> None:
+        self.body = body
+        self.query = b"?" if params else b""
+        self.headers: dict[bytes, bytes] = {}
+        self.replies: list[tuple[int, str, bytes]] = []
+        self._params = params or {}
+
+    def params(self) -> dict[str, str]:
+        return self._params
+
+    def reply(self, status: int, phrase: str, body: bytes = b"", **_: Any) -> None:
+        self.replies.append((status, phrase, body))
+
+    def problem(self, status: int, detail: str, **_: Any) -> None:
+        self.replies.append((status, "", detail.encode()))
+
+    @property
+    def status(self) -> int:
+        ((status, _, _),) = self.replies
+        return status
+
+    @property
+    def answer(self) -> Any:
+        ((_, _, body),) = self.replies
+        return json.loads(body)
+
+
+class Bench:
+    """A receiver over a memory sink."""
+
+    def __init__(self, settings_path: Path, *overrides: str) -> None:
+        generation = read(settings_path, list(overrides))
+        config = generation.config
+        self.sink = MemorySink(max_outstanding=config.sink.max_outstanding)
+        clock = Clock()
+        pipeline = make_pipeline(config, generation.schemas.find, generation.snapshot.find)
+        self.errors = ErrorEvents(pipeline, self.sink.submit, clock, config)
+        self.receiver = Receiver(config, pipeline, self.sink, lambda _: "192.0.2.1", clock, self.errors)
+
+    def post(self, body: bytes, **params: str) -> FakeRequest:
+        request = FakeRequest(body, params)
+        self.receiver.handle_events(request)  # type: ignore[arg-type]
+        return request
+
+
+Drive = Callable[[Callable[[Bench], Awaitable[None]]], None]
+
+
+@pytest.fixture
+def drive(settings_path: Path) -> Callable[..., None]:
+    """Run a test on a loop of its own, with the sink open."""
+
+    def _drive(test: Callable[[Bench], Awaitable[None]], *overrides: str) -> None:
+        async def main() -> None:
+            bench = Bench(settings_path, *overrides)
+            await bench.sink.open()
+            await asyncio.wait_for(test(bench), 5)
+            await bench.sink.close()
+
+        asyncio.run(main())
+
+    return _drive
+
+
+async def settled() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+def test_a_guaranteed_request_is_answered_after_the_last_ack(drive: Drive) -> None:
+    async def test(bench: Bench) -> None:
+        bench.sink.is_held = True
+        request = bench.post(b"[" + VALID + b"," + VALID + b"]")
+        await settled()
+        assert request.replies == []
+        bench.sink.release()
+        await settled()
+
+        assert request.status == 201
+        assert (bench.receiver.counts.accepted, bench.receiver.counts.delivered) == (2, 2)
+
+    drive(test)
+
+
+def test_an_event_that_the_sink_cannot_keep_is_answered_as_an_error(drive: Drive) -> None:
+    async def test(bench: Bench) -> None:
+        bench.sink.failure = "broker_timeout"
+        request = bench.post(VALID)
+        await settled()
+
+        assert request.status == 503
+        assert request.answer["error"][0]["context"]["error_type"] == "broker_timeout"
+        assert bench.receiver.counts.by_type["broker_timeout"] == 1
+
+    drive(test)
+
+
+def test_an_event_that_the_sink_finds_too_large_is_invalid_and_leaves_an_error_event(drive: Drive) -> None:
+    async def test(bench: Bench) -> None:
+        bench.sink.failure = "event_too_large"
+        request = bench.post(VALID)
+        await settled()
+
+        assert request.status == 400
+        assert request.answer["invalid"][0]["context"]["error_type"] == "event_too_large"
+        assert bench.errors.produced + bench.errors.dropped == 1
+
+    drive(test)
+
+
+def test_an_event_that_the_sink_does_not_take_is_answered_at_once(drive: Drive) -> None:
+    async def test(bench: Bench) -> None:
+        bench.sink.refusal = "queue_full"
+
+        assert bench.post(VALID).status == 503
+
+    drive(test)
+
+
+def test_a_batch_for_which_there_is_no_room_is_refused_as_a_whole(drive: Callable[..., None]) -> None:
+    async def test(bench: Bench) -> None:
+        for params in ({}, {"hasty": "true"}):
+            assert bench.post(b"[" + b",".join([VALID] * 5) + b"]", **params).status == 503
+        assert bench.receiver.counts.refused_full == 2
+        assert bench.receiver.counts.received == 0
+
+    drive(test, "sink.max_outstanding=4")
+
+
+def test_nothing_is_taken_once_the_receiver_is_closed(drive: Drive) -> None:
+    async def test(bench: Bench) -> None:
+        bench.receiver.close()
+
+        assert bench.post(VALID).status == 503
+        assert bench.post(VALID, hasty="true").status == 503
+
+    drive(test)
+
+
+@pytest.mark.parametrize(
+    ("bad", "error_type"),
+    [
+        (b'{"$schema":"/test/event/1.0.0","meta":{"stream":"plain"},"x":%s}' % (b"[" * 600 + b"]" * 600), None),
+        (b'{"$schema":"/test/event/1.0.0","meta":{"stream":"plain"},"test":"\\ud800"}', "schema_violation"),
+        (b'{"$schema":"/test/event/1.0.0","meta":{"stream":"plain"},"n":%s}' % (b"9" * 5000), None),
+        (b'{"$schema":"/test/event/1.0.0","meta":{"stream":"plain"},"n":1e400}', None),
+        (b'{"$schema":"/test/event/1.0.0","meta":{"stream":"keyed"},"n":1e400,"page":{"wiki":"w"}}', None),
+    ],
+)
+@pytest.mark.parametrize("duplicates", ["accept", "reject"])
+def test_one_odd_event_does_not_fail_those_that_came_with_it(
+    drive: Callable[..., None], bad: bytes, error_type: str | None, duplicates: str
+) -> None:
+    async def test(bench: Bench) -> None:
+        request = bench.post(b"[" + VALID + b"," + bad + b"," + VALID + b"]")
+        await settled()
+
+        assert request.status in (201, 207)
+        assert len(bench.sink.records) >= 2
+        if error_type is not None:
+            assert request.answer["invalid"][0]["context"]["error_type"] == error_type
+
+    drive(test, f"intake.duplicate_keys={duplicates}")
+
+
+def test_depth_at_the_edge_of_what_can_be_read_never_fails_a_request(drive: Drive) -> None:
+    async def test(bench: Bench) -> None:
+        for depth in range(900, 1010, 3):
+            nested = b'{"$schema":"/test/event/1.0.0","meta":{"stream":"plain"},"x":%s}' % (b"[" * depth + b"]" * depth)
+            request = bench.post(b"[" + VALID + b"," + nested + b"]")
+            await settled()
+
+            assert request.status in (201, 207, 400)
+
+    drive(test)
+
+
+def test_a_bug_costs_one_event_and_not_its_batch(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> bytes:
+        raise ZeroDivisionError
+
+    async def test(bench: Bench) -> None:
+        monkeypatch.setattr("server.intake.pipeline._key", broken)
+        request = bench.post(b"[" + VALID + b"," + VALID.replace(b'"plain"', b'"keyed"') + b"]")
+        await settled()
+
+        assert request.status == 207
+        assert request.answer["error"][0]["context"]["error_type"] == "internal"
+
+    drive(test)
+
+
+def test_an_answer_is_bounded_however_much_is_wrong(drive: Drive) -> None:
+    async def test(bench: Bench) -> None:
+        long = VALID.replace(b'"x"', b'["%s"]' % (b"x" * 2000))
+        request = bench.post(b"[" + b",".join([long] * 4000) + b"]")
+
+        entries = request.answer["invalid"]
+        assert len(entries) == 4000
+        assert len(request.replies[0][2]) < MAX_BODY_BYTES + 1_000_000
+        assert "event" in entries[0] and "event" not in entries[-1]
+        assert entries[-1]["context"]["error_type"] == "schema_violation"
+
+    drive(test)
+
+
+def test_hasty_failures_are_counted_by_type(drive: Drive) -> None:
+    async def test(bench: Bench) -> None:
+        bench.sink.failure = "broker_timeout"
+        assert bench.post(b"[" + VALID + b"," + INVALID + b"]", hasty="true").status == 202
+        await settled()
+
+        counts = bench.receiver.counts
+        assert (counts.accepted, counts.failed, counts.by_type["broker_timeout"]) == (1, 1, 1)
+        assert counts.by_type["schema_violation"] == 1
+
+    drive(test)
+
+
+def test_an_observed_event_counts_as_accepted_and_leaves_an_error_event(drive: Drive) -> None:
+    async def test(bench: Bench) -> None:
+        request = bench.post(INVALID.replace(b'"plain"', b'"watched"'))
+        await settled()
+
+        counts = bench.receiver.counts
+        assert request.status == 201
+        assert (counts.accepted, counts.observed, counts.by_type["schema_violation"]) == (1, 1, 0)
+
+    drive(test)
