@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from server.scoreboard import Row
 
 _HARD_PART = 8  # Connections that are told 503 stay for a moment: an eighth above the limit, the rest is cut off.
-_TURNS = 3  # Of the loop: written, closed, and heard of being closed.
 _FAR = 1e9  # Seconds on the wheel: never.
 
 
@@ -109,9 +108,7 @@ class HttpServer:
     async def finish(self, deadline: float) -> int:
         """The second step: every answer is given. Returns how many connections were cut off in the middle of something,
         such as an answer that its client does not take before the deadline."""
-        for _ in range(_TURNS):
-            await asyncio.sleep(0)
-        await self._while(self._owes, deadline)
+        await self._while(self._owes, deadline)  # Not for what the kernel has taken: uvloop writes at once.
         cut = self._cut(list(self._connections))
         self.close()
         return cut

@@ -31,7 +31,7 @@ class Arrival:
         "_address",
         "_headers",
         "_request",
-        "levels",
+        "filling",
         "received_dt",
         "received_ms",
         "schema_uri",
@@ -51,7 +51,7 @@ class Arrival:
         self._headers = headers
         self._address = address
         self._request = request
-        self.levels: dict[Any, Any] = {}  # Kept by intake.enrich for the other events of the request.
+        self.filling: dict[Any, Any] = {}  # Kept by intake.enrich for the other events of the request.
         self.schema_uri: bytes | None = None
         self.stream: bytes | None = None
 

@@ -9,7 +9,8 @@ Not here: where the values come from (intake.arrival), how bytes are inserted (i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -33,9 +34,6 @@ def receive_time(arrival: Arrival) -> bytes:
     return arrival.received_dt
 
 
-ALWAYS_THERE: Final = frozenset({new_id, receive_time})  # The others depend on what the client sends.
-
-
 def client_ip(arrival: Arrival) -> bytes | None:
     """The client's address as JSON string."""
     return arrival.client_ip()
@@ -46,10 +44,12 @@ def header(name: bytes) -> Source:  # cold: once a route
     return lambda arrival: arrival.header(name)
 
 
-# (at, format, sources): where the value stands in what Members returns, and ``"name":value`` with a %b for each source.
-Member = tuple[int, bytes, list[Source]]
+# A member that is the same for all events of a request: where its value stands in what Members returns, ``"name":value``
+# with a %b for each value of the request, and what picks those values.
+Same = tuple[int, bytes, Callable[[Sequence[bytes | None]], Any]]
+Each = tuple[int, Source]  # … that differs from event to event: where the value stands, and what makes the member.
 # What one object may lack: where it stands (-1: the event itself), its path, and its members.
-Level = tuple[int, Path, list[Member]]
+Level = tuple[int, Path, list[Same], list[Each]]
 
 MAX_KEPT: Final = 64  # Sets of headers that clients send or leave out, each with the levels for it.
 
@@ -57,69 +57,86 @@ MAX_KEPT: Final = 64  # Sets of headers that clients send or leave out, each wit
 class Filling:
     """The fields to fill in, compiled to positions in what Members returns."""
 
-    __slots__ = ("_kept", "_may_lack", "_members", "_sources")
+    __slots__ = ("_kept", "_members", "_paths", "_request_sources", "_sources")
 
     def __init__(self, sources: Mapping[Path, Source], members: Members) -> None:
         self._members = members
         self._sources = dict(sources)
-        self._may_lack = [(path, source) for path, source in sources.items() if source not in ALWAYS_THERE]
+        self._paths = [path for path, source in sources.items() if source is not new_id]
+        self._request_sources = [sources[path] for path in self._paths]
         self._kept: dict[tuple[bool, ...], list[Level]] = {}
 
     def collect(self, values: Values, arrival: Arrival, edits: list[Edit]) -> None:
         """Append to ``edits`` what the event lacks."""
-        levels = arrival.levels.get(self)
-        if levels is None:
-            levels = arrival.levels[self] = self._levels(arrival)
-        for object_at, path, members in levels:
+        known = arrival.filling.get(self)
+        if known is None:
+            known = arrival.filling[self] = self._of_request(arrival)
+        texts, levels = known
+        for object_at, path, same, each in levels:
             target = None if object_at < 0 else values[object_at]
             if target is UNSET:
                 continue
             parts = []
-            for at, text, sources in members:
+            for at, text, pick in same:
                 if values[at] is UNSET:
-                    parts.append(text % tuple([source(arrival) for source in sources]))
+                    parts.append(text % pick(texts))
+            for at, make in each:
+                if values[at] is UNSET:
+                    parts.append(make(arrival))
             if parts:
                 parts.append(b"")
                 edits.append((path, target, b",".join(parts)))
 
-    def _levels(self, arrival: Arrival) -> list[Level]:
-        """The levels for what this client sends."""
-        there = tuple([source(arrival) is not None for _, source in self._may_lack])
+    def _of_request(self, arrival: Arrival) -> tuple[list[bytes | None], list[Level]]:
+        """The values of a request, and the levels for what its client sends."""
+        texts = [source(arrival) for source in self._request_sources]
+        there = tuple([text is not None for text in texts])
         levels = self._kept.get(there)
         if levels is None:
             if len(self._kept) >= MAX_KEPT:
                 self._kept.clear()
             levels = self._kept[there] = self._make(there)
-        return levels
+        return texts, levels
 
     def _make(self, there: tuple[bool, ...]) -> list[Level]:  # cold: once for a set of headers
         """Objects from the outside to the inside; one that is absent is a member of the one around it."""
-        lacking = {path for (path, _), is_there in zip(self._may_lack, there, strict=True) if not is_there}
-        sources = {path: source for path, source in self._sources.items() if path not in lacking}
-        parents = {path[:depth]: None for path in sources for depth in range(len(path))}
+        lacking = {path for path, is_there in zip(self._paths, there, strict=True) if not is_there}
+        paths = [path for path in self._sources if path not in lacking]
         levels: list[Level] = []
-        for parent in sorted(parents, key=len):
-            at = self._members.at(parent) if parent else -1
-            members = [(self._members.at(child), *_format(child, sources)) for child in _below(parent, sources)]
-            levels.append((at, parent, members))
+        for parent in sorted({path[:depth] for path in paths for depth in range(len(path))}, key=len):
+            same: list[Same] = []
+            each: list[Each] = []
+            for child in _below(parent, paths):
+                at, (text, below) = self._members.at(child), _format(child, paths)
+                if all(path in self._paths for path in below):
+                    same.append((at, text, itemgetter(*[self._paths.index(path) for path in below])))
+                else:
+                    each.append((at, _maker(text, [self._sources[path] for path in below])))
+            levels.append((self._members.at(parent) if parent else -1, parent, same, each))
         return levels
 
 
-def _below(parent: Path, sources: Mapping[Path, Source]) -> list[Path]:  # cold: once for a set of headers
+def _maker(text: bytes, sources: list[Source]) -> Source:  # cold: once for a set of headers
+    """Makes a member, or an object of members, of which one differs from event to event."""
+    if len(sources) == 1 and text.count(b"%") == 1:
+        prefix, source = text.removesuffix(b"%b"), sources[0]
+        return lambda arrival: prefix + source(arrival)  # type: ignore[operator]
+    return lambda arrival: text % tuple([source(arrival) for source in sources])
+
+
+def _below(parent: Path, paths: list[Path]) -> list[Path]:  # cold: once for a set of headers
     """The members of an object that are fields to fill in, or objects with such fields."""
-    return list({path[: len(parent) + 1]: None for path in sources if path[: len(parent)] == parent})
+    return list({path[: len(parent) + 1]: None for path in paths if path[: len(parent)] == parent})
 
 
-def _format(  # cold: once for a set of headers
-    path: Path, sources: Mapping[Path, Source]
-) -> tuple[bytes, list[Source]]:
-    """``"name":%b``, or the same with an object of such members, and the sources in the order of the %b."""
+def _format(path: Path, paths: list[Path]) -> tuple[bytes, list[Path]]:  # cold: once for a set of headers
+    """``"name":%b``, or the same with an object of such members, and the fields in the order of the %b."""
     name = msgspec.json.encode(path[-1]).replace(b"%", b"%%") + b":"
-    if path in sources:
-        return name + b"%b", [sources[path]]
-    members = [_format(child, sources) for child in _below(path, sources)]
+    if path in paths:
+        return name + b"%b", [path]
+    members = [_format(child, paths) for child in _below(path, paths)]
     text = name + b"{" + b",".join([text for text, _ in members]) + b"}"
-    return text, [source for _, below in members for source in below]
+    return text, [field for _, below in members for field in below]
 
 
 class Default(Protocol):

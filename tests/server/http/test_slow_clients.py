@@ -133,6 +133,7 @@ def test_a_request_that_is_never_answered_is_503_and_the_connection_is_closed(
     assert wire.sent == b""
     harness.pass_time(LATE_S)
     (answer,) = responses(wire.sent)
+    assert harness.server.in_flight_bytes == 0, "whoever lost the request will not let go of its bytes"
     harness.seen[0].reply(200, "OK")
 
     assert (answer.status, answer.headers["Retry-After"], answer.headers["Connection"]) == (503, "1", "close")
