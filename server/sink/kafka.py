@@ -194,7 +194,7 @@ class KafkaSink:
         """Fail all that is out, each record once, through its ack. Blocks for milliseconds, PURGE_S at the most.
 
         Records that librdkafka does not hand back by then are never acked: this producer is let go and polled no more.
-        A guaranteed request that waits for one stays open until HTTP closes its connection, at its own bound on the
+        A guaranteed request that waits for one is answered 503 after http.limits.answer_s, at its own bound on the
         time for an answer or at the end of the drain; nothing was promised, and its sender has to send again. A hasty
         event is lost, and stays in the difference between what was accepted and what was delivered or dropped.
         """
