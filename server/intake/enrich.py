@@ -44,8 +44,8 @@ def header(name: bytes) -> Source:  # cold: once a route
     return lambda arrival: arrival.header(name)
 
 
-# A member that is the same for all events of a request: where its value stands in what Members returns, ``"name":value``
-# with a %b for each value of the request, and what picks those values.
+# A member that is the same for all events of a request: where its value stands in what Members returns,
+# ``"name":value`` with a %b for each value of the request, and what picks those values.
 Same = tuple[int, bytes, Callable[[Sequence[bytes | None]], Any]]
 Each = tuple[int, Source]  # … that differs from event to event: where the value stands, and what makes the member.
 # What one object may lack: where it stands (-1: the event itself), its path, and its members.

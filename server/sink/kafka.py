@@ -194,9 +194,9 @@ class KafkaSink:
         """Fail all that is out, each record once, through its ack. Blocks for milliseconds, PURGE_S at the most.
 
         Records that librdkafka does not hand back by then are never acked: this producer is let go and polled no more.
-        A guaranteed request that waits for one is answered 503 after http.limits.answer_s, at its own bound on the
-        time for an answer or at the end of the drain; nothing was promised, and its sender has to send again. A hasty
-        event is lost, and stays in the difference between what was accepted and what was delivered or dropped.
+        A guaranteed request that waits for one is answered 503 by HTTP, at its bound on the time for an answer or at
+        the end of the drain; nothing was promised, and its sender has to send again. A hasty event is lost, and stays
+        in the difference between what was accepted and what was delivered or dropped.
         """
         deadline = self._loop.time() + PURGE_S
         self._serve()
