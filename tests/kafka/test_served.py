@@ -19,7 +19,7 @@ from tests.kafka.broker import Kafka, free_port
 from tests.kafka.topics import Stored, create, read_all
 from tests.process.served import Served
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 ORDERS = 8
 BATCH = 5
@@ -70,6 +70,7 @@ def kafka_sink(kafka: Kafka, topic_prefix: str) -> dict[str, Any]:
     return {"kind": "kafka", "topic_prefix": topic_prefix, "kafka": {"bootstrap.servers": kafka.servers}}
 
 
+@pytest.mark.kafka
 def test_every_event_is_there_once_with_key_headers_and_timestamp_in_order_per_key(
     kafka_broker: Kafka, topic: str, tmp_path: Path
 ) -> None:
@@ -97,6 +98,7 @@ def number_of(kept: Stored) -> int:
     return int(json.loads(kept.value)["total"])
 
 
+@pytest.mark.kafka
 def test_nothing_answered_201_is_missing_when_the_broker_is_stopped_and_started_again(
     kafka_broker: Kafka, topic: str, tmp_path: Path
 ) -> None:
@@ -118,6 +120,7 @@ def test_nothing_answered_201_is_missing_when_the_broker_is_stopped_and_started_
     assert there == Counter(promised)
 
 
+@pytest.mark.kafka
 def test_every_event_of_the_corpus_is_accepted_and_there_once(
     kafka_broker: Kafka, topic: str, tmp_path: Path, corpus: Path
 ) -> None:
