@@ -47,36 +47,54 @@ def split(body: bytes) -> list[bytes] | str:
     except RecursionError:
         return NOT_JSON.format("it is nested too deeply.")
     except msgspec.DecodeError as error:
-        if first == _BRACKET and _HALF_PAIR.search(body):
+        if first in (_BRACE, _BRACKET) and _HALF_PAIR.search(body):
             return _split_half_pairs(body)
-        if first != _BRACE or not _HALF_PAIR.search(body):
-            return NOT_JSON.format(f"{_reason(error)}.")
-        return [body]
+        return NOT_JSON.format(f"{_reason(error)}.")
     return NOT_EVENTS
 
 
 def _split_half_pairs(body: bytes) -> list[bytes] | str:
-    """An array in which a string ends in half a surrogate pair, as scripts make them that cut text.
+    """A body that may be JSON in which a string ends in half a surrogate pair, as scripts make them that cut text.
 
-    The decoder refuses the whole of it, but only one event is at fault, so a slower one takes the array apart. What
+    The decoder refuses the whole of it, but only one event is at fault, so a slower one takes the body apart. What
     it makes of numbers and strings is not used but for the places where the events begin and end.
     """
     text = body.decode()
-    raws = []
     try:
-        at = _SPACE.match(text, 1).end()  # type: ignore[union-attr]  # it matches nothing too
-        while True:
-            _, end = _SCANNER.raw_decode(text, at)
-            raws.append(text[at:end].encode())
-            at = _SPACE.match(text, end).end()  # type: ignore[union-attr]
-            if text[at : at + 1] != ",":
-                break
-            at = _SPACE.match(text, at + 1).end()  # type: ignore[union-attr]
+        if body[0] == _BRACE:
+            _SCANNER.decode(text)
+            return [body]
+        return _elements(text)
     except json.JSONDecodeError as error:
         return NOT_JSON.format(f"{error.msg} (character {error.pos}).")
+    except RecursionError:
+        return NOT_JSON.format("it is nested too deeply.")
+
+
+def _elements(text: str) -> list[bytes]:
+    """The raw text of each element of an array. Raises json.JSONDecodeError when it is none."""
+    raws = []
+    at = _after_space(text, 1)
+    while True:
+        _, end = _SCANNER.raw_decode(text, at)
+        raws.append(text[at:end].encode())
+        at = _after_space(text, end)
+        if text[at : at + 1] != ",":
+            break
+        at = _after_space(text, at + 1)
     if text[at:] != "]":
-        return NOT_JSON.format(f"a comma or a bracket is missing (character {at}).")
+        raise json.JSONDecodeError("Expecting ',' or the end of the array", text, at)
     return raws
+
+
+def _after_space(text: str, at: int) -> int:
+    while text[at : at + 1] in _SPACES:
+        at += 1
+    return at
+
+
+def _refuse_constant(name: str) -> None:
+    raise json.JSONDecodeError(f"{name} is no JSON value", name, 0)
 
 
 def has_duplicate_names(raw: bytes) -> bool:
@@ -107,7 +125,7 @@ def _reason(error: msgspec.DecodeError) -> str:
 
 # Half of a pair, or a whole one: a match only means that the slower way may know better.
 _HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
-_SPACE = re.compile(r"[ \t\n\r]*")
-_SCANNER = json.JSONDecoder(parse_int=len, parse_float=len)
+_SPACES = frozenset(" \t\n\r")
+_SCANNER = json.JSONDecoder(parse_int=len, parse_float=len, parse_constant=_refuse_constant)
 _BRACE = ord("{")
 _BRACKET = ord("[")

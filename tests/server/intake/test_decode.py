@@ -52,7 +52,19 @@ def test_half_of_a_surrogate_pair_is_the_fault_of_one_event() -> None:
     assert split(b'{"a":"\\udc00"}') == [b'{"a":"\\udc00"}']
 
 
-@pytest.mark.parametrize("body", [b'["\\ud800"', b'["\\ud800",]', b'["\\ud800" 1]', b'["\\ud800"]x', b'[{"\\ud800"}]'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'["\\ud800"',
+        b'["\\ud800",]',
+        b'["\\ud800" 1]',
+        b'["\\ud800"]x',
+        b'[{"\\ud800"}]',
+        b'{"a":"\\ud83d\\ude00"',
+        b'{"a":"\\ud800","b":NaN}',
+        b'["\\ud800",' + b"[" * 90_000,
+    ],
+)
 def test_half_of_a_pair_excuses_no_other_fault(body: bytes) -> None:
     assert isinstance(split(body), str)
 
