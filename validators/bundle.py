@@ -34,6 +34,16 @@ Check = Callable[[Any, str], None]
 Resolver = Any  # referencing does not export the class of its resolvers.
 
 
+def _put(copy: dict[str, Any], schema: dict[str, Any], keyword: str, key: Any, made: Any) -> None:
+    """Put what was made of a child into a copy of its schema, without touching the schema's own maps and lists."""
+    if key is None:
+        copy[keyword] = made
+        return
+    if copy[keyword] is schema[keyword]:
+        copy[keyword] = schema[keyword].copy()
+    copy[keyword][key] = made
+
+
 def bundle(contents: Any, uri: str, retrieve: Retrieve, check: Check) -> dict[str, Any]:
     """Return a schema of its own without outside references.
 
@@ -131,12 +141,7 @@ class _Bundler:
         copy = {key: value for key, value in schema.items() if key not in hidden and key != "definitions"}
         for keyword, key, child in dialect.children(copy | {}):
             made = self._copy(child, resolver, draft, start)
-            if key is None:
-                copy[keyword] = made
-            else:
-                if copy[keyword] is schema[keyword]:
-                    copy[keyword] = schema[keyword].copy()
-                copy[keyword][key] = made
+            _put(copy, schema, keyword, key, made)
         return copy
 
     def _local(self, ref: Any, resolver: Resolver, draft: Specification[Schema]) -> str:
@@ -208,12 +213,7 @@ def _cleaned(contents: dict[str, Any], uri: str, draft: Specification[Schema]) -
             named.setdefault(base, []).append(copy)
         for keyword, key, child in dialect.children(schema):
             made = clean(child, base, False)
-            if key is None:
-                copy[keyword] = made
-            else:
-                if copy[keyword] is schema[keyword]:
-                    copy[keyword] = schema[keyword].copy()
-                copy[keyword][key] = made
+            _put(copy, schema, keyword, key, made)
         return copy
 
     try:

@@ -50,9 +50,6 @@ class Notifier:
     def stopping(self, status: str) -> None:
         self._send(f"STOPPING=1\nSTATUS={status}")
 
-    def status(self, status: str) -> None:
-        self._send(f"STATUS={status}")
-
     def ping(self, now: float) -> float:
         """Say that the master turns, when that is due. Returns the instant of the next ping."""
         if not self._watchdog_s:

@@ -87,11 +87,6 @@ def reset_in_child() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def send(pid: int, number: signal.Signals) -> None:
-    """Signal one of our children. It was not reaped yet, so the pid is still its own."""
-    os.kill(pid, number)
-
-
 def describe_end(wait_status: int) -> str:
     """``exit code 5`` or ``SIGSEGV``."""
     code = os.waitstatus_to_exitcode(wait_status)
