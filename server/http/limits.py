@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # are in one slice wait as requests (300 of the shortest), while the rest waits as bytes.
 SLICE_BYTES: Final = 8192
 
+# Of a response that waits for the end of the loop turn. A slice of pipelined requests holds 1 MB of them at the most.
+LATER_BYTES: Final = 4096
+
 REQUEST_BYTES: Final = 2048  # What a waiting request costs besides its body: object, headers (measured: 1.4-2 kB).
 PIECE_BYTES: Final = 64  # What a piece of a body costs besides its bytes: chunks of one byte each are legal.
 

@@ -7,10 +7,9 @@ Rules:
 2. ``_is_queued`` is True whenever something waits or nothing may be written. Then, and only then, ``_advance`` decides
    what comes next; otherwise a request goes straight from the reader to its handler.
 3. A client that does not read gets no further request served: responses cannot pile up.
-4. What ends a connection early (the reader's fault, a stall) is answered after every request before it; then half-close
-   and read on for a while, so that the client gets to see the answer.
+4. What ends a connection early is answered after every request before it; then half-close, and read on for a while.
 5. A handler's exceptions end here, in ``_serve``. A handler that never answers is answered for (``_give_up``).
-6. Bytes of responses that a client is slow to take count as bytes in flight.
+6. Bytes of responses that a client is slow to take count as bytes in flight; small ones leave by http.outgoing.
 Not here: parsing and judging (http.reader), when a deadline is noticed (http.wheel).
 """
 
@@ -21,8 +20,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
-from server.http.limits import LINGER_BYTES, LINGER_S, REQUEST_BYTES
-from server.http.limits import SLICE_BYTES as SLICE
+from server.http.limits import LATER_BYTES, LINGER_BYTES, LINGER_S, REQUEST_BYTES, SLICE_BYTES
 from server.http.problem import INTERNAL, OVERDUE, SLOW_BODY, SLOW_HEAD, Refusal
 from server.http.reader import BODY, ENDED, HEAD, IDLE, Reader
 from server.http.response import CLOSE, CONTINUE, PROBLEM_TYPE
@@ -53,13 +51,13 @@ class Connection(asyncio.Protocol):
         "_is_queued",
         "_is_read_paused",
         "_is_write_paused",
+        "_outgoing",
         "_reader",
         "_rest",
         "_server",
         "_transport",
         "_unsent_bytes",
         "_waiting",
-        "_write",
         "bucket",
         "deadline",
         "peer",
@@ -68,19 +66,18 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: HttpServer) -> None:
         self._server = server
         self._heads = server.heads
+        self._outgoing = server.outgoing
         self._deadlines = server.deadlines
         self._reader = Reader(self, server)
         self.peer = ""
         self.deadline = self._deadlines[HEAD]
         self.bucket: set[Timed] | None = None
-        # Requests.
         self._current: Request | None = None
         self._waiting: list[Request] = []  # Not a deque: 600 bytes for each idle connection.
         self._rest = NOTHING
         self._fault: Refusal | None = None
         self._is_queued = False
         self._is_advancing = False
-        # The socket.
         self._transport: asyncio.Transport
         self._is_read_paused = False
         self._is_write_paused = False
@@ -96,7 +93,6 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client is there."""
         self._transport = cast(asyncio.Transport, transport)
-        self._write = self._transport.write
         peer = transport.get_extra_info("peername")
         self.peer = peer[0] if isinstance(peer, tuple) else ""
         if not self._server.on_open(self):
@@ -104,7 +100,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, received: bytes) -> None:
         """The client sent something."""
-        must_wait = self._current is not None or self._is_queued or len(received) > SLICE
+        must_wait = self._current is not None or self._is_queued or len(received) > SLICE_BYTES
         if must_wait:
             self._hold(received)
             return
@@ -123,6 +119,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client sends no more. What it sent whole is answered: ``printf … | nc`` is a client too."""
         self._is_eof = True
+        self._outgoing.flush()
         if self._current is None and not self._is_queued:
             return False
         self._is_queued = True
@@ -197,7 +194,9 @@ class Connection(asyncio.Protocol):
         if not self._is_write_paused:
             self.deadline = self._deadlines[stage]
         is_head = request.method == b"HEAD"
-        self._write(self._heads.response(status, phrase, body, content_type, more, tail, is_head))
+        response = self._heads.response(status, phrase, body, content_type, more, tail, is_head)
+        leave = self._outgoing.now if tail is CLOSE or len(response) > LATER_BYTES else self._outgoing.later
+        leave(self._transport, response)
         if tail is CLOSE:
             self._finish()
         elif self._is_queued:
@@ -276,7 +275,7 @@ class Connection(asyncio.Protocol):
 
     def _send_continue(self, request: Request) -> None:
         request.is_awaited = False
-        self._write(CONTINUE)
+        self._outgoing.now(self._transport, CONTINUE)
 
     # Ends.
 
@@ -288,6 +287,7 @@ class Connection(asyncio.Protocol):
         self._is_queued = True
         self._reader.end(None)
         self._drop_waiting()
+        self._outgoing.flush()
         self.deadline = self._server.wheel.after(self._server.bounds.write_stall_s)
         self._transport.close()
 
@@ -303,7 +303,8 @@ class Connection(asyncio.Protocol):
         self._fault = None
         self._server.count(fault)
         self._server.responses[fault.status] += 1
-        self._write(self._heads.response(fault.status, fault.phrase, fault.body, PROBLEM_TYPE, fault.more, CLOSE))
+        head = self._heads.response(fault.status, fault.phrase, fault.body, PROBLEM_TYPE, fault.more, CLOSE)
+        self._outgoing.now(self._transport, head)
         if self._is_eof:
             self._finish()
             return

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from server.http.limits import GRACE_S, KINDS, Bounds
 from server.http.listener import Listener
+from server.http.outgoing import Outgoing
 from server.http.problem import Refusal
 from server.http.protocol import ANSWER, Connection
 from server.http.repeats import Repeats
@@ -61,6 +62,7 @@ class HttpServer:
         self.bounds = Bounds(settings.limits)
         self.routes = Routes(routes)
         self.heads = Heads()
+        self.outgoing = Outgoing(loop)
         self.repeats = Repeats()
         bounds = self.bounds
         shortest_s = min(bounds.head_s, bounds.body_stall_s, bounds.idle_s, bounds.write_stall_s, bounds.answer_s)
@@ -108,6 +110,7 @@ class HttpServer:
     async def finish(self, deadline: float) -> int:
         """The second step: every answer is given. Returns how many connections were cut off in the middle of something,
         such as an answer that its client does not take before the deadline."""
+        self.outgoing.flush()
         await self._while(self._owes, deadline)  # Not for what the kernel has taken: uvloop writes at once.
         cut = self._cut(list(self._connections))
         self.close()
@@ -132,6 +135,7 @@ class HttpServer:
             handle.cancel()
 
     def _cut(self, connections: Iterable[Connection]) -> int:
+        self.outgoing.flush()
         return sum([connection.abort() for connection in connections])
 
     def _owes(self) -> bool:

@@ -30,6 +30,10 @@ class FakeLoop:
     def time(self) -> float:
         return self.now_s
 
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """A turn of this loop is one call: what is left for its end is done at once."""
+        callback()
+
 
 class FakeRow:
     """What the server writes of the scoreboard."""
