@@ -23,7 +23,7 @@ CORPUS = Path(__file__).parents[1].parent / "shared" / "corpus" / "jsonschema"
 ROUNDS, CALLS = 9, 300
 
 
-def _versions() -> Iterator[str]:
+def versions() -> Iterator[str]:
     for file in sorted(CORPUS.rglob("*.yaml")):
         if re.fullmatch(r"\d+\.\d+\.\d+", file.stem):
             yield f"/{file.relative_to(CORPUS).as_posix().removesuffix('.yaml')}"
@@ -54,7 +54,7 @@ def run(_arguments: list[str]) -> int:
         return 2
     registry = Registry([str(CORPUS)])
     rows: list[tuple[float, float, float, bool, str]] = []
-    for uri in _versions():
+    for uri in versions():
         validator = registry.validator(uri)
         for example in validator.schema.get("examples", []):
             raw = msgspec.json.encode(example)
