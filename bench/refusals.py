@@ -2,8 +2,8 @@
 
 Place: `python -m bench refusals`.
 Rules:
-1. CPU time of ``Validator.check`` in this process; the best of several rounds. A refusal is all of it: the way that says
-   "ask the reference", the reference, and the words.
+1. CPU time of ``Validator.check`` in this process; the best of several rounds. A refusal is all of it: the way that
+   says "ask the reference", the reference, and the words.
 2. A hostile event is compared with an accepted one of the same schema and about the same length, as nobody can refuse
    what nobody has read.
 Not here: whole requests (quick).
@@ -29,12 +29,14 @@ from validators import Registry, Validator
 
 LIMIT = 10.0
 ROUNDS = 3
+CHANGES: tuple[Any, ...] = (..., None, 5, -1.5, "x" * 5_000, True, [], {}, [1, "2", None])  # ...: gone
 SAMPLE = 40  # Changed events of one schema.
 
 HOSTILE_SCHEMA = {
     "type": "object",
     "properties": {
         "numbers": {"type": "array", "items": {"type": "integer"}},
+        "bounded": {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 999}},
         "objects": {"type": "array", "items": {"type": "object", "properties": {"a": {"type": "integer"}}}},
         "map": {"type": "object", "additionalProperties": {"type": "integer"}},
         "closed": {"type": "object", "additionalProperties": False, "properties": {"a": {"type": "string"}}},
@@ -61,6 +63,9 @@ def _hostile() -> Iterator[tuple[str, Any, Any]]:
     """Name, an event to refuse, one like it to accept."""
     yield "wrong items", {"numbers": ["1"] * N}, {"numbers": [123] * N}
     yield "one wrong item", {"numbers": [123] * N + ["1"]}, {"numbers": [123] * N}
+    yield "one item out of bounds", {"bounded": [123] * N + [-1]}, {"bounded": [123] * N}
+    yield "one of 300 out of bounds", {"bounded": [123] * 300 + [-1]}, {"bounded": [123] * 300}
+    yield "one wrong object", {"objects": [{"a": 123}] * N + [1]}, {"objects": [{"a": 123}] * N}
     yield "wrong objects", {"objects": [{"a": "1"}] * N}, {"objects": [{"a": 123}] * N}
     yield "wrong members", {"map": {f"n{i}": "1" for i in range(N)}}, {"map": {f"n{i}": 123 for i in range(N)}}
     yield "too many members", {"closed": {f"n{i}": 1 for i in range(N)}}, {"map": {f"n{i}": 1 for i in range(N)}}
@@ -92,7 +97,7 @@ def _nested(depth: int, innermost: Any) -> Any:
 def _mutations(event: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The event with one field gone, null, of other types, or longer, at every depth."""
     for path in _paths(event, ()):
-        for value in (..., None, 5, -1.5, "x" * 5_000, True, [], {}, [1, "2", None]):
+        for value in CHANGES:
             changed = copy.deepcopy(event)
             parent: Any = changed
             for step in path[:-1]:
@@ -159,7 +164,9 @@ def run(arguments: list[str]) -> int:
         worst = rows[-1][0]
         print(f"corpus, the dearest change of one field: {len(rows)} schemas")
         print(f"refused / accepted: median {statistics.median(ratios):.1f}, max {worst:.1f} ({rows[-1][2]})")
-        print(f"refused µs: median {statistics.median(row[1] for row in rows):.0f}, max {max(row[1] for row in rows):.0f}")
+        print(
+            f"refused µs: median {statistics.median(row[1] for row in rows):.0f}, max {max(row[1] for row in rows):.0f}"
+        )
     else:
         print(f"refusals: there is no {CORPUS}; hostile events alone", file=sys.stderr)
     print(f"{'hostile':28} {'accepted ms':>12} {'refused ms':>12} {'ratio':>6}")

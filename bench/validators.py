@@ -63,8 +63,8 @@ def run(_arguments: list[str]) -> int:
     rows.sort()
     passed = [row for row in rows if row[3]]
     others = sorted({row[4] for row in rows if not row[3]})
-    versions = {row[4] for row in rows}
-    print(f"versions with examples  {len(versions)}, one-pass {len(versions) - len(others)}")
+    with_examples = {row[4] for row in rows}
+    print(f"versions with examples  {len(with_examples)}, one-pass {len(with_examples) - len(others)}")
     print(f"check µs                median {statistics.median(row[1] for row in passed):.2f} of one-pass events")
     print(f"untyped decode µs       median {statistics.median(row[2] for row in passed):.2f} of one-pass events")
     for name, some in (("one-pass", passed), ("all", rows)):

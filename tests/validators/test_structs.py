@@ -22,7 +22,7 @@ from tests.validators.test_agreement import BARE, SCHEMAS, VALUES, schemas
 from validators import Registry, SchemaError, Validator, plain_formats
 from validators.bundle import bundle
 from validators.formats import FORMATS
-from validators.invalid import _ASSERTING as ASSERTED_BY_THE_WALK
+from validators.keywords import _ASSERTING as ASSERTED_BY_THE_WALK
 from validators.reference import check_schema, compile_schema
 from validators.structs import _ASSERTING, compile_type
 
