@@ -101,6 +101,11 @@ class Schemas:
                 return True
         return False
 
+    def ways(self, titles: Sequence[str]) -> list[tuple[str, str, str]]:
+        """URI, kind of way and reason for every version of the titles that can be used."""
+        found = [(uri, self.find(uri)) for title in titles for uri in self.versions(title)]
+        return [(uri, each.way.kind, each.way.reason) for uri, each in found if not isinstance(each, tuple)]
+
     def read_ahead(self, titles: Sequence[str]) -> list[Unusable]:
         """Compile every version of the titles, and tell those that cannot be."""
         unusable = []

@@ -20,7 +20,7 @@ from validators import pattern
 from validators.bundle import target_of
 from validators.formats import FORMATS
 from validators.json_values import IS, is_multiple, is_same, last_pair, last_scalar_pair
-from validators.keywords import Plan, asserts, plan_of
+from validators.keywords import Plan, asserts, plan_of, plans_of
 from validators.notes import EnoughError, Notes
 from validators.problem import Problem, cut, declared, found, fragment, number, unreadable
 
@@ -49,7 +49,7 @@ class _Walk:
         self.notes = Notes()
         self._whole = whole
         self._fail = self.notes.fail
-        self._plans: dict[int, Plan] = {}
+        self._plans = plans_of(whole)
         self._judges: dict[str, Callable[[dict[str, Any], Any, str, str], bool]] = {
             "number": self._number,
             "string": self._string,
@@ -297,6 +297,9 @@ class _Walk:
         required = schema.get("required", ())
         for name, each in schema.get("properties", {}).items():
             if name in value:
+                is_plain = self._is_plain(each)
+                if is_plain is not None and is_plain(value[name]):
+                    continue
                 passed = (
                     self.schema(each, value[name], path + declared(name), f"{place}/properties{fragment(name)}")
                     and passed

@@ -1,7 +1,7 @@
 """What a schema looks at: which groups of keywords it uses, in AJV's order.
 
 Place: invalid → HERE.
-Rule: worked out once for a schema, not for every value.
+Rule: worked out once for a schema, not for every value and every event: it was two thirds of a refusal.
 Source: ajv 6.12.6, ``lib/compile/rules.js``.
 Not here: what a keyword means (invalid).
 """
@@ -29,6 +29,9 @@ _LAST = ("$ref", "const", "enum", "not", "anyOf", "oneOf", "allOf", "if")
 _ASSERTING = frozenset({"type", "$comment", *_LAST}.union(*_GROUPS.values()))
 
 
+MAX_RECENT = 64  # Bundles.
+
+
 class Plan(NamedTuple):
     """Of one schema: the type it wants and whether its group says so, the groups it uses, whether it has any other."""
 
@@ -36,6 +39,20 @@ class Plan(NamedTuple):
     is_in_place: bool
     used: tuple[str, ...]
     combines: bool
+
+
+def plans_of(whole: dict[str, Any]) -> dict[int, Plan]:
+    """The plans of a bundle's schemas so far, by identity. Those of the last bundles that refused are kept."""
+    found = _recent.pop(id(whole), None)
+    if found is None or found[0] is not whole:
+        found = whole, {}
+    _recent[id(whole)] = found  # With the bundle itself: what an identity stands for must stay.
+    if len(_recent) > MAX_RECENT:
+        del _recent[next(iter(_recent))]
+    return found[1]
+
+
+_recent: dict[int, tuple[dict[str, Any], dict[int, Plan]]] = {}
 
 
 def plan_of(schema: dict[str, Any]) -> Plan:

@@ -1,7 +1,8 @@
 """``penstock check``: everything that can be said about settings, streams and schemas without serving.
 
 Place: a command of its own; ``serve`` starts from the same ``examine``, so what passes here starts there.
-Rules: every finding is printed, warnings too; only an error makes the exit code 3.
+Rules: every finding is printed, warnings too; only an error makes the exit code 3. How schemas judge is no finding, and
+is said after them: counts, and those that the reference alone can judge, which cost several times as much an event.
 Not here: what is looked for (config.judge, config.rules, catalog.check, the schemas, sink.kafka_settings).
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -53,6 +55,7 @@ def run(
         lines = [f"{finding.level}: {finding}" for finding in examined.findings]
         errors = len(errors_of(examined.findings))
         warnings = len(examined.findings) - errors
+        lines += _ways(examined)
         lines.append(f"{_contents(examined)}: {errors} error(s), {warnings} warning(s).")
     with until_nobody_reads():
         print(*lines, sep="\n", file=sys.stdout if out is None else out)
@@ -106,6 +109,21 @@ def _contents(examined: Examined) -> str:
     titles = {stream.schema_title for stream in streams if stream.schema_title}
     versions = [count for title in titles if (count := len(examined.schemas.versions(title)))]
     return f"{name}: {len(streams)} streams, {len(versions)} schema titles, {sum(versions)} versions"
+
+
+def _ways(examined: Examined) -> list[str]:
+    """How the schemas that streams name judge: a line of counts, and each that the fast way cannot take, with why."""
+    if examined.schemas is None or examined.snapshot is None:
+        return []
+    titles = sorted({stream.schema_title for stream in examined.snapshot.streams() if stream.schema_title})
+    ways = examined.schemas.ways(titles)
+    if not ways:
+        return []
+    counts = Counter(kind for _, kind, _ in ways)
+    slow = "is judged by the reference alone, not in one pass"
+    lines = [f"info: {uri} {slow}: {reason}" for uri, kind, reason in ways if kind == "reference"]
+    summary = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
+    return [*lines, f"schema versions by the way they judge: {summary}"]
 
 
 def _about(loaded: Loaded, path: tuple[str | int, ...], reason: str, hint: str, level: Level = "error") -> Finding:
