@@ -87,12 +87,13 @@ class _Bundler:
             self._definitions[name] = self._copy(target, resolver, draft, None if is_document else target)
         return self._finish(root.contents, copy)
 
-    def _crawled(self, registry: Registry[Any]) -> Registry[Any]:
+    @staticmethod
+    def _crawled(registry: Registry[Any]) -> Registry[Any]:
+        """With every ``$id`` and name of its documents known. One that cannot be read matters to who refers to it."""
         try:
             return registry.crawl()
-        except (LookupError, ValueError, TypeError, AttributeError) as error:
-            reason = f"has an $id or a name that cannot be read ({type(error).__name__})"
-            raise SchemaError("schema_unavailable", f"{self._uri}: {reason}") from None
+        except (LookupError, ValueError, TypeError, AttributeError):
+            return registry
 
     def _finish(self, contents: Any, copy: Any) -> dict[str, Any]:
         whole: dict[str, Any] = {key: contents[key] for key in _ABOUT if key in contents}
