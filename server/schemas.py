@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from server.errors import SettingsError
-from validators import Problem, Registry, SchemaError, Validator, errors_text, pattern, yaml12
+from validators import Fill, Problem, Reader, Registry, SchemaError, Validator, errors_text, pattern, yaml12
 
 if TYPE_CHECKING:
     from server.config.settings import Schemas as SchemaSettings
 
 __all__ = [
+    "Fill",
     "Problem",
+    "Reader",
     "Schemas",
     "Unusable",
     "Validator",

@@ -24,7 +24,6 @@ from validators.errors import ErrorType, SchemaError
 from validators.loader import Fetch, Loader
 from validators.pattern import PatternError
 from validators.reference import check_schema, compile_schema
-from validators.structs import compile_type
 from validators.validator import Validator
 
 
@@ -92,7 +91,7 @@ class Registry:
                 raise SchemaError("schema_unavailable", f"{uri}: a pattern {error}") from None
             if found:
                 raise SchemaError("insecure_schema", f"{uri}: {'; '.join(map(str, found[:10]))}")
-        return Validator(uri, whole, compile_schema(whole, uri), *compile_type(whole))
+        return Validator(uri, whole, compile_schema(whole, uri))
 
 
 def _shrink(remembered: OrderedDict[str, Any], size: int) -> None:
