@@ -25,7 +25,7 @@ from validators import dialect
 from validators.errors import SchemaError
 
 MAX_REFERENCES = 1_000
-MAX_SCHEMAS = 50_000  # Subschemas of the result. The largest real schema has some 300.
+MAX_SCHEMAS = 10_000  # Subschemas of the result. The largest of 129 real schemas has 123.
 
 _ABOUT = ("title", "description", "$id", "id", "$schema", "examples")  # Of the root, kept even beside a $ref.
 

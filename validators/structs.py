@@ -367,7 +367,8 @@ def _literal(schema: dict[str, Any], place: str) -> Any:
     """Those of the values that pass the rest of the schema, and that compare here as they do in JSON."""
     _refuse(schema, _ASSERTING - _SCALAR, place)
     values: Sequence[Any] = schema["enum"] if "enum" in schema else [schema["const"]]
-    held = [each for each in values if _is_comparable(each) and not problems(schema, each)]
+    rest = {word: value for word, value in schema.items() if word != "enum"}  # They would be searched for each of them.
+    held = [each for each in values if _is_comparable(each) and not problems(rest, each)]
     if not held:
         raise _unsaid(place, "enum or const without texts and integers")
     return Literal[tuple(held)]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -22,6 +21,7 @@ from server.catalog.sources import Source, declared
 from server.catalog.stream import Stream, make
 from server.catalog.topics import LENGTH_MAX, effective, is_legal
 from server.errors import SettingsError
+from server.schemas import Matcher
 
 # Names of undeclared streams that a worker remembers, matches and misses each. 4,096 names of 249 bytes with their
 # streams are some 4 MB; the busiest real service sends to a few hundred names that a regex matches.
@@ -95,7 +95,7 @@ def build(sources: Sequence[Source], *, topic_prefix: str, wiki: str | None) -> 
     return Snapshot(effective_settings, topic_prefix, is_open=not sources)
 
 
-def _pattern(name: str) -> re.Pattern[str]:
+def _pattern(name: str) -> Matcher:
     try:
         return compiled(name)
     except RegexError as error:
