@@ -24,7 +24,8 @@ def test_they_agree_on_schemas_made_of_the_keywords_of_real_ones() -> None:
 
 def test_they_agree_on_what_hypothesis_makes_of_schemas() -> None:
     tally = Tally()
-    ask_hypothesis(1, tally, examples=80)
+    for number in range(10):
+        ask_hypothesis(number, tally)
 
     assert tally.kinds == {}, tally.report()
     assert tally.counts["cases"] >= 1_000
