@@ -55,7 +55,7 @@ class Tally:
         self.counts["schemas"] += 1
         try:
             made = Judges(schema)
-            self.counts["schemas in one pass"] += made.validator.way.kind == "one-pass"
+            self.counts["schemas in one pass"] += made.validator.way.kind != "reference"
             return made
         except (SchemaError, ValueError) as error:
             self.note(Disagreement(f"not compiled: {type(error).__name__}", f"{json.dumps(schema)[:3_000]}\n  {error}"))
@@ -99,6 +99,8 @@ def ask_real(corpus: Path, tally: Tally, share: float, number: int, is_over: Cal
         if judges is not None:
             unique = {json.dumps(event): event for event in events}
             tally.ask(judges, [text.encode() for text in unique])
+            tally.counts["real events"] += len(unique)
+            tally.counts["real events accepted"] += judges.counts["accepted"]
             for event in unique.values():
                 tally.ask(judges, (raw for raw in singles(validator.schema, event) if rng.random() < share))
 

@@ -29,7 +29,41 @@ NAMES = [
     "f0",
     "日本",
 ]
-ODD_NAMES = ['x"y', "a\\b", "a\nb", "\x00", "__class__", "😀", "~0", "constructor"]
+# Names that code made of a schema might stumble over.
+ODD_NAMES = [
+    *(
+        'x"y',
+        "a\\b",
+        "a\nb",
+        "\x00",
+        "__class__",
+        "😀",
+        "~0",
+        "constructor",
+        "__struct_fields__",
+        "__init__",
+        "{x}",
+        "{",
+    ),
+    *(
+        "f1",
+        "x",
+        "value",
+        "None",
+        "lambda",
+        "_",
+        "rest",
+        "check",
+        "'",
+        "'" * 3,
+        '"' * 3,
+        "\\",
+        "#",
+        "%s",
+        "\u2028",
+        "A",
+    ),
+]
 TEXTS = ["", "a", "ab", "abc", "A1", "a\n", "é", "éé", "😀", "😀😀", "5", "٥", "a b", "x-y", "true", "\x00", "null"]
 NUMBERS: list[Any] = [
     *(0, 1, -1, 2, 3, 5, 7, 10, 100, 0.5, 1.5, -2.5, 0.1, 1.0, 2.0, 1e-7, 1e21, 255, 2**31, 2**53, 2**53 + 1),
@@ -66,6 +100,22 @@ FORMATS = {
     "nothing-known": ["x", ""],
 }
 TYPES = ["string", "integer", "number", "boolean", "null", "object", "array"]
+ALIKE: list[Any] = [  # Pairs of which some are equal in JSON, some are not.
+    *(
+        (1, 1.0),
+        (1, True),
+        (0, False),
+        (0, -0.0),
+        (0, ""),
+        ("1", 1),
+        (None, 0),
+        ([], {}),
+        ("é", "e\u0301"),
+        ([1], [True]),
+    ),
+    *(({"a": 1, "b": 2}, {"b": 2, "a": 1}), ({"a": 1}, {"a": 1.0}), ({"a": 1}, {"a": True}), ([1, 2], [2, 1])),
+    *((2**53, 2.0**53), (2**53 + 1, 2.0**53), (2**64, 2.0**64), ([[0]], [[False]]), ("a", "a"), ([None], [None])),
+]
 ANYTHING: list[Any] = [None, True, False, 0, 1, 1.5, "", "a", [], [1, "a"], {}, {"a": 1}, {"b": {"c": [None]}}]
 
 
@@ -109,7 +159,7 @@ class Schemas:
         return made
 
     def _name(self) -> str:
-        return self._rng.choice(ODD_NAMES if self._chance(0.03) else NAMES)
+        return self._rng.choice(ODD_NAMES if self._chance(0.08) else NAMES)
 
     def _names(self, most: int) -> list[str]:
         return list(dict.fromkeys(self._name() for _ in range(self._rng.randrange(most + 1))))
@@ -167,7 +217,11 @@ class Schemas:
         return made | self._maybe({"multipleOf": self._rng.choice([1, 2, 3, 0.5, 2.0, 0.01, 7, 1e-7, 2**53])}, 0.12)
 
     def _enum(self, _depth: int) -> dict[str, Any]:
-        values = self._rng.sample(TEXTS, 3) if self._chance(0.5) else self._rng.sample([*ANYTHING, *TEXTS, *NUMBERS], 3)
+        values = (
+            self._rng.sample([*TEXTS, *ODD_NAMES], 3)
+            if self._chance(0.5)
+            else self._rng.sample([*ANYTHING, *TEXTS, *NUMBERS], 3)
+        )
         values = [each for i, each in enumerate(values) if each not in values[:i]]
         made = {"enum": values} if self._chance(0.7) else {"const": values[0]}
         return made | self._maybe({"type": self._rng.choice(["string", "integer", "string", ["string", "null"]])}, 0.4)
@@ -264,6 +318,8 @@ class Values:
         items = schema.get("items", True)
         if isinstance(items, list):
             return [self._of(each, depth - 1) for each in items]
+        if "uniqueItems" in schema and self._rng.random() < 0.4:
+            return list(self._rng.choice(ALIKE))
         return [self._of(items, depth - 1) for _ in range(count)]
 
     def _string(self, schema: dict[str, Any], _depth: int) -> str:
@@ -283,7 +339,7 @@ class Values:
         ]
         value = self._rng.choice([*near, *NUMBERS[:12]]) if near else self._rng.choice(NUMBERS)
         if "multipleOf" in schema:
-            value = schema["multipleOf"] * self._rng.randrange(-3, 5)
+            value = schema["multipleOf"] * self._rng.choice([-3, -1, 0, 1, 3, 7, 1901, 2**60 + 1])
         if self._rng.random() < 0.5:
             value += self._rng.choice([0, 1, -1])
         return int(value) if schema.get("type") == "integer" and abs(value) < 1e30 else value

@@ -6,6 +6,7 @@ Rule: seeded by the caller; the same seed gives the same events.
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -171,8 +172,9 @@ def _crossing(schema: Any) -> list[bytes]:
         return []
     found: list[Any] = []
     for word in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"):
-        if isinstance(bound := schema.get(word), int):
-            found += [bound - 1, bound, bound + 1, float(bound), bound + 0.5]
+        if isinstance(bound := schema.get(word), int | float):
+            found += [bound - 1, bound, bound + 1, float(bound), bound + 0.5, bound * 3, bound * 1901, bound / 3]
+            found += [math.nextafter(bound, math.inf), math.nextafter(bound, -math.inf)]
     for word in ("minLength", "maxLength"):
         if word in schema:
             found += [each * max(0, schema[word] + more) for each in ("a", "é", "😀", "/", "0") for more in (-1, 0, 1)]

@@ -37,6 +37,7 @@ def test_they_agree_on_real_events_with_one_thing_changed(corpus: Path) -> None:
     ask_real(corpus, tally, share=0.01, number=4)
 
     assert tally.kinds == {}, tally.report()
+    assert tally.counts["real events accepted"] == tally.counts["real events"] > 100
     assert tally.counts["cases"] >= 3_000
     assert tally.counts["accepted in one pass"] >= 1_000
 
