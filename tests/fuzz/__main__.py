@@ -38,7 +38,7 @@ class Run:
         self._part_ends = 0.0
         self._next_seed = seed
         self._tally = Tally()
-        self._found = False
+        self._failures = 0
 
     def run(self) -> bool:
         """Run the parts one after another. True: nothing was found."""
@@ -58,8 +58,11 @@ class Run:
             print(f"{name}: {by_name[name]()} ({time.monotonic() - start:.0f} s)", flush=True)
         print(f"judges: {self._tally.report()}")
         found = sum(self._tally.kinds.values())
-        print(f"{self._tally.counts['cases']:,} cases, {found:,} disagreements. Go on with: --seed {self._next_seed}")
-        return not found and not self._found
+        counted = (
+            f"{self._tally.counts['cases']:,} cases, {found:,} disagreements, {self._failures} failures over bytes"
+        )
+        print(f"{counted}. Go on with: --seed {self._next_seed}")
+        return not found and not self._failures
 
     def _is_late(self) -> bool:
         return time.monotonic() > self._part_ends
@@ -94,22 +97,23 @@ class Run:
         first = self._seed * 1_000
         with tempfile.TemporaryDirectory(prefix="penstock-fuzz-") as directory:
             after, failures = havoc.run(Target(Path(directory)), first, lambda _number: self._is_late())
-        self._found |= bool(failures)
+        self._failures += len(failures)
         return "\n  ".join([f"inputs {first} to {after - 1}, {len(failures)} failures", *map(str, failures)])
 
     def _coverage(self) -> str:
         if importlib.util.find_spec("atheris") is None:
             return "not run: atheris is not installed (`make fuzz` does, where there is a wheel of it)"
         seconds = max(1, int(self._part_ends - time.monotonic()) - 5)
-        command = [sys.executable, "-m", "tests.fuzz.coverage", str(seconds), str(self._seed)]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 120)
-        except subprocess.TimeoutExpired:
-            self._found = True
-            return "it hung, and was ended"
+        with tempfile.TemporaryDirectory(prefix="penstock-fuzz-") as directory:
+            command = [sys.executable, "-m", "tests.fuzz.coverage", str(seconds), str(self._seed), directory]
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 120)
+            except subprocess.TimeoutExpired:
+                self._failures += 1
+                return "it hung, and was ended"
         lines = (done.stderr + done.stdout).splitlines()
         if done.returncode:
-            self._found = True
+            self._failures += 1
             return "\n  ".join(["a failure", *lines[-40:]])
         return ", ".join(line for line in lines if line.startswith(("stat::number_of", "stat::peak", "Done")))
 

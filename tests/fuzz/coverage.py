@@ -1,6 +1,6 @@
-"""`python -m tests.fuzz.coverage SECONDS SEED`: let atheris look for bytes that reach new code, and hand them over.
+"""`python -m tests.fuzz.coverage SECONDS SEED DIRECTORY`: atheris looks for bytes that reach new code.
 
-Place: __main__ runs it as a process of its own, for atheris ends the process that it runs in.
+Place: __main__ runs it as a process of its own, in a directory that it removes: atheris ends its process itself.
 Rule: an exception that escapes, an input that takes longer than MAX_INPUT_S or more memory than MAX_RSS_MB ends the
 run with its input, and with an exit code that is not 0.
 Not here: what is checked (target).
@@ -21,30 +21,29 @@ MAX_BYTES = 4_096
 
 def main() -> None:
     """Never returns."""
-    seconds, seed = int(sys.argv[1]), int(sys.argv[2])
+    seconds, seed, directory = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
     with atheris.instrument_imports(include=["validators", "server.intake"]):
         from tests.fuzz.target import Target  # What is instrumented must not be imported before.
 
-    with tempfile.TemporaryDirectory(prefix="penstock-fuzz-") as directory:
-        target = Target(Path(directory))
-        seeds = Path(directory, "seeds")
-        seeds.mkdir()
-        for at, raw in enumerate(target.seeds):
-            (seeds / f"{at}").write_bytes(raw)
-        options = [
-            sys.argv[0],
-            f"-max_total_time={seconds}",
-            f"-seed={seed + 1}",  # 0 would be a random one.
-            f"-timeout={MAX_INPUT_S}",
-            f"-rss_limit_mb={MAX_RSS_MB}",
-            f"-max_len={MAX_BYTES}",
-            f"-artifact_prefix={tempfile.gettempdir()}/penstock-fuzz-",
-            "-print_final_stats=1",
-            "-verbosity=1",
-            str(seeds),
-        ]
-        atheris.Setup(options, target.run)
-        atheris.Fuzz()
+    target = Target(directory)
+    seeds = directory / "seeds"
+    seeds.mkdir()
+    for at, raw in enumerate(target.seeds):
+        (seeds / f"{at}").write_bytes(raw)
+    options = [
+        sys.argv[0],
+        f"-max_total_time={seconds}",
+        f"-seed={seed + 1}",  # 0 would be a random one.
+        f"-timeout={MAX_INPUT_S}",
+        f"-rss_limit_mb={MAX_RSS_MB}",
+        f"-max_len={MAX_BYTES}",
+        f"-artifact_prefix={tempfile.gettempdir()}/penstock-fuzz-",  # Kept: it is the finding.
+        "-print_final_stats=1",
+        "-verbosity=1",
+        str(seeds),
+    ]
+    atheris.Setup(options, target.run)
+    atheris.Fuzz()
 
 
 if __name__ == "__main__":

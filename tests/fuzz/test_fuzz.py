@@ -74,7 +74,7 @@ def test_the_long_run_says_what_it_did_and_how_to_go_on(capsys: pytest.CaptureFi
 
     assert is_clean, said
     assert "bytes: inputs 5000 to " in said
-    assert "0 disagreements. Go on with: --seed " in said
+    assert "0 disagreements, 0 failures over bytes. Go on with: --seed " in said
 
 
 def test_the_long_run_fails_when_a_judge_errs(
