@@ -4,11 +4,12 @@
 VENV ?= .venv
 PYTHON ?=
 URL ?= http://127.0.0.1:8192
+FUZZ_SECONDS ?= 600
 BIN := $(VENV)/bin
 export PYTHON VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev fmt lint type test test-all bench bench-quick load requirements clean runtime-venv dev-venv load-venv
+.PHONY: help setup run dev fmt lint type test test-all bench bench-quick load fuzz requirements clean runtime-venv dev-venv load-venv fuzz-venv
 
 help:           ## What there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -20,6 +21,8 @@ dev-venv:
 	@.ci/venv dev
 load-venv:
 	@.ci/venv load
+fuzz-venv:
+	@.ci/venv fuzz
 
 setup: dev-venv ## Make the virtual environment for tests and checks
 
@@ -45,6 +48,9 @@ test: dev-venv  ## Run the whole suite; ARGS="-k name" picks
 
 test-all: dev-venv ## The suite with many more random cases, and a real Kafka or nothing
 	@REQUIRE_KAFKA=1 HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q --timeout=600 $(ARGS)
+
+fuzz: fuzz-venv ## A million cases before three judges, and bytes before the whole of it: FUZZ_SECONDS=600
+	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(ARGS)
 
 bench-quick: runtime-venv ## CPU per event beside a bare and a naive server, in 90 s
 	@$(BIN)/python -m bench quick --keep $(ARGS)

@@ -6,9 +6,7 @@ import gc
 import json
 import math
 import random
-import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,9 @@ import pytest
 from hypothesis import given, settings
 
 from tests.validators.mutations import mutations
+from tests.validators.real import corpus_versions
 from tests.validators.test_agreement import BARE, SCHEMAS, VALUES, schemas
-from validators import Registry, SchemaError, Validator, checks, plain_formats
+from validators import SchemaError, Validator, checks, plain_formats
 from validators.bundle import bundle
 from validators.formats import FORMATS
 from validators.invalid import _ASSERTING as ASSERTED_BY_THE_WALK
@@ -286,19 +285,6 @@ def test_any_schema_gives_a_type_that_takes_only_what_is_valid(
 ) -> None:
     validator = made(schema | {"definitions": {"d": definition}})
     is_accepted(validator, json.dumps(value).encode())
-
-
-def corpus_versions(corpus: Path) -> Iterator[tuple[Validator, list[Any]]]:
-    registry = Registry([str(corpus / "jsonschema")])
-    events: dict[str, list[Any]] = {}
-    for name in ("events-routed.ndjson", "events-old-versions.ndjson"):
-        for line in (corpus / name).read_bytes().splitlines():
-            events.setdefault(json.loads(line)["$schema"], []).append(json.loads(line))
-    for file in sorted((corpus / "jsonschema").rglob("*.yaml")):
-        if re.fullmatch(r"\d+\.\d+\.\d+", file.stem):
-            uri = f"/{file.relative_to(corpus / 'jsonschema').as_posix().removesuffix('.yaml')}"
-            validator = registry.validator(uri)
-            yield validator, [*validator.schema.get("examples", []), *events.get(uri, [])]
 
 
 def test_real_schemas_accept_their_events_in_one_pass(corpus: Path) -> None:
