@@ -31,6 +31,7 @@ from server.schemas import errors_text
 if TYPE_CHECKING:
     from server.config.settings import Config
     from server.intake.route import SchemaLookup, StreamLookup
+    from server.schemas import Problem, Validator
 
 NOT_AN_OBJECT = Verdict("not_an_object", "an event should be a JSON object")
 TOO_DEEP = Verdict("schema_violation", "the event should NOT be nested so deeply")
@@ -44,7 +45,8 @@ log = logging.getLogger("intake")
 class Pipeline:
     """Turns the raw text of events into records for the sink, or into verdicts.
 
-    ``one_decode`` counts the events that were judged and read in one decode.
+    ``one_decode`` counts the events that were judged and read in one decode; ``one_pass`` those that were filled in
+    first and then judged by their schema's type; ``referred`` those that took the reference, valid or not.
     """
 
     def __init__(self, router: Router, *, rejects_duplicates: bool) -> None:
@@ -56,6 +58,8 @@ class Pipeline:
         self._only_read = router.only_read
         self._trouble = Limited(log)
         self.one_decode = 0
+        self.one_pass = 0
+        self.referred = 0
 
     def prepare(self, index: int, raw: bytes, arrival: Arrival) -> Event:
         """Take one event, the ``index``-th of its request, all the way to the sink's door."""
@@ -125,7 +129,7 @@ class Pipeline:
             return _too_large(event.value, route)
         value = event.value = self._fill(event.value, values, route, arrival)
         if route.validator is not None:
-            problems = route.validator.check(value)
+            problems = self._check(value, route.validator)
             if problems is not None:
                 violation = Verdict("schema_violation", errors_text(problems), problems)
                 if route.stream.validation == "enforce":
@@ -141,6 +145,15 @@ class Pipeline:
         event.headers = route.headers
         event.timestamp_ms = _timestamp_ms(_decoded(values[route.dt_at]), arrival.received_ms)
         return None
+
+    def _check(self, value: bytes, validator: Validator) -> list[Problem] | None:
+        before = validator.reference_checks
+        problems = validator.check(value)
+        if validator.reference_checks == before:
+            self.one_pass += 1
+        else:
+            self.referred += 1
+        return problems
 
     def _read(self, event: Event, arrival: Arrival) -> tuple[Values, Route | Verdict]:
         """Read what the event says of itself, guessing that it is of the same kind as the one before.
