@@ -6,7 +6,7 @@ Rules:
    are clamped to what msgspec can hold, ``1.0`` is no integer here.
 2. What no type can say (patterns, formats, items that differ) becomes a check of the decoded value (checks). What
    asserts something that neither says makes the whole schema reference-only, with the reason: no keyword of
-   ``_ASSERTING`` is ever skipped. Any other word asserts nothing on the other way either (mend).
+   ``kinds.ASSERTING`` is ever skipped. Any other word asserts nothing on the other way either (mend).
 3. msgspec skips the values of names that no field has: it looks at their grammar and their escapes, not at their UTF-8
    (generated does) and not at the size of numbers (nobody does: nothing is said about them).
 4. Patterns are no part of a type: msgspec's own cost twice as much, and 0.22 frees a type too early that has one in a
@@ -18,42 +18,21 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
-from msgspec import UNSET
 
-from validators import checks, dialect, generated, pattern, plain_formats, ranges
+from validators import checks, dialect, generated, kinds, pattern, plain_formats, ranges
 from validators.bundle import target_of
 from validators.checks import Check
 from validators.formats import FORMATS
-from validators.invalid import problems
 
 MAX_SCHEMAS = 2_000  # Of one type, each reference counted anew: some 20 µs each. Real schemas stay below 400.
 
 T = TypeVar("T")
 
 _FREE = Any
-
-_OF_STRINGS = frozenset({"format", "maxLength", "minLength", "pattern"})
-_OF_NUMBERS = frozenset({"exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum", "multipleOf"})
-_OF_ARRAYS = frozenset({"additionalItems", "contains", "items", "maxItems", "minItems", "uniqueItems"})
-_OF_OBJECTS = frozenset(
-    {
-        "additionalProperties",
-        "dependencies",
-        "maxProperties",
-        "minProperties",
-        "patternProperties",
-        "properties",
-        "propertyNames",
-        "required",
-    }
-)
-_OF_ANYTHING = frozenset({"allOf", "anyOf", "else", "if", "not", "oneOf", "then"})
-_SCALAR = frozenset({"const", "enum", "type"}) | _OF_STRINGS | _OF_NUMBERS
-_ASSERTING = frozenset({"$ref"}) | _SCALAR | _OF_ARRAYS | _OF_OBJECTS | _OF_ANYTHING
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -68,10 +47,6 @@ class Made(NamedTuple):
 
     type: Any
     check: Check = None
-
-
-class _UnsaidError(Exception):
-    """A part of the schema cannot be said as a type and a check."""
 
 
 class Places(NamedTuple):
@@ -105,7 +80,7 @@ def make(maker: Maker) -> tuple[Made | None, Way]:
     try:
         made = maker.made_of(maker.whole, "")
         msgspec.json.Decoder(made.type)
-    except _UnsaidError as error:
+    except kinds.UnsaidError as error:
         return None, Way("reference", str(error))
     except (TypeError, ValueError, ArithmeticError, NotImplementedError) as error:  # msgspec's own bounds on types.
         return None, Way("reference", f"msgspec: {error}"[:500])
@@ -133,7 +108,7 @@ class Maker:
         self._by_kind: dict[str, Callable[[dict[str, Any], str], Made]] = {
             "array": self._array,
             "boolean": lambda _schema, _place: Made(bool),
-            "integer": lambda schema, place: Made(_number(int, ranges.of_integers(schema), place)),
+            "integer": lambda schema, place: Made(kinds.number(int, ranges.of_integers(schema), place)),
             "null": lambda _schema, _place: Made(type(None)),
             "number": self._int_or_float,
             "object": self._object,
@@ -143,22 +118,22 @@ class Maker:
     def made_of(self, schema: Any, place: str) -> Made:
         self._schemas += 1
         if self._schemas > MAX_SCHEMAS:
-            raise _UnsaidError(f"consists of more than {MAX_SCHEMAS} schemas")
-        if _is_free(schema):
+            raise kinds.UnsaidError(f"consists of more than {MAX_SCHEMAS} schemas")
+        if kinds.is_free(schema):
             return Made(_FREE)
         if schema is False:
-            raise _unsaid(place, "false")
+            raise kinds.unsaid(place, "false")
         if "$ref" in schema:
             return self._reference(schema["$ref"], place)
-        _refuse(schema, _OF_ANYTHING, place)
+        kinds.refuse(schema, kinds.OF_ANYTHING, place)
         if "enum" in schema or "const" in schema:
-            return Made(_literal(schema, place))
+            return Made(kinds.literal(schema, place))
         if "type" not in schema:
-            raise _unsaid(place, f"{min(_ASSERTING & schema.keys())} without type")
-        kinds = {schema["type"]} if isinstance(schema["type"], str) else set(schema["type"])
-        if "number" in kinds:
-            kinds.discard("integer")
-        parts = [self._by_kind[kind](schema, place) for kind in sorted(kinds)]
+            raise kinds.unsaid(place, f"{min(kinds.ASSERTING & schema.keys())} without type")
+        named = {schema["type"]} if isinstance(schema["type"], str) else set(schema["type"])
+        if "number" in named:
+            named.discard("integer")
+        parts = [self._by_kind[kind](schema, place) for kind in sorted(named)]
         if len(parts) == 1:
             return parts[0]
         choice = checks.Choice(tuple((_class_of(part.check), part.check) for part in parts if checks.asks(part.check)))
@@ -166,17 +141,17 @@ class Maker:
 
     def _reference(self, ref: str, place: str) -> Made:
         if ref in self._open or ref == "#":
-            raise _unsaid(place, "$ref to what it is inside")
+            raise kinds.unsaid(place, "$ref to what it is inside")
         self._open.add(ref)
         made = self.made_of(target_of(self.whole, ref), place)
         self._open.remove(ref)
         return made
 
     def _int_or_float(self, schema: dict[str, Any], place: str) -> Made:
-        _refuse(schema, {"multipleOf"}, place)
+        kinds.refuse(schema, {"multipleOf"}, place)
         # Two types: one of floats alone would round a large integer before it is compared.
-        whole = _number(int, ranges.of_integers(schema), place)
-        return Made(whole | _number(float, ranges.of_floats(schema), place))
+        whole = kinds.number(int, ranges.of_integers(schema), place)
+        return Made(whole | kinds.number(float, ranges.of_floats(schema), place))
 
     def _string(self, schema: dict[str, Any], place: str) -> Made:
         tests: list[checks.Test] = []
@@ -187,37 +162,36 @@ class Maker:
         if "pattern" in schema:
             tests.append(checks.Test(pattern.compiled(schema["pattern"]).search))
             self.residual.add("pattern")
-        return Made(
-            _limited(str, _sizes(schema, "minLength", "maxLength")), checks.Text(tuple(tests)) if tests else None
-        )
+        made = kinds.limited(str, kinds.sizes_of(schema, "minLength", "maxLength"))
+        return Made(made, checks.Text(tuple(tests)) if tests else None)
 
     def _array(self, schema: dict[str, Any], place: str) -> Made:
-        _refuse(schema, {"contains"}, place)
+        kinds.refuse(schema, {"contains"}, place)
         items = schema.get("items", True)
         if isinstance(items, list):
-            raise _unsaid(place, "items as a list")
+            raise kinds.unsaid(place, "items as a list")
         inner = self.made_of(items, f"{place}/items")
         is_unique = schema.get("uniqueItems") is True and schema.get("maxItems", 2) > 1
         if is_unique:
-            if not _is_hashable(items):
-                raise _unsaid(place, "uniqueItems of other items than texts or integers")
+            if not kinds.is_hashable(items):
+                raise kinds.unsaid(place, "uniqueItems of other items than texts or integers")
             self.residual.add("uniqueItems")
-        made = _limited(list[inner.type], _sizes(schema, "minItems", "maxItems"))  # type: ignore[name-defined]
+        made = kinds.limited(list[inner.type], kinds.sizes_of(schema, "minItems", "maxItems"))  # type: ignore[name-defined]
         return Made(made, checks.Items(inner.check, is_unique))
 
     def _object(self, schema: dict[str, Any], place: str) -> Made:
-        _refuse(schema, {"dependencies", "patternProperties"}, place)
+        kinds.refuse(schema, {"dependencies", "patternProperties"}, place)
         rest = schema.get("additionalProperties", True)
-        sizes = _sizes(schema, "minProperties", "maxProperties")
-        is_counted = bool(sizes) or not _is_free(schema.get("propertyNames", True))
+        sizes = kinds.sizes_of(schema, "minProperties", "maxProperties")
+        is_counted = bool(sizes) or not kinds.is_free(schema.get("propertyNames", True))
         is_named = bool(schema.get("properties") or schema.get("required")) or rest is False
-        is_mapped = rest is not False and not _is_free(rest)
+        is_mapped = rest is not False and not kinds.is_free(rest)
         if not is_named and (is_counted or is_mapped):
             return self._map(schema, rest, sizes, place)
         if is_counted or is_mapped:
             return self._members(schema, rest, sizes, place)
         fields, asked = self._fields(schema, place, rest is False)
-        struct = _struct(tuple(fields), rest is False)
+        struct = kinds.struct(tuple(fields), rest is False)
         return Made(struct, checks.Object(struct, tuple(asked)))
 
     def _map(self, schema: dict[str, Any], rest: Any, sizes: dict[str, int], place: str) -> Made:
@@ -225,15 +199,15 @@ class Maker:
         inner = self.made_of(rest, f"{place}/additionalProperties")
         for name in self._possible(place):
             if sizes or not _holds(names, name):
-                raise _unsaid(place, "minProperties, maxProperties or propertyNames of what is filled in")
+                raise kinds.unsaid(place, "minProperties, maxProperties or propertyNames of what is filled in")
             self.filled.append((place, name, rest, inner))
-        return Made(_limited(dict[names.type, inner.type], sizes), checks.Map(names.check, inner.check))  # type: ignore[name-defined]
+        return Made(kinds.limited(dict[names.type, inner.type], sizes), checks.Map(names.check, inner.check))  # type: ignore[name-defined]
 
     def _members(self, schema: dict[str, Any], rest: Any, sizes: dict[str, int], place: str) -> Made:
         """An object whose members are judged one by one, from their raw text: the slowest of these ways."""
         self.residual.add("additionalProperties, or sizes, beside properties")
         if self._possible(place) or self._places.wanted.get(place):
-            raise _unsaid(place, "additionalProperties, or sizes, beside properties that are handed out or filled in")
+            raise kinds.unsaid(place, "additionalProperties, or sizes, beside properties to hand out or fill in")
         names = self._names(schema.get("propertyNames", True), place)
         judges = {
             name: self._judge(each, place + dialect.step("properties", name))
@@ -243,10 +217,10 @@ class Maker:
             _refuse_any if rest is False else self._judge(rest, f"{place}/additionalProperties")
         )
         check = checks.Members(judges, other, names.check, frozenset(schema.get("required", ())))
-        return Made(_limited(dict[names.type, msgspec.Raw], sizes), check)  # type: ignore[name-defined]
+        return Made(kinds.limited(dict[names.type, msgspec.Raw], sizes), check)  # type: ignore[name-defined]
 
     def _judge(self, schema: Any, place: str) -> checks.Judge | None:
-        if _is_free(schema):
+        if kinds.is_free(schema):
             return None
         made = self.made_of(schema, place)
         return generated.judge_part(msgspec.json.Decoder(made.type).decode, made.check)
@@ -267,7 +241,7 @@ class Maker:
             each = properties.get(name, not is_closed)
             below = place + dialect.step("properties", name)
             is_needed = self._is_needed(name, each, place, name in required)
-            if is_closed or is_needed or name in wanted or name in possible or not _is_free(each):
+            if is_closed or is_needed or name in wanted or name in possible or not kinds.is_free(each):
                 made = self.made_of(each, below)
                 found.append((name, made, is_needed))
                 if name in possible:
@@ -295,11 +269,11 @@ class Maker:
         return not inside <= certain or (is_required and not certain)
 
     def _names(self, schema: Any, place: str) -> Made:
-        if _is_free(schema):
+        if kinds.is_free(schema):
             return Made(str)
         if schema is False or schema.get("type", "string") != "string":
-            raise _unsaid(place, "propertyNames")
-        _refuse(schema, _ASSERTING - _OF_STRINGS - {"type"}, f"{place}/propertyNames")
+            raise kinds.unsaid(place, "propertyNames")
+        kinds.refuse(schema, kinds.ASSERTING - kinds.OF_STRINGS - {"type"}, f"{place}/propertyNames")
         return self._string(schema, place)
 
 
@@ -311,29 +285,9 @@ def _holds(made: Made, text: str) -> bool:
         return False
 
 
-def _unsaid(place: str, what: str) -> _UnsaidError:
-    return _UnsaidError(f"{what} at {place or '/'}")
-
-
-def _refuse(schema: dict[str, Any], words: set[str] | frozenset[str], place: str) -> None:
-    found = words & schema.keys()
-    if found:
-        raise _unsaid(place, ", ".join(sorted(found)))
-
-
 def _refuse_any(_raw: Any) -> bool:
     """The judge of a member that may not be there."""
     return False
-
-
-def _is_free(schema: Any) -> bool:
-    return schema is True or (isinstance(schema, dict) and _ASSERTING.isdisjoint(schema))
-
-
-def _is_hashable(items: Any) -> bool:
-    """Whether values that JSON calls equal are equal in Python, and can be put into a set."""
-    kinds = items.get("type") if isinstance(items, dict) else None
-    return kinds is not None and {"string", "integer", "null"} >= ({kinds} if isinstance(kinds, str) else set(kinds))
 
 
 def _class_of(check: Check) -> type:
@@ -346,47 +300,3 @@ def _class_of(check: Check) -> type:
         case checks.Object():
             return check.type
     return dict
-
-
-def _sizes(schema: dict[str, Any], low: str, high: str) -> dict[str, int]:
-    words = {"min_length": schema.get(low, 0) or None, "max_length": schema.get(high)}
-    return {word: int(size) for word, size in words.items() if size is not None}
-
-
-def _limited(kind: Any, limits: dict[str, Any]) -> Any:
-    return Annotated[kind, msgspec.Meta(**limits)] if limits else kind
-
-
-def _number(kind: type, limits: dict[str, float] | None, place: str) -> Any:
-    if limits is None:
-        raise _unsaid(place, "bounds of numbers that msgspec cannot hold")
-    return _limited(kind, limits)
-
-
-def _literal(schema: dict[str, Any], place: str) -> Any:
-    """Those of the values that pass the rest of the schema, and that compare here as they do in JSON."""
-    _refuse(schema, _ASSERTING - _SCALAR, place)
-    values: Sequence[Any] = schema["enum"] if "enum" in schema else [schema["const"]]
-    rest = {word: value for word, value in schema.items() if word != "enum"}  # They would be searched for each of them.
-    held = [each for each in values if _is_comparable(each) and not problems(rest, each)]
-    if not held:
-        raise _unsaid(place, "enum or const without texts and integers")
-    return Literal[tuple(held)]
-
-
-def _is_comparable(value: Any) -> bool:
-    return value is None or type(value) is str or (type(value) is int and ranges.LOWEST <= value <= ranges.HIGHEST)
-
-
-@functools.lru_cache(maxsize=4_096)  # Versions of a schema, and schemas of one site, share most of their parts.
-def _struct(fields: tuple[tuple[str, Any, bool], ...], is_closed: bool) -> type[msgspec.Struct]:
-    # In the schema's order, in which events mostly come; names of fields are ours, so any name can be a property's.
-    return msgspec.defstruct(
-        "Object",
-        [(f"f{i}", kind) if required else (f"f{i}", kind, UNSET) for i, (_, kind, required) in enumerate(fields)],
-        rename={f"f{i}": name for i, (name, _, _) in enumerate(fields)},
-        forbid_unknown_fields=is_closed,
-        kw_only=True,
-        gc=False,
-        eq=False,
-    )

@@ -21,8 +21,9 @@ from validators import SchemaError, Validator, checks, plain_formats
 from validators.bundle import bundle
 from validators.formats import FORMATS
 from validators.invalid import _ASSERTING as ASSERTED_BY_THE_WALK
+from validators.kinds import ASSERTING
 from validators.reference import check_schema, compile_schema
-from validators.structs import _ASSERTING, Maker, make
+from validators.structs import Maker, make
 
 
 def nothing(uri: str) -> Any:
@@ -218,7 +219,7 @@ def test_what_types_cannot_say_leaves_the_schema_to_the_reference(schema: dict[s
 
 
 def test_no_keyword_that_asserts_is_unknown_here() -> None:
-    assert set(ASSERTED_BY_THE_WALK) - {"$comment"} <= _ASSERTING
+    assert set(ASSERTED_BY_THE_WALK) - {"$comment"} <= ASSERTING
 
 
 TRAPS = {
