@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export PYTHON VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev fmt lint type test test-all bench bench-quick load fuzz requirements clean runtime-venv dev-venv load-venv fuzz-venv
+.PHONY: help setup run dev fmt lint type test test-all bench bench-quick bench-validators load fuzz requirements clean runtime-venv dev-venv load-venv fuzz-venv
 
 help:           ## What there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -57,6 +57,9 @@ bench-quick: runtime-venv ## CPU per event beside a bare and a naive server, in 
 
 bench: runtime-venv ## The same with more and longer rounds, in 5 min
 	@$(BIN)/python -m bench quick --rounds 7 --seconds 3 $(ARGS)
+
+bench-validators: runtime-venv ## What a check costs beside an untyped decode, over the real schemas, in 20 s
+	@$(BIN)/python -m bench validators --keep $(ARGS)
 
 load: load-venv ## Steady load for 30 s on a running intake: make load URL=http://127.0.0.1:8192
 	@$(BIN)/locust -f bench/load/locustfile.py --headless --users 40 --spawn-rate 20 --run-time 30s --only-summary --host "$(URL)" $(ARGS)

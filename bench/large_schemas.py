@@ -104,7 +104,9 @@ KINDS: dict[str, Callable[[int], Schema]] = {
     },
     "references to references": _chain,
     "references that multiply in place": lambda n: _multiplied(n, lambda ref: {"allOf": [ref, ref]}),
-    "references that multiply in properties": lambda n: _multiplied(n, lambda ref: {"properties": {"a": ref, "b": ref}}),
+    "references that multiply in properties": lambda n: _multiplied(
+        n, lambda ref: {"properties": {"a": ref, "b": ref}}
+    ),
     "anyOf": lambda n: {"anyOf": [{"type": "string", "minLength": i} for i in range(n)]},
     "oneOf": lambda n: {"oneOf": [{"type": "object", "properties": {"a": {"const": i}}} for i in range(n)]},
     "allOf": lambda n: {"allOf": [_properties(1, lambda i: {"type": "integer"}) for _ in range(n)]},
