@@ -126,6 +126,7 @@ KINDS: dict[str, Callable[[int], Schema]] = {
 
 def documents(kind: str, n: int, *, as_yaml: bool = False) -> Documents:
     """The documents of one schema of this kind. JSON is YAML too: a comment before it has it read as such."""
+    found: dict[str, Schema]
     if kind == "documents":
         found = {"large/1.0.0": {"items": [{"$ref": f"/part{i}/1.0.0"} for i in range(n)]}}
         found |= {f"part{i}/1.0.0": {"type": "string", "minLength": i} for i in range(n)}

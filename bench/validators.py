@@ -47,7 +47,8 @@ class Row(NamedTuple):
         return self.check_us / self.decode_us
 
 
-def _versions() -> Iterator[str]:
+def versions() -> Iterator[str]:
+    """The URI of every version in the corpus."""
     for file in sorted(CORPUS.rglob("*.yaml")):
         if re.fullmatch(r"\d+\.\d+\.\d+", file.stem):
             yield f"/{file.relative_to(CORPUS).as_posix().removesuffix('.yaml')}"
@@ -123,7 +124,7 @@ def run(arguments: list[str]) -> int:
     registry = Registry([str(CORPUS)])
     rows: list[Row] = []
     ways: Counter[str] = Counter()
-    for uri in _versions():
+    for uri in versions():
         validator = registry.validator(uri)
         examples = [msgspec.json.encode(example) for example in validator.schema.get("examples", [])]
         ways[validator.way.kind] += bool(examples)

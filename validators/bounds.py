@@ -17,7 +17,8 @@ Rules:
    characters of generated code (source)                 300,000  compiling: 25 to 120 bytes for each
    schemas of a type (structs)                             2,000  making types
    places where defaults may be (shape)                   20,000  collecting defaults
-   weight of patterns, in µs (here)                      200,000  compiling expressions
+   weight of patterns, in µs (pattern)                   200,000  compiling expressions
+   references to names in other documents (bundle)            10  resolving
    schemas that judge one value (here)                     2,000  one check: references that multiply
    references to references (here)                           100  recursion in a check
    ==================================================  =========  =========================================
@@ -34,20 +35,21 @@ from validators.bundle import target_of
 from validators.errors import SchemaError
 from validators.pattern import PatternError
 
-MAX_PATTERN_WEIGHT = 200_000
 MAX_IN_PLACE = 2_000
 MAX_NESTED_IN_PLACE = 100
 
 
 def refuse_costly(whole: dict[str, Any], uri: str) -> None:
     """Raises SchemaError with the bound that the schema passes."""
+    weight = 0
     try:
-        weight = sum(map(pattern.weight, {text for schema in _schemas(whole) for _, text in dialect.patterns(schema)}))
+        for text in {text for schema in _schemas(whole) for _, text in dialect.patterns(schema)}:
+            weight += pattern.weight(text)
+            if weight > pattern.MAX_WEIGHT:
+                reason = "its patterns would take too long to compile: use fewer, shorter, or plainer ones"
+                raise SchemaError("schema_unavailable", f"{uri}: {reason}")
     except PatternError as error:
         raise SchemaError("schema_unavailable", f"{uri}: a pattern {error}") from None
-    if weight > MAX_PATTERN_WEIGHT:
-        reason = "its patterns would take too long to compile: use fewer, shorter, or plainer ones"
-        raise SchemaError("schema_unavailable", f"{uri}: {reason}")
     _refuse_multiplied(whole, uri)
 
 

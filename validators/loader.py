@@ -255,5 +255,5 @@ def _read_file(root: Path, path: str) -> bytes | None:
 
 def _bounded(text: bytes, name: str) -> bytes:
     if len(text) > MAX_BYTES:
-        raise SchemaError("schema_unavailable", f"{name}: is larger than {MAX_BYTES} bytes")
+        raise SchemaError("schema_unavailable", f"{name}: is larger than {MAX_BYTES:,} bytes")
     return text

@@ -25,6 +25,7 @@ from validators.ecma262 import PatternError, Read, read
 __all__ = ["Matcher", "PatternError", "compiled", "danger", "is_pattern", "translate", "weight"]
 
 MAX_LENGTH = 10_000  # Compiled expressions stay in memory; the longest of 129 real schemas has 77 characters.
+MAX_WEIGHT = 200_000  # Of all expressions of a schema, in µs.
 MAX_RE2_BYTES = 1_048_576  # Of one expression, program and states; beyond it RE2 is slower, still linear.
 WIDE_WEIGHT = 400  # µs, for a class of more than Latin-1.
 
@@ -40,6 +41,7 @@ class Matcher(Protocol):
 
 class _Linear(NamedTuple):
     search: Callable[[str], bool]
+    size: int  # Instructions; some 0.5 µs each to make.
 
 
 @lru_cache(maxsize=4096)
@@ -81,7 +83,10 @@ def danger(pattern: str) -> str | None:
 def weight(pattern: str) -> int:
     """About how long compiling takes, in µs. Raises PatternError."""
     found = _read(pattern)
-    return 10 * len(pattern) + WIDE_WEIGHT * found.wide
+    weight = 10 * len(pattern) + WIDE_WEIGHT * found.wide
+    if not found.is_cheap and weight < MAX_WEIGHT:
+        weight += getattr(compiled(pattern), "size", 0)
+    return weight
 
 
 def _read(pattern: str) -> Read:
@@ -116,4 +121,4 @@ def _linear(text: str) -> _Linear | None:
         raw = text.encode()
         return bool(match(unanchored, raw, 0, len(raw))[0][0] >= 0)
 
-    return _Linear(search)
+    return _Linear(search, automaton.ProgramSize())

@@ -20,7 +20,7 @@ from tests.validators.test_agreement import BARE, SCHEMAS, VALUES, schemas
 from validators import SchemaError, Validator, checks, plain_formats
 from validators.bundle import bundle
 from validators.formats import FORMATS
-from validators.invalid import _ASSERTING as ASSERTED_BY_THE_WALK
+from validators.keywords import _ASSERTING as ASSERTED_BY_THE_WALK
 from validators.kinds import ASSERTING
 from validators.reference import check_schema, compile_schema
 from validators.structs import Maker, make
