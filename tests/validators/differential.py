@@ -138,8 +138,9 @@ def ask_hypothesis(number: int, tally: Tally) -> None:
 
 
 def _generated(number: int) -> dict[str, Any]:
-    return Schemas(random.Random(number)).schema()
+    return _with_definition(Schemas(random.Random(number)).schema())
 
 
 def _with_definition(schema: dict[str, Any]) -> dict[str, Any]:
+    """It reads no schema that refers to itself."""
     return schema | {"definitions": {"d": {"type": "integer"}}}

@@ -135,7 +135,7 @@ class Schemas:
             (self._several, 4),
             (self._untyped, 1),
             (self._combined, 1),
-            (self._reference, 1),
+            (self._reference, 2),
         ]
         self._makers = [maker for maker, _ in self._kinds]
         self._weights = [weight for _, weight in self._kinds]
@@ -146,7 +146,9 @@ class Schemas:
         if not isinstance(made, dict):
             made = {"allOf": [made]}
         definition = self._any(1)
-        return made | {"definitions": {"d": {} if _refers(definition) else definition}}
+        if _refers(definition):  # It may only refer to itself below: a cycle that reads nothing is no schema.
+            definition = {"type": "object", "properties": {"a": {"$ref": "#/definitions/d"}, "b": self._plain(0)}}
+        return made | {"definitions": {"d": definition}}
 
     def _chance(self, share: float) -> bool:
         return self._rng.random() < share

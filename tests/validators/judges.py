@@ -71,11 +71,18 @@ class Judges:
             return self._said(f"check says {is_valid}, the reference {by_reference}", raw)
         if not is_wide:
             elsewhere = self._elsewhere.is_valid(value)
-            if elsewhere != is_valid and _has_large_float(value):
-                self.counts["excused"] += 1  # It rounds a large bound to a double before it compares the two.
+            if elsewhere != is_valid and self._is_excused(value, raw, is_valid):
+                self.counts["excused"] += 1
             elif elsewhere != is_valid:
                 return self._said(f"check says {is_valid}, jsonschema-rs {elsewhere}", raw)
         return None
+
+    def _is_excused(self, value: Any, raw: bytes, is_valid: bool) -> bool:
+        """Where jsonschema-rs differs for a reason that docs/COMPATIBILITY.md gives."""
+        if _has_large_float(value):  # It rounds a large bound to a double before it compares the two.
+            return True
+        has_names = '"hostname"' in self.text or '"email"' in self.text
+        return is_valid and has_names and b"--" in raw  # It reads such labels as IDNA does.
 
     def _refers(self, value: Any) -> bool | None:
         """The compiled function's verdict; None: its float arithmetic has no word on numbers beyond the doubles."""
