@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from msgspec import Struct
 
 from server.errors import SettingsError
@@ -90,6 +91,26 @@ class Schemas:
     def versions(self, title: str) -> list[str]:
         """URIs of the versions of a title, oldest first; none when no repository has it."""
         return self._registry.uris_of(title)
+
+    def listing(self, path: str) -> tuple[list[str], list[str]] | None:
+        """Directories, and versions (oldest first), in one directory of the repositories; None: none has it."""
+        return self._registry.listing(path)
+
+    def document(self, uri: str) -> Any:
+        """A schema for others to read: as its file in a directory says it, but without references to other files.
+
+        A tuple as from ``find`` when there is none. One that only a remote repository has is found as for an event.
+        """
+        title, _, version = uri[1:].rpartition("/")
+        try:
+            if uri[:1] == "/" and uri in self.versions(title) and version:
+                contents = self._registry.document(uri)
+                if b'"$ref"' not in orjson.dumps(contents):
+                    return contents
+        except SchemaError as error:
+            return error.error_type, str(error)
+        found = self.find(uri)
+        return found if isinstance(found, tuple) else found.schema
 
     def declares(self, title: str, path: tuple[str, ...]) -> bool:
         """Whether any version of the title that can be used declares the property; the latest is asked first."""

@@ -82,6 +82,20 @@ class Loader:
                         versions.add(tuple(int(number) for number in found.groups()[:3]))
         return [".".join(map(str, version)) for version in sorted(versions)]
 
+    def directories(self, path: str) -> list[str] | None:
+        """Names of the directories in one directory of all base directories; None when none has it."""
+        if path and (_PATH.fullmatch(path) is None or "/." in path):  # What is hidden is nobody's to list.
+            return None
+        found: set[str] = set()
+        is_there = False
+        for base in self._bases:
+            directory = (_inside(base, path) if path else base) if isinstance(base, Path) else None
+            if directory is not None and directory.is_dir():
+                is_there = True
+                below = (entry for entry in os.scandir(directory) if entry.is_dir())
+                found |= {entry.name for entry in below if _PATH.fullmatch(f"/{entry.name}") and entry.name[0] != "."}
+        return sorted(found) if is_there else None
+
     def _split(self, uri: str) -> tuple[str | None, str]:
         """Take a URI apart into origin (None: below the base URIs) and path."""
         found = _ORIGIN.match(uri)

@@ -67,6 +67,16 @@ class Registry:
         """The URIs of a title's versions in base directories, oldest first."""
         return [f"/{title}/{version}" for version in self._loader.versions(title)]
 
+    def document(self, uri: str) -> Any:
+        """A schema as its file says it, whether it could be used or not. Raises SchemaError."""
+        return self._loader.read(uri)
+
+    def listing(self, path: str) -> tuple[list[str], list[str]] | None:
+        """Names of directories, and URIs of versions (oldest first), in one directory of all bases; None: there
+        is none."""
+        directories = self._loader.directories(path)
+        return None if directories is None else (directories, self.uris_of(path[1:]))
+
     def _load(self, uri: str) -> Validator:
         failed = self._failed.pop(uri, None)
         if failed is not None and self._clock() < failed[0]:

@@ -13,12 +13,12 @@ import hashlib
 import json
 import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from server.catalog.merge import merge
 from server.catalog.regex import RegexError, compiled, is_regex
-from server.catalog.sources import Source, declared
+from server.catalog.sources import Source, for_wiki, sections
 from server.catalog.stream import Stream, make
 from server.catalog.topics import LENGTH_MAX, effective, is_legal
 from server.errors import SettingsError
@@ -29,11 +29,30 @@ REMEMBERED_MAX = 4_096
 
 
 class Snapshot:
-    """``digest`` tells two readings apart; ``is_open`` means that there are no sources and any legal name will do."""
+    """``digest`` tells two readings apart; ``is_open`` means that there are no sources and any legal name will do;
+    ``sections`` are those of all sources, merged, for readers of other wikis' settings (catalog.views)."""
 
-    __slots__ = ("_declared", "_matches", "_misses", "_regexes", "_seen", "_topic_prefix", "digest", "is_open")
+    __slots__ = (
+        "_declared",
+        "_matches",
+        "_misses",
+        "_regexes",
+        "_seen",
+        "_topic_prefix",
+        "digest",
+        "is_open",
+        "sections",
+    )
 
-    def __init__(self, declarations: dict[str, dict[str, Any]], topic_prefix: str, *, is_open: bool) -> None:
+    def __init__(
+        self,
+        declarations: dict[str, dict[str, Any]],
+        topic_prefix: str,
+        *,
+        is_open: bool,
+        sections: Mapping[str, Any],
+    ) -> None:
+        self.sections = sections
         self.is_open = is_open
         self.digest = _digest(declarations)
         self._topic_prefix = topic_prefix
@@ -90,9 +109,10 @@ class Snapshot:
 
 def build(sources: Sequence[Source], *, topic_prefix: str, wiki: str | None) -> Snapshot:
     """The snapshot of these sources, which must have passed ``catalog.check``. Raises SettingsError on a bad regex."""
-    merged = declared(sources, wiki)
+    whole = sections(sources)
+    merged = for_wiki(whole, wiki)
     effective_settings = {name: merge(merged.defaults, own) for name, own in merged.streams.items()}
-    return Snapshot(effective_settings, topic_prefix, is_open=not sources)
+    return Snapshot(effective_settings, topic_prefix, is_open=not sources, sections=whole)
 
 
 def _pattern(name: str) -> re.Pattern[str]:

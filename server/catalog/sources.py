@@ -8,7 +8,7 @@ Not here: what the settings mean (catalog.stream), what they may be (catalog.che
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +34,25 @@ def read_files(paths: Iterable[Path]) -> list[Source]:
     return [document.read(path, hint="check streams.sources") for path in paths]
 
 
-def declared(sources: Sequence[Source], wiki: str | None) -> Declared:
-    """Merge the sources, the later one winning, then lay the wiki's overrides over them."""
-    merged: dict[str, Any] = {name: {} for name in SECTIONS}
+def sections(sources: Sequence[Source]) -> dict[str, dict[str, Any]]:
+    """Merge the sources section by section, the later one winning."""
+    merged: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
     for source in sources:
         for name in SECTIONS:
             merged[name] = merge(merged[name], source.value.get(name) or {})
+    return merged
+
+
+def for_wiki(merged: Mapping[str, Any], wiki: str | None) -> Declared:
+    """Lay a wiki's overrides over the merged sections."""
     general = merge(merged["default_settings"], merged["default_settings_overrides"].get(wiki) or {})
     streams = merge(merged["streams"], merged["stream_overrides"].get(wiki) or {})
     return Declared(general, {name: own or {} for name, own in streams.items()})
+
+
+def declared(sources: Sequence[Source], wiki: str | None) -> Declared:
+    """What the sources come to for one wiki."""
+    return for_wiki(sections(sources), wiki)
 
 
 def where(sources: Sequence[Source], wiki: str | None, stream: str, setting: KeyPath = ()) -> Origin:
