@@ -8,7 +8,9 @@ Not here: reading, compiling and caching schemas (validators.registry), words fo
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ import orjson
 from msgspec import Struct
 
 from server.errors import SettingsError
-from validators import Problem, Registry, SchemaError, Validator, errors_text, pattern, yaml12
+from validators import Problem, Registry, SchemaError, Sharing, Validator, errors_text, pattern, required, yaml12
 
 if TYPE_CHECKING:
     from server.config.settings import Schemas as SchemaSettings
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Problem",
     "Schemas",
+    "Sharing",
     "Unusable",
     "Validator",
     "YamlError",
@@ -120,21 +123,34 @@ class Schemas:
                 return True
         return False
 
-    def read_ahead(self, titles: Sequence[str]) -> list[Unusable]:
-        """Compile every version of the titles, and tell those that cannot be."""
-        unusable = []
+    def requires(self, title: str, path: tuple[str, ...]) -> bool:
+        """Whether every valid event of the title's latest version has the property. True where that cannot be told."""
+        versions = self.versions(title)
+        found = self.find(versions[-1]) if versions else ("unknown_schema", "")
+        return isinstance(found, tuple) or required.requires(found.schema, path)
+
+    def read_ahead(self, titles: Sequence[str], until: float = math.inf) -> tuple[list[Unusable], int]:
+        """Compile the versions of the titles, those before ``until`` (``time.monotonic``).
+
+        Tells those that cannot be used, and how many were left for their first event.
+        """
+        unusable, left = [], 0
         for title in titles:
             for uri in self.versions(title):
+                if time.monotonic() >= until:
+                    left += 1
+                    continue
                 found = self.find(uri)
                 if isinstance(found, tuple):
                     unusable.append(Unusable(uri, *found))
-        return unusable
+        return unusable, left
 
 
-def open_schemas(settings: SchemaSettings, base_dir: Path) -> Schemas:
+def open_schemas(settings: SchemaSettings, base_dir: Path, *, is_deferred: bool = False) -> Schemas:
     """The registry of these settings; a base URI that is no URL is a directory, relative to ``base_dir``.
 
-    Raises SettingsError for a base that cannot be used.
+    ``is_deferred``: for serving, what is rarely needed is compiled when it is. Raises SettingsError for a base that
+    cannot be used.
     """
     base_uris = [text if _URL.match(text) else str(base_dir / text) for text in settings.base_uris]
     try:
@@ -144,6 +160,8 @@ def open_schemas(settings: SchemaSettings, base_dir: Path) -> Schemas:
             allow_insecure=settings.allow_insecure,
             allow_absolute_uris=settings.allow_absolute_uris,
             max_cached=settings.max_cached,
+            keep_in=base_dir / settings.prepared_path if settings.prepared_path else None,
+            is_deferred=is_deferred,
         )
     except SchemaError as error:
         raise SettingsError(str(error)) from None

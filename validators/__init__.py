@@ -33,9 +33,10 @@ from validators.errors import ErrorType, SchemaError
 from validators.problem import Problem, errors_text
 from validators.registry import Registry
 from validators.shape import Default
+from validators.sharing import Sharing
 from validators.validator import Validator
 
-__all__ = ["Default", "ErrorType", "Problem", "Registry", "SchemaError", "Validator", "errors_text", "load"]
+__all__ = ["Default", "ErrorType", "Problem", "Registry", "SchemaError", "Sharing", "Validator", "errors_text", "load"]
 
 
 def load(

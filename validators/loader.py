@@ -61,6 +61,19 @@ class Loader:
             raise SchemaError("bad_schema_uri", f"{uri!r} is not /<title>/<major.minor.patch>")
         return self._read(origin, path)
 
+    def text(self, uri: str) -> bytes | None:
+        """The bytes that ``read`` would read, where they lie in a directory that comes before any other base."""
+        if _URI.fullmatch(uri) is None or not _has_only_names(uri):
+            return None
+        for base in self._bases:
+            if not isinstance(base, Path):
+                return None
+            for candidate in (uri + self._extension, uri, f"{uri}.json"):
+                text = _read_file(base, candidate)
+                if text is not None:
+                    return text
+        return None
+
     def read_reference(self, uri: str) -> Any:
         """Read what a ``$ref`` names, which may be any file below a base URI."""
         origin, path = self._split(uri)

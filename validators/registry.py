@@ -16,16 +16,23 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from validators import insecure
 from validators.bundle import bundle
+from validators.deferred import Deferred
 from validators.errors import ErrorType, SchemaError
+from validators.kept import Kept
 from validators.loader import Fetch, Loader
 from validators.pattern import PatternError
 from validators.reference import check_schema, compile_schema
+from validators.sharing import Sharing
 from validators.structs import compile_type
 from validators.validator import Validator
+
+# shape knows by its identity whether it has met a schema that brings something of its own.
+_TOLD_APART = frozenset(("$ref", "allOf", "default", "definitions", "properties"))
 
 
 class Registry:
@@ -46,12 +53,21 @@ class Registry:
         negative_s: float = 60.0,
         fetch: Fetch | None = None,
         clock: Callable[[], float] = time.monotonic,
+        keep_in: Path | None = None,
+        is_deferred: bool = False,
     ) -> None:
+        """``keep_in``: a directory for what files come to (kept).
+
+        ``is_deferred``: what judges the events that no type settles is compiled for the first of them (deferred).
+        """
         self._loader = Loader(base_uris, extension=extension, allow_absolute_uris=allow_absolute_uris, fetch=fetch)
         self._allow_insecure = allow_insecure
         self._max_cached = max_cached
         self._negative_s = negative_s
         self._clock = clock
+        self._kept = Kept(keep_in) if keep_in is not None else None
+        self._compile = Deferred if is_deferred else compile_schema
+        self._sharing = Sharing(single=_TOLD_APART)
         self._known: OrderedDict[str, Validator] = OrderedDict()
         self._failed: OrderedDict[str, tuple[float, ErrorType, str]] = OrderedDict()
 
@@ -94,6 +110,18 @@ class Registry:
         return made
 
     def _make(self, uri: str) -> Validator:
+        text = self._loader.text(uri) if self._kept is not None else None
+        key = self._kept.key(text, uri, f"{self._allow_insecure}") if self._kept is not None and text else None
+        whole = self._kept.get(key) if self._kept is not None and key else None
+        if whole is None:
+            whole = self._read(uri)
+            if self._kept is not None and key:
+                self._kept.put(key, whole)
+        whole = self._sharing.of(whole)
+        return Validator(uri, whole, self._compile(whole, uri), *compile_type(whole))
+
+    def _read(self, uri: str) -> dict[str, Any]:
+        """The bundle of a schema that may be used."""
         whole = bundle(self._loader.read(uri), uri, self._loader.read_reference, check_schema)
         if not self._allow_insecure:
             try:
@@ -102,7 +130,7 @@ class Registry:
                 raise SchemaError("schema_unavailable", f"{uri}: a pattern {error}") from None
             if found:
                 raise SchemaError("insecure_schema", f"{uri}: {'; '.join(map(str, found[:10]))}")
-        return Validator(uri, whole, compile_schema(whole, uri), *compile_type(whole))
+        return whole
 
 
 def _shrink(remembered: OrderedDict[str, Any], size: int) -> None:

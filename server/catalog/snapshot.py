@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from server.catalog.merge import merge
+from server.catalog.merge import Known, merge
 from server.catalog.regex import RegexError, compiled, is_regex
 from server.catalog.sources import Source, for_wiki, sections
 from server.catalog.stream import Stream, make
@@ -111,7 +111,8 @@ def build(sources: Sequence[Source], *, topic_prefix: str, wiki: str | None) -> 
     """The snapshot of these sources, which must have passed ``catalog.check``. Raises SettingsError on a bad regex."""
     whole = sections(sources)
     merged = for_wiki(whole, wiki)
-    effective_settings = {name: merge(merged.defaults, own) for name, own in merged.streams.items()}
+    known: Known = {}
+    effective_settings = {name: merge(merged.defaults, own, known) for name, own in merged.streams.items()}
     return Snapshot(effective_settings, topic_prefix, is_open=not sources, sections=whole)
 
 

@@ -17,6 +17,7 @@ from msgspec import Struct
 from server.catalog.merge import merge
 from server.config import document
 from server.config.document import Document, KeyPath, Origin
+from server.schemas import Sharing
 
 SECTIONS = ("default_settings", "default_settings_overrides", "streams", "stream_overrides")
 Source = Document
@@ -35,12 +36,13 @@ def read_files(paths: Iterable[Path]) -> list[Source]:
 
 
 def sections(sources: Sequence[Source]) -> dict[str, dict[str, Any]]:
-    """Merge the sources section by section, the later one winning."""
+    """Merge the sources section by section, the later one winning; equal parts are held once."""
     merged: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
     for source in sources:
         for name in SECTIONS:
             merged[name] = merge(merged[name], source.value.get(name) or {})
-    return merged
+    shared: dict[str, dict[str, Any]] = Sharing().of(merged)
+    return shared
 
 
 def for_wiki(merged: Mapping[str, Any], wiki: str | None) -> Declared:
