@@ -69,6 +69,10 @@ class Snapshot:
         except KeyError:
             return self._find_new(name)
 
+    def declared(self, name: str) -> Stream | None:
+        """The declaration of exactly this name or regex."""
+        return self._declared.get(name)
+
     def names(self) -> list[str]:
         """Declared names and regexes, in declared order."""
         return list(self._declared)
