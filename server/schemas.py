@@ -129,6 +129,10 @@ class Schemas:
         found = self.find(versions[-1]) if versions else ("unknown_schema", "")
         return isinstance(found, tuple) or required.requires(found.schema, path)
 
+    def forget_before(self) -> None:
+        """All that is wanted of an earlier reading has been taken."""
+        self._registry.forget_before()
+
     def read_ahead(self, titles: Sequence[str], until: float = math.inf) -> tuple[list[Unusable], int]:
         """Compile the versions of the titles, those before ``until`` (``time.monotonic``).
 
@@ -146,11 +150,14 @@ class Schemas:
         return unusable, left
 
 
-def open_schemas(settings: SchemaSettings, base_dir: Path, *, is_deferred: bool = False) -> Schemas:
+def open_schemas(
+    settings: SchemaSettings, base_dir: Path, *, is_deferred: bool = False, before: Schemas | None = None
+) -> Schemas:
     """The registry of these settings; a base URI that is no URL is a directory, relative to ``base_dir``.
 
-    ``is_deferred``: for serving, what is rarely needed is compiled when it is. Raises SettingsError for a base that
-    cannot be used.
+    ``is_deferred``: for serving, what is rarely needed is compiled when it is. ``before``: those of an earlier reading,
+    whose validators are taken where files have not changed, until ``forget_before``.
+    Raises SettingsError for a base that cannot be used.
     """
     base_uris = [text if _URL.match(text) else str(base_dir / text) for text in settings.base_uris]
     try:
@@ -162,6 +169,7 @@ def open_schemas(settings: SchemaSettings, base_dir: Path, *, is_deferred: bool 
             max_cached=settings.max_cached,
             keep_in=base_dir / settings.prepared_path if settings.prepared_path else None,
             is_deferred=is_deferred,
+            before=before._registry if before is not None else None,
         )
     except SchemaError as error:
         raise SettingsError(str(error)) from None

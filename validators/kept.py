@@ -37,12 +37,6 @@ class Kept:
         except OSError:
             self._is_on = False
 
-    def key(self, text: bytes, uri: str, marks: str = "") -> str | None:
-        """The name of an entry; None when it is not for keeping. ``marks`` are whatever else it depends on."""
-        if not self._is_on or b"$ref" in text:
-            return None
-        return hashlib.sha256(b"\0".join((uri.encode(), marks.encode(), text))).hexdigest()
-
     def get(self, key: str) -> dict[str, Any] | None:
         """What was put, if it is there and whole."""
         try:
@@ -57,6 +51,8 @@ class Kept:
 
     def put(self, key: str, whole: dict[str, Any]) -> None:
         """Keep it. A full or read-only disk ends keeping, nothing else."""
+        if not self._is_on:
+            return
         text = json.dumps(whole, separators=(",", ":")).encode()
         path = self._path(key)
         beside = path.with_name(f"{path.name}.{os.getpid()}")
@@ -68,6 +64,13 @@ class Kept:
 
     def _path(self, key: str) -> Path:
         return self._directory / key
+
+
+def key_of(text: bytes, uri: str, marks: str) -> str | None:
+    """The name of what a file comes to; None when that depends on other files. ``marks``: whatever else it hangs on."""
+    if b"$ref" in text:
+        return None
+    return hashlib.sha256(b"\0".join((uri.encode(), marks.encode(), text))).hexdigest()
 
 
 @cache

@@ -23,7 +23,7 @@ from validators import insecure
 from validators.bundle import bundle
 from validators.deferred import Deferred
 from validators.errors import ErrorType, SchemaError
-from validators.kept import Kept
+from validators.kept import Kept, key_of
 from validators.loader import Fetch, Loader
 from validators.pattern import PatternError
 from validators.reference import check_schema, compile_schema
@@ -55,10 +55,12 @@ class Registry:
         clock: Callable[[], float] = time.monotonic,
         keep_in: Path | None = None,
         is_deferred: bool = False,
+        before: Registry | None = None,
     ) -> None:
         """``keep_in``: a directory for what files come to (kept).
 
         ``is_deferred``: what judges the events that no type settles is compiled for the first of them (deferred).
+        ``before``: one whose validators are taken where the same file comes to the same, until ``forget_before``.
         """
         self._loader = Loader(base_uris, extension=extension, allow_absolute_uris=allow_absolute_uris, fetch=fetch)
         self._allow_insecure = allow_insecure
@@ -66,6 +68,8 @@ class Registry:
         self._negative_s = negative_s
         self._clock = clock
         self._kept = Kept(keep_in) if keep_in is not None else None
+        self._keys: dict[str, str] = {}  # Of what was read for a URI.
+        self._before = before._by_key() if before is not None else {}
         self._compile = Deferred if is_deferred else compile_schema
         self._sharing = Sharing(single=_TOLD_APART)
         self._known: OrderedDict[str, Validator] = OrderedDict()
@@ -109,14 +113,32 @@ class Registry:
         _shrink(self._known, self._max_cached)
         return made
 
+    def forget_before(self) -> None:
+        """Let go of an earlier registry: what is the same has been taken."""
+        self._before = {}
+
     def _make(self, uri: str) -> Validator:
-        text = self._loader.text(uri) if self._kept is not None else None
-        key = self._kept.key(text, uri, f"{self._allow_insecure}") if self._kept is not None and text else None
-        whole = self._kept.get(key) if self._kept is not None and key else None
-        if whole is None:
-            whole = self._read(uri)
-            if self._kept is not None and key:
-                self._kept.put(key, whole)
+        text = self._loader.text(uri)
+        marks = f"{self._allow_insecure} {self._compile.__name__}"
+        key = key_of(text, uri, marks) if text is not None else None
+        if key is None:
+            return self._validator(uri, self._read(uri))
+        made = self._before.get(key)
+        if made is None:
+            whole = self._kept.get(key) if self._kept is not None else None
+            if whole is None:
+                whole = self._read(uri)
+                if self._kept is not None:
+                    self._kept.put(key, whole)
+            made = self._validator(uri, whole)
+        if len(self._keys) < self._max_cached:
+            self._keys[uri] = key
+        return made
+
+    def _by_key(self) -> dict[str, Validator]:
+        return {self._keys[uri]: made for uri, made in self._known.items() if uri in self._keys}
+
+    def _validator(self, uri: str, whole: dict[str, Any]) -> Validator:
         whole = self._sharing.of(whole)
         return Validator(uri, whole, self._compile(whole, uri), *compile_type(whole))
 

@@ -69,6 +69,6 @@ def where(sources: Sequence[Source], wiki: str | None, stream: str, setting: Key
     ]
     for place in places:
         for source in reversed(sources):
-            if found := source.origins.get(place):
+            if found := source.written(place):
                 return found
     return (sources[-1].name, 0)

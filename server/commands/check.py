@@ -62,21 +62,22 @@ def run(
     return EXIT_SETTINGS if errors else EXIT_DONE
 
 
-def examine(loaded: Loaded, schemas_s: float = math.inf) -> Examined:
+def examine(loaded: Loaded, schemas_s: float = math.inf, before: Schemas | None = None) -> Examined:
     """Read streams and schemas, and check all of it together. Raises SettingsError when a file cannot be read.
 
     Every version of every schema that a stream names is compiled, as far as ``schemas_s`` allows: done before the fork,
     workers share them. With a bound, nothing is compiled either that only events ask for which no type settles.
+    ``before`` are the schemas of the reading before this one: what has not changed is taken from there.
     """
     config = loaded.config
     findings = [*loaded.findings, *_kafka(loaded)]
     schemas = None
     try:
-        schemas = open_schemas(config.schemas, loaded.base_dir, is_deferred=schemas_s < math.inf)
+        schemas = open_schemas(config.schemas, loaded.base_dir, is_deferred=schemas_s < math.inf, before=before)
     except SettingsError as error:
         findings.append(_about(loaded, ("schemas", "base_uris"), str(error), "paths are relative to the settings file"))
-    until = time.monotonic() + schemas_s
     sources = read_files(loaded.path(text) for text in config.streams.sources)
+    until = time.monotonic() + schemas_s
     findings += check(
         sources,
         topic_prefix=config.sink.topic_prefix,
@@ -90,6 +91,7 @@ def examine(loaded: Loaded, schemas_s: float = math.inf) -> Examined:
     snapshot = build(sources, topic_prefix=config.sink.topic_prefix, wiki=config.streams.wiki)
     about_schemas, unread = _schemas(schemas, snapshot, sources, until)
     findings += about_schemas
+    schemas.forget_before()
     findings += _services(loaded, snapshot)
     findings += _error_stream(loaded, schemas, snapshot)
     return Examined(loaded, findings, schemas, snapshot, unread)
@@ -158,7 +160,7 @@ def _schemas(
 
 def _declaration(sources: Sequence[Source], stream: str) -> tuple[str, int]:
     for source in reversed(sources):
-        if found := source.origins.get(("streams", stream)):
+        if found := source.written(("streams", stream)):
             return found
     return (sources[-1].name, 0)
 

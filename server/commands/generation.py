@@ -46,12 +46,27 @@ class Generation:
         return worker.run(self, context)
 
 
-def read(config_path: Path | None, overrides: list[str]) -> Generation:
+class Readings:
+    """Reads again and again; what has not changed is taken from the reading before, so that both share its memory."""
+
+    def __init__(self, config_path: Path | None, overrides: list[str]) -> None:
+        self._config_path = config_path
+        self._overrides = overrides
+        self._schemas: Schemas | None = None
+
+    def read(self) -> Generation:
+        """The next reading. Raises SettingsError."""
+        made = read(self._config_path, self._overrides, self._schemas)
+        self._schemas = made.schemas
+        return made
+
+
+def read(config_path: Path | None, overrides: list[str], before: Schemas | None = None) -> Generation:
     """Read everything. Raises SettingsError with all that is wrong; warnings are logged."""
-    examined = examine(load(config_path, overrides, os.environ), SCHEMAS_S)
+    examined = examine(load(config_path, overrides, os.environ), SCHEMAS_S, before)
     snapshot, schemas = usable(examined)
     for finding in examined.findings:
         log.warning("%s", finding)
     if examined.unread:
-        log.info("%d schemas are left for their first event: penstock check reads them all", examined.unread)
+        log.warning("%d schemas are left for their first event: penstock check reads them all", examined.unread)
     return Generation(examined.loaded, snapshot, schemas)

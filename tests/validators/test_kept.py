@@ -99,12 +99,26 @@ def test_without_a_place_to_write_nothing_is_kept_and_everything_works(repositor
 
     assert opened(repository).validator("/t/1.0.0").check(b'{"a":"x"}') is None
     kept = Kept(repository / "there")
-    key = kept.key(b"{}", "/t/1.0.0")
-    assert key is not None
     for path in (repository / "there").iterdir():
         os.rmdir(path)
-    kept.put(key, {})
-    assert kept.key(b"{}", "/t/1.0.0") is None
+    kept.put("a", {})
+    assert kept.get("a") is None
+
+
+def test_an_earlier_registry_gives_what_is_the_same(repository: Path) -> None:
+    (repository / "schemas" / "t" / "2.0.0.yaml").write_text(SCHEMA)
+    first = Registry([str(repository / "schemas")])
+    before = [first.validator(f"/t/{version}.0.0") for version in (1, 2)]
+    (repository / "schemas" / "t" / "2.0.0.yaml").write_text(SCHEMA.replace("maxLength: 3", "maxLength: 9"))
+    second = Registry([str(repository / "schemas")], before=first)
+
+    assert second.validator("/t/1.0.0") is before[0]
+    assert second.validator("/t/2.0.0").check(b'{"a":"xxxx"}') is None
+    stricter = Registry([str(repository / "schemas")], before=first, allow_insecure=True)
+    assert stricter.validator("/t/1.0.0") is not before[0]
+    third = Registry([str(repository / "schemas")], before=second)
+    third.forget_before()
+    assert third.validator("/t/1.0.0") is not before[0]
 
 
 def test_the_function_is_compiled_for_the_first_event_that_needs_it(
