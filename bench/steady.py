@@ -38,10 +38,11 @@ class Steady:
         self.repeated = 0
 
     async def run(self, seconds: float) -> None:
-        """For so long, or until ``stop``."""
-        began = time.monotonic()
-        end = began + seconds
-        await asyncio.gather(*(self._client(began, end) for _ in range(self._connections)))
+        """For so long, or until ``stop``; may be run again, and counts on."""
+        self._is_over = False
+        now = time.monotonic()
+        began = now - self._next / self._per_s
+        await asyncio.gather(*(self._client(began, now + seconds) for _ in range(self._connections)))
 
     def stop(self) -> None:
         """No request is due after this."""
@@ -59,6 +60,7 @@ class Steady:
             self._next += 1
             due = began + number / self._per_s
             if due >= end:
+                self._next -= 1
                 break
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             try:

@@ -142,7 +142,7 @@ class Schemas:
         for title in titles:
             for uri in self.versions(title):
                 if time.monotonic() >= until:
-                    left += 1
+                    left += not self._registry.has(uri)
                     continue
                 found = self.find(uri)
                 if isinstance(found, tuple):

@@ -83,6 +83,10 @@ class Registry:
             return known
         return self._load(uri)
 
+    def has(self, uri: str) -> bool:
+        """Whether the validator is there already."""
+        return uri in self._known
+
     def uris_of(self, title: str) -> list[str]:
         """The URIs of a title's versions in base directories, oldest first."""
         return [f"/{title}/{version}" for version in self._loader.versions(title)]

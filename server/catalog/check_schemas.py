@@ -14,7 +14,7 @@ import difflib
 import math
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from server.catalog.stream import intake_settings, path_of
 from server.config.document import KeyPath
@@ -54,6 +54,7 @@ class SchemaChecks:
         self._settings = settings
         self._own = own
         self._add = add
+        self._told: dict[tuple[str, str, str], bool] = {}  # Ten thousand streams ask the same of a thousand titles.
 
     def run(self, *, refuse_unknown: bool, until: float = math.inf) -> None:
         """All checks; those of fields only until this instant of ``time.monotonic``."""
@@ -82,10 +83,10 @@ class SchemaChecks:
             path: KeyPath = ("message_key_fields", key)
             if not field:
                 continue
-            if not self._schemas.declares(title, path_of(field)):
+            if not self._tells("declares", title, field):
                 reason = f"no version of schema {title} has the field {field!r}, so no event could have this key"
                 self._add("error", name, path, reason, "name a field that the schema declares")
-            elif not self._schemas.requires(title, path_of(field)):
+            elif not self._tells("requires", title, field):
                 reason = f"schema {title} does not require the field {field!r}, so an event may lack its key"
                 hint = "such events are refused with missing_key_field; require the field, or choose another"
                 self._add("warning", name, path, reason, hint)
@@ -93,7 +94,14 @@ class SchemaChecks:
     def _headers(self, name: str, title: str) -> None:
         own = intake_settings(self._own[name]).get("enrich_fields_from_http_headers") or {}
         for field, header in own.items():
-            if header and not self._schemas.declares(title, path_of(field)):
+            if header and not self._tells("declares", title, field):
                 reason = f"no version of schema {title} has the field {field!r}, so it is never filled in"
                 hint = f"declare the field in the schema, or do without the header {header!r}"
                 self._add("warning", name, (*_HEADERS, field), reason, hint)
+
+    def _tells(self, what: Literal["declares", "requires"], title: str, field: str) -> bool:
+        key = (what, title, field)
+        if key not in self._told:
+            ask = self._schemas.declares if what == "declares" else self._schemas.requires
+            self._told[key] = ask(title, path_of(field))
+        return self._told[key]

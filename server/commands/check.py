@@ -28,6 +28,8 @@ from server.errors import EXIT_DONE, EXIT_SETTINGS, SettingsError
 from server.schemas import Schemas, open_schemas
 from server.sink import kafka_settings
 
+LEAST_SHARE = 6  # A sixth of the time is for schemas, however long the streams took.
+
 
 class Examined(Struct, frozen=True):
     """What settings lead to. An error among the findings means: do not serve with it (``usable``)."""
@@ -62,22 +64,23 @@ def run(
     return EXIT_SETTINGS if errors else EXIT_DONE
 
 
-def examine(loaded: Loaded, schemas_s: float = math.inf, before: Schemas | None = None) -> Examined:
+def examine(loaded: Loaded, time_s: float = math.inf, before: Schemas | None = None) -> Examined:
     """Read streams and schemas, and check all of it together. Raises SettingsError when a file cannot be read.
 
-    Every version of every schema that a stream names is compiled, as far as ``schemas_s`` allows: done before the fork,
-    workers share them. With a bound, nothing is compiled either that only events ask for which no type settles.
+    Every version of every schema that a stream names is compiled, as far as ``time_s`` allows for all of this: done
+    before the fork, workers share them. With a bound, what judges the events that no type settles is compiled later.
     ``before`` are the schemas of the reading before this one: what has not changed is taken from there.
     """
+    began = time.monotonic()
     config = loaded.config
     findings = [*loaded.findings, *_kafka(loaded)]
     schemas = None
     try:
-        schemas = open_schemas(config.schemas, loaded.base_dir, is_deferred=schemas_s < math.inf, before=before)
+        schemas = open_schemas(config.schemas, loaded.base_dir, is_deferred=time_s < math.inf, before=before)
     except SettingsError as error:
         findings.append(_about(loaded, ("schemas", "base_uris"), str(error), "paths are relative to the settings file"))
     sources = read_files(loaded.path(text) for text in config.streams.sources)
-    until = time.monotonic() + schemas_s
+    until = max(began + time_s, time.monotonic() + time_s / LEAST_SHARE)
     findings += check(
         sources,
         topic_prefix=config.sink.topic_prefix,
