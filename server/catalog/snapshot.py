@@ -12,12 +12,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from server.catalog.merge import Known, merge
 from server.catalog.regex import RegexError, compiled, is_regex
+from server.catalog.remembered import Remembered
 from server.catalog.sources import Source, for_wiki, sections
 from server.catalog.stream import Stream, make
 from server.catalog.topics import LENGTH_MAX, effective, is_legal
@@ -59,8 +59,8 @@ class Snapshot:
         self._declared = {name: make(name, name, own, topic_prefix) for name, own in declarations.items()}
         self._regexes = [(_pattern(name), stream) for name, stream in self._declared.items() if is_regex(name)]
         self._seen: dict[str, Stream | None] = {n: stream for n, stream in self._declared.items() if not is_regex(n)}
-        self._matches: deque[str] = deque()
-        self._misses: deque[str] = deque()
+        self._matches = Remembered(self._seen, REMEMBERED_MAX)
+        self._misses = Remembered(self._seen, REMEMBERED_MAX)
 
     def find(self, name: str) -> Stream | None:
         """The stream of this name, None when there is none."""
@@ -91,12 +91,10 @@ class Snapshot:
     def _find_new(self, name: str) -> Stream | None:
         if len(name) > LENGTH_MAX:  # Not remembered: a client's name may be as long as an event.
             return None
+        if self._matches.recall(name) or self._misses.recall(name):
+            return self._seen[name]
         stream = self._match(name)
-        kept = self._misses if stream is None else self._matches
-        if len(kept) >= REMEMBERED_MAX:
-            del self._seen[kept.popleft()]
-        kept.append(name)
-        self._seen[name] = stream
+        (self._misses if stream is None else self._matches).put(name, stream)
         return stream
 
     def _match(self, name: str) -> Stream | None:

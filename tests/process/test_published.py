@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -61,6 +63,42 @@ def test_answers_are_those_of_the_snapshot_that_serves(tmp_path: Path) -> None:
 
         assert (status, json.loads(body)["streams"]["app.tick"]["mark"]) == (200, "two")
         assert later["ETag"] != headers["ETag"]
+
+
+def test_no_answer_mixes_two_snapshots_while_reloads_go_on(tmp_path: Path) -> None:
+    def write(mark: int) -> None:
+        text = (
+            f"streams: {{one: {{schema_title: app/tick, mark: {mark}}}, two: {{schema_title: app/tick, mark: {mark}}}}}"
+        )
+        (tmp_path / "streams.new").write_text(text)
+        (tmp_path / "streams.new").replace(tmp_path / "streams.yaml")
+
+    write(0)
+    with Served(tmp_path, streams={"sources": ["streams.yaml"]}) as service:
+        address, is_over, seen = service.address, threading.Event(), []
+
+        def read() -> None:
+            while not is_over.is_set():
+                connection = http.client.HTTPConnection(*address, timeout=10)
+                connection.request("GET", "/v1/streamconfigs?streams=one|two")
+                response = connection.getresponse()
+                streams = json.loads(response.read())["streams"]
+                seen.append((response.status, streams["one"]["mark"], streams["two"]["mark"]))
+                connection.close()
+
+        with ThreadPoolExecutor() as readers:
+            under_way = [readers.submit(read) for _ in range(4)]
+            try:
+                for mark in range(1, 9):
+                    write(mark)
+                    service.reload()
+            finally:
+                is_over.set()
+            for reader in under_way:
+                reader.result()
+
+    assert all(status == 200 and one == two for status, one, two in seen)
+    assert {one for _, one, _ in seen} >= {1, 4, 7}
 
 
 def test_schemas_pages_and_compression(tmp_path: Path) -> None:

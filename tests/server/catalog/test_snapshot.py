@@ -130,6 +130,21 @@ def test_misses_push_out_no_matches(monkeypatch: pytest.MonkeyPatch) -> None:
     assert snapshot.find("app.kept") is first
 
 
+def test_invented_names_that_a_regex_matches_push_out_none_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REMEMBERED_MAX", 10)
+    snapshot = make()
+    first = find(snapshot, "app.kept")
+
+    for number in range(200):
+        snapshot.find(f"app.{number}")
+        if number % 9 == 0:
+            assert snapshot.find("app.kept") is first
+    for number in range(200, 230):
+        snapshot.find(f"app.{number}")
+    assert snapshot.find("app.kept") is not first
+    assert len(snapshot._matches) <= 20
+
+
 def test_without_sources_any_legal_topic_is_a_stream() -> None:
     snapshot = build([], topic_prefix="p.", wiki=None)
 
