@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Protocol
 import uuid_utils
 import uvloop
 
+from server.catalog.views import Views
 from server.config.settings import HTTP_SHARE_OF_DRAIN
 from server.errors import EXIT_BOOT, EXIT_DONE, BootError
 from server.http.client_address import ClientAddress
+from server.http.documents import Documents
 from server.http.pages import Pages
 from server.http.server import HttpServer
 from server.intake.arrival import Clock
@@ -26,6 +28,7 @@ from server.intake.error_events import ErrorEvents
 from server.intake.pipeline import make_pipeline
 from server.intake.receive import Receiver
 from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
+from server.published import PATHS, Published
 from server.scoreboard import Counter, State
 from server.sink.make import make
 from server.version import VERSION
@@ -66,6 +69,8 @@ class Worker:
         self._is_hurried = False
         self._sink = make(config.sink, materials.data_dir)
         self._digest = materials.snapshot.digest
+        views = Views(materials.snapshot.sections, config.streams.wiki)
+        self._published = Published(views, config.service_name, materials.schemas)
         clock = Clock()
         self._pipeline = pipeline = make_pipeline(config, materials.schemas.find, materials.snapshot.find)
         self._error_events = ErrorEvents(pipeline, self._sink.submit, clock, config)
@@ -143,7 +148,8 @@ class Worker:
         if self._config.intake.test_events:
             routes["/v1/_test/events"] = {"GET": receiver.handle_test_events, "HEAD": None}  # It sends events.
         name = self._config.service_name or "penstock"
-        return routes | Pages(name, VERSION, self._unready, self._info).routes()
+        documents = Documents(asyncio.get_running_loop(), self._published.ask, log)
+        return routes | documents.routes(PATHS) | Pages(name, VERSION, self._unready, self._info).routes()
 
     def _unready(self) -> str | None:
         state = self._row.state

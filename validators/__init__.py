@@ -34,6 +34,7 @@ from validators.problem import Problem, errors_text
 from validators.reader import Fill, Reader
 from validators.registry import Registry
 from validators.shape import Default
+from validators.sharing import Sharing
 from validators.validator import Validator
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "Reader",
     "Registry",
     "SchemaError",
+    "Sharing",
     "Validator",
     "errors_text",
     "load",
