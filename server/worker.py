@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Protocol
 import uuid_utils
 import uvloop
 
+from server.catalog.views import Views
 from server.config.settings import HTTP_SHARE_OF_DRAIN
 from server.errors import EXIT_BOOT, EXIT_DONE, BootError
 from server.http.client_address import ClientAddress
+from server.http.documents import Documents
 from server.http.pages import Pages
 from server.http.server import HttpServer
 from server.intake.arrival import Clock
@@ -26,6 +28,7 @@ from server.intake.error_events import ErrorEvents
 from server.intake.pipeline import make_pipeline
 from server.intake.receive import Receiver
 from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
+from server.published import PATHS, Published
 from server.scoreboard import Counter, State
 from server.sink.make import make
 from server.version import VERSION
@@ -66,8 +69,10 @@ class Worker:
         self._is_hurried = False
         self._sink = make(config.sink, materials.data_dir)
         self._digest = materials.snapshot.digest
+        views = Views(materials.snapshot.sections, config.streams.wiki)
+        self._published = Published(views, config.service_name, materials.schemas)
         clock = Clock()
-        pipeline = make_pipeline(config, materials.schemas.find, materials.snapshot.find)
+        self._pipeline = pipeline = make_pipeline(config, materials.schemas.find, materials.snapshot.find)
         self._error_events = ErrorEvents(pipeline, self._sink.submit, clock, config)
         self._receiver = Receiver(
             config, pipeline, self._sink, ClientAddress(config.http).of, clock, self._error_events
@@ -89,6 +94,19 @@ class Worker:
         await self._drain(loop.time())
         self._copy_counters()
         self._row.beat()
+        self._say_what_was_done()
+
+    def _say_what_was_done(self) -> None:
+        events, ways = self._receiver.counts, self._pipeline
+        log.info(
+            "%d events received, %d accepted, %d delivered; judged: one decode %d, one pass %d, by the reference %d",
+            events.received,
+            events.accepted,
+            events.delivered,
+            ways.one_decode,
+            ways.one_pass,
+            ways.referred,
+        )
 
     async def _drain(self, start: float) -> None:
         """Nobody new, then the requests under way, then the sink, then the last answers: each has a share of the time,
@@ -130,7 +148,8 @@ class Worker:
         if self._config.intake.test_events:
             routes["/v1/_test/events"] = {"GET": receiver.handle_test_events, "HEAD": None}  # It sends events.
         name = self._config.service_name or "penstock"
-        return routes | Pages(name, VERSION, self._unready, self._info).routes()
+        documents = Documents(asyncio.get_running_loop(), self._published.ask, log)
+        return routes | documents.routes(PATHS) | Pages(name, VERSION, self._unready, self._info).routes()
 
     def _unready(self) -> str | None:
         state = self._row.state
@@ -162,6 +181,9 @@ class Worker:
         row[Counter.ERROR_EVENTS] = self._error_events.produced
         row[Counter.ERROR_EVENTS_SUPPRESSED] = self._error_events.dropped
         row[Counter.CALLBACK_ERRORS] = server.handler_errors
+        row[Counter.EVENTS_ONE_DECODE] = self._pipeline.one_decode
+        row[Counter.EVENTS_ONE_PASS] = self._pipeline.one_pass
+        row[Counter.EVENTS_REFERRED] = self._pipeline.referred
 
 
 def run(materials: Materials, context: WorkerContext) -> int:

@@ -89,7 +89,8 @@ class _Bundler:
 
     @staticmethod
     def _crawled(registry: Registry[Any]) -> Registry[Any]:
-        """With every ``$id`` and name of its documents known. One that cannot be read matters to who refers to it."""
+        """The library stumbles over what it does not expect, a list below ``dependencies`` for one: then it looks for
+        names when they are asked for."""
         try:
             return registry.crawl()
         except (LookupError, ValueError, TypeError, AttributeError):

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from server.catalog.merge import merge
+from server.catalog.merge import Known, merge
 from server.catalog.regex import RegexError, compiled, is_regex
-from server.catalog.sources import Source, declared
+from server.catalog.remembered import Remembered
+from server.catalog.sources import Source, for_wiki, sections
 from server.catalog.stream import Stream, make
 from server.catalog.topics import LENGTH_MAX, effective, is_legal
 from server.errors import SettingsError
@@ -29,19 +29,38 @@ REMEMBERED_MAX = 4_096
 
 
 class Snapshot:
-    """``digest`` tells two readings apart; ``is_open`` means that there are no sources and any legal name will do."""
+    """``digest`` tells two readings apart; ``is_open`` means that there are no sources and any legal name will do;
+    ``sections`` are those of all sources, merged, for readers of other wikis' settings (catalog.views)."""
 
-    __slots__ = ("_declared", "_matches", "_misses", "_regexes", "_seen", "_topic_prefix", "digest", "is_open")
+    __slots__ = (
+        "_declared",
+        "_matches",
+        "_misses",
+        "_regexes",
+        "_seen",
+        "_topic_prefix",
+        "digest",
+        "is_open",
+        "sections",
+    )
 
-    def __init__(self, declarations: dict[str, dict[str, Any]], topic_prefix: str, *, is_open: bool) -> None:
+    def __init__(
+        self,
+        declarations: dict[str, dict[str, Any]],
+        topic_prefix: str,
+        *,
+        is_open: bool,
+        sections: Mapping[str, Any],
+    ) -> None:
+        self.sections = sections
         self.is_open = is_open
         self.digest = _digest(declarations)
         self._topic_prefix = topic_prefix
         self._declared = {name: make(name, name, own, topic_prefix) for name, own in declarations.items()}
         self._regexes = [(_pattern(name), stream) for name, stream in self._declared.items() if is_regex(name)]
         self._seen: dict[str, Stream | None] = {n: stream for n, stream in self._declared.items() if not is_regex(n)}
-        self._matches: deque[str] = deque()
-        self._misses: deque[str] = deque()
+        self._matches = Remembered(self._seen, REMEMBERED_MAX)
+        self._misses = Remembered(self._seen, REMEMBERED_MAX)
 
     def find(self, name: str) -> Stream | None:
         """The stream of this name, None when there is none."""
@@ -49,6 +68,10 @@ class Snapshot:
             return self._seen[name]
         except KeyError:
             return self._find_new(name)
+
+    def declared(self, name: str) -> Stream | None:
+        """The declaration of exactly this name or regex."""
+        return self._declared.get(name)
 
     def names(self) -> list[str]:
         """Declared names and regexes, in declared order."""
@@ -68,12 +91,10 @@ class Snapshot:
     def _find_new(self, name: str) -> Stream | None:
         if len(name) > LENGTH_MAX:  # Not remembered: a client's name may be as long as an event.
             return None
+        if self._matches.recall(name) or self._misses.recall(name):
+            return self._seen[name]
         stream = self._match(name)
-        kept = self._misses if stream is None else self._matches
-        if len(kept) >= REMEMBERED_MAX:
-            del self._seen[kept.popleft()]
-        kept.append(name)
-        self._seen[name] = stream
+        (self._misses if stream is None else self._matches).put(name, stream)
         return stream
 
     def _match(self, name: str) -> Stream | None:
@@ -90,9 +111,11 @@ class Snapshot:
 
 def build(sources: Sequence[Source], *, topic_prefix: str, wiki: str | None) -> Snapshot:
     """The snapshot of these sources, which must have passed ``catalog.check``. Raises SettingsError on a bad regex."""
-    merged = declared(sources, wiki)
-    effective_settings = {name: merge(merged.defaults, own) for name, own in merged.streams.items()}
-    return Snapshot(effective_settings, topic_prefix, is_open=not sources)
+    whole = sections(sources)
+    merged = for_wiki(whole, wiki)
+    known: Known = {}
+    effective_settings = {name: merge(merged.defaults, own, known) for name, own in merged.streams.items()}
+    return Snapshot(effective_settings, topic_prefix, is_open=not sources, sections=whole)
 
 
 def _pattern(name: str) -> Matcher:

@@ -8,8 +8,10 @@ Not here: what is looked for (config.judge, config.rules, catalog.check, the sch
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +30,8 @@ from server.errors import EXIT_DONE, EXIT_SETTINGS, SettingsError
 from server.schemas import Schemas, open_schemas
 from server.sink import kafka_settings
 
+LEAST_SHARE = 6  # A sixth of the time is for schemas, however long the streams took.
+
 
 class Examined(Struct, frozen=True):
     """What settings lead to. An error among the findings means: do not serve with it (``usable``)."""
@@ -36,6 +40,7 @@ class Examined(Struct, frozen=True):
     findings: list[Finding]
     schemas: Schemas | None = None
     snapshot: Snapshot | None = None
+    unread: int = 0  # Schemas that are left for their first event.
 
 
 def run(
@@ -62,33 +67,40 @@ def run(
     return EXIT_SETTINGS if errors else EXIT_DONE
 
 
-def examine(loaded: Loaded) -> Examined:
+def examine(loaded: Loaded, time_s: float = math.inf, before: Schemas | None = None) -> Examined:
     """Read streams and schemas, and check all of it together. Raises SettingsError when a file cannot be read.
 
-    Every version of every schema that a stream names is compiled: done before the fork, workers share them.
+    Every version of every schema that a stream names is compiled, as far as ``time_s`` allows for all of this: done
+    before the fork, workers share them. With a bound, what judges the events that no type settles is compiled later.
+    ``before`` are the schemas of the reading before this one: what has not changed is taken from there.
     """
+    began = time.monotonic()
     config = loaded.config
     findings = [*loaded.findings, *_kafka(loaded)]
     schemas = None
     try:
-        schemas = open_schemas(config.schemas, loaded.base_dir)
+        schemas = open_schemas(config.schemas, loaded.base_dir, is_deferred=time_s < math.inf, before=before)
     except SettingsError as error:
         findings.append(_about(loaded, ("schemas", "base_uris"), str(error), "paths are relative to the settings file"))
     sources = read_files(loaded.path(text) for text in config.streams.sources)
+    until = max(began + time_s, time.monotonic() + time_s / LEAST_SHARE)
     findings += check(
         sources,
         topic_prefix=config.sink.topic_prefix,
         wiki=config.streams.wiki,
         schemas=schemas,
         refuse_unknown=config.streams.unknown_titles == "refuse",
+        until=until,
     )
     if schemas is None or errors_of(findings):
         return Examined(loaded, findings)
     snapshot = build(sources, topic_prefix=config.sink.topic_prefix, wiki=config.streams.wiki)
-    findings += _schemas(schemas, snapshot, sources)
+    about_schemas, unread = _schemas(schemas, snapshot, sources, until)
+    findings += about_schemas
+    schemas.forget_before()
     findings += _services(loaded, snapshot)
     findings += _error_stream(loaded, schemas, snapshot)
-    return Examined(loaded, findings, schemas, snapshot)
+    return Examined(loaded, findings, schemas, snapshot, unread)
 
 
 def usable(examined: Examined) -> tuple[Snapshot, Schemas]:
@@ -140,15 +152,23 @@ def _kafka(loaded: Loaded) -> list[Finding]:
     ]
 
 
-def _schemas(schemas: Schemas, snapshot: Snapshot, sources: Sequence[Source]) -> list[Finding]:
-    """Schemas that streams name and that cannot be used, each said once, at the first stream that names it."""
-    findings = []
+def _schemas(
+    schemas: Schemas, snapshot: Snapshot, sources: Sequence[Source], until: float
+) -> tuple[list[Finding], int]:
+    """Schemas that streams name and that cannot be used, each said once, at the first stream that names it.
+
+    And how many were not looked at.
+    """
+    findings: list[Finding] = []
+    unread = 0
     asked: set[str] = set()
     for stream in snapshot.streams():
         if stream.schema_title is None or stream.schema_title in asked:
             continue
         asked.add(stream.schema_title)
-        for unusable in schemas.read_ahead([stream.schema_title]):
+        found, left = schemas.read_ahead([stream.schema_title], until)
+        unread += left
+        for unusable in found:
             file, line = _declaration(sources, stream.name)
             reason = f"schema {unusable.uri} cannot be used: {unusable.reason}"
             hint = "mend the schema"
@@ -156,12 +176,12 @@ def _schemas(schemas: Schemas, snapshot: Snapshot, sources: Sequence[Source]) ->
                 hint += ", or set schemas.allow_insecure if only trusted clients send"
             finding = Finding(level="error", file=file, line=line, stream=stream.name, reason=reason, hint=hint)
             findings.append(finding)
-    return findings
+    return findings, unread
 
 
 def _declaration(sources: Sequence[Source], stream: str) -> tuple[str, int]:
     for source in reversed(sources):
-        if found := source.origins.get(("streams", stream)):
+        if found := source.written(("streams", stream)):
             return found
     return (sources[-1].name, 0)
 
