@@ -51,6 +51,10 @@ class Published:
         self._service = service
         self._schemas = schemas
 
+    def use(self, views: Views) -> None:
+        """From now on these are the streams; whoever keeps documents must forget them."""
+        self._views = views
+
     def ask(self, path: bytes, raw_query: bytes, is_page_wanted: bool) -> Document | Wrong:
         """The document at a path of ``PATHS``."""
         text = unquote(path.decode("latin-1"))

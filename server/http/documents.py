@@ -93,11 +93,12 @@ class _Made(Struct):
 class _Making:
     """A document on its way, and who waits for it."""
 
-    __slots__ = ("_compressed", "_compressor", "_hash", "_pieces", "document", "key", "waiting")
+    __slots__ = ("_compressed", "_compressor", "_hash", "_pieces", "document", "is_kept", "key", "waiting")
 
     def __init__(self, key: Key, document: Document) -> None:
         self.key = key
         self.document = document
+        self.is_kept = True
         self.waiting: list[Request] = []
         self._pieces: list[bytes] = []
         self._compressed: list[bytes] = []
@@ -149,6 +150,13 @@ class Documents:
         self._making: OrderedDict[Key, _Making] = OrderedDict()
         self._waiting = 0
 
+    def forget(self) -> None:
+        """What documents are made of has changed: make them anew. Those that are being made are answered, not kept."""
+        self._made.clear()
+        self._made_bytes = 0
+        for making in self._making.values():
+            making.is_kept = False
+
     def routes(self, paths: Sequence[str]) -> dict[str, dict[str, Handler]]:
         """What to add to the table of routes; a path that ends with ``*`` serves all that begin so."""
         return {path: {"GET": self.handle, "OPTIONS": self.handle_preflight} for path in paths}
@@ -166,6 +174,9 @@ class Documents:
             _send(request, made)
             return
         making = self._making.get(key)
+        if making is not None and not making.is_kept:
+            _refuse(request, Wrong(503, "The settings have just changed. Try again.", retry_after_s=1))
+            return
         if making is None:
             asked = self._ask(*key)
             if isinstance(asked, Wrong):
@@ -208,7 +219,7 @@ class Documents:
     def _settle(self, making: _Making, made: _Made | None) -> None:
         del self._making[making.key]
         self._waiting -= len(making.waiting)
-        if made is not None:
+        if made is not None and making.is_kept:
             self._keep(making.key, made)
         for request in making.waiting:
             if made is None:

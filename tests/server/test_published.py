@@ -46,7 +46,7 @@ def schemas(tmp_path: Path) -> Path:
 class Reader:
     def __init__(self, schemas: Path, service: str | None = None) -> None:
         merged = sections([document.parse(STREAMS, "streams.yaml")])
-        repositories = open_schemas(Schemas(base_uris=[str(schemas)]), schemas)
+        repositories = open_schemas(Schemas(base_uris=[str(schemas)], prepared_path=""), schemas)
         self.published = Published(Views(merged, None), service, repositories)
 
     def ask(self, path: str, query: str = "", is_page: bool = False) -> Document | Wrong:
@@ -206,3 +206,9 @@ def test_a_browser_gets_a_page_in_which_every_text_is_escaped(reader: Reader, pa
 def test_old_clients_get_json_whatever_they_accept(reader: Reader) -> None:
     assert json.loads(reader.text("/w/api.php", "action=streamconfigs", is_page=True))
     assert json.loads(reader.text("/v1/streamconfigs", "format=json", is_page=True))
+
+
+def test_other_streams_are_told_from_then_on(reader: Reader) -> None:
+    reader.published.use(Views(sections([document.parse("streams: {new: {schema_title: one}}", "s.yaml")]), None))
+
+    assert list(reader.json("/v1/streamconfigs")["streams"]) == ["new"]

@@ -201,6 +201,24 @@ def test_what_is_kept_is_bounded_in_number_and_bytes(monkeypatch: pytest.MonkeyP
     assert shelf.asked[-1][1] == b"1"
 
 
+def test_after_a_change_nothing_old_is_given_out_again() -> None:
+    shelf = Shelf(steps=5, step_s=0.0006)
+    waiting = shelf.harness.wire()
+    waiting.send(get(b"/doc"))
+    shelf.documents.forget()
+    assert shelf.get().status == 503
+    while shelf.loop.later:
+        shelf.loop.turn()
+    assert responses(waiting.sent)[0].body == b'{"a":1}'
+    shelf.steps, shelf.body = 1, b'{"a":2}'
+
+    assert shelf.get().body == b'{"a":2}'
+    shelf.body = b'{"a":3}'
+    assert shelf.get().body == b'{"a":2}'
+    shelf.documents.forget()
+    assert shelf.get().body == b'{"a":3}'
+
+
 def test_what_can_change_is_made_again_after_its_time() -> None:
     shelf = Shelf(keep_s=60.0)
     shelf.get()
