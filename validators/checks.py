@@ -14,11 +14,13 @@ from typing import Any, NamedTuple
 class Test(NamedTuple):
     """``call`` gives something that is true when the text passes; it may raise ValueError instead of saying no.
 
-    ``beside`` is a condition of our own, in Python, that must hold as well; ``{x}`` stands for the text.
+    ``beside`` is a condition of our own, in Python, that must hold as well; ``{x}`` stands for the text. ``for_short``,
+    where there is one, is called instead for texts of up to pattern.SHORT characters.
     """
 
     call: Callable[[str], Any]
     beside: str = ""
+    for_short: Callable[[str], Any] | None = None
 
 
 class Text(NamedTuple):

@@ -160,7 +160,9 @@ class Maker:
             tests.append(plain_formats.TESTS.get(name) or checks.Test(FORMATS[name]))
             self.residual.add("format")
         if "pattern" in schema:
-            tests.append(checks.Test(pattern.compiled(schema["pattern"]).search))
+            short = pattern.for_short(schema["pattern"])
+            search = pattern.compiled(schema["pattern"]).search
+            tests.append(checks.Test(search, for_short=None if short is None else short.search))
             self.residual.add("pattern")
         made = kinds.limited(str, kinds.sizes_of(schema, "minLength", "maxLength"))
         return Made(made, checks.Text(tuple(tests)) if tests else None)
