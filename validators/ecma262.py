@@ -47,6 +47,7 @@ class Read(NamedTuple):
     in_re2: str | None
     is_nested: bool
     is_cheap: bool
+    is_anchored: bool
     wide: int
 
 
@@ -137,7 +138,7 @@ class _Reader:
         cost, is_anchored = self._groups[0].end()
         in_re2 = "".join(_IN_RE2.get(each, each) for each in self._out) if self._is_regular else None
         is_cheap = backtracking.is_cheap(cost, self._longest, is_anchored=is_anchored)
-        return Read("".join(self._out), in_re2, self._is_nested, is_cheap, self._wide)
+        return Read("".join(self._out), in_re2, self._is_nested, is_cheap, is_anchored, self._wide)
 
     def _emit(self, text: str) -> None:
         self._out.append(text)

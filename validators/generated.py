@@ -139,7 +139,7 @@ class _Writer:
                     call = self._constant(test.call)
                     if test.for_short is not None:
                         call = f"({self._constant(test.for_short)} if len({x}) <= {SHORT} else {call})"
-                    self._refuse(depth, f"not {call}({x})")
+                    self._refuse(depth, f"{call}({x})" if test.refuses else f"not {call}({x})")
                     if test.beside:
                         self._refuse(depth, f"not ({test.beside.format(x=x)})")
             case Object():

@@ -22,7 +22,18 @@ import re2
 
 from validators.ecma262 import PatternError, Read, read
 
-__all__ = ["SHORT", "Matcher", "PatternError", "compiled", "danger", "for_short", "is_pattern", "translate", "weight"]
+__all__ = [
+    "SHORT",
+    "Matcher",
+    "PatternError",
+    "compiled",
+    "danger",
+    "for_short",
+    "is_pattern",
+    "refuser",
+    "translate",
+    "weight",
+]
 
 MAX_LENGTH = 10_000  # Compiled expressions stay in memory; the longest of 129 real schemas has 77 characters.
 MAX_WEIGHT = 200_000  # Of all expressions of a schema, in µs.
@@ -69,6 +80,17 @@ def for_short(pattern: str) -> re.Pattern[str] | None:
     if isinstance(compiled(pattern), re.Pattern) or not read(pattern, SHORT).is_cheap:
         return None
     return _compile(_read(pattern).in_python)
+
+
+@lru_cache(maxsize=4096)
+def refuser(pattern: str) -> re.Pattern[str] | None:
+    """What matches, at their start, the texts that this expression is not found in. It makes no object for the others,
+    which saves 0.05 µs of 0.3. None: the expression is not bound to the start, or not for ``re``. Raises PatternError.
+    """
+    found = _read(pattern)
+    if not found.is_anchored or not isinstance(compiled(pattern), re.Pattern):
+        return None
+    return _compile(f"(?!{found.in_python})")
 
 
 def is_pattern(text: str) -> bool:
