@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
@@ -19,11 +20,12 @@ from msgspec import UNSET
 
 from server.intake.arrival import MAX_HEADER_CHARS, Arrival
 from server.intake.members import Members, Path, Values
-from server.intake.splice import GAP, Edit, edit, join_members, splice, split_members
+from server.intake.splice import GAP, Edit, join_members, needle_of, splice, split_members
 
 
 class Source(NamedTuple):
-    """Where a value comes from. ``of`` gives JSON text, or None where the request has no such value.
+    """Where a value comes from. ``of`` gives JSON text, or None where the request has no such value; of NEW_ID it does
+    too, which is known by itself, because every event gets its own.
 
     ``is_certain``: it never gives None. ``samples``: what it gives at its oddest, shortest and longest; a schema that
     takes these takes whatever it gives.
@@ -44,7 +46,7 @@ RECEIVE_TIME = Source(lambda arrival: arrival.received_dt, True, (b'"2020-02-29T
 CLIENT_IP = Source(
     lambda arrival: arrival.client_ip(), False, (b'"1.1.1.1"', b'"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255"')
 )
-NEW_ID = Source(lambda _arrival: b'"%b"' % GAP, True, (b'"01900000-0000-7000-8000-000000000000"',))
+NEW_ID = Source(lambda _arrival: None, True, (b'"01900000-0000-7000-8000-000000000000"',))
 
 _ODD = '<"%\\{|^`}> \t\u00e9\u00ff'
 _HEADER_SAMPLES = tuple(map(msgspec.json.encode, ("", _ODD, "\u00ff" * MAX_HEADER_CHARS)))
@@ -64,7 +66,7 @@ class Filling:
     for each, 1 for the first of them when they are sorted, 2 for the second …
     """
 
-    __slots__ = ("_bits", "_places", "_sources")
+    __slots__ = ("_bits", "_of_request", "_paths", "_places", "_plans", "_sources")
 
     def __init__(self, sources: Mapping[Path, Source], members: Members) -> None:
         self._sources = dict(sources)
@@ -72,6 +74,9 @@ class Filling:
         paths = sorted({*sources, *parents})
         self._bits = {path: 1 << at for at, path in enumerate(paths)}
         self._places = [(members.at(path), self._bits[path]) for path in paths]
+        self._paths = [path for path, source in sources.items() if source is not NEW_ID]
+        self._of_request = [sources[path].of for path in self._paths]
+        self._plans: dict[tuple[int, tuple[bool, ...]], list[_Planned]] = {}
 
     def missing(self, values: Values) -> int:
         """What an event lacks, by what Members read of it."""
@@ -83,32 +88,60 @@ class Filling:
 
     def fill(self, raw: bytes, missing: int, arrival: Arrival) -> bytes:
         """Insert what is missing, as far as the server knows it."""
-        ready = arrival.filling.get(self)
-        if ready is None:
-            ready = arrival.filling[self] = {}
+        known = arrival.filling.get(self)
+        if known is None:
+            ready: dict[int, list[Edit]] = {}
+            known = arrival.filling[self] = ([of(arrival) for of in self._of_request], ready)
+        texts, ready = known
         edits = ready.get(missing)
         if edits is None:
             if len(ready) >= MAX_KEPT:
                 ready.clear()
-            edits = ready[missing] = self._edits(missing, arrival)
+            edits = ready[missing] = self._edits(missing, texts)
         return splice(raw, edits, new_id) if edits else raw
 
-    def _edits(self, missing: int, arrival: Arrival) -> list[Edit]:  # cold: once a request, mostly
+    def _edits(self, missing: int, texts: list[bytes | None]) -> list[Edit]:
+        unknown = tuple([text is None for text in texts]) if None in texts else ()
+        plan = self._plans.get((missing, unknown))
+        if plan is None:
+            if len(self._plans) >= MAX_KEPT:
+                self._plans.clear()
+            plan = self._plans[(missing, unknown)] = self._plan(missing, unknown)
+        return [(path, needle, *(form % pick(texts)).partition(GAP)) for path, needle, form, pick in plan]
+
+    def _plan(self, missing: int, unknown: tuple[bool, ...]) -> list[_Planned]:  # cold: kept
         """One for each object that is there and lacks something. What is missing as a whole is one of its members."""
-        members: dict[Path, list[bytes]] = {}
+        skipped = {path for path, is_unknown in zip(self._paths, unknown, strict=False) if is_unknown}
+        members: dict[Path, list[tuple[bytes, tuple[int, ...]]]] = {}
         for path, source in self._sources.items():
-            text = source.of(arrival) if missing & self._bits[path] else None
-            if text is not None:
-                members.setdefault(path[:-1], []).append(_member(path[-1], text))
+            if missing & self._bits[path] and path not in skipped:
+                value = (b'"%b"' % GAP, ()) if source is NEW_ID else (b"%b", (self._paths.index(path),))
+                members.setdefault(path[:-1], []).append(_member(path[-1], *value))
         for parent in sorted(self._bits.keys() - self._sources.keys(), key=len, reverse=True):
             if missing & self._bits[parent] and parent in members:
-                inside = b"{" + b",".join(members.pop(parent)) + b"}"
-                members.setdefault(parent[:-1], []).append(_member(parent[-1], inside))
-        return [edit(path, b",".join(members[path]) + b",") for path in sorted(members)]
+                text, places = _joined(members.pop(parent))
+                members.setdefault(parent[:-1], []).append(_member(parent[-1], b"{" + text + b"}", places))
+        plan: list[_Planned] = []
+        for path in sorted(members):
+            text, places = _joined(members[path])
+            plan.append((path, needle_of(path), text + b",", itemgetter(*places) if places else _nothing))
+        return plan
 
 
-def _member(name: str, text: bytes) -> bytes:
-    return msgspec.json.encode(name) + b":" + text
+# Where it goes, as in an Edit, the text with a %b for each value of the request, and what picks those values.
+_Planned = tuple[Path, bytes | None, bytes, Callable[[list[bytes | None]], Any]]
+
+
+def _nothing(_texts: list[bytes | None]) -> tuple[()]:
+    return ()
+
+
+def _member(name: str, value: bytes, places: tuple[int, ...]) -> tuple[bytes, tuple[int, ...]]:
+    return msgspec.json.encode(name).replace(b"%", b"%%") + b":" + value, places
+
+
+def _joined(members: list[tuple[bytes, tuple[int, ...]]]) -> tuple[bytes, tuple[int, ...]]:
+    return b",".join([text for text, _ in members]), tuple([place for _, places in members for place in places])
 
 
 class Default(Protocol):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.intake.members import Path
-from server.intake.splice import GAP, edit, insert_by_path, splice
+from server.intake.splice import GAP, insert_by_path, needle_of, splice
 
 STRINGS = st.sampled_from(["", "{}", '{"x": 1}', 'a"meta":{', "\\", "é", "\u2028"])
 VALUES = st.recursive(
@@ -26,7 +26,7 @@ META: Path = ("meta",)
 
 
 def _splice(raw: bytes, *edits: tuple[Path, bytes]) -> bytes:
-    return splice(raw, [edit(path, members) for path, members in edits], lambda: b"new")
+    return splice(raw, [(path, needle_of(path), *members.partition(GAP)) for path, members in edits], lambda: b"new")
 
 
 def test_the_bytes_of_the_client_stay_as_they_are() -> None:
