@@ -21,7 +21,7 @@ from server.log import set_up
 from server.schemas import Schemas
 
 if TYPE_CHECKING:
-    from server.master.generation import WorkerContext
+    from server.master.generation import Role, WorkerContext
 
 log = logging.getLogger("settings")
 
@@ -34,6 +34,7 @@ class Generation:
         self.data_dir: Path = loaded.base_dir
         self.snapshot = snapshot
         self.schemas = schemas
+        self.companions: list[Role] = []
 
     def run_worker(self, context: WorkerContext) -> int:
         """Be a worker, in the child. Its log is set up here: the master's is that of the generation which serves."""
@@ -41,6 +42,9 @@ class Generation:
 
         set_up(self.config.log.level, self.config.log.style)
         return worker.run(self, context)
+
+    def close(self) -> None:
+        """Nothing is held yet for children."""
 
 
 def read(config_path: Path | None, overrides: list[str]) -> Generation:

@@ -184,6 +184,7 @@ class Master:
             fleet.sockets.close(keep=self._current.sockets)
             for child in list(fleet.children()):
                 self._let_go(child, fleet, fleet.sockets.missing_in(self._current.sockets))
+            fleet.generation.close()
         _logger.error("reload refused, the old settings stay in force: %s", reason)
         self._notifier.ready(f"Reload refused: {reason.splitlines()[0]}")
 
@@ -193,6 +194,7 @@ class Master:
         old.sockets.close(keep=fleet.sockets)
         for child in list(old.children()):
             self._let_go(child, old, old.sockets.missing_in(fleet.sockets))
+        old.generation.close()
 
     # Looking after the workers.
 
@@ -267,7 +269,7 @@ class Master:
             return
         if fleet is self._incoming:
             self._refuse(f"{trouble} ({how})")
-        elif not (fleet.has_been_ready and any(sibling.is_ready() for sibling in fleet.children())):
+        elif not (fleet.has_been_ready and any(sibling.is_ready() for sibling in fleet.workers())):
             self._stop(EXIT_BOOT, f"{trouble} ({how})")
         # Otherwise siblings serve: the slot backs off, and what is wrong with it is in the log.
 
