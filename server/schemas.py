@@ -19,7 +19,7 @@ from server.errors import SettingsError
 from validators import Problem, Registry, SchemaError, Validator, errors_text, pattern, yaml12
 
 if TYPE_CHECKING:
-    from server.config.settings import Schemas as SchemaSettings
+    from server.config.catalog_settings import Schemas as SchemaSettings
 
 __all__ = [
     "Problem",
