@@ -18,6 +18,7 @@ import uvloop
 
 from server.config.settings import HTTP_SHARE_OF_DRAIN
 from server.errors import EXIT_BOOT, EXIT_DONE, BootError
+from server.fetch.fetched import Fetched
 from server.http.client_address import ClientAddress
 from server.http.pages import Pages
 from server.http.server import HttpServer
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from server.catalog.snapshot import Snapshot
     from server.config.settings import Config
+    from server.fetch.link import Link
     from server.http.routes import Handler, Table
     from server.master.generation import WorkerContext
     from server.schemas import Schemas
@@ -52,6 +54,7 @@ class Materials(Protocol):
     data_dir: Path
     snapshot: Snapshot
     schemas: Schemas
+    link: Link | None
 
 
 class Worker:
@@ -65,12 +68,18 @@ class Worker:
         self._stop = asyncio.Event()
         self._is_hurried = False
         self._sink = make(config.sink, materials.data_dir)
-        self._digest = materials.snapshot.digest
         clock = Clock()
-        pipeline = make_pipeline(config, materials.schemas.find, materials.snapshot.find)
-        self._error_events = ErrorEvents(pipeline, self._sink.submit, clock, config)
+        self._pipeline = make_pipeline(config, materials.schemas.find, materials.snapshot.find)
+        self._error_events = ErrorEvents(self._pipeline, self._sink.submit, clock, config)
+        self._fetched = Fetched(materials, self._use)
         self._receiver = Receiver(
-            config, pipeline, self._sink, ClientAddress(config.http).of, clock, self._error_events
+            config,
+            self._pipeline,
+            self._sink,
+            ClientAddress(config.http).of,
+            clock,
+            self._error_events,
+            self._fetched.asking,
         )
 
     async def run(self) -> None:
@@ -81,6 +90,7 @@ class Worker:
             loop.add_signal_handler(hurry, self._stop_now)
         self._server = HttpServer(loop, self._config.http, self._routes(), self._row, log)
         self._beat()
+        self._fetched.begin()
         await self._sink.open()
         self._server.start(self._context.sockets)
         self._row.set_state(State.READY)
@@ -96,6 +106,7 @@ class Worker:
         seconds = 0.0 if self._is_hurried else self._config.drain_s
         cut = await self._server.drain(start + seconds * HTTP_SHARE_OF_DRAIN)
         self._receiver.close()
+        self._fetched.close()  # Requests that wait for schemas are answered now.
         self._error_events.flush()
         left = await self._sink.drain(start + seconds * SINK_SHARE_OF_DRAIN)
         await self._sink.close()
@@ -115,6 +126,7 @@ class Worker:
         """Tell the master that the loop turns; leave when the master is gone."""
         self._copy_counters()
         self._row.beat()
+        self._fetched.look()
         if self._context.is_orphan() and not self._stop.is_set():
             log.warning("the master is gone: draining")
             self._stop.set()
@@ -140,8 +152,12 @@ class Worker:
         return {
             "description": "HTTP event intake",
             "worker": {"slot": self._context.slot, "generation": self._context.generation},
-            "streams": {"digest": self._digest},
+            "streams": self._fetched.info(),
         }
+
+    def _use(self, snapshot: Snapshot) -> None:
+        """Swap the streams, between two requests."""
+        self._pipeline.use(snapshot.find)
 
     def _copy_counters(self) -> None:
         """Plain integers of the parts → the row; the listener writes its own there."""

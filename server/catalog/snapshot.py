@@ -1,6 +1,6 @@
 """All streams of one reading of the sources, found by name.
 
-Place: catalog.sources → HERE → intake.route, on an event's way.
+Place: catalog.sources → HERE → intake.route, on an event's way. By way of catalog.publication to running workers.
 Rules: an exact name goes before a regex, and of the regexes the first declared one that matches wins. A name asked
 for before costs one dict lookup. What is remembered is bounded in number and in length: clients choose names.
 A snapshot never changes what it answers; a new reading makes a new one.
@@ -12,13 +12,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
 from server.catalog.merge import merge
 from server.catalog.regex import RegexError, compiled, is_regex
-from server.catalog.sources import Source, declared
+from server.catalog.sources import Declared, Source, declared
 from server.catalog.stream import Stream, make
 from server.catalog.topics import LENGTH_MAX, effective, is_legal
 from server.errors import SettingsError
@@ -33,15 +34,32 @@ class Snapshot:
 
     __slots__ = ("_declared", "_matches", "_misses", "_regexes", "_seen", "_topic_prefix", "digest", "is_open")
 
-    def __init__(self, declarations: dict[str, dict[str, Any]], topic_prefix: str, *, is_open: bool) -> None:
+    def __init__(self, topic_prefix: str, digest: str, *, is_open: bool) -> None:
+        """An empty one; ``add`` declares."""
         self.is_open = is_open
-        self.digest = _digest(declarations)
+        self.digest = digest
         self._topic_prefix = topic_prefix
-        self._declared = {name: make(name, name, own, topic_prefix) for name, own in declarations.items()}
-        self._regexes = [(_pattern(name), stream) for name, stream in self._declared.items() if is_regex(name)]
-        self._seen: dict[str, Stream | None] = {n: stream for n, stream in self._declared.items() if not is_regex(n)}
+        self._declared: dict[str, Stream] = {}
+        self._regexes: list[tuple[re.Pattern[str], Stream]] = []
+        self._seen: dict[str, Stream | None] = {}
         self._matches: deque[str] = deque()
         self._misses: deque[str] = deque()
+
+    def add(self, name: str, settings: dict[str, Any], before: Stream | None = None) -> None:
+        """Declare a stream by its effective settings, before anybody looks for one. Raises SettingsError.
+
+        ``before``, when it has the same settings, is used again: its memory is shared with other workers.
+        """
+        stream = before if before and before.settings == settings else make(name, name, settings, self._topic_prefix)
+        self._declared[name] = stream
+        if is_regex(name):
+            self._regexes.append((_pattern(name), stream))
+        else:
+            self._seen[name] = stream
+
+    def declared(self, name: str) -> Stream | None:
+        """The declaration of exactly this name or regex."""
+        return self._declared.get(name)
 
     def find(self, name: str) -> Stream | None:
         """The stream of this name, None when there is none."""
@@ -91,8 +109,43 @@ class Snapshot:
 def build(sources: Sequence[Source], *, topic_prefix: str, wiki: str | None) -> Snapshot:
     """The snapshot of these sources, which must have passed ``catalog.check``. Raises SettingsError on a bad regex."""
     merged = declared(sources, wiki)
-    effective_settings = {name: merge(merged.defaults, own) for name, own in merged.streams.items()}
-    return Snapshot(effective_settings, topic_prefix, is_open=not sources)
+    settings = _effective(merged)
+    snapshot = Snapshot(topic_prefix, _digest(settings), is_open=not sources)
+    for name, own in settings.items():
+        snapshot.add(name, own)
+    return snapshot
+
+
+def publishable(sources: Sequence[Source], wiki: str | None) -> tuple[str, bytes]:
+    """The digest of the snapshot of these sources, and a text for ``Reading``: one line for the head, one a stream."""
+    merged = declared(sources, wiki)
+    digest = _digest(_effective(merged))
+    lines = [{"digest": digest, "defaults": merged.defaults}, *merged.streams.items()]
+    return digest, "\n".join(map(_compact, lines)).encode("utf-8", "surrogatepass")
+
+
+class Reading:
+    """Makes the snapshot of a publishable text, a slice at a time."""
+
+    def __init__(self, text: bytes, topic_prefix: str, before: Snapshot) -> None:
+        self._lines = iter(text.split(b"\n"))
+        head = json.loads(next(self._lines))
+        self._defaults = head["defaults"]
+        self._before = before
+        self._made = Snapshot(topic_prefix, head["digest"], is_open=False)
+
+    def go_on(self, until: float) -> Snapshot | None:
+        """Read until this instant of ``time.perf_counter``; the snapshot, once it is whole."""
+        for line in self._lines:
+            name, own = json.loads(line.decode("utf-8", "surrogatepass"))
+            self._made.add(name, merge(self._defaults, own), self._before.declared(name))
+            if time.perf_counter() >= until:
+                return None
+        return self._made
+
+
+def _effective(merged: Declared) -> dict[str, dict[str, Any]]:
+    return {name: merge(merged.defaults, own) for name, own in merged.streams.items()}
 
 
 def _pattern(name: str) -> re.Pattern[str]:
@@ -104,5 +157,8 @@ def _pattern(name: str) -> re.Pattern[str]:
 
 def _digest(declarations: dict[str, dict[str, Any]]) -> str:
     """SHA-256 of the settings as compact JSON in declared order: order decides between regexes, and makes keys."""
-    text = json.dumps(declarations, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(_compact(declarations).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

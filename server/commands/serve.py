@@ -38,7 +38,7 @@ def run(config_path: Path | None, overrides: list[str]) -> int:
     signals.hold()  # First: an early TERM or HUP is for the master, not the death of what is half started.
     from server.commands import generation  # Takes 0.3 s, hence not at the head of this file.
 
-    first = generation.read(config_path, overrides)
+    first = generation.read(config_path, overrides, "start")
     log.set_up(first.config.log.level, first.config.log.style)
     # Loaded before the fork, so that its code is shared by all workers and none of them spends 0.1 s on it.
     importlib.import_module("server.worker")
@@ -50,7 +50,10 @@ def run(config_path: Path | None, overrides: list[str]) -> int:
         if welcome is not None:
             welcome.say(addresses)
 
-    return Master(lambda: next(readings, None) or generation.read(config_path, overrides), on_ready=on_ready).run()
+    def read() -> Generation:
+        return next(readings, None) or generation.read(config_path, overrides, "reload")
+
+    return Master(read, on_ready=on_ready).run()
 
 
 class _Welcome:

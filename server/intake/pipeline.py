@@ -51,6 +51,10 @@ class Pipeline:
         self._members = router.first_members
         self._trouble = Limited(log)
 
+    def use(self, stream: StreamLookup) -> None:
+        """Streams are other ones from the next event on."""
+        self._router.use(stream)
+
     def prepare(self, index: int, raw: bytes, arrival: Arrival) -> Event:
         """Take one event, the ``index``-th of its request, all the way to the sink's door."""
         event = Event(index, raw)

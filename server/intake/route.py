@@ -97,6 +97,11 @@ class Router:
         """The route of these raw JSON texts, or why there is none; None when the event has no such field."""
         return self._routes.get((schema_text, stream_text)) or self._find_new(schema_text, stream_text)
 
+    def use(self, stream: StreamLookup) -> None:
+        """Streams are other ones from now on: every route is found anew."""
+        self._stream = stream
+        self._routes.clear()
+
     def _find_new(self, schema_text: bytes | None, stream_text: bytes | None) -> Route | Verdict:
         schema_uri = _text(schema_text)
         if schema_text is None or not schema_uri:
