@@ -67,6 +67,14 @@ def test_the_master_loads_no_loop_and_no_broker_client() -> None:
     assert result.stdout.split() == []
 
 
+def test_workers_and_the_master_do_not_load_the_http_client() -> None:
+    """It takes 15 MB, which the fetcher alone needs."""
+    program = "import sys, server.worker, server.commands.generation\nprint('aiohttp' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=30)
+
+    assert result.stdout.strip() == "False", result.stderr
+
+
 def tracked_files() -> Iterator[Path]:
     """What git has or would take; in an unpacked archive everything that is not hidden or built."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
@@ -108,6 +116,7 @@ BREACHES = {
     "the master imports the catalog": ("server/master/a.py", DOC + "from server.catalog import build\n", "imports"),
     "validators imports server": ("validators/a.py", DOC + "from server.errors import PenstockError\n", "imports"),
     "validators imported in a second place": ("server/worker.py", DOC + "import validators.registry\n", "imports"),
+    "the HTTP client imported in a second place": ("server/fetch/a.py", DOC + "import aiohttp\n", "imports"),
     "no docstring": ("server/a.py", "x = 1\n", "docstring"),
     "a docstring without its place": ("server/a.py", '"""A.\n\nRule: one.\nNot here: more.\n"""\n', "docstring"),
     "a package with code and no docstring": ("server/a/__init__.py", "x = 1\n", "docstring"),
