@@ -2,17 +2,17 @@
 
 Place: the Makefile calls it; README.md beside it is the method.
 Rule: a bench is bounded in time, loads 127.0.0.1 alone, and stops what it started.
-Not here: what is measured (quick, validators, http; micro for single steps).
+Not here: what is measured (quick, validators, reloads, http; micro for single steps).
 """
 
 from __future__ import annotations
 
 import sys
 
-from bench import quick, validators
+from bench import quick, reloads, validators
 from bench.micro import http
 
-BENCHES = {"quick": quick.run, "validators": validators.run, "http": http.run}
+BENCHES = {"quick": quick.run, "validators": validators.run, "http": http.run, "reloads": reloads.run}
 
 
 def main() -> int:
