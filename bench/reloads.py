@@ -30,6 +30,8 @@ from bench.servers import Child
 CONNECTIONS = 64
 RELOAD_S = 20.0
 TURN = ("a", "b")
+WORKERS = 2
+DONE = "streams are now those of"  # Each worker says so.
 
 
 class Site(ThreadingHTTPServer):
@@ -116,20 +118,19 @@ class Load:
 
 def reload_often(load: Load, options: argparse.Namespace, site: Site, file: Path, service: Child, log: Path) -> None:
     """Nothing for a while, then one reload after another, each waited for. In a thread beside the load."""
-    done, times = ("streams are now those of", 2) if options.by == "refresh" else ("ready: generation", 1)
     try:
         time.sleep(2.0)
         load.phase = "without"
         time.sleep(options.seconds)
         load.phase = "during"
         for number in range(options.reloads):
-            said = log.read_text().count(done)
+            said = log.read_text().count(DONE)
             site.answer = declared(TURN[(number + 1) % 2], options.streams)
             file.write_bytes(site.answer)
             if options.by == "hup":
                 os.kill(service.pid, signal.SIGHUP)
             deadline = time.monotonic() + RELOAD_S
-            while log.read_text().count(done) < said + times:
+            while log.read_text().count(DONE) < said + WORKERS:
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"reload {number} is not done:\n{log.read_text()[-2000:]}")
                 time.sleep(0.02)
@@ -163,11 +164,11 @@ def measure(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
     settings.write_text(
         json.dumps(
             {
-                "workers": 2,
+                "workers": WORKERS,
                 "http": {"listen": ["127.0.0.1:0"]},
                 "process": {"beat_s": 0.1},
                 "schemas": {"base_uris": [str(ROOT / "server/examples/schemas")]},
-                "streams": {"sources": [source], "refresh_s": 0.2},
+                "streams": {"sources": [source]} | ({"refresh_s": 0.2} if options.by == "refresh" else {}),
                 "sink": {"kind": "memory"},
             }
         )

@@ -8,7 +8,9 @@ Not here: reading, compiling and caching schemas (validators.registry), words fo
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -35,6 +37,7 @@ __all__ = [
     "compile_regex",
     "errors_text",
     "fetched_directory",
+    "fingerprint",
     "is_slow_regex",
     "load_yaml",
     "materialised",
@@ -186,6 +189,21 @@ def open_schemas(settings: SchemaSettings, base_dir: Path, cache_dir: Path = Pat
     except OSError as error:
         raise SettingsError(f"{error.filename}: cannot be made for fetched schemas: {error.strerror}") from None
     return Schemas(registry, remote, settings.unknown_s)
+
+
+def fingerprint(settings: SchemaSettings, base_dir: Path) -> str:
+    """Tells two states of the base directories apart, by names, sizes and times of all files and links."""
+    found = hashlib.sha256()
+    for text in settings.base_uris:
+        for directory, names, files in os.walk(base_dir / text.removeprefix("file://")):
+            names.sort()
+            links = [name for name in names if os.path.islink(os.path.join(directory, name))]
+            for name in (*sorted(files), *links):
+                path = os.path.join(directory, name)
+                with contextlib.suppress(FileNotFoundError):  # A link that leads nowhere.
+                    state = os.lstat(path) if name in links else os.stat(path)
+                    found.update(f"{path}\n{state.st_size} {state.st_mtime_ns} {state.st_ino}\n".encode())
+    return found.hexdigest()
 
 
 def fetched_directory(cache_dir: Path, urls: Sequence[str]) -> Path:

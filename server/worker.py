@@ -54,7 +54,7 @@ class Materials(Protocol):
     data_dir: Path
     snapshot: Snapshot
     schemas: Schemas
-    link: Link | None
+    link: Link
 
 
 class Worker:

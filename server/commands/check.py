@@ -62,16 +62,17 @@ def run(
     return EXIT_SETTINGS if errors else EXIT_DONE
 
 
-def examine(loaded: Loaded, occasion: Occasion = "check") -> Examined:
+def examine(loaded: Loaded, occasion: Occasion = "check", known: Schemas | None = None) -> Examined:
     """Read streams and schemas, and check all of it together. Raises SettingsError when a file cannot be read.
 
-    Every version of every schema that a stream names is compiled: done before the fork, workers share them.
+    ``known`` are the schemas of these settings, where they have been read before and have not changed. Every version of
+    every schema that a stream names is compiled: done before the fork, workers share them.
     """
     declared = declarations.read(loaded, occasion)
-    examined = _examine(loaded, declared.sources, declared.findings)
+    examined = _examine(loaded, declared.sources, declared.findings, known)
     errors = errors_of(examined.findings)
     if errors and declared.older is not None:
-        older = _examine(loaded, declared.older, [*declared.findings, declarations.about_older(loaded, errors)])
+        older = _examine(loaded, declared.older, [*declared.findings, declarations.about_older(loaded, errors)], known)
         examined = examined if errors_of(older.findings) else older
     try:
         declared.settle(is_good=not errors)
@@ -82,12 +83,12 @@ def examine(loaded: Loaded, occasion: Occasion = "check") -> Examined:
     return examined
 
 
-def _examine(loaded: Loaded, sources: Sequence[Source], found: Sequence[Finding]) -> Examined:
+def _examine(loaded: Loaded, sources: Sequence[Source], found: Sequence[Finding], known: Schemas | None) -> Examined:
     config = loaded.config
     findings = [*loaded.findings, *found, *_kafka(loaded)]
-    schemas = None
+    schemas = known
     try:
-        schemas = open_schemas(config.schemas, loaded.base_dir, loaded.path(config.fetch.path))
+        schemas = schemas or open_schemas(config.schemas, loaded.base_dir, loaded.path(config.fetch.path))
     except SettingsError as error:
         findings.append(_about(loaded, ("schemas", "base_uris"), str(error), "paths are relative to the settings file"))
     findings += check(

@@ -42,7 +42,7 @@ def run(config_path: Path | None, overrides: list[str]) -> int:
     log.set_up(first.config.log.level, first.config.log.style)
     # Loaded before the fork, so that its code is shared by all workers and none of them spends 0.1 s on it.
     importlib.import_module("server.worker")
-    readings = iter([first])
+    readings = [first]
     welcome = _Welcome(first) if config_path is None else None
 
     def on_ready(ready: Generation, addresses: list[str]) -> None:
@@ -50,8 +50,12 @@ def run(config_path: Path | None, overrides: list[str]) -> int:
         if welcome is not None:
             welcome.say(addresses)
 
+    is_first = iter([True])
+
     def read() -> Generation:
-        return next(readings, None) or generation.read(config_path, overrides, "reload")
+        if not next(is_first, False):
+            readings[0] = generation.read(config_path, overrides, "reload", readings[0])
+        return readings[0]
 
     return Master(read, on_ready=on_ready).run()
 

@@ -1,7 +1,7 @@
-"""A worker's end of all that is fetched: it follows the streams of URLs, and asks for schemas at URLs.
+"""A worker's end of what may change while it runs: it follows new streams, and asks for schemas at URLs.
 
 Place: worker → HERE → catalog.following, fetch.asking.
-Rules: made before the loop runs, begun on it. Where no setting names a URL there is nothing to do, and nothing is done.
+Rules: made before the loop runs, begun on it. Where no schema is at a URL nobody is asked, and no request waits.
 Not here: fetching (fetch.process), what a new snapshot changes (worker).
 """
 
@@ -28,7 +28,7 @@ class Materials(Protocol):
     config: Config
     schemas: Schemas
     snapshot: Snapshot
-    link: Link | None
+    link: Link
 
 
 class Fetched:
@@ -44,9 +44,9 @@ class Fetched:
         self._used_s = time.time()
         self._following: Following | None = None
         self.asking: Asking | None = None
-        if link is not None and link.urls:
+        if not materials.snapshot.is_open:
             self._following = Following(link.publication, materials.snapshot, config.sink.topic_prefix, self._swap)
-        if link is not None and remote is not None:
+        if remote is not None:
             self.asking = Asking(remote, link.address, config.schemas.wait_s)
 
     def begin(self) -> None:
@@ -71,7 +71,7 @@ class Fetched:
     def info(self) -> dict[str, Any]:
         """Which streams this worker serves with, and how fresh they are."""
         info: dict[str, Any] = {"digest": self._snapshot.digest, "age_s": round(time.time() - self._used_s, 1)}
-        if self._link is not None and self._link.urls:
+        if self._link.urls:
             info["urls"] = [
                 {"good_age_s": round(one.good_age_s, 1), "failing_s": round(one.failing_s, 1)}
                 for one in self._link.health.all()

@@ -39,14 +39,14 @@ class Materials(Protocol):
 
     config: Config
     schemas: KnownSchemas
-    link: Link | None
+    link: Link
 
 
 class Fetcher:
     """One generation's."""
 
-    def __init__(self, materials: Materials, link: Link, context: WorkerContext) -> None:
-        config = materials.config
+    def __init__(self, materials: Materials, context: WorkerContext) -> None:
+        config, link = materials.config, materials.link
         self._config = config
         self._link = link
         self._context = context
@@ -116,7 +116,6 @@ class Fetcher:
 
 def run(materials: Materials, context: WorkerContext) -> int:
     """Be the fetcher until told to stop. Returns the exit code."""
-    assert materials.link is not None
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(Fetcher(materials, materials.link, context).run())
+        runner.run(Fetcher(materials, context).run())
     return 0

@@ -72,5 +72,8 @@ class Generation(Protocol):
     def run_worker(self, context: WorkerContext) -> int:
         """Be a worker, in the child. Returns its exit code: 0 when drained, 5 when it cannot boot."""
 
+    def adopt(self, newer: object) -> bool:
+        """Take over from a newer generation what running workers can be given, if that is all that has changed."""
+
     def close(self) -> None:
         """Let go of what the master holds for its children: no more of them will be forked."""

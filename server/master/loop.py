@@ -2,7 +2,8 @@
 
 Place: the serve command → HERE → master.fleet. Its signals are in master.signals, its deadlines in master.watch.
 Rules: one thread, one wait (``await_signal``), no client traffic. A reload replaces everything or nothing: the new
-sockets are bound and every new worker is READY before the first old one drains; otherwise the old ones stay.
+sockets are bound and every new worker is READY before the first old one drains; otherwise the old ones stay. What
+running workers can be given (``Generation.adopt``) replaces none of them.
 Not here: what a worker does (worker), how settings are read (config).
 """
 
@@ -165,6 +166,11 @@ class Master:
         current = self._current
         try:
             generation = self._prepare()
+            if current.generation.adopt(generation):
+                generation.close()
+                _logger.info("reloaded: only streams have changed, and the workers take them up")
+                self._notifier.ready(f"Ready: {current}")
+                return
             http = generation.config.http
             held = current.sockets
             if not self._is_activated:

@@ -16,7 +16,7 @@ import pytest
 from tests.process.fetched import QUICK, TICK, error_type, fetcher_of, post, settings, takes, tick
 from tests.process.running import Running, is_alive
 from tests.process.served import EXAMPLES, Served
-from tests.process.test_served import ask
+from tests.process.test_served import ask, ask_on
 from tests.server.fetch import site as behaviours
 from tests.server.fetch.site import Site
 
@@ -204,3 +204,28 @@ def test_check_says_what_a_url_answers(tmp_path: Path) -> None:
         site.says("/api", behaviours.streams(**{"app.one": TICK}))
         with Running(["-m", "server", "check", "-c", str(settings_file)], tmp_path / "log") as check:
             assert check.exit_code(30.0) == 0
+
+
+def test_hup_gives_new_streams_to_the_workers_that_run(tmp_path: Path) -> None:
+    """No worker is replaced, no connection closed; a new schema or another setting needs new workers as before."""
+    file = tmp_path / "streams.yaml"
+    file.write_text("streams: {app.one: {schema_title: app/tick}}")
+    with Served(tmp_path, streams={"sources": [str(file)]}) as service:
+        workers = service.workers()
+        with socket.create_connection(service.address, timeout=5.0) as kept:
+            ask_on(kept, "/_info")
+            for turn, name in enumerate(["app.two", "app.one", "app.two"], 1):
+                file.write_text(f"streams: {{{name}: {{schema_title: app/tick}}}}")
+                service.signal(signal.SIGHUP)
+                service.says("streams are now those of snapshot", times=2 * turn)
+                assert takes(service, name)
+            ask_on(kept, "/_info")
+        assert service.workers() == workers
+        os.kill(min(workers), signal.SIGKILL)
+        service.until(lambda: service.workers() - workers)
+        service.says("streams are now those of snapshot", times=7)
+        assert [takes(service, "app.two") for _ in range(8)] == [True] * 8
+        file.write_text("streams: {web.page_view: {schema_title: web/page_view}}")
+        service.reload()
+        assert error_type(post(service, tick("app.two"))) == "unknown_stream"
+        service.until(lambda: not service.workers() & workers)

@@ -331,3 +331,18 @@ def test_a_reload_brings_a_companion_of_its_own_and_closes_what_the_old_one_used
         toy.signal(signal.SIGHUP)
         toy.says("reload refused")
         assert (tmp_path / "closed").read_text() == "xx"
+
+
+def test_what_running_workers_can_be_given_replaces_none_of_them(tmp_path: Path) -> None:
+    with Toy.serving(tmp_path) as toy:
+        toy.says(READY)
+        workers = toy.workers()
+        Toy.write(tmp_path, "adopted")
+        toy.signal(signal.SIGHUP)
+        toy.says("only streams have changed")
+
+        assert toy.workers() == workers
+        assert (tmp_path / "closed").read_text() == "x"
+        Toy.write(tmp_path)
+        toy.signal(signal.SIGHUP)
+        toy.says(READY, times=2)
