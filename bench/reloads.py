@@ -12,15 +12,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import multiprocessing
 import os
 import re
 import signal
 import statistics
 import tempfile
-import threading
 import time
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -34,22 +36,15 @@ WORKERS = 2
 DONE = "streams are now those of"  # Each worker says so.
 
 
-class Site(ThreadingHTTPServer):
-    """Answers with the streams of the turn."""
-
-    daemon_threads = True
-    answer = b""
-
-
 class Handler(BaseHTTPRequestHandler):
-    """One request of the fetcher."""
+    """One request of the fetcher: answered with what the file says now."""
 
     protocol_version = "HTTP/1.1"
-    server: Site
+    file: Path
 
     def do_GET(self) -> None:  # http.server names it.
         """Every path is the API."""
-        body = self.server.answer
+        body = self.file.read_bytes()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -58,6 +53,21 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Nothing."""
+
+
+@contextmanager
+def site(file: Path) -> Iterator[str]:
+    """A web server over one file, in a process of its own: its work must not be taken for latency. Gives its URL."""
+    Handler.file = file
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    process = multiprocessing.get_context("fork").Process(target=server.serve_forever, daemon=True)
+    process.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        process.terminate()
+        process.join()
+        server.server_close()
 
 
 def declared(turn: str, streams: int) -> bytes:
@@ -116,24 +126,32 @@ class Load:
         writer.close()
 
 
-def reload_often(load: Load, options: argparse.Namespace, site: Site, file: Path, service: Child, log: Path) -> None:
+def put(file: Path, text: bytes) -> None:
+    """In one step: whoever reads must not see half of it."""
+    beside = file.with_suffix(".new")
+    beside.write_bytes(text)
+    beside.replace(file)
+
+
+def reload_often(load: Load, options: argparse.Namespace, file: Path, service: Child, log: Path) -> None:
     """Nothing for a while, then one reload after another, each waited for. In a thread beside the load."""
     try:
         time.sleep(2.0)
         load.phase = "without"
         time.sleep(options.seconds)
         load.phase = "during"
-        for number in range(options.reloads):
-            said = log.read_text().count(DONE)
-            site.answer = declared(TURN[(number + 1) % 2], options.streams)
-            file.write_bytes(site.answer)
-            if options.by == "hup":
-                os.kill(service.pid, signal.SIGHUP)
-            deadline = time.monotonic() + RELOAD_S
-            while log.read_text().count(DONE) < said + WORKERS:
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"reload {number} is not done:\n{log.read_text()[-2000:]}")
-                time.sleep(0.02)
+        with log.open() as said:
+            said.seek(0, os.SEEK_END)
+            for number in range(options.reloads):
+                put(file, declared(TURN[(number + 1) % 2], options.streams))
+                if options.by == "hup":
+                    os.kill(service.pid, signal.SIGHUP)
+                deadline, left = time.monotonic() + RELOAD_S, WORKERS
+                while left > 0:
+                    if time.monotonic() > deadline:
+                        raise TimeoutError(f"reload {number} is not done:\n{log.read_text()[-2000:]}")
+                    time.sleep(0.05)
+                    left -= said.read().count(DONE)
     finally:
         load.is_over = True
 
@@ -155,11 +173,15 @@ def run(arguments: list[str]) -> int:
 def measure(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
     """Start a site and a service, load it, and sum up."""
     file = directory / "streams.yaml"
-    file.write_bytes(declared(TURN[0], options.streams))
-    site = Site(("127.0.0.1", 0), Handler)
-    site.answer = file.read_bytes()
-    threading.Thread(target=site.serve_forever, daemon=True).start()
-    source = f"http://127.0.0.1:{site.server_port}/" if options.by == "refresh" else str(file)
+    put(file, declared(TURN[0], options.streams))
+    with site(file) as url:
+        load = serve(options, directory, file, url if options.by == "refresh" else str(file))
+    counts = {"by": options.by, "reloads": options.reloads, "streams": options.streams, "answers": dict(load.answers)}
+    return counts | {phase: summary(load.times_ms[phase]) for phase in ("without", "during")}
+
+
+def serve(options: argparse.Namespace, directory: Path, file: Path, source: str) -> Load:
+    """The load of one whole run."""
     settings = directory / "settings.yaml"
     settings.write_text(
         json.dumps(
@@ -184,14 +206,11 @@ def measure(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
         load = Load(int(found[1]), options.per_s)
 
         async def both() -> None:
-            reloads = asyncio.to_thread(reload_often, load, options, site, file, service, log)
+            reloads = asyncio.to_thread(reload_often, load, options, file, service, log)
             await asyncio.gather(load.run(), reloads)
 
         asyncio.run(both())
-    site.shutdown()
-    return {"by": options.by, "reloads": options.reloads, "streams": options.streams, "answers": dict(load.answers)} | {
-        phase: summary(load.times_ms[phase]) for phase in ("without", "during")
-    }
+    return load
 
 
 def summary(times_ms: list[float]) -> dict[str, float]:
