@@ -91,6 +91,7 @@ class Worker:
         self._server = HttpServer(loop, self._config.http, self._routes(), self._row, log)
         self._beat()
         self._fetched.begin()
+        self._row.set_streams(*self._fetched.mark())
         await self._sink.open()
         self._server.start(self._context.sockets)
         self._row.set_state(State.READY)
@@ -158,6 +159,7 @@ class Worker:
     def _use(self, snapshot: Snapshot) -> None:
         """Swap the streams, between two requests."""
         self._pipeline.use(snapshot.find)
+        self._row.set_streams(*self._fetched.mark())
 
     def _copy_counters(self) -> None:
         """Plain integers of the parts → the row; the listener writes its own there."""

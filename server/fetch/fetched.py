@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from server.catalog.following import Following
+from server.catalog.publication import head_of
 from server.fetch.asking import Asking
 
 if TYPE_CHECKING:
@@ -67,6 +68,10 @@ class Fetched:
         """Nobody waits any more."""
         if self.asking is not None:
             self.asking.close()
+
+    def mark(self) -> tuple[int, int]:
+        """The snapshot in use and since when, for the scoreboard."""
+        return head_of(self._snapshot.digest), int(self._used_s * 1000)
 
     def info(self) -> dict[str, Any]:
         """Which streams this worker serves with, and how fresh they are."""

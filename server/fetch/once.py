@@ -1,8 +1,8 @@
-"""Ask URLs for their streams once, from a process that may use no loop: a child does it and ends.
+"""Ask URLs once, from a process that may use no loop: a child does it and ends.
 
-Place: commands.declarations → HERE → fetch.source, in the child.
-Rules: the parent only waits, with a deadline, and kills a child that misses it. Answers reach the parent as candidates
-on disk (fetch.store), reasons for a failure through a pipe.
+Place: commands.declarations, commands.validate → HERE → fetch.source, fetch.schemas, in the child.
+Rules: the parent only waits, with a deadline, and kills a child that misses it. Answers reach the parent as files
+(candidates of fetch.store, schemas), reasons for a failure through a pipe.
 Not here: what becomes of candidates (commands.declarations), refreshing (fetch.streams).
 """
 
@@ -15,19 +15,22 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from server.config.urls import urls_of
 from server.fetch.store import Answers
 from server.fetch.trouble import FetchError
+from server.schemas import fetched_directory
 
 if TYPE_CHECKING:
     from server.config.settings import Config
 
 LOOK_S = 0.2
+FETCH_S = 60.0  # For all schemas that one line names.
 BEGIN_S = 5.0  # To load the client and to leave.
 _DIED = "the process that was to ask it ended early"
 
@@ -37,14 +40,29 @@ def fetch_streams(config: Config, directory: Path, urls: Sequence[str], is_over:
 
     ``is_over`` is asked now and then whether to give up.
     """
+    wait_s = config.fetch.attempts * config.fetch.total_s * 2 + BEGIN_S
+    found = _in_child(lambda: _ask_all(config, directory, urls), wait_s, is_over)
+    return dict.fromkeys(urls, _DIED) if found is None else found
+
+
+def fetch_schemas(config: Config, base_dir: Path, uris: Sequence[str]) -> dict[str, str]:
+    """See to it that schemas at URLs are on disk. Returns the ``error_type`` of each that is not."""
+    found = _in_child(lambda: _fetch_all(config, base_dir, uris), FETCH_S + BEGIN_S, lambda: False)
+    return dict.fromkeys(uris, "schema_unavailable") if found is None else found
+
+
+def _in_child(
+    work: Callable[[], Coroutine[Any, Any, dict[str, str]]], wait_s: float, is_over: Callable[[], bool]
+) -> dict[str, str] | None:
+    """What the work returns, done in a child; None when it ends early or is too late."""
     receive, send = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(receive)
-        _be_child(config, directory, urls, send)
+        _be_child(work, send)
     os.close(send)
     try:
-        text = _read(receive, time.monotonic() + config.fetch.attempts * config.fetch.total_s * 2 + BEGIN_S, is_over)
+        text = _read(receive, time.monotonic() + wait_s, is_over)
     finally:
         os.close(receive)
         os.kill(pid, signal.SIGKILL)  # It has said all or is too late; it was not reaped yet, so the pid is its own.
@@ -52,7 +70,7 @@ def fetch_streams(config: Config, directory: Path, urls: Sequence[str], is_over:
     try:
         return msgspec.json.decode(text, type=dict[str, str])
     except msgspec.DecodeError:
-        return dict.fromkeys(urls, _DIED)
+        return None
 
 
 def _read(receive: int, deadline: float, is_over: Callable[[], bool]) -> bytes:
@@ -67,12 +85,13 @@ def _read(receive: int, deadline: float, is_over: Callable[[], bool]) -> bytes:
     return text
 
 
-def _be_child(config: Config, directory: Path, urls: Sequence[str], send: int) -> None:
+def _be_child(work: Callable[[], Coroutine[Any, Any, dict[str, str]]], send: int) -> None:
     """Never returns. Orders are the parent's: the child's signals stay blocked as they are, and KILL ends it."""
     try:
-        os.write(send, msgspec.json.encode(asyncio.run(_ask_all(config, directory, urls))))
+        with open(send, "wb") as pipe:
+            pipe.write(msgspec.json.encode(asyncio.run(work())))
     except Exception:  # The top of a process.
-        logging.getLogger("fetch").exception("asking for streams ends by an unexpected error")
+        logging.getLogger("fetch").exception("asking URLs ends by an unexpected error")
     finally:
         sys.stderr.flush()
         os._exit(0)
@@ -94,3 +113,15 @@ async def _ask_all(config: Config, directory: Path, urls: Sequence[str]) -> dict
     async with Client(config.fetch, urls) as client:
         await asyncio.gather(*map(ask_one, urls))
     return troubles
+
+
+async def _fetch_all(config: Config, base_dir: Path, uris: Sequence[str]) -> dict[str, str]:
+    from server.fetch.client import Client
+    from server.fetch.schemas import Schemas
+
+    urls = urls_of(config.schemas.base_uris)
+    async with Client(config.fetch, urls) as client:
+        schemas = Schemas(config, base_dir, fetched_directory(base_dir / config.fetch.path, urls), client)
+        standings = await asyncio.gather(*(schemas.ask(uri, "") for uri in uris))
+        await schemas.close()
+    return {uri: standing.outcome for uri, standing in zip(uris, standings, strict=True) if standing.outcome != "here"}

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.process.fetched import QUICK, TICK, error_type, fetcher_of, post, tick
+from tests.process.running import Running
 from tests.process.served import EXAMPLES, Served
 from tests.server.fetch import site as behaviours
 from tests.server.fetch.site import Site
@@ -195,3 +196,21 @@ def test_hasty_events_and_verdicts_wait_for_schemas_too(tmp_path: Path) -> None:
             assert verdicts["events"][0]["status"] == "valid"
             assert post(service, tick("far.one", "/far/tick/1.0.0"), path="/v1/events?hasty=true")[0] == 202
             service.until(lambda: [event["topic"] for event in service.events()] == ["far.one"])
+
+
+def test_the_command_validate_asks_for_schemas_too(tmp_path: Path) -> None:
+    declared = {"far.one": {"schema_title": "far/tick"}}
+    with Site() as site:
+        site.says("/schemas/far/tick/1.0.0.yaml", schema("far/tick"))
+        settings_file, events = tmp_path / "settings.yaml", tmp_path / "events"
+        settings_file.write_text(json.dumps(remote(site, streams=declared, directory=tmp_path)))
+        lines = [tick("far.one", "/far/tick/1.0.0"), tick("far.one", "/far/no/1.0.0"), tick("far.one", "/far/no/1.0.0")]
+        events.write_text("\n".join(map(json.dumps, lines)))
+        command = ["-m", "server", "validate", "-c", str(settings_file), str(events)]
+        with Running(command, tmp_path / "log") as validate:
+            assert validate.exit_code(30.0) == 1
+            verdicts = [json.loads(line) for line in validate.log().splitlines() if line.startswith("{")]
+
+        assert [verdict["status"] for verdict in verdicts] == ["valid", "invalid", "invalid"]
+        assert verdicts[1]["context"]["error_type"] == "unknown_schema"
+        assert site.paths().count("/schemas/far/no/1.0.0.yaml") == 1
