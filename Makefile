@@ -4,11 +4,12 @@
 VENV ?= .venv
 PYTHON ?=
 URL ?= http://127.0.0.1:8192
+FUZZ_SECONDS ?= 600
 BIN := $(VENV)/bin
 export PYTHON VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev fmt lint type test test-all bench bench-quick load requirements clean runtime-venv dev-venv load-venv
+.PHONY: help setup run dev fmt lint type test test-all bench bench-quick bench-validators load fuzz requirements clean runtime-venv dev-venv load-venv fuzz-venv
 
 help:           ## What there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -20,6 +21,8 @@ dev-venv:
 	@.ci/venv dev
 load-venv:
 	@.ci/venv load
+fuzz-venv:
+	@.ci/venv fuzz
 
 setup: dev-venv ## Make the virtual environment for tests and checks
 
@@ -46,11 +49,17 @@ test: dev-venv  ## Run the whole suite; ARGS="-k name" picks
 test-all: dev-venv ## The suite with many more random cases, and a real Kafka or nothing
 	@REQUIRE_KAFKA=1 HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q --timeout=600 $(ARGS)
 
+fuzz: fuzz-venv ## A million cases before three judges, and bytes before the whole of it: FUZZ_SECONDS=600
+	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(ARGS)
+
 bench-quick: runtime-venv ## CPU per event beside a bare and a naive server, in 90 s
 	@$(BIN)/python -m bench quick --keep $(ARGS)
 
 bench: runtime-venv ## The same with more and longer rounds, in 5 min
 	@$(BIN)/python -m bench quick --rounds 7 --seconds 3 $(ARGS)
+
+bench-validators: runtime-venv ## What a check costs beside an untyped decode, over the real schemas, in 20 s
+	@$(BIN)/python -m bench validators --keep $(ARGS)
 
 load: load-venv ## Steady load for 30 s on a running intake: make load URL=http://127.0.0.1:8192
 	@$(BIN)/locust -f bench/load/locustfile.py --headless --users 40 --spawn-rate 20 --run-time 30s --only-summary --host "$(URL)" $(ARGS)

@@ -2,17 +2,26 @@
 
 Place: the Makefile calls it; README.md beside it is the method.
 Rule: a bench is bounded in time, loads 127.0.0.1 alone, and stops what it started.
-Not here: what is measured (quick, validators, reloads, http; micro for single steps).
+Not here: what is measured (the module of that name; micro for single steps).
 """
 
 from __future__ import annotations
 
 import sys
 
-from bench import quick, reloads, validators
+from bench import compiling, duplicates, patterns, quick, refusals, reloads, validators
 from bench.micro import http
 
-BENCHES = {"quick": quick.run, "validators": validators.run, "http": http.run, "reloads": reloads.run}
+BENCHES = {
+    "quick": quick.run,
+    "validators": validators.run,
+    "http": http.run,
+    "compiling": compiling.run,
+    "refusals": refusals.run,
+    "patterns": patterns.run,
+    "duplicates": duplicates.run,
+    "reloads": reloads.run,
+}
 
 
 def main() -> int:

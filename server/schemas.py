@@ -21,14 +21,18 @@ from msgspec import Struct
 from server.config.urls import is_url, urls_of
 from server.errors import SettingsError
 from server.remote import Remote
-from validators import Problem, Registry, SchemaError, Validator, errors_text, pattern, yaml12
+from validators import Fill, Problem, Reader, Registry, SchemaError, Validator, errors_text, pattern, yaml12
 from validators.materialise import materialise
+from validators.pattern import Matcher
 
 if TYPE_CHECKING:
     from server.config.catalog_settings import Schemas as SchemaSettings
 
 __all__ = [
+    "Fill",
+    "Matcher",
     "Problem",
+    "Reader",
     "SchemaLost",
     "Schemas",
     "Unusable",
@@ -64,14 +68,14 @@ def load_yaml(text: str, name: str) -> tuple[Any, dict[tuple[str | int, ...], in
         raise YamlError(error.line, error.reason) from None
 
 
-def compile_regex(text: str) -> re.Pattern[str]:
+def compile_regex(text: str) -> Matcher:
     """Read a regular expression as ECMA-262 does. Raises ValueError saying what it has that it may not."""
     return pattern.compiled(text)
 
 
 def is_slow_regex(text: str) -> bool:
     """Whether a text can be made for which it takes for ever. Raises ValueError as above."""
-    return pattern.has_nested_quantifiers(text)
+    return pattern.danger(text) is not None
 
 
 class Unusable(Struct, frozen=True):

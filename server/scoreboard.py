@@ -56,6 +56,9 @@ class Counter(IntEnum):
     ERROR_EVENTS = 17
     ERROR_EVENTS_SUPPRESSED = 18
     CALLBACK_ERRORS = 19  # Exceptions of ours that were caught at the top of a connection or request.
+    EVENTS_ONE_DECODE = 20  # Judged and read in one decode,
+    EVENTS_ONE_PASS = 21  # … filled in first, and then judged by their schema's type,
+    EVENTS_REFERRED = 22  # … or by the reference. Error events are among them.
 
 
 # Cells of a row, before its counters.

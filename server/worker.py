@@ -100,6 +100,19 @@ class Worker:
         await self._drain(loop.time())
         self._copy_counters()
         self._row.beat()
+        self._say_what_was_done()
+
+    def _say_what_was_done(self) -> None:
+        events, ways = self._receiver.counts, self._pipeline
+        log.info(
+            "%d events received, %d accepted, %d delivered; judged: one decode %d, one pass %d, by the reference %d",
+            events.received,
+            events.accepted,
+            events.delivered,
+            ways.one_decode,
+            ways.one_pass,
+            ways.referred,
+        )
 
     async def _drain(self, start: float) -> None:
         """Nobody new, then the requests under way, then the sink, then the last answers: each has a share of the time,
@@ -180,6 +193,9 @@ class Worker:
         row[Counter.ERROR_EVENTS] = self._error_events.produced
         row[Counter.ERROR_EVENTS_SUPPRESSED] = self._error_events.dropped
         row[Counter.CALLBACK_ERRORS] = server.handler_errors
+        row[Counter.EVENTS_ONE_DECODE] = self._pipeline.one_decode
+        row[Counter.EVENTS_ONE_PASS] = self._pipeline.one_pass
+        row[Counter.EVENTS_REFERRED] = self._pipeline.referred
 
 
 def run(materials: Materials, context: WorkerContext) -> int:

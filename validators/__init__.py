@@ -31,11 +31,23 @@ from collections.abc import Callable, Sequence
 
 from validators.errors import ErrorType, SchemaError
 from validators.problem import Problem, errors_text
+from validators.reader import Fill, Reader
 from validators.registry import Registry
 from validators.shape import Default
 from validators.validator import Validator
 
-__all__ = ["Default", "ErrorType", "Problem", "Registry", "SchemaError", "Validator", "errors_text", "load"]
+__all__ = [
+    "Default",
+    "ErrorType",
+    "Fill",
+    "Problem",
+    "Reader",
+    "Registry",
+    "SchemaError",
+    "Validator",
+    "errors_text",
+    "load",
+]
 
 
 def load(

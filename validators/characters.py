@@ -1,13 +1,15 @@
 """Sets of characters as ECMA-262 has them, written so that Python reads the same.
 
 Place: beside pattern.
-Rule: every character of a set is spelled out or escaped, so no flag and no nested-set syntax of Python's applies.
+Rule: every character of a set is spelled out or escaped, so no flag and no nested-set syntax of Python's applies, and
+RE2 reads it too.
 Not here: how an expression is put together (pattern).
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 
 Ranges = tuple[tuple[int, int], ...]
 
@@ -25,32 +27,66 @@ _SPACE: Ranges = (  # ECMA-262: WhiteSpace and LineTerminator. Python's \s has o
     (0x3000, 0x3000),
     (0xFEFF, 0xFEFF),
 )
+EMPTY = "(?!)"  # What no character is in.
 DOT: Ranges = ((0x00, 0x09), (0x0B, 0x0C), (0x0E, 0x2027), (0x202A, sys.maxunicode))
 
 
-def _complement(ranges: Ranges) -> Ranges:
+def complement(ranges: Ranges) -> Ranges:
+    """All other characters. ``ranges`` are in order and do not touch."""
     outside: list[tuple[int, int]] = []
     start = 0
     for low, high in ranges:
         if low > start:
             outside.append((start, low - 1))
         start = high + 1
-    outside.append((start, sys.maxunicode))
+    if start <= sys.maxunicode:
+        outside.append((start, sys.maxunicode))
     return tuple(outside)
 
 
+def union(ranges: Iterable[tuple[int, int]]) -> Ranges:
+    """The same characters, in order, without ranges that touch."""
+    merged: list[tuple[int, int]] = []
+    for low, high in sorted(ranges):
+        if merged and low <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+        else:
+            merged.append((low, high))
+    return tuple(merged)
+
+
+def is_several(ranges: Ranges) -> bool:
+    """True for more than one character."""
+    return len(ranges) > 1 or ranges[0][0] != ranges[0][1]
+
+
+def one(code: int) -> Ranges:
+    """One character as a set."""
+    return ((code, code),)
+
+
 CLASSES: dict[str, Ranges] = {"d": _DIGIT, "w": _WORD, "s": _SPACE}
-CLASSES |= {name.upper(): _complement(ranges) for name, ranges in CLASSES.items()}
+CLASSES |= {name.upper(): complement(ranges) for name, ranges in CLASSES.items()}
 
 
 def literal(code: int) -> str:
-    """One character, by its code point, outside or inside a class."""
+    """One character, by its code point, outside or inside a class. RE2 reads no ``\\u``: it gets the character."""
     if code < 0x80:
         character = chr(code)
         return character if character.isalnum() else f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+    return chr(code)
 
 
-def inside(ranges: Ranges) -> str:
-    """What stands between the brackets of a class."""
+def written(ranges: Ranges) -> str:
+    """A class. What reaches the last code point is said by what it lacks: Python takes 4 ms for such a range."""
+    if not ranges:
+        return EMPTY
+    if ranges == ((0, sys.maxunicode),):
+        return "(?s:.)"
+    if ranges[-1][1] == sys.maxunicode:
+        return f"[^{_inside(complement(ranges))}]"
+    return f"[{_inside(ranges)}]"
+
+
+def _inside(ranges: Ranges) -> str:
     return "".join(literal(low) if low == high else f"{literal(low)}-{literal(high)}" for low, high in ranges)

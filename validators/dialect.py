@@ -78,6 +78,14 @@ def children(schema: dict[str, Any]) -> Iterator[tuple[str, str | int | None, An
             yield keyword, None, value
 
 
+def patterns(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield (keyword, regular expression) for every one directly in ``schema``."""
+    if "pattern" in schema:
+        yield "pattern", schema["pattern"]
+    for text in schema.get("patternProperties", ()):
+        yield "patternProperties", text
+
+
 def step(keyword: str, key: str | int | None) -> str:
     """The piece of JSON pointer that leads to a child."""
     return f"/{keyword}" if key is None else f"/{keyword}/{escape(str(key))}"

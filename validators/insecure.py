@@ -6,7 +6,8 @@ Rules, those of AJV's ``json-schema-secure`` and two more (marked +):
 2. ``patternProperties`` needs ``propertyNames`` with ``maxLength``.
 3. ``uniqueItems`` needs ``maxItems`` beside it, unless every item is known to be text, a boolean or null.
    (+ numbers too: Python's hashes of integers can be made to collide, which makes the search quadratic.)
-4. + A pattern must not repeat what itself repeats in varying length: ``(a+)+`` can take longer than the universe.
+4. + A pattern must not repeat what itself repeats in varying length, ``(a+)+``, nor be one that only backtracking can
+   run and that is not provably cheap: ``^(?!.*a.*a.*b)``. Any other is searched for in linear time (pattern).
 Not here: schemas that are merely wrong (reference).
 """
 
@@ -55,19 +56,13 @@ def _reasons(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield "patternProperties", "needs propertyNames with maxLength beside it"
     if schema.get("uniqueItems") is True and "maxItems" not in schema and not _has_safe_items(schema.get("items")):
         yield "uniqueItems", "needs maxItems beside it, for its items can be more than text, booleans and null"
-    for keyword, text in _patterns(schema):
-        if pattern.has_nested_quantifiers(text):
-            yield keyword, f"has nested quantifiers in {text!r}"
+    for keyword, text in dialect.patterns(schema):
+        reason = pattern.danger(text)
+        if reason is not None:
+            yield keyword, f"{text!r} {reason}"
 
 
 def _has_safe_items(items: Any) -> bool:
     wanted = items.get("type") if isinstance(items, dict) else None
     names = [wanted] if isinstance(wanted, str) else wanted or []
     return bool(names) and _SAFE_ITEMS.issuperset(names)
-
-
-def _patterns(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    if "pattern" in schema:
-        yield "pattern", schema["pattern"]
-    for text in schema.get("patternProperties", ()):
-        yield "patternProperties", text

@@ -13,35 +13,18 @@ Not here: the decision (reference).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from validators import pattern
 from validators.bundle import target_of
 from validators.formats import FORMATS
 from validators.json_values import IS, is_multiple, is_same, last_pair, last_scalar_pair
+from validators.keywords import Plan, asserts, plan_of
 from validators.notes import EnoughError, Notes
 from validators.problem import Problem, cut, declared, found, fragment, number, unreadable
 
 MAX_SEARCHED = 4_096  # Beyond it even a harmless pattern, quadratic in the text, holds up a worker.
-
-_GROUPS: dict[str, tuple[str, ...]] = {
-    "number": ("maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum", "multipleOf", "format"),
-    "string": ("maxLength", "minLength", "pattern", "format"),
-    "array": ("maxItems", "minItems", "items", "contains", "uniqueItems"),
-    "object": (
-        "maxProperties",
-        "minProperties",
-        "required",
-        "dependencies",
-        "propertyNames",
-        "properties",
-        "additionalProperties",
-        "patternProperties",
-    ),
-}
-_LAST = ("$ref", "const", "enum", "not", "anyOf", "oneOf", "allOf", "if")
-_ASSERTING = frozenset({"type", "$comment", *_LAST}.union(*_GROUPS.values()))
 
 
 def problems(whole: dict[str, Any], value: Any) -> list[Problem]:
@@ -66,30 +49,49 @@ class _Walk:
         self.notes = Notes()
         self._whole = whole
         self._fail = self.notes.fail
+        self._plans: dict[int, Plan] = {}
+        self._judges: dict[str, Callable[[dict[str, Any], Any, str, str], bool]] = {
+            "number": self._number,
+            "string": self._string,
+            "array": self._array,
+            "object": self._object,
+        }
 
     def schema(self, schema: Any, value: Any, path: str, place: str) -> bool:
         self.notes.step()
-        path = cut(path)
         if schema is True:
             return True
+        path = cut(path)
         if schema is False:
             return self._fail("false schema", path, f"{place}/false schema", "boolean schema is false")
         if "$ref" in schema:
             return self.schema(target_of(self._whole, schema["$ref"]), value, path, schema["$ref"])
+        plan = self._plan(schema)
         passed = True
-        wanted = schema.get("type")
-        if isinstance(wanted, list) and len(wanted) == 1:
-            wanted = wanted[0]
-        used = [group for group, keywords in _GROUPS.items() if not schema.keys().isdisjoint(keywords)]
-        if wanted is not None and wanted not in used:
-            passed = self._type(wanted, value, path, place)
-        for group in used:
+        if plan.wanted is not None and not plan.is_in_place:
+            passed = self._type(plan.wanted, value, path, place)
+        for group in plan.used:
             if IS[group](value):
-                judge = getattr(self, f"_{group}")
-                passed = judge(schema, value, path, place) and passed
-            elif wanted == group:
-                passed = self._type(wanted, value, path, place)
-        return self._combinations(schema, value, path, place) and passed
+                passed = self._judges[group](schema, value, path, place) and passed
+            elif plan.wanted == group:
+                passed = self._type(group, value, path, place)
+        return (not plan.combines or self._combinations(schema, value, path, place)) and passed
+
+    def _plan(self, schema: dict[str, Any]) -> Plan:
+        """What to look at in a schema: worked out once for all the values that it judges."""
+        plan = self._plans.get(id(schema))
+        if plan is None:
+            plan = self._plans[id(schema)] = plan_of(schema)
+        return plan
+
+    def _is_plain(self, schema: Any) -> Callable[[Any], bool] | None:
+        """What tells that a value passes, for a schema that asks for nothing but one type. None: any other schema."""
+        while isinstance(schema, dict) and "$ref" in schema:
+            schema = target_of(self._whole, schema["$ref"])
+        if not isinstance(schema, dict):
+            return None
+        plan = self._plan(schema)
+        return None if plan.used or plan.combines or not isinstance(plan.wanted, str) else IS[plan.wanted]
 
     def _type(self, wanted: str | list[str], value: Any, path: str, place: str) -> bool:
         names = [wanted] if isinstance(wanted, str) else wanted
@@ -170,7 +172,7 @@ class _Walk:
     def _items(self, schema: dict[str, Any], value: list[Any], path: str, place: str) -> bool:
         items, more = schema["items"], schema.get("additionalItems", True)
         if not isinstance(items, list):
-            return _all(self.schema(items, each, f"{path}[{i}]", f"{place}/items") for i, each in enumerate(value))
+            return self._each(items, value, path, f"{place}/items")
         passed = True
         if more is False and len(value) > len(items):
             message = f"should NOT have more than {len(items)} items"
@@ -180,6 +182,14 @@ class _Walk:
         if isinstance(more, dict):
             for i in range(len(items), len(value)):
                 passed = self.schema(more, value[i], f"{path}[{i}]", f"{place}/additionalItems") and passed
+        return passed
+
+    def _each(self, items: Any, value: list[Any], path: str, place: str) -> bool:
+        is_plain = self._is_plain(items)
+        passed = True
+        for i, each in enumerate(value):
+            if is_plain is None or not is_plain(each):
+                passed = self.schema(items, each, f"{path}[{i}]", place) and passed
         return passed
 
     def _contains(self, schema: Any, value: list[Any], path: str, place: str) -> bool:
@@ -213,7 +223,7 @@ class _Walk:
         )
         declared_here = schema.get("properties", {})
         for name in schema.get("required", ()):
-            if name not in value and not _asserts(declared_here.get(name, True)):
+            if name not in value and not asserts(declared_here.get(name, True)):
                 passed = self._missing(name, path, place)
         passed = self._dependencies(schema.get("dependencies", {}), value, path, f"{place}/dependencies") and passed
         searched = value
@@ -268,9 +278,12 @@ class _Walk:
         place += "/additionalProperties"
         declared_here = schema.get("properties", {})
         searches = [pattern.compiled(text).search for text in schema.get("patternProperties", {})]
+        is_plain = self._is_plain(rest)
         passed = True
         for name, each in value.items():
-            if name in declared_here or (name in searched and any(search(name) for search in searches)):
+            if (is_plain is not None and is_plain(each)) or name in declared_here:
+                continue
+            if searches and name in searched and any(search(name) for search in searches):
                 continue
             if rest is False:
                 message = "should NOT have additional properties"
@@ -288,7 +301,7 @@ class _Walk:
                     self.schema(each, value[name], path + declared(name), f"{place}/properties{fragment(name)}")
                     and passed
                 )
-            elif name in required and _asserts(each):
+            elif name in required and asserts(each):
                 passed = self._missing(name, path, place)
         return passed
 
@@ -321,7 +334,7 @@ class _Walk:
         return passed
 
     def _any_of(self, schemas: list[Any], value: Any, path: str, place: str) -> bool:
-        if not all(_asserts(each) for each in schemas):
+        if not all(asserts(each) for each in schemas):
             return True
         count = self.notes.begin_trial()
         passed = any(self.schema(each, value, path, f"{place}/{i}") for i, each in enumerate(schemas))
@@ -343,7 +356,7 @@ class _Walk:
         return self._fail("oneOf", path, place, "should match exactly one schema in oneOf", params)
 
     def _if(self, schema: dict[str, Any], value: Any, path: str, place: str) -> bool:
-        if not (_asserts(schema.get("then", True)) or _asserts(schema.get("else", True))):
+        if not (asserts(schema.get("then", True)) or asserts(schema.get("else", True))):
             return True
         word = "then" if self._silently(schema["if"], value) else "else"
         if self.schema(schema.get(word, True), value, path, f"{place}/{word}"):
@@ -354,8 +367,3 @@ class _Walk:
 def _all(results: Iterable[bool]) -> bool:
     """Like ``all``, without stopping at the first: each result notes its own problems."""
     return False not in list(results)
-
-
-def _asserts(schema: Any) -> bool:
-    """AJV's ``schemaHasRules``: a schema that can refuse something, as far as its keywords tell."""
-    return not schema if isinstance(schema, bool) else not _ASSERTING.isdisjoint(schema)

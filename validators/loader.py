@@ -4,7 +4,8 @@ Place: base URIs in order → HERE → bundle. Cold path: the registry remembers
 Rules:
 1. A URI that a client may name has the grammar ``/<title>/<major.minor.patch>`` and nothing else.
 2. Nothing outside a base directory is ever read, whatever dots or symbolic links say.
-3. Size and depth of a document are bounded; its numbers are finite; its keys are text.
+3. Size, number of values and depth are bounded: of a document, and of all documents that one schema leads to
+   (``Allowance``). Numbers are finite, keys are text.
 4. ``http(s)`` is only ever read through the ``fetch`` that was passed in.
 Not here: what ``$ref`` means (bundle), what is remembered (registry).
 """
@@ -24,7 +25,8 @@ from urllib.parse import unquote, urlsplit
 from validators import yaml12
 from validators.errors import SchemaError
 
-MAX_BYTES = 1_048_576  # The largest of 510 real schemas is 29,544 bytes.
+MAX_BYTES = 262_144  # The largest of 510 real schemas is 29,544 bytes.
+MAX_VALUES = 20_000  # Some 10 µs each in YAML.
 MAX_DEPTH = yaml12.MAX_DEPTH
 MAX_URI_LENGTH = 512
 
@@ -36,6 +38,29 @@ _URI = re.compile(rf"{_SEGMENTS}/[0-9]+\.[0-9]+\.[0-9]+")
 _PATH = re.compile(_SEGMENTS)
 _ORIGIN = re.compile(r"(https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?|file://(?:localhost)?)(?=/)")
 _VERSION_FILE = re.compile(r"([0-9]+)\.([0-9]+)\.([0-9]+)(\.[A-Za-z0-9]+)?")
+
+
+class Allowance:
+    """What may still be read for one schema."""
+
+    def __init__(self) -> None:
+        self._bytes = MAX_BYTES
+        self.values = MAX_VALUES
+
+    def take(self, size: int, name: str) -> None:
+        """Count a document. Raises SchemaError."""
+        self._bytes -= size
+        if self._bytes < 0:
+            raise SchemaError("schema_unavailable", f"{name}: is larger than {MAX_BYTES:,} bytes{_IN_ALL}")
+
+    def take_value(self, name: str) -> None:
+        """Count one value of a document. Raises SchemaError."""
+        self.values -= 1
+        if self.values < 0:
+            raise SchemaError("schema_unavailable", f"{name}: holds more than {MAX_VALUES:,} values{_IN_ALL}")
+
+
+_IN_ALL = ", together with the documents before it"
 
 
 class Loader:
@@ -54,19 +79,19 @@ class Loader:
         self._allow_absolute_uris = allow_absolute_uris
         self._fetch = fetch
 
-    def read(self, uri: str) -> Any:
+    def read(self, uri: str, allowance: Allowance | None = None) -> Any:
         """Read the schema that an event names."""
         origin, path = self._split(uri)
         if len(uri) > MAX_URI_LENGTH or _URI.fullmatch(path) is None or not _has_only_names(path):
             raise SchemaError("bad_schema_uri", f"{uri!r} is not /<title>/<major.minor.patch>")
-        return self._read(origin, path)
+        return self._read(origin, path, allowance or Allowance())
 
-    def read_reference(self, uri: str) -> Any:
+    def read_reference(self, uri: str, allowance: Allowance | None = None) -> Any:
         """Read what a ``$ref`` names, which may be any file below a base URI."""
         origin, path = self._split(uri)
         if len(uri) > MAX_URI_LENGTH or _PATH.fullmatch(path) is None or not _has_only_names(path):
             raise SchemaError("bad_schema_uri", f"{uri!r} does not name a schema")
-        return self._read(origin, path)
+        return self._read(origin, path, allowance or Allowance())
 
     def versions(self, title: str) -> list[str]:
         """The versions of a title that lie in base directories, oldest first. (A web server cannot be listed.)"""
@@ -91,14 +116,14 @@ class Loader:
             raise SchemaError("bad_schema_uri", f"{uri!r} is absolute, and allow_absolute_uris is off")
         return found[0], uri[found.end() :]
 
-    def _read(self, origin: str | None, path: str) -> Any:
+    def _read(self, origin: str | None, path: str, allowance: Allowance) -> Any:
         candidates = (path + self._extension, path, f"{path}.json")
         for base, prefix in self._places(origin, path):
             for candidate in candidates:
                 below = candidate.removeprefix(prefix)
                 text = _read_file(base, below) if isinstance(base, Path) else self._read_url(base + below)
                 if text is not None:
-                    return parse(text, candidate)
+                    return parse(text, candidate, allowance)
         raise SchemaError("unknown_schema", f"{origin or ''}{path} is in none of the base URIs")
 
     def _places(self, origin: str | None, path: str) -> list[tuple[Path | str, str]]:
@@ -122,25 +147,27 @@ class Loader:
         return _bounded(text, url)
 
 
-def parse(text: bytes, name: str) -> Any:
+def parse(text: bytes, name: str, allowance: Allowance | None = None) -> Any:
     """Read JSON or YAML 1.2, whichever ``text`` is. Raises SchemaError."""
+    allowance = allowance or Allowance()
+    allowance.take(len(text), name)
     try:
-        value = _parse_json(text) if name.endswith(".json") else _parse_either(text, name)
+        value = _parse_json(text) if name.endswith(".json") else _parse_either(text, name, allowance.values)
     except yaml12.YamlError as error:
         raise SchemaError("schema_unavailable", str(error)) from None
     except RecursionError:
         raise SchemaError("schema_unavailable", f"{name}: is nested too deeply") from None
     except ValueError as error:
         raise SchemaError("schema_unavailable", f"{name}: is not JSON: {error}") from None
-    _check_tree(value, name, 0)
+    _check_tree(value, name, 0, allowance)
     return value
 
 
-def _parse_either(text: bytes, name: str) -> Any:
+def _parse_either(text: bytes, name: str, max_values: int) -> Any:
     if text.lstrip()[:1] == b"{":  # JSON's own decoder takes tabs and escapes that YAML's does not.
         with contextlib.suppress(ValueError):
             return _parse_json(text)
-    return yaml12.load(text, name)
+    return yaml12.load(text, name, max_values)
 
 
 def _parse_json(text: bytes) -> Any:
@@ -160,22 +187,28 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a number of JSON")
 
 
-def _check_tree(value: Any, name: str, depth: int) -> None:
-    """Refuse what JSON cannot say, whichever syntax it came in."""
+def _check_tree(value: Any, name: str, depth: int, allowance: Allowance) -> None:
+    """Refuse what JSON cannot say, whichever syntax it came in, and what is too much."""
+    allowance.take_value(name)
     if depth > MAX_DEPTH:
         raise SchemaError("schema_unavailable", f"{name}: is nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, dict):
         for key, each in value.items():
-            _check_tree(key, name, depth)
-            _check_tree(each, name, depth + 1)
+            _check_text(key, name)
+            _check_tree(each, name, depth + 1, allowance)
     elif isinstance(value, list):
         for each in value:
-            _check_tree(each, name, depth + 1)
+            _check_tree(each, name, depth + 1, allowance)
     elif isinstance(value, float) and not math.isfinite(value):
         raise SchemaError("schema_unavailable", f"{name}: holds a number that is not finite")
-    elif isinstance(value, str) and not value.isascii():
+    elif isinstance(value, str):
+        _check_text(value, name)
+
+
+def _check_text(text: str, name: str) -> None:
+    if not text.isascii():
         try:
-            value.encode()
+            text.encode()
         except UnicodeEncodeError:
             raise SchemaError("schema_unavailable", f"{name}: holds half of a surrogate pair") from None
 
@@ -222,5 +255,5 @@ def _read_file(root: Path, path: str) -> bytes | None:
 
 def _bounded(text: bytes, name: str) -> bytes:
     if len(text) > MAX_BYTES:
-        raise SchemaError("schema_unavailable", f"{name}: is larger than {MAX_BYTES} bytes")
+        raise SchemaError("schema_unavailable", f"{name}: is larger than {MAX_BYTES:,} bytes")
     return text

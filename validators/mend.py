@@ -4,6 +4,7 @@ Place: bundle → HERE → reference.
 Rules:
 1. The result holds only keywords that assert something, each with a value of the form draft-07 gives it, and only
    names that are made here where fastjsonschema turns a name into code: definitions are ``d0``, ``d1``, …
+   A pattern is a name too, ``r0``, ``r1``, …: source puts the compiled expression in its place.
 2. It accepts exactly what the bundle accepts (invalid walks the bundle; a test holds the two together).
 3. What fastjsonschema 2.22 does otherwise, and what is done about it, is said at each place below.
 Not here: whether the schema is a good one.
@@ -11,9 +12,8 @@ Not here: whether the schema is a good one.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from validators import pattern
 from validators.bundle import target_of
 from validators.formats import FORMATS
 
@@ -21,11 +21,23 @@ from validators.formats import FORMATS
 # and four. Deeper parts become functions of their own.
 MAX_NESTING = 6
 
+# It writes a comparison for each value of an enum, with the whole path of what is compared. So the texts of a longer
+# one are looked up in a set, under the name of a format, and any other is in a function, where the path is one word.
+MAX_VALUES = 20
+
 _COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
 
 
-def mend(whole: dict[str, Any]) -> dict[str, Any]:
-    """Raises PatternError when a pattern is not one."""
+class Mended(NamedTuple):
+    """What fastjsonschema is handed, and what names in it stand for: expressions, and the texts of enums."""
+
+    schema: dict[str, Any]
+    patterns: dict[str, str]
+    texts: dict[str, frozenset[str]]
+
+
+def mend(whole: dict[str, Any]) -> Mended:
+    """Rewrite a bundle."""
     return _Mender(whole).run()
 
 
@@ -35,8 +47,10 @@ class _Mender:
         self._names: dict[str, str] = {}
         self._waiting: list[tuple[str, Any]] = []
         self._count = 0
+        self._patterns: dict[str, str] = {}
+        self._texts: dict[str, frozenset[str]] = {}
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> Mended:
         made = self._schema(self._whole, 0)
         definitions: dict[str, Any] = {}
         while self._waiting:
@@ -46,7 +60,10 @@ class _Mender:
         root |= made if isinstance(made, dict) else {"allOf": [made]}
         if definitions:
             root["definitions"] = definitions
-        return root
+        return Mended(root, {name: text for text, name in self._patterns.items()}, self._texts)
+
+    def _pattern(self, text: str) -> str:
+        return self._patterns.setdefault(text, f"r{len(self._patterns)}")
 
     def _function(self, schema: Any) -> dict[str, Any]:
         name = f"d{self._count}"
@@ -64,7 +81,7 @@ class _Mender:
             return schema
         if "$ref" in schema:
             return self._reference(schema["$ref"])
-        if depth > MAX_NESTING:
+        if depth > MAX_NESTING or (depth and _has_many_values(schema)):
             return self._function(schema)
         made: dict[str, Any] = {}
         self._values(schema, made)
@@ -79,20 +96,27 @@ class _Mender:
         if "type" in schema:
             made["type"] = schema["type"]
         if "enum" in schema:
-            made["enum"] = schema["enum"]
+            self._enum(schema["enum"], made)
         if "const" in schema:  # Its own const writes the value into code as a message; enum only compares.
-            only = {"enum": [schema["const"]]}
-            if "enum" in made:
-                made["allOf"] = [only]
-            else:
-                made |= only
+            made.setdefault("allOf", []).append({"enum": [schema["const"]]})
         for keyword in _COUNTS:
             if keyword in schema:
                 made[keyword] = int(schema[keyword])
 
+    def _enum(self, values: list[Any], made: dict[str, Any]) -> None:
+        texts = frozenset(each for each in values if isinstance(each, str))
+        if len(texts) <= MAX_VALUES:
+            made["enum"] = values
+            return
+        name = f"v{len(self._texts)}"
+        self._texts[name] = texts
+        others = [each for each in values if not isinstance(each, str)]
+        text = {"type": "string", "format": name}
+        made["allOf"] = [{"anyOf": [text, {"enum": others}]} if others else text]
+
     def _strings(self, schema: dict[str, Any], made: dict[str, Any]) -> None:
         if "pattern" in schema:
-            made["pattern"] = pattern.translate(schema["pattern"])
+            made["pattern"] = self._pattern(schema["pattern"])
         if schema.get("format") in FORMATS:  # Any other would be one of its own, some of them wrong.
             made["format"] = schema["format"]
 
@@ -128,12 +152,9 @@ class _Mender:
         properties = schema.get("properties", {})
         if properties:
             made["properties"] = {name: self._schema(each, depth) for name, each in properties.items()}
-        patterns: dict[str, Any] = {}
-        for text, each in schema.get("patternProperties", {}).items():
-            translated = pattern.translate(text)
-            while translated in patterns:  # Two ways to write one expression, each with its schema.
-                translated += "(?:)"
-            patterns[translated] = self._schema(each, depth)
+        patterns = {
+            self._pattern(text): self._schema(each, depth) for text, each in schema.get("patternProperties", {}).items()
+        }
         if patterns:
             made["patternProperties"] = patterns
         self._put(made, "additionalProperties", self._schema(schema.get("additionalProperties", True), depth))
@@ -175,3 +196,9 @@ class _Mender:
         """Leave out what accepts everything: an empty block of code would not compile."""
         if schema is not True and schema != {}:
             made[keyword] = schema
+
+
+def _has_many_values(schema: dict[str, Any]) -> bool:
+    values = [schema["const"]] if "const" in schema else []
+    values += schema.get("enum", ())
+    return len(values) > MAX_VALUES or any(isinstance(each, dict | list) for each in values)

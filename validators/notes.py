@@ -18,7 +18,7 @@ from validators.problem import Problem, cut
 
 MAX_PROBLEMS = 100
 MAX_PROBLEM_BYTES = 65_536
-MAX_STEPS = 50_000  # About 0.1 s: a refused event may not cost a worker more, however large it is.
+MAX_STEPS = 30_000  # Some 0.06 s: a refused event may not cost a worker more, however large it is.
 
 
 class EnoughError(Exception):

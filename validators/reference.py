@@ -1,18 +1,14 @@
 """Compile a bundle into a function: the judge of every event, by fastjsonschema.
 
-Place: bundle → mend → HERE → registry.
+Place: bundle → mend → source → HERE → registry.
 Rules:
 1. The function returns, or raises JsonSchemaValueException; it never changes the value (no defaults are written).
-2. fastjsonschema writes Python source from the schema. It is handed only what ``mend`` made: names of functions are
-   ours, and every text goes through ``repr`` or its escape, which a test attacks. Nothing is ever fetched, because no
-   reference leads outside.
-3. A schema is judged by its meta-schema before anything of it is believed.
+2. A schema is judged by its meta-schema before anything of it is believed.
 Not here: the wording of refusals (invalid).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -23,20 +19,23 @@ from referencing.jsonschema import Schema
 from validators import dialect
 from validators.bundle import bundle
 from validators.errors import SchemaError
-from validators.formats import FORMATS
 from validators.invalid import problems
 from validators.mend import mend
 from validators.pattern import PatternError
 from validators.problem import errors_text
+from validators.source import SourceTooLongError, Validate, make_function
 
-Validate = Callable[[Any], Any]
+__all__ = ["Refused", "Validate", "check_schema", "compile_schema"]
+
 Refused = fastjsonschema.JsonSchemaValueException
 
 
 def compile_schema(whole: dict[str, Any], uri: str) -> Validate:
     """Raises SchemaError when no function can be made of it."""
     try:
-        return fastjsonschema.compile(mend(whole), formats=FORMATS, use_default=False, detailed_exceptions=False)
+        return make_function(mend(whole))
+    except SourceTooLongError as error:
+        raise SchemaError("schema_unavailable", f"{uri}: is too large to be compiled: {error}") from None
     except PatternError as error:
         raise SchemaError("schema_unavailable", f"{uri}: a pattern {error}") from None
     except (fastjsonschema.JsonSchemaDefinitionException, ArithmeticError, ValueError, LookupError) as error:

@@ -6,6 +6,7 @@ Rules:
 2. What failed is remembered too, for ``negative_s``, or every event of an unknown schema would cost file look-ups.
 3. Nothing here is tied to a process: compile before a fork, use after it.
 4. One thread asks. (A process is a worker here; there is no lock.)
+5. Making a validator takes less than a second and 50 MB, whatever the schema: bounds says how, with the numbers.
 Not here: where schemas lie (loader), how they are judged (validator).
 """
 
@@ -16,15 +17,17 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from validators import insecure
+from validators.bounds import refuse_costly
 from validators.bundle import bundle
 from validators.errors import ErrorType, SchemaError
-from validators.loader import Fetch, Loader
+from validators.loader import Allowance, Fetch, Loader
 from validators.pattern import PatternError
 from validators.reference import check_schema, compile_schema
-from validators.structs import compile_type
+from validators.shape import TooManyDefaultsError
 from validators.validator import Validator
 
 
@@ -83,8 +86,11 @@ class Registry:
         _shrink(self._known, self._max_cached)
         return made
 
-    def _make(self, uri: str) -> Validator:
-        whole = bundle(self._loader.read(uri), uri, self._loader.read_reference, check_schema)
+    def _make(self, uri: str) -> Validator:  # cold: once for each schema
+        allowance = Allowance()
+        retrieve = partial(self._loader.read_reference, allowance=allowance)
+        whole = bundle(self._loader.read(uri, allowance), uri, retrieve, check_schema)
+        refuse_costly(whole, uri)
         if not self._allow_insecure:
             try:
                 found = insecure.findings(whole)
@@ -92,7 +98,10 @@ class Registry:
                 raise SchemaError("schema_unavailable", f"{uri}: a pattern {error}") from None
             if found:
                 raise SchemaError("insecure_schema", f"{uri}: {'; '.join(map(str, found[:10]))}")
-        return Validator(uri, whole, compile_schema(whole, uri), *compile_type(whole))
+        try:
+            return Validator(uri, whole, compile_schema(whole, uri))
+        except TooManyDefaultsError as error:
+            raise SchemaError("schema_unavailable", f"{uri}: {error}") from None
 
 
 def _shrink(remembered: OrderedDict[str, Any], size: int) -> None:

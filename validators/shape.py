@@ -9,13 +9,17 @@ Not here: putting values into events.
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
+from validators import dialect
 from validators.bundle import target_of
+
+MAX_PLACES = 20_000  # 8 µs each. References to what refers to more multiply.
 
 
 class Default(msgspec.Struct, frozen=True):
@@ -26,6 +30,10 @@ class Default(msgspec.Struct, frozen=True):
 
     value: bytes | None
     inside: dict[str, Default]
+
+
+class TooManyDefaultsError(ValueError):
+    """Through its references the schema has defaults in more places than can be looked at."""
 
 
 def declares(whole: dict[str, Any], path: tuple[str, ...]) -> bool:
@@ -40,8 +48,19 @@ def declares(whole: dict[str, Any], path: tuple[str, ...]) -> bool:
 
 
 def defaults(whole: dict[str, Any]) -> dict[str, Default]:
-    """The defaults of every property, by name. A schema inside itself is followed once."""
-    return _defaults(whole, [whole], frozenset())
+    """The defaults of every property, by name. A schema inside itself is followed once. Raises TooManyDefaultsError."""
+    return _defaults(whole, [whole], frozenset(), itertools.count()) if _has_defaults(whole) else {}
+
+
+def _has_defaults(whole: dict[str, Any]) -> bool:
+    waiting = [whole]
+    while waiting:
+        schema = waiting.pop()
+        if isinstance(schema, dict):
+            if "default" in schema:
+                return True
+            waiting += [child for _, _, child in dialect.children(schema)]
+    return False
 
 
 def _parts(whole: dict[str, Any], schemas: list[Any]) -> Iterator[dict[str, Any]]:
@@ -70,7 +89,11 @@ def _is_map(rest: Any) -> bool:
     return rest is True or isinstance(rest, dict)
 
 
-def _defaults(whole: dict[str, Any], schemas: list[Any], above: frozenset[int]) -> dict[str, Default]:
+def _defaults(
+    whole: dict[str, Any], schemas: list[Any], above: frozenset[int], count: Iterator[int]
+) -> dict[str, Default]:
+    if next(count) > MAX_PLACES:
+        raise TooManyDefaultsError(f"has properties in more than {MAX_PLACES:,} places where defaults may be")
     parts = [part for part in _parts(whole, schemas) if id(part) not in above]
     above |= {id(part) for part in parts}
     by_name: dict[str, list[Any]] = {}
@@ -79,7 +102,7 @@ def _defaults(whole: dict[str, Any], schemas: list[Any], above: frozenset[int]) 
             by_name.setdefault(name, []).append(each)
     found: dict[str, Default] = {}
     for name, declared in by_name.items():
-        inside = _defaults(whole, declared, above)
+        inside = _defaults(whole, declared, above, count)
         values = [part["default"] for part in _parts(whole, declared) if "default" in part]
         if values or inside:
             found[name] = Default(_text(_filled(values[0], inside)) if values else None, inside)

@@ -15,20 +15,20 @@ Not here: which schema (registry), what the words mean (invalid).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from validators import invalid, shape, wide
+from validators import invalid, shape, structs, wide
+from validators.generated import Path
 from validators.problem import Problem, unreadable
+from validators.reader import Fill, Reader, make_reader
 from validators.reference import Refused, Validate
 from validators.shape import Default
-from validators.structs import Way
 
 MAX_PATHS = 1_000  # Paths that were asked for; they come from settings, not from clients.
 
-_UNTYPED = Way("reference", "no type was made of it")
 _decode = msgspec.json.Decoder().decode
 
 
@@ -38,38 +38,18 @@ class Validator:
     ``reference_checks`` counts, in this process, the checks that one pass did not settle.
     """
 
-    __slots__ = ("_accept", "_declared", "_validate", "defaults", "reference_checks", "schema", "title", "uri", "way")
+    __slots__ = ("_declared", "_validate", "check", "defaults", "reference_checks", "schema", "title", "uri", "way")
 
-    def __init__(
-        self,
-        uri: str,
-        schema: dict[str, Any],
-        validate: Validate,
-        accept: Callable[[bytes], Any] | None = None,
-        way: Way = _UNTYPED,
-    ) -> None:
-        """``accept`` and ``way`` are what structs made of the schema."""
+    def __init__(self, uri: str, schema: dict[str, Any], validate: Validate) -> None:
         self.uri = uri
         self.schema = schema  # Every $ref in it is local.
         self.title: str | None = schema["title"] if isinstance(schema.get("title"), str) else None
         self.defaults: dict[str, Default] = shape.defaults(schema)
-        self.way = way
+        self.check, self.way = structs.compile_check(schema, self._refer)
+        """Judge one JSON document, bytes. None: it is valid; else the problems (Problem), at least one."""
         self.reference_checks = 0
         self._validate = validate
-        self._accept = accept
         self._declared: dict[tuple[str, ...], bool] = {}
-
-    def check(self, raw: bytes) -> list[Problem] | None:
-        """Judge one JSON document. None: it is valid."""
-        if self._accept is None:
-            return self._refer(raw)
-        try:
-            if not raw.isascii():
-                raw.decode()  # What no field names would be skipped without a look at its UTF-8.
-            self._accept(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._refer(raw)  # Refusing says no more than: ask the reference.
-        return None
 
     def _refer(self, raw: bytes) -> list[Problem] | None:
         self.reference_checks += 1
@@ -91,6 +71,15 @@ class Validator:
             if len(self._declared) < MAX_PATHS:
                 self._declared[path] = known
         return known
+
+    def reader(self, texts: Sequence[Path], others: Sequence[Path], fills: Mapping[Path, Fill]) -> Reader | None:
+        """Something that judges events in which ``fills`` are yet to be filled in, and reads members of them.
+
+        None: this schema's events have to be filled in first.
+        """
+        if self.way.kind == "reference" or self.defaults:
+            return None
+        return make_reader(self.schema, texts, others, fills)
 
     def _explain(self, value: Any, error: Exception) -> list[Problem] | None:
         """Find the words. Whether anything is wrong, the compiled function has decided, if it came to an end."""

@@ -11,6 +11,7 @@ Not here: what it means for a schema (reference).
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 MAX_DIGITS = 4_300  # Python's and msgspec's bound on converting integers, which takes quadratic time.
@@ -19,7 +20,9 @@ MAX_DIGITS = 4_300  # Python's and msgspec's bound on converting integers, which
 def decode(raw: bytes) -> Any:
     """Raises ValueError (UnicodeDecodeError among them) for what is not JSON, RecursionError for what is too deep."""
     value = _decode(raw.decode())
-    json.dumps(value, ensure_ascii=False).encode()  # Half of a surrogate pair is found here.
+    # In the text, because the value lacks what an equal name after it has replaced.
+    if any(found[1] for found in _ESCAPE.finditer(raw)):
+        raise ValueError("half of a surrogate pair")
     return value
 
 
@@ -31,4 +34,6 @@ def _constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
+_PAIR = rb"u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_ESCAPE = re.compile(rb"\\(?:" + _PAIR + rb"|(u[dD][89a-fA-F])|.)")
 _decode = json.JSONDecoder(parse_int=_integer, parse_constant=_constant).decode

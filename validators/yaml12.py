@@ -11,6 +11,7 @@ Not here: what the file is about.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -61,14 +62,14 @@ class YamlError(ValueError):
         self.reason = reason
 
 
-def load(text: str | bytes, name: str = "YAML") -> Any:
-    """Read one document; an empty one is None. Raises YamlError."""
-    return load_with_lines(text, name)[0]
+def load(text: str | bytes, name: str = "YAML", max_values: float = math.inf) -> Any:
+    """Read one document; an empty one is None. Raises YamlError, for more than ``max_values`` values too."""
+    return load_with_lines(text, name, max_values)[0]
 
 
-def load_with_lines(text: str | bytes, name: str) -> tuple[Any, Lines]:
+def load_with_lines(text: str | bytes, name: str, max_values: float = math.inf) -> tuple[Any, Lines]:
     """Read one document and the line of every path in it: ``("streams", "a", 0)`` → 12. Raises YamlError."""
-    reader = _Reader(name)
+    reader = _Reader(name, max_values)
     try:
         return reader.document(text), reader.lines
     except yaml.MarkedYAMLError as error:
@@ -83,8 +84,10 @@ def load_with_lines(text: str | bytes, name: str) -> tuple[Any, Lines]:
 class _Reader:
     """Builds values from the parser's events: its own composer recurses in C without a bound."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, max_values: float) -> None:
         self.lines: Lines = {}
+        self._max_values = max_values
+        self._values = 0
         self._name = name
         self._next: Callable[[], Any]
         self._anchors: dict[str, Any] = {}
@@ -110,7 +113,7 @@ class _Reader:
 
     def _value(self, event: Any, path: Path, line: int) -> Any:
         """Read the node that ``event`` begins. ``line`` is that of its key, where it has one."""
-        self.lines[path] = line
+        self._count(event, path, line)
         if len(path) > MAX_DEPTH:
             raise self._error(event, f"is nested deeper than {MAX_DEPTH} levels")
         if isinstance(event, yaml.AliasEvent):
@@ -125,6 +128,12 @@ class _Reader:
         if event.anchor is not None:
             self._anchors[event.anchor] = value
         return value
+
+    def _count(self, event: Any, path: Path, line: int) -> None:
+        self.lines[path] = line
+        self._values += 1
+        if self._values > self._max_values:
+            raise self._error(event, f"holds more than {self._max_values:,} values")
 
     def _sequence(self, start: Any, path: Path) -> list[Any]:
         self._expect_tag(start, "seq")
@@ -186,7 +195,7 @@ class _Reader:
         self._aliased += 1
         if self._aliased > MAX_ALIASED_NODES or len(path) > MAX_DEPTH:
             raise self._error(event, f"has aliases that stand for more than {MAX_ALIASED_NODES} values or are too deep")
-        self.lines[path] = line
+        self._count(event, path, line)
         if isinstance(value, dict):
             return {key: self._copy(event, each, (*path, key), line) for key, each in value.items()}
         if isinstance(value, list):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from server.schemas import compile_regex, is_slow_regex
+from server.schemas import Matcher, compile_regex, is_slow_regex
 
 _SPECIAL = re.compile(r"[\\^$.*+?()\[\]{}|/]")
 _PLAIN = re.compile(r"(?:[A-Za-z0-9_-]|\\[./_-])*")
@@ -38,7 +38,7 @@ def body(declared: str) -> str:
     return text
 
 
-def compiled(declared: str) -> re.Pattern[str]:
+def compiled(declared: str) -> Matcher:
     """Ready to ``search``. Raises RegexError."""
     text = body(declared)
     try:

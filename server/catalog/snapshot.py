@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from server.catalog.sources import Declared, Source, declared
 from server.catalog.stream import Stream, make
 from server.catalog.topics import LENGTH_MAX, effective, is_legal
 from server.errors import SettingsError
+from server.schemas import Matcher
 
 # Names of undeclared streams that a worker remembers, matches and misses each. 4,096 names of 249 bytes with their
 # streams are some 4 MB; the busiest real service sends to a few hundred names that a regex matches.
@@ -40,7 +40,7 @@ class Snapshot:
         self.digest = digest
         self._topic_prefix = topic_prefix
         self._declared: dict[str, Stream] = {}
-        self._regexes: list[tuple[re.Pattern[str], Stream]] = []
+        self._regexes: list[tuple[Matcher, Stream]] = []
         self._seen: dict[str, Stream | None] = {}
         self._matches: deque[str] = deque()
         self._misses: deque[str] = deque()
@@ -148,7 +148,7 @@ def _effective(merged: Declared) -> dict[str, dict[str, Any]]:
     return {name: merge(merged.defaults, own) for name, own in merged.streams.items()}
 
 
-def _pattern(name: str) -> re.Pattern[str]:
+def _pattern(name: str) -> Matcher:
     try:
         return compiled(name)
     except RegexError as error:

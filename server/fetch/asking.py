@@ -151,4 +151,4 @@ class Asking(asyncio.Protocol):
             waiters.discard(waiter)
             if not waiters:  # Whoever comes next asks again, and finds the fetch under way.
                 del self._asked[uri]
-        waiter.go_on()
+        asyncio.get_running_loop().call_soon(waiter.go_on)  # What fails there is its own affair.

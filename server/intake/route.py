@@ -8,19 +8,23 @@ Not here: reading an event (intake.members), judging it (the validator).
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
+from msgspec import Struct
 
 from server.intake import enrich
 from server.intake.members import Members, Path
 from server.intake.verdict import Verdict
+from server.schemas import Fill
 
 if TYPE_CHECKING:
     from server.catalog.stream import Stream
     from server.config.settings import Config
-    from server.schemas import Validator
+    from server.schemas import Reader, Validator
+
+Read = Callable[[bytes], tuple[Any, ...] | None]  # Reader.read
 
 MAX_ROUTES = 10_000  # Pairs of schema and stream that were accepted; the oldest goes first. About 2 kB each.
 
@@ -53,13 +57,16 @@ class EventMembers(Members):
         self.stream_at = tuple(map(self.at, fields.stream))
 
 
-class Route(NamedTuple):
+class Route(Struct, frozen=True, eq=False):
     """``key_fields`` are (member prefix of the key, path in the event) pairs; ``dt_at`` is where ``members`` puts the
-    event's time; ``validator`` None: the stream's events are not validated."""
+    event's time; ``validator`` None: the stream's events are not validated. ``read`` gives schema URI, stream, time and
+    key fields of an event that is valid once it is filled in (Reader); None: there is no such way for this route."""
 
     schema_uri: str
     stream: Stream
+    topic: str
     validator: Validator | None
+    read: Read | None
     members: EventMembers
     filling: enrich.Filling
     key_fields: tuple[tuple[bytes, Path], ...]
@@ -91,6 +98,10 @@ class Router:
         self._stream = stream
         self._members: dict[tuple[Path, ...], EventMembers] = {}
         self._routes: dict[tuple[bytes | None, bytes | None], Route] = {}
+        self.known: dict[tuple[str, str], Route] = {}  # Those with a way to read: by schema URI and stream.
+        self._reads: dict[bytes, Read] = {}
+        self._readers: dict[Any, Reader | None] = {}
+        self._mark = msgspec.json.encode(self.fields.schema_uri[0][-1])
         self.first_members = self._members_of(())
 
     def find(self, schema_text: bytes | None, stream_text: bytes | None) -> Route | Verdict:
@@ -101,6 +112,19 @@ class Router:
         """Streams are other ones from now on: every route is found anew."""
         self._stream = stream
         self._routes.clear()
+        self.known.clear()
+        self._reads.clear()  # What reads them stays: it depends on schemas, and is costly to make.
+
+    def guess(self, raw: bytes) -> Read | None:
+        """The way to read an event of the schema that this one seems to name."""
+        at = raw.find(self._mark)
+        start = raw.find(b'"', at + len(self._mark))
+        return self._reads.get(raw[start : raw.find(b'"', start + 1) + 1])
+
+    @property
+    def only_read(self) -> Read | None:
+        """The way to read every event that was seen so far, if there is but one."""
+        return next(iter(self._reads.values())) if len(self._reads) == 1 else None
 
     def _find_new(self, schema_text: bytes | None, stream_text: bytes | None) -> Route | Verdict:
         schema_uri = _text(schema_text)
@@ -123,9 +147,16 @@ class Router:
         if validator is None or b"\\" in schema_text + stream_text:
             return route  # The schema may come yet; and other spellings of a name must not push routes out.
         if len(self._routes) >= MAX_ROUTES:
-            del self._routes[next(iter(self._routes))]
+            self._forget(next(iter(self._routes)))
         self._routes[(schema_text, stream_text)] = route
+        if route.read is not None:
+            self.known[(schema_uri, stream.name)] = route
+            self._reads[schema_text] = route.read
         return route
+
+    def _forget(self, key: tuple[bytes | None, bytes | None]) -> None:
+        route = self._routes.pop(key)
+        self.known.pop((route.schema_uri, route.stream.name), None)
 
     def _validator(self, schema_uri: str) -> Validator | Verdict:
         found = self._schema(schema_uri)
@@ -158,12 +189,17 @@ class Router:
         sources = self._sources(stream, validator)
         members = self._members_of((*sources, self.fields.dt))
         paths = tuple(path for _, path in stream.key_fields)
+        if stream.validation == "off":
+            validator = None
+        reader = None if validator is None else self._reader(validator, sources, paths)
         own_limit = stream.max_event_bytes
         limit = self._config.http.limits.max_event_bytes
         return Route(
             schema_uri=schema_uri,
             stream=stream,
-            validator=None if stream.validation == "off" else validator,
+            topic=stream.topic,
+            validator=validator,
+            read=None if reader is None else reader.read,
             members=members,
             filling=enrich.Filling(sources, members),
             key_fields=tuple((msgspec.json.encode(name) + b":", path) for name, path in stream.key_fields),
@@ -173,15 +209,30 @@ class Router:
             headers=[("content-type", b"application/json"), ("schema-uri", schema_uri.encode())],
         )
 
+    def _reader(
+        self, validator: Validator, sources: Mapping[Path, enrich.Source], keys: tuple[Path, ...]
+    ) -> Reader | None:
+        """One object for all routes of a schema that look at the same members. None: there is no such way for it."""
+        made = self._readers
+        wanted = (validator, tuple(sources.items()), keys)
+        if wanted not in made:
+            if len(made) >= MAX_ROUTES:
+                made.clear()
+                self._reads.clear()
+            fills = {path: Fill(source.samples, source.is_certain) for path, source in sources.items()}
+            texts = (self.fields.schema_uri[0], self.fields.stream[0])
+            made[wanted] = validator.reader(texts, (self.fields.dt, *keys), fills)
+        return made[wanted]
+
     def _sources(self, stream: Stream, validator: Validator | None) -> Mapping[Path, enrich.Source]:
         """Which fields are filled in: those that the schema declares."""
         if validator is None:
             return {}
-        wanted: dict[Path, enrich.Source] = {self.fields.id: enrich.new_id, self.fields.dt: enrich.receive_time}
+        wanted: dict[Path, enrich.Source] = {self.fields.id: enrich.NEW_ID, self.fields.dt: enrich.RECEIVE_TIME}
         title = validator.title or ""
         if any(fnmatch.fnmatchcase(title, pattern) for pattern in self._config.intake.set_dt_for):
-            wanted[("dt",)] = enrich.receive_time
-        wanted[CLIENT_IP_FIELD] = enrich.client_ip
+            wanted[("dt",)] = enrich.RECEIVE_TIME
+        wanted[CLIENT_IP_FIELD] = enrich.CLIENT_IP
         for path, name in stream.header_fields:
             wanted[path] = enrich.header(name)
         return {path: source for path, source in wanted.items() if validator.declares(path)}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
+import signal
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,3 +130,14 @@ def _without_filled(value: dict[str, Any], path: tuple[str, ...] = ()) -> str:
         if (*path, name) not in FILLED_IN
     }
     return json.dumps({name: inner for name, inner in kept.items() if inner != {}}, sort_keys=True)
+
+
+def test_nearly_all_of_them_were_judged_in_one_pass(service: Served) -> None:
+    """Last in this file: the service is told to stop, and its workers say what they did."""
+    service.signal(signal.SIGTERM)
+    assert service.exit_code(10.0) == 0
+
+    said = re.findall(r"judged: one decode (\d+), one pass (\d+), by the reference (\d+)", service.log())
+    one_decode, one_pass, referred = (sum(map(int, each)) for each in zip(*said, strict=True))
+    assert one_decode + one_pass + referred >= 300
+    assert one_decode + one_pass >= 0.95 * (one_decode + one_pass + referred)

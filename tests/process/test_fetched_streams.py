@@ -180,6 +180,7 @@ def test_no_worker_carries_the_http_client_and_no_fetcher_holds_a_listening_sock
             for pid in others:
                 os.kill(pid, signal.SIGKILL)
             service.process.kill()
+            service.process.wait(10)
             service.until(lambda: not any(map(is_alive, others)))
             with pytest.raises(OSError, match="refused"), socket.create_connection(service.address, timeout=2.0):
                 time.sleep(0)

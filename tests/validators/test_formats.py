@@ -71,6 +71,13 @@ def test_a_format_tells_right_from_wrong(name: str) -> None:
     assert [text for text in WRONG[name] if is_it(text)] == []
 
 
+def test_a_hyphen_is_a_hyphen_wherever_it_stands_in_a_label() -> None:
+    names = ["r3---sn-x", "xn--fiqs8s", "XN--fiqs8s", "xn--X"]
+
+    assert [name for name in names if not FORMATS["hostname"](name)] == []
+    assert [name for name in names if not FORMATS["email"](f"a@{name}")] == []
+
+
 PARTS = st.text(alphabet='0123456789-:.+TZtzaf@[]%/?#\n é"\\', max_size=12)
 
 

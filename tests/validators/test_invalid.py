@@ -115,7 +115,7 @@ def test_the_place_of_a_problem_behind_a_reference_is_found_in_the_bundle() -> N
 
 
 def test_the_walk_of_a_large_event_ends() -> None:
-    numbers = {"items": {"type": "integer"}, "maxItems": 300_000}
+    numbers = {"items": {"type": "integer", "minimum": 0}, "maxItems": 300_000}
     value: list[Any] = [1] * 200_000
 
     assert judged(numbers, [*value, "x"]) == [unexplained()]
@@ -124,8 +124,16 @@ def test_the_walk_of_a_large_event_ends() -> None:
     ]
 
 
+def test_a_wrong_item_is_found_behind_any_number_of_right_ones() -> None:
+    value: list[Any] = [1] * 200_000
+
+    for schema in ({"type": "integer"}, {"$ref": "#/definitions/x"}):
+        found = judged({"items": schema, "definitions": {"x": {"type": "integer"}}}, [*value, "x"])
+        assert [each.dataPath for each in found] == ["[200000]"]
+
+
 def test_what_was_only_tried_is_no_problem_when_the_walk_ends() -> None:
-    trial = {"anyOf": [{"items": {"type": "string"}}, {"items": {"type": "integer"}}]}
+    trial = {"anyOf": [{"items": {"type": "string"}}, {"items": {"type": "integer", "minimum": 0}}]}
     schema = {"required": ["c"], "properties": {"a": trial}}
 
     assert errors_text(judged(schema, {"a": [1] * 200_000})) == "'' should have required property 'c'"

@@ -81,6 +81,27 @@ def test_of_a_name_that_occurs_twice_the_last_counts(registry: Registry) -> None
     assert text_of(check(b'{"a": 1, "a": "x"}')) == "'.a' should be integer"
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"b": "\\ud800", "b": 1, "c": 1e400}',
+        b'{"c": 1e400, "b": "\\ud800", "b": 1}',
+        b'{"c": 1e400, "b": {"\\udc00": 1}, "b": 1}',
+        b'{"c": [1e400, "\\udC00\\uD800"]}',
+        b'{"c": 1e400, "b": "\\ud800\\ud800\\udc00"}',
+    ],
+)
+def test_half_a_pair_is_seen_wherever_it_stands(registry: Registry, raw: bytes) -> None:
+    assert text_of(registry.validator("/any/1.0.0").check(raw)) == "'' should be JSON"
+    assert text_of(registry.validator("/tree/1.0.0").check(raw)) == "'' should be JSON"
+
+
+def test_a_whole_pair_and_an_escaped_backslash_are_no_half_pair(registry: Registry) -> None:
+    raw = b'["\\uD83D\\ude00", "\\\\ud800", "\\\\\\\\udc00", 1e400]'
+
+    assert registry.validator("/any/1.0.0").check(raw) is None
+
+
 def test_integers_are_exact(registry: Registry) -> None:
     check = registry.validator("/big/1.0.0").check
 
@@ -130,7 +151,7 @@ def test_a_validator_tells_title_defaults_and_properties(registry: Registry) -> 
 
 def test_a_refusal_that_the_walk_cannot_explain_is_still_a_refusal(registry: Registry) -> None:
     honest = registry.validator("/object/1.0.0")
-    stricter = Validator("/x/1.0.0", {}, honest._validate)
+    stricter = Validator("/x/1.0.0", {"allOf": []}, honest._validate)
     laxer = Validator("/x/1.0.0", honest.schema, lambda value: value)
 
     assert text_of(stricter.check(b"[]")) == "'' should match the schema"

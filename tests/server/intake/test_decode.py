@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
-from server.intake.decode import EMPTY, NOT_EVENTS, has_duplicate_names, split
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.intake.decode import EMPTY, NOT_EVENTS, _has_duplicate_names, has_duplicate_names, split
 
 
 def test_one_object_is_one_event() -> None:
@@ -77,3 +81,33 @@ def test_a_name_that_occurs_twice_is_found_at_any_depth(raw: bytes) -> None:
 @pytest.mark.parametrize("raw", [b'{"a":1,"b":{"a":1}}', b'{"a":[{"a":1},{"a":1}]}', b'{"a":1e999}'])
 def test_a_name_may_occur_in_several_objects(raw: bytes) -> None:
     assert not has_duplicate_names(raw)
+
+
+_spelled = st.text('a:b"\\/é<', max_size=3).flatmap(
+    lambda text: st.sampled_from(
+        [
+            json.dumps(text),
+            json.dumps(text, ensure_ascii=False),
+            "".join(['"', *(f"\\u{ord(each):04x}" for each in text), '"']),
+            "".join(['"', *(f"\\u{ord(each):04X}" for each in text), '"']),
+            json.dumps(text).replace("/", "\\/"),
+        ]
+    )
+)
+_texts = st.recursive(
+    st.one_of(_spelled, st.sampled_from(["1", "-0.0", "1e5", "9" * 30, "true", "null", '"\\ud800"'])),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]"),
+        st.lists(st.tuples(_spelled, inner), max_size=4).map(
+            lambda members: "{" + ",".join(f"{name} :{value}" for name, value in members) + "}"
+        ),
+    ),
+    max_leaves=12,
+)
+
+
+@given(_texts)
+def test_counting_colons_finds_what_looking_at_every_object_finds(text: str) -> None:
+    raw = text.encode()
+
+    assert has_duplicate_names(raw) == _has_duplicate_names(raw)

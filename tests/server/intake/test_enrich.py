@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from server.intake.arrival import Arrival
 from server.intake.enrich import Filling, Source, fill_defaults
 from server.intake.members import Members, Path
-from server.intake.splice import Edit, splice
 from validators.shape import Default
 
 NAMES = st.sampled_from(["meta", "http", "headers", "dt", "q'"])
@@ -34,15 +33,13 @@ FIELDS: dict[Path, bytes | None] = {
 
 
 def _source(text: bytes | None) -> Source:
-    return lambda _: text
+    return Source(lambda _: text, text is not None, ())
 
 
 def _fill(raw: bytes, fields: dict[Path, bytes | None]) -> bytes:
     reader = Members(fields)
     filling = Filling({path: _source(text) for path, text in fields.items()}, reader)
-    edits: list[Edit] = []
-    filling.collect(reader.read(raw), Arrival(0, b'""', {}), edits)
-    return splice(raw, edits)
+    return filling.fill(raw, filling.missing(reader.read(raw)), Arrival(0, b'""', {}))
 
 
 def _expected(event: dict[str, Any], fields: dict[Path, bytes | None]) -> dict[str, Any]:

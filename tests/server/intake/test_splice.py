@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.intake.members import Members, Path
-from server.intake.splice import Edit, insert_by_path, splice
+from server.intake.members import Path
+from server.intake.splice import GAP, edit, insert_by_path, splice
 
 STRINGS = st.sampled_from(["", "{}", '{"x": 1}', 'a"meta":{', "\\", "é", "\u2028"])
 VALUES = st.recursive(
@@ -21,15 +22,17 @@ VALUES = st.recursive(
 EVENTS = st.fixed_dictionaries({"meta": st.dictionaries(st.sampled_from(["x", "y"]), VALUES)}, optional={"x": VALUES})
 
 
-def _edit(raw: bytes, path: Path, members: bytes) -> Edit:
-    reader = Members([(*path, "?")])
-    return (path, reader.read(raw)[reader.at(path)] if path else None, members)
+META: Path = ("meta",)
+
+
+def _splice(raw: bytes, *edits: tuple[Path, bytes]) -> bytes:
+    return splice(raw, [edit(path, members) for path, members in edits], lambda: b"new")
 
 
 def test_the_bytes_of_the_client_stay_as_they_are() -> None:
     raw = b'{ "n" : 1.10,"big":18446744073709551617, "meta" : { "stream":"\\u0061"} }'
 
-    spliced = splice(raw, [_edit(raw, ("meta",), b'"dt":"now",'), ((), None, b'"id":7,')])
+    spliced = _splice(raw, (META, b'"dt":"now",'), ((), b'"id":7,'))
 
     assert spliced == (b'{"id":7, "n" : 1.10,"big":18446744073709551617, "meta" : {"dt":"now", "stream":"\\u0061"} }')
 
@@ -37,14 +40,14 @@ def test_the_bytes_of_the_client_stay_as_they_are() -> None:
 def test_an_empty_object_gets_no_comma() -> None:
     raw = b'{"meta": { }}'
 
-    assert splice(raw, [_edit(raw, ("meta",), b'"dt":1,')]) == b'{"meta": {"dt":1 }}'
-    assert splice(b"{}", [((), None, b'"dt":1,')]) == b'{"dt":1}'
+    assert _splice(raw, (META, b'"dt":1,')) == b'{"meta": {"dt":1 }}'
+    assert _splice(b"{}", ((), b'"dt":1,')) == b'{"dt":1}'
 
 
 def test_the_right_one_of_two_equal_objects_is_changed() -> None:
     raw = b'{"old":{"meta":{"stream":"x"}},"meta":{"stream":"x"}}'
 
-    spliced = splice(raw, [_edit(raw, ("meta",), b'"dt":1,')])
+    spliced = _splice(raw, (META, b'"dt":1,'))
 
     assert json.loads(spliced) == {"old": {"meta": {"stream": "x"}}, "meta": {"dt": 1, "stream": "x"}}
 
@@ -52,7 +55,27 @@ def test_the_right_one_of_two_equal_objects_is_changed() -> None:
 def test_the_last_of_two_members_of_one_name_is_changed() -> None:
     raw = b'{"meta":{"a":1},"meta":{"a":2}}'
 
-    assert json.loads(splice(raw, [_edit(raw, ("meta",), b'"dt":1,')]))["meta"] == {"dt": 1, "a": 2}
+    assert json.loads(_splice(raw, (META, b'"dt":1,')))["meta"] == {"dt": 1, "a": 2}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        rb'{"m\u0065ta":{"a":1},"x":{"meta":{}}}',
+        rb'{"x":{"meta":{}},"\u006deta":{"a":1}}',
+        b'{"x":"meta","meta":{"a":1}}',
+        b'{"meta":{"a":1},"x":["meta",{"meta":{"a":1}}]}',
+        rb'{"meta":{"a":1},"x":"say \"meta"}',
+    ],
+)
+def test_a_name_that_stands_there_twice_or_in_other_letters_is_not_mistaken(raw: bytes) -> None:
+    event = json.loads(raw)
+
+    assert json.loads(_splice(raw, (META, b'"dt":1,'))) == {**event, "meta": {"dt": 1, **event["meta"]}}
+
+
+def test_each_gap_gets_an_identity() -> None:
+    assert _splice(b'{"meta":{}}', (META, b'"id":"%b",' % GAP)) == b'{"meta":{"id":"new"}}'
 
 
 def test_parents_that_are_absent_are_made() -> None:
@@ -70,7 +93,7 @@ def test_an_ancestor_that_is_no_object_is_left_alone() -> None:
 def test_the_fast_way_gives_the_same_event_as_the_slow_way(event: dict[str, Any], spaces: tuple[str, str]) -> None:
     raw = json.dumps(event, separators=spaces).encode()
 
-    fast = splice(raw, [_edit(raw, ("meta",), b'"new":[1],'), ((), None, b'"top":2,')])
+    fast = _splice(raw, (META, b'"new":[1],'), ((), b'"top":2,'))
     slow = insert_by_path(insert_by_path(raw, ("meta",), b'"new":[1],'), (), b'"top":2,')
 
     assert json.loads(fast) == json.loads(slow) == {**event, "top": 2, "meta": {**event["meta"], "new": [1]}}

@@ -1,0 +1,50 @@
+"""`python -m tests.fuzz.coverage SECONDS SEED DIRECTORY`: atheris looks for bytes that reach new code.
+
+Place: __main__ runs it as a process of its own, in a directory that it removes: atheris ends its process itself.
+Rule: an exception that escapes, an input that takes longer than MAX_INPUT_S or more memory than MAX_RSS_MB ends the
+run with its input, and with an exit code that is not 0.
+Not here: what is checked (target).
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris
+
+MAX_INPUT_S = 5
+MAX_RSS_MB = 1_024
+MAX_BYTES = 4_096
+
+
+def main() -> None:
+    """Never returns."""
+    seconds, seed, directory = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+    with atheris.instrument_imports(include=["validators", "server.intake"]):
+        from tests.fuzz.target import Target  # What is instrumented must not be imported before.
+
+    target = Target(directory)
+    seeds = directory / "seeds"
+    seeds.mkdir()
+    for at, raw in enumerate(target.seeds):
+        (seeds / f"{at}").write_bytes(raw)
+    options = [
+        sys.argv[0],
+        f"-max_total_time={seconds}",
+        f"-seed={seed + 1}",  # 0 would be a random one.
+        f"-timeout={MAX_INPUT_S}",
+        f"-rss_limit_mb={MAX_RSS_MB}",
+        f"-max_len={MAX_BYTES}",
+        f"-artifact_prefix={tempfile.gettempdir()}/penstock-fuzz-",  # Kept: it is the finding.
+        "-print_final_stats=1",
+        "-verbosity=1",
+        str(seeds),
+    ]
+    atheris.Setup(options, target.run)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

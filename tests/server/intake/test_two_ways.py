@@ -1,0 +1,170 @@
+"""One decode, or step by step: the same event, the same verdict, the same record."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.catalog.stream import make
+from server.commands.generation import read
+from server.config.settings import Config
+from server.intake.arrival import Arrival
+from server.intake.decode import split
+from server.intake.event import Event
+from server.intake.pipeline import Pipeline, make_pipeline
+from tests.validators.mutations import mutations
+from tests.validators.test_structs import made
+
+RECEIVED = 1_767_323_045_678, b'"2026-01-02T03:04:05.678Z"'
+HEADERS = {b"user-agent": b'curl "7\\', b"x-request-id": b"r1"}
+
+
+def arrival(headers: dict[bytes, bytes]) -> Arrival:
+    return Arrival(*RECEIVED, headers, lambda _: "192.0.2.7" if headers else "")
+
+
+def record(prepared: Event) -> Any:
+    """Everything that leaves the pipeline, but for identities, which are random."""
+    value = json.loads(prepared.value, parse_int=str, parse_float=str) if prepared.verdict is None else None
+    meta = value.get("meta") if isinstance(value, dict) else None
+    new_id = meta.pop("id", None) if isinstance(meta, dict) else None
+    verdicts = [each and (each.error_type, each.text) for each in (prepared.verdict, prepared.observed)]
+    is_new = isinstance(new_id, str) and len(new_id) == 36
+    return (*verdicts, value, is_new or new_id, prepared.topic, prepared.key, prepared.timestamp_ms, prepared.headers)
+
+
+class Ways:
+    """The same pipeline twice; one of them never takes the short way."""
+
+    def __init__(self, make_one: Any) -> None:
+        self.short: Pipeline = make_one()
+        self.long: Pipeline = make_one()
+        self.taken = 0
+
+    def compare(self, raw: bytes, headers: dict[bytes, bytes] = HEADERS) -> Any:
+        before = self.short.one_decode
+        short = record(self.short.prepare(0, raw, arrival(headers)))
+        self.taken += self.short.one_decode - before
+        self.long._known.clear()  # The routes that have a short way.
+        long = self.long.prepare(0, raw, arrival(headers))
+        assert self.long.one_decode == 0
+        assert short == record(long), raw
+        return short
+
+
+TEXT = [
+    {},
+    {"type": "string"},
+    {"type": "string", "maxLength": 36},
+    {"type": "string", "maxLength": 23},
+    {"type": "string", "pattern": "^[0-9a-f-]{36}$", "maxLength": 40},
+    {"type": "string", "format": "date-time", "maxLength": 64},
+    {"type": "string", "format": "uri-reference", "maxLength": 500},
+    {"type": ["string", "null"]},
+    {"enum": ["x"]},
+    {"type": "integer"},
+]
+NAMES = ["dt", "id", "stream", "http", "user-agent", "meta", "x"]
+
+
+def objects(properties: dict[str, st.SearchStrategy[Any]], maps: bool = False) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {"type": st.sampled_from(["object", "object", ["object", "null"]])},
+        optional={
+            "properties": st.fixed_dictionaries({}, optional=properties),
+            "required": st.lists(st.sampled_from(sorted(properties)), max_size=2, unique=True),
+            "additionalProperties": st.sampled_from([True, False, {"type": "string", "maxLength": 400}]),
+            "maxProperties": st.sampled_from([1, 3, 9]),
+            "propertyNames": st.sampled_from([{"maxLength": 128}, {"maxLength": 4}]),
+        }
+        if maps
+        else {
+            "properties": st.fixed_dictionaries({}, optional=properties),
+            "required": st.lists(st.sampled_from(sorted(properties)), max_size=2, unique=True),
+            "additionalProperties": st.sampled_from([True, True, False]),
+        },
+    )
+
+
+LEAF = st.sampled_from(TEXT)
+SCHEMAS = objects(
+    {
+        "$schema": st.just({"type": "string"}),
+        "dt": LEAF,
+        "meta": objects({"dt": LEAF, "id": LEAF, "stream": st.just({"type": "string"}), "request_id": LEAF}),
+        "http": objects(
+            {"client_ip": LEAF, "x": LEAF, "request_headers": objects({"user-agent": LEAF, "x": LEAF}, maps=True)}
+        ),
+    }
+)
+VALUES: st.SearchStrategy[Any] = st.sampled_from([None, 1, "x", "2026-01-02T03:04:05Z", {}, [], {"x": "x"}])
+HTTP = st.dictionaries(st.sampled_from(["client_ip", "request_headers", "x"]), VALUES, max_size=3)
+EVENTS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {
+        "$schema": st.just("/a/b/1.0.0"),
+        "meta": st.dictionaries(st.sampled_from(["dt", "id", "request_id", "x"]), VALUES, max_size=3).map(
+            lambda some: {**some, "stream": "s"}
+        ),
+    },
+    optional={"dt": VALUES, "http": VALUES | HTTP, "meta ": st.just({"meta": {}}), "é\\": st.just("meta")},
+)
+STREAM = make(
+    "s",
+    "s",
+    {
+        "message_key_fields": {"who": "meta.request_id", "n": "x"},
+        "producers": {
+            "eventgate": {
+                "enrich_fields_from_http_headers": {
+                    "meta.request_id": "x-request-id",
+                    "http.request_headers.user-agent": "user-agent",
+                }
+            }
+        },
+    },
+    "",
+)
+
+
+@settings(derandomize=True, max_examples=1_500, deadline=None)
+@given(
+    schema=SCHEMAS, events=st.lists(EVENTS, min_size=2, max_size=4), is_keyed=st.booleans(), has_headers=st.booleans()
+)
+def test_any_schema_and_event(
+    schema: dict[str, Any], events: list[dict[str, Any]], is_keyed: bool, has_headers: bool
+) -> None:
+    stream = STREAM if is_keyed else msgspec.structs.replace(STREAM, key_fields=())
+    validator = made(schema)
+    ways = Ways(lambda: make_pipeline(Config(), lambda _: validator, lambda _: stream))
+    for each in [{"$schema": "/a/b/1.0.0", "meta": {"stream": "s"}}, *events]:
+        ways.compare(json.dumps(each, separators=(",", ":")).encode(), HEADERS if has_headers else {})
+
+
+def test_real_events_and_their_mutations(corpus: Path, tmp_path: Path) -> None:
+    file = tmp_path / "penstock.yaml"
+    names = {
+        "schemas": {"base_uris": [str(corpus / "jsonschema")]},
+        "streams": {"sources": [str(corpus / "streams.yaml")]},
+    }
+    file.write_text(json.dumps({**names, "sink": {"kind": "memory"}}))
+    generation = read(file, [])
+    ways = Ways(lambda: make_pipeline(generation.config, generation.schemas.find, generation.snapshot.find))
+    rng = random.Random(5)
+    count = 0
+    for line in (corpus / "events-routed.ndjson").read_bytes().splitlines():
+        event = json.loads(line)
+        validator = generation.schemas.find(event["$schema"])
+        assert not isinstance(validator, tuple)
+        ways.compare(line)
+        for raw in (line, *mutations(validator.schema, event, rng, 60)):
+            if not isinstance(split(raw), str):  # The rest gets no further.
+                count += 1
+                ways.compare(raw)
+
+    assert ways.taken > count * 0.2

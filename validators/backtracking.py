@@ -1,0 +1,57 @@
+"""Bound what a search by backtracking can cost, from the form of an expression alone.
+
+Place: beside ecma262, which adds up the parts as it reads them.
+Rules:
+1. Costs are upper bounds, in steps of a backtracking matcher on a text of ``TEXT`` characters. They may be far too
+   high, never too low: what is said to be cheap is cheap on every text.
+2. A part has a cost (steps to try it in every way that it can match) and ways (how often what follows is tried).
+Source: the tree of choices that ``re`` walks; bench/patterns.py holds the bounds against the clock.
+Not here: reading expressions (ecma262), what is done with an expensive one (pattern).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+TEXT = 8_192.0  # What nothing bounds is taken to repeat so often.
+MAX_STEPS = 32 * TEXT  # 32 steps a character. A step is 5 to 10 ns, so 2 ms at most for such a text.
+
+
+class Cost(NamedTuple):
+    """Steps and ways of one part."""
+
+    steps: float
+    ways: float
+
+
+NOTHING = Cost(0.0, 1.0)
+ONE = Cost(1.0, 1.0)  # A character, a class, an assertion.
+BACK_REFERENCE = Cost(TEXT, 1.0)
+
+
+def then(first: Cost, second: Cost) -> Cost:
+    """One part after another."""
+    return Cost(first.steps + first.ways * second.steps, first.ways * second.ways)
+
+
+def either(first: Cost, second: Cost) -> Cost:
+    """Two alternatives."""
+    return Cost(first.steps + second.steps, first.ways + second.ways)
+
+
+def repeated(part: Cost, low: float, high: float) -> Cost:
+    """A part under a quantifier."""
+    if high == math.inf:
+        high = TEXT + low
+    if part.ways == 1:
+        return Cost(part.steps * high + 1, high - low + 1)
+    if high * math.log2(part.ways) > 64:
+        return Cost(math.inf, math.inf)
+    ways = (part.ways ** (high + 1) - part.ways**low) / (part.ways - 1)
+    return Cost(part.steps * (part.ways**high - 1) / (part.ways - 1) + 1, ways)
+
+
+def is_cheap(whole: Cost, *, is_anchored: bool) -> bool:
+    """Whether a search takes at most ``MAX_STEPS``. One that is not anchored begins anew at every character."""
+    return whole.steps * (1 if is_anchored else TEXT) <= MAX_STEPS
