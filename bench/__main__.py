@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import compiling, duplicates, patterns, quick, refusals, reloads, validators
+from bench import catalog, compiling, duplicates, patterns, quick, refusals, reload, reloads, validators
 from bench.micro import http
 
 BENCHES = {
@@ -21,6 +21,8 @@ BENCHES = {
     "patterns": patterns.run,
     "duplicates": duplicates.run,
     "reloads": reloads.run,
+    "catalog": catalog.run,
+    "reload": reload.run,
 }
 
 

@@ -24,6 +24,7 @@ STOP_S = 8.0
 _cores = sorted(os.sched_getaffinity(0))
 SERVER_CORES = {_cores[0]}
 LOAD_CORES = {_cores[1]} if len(_cores) > 1 else {_cores[0]}
+ALL_CORES = set(_cores)  # For a server whose master works while its workers serve.
 
 
 class Child:

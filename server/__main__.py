@@ -36,8 +36,10 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from server.commands import check
+    from server.commands import check, streams
 
+    if options.diff:
+        return streams.diff(options.config, options.set, *options.diff)
     return check.run(options.config, options.set)
 
 
@@ -45,6 +47,12 @@ def _validate(options: argparse.Namespace) -> int:
     from server.commands import validate
 
     return validate.run(options.config, options.set, options.files)
+
+
+def _streams(options: argparse.Namespace) -> int:
+    from server.commands import streams
+
+    return streams.run(options.config, options.set, options.words, options.constraints, is_json=options.json)
 
 
 def _events(options: argparse.Namespace) -> int:
@@ -66,12 +74,20 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", parents=[common], help="take events")
     serve.set_defaults(run=_serve)
     check = commands.add_parser("check", parents=[common], help="check settings, streams and schemas; serve nothing")
+    check.add_argument(
+        "--diff", nargs=2, type=Path, metavar=("OLD", "NEW"), help="what a change of a file of streams would do"
+    )
     check.set_defaults(run=_check)
     validate = commands.add_parser("validate", parents=[common], help="say what would become of events; send nothing")
     validate.add_argument(
         "files", nargs="*", type=Path, metavar="FILE", help="newline-delimited JSON; or standard input"
     )
     validate.set_defaults(run=_validate)
+    streams = commands.add_parser("streams", parents=[common], help="list declared streams, or explain some of them")
+    streams.add_argument("words", nargs="*", metavar="[explain] NAME", help="these alone; or, explained line by line")
+    streams.add_argument("--constraints", default="", metavar="A=B|C[D]=E", help="only those with these settings")
+    streams.add_argument("--json", action="store_true", help="as the API of stream settings answers")
+    streams.set_defaults(run=_streams)
     events = commands.add_parser("events", parents=[common], help="print what the embedded sink holds")
     events.add_argument("--stream", metavar="NAME", help="only this stream")
     events.add_argument("--follow", action="store_true", help="go on with new events until interrupted")

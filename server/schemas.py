@@ -10,18 +10,33 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
 import re
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from msgspec import Struct
 
 from server.config.urls import is_url, urls_of
 from server.errors import SettingsError
 from server.remote import Remote
-from validators import Fill, Problem, Reader, Registry, SchemaError, Validator, errors_text, pattern, yaml12
+from validators import (
+    Fill,
+    Problem,
+    Reader,
+    Registry,
+    SchemaError,
+    Sharing,
+    Validator,
+    errors_text,
+    pattern,
+    required,
+    yaml12,
+)
 from validators.materialise import materialise
 from validators.pattern import Matcher
 
@@ -35,6 +50,7 @@ __all__ = [
     "Reader",
     "SchemaLost",
     "Schemas",
+    "Sharing",
     "Unusable",
     "Validator",
     "YamlError",
@@ -133,6 +149,28 @@ class Schemas:
         """URIs of the versions of a title in directories, oldest first; none when no repository has it."""
         return self._registry.uris_of(title)
 
+    def listing(self, path: str) -> tuple[list[str], list[str]] | None:
+        """Directories, and versions (oldest first), in one directory of the repositories; None: none has it."""
+        return self._registry.listing(path)
+
+    def document(self, uri: str) -> Any:
+        """A schema for others to read: as its file in a directory says it, but without references to other files.
+
+        A tuple as from ``find`` when there is none. One that only a remote repository has is found as for an event.
+        """
+        title, _, version = uri[1:].rpartition("/")
+        try:
+            if uri[:1] == "/" and uri in self.versions(title) and version:
+                contents = self._registry.document(uri)
+                if b'"$ref"' not in orjson.dumps(contents):
+                    return contents
+        except SchemaError as error:
+            return error.error_type, str(error)
+        found = self.find(uri)
+        if self.remote is not None:
+            self.remote.awaited.pop(uri, None)  # Readers make nobody fetch: events do.
+        return found if isinstance(found, tuple) else found.schema
+
     def declares(self, title: str, path: tuple[str, ...]) -> bool:
         """Whether any version of the title that can be used declares the property; the latest is asked first."""
         for uri in reversed(self.versions(title)):
@@ -141,15 +179,37 @@ class Schemas:
                 return True
         return False
 
-    def read_ahead(self, titles: Sequence[str]) -> list[Unusable]:
-        """Compile every version of the titles, and tell those that cannot be."""
-        unusable = []
+    def ways(self, titles: Sequence[str]) -> list[tuple[str, str, str]]:
+        """URI, kind of way and reason for every version of the titles that was compiled."""
+        known = [uri for title in titles for uri in self.versions(title) if self._registry.has(uri)]
+        found = [(uri, self.find(uri)) for uri in known]
+        return [(uri, each.way.kind, each.way.reason) for uri, each in found if not isinstance(each, tuple)]
+
+    def requires(self, title: str, path: tuple[str, ...]) -> bool:
+        """Whether every valid event of the title's latest version has the property. True where that cannot be told."""
+        versions = self.versions(title)
+        found = self.find(versions[-1]) if versions else ("unknown_schema", "")
+        return isinstance(found, tuple) or required.requires(found.schema, path)
+
+    def forget_before(self) -> None:
+        """All that is wanted of an earlier reading has been taken."""
+        self._registry.forget_before()
+
+    def read_ahead(self, titles: Sequence[str], until: float = math.inf) -> tuple[list[Unusable], int]:
+        """Compile the versions of the titles, those before ``until`` (``time.monotonic``).
+
+        Tells those that cannot be used, and how many were left for their first event.
+        """
+        unusable, left = [], 0
         for title in titles:
             for uri in self.versions(title):
+                if time.monotonic() >= until:
+                    left += not self._registry.has(uri)
+                    continue
                 found = self.find(uri)
                 if isinstance(found, tuple):
                     unusable.append(Unusable(uri, *found))
-        return unusable
+        return unusable, left
 
 
 class _PerhapsAtUrls(Schemas):
@@ -164,11 +224,19 @@ class _PerhapsAtUrls(Schemas):
         return not super().versions(title) or super().declares(title, path)
 
 
-def open_schemas(settings: SchemaSettings, base_dir: Path, cache_dir: Path = Path("var/cache")) -> Schemas:
+def open_schemas(
+    settings: SchemaSettings,
+    base_dir: Path,
+    cache_dir: Path = Path("var/cache"),
+    *,
+    is_deferred: bool = False,
+    before: Schemas | None = None,
+) -> Schemas:
     """The registry of these settings; a base URI that is no URL is a directory, relative to ``base_dir``.
 
     Schemas at URLs are files below ``cache_dir`` once they have been fetched (fetch.schemas).
-
+    ``is_deferred``: for serving, what is rarely needed is compiled when it is. ``before``: those of an earlier reading,
+    whose validators are taken where files have not changed, until ``forget_before``.
     Raises SettingsError for a base that cannot be used.
     """
     urls = urls_of(settings.base_uris)
@@ -187,6 +255,9 @@ def open_schemas(settings: SchemaSettings, base_dir: Path, cache_dir: Path = Pat
             allow_absolute_uris=settings.allow_absolute_uris,
             max_cached=settings.max_cached,
             negative_s=60.0 if remote is None else 0.0,  # What comes from URLs is waited for and seen at once.
+            keep_in=base_dir / settings.prepared_path if settings.prepared_path else None,
+            is_deferred=is_deferred,
+            before=before._registry if before is not None else None,
         )
     except SchemaError as error:
         raise SettingsError(str(error)) from None

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Protocol
 import uuid_utils
 import uvloop
 
+from server.catalog.views import Views
 from server.config.settings import HTTP_SHARE_OF_DRAIN
 from server.errors import EXIT_BOOT, EXIT_DONE, BootError
 from server.fetch.fetched import Fetched
 from server.http.client_address import ClientAddress
+from server.http.documents import Documents
 from server.http.pages import Pages
 from server.http.server import HttpServer
 from server.intake.arrival import Clock
@@ -27,6 +29,7 @@ from server.intake.error_events import ErrorEvents
 from server.intake.pipeline import make_pipeline
 from server.intake.receive import Receiver
 from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
+from server.published import PATHS, Published
 from server.scoreboard import Counter, State
 from server.sink.make import make
 from server.version import VERSION
@@ -68,6 +71,8 @@ class Worker:
         self._stop = asyncio.Event()
         self._is_hurried = False
         self._sink = make(config.sink, materials.data_dir)
+        views = Views(materials.snapshot.sections, config.streams.wiki)
+        self._published = Published(views, config.service_name, materials.schemas)
         clock = Clock()
         self._pipeline = make_pipeline(config, materials.schemas.find, materials.snapshot.find)
         self._error_events = ErrorEvents(self._pipeline, self._sink.submit, clock, config)
@@ -89,9 +94,9 @@ class Worker:
         for hurry in (signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(hurry, self._stop_now)
         self._server = HttpServer(loop, self._config.http, self._routes(), self._row, log)
-        self._beat()
         self._fetched.begin()
         self._row.set_streams(*self._fetched.mark())
+        self._beat()
         await self._sink.open()
         self._server.start(self._context.sockets)
         self._row.set_state(State.READY)
@@ -156,7 +161,8 @@ class Worker:
         if self._config.intake.test_events:
             routes["/v1/_test/events"] = {"GET": receiver.handle_test_events, "HEAD": None}  # It sends events.
         name = self._config.service_name or "penstock"
-        return routes | Pages(name, VERSION, self._unready, self._info).routes()
+        self._documents = Documents(asyncio.get_running_loop(), self._published.ask, log)
+        return routes | self._documents.routes(PATHS) | Pages(name, VERSION, self._unready, self._info).routes()
 
     def _unready(self) -> str | None:
         state = self._row.state
@@ -172,6 +178,8 @@ class Worker:
     def _use(self, snapshot: Snapshot) -> None:
         """Swap the streams, between two requests."""
         self._pipeline.use(snapshot.find)
+        self._published.use(Views(snapshot.sections, self._config.streams.wiki))
+        self._documents.forget()
         self._row.set_streams(*self._fetched.mark())
 
     def _copy_counters(self) -> None:

@@ -18,6 +18,7 @@ PACKAGES = ("server", "validators", "bench", "tests")
 # Where everything may be caught, and why. Elsewhere an exception that nobody expects must end what it happened in.
 BROAD_EXCEPTS: dict[str, str] = {
     "server/fetch/once.py:_be_child": "top of a process: logged with its stack, then it ends",
+    "server/http/documents.py:Documents._turn": "top of a slice: whoever waits for the document must be answered",
     "server/http/protocol.py:Connection._serve": "top of a request: answered 500, counted, logged with its stack",
     "server/intake/pipeline.py:Pipeline.prepare": "top of an event: its verdict is internal, its batch goes on",
     "server/master/child.py:_live": "top of a worker's process: logged with its stack, then the process ends",

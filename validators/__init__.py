@@ -3,22 +3,60 @@
 Place: a library of its own: it knows schemas and JSON texts, nothing of servers, streams or brokers.
 Rule: what is exported here is the whole interface.
 
+A schema is a file ``<base>/<title>/<version>.yaml`` (or ``.json``, or without an extension), in JSON Schema draft-07,
+-06 or -04, with or without ``$ref``. Its URI is ``/<title>/<major.minor.patch>``.
+
 >>> import pathlib, tempfile
 >>> import validators
 >>> directory = tempfile.TemporaryDirectory()
->>> title = pathlib.Path(directory.name, "test/event")
+>>> title = pathlib.Path(directory.name, "schemas", "test/event")
 >>> title.mkdir(parents=True)
 >>> _ = title.joinpath("1.0.0.yaml").write_text('''
 ... title: test/event
 ... type: object
 ... required: [test]
-... properties: {test: {type: string}}
+... properties:
+...   test: {type: string}
+...   size: {type: integer, minimum: 0}
 ... ''')
->>> validator = validators.load(directory.name).validator("/test/event/1.0.0")
->>> validator.check(b'{"test": "a value"}') is None
+
+Open the schemas once, ask for a validator by URI (compiled the first time), and check JSON text with it. The verdict is
+None, or every problem, in the words and the order of AJV 6:
+
+>>> schemas = validators.load(f"{directory.name}/schemas")
+>>> validator = schemas.validator("/test/event/1.0.0")
+>>> validator.check(b'{"test": "a value", "size": 5.0}') is None
 True
->>> validators.errors_text(validator.check(b'{"test": 1}'))
-"'.test' should be string"
+>>> problems = validator.check(b'{"test": 1, "size": -1}')
+>>> [(problem.keyword, problem.dataPath, problem.message) for problem in problems]
+[('type', '.test', 'should be string'), ('minimum', '.size', 'should be >= 0')]
+>>> validators.errors_text(problems)
+"'.test' should be string, '.size' should be >= 0"
+
+``check`` never raises, whatever the bytes are. What a schema can be used for is known before any event:
+
+>>> validator.check(b"{") == validator.check(bytes(5)) != None
+True
+>>> validator.way.kind in ("one-pass", "residual", "reference")
+True
+>>> validator.title, validator.declares(("size",)), validator.declares(("colour",))
+('test/event', True, False)
+
+A schema that is not there, is broken, is insecure (hostile events could make it slow) or would take more than a second
+or 50 MB to compile is a SchemaError, each time anew, with the kind and the reason:
+
+>>> _ = title.joinpath("1.1.0.yaml").write_text("{properties: {test: {type: string, pattern: ^a}}}")
+>>> for uri in ("/test/event/1.1.0", "/test/event/2.0.0", "/etc/passwd"):
+...     try:
+...         schemas.validator(uri)
+...     except validators.SchemaError as error:
+...         print(error.error_type, "-", error)
+insecure_schema - /test/event/1.1.0: pattern at /properties/test needs maxLength beside it
+unknown_schema - /test/event/2.0.0 is in none of the base URIs
+bad_schema_uri - '/etc/passwd' is not /<title>/<major.minor.patch>
+
+A registry is made for one thread; what it compiled may be used after a fork.
+
 >>> directory.cleanup()
 
 Not here: what an event is for.
@@ -34,6 +72,7 @@ from validators.problem import Problem, errors_text
 from validators.reader import Fill, Reader
 from validators.registry import Registry
 from validators.shape import Default
+from validators.sharing import Sharing
 from validators.validator import Validator
 
 __all__ = [
@@ -44,6 +83,7 @@ __all__ = [
     "Reader",
     "Registry",
     "SchemaError",
+    "Sharing",
     "Validator",
     "errors_text",
     "load",

@@ -20,7 +20,7 @@ from validators import pattern
 from validators.bundle import target_of
 from validators.formats import FORMATS
 from validators.json_values import IS, is_multiple, is_same, last_pair, last_scalar_pair
-from validators.keywords import Plan, asserts, plan_of
+from validators.keywords import Plan, asserts, plan_of, plans_of
 from validators.notes import EnoughError, Notes
 from validators.problem import Problem, cut, declared, found, fragment, number, unreadable
 
@@ -49,7 +49,7 @@ class _Walk:
         self.notes = Notes()
         self._whole = whole
         self._fail = self.notes.fail
-        self._plans: dict[int, Plan] = {}
+        self._plans = plans_of(whole)
         self._judges: dict[str, Callable[[dict[str, Any], Any, str, str], bool]] = {
             "number": self._number,
             "string": self._string,
@@ -84,14 +84,11 @@ class _Walk:
             plan = self._plans[id(schema)] = plan_of(schema)
         return plan
 
-    def _is_plain(self, schema: Any) -> Callable[[Any], bool] | None:
-        """What tells that a value passes, for a schema that asks for nothing but one type. None: any other schema."""
+    def _passes(self, schema: Any) -> Callable[[Any], Any] | None:
+        """What tells at once that a value passes a schema of one scalar type. None: any other schema."""
         while isinstance(schema, dict) and "$ref" in schema:
             schema = target_of(self._whole, schema["$ref"])
-        if not isinstance(schema, dict):
-            return None
-        plan = self._plan(schema)
-        return None if plan.used or plan.combines or not isinstance(plan.wanted, str) else IS[plan.wanted]
+        return self._plan(schema).passes if isinstance(schema, dict) else None
 
     def _type(self, wanted: str | list[str], value: Any, path: str, place: str) -> bool:
         names = [wanted] if isinstance(wanted, str) else wanted
@@ -185,10 +182,10 @@ class _Walk:
         return passed
 
     def _each(self, items: Any, value: list[Any], path: str, place: str) -> bool:
-        is_plain = self._is_plain(items)
+        passes = self._passes(items)
         passed = True
         for i, each in enumerate(value):
-            if is_plain is None or not is_plain(each):
+            if passes is None or not passes(each):
                 passed = self.schema(items, each, f"{path}[{i}]", place) and passed
         return passed
 
@@ -278,10 +275,10 @@ class _Walk:
         place += "/additionalProperties"
         declared_here = schema.get("properties", {})
         searches = [pattern.compiled(text).search for text in schema.get("patternProperties", {})]
-        is_plain = self._is_plain(rest)
+        passes = self._passes(rest)
         passed = True
         for name, each in value.items():
-            if (is_plain is not None and is_plain(each)) or name in declared_here:
+            if (passes is not None and passes(each)) or name in declared_here:
                 continue
             if searches and name in searched and any(search(name) for search in searches):
                 continue
@@ -297,6 +294,9 @@ class _Walk:
         required = schema.get("required", ())
         for name, each in schema.get("properties", {}).items():
             if name in value:
+                passes = self._passes(each)
+                if passes is not None and passes(value[name]):
+                    continue
                 passed = (
                     self.schema(each, value[name], path + declared(name), f"{place}/properties{fragment(name)}")
                     and passed

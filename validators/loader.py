@@ -86,6 +86,19 @@ class Loader:
             raise SchemaError("bad_schema_uri", f"{uri!r} is not /<title>/<major.minor.patch>")
         return self._read(origin, path, allowance or Allowance())
 
+    def text(self, uri: str) -> bytes | None:
+        """The bytes that ``read`` would read, where they lie in a directory that comes before any other base."""
+        if _URI.fullmatch(uri) is None or not _has_only_names(uri):
+            return None
+        for base in self._bases:
+            if not isinstance(base, Path):
+                return None
+            for candidate in (uri + self._extension, uri, f"{uri}.json"):
+                text = _read_file(base, candidate)
+                if text is not None:
+                    return text
+        return None
+
     def read_reference(self, uri: str, allowance: Allowance | None = None) -> Any:
         """Read what a ``$ref`` names, which may be any file below a base URI."""
         origin, path = self._split(uri)
@@ -106,6 +119,20 @@ class Loader:
                     if found and found[4] in (None, self._extension, ".json"):
                         versions.add(tuple(int(number) for number in found.groups()[:3]))
         return [".".join(map(str, version)) for version in sorted(versions)]
+
+    def directories(self, path: str) -> list[str] | None:
+        """Names of the directories in one directory of all base directories; None when none has it."""
+        if path and (_PATH.fullmatch(path) is None or "/." in path):  # What is hidden is nobody's to list.
+            return None
+        found: set[str] = set()
+        is_there = False
+        for base in self._bases:
+            directory = (_inside(base, path) if path else base) if isinstance(base, Path) else None
+            if directory is not None and directory.is_dir():
+                is_there = True
+                below = (entry for entry in os.scandir(directory) if entry.is_dir())
+                found |= {entry.name for entry in below if _PATH.fullmatch(f"/{entry.name}") and entry.name[0] != "."}
+        return sorted(found) if is_there else None
 
     def _split(self, uri: str) -> tuple[str | None, str]:
         """Take a URI apart into origin (None: below the base URIs) and path."""

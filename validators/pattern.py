@@ -27,6 +27,7 @@ __all__ = ["Matcher", "PatternError", "compiled", "danger", "is_pattern", "trans
 MAX_LENGTH = 10_000  # Compiled expressions stay in memory; the longest of 129 real schemas has 77 characters.
 MAX_WEIGHT = 200_000  # Of all expressions of a schema, in µs.
 MAX_RE2_BYTES = 1_048_576  # Of one expression, program and states; beyond it RE2 is slower, still linear.
+MAX_RE2_SIZE = 1_000  # Instructions. Where states run out of memory each takes 2 ns a character: 16 ms for 8 kB.
 WIDE_WEIGHT = 400  # µs, for a class of more than Latin-1.
 
 
@@ -75,8 +76,11 @@ def danger(pattern: str) -> str | None:
     found = _read(pattern)
     if found.is_nested:
         return "has nested quantifiers"
-    if not found.is_cheap and isinstance(compiled(pattern), re.Pattern):
+    matcher = compiled(pattern)
+    if not found.is_cheap and isinstance(matcher, re.Pattern):
         return "can be searched for by backtracking alone, and that can take very long"
+    if isinstance(matcher, _Linear) and matcher.size > MAX_RE2_SIZE:
+        return "repeats too much, as often as it does, to be searched for in a long text"
     return None
 
 

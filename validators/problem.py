@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -47,6 +48,7 @@ def cut(text: str) -> str:
     return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…"
 
 
+@lru_cache(maxsize=4_096)  # Names of schemas alone; they come with every refusal.
 def declared(name: str) -> str:
     """The step to a property that the schema names: ``.dt``, ``['user-agent']``."""
     return f".{name}" if _IDENTIFIER.fullmatch(name) else f"['{name.translate(_ESCAPES)}']"
@@ -57,6 +59,7 @@ def found(name: str) -> str:
     return f"['{name}']"
 
 
+@lru_cache(maxsize=4_096)
 def fragment(name: str) -> str:
     """A name as a step of a schemaPath: a JSON pointer inside a URI fragment, as ``encodeURIComponent`` writes it."""
     return "/" + quote(escape(name), safe="!~*'()")

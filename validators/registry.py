@@ -18,17 +18,24 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from validators import insecure
 from validators.bounds import refuse_costly
 from validators.bundle import bundle
+from validators.deferred import Deferred
 from validators.errors import ErrorType, SchemaError
+from validators.kept import Kept, key_of
 from validators.loader import Allowance, Fetch, Loader
 from validators.pattern import PatternError
 from validators.reference import check_schema, compile_schema
 from validators.shape import TooManyDefaultsError
+from validators.sharing import Sharing
 from validators.validator import Validator
+
+# shape knows by its identity whether it has met a schema that brings something of its own.
+_TOLD_APART = frozenset(("$ref", "allOf", "default", "definitions", "properties"))
 
 
 class Registry:
@@ -49,12 +56,25 @@ class Registry:
         negative_s: float = 60.0,
         fetch: Fetch | None = None,
         clock: Callable[[], float] = time.monotonic,
+        keep_in: Path | None = None,
+        is_deferred: bool = False,
+        before: Registry | None = None,
     ) -> None:
+        """``keep_in``: a directory for what files come to (kept).
+
+        ``is_deferred``: what judges the events that no type settles is compiled for the first of them (deferred).
+        ``before``: one whose validators are taken where the same file comes to the same, until ``forget_before``.
+        """
         self._loader = Loader(base_uris, extension=extension, allow_absolute_uris=allow_absolute_uris, fetch=fetch)
         self._allow_insecure = allow_insecure
         self._max_cached = max_cached
         self._negative_s = negative_s
         self._clock = clock
+        self._kept = Kept(keep_in) if keep_in is not None else None
+        self._keys: dict[str, str] = {}  # Of what was read for a URI.
+        self._before = before._by_key() if before is not None else {}
+        self._compile = Deferred if is_deferred else compile_schema
+        self._sharing = Sharing(single=_TOLD_APART)
         self._known: OrderedDict[str, Validator] = OrderedDict()
         self._failed: OrderedDict[str, tuple[float, ErrorType, str]] = OrderedDict()
 
@@ -66,9 +86,23 @@ class Registry:
             return known
         return self._load(uri)
 
+    def has(self, uri: str) -> bool:
+        """Whether the validator is there already."""
+        return uri in self._known
+
     def uris_of(self, title: str) -> list[str]:
         """The URIs of a title's versions in base directories, oldest first."""
         return [f"/{title}/{version}" for version in self._loader.versions(title)]
+
+    def document(self, uri: str) -> Any:
+        """A schema as its file says it, whether it could be used or not. Raises SchemaError."""
+        return self._loader.read(uri)
+
+    def listing(self, path: str) -> tuple[list[str], list[str]] | None:
+        """Names of directories, and URIs of versions (oldest first), in one directory of all bases; None: there
+        is none."""
+        directories = self._loader.directories(path)
+        return None if directories is None else (directories, self.uris_of(path[1:]))
 
     def _load(self, uri: str) -> Validator:
         failed = self._failed.pop(uri, None)
@@ -86,7 +120,40 @@ class Registry:
         _shrink(self._known, self._max_cached)
         return made
 
+    def forget_before(self) -> None:
+        """Let go of an earlier registry: what is the same has been taken."""
+        self._before = {}
+
     def _make(self, uri: str) -> Validator:  # cold: once for each schema
+        text = self._loader.text(uri)
+        marks = f"{self._allow_insecure} {self._compile.__name__}"
+        key = key_of(text, uri, marks) if text is not None else None
+        if key is None:
+            return self._validator(uri, self._read(uri))
+        made = self._before.get(key)
+        if made is None:
+            whole = self._kept.get(key) if self._kept is not None else None
+            if whole is None:
+                whole = self._read(uri)
+                if self._kept is not None:
+                    self._kept.put(key, whole)
+            made = self._validator(uri, whole)
+        if len(self._keys) < self._max_cached:
+            self._keys[uri] = key
+        return made
+
+    def _by_key(self) -> dict[str, Validator]:
+        return {self._keys[uri]: made for uri, made in self._known.items() if uri in self._keys}
+
+    def _validator(self, uri: str, whole: dict[str, Any]) -> Validator:
+        whole = self._sharing.of(whole)
+        try:
+            return Validator(uri, whole, self._compile(whole, uri))
+        except TooManyDefaultsError as error:
+            raise SchemaError("schema_unavailable", f"{uri}: {error}") from None
+
+    def _read(self, uri: str) -> dict[str, Any]:  # cold: once for each schema
+        """The bundle of a schema that may be used."""
         allowance = Allowance()
         retrieve = partial(self._loader.read_reference, allowance=allowance)
         whole = bundle(self._loader.read(uri, allowance), uri, retrieve, check_schema)
@@ -98,10 +165,7 @@ class Registry:
                 raise SchemaError("schema_unavailable", f"{uri}: a pattern {error}") from None
             if found:
                 raise SchemaError("insecure_schema", f"{uri}: {'; '.join(map(str, found[:10]))}")
-        try:
-            return Validator(uri, whole, compile_schema(whole, uri))
-        except TooManyDefaultsError as error:
-            raise SchemaError("schema_unavailable", f"{uri}: {error}") from None
+        return whole
 
 
 def _shrink(remembered: OrderedDict[str, Any], size: int) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -149,7 +150,7 @@ class _Reader:
             line = event.start_mark.line + 1
             if not isinstance(event, yaml.ScalarEvent):
                 raise self._error(event, "has a key that is not a plain scalar")
-            key = event.value
+            key = sys.intern(event.value)  # Thousands of streams have the same few.
             if key in found:
                 raise self._error(event, f"has the key {key!r} twice (first on line {self.lines[(*path, key)]})")
             if event.anchor is not None:

@@ -2,38 +2,28 @@
 
 Place: catalog.sources → HERE → ``penstock check``, start-up.
 Rules: every problem is found, with its file, line and stream; nothing is refused that real declarations rely on.
-A schema title that no repository has is a warning, unless ``refuse_unknown``: one file of declarations serves several
-services with schemas of their own, and one team's missing schema must not keep every other stream from being served.
-The stream's own events are answered with ``unknown_schema``. When not one title is found, the repositories are wrong.
-Not here: what the allowed values are (catalog.allowed), reading files (catalog.sources).
+What concerns other wikis than the service's own is a warning: it is only served to readers.
+Not here: what the allowed values are (catalog.allowed), what schemas tell (catalog.check_schemas), reading files
+(catalog.sources).
 """
 
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from server.catalog import allowed
+from server.catalog.check_schemas import SchemaChecks, Schemas
 from server.catalog.merge import merge
 from server.catalog.regex import RegexError, compiled, is_regex, sample
 from server.catalog.sources import SECTIONS, Declared, Source, declared, where
-from server.catalog.stream import path_of
 from server.catalog.topics import LENGTH_MAX, is_legal, produced
 from server.config.document import KeyPath, dotted
 from server.config.finding import Finding, Level, quoted
 
-GUESSES_MAX = 50  # Comparing every unknown title with every known one would take minutes for 10,000 streams.
-
-
-class Schemas(Protocol):
-    """What is asked of the schema repositories (server.schemas)."""
-
-    def versions(self, title: str) -> Sequence[str]:
-        """Versions of a title that exist."""
-
-    def declares(self, title: str, path: tuple[str, ...]) -> bool:
-        """Whether any version of the title has the field."""
+OTHERS_MAX = 20  # Services that one whose name is used once is compared with.
 
 
 def check(
@@ -43,8 +33,12 @@ def check(
     wiki: str | None,
     schemas: Schemas | None = None,
     refuse_unknown: bool = False,
+    until: float = math.inf,
 ) -> list[Finding]:
-    """All findings. Those about the shape of a file come alone: what it means cannot be told then."""
+    """All findings; those about fields of schemas only until this instant of ``time.monotonic``.
+
+    Findings about the shape of a file come alone: what it means cannot be told then.
+    """
     if not sources:
         return []
     findings = [finding for source in sources for finding in _shape(source)]
@@ -57,7 +51,7 @@ def check(
     checker = _Streams(sources, wiki, topic_prefix, merged)
     checker.run()
     if schemas is not None:
-        checker.ask(schemas, refuse_unknown)
+        checker.ask(schemas, refuse_unknown, until)
     return findings + checker.findings
 
 
@@ -114,6 +108,7 @@ class _Streams:
         self._sources = sources
         self._wiki = wiki
         self._topic_prefix = topic_prefix
+        self._own = merged.streams
         self._settings = {name: merge(merged.defaults, own) for name, own in merged.streams.items()}
 
     def run(self) -> None:
@@ -125,42 +120,16 @@ class _Streams:
                 reason = f"says {quoted(settings['stream'])}, but a stream's name is its key"
                 self._add("warning", name, ("stream",), reason, "leave the line out")
         self._overlaps()
+        self._services()
+        self._other_wikis()
 
-    def ask(self, schemas: Schemas, refuse_unknown: bool) -> None:
-        """What only the schema repositories can tell: titles and key fields."""
-        titles = {name: title for name, s in self._settings.items() if isinstance(title := s.get("schema_title"), str)}
-        known = {title: True for title in dict.fromkeys(titles.values()) if schemas.versions(title)}
-        if titles and not known:
-            name, title = next(iter(titles.items()))
-            reason = f"no schema repository has this title, {title!r}, or any other that is named"
-            self._add("error", name, ("schema_title",), reason, "check schemas.base_uris in the settings")
-            return
-        for name, title in titles.items():
-            if title not in known:
-                is_guessed = len(self.findings) < GUESSES_MAX
-                close = difflib.get_close_matches(title, known, n=1, cutoff=0.85) if is_guessed else []
-                hint = "its events are refused with unknown_schema until there is one"
-                hint += f"; did you mean {close[0]}?" if close else ""
-                reason = f"no schema repository has the title {title!r}"
-                self._add("error" if refuse_unknown else "warning", name, ("schema_title",), reason, hint)
-            else:
-                self._keys(name, title, schemas)
-
-    def _keys(self, name: str, title: str, schemas: Schemas) -> None:
-        for key, field in (self._settings[name].get("message_key_fields") or {}).items():
-            if field and not schemas.declares(title, path_of(field)):
-                reason = f"no version of schema {title} has the field {field!r}, so no event could have this key"
-                self._add("error", name, ("message_key_fields", key), reason, "name a field that the schema declares")
+    def ask(self, schemas: Schemas, refuse_unknown: bool, until: float) -> None:
+        """What only the schema repositories can tell."""
+        SchemaChecks(schemas, self._settings, self._own, self._add).run(refuse_unknown=refuse_unknown, until=until)
 
     def _name(self, name: str) -> None:
-        if is_regex(name):
-            try:
-                compiled(name)
-            except RegexError as error:
-                self._add("error", name, (), f"is no usable regular expression: {error}", "write '/^name\\..+/'")
-        elif not is_legal(name):
-            hint = f"1 to {LENGTH_MAX} letters, digits, '.', '_', '-'; a regular expression begins with a slash"
-            self._add("error", name, (), "is no legal name of a stream", hint)
+        if wrong := _wrong_name(name):
+            self._add("error", name, (), *wrong)
 
     def _title(self, name: str, settings: dict[str, Any]) -> None:
         title = settings.get("schema_title")
@@ -192,8 +161,49 @@ class _Streams:
                     reason = f"matches {both!r} as {other} does, which is declared earlier and wins"
                     self._add("warning", name, (), reason, "make one of them narrower")
 
+    def _services(self) -> None:
+        """A service that one stream alone names, and nearly as many others do: its events would go nowhere."""
+        named: dict[str, list[str]] = {}
+        for name, settings in self._settings.items():
+            if isinstance(service := settings.get("destination_event_service"), str):
+                named.setdefault(service, []).append(name)
+        others = sorted((service for service in named if len(named[service]) > 1), key=lambda s: -len(named[s]))
+        for service, (stream, *more) in named.items():
+            close = difflib.get_close_matches(service, others[:OTHERS_MAX], n=1, cutoff=0.9)
+            if not more and close:
+                reason = f"no other stream names the service {service!r}"
+                hint = f"did you mean {close[0]}, as {len(named[close[0]])} others do?"
+                self._add("warning", stream, ("destination_event_service",), reason, hint)
+
+    def _other_wikis(self) -> None:
+        """Names that only an override for another wiki declares."""
+        for source in self._sources:
+            for wiki, streams in (source.value.get("stream_overrides") or {}).items():
+                for name in streams or ():
+                    if name in self._settings or not (wrong := _wrong_name(name)):
+                        continue
+                    reason, hint = wrong
+                    path = ("stream_overrides", wiki, name)
+                    file, line = source.origin(path)
+                    self.findings.append(
+                        Finding(level="warning", file=file, line=line, stream=name, reason=reason, hint=hint)
+                    )
+
     def _add(self, level: Level, stream: str, path: KeyPath, reason: str, hint: str) -> None:
         file, line = where(self._sources, self._wiki, stream, path)
         key = dotted(path)
         finding = Finding(level=level, file=file, line=line, stream=stream, key=key, reason=reason, hint=hint)
         self.findings.append(finding)
+
+
+def _wrong_name(name: str) -> tuple[str, str] | None:
+    """Why no stream can have this name, and what to do."""
+    if is_regex(name):
+        try:
+            compiled(name)
+        except RegexError as error:
+            return f"is no usable regular expression: {error}", "write '/^name\\..+/'"
+    elif not is_legal(name):
+        hint = f"1 to {LENGTH_MAX} letters, digits, '.', '_', '-'; a regular expression begins with a slash"
+        return "is no legal name of a stream", hint
+    return None

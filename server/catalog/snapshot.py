@@ -12,13 +12,13 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from server.catalog.merge import merge
+from server.catalog.merge import Known, merge
 from server.catalog.regex import RegexError, compiled, is_regex
-from server.catalog.sources import Declared, Source, declared
+from server.catalog.remembered import Remembered
+from server.catalog.sources import Declared, Source, for_wiki, sections
 from server.catalog.stream import Stream, make
 from server.catalog.topics import LENGTH_MAX, effective, is_legal
 from server.errors import SettingsError
@@ -30,20 +30,32 @@ REMEMBERED_MAX = 4_096
 
 
 class Snapshot:
-    """``digest`` tells two readings apart; ``is_open`` means that there are no sources and any legal name will do."""
+    """``digest`` tells two readings apart; ``is_open`` means that there are no sources and any legal name will do;
+    ``sections`` are those of all sources, merged, for readers of other wikis' settings (catalog.views)."""
 
-    __slots__ = ("_declared", "_matches", "_misses", "_regexes", "_seen", "_topic_prefix", "digest", "is_open")
+    __slots__ = (
+        "_declared",
+        "_matches",
+        "_misses",
+        "_regexes",
+        "_seen",
+        "_topic_prefix",
+        "digest",
+        "is_open",
+        "sections",
+    )
 
-    def __init__(self, topic_prefix: str, digest: str, *, is_open: bool) -> None:
+    def __init__(self, topic_prefix: str, digest: str, sections: Mapping[str, Any], *, is_open: bool) -> None:
         """An empty one; ``add`` declares."""
+        self.sections = sections
         self.is_open = is_open
         self.digest = digest
         self._topic_prefix = topic_prefix
         self._declared: dict[str, Stream] = {}
         self._regexes: list[tuple[Matcher, Stream]] = []
         self._seen: dict[str, Stream | None] = {}
-        self._matches: deque[str] = deque()
-        self._misses: deque[str] = deque()
+        self._matches = Remembered(self._seen, REMEMBERED_MAX)
+        self._misses = Remembered(self._seen, REMEMBERED_MAX)
 
     def add(self, name: str, settings: dict[str, Any], before: Stream | None = None) -> None:
         """Declare a stream by its effective settings, before anybody looks for one. Raises SettingsError.
@@ -57,16 +69,16 @@ class Snapshot:
         else:
             self._seen[name] = stream
 
-    def declared(self, name: str) -> Stream | None:
-        """The declaration of exactly this name or regex."""
-        return self._declared.get(name)
-
     def find(self, name: str) -> Stream | None:
         """The stream of this name, None when there is none."""
         try:
             return self._seen[name]
         except KeyError:
             return self._find_new(name)
+
+    def declared(self, name: str) -> Stream | None:
+        """The declaration of exactly this name or regex."""
+        return self._declared.get(name)
 
     def names(self) -> list[str]:
         """Declared names and regexes, in declared order."""
@@ -86,12 +98,10 @@ class Snapshot:
     def _find_new(self, name: str) -> Stream | None:
         if len(name) > LENGTH_MAX:  # Not remembered: a client's name may be as long as an event.
             return None
+        if self._matches.recall(name) or self._misses.recall(name):
+            return self._seen[name]
         stream = self._match(name)
-        kept = self._misses if stream is None else self._matches
-        if len(kept) >= REMEMBERED_MAX:
-            del self._seen[kept.popleft()]
-        kept.append(name)
-        self._seen[name] = stream
+        (self._misses if stream is None else self._matches).put(name, stream)
         return stream
 
     def _match(self, name: str) -> Stream | None:
@@ -108,20 +118,32 @@ class Snapshot:
 
 def build(sources: Sequence[Source], *, topic_prefix: str, wiki: str | None) -> Snapshot:
     """The snapshot of these sources, which must have passed ``catalog.check``. Raises SettingsError on a bad regex."""
-    merged = declared(sources, wiki)
-    settings = _effective(merged)
-    snapshot = Snapshot(topic_prefix, _digest(settings), is_open=not sources)
+    whole = sections(sources)
+    settings = _effective(for_wiki(whole, wiki))
+    snapshot = Snapshot(topic_prefix, _digest(settings), whole, is_open=not sources)
     for name, own in settings.items():
         snapshot.add(name, own)
     return snapshot
 
 
 def publishable(sources: Sequence[Source], wiki: str | None) -> tuple[str, bytes]:
-    """The digest of the snapshot of these sources, and a text for ``Reading``: one line for the head, one a stream."""
-    merged = declared(sources, wiki)
+    """The digest of the snapshot of these sources, and a text for ``Reading``.
+
+    One line for the head, then one a stream: name, own settings for the wiki and, where these differ, for all wikis.
+    """
+    whole = sections(sources)
+    merged = for_wiki(whole, wiki)
     digest = _digest(_effective(merged))
-    lines = [{"digest": digest, "defaults": merged.defaults}, *merged.streams.items()]
-    return digest, "\n".join(map(_compact, lines)).encode("utf-8", "surrogatepass")
+    head = {"digest": digest, "defaults": merged.defaults, "sections": {**whole, "streams": {}}}
+    general = whole["streams"]
+    streams = [
+        [name, own] if name in general and general[name] == own else [name, own, general.get(name, _ABSENT)]
+        for name, own in merged.streams.items()
+    ]
+    return digest, "\n".join(map(_compact, [head, *streams])).encode("utf-8", "surrogatepass")
+
+
+_ABSENT = ""  # A stream that only overrides declare.
 
 
 class Reading:
@@ -131,21 +153,25 @@ class Reading:
         self._lines = iter(text.split(b"\n"))
         head = json.loads(next(self._lines))
         self._defaults = head["defaults"]
+        self._streams = head["sections"]["streams"]
         self._before = before
-        self._made = Snapshot(topic_prefix, head["digest"], is_open=False)
+        self._made = Snapshot(topic_prefix, head["digest"], head["sections"], is_open=False)
 
     def go_on(self, until: float) -> Snapshot | None:
         """Read until this instant of ``time.perf_counter``; the snapshot, once it is whole."""
         for line in self._lines:
-            name, own = json.loads(line.decode("utf-8", "surrogatepass"))
+            name, own, *general = json.loads(line.decode("utf-8", "surrogatepass"))
             self._made.add(name, merge(self._defaults, own), self._before.declared(name))
+            if general != [_ABSENT]:
+                self._streams[name] = general[0] if general else own
             if time.perf_counter() >= until:
                 return None
         return self._made
 
 
 def _effective(merged: Declared) -> dict[str, dict[str, Any]]:
-    return {name: merge(merged.defaults, own) for name, own in merged.streams.items()}
+    known: Known = {}
+    return {name: merge(merged.defaults, own, known) for name, own in merged.streams.items()}
 
 
 def _pattern(name: str) -> Matcher:

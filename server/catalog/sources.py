@@ -8,7 +8,7 @@ Not here: what the settings mean (catalog.stream), what they may be (catalog.che
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from msgspec import Struct
 from server.catalog.merge import merge
 from server.config import document
 from server.config.document import Document, KeyPath, Origin
+from server.schemas import Sharing
 
 SECTIONS = ("default_settings", "default_settings_overrides", "streams", "stream_overrides")
 Source = Document
@@ -60,15 +61,26 @@ def of_answer(url: str, body: bytes) -> Source:
     return Document(url, {"streams": streams}, {("streams", name): 0 for name in streams})
 
 
-def declared(sources: Sequence[Source], wiki: str | None) -> Declared:
-    """Merge the sources, the later one winning, then lay the wiki's overrides over them."""
-    merged: dict[str, Any] = {name: {} for name in SECTIONS}
+def sections(sources: Sequence[Source]) -> dict[str, dict[str, Any]]:
+    """Merge the sources section by section, the later one winning; equal parts are held once."""
+    merged: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
     for source in sources:
         for name in SECTIONS:
             merged[name] = merge(merged[name], source.value.get(name) or {})
+    shared: dict[str, dict[str, Any]] = Sharing().of(merged)
+    return shared
+
+
+def for_wiki(merged: Mapping[str, Any], wiki: str | None) -> Declared:
+    """Lay a wiki's overrides over the merged sections."""
     general = merge(merged["default_settings"], merged["default_settings_overrides"].get(wiki) or {})
     streams = merge(merged["streams"], merged["stream_overrides"].get(wiki) or {})
     return Declared(general, {name: own or {} for name, own in streams.items()})
+
+
+def declared(sources: Sequence[Source], wiki: str | None) -> Declared:
+    """What the sources come to for one wiki."""
+    return for_wiki(sections(sources), wiki)
 
 
 def where(sources: Sequence[Source], wiki: str | None, stream: str, setting: KeyPath = ()) -> Origin:
@@ -83,6 +95,6 @@ def where(sources: Sequence[Source], wiki: str | None, stream: str, setting: Key
     ]
     for place in places:
         for source in reversed(sources):
-            if found := source.origins.get(place):
+            if found := source.written(place):
                 return found
     return (sources[-1].name, 0)

@@ -8,6 +8,7 @@ Not here: merging and lookup (catalog.snapshot).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -65,6 +66,7 @@ def intake_settings(settings: Mapping[str, Any]) -> Mapping[str, Any]:
     return (settings.get("producers") or {}).get("eventgate") or {}
 
 
+@lru_cache(maxsize=4_096)  # Thousands of streams name the same few fields, and keep them.
 def path_of(dotted: str) -> EventPath:
     """``http.request_headers.user-agent`` → its three names."""
     return tuple(dotted.split("."))

@@ -1,14 +1,18 @@
 """``penstock check``: everything that can be said about settings, streams and schemas without serving.
 
 Place: a command of its own; ``serve`` starts from the same ``examine``, so what passes here starts there.
-Rules: every finding is printed, warnings too; only an error makes the exit code 3.
+Rules: every finding is printed, warnings too; only an error makes the exit code 3. How schemas judge is no finding, and
+is said after them: counts, and those that the reference alone can judge, which cost several times as much an event.
 Not here: what is looked for (config.judge, config.rules, catalog.check, the schemas, sink.kafka_settings).
 """
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -28,6 +32,8 @@ from server.errors import EXIT_DONE, EXIT_SETTINGS, SettingsError
 from server.schemas import Schemas, open_schemas
 from server.sink import kafka_settings
 
+LEAST_SHARE = 6  # A sixth of the time is for schemas, however long the streams took.
+
 
 class Examined(Struct, frozen=True):
     """What settings lead to. An error among the findings means: do not serve with it (``usable``)."""
@@ -37,6 +43,7 @@ class Examined(Struct, frozen=True):
     sources: Sequence[Source] = ()
     schemas: Schemas | None = None
     snapshot: Snapshot | None = None
+    unread: int = 0  # Schemas that are left for their first event.
 
 
 def run(
@@ -56,23 +63,29 @@ def run(
         lines = [f"{finding.level}: {finding}" for finding in examined.findings]
         errors = len(errors_of(examined.findings))
         warnings = len(examined.findings) - errors
+        lines += _ways(examined)
         lines.append(f"{_contents(examined)}: {errors} error(s), {warnings} warning(s).")
     with until_nobody_reads():
         print(*lines, sep="\n", file=sys.stdout if out is None else out)
     return EXIT_SETTINGS if errors else EXIT_DONE
 
 
-def examine(loaded: Loaded, occasion: Occasion = "check", known: Schemas | None = None) -> Examined:
+def examine(
+    loaded: Loaded, time_s: float = math.inf, before: Schemas | None = None, occasion: Occasion = "check"
+) -> Examined:
     """Read streams and schemas, and check all of it together. Raises SettingsError when a file cannot be read.
 
-    ``known`` are the schemas of these settings, where they have been read before and have not changed. Every version of
-    every schema that a stream names is compiled: done before the fork, workers share them.
+    Every version of every schema that a stream names is compiled, as far as ``time_s`` allows for all of this: done
+    before the fork, workers share them. With a bound, what judges the events that no type settles is compiled later.
+    ``before`` are the schemas of the reading before this one: what has not changed is taken from there. Time that URLs
+    take to answer is not counted.
     """
     declared = declarations.read(loaded, occasion)
-    examined = _examine(loaded, declared.sources, declared.findings, known)
+    examined = _examine(loaded, declared.sources, declared.findings, time_s, before)
     errors = errors_of(examined.findings)
     if errors and declared.older is not None:
-        older = _examine(loaded, declared.older, [*declared.findings, declarations.about_older(loaded, errors)], known)
+        found = [*declared.findings, declarations.about_older(loaded, errors)]
+        older = _examine(loaded, declared.older, found, time_s, before)
         examined = examined if errors_of(older.findings) else older
     try:
         declared.settle(is_good=not errors)
@@ -83,28 +96,36 @@ def examine(loaded: Loaded, occasion: Occasion = "check", known: Schemas | None 
     return examined
 
 
-def _examine(loaded: Loaded, sources: Sequence[Source], found: Sequence[Finding], known: Schemas | None) -> Examined:
+def _examine(
+    loaded: Loaded, sources: Sequence[Source], found: Sequence[Finding], time_s: float, before: Schemas | None
+) -> Examined:
+    began = time.monotonic()
     config = loaded.config
     findings = [*loaded.findings, *found, *_kafka(loaded)]
-    schemas = known
+    schemas = None
+    cache_dir = loaded.path(config.fetch.path)
     try:
-        schemas = schemas or open_schemas(config.schemas, loaded.base_dir, loaded.path(config.fetch.path))
+        schemas = open_schemas(config.schemas, loaded.base_dir, cache_dir, is_deferred=time_s < math.inf, before=before)
     except SettingsError as error:
         findings.append(_about(loaded, ("schemas", "base_uris"), str(error), "paths are relative to the settings file"))
+    until = max(began + time_s, time.monotonic() + time_s / LEAST_SHARE)
     findings += check(
         sources,
         topic_prefix=config.sink.topic_prefix,
         wiki=config.streams.wiki,
         schemas=schemas.for_check() if schemas is not None else None,
         refuse_unknown=config.streams.unknown_titles == "refuse",
+        until=until,
     )
     if schemas is None or errors_of(findings):
         return Examined(loaded, findings, sources)
     snapshot = build(sources, topic_prefix=config.sink.topic_prefix, wiki=config.streams.wiki)
-    findings += _schemas(schemas, snapshot, sources)
+    about_schemas, unread = _schemas(schemas, snapshot, sources, until)
+    findings += about_schemas
+    schemas.forget_before()
     findings += _services(loaded, snapshot)
     findings += _error_stream(loaded, schemas, snapshot)
-    return Examined(loaded, findings, sources, schemas, snapshot)
+    return Examined(loaded, findings, sources, schemas, snapshot, unread)
 
 
 def usable(examined: Examined) -> tuple[Snapshot, Schemas]:
@@ -127,6 +148,21 @@ def _contents(examined: Examined) -> str:
     return f"{name}: {len(streams)} streams, {len(versions)} schema titles, {sum(versions)} versions"
 
 
+def _ways(examined: Examined) -> list[str]:
+    """How the schemas that streams name judge: a line of counts, and each that the fast way cannot take, with why."""
+    if examined.schemas is None or examined.snapshot is None:
+        return []
+    titles = sorted({stream.schema_title for stream in examined.snapshot.streams() if stream.schema_title})
+    ways = examined.schemas.ways(titles)
+    if not ways:
+        return []
+    counts = Counter(kind for _, kind, _ in ways)
+    slow = "is judged by the reference alone, not in one pass"
+    lines = [f"info: {uri} {slow}: {reason}" for uri, kind, reason in ways if kind == "reference"]
+    summary = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
+    return [*lines, f"schema versions by the way they judge: {summary}"]
+
+
 def _about(loaded: Loaded, path: tuple[str | int, ...], reason: str, hint: str, level: Level = "error") -> Finding:
     file, line = loaded.origin(*path)
     return Finding(level=level, file=file, line=line, key=dotted(path), reason=reason, hint=hint)
@@ -141,15 +177,23 @@ def _kafka(loaded: Loaded) -> list[Finding]:
     ]
 
 
-def _schemas(schemas: Schemas, snapshot: Snapshot, sources: Sequence[Source]) -> list[Finding]:
-    """Schemas that streams name and that cannot be used, each said once, at the first stream that names it."""
-    findings = []
+def _schemas(
+    schemas: Schemas, snapshot: Snapshot, sources: Sequence[Source], until: float
+) -> tuple[list[Finding], int]:
+    """Schemas that streams name and that cannot be used, each said once, at the first stream that names it.
+
+    And how many were not looked at.
+    """
+    findings: list[Finding] = []
+    unread = 0
     asked: set[str] = set()
     for stream in snapshot.streams():
         if stream.schema_title is None or stream.schema_title in asked:
             continue
         asked.add(stream.schema_title)
-        for unusable in schemas.read_ahead([stream.schema_title]):
+        found, left = schemas.read_ahead([stream.schema_title], until)
+        unread += left
+        for unusable in found:
             file, line = _declaration(sources, stream.name)
             reason = f"schema {unusable.uri} cannot be used: {unusable.reason}"
             hint = "mend the schema"
@@ -157,12 +201,12 @@ def _schemas(schemas: Schemas, snapshot: Snapshot, sources: Sequence[Source]) ->
                 hint += ", or set schemas.allow_insecure if only trusted clients send"
             finding = Finding(level="error", file=file, line=line, stream=stream.name, reason=reason, hint=hint)
             findings.append(finding)
-    return findings
+    return findings, unread
 
 
 def _declaration(sources: Sequence[Source], stream: str) -> tuple[str, int]:
     for source in reversed(sources):
-        if found := source.origins.get(("streams", stream)):
+        if found := source.written(("streams", stream)):
             return found
     return (sources[-1].name, 0)
 

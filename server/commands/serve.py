@@ -38,11 +38,12 @@ def run(config_path: Path | None, overrides: list[str]) -> int:
     signals.hold()  # First: an early TERM or HUP is for the master, not the death of what is half started.
     from server.commands import generation  # Takes 0.3 s, hence not at the head of this file.
 
-    first = generation.read(config_path, overrides, "start")
+    readings = generation.Readings(config_path, overrides)
+    first = readings.read()
     log.set_up(first.config.log.level, first.config.log.style)
     # Loaded before the fork, so that its code is shared by all workers and none of them spends 0.1 s on it.
     importlib.import_module("server.worker")
-    readings = [first]
+    ready_made = iter([first])
     welcome = _Welcome(first) if config_path is None else None
 
     def on_ready(ready: Generation, addresses: list[str]) -> None:
@@ -50,14 +51,7 @@ def run(config_path: Path | None, overrides: list[str]) -> int:
         if welcome is not None:
             welcome.say(addresses)
 
-    is_first = iter([True])
-
-    def read() -> Generation:
-        if not next(is_first, False):
-            readings[0] = generation.read(config_path, overrides, "reload", readings[0])
-        return readings[0]
-
-    return Master(read, on_ready=on_ready).run()
+    return Master(lambda: next(ready_made, None) or readings.read(), on_ready=on_ready).run()
 
 
 class _Welcome:

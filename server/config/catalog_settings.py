@@ -32,6 +32,13 @@ class Schemas(Section, frozen=True):
     ] = False
     allow_absolute_uris: Annotated[bool, says("Accept events that name their schema by an absolute URL.")] = False
     max_cached: Annotated[Count, says("Most schemas that a worker keeps ready.")] = 5_000
+    prepared_path: Annotated[
+        str,
+        says(
+            "Directory in which is kept what schema files come to, so that the next start need not work it out; made "
+            "when absent. Empty: nothing is kept."
+        ),
+    ] = "var/schemas"
     headers: Annotated[Headers, says("Headers of the requests to the URLs among `base_uris`.")] = field(
         default_factory=dict
     )

@@ -38,7 +38,7 @@ class Loaded:
         self.config = config
         self.base_dir = base_dir
         self.name = document.name
-        self.lines: dict[KeyPath, int] = {path: line for path, (_, line) in document.origins.items() if line}
+        self.lines: dict[KeyPath, int] = document.lines
         self.findings = findings
         self._document = document
 

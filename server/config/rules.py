@@ -160,7 +160,7 @@ def _names(config: Config, _: Document) -> Iterator[Breach]:
 
 def _secrets(config: Config, document: Document) -> Iterator[Breach]:
     for name in config.sink.kafka_files:
-        if ("sink", "kafka", name) in document.origins:
+        if document.written(("sink", "kafka", name)):
             hint = "keep one of the two"
             yield Breach(("sink", "kafka_files", name), "is set in sink.kafka as well", hint)
 

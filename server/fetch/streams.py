@@ -14,7 +14,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from server.catalog.check import Schemas, check
+from server.catalog.check import check
+from server.catalog.check_schemas import Schemas
 from server.catalog.publication import Publication, head_of
 from server.catalog.snapshot import publishable
 from server.catalog.sources import Source, of_answer

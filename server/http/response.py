@@ -30,6 +30,7 @@ PHRASES: Final = {
     202: "Accepted",
     204: "No Content",
     207: "Multi-Status",
+    304: "Not Modified",
     400: "Bad Request",
     404: "Not Found",
     405: "Method Not Allowed",
@@ -98,6 +99,6 @@ class Heads:
         start = f"HTTP/1.1 {status} {phrase}\r\n".encode() + self._date
         if content_type:
             return start + b"Content-Type: " + content_type + b"\r\nX-Content-Type-Options: nosniff\r\nContent-Length: "
-        if status == 204:  # RFC 9110 section 8.6: no length on a 204.
+        if status in (204, 304):  # RFC 9110 section 8.6: no length on a 204; on a 304 only that of the whole answer.
             return start
         return start + b"Content-Length: 0\r\n"

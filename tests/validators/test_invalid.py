@@ -115,7 +115,7 @@ def test_the_place_of_a_problem_behind_a_reference_is_found_in_the_bundle() -> N
 
 
 def test_the_walk_of_a_large_event_ends() -> None:
-    numbers = {"items": {"type": "integer", "minimum": 0}, "maxItems": 300_000}
+    numbers = {"items": {"type": "integer", "multipleOf": 1}, "maxItems": 300_000}
     value: list[Any] = [1] * 200_000
 
     assert judged(numbers, [*value, "x"]) == [unexplained()]
@@ -133,7 +133,7 @@ def test_a_wrong_item_is_found_behind_any_number_of_right_ones() -> None:
 
 
 def test_what_was_only_tried_is_no_problem_when_the_walk_ends() -> None:
-    trial = {"anyOf": [{"items": {"type": "string"}}, {"items": {"type": "integer", "minimum": 0}}]}
+    trial = {"anyOf": [{"items": {"type": "string"}}, {"items": {"type": "integer", "multipleOf": 1}}]}
     schema = {"required": ["c"], "properties": {"a": trial}}
 
     assert errors_text(judged(schema, {"a": [1] * 200_000})) == "'' should have required property 'c'"

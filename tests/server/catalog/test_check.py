@@ -15,7 +15,7 @@ from server.errors import SettingsError
 
 
 class Repository:
-    """Schema titles and the fields that each declares."""
+    """Schema titles and the fields that each declares; every field is required but those that end in ``?``."""
 
     def __init__(self, **titles: list[str]) -> None:
         self.titles = titles
@@ -24,6 +24,9 @@ class Repository:
         return [f"/{title}/1.0.0"] if title in self.titles else []
 
     def declares(self, title: str, path: tuple[str, ...]) -> bool:
+        return not {".".join(path), ".".join(path) + "?"}.isdisjoint(self.titles[title])
+
+    def requires(self, title: str, path: tuple[str, ...]) -> bool:
         return ".".join(path) in self.titles[title]
 
 
@@ -246,3 +249,52 @@ def test_a_file_that_cannot_be_read_or_parsed_is_refused_with_its_line(tmp_path:
     bad.write_text("- a\n")
     with pytest.raises(SettingsError, match="must be a map"):
         read_files([bad])
+
+
+def test_a_key_field_that_an_event_may_lack_is_a_warning() -> None:
+    finding = only(
+        "streams:\n  a:\n    schema_title: one\n    message_key_fields: {id: page.id}",
+        schemas=Repository(one=["page.id?"]),
+    )
+
+    assert (finding.level, finding.line, finding.key) == ("warning", 4, "message_key_fields.id")
+    assert "missing_key_field" in finding.hint
+
+
+def test_a_header_of_a_streams_own_that_no_schema_takes_is_a_warning() -> None:
+    text = "schema_title: one, producers: {eventgate: {enrich_fields_from_http_headers: {http.ua: x-ua, off: false}}}"
+
+    finding = only(f"streams:\n  a: {{{text}}}", schemas=Repository(one=["other"]))
+    assert (finding.level, finding.line, finding.stream) == ("warning", 2, "a")
+    assert "http.ua" in finding.reason
+    assert findings(f"streams:\n  a: {{{text}}}", schemas=Repository(one=["http.ua"])) == []
+    defaults = "default_settings: {producers: {eventgate: {enrich_fields_from_http_headers: {http.ua: x-ua}}}}\n"
+    assert findings(f"{defaults}streams: {{a: {{schema_title: one}}}}", schemas=Repository(one=["other"])) == []
+
+
+def test_fields_are_not_looked_for_when_the_time_is_over() -> None:
+    text = "streams: {a: {schema_title: one, message_key_fields: {id: nothing}}, b: {schema_title: none}}"
+
+    assert [finding.stream for finding in findings(text, schemas=Repository(one=[]))] == ["a", "b"]
+    assert [finding.stream for finding in findings(text, schemas=Repository(one=[]), until=0.0)] == ["b"]
+
+
+def test_a_service_that_is_nearly_another_is_a_warning() -> None:
+    text = (
+        "default_settings: {destination_event_service: eventgate-main}\n"
+        "streams:\n  a: {schema_title: one}\n  b: {schema_title: one}\n"
+        "  c: {schema_title: one, destination_event_service: eventgate-mian}\n"
+        "  d: {schema_title: one, destination_event_service: another}"
+    )
+
+    finding = only(text)
+    assert (finding.level, finding.line, finding.stream) == ("warning", 5, "c")
+    assert "eventgate-main" in finding.hint
+
+
+def test_a_bad_name_in_an_override_for_another_wiki_is_a_warning_with_its_line() -> None:
+    text = "streams: {a: {schema_title: one}}\nstream_overrides:\n  w:\n    '/(/': {schema_title: one}"
+
+    finding = only(text)
+    assert (finding.level, finding.line, finding.stream) == ("warning", 4, "/(/")
+    assert only(text, wiki="w").level == "error"

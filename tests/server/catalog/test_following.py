@@ -21,7 +21,7 @@ streams:
   same: {schema_title: t}
   b: {schema_title: ü, producers: {eventgate: {enabled: true}}}
   /^r\./: {schema_title: new}
-stream_overrides: {w: {b: {schema_title: for w}}}
+stream_overrides: {w: {b: {schema_title: for w}, only.w: {schema_title: t}}, v: {same: {schema_title: for v}}}
 """
 
 
@@ -82,6 +82,7 @@ def test_a_worker_has_what_a_restart_would_give() -> None:
     assert used.digest == wanted.digest
     assert publication.digest_head == head_of(wanted.digest)
     assert used.names() == wanted.names()
+    assert used.sections == wanted.sections  # What is served for other wikis.
     for name in ("a", "b", "same", "r.x", "no.such"):
         assert used.find(name) == wanted.find(name)
         assert used.settings(name) == wanted.settings(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import Any
 
 import pytest
@@ -131,6 +130,21 @@ def test_misses_push_out_no_matches(monkeypatch: pytest.MonkeyPatch) -> None:
     assert snapshot.find("app.kept") is first
 
 
+def test_invented_names_that_a_regex_matches_push_out_none_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REMEMBERED_MAX", 10)
+    snapshot = make()
+    first = find(snapshot, "app.kept")
+
+    for number in range(200):
+        snapshot.find(f"app.{number}")
+        if number % 9 == 0:
+            assert snapshot.find("app.kept") is first
+    for number in range(200, 230):
+        snapshot.find(f"app.{number}")
+    assert snapshot.find("app.kept") is not first
+    assert len(snapshot._matches) <= 20
+
+
 def test_without_sources_any_legal_topic_is_a_stream() -> None:
     snapshot = build([], topic_prefix="p.", wiki=None)
 
@@ -171,13 +185,15 @@ def test_a_stream_cannot_be_changed() -> None:
         find(make(), "exact").topic = "other"
 
 
-def test_ten_thousand_streams_are_made_within_a_second() -> None:
-    document = parse(TEXT, "streams.yaml")
-    own = document.value["streams"]["exact"]
-    document.value["streams"] |= {f"stream.{number}": own for number in range(10_000)}
-    start = time.perf_counter()
+def test_what_thousands_of_streams_say_alike_is_held_once() -> None:
+    own = "{schema_title: one, producers: {eventgate: {enrich_fields_from_http_headers: {a.b: x}}}}"
+    lines = "".join(f"  s{number}: {own}\n" for number in range(1_000))
+    snapshot = make(TEXT.replace("streams:\n", f"streams:\n{lines}", 1))
 
-    snapshot = build([document], topic_prefix="", wiki=None)
-
-    assert time.perf_counter() - start < 1.0
-    assert len(snapshot.streams()) == 10_006
+    producers = [find(snapshot, f"s{number}").settings["producers"] for number in range(1_000)]
+    assert producers[0]["eventgate"]["enrich_fields_from_http_headers"] == {
+        "meta.request_id": "X-Request-Id",
+        "a.user-agent": False,
+        "a.b": "x",
+    }
+    assert len({id(each) for each in producers}) == 1

@@ -52,7 +52,23 @@ def test_what_is_right_is_summed_up_in_one_line(directory: Path) -> None:
     code, lines = check(directory)
 
     assert code == EXIT_DONE
-    assert lines == ["settings.yaml: 2 streams, 2 schema titles, 2 versions: 0 error(s), 0 warning(s)."]
+    assert lines == [
+        "schema versions by the way they judge: 2 one-pass",
+        "settings.yaml: 2 streams, 2 schema titles, 2 versions: 0 error(s), 0 warning(s).",
+    ]
+
+
+def test_what_the_reference_alone_can_judge_is_said_with_the_reason(directory: Path) -> None:
+    write_schema(directory, "one", "1.1.0")
+    with (directory / "schemas/one/1.1.0.yaml").open("a") as file:
+        file.write("  tree: {$ref: '#'}\n")
+
+    code, lines = check(directory)
+
+    assert code == EXIT_DONE
+    assert lines[0].startswith("info: /one/1.1.0 is judged by the reference alone, not in one pass: ")
+    assert lines[0].endswith(" at /properties/tree")
+    assert lines[1] == "schema versions by the way they judge: 2 one-pass, 1 reference"
 
 
 def test_the_embedded_default_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +160,7 @@ def test_a_service_that_no_stream_is_for_is_a_warning(directory: Path) -> None:
     no_errors = "intake.error_stream=''"
 
     assert "no declared stream has 'mine'" in check(directory, "service_name=mine", no_errors)[1][0]
-    assert check(directory, "service_name=other", no_errors)[1][0].startswith("settings.yaml: 1 streams")
+    assert check(directory, "service_name=other", no_errors)[1][-1].startswith("settings.yaml: 1 streams")
 
 
 def test_error_events_without_a_stream_or_a_schema_are_a_warning(directory: Path) -> None:

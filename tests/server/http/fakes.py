@@ -26,6 +26,7 @@ class FakeLoop:
 
     def __init__(self) -> None:
         self.now_s = 1000.0
+        self.later: deque[Callable[[], None]] = deque()
 
     def time(self) -> float:
         return self.now_s
@@ -33,6 +34,14 @@ class FakeLoop:
     def call_soon(self, callback: Callable[[], None]) -> None:
         """A turn of this loop is one call: what is left for its end is done at once."""
         callback()
+
+    def call_later(self, delay_s: float, callback: Callable[[], None]) -> None:
+        """Kept until ``turn``."""
+        self.later.append(callback)
+
+    def turn(self) -> None:
+        """Do the next of what is due later."""
+        self.later.popleft()()
 
 
 class FakeRow:

@@ -1,0 +1,92 @@
+"""Effective settings of streams as readers see them: by name or all, for any wiki, with constraints.
+
+Place: catalog.sources' sections → HERE → server.published.
+Rules: made stream by stream while somebody reads (``select``), so that nobody has to wait for 10,000 of them at once;
+merged settings are not kept here. A name is looked up as on an event's way: exact, else the first regex that
+matches. Names asked for here are not remembered: readers must not push out what events need.
+Not here: parameters (catalog.query), how an answer is written (server.published).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from msgspec import UnsetType
+
+from server.catalog.constraints import matches
+from server.catalog.merge import merge
+from server.catalog.query import Query
+from server.catalog.regex import RegexError, compiled, is_regex
+from server.catalog.sources import Declared, for_wiki
+from server.catalog.topics import LENGTH_MAX, effective, is_legal
+from server.schemas import Matcher
+
+Entry = tuple[str, dict[str, Any]]  # The name as it was asked for, or declared; effective settings.
+
+
+class View:
+    """All streams for one wiki."""
+
+    def __init__(self, declared: Declared) -> None:
+        self._defaults = declared.defaults
+        self._streams = declared.streams
+        self._regexes = {name: pattern for name in declared.streams if is_regex(name) if (pattern := _usable(name))}
+
+    def select(self, query: Query) -> Iterator[Entry | None]:
+        """The streams that are asked for, in asked or in declared order. None: one was looked at and passed over."""
+        wanted = query.constraints
+        for name in self._streams if query.names is None else query.names:
+            declared = name if query.names is None else self._declared(name)
+            settings = self._effective(declared, name) if declared is not None else None
+            if declared is None or settings is None or (wanted and not self._matches(declared, settings, wanted)):
+                yield None
+            else:
+                yield name, settings
+
+    def _effective(self, declared: str, name: str) -> dict[str, Any]:
+        settings = merge(self._defaults, self._streams[declared])
+        return {**settings, "stream": declared, "topics": effective(settings, name)}
+
+    def _declared(self, name: str) -> str | None:
+        """The declaration of a name."""
+        if name in self._streams:
+            return name
+        if len(name) > LENGTH_MAX or not is_legal(name):
+            return None
+        return next((regex for regex, pattern in self._regexes.items() if pattern.search(name)), None)
+
+    def _matches(self, declared: str, settings: dict[str, Any], wanted: dict[str, Any]) -> bool:
+        pattern = self._regexes.get(declared)
+
+        def is_named(name: str) -> bool:
+            return name == declared if pattern is None else pattern.search(name) is not None
+
+        return matches(settings, wanted, is_named)
+
+
+class Views:
+    """The view of each wiki. ``sections`` are those of all sources, merged; ``wiki`` is the service's own."""
+
+    def __init__(self, sections: Mapping[str, Any], wiki: str | None) -> None:
+        self._sections = sections
+        self._wiki = wiki
+        overrides = [sections.get(name) or {} for name in ("default_settings_overrides", "stream_overrides")]
+        self._special = {name for section in overrides for name in section}
+        self._made: dict[str | None, View] = {}
+
+    def of(self, wiki: str | UnsetType | None) -> View:
+        """The view of a wiki; one that no source names has no overrides."""
+        asked = self._wiki if isinstance(wiki, UnsetType) else wiki
+        key = asked if asked in self._special else None
+        if key not in self._made:
+            self._made[key] = View(for_wiki(self._sections, key))
+        return self._made[key]
+
+
+def _usable(name: str) -> Matcher | None:
+    """None: an override for another wiki than the service's own, which only warned of it."""
+    try:
+        return compiled(name)
+    except RegexError:
+        return None
