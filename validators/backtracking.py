@@ -2,7 +2,7 @@
 
 Place: beside ecma262, which adds up the parts as it reads them.
 Rules:
-1. Costs are upper bounds, in steps of a backtracking matcher on a text of ``TEXT`` characters. They may be far too
+1. Costs are upper bounds, in steps of a backtracking matcher on a text of so many characters. They may be far too
    high, never too low: what is said to be cheap is cheap on every text.
 2. A part has a cost (steps to try it in every way that it can match) and ways (how often what follows is tried).
 Source: the tree of choices that ``re`` walks; bench/patterns.py holds the bounds against the clock.
@@ -15,7 +15,7 @@ import math
 from typing import NamedTuple
 
 TEXT = 8_192.0  # What nothing bounds is taken to repeat so often.
-MAX_STEPS = 32 * TEXT  # 32 steps a character. A step is 5 to 10 ns, so 2 ms at most for such a text.
+MAX_STEPS = 32  # A character. A step is 5 to 10 ns, so 2 ms at most for such a text.
 
 
 class Cost(NamedTuple):
@@ -40,10 +40,10 @@ def either(first: Cost, second: Cost) -> Cost:
     return Cost(first.steps + second.steps, first.ways + second.ways)
 
 
-def repeated(part: Cost, low: float, high: float) -> Cost:
-    """A part under a quantifier."""
+def repeated(part: Cost, low: float, high: float, longest: float = TEXT) -> Cost:
+    """A part under a quantifier, in a text of at most ``longest`` characters."""
     if high == math.inf:
-        high = TEXT + low
+        high = longest + low
     if part.ways == 1:
         return Cost(part.steps * high + 1, high - low + 1)
     if high * math.log2(part.ways) > 64:
@@ -52,6 +52,6 @@ def repeated(part: Cost, low: float, high: float) -> Cost:
     return Cost(part.steps * (part.ways**high - 1) / (part.ways - 1) + 1, ways)
 
 
-def is_cheap(whole: Cost, *, is_anchored: bool) -> bool:
+def is_cheap(whole: Cost, longest: float = TEXT, *, is_anchored: bool) -> bool:
     """Whether a search takes at most ``MAX_STEPS``. One that is not anchored begins anew at every character."""
-    return whole.steps * (1 if is_anchored else TEXT) <= MAX_STEPS
+    return whole.steps * (1 if is_anchored else longest) <= MAX_STEPS * longest

@@ -47,12 +47,13 @@ class Read(NamedTuple):
     in_re2: str | None
     is_nested: bool
     is_cheap: bool
+    is_anchored: bool
     wide: int
 
 
-def read(pattern: str) -> Read:
-    """Raises PatternError."""
-    return _Reader(pattern).run()
+def read(pattern: str, longest: float = backtracking.TEXT) -> Read:
+    """``longest``: the characters of a text for which the cost is judged. Raises PatternError."""
+    return _Reader(pattern, longest).run()
 
 
 class _Group:
@@ -89,7 +90,8 @@ class _Group:
 
 
 class _Reader:
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, longest: float) -> None:
+        self._longest = longest
         self._is_nested = False
         self._is_regular = True
         self._wide = 0
@@ -135,8 +137,8 @@ class _Reader:
             raise PatternError("has a group that is not closed")
         cost, is_anchored = self._groups[0].end()
         in_re2 = "".join(_IN_RE2.get(each, each) for each in self._out) if self._is_regular else None
-        is_cheap = backtracking.is_cheap(cost, is_anchored=is_anchored)
-        return Read("".join(self._out), in_re2, self._is_nested, is_cheap, self._wide)
+        is_cheap = backtracking.is_cheap(cost, self._longest, is_anchored=is_anchored)
+        return Read("".join(self._out), in_re2, self._is_nested, is_cheap, is_anchored, self._wide)
 
     def _emit(self, text: str) -> None:
         self._out.append(text)
@@ -194,7 +196,7 @@ class _Reader:
             if ways > 1 and high > 1 and high * math.log2(ways) > math.log2(MAX_WAYS):
                 self._is_nested = True
             ways = max(ways, high - low + 1)
-            cost = backtracking.repeated(cost, low, high)
+            cost = backtracking.repeated(cost, low, high, self._longest)
             self._out.append(found[0])
             self._at = found.end()
             if _QUANTIFIER.match(self._text, self._at):

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import UNSET
 
 from validators.checks import Check, Choice, Items, Judge, Map, Members, Object, Text, asks
+from validators.pattern import SHORT
 
 Path = tuple[str, ...]
 Read = Callable[[bytes], tuple[Any, ...] | None]
@@ -135,7 +136,10 @@ class _Writer:
         match check:
             case Text():
                 for test in check.tests:
-                    self._refuse(depth, f"not {self._constant(test.call)}({x})")
+                    call = self._constant(test.call)
+                    if test.for_short is not None:
+                        call = f"({self._constant(test.for_short)} if len({x}) <= {SHORT} else {call})"
+                    self._refuse(depth, f"{call}({x})" if test.refuses else f"not {call}({x})")
                     if test.beside:
                         self._refuse(depth, f"not ({test.beside.format(x=x)})")
             case Object():

@@ -22,12 +22,24 @@ import re2
 
 from validators.ecma262 import PatternError, Read, read
 
-__all__ = ["Matcher", "PatternError", "compiled", "danger", "is_pattern", "translate", "weight"]
+__all__ = [
+    "SHORT",
+    "Matcher",
+    "PatternError",
+    "compiled",
+    "danger",
+    "for_short",
+    "is_pattern",
+    "refuser",
+    "translate",
+    "weight",
+]
 
 MAX_LENGTH = 10_000  # Compiled expressions stay in memory; the longest of 129 real schemas has 77 characters.
 MAX_WEIGHT = 200_000  # Of all expressions of a schema, in µs.
 MAX_RE2_BYTES = 1_048_576  # Of one expression, program and states; beyond it RE2 is slower, still linear.
 MAX_RE2_SIZE = 1_000  # Instructions. Where states run out of memory each takes 2 ns a character: 16 ms for 8 kB.
+SHORT = 24  # Characters of a text on which backtracking is cheap for more expressions: `^[a-z]+[a-z0-9_]*$` for one.
 WIDE_WEIGHT = 400  # µs, for a class of more than Latin-1.
 
 
@@ -60,6 +72,25 @@ def compiled(pattern: str) -> Matcher:
     if not found.is_cheap and found.in_re2 is not None and (linear := _linear(found.in_re2)) is not None:
         return linear
     return _compile(found.in_python)
+
+
+@lru_cache(maxsize=4096)
+def for_short(pattern: str) -> re.Pattern[str] | None:
+    """What searches texts of up to SHORT characters faster than ``compiled``, or None. Raises PatternError."""
+    if isinstance(compiled(pattern), re.Pattern) or not read(pattern, SHORT).is_cheap:
+        return None
+    return _compile(_read(pattern).in_python)
+
+
+@lru_cache(maxsize=4096)
+def refuser(pattern: str) -> re.Pattern[str] | None:
+    """What matches, at their start, the texts that this expression is not found in. It makes no object for the others,
+    which saves 0.05 µs of 0.3. None: the expression is not bound to the start, or not for ``re``. Raises PatternError.
+    """
+    found = _read(pattern)
+    if not found.is_anchored or not isinstance(compiled(pattern), re.Pattern):
+        return None
+    return _compile(f"(?!{found.in_python})")
 
 
 def is_pattern(text: str) -> bool:

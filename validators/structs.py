@@ -160,7 +160,7 @@ class Maker:
             tests.append(plain_formats.TESTS.get(name) or checks.Test(FORMATS[name]))
             self.residual.add("format")
         if "pattern" in schema:
-            tests.append(checks.Test(pattern.compiled(schema["pattern"]).search))
+            tests.append(_test(schema["pattern"]))
             self.residual.add("pattern")
         made = kinds.limited(str, kinds.sizes_of(schema, "minLength", "maxLength"))
         return Made(made, checks.Text(tuple(tests)) if tests else None)
@@ -275,6 +275,14 @@ class Maker:
             raise kinds.unsaid(place, "propertyNames")
         kinds.refuse(schema, kinds.ASSERTING - kinds.OF_STRINGS - {"type"}, f"{place}/propertyNames")
         return self._string(schema, place)
+
+
+def _test(text: str) -> checks.Test:
+    refuses = pattern.refuser(text)
+    if refuses is not None:
+        return checks.Test(refuses.match, refuses=True)
+    short = pattern.for_short(text)
+    return checks.Test(pattern.compiled(text).search, for_short=None if short is None else short.search)
 
 
 def _holds(made: Made, text: str) -> bool:

@@ -328,7 +328,8 @@ SEEDS = [
 
 def passes(test: checks.Test, text: str) -> bool:
     try:
-        return bool(test.call(text)) and (not test.beside or bool(eval(test.beside.format(x="text"), {"text": text})))
+        said = bool(test.call(text)) != test.refuses
+        return said and (not test.beside or bool(eval(test.beside.format(x="text"), {"text": text})))
     except ValueError:
         return False
 
