@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import catalog, compiling, duplicates, patterns, quick, refusals, reload, validators
+from bench import catalog, compiling, duplicates, patterns, quick, refusals, reload, reloads, validators
 from bench.micro import http
 
 BENCHES = {
@@ -20,6 +20,7 @@ BENCHES = {
     "refusals": refusals.run,
     "patterns": patterns.run,
     "duplicates": duplicates.run,
+    "reloads": reloads.run,
     "catalog": catalog.run,
     "reload": reload.run,
 }

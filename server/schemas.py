@@ -8,17 +8,22 @@ Not here: reading, compiling and caching schemas (validators.registry), words fo
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import math
+import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from msgspec import Struct
 
+from server.config.urls import is_url, urls_of
 from server.errors import SettingsError
+from server.remote import Remote
 from validators import (
     Fill,
     Problem,
@@ -32,16 +37,18 @@ from validators import (
     required,
     yaml12,
 )
+from validators.materialise import materialise
 from validators.pattern import Matcher
 
 if TYPE_CHECKING:
-    from server.config.settings import Schemas as SchemaSettings
+    from server.config.catalog_settings import Schemas as SchemaSettings
 
 __all__ = [
     "Fill",
     "Matcher",
     "Problem",
     "Reader",
+    "SchemaLost",
     "Schemas",
     "Sharing",
     "Unusable",
@@ -49,8 +56,11 @@ __all__ = [
     "YamlError",
     "compile_regex",
     "errors_text",
+    "fetched_directory",
+    "fingerprint",
     "is_slow_regex",
     "load_yaml",
+    "materialised",
     "open_schemas",
 ]
 
@@ -95,20 +105,48 @@ class Unusable(Struct, frozen=True):
 class Schemas:
     """The schemas of one configuration. Compiled ones are kept, so a fork shares what was read before it."""
 
-    __slots__ = ("_registry",)
+    __slots__ = ("_failed_s", "_registry", "remote")
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, remote: Remote | None = None, failed_s: float = 60.0) -> None:
         self._registry = registry
+        self._failed_s = failed_s
+        self.remote = remote
 
     def find(self, uri: str) -> Validator | tuple[str, str]:
-        """The schema's validator, or the ``error_type`` and the reason for the log."""
+        """The schema's validator, or the ``error_type`` and the reason for the log.
+
+        What may still be at a URL is ``schema_unavailable`` for now, and put down in ``remote.awaited``.
+        """
+        if self.remote is not None:
+            return self._find_remote(uri, self.remote)
         try:
             return self._registry.validator(uri)
         except SchemaError as error:
             return error.error_type, str(error)
 
+    def _find_remote(self, uri: str, remote: Remote) -> Validator | tuple[str, str]:
+        uri = remote.relative(uri)
+        failure = remote.failure(uri)
+        if failure is not None:
+            return failure
+        try:
+            return self._registry.validator(uri)
+        except SchemaError as error:
+            if is_url(uri) and error.error_type == "schema_unavailable":
+                return "unknown_schema", f"{uri}: is below none of the URLs in schemas.base_uris"
+            if error.error_type == "unknown_schema":
+                remote.awaited[uri] = None
+                return "schema_unavailable", f"{uri}: has not been fetched yet"
+            if error.error_type != "bad_schema_uri":
+                remote.note_failure(uri, error.error_type, str(error), self._failed_s)
+            return error.error_type, str(error)
+
+    def for_check(self) -> Schemas:
+        """The same, for catalog.check: titles that may be at a URL count as known, with every field."""
+        return self if self.remote is None else _PerhapsAtUrls(self._registry, self.remote)
+
     def versions(self, title: str) -> list[str]:
-        """URIs of the versions of a title, oldest first; none when no repository has it."""
+        """URIs of the versions of a title in directories, oldest first; none when no repository has it."""
         return self._registry.uris_of(title)
 
     def listing(self, path: str) -> tuple[list[str], list[str]] | None:
@@ -129,6 +167,8 @@ class Schemas:
         except SchemaError as error:
             return error.error_type, str(error)
         found = self.find(uri)
+        if self.remote is not None:
+            self.remote.awaited.pop(uri, None)  # Readers make nobody fetch: events do.
         return found if isinstance(found, tuple) else found.schema
 
     def declares(self, title: str, path: tuple[str, ...]) -> bool:
@@ -172,27 +212,95 @@ class Schemas:
         return unusable, left
 
 
+class _PerhapsAtUrls(Schemas):
+    """For whoever checks declarations: a title that no directory has may be at a URL, which cannot be listed."""
+
+    __slots__ = ()
+
+    def versions(self, title: str) -> list[str]:
+        return super().versions(title) or [f"/{title}"]
+
+    def declares(self, title: str, path: tuple[str, ...]) -> bool:
+        return not super().versions(title) or super().declares(title, path)
+
+
 def open_schemas(
-    settings: SchemaSettings, base_dir: Path, *, is_deferred: bool = False, before: Schemas | None = None
+    settings: SchemaSettings,
+    base_dir: Path,
+    cache_dir: Path = Path("var/cache"),
+    *,
+    is_deferred: bool = False,
+    before: Schemas | None = None,
 ) -> Schemas:
     """The registry of these settings; a base URI that is no URL is a directory, relative to ``base_dir``.
 
+    Schemas at URLs are files below ``cache_dir`` once they have been fetched (fetch.schemas).
     ``is_deferred``: for serving, what is rarely needed is compiled when it is. ``before``: those of an earlier reading,
     whose validators are taken where files have not changed, until ``forget_before``.
     Raises SettingsError for a base that cannot be used.
     """
-    base_uris = [text if _URL.match(text) else str(base_dir / text) for text in settings.base_uris]
+    urls = urls_of(settings.base_uris)
+    base_uris = [text if _URL.match(text) else str(base_dir / text) for text in settings.base_uris if not is_url(text)]
+    remote = None
+    if urls:
+        remote = Remote(urls if settings.allow_absolute_uris else [], fetched_directory(cache_dir, urls))
+        base_uris.append(str(remote.directory))
     try:
+        if remote is not None:
+            remote.directory.mkdir(parents=True, exist_ok=True)
         registry = Registry(
             base_uris,
             extension=settings.file_extension,
             allow_insecure=settings.allow_insecure,
             allow_absolute_uris=settings.allow_absolute_uris,
             max_cached=settings.max_cached,
+            negative_s=60.0 if remote is None else 0.0,  # What comes from URLs is waited for and seen at once.
             keep_in=base_dir / settings.prepared_path if settings.prepared_path else None,
             is_deferred=is_deferred,
             before=before._registry if before is not None else None,
         )
     except SchemaError as error:
         raise SettingsError(str(error)) from None
-    return Schemas(registry)
+    except OSError as error:
+        raise SettingsError(f"{error.filename}: cannot be made for fetched schemas: {error.strerror}") from None
+    return Schemas(registry, remote, settings.unknown_s)
+
+
+def fingerprint(settings: SchemaSettings, base_dir: Path) -> str:
+    """Tells two states of the base directories apart, by names, sizes and times of all files and links."""
+    found = hashlib.sha256()
+    for text in settings.base_uris:
+        for directory, names, files in os.walk(base_dir / text.removeprefix("file://")):
+            names.sort()
+            links = [name for name in names if os.path.islink(os.path.join(directory, name))]
+            for name in (*sorted(files), *links):
+                path = os.path.join(directory, name)
+                with contextlib.suppress(FileNotFoundError):  # A link that leads nowhere.
+                    state = os.lstat(path) if name in links else os.stat(path)
+                    found.update(f"{path}\n{state.st_size} {state.st_mtime_ns} {state.st_ino}\n".encode())
+    return found.hexdigest()
+
+
+def fetched_directory(cache_dir: Path, urls: Sequence[str]) -> Path:
+    """Where the schemas of these URLs lie once they have been fetched: other URLs, another directory."""
+    return cache_dir / "schemas" / hashlib.sha256("\n".join(urls).encode()).hexdigest()[:16]
+
+
+def materialised(uri: str, settings: SchemaSettings, base_dir: Path, fetch: Callable[[str], bytes]) -> bytes:
+    """A schema and all that it refers to as one JSON text. ``fetch`` as in ``validators.Registry``.
+
+    Raises SchemaLost.
+    """
+    base_uris = [text if _URL.match(text) else str(base_dir / text) for text in settings.base_uris]
+    try:
+        return materialise(uri, base_uris, fetch, extension=settings.file_extension)
+    except SchemaError as error:
+        raise SchemaLost(error.error_type, str(error)) from None
+
+
+class SchemaLost(Exception):  # noqa: N818  # Nobody erred: it is the answer to "is it there?"
+    """No schema at a URI: ``error_type`` for clients, ``str()`` for the log."""
+
+    def __init__(self, error_type: str, reason: str) -> None:
+        super().__init__(reason)
+        self.error_type = error_type

@@ -62,8 +62,8 @@ class Counter(IntEnum):
 
 
 # Cells of a row, before its counters.
-_STATE, _PID, _SLOT, _GENERATION, _BEAT_NS, _CONNECTIONS, _LAST_CALL = range(7)
-_COUNTERS = 8
+_STATE, _PID, _SLOT, _GENERATION, _BEAT_NS, _CONNECTIONS, _LAST_CALL, _STREAMS, _STREAMS_MS = range(9)
+_COUNTERS = 10
 _COUNTERS_END = _COUNTERS + len(Counter)
 _ROW_CELLS = -(-_COUNTERS_END // _CACHE_LINE_CELLS) * _CACHE_LINE_CELLS  # Rows share no cache line.
 
@@ -98,6 +98,11 @@ class Row:
             cells[cell] = count
         self._publish()  # The master takes the load of a late worker away: this gives it back.
         cells[at + _BEAT_NS] = time.monotonic_ns()
+
+    def set_streams(self, digest_head: int, since_ms: int) -> None:
+        """Which snapshot of the streams is served with, and since when (milliseconds since 1970)."""
+        self._cells[self._at + _STREAMS] = digest_head
+        self._cells[self._at + _STREAMS_MS] = since_ms
 
     @property
     def connections(self) -> int:
@@ -156,6 +161,11 @@ class Row:
     def beat_ns(self) -> int:
         """When the worker last beat, on the monotonic clock (one for all processes of the machine)."""
         return self._cells[self._at + _BEAT_NS]
+
+    @property
+    def streams(self) -> tuple[int, int]:
+        """What ``set_streams`` said: (0, 0) before."""
+        return self._cells[self._at + _STREAMS], self._cells[self._at + _STREAMS_MS]
 
     @property
     def slot(self) -> int:

@@ -19,6 +19,7 @@ import uvloop
 from server.catalog.views import Views
 from server.config.settings import HTTP_SHARE_OF_DRAIN
 from server.errors import EXIT_BOOT, EXIT_DONE, BootError
+from server.fetch.fetched import Fetched
 from server.http.client_address import ClientAddress
 from server.http.documents import Documents
 from server.http.pages import Pages
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from server.catalog.snapshot import Snapshot
     from server.config.settings import Config
+    from server.fetch.link import Link
     from server.http.routes import Handler, Table
     from server.master.generation import WorkerContext
     from server.schemas import Schemas
@@ -55,6 +57,7 @@ class Materials(Protocol):
     data_dir: Path
     snapshot: Snapshot
     schemas: Schemas
+    link: Link
 
 
 class Worker:
@@ -68,14 +71,20 @@ class Worker:
         self._stop = asyncio.Event()
         self._is_hurried = False
         self._sink = make(config.sink, materials.data_dir)
-        self._digest = materials.snapshot.digest
         views = Views(materials.snapshot.sections, config.streams.wiki)
         self._published = Published(views, config.service_name, materials.schemas)
         clock = Clock()
-        self._pipeline = pipeline = make_pipeline(config, materials.schemas.find, materials.snapshot.find)
-        self._error_events = ErrorEvents(pipeline, self._sink.submit, clock, config)
+        self._pipeline = make_pipeline(config, materials.schemas.find, materials.snapshot.find)
+        self._error_events = ErrorEvents(self._pipeline, self._sink.submit, clock, config)
+        self._fetched = Fetched(materials, self._use)
         self._receiver = Receiver(
-            config, pipeline, self._sink, ClientAddress(config.http).of, clock, self._error_events
+            config,
+            self._pipeline,
+            self._sink,
+            ClientAddress(config.http).of,
+            clock,
+            self._error_events,
+            self._fetched.asking,
         )
 
     async def run(self) -> None:
@@ -85,6 +94,8 @@ class Worker:
         for hurry in (signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(hurry, self._stop_now)
         self._server = HttpServer(loop, self._config.http, self._routes(), self._row, log)
+        self._fetched.begin()
+        self._row.set_streams(*self._fetched.mark())
         self._beat()
         await self._sink.open()
         self._server.start(self._context.sockets)
@@ -114,6 +125,7 @@ class Worker:
         seconds = 0.0 if self._is_hurried else self._config.drain_s
         cut = await self._server.drain(start + seconds * HTTP_SHARE_OF_DRAIN)
         self._receiver.close()
+        self._fetched.close()  # Requests that wait for schemas are answered now.
         self._error_events.flush()
         left = await self._sink.drain(start + seconds * SINK_SHARE_OF_DRAIN)
         await self._sink.close()
@@ -133,6 +145,7 @@ class Worker:
         """Tell the master that the loop turns; leave when the master is gone."""
         self._copy_counters()
         self._row.beat()
+        self._fetched.look()
         if self._context.is_orphan() and not self._stop.is_set():
             log.warning("the master is gone: draining")
             self._stop.set()
@@ -148,8 +161,8 @@ class Worker:
         if self._config.intake.test_events:
             routes["/v1/_test/events"] = {"GET": receiver.handle_test_events, "HEAD": None}  # It sends events.
         name = self._config.service_name or "penstock"
-        documents = Documents(asyncio.get_running_loop(), self._published.ask, log)
-        return routes | documents.routes(PATHS) | Pages(name, VERSION, self._unready, self._info).routes()
+        self._documents = Documents(asyncio.get_running_loop(), self._published.ask, log)
+        return routes | self._documents.routes(PATHS) | Pages(name, VERSION, self._unready, self._info).routes()
 
     def _unready(self) -> str | None:
         state = self._row.state
@@ -159,8 +172,15 @@ class Worker:
         return {
             "description": "HTTP event intake",
             "worker": {"slot": self._context.slot, "generation": self._context.generation},
-            "streams": {"digest": self._digest},
+            "streams": self._fetched.info(),
         }
+
+    def _use(self, snapshot: Snapshot) -> None:
+        """Swap the streams, between two requests."""
+        self._pipeline.use(snapshot.find)
+        self._published.use(Views(snapshot.sections, self._config.streams.wiki))
+        self._documents.forget()
+        self._row.set_streams(*self._fetched.mark())
 
     def _copy_counters(self) -> None:
         """Plain integers of the parts → the row; the listener writes its own there."""

@@ -96,9 +96,15 @@ FORBIDDEN = [
         ),
         "the master forks, waits and signals; it gets what it needs through Generation",
     ),
+    (
+        "server.fetch",
+        ("server.http", "server.intake", "server.sink", "server.worker"),
+        "it knows what is at URLs, nothing of who uses it",
+    ),
     ("validators", ("server",), "validators stands alone"),
 ]
 VALIDATORS_IMPORTER = "server.schemas"
+CLIENT_IMPORTER = "server.fetch.client"
 
 
 def check_imports(module: Module) -> Iterator[Found]:
@@ -111,6 +117,8 @@ def check_imports(module: Module) -> Iterator[Found]:
         is_ours = is_within(module.name, "server")
         if is_ours and is_within(imported, "validators") and module.name != VALIDATORS_IMPORTER:
             yield Found("imports", where, f"validators is imported in {VALIDATORS_IMPORTER} alone")
+        if is_ours and is_within(imported, "aiohttp") and module.name != CLIENT_IMPORTER:
+            yield Found("imports", where, f"aiohttp is imported in {CLIENT_IMPORTER} alone")
 
 
 SECTIONS = (r"^Place:", r"^Rules?\b[^\n]*:", r"^Not here:")

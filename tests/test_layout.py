@@ -17,6 +17,7 @@ PACKAGES = ("server", "validators", "bench", "tests")
 
 # Where everything may be caught, and why. Elsewhere an exception that nobody expects must end what it happened in.
 BROAD_EXCEPTS: dict[str, str] = {
+    "server/fetch/once.py:_be_child": "top of a process: logged with its stack, then it ends",
     "server/http/documents.py:Documents._turn": "top of a slice: whoever waits for the document must be answered",
     "server/http/protocol.py:Connection._serve": "top of a request: answered 500, counted, logged with its stack",
     "server/intake/pipeline.py:Pipeline.prepare": "top of an event: its verdict is internal, its batch goes on",
@@ -67,6 +68,14 @@ def test_the_master_loads_no_loop_and_no_broker_client() -> None:
     assert result.stdout.split() == []
 
 
+def test_workers_and_the_master_do_not_load_the_http_client() -> None:
+    """It takes 15 MB, which the fetcher alone needs."""
+    program = "import sys, server.worker, server.commands.generation\nprint('aiohttp' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=30)
+
+    assert result.stdout.strip() == "False", result.stderr
+
+
 def tracked_files() -> Iterator[Path]:
     """What git has or would take; in an unpacked archive everything that is not hidden or built."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
@@ -108,6 +117,7 @@ BREACHES = {
     "the master imports the catalog": ("server/master/a.py", DOC + "from server.catalog import build\n", "imports"),
     "validators imports server": ("validators/a.py", DOC + "from server.errors import PenstockError\n", "imports"),
     "validators imported in a second place": ("server/worker.py", DOC + "import validators.registry\n", "imports"),
+    "the HTTP client imported in a second place": ("server/fetch/a.py", DOC + "import aiohttp\n", "imports"),
     "no docstring": ("server/a.py", "x = 1\n", "docstring"),
     "a docstring without its place": ("server/a.py", '"""A.\n\nRule: one.\nNot here: more.\n"""\n', "docstring"),
     "a package with code and no docstring": ("server/a/__init__.py", "x = 1\n", "docstring"),

@@ -1,6 +1,6 @@
 """All streams of one reading of the sources, found by name.
 
-Place: catalog.sources → HERE → intake.route, on an event's way.
+Place: catalog.sources → HERE → intake.route, on an event's way. By way of catalog.publication to running workers.
 Rules: an exact name goes before a regex, and of the regexes the first declared one that matches wins. A name asked
 for before costs one dict lookup. What is remembered is bounded in number and in length: clients choose names.
 A snapshot never changes what it answers; a new reading makes a new one.
@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from server.catalog.merge import Known, merge
 from server.catalog.regex import RegexError, compiled, is_regex
 from server.catalog.remembered import Remembered
-from server.catalog.sources import Source, for_wiki, sections
+from server.catalog.sources import Declared, Source, for_wiki, sections
 from server.catalog.stream import Stream, make
 from server.catalog.topics import LENGTH_MAX, effective, is_legal
 from server.errors import SettingsError
@@ -44,23 +45,29 @@ class Snapshot:
         "sections",
     )
 
-    def __init__(
-        self,
-        declarations: dict[str, dict[str, Any]],
-        topic_prefix: str,
-        *,
-        is_open: bool,
-        sections: Mapping[str, Any],
-    ) -> None:
+    def __init__(self, topic_prefix: str, digest: str, sections: Mapping[str, Any], *, is_open: bool) -> None:
+        """An empty one; ``add`` declares."""
         self.sections = sections
         self.is_open = is_open
-        self.digest = _digest(declarations)
+        self.digest = digest
         self._topic_prefix = topic_prefix
-        self._declared = {name: make(name, name, own, topic_prefix) for name, own in declarations.items()}
-        self._regexes = [(_pattern(name), stream) for name, stream in self._declared.items() if is_regex(name)]
-        self._seen: dict[str, Stream | None] = {n: stream for n, stream in self._declared.items() if not is_regex(n)}
+        self._declared: dict[str, Stream] = {}
+        self._regexes: list[tuple[Matcher, Stream]] = []
+        self._seen: dict[str, Stream | None] = {}
         self._matches = Remembered(self._seen, REMEMBERED_MAX)
         self._misses = Remembered(self._seen, REMEMBERED_MAX)
+
+    def add(self, name: str, settings: dict[str, Any], before: Stream | None = None) -> None:
+        """Declare a stream by its effective settings, before anybody looks for one. Raises SettingsError.
+
+        ``before``, when it has the same settings, is used again: its memory is shared with other workers.
+        """
+        stream = before if before and before.settings == settings else make(name, name, settings, self._topic_prefix)
+        self._declared[name] = stream
+        if is_regex(name):
+            self._regexes.append((_pattern(name), stream))
+        else:
+            self._seen[name] = stream
 
     def find(self, name: str) -> Stream | None:
         """The stream of this name, None when there is none."""
@@ -112,10 +119,59 @@ class Snapshot:
 def build(sources: Sequence[Source], *, topic_prefix: str, wiki: str | None) -> Snapshot:
     """The snapshot of these sources, which must have passed ``catalog.check``. Raises SettingsError on a bad regex."""
     whole = sections(sources)
+    settings = _effective(for_wiki(whole, wiki))
+    snapshot = Snapshot(topic_prefix, _digest(settings), whole, is_open=not sources)
+    for name, own in settings.items():
+        snapshot.add(name, own)
+    return snapshot
+
+
+def publishable(sources: Sequence[Source], wiki: str | None) -> tuple[str, bytes]:
+    """The digest of the snapshot of these sources, and a text for ``Reading``.
+
+    One line for the head, then one a stream: name, own settings for the wiki and, where these differ, for all wikis.
+    """
+    whole = sections(sources)
     merged = for_wiki(whole, wiki)
+    digest = _digest(_effective(merged))
+    head = {"digest": digest, "defaults": merged.defaults, "sections": {**whole, "streams": {}}}
+    general = whole["streams"]
+    streams = [
+        [name, own] if name in general and general[name] == own else [name, own, general.get(name, _ABSENT)]
+        for name, own in merged.streams.items()
+    ]
+    return digest, "\n".join(map(_compact, [head, *streams])).encode("utf-8", "surrogatepass")
+
+
+_ABSENT = ""  # A stream that only overrides declare.
+
+
+class Reading:
+    """Makes the snapshot of a publishable text, a slice at a time."""
+
+    def __init__(self, text: bytes, topic_prefix: str, before: Snapshot) -> None:
+        self._lines = iter(text.split(b"\n"))
+        head = json.loads(next(self._lines))
+        self._defaults = head["defaults"]
+        self._streams = head["sections"]["streams"]
+        self._before = before
+        self._made = Snapshot(topic_prefix, head["digest"], head["sections"], is_open=False)
+
+    def go_on(self, until: float) -> Snapshot | None:
+        """Read until this instant of ``time.perf_counter``; the snapshot, once it is whole."""
+        for line in self._lines:
+            name, own, *general = json.loads(line.decode("utf-8", "surrogatepass"))
+            self._made.add(name, merge(self._defaults, own), self._before.declared(name))
+            if general != [_ABSENT]:
+                self._streams[name] = general[0] if general else own
+            if time.perf_counter() >= until:
+                return None
+        return self._made
+
+
+def _effective(merged: Declared) -> dict[str, dict[str, Any]]:
     known: Known = {}
-    effective_settings = {name: merge(merged.defaults, own, known) for name, own in merged.streams.items()}
-    return Snapshot(effective_settings, topic_prefix, is_open=not sources, sections=whole)
+    return {name: merge(merged.defaults, own, known) for name, own in merged.streams.items()}
 
 
 def _pattern(name: str) -> Matcher:
@@ -127,5 +183,8 @@ def _pattern(name: str) -> Matcher:
 
 def _digest(declarations: dict[str, dict[str, Any]]) -> str:
     """SHA-256 of the settings as compact JSON in declared order: order decides between regexes, and makes keys."""
-    text = json.dumps(declarations, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(_compact(declarations).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -1,8 +1,8 @@
 """Read the files that declare streams, and lay them over one another.
 
-Place: files → HERE → catalog.check, catalog.snapshot.
+Place: files, and what URLs answered → HERE → catalog.check, catalog.snapshot.
 Rules: a file has up to four sections (``SECTIONS``); several files merge in order, section by section, as if one had
-been written over the other. Every value keeps the file and line that it came from.
+been written over the other. Every value keeps the file and line that it came from; an answer's, its URL.
 Not here: what the settings mean (catalog.stream), what they may be (catalog.check).
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from server.catalog.merge import merge
@@ -30,9 +31,34 @@ class Declared(Struct, frozen=True):
     streams: dict[str, dict[str, Any]]
 
 
+class AnswerError(ValueError):
+    """What a URL answered declares no streams."""
+
+
 def read_files(paths: Iterable[Path]) -> list[Source]:
     """One source a file. Raises SettingsError with file and line when one cannot be read or is no map."""
     return [document.read(path, hint="check streams.sources") for path in paths]
+
+
+def of_answer(url: str, body: bytes) -> Source:
+    """The source that is ``{"streams": {…}}``, as the EventStreamConfig API answers. Raises AnswerError saying why not.
+
+    That API answers errors with status 200. No stream at all is taken for a mistake: it would refuse every event.
+    """
+    try:
+        answer = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise AnswerError(f"is not JSON, or only a part of it: {error}") from None
+    if not isinstance(answer, dict):
+        raise AnswerError("is no JSON object")
+    if "error" in answer:
+        raise AnswerError(f"is an error: {str(answer['error'])[:200]}")
+    streams = answer.get("streams")
+    if not isinstance(streams, dict) or not all(isinstance(own, dict) for own in streams.values()):
+        raise AnswerError('is not of the form {"streams": {name: {settings}}}')
+    if not streams:
+        raise AnswerError("has no stream at all")
+    return Document(url, {"streams": streams}, {("streams", name): 0 for name in streams})
 
 
 def sections(sources: Sequence[Source]) -> dict[str, dict[str, Any]]:

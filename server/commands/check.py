@@ -21,7 +21,9 @@ from msgspec import Struct
 
 from server.catalog.check import check
 from server.catalog.snapshot import Snapshot, build
-from server.catalog.sources import Source, read_files
+from server.catalog.sources import Source
+from server.commands import declarations
+from server.commands.declarations import Occasion
 from server.commands.output import until_nobody_reads
 from server.config.document import dotted
 from server.config.finding import Finding, Level, errors_of, text_of
@@ -38,6 +40,7 @@ class Examined(Struct, frozen=True):
 
     loaded: Loaded
     findings: list[Finding]
+    sources: Sequence[Source] = ()
     schemas: Schemas | None = None
     snapshot: Snapshot | None = None
     unread: int = 0  # Schemas that are left for their first event.
@@ -67,40 +70,62 @@ def run(
     return EXIT_SETTINGS if errors else EXIT_DONE
 
 
-def examine(loaded: Loaded, time_s: float = math.inf, before: Schemas | None = None) -> Examined:
+def examine(
+    loaded: Loaded, time_s: float = math.inf, before: Schemas | None = None, occasion: Occasion = "check"
+) -> Examined:
     """Read streams and schemas, and check all of it together. Raises SettingsError when a file cannot be read.
 
     Every version of every schema that a stream names is compiled, as far as ``time_s`` allows for all of this: done
     before the fork, workers share them. With a bound, what judges the events that no type settles is compiled later.
-    ``before`` are the schemas of the reading before this one: what has not changed is taken from there.
+    ``before`` are the schemas of the reading before this one: what has not changed is taken from there. Time that URLs
+    take to answer is not counted.
     """
+    declared = declarations.read(loaded, occasion)
+    examined = _examine(loaded, declared.sources, declared.findings, time_s, before)
+    errors = errors_of(examined.findings)
+    if errors and declared.older is not None:
+        found = [*declared.findings, declarations.about_older(loaded, errors)]
+        older = _examine(loaded, declared.older, found, time_s, before)
+        examined = examined if errors_of(older.findings) else older
+    try:
+        declared.settle(is_good=not errors)
+    except OSError as error:
+        hint = "without it a restart needs the URLs to answer"
+        reason = f"the answers of URLs cannot be kept: {error.strerror}"
+        examined.findings.append(_about(loaded, ("fetch", "path"), reason, hint, "warning"))
+    return examined
+
+
+def _examine(
+    loaded: Loaded, sources: Sequence[Source], found: Sequence[Finding], time_s: float, before: Schemas | None
+) -> Examined:
     began = time.monotonic()
     config = loaded.config
-    findings = [*loaded.findings, *_kafka(loaded)]
+    findings = [*loaded.findings, *found, *_kafka(loaded)]
     schemas = None
+    cache_dir = loaded.path(config.fetch.path)
     try:
-        schemas = open_schemas(config.schemas, loaded.base_dir, is_deferred=time_s < math.inf, before=before)
+        schemas = open_schemas(config.schemas, loaded.base_dir, cache_dir, is_deferred=time_s < math.inf, before=before)
     except SettingsError as error:
         findings.append(_about(loaded, ("schemas", "base_uris"), str(error), "paths are relative to the settings file"))
-    sources = read_files(loaded.path(text) for text in config.streams.sources)
     until = max(began + time_s, time.monotonic() + time_s / LEAST_SHARE)
     findings += check(
         sources,
         topic_prefix=config.sink.topic_prefix,
         wiki=config.streams.wiki,
-        schemas=schemas,
+        schemas=schemas.for_check() if schemas is not None else None,
         refuse_unknown=config.streams.unknown_titles == "refuse",
         until=until,
     )
     if schemas is None or errors_of(findings):
-        return Examined(loaded, findings)
+        return Examined(loaded, findings, sources)
     snapshot = build(sources, topic_prefix=config.sink.topic_prefix, wiki=config.streams.wiki)
     about_schemas, unread = _schemas(schemas, snapshot, sources, until)
     findings += about_schemas
     schemas.forget_before()
     findings += _services(loaded, snapshot)
     findings += _error_stream(loaded, schemas, snapshot)
-    return Examined(loaded, findings, schemas, snapshot, unread)
+    return Examined(loaded, findings, sources, schemas, snapshot, unread)
 
 
 def usable(examined: Examined) -> tuple[Snapshot, Schemas]:
@@ -205,7 +230,7 @@ def _error_stream(loaded: Loaded, schemas: Schemas, snapshot: Snapshot) -> list[
     found = schemas.find(uri)
     if snapshot.find(name) is None:
         reason, hint = f"no stream {name!r} is declared: there will be no error events", 'declare it, or set it to ""'
-    elif isinstance(found, tuple):
+    elif isinstance(found, tuple) and not (schemas.remote and uri in schemas.remote.awaited):
         path = ("intake", "error_schema_uri")
         reason, hint = f"schema {uri} cannot be used: {found[1]}; there will be no error events", "add the schema"
     else:

@@ -15,14 +15,21 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from server.catalog.snapshot import Snapshot
+from server.catalog.snapshot import Snapshot, publishable
 from server.commands.check import examine, usable
 from server.config.load import Loaded, load
 from server.config.settings import Config
+from server.config.urls import urls_of
+from server.fetch.link import Link
 from server.log import set_up
-from server.schemas import Schemas
+from server.master.generation import Role
+from server.schemas import Schemas, fingerprint
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from server.catalog.sources import Source
+    from server.commands.declarations import Occasion
     from server.master.generation import WorkerContext
 
 # Of a start or a reload; the rest of its 5 s is for what cannot wait. 2,000 schemas of 25 properties take 2 s when
@@ -35,18 +42,61 @@ log = logging.getLogger("settings")
 class Generation:
     """Settings, streams and compiled schemas. ``data_dir`` is what relative paths of data are relative to."""
 
-    def __init__(self, loaded: Loaded, snapshot: Snapshot, schemas: Schemas) -> None:
-        self.config: Config = loaded.config
+    def __init__(
+        self, loaded: Loaded, sources: Sequence[Source], snapshot: Snapshot, schemas: Schemas, schemas_state: str
+    ) -> None:
+        config = loaded.config
+        self.config: Config = config
         self.data_dir: Path = loaded.base_dir
         self.snapshot = snapshot
         self.schemas = schemas
+        self.schemas_state = schemas_state
+        self.link = Link(config, loaded.base_dir, sources, snapshot.digest)
+        self.companions: list[Role] = []
+        if urls_of((*config.streams.sources, *config.schemas.base_uris)):
+            self.companions.append(Role("fetcher", self._run_fetcher))
 
     def run_worker(self, context: WorkerContext) -> int:
         """Be a worker, in the child. Its log is set up here: the master's is that of the generation which serves."""
         from server import worker
 
         set_up(self.config.log.level, self.config.log.style)
+        self.link.leave_door()
         return worker.run(self, context)
+
+    def adopt(self, newer: object) -> bool:
+        """Hand new streams to the workers that run, when nothing else has changed. No connection notices.
+
+        New schema titles need new workers, which share the compiled schemas; so does every other setting. Where streams
+        are at URLs too it is the fetcher who publishes, and it has read the old files.
+        """
+        if not isinstance(newer, Generation) or newer.snapshot.digest == self.snapshot.digest:
+            return False
+        is_only_streams = (
+            newer.config == self.config
+            and newer.data_dir == self.data_dir
+            and newer.schemas_state == self.schemas_state
+        )
+        if not is_only_streams or self.link.urls or newer.snapshot.is_open or _titles(newer) - _titles(self):
+            return False
+        digest, text = publishable(newer.link.sources, self.config.streams.wiki)
+        self.link.publication.publish(text, digest)
+        self.link.sources, self.snapshot = newer.link.sources, newer.snapshot
+        return True
+
+    def close(self) -> None:
+        """In the master: nobody else will be forked from here."""
+        self.link.close()
+
+    def _run_fetcher(self, context: WorkerContext) -> int:
+        from server.fetch import process  # The HTTP client takes 15 MB, which no other process needs.
+
+        set_up(self.config.log.level, self.config.log.style)
+        return process.run(self, context)
+
+
+def _titles(generation: Generation) -> set[str | None]:
+    return {stream.schema_title for stream in generation.snapshot.streams()}
 
 
 class Readings:
@@ -59,16 +109,24 @@ class Readings:
 
     def read(self) -> Generation:
         """The next reading. Raises SettingsError."""
-        made = read(self._config_path, self._overrides, self._schemas)
+        occasion: Occasion = "start" if self._schemas is None else "reload"
+        made = read(self._config_path, self._overrides, self._schemas, occasion)
         self._schemas = made.schemas
         return made
 
 
-def read(config_path: Path | None, overrides: list[str], before: Schemas | None = None) -> Generation:
+def read(
+    config_path: Path | None,
+    overrides: list[str],
+    before: Schemas | None = None,
+    occasion: Occasion = "check",
+) -> Generation:
     """Read everything. Raises SettingsError with all that is wrong; warnings are logged."""
     gc.disable()  # What is made here stays: looking through all of it again and again takes a tenth of the time.
     try:
-        examined = examine(load(config_path, overrides, os.environ), READ_S, before)
+        loaded = load(config_path, overrides, os.environ)
+        state = fingerprint(loaded.config.schemas, loaded.base_dir)
+        examined = examine(loaded, READ_S, before, occasion)
     finally:
         gc.enable()
     _give_back()
@@ -77,7 +135,7 @@ def read(config_path: Path | None, overrides: list[str], before: Schemas | None 
         log.warning("%s", finding)
     if examined.unread:
         log.warning("%d schemas are left for their first event: penstock check reads them all", examined.unread)
-    return Generation(examined.loaded, snapshot, schemas)
+    return Generation(loaded, examined.sources, snapshot, schemas, state)
 
 
 def _give_back() -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import msgspec
 
-from server.commands.generation import read
+from server.commands.generation import Generation, read
 from server.commands.output import until_nobody_reads
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
+from server.fetch.once import fetch_schemas
 from server.intake.arrival import Arrival, Clock
 from server.intake.decode import split
 from server.intake.event import Event
@@ -40,9 +41,24 @@ def run(config_path: Path | None, overrides: list[str], files: list[Path]) -> in
                 event.value, event.verdict = line, NOT_AN_OBJECT
             else:
                 event = pipeline.prepare(index, raws[0], Arrival(*clock.now(), {}))
+                if _fetched(generation):
+                    event = pipeline.prepare(index, raws[0], Arrival(*clock.now(), {}))
             invalid += event.verdict is not None or event.observed is not None
             sys.stdout.buffer.write(msgspec.json.encode(report(event)) + b"\n")
     return EXIT_FOUND if invalid else EXIT_DONE
+
+
+def _fetched(generation: Generation) -> bool:
+    """Whether the event names a schema that may be at a URL, which has now been asked for."""
+    remote = generation.schemas.remote
+    if remote is None or not remote.awaited:
+        return False
+    uris = list(remote.awaited)
+    remote.awaited.clear()
+    for uri, error_type in fetch_schemas(generation.config, generation.data_dir, uris).items():
+        kind = "schema_unavailable" if error_type == "refused" else error_type
+        remote.note_failure(uri, kind, "it was asked for", generation.config.schemas.unknown_s)
+    return True
 
 
 def _lines(files: list[Path]) -> Iterator[bytes]:

@@ -16,9 +16,10 @@ import msgspec
 from server.config import shape
 from server.config.document import Document, KeyPath, dotted
 from server.config.finding import Finding, kind_of, quoted
-from server.config.settings import Config, Section, is_secret
+from server.config.section import Section
+from server.config.settings import Config, is_secret
 
-_ABOVE_SECRETS = (("sink",), ("sink", "kafka"))
+_ABOVE_SECRETS = (("sink",), ("sink", "kafka"), ("streams",), ("schemas",))
 
 
 def judge(document: Document) -> list[Finding]:
@@ -84,7 +85,8 @@ def _is_allowed(value: Any, kind: Any) -> bool:
 
 def _shown(value: Any, path: KeyPath) -> str:
     """The value for a message, or its kind alone where a secret may be in it."""
-    may_hold_secret = path in _ABOVE_SECRETS or (path[:2] == ("sink", "kafka") and is_secret(str(path[2])))
+    is_kafka_secret = path[:2] == ("sink", "kafka") and is_secret(str(path[-1]))
+    may_hold_secret = path in _ABOVE_SECRETS or path[1:2] == ("headers",) or is_kafka_secret
     return f"{kind_of(value)} (not shown)" if may_hold_secret else quoted(value)
 
 

@@ -21,7 +21,8 @@ from server.config.document import Document, Key, KeyPath
 from server.config.finding import Finding, errors_of, text_of
 from server.config.judge import judge
 from server.config.rules import breaches
-from server.config.settings import Config, Section, SinkSettings
+from server.config.section import Section
+from server.config.settings import Config, SinkSettings
 from server.config.source import from_environment, from_options
 from server.errors import SettingsError
 

@@ -15,7 +15,8 @@ from typing import Any
 from msgspec import inspect
 
 from server.config import shape
-from server.config.settings import Config, Section
+from server.config.section import Section
+from server.config.settings import Config
 
 HEAD = """\
 # Settings

@@ -11,30 +11,21 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from msgspec import Struct
-
 from server.config.address import Address, overlap
+from server.config.breach import Breach
 from server.config.document import Document, KeyPath, dotted
 from server.config.finding import Finding, Level
 from server.config.settings import HTTP_SHARE_OF_DRAIN, Config, SinkSettings
+from server.config.url_rules import HEADER_NAME, url_breaches
+from server.config.urls import urls_of
 from server.errors import SettingsError
 from server.master.addresses import parse
 from server.sink.kafka_rules import ALIASES
 from server.sink.kafka_settings import DEFAULTS  # Imports no confluent_kafka.
 
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, token
 _EVENT_PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
 _EXPIRY_S = 1.0  # librdkafka looks once a second for messages whose time is over.
 _NAMES = re.compile(r"[A-Za-z0-9._-]{1,249}")
-
-
-class Breach(Struct, frozen=True):
-    """One rule broken at one path."""
-
-    path: KeyPath
-    reason: str
-    hint: str
-    is_warning: bool = False
 
 
 def breaches(config: Config, document: Document) -> list[Finding]:
@@ -105,7 +96,7 @@ def _proxies(config: Config, _: Document) -> Iterator[Breach]:
             hint = "write an address or a network: 10.0.0.0/8, fd00::/8"
             yield Breach(("http", "trusted_proxies", index), str(error), hint)
     header = config.http.client_ip_header
-    if header is not None and not _HEADER_NAME.fullmatch(header):
+    if header is not None and not HEADER_NAME.fullmatch(header):
         yield Breach(("http", "client_ip_header"), f"{header!r} is no name of a header", "write X-Client-IP")
     if header is not None and not config.http.trusted_proxies:
         reason = "is never believed: http.trusted_proxies is empty"
@@ -134,6 +125,9 @@ def _acks(config: Config, _: Document) -> Iterator[Breach]:
         hint = "raise it: requests that wait for a broker that is away are failed by the end of the drain"
         yield Breach(("drain_s",), reason, hint, is_warning=True)
     answer_s = config.http.limits.answer_s
+    if urls_of(config.schemas.base_uris):
+        settled_s += config.schemas.wait_s
+        why += f", after schemas.wait_s, {config.schemas.wait_s:g} s"
     if answer_s < settled_s:
         reason = f"{answer_s:g} s is less than the {settled_s:g} s {why}"
         hint = "raise it: clients that are answered too early send again what may still be delivered"
@@ -157,12 +151,6 @@ def _event_paths(config: Config, _: Document) -> Iterator[Breach]:
                 yield Breach(path, f"{text!r} is no path in an event", "write names with dots between: meta.stream")
 
 
-def _sources(config: Config, _: Document) -> Iterator[Breach]:
-    for index, text in enumerate(config.streams.sources):
-        if text.startswith(("http://", "https://")):
-            yield Breach(("streams", "sources", index), f"{text} is a URL", "this version reads stream files only")
-
-
 def _names(config: Config, _: Document) -> Iterator[Breach]:
     stream = config.error_stream
     if stream is not None and not _NAMES.fullmatch(stream):
@@ -183,4 +171,4 @@ def _unused(_: Config, document: Document) -> Iterator[Breach]:
             yield Breach((name,), f"is read and checked, but this version {purpose} yet", "", is_warning=True)
 
 
-_RULES = (_sizes, _queue, _addresses, _proxies, _times, _acks, _event_paths, _sources, _names, _secrets, _unused)
+_RULES = (_sizes, _queue, _addresses, _proxies, _times, _acks, _event_paths, url_breaches, _names, _secrets, _unused)

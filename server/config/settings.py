@@ -2,7 +2,7 @@
 
 Place: read once in the master, before the first socket; workers get it by fork.
 Rule: one frozen struct a section, unknown keys forbidden; no globals, nothing is read from deep code. A setting's
-meaning is its description here: docs/SETTINGS.md is rendered from this file and from nothing else.
+meaning is its description here or in config.catalog_settings: docs/SETTINGS.md is rendered from them alone.
 Not here: how YAML, environment and command line become these structs (config.load), what settings ask of one another
 (config.rules).
 """
@@ -11,13 +11,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, field
 
-Seconds = Annotated[float, Meta(gt=0, le=86_400)]
-Count = Annotated[int, Meta(ge=1, le=10_000_000)]
-Bytes = Annotated[int, Meta(ge=1024, le=1 << 34)]
-Text = Annotated[str, Meta(min_length=1)]
-Texts = Annotated[list[Text], Meta(min_length=1)]
+from server.config.catalog_settings import Fetch, Schemas, Streams
+from server.config.section import Bytes, Count, Seconds, Section, Text, Texts, says
+
 EventPaths = str | Texts  # Their grammar is in config.rules: msgspec 0.22 crashes on a pattern within a union.
 KafkaValue = str | int | float | bool
 
@@ -28,19 +26,10 @@ _SECRET = ("password", "secret", "key", "oauthbearer.config")
 _NOT_SECRET = ("location", "keytab", "key.refresh", "kinit")  # Paths and commands: an operator needs to see them.
 
 
-def says(meaning: str) -> Meta:
-    """What a setting means, for the reference page and for messages."""
-    return Meta(description=meaning)
-
-
 def is_secret(kafka_property: str) -> bool:
     """Whether a librdkafka property may hold a secret: its value is then never shown."""
     name = kafka_property.lower()
     return any(word in name for word in _SECRET) and not any(word in name for word in _NOT_SECRET)
-
-
-class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of every section: a typing error in a key is an error, not a silent default."""
 
 
 class Limits(Section, frozen=True):
@@ -104,51 +93,6 @@ class Admin(Section, frozen=True):
     """Metrics and operations: never on the public address. Read and checked; this version opens no such port yet."""
 
     listen: Annotated[Text, says("Address of metrics and operations; never one of `http.listen`.")] = "127.0.0.1:8193"
-
-
-class Schemas(Section, frozen=True):
-    """Where schemas are found."""
-
-    base_uris: Annotated[
-        Texts, says("Directories of schemas (or their `file:` URIs), tried in order: the first that has a schema wins.")
-    ] = field(default_factory=lambda: ["schemas/"])
-    file_extension: Annotated[
-        str, Meta(pattern=r"^(\.[A-Za-z0-9]+)?$"), says("Added to a schema URI that is not found without it.")
-    ] = ".yaml"
-    allow_insecure: Annotated[
-        bool, says("Accept schemas whose checking a client can make slow, such as a pattern without `maxLength`.")
-    ] = False
-    allow_absolute_uris: Annotated[bool, says("Accept events that name their schema by an absolute URL.")] = False
-    max_cached: Annotated[Count, says("Most schemas that a worker keeps ready.")] = 5_000
-    prepared_path: Annotated[
-        str,
-        says(
-            "Directory in which is kept what schema files come to, so that the next start need not work it out; made "
-            "when absent. Empty: nothing is kept."
-        ),
-    ] = "var/schemas"
-
-
-class Streams(Section, frozen=True):
-    """Which streams there are."""
-
-    sources: Annotated[
-        list[Text],
-        says(
-            "Files that declare streams, merged in order, the later one winning. "
-            "No source at all: any name that is a legal topic is a stream."
-        ),
-    ] = field(default_factory=list)
-    wiki: Annotated[
-        Text | None, says("Whose overrides apply, of `default_settings_overrides` and `stream_overrides`.")
-    ] = None
-    unknown_titles: Annotated[
-        Literal["warn", "refuse"],
-        says(
-            "A stream whose schema title is in no schema repository: `warn` serves the others and answers its "
-            "events with `unknown_schema`; `refuse` does not start. When no title at all is found, neither starts."
-        ),
-    ] = "warn"
 
 
 class Intake(Section, frozen=True):
@@ -282,6 +226,7 @@ class Config(Section, frozen=True):
     admin: Annotated[Admin, says("Metrics and operations.")] = field(default_factory=Admin)
     schemas: Annotated[Schemas, says("Where schemas are found.")] = field(default_factory=Schemas)
     streams: Annotated[Streams, says("Which streams there are.")] = field(default_factory=Streams)
+    fetch: Annotated[Fetch, says("How URLs are fetched.")] = field(default_factory=Fetch)
     intake: Annotated[Intake, says("What is asked of an event.")] = field(default_factory=Intake)
     sink: Annotated[SinkSettings, says("Where events go.")] = field(default_factory=SinkSettings)
     spool: Annotated[Spool, says("Where events wait.")] = field(default_factory=Spool)

@@ -16,7 +16,7 @@ from typing import Any, get_args, get_origin
 import msgspec
 from msgspec import inspect
 
-from server.config.settings import Section
+from server.config.section import Section
 
 
 @cache

@@ -21,7 +21,8 @@ from server.config import shape
 from server.config.document import dotted
 from server.config.finding import Finding
 from server.config.judge import nearest
-from server.config.settings import Config, Section, is_secret
+from server.config.section import Section
+from server.config.settings import Config, is_secret
 from server.schemas import YamlError, load_yaml
 
 PREFIX = "PENSTOCK_"

@@ -61,6 +61,11 @@ class Pipeline:
         self.one_pass = 0
         self.referred = 0
 
+    def use(self, stream: StreamLookup) -> None:
+        """Streams are other ones from the next event on."""
+        self._router.use(stream)
+        self._only_read = self._router.only_read
+
     def prepare(self, index: int, raw: bytes, arrival: Arrival) -> Event:
         """Take one event, the ``index``-th of its request, all the way to the sink's door."""
         event = Event(index, raw)

@@ -26,6 +26,7 @@ from server.intake.report import report
 
 if TYPE_CHECKING:
     from server.config.settings import Config
+    from server.fetch.asking import Asking
     from server.http.request import Request
     from server.sink.base import Sink
 
@@ -48,7 +49,9 @@ class Receiver:
         address: Callable[[Any], str],
         clock: Clock,
         error_events: ErrorEvents,
+        asking: Asking | None = None,
     ) -> None:
+        """``asking``: whom to ask for schemas that are at URLs; None, there are none."""
         self._schema_uri_param = config.intake.schema_uri_query_param
         self._stream_param = config.intake.stream_query_param
         self._max_events = config.http.limits.max_events
@@ -63,6 +66,8 @@ class Receiver:
         self._clock = clock
         self._error_events = error_events
         self._closed = False
+        self._asking = asking
+        self._awaited: Mapping[str, None] = asking.awaited if asking else {}
         self.counts = Counts()
 
     def handle_events(self, request: Request) -> None:
@@ -81,17 +86,25 @@ class Receiver:
 
     def handle_validate(self, request: Request) -> None:
         """POST /v1/validate: everything but sending. 200 whatever the verdicts."""
+        self._validate(request, False)
+
+    def _validate(self, request: Request, is_second: bool) -> None:
         raws = self._split(request, request.body)
         if raws is not None:
             arrival = self._arrival(request, request.params())
             events = [self._prepare(index, raw, arrival) for index, raw in enumerate(raws)]
+            if self._awaited and self._waits(request, is_second, self._validate):
+                return
             request.reply(200, "OK", msgspec.json.encode({"events": [report(event) for event in events]}))
 
     def close(self) -> None:
         """Take no events any more: the sink is about to be flushed."""
         self._closed = True
 
-    def _receive(self, request: Request, body: bytes, params: Mapping[str, str], is_hasty: bool) -> None:
+    def _receive(
+        self, request: Request, body: bytes, params: Mapping[str, str], is_hasty: bool, is_second: bool = False
+    ) -> None:
+        """``is_second``: schemas of its events have been asked for already, and it has waited for them."""
         if self._closed:
             self.counts.refused_draining += 1
             request.problem(503, DRAINING, retry_after_s=verdict.RETRY_AFTER_S)
@@ -107,11 +120,23 @@ class Receiver:
             return
         prepare, arrival = self._prepare, self._arrival(request, params)
         events = [prepare(index, raw, arrival) for index, raw in enumerate(raws)]
+        if self._awaited and self._waits(request, is_second, self._receive, body, params, is_hasty):
+            return
         self.counts.received += len(events)
         if is_hasty:
             self._send_hasty(request, events)
         else:
             self._send_guaranteed(request, events)
+
+    def _waits(  # cold: schemas that have to be fetched
+        self, request: Request, is_second: bool, again: Callable[..., None], *more: Any
+    ) -> bool:
+        """Whether the request waits for schemas, and then begins ``again``. It waits once only."""
+        assert self._asking is not None
+        if is_second:
+            self._asking.awaited.clear()
+            return False
+        return self._asking.wait(self._address(request), lambda: again(request, *more, True))
 
     def _refuse_full(self, request: Request) -> None:
         self.counts.refused_full += 1

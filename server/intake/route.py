@@ -108,6 +108,13 @@ class Router:
         """The route of these raw JSON texts, or why there is none; None when the event has no such field."""
         return self._routes.get((schema_text, stream_text)) or self._find_new(schema_text, stream_text)
 
+    def use(self, stream: StreamLookup) -> None:
+        """Streams are other ones from now on: every route is found anew."""
+        self._stream = stream
+        self._routes.clear()
+        self.known.clear()
+        self._reads.clear()  # What reads them stays: it depends on schemas, and is costly to make.
+
     def guess(self, raw: bytes) -> Read | None:
         """The way to read an event of the schema that this one seems to name."""
         at = raw.find(self._mark)

@@ -1,8 +1,9 @@
-"""The workers of one generation: a slot each, filled, watched for readiness, refilled after a death.
+"""The children of one generation: a slot each, filled, watched for readiness, refilled after a death.
 
 Place: master.loop → HERE → master.child.
-Rules: a slot holds one worker that serves or is about to; one that drains has left its slot. A worker that cannot
-boot is not tried again for ever: exit code 5, no READY in time, or ``BOOT_TRIES`` deaths on the way is a failure.
+Rules: a slot holds one child that serves or is about to; one that drains has left its slot. A worker that cannot
+boot is not tried again for ever: exit code 5, no READY in time, or ``BOOT_TRIES`` deaths on the way is a failure. A
+companion is tried for ever, with the same back-off: the workers serve without it.
 Not here: orders and their order (master.loop), judging a running worker (master.watch).
 """
 
@@ -12,11 +13,12 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
+from itertools import chain
 
 from server.errors import EXIT_BOOT
 from server.master import child as child_process
 from server.master.backoff import Backoff, Deaths
-from server.master.generation import Generation, WorkerContext
+from server.master.generation import WORKER, Generation, Role, WorkerContext
 from server.master.sockets import Sockets
 from server.master.watch import NEVER, Child
 from server.scoreboard import Scoreboard
@@ -28,12 +30,13 @@ _logger = logging.getLogger("master")
 
 
 class Slot:
-    """A place for one worker; its back-off outlives the workers."""
+    """A place for one child; its back-off outlives the children. A companion's index is negative."""
 
-    __slots__ = ("backoff", "child", "failed_boots", "index", "start_at")
+    __slots__ = ("backoff", "child", "failed_boots", "index", "role", "start_at")
 
-    def __init__(self, index: int, backoff_max_s: float) -> None:
+    def __init__(self, index: int, role: Role, backoff_max_s: float) -> None:
         self.index = index
+        self.role = role
         self.backoff = Backoff(backoff_max_s)
         self.child: Child | None = None
         self.start_at = 0.0
@@ -53,6 +56,9 @@ class Fleet:
         self._board = board
         self._deaths = Deaths(process.deaths_in_window, process.window_s)
         self._slots: list[Slot] = []
+        self._companions = [
+            Slot(-index, role, process.backoff_max_s) for index, role in enumerate(generation.companions, 1)
+        ]
         for _ in range(min(worker_count(generation), process.max_workers)):
             self.grow()
 
@@ -64,6 +70,10 @@ class Fleet:
         return len(self._slots)
 
     def children(self) -> Iterator[Child]:
+        """Workers and companions."""
+        return (slot.child for slot in self._every() if slot.child is not None)
+
+    def workers(self) -> Iterator[Child]:
         return (slot.child for slot in self._slots if slot.child is not None)
 
     def is_ready(self) -> bool:
@@ -74,7 +84,8 @@ class Fleet:
         """One slot more, up to process.max_workers."""
         if len(self._slots) >= self.config.process.max_workers:
             return False
-        self._slots.append(Slot(len(self._slots), self.config.process.backoff_max_s))
+        role = Role(WORKER, self.generation.run_worker)
+        self._slots.append(Slot(len(self._slots), role, self.config.process.backoff_max_s))
         return True
 
     def shrink(self) -> tuple[bool, Child | None]:
@@ -84,27 +95,29 @@ class Fleet:
         return True, self._slots.pop().child
 
     def fill(self, now: float, not_inherited: list[socket.socket]) -> None:
-        """Fork a worker for each empty slot whose time has come."""
-        for slot in self._slots:
+        """Fork a child for each empty slot whose time has come."""
+        for slot in self._every():
             if slot.child is None and now >= slot.start_at:
                 slot.child = self._fork(slot, now, not_inherited)
 
     def next_start(self) -> float:
         """When the next empty slot is to be filled."""
-        return min((slot.start_at for slot in self._slots if slot.child is None), default=NEVER)
+        return min((slot.start_at for slot in self._every() if slot.child is None), default=NEVER)
 
     def vacate(self, child: Child, now: float) -> None:
-        """A worker drains by itself: its slot gets another at once, unless it did not last."""
+        """A child drains by itself: its slot gets another at once, unless it did not last."""
         slot = self._slot_of(child)
         slot.child = None
         slot.start_at = now + slot.backoff.after_death(child.served_s(now))
 
     def bury(self, child: Child, exit_code: int, now: float) -> str | None:
-        """Plan the replacement of a worker that died in its slot. Returns why there should be none, if so."""
+        """Plan the replacement of a child that died in its slot. Returns why there should be none, if so."""
         slot = self._slot_of(child)
         slot.child = None
         served_s = child.served_s(now)
         slot.start_at = now + slot.backoff.after_death(served_s)
+        if slot in self._companions:
+            return None
         slot.failed_boots = 0 if child.is_ready() else slot.failed_boots + 1
         if not child.is_ready():
             if exit_code == EXIT_BOOT or child.is_boot_late:
@@ -116,24 +129,30 @@ class Fleet:
             return f"{process.deaths_in_window} workers died within {process.window_s:g} s"
         return None
 
+    def _every(self) -> Iterator[Slot]:
+        return chain(self._slots, self._companions)
+
     def _slot_of(self, child: Child) -> Slot:
-        return self._slots[child.slot]
+        return next(slot for slot in self._every() if slot.child is child)
 
     def _fork(self, slot: Slot, now: float, not_inherited: list[socket.socket]) -> Child | None:
         row = self._board.claim(slot.index, self.number)
         if row is None:
             slot.start_at = now + ROW_WAIT_S
             return None
-        context = WorkerContext(slot.index, self.number, row, self.sockets.sockets(), os.getpid())
+        sockets = self.sockets.sockets()
+        if slot in self._companions:  # What listens is the workers'.
+            sockets, not_inherited = [], [*not_inherited, *sockets]
+        context = WorkerContext(slot.index, self.number, row, sockets, os.getpid(), slot.role.name)
         try:
-            pid = child_process.fork(self.generation, context, not_inherited)
+            pid = child_process.fork(slot.role.run, context, not_inherited)
         except OSError as error:  # Out of processes or memory: later, perhaps.
-            _logger.error("cannot fork a worker: %s", error.strerror)
+            _logger.error("cannot fork a %s: %s", slot.role.name, error.strerror)
             self._board.release(row)
             slot.start_at = now + max(ROW_WAIT_S, slot.backoff.after_death(0.0))
             return None
         row.pid = pid
-        return Child(pid, row, slot.index, self.number, now + self.config.process.boot_s)
+        return Child(pid, row, slot.index, self.number, now + self.config.process.boot_s, slot.role.name)
 
 
 def worker_count(generation: Generation) -> int:

@@ -1,26 +1,38 @@
 """What one reading of the settings yields, and what a worker is told about itself.
 
 Place: the serve command → HERE → master.loop (parent) and the worker (child).
-Rule: a generation is made whole before any worker of it is forked; workers get it by fork, nothing is sent later.
-Not here: how settings are read (config), what a worker does (worker).
+Rule: a generation is made whole before any child of it is forked; children get it by fork.
+Not here: how settings are read (config), what a worker does (worker), what a companion does (fetch.process).
 """
 
 from __future__ import annotations
 
 import os
 import socket
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
 from server.config.settings import Config
 from server.scoreboard import ALL_SOCKETS, Row
 
+WORKER = "worker"
+
 
 class WorkerContext:
-    """A worker's place in the service."""
+    """The place of a worker, or of a companion, in the service. A companion's slot is negative; it has no sockets."""
 
-    __slots__ = ("generation", "master_pid", "row", "slot", "sockets")
+    __slots__ = ("generation", "master_pid", "name", "row", "slot", "sockets")
 
-    def __init__(self, slot: int, generation: int, row: Row, sockets: list[socket.socket], master_pid: int) -> None:
+    def __init__(
+        self,
+        slot: int,
+        generation: int,
+        row: Row,
+        sockets: list[socket.socket],
+        master_pid: int,
+        name: str = WORKER,
+    ) -> None:
+        self.name = name
         self.slot = slot
         self.generation = generation
         self.row = row
@@ -38,10 +50,30 @@ class WorkerContext:
         return True
 
 
+class Role(NamedTuple):
+    """What a child is there for: its name in the log, and what it runs. ``run`` returns the exit code."""
+
+    name: str
+    run: Callable[[WorkerContext], int]
+
+
 class Generation(Protocol):
-    """One reading of the settings and everything that was prepared from it before the fork."""
+    """One reading of the settings and everything that was prepared from it before the fork.
+
+    ``companions`` are the children that a generation has once, beside its workers. They beat, drain and are replaced
+    as workers are, but nobody waits for them: a generation serves without them, and their deaths end nothing.
+    """
 
     config: Config
 
+    @property
+    def companions(self) -> Sequence[Role]: ...
+
     def run_worker(self, context: WorkerContext) -> int:
         """Be a worker, in the child. Returns its exit code: 0 when drained, 5 when it cannot boot."""
+
+    def adopt(self, newer: object) -> bool:
+        """Take over from a newer generation what running workers can be given, if that is all that has changed."""
+
+    def close(self) -> None:
+        """Let go of what the master holds for its children: no more of them will be forked."""

@@ -2,7 +2,8 @@
 
 Place: the serve command → HERE → master.fleet. Its signals are in master.signals, its deadlines in master.watch.
 Rules: one thread, one wait (``await_signal``), no client traffic. A reload replaces everything or nothing: the new
-sockets are bound and every new worker is READY before the first old one drains; otherwise the old ones stay.
+sockets are bound and every new worker is READY before the first old one drains; otherwise the old ones stay. What
+running workers can be given (``Generation.adopt``) replaces none of them.
 Not here: what a worker does (worker), how settings are read (config).
 """
 
@@ -165,6 +166,11 @@ class Master:
         current = self._current
         try:
             generation = self._prepare()
+            if current.generation.adopt(generation):
+                generation.close()
+                _logger.info("reloaded: only streams have changed, and the workers take them up")
+                self._notifier.ready(f"Ready: {current}")
+                return
             http = generation.config.http
             held = current.sockets
             if not self._is_activated:
@@ -184,6 +190,7 @@ class Master:
             fleet.sockets.close(keep=self._current.sockets)
             for child in list(fleet.children()):
                 self._let_go(child, fleet, fleet.sockets.missing_in(self._current.sockets))
+            fleet.generation.close()
         _logger.error("reload refused, the old settings stay in force: %s", reason)
         self._notifier.ready(f"Reload refused: {reason.splitlines()[0]}")
 
@@ -193,6 +200,7 @@ class Master:
         old.sockets.close(keep=fleet.sockets)
         for child in list(old.children()):
             self._let_go(child, old, old.sockets.missing_in(fleet.sockets))
+        old.generation.close()
 
     # Looking after the workers.
 
@@ -267,7 +275,7 @@ class Master:
             return
         if fleet is self._incoming:
             self._refuse(f"{trouble} ({how})")
-        elif not (fleet.has_been_ready and any(sibling.is_ready() for sibling in fleet.children())):
+        elif not (fleet.has_been_ready and any(sibling.is_ready() for sibling in fleet.workers())):
             self._stop(EXIT_BOOT, f"{trouble} ({how})")
         # Otherwise siblings serve: the slot backs off, and what is wrong with it is in the log.
 

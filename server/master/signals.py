@@ -80,6 +80,11 @@ def await_signal(deadline: float) -> Order | None:
     return TABLE[signal.Signals(taken.si_signo)] if taken is not None else None
 
 
+def is_stop_pending() -> bool:
+    """Whether a TERM waits, for whoever takes long before the master begins to await signals."""
+    return signal.SIGTERM in signal.sigpending()
+
+
 def reset_in_child() -> None:
     """Give a forked child default handlers, then an empty mask."""
     for number in (*_AWAITED, signal.SIGPIPE, signal.SIGABRT, signal.SIGUSR1, signal.SIGUSR2):

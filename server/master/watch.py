@@ -1,7 +1,7 @@
-"""One worker process as the master sees it, and what is wrong with it.
+"""One child as the master sees it, and what is wrong with it.
 
 Place: scoreboard → HERE → master.fleet. The time is given by the caller; only ``signal_it`` touches the process.
-Rules: every state has a deadline, an instant. Past it the worker gets ABRT, which dumps its stacks, and ``abort_s``
+Rules: every state has a deadline, an instant. Past it the child gets ABRT, which dumps its stacks, and ``abort_s``
 later KILL, which also ends a stopped one. A beat counts only since the master itself last woke late: after a freeze
 of the whole machine everybody is late and nobody is stuck.
 Not here: replacing it (master.fleet).
@@ -13,6 +13,7 @@ import os
 import signal
 
 from server.config.settings import Process
+from server.master.generation import WORKER
 from server.scoreboard import Row, State
 
 NEVER = float("inf")
@@ -21,11 +22,14 @@ IGNORED_AFTER_BEATS = 3  # Siblings wait 1 ms for a worker with fewer connection
 
 
 class Child:
-    """A worker process from fork to reap."""
+    """A child from fork to reap: a worker, or a companion."""
 
-    __slots__ = ("boot_by", "drain_by", "generation", "is_boot_late", "kill_at", "pid", "ready_at", "row", "slot")
+    __slots__ = (
+        "boot_by", "drain_by", "generation", "is_boot_late", "kill_at", "name", "pid", "ready_at", "row", "slot",
+    )  # fmt: skip
 
-    def __init__(self, pid: int, row: Row, slot: int, generation: int, boot_by: float) -> None:
+    def __init__(self, pid: int, row: Row, slot: int, generation: int, boot_by: float, name: str = WORKER) -> None:
+        self.name = name
         self.pid = pid
         self.row = row
         self.slot = slot
@@ -37,7 +41,8 @@ class Child:
         self.is_boot_late = False
 
     def __str__(self) -> str:
-        return f"worker {self.pid} (slot {self.slot}, generation {self.generation})"
+        place = f"slot {self.slot}, " if self.name == WORKER else ""
+        return f"{self.name} {self.pid} ({place}generation {self.generation})"
 
     def is_ready(self) -> bool:
         return self.ready_at is not None

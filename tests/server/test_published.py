@@ -11,7 +11,7 @@ import pytest
 from server.catalog.sources import sections
 from server.catalog.views import Views
 from server.config import document
-from server.config.settings import Schemas
+from server.config.catalog_settings import Schemas
 from server.http.documents import Document, Wrong
 from server.published import Published
 from server.schemas import open_schemas

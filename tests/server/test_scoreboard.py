@@ -131,3 +131,14 @@ def test_a_last_call_names_sockets_one_by_one(sockets: int, is_last: list[bool])
     row.set_last_call(sockets)
 
     assert [row.is_last_call(index) for index in range(3)] == is_last
+
+
+def test_everybody_sees_which_streams_a_worker_serves_with() -> None:
+    board = Scoreboard(2)
+    row = claim(board)
+    assert row.streams == (0, 0)
+
+    row.set_streams(0xFFF_FFFF_FFFF_FFFF, 1_700_000_000_000)
+    assert [live.streams for live in board.live()] == [(0xFFF_FFFF_FFFF_FFFF, 1_700_000_000_000)]
+    board.release(row)
+    assert claim(board).streams == (0, 0)

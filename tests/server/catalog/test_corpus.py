@@ -11,7 +11,7 @@ import pytest
 from server.catalog.check import check
 from server.catalog.snapshot import Snapshot, build
 from server.catalog.sources import read_files
-from server.config.settings import Schemas
+from server.config.catalog_settings import Schemas
 from server.schemas import open_schemas
 
 CORPUS = Path(__file__).parents[3].parent / "shared" / "corpus"

@@ -7,9 +7,11 @@ import pytest
 
 from server.config.document import parse
 from server.config.finding import Finding
+from server.config.judge import judge
 from server.config.load import _without_empty
 from server.config.rules import breaches
 from server.config.settings import Config
+from server.config.urls import is_url, origin_of
 
 
 def findings(text: str) -> list[Finding]:
@@ -42,7 +44,19 @@ def test_the_defaults_break_no_rule() -> None:
         ("intake: {schema_uri_field: [$schema, ' ']}", "intake.schema_uri_field[1]", "no path in an event"),
         ("intake: {error_stream: a b}", "intake.error_stream", "no legal name"),
         ("service_name: a b", "service_name", "no legal name"),
-        ("streams: {sources: ['https://example.org/']}", "streams.sources[0]", "is a URL"),
+        ("streams: {sources: ['https://u:pw@example.org/']}", "streams.sources[0]", "has a user name or a password"),
+        ("streams: {sources: ['https:///path']}", "streams.sources[0]", "no http or https URL with a host"),
+        ("streams: {sources: ['http://a:99999/']}", "streams.sources[0]", "ort out of range"),
+        ("streams: {sources: ['http://a/b c']}", "streams.sources[0]", "has a space"),
+        ("streams: {sources: ['http://a/#b']}", "streams.sources[0]", "has a fragment"),
+        ("streams: {sources: ['ftp://a/b']}", "streams.sources[0]", "neither a path nor an http"),
+        ("schemas: {base_uris: ['http://a/?b=c']}", "schemas.base_uris[0]", "has a query"),
+        ("schemas: {base_uris: ['http://a'], headers: {'a b': c}}", "schemas.headers.a b", "is no name of a header"),
+        ("schemas: {base_uris: ['http://a'], headers: {Host: \"a\\nb\"}}", "schemas.headers.Host", "no header may"),
+        ("streams: {sources: ['http://a'], headers: {If-None-Match: a}}", "streams.headers.If-None-Match", "itself"),
+        ("streams: {sources: ['http://a'], constraints: {a: b|c}}", "streams.constraints.a", "would end the"),
+        ("fetch: {allowed_origins: ['https://a/b']}", "fetch.allowed_origins[0]", "is no origin"),
+        ("fetch: {connect_s: 20}", "fetch.connect_s", "is more than fetch.total_s"),
     ],
 )
 def test_a_broken_rule_is_an_error_that_names_the_setting(text: str, key: str, reason: str) -> None:
@@ -63,6 +77,10 @@ def test_a_broken_rule_is_an_error_that_names_the_setting(text: str, key: str, r
         ("{drain_s: 11, sink: {kafka: {bootstrap.servers: 'a:1', delivery.timeout.ms: 8000}}}", "drain_s"),
         ("http: {limits: {answer_s: 6.5}}", "http.limits.answer_s"),
         ("admin: {listen: '127.0.0.1:1'}", "admin"),
+        ("streams: {sources: [a.yaml], headers: {Host: a}}", "streams.headers"),
+        ("streams: {on_missing: wait}", "streams.on_missing"),
+        ("schemas: {wait_s: 1}", "schemas.wait_s"),
+        ("{http: {limits: {answer_s: 10}}, schemas: {base_uris: ['http://a'], wait_s: 3.5}}", "http.limits.answer_s"),
         ("spool: {path: x}", "spool"),
     ],
 )
@@ -87,3 +105,26 @@ def test_who_waits_long_enough_for_kafka_or_not_at_all_is_not_warned(text: str) 
 )
 def test_addresses_that_can_be_bound_together_are_taken(listen: str) -> None:
     assert findings(f"http: {{listen: {listen}}}") == []
+
+
+def test_no_message_and_no_repr_shows_what_is_in_headers() -> None:
+    text = "{streams: {sources: ['http://a'], headers: {Authorization: hush}}, schemas: {headers: {X-Key: hush}}}"
+    config = msgspec.convert(parse(text, "s.yaml").value, Config)
+
+    assert "hush" not in repr(config)
+    assert "'Authorization': '***'" in repr(config.streams)
+    wrong = parse("streams: {headers: {Authorization: [hush]}}", "s.yaml")
+    assert "hush" not in "".join(str(finding) for finding in judge(wrong))
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("http://Example.org/a", "http://example.org:80"),
+        ("https://a:8443", "https://a:8443"),
+        ("https://[::1]/x?y", "https://[::1]:443"),
+    ],
+)
+def test_two_spellings_of_an_origin_are_one(url: str, origin: str) -> None:
+    assert origin_of(url) == origin
+    assert is_url(url)

@@ -279,3 +279,70 @@ def test_a_master_that_was_frozen_itself_blames_nobody(tmp_path: Path) -> None:
 
         assert before <= toy.workers()
         assert "has not beaten" not in toy.log()
+
+
+def companion_of(toy: Toy) -> int:
+    """The pid of the companion that runs now."""
+    return int(toy.until(lambda: re.findall(r"companion (\d+) runs", toy.log()))[-1])
+
+
+def test_a_companion_is_replaced_and_the_workers_do_not_notice(tmp_path: Path) -> None:
+    """A child with a name, without sockets; a killed one has a successor, and so has one that is stuck."""
+    with Toy.serving(tmp_path, companion="a_companion") as toy:
+        toy.says(READY)
+        first = companion_of(toy)
+        workers = toy.workers() - {first}
+        os.kill(first, signal.SIGKILL)
+        toy.says(rf"toy {first} \(generation 1\) died: SIGKILL")
+        toy.says(r"companion \d+ runs with 0 sockets", times=2)
+        second = companion_of(toy)
+        os.kill(second, signal.SIGSTOP)
+        toy.says(rf"toy {second} .*died: SIGKILL")
+        toy.says(r"companion \d+ runs with 0 sockets", times=3)
+
+        assert toy.workers() - {companion_of(toy)} == workers
+        toy.signal(signal.SIGTERM)
+        assert toy.exit_code() == 0
+        assert re.search(r"toy \d+ .*has left: exit code 0", toy.log())
+
+
+@pytest.mark.parametrize("behaviour", ["unbootable", "buggy", "crashing"])
+def test_a_companion_that_keeps_dying_ends_nothing(tmp_path: Path, behaviour: str) -> None:
+    """It backs off for ever; the service serves all the same."""
+    with Toy.serving(tmp_path, companion=behaviour, process={"deaths_in_window": 3, "backoff_max_s": 0.1}) as toy:
+        toy.says(READY)
+        toy.says(r"toy \d+ \(generation 1\) died", times=6)
+
+        assert toy.ask(f"{tmp_path}/socket")
+        assert toy.process.poll() is None
+
+
+def test_a_reload_brings_a_companion_of_its_own_and_closes_what_the_old_one_used(tmp_path: Path) -> None:
+    with Toy.serving(tmp_path, companion="a_companion") as toy:
+        toy.says(READY)
+        first = companion_of(toy)
+        toy.signal(signal.SIGHUP)
+        toy.says(READY, times=2)
+        toy.says(rf"toy {first} \(generation 1\) has left: exit code 0")
+
+        assert companion_of(toy) != first
+        assert (tmp_path / "closed").read_text() == "x"
+        Toy.write(tmp_path, "unbootable", companion="a_companion")
+        toy.signal(signal.SIGHUP)
+        toy.says("reload refused")
+        assert (tmp_path / "closed").read_text() == "xx"
+
+
+def test_what_running_workers_can_be_given_replaces_none_of_them(tmp_path: Path) -> None:
+    with Toy.serving(tmp_path) as toy:
+        toy.says(READY)
+        workers = toy.workers()
+        Toy.write(tmp_path, "adopted")
+        toy.signal(signal.SIGHUP)
+        toy.says("only streams have changed")
+
+        assert toy.workers() == workers
+        assert (tmp_path / "closed").read_text() == "x"
+        Toy.write(tmp_path)
+        toy.signal(signal.SIGHUP)
+        toy.says(READY, times=2)

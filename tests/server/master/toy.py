@@ -20,7 +20,7 @@ import msgspec
 from server.config.settings import Config
 from server.errors import EXIT_BOOT, BootError, SettingsError
 from server.log import set_up
-from server.master.generation import WorkerContext
+from server.master.generation import Role, WorkerContext
 from server.master.loop import Master
 from server.scoreboard import READY, State
 from tests.process.running import Running
@@ -37,10 +37,22 @@ class ToyGeneration:
             raise SettingsError(f"{path.name}: {error}") from None
         self.behaviour = read["behaviour"]
 
+        self.companions = [Role("toy", globals()[f"be_{read['companion']}"])] if read.get("companion") else []
+        self.closed = path.with_name("closed")
+
     def run_worker(self, context: WorkerContext) -> int:
         """Behave as the settings say."""
         code: int = globals()[f"be_{self.behaviour}"](context)
         return code
+
+    def adopt(self, newer: object) -> bool:
+        """Only when the newer one says so."""
+        return isinstance(newer, ToyGeneration) and newer.behaviour == "adopted"
+
+    def close(self) -> None:
+        """Leave a mark."""
+        with self.closed.open("a") as mark:
+            mark.write("x")
 
 
 class Toy(Running):
@@ -57,12 +69,14 @@ class Toy(Running):
         return cls(directory)
 
     @staticmethod
-    def write(directory: Path, behaviour: str = "serve", /, **config: Any) -> None:
+    def write(directory: Path, behaviour: str = "serve", /, *, companion: str | None = None, **config: Any) -> None:
         """Settings for now or for the next HUP."""
         http = {"listen": [f"unix:{directory}/socket"]} | config.pop("http", {})
         process = {"beat_s": 0.05, "late_s": 1.0, "abort_s": 0.3, "boot_s": 5.0} | config.pop("process", {})
         config = {"workers": 2, "drain_s": 2.0, "http": http, "process": process} | config
-        (directory / "toy.json").write_bytes(msgspec.json.encode({"behaviour": behaviour, "config": config}))
+        (directory / "toy.json").write_bytes(
+            msgspec.json.encode({"behaviour": behaviour, "companion": companion, "config": config})
+        )
 
     def ask(self, path: str) -> str:
         """Connect, and return what the worker says: ``pid slot generation``."""
@@ -105,6 +119,11 @@ def _answer(listening: socket.socket, context: WorkerContext) -> bool:
 
 
 def be_serve(context: WorkerContext) -> int:
+    return _serve(context)
+
+
+def be_a_companion(context: WorkerContext) -> int:
+    print(f"companion {os.getpid()} runs with {len(context.sockets)} sockets", file=sys.stderr)
     return _serve(context)
 
 

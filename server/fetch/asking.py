@@ -1,0 +1,154 @@
+"""Ask the fetcher for schemas, and let the requests that need them wait.
+
+Place: intake.receive → HERE → fetch.door, in the fetcher's process. Runs on a worker's loop.
+Rules: a schema is asked for once, however many requests wait for it; each of them goes on after ``wait_s`` at the
+latest, with whatever is known by then. A fetcher that died is connected to again while anybody waits. Those who wait
+are bounded in number. Nobody else is held up.
+Not here: what a request does then (intake.receive).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+
+from server.fetch.door import Ask, Told
+from server.log import Limited
+
+if TYPE_CHECKING:
+    from server.remote import Remote
+
+WAITING_MAX = 1_000  # Requests of one worker; their bodies are in memory, which http.limits bounds too.
+CONNECT_AGAIN_S = 0.2
+
+_REASON = "the fetcher says so"
+
+
+class Waiter:
+    """One request. ``go_on`` is called once, when nothing is left that it waits for."""
+
+    __slots__ = ("go_on", "left")
+
+    def __init__(self, go_on: Callable[[], None], left: set[str]) -> None:
+        self.go_on = go_on
+        self.left = left
+
+
+class Asking(asyncio.Protocol):
+    """One worker's asks. ``address`` is that of the fetcher's door."""
+
+    def __init__(self, remote: Remote, address: bytes, wait_s: float) -> None:
+        self._remote = remote
+        self._address = address
+        self._wait_s = wait_s
+        self._transport: asyncio.WriteTransport | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._waiters: dict[Waiter, asyncio.TimerHandle] = {}
+        self._asked: dict[str, tuple[str, set[Waiter]]] = {}
+        self._unread = b""
+        self._is_closed = False
+        self._trouble = Limited(logging.getLogger("worker"))
+
+    @property
+    def awaited(self) -> dict[str, None]:
+        """What was looked for and may be at a URL: empty, unless a request has just found that out."""
+        return self._remote.awaited
+
+    def wait(self, client: str, go_on: Callable[[], None]) -> bool:
+        """Ask for what is awaited, and call ``go_on`` once all of it is settled. False: there is no waiting now."""
+        uris = list(self.awaited)
+        self.awaited.clear()
+        if not uris or self._is_closed or len(self._waiters) >= WAITING_MAX:
+            return False
+        waiter = Waiter(go_on, set(uris))
+        self._waiters[waiter] = asyncio.get_running_loop().call_later(self._wait_s, self._let_go, waiter)
+        for uri in uris:
+            if uri in self._asked:
+                self._asked[uri][1].add(waiter)
+            else:
+                self._asked[uri] = (client, {waiter})
+                self._send(Ask(uri, client))
+        self._connect()
+        return True
+
+    def close(self) -> None:
+        """Nobody waits any more: all go on now."""
+        self._is_closed = True
+        for waiter in list(self._waiters):
+            self._let_go(waiter)
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._transport is not None:
+            self._transport.close()
+
+    def _send(self, ask: Ask) -> None:
+        if self._transport is not None:
+            self._transport.write(msgspec.json.encode(ask) + b"\n")
+
+    def _connect(self) -> None:
+        if self._transport is None and self._connecting is None and not self._is_closed:
+            self._connecting = asyncio.get_running_loop().create_task(self._try_to_connect())
+
+    async def _try_to_connect(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._transport is None and self._asked:
+                try:
+                    await self._connect_to(self._address, loop)
+                except OSError as error:
+                    self._trouble.warning("fetcher", "the fetcher cannot be asked for schemas: %s", error)
+                    await asyncio.sleep(CONNECT_AGAIN_S)
+        finally:
+            self._connecting = None
+
+    async def _connect_to(self, address: bytes, loop: asyncio.AbstractEventLoop) -> None:
+        caller = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            caller.setblocking(False)
+            caller.connect(address)  # At once, or not at all. (uvloop takes no abstract address itself.)
+            await loop.create_unix_connection(lambda: self, sock=caller)
+        except OSError:
+            caller.close()
+            raise
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask for all that somebody waits for: a fetcher before this one may have died with it."""
+        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's is none by inheritance.
+        self._unread = b""
+        for uri, (client, _) in self._asked.items():
+            self._send(Ask(uri, client))
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._transport = None
+        if self._asked:
+            asyncio.get_running_loop().call_later(CONNECT_AGAIN_S, self._connect)
+
+    def data_received(self, data: bytes) -> None:
+        *lines, self._unread = (self._unread + data).split(b"\n")
+        for line in lines:
+            self._on_told(msgspec.json.decode(line, type=Told))
+
+    def _on_told(self, told: Told) -> None:
+        if told.outcome in ("unknown_schema", "schema_unavailable"):
+            self._remote.note_failure(told.uri, told.outcome, _REASON, told.for_s)
+        _, waiters = self._asked.pop(told.uri, ("", set()))
+        for waiter in waiters:
+            waiter.left.discard(told.uri)
+            if not waiter.left:
+                self._let_go(waiter)
+
+    def _let_go(self, waiter: Waiter) -> None:
+        self._waiters.pop(waiter).cancel()
+        for uri in waiter.left:
+            _, waiters = self._asked[uri]
+            waiters.discard(waiter)
+            if not waiters:  # Whoever comes next asks again, and finds the fetch under way.
+                del self._asked[uri]
+        asyncio.get_running_loop().call_soon(waiter.go_on)  # What fails there is its own affair.

@@ -1,0 +1,89 @@
+"""A worker's end of what may change while it runs: it follows new streams, and asks for schemas at URLs.
+
+Place: worker → HERE → catalog.following, fetch.asking.
+Rules: made before the loop runs, begun on it. Where no schema is at a URL nobody is asked, and no request waits.
+Not here: fetching (fetch.process), what a new snapshot changes (worker).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from server.catalog.following import Following
+from server.catalog.publication import head_of
+from server.fetch.asking import Asking
+
+if TYPE_CHECKING:
+    from server.catalog.snapshot import Snapshot
+    from server.config.settings import Config
+    from server.fetch.link import Link
+    from server.schemas import Schemas
+
+
+class Materials(Protocol):
+    """What one reading of the settings yields (commands.generation)."""
+
+    config: Config
+    schemas: Schemas
+    snapshot: Snapshot
+    link: Link
+
+
+class Fetched:
+    """``asking`` None: no schema is at a URL. ``use`` is called with each new snapshot."""
+
+    def __init__(self, materials: Materials, use: Callable[[Snapshot], None]) -> None:
+        config, link, remote = materials.config, materials.link, materials.schemas.remote
+        self._config = config
+        self._schemas = materials.schemas
+        self._link = link
+        self._use = use
+        self._snapshot = materials.snapshot
+        self._used_s = time.time()
+        self._following: Following | None = None
+        self.asking: Asking | None = None
+        if not materials.snapshot.is_open:
+            self._following = Following(link.publication, materials.snapshot, config.sink.topic_prefix, self._swap)
+        if remote is not None:
+            self.asking = Asking(remote, link.address, config.schemas.wait_s)
+
+    def begin(self) -> None:
+        """On the loop, before the first request."""
+        if self._following is not None:
+            self._following.catch_up()
+        if self.asking is not None:
+            self.asking.awaited.clear()  # The master looked at schemas too.
+            self._schemas.find(self._config.intake.error_schema_uri)  # No request would wait for this one.
+            self.asking.wait("", lambda: None)
+
+    def look(self) -> None:
+        """On every beat."""
+        if self._following is not None:
+            self._following.look(asyncio.get_running_loop().call_later)
+
+    def close(self) -> None:
+        """Nobody waits any more."""
+        if self.asking is not None:
+            self.asking.close()
+
+    def mark(self) -> tuple[int, int]:
+        """The snapshot in use and since when, for the scoreboard."""
+        return head_of(self._snapshot.digest), int(self._used_s * 1000)
+
+    def info(self) -> dict[str, Any]:
+        """Which streams this worker serves with, and how fresh they are."""
+        info: dict[str, Any] = {"digest": self._snapshot.digest, "age_s": round(time.time() - self._used_s, 1)}
+        if self._link.urls:
+            info["urls"] = [
+                {"good_age_s": round(one.good_age_s, 1), "failing_s": round(one.failing_s, 1)}
+                for one in self._link.health.all()
+            ]
+        return info
+
+    def _swap(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._used_s = time.time()
+        self._use(snapshot)

@@ -1,0 +1,127 @@
+"""Ask URLs once, from a process that may use no loop: a child does it and ends.
+
+Place: commands.declarations, commands.validate → HERE → fetch.source, fetch.schemas, in the child.
+Rules: the parent only waits, with a deadline, and kills a child that misses it. Answers reach the parent as files
+(candidates of fetch.store, schemas), reasons for a failure through a pipe.
+Not here: what becomes of candidates (commands.declarations), refreshing (fetch.streams).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from server.config.urls import urls_of
+from server.fetch.store import Answers
+from server.fetch.trouble import FetchError
+from server.schemas import fetched_directory
+
+if TYPE_CHECKING:
+    from server.config.settings import Config
+
+LOOK_S = 0.2
+FETCH_S = 60.0  # For all schemas that one line names.
+BEGIN_S = 5.0  # To load the client and to leave.
+_DIED = "the process that was to ask it ended early"
+
+
+def fetch_streams(config: Config, directory: Path, urls: Sequence[str], is_over: Callable[[], bool]) -> dict[str, str]:
+    """Ask all of them at once; every answer is a candidate then. Returns why there is none, for each that has none.
+
+    ``is_over`` is asked now and then whether to give up.
+    """
+    wait_s = config.fetch.attempts * config.fetch.total_s * 2 + BEGIN_S
+    found = _in_child(lambda: _ask_all(config, directory, urls), wait_s, is_over)
+    return dict.fromkeys(urls, _DIED) if found is None else found
+
+
+def fetch_schemas(config: Config, base_dir: Path, uris: Sequence[str]) -> dict[str, str]:
+    """See to it that schemas at URLs are on disk. Returns the ``error_type`` of each that is not."""
+    found = _in_child(lambda: _fetch_all(config, base_dir, uris), FETCH_S + BEGIN_S, lambda: False)
+    return dict.fromkeys(uris, "schema_unavailable") if found is None else found
+
+
+def _in_child(
+    work: Callable[[], Coroutine[Any, Any, dict[str, str]]], wait_s: float, is_over: Callable[[], bool]
+) -> dict[str, str] | None:
+    """What the work returns, done in a child; None when it ends early or is too late."""
+    receive, send = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(receive)
+        _be_child(work, send)
+    os.close(send)
+    try:
+        text = _read(receive, time.monotonic() + wait_s, is_over)
+    finally:
+        os.close(receive)
+        os.kill(pid, signal.SIGKILL)  # It has said all or is too late; it was not reaped yet, so the pid is its own.
+        os.waitpid(pid, 0)
+    try:
+        return msgspec.json.decode(text, type=dict[str, str])
+    except msgspec.DecodeError:
+        return None
+
+
+def _read(receive: int, deadline: float, is_over: Callable[[], bool]) -> bytes:
+    text = b""
+    while time.monotonic() < deadline and not is_over():
+        if not select.select([receive], [], [], LOOK_S)[0]:
+            continue
+        piece = os.read(receive, 65_536)
+        if not piece:
+            break
+        text += piece
+    return text
+
+
+def _be_child(work: Callable[[], Coroutine[Any, Any, dict[str, str]]], send: int) -> None:
+    """Never returns. Orders are the parent's: the child's signals stay blocked as they are, and KILL ends it."""
+    try:
+        with open(send, "wb") as pipe:
+            pipe.write(msgspec.json.encode(asyncio.run(work())))
+    except Exception:  # The top of a process.
+        logging.getLogger("fetch").exception("asking URLs ends by an unexpected error")
+    finally:
+        sys.stderr.flush()
+        os._exit(0)
+
+
+async def _ask_all(config: Config, directory: Path, urls: Sequence[str]) -> dict[str, str]:
+    from server.fetch.client import Client
+    from server.fetch.source import ask
+
+    answers = Answers(directory, config.streams.headers)
+    troubles: dict[str, str] = {}
+
+    async def ask_one(url: str) -> None:
+        try:
+            answers.keep_candidate(await ask(client, config, url, answers.good(url)))
+        except (FetchError, OSError) as error:
+            troubles[url] = str(error)
+
+    async with Client(config.fetch, urls) as client:
+        await asyncio.gather(*map(ask_one, urls))
+    return troubles
+
+
+async def _fetch_all(config: Config, base_dir: Path, uris: Sequence[str]) -> dict[str, str]:
+    from server.fetch.client import Client
+    from server.fetch.schemas import Schemas
+
+    urls = urls_of(config.schemas.base_uris)
+    async with Client(config.fetch, urls) as client:
+        schemas = Schemas(config, base_dir, fetched_directory(base_dir / config.fetch.path, urls), client)
+        standings = await asyncio.gather(*(schemas.ask(uri, "") for uri in uris))
+        await schemas.close()
+    return {uri: standing.outcome for uri, standing in zip(uris, standings, strict=True) if standing.outcome != "here"}

@@ -1,0 +1,78 @@
+"""When to try again, and how often the unknown may be asked for.
+
+Place: fetch.client, fetch.source, fetch.schemas ask; pure, with time and chance given by the caller.
+Rules: pauses double and are drawn from the upper half of their span, so many hosts that failed together do not come
+back together; what a server asks for with Retry-After is obeyed up to ``RETRY_AFTER_MAX_S``. A bucket holds what may
+be spent at once and fills evenly.
+Not here: waiting.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import OrderedDict
+
+RETRY_AFTER_MAX_S = 300.0  # A server that says "tomorrow" is wrong more often than right.
+PAUSE_MAX_S = 30.0
+JITTER = 0.1  # Of a refresh: with 60 s, hosts started together are spread over 12 s after the first minute.
+
+
+def pause_s(attempt: int, first_s: float, retry_after_s: float = 0.0) -> float:
+    """Before the attempt after this one; the first attempt is 1."""
+    span_s = min(PAUSE_MAX_S, first_s * 2.0 ** (attempt - 1))
+    return max(min(retry_after_s, RETRY_AFTER_MAX_S), random.uniform(span_s / 2, span_s))
+
+
+def refresh_pause_s(every_s: float) -> float:
+    """Between two refreshes."""
+    return every_s * random.uniform(1 - JITTER, 1 + JITTER)
+
+
+class Bucket:
+    """``per_min`` at once, then as many a minute. Asking is free; whoever spends more than there is, owes it."""
+
+    __slots__ = ("_at", "_held", "_per_min")
+
+    def __init__(self, per_min: float, now: float) -> None:
+        self._per_min = per_min
+        self._held = per_min
+        self._at = now
+
+    def is_empty(self, now: float) -> bool:
+        self._held = min(self._per_min, self._held + (now - self._at) * self._per_min / 60.0)
+        self._at = now
+        return self._held < 1.0
+
+    def spend(self) -> None:
+        """Nobody owes more than what a minute brings."""
+        self._held = max(-self._per_min, self._held - 1.0)
+
+
+class Allowance:
+    """A bucket for everybody together and one for each of the last ``CLIENTS_MAX`` clients.
+
+    Asked before, paid afterwards and only for what was in vain: who begins with many schemas at once is served.
+    """
+
+    CLIENTS_MAX = 10_000  # Some 200 bytes each. Who is pushed out begins anew; the common bucket still holds.
+
+    def __init__(self, per_min: float, per_min_client: float) -> None:
+        self._per_min_client = per_min_client
+        self._everybody = Bucket(per_min, 0.0)
+        self._clients: OrderedDict[str, Bucket] = OrderedDict()
+
+    def used_up(self, client: str, now: float) -> str | None:
+        """Whose allowance is used up: this client's, everybody's, or nobody's."""
+        bucket = self._clients.pop(client, None) or Bucket(self._per_min_client, now)
+        self._clients[client] = bucket
+        if len(self._clients) > self.CLIENTS_MAX:
+            self._clients.popitem(last=False)
+        if bucket.is_empty(now):
+            return "this client"
+        return "everybody" if self._everybody.is_empty(now) else None
+
+    def spend(self, client: str) -> None:
+        """One ask was in vain."""
+        self._everybody.spend()
+        if client in self._clients:
+            self._clients[client].spend()

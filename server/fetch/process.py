@@ -1,0 +1,125 @@
+"""The fetcher: the one process that fetches, for all workers of a generation.
+
+Place: server.master forks → HERE, a companion of the workers; the composition root of everything that is fetched.
+Rules: workers never wait for it but by their own choice, and serve without it. It beats like a worker. Told to drain it
+asks for nothing new, and leaves when no worker is connected any more, or after ``drain_s``.
+Not here: what is fetched (fetch.streams, fetch.schemas), who uses it (worker).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Protocol
+
+import uvloop
+
+from server.config.urls import urls_of
+from server.fetch.client import Client
+from server.fetch.door import Door
+from server.fetch.schemas import Schemas
+from server.fetch.store import sweep
+from server.fetch.streams import Streams
+from server.schemas import fetched_directory
+from server.scoreboard import State
+
+if TYPE_CHECKING:
+    from server.config.settings import Config
+    from server.fetch.link import Link
+    from server.master.generation import WorkerContext
+    from server.schemas import Schemas as KnownSchemas
+
+NICER = 5  # Checking 10,000 streams takes a second of a core: workers that want it go first, three to one.
+
+_logger = logging.getLogger("fetcher")
+
+
+class Materials(Protocol):
+    """What one reading of the settings yields (commands.generation)."""
+
+    config: Config
+    schemas: KnownSchemas
+    link: Link
+
+
+class Fetcher:
+    """One generation's."""
+
+    def __init__(self, materials: Materials, context: WorkerContext) -> None:
+        config, link = materials.config, materials.link
+        self._config = config
+        self._link = link
+        self._context = context
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._streams = Streams(
+            config, link.sources, materials.schemas.for_check(), link.publication, link.health, link.answers
+        )
+
+    async def run(self) -> None:
+        """Fetch until told to stop."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+        for hurry in (signal.SIGINT, signal.SIGQUIT):
+            loop.add_signal_handler(hurry, self._stop_now)
+        self._beat()
+        sweep(self._link.cache_dir)
+        async with AsyncExitStack() as stack:
+            door = await self._open_door(stack)
+            client = await stack.enter_async_context(Client(self._config.fetch, self._link.urls))
+            self._streams.catch_up(self._link.urls)
+            tasks = [asyncio.create_task(self._streams.keep_fresh(client, url)) for url in self._link.urls]
+            self._context.row.set_state(State.READY)
+            await self._until_told(tasks)
+            self._context.row.set_state(State.DRAINING)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._drain(door)
+
+    async def _open_door(self, stack: AsyncExitStack) -> Door | None:
+        if self._link.door is None:
+            return None
+        config = self._config
+        urls = urls_of(config.schemas.base_uris)
+        client = await stack.enter_async_context(Client(config.fetch, urls))
+        schemas = Schemas(config, self._link.base_dir, fetched_directory(self._link.cache_dir, urls), client)
+        stack.push_async_callback(schemas.close)
+        door = Door(schemas)
+        await door.open(self._link.door)
+        stack.push_async_callback(door.close)
+        return door
+
+    async def _until_told(self, tasks: list[asyncio.Task[None]]) -> None:
+        """A task that ends, ends by a bug: the process ends with it, and another one begins."""
+        told = asyncio.create_task(self._stop.wait())
+        done, _ = await asyncio.wait([told, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    async def _drain(self, door: Door | None) -> None:
+        if door is not None and not self._hurry.is_set():
+            ends = [asyncio.create_task(event.wait()) for event in (door.idle, self._hurry)]
+            await asyncio.wait(ends, timeout=self._config.drain_s, return_when=asyncio.FIRST_COMPLETED)
+
+    def _stop_now(self) -> None:
+        self._hurry.set()
+        self._stop.set()
+
+    def _beat(self) -> None:
+        self._context.row.beat()
+        if self._context.is_orphan() and not self._stop.is_set():
+            _logger.warning("the master is gone: leaving")
+            self._stop.set()
+        asyncio.get_running_loop().call_later(self._config.process.beat_s, self._beat)
+
+
+def run(materials: Materials, context: WorkerContext) -> int:
+    """Be the fetcher until told to stop. Returns the exit code."""
+    os.nice(NICER)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(Fetcher(materials, context).run())
+    return 0

@@ -1,0 +1,52 @@
+"""Ask one URL for its streams.
+
+Place: fetch.once (at the start), fetch.streams (later) → HERE → fetch.client.
+Rules: what was answered last is asked for conditionally; an answer that is no declaration of streams counts as none.
+Not here: whether the streams make sense (catalog.check), what is kept (fetch.store).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from server.catalog.sources import AnswerError, of_answer
+from server.fetch.store import Kept
+from server.fetch.trouble import FetchError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from server.config.settings import Config
+    from server.fetch.client import Client
+
+
+async def ask(client: Client, config: Config, url: str, before: Kept | None) -> Kept:
+    """What the URL answers now; ``before`` with a new time when that is still right. Raises FetchError."""
+    answer = await client.get_patiently(
+        constrained(url, config.streams.constraints),
+        {"Accept": "application/json", **config.streams.headers},
+        config.fetch.max_answer_bytes,
+        before.etag if before else None,
+        before.last_modified if before else None,
+    )
+    if answer.body is None:
+        if before is None:
+            raise FetchError(f"{url}: answered 304 to a request without a condition", may_pass=True)
+        return msgspec.structs.replace(before, fetched_at=time.time())
+    try:
+        of_answer(url, answer.body)
+    except AnswerError as error:
+        raise FetchError(f"{url}: the answer {error}", may_pass=True) from None
+    return Kept(url, time.time(), answer.body, answer.etag, answer.last_modified)
+
+
+def constrained(url: str, constraints: Mapping[str, str]) -> str:
+    """Add ``constraints`` to the query. Each is a fragment of a query itself, hence quoted twice."""
+    if not constraints:
+        return url
+    fragments = "|".join(f"{name}={quote(value, safe='')}" for name, value in constraints.items())
+    return f"{url}{'&' if urlsplit(url).query else '?'}constraints={quote(fragments, safe='')}"

@@ -1,0 +1,120 @@
+"""Keep the streams of URLs fresh: ask again and again, check what came, publish it.
+
+Place: fetch.source, catalog.check → HERE → catalog.publication, fetch.store.
+Rules: a bad answer or none changes nothing: the last good one stays, and that is said once, and once more when it is
+over. What is published was checked together with all other sources. A disk that is full keeps nothing from workers.
+Not here: how workers take it up (catalog.following).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from server.catalog.check import check
+from server.catalog.check_schemas import Schemas
+from server.catalog.publication import Publication, head_of
+from server.catalog.snapshot import publishable
+from server.catalog.sources import Source, of_answer
+from server.config.finding import errors_of
+from server.fetch.health import Health
+from server.fetch.pace import refresh_pause_s
+from server.fetch.source import ask
+from server.fetch.store import Answers, Kept
+from server.fetch.trouble import FetchError
+
+if TYPE_CHECKING:
+    from server.config.settings import Config
+    from server.fetch.client import Client
+
+_logger = logging.getLogger("fetcher")
+
+
+class Streams:
+    """All sources of one generation; those that are URLs are asked by a task each."""
+
+    def __init__(
+        self,
+        config: Config,
+        sources: Sequence[Source],
+        schemas: Schemas | None,
+        publication: Publication,
+        health: Health,
+        answers: Answers,
+    ) -> None:
+        self._config = config
+        self._sources = list(sources)
+        self._schemas = schemas
+        self._publication = publication
+        self._health = health
+        self._answers = answers
+        self._failing_at: dict[str, float] = {}
+
+    def catch_up(self, urls: Sequence[str]) -> None:
+        """Use what the fetcher before this one found good, and perhaps did not publish any more."""
+        kept = [found for url in urls if (found := self._answers.good(url)) is not None]
+        refusal = self._use(kept)
+        if refusal is not None:
+            _logger.error("streams: what is kept on disk is not used: %s", refusal)
+
+    async def keep_fresh(self, client: Client, url: str) -> None:
+        """For ever."""
+        kept = self._answers.good(url)
+        while True:
+            try:
+                kept = self._heed(await ask(client, self._config, url, kept), kept)
+            except FetchError as error:
+                self._note_failure(url, str(error))
+            except OSError as error:  # The disk. What was published stays.
+                self._note_failure(url, f"{url}: its answer cannot be kept: {error}")
+            await asyncio.sleep(refresh_pause_s(self._config.streams.refresh_s))
+
+    def _heed(self, new: Kept, before: Kept | None) -> Kept | None:
+        """Use an answer if it is good. Returns the last good one. Raises OSError when it cannot be kept."""
+        refusal = self._use([new]) if before is None or new.body != before.body else None
+        if refusal is not None:
+            self._note_failure(new.url, refusal)
+            return before
+        self._answers.keep(new)
+        self._note_good(new.url)
+        return new
+
+    def _use(self, answers: Sequence[Kept]) -> str | None:
+        """Check all sources with these answers in their places, and publish. Returns why not."""
+        config = self._config
+        new = {kept.url: of_answer(kept.url, kept.body) for kept in answers}
+        sources = [new.get(source.name, source) for source in self._sources]
+        findings = check(
+            sources,
+            topic_prefix=config.sink.topic_prefix,
+            wiki=config.streams.wiki,
+            schemas=self._schemas,
+            refuse_unknown=config.streams.unknown_titles == "refuse",
+        )
+        errors = errors_of(findings)
+        if errors:
+            more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+            return f"the answer is refused: {errors[0]}{more}"
+        self._sources = sources
+        digest, text = publishable(sources, config.streams.wiki)
+        if head_of(digest) != self._publication.digest_head:
+            self._publication.publish(text, digest)
+            _logger.info("streams of %s have changed: snapshot %s", ", ".join(new), digest[:12])
+            for finding in findings:
+                _logger.warning("%s", finding)
+        return None
+
+    def _note_failure(self, url: str, reason: str) -> None:
+        self._health.note_failure(url)
+        if url not in self._failing_at:
+            self._failing_at[url] = time.monotonic()
+            _logger.error("streams: %s; the last good answer stays in force", reason)
+
+    def _note_good(self, url: str) -> None:
+        self._health.note_good(url)
+        since = self._failing_at.pop(url, None)
+        if since is not None:
+            _logger.info("streams: %s answers again, after %.0f s", url, time.monotonic() - since)

@@ -1,0 +1,180 @@
+"""A web site on loopback that fails in every way a test asks for: ``with Site() as site``.
+
+``site.says(path, behaviour)`` sets what a path does from now on; a behaviour gets the request's handler and writes the
+whole answer by itself, well or badly. ``site.asked`` holds every request line and its headers, in order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+Behaviour = Callable[[BaseHTTPRequestHandler], None]
+
+
+def body(text: bytes | str, content_type: str = "application/json", status: int = 200, **headers: str) -> Behaviour:
+    """An answer as it should be, with an ETag, and 304 for whoever has it."""
+    raw = text.encode() if isinstance(text, str) else text
+    etag = f'"{hashlib.sha256(raw).hexdigest()[:16]}"'
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        is_known = status == 200 and handler.headers.get("If-None-Match") == etag
+        handler.send_response(304 if is_known else status)
+        handler.send_header("ETag", etag)
+        handler.send_header("Content-Type", content_type)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.send_header("Content-Length", "0" if is_known else str(len(raw)))
+        handler.end_headers()
+        if not is_known:
+            handler.wfile.write(raw)
+
+    return answer
+
+
+def streams(**declared: Any) -> Behaviour:
+    """What the EventStreamConfig API answers."""
+    return body(json.dumps({"streams": declared}))
+
+
+def status(code: int, **headers: str) -> Behaviour:
+    return body("{}", status=code, **headers)
+
+
+def html(code: int = 200) -> Behaviour:
+    return body("<!DOCTYPE html><title>Sorry</title>", "text/html; charset=utf-8", code)
+
+
+def redirect(to: str) -> Behaviour:
+    return body("", status=302, Location=to)
+
+
+def cut_short(text: str) -> Behaviour:
+    """Half of what Content-Length promises."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Length", str(len(text)))
+        handler.end_headers()
+        handler.wfile.write(text[: len(text) // 2].encode())
+        handler.close_connection = True
+
+    return answer
+
+
+def endless(handler: BaseHTTPRequestHandler) -> None:
+    """50 MB in chunks, without a length, unless the client has enough before."""
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    chunk = b"10000\r\n" + b" " * 65_536 + b"\r\n"
+    for _ in range(800):
+        handler.wfile.write(chunk)
+    handler.wfile.write(b"0\r\n\r\n")
+
+
+def hang_up(handler: BaseHTTPRequestHandler) -> None:
+    """Close without a word."""
+    handler.connection.shutdown(socket.SHUT_RDWR)
+    handler.close_connection = True
+
+
+def in_turn(*behaviours: Behaviour) -> Behaviour:
+    """One after another; the last one for ever."""
+    left = list(behaviours)
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        (left.pop(0) if len(left) > 1 else left[0])(handler)
+
+    return answer
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def do_GET(self) -> None:  # http.server names it.
+        site = self.server.site
+        site.asked.append((self.path, dict(self.headers)))
+        path = self.path.partition("?")[0]
+        try:
+            site.behaviours.get(path, site.otherwise)(self)
+        except OSError:  # The client had enough.
+            self.close_connection = True
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing: ``asked`` tells."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    site: Site
+
+    def handle_error(self, *_: Any) -> None:
+        """Clients that go away are what is tested."""
+
+
+class Site:
+    """Serves from a thread until the ``with`` block ends."""
+
+    def __init__(self) -> None:
+        self.behaviours: dict[str, Behaviour] = {}
+        self.otherwise = status(404)
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        self._released = threading.Event()
+
+    def __enter__(self) -> Self:
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.site = self
+        self.port = int(self._server.server_address[1])
+        self._begin()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._released.set()
+        self.stop()
+
+    def _begin(self) -> None:
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Nobody listens at the address any more."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def start_again(self) -> None:
+        """At the same address."""
+        self._server = _Server(("127.0.0.1", self.port), _Handler)
+        self._server.site = self
+        self._begin()
+
+    def says(self, path: str, behaviour: Behaviour) -> str:
+        """Returns the URL of the path."""
+        self.behaviours[path] = behaviour
+        return self.url(path)
+
+    def url(self, path: str = "") -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def stalls(self, after: bytes = b"") -> Behaviour:
+        """Say this much of an answer, then nothing until the test is over."""
+
+        def answer(handler: BaseHTTPRequestHandler) -> None:
+            handler.wfile.write(after)
+            self._released.wait(60)
+            handler.close_connection = True
+
+        return answer
+
+    def paths(self) -> list[str]:
+        """What was asked for, in order."""
+        return [path for path, _ in self.asked]
