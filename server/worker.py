@@ -1,8 +1,8 @@
 """One worker: joins sink, intake and HTTP, runs them on one uvloop, and lets go of them in reverse.
 
 Place: server.master forks → HERE; the composition root of everything on an event's way.
-Rule: started in the order sink → intake → http, so that nothing is accepted that cannot be handed on; drained in
-reverse, so that nothing is closed that somebody still needs. Everything is opened after the fork.
+Rule: started in the order sink and spool → intake → http, so that nothing is accepted that cannot be handed on;
+drained in reverse, so that nothing is closed that somebody still needs. Everything is opened after the fork.
 Not here: what the parts do. This file only passes their bound methods to one another.
 """
 
@@ -17,6 +17,7 @@ import uuid_utils
 import uvloop
 
 from server.config.settings import HTTP_SHARE_OF_DRAIN
+from server.durability import Durability
 from server.errors import EXIT_BOOT, EXIT_DONE, BootError
 from server.http.client_address import ClientAddress
 from server.http.pages import Pages
@@ -27,7 +28,6 @@ from server.intake.pipeline import make_pipeline
 from server.intake.receive import Receiver
 from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
 from server.scoreboard import Counter, State
-from server.sink.make import make
 from server.version import VERSION
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from server.master.generation import WorkerContext
     from server.schemas import Schemas
 
-SINK_SHARE_OF_DRAIN = 0.95
+SINK_SHARE_OF_DRAIN = 0.9  # What is left then goes to the spool, which takes milliseconds.
 FINISH_SHARE_OF_DRAIN = 0.98  # For clients to take their last answers.
 
 log = logging.getLogger("worker")
@@ -64,13 +64,14 @@ class Worker:
         self._row = context.row
         self._stop = asyncio.Event()
         self._is_hurried = False
-        self._sink = make(config.sink, materials.data_dir)
+        self._durability = Durability(config, materials.data_dir, materials.snapshot)
+        delivery, tallies = self._durability.delivery, self._durability.tallies
         self._digest = materials.snapshot.digest
         clock = Clock()
-        pipeline = make_pipeline(config, materials.schemas.find, materials.snapshot.find)
-        self._error_events = ErrorEvents(pipeline, self._sink.submit, clock, config)
+        pipeline = make_pipeline(config, materials.schemas.find, materials.snapshot.find, tallies)
+        self._error_events = ErrorEvents(pipeline, delivery.submit_own, clock, config)
         self._receiver = Receiver(
-            config, pipeline, self._sink, ClientAddress(config.http).of, clock, self._error_events
+            config, pipeline, self._durability.sink, delivery, ClientAddress(config.http).of, clock, self._error_events
         )
 
     async def run(self) -> None:
@@ -81,7 +82,7 @@ class Worker:
             loop.add_signal_handler(hurry, self._stop_now)
         self._server = HttpServer(loop, self._config.http, self._routes(), self._row, log)
         self._beat()
-        await self._sink.open()
+        await self._durability.open()
         self._server.start(self._context.sockets)
         self._row.set_state(State.READY)
         await self._stop.wait()
@@ -89,6 +90,7 @@ class Worker:
         await self._drain(loop.time())
         self._copy_counters()
         self._row.beat()
+        self._durability.close_books()
 
     async def _drain(self, start: float) -> None:
         """Nobody new, then the requests under way, then the sink, then the last answers: each has a share of the time,
@@ -97,15 +99,12 @@ class Worker:
         cut = await self._server.drain(start + seconds * HTTP_SHARE_OF_DRAIN)
         self._receiver.close()
         self._error_events.flush()
-        left = await self._sink.drain(start + seconds * SINK_SHARE_OF_DRAIN)
-        await self._sink.close()
+        await self._durability.drain(start + seconds * SINK_SHARE_OF_DRAIN)
         cut += await self._server.finish(start + seconds * FINISH_SHARE_OF_DRAIN)
         if cut:
             log.warning(
                 "%d connections were cut off in the middle of a request or an answer by the end of the drain", cut
             )
-        if left:
-            log.error("%d events were accepted and could not be delivered before the end of the drain", left)
 
     def _stop_now(self) -> None:
         self._is_hurried = True
@@ -146,6 +145,7 @@ class Worker:
     def _copy_counters(self) -> None:
         """Plain integers of the parts → the row; the listener writes its own there."""
         server, events, row = self._server, self._receiver.counts, self._row.counters
+        tallies = self._durability.tallies
         row[Counter.CONNECTIONS_LOST] = server.abandoned
         row[Counter.REQUESTS] = server.requests
         row[Counter.REQUESTS_REFUSED] = server.responses[503]
@@ -153,11 +153,12 @@ class Worker:
         row[Counter.REQUESTS_TIMED_OUT] = server.responses[408]
         row[Counter.BODY_BYTES] = server.body_bytes
         row[Counter.EVENTS_RECEIVED] = events.received
-        row[Counter.EVENTS_ACCEPTED] = events.accepted
+        row[Counter.EVENTS_ACCEPTED] = sum(tally.accepted for tally in tallies)
         row[Counter.EVENTS_INVALID] = sum(events.by_type[error_type] for error_type in INVALID_TYPES)
         row[Counter.EVENTS_ERROR] = sum(events.by_type[error_type] for error_type in ERROR_TYPES)
-        row[Counter.EVENTS_DELIVERED] = events.delivered
-        row[Counter.EVENTS_FAILED] = events.failed
+        row[Counter.EVENTS_DELIVERED] = sum(tally.delivered for tally in tallies)
+        row[Counter.EVENTS_FAILED] = sum(sum(tally.dropped.values()) for tally in tallies)
+        row[Counter.EVENTS_SPOOLED] = sum(tally.spooled for tally in tallies)
         row[Counter.EVENTS_DROPPED] = events.dropped
         row[Counter.ERROR_EVENTS] = self._error_events.produced
         row[Counter.ERROR_EVENTS_SUPPRESSED] = self._error_events.dropped

@@ -23,6 +23,7 @@ class Stream(Struct, frozen=True):
 
     ``schema_title`` None: no declaration, any schema will do. ``key_fields`` pairs a key's name with the event's path;
     ``header_fields`` an event's path with a header's lower-case name. ``service`` None: every service's.
+    ``on_broker_down`` None: the service's own, which differs between guaranteed and hasty events.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Stream(Struct, frozen=True):
     validation: Validation
     enabled: bool
     max_event_bytes: int | None
+    on_broker_down: Literal["refuse", "spool"] | None
     settings: dict[str, Any]
 
 
@@ -56,6 +58,7 @@ def make(name: str, declared: str, settings: dict[str, Any], topic_prefix: str) 
         validation=intake.get("validation") or "enforce",
         enabled=enabled is None or enabled,
         max_event_bytes=intake.get("max_event_bytes"),
+        on_broker_down=intake.get("on_broker_down"),
         settings=settings,
     )
 

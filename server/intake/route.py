@@ -15,6 +15,7 @@ import msgspec
 
 from server.intake import enrich
 from server.intake.members import Members, Path
+from server.intake.tally import Tallies, Tally
 from server.intake.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Route(NamedTuple):
     key_members: Members | None
     dt_at: int
     max_event_bytes: int
+    tally: Tally
     headers: list[tuple[str, bytes]]
 
 
@@ -84,7 +86,8 @@ class StreamLookup(Protocol):
 class Router:
     """Finds the route of a schema URI and a stream name, or says why there is none."""
 
-    def __init__(self, config: Config, schema: SchemaLookup, stream: StreamLookup) -> None:
+    def __init__(self, config: Config, schema: SchemaLookup, stream: StreamLookup, tallies: Tallies) -> None:
+        self._tallies = tallies
         self.fields = Fields.of(config)
         self._config = config
         self._schema = schema
@@ -165,6 +168,7 @@ class Router:
             key_members=Members(paths) if paths else None,
             dt_at=members.at(self.fields.dt),
             max_event_bytes=limit if own_limit is None else min(limit, own_limit),
+            tally=self._tallies.of(stream.name),
             headers=[("content-type", b"application/json"), ("schema-uri", schema_uri.encode())],
         )
 

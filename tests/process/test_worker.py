@@ -66,7 +66,7 @@ def within(directory: Path, test: Callable[[Place], Coroutine[Any, Any, None]], 
             row = Scoreboard(1).claim(0, 0)
             assert row is not None
             worker = Worker(generation, WorkerContext(0, 0, row, [listening], os.getppid()))
-            sink = cast(MemorySink, worker._sink)
+            sink = cast(MemorySink, worker._durability.sink)
             place = Place(worker=worker, sink=sink, row=row, port=listening.getsockname()[1])
             running = asyncio.ensure_future(worker.run())
             while row.state.name != "READY":

@@ -61,9 +61,8 @@ def test_a_broken_rule_is_an_error_that_names_the_setting(text: str, key: str, r
         ("http: {client_ip_header: X-Client-IP}", "http.client_ip_header"),
         ("drain_s: 9", "drain_s"),
         ("{drain_s: 11, sink: {kafka: {bootstrap.servers: 'a:1', delivery.timeout.ms: 8000}}}", "drain_s"),
-        ("http: {limits: {answer_s: 6.5}}", "http.limits.answer_s"),
         ("admin: {listen: '127.0.0.1:1'}", "admin"),
-        ("spool: {path: x}", "spool"),
+        ("{spool: {path: x}, sink: {kind: sqlite}}", "spool"),
     ],
 )
 def test_what_is_odd_but_works_is_a_warning(text: str, key: str) -> None:
