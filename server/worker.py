@@ -18,7 +18,7 @@ import uvloop
 
 from server.config.settings import HTTP_SHARE_OF_DRAIN
 from server.durability import Durability
-from server.errors import EXIT_BOOT, EXIT_DONE, BootError
+from server.errors import EXIT_BOOT, EXIT_DONE, EXIT_FOUND, BootError
 from server.http.client_address import ClientAddress
 from server.http.pages import Pages
 from server.http.server import HttpServer
@@ -64,6 +64,7 @@ class Worker:
         self._row = context.row
         self._stop = asyncio.Event()
         self._is_hurried = False
+        self.is_balanced = True
         self._durability = Durability(config, materials.data_dir, materials.snapshot)
         delivery, tallies = self._durability.delivery, self._durability.tallies
         self._digest = materials.snapshot.digest
@@ -90,7 +91,7 @@ class Worker:
         await self._drain(loop.time())
         self._copy_counters()
         self._row.beat()
-        self._durability.close_books()
+        self.is_balanced = self._durability.close_books()
 
     async def _drain(self, start: float) -> None:
         """Nobody new, then the requests under way, then the sink, then the last answers: each has a share of the time,
@@ -166,13 +167,14 @@ class Worker:
 
 
 def run(materials: Materials, context: WorkerContext) -> int:
-    """Be a worker until told to stop. Returns the exit code: 0 drained, 5 cannot start."""
+    """Be a worker until told to stop. Returns the exit code: 0 drained, 1 with wrong books, 5 cannot start."""
     # A forked generator repeats what its parent and siblings draw: two workers would give out the same identities.
     uuid_utils.reseed_rng()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(Worker(materials, context).run())
+            worker = Worker(materials, context)
+            runner.run(worker.run())
     except BootError as error:
         log.error("worker %d cannot start: %s", context.slot, error)
         return EXIT_BOOT
-    return EXIT_DONE
+    return EXIT_DONE if worker.is_balanced else EXIT_FOUND

@@ -26,7 +26,9 @@ START_PER_S: Final = 100.0
 LEAST_CAP_PER_S: Final = 500.0
 SHARE: Final = 0.5
 BATCH_S: Final = 0.1  # A batch is what the pace allows in this time …
-MOST_AT_ONCE: Final = 500  # … and never more: so many may be delivered twice after a kill -9.
+MOST_AT_ONCE: Final = (
+    200  # … and never more: so many may be delivered twice after a kill -9, and hold the loop for 2 ms.
+)
 LOOK_S: Final = 0.1
 IDLE_S: Final = 0.5
 TROUBLE_S: Final = 1.0
