@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING
 
 from server.config.rules import settle_s
 from server.intake.delivery import Delivery
+from server.intake.receipts import Receipts
 from server.intake.tally import Tallies
 from server.sink.make import make, make_spool
 
 if TYPE_CHECKING:
     from server.catalog.snapshot import Snapshot
     from server.config.settings import Config
+    from server.rings import Ring
     from server.sink.replay import Replay
+    from server.sink.spool import Spooled
 
 SPOOL_S = 1.0  # Even a hurried end gives the disk this long: 50,000 events take about half of it.
 
@@ -32,7 +35,7 @@ _logger = logging.getLogger("delivery")
 class Durability:
     """One worker's. ``tallies`` are the books, stream by stream."""
 
-    def __init__(self, config: Config, data_dir: Path, snapshot: Snapshot) -> None:
+    def __init__(self, config: Config, data_dir: Path, snapshot: Snapshot, ring: Ring) -> None:
         self.tallies = Tallies()
         self.sink = make(config.sink, data_dir)
         self.spool = make_spool(config, data_dir, _workers(config))
@@ -45,6 +48,8 @@ class Durability:
             is_spooled=config.spool.on_broker_down == "spool",
             may_be_spooled=config.spool.on_broker_down == "spool" or "spool" in wishes,
         )
+        self.receipts = Receipts(ring, self.sink.outstanding, settle_s(config))
+        self.delivery.on_spooled = lambda event: self.receipts.spooled(event.number)
         self._config = config
         self.replay: Replay | None = None
         self.replay = self._make_replay()
@@ -56,6 +61,7 @@ class Durability:
             await self.spool.open()
         await self.sink.open()
         self.delivery.open(self.spool.first_number() if self.spool is not None else 0)
+        self.receipts.start()
         if self.replay is not None:
             self.replay.start()
 
@@ -113,8 +119,9 @@ class Durability:
         replayed = self.replay.replayed if self.replay is not None else 0
         return replayed + sum(tally.delivered for tally in self.tallies)
 
-    def _on_left(self, stream: str, error_type: str | None) -> None:
+    def _on_left(self, event: Spooled, error_type: str | None) -> None:
         """A spooled event has left the spool; those of other runs are in no tally."""
+        self.receipts.left_spool(event.number, is_delivered=error_type is None)
         if error_type is not None:
             self.given_up += 1
 

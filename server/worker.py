@@ -19,8 +19,10 @@ import uvloop
 from server.config.settings import HTTP_SHARE_OF_DRAIN
 from server.durability import Durability
 from server.errors import EXIT_BOOT, EXIT_DONE, EXIT_FOUND, BootError
+from server.http import receipt_page
 from server.http.client_address import ClientAddress
 from server.http.pages import Pages
+from server.http.receipt_page import ReceiptPage
 from server.http.server import HttpServer
 from server.intake.arrival import Clock
 from server.intake.error_events import ErrorEvents
@@ -65,14 +67,21 @@ class Worker:
         self._stop = asyncio.Event()
         self._is_hurried = False
         self.is_balanced = True
-        self._durability = Durability(config, materials.data_dir, materials.snapshot)
+        self._durability = Durability(config, materials.data_dir, materials.snapshot, context.row.ring())
         delivery, tallies = self._durability.delivery, self._durability.tallies
         self._digest = materials.snapshot.digest
         clock = Clock()
         pipeline = make_pipeline(config, materials.schemas.find, materials.snapshot.find, tallies)
         self._error_events = ErrorEvents(pipeline, delivery.submit_own, clock, config)
         self._receiver = Receiver(
-            config, pipeline, self._durability.sink, delivery, ClientAddress(config.http).of, clock, self._error_events
+            config,
+            pipeline,
+            self._durability.sink,
+            delivery,
+            self._durability.receipts,
+            ClientAddress(config.http).of,
+            clock,
+            self._error_events,
         )
 
     async def run(self) -> None:
@@ -126,6 +135,7 @@ class Worker:
             "/v1/events": {"POST": receiver.handle_events},
             "/v1/beacon": {"POST": receiver.handle_beacon},
             "/v1/validate": {"POST": receiver.handle_validate},
+            f"{receipt_page.PATH}*": {"GET": ReceiptPage(self._row.rings, self._durability.receipts.flush).handle},
         }
         if self._config.intake.test_events:
             routes["/v1/_test/events"] = {"GET": receiver.handle_test_events, "HEAD": None}  # It sends events.

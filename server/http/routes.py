@@ -1,10 +1,11 @@
 """Which handler serves a path and a method.
 
 Place: http.reader → HERE.
-Rules: paths match whole and exactly, byte for byte. HEAD is served by GET, unless the
-table has None for HEAD: that GET does something. What was found for a request target is
-kept, within a bound, so a target seen before costs one dict lookup; strangers' targets are never kept.
-Not here: what handlers do; parameters inside paths.
+Rules: paths match whole and exactly, byte for byte; one that ends with ``*`` in the table serves every path that begins
+with what is before it, the longest first, when no path matches whole. HEAD is served by GET, unless the
+table has None for HEAD: that GET does something. What was found for a request target is kept, within a bound, so a
+target seen before costs one dict lookup; strangers' targets, and those whose path a client makes up, are never kept.
+Not here: what handlers do; what the rest of a path means to them.
 """
 
 # hot path
@@ -40,12 +41,15 @@ class Target:
 
 
 class Routes:
-    """The table: ``{"/v1/events": {"POST": handler}, …}``."""
+    """The table: ``{"/v1/events": {"POST": handler}, "/v1/schemas/*": {"GET": handler}, …}``."""
 
-    __slots__ = ("_paths", "kept")
+    __slots__ = ("_paths", "_prefixes", "kept")
 
     def __init__(self, routes: Table) -> None:
-        self._paths = {path.encode(): _entry(methods) for path, methods in routes.items()}
+        entries = {path.encode(): _entry(methods) for path, methods in routes.items()}
+        self._paths = {path: entry for path, entry in entries.items() if path[-1:] != b"*"}
+        beginnings = sorted((path[:-1] for path in entries if path[-1:] == b"*"), key=len, reverse=True)
+        self._prefixes = {beginning: entries[beginning + b"*"] for beginning in beginnings}
         self.kept: dict[bytes, Target] = {}
 
     def find(self, url: bytes) -> Target:
@@ -57,18 +61,23 @@ class Routes:
         path, _, query = origin.partition(b"?")
         entry = self._paths.get(path)
         if entry is None:
-            return Target(path, query, {}, NOT_FOUND)
+            return self._below(path, query)
         target = Target(path, query, *entry)
         if len(self.kept) < MAX_KEPT and len(url) <= _MAX_KEPT_BYTES:
             self.kept[url] = target
         return target
+
+    def _below(self, path: bytes, query: bytes) -> Target:
+        for beginning, entry in self._prefixes.items():
+            if path.startswith(beginning):
+                return Target(path, query, *entry)
+        return Target(path, query, {}, NOT_FOUND)
 
 
 def _entry(methods: Mapping[str, Handler | None]) -> tuple[dict[bytes, Handler], Refusal]:
     handlers = {method.encode(): handler for method, handler in methods.items() if handler is not None}
     if b"GET" in handlers and "HEAD" not in methods:
         handlers[b"HEAD"] = handlers[b"GET"]
-    # OPTIONS belongs here once there is CORS to answer.
     allow = ", ".join(sorted(method.decode() for method in handlers))
     more = f"Allow: {allow}\r\n".encode()
     return handlers, Refusal(405, f"The method is not served at this path. Use one of: {allow}.", more=more)

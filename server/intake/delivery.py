@@ -40,7 +40,14 @@ class Keeper(Protocol):
 
     def has_room(self, size: int) -> bool: ...
     def put(
-        self, number: int, stream: str, record: Event, on_kept: Callable[[str | None], None], *, is_owed: bool
+        self,
+        number: int,
+        stream: str,
+        record: Event,
+        on_kept: Callable[[str | None], None],
+        *,
+        is_owed: bool,
+        is_awaited: bool,
     ) -> bool: ...
     def waits(self) -> bool: ...
     def holds(self, topic: str, key: bytes) -> bool: ...
@@ -72,7 +79,9 @@ class Delivery:
         self._may_be_spooled = may_be_spooled
         self._doubt_until = 0.0
         self.number = 0
-        self.on_dropped: Callable[[Event], None] = _forget  # Of a hasty event that will never be delivered.
+        # Of hasty events, whose requests have been answered: that go to the spool, that will never be delivered.
+        self.on_spooled: Callable[[Event], None] = _forget
+        self.on_dropped: Callable[[Event], None] = _forget
         self.is_guarded = False
         tallies.on_failed = self.on_failed
         tallies.on_kept = self.on_kept
@@ -141,8 +150,10 @@ class Delivery:
         """Into the spool. Elders that the sink still holds must have an outcome before anything is replayed."""
         if self._spool is None:
             return False
-        if not self._spool.put(event.number, event.route.tally.stream, event, event.on_kept, is_owed=is_owed):
+        stream, is_awaited = event.route.tally.stream, event.pending is not None and not is_owed
+        if not self._spool.put(event.number, stream, event, event.on_kept, is_owed=is_owed, is_awaited=is_awaited):
             return False
+        event.is_spooled = True
         self.is_guarded = True
         if may_have_elders and self._outstanding():
             self._doubt_until = self._loop.time() + self._settle_s
@@ -155,6 +166,8 @@ class Delivery:
             if event.key is not None:
                 self._recall()  # Younger ones of its key must not be sent before it.
             if self._put(event, is_owed=True):
+                if event.pending is None and event.index != OWN:
+                    self.on_spooled(event)
                 return
             _limited.warning("full", "an accepted event of %s is lost: the spool has no room", event.route.tally.stream)
         self._drop(event, error_type)
@@ -165,7 +178,6 @@ class Delivery:
             self._drop(event, error_type)
             return
         event.route.tally.spooled += 1
-        event.is_spooled = True
         if event.pending is not None:
             event.pending.settle(event)
 

@@ -23,6 +23,7 @@ from server.intake.error_events import ErrorEvents
 from server.intake.event import Event
 from server.intake.pending import Pending
 from server.intake.pipeline import Pipeline
+from server.intake.receipts import Receipts
 from server.intake.report import report
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Receiver:
         pipeline: Pipeline,
         sink: Sink,
         delivery: Delivery,
+        receipts: Receipts,
         address: Callable[[Any], str],
         clock: Clock,
         error_events: ErrorEvents,
@@ -69,7 +71,9 @@ class Receiver:
         self._clock = clock
         self._error_events = error_events
         self._closed = False
-        delivery.on_dropped = self._note
+        delivery.on_dropped = self._on_dropped
+        self._receipts = receipts
+        self._note_hasty, self._note_guaranteed = receipts.note_hasty, receipts.note_guaranteed
         self.counts = Counts()
 
     def handle_events(self, request: Request) -> None:
@@ -164,6 +168,12 @@ class Receiver:
                     event.route.tally.accepted += 1
             if event.verdict is not None or event.observed is not None:
                 self._note(event)
+        taken = number - last + count - refused
+        if submit is not self._submit:
+            kept = [event for event in events if event.verdict is None]
+            self._receipts.note_odd(request.request_id, kept, last, is_final=False)
+        elif taken:
+            self._note_hasty(request.request_id, taken, last)
         if refused:
             self._answer_refused(request, events, refused)
         else:
@@ -207,6 +217,11 @@ class Receiver:
     def _answer(self, pending: Pending) -> None:
         count = len(pending.events)
         request = pending.request
+        if pending.failures or pending.spooled:
+            kept = [event for event in pending.events if event.pending is not None]
+            self._receipts.note_odd(request.request_id, kept, 0, is_final=True)
+        else:
+            self._note_guaranteed(request.request_id, count)
         if pending.spooled:
             self._answer_spooled(pending)
         elif not pending.failures:
@@ -222,6 +237,11 @@ class Receiver:
         else:
             answer = verdict.spooled(len(pending.events), pending.spooled)
         pending.request.reply(answer.status, answer.phrase, answer.body, more=SPOOLED)
+
+    def _on_dropped(self, event: Event) -> None:
+        """A hasty event, whose request has been answered, will never be delivered."""
+        self._receipts.failed(event.number, was_spooled=event.is_spooled)
+        self._note(event)
 
     def _note(self, event: Event) -> None:
         """Count a verdict; make the error event of an invalid one."""

@@ -19,7 +19,8 @@ from typing import Any, Final
 
 from server.log import Limited
 from server.sink.base import Sink
-from server.sink.spool import Spool, Spooled, Store
+from server.sink.spool import Spool, Spooled
+from server.sink.spool_store import Store
 
 START_PER_S: Final = 100.0
 # A worker that has seen no traffic yet may still replay this much: half of what one slow broker acks.
@@ -37,8 +38,8 @@ CAN_PASS: Final = frozenset({"broker_timeout", "queue_full"})
 _logger = logging.getLogger("sink.replay")
 _limited = Limited(_logger)
 
-# (stream, error_type or None) of each event that left the spool.
-OnLeft = Callable[[str, str | None], None]
+# (event, error_type or None) of each one that left the spool.
+OnLeft = Callable[[Spooled, str | None], None]
 
 
 class Pace:
@@ -202,7 +203,7 @@ class Replay:
             if error is None:
                 self.replayed += 1
                 batch.done.append(event)
-                self._on_left(event.stream, None)
+                self._on_left(event, None)
             elif (error_type := self._classify(error)) in CAN_PASS:
                 batch.has_failed = True
                 batch.stays.append(event)
@@ -215,5 +216,5 @@ class Replay:
     def _give_up(self, batch: _Batch, event: Spooled, error_type: str) -> None:
         """The same again would be refused for ever."""
         batch.done.append(event)
-        self._on_left(event.stream, error_type)
+        self._on_left(event, error_type)
         _limited.warning(error_type, "a spooled event of stream %s is given up: %s", event.stream, error_type)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,15 +25,15 @@ from server.errors import BootError
 from server.log import Limited
 from server.sink import claim
 from server.sink.base import Record
-from server.sink.spool_file import SUFFIX, Row, SpoolFile, is_broken
+from server.sink.spool_file import SUFFIX, Row, is_broken
 from server.sink.spool_keys import SUFFIX as KEYS_SUFFIX
-from server.sink.spool_keys import Elders, KeyTable, cell_of
+from server.sink.spool_keys import Elders
+from server.sink.spool_store import ROW_BYTES, Census, Store
 
 # Called once, on the loop: None when the event is on disk, else an ``error_type``; then it is not kept.
 OnKept = Callable[[str | None], None]
 
 STEM: Final = "spool"
-ROW_BYTES: Final = 64  # What SQLite adds to a row, about.
 MOST_WAITING_BYTES: Final = 32 << 20  # In memory, on the way to a disk that is slower than the clients.
 ROWS_AT_ONCE: Final = (
     500  # A transaction of 500 rows of 500 bytes takes some 4 ms of the thread, their acks 1 ms of the loop.
@@ -42,6 +41,7 @@ ROWS_AT_ONCE: Final = (
 RETRY_S: Final = 1.0
 ADOPT_EVERY_S: Final = 5.0
 CLOSE_S: Final = 2.0
+LOOK_S: Final = 0.25  # For maps of other workers; a glob of a small directory takes 20 µs.
 # Of ``max_bytes``: kept free for what is owed already, so that a full spool still takes what the broker gives back.
 _OWED_SHARE: Final = 0.25
 
@@ -64,57 +64,12 @@ class Spooled(msgspec.Struct, eq=False):
     size: int
 
 
-class Census:
-    """What a database held when it was opened."""
-
-    def __init__(self) -> None:
-        self.cells: dict[int, int] = {}
-        self.count = self.size = self.first = self.last = 0
-
-
-class Store:
-    """One database with its map of keys and its lock. ``count`` rows and ``size`` bytes of it are on disk."""
-
-    def __init__(self, path: Path, lock_fd: int) -> None:
-        self.file = SpoolFile(path)
-        self.keys = KeyTable.make(path)
-        self.lock_fd = lock_fd
-        self.count = 0
-        self.size = 0
-        self.last = 0
-        self.is_loaded = False
-
-    def census(self) -> Census:
-        """Open the database and count what it holds. On the thread: the map is the loop's."""
-        self.file.open()
-        found = Census()
-        for number, topic, key, size in self.file.contents():
-            if key is not None:
-                cell = cell_of(topic, key)
-                found.cells[cell] = found.cells.get(cell, 0) + 1
-            found.count += 1
-            found.size += size + len(key or b"") + len(topic) + ROW_BYTES
-            found.first = found.first or number
-            found.last = number
-        return found
-
-    def load(self, found: Census) -> None:
-        """Go on from what was counted. On the loop."""
-        self.keys.merge(found.cells, found.count, found.first)
-        self.count, self.size, self.last = found.count, found.size, found.last
-        self.is_loaded = True
-
-    def release(self) -> None:
-        """Let another process have it."""
-        os.close(self.lock_fd)
-
-
 class _Waiting(msgspec.Struct):
     """An event in memory, on its way to the disk."""
 
     row: Row
     size: int
-    is_owed: bool
+    is_awaited: bool
     on_kept: OnKept
 
 
@@ -130,7 +85,7 @@ class Spool:
         self._is_writing = False
         self._is_usable = False
         self._is_closed = False
-        self._adopt_at = 0.0
+        self._adopt_at = self._look_at = 0.0
         self._thread = ThreadPoolExecutor(1, "spool")
         self._stores: list[Store] = []
         self.elders = Elders(directory)
@@ -167,8 +122,11 @@ class Spool:
             and self._waiting_bytes + size <= MOST_WAITING_BYTES
         )
 
-    def put(self, number: int, stream: str, record: Record, on_kept: OnKept, *, is_owed: bool) -> bool:
-        """Take an event, unless there is no room for it. ``on_kept`` follows when it is on disk."""
+    def put(
+        self, number: int, stream: str, record: Record, on_kept: OnKept, *, is_owed: bool, is_awaited: bool
+    ) -> bool:
+        """Take an event, unless there is no room for it. ``on_kept`` follows when it is on disk; only when somebody
+        waits for that, it may follow with an ``error_type`` when the disk fails: others are tried for ever."""
         key, value = record.key, record.value
         headers = _headers.encode(record.headers)
         size = len(value) + len(headers) + len(stream) + len(key or b"") + len(record.topic) + ROW_BYTES
@@ -177,7 +135,7 @@ class Spool:
             return False
         row = (number, record.topic, key, record.timestamp_ms, headers, value, stream)
         self._own.keys.add(record.topic, key, number)
-        self._waiting.append(_Waiting(row, size, is_owed, on_kept))
+        self._waiting.append(_Waiting(row, size, is_awaited, on_kept))
         self._waiting_bytes += size
         if not self._is_writing:
             self._is_writing = True
@@ -185,7 +143,11 @@ class Spool:
         return True
 
     def waits(self) -> bool:
-        """Whether any event waits in a spool of this host, as far as is known."""
+        """Whether any event waits in a spool of this host, as far as is known. To be asked often."""
+        now = self._loop.time()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_S
+            self.elders.look()
         return self.elders.pending() > 0
 
     def holds(self, topic: str, key: bytes) -> bool:
@@ -314,6 +276,8 @@ class Spool:
         failed: Exception | None = await self._run(self._try, lambda: found.append(store.census()))
         if failed is None:
             store.load(found[0])
+            for one in self._waiting if store is self._own else ():  # Taken while the disk had no room for the file.
+                store.keys.add(one.row[1], one.row[2], one.row[0])
         return failed
 
     def _write(self) -> None:
@@ -355,8 +319,8 @@ class Spool:
                 one.on_kept(None)
         else:
             self.failed_commits += 1
-            self._waiting = [one for one in batch if one.is_owed] + rest
-            self._refuse([one for one in batch if not one.is_owed])
+            self._waiting = [one for one in batch if not one.is_awaited] + rest
+            self._refuse([one for one in batch if one.is_awaited])
         self._hear(failed)
         if failed is None and self._waiting and not self._is_writing:
             self._write()

@@ -13,6 +13,7 @@ import logging
 import mmap
 import os
 import zlib
+from array import array
 from pathlib import Path
 from typing import Final
 
@@ -41,20 +42,18 @@ class KeyTable:
 
     @classmethod
     def make(cls, path: Path) -> KeyTable:
-        """The map beside the database at ``path``, cleared; one of our own where there is no room for it."""
+        """The map beside the database at ``path``; one of our own where there is no room for it."""
         try:
             fd = os.open(path.with_suffix(SUFFIX), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as failed:
             return cls._own(path, failed)
         try:
             os.posix_fallocate(fd, 0, _BYTES)
-            table = cls(mmap.mmap(fd, _BYTES), os.fstat(fd).st_ino)
+            return cls(mmap.mmap(fd, _BYTES), os.fstat(fd).st_ino)
         except OSError as failed:
             return cls._own(path, failed)
         finally:
             os.close(fd)
-        table.clear()
-        return table
 
     @classmethod
     def _own(cls, path: Path, failed: OSError) -> KeyTable:
@@ -73,17 +72,14 @@ class KeyTable:
         except OSError:
             return None
 
-    def clear(self) -> None:
-        """Nothing waits. What a killed worker left is counted anew from its database."""
-        self._view[:] = bytes(_BYTES)
-
-    def merge(self, cells: dict[int, int], count: int, first: int) -> None:
-        """Add what a database was found to hold: events of each cell, all events, the id of the oldest."""
+    def set(self, cells: dict[int, int], count: int, first: int) -> None:
+        """What a database was found to hold: events of each cell, all events, the id of the oldest. Until then the map
+        says what a killed worker left in it, so that nobody overtakes its events in the meantime."""
+        whole = array("I", bytes(4 * _CELLS))
         for cell, events in cells.items():
-            self._cells[cell] += events
-        self._head[_PENDING] += count
-        if count and (self.front == 0 or first < self.front):
-            self._head[_FRONT] = first
+            whole[cell] = events
+        self._cells[:] = memoryview(whole)
+        self._head[_FRONT], self._head[_PENDING] = (first if count else 0), count
 
     @property
     def pending(self) -> int:

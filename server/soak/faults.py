@@ -140,6 +140,7 @@ class Faults:
         count = self._chance.choice((1, 5, 20))
         self._brokers.refuse(code, count)
         await asyncio.sleep(1)
+        self._brokers.refuse(code, 0)
         return f"{names[code]}, {count} times"
 
     async def _fill_disk(self) -> str:

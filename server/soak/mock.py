@@ -61,7 +61,10 @@ class Cluster:
             self._lib.rd_kafka_mock_broker_set_rtt(self._cluster, broker, ms)
 
     def refuse(self, code: int, count: int) -> None:
-        """Answer the next Produce requests with this error of Kafka's protocol."""
+        """Answer the next Produce requests with this error of Kafka's protocol; 0 of them: with none any more."""
+        if count == 0:
+            self._lib.rd_kafka_mock_clear_request_errors(self._cluster, ctypes.c_int16(PRODUCE))
+            return
         codes = (ctypes.c_int * count)(*[code] * count)
         self._lib.rd_kafka_mock_push_request_errors_array(
             self._cluster, ctypes.c_int16(PRODUCE), ctypes.c_size_t(count), codes

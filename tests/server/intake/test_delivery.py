@@ -19,16 +19,18 @@ class FakeSpool:
 
     def __init__(self) -> None:
         self.kept: list[Any] = []
+        self.awaited: list[bool] = []
         self.is_full = False
         self.keys: set[tuple[str, bytes]] = set()
 
     def has_room(self, size: int) -> bool:
         return not self.is_full
 
-    def put(self, number: int, stream: str, record: Any, on_kept: Any, *, is_owed: bool) -> bool:
+    def put(self, number: int, stream: str, record: Any, on_kept: Any, *, is_owed: bool, is_awaited: bool) -> bool:
         if self.is_full and not is_owed:
             return False
         self.kept.append((number, stream, record.value, on_kept, is_owed))
+        self.awaited.append(is_awaited)
         if record.key is not None:
             self.keys.add((record.topic, record.key))
         return True
@@ -72,6 +74,7 @@ def test_hasty_events_are_spooled_while_the_broker_is_away(drive: Callable[..., 
         bench.sink.is_away = True
         assert bench.post(b"[" + VALID + b"," + INVALID + b"," + VALID + b"]", hasty="true").status == 202
         first, second = spool.kept[:2]
+        assert spool.awaited[:2] == [False, False]  # They were answered: the disk may not refuse them any more.
         assert first[0] < second[0]
         spool.settle()
         assert books(bench)["plain"] == (2, 0, 2, {})
@@ -89,6 +92,7 @@ def test_guaranteed_events_are_refused_while_the_broker_is_away_unless_it_is_wis
         assert not spool.kept
         request = bench.post(VALID.replace(b'"plain"', b'"spooled"'))
         assert not request.replies  # Not before it is on disk.
+        assert spool.awaited == [True]
         spool.settle()
         assert request.status == 202
         assert request.more == b"X-Durability: spool\r\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from server.intake.arrival import Clock
 from server.intake.delivery import Delivery
 from server.intake.error_events import ErrorEvents
 from server.intake.pipeline import make_pipeline
+from server.intake.receipts import Receipts
 from server.intake.receive import Receiver
 from server.intake.tally import Tallies
 from server.intake.verdict import MAX_BODY_BYTES
+from server.rings import Rings
 from server.sink.memory import MemorySink
 
 VALID = b'{"$schema":"/test/event/1.0.0","meta":{"stream":"plain"},"test":"x"}'
@@ -30,6 +33,7 @@ class FakeRequest:
     def __init__(self, body: bytes, params: dict[str, str] | None = None) -> None:
         self.body = body
         self.query = b"?" if params else b""
+        self.request_id = str(uuid.uuid4())
         self.headers: dict[bytes, bytes] = {}
         self.replies: list[tuple[int, str, bytes]] = []
         self._params = params or {}
@@ -67,7 +71,12 @@ class Bench:
         pipeline = make_pipeline(config, generation.schemas.find, generation.snapshot.find, self.tallies)
         self.delivery = Delivery(self.sink, spool, self.tallies, **delivery)
         self.errors = ErrorEvents(pipeline, self.delivery.submit_own, clock, config)
-        self.receiver = Receiver(config, pipeline, self.sink, self.delivery, lambda _: "192.0.2.1", clock, self.errors)
+        self.rings = Rings(2, 1000)
+        self.receipts = Receipts(self.rings.ring(1), self.sink.outstanding, 60.0)
+        self.delivery.on_spooled = lambda event: self.receipts.spooled(event.number)
+        self.receiver = Receiver(
+            config, pipeline, self.sink, self.delivery, self.receipts, lambda _: "192.0.2.1", clock, self.errors
+        )
 
     def post(self, body: bytes, **params: str) -> FakeRequest:
         request = FakeRequest(body, params)

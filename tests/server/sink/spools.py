@@ -51,7 +51,7 @@ class Disk:
 
 def put(spool: Spool, number: int, key: int | None = None, *, kept: Kept | None = None, is_owed: bool = False) -> bool:
     """One event of topic ``t``."""
-    return spool.put(number, "s", record("t", number, key), kept or Kept(), is_owed=is_owed)
+    return spool.put(number, "s", record("t", number, key), kept or Kept(), is_owed=is_owed, is_awaited=not is_owed)
 
 
 def drive(directory: Path, test: Callable[[Spool], Awaitable[None]], *, max_bytes: int = 1 << 20) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from server.sink.memory import MemorySink
 from server.sink.replay import Pace, Replay
-from server.sink.spool import Spool
+from server.sink.spool import Spool, Spooled
 from tests.server.sink.spools import drive, flushed, numbers, put, until
 
 
@@ -25,7 +25,10 @@ class Replayed:
         self.is_away = False
         pace = Pace(per_s, lambda: 0, lambda: 0)
         pace.per_s = per_s
-        self.replay = Replay(spool, self.sink, lambda: not self.is_away, lambda *left: self.left.append(left), pace)
+        self.replay = Replay(spool, self.sink, lambda: not self.is_away, self._on_left, pace)
+
+    def _on_left(self, event: Spooled, error_type: str | None) -> None:
+        self.left.append((event.stream, error_type))
 
     async def start(self) -> None:
         await self.sink.open()
