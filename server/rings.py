@@ -93,11 +93,10 @@ class Ring:
     def received_s(self, position: int) -> int:
         return int(self._cells[_HEAD + position * CELLS + 1])
 
-    def write(self, flat: list[int]) -> None:
+    def write(self, flat: array[int]) -> None:
         """Add entries: their cells, one after the other."""
-        count = len(flat) // CELLS
-        for first in range(0, count, self._entries):
-            self._write(array("q", flat[first * CELLS : (first + self._entries) * CELLS]))
+        for first in range(0, len(flat), self._entries * CELLS):
+            self._write(flat[first : first + self._entries * CELLS])
 
     def _write(self, flat: array[int]) -> None:
         written, count = self.written, len(flat) // CELLS

@@ -1,7 +1,7 @@
 """What becomes of requests: noted for whoever asks with their identity.
 
 Place: intake.receive and intake.delivery note → HERE → server.rings; ``find`` is what GET /v1/receipts/{id} tells.
-Rules: per request four integers go to a list, and the list to the ring on a tick. Nothing is counted per event: what
+Rules: per request a few integers go to lists, and the lists to the ring on a tick. Nothing is counted per event: what
 the sink has taken is delivered unless it was noted otherwise, once everything as old as it has an outcome. A guaranteed
 request is noted when it is answered, with all outcomes known.
 Not here: HTTP (worker), why an event was spooled or dropped (intake.delivery).
@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from array import array
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from server.rings import FAILED, IS_FINAL, MOST, SPOOLED, Ring
+from server.rings import CELL_BYTES, CELLS, FAILED, IS_FINAL, MOST, SPOOLED, Ring
 
 if TYPE_CHECKING:
     from server.intake.event import Event
@@ -28,50 +29,48 @@ MOST_SPOOLED: Final = 100_000  # Events in the spool whose request is told of th
 
 
 class Receipts:
-    """Writes this worker's ring. ``outstanding`` is the sink's count, ``settle_s`` within which it settles anything."""
+    """Writes this worker's ring. ``outstanding`` is the sink's count, ``settle_s`` within which it settles anything.
+
+    A hasty request is noted by three appends, to ``hasty_ids``, ``hasty_counts`` and ``hasty_lasts`` (the number of its
+    last event; they rise); a guaranteed one of which all is well by two, to ``ids`` and ``counts``. The lists stay the
+    same objects, so that their ``append`` can be bound once. measured: a method call instead, 10 µs → 10.7 a request.
+    """
 
     def __init__(self, ring: Ring, outstanding: Callable[[], int], settle_s: float) -> None:
         self._ring = ring
         self._outstanding = outstanding
         self._settle_s = settle_s
-        self._new: list[int] = []
-        self._open: deque[tuple[int, int]] = deque()  # (last number, entry) of requests that are not settled.
-        self._written = ring.written  # With those of ``_new``.
+        self.hasty_ids: list[str] = []
+        self.hasty_counts: list[int] = []
+        self.hasty_lasts: list[int] = []
+        self.ids: list[str] = []
+        self.counts: list[int] = []
+        self._open: deque[tuple[list[int], int]] = deque()  # Numbers of requests that are not settled, first entry.
         self._ticks: deque[tuple[float, int]] = deque()
         self._last = 0
         self._spooled: dict[int, int] = {}
-        self._second = int(time.time())
 
     def start(self) -> None:
         """Begin to write on a tick."""
         self._loop = asyncio.get_running_loop()
         self._tick()
 
-    def note_hasty(self, identity: str, accepted: int, last: int) -> None:
-        """A request was answered; the outcomes of its events follow. ``last`` is the number of its last event."""
-        self._new += (hash(identity), self._second, last, min(MOST, accepted))
-        self._open.append((last, self._written))
-        self._written += 1
-        self._last = last
-
-    def note_guaranteed(self, identity: str, accepted: int) -> None:
-        """A request was answered, and every event of it has been acked."""
-        self._new += (hash(identity), self._second, 0, min(MOST, accepted) | IS_FINAL)
-        self._written += 1
-
     def note_odd(self, identity: str, taken: list[Event], last: int, *, is_final: bool) -> None:
         """A request of whose accepted events some are in the spool, or failed afterwards. ``is_final``: all others have
         been acked."""
+        self.flush()
         failed = sum(event.verdict is not None for event in taken)
-        spooled = [event.number for event in taken if event.is_spooled]
+        spooled = [event.number for event in taken if event.is_spooled and event.verdict is None]
         counts = min(len(taken), MOST) | min(len(spooled), MOST) << SPOOLED | min(failed, MOST) << FAILED
+        entry = self._ring.written
         for number in spooled:
-            self._remember(number, self._written)
-        self._new += (hash(identity), self._second, last, counts | (IS_FINAL if is_final else 0))
-        if not is_final:
-            self._open.append((last, self._written))
+            self._remember(number, entry)
+        if is_final:
+            self._write([identity], [counts | IS_FINAL], [0])
+        else:
+            self._write([identity], [counts], [last])
+            self._open.append(([last], entry))
             self._last = last
-        self._written += 1
 
     def spooled(self, number: int) -> None:
         """An event of an answered request went into the spool."""
@@ -96,9 +95,25 @@ class Receipts:
 
     def flush(self) -> None:
         """Give the ring what was noted."""
-        if self._new:
-            new, self._new = self._new, []
-            self._ring.write(new)
+        if self.hasty_ids:
+            lasts = self.hasty_lasts.copy()
+            self._open.append((lasts, self._ring.written))
+            self._last = lasts[-1]
+            self._write(self.hasty_ids, [min(count, MOST) for count in self.hasty_counts], lasts)
+            for noted in (self.hasty_ids, self.hasty_counts, self.hasty_lasts):
+                noted.clear()
+        if self.ids:
+            self._write(self.ids, [min(count, MOST) | IS_FINAL for count in self.counts], [0] * len(self.ids))
+            self.ids.clear()
+            self.counts.clear()
+
+    def _write(self, ids: list[str], counts: list[int], lasts: list[int]) -> None:
+        cells = array("q", bytes(CELLS * CELL_BYTES * len(ids)))
+        cells[0::CELLS] = array("q", map(hash, ids))
+        cells[1::CELLS] = array("q", [int(time.time())]) * len(ids)
+        cells[2::CELLS] = array("q", lasts)
+        cells[3::CELLS] = array("q", counts)
+        self._ring.write(cells)
 
     def _remember(self, number: int, entry: int) -> None:
         if len(self._spooled) < MOST_SPOOLED:
@@ -106,23 +121,24 @@ class Receipts:
 
     def _entry_of(self, number: int) -> int | None:
         """The request of an event: the first whose last number is not smaller."""
-        at = bisect_left(self._open, (number, -1))
-        return self._open[at][1] if at < len(self._open) else None
+        for lasts, first in self._open:
+            if number <= lasts[-1]:
+                return first + bisect_left(lasts, number)
+        return None
 
     def _tick(self) -> None:  # cold: twenty times a second
         now = self._loop.time()
-        self._second = int(time.time())
         self.flush()
+        settled = 0
         if self._outstanding() == 0:
             settled = self._last
             self._ticks.clear()
         else:
-            settled = 0
             self._ticks.append((now + self._settle_s, self._last))
             while self._ticks and self._ticks[0][0] <= now:
                 settled = self._ticks.popleft()[1]
         if settled:
             self._ring.settle(settled)
-            while self._open and self._open[0][0] <= settled:
+            while self._open and self._open[0][0][-1] <= settled:
                 self._open.popleft()
         self._loop.call_later(TICK_S, self._tick)

@@ -73,7 +73,9 @@ class Receiver:
         self._closed = False
         delivery.on_dropped = self._on_dropped
         self._receipts = receipts
-        self._note_hasty, self._note_guaranteed = receipts.note_hasty, receipts.note_guaranteed
+        self._note_hasty_id, self._note_hasty_count = receipts.hasty_ids.append, receipts.hasty_counts.append
+        self._note_hasty_last = receipts.hasty_lasts.append
+        self._note_id, self._note_count = receipts.ids.append, receipts.counts.append
         self.counts = Counts()
 
     def handle_events(self, request: Request) -> None:
@@ -173,7 +175,9 @@ class Receiver:
             kept = [event for event in events if event.verdict is None]
             self._receipts.note_odd(request.request_id, kept, last, is_final=False)
         elif taken:
-            self._note_hasty(request.request_id, taken, last)
+            self._note_hasty_id(request.request_id)
+            self._note_hasty_count(taken)
+            self._note_hasty_last(last)
         if refused:
             self._answer_refused(request, events, refused)
         else:
@@ -221,7 +225,8 @@ class Receiver:
             kept = [event for event in pending.events if event.pending is not None]
             self._receipts.note_odd(request.request_id, kept, 0, is_final=True)
         else:
-            self._note_guaranteed(request.request_id, count)
+            self._note_id(request.request_id)
+            self._note_count(count)
         if pending.spooled:
             self._answer_spooled(pending)
         elif not pending.failures:

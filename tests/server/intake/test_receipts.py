@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from array import array
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,8 @@ def test_guaranteed_events_in_the_spool(drive: Callable[..., None]) -> None:
 def test_many_requests_are_told_apart_and_the_oldest_make_room() -> None:
     rings = Rings(3, 100)
     for index in range(3):
-        rings.ring(index).write([cell for n in range(130) for cell in (hash(f"{index}/{n}"), 1000, n, n)])
+        cells = [cell for n in range(130) for cell in (hash(f"{index}/{n}"), 1000, n, n)]
+        rings.ring(index).write(array("q", cells))
     now = 1000.0
 
     assert all(rings.find(f"{index}/{n}", now) is None for index in range(3) for n in range(30))
@@ -121,7 +123,7 @@ def test_many_requests_are_told_apart_and_the_oldest_make_room() -> None:
 
 def test_what_is_older_than_an_hour_is_gone() -> None:
     rings = Rings(1, 10)
-    rings.ring(0).write([hash("a"), 1000, 1, 1])
+    rings.ring(0).write(array("q", [hash("a"), 1000, 1, 1]))
 
     assert rings.find("a", 1000.0 + KEPT_S - 1) is not None
     assert rings.find("a", 1000.0 + KEPT_S) is None
@@ -129,6 +131,6 @@ def test_what_is_older_than_an_hour_is_gone() -> None:
 
 def test_more_workers_than_rings_only_cannot_read_one_another() -> None:
     rings = Rings(1, 10)
-    rings.ring(7).write([hash("a"), 1000, 1, 1])
+    rings.ring(7).write(array("q", [hash("a"), 1000, 1, 1]))
 
     assert rings.find("a", 1000.0) is None
