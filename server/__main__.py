@@ -63,6 +63,12 @@ def _events(options: argparse.Namespace) -> int:
     return events.run(loaded.config, loaded.base_dir, options.stream, options.follow)
 
 
+def _soak(options: argparse.Namespace) -> int:
+    from server.commands import soak
+
+    return soak.run(options.seed, options.minutes, options.kafka, options.report)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="penstock", description="An HTTP event intake in front of Apache Kafka.")
     parser.add_argument("--version", action="version", version=f"penstock {VERSION}")
@@ -92,7 +98,22 @@ def _parser() -> argparse.ArgumentParser:
     events.add_argument("--stream", metavar="NAME", help="only this stream")
     events.add_argument("--follow", action="store_true", help="go on with new events until interrupted")
     events.set_defaults(run=_events)
+    soak = commands.add_parser(
+        "soak", help="start a service and brokers, do them harm, and see whether a promise breaks"
+    )
+    soak.add_argument("--seed", type=int, default=1, metavar="N", help="what decides on clients and faults; default 1")
+    soak.add_argument("--minutes", type=_minutes, default=1.0, metavar="M", help="how long; default 1")
+    soak.add_argument("--kafka", type=Path, metavar="SCRIPT", help="start Apache Kafka by this instead of mock brokers")
+    soak.add_argument("--report", type=Path, metavar="FILE", help="write the outcome as JSON, and the log beside it")
+    soak.set_defaults(run=_soak)
     return parser
+
+
+def _minutes(text: str) -> float:
+    minutes = float(text)
+    if not 0 < minutes <= 24 * 60:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and {24 * 60}")
+    return minutes
 
 
 if __name__ == "__main__":

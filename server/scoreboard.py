@@ -13,6 +13,8 @@ import mmap
 import time
 from enum import IntEnum, unique
 
+from server.rings import Ring, Rings
+
 NOT_TAKING = 1 << 62  # The load of a worker that takes no connections: never the smallest.
 ALL_SOCKETS = (1 << 62) - 1
 _CELL_BYTES = 8
@@ -137,6 +139,10 @@ class Row:
         """The smallest load of all workers that take connections, this one included."""
         return self._board.least_load()
 
+    def ring(self) -> Ring:
+        """Where this worker notes what became of requests."""
+        return self._board.rings.ring(self.index)
+
     # The master writes.
 
     def set_last_call(self, sockets: int) -> None:
@@ -152,6 +158,11 @@ class Row:
     def is_last_call(self, socket_index: int) -> bool:
         """True when what waits in this socket's queue is answered by this worker or by nobody."""
         return bool(self._cells[self._at + _LAST_CALL] >> socket_index & 1)
+
+    @property
+    def rings(self) -> Rings:
+        """What all workers have noted."""
+        return self._board.rings
 
     @property
     def state(self) -> State:
@@ -197,6 +208,7 @@ class Scoreboard:
         self._first_row = self._loads + -(-rows // _CACHE_LINE_CELLS) * _CACHE_LINE_CELLS
         self._retired = self._first_row + rows * _ROW_CELLS
         cells = self._retired + len(Counter)
+        self.rings = Rings()
         self.cells = memoryview(mmap.mmap(-1, cells * _CELL_BYTES)).cast("q")
         for index in range(rows):
             self.cells[self._loads + index] = NOT_TAKING

@@ -1,8 +1,8 @@
 """One worker: joins sink, intake and HTTP, runs them on one uvloop, and lets go of them in reverse.
 
 Place: server.master forks → HERE; the composition root of everything on an event's way.
-Rule: started in the order sink → intake → http, so that nothing is accepted that cannot be handed on; drained in
-reverse, so that nothing is closed that somebody still needs. Everything is opened after the fork.
+Rule: started in the order sink and spool → intake → http, so that nothing is accepted that cannot be handed on;
+drained in reverse, so that nothing is closed that somebody still needs. Everything is opened after the fork.
 Not here: what the parts do. This file only passes their bound methods to one another.
 """
 
@@ -18,11 +18,14 @@ import uvloop
 
 from server.catalog.views import Views
 from server.config.settings import HTTP_SHARE_OF_DRAIN
-from server.errors import EXIT_BOOT, EXIT_DONE, BootError
+from server.durability import Durability
+from server.errors import EXIT_BOOT, EXIT_DONE, EXIT_FOUND, BootError
 from server.fetch.fetched import Fetched
+from server.http import receipt_page
 from server.http.client_address import ClientAddress
 from server.http.documents import Documents
 from server.http.pages import Pages
+from server.http.receipt_page import ReceiptPage
 from server.http.server import HttpServer
 from server.intake.arrival import Clock
 from server.intake.error_events import ErrorEvents
@@ -31,7 +34,6 @@ from server.intake.receive import Receiver
 from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
 from server.published import PATHS, Published
 from server.scoreboard import Counter, State
-from server.sink.make import make
 from server.version import VERSION
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from server.master.generation import WorkerContext
     from server.schemas import Schemas
 
-SINK_SHARE_OF_DRAIN = 0.95
+SINK_SHARE_OF_DRAIN = 0.9  # What is left then goes to the spool, which takes milliseconds.
 FINISH_SHARE_OF_DRAIN = 0.98  # For clients to take their last answers.
 
 log = logging.getLogger("worker")
@@ -70,17 +72,21 @@ class Worker:
         self._row = context.row
         self._stop = asyncio.Event()
         self._is_hurried = False
-        self._sink = make(config.sink, materials.data_dir)
+        self.is_balanced = True
+        self._durability = Durability(config, materials.data_dir, materials.snapshot, context.row.ring())
+        delivery, tallies = self._durability.delivery, self._durability.tallies
         views = Views(materials.snapshot.sections, config.streams.wiki)
         self._published = Published(views, config.service_name, materials.schemas)
         clock = Clock()
-        self._pipeline = make_pipeline(config, materials.schemas.find, materials.snapshot.find)
-        self._error_events = ErrorEvents(self._pipeline, self._sink.submit, clock, config)
+        self._pipeline = make_pipeline(config, materials.schemas.find, materials.snapshot.find, tallies)
+        self._error_events = ErrorEvents(self._pipeline, delivery.submit_own, clock, config)
         self._fetched = Fetched(materials, self._use)
         self._receiver = Receiver(
             config,
             self._pipeline,
-            self._sink,
+            self._durability.sink,
+            delivery,
+            self._durability.receipts,
             ClientAddress(config.http).of,
             clock,
             self._error_events,
@@ -97,7 +103,7 @@ class Worker:
         self._fetched.begin()
         self._row.set_streams(*self._fetched.mark())
         self._beat()
-        await self._sink.open()
+        await self._durability.open()
         self._server.start(self._context.sockets)
         self._row.set_state(State.READY)
         await self._stop.wait()
@@ -106,14 +112,15 @@ class Worker:
         self._copy_counters()
         self._row.beat()
         self._say_what_was_done()
+        self.is_balanced = self._durability.close_books()
 
     def _say_what_was_done(self) -> None:
-        events, ways = self._receiver.counts, self._pipeline
+        books, ways = list(self._durability.tallies), self._pipeline
         log.info(
             "%d events received, %d accepted, %d delivered; judged: one decode %d, one pass %d, by the reference %d",
-            events.received,
-            events.accepted,
-            events.delivered,
+            self._receiver.counts.received,
+            sum(tally.accepted for tally in books),
+            sum(tally.delivered for tally in books),
             ways.one_decode,
             ways.one_pass,
             ways.referred,
@@ -127,15 +134,12 @@ class Worker:
         self._receiver.close()
         self._fetched.close()  # Requests that wait for schemas are answered now.
         self._error_events.flush()
-        left = await self._sink.drain(start + seconds * SINK_SHARE_OF_DRAIN)
-        await self._sink.close()
+        await self._durability.drain(start + seconds * SINK_SHARE_OF_DRAIN)
         cut += await self._server.finish(start + seconds * FINISH_SHARE_OF_DRAIN)
         if cut:
             log.warning(
                 "%d connections were cut off in the middle of a request or an answer by the end of the drain", cut
             )
-        if left:
-            log.error("%d events were accepted and could not be delivered before the end of the drain", left)
 
     def _stop_now(self) -> None:
         self._is_hurried = True
@@ -157,6 +161,7 @@ class Worker:
             "/v1/events": {"POST": receiver.handle_events},
             "/v1/beacon": {"POST": receiver.handle_beacon},
             "/v1/validate": {"POST": receiver.handle_validate},
+            f"{receipt_page.PATH}*": {"GET": ReceiptPage(self._row.rings, self._durability.receipts.flush).handle},
         }
         if self._config.intake.test_events:
             routes["/v1/_test/events"] = {"GET": receiver.handle_test_events, "HEAD": None}  # It sends events.
@@ -178,6 +183,7 @@ class Worker:
     def _use(self, snapshot: Snapshot) -> None:
         """Swap the streams, between two requests."""
         self._pipeline.use(snapshot.find)
+        self._durability.use(snapshot)
         self._published.use(Views(snapshot.sections, self._config.streams.wiki))
         self._documents.forget()
         self._row.set_streams(*self._fetched.mark())
@@ -185,6 +191,7 @@ class Worker:
     def _copy_counters(self) -> None:
         """Plain integers of the parts → the row; the listener writes its own there."""
         server, events, row = self._server, self._receiver.counts, self._row.counters
+        tallies = self._durability.tallies
         row[Counter.CONNECTIONS_LOST] = server.abandoned
         row[Counter.REQUESTS] = server.requests
         row[Counter.REQUESTS_REFUSED] = server.responses[503]
@@ -192,11 +199,12 @@ class Worker:
         row[Counter.REQUESTS_TIMED_OUT] = server.responses[408]
         row[Counter.BODY_BYTES] = server.body_bytes
         row[Counter.EVENTS_RECEIVED] = events.received
-        row[Counter.EVENTS_ACCEPTED] = events.accepted
+        row[Counter.EVENTS_ACCEPTED] = sum(tally.accepted for tally in tallies)
         row[Counter.EVENTS_INVALID] = sum(events.by_type[error_type] for error_type in INVALID_TYPES)
         row[Counter.EVENTS_ERROR] = sum(events.by_type[error_type] for error_type in ERROR_TYPES)
-        row[Counter.EVENTS_DELIVERED] = events.delivered
-        row[Counter.EVENTS_FAILED] = events.failed
+        row[Counter.EVENTS_DELIVERED] = sum(tally.delivered for tally in tallies)
+        row[Counter.EVENTS_FAILED] = sum(sum(tally.dropped.values()) for tally in tallies)
+        row[Counter.EVENTS_SPOOLED] = sum(tally.spooled for tally in tallies)
         row[Counter.EVENTS_DROPPED] = events.dropped
         row[Counter.ERROR_EVENTS] = self._error_events.produced
         row[Counter.ERROR_EVENTS_SUPPRESSED] = self._error_events.dropped
@@ -207,13 +215,14 @@ class Worker:
 
 
 def run(materials: Materials, context: WorkerContext) -> int:
-    """Be a worker until told to stop. Returns the exit code: 0 drained, 5 cannot start."""
+    """Be a worker until told to stop. Returns the exit code: 0 drained, 1 with wrong books, 5 cannot start."""
     # A forked generator repeats what its parent and siblings draw: two workers would give out the same identities.
     uuid_utils.reseed_rng()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(Worker(materials, context).run())
+            worker = Worker(materials, context)
+            runner.run(worker.run())
     except BootError as error:
         log.error("worker %d cannot start: %s", context.slot, error)
         return EXIT_BOOT
-    return EXIT_DONE
+    return EXIT_DONE if worker.is_balanced else EXIT_FOUND

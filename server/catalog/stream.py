@@ -24,6 +24,7 @@ class Stream(Struct, frozen=True):
 
     ``schema_title`` None: no declaration, any schema will do. ``key_fields`` pairs a key's name with the event's path;
     ``header_fields`` an event's path with a header's lower-case name. ``service`` None: every service's.
+    ``on_broker_down`` None: the service's own, which differs between guaranteed and hasty events.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Stream(Struct, frozen=True):
     validation: Validation
     enabled: bool
     max_event_bytes: int | None
+    on_broker_down: Literal["refuse", "spool"] | None
     settings: dict[str, Any]
 
 
@@ -57,6 +59,7 @@ def make(name: str, declared: str, settings: dict[str, Any], topic_prefix: str) 
         validation=intake.get("validation") or "enforce",
         enabled=enabled is None or enabled,
         max_event_bytes=intake.get("max_event_bytes"),
+        on_broker_down=intake.get("on_broker_down"),
         settings=settings,
     )
 

@@ -117,12 +117,12 @@ def _acks(config: Config, _: Document) -> Iterator[Breach]:
     """Kafka must settle what it was given before somebody stops waiting for it."""
     if config.sink.kind != "kafka":
         return
-    settled_s = _message_timeout_s(config.sink) + _EXPIRY_S
+    settled_s = settle_s(config)
     why = f"within which Kafka settles an event: sink.kafka.message.timeout.ms and {_EXPIRY_S:g} s"
     patience_s = config.drain_s * HTTP_SHARE_OF_DRAIN
     if patience_s < settled_s:
         reason = f"{HTTP_SHARE_OF_DRAIN:g} of it, {patience_s:g} s, is less than the {settled_s:g} s {why}"
-        hint = "raise it: requests that wait for a broker that is away are failed by the end of the drain"
+        hint = "raise it: events that wait for a broker that is away go to the spool by the end of the drain"
         yield Breach(("drain_s",), reason, hint, is_warning=True)
     answer_s = config.http.limits.answer_s
     if urls_of(config.schemas.base_uris):
@@ -130,8 +130,13 @@ def _acks(config: Config, _: Document) -> Iterator[Breach]:
         why += f", after schemas.wait_s, {config.schemas.wait_s:g} s"
     if answer_s < settled_s:
         reason = f"{answer_s:g} s is less than the {settled_s:g} s {why}"
-        hint = "raise it: clients that are answered too early send again what may still be delivered"
-        yield Breach(("http", "limits", "answer_s"), reason, hint, is_warning=True)
+        hint = "raise it, or lower the other: a client would be told of a failure, and the event delivered afterwards"
+        yield Breach(("http", "limits", "answer_s"), reason, hint)
+
+
+def settle_s(config: Config) -> float:
+    """Within which the sink has said what became of an event."""
+    return _message_timeout_s(config.sink) + _EXPIRY_S if config.sink.kind == "kafka" else 0.0
 
 
 def _message_timeout_s(sink: SinkSettings) -> float:
@@ -165,10 +170,13 @@ def _secrets(config: Config, document: Document) -> Iterator[Breach]:
             yield Breach(("sink", "kafka_files", name), "is set in sink.kafka as well", hint)
 
 
-def _unused(_: Config, document: Document) -> Iterator[Breach]:
-    for name, purpose in (("admin", "opens no port for metrics"), ("spool", "spools nothing")):
-        if document.value.get(name):
-            yield Breach((name,), f"is read and checked, but this version {purpose} yet", "", is_warning=True)
+def _unused(config: Config, document: Document) -> Iterator[Breach]:
+    if document.value.get("admin"):
+        reason = "is read and checked, but this version opens no port for metrics yet"
+        yield Breach(("admin",), reason, "", is_warning=True)
+    if config.sink.kind != "kafka" and document.value.get("spool"):
+        reason = f"is not used: the {config.sink.kind} sink is as near as a spool would be"
+        yield Breach(("spool",), reason, "remove it", is_warning=True)
 
 
 _RULES = (_sizes, _queue, _addresses, _proxies, _times, _acks, _event_paths, url_breaches, _names, _secrets, _unused)

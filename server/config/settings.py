@@ -177,10 +177,31 @@ class SinkSettings(Section, frozen=True):
 
 
 class Spool(Section, frozen=True):
-    """Where accepted events wait while the broker is away. Read and checked; this version does not spool yet."""
+    """Where accepted events wait while Kafka is away. The other sinks need none."""
 
-    path: Annotated[Text, says("Directory of the spool.")] = "var/spool"
-    max_bytes: Annotated[Bytes, says("Most bytes that the spool may take on disk.")] = 1_073_741_824
+    path: Annotated[
+        Text, says("Directory of the spool, on a local disk; it is made when absent. Each worker has a database in it.")
+    ] = "var/spool"
+    max_bytes: Annotated[
+        Bytes,
+        says(
+            "Most bytes of events that wait on disk, over all workers: each has its share. A quarter is kept for "
+            "events that were accepted already; when the rest is full, new ones are refused."
+        ),
+    ] = 1_073_741_824
+    on_broker_down: Annotated[
+        Literal["refuse", "spool"],
+        says(
+            "Guaranteed events while no broker answers: `refuse` answers 503, `spool` takes them, 202 with "
+            "`X-Durability: spool`. Hasty ones are spooled. A stream's `producers.eventgate.on_broker_down` decides "
+            "for all of its events."
+        ),
+    ] = "refuse"
+    replay_per_s: Annotated[
+        float,
+        Meta(gt=0, le=1_000_000),
+        says("Most spooled events a second that one worker gives to the broker when it is back."),
+    ] = 10_000.0
 
 
 class Process(Section, frozen=True):

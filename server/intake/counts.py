@@ -1,9 +1,8 @@
 """What the intake counts: plain integers of one worker.
 
 Place: intake.receive adds; worker copies them to the scoreboard on the beat.
-Rule: ``accepted = delivered + failed`` + what the sink still holds, for clients' events; each of ``by_type`` was not
-accepted, or was and failed.
-Not here: HTTP's own counters.
+Rule: each of ``by_type`` was not accepted, or was and its sender was told that it failed.
+Not here: what became of accepted events (intake.tally), HTTP's own counters.
 """
 
 # hot path
@@ -14,16 +13,12 @@ from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
 
 
 class Counts:
-    """``received`` events of well-formed requests; ``accepted`` taken by the sink; ``dropped`` hasty ones it would
-    not take; ``failed`` accepted ones that it could not deliver; ``observed`` accepted ones that are invalid;
-    ``refused_full`` and ``refused_draining`` requests turned away."""
+    """``received`` events of well-formed requests; ``dropped`` hasty ones for which there was no room; ``observed``
+    accepted ones that are invalid; ``refused_full`` and ``refused_draining`` requests turned away."""
 
     __slots__ = (
-        "accepted",
         "by_type",
-        "delivered",
         "dropped",
-        "failed",
         "observed",
         "received",
         "refused_draining",
@@ -32,9 +27,6 @@ class Counts:
 
     def __init__(self) -> None:
         self.received = 0
-        self.accepted = 0
-        self.delivered = 0
-        self.failed = 0
         self.dropped = 0
         self.observed = 0
         self.refused_full = 0

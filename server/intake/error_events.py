@@ -40,7 +40,7 @@ class ErrorEvents:
     def __init__(
         self,
         pipeline: Pipeline,
-        submit: Callable[[Event, Callable[[Any, Any], None]], str | None],
+        submit: Callable[[Event], str | None],
         clock: Clock,
         config: Config,
     ) -> None:
@@ -61,8 +61,6 @@ class ErrorEvents:
         self._waiting: deque[tuple[Event, Verdict]] = deque()
         self.produced = 0
         self.dropped = 0
-        self.delivered = 0
-        self.failed = 0
 
     def add(self, event: Event, verdict: Verdict) -> None:
         """Remember one refused event; its error event is made in the next turn of the loop."""
@@ -90,17 +88,10 @@ class ErrorEvents:
                 continue
             self._tokens -= 1
             prepared = self._pipeline.prepare(0, self._describe(event, verdict, received_dt), arrival)
-            if prepared.verdict is None and self._submit(prepared, self.on_ack) is None:
+            if prepared.verdict is None and self._submit(prepared) is None:
                 self.produced += 1
             else:
                 self.dropped += 1
-
-    def on_ack(self, error: Any, _message: Any) -> None:
-        """Hear what became of an error event."""
-        if error is None:
-            self.delivered += 1
-        else:
-            self.failed += 1
 
     def _describe(self, event: Event, verdict: Verdict, received_dt: bytes) -> bytes:
         """The error event, of schema /error/2.1.0."""

@@ -19,7 +19,8 @@ class Event(Struct, eq=False):
 
     ``verdict`` (a Verdict) None means that nothing speaks against it. ``observed`` is one that does not count: the
     stream is in ``validation: observe``. ``route`` is set once there is one, ``pending`` while somebody waits. They
-    are not named as types here because their modules import this one.
+    are not named as types here because their modules import this one. ``number`` is the order of acceptance among all
+    events of this worker and of those before it; ``is_spooled`` ones wait on disk.
     """
 
     index: int
@@ -32,7 +33,18 @@ class Event(Struct, eq=False):
     key: bytes | None = None
     timestamp_ms: int = 0
     headers: list[tuple[str, bytes]] = []
+    number: int = 0
+    is_spooled: bool = False
 
     def on_ack(self, error: Any, _message: Any) -> None:
-        """Pass on what the sink says of this event of a guaranteed request."""
-        self.pending.settle(self, error)
+        """Hear what the sink says of this event."""
+        if error is not None:
+            self.route.tally.on_failed(self, error)
+            return
+        self.route.tally.delivered += 1
+        if self.pending is not None:
+            self.pending.settle(self)
+
+    def on_kept(self, error_type: str | None) -> None:
+        """Hear what the spool says of it."""
+        self.route.tally.on_kept(self, error_type)

@@ -24,6 +24,7 @@ from server.intake.event import Event
 from server.intake.members import BLOCKED, Values
 from server.intake.route import Route, Router
 from server.intake.splice import insert_by_path
+from server.intake.tally import Tallies
 from server.intake.verdict import Verdict, error
 from server.log import Limited
 from server.schemas import errors_text
@@ -212,9 +213,11 @@ def _first(values: Values, places: tuple[int, ...]) -> bytes | None:
     return None
 
 
-def make_pipeline(config: Config, schema: SchemaLookup, stream: StreamLookup) -> Pipeline:  # cold: once a worker
-    """The pipeline over these schemas and streams, for a worker or a command."""
-    return Pipeline(Router(config, schema, stream), rejects_duplicates=config.rejects_duplicates)
+def make_pipeline(
+    config: Config, schema: SchemaLookup, stream: StreamLookup, tallies: Tallies | None = None
+) -> Pipeline:  # cold: once a worker
+    """The pipeline over these schemas and streams, for a worker or a command; without tallies nothing is sent."""
+    return Pipeline(Router(config, schema, stream, tallies or Tallies()), rejects_duplicates=config.rejects_duplicates)
 
 
 def _insert(raw: bytes, path: tuple[str, ...], text: bytes) -> bytes:

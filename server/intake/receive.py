@@ -18,21 +18,27 @@ from server.intake import verdict
 from server.intake.arrival import Arrival, Clock
 from server.intake.counts import Counts
 from server.intake.decode import split
+from server.intake.delivery import Delivery
 from server.intake.error_events import ErrorEvents
 from server.intake.event import Event
 from server.intake.pending import Pending
 from server.intake.pipeline import Pipeline
+from server.intake.receipts import Receipts
 from server.intake.report import report
 
 if TYPE_CHECKING:
     from server.config.settings import Config
     from server.fetch.asking import Asking
     from server.http.request import Request
-    from server.sink.base import Sink
+    from server.sink.base import OnAck, Sink
 
-FULL = "Too many events wait for the broker. Send them again later."
+    Submit = Callable[[Event, OnAck], str | None]
+
+FULL = "The broker is away, or too many events wait for it. Send them again later."
 DRAINING = "This server is shutting down. Send the events again; another one will take them."
 TOO_MANY = "The request has {} events, at most {} are taken. Send them in smaller batches."
+
+SPOOLED = b"X-Durability: spool\r\n"
 
 _NO_PARAMS: Mapping[str, str] = {}
 _NOT_HASTY = frozenset({None, "", "false", "0"})
@@ -46,6 +52,8 @@ class Receiver:
         config: Config,
         pipeline: Pipeline,
         sink: Sink,
+        delivery: Delivery,
+        receipts: Receipts,
         address: Callable[[Any], str],
         clock: Clock,
         error_events: ErrorEvents,
@@ -61,13 +69,18 @@ class Receiver:
         self._is_full = sink.is_full
         self._outstanding = sink.outstanding
         self._max_outstanding = config.sink.max_outstanding
-        self._classify = sink.classify
+        self._delivery = delivery
         self._address = address
         self._clock = clock
         self._error_events = error_events
         self._closed = False
         self._asking = asking
         self._awaited: Mapping[str, None] = asking.awaited if asking else {}
+        delivery.on_dropped = self._on_dropped
+        self._receipts = receipts
+        self._note_hasty_id, self._note_hasty_count = receipts.hasty_ids.append, receipts.hasty_counts.append
+        self._note_hasty_last = receipts.hasty_lasts.append
+        self._note_id, self._note_count = receipts.ids.append, receipts.counts.append
         self.counts = Counts()
 
     def handle_events(self, request: Request) -> None:
@@ -109,24 +122,28 @@ class Receiver:
             self.counts.refused_draining += 1
             request.problem(503, DRAINING, retry_after_s=verdict.RETRY_AFTER_S)
             return
-        if self._is_full():
+        delivery = self._delivery
+        is_guarded = self._is_full() or delivery.is_guarded
+        if is_guarded and not delivery.can_take(len(body), is_hasty=is_hasty):
             self._refuse_full(request)
             return
         raws = self._split(request, body)
         if raws is None:
             return
-        if len(raws) > 1 and self._outstanding() + len(raws) > self._max_outstanding:
-            self._refuse_full(request)  # All or none: half of a hasty batch would be lost behind a 202.
+        if len(raws) > 1 and not is_guarded and self._outstanding() + len(raws) > self._max_outstanding:
+            self._refuse_full(request)  # All or none: half of a batch would be spooled, the other half not.
             return
         prepare, arrival = self._prepare, self._arrival(request, params)
         events = [prepare(index, raw, arrival) for index, raw in enumerate(raws)]
         if self._awaited and self._waits(request, is_second, self._receive, body, params, is_hasty):
             return
         self.counts.received += len(events)
+        # Numbers follow the clock, so that events of several workers' spools can be put in order.
+        number = delivery.number = max(delivery.number, arrival.received_ms * 1000) + len(events)
         if is_hasty:
-            self._send_hasty(request, events)
+            self._send_hasty(request, events, delivery.submit_hasty if is_guarded else self._submit, number)
         else:
-            self._send_guaranteed(request, events)
+            self._send_guaranteed(request, events, delivery.submit_guaranteed if is_guarded else self._submit, number)
 
     def _waits(  # cold: schemas that have to be fetched
         self, request: Request, is_second: bool, again: Callable[..., None], *more: Any
@@ -163,32 +180,51 @@ class Receiver:
                 arrival.stream = msgspec.json.encode(value)
         return arrival
 
-    def _send_hasty(self, request: Request, events: list[Event]) -> None:
-        """Hand over what is valid, then answer: by then the events are in the sink's memory."""
-        submit, counts, on_ack = self._submit, self.counts, self.on_hasty_ack
+    def _send_hasty(self, request: Request, events: list[Event], submit: Submit, last: int) -> None:
+        """Hand over what is valid, then answer: by then the events are in the sink's memory, or in the spool's."""
+        count = len(events)
+        number, refused = last - count, 0
         for event in events:
             if event.verdict is None:
-                error_type = submit(event, on_ack)
-                if error_type is None:
-                    counts.accepted += 1
-                else:
+                event.number = number = number + 1
+                error_type = submit(event, event.on_ack)
+                if error_type is not None and (error_type := self._delivery.refused(event, error_type)) is not None:
                     event.verdict = verdict.error(error_type)
-                    counts.dropped += 1
+                    refused += 1
+                else:
+                    event.route.tally.accepted += 1
             if event.verdict is not None or event.observed is not None:
                 self._note(event)
-        count = len(events)
-        request.reply(202, _HASTY[count] if count < len(_HASTY) else verdict.hasty(count).phrase)
+        taken = number - last + count - refused
+        if submit is not self._submit:
+            kept = [event for event in events if event.verdict is None]
+            self._receipts.note_odd(request.request_id, kept, last, is_final=False)
+        elif taken:
+            self._note_hasty_id(request.request_id)
+            self._note_hasty_count(taken)
+            self._note_hasty_last(last)
+        if refused:
+            self._answer_refused(request, events, refused)
+        else:
+            request.reply(202, _HASTY[count] if count < len(_HASTY) else verdict.hasty(count).phrase)
 
-    def _send_guaranteed(self, request: Request, events: list[Event]) -> None:
-        """Hand over what is valid and answer when the last ack is in."""
-        submit, counts = self._submit, self.counts
-        pending = Pending(request, events, self._classify, self._on_settled)
+    def _answer_refused(self, request: Request, events: list[Event], refused: int) -> None:
+        """Nothing may be lost behind a 202: say which events of a hasty request were not taken."""
+        self.counts.dropped += refused
+        answer = verdict.failed(events)
+        request.reply(answer.status, answer.phrase, answer.body, retry_after_s=answer.retry_after_s)
+
+    def _send_guaranteed(self, request: Request, events: list[Event], submit: Submit, last: int) -> None:
+        """Hand over what is valid and answer when the last outcome is known."""
+        pending = Pending(request, events, self._on_settled)
+        number = last - len(events)
         for event in events:
             if event.verdict is None:
                 event.pending = pending
+                event.number = number = number + 1
                 error_type = submit(event, event.on_ack)
                 if error_type is None:
-                    counts.accepted += 1
+                    event.route.tally.accepted += 1
                     pending.left += 1
                 else:
                     event.pending = None
@@ -201,30 +237,41 @@ class Receiver:
             self._answer(pending)
 
     def _on_settled(self, pending: Pending) -> None:
-        for event in pending.events:
-            if event.verdict is None:
-                self.counts.delivered += 1
-            elif event.pending is not None:
-                self.counts.failed += 1
-                self._note(event)
+        if pending.failures:
+            for event in pending.events:
+                if event.verdict is not None and event.pending is not None:
+                    self._note(event)
         self._answer(pending)
 
     def _answer(self, pending: Pending) -> None:
         count = len(pending.events)
-        if not pending.failures:
-            request = pending.request
-            request.reply(201, _ACCEPTED[count] if count < len(_ACCEPTED) else verdict.accepted(count).phrase)
-            return
-        answer = verdict.failed(pending.events)
-        pending.request.reply(answer.status, answer.phrase, answer.body, retry_after_s=answer.retry_after_s)
-
-    def on_hasty_ack(self, error: Any, _message: Any) -> None:
-        """Hear what became of an event for which nobody waits."""
-        if error is None:
-            self.counts.delivered += 1
+        request = pending.request
+        if pending.failures or pending.spooled:
+            kept = [event for event in pending.events if event.pending is not None]
+            self._receipts.note_odd(request.request_id, kept, 0, is_final=True)
         else:
-            self.counts.failed += 1
-            self.counts.by_type[self._classify(error)] += 1
+            self._note_id(request.request_id)
+            self._note_count(count)
+        if pending.spooled:
+            self._answer_spooled(pending)
+        elif not pending.failures:
+            request.reply(201, _ACCEPTED[count] if count < len(_ACCEPTED) else verdict.accepted(count).phrase)
+        else:
+            answer = verdict.failed(pending.events)
+            request.reply(answer.status, answer.phrase, answer.body, retry_after_s=answer.retry_after_s)
+
+    def _answer_spooled(self, pending: Pending) -> None:
+        """Some of it is on our disk instead of with the broker: the sender is told so."""
+        if pending.failures:
+            answer = verdict.failed(pending.events)
+        else:
+            answer = verdict.spooled(len(pending.events), pending.spooled)
+        pending.request.reply(answer.status, answer.phrase, answer.body, more=SPOOLED)
+
+    def _on_dropped(self, event: Event) -> None:
+        """A hasty event, whose request has been answered, will never be delivered."""
+        self._receipts.failed(event.number, was_spooled=event.is_spooled)
+        self._note(event)
 
     def _note(self, event: Event) -> None:
         """Count a verdict; make the error event of an invalid one."""

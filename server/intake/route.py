@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from server.intake import enrich
 from server.intake.members import Members, Path
+from server.intake.tally import Tallies, Tally
 from server.intake.verdict import Verdict
 from server.schemas import Fill
 
@@ -73,6 +74,7 @@ class Route(Struct, frozen=True, eq=False):
     key_members: Members | None
     dt_at: int
     max_event_bytes: int
+    tally: Tally
     headers: list[tuple[str, bytes]]
 
 
@@ -91,7 +93,8 @@ class StreamLookup(Protocol):
 class Router:
     """Finds the route of a schema URI and a stream name, or says why there is none."""
 
-    def __init__(self, config: Config, schema: SchemaLookup, stream: StreamLookup) -> None:
+    def __init__(self, config: Config, schema: SchemaLookup, stream: StreamLookup, tallies: Tallies) -> None:
+        self._tallies = tallies
         self.fields = Fields.of(config)
         self._config = config
         self._schema = schema
@@ -206,6 +209,7 @@ class Router:
             key_members=Members(paths) if paths else None,
             dt_at=members.at(self.fields.dt),
             max_event_bytes=limit if own_limit is None else min(limit, own_limit),
+            tally=self._tallies.of(stream.name),
             headers=[("content-type", b"application/json"), ("schema-uri", schema_uri.encode())],
         )
 

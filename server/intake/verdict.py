@@ -93,6 +93,11 @@ def accepted(count: int) -> Answer:
     return Answer(201, f"All {count} out of {count} events were accepted.")
 
 
+def spooled(count: int, on_disk: int) -> Answer:
+    """All events are kept, some on our own disk until the broker can have them."""
+    return Answer(202, f"All {count} out of {count} events were accepted, {on_disk} of them into the spool.")
+
+
 def hasty(count: int) -> Answer:
     """All events were received; their verdicts go to the counters and the error stream."""
     return Answer(202, f"{count} events hastily received.")

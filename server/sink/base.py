@@ -48,10 +48,15 @@ class Sink(Protocol):
         """Take one record, or say why not: an ``error_type``, as ``classify`` names them."""
 
     def is_full(self) -> bool:
-        """True above the high mark: new requests should be refused before any work is done for them."""
+        """True above the high mark, and while nobody answers behind it: new requests should be refused, or spooled,
+        before any work is done for them."""
 
     def outstanding(self) -> int:
         """Records taken and not yet acked."""
+
+    def recall(self) -> None:
+        """Fail soon what has been taken and not yet sent: an older record of a key has failed, and a younger one must
+        not be kept before it. What is on its way goes on."""
 
     def classify(self, error: Any) -> str:
         """Name the ``error_type`` of an ack that failed. What decides is whether the same event may be sent again:

@@ -36,6 +36,12 @@ IDLE_S: Final = 0.1
 HIGH_MARK: Final = 0.9
 LOW_MARK: Final = 0.5
 
+# Records are out and nothing has been heard of any for so long: nobody answers. Half of ``message.timeout.ms``, longer
+# than a leader election takes.
+SILENCE_S: Final = 3.0
+PROBE_EVERY_S: Final = 0.5  # Whether anybody answers again is asked on a thread; a try takes PROBE_S at the most.
+PROBE_S: Final = 0.5
+
 WARM_UP_S: Final = 2.0  # For the first metadata. A dead broker must not keep a worker from becoming ready.
 # The first attempt to get a producer id meets no connection, and librdkafka repeats it on a timer of 500 ms
 # (measured: the first ack took 503 ms at once after the metadata, 7 ms a second later). Nothing tells when it is there.
@@ -61,6 +67,11 @@ class KafkaSink:
         self._is_idle = True
         self._is_fatal = False
         self._replace_at = 0.0
+        self._is_away = False
+        self._is_probing = False
+        self._probe_at = 0.0
+        self._heard_at = 0.0
+        self._is_recalling = False
         self._timer: asyncio.TimerHandle | None = None
         self.replaced = 0
         self.callback_failures = 0
@@ -70,6 +81,7 @@ class KafkaSink:
         self._loop = asyncio.get_running_loop()
         self._use(self._make())
         await self._warm_up()
+        self._heard_at = self._loop.time()
         self._timer = self._loop.call_later(IDLE_S, self._tick)
 
     def submit(self, record: Record, on_ack: OnAck) -> str | None:
@@ -90,7 +102,11 @@ class KafkaSink:
         return None
 
     def is_full(self) -> bool:
-        """True from the high mark, or a full queue, until the low mark."""
+        """True from the high mark, or a full queue, until the low mark; and while no broker answers."""
+        if self._is_idle:
+            self._serve()  # A broker that has just gone is known before the first record, not after it.
+        if self._is_away:
+            return True
         outstanding = len(self._producer)
         if self._was_full:
             self._was_full = outstanding > self._low
@@ -102,6 +118,10 @@ class KafkaSink:
     def outstanding(self) -> int:
         """librdkafka's count: records not yet acked, and for a moment its own log lines."""
         return len(self._producer)
+
+    def recall(self) -> None:
+        """Fail what has not been sent yet, at the next tick: a purge inside a callback would nest."""
+        self._is_recalling = True
 
     def classify(self, error: Any) -> str:
         """Name the ``error_type`` of a KafkaError (sink.kafka_errors)."""
@@ -147,6 +167,7 @@ class KafkaSink:
                 servers,
                 failed.args[0].str(),
             )
+            self._is_away = True
             return
         await asyncio.sleep(max(0.0, PRODUCER_ID_S - (self._loop.time() - started)))
 
@@ -161,8 +182,20 @@ class KafkaSink:
         """Serve what came in, then come again: soon while records are out, rarely when idle."""
         try:
             self._serve()
-            if self._is_fatal and self._loop.time() >= self._replace_at:
+            now = self._loop.time()
+            if self._is_recalling:
+                self._is_recalling = False
+                self._producer.purge(in_queue=True, in_flight=False, blocking=False)
+            if self._is_fatal and now >= self._replace_at:
                 self._replace()
+            if self._is_idle:
+                self._heard_at = now
+            elif not self._is_away and now - self._heard_at > SILENCE_S:
+                self._lose("Kafka at %s has not answered for %g s", SILENCE_S)
+            if self._is_away and not self._is_probing and now >= self._probe_at:
+                self._is_probing = True
+                asking = self._loop.run_in_executor(None, self._ask)
+                asking.add_done_callback(self._on_asked)
         finally:
             self._is_idle = not len(self._producer)
             self._timer = self._loop.call_later(IDLE_S if self._is_idle else BUSY_S, self._tick)
@@ -171,12 +204,35 @@ class KafkaSink:
         """Run the callbacks that are due. One that raises ends ``poll``, not us: the rest is still queued."""
         while True:
             try:
-                self._poll(timeout_s)
+                if self._poll(timeout_s):
+                    self._heard_at = self._loop.time()
             except Exception:  # The callbacks are not ours; whatever they raise, the next ones must run.
                 self.callback_failures += 1
                 _limited.warning("callback", "a delivery callback failed: %s", traceback.format_exc())
             else:
                 return
+
+    def _lose(self, message: str, *args: object) -> None:  # cold: logs are limited
+        """No broker answers: nothing more is taken until one does."""
+        self._is_away = True
+        self._probe_at = 0.0
+        _limited.warning("away", message, self._properties["bootstrap.servers"], *args)
+
+    def _ask(self) -> bool:
+        """Whether a broker answers. On a thread: it waits."""
+        try:
+            self._producer.list_topics(timeout=PROBE_S)
+        except KafkaException:
+            return False
+        return True
+
+    def _on_asked(self, asked: asyncio.Future[bool]) -> None:  # cold: while nobody answers
+        self._is_probing = False
+        self._probe_at = self._loop.time() + PROBE_EVERY_S
+        if not asked.cancelled() and asked.result() and self._is_away:
+            self._is_away = False
+            self._heard_at = self._loop.time()  # What is out gets its time again.
+            _logger.warning("Kafka at %s answers again", self._properties["bootstrap.servers"])
 
     def _replace(self) -> None:  # cold: after a fatal error
         """A fatal error ends an idempotent producer for good: fail what is out, go on with a new one."""
@@ -222,7 +278,9 @@ class KafkaSink:
     def _on_error(self, error: KafkaError) -> None:  # cold: logs are limited
         """From ``poll``. What is not fatal mends itself and stands in librdkafka's log already, but for one summary."""
         self._is_fatal = self._is_fatal or error.fatal() or error.code() == KafkaError._FATAL
-        if self._is_fatal or error.code() == KafkaError._ALL_BROKERS_DOWN:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN and not self._is_away:
+            self._lose("no Kafka broker answers at %s: %s", error.str())
+        elif self._is_fatal:
             _limited.warning(error.name(), "Kafka at %s: %s", self._properties["bootstrap.servers"], error.str())
 
 

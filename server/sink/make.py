@@ -9,11 +9,15 @@ Not here: opening it (the worker), what its settings may be (config.settings, si
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from server.config.settings import SinkSettings
+from server.config.settings import Config, SinkSettings
 from server.errors import SettingsError
 from server.sink.base import Sink
 from server.sink.kafka_rules import broken_promises
+
+if TYPE_CHECKING:
+    from server.sink.spool import Spool
 
 
 def make(settings: SinkSettings, base_dir: Path) -> Sink:
@@ -39,3 +43,12 @@ def make(settings: SinkSettings, base_dir: Path) -> Sink:
     from server.sink.memory import MemorySink
 
     return MemorySink(max_outstanding=settings.max_outstanding)
+
+
+def make_spool(config: Config, base_dir: Path, workers: int) -> Spool | None:
+    """This worker's spool; None where the sink is a local disk or nothing at all, and one more would not help."""
+    if config.sink.kind != "kafka":
+        return None
+    from server.sink.spool import Spool
+
+    return Spool(base_dir / config.spool.path, max_bytes=config.spool.max_bytes // max(1, workers))

@@ -29,6 +29,7 @@ class MemorySink:
 
     ``refusal``: what ``submit`` answers instead of taking the record ·
     ``failure``: the ``error_type`` that acks carry ·
+    ``is_away``: nobody answers: it is full ·
     ``is_held``: acks wait until it is False and ``release`` is called.
     """
 
@@ -37,6 +38,7 @@ class MemorySink:
         self.refusal: str | None = None
         self.failure: str | None = None
         self.is_held = False
+        self.is_away = False
         self.callback_failures = 0
         self._max_outstanding = max_outstanding
         self._waiting: list[tuple[Record, OnAck]] = []
@@ -57,10 +59,13 @@ class MemorySink:
         return None
 
     def is_full(self) -> bool:
-        return len(self._waiting) >= self._max_outstanding
+        return self.is_away or len(self._waiting) >= self._max_outstanding
 
     def outstanding(self) -> int:
         return len(self._waiting)
+
+    def recall(self) -> None:
+        """Nothing: acks are all alike."""
 
     def classify(self, error: Any) -> str:
         return error if isinstance(error, str) else "internal"

@@ -12,8 +12,6 @@ Not here: reading them back (commands.events).
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import itertools
 import logging
 import os
 import sqlite3
@@ -26,6 +24,7 @@ import orjson
 
 from server.errors import BootError
 from server.log import Limited
+from server.sink import claim
 from server.sink.base import OnAck, Record
 
 VERSION: Final = 1
@@ -90,7 +89,7 @@ class SqliteSink:
         self._loop = asyncio.get_running_loop()
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
-            path = self._claim()
+            path, self._lock_fd = claim.first_free(self._directory, "events", SUFFIX)
             self._database = self._connect(path)
         except (OSError, sqlite3.Error) as failed:
             await self.close()
@@ -121,6 +120,9 @@ class SqliteSink:
     def outstanding(self) -> int:
         return len(self._acks)
 
+    def recall(self) -> None:
+        """Nothing: a loop turn's records are kept together or not at all."""
+
     def classify(self, error: Any) -> str:
         """By SQLite's own code; extended ones have the plain one in their low byte. Without one it is not SQLite's."""
         code = getattr(error, "sqlite_errorcode", None)
@@ -144,21 +146,6 @@ class SqliteSink:
         if self._lock_fd >= 0:
             os.close(self._lock_fd)
             self._lock_fd = -1
-
-    def _claim(self) -> Path:
-        """Lock the first free number. The lock is on a file beside the database: opening and closing the database
-        itself a second time would drop the locks that SQLite holds on it (POSIX locks belong to the process)."""
-        for number in itertools.count():
-            path = self._directory / f"events-{number}{SUFFIX}"
-            fd = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(fd)
-                continue
-            self._lock_fd = fd
-            return path
-        raise AssertionError("itertools.count never ends")
 
     def _connect(self, path: Path) -> sqlite3.Connection:
         # timeout=0: nobody else writes this file; if somebody does, the loop must not wait for them.

@@ -66,7 +66,7 @@ def within(directory: Path, test: Callable[[Place], Coroutine[Any, Any, None]], 
             row = Scoreboard(1).claim(0, 0)
             assert row is not None
             worker = Worker(generation, WorkerContext(0, 0, row, [listening], os.getppid()))
-            sink = cast(MemorySink, worker._sink)
+            sink = cast(MemorySink, worker._durability.sink)
             place = Place(worker=worker, sink=sink, row=row, port=listening.getsockname()[1])
             running = asyncio.ensure_future(worker.run())
             while row.state.name != "READY":
@@ -167,3 +167,20 @@ def test_counters_are_what_their_names_say(tmp_path: Path) -> None:
         assert counted[Counter.BODY_BYTES] == body_bytes
 
     within(tmp_path, test, http={"limits": {"head_s": 0.3}})
+
+
+def test_receipts_are_told_and_unknown_ones_are_not_there(tmp_path: Path) -> None:
+    async def test(place: Place) -> None:
+        mine = event().replace(b"Host:", b"X-Request-Id: mine/1\r\nHost:", 1)
+        await place.ask(mine)
+        (found,) = await place.ask(get(b"/v1/receipts/mine%2F1"))
+        (none,) = await place.ask(get(b"/v1/receipts/yours"))
+        (old,) = await place.ask(get(b"/v1/receipts/017f22e2-79b0-7cc3-98c4-dc0c0c07398f"))
+
+        assert (found.status, orjson.loads(found.body)) == (
+            200,
+            {"accepted": 1, "delivered": 1, "spooled": 0, "failed": 0, "pending": 0},
+        )
+        assert (none.status, old.status) == (404, 410)
+
+    within(tmp_path, test)

@@ -144,7 +144,7 @@ def test_sections_that_nothing_uses_yet_are_a_warning(directory: Path) -> None:
     assert code == EXIT_DONE
     assert [line.split(":")[0] for line in lines[:2]] == ["warning", "warning"]
     assert "this version opens no port for metrics yet" in lines[0]
-    assert "this version spools nothing yet" in lines[1]
+    assert "is not used: the memory sink" in lines[1]
 
 
 def test_kafka_properties_that_break_a_promise_are_errors(directory: Path) -> None:

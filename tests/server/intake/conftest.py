@@ -69,6 +69,8 @@ STREAMS: dict[str, dict[str, Any]] = {
     "watched": {"schema_title": "test/event", "producers": {"eventgate": {"validation": "observe"}}},
     "anything": {"schema_title": "test/event", "producers": {"eventgate": {"validation": "off"}}},
     "closed": {"schema_title": "test/event", "producers": {"eventgate": {"enabled": False}}},
+    "spooled": {"schema_title": "test/event", "producers": {"eventgate": {"on_broker_down": "spool"}}},
+    "refusing": {"schema_title": "test/event", "producers": {"eventgate": {"on_broker_down": "refuse"}}},
     "small": {"schema_title": "test/event", "producers": {"eventgate": {"max_event_bytes": 200}}},
     "/^job\\..+/": {"schema_title": "test/event"},
 }

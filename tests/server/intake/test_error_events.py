@@ -33,7 +33,7 @@ class Made:
         pipeline = make_pipeline(generation.config, generation.schemas.find, generation.snapshot.find)
         self.events = ErrorEvents(pipeline, self._submit, Clock(), generation.config)
 
-    def _submit(self, event: Event, _on_ack: Any) -> None:
+    def _submit(self, event: Event) -> None:
         self.sent.append(json.loads(event.value))
 
     def add(self, *raws: bytes) -> None:

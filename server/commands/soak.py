@@ -1,0 +1,144 @@
+"""``penstock soak``: is every 2xx true? Load, faults, and everything read back.
+
+Place: __main__ → HERE → server.soak.
+Rules: one run is one seed; it starts what it needs and leaves nothing running. Exit code 1 when a promise was broken;
+the report names the seed that repeats it.
+Not here: the parts (server.soak).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TextIO
+
+import msgspec
+
+from server.errors import EXIT_DONE, EXIT_FOUND
+from server.soak.brokers import PARTITIONS, Brokers, Kafka, Mock
+from server.soak.clients import TOPICS, Client
+from server.soak.faults import Fault, Faults
+from server.soak.reader import Reader
+from server.soak.service import Service
+from server.soak.verdict import Verdict, judge
+
+CLIENTS = 16
+PAUSE_S = 0.1
+EMPTY_S = 120.0
+LINES = ("do not add up", "Traceback", "books of stream")
+
+log = logging.getLogger("soak")
+
+
+def run(seed: int, minutes: float, kafka: Path | None, report: Path | None) -> int:
+    """One run. Returns the exit code."""
+    with tempfile.TemporaryDirectory(prefix="penstock-soak-") as name:
+        directory = Path(name)
+        brokers: Brokers = Kafka(kafka, directory) if kafka is not None else Mock()
+        service: Service | None = None
+        try:
+            brokers.create(TOPICS)
+            service = Service(directory, brokers.servers, _free_port())
+            outcome = asyncio.run(_Run(seed, minutes, brokers, service).run())
+            _write(outcome, sys.stdout)
+            if report is not None:
+                report.write_bytes(msgspec.json.format(msgspec.json.encode(outcome), indent=1) + b"\n")
+                report.with_suffix(".log").write_text(service.log())
+        finally:
+            if service is not None:
+                service.close()
+            brokers.stop()
+    return EXIT_FOUND if outcome.verdict.violations else EXIT_DONE
+
+
+class Outcome(msgspec.Struct):
+    """What the report is made of."""
+
+    seed: int
+    minutes: float
+    brokers: str
+    left_out: list[str]
+    faults: list[Fault]
+    verdict: Verdict
+
+
+class _Run:
+    """One seed."""
+
+    def __init__(self, seed: int, minutes: float, brokers: Brokers, service: Service) -> None:
+        self._seed = seed
+        self._minutes = minutes
+        self._brokers = brokers
+        self._service = service
+        self._clients = [Client(index, seed, lambda: service.address, PAUSE_S) for index in range(CLIENTS)]
+        self._faults = Faults(seed, service, brokers)
+
+    async def run(self) -> Outcome:
+        reader = Reader(self._brokers.servers, TOPICS, PARTITIONS)
+        reader.start()
+        await self._service.start()
+        clients = asyncio.gather(*(client.run() for client in self._clients))
+        await self._faults.run(time.time() + self._minutes * 60)
+        await asyncio.sleep(2)
+        for client in self._clients:
+            client.is_stopping = True
+        await clients
+        is_empty = await self._until_empty()
+        await self._service.stop()
+        await asyncio.to_thread(reader.finish)
+        sent = [one for client in self._clients for one in client.sent]
+        verdict = judge(sent, reader.found, self._faults.done, reader.gaps)
+        verdict.violations += self._service.unclean
+        if not is_empty:
+            verdict.violations.append(f"{self._service.waiting()} events still wait in the spool after {EMPTY_S:g} s")
+        said = self._service.log()
+        verdict.violations += [f"the log says {line!r}" for line in LINES if line in said]
+        return Outcome(
+            self._seed, self._minutes, type(self._brokers).__name__, self._left_out(), self._faults.done, verdict
+        )
+
+    async def _until_empty(self) -> bool:
+        deadline = time.monotonic() + EMPTY_S
+        while self._service.waiting():
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(0.2)
+        return True
+
+    def _left_out(self) -> list[str]:
+        left_out = [f"brokers: {kind}" for kind in ("hang", "down", "slow", "refuse") if kind not in self._brokers.can]
+        if not self._service.can_fill_disk:
+            left_out.append("a full disk: this user may not mount a tmpfs")
+        return [*left_out, "jumps of the clock: the clock is the machine's"]
+
+
+def _write(outcome: Outcome, out: TextIO) -> None:
+    verdict = outcome.verdict
+    print(f"soak: seed {outcome.seed}, {outcome.minutes:g} minutes, brokers: {outcome.brokers}", file=out)
+    for fault in outcome.faults:
+        clock = time.strftime("%H:%M:%S", time.localtime(fault.at))
+        print(f"  {clock} {fault.name}{f' ({fault.detail})' if fault.detail else ''}", file=out)
+    print(f"left out: {'; '.join(outcome.left_out)}", file=out)
+    print(f"sent {verdict.sent}; " + ", ".join(f"{n} {answer}" for answer, n in verdict.answered.items()), file=out)
+    print(
+        f"of those accepted: {verdict.once} delivered once, {verdict.twice} twice or more, {verdict.never} never "
+        f"({verdict.lost_to_kills} hasty ones in the memory of a killed process, {verdict.refused_for_good} hasty ones "
+        f"that the brokers refused for good); "
+        f"{verdict.unanswered_there} delivered that nobody had answered",
+        file=out,
+    )
+    for violation in verdict.violations:
+        print(f"VIOLATION: {violation}", file=out)
+    print("violations: " + (str(len(verdict.violations)) if verdict.violations else "none"), file=out, flush=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,194 @@
+"""Where an event goes that may be sent: to the broker, or into the spool while the broker cannot have it.
+
+Place: intake.receive → HERE → sink, spool; acks that failed come back here.
+Rules:
+1. While all is well this file does nothing: intake.receive hands events to the sink itself. ``is_guarded`` says when
+   not.
+2. What the sink has taken is never told to a client as failed for a reason that can pass: the broker may have it all
+   the same. It goes to the spool, is delivered from there, and the client is told so (202, ``X-Durability: spool``).
+3. A live event never overtakes an older one of its key that waits in a spool of this host.
+4. Every accepted event ends in its stream's tally: delivered, spooled, or dropped with a reason.
+Not here: how the spool keeps and replays (sink.spool, sink.replay), what a request is answered (intake.receive).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from server.intake import verdict
+from server.intake.tally import Tallies
+from server.log import Limited
+
+if TYPE_CHECKING:
+    from server.intake.event import Event
+    from server.sink.base import OnAck, Sink
+
+LOOK_S: Final = 0.05
+# Reasons for which an event is as good as before; ``broker_timeout`` includes a producer that was replaced.
+CAN_PASS: Final = frozenset({"broker_timeout", "queue_full"})
+
+OWN: Final = -1  # The index of an event that is no client's.
+
+_limited = Limited(logging.getLogger("delivery"))
+
+
+class Keeper(Protocol):
+    """What is asked of a spool (sink.spool), and of the maps of keys beside it."""
+
+    def has_room(self, size: int) -> bool: ...
+    def put(
+        self,
+        number: int,
+        stream: str,
+        record: Event,
+        on_kept: Callable[[str | None], None],
+        *,
+        is_owed: bool,
+        is_awaited: bool,
+    ) -> bool: ...
+    def waits(self) -> bool: ...
+    def holds(self, topic: str, key: bytes) -> bool: ...
+
+
+class Delivery:
+    """``settle_s``: within which the sink settles what it was given. ``spool`` None: what cannot be sent is refused.
+    ``is_spooled``: so are guaranteed events of streams without a wish; ``may_be_spooled``: those of some stream are."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        spool: Keeper | None,
+        tallies: Tallies,
+        *,
+        settle_s: float = 0.0,
+        is_spooled: bool = False,
+        may_be_spooled: bool = False,
+    ) -> None:
+        self._sink_submit = sink.submit
+        self._outstanding = sink.outstanding
+        self._is_shut = sink.is_full  # Full, or nobody answers.
+        self._classify = sink.classify
+        self._recall = sink.recall
+        self._spool = spool
+        self._tallies = tallies
+        self._settle_s = settle_s
+        self._is_spooled = is_spooled
+        self.may_be_spooled = may_be_spooled
+        self._doubt_until = 0.0
+        self.number = 0
+        # Of hasty events, whose requests have been answered: that go to the spool, that will never be delivered.
+        self.on_spooled: Callable[[Event], None] = _forget
+        self.on_dropped: Callable[[Event], None] = _forget
+        self.is_guarded = False
+        tallies.on_failed = self.on_failed
+        tallies.on_kept = self.on_kept
+
+    def open(self, first_number: int) -> None:
+        """Begin to look after the spool."""
+        self._loop = asyncio.get_running_loop()
+        self.number = first_number
+        if self._spool is not None:
+            self._look()
+
+    def _look(self) -> None:
+        """Whether something waits on this host, so that keys have to be looked up."""
+        assert self._spool is not None
+        self.is_guarded = self._spool.waits()
+        if self._doubt_until and self._outstanding() == 0:
+            self._doubt_until = 0.0
+        self._loop.call_later(LOOK_S, self._look)
+
+    def may_replay(self) -> bool:
+        """True when the broker answers and the sink holds nothing older than what is in the spool."""
+        return not self._is_shut() and self._loop.time() >= self._doubt_until
+
+    def can_take(self, size: int, *, is_hasty: bool) -> bool:
+        """Whether it is worth looking at a request of this size: refusing must cost nothing."""
+        if not self._is_shut():
+            return True
+        return self._spool is not None and (is_hasty or self.may_be_spooled) and self._spool.has_room(size)
+
+    def submit_hasty(self, event: Event, on_ack: OnAck) -> str | None:
+        """Send it or spool it; an ``error_type`` when neither can be."""
+        return self._submit(event, on_ack, event.route.stream.on_broker_down != "refuse")
+
+    def submit_guaranteed(self, event: Event, on_ack: OnAck) -> str | None:
+        """The same for an event whose sender waits; what was spooled settles when it is on disk."""
+        wish = event.route.stream.on_broker_down
+        return self._submit(event, on_ack, wish == "spool" or (wish is None and self._is_spooled))
+
+    def submit_own(self, event: Event) -> str | None:
+        """An event that the service itself has made: hasty."""
+        self.number += 1
+        event.number, event.index = self.number, OWN
+        error_type = self.submit_hasty(event, event.on_ack)
+        if error_type is None:
+            event.route.tally.accepted += 1
+        return error_type
+
+    def refused(self, event: Event, error_type: str) -> str | None:
+        """The sink did not take a hasty event: spool it for a reason that can pass. What remains to be said."""
+        if error_type not in CAN_PASS or event.route.stream.on_broker_down == "refuse":
+            return error_type
+        return None if self._put(event) else error_type
+
+    def _submit(self, event: Event, on_ack: OnAck, may_spool: bool) -> str | None:
+        if self._is_shut():
+            return None if may_spool and self._put(event) else "queue_full"
+        if event.key is not None and self._spool is not None and self._spool.holds(event.topic, event.key):
+            # Its elders in the sink, if any, are older than those in the spool: they are waited for already.
+            return None if may_spool and self._put(event, may_have_elders=False) else "queue_full"
+        error_type = self._sink_submit(event, on_ack)
+        if error_type in CAN_PASS and may_spool and self._put(event):
+            return None
+        return error_type
+
+    def _put(self, event: Event, *, is_owed: bool = False, may_have_elders: bool = True) -> bool:
+        """Into the spool. Elders that the sink still holds must have an outcome before anything is replayed."""
+        if self._spool is None:
+            return False
+        stream, is_awaited = event.route.tally.stream, event.pending is not None and not is_owed
+        if not self._spool.put(event.number, stream, event, event.on_kept, is_owed=is_owed, is_awaited=is_awaited):
+            return False
+        event.is_spooled = True
+        self.is_guarded = True
+        if may_have_elders and self._outstanding():
+            self._doubt_until = self._loop.time() + self._settle_s
+        return True
+
+    def on_failed(self, event: Event, error: Any) -> None:
+        """The sink had taken it and could not deliver it, as far as it knows."""
+        error_type = self._classify(error)
+        if error_type in CAN_PASS and self._spool is not None:
+            if event.key is not None:
+                self._recall()  # Younger ones of its key must not be sent before it.
+            if self._put(event, is_owed=True):
+                if event.pending is None and event.index != OWN:
+                    self.on_spooled(event)
+                return
+            _limited.warning("full", "an accepted event of %s is lost: the spool has no room", event.route.tally.stream)
+        self._drop(event, error_type)
+
+    def on_kept(self, event: Event, error_type: str | None) -> None:
+        """The spool has it on disk, or will not have it."""
+        if error_type is not None:
+            self._drop(event, error_type)
+            return
+        event.route.tally.spooled += 1
+        if event.pending is not None:
+            event.pending.settle(event)
+
+    def _drop(self, event: Event, error_type: str) -> None:
+        event.route.tally.drop(error_type)
+        event.verdict = verdict.error(error_type)
+        if event.pending is not None:
+            event.pending.settle(event)
+        elif event.index != OWN:
+            self.on_dropped(event)
+
+
+def _forget(event: Event) -> None:
+    """Its tally has it."""

@@ -1,0 +1,117 @@
+"""Clients that send events of which each has an identity, and remember what they were told.
+
+Place: commands.soak → HERE → the server under test.
+Rules: a client has one connection and one key, and sends the next request when it has the answer to the last: so there
+is an order to hold. Nothing is sent twice: what is lost stays lost. What a client does is drawn from its seed.
+Not here: what became of the events (soak.reader, soak.verdict).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import orjson
+from msgspec import Struct
+
+ANSWER_S: Final = 25.0
+KEYED, KEYLESS = "shop.order", "web.page_view"
+TOPICS: Final = [KEYED, KEYLESS]
+
+
+class Sent(Struct):
+    """One event: who sent it, as which number, in which request, and what was said. ``status`` 0: no answer."""
+
+    client: int
+    number: int
+    is_hasty: bool
+    event: dict[str, Any]
+    sent_at: float
+    status: int = 0
+    durability: str | None = None
+    answered_at: float = 0.0
+
+
+class Client:
+    """``sent`` is its whole memory."""
+
+    def __init__(self, index: int, seed: int, address: Callable[[], tuple[str, int]], pause_s: float) -> None:
+        self._index = index
+        self._chance = random.Random(f"{seed}/client/{index}")
+        self._address = address
+        self._pause_s = pause_s
+        self._number = 0
+        self.sent: list[Sent] = []
+        self.is_stopping = False
+
+    async def run(self) -> None:
+        """Until told to stop; a broken connection is made anew."""
+        while not self.is_stopping:
+            try:
+                async with asyncio.timeout(ANSWER_S):
+                    reader, writer = await asyncio.open_connection(*self._address())
+            except (OSError, TimeoutError):
+                await asyncio.sleep(0.1)
+                continue
+            try:
+                while await self._exchange(reader, writer) and not self.is_stopping:  # noqa: ASYNC110 - a pause
+                    await asyncio.sleep(self._chance.expovariate(1 / self._pause_s))
+            except (OSError, TimeoutError, asyncio.IncompleteReadError):
+                await asyncio.sleep(0.05)
+            finally:
+                writer.close()
+
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """One request and its answer. Returns whether the connection can be used again."""
+        batch = self._batch()
+        body = orjson.dumps([one.event for one in batch])
+        path = b"/v1/events?hasty=true" if batch[0].is_hasty else b"/v1/events"
+        head = b"POST %s HTTP/1.1\r\nHost: soak\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        async with asyncio.timeout(ANSWER_S):
+            writer.write(head % (path, len(body)) + body)
+            answer = (await reader.readuntil(b"\r\n\r\n")).lower()
+            length = answer.partition(b"content-length:")[2].partition(b"\r\n")[0]
+            said = await reader.readexactly(int(length or b"0"))
+        self._hear(batch, int(answer.split()[1]), b"x-durability: spool" in answer, said)
+        return b"\r\nconnection: close\r\n" not in answer
+
+    def _hear(self, batch: list[Sent], status: int, is_spooled: bool, said: bytes) -> None:
+        """The answer, for each event of its own: 207 names those that failed."""
+        failed = set()
+        if status == 207:
+            answer = orjson.loads(said)
+            failed = {entry["index"] for kind in ("invalid", "error") for entry in answer.get(kind, [])}
+        for index, one in enumerate(batch):
+            one.status = status if status != 207 else 503 if index in failed else 201
+            one.durability = "spool" if is_spooled else None
+            one.answered_at = time.time()
+
+    def _batch(self) -> list[Sent]:
+        count = self._chance.choice((1, 1, 1, 2, 5, 20))
+        is_hasty, is_keyed = self._chance.random() < 0.5, self._chance.random() < 0.7
+        batch = []
+        for _ in range(count):
+            event = self._keyed() if is_keyed else self._keyless()
+            batch.append(Sent(self._index, self._number, is_hasty, event, time.time()))
+            self._number += 1
+        self.sent += batch
+        return batch
+
+    def _keyed(self) -> dict[str, Any]:
+        key = f"client-{self._index}"
+        return {
+            "$schema": "/shop/order/1.0.0",
+            "meta": {"stream": KEYED, "request_id": f"{self._index}/{self._number}"},
+            "order_id": key,
+            "total": self._number,
+        }
+
+    def _keyless(self) -> dict[str, Any]:
+        return {
+            "$schema": "/web/page_view/1.1.0",
+            "meta": {"stream": KEYLESS, "request_id": f"{self._index}/{self._number}"},
+            "page": f"/{self._chance.getrandbits(64):x}",
+        }

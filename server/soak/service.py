@@ -1,0 +1,187 @@
+"""The service under test: ``penstock serve`` in a directory of its own, and what can be done to its processes.
+
+Place: soak.faults, commands.soak → HERE → a process.
+Rules: only processes started here are signalled, by pid. The spool is on a small tmpfs where this user may mount one,
+so that its disk can be full for real; else that fault is left out, and the report says so.
+Not here: when which fault comes (soak.faults).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from server.errors import PenstockError
+
+DRAIN_S: Final = 10.0
+START_S: Final = 40.0
+WORKERS: Final = 2
+DISK_BYTES: Final = 64 << 20
+
+
+class Service:
+    """``unclean`` tells of ends that were not as they should be."""
+
+    def __init__(self, directory: Path, servers: str, port: int) -> None:
+        self._directory = directory
+        self._log = directory / "penstock.log"
+        self.spool = directory / "spool"
+        self.spool.mkdir()
+        self.can_fill_disk = self._mount()
+        self.address = ("127.0.0.1", port)
+        self.unclean: list[str] = []
+        self._settings = directory / "penstock.yaml"
+        self._settings.write_text(json.dumps(self._written(servers, port)))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._readies = 0
+
+    def _written(self, servers: str, port: int) -> dict[str, Any]:
+        examples = Path(__file__).parent.parent / "examples"
+        return {
+            "workers": WORKERS,
+            "drain_s": DRAIN_S,
+            "service_name": "penstock",
+            "http": {"listen": [f"127.0.0.1:{port}"]},
+            "schemas": {"base_uris": [str(examples / "schemas")]},
+            "streams": {"sources": [str(examples / "streams.yaml")]},
+            "sink": {"kind": "kafka", "kafka": {"bootstrap.servers": servers, "message.timeout.ms": 4000}},
+            "spool": {"path": str(self.spool), "max_bytes": DISK_BYTES // 2},
+            "log": {"style": "text"},
+            "process": {"deaths_in_window": 1000},
+        }
+
+    async def start(self) -> None:
+        """Run it, and wait until it serves."""
+        process = self._process = self._spawn()
+        self._readies += 1
+        deadline = time.monotonic() + START_S
+        while len(re.findall("ready: generation 1,", self.log())) < self._readies:
+            if time.monotonic() > deadline or process.poll() is not None:
+                raise PenstockError(f"the service did not start; see {self._log}")
+            await asyncio.sleep(0.05)
+
+    async def stop(self) -> float:
+        """TERM, and how many seconds it took. An end that is late or not 0 is remembered."""
+        assert self._process is not None
+        began = time.monotonic()
+        self._process.send_signal(signal.SIGTERM)
+        await _until(lambda: self._process is None or self._process.poll() is not None, DRAIN_S + 10)
+        seconds = time.monotonic() - began
+        code = self._process.poll()
+        if code != 0 or seconds > DRAIN_S + 1:
+            self.unclean.append(f"TERM ended with exit code {code} after {seconds:.1f} s; drain_s is {DRAIN_S:g}")
+        if code is None:
+            await self.kill_all()
+        return seconds
+
+    async def kill_all(self) -> None:
+        """kill -9 of the master; its workers notice, or are killed too."""
+        assert self._process is not None
+        workers = self._workers()
+        self._process.kill()
+        self._process.wait()
+        for pid in workers:
+            _kill(pid, signal.SIGKILL)
+        await _until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 5)
+
+    def kill_worker(self, chance: random.Random) -> str:
+        return self._signal_worker(chance, signal.SIGKILL)
+
+    def drain_worker(self, chance: random.Random) -> str:
+        return self._signal_worker(chance, signal.SIGTERM)
+
+    def reload(self) -> None:
+        """HUP: new workers, then the old ones drain."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
+
+    def fill_disk(self) -> None:
+        """Leave no room beside the spool."""
+        with (self.spool / "filler").open("wb") as filler:
+            try:
+                while True:
+                    filler.write(b"\0" * 65536)
+                    filler.flush()
+            except OSError:
+                return
+
+    def free_disk(self) -> None:
+        (self.spool / "filler").unlink(missing_ok=True)
+
+    def waiting(self) -> int:
+        """Events in all databases of the spool, as its files say."""
+        return sum(_count(path) for path in self.spool.glob("spool-*.db"))
+
+    def log(self) -> str:
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def close(self) -> None:
+        """No process and no mount is left."""
+        if self._process is not None and self._process.poll() is None:
+            for pid in [*self._workers(), self._process.pid]:
+                _kill(pid, signal.SIGKILL)
+            self._process.wait()
+        if self.can_fill_disk:
+            subprocess.run(["umount", "-l", str(self.spool)], check=False, capture_output=True)
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "server", "serve", "-c", str(self._settings)]
+        with self._log.open("ab") as log:
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def _signal_worker(self, chance: random.Random, number: signal.Signals) -> str:
+        workers = sorted(self._workers())
+        if not workers:
+            return "there was none"
+        pid = chance.choice(workers)
+        _kill(pid, number)
+        return f"pid {pid}"
+
+    def _workers(self) -> list[int]:
+        assert self._process is not None
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children")
+        return [int(child) for child in children.read_text().split()] if children.exists() else []
+
+    def _mount(self) -> bool:
+        command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(self.spool)]
+        try:
+            return subprocess.run(command, capture_output=True, check=False).returncode == 0
+        except FileNotFoundError:
+            return False
+
+
+async def _until(look: Callable[[], bool], within_s: float) -> None:
+    """Wait for something that nobody tells of."""
+    deadline = time.monotonic() + within_s
+    while not look() and time.monotonic() < deadline:  # noqa: ASYNC110 - see above
+        await asyncio.sleep(0.02)
+
+
+def _kill(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _count(path: Path) -> int:
+    try:
+        database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)
+        try:
+            return int(database.execute("SELECT count(*) FROM event").fetchone()[0])
+        finally:
+            database.close()
+    except sqlite3.Error:  # Being made, or being deleted.
+        return 0

@@ -1,0 +1,226 @@
+"""What becomes of events while the broker is away, full or failing: nothing accepted is lost, nothing overtakes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.server.intake.test_receive import INVALID, VALID, Bench, settled
+
+KEYED = VALID.replace(b'"plain"', b'"keyed"').replace(b'"test":"x"', b'"page":{"wiki":"w"},"n":1')
+
+
+class FakeSpool:
+    """Takes everything, or nothing; ``settle`` tells what became of it."""
+
+    def __init__(self) -> None:
+        self.kept: list[Any] = []
+        self.awaited: list[bool] = []
+        self.is_full = False
+        self.keys: set[tuple[str, bytes]] = set()
+
+    def has_room(self, size: int) -> bool:
+        return not self.is_full
+
+    def put(self, number: int, stream: str, record: Any, on_kept: Any, *, is_owed: bool, is_awaited: bool) -> bool:
+        if self.is_full and not is_owed:
+            return False
+        self.kept.append((number, stream, record.value, on_kept, is_owed))
+        self.awaited.append(is_awaited)
+        if record.key is not None:
+            self.keys.add((record.topic, record.key))
+        return True
+
+    def waits(self) -> bool:
+        return bool(self.kept)
+
+    def holds(self, topic: str, key: bytes) -> bool:
+        return (topic, key) in self.keys
+
+    def settle(self, outcome: str | None = None) -> None:
+        for _, _, _, on_kept, _ in self.kept:
+            on_kept(outcome)
+
+
+Test = Callable[[Bench, FakeSpool], Awaitable[None]]
+
+
+@pytest.fixture
+def drive(settings_path: Path) -> Callable[..., None]:
+    def _drive(test: Test, *overrides: str, **delivery: Any) -> None:
+        async def main() -> None:
+            spool = FakeSpool()
+            bench = Bench(settings_path, *overrides, spool=spool, **delivery)
+            await bench.sink.open()
+            bench.delivery.open(0)
+            await asyncio.wait_for(test(bench, spool), 5)
+            await bench.sink.close()
+
+        asyncio.run(main())
+
+    return _drive
+
+
+def books(bench: Bench) -> dict[str, tuple[int, int, int, dict[str, int]]]:
+    return {tally.stream: (tally.accepted, tally.delivered, tally.spooled, tally.dropped) for tally in bench.tallies}
+
+
+def test_hasty_events_are_spooled_while_the_broker_is_away(drive: Callable[..., None]) -> None:
+    async def test(bench: Bench, spool: FakeSpool) -> None:
+        bench.sink.is_away = True
+        assert bench.post(b"[" + VALID + b"," + INVALID + b"," + VALID + b"]", hasty="true").status == 202
+        first, second = spool.kept[:2]
+        assert spool.awaited[:2] == [False, False]  # They were answered: the disk may not refuse them any more.
+        assert first[0] < second[0]
+        spool.settle()
+        assert books(bench)["plain"] == (2, 0, 2, {})
+        assert not bench.sink.records
+
+    drive(test)
+
+
+def test_guaranteed_events_are_refused_while_the_broker_is_away_unless_it_is_wished_otherwise(
+    drive: Callable[..., None],
+) -> None:
+    async def test(bench: Bench, spool: FakeSpool) -> None:
+        bench.sink.is_away = True
+        assert bench.post(VALID).status == 503
+        assert not spool.kept
+        request = bench.post(VALID.replace(b'"plain"', b'"spooled"'))
+        assert not request.replies  # Not before it is on disk.
+        assert spool.awaited == [True]
+        spool.settle()
+        assert request.status == 202
+        assert request.more == b"X-Durability: spool\r\n"
+        assert books(bench)["spooled"] == (1, 0, 1, {})
+
+    drive(test, may_be_spooled=True)
+
+
+def test_a_guaranteed_event_that_the_disk_does_not_take_is_refused(drive: Callable[..., None]) -> None:
+    async def test(bench: Bench, spool: FakeSpool) -> None:
+        bench.sink.is_away = True
+        request = bench.post(VALID)
+        spool.settle("queue_full")
+        assert request.status == 503
+        assert books(bench)["plain"] == (1, 0, 0, {"queue_full": 1})
+
+    drive(test, may_be_spooled=True, is_spooled=True)
+
+
+def test_a_stream_may_refuse_hasty_events_too(drive: Callable[..., None]) -> None:
+    async def test(bench: Bench, spool: FakeSpool) -> None:
+        bench.sink.is_away = True
+        refusing = VALID.replace(b'"plain"', b'"refusing"')
+        assert bench.post(refusing, hasty="true").status == 503
+        assert bench.post(b"[" + refusing + b"," + VALID + b"]", hasty="true").status == 207
+        assert len(spool.kept) == 1
+        assert bench.receiver.counts.dropped == 2
+
+    drive(test)
+
+
+@pytest.mark.parametrize("failure", ["broker_timeout", "queue_full"])
+def test_a_guaranteed_event_that_the_broker_may_have_is_spooled_and_never_told_as_failed(
+    drive: Callable[..., None], failure: str
+) -> None:
+    async def test(bench: Bench, spool: FakeSpool) -> None:
+        bench.sink.failure = failure
+        spool.is_full = True
+        request = bench.post(b"[" + VALID + b"," + INVALID + b"]")
+        await settled()
+        assert not request.replies
+        assert [one[4] for one in spool.kept] == [True]
+        spool.settle()
+        assert request.status == 207
+        assert request.more == b"X-Durability: spool\r\n"
+        assert [kind for kind, found in request.answer.items() if found] == ["invalid"]
+
+    drive(test)
+
+
+def test_an_event_that_the_broker_refuses_for_good_is_dropped_and_told(drive: Callable[..., None]) -> None:
+    async def test(bench: Bench, spool: FakeSpool) -> None:
+        bench.sink.failure = "broker_rejected"
+        guaranteed = bench.post(VALID)
+        bench.post(VALID, hasty="true")
+        await settled()
+        assert guaranteed.status == 500
+        assert not spool.kept
+        assert books(bench)["plain"] == (2, 0, 0, {"broker_rejected": 2})
+        assert bench.receiver.counts.by_type["broker_rejected"] == 2
+
+    drive(test)
+
+
+def test_a_hasty_event_that_fails_goes_to_the_spool_under_the_number_of_its_acceptance(
+    drive: Callable[..., None],
+) -> None:
+    async def test(bench: Bench, spool: FakeSpool) -> None:
+        bench.sink.is_held = True
+        bench.post(VALID, hasty="true")
+        bench.sink.is_away = True
+        bench.post(VALID, hasty="true")
+        bench.sink.failure = "broker_timeout"
+        bench.sink.release()
+        younger, older = spool.kept
+        assert older[0] < younger[0]
+        spool.settle()
+        assert books(bench)["plain"] == (2, 0, 2, {})
+
+    drive(test)
+
+
+def test_a_live_event_does_not_overtake_the_spooled_elders_of_its_key(drive: Callable[..., None]) -> None:
+    async def test(bench: Bench, spool: FakeSpool) -> None:
+        bench.sink.is_away = True
+        bench.post(KEYED, hasty="true")
+        bench.sink.is_away = False
+        assert bench.post(KEYED, hasty="true").status == 202
+        assert bench.post(KEYED).status == 503
+        other = KEYED.replace(b'"w"', b'"v"')
+        assert bench.post(other, hasty="true").status == 202
+        bench.post(VALID, hasty="true")
+        await settled()
+        assert len(spool.kept) == 2
+        assert [bool(record.key) for record in bench.sink.records] == [True, False]
+
+    drive(test)
+
+
+def test_nothing_is_replayed_while_the_sink_holds_older_events(drive: Callable[..., None]) -> None:
+    async def test(bench: Bench, spool: FakeSpool) -> None:
+        bench.sink.is_held = True
+        bench.post(VALID, hasty="true")
+        bench.sink.is_away = True
+        bench.post(VALID, hasty="true")
+        bench.sink.is_away = False
+        assert not bench.delivery.may_replay()
+        bench.sink.release()
+        bench.delivery._look()
+        assert bench.delivery.may_replay()
+
+    drive(test, settle_s=60.0)
+
+
+def test_refusing_costs_nothing_when_the_spool_is_full_too(drive: Callable[..., None]) -> None:
+    async def test(bench: Bench, spool: FakeSpool) -> None:
+        bench.sink.is_away = spool.is_full = True
+        assert bench.post(b"no JSON at all", hasty="true").status == 503
+        assert bench.receiver.counts.refused_full == 1
+
+    drive(test)
+
+
+def test_error_events_are_spooled_too_and_stand_in_the_books(drive: Callable[..., None]) -> None:
+    async def test(bench: Bench, spool: FakeSpool) -> None:
+        bench.post(b"[" + VALID + b"," + INVALID + b"]")
+        await settled()
+        assert all(tally.in_flight() == 0 for tally in bench.tallies)
+        assert bench.errors.produced + bench.errors.dropped == 1
+
+    drive(test)

@@ -1,0 +1,201 @@
+"""server.sink.replay: oldest first, in order per key, no faster than allowed, and nothing is forgotten unacked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.sink.memory import MemorySink
+from server.sink.replay import Pace, Replay
+from server.sink.spool import Spool, Spooled
+from tests.server.sink.spools import drive, flushed, numbers, put, until
+
+
+class Replayed:
+    """A replay into memory."""
+
+    def __init__(self, spool: Spool, *, per_s: float = 1e6) -> None:
+        self.sink = MemorySink()
+        self.left: list[tuple[str, str | None]] = []
+        self.is_away = False
+        pace = Pace(per_s, lambda: 0, lambda: 0)
+        pace.per_s = per_s
+        self.replay = Replay(spool, self.sink, lambda: not self.is_away, self._on_left, pace)
+
+    def _on_left(self, event: Spooled, error_type: str | None) -> None:
+        self.left.append((event.stream, error_type))
+
+    async def start(self) -> None:
+        await self.sink.open()
+        self.replay.start()
+
+    async def end(self) -> None:
+        self.replay.stop()
+        await self.sink.close()
+        await self.replay.finish(asyncio.get_running_loop().time() + 5)
+
+    @property
+    def delivered(self) -> list[int]:
+        return [json.loads(record.value)["n"] for record in self.sink.records]
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOOK_S", "IDLE_S", "TROUBLE_S"):
+        monkeypatch.setattr(f"server.sink.replay.{name}", 0.005)
+
+
+def test_everything_is_delivered_oldest_first_and_then_gone(tmp_path: Path) -> None:
+    async def test(spool: Spool) -> None:
+        replayed = Replayed(spool)
+        for number in (3, 1, 2, *range(10, 1300)):
+            put(spool, number, number % 7)
+        await flushed(spool)
+        await replayed.start()
+        await until(lambda: not spool.waits())
+        await replayed.end()
+        assert replayed.delivered == [1, 2, 3, *range(10, 1300)]
+        assert replayed.replay.replayed == 1293
+        assert set(replayed.left) == {("s", None)}
+
+    drive(tmp_path, test)
+
+
+def test_nothing_is_sent_while_the_broker_is_away(tmp_path: Path) -> None:
+    async def test(spool: Spool) -> None:
+        replayed = Replayed(spool)
+        replayed.is_away = True
+        put(spool, 1)
+        await flushed(spool)
+        await replayed.start()
+        await asyncio.sleep(0.03)
+        assert replayed.delivered == []
+        replayed.is_away = False
+        await until(lambda: replayed.delivered == [1])
+        await replayed.end()
+
+    drive(tmp_path, test)
+
+
+@pytest.mark.parametrize("failure", ["broker_timeout", "queue_full"])
+def test_what_fails_for_a_reason_that_can_pass_stays_and_comes_again_in_order(tmp_path: Path, failure: str) -> None:
+    async def test(spool: Spool) -> None:
+        replayed = Replayed(spool)
+        replayed.sink.failure = failure
+        for number in range(1, 6):
+            put(spool, number, 1)
+        await flushed(spool)
+        await replayed.start()
+        await asyncio.sleep(0.03)
+        assert await numbers(spool) == [1, 2, 3, 4, 5]
+        replayed.sink.failure = None
+        await until(lambda: not spool.waits())
+        await replayed.end()
+        assert replayed.delivered == [1, 2, 3, 4, 5]
+
+    drive(tmp_path, test)
+
+
+def test_what_the_broker_refuses_for_good_is_given_up_and_the_rest_goes_on(tmp_path: Path) -> None:
+    async def test(spool: Spool) -> None:
+        replayed = Replayed(spool)
+        submit = replayed.sink.submit
+
+        def refuse_two(record: Any, on_ack: Callable[[Any, Any], None]) -> str | None:
+            return "broker_rejected" if record.value == b'{"n":2}' else submit(record, on_ack)
+
+        replayed.replay._submit = refuse_two
+        for number in (1, 2, 3):
+            put(spool, number, 1)
+        await flushed(spool)
+        await replayed.start()
+        await until(lambda: not spool.waits())
+        await replayed.end()
+        assert replayed.delivered == [1, 3]
+        assert replayed.left.count(("s", "broker_rejected")) == 1
+
+    drive(tmp_path, test)
+
+
+def test_what_is_out_at_the_end_is_waited_for_and_forgotten_only_when_acked(tmp_path: Path) -> None:
+    async def test(spool: Spool) -> None:
+        replayed = Replayed(spool)
+        replayed.sink.is_held = True
+        put(spool, 1)
+        put(spool, 2)
+        await flushed(spool)
+        await replayed.start()
+        await until(lambda: replayed.sink.outstanding() == 2)
+        await replayed.end()  # Closing the sink fails what it holds.
+        assert await numbers(spool) == [1, 2]
+
+    drive(tmp_path, test)
+
+
+def test_a_key_waits_for_its_older_events_in_another_workers_spool(tmp_path: Path) -> None:
+    async def test(spool: Spool) -> None:
+        other = Spool(tmp_path, max_bytes=1 << 20)
+        await other.open()
+        put(other, 1, 7)
+        await flushed(other)
+        put(spool, 2, 7)
+        await flushed(spool)
+        spool.elders.look()
+        replayed, elder = Replayed(spool), Replayed(other)
+        await replayed.start()
+        await asyncio.sleep(0.03)
+        assert replayed.delivered == []
+        await elder.start()
+        await until(lambda: replayed.delivered == [2])
+        assert elder.delivered == [1]
+        await replayed.end()
+        await elder.end()
+        await other.close()
+
+    drive(tmp_path, test)
+
+
+class Seconds:
+    """A pace, second by second."""
+
+    def __init__(self, most_per_s: float) -> None:
+        self.acked = self.spooled = 0
+        self._now = 100.0
+        self.pace = Pace(most_per_s, lambda: self.acked, lambda: self.spooled)
+        self.pace.look(self._now)
+
+    def pass_one(self, acked: int = 0, spooled: int = 0) -> float:
+        self.acked += acked
+        self.spooled += spooled
+        self._now += 1
+        self.pace.look(self._now)
+        return self.pace.per_s
+
+
+def test_the_pace_doubles_each_second_up_to_what_is_allowed() -> None:
+    seconds = Seconds(3000)
+
+    assert [seconds.pass_one(acked=20_000) for _ in range(5)] == [400, 800, 1600, 3000, 3000]
+
+
+def test_the_pace_is_a_share_of_the_best_second_and_slow_after_trouble() -> None:
+    seconds = Seconds(1e6)
+    for _ in range(10):
+        seconds.pass_one(acked=4000)
+    assert seconds.pace.per_s == pytest.approx(2000, rel=0.01)
+    seconds.pace.begin_again()
+
+    assert seconds.pass_one() == 200
+
+
+def test_the_pace_is_faster_than_what_still_comes_in_behind() -> None:
+    seconds = Seconds(1e6)
+    for _ in range(10):
+        seconds.pass_one(spooled=3000)
+
+    assert seconds.pace.per_s == 6000
