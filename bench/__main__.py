@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import catalog, compiling, duplicates, patterns, quick, refusals, reload, reloads, validators
+from bench import catalog, compiling, duplicates, patterns, quick, refusals, reloads, validators
 from bench.micro import http
 
 BENCHES = {
@@ -22,7 +22,6 @@ BENCHES = {
     "duplicates": duplicates.run,
     "reloads": reloads.run,
     "catalog": catalog.run,
-    "reload": reload.run,
 }
 
 

@@ -3,7 +3,8 @@
 Place: `python -m bench reloads` → HERE → a whole service with two workers, under 64 connections.
 Rules: two declarations take turns; each has one of two streams, and every request sends an event to both. So exactly
 one of them must be accepted: none or both would be an answer out of two snapshots. ``--by refresh`` changes what a URL
-answers, ``--by hup`` the file, with a signal. Bounded in requests a second, in reloads and in time.
+answers, ``--by hup`` the file, with a signal. A reload begins ``--pause-s`` after the one before was taken up by every
+worker. Bounded in requests a second, in reloads and in time.
 Not here: throughput (quick).
 """
 
@@ -26,9 +27,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+from bench import measure
 from bench.events import ROOT
 from bench.servers import Child
 
+RESULTS = Path(__file__).parent / "results" / "reloads.json"
 CONNECTIONS = 64
 RELOAD_S = 20.0
 TURN = ("a", "b")
@@ -152,13 +155,16 @@ def reload_often(load: Load, options: argparse.Namespace, file: Path, service: C
                         raise TimeoutError(f"reload {number} is not done:\n{log.read_text()[-2000:]}")
                     time.sleep(0.05)
                     left -= said.read().count(DONE)
+                time.sleep(options.pause_s)
     finally:
         load.is_over = True
 
 
 def run(arguments: list[str]) -> int:
-    """Print one JSON object."""
+    """Print one JSON object; ``--keep`` puts it beside that of the other way in bench/results."""
     parser = argparse.ArgumentParser(prog="python -m bench reloads")
+    parser.add_argument("--keep", action="store_true", help=f"write the figures to bench/results/{RESULTS.name}")
+    parser.add_argument("--pause-s", type=float, default=0.5, help="between two reloads")
     parser.add_argument("--by", choices=("refresh", "hup"), default="refresh")
     parser.add_argument("--reloads", type=int, default=100)
     parser.add_argument("--streams", type=int, default=250, help="beside the one that is sent to")
@@ -166,18 +172,24 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--per-s", type=float, default=500.0, help="requests a second")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
-        print(json.dumps(measure(options, Path(name)), indent=1))
+        found = measured(options, Path(name))
+    print(json.dumps(found, indent=1))
+    if options.keep:
+        kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        found["environment"] = measure.environment() | {"load_average": os.getloadavg()[0]}
+        RESULTS.write_text(json.dumps(kept | {options.by: found}, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
-def measure(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
+def measured(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
     """Start a site and a service, load it, and sum up."""
     file = directory / "streams.yaml"
     put(file, declared(TURN[0], options.streams))
     with site(file) as url:
         load = serve(options, directory, file, url if options.by == "refresh" else str(file))
     counts = {"by": options.by, "reloads": options.reloads, "streams": options.streams, "answers": dict(load.answers)}
-    return counts | {phase: summary(load.times_ms[phase]) for phase in ("without", "during")}
+    found: dict[str, Any] = counts | {phase: summary(load.times_ms[phase]) for phase in ("without", "during")}
+    return found | {"p99_ratio": round(found["during"]["p99_ms"] / found["without"]["p99_ms"], 2)}
 
 
 def serve(options: argparse.Namespace, directory: Path, file: Path, source: str) -> Load:
