@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PYTHON VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev fmt lint type test test-all bench bench-quick load requirements clean runtime-venv dev-venv load-venv
+.PHONY: help setup run dev fmt lint type test test-all soak bench bench-quick load requirements clean runtime-venv dev-venv load-venv
 
 help:           ## What there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -45,6 +45,9 @@ test: dev-venv  ## Run the whole suite; ARGS="-k name" picks
 
 test-all: dev-venv ## The suite with many more random cases, and a real Kafka or nothing
 	@REQUIRE_KAFKA=1 HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q --timeout=600 $(ARGS)
+
+soak: dev-venv  ## An hour of faults, and everything read back: make soak ARGS="--seed 7 --minutes 3"
+	@$(BIN)/python -m server soak --minutes 60 --report var/soak.json $(ARGS)
 
 bench-quick: runtime-venv ## CPU per event beside a bare and a naive server, in 90 s
 	@$(BIN)/python -m bench quick --keep $(ARGS)

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import mmap
 import time
+from collections.abc import Iterable
 from enum import IntEnum, unique
 
+from server.ledger import Account, Ledger
 from server.rings import Ring, Rings
 
 NOT_TAKING = 1 << 62  # The load of a worker that takes no connections: never the smallest.
@@ -131,6 +133,12 @@ class Row:
         """The smallest load of all workers that take connections, this one included."""
         return self._board.least_load()
 
+    def write_books(self, accounts: Iterable[Account]) -> None:
+        """Hand over what became of accepted events, stream by stream."""
+        page = self._board.ledger.page(self.index)
+        if page is not None:
+            page.write(accounts)
+
     def ring(self) -> Ring:
         """Where this worker notes what became of requests."""
         return self._board.rings.ring(self.index)
@@ -196,6 +204,7 @@ class Scoreboard:
         self._retired = self._first_row + rows * _ROW_CELLS
         cells = self._retired + len(Counter)
         self.rings = Rings()
+        self.ledger = Ledger()
         self.cells = memoryview(mmap.mmap(-1, cells * _CELL_BYTES)).cast("q")
         for index in range(rows):
             self.cells[self._loads + index] = NOT_TAKING
@@ -225,6 +234,7 @@ class Scoreboard:
         """Keep the counts of a worker that is gone and free its row. Master only."""
         for counter, count in enumerate(row.counted()):
             self.cells[self._retired + counter] += count
+        self.ledger.retire(row.index)
         self.cells[self.row_cell(row.index) + _STATE] = State.FREE
         self.cells[self.load_cell(row.index)] = NOT_TAKING
         self._rows[row.index] = None

@@ -47,6 +47,7 @@ def run(seed: int, minutes: float, kafka: Path | None, report: Path | None) -> i
             outcome = asyncio.run(_Run(seed, minutes, brokers, service).run())
             _write(outcome, sys.stdout)
             if report is not None:
+                report.parent.mkdir(parents=True, exist_ok=True)
                 report.write_bytes(msgspec.json.format(msgspec.json.encode(outcome), indent=1) + b"\n")
                 report.with_suffix(".log").write_text(service.log())
         finally:
