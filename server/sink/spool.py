@@ -195,10 +195,10 @@ class Spool:
         filled = [store for store in self._stores if store.count]
         return min(filled, key=lambda store: store.keys.front) if filled and self._is_usable else None
 
-    async def oldest(self, store: Store, count: int) -> list[Spooled]:
-        """The oldest events of a database."""
+    async def oldest(self, store: Store, count: int, without: Sequence[str] = ()) -> list[Spooled]:
+        """The oldest events of a database, those of some topics left out."""
         rows: list[Row] = []
-        self._hear(await self._run(self._try, lambda: rows.extend(store.file.oldest(-1, count))))
+        self._hear(await self._run(self._try, lambda: rows.extend(store.file.oldest(count, without))))
         return [_spooled(row) for row in rows]
 
     async def forget(self, store: Store, done: Sequence[Spooled], front: int) -> bool:

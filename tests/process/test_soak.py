@@ -102,3 +102,14 @@ def test_brokers_that_lose_records_themselves_spoil_the_verdict() -> None:
 
 def test_duplicates_need_a_fault() -> None:
     assert "twice" in judge([sent(0, 201)], [read(0, 0), read(1, 0)], [], 0).violations[0]
+
+
+def test_order_is_asked_for_on_one_connection_or_well_apart_in_time() -> None:
+    older, younger = sent(0, 202), sent(1, 202)
+    there = [read(0, 1), read(1, 0)]
+    assert violations([older, younger], there)
+    younger.connection = 2
+    assert violations([older, younger], there) == []
+    younger.sent_at += 60
+
+    assert violations([older, younger], there)
