@@ -60,6 +60,11 @@ class Counter(IntEnum):
     ERROR_EVENTS = 17
     ERROR_EVENTS_SUPPRESSED = 18
     CALLBACK_ERRORS = 19  # Exceptions of ours that were caught at the top of a connection or request.
+    EVENTS_REPLAYED = 20  # Out of the spool, delivered; those of earlier workers are among them.
+    EVENTS_GIVEN_UP = 21  # Out of the spool, too large for their topic.
+    EVENTS_NOT_SPOOLED = 22  # The spool had no room.
+    SPOOL_FAILURES = 23  # Commits that the disk did not take; each is tried again.
+    PRODUCERS_REPLACED = 24  # After a fatal error.
 
 
 # Cells of a row, before its counters.
