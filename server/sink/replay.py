@@ -171,8 +171,6 @@ class Replay:
         await batch.settled
         batch.stays.sort(key=lambda one: one.number)
         front = batch.stays[0].number if batch.stays else events[-1].number + 1
-        if self._resting:
-            front = min(front, store.keys.front)
         while batch.done and not await self._spool.forget(store, batch.done, front):
             if self._is_stopping:
                 _logger.error("%d delivered events cannot be deleted from the spool: they come again", len(batch.done))
