@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import mmap
 import time
+from collections.abc import Iterable
 from enum import IntEnum, unique
 
+from server.ledger import Account, Ledger
 from server.rings import Ring, Rings
 
 NOT_TAKING = 1 << 62  # The load of a worker that takes no connections: never the smallest.
@@ -58,9 +60,14 @@ class Counter(IntEnum):
     ERROR_EVENTS = 17
     ERROR_EVENTS_SUPPRESSED = 18
     CALLBACK_ERRORS = 19  # Exceptions of ours that were caught at the top of a connection or request.
-    EVENTS_ONE_DECODE = 20  # Judged and read in one decode,
-    EVENTS_ONE_PASS = 21  # … filled in first, and then judged by their schema's type,
-    EVENTS_REFERRED = 22  # … or by the reference. Error events are among them.
+    EVENTS_REPLAYED = 20  # Out of the spool, delivered; those of earlier workers are among them.
+    EVENTS_GIVEN_UP = 21  # Out of the spool, too large for their topic.
+    EVENTS_NOT_SPOOLED = 22  # The spool had no room.
+    SPOOL_FAILURES = 23  # Commits that the disk did not take; each is tried again.
+    PRODUCERS_REPLACED = 24  # After a fatal error.
+    EVENTS_ONE_DECODE = 25  # Judged and read in one decode,
+    EVENTS_ONE_PASS = 26  # … filled in first, and then judged by their schema's type,
+    EVENTS_REFERRED = 27  # … or by the reference. Error events are among them.
 
 
 # Cells of a row, before its counters.
@@ -139,6 +146,12 @@ class Row:
         """The smallest load of all workers that take connections, this one included."""
         return self._board.least_load()
 
+    def write_books(self, accounts: Iterable[Account]) -> None:
+        """Hand over what became of accepted events, stream by stream."""
+        page = self._board.ledger.page(self.index)
+        if page is not None:
+            page.write(accounts)
+
     def ring(self) -> Ring:
         """Where this worker notes what became of requests."""
         return self._board.rings.ring(self.index)
@@ -209,6 +222,7 @@ class Scoreboard:
         self._retired = self._first_row + rows * _ROW_CELLS
         cells = self._retired + len(Counter)
         self.rings = Rings()
+        self.ledger = Ledger()
         self.cells = memoryview(mmap.mmap(-1, cells * _CELL_BYTES)).cast("q")
         for index in range(rows):
             self.cells[self._loads + index] = NOT_TAKING
@@ -238,6 +252,7 @@ class Scoreboard:
         """Keep the counts of a worker that is gone and free its row. Master only."""
         for counter, count in enumerate(row.counted()):
             self.cells[self._retired + counter] += count
+        self.ledger.retire(row.index)
         self.cells[self.row_cell(row.index) + _STATE] = State.FREE
         self.cells[self.load_cell(row.index)] = NOT_TAKING
         self._rows[row.index] = None

@@ -204,6 +204,9 @@ class Worker:
         row[Counter.EVENTS_ERROR] = sum(events.by_type[error_type] for error_type in ERROR_TYPES)
         row[Counter.EVENTS_DELIVERED] = sum(tally.delivered for tally in tallies)
         row[Counter.EVENTS_FAILED] = sum(sum(tally.dropped.values()) for tally in tallies)
+        for counter, count in self._durability.counted().items():
+            row[counter] = count
+        self._row.write_books(tallies)
         row[Counter.EVENTS_SPOOLED] = sum(tally.spooled for tally in tallies)
         row[Counter.EVENTS_DROPPED] = events.dropped
         row[Counter.ERROR_EVENTS] = self._error_events.produced

@@ -30,6 +30,7 @@ from server.soak.verdict import Verdict, judge
 CLIENTS = 16
 PAUSE_S = 0.1
 EMPTY_S = 120.0
+MOST_LINES = 30
 LINES = ("do not add up", "Traceback", "books of stream")
 
 log = logging.getLogger("soak")
@@ -47,6 +48,7 @@ def run(seed: int, minutes: float, kafka: Path | None, report: Path | None) -> i
             outcome = asyncio.run(_Run(seed, minutes, brokers, service).run())
             _write(outcome, sys.stdout)
             if report is not None:
+                report.parent.mkdir(parents=True, exist_ok=True)
                 report.write_bytes(msgspec.json.format(msgspec.json.encode(outcome), indent=1) + b"\n")
                 report.with_suffix(".log").write_text(service.log())
         finally:
@@ -65,6 +67,7 @@ class Outcome(msgspec.Struct):
     left_out: list[str]
     faults: list[Fault]
     verdict: Verdict
+    errors: list[str]
 
 
 class _Run:
@@ -97,9 +100,16 @@ class _Run:
         if not is_empty:
             verdict.violations.append(f"{self._service.waiting()} events still wait in the spool after {EMPTY_S:g} s")
         said = self._service.log()
+        errors = [line for line in said.splitlines() if " ERROR " in line]
         verdict.violations += [f"the log says {line!r}" for line in LINES if line in said]
         return Outcome(
-            self._seed, self._minutes, type(self._brokers).__name__, self._left_out(), self._faults.done, verdict
+            self._seed,
+            self._minutes,
+            type(self._brokers).__name__,
+            self._left_out(),
+            self._faults.done,
+            verdict,
+            errors,
         )
 
     async def _until_empty(self) -> bool:
@@ -123,6 +133,8 @@ def _write(outcome: Outcome, out: TextIO) -> None:
     for fault in outcome.faults:
         clock = time.strftime("%H:%M:%S", time.localtime(fault.at))
         print(f"  {clock} {fault.name}{f' ({fault.detail})' if fault.detail else ''}", file=out)
+    for line in outcome.errors[:MOST_LINES]:
+        print(f"  {line}", file=out)
     print(f"left out: {'; '.join(outcome.left_out)}", file=out)
     print(f"sent {verdict.sent}; " + ", ".join(f"{n} {answer}" for answer, n in verdict.answered.items()), file=out)
     print(

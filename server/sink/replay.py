@@ -3,8 +3,9 @@
 Place: sink.spool → HERE → a sink, as a task of the worker's loop that sleeps while nothing waits.
 Rules: one batch is out at a time, and it is deleted when all of its acks are in, so a worker that is killed delivers
 one batch twice at the most. An event that fails for a reason that can pass stays; nothing behind it is sent before it.
-One that the broker refuses for good is given up and counted. A key whose older events are in another worker's spool
-waits for those.
+One that is too large for its topic is given up and counted. A topic that the broker refuses (no right, not there) rests
+for REST_S, and its events wait: they were promised, and somebody may mend it. A key whose older events are in another
+worker's spool waits for those.
 The pace begins at START_PER_S after every trouble and doubles each second, up to what was asked for and to a share of
 the acks that this worker was seen to get: a broker that has just come back is not taken down again.
 Not here: what goes into the spool (intake.delivery).
@@ -33,6 +34,8 @@ MOST_AT_ONCE: Final = (
 LOOK_S: Final = 0.1
 IDLE_S: Final = 0.5
 TROUBLE_S: Final = 1.0
+REST_S: Final = 30.0
+MOST_RESTING: Final = 500  # Topics; SQLite takes some thousands of values in a query.
 CAN_PASS: Final = frozenset({"broker_timeout", "queue_full"})
 
 _logger = logging.getLogger("sink.replay")
@@ -116,6 +119,7 @@ class Replay:
         self._pace = pace
         self._is_stopping = False
         self._task: asyncio.Task[None] | None = None
+        self._resting: dict[str, float] = {}  # Topics, until when.
         self.replayed = 0
 
     def start(self) -> None:
@@ -156,9 +160,11 @@ class Replay:
 
     async def _send(self, store: Store, began: float) -> None:
         """One batch, to its end."""
-        events = await self._spool.oldest(store, max(1, min(MOST_AT_ONCE, int(self._pace.per_s * BATCH_S))))
+        self._resting = {topic: until for topic, until in self._resting.items() if until > began}
+        count = max(1, min(MOST_AT_ONCE, int(self._pace.per_s * BATCH_S)))
+        events = await self._spool.oldest(store, count, list(self._resting))
         if not events:
-            await self._sleep(LOOK_S)  # The disk has trouble, which the spool has said.
+            await self._sleep(IDLE_S)  # All topics rest, or the disk has trouble, which the spool has said.
             return
         batch = self._submit_all(store, events)
         sent = len(events) - len(batch.stays)  # Before acks come in.
@@ -185,6 +191,9 @@ class Replay:
             if self._spool.elders.is_older_elsewhere(store.keys, event.topic, event.key, event.number):
                 batch.stays += events[index:]
                 break
+            if event.topic in self._resting:  # Since a moment ago.
+                batch.stays.append(event)
+                continue
             refusal = self._submit(event, self._on_ack(batch, event))
             if refusal is None:
                 batch.left += 1
@@ -192,7 +201,7 @@ class Replay:
                 batch.stays += events[index:]
                 break
             else:
-                self._give_up(batch, event, refusal)
+                self._refused(batch, event, refusal)
         batch.is_sent = True
         batch.settle_if_done()
         return batch
@@ -208,13 +217,19 @@ class Replay:
                 batch.has_failed = True
                 batch.stays.append(event)
             else:
-                self._give_up(batch, event, error_type)
+                self._refused(batch, event, error_type)
             batch.settle_if_done()
 
         return on_ack
 
-    def _give_up(self, batch: _Batch, event: Spooled, error_type: str) -> None:
-        """The same again would be refused for ever."""
-        batch.done.append(event)
-        self._on_left(event, error_type)
-        _limited.warning(error_type, "a spooled event of stream %s is given up: %s", event.stream, error_type)
+    def _refused(self, batch: _Batch, event: Spooled, error_type: str) -> None:
+        """The same again would be refused: for ever, or until somebody mends the topic."""
+        if error_type == "event_too_large":
+            batch.done.append(event)
+            self._on_left(event, error_type)
+            _limited.warning(error_type, "a spooled event of stream %s is given up: it is too large", event.stream)
+            return
+        batch.stays.append(event)
+        if len(self._resting) < MOST_RESTING:
+            self._resting[event.topic] = asyncio.get_running_loop().time() + REST_S
+        _limited.warning(error_type, "spooled events of stream %s wait: Kafka refuses its topic", event.stream)

@@ -195,10 +195,13 @@ class Spool:
         filled = [store for store in self._stores if store.count]
         return min(filled, key=lambda store: store.keys.front) if filled and self._is_usable else None
 
-    async def oldest(self, store: Store, count: int) -> list[Spooled]:
-        """The oldest events of a database."""
+    async def oldest(self, store: Store, count: int, without: Sequence[str] = ()) -> list[Spooled]:
+        """The oldest events of a database, those of some topics left out. Its map says which is the first: a guess that
+        is too low would make two workers wait for each other for ever."""
         rows: list[Row] = []
-        self._hear(await self._run(self._try, lambda: rows.extend(store.file.oldest(-1, count))))
+        self._hear(await self._run(self._try, lambda: rows.extend(store.file.oldest(count, without))))
+        if rows:
+            self._set_front(store, rows[0][0])
         return [_spooled(row) for row in rows]
 
     async def forget(self, store: Store, done: Sequence[Spooled], front: int) -> bool:
@@ -213,10 +216,14 @@ class Spool:
             store.count -= 1
             store.size -= one.size
         if store.keys.pending:
-            store.keys.front = min([front, *(one.row[0] for one in self._waiting)] if store is self._own else [front])
+            self._set_front(store, front)
         elif store is not self._own:
             await self._drop(store)
         return True
+
+    def _set_front(self, store: Store, front: int) -> None:
+        waiting = (one.row[0] for one in self._waiting) if store is self._own else ()
+        store.keys.front = min(front, min(waiting, default=front))
 
     async def adopt(self) -> None:
         """Take over a database that no living worker holds, when it is time to look for one."""

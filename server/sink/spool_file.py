@@ -79,9 +79,12 @@ class SpoolFile:
         with _transaction(database):
             database.executemany(_INSERT, rows)
 
-    def oldest(self, after: int, count: int) -> list[Row]:
-        """Up to ``count`` rows with larger ids, in their order."""
-        found = self._ready().execute(f"SELECT {_COLUMNS} FROM event WHERE id > ? ORDER BY id LIMIT ?", (after, count))
+    def oldest(self, count: int, without: Sequence[str] = ()) -> list[Row]:
+        """Up to ``count`` of the oldest rows, in their order, those of some topics left out."""
+        marks = ", ".join("?" * len(without))
+        found = self._ready().execute(
+            f"SELECT {_COLUMNS} FROM event WHERE topic NOT IN ({marks}) ORDER BY id LIMIT ?", (*without, count)
+        )
         return found.fetchall()
 
     def delete(self, ids: Sequence[int]) -> None:

@@ -33,6 +33,7 @@ class Sent(Struct):
     status: int = 0
     durability: str | None = None
     answered_at: float = 0.0
+    connection: int = 0
 
 
 class Client:
@@ -44,6 +45,7 @@ class Client:
         self._address = address
         self._pause_s = pause_s
         self._number = 0
+        self._connection = 0
         self.sent: list[Sent] = []
         self.is_stopping = False
 
@@ -56,6 +58,7 @@ class Client:
             except (OSError, TimeoutError):
                 await asyncio.sleep(0.1)
                 continue
+            self._connection += 1
             try:
                 while await self._exchange(reader, writer) and not self.is_stopping:  # noqa: ASYNC110 - a pause
                     await asyncio.sleep(self._chance.expovariate(1 / self._pause_s))
@@ -95,7 +98,8 @@ class Client:
         batch = []
         for _ in range(count):
             event = self._keyed() if is_keyed else self._keyless()
-            batch.append(Sent(self._index, self._number, is_hasty, event, time.time()))
+            one = Sent(self._index, self._number, is_hasty, event, time.time(), connection=self._connection)
+            batch.append(one)
             self._number += 1
         self.sent += batch
         return batch

@@ -2,16 +2,16 @@
 
 Place: soak.clients and soak.reader → HERE → the report.
 Rules: an event that was answered 2xx is there; one that was answered as failed is not; what is there is what was sent;
-events of one key are in the order in which they were answered, first copies counted. An event without an answer may be
-there or not: nobody promised anything. A hasty event may be missing where a kill -9 followed it within LOST_S (it was
-in memory), and where the brokers refused it for good while it was on its way: docs/OPERATIONS.md says both.
+events of one key and one connection, or well apart in time, are in their order, first copies counted. An event without
+an answer may be there or not: nobody promised anything. A hasty event may be missing where a kill -9 followed it within
+LOST_S (it was in memory), and where the brokers refused it for good on its way: docs/OPERATIONS.md says both.
 Not here: the rules' reasons (docs/OPERATIONS.md).
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from typing import Any, Final
 
 from msgspec import Struct, field
@@ -117,7 +117,7 @@ def _holds(whole: Any, part: Any) -> bool:
 
 def _disordered(events: dict[Identity, Sent], read: list[Read]) -> list[Identity]:
     """First copies of one key, in the order of the log, must have rising numbers. What nobody answered is left out."""
-    newest: dict[tuple[Any, bytes], int] = defaultdict(lambda: -1)
+    newest: dict[tuple[Any, bytes], Identity] = {}
     seen: set[Identity] = set()
     wrong = []
     for one in read:
@@ -128,7 +128,15 @@ def _disordered(events: dict[Identity, Sent], read: list[Read]) -> list[Identity
         if not 200 <= events[identity].status < 300:
             continue
         lane = (one.place, one.key)
-        if identity[1] < newest[lane]:
+        other = newest.setdefault(lane, identity)
+        if identity[1] >= other[1]:
+            newest[lane] = identity
+        elif _are_in_order(events[identity], events[other]):
             wrong.append(identity)
-        newest[lane] = max(newest[lane], identity[1])
     return wrong
+
+
+def _are_in_order(older: Sent, younger: Sent) -> bool:
+    """Whether the service could know which came first: on another connection another worker may take the younger one
+    while the older one is still in the first worker's memory, for a linger, a round trip or a silence."""
+    return older.connection == younger.connection or younger.sent_at > older.answered_at + LOST_S

@@ -56,3 +56,10 @@ def test_systemd_does_not_restart_what_would_end_the_same_way() -> None:
     codes = unit("penstock.service")["Service"]["RestartPreventExitStatus"]
 
     assert re.findall(r"\d+", codes) == ["2", "3", "5"]
+
+
+def test_the_spool_of_the_examples_is_where_systemd_lets_the_service_write() -> None:
+    state = "/var/lib/" + unit("penstock.service")["Service"]["StateDirectory"]
+
+    for name in ("kafka.yaml", "edge.yaml"):
+        assert load(DEPLOY / "config" / name, [], {}).config.spool.path.startswith(state)

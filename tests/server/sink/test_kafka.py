@@ -193,3 +193,64 @@ def test_fatal_errors_that_return_at_once_do_not_make_a_producer_a_tick(mock_clu
     drive(test, sink)
 
     assert sink.replaced == 1
+
+
+def test_a_broker_that_hangs_is_away_after_a_silence_and_back_when_it_answers(
+    cluster: MockCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.sink.kafka.SILENCE_S", 0.3)
+    acks = Acks()
+
+    async def test(sink: Sink) -> None:
+        sink.submit(record("t", 1), acks)
+        assert await settle(sink) == 0
+        cluster.hang()
+        sink.submit(record("t", 2), acks)
+        assert not sink.is_full()
+        while not sink.is_full():
+            await asyncio.sleep(0.01)
+        assert sink.outstanding() == 1
+        cluster.go_on()
+        while sink.is_full():
+            await asyncio.sleep(0.01)
+        assert await settle(sink) == 0
+
+    drive(test, make(cluster.servers))
+
+    assert acks.errors == [None, None]
+
+
+def test_a_broker_that_dies_while_nothing_is_out_is_away_before_the_next_record(cluster: MockCluster) -> None:
+    async def test(sink: Sink) -> None:
+        sink.submit(record("t", 1), Acks())
+        assert await settle(sink) == 0
+        cluster.kill()
+        while not sink.is_full():
+            await asyncio.sleep(0.001)
+        assert sink.outstanding() == 0
+
+    drive(test, make(cluster.servers))
+
+
+def test_what_is_recalled_fails_soon_and_what_is_on_its_way_goes_on(cluster: MockCluster) -> None:
+    sent, queued = Acks(), Acks()
+
+    async def test(sink: Sink) -> None:
+        sink.submit(record("t", 0), Acks())
+        assert await settle(sink) == 0
+        cluster.hang()
+        sink.submit(record("t", 1), sent)
+        await asyncio.sleep(0.1)  # Past the linger.
+        for number in range(10):
+            sink.submit(record("t", number), queued)
+        sink.recall()
+        while len(queued.errors) < 10:
+            await asyncio.sleep(0.001)
+        cluster.go_on()
+        assert await settle(sink) == 0
+
+    sink = make(cluster.servers, {"linger.ms": 50})
+    drive(test, sink)
+
+    assert kinds(sink, queued) == {"broker_timeout"}
+    assert sent.errors == [None]

@@ -6,14 +6,15 @@ import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from server.sink.memory import MemorySink
 from server.sink.replay import Pace, Replay
 from server.sink.spool import Spool, Spooled
-from tests.server.sink.spools import drive, flushed, numbers, put, until
+from tests.contract.sinks import record
+from tests.server.sink.spools import Kept, drive, flushed, numbers, put, until
 
 
 class Replayed:
@@ -101,15 +102,10 @@ def test_what_fails_for_a_reason_that_can_pass_stays_and_comes_again_in_order(tm
     drive(tmp_path, test)
 
 
-def test_what_the_broker_refuses_for_good_is_given_up_and_the_rest_goes_on(tmp_path: Path) -> None:
+def test_what_is_too_large_is_given_up_and_the_rest_goes_on(tmp_path: Path) -> None:
     async def test(spool: Spool) -> None:
         replayed = Replayed(spool)
-        submit = replayed.sink.submit
-
-        def refuse_two(record: Any, on_ack: Callable[[Any, Any], None]) -> str | None:
-            return "broker_rejected" if record.value == b'{"n":2}' else submit(record, on_ack)
-
-        replayed.replay._submit = refuse_two
+        refuse(replayed, "event_too_large", b'{"n":2}')
         for number in (1, 2, 3):
             put(spool, number, 1)
         await flushed(spool)
@@ -117,9 +113,47 @@ def test_what_the_broker_refuses_for_good_is_given_up_and_the_rest_goes_on(tmp_p
         await until(lambda: not spool.waits())
         await replayed.end()
         assert replayed.delivered == [1, 3]
-        assert replayed.left.count(("s", "broker_rejected")) == 1
+        assert replayed.left.count(("s", "event_too_large")) == 1
 
     drive(tmp_path, test)
+
+
+def test_a_topic_that_is_refused_rests_while_others_go_on_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.sink.replay.REST_S", 0.05)
+
+    async def test(spool: Spool) -> None:
+        replayed = Replayed(spool)
+        mend = refuse(replayed, "broker_rejected", b'{"n":2}')
+        for number, topic in ((1, "t"), (2, "other"), (3, "other"), (4, "t"), (5, "t")):
+            one = record(topic, number, 1)
+            spool.put(number, "s", one, Kept(), is_owed=True, is_awaited=False)
+        await flushed(spool)
+        await replayed.start()
+        await until(lambda: set(replayed.delivered) >= {1, 4, 5})
+        assert not {2, 3} & set(replayed.delivered)
+        assert spool.elders.holds("other", b'{"k":1}')
+        mend()
+        await until(lambda: not spool.waits())
+        await replayed.end()
+        assert sorted(replayed.delivered) == [1, 2, 3, 4, 5]
+        assert replayed.delivered.index(2) < replayed.delivered.index(3)
+        assert {error for _, error in replayed.left} == {None}
+
+    drive(tmp_path, test)
+
+
+def refuse(replayed: Replayed, error_type: str, value: bytes) -> Callable[[], None]:
+    """The sink refuses this record, until the returned function is called."""
+    submit = replayed.sink.submit
+    is_refused = [True]
+
+    def refusing(one: Any, on_ack: Callable[[Any, Any], None]) -> str | None:
+        return error_type if is_refused[0] and one.value == value else submit(one, on_ack)
+
+    replayed.replay._submit = cast(Any, refusing)
+    return lambda: is_refused.__setitem__(0, False)
 
 
 def test_what_is_out_at_the_end_is_waited_for_and_forgotten_only_when_acked(tmp_path: Path) -> None:
@@ -155,6 +189,29 @@ def test_a_key_waits_for_its_older_events_in_another_workers_spool(tmp_path: Pat
         assert elder.delivered == [1]
         await replayed.end()
         await elder.end()
+        await other.close()
+
+    drive(tmp_path, test)
+
+
+def test_two_workers_whose_spools_hold_the_same_key_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    """A batch of one ends at 10; if the next were taken for 11, 20 would wait for it, and 30, which it is, for 20."""
+
+    async def test(spool: Spool) -> None:
+        other = Spool(tmp_path, max_bytes=1 << 20)
+        await other.open()
+        for one, number in ((spool, 10), (other, 20), (spool, 30)):
+            put(one, number, 7)
+            await flushed(one)
+        both = [Replayed(spool, per_s=10.0), Replayed(other, per_s=10.0)]
+        for one in (spool, other):
+            one.elders.look()
+        for replayed in both:
+            await replayed.start()
+        await until(lambda: not spool.waits())
+        for replayed in both:
+            await replayed.end()
+        assert [replayed.delivered for replayed in both] == [[10, 30], [20]]
         await other.close()
 
     drive(tmp_path, test)

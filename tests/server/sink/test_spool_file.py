@@ -33,14 +33,14 @@ def test_rows_come_back_in_the_order_of_their_numbers_whatever_order_they_were_k
     file.append([row(7), row(9)])
     file.append([row(3), row(8)])
 
-    assert [found[0] for found in again(file).oldest(-1, 10)] == [3, 7, 8, 9]
+    assert [found[0] for found in again(file).oldest(10)] == [3, 7, 8, 9]
 
 
 def test_a_row_comes_back_with_all_its_parts(file: SpoolFile) -> None:
     bare = (2, "t", None, -5, b"", b"\xff\x00", "")
     file.append([row(1), bare])
 
-    assert again(file).oldest(-1, 10) == [row(1), bare]
+    assert again(file).oldest(10) == [row(1), bare]
 
 
 def test_the_same_rows_twice_are_there_once(file: SpoolFile) -> None:
@@ -48,14 +48,14 @@ def test_the_same_rows_twice_are_there_once(file: SpoolFile) -> None:
     file.append([row(1), row(2)])
     file.append([row(1), row(2)])
 
-    assert len(file.oldest(-1, 10)) == 2
+    assert len(file.oldest(10)) == 2
 
 
 def test_an_empty_spool_gives_its_room_back(file: SpoolFile) -> None:
     file.append([row(number, b"x" * 10_000) for number in range(1, 1001)])
     full = file.path.stat().st_size
     file.delete(range(1, 1000))
-    assert len(file.oldest(-1, 10)) == 1
+    assert len(file.oldest(10)) == 1
     file.delete([1000])
 
     assert full > 8_000_000
@@ -72,7 +72,7 @@ def test_a_file_that_is_no_database_is_set_aside_and_the_service_goes_on(
         file.open()
     file.append([row(1)])
 
-    assert len(file.oldest(-1, 10)) == 1
+    assert len(file.oldest(10)) == 1
     (aside,) = tmp_path.glob("spool-0.broken-*Z")
     assert aside.read_bytes().startswith(b"no database")
     assert str(aside) in caplog.text
@@ -89,7 +89,7 @@ def test_what_can_be_read_of_a_broken_file_is_recovered(file: SpoolFile, damaged
         raw.write(b"\xaa" * size)
 
     file.open()
-    found = file.oldest(-1, 10_000)
+    found = file.oldest(10_000)
 
     assert 2500 < len(found) < 3000
     assert set(found) <= set(rows)
@@ -104,7 +104,7 @@ def test_a_file_of_another_layout_is_set_aside(file: SpoolFile, tmp_path: Path) 
 
     file.open()
 
-    assert file.oldest(-1, 1) == []
+    assert file.oldest(1) == []
     assert list(tmp_path.glob("spool-0.broken-*Z"))
 
 
@@ -114,7 +114,7 @@ def test_a_file_that_was_deleted_under_us_is_made_anew(file: SpoolFile, caplog: 
         path.unlink()
     file.append([row(2)])
 
-    assert [found[0] for found in again(file).oldest(-1, 10)] == [2]
+    assert [found[0] for found in again(file).oldest(10)] == [2]
     assert "is gone" in caplog.text
 
 
@@ -124,9 +124,9 @@ def test_a_full_disk_is_not_a_broken_file(file: SpoolFile) -> None:
     database.execute(f"PRAGMA max_page_count = {pages + 10}")
     with pytest.raises(sqlite3.OperationalError, match="full"):
         file.append([row(number, b"x" * 1000) for number in range(1, 1001)])
-    assert file.oldest(-1, 10) == []
+    assert file.oldest(10) == []
     database.execute("PRAGMA max_page_count = 1000000")
     file.append([row(1)])
 
-    assert len(file.oldest(-1, 10)) == 1
+    assert len(file.oldest(10)) == 1
     assert not list(file.path.parent.glob("*broken*"))

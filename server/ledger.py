@@ -1,0 +1,124 @@
+"""The books of accepted events in shared memory: a page a worker, a line a stream; pages of the dead are summed up.
+
+Place: made by the scoreboard before the first fork; a worker writes its page on the beat, whoever wants reads all.
+Rules: a page has one writer. A line is a stream's name and whole numbers that only grow. When a worker is gone the
+master adds its page to the last one, so that sums outlive their workers; ``kill -9`` loses the counts of one beat.
+``accepted = delivered + spooled + dropped`` + what is in flight, which for a worker that was killed is lost.
+Not here: counting (intake.tally), metric names.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterable
+from typing import Final, Protocol
+
+# In the order of their cells, after the counts of COUNTS.
+REASONS: Final = ("broker_timeout", "queue_full", "broker_rejected", "event_too_large", "internal")
+COUNTS: Final = ("accepted", "delivered", "spooled")
+PAGES: Final = 128  # Of workers; more than that at a time are not in the books.
+LINES: Final = 1000  # Streams of a page; the last line takes what has no room.
+_CELLS: Final = len(COUNTS) + len(REASONS)
+_NAME_BYTES: Final = 256  # A topic's name has 249 at the most, and so has a stream's.
+_LINE_BYTES: Final = _NAME_BYTES + 8 * _CELLS
+_PAGE_BYTES: Final = 8 + LINES * _LINE_BYTES
+_FLAGS: Final = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0x4000)
+
+Numbers = dict[str, int]
+
+
+class Account(Protocol):
+    """What is written of one stream (intake.tally)."""
+
+    stream: str
+    accepted: int
+    delivered: int
+    spooled: int
+    dropped: dict[str, int]
+
+
+class Page:
+    """One worker's."""
+
+    def __init__(self, memory: memoryview) -> None:
+        self._memory = memory
+        self._length = memory[:8].cast("q")
+
+    def write(self, accounts: Iterable[Account]) -> None:
+        """Write the counts of all streams. The order of streams may only grow."""
+        others = [0] * _CELLS
+        for line, account in enumerate(accounts):
+            cells = [account.accepted, account.delivered, account.spooled]
+            cells += [account.dropped.get(reason, 0) for reason in REASONS]
+            if line < LINES - 1:
+                self._set(line, account.stream, cells)
+            else:
+                others = [old + new for old, new in zip(others, cells, strict=True)]
+                self._set(LINES - 1, "(others)", others)
+
+    def read(self) -> dict[str, list[int]]:
+        """Every stream's cells."""
+        return {self._name(line): self._cells(line).tolist() for line in range(self._length[0])}
+
+    def take(self, other: Page) -> None:
+        """Add another page to this one, and clear it."""
+        lines = {name: line for line, name in enumerate(self.read())}
+        for name, cells in other.read().items():
+            line = lines.setdefault(name, min(len(lines), LINES - 1))
+            self._add(line, name if line < LINES - 1 else "(others)", cells)
+        other.clear()
+
+    def clear(self) -> None:
+        """Nothing is in it."""
+        for line in range(self._length[0]):
+            self._cells(line)[:] = memoryview(bytes(8 * _CELLS)).cast("q")
+        self._length[0] = 0
+
+    def _set(self, line: int, name: str, cells: list[int]) -> None:
+        kept = self._cells(line)
+        for cell, count in enumerate(cells):
+            kept[cell] = count
+        if line >= self._length[0]:
+            start = 8 + line * _LINE_BYTES
+            self._memory[start : start + _NAME_BYTES] = name.encode()[:_NAME_BYTES].ljust(_NAME_BYTES, b"\0")
+            self._length[0] = line + 1
+
+    def _add(self, line: int, name: str, cells: list[int]) -> None:
+        if line < self._length[0]:
+            cells = [old + new for old, new in zip(self._cells(line).tolist(), cells, strict=True)]
+        self._set(line, name, cells)
+
+    def _name(self, line: int) -> str:
+        start = 8 + line * _LINE_BYTES
+        return bytes(self._memory[start : start + _NAME_BYTES]).rstrip(b"\0").decode("utf-8", "replace")
+
+    def _cells(self, line: int) -> memoryview:
+        start = 8 + line * _LINE_BYTES + _NAME_BYTES
+        return self._memory[start : start + 8 * _CELLS].cast("q")
+
+
+class Ledger:
+    """All pages. ``retired`` has the sums of the workers that are gone."""
+
+    def __init__(self) -> None:
+        memory = memoryview(mmap.mmap(-1, (PAGES + 1) * _PAGE_BYTES, flags=_FLAGS))
+        self._pages = [Page(memory[at * _PAGE_BYTES : (at + 1) * _PAGE_BYTES]) for at in range(PAGES + 1)]
+        self.retired = self._pages.pop()
+
+    def page(self, index: int) -> Page | None:
+        """The page of a row of the scoreboard; None beyond PAGES."""
+        return self._pages[index] if index < PAGES else None
+
+    def retire(self, index: int) -> None:
+        """A worker is gone. Master only."""
+        page = self.page(index)
+        if page is not None:
+            self.retired.take(page)
+
+    def totals(self) -> dict[str, Numbers]:
+        """Stream by stream: what was counted over all workers that ever were, by name of count or reason."""
+        sums: dict[str, list[int]] = {}
+        for page in (self.retired, *self._pages):
+            for name, cells in page.read().items():
+                sums[name] = [old + new for old, new in zip(sums.get(name, [0] * _CELLS), cells, strict=True)]
+        return {name: dict(zip(COUNTS + REASONS, cells, strict=True)) for name, cells in sums.items()}
