@@ -19,6 +19,7 @@ from tests.process.running import ROOT, Running
 
 EXAMPLES = ROOT / "server" / "examples"
 READY = r"ready: generation (\d+)"
+TAKEN_UP = r"streams are now those of"
 
 
 class Served(Running):
@@ -51,6 +52,7 @@ class Served(Running):
         }
         for name, value in settings.items():
             whole[name] = whole.get(name, {}) | value if isinstance(value, dict) else value
+        self.worker_count: int = whole["workers"]
         self.settings_file.write_text(json.dumps(whole, indent=1))
 
     @property
@@ -61,10 +63,15 @@ class Served(Running):
         return host, int(port)
 
     def reload(self, within_s: float = 20.0) -> None:
-        """HUP, and wait until a new generation serves."""
-        generations = len(re.findall(READY, self.log()))
+        """HUP, and wait until a new generation serves, or every worker that runs has taken up the new streams."""
+        generations, taken = self._count(READY), self._count(TAKEN_UP)
         self.signal(signal.SIGHUP)
-        self.says(READY, generations + 1, within_s)
+        self.until(
+            lambda: self._count(READY) > generations or self._count(TAKEN_UP) >= taken + self.worker_count, within_s
+        )
+
+    def _count(self, pattern: str) -> int:
+        return len(re.findall(pattern, self.log()))
 
     def events(self, stream: str | None = None) -> list[dict[str, Any]]:
         """What the sink holds, as ``penstock events`` prints it."""
