@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from operator import itemgetter
+from operator import attrgetter, itemgetter, methodcaller
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
@@ -42,10 +42,8 @@ def new_id() -> bytes:
 
 
 # What is the same for all events of a request, and the one value that is not.
-RECEIVE_TIME = Source(lambda arrival: arrival.received_dt, True, (b'"2020-02-29T23:59:59.999Z"',))
-CLIENT_IP = Source(
-    lambda arrival: arrival.client_ip(), False, (b'"1.1.1.1"', b'"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255"')
-)
+RECEIVE_TIME = Source(attrgetter("received_dt"), True, (b'"2020-02-29T23:59:59.999Z"',))
+CLIENT_IP = Source(Arrival.client_ip, False, (b'"1.1.1.1"', b'"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255"'))
 NEW_ID = Source(lambda _arrival: None, True, (b'"01900000-0000-7000-8000-000000000000"',))
 
 _ODD = '<"%\\{|^`}> \t\u00e9\u00ff'
@@ -55,7 +53,7 @@ _HEADER_SAMPLES = tuple(map(msgspec.json.encode, ("", _ODD, "\u00ff" * MAX_HEADE
 @lru_cache(maxsize=1_024)  # Settings choose the names, so equal sources are one object.
 def header(name: bytes) -> Source:  # cold: once a route
     """This header's value."""
-    return Source(lambda arrival: arrival.header(name), False, _HEADER_SAMPLES)
+    return Source(methodcaller("header", name), False, _HEADER_SAMPLES)
 
 
 MAX_KEPT: Final = 256  # Of each Filling: what can be missing together. Clients choose it.
