@@ -3,7 +3,7 @@
 Place: sink.spool → HERE → a sink, as a task of the worker's loop that sleeps while nothing waits.
 Rules: one batch is out at a time, and it is deleted when all of its acks are in, so a worker that is killed delivers
 one batch twice at the most. An event that fails for a reason that can pass stays; nothing behind it is sent before it.
-One that is too large for its topic, sent alone, is given up and counted (Kafka refuses a batch as a whole). A topic that
+One that is too large for its topic, sent alone, is given up and counted: Kafka refuses batches whole. A topic that
 the broker refuses (no right, not there) rests for REST_S, and its events wait: they were promised, and somebody may
 mend it. A key whose older events are in another worker's spool waits for those.
 The pace begins at START_PER_S after every trouble and doubles each second, up to what was asked for and to a share of
