@@ -3,9 +3,9 @@
 Place: sink.spool → HERE → a sink, as a task of the worker's loop that sleeps while nothing waits.
 Rules: one batch is out at a time, and it is deleted when all of its acks are in, so a worker that is killed delivers
 one batch twice at the most. An event that fails for a reason that can pass stays; nothing behind it is sent before it.
-One that is too large for its topic is given up and counted. A topic that the broker refuses (no right, not there) rests
-for REST_S, and its events wait: they were promised, and somebody may mend it. A key whose older events are in another
-worker's spool waits for those.
+One that is too large for its topic, sent alone, is given up and counted: Kafka refuses batches whole. A topic that
+the broker refuses (no right, not there) rests for REST_S, and its events wait: they were promised, and somebody may
+mend it. A key whose older events are in another worker's spool waits for those.
 The pace begins at START_PER_S after every trouble and doubles each second, up to what was asked for and to a share of
 the acks that this worker was seen to get: a broker that has just come back is not taken down again.
 Not here: what goes into the spool (intake.delivery).
@@ -93,7 +93,8 @@ class _Rate:
 class _Batch:
     """What is out: who was delivered, who was given up, who has to stay."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: int) -> None:
+        self.size = size
         self.left = 0
         self.done: list[Spooled] = []
         self.stays: list[Spooled] = []
@@ -120,6 +121,7 @@ class Replay:
         self._is_stopping = False
         self._task: asyncio.Task[None] | None = None
         self._resting: dict[str, float] = {}  # Topics, until when.
+        self._suspects: set[int] = set()  # Events of a batch that was too large: they are sent one by one.
         self.replayed = 0
 
     def start(self) -> None:
@@ -161,7 +163,7 @@ class Replay:
     async def _send(self, store: Store, began: float) -> None:
         """One batch, to its end."""
         self._resting = {topic: until for topic, until in self._resting.items() if until > began}
-        count = max(1, min(MOST_AT_ONCE, int(self._pace.per_s * BATCH_S)))
+        count = 1 if self._suspects else max(1, min(MOST_AT_ONCE, int(self._pace.per_s * BATCH_S)))
         events = await self._spool.oldest(store, count, list(self._resting))
         if not events:
             await self._sleep(IDLE_S)  # All topics rest, or the disk has trouble, which the spool has said.
@@ -186,7 +188,7 @@ class Replay:
 
     def _submit_all(self, store: Store, events: list[Spooled]) -> _Batch:
         """Give the sink what may go now, in order; what comes after something that may not stays."""
-        batch = _Batch()
+        batch = _Batch(len(events))
         for index, event in enumerate(events):
             if self._spool.elders.is_older_elsewhere(store.keys, event.topic, event.key, event.number):
                 batch.stays += events[index:]
@@ -211,6 +213,7 @@ class Replay:
             batch.left -= 1
             if error is None:
                 self.replayed += 1
+                self._suspects.discard(event.number)
                 batch.done.append(event)
                 self._on_left(event, None)
             elif (error_type := self._classify(error)) in CAN_PASS:
@@ -224,6 +227,11 @@ class Replay:
 
     def _refused(self, batch: _Batch, event: Spooled, error_type: str) -> None:
         """The same again would be refused: for ever, or until somebody mends the topic."""
+        if error_type == "event_too_large" and batch.size > 1:
+            batch.stays.append(event)
+            self._suspects.add(event.number)
+            return
+        self._suspects.discard(event.number)
         if error_type == "event_too_large":
             batch.done.append(event)
             self._on_left(event, error_type)

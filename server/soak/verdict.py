@@ -22,6 +22,7 @@ from server.soak.reader import Read
 
 # What librdkafka held: until it was acked, or until its time-out (4 s here) and a second, then it was on disk.
 LOST_S: Final = 7.0
+REPLAYED_S: Final = 60.0  # Within which the spool of such a run is empty again.
 SHOWN: Final = 10
 
 FOR_GOOD: Final = re.compile("message too large|not authorised").match
@@ -96,7 +97,7 @@ def _killed_after(one: Sent, faults: list[Fault]) -> bool:
 def _refused(one: Sent, faults: list[Fault]) -> bool:
     """Whether the brokers refused records for good while this one may have been on its way."""
     times = [(fault.at, fault.until or fault.at) for fault in faults if fault.name == REFUSE and FOR_GOOD(fault.detail)]
-    return any(one.sent_at - 0.5 <= until and at <= one.answered_at + LOST_S for at, until in times)
+    return any(one.sent_at - 0.5 <= until and at <= one.answered_at + REPLAYED_S for at, until in times)
 
 
 def _wrong(events: dict[Identity, Sent], read: list[Read]) -> list[Identity]:
