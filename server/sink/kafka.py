@@ -36,8 +36,8 @@ IDLE_S: Final = 0.1
 HIGH_MARK: Final = 0.9
 LOW_MARK: Final = 0.5
 
-# Records are out and nothing has been heard of any for so long: nobody answers. Half of ``message.timeout.ms``, longer
-# than a leader election takes.
+# Records are out and nothing has been heard of any for so long: nobody answers. Longer than a leader election takes,
+# and at most half of ``message.timeout.ms``: time-outs are heard too, and would pass for answers.
 SILENCE_S: Final = 3.0
 PROBE_EVERY_S: Final = 0.5  # Whether anybody answers again is asked on a thread; a try takes PROBE_S at the most.
 PROBE_S: Final = 0.5
@@ -60,6 +60,7 @@ class KafkaSink:
         self._properties = kafka_settings.complete(
             properties, max_outstanding=max_outstanding, max_outstanding_bytes=max_outstanding_bytes
         )
+        self._silence_s = min(SILENCE_S, float(self._properties["message.timeout.ms"]) / 2000)
         self._high = max(1, int(max_outstanding * HIGH_MARK))
         self._default_low = int(max_outstanding * LOW_MARK)
         self._low = self._default_low
@@ -190,8 +191,8 @@ class KafkaSink:
                 self._replace()
             if self._is_idle:
                 self._heard_at = now
-            elif not self._is_away and now - self._heard_at > SILENCE_S:
-                self._lose("Kafka at %s has not answered for %g s", SILENCE_S)
+            elif not self._is_away and now - self._heard_at > self._silence_s:
+                self._lose("Kafka at %s has not answered for %g s", self._silence_s)
             if self._is_away and not self._is_probing and now >= self._probe_at:
                 self._is_probing = True
                 asking = self._loop.run_in_executor(None, self._ask)

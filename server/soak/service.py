@@ -108,13 +108,12 @@ class Service:
 
     def fill_disk(self) -> None:
         """Leave no room beside the spool."""
-        with (self.spool / "filler").open("wb") as filler:
-            try:
-                while True:
-                    filler.write(b"\0" * 65536)
-                    filler.flush()
-            except OSError:
-                return
+        try:
+            with (self.spool / "filler").open("wb", buffering=0) as filler:
+                while filler.write(b"\0" * 65536):
+                    pass
+        except OSError:  # That is what was wanted.
+            return
 
     def free_disk(self) -> None:
         (self.spool / "filler").unlink(missing_ok=True)
