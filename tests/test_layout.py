@@ -17,6 +17,7 @@ PACKAGES = ("server", "validators", "bench", "tests")
 
 # Where everything may be caught, and why. Elsewhere an exception that nobody expects must end what it happened in.
 BROAD_EXCEPTS: dict[str, str] = {
+    "server/catalog/following.py:Following._slice": "top of a slice: a bug must not end the following of later streams",
     "server/fetch/once.py:_be_child": "top of a process: logged with its stack, then it ends",
     "server/http/documents.py:Documents._turn": "top of a slice: whoever waits for the document must be answered",
     "server/http/protocol.py:Connection._serve": "top of a request: answered 500, counted, logged with its stack",

@@ -91,7 +91,7 @@ def _takes(
     place, name, each, made = filled
     while isinstance(each, dict) and "$ref" in each:
         each = target_of(schema, each["$ref"])
-    if isinstance(each, dict) and not _PICKY.isdisjoint(each):
+    if isinstance(each, dict) and (not _PICKY.isdisjoint(each) or each.get("format") == "regex"):
         return False
     judge = generated.judge(msgspec.json.Decoder(made.type).decode, made.check, lambda _raw: True)
     samples = next(fill.samples for path, fill in fills.items() if (place_of(path[:-1]), path[-1]) == (place, name))

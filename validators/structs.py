@@ -260,13 +260,28 @@ class Maker:
         if name in self._places.certain.get(place, ()):
             return False
         below = place + dialect.step("properties", name)
-        if not any(other == below or other.startswith(f"{below}/") for other in self._places.possible):
+        if not self._has_possible(below):
             return is_required
-        while isinstance(each, dict) and "$ref" in each:
-            each = target_of(self.whole, each["$ref"])
         certain = self._places.certain.get(below, frozenset())
-        inside = frozenset(each.get("required", ())) if isinstance(each, dict) else frozenset()
-        return not inside <= certain or (is_required and not certain)
+        return not self._may_be_made(each, below) or (is_required and not certain)
+
+    def _may_be_made(self, schema: Any, place: str) -> bool:
+        """Whether an object with nothing but what is filled in is valid, and every object in it that filling makes."""
+        while isinstance(schema, dict) and "$ref" in schema:
+            schema = target_of(self.whole, schema["$ref"])
+        if not isinstance(schema, dict):
+            return True
+        if not set(schema.get("required", ())) <= self._places.certain.get(place, frozenset()):
+            return False
+        return all(
+            self._may_be_made(each, below)
+            for name, each in schema.get("properties", {}).items()
+            if self._has_possible(below := place + dialect.step("properties", name))
+        )
+
+    def _has_possible(self, place: str) -> bool:
+        """Whether something may be filled in inside what is at this place."""
+        return any(other == place or other.startswith(f"{place}/") for other in self._places.possible)
 
     def _names(self, schema: Any, place: str) -> Made:
         if kinds.is_free(schema):

@@ -60,7 +60,11 @@ class Following:
         self._reading = Reading(text, self._topic_prefix, self._snapshot)
 
     def _slice(self, call_later: CallLater) -> None:
-        self._read(time.perf_counter() + SLICE_S)
+        try:
+            self._read(time.perf_counter() + SLICE_S)
+        except Exception:  # A bug must not end the following of what is published next.
+            self._reading = None
+            _logger.exception("a snapshot of streams could not be taken up; those before it stay in force")
         if self._reading is not None:
             call_later(PAUSE_S, self._slice, call_later)
 

@@ -40,6 +40,7 @@ def run(config_path: Path | None, overrides: list[str], files: list[Path]) -> in
             elif not line.lstrip().startswith(b"{"):
                 event.value, event.verdict = line, NOT_AN_OBJECT
             else:
+                assert isinstance(raws, list)
                 event = pipeline.prepare(index, raws[0], Arrival(*clock.now(), {}))
                 if _fetched(generation):
                     event = pipeline.prepare(index, raws[0], Arrival(*clock.now(), {}))

@@ -37,7 +37,12 @@ if TYPE_CHECKING:
 NOT_AN_OBJECT = Verdict("not_an_object", "an event should be a JSON object")
 TOO_DEEP = Verdict("schema_violation", "the event should NOT be nested so deeply")
 HALF_PAIR = Verdict("schema_violation", "the event should have no half of a surrogate pair in its strings")
+TOO_LARGE = "the event has {} bytes, at most {} are taken"
 DUPLICATE_KEY = Verdict("duplicate_key", "a member name occurs twice in one object")
+
+# Kafka 4 refuses a record more than an hour ahead of its clock (message.timestamp.after.max.ms), and the whole batch
+# of records with it: one client's clock would fail the events of others.
+MAX_AHEAD_MS = 3_000_000
 
 
 log = logging.getLogger("intake")
@@ -50,7 +55,8 @@ class Pipeline:
     first and then judged by their schema's type; ``referred`` those that took the reference, valid or not.
     """
 
-    def __init__(self, router: Router, *, rejects_duplicates: bool) -> None:
+    def __init__(self, router: Router, *, rejects_duplicates: bool, max_event_bytes: int) -> None:
+        self._max_event_bytes = max_event_bytes
         self._router = router
         self._fields = router.fields
         self._rejects_duplicates = rejects_duplicates
@@ -87,9 +93,12 @@ class Pipeline:
         return error("internal")
 
     def _prepare(self, event: Event, arrival: Arrival) -> Verdict | None:
-        if self._rejects_duplicates and has_duplicate_names(event.value):
-            return DUPLICATE_KEY
         raw = event.value
+        if self._rejects_duplicates:
+            if len(raw) > self._max_event_bytes:  # No stream takes more; looking for names twice takes time.
+                return Verdict("event_too_large", TOO_LARGE.format(len(raw), self._max_event_bytes))
+            if has_duplicate_names(raw):
+                return DUPLICATE_KEY
         read = self._only_read or self._router.guess(raw)
         if read is not None:
             values = read(raw)
@@ -200,8 +209,7 @@ class Pipeline:
 
 
 def _too_large(value: bytes, route: Route) -> Verdict:
-    text = f"the event has {len(value)} bytes, at most {route.max_event_bytes} are taken"
-    return Verdict("event_too_large", text)
+    return Verdict("event_too_large", TOO_LARGE.format(len(value), route.max_event_bytes))
 
 
 def _first(values: Values, places: tuple[int, ...]) -> bytes | None:
@@ -217,7 +225,11 @@ def make_pipeline(
     config: Config, schema: SchemaLookup, stream: StreamLookup, tallies: Tallies | None = None
 ) -> Pipeline:  # cold: once a worker
     """The pipeline over these schemas and streams, for a worker or a command; without tallies nothing is sent."""
-    return Pipeline(Router(config, schema, stream, tallies or Tallies()), rejects_duplicates=config.rejects_duplicates)
+    return Pipeline(
+        Router(config, schema, stream, tallies or Tallies()),
+        rejects_duplicates=config.rejects_duplicates,
+        max_event_bytes=config.http.limits.max_event_bytes,
+    )
 
 
 def _insert(raw: bytes, path: tuple[str, ...], text: bytes) -> bytes:
@@ -290,4 +302,4 @@ def _timestamp_ms(dt: object, received_ms: int) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     timestamp_ms = int(moment.timestamp() * 1000)
-    return timestamp_ms if timestamp_ms > 0 else received_ms
+    return timestamp_ms if 0 < timestamp_ms < received_ms + MAX_AHEAD_MS else received_ms

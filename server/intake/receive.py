@@ -161,12 +161,12 @@ class Receiver:
 
     def _split(self, request: Request, body: bytes) -> list[bytes] | None:
         """The raw events of the body; None when the request has been answered with what is wrong with it."""
-        raws = split(body)
+        raws = split(body, self._max_events)
         if isinstance(raws, str):
             request.problem(400, raws)
             return None
-        if len(raws) > self._max_events:
-            request.problem(413, TOO_MANY.format(len(raws), self._max_events))
+        if isinstance(raws, int):
+            request.problem(413, TOO_MANY.format(raws, self._max_events))
             return None
         return raws
 
@@ -188,7 +188,10 @@ class Receiver:
             if event.verdict is None:
                 event.number = number = number + 1
                 error_type = submit(event, event.on_ack)
-                if error_type is not None and (error_type := self._delivery.refused(event, error_type)) is not None:
+                if error_type is not None:
+                    error_type = self._delivery.refused(event, error_type)
+                    submit = self._delivery.submit_hasty  # Younger ones of its key must not be sent before it.
+                if error_type is not None:
                     event.verdict = verdict.error(error_type)
                     refused += 1
                 else:
@@ -223,6 +226,9 @@ class Receiver:
                 event.pending = pending
                 event.number = number = number + 1
                 error_type = submit(event, event.on_ack)
+                if error_type is not None and submit is self._submit:
+                    submit = self._delivery.submit_guaranteed  # It, and those behind it, may wait on disk.
+                    error_type = submit(event, event.on_ack)
                 if error_type is None:
                     event.route.tally.accepted += 1
                     pending.left += 1

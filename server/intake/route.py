@@ -114,9 +114,13 @@ class Router:
     def use(self, stream: StreamLookup) -> None:
         """Streams are other ones from now on: every route is found anew."""
         self._stream = stream
+        self._members.clear()
+        self._forget_all()  # What reads them stays: it depends on schemas, and is costly to make.
+
+    def _forget_all(self) -> None:
         self._routes.clear()
         self.known.clear()
-        self._reads.clear()  # What reads them stays: it depends on schemas, and is costly to make.
+        self._reads.clear()
 
     def guess(self, raw: bytes) -> Read | None:
         """The way to read an event of the schema that this one seems to name."""
@@ -222,7 +226,7 @@ class Router:
         if wanted not in made:
             if len(made) >= MAX_ROUTES:
                 made.clear()
-                self._reads.clear()
+                self._forget_all()
             fills = {path: Fill(source.samples, source.is_certain) for path, source in sources.items()}
             texts = (self.fields.schema_uri[0], self.fields.stream[0])
             made[wanted] = validator.reader(texts, (self.fields.dt, *keys), fills)

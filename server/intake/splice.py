@@ -33,8 +33,10 @@ GAP: Final = b"\0"  # Stands in JSON text for the identity that each event gets;
 
 
 def needle_of(path: Path) -> bytes | None:  # cold: kept
-    """What to search for the object at ``path``."""
-    return _encode(path[-1]) if path else None
+    """What to search for the object at ``path``: empty where its name has letters that may be spelled otherwise."""
+    if not path:
+        return None
+    return _encode(path[-1]) if path[-1].isascii() else b""
 
 
 def splice(raw: bytes, edits: list[Edit], new_id: Callable[[], bytes]) -> bytes:

@@ -75,7 +75,7 @@ class Target:
 
     def _receive(self, body: bytes, chosen: tuple[str, str], way: int) -> None:
         found = split(body)
-        if isinstance(found, str):
+        if not isinstance(found, list):
             assert found
             return
         arrival = Arrival(_RECEIVED_MS, _RECEIVED_DT, _HEADERS, lambda _: "192.0.2.7")

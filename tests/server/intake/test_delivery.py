@@ -224,3 +224,24 @@ def test_error_events_are_spooled_too_and_stand_in_the_books(drive: Callable[...
         assert bench.errors.produced + bench.errors.dropped == 1
 
     drive(test)
+
+
+@pytest.mark.parametrize("hasty", ["true", "false"])
+def test_what_comes_behind_an_event_that_found_the_queue_full_does_not_overtake_it(
+    drive: Callable[..., None], hasty: str
+) -> None:
+    async def test(bench: Bench, spool: FakeSpool) -> None:
+        takes = iter(["queue_full", "queue_full"])
+        submit = bench.sink.submit
+        bench.receiver._submit = lambda record, on_ack: next(takes, None) or submit(record, on_ack)
+        bench.delivery._sink_submit = bench.receiver._submit
+        request = bench.post(b"[" + KEYED + b"," + KEYED + b"]", hasty=hasty)
+        await settled()
+
+        assert len(spool.kept) == 2
+        assert not bench.sink.records
+        spool.settle()
+        assert request.status == 202
+        assert bench.tallies.of("keyed").spooled == 2
+
+    drive(test, is_spooled=True)

@@ -219,6 +219,8 @@ def test_a_key_field_that_is_null_is_there(pipeline: Pipeline) -> None:
         ("2020-01-01T00:00:00Z", 1_577_836_800_000),
         ("2020-01-01T01:00:00+01:00", 1_577_836_800_000),
         ("1969-12-31T23:59:59Z", RECEIVED_MS),
+        ("2026-01-02T03:50:00Z", 1_767_325_800_000),
+        ("2026-01-02T04:04:05Z", RECEIVED_MS),
     ],
 )
 def test_the_record_has_the_time_of_the_event(pipeline: Pipeline, dt: str, expected_ms: int) -> None:

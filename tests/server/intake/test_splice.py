@@ -74,6 +74,14 @@ def test_a_name_that_stands_there_twice_or_in_other_letters_is_not_mistaken(raw:
     assert json.loads(_splice(raw, (META, b'"dt":1,'))) == {**event, "meta": {"dt": 1, **event["meta"]}}
 
 
+def test_a_name_outside_ascii_is_found_in_any_spelling() -> None:
+    raw = '{"\\u0436":{"a":1},"note":"ж","other":{"b":2}}'.encode()
+
+    spliced = _splice(raw, (("ж",), b'"dt":1,'))
+
+    assert json.loads(spliced) == {"ж": {"dt": 1, "a": 1}, "note": "ж", "other": {"b": 2}}
+
+
 def test_each_gap_gets_an_identity() -> None:
     assert _splice(b'{"meta":{}}', (META, b'"id":"%b",' % GAP)) == b'{"meta":{"id":"new"}}'
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -132,6 +133,9 @@ STREAM = make(
 )
 
 
+STREAM_WITHOUT_KEY = msgspec.structs.replace(STREAM, key_fields=())
+
+
 @settings(derandomize=True, max_examples=1_500, deadline=None)
 @given(
     schema=SCHEMAS, events=st.lists(EVENTS, min_size=2, max_size=4), is_keyed=st.booleans(), has_headers=st.booleans()
@@ -139,11 +143,39 @@ STREAM = make(
 def test_any_schema_and_event(
     schema: dict[str, Any], events: list[dict[str, Any]], is_keyed: bool, has_headers: bool
 ) -> None:
-    stream = STREAM if is_keyed else msgspec.structs.replace(STREAM, key_fields=())
+    stream = STREAM if is_keyed else STREAM_WITHOUT_KEY
     validator = made(schema)
     ways = Ways(lambda: make_pipeline(Config(), lambda _: validator, lambda _: stream))
     for each in [{"$schema": "/a/b/1.0.0", "meta": {"stream": "s"}}, *events]:
         ways.compare(json.dumps(each, separators=(",", ":")).encode(), HEADERS if has_headers else {})
+
+
+@pytest.mark.parametrize(
+    "http",
+    [
+        {"properties": {"request_headers": {"type": "object", "required": ["z"]}}},
+        {"properties": {"request_headers": {"type": "object", "required": ["z"]}}, "required": ["request_headers"]},
+        {"properties": {"request_headers": {"$ref": "#/definitions/h"}}},
+        {"properties": {"request_headers": {"type": "object", "additionalProperties": {"format": "regex"}}}},
+        {"properties": {"request_headers": {"type": "object", "properties": {}, "additionalProperties": True}}},
+    ],
+)
+def test_an_object_that_filling_in_would_make_two_levels_deep(http: dict[str, Any]) -> None:
+    headers = {"type": "object", "required": ["z"], "properties": {"user-agent": {"type": "string"}}}
+    meta = {"type": "object", "properties": {"stream": {"type": "string"}}}
+    schema = {
+        "type": "object",
+        "properties": {"$schema": {"type": "string"}, "meta": meta, "http": {"type": "object", **http}},
+        "definitions": {"h": headers},
+    }
+    of_http: Any = schema["properties"]
+    at = of_http["http"]["properties"]["request_headers"]
+    if "properties" not in at and "$ref" not in at and "additionalProperties" not in at:
+        at["properties"] = {"user-agent": {"type": "string"}}
+    validator = made(schema)
+    ways = Ways(lambda: make_pipeline(Config(), lambda _: validator, lambda _: STREAM_WITHOUT_KEY))
+    for _ in range(3):
+        ways.compare(b'{"$schema":"/a/b/1.0.0","meta":{"stream":"s"}}', {b"user-agent": b"("})
 
 
 def test_real_events_and_their_mutations(corpus: Path, tmp_path: Path) -> None:
