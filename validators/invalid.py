@@ -1,8 +1,8 @@
 """Tell everything that is wrong with a refused event, in AJV 6's words and order.
 
-Place: registry calls this only after the compiled function has refused; it may be slow, within bounds.
+Place: validator calls this for an event that its type did not take or, where there is no type, the compiled function.
 Rules:
-1. The walk accepts exactly what the compiled function accepts; should they ever differ, the latter is believed.
+1. The walk accepts exactly what the compiled function accepts; where it finds nothing wrong, the latter is asked.
 2. Order and wording are those of AJV 6.12 with ``allErrors``: the type first or in its group's place, then numbers,
    strings, arrays, objects, then const, enum, not, anyOf, oneOf, allOf, if. Every message here is a contract.
 3. The walk ends at the bounds of notes. A text that its schema finds too long, and that is longer than
@@ -16,25 +16,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from msgspec import UNSET
+
 from validators import pattern
 from validators.bundle import target_of
 from validators.formats import FORMATS
 from validators.json_values import IS, is_multiple, is_same, last_pair, last_scalar_pair
-from validators.keywords import Plan, asserts, plan_of, plans_of
+from validators.keywords import MAX_SEARCHED, Plan, asserts, plan_of
 from validators.notes import EnoughError, Notes
+from validators.passes import Passes, Row
 from validators.problem import Problem, cut, declared, found, fragment, number, unreadable
 
-MAX_SEARCHED = 4_096  # Beyond it even a harmless pattern, quadratic in the text, holds up a worker.
+_GROUP = {dict: "object", list: "array", str: "string", int: "number", float: "number", bool: "", type(None): ""}
+"""Which group of keywords looks at a value of this class: whatever reads JSON makes no others."""
 
 
 def problems(whole: dict[str, Any], value: Any) -> list[Problem]:
     """Walk a bundle over a decoded value. Empty: nothing is wrong. Raises RecursionError on what is too deep."""
-    walk = _Walk(whole)
-    try:
-        walk.schema(whole, value, "", "#")
-    except EnoughError:
-        return walk.notes.problems or [unexplained()]
-    return walk.notes.problems
+    found_here = Walk(whole).problems(value)
+    return [unexplained()] if found_here is None else found_here
 
 
 def unexplained() -> Problem:
@@ -42,20 +42,31 @@ def unexplained() -> Problem:
     return unreadable("schema", "should match the schema")
 
 
-class _Walk:
-    """Every method returns whether the value passed, and notes why not."""
+class Walk:
+    """The walk over events of one bundle. Every method returns whether the value passed, and notes why not."""
 
     def __init__(self, whole: dict[str, Any]) -> None:
         self.notes = Notes()
-        self._whole = whole
         self._fail = self.notes.fail
-        self._plans = plans_of(whole)
+        self._whole = whole
+        self._plans: dict[int, Plan] = {}  # By identity: the bundle holds its schemas as long as this lives.
+        self._passes = Passes(whole)
         self._judges: dict[str, Callable[[dict[str, Any], Any, str, str], bool]] = {
             "number": self._number,
             "string": self._string,
             "array": self._array,
             "object": self._object,
         }
+
+    def problems(self, value: Any) -> list[Problem] | None:
+        """What is wrong with a value. None: the bounds came first. Raises RecursionError on what is too deep."""
+        self.notes = notes = Notes()
+        self._fail = notes.fail
+        try:
+            self.schema(self._whole, value, "", "#")
+        except EnoughError:
+            return notes.problems or None
+        return notes.problems
 
     def schema(self, schema: Any, value: Any, path: str, place: str) -> bool:
         self.notes.step()
@@ -66,35 +77,32 @@ class _Walk:
             return self._fail("false schema", path, f"{place}/false schema", "boolean schema is false")
         if "$ref" in schema:
             return self.schema(target_of(self._whole, schema["$ref"]), value, path, schema["$ref"])
-        plan = self._plan(schema)
+        wanted, is_in_place, used, combines = self._plans.get(id(schema)) or self._plan(schema)
         passed = True
-        if plan.wanted is not None and not plan.is_in_place:
-            passed = self._type(plan.wanted, value, path, place)
-        for group in plan.used:
-            if IS[group](value):
+        if wanted is not None and not is_in_place:
+            passed = self._type(wanted, value, path, place)
+        own = _GROUP[value.__class__]
+        for group in used:
+            if group == own:
                 passed = self._judges[group](schema, value, path, place) and passed
-            elif plan.wanted == group:
+            elif wanted == group:
                 passed = self._type(group, value, path, place)
-        return (not plan.combines or self._combinations(schema, value, path, place)) and passed
+        return (not combines or self._combinations(schema, value, path, place)) and passed
 
     def _plan(self, schema: dict[str, Any]) -> Plan:
         """What to look at in a schema: worked out once for all the values that it judges."""
-        plan = self._plans.get(id(schema))
-        if plan is None:
-            plan = self._plans[id(schema)] = plan_of(schema)
+        plan = self._plans[id(schema)] = plan_of(schema)
         return plan
 
-    def _passes(self, schema: Any) -> Callable[[Any], Any] | None:
-        """What tells at once that a value passes a schema of one scalar type. None: any other schema."""
-        while isinstance(schema, dict) and "$ref" in schema:
-            schema = target_of(self._whole, schema["$ref"])
-        return self._plan(schema).passes if isinstance(schema, dict) else None
-
     def _type(self, wanted: str | list[str], value: Any, path: str, place: str) -> bool:
-        names = [wanted] if isinstance(wanted, str) else wanted
-        if any(IS[name](value) for name in names):
+        if isinstance(wanted, str):
+            if IS[wanted](value):
+                return True
+            text = wanted
+        elif any(IS[name](value) for name in wanted):
             return True
-        text = ",".join(names)
+        else:
+            text = ",".join(wanted)
         return self._fail("type", path, f"{place}/type", f"should be {text}", {"type": text})
 
     # Numbers
@@ -111,6 +119,8 @@ class _Walk:
     def _limit(
         self, schema: dict[str, Any], inclusive: str, exclusive: str, value: float, path: str, place: str
     ) -> bool:
+        if inclusive not in schema and exclusive not in schema:
+            return True
         limit, strict = schema.get(inclusive), schema.get(exclusive)
         sign = "<" if inclusive == "maximum" else ">"
         is_strict = strict is True  # Draft-04: it says how the other one is meant.
@@ -143,7 +153,8 @@ class _Walk:
         if not passed and count > MAX_SEARCHED:
             return False
         text = schema.get("pattern")
-        if text is not None and not pattern.compiled(text).search(value):
+        matcher = pattern.for_long if count > MAX_SEARCHED else pattern.compiled
+        if text is not None and not matcher(text).search(value):
             passed = self._fail(
                 "pattern", path, f"{place}/pattern", f'should match pattern "{text}"', {"pattern": text}
             )
@@ -182,10 +193,10 @@ class _Walk:
         return passed
 
     def _each(self, items: Any, value: list[Any], path: str, place: str) -> bool:
-        passes = self._passes(items)
+        kind, passes = self._passes.each(items)
         passed = True
         for i, each in enumerate(value):
-            if passes is None or not passes(each):
+            if each.__class__ is not kind and (passes is None or not passes(each)):
                 passed = self.schema(items, each, f"{path}[{i}]", place) and passed
         return passed
 
@@ -212,24 +223,32 @@ class _Walk:
     # Objects
 
     def _object(self, schema: dict[str, Any], value: dict[str, Any], path: str, place: str) -> bool:
+        bare, rows, is_counted, has_rest, has_names = self._passes.members(schema)
+        passed = not is_counted or self._sizes(schema, value, path, place)
+        for name in bare:
+            if name not in value:
+                passed = self._missing(name, path, place)
+        searched = value
+        if has_names:
+            passed = self._dependencies(schema.get("dependencies", {}), value, path, f"{place}/dependencies") and passed
+            names = schema.get("propertyNames", True)
+            if not _all(self._name(names, name, path, f"{place}/propertyNames") for name in value):
+                passed = False
+                searched = {name: each for name, each in value.items() if len(name) <= MAX_SEARCHED}
+        if has_rest:
+            passed = self._additional(schema, value, searched, path, place) and passed
+        if rows:
+            passed = self._properties(rows, schema, value, path, place) and passed
+        return (not has_names or self._patterns(schema, searched, path, place)) and passed
+
+    def _sizes(self, schema: dict[str, Any], value: dict[str, Any], path: str, place: str) -> bool:
         count = len(value)
         passed = self._count(schema, "maxProperties", count, "should NOT have more than {} properties", path, place)
-        passed = (
-            self._count(schema, "minProperties", count, "should NOT have fewer than {} properties", path, place)
-            and passed
-        )
-        declared_here = schema.get("properties", {})
-        for name in schema.get("required", ()):
-            if name not in value and not asserts(declared_here.get(name, True)):
-                passed = self._missing(name, path, place)
-        passed = self._dependencies(schema.get("dependencies", {}), value, path, f"{place}/dependencies") and passed
-        searched = value
-        names = schema.get("propertyNames", True)
-        if not _all(self._name(names, name, path, f"{place}/propertyNames") for name in value):
-            passed = False
-            searched = {name: each for name, each in value.items() if len(name) <= MAX_SEARCHED}
-        passed = self._additional(schema, value, searched, path, place) and passed
-        passed = self._properties(schema, value, path, place) and passed
+        message = "should NOT have fewer than {} properties"
+        return self._count(schema, "minProperties", count, message, path, place) and passed
+
+    def _patterns(self, schema: dict[str, Any], searched: dict[str, Any], path: str, place: str) -> bool:
+        passed = True
         for text, each in schema.get("patternProperties", {}).items():
             search = pattern.compiled(text).search
             step = f"{place}/patternProperties{fragment(text)}"
@@ -269,16 +288,16 @@ class _Walk:
     def _additional(
         self, schema: dict[str, Any], value: dict[str, Any], searched: dict[str, Any], path: str, place: str
     ) -> bool:
-        rest = schema.get("additionalProperties", True)
-        if rest is True:
+        rest = schema["additionalProperties"]
+        declared_here = schema.get("properties", {})
+        if value.keys() <= declared_here.keys():
             return True
         place += "/additionalProperties"
-        declared_here = schema.get("properties", {})
         searches = [pattern.compiled(text).search for text in schema.get("patternProperties", {})]
-        passes = self._passes(rest)
+        kind, passes = self._passes.each(rest)
         passed = True
         for name, each in value.items():
-            if (passes is not None and passes(each)) or name in declared_here:
+            if each.__class__ is kind or (passes is not None and passes(each)) or name in declared_here:
                 continue
             if searches and name in searched and any(search(name) for search in searches):
                 continue
@@ -289,20 +308,20 @@ class _Walk:
                 passed = self.schema(rest, each, path + found(name), place) and passed
         return passed
 
-    def _properties(self, schema: dict[str, Any], value: dict[str, Any], path: str, place: str) -> bool:
+    def _properties(
+        self, rows: tuple[Row, ...], schema: dict[str, Any], value: dict[str, Any], path: str, place: str
+    ) -> bool:
         passed = True
-        required = schema.get("required", ())
-        for name, each in schema.get("properties", {}).items():
-            if name in value:
-                passes = self._passes(each)
-                if passes is not None and passes(value[name]):
-                    continue
-                passed = (
-                    self.schema(each, value[name], path + declared(name), f"{place}/properties{fragment(name)}")
-                    and passed
-                )
-            elif name in required and asserts(each):
-                passed = self._missing(name, path, place)
+        for name, kind, passes, is_needed, is_asked in rows:
+            each = value.get(name, UNSET)
+            if each.__class__ is kind:
+                continue
+            if each is UNSET:
+                if is_needed:
+                    passed = self._missing(name, path, place)
+            elif not (is_asked and passes(each)):  # type: ignore[misc]  # There is one where it is asked.
+                step, below = declared(name), f"{place}/properties{fragment(name)}"
+                passed = self.schema(schema["properties"][name], each, path + step, below) and passed
         return passed
 
     # Any value

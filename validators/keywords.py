@@ -1,20 +1,14 @@
 """What a schema looks at: which groups of keywords it uses, in AJV's order.
 
-Place: invalid → HERE.
+Place: invalid and passes → HERE.
 Rule: worked out once for a schema, not for every value and every event: it was two thirds of a refusal.
 Source: ajv 6.12.6, ``lib/compile/rules.js``.
-Not here: what a keyword means (invalid).
+Not here: what a keyword means (invalid), what surely passes (passes).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
-
-from validators import pattern
-from validators.formats import FORMATS
-from validators.json_values import IS
 
 _GROUPS: dict[str, tuple[str, ...]] = {
     "number": ("maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum", "multipleOf", "format"),
@@ -34,33 +28,17 @@ _GROUPS: dict[str, tuple[str, ...]] = {
 _LAST = ("$ref", "const", "enum", "not", "anyOf", "oneOf", "allOf", "if")
 _ASSERTING = frozenset({"type", "$comment", *_LAST}.union(*_GROUPS.values()))
 
-
-MAX_RECENT = 64  # Bundles.
+MAX_SEARCHED = 4_096  # Characters. Beyond it even a harmless pattern, quadratic in the text, holds up a worker; a text
+# that is longer is searched once, and not at all when it is too long.
 
 
 class Plan(NamedTuple):
-    """Of one schema: the type it wants and whether its group says so, the groups it uses, whether it has any other, and
-    for a schema of one scalar type what tells at once that a value passes it."""
+    """Of one schema: the type it wants and whether its group says so, the groups it uses, whether it has any other."""
 
     wanted: str | list[str] | None
     is_in_place: bool
     used: tuple[str, ...]
     combines: bool
-    passes: Callable[[Any], Any] | None
-
-
-def plans_of(whole: dict[str, Any]) -> dict[int, Plan]:
-    """The plans of a bundle's schemas so far, by identity. Those of the last bundles that refused are kept."""
-    found = _recent.pop(id(whole), None)
-    if found is None or found[0] is not whole:
-        found = whole, {}
-    _recent[id(whole)] = found  # With the bundle itself: what an identity stands for must stay.
-    if len(_recent) > MAX_RECENT:
-        del _recent[next(iter(_recent))]
-    return found[1]
-
-
-_recent: dict[int, tuple[dict[str, Any], dict[int, Plan]]] = {}
 
 
 def plan_of(schema: dict[str, Any]) -> Plan:
@@ -70,39 +48,7 @@ def plan_of(schema: dict[str, Any]) -> Plan:
         wanted = wanted[0]
     used = tuple(group for group, keywords in _GROUPS.items() if not schema.keys().isdisjoint(keywords))
     combines = not schema.keys().isdisjoint(_LAST)
-    passes = None if combines or not isinstance(wanted, str) else _passes(schema, wanted, used)
-    return Plan(wanted, wanted in used, used, combines, passes)
-
-
-def _passes(schema: dict[str, Any], wanted: str, used: tuple[str, ...]) -> Callable[[Any], Any] | None:
-    if not used:
-        return IS[wanted]
-    if not {"number", "string"}.issuperset(used):
-        return None
-    if wanted == "string":
-        return _string_passes(schema)
-    if wanted in ("integer", "number") and _INEXACT.isdisjoint(schema):
-        return _number_passes(schema, IS[wanted])
-    return None
-
-
-def _string_passes(schema: dict[str, Any]) -> Callable[[Any], Any]:
-    low, high = schema.get("minLength", 0), schema.get("maxLength", math.inf)
-    search = pattern.compiled(schema["pattern"]).search if "pattern" in schema else _anything
-    is_formed = FORMATS.get(schema.get("format", ""), _anything)
-    return lambda value: isinstance(value, str) and low <= len(value) <= high and search(value) and is_formed(value)
-
-
-def _number_passes(schema: dict[str, Any], is_wanted: Callable[[Any], bool]) -> Callable[[Any], Any]:
-    low, high = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
-    return lambda value: is_wanted(value) and low <= value <= high
-
-
-def _anything(_text: str) -> bool:
-    return True
-
-
-_INEXACT = frozenset({"exclusiveMaximum", "exclusiveMinimum", "multipleOf"})
+    return Plan(wanted, wanted in used, used, combines)
 
 
 def asserts(schema: Any) -> bool:

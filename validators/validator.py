@@ -5,6 +5,7 @@ Rules:
 1. ``check`` never raises and never changes anything: whatever the bytes are, it returns None or problems.
 2. Two ways, one verdict: a type that holds valid events alone (structs) can only say yes, in one pass; what it does not
    take, and every event of a schema without a type, is judged by the reference: decoding and the compiled function.
+   What a type did not take is walked first (invalid): it is hardly ever valid, and what is wrong has to be said anyway.
 3. Integers are exact whatever their size; a number beyond the doubles is infinite (wide). Text that no two readers
    agree on is refused, as I-JSON (RFC 7493) does: half of a surrogate pair, bytes that are not UTF-8. A name that
    occurs twice: the last wins.
@@ -38,7 +39,19 @@ class Validator:
     ``reference_checks`` counts, in this process, the checks that one pass did not settle.
     """
 
-    __slots__ = ("_declared", "_validate", "check", "defaults", "reference_checks", "schema", "title", "uri", "way")
+    __slots__ = (
+        "_declared",
+        "_is_typed",
+        "_validate",
+        "_walk",
+        "check",
+        "defaults",
+        "reference_checks",
+        "schema",
+        "title",
+        "uri",
+        "way",
+    )
 
     def __init__(self, uri: str, schema: dict[str, Any], validate: Validate) -> None:
         self.uri = uri
@@ -48,6 +61,8 @@ class Validator:
         self.check, self.way = structs.compile_check(schema, self._refer)
         """Judge one JSON document, bytes. None: it is valid; else the problems (Problem), at least one."""
         self.reference_checks = 0
+        self._is_typed = self.way.kind != "reference"
+        self._walk: invalid.Walk | None = None  # Made for the first event that is refused; one process's own.
         self._validate = validate
         self._declared: dict[tuple[str, ...], bool] = {}
 
@@ -57,10 +72,19 @@ class Validator:
             value = _read(raw)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             return [_unreadable(error)]
+        problems = self._explain(value) if self._is_typed else None  # What no type took is hardly ever valid.
+        if problems:
+            return problems
         try:
             self._validate(value)
-        except (Refused, ArithmeticError, RecursionError) as error:
-            return self._explain(value, error)
+        except RecursionError as error:
+            return [_unreadable(error)]
+        except (Refused, ArithmeticError) as error:
+            if not self._is_typed:
+                problems = self._explain(value)
+            if problems == [] and isinstance(error, ArithmeticError):  # Too large for its float arithmetic: the walk's.
+                return None
+            return problems or [invalid.unexplained()]
         return None
 
     def declares(self, path: tuple[str, ...]) -> bool:
@@ -81,17 +105,14 @@ class Validator:
             return None
         return make_reader(self.schema, texts, others, fills)
 
-    def _explain(self, value: Any, error: Exception) -> list[Problem] | None:
-        """Find the words. Whether anything is wrong, the compiled function has decided, if it came to an end."""
-        if isinstance(error, RecursionError):
-            return [_unreadable(error)]
+    def _explain(self, value: Any) -> list[Problem] | None:
+        """What the walk finds wrong. None: it came to no end."""
+        if self._walk is None:
+            self._walk = invalid.Walk(self.schema)
         try:
-            problems = invalid.problems(self.schema, value)
+            return self._walk.problems(value)
         except RecursionError:
-            problems = []
-        if problems or isinstance(error, ArithmeticError):  # An integer too large for its float arithmetic: the walk's.
-            return problems or None
-        return [invalid.unexplained()]
+            return None
 
 
 def _read(raw: bytes) -> Any:

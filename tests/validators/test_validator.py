@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -152,10 +153,20 @@ def test_a_validator_tells_title_defaults_and_properties(registry: Registry) -> 
 def test_a_refusal_that_the_walk_cannot_explain_is_still_a_refusal(registry: Registry) -> None:
     honest = registry.validator("/object/1.0.0")
     stricter = Validator("/x/1.0.0", {"allOf": []}, honest._validate)
-    laxer = Validator("/x/1.0.0", honest.schema, lambda value: value)
+    laxer = Validator("/x/1.0.0", honest.schema | {"allOf": []}, lambda value: value)
 
     assert text_of(stricter.check(b"[]")) == "'' should match the schema"
     assert laxer.check(b"[]") is None
+
+
+def test_what_no_type_took_and_the_walk_finds_wrong_is_not_asked_about_again(registry: Registry) -> None:
+    asked: list[Any] = []
+    validator = Validator("/x/1.0.0", registry.validator("/object/1.0.0").schema, asked.append)
+
+    assert text_of(validator.check(b"[]")) == "'' should be object"
+    assert asked == []
+    assert validator.check(b'{"test": "", "a": 1.0}') is None
+    assert len(asked) == 1
 
 
 def test_the_example_of_the_package_is_true() -> None:
