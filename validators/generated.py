@@ -3,7 +3,7 @@
 Place: structs → HERE → validator and reader. A function is generated once a schema; an event then costs one call.
 Rules:
 1. The source holds nothing of the schema: names are ours, and every constant comes in by its number.
-2. The function says yes or "ask the reference"; it never raises.
+2. The function says yes or "ask the reference"; it never raises (that of a part does: its caller catches).
 3. The decoder skips texts that no field names without a look at their UTF-8, so all of the bytes are looked at here.
 Not here: what is checked (checks, structs).
 """

@@ -1,6 +1,6 @@
 """What a schema says about an event's shape: which properties it declares, which defaults it writes.
 
-Place: bundle → HERE → registry.Validator. Computed once for a schema or once for a path.
+Place: bundle → HERE → validator. Computed once for a schema or once for a path.
 Rule: only ``properties`` (and ``additionalProperties`` as a map) count, through ``$ref`` and ``allOf``: what may or may
 not apply (anyOf, oneOf, not, if) declares nothing and writes nothing.
 Not here: putting values into events.

@@ -1,6 +1,6 @@
 """A snapshot on its way from the one process that makes it to all that use it.
 
-Place: fetch.process publishes; catalog.following, in every worker, reads. Made before the fork, shared by it.
+Place: fetch.process publishes, or the master on HUP; catalog.following, in every worker, reads. Made before the fork.
 Rules: a text is written whole before its number is; numbers go up; two places take turns, so whoever reads a text has
 until the next but one, and then sees by the number that it was too slow. Nothing is on disk: it ends with the service.
 Not here: what the text says (catalog.snapshot), who is told what of it.
@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import mmap
 import os
-import time
 
-_NUMBER, _DIGEST, _AT_MS, _SIZE = range(4)
+_NUMBER, _DIGEST, _SIZE = range(3)
 _CELLS = _SIZE + 2
 _HEAD_DIGITS = 15  # Of the digest, in hexadecimal: what fits into one cell.
 
@@ -23,7 +22,6 @@ class Publication:
     def __init__(self, digest: str) -> None:
         self._cells = memoryview(mmap.mmap(-1, _CELLS * 8)).cast("q")
         self._cells[_DIGEST] = head_of(digest)
-        self._cells[_AT_MS] = time.time_ns() // 1_000_000
         self._places = [os.memfd_create("penstock-streams") for _ in range(2)]
 
     @property
@@ -36,11 +34,6 @@ class Publication:
         """The beginning of the newest snapshot's digest (``head_of``)."""
         return self._cells[_DIGEST]
 
-    @property
-    def published_s(self) -> float:
-        """When the newest snapshot was published, in seconds since 1970."""
-        return self._cells[_AT_MS] / 1000
-
     def publish(self, text: bytes, digest: str) -> None:
         """Make this the newest. One process at a time does so."""
         number = self._cells[_NUMBER] + 1
@@ -51,7 +44,6 @@ class Publication:
             written += os.pwrite(self._places[place], text[written:], written)
         self._cells[_SIZE + place] = len(text)
         self._cells[_DIGEST] = head_of(digest)
-        self._cells[_AT_MS] = time.time_ns() // 1_000_000
         self._cells[_NUMBER] = number
 
     def read(self) -> tuple[int, bytes]:

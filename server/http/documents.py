@@ -4,7 +4,7 @@ Place: http.routes → HERE → http.request; what the documents say is the call
 Rules:
 1. A document is made in slices of ``SLICE_S`` with pauses as long between them: events on the same loop wait for one
    slice, however large the document. Requests for one that is being made wait together.
-2. What was made is kept for the life of the worker, or for ``keep_s``; bounded in number and in bytes, the least
+2. What was made is kept until ``forget``, or for ``keep_s``; bounded in number and in bytes, the least
    recently asked for goes first. What waits is bounded too: beyond it, 503.
 3. Every answer can be asked for again with ``If-None-Match``, may be compressed, and may be read by any web page: these
    are public documents, and no cookie or credential is ever looked at.

@@ -65,10 +65,6 @@ class Tallies:
     def __iter__(self) -> Iterator[Tally]:
         return iter(self._by_stream.values())
 
-    def dropped(self, error_type: str) -> int:
-        """Over all streams."""
-        return sum(tally.dropped.get(error_type, 0) for tally in self)
-
 
 def _nobody_hears(event: Event, outcome: Any) -> None:
     """Where nothing is sent there are no outcomes: /v1/validate, `penstock validate`."""
