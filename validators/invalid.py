@@ -81,7 +81,7 @@ class Walk:
         passed = True
         if wanted is not None and not is_in_place:
             passed = self._type(wanted, value, path, place)
-        own = _GROUP[value.__class__]
+        own = _GROUP.get(value.__class__)
         for group in used:
             if group == own:
                 passed = self._judges[group](schema, value, path, place) and passed

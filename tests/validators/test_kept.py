@@ -137,7 +137,10 @@ def test_the_function_is_compiled_for_the_first_event_that_needs_it(
     assert compiled == []
 
     assert validator.check(b'{"a":1}') == opened(repository).validator("/t/1.0.0").check(b'{"a":1}')
-    validator.check(b"{}")
+    assert compiled == []
+
+    for _ in range(2):
+        assert validator.check(b'{"a":"x","b":1.0}') is None
     assert compiled == ["/t/1.0.0"]
 
 

@@ -140,6 +140,8 @@ def test_a_missing_member_does_not_pass(name: str) -> None:
     [
         {"oneOf": [{"type": "string"}]},
         {"type": "array", "items": {"$ref": "#"}},
+        {"type": "array", "items": [{"type": "string"}, {"required": ["a"]}]},
+        {"properties": {"a": {"items": [{"required": ["a"]}]}}},
         {"type": "integer", "multipleOf": 2},
         {"type": "object", "propertyNames": {"maxLength": 3}},
         {"minLength": 3},
