@@ -78,6 +78,7 @@ def test_a_hyphen_is_a_hyphen_wherever_it_stands_in_a_label() -> None:
     assert [name for name in names if not FORMATS["email"](f"a@{name}")] == []
 
 
+TIMES = {"date", "date-time", "time"}
 PARTS = st.text(alphabet='0123456789-:.+TZtzaf@[]%/?#\n é"\\', max_size=12)
 
 
@@ -92,4 +93,7 @@ def test_a_format_agrees_with_an_independent_judge(name: str, data: st.DataObjec
     at = data.draw(st.integers(0, len(start)))
     text = start[:at] + data.draw(PARTS) + start[at + data.draw(st.integers(0, 3)) :]
 
+    if name in TIMES and "/" in text:
+        assert not FORMATS[name](text)  # To jsonschema-rs 0.60 the character before 0 is a digit of a time.
+        return
     assert bool(FORMATS[name](text)) == judge.is_valid(text), text
