@@ -131,11 +131,12 @@ def insert_of(plan: _Plan, identity: int) -> Insert:  # cold: kept
     if inner:
         constants["needle"] = inner[0][0]
         lines += [
-            ' if b"\\\\" in raw and b"\\\\u00" in raw: return anywhere(raw, texts)',
+            # A backslash. To find a number is a memchr; ``in`` and a second find take twice as long (measured).
+            ' if raw.find(92) >= 0 and b"\\\\u00" in raw: return anywhere(raw, texts)',
             " start = raw.find(needle)",
-            " if start < 0 or raw.find(needle, start + 1) >= 0: return anywhere(raw, texts)",
-            ' inside = raw.find(b"{", start) + 1',
-            " if raw[inside] != 34 or raw[1] != 34: return anywhere(raw, texts)",  # 34: the quote of a name.
+            " if start < 0 or raw.rfind(needle) != start: return anywhere(raw, texts)",
+            " inside = raw.find(123, start) + 1",
+            " if raw[inside] != 34 or raw[1] != 34: return anywhere(raw, texts)",  # An opening brace; the quote of a name.
         ]
     else:
         lines.append(" if raw[1] != 34: return anywhere(raw, texts)")
