@@ -136,7 +136,7 @@ def insert_of(plan: _Plan, identity: int) -> Insert:  # cold: kept
             " start = raw.find(needle)",
             " if start < 0 or raw.rfind(needle) != start: return anywhere(raw, texts)",
             " inside = raw.find(123, start) + 1",
-            " if raw[inside] != 34 or raw[1] != 34: return anywhere(raw, texts)",  # An opening brace; the quote of a name.
+            " if raw[inside] != 34 or raw[1] != 34: return anywhere(raw, texts)",  # A brace; a quote.
         ]
     else:
         lines.append(" if raw[1] != 34: return anywhere(raw, texts)")
