@@ -31,13 +31,17 @@ from server.schemas import errors_text
 
 if TYPE_CHECKING:
     from server.config.settings import Config
-    from server.intake.route import SchemaLookup, StreamLookup
+    from server.intake.route import GuardLookup, SchemaLookup, StreamLookup
     from server.schemas import Problem, Validator
 
 NOT_AN_OBJECT = Verdict("not_an_object", "an event should be a JSON object")
 TOO_DEEP = Verdict("schema_violation", "the event should NOT be nested so deeply")
 HALF_PAIR = Verdict("schema_violation", "the event should have no half of a surrogate pair in its strings")
 TOO_LARGE = "the event has {} bytes, at most {} are taken"
+MAY_NOT_WRITE = {
+    "unauthorized": "stream {!r} takes events with a key or token alone; there is none that is known and in force",
+    "forbidden": "this client may not write to stream {!r}",
+}
 DUPLICATE_KEY = Verdict("duplicate_key", "a member name occurs twice in one object")
 
 # Kafka 4 refuses a record more than an hour ahead of its clock (message.timestamp.after.max.ms), and the whole batch
@@ -118,6 +122,8 @@ class Pipeline:
         value = event.value
         event.route = route
         self.one_decode += 1
+        if route.guard is not None and (refused := route.guard.refuses(arrival)) is not None:
+            return _may_not_write(refused, route)
         if len(value) > route.max_event_bytes:
             return _too_large(value, route)
         if values[0]:
@@ -140,6 +146,8 @@ class Pipeline:
         if isinstance(route, Verdict):
             return route
         event.route = route
+        if route.guard is not None and (refused := route.guard.refuses(arrival)) is not None:
+            return _may_not_write(refused, route)
         if len(event.value) > route.max_event_bytes:  # Before the work, and again with what was filled in.
             return _too_large(event.value, route)
         value = event.value = self._fill(event.value, values, route, arrival)
@@ -208,6 +216,10 @@ class Pipeline:
         return value
 
 
+def _may_not_write(error_type: str, route: Route) -> Verdict:
+    return Verdict(error_type, MAY_NOT_WRITE[error_type].format(route.stream.name))
+
+
 def _too_large(value: bytes, route: Route) -> Verdict:
     return Verdict("event_too_large", TOO_LARGE.format(len(value), route.max_event_bytes))
 
@@ -222,11 +234,16 @@ def _first(values: Values, places: tuple[int, ...]) -> bytes | None:
 
 
 def make_pipeline(
-    config: Config, schema: SchemaLookup, stream: StreamLookup, tallies: Tallies | None = None
+    config: Config,
+    schema: SchemaLookup,
+    stream: StreamLookup,
+    tallies: Tallies | None = None,
+    guard: GuardLookup | None = None,
 ) -> Pipeline:  # cold: once a worker
-    """The pipeline over these schemas and streams, for a worker or a command; without tallies nothing is sent."""
+    """The pipeline over these schemas and streams, for a worker or a command; without tallies nothing is sent, without
+    ``guard`` nobody is asked who they are."""
     return Pipeline(
-        Router(config, schema, stream, tallies or Tallies()),
+        Router(config, schema, stream, tallies or Tallies(), guard),
         rejects_duplicates=config.rejects_duplicates,
         max_event_bytes=config.http.limits.max_event_bytes,
     )

@@ -21,6 +21,7 @@ from server.intake.verdict import Verdict
 from server.schemas import Fill
 
 if TYPE_CHECKING:
+    from server.auth.guard import Guard
     from server.catalog.stream import Stream
     from server.config.settings import Config
     from server.schemas import Reader, Validator
@@ -60,8 +61,9 @@ class EventMembers(Members):
 
 class Route(Struct, frozen=True, eq=False):
     """``key_fields`` are (member prefix of the key, path in the event) pairs; ``dt_at`` is where ``members`` puts the
-    event's time; ``validator`` None: the stream's events are not validated. ``read`` gives schema URI, stream, time and
-    key fields of an event that is valid once it is filled in (Reader); None: there is no such way for this route."""
+    event's time; ``validator`` None: the stream's events are not validated; ``guard`` None: everybody may write.
+    ``read`` gives schema URI, stream, time and key fields of an event that is valid once it is filled in (Reader);
+    None: there is no such way for this route."""
 
     schema_uri: str
     stream: Stream
@@ -70,6 +72,7 @@ class Route(Struct, frozen=True, eq=False):
     read: Read | None
     members: EventMembers
     filling: enrich.Filling
+    guard: Guard | None
     key_fields: tuple[tuple[bytes, Path], ...]
     key_members: Members | None
     dt_at: int
@@ -90,15 +93,30 @@ class StreamLookup(Protocol):
     def __call__(self, name: str) -> Stream | None: ...
 
 
+class GuardLookup(Protocol):
+    """auth.guard.Access.guard."""
+
+    def __call__(self, stream: Stream) -> Guard | None: ...
+
+
 class Router:
     """Finds the route of a schema URI and a stream name, or says why there is none."""
 
-    def __init__(self, config: Config, schema: SchemaLookup, stream: StreamLookup, tallies: Tallies) -> None:
+    def __init__(
+        self,
+        config: Config,
+        schema: SchemaLookup,
+        stream: StreamLookup,
+        tallies: Tallies,
+        guard: GuardLookup | None = None,
+    ) -> None:
+        """``guard`` None: everybody may write everywhere."""
         self._tallies = tallies
         self.fields = Fields.of(config)
         self._config = config
         self._schema = schema
         self._stream = stream
+        self._guard = guard
         self._members: dict[tuple[Path, ...], EventMembers] = {}
         self._routes: dict[tuple[bytes | None, bytes | None], Route] = {}
         self.known: dict[tuple[str, str], Route] = {}  # Those with a way to read: by schema URI and stream.
@@ -209,6 +227,7 @@ class Router:
             read=None if reader is None else reader.read,
             members=members,
             filling=enrich.Filling(sources, members),
+            guard=None if self._guard is None else self._guard(stream),
             key_fields=tuple((msgspec.json.encode(name) + b":", path) for name, path in stream.key_fields),
             key_members=Members(paths) if paths else None,
             dt_at=members.at(self.fields.dt),
