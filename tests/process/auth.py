@@ -49,7 +49,10 @@ class Issuer:
         now = int(time.time())
         whole = {"iss": ISSUER, "aud": AUDIENCE, "exp": now + 600, "sub": "somebody", "streams": ["tokens"], **claims}
         given = {name: value for name, value in whole.items() if value is not None}
-        return jwt.encode(given, self._key, self._algorithm, headers={"kid": self.kid, **(headers or {})})
+        given_headers = {
+            name: value for name, value in {"kid": self.kid, **(headers or {})}.items() if value is not None
+        }
+        return jwt.encode(given, self._key, self._algorithm, headers=given_headers)
 
 
 def jwks(*issuers: Issuer) -> str:
