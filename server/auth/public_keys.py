@@ -80,6 +80,7 @@ def parse(text: bytes) -> list[PublicKey]:
 def _key(entry: dict[str, Any]) -> PublicKey | None:
     """One of the set; None when it is for something else. Raises PublicKeysError."""
     # Imported where it is needed: cryptography takes 8 MB, which a service without tokens does not pay for.
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
     from jwt import PyJWK
     from jwt.exceptions import PyJWTError
 
@@ -94,6 +95,6 @@ def _key(entry: dict[str, Any]) -> PublicKey | None:
         key = PyJWK(entry, algorithm)
     except (PyJWTError, ValueError, TypeError):
         raise PublicKeysError("has a key that cannot be read") from None
-    if algorithm == "RS256" and key.key.key_size < MIN_RSA_BITS:
+    if isinstance(key.key, RSAPublicKey) and key.key.key_size < MIN_RSA_BITS:
         return None
     return PublicKey(kid, algorithm, key)
