@@ -12,6 +12,7 @@ Not here: how keys and tokens are verified (auth.api_keys, auth.tokens), words f
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from server.auth.api_keys import PREFIX, ApiKeys
@@ -148,6 +149,9 @@ class Access:
         return found
 
 
+_networks = lru_cache(maxsize=256)(Networks)  # They remember addresses: of streams with the same ones one object.
+
+
 class Guard:
     """Of one stream: any of its ``ways`` is enough."""
 
@@ -161,7 +165,7 @@ class Guard:
         self._name = stream.name
         self._ways = frozenset({*ways, OWN})
         self._key_names = frozenset(stream.api_keys) if stream.api_keys else None
-        self._networks = Networks(stream.networks or settings.networks) if "networks" in ways else None
+        self._networks = _networks(stream.networks or tuple(settings.networks)) if "networks" in ways else None
         identities = stream.identities or settings.identities
         self._identities = frozenset(one.encode() for one in identities) if "identities" in ways else None
         self._identity_header = access.identity_header

@@ -34,6 +34,7 @@ class Issuer:
 
     def __init__(self, algorithm: str, kid: str) -> None:
         self._key: Any
+        kind: Any
         if algorithm == "ES256":
             self._key, kind = ec.generate_private_key(ec.SECP256R1()), jwt.algorithms.ECAlgorithm
         elif algorithm == "EdDSA":

@@ -54,7 +54,7 @@ def test_keys_of_files_and_settings_are_taken_together(tmp_path: Path, web: Key)
     assert found["web"].grant().streams is None
     grant = found["other"].grant()
     assert grant.streams is not None and "bx" in grant.streams and "c" not in grant.streams
-    assert grant.origins == {b"https://a.example:8443"}
+    assert grant.origins == frozenset({b"https://a.example:8443"})
     assert grant.until_ms == 32472140400000
 
 
@@ -218,9 +218,10 @@ def test_the_command_shows_a_key_once_and_keeps_its_hash() -> None:
     assert key.run("web", is_given=True, given=io.StringIO(text + "\n"), out=again, secret=nothing) == 0
     assert again.getvalue() != out.getvalue(), "every hash has a salt of its own"
     assert nothing.getvalue() == ""
-    for wrong in ({"name": "a b", "is_given": False}, {"name": "web", "is_given": True, "given": io.StringIO("x\n")}):
-        with pytest.raises(UsageError):
-            key.run(**wrong)
+    with pytest.raises(UsageError):
+        key.run("a b", is_given=False)
+    with pytest.raises(UsageError):
+        key.run("web", is_given=True, given=io.StringIO("x\n"))
 
 
 def test_a_start_with_bad_keys_ends(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.intake.arrival import Arrival
-from server.intake.enrich import Filling, Source, fill_defaults
+from server.intake.enrich import Filling, Source, fill_defaults, gaps_of
 from server.intake.members import Members, Path
 from validators.shape import Default
 
@@ -38,7 +38,8 @@ def _source(text: bytes | None) -> Source:
 
 def _fill(raw: bytes, fields: dict[Path, bytes | None]) -> bytes:
     reader = Members(fields)
-    filling = Filling({path: _source(text) for path, text in fields.items()}, reader)
+    sources = {path: _source(text) for path, text in fields.items()}
+    filling = Filling(sources, reader, gaps_of(sources))
     return filling.fill(raw, filling.missing(reader.read(raw)), Arrival(0, b'""', {}))
 
 
