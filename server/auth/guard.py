@@ -155,12 +155,21 @@ _networks = lru_cache(maxsize=256)(Networks)  # They remember addresses: of stre
 class Guard:
     """Of one stream: any of its ``ways`` is enough."""
 
-    __slots__ = ("_access", "_find", "_identities", "_identity_header", "_key_names", "_name", "_networks", "_ways")
+    __slots__ = (
+        "_find",
+        "_identities",
+        "_identity_header",
+        "_is_from_proxy",
+        "_key_names",
+        "_name",
+        "_networks",
+        "_ways",
+    )
 
     def __init__(
         self, access: Access, stream: Stream, ways: tuple[str, ...], settings: Auth
     ) -> None:  # cold: once a route
-        self._access = access
+        self._is_from_proxy = access.is_from_proxy
         self._find = access.grants
         self._name = stream.name
         self._ways = frozenset({*ways, OWN})
@@ -193,7 +202,7 @@ class Guard:
             return None
         if self._identities is not None and self._identity_header is not None:
             given = arrival.headers.get(self._identity_header)
-            if given in self._identities and self._access.is_from_proxy(arrival.request):
+            if given in self._identities and self._is_from_proxy(arrival.request):
                 return None
         for grant in grants:
             if grant.way in self._ways and grant.until_ms > arrival.received_ms:

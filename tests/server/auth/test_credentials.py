@@ -108,6 +108,16 @@ def test_a_key_in_place_of_its_hash_is_not_shown(tmp_path: Path, web: Key) -> No
     assert web.entry["hash"] not in said(write(tmp_path, eventgate={"api_keys": web.entry["hash"]}))[1]
 
 
+@pytest.mark.parametrize("value", ["{}", "[{}]", "{{x: {}}}", "[{{name: x, hash: {}}}]", "[{{hash: {}"])
+@pytest.mark.parametrize("name", ["AUTH__KEYS", "AUTH"])
+def test_a_key_in_the_environment_is_not_shown(tmp_path: Path, web: Key, name: str, value: str) -> None:
+    path = write(tmp_path)
+    out = io.StringIO()
+    code = check.run(path, [], environ={f"PENSTOCK_{name}": value.format(web.text)}, out=out)
+
+    assert code == 3 and web.text not in out.getvalue()
+
+
 def test_one_hash_is_one_key(tmp_path: Path, web: Key) -> None:
     code, text = said(write(tmp_path, {"keys": [web.entry, {**web.entry, "name": "twin"}]}))
 

@@ -30,6 +30,12 @@ def test_the_name_end_and_streams_of_a_token_are_its_own() -> None:
     assert (grant.way, grant.name, grant.until_ms, grant.streams) == ("jwt", "me", 4e12, frozenset({"a"}))
 
 
+def test_a_token_for_ever_has_an_end_that_can_be_compared() -> None:
+    grant = tokens().find(ONE.token(exp=10**400).encode())
+
+    assert grant is not None and 4e12 < grant.until_ms < 1e18
+
+
 def test_a_token_without_a_key_name_needs_a_set_of_one() -> None:
     bare = ONE.token(headers={"kid": None}).encode()
     assert tokens(ONE).find(bare) is not None
