@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Protocol
 import uuid_utils
 import uvloop
 
+from server.auth.access import Access
 from server.auth.following import Following
-from server.auth.guard import Access
 from server.catalog.views import Views
 from server.config.settings import HTTP_SHARE_OF_DRAIN
 from server.durability import Durability

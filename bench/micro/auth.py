@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from server.auth.access import Access
 from server.auth.api_keys import hashed, new_key
-from server.auth.guard import Access
 from server.auth.tokens import Tokens
 from server.commands.generation import read
 from server.intake.arrival import Arrival

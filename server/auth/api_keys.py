@@ -1,6 +1,6 @@
 """API keys: how one is made, what is kept of it, and how one that is presented is compared.
 
-Place: ``penstock key`` makes them; auth.credentials reads their hashes; auth.guard → HERE for each new header value.
+Place: ``penstock key`` makes them; auth.credentials reads their hashes; auth.access → HERE for each new header value.
 Rules: a key is ``psk_<8 characters>_<32 characters>``: a name for the search that tells nothing, and 192 random bits.
 Kept is BLAKE2b of the whole key, keyed with a salt of its own: nobody guesses 192 bits, so a slow hash would only slow
 us down. The hashes are compared in constant time, all that there are under one name.

@@ -1,6 +1,6 @@
 """A worker's end of fetched public keys: it looks at their file, and takes up newer ones.
 
-Place: worker calls ``look`` on its beat → HERE → auth.guard.
+Place: worker calls ``look`` on its beat → HERE → auth.access.
 Rules: one ``stat`` a beat. A file that cannot be used changes nothing: the keys before stay, and that is said once.
 Not here: fetching (fetch.public_keys), verifying (auth.tokens).
 """
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from server.auth.public_keys import PublicKeysError, read
 
 if TYPE_CHECKING:
+    from server.auth.access import Access
     from server.auth.credentials import Credentials
-    from server.auth.guard import Access
 
 _logger = logging.getLogger("worker")
 

@@ -1,9 +1,9 @@
 """Tokens (JWT): who signed one, for whom, until when, and which streams it names.
 
-Place: auth.guard → HERE for each header value that was not seen before; what comes back is remembered there.
+Place: auth.access → HERE for each header value that was not seen before; what comes back is remembered there.
 Rules: signed by a key of the set that the token's ``kid`` names, with that key's algorithm alone; ``exp``, ``iss`` and
 ``aud`` must be there and right; ``nbf`` and ``iat`` when they are there. An invented ``kid`` costs no cryptography.
-Not here: the keys (auth.public_keys), memory (auth.guard).
+Not here: the keys (auth.public_keys), memory (auth.access).
 """
 
 from __future__ import annotations

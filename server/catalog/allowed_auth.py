@@ -9,19 +9,17 @@ Not here: whether keys of such names are there (auth.check).
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final, get_args
 
 from server.catalog.problem import Problem
-from server.config.auth_settings import Way
+from server.config.auth_settings import KEY_NAME, Way
 from server.config.document import KeyPath
 from server.config.finding import kind_of, quoted
 
 SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "x-api-key"})
 
 _WAYS: Final[tuple[str, ...]] = get_args(Way)
-_KEY_NAME: Final = re.compile(r"(?!psk_)[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def ways(value: Any, path: KeyPath) -> Iterator[Problem]:
@@ -61,7 +59,7 @@ def _each(value: Any, path: KeyPath, wrong: Callable[[Any], tuple[str, str] | No
 
 
 def _key_name(item: Any) -> tuple[str, str] | None:
-    if isinstance(item, str) and _KEY_NAME.fullmatch(item):
+    if isinstance(item, str) and KEY_NAME.fullmatch(item):
         return None
     hint = "keys and hashes belong into auth.key_files: settings of streams are served to everybody"
     return "is no name of a key (not shown)", hint

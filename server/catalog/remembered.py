@@ -1,6 +1,6 @@
 """Names that clients chose, remembered in two generations, so that strangers' names do not push out those in use.
 
-Place: catalog.snapshot, auth.guard → HERE.
+Place: catalog.snapshot, auth.access → HERE.
 Rules: what is remembered is in the owner's own table, where a known name costs one look. When the young are
 ``most``, they become the old and leave the table; an old name that is asked for once more is young again, without being
 matched. So a name in use stays, whatever passes by: it is asked for at least once while ``most`` others come. One that

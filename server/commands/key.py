@@ -2,7 +2,7 @@
 
 Place: a command of its own; what it prints goes below ``keys:`` in one of ``auth.key_files``.
 Rule: the key is shown once, on standard error; standard output, which ends up in files, has its hash alone.
-Not here: what a key is (auth.api_keys), what may be written beside its hash (auth.credentials).
+Not here: what a key is (auth.api_keys), what may be written beside its hash (auth.key_entries).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from typing import TextIO
 
 from server.auth.api_keys import hashed, new_key
-from server.auth.credentials import KEY_NAME
+from server.config.auth_settings import KEY_NAME
 from server.errors import EXIT_DONE, UsageError
 
 

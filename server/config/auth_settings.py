@@ -7,13 +7,16 @@ Not here: what a stream asks (catalog.stream), what settings ask of one another 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import re
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, field
 
 from server.config.section import Seconds, Section, Text, says
 
 Way = Literal["none", "api_keys", "jwt", "networks", "identities"]
+
+KEY_NAME: Final = re.compile(r"(?!psk_)[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # Never a key itself: names are shown.
 
 
 class Jwt(Section, frozen=True):

@@ -20,9 +20,9 @@ import msgspec
 from server.auth.grant import OURS
 from server.intake.arrival import Arrival, Clock
 from server.intake.event import Event
+from server.intake.fields import Fields
 from server.intake.members import Path
 from server.intake.pipeline import Pipeline
-from server.intake.route import Fields
 from server.intake.verdict import REFUSED_TYPES, Verdict
 
 if TYPE_CHECKING:

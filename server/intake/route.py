@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import fnmatch
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 from msgspec import Struct
 
 from server.intake import enrich
+from server.intake.fields import EventMembers, Fields, dotted
 from server.intake.members import Members, Path
 from server.intake.tally import Tallies, Tally
 from server.intake.verdict import Verdict
@@ -33,32 +34,6 @@ Shortcut = Callable[[bytes], tuple[Any, ...] | None]  # Reader.read: judge an ev
 MAX_ROUTES = 10_000  # Pairs of schema and stream that were accepted; the oldest goes first. About 1 kB each.
 
 CLIENT_IP_FIELD: Path = ("http", "client_ip")
-
-
-class Fields(NamedTuple):
-    """Where an event says what it is; of a list the first present wins."""
-
-    schema_uri: tuple[Path, ...]
-    stream: tuple[Path, ...]
-    id: Path
-    dt: Path
-
-    @classmethod
-    def of(cls, config: Config) -> Fields:
-        settings = config.intake
-        return cls(
-            _paths(settings.schema_uri_field), _paths(settings.stream_field), _path(settings.id_field),
-            _path(settings.dt_field),
-        )  # fmt: skip
-
-
-class EventMembers(Members):
-    """The fields that name schema and stream, and whatever else is wanted."""
-
-    def __init__(self, fields: Fields, paths: Iterable[Path]) -> None:
-        super().__init__((*fields.schema_uri, *fields.stream, *paths))
-        self.schema_at = tuple(map(self.at, fields.schema_uri))
-        self.stream_at = tuple(map(self.at, fields.stream))
 
 
 class Route(Struct, frozen=True, eq=False):
@@ -96,7 +71,7 @@ class StreamLookup(Protocol):
 
 
 class GuardLookup(Protocol):
-    """auth.guard.Access.guard."""
+    """auth.access.Access.guard."""
 
     def __call__(self, stream: Stream) -> Guard | None: ...
 
@@ -160,7 +135,7 @@ class Router:
     def _find_new(self, schema_text: bytes | None, stream_text: bytes | None) -> Route | Verdict:
         schema_uri = _text(schema_text)
         if schema_text is None or not schema_uri:
-            return Verdict("missing_schema_uri", _MISSING.format(_dotted(self.fields.schema_uri), "its schema"))
+            return Verdict("missing_schema_uri", _MISSING.format(dotted(self.fields.schema_uri), "its schema"))
         validator: Validator | None = None
         found = self._validator(schema_uri)
         stream = self._stream_of(stream_text)
@@ -205,7 +180,7 @@ class Router:
     def _stream_of(self, stream_text: bytes | None) -> Stream | Verdict:
         name = _text(stream_text)
         if not name:
-            return Verdict("missing_stream", _MISSING.format(_dotted(self.fields.stream), "its stream"))
+            return Verdict("missing_stream", _MISSING.format(dotted(self.fields.stream), "its stream"))
         stream = self._stream(name)
         if stream is None or not stream.enabled:
             return Verdict("unknown_stream", f"stream {name[:200]!r} takes no events here")
@@ -319,15 +294,3 @@ def _text(raw: bytes | None) -> str | None:
 
 
 _MISSING = "the event should name {1} in {0}"
-
-
-def _dotted(paths: tuple[Path, ...]) -> str:
-    return " or ".join(f"'.{'.'.join(path)}'" for path in paths)
-
-
-def _path(dotted: str) -> Path:
-    return tuple(dotted.split("."))
-
-
-def _paths(dotted: str | list[str]) -> tuple[Path, ...]:
-    return tuple(_path(one) for one in ([dotted] if isinstance(dotted, str) else dotted))

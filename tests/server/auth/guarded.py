@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from server.auth.access import Access
 from server.auth.api_keys import hashed, new_key
-from server.auth.credentials import ApiKey, Credentials
-from server.auth.guard import Access, Guard
+from server.auth.credentials import Credentials
+from server.auth.guard import Guard
+from server.auth.key_entries import ApiKey
 from server.catalog.stream import make
 from server.config.auth_settings import Auth
 from server.intake.arrival import Arrival

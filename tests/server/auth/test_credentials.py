@@ -86,6 +86,8 @@ def test_keys_can_come_from_the_environment(tmp_path: Path, web: Key, monkeypatc
         ({"streams": ["/(a+)+b/"]}, "keys[0].streams: must be a list"),
         ({"origins": ["https://a.example/"]}, "keys[0].origins: must be a list"),
         ({"origins": ["a.example"]}, "keys[0].origins: must be a list"),
+        ({"origins": ["https://["]}, "keys[0].origins: must be a list"),
+        ({"origins": ["https://a@b.example"]}, "keys[0].origins: must be a list"),
         ({"expires": "2027-01-01"}, "keys[0].expires: is no time"),
         ({"expires": 2027}, "keys[0].expires: is no time"),
     ],

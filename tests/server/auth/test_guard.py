@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from server.auth import access as accesses
 from server.auth import api_keys
-from server.auth import guard as guards
 from server.auth.grant import OURS
 from server.intake.arrival import Arrival
 from tests.server.auth.guarded import NOW_MS, Request, access, guard, key, refused
@@ -82,10 +82,10 @@ def test_refused_tokens_are_remembered_apart_from_good_ones(monkeypatch: pytest.
     for _ in range(2):
         assert refused(guarding, authorization="Bearer a.b.c") == "unauthorized"
     assert asked == [b"a.b.c"]
-    for number in range(3 * guards.REFUSED_MAX):
+    for number in range(3 * accesses.REFUSED_MAX):
         refused(guarding, authorization=f"Bearer {number}.b.c")
 
-    assert len(known._known) <= guards.REFUSED_MAX + 1
+    assert len(known._known) <= accesses.REFUSED_MAX + 1
     assert text.encode() in known._known
     asked.clear()
     assert refused(guarding, authorization="Bearer " + "a." * 5_000 + "c") == "unauthorized"
