@@ -1,7 +1,8 @@
 """What somebody may write who has proved to hold a key or a token.
 
 Place: auth.credentials, auth.tokens make grants → HERE → auth.guard compares them with what a stream asks for.
-Rule: a grant never changes; that it has expired is seen when it is looked at.
+Rule: a grant never changes; that it has expired is seen when it is looked at, so its end is an integer, which compares
+in half the time of a float.
 Not here: how it was proved.
 """
 
@@ -9,7 +10,6 @@ Not here: how it was proved.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from server.auth.names import Names
 
 OWN: Final = "own"
+NEVER_MS: Final = 1 << 62
 
 
 class Grant(Struct, frozen=True, eq=False):
@@ -28,7 +29,7 @@ class Grant(Struct, frozen=True, eq=False):
 
     way: str
     name: str
-    until_ms: float = math.inf
+    until_ms: int = NEVER_MS
     streams: frozenset[str] | Names | None = None
     origins: frozenset[bytes] | None = None
 

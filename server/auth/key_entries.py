@@ -7,7 +7,6 @@ Not here: where entries come from, and lines (auth.credentials).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
@@ -16,7 +15,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from server.auth.api_keys import Hashed, is_key, parsed
-from server.auth.grant import Grant
+from server.auth.grant import NEVER_MS, Grant
 from server.auth.names import names_of
 from server.config.auth_settings import KEY_NAME
 from server.config.document import KeyPath
@@ -32,14 +31,14 @@ class ApiKey(Struct, frozen=True):
     kept: Hashed
     streams: tuple[str, ...] | None
     origins: tuple[str, ...] | None
-    expires_ms: float | None
+    expires_ms: int | None
 
     def grant(self) -> Grant:
         """What it allows."""
         return Grant(
             "api_keys",
             self.name,
-            math.inf if self.expires_ms is None else self.expires_ms,
+            NEVER_MS if self.expires_ms is None else self.expires_ms,
             None if self.streams is None else names_of(self.streams),
             None if self.origins is None else frozenset(origin.encode() for origin in self.origins),
         )
@@ -53,7 +52,7 @@ def api_key(entry: dict[str, Any]) -> ApiKey:
         parsed(entry["hash"]),
         None if streams is None else tuple(streams),
         None if origins is None else tuple(origins),
-        None if expires is None else _moment(expires).timestamp() * 1000,
+        None if expires is None else int(_moment(expires).timestamp() * 1000),
     )
 
 

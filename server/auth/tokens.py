@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jwt import ImmatureSignatureError, PyJWTError, decode, get_unverified_header
 
-from server.auth.grant import Grant
+from server.auth.grant import NEVER_MS, Grant
 from server.auth.names import names_of
 from server.auth.public_keys import parse
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from server.config.auth_settings import Jwt
 
 MAX_STREAMS: Final = 100  # In the claim: each regex of them is compiled.
-MAX_EXP_S: Final = 1 << 40  # A number that a double holds; JSON has larger ones.
 _REQUIRED: Final = ["exp", "iss", "aud"]
 
 
@@ -65,7 +64,7 @@ class Tokens:
         except (PyJWTError, ValueError, TypeError, RecursionError):
             # The last three: what a stranger's header or payload makes of json and base64 below PyJWT.
             return None
-        until_ms = (min(int(claims["exp"]), MAX_EXP_S) + settings.leeway_s) * 1000
+        until_ms = min(int(claims["exp"]) * 1000 + int(settings.leeway_s * 1000), NEVER_MS)
         return Grant("jwt", str(claims.get("sub", ""))[:200], until_ms, self._streams(claims))
 
     def _streams(self, claims: dict[str, Any]) -> frozenset[str] | Names | None:

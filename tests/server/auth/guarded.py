@@ -29,7 +29,7 @@ class Request:
         return self._params
 
 
-def key(name: str = "web", expires_ms: float | None = None, **more: Any) -> tuple[str, ApiKey]:
+def key(name: str = "web", expires_ms: int | None = None, **more: Any) -> tuple[str, ApiKey]:
     """A key, and what is kept of it."""
     text = new_key()
     return text, ApiKey(name, hashed(text), more.get("streams"), more.get("origins"), expires_ms)
@@ -46,6 +46,6 @@ def guard(known: Access, name: str = "s", **asked: Any) -> Guard:
     return found
 
 
-def refused(guarding: Guard, *, now_ms: float = NOW_MS, **headers: str) -> str | None:
+def refused(guarding: Guard, *, now_ms: int = NOW_MS, **headers: str) -> str | None:
     given = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
-    return guarding.refuses(Arrival(int(now_ms), b"", given, lambda _: "192.0.2.1", Request()))
+    return guarding.refuses(Arrival(now_ms, b"", given, lambda _: "192.0.2.1", Request()))
