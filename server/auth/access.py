@@ -53,7 +53,8 @@ class Access:
     def __init__(
         self, settings: Auth, credentials: Credentials, is_from_proxy: Callable[[Any], bool]
     ) -> None:  # cold: once a worker
-        """``is_from_proxy`` says whether a request comes from one of the trusted proxies."""
+        """``is_from_proxy`` says whether a request comes from one of the trusted proxies. ``known``, what header values
+        prove, stays the same dict: guards look there first."""
         self._settings = settings
         self._keys = ApiKeys((key.kept, key.grant()) for key in credentials.api_keys)
         self._tokens: Tokens | None = None
@@ -64,7 +65,7 @@ class Access:
         self.is_from_proxy = is_from_proxy
         header = settings.identity_header
         self.identity_header = header.lower().encode() if header else None
-        self._known: dict[bytes, Grants] = {}
+        self.known: dict[bytes, Grants] = {}
         self._forget()
 
     def guard(self, stream: Stream) -> Guard | None:  # cold: once a route
@@ -79,9 +80,9 @@ class Access:
         self._forget()
 
     def _forget(self) -> None:
-        self._known.clear()
-        self._good: Remembered[bytes, Grants] = Remembered(self._known, GOOD_MAX)
-        self._refused: Remembered[bytes, Grants] = Remembered(self._known, REFUSED_MAX)
+        self.known.clear()
+        self._good: Remembered[bytes, Grants] = Remembered(self.known, GOOD_MAX)
+        self._refused: Remembered[bytes, Grants] = Remembered(self.known, REFUSED_MAX)
 
     def grants(self, arrival: Arrival) -> Grants:
         """What a request presents in its headers, or a beacon in its query."""
@@ -90,13 +91,13 @@ class Access:
         other = headers.get(b"x-api-key")
         if presented is None:
             return self._of_query(arrival.request) if other is None else self._of(other)
-        found = self._known.get(presented)
+        found = self.known.get(presented)
         if found is None:
             found = self._learn(presented)
         return found if other is None else found + self._of(other)
 
     def _of(self, presented: bytes) -> Grants:
-        found = self._known.get(presented)
+        found = self.known.get(presented)
         return self._learn(presented) if found is None else found
 
     def _of_query(self, request: Request | None) -> Grants:
@@ -109,7 +110,7 @@ class Access:
     def _learn(self, presented: bytes) -> Grants:
         """Verify what is not remembered, and remember it."""
         if self._good.recall(presented) or self._refused.recall(presented):
-            return self._known[presented]
+            return self.known[presented]
         if len(presented) > MAX_CREDENTIAL_BYTES:
             return NOBODY
         credential = presented[len(_BEARER) :] if presented[: len(_BEARER)].lower() == _BEARER else presented

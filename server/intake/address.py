@@ -36,7 +36,7 @@ def address(event: Event, route: Route, keys: Values | None, dt: object, receive
     ``keys``: the values of its key fields where a reader gave them. ``dt``: its time where that is text.
     """
     if len(event.value) > route.max_event_bytes:
-        return Verdict("event_too_large", TOO_LARGE.format(len(event.value), route.max_event_bytes))
+        return too_large(event, route)
     if route.key_members is not None:
         key = (None if keys is None else _key_of_plain(keys, route)) or _key(event.value, route)
         if isinstance(key, Verdict):
@@ -46,6 +46,11 @@ def address(event: Event, route: Route, keys: Values | None, dt: object, receive
     event.headers = route.headers
     event.timestamp_ms = _timestamp_ms(dt, received_ms)
     return None
+
+
+def too_large(event: Event, route: Route) -> Verdict:
+    """The verdict of an event that its stream does not take for its size."""
+    return Verdict("event_too_large", TOO_LARGE.format(len(event.value), route.max_event_bytes))
 
 
 def _key_of_plain(keys: Values, route: Route) -> bytes | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET, Raw
 
-from server.intake.address import TOO_LARGE, address
+from server.intake.address import TOO_LARGE, address, too_large
 from server.intake.arrival import Arrival
 from server.intake.decode import has_duplicate_names
 from server.intake.enrich import fill_defaults
@@ -115,9 +115,10 @@ class Pipeline:
         """The way of an event that was judged and read in one decode. Almost every event goes here."""
         event.route = route
         self.one_decode += 1
-        if route.guard is not None or len(event.value) > route.max_event_bytes:
-            if (refusal := _refusal(event, route, arrival)) is not None:
-                return refusal
+        if route.guard is not None and (error_type := route.guard.refuses(arrival)) is not None:
+            return _may_not_write(error_type, route)
+        if len(event.value) > route.max_event_bytes:  # Before the work, and again with what was filled in.
+            return too_large(event, route)
         if values[0]:
             event.value = route.filling.fill(event.value, values[0], arrival)
         return address(event, route, values[4:], values[3], arrival.received_ms)
@@ -128,8 +129,10 @@ class Pipeline:
         if isinstance(route, Verdict):
             return route
         event.route = route
-        if (refusal := _refusal(event, route, arrival)) is not None:
-            return refusal
+        if route.guard is not None and (error_type := route.guard.refuses(arrival)) is not None:
+            return _may_not_write(error_type, route)
+        if len(event.value) > route.max_event_bytes:
+            return too_large(event, route)
         value = event.value = self._fill(event.value, values, route, arrival)
         if route.validator is not None:
             problems = self._check(value, route.validator)
@@ -187,13 +190,8 @@ class Pipeline:
         return value
 
 
-def _refusal(event: Event, route: Route, arrival: Arrival) -> Verdict | None:
-    """What speaks against an event before any work on it. Its size is looked at again when it is filled in."""
-    if route.guard is not None and (error_type := route.guard.refuses(arrival)) is not None:
-        return Verdict(error_type, MAY_NOT_WRITE[error_type].format(route.stream.name))
-    if len(event.value) > route.max_event_bytes:
-        return Verdict("event_too_large", TOO_LARGE.format(len(event.value), route.max_event_bytes))
-    return None
+def _may_not_write(error_type: str, route: Route) -> Verdict:
+    return Verdict(error_type, MAY_NOT_WRITE[error_type].format(route.stream.name))
 
 
 def _first(values: Values, places: tuple[int, ...]) -> bytes | None:
