@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from server.intake import enrich
 from server.intake.fields import EventMembers, Fields, dotted
+from server.intake.filling import Filling, gaps_of
 from server.intake.members import Members, Path
 from server.intake.tally import Tallies, Tally
 from server.intake.verdict import Verdict
@@ -48,7 +49,7 @@ class Route(Struct, frozen=True, eq=False):
     validator: Validator | None
     shortcut: Shortcut | None
     members: EventMembers
-    filling: enrich.Filling
+    filling: Filling
     guard: Guard | None
     key_fields: tuple[tuple[bytes, Path], ...]
     key_members: Members | None
@@ -95,7 +96,7 @@ class Router:
         self._stream = stream
         self._guard = guard
         self._members: dict[tuple[Path, ...], EventMembers] = {}
-        self._fillings: dict[tuple[tuple[Path, enrich.Source], ...], enrich.Filling] = {}
+        self._fillings: dict[tuple[tuple[Path, enrich.Source], ...], Filling] = {}
         self._routes: dict[tuple[bytes | None, bytes | None], Route] = {}
         self.known: dict[tuple[str, str], Route] = {}  # Those with a shortcut: by schema URI and stream.
         self._shortcuts: dict[bytes, Shortcut] = {}  # By schema URI, as it is written.
@@ -203,7 +204,7 @@ class Router:
         paths = tuple(path for _, path in stream.key_fields)
         if stream.validation == "off":
             validator = None
-        gaps = enrich.gaps_of(sources)
+        gaps = gaps_of(sources)
         reader = None if validator is None else self._reader(validator, sources, paths, gaps)
         own_limit = stream.max_event_bytes
         limit = self._config.http.limits.max_event_bytes
@@ -256,13 +257,11 @@ class Router:
             wanted[path] = enrich.header(name)
         return {path: source for path, source in wanted.items() if validator.declares(path)}
 
-    def _filling(
-        self, sources: Mapping[Path, enrich.Source], members: EventMembers, gaps: tuple[Path, ...]
-    ) -> enrich.Filling:
+    def _filling(self, sources: Mapping[Path, enrich.Source], members: EventMembers, gaps: tuple[Path, ...]) -> Filling:
         """One object for all routes that fill in the same: it keeps what it has planned."""
         wanted = tuple(sources.items())
         if wanted not in self._fillings:
-            self._fillings[wanted] = enrich.Filling(sources, members, gaps)
+            self._fillings[wanted] = Filling(sources, members, gaps)
         return self._fillings[wanted]
 
     def _members_of(self, paths: tuple[Path, ...]) -> EventMembers:
