@@ -63,6 +63,12 @@ def _events(options: argparse.Namespace) -> int:
     return events.run(loaded.config, loaded.base_dir, options.stream, options.follow)
 
 
+def _key(options: argparse.Namespace) -> int:
+    from server.commands import key
+
+    return key.run(options.name, is_given=options.hash)
+
+
 def _soak(options: argparse.Namespace) -> int:
     from server.commands import soak
 
@@ -98,6 +104,10 @@ def _parser() -> argparse.ArgumentParser:
     events.add_argument("--stream", metavar="NAME", help="only this stream")
     events.add_argument("--follow", action="store_true", help="go on with new events until interrupted")
     events.set_defaults(run=_events)
+    key = commands.add_parser("key", help="make an API key: the key on standard error, what to keep of it on output")
+    key.add_argument("name", metavar="NAME", help="who will hold it")
+    key.add_argument("--hash", action="store_true", help="make none, but read one from standard input")
+    key.set_defaults(run=_key)
     soak = commands.add_parser(
         "soak", help="start a service and brokers, do them harm, and see whether a promise breaks"
     )

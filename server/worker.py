@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import uvloop
 
+from server.auth.access import Access
+from server.auth.following import Following
 from server.catalog.views import Views
 from server.config.settings import HTTP_SHARE_OF_DRAIN
 from server.durability import Durability
@@ -38,6 +40,7 @@ from server.version import VERSION
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from server.auth.credentials import Credentials
     from server.catalog.snapshot import Snapshot
     from server.config.settings import Config
     from server.fetch.link import Link
@@ -58,6 +61,7 @@ class Materials(Protocol):
     data_dir: Path
     snapshot: Snapshot
     schemas: Schemas
+    credentials: Credentials
     link: Link
 
 
@@ -77,7 +81,10 @@ class Worker:
         views = Views(materials.snapshot.sections, config.streams.wiki)
         self._published = Published(views, config.service_name, materials.schemas)
         clock = Clock()
-        self._pipeline = make_pipeline(config, materials.schemas.find, materials.snapshot.find, tallies)
+        address = ClientAddress(config.http)
+        access = Access(config.auth, materials.credentials, address.is_from_proxy)
+        self._public_keys = Following(materials.credentials, access)
+        self._pipeline = make_pipeline(config, materials.schemas.find, materials.snapshot.find, tallies, access.guard)
         self._error_events = ErrorEvents(self._pipeline, delivery.submit_own, clock, config)
         self._fetched = Fetched(materials, self._use)
         self._receiver = Receiver(
@@ -86,7 +93,7 @@ class Worker:
             self._durability.sink,
             delivery,
             self._durability.receipts,
-            ClientAddress(config.http).of,
+            address.of,
             clock,
             self._error_events,
             self._fetched.asking,
@@ -149,6 +156,7 @@ class Worker:
         self._copy_counters()
         self._row.beat()
         self._fetched.look()
+        self._public_keys.look()
         if self._context.is_orphan() and not self._stop.is_set():
             log.warning("the master is gone: draining")
             self._stop.set()

@@ -96,6 +96,7 @@ FORBIDDEN = [
         ),
         "the master forks, waits and signals; it gets what it needs through Generation",
     ),
+    ("server.auth", ("server.http", "server.intake", "server.sink"), "it sees requests through Protocols of its own"),
     (
         "server.fetch",
         ("server.http", "server.intake", "server.sink", "server.worker"),
@@ -105,6 +106,7 @@ FORBIDDEN = [
 ]
 VALIDATORS_IMPORTER = "server.schemas"
 CLIENT_IMPORTER = "server.fetch.client"
+TOKEN_IMPORTERS = ("server.auth.public_keys", "server.auth.tokens")
 
 
 def check_imports(module: Module) -> Iterator[Found]:
@@ -119,6 +121,9 @@ def check_imports(module: Module) -> Iterator[Found]:
             yield Found("imports", where, f"validators is imported in {VALIDATORS_IMPORTER} alone")
         if is_ours and is_within(imported, "aiohttp") and module.name != CLIENT_IMPORTER:
             yield Found("imports", where, f"aiohttp is imported in {CLIENT_IMPORTER} alone")
+        is_for_tokens = is_within(imported, "jwt") or is_within(imported, "cryptography")
+        if is_ours and is_for_tokens and module.name not in TOKEN_IMPORTERS:
+            yield Found("imports", where, f"{imported} is imported in {' and '.join(TOKEN_IMPORTERS)} alone")
 
 
 SECTIONS = (r"^Place:", r"^Rules?\b[^\n]*:", r"^Not here:")

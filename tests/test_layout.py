@@ -69,12 +69,15 @@ def test_the_master_loads_no_loop_and_no_broker_client() -> None:
     assert result.stdout.split() == []
 
 
-def test_workers_and_the_master_do_not_load_the_http_client() -> None:
-    """It takes 15 MB, which the fetcher alone needs."""
-    program = "import sys, server.worker, server.commands.generation\nprint('aiohttp' in sys.modules)"
+def test_workers_and_the_master_do_not_load_what_most_of_them_do_not_need() -> None:
+    """The HTTP client takes 15 MB, which the fetcher alone needs; cryptography 8, where tokens are taken."""
+    program = (
+        "import sys, server.worker, server.commands.generation\n"
+        "print(*({'aiohttp', 'jwt', 'cryptography'} & sys.modules.keys()))"
+    )
     result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=30)
 
-    assert result.stdout.strip() == "False", result.stderr
+    assert (result.returncode, result.stdout.split()) == (0, []), result.stderr
 
 
 def tracked_files() -> Iterator[Path]:
@@ -119,6 +122,8 @@ BREACHES = {
     "validators imports server": ("validators/a.py", DOC + "from server.errors import PenstockError\n", "imports"),
     "validators imported in a second place": ("server/worker.py", DOC + "import validators.registry\n", "imports"),
     "the HTTP client imported in a second place": ("server/fetch/a.py", DOC + "import aiohttp\n", "imports"),
+    "tokens verified in a second place": ("server/auth/a.py", DOC + "import jwt\n", "imports"),
+    "auth imports intake": ("server/auth/a.py", DOC + "from server.intake.verdict import Verdict\n", "imports"),
     "no docstring": ("server/a.py", "x = 1\n", "docstring"),
     "a docstring without its place": ("server/a.py", '"""A.\n\nRule: one.\nNot here: more.\n"""\n', "docstring"),
     "a package with code and no docstring": ("server/a/__init__.py", "x = 1\n", "docstring"),

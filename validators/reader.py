@@ -43,19 +43,23 @@ class Reader:
 
     def __init__(self, read: generated.Read) -> None:
         self.read = read
-        """Read one event, bytes, into a tuple. First a number with a bit for each path to fill in, or above one, that
-        is missing: 1 for the first of them when they are sorted, 2 for the second … Then the values of ``texts`` and
+        """Read one event, bytes, into a tuple. First a number with a bit for each of the ``gaps`` that is missing: 1
+        for the first of them, 2 for the second … Then the values of ``texts`` and
         ``others``, UNSET where there is none. None instead of it all: this event is not to be judged here."""
 
 
 def make_reader(
-    schema: dict[str, Any], texts: Sequence[Path], others: Sequence[Path], fills: Mapping[Path, Fill]
+    schema: dict[str, Any],
+    texts: Sequence[Path],
+    others: Sequence[Path],
+    fills: Mapping[Path, Fill],
+    gaps: Sequence[Path],
 ) -> Reader | None:
-    """A reader of ``texts``, which must be there and must be strings, and of ``others``, which may be there."""
+    """A reader of ``texts``, which must be there and must be strings, and of ``others``, which may be there. ``gaps``
+    are the paths of ``fills`` and those of the objects around them."""
     if any(path in fills for path in texts):
         return None
-    parents = {path[:depth] for path in fills for depth in range(1, len(path))}
-    wanted = Wanted((*texts, *others), texts, sorted({*fills, *parents}))
+    wanted = Wanted((*texts, *others), texts, gaps)
     maker = Maker(schema, _places([*texts, *others], fills))
     made, _ = make(maker)
     if made is None or not all(_takes(schema, fills, each) for each in maker.filled):

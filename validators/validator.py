@@ -96,14 +96,16 @@ class Validator:
                 self._declared[path] = known
         return known
 
-    def reader(self, texts: Sequence[Path], others: Sequence[Path], fills: Mapping[Path, Fill]) -> Reader | None:
+    def reader(
+        self, texts: Sequence[Path], others: Sequence[Path], fills: Mapping[Path, Fill], gaps: Sequence[Path]
+    ) -> Reader | None:
         """Something that judges events in which ``fills`` are yet to be filled in, and reads members of them.
 
         None: this schema's events have to be filled in first.
         """
         if self.way.kind == "reference" or self.defaults:
             return None
-        return make_reader(self.schema, texts, others, fills)
+        return make_reader(self.schema, texts, others, fills, gaps)
 
     def _explain(self, value: Any) -> list[Problem] | None:
         """What the walk finds wrong. None: it came to no end."""

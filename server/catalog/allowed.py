@@ -13,10 +13,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from msgspec import Struct
-
+from server.catalog import allowed_auth
+from server.catalog.problem import Problem
 from server.config.document import KeyPath
-from server.config.finding import Level, quoted
+from server.config.finding import quoted
 
 _TITLE = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 _VERSION_AT_END = re.compile(r"/(latest|current|\d+\.\d+\.\d+)(\.\w+)?$")
@@ -24,15 +24,6 @@ _EVENT_PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, token
 _TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,249}")
-
-
-class Problem(Struct, frozen=True):
-    """One setting that is not as it must be; ``path`` begins below the stream."""
-
-    path: KeyPath
-    reason: str
-    hint: str = ""
-    level: Level = "error"
 
 
 def problems(settings: dict[str, Any]) -> Iterator[Problem]:
@@ -130,6 +121,9 @@ def _headers(value: Any, path: KeyPath) -> Iterator[Problem]:
         if header is not False and not (isinstance(header, str) and _HEADER_NAME.fullmatch(header)):
             hint = "false turns off what a more general place has set"
             yield Problem((*path, field), f"found {quoted(header)}; allowed is the name of a header, or false", hint)
+        elif header is not False and header.lower() in allowed_auth.SECRET_HEADERS:
+            reason, hint = f"{header} holds a key or token, which would be written into events", "leave it out"
+            yield Problem((*path, field), reason, hint)
 
 
 def _sample(value: Any, path: KeyPath) -> Iterator[Problem]:
@@ -140,6 +134,13 @@ def _sample(value: Any, path: KeyPath) -> Iterator[Problem]:
     is_share = isinstance(rate, int | float) and not isinstance(rate, bool) and 0 <= rate <= 1
     if rate is not None and not is_share:
         yield Problem((*path, "rate"), f"found {quoted(rate)}; allowed is a number from 0 to 1")
+
+
+def _edge_uniques(value: Any, path: KeyPath) -> Iterator[Problem]:
+    yield from _is(bool, "true or false")(value, path)
+    if value is True:
+        reason = "is not obeyed: events keep the experiment.subject_id that they came with"
+        yield Problem(path, reason, "let the edge in front fill it in, or leave the line out", "warning")
 
 
 _TOP: dict[str, Rule] = {
@@ -158,8 +159,11 @@ _INTAKE: dict[str, Rule] = {
     "validation": _one_of("enforce", "observe", "off"),
     "enrich_fields_from_http_headers": _headers,
     "on_broker_down": _one_of("refuse", "spool"),
-    "api_keys": _is(list, "a list"),
+    "auth": allowed_auth.ways,
+    "api_keys": allowed_auth.key_names,
+    "networks": allowed_auth.networks,
+    "identities": allowed_auth.identities,
     "sample": _sample,
     "max_event_bytes": _size,
-    "use_edge_uniques": _is(bool, "true or false"),
+    "use_edge_uniques": _edge_uniques,
 }

@@ -24,7 +24,8 @@ class Stream(Struct, frozen=True):
 
     ``schema_title`` None: no declaration, any schema will do. ``key_fields`` pairs a key's name with the event's path;
     ``header_fields`` an event's path with a header's lower-case name. ``service`` None: every service's.
-    ``on_broker_down`` None: the service's own, which differs between guaranteed and hasty events.
+    ``on_broker_down`` None: the service's own, which differs between guaranteed and hasty events. ``auth``: any of
+    these ways is enough to write; None: the service's own. ``api_keys``, ``networks``, ``identities``: those alone.
     """
 
     name: str
@@ -38,6 +39,10 @@ class Stream(Struct, frozen=True):
     enabled: bool
     max_event_bytes: int | None
     on_broker_down: Literal["refuse", "spool"] | None
+    auth: tuple[str, ...] | None
+    api_keys: tuple[str, ...]
+    networks: tuple[str, ...]
+    identities: tuple[str, ...]
     settings: dict[str, Any]
 
 
@@ -60,8 +65,18 @@ def make(name: str, declared: str, settings: dict[str, Any], topic_prefix: str) 
         enabled=enabled is None or enabled,
         max_event_bytes=intake.get("max_event_bytes"),
         on_broker_down=intake.get("on_broker_down"),
+        auth=_ways(intake),
+        api_keys=tuple(intake.get("api_keys") or ()),
+        networks=tuple(intake.get("networks") or ()),
+        identities=tuple(intake.get("identities") or ()),
         settings=settings,
     )
+
+
+def _ways(intake: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Whoever names keys asks for them."""
+    given = intake.get("auth") or ("api_keys" if intake.get("api_keys") else None)
+    return (given,) if isinstance(given, str) else given and tuple(given)
 
 
 def intake_settings(settings: Mapping[str, Any]) -> Mapping[str, Any]:

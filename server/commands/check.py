@@ -19,6 +19,10 @@ from typing import TextIO
 
 from msgspec import Struct
 
+from server.auth import check as auth_check
+from server.auth import credentials as auth_credentials
+from server.auth.credentials import Credentials
+from server.auth.public_keys import kept_path
 from server.catalog.check import check
 from server.catalog.snapshot import Snapshot, build
 from server.catalog.sources import Source
@@ -28,7 +32,10 @@ from server.commands.output import until_nobody_reads
 from server.config.document import dotted
 from server.config.finding import Finding, Level, errors_of, text_of
 from server.config.load import Loaded, load
+from server.config.urls import is_url
 from server.errors import EXIT_DONE, EXIT_SETTINGS, SettingsError
+from server.fetch.once import fetch_public_keys
+from server.master import signals
 from server.schemas import Schemas, open_schemas
 from server.sink import kafka_settings
 
@@ -43,6 +50,7 @@ class Examined(Struct, frozen=True):
     sources: Sequence[Source] = ()
     schemas: Schemas | None = None
     snapshot: Snapshot | None = None
+    credentials: Credentials = Credentials()
     unread: int = 0  # Schemas that are left for their first event.
 
 
@@ -81,11 +89,13 @@ def examine(
     take to answer is not counted.
     """
     declared = declarations.read(loaded, occasion)
-    examined = _examine(loaded, declared.sources, declared.findings, time_s, before)
+    credentials, about_credentials = _credentials(loaded, occasion)
+    declared.findings += about_credentials
+    examined = _examine(loaded, declared.sources, declared.findings, credentials, time_s, before)
     errors = errors_of(examined.findings)
     if errors and declared.older is not None:
         found = [*declared.findings, declarations.about_older(loaded, errors)]
-        older = _examine(loaded, declared.older, found, time_s, before)
+        older = _examine(loaded, declared.older, found, credentials, time_s, before)
         examined = examined if errors_of(older.findings) else older
     try:
         declared.settle(is_good=not errors)
@@ -97,7 +107,12 @@ def examine(
 
 
 def _examine(
-    loaded: Loaded, sources: Sequence[Source], found: Sequence[Finding], time_s: float, before: Schemas | None
+    loaded: Loaded,
+    sources: Sequence[Source],
+    found: Sequence[Finding],
+    credentials: Credentials,
+    time_s: float,
+    before: Schemas | None,
 ) -> Examined:
     began = time.monotonic()
     config = loaded.config
@@ -125,7 +140,8 @@ def _examine(
     schemas.forget_before()
     findings += _services(loaded, snapshot)
     findings += _error_stream(loaded, schemas, snapshot)
-    return Examined(loaded, findings, sources, schemas, snapshot, unread)
+    findings += auth_check.check(config, credentials, snapshot, sources)
+    return Examined(loaded, findings, sources, schemas, snapshot, credentials, unread)
 
 
 def usable(examined: Examined) -> tuple[Snapshot, Schemas]:
@@ -134,6 +150,17 @@ def usable(examined: Examined) -> tuple[Snapshot, Schemas]:
     if errors or examined.snapshot is None or examined.schemas is None:
         raise SettingsError(text_of(errors))
     return examined.snapshot, examined.schemas
+
+
+def _credentials(loaded: Loaded, occasion: Occasion) -> tuple[Credentials, list[Finding]]:
+    """Keys of clients and of issuers. Those at a URL are asked for first, unless the fetcher keeps them fresh."""
+    url = loaded.config.auth.jwt.keys
+    trouble = None
+    if url is not None and is_url(url):
+        directory = loaded.path(loaded.config.fetch.path)
+        if occasion != "reload" or not kept_path(directory, url).exists():
+            trouble = fetch_public_keys(loaded.config, directory, url, signals.is_stop_pending)
+    return auth_credentials.read(loaded, trouble)
 
 
 def _contents(examined: Examined) -> str:

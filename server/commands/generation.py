@@ -28,6 +28,7 @@ from server.schemas import Schemas, fingerprint
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from server.auth.credentials import Credentials
     from server.catalog.sources import Source
     from server.commands.declarations import Occasion
     from server.master.generation import WorkerContext
@@ -43,7 +44,13 @@ class Generation:
     """Settings, streams and compiled schemas. ``data_dir`` is what relative paths of data are relative to."""
 
     def __init__(
-        self, loaded: Loaded, sources: Sequence[Source], snapshot: Snapshot, schemas: Schemas, schemas_state: str
+        self,
+        loaded: Loaded,
+        sources: Sequence[Source],
+        snapshot: Snapshot,
+        schemas: Schemas,
+        schemas_state: str,
+        credentials: Credentials,
     ) -> None:
         config = loaded.config
         self.config: Config = config
@@ -51,9 +58,10 @@ class Generation:
         self.snapshot = snapshot
         self.schemas = schemas
         self.schemas_state = schemas_state
+        self.credentials = credentials
         self.link = Link(config, loaded.base_dir, sources, snapshot.digest)
         self.companions: list[Role] = []
-        if urls_of((*config.streams.sources, *config.schemas.base_uris)):
+        if urls_of((*config.streams.sources, *config.schemas.base_uris, config.auth.jwt.keys or "")):
             self.companions.append(Role("fetcher", self._run_fetcher))
 
     def run_worker(self, context: WorkerContext) -> int:
@@ -76,6 +84,7 @@ class Generation:
             newer.config == self.config
             and newer.data_dir == self.data_dir
             and newer.schemas_state == self.schemas_state
+            and newer.credentials.as_in_settings() == self.credentials.as_in_settings()
         )
         if not is_only_streams or self.link.urls or newer.snapshot.is_open or _titles(newer) - _titles(self):
             return False
@@ -135,7 +144,7 @@ def read(
         log.warning("%s", finding)
     if examined.unread:
         log.warning("%d schemas are left for their first event: penstock check reads them all", examined.unread)
-    return Generation(loaded, examined.sources, snapshot, schemas, state)
+    return Generation(loaded, examined.sources, snapshot, schemas, state, examined.credentials)
 
 
 def _give_back() -> None:

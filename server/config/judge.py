@@ -19,7 +19,7 @@ from server.config.finding import Finding, kind_of, quoted
 from server.config.section import Section
 from server.config.settings import Config, is_secret
 
-_ABOVE_SECRETS = (("sink",), ("sink", "kafka"), ("streams",), ("schemas",))
+_ABOVE_SECRETS = (("sink",), ("sink", "kafka"), ("streams",), ("schemas",), ("auth",))
 
 
 def judge(document: Document) -> list[Finding]:
@@ -86,7 +86,8 @@ def _is_allowed(value: Any, kind: Any) -> bool:
 def _shown(value: Any, path: KeyPath) -> str:
     """The value for a message, or its kind alone where a secret may be in it."""
     is_kafka_secret = path[:2] == ("sink", "kafka") and is_secret(str(path[-1]))
-    may_hold_secret = path in _ABOVE_SECRETS or path[1:2] == ("headers",) or is_kafka_secret
+    is_secret_place = path[1:2] == ("headers",) or path[:2] == ("auth", "keys")
+    may_hold_secret = path in _ABOVE_SECRETS or is_secret_place or is_kafka_secret
     return f"{kind_of(value)} (not shown)" if may_hold_secret else quoted(value)
 
 

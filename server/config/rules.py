@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 
 from server.config.address import Address, overlap
+from server.config.auth_rules import auth_breaches
 from server.config.breach import Breach
 from server.config.document import Document, KeyPath, dotted
 from server.config.finding import Finding, Level
@@ -179,4 +180,17 @@ def _unused(config: Config, document: Document) -> Iterator[Breach]:
         yield Breach(("spool",), reason, "remove it", is_warning=True)
 
 
-_RULES = (_sizes, _queue, _addresses, _proxies, _times, _acks, _event_paths, url_breaches, _names, _secrets, _unused)
+_RULES = (
+    _sizes,
+    _queue,
+    _addresses,
+    _proxies,
+    _times,
+    _acks,
+    _event_paths,
+    url_breaches,
+    auth_breaches,
+    _names,
+    _secrets,
+    _unused,
+)

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, field
 
+from server.config.auth_settings import Auth
 from server.config.catalog_settings import Fetch, Schemas, Streams
 from server.config.section import Bytes, Count, Seconds, Section, Text, Texts, says
 
@@ -249,6 +250,7 @@ class Config(Section, frozen=True):
     streams: Annotated[Streams, says("Which streams there are.")] = field(default_factory=Streams)
     fetch: Annotated[Fetch, says("How URLs are fetched.")] = field(default_factory=Fetch)
     intake: Annotated[Intake, says("What is asked of an event.")] = field(default_factory=Intake)
+    auth: Annotated[Auth, says("Who may write to streams.")] = field(default_factory=Auth)
     sink: Annotated[SinkSettings, says("Where events go.")] = field(default_factory=SinkSettings)
     spool: Annotated[Spool, says("Where events wait.")] = field(default_factory=Spool)
     process: Annotated[Process, says("How workers are watched.")] = field(default_factory=Process)

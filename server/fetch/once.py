@@ -51,6 +51,13 @@ def fetch_schemas(config: Config, base_dir: Path, uris: Sequence[str]) -> dict[s
     return dict.fromkeys(uris, "schema_unavailable") if found is None else found
 
 
+def fetch_public_keys(config: Config, directory: Path, url: str, is_over: Callable[[], bool]) -> str | None:
+    """Ask for the public keys of tokens; they are kept on disk then. Returns why they are not."""
+    wait_s = config.fetch.attempts * config.fetch.total_s * 2 + BEGIN_S
+    found = _in_child(lambda: _ask_public_keys(config, directory, url), wait_s, is_over)
+    return _DIED if found is None else found.get(url)
+
+
 def _in_child(
     work: Callable[[], Coroutine[Any, Any, dict[str, str]]], wait_s: float, is_over: Callable[[], bool]
 ) -> dict[str, str] | None:
@@ -113,6 +120,18 @@ async def _ask_all(config: Config, directory: Path, urls: Sequence[str]) -> dict
     async with Client(config.fetch, urls) as client:
         await asyncio.gather(*map(ask_one, urls))
     return troubles
+
+
+async def _ask_public_keys(config: Config, directory: Path, url: str) -> dict[str, str]:
+    from server.fetch.client import Client
+    from server.fetch.public_keys import fetch
+
+    async with Client(config.fetch, [url]) as client:
+        try:
+            await fetch(client, url, directory)
+        except (FetchError, OSError) as error:
+            return {url: str(error)}
+    return {}
 
 
 async def _fetch_all(config: Config, base_dir: Path, uris: Sequence[str]) -> dict[str, str]:

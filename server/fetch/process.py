@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 import uvloop
 
 from server.config.urls import urls_of
+from server.fetch import public_keys
 from server.fetch.client import Client
 from server.fetch.door import Door
 from server.fetch.schemas import Schemas
@@ -69,9 +70,14 @@ class Fetcher:
         sweep(self._link.cache_dir)
         async with AsyncExitStack() as stack:
             door = await self._open_door(stack)
-            client = await stack.enter_async_context(Client(self._config.fetch, self._link.urls))
+            keys_url = urls_of([self._config.auth.jwt.keys or ""])
+            client = await stack.enter_async_context(Client(self._config.fetch, [*self._link.urls, *keys_url]))
             self._streams.catch_up(self._link.urls)
             tasks = [asyncio.create_task(self._streams.keep_fresh(client, url)) for url in self._link.urls]
+            tasks += [
+                asyncio.create_task(public_keys.keep_fresh(client, self._config, url, self._link.cache_dir))
+                for url in keys_url
+            ]
             self._context.row.set_state(State.READY)
             await self._until_told(tasks)
             self._context.row.set_state(State.DRAINING)

@@ -129,3 +129,7 @@ class ClientAddress:
     def of(self, request: Request) -> str:
         """The address of the client of ``request``."""
         return address(request, self._proxies, self._header)
+
+    def is_from_proxy(self, request: Request) -> bool:
+        """Whether one of the trusted proxies passed the request on, so that its headers are to be believed."""
+        return self._proxies.is_trusted(normalised(request.peer) or "")

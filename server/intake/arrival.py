@@ -12,9 +12,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+if TYPE_CHECKING:
+    from server.auth.grant import Grants
 
 MAX_HEADER_CHARS = 400  # EventGate's cut, which schemas in the field rely on.
 
@@ -29,11 +32,12 @@ class Arrival:
 
     __slots__ = (
         "_address",
-        "_headers",
-        "_request",
         "filling",
+        "grants",
+        "headers",
         "received_dt",
         "received_ms",
+        "request",
         "schema_uri",
         "stream",
     )
@@ -48,23 +52,28 @@ class Arrival:
     ) -> None:
         self.received_ms = received_ms
         self.received_dt = received_dt
-        self._headers = headers
+        self.headers = headers
+        self.request = request
+        self.grants: Grants | None = None  # What it proved that it may write; auth.guard looks when it is first asked.
         self._address = address
-        self._request = request
         self.filling: dict[Any, Any] = {}  # Kept by intake.filling for the other events of the request.
         self.schema_uri: bytes | None = None
         self.stream: bytes | None = None
 
     def header(self, name: bytes) -> bytes | None:
         """A header's value as JSON string, cut at 400 characters; None when the client did not send it."""
-        value = self._headers.get(name)
+        value = self.headers.get(name)
         if value is None:
             return None
         return _header_text(value) if len(value) <= MAX_HEADER_CHARS else _header_text(value[:MAX_HEADER_CHARS])
 
+    def address(self) -> str:
+        """The client's address, normalised; "" where it has none (a Unix socket, a file)."""
+        return "" if self._address is None else self._address(self.request)
+
     def client_ip(self) -> bytes | None:
-        """The client's address as JSON string; None where it has none (a Unix socket, a file)."""
-        address = "" if self._address is None else self._address(self._request)
+        """The client's address as JSON string; None where it has none."""
+        address = self.address()
         return _text(address) if address else None
 
 

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from server.auth.grant import OURS
 from server.intake.arrival import Arrival, Clock
 from server.intake.event import Event
+from server.intake.fields import Fields
 from server.intake.members import Path
 from server.intake.pipeline import Pipeline
-from server.intake.route import Fields
-from server.intake.verdict import Verdict
+from server.intake.verdict import REFUSED_TYPES, Verdict
 
 if TYPE_CHECKING:
     from server.config.settings import Config
@@ -63,7 +64,12 @@ class ErrorEvents:
         self.dropped = 0
 
     def add(self, event: Event, verdict: Verdict) -> None:
-        """Remember one refused event; its error event is made in the next turn of the loop."""
+        """Remember one refused event; its error event is made in the next turn of the loop.
+
+        There is none of an event whose sender may not write: it would be a way to write all the same.
+        """
+        if verdict.error_type in REFUSED_TYPES:
+            return
         if self._stream is None or len(self._waiting) >= MAX_WAITING:
             self.dropped += 1
             return
@@ -80,6 +86,7 @@ class ErrorEvents:
         self._refilled_at = now
         received_ms, received_dt = self._clock.now()
         arrival = Arrival(received_ms, received_dt, {})
+        arrival.grants = OURS
         arrival.schema_uri, arrival.stream = msgspec.json.encode(self._schema_uri), msgspec.json.encode(self._stream)
         while self._waiting:
             event, verdict = self._waiting.popleft()

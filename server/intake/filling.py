@@ -11,7 +11,7 @@ Not here: where values come from (intake.enrich, intake.arrival), how the slow w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -33,19 +33,21 @@ _Piece = bytes | int  # JSON text as it is, or the number of a text; the number 
 _Plan = dict[Path, list[_Piece]]  # For each object that is there and lacks something: its new members, ending in ",".
 
 
+def gaps_of(sources: Mapping[Path, Source]) -> tuple[Path, ...]:  # cold: once a route
+    """What an event may lack: the fields to fill in, and the objects around them. In the order of the bits."""
+    return tuple(sorted({path[:depth] for path in sources for depth in range(1, len(path) + 1)}))
+
+
 class Filling:
-    """The fields to fill in. What an event lacks of them and of the objects around them is a number: the sum of a bit
-    for each, 1 for the first of them when they are sorted, 2 for the second …
-    """
+    """The fields to fill in. What an event lacks of the ``gaps`` is a number: the sum of a bit for each, 1 for the
+    first of them, 2 for the second …"""
 
     __slots__ = ("_bits", "_inserts", "_kept", "_of_request", "_paths", "_places", "_sources")
 
-    def __init__(self, sources: Mapping[Path, Source], members: Members) -> None:
+    def __init__(self, sources: Mapping[Path, Source], members: Members, gaps: Sequence[Path]) -> None:
         self._sources = dict(sources)
-        parents = {path[:depth] for path in sources for depth in range(1, len(path))}
-        paths = sorted({*sources, *parents})
-        self._bits = {path: 1 << at for at, path in enumerate(paths)}
-        self._places = [(members.at(path), self._bits[path]) for path in paths]
+        self._bits = {path: 1 << at for at, path in enumerate(gaps)}
+        self._places = [(members.at(path), bit) for path, bit in self._bits.items()]
         self._paths = [path for path, source in sources.items() if source is not NEW_ID]
         self._of_request = [sources[path].of for path in self._paths]
         self._inserts: dict[tuple[bool, ...], dict[int, Insert]] = {}

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import logging
 import traceback
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET, Raw
 
+from server.intake.address import TOO_LARGE, address, too_large
 from server.intake.arrival import Arrival
 from server.intake.decode import has_duplicate_names
 from server.intake.enrich import fill_defaults
@@ -31,19 +31,17 @@ from server.schemas import errors_text
 
 if TYPE_CHECKING:
     from server.config.settings import Config
-    from server.intake.route import SchemaLookup, StreamLookup
+    from server.intake.route import GuardLookup, SchemaLookup, StreamLookup
     from server.schemas import Problem, Validator
 
 NOT_AN_OBJECT = Verdict("not_an_object", "an event should be a JSON object")
 TOO_DEEP = Verdict("schema_violation", "the event should NOT be nested so deeply")
 HALF_PAIR = Verdict("schema_violation", "the event should have no half of a surrogate pair in its strings")
-TOO_LARGE = "the event has {} bytes, at most {} are taken"
+MAY_NOT_WRITE = {
+    "unauthorized": "stream {!r} takes events with a key or token alone; there is none that is known and in force",
+    "forbidden": "this client may not write to stream {!r}",
+}
 DUPLICATE_KEY = Verdict("duplicate_key", "a member name occurs twice in one object")
-
-# Kafka 4 refuses a record more than an hour ahead of its clock (message.timestamp.after.max.ms), and the whole batch
-# of records with it: one client's clock would fail the events of others.
-MAX_AHEAD_MS = 3_000_000
-
 
 log = logging.getLogger("intake")
 
@@ -62,7 +60,7 @@ class Pipeline:
         self._rejects_duplicates = rejects_duplicates
         self._members = router.first_members
         self._known = router.known
-        self._only_read = router.only_read
+        self._only_shortcut = router.only_shortcut
         self._trouble = Limited(log)
         self.one_decode = 0
         self.one_pass = 0
@@ -71,7 +69,7 @@ class Pipeline:
     def use(self, stream: StreamLookup) -> None:
         """Streams are other ones from the next event on."""
         self._router.use(stream)
-        self._only_read = self._router.only_read
+        self._only_shortcut = self._router.only_shortcut
 
     def prepare(self, index: int, raw: bytes, arrival: Arrival) -> Event:
         """Take one event, the ``index``-th of its request, all the way to the sink's door."""
@@ -99,49 +97,42 @@ class Pipeline:
                 return Verdict("event_too_large", TOO_LARGE.format(len(raw), self._max_event_bytes))
             if has_duplicate_names(raw):
                 return DUPLICATE_KEY
-        read = self._only_read or self._router.guess(raw)
-        if read is not None:
-            values = read(raw)
+        shortcut = self._only_shortcut or self._router.guess(raw)
+        if shortcut is not None:
+            values = shortcut(raw)
             if values is not None:
                 route = self._known.get((values[1], values[2]))
                 if route is not None:
-                    if route.read is not None and route.read is not read:  # Guessed wrong.
-                        values = route.read(raw)
+                    if route.shortcut is not None and route.shortcut is not shortcut:  # Guessed wrong.
+                        values = route.shortcut(raw)
                     if values is not None:
                         return self._take_valid(event, route, values, arrival)
         verdict = self._take_any(event, arrival)
-        self._only_read = self._router.only_read
+        self._only_shortcut = self._router.only_shortcut
         return verdict
 
     def _take_valid(self, event: Event, route: Route, values: Values, arrival: Arrival) -> Verdict | None:
         """The way of an event that was judged and read in one decode. Almost every event goes here."""
-        value = event.value
         event.route = route
         self.one_decode += 1
-        if len(value) > route.max_event_bytes:
-            return _too_large(value, route)
+        if route.guard is not None and (error_type := route.guard.refuses(arrival)) is not None:
+            return _may_not_write(error_type, route)
+        if len(event.value) > route.max_event_bytes:  # Before the work, and again with what was filled in.
+            return too_large(event, route)
         if values[0]:
-            value = event.value = route.filling.fill(value, values[0], arrival)
-            if len(value) > route.max_event_bytes:
-                return _too_large(value, route)
-        if route.key_members is not None:
-            event.key = _key_of(values[4:], route) or _key(value, route)
-            if event.key is None:
-                return _missing_key_field(value, route)
-        event.topic = route.topic
-        event.headers = route.headers
-        dt = values[3]
-        event.timestamp_ms = arrival.received_ms if dt is UNSET else _timestamp_ms(dt, arrival.received_ms)
-        return None
+            event.value = route.filling.fill(event.value, values[0], arrival)
+        return address(event, route, values[4:], values[3], arrival.received_ms)
 
     def _take_any(self, event: Event, arrival: Arrival) -> Verdict | None:
         """The same step by step, for the first event of a route and for what the reader is not sure of."""
-        values, route = self._read(event, arrival)
+        values, route = self._look(event, arrival)
         if isinstance(route, Verdict):
             return route
         event.route = route
-        if len(event.value) > route.max_event_bytes:  # Before the work, and again with what was filled in.
-            return _too_large(event.value, route)
+        if route.guard is not None and (error_type := route.guard.refuses(arrival)) is not None:
+            return _may_not_write(error_type, route)
+        if len(event.value) > route.max_event_bytes:
+            return too_large(event, route)
         value = event.value = self._fill(event.value, values, route, arrival)
         if route.validator is not None:
             problems = self._check(value, route.validator)
@@ -150,16 +141,7 @@ class Pipeline:
                 if route.stream.validation == "enforce":
                     return violation
                 event.observed = violation
-        if len(value) > route.max_event_bytes:
-            return _too_large(value, route)
-        if route.key_members is not None:
-            event.key = _key(value, route)
-            if event.key is None:
-                return _missing_key_field(value, route)
-        event.topic = route.topic
-        event.headers = route.headers
-        event.timestamp_ms = _timestamp_ms(_decoded(values[route.dt_at]), arrival.received_ms)
-        return None
+        return address(event, route, None, _decoded(values[route.dt_at]), arrival.received_ms)
 
     def _check(self, value: bytes, validator: Validator) -> list[Problem] | None:
         before = validator.reference_checks
@@ -170,11 +152,11 @@ class Pipeline:
             self.referred += 1
         return problems
 
-    def _read(self, event: Event, arrival: Arrival) -> tuple[Values, Route | Verdict]:
-        """Read what the event says of itself, guessing that it is of the same kind as the one before.
+    def _look(self, event: Event, arrival: Arrival) -> tuple[Values, Route | Verdict]:
+        """See what the event says of itself, guessing that it is of the same kind as the one before.
 
-        Events of a request mostly share their schema, so the members that the last route needs are read at once, and
-        read again only when the route turns out to be another.
+        Events of a request mostly share their schema, so the members that the last route needs are looked at, and
+        those of another only when the route turns out to be another.
         """
         members = self._members
         values = members.read(event.value)
@@ -208,8 +190,8 @@ class Pipeline:
         return value
 
 
-def _too_large(value: bytes, route: Route) -> Verdict:
-    return Verdict("event_too_large", TOO_LARGE.format(len(value), route.max_event_bytes))
+def _may_not_write(error_type: str, route: Route) -> Verdict:
+    return Verdict(error_type, MAY_NOT_WRITE[error_type].format(route.stream.name))
 
 
 def _first(values: Values, places: tuple[int, ...]) -> bytes | None:
@@ -222,11 +204,16 @@ def _first(values: Values, places: tuple[int, ...]) -> bytes | None:
 
 
 def make_pipeline(
-    config: Config, schema: SchemaLookup, stream: StreamLookup, tallies: Tallies | None = None
+    config: Config,
+    schema: SchemaLookup,
+    stream: StreamLookup,
+    tallies: Tallies | None = None,
+    guard: GuardLookup | None = None,
 ) -> Pipeline:  # cold: once a worker
-    """The pipeline over these schemas and streams, for a worker or a command; without tallies nothing is sent."""
+    """The pipeline over these schemas and streams, for a worker or a command; without tallies nothing is sent, without
+    ``guard`` nobody is asked who they are."""
     return Pipeline(
-        Router(config, schema, stream, tallies or Tallies()),
+        Router(config, schema, stream, tallies or Tallies(), guard),
         rejects_duplicates=config.rejects_duplicates,
         max_event_bytes=config.http.limits.max_event_bytes,
     )
@@ -236,70 +223,9 @@ def _insert(raw: bytes, path: tuple[str, ...], text: bytes) -> bytes:
     return insert_by_path(raw, path[:-1], msgspec.json.encode(path[-1]) + b":" + text + b",")
 
 
-def _key(value: bytes, route: Route) -> bytes | None:
-    """The partition key: a JSON object of the stream's key fields in declared order. None when the event lacks one.
-
-    Values are written anew, so that two spellings of one value (``1.0`` and ``1``, an escape and its letter) meet in
-    one partition.
-    """
-    assert route.key_members is not None
-    values = route.key_members.read(value)
-    parts = []
-    for prefix, path in route.key_fields:
-        text = values[route.key_members.at(path)]
-        if text is UNSET or text is BLOCKED:
-            return None
-        parts.append(prefix + _canonical(text))
-    return b"{" + b",".join(parts) + b"}"
-
-
-def _key_of(values: Values, route: Route) -> bytes | None:
-    """The same from what a reader gave. None: it takes a closer look, ``_key``."""
-    parts = []
-    for (prefix, _), value in zip(route.key_fields, values, strict=True):
-        if value.__class__ is not str and value.__class__ is not int:
-            return None
-        parts.append(prefix + msgspec.json.encode(value))
-    return b"{" + b",".join(parts) + b"}"
-
-
-def _canonical(text: Raw) -> bytes:
-    try:
-        value = msgspec.json.decode(text)
-    except msgspec.DecodeError:  # A number beyond the doubles: only its text is exact.
-        return bytes(text)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return msgspec.json.encode(value)
-
-
-def _missing_key_field(value: bytes, route: Route) -> Verdict:
-    assert route.key_members is not None
-    values = route.key_members.read(value)
-    for _, path in route.key_fields:
-        if not isinstance(values[route.key_members.at(path)], Raw):
-            text = f"'.{'.'.join(path)}' is a message key field of stream {route.stream.name!r} and should be present"
-            return Verdict("missing_key_field", text)
-    raise AssertionError("every key field is present")
-
-
 def _decoded(text: object) -> Any:
     """What a member's JSON text stands for; None where there is none that counts."""
     try:
         return msgspec.json.decode(text) if isinstance(text, Raw) else None
     except msgspec.DecodeError:
         return None
-
-
-def _timestamp_ms(dt: object, received_ms: int) -> int:
-    """The event's time in milliseconds for Kafka; the receive time when it has none that a calendar knows."""
-    if dt.__class__ is not str:
-        return received_ms
-    try:
-        moment = datetime.fromisoformat(dt)
-    except ValueError:
-        return received_ms
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    timestamp_ms = int(moment.timestamp() * 1000)
-    return timestamp_ms if 0 < timestamp_ms < received_ms + MAX_AHEAD_MS else received_ms

@@ -264,7 +264,9 @@ class Receiver:
             request.reply(201, _ACCEPTED[count] if count < len(_ACCEPTED) else verdict.accepted(count).phrase)
         else:
             answer = verdict.failed(pending.events)
-            request.reply(answer.status, answer.phrase, answer.body, retry_after_s=answer.retry_after_s)
+            request.reply(
+                answer.status, answer.phrase, answer.body, retry_after_s=answer.retry_after_s, more=answer.more
+            )
 
     def _answer_spooled(self, pending: Pending) -> None:
         """Some of it is on our disk instead of with the broker: the sender is told so."""

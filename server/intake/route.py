@@ -8,69 +8,49 @@ Not here: reading an event (intake.members), judging it (the validator).
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 from msgspec import Struct
 
 from server.intake import enrich
-from server.intake.filling import Filling
+from server.intake.fields import EventMembers, Fields, dotted
+from server.intake.filling import Filling, gaps_of
 from server.intake.members import Members, Path
 from server.intake.tally import Tallies, Tally
 from server.intake.verdict import Verdict
 from server.schemas import Fill
 
 if TYPE_CHECKING:
+    from server.auth.guard import Guard
     from server.catalog.stream import Stream
     from server.config.settings import Config
     from server.schemas import Reader, Validator
 
-Read = Callable[[bytes], tuple[Any, ...] | None]  # Reader.read
+Shortcut = Callable[[bytes], tuple[Any, ...] | None]  # Reader.read: judge an event and read its members in one decode.
 
-MAX_ROUTES = 10_000  # Pairs of schema and stream that were accepted; the oldest goes first. About 2 kB each.
+MAX_ROUTES = 10_000  # Pairs of schema and stream that were accepted; the oldest goes first. About 1 kB each.
 
 CLIENT_IP_FIELD: Path = ("http", "client_ip")
 
 
-class Fields(NamedTuple):
-    """Where an event says what it is; of a list the first present wins."""
-
-    schema_uri: tuple[Path, ...]
-    stream: tuple[Path, ...]
-    id: Path
-    dt: Path
-
-    @classmethod
-    def of(cls, config: Config) -> Fields:
-        settings = config.intake
-        return cls(
-            _paths(settings.schema_uri_field), _paths(settings.stream_field), _path(settings.id_field),
-            _path(settings.dt_field),
-        )  # fmt: skip
-
-
-class EventMembers(Members):
-    """The fields that name schema and stream, and whatever else is wanted."""
-
-    def __init__(self, fields: Fields, paths: Iterable[Path]) -> None:
-        super().__init__((*fields.schema_uri, *fields.stream, *paths))
-        self.schema_at = tuple(map(self.at, fields.schema_uri))
-        self.stream_at = tuple(map(self.at, fields.stream))
-
-
 class Route(Struct, frozen=True, eq=False):
     """``key_fields`` are (member prefix of the key, path in the event) pairs; ``dt_at`` is where ``members`` puts the
-    event's time; ``validator`` None: the stream's events are not validated. ``read`` gives schema URI, stream, time and
-    key fields of an event that is valid once it is filled in (Reader); None: there is no such way for this route."""
+    event's time; ``validator`` None: the stream's events are not validated; ``guard`` None: everybody may write.
+    ``shortcut`` gives schema URI, stream, time and key fields of an event that is valid once it is filled in; None:
+    there is none for this route."""
 
     schema_uri: str
     stream: Stream
     topic: str
     validator: Validator | None
-    read: Read | None
+    shortcut: Shortcut | None
     members: EventMembers
     filling: Filling
+    guard: Guard | None
     key_fields: tuple[tuple[bytes, Path], ...]
     key_members: Members | None
     dt_at: int
@@ -91,19 +71,36 @@ class StreamLookup(Protocol):
     def __call__(self, name: str) -> Stream | None: ...
 
 
+class GuardLookup(Protocol):
+    """auth.access.Access.guard."""
+
+    def __call__(self, stream: Stream) -> Guard | None: ...
+
+
 class Router:
     """Finds the route of a schema URI and a stream name, or says why there is none."""
 
-    def __init__(self, config: Config, schema: SchemaLookup, stream: StreamLookup, tallies: Tallies) -> None:
+    def __init__(
+        self,
+        config: Config,
+        schema: SchemaLookup,
+        stream: StreamLookup,
+        tallies: Tallies,
+        guard: GuardLookup | None = None,
+    ) -> None:
+        """``guard`` None: everybody may write everywhere."""
         self._tallies = tallies
         self.fields = Fields.of(config)
         self._config = config
         self._schema = schema
         self._stream = stream
+        self._guard = guard
         self._members: dict[tuple[Path, ...], EventMembers] = {}
+        self._fillings: dict[tuple[tuple[Path, enrich.Source], ...], Filling] = {}
         self._routes: dict[tuple[bytes | None, bytes | None], Route] = {}
-        self.known: dict[tuple[str, str], Route] = {}  # Those with a way to read: by schema URI and stream.
-        self._reads: dict[bytes, Read] = {}
+        self.known: dict[tuple[str, str], Route] = {}  # Those with a shortcut: by schema URI and stream.
+        self._shortcuts: dict[bytes, Shortcut] = {}  # By schema URI, as it is written.
+        self._sharing: Counter[bytes] = Counter()  # How many routes there are for each of these.
         self._readers: dict[Any, Reader | None] = {}
         self._mark = msgspec.json.encode(self.fields.schema_uri[0][-1])
         self.first_members = self._members_of(())
@@ -116,28 +113,30 @@ class Router:
         """Streams are other ones from now on: every route is found anew."""
         self._stream = stream
         self._members.clear()
+        self._fillings.clear()
         self._forget_all()  # What reads them stays: it depends on schemas, and is costly to make.
 
     def _forget_all(self) -> None:
         self._routes.clear()
         self.known.clear()
-        self._reads.clear()
+        self._shortcuts.clear()
+        self._sharing.clear()
 
-    def guess(self, raw: bytes) -> Read | None:
-        """The way to read an event of the schema that this one seems to name."""
+    def guess(self, raw: bytes) -> Shortcut | None:
+        """That of the schema that this event seems to name."""
         at = raw.find(self._mark)
         start = raw.find(b'"', at + len(self._mark))
-        return self._reads.get(raw[start : raw.find(b'"', start + 1) + 1])
+        return self._shortcuts.get(raw[start : raw.find(b'"', start + 1) + 1])
 
     @property
-    def only_read(self) -> Read | None:
-        """The way to read every event that was seen so far, if there is but one."""
-        return next(iter(self._reads.values())) if len(self._reads) == 1 else None
+    def only_shortcut(self) -> Shortcut | None:
+        """That of every event that was seen so far, if there is but one."""
+        return next(iter(self._shortcuts.values())) if len(self._shortcuts) == 1 else None
 
     def _find_new(self, schema_text: bytes | None, stream_text: bytes | None) -> Route | Verdict:
         schema_uri = _text(schema_text)
         if schema_text is None or not schema_uri:
-            return Verdict("missing_schema_uri", _MISSING.format(_dotted(self.fields.schema_uri), "its schema"))
+            return Verdict("missing_schema_uri", _MISSING.format(dotted(self.fields.schema_uri), "its schema"))
         validator: Validator | None = None
         found = self._validator(schema_uri)
         stream = self._stream_of(stream_text)
@@ -157,14 +156,20 @@ class Router:
         if len(self._routes) >= MAX_ROUTES:
             self._forget(next(iter(self._routes)))
         self._routes[(schema_text, stream_text)] = route
-        if route.read is not None:
+        if route.shortcut is not None:
             self.known[(schema_uri, stream.name)] = route
-            self._reads[schema_text] = route.read
+            self._shortcuts[schema_text] = route.shortcut
+            self._sharing[schema_text] += 1
         return route
 
     def _forget(self, key: tuple[bytes | None, bytes | None]) -> None:
         route = self._routes.pop(key)
-        self.known.pop((route.schema_uri, route.stream.name), None)
+        schema_text, _ = key
+        if self.known.pop((route.schema_uri, route.stream.name), None) is None or schema_text is None:
+            return
+        self._sharing[schema_text] -= 1
+        if not self._sharing[schema_text]:
+            del self._sharing[schema_text], self._shortcuts[schema_text]
 
     def _validator(self, schema_uri: str) -> Validator | Verdict:
         found = self._schema(schema_uri)
@@ -176,7 +181,7 @@ class Router:
     def _stream_of(self, stream_text: bytes | None) -> Stream | Verdict:
         name = _text(stream_text)
         if not name:
-            return Verdict("missing_stream", _MISSING.format(_dotted(self.fields.stream), "its stream"))
+            return Verdict("missing_stream", _MISSING.format(dotted(self.fields.stream), "its stream"))
         stream = self._stream(name)
         if stream is None or not stream.enabled:
             return Verdict("unknown_stream", f"stream {name[:200]!r} takes no events here")
@@ -199,7 +204,8 @@ class Router:
         paths = tuple(path for _, path in stream.key_fields)
         if stream.validation == "off":
             validator = None
-        reader = None if validator is None else self._reader(validator, sources, paths)
+        gaps = gaps_of(sources)
+        reader = None if validator is None else self._reader(validator, sources, paths, gaps)
         own_limit = stream.max_event_bytes
         limit = self._config.http.limits.max_event_bytes
         return Route(
@@ -207,11 +213,12 @@ class Router:
             stream=stream,
             topic=stream.topic,
             validator=validator,
-            read=None if reader is None else reader.read,
+            shortcut=None if reader is None else reader.read,
             members=members,
-            filling=Filling(sources, members),
+            filling=self._filling(sources, members, gaps),
+            guard=None if self._guard is None else self._guard(stream),
             key_fields=tuple((msgspec.json.encode(name) + b":", path) for name, path in stream.key_fields),
-            key_members=Members(paths) if paths else None,
+            key_members=_key_members(paths) if paths else None,
             dt_at=members.at(self.fields.dt),
             max_event_bytes=limit if own_limit is None else min(limit, own_limit),
             tally=self._tallies.of(stream.name),
@@ -219,7 +226,11 @@ class Router:
         )
 
     def _reader(
-        self, validator: Validator, sources: Mapping[Path, enrich.Source], keys: tuple[Path, ...]
+        self,
+        validator: Validator,
+        sources: Mapping[Path, enrich.Source],
+        keys: tuple[Path, ...],
+        gaps: tuple[Path, ...],
     ) -> Reader | None:
         """One object for all routes of a schema that look at the same members. None: there is no such way for it."""
         made = self._readers
@@ -230,7 +241,7 @@ class Router:
                 self._forget_all()
             fills = {path: Fill(source.samples, source.is_certain) for path, source in sources.items()}
             texts = (self.fields.schema_uri[0], self.fields.stream[0])
-            made[wanted] = validator.reader(texts, (self.fields.dt, *keys), fills)
+            made[wanted] = validator.reader(texts, (self.fields.dt, *keys), fills, gaps)
         return made[wanted]
 
     def _sources(self, stream: Stream, validator: Validator | None) -> Mapping[Path, enrich.Source]:
@@ -246,11 +257,21 @@ class Router:
             wanted[path] = enrich.header(name)
         return {path: source for path, source in wanted.items() if validator.declares(path)}
 
+    def _filling(self, sources: Mapping[Path, enrich.Source], members: EventMembers, gaps: tuple[Path, ...]) -> Filling:
+        """One object for all routes that fill in the same: it keeps what it has planned."""
+        wanted = tuple(sources.items())
+        if wanted not in self._fillings:
+            self._fillings[wanted] = Filling(sources, members, gaps)
+        return self._fillings[wanted]
+
     def _members_of(self, paths: tuple[Path, ...]) -> EventMembers:
         """One object for all routes that look at the same members, so that events of several need one read."""
         if paths not in self._members:
             self._members[paths] = EventMembers(self.fields, paths)
         return self._members[paths]
+
+
+_key_members = lru_cache(maxsize=1_024)(Members)  # One object for all streams with the same key fields.
 
 
 _SCHEMA_REASONS = {
@@ -272,15 +293,3 @@ def _text(raw: bytes | None) -> str | None:
 
 
 _MISSING = "the event should name {1} in {0}"
-
-
-def _dotted(paths: tuple[Path, ...]) -> str:
-    return " or ".join(f"'.{'.'.join(path)}'" for path in paths)
-
-
-def _path(dotted: str) -> Path:
-    return tuple(dotted.split("."))
-
-
-def _paths(dotted: str | list[str]) -> tuple[Path, ...]:
-    return tuple(_path(one) for one in ([dotted] if isinstance(dotted, str) else dotted))

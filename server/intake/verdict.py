@@ -32,8 +32,11 @@ INVALID_TYPES = frozenset(
         "missing_key_field",
         "event_too_large",
         "not_an_object",
+        "unauthorized",
+        "forbidden",
     }
 )
+REFUSED_TYPES = frozenset({"unauthorized", "forbidden"})  # Whoever sent them may not write here.
 RETRIABLE_TYPES = frozenset({"broker_timeout", "queue_full", "schema_unavailable"})
 ERROR_TYPES = RETRIABLE_TYPES | {"broker_rejected", "internal"}
 
@@ -41,6 +44,8 @@ ERROR_TYPES = RETRIABLE_TYPES | {"broker_rejected", "internal"}
 # 4 MB could otherwise be answered with 100.
 MAX_BODY_BYTES = 4_194_304
 MAX_SHORT_CHARS = 200
+
+CHALLENGE = b'WWW-Authenticate: Bearer realm="events"\r\n'  # RFC 9110 wants one with every 401.
 
 RETRY_AFTER_S = 5  # Long enough for a leader election of Kafka, short enough for a client that holds its events.
 
@@ -72,6 +77,7 @@ class Answer(NamedTuple):
     phrase: str
     body: bytes = b""
     retry_after_s: int = 0
+    more: bytes = b""  # Further header lines.
 
 
 def error(error_type: str) -> Verdict:
@@ -115,7 +121,9 @@ def failed(events: Sequence[Event]) -> Answer:
         )
         return Answer(207, phrase, _body(invalid, errored))
     if not errored:
-        return Answer(400, f"{count} out of {count} events were invalid and not accepted.", _body(invalid))
+        phrase = f"{count} out of {count} events were invalid and not accepted."
+        status = _refusal({event.verdict.error_type for event in invalid})
+        return Answer(status, phrase, _body(invalid), more=CHALLENGE if status == 401 else b"")
     phrase = (
         f"{failures} out of {count} events had failures and were not accepted. "
         f"({len(invalid)} invalid and {len(errored)} errored)."
@@ -124,6 +132,13 @@ def failed(events: Sequence[Event]) -> Answer:
     if may_retry:
         return Answer(503, phrase, _body(invalid, errored), RETRY_AFTER_S)
     return Answer(500, phrase, _body(invalid, errored))
+
+
+def _refusal(error_types: set[str]) -> int:
+    """Of a request none of whose events was accepted, all by their own fault."""
+    if error_types <= REFUSED_TYPES:
+        return 401 if error_types == {"unauthorized"} else 403
+    return 400
 
 
 def _body(invalid: list[Event], errored: list[Event] | None = None) -> bytes:

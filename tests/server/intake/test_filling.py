@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from server.intake import filling as module
 from server.intake.arrival import Arrival
 from server.intake.enrich import NEW_ID, Source
-from server.intake.filling import Filling, anywhere, insert_of
+from server.intake.filling import Filling, anywhere, gaps_of, insert_of
 from server.intake.members import Members, Path
 
 NAMES = st.sampled_from(["meta", "http", "headers", "dt", "q'"])
@@ -40,7 +40,8 @@ def _source(text: bytes | None) -> Source:
 
 def _fill(raw: bytes, fields: dict[Path, bytes | None]) -> bytes:
     reader = Members(fields)
-    filling = Filling({path: _source(text) for path, text in fields.items()}, reader)
+    sources = {path: _source(text) for path, text in fields.items()}
+    filling = Filling(sources, reader, gaps_of(sources))
     return filling.fill(raw, filling.missing(reader.read(raw)), Arrival(0, b'""', {}))
 
 
@@ -90,7 +91,7 @@ def test_the_generated_function_gives_the_same_bytes_as_the_slow_way(
 def test_every_event_gets_an_identity_of_its_own() -> None:
     fields = {("meta", "id"): NEW_ID, ("dt",): _source(b"1")}
     reader = Members(fields)
-    filling, arrival = Filling(fields, reader), Arrival(0, b'""', {})
+    filling, arrival = Filling(fields, reader, gaps_of(fields)), Arrival(0, b'""', {})
     raw = b'{"meta":{"stream":"a"}}'
 
     filled = [json.loads(filling.fill(raw, filling.missing(reader.read(raw)), arrival)) for _ in range(2)]
@@ -103,7 +104,8 @@ def test_what_clients_choose_does_not_grow_the_functions(monkeypatch: pytest.Mon
     monkeypatch.setattr(module, "MAX_KEPT", 2)
     fields: dict[Path, bytes | None] = {("a",): b"1", ("b",): b"2", ("c", "d"): b"3"}
     reader = Members(fields)
-    filling = Filling({path: _source(text) for path, text in fields.items()}, reader)
+    sources = {path: _source(text) for path, text in fields.items()}
+    filling = Filling(sources, reader, gaps_of(sources))
 
     for raw in (b'{"a":0}', b'{"b":0}', b'{"a":0,"b":0}', b'{"c":{}}', b'{"c":{"d":0}}'):
         filled = filling.fill(raw, filling.missing(reader.read(raw)), Arrival(0, b'""', {}))

@@ -296,3 +296,28 @@ def test_an_event_of_another_kind_than_the_one_before_is_read_by_its_own_rules(p
     assert [error_type(one) for one in prepared] == [None, None, None, "missing_schema_uri", None]
     assert prepared[0].key == b'{"wiki":"a","n":1}'
     assert value(prepared[4])["http"]["request_headers"] == {"user-agent": "ua"}
+
+
+def test_routes_are_bounded_and_their_schemas_are_forgotten_with_them(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.intake.route.MAX_ROUTES", 2)
+    pipeline = make()
+    router = pipeline._router
+    steps = (
+        ("job.a", "test/event", ["/test/event/1.0.0"]),
+        ("job.b", "test/event", ["/test/event/1.0.0"]),
+        ("legacy", "analytics/legacy/old", ["/test/event/1.0.0", "/analytics/legacy/old/1.0.0"]),  # job.a is gone.
+        ("legacy", "analytics/legacy/old", ["/test/event/1.0.0", "/analytics/legacy/old/1.0.0"]),
+    )
+    for stream, title, schemas in steps:
+        assert error_type(prepare(pipeline, event(stream, title))) is None
+        assert list(router._shortcuts) == [json.dumps(uri).encode() for uri in schemas]
+    prepare(pipeline, event("ours"))
+    prepare(pipeline, event("watched"))
+
+    assert list(router._shortcuts) == [b'"/test/event/1.0.0"']
+    assert sum(router._sharing.values()) == len(router.known) == 2
+    before = pipeline.one_decode
+    assert error_type(prepare(pipeline, event("ours"))) is None
+    assert pipeline.one_decode == before + 1

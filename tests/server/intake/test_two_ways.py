@@ -19,6 +19,7 @@ from server.intake.arrival import Arrival
 from server.intake.decode import split
 from server.intake.event import Event
 from server.intake.pipeline import Pipeline, make_pipeline
+from tests.server.auth.guarded import access, key
 from tests.validators.mutations import mutations
 from tests.validators.test_structs import made
 
@@ -200,3 +201,30 @@ def test_real_events_and_their_mutations(corpus: Path, tmp_path: Path) -> None:
                 ways.compare(raw)
 
     assert ways.taken > count * 0.2
+
+
+SMALL = msgspec.structs.replace(STREAM_WITHOUT_KEY, max_event_bytes=90)
+
+
+@pytest.mark.parametrize("stream", [STREAM, STREAM_WITHOUT_KEY, SMALL], ids=["keyed", "plain", "small"])
+@pytest.mark.parametrize(
+    ("given", "expected"), [("web", None), ("other", "forbidden"), ("nobody", "unauthorized"), (None, "unauthorized")]
+)
+def test_who_may_not_write_is_refused_either_way(given: str | None, expected: str | None, stream: Any) -> None:
+    text, kept = key("web", streams=("s",))
+    other_text, other = key("other", streams=("t",))
+    guard = access(kept, other, default=["api_keys"]).guard
+    keys = {"web": text, "other": other_text, "nobody": text[:-4] + "xxxx"}
+    headers = {**HEADERS, b"x-api-key": keys[given].encode()} if given else HEADERS
+    validator = made({"type": "object", "properties": {"$schema": TEXT[1], "meta": META}})
+    ways = Ways(lambda: make_pipeline(Config(), lambda _: validator, lambda _: stream, None, guard))
+    for more in ("", ',"x":"y"', ',"x":"' + "y" * 99 + '"'):
+        raw = b'{"$schema":"/a/b/1.0.0","meta":{"stream":"s","request_id":"r"}%b}' % more.encode()
+        found = [ways.compare(raw, headers)[0] for _ in range(3)]
+
+        assert len({*found}) == 1
+        assert expected is None or found[0][0] == expected
+    assert ways.taken
+
+
+META = {"type": "object", "properties": {"stream": TEXT[1], "request_id": TEXT[1]}}

@@ -1,0 +1,137 @@
+"""What a request presents to prove who it is from, verified once and remembered.
+
+Place: worker makes one; auth.guard asks for each request → HERE → auth.api_keys, auth.tokens.
+Rules: a header value that was verified before costs one dict lookup. Invented keys are never remembered; tokens that
+were refused are, apart from good ones, so that no number of them pushes those out. The dict compares whole values only
+where their hashes are equal, which are keyed by process: its time tells nothing of a key.
+Not here: what streams ask for (auth.guard), how keys and tokens are verified (auth.api_keys, auth.tokens).
+"""
+
+# hot path
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from server.auth.api_keys import PREFIX, ApiKeys
+from server.auth.grant import NOBODY, Grants
+from server.auth.guard import Guard
+from server.catalog.remembered import Remembered
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from server.auth.credentials import Credentials
+    from server.auth.guard import Arrival
+    from server.auth.tokens import Tokens
+    from server.catalog.stream import Stream
+    from server.config.auth_settings import Auth
+
+# Header values that a worker remembers, and twice as many for a while. Good ones are our own keys and our issuers'
+# tokens, mostly 50 and 1,000 bytes; refused tokens are whatever a stranger sends.
+GOOD_MAX: Final = 2_048
+REFUSED_MAX: Final = 256
+MAX_CREDENTIAL_BYTES: Final = 8_192
+
+_BEARER: Final = b"bearer "
+_BEACONS: Final = (b"/v1/beacon", b"/v1/pixel.gif")
+
+
+class Request(Protocol):
+    """http.request.Request, as far as it is asked."""
+
+    path: bytes
+    query: bytes
+
+    def params(self) -> Mapping[str, str]: ...
+
+
+class Access:
+    """What is known of those who write: one a worker."""
+
+    def __init__(
+        self, settings: Auth, credentials: Credentials, is_from_proxy: Callable[[Any], bool]
+    ) -> None:  # cold: once a worker
+        """``is_from_proxy`` says whether a request comes from one of the trusted proxies. ``known``, what header values
+        prove, stays the same dict: guards look there first."""
+        self._settings = settings
+        self._keys = ApiKeys((key.kept, key.grant()) for key in credentials.api_keys)
+        self._tokens: Tokens | None = None
+        if credentials.public_keys is not None:
+            from server.auth.tokens import Tokens  # With PyJWT and cryptography: only where they are needed.
+
+            self._tokens = Tokens(settings.jwt, credentials.public_keys)
+        self.is_from_proxy = is_from_proxy
+        header = settings.identity_header
+        self.identity_header = header.lower().encode() if header else None
+        self.known: dict[bytes, Grants] = {}
+        self._forget()
+
+    def guard(self, stream: Stream) -> Guard | None:  # cold: once a route
+        """What guards the stream; None where everybody may write."""
+        ways = stream.auth or tuple(self._settings.default)
+        return None if ways == ("none",) else Guard(self, stream, ways, self._settings)
+
+    def use_public_keys(self, text: bytes) -> None:  # cold: when they have changed
+        """Tokens are verified by these from now on, those that were seen before too. Raises PublicKeysError."""
+        assert self._tokens is not None
+        self._tokens.use(text)
+        self._forget()
+
+    def _forget(self) -> None:
+        self.known.clear()
+        self._good: Remembered[bytes, Grants] = Remembered(self.known, GOOD_MAX)
+        self._refused: Remembered[bytes, Grants] = Remembered(self.known, REFUSED_MAX)
+
+    def grants(self, arrival: Arrival) -> Grants:
+        """What a request presents in its headers, or a beacon in its query."""
+        headers = arrival.headers
+        presented = headers.get(b"authorization")
+        other = headers.get(b"x-api-key")
+        if presented is None:
+            return self._of_query(arrival.request) if other is None else self._of(other)
+        found = self.known.get(presented)
+        if found is None:
+            found = self._learn(presented)
+        return found if other is None else found + self._of(other)
+
+    def _of(self, presented: bytes) -> Grants:
+        found = self.known.get(presented)
+        return self._learn(presented) if found is None else found
+
+    def _of_query(self, request: Request | None) -> Grants:
+        name = self._settings.query_param
+        if name is None or request is None or not request.query or request.path not in _BEACONS:
+            return NOBODY
+        given = request.params().get(name)
+        return self._of(given.encode()) if given else NOBODY
+
+    def _learn(self, presented: bytes) -> Grants:
+        """Verify what is not remembered, and remember it."""
+        if self._good.recall(presented) or self._refused.recall(presented):
+            return self.known[presented]
+        if len(presented) > MAX_CREDENTIAL_BYTES:
+            return NOBODY
+        credential = presented[len(_BEARER) :] if presented[: len(_BEARER)].lower() == _BEARER else presented
+        if credential.startswith(PREFIX):
+            grant = self._keys.find(credential)
+        elif self._tokens is not None and credential.count(b".") == 2:
+            return self._learn_token(self._tokens, presented, credential)
+        else:
+            grant = None
+        if grant is None:
+            return NOBODY
+        self._good.put(presented, (grant,))
+        return (grant,)
+
+    def _learn_token(self, tokens: Tokens, presented: bytes, token: bytes) -> Grants:
+        from server.auth.tokens import EarlyError
+
+        try:
+            grant = tokens.find(token)
+        except EarlyError:
+            return NOBODY
+        found = NOBODY if grant is None else (grant,)
+        (self._good if found else self._refused).put(presented, found)
+        return found

@@ -1,0 +1,69 @@
+"""Whether anybody can write to the streams that ask for proof, and whether all that they say of it is obeyed.
+
+Place: commands.check (``examine``) → HERE.
+Rules: a stream to which nobody could write is an error; what is not obeyed, and a key that is not there, a warning: it
+may be on another host alone. Streams of other services are not looked at.
+Not here: the credentials (auth.credentials), what a stream may say (catalog.allowed_auth).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from server.auth.credentials import Credentials
+from server.catalog.sources import Source, where
+from server.catalog.stream import Stream
+from server.config.document import dotted
+from server.config.finding import Finding, Level
+
+if TYPE_CHECKING:
+    from server.catalog.snapshot import Snapshot
+    from server.config.settings import Config
+
+_ABOVE = ("producers", "eventgate")
+_Said = tuple[str, Level, str, str]  # Setting, level, reason, hint.
+
+
+def check(config: Config, credentials: Credentials, snapshot: Snapshot, sources: Sequence[Source]) -> list[Finding]:
+    """All findings, stream by stream."""
+    findings = []
+    for stream in snapshot.streams():
+        if config.service_name is not None and stream.service not in (None, config.service_name):
+            continue
+        for setting, level, reason, hint in _problems(config, credentials, stream):
+            path = (*_ABOVE, setting)
+            file, line = where(sources, config.streams.wiki, stream.name, path)
+            findings.append(
+                Finding(
+                    level=level, file=file, line=line, stream=stream.name, key=dotted(path), reason=reason, hint=hint
+                )
+            )
+    return findings
+
+
+def _problems(config: Config, credentials: Credentials, stream: Stream) -> Iterator[_Said]:
+    auth = config.auth
+    has_means = {
+        "none": True,
+        "api_keys": bool(credentials.api_keys),
+        "jwt": auth.jwt.keys is not None,
+        "networks": bool(stream.networks or auth.networks),
+        "identities": auth.identity_header is not None and bool(stream.identities or auth.identities),
+    }
+    hints = {
+        "api_keys": "set auth.key_files",
+        "jwt": "set auth.jwt.keys",
+        "networks": "set networks here, or auth.networks",
+        "identities": "set auth.identity_header, and identities here or auth.identities",
+    }
+    ways = stream.auth or tuple(auth.default)
+    for way in ways:
+        if not has_means[way]:
+            yield "auth", "error", f"asks for {way}, but there are none: nobody could write by it", hints[way]
+    for way in ("api_keys", "networks", "identities"):
+        if getattr(stream, way) and way not in ways:
+            yield way, "warning", f"is not obeyed: its auth is {', '.join(ways)}", f"add {way} to auth"
+    unknown = sorted({*stream.api_keys} - {key.name for key in credentials.api_keys})
+    if unknown and credentials.api_keys:
+        yield "api_keys", "warning", f"no key has the name {', '.join(unknown)}", "add it to auth.key_files"

@@ -1,0 +1,104 @@
+"""Whether a request may write to a stream.
+
+Place: intake.route has one made a stream (auth.access); intake.pipeline asks it for every event → HERE.
+Rules: a stream that asks for nothing has no guard. What a request presents is looked up once a request. What cannot be
+proved is refused.
+Not here: verifying what is presented (auth.access), words for clients (intake.pipeline).
+"""
+
+# hot path
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from server.auth.grant import OWN, Grants
+from server.auth.networks import Networks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from server.auth.access import Access
+    from server.catalog.stream import Stream
+    from server.config.auth_settings import Auth
+
+Refused = Literal["unauthorized", "forbidden"]
+
+
+class Arrival(Protocol):
+    """intake.arrival.Arrival, as far as it is asked. ``grants`` None: nobody has looked yet."""
+
+    received_ms: int
+    headers: Mapping[bytes, bytes]
+    request: Any
+    grants: Grants | None
+
+    def address(self) -> str: ...
+
+
+_networks = lru_cache(maxsize=256)(Networks)  # They remember addresses: of streams with the same ones one object.
+
+
+class Guard:
+    """Of one stream: any of its ``ways`` is enough."""
+
+    __slots__ = (
+        "_find",
+        "_identities",
+        "_identity_header",
+        "_is_from_proxy",
+        "_key_names",
+        "_known",
+        "_name",
+        "_networks",
+        "_ways",
+    )
+
+    def __init__(
+        self, access: Access, stream: Stream, ways: tuple[str, ...], settings: Auth
+    ) -> None:  # cold: once a route
+        self._is_from_proxy = access.is_from_proxy
+        self._find, self._known = access.grants, access.known
+        self._name = stream.name
+        self._ways = frozenset({*ways, OWN})
+        self._key_names = frozenset(stream.api_keys) if stream.api_keys else None
+        self._networks = _networks(stream.networks or tuple(settings.networks)) if "networks" in ways else None
+        identities = stream.identities or settings.identities
+        self._identities = frozenset(one.encode() for one in identities) if "identities" in ways else None
+        self._identity_header = access.identity_header
+
+    def refuses(self, arrival: Arrival) -> Refused | None:
+        """None: the request may write. ``unauthorized``: a key or token that we know would have helped; there is none.
+        ``forbidden``: there is one, for something else; or none would help."""
+        grants = arrival.grants
+        if grants is None:
+            # measured: bench auth, an event with a key, instead of a call of Access.grants: 1.4 → 1.0 µs of 10.9.
+            presented, other = arrival.headers.get(b"authorization"), arrival.headers.get(b"x-api-key")
+            grants = self._known.get(presented or other or b"")
+            if grants is None or (presented and other):
+                grants = self._find(arrival)
+            arrival.grants = grants
+        for grant in grants:
+            if (
+                grant.until_ms > arrival.received_ms
+                and grant.way in self._ways
+                and (grant.streams is None or self._name in grant.streams)
+                and (self._key_names is None or grant.way != "api_keys" or grant.name in self._key_names)
+                and (grant.origins is None or arrival.headers.get(b"origin") in grant.origins)
+            ):
+                return None
+        return self._without(grants, arrival)
+
+    def _without(self, grants: Grants, arrival: Arrival) -> Refused | None:
+        """What becomes of a request without a key or token for this stream."""
+        if self._networks is not None and arrival.address() in self._networks:
+            return None
+        if self._identities is not None and self._identity_header is not None:
+            given = arrival.headers.get(self._identity_header)
+            if given in self._identities and self._is_from_proxy(arrival.request):
+                return None
+        for grant in grants:
+            if grant.way in self._ways and grant.until_ms > arrival.received_ms:
+                return "forbidden"
+        return "unauthorized" if "api_keys" in self._ways or "jwt" in self._ways else "forbidden"

@@ -1,0 +1,79 @@
+"""What a stream may say of who may write to it.
+
+Place: catalog.allowed → HERE.
+Rule: settings of streams are served to whoever asks for them, so a key or a hash among them is an error, and its value
+is in no message.
+Not here: whether keys of such names are there (auth.check).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterator
+from typing import Any, Final, get_args
+
+from server.catalog.problem import Problem
+from server.config.auth_settings import KEY_NAME, Way
+from server.config.document import KeyPath
+from server.config.finding import kind_of, quoted
+
+SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "x-api-key"})
+
+_WAYS: Final[tuple[str, ...]] = get_args(Way)
+
+
+def ways(value: Any, path: KeyPath) -> Iterator[Problem]:
+    """``auth``: one word or a list of them."""
+    given = value if isinstance(value, list) else [value]
+    if not given or not all(isinstance(one, str) and one in _WAYS for one in given):
+        reason = f"found {quoted(value)}; allowed is one of {', '.join(_WAYS)}, or a list of them"
+        yield Problem(path, reason, "several in a list: any of them is enough")
+    elif "none" in given and len(given) > 1:
+        yield Problem(path, "names none beside others: everybody would be let in", "leave none out, or the others")
+
+
+def key_names(value: Any, path: KeyPath) -> Iterator[Problem]:
+    """``api_keys``: names of keys, never the keys."""
+    return _each(value, path, _key_name)
+
+
+def networks(value: Any, path: KeyPath) -> Iterator[Problem]:
+    """``networks``: whose clients may write."""
+    return _each(value, path, _network)
+
+
+def identities(value: Any, path: KeyPath) -> Iterator[Problem]:
+    """``identities``: clients, as the proxy names them."""
+    return _each(value, path, _identity)
+
+
+def _each(value: Any, path: KeyPath, wrong: Callable[[Any], tuple[str, str] | None]) -> Iterator[Problem]:
+    if not isinstance(value, list) or not value:
+        found = "an empty list" if value == [] else f"{kind_of(value)} (not shown)"
+        hint = "leave it out to have the service's own; to let nobody write, set enabled to false"
+        yield Problem(path, f"found {found}; allowed is a list of one or more", hint)
+        return
+    for index, item in enumerate(value):
+        if found_wrong := wrong(item):
+            yield Problem((*path, index), *found_wrong)
+
+
+def _key_name(item: Any) -> tuple[str, str] | None:
+    if isinstance(item, str) and KEY_NAME.fullmatch(item):
+        return None
+    hint = "keys and hashes belong into auth.key_files: settings of streams are served to everybody"
+    return "is no name of a key (not shown)", hint
+
+
+def _network(item: Any) -> tuple[str, str] | None:
+    try:
+        ipaddress.ip_network(item if isinstance(item, str) else "")
+    except ValueError as error:
+        return str(error), "write an address or a network: 10.0.0.0/8, fd00::/8"
+    return None
+
+
+def _identity(item: Any) -> tuple[str, str] | None:
+    if isinstance(item, str) and item:
+        return None
+    return f"found {quoted(item)}; allowed is text", "write what the proxy puts into its header"

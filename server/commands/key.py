@@ -1,0 +1,42 @@
+"""``penstock key NAME``: make an API key, and what to write down of it.
+
+Place: a command of its own; what it prints goes below ``keys:`` in one of ``auth.key_files``.
+Rule: the key is shown once, on standard error; standard output, which ends up in files, has its hash alone.
+Not here: what a key is (auth.api_keys), what may be written beside its hash (auth.key_entries).
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+from server.auth.api_keys import hashed, new_key
+from server.config.auth_settings import KEY_NAME
+from server.errors import EXIT_DONE, UsageError
+
+
+def run(
+    name: str,
+    *,
+    is_given: bool,
+    given: TextIO | None = None,
+    out: TextIO | None = None,
+    secret: TextIO | None = None,
+) -> int:
+    """Make one; or, if ``is_given``, read one from standard input and print what to keep of it. Raises UsageError."""
+    if not KEY_NAME.fullmatch(name):
+        raise UsageError("a key's name has 1 to 64 letters, digits, '.', '_', '-'. Name who holds the key")
+    key = (sys.stdin if given is None else given).readline().strip() if is_given else new_key()
+    try:
+        kept = hashed(key)
+    except ValueError as error:
+        raise UsageError(f"what came on standard input {error}") from None
+    if not is_given:
+        print(
+            f"The key of {name}, shown this once. Give it to its owner alone:\n\n  {key}\n\n"
+            "Write this below `keys:` in one of auth.key_files, then send HUP:\n",
+            file=sys.stderr if secret is None else secret,
+            flush=True,
+        )
+    print(f'- name: {name}\n  hash: "{kept}"', file=sys.stdout if out is None else out)
+    return EXIT_DONE

@@ -1,0 +1,93 @@
+"""What the settings of ``auth`` ask of one another and of the rest.
+
+Place: config.rules → HERE.
+Rule: what would let in nobody, or more than was meant, is an error now.
+Not here: the keys themselves (auth.credentials), what streams ask for (auth.check).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from server.config.breach import Breach
+from server.config.document import Document
+from server.config.settings import Config
+from server.config.url_rules import HEADER_NAME
+from server.config.urls import is_url, problem_of
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_TAKEN = ("authorization", "x-api-key", "x-forwarded-for", "host")
+
+
+def auth_breaches(config: Config, _: Document) -> Iterator[Breach]:
+    """All that is wrong with them."""
+    yield from _ways(config)
+    yield from _networks(config)
+    yield from _identities(config)
+    yield from _jwt(config)
+
+
+def _ways(config: Config) -> Iterator[Breach]:
+    auth = config.auth
+    if "none" in auth.default and len(auth.default) > 1:
+        reason = "names none beside others: everybody would be let in"
+        yield Breach(("auth", "default"), reason, "leave none out, or the others")
+    needed = {
+        "api_keys": bool(auth.keys or auth.key_files),
+        "jwt": auth.jwt.keys is not None,
+        "networks": bool(auth.networks),
+        "identities": auth.identity_header is not None and bool(auth.identities),
+    }
+    hints = {
+        "api_keys": "set auth.key_files or auth.keys",
+        "jwt": "set auth.jwt.keys",
+        "networks": "set auth.networks",
+        "identities": "set auth.identity_header and auth.identities",
+    }
+    for way in auth.default:
+        if not needed.get(way, True):
+            yield Breach(("auth", "default"), f"asks for {way}, but there are none: nobody could write", hints[way])
+
+
+def _networks(config: Config) -> Iterator[Breach]:
+    for index, text in enumerate(config.auth.networks):
+        try:
+            ipaddress.ip_network(text)
+        except ValueError as error:
+            yield Breach(("auth", "networks", index), str(error), "write an address or a network: 10.0.0.0/8, fd00::/8")
+
+
+def _identities(config: Config) -> Iterator[Breach]:
+    header = config.auth.identity_header
+    if header is None:
+        return
+    path = ("auth", "identity_header")
+    if not HEADER_NAME.fullmatch(header):
+        yield Breach(path, f"{header!r} is no name of a header", "write X-Client-Identity")
+    elif header.lower() in _TAKEN:
+        yield Breach(path, f"{header} means something else already", "write X-Client-Identity")
+    if not config.http.trusted_proxies:
+        hint = "name the proxies that set it"
+        yield Breach(path, "is never believed: http.trusted_proxies is empty", hint, is_warning=True)
+
+
+def _jwt(config: Config) -> Iterator[Breach]:
+    jwt = config.auth.jwt
+    if jwt.keys is None:
+        return
+    if jwt.issuer is None:
+        hint = "name the issuer: tokens of others may be signed with the same keys"
+        yield Breach(("auth", "jwt", "issuer"), "is not set", hint)
+    if not jwt.audience:
+        hint = "name this service as tokens do: those for other services would be taken"
+        yield Breach(("auth", "jwt", "audience"), "is empty", hint)
+    if is_url(jwt.keys):
+        problem = problem_of(jwt.keys, may_have_query=True)
+        if problem is None and urlsplit(jwt.keys).scheme != "https" and urlsplit(jwt.keys).hostname not in _LOOPBACK:
+            problem = "is not https: whoever is on the way could put in keys of their own"
+        if problem is not None:
+            yield Breach(("auth", "jwt", "keys"), problem, "write https://host/path, or the path of a file")
+    elif "://" in jwt.keys:
+        yield Breach(("auth", "jwt", "keys"), "is neither a path nor an https URL", "write https://host/path")

@@ -1,0 +1,56 @@
+"""Fetch the public keys of those who sign tokens, and put them where workers find them.
+
+Place: fetch.once (at the start), fetch.process (later) → HERE → fetch.client, fetch.store.
+Rules: what is no set of usable keys is never kept; the last good one stays, and that is said once, and once more when
+it is over. A set that has not changed is not written.
+Not here: how workers take it up (auth.following).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from server.auth.public_keys import MAX_BYTES, PublicKeysError, kept_path, parse
+from server.fetch.pace import refresh_pause_s
+from server.fetch.store import write_whole
+from server.fetch.trouble import FetchError
+
+if TYPE_CHECKING:
+    from server.config.settings import Config
+    from server.fetch.client import Client
+
+_logger = logging.getLogger("fetcher")
+
+
+async def fetch(client: Client, url: str, directory: Path) -> None:
+    """Ask once. Raises FetchError, and OSError when they cannot be kept."""
+    answer = await client.get_patiently(url, {"Accept": "application/jwk-set+json, application/json"}, MAX_BYTES)
+    if answer.body is None:
+        raise FetchError(f"{url}: answered 304 to a request without a condition", may_pass=True)
+    try:
+        parse(answer.body)
+    except PublicKeysError as error:
+        raise FetchError(f"{url}: the answer {error}", may_pass=True) from None
+    path = kept_path(directory, url)
+    if not path.exists() or path.read_bytes() != answer.body:
+        write_whole(path, answer.body)
+
+
+async def keep_fresh(client: Client, config: Config, url: str, directory: Path) -> None:
+    """For ever."""
+    failing_since: float | None = None
+    while True:
+        try:
+            await fetch(client, url, directory)
+            if failing_since is not None:
+                _logger.info("public keys: %s answers again, after %.0f s", url, time.monotonic() - failing_since)
+                failing_since = None
+        except (FetchError, OSError) as error:
+            if failing_since is None:
+                failing_since = time.monotonic()
+                _logger.error("public keys: %s; the last good ones stay in force", error)
+        await asyncio.sleep(refresh_pause_s(config.auth.jwt.refresh_s))

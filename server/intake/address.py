@@ -1,0 +1,101 @@
+"""Where an event goes: its topic, its partition key, its time.
+
+Place: intake.pipeline → HERE, the last step of both of its ways.
+Rules: values of a key are written anew, so that two spellings of one value (``1.0`` and ``1``, an escape and its
+letter) meet in one partition. A time that no calendar knows, or that a broker would refuse, is the time of receipt.
+Not here: which members these are (intake.route).
+"""
+
+# hot path
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from server.intake.verdict import Verdict
+
+if TYPE_CHECKING:
+    from server.intake.event import Event
+    from server.intake.members import Values
+    from server.intake.route import Route
+
+TOO_LARGE: Final = "the event has {} bytes, at most {} are taken"
+
+# Kafka 4 refuses a record more than an hour ahead of its clock (message.timestamp.after.max.ms), and the whole batch
+# of records with it: one client's clock would fail the events of others.
+MAX_AHEAD_MS: Final = 3_000_000
+
+
+def address(event: Event, route: Route, keys: Values | None, dt: object, received_ms: int) -> Verdict | None:
+    """Make a record of an event that is filled in and judged, or say why it can be none.
+
+    ``keys``: the values of its key fields where a reader gave them. ``dt``: its time where that is text.
+    """
+    if len(event.value) > route.max_event_bytes:
+        return too_large(event, route)
+    if route.key_members is not None:
+        key = (None if keys is None else _key_of_plain(keys, route)) or _key(event.value, route)
+        if isinstance(key, Verdict):
+            return key
+        event.key = key
+    event.topic = route.topic
+    event.headers = route.headers
+    event.timestamp_ms = _timestamp_ms(dt, received_ms)
+    return None
+
+
+def too_large(event: Event, route: Route) -> Verdict:
+    """The verdict of an event that its stream does not take for its size."""
+    return Verdict("event_too_large", TOO_LARGE.format(len(event.value), route.max_event_bytes))
+
+
+def _key_of_plain(keys: Values, route: Route) -> bytes | None:
+    """A JSON object of the stream's key fields in declared order. None: it takes a closer look, ``_key``."""
+    parts = []
+    for (prefix, _), value in zip(route.key_fields, keys, strict=True):
+        if value.__class__ is not str and value.__class__ is not int:
+            return None
+        parts.append(prefix + msgspec.json.encode(value))
+    return b"{" + b",".join(parts) + b"}"
+
+
+def _key(value: bytes, route: Route) -> bytes | Verdict:
+    """The same from the event, or which field of it is missing."""
+    assert route.key_members is not None
+    values = route.key_members.read(value)
+    parts = []
+    for prefix, path in route.key_fields:
+        text = values[route.key_members.at(path)]
+        if not isinstance(text, Raw):
+            wanted = f"'.{'.'.join(path)}' is a message key field of stream {route.stream.name!r} and should be present"
+            return Verdict("missing_key_field", wanted)
+        parts.append(prefix + _canonical(text))
+    return b"{" + b",".join(parts) + b"}"
+
+
+def _canonical(text: Raw) -> bytes:
+    try:
+        value: Any = msgspec.json.decode(text)
+    except msgspec.DecodeError:  # A number beyond the doubles: only its text is exact.
+        return bytes(text)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return msgspec.json.encode(value)
+
+
+def _timestamp_ms(dt: object, received_ms: int) -> int:
+    """The event's time in milliseconds for Kafka; the receive time when it has none that a calendar knows."""
+    if dt.__class__ is not str:
+        return received_ms
+    try:
+        moment = datetime.fromisoformat(dt)
+    except ValueError:
+        return received_ms
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    timestamp_ms = int(moment.timestamp() * 1000)
+    return timestamp_ms if 0 < timestamp_ms < received_ms + MAX_AHEAD_MS else received_ms

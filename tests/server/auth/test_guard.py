@@ -1,0 +1,134 @@
+"""A guard lets in whom its stream asks for, remembers what it verified, and nothing that strangers invent."""
+
+from __future__ import annotations
+
+import pytest
+
+from server.auth import access as accesses
+from server.auth import api_keys
+from server.auth.grant import OURS
+from server.intake.arrival import Arrival
+from tests.server.auth.guarded import NOW_MS, Request, access, guard, key, refused
+
+
+def test_a_stream_that_asks_for_nothing_has_no_guard() -> None:
+    from server.catalog.stream import make
+
+    open_one = make("s", "s", {"producers": {"eventgate": {"auth": "none"}}}, "")
+    assert access(default=["api_keys"]).guard(open_one) is None
+    assert access().guard(make("s", "s", {}, "")) is None
+    assert access(default=["api_keys"]).guard(make("s", "s", {}, "")) is not None
+
+
+def test_keys_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append((len(one), len(other)))
+        return one == other
+
+    monkeypatch.setattr(api_keys, "compare_digest", compare)
+    text, kept = key()
+    guarding = guard(access(kept), auth="api_keys")
+    assert refused(guarding, x_api_key=text[:-1] + ("a" if text[-1] != "a" else "b")) == "unauthorized"
+    assert refused(guarding, x_api_key=text) is None
+
+    assert compared == [(32, 32), (32, 32)], "whole digests, and by nothing else"
+    assert refused(guarding, x_api_key=text) is None
+    assert len(compared) == 2, "verified once"
+
+
+def test_two_keys_of_one_handle_are_both_found() -> None:
+    text, kept = key()
+    other = text[:13] + text[13:][::-1]
+    twin = kept.__class__("twin", api_keys.hashed(other), None, None, None)
+    guarding = guard(access(kept, twin), auth="api_keys")
+
+    assert refused(guarding, x_api_key=text) is None
+    assert refused(guarding, x_api_key=other) is None
+
+
+def test_a_key_ends_at_its_moment_even_if_it_is_remembered() -> None:
+    text, kept = key(expires_ms=NOW_MS)
+    guarding = guard(access(kept), auth="api_keys")
+
+    assert refused(guarding, now_ms=NOW_MS - 1, x_api_key=text) is None
+    assert refused(guarding, now_ms=NOW_MS, x_api_key=text) == "unauthorized"
+
+
+def test_invented_keys_take_no_memory_and_push_out_none_in_use() -> None:
+    text, kept = key()
+    known = access(kept)
+    guarding = guard(known, auth="api_keys")
+    assert refused(guarding, authorization=f"Bearer {text}") is None
+    for number in range(2_000):
+        assert refused(guarding, authorization=f"Bearer psk_{number:08d}_{number:032d}") == "unauthorized"
+
+    assert list(known.known) == [f"Bearer {text}".encode()]
+
+
+def test_refused_tokens_are_remembered_apart_from_good_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    text, kept = key()
+    known = access(kept)
+    asked: list[bytes] = []
+
+    class Tokens:
+        def find(self, token: bytes) -> None:
+            asked.append(token)
+
+    known._tokens = Tokens()  # type: ignore[assignment]
+    guarding = guard(known, auth=["jwt", "api_keys"])
+    assert refused(guarding, x_api_key=text) is None
+    for _ in range(2):
+        assert refused(guarding, authorization="Bearer a.b.c") == "unauthorized"
+    assert asked == [b"a.b.c"]
+    for number in range(3 * accesses.REFUSED_MAX):
+        refused(guarding, authorization=f"Bearer {number}.b.c")
+
+    assert len(known.known) <= accesses.REFUSED_MAX + 1
+    assert text.encode() in known.known
+    asked.clear()
+    assert refused(guarding, authorization="Bearer " + "a." * 5_000 + "c") == "unauthorized"
+    assert asked == [], "too long to be looked at"
+
+
+def test_what_a_request_presents_is_looked_up_once() -> None:
+    text, kept = key(streams=("a",))
+    known = access(kept)
+    arrival = Arrival(NOW_MS, b"", {b"x-api-key": text.encode()}, None, Request())
+    assert guard(known, "a", auth="api_keys").refuses(arrival) is None
+    known.known.clear()
+    known._keys = api_keys.ApiKeys(())
+
+    assert guard(known, "b", auth="api_keys").refuses(arrival) == "forbidden"
+    assert guard(known, "a", auth="api_keys").refuses(arrival) is None
+
+
+def test_our_own_events_pass_every_guard() -> None:
+    arrival = Arrival(NOW_MS, b"", {})
+    arrival.grants = OURS
+
+    assert guard(access(), auth="api_keys", api_keys=["web"]).refuses(arrival) is None
+    assert guard(access(), auth="networks", networks=["10.0.0.0/8"]).refuses(arrival) is None
+
+
+def test_a_key_in_a_query_counts_for_beacons_alone() -> None:
+    text, kept = key()
+    guarding = guard(access(kept, query_param="key"), auth="api_keys")
+    for path, expected in ((b"/v1/beacon", None), (b"/v1/pixel.gif", None), (b"/v1/events", "unauthorized")):
+        arrival = Arrival(NOW_MS, b"", {}, None, Request(path, key=text))
+        assert guarding.refuses(arrival) == expected
+    arrival = Arrival(NOW_MS, b"", {}, None, Request(b"/v1/beacon", key=text))
+    assert guard(access(kept), auth="api_keys").refuses(arrival) == "unauthorized"
+
+
+def test_names_that_a_regex_matched_are_remembered_in_bounded_number() -> None:
+    text, kept = key(streams=("/^a\\./", "b"))
+    known = access(kept)
+    for number in range(1_000):
+        assert refused(guard(known, f"a.{number}", auth="api_keys"), x_api_key=text) is None
+    assert refused(guard(known, "b", auth="api_keys"), x_api_key=text) is None
+    assert refused(guard(known, "c", auth="api_keys"), x_api_key=text) == "forbidden"
+    ((grant,),) = known.known.values()
+
+    assert len(grant.streams._kept) <= 256  # type: ignore[union-attr]
