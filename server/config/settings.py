@@ -36,6 +36,14 @@ class Limits(Section, frozen=True):
     """Bounds of one worker towards its clients. Each has its own answer: 408, 413, 414, 431 or 503."""
 
     max_body_bytes: Annotated[Bytes, says("Largest request body; more is 413.")] = 4_194_304
+    max_decompressed_bytes: Annotated[Bytes, says("Largest body that a compressed one may become; more is 413.")] = (
+        16_777_216
+    )
+    max_ratio: Annotated[
+        int,
+        Meta(ge=2, le=1_000_000),
+        says("A compressed body that grows to more than so many times its size, and past 64 KiB, is 413."),
+    ] = 200
     max_head_bytes: Annotated[Bytes, says("Largest request head, all headers together; more is 431.")] = 32_768
     max_headers: Annotated[Count, says("Most headers of a request; more is 431.")] = 100
     max_url_bytes: Annotated[Bytes, says("Longest URL; a longer one is 414.")] = 16_384

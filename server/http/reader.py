@@ -296,7 +296,7 @@ class Reader:
             request.tail = CLOSE
             if has_body:
                 self._upgrading, self.incoming = request, None
-        return head.bad_expectation(headers) or head.bad_encoding(headers)
+        return head.bad_expectation(headers) or head.bad_encoding(request, self._server.encodings)
 
     # Rare turns.
 
