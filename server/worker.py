@@ -21,7 +21,7 @@ from server.config.settings import HTTP_SHARE_OF_DRAIN
 from server.durability import Durability
 from server.errors import EXIT_BOOT, EXIT_DONE, EXIT_FOUND, BootError
 from server.fetch.fetched import Fetched
-from server.http import receipt_page
+from server.http import content, receipt_page
 from server.http.client_address import ClientAddress
 from server.http.documents import Documents
 from server.http.pages import Pages
@@ -29,6 +29,7 @@ from server.http.receipt_page import ReceiptPage
 from server.http.server import HttpServer
 from server.intake.arrival import Clock
 from server.intake.error_events import ErrorEvents
+from server.intake.forms import Forms
 from server.intake.pipeline import make_pipeline
 from server.intake.receive import Receiver
 from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
@@ -90,6 +91,7 @@ class Worker:
             ClientAddress(config.http).of,
             clock,
             self._error_events,
+            Forms(config, materials.schemas.find, content.TAKEN, content.media_type),
             self._fetched.asking,
         )
 

@@ -148,7 +148,7 @@ def _message_timeout_s(sink: SinkSettings) -> float:
 
 
 def _event_paths(config: Config, _: Document) -> Iterator[Breach]:
-    for name in ("schema_uri_field", "stream_field", "id_field", "dt_field"):
+    for name in ("schema_uri_field", "stream_field", "id_field", "dt_field", "source_field"):
         value = getattr(config.intake, name)
         for index, text in enumerate([value] if isinstance(value, str) else value):
             if not _EVENT_PATH.fullmatch(text):

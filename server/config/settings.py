@@ -15,8 +15,10 @@ from msgspec import Meta, field
 
 from server.config.catalog_settings import Fetch, Schemas, Streams
 from server.config.section import Bytes, Count, Seconds, Section, Text, Texts, says
+from server.config.transport_settings import CloudEventRule, Cors, Destination
 
 EventPaths = str | Texts  # Their grammar is in config.rules: msgspec 0.22 crashes on a pattern within a union.
+HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
 KafkaValue = str | int | float | bool
 
 # Of ``drain_s``; the rest is the sink's: what HTTP accepted last must still reach the broker.
@@ -94,6 +96,7 @@ class Http(Section, frozen=True):
     client_ip_header: Annotated[
         Text | None, says("Header in which a trusted proxy names the client. Null: `X-Forwarded-For`.")
     ] = None
+    cors: Annotated[Cors, says("Pages of other sites.")] = field(default_factory=Cors)
     limits: Annotated[Limits, says("Bounds towards clients.")] = field(default_factory=Limits)
 
 
@@ -118,6 +121,28 @@ class Intake(Section, frozen=True):
     stream_query_param: Annotated[
         Text | None, says("Query parameter that names the stream of events that do not. Null: not read.")
     ] = "stream"
+    schema_uri_header: Annotated[
+        HeaderName | None, says("Header that names the schema of events whose request does not otherwise. Null: none.")
+    ] = None
+    stream_header: Annotated[HeaderName | None, says("The same for their stream.")] = None
+    reports: Annotated[
+        dict[Text, Destination],
+        says(
+            "Where reports of browsers go, by their type: "
+            "`network-error: {stream: w3c.reportingapi.network_error, schema: /w3c/reportingapi/network_error/1.0.0}`."
+        ),
+    ] = field(default_factory=dict)
+    cloudevents: Annotated[
+        list[CloudEventRule],
+        says(
+            "Where CloudEvents go that name no stream: `{source: …, type: …, stream: …, schema: …}`, the first that "
+            "matches. `*` stands for anything, as it does where `source` or `type` is left out; `schema` is for those "
+            "without `dataschema`. With none, headers that begin with `ce-` are headers like any other."
+        ),
+    ] = field(default_factory=list)
+    source_field: Annotated[Text, says("Filled with the `source` of a CloudEvent, as its `id` and `time` are.")] = (
+        "meta.source"
+    )
     set_dt_for: Annotated[
         list[Text], says("Schema titles (`*` matches anything) whose absent top-level `dt` is filled in.")
     ] = field(default_factory=lambda: ["analytics/legacy/*"])

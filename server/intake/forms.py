@@ -1,0 +1,79 @@
+"""Bodies that are not plain JSON: events wrapped in something else, or one a line, taken apart to the raw text of each.
+
+Place: intake.receive → HERE → intake.ndjson, intake.reports, intake.cloudevents → intake.receive → intake.pipeline.
+Rules: whatever came in which way, it is the raw text of an event before intake.pipeline sees it. What is wrong with one
+piece is a verdict with its index; what is wrong with the whole is the request's fault, as in intake.decode.
+Not here: content types and encodings (http.content, http.encodings).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from server.intake import cloudevents, ndjson
+from server.intake.arrival import Arrival
+from server.intake.cloudevents import CloudEvents
+from server.intake.decode import split
+from server.intake.event import Event
+from server.intake.piece import Piece
+from server.intake.reports import Reports
+
+if TYPE_CHECKING:
+    from server.config.settings import Config
+    from server.intake.route import SchemaLookup
+
+JSON: Final = "application/json"
+
+Split = Callable[[bytes, int], "list[Piece] | int | str"]
+Prepare = Callable[[int, bytes, Arrival], Event]
+
+
+class Forms:
+    """One a worker. ``known`` are Content-Types, as they were sent, by what they are read as (None: absent); whoever
+    has looked there in vain asks ``media_type``."""
+
+    def __init__(
+        self,
+        config: Config,
+        schema: SchemaLookup,
+        known: Mapping[bytes | None, str],
+        media_type: Callable[[bytes | None], str],
+    ) -> None:
+        settings = config.intake
+        self.known = known
+        self._media_type = media_type
+        events = CloudEvents(config, schema)
+        self._binary = events.binary
+        self.looks_at_headers = bool(settings.cloudevents)  # For CloudEvents in binary mode.
+        self._splits: dict[str, Split] = {
+            "application/x-ndjson": ndjson.pieces,
+            "application/reports+json": Reports(settings.reports).pieces,
+            "application/cloudevents+json": events.single,
+            "application/cloudevents-batch+json": events.batch,
+        }
+
+    def split(self, headers: Mapping[bytes, bytes], body: bytes, most: int) -> list[bytes] | list[Piece] | int | str:
+        """As intake.decode.split, of a body of any type that is taken."""
+        form = self._splits.get(self._media_type(headers.get(b"content-type")))
+        if form is not None:
+            return form(body, most)
+        if self.looks_at_headers and cloudevents.MARK in headers:
+            return self._binary(headers, body)
+        return split(body, most)
+
+
+def prepare_all(raws: list[Any], arrival: Arrival, prepare: Prepare) -> list[Event]:
+    """The events of a request. What a piece says of schema and stream goes before what the request says."""
+    schema_uri, stream = arrival.schema_uri, arrival.stream
+    events = []
+    for index, piece in enumerate(raws):
+        if not isinstance(piece, Piece):
+            events.append(prepare(index, piece, arrival))
+            continue
+        if piece.verdict is not None:
+            events.append(Event(index, piece.raw, piece.verdict))
+            continue
+        arrival.schema_uri, arrival.stream = piece.schema_uri or schema_uri, piece.stream or stream
+        events.append(prepare(index, piece.raw, arrival))
+    return events
