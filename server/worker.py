@@ -22,7 +22,9 @@ from server.durability import Durability
 from server.errors import EXIT_BOOT, EXIT_DONE, EXIT_FOUND, BootError
 from server.fetch.fetched import Fetched
 from server.http import content, receipt_page
+from server.http.beacon import Beacon
 from server.http.client_address import ClientAddress
+from server.http.cors import Cors
 from server.http.documents import Documents
 from server.http.pages import Pages
 from server.http.receipt_page import ReceiptPage
@@ -159,14 +161,18 @@ class Worker:
 
     def _routes(self) -> Table:
         receiver = self._receiver
-        routes: dict[str, dict[str, Handler | None]] = {
+        beacon = Beacon(receiver.handle_beacon)
+        routes: dict[str, dict[str, Handler | None]] = {  # HEAD None: these GETs send events.
             "/v1/events": {"POST": receiver.handle_events},
-            "/v1/beacon": {"POST": receiver.handle_beacon},
+            "/v1/beacon": {"POST": receiver.handle_beacon, "GET": beacon.handle, "HEAD": None},
+            "/v1/pixel.gif": {"GET": beacon.handle_pixel, "HEAD": None},
             "/v1/validate": {"POST": receiver.handle_validate},
             f"{receipt_page.PATH}*": {"GET": ReceiptPage(self._row.rings, self._durability.receipts.flush).handle},
         }
         if self._config.intake.test_events:
-            routes["/v1/_test/events"] = {"GET": receiver.handle_test_events, "HEAD": None}  # It sends events.
+            routes["/v1/_test/events"] = {"GET": receiver.handle_test_events, "HEAD": None}
+        names = [name for name in (self._config.intake.schema_uri_header, self._config.intake.stream_header) if name]
+        routes = Cors(self._config.http.cors, names).table(routes)
         name = self._config.service_name or "penstock"
         self._documents = Documents(asyncio.get_running_loop(), self._published.ask, log)
         return routes | self._documents.routes(PATHS) | Pages(name, VERSION, self._unready, self._info).routes()

@@ -16,6 +16,7 @@ from server.config.breach import Breach
 from server.config.document import Document, KeyPath, dotted
 from server.config.finding import Finding, Level
 from server.config.settings import HTTP_SHARE_OF_DRAIN, Config, SinkSettings
+from server.config.transport_rules import transport_breaches
 from server.config.url_rules import HEADER_NAME, url_breaches
 from server.config.urls import urls_of
 from server.errors import SettingsError
@@ -179,4 +180,7 @@ def _unused(config: Config, document: Document) -> Iterator[Breach]:
         yield Breach(("spool",), reason, "remove it", is_warning=True)
 
 
-_RULES = (_sizes, _queue, _addresses, _proxies, _times, _acks, _event_paths, url_breaches, _names, _secrets, _unused)
+_RULES = (
+    *(_sizes, _queue, _addresses, _proxies, transport_breaches, _times, _acks, _event_paths, url_breaches, _names),
+    *(_secrets, _unused),
+)

@@ -197,7 +197,7 @@ class Encodings:
         request = undoing.request
         if refusal is not None:
             self._server.count(refusal)
-            refusal.handle(request)
+            self._server.cors.over(refusal.handle)(request)
             return
         request.body = b"".join(undoing.pieces)
         try:

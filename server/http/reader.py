@@ -262,7 +262,7 @@ class Reader:
             self._stop(refusal)
         self._candidate = b""
         self._server.count(refusal)
-        request.handler = refusal.handle
+        request.handler = self._server.cors.over(refusal.handle)
 
     def _on_repeat(self, name: bytes, value: bytes) -> None:
         self._repeats += 1

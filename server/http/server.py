@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from server.http.cors import Cors
 from server.http.encodings import Encodings
 from server.http.limits import GRACE_S, KINDS, Bounds
 from server.http.listener import Listener
@@ -65,6 +66,7 @@ class HttpServer:
         self.heads = Heads()
         self.outgoing = Outgoing(loop)
         self.repeats = Repeats()
+        self.cors = Cors(settings.cors)
         self.encodings = Encodings(loop, self, self.bounds)
         bounds = self.bounds
         shortest_s = min(bounds.head_s, bounds.body_stall_s, bounds.idle_s, bounds.write_stall_s, bounds.answer_s)
