@@ -21,7 +21,7 @@ from urllib.parse import unquote
 import msgspec
 from msgspec import UNSET, Raw
 
-from server.intake.decode import split
+from server.intake.decode import BOM, split
 from server.intake.members import Members, Path
 from server.intake.piece import Piece, unreadable
 from server.intake.route import EventMembers, Fields
@@ -35,10 +35,12 @@ if TYPE_CHECKING:
 
 MARK: Final = b"ce-specversion"  # The header that makes a request one in binary mode.
 ONE: Final = "The request body is an array. Send one CloudEvent, or a batch as application/cloudevents-batch+json."
+MANY: Final = "The request body is an object. Send an array, or one CloudEvent as application/cloudevents+json."
 
 REQUIRED: Final = ("specversion", "id", "source", "type")
 ATTRIBUTES: Final = (*REQUIRED, "time", "dataschema")
 MAX_ATTRIBUTE_CHARS: Final = 8_192
+_BRACKET: Final = ord("[")
 _VERSION: Final = re.compile(r"1\.\d+")
 
 _ENVELOPE = Members([(name,) for name in (*ATTRIBUTES, "data", "data_base64")])
@@ -64,12 +66,14 @@ class CloudEvents:
         raws = split(body, most)
         if not isinstance(raws, list):
             return raws
-        return ONE if body.lstrip()[:1] == b"[" else [self._unwrap(raws[0])]
+        return ONE if _text_of(body)[0] == _BRACKET else [self._unwrap(raws[0])]
 
     def batch(self, body: bytes, most: int) -> list[Piece] | int | str:
         """The CloudEvents of an array."""
         raws = split(body, most)
-        return [self._unwrap(raw) for raw in raws] if isinstance(raws, list) else raws
+        if not isinstance(raws, list):
+            return raws
+        return [self._unwrap(raw) for raw in raws] if _text_of(body)[0] == _BRACKET else MANY
 
     def binary(self, headers: Mapping[bytes, bytes], body: bytes) -> list[Piece] | str:
         """The CloudEvent whose data is the body, and whose attributes are headers, percent-encoded (section 3.1.3.2 of
@@ -80,9 +84,7 @@ class CloudEvents:
             if value is not None:
                 found[name] = unquote(value.decode("latin-1"))
         raws = split(body)
-        if not isinstance(raws, list):
-            return str(raws)
-        return [self._piece(found, raws[0] if body.lstrip()[:1] == b"{" else body.strip())]
+        return [self._piece(found, _text_of(body))] if isinstance(raws, list) else str(raws)
 
     def _unwrap(self, raw: bytes) -> Piece:
         try:
@@ -159,6 +161,11 @@ def _content(values: tuple[Any, ...]) -> bytes | None:
     except binascii.Error:
         return None
     return raws[0] if isinstance(raws, list) and len(raws) == 1 else None
+
+
+def _text_of(body: bytes) -> bytes:
+    """The JSON text of a body that has been found to be one."""
+    return body.strip().removeprefix(BOM).lstrip()
 
 
 def _wrong(what: str) -> Verdict:
