@@ -30,7 +30,7 @@ def written_in(file: str) -> set[str]:
 
 def test_every_route_is_described() -> None:
     described = set(json.loads(description())["paths"])
-    pages = set(Pages("", "", str, dict).routes())  # type: ignore[arg-type]
+    pages = set(Pages("", "", str, dict).routes())
     routes = written_in("server/worker.py") | {"/v1/_test/events", "/v1/receipts/*"} | pages | set(PATHS)
     places = {path.partition("{")[0] + "*" if "{" in path else path for path in described}
 
