@@ -92,7 +92,7 @@ class Worker:
             ClientAddress(config.http).of,
             clock,
             self._error_events,
-            Forms(config, materials.schemas.find, content.TAKEN, content.media_type),
+            Forms(config, materials.schemas.find, content.media_type),
             self._fetched.asking,
         )
 

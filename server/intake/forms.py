@@ -23,29 +23,25 @@ if TYPE_CHECKING:
     from server.config.settings import Config
     from server.intake.route import SchemaLookup
 
-JSON: Final = "application/json"
+MAX_KEPT: Final = 64
+MAX_KEPT_BYTES: Final = 128
 
 Split = Callable[[bytes, int], "list[Piece] | int | str"]
 Prepare = Callable[[int, bytes, Arrival], Event]
 
 
 class Forms:
-    """One a worker. ``known`` are Content-Types, as they were sent, by what they are read as (None: absent); whoever
-    has looked there in vain asks ``media_type``."""
+    """One a worker. ``plain`` are the Content-Types, as they were sent (None: absent), of bodies that need nothing but
+    intake.decode: whoever sees one need not ask here."""
 
-    def __init__(
-        self,
-        config: Config,
-        schema: SchemaLookup,
-        known: Mapping[bytes | None, str],
-        media_type: Callable[[bytes | None], str],
-    ) -> None:
+    def __init__(self, config: Config, schema: SchemaLookup, media_type: Callable[[bytes | None], str]) -> None:
+        """``media_type``: what a body of a Content-Type is read as (http.content)."""
         settings = config.intake
-        self.known = known
         self._media_type = media_type
         events = CloudEvents(config, schema)
         self._binary = events.binary
-        self.looks_at_headers = bool(settings.cloudevents)  # For CloudEvents in binary mode.
+        self._looks_at_headers = bool(settings.cloudevents)  # For CloudEvents in binary mode.
+        self.plain: set[bytes | None] = set()
         self._splits: dict[str, Split] = {
             "application/x-ndjson": ndjson.pieces,
             "application/reports+json": Reports(settings.reports).pieces,
@@ -55,10 +51,14 @@ class Forms:
 
     def split(self, headers: Mapping[bytes, bytes], body: bytes, most: int) -> list[bytes] | list[Piece] | int | str:
         """As intake.decode.split, of a body of any type that is taken."""
-        form = self._splits.get(self._media_type(headers.get(b"content-type")))
+        content_type = headers.get(b"content-type")
+        form = self._splits.get(self._media_type(content_type))
         if form is not None:
             return form(body, most)
-        if self.looks_at_headers and cloudevents.MARK in headers:
+        if not self._looks_at_headers:
+            if len(self.plain) < MAX_KEPT and len(content_type or b"") <= MAX_KEPT_BYTES:
+                self.plain.add(content_type)
+        elif cloudevents.MARK in headers:
             return self._binary(headers, body)
         return split(body, most)
 

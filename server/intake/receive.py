@@ -21,7 +21,7 @@ from server.intake.decode import split
 from server.intake.delivery import Delivery
 from server.intake.error_events import ErrorEvents
 from server.intake.event import Event
-from server.intake.forms import JSON, Forms, prepare_all
+from server.intake.forms import Forms, prepare_all
 from server.intake.pending import Pending
 from server.intake.pipeline import Pipeline
 from server.intake.receipts import Receipts
@@ -64,7 +64,7 @@ class Receiver:
     ) -> None:
         """``asking``: whom to ask for schemas that are at URLs; None, there are none."""
         self._forms = forms
-        self._known_types, self._looks_at_headers = forms.known, forms.looks_at_headers
+        self._plain = forms.plain
         self._schema_uri_param = config.intake.schema_uri_query_param
         self._stream_param = config.intake.stream_query_param
         self._schema_uri_header = _header(config.intake.schema_uri_header)
@@ -173,8 +173,10 @@ class Receiver:
     def _split(self, request: Request, body: bytes) -> Raws | None:
         """The raw events of the body; None when the request has been answered with what is wrong with it."""
         headers = request.headers
-        is_plain = self._known_types.get(headers.get(b"content-type")) == JSON and not self._looks_at_headers
-        raws = split(body, self._max_events) if is_plain else self._forms.split(headers, body, self._max_events)
+        if headers.get(b"content-type") in self._plain:
+            raws: Raws | int | str = split(body, self._max_events)
+        else:
+            raws = self._forms.split(headers, body, self._max_events)
         if isinstance(raws, str):
             request.problem(400, raws)
             return None

@@ -76,7 +76,7 @@ class Bench:
         self.rings = Rings(2, 1000)
         self.receipts = Receipts(self.rings.ring(1), self.sink.outstanding, 60.0)
         self.delivery.on_spooled = lambda event: self.receipts.spooled(event.number)
-        forms = Forms(config, generation.schemas.find, content.TAKEN, content.media_type)
+        forms = Forms(config, generation.schemas.find, content.media_type)
         self.receiver = Receiver(
             config, pipeline, self.sink, self.delivery, self.receipts, lambda _: "192.0.2.1", clock, self.errors, forms
         )
