@@ -17,6 +17,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 
+from server.http.request import MAX_PARAMS
+
 if TYPE_CHECKING:
     from server.http.request import Answering, Request
 
@@ -33,7 +35,7 @@ _OF_BODIES: Final = frozenset({b"content-type", b"ce-specversion"})  # They say 
 
 def event_of(query: bytes) -> bytes:
     """The JSON text in a query; empty where there is none."""
-    for field in query.split(b"&"):
+    for field in query.split(b"&", MAX_PARAMS)[:MAX_PARAMS]:
         text = unquote_to_bytes(field)
         if text[:1] == b"%":
             text = unquote_to_bytes(text)

@@ -10,19 +10,19 @@ Not here: reading headers as HTTP has them (http.reader), the event's way (intak
 from __future__ import annotations
 
 import base64
-import binascii
 import fnmatch
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from server.intake.decode import BOM, split
-from server.intake.members import Members, Path
+from server.intake.members import Path
 from server.intake.piece import Piece, unreadable
 from server.intake.route import EventMembers, Fields
 from server.intake.splice import insert_by_path
@@ -39,14 +39,28 @@ MANY: Final = "The request body is an object. Send an array, or one CloudEvent a
 
 REQUIRED: Final = ("specversion", "id", "source", "type")
 ATTRIBUTES: Final = (*REQUIRED, "time", "dataschema")
-MAX_ATTRIBUTE_CHARS: Final = 8_192
+MAX_ATTRIBUTE_CHARS: Final = 2_048
 _BRACKET: Final = ord("[")
 _VERSION: Final = re.compile(r"1\.\d+")
 
-_ENVELOPE = Members([(name,) for name in (*ATTRIBUTES, "data", "data_base64")])
-_AT = {name: _ENVELOPE.at((name,)) for name in (*ATTRIBUTES, "data", "data_base64")}
-
 Attributes = dict[str, str]  # Those of ATTRIBUTES that are there.
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    """What is looked at of one as JSON."""
+
+    specversion: Any = None
+    id: Any = None
+    source: Any = None
+    type: Any = None
+    time: Any = None
+    dataschema: Any = None
+    content: Raw | UnsetType = msgspec.field(default=UNSET, name="data")
+    data_base64: Any = None
+
+
+_decode_envelope = msgspec.json.Decoder(_Envelope).decode
+_attributes = attrgetter(*ATTRIBUTES)
 
 
 class CloudEvents:
@@ -88,15 +102,11 @@ class CloudEvents:
 
     def _unwrap(self, raw: bytes) -> Piece:
         try:
-            values = _ENVELOPE.read(raw)
+            envelope = _decode_envelope(raw)
         except (msgspec.DecodeError, RecursionError):  # No object, or none that can be read: the pipeline says so.
             return Piece(raw)
-        found: Attributes = {}
-        for name in ATTRIBUTES:
-            value = values[_AT[name]]
-            if value is not UNSET and (text := _text(value)) is not None:
-                found[name] = text
-        return self._piece(found, _content(values))
+        values = zip(ATTRIBUTES, _attributes(envelope), strict=True)
+        return self._piece({name: value for name, value in values if isinstance(value, str)}, _content(envelope))
 
     def _piece(self, found: Attributes, content: bytes | None) -> Piece:
         missing = next((name for name in REQUIRED if not found.get(name)), None)
@@ -129,9 +139,13 @@ class CloudEvents:
         schema = self._schema((_text(own) if own is not None else schema_uri) or "")
         if isinstance(schema, tuple):
             return raw
+        lacking: dict[Path, bytes] = {}
         for name, path in self._places.items():
             if name in found and values[members.at(path)] is UNSET and schema.declares(path):
-                raw = insert_by_path(raw, path[:-1], _encoded(path[-1]) + b":" + _encoded(found[name]) + b",")
+                member = _encoded(path[-1]) + b":" + _encoded(found[name]) + b","
+                lacking[path[:-1]] = lacking.get(path[:-1], b"") + member
+        for parent, inserted in lacking.items():
+            raw = insert_by_path(raw, parent, inserted)
         return raw
 
 
@@ -149,16 +163,15 @@ def _matcher(pattern: str) -> re.Pattern[str]:
     return re.compile(fnmatch.translate(pattern))
 
 
-def _content(values: tuple[Any, ...]) -> bytes | None:
+def _content(envelope: _Envelope) -> bytes | None:
     """The data as JSON text: ``{}`` where there is none; None where it is no JSON."""
-    data_64 = values[_AT["data_base64"]]
-    if isinstance(values[_AT["data"]], Raw):
-        return bytes(values[_AT["data"]])
-    if not isinstance(data_64, Raw):
+    if isinstance(envelope.content, Raw):
+        return bytes(envelope.content)
+    if envelope.data_base64 is None:
         return b"{}"
     try:
-        raws = split(base64.b64decode(_text(data_64) or "", validate=True))
-    except binascii.Error:
+        raws = split(base64.b64decode(envelope.data_base64, validate=True))
+    except (TypeError, ValueError):  # No text, no ASCII, no base64.
         return None
     return raws[0] if isinstance(raws, list) and len(raws) == 1 else None
 
