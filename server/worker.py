@@ -160,7 +160,7 @@ class Worker:
 
     def _routes(self) -> Table:
         receiver = self._receiver
-        beacon = Beacon(receiver.handle_beacon)
+        beacon = Beacon(receiver.handle_query)
         routes: dict[str, dict[str, Handler | None]] = {  # HEAD None: these GETs send events.
             "/v1/events": {"POST": receiver.handle_events},
             "/v1/beacon": {"POST": receiver.handle_beacon, "GET": beacon.handle, "HEAD": None},

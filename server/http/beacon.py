@@ -30,8 +30,6 @@ PIXEL: Final = (
     b",\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
 )
 
-_OF_BODIES: Final = frozenset({b"content-type", b"ce-specversion"})  # They say nothing of a query.
-
 
 def event_of(query: bytes) -> bytes:
     """The JSON text in a query; empty where there is none."""
@@ -65,7 +63,7 @@ class _Masked:
 
 
 class Beacon:
-    """``receive`` takes a request as a POST to /v1/beacon."""
+    """``receive`` takes a request whose body is JSON, whatever its headers say, as a POST to /v1/beacon."""
 
     def __init__(self, receive: Callable[[Request], None]) -> None:
         self._receive = receive
@@ -80,6 +78,5 @@ class Beacon:
 
     def _take(self, request: Request, picture: bytes) -> None:
         request.body = event_of(request.query)
-        request.headers = {name: value for name, value in request.headers.items() if name not in _OF_BODIES}
         request.answering = _Masked(request.answering, picture)
         self._receive(request)

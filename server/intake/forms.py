@@ -63,6 +63,11 @@ class Forms:
         return split(body, most)
 
 
+def without_form(headers: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
+    """The headers of a GET, whose events come from elsewhere than its body: what they say of a body says nothing."""
+    return {name: value for name, value in headers.items() if name not in (b"content-type", cloudevents.MARK)}
+
+
 def prepare_all(raws: list[Any], arrival: Arrival, prepare: Prepare) -> list[Event]:
     """The events of a request. What a piece says of schema and stream goes before what the request says."""
     schema_uri, stream = arrival.schema_uri, arrival.stream

@@ -21,7 +21,7 @@ from server.intake.decode import split
 from server.intake.delivery import Delivery
 from server.intake.error_events import ErrorEvents
 from server.intake.event import Event
-from server.intake.forms import Forms, prepare_all
+from server.intake.forms import Forms, prepare_all, without_form
 from server.intake.pending import Pending
 from server.intake.pipeline import Pipeline
 from server.intake.receipts import Receipts
@@ -100,9 +100,15 @@ class Receiver:
         """POST /v1/beacon: always hasty."""
         self._receive(request, request.body, request.params(), True)
 
+    def handle_query(self, request: Request) -> None:
+        """GET /v1/beacon: the same, of what was found in the query (http.beacon)."""
+        request.headers = without_form(request.headers)
+        self.handle_beacon(request)
+
     def handle_test_events(self, request: Request) -> None:
         """GET /v1/_test/events: the configured events, as if they were posted."""
         params = request.params()
+        request.headers = without_form(request.headers)
         self._receive(request, self._test_events, params, params.get("hasty") not in _NOT_HASTY)
 
     def handle_validate(self, request: Request) -> None:

@@ -89,13 +89,6 @@ def test_a_refusal_is_told_and_never_kept() -> None:
         assert "no-store" in answer.headers["Cache-Control"]
 
 
-def test_what_is_said_of_a_body_says_nothing_of_a_query() -> None:
-    site = Site()
-    site.ask(get(b"/b?{}", b"Content-Type: application/x-ndjson\r\nce-specversion: 1.0\r\nUser-Agent: B\r\n"))
-
-    assert site.seen[0].headers == {b"host": b"a", b"user-agent": b"B"}
-
-
 @pytest.mark.parametrize("path", [b"/b?{}", b"/p.gif?{}"])
 def test_head_does_nothing(path: bytes) -> None:
     site = Site()
