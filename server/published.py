@@ -74,12 +74,13 @@ class Published:
         if path == "/w/api.php" and not asked.is_action:
             raise QueryError("action", "is missing; write action=streamconfigs")
         entries = self._views.of(asked.wiki).select(asked)
+        told = (asked.names, repr(asked.constraints), self._views.key(asked.wiki))
         if is_page_wanted and path != "/w/api.php" and not asked.is_format_named:
-            return Document(pages.streams("Streams", entries), HTML_TYPE)
+            return Document(pages.streams("Streams", entries), HTML_TYPE, key=("page", *told))
         end = b"}}"
         if asked.is_deprecated:
             end = b'},"warnings":' + orjson.dumps({"streamconfigs": {"warnings": query.DEPRECATED}}) + b"}"
-        return Document(_joined(entries, b'{"streams":{', end))
+        return Document(_joined(entries, b'{"streams":{', end), key=("streams", *told, asked.is_deprecated))
 
     def _own_streams(self, path: str, raw_query: bytes, is_page_wanted: bool) -> Document:
         """Streams that this service takes, as a map without a wrapper."""
@@ -91,8 +92,8 @@ class Published:
             for entry in self._views.of(msgspec.UNSET).select(Query(names=names))
         )
         if is_page_wanted:
-            return Document(pages.streams("Streams of this service", entries), HTML_TYPE)
-        return Document(_joined(entries, b"{", b"}"))
+            return Document(pages.streams("Streams of this service", entries), HTML_TYPE, key=("own page", names))
+        return Document(_joined(entries, b"{", b"}"), key=("own", names))
 
     def _is_ours(self, settings: dict[str, Any]) -> bool:
         return self._service is None or settings.get("destination_event_service") in (None, self._service)

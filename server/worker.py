@@ -22,14 +22,17 @@ from server.config.settings import HTTP_SHARE_OF_DRAIN
 from server.durability import Durability
 from server.errors import EXIT_BOOT, EXIT_DONE, EXIT_FOUND, BootError
 from server.fetch.fetched import Fetched
-from server.http import receipt_page
+from server.http import content, receipt_page
+from server.http.beacon import Beacon
 from server.http.client_address import ClientAddress
+from server.http.cors import Cors
 from server.http.documents import Documents
 from server.http.pages import Pages
 from server.http.receipt_page import ReceiptPage
 from server.http.server import HttpServer
 from server.intake.arrival import Clock
 from server.intake.error_events import ErrorEvents
+from server.intake.forms import Forms
 from server.intake.pipeline import make_pipeline
 from server.intake.receive import Receiver
 from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
@@ -96,6 +99,7 @@ class Worker:
             address.of,
             clock,
             self._error_events,
+            Forms(config, materials.schemas.find, content.media_type),
             self._fetched.asking,
         )
 
@@ -164,14 +168,18 @@ class Worker:
 
     def _routes(self) -> Table:
         receiver = self._receiver
-        routes: dict[str, dict[str, Handler | None]] = {
+        beacon = Beacon(receiver.handle_query)
+        routes: dict[str, dict[str, Handler | None]] = {  # HEAD None: these GETs send events.
             "/v1/events": {"POST": receiver.handle_events},
-            "/v1/beacon": {"POST": receiver.handle_beacon},
+            "/v1/beacon": {"POST": receiver.handle_beacon, "GET": beacon.handle, "HEAD": None},
+            "/v1/pixel.gif": {"GET": beacon.handle_pixel, "HEAD": None},
             "/v1/validate": {"POST": receiver.handle_validate},
             f"{receipt_page.PATH}*": {"GET": ReceiptPage(self._row.rings, self._durability.receipts.flush).handle},
         }
         if self._config.intake.test_events:
-            routes["/v1/_test/events"] = {"GET": receiver.handle_test_events, "HEAD": None}  # It sends events.
+            routes["/v1/_test/events"] = {"GET": receiver.handle_test_events, "HEAD": None}
+        names = [name for name in (self._config.intake.schema_uri_header, self._config.intake.stream_header) if name]
+        routes = Cors(self._config.http.cors, names).table(routes)
         name = self._config.service_name or "penstock"
         self._documents = Documents(asyncio.get_running_loop(), self._published.ask, log)
         return routes | self._documents.routes(PATHS) | Pages(name, VERSION, self._unready, self._info).routes()

@@ -20,6 +20,7 @@ BROAD_EXCEPTS: dict[str, str] = {
     "server/catalog/following.py:Following._slice": "top of a slice: a bug must not end the following of later streams",
     "server/fetch/once.py:_be_child": "top of a process: logged with its stack, then it ends",
     "server/http/documents.py:Documents._turn": "top of a slice: whoever waits for the document must be answered",
+    "server/http/encodings.py:Encodings._go_on": "top of a request: answered 500, counted, logged with its stack",
     "server/http/protocol.py:Connection._serve": "top of a request: answered 500, counted, logged with its stack",
     "server/intake/pipeline.py:Pipeline.prepare": "top of an event: its verdict is internal, its batch goes on",
     "server/master/child.py:_live": "top of a worker's process: logged with its stack, then the process ends",

@@ -77,11 +77,15 @@ class Views:
 
     def of(self, wiki: str | UnsetType | None) -> View:
         """The view of a wiki; one that no source names has no overrides."""
-        asked = self._wiki if isinstance(wiki, UnsetType) else wiki
-        key = asked if asked in self._special else None
+        key = self.key(wiki)
         if key not in self._made:
             self._made[key] = View(for_wiki(self._sections, key))
         return self._made[key]
+
+    def key(self, wiki: str | UnsetType | None) -> str | None:
+        """The same for all wikis that have the same view."""
+        asked = self._wiki if isinstance(wiki, UnsetType) else wiki
+        return asked if asked in self._special else None
 
 
 def _usable(name: str) -> Matcher | None:

@@ -17,6 +17,7 @@ from server.config.breach import Breach
 from server.config.document import Document, KeyPath, dotted
 from server.config.finding import Finding, Level
 from server.config.settings import HTTP_SHARE_OF_DRAIN, Config, SinkSettings
+from server.config.transport_rules import transport_breaches
 from server.config.url_rules import HEADER_NAME, url_breaches
 from server.config.urls import urls_of
 from server.errors import SettingsError
@@ -149,7 +150,7 @@ def _message_timeout_s(sink: SinkSettings) -> float:
 
 
 def _event_paths(config: Config, _: Document) -> Iterator[Breach]:
-    for name in ("schema_uri_field", "stream_field", "id_field", "dt_field"):
+    for name in ("schema_uri_field", "stream_field", "id_field", "dt_field", "source_field"):
         value = getattr(config.intake, name)
         for index, text in enumerate([value] if isinstance(value, str) else value):
             if not _EVENT_PATH.fullmatch(text):
@@ -181,16 +182,6 @@ def _unused(config: Config, document: Document) -> Iterator[Breach]:
 
 
 _RULES = (
-    _sizes,
-    _queue,
-    _addresses,
-    _proxies,
-    _times,
-    _acks,
-    _event_paths,
-    url_breaches,
-    auth_breaches,
-    _names,
-    _secrets,
-    _unused,
+    *(_sizes, _queue, _addresses, _proxies, transport_breaches, _times, _acks, _event_paths),
+    *(url_breaches, auth_breaches, _names, _secrets, _unused),
 )

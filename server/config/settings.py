@@ -16,8 +16,10 @@ from msgspec import Meta, field
 from server.config.auth_settings import Auth
 from server.config.catalog_settings import Fetch, Schemas, Streams
 from server.config.section import Bytes, Count, Seconds, Section, Text, Texts, says
+from server.config.transport_settings import CloudEventRule, Cors, Destination
 
 EventPaths = str | Texts  # Their grammar is in config.rules: msgspec 0.22 crashes on a pattern within a union.
+HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
 KafkaValue = str | int | float | bool
 
 # Of ``drain_s``; the rest is the sink's: what HTTP accepted last must still reach the broker.
@@ -37,6 +39,14 @@ class Limits(Section, frozen=True):
     """Bounds of one worker towards its clients. Each has its own answer: 408, 413, 414, 431 or 503."""
 
     max_body_bytes: Annotated[Bytes, says("Largest request body; more is 413.")] = 4_194_304
+    max_decompressed_bytes: Annotated[Bytes, says("Largest body that a compressed one may become; more is 413.")] = (
+        16_777_216
+    )
+    max_ratio: Annotated[
+        int,
+        Meta(ge=2, le=1_000_000),
+        says("A compressed body that grows to more than so many times its size, and past 64 KiB, is 413."),
+    ] = 200
     max_head_bytes: Annotated[Bytes, says("Largest request head, all headers together; more is 431.")] = 32_768
     max_headers: Annotated[Count, says("Most headers of a request; more is 431.")] = 100
     max_url_bytes: Annotated[Bytes, says("Longest URL; a longer one is 414.")] = 16_384
@@ -87,6 +97,7 @@ class Http(Section, frozen=True):
     client_ip_header: Annotated[
         Text | None, says("Header in which a trusted proxy names the client. Null: `X-Forwarded-For`.")
     ] = None
+    cors: Annotated[Cors, says("Pages of other sites.")] = field(default_factory=Cors)
     limits: Annotated[Limits, says("Bounds towards clients.")] = field(default_factory=Limits)
 
 
@@ -111,6 +122,28 @@ class Intake(Section, frozen=True):
     stream_query_param: Annotated[
         Text | None, says("Query parameter that names the stream of events that do not. Null: not read.")
     ] = "stream"
+    schema_uri_header: Annotated[
+        HeaderName | None, says("Header that names the schema of events whose request does not otherwise. Null: none.")
+    ] = None
+    stream_header: Annotated[HeaderName | None, says("The same for their stream.")] = None
+    reports: Annotated[
+        dict[Text, Destination],
+        says(
+            "Where reports of browsers go, by their type: "
+            "`network-error: {stream: w3c.reportingapi.network_error, schema: /w3c/reportingapi/network_error/1.0.0}`."
+        ),
+    ] = field(default_factory=dict)
+    cloudevents: Annotated[
+        list[CloudEventRule],
+        says(
+            "Where CloudEvents go that name no stream: `{source: …, type: …, stream: …, schema: …}`, the first that "
+            "matches. `*` stands for anything, as it does where `source` or `type` is left out; `schema` is for those "
+            "without `dataschema`. With none, headers that begin with `ce-` are headers like any other."
+        ),
+    ] = field(default_factory=list)
+    source_field: Annotated[Text, says("Filled with the `source` of a CloudEvent, as its `id` and `time` are.")] = (
+        "meta.source"
+    )
     set_dt_for: Annotated[
         list[Text], says("Schema titles (`*` matches anything) whose absent top-level `dt` is filled in.")
     ] = field(default_factory=lambda: ["analytics/legacy/*"])

@@ -107,7 +107,13 @@ def _words(kind: inspect.Type) -> str:
         case inspect.DictType():
             return f"a map, each value {_words(kind.value_type)}"
         case _:
-            return "a map" if isinstance(kind, inspect.StructType) else "anything"
+            return _members(kind) if isinstance(kind, inspect.StructType) else "anything"
+
+
+def _members(kind: inspect.StructType) -> str:
+    """What is in a map that is a struct, the names that may be left out in brackets."""
+    names = [one.name if one.required else f"[{one.name}]" for one in kind.fields]
+    return f"a map of {', '.join(names)}"
 
 
 def _bounds(kind: inspect.IntType | inspect.FloatType) -> str:

@@ -3,7 +3,7 @@
 Place: http.head → HERE.
 Rules: one table a question. A header is parsed when its exact bytes are not in the table, and then remembered,
 within a bound: clients write the same type in few ways.
-Not here: decoding (intake.decode).
+Not here: undoing an encoding (http.encodings), reading what is inside (intake.decode, intake.forms).
 """
 
 # hot path
@@ -14,15 +14,23 @@ from typing import Final
 
 from server.http.problem import Refusal
 
-# Content type → the charsets it may name. A missing type counts as JSON; text/plain is what sendBeacon sends.
-MEDIA_TYPES: Final[dict[str, frozenset[str]]] = {
-    "application/json": frozenset({"utf-8", "utf8"}),
-    "text/plain": frozenset({"utf-8", "utf8"}),
+JSON: Final = "application/json"
+CHARSETS: Final = frozenset({"utf-8", "utf8"})
+
+# What a body may say that it is, and what it is read as. A missing type counts as JSON; text/plain is what sendBeacon
+# sends, because a browser asks nobody before it does.
+MEDIA_TYPES: Final[dict[str, str]] = {
+    JSON: JSON,
+    "text/plain": JSON,
+    "application/x-ndjson": "application/x-ndjson",
+    "application/reports+json": "application/reports+json",
+    "application/cloudevents+json": "application/cloudevents+json",
+    "application/cloudevents-batch+json": "application/cloudevents-batch+json",
 }
-ENCODINGS: Final[frozenset[str]] = frozenset({"", "identity"})
+ENCODINGS: Final = ("identity", "gzip", "deflate", "br", "zstd")
 
 ACCEPT_POST: Final = ", ".join(MEDIA_TYPES)
-ACCEPT_ENCODING: Final = ", ".join(sorted(ENCODINGS - {""}))
+ACCEPT_ENCODING: Final = ", ".join(ENCODINGS)
 
 BAD_TYPE: Final = Refusal(
     415,
@@ -31,31 +39,42 @@ BAD_TYPE: Final = Refusal(
 )
 BAD_ENCODING: Final = Refusal(
     415,
-    f"The Content-Encoding is not taken. Send the body as one of: {ACCEPT_ENCODING}; or leave the header out.",
+    f"The Content-Encoding is not taken. Send the body as one of: {ACCEPT_ENCODING}, applied once; or leave the "
+    "header out.",
     more=f"Accept-Encoding: {ACCEPT_ENCODING}\r\n".encode(),
 )
 
 MAX_KEPT: Final = 256
 _MAX_KEPT_BYTES: Final = 128
 
-# Exact header value (None: absent) → taken or not. The first entries are what nearly every client sends.
-TAKEN: Final[dict[bytes | None, bool]] = {None: True, b"application/json": True, b"text/plain;charset=UTF-8": True}
+# Exact header value (None: absent) → one of the values of ``MEDIA_TYPES``; "": not taken. The first entries are what
+# nearly every client sends.
+TAKEN: Final[dict[bytes | None, str]] = {
+    None: JSON,
+    b"application/json": JSON,
+    b"text/plain;charset=UTF-8": JSON,
+}
 
 
-def is_taken(content_type: bytes) -> bool:
-    """Parse a Content-Type (RFC 9110 section 8.3.1) and look it up; the answer is kept in ``TAKEN``."""
-    media_type, *parameters = content_type.decode("latin-1").lower().split(";")
-    charsets = MEDIA_TYPES.get(media_type.strip())
-    answer = charsets is not None
+def media_type(content_type: bytes | None) -> str:
+    """What a body of this Content-Type (RFC 9110 section 8.3.1) is read as; "" when it is not taken."""
+    known = TAKEN.get(content_type)
+    if known is not None:
+        return known
+    assert content_type is not None  # It is in the table.
+    named, *parameters = content_type.decode("latin-1").lower().split(";")
+    answer = MEDIA_TYPES.get(named.strip(), "")
     for parameter in parameters:
         name, _, value = parameter.partition("=")
-        if name.strip() == "charset" and charsets is not None:
-            answer = answer and value.strip().strip('"') in charsets
+        if name.strip() == "charset" and value.strip().strip('"') not in CHARSETS:
+            answer = ""
     if len(TAKEN) < MAX_KEPT and len(content_type) <= _MAX_KEPT_BYTES:
         TAKEN[content_type] = answer
     return answer
 
 
-def is_plain(content_encoding: bytes) -> bool:
-    """True when the body is what its bytes say."""
-    return all(coding.strip() in ENCODINGS for coding in content_encoding.decode("latin-1").lower().split(","))
+def encoding_of(content_encoding: bytes) -> str:
+    """The one encoding that a body has been put into; "" when none of ours, or more than one, was applied."""
+    applied = [name.strip() for name in content_encoding.decode("latin-1").lower().split(",")]
+    applied = [name.removeprefix("x-") for name in applied if name not in ("", "identity")] or ["identity"]
+    return applied[0] if len(applied) == 1 and applied[0] in ENCODINGS else ""

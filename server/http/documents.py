@@ -5,7 +5,8 @@ Rules:
 1. A document is made in slices of ``SLICE_S`` with pauses as long between them: events on the same loop wait for one
    slice, however large the document. Requests for one that is being made wait together.
 2. What was made is kept until ``forget``, or for ``keep_s``; bounded in number and in bytes, the least
-   recently asked for goes first. What waits is bounded too: beyond it, 503.
+   recently asked for goes first. What waits is bounded too: beyond it, 503. However a question is written, its document
+   is made once (``Document.key``): parameters that change nothing cannot have it made again and again.
 3. Every answer can be asked for again with ``If-None-Match``, may be compressed, and may be read by any web page: these
    are public documents, and no cookie or credential is ever looked at.
 Not here: what is in a document (server.published).
@@ -19,7 +20,7 @@ import logging
 import traceback
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 SLICE_S: Final = 0.001
 MAX_KEPT: Final = 512
 MAX_KEPT_BYTES: Final = 33_554_432  # 10,000 streams with their settings are 6 MB, compressed 0.3 MB.
+MAX_QUERY_BYTES: Final = 1_024  # Of a question that is remembered as it was written.
 MAX_WAITING: Final = 256
 MIN_GZIP_BYTES: Final = 512  # Below, the header that says so costs what it saves.
 GZIP_LEVEL: Final = 5  # Settings repeat themselves: level 9 takes twice as long for 2 % less.
@@ -53,10 +55,14 @@ _HTML_ONLY: Final = b"Content-Security-Policy: default-src 'none'; style-src 'un
 _GZIP_WINDOW: Final = 31  # zlib's way to say: with the head and the sum of gzip.
 
 
+Key = tuple[Hashable, ...]
+
+
 class Document(Struct):
     """What is to be made. ``parts`` are its bytes, piece by piece; an empty piece is a step without a result.
 
     ``keep_s`` None: it is the same for the life of the worker. ``lines`` are further header lines, each with CRLF.
+    Documents of the same ``key`` are the same; empty: only that of the same path, query and kind is.
     """
 
     parts: Iterator[bytes]
@@ -64,6 +70,7 @@ class Document(Struct):
     max_age_s: int = 600
     keep_s: float | None = None
     lines: bytes = b""
+    key: Key = ()
 
 
 class Wrong(Struct):
@@ -76,7 +83,6 @@ class Wrong(Struct):
 
 
 Ask = Callable[[bytes, bytes, bool], Document | Wrong]  # Path, query, whether a page for a browser is wanted.
-Key = tuple[bytes, bytes, bool]
 
 
 class _Made(Struct):
@@ -145,6 +151,7 @@ class Documents:
         self._loop = loop
         self._ask = ask
         self._limited = Limited(log)
+        self._keys: dict[tuple[bytes, bytes, bool], Key] = {}  # Of questions, as they were written.
         self._made: OrderedDict[Key, _Made] = OrderedDict()
         self._made_bytes = 0
         self._making: OrderedDict[Key, _Making] = OrderedDict()
@@ -152,6 +159,7 @@ class Documents:
 
     def forget(self) -> None:
         """What documents are made of has changed: make them anew. Those that are being made are answered, not kept."""
+        self._keys.clear()
         self._made.clear()
         self._made_bytes = 0
         for making in self._making.values():
@@ -167,7 +175,14 @@ class Documents:
 
     def handle(self, request: Request) -> None:
         """Answer, now or when the document is made."""
-        key = (request.path, request.query, _wants_page(request.headers.get(b"accept", b"")))
+        question = (request.path, request.query, _wants_page(request.headers.get(b"accept", b"")))
+        key, asked = self._keys.get(question), None
+        if key is None:
+            asked = self._ask(*question)
+            if isinstance(asked, Wrong):
+                _refuse(request, asked)
+                return
+            key = self._remember(question, asked)
         made = self._made.get(key)
         if made is not None and (made.until_s is None or self._loop.time() < made.until_s):
             self._made.move_to_end(key)
@@ -178,7 +193,7 @@ class Documents:
             _refuse(request, Wrong(503, "The settings have just changed. Try again.", retry_after_s=1))
             return
         if making is None:
-            asked = self._ask(*key)
+            asked = asked or self._ask(*question)
             if isinstance(asked, Wrong):
                 _refuse(request, asked)
                 return
@@ -193,6 +208,14 @@ class Documents:
         self._making[key] = making
         if len(self._making) == 1:
             self._turn()
+
+    def _remember(self, question: tuple[bytes, bytes, bool], document: Document) -> Key:
+        key = document.key or question
+        if len(question[1]) <= MAX_QUERY_BYTES:
+            if len(self._keys) >= MAX_KEPT:
+                self._keys.clear()
+            self._keys[question] = key
+        return key
 
     def _turn(self) -> None:
         """One slice of the document that is to be made next; the rest after a pause."""
@@ -237,7 +260,7 @@ class Documents:
 
 
 def _size(key: Key, made: _Made) -> int:
-    return len(key[0]) + len(key[1]) + len(made.body) + len(made.compressed) + 1_000
+    return len(repr(key)) + len(made.body) + len(made.compressed) + 1_000
 
 
 def _send(request: Request, made: _Made) -> None:

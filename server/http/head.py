@@ -11,11 +11,15 @@ Not here: routes (http.routes), sizes (http.reader), types and encodings of bodi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from server.http.content import BAD_ENCODING, BAD_TYPE, TAKEN, is_plain, is_taken
+from server.http.content import BAD_ENCODING, BAD_TYPE, encoding_of, media_type
 from server.http.problem import BAD_CODING, BAD_EXPECT, BAD_FRAMING, BAD_REQUEST, BAD_VERSION, Refusal
 from server.http.response import CLOSE, KEEP, KEEP_1_0
+
+if TYPE_CHECKING:
+    from server.http.encodings import Encodings
+    from server.http.request import Request
 
 RARE: Final = frozenset({b"expect", b"transfer-encoding", b"content-encoding", b"upgrade"})
 
@@ -55,14 +59,20 @@ def bad_framing(headers: Mapping[bytes, bytes], parser: Any) -> Refusal | None:
 
 def bad_type(headers: Mapping[bytes, bytes]) -> Refusal | None:
     """Refuse a type of body that nobody here can read."""
-    content_type = headers.get(b"content-type")
-    return None if content_type is None or TAKEN.get(content_type) or is_taken(content_type) else BAD_TYPE
+    return None if media_type(headers.get(b"content-type")) else BAD_TYPE
 
 
-def bad_encoding(headers: Mapping[bytes, bytes]) -> Refusal | None:
-    """Refuse a compressed body."""
-    encoding = headers.get(b"content-encoding")
-    return None if encoding is None or is_plain(encoding) else BAD_ENCODING
+def bad_encoding(request: Request, encodings: Encodings) -> Refusal | None:
+    """Refuse an encoding that nobody here can undo; else see to it that the handler is called with a plain body."""
+    header = request.headers.get(b"content-encoding")
+    if header is None:
+        return None
+    encoding = encoding_of(header)
+    if not encoding:
+        return BAD_ENCODING
+    if encoding != "identity" and request.method == b"POST":
+        request.handler = encodings.before(request.handler, encoding)
+    return None
 
 
 def bad_expectation(headers: Mapping[bytes, bytes]) -> Refusal | None:

@@ -62,6 +62,7 @@ class Bounds:
         "big_body",
         "big_framing",
         "big_head",
+        "big_inside",
         "body_stall_s",
         "discard_bytes",
         "full",
@@ -72,15 +73,20 @@ class Bounds:
         "many_headers",
         "max_body_bytes",
         "max_connections",
+        "max_decompressed_bytes",
         "max_head_bytes",
         "max_headers",
         "max_in_flight_bytes",
+        "max_ratio",
         "max_url_bytes",
+        "swelling",
         "write_stall_s",
     )
 
     def __init__(self, limits: Limits) -> None:
         self.max_body_bytes = limits.max_body_bytes
+        self.max_decompressed_bytes = limits.max_decompressed_bytes
+        self.max_ratio = limits.max_ratio
         self.discard_bytes = min(DISCARD_BYTES, limits.max_body_bytes)
         self.max_head_bytes = limits.max_head_bytes
         self.max_headers = limits.max_headers
@@ -94,6 +100,15 @@ class Bounds:
         self.answer_s = limits.answer_s
         self.big_body = Refusal(
             413, f"The body is larger than {limits.max_body_bytes} bytes. Send less at a time.", kind="body"
+        )
+        most_bytes = limits.max_decompressed_bytes
+        self.big_inside = Refusal(
+            413, f"The body is larger than {most_bytes} bytes when decompressed. Send less at a time.", kind="body"
+        )
+        self.swelling = Refusal(
+            413,
+            f"The body grows to more than {limits.max_ratio} times its size when decompressed. Send it as it is.",
+            kind="body",
         )
         self.big_head = Refusal(
             431, f"The head of the request is larger than {limits.max_head_bytes} bytes. Send less.", kind="head"

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final, cast
 from server.http.limits import LATER_BYTES, LINGER_BYTES, LINGER_S, REQUEST_BYTES, SLICE_BYTES
 from server.http.problem import INTERNAL, OVERDUE, SLOW_BODY, SLOW_HEAD, Refusal
 from server.http.reader import BODY, ENDED, HEAD, IDLE, Reader
-from server.http.response import CLOSE, CONTINUE, PROBLEM_TYPE
+from server.http.response import CLOSE, CONTINUE
 
 if TYPE_CHECKING:
     from server.http.request import Request
@@ -303,8 +303,7 @@ class Connection(asyncio.Protocol):
         self._fault = None
         self._server.count(fault)
         self._server.responses[fault.status] += 1
-        head = self._heads.response(fault.status, fault.phrase, fault.body, PROBLEM_TYPE, fault.more, CLOSE)
-        self._outgoing.now(self._transport, head)
+        self._outgoing.now(self._transport, self._heads.last(fault, self._server.cors.of_faults))
         if self._is_eof:
             self._finish()
             return

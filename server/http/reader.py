@@ -262,7 +262,7 @@ class Reader:
             self._stop(refusal)
         self._candidate = b""
         self._server.count(refusal)
-        request.handler = refusal.handle
+        request.handler = self._server.cors.over(refusal.handle)
 
     def _on_repeat(self, name: bytes, value: bytes) -> None:
         self._repeats += 1
@@ -296,7 +296,7 @@ class Reader:
             request.tail = CLOSE
             if has_body:
                 self._upgrading, self.incoming = request, None
-        return head.bad_expectation(headers) or head.bad_encoding(headers)
+        return head.bad_expectation(headers) or head.bad_encoding(request, self._server.encodings)
 
     # Rare turns.
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import unquote_plus
 
 import msgspec
@@ -22,7 +22,6 @@ from server.http.response import PROBLEM_TYPE, phrase_of
 from server.identity import new_id
 
 if TYPE_CHECKING:
-    from server.http.protocol import Connection
     from server.http.routes import Handler
 
 MAX_PARAMS: Final = 100  # Parameters beyond are not looked at.
@@ -30,11 +29,18 @@ MAX_ID_CHARS: Final = 128
 _MAX_KEPT_BYTES: Final = 256
 
 
+class Answering(Protocol):
+    """The connection, or what stands before it and changes an answer on its way (http.cors, http.beacon)."""
+
+    def answer(self, request: Request, status: int, phrase: str, body: bytes, content_type: bytes, more: bytes) -> None:
+        """Send the one answer to ``request``. ``more`` are further header lines, each ended by CRLF."""
+
+
 class Request(msgspec.Struct, eq=False):
     """``headers`` have lower-case names; repeated ones are joined with ``b", "``; requests of the same head share them.
     ``peer`` is "" on a Unix socket."""
 
-    _connection: Connection
+    answering: Answering
     peer: str
     method: bytes
     path: bytes
@@ -77,7 +83,7 @@ class Request(msgspec.Struct, eq=False):
         lines = b"X-Request-Id: " + (self._id or self._identify()).encode() + b"\r\n"
         if retry_after_s:
             lines += b"Retry-After: %d\r\n" % retry_after_s
-        self._connection.answer(self, status, phrase, body, content_type, lines + more)
+        self.answering.answer(self, status, phrase, body, content_type, lines + more)
 
     def problem(self, status: int, detail: str, *, retry_after_s: int = 0) -> None:
         """Answer with problem JSON (RFC 9457) whose title is the reason phrase."""
@@ -85,7 +91,7 @@ class Request(msgspec.Struct, eq=False):
 
     def refuse(self, status: int, phrase: str, body: bytes, content_type: bytes, more: bytes) -> None:
         """Answer without an identity: nobody looked at this request."""
-        self._connection.answer(self, status, phrase, body, content_type, more)
+        self.answering.answer(self, status, phrase, body, content_type, more)
 
 
 def _visible(value: bytes) -> str:

@@ -12,7 +12,10 @@ from __future__ import annotations
 
 import time
 from email.utils import formatdate
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from server.http.problem import Refusal
 
 # The last lines of a head say what becomes of the connection. Compared by identity.
 KEEP: Final = b"\r\n"
@@ -92,6 +95,10 @@ class Heads:
         if not body:
             return start + more + tail
         return b"".join((start, b"%d\r\n" % len(body), more, tail, b"" if is_head else body))
+
+    def last(self, fault: Refusal, more: bytes) -> bytes:
+        """The response to what is no request, or not one that is served: the connection ends with it."""
+        return self.response(fault.status, fault.phrase, fault.body, PROBLEM_TYPE, fault.more + more, CLOSE)
 
     def _make(self, status: int, phrase: str, content_type: bytes) -> bytes:
         """A head up to the value of Content-Length, or all of it when there is no body."""

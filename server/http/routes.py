@@ -4,7 +4,7 @@ Place: http.reader → HERE.
 Rules: paths match whole and exactly, byte for byte; one that ends with ``*`` in the table serves every path that begins
 with what is before it, the longest first, when no path matches whole. HEAD is served by GET, unless the
 table has None for HEAD: that GET does something. What was found for a request target is kept, within a bound, so a
-target seen before costs one dict lookup; strangers' targets, and those whose path a client makes up, are never kept.
+target seen before costs one dict lookup; those whose path a client makes up are never kept.
 Not here: what handlers do; what the rest of a path means to them.
 """
 
@@ -63,7 +63,9 @@ class Routes:
         if entry is None:
             return self._below(path, query)
         target = Target(path, query, *entry)
-        if len(self.kept) < MAX_KEPT and len(url) <= _MAX_KEPT_BYTES:
+        if len(url) <= _MAX_KEPT_BYTES:
+            if len(self.kept) >= MAX_KEPT:
+                self.kept.clear()  # Strangers can invent queries; what is in use is here again after one look each.
             self.kept[url] = target
         return target
 

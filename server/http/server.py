@@ -19,6 +19,8 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from server.http.cors import Cors
+from server.http.encodings import Encodings
 from server.http.limits import GRACE_S, KINDS, Bounds
 from server.http.listener import Listener
 from server.http.outgoing import Outgoing
@@ -64,6 +66,8 @@ class HttpServer:
         self.heads = Heads()
         self.outgoing = Outgoing(loop)
         self.repeats = Repeats()
+        self.cors = Cors(settings.cors)
+        self.encodings = Encodings(loop, self, self.bounds)
         bounds = self.bounds
         shortest_s = min(bounds.head_s, bounds.body_stall_s, bounds.idle_s, bounds.write_stall_s, bounds.answer_s)
         self.wheel = Wheel(loop.time(), shortest_s)

@@ -22,6 +22,8 @@ EMPTY: Final = "Request body was empty. Must provide JSON encoded events."
 NOT_JSON: Final = "The request body is not JSON: {} Send one JSON object or an array of objects, in UTF-8."
 NOT_EVENTS: Final = "The request body is neither a JSON object nor an array. Send one event or an array of events."
 
+BOM: Final = b"\xef\xbb\xbf"  # What editors of one system put before UTF-8. RFC 8259 section 8.1 lets a reader skip it.
+
 MAX_HALF_PAIRS_BYTES: Final = 262_144  # The slower way takes 0.6 ms a kilobyte of small elements.
 
 _decode_array = msgspec.json.Decoder(list[Raw]).decode
@@ -47,6 +49,8 @@ def split(body: bytes, most: int = sys.maxsize) -> list[bytes] | int | str:
         if first == _BRACKET:
             raws = _decode_array(body)
             return len(raws) if len(raws) > most else [bytes(raw) for raw in raws] or EMPTY
+        if body.startswith(BOM) and body[len(BOM) :].lstrip()[:1] in (b"{", b"["):
+            return split(body[len(BOM) :], most)
         _decode_one(body)
     except UnicodeDecodeError as error:
         return NOT_JSON.format(f"byte {error.start} is not UTF-8.")

@@ -21,6 +21,7 @@ from server.intake.decode import split
 from server.intake.delivery import Delivery
 from server.intake.error_events import ErrorEvents
 from server.intake.event import Event
+from server.intake.forms import Forms, prepare_all, without_form
 from server.intake.pending import Pending
 from server.intake.pipeline import Pipeline
 from server.intake.receipts import Receipts
@@ -33,10 +34,11 @@ if TYPE_CHECKING:
     from server.sink.base import OnAck, Sink
 
     Submit = Callable[[Event, OnAck], str | None]
+    Raws = list[Any]  # Of bytes, or of Piece where the body is not plain JSON.
 
 FULL = "The broker is away, or too many events wait for it. Send them again later."
 DRAINING = "This server is shutting down. Send the events again; another one will take them."
-TOO_MANY = "The request has {} events, at most {} are taken. Send them in smaller batches."
+TOO_MANY = "The request has more than the {} events that are taken at a time. Send them in smaller batches."
 
 SPOOLED = b"X-Durability: spool\r\n"
 
@@ -57,11 +59,17 @@ class Receiver:
         address: Callable[[Any], str],
         clock: Clock,
         error_events: ErrorEvents,
+        forms: Forms,
         asking: Asking | None = None,
     ) -> None:
         """``asking``: whom to ask for schemas that are at URLs; None, there are none."""
+        self._forms = forms
+        self._plain = forms.plain
         self._schema_uri_param = config.intake.schema_uri_query_param
         self._stream_param = config.intake.stream_query_param
+        self._schema_uri_header = _header(config.intake.schema_uri_header)
+        self._stream_header = _header(config.intake.stream_header)
+        self._has_name_headers = bool(self._schema_uri_header or self._stream_header)
         self._max_events = config.http.limits.max_events
         self._test_events = msgspec.json.encode(config.intake.test_events)
         self._prepare = pipeline.prepare
@@ -92,9 +100,15 @@ class Receiver:
         """POST /v1/beacon: always hasty."""
         self._receive(request, request.body, request.params(), True)
 
+    def handle_query(self, request: Request) -> None:
+        """GET /v1/beacon: the same, of what was found in the query (http.beacon)."""
+        request.headers = without_form(request.headers)
+        self.handle_beacon(request)
+
     def handle_test_events(self, request: Request) -> None:
         """GET /v1/_test/events: the configured events, as if they were posted."""
         params = request.params()
+        request.headers = without_form(request.headers)
         self._receive(request, self._test_events, params, params.get("hasty") not in _NOT_HASTY)
 
     def handle_validate(self, request: Request) -> None:
@@ -104,8 +118,8 @@ class Receiver:
     def _validate(self, request: Request, is_second: bool) -> None:
         raws = self._split(request, request.body)
         if raws is not None:
-            arrival = self._arrival(request, request.params())
-            events = [self._prepare(index, raw, arrival) for index, raw in enumerate(raws)]
+            prepare, arrival = self._prepare, self._arrival(request, request.params())
+            events = prepare_all(raws, arrival, prepare)
             if self._awaited and self._waits(request, is_second, self._validate):
                 return
             request.reply(200, "OK", msgspec.json.encode({"events": [report(event) for event in events]}))
@@ -134,7 +148,10 @@ class Receiver:
             self._refuse_full(request)  # All or none: half of a batch would be spooled, the other half not.
             return
         prepare, arrival = self._prepare, self._arrival(request, params)
-        events = [prepare(index, raw, arrival) for index, raw in enumerate(raws)]
+        if raws[0].__class__ is bytes:
+            events = [prepare(index, raw, arrival) for index, raw in enumerate(raws)]
+        else:
+            events = prepare_all(raws, arrival, prepare)
         if self._awaited and self._waits(request, is_second, self._receive, body, params, is_hasty):
             return
         self.counts.received += len(events)
@@ -159,26 +176,38 @@ class Receiver:
         self.counts.refused_full += 1
         request.problem(503, FULL, retry_after_s=verdict.RETRY_AFTER_S)
 
-    def _split(self, request: Request, body: bytes) -> list[bytes] | None:
+    def _split(self, request: Request, body: bytes) -> Raws | None:
         """The raw events of the body; None when the request has been answered with what is wrong with it."""
-        raws = split(body, self._max_events)
+        headers = request.headers
+        if headers.get(b"content-type") in self._plain:
+            raws: Raws | int | str = split(body, self._max_events)
+        else:
+            raws = self._forms.split(headers, body, self._max_events)
         if isinstance(raws, str):
             request.problem(400, raws)
             return None
         if isinstance(raws, int):
-            request.problem(413, TOO_MANY.format(raws, self._max_events))
+            request.problem(413, TOO_MANY.format(self._max_events))
             return None
         return raws
 
     def _arrival(self, request: Request, params: Mapping[str, str]) -> Arrival:
         received_ms, received_dt = self._clock.now()
         arrival = Arrival(received_ms, received_dt, request.headers, self._address, request)
+        if self._has_name_headers:
+            arrival.schema_uri = self._named(request, self._schema_uri_header)
+            arrival.stream = self._named(request, self._stream_header)
         if params:
             if self._schema_uri_param and (value := params.get(self._schema_uri_param)):
                 arrival.schema_uri = msgspec.json.encode(value)
             if self._stream_param and (value := params.get(self._stream_param)):
                 arrival.stream = msgspec.json.encode(value)
         return arrival
+
+    @staticmethod
+    def _named(request: Request, header: bytes) -> bytes | None:
+        value = request.headers.get(header)
+        return msgspec.json.encode(value.decode("latin-1")) if value else None
 
     def _send_hasty(self, request: Request, events: list[Event], submit: Submit, last: int) -> None:
         """Hand over what is valid, then answer: by then the events are in the sink's memory, or in the spool's."""
@@ -290,6 +319,10 @@ class Receiver:
             self.counts.by_type[found.error_type] += 1
         if found.is_invalid:
             self._error_events.add(event, found)
+
+
+def _header(name: str | None) -> bytes:
+    return name.lower().encode() if name else b""
 
 
 # Phrases of the usual batch sizes, ready-made: a formatted one costs 0.3 µs of a request's 8.

@@ -109,6 +109,20 @@ def test_a_mistake_in_the_query_is_400_and_names_the_parameter(
     assert f"`{parameter}`" in wrong.detail
 
 
+def test_parameters_that_change_nothing_do_not_make_another_document(reader: Reader) -> None:
+    def key(query: str) -> Any:
+        found = reader.ask("/v1/streamconfigs", query)
+        assert isinstance(found, Document)
+        return found.key
+
+    same = [key(query) for query in ("", "requestid=1", "origin=*&maxage=2", "wiki=invented", "formatversion=2")]
+
+    assert len(set(same)) == 1 and same[0]
+    assert key("all_settings=1") == key("all_settings=2") != key("")
+    assert key("streams=a|b|a") == key("streams=a|b") != key("streams=b")
+    assert key("constraints=a=1") != key("constraints=a=2")
+
+
 def test_the_services_own_streams_are_a_plain_map(reader: Reader, schemas: Path) -> None:
     assert list(reader.json("/v1/stream-configs")) == ["mine", "everybodys", "/^jobs\\./"]
     assert list(reader.json("/v1/stream-configs/")) == ["mine", "everybodys", "/^jobs\\./"]

@@ -26,6 +26,7 @@ class Shelf:
         self.steps = steps
         self.step_s = step_s
         self.options = options
+        self.made = 0
         self.loop = FakeLoop()
         made = Documents(cast(Any, self.loop), self.ask, logging.getLogger("test"))
         self.documents = made
@@ -39,6 +40,7 @@ class Shelf:
         return Document(self.parts(query), content_type, **self.options)
 
     def parts(self, query: bytes) -> Iterator[bytes]:
+        self.made += 1
         if query == b"bug":
             raise RuntimeError("a bug")
         for step in range(self.steps):
@@ -69,6 +71,18 @@ def test_it_is_made_once_for_all_who_ask_for_the_same() -> None:
     shelf.get(b"/below/x?a=2")
 
     assert shelf.asked == [(b"/below/x", b"a=1", False), (b"/below/x", b"a=2", False)]
+
+
+def test_questions_with_the_same_answer_have_it_made_once() -> None:
+    shelf = Shelf(key=("one",))
+    for at in range(1_000):
+        assert shelf.get(b"/doc?requestid=%d" % at).status == 200
+
+    assert shelf.made == 1
+    shelf.documents.forget()
+    shelf.get(b"/doc?requestid=1")
+    assert shelf.made == 2
+    assert len(shelf.documents._keys) <= module.MAX_KEPT
 
 
 def test_who_has_it_is_told_so_in_either_form() -> None:
@@ -192,7 +206,7 @@ def test_what_is_kept_is_bounded_in_number_and_bytes(monkeypatch: pytest.MonkeyP
     for number in (0, 1, 2, 0, 3):
         shelf.get(b"/doc?%d" % number)
     shelf.get(b"/doc?0")
-    assert len(shelf.asked) == 4
+    assert shelf.made == 4
     monkeypatch.setattr(module, "MAX_KEPT_BYTES", 7_000)
     shelf.get(b"/doc?4")
 

@@ -15,6 +15,11 @@ def test_one_object_is_one_event() -> None:
     assert split(b' {"a": 1.10}\r\n') == [b'{"a": 1.10}']
 
 
+def test_a_byte_order_mark_is_skipped() -> None:
+    assert split(b' \xef\xbb\xbf {"a":1}') == [b'{"a":1}']
+    assert split(b"\xef\xbb\xbf[1,2]", 1) == 2
+
+
 def test_an_array_gives_each_element_untouched() -> None:
     assert split(b'[ {"a":1.10} ,2, "x" ]') == [b'{"a":1.10}', b"2", b'"x"']
 
@@ -37,7 +42,8 @@ def test_a_scalar_is_no_event(body: bytes) -> None:
         (b'[{"a":1},]', "byte 9"),
         (b'{"a":NaN}', "byte 5"),
         (b'{"a":"\xff"}', "byte 6 is not UTF-8"),
-        (b"\xef\xbb\xbf{}", "byte 0"),
+        (b"\xef\xbb\xbf\xef\xbb\xbf{}", "byte 0"),
+        (b"\xef\xbb\xbf{", "truncated"),
         (b"[" * 100_000, "nested too deeply"),
         (b'{"a":' * 100_000, "nested too deeply"),
     ],

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from server.commands.generation import read
+from server.http import content
 from server.intake.arrival import Clock
 from server.intake.delivery import Delivery
 from server.intake.error_events import ErrorEvents
+from server.intake.forms import Forms
 from server.intake.pipeline import make_pipeline
 from server.intake.receipts import Receipts
 from server.intake.receive import Receiver
@@ -74,8 +76,9 @@ class Bench:
         self.rings = Rings(2, 1000)
         self.receipts = Receipts(self.rings.ring(1), self.sink.outstanding, 60.0)
         self.delivery.on_spooled = lambda event: self.receipts.spooled(event.number)
+        forms = Forms(config, generation.schemas.find, content.media_type)
         self.receiver = Receiver(
-            config, pipeline, self.sink, self.delivery, self.receipts, lambda _: "192.0.2.1", clock, self.errors
+            config, pipeline, self.sink, self.delivery, self.receipts, lambda _: "192.0.2.1", clock, self.errors, forms
         )
 
     def post(self, body: bytes, **params: str) -> FakeRequest:

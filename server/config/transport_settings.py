@@ -1,0 +1,52 @@
+"""How events come in that are not posted as JSON by a server: every such setting once.
+
+Place: config.settings → HERE.
+Rule: as in config.settings, which is read first.
+Not here: what settings ask of one another (config.transport_rules).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, field
+
+from server.config.section import Section, Text, says
+
+SchemaUri = Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9_.-]+)+/\d+\.\d+\.\d+$")]
+StreamName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+
+
+class Destination(Section, frozen=True):
+    """Where reports of one type go."""
+
+    stream: StreamName
+    schema: SchemaUri
+
+
+class CloudEventRule(Section, frozen=True):
+    """Which stream takes CloudEvents of a source and type; ``schema`` is for those without ``dataschema``."""
+
+    stream: StreamName
+    source: Text = "*"
+    type: Text = "*"
+    schema: SchemaUri | None = None
+
+
+class Cors(Section, frozen=True):
+    """Which pages of other sites may send events and read the answers (CORS). `text/plain` needs no permission to be
+    sent: without any of this, `sendBeacon` works, and the page does not learn what became of it."""
+
+    origins: Annotated[
+        list[Text],
+        says(
+            "Origins whose pages may: `https://a.example`, `https://*.example.org` (any host below it), or `*` for "
+            "all. None: no page of another site."
+        ),
+    ] = field(default_factory=list)
+    credentials: Annotated[
+        bool, says("Whether those pages may send cookies and other credentials along. Not with the origin `*`.")
+    ] = False
+    max_age_s: Annotated[
+        int, Meta(ge=0, le=86_400), says("For so long a browser need not ask again before it sends.")
+    ] = 7_200

@@ -1,0 +1,131 @@
+"""Pages of other sites: which may send events and read what became of them (CORS, Fetch Standard section 3.3).
+
+Place: worker wraps the handlers of events with it; http.reader its refusals → HERE → http.protocol.
+Rules: an answer names the origin of its request, and nobody else's, so a cache must keep them apart (``Vary``); where
+all may read, it says so. A refusal is shared like any answer: the page must be able to read why. Requests without an
+``Origin`` pay nothing but a look; without settings nothing is wrapped at all.
+Not here: documents that everybody may read (http.documents), who may write to a stream.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from server.config.transport_settings import Cors as Settings
+    from server.http.request import Answering, Request
+    from server.http.routes import Handler
+
+HEADERS: Final = (
+    "Authorization, Content-Encoding, Content-Type, X-API-Key, X-Request-Id, X-Requested-With, ce-specversion, ce-id, "
+    "ce-source, ce-type, ce-time, ce-subject, ce-dataschema"
+)
+EXPOSED: Final = "X-Request-Id, X-Durability, Retry-After"
+MAX_ORIGIN_BYTES: Final = 512
+MAX_KEPT: Final = 1024
+
+_LABELS: Final = r"[a-z0-9-]+(?:\.[a-z0-9-]+)*"
+
+
+class Cors:
+    """The settings, ready to be asked. ``headers`` may be sent beside those that every service takes."""
+
+    def __init__(self, settings: Settings, headers: Iterable[str] = ()) -> None:
+        self.is_on = bool(settings.origins)
+        self._is_open = "*" in settings.origins
+        patterns = [re.escape(origin).replace(r"\*", _LABELS) for origin in settings.origins]
+        self._allowed = re.compile("|".join(patterns))
+        self._credentials = "Access-Control-Allow-Credentials: true\r\n" if settings.credentials else ""
+        self._asked = (
+            f"Access-Control-Allow-Headers: {', '.join((HEADERS, *headers))}\r\n"
+            f"Access-Control-Max-Age: {settings.max_age_s}\r\n"
+        )
+        self._kept: dict[bytes, bytes] = {}
+        # Of an answer to bytes that are no request, or not one yet: it holds our own words alone.
+        self.of_faults = self._lines("*") if self.is_on else b""
+
+    def over(self, handler: Handler) -> Handler:
+        """A handler whose answers are shared."""
+        return _Shared(self, handler).handle if self.is_on else handler
+
+    def preflight(self, methods: str) -> Handler:
+        """What answers a browser that asks whether it may send."""
+        return _Preflight(f"Allow: {methods}\r\nAccess-Control-Allow-Methods: {methods}\r\n{self._asked}").handle
+
+    def table(self, routes: dict[str, dict[str, Handler | None]]) -> dict[str, dict[str, Handler | None]]:
+        """Routes, each handler wrapped and each path open to preflights; the same ones where nothing is shared."""
+        if not self.is_on:
+            return routes
+        shared = {}
+        for path, methods in routes.items():
+            wrapped = {method: handler and self.over(handler) for method, handler in methods.items()}
+            names = ", ".join(method for method, handler in methods.items() if handler is not None)
+            shared[path] = wrapped | {"OPTIONS": self.over(self.preflight(names))}
+        return shared
+
+    def lines(self, origin: bytes) -> bytes:
+        """The header lines of an answer to a page of ``origin``."""
+        lines = self._kept.get(origin)
+        if lines is None:
+            lines = self._judge(origin)
+            if len(self._kept) >= MAX_KEPT:
+                self._kept.clear()
+            self._kept[origin[:MAX_ORIGIN_BYTES]] = lines
+        return lines
+
+    def _judge(self, origin: bytes) -> bytes:
+        if self._is_open:
+            return self.of_faults
+        name = origin.decode("latin-1")
+        is_allowed = len(origin) <= MAX_ORIGIN_BYTES and self._allowed.fullmatch(name.lower()) is not None
+        return (self._lines(name) if is_allowed else b"") + b"Vary: Origin\r\n"
+
+    def _lines(self, origin: str) -> bytes:
+        return (
+            f"Access-Control-Allow-Origin: {origin}\r\n{self._credentials}"
+            f"Access-Control-Expose-Headers: {EXPOSED}\r\nTiming-Allow-Origin: {origin}\r\n"
+        ).encode("latin-1")
+
+
+class _Shared:
+    """A handler, and who may read its answers."""
+
+    __slots__ = ("_cors", "_handler")
+
+    def __init__(self, cors: Cors, handler: Handler) -> None:
+        self._cors = cors
+        self._handler = handler
+
+    def handle(self, request: Request) -> None:
+        origin = request.headers.get(b"origin")
+        if origin is not None:
+            request.answering = _Sharing(request.answering, self._cors.lines(origin))
+        self._handler(request)
+
+
+class _Sharing:
+    """Stands between a request and its connection, and adds lines to the answer."""
+
+    __slots__ = ("_answering", "_lines")
+
+    def __init__(self, answering: Answering, lines: bytes) -> None:
+        self._answering = answering
+        self._lines = lines
+
+    def answer(self, request: Request, status: int, phrase: str, body: bytes, content_type: bytes, more: bytes) -> None:
+        """As ``Connection.answer``."""
+        self._answering.answer(request, status, phrase, body, content_type, more + self._lines)
+
+
+class _Preflight:
+    """Answers OPTIONS; what the page may is in the lines that ``_Sharing`` adds, or lacks."""
+
+    __slots__ = ("_lines",)
+
+    def __init__(self, lines: str) -> None:
+        self._lines = lines.encode()
+
+    def handle(self, request: Request) -> None:
+        request.reply(204, "No Content", more=self._lines)

@@ -1,0 +1,84 @@
+"""Bodies that are not plain JSON: events wrapped in something else, or one a line, taken apart to the raw text of each.
+
+Place: intake.receive → HERE → intake.ndjson, intake.reports, intake.cloudevents → intake.receive → intake.pipeline.
+Rules: whatever came in which way, it is the raw text of an event before intake.pipeline sees it. What is wrong with one
+piece is a verdict with its index; what is wrong with the whole is the request's fault, as in intake.decode.
+Not here: content types and encodings (http.content, http.encodings).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from server.intake import cloudevents, ndjson
+from server.intake.arrival import Arrival
+from server.intake.cloudevents import CloudEvents
+from server.intake.decode import split
+from server.intake.event import Event
+from server.intake.piece import Piece
+from server.intake.reports import Reports
+
+if TYPE_CHECKING:
+    from server.config.settings import Config
+    from server.intake.route import SchemaLookup
+
+MAX_KEPT: Final = 64
+MAX_KEPT_BYTES: Final = 128
+
+Split = Callable[[bytes, int], "list[Piece] | int | str"]
+Prepare = Callable[[int, bytes, Arrival], Event]
+
+
+class Forms:
+    """One a worker. ``plain`` are the Content-Types, as they were sent (None: absent), of bodies that need nothing but
+    intake.decode: whoever sees one need not ask here."""
+
+    def __init__(self, config: Config, schema: SchemaLookup, media_type: Callable[[bytes | None], str]) -> None:
+        """``media_type``: what a body of a Content-Type is read as (http.content)."""
+        settings = config.intake
+        self._media_type = media_type
+        events = CloudEvents(config, schema)
+        self._binary = events.binary
+        self._looks_at_headers = bool(settings.cloudevents)  # For CloudEvents in binary mode.
+        self.plain: set[bytes | None] = set()
+        self._splits: dict[str, Split] = {
+            "application/x-ndjson": ndjson.pieces,
+            "application/reports+json": Reports(settings.reports).pieces,
+            "application/cloudevents+json": events.single,
+            "application/cloudevents-batch+json": events.batch,
+        }
+
+    def split(self, headers: Mapping[bytes, bytes], body: bytes, most: int) -> list[bytes] | list[Piece] | int | str:
+        """As intake.decode.split, of a body of any type that is taken."""
+        content_type = headers.get(b"content-type")
+        form = self._splits.get(self._media_type(content_type))
+        if form is not None:
+            return form(body, most)
+        if not self._looks_at_headers:
+            if len(self.plain) < MAX_KEPT and len(content_type or b"") <= MAX_KEPT_BYTES:
+                self.plain.add(content_type)
+        elif cloudevents.MARK in headers:
+            return self._binary(headers, body)
+        return split(body, most)
+
+
+def without_form(headers: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
+    """The headers of a GET, whose events come from elsewhere than its body: what they say of a body says nothing."""
+    return {name: value for name, value in headers.items() if name not in (b"content-type", cloudevents.MARK)}
+
+
+def prepare_all(raws: list[Any], arrival: Arrival, prepare: Prepare) -> list[Event]:
+    """The events of a request. What a piece says of schema and stream goes before what the request says."""
+    schema_uri, stream = arrival.schema_uri, arrival.stream
+    events = []
+    for index, piece in enumerate(raws):
+        if not isinstance(piece, Piece):
+            events.append(prepare(index, piece, arrival))
+            continue
+        if piece.verdict is not None:
+            events.append(Event(index, piece.raw, piece.verdict))
+            continue
+        arrival.schema_uri, arrival.stream = piece.schema_uri or schema_uri, piece.stream or stream
+        events.append(prepare(index, piece.raw, arrival))
+    return events

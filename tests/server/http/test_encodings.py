@@ -1,0 +1,243 @@
+"""Compressed bodies: undone piece by piece, within bounds, and never believed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import sys
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import brotli
+import pytest
+
+from server.http import encodings
+from tests.server.http.fakes import Harness, Response, keep, post, responses, statuses
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+
+def raw_deflate(body: bytes) -> bytes:
+    packer = zlib.compressobj(6, zlib.DEFLATED, -15)
+    return packer.compress(body) + packer.flush()
+
+
+PACK: dict[str, tuple[bytes, Callable[[bytes], bytes]]] = {
+    "gzip": (b"gzip", gzip.compress),
+    "x-gzip": (b"X-GZIP", gzip.compress),
+    "deflate": (b"deflate", zlib.compress),
+    "deflate without its head": (b"deflate", raw_deflate),
+    "br": (b"br", lambda body: brotli.compress(body, quality=4)),
+    "zstd": (b"zstd", zstd.compress),
+    "identity and gzip": (b"identity, gzip", gzip.compress),
+}
+LIMITS: dict[str, Any] = {"max_decompressed_bytes": 300_000, "max_body_bytes": 200_000}
+
+
+def packed(name: str, body: bytes) -> bytes:
+    header, pack = PACK[name]
+    return sent(header, pack(body))
+
+
+def sent(header: bytes, body: bytes) -> bytes:
+    return post(body, b"Content-Encoding: %b\r\n" % header)
+
+
+def answer(request: bytes, **limits: Any) -> tuple[Harness, Response]:
+    harness = Harness(**{**LIMITS, **limits})
+    wire = harness.wire()
+    wire.send(request)
+    while harness.loop.later:
+        harness.loop.turn()
+    (response,) = responses(wire.sent)
+    return harness, response
+
+
+def noise(size: int) -> bytes:
+    return random.Random(size).randbytes(size)
+
+
+@pytest.mark.parametrize("name", PACK)
+@pytest.mark.parametrize(
+    "body", [b"{}", b"[" + b'{"a":1},' * 20_000 + b"{}]", noise(150_000)], ids=["2", "160k", "noise"]
+)
+def test_a_handler_sees_what_was_compressed(name: str, body: bytes) -> None:
+    harness, response = answer(packed(name, body), max_ratio=1_000_000)
+
+    assert (response.status, harness.seen[0].body) == (200, body)
+    assert harness.server.in_flight_bytes == 0
+
+
+@pytest.mark.parametrize("name", PACK)
+def test_what_was_cut_off_damaged_or_is_followed_by_something_is_400(name: str) -> None:
+    header, pack = PACK[name]
+    whole = pack(b'{"a":"' + noise(9_000).hex().encode() + b'"}')
+    middle = len(whole) // 2
+    for broken in (
+        whole[:-1],
+        whole[:middle],
+        whole[:1],
+        whole + b"x",
+        whole + whole,
+        b"\xff" * 40 + whole,
+    ):
+        harness, response = answer(sent(header, broken))
+
+        assert (response.status, harness.seen) == (400, [])
+        assert "Content-Encoding" in json.loads(response.body)["detail"]
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate", "br", "zstd"])
+def test_bytes_that_are_changed_never_raise(name: str) -> None:
+    header, pack = PACK[name]
+    whole = bytearray(pack(b'{"a":"' + noise(300).hex().encode() + b'"}'))
+    dice = random.Random(name)
+    for _ in range(60):
+        changed = bytearray(whole)
+        for _ in range(dice.randrange(1, 4)):
+            changed[dice.randrange(len(changed))] = dice.randrange(256)
+        harness, response = answer(sent(header, bytes(changed)))
+
+        assert response.status in (200, 400, 413)
+        assert harness.server.handler_errors == 0
+
+
+@pytest.mark.parametrize("name", PACK)
+def test_a_bomb_is_refused_before_it_goes_off(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = 0
+    step = encodings.Encodings._step
+
+    def counted(self: Any, undoing: Any) -> Any:
+        nonlocal made
+        refusal = step(self, undoing)
+        made = max(made, undoing.made_bytes)
+        return refusal
+
+    monkeypatch.setattr(encodings.Encodings, "_step", counted)
+    harness, response = answer(packed(name, b"\0" * 5_000_000))
+
+    assert response.status == 413
+    assert made <= 300_000 + 200_000
+    assert harness.server.refused["body"] == 1
+    assert (harness.seen, harness.server.in_flight_bytes) == ([], 0)
+
+
+def test_the_bound_on_what_comes_out_is_exact() -> None:
+    for size, status in ((300_000, 200), (300_001, 413)):
+        assert answer(packed("gzip", noise(1000) * (size // 1000) + b"x" * (size % 1000)))[1].status == status
+
+
+def test_the_bound_on_growth_is_exact_and_spares_what_is_small() -> None:
+    small = b"\0" * 65_536
+    assert answer(packed("gzip", small), max_ratio=2)[1].status == 200
+    assert answer(packed("gzip", small + b"\0"), max_ratio=2)[1].status == 413
+    body = b"\0" * 200_000
+    grows = len(body) // len(gzip.compress(body))
+    assert answer(packed("gzip", body), max_ratio=grows + 1)[1].status == 200
+    refused = answer(packed("gzip", body), max_ratio=grows)[1]
+    assert refused.status == 413
+    assert "times its size" in json.loads(refused.body)["detail"]
+
+
+def test_a_window_of_zstd_larger_than_8_mib_is_refused() -> None:
+    for window, status in ((23, 200), (24, 400)):
+        packer = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: window})
+        body = packer.compress(b"{}" * 1000) + packer.flush()
+        assert answer(sent(b"zstd", body))[1].status == status
+
+
+@pytest.mark.parametrize("header", [b"gzip, gzip", b"br, zstd", b"compress", b"GZIP;q=1", b"identity, x"])
+def test_several_encodings_and_unknown_ones_are_415(header: bytes) -> None:
+    harness, response = answer(sent(header, b"{}"))
+
+    assert (response.status, harness.seen) == (415, [])
+    assert response.headers["Accept-Encoding"] == "identity, gzip, deflate, br, zstd"
+
+
+def test_an_empty_body_is_empty_in_every_encoding() -> None:
+    assert answer(sent(b"zstd", b""))[0].seen[0].body == b""
+
+
+def test_bodies_take_turns_and_none_is_begun_before_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decoder may hold a large window: one at a time is enough. While they wait, their bytes count."""
+    made: list[str] = []
+    original = encodings.decoder_of
+
+    def noted(encoding: str, start: bytes) -> encodings.Decoder:
+        made.append(encoding)
+        return original(encoding, start)
+
+    monkeypatch.setattr(encodings, "decoder_of", noted)
+    harness = Harness(**LIMITS, max_ratio=1_000_000)
+    monkeypatch.setattr(encodings.Encodings, "_step", slow(harness, encodings.Encodings._step))
+    wires = [harness.wire() for _ in range(3)]
+    body = b'{"a":1}' * 30_000
+    for wire, name in zip(wires, ("br", "zstd", "gzip"), strict=True):
+        wire.send(packed(name, body))
+
+    assert made == ["br"]
+    assert harness.server.in_flight_bytes > 3 * 2048
+    while harness.loop.later:
+        harness.loop.turn()
+    assert made == ["br", "zstd", "gzip"]
+    assert [request.body for request in harness.seen] == [body] * 3
+    assert [statuses(wire) for wire in wires] == [[200]] * 3
+
+
+def slow(harness: Harness, step: Any) -> Any:
+    """Each step takes as long as a slice may."""
+
+    def stepped(self: Any, undoing: Any) -> Any:
+        harness.loop.now_s += encodings.SLICE_S
+        return step(self, undoing)
+
+    return stepped
+
+
+def test_what_comes_out_counts_as_bytes_in_flight() -> None:
+    body = noise(1_000) * 250
+    _, response = answer(packed("gzip", body), max_in_flight_bytes=200_000, max_body_bytes=100_000)
+
+    assert response.status == 503
+    assert response.headers["Retry-After"] == "1"
+
+
+def test_a_client_that_hangs_up_meanwhile_costs_nothing_that_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    harness = Harness(**LIMITS, max_ratio=1_000_000)
+    monkeypatch.setattr(encodings.Encodings, "_step", slow(harness, encodings.Encodings._step))
+    wire = harness.wire()
+    wire.send(packed("gzip", b'{"a":1}' * 30_000))
+    wire.hang_up()
+    while harness.loop.later:
+        harness.loop.turn()
+
+    assert (harness.server.in_flight_bytes, harness.server.late_replies) == (0, 1)
+
+
+def test_a_handler_that_fails_is_answered_for() -> None:
+    harness = Harness(**LIMITS)
+
+    def fail(_: Any) -> None:
+        raise RuntimeError("a bug")
+
+    harness.on_request = fail
+    wire = harness.wire()
+    wire.send(packed("br", b"{}"))
+
+    assert (statuses(wire), harness.server.handler_errors) == ([500], 1)
+
+
+def test_a_handler_may_answer_later() -> None:
+    harness = Harness(**LIMITS)
+    harness.on_request = keep
+    wire = harness.wire()
+    wire.send(packed("br", b"{}"))
+    assert wire.sent == b""
+    harness.seen[0].reply(202, "later")
+
+    assert (statuses(wire), harness.server.in_flight_bytes) == ([202], 0)
