@@ -2,8 +2,8 @@
 
 Place: http.pace asks for client addresses; whoever else has keys that strangers make up can ask too.
 Rules: a key has no entry of its own but shares two cells with others, one in each of two tables, chosen by Python's
-hash of texts, which differs from start to start. A bucket is as full as the fuller of its two cells says, so others can only be in its way
-where both cells are theirs: nothing is ever forgotten or pushed out, whatever number of keys comes.
+hash of texts, which differs from start to start. A bucket is as full as the fuller of its two cells says, so others can
+only be in its way where both cells are theirs: nothing is ever forgotten or pushed out, whatever number of keys comes.
 Not here: what a key is, what the refused are told.
 """
 

@@ -49,6 +49,7 @@ def _sizes(config: Config, _: Document) -> Iterator[Breach]:
         ("max_event_bytes", "max_body_bytes", "no event can be larger than the body that carries it"),
         ("max_body_bytes", "max_in_flight_bytes", "the largest body would never be let in"),
         ("max_url_bytes", "max_head_bytes", "the URL is a part of the head"),
+        ("max_header_bytes", "max_head_bytes", "a header is a part of the head"),
     )
     for small, large, why in ordered:
         low, high = getattr(limits, small), getattr(limits, large)
@@ -98,9 +99,14 @@ def _proxies(config: Config, _: Document) -> Iterator[Breach]:
     header = config.http.client_ip_header
     if header is not None and not HEADER_NAME.fullmatch(header):
         yield Breach(("http", "client_ip_header"), f"{header!r} is no name of a header", "write X-Client-IP")
-    if header is not None and not config.http.trusted_proxies:
+    if config.http.trusted_proxies:
+        return
+    if header is not None:
         reason = "is never believed: http.trusted_proxies is empty"
         yield Breach(("http", "client_ip_header"), reason, "name the proxies that set it", is_warning=True)
+    if config.http.proxy_protocol:
+        reason = "lets nobody in: http.trusted_proxies is empty"
+        yield Breach(("http", "proxy_protocol"), reason, "name the proxies that speak it")
 
 
 def _times(config: Config, _: Document) -> Iterator[Breach]:

@@ -165,9 +165,18 @@ class Ending(asyncio.Protocol):
         self._drop_waiting()
         self._end(OVERDUE)
 
+    def _keep_pace(self, received_bytes: int) -> None:
+        """A part of a body has come. The client may lose ``body_stall_s`` on ``min_bytes_per_s``; a byte that comes
+        makes up for its share of that, and no more: who drips is as late as who has stopped."""
+        full = self._deadlines[BODY]
+        if not self._reader.is_new:
+            full = min(full, self.deadline + received_bytes * self._server.bounds.s_per_byte)
+        self.deadline = full
+
     def _on_write_deadline(self) -> None:
         unsent_bytes = self._transport.get_write_buffer_size()
-        if 0 < unsent_bytes < self._unsent_bytes:  # Slow, but it reads.
+        least_bytes = self._server.bounds.write_stall_bytes
+        if 0 < unsent_bytes < self._unsent_bytes - least_bytes:  # Slow, but it reads.
             self._count_unsent(unsent_bytes)
             self.deadline = self._server.wheel.after(self._server.bounds.write_stall_s)
             return

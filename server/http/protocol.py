@@ -35,23 +35,25 @@ ANSWER: Final = 4  # We are to answer. Beside the stages of the reader, an index
 class Connection(Ending):
     """Made by the listener for each connection."""
 
-    __slots__ = ("_is_advancing", "peer")
+    __slots__ = ("_is_advancing", "_requests_left", "peer")
 
     def __init__(self, server: HttpServer) -> None:
         super().__init__(server)
         self._reader = Reader(self, server)
         self.peer = ""
         self._is_advancing = False
+        self._requests_left = server.bounds.max_requests
 
     # The transport calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client is there."""
         self._transport = cast(asyncio.Transport, transport)
-        peer = transport.get_extra_info("peername")
-        self.peer = peer[0] if isinstance(peer, tuple) else ""
-        if not self._server.on_open(self):
-            self._end(self._server.bounds.many_connections)
+        if not self.peer:  # Else http.proxy_header was told.
+            self.peer = peer_of(transport)
+        refusal = self._server.on_open(self)
+        if refusal is not None:
+            self._end(refusal)
 
     def data_received(self, received: bytes) -> None:
         """The client sent something."""
@@ -69,7 +71,7 @@ class Connection(Ending):
         reader = self._reader
         reader.feed(received)
         if reader.stage:
-            self._on_partial()
+            self._on_partial(len(received))
 
     def eof_received(self) -> bool:
         """The client sends no more. What it sent whole is answered: ``printf … | nc`` is a client too."""
@@ -158,6 +160,10 @@ class Connection(Ending):
     def _serve(self, request: Request) -> None:
         server = self._server
         self._current = request
+        self._requests_left -= 1
+        if not self._requests_left:
+            server.refused["connection_requests"] += request.tail is not CLOSE
+            request.tail = CLOSE
         server.requests += 1
         server.body_bytes += len(request.body)
         if request.is_awaited:
@@ -173,14 +179,16 @@ class Connection(Ending):
             if not request.held_bytes:
                 server.hold(request, REQUEST_BYTES + len(request.body))
 
-    def _on_partial(self) -> None:
+    def _on_partial(self, received_bytes: int) -> None:
         reader = self._reader
         if reader.fault is not None:
             self._end(reader.fault)
         elif self._current is not None or self._is_write_paused:
             return  # That has a deadline of its own, and when it is over the stage sets the next.
-        elif reader.stage == BODY or (reader.stage == HEAD and reader.is_new):
-            self.deadline = self._deadlines[reader.stage]
+        elif reader.stage == BODY:
+            self._keep_pace(received_bytes)
+        elif reader.stage == HEAD and reader.is_new:
+            self.deadline = self._deadlines[HEAD]
 
     def _hold(self, received: bytes) -> None:
         """Keep bytes that are not parsed yet. Reading is paused, so this happens once or twice at most."""
@@ -227,3 +235,9 @@ class Connection(Ending):
     def _send_continue(self, request: Request) -> None:
         request.is_awaited = False
         self._outgoing.now(self._transport, CONTINUE)
+
+
+def peer_of(transport: asyncio.BaseTransport) -> str:
+    """The address of whoever connected; "" on a Unix socket."""
+    peer = transport.get_extra_info("peername")
+    return peer[0] if isinstance(peer, tuple) else ""
