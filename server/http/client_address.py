@@ -28,11 +28,8 @@ if TYPE_CHECKING:
 MAX_HOPS = 32  # Entries of X-Forwarded-For looked at. Longer chains do not happen by themselves.
 _MAX_KEPT = 8192
 _MAX_ENTRY_CHARS = 64
-_MAX_FORWARDED_BYTES = 8192
 
-# RFC 7239 section 4. Elements end at commas outside of quotes; a quote that does not end takes the rest with it, and is
-# then no pair. Quoted pairs do not occur in addresses.
-_ELEMENT = re.compile(rb'(?:"[^"]*(?:"|$)|[^",])+')
+# RFC 7239 section 4. Quoted pairs do not occur in addresses.
 _PAIR = re.compile(rb'([A-Za-z0-9!#$%&*+.^_`|~-]+)=("[^"\\]*"|[^\s",;=]+)')
 
 
@@ -133,13 +130,15 @@ def _walk(hop: str, chain: list[bytes], trusted_proxies: TrustedProxies) -> str:
 
 
 def _forwarded(value: bytes) -> list[bytes]:
-    """The ``for`` of each element of a Forwarded header; b"" where there is none, two, or a quote that does not end."""
-    if len(value) > _MAX_FORWARDED_BYTES:
-        return []
+    """The ``for`` of each of the last elements of a Forwarded header; b"" where there is none, or anything odd.
+
+    Cut at every comma, also in quotes: a quote that a client opens and does not end must not hide what the proxies add.
+    """
     found = []
-    for element in _ELEMENT.findall(value)[-MAX_HOPS:]:
+    for element in value.rsplit(b",", MAX_HOPS)[-MAX_HOPS:]:
         named = [pair[2].strip(b'"') for pair in _PAIR.finditer(element) if pair[1].lower() == b"for"]
-        found.append(named[0] if len(named) == 1 and not _PAIR.sub(b"", element).strip(b"; \t") else b"")
+        is_whole = not _PAIR.sub(b"", element).strip(b"; \t")
+        found.append(named[0] if len(named) == 1 and is_whole else b"")
     return found
 
 
