@@ -59,7 +59,9 @@ class Pipeline:
 
     def __init__(self, router: Router, limits: Limits, *, rejects_duplicates: bool) -> None:
         self._max_event_bytes = limits.max_event_bytes
-        self._over = Bounds(limits).over
+        bounds = Bounds(limits)
+        self._sure_bytes = bounds.sure_bytes
+        self._over = bounds.over
         self._router = router
         self._fields = router.fields
         self._rejects_duplicates = rejects_duplicates
@@ -97,9 +99,10 @@ class Pipeline:
 
     def _prepare(self, event: Event, arrival: Arrival) -> Verdict | None:
         raw = event.value
-        over = self._over(raw)
-        if over is not None:
-            return Verdict("event_too_large", over)
+        if len(raw) > self._sure_bytes:
+            over = self._over(raw)
+            if over is not None:
+                return Verdict("event_too_large", over)
         if self._rejects_duplicates:
             if len(raw) > self._max_event_bytes:  # No stream takes more; looking for names twice takes time.
                 return Verdict("event_too_large", TOO_LARGE.format(len(raw), self._max_event_bytes))
