@@ -23,6 +23,8 @@ from server.master.addresses import parse
 from server.sink.kafka_rules import ALIASES
 from server.sink.kafka_settings import DEFAULTS  # Imports no confluent_kafka.
 
+MAX_HYPHENS = 8
+
 _EVENT_PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
 _EXPIRY_S = 1.0  # librdkafka looks once a second for messages whose time is over.
 _NAMES = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -99,6 +101,11 @@ def _proxies(config: Config, _: Document) -> Iterator[Breach]:
     header = config.http.client_ip_header
     if header is not None and not HEADER_NAME.fullmatch(header):
         yield Breach(("http", "client_ip_header"), f"{header!r} is no name of a header", "write X-Client-IP")
+    if header is not None and header.count("-") > MAX_HYPHENS:
+        reason = (
+            f"has more than {MAX_HYPHENS} hyphens: every spelling with underscores is refused, and they double each"
+        )
+        yield Breach(("http", "client_ip_header"), reason, "give it a shorter name")
     if config.http.trusted_proxies:
         return
     if header is not None:

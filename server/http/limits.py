@@ -69,10 +69,10 @@ TABLE: Final = (
     Limit("write_stall_s", "write_slow", "cut off"),
     Limit("answer_s", "answer_slow", "503, closed", helps=True),
 )
-# Looked at by the intake, and counted there: by events, not by requests, but for the first two.
+# Looked at by the intake, and counted there (intake.counts): by events, not by requests, but for the first two.
 INTAKE: Final = (
     Limit("max_decompressed_bytes", "", "413"),
-    Limit("max_events", "", "413"),
+    Limit("max_events", "refused_many", "413"),
     Limit("max_event_bytes", "event_too_large", "invalid"),
     Limit("max_json_nodes", "event_too_large", "invalid"),
     Limit("max_json_depth", "event_too_large", "invalid"),
