@@ -20,6 +20,7 @@ from server.config import shape
 from server.config.document import Document, Key, KeyPath
 from server.config.finding import Finding, errors_of, text_of
 from server.config.judge import judge
+from server.config.limits import of_profile
 from server.config.rules import breaches
 from server.config.section import Section
 from server.config.settings import Config, SinkSettings
@@ -63,7 +64,7 @@ def load(path: Path | None, overrides: Sequence[str], environ: Mapping[str, str]
     findings += judge(document)
     if findings:
         raise SettingsError(text_of(findings))
-    config = msgspec.convert(_without_empty(document.value, Config), Config)
+    config = msgspec.convert(of_profile(_without_empty(document.value, Config)), Config)
     findings = breaches(config, document)
     if wrong := errors_of(findings):
         raise SettingsError(text_of(wrong))

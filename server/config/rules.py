@@ -25,6 +25,8 @@ from server.master.addresses import parse
 from server.sink.kafka_rules import ALIASES
 from server.sink.kafka_settings import DEFAULTS  # Imports no confluent_kafka.
 
+MAX_HYPHENS = 8
+
 _EVENT_PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
 _EXPIRY_S = 1.0  # librdkafka looks once a second for messages whose time is over.
 _NAMES = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -51,6 +53,7 @@ def _sizes(config: Config, _: Document) -> Iterator[Breach]:
         ("max_event_bytes", "max_body_bytes", "no event can be larger than the body that carries it"),
         ("max_body_bytes", "max_in_flight_bytes", "the largest body would never be let in"),
         ("max_url_bytes", "max_head_bytes", "the URL is a part of the head"),
+        ("max_header_bytes", "max_head_bytes", "a header is a part of the head"),
     )
     for small, large, why in ordered:
         low, high = getattr(limits, small), getattr(limits, large)
@@ -100,9 +103,19 @@ def _proxies(config: Config, _: Document) -> Iterator[Breach]:
     header = config.http.client_ip_header
     if header is not None and not HEADER_NAME.fullmatch(header):
         yield Breach(("http", "client_ip_header"), f"{header!r} is no name of a header", "write X-Client-IP")
-    if header is not None and not config.http.trusted_proxies:
+    if header is not None and header.count("-") > MAX_HYPHENS:
+        reason = (
+            f"has more than {MAX_HYPHENS} hyphens: every spelling with underscores is refused, and they double each"
+        )
+        yield Breach(("http", "client_ip_header"), reason, "give it a shorter name")
+    if config.http.trusted_proxies:
+        return
+    if header is not None:
         reason = "is never believed: http.trusted_proxies is empty"
         yield Breach(("http", "client_ip_header"), reason, "name the proxies that set it", is_warning=True)
+    if config.http.proxy_protocol:
+        reason = "lets nobody in: http.trusted_proxies is empty"
+        yield Breach(("http", "proxy_protocol"), reason, "name the proxies that speak it")
 
 
 def _times(config: Config, _: Document) -> Iterator[Breach]:

@@ -2,7 +2,7 @@
 
 Place: read once in the master, before the first socket; workers get it by fork.
 Rule: one frozen struct a section, unknown keys forbidden; no globals, nothing is read from deep code. A setting's
-meaning is its description here or in config.catalog_settings: docs/SETTINGS.md is rendered from them alone.
+meaning is its description here, in config.limits or config.catalog_settings: docs/SETTINGS.md is rendered from them.
 Not here: how YAML, environment and command line become these structs (config.load), what settings ask of one another
 (config.rules).
 """
@@ -15,6 +15,7 @@ from msgspec import Meta, field
 
 from server.config.auth_settings import Auth
 from server.config.catalog_settings import Fetch, Schemas, Streams
+from server.config.limits import Limits
 from server.config.section import Bytes, Count, Seconds, Section, Text, Texts, says
 from server.config.transport_settings import CloudEventRule, Cors, Destination
 
@@ -33,47 +34,6 @@ def is_secret(kafka_property: str) -> bool:
     """Whether a librdkafka property may hold a secret: its value is then never shown."""
     name = kafka_property.lower()
     return any(word in name for word in _SECRET) and not any(word in name for word in _NOT_SECRET)
-
-
-class Limits(Section, frozen=True):
-    """Bounds of one worker towards its clients. Each has its own answer: 408, 413, 414, 431 or 503."""
-
-    max_body_bytes: Annotated[Bytes, says("Largest request body; more is 413.")] = 4_194_304
-    max_decompressed_bytes: Annotated[Bytes, says("Largest body that a compressed one may become; more is 413.")] = (
-        16_777_216
-    )
-    max_ratio: Annotated[
-        int,
-        Meta(ge=2, le=1_000_000),
-        says("A compressed body that grows to more than so many times its size, and past 64 KiB, is 413."),
-    ] = 200
-    max_head_bytes: Annotated[Bytes, says("Largest request head, all headers together; more is 431.")] = 32_768
-    max_headers: Annotated[Count, says("Most headers of a request; more is 431.")] = 100
-    max_url_bytes: Annotated[Bytes, says("Longest URL; a longer one is 414.")] = 16_384
-    max_events: Annotated[Count, says("Most events of one request; more is 413.")] = 10_000
-    max_event_bytes: Annotated[
-        Bytes, says("Largest single event; a larger one is invalid (`event_too_large`). A stream may set less.")
-    ] = 1_048_576
-    max_connections: Annotated[Count, says("Most connections of one worker at a time.")] = 20_000
-    max_in_flight_bytes: Annotated[
-        Bytes,
-        says(
-            "Most bytes that one worker holds at a time, of bodies and of responses that clients are slow to take; "
-            "above it new requests get 503."
-        ),
-    ] = 134_217_728
-    head_s: Annotated[Seconds, says("A request head must be complete after this time; else 408.")] = 10.0
-    body_stall_s: Annotated[Seconds, says("A body may stand still for this long; then 408.")] = 10.0
-    idle_s: Annotated[Seconds, says("A kept-alive connection without a request is closed after this time.")] = 75.0
-    write_stall_s: Annotated[Seconds, says("A client that reads nothing for this long is cut off.")] = 20.0
-    answer_s: Annotated[
-        Seconds,
-        says(
-            "A request whose outcome is not known after this time is answered 503, and its connection closed. "
-            "The default is longer than Kafka can take: the largest `message.timeout.ms` taken is 8000, and librdkafka "
-            "looks once a second for what has expired. So it only ends what has been lost."
-        ),
-    ] = 10.0
 
 
 class Http(Section, frozen=True):
@@ -95,9 +55,20 @@ class Http(Section, frozen=True):
         ),
     ] = field(default_factory=list)
     client_ip_header: Annotated[
-        Text | None, says("Header in which a trusted proxy names the client. Null: `X-Forwarded-For`.")
+        Text | None,
+        says(
+            "Header in which a trusted proxy names the client; where it is absent, `X-Forwarded-For` does. `Forwarded` "
+            "is read as RFC 7239 has it, from right to left. The proxies must set it on every request."
+        ),
     ] = None
     cors: Annotated[Cors, says("Pages of other sites.")] = field(default_factory=Cors)
+    proxy_protocol: Annotated[
+        bool,
+        says(
+            "Connections to `listen` begin with a header of the PROXY protocol, version 2, which names the client: "
+            "from `trusted_proxies` alone, everybody else is refused."
+        ),
+    ] = False
     limits: Annotated[Limits, says("Bounds towards clients.")] = field(default_factory=Limits)
 
 
@@ -271,7 +242,8 @@ class Config(Section, frozen=True):
         ),
     ] = None
     profile: Annotated[
-        Literal["internal", "external"], says("`external`: the defaults for facing the public internet.")
+        Literal["internal", "external"],
+        says("`external`: the defaults of `http.limits` and others for facing the public internet: see LIMITS.md."),
     ] = "internal"
     workers: Annotated[
         Annotated[int, Meta(ge=1, le=256)] | Literal["auto"], says("Number of workers; `auto`: one a core.")

@@ -3,8 +3,9 @@
 Place: worker binds it → intake.arrival calls it, at most once a request.
 Rules: a header is believed as far as the one who wrote it is trusted. From the socket's peer we walk to the left
 through X-Forwarded-For as long as the hop is a trusted proxy; the first that is not is the client. A malformed entry
-ends the walk at the proxy that passed it on. ``client_ip_header`` is believed from a trusted peer alone.
-With no trusted proxies the peer is the client, whatever it says.
+ends the walk at the proxy that passed it on. ``client_ip_header`` is believed from a trusted peer alone; ``Forwarded``
+is walked as X-Forwarded-For is, and only where it is that header: a proxy that writes one of the two lets the client's
+other one through. With no trusted proxies the peer is the client, whatever it says.
 Not here: what the address is used for (intake.enrich).
 """
 
@@ -13,6 +14,7 @@ Not here: what the address is used for (intake.enrich).
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 MAX_HOPS = 32  # Entries of X-Forwarded-For looked at. Longer chains do not happen by themselves.
 _MAX_KEPT = 8192
 _MAX_ENTRY_CHARS = 64
+
+# RFC 7239 section 4. Quoted pairs do not occur in addresses.
+_PAIR = re.compile(rb'([A-Za-z0-9!#$%&*+.^_`|~-]+)=("[^"\\]*"|[^\s",;=]+)')
 
 
 @lru_cache(maxsize=_MAX_KEPT)
@@ -47,6 +52,14 @@ def normalised(entry: str) -> str | None:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         return str(address.ipv4_mapped)
     return str(address)
+
+
+@lru_cache(maxsize=_MAX_KEPT)
+def holder(address: str) -> str:
+    """Who is bounded under an address: itself, or the /64 of an IPv6 one, of which a single client has all."""
+    if ":" not in address:
+        return address
+    return str(ipaddress.IPv6Network((address.partition("%")[0], 64), strict=False))
 
 
 def _is_port(text: str) -> bool:
@@ -95,14 +108,18 @@ def address(request: Request, trusted_proxies: TrustedProxies, client_ip_header:
     hop = normalised(request.peer) or ""
     if not trusted_proxies.is_trusted(hop):
         return hop
+    if client_ip_header == b"forwarded" and client_ip_header in request.headers:
+        return _walk(hop, _forwarded(request.headers[client_ip_header]), trusted_proxies)
     if client_ip_header is not None:
         named = _parse(request.headers.get(client_ip_header, b""))
         if named is not None:
             return named
-    forwarded = request.headers.get(b"x-forwarded-for")
-    if forwarded is None:
-        return hop
-    for entry in reversed(forwarded.rsplit(b",", MAX_HOPS)[-MAX_HOPS:]):
+    chain = request.headers.get(b"x-forwarded-for")
+    return hop if chain is None else _walk(hop, chain.rsplit(b",", MAX_HOPS)[-MAX_HOPS:], trusted_proxies)
+
+
+def _walk(hop: str, chain: list[bytes], trusted_proxies: TrustedProxies) -> str:
+    for entry in reversed(chain):
         parsed = _parse(entry)
         if parsed is None:
             return hop
@@ -110,6 +127,19 @@ def address(request: Request, trusted_proxies: TrustedProxies, client_ip_header:
         if not trusted_proxies.is_trusted(hop):
             return hop
     return hop
+
+
+def _forwarded(value: bytes) -> list[bytes]:
+    """The ``for`` of each of the last elements of a Forwarded header; b"" where there is none, or anything odd.
+
+    Cut at every comma, also in quotes: a quote that a client opens and does not end must not hide what the proxies add.
+    """
+    found = []
+    for element in value.rsplit(b",", MAX_HOPS)[-MAX_HOPS:]:
+        named = [pair[2].strip(b'"') for pair in _PAIR.finditer(element) if pair[1].lower() == b"for"]
+        is_whole = not _PAIR.sub(b"", element).strip(b"; \t")
+        found.append(named[0] if len(named) == 1 and is_whole else b"")
+    return found
 
 
 def _parse(entry: bytes) -> str | None:

@@ -10,11 +10,23 @@ Not here: routes (http.routes), sizes (http.reader), types and encodings of bodi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
 from server.http.content import BAD_ENCODING, BAD_TYPE, encoding_of, media_type
-from server.http.problem import BAD_CODING, BAD_EXPECT, BAD_FRAMING, BAD_REQUEST, BAD_VERSION, Refusal
+from server.http.problem import (
+    BAD_CODING,
+    BAD_EXPECT,
+    BAD_FRAMING,
+    BAD_REQUEST,
+    BAD_TARGET,
+    BAD_VERSION,
+    OTHER_HOST,
+    SHADOW,
+    Refusal,
+)
 from server.http.response import CLOSE, KEEP, KEEP_1_0
 
 if TYPE_CHECKING:
@@ -22,6 +34,15 @@ if TYPE_CHECKING:
     from server.http.request import Request
 
 RARE: Final = frozenset({b"expect", b"transfer-encoding", b"content-encoding", b"upgrade"})
+_FRAMING: Final = ("content-length", "transfer-encoding")
+
+# A name or an address, and a port (RFC 9110 section 7.2); of what RFC 3986 allows in names, what names are made of.
+_HOST: Final = re.compile(rb"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{0,5})?")
+HOSTS: Final[set[bytes]] = set()  # Exact values that were found to be hosts.
+MAX_KEPT: Final = 256
+
+_ABSOLUTE: Final = re.compile(rb"(https?)://([^/?#]+)(/.*)?", re.IGNORECASE | re.DOTALL)
+_PORTS: Final = {b"http": b":80", b"https": b":443"}
 
 
 class Trailers(dict[bytes, bytes]):
@@ -37,6 +58,53 @@ class Trailers(dict[bytes, bytes]):
 TRAILERS: Final = Trailers()
 
 
+def shadows(believed: Iterable[str]) -> frozenset[bytes]:
+    """Names that differ from one of ``believed``, or from a header that frames a body, by underscores for hyphens.
+
+    Gateways that hand headers on as variables cannot tell the two apart: nginx and Apache drop such names for it.
+    """
+    names = {*believed, *_FRAMING}
+    spelled = {"".join(parts) for name in names for parts in product(*[_spellings(char) for char in name.lower()])}
+    return frozenset(name.encode() for name in spelled - {name.lower() for name in names})
+
+
+def _spellings(char: str) -> str:
+    return "-_" if char == "-" else char
+
+
+def shadowed(headers: Mapping[bytes, bytes], names: frozenset[bytes]) -> Refusal | None:
+    """Refuse a header that would pass for one which a proxy sets."""
+    return None if names.isdisjoint(headers) else SHADOW
+
+
+def is_host(value: bytes) -> bool:
+    """Whether this is what a Host header may say; remembered, within a bound."""
+    if _HOST.fullmatch(value) is None:
+        return False
+    if len(HOSTS) >= MAX_KEPT:
+        HOSTS.clear()
+    HOSTS.add(value)
+    return True
+
+
+def bad_target(url: bytes, method: bytes, host: bytes | None) -> Refusal | None:
+    """Refuse a target that is neither a path nor one in absolute form for the host that Host names.
+
+    RFC 9112 section 3.2.2 has Host ignored then; a proxy that does not would have sent it elsewhere.
+    """
+    if method == b"CONNECT" or url == b"*":
+        return None
+    parts = _ABSOLUTE.fullmatch(url)
+    if parts is None or _HOST.fullmatch(parts[2]) is None:
+        return BAD_TARGET
+    port = _PORTS[parts[1].lower()]
+    return None if host is None or _bare(host, port) == _bare(parts[2], port) else OTHER_HOST
+
+
+def _bare(host: bytes, port: bytes) -> bytes:
+    return host.lower().removesuffix(port).removesuffix(b":")
+
+
 def tail_of(parser: Any) -> bytes | None:
     """How the response ends, from the version and the Connection header; None: a version not spoken here."""
     version = parser.get_http_version()
@@ -45,6 +113,11 @@ def tail_of(parser: Any) -> bytes | None:
     if version == "1.0":
         return KEEP_1_0 if parser.should_keep_alive() else CLOSE
     return None
+
+
+def bad_version(parser: Any) -> Refusal:
+    """Which answer a version gets that is not spoken here. HTTP/0.9 has no heads, so its bytes are no request."""
+    return BAD_REQUEST if parser.get_http_version().startswith("0") else BAD_VERSION
 
 
 def bad_framing(headers: Mapping[bytes, bytes], parser: Any) -> Refusal | None:

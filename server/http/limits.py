@@ -1,20 +1,20 @@
 """The bounds of one worker towards its clients, with the answer for each.
 
-Place: config.settings → HERE → http.reader, http.protocol.
+Place: config.limits → HERE → http.reader, http.ending, http.server.
 Rule: whatever a client can make grow has a number here or in the settings, and an answer ready before it is needed.
-Not here: bounds on events (intake), on what waits for the broker (sink).
+Not here: how bounds on events are looked at (intake), what waits for the broker (sink).
 """
 
 # hot path
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from server.http.problem import RETRY_AFTER, Refusal
 
 if TYPE_CHECKING:
-    from server.config.settings import Limits
+    from server.config.limits import Limits
 
 # Bytes parsed at a time unless a body of known length goes on: the parser cannot be stopped, so whatever requests
 # are in one slice wait as requests (300 of the shortest), while the rest waits as bytes.
@@ -38,20 +38,50 @@ CHUNK_BYTES: Final = 24  # Head and tail of one chunk, generously. Beyond: exten
 
 GRACE_S: Final = 1.0  # Draining: how long an idle connection may still bring a request that is on its way.
 
-KINDS: Final = (
-    "head",
-    "headers",
-    "url",
-    "body",
-    "connections",
-    "in_flight",
-    "head_slow",
-    "body_slow",
-    "idle",
-    "write_slow",
-    "answer_slow",
-    "linger",
+
+class Limit(NamedTuple):
+    """One row of the table. ``kind`` is what a breach is counted as in ``HttpServer.refused``; ``answer`` what the
+    client gets: a status, or what happens instead. ``helps``: the answer says when to try again."""
+
+    setting: str
+    kind: str
+    answer: str
+    helps: bool = False
+
+
+# Every bound towards clients. docs/LIMITS.md is rendered from this and from config.limits.
+TABLE: Final = (
+    Limit("max_head_bytes", "head", "431, closed"),
+    Limit("max_headers", "headers", "431, closed"),
+    Limit("max_header_bytes", "header", "431, closed"),
+    Limit("max_url_bytes", "url", "414, closed"),
+    Limit("max_body_bytes", "body", "413"),
+    Limit("max_in_flight_bytes", "in_flight", "503", helps=True),
+    Limit("max_connections", "connections", "503, closed", helps=True),
+    Limit("max_connections_per_address", "address_connections", "429, closed", helps=True),
+    Limit("max_requests_per_connection", "connection_requests", "closed behind its last answer"),
+    Limit("requests_per_s_per_address", "address_rate", "429", helps=True),
+    Limit("burst_per_address", "address_rate", "429", helps=True),
+    Limit("head_s", "head_slow", "408, closed"),
+    Limit("body_stall_s", "body_slow", "408, closed"),
+    Limit("min_bytes_per_s", "body_slow, write_slow", "408, closed; cut off"),
+    Limit("idle_s", "idle", "closed"),
+    Limit("write_stall_s", "write_slow", "cut off"),
+    Limit("answer_s", "answer_slow", "503, closed", helps=True),
 )
+# Looked at by the intake, and counted there (intake.counts): by events, not by requests, but for the first two.
+INTAKE: Final = (
+    Limit("max_decompressed_bytes", "body", "413"),
+    Limit("max_ratio", "body", "413"),
+    Limit("max_events", "refused_many", "413"),
+    Limit("max_event_bytes", "event_too_large", "invalid"),
+    Limit("max_json_nodes", "event_too_large", "invalid"),
+    Limit("max_json_depth", "event_too_large", "invalid"),
+    Limit("max_number_digits", "event_too_large", "invalid"),
+)
+# Kinds without a setting: bytes that a refused client goes on sending, and whoever may not speak the PROXY protocol.
+OTHERS: Final = ("linger", "proxy_header")
+KINDS: Final = tuple(dict.fromkeys(kind for limit in TABLE for kind in limit.kind.split(", "))) + OTHERS
 
 
 class Bounds:
@@ -68,18 +98,27 @@ class Bounds:
         "full",
         "head_s",
         "idle_s",
+        "long_header",
         "long_url",
         "many_connections",
         "many_headers",
+        "many_of_address",
         "max_body_bytes",
         "max_connections",
+        "max_connections_per_address",
         "max_decompressed_bytes",
         "max_head_bytes",
+        "max_header_bytes",
         "max_headers",
         "max_in_flight_bytes",
         "max_ratio",
+        "max_requests",
         "max_url_bytes",
+        "max_url_bytes",
+        "s_per_byte",
+        "sure_head_bytes",
         "swelling",
+        "write_stall_bytes",
         "write_stall_s",
     )
 
@@ -89,14 +128,20 @@ class Bounds:
         self.max_ratio = limits.max_ratio
         self.discard_bytes = min(DISCARD_BYTES, limits.max_body_bytes)
         self.max_head_bytes = limits.max_head_bytes
+        self.max_header_bytes = limits.max_header_bytes
+        self.sure_head_bytes = min(limits.max_head_bytes, limits.max_header_bytes)  # No need to count in such a head.
         self.max_headers = limits.max_headers
         self.max_url_bytes = limits.max_url_bytes
         self.max_connections = limits.max_connections
+        self.max_connections_per_address = limits.max_connections_per_address
+        self.max_requests = limits.max_requests_per_connection or -1  # Counted down to 0, or past it for ever.
         self.max_in_flight_bytes = limits.max_in_flight_bytes
         self.head_s = limits.head_s
         self.body_stall_s = limits.body_stall_s
         self.idle_s = limits.idle_s
         self.write_stall_s = limits.write_stall_s
+        self.s_per_byte = 1 / limits.min_bytes_per_s if limits.min_bytes_per_s else float("inf")
+        self.write_stall_bytes = int(limits.min_bytes_per_s * limits.write_stall_s)
         self.answer_s = limits.answer_s
         self.big_body = Refusal(
             413, f"The body is larger than {limits.max_body_bytes} bytes. Send less at a time.", kind="body"
@@ -113,8 +158,11 @@ class Bounds:
         self.big_head = Refusal(
             431, f"The head of the request is larger than {limits.max_head_bytes} bytes. Send less.", kind="head"
         )
+        self.long_header = Refusal(
+            431, f"A header field is longer than {limits.max_header_bytes} bytes. Send a shorter one.", kind="header"
+        )
         self.big_framing = Refusal(
-            431, f"Chunk extensions and trailers exceed {limits.max_head_bytes} bytes. Leave them out.", kind="head"
+            400, f"Chunk extensions and trailers exceed {limits.max_head_bytes} bytes. Leave them out.", kind="head"
         )
         self.many_headers = Refusal(
             431, f"There are more than {limits.max_headers} header fields. Send fewer.", kind="headers"
@@ -127,4 +175,10 @@ class Bounds:
         )
         self.many_connections = Refusal(
             503, "The server has as many connections as it may. Try again.", more=RETRY_AFTER, kind="connections"
+        )
+        self.many_of_address = Refusal(
+            429,
+            "Your address has as many connections as it may. Use those that are open.",
+            more=RETRY_AFTER,
+            kind="address_connections",
         )

@@ -23,10 +23,10 @@ from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrad
 
 from server.http import head
 from server.http.content import TAKEN
-from server.http.head import RARE
+from server.http.head import HOSTS
 from server.http.limits import CHUNK_BYTES, PIECE_BYTES, REQUEST_BYTES
 from server.http.limits import SLICE_BYTES as SLICE
-from server.http.problem import BAD_VERSION, INTERNAL, NO_HOST, NO_TUNNEL, Refusal
+from server.http.problem import BAD_HOST, INTERNAL, NO_HOST, NO_TUNNEL, Refusal
 from server.http.repeats import HEAD_END
 from server.http.request import Request
 from server.http.response import CLOSE, KEEP
@@ -41,6 +41,8 @@ IDLE: Final = 0  # A request, or nothing.
 HEAD: Final = 1  # The rest of a head.
 BODY: Final = 2  # The rest of a body.
 ENDED: Final = 3  # Nothing that would be served.
+
+_SLASH: Final = ord("/")
 
 
 class StoppedError(Exception):
@@ -88,7 +90,7 @@ class Reader:
         self._feed: Any = self._parser.feed_data
         self.stage = IDLE
         self.fault: Refusal | None = None
-        self.is_new = False  # The message that goes on began in the last ``feed``.
+        self.is_new = False  # The head, or the body, that goes on began in the last ``feed``.
         # Heads that were parsed before.
         self._recurring = server.repeats
         self._known = server.repeats.known
@@ -189,7 +191,7 @@ class Reader:
 
     def on_headers_complete(self) -> None:
         headers, parser, bounds = self._headers, self._parser, self._bounds
-        if self._fed_bytes > bounds.max_head_bytes:
+        if self._fed_bytes > bounds.sure_head_bytes:
             self._check_head_bytes()
         if len(headers) + self._repeats > bounds.max_headers:
             self._stop(bounds.many_headers)
@@ -197,10 +199,15 @@ class Reader:
         if b"connection" in headers or not parser.should_keep_alive():
             tail = head.tail_of(parser)
         if tail is None:
-            self._stop(BAD_VERSION)
-        if b"host" not in headers and parser.get_http_version() != "1.0":
-            self._stop(NO_HOST)
-        method = parser.get_method()
+            self._stop(head.bad_version(parser))
+        method, host = parser.get_method(), headers.get(b"host")
+        if host is None:
+            if parser.get_http_version() != "1.0":
+                self._stop(NO_HOST)
+        elif host not in HOSTS and not head.is_host(host):
+            self._stop(BAD_HOST)
+        if self._url[0] != _SLASH and (bad_target := head.bad_target(self._url, method, host)):
+            self._stop(bad_target)
         target = self._targets.get(self._url) or self._server.routes.find(self._url)
         handler = target.handlers.get(method, target.refuse)
         connection = self._connection
@@ -212,7 +219,7 @@ class Reader:
         self._body_bytes = 0
         self.stage = BODY
         refusal: Refusal | None = None
-        if not RARE.isdisjoint(headers):
+        if not self._server.rare.isdisjoint(headers):
             self._candidate = b""
             refusal = self._on_rare(request)
         if handler is target.refuse:
@@ -258,8 +265,8 @@ class Reader:
         raise StoppedError
 
     def _refuse(self, request: Request, refusal: Refusal) -> None:
-        if self._is_chunked or self._length > self._bounds.discard_bytes or request.is_awaited:
-            self._stop(refusal)
+        if refusal.status == 400 or self._is_chunked or self._length > self._bounds.discard_bytes or request.is_awaited:
+            self._stop(refusal)  # A request that others may read differently has an end that is in doubt.
         self._candidate = b""
         self._server.count(refusal)
         request.handler = self._server.cors.over(refusal.handle)
@@ -274,17 +281,19 @@ class Reader:
 
     def _check_head_bytes(self) -> None:
         """Count exactly, each line as it is usually written: so no cutting changes the answer."""
-        headers = self._headers
-        names, values = sum(map(len, headers)), sum(map(len, headers.values()))
+        headers, bounds = self._headers, self._bounds
+        sizes = [len(name) + len(value) for name, value in headers.items()]
         lines = (len(headers) + self._repeats) * len(": \r\n")
-        if len(self._url) + names + values + lines > self._bounds.max_head_bytes:
-            self._stop(self._bounds.big_head)
+        if len(self._url) + sum(sizes) + lines > bounds.max_head_bytes:
+            self._stop(bounds.big_head)
+        if max(sizes, default=0) > bounds.max_header_bytes:
+            self._stop(bounds.long_header)
 
     def _on_rare(self, request: Request) -> Refusal | None:
         headers, parser = request.headers, self._parser
-        bad_framing = head.bad_framing(headers, parser)
-        if bad_framing is not None:
-            self._stop(bad_framing)
+        doubtful = head.bad_framing(headers, parser) or head.shadowed(headers, self._server.shadows)
+        if doubtful is not None:
+            self._stop(doubtful)
         if b"transfer-encoding" in headers:
             self._is_chunked = True
             self._fed_bytes = 0
@@ -314,6 +323,7 @@ class Reader:
         if self._is_chunked and framing_bytes > bounds.max_head_bytes + SLICE:
             self.end(bounds.big_framing)
         elif self.incoming is not None:
+            self.is_new = not self.incoming.held_bytes
             self._server.hold(self.incoming, REQUEST_BYTES + self._body_bytes + len(self._pieces) * PIECE_BYTES)
             if self._server.in_flight_bytes > bounds.max_in_flight_bytes:
                 self.end(bounds.full)

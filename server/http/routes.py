@@ -12,10 +12,11 @@ Not here: what handlers do; what the rest of a path means to them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from server.http.problem import NOT_FOUND, Refusal
+from server.http.problem import BAD_TARGET, NOT_FOUND, Refusal
 
 if TYPE_CHECKING:
     from server.http.request import Request
@@ -25,6 +26,7 @@ Table = Mapping[str, Mapping[str, Handler | None]]  # By path, then by method. N
 
 MAX_KEPT: Final = 4096
 _MAX_KEPT_BYTES: Final = 256
+_BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 class Target:
@@ -59,6 +61,8 @@ class Routes:
             _, slash, rest = url.partition(b"://")[2].partition(b"/")
             origin = slash + rest
         path, _, query = origin.partition(b"?")
+        if b"%" in url and _BAD_ESCAPE.search(url):  # RFC 3986 section 2.1: readers differ in what they make of it.
+            return Target(path, query, {}, BAD_TARGET)
         entry = self._paths.get(path)
         if entry is None:
             return self._below(path, query)

@@ -16,16 +16,21 @@ import logging
 import socket
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from server.http import head
+from server.http.client_address import ClientAddress, TrustedProxies, holder, normalised
 from server.http.cors import Cors
 from server.http.encodings import Encodings
 from server.http.limits import GRACE_S, KINDS, Bounds
 from server.http.listener import Listener
 from server.http.outgoing import Outgoing
+from server.http.pace import Pace
 from server.http.problem import Refusal
 from server.http.protocol import ANSWER, Connection
+from server.http.proxy_header import Greeting
 from server.http.repeats import Repeats
 from server.http.response import Heads
 from server.http.routes import Routes, Table
@@ -39,6 +44,7 @@ if TYPE_CHECKING:
 
 _HARD_PART = 8  # Connections that are told 503 stay for a moment: an eighth above the limit, the rest is cut off.
 _FAR = 1e9  # Seconds on the wheel: never.
+ALWAYS_BELIEVED = ("x-forwarded-for", "forwarded")  # Of trusted proxies, by us or by whom our events are read.
 
 
 class HttpServer:
@@ -51,7 +57,10 @@ class HttpServer:
         routes: Table,
         row: Row,
         log: logging.Logger,
+        *,
+        believed: Iterable[str] = (),
     ) -> None:
+        """``believed``: headers that are believed of a trusted proxy, besides those that name the client."""
         self._loop = loop
         self._row = row
         self._limited = Limited(log)
@@ -59,16 +68,20 @@ class HttpServer:
         self._timer: asyncio.TimerHandle | None = None
         self._unix_s = 0
         self._gone: asyncio.Future[None] | None = None
-        self._connections: set[Connection] = set()
+        self._connections: set[Connection | Greeting] = set()
+        self._of_address: Counter[str] = Counter()  # Connections, where their number is bounded.
+        self._proxies = TrustedProxies(settings.trusted_proxies)
+        self._is_greeted = settings.proxy_protocol
         # Shared with connections.
-        self.bounds = Bounds(settings.limits)
-        self.routes = Routes(routes)
+        bounds = self.bounds = Bounds(settings.limits)
+        self.most_connections = bounds.max_connections + bounds.max_connections // _HARD_PART
+        self.shadows = head.shadows((*ALWAYS_BELIEVED, settings.client_ip_header or "", *believed))
+        self.rare = head.RARE | self.shadows
         self.heads = Heads()
         self.outgoing = Outgoing(loop)
         self.repeats = Repeats()
         self.cors = Cors(settings.cors)
-        self.encodings = Encodings(loop, self, self.bounds)
-        bounds = self.bounds
+        self.encodings = Encodings(loop, self, bounds)
         shortest_s = min(bounds.head_s, bounds.body_stall_s, bounds.idle_s, bounds.write_stall_s, bounds.answer_s)
         self.wheel = Wheel(loop.time(), shortest_s)
         self.deadlines = [0.0, 0.0, 0.0, _FAR, 0.0]  # By stage of a reader, then ANSWER; as of the last tick.
@@ -84,20 +97,24 @@ class HttpServer:
         self.late_replies = 0  # Answers to clients that had gone.
         self.parse_errors = 0
         self.handler_errors = 0
+        limits = settings.limits
+        if limits.requests_per_s_per_address:
+            pace = Pace(limits, ClientAddress(settings).of, self._proxies, loop.time, self.refused)
+            routes = pace.routes(routes)
+        self.routes = Routes(routes)
         self._set_deadlines()
 
     def start(self, sockets: Sequence[socket.socket]) -> None:
         """Accept connections from now on, and let time pass."""
         self._tick()
-        most = self.bounds.max_connections
         self._listener = Listener(
-            self._loop, sockets, self.connection, self._row, max_connections=most + most // _HARD_PART
+            self._loop, sockets, self.connection, self._row, max_connections=self.most_connections
         )
         self._listener.start()
 
-    def connection(self) -> Connection:
+    def connection(self) -> Connection | Greeting:
         """A protocol for one more connection."""
-        return Connection(self)
+        return Greeting(self, Connection(self), self._proxies) if self._is_greeted else Connection(self)
 
     async def drain(self, deadline: float) -> int:
         """The first step, as the head of this file says, to ``loop.time()`` = deadline at the latest. Returns how many
@@ -138,7 +155,7 @@ class HttpServer:
             await self._gone
             handle.cancel()
 
-    def _cut(self, connections: Iterable[Connection]) -> int:
+    def _cut(self, connections: Iterable[Connection | Greeting]) -> int:
         self.outgoing.flush()
         return sum([connection.abort() for connection in connections])
 
@@ -172,28 +189,52 @@ class HttpServer:
 
     # Connections call.
 
-    def on_open(self, connection: Connection) -> bool:
-        """Count a connection in. False: there are too many, it is to be refused."""
-        self.connections += 1
-        open_now = len(self._connections) + 1
+    def carry(self, connection: Connection | Greeting) -> int:
+        """Time passes for one more connection, also while the server drains. Returns how many there are."""
         self._connections.add(connection)
-        self._row.connections = open_now
+        self._row.connections = len(self._connections)
         self.wheel.add(connection)
         if self.is_draining:
             connection.drain(self.wheel.now + GRACE_S)
-        most = self.bounds.max_connections
-        if open_now > most + most // _HARD_PART:
-            self.refused["connections"] += 1
-            connection.abort()
-        return open_now <= most
+        return len(self._connections)
 
-    def on_lost(self, connection: Connection) -> None:
-        """Count a connection out."""
+    def drop(self, connection: Connection | Greeting) -> None:
+        """It is gone, or another one in its place."""
         self.wheel.remove(connection)
         self._connections.discard(connection)
         self._row.connections = len(self._connections)
         if not self._connections:
             self._wake()
+
+    def on_open(self, connection: Connection) -> Refusal | None:
+        """Count a connection in. A refusal: there are too many."""
+        self.connections += 1
+        bounds = self.bounds
+        refusal = self._over(connection, self.carry(connection), bounds.max_connections, bounds.many_connections)
+        if bounds.max_connections_per_address and (name := self._holder(connection)):
+            self._of_address[name] += 1
+            most = bounds.max_connections_per_address
+            refusal = self._over(connection, self._of_address[name], most, bounds.many_of_address) or refusal
+        return refusal
+
+    def _over(self, connection: Connection, count: int, most: int, refusal: Refusal) -> Refusal | None:
+        if count > most + most // _HARD_PART:
+            self.refused[refusal.kind] += 1
+            connection.abort()
+        return refusal if count > most else None
+
+    def on_lost(self, connection: Connection) -> None:
+        """Count a connection out."""
+        self.drop(connection)
+        if self.bounds.max_connections_per_address and (name := self._holder(connection)):
+            self._of_address[name] -= 1
+            if not self._of_address[name]:
+                del self._of_address[name]
+
+    def _holder(self, connection: Connection) -> str:
+        """Whom a connection counts for; "" when for nobody: our own proxies have many clients."""
+        address = normalised(connection.peer) or ""
+        return holder(address) if address and not self._proxies.is_trusted(address) else ""
 
     def hold(self, request: Request, held_bytes: int) -> None:
         """Count what a request holds while somebody is waited for. Again, with more, as more of it comes."""

@@ -14,7 +14,8 @@ from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
 
 class Counts:
     """``received`` events of well-formed requests; ``dropped`` hasty ones for which there was no room; ``observed``
-    accepted ones that are invalid; ``refused_full`` and ``refused_draining`` requests turned away."""
+    accepted ones that are invalid; ``refused_full``, ``refused_draining`` and ``refused_many``
+    (of more events than are taken) requests turned away."""
 
     __slots__ = (
         "by_type",
@@ -23,6 +24,7 @@ class Counts:
         "received",
         "refused_draining",
         "refused_full",
+        "refused_many",
     )
 
     def __init__(self) -> None:
@@ -31,4 +33,5 @@ class Counts:
         self.observed = 0
         self.refused_full = 0
         self.refused_draining = 0
+        self.refused_many = 0
         self.by_type = dict.fromkeys(sorted(INVALID_TYPES | ERROR_TYPES), 0)

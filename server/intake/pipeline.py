@@ -18,6 +18,7 @@ from msgspec import UNSET, Raw
 
 from server.intake.address import TOO_LARGE, address, too_large
 from server.intake.arrival import Arrival
+from server.intake.bounds import Bounds
 from server.intake.decode import has_duplicate_names
 from server.intake.enrich import fill_defaults
 from server.intake.event import Event
@@ -30,6 +31,7 @@ from server.log import Limited
 from server.schemas import errors_text
 
 if TYPE_CHECKING:
+    from server.config.limits import Limits
     from server.config.settings import Config
     from server.intake.route import GuardLookup, SchemaLookup, StreamLookup
     from server.schemas import Problem, Validator
@@ -53,8 +55,11 @@ class Pipeline:
     first and then judged by their schema's type; ``referred`` those that took the reference, valid or not.
     """
 
-    def __init__(self, router: Router, *, rejects_duplicates: bool, max_event_bytes: int) -> None:
-        self._max_event_bytes = max_event_bytes
+    def __init__(self, router: Router, limits: Limits, *, rejects_duplicates: bool) -> None:
+        self._max_event_bytes = limits.max_event_bytes
+        bounds = Bounds(limits)
+        self._sure_bytes = bounds.sure_bytes
+        self._over = bounds.over
         self._router = router
         self._fields = router.fields
         self._rejects_duplicates = rejects_duplicates
@@ -92,6 +97,10 @@ class Pipeline:
 
     def _prepare(self, event: Event, arrival: Arrival) -> Verdict | None:
         raw = event.value
+        if len(raw) > self._sure_bytes:
+            over = self._over(raw)
+            if over is not None:
+                return Verdict("event_too_large", over)
         if self._rejects_duplicates:
             if len(raw) > self._max_event_bytes:  # No stream takes more; looking for names twice takes time.
                 return Verdict("event_too_large", TOO_LARGE.format(len(raw), self._max_event_bytes))
@@ -214,8 +223,8 @@ def make_pipeline(
     ``guard`` nobody is asked who they are."""
     return Pipeline(
         Router(config, schema, stream, tallies or Tallies(), guard),
+        config.http.limits,
         rejects_duplicates=config.rejects_duplicates,
-        max_event_bytes=config.http.limits.max_event_bytes,
     )
 
 

@@ -187,6 +187,7 @@ class Receiver:
             request.problem(400, raws)
             return None
         if isinstance(raws, int):
+            self.counts.refused_many += 1
             request.problem(413, TOO_MANY.format(self._max_events))
             return None
         return raws

@@ -15,15 +15,25 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tests.conftest import CORPUS
 from tests.fuzz import havoc
 from tests.fuzz.target import Target
+from tests.fuzz.wire import WireTarget
 from tests.validators.differential import Tally, ask_generated, ask_hypothesis, ask_real
 
 # Shares of the time, in the order they run in; the last one takes what is left.
-SHARES = {"corpus": 0.4, "coverage": 0.1, "bytes": 0.1, "hypothesis": 0.1, "generated": 0.3}
+SHARES = {
+    "corpus": 0.3,
+    "coverage": 0.1,
+    "wire-coverage": 0.1,
+    "bytes": 0.1,
+    "wire": 0.1,
+    "hypothesis": 0.1,
+    "generated": 0.2,
+}
 MAX_CASES = 1_000_000
 
 
@@ -44,8 +54,10 @@ class Run:
         """Run the parts one after another. True: nothing was found."""
         by_name: dict[str, Callable[[], str]] = {
             "corpus": self._corpus,
-            "coverage": self._coverage,
+            "coverage": partial(self._coverage, "bodies"),
+            "wire-coverage": partial(self._coverage, "wire"),
             "bytes": self._bytes,
+            "wire": partial(self._havoc, WireTarget),
             "hypothesis": self._hypothesis,
             "generated": self._generated,
         }
@@ -94,18 +106,21 @@ class Run:
         return f"{self._tally.counts['cases'] - before:,} cases, schemas {self._seed} to {self._next_seed - 1}"
 
     def _bytes(self) -> str:
-        first = self._seed * 1_000
         with tempfile.TemporaryDirectory(prefix="penstock-fuzz-") as directory:
-            after, failures = havoc.run(Target(Path(directory)), first, lambda _number: self._is_late())
+            return self._havoc(lambda: Target(Path(directory)))
+
+    def _havoc(self, make: Callable[[], havoc.Fuzzed]) -> str:
+        first = self._seed * 1_000
+        after, failures = havoc.run(make(), first, lambda _number: self._is_late())
         self._failures += len(failures)
         return "\n  ".join([f"inputs {first} to {after - 1}, {len(failures)} failures", *map(str, failures)])
 
-    def _coverage(self) -> str:
+    def _coverage(self, surface: str) -> str:
         if importlib.util.find_spec("atheris") is None:
             return "not run: atheris is not installed (`make fuzz` does, where there is a wheel of it)"
         seconds = max(1, int(self._part_ends - time.monotonic()) - 5)
         with tempfile.TemporaryDirectory(prefix="penstock-fuzz-") as directory:
-            command = [sys.executable, "-m", "tests.fuzz.coverage", str(seconds), str(self._seed), directory]
+            command = [sys.executable, "-m", "tests.fuzz.coverage", surface, str(seconds), str(self._seed), directory]
             try:
                 done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 120)
             except subprocess.TimeoutExpired:

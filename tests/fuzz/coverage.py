@@ -1,9 +1,9 @@
-"""`python -m tests.fuzz.coverage SECONDS SEED DIRECTORY`: atheris looks for bytes that reach new code.
+"""`python -m tests.fuzz.coverage SURFACE SECONDS SEED DIRECTORY`: atheris looks for bytes that reach new code.
 
 Place: __main__ runs it as a process of its own, in a directory that it removes: atheris ends its process itself.
 Rule: an exception that escapes, an input that takes longer than MAX_INPUT_S or more memory than MAX_RSS_MB ends the
 run with its input, and with an exit code that is not 0.
-Not here: what is checked (target).
+Not here: what is checked (target: bodies; wire: connections).
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ MAX_BYTES = 4_096
 
 def main() -> None:
     """Never returns."""
-    seconds, seed, directory = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
-    with atheris.instrument_imports(include=["validators", "server.intake"]):
+    surface, seconds, seed, directory = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+    with atheris.instrument_imports(include=["validators", "server.intake", "server.http"]):
         from tests.fuzz.target import Target  # What is instrumented must not be imported before.
+        from tests.fuzz.wire import WireTarget
 
-    target = Target(directory)
+    target = WireTarget() if surface == "wire" else Target(directory)
     seeds = directory / "seeds"
     seeds.mkdir()
     for at, raw in enumerate(target.seeds):

@@ -13,9 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 from random import Random
 from types import FrameType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from tests.fuzz.target import Target
 from tests.validators.mutations import TOKENS
 
 MAX_CPU_S = 1.0  # Of one input of at most MAX_BYTES. An ordinary one takes 0.0001.
@@ -39,6 +38,15 @@ _PUNCTUATION = [
     b"-",
     b".",
 ]
+
+
+class Fuzzed(Protocol):
+    """Whatever is handed bytes: it raises for what must not happen."""
+
+    seeds: list[bytes]
+
+    def run(self, raw: bytes) -> None:
+        """Hand them over."""
 
 
 class HungError(Exception):
@@ -83,7 +91,7 @@ def made(number: int, seeds: Sequence[bytes]) -> bytes:
     return bytes(raw[:MAX_BYTES])
 
 
-def run(target: Target, first: int, is_over: Callable[[int], bool]) -> tuple[int, list[Failure]]:
+def run(target: Fuzzed, first: int, is_over: Callable[[int], bool]) -> tuple[int, list[Failure]]:
     """Hand over the inputs from number ``first`` on, until ``is_over`` of the next one. Returns it, and what failed."""
     failures: list[Failure] = []
     number = first
@@ -105,7 +113,7 @@ def run(target: Target, first: int, is_over: Callable[[int], bool]) -> tuple[int
     return number, failures
 
 
-def _trouble(target: Target, raw: bytes) -> str | None:
+def _trouble(target: Fuzzed, raw: bytes) -> str | None:
     start = time.process_time()
     signal.setitimer(signal.ITIMER_PROF, 10 * MAX_CPU_S)
     try:

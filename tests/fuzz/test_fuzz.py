@@ -9,6 +9,7 @@ import pytest
 from tests.fuzz import havoc
 from tests.fuzz.__main__ import Run, main
 from tests.fuzz.target import Target
+from tests.fuzz.wire import WireTarget
 from tests.validators.judges import Judges
 
 
@@ -23,6 +24,13 @@ def test_whatever_the_bytes_are_there_is_an_answer(target: Target, monkeypatch: 
 
     assert failures == [], "\n".join(map(str, failures))
     assert after == 15_000
+
+
+def test_whatever_a_connection_sends_comes_to_the_same_however_it_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(havoc, "MAX_CPU_S", 60)
+    _, failures = havoc.run(WireTarget(), 0, lambda number: number >= 1_000)
+
+    assert failures == [], "\n".join(map(str, failures))
 
 
 def test_the_seeds_go_all_the_way(target: Target) -> None:

@@ -41,6 +41,13 @@ def test_the_defaults_break_no_rule() -> None:
         ("http: {cors: {origins: ['https://a.example/']}}", "http.cors.origins[0]", "is no origin"),
         ("http: {cors: {origins: ['https://*']}}", "http.cors.origins[0]", "is no origin"),
         ("http: {cors: {origins: ['*'], credentials: true}}", "http.cors.credentials", "cookies of its visitors"),
+        (
+            "http: {client_ip_header: a-b-c-d-e-f-g-h-i-j, trusted_proxies: ['::1']}",
+            "http.client_ip_header",
+            "more than 8 hyphens",
+        ),
+        ("http: {proxy_protocol: true}", "http.proxy_protocol", "lets nobody in"),
+        ("http: {limits: {max_header_bytes: 40000}}", "http.limits.max_header_bytes", "a part of the head"),
         ("process: {late_s: 0.5}", "process.late_s", "is not more than process.beat_s"),
         ("workers: 100", "workers", "more than process.max_workers"),
         ("intake: {stream_field: meta..stream}", "intake.stream_field", "no path in an event"),

@@ -13,8 +13,10 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from server.config.settings import Http, Limits
+from server.config.limits import Limits
+from server.config.settings import Http
 from server.http.protocol import Connection
+from server.http.proxy_header import Greeting
 from server.http.request import Request
 from server.http.routes import Handler
 from server.http.server import HttpServer
@@ -59,7 +61,7 @@ class FakeTransport:
         self.peer = peer
         self.sent = bytearray()
         self.writes = 0
-        self.protocol: Connection
+        self.protocol: Connection | Greeting
         self.takes_bytes: int | None = None
         self.unsent_bytes = 0
         self.is_reading = True
@@ -69,6 +71,9 @@ class FakeTransport:
 
     def get_extra_info(self, name: str) -> Any:
         return self.peer if name == "peername" else None
+
+    def set_protocol(self, protocol: Connection) -> None:
+        self.protocol = protocol
 
     def write(self, data: bytes) -> None:
         assert not self._is_closing and not self.is_half_closed, "written after the end"
@@ -115,12 +120,16 @@ class Wire:
 
     def __init__(self, server: HttpServer, peer: Any = ("192.0.2.1", 4711)) -> None:
         self.transport = FakeTransport(peer)
-        self.connection = server.connection()
-        self.transport.protocol = self.connection
+        self.transport.protocol = server.connection()
         self._arriving: deque[bytes] = deque()
         self._is_lost = False
-        self.connection.connection_made(cast(Any, self.transport))
+        self.transport.protocol.connection_made(cast(Any, self.transport))
         self.pump()
+
+    @property
+    def connection(self) -> Connection:
+        """The server's end."""
+        return cast(Connection, self.transport.protocol)
 
     @property
     def sent(self) -> bytes:
@@ -178,7 +187,13 @@ class Wire:
 class Harness:
     """A server with a clock of its own, and the requests that its handlers saw."""
 
-    def __init__(self, *, routes: Mapping[str, Mapping[str, Handler]] | None = None, **limits: Any) -> None:
+    def __init__(
+        self,
+        *,
+        routes: Mapping[str, Mapping[str, Handler]] | None = None,
+        http: Mapping[str, Any] | None = None,
+        **limits: Any,
+    ) -> None:
         self.loop = FakeLoop()
         self.row = FakeRow()
         self.seen: list[Request] = []
@@ -186,8 +201,8 @@ class Harness:
         self.on_request: Callable[[Request], None] = reply_with_body
         if routes is None:
             routes = {"/events": {"POST": self.handle}, "/page": {"GET": self.handle}}
-        http = Http(limits=Limits(**limits))
-        self.server = HttpServer(cast(Any, self.loop), http, routes, cast(Any, self.row), logging.getLogger("test"))
+        settings = Http(limits=Limits(**limits), **(http or {}))
+        self.server = HttpServer(cast(Any, self.loop), settings, routes, cast(Any, self.row), logging.getLogger("test"))
         self.server.heads.refresh(0.0)
 
     def handle(self, request: Request) -> None:

@@ -73,6 +73,41 @@ def test_the_configured_header_is_believed_from_a_proxy_alone() -> None:
     assert _of(Asked("10.0.0.1", "198.51.100.1", x_client_ip="bad"), header=b"x-client-ip") == "198.51.100.1"
 
 
+@pytest.mark.parametrize(
+    ("forwarded", "expected"),
+    [
+        ("for=198.51.100.1", "198.51.100.1"),
+        ("For=198.51.100.1;proto=https;by=10.0.0.1", "198.51.100.1"),
+        ('proto=https; for="198.51.100.1:4711"', "198.51.100.1"),
+        ('for="[2a00::1]:4711"', "2a00::1"),
+        ("for=203.0.113.9, for=198.51.100.1", "198.51.100.1"),
+        ("for=203.0.113.9, for=198.51.100.1,for=10.2.3.4 ,for=10.0.0.7", "198.51.100.1"),
+        ("for=198.51.100.1, for=unknown, for=10.0.0.7", "10.0.0.7"),
+        ("for=_hidden", "10.0.0.1"),
+        ("by=198.51.100.1", "10.0.0.1"),
+        ("for=198.51.100.1;for=198.51.100.2", "10.0.0.1"),
+        ("198.51.100.1", "10.0.0.1"),
+        ("for=198.51.100.1 nonsense", "10.0.0.1"),
+        ('for="198.51.100.1', "10.0.0.1"),
+        ('for="203.0.113.9, for=198.51.100.1', "198.51.100.1"),  # An open quote hides nothing that is behind it.
+        ('for=203.0.113.9;x=", for=198.51.100.1', "198.51.100.1"),
+        ('for=203.0.113.9;x="a,b", for=198.51.100.1', "198.51.100.1"),
+        (", ".join(["for=198.51.100.1"] + ["for=10.0.0.9"] * (MAX_HOPS + 5)), "10.0.0.9"),
+        ("for=198.51.100.1,", "10.0.0.1"),
+        ("", "10.0.0.1"),
+    ],
+)
+def test_forwarded_is_read_as_its_rfc_has_it(forwarded: str, expected: str) -> None:
+    """Where it is the configured header, and only there."""
+    ours, strange = Asked("10.0.0.1"), Asked("192.0.2.1")
+    ours.headers[b"forwarded"] = strange.headers[b"forwarded"] = forwarded.encode()
+
+    assert _of(ours) == "10.0.0.1"
+    assert _of(strange, header=b"forwarded") == "192.0.2.1"
+    ours.headers[b"x-forwarded-for"] = b"203.0.113.66"
+    assert _of(ours, header=b"forwarded") == expected
+
+
 def test_endless_chains_are_not_walked() -> None:
     chain = ", ".join(["198.51.100.1"] + ["10.0.0.9"] * (MAX_HOPS + 5))
 

@@ -12,7 +12,8 @@ from typing import Any, cast
 import pytest
 import uvloop
 
-from server.config.settings import Http, Limits
+from server.config.limits import Limits
+from server.config.settings import Http
 from server.http.limits import GRACE_S
 from server.http.request import Request
 from server.http.server import HttpServer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from server.http.routes import MAX_KEPT as MAX_TARGETS
 from tests.server.http.fakes import Harness, Response, get, post, responses
 
 
-def _page(path: bytes, unready: str | None = None, **limits: int) -> Response:
+def _page(path: bytes, unready: str | None = None, **limits: Any) -> Response:
     pages = Pages("intake", "1.2.3", lambda: unready, lambda: {"streams": 3})
     wire = Harness(routes=pages.routes(), **limits).wire()
     wire.send(get(path))

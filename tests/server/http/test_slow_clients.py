@@ -13,7 +13,7 @@ HEAD = b"POST /events HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n"
 
 
 def _harness() -> Harness:
-    return Harness(head_s=10, body_stall_s=6, idle_s=20, write_stall_s=8, answer_s=12)
+    return Harness(head_s=10, body_stall_s=6, idle_s=20, write_stall_s=8, answer_s=12, min_bytes_per_s=0)
 
 
 @pytest.mark.parametrize("sent", [b"P", b"POST /ev", b"POST /events HTTP/1.1\r\nHost: a\r\n"])

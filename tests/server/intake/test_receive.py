@@ -126,6 +126,42 @@ def test_a_guaranteed_request_is_answered_after_the_last_ack(drive: Drive) -> No
     drive(test)
 
 
+@pytest.mark.parametrize(("count", "status"), [(2, 201), (3, 201), (4, 413)])
+def test_events_of_a_request_are_bounded(drive: Drive, count: int, status: int) -> None:
+    async def test(bench: Bench) -> None:
+        request = bench.post(b"[" + b",".join([VALID] * count) + b"]")
+        await settled()
+
+        assert request.status == status
+        assert bench.receiver.counts.refused_many == (status == 413)
+
+    drive(test, "http.limits.max_events=3")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("more", "is_taken"),
+    [
+        (b"[" * 9 + b"]" * 9, True),
+        (b"[" * 10 + b"]" * 10, False),
+        (b"[" + b"0," * 90 + b"0]", True),
+        (b"[" + b"0," * 120 + b"0]", False),
+        (b"9" * 25, True),
+        (b"9" * 26, False),
+    ],
+)
+def test_one_event_beyond_a_bound_costs_those_beside_it_nothing(drive: Drive, more: bytes, is_taken: bool) -> None:
+    async def test(bench: Bench) -> None:
+        odd = VALID[:-1] + b',"odd":' + more + b"}"
+        request = bench.post(b"[" + VALID + b"," + odd + b"]")
+        await settled()
+
+        told = [] if is_taken else [entry["context"]["error_type"] for entry in request.answer["invalid"]]
+        assert (request.status, told) == ((201, []) if is_taken else (207, ["event_too_large"]))
+
+    limits = {"max_json_depth": 10, "max_json_nodes": 110, "max_number_digits": 25}
+    drive(test, *[f"http.limits.{name}={value}" for name, value in limits.items()])
+
+
 def test_an_event_that_the_sink_cannot_keep_is_answered_as_an_error(drive: Drive) -> None:
     async def test(bench: Bench) -> None:
         bench.sink.failure = "broker_timeout"

@@ -1,0 +1,140 @@
+"""Every bound towards clients: its name, unit, defaults for both profiles, meaning.
+
+Place: config.settings → HERE; config.load fills in what ``profile: external`` sets otherwise.
+Rules: as in config.settings. The default of a field is that of ``profile: internal``, for clients that we know;
+``EXTERNAL`` are those for strangers. A bound that can be switched off is off at 0, and says so.
+Not here: what is answered at a bound, and where it is looked at (http.limits, intake.bounds).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+from msgspec import Meta
+
+from server.config.section import Bytes, Count, Seconds, Section, says
+
+CountOrNone = Annotated[int, Meta(ge=0, le=10_000_000)]
+RateOrNone = Annotated[float, Meta(ge=0, le=10_000_000)]
+
+
+class Limits(Section, frozen=True):
+    """Bounds of one worker towards its clients. LIMITS.md says what each is answered with, and the defaults of both
+    profiles; those shown here are of `profile: internal`."""
+
+    max_body_bytes: Annotated[Bytes, says("Largest request body as it is sent; more is 413.")] = 4_194_304
+    max_decompressed_bytes: Annotated[Bytes, says("Largest body that a compressed one may become; more is 413.")] = (
+        16_777_216
+    )
+    max_ratio: Annotated[
+        int,
+        Meta(ge=2, le=1_000_000),
+        says("A compressed body that grows to more than so many times its size, and past 64 KiB, is 413."),
+    ] = 200
+    max_head_bytes: Annotated[Bytes, says("Largest request head, all headers together; more is 431.")] = 32_768
+    max_headers: Annotated[Count, says("Most headers of a request; more is 431.")] = 100
+    max_header_bytes: Annotated[Bytes, says("Longest header, name and value; a longer one is 431.")] = 16_384
+    max_url_bytes: Annotated[Bytes, says("Longest URL; a longer one is 414.")] = 16_384
+    max_events: Annotated[Count, says("Most events of one request; more is 413.")] = 10_000
+    max_event_bytes: Annotated[
+        Bytes, says("Largest single event; a larger one is invalid (`event_too_large`). A stream may set less.")
+    ] = 1_048_576
+    max_json_nodes: Annotated[
+        Count,
+        says(
+            "Most values of one event, at all depths (an empty object or array counts twice); more is invalid "
+            "(`event_too_large`)."
+        ),
+    ] = 250_000
+    max_json_depth: Annotated[
+        Annotated[int, Meta(ge=1, le=1000)],
+        says(
+            "Deepest nesting of objects and arrays in one event; more is invalid (`event_too_large`). From 900 on it "
+            "is the decoders' own bound, which is a little below 1000 and costs nothing."
+        ),
+    ] = 1_000
+    max_number_digits: Annotated[
+        Annotated[int, Meta(ge=20, le=10_000_000)],
+        says("Most digits in a row in a number of an event; more is invalid (`event_too_large`)."),
+    ] = 1_000
+    max_connections: Annotated[Count, says("Most connections of one worker at a time; more get 503.")] = 20_000
+    max_connections_per_address: Annotated[
+        CountOrNone,
+        says(
+            "Most connections of one worker at a time from one address (IPv6: one /64), `trusted_proxies` and Unix "
+            "sockets apart; more get 429. 0: any number."
+        ),
+    ] = 0
+    max_requests_per_connection: Annotated[
+        CountOrNone, says("A connection is closed behind the answer to this many requests. 0: never for that.")
+    ] = 0
+    max_in_flight_bytes: Annotated[
+        Bytes,
+        says(
+            "Most bytes that one worker holds at a time, of bodies and of responses that clients are slow to take; "
+            "above it new requests get 503."
+        ),
+    ] = 134_217_728
+    requests_per_s_per_address: Annotated[
+        RateOrNone,
+        says(
+            "Most requests a second, on average, that one worker takes from one client address (IPv6: one /64); more "
+            "get 429. `trusted_proxies` that name no client and Unix sockets are free. 0: any number."
+        ),
+    ] = 0.0
+    burst_per_address: Annotated[
+        Count, says("Most requests at once from one client address, when `requests_per_s_per_address` is set.")
+    ] = 1_000
+    head_s: Annotated[Seconds, says("A request head must be complete after this time; else 408.")] = 10.0
+    body_stall_s: Annotated[Seconds, says("A body may stand still for this long; then 408.")] = 10.0
+    min_bytes_per_s: Annotated[
+        RateOrNone,
+        says(
+            "Least rate at which a body arrives (else 408) and an answer is read (else the client is cut off); "
+            "`body_stall_s` and `write_stall_s` may be lost on it in all. 0: any rate."
+        ),
+    ] = 100.0
+    idle_s: Annotated[Seconds, says("A kept-alive connection without a request is closed after this time.")] = 75.0
+    write_stall_s: Annotated[Seconds, says("A client that reads nothing for this long is cut off.")] = 20.0
+    answer_s: Annotated[
+        Seconds,
+        says(
+            "A request whose outcome is not known after this time is answered 503, and its connection closed. "
+            "The default is longer than Kafka can take: the largest `message.timeout.ms` taken is 8000, and librdkafka "
+            "looks once a second for what has expired. So it only ends what has been lost."
+        ),
+    ] = 10.0
+
+
+# A browser's beacon is 64 KiB at the most, and apps send small batches. Many clients share an address behind the
+# translators of mobile networks: the bounds for one address are for the greedy, not for the many.
+EXTERNAL: Final[Mapping[str, Any]] = {
+    "max_body_bytes": 1_048_576,
+    "max_decompressed_bytes": 4_194_304,
+    "max_head_bytes": 16_384,
+    "max_headers": 64,
+    "max_header_bytes": 8_192,
+    "max_url_bytes": 8_192,
+    "max_events": 1_000,
+    "max_event_bytes": 262_144,
+    "max_json_nodes": 20_000,
+    "max_json_depth": 64,
+    "max_connections_per_address": 1_000,
+    "max_requests_per_connection": 10_000,
+    "requests_per_s_per_address": 200.0,
+    "burst_per_address": 2_000,
+    "head_s": 5.0,
+    "body_stall_s": 5.0,
+    "min_bytes_per_s": 500.0,
+    "idle_s": 30.0,
+    "write_stall_s": 10.0,
+}
+
+
+def of_profile(written: dict[str, Any]) -> dict[str, Any]:
+    """The settings as they are written, completed by the defaults of their profile."""
+    if written.get("profile") != "external":
+        return written
+    http = written.get("http", {})
+    return written | {"http": http | {"limits": {**EXTERNAL, **http.get("limits", {})}}}

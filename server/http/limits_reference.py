@@ -1,0 +1,59 @@
+"""Render the page of all bounds towards clients: ``python -m server.http.limits_reference > docs/LIMITS.md``.
+
+Place: http.limits, config.limits → HERE → docs/LIMITS.md; a test keeps the two equal, and every setting in the table.
+Rule: nothing is said here of a single bound.
+Not here: what a setting means (its description in config.limits).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from server.config import shape
+from server.config.limits import EXTERNAL, Limits
+from server.http.limits import INTAKE, TABLE, Limit
+
+HEAD = """\
+# Limits
+
+<!-- Rendered from server/config/limits.py and server/http/limits.py by `python -m server.http.limits_reference`. -->
+
+Whatever a client can make grow has a bound. They are settings below `http.limits` ([SETTINGS.md](SETTINGS.md) says what
+each means and allows); `profile` chooses the defaults: `internal` for clients that we know, `external` for strangers.
+Bounds are each worker's own: a client with connections to several workers has each as often.
+
+An answer that says when to try again has `Retry-After`. "Closed" means behind the answer; "cut off" without one. A 413
+or 415 whose body is short keeps the connection. Every breach is counted, by the name in the fourth column.
+"""
+
+EVENTS = """\
+## Bodies and events
+
+Looked at once the request is whole. What is *invalid* is an event of its own: those that came with it are taken.
+"""
+
+
+def render() -> str:
+    """The whole page."""
+    return "\n".join([HEAD, "## Connections and requests\n", *_table(TABLE), "", EVENTS, *_table(INTAKE), ""])
+
+
+def _table(limits: tuple[Limit, ...]) -> Iterator[str]:
+    yield "| setting | internal | external | counted as | answer | says when to try again |"
+    yield "|---|---|---|---|---|---|"
+    for limit in limits:
+        internal = shape.default_of(Limits, limit.setting)
+        external = EXTERNAL.get(limit.setting, internal)
+        helps = "yes" if limit.helps else ""
+        kind = limit.kind and f"`{limit.kind.replace(', ', '`, `')}`"
+        yield f"| `{limit.setting}` | {_number(internal)} | {_number(external)} | {kind} | {limit.answer} | {helps} |"
+
+
+def _number(value: Any) -> str:
+    return f"{value:,}" if value else "none"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())
