@@ -73,7 +73,7 @@ class Delivery:
         self._classify = sink.classify
         self._recall = sink.recall
         self._spool = spool
-        self._tallies = tallies
+        self.tallies = tallies
         self._settle_s = settle_s
         self._is_spooled = is_spooled
         self.may_be_spooled = may_be_spooled
@@ -127,6 +127,7 @@ class Delivery:
         error_type = self.submit_hasty(event, event.on_ack)
         if error_type is None:
             event.route.tally.accepted += 1
+            self.tallies.accepted += 1
         return error_type
 
     def refused(self, event: Event, error_type: str) -> str | None:
@@ -177,7 +178,7 @@ class Delivery:
         if error_type is not None:
             self._drop(event, error_type)
             return
-        event.route.tally.spooled += 1
+        event.route.tally.keep()
         if event.pending is not None:
             event.pending.settle(event)
 

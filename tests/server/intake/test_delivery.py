@@ -119,7 +119,7 @@ def test_a_stream_may_refuse_hasty_events_too(drive: Callable[..., None]) -> Non
         assert bench.post(refusing, hasty="true").status == 503
         assert bench.post(b"[" + refusing + b"," + VALID + b"]", hasty="true").status == 207
         assert len(spool.kept) == 1
-        assert bench.receiver.counts.dropped == 2
+        assert bench.receiver.counts.refused_hasty == 2
 
     drive(test)
 
