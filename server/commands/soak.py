@@ -20,11 +20,13 @@ from typing import TextIO
 import msgspec
 
 from server.errors import EXIT_DONE, EXIT_FOUND
+from server.ledger import Numbers
+from server.soak.books import Books
 from server.soak.brokers import PARTITIONS, Brokers, Kafka, Mock
 from server.soak.clients import TOPICS, Client
 from server.soak.faults import Fault, Faults
 from server.soak.reader import Reader
-from server.soak.service import Service
+from server.soak.service import Kill, Service
 from server.soak.verdict import Verdict, judge
 
 CLIENTS = 16
@@ -44,7 +46,7 @@ def run(seed: int, minutes: float, kafka: Path | None, report: Path | None) -> i
         service: Service | None = None
         try:
             brokers.create(TOPICS)
-            service = Service(directory, brokers.servers, _free_port())
+            service = Service(directory, brokers.servers, _free_port(), brokers.most_in_flight)
             outcome = asyncio.run(_Run(seed, minutes, brokers, service).run())
             _write(outcome, sys.stdout)
             if report is not None:
@@ -66,6 +68,8 @@ class Outcome(msgspec.Struct):
     brokers: str
     left_out: list[str]
     faults: list[Fault]
+    kills: list[Kill]
+    books: Numbers
     verdict: Verdict
     errors: list[str]
 
@@ -78,7 +82,9 @@ class _Run:
         self._minutes = minutes
         self._brokers = brokers
         self._service = service
-        self._clients = [Client(index, seed, lambda: service.address, PAUSE_S) for index in range(CLIENTS)]
+        self._clients = [
+            Client(index, seed, lambda: service.address, service.holder, PAUSE_S) for index in range(CLIENTS)
+        ]
         self._faults = Faults(seed, service, brokers)
 
     async def run(self) -> Outcome:
@@ -95,7 +101,9 @@ class _Run:
         await self._service.stop()
         await asyncio.to_thread(reader.finish)
         sent = [one for client in self._clients for one in client.sent]
-        verdict = judge(sent, reader.found, self._faults.done, reader.gaps)
+        books = Books(self._service.books(), self._service.kills)
+        is_idempotent = self._brokers.is_idempotent
+        verdict = judge(sent, reader.found, self._faults.done, books, reader.gaps, is_idempotent=is_idempotent)
         verdict.violations += self._service.unclean
         if not is_empty:
             verdict.violations.append(f"{self._service.waiting()} events still wait in the spool after {EMPTY_S:g} s")
@@ -108,6 +116,8 @@ class _Run:
             type(self._brokers).__name__,
             self._left_out(),
             self._faults.done,
+            self._service.kills,
+            books.summary(),
             verdict,
             errors,
         )
@@ -144,6 +154,7 @@ def _write(outcome: Outcome, out: TextIO) -> None:
         f"{verdict.unanswered_there} delivered that nobody had answered",
         file=out,
     )
+    print("by the books: " + ", ".join(f"{count} {name}" for name, count in outcome.books.items() if count), file=out)
     for violation in verdict.violations:
         print(f"VIOLATION: {violation}", file=out)
     print("violations: " + (str(len(verdict.violations)) if verdict.violations else "none"), file=out, flush=True)

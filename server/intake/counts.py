@@ -14,7 +14,8 @@ from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
 
 class Counts:
     """``received`` events of well-formed requests; ``refused_hasty`` ones of hasty requests that neither the sink nor
-    the spool took; ``observed`` accepted ones that are invalid; ``refused_full`` and ``refused_draining`` requests turned away."""
+    the spool took; ``observed`` accepted ones that are invalid; ``refused_full`` and ``refused_draining`` requests
+    turned away."""
 
     __slots__ = (
         "by_type",

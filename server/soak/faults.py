@@ -136,12 +136,12 @@ class Faults:
             brokers.MESSAGE_TOO_LARGE: "message too large",
             brokers.TOPIC_AUTHORIZATION_FAILED: "not authorised",
         }
-        code = self._chance.choice(list(names))
+        code = self._chance.choice(self._brokers.refusals)
         count = self._chance.choice((1, 5, 20))
-        self._brokers.refuse(code, count)
+        await asyncio.to_thread(self._brokers.refuse, code, count)
         await asyncio.sleep(1)
-        self._brokers.refuse(code, 0)
-        return f"{names[code]}, {count} times"
+        await asyncio.to_thread(self._brokers.refuse, code, 0)
+        return f"{names[code]}, up to {count} times"
 
     async def _fill_disk(self) -> str:
         self._brokers.hang()
