@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import socket
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
 import msgspec
 
-from server.errors import EXIT_DONE, EXIT_FOUND
+from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
 from server.ledger import Numbers
 from server.soak.books import Books
 from server.soak.brokers import PARTITIONS, Brokers, Kafka, Mock
@@ -32,6 +34,7 @@ from server.soak.verdict import Verdict, judge
 CLIENTS = 16
 PAUSE_S = 0.1
 EMPTY_S = 120.0
+PORTS = range(20_000, 32_000)
 MOST_LINES = 30
 LINES = ("do not add up", "Traceback", "books of stream")
 
@@ -47,7 +50,7 @@ def run(seed: int, minutes: float, kafka: Path | None, report: Path | None) -> i
         try:
             brokers.create(TOPICS)
             service = Service(directory, brokers.servers, _free_port(), brokers.most_in_flight)
-            outcome = asyncio.run(_Run(seed, minutes, brokers, service).run())
+            outcome = _outcome(_Run(seed, minutes, brokers, service))
             _write(outcome, sys.stdout)
             if report is not None:
                 report.parent.mkdir(parents=True, exist_ok=True)
@@ -58,6 +61,14 @@ def run(seed: int, minutes: float, kafka: Path | None, report: Path | None) -> i
                 service.close()
             brokers.stop()
     return EXIT_FOUND if outcome.verdict.violations else EXIT_DONE
+
+
+def _outcome(run: _Run) -> Outcome:
+    """Of a run that ended. Raises what ended it before: PenstockError where the service could not be started."""
+    try:
+        return asyncio.run(run.run())
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
 
 
 class Outcome(msgspec.Struct):
@@ -91,12 +102,13 @@ class _Run:
         reader = Reader(self._brokers.servers, TOPICS, PARTITIONS)
         reader.start()
         await self._service.start()
-        clients = asyncio.gather(*(client.run() for client in self._clients))
-        await self._faults.run(time.time() + self._minutes * 60)
-        await asyncio.sleep(2)
-        for client in self._clients:
-            client.is_stopping = True
-        await clients
+        async with asyncio.TaskGroup() as clients:
+            for client in self._clients:
+                clients.create_task(client.run())
+            await self._faults.run(time.time() + self._minutes * 60)
+            await asyncio.sleep(2)
+            for client in self._clients:
+                client.is_stopping = True
         is_empty = await self._until_empty()
         await self._service.stop()
         await asyncio.to_thread(reader.finish)
@@ -161,7 +173,9 @@ def _write(outcome: Outcome, out: TextIO) -> None:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Below those that the kernel gives to connections: one of them would take it while the service is down."""
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise UsageError(f"no port is free between {PORTS.start} and {PORTS.stop}")

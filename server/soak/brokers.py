@@ -36,8 +36,8 @@ _SETTINGS: Final = {NOT_ENOUGH_REPLICAS: ("min.insync.replicas", "2"), MESSAGE_T
 
 
 class Brokers(Protocol):
-    """``servers`` is what clients are told. ``can`` names the faults it knows, ``refusals`` the errors it can be made to
-    answer with. ``is_idempotent``: it looks at what an idempotent producer counts."""
+    """``servers`` is what clients are told. ``can`` names the faults it knows, ``refusals`` the errors it can be made
+    to answer with. ``is_idempotent``: it looks at what an idempotent producer counts."""
 
     servers: str
     can: frozenset[str]

@@ -87,7 +87,7 @@ class Service:
         deadline = time.monotonic() + START_S
         while len(re.findall("ready: generation 1,", self.log())) < self._readies:
             if time.monotonic() > deadline or process.poll() is not None:
-                raise PenstockError(f"the service did not start; see {self._log}")
+                raise PenstockError(f"the service did not start:\n{self.log()[-2000:]}")
             await asyncio.sleep(0.05)
         self._ledgers.append(Ledger.open(process.pid))
 
