@@ -9,7 +9,19 @@ from __future__ import annotations
 
 import sys
 
-from bench import catalog, compiling, duplicates, outage, patterns, quick, refusals, reloads, shutdown, validators
+from bench import (
+    catalog,
+    compiling,
+    duplicates,
+    durability,
+    outage,
+    patterns,
+    quick,
+    refusals,
+    reloads,
+    shutdown,
+    validators,
+)
 from bench.micro import http
 
 BENCHES = {
@@ -24,6 +36,7 @@ BENCHES = {
     "catalog": catalog.run,
     "shutdown": shutdown.run,
     "outage": outage.run,
+    "durability": durability.run,
 }
 
 

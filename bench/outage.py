@@ -43,6 +43,10 @@ class Watch:
         self.replayed_per_s: list[float] = []
         self.rss_mb: list[float] = []
 
+    def cpu_s(self) -> float:
+        """What the service has used so far."""
+        return measure.cpu_s(self._service.service.pid)
+
     def look(self) -> int:
         """Note it. Returns what waits."""
         books, now = self._service.books(), time.monotonic()
@@ -90,12 +94,13 @@ class Loads:
 async def phase(loads: Loads, watch: Watch, seconds: float, *, until_empty: bool = False) -> dict[str, Any]:
     """So long, or until nothing waits any more."""
     loads.begin()
-    began = time.monotonic()
+    began, before_s = time.monotonic(), watch.cpu_s()
     while (passed_s := time.monotonic() - began) < seconds:
         await asyncio.sleep(LOOK_S)
         if watch.look() <= 0 and until_empty:
             break
-    return loads.told() | {"seconds": round(passed_s, 1), "waiting": watch.waiting[-1], "rss_mb": watch.rss_mb[-1]}
+    told = {"seconds": round(passed_s, 1), "waiting": watch.waiting[-1], "rss_mb": watch.rss_mb[-1]}
+    return loads.told() | told | {"cores": round((watch.cpu_s() - before_s) / passed_s, 2)}
 
 
 async def scenario(service: Stand, mock: Mock, state: str, options: argparse.Namespace) -> dict[str, Any]:
