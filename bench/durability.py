@@ -2,7 +2,8 @@
 
 Place: `python -m bench durability` → HERE → quick, servers, peers.undurable.
 Rules: two services over one mock cluster, the broker well; rounds of both in turns, compared pair by pair, so that a
-machine whose speed drifts treats both alike. The figure is the median of the ratios of pairs.
+machine whose speed drifts treats both alike. The figure is the median of the ratios of pairs. A round in which events
+were spooled or refused is told and not counted: the broker was not well.
 Not here: what it costs while the broker is away (outage).
 """
 
@@ -19,6 +20,7 @@ from typing import Any, Final
 
 from bench import events, measure, quick, servers
 from bench.quick import Cell
+from server.ledger import Ledger
 
 RESULTS = Path(__file__).parent / "results" / "durability.json"
 MOST_RATIO: Final = 1.03
@@ -52,11 +54,18 @@ def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
             for cell in pair:
                 quick.load(cell, quick.WARM_UP_S)
                 measure.settle(cell.pid, quick.SETTLE_S)
-            rounds = []
+            rounds, left_out = [], 0
+            ledger = Ledger.open(pair[0].pid)
             for number in range(options.rounds):
                 order = pair if number % 2 else pair[::-1]
+                before = _spooled(ledger)
                 samples = {cell.peer: quick.sample(cell, options.seconds, watermarks) for cell in order}
-                rounds.append((samples["with"], samples["without"]))
+                if _spooled(ledger) != before or any(sample.refused for sample in samples.values()):
+                    left_out += 1
+                else:
+                    rounds.append((samples["with"], samples["without"]))
+            if not rounds:
+                raise RuntimeError("events were spooled or refused in all rounds: the machine is too busy")
             ratios = sorted(kept.cpu_us / lossy.cpu_us for kept, lossy in rounds)
             results.append(
                 {
@@ -66,9 +75,15 @@ def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
                     "ratio": round(statistics.median(ratios), 3),
                     "ratio_quartiles": [round(ratios[len(ratios) // 4], 3), round(ratios[3 * len(ratios) // 4], 3)],
                     "lost": sum(kept.lost for kept, _ in rounds),
+                    "rounds": len(rounds),
+                    "rounds_left_out": left_out,
                 }
             )
         return results
+
+
+def _spooled(ledger: Ledger) -> int:
+    return sum(numbers["spooled"] for numbers in ledger.totals().values())
 
 
 def run(arguments: list[str]) -> int:
