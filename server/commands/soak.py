@@ -146,7 +146,9 @@ class _Run:
         left_out = [f"brokers: {kind}" for kind in ("hang", "down", "slow", "refuse") if kind not in self._brokers.can]
         if not self._service.can_fill_disk:
             left_out.append("a full disk: this user may not mount a tmpfs")
-        return [*left_out, "jumps of the clock: the clock is the machine's"]
+        if not self._service.can_jump:
+            left_out.append("jumps of the clock: there is no libfaketime here")
+        return left_out
 
 
 def _write(outcome: Outcome, out: TextIO) -> None:
@@ -157,7 +159,7 @@ def _write(outcome: Outcome, out: TextIO) -> None:
         print(f"  {clock} {fault.name}{f' ({fault.detail})' if fault.detail else ''}", file=out)
     for line in outcome.errors[:MOST_LINES]:
         print(f"  {line}", file=out)
-    print(f"left out: {'; '.join(outcome.left_out)}", file=out)
+    print(f"left out: {'; '.join(outcome.left_out) or 'nothing'}", file=out)
     print(f"sent {verdict.sent}; " + ", ".join(f"{n} {answer}" for answer, n in verdict.answered.items()), file=out)
     print(
         f"of those accepted: {verdict.once} delivered once, {verdict.twice} twice or more, {verdict.never} never "

@@ -133,8 +133,8 @@ class Kafka:
         self.up()
 
     def create(self, topics: list[str]) -> None:
-        self._topics = topics
-        for made in self._admin().create_topics([NewTopic(topic, PARTITIONS, 1) for topic in topics]).values():
+        self._topics, admin = topics, self._admin()
+        for made in admin.create_topics([NewTopic(topic, PARTITIONS, 1) for topic in topics]).values():
             made.result(START_S)
 
     def hang(self) -> None:
@@ -169,7 +169,8 @@ class Kafka:
         operation = AlterConfigOpType.SET if count else AlterConfigOpType.DELETE
         entry = ConfigEntry(name, value, incremental_operation=operation)
         topics = [ConfigResource("topic", topic, incremental_configs=[entry]) for topic in self._topics]
-        for changed in self._admin().incremental_alter_configs(topics).values():
+        admin = self._admin()  # What it has begun ends with it.
+        for changed in admin.incremental_alter_configs(topics).values():
             changed.result(START_S)
 
     def stop(self) -> None:

@@ -2,13 +2,16 @@
 
 Place: soak.faults, commands.soak → HERE → a process.
 Rules: only processes started here are signalled, by pid. The spool is on a small tmpfs where this user may mount one,
-so that its disk can be full for real; else that fault is left out, and the report says so.
+so that its disk can be full for real; else that fault is left out, and the report says so. So are jumps of the clock
+where there is no libfaketime: the machine's own clock is nobody's to set. It moves the wall clock of our processes, as
+ntpd or an operator would, and leaves the monotonic one alone.
 Not here: when which fault comes (soak.faults).
 """
 
 from __future__ import annotations
 
 import asyncio
+import glob
 import json
 import os
 import random
@@ -32,6 +35,7 @@ DRAIN_S: Final = 10.0
 START_S: Final = 40.0
 WORKERS: Final = 2
 DISK_BYTES: Final = 64 << 20
+CLOCK: Final = "/usr/lib/*/faketime/libfaketimeMT.so.1"  # Where Debian's package has it.
 
 
 class Kill(Struct):
@@ -51,6 +55,8 @@ class Service:
         self.spool = directory / "spool"
         self.spool.mkdir()
         self.can_fill_disk = self._mount()
+        self._clock = directory / "clock"
+        self._environ = self._faked()
         self.address = ("127.0.0.1", port)
         self.unclean: list[str] = []
         self._settings = directory / "penstock.yaml"
@@ -142,6 +148,29 @@ class Service:
     def free_disk(self) -> None:
         (self.spool / "filler").unlink(missing_ok=True)
 
+    @property
+    def can_jump(self) -> bool:
+        """Whether the clock of our processes can be set."""
+        return "LD_PRELOAD" in self._environ
+
+    def jump(self, seconds: int) -> None:
+        """Set their clocks, so far from the true time. They see it within a second."""
+        beside = self._clock.with_suffix(".new")
+        beside.write_text(f"{seconds:+d}")
+        beside.replace(self._clock)
+
+    def _faked(self) -> dict[str, str]:
+        library = next(iter(glob.glob(CLOCK)), None)
+        if library is None:
+            return dict(os.environ)
+        self.jump(0)
+        return os.environ | {
+            "LD_PRELOAD": library,
+            "FAKETIME_TIMESTAMP_FILE": str(self._clock),
+            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+
     def waiting(self) -> int:
         """Events in all databases of the spool, as its files say."""
         return sum(_count(path) for path in self.spool.glob("spool-*.db"))
@@ -161,7 +190,7 @@ class Service:
     def _spawn(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "server", "serve", "-c", str(self._settings)]
         with self._log.open("ab") as log:
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            return subprocess.Popen(command, env=self._environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def holder(self, port: int) -> int:
         """The process of ours that holds the connection from this port; 0 when there is none any more."""
