@@ -51,6 +51,7 @@ class Keeper(Protocol):
     ) -> bool: ...
     def waits(self) -> bool: ...
     def holds(self, topic: str, key: bytes) -> bool: ...
+    def newest(self) -> int: ...
 
 
 class Delivery:
@@ -97,6 +98,8 @@ class Delivery:
         """Whether something waits on this host, so that keys have to be looked up."""
         assert self._spool is not None
         self.is_guarded = self._spool.waits()
+        if self.is_guarded:  # Another worker's clock may be, or have been, ahead of ours.
+            self.number = max(self.number, self._spool.newest())
         if self._doubt_until and self._outstanding() == 0:
             self._doubt_until = 0.0
         self._loop.call_later(LOOK_S, self._look)

@@ -166,7 +166,11 @@ class Spool:
 
     def first_number(self) -> int:
         """Numbers of new events begin here, so that they follow those of earlier runs."""
-        return self._own.last + 1
+        return max(self._own.last, self.newest()) + 1
+
+    def newest(self) -> int:
+        """The highest number of those that wait on this host, as far as is known."""
+        return self.elders.newest()
 
     async def flush(self, deadline: float) -> int:
         """Wait until everything is on disk, to ``deadline`` at the latest. Returns what is not."""

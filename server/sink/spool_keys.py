@@ -25,7 +25,7 @@ SUFFIX: Final = ".keys"
 _CELLS: Final = 1 << 18  # 1 MiB a worker: beyond some 200,000 keys that wait, most others wait with them.
 _HEAD_BYTES: Final = 4096
 _BYTES: Final = _HEAD_BYTES + 4 * _CELLS
-_PENDING, _FRONT, _RESTING, _TOPICS = range(4)
+_PENDING, _FRONT, _NEWEST, _RESTING, _TOPICS = range(5)
 MOST_RESTING: Final = (_HEAD_BYTES // 8 - _TOPICS) // 2
 NONE: Final = 1 << 62  # Above all numbers of events.
 
@@ -82,18 +82,24 @@ class KeyTable:
         except OSError:
             return None
 
-    def set(self, cells: dict[int, int], count: int, first: int) -> None:
-        """What a database was found to hold: events of each cell, all events, the id of the oldest. Until then the map
-        says what a killed worker left in it, so that nobody overtakes its events in the meantime."""
+    def set(self, cells: dict[int, int], count: int, first: int, last: int) -> None:
+        """What a database was found to hold: events of each cell, all events, the first and last number. Until then the
+        map says what a killed worker left in it, so that nobody overtakes its events in the meantime."""
         whole = array("I", bytes(4 * _CELLS))
         for cell, events in cells.items():
             whole[cell] = events
         self._cells[:] = memoryview(whole)
         self._head[_FRONT], self._head[_PENDING], self._head[_RESTING] = (first if count else 0), count, 0
+        self._head[_NEWEST] = last
 
     @property
     def pending(self) -> int:
         return self._head[_PENDING]
+
+    @property
+    def newest(self) -> int:
+        """The highest number of any event that was put."""
+        return self._head[_NEWEST]
 
     @property
     def front(self) -> int:
@@ -125,6 +131,7 @@ class KeyTable:
         front = self._head[_FRONT]
         if front == 0 or number < front:
             self._head[_FRONT] = number
+        self._head[_NEWEST] = max(number, self._head[_NEWEST])
 
     def remove(self, topic: str, key: bytes | None) -> None:
         """One fewer."""
@@ -170,6 +177,10 @@ class Elders:
     def pending(self) -> int:
         """Events that wait on this host, as far as it is known."""
         return sum(table.pending for tables in (self.own, self._others) for table in tables.values())
+
+    def newest(self) -> int:
+        """Numbers of new events are higher, whatever the clock says that they follow."""
+        return max((table.newest for tables in (self.own, self._others) for table in tables.values()), default=0)
 
     def holds(self, topic: str, key: bytes) -> bool:
         """Whether an older event of this key may wait: a live one must not overtake it."""

@@ -54,7 +54,7 @@ class Store:
 
     def load(self, found: Census) -> None:
         """Go on from what was counted. On the loop."""
-        self.keys.set(found.cells, found.count, found.first)
+        self.keys.set(found.cells, found.count, found.first, found.last)
         self.count, self.size, self.last = found.count, found.size, found.last
         self.is_loaded = True
 

@@ -97,6 +97,25 @@ def test_what_others_wait_for_is_never_younger_than_what_there_is(tmp_path: Path
     drive(tmp_path, test)
 
 
+def test_numbers_of_a_new_worker_follow_those_that_wait_in_any_spool(tmp_path: Path) -> None:
+    """Its clock may be behind that of the worker before it."""
+
+    async def test(spool: Spool) -> None:
+        put(spool, 1000, 7)
+        put(spool, 900, 7)
+        await flushed(spool)
+        other = Spool(tmp_path, max_bytes=1 << 20)
+        await other.open()
+        assert (spool.newest(), other.first_number()) == (1000, 1001)
+        await other.close()
+
+    async def again(spool: Spool) -> None:
+        assert (spool.newest(), spool.first_number()) == (1000, 1001)
+
+    drive(tmp_path, test)
+    drive(tmp_path, again)
+
+
 def test_bytes_are_bounded_and_what_is_owed_has_room_beyond(tmp_path: Path) -> None:
     async def test(spool: Spool) -> None:
         taken = 0
