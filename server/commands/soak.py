@@ -41,7 +41,7 @@ LINES = ("do not add up", "Traceback", "books of stream")
 log = logging.getLogger("soak")
 
 
-def run(seed: int, minutes: float, kafka: Path | None, report: Path | None) -> int:
+def run(seed: int, minutes: float, kafka: Path | None, report: Path | None, *, has_own_clock: bool) -> int:
     """One run. Returns the exit code."""
     with tempfile.TemporaryDirectory(prefix="penstock-soak-") as name:
         directory = Path(name)
@@ -49,7 +49,9 @@ def run(seed: int, minutes: float, kafka: Path | None, report: Path | None) -> i
         service: Service | None = None
         try:
             brokers.create(TOPICS)
-            service = Service(directory, brokers.servers, _free_port(), brokers.most_in_flight)
+            service = Service(
+                directory, brokers.servers, _free_port(), brokers.most_in_flight, has_own_clock=has_own_clock
+            )
             outcome = _outcome(_Run(seed, minutes, brokers, service))
             _write(outcome, sys.stdout)
             if report is not None:
@@ -147,7 +149,7 @@ class _Run:
         if not self._service.can_fill_disk:
             left_out.append("a full disk: this user may not mount a tmpfs")
         if not self._service.can_jump:
-            left_out.append("jumps of the clock: there is no libfaketime here")
+            left_out.append("jumps of the clock: not without --clock")
         return left_out
 
 

@@ -2,9 +2,10 @@
 
 Place: soak.faults, commands.soak → HERE → a process.
 Rules: only processes started here are signalled, by pid. The spool is on a small tmpfs where this user may mount one,
-so that its disk can be full for real; else that fault is left out, and the report says so. So are jumps of the clock
-where there is no libfaketime: the machine's own clock is nobody's to set. It moves the wall clock of our processes, as
-ntpd or an operator would, and leaves the monotonic one alone.
+so that its disk can be full for real; else that fault is left out, and the report says so. ``has_own_clock``: the wall
+clock of our processes is libfaketime's, and can jump as ntpd or an operator makes it jump; the monotonic one is left
+alone. It is asked for, because libfaketime stands between librdkafka and its condition variables: a producer was once
+never made.
 Not here: when which fault comes (soak.faults).
 """
 
@@ -27,7 +28,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from server.errors import PenstockError
+from server.errors import PenstockError, UsageError
 from server.ledger import Ledger, Numbers
 
 BEAT_S: Final = 0.5
@@ -49,14 +50,16 @@ class Kill(Struct):
 class Service:
     """``unclean`` tells of ends that were not as they should be, ``kills`` of those that were made here."""
 
-    def __init__(self, directory: Path, servers: str, port: int, most_in_flight: int) -> None:
+    def __init__(
+        self, directory: Path, servers: str, port: int, most_in_flight: int, *, has_own_clock: bool = False
+    ) -> None:
         self._directory = directory
         self._log = directory / "penstock.log"
         self.spool = directory / "spool"
         self.spool.mkdir()
         self.can_fill_disk = self._mount()
         self._clock = directory / "clock"
-        self._environ = self._faked()
+        self._environ = self._faked() if has_own_clock else dict(os.environ)
         self.address = ("127.0.0.1", port)
         self.unclean: list[str] = []
         self._settings = directory / "penstock.yaml"
@@ -150,7 +153,7 @@ class Service:
 
     @property
     def can_jump(self) -> bool:
-        """Whether the clock of our processes can be set."""
+        """Whether the clock of our processes is their own."""
         return "LD_PRELOAD" in self._environ
 
     def jump(self, seconds: int) -> None:
@@ -162,7 +165,7 @@ class Service:
     def _faked(self) -> dict[str, str]:
         library = next(iter(glob.glob(CLOCK)), None)
         if library is None:
-            return dict(os.environ)
+            raise UsageError(f"no libfaketime is at {CLOCK}: install it, or leave --clock out")
         self.jump(0)
         return os.environ | {
             "LD_PRELOAD": library,

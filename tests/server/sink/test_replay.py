@@ -215,8 +215,11 @@ def test_a_key_waits_for_its_older_events_in_another_workers_spool(tmp_path: Pat
     drive(tmp_path, test)
 
 
-def test_a_key_waits_for_its_older_events_though_their_topic_rests_and_other_topics_pass(tmp_path: Path) -> None:
+def test_a_key_waits_for_its_older_events_though_their_topic_rests_and_other_topics_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What the other worker sends next is not its oldest event then; and both have events of the topics that pass."""
+    monkeypatch.setattr("server.sink.replay.REST_S", 0.05)
 
     async def test(spool: Spool) -> None:
         other = Spool(tmp_path, max_bytes=1 << 20)
@@ -234,7 +237,6 @@ def test_a_key_waits_for_its_older_events_though_their_topic_rests_and_other_top
         await asyncio.sleep(0.03)
         assert replayed.delivered == [30]
         mend()
-        other.store().wake(1e9)  # type: ignore[union-attr]
         await until(lambda: replayed.delivered == [30, 10])
         assert elder.delivered == [20, 1]
         await replayed.end()
