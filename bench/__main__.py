@@ -9,7 +9,19 @@ from __future__ import annotations
 
 import sys
 
-from bench import catalog, compiling, duplicates, patterns, quick, refusals, reloads, validators
+from bench import (
+    catalog,
+    compiling,
+    duplicates,
+    durability,
+    outage,
+    patterns,
+    quick,
+    refusals,
+    reloads,
+    shutdown,
+    validators,
+)
 from bench.micro import auth, http
 
 BENCHES = {
@@ -23,6 +35,9 @@ BENCHES = {
     "duplicates": duplicates.run,
     "reloads": reloads.run,
     "catalog": catalog.run,
+    "shutdown": shutdown.run,
+    "outage": outage.run,
+    "durability": durability.run,
 }
 
 

@@ -120,11 +120,16 @@ log: {{level: warning}}
 """
 
 
-def intake(port: int, brokers: str, work: Workload, directory: Path) -> Child:
+def intake(port: int, brokers: str, work: Workload, directory: Path, module: str = "server") -> Child:
     """Ours, as it is served: master and one worker."""
     file = directory / f"intake-{work.name}.yaml"
     file.write_text(
         SETTINGS.format(port=port, work=work, brokers=brokers),
         encoding="utf-8",
     )
-    return Child(f"intake-{work.name}", ["server", "serve", "-c", str(file)], SERVER_CORES, directory)
+    return Child(f"intake-{work.name}", [module, "serve", "-c", str(file)], SERVER_CORES, directory)
+
+
+def undurable(port: int, brokers: str, work: Workload, directory: Path) -> Child:
+    """Ours without what keeps events."""
+    return intake(port, brokers, work, directory, "bench.peers.undurable")

@@ -72,7 +72,7 @@ def _key(options: argparse.Namespace) -> int:
 def _soak(options: argparse.Namespace) -> int:
     from server.commands import soak
 
-    return soak.run(options.seed, options.minutes, options.kafka, options.report)
+    return soak.run(options.seed, options.minutes, options.kafka, options.report, has_own_clock=options.clock)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -115,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     soak.add_argument("--minutes", type=_minutes, default=1.0, metavar="M", help="how long; default 1")
     soak.add_argument("--kafka", type=Path, metavar="SCRIPT", help="start Apache Kafka by this instead of mock brokers")
     soak.add_argument("--report", type=Path, metavar="FILE", help="write the outcome as JSON, and the log beside it")
+    soak.add_argument("--clock", action="store_true", help="let the service's clock jump too; needs libfaketime")
     soak.set_defaults(run=_soak)
     return parser
 

@@ -94,8 +94,7 @@ class Durability:
 
     def close_books(self) -> bool:
         """Whether every accepted event has an outcome; if not, say which stream lacks how many."""
-        dropped = sum(sum(tally.dropped.values()) for tally in self.tallies)
-        spooled = sum(tally.spooled for tally in self.tallies)
+        dropped, spooled = self.tallies.dropped, self.tallies.spooled
         if dropped:
             _logger.error("%d accepted events were not delivered and cannot be any more: %s", dropped, self._reasons())
         if spooled:
@@ -134,12 +133,16 @@ class Durability:
 
     def _acked(self) -> int:
         replayed = self.replay.replayed if self.replay is not None else 0
-        return replayed + sum(tally.delivered for tally in self.tallies)
+        return replayed + self.tallies.delivered
 
     def _on_left(self, event: Spooled, error_type: str | None) -> None:
-        """A spooled event has left the spool; those of other runs are in no tally."""
+        """A spooled event has left the spool; those of other runs were accepted by none of ours."""
         self.receipts.left_spool(event.number, is_delivered=error_type is None)
-        if error_type is not None:
+        tally = self.tallies.of(event.stream)
+        if error_type is None:
+            tally.replayed += 1
+        else:
+            tally.given_up += 1
             self.given_up += 1
 
 

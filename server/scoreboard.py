@@ -56,7 +56,7 @@ class Counter(IntEnum):
     EVENTS_DELIVERED = 13
     EVENTS_FAILED = 14
     EVENTS_SPOOLED = 15
-    EVENTS_DROPPED = 16
+    EVENTS_REFUSED_HASTY = 16  # Not accepted: neither the sink nor the spool took them.
     ERROR_EVENTS = 17
     ERROR_EVENTS_SUPPRESSED = 18
     CALLBACK_ERRORS = 19  # Exceptions of ours that were caught at the top of a connection or request.

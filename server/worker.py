@@ -125,12 +125,12 @@ class Worker:
         self.is_balanced = self._durability.close_books()
 
     def _say_what_was_done(self) -> None:
-        books, ways = list(self._durability.tallies), self._pipeline
+        books, ways = self._durability.tallies, self._pipeline
         log.info(
             "%d events received, %d accepted, %d delivered; judged: one decode %d, one pass %d, by the reference %d",
             self._receiver.counts.received,
-            sum(tally.accepted for tally in books),
-            sum(tally.delivered for tally in books),
+            books.accepted,
+            books.delivered,
             ways.one_decode,
             ways.one_pass,
             ways.referred,
@@ -214,16 +214,16 @@ class Worker:
         row[Counter.REQUESTS_TIMED_OUT] = server.responses[408]
         row[Counter.BODY_BYTES] = server.body_bytes
         row[Counter.EVENTS_RECEIVED] = events.received
-        row[Counter.EVENTS_ACCEPTED] = sum(tally.accepted for tally in tallies)
+        row[Counter.EVENTS_ACCEPTED] = tallies.accepted
         row[Counter.EVENTS_INVALID] = sum(events.by_type[error_type] for error_type in INVALID_TYPES)
         row[Counter.EVENTS_ERROR] = sum(events.by_type[error_type] for error_type in ERROR_TYPES)
-        row[Counter.EVENTS_DELIVERED] = sum(tally.delivered for tally in tallies)
-        row[Counter.EVENTS_FAILED] = sum(sum(tally.dropped.values()) for tally in tallies)
+        row[Counter.EVENTS_DELIVERED] = tallies.delivered
+        row[Counter.EVENTS_FAILED] = tallies.dropped
         for counter, count in self._durability.counted().items():
             row[counter] = count
         self._row.write_books(tallies)
-        row[Counter.EVENTS_SPOOLED] = sum(tally.spooled for tally in tallies)
-        row[Counter.EVENTS_DROPPED] = events.dropped
+        row[Counter.EVENTS_SPOOLED] = tallies.spooled
+        row[Counter.EVENTS_REFUSED_HASTY] = events.refused_hasty
         row[Counter.ERROR_EVENTS] = self._error_events.produced
         row[Counter.ERROR_EVENTS_SUPPRESSED] = self._error_events.dropped
         row[Counter.CALLBACK_ERRORS] = server.handler_errors

@@ -10,33 +10,38 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import socket
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
 import msgspec
 
-from server.errors import EXIT_DONE, EXIT_FOUND
+from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
+from server.ledger import Numbers
+from server.soak.books import Books
 from server.soak.brokers import PARTITIONS, Brokers, Kafka, Mock
 from server.soak.clients import TOPICS, Client
 from server.soak.faults import Fault, Faults
 from server.soak.reader import Reader
-from server.soak.service import Service
+from server.soak.service import Kill, Service
 from server.soak.verdict import Verdict, judge
 
 CLIENTS = 16
 PAUSE_S = 0.1
 EMPTY_S = 120.0
+PORTS = range(20_000, 32_000)
 MOST_LINES = 30
 LINES = ("do not add up", "Traceback", "books of stream")
 
 log = logging.getLogger("soak")
 
 
-def run(seed: int, minutes: float, kafka: Path | None, report: Path | None) -> int:
+def run(seed: int, minutes: float, kafka: Path | None, report: Path | None, *, has_own_clock: bool) -> int:
     """One run. Returns the exit code."""
     with tempfile.TemporaryDirectory(prefix="penstock-soak-") as name:
         directory = Path(name)
@@ -44,8 +49,10 @@ def run(seed: int, minutes: float, kafka: Path | None, report: Path | None) -> i
         service: Service | None = None
         try:
             brokers.create(TOPICS)
-            service = Service(directory, brokers.servers, _free_port())
-            outcome = asyncio.run(_Run(seed, minutes, brokers, service).run())
+            service = Service(
+                directory, brokers.servers, _free_port(), brokers.most_in_flight, has_own_clock=has_own_clock
+            )
+            outcome = _outcome(_Run(seed, minutes, brokers, service))
             _write(outcome, sys.stdout)
             if report is not None:
                 report.parent.mkdir(parents=True, exist_ok=True)
@@ -58,6 +65,14 @@ def run(seed: int, minutes: float, kafka: Path | None, report: Path | None) -> i
     return EXIT_FOUND if outcome.verdict.violations else EXIT_DONE
 
 
+def _outcome(run: _Run) -> Outcome:
+    """Of a run that ended. Raises what ended it before: PenstockError where the service could not be started."""
+    try:
+        return asyncio.run(run.run())
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+
+
 class Outcome(msgspec.Struct):
     """What the report is made of."""
 
@@ -66,6 +81,8 @@ class Outcome(msgspec.Struct):
     brokers: str
     left_out: list[str]
     faults: list[Fault]
+    kills: list[Kill]
+    books: Numbers
     verdict: Verdict
     errors: list[str]
 
@@ -78,24 +95,29 @@ class _Run:
         self._minutes = minutes
         self._brokers = brokers
         self._service = service
-        self._clients = [Client(index, seed, lambda: service.address, PAUSE_S) for index in range(CLIENTS)]
+        self._clients = [
+            Client(index, seed, lambda: service.address, service.holder, PAUSE_S) for index in range(CLIENTS)
+        ]
         self._faults = Faults(seed, service, brokers)
 
     async def run(self) -> Outcome:
         reader = Reader(self._brokers.servers, TOPICS, PARTITIONS)
         reader.start()
         await self._service.start()
-        clients = asyncio.gather(*(client.run() for client in self._clients))
-        await self._faults.run(time.time() + self._minutes * 60)
-        await asyncio.sleep(2)
-        for client in self._clients:
-            client.is_stopping = True
-        await clients
+        async with asyncio.TaskGroup() as clients:
+            for client in self._clients:
+                clients.create_task(client.run())
+            await self._faults.run(time.time() + self._minutes * 60)
+            await asyncio.sleep(2)
+            for client in self._clients:
+                client.is_stopping = True
         is_empty = await self._until_empty()
         await self._service.stop()
         await asyncio.to_thread(reader.finish)
         sent = [one for client in self._clients for one in client.sent]
-        verdict = judge(sent, reader.found, self._faults.done, reader.gaps)
+        books = Books(self._service.books(), self._service.kills)
+        is_idempotent = self._brokers.is_idempotent
+        verdict = judge(sent, reader.found, self._faults.done, books, reader.gaps, is_idempotent=is_idempotent)
         verdict.violations += self._service.unclean
         if not is_empty:
             verdict.violations.append(f"{self._service.waiting()} events still wait in the spool after {EMPTY_S:g} s")
@@ -108,6 +130,8 @@ class _Run:
             type(self._brokers).__name__,
             self._left_out(),
             self._faults.done,
+            self._service.kills,
+            books.summary(),
             verdict,
             errors,
         )
@@ -124,7 +148,9 @@ class _Run:
         left_out = [f"brokers: {kind}" for kind in ("hang", "down", "slow", "refuse") if kind not in self._brokers.can]
         if not self._service.can_fill_disk:
             left_out.append("a full disk: this user may not mount a tmpfs")
-        return [*left_out, "jumps of the clock: the clock is the machine's"]
+        if not self._service.can_jump:
+            left_out.append("jumps of the clock: not without --clock")
+        return left_out
 
 
 def _write(outcome: Outcome, out: TextIO) -> None:
@@ -135,7 +161,7 @@ def _write(outcome: Outcome, out: TextIO) -> None:
         print(f"  {clock} {fault.name}{f' ({fault.detail})' if fault.detail else ''}", file=out)
     for line in outcome.errors[:MOST_LINES]:
         print(f"  {line}", file=out)
-    print(f"left out: {'; '.join(outcome.left_out)}", file=out)
+    print(f"left out: {'; '.join(outcome.left_out) or 'nothing'}", file=out)
     print(f"sent {verdict.sent}; " + ", ".join(f"{n} {answer}" for answer, n in verdict.answered.items()), file=out)
     print(
         f"of those accepted: {verdict.once} delivered once, {verdict.twice} twice or more, {verdict.never} never "
@@ -144,13 +170,16 @@ def _write(outcome: Outcome, out: TextIO) -> None:
         f"{verdict.unanswered_there} delivered that nobody had answered",
         file=out,
     )
+    print("by the books: " + ", ".join(f"{count} {name}" for name, count in outcome.books.items() if count), file=out)
     for violation in verdict.violations:
         print(f"VIOLATION: {violation}", file=out)
     print("violations: " + (str(len(verdict.violations)) if verdict.violations else "none"), file=out, flush=True)
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Below those that the kernel gives to connections: one of them would take it while the service is down."""
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise UsageError(f"no port is free between {PORTS.start} and {PORTS.stop}")

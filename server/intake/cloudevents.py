@@ -24,7 +24,7 @@ from msgspec import UNSET, Raw, UnsetType
 from server.intake.decode import BOM, split
 from server.intake.members import Path
 from server.intake.piece import Piece, unreadable
-from server.intake.route import EventMembers, Fields
+from server.intake.fields import EventMembers, Fields
 from server.intake.splice import insert_by_path
 from server.intake.verdict import Verdict
 

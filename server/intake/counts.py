@@ -13,24 +13,24 @@ from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
 
 
 class Counts:
-    """``received`` events of well-formed requests; ``dropped`` hasty ones for which there was no room; ``observed``
-    accepted ones that are invalid; ``refused_full``, ``refused_draining`` and ``refused_many``
-    (of more events than are taken) requests turned away."""
+    """``received`` events of well-formed requests; ``refused_hasty`` ones of hasty requests that neither the sink nor
+    the spool took; ``observed`` accepted ones that are invalid; ``refused_full``, ``refused_draining`` and
+    ``refused_many`` (of more events than are taken) requests turned away."""
 
     __slots__ = (
         "by_type",
-        "dropped",
         "observed",
         "received",
         "refused_draining",
         "refused_full",
+        "refused_hasty",
         "refused_many",
     )
 
     def __init__(self) -> None:
         self.received = 0
-        self.dropped = 0
         self.observed = 0
+        self.refused_hasty = 0
         self.refused_full = 0
         self.refused_draining = 0
         self.refused_many = 0

@@ -51,6 +51,7 @@ class Keeper(Protocol):
     ) -> bool: ...
     def waits(self) -> bool: ...
     def holds(self, topic: str, key: bytes) -> bool: ...
+    def newest(self) -> int: ...
 
 
 class Delivery:
@@ -73,7 +74,7 @@ class Delivery:
         self._classify = sink.classify
         self._recall = sink.recall
         self._spool = spool
-        self._tallies = tallies
+        self.tallies = tallies
         self._settle_s = settle_s
         self._is_spooled = is_spooled
         self.may_be_spooled = may_be_spooled
@@ -97,6 +98,8 @@ class Delivery:
         """Whether something waits on this host, so that keys have to be looked up."""
         assert self._spool is not None
         self.is_guarded = self._spool.waits()
+        if self.is_guarded:  # Another worker's clock may be, or have been, ahead of ours.
+            self.number = max(self.number, self._spool.newest())
         if self._doubt_until and self._outstanding() == 0:
             self._doubt_until = 0.0
         self._loop.call_later(LOOK_S, self._look)
@@ -127,6 +130,7 @@ class Delivery:
         error_type = self.submit_hasty(event, event.on_ack)
         if error_type is None:
             event.route.tally.accepted += 1
+            self.tallies.accepted += 1
         return error_type
 
     def refused(self, event: Event, error_type: str) -> str | None:
@@ -177,7 +181,7 @@ class Delivery:
         if error_type is not None:
             self._drop(event, error_type)
             return
-        event.route.tally.spooled += 1
+        event.route.tally.keep()
         if event.pending is not None:
             event.pending.settle(event)
 

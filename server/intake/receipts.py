@@ -32,8 +32,9 @@ class Receipts:
     """Writes this worker's ring. ``outstanding`` is the sink's count, ``settle_s`` within which it settles anything.
 
     A hasty request is noted by three appends, to ``hasty_ids``, ``hasty_counts`` and ``hasty_lasts`` (the number of its
-    last event; they rise); a guaranteed one of which all is well by two, to ``ids`` and ``counts``. The lists stay the
-    same objects, so that their ``append`` can be bound once. measured: a method call instead, 10 µs → 10.7 a request.
+    last event; they rise); a guaranteed one of which all is well by two, to ``ids`` and ``counts``. They stay the same
+    objects, so that their ``append`` can be bound once. measured: a method call instead, 10 µs → 10.7 a request; and
+    numbers in lists, to be made into arrays on the tick, 1.3 µs → 0.4 on a busy machine.
     """
 
     def __init__(self, ring: Ring, outstanding: Callable[[], int], settle_s: float) -> None:
@@ -41,11 +42,11 @@ class Receipts:
         self._outstanding = outstanding
         self._settle_s = settle_s
         self.hasty_ids: list[str] = []
-        self.hasty_counts: list[int] = []
-        self.hasty_lasts: list[int] = []
+        self.hasty_counts = array("q")
+        self.hasty_lasts = array("q")
         self.ids: list[str] = []
-        self.counts: list[int] = []
-        self._open: deque[tuple[list[int], int]] = deque()  # Numbers of requests that are not settled, first entry.
+        self.counts = array("q")
+        self._open: deque[tuple[array[int], int]] = deque()  # Numbers of requests that are not settled, first entry.
         self._ticks: deque[tuple[float, int]] = deque()
         self._last = 0
         self._spooled: dict[int, int] = {}
@@ -65,11 +66,10 @@ class Receipts:
         entry = self._ring.written
         for number in spooled:
             self._remember(number, entry)
-        if is_final:
-            self._write([identity], [counts | IS_FINAL], [0])
-        else:
-            self._write([identity], [counts], [last])
-            self._open.append(([last], entry))
+        lasts = array("q", [0 if is_final else last])
+        self._write([identity], array("q", [counts | IS_FINAL if is_final else counts]), lasts)
+        if not is_final:
+            self._open.append((lasts, entry))
             self._last = last
 
     def spooled(self, number: int) -> None:
@@ -96,23 +96,22 @@ class Receipts:
     def flush(self) -> None:
         """Give the ring what was noted."""
         if self.hasty_ids:
-            lasts = self.hasty_lasts.copy()
+            lasts = self.hasty_lasts[:]
             self._open.append((lasts, self._ring.written))
             self._last = lasts[-1]
-            self._write(self.hasty_ids, [min(count, MOST) for count in self.hasty_counts], lasts)
-            for noted in (self.hasty_ids, self.hasty_counts, self.hasty_lasts):
-                noted.clear()
+            self._write(self.hasty_ids, _bounded(self.hasty_counts), lasts)
+            del self.hasty_ids[:], self.hasty_counts[:], self.hasty_lasts[:]
         if self.ids:
-            self._write(self.ids, [min(count, MOST) | IS_FINAL for count in self.counts], [0] * len(self.ids))
-            self.ids.clear()
-            self.counts.clear()
+            counts = array("q", [count | IS_FINAL for count in _bounded(self.counts)])
+            self._write(self.ids, counts, array("q", bytes(CELL_BYTES * len(self.ids))))
+            del self.ids[:], self.counts[:]
 
-    def _write(self, ids: list[str], counts: list[int], lasts: list[int]) -> None:
+    def _write(self, ids: list[str], counts: array[int], lasts: array[int]) -> None:
         cells = array("q", bytes(CELLS * CELL_BYTES * len(ids)))
-        cells[0::CELLS] = array("q", map(hash, ids))
+        cells[0::CELLS] = array("q", list(map(hash, ids)))  # By way of a list: 160 ns an identity → 110.
         cells[1::CELLS] = array("q", [int(time.time())]) * len(ids)
-        cells[2::CELLS] = array("q", lasts)
-        cells[3::CELLS] = array("q", counts)
+        cells[2::CELLS] = lasts
+        cells[3::CELLS] = counts
         self._ring.write(cells)
 
     def _remember(self, number: int, entry: int) -> None:
@@ -142,3 +141,8 @@ class Receipts:
             while self._open and self._open[0][0][-1] <= settled:
                 self._open.popleft()
         self._loop.call_later(TICK_S, self._tick)
+
+
+def _bounded(counts: array[int]) -> array[int]:
+    """None of them more than a receipt can tell."""
+    return counts if max(counts) <= MOST else array("q", [min(count, MOST) for count in counts])

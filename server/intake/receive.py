@@ -78,6 +78,7 @@ class Receiver:
         self._outstanding = sink.outstanding
         self._max_outstanding = config.sink.max_outstanding
         self._delivery = delivery
+        self._tallies = delivery.tallies
         self._address = address
         self._clock = clock
         self._error_events = error_events
@@ -229,6 +230,7 @@ class Receiver:
             if event.verdict is not None or event.observed is not None:
                 self._note(event)
         taken = number - last + count - refused
+        self._tallies.accepted += taken
         if submit is not self._submit:
             kept = [event for event in events if event.verdict is None]
             self._receipts.note_odd(request.request_id, kept, last, is_final=False)
@@ -243,7 +245,7 @@ class Receiver:
 
     def _answer_refused(self, request: Request, events: list[Event], refused: int) -> None:
         """Nothing may be lost behind a 202: say which events of a hasty request were not taken."""
-        self.counts.dropped += refused
+        self.counts.refused_hasty += refused
         answer = verdict.failed(events)
         request.reply(answer.status, answer.phrase, answer.body, retry_after_s=answer.retry_after_s)
 
@@ -269,6 +271,7 @@ class Receiver:
                 pending.failures += 1
             if event.verdict is not None or event.observed is not None:
                 self._note(event)
+        self._tallies.accepted += pending.left  # No outcome comes before this returns.
         if pending.left == 0:
             self._answer(pending)
 

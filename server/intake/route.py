@@ -221,7 +221,7 @@ class Router:
             key_members=_key_members(paths) if paths else None,
             dt_at=members.at(self.fields.dt),
             max_event_bytes=limit if own_limit is None else min(limit, own_limit),
-            tally=self._tallies.of(stream.name),
+            tally=self._tallies.of(stream.declared),
             headers=[("content-type", b"application/json"), ("schema-uri", schema_uri.encode())],
         )
 

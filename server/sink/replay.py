@@ -35,7 +35,6 @@ LOOK_S: Final = 0.1
 IDLE_S: Final = 0.5
 TROUBLE_S: Final = 1.0
 REST_S: Final = 30.0
-MOST_RESTING: Final = 500  # Topics; SQLite takes some thousands of values in a query.
 CAN_PASS: Final = frozenset({"broker_timeout", "queue_full"})
 
 _logger = logging.getLogger("sink.replay")
@@ -120,7 +119,6 @@ class Replay:
         self._pace = pace
         self._is_stopping = False
         self._task: asyncio.Task[None] | None = None
-        self._resting: dict[str, float] = {}  # Topics, until when.
         self._suspects: set[int] = set()  # Events of a batch that was too large: they are sent one by one.
         self.replayed = 0
 
@@ -162,11 +160,11 @@ class Replay:
 
     async def _send(self, store: Store, began: float) -> None:
         """One batch, to its end."""
-        self._resting = {topic: until for topic, until in self._resting.items() if until > began}
+        store.wake(began)
         count = 1 if self._suspects else max(1, min(MOST_AT_ONCE, int(self._pace.per_s * BATCH_S)))
-        events = await self._spool.oldest(store, count, list(self._resting))
+        events = await self._spool.oldest(store, count)
         if not events:
-            await self._sleep(IDLE_S)  # All topics rest, or the disk has trouble, which the spool has said.
+            await self._sleep(LOOK_S)  # All topics rest, or the disk has trouble, which the spool has said.
             return
         batch = self._submit_all(store, events)
         sent = len(events) - len(batch.stays)  # Before acks come in.
@@ -190,25 +188,29 @@ class Replay:
         """Give the sink what may go now, in order; what comes after something that may not stays."""
         batch = _Batch(len(events))
         for index, event in enumerate(events):
-            if self._spool.elders.is_older_elsewhere(store.keys, event.topic, event.key, event.number):
-                batch.stays += events[index:]
-                break
-            if event.topic in self._resting:  # Since a moment ago.
+            if event.topic in store.resting:  # Since a moment ago.
                 batch.stays.append(event)
                 continue
-            refusal = self._submit(event, self._on_ack(batch, event))
+            if self._spool.elders.is_older_elsewhere(store.keys, event.topic, event.key, event.number):
+                # The older one may rest there for long: other topics need not wait with this one.
+                if store.rest(event.topic, self._now() + LOOK_S, event.number):
+                    batch.stays.append(event)
+                    continue
+                batch.stays += events[index:]
+                break
+            refusal = self._submit(event, self._on_ack(store, batch, event))
             if refusal is None:
                 batch.left += 1
             elif refusal in CAN_PASS:
                 batch.stays += events[index:]
                 break
             else:
-                self._refused(batch, event, refusal)
+                self._refused(store, batch, event, refusal)
         batch.is_sent = True
         batch.settle_if_done()
         return batch
 
-    def _on_ack(self, batch: _Batch, event: Spooled) -> Callable[[Any, Any], None]:
+    def _on_ack(self, store: Store, batch: _Batch, event: Spooled) -> Callable[[Any, Any], None]:
         def on_ack(error: Any, _message: Any) -> None:
             batch.left -= 1
             if error is None:
@@ -220,12 +222,12 @@ class Replay:
                 batch.has_failed = True
                 batch.stays.append(event)
             else:
-                self._refused(batch, event, error_type)
+                self._refused(store, batch, event, error_type)
             batch.settle_if_done()
 
         return on_ack
 
-    def _refused(self, batch: _Batch, event: Spooled, error_type: str) -> None:
+    def _refused(self, store: Store, batch: _Batch, event: Spooled, error_type: str) -> None:
         """The same again would be refused: for ever, or until somebody mends the topic."""
         if error_type == "event_too_large" and batch.size > 1:
             batch.stays.append(event)
@@ -238,6 +240,9 @@ class Replay:
             _limited.warning(error_type, "a spooled event of stream %s is given up: it is too large", event.stream)
             return
         batch.stays.append(event)
-        if len(self._resting) < MOST_RESTING:
-            self._resting[event.topic] = asyncio.get_running_loop().time() + REST_S
+        store.rest(event.topic, self._now() + REST_S, event.number)
         _limited.warning(error_type, "spooled events of stream %s wait: Kafka refuses its topic", event.stream)
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()

@@ -26,8 +26,8 @@ from server.log import Limited
 from server.sink import claim
 from server.sink.base import Record
 from server.sink.spool_file import SUFFIX, Row, is_broken
+from server.sink.spool_keys import NONE, Elders
 from server.sink.spool_keys import SUFFIX as KEYS_SUFFIX
-from server.sink.spool_keys import Elders
 from server.sink.spool_store import ROW_BYTES, Census, Store
 
 # Called once, on the loop: None when the event is on disk, else an ``error_type``; then it is not kept.
@@ -86,6 +86,7 @@ class Spool:
         self._is_usable = False
         self._is_closed = False
         self._adopt_at = self._look_at = 0.0
+        self._lowest_written = NONE  # Number of an event, since the thread was last asked for the oldest.
         self._thread = ThreadPoolExecutor(1, "spool")
         self._stores: list[Store] = []
         self.elders = Elders(directory)
@@ -135,6 +136,7 @@ class Spool:
             return False
         row = (number, record.topic, key, record.timestamp_ms, headers, value, stream)
         self._own.keys.add(record.topic, key, number)
+        self._own.lower(record.topic, number)
         self._waiting.append(_Waiting(row, size, is_awaited, on_kept))
         self._waiting_bytes += size
         if not self._is_writing:
@@ -164,7 +166,11 @@ class Spool:
 
     def first_number(self) -> int:
         """Numbers of new events begin here, so that they follow those of earlier runs."""
-        return self._own.last + 1
+        return max(self._own.last, self.newest()) + 1
+
+    def newest(self) -> int:
+        """The highest number of those that wait on this host, as far as is known."""
+        return self.elders.newest()
 
     async def flush(self, deadline: float) -> int:
         """Wait until everything is on disk, to ``deadline`` at the latest. Returns what is not."""
@@ -195,18 +201,21 @@ class Spool:
         filled = [store for store in self._stores if store.count]
         return min(filled, key=lambda store: store.keys.front) if filled and self._is_usable else None
 
-    async def oldest(self, store: Store, count: int, without: Sequence[str] = ()) -> list[Spooled]:
-        """The oldest events of a database, those of some topics left out. Its map says which is the first: a guess that
-        is too low would make two workers wait for each other for ever."""
+    async def oldest(self, store: Store, count: int) -> list[Spooled]:
+        """The oldest events of a database, without topics that rest. Its map says which is the first."""
         rows: list[Row] = []
-        self._hear(await self._run(self._try, lambda: rows.extend(store.file.oldest(count, without))))
-        if rows:
-            self._set_front(store, rows[0][0])
+        without = list(store.resting)
+        self._lowest_written = NONE
+        failed = await self._run(self._try, lambda: rows.extend(store.file.oldest(count, without)))
+        self._hear(failed)
+        if failed is None and store.keys.pending:
+            self._set_front(store, rows[0][0] if rows else NONE)
         return [_spooled(row) for row in rows]
 
     async def forget(self, store: Store, done: Sequence[Spooled], front: int) -> bool:
         """Delete what was delivered or given up; ``front`` is the oldest that may still be there."""
         numbers = [one.number for one in done]
+        self._lowest_written = NONE
         failed = await self._run(self._try, store.file.delete, numbers)
         self._hear(failed)
         if failed is not None:
@@ -222,8 +231,10 @@ class Spool:
         return True
 
     def _set_front(self, store: Store, front: int) -> None:
-        waiting = (one.row[0] for one in self._waiting) if store is self._own else ()
-        store.keys.front = min(front, min(waiting, default=front))
+        """What is on its way to the disk, or was written since the thread looked, may be older."""
+        if store is self._own:
+            front = min([front, self._lowest_written, *(one.row[0] for one in self._waiting)])
+        store.keys.front = front
 
     async def adopt(self) -> None:
         """Take over a database that no living worker holds, when it is time to look for one."""
@@ -318,6 +329,7 @@ class Spool:
         rest = self._waiting[len(batch) :]
         if failed is None:
             self._waiting = rest
+            self._lowest_written = min([self._lowest_written, *(one.row[0] for one in batch)])
             for one in batch:
                 self._waiting_bytes -= one.size
                 self._own.count += 1

@@ -4,6 +4,9 @@ Place: sink.spool → HERE; intake.delivery asks before it lets a live event pas
 Rules: a key is a cell, by its hash; a cell counts the events that wait. Two keys in one cell only make the second go
 through the spool as well: order is kept, room is bounded. A map has one writer, the worker that holds the database's
 lock; the others only look. Its blocks are taken when it is made: a full disk must not end a worker with SIGBUS.
+Events of a key wait for older ones in another map: for its ``front``, the number of the oldest event there, or, of a
+topic that rests there (sink.replay), for the oldest of that topic, which is listed. Too high a number, and they pass;
+too low, and two workers wait for each other as long as a topic rests.
 Not here: the events themselves (sink.spool_file).
 """
 
@@ -14,6 +17,7 @@ import mmap
 import os
 import zlib
 from array import array
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -21,18 +25,24 @@ SUFFIX: Final = ".keys"
 _CELLS: Final = 1 << 18  # 1 MiB a worker: beyond some 200,000 keys that wait, most others wait with them.
 _HEAD_BYTES: Final = 4096
 _BYTES: Final = _HEAD_BYTES + 4 * _CELLS
-_PENDING, _FRONT = 0, 1
+_PENDING, _FRONT, _NEWEST, _RESTING, _TOPICS = range(5)
+MOST_RESTING: Final = (_HEAD_BYTES // 8 - _TOPICS) // 2
+NONE: Final = 1 << 62  # Above all numbers of events.
 
 _logger = logging.getLogger("sink.spool")
 
 
 def cell_of(topic: str, key: bytes) -> int:
     """Where a key is counted. The same in every process, whatever Python hashes with."""
-    return zlib.crc32(key, zlib.crc32(topic.encode("utf-8", "replace"))) % _CELLS
+    return zlib.crc32(key, _hash(topic)) % _CELLS
+
+
+def _hash(topic: str) -> int:
+    return zlib.crc32(topic.encode("utf-8", "replace"))
 
 
 class KeyTable:
-    """One map. ``pending`` events wait behind it; ``front`` is the id of the oldest, 0 when none does."""
+    """One map. ``pending`` events wait behind it; ``front`` is 0 when none does, NONE when all rest."""
 
     def __init__(self, memory: mmap.mmap, inode: int = 0) -> None:
         self.inode = inode
@@ -72,18 +82,24 @@ class KeyTable:
         except OSError:
             return None
 
-    def set(self, cells: dict[int, int], count: int, first: int) -> None:
-        """What a database was found to hold: events of each cell, all events, the id of the oldest. Until then the map
-        says what a killed worker left in it, so that nobody overtakes its events in the meantime."""
+    def set(self, cells: dict[int, int], count: int, first: int, last: int) -> None:
+        """What a database was found to hold: events of each cell, all events, the first and last number. Until then the
+        map says what a killed worker left in it, so that nobody overtakes its events in the meantime."""
         whole = array("I", bytes(4 * _CELLS))
         for cell, events in cells.items():
             whole[cell] = events
         self._cells[:] = memoryview(whole)
-        self._head[_FRONT], self._head[_PENDING] = (first if count else 0), count
+        self._head[_FRONT], self._head[_PENDING], self._head[_RESTING] = (first if count else 0), count, 0
+        self._head[_NEWEST] = last
 
     @property
     def pending(self) -> int:
         return self._head[_PENDING]
+
+    @property
+    def newest(self) -> int:
+        """The highest number of any event that was put."""
+        return self._head[_NEWEST]
 
     @property
     def front(self) -> int:
@@ -93,6 +109,20 @@ class KeyTable:
     def front(self, number: int) -> None:
         self._head[_FRONT] = number
 
+    def rest(self, topics: Mapping[str, int]) -> None:
+        """These topics rest, MOST_RESTING at the most, and no others; the ids are those of their oldest events. Nothing
+        is too high in between: what ends its rest is before the front until that is set anew."""
+        self._head[_FRONT] = min(self._head[_FRONT] or NONE, *self._listed().values(), NONE)
+        self._head[_RESTING] = 0
+        for at, (topic, number) in enumerate(topics.items()):
+            self._head[_TOPICS + 2 * at] = _hash(topic)
+            self._head[_TOPICS + 2 * at + 1] = number
+        self._head[_RESTING] = len(topics)
+
+    def _listed(self) -> dict[int, int]:
+        listed = self._head[_TOPICS : _TOPICS + 2 * self._head[_RESTING]].tolist()
+        return dict(zip(listed[::2], listed[1::2], strict=True))
+
     def add(self, topic: str, key: bytes | None, number: int) -> None:
         """One more waits."""
         if key is not None:
@@ -101,6 +131,7 @@ class KeyTable:
         front = self._head[_FRONT]
         if front == 0 or number < front:
             self._head[_FRONT] = number
+        self._head[_NEWEST] = max(number, self._head[_NEWEST])
 
     def remove(self, topic: str, key: bytes | None) -> None:
         """One fewer."""
@@ -113,6 +144,13 @@ class KeyTable:
     def holds(self, cell: int) -> bool:
         """Whether events of this cell's keys wait."""
         return self._cells[cell] > 0
+
+    def holds_older(self, cell: int, topic: str, number: int) -> bool:
+        """Whether one of them may be older than ``number``."""
+        front = self._head[_FRONT]
+        if self._head[_RESTING]:
+            front = self._listed().get(_hash(topic), front)
+        return 0 < front < number and self.holds(cell)
 
 
 class Elders:
@@ -140,6 +178,10 @@ class Elders:
         """Events that wait on this host, as far as it is known."""
         return sum(table.pending for tables in (self.own, self._others) for table in tables.values())
 
+    def newest(self) -> int:
+        """Numbers of new events are higher, whatever the clock says that they follow."""
+        return max((table.newest for tables in (self.own, self._others) for table in tables.values()), default=0)
+
     def holds(self, topic: str, key: bytes) -> bool:
         """Whether an older event of this key may wait: a live one must not overtake it."""
         cell = cell_of(topic, key)
@@ -152,7 +194,7 @@ class Elders:
         cell = cell_of(topic, key)
         for tables in (self.own, self._others):
             for other in tables.values():
-                if other is not table and 0 < other.front < number and other.holds(cell):
+                if other is not table and other.holds_older(cell, topic, number):
                     return True
         return False
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from server.sink.spool_file import SpoolFile
-from server.sink.spool_keys import KeyTable, cell_of
+from server.sink.spool_keys import MOST_RESTING, KeyTable, cell_of
 
 ROW_BYTES: Final = 64  # What SQLite adds to a row, about.
 
@@ -36,6 +36,7 @@ class Store:
         self.size = 0
         self.last = 0
         self.is_loaded = False
+        self.resting: dict[str, tuple[float, int]] = {}  # Topics that are left out: until when, from which event on.
 
     def census(self) -> Census:
         """Open the database and count what it holds. On the thread: the map is the loop's."""
@@ -53,9 +54,33 @@ class Store:
 
     def load(self, found: Census) -> None:
         """Go on from what was counted. On the loop."""
-        self.keys.set(found.cells, found.count, found.first)
+        self.keys.set(found.cells, found.count, found.first, found.last)
         self.count, self.size, self.last = found.count, found.size, found.last
         self.is_loaded = True
+
+    def rest(self, topic: str, until: float, number: int) -> bool:
+        """Leave a topic out from this event on, its oldest; False when too many rest already."""
+        if topic not in self.resting and len(self.resting) >= MOST_RESTING:
+            return False
+        _, before = self.resting.get(topic, (until, number))
+        self.resting[topic] = until, min(number, before)
+        self._tell()
+        return True
+
+    def wake(self, now: float) -> None:
+        """Those whose time is over rest no more."""
+        resting = {topic: one for topic, one in self.resting.items() if one[0] > now}
+        if len(resting) < len(self.resting):
+            self.resting = resting
+            self._tell()
+
+    def lower(self, topic: str, number: int) -> None:
+        """An event was put that may be older than all before."""
+        if topic in self.resting:
+            self.rest(topic, self.resting[topic][0], number)
+
+    def _tell(self) -> None:
+        self.keys.rest({topic: number for topic, (_, number) in self.resting.items()})
 
     def release(self) -> None:
         """Let another process have it."""

@@ -18,6 +18,7 @@ from typing import Final, Protocol
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.cimpl import NewTopic
 
 from server.errors import UsageError
@@ -30,12 +31,19 @@ NOT_ENOUGH_REPLICAS: Final = 19
 MESSAGE_TOO_LARGE: Final = 10
 TOPIC_AUTHORIZATION_FAILED: Final = 29
 
+# What makes one real broker answer so: a setting of the topic.
+_SETTINGS: Final = {NOT_ENOUGH_REPLICAS: ("min.insync.replicas", "2"), MESSAGE_TOO_LARGE: ("max.message.bytes", "50")}
+
 
 class Brokers(Protocol):
-    """``servers`` is what clients are told. ``can`` names the faults it knows."""
+    """``servers`` is what clients are told. ``can`` names the faults it knows, ``refusals`` the errors it can be made
+    to answer with. ``is_idempotent``: it looks at what an idempotent producer counts."""
 
     servers: str
     can: frozenset[str]
+    refusals: tuple[int, ...]
+    is_idempotent: bool
+    most_in_flight: int
 
     def create(self, topics: list[str]) -> None: ...
     def hang(self) -> None: ...
@@ -48,9 +56,16 @@ class Brokers(Protocol):
 
 
 class Mock:
-    """librdkafka's mock cluster of three brokers."""
+    """librdkafka's mock cluster of three brokers.
+
+    They append whatever comes. When one refuses a request and takes the next, as no Kafka would, librdkafka believes
+    that both are in the log and acks the first: an acked record that is nowhere. So only one is in flight.
+    """
 
     can = frozenset({"hang", "down", "slow", "refuse"})
+    refusals: tuple[int, ...] = (NOT_ENOUGH_REPLICAS, MESSAGE_TOO_LARGE, TOPIC_AUTHORIZATION_FAILED)
+    is_idempotent = False
+    most_in_flight = 1
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -98,7 +113,10 @@ class Mock:
 class Kafka:
     """One Apache Kafka node, by the script that a checkout has in ``deploy/kafka/run``."""
 
-    can = frozenset({"hang", "down"})
+    can = frozenset({"hang", "down", "refuse"})
+    refusals: tuple[int, ...] = (NOT_ENOUGH_REPLICAS, MESSAGE_TOO_LARGE)  # No right is denied: there is no authorizer.
+    is_idempotent = True
+    most_in_flight = 5
 
     def __init__(self, script: Path, directory: Path) -> None:
         if not os.access(script, os.X_OK):
@@ -115,7 +133,7 @@ class Kafka:
         self.up()
 
     def create(self, topics: list[str]) -> None:
-        admin = AdminClient({"bootstrap.servers": self.servers, "log_level": 0})
+        self._topics, admin = topics, self._admin()
         for made in admin.create_topics([NewTopic(topic, PARTITIONS, 1) for topic in topics]).values():
             made.result(START_S)
 
@@ -146,15 +164,25 @@ class Kafka:
         raise NotImplementedError(f"a real broker is not slowed down to {ms} ms")
 
     def refuse(self, code: int, count: int) -> None:
-        raise NotImplementedError(f"a real broker is not told to answer {code} {count} times")
+        """As long as it is not told to refuse 0 times: its topics are set so that it must."""
+        name, value = _SETTINGS[code]
+        operation = AlterConfigOpType.SET if count else AlterConfigOpType.DELETE
+        entry = ConfigEntry(name, value, incremental_operation=operation)
+        topics = [ConfigResource("topic", topic, incremental_configs=[entry]) for topic in self._topics]
+        admin = self._admin()  # What it has begun ends with it.
+        for changed in admin.incremental_alter_configs(topics).values():
+            changed.result(START_S)
 
     def stop(self) -> None:
         self.go_on()
         self.down()
 
+    def _admin(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self.servers, "log_level": 0})
+
     def _wait(self) -> None:
         deadline = time.monotonic() + START_S
-        admin = AdminClient({"bootstrap.servers": self.servers, "log_level": 0})
+        admin = self._admin()
         while time.monotonic() < deadline:
             try:
                 admin.list_topics(timeout=2)

@@ -23,7 +23,8 @@ TOPICS: Final = [KEYED, KEYLESS]
 
 
 class Sent(Struct):
-    """One event: who sent it, as which number, in which request, and what was said. ``status`` 0: no answer."""
+    """One event: who sent it, as which number, and what was said. ``status`` 0: no answer. ``worker``: the process that
+    answered; 0 when it was gone before that could be seen."""
 
     client: int
     number: int
@@ -34,13 +35,23 @@ class Sent(Struct):
     durability: str | None = None
     answered_at: float = 0.0
     connection: int = 0
+    worker: int = 0
 
 
 class Client:
-    """``sent`` is its whole memory."""
+    """``sent`` is its whole memory. ``holder`` tells which process holds the connection from a port."""
 
-    def __init__(self, index: int, seed: int, address: Callable[[], tuple[str, int]], pause_s: float) -> None:
+    def __init__(
+        self,
+        index: int,
+        seed: int,
+        address: Callable[[], tuple[str, int]],
+        holder: Callable[[int], int],
+        pause_s: float,
+    ) -> None:
         self._index = index
+        self._holder = holder
+        self._worker = 0
         self._chance = random.Random(f"{seed}/client/{index}")
         self._address = address
         self._pause_s = pause_s
@@ -59,6 +70,7 @@ class Client:
                 await asyncio.sleep(0.1)
                 continue
             self._connection += 1
+            self._worker = 0
             try:
                 while await self._exchange(reader, writer) and not self.is_stopping:  # noqa: ASYNC110 - a pause
                     await asyncio.sleep(self._chance.expovariate(1 / self._pause_s))
@@ -78,6 +90,8 @@ class Client:
             answer = (await reader.readuntil(b"\r\n\r\n")).lower()
             length = answer.partition(b"content-length:")[2].partition(b"\r\n")[0]
             said = await reader.readexactly(int(length or b"0"))
+        if not self._worker:
+            self._worker = self._holder(writer.get_extra_info("sockname")[1])
         self._hear(batch, int(answer.split()[1]), b"x-durability: spool" in answer, said)
         return b"\r\nconnection: close\r\n" not in answer
 
@@ -91,6 +105,7 @@ class Client:
             one.status = status if status != 207 else 503 if index in failed else 201
             one.durability = "spool" if is_spooled else None
             one.answered_at = time.time()
+            one.worker = self._worker
 
     def _batch(self) -> list[Sent]:
         count = self._chance.choice((1, 1, 1, 2, 5, 20))

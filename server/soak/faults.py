@@ -2,7 +2,7 @@
 
 Place: commands.soak → HERE → soak.brokers, soak.service.
 Rules: the same seed does the same things in the same order; times are those of the clock, so two runs are alike, not
-equal. Every fault is undone before the run ends, and written down with its time.
+equal. Every fault but a clock that is wrong is undone before the run ends; each is written down with its time.
 Not here: what the faults did to events (soak.verdict).
 """
 
@@ -59,6 +59,8 @@ class Faults:
         acts |= dict(act for can, act in of_brokers.items() if can in cluster.can)
         if service.can_fill_disk:
             acts["the disk is full while the brokers are away"] = self._fill_disk
+        if service.can_jump:
+            acts["the clock jumps"] = self._jump
         self._acts = acts
         self.names = list(acts)
 
@@ -136,12 +138,18 @@ class Faults:
             brokers.MESSAGE_TOO_LARGE: "message too large",
             brokers.TOPIC_AUTHORIZATION_FAILED: "not authorised",
         }
-        code = self._chance.choice(list(names))
+        code = self._chance.choice(self._brokers.refusals)
         count = self._chance.choice((1, 5, 20))
-        self._brokers.refuse(code, count)
+        await asyncio.to_thread(self._brokers.refuse, code, count)
         await asyncio.sleep(1)
-        self._brokers.refuse(code, 0)
-        return f"{names[code]}, {count} times"
+        await asyncio.to_thread(self._brokers.refuse, code, 0)
+        return f"{names[code]}, up to {count} times"
+
+    async def _jump(self) -> str:
+        """It stays there until it jumps again: whoever is started meanwhile has no other."""
+        seconds = self._chance.choice((-7200, -600, -10, 0, 10, 600, 7200))
+        self._service.jump(seconds)
+        return f"to {seconds:+d} s"
 
     async def _fill_disk(self) -> str:
         self._brokers.hang()

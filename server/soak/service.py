@@ -2,13 +2,17 @@
 
 Place: soak.faults, commands.soak → HERE → a process.
 Rules: only processes started here are signalled, by pid. The spool is on a small tmpfs where this user may mount one,
-so that its disk can be full for real; else that fault is left out, and the report says so.
+so that its disk can be full for real; else that fault is left out, and the report says so. ``has_own_clock``: the wall
+clock of our processes is libfaketime's, and can jump as ntpd or an operator makes it jump; the monotonic one is left
+alone. It is asked for, because libfaketime stands between librdkafka and its condition variables: a producer was once
+never made.
 Not here: when which fault comes (soak.faults).
 """
 
 from __future__ import annotations
 
 import asyncio
+import glob
 import json
 import os
 import random
@@ -22,32 +26,56 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from server.errors import PenstockError
+from msgspec import Struct
 
+from server.errors import PenstockError, UsageError
+from server.ledger import Ledger, Numbers
+
+BEAT_S: Final = 0.5
 DRAIN_S: Final = 10.0
 START_S: Final = 40.0
 WORKERS: Final = 2
 DISK_BYTES: Final = 64 << 20
+CLOCK: Final = "/usr/lib/*/faketime/libfaketimeMT.so.1"  # Where Debian's package has it.
+
+
+class Kill(Struct):
+    """A worker that was killed by us: the ``run``-th start of the service was its own, from 0."""
+
+    pid: int
+    at: float
+    run: int
 
 
 class Service:
-    """``unclean`` tells of ends that were not as they should be."""
+    """``unclean`` tells of ends that were not as they should be, ``kills`` of those that were made here."""
 
-    def __init__(self, directory: Path, servers: str, port: int) -> None:
+    def __init__(
+        self, directory: Path, servers: str, port: int, most_in_flight: int, *, has_own_clock: bool = False
+    ) -> None:
         self._directory = directory
         self._log = directory / "penstock.log"
         self.spool = directory / "spool"
         self.spool.mkdir()
         self.can_fill_disk = self._mount()
+        self._clock = directory / "clock"
+        self._environ = self._faked() if has_own_clock else dict(os.environ)
         self.address = ("127.0.0.1", port)
         self.unclean: list[str] = []
         self._settings = directory / "penstock.yaml"
-        self._settings.write_text(json.dumps(self._written(servers, port)))
+        self._settings.write_text(json.dumps(self._written(servers, port, most_in_flight)))
         self._process: subprocess.Popen[bytes] | None = None
+        self._ledgers: list[Ledger] = []
+        self.kills: list[Kill] = []
         self._readies = 0
 
-    def _written(self, servers: str, port: int) -> dict[str, Any]:
+    def _written(self, servers: str, port: int, most_in_flight: int) -> dict[str, Any]:
         examples = Path(__file__).parent.parent / "examples"
+        kafka = {
+            "bootstrap.servers": servers,
+            "message.timeout.ms": 4000,
+            "max.in.flight.requests.per.connection": most_in_flight,
+        }
         return {
             "workers": WORKERS,
             "drain_s": DRAIN_S,
@@ -55,10 +83,10 @@ class Service:
             "http": {"listen": [f"127.0.0.1:{port}"]},
             "schemas": {"base_uris": [str(examples / "schemas")]},
             "streams": {"sources": [str(examples / "streams.yaml")]},
-            "sink": {"kind": "kafka", "kafka": {"bootstrap.servers": servers, "message.timeout.ms": 4000}},
+            "sink": {"kind": "kafka", "kafka": kafka},
             "spool": {"path": str(self.spool), "max_bytes": DISK_BYTES // 2},
             "log": {"style": "text"},
-            "process": {"deaths_in_window": 1000},
+            "process": {"deaths_in_window": 1000, "beat_s": BEAT_S},
         }
 
     async def start(self) -> None:
@@ -68,8 +96,13 @@ class Service:
         deadline = time.monotonic() + START_S
         while len(re.findall("ready: generation 1,", self.log())) < self._readies:
             if time.monotonic() > deadline or process.poll() is not None:
-                raise PenstockError(f"the service did not start; see {self._log}")
+                raise PenstockError(f"the service did not start:\n{self.log()[-2000:]}")
             await asyncio.sleep(0.05)
+        self._ledgers.append(Ledger.open(process.pid))
+
+    def books(self) -> list[dict[str, Numbers]]:
+        """What each run counted, stream by stream, to the last beat of each worker; also when all are gone."""
+        return [ledger.totals() for ledger in self._ledgers]
 
     async def stop(self) -> float:
         """TERM, and how many seconds it took. An end that is late or not 0 is remembered."""
@@ -92,14 +125,14 @@ class Service:
         self._process.kill()
         self._process.wait()
         for pid in workers:
-            _kill(pid, signal.SIGKILL)
+            self._kill(pid)
         await _until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 5)
 
     def kill_worker(self, chance: random.Random) -> str:
-        return self._signal_worker(chance, signal.SIGKILL)
+        return self._to_worker(chance, self._kill)
 
     def drain_worker(self, chance: random.Random) -> str:
-        return self._signal_worker(chance, signal.SIGTERM)
+        return self._to_worker(chance, lambda pid: _signal(pid, signal.SIGTERM))
 
     def reload(self) -> None:
         """HUP: new workers, then the old ones drain."""
@@ -118,6 +151,29 @@ class Service:
     def free_disk(self) -> None:
         (self.spool / "filler").unlink(missing_ok=True)
 
+    @property
+    def can_jump(self) -> bool:
+        """Whether the clock of our processes is their own."""
+        return "LD_PRELOAD" in self._environ
+
+    def jump(self, seconds: int) -> None:
+        """Set their clocks, so far from the true time. They see it within a second."""
+        beside = self._clock.with_suffix(".new")
+        beside.write_text(f"{seconds:+d}")
+        beside.replace(self._clock)
+
+    def _faked(self) -> dict[str, str]:
+        library = next(iter(glob.glob(CLOCK)), None)
+        if library is None:
+            raise UsageError(f"no libfaketime is at {CLOCK}: install it, or leave --clock out")
+        self.jump(0)
+        return os.environ | {
+            "LD_PRELOAD": library,
+            "FAKETIME_TIMESTAMP_FILE": str(self._clock),
+            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+
     def waiting(self) -> int:
         """Events in all databases of the spool, as its files say."""
         return sum(_count(path) for path in self.spool.glob("spool-*.db"))
@@ -129,7 +185,7 @@ class Service:
         """No process and no mount is left."""
         if self._process is not None and self._process.poll() is None:
             for pid in [*self._workers(), self._process.pid]:
-                _kill(pid, signal.SIGKILL)
+                _signal(pid, signal.SIGKILL)
             self._process.wait()
         if self.can_fill_disk:
             subprocess.run(["umount", "-l", str(self.spool)], check=False, capture_output=True)
@@ -137,14 +193,23 @@ class Service:
     def _spawn(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "server", "serve", "-c", str(self._settings)]
         with self._log.open("ab") as log:
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            return subprocess.Popen(command, env=self._environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
-    def _signal_worker(self, chance: random.Random, number: signal.Signals) -> str:
+    def holder(self, port: int) -> int:
+        """The process of ours that holds the connection from this port; 0 when there is none any more."""
+        inode = _inode(self.address[1], port)
+        return next((pid for pid in self._workers() if _holds(pid, f"socket:[{inode}]")), 0) if inode else 0
+
+    def _kill(self, pid: int) -> None:
+        self.kills.append(Kill(pid, time.time(), len(self._ledgers) - 1))
+        _signal(pid, signal.SIGKILL)
+
+    def _to_worker(self, chance: random.Random, do: Callable[[int], None]) -> str:
         workers = sorted(self._workers())
         if not workers:
             return "there was none"
         pid = chance.choice(workers)
-        _kill(pid, number)
+        do(pid)
         return f"pid {pid}"
 
     def _workers(self) -> list[int]:
@@ -168,7 +233,21 @@ async def _until(look: Callable[[], bool], within_s: float) -> None:
         await asyncio.sleep(0.02)
 
 
-def _kill(pid: int, number: signal.Signals) -> None:
+def _inode(server_port: int, client_port: int) -> str | None:
+    """Of the server's end of a connection on loopback: /proc/net/tcp has a line for each end."""
+    ends = f"0100007F:{server_port:04X}", f"0100007F:{client_port:04X}"
+    lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return next((fields[9] for fields in lines if (fields[1], fields[2]) == ends), None)
+
+
+def _holds(pid: int, link: str) -> bool:
+    try:
+        return any(str(entry.readlink()) == link for entry in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:  # It, or one of its files, has gone meanwhile.
+        return False
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
     try:
         os.kill(pid, number)
     except ProcessLookupError:

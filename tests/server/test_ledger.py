@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
 from server.intake.tally import Tallies, Tally
-from server.ledger import LINES, PAGES, Ledger, Page
+from server.ledger import LINES, OTHERS, PAGES, Ledger, Page
 from server.scoreboard import Scoreboard
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 def tallies(**accepted: int) -> Tallies:
@@ -32,6 +40,7 @@ def test_a_stream_is_told_with_all_its_counts() -> None:
     tally.drop("queue_full")
     tally.drop("queue_full")
     tally.drop("internal")
+    tally.replayed, tally.given_up = 4, 3
     page_of(ledger, 3).write(books)
 
     (counts,) = ledger.totals().values()
@@ -44,6 +53,8 @@ def test_a_stream_is_told_with_all_its_counts() -> None:
         "broker_rejected": 0,
         "event_too_large": 0,
         "internal": 1,
+        "replayed": 4,
+        "given_up": 3,
     }
 
 
@@ -62,13 +73,53 @@ def test_sums_are_over_workers_and_outlive_them() -> None:
 
 
 def test_more_streams_than_lines_share_the_last_one() -> None:
+    """Each worker has at most LINES; together they may have more."""
     ledger = Ledger()
-    page_of(ledger, 0).write(tallies(**{f"s{number}": 1 for number in range(LINES + 50)}))
+    for slot, first in enumerate((0, LINES // 2 + 50)):
+        streams = {f"s{number}": 1 for number in range(first, first + LINES // 2 + 50)}
+        page_of(ledger, slot).write(tallies(**streams))
+        ledger.retire(slot)
 
-    assert sum(accepted(ledger).values()) == LINES + 50
-    assert accepted(ledger)["(others)"] == 51
-    ledger.retire(0)
-    assert sum(accepted(ledger).values()) == LINES + 50
+    told = accepted(ledger)
+    assert (len(told), told[OTHERS], sum(told.values())) == (LINES, 101, LINES + 100)
+
+
+def test_lines_that_have_not_changed_are_left_alone_and_changed_ones_are_not() -> None:
+    ledger = Ledger()
+    books = tallies(a=1, b=1)
+    page = page_of(ledger, 0)
+    page.write(books)
+    books.of("b").delivered = 1
+    books.of("c").drop("internal")
+    page.write(books)
+
+    told = {
+        name: [counts["accepted"], counts["delivered"], counts["internal"]] for name, counts in ledger.totals().items()
+    }
+    assert told == {"a": [1, 0, 0], "b": [1, 1, 0], "c": [0, 0, 1]}
+
+
+def test_another_process_reads_the_books_and_goes_on_when_their_process_is_gone() -> None:
+    code = (
+        "import sys, time; from server.ledger import Ledger; from server.intake.tally import Tallies;"
+        "ledger = Ledger(); books = Tallies(); books.of('a').accepted = 7; ledger.page(1).write(books);"
+        "print('ready', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        ledger = Ledger.open(other.pid)
+        other.kill()
+        other.wait()
+
+    assert accepted(ledger) == {"a": 7}
+
+
+def test_who_keeps_no_books_has_none_to_read() -> None:
+    with subprocess.Popen(["sleep", "60"]) as other:
+        with pytest.raises(FileNotFoundError, match="no books"):
+            Ledger.open(other.pid)
+        other.kill()
 
 
 def test_workers_beyond_the_pages_are_left_out() -> None:

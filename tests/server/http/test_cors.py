@@ -7,7 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from server.config.settings import Http, Limits
+from server.config.limits import Limits
+from server.config.settings import Http
 from server.config.transport_settings import Cors as Settings
 from server.http import cors as module
 from server.http.cors import Cors

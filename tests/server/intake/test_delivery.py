@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from server.intake.delivery import LOOK_S
 from tests.server.intake.test_receive import INVALID, VALID, Bench, settled
 
 KEYED = VALID.replace(b'"plain"', b'"keyed"').replace(b'"test":"x"', b'"page":{"wiki":"w"},"n":1')
@@ -21,6 +22,7 @@ class FakeSpool:
         self.kept: list[Any] = []
         self.awaited: list[bool] = []
         self.is_full = False
+        self.number = 0
         self.keys: set[tuple[str, bytes]] = set()
 
     def has_room(self, size: int) -> bool:
@@ -40,6 +42,9 @@ class FakeSpool:
 
     def holds(self, topic: str, key: bytes) -> bool:
         return (topic, key) in self.keys
+
+    def newest(self) -> int:
+        return self.number
 
     def settle(self, outcome: str | None = None) -> None:
         for _, _, _, on_kept, _ in self.kept:
@@ -119,7 +124,7 @@ def test_a_stream_may_refuse_hasty_events_too(drive: Callable[..., None]) -> Non
         assert bench.post(refusing, hasty="true").status == 503
         assert bench.post(b"[" + refusing + b"," + VALID + b"]", hasty="true").status == 207
         assert len(spool.kept) == 1
-        assert bench.receiver.counts.dropped == 2
+        assert bench.receiver.counts.refused_hasty == 2
 
     drive(test)
 
@@ -245,3 +250,16 @@ def test_what_comes_behind_an_event_that_found_the_queue_full_does_not_overtake_
         assert bench.tallies.of("keyed").spooled == 2
 
     drive(test, is_spooled=True)
+
+
+def test_numbers_follow_those_of_spooled_events_though_the_clock_does_not(drive: Callable[..., None]) -> None:
+    async def test(bench: Bench, spool: FakeSpool) -> None:
+        spool.number = 1 << 61
+        bench.sink.is_away = True
+        assert bench.post(VALID, hasty="true").status == 202
+        await asyncio.sleep(2 * LOOK_S)
+        assert bench.post(VALID, hasty="true").status == 202
+        before, after = [number for number, *_ in spool.kept]
+        assert before < spool.number < after
+
+    drive(test)

@@ -308,3 +308,18 @@ def test_an_observed_event_counts_as_accepted_and_leaves_an_error_event(drive: D
         assert (counts.observed, counts.by_type["schema_violation"]) == (1, 0)
 
     drive(test)
+
+
+def test_names_that_a_regex_matches_share_its_line_in_the_books(drive: Drive) -> None:
+    """Clients choose such names: they would fill the books."""
+
+    async def test(bench: Bench) -> None:
+        batch = [VALID.replace(b'"plain"', b'"job.%d"' % number) for number in range(5)]
+        assert bench.post(b"[" + b",".join([VALID, *batch]) + b"]", hasty="true").status == 202
+        await settled()
+
+        told = {tally.stream: (tally.accepted, tally.delivered) for tally in bench.tallies}
+        assert told == {"plain": (1, 1), "/^job\\..+/": (5, 5)}
+        assert (bench.tallies.accepted, bench.tallies.delivered) == (6, 6)
+
+    drive(test)

@@ -215,6 +215,37 @@ def test_a_key_waits_for_its_older_events_in_another_workers_spool(tmp_path: Pat
     drive(tmp_path, test)
 
 
+def test_a_key_waits_for_its_older_events_though_their_topic_rests_and_other_topics_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the other worker sends next is not its oldest event then; and both have events of the topics that pass."""
+    monkeypatch.setattr("server.sink.replay.REST_S", 0.05)
+
+    async def test(spool: Spool) -> None:
+        other = Spool(tmp_path, max_bytes=1 << 20)
+        await other.open()
+        for where, number, topic in ((other, 1, "t"), (other, 20, "u"), (spool, 10, "t"), (spool, 30, "u")):
+            where.put(number, "s", record(topic, number, 7), Kept(), is_owed=True, is_awaited=False)
+        for one in (spool, other):
+            await flushed(one)
+            one.elders.look()
+        replayed, elder = Replayed(spool), Replayed(other)
+        mend = refuse(elder, "broker_rejected", b'{"n":1}')
+        await elder.start()
+        await replayed.start()
+        await until(lambda: (elder.delivered, replayed.delivered) == ([20], [30]))
+        await asyncio.sleep(0.03)
+        assert replayed.delivered == [30]
+        mend()
+        await until(lambda: replayed.delivered == [30, 10])
+        assert elder.delivered == [20, 1]
+        await replayed.end()
+        await elder.end()
+        await other.close()
+
+    drive(tmp_path, test)
+
+
 def test_two_workers_whose_spools_hold_the_same_key_do_not_wait_for_each_other(tmp_path: Path) -> None:
     """A batch of one ends at 10; if the next were taken for 11, 20 would wait for it, and 30, which it is, for 20."""
 

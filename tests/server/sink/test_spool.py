@@ -13,7 +13,8 @@ from server.errors import BootError
 from server.sink import claim
 from server.sink.spool import Spool
 from server.sink.spool_file import SpoolFile
-from tests.contract.sinks import HEADERS, TIMESTAMP_MS
+from server.sink.spool_keys import cell_of
+from tests.contract.sinks import HEADERS, TIMESTAMP_MS, record
 from tests.server.sink.spools import Disk, Kept, drive, flushed, numbers, put, until
 
 
@@ -57,6 +58,62 @@ def test_keys_are_held_from_the_moment_of_putting_until_they_are_forgotten(tmp_p
         assert spool.store() is None
 
     drive(tmp_path, test)
+
+
+def test_what_others_wait_for_is_never_younger_than_what_there_is(tmp_path: Path) -> None:
+    """Whatever rests, and whatever comes to the disk while the thread looks."""
+
+    async def test(spool: Spool) -> None:
+        for number, topic in ((5, "rests"), (7, "t"), (9, "t")):
+            spool.put(number, "s", record(topic, number, 1), Kept(), is_owed=True, is_awaited=False)
+        await flushed(spool)
+        store = spool.store()
+        assert store is not None
+        keys, cells = store.keys, {topic: cell_of(topic, b'{"k":1}') for topic in ("rests", "t")}
+        store.rest("rests", 100.0, 5)
+        events = await spool.oldest(store, 1)
+        assert ([one.number for one in events], keys.front) == ([7], 7)
+        assert [keys.holds_older(cells["rests"], "rests", number) for number in (5, 6)] == [False, True]
+        assert [keys.holds_older(cells["t"], "t", number) for number in (6, 8)] == [False, True]
+        spool.put(4, "s", record("rests", 4, 1), Kept(), is_owed=True, is_awaited=False)
+        assert keys.holds_older(cells["rests"], "rests", 5)
+        assert await spool.forget(store, events, 8)
+        await flushed(spool)
+        assert [one.number for one in await spool.oldest(store, 1)] == [9]
+        assert keys.front == 9
+        forgetting = asyncio.ensure_future(spool.forget(store, await spool.oldest(store, 1), 10))
+        put(spool, 3)
+        assert await forgetting
+        await flushed(spool)
+        assert keys.front == 3
+        assert await spool.forget(store, await spool.oldest(store, 1), 10)
+        assert await spool.oldest(store, 1) == []
+        assert not keys.holds_older(cells["t"], "t", 1 << 60)
+        store.wake(100.0)
+        assert keys.front == 4
+        assert await spool.forget(store, await spool.oldest(store, 2), 10)
+        assert keys.front == 0
+
+    drive(tmp_path, test)
+
+
+def test_numbers_of_a_new_worker_follow_those_that_wait_in_any_spool(tmp_path: Path) -> None:
+    """Its clock may be behind that of the worker before it."""
+
+    async def test(spool: Spool) -> None:
+        put(spool, 1000, 7)
+        put(spool, 900, 7)
+        await flushed(spool)
+        other = Spool(tmp_path, max_bytes=1 << 20)
+        await other.open()
+        assert (spool.newest(), other.first_number()) == (1000, 1001)
+        await other.close()
+
+    async def again(spool: Spool) -> None:
+        assert (spool.newest(), spool.first_number()) == (1000, 1001)
+
+    drive(tmp_path, test)
+    drive(tmp_path, again)
 
 
 def test_bytes_are_bounded_and_what_is_owed_has_room_beyond(tmp_path: Path) -> None:
