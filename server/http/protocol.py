@@ -189,7 +189,7 @@ class Connection(asyncio.Protocol):
         tail = request.tail
         if server.is_draining and stage == IDLE and not self._waiting and not self._rest:
             tail = CLOSE
-        server.responses[status] += 1
+        (server.by_route.get(request.path) or server.elsewhere(request.path))[status] += 1
         self._current = None
         if not self._is_write_paused:
             self.deadline = self._deadlines[stage]
@@ -302,7 +302,7 @@ class Connection(asyncio.Protocol):
     def _answer_fault(self, fault: Refusal) -> None:
         self._fault = None
         self._server.count(fault)
-        self._server.responses[fault.status] += 1
+        self._server.unread[fault.status] += 1
         head = self._heads.response(fault.status, fault.phrase, fault.body, PROBLEM_TYPE, fault.more, CLOSE)
         self._outgoing.now(self._transport, head)
         if self._is_eof:

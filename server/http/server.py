@@ -73,7 +73,9 @@ class HttpServer:
         # Counters.
         self.connections = 0  # Ever opened.
         self.requests = 0  # Handed to a handler or refused in its turn.
-        self.responses = [0] * 600  # By status.
+        self.by_route = {path.encode(): [0] * 600 for path in routes}  # Responses by path of the table, then status.
+        self.unrouted = [0] * 600  # Those to paths that nothing is served at, by status.
+        self.unread = [0] * 600  # Those to what was no request, or not all of one.
         self.body_bytes = 0  # Of the requests counted above.
         self.refused = dict.fromkeys(KINDS, 0)
         self.abandoned = 0  # The client went away before its answer.
@@ -200,6 +202,14 @@ class HttpServer:
         """The request holds nothing any longer."""
         self.in_flight_bytes -= request.held_bytes
         request.held_bytes = 0
+
+    def elsewhere(self, path: bytes) -> list[int]:
+        """Where to count a response to a path that is not in the table as it stands."""
+        return self.by_route.get(self.routes.entry_of(path), self.unrouted)
+
+    def answered(self, status: int) -> int:
+        """All responses with this status."""
+        return sum(counts[status] for counts in (*self.by_route.values(), self.unrouted, self.unread))
 
     def count(self, refusal: Refusal) -> None:
         """Count a refusal that names a limit."""

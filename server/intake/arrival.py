@@ -24,7 +24,8 @@ MAX_KEPT = 4096  # Header values and addresses whose JSON text is remembered: 4 
 class Arrival:
     """One request as the enrichment sees it. All values are JSON text, ready to be inserted.
 
-    ``schema_uri`` and ``stream`` are those of the query, for events that name none themselves.
+    ``schema_uri`` and ``stream`` are those of the query, for events that name none themselves. ``trace`` is a header
+    for the records of its events (intake.trace), or None.
     """
 
     __slots__ = (
@@ -36,6 +37,7 @@ class Arrival:
         "received_ms",
         "schema_uri",
         "stream",
+        "trace",
     )
 
     def __init__(
@@ -54,6 +56,7 @@ class Arrival:
         self.filling: dict[Any, Any] = {}  # Kept by intake.enrich for the other events of the request.
         self.schema_uri: bytes | None = None
         self.stream: bytes | None = None
+        self.trace: tuple[str, bytes] | None = None
 
     def header(self, name: bytes) -> bytes | None:
         """A header's value as JSON string, cut at 400 characters; None when the client did not send it."""

@@ -31,6 +31,7 @@ from server.schemas import errors_text
 
 if TYPE_CHECKING:
     from server.config.settings import Config
+    from server.intake.judged import Judged
     from server.intake.route import SchemaLookup, StreamLookup
     from server.schemas import Problem, Validator
 
@@ -49,11 +50,7 @@ log = logging.getLogger("intake")
 
 
 class Pipeline:
-    """Turns the raw text of events into records for the sink, or into verdicts.
-
-    ``one_decode`` counts the events that were judged and read in one decode; ``one_pass`` those that were filled in
-    first and then judged by their schema's type; ``referred`` those that took the reference, valid or not.
-    """
+    """Turns the raw text of events into records for the sink, or into verdicts. ``judged``: how, by schema."""
 
     def __init__(self, router: Router, *, rejects_duplicates: bool, max_event_bytes: int) -> None:
         self._max_event_bytes = max_event_bytes
@@ -64,9 +61,7 @@ class Pipeline:
         self._known = router.known
         self._only_read = router.only_read
         self._trouble = Limited(log)
-        self.one_decode = 0
-        self.one_pass = 0
-        self.referred = 0
+        self.judged = router.judged
 
     def use(self, stream: StreamLookup) -> None:
         """Streams are other ones from the next event on."""
@@ -117,7 +112,7 @@ class Pipeline:
         """The way of an event that was judged and read in one decode. Almost every event goes here."""
         value = event.value
         event.route = route
-        self.one_decode += 1
+        route.judged.one_decode += 1
         if len(value) > route.max_event_bytes:
             return _too_large(value, route)
         if values[0]:
@@ -129,7 +124,7 @@ class Pipeline:
             if event.key is None:
                 return _missing_key_field(value, route)
         event.topic = route.topic
-        event.headers = route.headers
+        event.headers = route.headers if arrival.trace is None else [*route.headers, arrival.trace]
         dt = values[3]
         event.timestamp_ms = arrival.received_ms if dt is UNSET else _timestamp_ms(dt, arrival.received_ms)
         return None
@@ -144,7 +139,7 @@ class Pipeline:
             return _too_large(event.value, route)
         value = event.value = self._fill(event.value, values, route, arrival)
         if route.validator is not None:
-            problems = self._check(value, route.validator)
+            problems = _check(value, route.validator, route.judged)
             if problems is not None:
                 violation = Verdict("schema_violation", errors_text(problems), problems)
                 if route.stream.validation == "enforce":
@@ -157,18 +152,9 @@ class Pipeline:
             if event.key is None:
                 return _missing_key_field(value, route)
         event.topic = route.topic
-        event.headers = route.headers
+        event.headers = route.headers if arrival.trace is None else [*route.headers, arrival.trace]
         event.timestamp_ms = _timestamp_ms(_decoded(values[route.dt_at]), arrival.received_ms)
         return None
-
-    def _check(self, value: bytes, validator: Validator) -> list[Problem] | None:
-        before = validator.reference_checks
-        problems = validator.check(value)
-        if validator.reference_checks == before:
-            self.one_pass += 1
-        else:
-            self.referred += 1
-        return problems
 
     def _read(self, event: Event, arrival: Arrival) -> tuple[Values, Route | Verdict]:
         """Read what the event says of itself, guessing that it is of the same kind as the one before.
@@ -206,6 +192,16 @@ class Pipeline:
         if route.validator is not None and route.validator.defaults:
             value = fill_defaults(value, route.validator.defaults)
         return value
+
+
+def _check(value: bytes, validator: Validator, judged: Judged) -> list[Problem] | None:
+    before = validator.reference_checks
+    problems = validator.check(value)
+    if validator.reference_checks == before:
+        judged.one_pass += 1
+    else:
+        judged.referred += 1
+    return problems
 
 
 def _too_large(value: bytes, route: Route) -> Verdict:

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from server.intake import enrich
+from server.intake.judged import AllJudged, Judged
 from server.intake.members import Members, Path
 from server.intake.tally import Tallies, Tally
 from server.intake.verdict import Verdict
@@ -75,6 +76,7 @@ class Route(Struct, frozen=True, eq=False):
     dt_at: int
     max_event_bytes: int
     tally: Tally
+    judged: Judged
     headers: list[tuple[str, bytes]]
 
 
@@ -95,6 +97,7 @@ class Router:
 
     def __init__(self, config: Config, schema: SchemaLookup, stream: StreamLookup, tallies: Tallies) -> None:
         self._tallies = tallies
+        self.judged = AllJudged()
         self.fields = Fields.of(config)
         self._config = config
         self._schema = schema
@@ -214,6 +217,7 @@ class Router:
             dt_at=members.at(self.fields.dt),
             max_event_bytes=limit if own_limit is None else min(limit, own_limit),
             tally=self._tallies.of(stream.name),
+            judged=self.judged.of(schema_uri),
             headers=[("content-type", b"application/json"), ("schema-uri", schema_uri.encode())],
         )
 
