@@ -58,6 +58,24 @@ def set_up(level: str, style: Literal["auto", "json", "text"]) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
+class Level:
+    """The log level that all processes are asked for (notices): ``look`` now and then takes it up."""
+
+    def __init__(self) -> None:
+        self._taken = ""
+        self._before = logging.NOTSET
+
+    def look(self, wanted: str) -> None:
+        """``""``: that of the settings again."""
+        if wanted == self._taken:
+            return
+        root = logging.getLogger()
+        if not self._taken:
+            self._before = root.level
+        self._taken = wanted
+        root.setLevel(wanted.upper() if wanted else self._before)
+
+
 class Limited:
     """A logger that says each kind of trouble once per ``LINE_EVERY_S`` and counts the rest."""
 

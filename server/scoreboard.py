@@ -19,6 +19,7 @@ from server.ledger import Account, Ledger
 from server.lines import Lines, LinesPage
 from server.notices import Notices
 from server.rings import Ring, Rings
+from server.stacks import Stacks
 
 NOT_TAKING = 1 << 62  # The load of a worker that takes no connections: never the smallest.
 ALL_SOCKETS = (1 << 62) - 1
@@ -286,6 +287,7 @@ class Scoreboard:
         self.ledger = Ledger()
         self.kinds = Kinds()
         self.notices = Notices()
+        self.stacks = Stacks()
         self.cells = memoryview(mmap.mmap(-1, cells * _CELL_BYTES)).cast("q")
         for index in range(rows):
             self.cells[self._loads + index] = NOT_TAKING

@@ -33,6 +33,7 @@ from server.intake.error_events import ErrorEvents
 from server.intake.pipeline import make_pipeline
 from server.intake.receive import Receiver
 from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
+from server.log import Level
 from server.measures import Measures
 from server.published import PATHS, Published
 from server.scoreboard import Counter, State
@@ -76,6 +77,7 @@ class Worker:
         self._row = context.row
         self._stop = asyncio.Event()
         self._is_hurried = False
+        self._level = Level()
         self.is_balanced = True
         self._durability = Durability(config, materials.data_dir, materials.snapshot, context.row.ring())
         delivery, tallies = self._durability.delivery, self._durability.tallies
@@ -155,6 +157,7 @@ class Worker:
         self._measures.note_lag(loop.time() - self._due)
         self._copy_counters()
         self._row.beat()
+        self._level.look(self._row.notices.level)
         self._fetched.look()
         if self._context.is_orphan() and not self._stop.is_set():
             log.warning("the master is gone: draining")

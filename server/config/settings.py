@@ -90,9 +90,14 @@ class Http(Section, frozen=True):
 
 
 class Admin(Section, frozen=True):
-    """Metrics and operations: never on the public address. Read and checked; this version opens no such port yet."""
+    """Metrics and operations, by a process of their own: never on the public address."""
 
-    listen: Annotated[Text, says("Address of metrics and operations; never one of `http.listen`.")] = "127.0.0.1:8193"
+    listen: Annotated[
+        Text,
+        says(
+            "Address of metrics and operations; never one of `http.listen`. Whoever reaches it may change log levels."
+        ),
+    ] = "127.0.0.1:8193"
 
 
 class Intake(Section, frozen=True):

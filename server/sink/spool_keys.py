@@ -140,6 +140,11 @@ class Elders:
         """Events that wait on this host, as far as it is known."""
         return sum(table.pending for tables in (self.own, self._others) for table in tables.values())
 
+    def front(self) -> int:
+        """The number of the oldest event that waits on this host; 0 when none does."""
+        fronts = [table.front for tables in (self.own, self._others) for table in tables.values() if table.front]
+        return min(fronts, default=0)
+
     def holds(self, topic: str, key: bytes) -> bool:
         """Whether an older event of this key may wait: a live one must not overtake it."""
         cell = cell_of(topic, key)
