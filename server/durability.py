@@ -65,6 +65,7 @@ class Durability:
         self.replay: Replay | None = None
         self.replay = self._make_replay()
         self.given_up = 0
+        self._is_open = False
 
     def use(self, snapshot: Snapshot) -> None:
         """Streams are these from now on."""
@@ -81,6 +82,7 @@ class Durability:
         self.receipts.start()
         if self.replay is not None:
             self.replay.start()
+        self._is_open = True
 
     async def drain(self, deadline: float) -> None:
         """Deliver what is out until ``deadline``; the rest goes to the spool. Every outcome is known afterwards."""
@@ -107,6 +109,10 @@ class Durability:
         """Accepted events without an outcome, by the books."""
         return sum(tally.in_flight() for tally in self.tallies)
 
+    def outstanding(self) -> int:
+        """Events that the sink has and has not settled."""
+        return self.sink.outstanding() if self._is_open else 0
+
     def waiting(self) -> int:
         """Events on the way to the disk."""
         return self.spool.waiting() if self.spool is not None else 0
@@ -125,7 +131,7 @@ class Durability:
         """Events and bytes that librdkafka holds, as it last said."""
         if isinstance(self.sink, _Broker):
             return self.sink.statistics.events, self.sink.statistics.bytes
-        return self.sink.outstanding(), 0
+        return self.outstanding(), 0
 
     def brokers(self) -> list[tuple[str, list[int]]]:
         """What is known of each broker (sink.kafka_statistics)."""

@@ -86,7 +86,7 @@ class Measures:
 
     def _gauges(self) -> list[int]:
         durability = self._durability
-        in_flight, outstanding, waiting = durability.in_flight(), durability.sink.outstanding(), durability.waiting()
+        in_flight, outstanding, waiting = durability.in_flight(), durability.outstanding(), durability.waiting()
         values = dict.fromkeys(Gauge, 0) | {
             Gauge.LOOP_LAG_US: int(max(self._lags_s) * 1e6),
             Gauge.OUTSTANDING: outstanding,

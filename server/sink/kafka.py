@@ -210,9 +210,11 @@ class KafkaSink:
 
     def _serve(self, timeout_s: float = 0.0) -> None:  # cold: logs only what raised
         """Run the callbacks that are due. One that raises ends ``poll``, not us: the rest is still queued."""
+        statistics = self.statistics
         while True:
+            taken = statistics.taken
             try:
-                if self._poll(timeout_s):
+                if self._poll(timeout_s) > statistics.taken - taken:  # librdkafka's own word is no broker's.
                     self._heard_at = self._loop.time()
             except Exception:  # The callbacks are not ours; whatever they raise, the next ones must run.
                 self.callback_failures += 1

@@ -142,7 +142,7 @@ def test_a_section_that_nothing_uses_is_a_warning(directory: Path) -> None:
     code, lines = check(directory, "admin.listen=127.0.0.1:1", "spool.path=x")
 
     assert code == EXIT_DONE
-    assert [line.split(":")[0] for line in lines[:2]] == ["warning", "settings.yaml"]
+    assert [line.split(":")[0] for line in lines].count("warning") == 1
     assert "is not used: the memory sink" in lines[0]
 
 
