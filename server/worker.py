@@ -37,6 +37,7 @@ from server.log import Level
 from server.measures import Measures
 from server.published import PATHS, Published
 from server.scoreboard import Counter, State
+from server.troubles import Troubles
 from server.version import VERSION
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ class Worker:
             loop.add_signal_handler(hurry, self._stop_now)
         self._server = HttpServer(loop, self._config.http, self._routes(), self._row, log)
         self._measures = Measures(self._row, self._server, self._receiver, self._pipeline, self._durability)
+        shows_text = self._config.log.client_text
+        self._troubles = Troubles(self._server, self._receiver.counts, shows_text=shows_text)
         self._due = loop.time()
         self._fetched.begin()
         self._row.set_streams(*self._fetched.mark())
@@ -119,6 +122,7 @@ class Worker:
         await self._drain(loop.time())
         self._copy_counters()
         self._row.beat()
+        self._troubles.look(loop.time(), is_last=True)
         self._say_what_was_done()
         self.is_balanced = self._durability.close_books()
 
@@ -157,6 +161,7 @@ class Worker:
         self._measures.note_lag(loop.time() - self._due)
         self._copy_counters()
         self._row.beat()
+        self._troubles.look(loop.time())
         self._level.look(self._row.notices.level)
         self._fetched.look()
         if self._context.is_orphan() and not self._stop.is_set():

@@ -229,6 +229,9 @@ class Log(Section, frozen=True):
     style: Annotated[
         Literal["auto", "json", "text"], says("One JSON object a line, or text; `auto` is text on a terminal.")
     ] = "auto"
+    client_text: Annotated[
+        bool, says("Whether examples of refused events show what clients sent. It may hold personal data.")
+    ] = False
 
 
 class Config(Section, frozen=True):

@@ -214,7 +214,7 @@ class Connection(asyncio.Protocol):
         try:
             request.handler(request)
         except Exception:
-            server.on_handler_error()
+            server.on_handler_error(request)
             if self._current is request:
                 INTERNAL.handle(request)
         if self._current is request:

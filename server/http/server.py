@@ -228,10 +228,15 @@ class HttpServer:
     def on_overdue(self, request: Request) -> None:
         """A handler led to no reply: what it waits for was lost, by us or by the sink."""
         path = request.path.decode("latin-1")  # One of the routes: no other has a handler.
-        what = "internal error: a request to %s had no answer after %g s"
-        self._limited.warning("overdue", what, path, self.bounds.answer_s)
+        self._limited.warning(
+            "overdue", "internal error: a request to %s had no answer after %g s", path, self.bounds.answer_s,
+            request_id=request.request_id,
+        )  # fmt: skip
 
-    def on_handler_error(self) -> None:
+    def on_handler_error(self, request: Request | None = None) -> None:
         """An exception of ours is being handled: log it with its traceback, and count it."""
         self.handler_errors += 1
-        self._limited.warning("handler", "a request failed with an internal error\n%s", traceback.format_exc())
+        self._limited.warning(
+            "handler", "a request failed with an internal error\n%s", traceback.format_exc(),
+            request_id=request.request_id if request is not None else "",
+        )  # fmt: skip

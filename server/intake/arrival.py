@@ -65,6 +65,10 @@ class Arrival:
             return None
         return _header_text(value) if len(value) <= MAX_HEADER_CHARS else _header_text(value[:MAX_HEADER_CHARS])
 
+    def request_id(self) -> str:
+        """For the log; "" for what is no request."""
+        return self._request.request_id if self._request is not None else ""
+
     def client_ip(self) -> bytes | None:
         """The client's address as JSON string; None where it has none (a Unix socket, a file)."""
         address = "" if self._address is None else self._address(self._request)

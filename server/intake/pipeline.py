@@ -80,11 +80,13 @@ class Pipeline:
         except RecursionError:
             event.verdict = TOO_DEEP
         except Exception:  # A bug must cost this event, not those that came with it.
-            event.verdict = self._on_bug()
+            event.verdict = self._on_bug(arrival)
         return event
 
-    def _on_bug(self) -> Verdict:  # cold: an exception of ours
-        self._trouble.warning("event", "an event could not be processed\n%s", traceback.format_exc())
+    def _on_bug(self, arrival: Arrival) -> Verdict:  # cold: an exception of ours
+        self._trouble.warning(
+            "event", "an event could not be processed\n%s", traceback.format_exc(), request_id=arrival.request_id()
+        )
         return error("internal")
 
     def _prepare(self, event: Event, arrival: Arrival) -> Verdict | None:

@@ -126,8 +126,8 @@ class Master:
             return
         self._is_stopping = True
         self._exit_code = exit_code
-        log = _logger.info if exit_code == EXIT_DONE else _logger.error
-        log("stopping: %s; drain_s is %g", reason, self._current.config.drain_s)
+        level = logging.INFO if exit_code == EXIT_DONE else logging.ERROR
+        _logger.log(level, "stopping: %s; drain_s is %g", reason, self._current.config.drain_s)
         self._notifier.stopping(f"Draining: {reason}")
         if self._incoming is not None:
             self._incoming.close(keep=self._current)
