@@ -132,7 +132,7 @@ def test_the_start_says_in_ten_lines_what_runs_and_no_secret(
     monkeypatch.setenv("PENSTOCK_SINK__KAFKA__SASL_PASSWORD", "hush-env")
     (tmp_path / "penstock.yaml").write_text(
         "sink: {kafka: {bootstrap.servers: 'broker:9092', sasl.username: me, sasl.mechanism: PLAIN,"
-        " security.protocol: SASL_SSL}}\nschemas: {base_uris: []}\n"
+        " security.protocol: SASL_SSL}}\nschemas: {base_uris: [.]}\n"
     )
     overrides = ["sink.kafka.ssl.key.password=hush-set", "workers=1"]
     generation = read(tmp_path / "penstock.yaml", overrides)
