@@ -65,6 +65,7 @@ SETTINGS = """\
 workers: {workers}
 drain_s: 5
 http: {{listen: ["127.0.0.1:{port}"]}}
+admin: {{listen: "127.0.0.1:0"}}
 schemas: {{base_uris: [schemas]}}
 streams: {{sources: [streams.yaml]}}
 sink: {{kind: memory}}

@@ -200,6 +200,7 @@ def serve(options: argparse.Namespace, directory: Path, file: Path, source: str)
             {
                 "workers": WORKERS,
                 "http": {"listen": ["127.0.0.1:0"]},
+                "admin": {"listen": "127.0.0.1:0"},
                 "process": {"beat_s": 0.1},
                 "schemas": {"base_uris": [str(ROOT / "server/examples/schemas")]},
                 "streams": {"sources": [source]} | ({"refresh_s": 0.2} if options.by == "refresh" else {}),

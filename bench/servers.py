@@ -113,6 +113,7 @@ SETTINGS = """\
 workers: 1
 drain_s: 5
 http: {{listen: ["127.0.0.1:{port}"]}}
+admin: {{listen: "127.0.0.1:0"}}
 schemas: {{base_uris: ["{work.base_uri}"]}}
 streams: {{sources: ["{work.streams}"]}}
 sink: {{kind: kafka, kafka: {{"bootstrap.servers": "{brokers}", "linger.ms": 5}}}}

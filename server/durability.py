@@ -12,7 +12,7 @@ import asyncio
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from server.config.rules import settle_s
 from server.intake.delivery import Delivery
@@ -25,8 +25,19 @@ if TYPE_CHECKING:
     from server.catalog.snapshot import Snapshot
     from server.config.settings import Config
     from server.rings import Ring
+    from server.sink.kafka_statistics import Statistics
     from server.sink.replay import Replay
     from server.sink.spool import Spooled
+
+
+@runtime_checkable
+class _Broker(Protocol):
+    """A sink with brokers behind it."""
+
+    statistics: Statistics
+
+    def is_away(self) -> bool: ...
+
 
 SPOOL_S = 1.0  # Even a hurried end gives the disk this long: 50,000 events take about half of it.
 
@@ -54,6 +65,7 @@ class Durability:
         self.replay: Replay | None = None
         self.replay = self._make_replay()
         self.given_up = 0
+        self._is_open = False
 
     def use(self, snapshot: Snapshot) -> None:
         """Streams are these from now on."""
@@ -70,6 +82,7 @@ class Durability:
         self.receipts.start()
         if self.replay is not None:
             self.replay.start()
+        self._is_open = True
 
     async def drain(self, deadline: float) -> None:
         """Deliver what is out until ``deadline``; the rest goes to the spool. Every outcome is known afterwards."""
@@ -91,6 +104,38 @@ class Durability:
             Counter.SPOOL_FAILURES: spool.failed_commits if spool is not None else 0,
             Counter.PRODUCERS_REPLACED: getattr(self.sink, "replaced", 0),
         }
+
+    def in_flight(self) -> int:
+        """Accepted events without an outcome, by the books."""
+        return sum(tally.in_flight() for tally in self.tallies)
+
+    def outstanding(self) -> int:
+        """Events that the sink has and has not settled."""
+        return self.sink.outstanding() if self._is_open else 0
+
+    def waiting(self) -> int:
+        """Events on the way to the disk."""
+        return self.spool.waiting() if self.spool is not None else 0
+
+    def spool_bytes(self) -> int:
+        return self.spool.used_bytes() if self.spool is not None else 0
+
+    def is_broker_away(self) -> bool:
+        return isinstance(self.sink, _Broker) and self.sink.is_away()
+
+    def callback_failures(self) -> int:
+        """Exceptions of ours that the sink has caught."""
+        return int(getattr(self.sink, "callback_failures", 0))
+
+    def queue(self) -> tuple[int, int]:
+        """Events and bytes that librdkafka holds, as it last said."""
+        if isinstance(self.sink, _Broker):
+            return self.sink.statistics.events, self.sink.statistics.bytes
+        return self.outstanding(), 0
+
+    def brokers(self) -> list[tuple[str, list[int]]]:
+        """What is known of each broker (sink.kafka_statistics)."""
+        return self.sink.statistics.lines() if isinstance(self.sink, _Broker) else []
 
     def close_books(self) -> bool:
         """Whether every accepted event has an outcome; if not, say which stream lacks how many."""

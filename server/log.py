@@ -35,15 +35,21 @@ class JsonFormatter(logging.Formatter):
                 line[name] = value
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
+        try:
+            return orjson.dumps(line, default=str).decode()
+        except TypeError:  # Half of a surrogate pair, such as a file's name that is no UTF-8 has.
+            plain = {name: str(value).encode("utf-8", "backslashreplace").decode() for name, value in line.items()}
+            return orjson.dumps(plain).decode()
 
 
 class TextFormatter(logging.Formatter):
-    """``12:30:01 INFO  master[42]: message``; what is not printable is escaped, so a client cannot forge a line."""
+    """``12:30:01 INFO  master[42]: message (kind=full)``; what is not printable is escaped: nobody forges a line."""
 
     def format(self, record: logging.LogRecord) -> str:
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
-        message = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in record.getMessage())
+        more = [f"{name}={value}" for name, value in vars(record).items() if name not in _STANDARD and value]
+        shown = f"{record.getMessage()} ({', '.join(more)})" if more else record.getMessage()
+        message = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
         line = f"{clock} {record.levelname:<7} {record.name}[{record.process}]: {message}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
@@ -58,6 +64,24 @@ def set_up(level: str, style: Literal["auto", "json", "text"]) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
+class Level:
+    """The log level that all processes are asked for (notices): ``look`` now and then takes it up."""
+
+    def __init__(self) -> None:
+        self._taken = ""
+        self._before = logging.NOTSET
+
+    def look(self, wanted: str) -> None:
+        """``""``: that of the settings again."""
+        if wanted == self._taken:
+            return
+        root = logging.getLogger()
+        if not self._taken:
+            self._before = root.level
+        self._taken = wanted
+        root.setLevel(wanted.upper() if wanted else self._before)
+
+
 class Limited:
     """A logger that says each kind of trouble once per ``LINE_EVERY_S`` and counts the rest."""
 
@@ -65,12 +89,15 @@ class Limited:
         self._logger = logger
         self._kinds: dict[str, tuple[float, int]] = {}
 
-    def warning(self, kind: str, message: str, *args: object) -> None:
-        """Log, or count silently. ``kind`` must come from a closed set."""
+    def warning(self, kind: str, message: str, *args: object, request_id: str = "") -> None:
+        """Log, or count silently. ``kind`` must come from a closed set. ``request_id``: of the request it is about."""
         now = time.monotonic()
         due, unsaid = self._kinds.get(kind, (0.0, 0))
         if now < due:
             self._kinds[kind] = (due, unsaid + 1)
             return
         self._kinds[kind] = (now + LINE_EVERY_S, 0)
-        self._logger.warning(message, *args, extra={"kind": kind, "unsaid": unsaid})
+        extra: dict[str, object] = {"kind": kind, "unsaid": unsaid}
+        if request_id:
+            extra["request_id"] = request_id
+        self._logger.warning(message, *args, extra=extra)

@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import mmap
 import time
+from array import array
 from collections.abc import Iterable
 from enum import IntEnum, unique
 
 from server.ledger import Account, Ledger
+from server.lines import Lines, LinesPage
+from server.notices import Notices
 from server.rings import Ring, Rings
+from server.stacks import Stacks
 
 NOT_TAKING = 1 << 62  # The load of a worker that takes no connections: never the smallest.
 ALL_SOCKETS = (1 << 62) - 1
@@ -74,7 +78,37 @@ class Counter(IntEnum):
 _STATE, _PID, _SLOT, _GENERATION, _BEAT_NS, _CONNECTIONS, _LAST_CALL, _STREAMS, _STREAMS_MS = range(9)
 _COUNTERS = 10
 _COUNTERS_END = _COUNTERS + len(Counter)
-_ROW_CELLS = -(-_COUNTERS_END // _CACHE_LINE_CELLS) * _CACHE_LINE_CELLS  # Rows share no cache line.
+# What the master only sums up, or not even that: their meaning is in server.sheet.
+SUM_CELLS = 1024
+GAUGE_CELLS = 32
+_SUMS = _COUNTERS_END
+_GAUGES = _SUMS + SUM_CELLS
+_GAUGES_END = _GAUGES + GAUGE_CELLS
+_ROW_CELLS = -(-_GAUGES_END // _CACHE_LINE_CELLS) * _CACHE_LINE_CELLS  # Rows share no cache line.
+
+# Lines of each kind that a worker may have: a line of a stream, of a schema, of a broker.
+MOST_STREAMS, MOST_SCHEMAS, MOST_BROKERS = 2048, 1024, 128
+
+
+class Kinds:
+    """What is counted by names: those of streams, schemas and brokers."""
+
+    def __init__(self) -> None:
+        self.streams = Lines(MOST_STREAMS, 3)  # Invalid, errors, observed.
+        self.schemas = Lines(MOST_SCHEMAS, 3)  # Judged in one decode, in one pass, by the reference.
+        self.brokers = Lines(MOST_BROKERS, 6, 6)  # As sink.kafka_statistics says.
+
+    def every(self) -> tuple[Lines, ...]:
+        return self.streams, self.schemas, self.brokers
+
+
+class Pages:
+    """One worker's pages of them; None where there are too many workers."""
+
+    def __init__(self, kinds: Kinds, index: int) -> None:
+        self.streams: LinesPage | None = kinds.streams.page(index)
+        self.schemas: LinesPage | None = kinds.schemas.page(index)
+        self.brokers: LinesPage | None = kinds.brokers.page(index)
 
 
 class Row:
@@ -152,6 +186,16 @@ class Row:
         if page is not None:
             page.write(accounts)
 
+    def write_sheet(self, sums: array[int], gauges: array[int]) -> None:
+        """Hand over what has a meaning by server.sheet."""
+        at = self._at
+        self._cells[at + _SUMS : at + _SUMS + len(sums)] = memoryview(sums)
+        self._cells[at + _GAUGES : at + _GAUGES + len(gauges)] = memoryview(gauges)
+
+    def pages(self) -> Pages:
+        """What this worker counts by names."""
+        return Pages(self._board.kinds, self.index)
+
     def ring(self) -> Ring:
         """Where this worker notes what became of requests."""
         return self._board.rings.ring(self.index)
@@ -176,6 +220,16 @@ class Row:
     def rings(self) -> Rings:
         """What all workers have noted."""
         return self._board.rings
+
+    @property
+    def notices(self) -> Notices:
+        """What the master tells."""
+        return self._board.notices
+
+    @property
+    def board(self) -> Scoreboard:
+        """Of all processes: for whoever only reads."""
+        return self._board
 
     @property
     def state(self) -> State:
@@ -211,6 +265,14 @@ class Row:
         """The counters as of the last beat, in the order of ``Counter``."""
         return self._cells[self._at + _COUNTERS : self._at + _COUNTERS_END].tolist()
 
+    def summed(self) -> list[int]:
+        """Counters and the sums of the sheet."""
+        return self._cells[self._at + _COUNTERS : self._at + _GAUGES].tolist()
+
+    def gauges(self) -> list[int]:
+        """What goes up and down, as of the last beat."""
+        return self._cells[self._at + _GAUGES : self._at + _GAUGES_END].tolist()
+
 
 class Scoreboard:
     """All rows, and the sums of the workers that are gone. An anonymous map: it dies with the last process."""
@@ -220,9 +282,12 @@ class Scoreboard:
         self._loads = _CACHE_LINE_CELLS  # Cell 0: how many rows are in use at most; its cache line is its own.
         self._first_row = self._loads + -(-rows // _CACHE_LINE_CELLS) * _CACHE_LINE_CELLS
         self._retired = self._first_row + rows * _ROW_CELLS
-        cells = self._retired + len(Counter)
+        cells = self._retired + len(Counter) + SUM_CELLS
         self.rings = Rings()
         self.ledger = Ledger()
+        self.kinds = Kinds()
+        self.notices = Notices()
+        self.stacks = Stacks()
         self.cells = memoryview(mmap.mmap(-1, cells * _CELL_BYTES)).cast("q")
         for index in range(rows):
             self.cells[self._loads + index] = NOT_TAKING
@@ -240,8 +305,7 @@ class Scoreboard:
         index = self._rows.index(None)
         row = self._rows[index] = Row(self, index)
         at = self.row_cell(index)
-        for cell in range(at, at + _ROW_CELLS):
-            self.cells[cell] = 0
+        self.cells[at : at + _ROW_CELLS] = memoryview(bytes(_ROW_CELLS * _CELL_BYTES)).cast("q")
         self.cells[at + _SLOT] = slot
         self.cells[at + _GENERATION] = generation
         self.cells[0] = max(self.cells[0], index + 1)
@@ -250,9 +314,12 @@ class Scoreboard:
 
     def release(self, row: Row) -> None:
         """Keep the counts of a worker that is gone and free its row. Master only."""
-        for counter, count in enumerate(row.counted()):
-            self.cells[self._retired + counter] += count
+        for cell, count in enumerate(row.summed(), self._retired):
+            if count:
+                self.cells[cell] += count
         self.ledger.retire(row.index)
+        for kind in self.kinds.every():
+            kind.retire(row.index)
         self.cells[self.row_cell(row.index) + _STATE] = State.FREE
         self.cells[self.load_cell(row.index)] = NOT_TAKING
         self._rows[row.index] = None
@@ -270,6 +337,13 @@ class Scoreboard:
 
     def totals(self) -> list[int]:
         """Every counter summed over all workers that ever were, in the order of ``Counter``."""
-        columns = [row.counted() for row in self.live()]
-        columns.append(self.cells[self._retired : self._retired + len(Counter)].tolist())
+        return self._summed()[: len(Counter)]
+
+    def sheet(self) -> list[int]:
+        """The same of the sums of the sheet, in the order of server.sheet."""
+        return self._summed()[len(Counter) :]
+
+    def _summed(self) -> list[int]:
+        columns = [row.summed() for row in self.live()]
+        columns.append(self.cells[self._retired : self._retired + len(Counter) + SUM_CELLS].tolist())
         return [sum(column) for column in zip(*columns, strict=True)]

@@ -29,6 +29,7 @@ from server.http.cors import Cors
 from server.http.documents import Documents
 from server.http.pages import Pages
 from server.http.receipt_page import ReceiptPage
+from server.http.response import PHRASES
 from server.http.server import HttpServer
 from server.intake.arrival import Clock
 from server.intake.error_events import ErrorEvents
@@ -36,8 +37,11 @@ from server.intake.forms import Forms
 from server.intake.pipeline import make_pipeline
 from server.intake.receive import Receiver
 from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
+from server.log import Level
+from server.measures import Measures
 from server.published import PATHS, Published
 from server.scoreboard import Counter, State
+from server.troubles import Troubles
 from server.version import VERSION
 
 if TYPE_CHECKING:
@@ -53,6 +57,8 @@ if TYPE_CHECKING:
 
 SINK_SHARE_OF_DRAIN = 0.9  # What is left then goes to the spool, which takes milliseconds.
 FINISH_SHARE_OF_DRAIN = 0.98  # For clients to take their last answers.
+
+BAD = [status for status in PHRASES if 400 <= status < 500 and status != 408]
 
 log = logging.getLogger("worker")
 
@@ -78,6 +84,7 @@ class Worker:
         self._row = context.row
         self._stop = asyncio.Event()
         self._is_hurried = False
+        self._level = Level()
         self.is_balanced = True
         self._durability = Durability(config, materials.data_dir, materials.snapshot, context.row.ring())
         delivery, tallies = self._durability.delivery, self._durability.tallies
@@ -110,6 +117,10 @@ class Worker:
         for hurry in (signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(hurry, self._stop_now)
         self._server = HttpServer(loop, self._config.http, self._routes(), self._row, log)
+        self._measures = Measures(self._row, self._server, self._receiver, self._pipeline, self._durability)
+        shows_text = self._config.log.client_text
+        self._troubles = Troubles(self._server, self._receiver.counts, shows_text=shows_text)
+        self._due = loop.time()
         self._fetched.begin()
         self._row.set_streams(*self._fetched.mark())
         self._beat()
@@ -121,19 +132,18 @@ class Worker:
         await self._drain(loop.time())
         self._copy_counters()
         self._row.beat()
+        self._troubles.look(loop.time(), is_last=True)
         self._say_what_was_done()
         self.is_balanced = self._durability.close_books()
 
     def _say_what_was_done(self) -> None:
-        books, ways = self._durability.tallies, self._pipeline
+        books = self._durability.tallies
         log.info(
             "%d events received, %d accepted, %d delivered; judged: one decode %d, one pass %d, by the reference %d",
             self._receiver.counts.received,
             books.accepted,
             books.delivered,
-            ways.one_decode,
-            ways.one_pass,
-            ways.referred,
+            *self._judged(),
         )
 
     async def _drain(self, start: float) -> None:
@@ -157,14 +167,19 @@ class Worker:
 
     def _beat(self) -> None:
         """Tell the master that the loop turns; leave when the master is gone."""
+        loop, beat_s = asyncio.get_running_loop(), self._config.process.beat_s
+        self._measures.note_lag(loop.time() - self._due)
         self._copy_counters()
         self._row.beat()
+        self._troubles.look(loop.time())
+        self._level.look(self._row.notices.level)
         self._fetched.look()
         self._public_keys.look()
         if self._context.is_orphan() and not self._stop.is_set():
             log.warning("the master is gone: draining")
             self._stop.set()
-        asyncio.get_running_loop().call_later(self._config.process.beat_s, self._beat)
+        self._due = loop.time() + beat_s
+        loop.call_later(beat_s, self._beat)
 
     def _routes(self) -> Table:
         receiver = self._receiver
@@ -203,15 +218,20 @@ class Worker:
         self._documents.forget()
         self._row.set_streams(*self._fetched.mark())
 
+    def _judged(self) -> tuple[int, int, int]:
+        """Events in one decode, in one pass, by the reference, over all schemas."""
+        ways = list(self._pipeline.judged)
+        return sum(one.one_decode for one in ways), sum(one.one_pass for one in ways), sum(one.referred for one in ways)
+
     def _copy_counters(self) -> None:
         """Plain integers of the parts → the row; the listener writes its own there."""
         server, events, row = self._server, self._receiver.counts, self._row.counters
         tallies = self._durability.tallies
         row[Counter.CONNECTIONS_LOST] = server.abandoned
         row[Counter.REQUESTS] = server.requests
-        row[Counter.REQUESTS_REFUSED] = server.responses[503]
-        row[Counter.REQUESTS_BAD] = sum(server.responses[400:500]) - server.responses[408]
-        row[Counter.REQUESTS_TIMED_OUT] = server.responses[408]
+        row[Counter.REQUESTS_REFUSED] = server.answered(503)
+        row[Counter.REQUESTS_BAD] = sum(server.answered(status) for status in BAD)
+        row[Counter.REQUESTS_TIMED_OUT] = server.answered(408)
         row[Counter.BODY_BYTES] = server.body_bytes
         row[Counter.EVENTS_RECEIVED] = events.received
         row[Counter.EVENTS_ACCEPTED] = tallies.accepted
@@ -227,9 +247,8 @@ class Worker:
         row[Counter.ERROR_EVENTS] = self._error_events.produced
         row[Counter.ERROR_EVENTS_SUPPRESSED] = self._error_events.dropped
         row[Counter.CALLBACK_ERRORS] = server.handler_errors
-        row[Counter.EVENTS_ONE_DECODE] = self._pipeline.one_decode
-        row[Counter.EVENTS_ONE_PASS] = self._pipeline.one_pass
-        row[Counter.EVENTS_REFERRED] = self._pipeline.referred
+        row[Counter.EVENTS_ONE_DECODE], row[Counter.EVENTS_ONE_PASS], row[Counter.EVENTS_REFERRED] = self._judged()
+        self._measures.write()
 
 
 def run(materials: Materials, context: WorkerContext) -> int:

@@ -102,10 +102,15 @@ FORBIDDEN = [
         ("server.http", "server.intake", "server.sink", "server.worker"),
         "it knows what is at URLs, nothing of who uses it",
     ),
+    (
+        "server.admin",
+        ("server.worker", "server.intake.receive", "server.intake.pipeline", "server.sink.kafka", "confluent_kafka"),
+        "it looks at what is shared, and asks nobody",
+    ),
     ("validators", ("server",), "validators stands alone"),
 ]
 VALIDATORS_IMPORTER = "server.schemas"
-CLIENT_IMPORTER = "server.fetch.client"
+AIOHTTP_IMPORTERS = ("server.fetch.client", "server.admin")  # Processes of their own.
 TOKEN_IMPORTERS = ("server.auth.public_keys", "server.auth.tokens")
 
 
@@ -119,8 +124,9 @@ def check_imports(module: Module) -> Iterator[Found]:
         is_ours = is_within(module.name, "server")
         if is_ours and is_within(imported, "validators") and module.name != VALIDATORS_IMPORTER:
             yield Found("imports", where, f"validators is imported in {VALIDATORS_IMPORTER} alone")
-        if is_ours and is_within(imported, "aiohttp") and module.name != CLIENT_IMPORTER:
-            yield Found("imports", where, f"aiohttp is imported in {CLIENT_IMPORTER} alone")
+        is_for_http = is_within(imported, "aiohttp")
+        if is_ours and is_for_http and not any(is_within(module.name, one) for one in AIOHTTP_IMPORTERS):
+            yield Found("imports", where, f"aiohttp is imported in {' and '.join(AIOHTTP_IMPORTERS)} alone")
         is_for_tokens = is_within(imported, "jwt") or is_within(imported, "cryptography")
         if is_ours and is_for_tokens and module.name not in TOKEN_IMPORTERS:
             yield Found("imports", where, f"{imported} is imported in {' and '.join(TOKEN_IMPORTERS)} alone")

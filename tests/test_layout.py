@@ -71,10 +71,11 @@ def test_the_master_loads_no_loop_and_no_broker_client() -> None:
 
 
 def test_workers_and_the_master_do_not_load_what_most_of_them_do_not_need() -> None:
-    """The HTTP client takes 15 MB, which the fetcher alone needs; cryptography 8, where tokens are taken."""
+    """The HTTP client takes 15 MB, which the fetcher and the admin process alone need, as that one does what writes
+    metrics down; cryptography takes 8, where tokens are taken."""
     program = (
         "import sys, server.worker, server.commands.generation\n"
-        "print(*({'aiohttp', 'jwt', 'cryptography'} & sys.modules.keys()))"
+        "print(*({'aiohttp', 'prometheus_client', 'jwt', 'cryptography'} & sys.modules.keys()))"
     )
     result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=30)
 

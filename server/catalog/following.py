@@ -77,4 +77,3 @@ class Following:
         self._reading = None
         self._snapshot = snapshot
         self._use(snapshot)
-        _logger.info("streams are now those of snapshot %s", snapshot.digest[:12])

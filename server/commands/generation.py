@@ -63,6 +63,7 @@ class Generation:
         self.companions: list[Role] = []
         if urls_of((*config.streams.sources, *config.schemas.base_uris, config.auth.jwt.keys or "")):
             self.companions.append(Role("fetcher", self._run_fetcher))
+        self.companions.append(Role("admin", self._run_admin, (config.admin.listen,)))
 
     def run_worker(self, context: WorkerContext) -> int:
         """Be a worker, in the child. Its log is set up here: the master's is that of the generation which serves."""
@@ -96,6 +97,13 @@ class Generation:
     def close(self) -> None:
         """In the master: nobody else will be forked from here."""
         self.link.close()
+
+    def _run_admin(self, context: WorkerContext) -> int:
+        from server.admin import process  # It serves HTTP with aiohttp, which no worker needs.
+
+        set_up(self.config.log.level, self.config.log.style)
+        self.link.leave_door()
+        return process.run(self, context)
 
     def _run_fetcher(self, context: WorkerContext) -> int:
         from server.fetch import process  # The HTTP client takes 15 MB, which no other process needs.

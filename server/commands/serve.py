@@ -36,11 +36,12 @@ and see it arrive, from another terminal:
 def run(config_path: Path | None, overrides: list[str]) -> int:
     """Serve until a signal ends it. Returns the exit code."""
     signals.hold()  # First: an early TERM or HUP is for the master, not the death of what is half started.
-    from server.commands import generation  # Takes 0.3 s, hence not at the head of this file.
+    from server.commands import announce, generation  # Takes 0.3 s, hence not at the head of this file.
 
     readings = generation.Readings(config_path, overrides)
     first = readings.read()
     log.set_up(first.config.log.level, first.config.log.style)
+    announce.announce(first, config_path, overrides)
     # Loaded before the fork, so that its code is shared by all workers and none of them spends 0.1 s on it.
     importlib.import_module("server.worker")
     ready_made = iter([first])

@@ -186,9 +186,6 @@ def _secrets(config: Config, document: Document) -> Iterator[Breach]:
 
 
 def _unused(config: Config, document: Document) -> Iterator[Breach]:
-    if document.value.get("admin"):
-        reason = "is read and checked, but this version opens no port for metrics yet"
-        yield Breach(("admin",), reason, "", is_warning=True)
     if config.sink.kind != "kafka" and document.value.get("spool"):
         reason = f"is not used: the {config.sink.kind} sink is as near as a spool would be"
         yield Breach(("spool",), reason, "remove it", is_warning=True)

@@ -73,9 +73,14 @@ class Http(Section, frozen=True):
 
 
 class Admin(Section, frozen=True):
-    """Metrics and operations: never on the public address. Read and checked; this version opens no such port yet."""
+    """Metrics and operations, by a process of their own: never on the public address."""
 
-    listen: Annotated[Text, says("Address of metrics and operations; never one of `http.listen`.")] = "127.0.0.1:8193"
+    listen: Annotated[
+        Text,
+        says(
+            "Address of metrics and operations; never one of `http.listen`. Whoever reaches it may change log levels."
+        ),
+    ] = "127.0.0.1:8193"
 
 
 class Intake(Section, frozen=True):
@@ -229,6 +234,9 @@ class Log(Section, frozen=True):
     style: Annotated[
         Literal["auto", "json", "text"], says("One JSON object a line, or text; `auto` is text on a terminal.")
     ] = "auto"
+    client_text: Annotated[
+        bool, says("Whether examples of refused events show what clients sent. It may hold personal data.")
+    ] = False
 
 
 class Config(Section, frozen=True):

@@ -8,6 +8,7 @@ Not here: fetching (fetch.process), what a new snapshot changes (worker).
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from server.config.settings import Config
     from server.fetch.link import Link
     from server.schemas import Schemas
+
+
+_logger = logging.getLogger("streams")
 
 
 class Materials(Protocol):
@@ -87,3 +91,4 @@ class Fetched:
         self._snapshot = snapshot
         self._used_s = time.time()
         self._use(snapshot)
+        _logger.info("streams are now those of snapshot %s", snapshot.digest[:12])

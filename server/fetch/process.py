@@ -24,6 +24,7 @@ from server.fetch.door import Door
 from server.fetch.schemas import Schemas
 from server.fetch.store import sweep
 from server.fetch.streams import Streams
+from server.log import Level
 from server.schemas import fetched_directory
 from server.scoreboard import State
 
@@ -56,6 +57,7 @@ class Fetcher:
         self._context = context
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._level = Level()
         self._streams = Streams(
             config, link.sources, materials.schemas.for_check(), link.publication, link.health, link.answers
         )
@@ -117,6 +119,7 @@ class Fetcher:
 
     def _beat(self) -> None:
         self._context.row.beat()
+        self._level.look(self._context.row.notices.level)
         if self._context.is_orphan() and not self._stop.is_set():
             _logger.warning("the master is gone: leaving")
             self._stop.set()

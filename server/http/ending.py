@@ -107,7 +107,7 @@ class Ending(asyncio.Protocol):
     def _answer_fault(self, fault: Refusal) -> None:
         self._fault = None
         self._server.count(fault)
-        self._server.responses[fault.status] += 1
+        self._server.unread[fault.status] += 1
         self._outgoing.now(self._transport, self._heads.last(fault, self._server.cors.of_faults))
         if self._is_eof:
             self._finish()

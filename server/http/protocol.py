@@ -142,7 +142,7 @@ class Connection(Ending):
         tail = request.tail
         if server.is_draining and stage == IDLE and not self._waiting and not self._rest:
             tail = CLOSE
-        server.responses[status] += 1
+        (server.by_route.get(request.path) or server.elsewhere(request.path))[status] += 1
         self._current = None
         if not self._is_write_paused:
             self.deadline = self._deadlines[stage]
@@ -171,7 +171,7 @@ class Connection(Ending):
         try:
             request.handler(request)
         except Exception:
-            server.on_handler_error()
+            server.on_handler_error(request)
             if self._current is request:
                 INTERNAL.handle(request)
         if self._current is request:

@@ -73,6 +73,12 @@ class Routes:
             self.kept[url] = target
         return target
 
+    def entry_of(self, path: bytes) -> bytes:
+        """The entry of the table that serves a path, b"" when none does."""
+        if path in self._paths:
+            return path
+        return next((beginning + b"*" for beginning in self._prefixes if path.startswith(beginning)), b"")
+
     def _below(self, path: bytes, query: bytes) -> Target:
         for beginning, entry in self._prefixes.items():
             if path.startswith(beginning):

@@ -90,7 +90,9 @@ class HttpServer:
         # Counters.
         self.connections = 0  # Ever opened.
         self.requests = 0  # Handed to a handler or refused in its turn.
-        self.responses = [0] * 600  # By status.
+        self.by_route = {path.encode(): [0] * 600 for path in routes}  # Responses by path of the table, then status.
+        self.unrouted = [0] * 600  # Those to paths that nothing is served at, by status.
+        self.unread = [0] * 600  # Those to what was no request, or not all of one.
         self.body_bytes = 0  # Of the requests counted above.
         self.refused = dict.fromkeys(KINDS, 0)
         self.abandoned = 0  # The client went away before its answer.
@@ -246,6 +248,14 @@ class HttpServer:
         self.in_flight_bytes -= request.held_bytes
         request.held_bytes = 0
 
+    def elsewhere(self, path: bytes) -> list[int]:
+        """Where to count a response to a path that is not in the table as it stands."""
+        return self.by_route.get(self.routes.entry_of(path), self.unrouted)
+
+    def answered(self, status: int) -> int:
+        """All responses with this status."""
+        return sum(counts[status] for counts in (*self.by_route.values(), self.unrouted, self.unread))
+
     def count(self, refusal: Refusal) -> None:
         """Count a refusal that names a limit."""
         if refusal.kind:
@@ -263,10 +273,15 @@ class HttpServer:
     def on_overdue(self, request: Request) -> None:
         """A handler led to no reply: what it waits for was lost, by us or by the sink."""
         path = request.path.decode("latin-1")  # One of the routes: no other has a handler.
-        what = "internal error: a request to %s had no answer after %g s"
-        self._limited.warning("overdue", what, path, self.bounds.answer_s)
+        self._limited.warning(
+            "overdue", "internal error: a request to %s had no answer after %g s", path, self.bounds.answer_s,
+            request_id=request.request_id,
+        )  # fmt: skip
 
-    def on_handler_error(self) -> None:
+    def on_handler_error(self, request: Request | None = None) -> None:
         """An exception of ours is being handled: log it with its traceback, and count it."""
         self.handler_errors += 1
-        self._limited.warning("handler", "a request failed with an internal error\n%s", traceback.format_exc())
+        self._limited.warning(
+            "handler", "a request failed with an internal error\n%s", traceback.format_exc(),
+            request_id=request.request_id if request is not None else "",
+        )  # fmt: skip

@@ -19,6 +19,7 @@ from msgspec import Raw
 from server.intake.verdict import Verdict
 
 if TYPE_CHECKING:
+    from server.intake.arrival import Arrival
     from server.intake.event import Event
     from server.intake.members import Values
     from server.intake.route import Route
@@ -30,7 +31,7 @@ TOO_LARGE: Final = "the event has {} bytes, at most {} are taken"
 MAX_AHEAD_MS: Final = 3_000_000
 
 
-def address(event: Event, route: Route, keys: Values | None, dt: object, received_ms: int) -> Verdict | None:
+def address(event: Event, route: Route, keys: Values | None, dt: object, arrival: Arrival) -> Verdict | None:
     """Make a record of an event that is filled in and judged, or say why it can be none.
 
     ``keys``: the values of its key fields where a reader gave them. ``dt``: its time where that is text.
@@ -43,8 +44,8 @@ def address(event: Event, route: Route, keys: Values | None, dt: object, receive
             return key
         event.key = key
     event.topic = route.topic
-    event.headers = route.headers
-    event.timestamp_ms = _timestamp_ms(dt, received_ms)
+    event.headers = route.headers if arrival.trace is None else [*route.headers, arrival.trace]
+    event.timestamp_ms = _timestamp_ms(dt, arrival.received_ms)
     return None
 
 

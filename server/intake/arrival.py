@@ -27,7 +27,8 @@ MAX_KEPT = 4096  # Header values and addresses whose JSON text is remembered: 4 
 class Arrival:
     """One request as the enrichment sees it. All values are JSON text, ready to be inserted.
 
-    ``schema_uri`` and ``stream`` are those of the query, for events that name none themselves.
+    ``schema_uri`` and ``stream`` are those of the query, for events that name none themselves. ``trace`` is a header
+    for the records of its events (intake.trace), or None.
     """
 
     __slots__ = (
@@ -40,6 +41,7 @@ class Arrival:
         "request",
         "schema_uri",
         "stream",
+        "trace",
     )
 
     def __init__(
@@ -59,6 +61,7 @@ class Arrival:
         self.filling: dict[Any, Any] = {}  # Kept by intake.filling for the other events of the request.
         self.schema_uri: bytes | None = None
         self.stream: bytes | None = None
+        self.trace: tuple[str, bytes] | None = None
 
     def header(self, name: bytes) -> bytes | None:
         """A header's value as JSON string, cut at 400 characters; None when the client did not send it."""
@@ -66,6 +69,10 @@ class Arrival:
         if value is None:
             return None
         return _header_text(value) if len(value) <= MAX_HEADER_CHARS else _header_text(value[:MAX_HEADER_CHARS])
+
+    def request_id(self) -> str:
+        """For the log; "" for what is no request."""
+        return self.request.request_id if self.request is not None else ""
 
     def address(self) -> str:
         """The client's address, normalised; "" where it has none (a Unix socket, a file)."""

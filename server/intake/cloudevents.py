@@ -22,9 +22,9 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from server.intake.decode import BOM, split
+from server.intake.fields import EventMembers, Fields
 from server.intake.members import Path
 from server.intake.piece import Piece, unreadable
-from server.intake.fields import EventMembers, Fields
 from server.intake.splice import insert_by_path
 from server.intake.verdict import Verdict
 

@@ -19,17 +19,19 @@ Settled = Callable[["Pending"], None]
 
 
 class Pending:
-    """One request that waits for the outcome of ``left`` events. ``on_settled`` is called once, when none is left."""
+    """One request that waits for the outcome of ``left`` events. ``on_settled`` is called once, when none is left.
+    ``began_s``: when it came, by the monotonic clock."""
 
-    __slots__ = ("_on_settled", "events", "failures", "left", "request", "spooled")
+    __slots__ = ("_on_settled", "began_s", "events", "failures", "left", "request", "spooled")
 
-    def __init__(self, request: Any, events: list[Event], on_settled: Settled) -> None:
+    def __init__(self, request: Any, events: list[Event], on_settled: Settled, began_s: float = 0.0) -> None:
         self.request = request
         self.events = events
         self.failures = 0
         self.spooled = 0
         self.left = 0
         self._on_settled = on_settled
+        self.began_s = began_s
 
     def settle(self, event: Event) -> None:
         """Hear that the outcome of one event is known: it stands in the event."""

@@ -33,6 +33,7 @@ from server.schemas import errors_text
 if TYPE_CHECKING:
     from server.config.limits import Limits
     from server.config.settings import Config
+    from server.intake.judged import Judged
     from server.intake.route import GuardLookup, SchemaLookup, StreamLookup
     from server.schemas import Problem, Validator
 
@@ -49,11 +50,7 @@ log = logging.getLogger("intake")
 
 
 class Pipeline:
-    """Turns the raw text of events into records for the sink, or into verdicts.
-
-    ``one_decode`` counts the events that were judged and read in one decode; ``one_pass`` those that were filled in
-    first and then judged by their schema's type; ``referred`` those that took the reference, valid or not.
-    """
+    """Turns the raw text of events into records for the sink, or into verdicts. ``judged``: how, by schema."""
 
     def __init__(self, router: Router, limits: Limits, *, rejects_duplicates: bool) -> None:
         self._max_event_bytes = limits.max_event_bytes
@@ -67,9 +64,7 @@ class Pipeline:
         self._known = router.known
         self._only_shortcut = router.only_shortcut
         self._trouble = Limited(log)
-        self.one_decode = 0
-        self.one_pass = 0
-        self.referred = 0
+        self.judged = router.judged
 
     def use(self, stream: StreamLookup) -> None:
         """Streams are other ones from the next event on."""
@@ -88,11 +83,13 @@ class Pipeline:
         except RecursionError:
             event.verdict = TOO_DEEP
         except Exception:  # A bug must cost this event, not those that came with it.
-            event.verdict = self._on_bug()
+            event.verdict = self._on_bug(arrival)
         return event
 
-    def _on_bug(self) -> Verdict:  # cold: an exception of ours
-        self._trouble.warning("event", "an event could not be processed\n%s", traceback.format_exc())
+    def _on_bug(self, arrival: Arrival) -> Verdict:  # cold: an exception of ours
+        self._trouble.warning(
+            "event", "an event could not be processed\n%s", traceback.format_exc(), request_id=arrival.request_id()
+        )
         return error("internal")
 
     def _prepare(self, event: Event, arrival: Arrival) -> Verdict | None:
@@ -123,14 +120,14 @@ class Pipeline:
     def _take_valid(self, event: Event, route: Route, values: Values, arrival: Arrival) -> Verdict | None:
         """The way of an event that was judged and read in one decode. Almost every event goes here."""
         event.route = route
-        self.one_decode += 1
+        route.judged.one_decode += 1
         if route.guard is not None and (error_type := route.guard.refuses(arrival)) is not None:
             return _may_not_write(error_type, route)
         if len(event.value) > route.max_event_bytes:  # Before the work, and again with what was filled in.
             return too_large(event, route)
         if values[0]:
             event.value = route.filling.fill(event.value, values[0], arrival)
-        return address(event, route, values[4:], values[3], arrival.received_ms)
+        return address(event, route, values[4:], values[3], arrival)
 
     def _take_any(self, event: Event, arrival: Arrival) -> Verdict | None:
         """The same step by step, for the first event of a route and for what the reader is not sure of."""
@@ -144,22 +141,13 @@ class Pipeline:
             return too_large(event, route)
         value = event.value = self._fill(event.value, values, route, arrival)
         if route.validator is not None:
-            problems = self._check(value, route.validator)
+            problems = _check(value, route.validator, route.judged)
             if problems is not None:
                 violation = Verdict("schema_violation", errors_text(problems), problems)
                 if route.stream.validation == "enforce":
                     return violation
                 event.observed = violation
-        return address(event, route, None, _decoded(values[route.dt_at]), arrival.received_ms)
-
-    def _check(self, value: bytes, validator: Validator) -> list[Problem] | None:
-        before = validator.reference_checks
-        problems = validator.check(value)
-        if validator.reference_checks == before:
-            self.one_pass += 1
-        else:
-            self.referred += 1
-        return problems
+        return address(event, route, None, _decoded(values[route.dt_at]), arrival)
 
     def _look(self, event: Event, arrival: Arrival) -> tuple[Values, Route | Verdict]:
         """See what the event says of itself, guessing that it is of the same kind as the one before.
@@ -201,6 +189,16 @@ class Pipeline:
 
 def _may_not_write(error_type: str, route: Route) -> Verdict:
     return Verdict(error_type, MAY_NOT_WRITE[error_type].format(route.stream.name))
+
+
+def _check(value: bytes, validator: Validator, judged: Judged) -> list[Problem] | None:
+    before = validator.reference_checks
+    problems = validator.check(value)
+    if validator.reference_checks == before:
+        judged.one_pass += 1
+    else:
+        judged.referred += 1
+    return problems
 
 
 def _first(values: Values, places: tuple[int, ...]) -> bytes | None:

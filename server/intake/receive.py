@@ -10,13 +10,14 @@ Not here: HTTP (the request replies for itself), one event's way (intake.pipelin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from server.intake import verdict
 from server.intake.arrival import Arrival, Clock
-from server.intake.counts import Counts
+from server.intake.counts import HASTY_EVERY, Counts
 from server.intake.decode import split
 from server.intake.delivery import Delivery
 from server.intake.error_events import ErrorEvents
@@ -26,6 +27,8 @@ from server.intake.pending import Pending
 from server.intake.pipeline import Pipeline
 from server.intake.receipts import Receipts
 from server.intake.report import report
+from server.intake.trace import NAME as TRACE
+from server.intake.trace import header_of
 
 if TYPE_CHECKING:
     from server.config.settings import Config
@@ -91,6 +94,8 @@ class Receiver:
         self._note_hasty_last = receipts.hasty_lasts.append
         self._note_id, self._note_count = receipts.ids.append, receipts.counts.append
         self.counts = Counts()
+        self._guaranteed, self._hasty = self.counts.guaranteed, self.counts.hasty
+        self._unmeasured = 0
 
     def handle_events(self, request: Request) -> None:
         """POST /v1/events: guaranteed, unless the query says hasty."""
@@ -130,9 +135,16 @@ class Receiver:
         self._closed = True
 
     def _receive(
-        self, request: Request, body: bytes, params: Mapping[str, str], is_hasty: bool, is_second: bool = False
+        self,
+        request: Request,
+        body: bytes,
+        params: Mapping[str, str],
+        is_hasty: bool,
+        began_s: float = 0.0,
+        is_second: bool = False,
     ) -> None:
         """``is_second``: schemas of its events have been asked for already, and it has waited for them."""
+        began_s = began_s or monotonic()
         if self._closed:
             self.counts.refused_draining += 1
             request.problem(503, DRAINING, retry_after_s=verdict.RETRY_AFTER_S)
@@ -153,15 +165,20 @@ class Receiver:
             events = [prepare(index, raw, arrival) for index, raw in enumerate(raws)]
         else:
             events = prepare_all(raws, arrival, prepare)
-        if self._awaited and self._waits(request, is_second, self._receive, body, params, is_hasty):
+        if self._awaited and self._waits(request, is_second, self._receive, body, params, is_hasty, began_s):
             return
         self.counts.received += len(events)
         # Numbers follow the clock, so that events of several workers' spools can be put in order.
         number = delivery.number = max(delivery.number, arrival.received_ms * 1000) + len(events)
         if is_hasty:
             self._send_hasty(request, events, delivery.submit_hasty if is_guarded else self._submit, number)
+            self._unmeasured += 1
+            if self._unmeasured == HASTY_EVERY:
+                self._unmeasured = 0
+                self._hasty.add(monotonic() - began_s)
         else:
-            self._send_guaranteed(request, events, delivery.submit_guaranteed if is_guarded else self._submit, number)
+            pending = Pending(request, events, self._on_settled, began_s)
+            self._send_guaranteed(pending, delivery.submit_guaranteed if is_guarded else self._submit, number)
 
     def _waits(  # cold: schemas that have to be fetched
         self, request: Request, is_second: bool, again: Callable[..., None], *more: Any
@@ -199,6 +216,8 @@ class Receiver:
         if self._has_name_headers:
             arrival.schema_uri = self._named(request, self._schema_uri_header)
             arrival.stream = self._named(request, self._stream_header)
+        if TRACE in request.headers:
+            arrival.trace = header_of(request.headers[TRACE])
         if params:
             if self._schema_uri_param and (value := params.get(self._schema_uri_param)):
                 arrival.schema_uri = msgspec.json.encode(value)
@@ -228,7 +247,7 @@ class Receiver:
                 else:
                     event.route.tally.accepted += 1
             if event.verdict is not None or event.observed is not None:
-                self._note(event)
+                self._note(event, request)
         taken = number - last + count - refused
         self._tallies.accepted += taken
         if submit is not self._submit:
@@ -249,9 +268,9 @@ class Receiver:
         answer = verdict.failed(events)
         request.reply(answer.status, answer.phrase, answer.body, retry_after_s=answer.retry_after_s)
 
-    def _send_guaranteed(self, request: Request, events: list[Event], submit: Submit, last: int) -> None:
+    def _send_guaranteed(self, pending: Pending, submit: Submit, last: int) -> None:
         """Hand over what is valid and answer when the last outcome is known."""
-        pending = Pending(request, events, self._on_settled)
+        events = pending.events
         number = last - len(events)
         for event in events:
             if event.verdict is None:
@@ -270,7 +289,7 @@ class Receiver:
             if event.verdict is not None:
                 pending.failures += 1
             if event.verdict is not None or event.observed is not None:
-                self._note(event)
+                self._note(event, pending.request)
         self._tallies.accepted += pending.left  # No outcome comes before this returns.
         if pending.left == 0:
             self._answer(pending)
@@ -279,12 +298,13 @@ class Receiver:
         if pending.failures:
             for event in pending.events:
                 if event.verdict is not None and event.pending is not None:
-                    self._note(event)
+                    self._note(event, pending.request)
         self._answer(pending)
 
     def _answer(self, pending: Pending) -> None:
         count = len(pending.events)
         request = pending.request
+        self._guaranteed.add(monotonic() - pending.began_s)
         if pending.failures or pending.spooled:
             kept = [event for event in pending.events if event.pending is not None]
             self._receipts.note_odd(request.request_id, kept, 0, is_final=True)
@@ -314,13 +334,12 @@ class Receiver:
         self._receipts.failed(event.number, was_spooled=event.is_spooled)
         self._note(event)
 
-    def _note(self, event: Event) -> None:
+    def _note(self, event: Event, request: Request | None = None) -> None:
         """Count a verdict; make the error event of an invalid one."""
         found = event.verdict or event.observed
-        if event.verdict is None:
-            self.counts.observed += 1
-        else:
-            self.counts.by_type[found.error_type] += 1
+        stream = event.route.tally.stream if event.route is not None else ""
+        request_id = request.request_id if request is not None else ""
+        self.counts.note(found, stream, request_id, is_observed=event.verdict is None)
         if found.is_invalid:
             self._error_events.add(event, found)
 

@@ -19,6 +19,7 @@ from msgspec import Struct
 from server.intake import enrich
 from server.intake.fields import EventMembers, Fields, dotted
 from server.intake.filling import Filling, gaps_of
+from server.intake.judged import AllJudged, Judged
 from server.intake.members import Members, Path
 from server.intake.tally import Tallies, Tally
 from server.intake.verdict import Verdict
@@ -56,6 +57,7 @@ class Route(Struct, frozen=True, eq=False):
     dt_at: int
     max_event_bytes: int
     tally: Tally
+    judged: Judged
     headers: list[tuple[str, bytes]]
 
 
@@ -90,6 +92,7 @@ class Router:
     ) -> None:
         """``guard`` None: everybody may write everywhere."""
         self._tallies = tallies
+        self.judged = AllJudged()
         self.fields = Fields.of(config)
         self._config = config
         self._schema = schema
@@ -222,6 +225,7 @@ class Router:
             dt_at=members.at(self.fields.dt),
             max_event_bytes=limit if own_limit is None else min(limit, own_limit),
             tally=self._tallies.of(stream.declared),
+            judged=self.judged.of(schema_uri),
             headers=[("content-type", b"application/json"), ("schema-uri", schema_uri.encode())],
         )
 

@@ -8,12 +8,14 @@ Not here: what a child does (worker, fetch.process), what its end means (master.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import logging
 import os
 import socket
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from server.errors import EXIT_FOUND, PenstockError
 from server.master import signals
@@ -39,8 +41,10 @@ def fork(run: Run, context: WorkerContext, not_inherited: Iterable[socket.socket
 
 def _live(run: Run, context: WorkerContext, not_inherited: Iterable[socket.socket]) -> int:
     log = logging.getLogger(context.name)
+    _show(context.name)
     try:
         signals.reset_in_child()
+        context.row.board.stacks.answer()
         faulthandler.enable(STDERR)  # A crash, or ABRT from the master, leaves the stack of every thread.
         for mine_not in not_inherited:
             mine_not.close()
@@ -55,3 +59,9 @@ def _live(run: Run, context: WorkerContext, not_inherited: Iterable[socket.socke
     finally:
         logging.shutdown()
         sys.stdout.flush()
+
+
+def _show(name: str) -> None:
+    """Let ``ps`` and ``top`` say who this is: ``penstock:worker``. Where there is no /proc they cannot."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text(f"penstock:{name}"[:15])

@@ -46,12 +46,16 @@ class Slot:
 class Fleet:
     """All slots of a generation. ``has_been_ready`` stays true once every slot was READY at the same time."""
 
-    def __init__(self, number: int, generation: Generation, sockets: Sockets, board: Scoreboard) -> None:
+    def __init__(
+        self, number: int, generation: Generation, sockets: Sockets, board: Scoreboard, own: Sockets | None = None
+    ) -> None:
+        """``own``: the sockets of companions, apart from those of the workers."""
         process = generation.config.process
         self.number = number
         self.generation = generation
         self.config = generation.config
         self.sockets = sockets
+        self.own = own or Sockets([])
         self.has_been_ready = False
         self._board = board
         self._deaths = Deaths(process.deaths_in_window, process.window_s)
@@ -64,10 +68,16 @@ class Fleet:
 
     def __str__(self) -> str:
         count = "1 worker" if len(self) == 1 else f"{len(self)} workers"
-        return f"generation {self.number}, {count} on {', '.join(self.sockets.labels())}"
+        own = [f"; {role.name} on {', '.join(self._own_of(role).labels())}" for role in self._roles() if role.listen]
+        return f"generation {self.number}, {count} on {', '.join(self.sockets.labels())}{''.join(own)}"
 
     def __len__(self) -> int:
         return len(self._slots)
+
+    def close(self, keep: Fleet | None = None) -> None:
+        """Let go of the listening sockets, but for those that the other one has too."""
+        self.sockets.close(keep=keep.sockets if keep else None)
+        self.own.close(keep=keep.own if keep else None)
 
     def children(self) -> Iterator[Child]:
         """Workers and companions."""
@@ -129,6 +139,12 @@ class Fleet:
             return f"{process.deaths_in_window} workers died within {process.window_s:g} s"
         return None
 
+    def _roles(self) -> list[Role]:
+        return [slot.role for slot in self._companions]
+
+    def _own_of(self, role: Role) -> Sockets:
+        return Sockets([entry for entry in self.own.entries if entry.spec in role.listen])
+
     def _every(self) -> Iterator[Slot]:
         return chain(self._slots, self._companions)
 
@@ -140,9 +156,11 @@ class Fleet:
         if row is None:
             slot.start_at = now + ROW_WAIT_S
             return None
-        sockets = self.sockets.sockets()
-        if slot in self._companions:  # What listens is the workers'.
-            sockets, not_inherited = [], [*not_inherited, *sockets]
+        sockets, others = self.sockets.sockets(), self.own.sockets()
+        if slot in self._companions:
+            own = self._own_of(slot.role).sockets()
+            sockets, others = own, [*sockets, *(one for one in others if one not in own)]
+        not_inherited = [*not_inherited, *others]
         context = WorkerContext(slot.index, self.number, row, sockets, os.getpid(), slot.role.name)
         try:
             pid = child_process.fork(slot.role.run, context, not_inherited)

@@ -19,7 +19,8 @@ WORKER = "worker"
 
 
 class WorkerContext:
-    """The place of a worker, or of a companion, in the service. A companion's slot is negative; it has no sockets."""
+    """The place of a worker, or of a companion, in the service. A companion's slot is negative, and its sockets are
+    those of its role."""
 
     __slots__ = ("generation", "master_pid", "name", "row", "slot", "sockets")
 
@@ -51,10 +52,12 @@ class WorkerContext:
 
 
 class Role(NamedTuple):
-    """What a child is there for: its name in the log, and what it runs. ``run`` returns the exit code."""
+    """What a child is there for: its name in the log, and what it runs. ``run`` returns the exit code. ``listen`` are
+    addresses of its own, whose sockets it alone is given."""
 
     name: str
     run: Callable[[WorkerContext], int]
+    listen: tuple[str, ...] = ()
 
 
 class Generation(Protocol):

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, MutableMapping
 from itertools import chain
 
 from server.errors import EXIT_BOOT, EXIT_DONE, PenstockError
+from server.log import Level
 from server.master import activation, signals, sockets
 from server.master.fleet import Fleet
 from server.master.generation import Generation
@@ -52,6 +53,7 @@ class Master:
         self._notifier = Notifier(environ)
         self._environ = environ
         self._board = Scoreboard(ROWS)
+        self._level = Level()
         self._incoming: Fleet | None = None
         self._leaving: list[Child] = []
         self._is_activated = False
@@ -72,7 +74,7 @@ class Master:
         self._is_activated = activated is not None
         http = generation.config.http
         held = activated or sockets.bind(http.listen, http.backlog)
-        self._current = Fleet(1, generation, held, self._board)
+        self._current = Fleet(1, generation, held, self._board, _bind_own(generation))
         _logger.info("starting: %s", self._current)
         self._looked_at = time.monotonic()
         self._obey_early()
@@ -85,6 +87,7 @@ class Master:
     def _turn(self) -> None:
         """Look at everybody, then wait for the next signal or deadline and obey it."""
         now = time.monotonic()
+        self._level.look(self._board.notices.level)
         if not self._is_stopping:
             for fleet in self._fleets():
                 fleet.fill(now, self._not_for(fleet))
@@ -123,12 +126,12 @@ class Master:
             return
         self._is_stopping = True
         self._exit_code = exit_code
-        log = _logger.info if exit_code == EXIT_DONE else _logger.error
-        log("stopping: %s; drain_s is %g", reason, self._current.config.drain_s)
+        level = logging.INFO if exit_code == EXIT_DONE else logging.ERROR
+        _logger.log(level, "stopping: %s; drain_s is %g", reason, self._current.config.drain_s)
         self._notifier.stopping(f"Draining: {reason}")
         if self._incoming is not None:
-            self._incoming.sockets.close(keep=self._current.sockets)
-        self._current.sockets.close()
+            self._incoming.close(keep=self._current)
+        self._current.close()
         now = time.monotonic()
         for child in self._children():
             child.drain(now, self._current.config.drain_s, ALL_SOCKETS)
@@ -168,36 +171,46 @@ class Master:
             generation = self._prepare()
             if current.generation.adopt(generation):
                 generation.close()
+                self._board.notices.note_reload("adopted")
                 _logger.info("reloaded: only streams have changed, and the workers take them up")
                 self._notifier.ready(f"Ready: {current}")
                 return
             http = generation.config.http
+            own = _bind_own(generation, current.own)
             held = current.sockets
             if not self._is_activated:
-                held = sockets.bind(http.listen, http.backlog, held)
+                try:
+                    held = sockets.bind(http.listen, http.backlog, held)
+                except PenstockError:
+                    own.close(keep=current.own)
+                    raise
         except PenstockError as error:
             self._refuse(str(error))
         except Exception:  # A bug in reading new settings must not take the old ones down.
             _logger.exception("unexpected error while reading the settings")
             self._refuse("unexpected error, see above")
         else:
-            self._incoming = Fleet(current.number + 1, generation, held, self._board)
+            self._incoming = Fleet(current.number + 1, generation, held, self._board, own)
 
     def _refuse(self, reason: str) -> None:
         """Keep the old workers; drain those of the new ones that there are."""
         fleet, self._incoming = self._incoming, None
         if fleet is not None:
-            fleet.sockets.close(keep=self._current.sockets)
+            fleet.close(keep=self._current)
             for child in list(fleet.children()):
                 self._let_go(child, fleet, fleet.sockets.missing_in(self._current.sockets))
             fleet.generation.close()
+        self._board.notices.note_reload("refused")
         _logger.error("reload refused, the old settings stay in force: %s", reason)
         self._notifier.ready(f"Reload refused: {reason.splitlines()[0]}")
 
     def _take_over(self, fleet: Fleet) -> None:
         """Every new worker is READY: the old ones drain, and addresses that are gone from the settings are closed."""
         old, self._current, self._incoming = self._current, fleet, None
-        old.sockets.close(keep=fleet.sockets)
+        self._board.notices.note_reload("done")
+        self._board.notices.level = ""  # Log settings are read again, too.
+        self._level.look("")
+        old.close(keep=fleet)
         for child in list(old.children()):
             self._let_go(child, old, old.sockets.missing_in(fleet.sockets))
         old.generation.close()
@@ -261,6 +274,9 @@ class Master:
         is_draining = child.note_state(now) is State.DRAINING
         self._board.release(child.row)
         how = signals.describe_end(status)
+        is_told = self._is_stopping or is_draining or child in self._leaving
+        if not is_told:
+            self._board.notices.note_death(child.cause_of_death(status))
         if child in self._leaving:
             self._leaving.remove(child)
             _logger.info("%s has left: %s", child, how)
@@ -307,7 +323,9 @@ class Master:
         """Descriptors of ours that a worker of this fleet must not keep."""
         mine = fleet.sockets.sockets()
         every = chain(*(other.sockets.sockets() for other in self._fleets()))
-        return [*self._notifier.sockets, *(one for one in every if one not in mine)]
+        own = chain(*(other.own.sockets() for other in self._fleets() if other is not fleet))
+        not_its = [one for one in (*every, *own) if one not in mine and one not in fleet.own.sockets()]
+        return [*self._notifier.sockets, *not_its]
 
     def _next_deadline(self) -> float:
         now = time.monotonic()
@@ -318,3 +336,9 @@ class Master:
         if not self._is_stopping:
             instants += [fleet.next_start() for fleet in self._fleets()]
         return min(instants, default=NEVER)
+
+
+def _bind_own(generation: Generation, held: sockets.Sockets | None = None) -> sockets.Sockets:
+    """The sockets of a generation's companions."""
+    listen = [spec for role in generation.companions for spec in role.listen]
+    return sockets.bind(listen, generation.config.http.backlog, held)

@@ -12,6 +12,7 @@ it does anything else.
     CHLD       a child has ended: reap it
     ALRM       our own: the deadline of the wait
     PIPE       ignored (systemd's socket may go away); the children get the default back
+    USR2       ignored; the children write down their stacks for the admin process (server.stacks)
 
 To its workers the master sends TERM (drain), INT (end now), ABRT (dump the stacks and die) and KILL.
 Not here: what follows from an order (master.loop).
@@ -63,7 +64,8 @@ def block() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
     for number in _AWAITED:
         signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    for number in (signal.SIGPIPE, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def await_signal(deadline: float) -> Order | None:
@@ -87,7 +89,7 @@ def is_stop_pending() -> bool:
 
 def reset_in_child() -> None:
     """Give a forked child default handlers, then an empty mask."""
-    for number in (*_AWAITED, signal.SIGPIPE, signal.SIGABRT, signal.SIGUSR1, signal.SIGUSR2):
+    for number in (*_AWAITED, signal.SIGPIPE, signal.SIGABRT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 

@@ -55,6 +55,14 @@ class Child:
             self.boot_by = NEVER
         return state
 
+    def cause_of_death(self, status: int) -> str:
+        """One of notices.DEATHS, for a child that nobody had told to leave."""
+        if self.kill_at != NEVER:
+            return "not_booted" if self.is_boot_late else "stuck"
+        if not self.is_ready():
+            return "not_booted"
+        return "killed" if os.WIFSIGNALED(status) else "crashed"
+
     def served_s(self, now: float) -> float:
         return now - self.ready_at if self.ready_at is not None else 0.0
 

@@ -25,6 +25,7 @@ from server.log import Limited
 from server.sink import kafka_errors, kafka_settings
 from server.sink.base import OnAck, Record
 from server.sink.kafka_rules import Properties
+from server.sink.kafka_statistics import Statistics
 
 # While records are out: 1 ms is the timer's own grain and adds half of it to a guaranteed answer; a tick costs about
 # 3 µs, so 0.3 % of a core. When idle only librdkafka's log and errors are waiting.
@@ -54,7 +55,7 @@ _limited = Limited(_logger)
 
 
 class KafkaSink:
-    """The contract is in sink.base. ``replaced`` and ``callback_failures`` are counts for metrics."""
+    """The contract is in sink.base. ``replaced``, ``callback_failures`` and ``statistics`` are for metrics."""
 
     def __init__(self, properties: Properties, *, max_outstanding: int, max_outstanding_bytes: int) -> None:
         self._properties = kafka_settings.complete(
@@ -76,6 +77,7 @@ class KafkaSink:
         self._timer: asyncio.TimerHandle | None = None
         self.replaced = 0
         self.callback_failures = 0
+        self.statistics = Statistics()
 
     async def open(self) -> None:  # cold: once
         """Make the producer and give it WARM_UP_S to meet a broker."""
@@ -116,6 +118,10 @@ class KafkaSink:
             self._low = self._default_low
         return self._was_full
 
+    def is_away(self) -> bool:
+        """No broker answers, as far as is known."""
+        return self._is_away
+
     def outstanding(self) -> int:
         """librdkafka's count: records not yet acked, and for a moment its own log lines."""
         return len(self._producer)
@@ -143,7 +149,8 @@ class KafkaSink:
 
     def _make(self) -> Producer:
         try:
-            return Producer({**self._properties, "error_cb": self._on_error, "logger": _Log()})
+            heard = {"error_cb": self._on_error, "stats_cb": self.statistics.take, "logger": _Log()}
+            return Producer({**self._properties, **heard})
         except (KafkaException, TypeError, ValueError) as refused:
             reason = refused.args[0].str() if isinstance(refused, KafkaException) else str(refused)
             reason = kafka_settings.redact(reason.strip(), self._properties)
@@ -203,9 +210,11 @@ class KafkaSink:
 
     def _serve(self, timeout_s: float = 0.0) -> None:  # cold: logs only what raised
         """Run the callbacks that are due. One that raises ends ``poll``, not us: the rest is still queued."""
+        statistics = self.statistics
         while True:
+            taken = statistics.taken
             try:
-                if self._poll(timeout_s):
+                if self._poll(timeout_s) > statistics.taken - taken:  # librdkafka's own word is no broker's.
                     self._heard_at = self._loop.time()
             except Exception:  # The callbacks are not ours; whatever they raise, the next ones must run.
                 self.callback_failures += 1

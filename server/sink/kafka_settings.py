@@ -39,7 +39,8 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "socket.keepalive.enable": "true",
     # The cheapest codec by CPU that halves JSON; every broker and consumer has it.
     "compression.codec": "snappy",
-    "statistics.interval.ms": "0",
+    # For metrics. A text of some kB for each broker; measured: 0.1 ms of the loop with three.
+    "statistics.interval.ms": "5000",
 }
 
 # Names for the hint "did you mean": what a producer of librdkafka 2.16 knows, without callbacks and internals.

@@ -164,6 +164,10 @@ class Spool:
         """Events of this worker's databases, on disk or on the way there."""
         return len(self._waiting) + sum(store.count for store in self._stores)
 
+    def used_bytes(self) -> int:
+        """What counts against the bound, on disk and on the way there."""
+        return self._used()
+
     def first_number(self) -> int:
         """Numbers of new events begin here, so that they follow those of earlier runs."""
         return max(self._own.last, self.newest()) + 1

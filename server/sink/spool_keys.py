@@ -182,6 +182,11 @@ class Elders:
         """Numbers of new events are higher, whatever the clock says that they follow."""
         return max((table.newest for tables in (self.own, self._others) for table in tables.values()), default=0)
 
+    def front(self) -> int:
+        """The number of the oldest event that waits on this host; 0 when none does."""
+        fronts = [table.front for tables in (self.own, self._others) for table in tables.values() if table.front]
+        return min(fronts, default=0)
+
     def holds(self, topic: str, key: bytes) -> bool:
         """Whether an older event of this key may wait: a live one must not overtake it."""
         cell = cell_of(topic, key)

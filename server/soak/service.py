@@ -81,6 +81,7 @@ class Service:
             "drain_s": DRAIN_S,
             "service_name": "penstock",
             "http": {"listen": [f"127.0.0.1:{port}"]},
+            "admin": {"listen": "127.0.0.1:0"},
             "schemas": {"base_uris": [str(examples / "schemas")]},
             "streams": {"sources": [str(examples / "streams.yaml")]},
             "sink": {"kind": "kafka", "kafka": kafka},

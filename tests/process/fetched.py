@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
-from pathlib import Path
 from typing import Any
 
 import orjson
 
+from tests.process.running import name_of
 from tests.process.served import Served
 from tests.server.fetch.site import Site
 
@@ -49,11 +49,4 @@ def takes(service: Served, stream: str) -> bool:
 
 def fetcher_of(service: Served) -> int:
     """The pid of the newest fetcher."""
-    found = []
-    for pid in service.workers():
-        try:
-            if "aiohttp" in Path(f"/proc/{pid}/maps").read_text():
-                found.append(pid)
-        except FileNotFoundError:
-            continue
-    return max(found, default=0)
+    return max((pid for pid in service.children() if name_of(pid) == "penstock:fetche"), default=0)

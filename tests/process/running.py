@@ -47,6 +47,14 @@ def children_of(pid: int) -> set[int]:
     return children
 
 
+def name_of(pid: int) -> str:
+    """What a process calls itself; "" when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def is_alive(pid: int) -> bool:
     """Whether the process exists and is no zombie."""
     try:
@@ -89,7 +97,11 @@ class Running:
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     def workers(self) -> set[int]:
-        """The pids of all living workers."""
+        """The pids of all living workers, companions left out."""
+        return {pid for pid in self.children() if name_of(pid) == "penstock:worker"}
+
+    def children(self) -> set[int]:
+        """The pids of all living children."""
         return children_of(self.pid)
 
     def until(self, look: Callable[[], Found], within_s: float = 10.0) -> Found:

@@ -44,6 +44,7 @@ class Served(Running):
             "workers": 2,
             "drain_s": 5.0,
             "http": {"listen": ["127.0.0.1:0"]},
+            "admin": {"listen": "127.0.0.1:0"},
             "schemas": {"base_uris": [str(EXAMPLES / "schemas")]},
             "streams": {"sources": [str(EXAMPLES / "streams.yaml")]},
             "service_name": "penstock",
@@ -60,6 +61,12 @@ class Served(Running):
         """Host and port of the first address that is served."""
         found = re.findall(r"ready: generation .*? on http://([\d.]+):(\d+)", self.log())
         host, port = found[-1]
+        return host, int(port)
+
+    @property
+    def admin_address(self) -> tuple[str, int]:
+        """Host and port of metrics and operations."""
+        host, port = re.findall(r"ready: generation .*; admin on http://([\d.]+):(\d+)", self.log())[-1]
         return host, int(port)
 
     def reload(self, within_s: float = 20.0) -> None:

@@ -38,6 +38,7 @@ def settings(directory: Path, **sections: object) -> Path:
     """A settings file over the examples, and over copies in the directory where there are any."""
     whole = {
         "http": {"listen": ["127.0.0.1:0"]},
+        "admin": {"listen": "127.0.0.1:0"},
         "schemas": {"base_uris": [str(EXAMPLES / "schemas")]},
         "streams": {"sources": [str(EXAMPLES / "streams.yaml")]},
         "sink": {"kind": "sqlite"},
@@ -60,7 +61,7 @@ def test_bad_settings_end_with_3_and_name_file_line_and_key(tmp_path: Path) -> N
         code, said = penstock(tmp_path, command, "-c", str(path))
 
         assert code == 3
-        assert "penstock.yaml:20" in said and "wrokers" in said and "workers" in said
+        assert "penstock.yaml:23" in said and "wrokers" in said and "workers" in said
 
 
 def test_settings_that_are_not_there_or_not_yaml_end_with_3(tmp_path: Path) -> None:
@@ -190,7 +191,7 @@ def test_validate_still_ends_with_1_when_its_reader_left_after_an_invalid_event(
 
 
 def test_serve_goes_on_when_nobody_reads_its_welcome(tmp_path: Path) -> None:
-    sets = ["http.listen=[127.0.0.1:0]", "workers=1", "log.style=text"]
+    sets = ["http.listen=[127.0.0.1:0]", "admin.listen=127.0.0.1:0", "workers=1", "log.style=text"]
     with unread(tmp_path, "serve", *(word for one in sets for word in ("--set", one))) as process:
         assert process.stderr is not None
         try:

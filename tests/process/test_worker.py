@@ -150,7 +150,7 @@ def test_counters_are_what_their_names_say(tmp_path: Path) -> None:
         slow = await place.open(b"GET /")
         while place.server.connections < 3:
             await asyncio.sleep(0)
-        while not place.server.responses[408]:
+        while not place.server.answered(408):
             await asyncio.sleep(0.01)
         slow[1].close()
         place.sink.refusal = "queue_full"

@@ -91,7 +91,6 @@ def test_a_broken_rule_is_an_error_that_names_the_setting(text: str, key: str, r
         ("http: {cors: {credentials: true}}", "http.cors.credentials"),
         ("drain_s: 9", "drain_s"),
         ("{drain_s: 11, sink: {kafka: {bootstrap.servers: 'a:1', delivery.timeout.ms: 8000}}}", "drain_s"),
-        ("admin: {listen: '127.0.0.1:1'}", "admin"),
         ("streams: {sources: [a.yaml], headers: {Host: a}}", "streams.headers"),
         ("streams: {on_missing: wait}", "streams.on_missing"),
         ("schemas: {wait_s: 1}", "schemas.wait_s"),

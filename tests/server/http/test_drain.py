@@ -318,7 +318,7 @@ def test_counts_reach_the_row(serve: Serve) -> None:
         writer.write(post())
         await reader.readuntil(b"done")
         row = cast(Any, server)._row
-        assert (row.connections, server.connections, server.requests, server.responses[200]) == (1, 1, 1, 1)
+        assert (row.connections, server.connections, server.requests, server.answered(200)) == (1, 1, 1, 1)
         writer.close()
         while row.connections:
             await asyncio.sleep(0)

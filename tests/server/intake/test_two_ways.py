@@ -41,6 +41,10 @@ def record(prepared: Event) -> Any:
     return (*verdicts, value, is_new or new_id, prepared.topic, prepared.key, prepared.timestamp_ms, prepared.headers)
 
 
+def in_one_decode(pipeline: Pipeline) -> int:
+    return sum(judged.one_decode for judged in pipeline.judged)
+
+
 class Ways:
     """The same pipeline twice; one of them never takes the short way."""
 
@@ -50,12 +54,12 @@ class Ways:
         self.taken = 0
 
     def compare(self, raw: bytes, headers: dict[bytes, bytes] = HEADERS) -> Any:
-        before = self.short.one_decode
+        before = in_one_decode(self.short)
         short = record(self.short.prepare(0, raw, arrival(headers)))
-        self.taken += self.short.one_decode - before
+        self.taken += in_one_decode(self.short) - before
         self.long._known.clear()  # The routes that have a short way.
         long = self.long.prepare(0, raw, arrival(headers))
-        assert self.long.one_decode == 0
+        assert in_one_decode(self.long) == 0
         assert short == record(long), raw
         return short
 

@@ -1,0 +1,346 @@
+"""The dashboard, on one page in the order of an event's way.
+
+``python deploy/grafana/dashboard.py > deploy/grafana/penstock.json`` writes it.
+
+Place: DESCRIPTION → HERE → penstock.json, which Grafana takes as it stands; a test keeps the two equal.
+Rules: a panel is a title, a unit and its expressions. Rates are over Grafana's own interval; what the metrics mean is
+in docs/METRICS.md. What is wrong is in the first row, so that a look is enough.
+Not here: what to do about it (docs/RUNBOOKS.md).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, NamedTuple
+
+
+class Panel(NamedTuple):
+    """``queries`` are expressions with their legends. ``width`` of 24."""
+
+    title: str
+    unit: str
+    queries: tuple[tuple[str, str], ...]
+    kind: str = "timeseries"
+    width: int = 8
+
+
+def _rate(metric: str, by: str = "", where: str = "") -> str:
+    """Per second, over all instances that are chosen."""
+    chosen = f'instance=~"$instance"{"," if where else ""}{where}'
+    return f"sum{f' by ({by})' if by else ''} (rate(penstock_{metric}{{{chosen}}}[$__rate_interval]))"
+
+
+def _now(metric: str, join: str = "sum", by: str = "") -> str:
+    return f'{join}{f" by ({by})" if by else ""} (penstock_{metric}{{instance=~"$instance"}})'
+
+
+def _quantile(share: float, metric: str) -> str:
+    return f"histogram_quantile({share}, {_rate(metric + '_seconds_bucket', 'le')})"
+
+
+REFERENCE = 'way="reference"'
+
+DESCRIPTION: tuple[tuple[str, tuple[Panel, ...]], ...] = (
+    (
+        "Is all well?",
+        (
+            Panel("Workers ready", "none", ((_now("workers", by="state"), "{{state}}"),), "stat", 4),
+            Panel("Unaccounted events (always 0)", "none", ((_now("events_unaccounted"), ""),), "stat", 4),
+            Panel(
+                "Lost and dropped",
+                "none",
+                ((_now("events_lost_total"), "lost"), (_now("events_dropped_total"), "dropped")),
+                "stat",
+                4,
+            ),
+            Panel("Events in the spool", "none", ((_now("spool_events"), ""),), "stat", 4),
+            Panel("Workers without a broker", "none", ((_now("sink_away_workers"), ""),), "stat", 4),
+            Panel("Version", "none", (('penstock_build_info{instance=~"$instance"}', "{{version}}"),), "stat", 4),
+        ),
+    ),
+    (
+        "Requests",
+        (
+            Panel("Responses by status", "reqps", ((_rate("http_responses_total", "status"), "{{status}}"),)),
+            Panel("Responses by route", "reqps", ((_rate("http_responses_total", "route"), "{{route}}"),)),
+            Panel("Bytes of bodies", "Bps", ((_rate("http_request_body_bytes_total"), "in"),)),
+            Panel(
+                "Connections",
+                "none",
+                ((_now("http_connections"), "open"), (_rate("http_connections_opened_total"), "opened a second")),
+            ),
+            Panel(
+                "Turned away",
+                "reqps",
+                (
+                    (_rate("requests_refused_total", "reason"), "{{reason}}"),
+                    (_rate("http_limits_hit_total", "limit"), "limit: {{limit}}"),
+                    (_rate("http_parse_errors_total"), "not HTTP"),
+                    (_rate("http_accept_errors_total"), "cannot accept"),
+                ),
+            ),
+            Panel(
+                "Clients that went away, errors of ours",
+                "reqps",
+                (
+                    (_rate("http_connections_lost_total"), "before their answer"),
+                    (_rate("http_late_replies_total"), "late answers"),
+                    (_rate("internal_errors_total"), "internal errors"),
+                ),
+            ),
+            Panel(
+                "Held bytes of the bound",
+                "percentunit",
+                ((f"{_now('http_held_bytes')} / {_now('http_max_held_bytes')}", "held"),),
+            ),
+            Panel(
+                "Guaranteed: from receipt to answer",
+                "s",
+                tuple((_quantile(share, "guaranteed"), f"p{share * 100:g}") for share in (0.5, 0.9, 0.99)),
+            ),
+            Panel(
+                "Hasty: from receipt to hand-over",
+                "s",
+                tuple((_quantile(share, "hasty"), f"p{share * 100:g}") for share in (0.5, 0.9, 0.99)),
+            ),
+        ),
+    ),
+    (
+        "Events",
+        (
+            Panel(
+                "All events",
+                "eps",
+                (
+                    (_rate("events_received_total"), "received"),
+                    (_rate("events_accepted_total"), "accepted"),
+                    (_rate("events_delivered_total"), "delivered"),
+                    (_rate("events_spooled_total"), "spooled"),
+                ),
+            ),
+            Panel(
+                "Accepted by stream", "eps", ((f"topk(20, {_rate('events_accepted_total', 'stream')})", "{{stream}}"),)
+            ),
+            Panel(
+                "Invalid by stream", "eps", ((f"topk(20, {_rate('events_invalid_total', 'stream')})", "{{stream}}"),)
+            ),
+            Panel("Rejected by type", "eps", ((_rate("events_rejected_total", "error_type"), "{{error_type}}"),)),
+            Panel(
+                "Failed, dropped, lost by stream",
+                "eps",
+                (
+                    (_rate("events_failed_total", "stream"), "failed: {{stream}}"),
+                    (_rate("events_dropped_total", "stream, reason"), "{{reason}}: {{stream}}"),
+                    (_rate("events_lost_total", "stream"), "lost: {{stream}}"),
+                    (_rate("events_refused_hasty_total"), "hasty, no room"),
+                ),
+            ),
+            Panel(
+                "Observed, and events about errors",
+                "eps",
+                (
+                    (_rate("events_observed_total", "stream"), "observed: {{stream}}"),
+                    (_rate("error_events_total", "outcome"), "error events {{outcome}}"),
+                ),
+            ),
+            Panel("Judged by way", "eps", ((_rate("events_judged_total", "way"), "{{way}}"),)),
+            Panel(
+                "By the reference, by schema",
+                "eps",
+                ((f"topk(10, {_rate('events_judged_total', 'schema', REFERENCE)})", "{{schema}}"),),
+            ),
+            Panel(
+                "In flight",
+                "none",
+                ((_now("events_in_flight"), "by the books"), (_now("sink_outstanding_events"), "in the sink")),
+            ),
+        ),
+    ),
+    (
+        "Spool",
+        (
+            Panel("Waiting", "none", ((_now("spool_events"), "events"),)),
+            Panel(
+                "Bytes of the bound", "percentunit", ((f"{_now('spool_bytes')} / {_now('spool_max_bytes')}", "used"),)
+            ),
+            Panel("Age of the oldest", "s", ((_now("spool_oldest_age_seconds", "max"), "oldest"),)),
+            Panel(
+                "In and out",
+                "eps",
+                (
+                    (_rate("events_spooled_total"), "in"),
+                    (_rate("spool_replayed_total"), "replayed"),
+                    (_rate("spool_given_up_total"), "given up"),
+                    (_rate("spool_refused_total"), "no room"),
+                ),
+            ),
+            Panel("Failed commits", "ops", ((_rate("spool_failed_commits_total"), "failed"),)),
+        ),
+    ),
+    (
+        "Brokers",
+        (
+            Panel(
+                "Sink of its bound",
+                "percentunit",
+                ((f"{_now('sink_outstanding_events')} / {_now('sink_max_outstanding_events')}", "outstanding"),),
+            ),
+            Panel("Queue of librdkafka", "none", ((_now("kafka_queue_events"), "events"),)),
+            Panel("Bytes of the queue", "bytes", ((_now("kafka_queue_bytes"), "bytes"),)),
+            Panel("Workers connected", "none", ((_now("kafka_broker_workers", by="broker"), "{{broker}}"),)),
+            Panel(
+                "Round trip",
+                "s",
+                (
+                    (_now("kafka_broker_rtt_seconds", "max", "broker"), "{{broker}} mean"),
+                    (_now("kafka_broker_rtt_p99_seconds", "max", "broker"), "{{broker}} p99"),
+                ),
+            ),
+            Panel("Throttle", "s", ((_now("kafka_broker_throttle_seconds", "max", "broker"), "{{broker}}"),)),
+            Panel(
+                "Requests",
+                "reqps",
+                (
+                    (_rate("kafka_broker_requests_total", "broker"), "{{broker}}"),
+                    (_now("kafka_broker_queued_requests", by="broker"), "{{broker}} queued"),
+                    (_now("kafka_broker_waiting_requests", by="broker"), "{{broker}} waiting"),
+                ),
+            ),
+            Panel("Bytes sent", "Bps", ((_rate("kafka_broker_sent_bytes_total", "broker"), "{{broker}}"),)),
+            Panel(
+                "Trouble",
+                "ops",
+                (
+                    (_rate("kafka_broker_errors_total", "broker"), "{{broker}} errors"),
+                    (_rate("kafka_broker_retries_total", "broker"), "{{broker}} retries"),
+                    (_rate("kafka_broker_timeouts_total", "broker"), "{{broker}} time-outs"),
+                    (_rate("kafka_broker_disconnects_total", "broker"), "{{broker}} disconnects"),
+                    (_rate("sink_producers_replaced_total"), "producers replaced"),
+                ),
+            ),
+        ),
+    ),
+    (
+        "Processes",
+        (
+            Panel(
+                "CPU of workers",
+                "percentunit",
+                (
+                    (
+                        'rate(penstock_worker_cpu_seconds{instance=~"$instance"}[$__rate_interval])',
+                        "{{instance}} {{slot}}",
+                    ),
+                ),
+            ),
+            Panel(
+                "Memory of workers",
+                "bytes",
+                (('penstock_worker_resident_bytes{instance=~"$instance"}', "{{instance}} {{slot}}"),),
+            ),
+            Panel(
+                "Loop lag", "s", (('penstock_worker_loop_lag_seconds{instance=~"$instance"}', "{{instance}} {{slot}}"),)
+            ),
+            Panel(
+                "Beat age", "s", (('penstock_worker_beat_age_seconds{instance=~"$instance"}', "{{instance}} {{slot}}"),)
+            ),
+            Panel("Deaths by cause", "ops", ((_rate("child_deaths_total", "cause"), "{{cause}}"),)),
+            Panel(
+                "Reloads, age of the settings",
+                "none",
+                (
+                    (_now("reloads_total", by="outcome"), "{{outcome}}"),
+                    ('(time() - penstock_settings_time_seconds{instance=~"$instance"}) / 3600', "{{instance}}: hours"),
+                    (
+                        '(time() - penstock_start_time_seconds{instance=~"$instance"}) / 3600',
+                        "{{instance}}: hours since the start",
+                    ),
+                ),
+            ),
+            Panel("Waits for another worker to accept", "ops", ((_rate("http_accept_waits_total"), "waits"),)),
+            Panel("A scrape takes", "s", ((_now("scrape_seconds", "max"), "longest"),)),
+        ),
+    ),
+    (
+        "Streams",
+        (
+            Panel(
+                "Declared",
+                "none",
+                ((_now("catalog_streams", "max"), "streams"), (_now("catalog_snapshots", "max"), "snapshots in use")),
+            ),
+            Panel("Age of the snapshot", "s", ((_now("catalog_snapshot_age_seconds", "max"), "in use for"),)),
+            Panel(
+                "Sources at URLs",
+                "s",
+                (
+                    (_now("catalog_source_age_seconds", "max", "source"), "{{source}}: last good answer"),
+                    (_now("catalog_source_failing_seconds", "max", "source"), "{{source}}: failing for"),
+                    (_rate("catalog_source_failures_total", "source"), "{{source}}: failures a second"),
+                ),
+            ),
+        ),
+    ),
+)
+
+HEIGHT = 7
+SOURCE = {"type": "prometheus", "uid": "${source}"}
+
+
+def dashboard() -> dict[str, Any]:
+    """What Grafana imports."""
+    panels: list[dict[str, Any]] = []
+    top = 0
+    for title, row in DESCRIPTION:
+        panels.append(_panel(len(panels), "row", title, {"h": 1, "w": 24, "x": 0, "y": top}))
+        top, left = top + 1, 0
+        for panel in row:
+            if left + panel.width > 24:
+                top, left = top + HEIGHT, 0
+            place = {"h": HEIGHT, "w": panel.width, "x": left, "y": top}
+            panels.append(_panel(len(panels), panel.kind, panel.title, place) | _content(panel))
+            left += panel.width
+        top += HEIGHT
+    return {
+        "uid": "penstock",
+        "title": "Penstock",
+        "tags": ["penstock"],
+        "schemaVersion": 39,
+        "editable": True,
+        "refresh": "30s",
+        "time": {"from": "now-3h", "to": "now"},
+        "templating": {"list": _variables()},
+        "panels": panels,
+    }
+
+
+def _panel(number: int, kind: str, title: str, place: dict[str, int]) -> dict[str, Any]:
+    return {"id": number + 1, "type": kind, "title": title, "gridPos": place}
+
+
+def _content(panel: Panel) -> dict[str, Any]:
+    targets = [
+        {"refId": chr(65 + at), "datasource": SOURCE, "expr": expression, "legendFormat": legend}
+        for at, (expression, legend) in enumerate(panel.queries)
+    ]
+    return {
+        "datasource": SOURCE,
+        "targets": targets,
+        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
+    }
+
+
+def _variables() -> list[dict[str, Any]]:
+    instance = {
+        "name": "instance", "type": "query", "datasource": SOURCE,
+        "includeAll": True, "multi": True, "allValue": ".*",
+        "query": "label_values(penstock_build_info, instance)", "refresh": 2,
+        "current": {"text": "All", "value": "$__all"},
+    }  # fmt: skip
+    return [{"name": "source", "type": "datasource", "query": "prometheus"}, instance]
+
+
+if __name__ == "__main__":
+    json.dump(dashboard(), sys.stdout, indent=1)
+    sys.stdout.write("\n")

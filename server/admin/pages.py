@@ -1,0 +1,142 @@
+"""What the admin process serves, and to whom it says no.
+
+Place: admin.process → HERE → admin.collect, admin.status, stacks, notices.
+Rules: nothing is cached. Whatever only looks is GET; what changes something is PUT, which no page of another site can
+make a browser send here without being asked. A bad request is told what is wrong and what to do.
+Not here: the public pages of a worker (http.pages).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+from aiohttp import web
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import CollectorRegistry
+
+from server.admin import status
+from server.admin.collect import Collected
+from server.notices import LEVELS
+
+if TYPE_CHECKING:
+    from server.admin.view import Shared
+
+_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_INDEX = """<!doctype html><meta charset="utf-8"><title>Penstock: operations</title>
+<h1>Penstock: operations</h1><ul>
+<li><a href="status">status</a>: master, workers, streams, spool, brokers
+<li><a href="metrics">metrics</a>: for Prometheus, as text or OpenMetrics
+<li><a href="healthz">healthz</a>, <a href="readyz">readyz</a>: whether any worker takes requests
+<li><a href="log-level">log-level</a>: PUT debug, info, warning, error, or nothing for that of the settings
+<li><a href="stacks">stacks</a>: what every process is doing right now
+</ul>
+"""
+
+Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Pages:
+    """The handlers."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._collected = Collected(shared)
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self._collected)
+        self._asking = asyncio.Lock()  # One process's stacks at a time.
+
+    def application(self) -> web.Application:
+        """All routes."""
+        application = web.Application(middlewares=[_plain], client_max_size=4096)
+        application.add_routes(
+            [
+                web.get("/", self._index),
+                web.get("/metrics", self._metrics),
+                web.get("/healthz", self._health),
+                web.get("/readyz", self._readiness),
+                web.get("/status", self._status),
+                web.get("/log-level", self._level),
+                web.put("/log-level", self._set_level),
+                web.get("/stacks", self._stacks),
+            ]
+        )
+        return application
+
+    async def _index(self, _: web.Request) -> web.Response:
+        return web.Response(text=_INDEX, content_type="text/html")
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        began_s = time.perf_counter()
+        body = encode(self._registry)
+        self._collected.scrape_s = time.perf_counter() - began_s
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async def _health(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def _readiness(self, _: web.Request) -> web.Response:
+        states = self._shared.look().states()
+        if states["ready"]:
+            return web.json_response({"status": "ready", "workers": states})
+        return web.json_response({"status": "not ready", "workers": states}, status=503, headers={"Retry-After": "1"})
+
+    async def _status(self, request: web.Request) -> web.Response:
+        said = status.status(self._shared)
+        if "text/html" in request.headers.get("Accept", ""):
+            return web.Response(text=status.page(said), content_type="text/html")
+        return web.Response(body=msgspec.json.encode(said), content_type="application/json")
+
+    async def _level(self, _: web.Request) -> web.Response:
+        level = self._shared.board.notices.level
+        said = {"level": level or self._shared.config.log.level, "settings": self._shared.config.log.level}
+        return web.json_response(said)
+
+    async def _set_level(self, request: web.Request) -> web.Response:
+        level = (await request.text()).strip().lower()
+        if level not in LEVELS:
+            levels = ", ".join(LEVELS[1:])
+            return _problem(400, f"The body should be one of: {levels}; or empty, for the level of the settings.")
+        self._shared.board.notices.level = level
+        return await self._level(request)
+
+    async def _stacks(self, request: web.Request) -> web.Response:
+        wanted = request.query.get("pid", "")
+        shared = self._shared
+        rows = [row for row in shared.look().rows if not wanted or str(row.pid) == wanted]
+        if not rows:
+            return _problem(404, "No process of this service has that pid; /status names those there are.")
+        parts = []
+        async with self._asking:
+            for row in rows:
+                place = f"worker, slot {row.slot}" if row.slot >= 0 else "companion"
+                said = await asyncio.to_thread(shared.board.stacks.ask, row.pid, shared.master_pid)
+                parts.append(f"== {row.pid} ({place}, generation {row.generation}, {row.state.name.lower()})\n{said}\n")
+        return web.Response(text="".join(parts))
+
+
+def _problem(code: int, detail: str) -> web.Response:
+    body = msgspec.json.encode({"type": "about:blank", "status": code, "detail": detail})
+    return web.Response(status=code, body=body, content_type="application/problem+json")
+
+
+@web.middleware
+async def _plain(request: web.Request, handler: Handle) -> web.StreamResponse:
+    """Headers of every answer, and our own words where nothing is served."""
+    try:
+        response = await handler(request)
+    except web.HTTPNotFound:
+        response = _problem(404, "Nothing is served at this path; / names what there is.")
+    except web.HTTPMethodNotAllowed as refused:
+        response = _problem(
+            405, f"The method is not served at this path. Use one of: {', '.join(sorted(refused.allowed_methods))}."
+        )
+        response.headers["Allow"] = refused.headers["Allow"]
+    except web.HTTPRequestEntityTooLarge:
+        response = _problem(413, "The body is too large for anything that is served here.")
+    response.headers.update(_HEADERS)
+    return response

@@ -1,0 +1,104 @@
+"""The admin process: metrics, status and operations of one service, beside its workers.
+
+Place: server.master forks → HERE, a companion of the workers; the composition root of server.admin.
+Rules: it looks at memory that is shared, so nobody waits for it and it costs the workers nothing. It beats like a
+worker. Told to drain it serves until the workers of its generation have gone, or until a newer generation is there, or
+after ``drain_s``: whoever watches sees a drain to its end. Nobody's service ends with it.
+Not here: what is served (admin.pages), what it means (admin.table).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import uvloop
+from aiohttp import web
+
+from server.admin.pages import Pages
+from server.admin.view import Materials, Shared
+from server.catalog.following import Following
+from server.log import Level
+from server.scoreboard import State
+
+if TYPE_CHECKING:
+    from server.catalog.snapshot import Snapshot
+    from server.master.generation import WorkerContext
+
+NICER = 5  # A scrape of a thousand streams takes a tenth of a second of a core: workers that want it go first.
+LOOK_S = 0.05
+LAST_S = 1.0  # For answers that are under way.
+
+_logger = logging.getLogger("admin")
+
+
+class Admin:
+    """One generation's."""
+
+    def __init__(self, materials: Materials, context: WorkerContext) -> None:
+        self._config = materials.config
+        self._context = context
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._level = Level()
+        self._shared = Shared(context.row.board, materials, context.master_pid)
+        self._following: Following | None = None
+        if not materials.snapshot.is_open:
+            publication, prefix = materials.link.publication, materials.config.sink.topic_prefix
+            self._following = Following(publication, materials.snapshot, prefix, self._use)
+
+    async def run(self) -> None:
+        """Serve until told to stop, and a little longer."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+        for hurry in (signal.SIGINT, signal.SIGQUIT):
+            loop.add_signal_handler(hurry, self._stop_now)
+        if self._following is not None:
+            self._following.catch_up()
+        self._beat()
+        runner = web.AppRunner(Pages(self._shared).application(), access_log=None, handle_signals=False)
+        await runner.setup()
+        for listening in self._context.sockets:
+            await web.SockSite(runner, listening, shutdown_timeout=LAST_S).start()
+        self._context.row.set_state(State.READY)
+        await self._stop.wait()
+        self._context.row.set_state(State.DRAINING)
+        await self._until_workers_have_gone(loop.time() + self._config.drain_s)
+        await runner.cleanup()
+
+    async def _until_workers_have_gone(self, deadline: float) -> None:
+        loop, board, mine = asyncio.get_running_loop(), self._context.row.board, self._context.generation
+        while loop.time() < deadline and not self._hurry.is_set():
+            workers = [row.generation for row in board.live() if row.slot >= 0]
+            if mine not in workers or max(workers) > mine:
+                return
+            await asyncio.sleep(LOOK_S)
+
+    def _use(self, snapshot: Snapshot) -> None:
+        self._shared.snapshot = snapshot
+
+    def _stop_now(self) -> None:
+        self._hurry.set()
+        self._stop.set()
+
+    def _beat(self) -> None:
+        loop, row = asyncio.get_running_loop(), self._context.row
+        row.beat()
+        self._level.look(row.notices.level)
+        if self._following is not None:
+            self._following.look(loop.call_later)
+        if self._context.is_orphan() and not self._stop.is_set():
+            _logger.warning("the master is gone: leaving")
+            self._stop_now()
+        loop.call_later(self._config.process.beat_s, self._beat)
+
+
+def run(materials: Materials, context: WorkerContext) -> int:
+    """Be the admin process until told to stop. Returns the exit code."""
+    os.nice(NICER)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(Admin(materials, context).run())
+    return 0

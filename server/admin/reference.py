@@ -1,0 +1,55 @@
+"""Render the page of all metrics from the table: ``python -m server.admin.reference > docs/METRICS.md``.
+
+Place: admin.table → HERE → docs/METRICS.md; a test keeps the two equal.
+Rule: nothing is said here of a single metric.
+Not here: what a metric means (admin.table).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from server.admin.table import SECTIONS, Metric
+
+HEAD = """\
+# Metrics
+
+<!-- Rendered from server/admin/table.py by `python -m server.admin.reference`; edit that file instead. -->
+
+`GET /metrics` on `admin.listen` gives them to Prometheus, as text or, where that is asked for, as OpenMetrics. They are
+read from memory that the workers write on each beat (`process.beat_s`): a scrape asks no worker, and is up to a beat
+behind. Counters are sums over all workers since the master began: they outlive a worker, `kill -9` loses the counts of
+one beat at most, and only a new master begins at 0.
+
+Labels come from closed sets: routes, statuses, types, the streams that are declared, the schemas that are known. A
+stream that is not declared is `other`; nothing that a client sends becomes a label. A worker has at most 1,023 lines of
+streams and of schemas: what comes later is added up, for streams as `other`, for schemas as `(others)`.
+
+For each stream `accepted = delivered + spooled + dropped + lost` + what is in flight. `penstock_events_unaccounted` is
+what breaks that sum in a living worker: it is always 0, and an alert watches it.
+
+Dashboard: `deploy/grafana/penstock.json`. Alerts: `deploy/prometheus/alerts.yml`, with what to do in
+[RUNBOOKS.md](RUNBOOKS.md).
+"""
+
+
+def render() -> str:
+    """The whole page."""
+    return "\n".join([HEAD, *_sections()])
+
+
+def _sections() -> Iterator[str]:
+    for section in SECTIONS:
+        yield from (f"## {section.title}", "", "| metric | type | labels | meaning |", "|---|---|---|---|")
+        yield from map(_row, section.metrics)
+        yield ""
+
+
+def _row(metric: Metric) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return f"| `{metric.shown}` | {metric.kind} | {labels} | {metric.says} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())

@@ -1,0 +1,167 @@
+"""The service at a glance, for people and for programs: one JSON object, and the same as a page.
+
+Place: admin.view → HERE → admin.pages.
+Rules: what the settings hold that is secret is in neither. All text of the page is escaped.
+Not here: numbers over time (admin.collect).
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from server.admin.view import View, process_of
+from server.scoreboard import Counter, Row
+from server.sheet import Gauge
+from server.sink.kafka_statistics import GAUGES, SUMS
+from server.version import VERSION
+
+if TYPE_CHECKING:
+    from server.admin.view import Shared
+
+_PAGE = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="5"><title>Penstock</title>
+<style>body{{font:14px/1.5 system-ui,sans-serif;margin:2em}}table{{border-collapse:collapse;margin:0 0 1.5em}}
+td,th{{text-align:left;padding:.1em 1.2em .1em 0;vertical-align:top;font-variant-numeric:tabular-nums}}
+th{{color:#555;font-weight:normal}}h2{{font-size:1em;margin:1em 0 .2em}}</style>
+<h1>Penstock {version}: {state}</h1>{body}
+<p><a href="metrics">metrics</a> · <a href="stacks">stacks</a> · <a href="log-level">log-level</a></p>
+"""
+
+
+def status(shared: Shared) -> dict[str, Any]:
+    """Everything."""
+    view = shared.look()
+    states = view.states()
+    pending, age_s = view.spool()
+    return {
+        "version": VERSION,
+        "state": "ready" if states["ready"] else "draining" if states["draining"] else "not ready",
+        "service_name": view.config.service_name,
+        "master": _process(shared.master_pid),
+        "settings_age_s": round(view.now_s - shared.board.notices.reloaded_s, 1),
+        "reloads": shared.board.notices.reloads(),
+        "deaths": shared.board.notices.deaths(),
+        "log_level": shared.board.notices.level or view.config.log.level,
+        "workers": [_worker(view, at, row) for at, row in enumerate(view.workers)],
+        "companions": [_companion(view, row) for row in view.rows if row.slot < 0],
+        "events": {
+            "received": view.counters[Counter.EVENTS_RECEIVED],
+            "accepted": view.counters[Counter.EVENTS_ACCEPTED],
+            "delivered": view.counters[Counter.EVENTS_DELIVERED],
+            "invalid": view.counters[Counter.EVENTS_INVALID],
+            "in_flight": view.gauge(Gauge.IN_FLIGHT),
+            "unaccounted": view.gauge(Gauge.UNACCOUNTED),
+        },
+        "streams": _streams(view),
+        "spool": {
+            "events": pending,
+            "oldest_age_s": round(age_s, 1),
+            "bytes": view.gauge(Gauge.SPOOL_BYTES),
+            "max_bytes": view.config.spool.max_bytes,
+        },
+        "sink": {
+            "kind": view.config.sink.kind,
+            "outstanding": view.gauge(Gauge.OUTSTANDING),
+            "workers_without_broker": view.gauge(Gauge.IS_BROKER_AWAY),
+        },
+        "brokers": _brokers(view),
+    }
+
+
+def page(said: Mapping[str, Any]) -> str:
+    """The same to read."""
+    plain = {name: value for name, value in said.items() if not isinstance(value, dict | list)}
+    parts = [_table([plain])]
+    for name, value in said.items():
+        if isinstance(value, dict):
+            parts.append(f"<h2>{_text(name)}</h2>{_table([value])}")
+        elif isinstance(value, list) and value:
+            parts.append(f"<h2>{_text(name)}</h2>{_table(value)}")
+    return _PAGE.format(version=_text(said["version"]), state=_text(said["state"]), body="".join(parts))
+
+
+def _table(rows: Iterable[Mapping[str, Any]]) -> str:
+    lines = list(rows)
+    names = list(dict.fromkeys(name for row in lines for name in row))
+    if len(lines) == 1:
+        cells = (f"<tr><th>{_text(name)}<td>{_text(lines[0][name])}" for name in names)
+        return f"<table>{''.join(cells)}</table>"
+    head = "".join(f"<th>{_text(name)}" for name in names)
+    return f"<table><tr>{head}{''.join(_line(row, names) for row in lines)}</table>"
+
+
+def _line(row: Mapping[str, Any], names: list[str]) -> str:
+    return "<tr>" + "".join(f"<td>{_text(row.get(name, ''))}" for name in names)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{_text(name)} {_text(one)}" for name, one in value.items())
+    if isinstance(value, list):
+        return "; ".join(map(_text, value))
+    return html.escape(str(value))
+
+
+def _process(pid: int) -> dict[str, Any]:
+    found = process_of(pid)
+    return {"pid": pid, "uptime_s": round(found.uptime_s, 1), "resident_bytes": found.resident_bytes}
+
+
+def _worker(view: View, at: int, row: Row) -> dict[str, Any]:
+    gauges = view.gauges[at]
+    return {
+        "slot": row.slot,
+        "generation": row.generation,
+        "state": row.state.name.lower(),
+        **_process(row.pid),
+        "beat_age_s": round(view.beat_age_s(row), 3),
+        "loop_lag_s": gauges[Gauge.LOOP_LAG_US] / 1e6,
+        "connections": row.connections,
+        "outstanding": gauges[Gauge.OUTSTANDING],
+        "snapshot": _digest(row),
+    }
+
+
+def _companion(view: View, row: Row) -> dict[str, Any]:
+    return {
+        "name": view.name_of(row),
+        "generation": row.generation,
+        "state": row.state.name.lower(),
+        **_process(row.pid),
+        "beat_age_s": round(view.beat_age_s(row), 3),
+    }
+
+
+def _digest(row: Row) -> str:
+    """The beginning of the snapshot's digest, as the log and /_info have it."""
+    head = row.streams[0]
+    return f"{head:015x}"[:12] if row.streams[1] else ""
+
+
+def _streams(view: View) -> dict[str, Any]:
+    snapshot, link = view.shared.snapshot, view.shared.link
+    said: dict[str, Any] = {"declared": len(snapshot.names()), "is_open": snapshot.is_open}
+    found = {_digest(row): view.now_s - row.streams[1] / 1000 for row in view.workers if row.streams[1]}
+    said["snapshots"] = [{"digest": digest, "age_s": round(age_s, 1)} for digest, age_s in found.items()]
+    if link.urls:
+        said["sources"] = [
+            {"good_age_s": round(one.good_age_s, 1), "failing_s": round(one.failing_s, 1), "failures": one.failures}
+            for one in link.health.all()
+        ]
+    return said
+
+
+def _brokers(view: View) -> list[dict[str, Any]]:
+    return list(_broker_lines(view))
+
+
+def _broker_lines(view: View) -> Iterator[dict[str, Any]]:
+    brokers = view.shared.board.kinds.brokers
+    sums = brokers.totals()
+    for number, every in brokers.gauges().items():
+        line: dict[str, Any] = {"broker": number}
+        for at, name in enumerate(GAUGES):
+            values = [gauges[at] for gauges in every]
+            line[name] = sum(values) if name in ("is_up", "queued", "waiting") else max(values)
+        yield line | dict(zip(SUMS, sums.get(number, []), strict=False))

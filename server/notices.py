@@ -1,0 +1,63 @@
+"""What the master tells all processes of the host, and what it counts itself: a few shared cells.
+
+Place: made by the scoreboard before the first fork; the master counts, server.admin reads, and asks for a log level.
+Rules: a cell is one aligned 64-bit integer with one writer; the log level has two, of which the later counts.
+Not here: how a child is (scoreboard), what a log level changes (server.log).
+"""
+
+from __future__ import annotations
+
+import mmap
+import time
+from typing import Final
+
+DEATHS: Final = ("crashed", "killed", "stuck", "not_booted")  # Of children that nobody had told to leave.
+RELOADS: Final = ("done", "adopted", "refused")
+LEVELS: Final = ("", "debug", "info", "warning", "error")  # The first: that of the settings.
+
+_LEVEL, _STARTED_MS, _RELOADED_MS, _DEATHS = range(4)
+_RELOADS = _DEATHS + len(DEATHS)
+_END = _RELOADS + len(RELOADS)
+
+
+class Notices:
+    """The cells."""
+
+    def __init__(self) -> None:
+        self._cells = memoryview(mmap.mmap(-1, _END * 8)).cast("q")
+        self._cells[_STARTED_MS] = self._cells[_RELOADED_MS] = time.time_ns() // 1_000_000
+
+    def note_death(self, cause: str) -> None:
+        """A child has ended that was not told to. Master only."""
+        self._cells[_DEATHS + DEATHS.index(cause)] += 1
+
+    def note_reload(self, outcome: str) -> None:
+        """A reload has come to this. Master only."""
+        self._cells[_RELOADS + RELOADS.index(outcome)] += 1
+        if outcome != "refused":
+            self._cells[_RELOADED_MS] = time.time_ns() // 1_000_000
+
+    def deaths(self) -> dict[str, int]:
+        return {cause: self._cells[_DEATHS + at] for at, cause in enumerate(DEATHS)}
+
+    def reloads(self) -> dict[str, int]:
+        return {outcome: self._cells[_RELOADS + at] for at, outcome in enumerate(RELOADS)}
+
+    @property
+    def started_s(self) -> float:
+        """When the service began, in seconds since 1970."""
+        return self._cells[_STARTED_MS] / 1000
+
+    @property
+    def reloaded_s(self) -> float:
+        """When the settings in force were read."""
+        return self._cells[_RELOADED_MS] / 1000
+
+    @property
+    def level(self) -> str:
+        """The least log level that is written, for all processes; "": what the settings say."""
+        return LEVELS[self._cells[_LEVEL]]
+
+    @level.setter
+    def level(self, level: str) -> None:
+        self._cells[_LEVEL] = LEVELS.index(level)

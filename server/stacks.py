@@ -1,0 +1,65 @@
+"""What every process is doing right now: its stacks, on demand, even while it is stuck.
+
+Place: made by the scoreboard before the first fork; master.child makes a child answer, server.admin asks.
+Rules: a signal (USR2) makes faulthandler write the stacks of all threads into a file in memory that all processes
+share; it does so in C, whatever Python is at. One is asked at a time, and only a living child of our master: a signal
+to anybody else could end it. The master itself ignores the signal, and so does a child that cannot answer yet.
+Not here: the stacks of one that is ended for being late, which go to the log (master.loop).
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import fcntl
+import os
+import signal
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+ASK: Final = signal.SIGUSR2
+WAIT_S: Final = 0.5
+_POLL_S: Final = 0.005
+_MAX_BYTES: Final = 1 << 20
+
+
+class Stacks:
+    """The shared file."""
+
+    def __init__(self) -> None:
+        if hasattr(os, "memfd_create"):
+            self._fd = os.memfd_create("penstock-stacks")
+        else:
+            self._fd = os.dup(tempfile.TemporaryFile().fileno())  # noqa: SIM115 - kept for the life of the service
+        # All children share one place in the file: each begins where it ends now.
+        fcntl.fcntl(self._fd, fcntl.F_SETFL, fcntl.fcntl(self._fd, fcntl.F_GETFL) | os.O_APPEND)
+
+    def answer(self) -> None:
+        """In a child: write the stacks when asked."""
+        faulthandler.register(ASK, self._fd, all_threads=True)
+
+    def ask(self, pid: int, master_pid: int) -> str:
+        """The stacks of a child, or why there are none."""
+        if _parent_of(pid) != master_pid:
+            return "it is gone\n"
+        os.ftruncate(self._fd, 0)
+        try:
+            os.kill(pid, ASK)
+        except ProcessLookupError:
+            return "it is gone\n"
+        deadline = time.monotonic() + WAIT_S
+        size = -1
+        while time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+            before, size = size, os.fstat(self._fd).st_size
+            if size and size == before:
+                return os.pread(self._fd, _MAX_BYTES, 0).decode("utf-8", "replace")
+        return "it does not answer: it has only just begun, or the system has stopped it\n"
+
+
+def _parent_of(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, ValueError):
+        return 0

@@ -1,0 +1,81 @@
+"""The dashboard and the alerts ask for metrics that there are, and each alert is explained, fires and clears."""
+
+from __future__ import annotations
+
+import json
+import re
+import runpy
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from server.admin.table import METRICS
+
+ROOT = Path(__file__).parents[2]
+DASHBOARD = ROOT / "deploy" / "grafana" / "penstock.json"
+PROMETHEUS = ROOT / "deploy" / "prometheus"
+RUNBOOKS = (ROOT / "docs" / "RUNBOOKS.md").read_text()
+
+
+def rules() -> list[dict[str, str]]:
+    (group,) = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"]
+    found: list[dict[str, str]] = group["rules"]
+    return found
+
+
+def expressions() -> list[str]:
+    """Of the dashboard."""
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    return [target["expr"] for panel in panels for target in panel.get("targets", [])]
+
+
+def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
+    program = shutil.which("promtool")
+    if program is None:
+        pytest.skip("promtool is missing (Debian: prometheus)")
+    return subprocess.run([program, *arguments], cwd=PROMETHEUS, capture_output=True, text=True, timeout=60)
+
+
+def test_the_dashboard_is_that_of_its_description() -> None:
+    made = runpy.run_path(str(ROOT / "deploy" / "grafana" / "dashboard.py"))["dashboard"]()
+
+    wanted = "run: python deploy/grafana/dashboard.py > deploy/grafana/penstock.json"
+    assert json.loads(DASHBOARD.read_text()) == made, wanted
+
+
+def test_every_metric_that_is_asked_for_is_in_the_table_and_every_one_in_the_table_is_shown() -> None:
+    shown = {metric.shown for metric in METRICS.values()}
+    asked = set(re.findall(r"penstock_\w+", " ".join(expressions())))
+    watched = set(re.findall(r"penstock_\w+", " ".join(rule["expr"] for rule in rules())))
+
+    assert asked | watched <= shown
+    assert shown - asked - watched == set()
+
+
+def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
+    names = [rule["alert"] for rule in rules()]
+
+    assert re.findall(r"^## (\w+)$", RUNBOOKS, re.MULTILINE) == names
+    for rule in yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"][0]["rules"]:
+        assert rule["annotations"]["runbook"] == f"docs/RUNBOOKS.md#{rule['alert'].lower()}"
+
+
+def test_every_alert_has_a_case_in_which_it_fires_and_clears() -> None:
+    cases = yaml.safe_load((PROMETHEUS / "alerts_test.yml").read_text())["tests"]
+    counts = {case["name"]: [len(step["exp_samples"]) for step in case["promql_expr_test"]] for case in cases}
+
+    assert counts == {rule["alert"]: [0, 1, 0] for rule in rules()}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("check", "rules", "alerts.yml"), ("check", "config", "prometheus.yml"), ("test", "rules", "alerts_test.yml")],
+    ids=" ".join,
+)
+def test_prometheus_finds_nothing_wrong(arguments: tuple[str, ...]) -> None:
+    done = promtool(*arguments)
+
+    assert done.returncode == 0, done.stdout + done.stderr
