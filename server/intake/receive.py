@@ -24,7 +24,7 @@ from server.intake.event import Event
 from server.intake.pending import Pending
 from server.intake.pipeline import Pipeline
 from server.intake.receipts import Receipts
-from server.intake.report import report
+from server.intake.report import reports
 
 if TYPE_CHECKING:
     from server.config.settings import Config
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 FULL = "The broker is away, or too many events wait for it. Send them again later."
 DRAINING = "This server is shutting down. Send the events again; another one will take them."
-TOO_MANY = "The request has {} events, at most {} are taken. Send them in smaller batches."
+TOO_MANY = "The request has at least {} events, at most {} are taken. Send them in smaller batches."
 
 SPOOLED = b"X-Durability: spool\r\n"
 
@@ -108,7 +108,7 @@ class Receiver:
             events = [self._prepare(index, raw, arrival) for index, raw in enumerate(raws)]
             if self._awaited and self._waits(request, is_second, self._validate):
                 return
-            request.reply(200, "OK", msgspec.json.encode({"events": [report(event) for event in events]}))
+            request.reply(200, "OK", reports(events, len(request.body)))
 
     def close(self) -> None:
         """Take no events any more: the sink is about to be flushed."""
