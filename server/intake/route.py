@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from server.intake import enrich
 from server.intake.filling import Filling
+from server.intake.invented import Invented
 from server.intake.members import Members, Path
 from server.intake.tally import Tallies, Tally
 from server.intake.verdict import Verdict
@@ -100,6 +101,7 @@ class Router:
         self._config = config
         self._schema = schema
         self._stream = stream
+        self._invented = Invented(config.streams.max_regex_names)
         self._members: dict[tuple[Path, ...], EventMembers] = {}
         self._routes: dict[tuple[bytes | None, bytes | None], Route] = {}
         self.known: dict[tuple[str, str], Route] = {}  # Those with a way to read: by schema URI and stream.
@@ -151,6 +153,8 @@ class Router:
         wrong = self._mismatch(stream, validator)
         if wrong is not None:
             return wrong
+        if not self._invented.takes(stream):
+            return _not_taken(stream.name)
         route = self._make(schema_uri, stream, validator)
         if validator is None or b"\\" in schema_text + stream_text:
             return route  # The schema may come yet; and other spellings of a name must not push routes out.
@@ -179,7 +183,7 @@ class Router:
             return Verdict("missing_stream", _MISSING.format(_dotted(self.fields.stream), "its stream"))
         stream = self._stream(name)
         if stream is None or not stream.enabled:
-            return Verdict("unknown_stream", f"stream {name[:200]!r} takes no events here")
+            return _not_taken(name)
         return stream
 
     def _mismatch(self, stream: Stream, validator: Validator | None) -> Verdict | None:
@@ -259,6 +263,10 @@ _SCHEMA_REASONS = {
     "insecure_schema": "schema {!r} has keywords that this service refuses",
     "schema_unavailable": "schema {!r} cannot be read at the moment",
 }
+
+
+def _not_taken(stream: str) -> Verdict:
+    return Verdict("unknown_stream", f"stream {stream[:200]!r} takes no events here")
 
 
 def _text(raw: bytes | None) -> str | None:
