@@ -18,6 +18,10 @@ import msgspec
 
 MAX_HEADER_CHARS = 400  # EventGate's cut, which schemas in the field rely on.
 
+# Of one request, that are kept until it is answered: 15 MB. An answer has room for as many (verdict.MAX_BODY_BYTES);
+# events that are wrong beyond that are told in short.
+MAX_PROBLEMS = 25_000
+
 MAX_KEPT = 4096  # Header values and addresses whose JSON text is remembered: 4 MB at the most, clients choose them.
 
 
@@ -32,6 +36,7 @@ class Arrival:
         "_headers",
         "_request",
         "filling",
+        "problems_left",
         "received_dt",
         "received_ms",
         "schema_uri",
@@ -52,6 +57,7 @@ class Arrival:
         self._address = address
         self._request = request
         self.filling: dict[Any, Any] = {}  # Kept by intake.filling for the other events of the request.
+        self.problems_left = MAX_PROBLEMS
         self.schema_uri: bytes | None = None
         self.stream: bytes | None = None
 

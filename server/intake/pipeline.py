@@ -25,7 +25,7 @@ from server.intake.members import BLOCKED, Values
 from server.intake.route import Route, Router
 from server.intake.splice import insert_by_path
 from server.intake.tally import Tallies
-from server.intake.verdict import Verdict, error
+from server.intake.verdict import Verdict, error, in_short
 from server.log import Limited
 from server.schemas import errors_text
 
@@ -146,7 +146,7 @@ class Pipeline:
         if route.validator is not None:
             problems = self._check(value, route.validator)
             if problems is not None:
-                violation = Verdict("schema_violation", errors_text(problems), problems)
+                violation = _violation(problems, arrival)
                 if route.stream.validation == "enforce":
                     return violation
                 event.observed = violation
@@ -206,6 +206,13 @@ class Pipeline:
         if route.validator is not None and route.validator.defaults:
             value = fill_defaults(value, route.validator.defaults)
         return value
+
+
+def _violation(problems: list[Problem], arrival: Arrival) -> Verdict:
+    """What is wrong with an event; in short when its request has been told of enough already."""
+    found = Verdict("schema_violation", errors_text(problems), problems)
+    arrival.problems_left -= len(problems)
+    return found if arrival.problems_left >= 0 else in_short(found)
 
 
 def _too_large(value: bytes, route: Route) -> Verdict:

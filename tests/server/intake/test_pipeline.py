@@ -296,3 +296,18 @@ def test_an_event_of_another_kind_than_the_one_before_is_read_by_its_own_rules(p
     assert [error_type(one) for one in prepared] == [None, None, None, "missing_schema_uri", None]
     assert prepared[0].key == b'{"wiki":"a","n":1}'
     assert value(prepared[4])["http"]["request_headers"] == {"user-agent": "ua"}
+
+
+def test_events_of_a_request_that_was_told_of_enough_are_told_in_short(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.intake.arrival.MAX_PROBLEMS", 3)
+    at = arrival()
+    told = [prepare(pipeline, event(test=5, n="x"), at).verdict for _ in range(3)]
+
+    assert [(found.error_type, len(found.errors)) for found in told if found] == [
+        ("schema_violation", 2),
+        ("schema_violation", 0),
+        ("schema_violation", 0),
+    ]
+    assert told[2] is not None and told[2].text == told[0].text  # type: ignore[union-attr]
