@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 
 from bench import catalog, compiling, duplicates, patterns, quick, refusals, reloads, validators
+from bench.attacks import measured
 from bench.micro import http
 
 BENCHES = {
@@ -22,6 +23,7 @@ BENCHES = {
     "duplicates": duplicates.run,
     "reloads": reloads.run,
     "catalog": catalog.run,
+    "attacks": measured.run,
 }
 
 
