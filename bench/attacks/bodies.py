@@ -7,6 +7,7 @@ Not here: attacks by time (slow), by what texts say (words).
 
 from __future__ import annotations
 
+import asyncio
 import json
 import zlib
 from collections.abc import Callable, Iterator
@@ -129,8 +130,8 @@ PATHS = ("/v1/events", "/v1/events?hasty=true", "/v1/validate")
 
 
 def _compressed(encoding: bytes, compress: Callable[[bytes], bytes]) -> list[bytes]:
-    """Bombs: zeros, blanks, and blanks around an event; 25 times as large as a body may be, and barely too large."""
-    plain = [b" " * (25 * BODY), b"\0" * (BODY + 1), b" " * (10 * BODY) + event(), b"[" + b"{}," * 3_000_000]
+    """Bombs: zeros, blanks, and blanks around an event; 4 times as large as a body may be, and barely too large."""
+    plain = [b" " * (4 * BODY), b"\0" * (BODY + 1), b" " * (2 * BODY) + event(), b"[" + b"{}," * 2_000_000]
     return [post(compress(each), b"Content-Encoding: " + encoding) for each in plain]
 
 
@@ -152,7 +153,7 @@ def _bombs() -> Iterator[bytes]:
     yield post(BROTLI, b"Content-Encoding: br")
     yield post(_zstd(100_000), b"Content-Encoding: zstd")
     yield post(_zstd(40), b"Content-Encoding: zstd")
-    gzipped = zlib.compress(zlib.compress(b" " * (25 * BODY), 9, 31), 9, 31)
+    gzipped = zlib.compress(zlib.compress(b" " * (4 * BODY), 9, 31), 9, 31)
     yield post(gzipped, b"Content-Encoding: gzip, gzip")
     member = zlib.compress(b" " * 1_000, 9, 31)
     yield post(member * 100_000, b"Content-Encoding: gzip")
@@ -161,5 +162,5 @@ def _bombs() -> Iterator[bytes]:
 
 async def bombs(target: Target) -> Outcome:
     """gzip, deflate, br and zstd that grow a thousandfold; in one another; in many members."""
-    raws = list(_bombs())
+    raws = await asyncio.to_thread(lambda: list(_bombs()))
     return await ask_each(target, (raws[number % len(raws)] for number in range(max(target.count(60), len(raws)))))
