@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export PYTHON VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev fmt lint type test test-all soak fuzz bench bench-quick bench-validators load requirements clean runtime-venv dev-venv load-venv fuzz-venv
+.PHONY: help setup run dev fmt lint type test test-all soak fuzz bench bench-quick bench-validators attack load requirements clean runtime-venv dev-venv load-venv fuzz-venv
 
 help:           ## What there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -63,6 +63,9 @@ bench: runtime-venv ## The same with more and longer rounds, in 5 min
 
 bench-validators: runtime-venv ## What a check costs beside an untyped decode, over the real schemas, in 20 s
 	@$(BIN)/python -m bench validators --keep $(ARGS)
+
+attack: dev-venv ## Every attack on a served intake, beside a bystander, in 10 min: make attack ARGS="--only idle"
+	@$(BIN)/python -m bench attacks --keep $(ARGS)
 
 load: load-venv ## Steady load for 30 s on a running intake: make load URL=http://127.0.0.1:8192
 	@$(BIN)/locust -f bench/load/locustfile.py --headless --users 40 --spawn-rate 20 --run-time 30s --only-summary --host "$(URL)" $(ARGS)

@@ -7,38 +7,20 @@ Not here: what is measured (the module of that name; micro for single steps).
 
 from __future__ import annotations
 
+import importlib
 import sys
 
-from bench import (
-    catalog,
-    compiling,
-    duplicates,
-    durability,
-    outage,
-    patterns,
-    quick,
-    refusals,
-    reloads,
-    shutdown,
-    validators,
-)
-from bench.micro import auth, http
-
+# What the bench is called, and the module that has it. Only that one is imported: some need what others do without.
 BENCHES = {
-    "quick": quick.run,
-    "validators": validators.run,
-    "http": http.run,
-    "auth": auth.run,
-    "compiling": compiling.run,
-    "refusals": refusals.run,
-    "patterns": patterns.run,
-    "duplicates": duplicates.run,
-    "reloads": reloads.run,
-    "catalog": catalog.run,
-    "shutdown": shutdown.run,
-    "outage": outage.run,
-    "durability": durability.run,
-}
+    **{name: f"bench.{name}" for name in (
+        "quick", "costs", "latency", "scaling", "budget", "profile", "compare", "marks", "render", "tools",
+        "validators", "compiling", "refusals", "patterns", "duplicates", "reloads", "catalog",
+        "shutdown", "outage", "durability",
+    )},
+    "attacks": "bench.attacks.measured",
+    "http": "bench.micro.http",
+    "auth": "bench.micro.auth",
+}  # fmt: skip
 
 
 def main() -> int:
@@ -46,7 +28,8 @@ def main() -> int:
     if len(sys.argv) < 2 or sys.argv[1] not in BENCHES:
         print(f"usage: python -m bench {{{','.join(BENCHES)}}} [OPTION]…", file=sys.stderr)
         return 2
-    return BENCHES[sys.argv[1]](sys.argv[2:])
+    code: int = importlib.import_module(BENCHES[sys.argv[1]]).run(sys.argv[2:])
+    return code
 
 
 if __name__ == "__main__":

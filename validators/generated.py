@@ -18,6 +18,7 @@ from msgspec import UNSET
 
 from validators.checks import Check, Choice, Items, Judge, Map, Members, Object, Text, asks
 from validators.pattern import SHORT
+from validators.unique import has_repeated_scalars
 
 Path = tuple[str, ...]
 Read = Callable[[bytes], tuple[Any, ...] | None]
@@ -103,7 +104,12 @@ def reader(decode: Callable[[bytes], Any], check: Check, wanted: Wanted) -> Read
 
 class _Writer:
     def __init__(self, wanted: Wanted) -> None:
-        self._constants: dict[str, Any] = {"UNSET": UNSET, "REFUSALS": REFUSALS, "RefusedError": RefusedError}
+        self._constants: dict[str, Any] = {
+            "UNSET": UNSET,
+            "REFUSALS": REFUSALS,
+            "RefusedError": RefusedError,
+            "has_repeated_scalars": has_repeated_scalars,
+        }
         self._lines: list[str] = []
         self._variables = 0
         self._loops = 0
@@ -186,7 +192,7 @@ class _Writer:
 
     def _items(self, check: Items, x: str, depth: int) -> None:
         if check.is_unique:
-            self._refuse(depth, f"len(set({x})) < len({x})")
+            self._refuse(depth, f"has_repeated_scalars({x})")
         if asks(check.check):
             self._each(x, check.check, depth)
 

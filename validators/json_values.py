@@ -12,6 +12,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from validators.unique import identity
+
 IS: dict[str, Callable[[Any], bool]] = {
     "array": lambda value: isinstance(value, list),
     "boolean": lambda value: isinstance(value, bool),
@@ -50,24 +52,15 @@ def is_same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def _identity(value: Any) -> Any:
-    """Something hashable that is equal for equal JSON."""
-    if isinstance(value, dict):
-        return frozenset((name, _identity(each)) for name, each in value.items())
-    if isinstance(value, list):
-        return tuple(_identity(each) for each in value)
-    return (bool, value) if isinstance(value, bool) else value
-
-
 def last_pair(value: list[Any]) -> tuple[int, int] | None:
     """AJV's search through objects: the last item that has an equal before it, and the nearest such."""
     latest: dict[Any, int] = {}
     pair = None
     for i, each in enumerate(value):
-        identity = _identity(each)
-        if identity in latest:
-            pair = (i, latest[identity])
-        latest[identity] = i
+        key = identity(each)
+        if key in latest:
+            pair = (i, latest[key])
+        latest[key] = i
     return pair
 
 
@@ -76,8 +69,8 @@ def last_scalar_pair(value: list[Any], is_wanted: Callable[[Any], bool]) -> tupl
     met: dict[Any, int] = {}
     for i in range(len(value) - 1, -1, -1):
         if is_wanted(value[i]):
-            identity = _identity(value[i])
-            if identity in met:
-                return i, met[identity]
-            met[identity] = i
+            key = identity(value[i])
+            if key in met:
+                return i, met[key]
+            met[key] = i
     return None

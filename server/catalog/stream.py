@@ -45,6 +45,11 @@ class Stream(Struct, frozen=True):
     identities: tuple[str, ...]
     settings: dict[str, Any]
 
+    @property
+    def is_invented(self) -> bool:
+        """No declaration spells its name out: a regex matches it, or where nothing is declared any name will do."""
+        return self.name != self.declared or not self.settings
+
 
 def make(name: str, declared: str, settings: dict[str, Any], topic_prefix: str) -> Stream:
     """The stream of these merged settings."""

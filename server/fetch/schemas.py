@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -35,7 +35,8 @@ THREADS = 8  # A schema with its references is read by blocking code; so many ar
 FETCH_S = 30.0  # For one schema and all that it refers to.
 FAILED_S = 5.0  # As long as clients are told to wait: not long enough to miss a registry that is back.
 KNOWN_MAX = 10_000
-UNDER_WAY_MAX = 500  # Schemas that are waited for at a time, by whomever.
+UNDER_WAY_MAX = 500  # Schemas that are waited for at a time, by whomever,
+UNDER_WAY_CLIENT_MAX = 100  # … and by one client: an allowance is paid when a fetch was in vain, too late for a burst.
 
 
 class Standing(NamedTuple):
@@ -63,6 +64,7 @@ class Schemas:
         self._origins = {origin_of(origin) for origin in config.fetch.allowed_origins}
         self._allowance = Allowance(settings.unknown_per_min, settings.unknown_per_min_client)
         self._under_way: dict[str, asyncio.Task[Standing]] = {}
+        self._clients: Counter[str] = Counter()  # How many of these each waits for.
         self._failed: OrderedDict[str, tuple[float, Outcome]] = OrderedDict()
         self._threads = ThreadPoolExecutor(THREADS, "schemas")
         self._trouble = Limited(logging.getLogger("fetcher"))
@@ -79,10 +81,14 @@ class Schemas:
         task = self._under_way.get(uri)
         if task is None:
             spent = self._allowance.used_up(client, time.monotonic())
-            if spent is not None or len(self._under_way) >= UNDER_WAY_MAX:
-                what = spent or "the queue"
-                self._trouble.warning("allowance", "schema %s is not asked for: allowance of %s is used up", uri, what)
+            if spent is None and len(self._under_way) >= UNDER_WAY_MAX:
+                spent = "all that may wait at a time"
+            if spent is None and self._clients[client] >= UNDER_WAY_CLIENT_MAX:
+                spent = "this client, at a time,"
+            if spent is not None:
+                self._trouble.warning("allowance", "schema %s is not asked for: allowance of %s is used up", uri, spent)
                 return REFUSED
+            self._clients[client] += 1
             task = self._under_way[uri] = asyncio.get_running_loop().create_task(self._fetch(uri, path, client))
         return await asyncio.shield(task)
 
@@ -108,6 +114,9 @@ class Schemas:
             return self._note_failure(uri, client, error)
         finally:
             del self._under_way[uri]
+            self._clients[client] -= 1
+            if not self._clients[client]:
+                del self._clients[client]
         return HERE
 
     def _note_failure(self, uri: str, client: str, error: SchemaLost | OSError) -> Standing:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 MAX_HEADER_CHARS = 400  # EventGate's cut, which schemas in the field rely on.
 
+# Of one request, that are kept until it is answered: 15 MB. An answer has room for as many (verdict.MAX_BODY_BYTES);
+# events that are wrong beyond that are told in short.
+MAX_PROBLEMS = 25_000
+
 MAX_KEPT = 4096  # Header values and addresses whose JSON text is remembered: 4 MB at the most, clients choose them.
 
 
@@ -36,6 +40,7 @@ class Arrival:
         "filling",
         "grants",
         "headers",
+        "problems_left",
         "received_dt",
         "received_ms",
         "request",
@@ -59,6 +64,7 @@ class Arrival:
         self.grants: Grants | None = None  # What it proved that it may write; auth.guard looks when it is first asked.
         self._address = address
         self.filling: dict[Any, Any] = {}  # Kept by intake.filling for the other events of the request.
+        self.problems_left = MAX_PROBLEMS
         self.schema_uri: bytes | None = None
         self.stream: bytes | None = None
         self.trace: tuple[str, bytes] | None = None

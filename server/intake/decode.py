@@ -24,6 +24,10 @@ NOT_EVENTS: Final = "The request body is neither a JSON object nor an array. Sen
 
 BOM: Final = b"\xef\xbb\xbf"  # What editors of one system put before UTF-8. RFC 8259 section 8.1 lets a reader skip it.
 
+# An array with more commas than this may have more elements than fit into memory well, 75 bytes each, before the first
+# of them is counted: 4 MB of ``{}`` took 107 MB. So its elements are counted first, one by one, up to ``most``.
+MAX_COMMAS: Final = 400_000
+
 MAX_HALF_PAIRS_BYTES: Final = 262_144  # The slower way takes 0.6 ms a kilobyte of small elements.
 
 _decode_array = msgspec.json.Decoder(list[Raw]).decode
@@ -47,6 +51,8 @@ def split(body: bytes, most: int = sys.maxsize) -> list[bytes] | int | str:
             _decode_one(body)
             return [body]
         if first == _BRACKET:
+            if body.count(b",") > MAX_COMMAS and (found := _count(body, most)) > most:
+                return found
             raws = _decode_array(body)
             return len(raws) if len(raws) > most else [bytes(raw) for raw in raws] or EMPTY
         if body.startswith(BOM) and body[len(BOM) :].lstrip()[:1] in (b"{", b"["):
@@ -82,6 +88,21 @@ def _split_half_pairs(body: bytes, most: int) -> list[bytes] | int | str:
         return NOT_JSON.format(f"{error.msg} (character {error.pos}).")
     except RecursionError:
         return NOT_JSON.format("it is nested too deeply.")
+
+
+def _count(body: bytes, most: int) -> int:
+    """How many elements the array has, or ``most`` + 1 where it has more, or is none from somewhere on."""
+    text, count = body.decode(), 0
+    at = _after_space(text, 1)
+    while count <= most and text[at : at + 1] not in ("]", ""):
+        try:
+            _, end = _SCANNER.raw_decode(text, at)
+        except (json.JSONDecodeError, RecursionError):
+            return 0  # The decoder will say what is wrong, and where.
+        count += 1
+        at = _after_space(text, end)
+        at = _after_space(text, at + (text[at : at + 1] == ","))
+    return count
 
 
 def _elements(text: str) -> list[bytes]:

@@ -26,7 +26,7 @@ from server.intake.members import BLOCKED, Values
 from server.intake.route import Route, Router
 from server.intake.splice import insert_by_path
 from server.intake.tally import Tallies
-from server.intake.verdict import Verdict, error
+from server.intake.verdict import Verdict, error, in_short
 from server.log import Limited
 from server.schemas import errors_text
 
@@ -143,7 +143,7 @@ class Pipeline:
         if route.validator is not None:
             problems = _check(value, route.validator, route.judged)
             if problems is not None:
-                violation = Verdict("schema_violation", errors_text(problems), problems)
+                violation = _violation(problems, arrival)
                 if route.stream.validation == "enforce":
                     return violation
                 event.observed = violation
@@ -199,6 +199,13 @@ def _check(value: bytes, validator: Validator, judged: Judged) -> list[Problem] 
     else:
         judged.referred += 1
     return problems
+
+
+def _violation(problems: list[Problem], arrival: Arrival) -> Verdict:
+    """What is wrong with an event; in short when its request has been told of enough already."""
+    found = Verdict("schema_violation", errors_text(problems), problems)
+    arrival.problems_left -= len(problems)
+    return found if arrival.problems_left >= 0 else in_short(found)
 
 
 def _first(values: Values, places: tuple[int, ...]) -> bytes | None:

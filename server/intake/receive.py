@@ -26,7 +26,7 @@ from server.intake.forms import Forms, prepare_all, without_form
 from server.intake.pending import Pending
 from server.intake.pipeline import Pipeline
 from server.intake.receipts import Receipts
-from server.intake.report import report
+from server.intake.report import reports
 from server.intake.trace import NAME as TRACE
 from server.intake.trace import header_of
 
@@ -128,7 +128,7 @@ class Receiver:
             events = prepare_all(raws, arrival, prepare)
             if self._awaited and self._waits(request, is_second, self._validate):
                 return
-            request.reply(200, "OK", msgspec.json.encode({"events": [report(event) for event in events]}))
+            request.reply(200, "OK", reports(events, len(request.body)))
 
     def close(self) -> None:
         """Take no events any more: the sink is about to be flushed."""

@@ -19,6 +19,7 @@ from msgspec import Struct
 from server.intake import enrich
 from server.intake.fields import EventMembers, Fields, dotted
 from server.intake.filling import Filling, gaps_of
+from server.intake.invented import Invented
 from server.intake.judged import AllJudged, Judged
 from server.intake.members import Members, Path
 from server.intake.tally import Tallies, Tally
@@ -98,6 +99,7 @@ class Router:
         self._schema = schema
         self._stream = stream
         self._guard = guard
+        self._invented = Invented(config.streams.max_regex_names)
         self._members: dict[tuple[Path, ...], EventMembers] = {}
         self._fillings: dict[tuple[tuple[Path, enrich.Source], ...], Filling] = {}
         self._routes: dict[tuple[bytes | None, bytes | None], Route] = {}
@@ -153,6 +155,8 @@ class Router:
         wrong = self._mismatch(stream, validator)
         if wrong is not None:
             return wrong
+        if not self._invented.takes(stream):
+            return _not_taken(stream.name)
         route = self._make(schema_uri, stream, validator)
         if validator is None or b"\\" in schema_text + stream_text:
             return route  # The schema may come yet; and other spellings of a name must not push routes out.
@@ -187,7 +191,7 @@ class Router:
             return Verdict("missing_stream", _MISSING.format(dotted(self.fields.stream), "its stream"))
         stream = self._stream(name)
         if stream is None or not stream.enabled:
-            return Verdict("unknown_stream", f"stream {name[:200]!r} takes no events here")
+            return _not_taken(name)
         return stream
 
     def _mismatch(self, stream: Stream, validator: Validator | None) -> Verdict | None:
@@ -284,6 +288,10 @@ _SCHEMA_REASONS = {
     "insecure_schema": "schema {!r} has keywords that this service refuses",
     "schema_unavailable": "schema {!r} cannot be read at the moment",
 }
+
+
+def _not_taken(stream: str) -> Verdict:
+    return Verdict("unknown_stream", f"stream {stream[:200]!r} takes no events here")
 
 
 def _text(raw: bytes | None) -> str | None:

@@ -85,6 +85,11 @@ def error(error_type: str) -> Verdict:
     return Verdict(error_type, _MESSAGES.get(error_type, "the event is larger than the broker takes"))
 
 
+def in_short(verdict: Verdict) -> Verdict:
+    """The same without its errors, and with the beginning of its text."""
+    return verdict._replace(errors=(), text=verdict.text[:MAX_SHORT_CHARS])
+
+
 def context(verdict: Verdict) -> dict[str, Any]:
     """The ``context`` member of a failed event."""
     if verdict.is_invalid:
@@ -158,5 +163,5 @@ def _entry(status: str, event: Event, *, is_short: bool) -> dict[str, Any]:
     found: Verdict = event.verdict
     entry = {"status": status, "index": event.index}
     if is_short:
-        return entry | {"context": context(found._replace(errors=(), text=found.text[:MAX_SHORT_CHARS]))}
+        return entry | {"context": context(in_short(found))}
     return entry | {"event": msgspec.Raw(event.value), "context": context(found)}

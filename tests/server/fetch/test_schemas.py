@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from server.config.catalog_settings import Fetch
 from server.config.catalog_settings import Schemas as SchemaSettings
 from server.config.settings import Config
 from server.fetch.client import Client
-from server.fetch.schemas import Schemas, Standing
+from server.fetch.schemas import UNDER_WAY_CLIENT_MAX, Schemas, Standing
 from server.schemas import open_schemas
 from tests.server.fetch import site as behaviours
 from tests.server.fetch.site import Behaviour, Site
@@ -58,6 +59,21 @@ def test_a_schema_is_fetched_once_however_many_ask(tmp_path: Path) -> None:
         site.asked.clear()
         assert outcome(tmp_path, site) == "here"
         assert not site.asked
+
+
+def test_a_burst_of_one_client_leaves_the_queue_to_others(tmp_path: Path) -> None:
+    async def ask(schemas: Schemas) -> list[str]:
+        burst = asyncio.gather(*(schemas.ask(f"/none{number}/1.0.0", "rude") for number in range(150)))
+        await asyncio.sleep(0)
+        other = await schemas.ask("/a/1.0.0", "polite")
+        return [*(standing.outcome for standing in await burst), other.outcome]
+
+    with Site() as site:
+        site.says("/s/a/1.0.0", behaviours.body(json.dumps(SCHEMA)))
+        *burst, other = run(tmp_path, site, ask)
+
+    assert Counter(burst) == {"unknown_schema": UNDER_WAY_CLIENT_MAX, "refused": 150 - UNDER_WAY_CLIENT_MAX}
+    assert other == "here"
 
 
 def test_what_was_fetched_is_read_as_if_it_had_been_there(tmp_path: Path) -> None:

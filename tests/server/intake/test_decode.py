@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.intake import decode
 from server.intake.decode import EMPTY, NOT_EVENTS, _has_duplicate_names, has_duplicate_names, split
 
 
@@ -110,6 +111,34 @@ _texts = st.recursive(
     ),
     max_leaves=12,
 )
+
+
+@pytest.mark.parametrize("element", [b"{}", b"1", b'[ "," ]', b' {"a":[1,2]} '])
+def test_elements_of_a_body_with_many_commas_are_counted_before_they_are_made(
+    element: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decode, "MAX_COMMAS", 3)
+    body = b"[" + b",".join([element] * 9) + b"]"
+    made = decode._decode_array
+    monkeypatch.setattr(decode, "_decode_array", lambda _body: pytest.fail("the elements were made"))
+
+    assert split(body, 8) == 9
+    assert split(body, 4) == 5
+
+    monkeypatch.setattr(decode, "_decode_array", made)
+
+    assert split(body, 9) == [element.strip()] * 9
+
+
+@pytest.mark.parametrize(
+    "body", [b"[1,2,,3,4,5]", b"[1,2,3,4,5,]", b"[1,2,3,4 5,6]", b"[1,2,3,4,5", b"[1,2,3,4," + b"[" * 90_000]
+)
+def test_many_commas_excuse_no_fault(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = split(body, 9)
+    monkeypatch.setattr(decode, "MAX_COMMAS", 3)
+
+    assert isinstance(words, str)
+    assert split(body, 9) == words
 
 
 @given(_texts)

@@ -318,6 +318,21 @@ def test_routes_are_bounded_and_their_schemas_are_forgotten_with_them(
 
     assert list(router._shortcuts) == [b'"/test/event/1.0.0"']
     assert sum(router._sharing.values()) == len(router.known) == 2
-    before = pipeline.one_decode
+    before = one_decode(pipeline)
     assert error_type(prepare(pipeline, event("ours"))) is None
-    assert pipeline.one_decode == before + 1
+    assert one_decode(pipeline) == before + 1
+
+
+def test_events_of_a_request_that_was_told_of_enough_are_told_in_short(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.intake.arrival.MAX_PROBLEMS", 3)
+    at = arrival()
+    told = [prepare(pipeline, event(test=5, n="x"), at).verdict for _ in range(3)]
+
+    assert [(found.error_type, len(found.errors)) for found in told if found] == [
+        ("schema_violation", 2),
+        ("schema_violation", 0),
+        ("schema_violation", 0),
+    ]
+    assert told[2] is not None and told[2].text == told[0].text  # type: ignore[union-attr]

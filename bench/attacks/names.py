@@ -1,0 +1,114 @@
+"""Attacks by numbers of names: whatever a server might remember, a million times another one.
+
+Place: table → HERE → wire.
+Rule: a name that comes once must not cost memory for ever, nor push out the names that are in use.
+Not here: what the names say (words).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+from bench.attacks.forms import FORM, STREAM
+from bench.attacks.wire import Outcome, Target, post, pour, request
+
+MILLION = 1_000_000
+BATCH = 1_000
+
+
+def _batches(target: Target, event: Callable[[int], str], *lines: bytes) -> Iterator[bytes]:
+    """Requests with a million events in all."""
+    for first in range(0, target.count(MILLION), BATCH):
+        events = ",".join(event(number) for number in range(first, first + BATCH))
+        yield post(f"[{events}]".encode(), *lines)
+
+
+async def schema_uris(target: Target) -> Outcome:
+    """A million schemas that nobody has."""
+    form = '{"$schema":"/attack/none%d/1.0.0","meta":{"stream":"attack.form"}}'
+    return await pour(target, _batches(target, lambda number: form % number), depth=1)
+
+
+async def streams(target: Target) -> Outcome:
+    """A million streams that nobody has declared."""
+    form = f'{{"$schema":"{FORM}","meta":{{"stream":"attack.none%d"}}}}'
+    return await pour(target, _batches(target, lambda number: form % number), depth=1)
+
+
+async def invented_streams(target: Target) -> Outcome:
+    """Names that a regex matches: every one would be a topic of its own."""
+    form = '{"$schema":"/app/tick/1.0.0","meta":{"stream":"app.tick.t%d"},"count":1}'
+    raws = _batches(target._replace(scale=target.scale / 10), lambda number: form % number)
+    return await pour(target, raws, depth=1)
+
+
+async def member_names(target: Target) -> Outcome:
+    """A million member names, in valid events."""
+    form = f'{{"$schema":"{FORM}","meta":{{"stream":"{STREAM}"}},"map":{{"m%d":1}},"o%d":1}}'
+    return await pour(target, _batches(target, lambda number: form % (number, number)), depth=1)
+
+
+def _each(target: Target, whole: int, make: Callable[[int], bytes]) -> Iterator[bytes]:
+    return map(make, range(target.count(whole)))
+
+
+EVENT = json.dumps({"$schema": FORM, "meta": {"stream": STREAM}}).encode()
+TENTH = MILLION // 10  # One request a name: a million take minutes. ``--scale 10`` does.
+
+
+async def header_names(target: Target) -> Outcome:
+    """A million names of headers, 50 a request; and every head twice, so that it would be remembered."""
+
+    def make(number: int) -> bytes:
+        names = (b"X-%d-%d: a" % (number // 2, index) for index in range(50))
+        return post(EVENT, *names)
+
+    return await pour(target, _each(target, 2 * MILLION // 50, make))
+
+
+async def header_values(target: Target) -> Outcome:
+    """Other values of whatever is looked at: types, identities, agents, queries."""
+
+    def make(number: int) -> bytes:
+        lines = (b"X-Request-Id: r%d" % number, b"User-Agent: agent/%d" % number, b"Cookie: c=%d" % number)
+        kind = b"Content-Type: application/json; charset=utf-8; n=%d" % number
+        return request("POST", f"/v1/events?n={number}", EVENT, kind, *lines)
+
+    return await pour(target, _each(target, TENTH, make))
+
+
+async def addresses(target: Target) -> Outcome:
+    """Client addresses, as a trusted proxy would hand them on."""
+
+    def make(number: int) -> bytes:
+        low, high = number & 0xFFFF, number >> 16
+        of_6 = b"2001:db8:%x:%x::1" % (high, low)
+        of_4 = b"10.%d.%d.%d" % (high & 255, low >> 8, low & 255)
+        return post(EVENT, b"X-Forwarded-For: " + (of_6, of_4)[number & 1])
+
+    return await pour(target, _each(target, TENTH, make))
+
+
+async def api_keys(target: Target) -> Outcome:
+    """Wrong keys for a stream that asks for one."""
+    body = json.dumps({"$schema": FORM, "meta": {"stream": "attack.locked"}}).encode()
+
+    def make(number: int) -> bytes:
+        return post(body, (b"Authorization: Bearer key-%d", b"X-API-Key: key-%d")[number & 1] % number)
+
+    return await pour(target, _each(target, TENTH, make))
+
+
+async def questions(target: Target) -> Outcome:
+    """Reads that are each another question."""
+    paths = (
+        "/v1/stream-configs?constraints=n=%d",
+        "/v1/stream-configs/app.tick.%d",
+        "/v1/streamconfigs?streams=a%d",
+        "/v1/schemas/attack/none%d/1.0.0",
+        "/v1/receipts/none%d",
+        "/none%d",
+    )
+    raws = _each(target, 12_000, lambda number: request("GET", paths[number % len(paths)] % number))
+    return await pour(target, raws, depth=4)

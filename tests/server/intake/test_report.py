@@ -1,0 +1,39 @@
+"""What /v1/validate says of many events stays within bounds."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from server.intake import report
+from server.intake.event import Event
+from server.intake.verdict import MAX_SHORT_CHARS, Verdict
+
+
+def refused(index: int) -> Event:
+    event = Event(index, b'{"a":1}')
+    event.verdict = Verdict("schema_violation", "x" * 5_000, ["a problem"] * 20)
+    return event
+
+
+def test_beyond_the_bound_events_are_told_in_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "MAX_BYTES", 10_000)
+    events = [*(refused(index) for index in range(10)), Event(10, b'{"a":2}')]
+    told = json.loads(report.reports(events, body_bytes=100))["events"]
+
+    assert [each["index"] for each in told] == list(range(11))
+    assert [each["status"] for each in told] == ["invalid"] * 10 + ["valid"]
+    assert ["event" in each for each in told] == [True] * 2 + [False] * 9
+    assert told[5]["context"] == {
+        "error_type": "schema_violation",
+        "errors": [],
+        "errorsText": "x" * MAX_SHORT_CHARS,
+    }
+
+
+def test_a_large_request_may_have_an_answer_twice_as_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "MAX_BYTES", 10_000)
+    told = json.loads(report.reports([refused(index) for index in range(10)], body_bytes=50_000))["events"]
+
+    assert all("event" in each for each in told)
