@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import catalog, compiling, duplicates, patterns, quick, refusals, reloads, validators
+from bench import catalog, compiling, duplicates, patterns, quick, refusals, reloads, sizing, validators
 from bench.micro import http
 
 BENCHES = {
@@ -22,6 +22,7 @@ BENCHES = {
     "duplicates": duplicates.run,
     "reloads": reloads.run,
     "catalog": catalog.run,
+    "sizing": sizing.run,
 }
 
 

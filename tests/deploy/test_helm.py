@@ -23,7 +23,8 @@ KUBERNETES = "1.31.0"
 HELM = shutil.which("helm") or shutil.which("helm", path=f"{Path.home()}/go/bin")
 
 needs_helm = pytest.mark.skipif(
-    HELM is None, reason="no helm here (with Go: go install helm.sh/helm/v3/cmd/helm@v3.18.6): the chart is not rendered"
+    HELM is None,
+    reason="no helm here (with Go: go install helm.sh/helm/v3/cmd/helm@v3.18.6): the chart is not rendered",
 )
 
 
@@ -38,7 +39,10 @@ def rendered(name: str, *more: str | Path) -> dict[str, dict[str, Any]]:
     """What would be applied: by kind, the headless service as ``Pods``."""
     text = helm("template", name, CHART, "--kube-version", KUBERNETES, *more)
     found = [one for one in yaml.safe_load_all(text) if one]
-    return {"Pods" if one["kind"] == "Service" and one["metadata"]["name"].endswith("-pods") else one["kind"]: one for one in found}
+    return {
+        "Pods" if one["kind"] == "Service" and one["metadata"]["name"].endswith("-pods") else one["kind"]: one
+        for one in found
+    }
 
 
 def writer() -> ModuleType:
