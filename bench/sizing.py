@@ -1,6 +1,6 @@
 """What `penstock size` reckons with, worked out from the kept results of the other benches: no load of its own.
 
-Place: bench/results → HERE → server/commands/size_constants.json; `python -m bench sizing`, and `quick --keep` at its end.
+Place: bench/results → HERE → server/commands/size_constants.json. `quick --keep` ends with it.
 Rules: every constant names the file that it came from; a test holds the two together. The dearer of two figures wins.
 Not here: what they are used for (server.commands.size).
 """

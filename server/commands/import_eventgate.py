@@ -66,6 +66,7 @@ class Import:
     def _find(self) -> Iterator[Item]:
         """Every setting of EventGate and of its runner; what is around them is spoken of here."""
         top = self._source.value
+        at: KeyPath
         services = top.get("services")
         if isinstance(services, list) and services and isinstance(services[0], dict):
             inner, at = services[0], ("services", 0)
@@ -147,7 +148,7 @@ class Import:
         is_url = any("://" in one for one in sources)
         if ttl is not None and is_url and isinstance(ttl.value, int | float) and 0 < ttl.value <= 86_400:
             self._put(("streams", "refresh_s"), ttl.value)
-        elif ttl is not None and sources:
+        elif ttl is not None:
             self._note(ttl.where, "URLs are asked again every streams.refresh_s (60 s), files on HUP")
         if not is_url and (headers := self.settings.get("streams", {}).pop("headers", None)) is not None:
             self._note(

@@ -1,7 +1,7 @@
 """``penstock size``: what a load takes, from what one event was measured to cost.
 
 Place: a command of its own; CAPACITY.md says how each line is derived, and where this stops being true.
-Rules: whatever was measured is in size_constants.json with its source; what is assumed stands here, with its reason, and
+Rules: what was measured is in size_constants.json with its source; what is assumed stands here, with its reason, and
 the answer says which is which. Figures are rounded up: too many workers cost less than too few.
 Not here: measuring (bench.sizing).
 """
@@ -54,6 +54,7 @@ class Size(Struct, frozen=True, kw_only=True):
     cores: float
     workers: int
     hosts: int
+    hosts_for_cpu: int
     memory_mb_per_host: int
     memory_limit_mb_per_host: int
     spool_bytes_per_host: int
@@ -80,7 +81,8 @@ def size(load: Load, constants: dict[str, Any]) -> Size:
     stored_bytes = load.event_bytes + STORED_BYTES
     waiting_bytes = load.events_per_s * load.outage_min * 60 * stored_bytes / (1 - OWED_SHARE)
     # A host holds as much as spool.max_bytes may be; more than that needs more hosts, not a larger disk.
-    hosts = max(math.ceil(cores / BUSY / load.cores), math.ceil(waiting_bytes / MOST_SPOOL_BYTES), 1)
+    for_cpu = math.ceil(cores / BUSY / load.cores)
+    hosts = max(for_cpu, math.ceil(waiting_bytes / MOST_SPOOL_BYTES))
     if hosts > 1 or cores / BUSY > load.cores / 2:
         hosts += 1  # One may be away.
     workers = max(math.ceil(cores / BUSY), hosts)
@@ -95,6 +97,7 @@ def size(load: Load, constants: dict[str, Any]) -> Size:
         cores=cores,
         workers=workers,
         hosts=hosts,
+        hosts_for_cpu=for_cpu,
         memory_mb_per_host=math.ceil(cost["master_mb"] + workers_per_host * (cost["worker_mb"] + in_memory_mb)),
         memory_limit_mb_per_host=math.ceil(cost["master_mb"] + workers_per_host * (cost["worker_mb"] + bound_mb)),
         spool_bytes_per_host=spool_bytes,
@@ -126,9 +129,11 @@ def _fields(struct: Struct) -> dict[str, Any]:
 def _lines(load: Load, found: Size, constants: dict[str, Any]) -> list[str]:
     shape = "one event a request" if load.batch == 1 else f"{load.batch} events a request"
     machine = constants["machine"]
+    why = f", for the spool's sake: CPU needs {found.hosts_for_cpu}" if found.hosts > found.hosts_for_cpu + 1 else ""
     rows = [
         ("CPU", f"{found.cpu_us_per_event:.1f} µs an event, {found.cores:.1f} cores in all"),
-        ("workers", f"{found.workers}, each a core that is {BUSY:.0%} busy; {found.hosts} hosts of {load.cores} cores"),
+        ("workers", f"{found.workers}, a core each, at most {BUSY:.0%} busy"),
+        ("hosts", f"{found.hosts} of {load.cores} cores{why}"),
         (
             "memory",
             f"{found.memory_mb_per_host} MB a host; give it {found.memory_limit_mb_per_host} MB: every bound full",
@@ -146,5 +151,5 @@ def _lines(load: Load, found: Size, constants: dict[str, Any]) -> list[str]:
     return [
         head,
         *(f"  {name:<9}{text}" for name, text in rows),
-        f"Measured {machine['time'][:10]} on {machine['cores']} × {machine['cpu']}, Python {machine['python']}; docs/CAPACITY.md says how.",
+        f"Measured {machine['time'][:10]}: {machine['cpu']}, Python {machine['python']}. docs/CAPACITY.md says how.",
     ]
