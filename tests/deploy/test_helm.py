@@ -145,7 +145,7 @@ def test_it_scales_on_cpu_and_where_asked_on_loop_lag() -> None:
     names = [one.get("pods", {}).get("metric", {}).get("name") for one in _metrics(lag)]
 
     assert [one["type"] for one in _metrics(plain)] == ["Resource"]
-    assert names == [None, "penstock_loop_lag_seconds"]
+    assert names == [None, "penstock_worker_loop_lag_seconds"]
     assert "replicas" not in plain["StatefulSet"]["spec"], "it would undo the autoscaler at every upgrade"
     assert plain["PodDisruptionBudget"]["spec"]["maxUnavailable"] == 1
 
