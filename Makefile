@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export PYTHON VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev fmt lint type test test-all soak fuzz bench bench-quick bench-validators attack load requirements clean runtime-venv dev-venv load-venv fuzz-venv
+.PHONY: help setup run dev fmt lint type test test-all soak fuzz wheel bench bench-quick bench-validators attack load requirements clean runtime-venv dev-venv load-venv fuzz-venv
 
 help:           ## What there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -54,6 +54,9 @@ fuzz: fuzz-venv ## A million cases before three judges, and bytes before the who
 
 soak: dev-venv  ## An hour of faults, and everything read back: make soak ARGS="--seed 7 --minutes 3"
 	@$(BIN)/python -m server soak --minutes 60 --report var/soak.json $(ARGS)
+
+wheel: runtime-venv ## Build the wheel into dist, with a file that pins it and all it needs by hash
+	@deploy/wheel
 
 bench-quick: runtime-venv ## CPU per event beside a bare and a naive server, in 90 s
 	@$(BIN)/python -m bench quick --keep $(ARGS)

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from bench import events, measure, servers
+from bench import events, measure, servers, sizing
 from bench.events import Workload
 
 RESULTS = Path(__file__).parent / "results" / "quick.json"
@@ -205,4 +205,5 @@ def run(arguments: list[str]) -> int:
         kept = {"environment": measure.environment(), "load": load_of, "results": results, "idle_mb": memory}
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        sizing.write()
     return 0

@@ -75,6 +75,26 @@ def _soak(options: argparse.Namespace) -> int:
     return soak.run(options.seed, options.minutes, options.kafka, options.report, has_own_clock=options.clock)
 
 
+def _size(options: argparse.Namespace) -> int:
+    from server.commands import size
+
+    load = size.Load(
+        events_per_s=options.events_per_s,
+        event_bytes=options.bytes,
+        outage_min=options.outage_min,
+        batch=options.batch,
+        brokers=options.brokers,
+        cores=options.cores,
+    )
+    return size.run(load, is_json=options.json)
+
+
+def _import_eventgate(options: argparse.Namespace) -> int:
+    from server.commands import import_eventgate
+
+    return import_eventgate.run(options.file, options.output)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="penstock", description="An HTTP event intake in front of Apache Kafka.")
     parser.add_argument("--version", action="version", version=f"penstock {VERSION}")
@@ -117,6 +137,19 @@ def _parser() -> argparse.ArgumentParser:
     soak.add_argument("--report", type=Path, metavar="FILE", help="write the outcome as JSON, and the log beside it")
     soak.add_argument("--clock", action="store_true", help="let the service's clock jump too; needs libfaketime")
     soak.set_defaults(run=_soak)
+    size = commands.add_parser("size", help="say what a load takes: workers, memory, spool, partitions, connections")
+    size.add_argument("--events-per-s", type=_positive, required=True, metavar="N")
+    size.add_argument("--bytes", type=_whole, required=True, metavar="B", help="of one event")
+    size.add_argument("--outage-min", type=_positive, default=30.0, metavar="M", help="without brokers; default 30")
+    size.add_argument("--batch", type=_whole, default=1, metavar="K", help="events a request; default 1")
+    size.add_argument("--brokers", type=_whole, default=3, metavar="N", help="of Kafka; default 3")
+    size.add_argument("--cores", type=_whole, default=8, metavar="N", help="of one host; default 8")
+    size.add_argument("--json", action="store_true", help="for programs, with the constants")
+    size.set_defaults(run=_size)
+    imported = commands.add_parser("import-eventgate", help="turn the settings of an EventGate into ours")
+    imported.add_argument("file", type=Path, metavar="FILE", help="its config.yaml, or values of its Helm chart")
+    imported.add_argument("-o", "--output", type=Path, metavar="FILE", help="write settings here; or standard output")
+    imported.set_defaults(run=_import_eventgate)
     return parser
 
 
@@ -125,6 +158,20 @@ def _minutes(text: str) -> float:
     if not 0 < minutes <= 24 * 60:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and {24 * 60}")
     return minutes
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number <= 1e9:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and {1e9:g}")
+    return number
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if not 0 < number <= 1 << 30:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and {1 << 30}")
+    return number
 
 
 if __name__ == "__main__":

@@ -1,0 +1,105 @@
+"""What each setting of EventGate becomes here, or why it becomes nothing.
+
+Place: server.commands.import_eventgate → HERE.
+Rule: one entry a key; a reason is a sentence that tells an operator what to do instead.
+Not here: the files that EventGate's settings come in, Kafka's own properties.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+Path = tuple[str, ...]
+
+# The same thing under another name: the value goes over as it is.
+SAME: Final[Mapping[str, Path]] = {
+    "schema_uri_field": ("intake", "schema_uri_field"),
+    "stream_field": ("intake", "stream_field"),
+    "id_field": ("intake", "id_field"),
+    "dt_field": ("intake", "dt_field"),
+    "schema_uri_query_param": ("intake", "schema_uri_query_param"),
+    "stream_query_param": ("intake", "stream_query_param"),
+    "error_stream": ("intake", "error_stream"),
+    "test_events": ("intake", "test_events"),
+    "schema_file_extension": ("schemas", "file_extension"),
+    "allow_absolute_schema_uris": ("schemas", "allow_absolute_uris"),
+    "topic_prefix": ("sink", "topic_prefix"),
+}
+
+# No counterpart, and what to do.
+NONE: Final[Mapping[str, str]] = {
+    "compression_level": "answers are small and are not compressed",
+    "cors": "browsers elsewhere may not read answers; beacons of text/plain need no leave",
+    "csp": "pages are sent with a policy that allows nothing",
+    "error_schema_uri": "error events are of /error/2.1.0: declare the error stream with schema_title error",
+    "eventgate_factory_module": "that is the program itself: its transforms are named below, or built in",
+    "http_request_headers_to_fields": (
+        "streams say it: default_settings.producers.eventgate.enrich_fields_from_http_headers in a file of streams"
+    ),
+    "kafka.hasty": "one producer serves hasty and guaranteed requests: the properties of guaranteed are taken",
+    "log_header_whitelist": "no header of a request is logged",
+    "no_proxy_list": "URLs are fetched directly, through no proxy",
+    "output_path": "events of a development server are read with `penstock events --follow`",
+    "proxy": "URLs are fetched directly, through no proxy",
+    "schema_precache_uris": "the schemas that streams name are read ahead; `penstock check` reads all of them",
+    "should_pretty_print": "pipe `penstock events` into jq",
+    "spec": "GET /?spec and /_info are built in",
+    "stream_config_object_path": "streams are looked for under `streams`, in answers and in files",
+    "test_kitchen": "there is no list of refused user agents: refuse them at the edge",
+    "worker_heap_limit_mb": "memory is bounded by sink.max_outstanding_bytes and http.limits.max_in_flight_bytes",
+    "metrics": "metrics are at admin.listen, for Prometheus to scrape",
+    "logging.streams": "logs go to standard error: log.style",
+    "logging.name": "lines name their logger",
+}
+
+# Transforms of eventgate-wikimedia, which are built in or not there.
+TRANSFORMS: Final[Mapping[str, str]] = {
+    "eventgateWikimediaDefaults": "is built in: see docs/COMPATIBILITY.md",
+    "processEdgeUniques": "subject identities are not filled in from X-Experiment-Enrollments: do it at the edge",
+    "testKitchen": "instruments are not counted one by one, and no user agent is refused",
+}
+
+LEVELS: Final = {"trace": "debug", "debug": "debug", "info": "info", "warn": "warning", "warning": "warning"}
+_UNITS: Final = {"": 1, "b": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
+
+
+def bytes_of(value: Any) -> int | None:
+    """``10mb`` as body-parser reads it; None when it is no size."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?b?)", str(value).strip().lower())
+    if match is None or match[2] not in _UNITS:
+        return None
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+def place_of(uri: str) -> str:
+    """A directory of ``file:`` as a path; anything else as it is."""
+    return unquote(urlsplit(uri).path) if uri.startswith("file:") else uri
+
+
+def workers_of(value: Any) -> int | str:
+    """``num_workers``: 0 is one process without others, ``ncpu`` one a core."""
+    return max(value, 1) if isinstance(value, int) else "auto"
+
+
+def level_of(value: Any) -> str:
+    """bunyan's levels as ours."""
+    return LEVELS.get(str(value), "error")
+
+
+def brokers_of(value: Any) -> str:
+    """A list of brokers, or a text with commas."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+# Another name and another form.
+CHANGED: Final[Mapping[str, tuple[Path, Callable[[Any], Any]]]] = {
+    "schema_base_uris": (("schemas", "base_uris"), lambda value: [place_of(str(one)) for one in value]),
+    "stream_config_uri": (("streams", "sources"), lambda value: [place_of(str(value))]),
+    "stream_config_uri_options.headers": (("streams", "headers"), dict),
+    "stream_config_retries": (("fetch", "attempts"), lambda value: int(value) + 1),
+    "num_workers": (("workers",), workers_of),
+    "logging.level": (("log", "level"), level_of),
+}

@@ -1,0 +1,242 @@
+"""``penstock import-eventgate``: the settings of an EventGate as ours, and line by line what has no counterpart.
+
+Place: a command of its own. It takes EventGate's config.yaml (of service-runner: ``services[0].conf``), the values of
+Wikimedia's chart (``main_app.conf``), or a bare ``conf``.
+Rules: nothing is passed over in silence; what is written can be loaded; a value that may be a secret is in no message.
+Not here: what each setting becomes (eventgate_keys), whether streams and schemas are there (``penstock check``).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from server.commands import eventgate_keys as keys
+from server.commands.output import until_nobody_reads
+from server.config import document
+from server.config.document import Document, KeyPath, dotted
+from server.config.settings import Config
+from server.errors import EXIT_DONE, UsageError
+from server.sink import kafka_settings
+from server.sink.kafka_rules import ALIASES
+
+HEAD = "# Made from {name} by `penstock import-eventgate`. Run `penstock check -c` on it, and read what was said.\n"
+CHART = "is the chart's: deploy/helm/penstock has values of its own"
+NESTED = ("logging", "kafka", "stream_config_uri_options")  # Told apart one level deeper.
+TOGETHER = ("port", "interface", "max_body_size", "stream_config_ttl", "user_agent")  # Looked at together, at the end.
+RUNNER = ("num_workers", "log_level", "name", "conf", "module", "entrypoint", "version")
+
+
+class Item(NamedTuple):
+    """One setting of EventGate: its dotted name, where it stands, what it is."""
+
+    name: str
+    where: KeyPath
+    value: Any
+
+
+class Import:
+    """One file on its way over: ``settings`` are ours, ``notes`` say what became of what."""
+
+    def __init__(self, source: Document) -> None:
+        self.settings: dict[str, Any] = {}
+        self.notes: list[str] = []
+        self._source = source
+        self._items = {item.name: item for item in self._find()}
+
+    def run(self) -> None:
+        """Take everything over."""
+        for item in self._items.values():
+            self._take(item)
+        for name in ("schema_uri_query_param", "stream_query_param"):
+            if name not in self._items:
+                self._put(("intake", name), None)  # EventGate reads none unless told to; we do unless told not to.
+        self._listen()
+        self._sizes()
+        self._streams()
+        self._kafka()
+        self.notes.append("http.trusted_proxies: name your proxies: EventGate believed X-Client-IP from anybody")
+        if str(self.settings.get("service_name", "")).endswith("-external"):
+            self.notes.append("profile: set `external` where strangers send: EventGate has no such bounds")
+
+    def _find(self) -> Iterator[Item]:
+        """Every setting of EventGate and of its runner; what is around them is spoken of here."""
+        top = self._source.value
+        at: KeyPath
+        services = top.get("services")
+        if isinstance(services, list) and services and isinstance(services[0], dict):
+            inner, at = services[0], ("services", 0)
+            yield from _items({key: value for key, value in top.items() if key != "services"}, ())
+            for number in range(1, len(services)):
+                self._note(("services", number), "is a second service: import each by itself")
+        elif isinstance(top.get("main_app"), dict):
+            inner, at = top["main_app"], ("main_app",)
+            yield Item("num_workers", (*at, "num_workers"), inner.get("num_workers", 1))
+            if "log_level" in inner:
+                yield Item("logging.level", (*at, "log_level"), inner["log_level"])
+            for key in top:
+                if key != "main_app":
+                    self._note((key,), CHART)
+        else:
+            inner, at = (top, ()) if isinstance(top.get("conf"), dict) else ({"conf": top}, ())
+        if "name" in inner:
+            self._put(("service_name",), str(inner["name"]))
+        for key in inner:
+            if key == "stream_config":
+                self._note((*at, key), "put it below `streams:` in a file of its own, and name that in streams.sources")
+            elif key not in RUNNER:
+                self._note((*at, key), CHART)
+        if not isinstance(inner.get("conf"), dict):
+            file, line = self._source.origin(at)
+            raise document.refusal(file, line, "there is no conf with settings of EventGate", "name its config.yaml")
+        yield from _items(inner["conf"], (*at, "conf") if inner["conf"] is not top else ())
+
+    def _take(self, item: Item) -> None:
+        name = item.name
+        if name in keys.SAME:
+            self._put(keys.SAME[name], item.value)
+        elif name in keys.CHANGED:
+            path, change = keys.CHANGED[name]
+            try:
+                self._put(path, change(item.value))
+            except (TypeError, ValueError):
+                self._note(item.where, f"could not be read, and became nothing: see {dotted(path)}")
+        elif name in keys.NONE:
+            self._note(item.where, keys.NONE[name])
+        elif name == "transforms":
+            for one in item.value if isinstance(item.value, list) else [item.value]:
+                reason = keys.TRANSFORMS.get(str(one), "is not built in, and there are no transforms of one's own")
+                self._note(item.where, f"{one}: {reason}")
+        elif name not in TOGETHER and not name.startswith("kafka."):
+            self._note(item.where, "is not known as a setting of EventGate: nothing was made of it")
+
+    def _listen(self) -> None:
+        port, interface = self._value("port"), self._value("interface")
+        if port is not None:
+            self._put(("http", "listen"), [f"{interface or '0.0.0.0'}:{port}"])
+        elif interface is not None:
+            self._note(self._items["interface"].where, "has no port beside it: write http.listen yourself")
+
+    def _sizes(self) -> None:
+        """Bodies; and single events, which EventGate leaves to Kafka."""
+        defaults = Config().http.limits
+        body = keys.bytes_of(self._value("max_body_size") or "100kb")
+        if body is None:
+            self._note(
+                self._items["max_body_size"].where, "could not be read as a size: see http.limits.max_body_bytes"
+            )
+            return
+        body = max(body, 1024)
+        limits = {
+            "max_body_bytes": body,
+            "max_event_bytes": min(self._message_bytes() or defaults.max_event_bytes, body),
+        }
+        if body > defaults.max_in_flight_bytes:
+            limits["max_in_flight_bytes"] = 4 * body
+        self._put(("http", "limits"), limits)
+
+    def _message_bytes(self) -> int | None:
+        return keys.bytes_of(self._properties().get("message.max.bytes", ""))
+
+    def _streams(self) -> None:
+        ttl = self._items.get("stream_config_ttl")
+        sources = self.settings.get("streams", {}).get("sources", [])
+        is_url = any("://" in one for one in sources)
+        if ttl is not None and is_url and isinstance(ttl.value, int | float) and 0 < ttl.value <= 86_400:
+            self._put(("streams", "refresh_s"), ttl.value)
+        elif ttl is not None:
+            self._note(ttl.where, "URLs are asked again every streams.refresh_s (60 s), files on HUP")
+        if not is_url and (headers := self.settings.get("streams", {}).pop("headers", None)) is not None:
+            self._note(
+                self._items["stream_config_uri_options.headers"].where, f"no URL needs the {len(headers)} headers"
+            )
+        if sources and not is_url:
+            where = self._items["stream_config_uri"].where
+            self._note(where, "became streams.sources: streams must stand below `streams:` in that file")
+
+    def _properties(self) -> dict[str, Any]:
+        """librdkafka's, as the guaranteed producer has them."""
+        given: dict[str, Any] = {}
+        for name in ("kafka.conf", "kafka.topic_conf", "kafka.guaranteed"):
+            value = self._value(name)
+            parts = (
+                [value] if name != "kafka.guaranteed" else [(value or {}).get(part) for part in ("conf", "topic_conf")]
+            )
+            for part in parts:
+                given |= part if isinstance(part, dict) else {}
+        return given
+
+    def _kafka(self) -> None:
+        """Each property that librdkafka and our promises allow; of the others the reason."""
+        given = self._properties()
+        for name, item in self._items.items():
+            if name.startswith("kafka.") and name not in (
+                "kafka.conf",
+                "kafka.topic_conf",
+                "kafka.guaranteed",
+                "kafka.hasty",
+            ):
+                self._note(item.where, "is not known as a setting of EventGate: nothing was made of it")
+        if not given:
+            self._put(("sink", "kind"), "sqlite")
+            self.notes.append("sink.kind: no broker is named: events go into SQLite, as a development server's do")
+            if (agent := self._items.get("user_agent")) is not None:
+                self._note(agent.where, "is the name of a client of Kafka: see sink.kafka, client.id")
+            return
+        ours = {ALIASES.get(name, name): _text(value) for name, value in given.items()}
+        if (name := self._value("user_agent")) is not None:
+            ours.setdefault("client.id", str(name))
+        at = self._items["kafka.conf"].where if "kafka.conf" in self._items else next(iter(self._items.values())).where
+        for problem in kafka_settings.check_apart(ours):
+            if ours.pop(problem.name, None) is not None:
+                self._note((*at, problem.name), f"{problem.reason}{'; ' if problem.hint else ''}{problem.hint}")
+        self._put(("sink", "kind"), "kafka")
+        self._put(("sink", "kafka"), ours)
+
+    def _value(self, name: str) -> Any:
+        item = self._items.get(name)
+        return None if item is None else item.value
+
+    def _put(self, path: keys.Path, value: Any) -> None:
+        section = self.settings
+        for name in path[:-1]:
+            section = section.setdefault(name, {})
+        section[path[-1]] = value
+
+    def _note(self, where: KeyPath, reason: str) -> None:
+        file, line = self._source.origin(where)
+        self.notes.append(f"{file}:{line}: {dotted(where)}: {reason}")
+
+
+def _items(settings: dict[str, Any], at: KeyPath) -> Iterator[Item]:
+    for key, value in settings.items():
+        if key in NESTED and isinstance(value, dict):
+            yield from (Item(f"{key}.{inner}", (*at, key, inner), one) for inner, one in value.items())
+        else:
+            yield Item(str(key), (*at, key), value)
+
+
+def _text(value: Any) -> Any:
+    """A property as ours are written; a list of brokers is a text with commas."""
+    return keys.brokers_of(value) if isinstance(value, list) else value
+
+
+def run(path: Path, output: Path | None) -> int:
+    """Write the settings to ``output`` or standard output, and what there is to say to standard error."""
+    if output is not None and output.exists():
+        raise UsageError(f"{output} is there already: name another file, or remove it")
+    work = Import(document.read(path, hint="name EventGate's config.yaml, or values of its chart"))
+    work.run()
+    text = HEAD.format(name=path.name) + yaml.safe_dump(work.settings, sort_keys=False, allow_unicode=True, width=110)
+    if output is not None:
+        output.touch(mode=0o600)  # There may be a password in it, as there was.
+        output.write_text(text, encoding="utf-8")
+    else:
+        with until_nobody_reads():
+            print(text, end="")
+    print(*work.notes, sep="\n", file=sys.stderr)
+    return EXIT_DONE

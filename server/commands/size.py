@@ -1,0 +1,155 @@
+"""``penstock size``: what a load takes, from what one event was measured to cost.
+
+Place: a command of its own; CAPACITY.md says how each line is derived, and where this stops being true.
+Rules: what was measured is in size_constants.json with its source; what is assumed stands here, with its reason, and
+the answer says which is which. Figures are rounded up: too many workers cost less than too few.
+Not here: measuring (bench.sizing).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from server.commands.output import until_nobody_reads
+from server.config.settings import Config
+from server.errors import EXIT_DONE
+
+CONSTANTS = Path(__file__).with_name("size_constants.json")
+
+# Of a core: the rest is for bursts, reloads, and the minute in which another host's share comes over.
+BUSY = 0.6
+# Beside the event as it came: what is filled in (id, time, some 90 bytes), its Kafka headers, topic, key and row.
+STORED_BYTES = 350
+OWED_SHARE = 0.25  # Of spool.max_bytes, kept for what was accepted already: sink.spool.
+ON_DISK = 1.2  # SQLite's pages are never full.
+WAL_BYTES = 16 << 20  # A worker's log: sink.spool_file.
+MOST_SPOOL_BYTES = 1 << 34  # The largest spool.max_bytes.
+# Linger, round trip and a poll: how long an event is in memory while brokers are well.
+IN_FLIGHT_S = 0.1
+# A rule of Kafka's operators, not measured here: what one partition takes with three replicas on plain disks.
+PARTITION_BYTES_PER_S = 5_000_000
+MB = 1_000_000
+
+
+class Load(Struct, frozen=True, kw_only=True):
+    """What is asked for. ``batch`` is events a request; ``cores`` those of one host."""
+
+    events_per_s: float
+    event_bytes: int
+    outage_min: float = 30.0
+    batch: int = 1
+    brokers: int = 3
+    cores: int = 8
+
+
+class Size(Struct, frozen=True, kw_only=True):
+    """What it takes, over all hosts unless the name says otherwise."""
+
+    cpu_us_per_event: float
+    cores: float
+    workers: int
+    hosts: int
+    hosts_for_cpu: int
+    memory_mb_per_host: int
+    memory_limit_mb_per_host: int
+    spool_bytes_per_host: int
+    disk_bytes_per_host: int
+    replay_min: float
+    partitions: int
+    broker_connections: int
+    to_brokers_mb_per_s: float
+
+
+def measured() -> dict[str, Any]:
+    """The constants, by name."""
+    constants: dict[str, Any] = json.loads(CONSTANTS.read_text(encoding="utf-8"))
+    return constants
+
+
+def size(load: Load, constants: dict[str, Any]) -> Size:
+    """Reckon. See CAPACITY.md, section by section."""
+    cost = {name: entry["value"] for name, entry in constants.items() if name != "machine"}
+    defaults = Config()
+    event_us = cost["cpu_us_per_event"] + load.event_bytes * cost["cpu_us_per_byte"]
+    per_event_us = cost["cpu_us_per_request"] / load.batch + event_us
+    cores = load.events_per_s * per_event_us / 1e6
+    stored_bytes = load.event_bytes + STORED_BYTES
+    waiting_bytes = load.events_per_s * load.outage_min * 60 * stored_bytes / (1 - OWED_SHARE)
+    # A host holds as much as spool.max_bytes may be; more than that needs more hosts, not a larger disk.
+    for_cpu = math.ceil(cores / BUSY / load.cores)
+    hosts = max(for_cpu, math.ceil(waiting_bytes / MOST_SPOOL_BYTES))
+    if hosts > 1 or cores / BUSY > load.cores / 2:
+        hosts += 1  # One may be away.
+    workers = max(math.ceil(cores / BUSY), hosts)
+    workers_per_host = math.ceil(workers / hosts)
+    workers = workers_per_host * hosts
+    in_memory_mb = load.events_per_s / workers * IN_FLIGHT_S * stored_bytes / MB
+    bound_mb = (defaults.sink.max_outstanding_bytes + defaults.http.limits.max_in_flight_bytes) / MB
+    spool_bytes = math.ceil(waiting_bytes / hosts)
+    replay_per_s = min(defaults.spool.replay_per_s, 1e6 / event_us / 2) * workers
+    return Size(
+        cpu_us_per_event=per_event_us,
+        cores=cores,
+        workers=workers,
+        hosts=hosts,
+        hosts_for_cpu=for_cpu,
+        memory_mb_per_host=math.ceil(cost["master_mb"] + workers_per_host * (cost["worker_mb"] + in_memory_mb)),
+        memory_limit_mb_per_host=math.ceil(cost["master_mb"] + workers_per_host * (cost["worker_mb"] + bound_mb)),
+        spool_bytes_per_host=spool_bytes,
+        disk_bytes_per_host=math.ceil(spool_bytes * ON_DISK) + workers_per_host * WAL_BYTES,
+        replay_min=load.events_per_s * load.outage_min / replay_per_s,
+        partitions=max(math.ceil(load.events_per_s * stored_bytes / PARTITION_BYTES_PER_S), load.brokers),
+        broker_connections=workers * (load.brokers + 1),
+        to_brokers_mb_per_s=load.events_per_s * stored_bytes / MB,
+    )
+
+
+def run(load: Load, *, is_json: bool) -> int:
+    """Print it."""
+    constants = measured()
+    found = size(load, constants)
+    if is_json:
+        text = json.dumps({"load": _fields(load), "size": _fields(found), "constants": constants}, indent=1)
+    else:
+        text = "\n".join(_lines(load, found, constants))
+    with until_nobody_reads():
+        print(text)
+    return EXIT_DONE
+
+
+def _fields(struct: Struct) -> dict[str, Any]:
+    return {name: getattr(struct, name) for name in struct.__struct_fields__}
+
+
+def _lines(load: Load, found: Size, constants: dict[str, Any]) -> list[str]:
+    shape = "one event a request" if load.batch == 1 else f"{load.batch} events a request"
+    machine = constants["machine"]
+    why = f", for the spool's sake: CPU needs {found.hosts_for_cpu}" if found.hosts > found.hosts_for_cpu + 1 else ""
+    rows = [
+        ("CPU", f"{found.cpu_us_per_event:.1f} µs an event, {found.cores:.1f} cores in all"),
+        ("workers", f"{found.workers}, a core each, at most {BUSY:.0%} busy"),
+        ("hosts", f"{found.hosts} of {load.cores} cores{why}"),
+        (
+            "memory",
+            f"{found.memory_mb_per_host} MB a host; give it {found.memory_limit_mb_per_host} MB: every bound full",
+        ),
+        ("spool", f"spool.max_bytes {found.spool_bytes_per_host} a host, for {load.outage_min:g} min without a broker"),
+        (
+            "disk",
+            f"{found.disk_bytes_per_host / 1e9:.1f} GB a host; empty again {found.replay_min:.0f} min after, at best",
+        ),
+        ("Kafka", f"{found.partitions} partitions (assumed: {PARTITION_BYTES_PER_S // MB} MB/s each)"),
+        ("", f"{found.broker_connections} connections to {load.brokers} brokers"),
+        ("", f"{found.to_brokers_mb_per_s:.1f} MB/s before compression"),
+    ]
+    head = f"{load.events_per_s:,.0f} events/s of {load.event_bytes} bytes, {shape}:"
+    return [
+        head,
+        *(f"  {name:<9}{text}" for name, text in rows),
+        f"Measured {machine['time'][:10]}: {machine['cpu']}, Python {machine['python']}. docs/CAPACITY.md says how.",
+    ]

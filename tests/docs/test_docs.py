@@ -1,0 +1,149 @@
+"""What the documents name exists in the code, and what the code offers is in the documents."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from server import errors
+from server.__main__ import _parser
+from server.config import shape
+from server.config.settings import Config
+from server.intake import verdict
+from tests.process.running import ROOT
+
+PAGES = sorted(
+    [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "deploy" / "helm" / "penstock" / "README.md"]
+)
+ROUTE = re.compile(r"/(v1/|w/api|healthz|readyz|_info|robots\.txt)\S*")
+ROUTED = ["server/worker.py", "server/published.py", "server/published_pages.py", "server/http", "server/intake"]
+# In stream declarations, in librdkafka's words, or of other programs: dotted names that are no settings.
+NO_SETTINGS = re.compile(r"(streams|schemas|process|sink|log)\.(py|yaml|yml|md|json|kafka_\w+|replay\.py)")
+
+
+def text_of(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def page(name: str) -> str:
+    return text_of(ROOT / "docs" / name)
+
+
+def subcommands() -> dict[str, argparse.ArgumentParser]:
+    (found,) = [one for one in _parser()._actions if isinstance(one, argparse._SubParsersAction)]
+    return dict(found.choices)
+
+
+def invocations() -> Iterator[tuple[str, str, str]]:
+    """Page, command and the rest of each ``penstock …`` in code."""
+    for path in PAGES:
+        text = text_of(path)
+        spans = re.findall(r"`(penstock [^`]+)`", text) + re.findall(
+            r"^    (?:\S*/)?(penstock [^\n]+)", text, re.MULTILINE
+        )
+        for span in spans:
+            _, command, *rest = span.split(" ", 2)
+            yield path.name, command, rest[0] if rest else ""
+
+
+def test_every_command_of_the_documents_exists_with_its_options() -> None:
+    commands = subcommands()
+    unknown = []
+    for name, command, rest in invocations():
+        known = commands[command]._option_string_actions if command in commands else {}
+        options = re.findall(r"(?<![\w-])(--[a-z][a-z-]*|-[a-z])\b", rest)
+        unknown += [f"{name}: penstock {command}"] * (command not in commands and not command.startswith(("-", "…")))
+        unknown += [f"{name}: penstock {command} {option}" for option in options if option not in known]
+
+    assert unknown == []
+
+
+def test_every_command_is_in_the_table_of_operations() -> None:
+    table = page("OPERATIONS.md")
+
+    assert [name for name in subcommands() if f"| `penstock {name} " not in table] == []
+
+
+def test_exit_codes_are_those_of_the_code() -> None:
+    codes = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
+    table = page("OPERATIONS.md").partition("| exit code | meaning |")[2].partition("\n\n")[0]
+
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)} == codes
+
+
+@pytest.mark.parametrize(
+    ("heading", "types"), [("| of *invalid* events", verdict.INVALID_TYPES), ("| of *error*s", verdict.ERROR_TYPES)]
+)
+def test_error_types_are_those_of_the_code(heading: str, types: frozenset[str]) -> None:
+    table = page("HTTP.md").partition(heading)[2].partition("\n\n")[0]
+
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == types
+
+
+def test_what_may_be_sent_again_is_said_as_the_code_has_it() -> None:
+    table = page("HTTP.md").partition("| of *error*s")[2].partition("\n\n")[0]
+    said = {
+        name for name, again in re.findall(r"^\| `(\w+)` \|.*\| (yes|no) \|$", table, re.MULTILINE) if again == "yes"
+    }
+
+    assert said == verdict.RETRIABLE_TYPES
+
+
+def routes_of_the_code() -> set[str]:
+    """Every route is a constant that begins like one; those of more segments end in ``*`` or ``/``."""
+    files = [
+        file for name in ROUTED for file in ([ROOT / name] if name.endswith(".py") else (ROOT / name).glob("*.py"))
+    ]
+    found = set()
+    for file in files:
+        for node in ast.walk(ast.parse(text_of(file))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and ROUTE.fullmatch(node.value):
+                found.add(node.value.rstrip("*").rstrip("/"))
+    return found
+
+
+def test_routes_are_those_of_the_code() -> None:
+    table = page("HTTP.md").partition("## Routes")[2].partition("\n## ")[0]
+    said = set(re.findall(r"^\| `(?:GET|POST) ([^`?]+?)(?:/?\{\w+\})?` \|", table, re.MULTILINE))
+
+    assert said - {"/"} == routes_of_the_code()
+
+
+def test_every_setting_that_a_page_names_exists() -> None:
+    known = {".".join(path) for path, _ in shape.every(Config)}
+    sections = {path.split(".")[0] for path in known if "." in path}
+    free = {".".join(path) for path, kind in shape.every(Config) if shape.map_of(kind) is not None}
+    unknown = set()
+    for path in PAGES:
+        for name in re.findall(r"`((?:[a-z]\w*)(?:\.[a-z]\w*)+)[:`=]", text_of(path)):
+            if name.split(".")[0] not in sections or (NO_SETTINGS.fullmatch(name) and name not in known):
+                continue
+            if name not in known and not any(name.startswith(f"{one}.") for one in free):
+                unknown.add(f"{path.name}: {name}")
+
+    assert unknown == set()
+
+
+def test_every_file_that_a_page_links_to_is_there() -> None:
+    missing = []
+    for path in PAGES:
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text_of(path)):
+            if not (path.parent / link).exists():
+                missing.append(f"{path.name}: {link}")
+
+    assert missing == []
+
+
+def test_every_file_of_deploy_and_tests_that_a_page_names_is_there() -> None:
+    missing = []
+    for path in PAGES:
+        for name in re.findall(r"(?<![\w/.])((?:deploy|tests|bench|server)/[\w./-]*[\w/])", text_of(path)):
+            if not (ROOT / name).exists() and not (ROOT / f"{name}.py").exists():
+                missing.append(f"{path.name}: {name}")
+
+    assert missing == []
