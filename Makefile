@@ -3,13 +3,14 @@
 
 VENV ?= .venv
 PYTHON ?=
+BASE ?= HEAD
 URL ?= http://127.0.0.1:8192
 FUZZ_SECONDS ?= 600
 BIN := $(VENV)/bin
 export PYTHON VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev fmt lint type test test-all soak fuzz bench bench-quick bench-validators load requirements clean runtime-venv dev-venv load-venv fuzz-venv
+.PHONY: help setup run dev fmt lint type test test-all soak fuzz bench bench-quick bench-compare bench-validators load requirements clean runtime-venv dev-venv load-venv bench-venv fuzz-venv
 
 help:           ## What there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -21,6 +22,8 @@ dev-venv:
 	@.ci/venv dev
 load-venv:
 	@.ci/venv load
+bench-venv:
+	@.ci/venv bench
 fuzz-venv:
 	@.ci/venv fuzz
 
@@ -60,6 +63,9 @@ bench-quick: runtime-venv ## CPU per event beside a bare and a naive server, in 
 
 bench: runtime-venv ## The same with more and longer rounds, in 5 min
 	@$(BIN)/python -m bench quick --rounds 7 --seconds 3 $(ARGS)
+
+bench-compare: runtime-venv ## The same work here and on another revision, in 3 min: make bench-compare BASE=main ARGS="--keep"
+	@$(BIN)/python -m bench compare "$(BASE)" $(ARGS)
 
 bench-validators: runtime-venv ## What a check costs beside an untyped decode, over the real schemas, in 20 s
 	@$(BIN)/python -m bench validators --keep $(ARGS)

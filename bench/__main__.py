@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import sys
 
-from bench import catalog, compiling, duplicates, patterns, quick, refusals, reloads, validators
+from bench import catalog, compare, compiling, duplicates, patterns, quick, refusals, reloads, validators
 from bench.micro import http
 
 BENCHES = {
     "quick": quick.run,
+    "compare": compare.run,
     "validators": validators.run,
     "http": http.run,
     "compiling": compiling.run,
