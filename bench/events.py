@@ -27,7 +27,7 @@ BIG_BYTES = 20_000
 MIXED = (
     "/analytics/legacy/editattemptstep/2.1.0",
     "/analytics/legacy/searchsatisfaction/1.5.0",
-    "/analytics/mediawiki/client/metrics_event/2.1.1",
+    "/analytics/mediawiki/content_translation_event/1.6.0",
     "/analytics/mobile_apps/android_app_session/1.0.1",
     "/analytics/session_tick/2.0.0",
     "/mediawiki/client/error/2.0.0",

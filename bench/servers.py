@@ -50,11 +50,13 @@ class Child:
         self._log = directory / f"{name}.log"
         command = [program, *arguments] if program else [sys.executable, "-m", *arguments]
         given = os.environ | dict(environment or {})
-        with self._log.open("wb") as log:
-            pipe = subprocess.PIPE
-            self.process = subprocess.Popen(command, cwd=tree, env=given, stdin=pipe, stdout=pipe, stderr=log)
-        # Before it has threads or children: they inherit this. An interpreter takes longer to start than this call.
-        os.sched_setaffinity(self.process.pid, cores)
+        pipe, before = subprocess.PIPE, os.sched_getaffinity(0)
+        os.sched_setaffinity(0, cores)  # A child inherits it, and so do its threads, however early they are made.
+        try:
+            with self._log.open("wb") as log:
+                self.process = subprocess.Popen(command, cwd=tree, env=given, stdin=pipe, stdout=pipe, stderr=log)
+        finally:
+            os.sched_setaffinity(0, before)
 
     def __enter__(self) -> Self:
         return self

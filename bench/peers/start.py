@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench import servers
 from bench.events import ROOT, Workload
@@ -73,7 +74,7 @@ PEERS = {
     "rust": Peer(
         "Rust: axum + rdkafka + jsonschema",
         _built("rust/target/release/peer"),
-        tools=("cargo", "cmake"),
+        tools=("cargo", "cmake", "cc"),
         build=(("cargo", "build", "--release", "--quiet", "-j1"),),
     ),
 }
@@ -82,7 +83,7 @@ PEERS = {
 def missing(name: str) -> str:
     """Why a peer cannot be had here; "" when it can."""
     peer = PEERS[name]
-    tools = [tool for tool in peer.tools if shutil.which(tool) is None]
+    tools = [tool for tool in peer.tools if shutil.which(tool, path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None]
     modules = [module for module in peer.modules if importlib.util.find_spec(module) is None]
     if tools:
         return f"no {' and no '.join(tools)}"
@@ -121,6 +122,11 @@ def produces(name: str) -> bool:
     return not PEERS[name].is_silent
 
 
+def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+    """Without what only says where it is from. Half of the validators stumble over "https" in draft-07's name."""
+    return {name: value for name, value in schema.items() if name not in ("$schema", "$id")}
+
+
 def peer(name: str, port: int, brokers: str, workloads: Sequence[Workload], directory: Path, label: str = "") -> Child:
     """Start one on its core; it takes the events of ``workloads``."""
     label = label or name
@@ -130,5 +136,5 @@ def peer(name: str, port: int, brokers: str, workloads: Sequence[Workload], dire
     if not produces(name):
         return Child(label, [*arguments, str(port)], SERVER_CORES, directory, program=program)
     schemas = directory / f"{label}.schemas.json"
-    schemas.write_text(json.dumps({uri: one for work in workloads for uri, one in work.schemas().items()}))
+    schemas.write_text(json.dumps({uri: _plain(one) for work in workloads for uri, one in work.schemas().items()}))
     return Child(label, [*arguments, str(port), brokers, str(schemas)], SERVER_CORES, directory, program=program)
