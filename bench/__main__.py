@@ -9,12 +9,26 @@ from __future__ import annotations
 
 import sys
 
-from bench import catalog, compare, compiling, duplicates, patterns, quick, refusals, reloads, validators
+from bench import (
+    budget,
+    catalog,
+    compare,
+    compiling,
+    duplicates,
+    patterns,
+    profile,
+    quick,
+    refusals,
+    reloads,
+    validators,
+)
 from bench.micro import http
 
 BENCHES = {
     "quick": quick.run,
     "compare": compare.run,
+    "budget": budget.run,
+    "profile": profile.run,
     "validators": validators.run,
     "http": http.run,
     "compiling": compiling.run,
