@@ -38,7 +38,7 @@ class Suite:
         self._stack = contextlib.ExitStack()
         self.directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         cluster = self._stack.enter_context(servers.mock_cluster(self.directory))
-        self._brokers = cluster.line()
+        self.brokers = cluster.line()
         self.idle_mb: dict[str, Any] = {}
         self.cells: list[Cell] = []
         try:
@@ -47,7 +47,7 @@ class Suite:
         except BaseException:
             self._stack.close()
             raise
-        self.watermarks = Watermarks(self._brokers)
+        self.watermarks = Watermarks(self.brokers)
 
     def __enter__(self) -> Suite:
         return self
@@ -71,7 +71,7 @@ class Suite:
     def _run(self, name: str, workloads: list[Workload]) -> tuple[int, int]:
         port = servers.free_port()
         label = f"{name}-{workloads[0].base_uri.parent.name}"
-        child = start.peer(name, port, self._brokers, workloads, self.directory, label)
+        child = start.peer(name, port, self.brokers, workloads, self.directory, label)
         self._stack.enter_context(child)
         child.wait_for(port)
         self.idle_mb[label] = [measure.memory_mb(pid) for pid in measure.tree(child.pid)]

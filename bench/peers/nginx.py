@@ -8,10 +8,11 @@ Not here: anything else that nginx can.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import tempfile
 from pathlib import Path
+
+from bench.peers import start
 
 SETTINGS = """\
 daemon off;
@@ -37,7 +38,7 @@ http {{
 
 def main() -> None:
     """Write the settings and hand over."""
-    program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    program = start.tool_path("nginx")
     if program is None:
         sys.exit("nginx is not installed")
     directory = tempfile.mkdtemp(prefix="bench-nginx-")

@@ -74,7 +74,7 @@ PEERS = {
     "rust": Peer(
         "Rust: axum + rdkafka + jsonschema",
         _built("rust/target/release/peer"),
-        tools=("cargo", "cmake", "cc"),
+        tools=("cargo", "cc", "make"),
         build=(("cargo", "build", "--release", "--quiet", "-j1"),),
     ),
 }
@@ -83,7 +83,7 @@ PEERS = {
 def missing(name: str) -> str:
     """Why a peer cannot be had here; "" when it can."""
     peer = PEERS[name]
-    tools = [tool for tool in peer.tools if shutil.which(tool, path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None]
+    tools = [tool for tool in peer.tools if tool_path(tool) is None]
     modules = [module for module in peer.modules if importlib.util.find_spec(module) is None]
     if tools:
         return f"no {' and no '.join(tools)}"
@@ -122,9 +122,15 @@ def produces(name: str) -> bool:
     return not PEERS[name].is_silent
 
 
-def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """Without what only says where it is from. Half of the validators stumble over "https" in draft-07's name."""
-    return {name: value for name, value in schema.items() if name not in ("$schema", "$id")}
+def _plain(schema: Any) -> Any:
+    """Without what only says where it is from: half of the validators stumble over "https" in draft-07's name, or over
+    a part that is there twice. Properties of these names have schemas, not strings."""
+    if isinstance(schema, list):
+        return [_plain(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    named = {"$schema", "$id", "examples"}
+    return {name: _plain(one) for name, one in schema.items() if name not in named or isinstance(one, dict)}
 
 
 def peer(name: str, port: int, brokers: str, workloads: Sequence[Workload], directory: Path, label: str = "") -> Child:
@@ -138,3 +144,21 @@ def peer(name: str, port: int, brokers: str, workloads: Sequence[Workload], dire
     schemas = directory / f"{label}.schemas.json"
     schemas.write_text(json.dumps({uri: _plain(one) for work in workloads for uri, one in work.schemas().items()}))
     return Child(label, [*arguments, str(port), brokers, str(schemas)], SERVER_CORES, directory, program=program)
+
+
+def versions() -> dict[str, str]:
+    """Of the tool chains that are here."""
+    asked = {"node": "--version", "go": "version", "cargo": "--version", "nginx": "-v", "oha": "--version"}
+    found = {}
+    for tool, option in asked.items():
+        program = tool_path(tool)
+        if program:
+            done = subprocess.run([program, option], check=False, capture_output=True, text=True, timeout=10)
+            found[tool] = (done.stdout + done.stderr).strip()
+    return found
+
+
+def tool_path(name: str) -> str | None:
+    """Where a program is: on the path, where administrators have theirs, or where it was built for the benches."""
+    places = (os.environ.get("PATH", ""), "/usr/sbin", str(ROOT / "build" / name / "bin"))
+    return shutil.which(name, path=":".join(places))

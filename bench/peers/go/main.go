@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kversion"
 )
 
 const maxBody = 4 << 20
@@ -159,6 +160,8 @@ func main() {
 		kgo.ProducerBatchCompression(kgo.NoCompression()),
 		kgo.AllowAutoTopicCreation(),
 		kgo.MaxBufferedRecords(100_000),
+		// librdkafka answers a newer ApiVersions request, as a mock cluster, with less than franz-go reads.
+		kgo.MaxVersions(kversion.V2_3_0()),
 	)
 	if err != nil {
 		log.Fatal(err)
