@@ -173,10 +173,14 @@ def _big() -> Workload:
     given = _given()["/mediawiki/job/1.0.0"]
     events = []
     for _ in range(EVENTS):
-        given["params"] = {"pages": []}
-        while len(_text(given)) < BIG_BYTES:
-            titles = {f"{rng.getrandbits(64):x}": [rng.randrange(100), f"Página {rng.random()}"] for _ in range(40)}
-            given["params"]["pages"].append(titles)
+        pages: list[dict[str, Any]] = []
+        size = 0
+        while size < BIG_BYTES:
+            pages.append(
+                {f"{rng.getrandbits(64):x}": [rng.randrange(100), f"Página {rng.random()}"] for _ in range(40)}
+            )
+            size += len(_text(pages[-1]))
+        given["params"] = {"pages": pages}
         events.append(_text(given))
     return _corpus("big", events, [_broken(text, ("type",)) for text in events])
 

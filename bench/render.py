@@ -1,4 +1,4 @@
-"""Tables and pictures of the figures that were kept last: bench/results/RESULTS.md, and SVG for light and dark pages.
+"""Tables and pictures of the figures that were kept last: bench/results/RESULTS.md, SVG for light and dark, the README.
 
 Place: `python -m bench render`, the end of `make bench`.
 Rules: everything drawn is read from the JSON files beside it, nothing is typed in; the same figures give the same
@@ -12,15 +12,19 @@ import argparse
 import contextlib
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
 from bench import budget, costs, latency, marks, scaling
+from bench.events import ROOT
 from bench.peers import start
 from bench.works import WORKS
 
 PLACE = Path(__file__).parent / "results"
+README = ROOT / "README.md"
+FIGURES = re.compile(r"(?<=<!-- figures -->\n).*?(?=<!-- /figures -->)", re.DOTALL)
 PICTURES = {
     "single-hasty": ("costs-single", "One event a request, hasty"),
     "batch-100": ("costs-batch", "Batches of 100 events, hasty"),
@@ -100,9 +104,16 @@ def markdown(place: Path) -> str:
     return "\n".join(parts)
 
 
+def readme(text: str) -> str:
+    """The project's README with its one picture, and where the rest is."""
+    name, title = PICTURES["single-hasty"]
+    shown = _picture(f"bench/results/{name}", title)
+    return FIGURES.sub(lambda _: f"{shown}\n\n[All figures](bench/results/RESULTS.md).\n", text)
+
+
 def _picture(name: str, title: str) -> str:
     dark = f'<source media="(prefers-color-scheme: dark)" srcset="{name}-dark.svg">'
-    return f'<picture>{dark}<img src="{name}-light.svg" alt="{escape(title)}"></picture>'
+    return f'<picture>{dark}<img src="{name}-light.svg" alt="{escape(title)}: CPU per event"></picture>'
 
 
 def run(arguments: list[str]) -> int:
@@ -114,6 +125,8 @@ def run(arguments: list[str]) -> int:
     if file.is_file():
         for name, text in pictures(json.loads(file.read_text(encoding="utf-8"))).items():
             (options.results / name).write_text(text, encoding="utf-8")
+        if options.results == PLACE:
+            README.write_text(readme(README.read_text(encoding="utf-8")), encoding="utf-8")
     (options.results / "RESULTS.md").write_text(markdown(options.results), encoding="utf-8")
     print(f"{options.results / 'RESULTS.md'} and {len(PICTURES) * len(THEMES)} pictures of {len(WORKS)} works")
     return 0

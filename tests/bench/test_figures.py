@@ -123,6 +123,15 @@ def test_pictures_are_xml_and_the_same_each_time(tmp_path: Path) -> None:
     assert drawn == {file.name: file.read_bytes() for file in tmp_path.glob("*.svg")}
 
 
+def test_the_readme_gets_its_picture_and_keeps_the_rest() -> None:
+    text = render.README.read_text(encoding="utf-8")
+    drawn = render.readme(text)
+
+    assert drawn.count("bench/results/costs-single-light.svg") == 1
+    assert drawn.startswith("# Penstock") and drawn.endswith(text.partition("<!-- /figures -->")[2])
+    assert render.readme(drawn) == drawn
+
+
 def test_what_the_generator_says_is_read() -> None:
     said = {
         "summary": {"requestsPerSec": 99.5, "slowest": 0.25},
