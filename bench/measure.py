@@ -132,6 +132,12 @@ def memory_mb(pid: int) -> dict[str, float]:
     return {"rss": round(rss / 1024, 1), "own": round(own / 1024, 1)}
 
 
+def peak_mb(pid: int) -> float:
+    """The most resident memory that one process has had since its start."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return round(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024, 1)
+
+
 def environment() -> dict[str, Any]:
     """Whatever a reader needs to judge the figures."""
     packages = ("uvloop", "httptools", "orjson", "msgspec", "fastjsonschema", "confluent-kafka")

@@ -24,14 +24,14 @@ CHOSEN = ("example", "example-100", "single-hasty", "batch-100")
 def table(results: list[dict[str, Any]]) -> str:
     """Lines for people."""
     by_key = {(one["work"], one["peer"]): one["cpu_us_per_event"] for one in results}
-    lines = [f"{'CPU µs per event':<47}{'µs':>13}{'× bare':>8}{'× naive':>9}{'events/s':>11}{'lost':>7}{'refused':>9}"]
+    lines = [f"{'CPU µs per event':<50}{'µs':>13}{'× bare':>8}{'× naive':>9}{'events/s':>11}{'lost':>7}{'refused':>9}"]
     for one in results:
         own = one["cpu_us_per_event"]
         ratios = []
         for peer in ("bare", "naive"):
             other = by_key.get((one["work"], peer))
             ratios.append(f"{own / other:.2f}" if other and peer != one["peer"] else "")
-        row = f"{WORKS[one['work']].title:<47}{one['peer']:<7}{own:>6.2f}{ratios[0]:>8}{ratios[1]:>9}"
+        row = f"{WORKS[one['work']].title:<50}{one['peer']:<7}{own:>6.2f}{ratios[0]:>8}{ratios[1]:>9}"
         lines.append(row + f"{one['events_per_s']:>11,}{one['lost']:>7}{one['refused']:>9}")
     return "\n".join(lines)
 
@@ -58,7 +58,7 @@ def run(arguments: list[str]) -> int:
         # Without the corpus two of the works are the same: the names in the results still tell them apart.
         with suite.Suite(options.peers, [WORKS[name] for name in CHOSEN]) as servers:
             found = servers.measured(options.rounds, options.seconds)
-            results, memory = suite.results(found, suite.loaded_mb(found)), servers.idle_mb
+            results, memory = suite.results(found), servers.idle_mb
     except RuntimeError as error:
         print(error, file=sys.stderr)
         return 1

@@ -144,7 +144,7 @@ def run(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench scaling", description=__doc__.partition("\n")[0])
     parser.add_argument("--only", nargs="+", choices=("workers", "connections", "streams", "schemas"))
     parser.add_argument("--per-s", type=float, default=6000.0, help="requests a second, for all steps")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=1.5, help="of load in each round")
     parser.add_argument("--keep", action="store_true", help=f"write the figures to bench/results/{RESULTS.name}")
     options = parser.parse_args(arguments)

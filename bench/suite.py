@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +34,10 @@ class Cell(NamedTuple):
 class Suite:
     """All servers, running. Where schemas lie in two directories each peer has a process for each."""
 
-    def __init__(self, names: Sequence[str], works: Sequence[Work]) -> None:
+    def __init__(
+        self, names: Sequence[str], works: Sequence[Work], takes: Callable[[str, Work], bool] = start.takes
+    ) -> None:
+        self._takes = takes
         self._stack = contextlib.ExitStack()
         self.directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         cluster = self._stack.enter_context(servers.mock_cluster(self.directory))
@@ -59,7 +62,7 @@ class Suite:
     def _start(self, name: str, works: Sequence[Work]) -> None:
         running: dict[Path, tuple[int, int]] = {}
         for work in works:
-            if not start.takes(name, work):
+            if not self._takes(name, work):
                 continue
             place = work.workload.base_uri
             if place not in running:
@@ -93,8 +96,9 @@ class Suite:
         return found
 
 
-def results(found: dict[Cell, list[Round]], loaded_mb: dict[int, float]) -> list[dict[str, Any]]:
-    """One entry for each cell. ``loaded_mb``: resident memory of the largest process after the load."""
+def results(found: dict[Cell, list[Round]]) -> list[dict[str, Any]]:
+    """One entry for each cell. ``peak_mb``: the most that a process of the server had, under all of its work."""
+    peaks = {cell.pid: max(measure.peak_mb(one) for one in measure.tree(cell.pid)) for cell in found}
     return [
         {
             "peer": cell.peer,
@@ -103,12 +107,6 @@ def results(found: dict[Cell, list[Round]], loaded_mb: dict[int, float]) -> list
             "event_bytes": cell.work.workload.event_bytes,
         }
         | rounds.summary(each)
-        | {"loaded_mb": loaded_mb[cell.pid]}
+        | {"peak_mb": peaks[cell.pid]}
         for cell, each in found.items()
     ]
-
-
-def loaded_mb(found: dict[Cell, list[Round]]) -> dict[int, float]:
-    """Resident memory of the largest process of each tree."""
-    pids = {cell.pid for cell in found}
-    return {pid: max(measure.memory_mb(one)["rss"] for one in measure.tree(pid)) for pid in pids}

@@ -20,7 +20,8 @@ class Work(NamedTuple):
     """One line of the tables.
 
     ``form``: ``json``, ``ndjson``, ``gzip`` (of JSON), or ``beacon`` (text/plain, a connection for each request).
-    ``every_invalid``: of so many events one is invalid; 0, none. ``is_ours_alone``: peers have no such thing.
+    ``every_invalid``: of so many events one is invalid; 0, none. ``is_ours_alone``: peers have no such
+    thing. ``is_main``: all peers are given it.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Work(NamedTuple):
     form: str = "json"
     every_invalid: int = 0
     is_ours_alone: bool = False
+    is_main: bool = True
 
     @property
     def workload(self) -> Workload:
@@ -78,19 +80,19 @@ WORKS = {
     work.name: work
     for work in (
         Work("single-hasty", "single, hasty"),
-        Work("single-1", "single, guaranteed, 1 connection", connections=1, is_hasty=False),
-        Work("single-16", "single, guaranteed, 16 connections", connections=16, is_hasty=False),
+        Work("single-1", "single, guaranteed, 1 connection", connections=1, is_hasty=False, is_main=False),
+        Work("single-16", "single, guaranteed, 16 connections", connections=16, is_hasty=False, is_main=False),
         Work("single-256", "single, guaranteed, 256 connections", connections=256, is_hasty=False),
         Work("batch-20-hasty", "batch of 20, hasty", batch=20, connections=16),
         Work("batch-20", "batch of 20, guaranteed", batch=20, connections=16, is_hasty=False),
         Work("batch-100", "batch of 100, hasty", batch=100, connections=16),
-        Work("batch-1000", "batch of 1000, hasty", batch=1000, connections=4),
+        Work("batch-1000", "batch of 1000, hasty", batch=1000, connections=4, is_main=False),
         Work("mixed-100", "ten schemas, batch of 100, hasty", events="mixed", batch=100, connections=16),
         Work("invalid-100", "10 % invalid, batch of 100, hasty", batch=100, connections=16, every_invalid=10),
-        Work("beacon", "beacon, text/plain, a connection each", form="beacon"),
+        Work("beacon", "beacon, text/plain, a connection each", form="beacon", is_main=False),
         Work("gzip-100", "gzip, batch of 100, hasty", batch=100, connections=16, form="gzip", is_ours_alone=True),
         Work("ndjson-100", "NDJSON, batch of 100, hasty", batch=100, connections=16, form="ndjson", is_ours_alone=True),
-        Work("big", "single of 20 kB, hasty", events="big", connections=16),
+        Work("big", "single of 20 kB, hasty", events="big", connections=16, is_main=False),
         Work("example", "the project's own page view, single, hasty", events="example"),
         Work("example-100", "the project's own page view, batch of 100, hasty", "example", 100, 16),
     )

@@ -88,7 +88,7 @@ def test_what_no_rule_knows_is_not_named() -> None:
 
 
 def costs_of(**cpu_us: float) -> dict[str, Any]:
-    cell = {"work": "single-hasty", "batch": 1, "lost": 0, "refused": 0, "loaded_mb": 50.0, "events_per_s": 1}
+    cell = {"work": "single-hasty", "batch": 1, "lost": 0, "refused": 0, "peak_mb": 50.0, "events_per_s": 1}
     machine = {"cpu": "a <fast> one", "cores": 2, "kernel": "6", "python": "3", "commit": "abc", "time": "2026-01-02"}
     return {
         "environment": machine,
