@@ -24,7 +24,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from bench import measure, rounds, servers
 from bench.events import ROOT, best, workload
@@ -86,16 +86,19 @@ class Sides:
     """Both servers of one start, beside the same brokers."""
 
     def __init__(self, trees: dict[str, Path], brokers: str, directory: Path, number: int) -> None:
-        self._stack = contextlib.ExitStack()
         self._processes: dict[str, tuple[int, int]] = {}
-        for name in sorted(trees, reverse=number % 2 == 1):
-            port = servers.free_port()
-            child = servers.intake(port, brokers, workload(best("real")), directory, name=name, tree=trees[name])
-            self._stack.enter_context(child)
-            child.wait_for(port)
-            self._processes[name] = (child.pid, port)
+        self._starting = (trees, brokers, directory, sorted(trees, reverse=number % 2 == 1))
 
-    def __enter__(self) -> Sides:
+    def __enter__(self) -> Self:
+        trees, brokers, directory, order = self._starting
+        with contextlib.ExitStack() as stack:  # What has started is stopped when the other does not.
+            for name in order:
+                port = servers.free_port()
+                child = servers.intake(port, brokers, workload(best("real")), directory, name=name, tree=trees[name])
+                stack.enter_context(child)
+                child.wait_for(port)
+                self._processes[name] = (child.pid, port)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -118,9 +121,9 @@ Rounds = dict[str, dict[str, list[list[rounds.Round]]]]  # Work → side → sta
 def measured(trees: dict[str, Path], works: list[Work], options: argparse.Namespace, directory: Path) -> Rounds:
     """All rounds."""
     found: Rounds = {work.name: {"base": [], "here": []} for work in works}
-    with servers.mock_cluster(directory) as cluster:
-        brokers = cluster.line()
-        watermarks = rounds.Watermarks(brokers)
+    with contextlib.ExitStack() as stack:
+        brokers = stack.enter_context(servers.mock_cluster(directory)).line()
+        watermarks = stack.enter_context(rounds.Watermarks(brokers))
         for number in range(options.starts):
             with Sides(trees, brokers, directory, number) as sides:
                 for work in works:
@@ -131,7 +134,6 @@ def measured(trees: dict[str, Path], works: list[Work], options: argparse.Namesp
                         side = TURNS[turn % len(TURNS)]
                         found[work.name][side][-1].append(sides.take(side, work, options.seconds, watermarks))
             print(f"start {number + 1} of {options.starts} done", file=sys.stderr)
-        watermarks.close()
     return found
 
 

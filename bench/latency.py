@@ -91,9 +91,11 @@ def settled(ends: rounds.Watermarks, topic: str) -> dict[int, int]:
 def measured(peer: str, work: Work, addresses: str, seconds: float, directory: Path) -> dict[str, Any]:
     """One server: its capacity, then each share of it."""
     port = servers.free_port()
-    ends = rounds.Watermarks(addresses)
-    topic = work.workload.topics[0]
-    with start.peer(peer, port, addresses, [work.workload], directory, f"{peer}-{work.name}") as child:
+    topic, label = work.workload.topics[0], f"{peer}-{work.name}"
+    with (
+        rounds.Watermarks(addresses) as ends,
+        start.peer(peer, port, addresses, [work.workload], directory, label) as child,
+    ):
         child.wait_for(port)
         rounds.warm(child.pid, port, work)
         most = generator.run(port, work, CAPACITY_S, 0.0, work.connections, directory)
@@ -114,7 +116,6 @@ def measured(peer: str, work: Work, addresses: str, seconds: float, directory: P
                     "duplicated": records - different,
                 }
             )
-        ends.close()
         peak_mb = max(measure.peak_mb(pid) for pid in measure.tree(child.pid))
     return {"peer": peer, "work": work.name, "capacity_per_s": most.per_s, "rates": rates, "peak_mb": peak_mb}
 

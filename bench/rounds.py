@@ -13,7 +13,7 @@ import statistics
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -46,6 +46,13 @@ class Watermarks:
     def __init__(self, brokers: str) -> None:
         self._consumer = Consumer({"bootstrap.servers": brokers, "group.id": "bench", "enable.auto.commit": False})
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Before the brokers go: a client without brokers complains on standard error."""
+        self._consumer.close()
+
     def count(self, topics: Sequence[str]) -> int:
         """The sum of the ends of their partitions; 0 for a topic that is not there yet."""
         return sum(end for topic in topics for end in self.ends(topic).values())
@@ -59,10 +66,6 @@ class Watermarks:
             except KafkaException:
                 return {}
         return found
-
-    def close(self) -> None:
-        """Before the brokers go: a client without brokers complains on standard error."""
-        self._consumer.close()
 
 
 def load(port: int, work: Work, seconds: float, connections: int = 0) -> dict[str, Any]:

@@ -42,6 +42,7 @@ class Suite:
         self.directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         cluster = self._stack.enter_context(servers.mock_cluster(self.directory))
         self.brokers = cluster.line()
+        self.watermarks = self._stack.enter_context(Watermarks(self.brokers))
         self.idle_mb: dict[str, Any] = {}
         self.cells: list[Cell] = []
         try:
@@ -50,13 +51,11 @@ class Suite:
         except BaseException:
             self._stack.close()
             raise
-        self.watermarks = Watermarks(self.brokers)
 
     def __enter__(self) -> Suite:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.watermarks.close()
         self._stack.close()
 
     def _start(self, name: str, works: Sequence[Work]) -> None:
