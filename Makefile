@@ -3,13 +3,15 @@
 
 VENV ?= .venv
 PYTHON ?=
+BASE ?= HEAD
+SHAPE ?= steady
 URL ?= http://127.0.0.1:8192
 FUZZ_SECONDS ?= 600
 BIN := $(VENV)/bin
 export PYTHON VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev fmt lint type test test-all soak fuzz wheel bench bench-quick bench-validators attack load requirements clean runtime-venv dev-venv load-venv fuzz-venv
+.PHONY: help setup run dev fmt lint type test test-all soak fuzz wheel bench bench-quick bench-tools bench-compare bench-marks bench-validators profile attack load load-ui load-check requirements clean runtime-venv dev-venv load-venv bench-venv fuzz-venv
 
 help:           ## What there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -21,6 +23,8 @@ dev-venv:
 	@.ci/venv dev
 load-venv:
 	@.ci/venv load
+bench-venv:
+	@.ci/venv bench
 fuzz-venv:
 	@.ci/venv fuzz
 
@@ -58,11 +62,25 @@ soak: dev-venv  ## An hour of faults, and everything read back: make soak ARGS="
 wheel: runtime-venv ## Build the wheel into dist, with a file that pins it and all it needs by hash
 	@deploy/wheel
 
-bench-quick: runtime-venv ## CPU per event beside a bare and a naive server, in 90 s
+bench-quick: bench-venv ## CPU per event beside a bare and a naive server, in 90 s
 	@$(BIN)/python -m bench quick --keep $(ARGS)
 
-bench: runtime-venv ## The same with more and longer rounds, in 5 min
-	@$(BIN)/python -m bench quick --rounds 7 --seconds 3 $(ARGS)
+bench-tools: bench-venv ## Build the peers and the generator for make bench, once: about 15 min
+	@$(BIN)/python -m bench tools
+
+bench: bench-tools ## All peers, latency on a real Kafka, scaling, the budget; tables and pictures, in 15 min
+	@$(BIN)/python -m bench costs --keep
+	@$(BIN)/python -m bench latency --keep
+	@$(BIN)/python -m bench scaling --keep
+	@$(BIN)/python -m bench budget --keep
+	@$(BIN)/python -m bench render
+	-@$(BIN)/python -m bench marks
+
+bench-marks: runtime-venv ## Each mark: met, missed or not measured, from the figures kept last
+	@$(BIN)/python -m bench marks
+
+bench-compare: bench-venv ## The same work here and on another revision, in 3 min: make bench-compare BASE=main ARGS="--keep"
+	@$(BIN)/python -m bench compare "$(BASE)" $(ARGS)
 
 bench-validators: runtime-venv ## What a check costs beside an untyped decode, over the real schemas, in 20 s
 	@$(BIN)/python -m bench validators --keep $(ARGS)
@@ -70,8 +88,19 @@ bench-validators: runtime-venv ## What a check costs beside an untyped decode, o
 attack: dev-venv ## Every attack on a served intake, beside a bystander, in 10 min: make attack ARGS="--only idle"
 	@$(BIN)/python -m bench attacks --keep $(ARGS)
 
-load: load-venv ## Steady load for 30 s on a running intake: make load URL=http://127.0.0.1:8192
-	@$(BIN)/locust -f bench/load/locustfile.py --headless --users 40 --spawn-rate 20 --run-time 30s --only-summary --host "$(URL)" $(ARGS)
+profile: bench-venv ## Flame graphs of a serving worker, with native frames, in build/profile
+	@$(BIN)/python -m bench profile $(ARGS)
+
+load: load-venv ## The users that really come, for 60 s: make load SHAPE=steady|wave|spike URL=http://127.0.0.1:8192
+	@mkdir -p build/load
+	@$(BIN)/locust -f bench/load/locustfile.py,bench/load/shapes.py --headless --only-summary --users 40 --spawn-rate 20 \
+		--run-time 60s --shape "$(SHAPE)" --html "build/load/$(SHAPE).html" --host "$(URL)" $(ARGS)
+
+load-ui: load-venv ## The same by Locust's web page, at 127.0.0.1:8089
+	@$(BIN)/locust -f bench/load/locustfile.py --web-host 127.0.0.1 --host "$(URL)" $(ARGS)
+
+load-check: load-venv ## 15 s of them on an intake of its own: every answer must be the expected one
+	@$(BIN)/python -m bench.load.check
 
 requirements:   ## Pin again what requirements/*.in name (needs the network)
 	@.ci/venv pin

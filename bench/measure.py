@@ -1,8 +1,10 @@
 """What a process and its children cost: CPU from /proc, memory from /proc, and the machine that it was measured on.
 
 Place: used by every load bench around a counted load.
-Rule: CPU is user and kernel time of all threads, librdkafka's included, of the whole tree of processes.
-Not here: who is measured, and under which load (quick).
+Rules: CPU is user and kernel time of all threads, librdkafka's included, of the whole tree of processes. Its sum is the
+scheduler's, to the nanosecond; its parts in user code and in the kernel are told by ticks of 10 ms, so they are steady
+over a second only.
+Not here: who is measured, and under which load (rounds).
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import sysconfig
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
@@ -49,6 +51,63 @@ def cpu_s(pid: int) -> float:
     return total * TICK_S
 
 
+class Usage(NamedTuple):
+    """Seconds of CPU: in user code and in the kernel, of all threads but librdkafka's, which stand apart."""
+
+    user_s: float = 0.0
+    system_s: float = 0.0
+    producer_s: float = 0.0
+
+    @property
+    def total_s(self) -> float:
+        """All of it."""
+        return self.user_s + self.system_s + self.producer_s
+
+
+class Meter:
+    """Reads what a tree of processes has used since it was last read. Threads that ended in between are lost."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._before = _threads(pid)
+
+    def read(self) -> Usage:
+        """CPU since the last reading."""
+        before, self._before = self._before, _threads(self._pid)
+        user = system = producer = run_ns = 0
+        for thread, now in self._before.items():
+            was = before.get(thread, _Thread("", 0, 0, 0))
+            if now.name.startswith("rdk:"):
+                producer += now.run_ns - was.run_ns
+            else:
+                run_ns += now.run_ns - was.run_ns
+                user += now.user_ticks - was.user_ticks
+                system += now.system_ticks - was.system_ticks
+        in_user_s = run_ns / 1e9 * user / max(user + system, 1)
+        return Usage(in_user_s, run_ns / 1e9 - in_user_s, producer / 1e9)
+
+
+class _Thread(NamedTuple):
+    name: str
+    run_ns: int
+    user_ticks: int
+    system_ticks: int
+
+
+def _threads(pid: int) -> dict[int, _Thread]:
+    found = {}
+    for one in tree(pid):
+        for task in Path(f"/proc/{one}/task").iterdir():
+            try:
+                start, _, rest = (task / "stat").read_text().rpartition(")")
+                run_ns = int((task / "schedstat").read_text().split()[0])
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # It ended while we looked.
+            fields = rest.split()
+            found[int(task.name)] = _Thread(start.partition("(")[2], run_ns, int(fields[11]), int(fields[12]))
+    return found
+
+
 def settle(pid: int, limit_s: float) -> None:
     """Return when a tree of processes has gone quiet (deliveries done), or after ``limit_s``."""
     deadline = time.monotonic() + limit_s
@@ -71,6 +130,12 @@ def memory_mb(pid: int) -> dict[str, float]:
         elif name in ("Private_Clean", "Private_Dirty"):
             own += int(rest.split()[0])
     return {"rss": round(rss / 1024, 1), "own": round(own / 1024, 1)}
+
+
+def peak_mb(pid: int) -> float:
+    """The most resident memory that one process has had since its start."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return round(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024, 1)
 
 
 def environment() -> dict[str, Any]:

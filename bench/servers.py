@@ -1,6 +1,6 @@
 """Start what is measured, each in its own process on its own core, and stop it again.
 
-Place: quick → HERE → peers, the intake, the mock cluster.
+Place: the benches → HERE → the intake, the mock cluster; peers.start uses it for the others.
 Rule: a process that was started here is stopped here, by its pid; none outlives the bench.
 Not here: load, and what is done with the figures.
 """
@@ -12,13 +12,14 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from bench.events import ROOT, Workload
 
-START_S = 20.0
+START_S = 60.0  # It takes one; on a machine that others use as well it took more than twenty.
 STOP_S = 8.0
 
 _cores = sorted(os.sched_getaffinity(0))
@@ -28,17 +29,34 @@ ALL_CORES = set(_cores)  # For a server whose master works while its workers ser
 
 
 class Child:
-    """A Python process of ours: pinned, with its standard error in a file, stopped on leaving the ``with``."""
+    """A process of ours: pinned, with its standard error in a file, stopped on leaving the ``with``.
 
-    def __init__(self, name: str, arguments: list[str], cores: set[int], directory: Path) -> None:
+    ``arguments`` are those of ``python -m``; with ``program`` they are that program's. ``tree`` is where it runs, and
+    so which checkout's packages ``python -m`` finds.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        cores: set[int],
+        directory: Path,
+        *,
+        program: str = "",
+        tree: Path = ROOT,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
         self._log = directory / f"{name}.log"
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", *arguments], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
-            )
-        # Before it has threads or children: they inherit this. An interpreter takes longer to start than this call.
-        os.sched_setaffinity(self.process.pid, cores)
+        command = [program, *arguments] if program else [sys.executable, "-m", *arguments]
+        given = os.environ | dict(environment or {})
+        pipe, before = subprocess.PIPE, os.sched_getaffinity(0)
+        os.sched_setaffinity(0, cores)  # A child inherits it, and so do its threads, however early they are made.
+        try:
+            with self._log.open("wb") as log:
+                self.process = subprocess.Popen(command, cwd=tree, env=given, stdin=pipe, stdout=pipe, stderr=log)
+        finally:
+            os.sched_setaffinity(0, before)
 
     def __enter__(self) -> Self:
         return self
@@ -98,39 +116,38 @@ def mock_cluster(directory: Path) -> Child:
     return Child("mock-cluster", ["bench.mock_cluster"], LOAD_CORES, directory)
 
 
-def bare(port: int, directory: Path) -> Child:
-    """The floor."""
-    return Child("bare", ["bench.peers.bare", str(port)], SERVER_CORES, directory)
-
-
-def naive(port: int, brokers: str, work: Workload, directory: Path) -> Child:
-    """The plain one."""
-    arguments = ["bench.peers.naive", str(port), brokers, f"{work.schema_uri}={work.schema_file}"]
-    return Child(f"naive-{work.name}", arguments, SERVER_CORES, directory)
-
-
 SETTINGS = """\
-workers: 1
+workers: {workers}
 drain_s: 5
 http: {{listen: ["127.0.0.1:{port}"]}}
 admin: {{listen: "127.0.0.1:0"}}
 schemas: {{base_uris: ["{work.base_uri}"]}}
 streams: {{sources: ["{work.streams}"]}}
 sink: {{kind: kafka, kafka: {{"bootstrap.servers": "{brokers}", "linger.ms": 5}}}}
+spool: {{path: "{directory}/spool-{name}"}}
 log: {{level: warning}}
 """
 
 
-def intake(port: int, brokers: str, work: Workload, directory: Path, module: str = "server") -> Child:
-    """Ours, as it is served: master and one worker."""
-    file = directory / f"intake-{work.name}.yaml"
-    file.write_text(
-        SETTINGS.format(port=port, work=work, brokers=brokers),
-        encoding="utf-8",
-    )
-    return Child(f"intake-{work.name}", [module, "serve", "-c", str(file)], SERVER_CORES, directory)
+def intake(
+    port: int,
+    brokers: str,
+    work: Workload,
+    directory: Path,
+    *,
+    name: str = "intake",
+    tree: Path = ROOT,
+    workers: int = 1,
+    module: str = "server",
+) -> Child:
+    """Ours, as it is served: a master and its workers. ``tree``: of another checkout."""
+    file = directory / f"{name}.yaml"
+    text = SETTINGS.format(port=port, work=work, brokers=brokers, workers=workers, directory=directory, name=name)
+    file.write_text(text, encoding="utf-8")
+    cores = SERVER_CORES if workers == 1 else ALL_CORES
+    return Child(name, [module, "serve", "-c", str(file)], cores, directory, tree=tree)
 
 
 def undurable(port: int, brokers: str, work: Workload, directory: Path) -> Child:
     """Ours without what keeps events."""
-    return intake(port, brokers, work, directory, "bench.peers.undurable")
+    return intake(port, brokers, work, directory, name="undurable", module="bench.peers.undurable")

@@ -1,7 +1,8 @@
-"""A load client: keep-alive connections that each send a request, wait for its answer, and send the next.
+"""A load client: connections that each send a request, wait for its answer, and send the next.
 
 Place: `python -m bench.load.client`, a process of its own, on a core of its own where there are two.
-Rule: requests are built before the first is sent; bounded in number and time; every answer is counted by its status.
+Rules: requests are built before the first is sent; bounded in number and time; every answer is counted by its status.
+Connections are kept, but those of beacons: each has one request, and the client closes it.
 Not here: latency. A closed loop hides it: a slow server is asked less. That needs an open loop.
 """
 
@@ -18,38 +19,52 @@ from typing import cast
 
 import uvloop
 
-from bench.events import Workload, workload
+from bench.works import WORKS, Work
 
-REQUESTS = 64  # Different ones, per client. A batch of 100 makes 3 MB of them.
 LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
-
-
-def requests(work: Workload, target: str, batch: int) -> list[bytes]:
-    """Whole requests, head and body."""
-    built = []
-    fixed = f"POST {target} HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: bench/1\r\nContent-Type: application/json"
-    for number in range(REQUESTS):
-        body = work.body(batch, number * batch)
-        built.append(f"{fixed}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
-    return built
 
 
 class Run:
     """What all connections share: what to send, when to stop, what came back."""
 
-    def __init__(self, built: list[bytes], max_requests: int, deadline: float) -> None:
-        self.built = built
+    def __init__(self, work: Work, port: int, max_requests: int, deadline: float) -> None:
+        self.built = work.requests()
+        self.is_kept = work.form != "beacon"
         self.left = max_requests
+        self._port = port
         self.deadline = deadline
         self.next = 0
         self.statuses: Counter[str] = Counter()
         self.broken = 0
         self.busy = 0
-        self.done = asyncio.get_running_loop().create_future()
+        self.connecting: set[asyncio.Task[None]] = set()
+        self.loop = asyncio.get_running_loop()
+        self.done = self.loop.create_future()
+
+    async def connect(self) -> None:
+        """Open one connection, which begins at once."""
+        await self.loop.create_connection(lambda: Connection(self), "127.0.0.1", self._port)
+
+    def again(self) -> None:
+        """Another connection instead of one that has had its answer."""
+        connecting = self.loop.create_task(self.connect())
+        self.connecting.add(connecting)
+        connecting.add_done_callback(self.on_connected)
+
+    def on_connected(self, connecting: asyncio.Task[None]) -> None:
+        """A refused connection is a request without an answer."""
+        self.connecting.discard(connecting)
+        if connecting.exception() is not None:
+            self.broken += 1
+            self.leave()
+
+    def is_late(self) -> bool:
+        """Whether no more requests are to be sent."""
+        return self.left <= 0 or time.monotonic() >= self.deadline
 
     def take(self) -> bytes | None:
         """The next request, or None when it is over."""
-        if self.left <= 0 or time.monotonic() >= self.deadline:
+        if self.is_late():
             return None
         self.left -= 1
         self.next = (self.next + 1) % len(self.built)
@@ -69,6 +84,7 @@ class Connection(asyncio.Protocol):
         self._run = run
         self._held = b""
         self._is_waiting = False
+        self._is_over = False
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -94,25 +110,29 @@ class Connection(asyncio.Protocol):
             return
         self._held = b""
         self._run.statuses[answer[9:12].decode()] += 1
-        self._send()
+        if self._run.is_kept:
+            self._send()
+        else:
+            self._is_waiting, self._is_over = False, True
+            self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """A connection that ends while it waits is a request without an answer."""
         self._run.broken += self._is_waiting
-        self._run.leave()
+        if self._is_over and not self._run.is_late():
+            self._run.again()
+        else:
+            self._run.leave()
 
 
 async def load(options: argparse.Namespace) -> dict[str, object]:
     """Send, and say what came back."""
-    built = requests(workload(options.workload), options.target, options.batch)
-    loop = asyncio.get_running_loop()
+    work = WORKS[options.work]
+    run = Run(work, options.port, options.max_requests, 0.0)
     began = time.monotonic()
-    run = Run(built, options.max_requests, began + options.seconds)
-    run.busy = options.connections
-    connects = (
-        loop.create_connection(lambda: Connection(run), "127.0.0.1", options.port) for _ in range(options.connections)
-    )
-    await asyncio.gather(*connects)
+    run.deadline = began + options.seconds
+    run.busy = options.connections or work.connections
+    await asyncio.gather(*(run.connect() for _ in range(run.busy)))
     await asyncio.wait_for(run.done, options.seconds + 10)
     return {"statuses": dict(run.statuses), "broken": run.broken, "seconds": time.monotonic() - began}
 
@@ -121,10 +141,8 @@ def main() -> None:
     """Print one line of JSON."""
     parser = argparse.ArgumentParser(prog="python -m bench.load.client", description=__doc__.partition("\n")[0])
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--target", default="/v1/events?hasty=true")
-    parser.add_argument("--workload", default="example")
-    parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--work", choices=WORKS, default="example")
+    parser.add_argument("--connections", type=int, default=0, help="instead of the work's own")
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--max-requests", type=int, default=2_000_000)
     json.dump(uvloop.run(load(parser.parse_args())), sys.stdout)

@@ -1,8 +1,9 @@
 """What the parts give without the design: uvloop, httptools, orjson, fastjsonschema, confluent-kafka, put together.
 
-Place: `python -m bench.peers.naive PORT BROKERS URI=FILE…`; the peer that the intake must not be worse than.
+Place: `python -m bench.peers.naive PORT BROKERS SCHEMAS`; the peer that the intake must not be worse than.
 Rule: plain, but fair: what costs time is left out rather than done badly. Parse, find the schema by URI, fill in id and
 time, validate, produce; guaranteed answers wait for every ack. The same producer settings as the intake's.
+SCHEMAS is a JSON file, URI → schema, as for every peer.
 Not here: limits, streams, keys, Kafka headers, fields from HTTP headers, error events, overload, drain.
 """
 
@@ -20,7 +21,6 @@ import httptools
 import orjson
 import uuid_utils
 import uvloop
-import yaml
 from confluent_kafka import Producer
 
 POLL_S = 0.002
@@ -38,14 +38,11 @@ def answer(status: str, body: bytes = b"") -> bytes:
 class App:
     """Validators by URI, and one producer that is polled from the loop."""
 
-    def __init__(self, brokers: str, schemas: dict[str, Path]) -> None:
+    def __init__(self, brokers: str, schemas: dict[str, Any]) -> None:
         self.loop = asyncio.get_running_loop()
         self.producer = Producer({**PRODUCER, "bootstrap.servers": brokers})
         self.send = self.producer.produce
-        self.validators: dict[str, Validate] = {
-            uri: fastjsonschema.compile(yaml.safe_load(file.read_text(encoding="utf-8")))
-            for uri, file in schemas.items()
-        }
+        self.validators: dict[str, Validate] = {uri: fastjsonschema.compile(schema) for uri, schema in schemas.items()}
         self.poll()
 
     def poll(self) -> None:
@@ -76,19 +73,30 @@ class App:
 
 
 class Waiting:
-    """A guaranteed request: answered when the last ack is there."""
+    """A guaranteed request: answered when the last ack is there. The first of ``left`` is the request itself."""
 
-    def __init__(self, transport: asyncio.Transport, left: int) -> None:
+    def __init__(self, transport: asyncio.Transport, count: int) -> None:
         self.transport = transport
-        self.left = left
-        self.failed = 0
+        self.count = count
+        self.left = count + 1
+        self.failures: list[dict[str, Any]] = []
 
     def on_delivery(self, error: Any, message: Any) -> None:
         """Count one ack."""
-        self.left -= 1
-        self.failed += error is not None
-        if self.left == 0:
-            self.transport.write(answer("201 Created") if not self.failed else answer("500 Internal Server Error"))
+        if error is not None:
+            self.failures.append({"status": "error", "context": {"message": "not delivered"}})
+        self.settle(1)
+
+    def settle(self, settled: int) -> None:
+        """Answer when nothing is left."""
+        self.left -= settled
+        if self.left:
+            return
+        if not self.failures:
+            self.transport.write(answer("201 Created"))
+        else:
+            status = "207 Multi-Status" if len(self.failures) < self.count else "400 Bad Request"
+            self.transport.write(answer(status, orjson.dumps({"failures": self.failures})))
 
 
 class Connection(asyncio.Protocol):
@@ -133,24 +141,23 @@ class Connection(asyncio.Protocol):
             self._transport.write(answer("400 Bad Request"))
             return
         events = parsed if isinstance(parsed, list) else [parsed]
-        waiting = None if b"hasty=true" in self._url else Waiting(self._transport, len(events))
-        on_delivery = waiting.on_delivery if waiting else None
-        failures = [failure for event in events if (failure := self._app.produce(event, on_delivery))]
-        if failures:
-            self._transport.write(answer("400 Bad Request", orjson.dumps({"invalid": failures})))
-        elif waiting is None:
+        if b"hasty=true" in self._url or self._url.startswith(b"/v1/beacon"):
+            for event in events:
+                self._app.produce(event, None)
             self._transport.write(answer("202 Accepted"))
+            return
+        waiting = Waiting(self._transport, len(events))
+        failures = [failure for event in events if (failure := self._app.produce(event, waiting.on_delivery))]
+        waiting.failures += failures
+        waiting.settle(len(failures) + 1)
 
 
-async def main() -> None:
+async def serve(port: int, brokers: str, schemas: dict[str, Any]) -> None:
     """Serve until killed."""
-    port, brokers, *schemas = sys.argv[1:]
-    app = App(brokers, {uri: Path(file) for uri, _, file in (one.partition("=") for one in schemas)})
-    server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(app), "127.0.0.1", int(port), backlog=1024
-    )
+    app = App(brokers, schemas)
+    server = await asyncio.get_running_loop().create_server(lambda: Connection(app), "127.0.0.1", port, backlog=1024)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    uvloop.run(serve(int(sys.argv[1]), sys.argv[2], orjson.loads(Path(sys.argv[3]).read_bytes())))
