@@ -46,7 +46,7 @@ class Stand:
 
     def worker_rss_mb(self) -> float:
         """Resident memory of the only worker."""
-        pages = Path(f"/proc/{measure.tree(self.service.pid)[-1]}/statm").read_text().split()[1]
+        pages = Path(f"/proc/{measure.worker(self.service.pid)}/statm").read_text().split()[1]
         return round(int(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
 
     def spooled(self) -> set[int]:

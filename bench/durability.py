@@ -1,6 +1,6 @@
 """What it costs that nothing is lost: CPU per event of the intake, and of the same without bounds, books and receipts.
 
-Place: `python -m bench durability` → HERE → quick, servers, peers.undurable.
+Place: `python -m bench durability` → HERE → rounds, servers, peers.undurable.
 Rules: two services over one mock cluster, the broker well; rounds of both in turns, compared pair by pair, so that a
 machine whose speed drifts treats both alike. The figure is the median of the ratios of pairs. A round in which events
 were spooled or refused is told and not counted: the broker was not well.
@@ -18,68 +18,69 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
-from bench import events, measure, quick, servers
-from bench.quick import Cell
+from bench import events, measure, rounds, servers
+from bench.works import WORKS, Work
 from server.ledger import Ledger
 
 RESULTS = Path(__file__).parent / "results" / "durability.json"
 MOST_RATIO: Final = 1.03
+CHOSEN: Final = ("example", "example-100")
 
 
-def cells(stack: contextlib.ExitStack, directory: Path) -> tuple[str, dict[int, tuple[Cell, Cell]]]:
-    """The brokers, and of each batch size the service with and without."""
+def start(stack: contextlib.ExitStack, directory: Path) -> tuple[str, dict[str, tuple[int, int]]]:
+    """The brokers, and of the service with and without its process and port."""
     brokers = stack.enter_context(servers.mock_cluster(directory)).line()
-    work = events.workload("example")
-    made = []
-    for peer in ("with", "without"):
+    made = {}
+    for peer, begin in (("with", servers.intake), ("without", servers.undurable)):
         folder = directory / peer
         folder.mkdir()
         port = servers.free_port()
-        start = servers.intake if peer == "with" else servers.undurable
-        child = stack.enter_context(start(port, brokers, work, folder))
+        child = stack.enter_context(begin(port, brokers, events.workload("example"), folder))
         child.wait_for(port)
-        made.append((peer, port, child.pid))
-    pairs = {batch: tuple(Cell(peer, work, batch, port, pid) for peer, port, pid in made) for batch in quick.BATCHES}
-    return brokers, {batch: (pair[0], pair[1]) for batch, pair in pairs.items()}
+        made[peer] = (child.pid, port)
+    return brokers, made
 
 
 def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Of each batch size."""
+    """Of each work."""
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
-        brokers, pairs = cells(stack, Path(name))
-        watermarks = quick.Watermarks(brokers)
-        stack.callback(watermarks.close)
-        results = []
-        for batch, pair in pairs.items():
-            for cell in pair:
-                quick.load(cell, quick.WARM_UP_S)
-                measure.settle(cell.pid, quick.SETTLE_S)
-            rounds, left_out = [], 0
-            ledger = Ledger.open(pair[0].pid)
-            for number in range(options.rounds):
-                order = pair if number % 2 else pair[::-1]
-                before = _spooled(ledger)
-                samples = {cell.peer: quick.sample(cell, options.seconds, watermarks) for cell in order}
-                if _spooled(ledger) != before or any(sample.refused for sample in samples.values()):
-                    left_out += 1
-                else:
-                    rounds.append((samples["with"], samples["without"]))
-            if not rounds:
-                raise RuntimeError("events were spooled or refused in all rounds: the machine is too busy")
-            ratios = sorted(kept.cpu_us / lossy.cpu_us for kept, lossy in rounds)
-            results.append(
-                {
-                    "batch": batch,
-                    "with_us": round(statistics.median(kept.cpu_us for kept, _ in rounds), 2),
-                    "without_us": round(statistics.median(lossy.cpu_us for _, lossy in rounds), 2),
-                    "ratio": round(statistics.median(ratios), 3),
-                    "ratio_quartiles": [round(ratios[len(ratios) // 4], 3), round(ratios[3 * len(ratios) // 4], 3)],
-                    "lost": sum(kept.lost for kept, _ in rounds),
-                    "rounds": len(rounds),
-                    "rounds_left_out": left_out,
-                }
-            )
-        return results
+        brokers, made = start(stack, Path(name))
+        watermarks = stack.enter_context(rounds.Watermarks(brokers))
+        ledger = Ledger.open(made["with"][0])
+        return [_compare(work, made, ledger, watermarks, options) for work in map(WORKS.__getitem__, CHOSEN)]
+
+
+def _compare(
+    work: Work,
+    made: dict[str, tuple[int, int]],
+    ledger: Ledger,
+    watermarks: rounds.Watermarks,
+    options: argparse.Namespace,
+) -> dict[str, Any]:
+    for pid, port in made.values():
+        rounds.warm(pid, port, work)
+    pairs, left_out = [], 0
+    for number in range(options.rounds):
+        before = _spooled(ledger)
+        order = list(made) if number % 2 else list(made)[::-1]
+        taken = {peer: rounds.take(*made[peer], work, options.seconds, watermarks) for peer in order}
+        if _spooled(ledger) != before or any(one.refused for one in taken.values()):
+            left_out += 1
+        else:
+            pairs.append((taken["with"], taken["without"]))
+    if not pairs:
+        raise RuntimeError("events were spooled or refused in all rounds: the machine is too busy")
+    ratios = sorted(kept.cpu_us / lossy.cpu_us for kept, lossy in pairs)
+    return {
+        "work": work.name,
+        "with_us": round(statistics.median(kept.cpu_us for kept, _ in pairs), 2),
+        "without_us": round(statistics.median(lossy.cpu_us for _, lossy in pairs), 2),
+        "ratio": round(statistics.median(ratios), 3),
+        "ratio_quartiles": [round(ratios[len(ratios) // 4], 3), round(ratios[3 * len(ratios) // 4], 3)],
+        "lost": sum(kept.lost for kept, _ in pairs),
+        "rounds": len(pairs),
+        "rounds_left_out": left_out,
+    }
 
 
 def _spooled(ledger: Ledger) -> int:

@@ -42,6 +42,11 @@ def tree(pid: int) -> list[int]:
     return found
 
 
+def worker(pid: int) -> int:
+    """The first worker of a master; of a server without one, itself."""
+    return tree(pid)[:2][-1]
+
+
 def cpu_s(pid: int) -> float:
     """Seconds of CPU that a tree of processes has used, to a hundredth."""
     total = 0

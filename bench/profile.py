@@ -46,7 +46,7 @@ def served(work: Work) -> Iterator[Target]:
         with start.peer("intake", port, cluster.line(), [work.workload], Path(name)) as child:
             child.wait_for(port)
             rounds.warm(child.pid, port, work)
-            yield Target(child.pid, measure.tree(child.pid)[-1], port)
+            yield Target(child.pid, measure.worker(child.pid), port)
 
 
 def sample(target: Target, work: Work, seconds: float, kind: str, file: Path) -> None:

@@ -37,11 +37,11 @@ def table(results: list[dict[str, Any]]) -> str:
 
 
 def memory_lines(memory: dict[str, Any]) -> str:
-    """An idle server: the last process of its tree is the one that serves."""
+    """An idle server: behind a master, the first child is the worker."""
     lines = ["", "idle, MB"]
     for name, processes in memory.items():
-        worker, others = processes[-1], processes[:-1]
-        beside = f"; master {others[0]['rss']} resident, {others[0]['own']} of its own" if others else ""
+        worker, master = processes[min(1, len(processes) - 1)], processes[0]
+        beside = f"; master {master['rss']} resident, {master['own']} of its own" if len(processes) > 1 else ""
         lines.append(f"  {name:<20} worker {worker['rss']} resident, {worker['own']} of its own{beside}")
     return "\n".join(lines)
 

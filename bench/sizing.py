@@ -39,7 +39,7 @@ def derive() -> dict[str, Any]:
         "cpu_us_per_event": _of(max(base, 0.0), "quick.json"),
         "cpu_us_per_byte": _of(per_byte, "validators.json", 5),
         "master_mb": _of(max(one[0]["rss"] for one in idle), "quick.json"),
-        "worker_mb": _of(max(one[-1]["rss"] for one in idle), "quick.json"),
+        "worker_mb": _of(max(one[1]["rss"] for one in idle), "quick.json"),
         "machine": {name: environment[name] for name in ("time", "cpu", "cores", "python", "is_python_optimised")},
     }
 
