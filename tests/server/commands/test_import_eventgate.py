@@ -16,6 +16,7 @@ from server.errors import SettingsError, UsageError
 CONF = """\
 port: 8192
 max_body_size: 10mb
+cors: '*'
 user_agent: eventgate-production
 stream_config_uri: file://{directory}/streams.yaml
 stream_config_ttl: 60
@@ -94,6 +95,7 @@ def test_what_has_a_counterpart_is_taken_over(
 
     assert config.service_name == "penstock" and config.workers == "auto" and config.log.level == "warning"
     assert config.http.listen == ["0.0.0.0:8192"]
+    assert config.http.cors.origins == ["*"]
     assert config.http.limits.max_body_bytes == 10 << 20
     assert config.http.limits.max_event_bytes == 4 << 20, "as large as Kafka takes"
     assert config.schemas.base_uris == [f"{examples}/schemas/"]
