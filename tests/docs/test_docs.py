@@ -131,9 +131,8 @@ def test_every_setting_that_a_page_names_exists() -> None:
 def test_every_file_that_a_page_links_to_is_there() -> None:
     missing = []
     for path in PAGES:
-        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text_of(path)):
-            if not (path.parent / link).exists():
-                missing.append(f"{path.name}: {link}")
+        links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text_of(path))
+        missing += [f"{path.name}: {link}" for link in links if not (path.parent / link).exists()]
 
     assert missing == []
 
@@ -141,8 +140,9 @@ def test_every_file_that_a_page_links_to_is_there() -> None:
 def test_every_file_of_deploy_and_tests_that_a_page_names_is_there() -> None:
     missing = []
     for path in PAGES:
-        for name in re.findall(r"(?<![\w/.])((?:deploy|tests|bench|server)/[\w./-]*[\w/])", text_of(path)):
-            if not (ROOT / name).exists() and not (ROOT / f"{name}.py").exists():
-                missing.append(f"{path.name}: {name}")
+        names = re.findall(r"(?<![\w/.])((?:deploy|tests|bench|server)/[\w./-]*[\w/])", text_of(path))
+        missing += [
+            f"{path.name}: {name}" for name in names if not ((ROOT / name).exists() or (ROOT / f"{name}.py").exists())
+        ]
 
     assert missing == []

@@ -164,6 +164,15 @@ def test_what_is_no_eventgate_is_refused_with_its_place(text: str, tmp_path: Pat
         import_eventgate.run(tmp_path / "odd.yaml", None)
 
 
+def test_what_cannot_be_used_here_is_said_and_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "odd.yaml").write_text("conf: {schema_file_extension: yaml, kafka: {conf: {compression.codec: lz4}}}")
+
+    assert import_eventgate.run(tmp_path / "odd.yaml", None) == 1
+    said = capsys.readouterr().err
+    assert "schemas.file_extension: found text 'yaml'" in said
+    assert "odd.yaml:1: conf.kafka.conf.bootstrap.servers: no broker is named" in said
+
+
 def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("service_name: mine")
 
