@@ -20,7 +20,7 @@ RUN /opt/penstock/bin/pip uninstall --quiet --yes pip setuptools && /opt/penstoc
 
 FROM ${BASE}
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends python3 ca-certificates && rm -rf /var/lib/apt/lists/*
-RUN useradd --system --uid 10001 --user-group --home-dir /var/lib/penstock --shell /usr/sbin/nologin penstock && install -d -o penstock -g penstock -m 0750 /var/lib/penstock && install -d /etc/penstock
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /var/lib/penstock --shell /usr/sbin/nologin penstock && install -d -o penstock -g penstock -m 0750 /var/lib/penstock && install -d /etc/penstock
 COPY --from=build /opt/penstock /opt/penstock
 COPY deploy/config /etc/penstock/profiles/
 ENV PATH=/opt/penstock/bin:/usr/bin:/bin PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

@@ -32,7 +32,6 @@ SAME: Final[Mapping[str, Path]] = {
 # No counterpart, and what to do.
 NONE: Final[Mapping[str, str]] = {
     "compression_level": "answers are small and are not compressed",
-    "cors": "browsers elsewhere may not read answers; beacons of text/plain need no leave",
     "csp": "pages are sent with a policy that allows nothing",
     "error_schema_uri": "error events are of /error/2.1.0: declare the error stream with schema_title error",
     "eventgate_factory_module": "that is the program itself: its transforms are named below, or built in",
@@ -96,6 +95,7 @@ def brokers_of(value: Any) -> str:
 
 # Another name and another form.
 CHANGED: Final[Mapping[str, tuple[Path, Callable[[Any], Any]]]] = {
+    "cors": (("http", "cors"), lambda value: {"origins": [str(value)] if value else []}),
     "schema_base_uris": (("schemas", "base_uris"), lambda value: [place_of(str(one)) for one in value]),
     "stream_config_uri": (("streams", "sources"), lambda value: [place_of(str(value))]),
     "stream_config_uri_options.headers": (("streams", "headers"), dict),

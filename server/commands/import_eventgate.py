@@ -2,7 +2,8 @@
 
 Place: a command of its own. It takes EventGate's config.yaml (of service-runner: ``services[0].conf``), the values of
 Wikimedia's chart (``main_app.conf``), or a bare ``conf``.
-Rules: nothing is passed over in silence; what is written can be loaded; a value that may be a secret is in no message.
+Rules: nothing is passed over in silence; a value that may be a secret is in no message; what is written can be loaded,
+or else the exit code is 1 and the reason is said.
 Not here: what each setting becomes (eventgate_keys), whether streams and schemas are there (``penstock check``).
 """
 
@@ -19,8 +20,9 @@ from server.commands import eventgate_keys as keys
 from server.commands.output import until_nobody_reads
 from server.config import document
 from server.config.document import Document, KeyPath, dotted
+from server.config.judge import judge
 from server.config.settings import Config
-from server.errors import EXIT_DONE, UsageError
+from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
 from server.sink import kafka_settings
 from server.sink.kafka_rules import ALIASES
 
@@ -28,6 +30,7 @@ HEAD = "# Made from {name} by `penstock import-eventgate`. Run `penstock check -
 CHART = "is the chart's: deploy/helm/penstock has values of its own"
 NESTED = ("logging", "kafka", "stream_config_uri_options")  # Told apart one level deeper.
 TOGETHER = ("port", "interface", "max_body_size", "stream_config_ttl", "user_agent")  # Looked at together, at the end.
+KAFKA = ("kafka.conf", "kafka.topic_conf", "kafka.guaranteed", "kafka.hasty")
 RUNNER = ("num_workers", "log_level", "name", "conf", "module", "entrypoint", "version")
 
 
@@ -161,25 +164,21 @@ class Import:
     def _properties(self) -> dict[str, Any]:
         """librdkafka's, as the guaranteed producer has them."""
         given: dict[str, Any] = {}
-        for name in ("kafka.conf", "kafka.topic_conf", "kafka.guaranteed"):
-            value = self._value(name)
-            parts = (
-                [value] if name != "kafka.guaranteed" else [(value or {}).get(part) for part in ("conf", "topic_conf")]
-            )
-            for part in parts:
-                given |= part if isinstance(part, dict) else {}
+        own = self._value("kafka.guaranteed") or {}
+        for part in (
+            self._value("kafka.conf"),
+            self._value("kafka.topic_conf"),
+            own.get("conf"),
+            own.get("topic_conf"),
+        ):
+            given |= part if isinstance(part, dict) else {}
         return given
 
     def _kafka(self) -> None:
         """Each property that librdkafka and our promises allow; of the others the reason."""
         given = self._properties()
         for name, item in self._items.items():
-            if name.startswith("kafka.") and name not in (
-                "kafka.conf",
-                "kafka.topic_conf",
-                "kafka.guaranteed",
-                "kafka.hasty",
-            ):
+            if name.startswith("kafka.") and name not in KAFKA:
                 self._note(item.where, "is not known as a setting of EventGate: nothing was made of it")
         if not given:
             self._put(("sink", "kind"), "sqlite")
@@ -192,8 +191,8 @@ class Import:
             ours.setdefault("client.id", str(name))
         at = self._items["kafka.conf"].where if "kafka.conf" in self._items else next(iter(self._items.values())).where
         for problem in kafka_settings.check_apart(ours):
-            if ours.pop(problem.name, None) is not None:
-                self._note((*at, problem.name), f"{problem.reason}{'; ' if problem.hint else ''}{problem.hint}")
+            ours.pop(problem.name, None)
+            self._note((*at, problem.name), f"{problem.reason}{'; ' if problem.hint else ''}{problem.hint}")
         self._put(("sink", "kind"), "kafka")
         self._put(("sink", "kafka"), ours)
 
@@ -238,5 +237,6 @@ def run(path: Path, output: Path | None) -> int:
     else:
         with until_nobody_reads():
             print(text, end="")
-    print(*work.notes, sep="\n", file=sys.stderr)
-    return EXIT_DONE
+    wrong = judge(document.parse(text, str(output or "the result")))
+    print(*work.notes, *wrong, sep="\n", file=sys.stderr)
+    return EXIT_FOUND if wrong else EXIT_DONE

@@ -22,8 +22,7 @@ PAGES = sorted(
 )
 ROUTE = re.compile(r"/(v1/|w/api|healthz|readyz|_info|robots\.txt)\S*")
 ROUTED = ["server/worker.py", "server/published.py", "server/published_pages.py", "server/http", "server/intake"]
-# In stream declarations, in librdkafka's words, or of other programs: dotted names that are no settings.
-NO_SETTINGS = re.compile(r"(streams|schemas|process|sink|log)\.(py|yaml|yml|md|json|kafka_\w+|replay\.py)")
+FILE = re.compile(r"\w+\.(py|yaml|yml|md|json)")
 
 
 def text_of(page: Path) -> str:
@@ -121,9 +120,9 @@ def test_every_setting_that_a_page_names_exists() -> None:
     unknown = set()
     for path in PAGES:
         for name in re.findall(r"`((?:[a-z]\w*)(?:\.[a-z]\w*)+)[:`=]", text_of(path)):
-            if name.split(".")[0] not in sections or (NO_SETTINGS.fullmatch(name) and name not in known):
-                continue
-            if name not in known and not any(name.startswith(f"{one}.") for one in free):
+            is_module = (ROOT / "server" / f"{name.replace('.', '/')}.py").is_file()  # Or a logger, named after it.
+            is_free = any(name.startswith(f"{one}.") for one in free)
+            if name.split(".")[0] in sections and not (name in known or is_module or is_free or FILE.fullmatch(name)):
                 unknown.add(f"{path.name}: {name}")
 
     assert unknown == set()
@@ -132,9 +131,8 @@ def test_every_setting_that_a_page_names_exists() -> None:
 def test_every_file_that_a_page_links_to_is_there() -> None:
     missing = []
     for path in PAGES:
-        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text_of(path)):
-            if not (path.parent / link).exists():
-                missing.append(f"{path.name}: {link}")
+        links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text_of(path))
+        missing += [f"{path.name}: {link}" for link in links if not (path.parent / link).exists()]
 
     assert missing == []
 
@@ -142,8 +140,9 @@ def test_every_file_that_a_page_links_to_is_there() -> None:
 def test_every_file_of_deploy_and_tests_that_a_page_names_is_there() -> None:
     missing = []
     for path in PAGES:
-        for name in re.findall(r"(?<![\w/.])((?:deploy|tests|bench|server)/[\w./-]*[\w/])", text_of(path)):
-            if not (ROOT / name).exists() and not (ROOT / f"{name}.py").exists():
-                missing.append(f"{path.name}: {name}")
+        names = re.findall(r"(?<![\w/.])((?:deploy|tests|bench|server)/[\w./-]*[\w/])", text_of(path))
+        missing += [
+            f"{path.name}: {name}" for name in names if not ((ROOT / name).exists() or (ROOT / f"{name}.py").exists())
+        ]
 
     assert missing == []

@@ -16,6 +16,7 @@ from server.errors import SettingsError, UsageError
 CONF = """\
 port: 8192
 max_body_size: 10mb
+cors: '*'
 user_agent: eventgate-production
 stream_config_uri: file://{directory}/streams.yaml
 stream_config_ttl: 60
@@ -94,6 +95,7 @@ def test_what_has_a_counterpart_is_taken_over(
 
     assert config.service_name == "penstock" and config.workers == "auto" and config.log.level == "warning"
     assert config.http.listen == ["0.0.0.0:8192"]
+    assert config.http.cors.origins == ["*"]
     assert config.http.limits.max_body_bytes == 10 << 20
     assert config.http.limits.max_event_bytes == 4 << 20, "as large as Kafka takes"
     assert config.schemas.base_uris == [f"{examples}/schemas/"]
@@ -160,6 +162,15 @@ def test_what_is_no_eventgate_is_refused_with_its_place(text: str, tmp_path: Pat
 
     with pytest.raises(SettingsError, match=r"odd\.yaml:1"):
         import_eventgate.run(tmp_path / "odd.yaml", None)
+
+
+def test_what_cannot_be_used_here_is_said_and_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "odd.yaml").write_text("conf: {schema_file_extension: yaml, kafka: {conf: {compression.codec: lz4}}}")
+
+    assert import_eventgate.run(tmp_path / "odd.yaml", None) == 1
+    said = capsys.readouterr().err
+    assert "schemas.file_extension: found text 'yaml'" in said
+    assert "odd.yaml:1: conf.kafka.conf.bootstrap.servers: no broker is named" in said
 
 
 def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
