@@ -10,12 +10,13 @@ from __future__ import annotations
 import sys
 
 from bench import catalog, compiling, duplicates, patterns, quick, refusals, reloads, validators
-from bench.micro import http
+from bench.micro import http, worker
 
 BENCHES = {
     "quick": quick.run,
     "validators": validators.run,
     "http": http.run,
+    "worker": worker.run,
     "compiling": compiling.run,
     "refusals": refusals.run,
     "patterns": patterns.run,
