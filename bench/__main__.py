@@ -20,6 +20,7 @@ BENCHES = {
     "attacks": "bench.attacks.measured",
     "http": "bench.micro.http",
     "auth": "bench.micro.auth",
+    "worker": "bench.micro.worker",
 }  # fmt: skip
 
 

@@ -135,20 +135,18 @@ def _lost(view: View) -> list[Sample]:
 
 
 def _noted(place: int) -> Reader:
-    return lambda view: _by_stream(
-        ((name, cells[place]) for name, cells in view.shared.board.kinds.streams.totals().items()), view
-    )
+    return lambda view: _by_stream(((name, cells[place]) for name, cells in view.streams.items()), view)
 
 
 def _judged(view: View) -> Iterator[Sample]:
-    for schema, counts in view.shared.board.kinds.schemas.totals().items():
+    for schema, counts in view.schemas.items():
         for way, count in zip(("one_decode", "one_pass", "reference"), counts, strict=True):
             yield (schema, way), count
 
 
 def _broker_sum(name: str) -> Reader:
     at = SUMS.index(name)
-    return lambda view: [((broker,), sums[at]) for broker, sums in view.shared.board.kinds.brokers.totals().items()]
+    return lambda view: [((broker,), sums[at]) for broker, sums in view.brokers.items()]
 
 
 def _broker_gauge(name: str, join: Callable[[Iterable[float]], float], scale: float = 1.0) -> Reader:

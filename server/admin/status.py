@@ -158,7 +158,7 @@ def _brokers(view: View) -> list[dict[str, Any]]:
 
 def _broker_lines(view: View) -> Iterator[dict[str, Any]]:
     brokers = view.shared.board.kinds.brokers
-    sums = brokers.totals()
+    sums = view.brokers
     for number, every in brokers.gauges().items():
         line: dict[str, Any] = {"broker": number}
         for at, name in enumerate(GAUGES):

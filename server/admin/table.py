@@ -110,10 +110,13 @@ SECTIONS: Final = (
                 "Requests with events that were answered 503 before any work: `full`, `draining`.",
                 "reason",
             ),
-            _histogram("guaranteed_seconds", "Time of a guaranteed request from its receipt to its answer."),
+            _histogram(
+                "guaranteed_seconds",
+                "Time of a guaranteed request from its receipt to its answer; one request in 17 is timed.",
+            ),
             _histogram(
                 "hasty_seconds",
-                "Time of a hasty request from its receipt until its events were handed over; one in 16 is measured.",
+                "Time of a hasty request from its receipt until its events were handed over; one in 17 is timed.",
             ),
             _counter("internal_errors", "Exceptions of ours, caught at the top of a request or of an ack."),
         ),

@@ -84,6 +84,10 @@ class View:
         self.ledger = board.ledger.totals()
         self.retired = board.ledger.retired.read()
         self.gauges = [row.gauges() for row in self.workers]
+        self.streams = board.kinds.streams.totals()
+        self.schemas = board.kinds.schemas.totals()
+        self.brokers = board.kinds.brokers.totals()
+        self._labels: dict[str, str] = {}
         if shared.elders is not None:
             shared.elders.look()
 
@@ -114,7 +118,10 @@ class View:
 
     def stream_label(self, name: str) -> str:
         """The stream as a label: declared names alone, and one for all others."""
-        return name if self.shared.snapshot.declared(name) is not None else OTHER
+        label = self._labels.get(name)
+        if label is None:
+            label = self._labels[name] = name if self.shared.snapshot.declared(name) is not None else OTHER
+        return label
 
     def spool(self) -> tuple[int, float]:
         """Events that wait on this host, and for how long the oldest has."""

@@ -20,7 +20,7 @@ Settled = Callable[["Pending"], None]
 
 class Pending:
     """One request that waits for the outcome of ``left`` events. ``on_settled`` is called once, when none is left.
-    ``began_s``: when it came, by the monotonic clock."""
+    ``began_s``: when it came, by the monotonic clock; 0: it is not measured."""
 
     __slots__ = ("_on_settled", "began_s", "events", "failures", "left", "request", "spooled")
 

@@ -17,7 +17,7 @@ import msgspec
 
 from server.intake import verdict
 from server.intake.arrival import Arrival, Clock
-from server.intake.counts import HASTY_EVERY, Counts
+from server.intake.counts import MEASURED_EVERY, Counts
 from server.intake.decode import split
 from server.intake.delivery import Delivery
 from server.intake.error_events import ErrorEvents
@@ -95,7 +95,7 @@ class Receiver:
         self._note_id, self._note_count = receipts.ids.append, receipts.counts.append
         self.counts = Counts()
         self._guaranteed, self._hasty = self.counts.guaranteed, self.counts.hasty
-        self._unmeasured = 0
+        self._until_measured = 1
 
     def handle_events(self, request: Request) -> None:
         """POST /v1/events: guaranteed, unless the query says hasty."""
@@ -143,8 +143,13 @@ class Receiver:
         began_s: float = 0.0,
         is_second: bool = False,
     ) -> None:
-        """``is_second``: schemas of its events have been asked for already, and it has waited for them."""
-        began_s = began_s or monotonic()
+        """``began_s``: when it came, if it is measured. ``is_second``: schemas of its events have been asked for
+        already, and it has waited for them."""
+        if not is_second:
+            self._until_measured -= 1
+            if not self._until_measured:
+                self._until_measured = MEASURED_EVERY
+                began_s = monotonic()
         if self._closed:
             self.counts.refused_draining += 1
             request.problem(503, DRAINING, retry_after_s=verdict.RETRY_AFTER_S)
@@ -172,9 +177,7 @@ class Receiver:
         number = delivery.number = max(delivery.number, arrival.received_ms * 1000) + len(events)
         if is_hasty:
             self._send_hasty(request, events, delivery.submit_hasty if is_guarded else self._submit, number)
-            self._unmeasured += 1
-            if self._unmeasured == HASTY_EVERY:
-                self._unmeasured = 0
+            if began_s:
                 self._hasty.add(monotonic() - began_s)
         else:
             pending = Pending(request, events, self._on_settled, began_s)
@@ -304,7 +307,8 @@ class Receiver:
     def _answer(self, pending: Pending) -> None:
         count = len(pending.events)
         request = pending.request
-        self._guaranteed.add(monotonic() - pending.began_s)
+        if pending.began_s:
+            self._guaranteed.add(monotonic() - pending.began_s)
         if pending.failures or pending.spooled:
             kept = [event for event in pending.events if event.pending is not None]
             self._receipts.note_odd(request.request_id, kept, 0, is_final=True)

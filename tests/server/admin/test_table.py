@@ -12,8 +12,9 @@ from server.admin.reference import render
 from server.admin.table import METRICS, SECTIONS
 from server.http.limits import KINDS
 from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
+from server.published import PATHS
 from server.scoreboard import GAUGE_CELLS, SUM_CELLS
-from server.sheet import FAMILIES, PLACES, Gauge
+from server.sheet import FAMILIES, PLACES, ROUTES, Gauge
 
 PAGE = Path(__file__).parents[3] / "docs" / "METRICS.md"
 
@@ -46,3 +47,13 @@ def test_the_sheet_has_a_place_for_every_number() -> None:
     assert [place.stop - place.start for place in PLACES.values()] == [len(family.labels) for family in FAMILIES]
     assert [labels for (labels,) in FAMILIES[1].labels] == sorted(INVALID_TYPES | ERROR_TYPES)
     assert [labels for (labels,) in FAMILIES[2].labels] == list(KINDS)
+
+
+def test_every_route_of_a_worker_is_a_label() -> None:
+    """One that is not is counted as ``other``: add it to server.sheet."""
+    server = Path(__file__).parents[3] / "server"
+    texts = [(server / name).read_text() for name in ("worker.py", "http/pages.py", "http/receipt_page.py")]
+    written = {path for text in texts for path in re.findall(r'"(/[a-z_][\w./-]*)"', text)}
+
+    assert "/v1/events" in written
+    assert written | set(PATHS) - {"/v1/receipts/"} <= {*ROUTES, "/v1/receipts/"}

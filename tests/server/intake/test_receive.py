@@ -14,6 +14,7 @@ import pytest
 from server.commands.generation import read
 from server.http import content
 from server.intake.arrival import Clock
+from server.intake.counts import MEASURED_EVERY
 from server.intake.delivery import Delivery
 from server.intake.error_events import ErrorEvents
 from server.intake.forms import Forms
@@ -321,5 +322,55 @@ def test_names_that_a_regex_matches_share_its_line_in_the_books(drive: Drive) ->
         told = {tally.stream: (tally.accepted, tally.delivered) for tally in bench.tallies}
         assert told == {"plain": (1, 1), "/^job\\..+/": (5, 5)}
         assert (bench.tallies.accepted, bench.tallies.delivered) == (6, 6)
+
+    drive(test)
+
+
+def test_a_trace_goes_on_with_its_events_and_with_no_others(drive: Drive) -> None:
+    trace = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+    async def test(bench: Bench) -> None:
+        for headers in ({}, {b"traceparent": trace}, {b"traceparent": b"mine"}, {}):
+            request = FakeRequest(VALID)
+            request.headers = headers
+            bench.receiver.handle_events(request)  # type: ignore[arg-type]
+        await settled()
+
+        plain = [("content-type", b"application/json"), ("schema-uri", b"/test/event/1.0.0")]
+        assert [record.headers for record in bench.sink.records] == [
+            plain,
+            [*plain, ("traceparent", trace)],
+            plain,
+            plain,
+        ]
+
+    drive(test)
+
+
+def test_one_request_in_so_many_is_timed_of_either_kind(drive: Drive) -> None:
+    async def test(bench: Bench) -> None:
+        for _ in range(MEASURED_EVERY):
+            bench.post(VALID)
+            bench.post(VALID, hasty="true")
+        await settled()
+
+        counts = bench.receiver.counts
+        assert (sum(counts.guaranteed.counts), sum(counts.hasty.counts)) == (1, 1)
+        assert 0 < counts.guaranteed.sum_s < 5
+
+    drive(test)
+
+
+def test_what_was_not_accepted_is_counted_for_its_stream(drive: Drive) -> None:
+    async def test(bench: Bench) -> None:
+        unknown = VALID.replace(b'"plain"', b'"made-up"')
+        request = bench.post(b"[" + b",".join([VALID, INVALID, INVALID, unknown]) + b"]")
+        await settled()
+
+        counts = bench.receiver.counts
+        assert request.status == 207
+        assert counts.by_stream == {"plain": [2, 0, 0], "": [1, 0, 0]}
+        assert counts.examples["schema_violation"].request_id == request.request_id
+
 
     drive(test)

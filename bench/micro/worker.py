@@ -1,0 +1,193 @@
+"""What a request costs a whole worker, without a kernel: this tree beside another, in one interleaved run.
+
+Place: ``python -m bench worker --against TREE``, about 30 s; bench.quick measures it with sockets and brokers.
+Rules: each tree is a process of its own, asked in turns for short rounds; the figure is the median of the ratios of
+neighbouring rounds: a machine whose speed drifts treats both alike. Bytes are handed to the protocol and writes thrown
+away; events go into memory. What is done once a beat, and a scrape of a thousand streams, are measured apart.
+Not here: latency, sockets, librdkafka.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, cast
+
+import uvloop
+
+from bench.micro.http import Drain
+
+ROOT = Path(__file__).parents[2]
+KINDS = ("hasty", "guaranteed")
+BATCH = 1000
+AT_ONCE = 50  # Requests of a turn of the loop.
+ROUNDS = 41
+STREAMS = 1000
+EVENT = b'{"$schema":"/web/page_view/1.1.0","meta":{"stream":"web.page_view"},"page":"/home"}'
+HEAD = b"POST %b HTTP/1.1\r\nHost: intake.example.org\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+SETTINGS = """\
+workers: 1
+http: {{listen: ["127.0.0.1:0"]}}
+schemas: {{base_uris: ["{tree}/server/examples/schemas"]}}
+streams: {{sources: ["{tree}/server/examples/streams.yaml"]}}
+sink: {{kind: memory}}
+log: {{level: error}}
+"""
+
+# A tree: a child process.
+
+
+async def serve(tree: str) -> None:
+    """Be a worker without sockets, and run a round for each line of standard input."""
+    from server.commands.generation import read
+    from server.master.generation import WorkerContext
+    from server.scoreboard import Scoreboard, State
+    from server.worker import Worker
+
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / "settings.yaml"
+        file.write_text(SETTINGS.format(tree=tree), encoding="utf-8")
+        row = Scoreboard(2).claim(0, 1)
+        assert row is not None
+        worker = Worker(read(file, []), WorkerContext(0, 1, row, [], os.getppid()))
+        running = asyncio.create_task(worker.run())
+        while row.state is not State.READY:  # noqa: ASYNC110 - it is in shared memory
+            await asyncio.sleep(0.01)
+        for line in sys.stdin:
+            print(await _beat(worker) if line.strip() == "beat" else await _round(worker, line.strip()), flush=True)
+        running.cancel()
+
+
+async def _round(worker: Any, kind: str) -> float:
+    """CPU of one request, in microseconds."""
+    path = b"/v1/events?hasty=true" if kind == "hasty" else b"/v1/events"
+    request = HEAD % (path, len(EVENT), EVENT)
+    connections = [worker._server.connection() for _ in range(AT_ONCE)]
+    for connection in connections:
+        connection.connection_made(cast(Any, Drain()))
+    outstanding = worker._durability.sink.outstanding
+    began_ns = time.process_time_ns()
+    for _ in range(BATCH // AT_ONCE):
+        for connection in connections:
+            connection.data_received(request)
+        await asyncio.sleep(0)
+        while outstanding():  # noqa: ASYNC110 - a turn or two
+            await asyncio.sleep(0)
+    used_ns = time.process_time_ns() - began_ns
+    for connection in connections:
+        connection.connection_lost(None)
+    return used_ns / BATCH / 1000
+
+
+async def _beat(worker: Any) -> float:
+    """CPU of what is done once a beat, in microseconds."""
+    began_ns = time.process_time_ns()
+    for _ in range(100):
+        worker._copy_counters()
+        worker._row.beat()
+    return (time.process_time_ns() - began_ns) / 100 / 1000
+
+
+def be(tree: str) -> None:
+    """The life of a child."""
+    sys.path.insert(0, tree)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(tree))
+
+
+# The parent.
+
+
+class Tree:
+    """One of the two."""
+
+    def __init__(self, tree: Path) -> None:
+        program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from bench.micro.worker import be; be({str(tree)!r})"
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", program], cwd=tree, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def ask(self, what: str) -> float:
+        """One figure."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{what}\n")
+        self._process.stdin.flush()
+        return float(self._process.stdout.readline())
+
+    def end(self) -> None:
+        """Let it go."""
+        self._process.kill()
+        self._process.communicate()
+
+
+def scrape_ms(streams: int) -> float:
+    """How long a scrape takes whose workers have so many streams and a tenth of that in schemas."""
+    from prometheus_client.exposition import generate_latest
+    from prometheus_client.registry import CollectorRegistry
+
+    from server.admin.collect import Collected
+    from server.admin.view import Shared
+    from server.commands.generation import read
+    from server.intake.tally import Tallies
+    from server.scoreboard import Scoreboard
+
+    with tempfile.TemporaryDirectory() as directory:
+        declared = "".join(f"  stream.number.{number}: {{schema_title: web/page_view}}\n" for number in range(streams))
+        (Path(directory) / "streams.yaml").write_text(f"streams:\n{declared}", encoding="utf-8")
+        file = Path(directory) / "settings.yaml"
+        settings = SETTINGS.format(tree=ROOT).replace(f"{ROOT}/server/examples/streams.yaml", "streams.yaml")
+        file.write_text(settings, encoding="utf-8")
+        board, generation = Scoreboard(4), read(file, [])
+        for slot in range(2):
+            row = board.claim(slot, 1)
+            assert row is not None
+            books = Tallies()
+            for number in range(streams):
+                books.of(f"stream.number.{number}").accepted = number
+            row.write_books(books)
+            pages = row.pages()
+            assert pages.streams is not None
+            assert pages.schemas is not None
+            pages.streams.write((f"stream.number.{number}", [1, 2, 3]) for number in range(streams))
+            pages.schemas.write((f"/a/{number}/1.0.0", [1, 2, 3]) for number in range(streams // 10))
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(Collected(Shared(board, generation, os.getpid())))
+        times = []
+        for _ in range(5):
+            began_ns = time.process_time_ns()
+            generate_latest(registry)
+            times.append((time.process_time_ns() - began_ns) / 1e6)
+    return statistics.median(times)
+
+
+def run(arguments: list[str]) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m bench worker", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--against", type=Path, metavar="TREE", help="another checkout")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    options = parser.parse_args(arguments)
+    print(f"a scrape of {STREAMS} streams: {scrape_ms(STREAMS):.0f} ms of CPU")
+    trees = [Tree(ROOT)] + ([Tree(options.against.resolve())] if options.against else [])
+    try:
+        for kind in (*KINDS, "beat"):
+            for tree in trees:
+                tree.ask(kind)  # To get warm.
+            figures = [[tree.ask(kind) for tree in trees] for _ in range(options.rounds)]
+            columns = [statistics.median(column) for column in zip(*figures, strict=True)]
+            line = f"{kind:<11} {columns[0]:7.2f} µs"
+            if options.against:
+                ratio = statistics.median(here / there for here, there in figures)
+                line += f", there {columns[1]:7.2f} µs, ratio {ratio:.3f}"
+            print(line)
+    finally:
+        for tree in trees:
+            tree.end()
+    return 0
