@@ -13,7 +13,6 @@ import logging
 import signal
 from typing import TYPE_CHECKING, Protocol
 
-import uuid_utils
 import uvloop
 
 from server.catalog.views import Views
@@ -219,8 +218,6 @@ class Worker:
 
 def run(materials: Materials, context: WorkerContext) -> int:
     """Be a worker until told to stop. Returns the exit code: 0 drained, 1 with wrong books, 5 cannot start."""
-    # A forked generator repeats what its parent and siblings draw: two workers would give out the same identities.
-    uuid_utils.reseed_rng()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             worker = Worker(materials, context)

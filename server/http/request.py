@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_plus
 
 import msgspec
-from uuid_utils import uuid7
 
 from server.http.problem import problem_body
 from server.http.response import PROBLEM_TYPE, phrase_of
+from server.identity import new_id
 
 if TYPE_CHECKING:
     from server.http.protocol import Connection
@@ -56,7 +56,7 @@ class Request(msgspec.Struct, eq=False):
 
     def _identify(self) -> str:
         given = self.headers.get(b"x-request-id")
-        identity = self._id = (given and _visible(given)) or str(uuid7())
+        identity = self._id = (given and _visible(given)) or new_id().decode()
         return identity
 
     def params(self) -> Mapping[str, str]:

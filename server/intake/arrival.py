@@ -1,6 +1,6 @@
 """What the server knows of one request: when it came, from whom, with which headers.
 
-Place: intake.receive makes one a request; intake.enrich reads it for every event.
+Place: intake.receive makes one a request; intake.filling reads it for every event.
 Rule: what costs time is worked out when first asked for, and kept.
 Not here: which fields of an event get these values (intake.route).
 """
@@ -51,7 +51,7 @@ class Arrival:
         self._headers = headers
         self._address = address
         self._request = request
-        self.filling: dict[Any, Any] = {}  # Kept by intake.enrich for the other events of the request.
+        self.filling: dict[Any, Any] = {}  # Kept by intake.filling for the other events of the request.
         self.schema_uri: bytes | None = None
         self.stream: bytes | None = None
 

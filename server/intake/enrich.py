@@ -1,8 +1,8 @@
-"""Fill in what the server knows, where the schema declares the field and the event lacks it.
+"""What the server knows of an event: the sources of the fields that it fills in, and the defaults of a schema.
 
-Place: intake.route compiles a Filling once; intake.pipeline applies it to every event, before validation.
-Rule: an explicit null counts as present; nothing is overwritten; nothing is filled in under what is not an object.
-Not here: where the values come from (intake.arrival), how bytes are inserted (intake.splice).
+Place: intake.route chooses sources for a Filling (intake.filling); intake.pipeline applies the defaults.
+Rule: an explicit null counts as present.
+Not here: where the values come from (intake.arrival), how they are inserted (intake.filling, intake.splice).
 """
 
 # hot path
@@ -11,16 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from operator import attrgetter, itemgetter, methodcaller
-from typing import Any, Final, NamedTuple, Protocol
+from operator import attrgetter, methodcaller
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
-import uuid_utils
-from msgspec import UNSET
 
 from server.intake.arrival import MAX_HEADER_CHARS, Arrival
-from server.intake.members import Members, Path, Values
-from server.intake.splice import GAP, Edit, join_members, needle_of, splice, split_members
+from server.intake.splice import join_members, split_members
 
 
 class Source(NamedTuple):
@@ -36,11 +33,6 @@ class Source(NamedTuple):
     samples: tuple[bytes, ...]
 
 
-def new_id() -> bytes:
-    """A UUIDv7 without its quotes: sorts by time, 0.25 µs against 2.5 for uuid.uuid4."""
-    return str(uuid_utils.uuid7()).encode()
-
-
 # What is the same for all events of a request, and the one value that is not.
 RECEIVE_TIME = Source(attrgetter("received_dt"), True, (b'"2020-02-29T23:59:59.999Z"',))
 CLIENT_IP = Source(Arrival.client_ip, False, (b'"1.1.1.1"', b'"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255"'))
@@ -54,92 +46,6 @@ _HEADER_SAMPLES = tuple(map(msgspec.json.encode, ("", _ODD, "\u00ff" * MAX_HEADE
 def header(name: bytes) -> Source:  # cold: once a route
     """This header's value."""
     return Source(methodcaller("header", name), False, _HEADER_SAMPLES)
-
-
-MAX_KEPT: Final = 256  # Of each Filling: what can be missing together. Clients choose it.
-
-
-class Filling:
-    """The fields to fill in. What an event lacks of them and of the objects around them is a number: the sum of a bit
-    for each, 1 for the first of them when they are sorted, 2 for the second …
-    """
-
-    __slots__ = ("_bits", "_of_request", "_paths", "_places", "_plans", "_sources")
-
-    def __init__(self, sources: Mapping[Path, Source], members: Members) -> None:
-        self._sources = dict(sources)
-        parents = {path[:depth] for path in sources for depth in range(1, len(path))}
-        paths = sorted({*sources, *parents})
-        self._bits = {path: 1 << at for at, path in enumerate(paths)}
-        self._places = [(members.at(path), self._bits[path]) for path in paths]
-        self._paths = [path for path, source in sources.items() if source is not NEW_ID]
-        self._of_request = [sources[path].of for path in self._paths]
-        self._plans: dict[tuple[int, tuple[bool, ...]], list[_Planned]] = {}
-
-    def missing(self, values: Values) -> int:
-        """What an event lacks, by what Members read of it."""
-        missing = 0
-        for at, bit in self._places:
-            if values[at] is UNSET:
-                missing += bit
-        return missing
-
-    def fill(self, raw: bytes, missing: int, arrival: Arrival) -> bytes:
-        """Insert what is missing, as far as the server knows it."""
-        known = arrival.filling.get(self)
-        if known is None:
-            ready: dict[int, list[Edit]] = {}
-            known = arrival.filling[self] = ([of(arrival) for of in self._of_request], ready)
-        texts, ready = known
-        edits = ready.get(missing)
-        if edits is None:
-            if len(ready) >= MAX_KEPT:
-                ready.clear()
-            edits = ready[missing] = self._edits(missing, texts)
-        return splice(raw, edits, new_id) if edits else raw
-
-    def _edits(self, missing: int, texts: list[bytes | None]) -> list[Edit]:
-        unknown = tuple([text is None for text in texts]) if None in texts else ()
-        plan = self._plans.get((missing, unknown))
-        if plan is None:
-            if len(self._plans) >= MAX_KEPT:
-                self._plans.clear()
-            plan = self._plans[(missing, unknown)] = self._plan(missing, unknown)
-        return [(path, needle, *(form % pick(texts)).partition(GAP)) for path, needle, form, pick in plan]
-
-    def _plan(self, missing: int, unknown: tuple[bool, ...]) -> list[_Planned]:  # cold: kept
-        """One for each object that is there and lacks something. What is missing as a whole is one of its members."""
-        skipped = {path for path, is_unknown in zip(self._paths, unknown, strict=False) if is_unknown}
-        members: dict[Path, list[tuple[bytes, tuple[int, ...]]]] = {}
-        for path, source in self._sources.items():
-            if missing & self._bits[path] and path not in skipped:
-                value = (b'"%b"' % GAP, ()) if source is NEW_ID else (b"%b", (self._paths.index(path),))
-                members.setdefault(path[:-1], []).append(_member(path[-1], *value))
-        for parent in sorted(self._bits.keys() - self._sources.keys(), key=len, reverse=True):
-            if missing & self._bits[parent] and parent in members:
-                text, places = _joined(members.pop(parent))
-                members.setdefault(parent[:-1], []).append(_member(parent[-1], b"{" + text + b"}", places))
-        plan: list[_Planned] = []
-        for path in sorted(members):
-            text, places = _joined(members[path])
-            plan.append((path, needle_of(path), text + b",", itemgetter(*places) if places else _nothing))
-        return plan
-
-
-# Where it goes, as in an Edit, the text with a %b for each value of the request, and what picks those values.
-_Planned = tuple[Path, bytes | None, bytes, Callable[[list[bytes | None]], Any]]
-
-
-def _nothing(_texts: list[bytes | None]) -> tuple[()]:
-    return ()
-
-
-def _member(name: str, value: bytes, places: tuple[int, ...]) -> tuple[bytes, tuple[int, ...]]:
-    return msgspec.json.encode(name).replace(b"%", b"%%") + b":" + value, places
-
-
-def _joined(members: list[tuple[bytes, tuple[int, ...]]]) -> tuple[bytes, tuple[int, ...]]:
-    return b",".join([text for text, _ in members]), tuple([place for _, places in members for place in places])
 
 
 class Default(Protocol):

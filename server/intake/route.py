@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from server.intake import enrich
+from server.intake.filling import Filling
 from server.intake.members import Members, Path
 from server.intake.tally import Tallies, Tally
 from server.intake.verdict import Verdict
@@ -69,7 +70,7 @@ class Route(Struct, frozen=True, eq=False):
     validator: Validator | None
     read: Read | None
     members: EventMembers
-    filling: enrich.Filling
+    filling: Filling
     key_fields: tuple[tuple[bytes, Path], ...]
     key_members: Members | None
     dt_at: int
@@ -208,7 +209,7 @@ class Router:
             validator=validator,
             read=None if reader is None else reader.read,
             members=members,
-            filling=enrich.Filling(sources, members),
+            filling=Filling(sources, members),
             key_fields=tuple((msgspec.json.encode(name) + b":", path) for name, path in stream.key_fields),
             key_members=Members(paths) if paths else None,
             dt_at=members.at(self.fields.dt),

@@ -1,17 +1,16 @@
 """Insert members into a JSON object without touching the rest of its bytes.
 
-Place: intake.pipeline → HERE.
+Place: intake.filling, intake.pipeline → HERE.
 Rule: only members that are absent are inserted; numbers, escapes and white space of the client stay as they are.
 The fast way needs a search for each object; where it cannot be sure of the place, the slow way takes the object apart
 by level.
-Not here: which members are inserted (intake.enrich).
+Not here: which members are inserted, and the usual case (intake.filling).
 """
 
 # hot path
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -24,12 +23,9 @@ QUOTE: Final = ord('"')
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _encode = msgspec.json.encode
 
-# (path, needle, before, gap, after): put members, JSON text that ends with a comma, into the object at ``path``.
-# ``needle`` is its quoted name, None for the event itself. The text is ``before``, and where ``gap`` is not empty an
-# identity and ``after``. A plain tuple: a named one takes 0.25 µs more to make.
-Edit = tuple[Path, bytes | None, bytes, bytes, bytes]
-
-GAP: Final = b"\0"  # Stands in JSON text for the identity that each event gets; no other text can hold a raw NUL.
+# (path, needle, members): put members, JSON text that ends with a comma, into the object at ``path``. ``needle`` is its
+# quoted name, None for the event itself.
+Edit = tuple[Path, bytes | None, bytes]
 
 
 def needle_of(path: Path) -> bytes | None:  # cold: kept
@@ -39,7 +35,7 @@ def needle_of(path: Path) -> bytes | None:  # cold: kept
     return _encode(path[-1]) if path[-1].isascii() else b""
 
 
-def splice(raw: bytes, edits: list[Edit], new_id: Callable[[], bytes]) -> bytes:
+def splice(raw: bytes, edits: list[Edit]) -> bytes:
     """Apply edits to an event that begins with its brace. Every object at the path of one is there.
 
     The quoted name of the object is searched. Where it stands once, and nothing is spelled by the number of its letter,
@@ -47,8 +43,7 @@ def splice(raw: bytes, edits: list[Edit], new_id: Callable[[], bytes]) -> bytes:
     """
     is_plain = b"\\" not in raw or b"\\u00" not in raw
     cuts = []
-    for path, needle, before, gap, after in edits:
-        members = before + new_id() + after if gap else before
+    for path, needle, members in edits:
         inside = 1
         if needle is not None:
             start = raw.find(needle)
@@ -57,22 +52,20 @@ def splice(raw: bytes, edits: list[Edit], new_id: Callable[[], bytes]) -> bytes:
             else:
                 inside = _inside_by_text(raw, path)
                 if not inside:
-                    return _insert_all(raw, edits, new_id)
+                    return _insert_all(raw, edits)
         if raw[inside] != QUOTE and raw[inside:].lstrip()[:1] == b"}":
-            members = members[:-1]
-        cuts.append((inside, members))
-    if len(cuts) == 2 and cuts[0][0] == 1:  # Mostly: into the event, and into one object of it.
-        (_, first), (inside, second) = cuts
-        return b"{%b%b%b%b" % (first, raw[1:inside], second, raw[inside:])
+            cuts.append((inside, members[:-1]))
+        else:
+            cuts.append((inside, members))
     cuts.sort(reverse=True)  # From the back, so that the places in front stay where they are.
     for inside, members in cuts:
         raw = raw[:inside] + members + raw[inside:]
     return raw
 
 
-def _insert_all(raw: bytes, edits: list[Edit], new_id: Callable[[], bytes]) -> bytes:
-    for path, _, before, gap, after in edits:
-        raw = insert_by_path(raw, path, before + new_id() + after if gap else before)
+def _insert_all(raw: bytes, edits: list[Edit]) -> bytes:
+    for path, _, members in edits:
+        raw = insert_by_path(raw, path, members)
     return raw
 
 

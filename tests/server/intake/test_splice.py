@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.intake.members import Path
-from server.intake.splice import GAP, insert_by_path, needle_of, splice
+from server.intake.splice import insert_by_path, needle_of, splice
 
 STRINGS = st.sampled_from(["", "{}", '{"x": 1}', 'a"meta":{', "\\", "é", "\u2028"])
 VALUES = st.recursive(
@@ -26,7 +26,7 @@ META: Path = ("meta",)
 
 
 def _splice(raw: bytes, *edits: tuple[Path, bytes]) -> bytes:
-    return splice(raw, [(path, needle_of(path), *members.partition(GAP)) for path, members in edits], lambda: b"new")
+    return splice(raw, [(path, needle_of(path), members) for path, members in edits])
 
 
 def test_the_bytes_of_the_client_stay_as_they_are() -> None:
@@ -80,10 +80,6 @@ def test_a_name_outside_ascii_is_found_in_any_spelling() -> None:
     spliced = _splice(raw, (("ж",), b'"dt":1,'))
 
     assert json.loads(spliced) == {"ж": {"dt": 1, "a": 1}, "note": "ж", "other": {"b": 2}}
-
-
-def test_each_gap_gets_an_identity() -> None:
-    assert _splice(b'{"meta":{}}', (META, b'"id":"%b",' % GAP)) == b'{"meta":{"id":"new"}}'
 
 
 def test_parents_that_are_absent_are_made() -> None:
