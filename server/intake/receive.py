@@ -174,7 +174,10 @@ class Receiver:
             return
         self.counts.received += len(events)
         # Numbers follow the clock, so that events of several workers' spools can be put in order.
-        number = delivery.number = max(delivery.number, arrival.received_ms * 1000) + len(events)
+        number = arrival.received_ms * 1000
+        if number < delivery.number:
+            number = delivery.number
+        delivery.number = number = number + len(events)
         if is_hasty:
             self._send_hasty(request, events, delivery.submit_hasty if is_guarded else self._submit, number)
             if began_s:

@@ -160,7 +160,6 @@ class Replay:
 
     async def _send(self, store: Store, began: float) -> None:
         """One batch, to its end."""
-        store.wake(began)
         count = 1 if self._suspects else max(1, min(MOST_AT_ONCE, int(self._pace.per_s * BATCH_S)))
         events = await self._spool.oldest(store, count)
         if not events:

@@ -86,7 +86,7 @@ class Spool:
         self._is_usable = False
         self._is_closed = False
         self._adopt_at = self._look_at = 0.0
-        self._lowest_written = NONE  # Number of an event, since the thread was last asked for the oldest.
+        self._lowest_written = NONE  # Number of an event, since the thread was asked for the oldest ones.
         self._thread = ThreadPoolExecutor(1, "spool")
         self._stores: list[Store] = []
         self.elders = Elders(directory)
@@ -201,7 +201,10 @@ class Spool:
     # Out.
 
     def store(self) -> Store | None:
-        """The database to replay from: the one with the oldest event. None when nothing is on disk."""
+        """The database to replay from: the one with the oldest event that does not rest. None: nothing is on disk."""
+        now = self._loop.time()
+        for store in self._stores:  # All of them: one that waits for another may be in front of it for ever.
+            store.wake(now)
         filled = [store for store in self._stores if store.count]
         return min(filled, key=lambda store: store.keys.front) if filled and self._is_usable else None
 
@@ -219,7 +222,6 @@ class Spool:
     async def forget(self, store: Store, done: Sequence[Spooled], front: int) -> bool:
         """Delete what was delivered or given up; ``front`` is the oldest that may still be there."""
         numbers = [one.number for one in done]
-        self._lowest_written = NONE
         failed = await self._run(self._try, store.file.delete, numbers)
         self._hear(failed)
         if failed is not None:

@@ -133,7 +133,7 @@ def test_hasty_events_may_be_refused_for_good_and_no_more_than_the_books_count()
 
 
 def test_spooled_events_may_be_given_up_as_too_large_later_and_are_counted_then() -> None:
-    later = [Fault("brokers refuse", 130.0, 131.0, "message too large, 5 times")]
+    later = [Fault("brokers refuse", 430.0, 431.0, "message too large, 5 times")]
 
     assert violations(LOST, [], later, spooled=1, given_up=1) == []
     assert "given up by the replay, and 0" in violations(LOST, [], later, event_too_large=1)[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -244,6 +245,48 @@ def test_a_key_waits_for_its_older_events_though_their_topic_rests_and_other_top
         await other.close()
 
     drive(tmp_path, test)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_spools_of_several_workers_empty_in_the_order_of_each_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Two workers with a spool of their own, and four that nobody holds any more."""
+    monkeypatch.setattr("server.sink.spool.ADOPT_EVERY_S", 0.01)
+    chance = random.Random(seed)
+    delivered: list[tuple[str, int, int]] = []
+
+    async def test(spool: Spool) -> None:
+        spools = [spool, *(Spool(tmp_path, max_bytes=1 << 20) for _ in range(5))]
+        for one in spools[1:]:
+            await one.open()
+        for number in range(1, 181):
+            one, topic, key = chance.choice(spools), chance.choice("tu"), chance.randrange(3)
+            one.put(number, "s", record(topic, number, key), Kept(), is_owed=True, is_awaited=False)
+        for one in spools:
+            await flushed(one)
+        for one in spools[2:]:
+            await one.close()
+        workers = [Replayed(one, per_s=200.0) for one in spools[:2]]
+        for worker in workers:
+            worker.replay._submit = noting(worker.sink.submit)
+            await worker.start()
+        await until(lambda: len(delivered) == 180)
+        for worker in workers:
+            await worker.end()
+        await spools[1].close()
+
+    def noting(submit: Any) -> Any:
+        def noted(one: Any, on_ack: Any) -> Any:
+            delivered.append((one.topic, one.key, json.loads(one.value)["n"]))
+            return submit(one, on_ack)
+
+        return noted
+
+    drive(tmp_path, test)
+    for topic, key in {(topic, key) for topic, key, _ in delivered}:
+        numbers_of_key = [number for *of, number in delivered if of == [topic, key]]
+        assert numbers_of_key == sorted(numbers_of_key)
 
 
 def test_two_workers_whose_spools_hold_the_same_key_do_not_wait_for_each_other(tmp_path: Path) -> None:
