@@ -59,7 +59,7 @@ fuzz: fuzz-venv ## A million cases before three judges, and bytes before the who
 soak: dev-venv  ## An hour of faults, and everything read back: make soak ARGS="--seed 7 --minutes 3"
 	@$(BIN)/python -m server soak --minutes 60 --report var/soak.json $(ARGS)
 
-bench-quick: runtime-venv ## CPU per event beside a bare and a naive server, in 90 s
+bench-quick: bench-venv ## CPU per event beside a bare and a naive server, in 90 s
 	@$(BIN)/python -m bench quick --keep $(ARGS)
 
 bench-tools: bench-venv ## Build the peers and the generator for make bench, once: about 15 min
