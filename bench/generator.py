@@ -56,7 +56,8 @@ def started(
     port: int, work: Work, seconds: float, per_s: float, connections: int, bodies: Path, directory: Path
 ) -> servers.Child:
     """Running. ``bodies`` has one a line, chosen at random; ``per_s`` 0: as fast as it goes, a closed loop."""
-    given = ["--no-tui", "--output-format", "json", "-z", f"{seconds * 1000:.0f}ms", "-c", str(connections), "-m", "POST"]
+    length = f"{seconds * 1000:.0f}ms"
+    given = ["--no-tui", "--output-format", "json", "-z", length, "-c", str(connections), "-m", "POST"]
     given += [part for name, value in work.headers() for part in ("-H", f"{name}: {value}")]
     given += ["-Z", str(bodies), "--disable-compression", "-w"]
     if per_s:

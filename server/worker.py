@@ -116,7 +116,10 @@ class Worker:
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         for hurry in (signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(hurry, self._stop_now)
-        self._server = HttpServer(loop, self._config.http, self._routes(), self._row, log)
+        identity_header = self._config.auth.identity_header
+        self._server = HttpServer(
+            loop, self._config.http, self._routes(), self._row, log, believed=[identity_header] if identity_header else []
+        )
         self._measures = Measures(self._row, self._server, self._receiver, self._pipeline, self._durability)
         shows_text = self._config.log.client_text
         self._troubles = Troubles(self._server, self._receiver.counts, shows_text=shows_text)

@@ -372,5 +372,4 @@ def test_what_was_not_accepted_is_counted_for_its_stream(drive: Drive) -> None:
         assert counts.by_stream == {"plain": [2, 0, 0], "": [1, 0, 0]}
         assert counts.examples["schema_violation"].request_id == request.request_id
 
-
     drive(test)

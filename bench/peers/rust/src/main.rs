@@ -46,7 +46,7 @@ impl App {
             return Err(invalid(event, "no stream"));
         };
         let value = serde_json::to_vec(&event).expect("it came from JSON");
-        let record: FutureRecord<(), [u8]> = FutureRecord::to(stream).payload(&value).timestamp(now.timestamp_millis());
+        let record: FutureRecord<(), [u8]> = FutureRecord::to(stream).payload(value.as_slice()).timestamp(now.timestamp_millis());
         match self.producer.send_result(record) {
             Ok(delivery) => Ok(delivery),
             Err((error, _)) => Err(json!({"status": "error", "context": {"message": error.to_string()}})),
