@@ -335,4 +335,4 @@ def test_events_of_a_request_that_was_told_of_enough_are_told_in_short(
         ("schema_violation", 0),
         ("schema_violation", 0),
     ]
-    assert told[2] is not None and told[2].text == told[0].text  # type: ignore[union-attr]
+    assert told[0] is not None and told[2] is not None and told[2].text == told[0].text
