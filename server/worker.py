@@ -118,7 +118,12 @@ class Worker:
             loop.add_signal_handler(hurry, self._stop_now)
         identity_header = self._config.auth.identity_header
         self._server = HttpServer(
-            loop, self._config.http, self._routes(), self._row, log, believed=[identity_header] if identity_header else []
+            loop,
+            self._config.http,
+            self._routes(),
+            self._row,
+            log,
+            believed=[identity_header] if identity_header else [],
         )
         self._measures = Measures(self._row, self._server, self._receiver, self._pipeline, self._durability)
         shows_text = self._config.log.client_text

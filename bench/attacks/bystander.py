@@ -18,8 +18,7 @@ from typing import Any, cast
 
 import uvloop
 
-from bench.events import workload
-from bench.load.client import requests
+from bench.works import WORKS
 
 CONNECTIONS = 4
 SOURCE = "127.0.0.2"  # Not the attackers' address.
@@ -114,7 +113,7 @@ class Connection(asyncio.Protocol):
 async def main() -> None:
     """Until standard input ends."""
     port = int(sys.argv[1])
-    built = requests(workload("example"), "/v1/events?hasty=true", 1)
+    built = WORKS["example"].requests()
     loop = asyncio.get_running_loop()
     lines = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)

@@ -208,7 +208,7 @@ READERS: Final[dict[str, Reader]] = {
     "penstock_events_lost": _lost,
     "penstock_events_in_flight": _gauge(Gauge.IN_FLIGHT),
     "penstock_events_unaccounted": _gauge(Gauge.UNACCOUNTED),
-    "penstock_events_refused_hasty": _of(Counter.EVENTS_DROPPED),
+    "penstock_events_refused_hasty": _of(Counter.EVENTS_REFUSED_HASTY),
     "penstock_error_events": _named(
         lambda view: {
             "produced": view.counters[Counter.ERROR_EVENTS],
