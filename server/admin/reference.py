@@ -23,8 +23,8 @@ behind. Counters are sums over all workers since the master began: they outlive 
 one beat at most, and only a new master begins at 0.
 
 Labels come from closed sets: routes, statuses, types, the streams that are declared, the schemas that are known. A
-stream that is not declared is `other`; nothing that a client sends becomes a label. A worker has at most 1,023 lines of
-streams and of schemas: what comes later is added up, for streams as `other`, for schemas as `(others)`.
+stream that is not declared is `other`; nothing that a client sends becomes a label. There is room for some thousand
+streams and schemas of a worker: what comes later is added up, streams as `other`, schemas as `(others)`.
 
 For each stream `accepted = delivered + spooled + dropped + lost` + what is in flight. `penstock_events_unaccounted` is
 what breaks that sum in a living worker: it is always 0, and an alert watches it.

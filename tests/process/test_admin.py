@@ -83,6 +83,7 @@ def test_its_death_is_noticed_by_nobody_and_sums_outlive_everybody(tmp_path: Pat
             with socket.create_connection(service.address, timeout=5) as client:
                 client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
                 assert client.recv(65536).startswith(b"HTTP/1.1 200")
+        service.until(lambda: Scrape.of(service).sum("penstock_http_responses_total", route="/healthz") == 3)
         os.kill(first, signal.SIGKILL)
         service.until(lambda: admin_of(service) not in (0, first))
         assert service.workers() == workers
