@@ -113,8 +113,8 @@ class Hasty(Steady):
 
 
 class Guaranteed(Steady):
-    """Single events. ``by_status_ms`` are the times of the answers of each status. There are connections enough for those
-    that wait for a hung broker: a request that is due must not wait behind them."""
+    """Single events; ``by_status_ms`` are the times of the answers of each status. There are connections enough for
+    those that wait for a hung broker: a request that is due must not wait behind them."""
 
     def __init__(self, port: int, per_s: float) -> None:
         super().__init__(
