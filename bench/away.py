@@ -113,10 +113,13 @@ class Hasty(Steady):
 
 
 class Guaranteed(Steady):
-    """Single events. ``by_status_ms`` are the times of the answers of each status."""
+    """Single events; ``by_status_ms`` are the times of the answers of each status. There are connections enough for
+    those that wait for a hung broker: a request that is due must not wait behind them."""
 
     def __init__(self, port: int, per_s: float) -> None:
-        super().__init__(port, per_s, lambda number: request(-1 - number, 1, is_hasty=False), self._hear, connections=8)
+        super().__init__(
+            port, per_s, lambda number: request(-1 - number, 1, is_hasty=False), self._hear, int(8 * per_s)
+        )
         self.by_status_ms: dict[int, list[float]] = {}
 
     def _hear(self, _number: int, answer: Answer) -> None:
