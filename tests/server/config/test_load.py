@@ -111,7 +111,10 @@ def test_values_are_read_and_the_config_cannot_be_changed(directory: Path) -> No
         ),
         (
             "log: json",
-            "settings.yaml:1: log: found text 'json'; allowed is a map of settings. Known in it: level, style, client_text",
+            (
+                "settings.yaml:1: log: found text 'json'; allowed is a map of settings. "
+                "Known in it: level, style, client_text"
+            ),
         ),
         (
             "workers: null",
