@@ -128,8 +128,12 @@ class Reader:
             return None
         self._recurring.hits += 1
         connection, body = self._connection, received[known.head_bytes :]
+        peer = connection.peer
+        memo = known.memos.get(peer)
+        if memo is None:
+            memo = known.memo_of(peer)
         return Request(
-            connection, connection.peer, known.method, known.path, known.query, known.headers, known.handler, KEEP, body
+            connection, peer, known.method, known.path, known.query, known.headers, known.handler, KEEP, memo, body
         )
 
     def feed(self, received: bytes | memoryview) -> None:

@@ -16,7 +16,7 @@ Not here: looking up (http.reader.recall), judging (http.reader, http.head).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from httptools import HttpRequestParser
@@ -42,8 +42,11 @@ MISSES: Final = 512
 MAX_PAUSE_TICKS: Final = 64  # Of the server's timer, 16 s. Pauses double up to this while heads do not repeat.
 
 
+MAX_CLIENTS: Final = 2  # Of those that send one head, whose memos are kept: 13 MB in all, when clients mean ill.
+
+
 class Known(msgspec.Struct, frozen=True, eq=False):
-    """What a head means, and how long a request that begins with it is."""
+    """What a head means, and how long a request that begins with it is. ``memos``: by the client's address."""
 
     head_bytes: int
     request_bytes: int
@@ -52,6 +55,13 @@ class Known(msgspec.Struct, frozen=True, eq=False):
     query: bytes
     headers: Mapping[bytes, bytes]
     handler: Handler
+    memos: dict[str, dict[Any, Any]]
+
+    def memo_of(self, peer: str) -> dict[Any, Any]:
+        """Where handlers keep what they worked out from the head and the peer alone (``Request.memo``)."""
+        if len(self.memos) < MAX_CLIENTS:
+            return self.memos.setdefault(peer, {})
+        return {}
 
 
 class Repeats:
@@ -88,8 +98,9 @@ class Repeats:
             if len(self.known) >= MAX_KEPT:
                 self.known.clear()
             self.known[head] = Known(
-                len(head), request_bytes, request.method, request.path, request.query, request.headers, request.handler
-            )
+                len(head), request_bytes, request.method, request.path, request.query, request.headers,
+                request.handler, {},
+            )  # fmt: skip
 
     def on_miss(self) -> None:
         """A head was looked up in vain."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import unquote_plus
 
 import msgspec
@@ -49,6 +49,7 @@ class Request(msgspec.Struct, eq=False):
     # The connection's own:
     handler: Handler
     tail: bytes
+    memo: dict[Any, Any] | None = None  # What was worked out from this head and peer before; None: nobody keeps it.
     # Known later, or never:
     body: bytes = b""
     held_bytes: int = 0  # Counted among the worker's bytes in flight.

@@ -12,12 +12,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
-
-if TYPE_CHECKING:
-    from server.auth.grant import Grants
 
 MAX_HEADER_CHARS = 400  # EventGate's cut, which schemas in the field rely on.
 
@@ -28,46 +25,26 @@ MAX_PROBLEMS = 25_000
 MAX_KEPT = 4096  # Header values and addresses whose JSON text is remembered: 4 MB at the most, clients choose them.
 
 
-class Arrival:
+class Arrival(msgspec.Struct, eq=False):
     """One request as the enrichment sees it. All values are JSON text, ready to be inserted.
 
-    ``schema_uri`` and ``stream`` are those of the query, for events that name none themselves. ``trace`` is a header
-    for the records of its events (intake.trace), or None.
+    ``find_address`` gives the client's address. ``ready`` is intake.filling's, for the other events of the request, and
+    of other requests of the same client with the same head. ``schema_uri`` and ``stream`` are those of the query, for
+    events that name none themselves. ``trace`` is a header for the records of its events (intake.trace), or None.
+    ``grants`` is what it proved that it may write; auth.guard looks when it is first asked.
     """
 
-    __slots__ = (
-        "_address",
-        "filling",
-        "grants",
-        "headers",
-        "problems_left",
-        "received_dt",
-        "received_ms",
-        "request",
-        "schema_uri",
-        "stream",
-        "trace",
-    )
-
-    def __init__(
-        self,
-        received_ms: int,
-        received_dt: bytes,
-        headers: Mapping[bytes, bytes],
-        address: Callable[[Any], str] | None = None,
-        request: Any = None,
-    ) -> None:
-        self.received_ms = received_ms
-        self.received_dt = received_dt
-        self.headers = headers
-        self.request = request
-        self.grants: Grants | None = None  # What it proved that it may write; auth.guard looks when it is first asked.
-        self._address = address
-        self.filling: dict[Any, Any] = {}  # Kept by intake.filling for the other events of the request.
-        self.problems_left = MAX_PROBLEMS
-        self.schema_uri: bytes | None = None
-        self.stream: bytes | None = None
-        self.trace: tuple[str, bytes] | None = None
+    received_ms: int
+    received_dt: bytes
+    headers: Mapping[bytes, bytes]
+    find_address: Callable[[Any], str] | None = None
+    request: Any = None
+    ready: dict[Any, Any] = {}
+    schema_uri: bytes | None = None
+    stream: bytes | None = None
+    trace: tuple[str, bytes] | None = None
+    grants: Any = None
+    problems_left: int = MAX_PROBLEMS
 
     def header(self, name: bytes) -> bytes | None:
         """A header's value as JSON string, cut at 400 characters; None when the client did not send it."""
@@ -82,7 +59,7 @@ class Arrival:
 
     def address(self) -> str:
         """The client's address, normalised; "" where it has none (a Unix socket, a file)."""
-        return "" if self._address is None else self._address(self.request)
+        return "" if self.find_address is None else self.find_address(self.request)
 
     def client_ip(self) -> bytes | None:
         """The client's address as JSON string; None where it has none."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from operator import attrgetter, methodcaller
+from operator import methodcaller
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -21,8 +21,8 @@ from server.intake.splice import join_members, split_members
 
 
 class Source(NamedTuple):
-    """Where a value comes from. ``of`` gives JSON text, or None where the request has no such value; of NEW_ID it does
-    too, which is known by itself, because every event gets its own.
+    """Where a value comes from. ``of`` gives JSON text that depends on the client and its headers alone, or None where
+    there is no such value. NEW_ID and RECEIVE_TIME are known by themselves, and give None.
 
     ``is_certain``: it never gives None. ``samples``: what it gives at its oddest, shortest and longest; a schema that
     takes these takes whatever it gives.
@@ -33,10 +33,13 @@ class Source(NamedTuple):
     samples: tuple[bytes, ...]
 
 
-# What is the same for all events of a request, and the one value that is not.
-RECEIVE_TIME = Source(attrgetter("received_dt"), True, (b'"2020-02-29T23:59:59.999Z"',))
+def _by_itself(_arrival: Arrival) -> None:
+    return None
+
+
+RECEIVE_TIME = Source(_by_itself, True, (b'"2020-02-29T23:59:59.999Z"',))
 CLIENT_IP = Source(Arrival.client_ip, False, (b'"1.1.1.1"', b'"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255"'))
-NEW_ID = Source(lambda _arrival: None, True, (b'"01900000-0000-7000-8000-000000000000"',))
+NEW_ID = Source(_by_itself, True, (b'"01900000-0000-7000-8000-000000000000"',))
 
 _ODD = '<"%\\{|^`}> \t\u00e9\u00ff'
 _HEADER_SAMPLES = tuple(map(msgspec.json.encode, ("", _ODD, "\u00ff" * MAX_HEADER_CHARS)))

@@ -19,7 +19,7 @@ from msgspec import UNSET
 
 from server.identity import new_id
 from server.intake.arrival import Arrival
-from server.intake.enrich import NEW_ID, Source
+from server.intake.enrich import NEW_ID, RECEIVE_TIME, Source
 from server.intake.members import Members, Path, Values
 from server.intake.splice import needle_of, splice
 
@@ -27,9 +27,13 @@ from server.intake.splice import needle_of, splice
 # making one takes 0.1 ms: the first ones stay, later ones go the slow way.
 MAX_KEPT: Final = 256
 
-Texts = list[bytes | None]  # Of the sources that are the same for all events of a request, in their order.
-Insert = Callable[[bytes, Texts], bytes]
-_Piece = bytes | int  # JSON text as it is, or the number of a text; the number behind the last one is the identity's.
+MAX_READY: Final = 16  # Fillings whose texts are kept with a head that many requests share (http.repeats).
+
+Texts = list[bytes | None]  # Of the sources that depend on the client and its headers alone, in their order.
+Insert = Callable[[bytes, Texts, bytes], bytes]  # The event, the texts, the time of receipt.
+_ID: Final = -1
+_DT: Final = -2
+_Piece = bytes | int  # JSON text as it is, or the number of a text, or _ID or _DT.
 _Plan = dict[Path, list[_Piece]]  # For each object that is there and lacks something: its new members, ending in ",".
 
 
@@ -42,14 +46,14 @@ class Filling:
     """The fields to fill in. What an event lacks of the ``gaps`` is a number: the sum of a bit for each, 1 for the
     first of them, 2 for the second …"""
 
-    __slots__ = ("_bits", "_inserts", "_kept", "_of_request", "_paths", "_places", "_sources")
+    __slots__ = ("_bits", "_inserts", "_kept", "_of_client", "_paths", "_places", "_sources")
 
     def __init__(self, sources: Mapping[Path, Source], members: Members, gaps: Sequence[Path]) -> None:
         self._sources = dict(sources)
         self._bits = {path: 1 << at for at, path in enumerate(gaps)}
         self._places = [(members.at(path), bit) for path, bit in self._bits.items()]
-        self._paths = [path for path, source in sources.items() if source is not NEW_ID]
-        self._of_request = [sources[path].of for path in self._paths]
+        self._paths = [path for path, source in sources.items() if source is not NEW_ID and source is not RECEIVE_TIME]
+        self._of_client = [sources[path].of for path in self._paths]
         self._inserts: dict[tuple[bool, ...], dict[int, Insert]] = {}
         self._kept = 0
 
@@ -63,32 +67,35 @@ class Filling:
 
     def fill(self, raw: bytes, missing: int, arrival: Arrival) -> bytes:
         """Insert what is missing, as far as the server knows it."""
-        ready = arrival.filling.get(self)
+        ready = arrival.ready.get(self)
         if ready is None:
-            ready = arrival.filling[self] = self._ready(arrival)
+            ready = self._ready(arrival)
         texts, inserts = ready
         insert = inserts.get(missing)
         if insert is None:
             insert = self._learn(missing, texts, inserts)
-        return insert(raw, texts)
+        return insert(raw, texts, arrival.received_dt)
 
     def _ready(self, arrival: Arrival) -> tuple[Texts, dict[int, Insert]]:
-        """What is the same for all events of a request: the texts, and the functions for those that are known."""
-        texts = [of(arrival) for of in self._of_request]
+        """What is the same for all events of a client with these headers: the texts, and the functions for them."""
+        texts = [of(arrival) for of in self._of_client]
         unknown = tuple([text is None for text in texts]) if None in texts else ()
         inserts = self._inserts.get(unknown)
         if inserts is None:
             inserts = {}
             if self._kept < MAX_KEPT:
                 self._inserts[unknown] = inserts
-        return texts, inserts
+        if len(arrival.ready) >= MAX_READY:
+            arrival.ready.clear()
+        ready = arrival.ready[self] = (texts, inserts)
+        return ready
 
     def _learn(self, missing: int, texts: Texts, inserts: dict[int, Insert]) -> Insert:  # cold: kept
         plan = self._plan(missing, texts)
         if self._kept >= MAX_KEPT:
             return anywhere(plan)
         self._kept += 1
-        insert = inserts[missing] = insert_of(plan, len(self._paths))
+        insert = inserts[missing] = insert_of(plan)
         return insert
 
     def _plan(self, missing: int, texts: Texts) -> _Plan:  # cold: kept
@@ -97,8 +104,9 @@ class Filling:
         plan: _Plan = {}
         for path, source in self._sources.items():
             if missing & self._bits[path] and path not in unknown:
-                is_new = source is NEW_ID
-                value = [b'"', len(self._paths), b'"'] if is_new else [self._paths.index(path)]
+                value: list[_Piece] = [b'"', _ID, b'"'] if source is NEW_ID else [_DT]
+                if path in self._paths:
+                    value = [self._paths.index(path)]
                 plan.setdefault(path[:-1], []).extend([_name(path), *value, b","])
         for parent in sorted(self._bits.keys() - self._sources.keys(), key=len, reverse=True):
             if missing & self._bits[parent] and parent in plan:
@@ -115,36 +123,36 @@ def anywhere(plan: _Plan) -> Insert:  # cold: kept
     """A function that carries the plan out, whatever the event looks like."""
     edits = [(path, needle_of(path), pieces) for path, pieces in plan.items()]
 
-    def insert(raw: bytes, texts: Texts) -> bytes:
-        values: list[Any] = [*texts, new_id()]
+    def insert(raw: bytes, texts: Texts, dt: bytes) -> bytes:
+        values: list[Any] = [*texts, dt, new_id()]  # _DT and _ID count from the end.
         return splice(raw, [(path, needle, _text(pieces, values)) for path, needle, pieces in edits])
 
     return insert
 
 
-def insert_of(plan: _Plan, identity: int) -> Insert:  # cold: kept
-    """A faster one. ``identity`` is the number of the piece that every event gets anew."""
+def insert_of(plan: _Plan) -> Insert:  # cold: kept
+    """A faster one, where the plan has the usual shape."""
     slow = anywhere(plan)
     inner = [(needle_of(path), pieces) for path, pieces in plan.items() if path]
     if not plan or len(inner) > 1 or (inner and not inner[0][0]):
         return slow
     constants: dict[str, Any] = {"anywhere": slow, "join": b"".join, "new_id": new_id}
-    lines = ["def insert(raw, texts):"]
+    lines = ["def insert(raw, texts, dt):"]
     if inner:
         constants["needle"] = inner[0][0]
         lines += [
             # A backslash. To find a number is a memchr; ``in`` and a second find take twice as long (measured).
-            ' if raw.find(92) >= 0 and b"\\\\u00" in raw: return anywhere(raw, texts)',
+            ' if raw.find(92) >= 0 and b"\\\\u00" in raw: return anywhere(raw, texts, dt)',
             " start = raw.find(needle)",
-            " if start < 0 or raw.rfind(needle) != start: return anywhere(raw, texts)",
+            " if start < 0 or raw.rfind(needle) != start: return anywhere(raw, texts, dt)",
             " inside = raw.find(123, start) + 1",
-            " if raw[inside] != 34 or raw[1] != 34: return anywhere(raw, texts)",  # A brace; a quote.
+            " if raw[inside] != 34 or raw[1] != 34: return anywhere(raw, texts, dt)",  # A brace; a quote.
         ]
     else:
-        lines.append(" if raw[1] != 34: return anywhere(raw, texts)")
-    pieces = [_written(piece, identity, constants) for piece in _merged([b"{", *plan.get((), [])])]
+        lines.append(" if raw[1] != 34: return anywhere(raw, texts, dt)")
+    pieces = [_written(piece, constants) for piece in _merged([b"{", *plan.get((), [])])]
     if inner:
-        pieces += ["raw[1:inside]", *(_written(piece, identity, constants) for piece in _merged(inner[0][1]))]
+        pieces += ["raw[1:inside]", *(_written(piece, constants) for piece in _merged(inner[0][1]))]
     pieces.append("raw[inside:]" if inner else "raw[1:]")
     lines.append(f" return join(({', '.join(pieces)}))")
     exec(compile("\n".join(lines), "<filling>", "exec"), constants)
@@ -167,10 +175,10 @@ def _merged(pieces: list[_Piece]) -> list[_Piece]:
     return merged
 
 
-def _written(piece: _Piece, identity: int, constants: dict[str, Any]) -> str:
+def _written(piece: _Piece, constants: dict[str, Any]) -> str:
     """The piece as an expression of the generated function: nothing of a schema or a client is in its source."""
     if isinstance(piece, bytes):
         name = f"c{len(constants)}"
         constants[name] = piece
         return name
-    return "new_id()" if piece == identity else f"texts[{piece}]"
+    return {_ID: "new_id()", _DT: "dt"}.get(piece, f"texts[{piece}]")

@@ -218,7 +218,10 @@ class Receiver:
 
     def _arrival(self, request: Request, params: Mapping[str, str]) -> Arrival:
         received_ms, received_dt = self._clock.now()
-        arrival = Arrival(received_ms, received_dt, request.headers, self._address, request)
+        memo = request.memo
+        arrival = Arrival(
+            received_ms, received_dt, request.headers, self._address, request, {} if memo is None else memo
+        )
         if self._has_name_headers:
             arrival.schema_uri = self._named(request, self._schema_uri_header)
             arrival.stream = self._named(request, self._stream_header)

@@ -81,11 +81,11 @@ def test_the_generated_function_gives_the_same_bytes_as_the_slow_way(
 ) -> None:
     event["meta"] = {"stream": "a"} | ({"note": "\u00e9"} if escaped else {})
     raw = json.dumps(event, indent=1 if spaced else None).encode()
-    plan: dict[Path, list[bytes | int]] = {("meta",): [b'"dt":', 0, b","]}
+    plan: dict[Path, list[bytes | int]] = {("meta",): [b'"a":', 0, b',"dt":', -2, b","]}
     if names:
         plan = {(): [piece for name in sorted(names) for piece in (b'"%b":' % name.encode(), 1, b",")]} | plan
 
-    assert insert_of(plan, 2)(raw, [b"1", b"2"]) == anywhere(plan)(raw, [b"1", b"2"])
+    assert insert_of(plan)(raw, [b"1", b"2"], b'"now"') == anywhere(plan)(raw, [b"1", b"2"], b'"now"')
 
 
 def test_every_event_gets_an_identity_of_its_own() -> None:

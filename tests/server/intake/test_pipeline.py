@@ -323,11 +323,9 @@ def test_routes_are_bounded_and_their_schemas_are_forgotten_with_them(
     assert sum(one.one_decode for one in pipeline.judged) == before + 1
 
 
-def test_events_of_a_request_that_was_told_of_enough_are_told_in_short(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("server.intake.arrival.MAX_PROBLEMS", 3)
+def test_events_of_a_request_that_was_told_of_enough_are_told_in_short(pipeline: Pipeline) -> None:
     at = arrival()
+    at.problems_left = 3
     told = [prepare(pipeline, event(test=5, n="x"), at).verdict for _ in range(3)]
 
     assert [(found.error_type, len(found.errors)) for found in told if found] == [

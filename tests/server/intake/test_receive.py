@@ -37,6 +37,7 @@ class FakeRequest:
         self.body = body
         self.query = b"?" if params else b""
         self.request_id = str(uuid.uuid4())
+        self.memo: dict[Any, Any] | None = None
         self.headers: dict[bytes, bytes] = {}
         self.replies: list[tuple[int, str, bytes]] = []
         self._params = params or {}
