@@ -18,11 +18,11 @@ import time
 from collections.abc import Callable, Iterator, MutableMapping
 from itertools import chain
 
-from server.errors import EXIT_BOOT, EXIT_DONE, PenstockError
+from server.errors import EXIT_BOOT, EXIT_DONE, EXIT_FOUND, PenstockError
 from server.log import Level
 from server.master import activation, signals, sockets
 from server.master.fleet import Fleet
-from server.master.generation import Generation
+from server.master.generation import WORKER, Generation
 from server.master.notify import Notifier
 from server.master.signals import Order
 from server.master.watch import DRAIN_GRACE_S, NEVER, Child, complaint
@@ -275,6 +275,9 @@ class Master:
         self._board.release(child.row)
         how = signals.describe_end(status)
         is_told = self._is_stopping or is_draining or child in self._leaving
+        if self._is_stopping and status != 0 and child.name == WORKER and self._exit_code == EXIT_DONE:
+            _logger.error("%s did not drain: %s. Events that it held may be lost", child, how)
+            self._exit_code = EXIT_FOUND
         if not is_told:
             self._board.notices.note_death(child.cause_of_death(status))
         if child in self._leaving:

@@ -49,7 +49,7 @@ def test_a_worker_that_drains_for_too_long_is_aborted(tmp_path: Path) -> None:
         toy.says(READY)
         toy.signal(signal.SIGTERM)
 
-        assert toy.exit_code() == 0
+        assert toy.exit_code() == 1
         assert "has not drained in time" in toy.log()
 
 
@@ -243,6 +243,21 @@ def test_what_waits_in_the_queue_is_answered_before_the_service_ends(tmp_path: P
 
         assert answer == f"{worker} 0 1"
         assert toy.exit_code() == 0
+
+
+def test_a_worker_that_does_not_drain_is_an_exit_code(tmp_path: Path) -> None:
+    """What it held may be lost: that is no clean end."""
+    with Toy.serving(tmp_path, workers=2, process={"late_s": 20.0}) as toy:
+        toy.says(READY)
+        victim = min(toy.workers())
+        os.kill(victim, signal.SIGSTOP)
+        toy.signal(signal.SIGTERM)
+        toy.says("stopping")
+        os.kill(victim, signal.SIGKILL)
+
+        assert toy.exit_code() == 1
+        assert f"worker {victim}" in toy.log()
+        assert "did not drain: SIGKILL" in toy.log()
 
 
 def test_what_waits_at_an_address_that_a_reload_drops_is_answered(tmp_path: Path) -> None:
