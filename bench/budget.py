@@ -40,7 +40,7 @@ STEPS = (PARSE, SPLIT, CHECK, ENRICH, PREPARE, SUBMIT, ACK, ANSWER, BOOKS, LOOP,
 # A frame is "function (file:line)". The first rule that fits the innermost frame wins; then the next frame outwards.
 RULES = [
     (CHECK, r"<(validator|reader)[^)]*>|/validators/"),
-    (ENRICH, r"/intake/(enrich|splice|arrival|members)\.py|/http/client_address\.py"),
+    (ENRICH, r"<filling>|/intake/(enrich|filling|splice|arrival|members)\.py|/http/client_address\.py|/identity\.py"),
     (SPLIT, r"/intake/decode\.py"),
     (
         BOOKS,
@@ -59,6 +59,9 @@ _rules = [(step, re.compile(pattern)) for step, pattern in RULES]
 # libc's functions that are a system call and nothing else.
 CALLS = re.compile(r"^_*(epoll_p?wait\w*|writev?|readv?|send\w*|recv\w*|poll|futex|pthread_cond_\w+|syscall|ioctl) \(")
 
+# A thread of a pool that waits for work: the sampler takes it for busy.
+IDLE = re.compile(r"_worker \(\S*/concurrent/futures/thread\.py")
+
 
 def step_of(stack: list[str]) -> str:
     """The step that a sample belongs to. ``stack``: outermost frame first."""
@@ -76,6 +79,8 @@ def shares(raw: str) -> tuple[dict[str, float], int]:
     found: Counter[str] = Counter()
     for line in raw.splitlines():
         frames, _, count = line.rpartition(" ")
+        if IDLE.search(frames):
+            continue
         found[step_of(frames.split(";"))] += int(count)
     del found[KERNEL]
     total = sum(found.values())

@@ -227,6 +227,7 @@ def test_hup_gives_new_streams_to_the_workers_that_run(tmp_path: Path) -> None:
         service.says("streams are now those of snapshot", times=7)
         assert [takes(service, "app.two") for _ in range(8)] == [True] * 8
         file.write_text("streams: {web.page_view: {schema_title: web/page_view}}")
+        before = service.workers()
         service.reload()
+        service.until(lambda: service.workers().isdisjoint(before))  # They may have taken the next connection yet.
         assert error_type(post(service, tick("app.two"))) == "unknown_stream"
-        service.until(lambda: not service.workers() & workers)
