@@ -33,7 +33,9 @@ def is_multiple(value: float, step: float) -> bool:
         return False
     whole = int(step)
     if whole == step:
-        return value % whole == 0 if isinstance(value, int) else (value / whole).is_integer()
+        if isinstance(value, int):
+            return value % whole == 0
+        return (value / whole).is_integer() and (value == 0 or abs(value) >= 1)  # 5e-324 / 2 is 0.0.
     quotient = Decimal(repr(value)) / Decimal(repr(step))
     try:
         return int(quotient) == quotient and not math.isinf(value / step)

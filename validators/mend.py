@@ -134,6 +134,8 @@ class _Mender:
         if "multipleOf" in schema:  # Exact for integers; 2.0 would send them through floats.
             step = schema["multipleOf"]
             made["multipleOf"] = int(step) if step == int(step) else step
+            if step == int(step) and schema.get("type") != "integer":  # The least of the floats, halved, is 0.0.
+                made.setdefault("allOf", []).append({"anyOf": [{"enum": [0]}, {"minimum": 1}, {"maximum": -1}]})
 
     def _arrays(self, schema: dict[str, Any], made: dict[str, Any], depth: int) -> None:
         if schema.get("uniqueItems") is True:

@@ -62,6 +62,7 @@ D4 = {"$schema": "http://json-schema.org/draft-04/schema#"}
         (D4 | {"maximum": 10, "exclusiveMaximum": False}, [10], [11]),
         ({"multipleOf": 0.01}, [19.01, 1, 0], [19.011]),
         ({"multipleOf": 2.0}, [2**70, 4.0], [2**70 + 1, 3]),
+        ({"multipleOf": 2}, [4, 0.0, -2.0, 1e300], [5e-324, 1e-310, 0.5, 3.0]),
         ({"pattern": "^\\d$"}, ["1"], ["1\n", "١"]),
         ({"pattern": "^a$|b\\$"}, ["a", "b$"], ["a\n", "b"]),
         (
