@@ -72,7 +72,8 @@ class Cors:
             lines = self._judge(origin)
             if len(self._kept) >= MAX_KEPT:
                 self._kept.clear()
-            self._kept[origin[:MAX_ORIGIN_BYTES]] = lines
+            if len(origin) <= MAX_ORIGIN_BYTES:
+                self._kept[origin] = lines
         return lines
 
     def _judge(self, origin: bytes) -> bytes:

@@ -191,6 +191,9 @@ class Encodings:
             refusal = self._step(undoing)
         except DamagedError:
             refusal = DAMAGED
+        except Exception:  # Else nobody's body would be undone any more.
+            self._server.on_handler_error(undoing.request)
+            refusal = INTERNAL
         if refusal is None and not undoing.decoder.is_done():
             return
         self._current = None
@@ -203,7 +206,7 @@ class Encodings:
         try:
             handler(request)
         except Exception:
-            self._server.on_handler_error()
+            self._server.on_handler_error(request)
             INTERNAL.handle(request)
 
     def _step(self, undoing: _Undoing) -> Refusal | None:

@@ -114,7 +114,6 @@ class Bounds:
         "max_ratio",
         "max_requests",
         "max_url_bytes",
-        "max_url_bytes",
         "s_per_byte",
         "sure_head_bytes",
         "swelling",

@@ -42,11 +42,11 @@ MISSES: Final = 512
 MAX_PAUSE_TICKS: Final = 64  # Of the server's timer, 16 s. Pauses double up to this while heads do not repeat.
 
 
-MAX_CLIENTS: Final = 2  # Of those that send one head, whose memos are kept: 13 MB in all, when clients mean ill.
+MAX_PEERS: Final = 2  # That send one head, and whose memos are kept: 13 MB in all, when clients mean ill.
 
 
 class Known(msgspec.Struct, frozen=True, eq=False):
-    """What a head means, and how long a request that begins with it is. ``memos``: by the client's address."""
+    """What a head means, and how long a request that begins with it is. ``memos``: by the peer's address."""
 
     head_bytes: int
     request_bytes: int
@@ -59,7 +59,7 @@ class Known(msgspec.Struct, frozen=True, eq=False):
 
     def memo_of(self, peer: str) -> dict[Any, Any]:
         """Where handlers keep what they worked out from the head and the peer alone (``Request.memo``)."""
-        if len(self.memos) < MAX_CLIENTS:
+        if len(self.memos) < MAX_PEERS:
             return self.memos.setdefault(peer, {})
         return {}
 

@@ -45,6 +45,7 @@ class Arrival(msgspec.Struct, eq=False):
     trace: tuple[str, bytes] | None = None
     grants: Any = None
     problems_left: int = MAX_PROBLEMS
+    found_address: str | None = None
 
     def header(self, name: bytes) -> bytes | None:
         """A header's value as JSON string, cut at 400 characters; None when the client did not send it."""
@@ -59,7 +60,10 @@ class Arrival(msgspec.Struct, eq=False):
 
     def address(self) -> str:
         """The client's address, normalised; "" where it has none (a Unix socket, a file)."""
-        return "" if self.find_address is None else self.find_address(self.request)
+        found = self.found_address
+        if found is None:
+            found = self.found_address = "" if self.find_address is None else self.find_address(self.request)
+        return found
 
     def client_ip(self) -> bytes | None:
         """The client's address as JSON string; None where it has none."""

@@ -21,7 +21,7 @@ from urllib.parse import unquote
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from server.intake.decode import BOM, split
+from server.intake.decode import BOM, has_duplicate_names, split
 from server.intake.fields import EventMembers, Fields
 from server.intake.members import Path
 from server.intake.piece import Piece, unreadable
@@ -69,6 +69,7 @@ class CloudEvents:
     def __init__(self, config: Config, schema: SchemaLookup) -> None:
         settings = config.intake
         self._schema = schema
+        self._rejects_duplicates = config.rejects_duplicates
         fields = Fields.of(config)
         source = tuple(settings.source_field.split("."))
         self._places: dict[str, Path] = {"id": fields.id, "time": fields.dt, "source": source}
@@ -144,6 +145,8 @@ class CloudEvents:
             if name in found and values[members.at(path)] is UNSET and schema.declares(path):
                 member = _encoded(path[-1]) + b":" + _encoded(found[name]) + b","
                 lacking[path[:-1]] = lacking.get(path[:-1], b"") + member
+        if lacking and self._rejects_duplicates and has_duplicate_names(raw):
+            return raw  # What is inserted level by level leaves one of them: the pipeline is to see both.
         for parent, inserted in lacking.items():
             raw = insert_by_path(raw, parent, inserted)
         return raw

@@ -95,14 +95,13 @@ class Pipeline:
     def _prepare(self, event: Event, arrival: Arrival) -> Verdict | None:
         raw = event.value
         if len(raw) > self._sure_bytes:
+            if len(raw) > self._max_event_bytes:  # No stream takes more, and looking at it takes time.
+                return Verdict("event_too_large", TOO_LARGE.format(len(raw), self._max_event_bytes))
             over = self._over(raw)
             if over is not None:
                 return Verdict("event_too_large", over)
-        if self._rejects_duplicates:
-            if len(raw) > self._max_event_bytes:  # No stream takes more; looking for names twice takes time.
-                return Verdict("event_too_large", TOO_LARGE.format(len(raw), self._max_event_bytes))
-            if has_duplicate_names(raw):
-                return DUPLICATE_KEY
+        if self._rejects_duplicates and has_duplicate_names(raw):
+            return DUPLICATE_KEY
         shortcut = self._only_shortcut or self._router.guess(raw)
         if shortcut is not None:
             values = shortcut(raw)
@@ -147,7 +146,10 @@ class Pipeline:
                 if route.stream.validation == "enforce":
                     return violation
                 event.observed = violation
-        return address(event, route, None, _decoded(values[route.dt_at]), arrival)
+        refusal = address(event, route, None, _decoded(values[route.dt_at]), arrival)
+        if refusal is None and route.stream.is_invented:
+            self._router.take(route.stream)
+        return refusal
 
     def _look(self, event: Event, arrival: Arrival) -> tuple[Values, Route | Verdict]:
         """See what the event says of itself, guessing that it is of the same kind as the one before.

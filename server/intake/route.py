@@ -24,6 +24,7 @@ from server.intake.judged import AllJudged, Judged
 from server.intake.members import Members, Path
 from server.intake.tally import Tallies, Tally
 from server.intake.verdict import Verdict
+from server.lines import OTHERS
 from server.schemas import Fill
 
 if TYPE_CHECKING:
@@ -155,11 +156,11 @@ class Router:
         wrong = self._mismatch(stream, validator)
         if wrong is not None:
             return wrong
-        if not self._invented.takes(stream):
+        if not self._invented.has_room(stream):
             return _not_taken(stream.name)
         route = self._make(schema_uri, stream, validator)
-        if validator is None or b"\\" in schema_text + stream_text:
-            return route  # The schema may come yet; and other spellings of a name must not push routes out.
+        if validator is None or b"\\" in schema_text + stream_text or self._invented.is_new(stream):
+            return route  # The schema may come yet; other spellings, and names made up, must not push routes out.
         if len(self._routes) >= MAX_ROUTES:
             self._forget(next(iter(self._routes)))
         self._routes[(schema_text, stream_text)] = route
@@ -168,6 +169,10 @@ class Router:
             self._shortcuts[schema_text] = route.shortcut
             self._sharing[schema_text] += 1
         return route
+
+    def take(self, stream: Stream) -> None:
+        """An event of a stream whose name a regex has matched may be sent: the name is one of ours from now on."""
+        self._invented.names.add(stream.name)
 
     def _forget(self, key: tuple[bytes | None, bytes | None]) -> None:
         route = self._routes.pop(key)
@@ -229,7 +234,7 @@ class Router:
             dt_at=members.at(self.fields.dt),
             max_event_bytes=limit if own_limit is None else min(limit, own_limit),
             tally=self._tallies.of(stream.declared),
-            judged=self.judged.of(schema_uri),
+            judged=self.judged.of(schema_uri if validator is not None else OTHERS),
             headers=[("content-type", b"application/json"), ("schema-uri", schema_uri.encode())],
         )
 

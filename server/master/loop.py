@@ -275,7 +275,13 @@ class Master:
         self._board.release(child.row)
         how = signals.describe_end(status)
         is_told = self._is_stopping or is_draining or child in self._leaving
-        if self._is_stopping and status != 0 and child.name == WORKER and self._exit_code == EXIT_DONE:
+        if (
+            self._is_stopping
+            and status != 0
+            and child.name == WORKER
+            and child.is_ready()
+            and self._exit_code == EXIT_DONE
+        ):
             _logger.error("%s did not drain: %s. Events that it held may be lost", child, how)
             self._exit_code = EXIT_FOUND
         if not is_told:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from server.http import repeats
 from server.http.limits import REQUEST_BYTES
-from server.http.repeats import MAX_CLIENTS, MAX_HEAD_BYTES, MAX_HEADERS, MAX_KEPT, MAX_PAUSE_TICKS, MAX_SEEN, MISSES
+from server.http.repeats import MAX_HEAD_BYTES, MAX_HEADERS, MAX_KEPT, MAX_PAUSE_TICKS, MAX_PEERS, MAX_SEEN, MISSES
 from server.http.request import Request
 from server.http.wheel import TICK_S
 from tests.server.http.fakes import Harness, get, post, responses, statuses
@@ -217,7 +217,7 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_worked_out_from_a_head_is_kept_for_its_client_alone_and_for_few() -> None:
     harness = Harness()
-    wires = [harness.wire() for _ in range(MAX_CLIENTS + 2)]
+    wires = [harness.wire() for _ in range(MAX_PEERS + 2)]
     for number, wire in enumerate(wires):
         wire.connection.peer = f"192.0.2.{number}"
     for wire in [wires[0], *wires, *wires]:
@@ -226,12 +226,12 @@ def test_what_is_worked_out_from_a_head_is_kept_for_its_client_alone_and_for_few
 
     assert harness.seen[0].memo is None
     for known in harness.server.repeats.known.values():
-        assert len(known.memos) <= MAX_CLIENTS
+        assert len(known.memos) <= MAX_PEERS
     assert len({id(memo) for memo in memos}) == len(wires)
     for wire in wires:
         wire.send(get())
     again = [request.memo for request in harness.seen[-len(wires) :]]
-    assert sum(one is another for one, another in zip(memos, again, strict=True)) == MAX_CLIENTS
+    assert sum(one is another for one, another in zip(memos, again, strict=True)) == MAX_PEERS
 
 
 def test_heads_that_come_once_are_not_kept() -> None:

@@ -37,3 +37,13 @@ def test_new_streams_do_not_begin_a_new_count(make: Make) -> None:
 
     assert error_type(prepare(pipeline, event("job.b"))) == "unknown_stream"
     assert error_type(prepare(pipeline, event("job.a"))) is None
+
+
+def test_an_event_that_is_not_taken_uses_up_no_name(make: Make) -> None:
+    pipeline = make("streams.max_regex_names=1")
+    wrong = [error_type(prepare(pipeline, event(f"job.{name}", test=5))) for name in ("a", "b", "b")]
+
+    assert wrong == ["schema_violation"] * 3
+    assert error_type(prepare(pipeline, event("job.c"))) is None
+    assert error_type(prepare(pipeline, event("job.c"))) is None
+    assert error_type(prepare(pipeline, event("job.d"))) == "unknown_stream"

@@ -310,6 +310,8 @@ def test_routes_are_bounded_and_their_schemas_are_forgotten_with_them(
         ("legacy", "analytics/legacy/old", ["/test/event/1.0.0", "/analytics/legacy/old/1.0.0"]),  # job.a is gone.
         ("legacy", "analytics/legacy/old", ["/test/event/1.0.0", "/analytics/legacy/old/1.0.0"]),
     )
+    for name in ("job.a", "job.b"):  # Names made up have no route before an event of theirs was taken.
+        assert error_type(prepare(pipeline, event(name))) is None
     for stream, title, schemas in steps:
         assert error_type(prepare(pipeline, event(stream, title))) is None
         assert list(router._shortcuts) == [json.dumps(uri).encode() for uri in schemas]
