@@ -82,6 +82,7 @@ class HttpServer:
         self.repeats = Repeats()
         self.cors = Cors(settings.cors)
         self.encodings = Encodings(loop, self, bounds)
+        self.call_soon = loop.call_soon
         shortest_s = min(bounds.head_s, bounds.body_stall_s, bounds.idle_s, bounds.write_stall_s, bounds.answer_s)
         self.wheel = Wheel(loop.time(), shortest_s)
         self.deadlines = [0.0, 0.0, 0.0, _FAR, 0.0]  # By stage of a reader, then ANSWER; as of the last tick.

@@ -29,13 +29,26 @@ class FakeLoop:
     def __init__(self) -> None:
         self.now_s = 1000.0
         self.later: deque[Callable[[], None]] = deque()
+        self.soon: deque[Callable[[], None]] = deque()
+        self.is_held = False  # True: what is due soon waits for ``turns``.
+        self._is_turning = False
 
     def time(self) -> float:
         return self.now_s
 
     def call_soon(self, callback: Callable[[], None]) -> None:
-        """A turn of this loop is one call: what is left for its end is done at once."""
-        callback()
+        """A turn of this loop is one call: what is left for its end is done at once, and in order."""
+        self.soon.append(callback)
+        if not self.is_held:
+            self.turns()
+
+    def turns(self) -> None:
+        """Turn until nothing is due soon."""
+        if not self._is_turning:
+            self._is_turning = True
+            while self.soon:
+                self.soon.popleft()()
+            self._is_turning = False
 
     def call_later(self, delay_s: float, callback: Callable[[], None]) -> None:
         """Kept until ``turn``."""
