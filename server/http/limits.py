@@ -67,6 +67,8 @@ TABLE: Final = (
     Limit("max_requests_per_connection", "connection_requests", "closed behind its last answer"),
     Limit("requests_per_s_per_address", "address_rate", "429", helps=True),
     Limit("burst_per_address", "address_rate", "429", helps=True),
+    Limit("requests_per_s_per_key", "key_rate", "429", helps=True),
+    Limit("burst_per_key", "key_rate", "429", helps=True),
     Limit("head_s", "head_slow", "408, closed"),
     Limit("body_stall_s", "body_slow", "408, closed"),
     Limit("min_bytes_per_s", "body_slow, write_slow", "408, closed; cut off"),

@@ -24,8 +24,7 @@ GROWN_MB = 64.0
 PAUSE_S = 0.005
 
 QUICK = [attack for attack in ATTACKS if not attack.is_patient and not attack.needs_site]
-NOT_YET = ("slow bodies", "slow chunks")  # They end when a body has a least rate.
-PATIENT = [attack for attack in ATTACKS if attack.is_patient and attack.name not in NOT_YET]
+PATIENT = [attack for attack in ATTACKS if attack.is_patient]
 
 
 @pytest.fixture(scope="module")

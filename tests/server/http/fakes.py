@@ -205,6 +205,7 @@ class Harness:
         *,
         routes: Mapping[str, Mapping[str, Handler]] | None = None,
         http: Mapping[str, Any] | None = None,
+        key_holder: Callable[[Request], str] | None = None,
         **limits: Any,
     ) -> None:
         self.loop = FakeLoop()
@@ -215,7 +216,8 @@ class Harness:
         if routes is None:
             routes = {"/events": {"POST": self.handle}, "/page": {"GET": self.handle}}
         settings = Http(limits=Limits(**limits), **(http or {}))
-        self.server = HttpServer(cast(Any, self.loop), settings, routes, cast(Any, self.row), logging.getLogger("test"))
+        made: Any = {"loop": self.loop, "row": self.row, "log": logging.getLogger("test")}
+        self.server = HttpServer(settings=settings, routes=routes, key_holder=key_holder, **made)
         self.server.heads.refresh(0.0)
 
     def handle(self, request: Request) -> None:
