@@ -78,7 +78,7 @@ async def long_numbers(target: Target) -> Outcome:
 
 
 async def many_names(target: Target) -> Outcome:
-    """Objects of as many members as an event may have: where any are taken, where none are, and with names that are long or the same."""
+    """Objects of as many members as may be, where any are taken and where none are; long names, and the same ones."""
     members = b",".join(b'"n%d":1' % number for number in range(NODES))
     texts = b",".join(b'"n%d":"x"' % number for number in range(NODES))
     same = b",".join(repeat(b'"n":1', NODES))

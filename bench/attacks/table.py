@@ -73,7 +73,7 @@ ATTACKS = [
     _work("12,000 questions", names.questions, "200", "400", "404", "503"),
     _work("schema URIs that lead elsewhere", words.schema_paths, "400", "404"),
     _work("schemas that are moved elsewhere", words.redirected_schemas, "400", "503", needs_site=True),
-    _work("injected lines and 1 MB texts", words.injections, "200", "202", "207", "400", "404", "414"),
+    _work("injected lines and 1 MB texts", words.injections, "200", "202", "207", "400", "404", "413", "414"),
     _work("injected header lines", words.header_injections, "201", "400", "404", "415", "505"),
     _work("pages in answers", words.pages, "200", "201", "202", "204", "400", "404", "405", "415"),
     _work("answers larger than requests", words.amplification, "200", "400", "413", "then 200"),
