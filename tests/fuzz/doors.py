@@ -38,7 +38,7 @@ class DoorsTarget:
 
     def __init__(self, directory: Path) -> None:
         receiver = Bench(write(directory), *SETTINGS).receiver
-        beacon = Beacon(receiver.handle_validate)  # type: ignore[arg-type]
+        beacon = Beacon(receiver.handle_validate)
         routes: Any = {"/events": {"POST": receiver.handle_validate}, "/beacon": {"GET": beacon.handle}}
         self.valid = 0  # Inputs with a valid event.
         self._harness = Harness(routes=routes, **LIMITS)

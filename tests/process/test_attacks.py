@@ -17,7 +17,7 @@ from bench.attacks.table import ATTACKS, Attack, by_name, wrong
 from bench.attacks.wire import Outcome, Target, ask, post
 from bench.events import workload
 
-SCALE = 0.01
+SCALE = 0.005
 PATIENCE_S = 1.0  # Of the server with those who wait; the others must not meet it on a busy machine.
 LONG_S = 10.0
 GROWN_MB = 64.0
