@@ -49,3 +49,9 @@ class Buckets:
         if self._second[other] < full_at:
             self._second[other] = full_at
         return 0.0
+
+    def wait_s(self, key: str, now: float) -> float:
+        """What ``take`` would say; nothing is taken."""
+        hashed = hash(key)
+        full_at = min(self._first[hashed & self._mask], self._second[(hashed >> _HALF) & self._mask])
+        return max(0.0, full_at - now - self._tolerance_s)

@@ -92,7 +92,7 @@ class Worker:
         self._published = Published(views, config.service_name, materials.schemas)
         clock = Clock()
         address = ClientAddress(config.http)
-        access = Access(config.auth, materials.credentials, address.is_from_proxy)
+        access = self._access = Access(config.auth, materials.credentials, address.is_from_proxy, address.holder)
         self._public_keys = Following(materials.credentials, access)
         self._pipeline = make_pipeline(config, materials.schemas.find, materials.snapshot.find, tallies, access.guard)
         self._error_events = ErrorEvents(self._pipeline, delivery.submit_own, clock, config)
@@ -124,6 +124,7 @@ class Worker:
             self._row,
             log,
             believed=[identity_header] if identity_header else [],
+            key_holder=self._access.key_holder,
         )
         self._measures = Measures(self._row, self._server, self._receiver, self._pipeline, self._durability)
         shows_text = self._config.log.client_text

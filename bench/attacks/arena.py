@@ -2,7 +2,8 @@
 
 Place: measured and tests/process/test_attacks.py: ``with Arena(directory) as arena``.
 Rules: profile external, one worker (all attacks meet the bystander's), limits of size as they are by default, limits of
-time ``patience_s``. Rates per client are off: what is behind them has to hold by itself. Everything is on loopback.
+time ``patience_s``. Rates are met by attacks on rates alone, which name a client or hold a key: what is behind them has
+to hold by itself, so the attackers' and the bystander's own addresses are those of proxies. Everything is on loopback.
 Not here: load and figures (measured).
 """
 
@@ -22,10 +23,12 @@ from confluent_kafka import Consumer, TopicPartition
 from bench.attacks import forms
 from bench.attacks.wire import Target
 from bench.servers import SERVER_CORES, mock_cluster
+from server.auth.api_keys import hashed
 from tests.process.served import EXAMPLES, Served
 from tests.server.fetch.site import Site, body, endless, redirect
 
 ERROR_TOPIC = "penstock.error.validation"
+RATE_PER_S, BURST = 20.0, 50  # Of one client address, and of one key.
 MAX_TROUBLES = 4  # That are told: a stack has many lines.
 MAX_LOG_BYTES = 65_536  # Of one attack.
 MAX_ASKS = 1_000  # Of the site by one client: 100 schemas at once and 20 a minute, three URLs each.
@@ -71,10 +74,13 @@ class Arena:
             bases.append(f"http://127.0.0.1:{self.site.port}/schemas/")
         times = dict.fromkeys(("head_s", "body_stall_s", "write_stall_s"), self._patience_s)
         times["idle_s"] = 4 * self._patience_s
+        rates = {"requests_per_s_per_address": RATE_PER_S, "burst_per_address": BURST}
+        rates |= {"requests_per_s_per_key": RATE_PER_S, "burst_per_key": BURST}
         return {
             "profile": "external",
             "workers": 1,
-            "http": {"limits": times, "trusted_proxies": ["127.0.0.1"]},
+            "http": {"limits": times | rates, "trusted_proxies": ["127.0.0.1", "127.0.0.2"]},
+            "auth": {"keys": [{"name": "attacker", "hash": str(hashed(forms.KEY))}]},
             "schemas": {"base_uris": bases, "allow_absolute_uris": self.site is not None},
             "streams": {"sources": [str(EXAMPLES / "streams.yaml"), str(streams)]},
             "sink": {"kind": "kafka", "kafka": {"bootstrap.servers": brokers, "linger.ms": 5}},

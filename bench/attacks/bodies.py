@@ -16,10 +16,13 @@ from typing import Any
 
 from bench.attacks.forms import FORM, FORMATS, STREAM
 from bench.attacks.wire import Outcome, Target, ask_each, post
+from server.config.limits import EXTERNAL
 from tests.validators.redos import ATTACKS
 
-BODY = 4_194_304  # http.limits.max_body_bytes
-EVENT = 1_000_000  # Just below http.limits.max_event_bytes.
+BODY = EXTERNAL["max_body_bytes"]
+EVENT = EXTERNAL["max_event_bytes"] - 2_000
+EVENTS = EXTERNAL["max_events"]
+NODES = EXTERNAL["max_json_nodes"] - 1_000
 PERIOD = 2**61 - 1  # Python's hash of an integer is its remainder by this.
 
 
@@ -44,14 +47,15 @@ def _filled(piece: bytes, size: int = BODY) -> bytes:
 
 
 async def empty_objects(target: Target) -> Outcome:
-    """4 MB of {}, and as many as one request may have."""
-    return await _times(target, 20, _filled(b"{}"), _filled(b"{}", 30_000))
+    """4 MB of {}, as much as a body may be, and as many as one request may have."""
+    return await _times(target, 20, _filled(b"{}", 4_194_304), _filled(b"{}"), _filled(b"{}", 3 * EVENTS))
 
 
 async def ones(target: Target) -> Outcome:
-    """4 MB of 1, as events, as many as one request may have, and in an event."""
-    members = raw_event("open", _filled(b"1", EVENT - 500))
-    return await _times(target, 20, _filled(b"1"), _filled(b"1", 20_000), members, raw_event("numbers", b"[1,1]"))
+    """4 MB of 1, as much as a body may be, as many as one request may have, and in an event."""
+    members = raw_event("open", _filled(b"1", 2 * NODES))
+    bodies = [_filled(b"1", 4_194_304), _filled(b"1"), _filled(b"1", 2 * EVENTS)]
+    return await _times(target, 20, *bodies, members, raw_event("numbers", b"[1,1]"))
 
 
 async def deep(target: Target) -> Outcome:
@@ -74,30 +78,30 @@ async def long_numbers(target: Target) -> Outcome:
 
 
 async def many_names(target: Target) -> Outcome:
-    """Objects of 60,000 members: where any are taken, where none are, and with names that are long or the same."""
-    members = b",".join(b'"n%d":1' % number for number in range(60_000))
-    texts = b",".join(b'"n%d":"x"' % number for number in range(60_000))
-    same = b",".join(repeat(b'"n":1', 100_000))
-    escaped = b",".join(b'"\\u006e%d":1' % number for number in range(50_000))
-    long = b",".join(b'"%s%d":1' % (b"n" * 9_000, number) for number in range(100))
+    """Objects of as many members as may be, where any are taken and where none are; long names, and the same ones."""
+    members = b",".join(b'"n%d":1' % number for number in range(NODES))
+    texts = b",".join(b'"n%d":"x"' % number for number in range(NODES))
+    same = b",".join(repeat(b'"n":1', NODES))
+    escaped = b",".join(b'"\\u006e%d":1' % number for number in range(NODES // 2))
+    long = b",".join(b'"%s%d":1' % (b"n" * 9_000, number) for number in range(28))
     objects = [b"{" + each + b"}" for each in (members, texts, same, escaped, long)]
     return await _times(target, 36, *(raw_event(name, each) for each in objects for name in ("map", "closed")))
 
 
 async def alike(target: Target) -> Outcome:
     """Names and numbers made to hash alike, where items must be unique and elsewhere."""
-    numbers = [PERIOD * index for index in range(8, 30_000)]
-    objects = [{"a": each} for each in numbers[:20_000]]
+    numbers = [PERIOD * index for index in range(8, EVENT // 22)]
+    objects = [{"a": each} for each in numbers[: EVENT // 30]]
     names = {str(each): 1 for each in numbers}
     bodies = [event(unique=numbers), event(any=objects), event(any=numbers), event(map=names), event(any=[names])]
     return await _times(target, 20, *bodies)
 
 
 async def not_utf8(target: Target) -> Outcome:
-    """Bytes that are no UTF-8: cut, overlong, surrogates, beyond Unicode; at the start, inside, at the end of 1 MB."""
+    """Bytes that are no UTF-8: cut, overlong, surrogates, beyond Unicode; at the start, inside, behind a long text."""
     broken = [b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82", b"\xf0\x9f\x98", b"\x80"]
     bodies = [raw_event("open", b'"' + each + b'"') for each in broken]
-    bodies += [raw_event("open", b'"' + b"a" * 900_000 + each + b'"') for each in broken]
+    bodies += [raw_event("open", b'"' + b"a" * (EVENT - 1_000) + each + b'"') for each in broken]
     return await _times(target, 200, *bodies, *broken, b"\xef\xbb\xbf\xff")
 
 
@@ -110,19 +114,19 @@ async def half_pairs(target: Target) -> Outcome:
 
 async def dear(target: Target) -> Outcome:
     """Texts that make patterns and formats slow, each as long as an event may be."""
-    size = 400_000
+    size = EVENT // 2
     bodies = [event(**{f"pattern{at}": attack(size)}) for at, (_, attack) in enumerate(ATTACKS)]
     for text in ("a" * size, "1" * size, " " * size + "!", "a." * (size // 2), "a@" + "a." * (size // 2), "[" * size):
         bodies += [event(**{name: text}) for name in FORMATS]
-    bodies += [event(**{"date-time": "2026-01-01T00:00:00." + "0" * size}), event(uri="http://" + "%41" * 100_000)]
+    bodies += [event(**{"date-time": "2026-01-01T00:00:00." + "0" * size}), event(uri="http://" + "%41" * (EVENT // 4))]
     return await _times(target, len(bodies), *bodies)
 
 
 async def wrong_everywhere(target: Target) -> Outcome:
     """Events of which each item is wrong, alone and 1,000 of them: the words must not outgrow the event."""
     small = event(numbers=["1"] * 300, objects=[{"a": "1"}] * 100)
-    whole = event(numbers=["1"] * 100_000)
-    raws = [post(body, target=path) for path in PATHS for body in (_filled(small, 3_000_000), whole)]
+    whole = event(numbers=["1"] * NODES)
+    raws = [post(body, target=path) for path in PATHS for body in (_filled(small), whole)]
     return await ask_each(target, (raws[number % len(raws)] for number in range(max(target.count(12), len(raws)))))
 
 

@@ -14,6 +14,8 @@ from validators import pattern
 
 FORM = "/attack/form/1.0.0"
 STREAM = "attack.form"
+LOCKED = "attack.locked"  # Takes events with a key alone.
+KEY = "psk_uhbuwp7o__E9OkNksVlZT9j0X76FxTR3Jr0r_uXMM"  # Of this arena alone.
 LONG = 2_000_000
 
 FORMATS = ("date-time", "date", "time", "uri", "uri-reference", "email", "hostname", "ipv4", "ipv6", "uuid", "regex")
@@ -49,4 +51,5 @@ def schema() -> dict[str, Any]:
 
 def streams() -> dict[str, Any]:
     """What is declared beside the examples."""
-    return {"streams": {STREAM: {"schema_title": "attack/form"}}}
+    locked = {"schema_title": "attack/form", "producers": {"eventgate": {"auth": "api_keys"}}}
+    return {"streams": {STREAM: {"schema_title": "attack/form"}, LOCKED: locked}}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 
-from bench.attacks.forms import FORM, STREAM
+from bench.attacks.forms import FORM, KEY, LOCKED, STREAM
 from bench.attacks.wire import Outcome, Target, post, pour, request
 
 MILLION = 1_000_000
@@ -54,6 +54,7 @@ def _each(target: Target, whole: int, make: Callable[[int], bytes]) -> Iterator[
 
 
 EVENT = json.dumps({"$schema": FORM, "meta": {"stream": STREAM}}).encode()
+LOCKED_EVENT = json.dumps({"$schema": FORM, "meta": {"stream": LOCKED}}).encode()
 TENTH = MILLION // 10  # One request a name: a million take minutes. ``--scale 10`` does.
 
 
@@ -91,11 +92,33 @@ async def addresses(target: Target) -> Outcome:
 
 
 async def api_keys(target: Target) -> Outcome:
-    """Wrong keys for a stream that asks for one."""
-    body = json.dumps({"$schema": FORM, "meta": {"stream": "attack.locked"}}).encode()
+    """Wrong keys for a stream that asks for one: other texts, other keys, and one that is nearly right."""
+    near = KEY[:-6].encode()
+    forms = (
+        b"Authorization: Bearer key-%d",
+        b"X-API-Key: psk_%08d_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        b"X-API-Key: %b%06d",
+    )
 
     def make(number: int) -> bytes:
-        return post(body, (b"Authorization: Bearer key-%d", b"X-API-Key: key-%d")[number & 1] % number)
+        form = forms[number % len(forms)]
+        return post(LOCKED_EVENT, form % ((near, number) if b"%b" in form else number))
+
+    return await pour(target, _each(target, TENTH, make))
+
+
+async def one_address(target: Target) -> Outcome:
+    """One client that asks without end, as a trusted proxy names it."""
+    raw = post(EVENT, b"X-Forwarded-For: 203.0.113.7")
+    return await pour(target, _each(target, TENTH, lambda _: raw))
+
+
+async def one_key(target: Target) -> Outcome:
+    """One key that is used without end, from other addresses."""
+
+    def make(number: int) -> bytes:
+        lines = b"X-API-Key: " + KEY.encode(), b"X-Forwarded-For: 198.51.%d.%d" % (number >> 8 & 255, number & 255)
+        return post(LOCKED_EVENT, *lines)
 
     return await pour(target, _each(target, TENTH, make))
 

@@ -14,6 +14,7 @@ import time
 from collections import Counter
 
 from bench.attacks.wire import Line, Outcome, Target, ask, post, request, together
+from server.config.limits import EXTERNAL
 
 PACE_S = 0.1  # Between two bytes: far below any bound on standing still.
 EVENT = b'{"$schema":"/web/page_view/1.1.0","meta":{"stream":"web.page_view"},"page":"/"}'
@@ -62,6 +63,25 @@ async def still_bodies(target: Target) -> Outcome:
         return word
 
     return await together(target.count(200), one)
+
+
+async def large_bodies(target: Target) -> Outcome:
+    """A hundred times more bytes of bodies than a worker may hold, none of them whole."""
+    body = b" " * EXTERNAL["max_body_bytes"]
+    first = post(body)[:-1]
+    # At least twice what may be held: fewer would show nothing.
+    count = max(2 * EXTERNAL["max_in_flight_bytes"] // len(body), target.count(3_200))
+    gate = asyncio.Semaphore(200)
+
+    async def one(_: int) -> str:
+        async with gate:
+            line = await Line.open(target)
+            line.writer.write(first)
+            word = await line.word(8 * target.patience_s + 4)
+            line.close()
+            return word
+
+    return await together(count, one)
 
 
 async def _not_reading(target: Target, taken_bytes: int) -> str:

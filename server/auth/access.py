@@ -11,6 +11,7 @@ Not here: what streams ask for (auth.guard), how keys and tokens are verified (a
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -18,6 +19,7 @@ from server.auth.api_keys import PREFIX, ApiKeys
 from server.auth.grant import NOBODY, Grants
 from server.auth.guard import Guard
 from server.catalog.remembered import Remembered
+from server.rates import Buckets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +36,12 @@ GOOD_MAX: Final = 2_048
 REFUSED_MAX: Final = 256
 MAX_CREDENTIAL_BYTES: Final = 8_192
 
+# Tokens of one client address that may turn out to be wrong. Each costs up to 150 µs: 0.3 % of a core. Beyond that no
+# new token from there is looked at, while those that are remembered are good.
+INVENTED_PER_S: Final = 20.0
+INVENTED_BURST: Final = 200
+INVENTED_CLIENTS: Final = 8_192
+
 _BEARER: Final = b"bearer "
 _BEACONS: Final = (b"/v1/beacon", b"/v1/pixel.gif")
 
@@ -41,6 +49,7 @@ _BEACONS: Final = (b"/v1/beacon", b"/v1/pixel.gif")
 class Request(Protocol):
     """http.request.Request, as far as it is asked."""
 
+    headers: Mapping[bytes, bytes]
     path: bytes
     query: bytes
 
@@ -51,10 +60,16 @@ class Access:
     """What is known of those who write: one a worker."""
 
     def __init__(
-        self, settings: Auth, credentials: Credentials, is_from_proxy: Callable[[Any], bool]
+        self,
+        settings: Auth,
+        credentials: Credentials,
+        is_from_proxy: Callable[[Any], bool],
+        client: Callable[[Any], str] = lambda _: "",
     ) -> None:  # cold: once a worker
-        """``is_from_proxy`` says whether a request comes from one of the trusted proxies. ``known``, what header values
-        prove, stays the same dict: guards look there first."""
+        """``is_from_proxy`` says whether a request comes from one of the trusted proxies, ``client`` whose it is by its
+        address ("": nobody's). ``known``, what header values prove, stays the same dict: guards look there first."""
+        self._client = client
+        self._invented = Buckets(INVENTED_PER_S, INVENTED_BURST, INVENTED_CLIENTS)
         self._settings = settings
         self._keys = ApiKeys((key.kept, key.grant()) for key in credentials.api_keys)
         self._tokens: Tokens | None = None
@@ -86,28 +101,34 @@ class Access:
 
     def grants(self, arrival: Arrival) -> Grants:
         """What a request presents in its headers, or a beacon in its query."""
-        headers = arrival.headers
+        return self._presented(arrival.headers, arrival.request)
+
+    def key_holder(self, request: Request) -> str:
+        """Whose key or token a request presents, of several the first; "" when it is none that is known."""
+        for grant in self._presented(request.headers, request):
+            return f"{grant.way} {grant.name}"
+        return ""
+
+    def _presented(self, headers: Mapping[bytes, bytes], request: Request | None) -> Grants:
         presented = headers.get(b"authorization")
         other = headers.get(b"x-api-key")
         if presented is None:
-            return self._of_query(arrival.request) if other is None else self._of(other)
-        found = self.known.get(presented)
-        if found is None:
-            found = self._learn(presented)
-        return found if other is None else found + self._of(other)
+            return self._of_query(request) if other is None else self._of(other, request)
+        found = self._of(presented, request)
+        return found if other is None else found + self._of(other, request)
 
-    def _of(self, presented: bytes) -> Grants:
+    def _of(self, presented: bytes, request: Request | None) -> Grants:
         found = self.known.get(presented)
-        return self._learn(presented) if found is None else found
+        return self._learn(presented, request) if found is None else found
 
     def _of_query(self, request: Request | None) -> Grants:
         name = self._settings.query_param
         if name is None or request is None or not request.query or request.path not in _BEACONS:
             return NOBODY
         given = request.params().get(name)
-        return self._of(given.encode()) if given else NOBODY
+        return self._of(given.encode(), request) if given else NOBODY
 
-    def _learn(self, presented: bytes) -> Grants:
+    def _learn(self, presented: bytes, request: Request | None) -> Grants:
         """Verify what is not remembered, and remember it."""
         if self._good.recall(presented) or self._refused.recall(presented):
             return self.known[presented]
@@ -117,7 +138,7 @@ class Access:
         if credential.startswith(PREFIX):
             grant = self._keys.find(credential)
         elif self._tokens is not None and credential.count(b".") == 2:
-            return self._learn_token(self._tokens, presented, credential)
+            return self._learn_token(self._tokens, presented, credential, request)
         else:
             grant = None
         if grant is None:
@@ -125,13 +146,23 @@ class Access:
         self._good.put(presented, (grant,))
         return (grant,)
 
-    def _learn_token(self, tokens: Tokens, presented: bytes, token: bytes) -> Grants:
+    def _learn_token(self, tokens: Tokens, presented: bytes, token: bytes, request: Request | None) -> Grants:
         from server.auth.tokens import EarlyError
 
+        client, now = self._client(request) if request is not None else "", time.monotonic()
+        if client and self._invented.wait_s(client, now):
+            return NOBODY
         try:
             grant = tokens.find(token)
         except EarlyError:
-            return NOBODY
+            return self._refuse_token(client, now)
+        if grant is None:
+            self._refuse_token(client, now)
         found = NOBODY if grant is None else (grant,)
         (self._good if found else self._refused).put(presented, found)
         return found
+
+    def _refuse_token(self, client: str, now: float) -> Grants:
+        if client:
+            self._invented.take(client, now)
+        return NOBODY

@@ -86,6 +86,16 @@ class Limits(Section, frozen=True):
     burst_per_address: Annotated[
         Count, says("Most requests at once from one client address, when `requests_per_s_per_address` is set.")
     ] = 1_000
+    requests_per_s_per_key: Annotated[
+        RateOrNone,
+        says(
+            "Most requests a second, on average, that one worker takes with keys of one name, or tokens of one "
+            "subject; more get 429. 0: any number."
+        ),
+    ] = 0.0
+    burst_per_key: Annotated[
+        Count, says("Most requests at once with keys of one name, when `requests_per_s_per_key` is set.")
+    ] = 1_000
     head_s: Annotated[Seconds, says("A request head must be complete after this time; else 408.")] = 10.0
     body_stall_s: Annotated[Seconds, says("A body may stand still for this long; then 408.")] = 10.0
     min_bytes_per_s: Annotated[
@@ -120,6 +130,7 @@ EXTERNAL: Final[Mapping[str, Any]] = {
     "max_event_bytes": 262_144,
     "max_json_nodes": 20_000,
     "max_json_depth": 64,
+    "max_in_flight_bytes": 33_554_432,
     "max_connections_per_address": 1_000,
     "max_requests_per_connection": 10_000,
     "requests_per_s_per_address": 200.0,

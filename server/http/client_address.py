@@ -160,6 +160,12 @@ class ClientAddress:
         """The address of the client of ``request``."""
         return address(request, self._proxies, self._header)
 
+    def holder(self, request: Request) -> str:
+        """Who is bounded for ``request``. "" for nobody: it came from a proxy of ours that names no client, or
+        through a Unix socket."""
+        address = self.of(request)
+        return "" if not address or self._proxies.is_trusted(address) else holder(address)
+
     def is_from_proxy(self, request: Request) -> bool:
         """Whether one of the trusted proxies passed the request on, so that its headers are to be believed."""
         return self._proxies.is_trusted(normalised(request.peer) or "")

@@ -50,6 +50,12 @@ class Cors:
         """A handler whose answers are shared."""
         return _Shared(self, handler).handle if self.is_on else handler
 
+    def share(self, request: Request) -> None:
+        """The answer to this request is shared."""
+        origin = request.headers.get(b"origin") if self.is_on else None
+        if origin is not None:
+            request.answering = _Sharing(request.answering, self.lines(origin))
+
     def preflight(self, methods: str) -> Handler:
         """What answers a browser that asks whether it may send."""
         return _Preflight(f"Allow: {methods}\r\nAccess-Control-Allow-Methods: {methods}\r\n{self._asked}").handle
@@ -100,9 +106,7 @@ class _Shared:
         self._handler = handler
 
     def handle(self, request: Request) -> None:
-        origin = request.headers.get(b"origin")
-        if origin is not None:
-            request.answering = _Sharing(request.answering, self._cors.lines(origin))
+        self._cors.share(request)
         self._handler(request)
 
 

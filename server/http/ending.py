@@ -193,7 +193,7 @@ class Ending(asyncio.Protocol):
 
     def is_owed(self) -> bool:
         """True while the client waits for an answer to a whole request, or has not taken all of one."""
-        return self._current is not None or self._transport.get_write_buffer_size() > 0
+        return self._current is not None or bool(self._waiting) or self._transport.get_write_buffer_size() > 0
 
     def abort(self) -> bool:
         """Be gone now. Returns whether that cuts something short."""

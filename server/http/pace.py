@@ -1,10 +1,9 @@
-"""How often one client address may ask.
+"""How often one client address, and the holder of one key or token, may ask.
 
 Place: http.server puts it before every handler when there is such a bound; then http.routes → HERE → the handler.
-Rules: who is refused is told when to try again, and costs a look into a table. Addresses have buckets of a size that
-never grows (server.rates); of IPv6 a whole /64 has one. Our own proxies, as far as they name no client, and whoever
-comes through a Unix socket are free. Without a bound nothing of this is on the way.
-Not here: whose address it is (http.client_address).
+Rules: who is refused is told when to try again, and costs a look into a table. Buckets are in memory that never grows
+(server.rates). Without a bound nothing of this is on the way.
+Not here: whose a request is, or that it is nobody's and so is free (http.client_address, auth.access).
 """
 
 # hot path
@@ -15,19 +14,17 @@ from collections.abc import Callable
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
-from server.http.client_address import TrustedProxies, holder
 from server.http.problem import problem_body
 from server.http.response import PROBLEM_TYPE, phrase_of
 from server.rates import Buckets
 
 if TYPE_CHECKING:
-    from server.config.limits import Limits
+    from server.http.cors import Cors
     from server.http.request import Request
     from server.http.routes import Handler, Table
 
 _STATUS: Final = 429
-_KIND: Final = "address_rate"
-_DETAIL: Final = "Your address sends more requests than it may. Send fewer, with more events in each."
+_DETAIL: Final = "Your {} sends more requests than it may. Send fewer, with more events in each."
 
 
 class Paced:
@@ -49,25 +46,28 @@ class Paced:
 
 
 class Pace:
-    """The bound, and what it is made of."""
+    """The bound, and what it is made of. ``by`` is what it goes by, "address" or "key"; ``whose`` says whose bucket a
+    request is taken from, "" for nobody's; breaches are counted in ``refused``."""
 
-    __slots__ = ("_address", "_body", "_buckets", "_clock", "_phrase", "_proxies", "_refused")
+    __slots__ = ("_body", "_buckets", "_clock", "_cors", "_kind", "_phrase", "_refused", "_whose")
 
     def __init__(
         self,
-        limits: Limits,
-        address: Callable[[Request], str],
-        proxies: TrustedProxies,
+        by: str,
+        whose: Callable[[Request], str],
+        buckets: Buckets,
         clock: Callable[[], float],
         refused: dict[str, int],
+        cors: Cors,
     ) -> None:
-        self._address = address
-        self._proxies = proxies
+        self._kind = f"{by}_rate"
+        self._whose = whose
+        self._buckets = buckets
         self._clock = clock
         self._refused = refused
-        self._buckets = Buckets(limits.requests_per_s_per_address, limits.burst_per_address)
+        self._cors = cors
         self._phrase = phrase_of(_STATUS)
-        self._body = problem_body(_STATUS, _DETAIL)
+        self._body = problem_body(_STATUS, _DETAIL.format(by))
 
     def routes(self, table: Table) -> Table:
         """The same routes behind the bound."""
@@ -78,12 +78,11 @@ class Pace:
 
     def wait_s(self, request: Request) -> float:
         """0: the request may be served. Else so long until the next one of its client may."""
-        address = self._address(request)
-        if not address or self._proxies.is_trusted(address):
-            return 0.0
-        return self._buckets.take(holder(address), self._clock())
+        whose = self._whose(request)
+        return self._buckets.take(whose, self._clock()) if whose else 0.0
 
     def refuse(self, request: Request, wait_s: float) -> None:
         """Say when to try again."""
-        self._refused[_KIND] += 1
+        self._refused[self._kind] += 1
+        self._cors.share(request)  # The handler would have done so: a page must be able to read why.
         request.refuse(_STATUS, self._phrase, self._body, PROBLEM_TYPE, b"Retry-After: %d\r\n" % ceil(wait_s))

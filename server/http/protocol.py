@@ -8,7 +8,8 @@ Rules:
    what comes next; otherwise a request goes straight from the reader to its handler.
 3. A client that does not read gets no further request served: responses cannot pile up.
 4. A handler's exceptions end here, in ``_serve``.
-5. Bytes of responses that a client is slow to take count as bytes in flight; small ones leave by http.outgoing.
+5. What a client has sent ahead is served a turn of the loop at a time (``TURN_BYTES``): others come in between.
+6. Bytes of responses that a client is slow to take count as bytes in flight; small ones leave by http.outgoing.
 Not here: parsing and judging (http.reader), how a connection ends and what time it has (http.ending).
 """
 
@@ -20,7 +21,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
 from server.http.ending import Ending
-from server.http.limits import LATER_BYTES, REQUEST_BYTES, SLICE_BYTES
+from server.http.limits import LATER_BYTES, REQUEST_BYTES, SLICE_BYTES, TURN_BYTES, TURN_REQUEST_BYTES
 from server.http.problem import INTERNAL
 from server.http.reader import BODY, ENDED, HEAD, IDLE, Reader
 from server.http.response import CLOSE, CONTINUE
@@ -206,9 +207,15 @@ class Connection(Ending):
         if self._is_advancing:
             return
         self._is_advancing = True
+        left_bytes = TURN_BYTES
         while self._current is None and not self._is_write_paused and not self._is_closing():
             if self._waiting:
-                self._serve(self._waiting.pop(0))
+                if left_bytes <= 0:
+                    self._server.call_soon(self._on_turn)
+                    return  # Still advancing: whoever else calls before that turn has nothing to do.
+                request = self._waiting.pop(0)
+                left_bytes -= TURN_REQUEST_BYTES + len(request.body)
+                self._serve(request)
             elif self._rest:
                 self._feed_slice()
             elif self._fault is not None:
@@ -219,6 +226,10 @@ class Connection(Ending):
                 self._on_nothing_waiting()
                 break
         self._is_advancing = False
+
+    def _on_turn(self) -> None:
+        self._is_advancing = False
+        self._advance()
 
     def _feed_slice(self) -> None:
         size = self._reader.slice_bytes()

@@ -36,6 +36,7 @@ from server.http.response import Heads
 from server.http.routes import Routes, Table
 from server.http.wheel import TICK_S, Wheel
 from server.log import Limited
+from server.rates import Buckets
 
 if TYPE_CHECKING:
     from server.config.settings import Http
@@ -59,8 +60,10 @@ class HttpServer:
         log: logging.Logger,
         *,
         believed: Iterable[str] = (),
+        key_holder: Callable[[Request], str] | None = None,
     ) -> None:
-        """``believed``: headers that are believed of a trusted proxy, besides those that name the client."""
+        """``believed``: headers that are believed of a trusted proxy, besides those that name the client.
+        ``key_holder`` says whose key or token a request presents; "" when it is none that is known."""
         self._loop = loop
         self._row = row
         self._limited = Limited(log)
@@ -82,6 +85,7 @@ class HttpServer:
         self.repeats = Repeats()
         self.cors = Cors(settings.cors)
         self.encodings = Encodings(loop, self, bounds)
+        self.call_soon = loop.call_soon
         shortest_s = min(bounds.head_s, bounds.body_stall_s, bounds.idle_s, bounds.write_stall_s, bounds.answer_s)
         self.wheel = Wheel(loop.time(), shortest_s)
         self.deadlines = [0.0, 0.0, 0.0, _FAR, 0.0]  # By stage of a reader, then ANSWER; as of the last tick.
@@ -100,9 +104,13 @@ class HttpServer:
         self.parse_errors = 0
         self.handler_errors = 0
         limits = settings.limits
-        if limits.requests_per_s_per_address:
-            pace = Pace(limits, ClientAddress(settings).of, self._proxies, loop.time, self.refused)
-            routes = pace.routes(routes)
+        if limits.requests_per_s_per_key and key_holder is not None:
+            buckets = Buckets(limits.requests_per_s_per_key, limits.burst_per_key)
+            routes = Pace("key", key_holder, buckets, loop.time, self.refused, self.cors).routes(routes)
+        if limits.requests_per_s_per_address:  # Before keys: it is cheaper to look at.
+            buckets = Buckets(limits.requests_per_s_per_address, limits.burst_per_address)
+            whose = ClientAddress(settings).holder
+            routes = Pace("address", whose, buckets, loop.time, self.refused, self.cors).routes(routes)
         self.routes = Routes(routes)
         self._set_deadlines()
 

@@ -20,19 +20,22 @@ from pathlib import Path
 
 from tests.conftest import CORPUS
 from tests.fuzz import havoc
+from tests.fuzz.doors import DoorsTarget
 from tests.fuzz.target import Target
 from tests.fuzz.wire import WireTarget
 from tests.validators.differential import Tally, ask_generated, ask_hypothesis, ask_real
 
 # Shares of the time, in the order they run in; the last one takes what is left.
 SHARES = {
-    "corpus": 0.3,
+    "corpus": 0.2,
     "coverage": 0.1,
     "wire-coverage": 0.1,
+    "doors-coverage": 0.1,
     "bytes": 0.1,
     "wire": 0.1,
+    "doors": 0.1,
     "hypothesis": 0.1,
-    "generated": 0.2,
+    "generated": 0.1,
 }
 MAX_CASES = 1_000_000
 
@@ -56,8 +59,10 @@ class Run:
             "corpus": self._corpus,
             "coverage": partial(self._coverage, "bodies"),
             "wire-coverage": partial(self._coverage, "wire"),
-            "bytes": self._bytes,
+            "doors-coverage": partial(self._coverage, "doors"),
+            "bytes": partial(self._in_directory, Target),
             "wire": partial(self._havoc, WireTarget),
+            "doors": partial(self._in_directory, DoorsTarget),
             "hypothesis": self._hypothesis,
             "generated": self._generated,
         }
@@ -105,9 +110,9 @@ class Run:
             self._next_seed += 1
         return f"{self._tally.counts['cases'] - before:,} cases, schemas {self._seed} to {self._next_seed - 1}"
 
-    def _bytes(self) -> str:
+    def _in_directory(self, make: Callable[[Path], havoc.Fuzzed]) -> str:
         with tempfile.TemporaryDirectory(prefix="penstock-fuzz-") as directory:
-            return self._havoc(lambda: Target(Path(directory)))
+            return self._havoc(lambda: make(Path(directory)))
 
     def _havoc(self, make: Callable[[], havoc.Fuzzed]) -> str:
         first = self._seed * 1_000

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.fuzz import havoc
 from tests.fuzz.__main__ import Run, main
+from tests.fuzz.doors import DoorsTarget
 from tests.fuzz.target import Target
 from tests.fuzz.wire import WireTarget
 from tests.validators.judges import Judges
@@ -31,6 +33,15 @@ def test_whatever_a_connection_sends_comes_to_the_same_however_it_is_cut(monkeyp
     _, failures = havoc.run(WireTarget(), 0, lambda number: number >= 1_000)
 
     assert failures == [], "\n".join(map(str, failures))
+
+
+def test_every_door_has_one_answer_whatever_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(havoc, "MAX_CPU_S", 60)
+    doors = DoorsTarget(tmp_path)
+    _, failures = havoc.run(doors, 0, lambda number: number >= 8_000)
+
+    assert failures == [], "\n".join(map(str, failures))
+    assert doors.valid > 200, "many come to a verdict"
 
 
 def test_the_seeds_go_all_the_way(target: Target) -> None:

@@ -17,15 +17,14 @@ from bench.attacks.table import ATTACKS, Attack, by_name, wrong
 from bench.attacks.wire import Outcome, Target, ask, post
 from bench.events import workload
 
-SCALE = 0.01
+SCALE = 0.005
 PATIENCE_S = 1.0  # Of the server with those who wait; the others must not meet it on a busy machine.
 LONG_S = 10.0
 GROWN_MB = 64.0
 PAUSE_S = 0.005
 
 QUICK = [attack for attack in ATTACKS if not attack.is_patient and not attack.needs_site]
-NOT_YET = ("slow bodies", "slow chunks")  # They end when a body has a least rate.
-PATIENT = [attack for attack in ATTACKS if attack.is_patient and attack.name not in NOT_YET]
+PATIENT = [attack for attack in ATTACKS if attack.is_patient]
 
 
 @pytest.fixture(scope="module")

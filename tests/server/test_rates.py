@@ -15,7 +15,9 @@ def test_a_burst_and_not_one_more(rate_per_s: float, burst: int) -> None:
 
     assert [buckets.take("a", 1000.0) for _ in range(burst)] == [0.0] * burst
     wait_s = buckets.take("a", 1000.0)
+    assert buckets.wait_s("a", 1000.0) == wait_s, "looking takes nothing"
     assert wait_s == pytest.approx(1 / rate_per_s, rel=1e-4)
+    assert buckets.wait_s("b", 1000.0) == 0.0
     assert buckets.take("b", 1000.0) == 0.0, "each has a bucket of its own"
 
 

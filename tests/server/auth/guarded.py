@@ -21,6 +21,7 @@ class Request:
     """As much of one as the guard looks at."""
 
     def __init__(self, path: bytes = b"/v1/events", **params: str) -> None:
+        self.headers: Mapping[bytes, bytes] = {}
         self.path = path
         self.query = b"x" if params else b""
         self._params = params

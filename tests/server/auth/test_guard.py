@@ -6,7 +6,10 @@ import pytest
 
 from server.auth import access as accesses
 from server.auth import api_keys
-from server.auth.grant import OURS
+from server.auth.access import Access
+from server.auth.credentials import Credentials
+from server.auth.grant import OURS, Grant
+from server.config.auth_settings import Auth
 from server.intake.arrival import Arrival
 from tests.server.auth.guarded import NOW_MS, Request, access, guard, key, refused
 
@@ -90,6 +93,46 @@ def test_refused_tokens_are_remembered_apart_from_good_ones(monkeypatch: pytest.
     asked.clear()
     assert refused(guarding, authorization="Bearer " + "a." * 5_000 + "c") == "unauthorized"
     assert asked == [], "too long to be looked at"
+
+
+def test_wrong_tokens_of_one_client_are_verified_at_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accesses, "INVENTED_PER_S", 1e-6)
+    monkeypatch.setattr(accesses, "INVENTED_BURST", 3)
+    known = Access(Auth(), Credentials(), lambda _: True, lambda request: request.path.decode())
+    asked: list[bytes] = []
+
+    class Tokens:
+        def find(self, token: bytes) -> Grant | None:
+            asked.append(token)
+            return Grant("jwt", "good") if token.startswith(b"good") else None
+
+    known._tokens = Tokens()  # type: ignore[assignment]
+    guarding = guard(known, auth="jwt")
+
+    def ask(token: str, client: bytes = b"a") -> str | None:
+        headers = {b"authorization": b"Bearer " + token.encode()}
+        return guarding.refuses(Arrival(NOW_MS, b"", headers, None, Request(client)))
+
+    assert [ask(f"good{number}.b.c") for number in range(9)] == [None] * 9, "good ones cost nothing"
+    assert [ask(f"{number}.b.c") for number in range(6)] == ["unauthorized"] * 6
+    assert [token for token in asked if not token.startswith(b"good")] == [b"0.b.c", b"1.b.c", b"2.b.c"]
+    assert ask("good10.b.c") == "unauthorized"
+    assert ask("good1.b.c") is None, "what is remembered is good from there too"
+    assert ask("good10.b.c", b"b") is None, "and what was not looked at is not remembered as bad"
+
+
+def test_the_holder_of_a_key_is_known_by_its_name() -> None:
+    (one, kept), (two, twin), (other, third) = key("web"), key("web"), key("app")
+    known = access(kept, twin, third)
+
+    def holder(**headers: str) -> str:
+        request = Request()
+        request.headers = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
+        return known.key_holder(request)
+
+    assert holder(x_api_key=one) == holder(authorization=f"Bearer {two}") == "api_keys web"
+    assert holder(x_api_key=other) == "api_keys app"
+    assert holder() == holder(x_api_key="psk_" + "a" * 41) == holder(authorization="Basic x") == ""
 
 
 def test_what_a_request_presents_is_looked_up_once() -> None:

@@ -29,13 +29,26 @@ class FakeLoop:
     def __init__(self) -> None:
         self.now_s = 1000.0
         self.later: deque[Callable[[], None]] = deque()
+        self.soon: deque[Callable[[], None]] = deque()
+        self.is_held = False  # True: what is due soon waits for ``turns``.
+        self._is_turning = False
 
     def time(self) -> float:
         return self.now_s
 
     def call_soon(self, callback: Callable[[], None]) -> None:
-        """A turn of this loop is one call: what is left for its end is done at once."""
-        callback()
+        """A turn of this loop is one call: what is left for its end is done at once, and in order."""
+        self.soon.append(callback)
+        if not self.is_held:
+            self.turns()
+
+    def turns(self) -> None:
+        """Turn until nothing is due soon."""
+        if not self._is_turning:
+            self._is_turning = True
+            while self.soon:
+                self.soon.popleft()()
+            self._is_turning = False
 
     def call_later(self, delay_s: float, callback: Callable[[], None]) -> None:
         """Kept until ``turn``."""
@@ -192,6 +205,7 @@ class Harness:
         *,
         routes: Mapping[str, Mapping[str, Handler]] | None = None,
         http: Mapping[str, Any] | None = None,
+        key_holder: Callable[[Request], str] | None = None,
         **limits: Any,
     ) -> None:
         self.loop = FakeLoop()
@@ -202,7 +216,8 @@ class Harness:
         if routes is None:
             routes = {"/events": {"POST": self.handle}, "/page": {"GET": self.handle}}
         settings = Http(limits=Limits(**limits), **(http or {}))
-        self.server = HttpServer(cast(Any, self.loop), settings, routes, cast(Any, self.row), logging.getLogger("test"))
+        made: Any = {"loop": self.loop, "row": self.row, "log": logging.getLogger("test")}
+        self.server = HttpServer(settings=settings, routes=routes, key_holder=key_holder, **made)
         self.server.heads.refresh(0.0)
 
     def handle(self, request: Request) -> None:

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from server.config.transport_settings import Cors
 from server.http.client_address import holder
+from server.http.request import Request
 from tests.server.http.fakes import Harness, get, post, responses, statuses
 
 PROXY = {"trusted_proxies": ["10.0.0.0/8"]}
@@ -122,6 +124,20 @@ def test_the_rate_goes_by_the_client_behind_our_proxies() -> None:
     assert statuses(direct) == [200, 429], "who is no proxy may say what it wants"
 
 
+@pytest.mark.parametrize(("origin", "is_told"), [(b"https://a.example", True), (b"https://b.example", False)])
+def test_a_page_can_read_that_it_sends_too_much(origin: bytes, is_told: bool) -> None:
+    cors = Cors(origins=["https://a.example"])
+    harness = Harness(requests_per_s_per_address=1, burst_per_address=1, http={"cors": cors})
+    wire = harness.wire()
+    wire.send(*[post(headers=b"Origin: %b\r\n" % origin)] * 2)
+
+    refusal = responses(wire.sent)[1]
+    assert refusal.status == 429
+    assert (refusal.headers.get("Access-Control-Allow-Origin") == origin.decode()) == is_told
+    assert ("Retry-After" in refusal.headers.get("Access-Control-Expose-Headers", "")) == is_told
+    assert refusal.headers["Vary"] == "Origin"
+
+
 def test_our_proxies_themselves_and_unix_sockets_are_free() -> None:
     harness = Harness(requests_per_s_per_address=1, burst_per_address=1, http=PROXY)
     proxy, local = harness.wire(("10.0.0.1", 1)), harness.wire("")
@@ -129,6 +145,32 @@ def test_our_proxies_themselves_and_unix_sockets_are_free() -> None:
     local.send(*[get()] * 5)
 
     assert statuses(proxy) == statuses(local) == [200] * 5
+
+
+@pytest.mark.parametrize("count", [4, 5, 6])
+def test_requests_a_second_of_one_key(count: int) -> None:
+    harness = Harness(key_holder=key_of, requests_per_s_per_key=2, burst_per_key=5)
+    wires = [harness.wire((f"192.0.2.{at}", 1)) for at in range(count)]
+    for wire in wires:
+        wire.send(post(headers=b"X-API-Key: a\r\n"), post(), post())
+    other = harness.wire()
+    other.send(post(headers=b"X-API-Key: b\r\n"))
+
+    answers = [responses(wire.sent) for wire in wires]
+    assert [each[0].status for each in answers] == ([200] * 5 + [429])[:count], "whatever address it comes from"
+    assert {answer.status for each in answers for answer in each[1:]} == {200}, "requests without a key are free"
+    assert statuses(other) == [200]
+    assert harness.server.refused["key_rate"] == (count == 6)
+    if count == 6:
+        assert answers[5][0].headers["Retry-After"] == "1"
+        assert b"Your key sends more" in answers[5][0].body
+        harness.pass_time(0.5)
+        wires[5].send(post(headers=b"X-API-Key: a\r\n"))
+        assert statuses(wires[5])[-1] == 200
+
+
+def key_of(request: Request) -> str:
+    return request.headers.get(b"x-api-key", b"").decode()
 
 
 HEAD = b"POST /events HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.http.limits import REQUEST_BYTES, SLICE_BYTES
+from server.http.limits import REQUEST_BYTES, SLICE_BYTES, TURN_BYTES, TURN_REQUEST_BYTES
 from tests.server.http.fakes import Harness, get, keep, post, responses, statuses
 
 
@@ -46,6 +46,49 @@ def test_connections_do_not_wait_for_one_another() -> None:
 
     for wire in wires:
         assert [response.body for response in responses(wire.sent)] == [b"1", b"2"]
+
+
+def test_others_are_served_between_what_a_client_has_sent_ahead() -> None:
+    harness = Harness()
+    harness.loop.is_held = True
+    greedy, other = harness.wire(), harness.wire()
+    bodies = [b"%d" % number * TURN_BYTES for number in range(1, 8)]
+    greedy.send(b"".join(map(post, bodies)))
+    other.send(post(b"other"))
+    harness.loop.turns()
+
+    served = [request.body for request in harness.seen]
+    assert served.index(b"other") == 1
+    assert [body for body in served if body != b"other"] == bodies
+    assert [response.body for response in responses(greedy.sent)] == bodies
+    assert greedy.is_read()
+
+
+def test_short_requests_are_served_many_in_a_turn() -> None:
+    harness = Harness()
+    harness.loop.is_held = True
+    wire = harness.wire()
+    wire.send(get() * 300)
+    assert len(harness.seen) == TURN_BYTES // TURN_REQUEST_BYTES
+    harness.loop.turns()
+
+    assert statuses(wire) == [200] * 300
+
+
+def test_what_is_served_in_later_turns_is_owed_and_an_end_waits_for_it() -> None:
+    harness = Harness()
+    harness.loop.is_held = True
+    leaving, lost = harness.wire(), harness.wire()
+    for wire in (leaving, lost):
+        wire.send(post(b"a" * SLICE_BYTES) + post(b"b" * TURN_BYTES) * 2 + b"GET / HTTP/9.9\r\n\r\n")
+    leaving.send_eof()
+    assert leaving.connection.is_owed()
+    lost.hang_up()
+    harness.loop.turns()
+
+    assert statuses(leaving) == [200, 200, 200, 505]
+    assert len(harness.seen) == 4
+    assert harness.server.in_flight_bytes == 0
 
 
 def test_reading_pauses_while_a_request_waits_for_its_answer() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,6 +123,23 @@ def test_the_worst_megabyte_takes_milliseconds(raw: bytes, word: str) -> None:
     said = said_of(raw, Limits(max_json_depth=500))
 
     assert word in (said or "") and bool(said) == bool(word)
+
+
+def test_a_megabyte_of_escapes_takes_no_memory_of_its_own() -> None:
+    raw = b'["' + b"\\u00e9" * 150_000 + b'",' + b"1," * 200 + b"1]"
+    limits = Limits(max_json_nodes=300_000, max_json_depth=64, max_number_digits=20)
+    bounds = Bounds(limits)
+    Path("/proc/self/clear_refs").write_text("5")  # Forgets the peaks so far.
+    before_kb = _peak_kb()
+    assert bounds._look(raw) is None
+
+    assert _peak_kb() - before_kb < 20_000
+
+
+def _peak_kb() -> int:
+    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1])
 
 
 def test_from_the_decoders_own_bound_on_nobody_counts() -> None:
