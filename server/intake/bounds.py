@@ -21,8 +21,8 @@ TOO_DEEP: Final = "the event is nested more than {} deep"
 TOO_MANY: Final = "the event has more than {} values"
 TOO_LONG: Final = "the event has a number of more than {} digits in a row"
 
-# Possessive: without a way back the pattern remembers nothing of each piece (115 bytes a letter of a long string, 76 MB for
-# 780 kB of escapes; now none).
+# Possessive: without a way back the pattern remembers nothing of each piece (before: 115 bytes a letter of a long text,
+# and 76 MB for 780 kB of escapes).
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _DIGITS: Final = re.compile(rb"[0-9]+")
 # Objects become arrays, and all but brackets and commas goes.
