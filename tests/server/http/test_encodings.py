@@ -241,3 +241,18 @@ def test_a_handler_may_answer_later() -> None:
     harness.seen[0].reply(202, "later")
 
     assert (statuses(wire), harness.server.in_flight_bytes) == ([202], 0)
+
+
+def test_a_decoder_that_surprises_us_stops_no_body_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def surprise(_step: object, _undoing: object) -> None:
+        raise MemoryError
+
+    harness = Harness(**LIMITS)
+    wire = harness.wire()
+    with monkeypatch.context() as patched:
+        patched.setattr(encodings.Encodings, "_step", surprise)
+        wire.send(packed("gzip", b"{}"))
+    wire.send(packed("gzip", b"{}"))
+
+    assert statuses(wire) == [500, 200]
+    assert (harness.server.handler_errors, harness.server.in_flight_bytes) == (1, 0)
