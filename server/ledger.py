@@ -13,6 +13,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol, Self
 
@@ -128,9 +129,10 @@ class Ledger:
         """The books of a running master, to read; they can be read on when it is gone. Raises OSError: no such process,
         no right, or not on Linux."""
         for entry in Path(f"/proc/{pid}/fd").iterdir():
-            if _MEMORY in str(entry.readlink()):
-                with entry.open("rb") as file:
-                    return cls(mmap.mmap(file.fileno(), _BYTES, prot=mmap.PROT_READ))
+            with suppress(FileNotFoundError):  # A running process closes descriptors while they are listed.
+                if _MEMORY in str(entry.readlink()):
+                    with entry.open("rb") as file:
+                        return cls(mmap.mmap(file.fileno(), _BYTES, prot=mmap.PROT_READ))
         raise FileNotFoundError(f"process {pid} keeps no books")
 
     def page(self, index: int) -> Page | None:

@@ -23,6 +23,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -242,10 +243,12 @@ def _inode(server_port: int, client_port: int) -> str | None:
 
 
 def _holds(pid: int, link: str) -> bool:
-    try:
-        return any(str(entry.readlink()) == link for entry in Path(f"/proc/{pid}/fd").iterdir())
-    except OSError:  # It, or one of its files, has gone meanwhile.
-        return False
+    with suppress(OSError):  # It has gone meanwhile.
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):  # This one has.
+                if str(entry.readlink()) == link:
+                    return True
+    return False
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
