@@ -116,8 +116,13 @@ def test_another_process_reads_the_books_and_goes_on_when_their_process_is_gone(
 
 
 def test_who_keeps_no_books_has_none_to_read_though_its_descriptors_come_and_go() -> None:
-    code = "import os\nwhile True:\n    for fd in [os.open('/dev/null', os.O_RDONLY) for _ in range(20)]: os.close(fd)"
-    with subprocess.Popen([sys.executable, "-c", code]) as other:
+    code = (
+        "import os; print('ready', flush=True)\n"
+        "while True:\n    for fd in [os.open('/dev/null', os.O_RDONLY) for _ in range(20)]: os.close(fd)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
         for _ in range(100):
             with pytest.raises(FileNotFoundError, match="no books"):
                 Ledger.open(other.pid)
