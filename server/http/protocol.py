@@ -147,10 +147,16 @@ class Connection(Ending):
         self._current = None
         if not self._is_write_paused:
             self.deadline = self._deadlines[stage]
-        is_head = request.method == b"HEAD"
-        response = self._heads.response(status, phrase, body, content_type, more, tail, is_head)
-        leave = self._outgoing.now if tail is CLOSE or len(response) > LATER_BYTES else self._outgoing.later
-        leave(self._transport, response)
+        heads = self._heads
+        start = None if body else heads.bodiless.get((status, phrase))
+        if start is not None:
+            response = start + more + tail
+        else:
+            response = heads.response(status, phrase, body, content_type, more, tail, request.method == b"HEAD")
+        if tail is CLOSE or len(response) > LATER_BYTES:
+            self._outgoing.now(self._transport, response)
+        else:
+            self._outgoing.later(self._transport, response)
         if tail is CLOSE:
             self._finish()
         elif self._is_queued:

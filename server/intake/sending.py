@@ -41,9 +41,7 @@ class Sender:
         self._error_events = error_events
         delivery.on_dropped = self._on_dropped
         self._receipts = receipts
-        self._note_hasty_id, self._note_hasty_count = receipts.hasty_ids.append, receipts.hasty_counts.append
-        self._note_hasty_last = receipts.hasty_lasts.append
-        self._note_id, self._note_count = receipts.ids.append, receipts.counts.append
+        self._receipt_of_hasty, self._receipt_of_settled = receipts.hasty.append, receipts.settled.append
         self.counts = Counts()
         self._times = self.counts.guaranteed
 
@@ -71,11 +69,9 @@ class Sender:
         self._tallies.accepted += taken
         if submit is not self._submit:
             kept = [event for event in events if event.verdict is None]
-            self._receipts.note_odd(request.request_id, kept, last, is_final=False)
+            self._receipts.note_odd(request.identity(), kept, last, is_final=False)
         elif taken:
-            self._note_hasty_id(request.request_id)
-            self._note_hasty_count(taken)
-            self._note_hasty_last(last)
+            self._receipt_of_hasty((hash(request.identity()), taken, last))
         if refused:
             self._answer_refused(request, events, refused)
         else:
@@ -129,10 +125,9 @@ class Sender:
             self._times.add(monotonic() - pending.began_s)
         if pending.failures or pending.spooled:
             kept = [event for event in pending.events if event.pending is not None]
-            self._receipts.note_odd(request.request_id, kept, 0, is_final=True)
+            self._receipts.note_odd(request.identity(), kept, 0, is_final=True)
         else:
-            self._note_id(request.request_id)
-            self._note_count(count)
+            self._receipt_of_settled((hash(request.identity()), count))
         if pending.spooled:
             self._answer_spooled(pending)
         elif not pending.failures:

@@ -43,6 +43,9 @@ class FakeRequest:
         self.replies: list[tuple[int, str, bytes]] = []
         self._params = params or {}
 
+    def identity(self) -> bytes:
+        return self.request_id.encode()
+
     def params(self) -> dict[str, str]:
         return self._params
 
