@@ -20,7 +20,7 @@ from server.schemas import open_schemas
 from tests.server.fetch import site as behaviours
 from tests.server.fetch.site import Behaviour, Site
 
-FETCH = Fetch(connect_s=5.0, total_s=10.0, attempts=1, retry_s=0.001)
+FETCH = Fetch(connect_s=30.0, total_s=60.0, attempts=1, retry_s=0.001)
 SCHEMA = {"title": "a", "type": "object", "properties": {"n": {"type": "integer", "maximum": 18446744073709551616}}}
 
 
@@ -149,7 +149,7 @@ def test_references_lead_below_the_base_uris_or_to_allowed_origins_only(tmp_path
         assert outcome(tmp_path, site, "/c/1.0.0") == "schema_unavailable"
         assert "/elsewhere/1.0.0.yaml" not in site.paths()
         assert not other.asked
-        allowed = Fetch(connect_s=5.0, total_s=10.0, attempts=1, allowed_origins=[other.url()])
+        allowed = Fetch(connect_s=30.0, total_s=60.0, attempts=1, allowed_origins=[other.url()])
         assert outcome(tmp_path, site, fetch=allowed) == "here"
 
 
