@@ -117,14 +117,17 @@ class Worker:
         for hurry in (signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(hurry, self._stop_now)
         identity_header = self._config.auth.identity_header
+        headers = (self._config.intake.schema_uri_header, self._config.intake.stream_header)
+        cors = Cors(self._config.http.cors, filter(None, headers))
         self._server = HttpServer(
             loop,
             self._config.http,
-            self._routes(),
+            self._routes(cors),
             self._row,
             log,
             believed=[identity_header] if identity_header else [],
             key_holder=self._access.key_holder,
+            cors=cors,
         )
         self._measures = Measures(self._row, self._server, self._receiver, self._pipeline, self._durability)
         shows_text = self._config.log.client_text
@@ -190,7 +193,7 @@ class Worker:
         self._due = loop.time() + beat_s
         loop.call_later(beat_s, self._beat)
 
-    def _routes(self) -> Table:
+    def _routes(self, cors: Cors) -> Table:
         receiver = self._receiver
         beacon = Beacon(receiver.handle_query)
         routes: dict[str, dict[str, Handler | None]] = {  # HEAD None: these GETs send events.
@@ -202,8 +205,7 @@ class Worker:
         }
         if self._config.intake.test_events:
             routes["/v1/_test/events"] = {"GET": receiver.handle_test_events, "HEAD": None}
-        names = [name for name in (self._config.intake.schema_uri_header, self._config.intake.stream_header) if name]
-        routes = Cors(self._config.http.cors, names).table(routes)
+        routes = cors.table(routes)
         name = self._config.service_name or "penstock"
         self._documents = Documents(asyncio.get_running_loop(), self._published.ask, log)
         return routes | self._documents.routes(PATHS) | Pages(name, VERSION, self._unready, self._info).routes()

@@ -61,8 +61,9 @@ class HttpServer:
         *,
         believed: Iterable[str] = (),
         key_holder: Callable[[Request], str] | None = None,
+        cors: Cors | None = None,
     ) -> None:
-        """``believed``: headers that are believed of a trusted proxy, besides those that name the client.
+        """``cors``: what the handlers of ``routes`` are shared by, where it is not made of the settings alone. ``believed``: headers that are believed of a trusted proxy, besides those that name the client.
         ``key_holder`` says whose key or token a request presents; "" when it is none that is known."""
         self._loop = loop
         self._row = row
@@ -83,7 +84,7 @@ class HttpServer:
         self.heads = Heads()
         self.outgoing = Outgoing(loop)
         self.repeats = Repeats()
-        self.cors = Cors(settings.cors)
+        self.cors = cors or Cors(settings.cors)
         self.encodings = Encodings(loop, self, bounds)
         self.call_soon = loop.call_soon
         shortest_s = min(bounds.head_s, bounds.body_stall_s, bounds.idle_s, bounds.write_stall_s, bounds.answer_s)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.process.fetched import QUICK, TICK, error_type, fetcher_of, post, tick
-from tests.process.running import Running
+from tests.process.running import PATIENCE_S, Running
 from tests.process.served import EXAMPLES, Served
 from tests.server.fetch import site as behaviours
 from tests.server.fetch.site import Site
@@ -27,8 +27,10 @@ def remote(site: Site, *, streams: dict[str, Any], directory: Path, **more: Any)
     """A service that has schemas in a directory and at the site."""
     file = directory / "streams.yaml"
     file.write_text(json.dumps({"streams": streams}))
-    schemas = {"base_uris": [str(EXAMPLES / "schemas"), site.url("/schemas")]} | more.pop("schemas", {})
-    return {"fetch": QUICK, "schemas": schemas, "streams": {"sources": [str(file)]}, **more}
+    bases = {"base_uris": [str(EXAMPLES / "schemas"), site.url("/schemas")]}
+    schemas = bases | {"wait_s": PATIENCE_S} | more.pop("schemas", {})  # The fetcher has only begun when we are ready.
+    http = {"listen": ["127.0.0.1:0"], "limits": {"answer_s": 2 * PATIENCE_S}}
+    return {"fetch": QUICK, "http": http, "schemas": schemas, "streams": {"sources": [str(file)]}, **more}
 
 
 def test_a_schema_at_a_url_is_fetched_when_first_asked_for_once_for_all_workers_and_for_good(tmp_path: Path) -> None:
@@ -104,8 +106,8 @@ def test_a_registry_that_stalls_holds_up_nobody_else(tmp_path: Path) -> None:
     declared = {"far.one": {"schema_title": "far/tick"}, "app.one": TICK}
     with Site() as site:
         site.otherwise = site.stalls()
-        wanted = remote(site, streams=declared, directory=tmp_path, schemas={"wait_s": 60.0})
-        wanted["fetch"] = QUICK | {"total_s": 60.0}
+        wanted = remote(site, streams=declared, directory=tmp_path)
+        wanted["fetch"] = QUICK | {"total_s": PATIENCE_S}
         with Served(tmp_path, workers=1, **wanted) as service:
             answers: list[tuple[int, Any]] = []
             waiting = threading.Thread(
@@ -118,7 +120,7 @@ def test_a_registry_that_stalls_holds_up_nobody_else(tmp_path: Path) -> None:
             assert others == [201] * 20
             assert not answers
             site.hang_up()
-            waiting.join(60.0)
+            waiting.join(PATIENCE_S)
             assert (answers[0][0], error_type(answers[0])) == (503, "schema_unavailable")
 
 
@@ -136,8 +138,8 @@ def test_nobody_waits_for_a_schema_longer_than_is_set(tmp_path: Path) -> None:
 def test_a_request_that_waits_for_a_schema_survives_the_death_of_the_fetcher(tmp_path: Path) -> None:
     declared = {"far.one": {"schema_title": "far/tick"}}
     with Site() as site:
-        wanted = remote(site, streams=declared, directory=tmp_path, schemas={"wait_s": 8.0}, process={"beat_s": 0.1})
-        wanted["fetch"] = QUICK | {"total_s": 5.0}
+        wanted = remote(site, streams=declared, directory=tmp_path, process={"beat_s": 0.1})
+        wanted["fetch"] = QUICK | {"total_s": PATIENCE_S}
         site.says("/schemas/far/tick/1.0.0.yaml", behaviours.in_turn(site.stalls(), schema("far/tick")))
         with Served(tmp_path, workers=1, **wanted) as service:
             answers: list[int] = []
@@ -147,7 +149,7 @@ def test_a_request_that_waits_for_a_schema_survives_the_death_of_the_fetcher(tmp
             waiting.start()
             service.until(lambda: "/schemas/far/tick/1.0.0.yaml" in site.paths())
             os.kill(fetcher_of(service), signal.SIGKILL)
-            waiting.join(60.0)
+            waiting.join(PATIENCE_S)
 
             assert answers == [201]
 
@@ -156,8 +158,8 @@ def test_a_drain_answers_requests_that_wait_for_schemas(tmp_path: Path) -> None:
     declared = {"far.one": {"schema_title": "far/tick"}}
     with Site() as site:
         site.otherwise = site.stalls()
-        wanted = remote(site, streams=declared, directory=tmp_path, schemas={"wait_s": 60.0}, drain_s=2.0)
-        wanted["fetch"] = QUICK | {"total_s": 30.0}
+        wanted = remote(site, streams=declared, directory=tmp_path, drain_s=2.0)
+        wanted["fetch"] = QUICK | {"total_s": PATIENCE_S}
         with Served(tmp_path, workers=1, **wanted) as service:
             answers: list[int] = []
             waiting = threading.Thread(
@@ -166,7 +168,7 @@ def test_a_drain_answers_requests_that_wait_for_schemas(tmp_path: Path) -> None:
             waiting.start()
             service.until(lambda: "/schemas/far/tick/1.0.0.yaml" in site.paths())
             service.signal(signal.SIGTERM)
-            waiting.join(60.0)
+            waiting.join(PATIENCE_S)
 
             assert answers == [503]
             assert service.exit_code() == 0
