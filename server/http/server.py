@@ -63,7 +63,8 @@ class HttpServer:
         key_holder: Callable[[Request], str] | None = None,
         cors: Cors | None = None,
     ) -> None:
-        """``cors``: what the handlers of ``routes`` are shared by, where it is not made of the settings alone. ``believed``: headers that are believed of a trusted proxy, besides those that name the client.
+        """``cors``: by what the handlers of ``routes`` are shared, where that is not made of the settings alone.
+        ``believed``: headers that are believed of a trusted proxy, besides those that name the client.
         ``key_holder`` says whose key or token a request presents; "" when it is none that is known."""
         self._loop = loop
         self._row = row
