@@ -41,7 +41,7 @@ from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
 from server.log import Level
 from server.measures import Measures
 from server.published import PATHS, Published
-from server.scoreboard import Counter, State
+from server.row import Count, State
 from server.troubles import Troubles
 from server.version import VERSION
 
@@ -238,27 +238,27 @@ class Worker:
         """Plain integers of the parts → the row; the listener writes its own there."""
         server, events, row = self._server, self._receiver.counts, self._row.counters
         tallies = self._durability.tallies
-        row[Counter.CONNECTIONS_LOST] = server.abandoned
-        row[Counter.REQUESTS] = server.requests
-        row[Counter.REQUESTS_REFUSED] = server.answered(503)
-        row[Counter.REQUESTS_BAD] = sum(server.answered(status) for status in BAD)
-        row[Counter.REQUESTS_TIMED_OUT] = server.answered(408)
-        row[Counter.BODY_BYTES] = server.body_bytes
-        row[Counter.EVENTS_RECEIVED] = events.received
-        row[Counter.EVENTS_ACCEPTED] = tallies.accepted
-        row[Counter.EVENTS_INVALID] = sum(events.by_type[error_type] for error_type in INVALID_TYPES)
-        row[Counter.EVENTS_ERROR] = sum(events.by_type[error_type] for error_type in ERROR_TYPES)
-        row[Counter.EVENTS_DELIVERED] = tallies.delivered
-        row[Counter.EVENTS_FAILED] = tallies.dropped
+        row[Count.CONNECTIONS_LOST] = server.abandoned
+        row[Count.REQUESTS] = server.requests
+        row[Count.REQUESTS_REFUSED] = server.answered(503)
+        row[Count.REQUESTS_BAD] = sum(server.answered(status) for status in BAD)
+        row[Count.REQUESTS_TIMED_OUT] = server.answered(408)
+        row[Count.BODY_BYTES] = server.body_bytes
+        row[Count.EVENTS_RECEIVED] = events.received
+        row[Count.EVENTS_ACCEPTED] = tallies.accepted
+        row[Count.EVENTS_INVALID] = sum(events.by_type[error_type] for error_type in INVALID_TYPES)
+        row[Count.EVENTS_ERROR] = sum(events.by_type[error_type] for error_type in ERROR_TYPES)
+        row[Count.EVENTS_DELIVERED] = tallies.delivered
+        row[Count.EVENTS_FAILED] = tallies.dropped
         for counter, count in self._durability.counted().items():
             row[counter] = count
         self._row.write_books(tallies)
-        row[Counter.EVENTS_SPOOLED] = tallies.spooled
-        row[Counter.EVENTS_REFUSED_HASTY] = events.refused_hasty
-        row[Counter.ERROR_EVENTS] = self._error_events.produced
-        row[Counter.ERROR_EVENTS_SUPPRESSED] = self._error_events.dropped
-        row[Counter.CALLBACK_ERRORS] = server.handler_errors
-        row[Counter.EVENTS_ONE_DECODE], row[Counter.EVENTS_ONE_PASS], row[Counter.EVENTS_REFERRED] = self._judged()
+        row[Count.EVENTS_SPOOLED] = tallies.spooled
+        row[Count.EVENTS_REFUSED_HASTY] = events.refused_hasty
+        row[Count.ERROR_EVENTS] = self._error_events.produced
+        row[Count.ERROR_EVENTS_SUPPRESSED] = self._error_events.dropped
+        row[Count.CALLBACK_ERRORS] = server.handler_errors
+        row[Count.EVENTS_ONE_DECODE], row[Count.EVENTS_ONE_PASS], row[Count.EVENTS_REFERRED] = self._judged()
         self._measures.write()
 
 

@@ -41,7 +41,7 @@ from server.rates import Buckets
 if TYPE_CHECKING:
     from server.config.settings import Http
     from server.http.request import Request
-    from server.scoreboard import Row
+    from server.row import Row
 
 _HARD_PART = 8  # Connections that are told 503 stay for a moment: an eighth above the limit, the rest is cut off.
 _FAR = 1e9  # Seconds on the wheel: never.

@@ -22,7 +22,8 @@ from server.master.notify import Notifier
 from server.master.signals import Order
 from server.master.succession import Succession
 from server.master.watch import DRAIN_GRACE_S, NEVER, Child, complaint
-from server.scoreboard import ALL_SOCKETS, Scoreboard, State
+from server.row import ALL_SOCKETS, State
+from server.scoreboard import Scoreboard
 
 ROWS = 768  # Three times the most workers that settings allow: serving, their successors, and some still draining.
 BOOT_TICK_S = 0.02  # READY shows in shared memory alone; someone who boots is looked at this often.

@@ -18,7 +18,8 @@ import uvloop
 from server.commands.generation import read
 from server.http.server import HttpServer
 from server.master.generation import WorkerContext
-from server.scoreboard import Counter, Scoreboard
+from server.row import Count
+from server.scoreboard import Scoreboard
 from server.sink.memory import MemorySink
 from server.worker import Worker
 from tests.process.served import Served
@@ -160,11 +161,11 @@ def test_counters_are_what_their_names_say(tmp_path: Path) -> None:
         place.worker._copy_counters()
         counted = place.row.counters
 
-        assert counted[Counter.REQUESTS] == 4
-        assert counted[Counter.REQUESTS_BAD] == 1
-        assert counted[Counter.REQUESTS_TIMED_OUT] == 1
-        assert counted[Counter.REQUESTS_REFUSED] == 2
-        assert counted[Counter.BODY_BYTES] == body_bytes
+        assert counted[Count.REQUESTS] == 4
+        assert counted[Count.REQUESTS_BAD] == 1
+        assert counted[Count.REQUESTS_TIMED_OUT] == 1
+        assert counted[Count.REQUESTS_REFUSED] == 2
+        assert counted[Count.BODY_BYTES] == body_bytes
 
     within(tmp_path, test, http={"limits": {"head_s": 1.0}})
 

@@ -22,7 +22,7 @@ from server.errors import EXIT_BOOT, BootError, SettingsError
 from server.log import set_up
 from server.master.generation import Role, WorkerContext
 from server.master.loop import Master
-from server.scoreboard import READY, State
+from server.row import READY, State
 from tests.process.running import Running
 
 
