@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-ANSWER_S = 20.0
+ANSWER_S = 60.0
 PIPELINED = 32
 MAX_PAUSE_S = 0.5
 GONE = ("closed", "reset", "silent")

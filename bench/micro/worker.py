@@ -52,7 +52,8 @@ async def serve(tree: str, limits: str) -> None:
     """Be a worker without sockets, and run a round for each line of standard input."""
     from server.commands.generation import read
     from server.master.generation import WorkerContext
-    from server.scoreboard import Scoreboard, State
+    from server.row import State
+    from server.scoreboard import Scoreboard
     from server.worker import Worker
 
     with tempfile.TemporaryDirectory() as directory:

@@ -21,7 +21,8 @@ class Schemas(Section, frozen=True):
         Texts,
         says(
             "Directories of schemas (or their `file:` URIs) and `http(s):` URLs of repositories. Directories are "
-            "looked into first; of either kind the first that has a schema wins."
+            "looked into first; of either kind the first that has a schema wins. A URL that does not answer is not "
+            "passed over: until it does, what it may have is unavailable."
         ),
     ] = field(default_factory=lambda: ["schemas/"])
     file_extension: Annotated[

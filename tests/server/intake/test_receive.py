@@ -105,7 +105,7 @@ def drive(settings_path: Path) -> Callable[..., None]:
         async def main() -> None:
             bench = Bench(settings_path, *overrides)
             await bench.sink.open()
-            await asyncio.wait_for(test(bench), 5)
+            await asyncio.wait_for(test(bench), 60)
             await bench.sink.close()
 
         asyncio.run(main())
