@@ -309,6 +309,12 @@ def test_an_observed_event_counts_as_accepted_and_leaves_an_error_event(drive: D
         assert request.status == 201
         assert (counts.observed, counts.by_type["schema_violation"]) == (1, 0)
 
+        asked = FakeRequest(INVALID.replace(b'"plain"', b'"watched"'))
+        bench.receiver.handle_validate(asked)  # type: ignore[arg-type]
+        (told,) = asked.answer["events"]
+        assert (told["status"], told["topics"]) == ("observed", ["dc1.watched"])
+        assert told["context"]["error_type"] == "schema_violation"
+
     drive(test)
 
 
