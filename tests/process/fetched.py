@@ -25,7 +25,7 @@ def settings(site: Site, **more: Any) -> dict[str, Any]:
 def post(service: Served, *events: dict[str, Any], path: str = "/v1/events") -> tuple[int, Any]:
     """Status and body of the answer."""
     body = json.dumps(events).encode()
-    with socket.create_connection(service.address, timeout=15.0) as client:
+    with socket.create_connection(service.address, timeout=60.0) as client:
         client.sendall(b"POST %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" % path.encode())
         client.sendall(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
         answer = b"".join(iter(lambda: client.recv(65536), b""))
