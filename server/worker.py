@@ -36,6 +36,7 @@ from server.intake.error_events import ErrorEvents
 from server.intake.forms import Forms
 from server.intake.pipeline import make_pipeline
 from server.intake.receive import Receiver
+from server.intake.sending import Sender
 from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
 from server.log import Level
 from server.measures import Measures
@@ -102,10 +103,9 @@ class Worker:
             self._pipeline,
             self._durability.sink,
             delivery,
-            self._durability.receipts,
+            Sender(self._durability.sink, delivery, self._durability.receipts, self._error_events),
             address.of,
             clock,
-            self._error_events,
             Forms(config, materials.schemas.find, content.media_type),
             self._fetched.asking,
         )

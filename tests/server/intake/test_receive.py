@@ -21,6 +21,7 @@ from server.intake.forms import Forms
 from server.intake.pipeline import make_pipeline
 from server.intake.receipts import Receipts
 from server.intake.receive import Receiver
+from server.intake.sending import Sender
 from server.intake.tally import Tallies
 from server.intake.verdict import MAX_BODY_BYTES
 from server.rings import Rings
@@ -41,6 +42,9 @@ class FakeRequest:
         self.headers: dict[bytes, bytes] = {}
         self.replies: list[tuple[int, str, bytes]] = []
         self._params = params or {}
+
+    def identity(self) -> bytes:
+        return self.request_id.encode()
 
     def params(self) -> dict[str, str]:
         return self._params
@@ -79,8 +83,9 @@ class Bench:
         self.receipts = Receipts(self.rings.ring(1), self.sink.outstanding, 60.0)
         self.delivery.on_spooled = lambda event: self.receipts.spooled(event.number)
         forms = Forms(config, generation.schemas.find, content.media_type)
+        self.sender = Sender(self.sink, self.delivery, self.receipts, self.errors)
         self.receiver = Receiver(
-            config, pipeline, self.sink, self.delivery, self.receipts, lambda _: "192.0.2.1", clock, self.errors, forms
+            config, pipeline, self.sink, self.delivery, self.sender, lambda _: "192.0.2.1", clock, forms
         )
 
     def post(self, body: bytes, **params: str) -> FakeRequest:
