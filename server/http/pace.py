@@ -67,8 +67,8 @@ def behind(handler: Handler, wrap: Callable[[Handler], Handler]) -> Handler:
 
 class Pace:
     """The bound, and what it is made of. ``by`` is what it goes by, "address" or "key"; ``whose`` says whose bucket a
-    request is taken from, "" for nobody's; breaches are counted in ``refused``. ``is_of_head``: that depends on head and
-    peer alone, so that it is worked out once for all requests that share them (``Request.memo``)."""
+    request is taken from, "" for nobody's; breaches are counted in ``refused``. ``is_of_head``: ``whose`` depends on
+    head and peer alone, so that it is asked once for all requests that share them (``Request.memo``)."""
 
     __slots__ = ("_body", "_buckets", "_clock", "_cors", "_is_of_head", "_kind", "_phrase", "_refused", "_whose")
 
