@@ -96,8 +96,8 @@ class Worker:
         access = self._access = Access(config.auth, materials.credentials, address.is_from_proxy, address.holder)
         self._public_keys = Following(materials.credentials, access)
         self._pipeline = make_pipeline(config, materials.schemas.find, materials.snapshot.find, tallies, access.guard)
-        self._error_events = ErrorEvents(self._pipeline, delivery.submit_own, clock, config)
         self._fetched = Fetched(materials, self._use)
+        self._error_events = ErrorEvents(self._pipeline, delivery.submit_own, clock, config, self._fetched.asking)
         self._receiver = Receiver(
             config,
             self._pipeline,
@@ -106,7 +106,7 @@ class Worker:
             Sender(self._durability.sink, delivery, self._durability.receipts, self._error_events),
             address.of,
             clock,
-            Forms(config, materials.schemas.find, content.media_type),
+            Forms(config, materials.schemas.find_here, content.media_type),
             self._fetched.asking,
         )
 

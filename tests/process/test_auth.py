@@ -28,6 +28,7 @@ STREAMS: dict[str, Any] = {
     "known": asking("identities"),
     "either": asking(["jwt", "networks", "api_keys", "identities"]),
     "open": asking("none"),
+    "pages": asking("none", origins=["https://www.example.org", "https://*.example.net"]),
     "silent": {"schema_title": "app/tick"},
     "penstock.error.validation": {"schema_title": "error"},
 }
@@ -123,6 +124,20 @@ def test_a_key_can_be_for_pages_of_some_origins_alone(parts: Parts) -> None:
     for origin, expected in (("https://www.example.org", TAKEN), ("https://evil.example", FORBIDDEN), ("", FORBIDDEN)):
         given = {**parts.page.bearer, **({"Origin": origin} if origin else {})}
         assert outcome(send(parts.service, "keys", headers=given)) == expected, origin
+
+
+def test_a_stream_can_be_for_pages_of_some_origins_alone(parts: Parts) -> None:
+    for origin, expected in (
+        *(("https://www.example.org", TAKEN), ("https://a.example.net", TAKEN), ("", FORBIDDEN)),
+        *(("https://evil.example", FORBIDDEN), ("null", FORBIDDEN)),
+    ):
+        given = {"Origin": origin} if origin else {}
+        assert outcome(send(parts.service, "pages", headers=given)) == expected, origin
+        assert outcome(send(parts.service, "pages", headers=given | parts.web.bearer)) == expected, origin
+    assert outcome(send(parts.service, "open", "pages", headers={"Origin": "https://evil.example"})) == (
+        207,
+        ["forbidden"],
+    )
 
 
 def test_a_batch_is_judged_event_by_event(parts: Parts) -> None:
