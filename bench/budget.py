@@ -48,7 +48,7 @@ RULES = [
     ),
     (SUBMIT, r"submit\w* \(|_wake \(|is_full \(|outstanding \(|/intake/delivery\.py"),
     (ACK, r"KafkaSink\.(_tick|_serve)|on_ack|/intake/pending\.py|_on_settled"),
-    (ANSWER, r"/http/(response|outgoing|problem)\.py|Request\.(reply|_identify)|Connection\.answer|Receiver\._answer"),
+    (ANSWER, r"/http/(response|outgoing|problem)\.py|Request\.(reply|_identify)|Connection\.answer|Sender\._answer"),
     (ANSWER, r"/intake/(verdict|report)\.py"),
     (PREPARE, r"/intake/"),
     (PARSE, r"/http/"),

@@ -45,7 +45,7 @@ class Rings:
             return self._rings[index]
         return Ring(memoryview(mmap.mmap(-1, self._bytes)).cast("q"), self.entries)
 
-    def find(self, identity: str, now: float) -> dict[str, int] | None:
+    def find(self, identity: bytes, now: float) -> dict[str, int] | None:
         """What became of a request, on whichever worker; None when no ring has it."""
         wanted = hash(identity).to_bytes(8, "little", signed=True)
         for index, ring in enumerate(self._rings):

@@ -296,7 +296,8 @@ def materialised(uri: str, settings: SchemaSettings, base_dir: Path, fetch: Call
 
     Raises SchemaLost.
     """
-    base_uris = [text if _URL.match(text) else str(base_dir / text) for text in settings.base_uris]
+    in_order = sorted(settings.base_uris, key=is_url)  # Directories first, as an event's schema is looked for.
+    base_uris = [text if _URL.match(text) else str(base_dir / text) for text in in_order]
     try:
         return materialise(uri, base_uris, fetch, extension=settings.file_extension)
     except SchemaError as error:

@@ -8,48 +8,44 @@ Not here: measuring. Nobody should serve with this.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 from server import durability
 from server.__main__ import main
-from server.intake import verdict
+from server.intake import sending, verdict
 from server.intake.delivery import Delivery
 from server.intake.event import Event
 from server.intake.pending import Pending
 from server.intake.receipts import Receipts
-from server.intake.receive import _HASTY, Receiver
+from server.intake.receive import Receiver
+from server.intake.sending import Sender
+from server.intake.terms import Terms
 
 
 def _receive(
-    self: Receiver, request: Any, body: bytes, params: Mapping[str, str], is_hasty: bool, is_second: bool = False
+    self: Receiver, request: Any, body: bytes, terms: Terms, _began_s: float = 0.0, is_second: bool = False
 ) -> None:
     if self._closed:
         request.problem(503, "draining")
         return
-    raws = self._split(request, body)
-    if raws is None:
-        return
-    prepare, arrival = self._prepare, self._arrival(request, params)
-    events = [prepare(index, raw, arrival) for index, raw in enumerate(raws)]
-    if self._awaited and self._waits(request, is_second, self._receive, body, params, is_hasty):
+    events = self._events(request, body, terms, self._arrival(request, terms))
+    if events is None or (self._awaited and self._waits(request, is_second, self._receive, body, terms)):
         return
     self.counts.received += len(events)
-    (_send_hasty if is_hasty else _send_guaranteed)(self, request, events)
+    (self._send_hasty if terms.is_hasty else self._send_guaranteed)(request, events, 0, False)
 
 
-def _send_hasty(self: Receiver, request: Any, events: list[Event]) -> None:
+def _hasty(self: Sender, request: Any, events: list[Event], _number: int, _is_guarded: bool) -> None:
     submit = self._submit
     for event in events:
         if event.verdict is None:
             submit(event, event.on_ack)
         if event.verdict is not None or event.observed is not None:
             self._note(event)
-    count = len(events)
-    request.reply(202, _HASTY[count] if count < len(_HASTY) else verdict.hasty(count).phrase)
+    request.reply(202, sending._HASTY[len(events)])
 
 
-def _send_guaranteed(self: Receiver, request: Any, events: list[Event]) -> None:
+def _guaranteed(self: Sender, request: Any, events: list[Event], _number: int, _is_guarded: bool) -> None:
     pending = Pending(request, events, self._on_settled)
     submit = self._submit
     for event in events:
@@ -65,9 +61,12 @@ def _send_guaranteed(self: Receiver, request: Any, events: list[Event]) -> None:
         self._answer(pending)
 
 
-def _answer(self: Receiver, pending: Pending) -> None:
-    answer = verdict.failed(pending.events) if pending.failures else verdict.accepted(len(pending.events))
-    pending.request.reply(answer.status, answer.phrase, answer.body)
+def _answer(self: Sender, pending: Pending) -> None:
+    if pending.failures:
+        answer = verdict.failed(pending.events)
+        pending.request.reply(answer.status, answer.phrase, answer.body)
+    else:
+        pending.request.reply(201, sending._ACCEPTED[len(pending.events)])
 
 
 def _on_ack(self: Event, error: Any, _message: Any) -> None:
@@ -84,7 +83,9 @@ def _nothing(*_: Any, **__: Any) -> None:
 if __name__ == "__main__":
     for owner, name, replacement in (
         (Receiver, "_receive", _receive),
-        (Receiver, "_answer", _answer),
+        (Sender, "hasty", _hasty),
+        (Sender, "guaranteed", _guaranteed),
+        (Sender, "_answer", _answer),
         (Event, "on_ack", _on_ack),
         (Receipts, "start", _nothing),
         (Delivery, "open", _nothing),

@@ -135,7 +135,8 @@ class Connection(Ending):
         """Send the one response to ``request``, then turn to what waits behind it."""
         server = self._server
         if request.held_bytes:
-            server.release(request)
+            server.in_flight_bytes -= request.held_bytes
+            request.held_bytes = 0
         if self._current is not request:
             server.on_stray_reply(is_late=self._is_lost or self._is_overdue)
             return
@@ -147,10 +148,16 @@ class Connection(Ending):
         self._current = None
         if not self._is_write_paused:
             self.deadline = self._deadlines[stage]
-        is_head = request.method == b"HEAD"
-        response = self._heads.response(status, phrase, body, content_type, more, tail, is_head)
-        leave = self._outgoing.now if tail is CLOSE or len(response) > LATER_BYTES else self._outgoing.later
-        leave(self._transport, response)
+        heads = self._heads
+        start = None if body else heads.bodiless.get((status, phrase))
+        if start is not None:
+            response = start + more + tail
+        else:
+            response = heads.response(status, phrase, body, content_type, more, tail, request.method == b"HEAD")
+        if tail is CLOSE or len(response) > LATER_BYTES:
+            self._outgoing.now(self._transport, response)
+        else:
+            self._outgoing.later(self._transport, response)
         if tail is CLOSE:
             self._finish()
         elif self._is_queued:
@@ -177,8 +184,9 @@ class Connection(Ending):
                 INTERNAL.handle(request)
         if self._current is request:
             self.deadline = self._deadlines[ANSWER]
-            if not request.held_bytes:
-                server.hold(request, REQUEST_BYTES + len(request.body))
+            if not request.held_bytes:  # As ``hold`` does; a call is 1 % of a request.
+                request.held_bytes = held_bytes = REQUEST_BYTES + len(request.body)
+                server.in_flight_bytes += held_bytes
 
     def _on_partial(self, received_bytes: int) -> None:
         reader = self._reader

@@ -44,7 +44,7 @@ class ReceiptPage:
             asyncio.get_running_loop().call_later(WAIT_S, self._answer_last, request, identity)
 
     def _answer(self, request: Request, identity: str) -> bool:
-        found = self._rings.find(identity, time.time())
+        found = self._rings.find(identity.encode(), time.time())
         if found is not None:
             request.reply(200, "OK", orjson.dumps(found), more=NO_STORE)
         return found is not None

@@ -54,16 +54,19 @@ class Request(msgspec.Struct, eq=False):
     body: bytes = b""
     held_bytes: int = 0  # Counted among the worker's bytes in flight.
     is_awaited: bool = False  # The client waits for 100 before it sends the body.
-    _id: str | None = None
+    _identity: bytes | None = None
 
     @property
     def request_id(self) -> str:
-        """The client's ``X-Request-Id`` when it is 1 to 128 visible ASCII characters, else a new UUIDv7."""
-        return self._id or self._identify()
+        """``identity`` as text."""
+        return self.identity().decode()
 
-    def _identify(self) -> str:
-        given = self.headers.get(b"x-request-id")
-        identity = self._id = (given and _visible(given)) or new_id().decode()
+    def identity(self) -> bytes:
+        """The client's ``X-Request-Id`` when it is 1 to 128 visible ASCII characters, else a new UUIDv7."""
+        identity = self._identity
+        if identity is None:
+            given = self.headers.get(b"x-request-id")
+            identity = self._identity = given if given and _is_visible(given) else new_id()
         return identity
 
     def params(self) -> Mapping[str, str]:
@@ -81,10 +84,10 @@ class Request(msgspec.Struct, eq=False):
         more: bytes = b"",
     ) -> None:
         """Answer. ``more`` are further header lines, each ended by CRLF."""
-        lines = b"X-Request-Id: " + (self._id or self._identify()).encode() + b"\r\n"
+        lines = b"X-Request-Id: " + (self._identity or self.identity()) + b"\r\n" + more
         if retry_after_s:
             lines += b"Retry-After: %d\r\n" % retry_after_s
-        self.answering.answer(self, status, phrase, body, content_type, lines + more)
+        self.answering.answer(self, status, phrase, body, content_type, lines)
 
     def problem(self, status: int, detail: str, *, retry_after_s: int = 0) -> None:
         """Answer with problem JSON (RFC 9457) whose title is the reason phrase."""
@@ -95,12 +98,12 @@ class Request(msgspec.Struct, eq=False):
         self.answering.answer(self, status, phrase, body, content_type, more)
 
 
-def _visible(value: bytes) -> str:
-    """The value as text, or "" when it may not be echoed."""
-    if not 0 < len(value) <= MAX_ID_CHARS:
-        return ""
-    text = value.decode("latin-1")
-    return text if text.isascii() and text.isprintable() and " " not in text else ""
+def _is_visible(value: bytes) -> bool:
+    """Whether the value may be echoed."""
+    if len(value) > MAX_ID_CHARS or not value.isascii():
+        return False
+    text = value.decode()
+    return text.isprintable() and " " not in text
 
 
 def _parse(query: bytes) -> dict[str, str]:

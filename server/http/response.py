@@ -61,12 +61,14 @@ def phrase_of(status: int) -> str:
 
 
 class Heads:
-    """The table. ``refresh`` once a second."""
+    """The table. ``refresh`` once a second. ``bodiless``: by status and phrase, what goes before the further lines of a
+    response without a body."""
 
-    __slots__ = ("_date", "_kept")
+    __slots__ = ("_date", "_kept", "bodiless")
 
     def __init__(self) -> None:
         self._kept: dict[tuple[int, str, bytes], bytes] = {}
+        self.bodiless: dict[tuple[int, str], bytes] = {}
         self._date = b""
         self.refresh(time.time())
 
@@ -74,6 +76,7 @@ class Heads:
         """Put the current date into every head to come."""
         self._date = f"Date: {formatdate(unix_s, usegmt=True)}\r\n".encode()
         self._kept.clear()
+        self.bodiless.clear()
 
     def response(
         self,
@@ -92,6 +95,8 @@ class Heads:
             start = self._make(*key)
             if len(self._kept) < MAX_KEPT:
                 self._kept[key] = start
+                if not body:
+                    self.bodiless[(status, phrase)] = start
         if not body:
             return start + more + tail
         return b"".join((start, b"%d\r\n" % len(body), more, tail, b"" if is_head else body))

@@ -31,11 +31,23 @@ TOO_LARGE: Final = "the event has {} bytes, at most {} are taken"
 MAX_AHEAD_MS: Final = 3_000_000
 
 
-def address(event: Event, route: Route, keys: Values | None, dt: object, arrival: Arrival) -> Verdict | None:
-    """Make a record of an event that is filled in and judged, or say why it can be none.
+def address(event: Event, route: Route, dt: object, arrival: Arrival) -> Verdict | None:
+    """Make a record of an event that is filled in and judged, or say why it can be none. ``dt``: its time where that is
+    text."""
+    event.topic = route.topic
+    event.headers = headers_of(route, arrival)
+    event.timestamp_ms = timestamp_ms(dt, arrival.received_ms)
+    return unfit(event, route, None)
 
-    ``keys``: the values of its key fields where a reader gave them. ``dt``: its time where that is text.
-    """
+
+def headers_of(route: Route, arrival: Arrival) -> list[tuple[str, bytes]]:
+    """Those of its records."""
+    return route.headers if arrival.trace is None else [*route.headers, arrival.trace]
+
+
+def unfit(event: Event, route: Route, keys: Values | None) -> Verdict | None:
+    """Give the event its key where its stream has keys, or say why it can be no record. ``keys``: the values of its key
+    fields where a reader gave them."""
     if len(event.value) > route.max_event_bytes:
         return too_large(event, route)
     if route.key_members is not None:
@@ -43,9 +55,6 @@ def address(event: Event, route: Route, keys: Values | None, dt: object, arrival
         if isinstance(key, Verdict):
             return key
         event.key = key
-    event.topic = route.topic
-    event.headers = route.headers if arrival.trace is None else [*route.headers, arrival.trace]
-    event.timestamp_ms = _timestamp_ms(dt, arrival.received_ms)
     return None
 
 
@@ -88,7 +97,7 @@ def _canonical(text: Raw) -> bytes:
     return msgspec.json.encode(value)
 
 
-def _timestamp_ms(dt: object, received_ms: int) -> int:
+def timestamp_ms(dt: object, received_ms: int) -> int:
     """The event's time in milliseconds for Kafka; the receive time when it has none that a calendar knows."""
     if dt.__class__ is not str:
         return received_ms
@@ -98,5 +107,5 @@ def _timestamp_ms(dt: object, received_ms: int) -> int:
         return received_ms
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    timestamp_ms = int(moment.timestamp() * 1000)
-    return timestamp_ms if 0 < timestamp_ms < received_ms + MAX_AHEAD_MS else received_ms
+    moment_ms = int(moment.timestamp() * 1000)
+    return moment_ms if 0 < moment_ms < received_ms + MAX_AHEAD_MS else received_ms

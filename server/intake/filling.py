@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET
 
-from server.identity import new_id
+from server.identity import head_of, tail
 from server.intake.arrival import Arrival
 from server.intake.enrich import NEW_ID, RECEIVE_TIME, Source
 from server.intake.members import Members, Path, Values
@@ -30,7 +30,8 @@ MAX_KEPT: Final = 256
 MAX_READY: Final = 16  # Fillings whose texts are kept with a head that many requests share (http.repeats).
 
 Texts = list[bytes | None]  # Of the sources that depend on the client and its headers alone, in their order.
-Insert = Callable[[bytes, Texts, bytes], bytes]  # The event, the texts, the time of receipt.
+# The event, the texts, the time of receipt, what a new identity begins with.
+Insert = Callable[[bytes, Texts, bytes, bytes], bytes]
 _ID: Final = -1
 _DT: Final = -2
 _Piece = bytes | int  # JSON text as it is, or the number of a text, or _ID or _DT.
@@ -74,7 +75,7 @@ class Filling:
         insert = inserts.get(missing)
         if insert is None:
             insert = self._learn(missing, texts, inserts)
-        return insert(raw, texts, arrival.received_dt)
+        return insert(raw, texts, arrival.received_dt, arrival.id_head or head_of(arrival.received_ms))
 
     def _ready(self, arrival: Arrival) -> tuple[Texts, dict[int, Insert]]:
         """What is the same for all events of a client with these headers: the texts, and the functions for them."""
@@ -123,8 +124,8 @@ def anywhere(plan: _Plan) -> Insert:  # cold: kept
     """A function that carries the plan out, whatever the event looks like."""
     edits = [(path, needle_of(path), pieces) for path, pieces in plan.items()]
 
-    def insert(raw: bytes, texts: Texts, dt: bytes) -> bytes:
-        values: list[Any] = [*texts, dt, new_id()]  # _DT and _ID count from the end.
+    def insert(raw: bytes, texts: Texts, dt: bytes, id_head: bytes) -> bytes:
+        values: list[Any] = [*texts, dt, id_head + tail()]  # _DT and _ID count from the end.
         return splice(raw, [(path, needle, _text(pieces, values)) for path, needle, pieces in edits])
 
     return insert
@@ -136,23 +137,24 @@ def insert_of(plan: _Plan) -> Insert:  # cold: kept
     inner = [(needle_of(path), pieces) for path, pieces in plan.items() if path]
     if not plan or len(inner) > 1 or (inner and not inner[0][0]):
         return slow
-    constants: dict[str, Any] = {"anywhere": slow, "join": b"".join, "new_id": new_id}
-    lines = ["def insert(raw, texts, dt):"]
+    constants: dict[str, Any] = {"anywhere": slow, "join": b"".join, "tail": tail}
+    lines = ["def insert(raw, texts, dt, id_head):"]
     if inner:
         constants["needle"] = inner[0][0]
         lines += [
             # A backslash. To find a number is a memchr; ``in`` and a second find take twice as long (measured).
-            ' if raw.find(92) >= 0 and b"\\\\u00" in raw: return anywhere(raw, texts, dt)',
+            ' if raw.find(92) >= 0 and b"\\\\u00" in raw: return anywhere(raw, texts, dt, id_head)',
             " start = raw.find(needle)",
-            " if start < 0 or raw.rfind(needle) != start: return anywhere(raw, texts, dt)",
+            " if start < 0 or raw.rfind(needle) != start: return anywhere(raw, texts, dt, id_head)",
             " inside = raw.find(123, start) + 1",
-            " if raw[inside] != 34 or raw[1] != 34: return anywhere(raw, texts, dt)",  # A brace; a quote.
+            " if raw[inside] != 34: return anywhere(raw, texts, dt, id_head)",  # No quote: a space, or a brace.
         ]
-    else:
-        lines.append(" if raw[1] != 34: return anywhere(raw, texts, dt)")
-    pieces = [_written(piece, constants) for piece in _merged([b"{", *plan.get((), [])])]
+    if () in plan:
+        lines.append(" if raw[1] != 34: return anywhere(raw, texts, dt, id_head)")
+    pieces = [_written(piece, constants) for piece in _merged([b"{", *plan[()]])] if () in plan else []
     if inner:
-        pieces += ["raw[1:inside]", *(_written(piece, constants) for piece in _merged(inner[0][1]))]
+        kept = "raw[1:inside]" if pieces else "raw[:inside]"
+        pieces += [kept, *(_written(piece, constants) for piece in _merged(inner[0][1]))]
     pieces.append("raw[inside:]" if inner else "raw[1:]")
     lines.append(f" return join(({', '.join(pieces)}))")
     exec(compile("\n".join(lines), "<filling>", "exec"), constants)
@@ -181,4 +183,4 @@ def _written(piece: _Piece, constants: dict[str, Any]) -> str:
         name = f"c{len(constants)}"
         constants[name] = piece
         return name
-    return {_ID: "new_id()", _DT: "dt"}.get(piece, f"texts[{piece}]")
+    return {_ID: "id_head, tail()", _DT: "dt"}.get(piece, f"texts[{piece}]")

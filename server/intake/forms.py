@@ -9,7 +9,7 @@ Not here: content types and encodings (http.content, http.encodings).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from server.intake import cloudevents, ndjson
 from server.intake.arrival import Arrival
@@ -23,16 +23,12 @@ if TYPE_CHECKING:
     from server.config.settings import Config
     from server.intake.route import SchemaLookup
 
-MAX_KEPT: Final = 64
-MAX_KEPT_BYTES: Final = 128
-
 Split = Callable[[bytes, int], "list[Piece] | int | str"]
 Prepare = Callable[[int, bytes, Arrival], Event]
 
 
 class Forms:
-    """One a worker. ``plain`` are the Content-Types, as they were sent (None: absent), of bodies that need nothing but
-    intake.decode: whoever sees one need not ask here."""
+    """One a worker."""
 
     def __init__(self, config: Config, schema: SchemaLookup, media_type: Callable[[bytes | None], str]) -> None:
         """``media_type``: what a body of a Content-Type is read as (http.content)."""
@@ -41,7 +37,6 @@ class Forms:
         events = CloudEvents(config, schema)
         self._binary = events.binary
         self._looks_at_headers = bool(settings.cloudevents)  # For CloudEvents in binary mode.
-        self.plain: set[bytes | None] = set()
         self._splits: dict[str, Split] = {
             "application/x-ndjson": ndjson.pieces,
             "application/reports+json": Reports(settings.reports).pieces,
@@ -49,18 +44,18 @@ class Forms:
             "application/cloudevents-batch+json": events.batch,
         }
 
+    def is_plain(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether bodies with these headers need nothing but intake.decode."""
+        if self._media_type(headers.get(b"content-type")) in self._splits:
+            return False
+        return not self._looks_at_headers or cloudevents.MARK not in headers
+
     def split(self, headers: Mapping[bytes, bytes], body: bytes, most: int) -> list[bytes] | list[Piece] | int | str:
         """As intake.decode.split, of a body of any type that is taken."""
-        content_type = headers.get(b"content-type")
-        form = self._splits.get(self._media_type(content_type))
+        form = self._splits.get(self._media_type(headers.get(b"content-type")))
         if form is not None:
             return form(body, most)
-        if not self._looks_at_headers:
-            if len(self.plain) < MAX_KEPT and len(content_type or b"") <= MAX_KEPT_BYTES:
-                self.plain.add(content_type)
-        elif cloudevents.MARK in headers:
-            return self._binary(headers, body)
-        return split(body, most)
+        return split(body, most) if self.is_plain(headers) else self._binary(headers, body)
 
 
 def without_form(headers: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:

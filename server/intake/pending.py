@@ -12,26 +12,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
     from server.intake.event import Event
 
 Settled = Callable[["Pending"], None]
 
 
-class Pending:
+class Pending(Struct, eq=False):
     """One request that waits for the outcome of ``left`` events. ``on_settled`` is called once, when none is left.
     ``began_s``: when it came, by the monotonic clock; 0: it is not measured."""
 
-    __slots__ = ("_on_settled", "began_s", "events", "failures", "left", "request", "spooled")
-
-    def __init__(self, request: Any, events: list[Event], on_settled: Settled, began_s: float = 0.0) -> None:
-        self.request = request
-        self.events = events
-        self.failures = 0
-        self.spooled = 0
-        self.left = 0
-        self._on_settled = on_settled
-        self.began_s = began_s
+    request: Any
+    events: list[Event]
+    on_settled: Settled
+    began_s: float = 0.0
+    failures: int = 0
+    spooled: int = 0
+    left: int = 0
 
     def settle(self, event: Event) -> None:
         """Hear that the outcome of one event is known: it stands in the event."""
@@ -41,4 +40,4 @@ class Pending:
             self.spooled += 1
         self.left -= 1
         if self.left == 0:
-            self._on_settled(self)
+            self.on_settled(self)

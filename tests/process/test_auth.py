@@ -162,7 +162,7 @@ def test_who_may_not_write_leaves_nothing_behind(parts: Parts) -> None:
         lambda: found if len(found := parts.service.events("penstock.error.validation")) >= 2 else []
     )
 
-    assert len(parts.service.events("keys")) == before + 1
+    assert len(parts.service.until(lambda: parts.service.events("keys")[before:])) == 1
     assert {found["value"]["error_type"] for found in errors} == {"unknown_stream", "schema_title_mismatch"}
 
 
@@ -279,7 +279,7 @@ def test_public_keys_at_a_url_are_followed_without_a_restart(tmp_path: Path) -> 
         site.says("/jwks", behaviours.body(jwks(old)))
         token = {"keys": site.url("/jwks"), "issuer": ISSUER, "audience": [AUDIENCE], "refresh_s": 0.1}
         settings = {"streams": {"sources": ["streams.yaml"]}, "auth": {"jwt": token}, "intake": {"error_stream": ""}}
-        quick = {"attempts": 1, "total_s": 2.0, "connect_s": 1.0}
+        quick = {"attempts": 1, "total_s": 20.0, "connect_s": 10.0}
         with Served(tmp_path, workers=1, fetch=quick, **settings) as service:
             workers = service.workers()
             assert (status(old), status(new)) == (201, 401)

@@ -122,11 +122,13 @@ def test_who_keeps_no_books_has_none_to_read_though_its_descriptors_come_and_go(
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
-        other.stdout.readline()
-        for _ in range(100):
-            with pytest.raises(FileNotFoundError, match="no books"):
-                Ledger.open(other.pid)
-        other.kill()
+        try:
+            other.stdout.readline()
+            for _ in range(100):
+                with pytest.raises(FileNotFoundError, match="no books"):
+                    Ledger.open(other.pid)
+        finally:
+            other.kill()
 
 
 def test_workers_beyond_the_pages_are_left_out() -> None:

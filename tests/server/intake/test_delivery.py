@@ -62,7 +62,7 @@ def drive(settings_path: Path) -> Callable[..., None]:
             bench = Bench(settings_path, *overrides, spool=spool, **delivery)
             await bench.sink.open()
             bench.delivery.open(0)
-            await asyncio.wait_for(test(bench, spool), 5)
+            await asyncio.wait_for(test(bench, spool), 60)
             await bench.sink.close()
 
         asyncio.run(main())
@@ -238,8 +238,8 @@ def test_what_comes_behind_an_event_that_found_the_queue_full_does_not_overtake_
     async def test(bench: Bench, spool: FakeSpool) -> None:
         takes = iter(["queue_full", "queue_full"])
         submit = bench.sink.submit
-        bench.receiver._submit = lambda record, on_ack: next(takes, None) or submit(record, on_ack)
-        bench.delivery._sink_submit = bench.receiver._submit
+        bench.sender._submit = lambda record, on_ack: next(takes, None) or submit(record, on_ack)
+        bench.delivery._sink_submit = bench.sender._submit
         request = bench.post(b"[" + KEYED + b"," + KEYED + b"]", hasty=hasty)
         await settled()
 

@@ -85,7 +85,10 @@ def test_the_generated_function_gives_the_same_bytes_as_the_slow_way(
     if names:
         plan = {(): [piece for name in sorted(names) for piece in (b'"%b":' % name.encode(), 1, b",")]} | plan
 
-    assert insert_of(plan)(raw, [b"1", b"2"], b'"now"') == anywhere(plan)(raw, [b"1", b"2"], b'"now"')
+    texts: list[bytes | None] = [b"1", b"2"]
+    given = raw, texts, b'"now"', b"01-"
+
+    assert insert_of(plan)(*given) == anywhere(plan)(*given)
 
 
 def test_every_event_gets_an_identity_of_its_own() -> None:

@@ -22,6 +22,7 @@ from server.intake.forms import Forms
 from server.intake.pipeline import make_pipeline
 from server.intake.receipts import Receipts
 from server.intake.receive import Receiver
+from server.intake.sending import Sender
 from server.intake.tally import Tallies
 from server.intake.verdict import MAX_BODY_BYTES
 from server.rings import Rings
@@ -42,6 +43,9 @@ class FakeRequest:
         self.headers: dict[bytes, bytes] = {}
         self.replies: list[tuple[int, str, bytes]] = []
         self._params = params or {}
+
+    def identity(self) -> bytes:
+        return self.request_id.encode()
 
     def params(self) -> dict[str, str]:
         return self._params
@@ -88,15 +92,15 @@ class Bench:
         self.receipts = Receipts(self.rings.ring(1), self.sink.outstanding, 60.0)
         self.delivery.on_spooled = lambda event: self.receipts.spooled(event.number)
         forms = Forms(config, generation.schemas.find_here, content.media_type)
+        self.sender = Sender(self.sink, self.delivery, self.receipts, self.errors)
         self.receiver = Receiver(
             config,
             pipeline,
             self.sink,
             self.delivery,
-            self.receipts,
+            self.sender,
             lambda _: "192.0.2.1",
             clock,
-            self.errors,
             forms,
             asked,
         )
@@ -118,7 +122,7 @@ def drive(settings_path: Path) -> Callable[..., None]:
         async def main() -> None:
             bench = Bench(settings_path, *overrides)
             await bench.sink.open()
-            await asyncio.wait_for(test(bench), 5)
+            await asyncio.wait_for(test(bench), 60)
             await bench.sink.close()
 
         asyncio.run(main())

@@ -1,0 +1,79 @@
+"""What the head of a request says of the events in its body.
+
+Place: intake.receive → HERE. Requests with the same head from the same peer share one (``Request.memo``).
+Rule: the query goes before the headers. Nothing here depends on the body, on time, or on what a reload changes.
+Not here: who sent it and what it proved (intake.arrival), bodies that are not plain JSON (intake.forms).
+"""
+
+# hot path
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from server.intake.trace import NAME as TRACE
+from server.intake.trace import header_of
+
+if TYPE_CHECKING:
+    from server.config.settings import Config
+    from server.http.request import Request
+    from server.intake.forms import Forms
+
+_NOT_HASTY: Final = frozenset({None, "", "false", "0"})
+
+
+class Terms(msgspec.Struct, frozen=True, eq=False):
+    """``is_plain``: the body is JSON as it stands. ``schema_uri`` and ``stream``, JSON text, are for events that name
+    none themselves; ``trace`` is a header for their records."""
+
+    is_hasty: bool
+    is_plain: bool
+    schema_uri: bytes | None = None
+    stream: bytes | None = None
+    trace: tuple[str, bytes] | None = None
+
+
+PLAIN: Final = Terms(is_hasty=False, is_plain=True)
+
+
+class TermsReader:
+    """Reads them, by the settings."""
+
+    __slots__ = ("_forms", "_schema_uri_header", "_schema_uri_param", "_stream_header", "_stream_param")
+
+    def __init__(self, config: Config, forms: Forms) -> None:
+        settings = config.intake
+        self._forms = forms
+        self._schema_uri_param = settings.schema_uri_query_param
+        self._stream_param = settings.stream_query_param
+        self._schema_uri_header = _header(settings.schema_uri_header)
+        self._stream_header = _header(settings.stream_header)
+
+    def read(self, request: Request, *, is_beacon: bool) -> Terms:
+        """Those of a request, which is hasty when the query says so, or whatever it says when it ``is_beacon``."""
+        headers, params = request.headers, request.params()
+        terms = Terms(
+            is_hasty=is_beacon or params.get("hasty") not in _NOT_HASTY,
+            is_plain=self._forms.is_plain(headers),
+            schema_uri=_text(params.get(self._schema_uri_param or "")) or _named(request, self._schema_uri_header),
+            stream=_text(params.get(self._stream_param or "")) or _named(request, self._stream_header),
+            trace=header_of(headers[TRACE]) if TRACE in headers else None,
+        )
+        if request.memo is not None:
+            request.memo[Terms] = terms
+        return terms
+
+
+def _header(name: str | None) -> bytes:
+    return name.lower().encode() if name else b""
+
+
+def _named(request: Request, header: bytes) -> bytes | None:
+    value = request.headers.get(header)
+    return _text(value.decode("latin-1")) if value else None
+
+
+def _text(value: str | None) -> bytes | None:
+    return msgspec.json.encode(value) if value else None
