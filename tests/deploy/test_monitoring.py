@@ -46,6 +46,13 @@ def test_the_dashboard_is_that_of_its_description() -> None:
     assert json.loads(DASHBOARD.read_text()) == made, wanted
 
 
+def test_the_rules_are_those_of_their_description() -> None:
+    made = runpy.run_path(str(PROMETHEUS / "alerts.py"))["render"]()
+
+    wanted = "run: python deploy/prometheus/alerts.py > deploy/prometheus/alerts.yml"
+    assert (PROMETHEUS / "alerts.yml").read_text() == made, wanted
+
+
 def test_every_metric_that_is_asked_for_is_in_the_table_and_every_one_in_the_table_is_shown() -> None:
     shown = {metric.shown for metric in METRICS.values()}
     asked = set(re.findall(r"penstock_\w+", " ".join(expressions())))

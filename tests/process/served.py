@@ -25,10 +25,12 @@ TAKEN_UP = r"streams are now those of"
 class Served(Running):
     """One service. ``settings`` are merged into the test's own, section by section."""
 
+    module = "server"  # What is run, with ``python -m``.
+
     def __init__(self, directory: Path, /, **settings: Any) -> None:
         self.settings_file = directory / "penstock.yaml"
         self.write(**settings)
-        super().__init__(["-m", "server", "serve", "-c", str(self.settings_file)], directory / "log")
+        super().__init__(["-m", self.module, "serve", "-c", str(self.settings_file)], directory / "log")
 
     def __enter__(self) -> Self:
         try:

@@ -5,23 +5,18 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import shutil
-import subprocess
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from tests.deploy.test_monitoring import PROMETHEUS, expressions, rules
-from tests.kafka.broker import MockCluster, free_ports
+from tests.kafka.broker import MockCluster
 from tests.process.fetched import settings
+from tests.process.prometheus import Prometheus
 from tests.process.running import eventually
 from tests.process.served import Served
 from tests.server.fetch import site as behaviours
@@ -29,56 +24,6 @@ from tests.server.fetch.site import Site
 
 TRAFFIC_S = 6.0  # Some scrapes: a rate needs two.
 SELECTOR = re.compile(r"penstock_\w+(?:\{[^}]*\})?")
-
-
-class Prometheus:
-    """One that looks at a service every half second, in a directory of its own."""
-
-    def __init__(self, directory: Path, target: str) -> None:
-        program = shutil.which("prometheus")
-        if program is None:
-            pytest.skip("prometheus is missing (Debian: prometheus)")
-        self._port = free_ports(1)[0]
-        config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
-        config["global"] = {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"}
-        config["rule_files"] = [str(PROMETHEUS / "alerts.yml")]
-        config["scrape_configs"][0]["static_configs"] = [{"targets": [target]}]
-        (directory / "prometheus.yml").write_text(yaml.safe_dump(config))
-        arguments = [
-            f"--config.file={directory / 'prometheus.yml'}",
-            f"--storage.tsdb.path={directory / 'tsdb'}",
-            f"--web.listen-address=127.0.0.1:{self._port}",
-        ]
-        self._log = directory / "prometheus.log"
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen([program, *arguments], cwd=directory, stdout=log, stderr=log)
-
-    def ask(self, path: str, **query: str) -> Any:
-        url = f"http://127.0.0.1:{self._port}/api/v1/{path}?{urllib.parse.urlencode(query)}"
-        try:
-            with urllib.request.urlopen(url, timeout=60) as answer:
-                return json.load(answer)["data"]
-        except OSError:
-            return None
-
-    def finds(self, expression: str) -> list[Any]:
-        said = self.ask("query", query=expression)
-        return list(said["result"]) if said else []
-
-    def health(self) -> tuple[str, str]:
-        """Of the last scrape, and what was wrong with it."""
-        said = self.ask("targets")
-        if said is None:
-            return "", "no answer"
-        (target,) = said["activeTargets"]
-        return target["health"], target["lastError"]
-
-    def end(self) -> None:
-        self._process.terminate()
-        self._process.wait(60)
-
-    def log(self) -> str:
-        return self._log.read_text(errors="replace")
 
 
 @pytest.fixture
@@ -100,9 +45,7 @@ def test_every_expression_finds_its_series_under_load_and_faults(
 ) -> None:
     served, cluster = service
     host, port = served.admin_address
-    prometheus = Prometheus(tmp_path, f"{host}:{port}")
-    try:
-        eventually(lambda: prometheus.finds("penstock_build_info"), or_show=prometheus.log)
+    with Prometheus(tmp_path, f"{host}:{port}", (PROMETHEUS / "alerts.yml").read_text()) as prometheus:
         send(served, TRAFFIC_S / 2)
         cluster.hang()
         send(served, TRAFFIC_S / 2)
@@ -118,9 +61,16 @@ def test_every_expression_finds_its_series_under_load_and_faults(
             eventually(partial(prometheus.finds, one), or_show=partial(str, one))
         loaded = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
         assert {rule["name"]: rule["health"] for rule in loaded} == {rule["alert"]: "ok" for rule in rules()}
-        eventually(lambda: prometheus.health() == ("up", ""), or_show=lambda: str(prometheus.health()))
-    finally:
-        prometheus.end()
+        eventually(lambda: health(prometheus) == ("up", ""), or_show=lambda: str(health(prometheus)))
+
+
+def health(prometheus: Prometheus) -> tuple[str, str]:
+    """Of the last scrape, and what was wrong with it."""
+    said = prometheus.ask("targets")
+    if said is None:
+        return "", "no answer"
+    (target,) = said["activeTargets"]
+    return target["health"], target["lastError"]
 
 
 def send(service: Served, seconds: float) -> None:
