@@ -18,7 +18,7 @@ from server.config.rules import settle_s
 from server.intake.delivery import Delivery
 from server.intake.receipts import Receipts
 from server.intake.tally import Tallies
-from server.scoreboard import Counter
+from server.row import Count
 from server.sink.make import make, make_spool
 
 if TYPE_CHECKING:
@@ -94,15 +94,15 @@ class Durability:
             now = asyncio.get_running_loop().time()
             await self._close_spool(max(deadline, now + SPOOL_S))
 
-    def counted(self) -> dict[Counter, int]:
+    def counted(self) -> dict[Count, int]:
         """What sink, spool and replay have counted."""
         spool, replay = self.spool, self.replay
         return {
-            Counter.EVENTS_REPLAYED: replay.replayed if replay is not None else 0,
-            Counter.EVENTS_GIVEN_UP: self.given_up,
-            Counter.EVENTS_NOT_SPOOLED: spool.refused if spool is not None else 0,
-            Counter.SPOOL_FAILURES: spool.failed_commits if spool is not None else 0,
-            Counter.PRODUCERS_REPLACED: getattr(self.sink, "replaced", 0),
+            Count.EVENTS_REPLAYED: replay.replayed if replay is not None else 0,
+            Count.EVENTS_GIVEN_UP: self.given_up,
+            Count.EVENTS_NOT_SPOOLED: spool.refused if spool is not None else 0,
+            Count.SPOOL_FAILURES: spool.failed_commits if spool is not None else 0,
+            Count.PRODUCERS_REPLACED: getattr(self.sink, "replaced", 0),
         }
 
     def in_flight(self) -> int:

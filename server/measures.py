@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from server.intake.counts import Times
     from server.intake.pipeline import Pipeline
     from server.intake.receive import Receiver
-    from server.scoreboard import Row
+    from server.row import Row
     from server.tracing.make import Tracing
 
 LAG_BEATS: Final = 20  # 10 s of beats: a stall is seen by whoever looks every 10 s.

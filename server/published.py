@@ -20,7 +20,7 @@ from server import published_pages as pages
 from server.catalog import query
 from server.catalog.query import Query, QueryError
 from server.catalog.views import Views
-from server.http.documents import HTML_TYPE, Document, Wrong
+from server.http.document import HTML_TYPE, Document, Wrong
 from server.schemas import Schemas
 
 PATHS = (

@@ -2,8 +2,8 @@
 
 Place: server.schemas → HERE → fetch.asking, which asks the fetcher.
 Rules: a schema that was fetched is a file in ``directory``, like any other schema. What nobody has found yet is put
-down in ``awaited``; whoever prepares events looks there afterwards. What failed is remembered for as long as the
-fetcher says, within bounds in number.
+down in ``awaited``; whoever prepares events looks there afterwards, and leaves it empty: the next request is not to
+wait for what it does not need. What failed is remembered for as long as the fetcher says, within bounds in number.
 Not here: fetching (fetch.schemas), waiting (fetch.asking).
 """
 

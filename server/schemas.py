@@ -118,13 +118,19 @@ class Schemas:
         What may still be at a URL is ``schema_unavailable`` for now, and put down in ``remote.awaited``.
         """
         if self.remote is not None:
-            return self._find_remote(uri, self.remote)
+            return self._find_remote(uri, self.remote, is_awaited=True)
+        return self.find_here(uri)
+
+    def find_here(self, uri: str) -> Validator | tuple[str, str]:
+        """The same for whoever makes nobody fetch, nor any request wait: nothing is put down."""
+        if self.remote is not None:
+            return self._find_remote(uri, self.remote, is_awaited=False)
         try:
             return self._registry.validator(uri)
         except SchemaError as error:
             return error.error_type, str(error)
 
-    def _find_remote(self, uri: str, remote: Remote) -> Validator | tuple[str, str]:
+    def _find_remote(self, uri: str, remote: Remote, *, is_awaited: bool) -> Validator | tuple[str, str]:
         uri = remote.relative(uri)
         failure = remote.failure(uri)
         if failure is not None:
@@ -135,7 +141,8 @@ class Schemas:
             if is_url(uri) and error.error_type == "schema_unavailable":
                 return "unknown_schema", f"{uri}: is below none of the URLs in schemas.base_uris"
             if error.error_type == "unknown_schema":
-                remote.awaited[uri] = None
+                if is_awaited:
+                    remote.awaited[uri] = None
                 return "schema_unavailable", f"{uri}: has not been fetched yet"
             if error.error_type != "bad_schema_uri":
                 remote.note_failure(uri, error.error_type, str(error), self._failed_s)
@@ -166,9 +173,7 @@ class Schemas:
                     return contents
         except SchemaError as error:
             return error.error_type, str(error)
-        found = self.find(uri)
-        if self.remote is not None:
-            self.remote.awaited.pop(uri, None)  # Readers make nobody fetch: events do.
+        found = self.find_here(uri)  # Readers make nobody fetch: events do.
         return found if isinstance(found, tuple) else found.schema
 
     def declares(self, title: str, path: tuple[str, ...]) -> bool:
@@ -291,7 +296,8 @@ def materialised(uri: str, settings: SchemaSettings, base_dir: Path, fetch: Call
 
     Raises SchemaLost.
     """
-    base_uris = [text if _URL.match(text) else str(base_dir / text) for text in settings.base_uris]
+    in_order = sorted(settings.base_uris, key=is_url)  # Directories first, as an event's schema is looked for.
+    base_uris = [text if _URL.match(text) else str(base_dir / text) for text in in_order]
     try:
         return materialise(uri, base_uris, fetch, extension=settings.file_extension)
     except SchemaError as error:

@@ -16,7 +16,7 @@ from server.http.limits import KINDS
 from server.http.response import PHRASES
 from server.intake.counts import GUARANTEED_BOUNDS, HASTY_BOUNDS
 from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
-from server.scoreboard import GAUGE_CELLS, SUM_CELLS
+from server.row import GAUGE_CELLS, SUM_CELLS
 
 # Paths as the table of routes has them (``*``: whatever follows). A route that is not here counts as OTHER, and a test
 # says so. UNREAD are answers to what was no request.

@@ -42,7 +42,7 @@ from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
 from server.log import Level
 from server.measures import Measures
 from server.published import PATHS, Published
-from server.scoreboard import Counter, State
+from server.row import Count, State
 from server.tracing.make import make as make_tracing
 from server.troubles import Troubles
 from server.version import VERSION
@@ -99,9 +99,9 @@ class Worker:
         access = self._access = Access(config.auth, materials.credentials, address.is_from_proxy, address.holder)
         self._public_keys = Following(materials.credentials, access)
         self._pipeline = make_pipeline(config, materials.schemas.find, materials.snapshot.find, tallies, access.guard)
-        self._error_events = ErrorEvents(self._pipeline, delivery.submit_own, clock, config)
         self._fetched = Fetched(materials, self._use)
         self._tracing = make_tracing(config, context.slot, header_of)
+        self._error_events = ErrorEvents(self._pipeline, delivery.submit_own, clock, config, self._fetched.asking)
         self._receiver = Receiver(
             config,
             self._pipeline,
@@ -110,7 +110,7 @@ class Worker:
             Sender(self._durability.sink, delivery, self._durability.receipts, self._error_events),
             address.of,
             clock,
-            Forms(config, materials.schemas.find, content.media_type),
+            Forms(config, materials.schemas.find_here, content.media_type),
             self._fetched.asking,
         )
 
@@ -121,14 +121,17 @@ class Worker:
         for hurry in (signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(hurry, self._stop_now)
         identity_header = self._config.auth.identity_header
+        headers = (self._config.intake.schema_uri_header, self._config.intake.stream_header)
+        cors = Cors(self._config.http.cors, filter(None, headers))
         self._server = HttpServer(
             loop,
             self._config.http,
-            self._routes(),
+            self._routes(cors),
             self._row,
             log,
             believed=[identity_header] if identity_header else [],
             key_holder=self._access.key_holder,
+            cors=cors,
         )
         self._measures = Measures(
             self._row, self._server, self._receiver, self._pipeline, self._durability, self._tracing
@@ -198,7 +201,7 @@ class Worker:
         self._due = loop.time() + beat_s
         loop.call_later(beat_s, self._beat)
 
-    def _routes(self) -> Table:
+    def _routes(self, cors: Cors) -> Table:
         receiver = self._receiver
         beacon = Beacon(receiver.handle_query)
         routes: dict[str, dict[str, Handler | None]] = {  # HEAD None: these GETs send events.
@@ -210,9 +213,7 @@ class Worker:
         }
         if self._config.intake.test_events:
             routes["/v1/_test/events"] = {"GET": receiver.handle_test_events, "HEAD": None}
-        routes = self._tracing.table(routes)
-        names = [name for name in (self._config.intake.schema_uri_header, self._config.intake.stream_header) if name]
-        routes = Cors(self._config.http.cors, names).table(routes)
+        routes = cors.table(self._tracing.table(routes))
         name = self._config.service_name or "penstock"
         self._documents = Documents(asyncio.get_running_loop(), self._published.ask, log)
         return routes | self._documents.routes(PATHS) | Pages(name, VERSION, self._unready, self._info).routes()
@@ -245,27 +246,27 @@ class Worker:
         """Plain integers of the parts → the row; the listener writes its own there."""
         server, events, row = self._server, self._receiver.counts, self._row.counters
         tallies = self._durability.tallies
-        row[Counter.CONNECTIONS_LOST] = server.abandoned
-        row[Counter.REQUESTS] = server.requests
-        row[Counter.REQUESTS_REFUSED] = server.answered(503)
-        row[Counter.REQUESTS_BAD] = sum(server.answered(status) for status in BAD)
-        row[Counter.REQUESTS_TIMED_OUT] = server.answered(408)
-        row[Counter.BODY_BYTES] = server.body_bytes
-        row[Counter.EVENTS_RECEIVED] = events.received
-        row[Counter.EVENTS_ACCEPTED] = tallies.accepted
-        row[Counter.EVENTS_INVALID] = sum(events.by_type[error_type] for error_type in INVALID_TYPES)
-        row[Counter.EVENTS_ERROR] = sum(events.by_type[error_type] for error_type in ERROR_TYPES)
-        row[Counter.EVENTS_DELIVERED] = tallies.delivered
-        row[Counter.EVENTS_FAILED] = tallies.dropped
+        row[Count.CONNECTIONS_LOST] = server.abandoned
+        row[Count.REQUESTS] = server.requests
+        row[Count.REQUESTS_REFUSED] = server.answered(503)
+        row[Count.REQUESTS_BAD] = sum(server.answered(status) for status in BAD)
+        row[Count.REQUESTS_TIMED_OUT] = server.answered(408)
+        row[Count.BODY_BYTES] = server.body_bytes
+        row[Count.EVENTS_RECEIVED] = events.received
+        row[Count.EVENTS_ACCEPTED] = tallies.accepted
+        row[Count.EVENTS_INVALID] = sum(events.by_type[error_type] for error_type in INVALID_TYPES)
+        row[Count.EVENTS_ERROR] = sum(events.by_type[error_type] for error_type in ERROR_TYPES)
+        row[Count.EVENTS_DELIVERED] = tallies.delivered
+        row[Count.EVENTS_FAILED] = tallies.dropped
         for counter, count in self._durability.counted().items():
             row[counter] = count
         self._row.write_books(tallies)
-        row[Counter.EVENTS_SPOOLED] = tallies.spooled
-        row[Counter.EVENTS_REFUSED_HASTY] = events.refused_hasty
-        row[Counter.ERROR_EVENTS] = self._error_events.produced
-        row[Counter.ERROR_EVENTS_SUPPRESSED] = self._error_events.dropped
-        row[Counter.CALLBACK_ERRORS] = server.handler_errors
-        row[Counter.EVENTS_ONE_DECODE], row[Counter.EVENTS_ONE_PASS], row[Counter.EVENTS_REFERRED] = self._judged()
+        row[Count.EVENTS_SPOOLED] = tallies.spooled
+        row[Count.EVENTS_REFUSED_HASTY] = events.refused_hasty
+        row[Count.ERROR_EVENTS] = self._error_events.produced
+        row[Count.ERROR_EVENTS_SUPPRESSED] = self._error_events.dropped
+        row[Count.CALLBACK_ERRORS] = server.handler_errors
+        row[Count.EVENTS_ONE_DECODE], row[Count.EVENTS_ONE_PASS], row[Count.EVENTS_REFERRED] = self._judged()
         self._measures.write()
 
 

@@ -21,7 +21,7 @@ def run(tmp_path: Path, text: str, **environ: str) -> subprocess.CompletedProces
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--confcutdir={ROOT / 'tests'}"]
     command += ["-c", str(ROOT / "pyproject.toml"), "-p", "tests.conftest", str(tmp_path)]
     clean = {name: value for name, value in os.environ.items() if name != "REQUIRE_KAFKA"}
-    return subprocess.run(command, cwd=ROOT, env=clean | environ, capture_output=True, text=True, timeout=30)
+    return subprocess.run(command, cwd=ROOT, env=clean | environ, capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize(

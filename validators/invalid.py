@@ -24,7 +24,8 @@ from validators.formats import FORMATS
 from validators.json_values import IS, is_multiple, is_same, last_pair, last_scalar_pair
 from validators.keywords import MAX_SEARCHED, Plan, asserts, plan_of
 from validators.notes import EnoughError, Notes
-from validators.passes import Passes, Row
+from validators.passes import Passes
+from validators.predicates import Row
 from validators.problem import Problem, cut, declared, found, fragment, number, unreadable
 
 _GROUP = {dict: "object", list: "array", str: "string", int: "number", float: "number", bool: "", type(None): ""}

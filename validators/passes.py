@@ -1,6 +1,7 @@
 """Tell at once that a value is surely valid: what the walk over a refused event asks before it looks closer.
 
-Place: invalid → HERE → keywords. A refused event is mostly right; a member that is costs a comparison or a call.
+Place: invalid → HERE → predicates, keywords. A refused event is mostly right; a member that is costs a comparison or a
+call.
 Rules:
 1. True means valid. False means nothing: the walk looks. A schema that is not understood here (oneOf, contains,
    recursion, …) has no such function.
@@ -8,28 +9,22 @@ Rules:
    chain: it asks where ``is_asked``, which makes at most three looks at any value out of as many as there are levels.
 3. Made once a schema, of closures and tuples: 0.1 kB for a property. Code that is written for each schema takes a third
    less time, and eight times the memory.
-Not here: what is wrong (invalid), decoding and the verdict (generated).
+Not here: the functions (predicates), what is wrong (invalid), decoding and the verdict (generated).
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ciso8601 import parse_rfc3339
-from msgspec import UNSET
-
-from validators import pattern, plain_formats
+from validators import predicates
 from validators.bundle import target_of
-from validators.formats import FORMATS
-from validators.keywords import MAX_SEARCHED, asserts, plan_of
+from validators.keywords import asserts, plan_of
+from validators.predicates import Never, Row, Test
 from validators.written import Source, between
 
 MAX_DEPTH = 40  # Schemas inside one another; beyond, nothing is known.
-
-Test = Callable[[Any], Any]
 
 _UNKNOWN = frozenset(
     {
@@ -40,10 +35,6 @@ _UNKNOWN = frozenset(
 )
 _OF_NAMES = frozenset({"dependencies", "propertyNames", "patternProperties"})
 _PLAIN: dict[str, type] = {"string": str, "boolean": bool, "integer": int, "null": type(None)}
-
-
-class Never:
-    """A class that no value has."""
 
 
 class Known(NamedTuple):
@@ -57,16 +48,6 @@ class Known(NamedTuple):
     def is_asked(self) -> bool:
         """Whether the walk asks ``test`` at this level: at the lowest four, then at ever fewer."""
         return self.test is not None and (self.height <= 4 or self.height & (self.height - 1) == 0)
-
-
-class Row(NamedTuple):
-    """A property: its name, ``kind`` and ``test`` of its schema, whether it has to be there, whether the walk asks."""
-
-    name: str
-    kind: type
-    test: Test | None
-    is_needed: bool
-    is_asked: bool
 
 
 class Members(NamedTuple):
@@ -149,9 +130,9 @@ class Passes:
         if used or ("type" in schema and not is_text):
             tests.append(self._of_types(schema, used))
         if "const" in schema:
-            tests.append(Known(_texts((schema["const"],))))
+            tests.append(Known(predicates.texts((schema["const"],))))
         if "enum" in schema:
-            tests.append(Known(_texts(schema["enum"])))
+            tests.append(Known(predicates.texts(schema["enum"])))
         tests += map(self.of, schema.get("allOf", ()))
         if "anyOf" in schema:
             tests.append(_one(list(map(self.of, schema["anyOf"]))))
@@ -173,11 +154,13 @@ class Passes:
         if isinstance(items, list):
             return _NOTHING
         if not asserts(items):
-            return Known(_list(Never, _anything, *_sizes(schema, "minItems", "maxItems")))
+            return Known(predicates.items(Never, predicates.anything, *_sizes(schema, "minItems", "maxItems")))
         known = self.of(items)
         if known.test is None:
             return _NOTHING
-        return Known(_list(known.kind, known.test, *_sizes(schema, "minItems", "maxItems")), Never, known.height + 1)
+        return Known(
+            predicates.items(known.kind, known.test, *_sizes(schema, "minItems", "maxItems")), Never, known.height + 1
+        )
 
     def _object(self, schema: dict[str, Any]) -> Known:
         properties, rest = schema.get("properties", {}), schema.get("additionalProperties", True)
@@ -189,11 +172,11 @@ class Passes:
         test = self._written(schema, members)
         if test is None:
             bare, rows, *_ = self.members(schema)
-            test = _dict(rows, bare, *_sizes(schema, "minProperties", "maxProperties"))
+            test = predicates.members(rows, bare, *_sizes(schema, "minProperties", "maxProperties"))
             if rest is False:
-                test = _closed(test, properties)
+                test = predicates.closed(test, properties)
         if others is not None and others.test is not None:
-            test = _open(test, properties, others.kind, others.test)
+            test = predicates.opened(test, properties, others.kind, others.test)
         return Known(test, Never, 1 + max((each.height for each in known), default=0))
 
     def _written(self, schema: dict[str, Any], members: dict[str, Known]) -> Test | None:
@@ -225,7 +208,7 @@ def _every(known: list[Known]) -> Known:
         return _NOTHING
     if len(tests) == 1:
         return known[0]
-    return Known(_chain(tests, True), Never, max(each.height for each in known))
+    return Known(predicates.chain(tests, True), Never, max(each.height for each in known))
 
 
 def _one(known: list[Known]) -> Known:
@@ -233,20 +216,7 @@ def _one(known: list[Known]) -> Known:
     tests = [each.test for each in known if each.test is not None]
     if len(tests) < 2:
         return next((each for each in known if each.test is not None), _NOTHING)
-    return Known(_chain(tests, False), Never, max(each.height for each in known))
-
-
-def _chain(tests: list[Test], is_every: bool) -> Test:
-    """Whether a value passes every test, or any. (``all`` and ``any`` of a generator take three times as long.)"""
-    first, *others = tests
-    second = others[0] if len(others) == 1 else _chain(others, is_every)
-    if is_every:
-        return lambda value: first(value) and second(value)
-    return lambda value: first(value) or second(value)
-
-
-def _texts(values: Any) -> Test:
-    return lambda value: value.__class__ is str and value in values
+    return Known(predicates.chain(tests, False), Never, max(each.height for each in known))
 
 
 def _sizes(schema: dict[str, Any], low: str, high: str) -> tuple[float, float]:
@@ -275,102 +245,13 @@ def _scalar(key: _Key) -> Test | None:
     tests: list[Test] = []
     for name in names:
         if name == "string":
-            tests.append(_string(*strings))
+            tests.append(predicates.string(*strings))
         elif name in _NUMERIC:
-            tests.append(_number((int,) if name == "integer" else (int, float), lowest, highest))
+            tests.append(predicates.number((int,) if name == "integer" else (int, float), lowest, highest))
         elif name in ("boolean", "null"):
-            tests.append(_plain(name).test or _anything)
+            tests.append(_plain(name).test or predicates.anything)
         else:  # An object or an array of which nothing else is asked.
-            tests.append(_of_class(dict if name == "object" else list))
+            tests.append(predicates.of_class(dict if name == "object" else list))
     if len(tests) < 2:
         return tests[0] if tests else None
-    return _chain(tests, False)
-
-
-def _of_class(kind: type) -> Test:
-    return lambda value: value.__class__ is kind
-
-
-def _string(low: float, high: float, text: str | None, form: str | None) -> Test:
-    searches = [] if text is None else [pattern.compiled(text).search]
-    searches += [_formed(form)] if form in FORMATS else []
-    if not searches:
-        return lambda value: value.__class__ is str and low <= len(value) <= high
-    high = min(high, MAX_SEARCHED)
-    first, last = searches[0], searches[-1]
-    if first is last:
-        return lambda value: value.__class__ is str and low <= len(value) <= high and first(value)
-    return lambda value: value.__class__ is str and low <= len(value) <= high and first(value) and last(value)
-
-
-def _formed(form: str) -> Test:
-    """The quick test of a format, where there is one."""
-    test = plain_formats.TESTS.get(form)
-    if test is None:
-        return FORMATS[form]
-    call = test.call
-    return (lambda text: not call(text)) if test.refuses else _is_usual_time
-
-
-def _is_usual_time(text: str) -> bool:
-    try:
-        return parse_rfc3339(text) is not None and " " not in text
-    except ValueError:
-        return False
-
-
-def _number(kinds: tuple[Any, ...], low: float, high: float) -> Test:
-    return lambda value: value.__class__ in kinds and low <= value <= high
-
-
-def _anything(_value: Any) -> bool:
-    return True
-
-
-def _list(kind: type, test: Test, low: float, high: float) -> Test:
-    def passes(value: Any) -> bool:
-        if value.__class__ is not list or not low <= len(value) <= high:
-            return False
-        if test is _anything:
-            return True
-        for each in value:  # noqa: SIM110 (all() of a generator takes twice as long)
-            if each.__class__ is not kind and not test(each):
-                return False
-        return True
-
-    return passes
-
-
-def _dict(rows: tuple[Row, ...], bare: tuple[str, ...], low: float, high: float) -> Test:
-    def passes(value: Any) -> bool:
-        if value.__class__ is not dict or not low <= len(value) <= high:
-            return False
-        for name in bare:
-            if name not in value:
-                return False
-        get = value.get
-        for name, kind, test, is_needed, _ in rows:
-            each = get(name, UNSET)
-            if each.__class__ is kind:
-                continue
-            if is_needed if each is UNSET else not test(each):  # type: ignore[misc]  # Each has one.
-                return False
-        return True
-
-    return passes
-
-
-def _closed(test: Test, properties: dict[str, Any]) -> Test:
-    return lambda value: test(value) and value.keys() <= properties.keys()
-
-
-def _open(test: Test, properties: dict[str, Any], kind: type, other: Test) -> Test:
-    def passes(value: Any) -> bool:
-        if not test(value):
-            return False
-        for name, each in value.items():
-            if each.__class__ is not kind and name not in properties and not other(each):
-                return False
-        return True
-
-    return passes
+    return predicates.chain(tests, False)

@@ -16,10 +16,11 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-ANSWER_S = 20.0
+ANSWER_S = 60.0
 PIPELINED = 32
 MAX_PAUSE_S = 0.5
 GONE = ("closed", "reset", "silent")
+MAX_SENT = 5_000
 LINES = 4  # Connections of an attack that is about work, not about waiting.
 
 Outcome = Counter[str]
@@ -157,9 +158,13 @@ async def pour(target: Target, requests: Iterator[bytes], lines: int = LINES, de
     outcome: Outcome = Counter()
 
     async def one() -> None:
-        line = await Line.open(target)
+        line, sent = await Line.open(target), 0
         while raws := list(islice(requests, depth)):
             began = time.monotonic()
+            sent += len(raws)
+            if sent > MAX_SENT:  # An honest client begins anew before the server ends it (``max_requests``).
+                line.close()
+                line, sent = await Line.open(target), len(raws)
             words = await _converse(line, raws)
             if words[0] in GONE:  # The server had closed it for being idle: an honest client comes back once.
                 line.close()

@@ -1,6 +1,8 @@
 """What a request costs a whole worker, without a kernel: this tree beside another, in one interleaved run.
 
 Place: ``python -m bench worker --against TREE``, about 30 s; bench.quick measures it with sockets and brokers.
+``--without limits``, ``metrics`` or ``rates``: the other one is this tree without what that costs on the hot path
+(without.py; rates are asked on this side, and never reached).
 Rules: each tree is a process of its own, asked in turns for short rounds; the figure is the median of the ratios of
 neighbouring rounds: a machine whose speed drifts treats both alike. Bytes are handed to the protocol and writes thrown
 away; events go into memory. What is done once a beat, and a scrape of a thousand streams, are measured apart.
@@ -23,6 +25,7 @@ from typing import Any, cast
 import uvloop
 
 from bench.micro.http import Drain
+from bench.micro.without import CONCERNS, install
 
 ROOT = Path(__file__).parents[2]
 KINDS = ("hasty", "guaranteed")
@@ -30,11 +33,12 @@ BATCH = 1000
 AT_ONCE = 50  # Requests of a turn of the loop.
 ROUNDS = 41
 STREAMS = 1000
+RATES = "limits: {requests_per_s_per_address: 1000000, burst_per_address: 1000000}"
 EVENT = b'{"$schema":"/web/page_view/1.1.0","meta":{"stream":"web.page_view"},"page":"/home"}'
 HEAD = b"POST %b HTTP/1.1\r\nHost: intake.example.org\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
 SETTINGS = """\
 workers: 1
-http: {{listen: ["127.0.0.1:0"]}}
+http: {{listen: ["127.0.0.1:0"], {limits}}}
 schemas: {{base_uris: ["{tree}/server/examples/schemas"]}}
 streams: {{sources: ["{tree}/server/examples/streams.yaml"]}}
 sink: {{kind: memory}}
@@ -44,16 +48,17 @@ log: {{level: error}}
 # A tree: a child process.
 
 
-async def serve(tree: str) -> None:
+async def serve(tree: str, limits: str) -> None:
     """Be a worker without sockets, and run a round for each line of standard input."""
     from server.commands.generation import read
     from server.master.generation import WorkerContext
-    from server.scoreboard import Scoreboard, State
+    from server.row import State
+    from server.scoreboard import Scoreboard
     from server.worker import Worker
 
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "settings.yaml"
-        file.write_text(SETTINGS.format(tree=tree), encoding="utf-8")
+        file.write_text(SETTINGS.format(tree=tree, limits=limits), encoding="utf-8")
         row = Scoreboard(2).claim(0, 1)
         assert row is not None
         worker = Worker(read(file, []), WorkerContext(0, 1, row, [], os.getppid()))
@@ -95,11 +100,13 @@ async def _beat(worker: Any) -> float:
     return (time.process_time_ns() - began_ns) / 100 / 1000
 
 
-def be(tree: str) -> None:
-    """The life of a child."""
+def be(tree: str, concern: str, limits: str) -> None:
+    """The life of a child. ``concern``: what it is without."""
     sys.path.insert(0, tree)
+    if concern:
+        install(concern)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(tree))
+        runner.run(serve(tree, limits))
 
 
 # The parent.
@@ -108,8 +115,9 @@ def be(tree: str) -> None:
 class Tree:
     """One of the two."""
 
-    def __init__(self, tree: Path) -> None:
-        program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from bench.micro.worker import be; be({str(tree)!r})"
+    def __init__(self, tree: Path, concern: str = "", limits: str = "") -> None:
+        life = f"be({str(tree)!r}, {concern!r}, {limits!r})"
+        program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from bench.micro.worker import be; {life}"
         self._process = subprocess.Popen(
             [sys.executable, "-c", program], cwd=tree, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -143,7 +151,7 @@ def scrape_ms(streams: int) -> float:
         declared = "".join(f"  stream.number.{number}: {{schema_title: web/page_view}}\n" for number in range(streams))
         (Path(directory) / "streams.yaml").write_text(f"streams:\n{declared}", encoding="utf-8")
         file = Path(directory) / "settings.yaml"
-        settings = SETTINGS.format(tree=ROOT).replace(f"{ROOT}/server/examples/streams.yaml", "streams.yaml")
+        settings = SETTINGS.format(tree=ROOT, limits="").replace(f"{ROOT}/server/examples/streams.yaml", "streams.yaml")
         file.write_text(settings, encoding="utf-8")
         board, generation = Scoreboard(4), read(file, [])
         for slot in range(2):
@@ -172,10 +180,15 @@ def run(arguments: list[str]) -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m bench worker", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--against", type=Path, metavar="TREE", help="another checkout")
+    parser.add_argument("--without", choices=sorted(CONCERNS), help="this tree without it is the other one")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     options = parser.parse_args(arguments)
     print(f"a scrape of {STREAMS} streams: {scrape_ms(STREAMS):.0f} ms of CPU")
-    trees = [Tree(ROOT)] + ([Tree(options.against.resolve())] if options.against else [])
+    trees = [Tree(ROOT, limits=RATES if options.without == "rates" else "")]
+    if options.without:
+        trees.append(Tree(ROOT, options.without))
+    elif options.against:
+        trees.append(Tree(options.against.resolve()))
     try:
         for kind in (*KINDS, "beat"):
             for tree in trees:
@@ -183,7 +196,7 @@ def run(arguments: list[str]) -> int:
             figures = [[tree.ask(kind) for tree in trees] for _ in range(options.rounds)]
             columns = [statistics.median(column) for column in zip(*figures, strict=True)]
             line = f"{kind:<11} {columns[0]:7.2f} µs"
-            if options.against:
+            if len(trees) > 1:
                 ratio = statistics.median(here / there for here, there in figures)
                 line += f", there {columns[1]:7.2f} µs, ratio {ratio:.3f}"
             print(line)

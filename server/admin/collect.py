@@ -20,7 +20,7 @@ from server.admin.table import METRICS
 from server.admin.table import Metric as Row
 from server.admin.view import Shared, View, process_of
 from server.ledger import COUNTS, REASONS
-from server.scoreboard import Counter
+from server.row import Count
 from server.sheet import Gauge
 from server.sink.kafka_statistics import GAUGES, SUMS
 from server.version import VERSION
@@ -77,7 +77,7 @@ def _one(value: Callable[[View], float]) -> Reader:
     return lambda view: [((), value(view))]
 
 
-def _of(counter: Counter) -> Reader:
+def _of(counter: Count) -> Reader:
     return lambda view: [((), view.counters[counter])]
 
 
@@ -183,11 +183,11 @@ READERS: Final[dict[str, Reader]] = {
     "penstock_worker_cpu_seconds": _by_slot(lambda view, at: process_of(view.workers[at].pid).cpu_s),
     "penstock_http_connections": _one(lambda view: sum(row.connections for row in view.workers)),
     "penstock_http_connections_opened": _cells("connections"),
-    "penstock_http_connections_lost": _of(Counter.CONNECTIONS_LOST),
-    "penstock_http_accept_errors": _of(Counter.ACCEPT_ERRORS),
-    "penstock_http_accept_waits": _of(Counter.ACCEPT_WAITS),
+    "penstock_http_connections_lost": _of(Count.CONNECTIONS_LOST),
+    "penstock_http_accept_errors": _of(Count.ACCEPT_ERRORS),
+    "penstock_http_accept_waits": _of(Count.ACCEPT_WAITS),
     "penstock_http_responses": _responses,
-    "penstock_http_request_body_bytes": _of(Counter.BODY_BYTES),
+    "penstock_http_request_body_bytes": _of(Count.BODY_BYTES),
     "penstock_http_parse_errors": _cells("parse_errors"),
     "penstock_http_late_replies": _cells("late_replies"),
     "penstock_http_limits_hit": _cells("limits"),
@@ -196,7 +196,7 @@ READERS: Final[dict[str, Reader]] = {
     "penstock_requests_refused": _cells("refused"),
     "penstock_internal_errors": _cells("callback_failures"),
     "penstock_spans": _cells("spans"),
-    "penstock_events_received": _of(Counter.EVENTS_RECEIVED),
+    "penstock_events_received": _of(Count.EVENTS_RECEIVED),
     "penstock_events_rejected": _cells("rejected"),
     "penstock_events_invalid": _noted(0),
     "penstock_events_failed": _noted(1),
@@ -209,25 +209,25 @@ READERS: Final[dict[str, Reader]] = {
     "penstock_events_lost": _lost,
     "penstock_events_in_flight": _gauge(Gauge.IN_FLIGHT),
     "penstock_events_unaccounted": _gauge(Gauge.UNACCOUNTED),
-    "penstock_events_refused_hasty": _of(Counter.EVENTS_REFUSED_HASTY),
+    "penstock_events_refused_hasty": _of(Count.EVENTS_REFUSED_HASTY),
     "penstock_error_events": _named(
         lambda view: {
-            "produced": view.counters[Counter.ERROR_EVENTS],
-            "suppressed": view.counters[Counter.ERROR_EVENTS_SUPPRESSED],
+            "produced": view.counters[Count.ERROR_EVENTS],
+            "suppressed": view.counters[Count.ERROR_EVENTS_SUPPRESSED],
         }
     ),
     "penstock_spool_events": _one(lambda view: view.spool()[0]),
     "penstock_spool_bytes": _gauge(Gauge.SPOOL_BYTES),
     "penstock_spool_max_bytes": _one(lambda view: view.config.spool.max_bytes),
     "penstock_spool_oldest_age_seconds": _one(lambda view: view.spool()[1]),
-    "penstock_spool_replayed": _of(Counter.EVENTS_REPLAYED),
-    "penstock_spool_given_up": _of(Counter.EVENTS_GIVEN_UP),
-    "penstock_spool_refused": _of(Counter.EVENTS_NOT_SPOOLED),
-    "penstock_spool_failed_commits": _of(Counter.SPOOL_FAILURES),
+    "penstock_spool_replayed": _of(Count.EVENTS_REPLAYED),
+    "penstock_spool_given_up": _of(Count.EVENTS_GIVEN_UP),
+    "penstock_spool_refused": _of(Count.EVENTS_NOT_SPOOLED),
+    "penstock_spool_failed_commits": _of(Count.SPOOL_FAILURES),
     "penstock_sink_outstanding_events": _gauge(Gauge.OUTSTANDING),
     "penstock_sink_max_outstanding_events": _one(lambda view: view.config.sink.max_outstanding * len(view.workers)),
     "penstock_sink_away_workers": _gauge(Gauge.IS_BROKER_AWAY),
-    "penstock_sink_producers_replaced": _of(Counter.PRODUCERS_REPLACED),
+    "penstock_sink_producers_replaced": _of(Count.PRODUCERS_REPLACED),
     "penstock_kafka_queue_events": _gauge(Gauge.QUEUE_EVENTS),
     "penstock_kafka_queue_bytes": _gauge(Gauge.QUEUE_BYTES),
     "penstock_kafka_broker_workers": _broker_gauge("is_up", sum),

@@ -22,7 +22,7 @@ from server.admin.pages import Pages
 from server.admin.view import Materials, Shared
 from server.catalog.following import Following
 from server.log import Level
-from server.scoreboard import State
+from server.row import State
 
 if TYPE_CHECKING:
     from server.catalog.snapshot import Snapshot

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from server.admin.view import View, process_of
-from server.scoreboard import Counter, Row
+from server.row import Count, Row
 from server.sheet import Gauge
 from server.sink.kafka_statistics import GAUGES, SUMS
 from server.version import VERSION
@@ -46,10 +46,10 @@ def status(shared: Shared) -> dict[str, Any]:
         "workers": [_worker(view, at, row) for at, row in enumerate(view.workers)],
         "companions": [_companion(view, row) for row in view.rows if row.slot < 0],
         "events": {
-            "received": view.counters[Counter.EVENTS_RECEIVED],
-            "accepted": view.counters[Counter.EVENTS_ACCEPTED],
-            "delivered": view.counters[Counter.EVENTS_DELIVERED],
-            "invalid": view.counters[Counter.EVENTS_INVALID],
+            "received": view.counters[Count.EVENTS_RECEIVED],
+            "accepted": view.counters[Count.EVENTS_ACCEPTED],
+            "delivered": view.counters[Count.EVENTS_DELIVERED],
+            "invalid": view.counters[Count.EVENTS_INVALID],
             "in_flight": view.gauge(Gauge.IN_FLIGHT),
             "unaccounted": view.gauge(Gauge.UNACCOUNTED),
         },

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from server.scoreboard import Row, Scoreboard, State
+from server.row import Row, State
+from server.scoreboard import Scoreboard
 from server.sheet import LABELS, PLACES
 from server.sink.spool_keys import Elders
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from server.auth.api_keys import PREFIX, ApiKeys
 from server.auth.grant import NOBODY, Grants
-from server.auth.guard import Guard
+from server.auth.guard import Guard, PageGuard
 from server.catalog.remembered import Remembered
 from server.rates import Buckets
 
@@ -86,6 +86,8 @@ class Access:
     def guard(self, stream: Stream) -> Guard | None:  # cold: once a route
         """What guards the stream; None where everybody may write."""
         ways = stream.auth or tuple(self._settings.default)
+        if stream.origins:
+            return PageGuard(self, stream, ways, self._settings)
         return None if ways == ("none",) else Guard(self, stream, ways, self._settings)
 
     def use_public_keys(self, text: bytes) -> None:  # cold: when they have changed

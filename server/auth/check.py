@@ -16,6 +16,7 @@ from server.catalog.sources import Source, where
 from server.catalog.stream import Stream
 from server.config.document import dotted
 from server.config.finding import Finding, Level
+from server.origins import origins_of
 
 if TYPE_CHECKING:
     from server.catalog.snapshot import Snapshot
@@ -64,6 +65,12 @@ def _problems(config: Config, credentials: Credentials, stream: Stream) -> Itera
     for way in ("api_keys", "networks", "identities"):
         if getattr(stream, way) and way not in ways:
             yield way, "warning", f"is not obeyed: its auth is {', '.join(ways)}", f"add {way} to auth"
+    if config.http.cors.origins and "*" not in config.http.cors.origins:
+        shared = origins_of(config.http.cors.origins)
+        for origin in stream.origins:
+            if origin.replace("*", "any").encode() not in shared:
+                reason = f"{origin} is not in http.cors.origins: its pages may send beacons alone, and read no answer"
+                yield "origins", "warning", reason, "add it there, if they are to send more"
     unknown = sorted({*stream.api_keys} - {key.name for key in credentials.api_keys})
     if unknown and credentials.api_keys:
         yield "api_keys", "warning", f"no key has the name {', '.join(unknown)}", "add it to auth.key_files"

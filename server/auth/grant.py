@@ -16,6 +16,7 @@ from msgspec import Struct
 
 if TYPE_CHECKING:
     from server.auth.names import Names
+    from server.origins import Origins
 
 OWN: Final = "own"
 NEVER_MS: Final = 1 << 62
@@ -31,7 +32,7 @@ class Grant(Struct, frozen=True, eq=False):
     name: str
     until_ms: int = NEVER_MS
     streams: frozenset[str] | Names | None = None
-    origins: frozenset[bytes] | None = None
+    origins: frozenset[bytes] | Origins | None = None
 
 
 Grants = tuple[Grant, ...]

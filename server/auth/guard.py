@@ -2,7 +2,8 @@
 
 Place: intake.route has one made a stream (auth.access); intake.pipeline asks it for every event → HERE.
 Rules: a stream that asks for nothing has no guard. What a request presents is looked up once a request. What cannot be
-proved is refused.
+proved is refused. A stream that takes events from pages of some origins alone has a guard of its own class, so that the
+others pay nothing for it.
 Not here: verifying what is presented (auth.access), words for clients (intake.pipeline).
 """
 
@@ -13,8 +14,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from server.auth.grant import OWN, Grants
+from server.auth.grant import OURS, OWN, Grants
 from server.auth.networks import Networks
+from server.origins import origins_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +40,7 @@ class Arrival(Protocol):
 
 
 _networks = lru_cache(maxsize=256)(Networks)  # They remember addresses: of streams with the same ones one object.
+_origins = lru_cache(maxsize=256)(origins_of)
 
 
 class Guard:
@@ -102,3 +105,25 @@ class Guard:
             if grant.way in self._ways and grant.until_ms > arrival.received_ms:
                 return "forbidden"
         return "unauthorized" if "api_keys" in self._ways or "jwt" in self._ways else "forbidden"
+
+
+class PageGuard(Guard):
+    """Of a stream that takes events from pages of its ``origins`` alone: from others nothing that is presented helps.
+
+    What names no origin is refused too: an ``<img>`` names none, on whatever page it is.
+    """
+
+    __slots__ = ("_is_open", "_origins")
+
+    def __init__(
+        self, access: Access, stream: Stream, ways: tuple[str, ...], settings: Auth
+    ) -> None:  # cold: once a route
+        super().__init__(access, stream, ways, settings)
+        self._is_open = "none" in ways
+        self._origins = _origins(stream.origins)
+
+    def refuses(self, arrival: Arrival) -> Refused | None:
+        """As ``Guard.refuses``."""
+        if arrival.headers.get(b"origin") not in self._origins and arrival.grants is not OURS:
+            return "forbidden"
+        return None if self._is_open else super().refuses(arrival)

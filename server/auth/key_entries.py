@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -20,6 +19,7 @@ from server.auth.names import names_of
 from server.config.auth_settings import KEY_NAME
 from server.config.document import KeyPath
 from server.config.finding import kind_of
+from server.origins import is_origin, origins_of
 
 _MEMBERS: Final = ("name", "hash", "streams", "origins", "expires")
 
@@ -40,7 +40,7 @@ class ApiKey(Struct, frozen=True):
             self.name,
             NEVER_MS if self.expires_ms is None else self.expires_ms,
             None if self.streams is None else names_of(self.streams),
-            None if self.origins is None else frozenset(origin.encode() for origin in self.origins),
+            None if self.origins is None else origins_of(self.origins),
         )
 
 
@@ -71,7 +71,7 @@ def wrong(entry: Any) -> Iterator[tuple[KeyPath, str, str]]:
     yield from _wrong_hash(entry.get("hash"))
     for member, is_right, hint in (
         ("streams", _is_stream, "web.page_view or '/^web\\./'"),
-        ("origins", _is_origin, "https://www.example.org, without a path"),
+        ("origins", is_origin, "https://www.example.org or https://*.example.org, without a path"),
     ):
         given = entry.get(member)
         if given is None:
@@ -104,17 +104,6 @@ def _is_stream(text: Any) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_origin(text: Any) -> bool:
-    """As browsers write it: RFC 6454, section 6.2."""
-    if not isinstance(text, str) or text != text.lower() or "@" in text:
-        return False
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return False
-    return bool(parts.hostname) and text == f"{parts.scheme}://{parts.netloc}"
 
 
 def _moment(value: Any) -> datetime:

@@ -163,6 +163,7 @@ _INTAKE: dict[str, Rule] = {
     "api_keys": allowed_auth.key_names,
     "networks": allowed_auth.networks,
     "identities": allowed_auth.identities,
+    "origins": allowed_auth.origins,
     "sample": _sample,
     "max_event_bytes": _size,
     "use_edge_uniques": _edge_uniques,

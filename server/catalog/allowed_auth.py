@@ -16,6 +16,7 @@ from server.catalog.problem import Problem
 from server.config.auth_settings import KEY_NAME, Way
 from server.config.document import KeyPath
 from server.config.finding import kind_of, quoted
+from server.origins import HINT, is_origin
 
 SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "x-api-key"})
 
@@ -47,10 +48,15 @@ def identities(value: Any, path: KeyPath) -> Iterator[Problem]:
     return _each(value, path, _identity)
 
 
+def origins(value: Any, path: KeyPath) -> Iterator[Problem]:
+    """``origins``: whose pages may write."""
+    return _each(value, path, _origin)
+
+
 def _each(value: Any, path: KeyPath, wrong: Callable[[Any], tuple[str, str] | None]) -> Iterator[Problem]:
     if not isinstance(value, list) or not value:
         found = "an empty list" if value == [] else f"{kind_of(value)} (not shown)"
-        hint = "leave it out to have the service's own; to let nobody write, set enabled to false"
+        hint = "leave it out, and it restricts nothing; to let nobody write, set enabled to false"
         yield Problem(path, f"found {found}; allowed is a list of one or more", hint)
         return
     for index, item in enumerate(value):
@@ -77,3 +83,12 @@ def _identity(item: Any) -> tuple[str, str] | None:
     if isinstance(item, str) and item:
         return None
     return f"found {quoted(item)}; allowed is text", "write what the proxy puts into its header"
+
+
+def _origin(item: Any) -> tuple[str, str] | None:
+    if is_origin(item):
+        return None
+    return (
+        f"found {quoted(item)}; allowed is an origin",
+        "leave origins out to take events from anywhere" if item == "*" else HINT,
+    )

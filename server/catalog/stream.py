@@ -26,6 +26,7 @@ class Stream(Struct, frozen=True):
     ``header_fields`` an event's path with a header's lower-case name. ``service`` None: every service's.
     ``on_broker_down`` None: the service's own, which differs between guaranteed and hasty events. ``auth``: any of
     these ways is enough to write; None: the service's own. ``api_keys``, ``networks``, ``identities``: those alone.
+    ``origins``: besides, pages of these alone; none: from anywhere.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Stream(Struct, frozen=True):
     api_keys: tuple[str, ...]
     networks: tuple[str, ...]
     identities: tuple[str, ...]
+    origins: tuple[str, ...]
     settings: dict[str, Any]
 
     @property
@@ -74,6 +76,7 @@ def make(name: str, declared: str, settings: dict[str, Any], topic_prefix: str) 
         api_keys=tuple(intake.get("api_keys") or ()),
         networks=tuple(intake.get("networks") or ()),
         identities=tuple(intake.get("identities") or ()),
+        origins=tuple(intake.get("origins") or ()),
         settings=settings,
     )
 

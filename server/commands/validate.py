@@ -1,7 +1,7 @@
 """``penstock validate``: one verdict a line for every line of newline-delimited JSON.
 
 Place: a command of its own; shares intake.pipeline with the server, so the verdicts are the same.
-Rule: exit 1 when any event is not valid; nothing is sent anywhere.
+Rule: exit 1 when any event is not valid, be it accepted all the same (``validation: observe``); nothing is sent.
 Not here: the shape of a verdict (intake.report).
 """
 

@@ -21,7 +21,8 @@ class Schemas(Section, frozen=True):
         Texts,
         says(
             "Directories of schemas (or their `file:` URIs) and `http(s):` URLs of repositories. Directories are "
-            "looked into first; of either kind the first that has a schema wins."
+            "looked into first; of either kind the first that has a schema wins. A URL that does not answer is not "
+            "passed over: until it does, what it may have is unavailable."
         ),
     ] = field(default_factory=lambda: ["schemas/"])
     file_extension: Annotated[
@@ -102,9 +103,9 @@ class Streams(Section, frozen=True):
         says(
             "Most names that one worker takes for streams declared by a regex; where nothing is declared, for all "
             "streams. Events of further names are `unknown_stream`, until the worker is replaced. Each name is a topic "
-            "that librdkafka keeps, about 10 kB, and the more there are the longer it takes for a new one."
+            "that librdkafka keeps, 39 kB, and the more there are the longer it takes for a new one."
         ),
-    ] = 2_000
+    ] = 500
 
     def __repr__(self) -> str:
         """Like any struct's, but without what is in headers."""

@@ -7,25 +7,20 @@ Not here: each value alone (config.judge).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from server.config.breach import Breach
 from server.config.document import Document
 from server.config.settings import Config
-
-_ORIGIN = re.compile(
-    r"[a-z][a-z0-9+.-]*://(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*(:\d{1,5})?|[a-z]+://\[[0-9a-f:]+\](:\d{1,5})?"
-)
+from server.origins import HINT, is_origin
 
 
 def transport_breaches(config: Config, _: Document) -> Iterator[Breach]:
     """Origins that no browser sends, and those that would open the door to everybody's cookies."""
     cors = config.http.cors
     for index, origin in enumerate(cors.origins):
-        if origin != "*" and not _ORIGIN.fullmatch(origin):
-            hint = "write it as browsers do: scheme, host and port, in small letters, without a path: https://a.example"
-            yield Breach(("http", "cors", "origins", index), f"{origin!r} is no origin", hint)
+        if origin != "*" and not is_origin(origin):
+            yield Breach(("http", "cors", "origins", index), f"{origin!r} is no origin", HINT)
     if cors.credentials and "*" in cors.origins:
         reason = "cannot be with the origin `*`: any site could send with the cookies of its visitors"
         yield Breach(("http", "cors", "credentials"), reason, "list the origins, or leave it out")

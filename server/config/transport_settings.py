@@ -41,7 +41,7 @@ class Cors(Section, frozen=True):
         list[Text],
         says(
             "Origins whose pages may: `https://a.example`, `https://*.example.org` (any host below it), or `*` for "
-            "all. None: no page of another site."
+            "all. None: no page of another site. A stream may take events from fewer (`producers.eventgate.origins`)."
         ),
     ] = field(default_factory=list)
     credentials: Annotated[

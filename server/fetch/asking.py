@@ -39,6 +39,10 @@ class Waiter:
         self.left = left
 
 
+def _nobody() -> None:
+    """There is nothing to go on with."""
+
+
 class Asking(asyncio.Protocol):
     """One worker's asks. ``address`` is that of the fetcher's door."""
 
@@ -75,6 +79,10 @@ class Asking(asyncio.Protocol):
                 self._send(Ask(uri, client))
         self._connect()
         return True
+
+    def ask(self) -> None:
+        """Ask for what is awaited, on our own account. Nobody waits: it is for whoever looks for it later."""
+        self.wait("", _nobody)
 
     def close(self) -> None:
         """Nobody waits any more: all go on now."""

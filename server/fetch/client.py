@@ -64,48 +64,29 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def get_patiently(
-        self,
-        url: str,
-        headers: Mapping[str, str],
-        max_bytes: int,
-        etag: str | None = None,
-        last_modified: str | None = None,
-    ) -> Answer:
+    async def get_patiently(self, url: str, headers: Mapping[str, str], max_bytes: int) -> Answer:
         """Ask, and again after a pause while that may help. Raises FetchError."""
         attempt = 1
         while True:
             try:
-                return await self.get(url, headers, max_bytes, etag, last_modified)
+                return await self.get(url, headers, max_bytes)
             except FetchError as error:
                 if not error.may_pass or attempt == self._settings.attempts:
                     raise
                 await asyncio.sleep(pause_s(attempt, self._settings.retry_s, error.retry_after_s))
                 attempt += 1
 
-    async def get(
-        self,
-        url: str,
-        headers: Mapping[str, str],
-        max_bytes: int,
-        etag: str | None = None,
-        last_modified: str | None = None,
-    ) -> Answer:
+    async def get(self, url: str, headers: Mapping[str, str], max_bytes: int) -> Answer:
         """Ask once. Raises FetchError; AbsentError when the server knows of nothing there."""
-        sent = dict(headers)
-        if etag is not None:
-            sent["If-None-Match"] = etag
-        elif last_modified is not None:
-            sent["If-Modified-Since"] = last_modified
         try:
             async with asyncio.timeout(self._settings.total_s):  # For all redirects together.
-                return await self._follow(url, sent, max_bytes)
+                return await self._follow(url, headers, max_bytes)
         except TimeoutError:
             raise FetchError(f"{url}: no whole answer within the time for it", may_pass=True) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise FetchError(f"{url}: {_words(error)}", may_pass=True) from error
 
-    async def _follow(self, url: str, headers: dict[str, str], max_bytes: int) -> Answer:
+    async def _follow(self, url: str, headers: Mapping[str, str], max_bytes: int) -> Answer:
         first = url
         for _ in range(self._settings.max_redirects + 1):
             self._insist_on_origin(url)

@@ -61,7 +61,7 @@ class Fetched:
         if self.asking is not None:
             self.asking.awaited.clear()  # The master looked at schemas too.
             self._schemas.find(self._config.intake.error_schema_uri)  # No request would wait for this one.
-            self.asking.wait("", lambda: None)
+            self.asking.ask()
 
     def look(self) -> None:
         """On every beat."""

@@ -25,8 +25,8 @@ from server.fetch.schemas import Schemas
 from server.fetch.store import sweep
 from server.fetch.streams import Streams
 from server.log import Level
+from server.row import State
 from server.schemas import fetched_directory
-from server.scoreboard import State
 
 if TYPE_CHECKING:
     from server.config.settings import Config

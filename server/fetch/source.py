@@ -28,10 +28,8 @@ async def ask(client: Client, config: Config, url: str, before: Kept | None) -> 
     """What the URL answers now; ``before`` with a new time when that is still right. Raises FetchError."""
     answer = await client.get_patiently(
         constrained(url, config.streams.constraints),
-        {"Accept": "application/json", **config.streams.headers},
+        {"Accept": "application/json", **config.streams.headers, **(before.condition() if before else {})},
         config.fetch.max_answer_bytes,
-        before.etag if before else None,
-        before.last_modified if before else None,
     )
     if answer.body is None:
         if before is None:

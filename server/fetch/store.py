@@ -33,6 +33,12 @@ class Kept(Struct, frozen=True):
     etag: str | None = None
     last_modified: str | None = None
 
+    def condition(self) -> dict[str, str]:
+        """The header that asks for an answer only if there is a newer one (RFC 9110 section 13.1)."""
+        if self.etag is not None:
+            return {"If-None-Match": self.etag}
+        return {"If-Modified-Since": self.last_modified} if self.last_modified is not None else {}
+
 
 class _Head(Struct, frozen=True):
     url: str

@@ -4,14 +4,15 @@ Place: worker wraps the handlers of events with it; http.reader its refusals →
 Rules: an answer names the origin of its request, and nobody else's, so a cache must keep them apart (``Vary``); where
 all may read, it says so. A refusal is shared like any answer: the page must be able to read why. Requests without an
 ``Origin`` pay nothing but a look; without settings nothing is wrapped at all.
-Not here: documents that everybody may read (http.documents), who may write to a stream.
+Not here: documents that everybody may read (http.documents), who may write to a stream (auth.guard: its ``origins``).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
+
+from server.origins import MAX_BYTES, MAX_KEPT, origins_of
 
 if TYPE_CHECKING:
     from server.config.transport_settings import Cors as Settings
@@ -23,10 +24,6 @@ HEADERS: Final = (
     "ce-source, ce-type, ce-time, ce-subject, ce-dataschema"
 )
 EXPOSED: Final = "X-Request-Id, X-Durability, Retry-After"
-MAX_ORIGIN_BYTES: Final = 512
-MAX_KEPT: Final = 1024
-
-_LABELS: Final = r"[a-z0-9-]+(?:\.[a-z0-9-]+)*"
 
 
 class Cors:
@@ -35,8 +32,7 @@ class Cors:
     def __init__(self, settings: Settings, headers: Iterable[str] = ()) -> None:
         self.is_on = bool(settings.origins)
         self._is_open = "*" in settings.origins
-        patterns = [re.escape(origin).replace(r"\*", _LABELS) for origin in settings.origins]
-        self._allowed = re.compile("|".join(patterns))
+        self._allowed = origins_of(origin for origin in settings.origins if origin != "*")
         self._credentials = "Access-Control-Allow-Credentials: true\r\n" if settings.credentials else ""
         self._asked = (
             f"Access-Control-Allow-Headers: {', '.join((HEADERS, *headers))}\r\n"
@@ -78,16 +74,15 @@ class Cors:
             lines = self._judge(origin)
             if len(self._kept) >= MAX_KEPT:
                 self._kept.clear()
-            if len(origin) <= MAX_ORIGIN_BYTES:
+            if len(origin) <= MAX_BYTES:
                 self._kept[origin] = lines
         return lines
 
     def _judge(self, origin: bytes) -> bytes:
         if self._is_open:
             return self.of_faults
-        name = origin.decode("latin-1")
-        is_allowed = len(origin) <= MAX_ORIGIN_BYTES and self._allowed.fullmatch(name.lower()) is not None
-        return (self._lines(name) if is_allowed else b"") + b"Vary: Origin\r\n"
+        is_allowed = origin in self._allowed
+        return (self._lines(origin.decode("latin-1")) if is_allowed else b"") + b"Vary: Origin\r\n"
 
     def _lines(self, origin: str) -> bytes:
         return (

@@ -9,24 +9,22 @@ Rules:
    is made once (``Document.key``): parameters that change nothing cannot have it made again and again.
 3. Every answer can be asked for again with ``If-None-Match``, may be compressed, and may be read by any web page: these
    are public documents, and no cookie or credential is ever looked at.
-Not here: what is in a document (server.published).
+Not here: how one is made (http.document), what is in it (server.published).
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import traceback
-import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import orjson
-from msgspec import Struct
 
+from server.http.accept import takes_gzip, wants_page
+from server.http.document import CORS, Document, Key, Made, Making, Wrong
 from server.http.problem import INTERNAL
 from server.http.response import PROBLEM_TYPE, phrase_of
 from server.log import Limited
@@ -40,108 +38,13 @@ MAX_KEPT: Final = 512
 MAX_KEPT_BYTES: Final = 33_554_432  # 10,000 streams with their settings are 6 MB, compressed 0.3 MB.
 MAX_QUERY_BYTES: Final = 1_024  # Of a question that is remembered as it was written.
 MAX_WAITING: Final = 256
-MIN_GZIP_BYTES: Final = 512  # Below, the header that says so costs what it saves.
-GZIP_LEVEL: Final = 5  # Settings repeat themselves: level 9 takes twice as long for 2 % less.
 
-JSON_TYPE: Final = b"application/json"
-HTML_TYPE: Final = b"text/html; charset=utf-8"
-CORS: Final = b"Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: ETag, X-Request-Id\r\n"
 _PREFLIGHT: Final = (
     CORS + b"Access-Control-Allow-Methods: GET, HEAD\r\nAccess-Control-Allow-Headers: If-None-Match\r\n"
     b"Access-Control-Max-Age: 86400\r\nVary: Origin\r\n"
 )
-# A page shows texts of settings and schemas: nothing in it may ever run.
-_HTML_ONLY: Final = b"Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n"
-_GZIP_WINDOW: Final = 31  # zlib's way to say: with the head and the sum of gzip.
-
-
-Key = tuple[Hashable, ...]
-
-
-class Document(Struct):
-    """What is to be made. ``parts`` are its bytes, piece by piece; an empty piece is a step without a result.
-
-    ``keep_s`` None: it is the same for the life of the worker. ``lines`` are further header lines, each with CRLF.
-    Documents of the same ``key`` are the same; empty: only that of the same path, query and kind is.
-    """
-
-    parts: Iterator[bytes]
-    content_type: bytes = JSON_TYPE
-    max_age_s: int = 600
-    keep_s: float | None = None
-    lines: bytes = b""
-    key: Key = ()
-
-
-class Wrong(Struct):
-    """Why there is no document: problem JSON, which names the parameter where it is one."""
-
-    status: int
-    detail: str
-    parameter: str = ""
-    retry_after_s: int = 0
-
 
 Ask = Callable[[bytes, bytes, bool], Document | Wrong]  # Path, query, whether a page for a browser is wanted.
-
-
-class _Made(Struct):
-    """A document with its two forms and its header lines."""
-
-    body: bytes
-    compressed: bytes
-    tag: bytes
-    content_type: bytes
-    lines: bytes
-    until_s: float | None
-
-
-class _Making:
-    """A document on its way, and who waits for it."""
-
-    __slots__ = ("_compressed", "_compressor", "_hash", "_pieces", "document", "is_kept", "key", "waiting")
-
-    def __init__(self, key: Key, document: Document) -> None:
-        self.key = key
-        self.document = document
-        self.is_kept = True
-        self.waiting: list[Request] = []
-        self._pieces: list[bytes] = []
-        self._compressed: list[bytes] = []
-        self._compressor = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
-        self._hash = hashlib.sha256(document.content_type)
-
-    def step(self) -> bool:
-        """Make one more piece. False: it was whole already."""
-        piece = next(self.document.parts, None)
-        if piece is None:
-            return False
-        if piece:
-            self._pieces.append(piece)
-            self._hash.update(piece)
-            self._compressed.append(self._compressor.compress(piece))
-        return True
-
-    def whole(self, now_s: float) -> _Made:
-        """The document."""
-        document = self.document
-        self._compressed.append(self._compressor.flush())
-        body = b"".join(self._pieces)
-        is_page = document.content_type == HTML_TYPE
-        lines = b"%sCache-Control: public, max-age=%d\r\nVary: Accept, Accept-Encoding\r\n%s%s" % (
-            CORS,
-            document.max_age_s,
-            _HTML_ONLY if is_page else b"",
-            document.lines,
-        )
-        return _Made(
-            body=body,
-            compressed=b"".join(self._compressed) if len(body) >= MIN_GZIP_BYTES else b"",
-            tag=self._hash.hexdigest()[:32].encode(),
-            content_type=document.content_type,
-            lines=lines,
-            until_s=None if document.keep_s is None else now_s + document.keep_s,
-        )
 
 
 class Documents:
@@ -152,9 +55,9 @@ class Documents:
         self._ask = ask
         self._limited = Limited(log)
         self._keys: dict[tuple[bytes, bytes, bool], Key] = {}  # Of questions, as they were written.
-        self._made: OrderedDict[Key, _Made] = OrderedDict()
+        self._made: OrderedDict[Key, Made] = OrderedDict()
         self._made_bytes = 0
-        self._making: OrderedDict[Key, _Making] = OrderedDict()
+        self._making: OrderedDict[Key, Making] = OrderedDict()
         self._waiting = 0
 
     def forget(self) -> None:
@@ -175,7 +78,7 @@ class Documents:
 
     def handle(self, request: Request) -> None:
         """Answer, now or when the document is made."""
-        question = (request.path, request.query, _wants_page(request.headers.get(b"accept", b"")))
+        question = (request.path, request.query, wants_page(request.headers.get(b"accept", b"")))
         key, asked = self._keys.get(question), None
         if key is None:
             asked = self._ask(*question)
@@ -197,7 +100,7 @@ class Documents:
             if isinstance(asked, Wrong):
                 _refuse(request, asked)
                 return
-            making = _Making(key, asked)
+            making = Making(key, asked)
         if self._waiting >= MAX_WAITING:
             _refuse(request, Wrong(503, "Too many readers wait for documents. Try again.", retry_after_s=1))
             return
@@ -232,14 +135,14 @@ class Documents:
         if self._making:
             self._loop.call_later(max(self._loop.time() - began_s, SLICE_S), self._turn)
 
-    def _slice(self, making: _Making, until_s: float) -> bool:
+    def _slice(self, making: Making, until_s: float) -> bool:
         """False: the document is whole."""
         while self._loop.time() < until_s:
             if not making.step():
                 return False
         return True
 
-    def _settle(self, making: _Making, made: _Made | None) -> None:
+    def _settle(self, making: Making, made: Made | None) -> None:
         del self._making[making.key]
         self._waiting -= len(making.waiting)
         if made is not None and making.is_kept:
@@ -250,7 +153,7 @@ class Documents:
             else:
                 _send(request, made)
 
-    def _keep(self, key: Key, made: _Made) -> None:
+    def _keep(self, key: Key, made: Made) -> None:
         before = self._made.pop(key, None)
         self._made_bytes += _size(key, made) - (_size(key, before) if before is not None else 0)
         self._made[key] = made
@@ -259,13 +162,13 @@ class Documents:
             self._made_bytes -= _size(oldest, gone)
 
 
-def _size(key: Key, made: _Made) -> int:
+def _size(key: Key, made: Made) -> int:
     return len(repr(key)) + len(made.body) + len(made.compressed) + 1_000
 
 
-def _send(request: Request, made: _Made) -> None:
+def _send(request: Request, made: Made) -> None:
     headers = request.headers
-    is_compressed = bool(made.compressed) and _takes_gzip(headers.get(b"accept-encoding", b""))
+    is_compressed = bool(made.compressed) and takes_gzip(headers.get(b"accept-encoding", b""))
     tag = b'"%s-gzip"' % made.tag if is_compressed else b'"%s"' % made.tag
     lines = b"ETag: %s\r\n%s" % (tag, made.lines)
     if _is_known(made.tag, headers.get(b"if-none-match", b"")):
@@ -296,32 +199,3 @@ def _is_known(tag: bytes, given: bytes) -> bool:
         return False
     tags = [each.strip().removeprefix(b"W/") for each in given.split(b",")]
     return b"*" in tags or b'"%s"' % tag in tags or b'"%s-gzip"' % tag in tags
-
-
-@lru_cache(maxsize=256)
-def _takes_gzip(accept_encoding: bytes) -> bool:
-    weights = _weights(accept_encoding)
-    return weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0))) > 0
-
-
-@lru_cache(maxsize=256)
-def _wants_page(accept: bytes) -> bool:
-    """A browser: it names text/html, and JSON not before it."""
-    weights = _weights(accept)
-    return weights.get("text/html", 0.0) > weights.get("application/json", 0.0)
-
-
-def _weights(header: bytes) -> dict[str, float]:
-    """``a, b;q=0.5`` → how much each is wanted (RFC 9110 section 12.4.2)."""
-    found: dict[str, float] = {}
-    for item in header[:2_048].decode("latin-1").lower().split(","):
-        name, *parameters = (part.strip() for part in item.split(";"))
-        weight = 1.0
-        for parameter in parameters:
-            if parameter.startswith("q="):
-                try:
-                    weight = float(parameter[2:])
-                except ValueError:
-                    weight = 0.0
-        found[name] = weight
-    return found

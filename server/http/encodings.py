@@ -1,12 +1,13 @@
 """Undo the Content-Encoding of a body before its handler sees it: gzip, deflate, br, zstd.
 
-Place: http.reader → http.head.bad_encoding → HERE → the handler of the route, which gets a plain body.
+Place: http.reader → http.head.bad_encoding; http.pace → HERE → the handler of the route, which gets a plain body.
 Rules:
 1. Output is made piece by piece and counted: against ``max_decompressed_bytes``, against ``max_ratio`` times what was
    sent, and as bytes in flight. A bomb is refused as soon as it is known for one.
 2. One body is undone at a time, the others wait in their order: a decoder may hold as much as a window, 16 MiB, however
    small its body is. The loop waits for one slice; while more is to be done, it has as long a pause between two.
 3. One stream, whole, with nothing behind it: all else is damaged, 400.
+4. What nobody waits for is not undone: that of a client that asks too often (http.pace), or is gone meanwhile.
 Not here: which encodings are taken (http.content), bodies that are larger than they may be as sent (http.reader).
 """
 
@@ -16,12 +17,13 @@ import asyncio
 import sys
 import zlib
 from collections import deque
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import brotli
 from msgspec import Struct
 
 from server.http.limits import REQUEST_BYTES, Bounds
+from server.http.pace import behind
 from server.http.problem import INTERNAL, Refusal
 
 if sys.version_info >= (3, 14):
@@ -30,6 +32,7 @@ else:
     from backports import zstd
 
 if TYPE_CHECKING:
+    from server.http.protocol import Connection
     from server.http.request import Request
     from server.http.routes import Handler
     from server.http.server import HttpServer
@@ -157,8 +160,8 @@ class Encodings:
         self._is_turning = False
 
     def before(self, handler: Handler, encoding: str) -> Handler:
-        """A handler that undoes ``encoding``, then calls ``handler``."""
-        return lambda request: self._take(request, handler, encoding)
+        """A handler that undoes ``encoding``, then calls ``handler``; who may not ask now is refused before."""
+        return behind(handler, lambda inner: lambda request: self._take(request, inner, encoding))
 
     def _take(self, request: Request, handler: Handler, encoding: str) -> None:
         if not request.body:
@@ -187,6 +190,10 @@ class Encodings:
 
     def _go_on(self, undoing: _Undoing, handler: Handler) -> None:
         """One step of the body whose turn it is."""
+        if not cast("Connection", undoing.request.answering).is_waiting_for(undoing.request):
+            self._current = None
+            self._server.release(undoing.request)
+            return
         try:
             refusal = self._step(undoing)
         except DamagedError:

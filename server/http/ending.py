@@ -195,6 +195,10 @@ class Ending(asyncio.Protocol):
         """True while the client waits for an answer to a whole request, or has not taken all of one."""
         return self._current is not None or bool(self._waiting) or self._transport.get_write_buffer_size() > 0
 
+    def is_waiting_for(self, request: Request) -> bool:
+        """True as long as the client has not gone, nor been told that the answer is overdue."""
+        return self._current is request
+
     def abort(self) -> bool:
         """Be gone now. Returns whether that cuts something short."""
         is_over = self._is_idle() or (self._transport.is_closing() and not self.is_owed())

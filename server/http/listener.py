@@ -16,7 +16,7 @@ import socket
 from collections.abc import Callable, Sequence
 
 from server.log import Limited
-from server.scoreboard import Counter, Row
+from server.row import Count, Row
 
 POLITE_S = 0.001  # Waking and accepting takes a sibling some 50 µs; a loop turn under full load about 1 ms.
 MARGIN = 4  # Connections ahead of the least loaded worker before waiting, plus 1/32 of its load.
@@ -111,7 +111,7 @@ class Listener:
     def _on_readable(self, index: int) -> None:
         """Somebody waits in the queue."""
         if self._is_ahead():
-            self._row.counters[Counter.ACCEPT_WAITS] += 1
+            self._row.counters[Count.ACCEPT_WAITS] += 1
             self._pause(index, POLITE_S)
             return
         self._patience = 1
@@ -154,7 +154,7 @@ class Listener:
             self._on_exhausted(index, error)
             return False
         self._pause_s = PAUSE_S
-        self._row.counters[Counter.CONNECTIONS] += 1
+        self._row.counters[Count.CONNECTIONS] += 1
         task = self._loop.create_task(self._loop.connect_accepted_socket(self._factory, connection))
         self._opening[task] = connection
         self._row.set_opening(len(self._opening))
@@ -172,7 +172,7 @@ class Listener:
 
     def _on_exhausted(self, index: int, error: OSError) -> None:
         """Out of descriptors or memory: a ready queue would spin, so look away for a while."""
-        self._row.counters[Counter.ACCEPT_ERRORS] += 1
+        self._row.counters[Count.ACCEPT_ERRORS] += 1
         self._limited.warning("exhausted", "cannot accept (%s); %d connections open", error.strerror, self._row.load)
         if not self._is_stopped:
             self._row.set_taking(False)

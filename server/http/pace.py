@@ -1,8 +1,8 @@
 """How often one client address, and the holder of one key or token, may ask.
 
 Place: http.server puts it before every handler when there is such a bound; then http.routes → HERE → the handler.
-Rules: who is refused is told when to try again, and costs a look into a table. Buckets are in memory that never grows
-(server.rates). Without a bound nothing of this is on the way.
+Rules: who is refused is told when to try again, and costs a look into a table: a compressed body is not undone first.
+Buckets are in memory that never grows (server.rates). Without a bound nothing of this is on the way.
 Not here: whose a request is, or that it is nobody's and so is free (http.client_address, auth.access).
 """
 
@@ -30,19 +30,25 @@ _DETAIL: Final = "Your {} sends more requests than it may. Send fewer, with more
 class Paced:
     """A handler behind the bound."""
 
-    __slots__ = ("_handler", "_pace")
+    __slots__ = ("handler", "pace")
 
     def __init__(self, pace: Pace, handler: Handler) -> None:
-        self._pace = pace
-        self._handler = handler
+        self.pace = pace
+        self.handler = handler
 
     def handle(self, request: Request) -> None:
         """Hand on, or refuse."""
-        wait_s = self._pace.wait_s(request)
+        wait_s = self.pace.wait_s(request)
         if wait_s:
-            self._pace.refuse(request, wait_s)
+            self.pace.refuse(request, wait_s)
         else:
-            self._handler(request)
+            self.handler(request)
+
+
+def behind(handler: Handler, wrap: Callable[[Handler], Handler]) -> Handler:
+    """The handler that ``wrap`` makes of ``handler``, behind the same bounds as that."""
+    paced = getattr(handler, "__self__", None)
+    return Paced(paced.pace, behind(paced.handler, wrap)).handle if isinstance(paced, Paced) else wrap(handler)
 
 
 class Pace:

@@ -41,7 +41,7 @@ from server.rates import Buckets
 if TYPE_CHECKING:
     from server.config.settings import Http
     from server.http.request import Request
-    from server.scoreboard import Row
+    from server.row import Row
 
 _HARD_PART = 8  # Connections that are told 503 stay for a moment: an eighth above the limit, the rest is cut off.
 _FAR = 1e9  # Seconds on the wheel: never.
@@ -61,8 +61,10 @@ class HttpServer:
         *,
         believed: Iterable[str] = (),
         key_holder: Callable[[Request], str] | None = None,
+        cors: Cors | None = None,
     ) -> None:
-        """``believed``: headers that are believed of a trusted proxy, besides those that name the client.
+        """``cors``: by what the handlers of ``routes`` are shared, where that is not made of the settings alone.
+        ``believed``: headers that are believed of a trusted proxy, besides those that name the client.
         ``key_holder`` says whose key or token a request presents; "" when it is none that is known."""
         self._loop = loop
         self._row = row
@@ -83,7 +85,7 @@ class HttpServer:
         self.heads = Heads()
         self.outgoing = Outgoing(loop)
         self.repeats = Repeats()
-        self.cors = Cors(settings.cors)
+        self.cors = cors or Cors(settings.cors)
         self.encodings = Encodings(loop, self, bounds)
         self.call_soon = loop.call_soon
         shortest_s = min(bounds.head_s, bounds.body_stall_s, bounds.idle_s, bounds.write_stall_s, bounds.answer_s)

@@ -64,7 +64,8 @@ _attributes = attrgetter(*ATTRIBUTES)
 
 
 class CloudEvents:
-    """``schema`` finds a schema by its URI."""
+    """``schema`` finds a schema by its URI. One that is nowhere yet is no matter: intake.pipeline looks for it too,
+    and a request that has waited for it is taken apart anew."""
 
     def __init__(self, config: Config, schema: SchemaLookup) -> None:
         settings = config.intake

@@ -27,6 +27,7 @@ from server.intake.verdict import REFUSED_TYPES, Verdict
 
 if TYPE_CHECKING:
     from server.config.settings import Config
+    from server.fetch.asking import Asking
 
 MAX_WAITING = 1_000  # Error events between a request and the next loop turn: one bad batch must not take memory.
 MAX_RAW_CHARS = 65_536  # Of the event that was refused; enough to see what is wrong with it.
@@ -44,12 +45,15 @@ class ErrorEvents:
         submit: Callable[[Event], str | None],
         clock: Clock,
         config: Config,
+        asking: Asking | None = None,
     ) -> None:
+        """``asking``: whom to ask for the schema of error events, if that is at a URL."""
         settings = config.intake
         name = config.service_name or "penstock"
         self._pipeline = pipeline
         self._submit = submit
         self._clock = clock
+        self._asking = asking
         self._stream = config.error_stream
         self._schema_uri = settings.error_schema_uri
         self._emitter = name
@@ -99,6 +103,8 @@ class ErrorEvents:
                 self.produced += 1
             else:
                 self.dropped += 1
+        if self._asking is not None and self._asking.awaited:
+            self._asking.ask()  # Else the next request would, for no reason of its own.
 
     def _describe(self, event: Event, verdict: Verdict, received_dt: bytes) -> bytes:
         """The error event, of schema /error/2.1.0."""

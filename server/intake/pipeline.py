@@ -79,7 +79,9 @@ class Pipeline:
         """The same for what almost every event is: of a route that is known, and valid in one decode. None: this one is
         not, or not surely. ``raw`` may be any bytes that begin with a brace and end with one."""
         shortcut = self._only_shortcut or self._router.guess(raw)
-        if shortcut is None or (len(raw) > self._sure_bytes and self._too_large(raw) is not None):
+        if shortcut is None:
+            return None
+        if len(raw) > self._sure_bytes and self._too_large(raw) is not None:
             return None
         if self._rejects_duplicates and has_duplicate_names(raw):
             return None

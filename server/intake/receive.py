@@ -187,8 +187,8 @@ class Receiver:
             self._refuse_full(request)  # All or none: half of a batch would be spooled, the other half not.
             return None
         if terms.is_plain:
-            prepare = self._prepare
-            return [prepare(index, raw, arrival) for index, raw in enumerate(raws)]
+            at_once, slowly = self._at_once, self._slowly
+            return [at_once(index, raw, arrival) or slowly(index, raw, arrival) for index, raw in enumerate(raws)]
         return prepare_all(raws, arrival, self._prepare)
 
     def _waits(  # cold: schemas that have to be fetched

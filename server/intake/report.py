@@ -33,25 +33,29 @@ def reports(events: Sequence[Event], body_bytes: int) -> bytes:
 
 def _short(event: Event) -> dict[str, Any]:
     found = event.verdict or event.observed
-    entry: dict[str, Any] = {"index": event.index, "status": _status(found)}
+    entry: dict[str, Any] = {"index": event.index, "status": _status(event)}
     return entry if found is None else entry | {"context": verdict.context(verdict.in_short(found))}
 
 
-def _status(found: verdict.Verdict | None) -> str:
-    return "valid" if found is None else "invalid" if found.is_invalid else "error"
+def _status(event: Event) -> str:
+    """The verdict in one word: of what is ``observed`` the sender would learn nothing otherwise, for it is accepted."""
+    if event.verdict is None:
+        return "valid" if event.observed is None else "observed"
+    return "invalid" if event.verdict.is_invalid else "error"
 
 
 def report(event: Event) -> dict[str, Any]:
     """``{"index","status","schema_uri","stream","topics","key","event"}``, and ``context`` unless the event is valid.
 
-    ``status`` is valid, invalid or error; ``event`` is the event with everything filled in; ``key`` the partition key
-    or null; stream and topics are null as long as the event has no valid route.
+    ``status`` is valid, observed (accepted whatever is wrong with it, by ``validation: observe``), invalid or error;
+    ``event`` is the event with everything filled in; ``key`` the partition key or null; stream and topics are null as
+    long as the event has no valid route.
     """
     found = event.verdict or event.observed
     route = event.route
     entry: dict[str, Any] = {
         "index": event.index,
-        "status": _status(found),
+        "status": _status(event),
         "schema_uri": route.schema_uri if route else None,
         "stream": route.stream.name if route else None,
         "topics": [route.stream.topic] if route else None,

@@ -20,8 +20,8 @@ from server.sink.sqlite import SqliteSink
 from tests.fakes import Message
 from tests.kafka.topics import Stored, read_all
 
-SETTLE_S: Final = 15.0
-DRIVE_S: Final = 30.0  # A test that waits in a loop of its own ends here.
+SETTLE_S: Final = 60.0
+DRIVE_S: Final = 120.0  # A test that waits in a loop of its own ends here.
 HEADERS: Final = [("content-type", b"application/json"), ("schema-uri", b"/a/b/1.0.0")]
 # The present: a broker that restarts forgets the sequence numbers of a producer whose last record is a day old by its
 # own timestamp (producer.id.expiration.ms), and a retry would then be kept twice.

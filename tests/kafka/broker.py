@@ -7,12 +7,15 @@ Not here: fixtures (tests.kafka.fixtures), reading topics (tests.kafka.topics).
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +24,9 @@ from confluent_kafka.admin import AdminClient
 
 RUN: Final = Path(__file__).parents[2] / "deploy" / "kafka" / "run"
 FETCH_S: Final = 240.0
-START_S: Final = 45.0
+START_S: Final = 120.0
 STOP_S: Final = 20.0
+PORTS: Final = range(20_000, 32_000)  # Below those that connections and ports 0 get (ip_local_port_range).
 
 
 class KafkaUnavailableError(Exception):
@@ -35,7 +39,7 @@ class Kafka:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._log = directory / "broker.log"
-        self._port, self._controller_port = _free_ports(2)
+        self._port, self._controller_port = free_ports(2)
         self._process: subprocess.Popen[bytes] | None = None
         self.servers = f"127.0.0.1:{self._port}"
 
@@ -113,7 +117,7 @@ class MockCluster:
 import sys
 from confluent_kafka import Producer
 cluster = Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 3, "log_level": 0})
-brokers = cluster.list_topics(timeout=10).brokers.values()
+brokers = cluster.list_topics(timeout=60).brokers.values()
 print(",".join(f"{broker.host}:{broker.port}" for broker in brokers), flush=True)
 sys.stdin.read()
 """
@@ -139,20 +143,27 @@ sys.stdin.read()
         self._process.communicate()
 
 
-def free_port() -> int:
-    """A port on which nothing listens now."""
-    return _free_ports(1)[0]
+@contextmanager
+def dead_servers() -> Iterator[str]:
+    """Where no broker is, nor comes: the port is taken, and whoever connects is refused."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{nobody.getsockname()[1]}"
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        return [int(sock.getsockname()[1]) for sock in sockets]
-    finally:
-        for sock in sockets:
-            sock.close()
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody has, for a program that must be told one. The kernel gives none of these to anybody else."""
+    found: list[int] = []
+    while len(found) < count:
+        with socket.socket() as one:
+            port = random.choice(PORTS)
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in found:
+            found.append(port)
+    return found
 
 
 def _cache() -> Path:

@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-READ_S: Final = 15.0
+READ_S: Final = 60.0
 
 
 class Stored(NamedTuple):

@@ -91,7 +91,7 @@ def send(
     """Post an event to each of the streams, from an address of the loopback network."""
     body = json.dumps([event(stream) for stream in streams]).encode()
     lines = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
-    with socket.create_connection(service.address, timeout=15.0, source_address=(source, 0)) as client:
+    with socket.create_connection(service.address, timeout=60, source_address=(source, 0)) as client:
         head = f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
         client.sendall(head.encode() + body)
         return Answer(b"".join(iter(lambda: client.recv(65536), b"")))

@@ -8,11 +8,11 @@ from typing import Any
 
 import orjson
 
-from tests.process.running import name_of
+from tests.process.running import PATIENCE_S, name_of
 from tests.process.served import Served
 from tests.server.fetch.site import Site
 
-QUICK = {"connect_s": 1.0, "total_s": 2.0, "retry_s": 0.01, "attempts": 2}
+QUICK = {"connect_s": 10.0, "total_s": 20.0, "retry_s": 0.01, "attempts": 2}  # To try again, not to give up.
 TICK = {"schema_title": "app/tick"}
 
 
@@ -25,7 +25,7 @@ def settings(site: Site, **more: Any) -> dict[str, Any]:
 def post(service: Served, *events: dict[str, Any], path: str = "/v1/events") -> tuple[int, Any]:
     """Status and body of the answer."""
     body = json.dumps(events).encode()
-    with socket.create_connection(service.address, timeout=15.0) as client:
+    with socket.create_connection(service.address, timeout=2 * PATIENCE_S) as client:
         client.sendall(b"POST %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" % path.encode())
         client.sendall(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
         answer = b"".join(iter(lambda: client.recv(65536), b""))

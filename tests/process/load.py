@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass, field
 
 STREAM = "app.tick.load"
-ANSWER_S = 10.0  # Longer than any reload or replacement takes: whoever waits this long was left hanging.
+ANSWER_S = 30.0  # Longer than any reload or replacement takes: whoever waits this long was left hanging.
 
 
 @dataclass(slots=True)

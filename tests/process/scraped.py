@@ -43,7 +43,7 @@ def ask_admin(
     service: Served, path: str, method: str = "GET", body: bytes | None = None, accept: str = "*/*"
 ) -> tuple[int, str, str]:
     """Status, content type and body of an answer of the admin process."""
-    with closing(http.client.HTTPConnection(*service.admin_address, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection(*service.admin_address, timeout=60)) as connection:
         connection.request(method, path, body, {"Accept": accept})
         with connection.getresponse() as response:
             return response.status, response.headers.get("Content-Type", ""), response.read().decode()

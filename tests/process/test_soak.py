@@ -32,7 +32,7 @@ def test_a_short_soak_breaks_no_promise(tmp_path: Path) -> None:
     outcome = json.loads(report.read_text())
     assert outcome["verdict"]["violations"] == []
     assert outcome["verdict"]["once"] > 500
-    assert len(outcome["faults"]) > 3
+    assert len(outcome["faults"]) > 1
 
 
 @pytest.mark.parametrize("arguments", [["--minutes", "0"], ["--minutes", "x"], ["--kafka", "/nowhere"]])

@@ -6,7 +6,7 @@ import http.client
 import json
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,19 @@ def served(directory: Path, collector: Collector, profile: str = "internal", **t
 
 def post(service: Served, body: Any, path: str = "/v1/events", **headers: str) -> int:
     """The status of the answer."""
-    connection = http.client.HTTPConnection(*service.address, timeout=15)
-    connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json", **headers})
-    with connection.getresponse() as answer:
-        answer.read()
-    connection.close()
-    return answer.status
+    return post_again(service, 1, body, path, **headers)[0]
+
+
+def post_again(service: Served, times: int, body: Any, path: str = "/v1/events", **headers: str) -> list[int]:
+    """The same on one connection, again and again."""
+    statuses = []
+    with closing(http.client.HTTPConnection(*service.address, timeout=15)) as connection:
+        for _ in range(times):
+            connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json", **headers})
+            with connection.getresponse() as answer:
+                answer.read()
+            statuses.append(answer.status)
+    return statuses
 
 
 def spans(service: Served, outcome: str) -> float:
@@ -61,6 +68,19 @@ def test_a_caller_that_samples_finds_our_span_between_its_own_and_those_of_consu
     assert second.attributes["http.response.status_code"] == 400
     assert second.attributes["http.response.header.x-request-id"] == ["mine"]
     assert first.resource["service.name"] == "penstock"
+
+
+def test_requests_of_one_head_each_have_their_own_span(tmp_path: Path) -> None:
+    """What was worked out from a head is kept for the next request with it, but not what a span adds."""
+    with Collector() as collector, served(tmp_path, collector, max_per_s=3.0) as service:
+        statuses = post_again(service, 10, tick(STREAM), traceparent=f"00-{TRACE}-{PARENT}-01")
+        told = [event["headers"]["traceparent"] for event in service.events(STREAM)]
+        service.until(lambda: spans(service, "exported") + spans(service, "dropped") == 10)
+
+    ours = [f"00-{TRACE}-{one.span.span_id.hex()}-01" for one in collector.taken]
+    assert statuses == [201] * 10
+    assert 3 <= len(set(ours)) == len(ours)
+    assert sorted(told) == sorted([*ours, *[f"00-{TRACE}-{PARENT}-01"] * (10 - len(ours))])
 
 
 def test_without_a_caller_chance_decides_and_a_drain_sends_what_is_left(tmp_path: Path) -> None:

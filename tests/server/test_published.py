@@ -12,7 +12,7 @@ from server.catalog.sources import sections
 from server.catalog.views import Views
 from server.config import document
 from server.config.catalog_settings import Schemas
-from server.http.documents import Document, Wrong
+from server.http.document import Document, Wrong
 from server.published import Published
 from server.schemas import open_schemas
 

@@ -18,7 +18,7 @@ import pytest
 
 LACK = "no {0}: `apt-get install {0}` (.ci/run does)"
 LACKING: set[str] = set()  # What this run has missed; conftest says so at its end.
-START_S = 10.0
+START_S = 60.0
 
 NGINX = """\
 daemon off;
@@ -40,14 +40,14 @@ http {{
   server {{
     listen unix:{d}/front;
     keepalive_timeout 5s;
-    client_header_timeout 2s;
-    client_body_timeout 2s;
+    client_header_timeout 30s;
+    client_body_timeout 30s;
     location / {{
       proxy_pass http://us;
       proxy_http_version 1.1;
       proxy_request_buffering {buffering};
       proxy_next_upstream off;
-      proxy_read_timeout 2s;
+      proxy_read_timeout 30s;
       proxy_set_header Connection "";
       proxy_set_header Host $http_host;
       proxy_set_header X-Hop $request_id;
@@ -61,10 +61,10 @@ global
   maxconn 512
 defaults
   mode http
-  timeout client 2s
-  timeout server 2s
-  timeout connect 2s
-  timeout http-request 2s
+  timeout client 30s
+  timeout server 30s
+  timeout connect 30s
+  timeout http-request 30s
   retries 0
   http-reuse always
 frontend front

@@ -23,6 +23,7 @@ from tests.two_hop.proxies import Proxy
 
 AT_ONCE = 48
 ANSWER_S = 0.2  # An ambiguous request may be one that its proxy waits for more of.
+BYSTANDER_S = 60.0  # An honest one is answered, however busy the machine is.
 HOP = re.compile(rb"\r\nX-Hop: ([0-9a-f-]{32,36})\r\n", re.IGNORECASE)
 KINDS = ["nginx", "nginx streaming", "haproxy", "haproxy v2"]
 
@@ -105,7 +106,7 @@ class Second:
         """The proxy is gone: so will be its connections."""
         for server in self._servers:
             server.close()
-        await asyncio.wait_for(asyncio.gather(*self._joints), 10)
+        await asyncio.wait_for(asyncio.gather(*self._joints), 60)
 
     def _on_proxy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._joints.add(self._loop.create_task(self._join(reader, writer)))
@@ -185,7 +186,7 @@ async def attack(front: Path, raws: list[bytes]) -> list[str]:
                 len(body),
                 body,
             )
-            got = await ask(front, request, 5.0, b"}")
+            got = await ask(front, request, BYSTANDER_S, b"}")
             told = json.loads(got.partition(b"\r\n\r\n")[2]) if got.startswith(b"HTTP/1.1 200 ") else {}
             if (told.get("target"), told.get("digest")) != (f"/echo?of={number}", sha256(body).hexdigest()):
                 wrong.append(f"behind {raw!r} a bystander got {got!r}")

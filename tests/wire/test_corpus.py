@@ -153,7 +153,7 @@ async def ask(port: int, data: bytes) -> bytes:
     await writer.drain()
     writer.write(data[len(data) // 2 :])
     writer.write_eof()
-    answered = await asyncio.wait_for(reader.read(), 5)
+    answered = await asyncio.wait_for(reader.read(), 60)
     writer.close()
     await writer.wait_closed()
     return answered

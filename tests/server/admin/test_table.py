@@ -13,7 +13,7 @@ from server.admin.table import METRICS, SECTIONS
 from server.http.limits import KINDS
 from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
 from server.published import PATHS
-from server.scoreboard import GAUGE_CELLS, SUM_CELLS
+from server.row import GAUGE_CELLS, SUM_CELLS
 from server.sheet import FAMILIES, PLACES, ROUTES, Gauge
 
 PAGE = Path(__file__).parents[3] / "docs" / "METRICS.md"

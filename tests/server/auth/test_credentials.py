@@ -153,6 +153,11 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
         ({"api_keys": "web"}, "error", "allowed is a list"),
         ({"auth": "networks", "networks": ["10.0.0.1/8"]}, "error", "has host bits set"),
         ({"auth": "identities", "identities": [5]}, "error", "allowed is text"),
+        ({"origins": ["https://a.example/"]}, "error", "allowed is an origin"),
+        ({"origins": ["*"]}, "error", "Leave origins out"),
+        ({"origins": []}, "error", "an empty list"),
+        ({"origins": "https://a.example"}, "error", "allowed is a list"),
+        ({"orgins": ["https://a.example"]}, "warning", "is not a setting that we know"),
         ({"enrich_fields_from_http_headers": {"http.key": "X-API-Key"}}, "error", "would be written into events"),
     ],
 )
@@ -163,6 +168,25 @@ def test_what_a_stream_says_is_obeyed_or_complained_of(
 
     assert code == (3 if level == "error" else 0)
     assert reason in text and "app.one" in text
+
+
+@pytest.mark.parametrize(
+    ("cors", "is_told"),
+    [
+        ([], False),
+        (["*"], False),
+        (["https://a.example", "https://*.b.example"], False),
+        (["https://b.example"], True),
+        (["https://a.example", "https://x.b.example"], True),
+    ],
+)
+def test_pages_that_may_send_and_not_read_are_a_warning(tmp_path: Path, cors: list[str], is_told: bool) -> None:
+    path = write(tmp_path, eventgate={"origins": ["https://a.example", "https://*.b.example"]})
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"http": {"cors": {"origins": cors}}}))
+    code, text = said(path)
+
+    assert code == 0
+    assert ("producers.eventgate.origins: https://*.b.example is not in http.cors.origins" in text) == is_told
 
 
 def test_a_name_that_no_key_has_is_a_warning(tmp_path: Path, web: Key) -> None:

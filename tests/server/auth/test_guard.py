@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from server.auth import access as accesses
@@ -9,6 +11,7 @@ from server.auth import api_keys
 from server.auth.access import Access
 from server.auth.credentials import Credentials
 from server.auth.grant import OURS, Grant
+from server.auth.guard import Guard
 from server.config.auth_settings import Auth
 from server.intake.arrival import Arrival
 from tests.server.auth.guarded import NOW_MS, Request, access, guard, key, refused
@@ -153,6 +156,37 @@ def test_our_own_events_pass_every_guard() -> None:
 
     assert guard(access(), auth="api_keys", api_keys=["web"]).refuses(arrival) is None
     assert guard(access(), auth="networks", networks=["10.0.0.0/8"]).refuses(arrival) is None
+
+
+@pytest.mark.parametrize("auth", ["none", "api_keys", ["networks", "api_keys"]])
+def test_a_stream_can_be_for_pages_of_some_origins_alone(auth: Any) -> None:
+    text, kept = key()
+    guarding = guard(
+        access(kept), auth=auth, networks=["10.0.0.0/8"], origins=["https://a.example", "https://*.b.example"]
+    )
+    for origin in ("https://a.example", "https://x.b.example"):
+        assert refused(guarding, x_api_key=text, origin=origin) is None
+        assert refused(guarding, origin=origin) == (None if auth == "none" else "unauthorized"), "all that is asked for"
+    for other in ("https://b.example", "http://a.example", "null", ""):
+        assert refused(guarding, x_api_key=text, origin=other) == refused(guarding, origin=other) == "forbidden"
+    assert refused(guarding, x_api_key=text) == refused(guarding) == "forbidden", "an <img> names none"
+
+    ours = Arrival(NOW_MS, b"", {})
+    ours.grants = OURS
+    assert guarding.refuses(ours) is None
+
+
+def test_a_key_and_a_stream_may_both_name_origins() -> None:
+    text, kept = key(origins=("https://a.example", "https://*.b.example"))
+    guarding = guard(access(kept), auth="api_keys", origins=["https://x.b.example", "https://c.example"])
+
+    assert refused(guarding, x_api_key=text, origin="https://x.b.example") is None
+    for other in ("https://a.example", "https://y.b.example", "https://c.example"):
+        assert refused(guarding, x_api_key=text, origin=other) == "forbidden", other
+
+
+def test_streams_that_name_no_origins_have_the_plain_guard() -> None:
+    assert type(guard(access(), auth="api_keys")) is Guard
 
 
 def test_a_key_in_a_query_counts_for_beacons_alone() -> None:

@@ -201,7 +201,7 @@ def test_the_real_schemas_and_declarations_pass(streams: str, tmp_path: Path) ->
 def test_the_command_ends_without_a_traceback(directory: Path) -> None:
     command = [sys.executable, "-m", "server", "check", "-c", str(directory / "settings.yaml"), "--set", "a=1"]
 
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
 
     assert done.returncode == EXIT_SETTINGS
     assert "there is no setting a" in done.stdout

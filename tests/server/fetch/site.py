@@ -115,10 +115,24 @@ class _Handler(BaseHTTPRequestHandler):
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    site: Site
+
+    def __init__(self, site: Site, bound: socket.socket) -> None:
+        super().__init__(bound.getsockname(), _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = bound
+        self.site = site
+        self.server_activate()
 
     def handle_error(self, *_: Any) -> None:
         """Clients that go away are what is tested."""
+
+
+def _bound(port: int) -> socket.socket:
+    """A socket that has the port, and does not listen yet."""
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("127.0.0.1", port))
+    return bound
 
 
 class Site:
@@ -131,31 +145,33 @@ class Site:
         self._released = threading.Event()
 
     def __enter__(self) -> Self:
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.site = self
-        self.port = int(self._server.server_address[1])
-        self._begin()
+        self._kept = _bound(0)
+        self.port = int(self._kept.getsockname()[1])
+        self.start_again()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._released.set()
+        self.hang_up()
         self.stop()
-
-    def _begin(self) -> None:
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self._thread.start()
+        self._kept.close()
 
     def stop(self) -> None:
-        """Nobody listens at the address any more."""
+        """Nobody listens at the address any more; nor can anybody else have it."""
         self._server.shutdown()
+        self._server.socket.shutdown(socket.SHUT_RDWR)
+        self._kept = _bound(self.port)
         self._server.server_close()
         self._thread.join()
 
     def start_again(self) -> None:
         """At the same address."""
-        self._server = _Server(("127.0.0.1", self.port), _Handler)
-        self._server.site = self
-        self._begin()
+        self._server = _Server(self, self._kept)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+
+    def hang_up(self) -> None:
+        """On whoever waits for an answer that stalls, from now on."""
+        self._released.set()
 
     def says(self, path: str, behaviour: Behaviour) -> str:
         """Returns the URL of the path."""
@@ -166,11 +182,11 @@ class Site:
         return f"http://127.0.0.1:{self.port}{path}"
 
     def stalls(self, after: bytes = b"") -> Behaviour:
-        """Say this much of an answer, then nothing until the test is over."""
+        """Say this much of an answer, then nothing until ``hang_up``, which comes at the end of the test."""
 
         def answer(handler: BaseHTTPRequestHandler) -> None:
             handler.wfile.write(after)
-            self._released.wait(60)
+            self._released.wait(600)
             handler.close_connection = True
 
         return answer

@@ -14,13 +14,14 @@ import pytest
 from server.config.catalog_settings import Fetch
 from server.config.catalog_settings import Schemas as SchemaSettings
 from server.config.settings import Config
+from server.config.urls import urls_of
 from server.fetch.client import Client
 from server.fetch.schemas import UNDER_WAY_CLIENT_MAX, Schemas, Standing
 from server.schemas import open_schemas
 from tests.server.fetch import site as behaviours
 from tests.server.fetch.site import Behaviour, Site
 
-FETCH = Fetch(connect_s=5.0, total_s=10.0, attempts=1, retry_s=0.001)
+FETCH = Fetch(connect_s=30.0, total_s=60.0, attempts=1, retry_s=0.001)
 SCHEMA = {"title": "a", "type": "object", "properties": {"n": {"type": "integer", "maximum": 18446744073709551616}}}
 
 
@@ -30,7 +31,7 @@ def run(directory: Path, site: Site, what: Callable[[Schemas], Awaitable[Any]], 
     config = Config(fetch=fetch, schemas=SchemaSettings(**({"base_uris": [site.url("/s/")]} | settings)))
 
     async def work() -> Any:
-        async with Client(config.fetch, config.schemas.base_uris) as client:
+        async with Client(config.fetch, urls_of(config.schemas.base_uris)) as client:
             schemas = Schemas(config, directory, directory / "fetched", client)
             try:
                 return await what(schemas)
@@ -126,6 +127,29 @@ def test_what_cannot_be_had_is_told_and_remembered(tmp_path: Path, behaviour: Be
     assert not list(tmp_path.rglob("*.json"))
 
 
+def test_what_a_fetched_schema_refers_to_is_looked_for_in_directories_first(tmp_path: Path) -> None:
+    (tmp_path / "own" / "b").mkdir(parents=True)
+    (tmp_path / "own" / "b" / "1.0.0.yaml").write_text("{title: b, type: object}")
+    with Site() as site:
+        site.says("/s/a/1.0.0.yaml", behaviours.body('{"title": "a", "$ref": "/b/1.0.0"}'))
+
+        assert outcome(tmp_path, site, base_uris=[site.url("/s/"), "own"]) == "here"
+        assert site.paths() == ["/s/a/1.0.0.yaml"]
+
+
+def test_the_first_url_that_has_a_schema_wins_and_one_that_is_down_is_not_passed_over(tmp_path: Path) -> None:
+    """What the second says might not be what the first would have said, and is kept for good."""
+    with Site() as first, Site() as second:
+        second.says("/s/a/1.0.0.yaml", behaviours.body(json.dumps(SCHEMA)))
+        bases = [first.url("/s/"), second.url("/s/")]
+        for trouble in (behaviours.status(500), behaviours.hang_up):
+            first.otherwise = trouble
+            assert outcome(tmp_path, first, base_uris=bases) == "schema_unavailable"
+            assert not second.asked
+        first.otherwise = behaviours.status(404)
+        assert outcome(tmp_path, first, base_uris=bases) == "here"
+
+
 def test_a_server_that_stalls_costs_one_fetch_and_its_time(tmp_path: Path) -> None:
     with Site() as site:
         site.otherwise = site.stalls()
@@ -149,7 +173,7 @@ def test_references_lead_below_the_base_uris_or_to_allowed_origins_only(tmp_path
         assert outcome(tmp_path, site, "/c/1.0.0") == "schema_unavailable"
         assert "/elsewhere/1.0.0.yaml" not in site.paths()
         assert not other.asked
-        allowed = Fetch(connect_s=5.0, total_s=10.0, attempts=1, allowed_origins=[other.url()])
+        allowed = Fetch(connect_s=30.0, total_s=60.0, attempts=1, allowed_origins=[other.url()])
         assert outcome(tmp_path, site, fetch=allowed) == "here"
 
 

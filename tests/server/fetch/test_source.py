@@ -25,7 +25,7 @@ from server.fetch.trouble import FetchError
 from tests.server.fetch import site as behaviours
 from tests.server.fetch.site import Behaviour, Site
 
-FETCH = Fetch(connect_s=1.0, total_s=2.0, attempts=1, retry_s=0.001)
+FETCH = Fetch(connect_s=30.0, total_s=60.0, attempts=1, retry_s=0.001)
 ONE = {"a": {"schema_title": "t"}}
 
 

@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from server.fetch.store import Answers, Kept, sweep, write_whole
@@ -18,6 +19,14 @@ def test_what_was_kept_is_read_again(tmp_path: Path) -> None:
     Answers(tmp_path, {"Host": "a"}).keep(KEPT)
 
     assert Answers(tmp_path, {"host": "a"}).good(URL) == KEPT
+
+
+def test_an_answer_is_asked_for_again_by_its_etag_or_else_by_its_date() -> None:
+    assert KEPT.condition() == {"If-None-Match": '"etag"'}
+    assert msgspec.structs.replace(KEPT, etag=None).condition() == {
+        "If-Modified-Since": "Thu, 01 Jan 2026 00:00:00 GMT"
+    }
+    assert Kept(URL, 1.0, b"").condition() == {}
 
 
 def test_other_headers_are_another_answer(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from typing import Any, cast
 import pytest
 
 from server.http import documents as module
-from server.http.documents import HTML_TYPE, Document, Documents, Wrong
+from server.http.document import HTML_TYPE, Document, Wrong
+from server.http.documents import Documents
 from tests.server.http.fakes import FakeLoop, Harness, Response, Wire, get, responses
 
 LONG = b'{"a":"' + b"x" * 2_000 + b'"}'

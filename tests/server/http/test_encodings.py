@@ -212,11 +212,68 @@ def test_a_client_that_hangs_up_meanwhile_costs_nothing_that_stays(monkeypatch: 
     monkeypatch.setattr(encodings.Encodings, "_step", slow(harness, encodings.Encodings._step))
     wire = harness.wire()
     wire.send(packed("gzip", b'{"a":1}' * 30_000))
+    steps = harness.loop.now_s
     wire.hang_up()
     while harness.loop.later:
         harness.loop.turn()
 
-    assert (harness.server.in_flight_bytes, harness.server.late_replies) == (0, 1)
+    assert harness.loop.now_s == steps, "not a step more is made for it"
+    assert (harness.seen, harness.server.in_flight_bytes) == ([], 0)
+
+
+def test_whoever_waits_behind_a_client_that_has_gone_has_the_next_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    harness = Harness(**LIMITS, max_ratio=1_000_000)
+    monkeypatch.setattr(encodings.Encodings, "_step", slow(harness, encodings.Encodings._step))
+    wires = [harness.wire() for _ in range(4)]
+    for wire in wires:
+        wire.send(packed("gzip", b'{"a":1}' * 30_000))
+    for wire in wires[:3]:
+        wire.hang_up()
+    while harness.loop.later:
+        harness.loop.turn()
+
+    assert [statuses(wire) for wire in wires] == [[], [], [], [200]]
+    assert harness.server.in_flight_bytes == 0
+
+
+@pytest.mark.parametrize("by", ["address", "key"])
+@pytest.mark.parametrize("body", [gzip.compress(b"{}"), b"damaged", gzip.compress(b"\0" * 5_000_000)[:-9]])
+def test_who_asks_too_often_has_nothing_undone(by: str, body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    original = encodings.decoder_of
+
+    def noted(encoding: str, start: bytes) -> encodings.Decoder:
+        made.append(encoding)
+        return original(encoding, start)
+
+    monkeypatch.setattr(encodings, "decoder_of", noted)
+    rates: dict[str, Any] = {f"requests_per_s_per_{by}": 1.0, f"burst_per_{by}": 2}
+    harness = Harness(**LIMITS, **rates, key_holder=lambda _: "somebody")
+    wire = harness.wire()
+    wire.send(*[sent(b"gzip", body)] * 5)
+    while harness.loop.later:
+        harness.loop.turn()
+
+    first, second, *others = statuses(wire)
+    assert first == second != 429
+    assert others == [429] * 3
+    assert made == ["gzip"] * 2
+    assert (harness.server.refused[f"{by}_rate"], harness.server.in_flight_bytes) == (3, 0)
+
+
+def test_a_compressed_body_counts_against_both_rates() -> None:
+    rates: dict[str, Any] = {
+        "requests_per_s_per_address": 1.0,
+        "burst_per_address": 3,
+        "requests_per_s_per_key": 1.0,
+        "burst_per_key": 2,
+    }
+    harness = Harness(**LIMITS, **rates, key_holder=lambda _: "somebody")
+    wire = harness.wire()
+    wire.send(*[packed("br", b"{}")] * 4)
+
+    assert statuses(wire) == [200, 200, 429, 429]
+    assert (harness.server.refused["key_rate"], harness.server.refused["address_rate"]) == (1, 1)
 
 
 def test_a_handler_that_fails_is_answered_for() -> None:

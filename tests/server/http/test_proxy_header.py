@@ -187,7 +187,7 @@ def test_a_real_socket_tells_the_same() -> None:
             writer.write(piece)
             await asyncio.sleep(0.02)
         writer.write_eof()
-        answered = await asyncio.wait_for(reader.read(), 5)
+        answered = await asyncio.wait_for(reader.read(), 60)
         writer.close()
         return answered
 

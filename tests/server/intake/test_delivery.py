@@ -62,7 +62,7 @@ def drive(settings_path: Path) -> Callable[..., None]:
             bench = Bench(settings_path, *overrides, spool=spool, **delivery)
             await bench.sink.open()
             bench.delivery.open(0)
-            await asyncio.wait_for(test(bench, spool), 5)
+            await asyncio.wait_for(test(bench, spool), 60)
             await bench.sink.close()
 
         asyncio.run(main())

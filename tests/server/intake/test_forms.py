@@ -165,6 +165,37 @@ def test_one_cloudevent_is_no_array(doors: Doors) -> None:
     assert outcomes(doors(b"\xef\xbb\xbf " + json.dumps([cloud()]).encode(), BATCH)) == ["valid"]
 
 
+@pytest.mark.parametrize("duplicates", ["reject", "accept"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"n":1,"n":2}',
+        b'{"test":"a","test":"b"}',
+        b'{"meta":{"stream":"plain"},"meta":{"stream":"plain"}}',
+        b'{"meta":{"id":"a","id":"b"}}',
+        b'{"meta":{"stream":"plain","str\\u0065am":"plain"}}',
+        b'{"page":{"wiki":"a","wiki":"b"}}',
+    ],
+)
+@pytest.mark.parametrize("form", [CLOUD, BATCH, b"application/json"])
+def test_names_that_occur_twice_are_refused_in_a_cloudevent_as_in_any_event(
+    settings_path: Path, form: bytes, data: bytes, duplicates: str
+) -> None:
+    doors = Doors(settings_path, f"intake.duplicate_keys={duplicates}")
+    envelope = json.dumps(cloud(time="2026-01-02T03:04:05Z")).encode()
+    one = envelope.replace(b'"data": {}', b'"data":' + data)
+    headers = {"ce_specversion": b"1.0", "ce_id": b"A-1", "ce_source": b"/shop/7", "ce_type": b"org.example.sold"}
+    if form == CLOUD:
+        events = doors(one, form)
+    elif form == BATCH:
+        events = doors(b"[" + envelope + b"," + one + b"]", form)
+        assert outcomes(events[:1]) == ["valid"], "the others of the batch are not touched"
+    else:
+        events = doors(data, form, **headers)
+
+    assert outcomes(events[-1:]) == ["duplicate_key" if duplicates == "reject" else "valid"]
+
+
 def test_the_attributes_of_a_cloudevent_may_be_headers(doors: Doors) -> None:
     headers = {"ce_specversion": b"1.0", "ce_id": b"%C3%A9-1", "ce_source": b"/shop", "ce_type": b"org.a.sold"}
     (event,) = doors(b' {"n": 1}', b"application/json", **headers)

@@ -13,6 +13,7 @@ from server.commands.generation import read
 from server.intake.arrival import Arrival
 from server.intake.event import Event
 from server.intake.pipeline import Pipeline, make_pipeline
+from server.lines import OTHERS
 from tests.server.intake.conftest import Make
 
 RECEIVED_MS = 1_767_323_045_678
@@ -279,6 +280,17 @@ def test_an_observed_stream_takes_what_is_invalid_and_tells(pipeline: Pipeline) 
 def test_a_stream_without_validation_needs_only_a_schema_uri(pipeline: Pipeline) -> None:
     assert error_type(prepare(pipeline, event("anything", "test/nowhere", test=1))) is None
     assert error_type(prepare(pipeline, event("anything", "../nowhere"))) == "bad_schema_uri"
+
+
+def test_a_schema_that_nobody_looked_for_is_no_label_of_a_metric(pipeline: Pipeline) -> None:
+    for number in range(50):
+        assert error_type(prepare(pipeline, event("anything", f"made/up{number}"))) is None
+        assert error_type(prepare(pipeline, event("plain", f"made/up{number}"))) == "unknown_schema"
+    assert error_type(prepare(pipeline, event("anything"))) is None, "its schema is known, and not asked for"
+    assert {judged.schema_uri for judged in pipeline.judged} == {OTHERS}
+
+    assert error_type(prepare(pipeline, event("plain"))) is None
+    assert {judged.schema_uri for judged in pipeline.judged} == {OTHERS, "/test/event/1.0.0"}
 
 
 def test_an_event_of_another_kind_than_the_one_before_is_read_by_its_own_rules(pipeline: Pipeline) -> None:

@@ -27,7 +27,7 @@ def drive(settings_path: Path) -> Callable[..., None]:
             await bench.sink.open()
             bench.delivery.open(0)
             bench.receipts.start()
-            await asyncio.wait_for(test(bench, spool), 5)
+            await asyncio.wait_for(test(bench, spool), 60)
             await bench.sink.close()
 
         asyncio.run(main())

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from server.commands.generation import read
+from server.fetch.asking import Asking
 from server.http import content
 from server.intake.arrival import Clock
 from server.intake.counts import MEASURED_EVERY
@@ -68,24 +69,40 @@ class FakeRequest:
 
 
 class Bench:
-    """A receiver over a memory sink."""
+    """A receiver over a memory sink. ``asking`` makes whom it asks for schemas that are at URLs."""
 
-    def __init__(self, settings_path: Path, *overrides: str, spool: Any = None, **delivery: Any) -> None:
-        generation = read(settings_path, list(overrides))
+    def __init__(
+        self,
+        settings_path: Path,
+        *overrides: str,
+        spool: Any = None,
+        asking: Callable[[Any], Asking] | None = None,
+        **delivery: Any,
+    ) -> None:
+        generation = self.generation = read(settings_path, list(overrides))
         config = generation.config
         self.sink = MemorySink(max_outstanding=config.sink.max_outstanding)
         clock = Clock()
         self.tallies = Tallies()
         pipeline = make_pipeline(config, generation.schemas.find, generation.snapshot.find, self.tallies)
         self.delivery = Delivery(self.sink, spool, self.tallies, **delivery)
-        self.errors = ErrorEvents(pipeline, self.delivery.submit_own, clock, config)
+        asked = asking(generation.schemas.remote) if asking is not None else None
+        self.errors = ErrorEvents(pipeline, self.delivery.submit_own, clock, config, asked)
         self.rings = Rings(2, 1000)
         self.receipts = Receipts(self.rings.ring(1), self.sink.outstanding, 60.0)
         self.delivery.on_spooled = lambda event: self.receipts.spooled(event.number)
-        forms = Forms(config, generation.schemas.find, content.media_type)
+        forms = Forms(config, generation.schemas.find_here, content.media_type)
         self.sender = Sender(self.sink, self.delivery, self.receipts, self.errors)
         self.receiver = Receiver(
-            config, pipeline, self.sink, self.delivery, self.sender, lambda _: "192.0.2.1", clock, forms
+            config,
+            pipeline,
+            self.sink,
+            self.delivery,
+            self.sender,
+            lambda _: "192.0.2.1",
+            clock,
+            forms,
+            asked,
         )
 
     def post(self, body: bytes, **params: str) -> FakeRequest:
@@ -105,7 +122,7 @@ def drive(settings_path: Path) -> Callable[..., None]:
         async def main() -> None:
             bench = Bench(settings_path, *overrides)
             await bench.sink.open()
-            await asyncio.wait_for(test(bench), 5)
+            await asyncio.wait_for(test(bench), 60)
             await bench.sink.close()
 
         asyncio.run(main())
@@ -313,6 +330,12 @@ def test_an_observed_event_counts_as_accepted_and_leaves_an_error_event(drive: D
         counts = bench.receiver.counts
         assert request.status == 201
         assert (counts.observed, counts.by_type["schema_violation"]) == (1, 0)
+
+        asked = FakeRequest(INVALID.replace(b'"plain"', b'"watched"'))
+        bench.receiver.handle_validate(asked)  # type: ignore[arg-type]
+        (told,) = asked.answer["events"]
+        assert (told["status"], told["topics"]) == ("observed", ["dc1.watched"])
+        assert told["context"]["error_type"] == "schema_violation"
 
     drive(test)
 

@@ -37,3 +37,23 @@ def test_a_large_request_may_have_an_answer_twice_as_large(monkeypatch: pytest.M
     told = json.loads(report.reports([refused(index) for index in range(10)], body_bytes=50_000))["events"]
 
     assert all("event" in each for each in told)
+
+
+def test_what_is_observed_is_told_apart_from_what_is_refused() -> None:
+    violation = Verdict("schema_violation", "'.test' should be string")
+    events = [Event(index, b"{}") for index in range(4)]
+    events[1].observed = events[2].observed = violation
+    events[2].verdict = Verdict("event_too_large", "too large")
+    events[3].verdict = Verdict("schema_unavailable", "not now")
+    told = [report.report(event) for event in events]
+
+    assert [each["status"] for each in told] == ["valid", "observed", "invalid", "error"]
+    assert [each.get("context", {}).get("error_type") for each in told] == [
+        None,
+        "schema_violation",
+        "event_too_large",
+        "schema_unavailable",
+    ]
+    assert [each["status"] for each in json.loads(report.reports(events, 0))["events"]] == [
+        each["status"] for each in told
+    ]

@@ -33,14 +33,12 @@ def test_a_service_starts_its_workers_and_drains_them_on_term(tmp_path: Path) ->
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
 def test_int_and_quit_do_not_wait_for_the_drain(tmp_path: Path, number: signal.Signals) -> None:
-    """Workers that would drain for a minute are gone at once."""
-    with Toy.serving(tmp_path, "never_drained", drain_s=60.0) as toy:
+    """Workers that would drain for ten minutes are gone long before."""
+    with Toy.serving(tmp_path, "never_drained", drain_s=600.0) as toy:
         toy.says(READY)
-        begun = time.monotonic()
         toy.signal(number)
 
         assert toy.exit_code() == 0
-        assert time.monotonic() - begun < 2.0
 
 
 def test_a_worker_that_drains_for_too_long_is_aborted(tmp_path: Path) -> None:
@@ -67,7 +65,7 @@ def test_a_killed_worker_is_replaced_at_once(tmp_path: Path) -> None:
 
 def test_a_worker_that_is_told_to_drain_by_somebody_else_is_replaced_while_it_drains(tmp_path: Path) -> None:
     """The replacement does not wait for the end of the drain."""
-    with Toy.serving(tmp_path, "never_drained", workers=1, drain_s=60.0) as toy:
+    with Toy.serving(tmp_path, "never_drained", workers=1, drain_s=600.0) as toy:
         toy.says(READY)
         (old,) = toy.workers()
         os.kill(old, signal.SIGTERM)
@@ -80,12 +78,11 @@ def test_a_worker_that_is_told_to_drain_by_somebody_else_is_replaced_while_it_dr
 
 def test_a_worker_that_does_not_last_is_replaced_ever_more_slowly(tmp_path: Path) -> None:
     """Leaving with exit code 0 right away is no way around the back-off."""
+    begun = time.monotonic()
     with Toy.serving(tmp_path, "short_lived", workers=1) as toy:
-        toy.says("has left", times=3)
-        begun = time.monotonic()
-        toy.says("has left", times=5)
+        toy.says("has left", times=6)
 
-        assert time.monotonic() - begun > 0.3
+        assert time.monotonic() - begun > 0 + 0.1 + 0.2 + 0.4 + 0.8  # Never less, however slow the machine is.
 
 
 def test_a_stuck_worker_dumps_its_stack_and_is_replaced(tmp_path: Path) -> None:
@@ -93,7 +90,7 @@ def test_a_stuck_worker_dumps_its_stack_and_is_replaced(tmp_path: Path) -> None:
     with Toy.serving(tmp_path, "stuck", workers=1, process={"late_s": 0.3}) as toy:
         toy.says("died: SIGABRT")
 
-        assert re.search(r"has not beaten for 0\.\d s: aborting it", toy.log())
+        assert re.search(r"has not beaten for \d+\.\d s: aborting it", toy.log())
         assert "this_loop_is_stuck" in toy.log()
 
 
@@ -101,7 +98,7 @@ def test_a_stuck_worker_dumps_its_stack_and_is_replaced(tmp_path: Path) -> None:
 def test_a_stuck_worker_that_does_not_heed_abrt_is_killed(tmp_path: Path, is_stopped: bool) -> None:
     """Because it ignores the signal, or because it is stopped."""
     behaviour = "serve" if is_stopped else "deaf"
-    with Toy.serving(tmp_path, behaviour, workers=1, process={"late_s": 0.5}) as toy:
+    with Toy.serving(tmp_path, behaviour, workers=1, process={"late_s": 0.5, "abort_s": 0.3}) as toy:
         toy.says(READY)
         (victim,) = toy.workers()
         if is_stopped:
@@ -129,7 +126,7 @@ def test_a_crash_loop_ends_the_master_with_the_reason(tmp_path: Path) -> None:
 )
 def test_a_boot_failure_ends_the_master(tmp_path: Path, behaviour: str, reason: str) -> None:
     """No respawn loop: the others drain, the exit code is 5, the reason is in the log."""
-    with Toy.serving(tmp_path, behaviour, process={"boot_s": 0.3}) as toy:
+    with Toy.serving(tmp_path, behaviour, process={"boot_s": 0.3} if behaviour == "never_ready" else {}) as toy:
         assert toy.exit_code() == 5
         assert re.search(f"stopping: {reason}", toy.log())
         assert not toy.workers()
@@ -139,12 +136,18 @@ def test_a_replacement_that_cannot_boot_does_not_end_a_service_that_serves(tmp_p
     """It is tried again, ever more slowly, while its sibling answers."""
     with Toy.serving(tmp_path, "bootable_once") as toy:
         toy.says(READY)
-        os.kill(max(toy.workers()), signal.SIGKILL)  # Slot 1 was forked last.
+        os.kill(toy.until(lambda: of_slot(toy, tmp_path, "1")), signal.SIGKILL)
         toy.says("worker of slot 1: the disk is full", times=4)
 
         assert toy.ask(f"{tmp_path}/socket").split()[1:] == ["0", "1"]
         toy.signal(signal.SIGTERM)
         assert toy.exit_code() == 0
+
+
+def of_slot(toy: Toy, directory: Path, wanted: str) -> int:
+    """The worker of this slot, if it is the one that answers."""
+    pid, slot, _ = toy.ask(f"{directory}/socket").split()
+    return int(pid) if slot == wanted else 0
 
 
 def test_hup_replaces_every_worker_and_the_new_ones_are_ready_first(tmp_path: Path) -> None:
@@ -175,12 +178,14 @@ def test_a_reload_that_fails_changes_nothing(tmp_path: Path, trouble: str) -> No
         elif trouble == "unbindable":
             Toy.write(tmp_path, http={"listen": [f"unix:{tmp_path}/socket", "unix:/nowhere/socket"]})
         else:
-            Toy.write(tmp_path, trouble, process={"boot_s": 0.3})
+            Toy.write(tmp_path, trouble, process={"boot_s": 0.3} if trouble == "never_ready" else {})
         toy.signal(signal.SIGHUP)
         refusals = toy.says("reload refused, the old settings stay in force: .*")
 
         toy.until(lambda: toy.workers() == old)  # What there was of the new ones is gone.
         assert len(refusals) == 1
+        made = trouble not in ("unreadable", "wrong")
+        assert (tmp_path / "closed").exists() == made, "a generation that was made for nothing is closed"
         assert toy.ask(f"{tmp_path}/socket").endswith(" 1")
         toy.signal(signal.SIGTERM)
         assert toy.exit_code() == 0
@@ -224,17 +229,17 @@ def test_workers_leave_when_the_master_is_killed(tmp_path: Path) -> None:
         workers = toy.workers()
         toy.signal(signal.SIGKILL)
 
-        toy.until(lambda: not any(map(is_alive, workers)), within_s=2.0)
+        toy.until(lambda: not any(map(is_alive, workers)))
 
 
 def test_what_waits_in_the_queue_is_answered_before_the_service_ends(tmp_path: Path) -> None:
     """A worker is stopped while a client connects; on TERM it takes the queue before it leaves."""
-    with Toy.serving(tmp_path, workers=1, process={"late_s": 20.0}) as toy:
+    with Toy.serving(tmp_path, workers=1) as toy:
         toy.says(READY)
         (worker,) = toy.workers()
         os.kill(worker, signal.SIGSTOP)
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(5.0)
+            client.settimeout(60.0)
             client.connect(f"{tmp_path}/socket")
             toy.signal(signal.SIGTERM)
             toy.says("stopping")
@@ -247,7 +252,7 @@ def test_what_waits_in_the_queue_is_answered_before_the_service_ends(tmp_path: P
 
 def test_a_worker_that_does_not_drain_is_an_exit_code(tmp_path: Path) -> None:
     """What it held may be lost: that is no clean end."""
-    with Toy.serving(tmp_path, workers=2, process={"late_s": 20.0}) as toy:
+    with Toy.serving(tmp_path, workers=2) as toy:
         toy.says(READY)
         victim = min(toy.workers())
         os.kill(victim, signal.SIGSTOP)
@@ -263,14 +268,14 @@ def test_a_worker_that_does_not_drain_is_an_exit_code(tmp_path: Path) -> None:
 def test_what_waits_at_an_address_that_a_reload_drops_is_answered(tmp_path: Path) -> None:
     """By the worker that leaves with it; the queue of an address that stays is left to the new workers."""
     first, second = f"unix:{tmp_path}/first", f"unix:{tmp_path}/second"
-    with Toy.serving(tmp_path, workers=1, http={"listen": [first, second]}, process={"late_s": 20.0}) as toy:
+    with Toy.serving(tmp_path, workers=1, http={"listen": [first, second]}) as toy:
         toy.says(READY)
         (old,) = toy.workers()
         os.kill(old, signal.SIGSTOP)
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(5.0)
+            client.settimeout(60.0)
             client.connect(f"{tmp_path}/first")
-            Toy.write(tmp_path, workers=1, http={"listen": [second]}, process={"late_s": 20.0})
+            Toy.write(tmp_path, workers=1, http={"listen": [second]})
             toy.signal(signal.SIGHUP)
             toy.says("ready: generation 2")
             os.kill(old, signal.SIGCONT)
@@ -281,7 +286,7 @@ def test_what_waits_at_an_address_that_a_reload_drops_is_answered(tmp_path: Path
 
 def test_a_master_that_was_frozen_itself_blames_nobody(tmp_path: Path) -> None:
     """After a freeze of the whole service every beat is old, and no worker is stuck."""
-    with Toy.serving(tmp_path, process={"late_s": 0.5}) as toy:
+    with Toy.serving(tmp_path, process={"late_s": 1.4}) as toy:
         toy.says(READY)
         before = toy.workers()
         for pid in (toy.pid, *before):
@@ -303,7 +308,7 @@ def companion_of(toy: Toy) -> int:
 
 def test_a_companion_is_replaced_and_the_workers_do_not_notice(tmp_path: Path) -> None:
     """A child with a name, without sockets; a killed one has a successor, and so has one that is stuck."""
-    with Toy.serving(tmp_path, companion="a_companion") as toy:
+    with Toy.serving(tmp_path, companion="a_companion", process={"late_s": 2.0, "abort_s": 0.3}) as toy:
         toy.says(READY)
         first = companion_of(toy)
         workers = toy.workers() - {first}
@@ -339,6 +344,7 @@ def test_a_reload_brings_a_companion_of_its_own_and_closes_what_the_old_one_used
         toy.signal(signal.SIGHUP)
         toy.says(READY, times=2)
         toy.says(rf"toy {first} \(generation 1\) has left: exit code 0")
+        toy.says(r"companion \d+ runs", times=2)
 
         assert companion_of(toy) != first
         assert (tmp_path / "closed").read_text() == "x"

@@ -29,7 +29,7 @@ os.execv(sys.executable, [sys.executable, "-m", "tests.server.master.toy", sys.a
 def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[socket.socket, str]]:
     """A service manager's socket and its NOTIFY_SOCKET."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
-        receiver.settimeout(5.0)
+        receiver.settimeout(60.0)
         name = f"{tmp_path}/notify"
         receiver.bind(name if request.param == "file" else f"\0{name}")
         yield receiver, name if request.param == "file" else f"@{name}"
@@ -37,12 +37,10 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[so
 
 def received(receiver: socket.socket, wanted: str) -> dict[str, str]:
     """The next message that has this variable."""
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
+    while True:  # The socket has a time-out.
         message = dict(line.split("=", 1) for line in receiver.recv(4096).decode().split("\n"))
         if wanted in message:
             return message
-    raise AssertionError(f"no {wanted}")
 
 
 def test_the_service_manager_hears_of_ready_reload_watchdog_and_stop(

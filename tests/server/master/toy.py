@@ -22,7 +22,7 @@ from server.errors import EXIT_BOOT, BootError, SettingsError
 from server.log import set_up
 from server.master.generation import Role, WorkerContext
 from server.master.loop import Master
-from server.scoreboard import READY, State
+from server.row import READY, State
 from tests.process.running import Running
 
 
@@ -64,16 +64,20 @@ class Toy(Running):
 
     @classmethod
     def serving(cls, directory: Path, behaviour: str = "serve", /, **config: Any) -> Toy:
-        """Start a service of two workers that is quick to be impatient."""
+        """Start a service of two workers."""
         cls.write(directory, behaviour, **config)
         return cls(directory)
 
     @staticmethod
     def write(directory: Path, behaviour: str = "serve", /, *, companion: str | None = None, **config: Any) -> None:
-        """Settings for now or for the next HUP."""
+        """Settings for now or for the next HUP.
+
+        Patient ones: on a busy machine nobody must be taken for late who is not. A test that wants somebody late says
+        which time is short, so that all others stay long.
+        """
         http = {"listen": [f"unix:{directory}/socket"]} | config.pop("http", {})
-        process = {"beat_s": 0.05, "late_s": 1.0, "abort_s": 0.3, "boot_s": 5.0} | config.pop("process", {})
-        config = {"workers": 2, "drain_s": 2.0, "http": http, "process": process} | config
+        process = {"beat_s": 0.05, "late_s": 30.0, "abort_s": 30.0, "boot_s": 30.0} | config.pop("process", {})
+        config = {"workers": 2, "drain_s": 30.0, "http": http, "process": process} | config
         (directory / "toy.json").write_bytes(
             msgspec.json.encode({"behaviour": behaviour, "companion": companion, "config": config})
         )
@@ -81,7 +85,7 @@ class Toy(Running):
     def ask(self, path: str) -> str:
         """Connect, and return what the worker says: ``pid slot generation``."""
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(5.0)
+            client.settimeout(60.0)
             client.connect(path)
             return client.recv(100).decode()
 
@@ -132,7 +136,7 @@ def be_slow_to_drain(context: WorkerContext) -> int:
 
 
 def be_never_drained(context: WorkerContext) -> int:
-    return _serve(context, drain_s=60.0)
+    return _serve(context, drain_s=600.0)
 
 
 def be_short_lived(context: WorkerContext) -> int:

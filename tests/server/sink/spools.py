@@ -14,7 +14,7 @@ from server.sink.spool import Spool
 from server.sink.spool_file import SpoolFile
 from tests.contract.sinks import record
 
-FOREVER_S = 20.0
+FOREVER_S = 120.0
 
 
 class Kept:

@@ -234,7 +234,7 @@ def test_follow_shows_new_rows_and_new_files_until_it_is_interrupted(tmp_path: P
         assert orjson.loads(process.stdout.readline())["value"] == 3
 
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
 
         assert process.returncode == 0
         assert errors == b""
@@ -270,7 +270,7 @@ read(Path({str(tmp_path)!r}), None, False, out)
 print(out.getvalue().count(b"\\n"))
 """
 
-    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60)
 
     assert (done.stdout, done.stderr) == ("1\n", "")
 

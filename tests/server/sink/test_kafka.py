@@ -13,8 +13,9 @@ from server.errors import BootError
 from server.sink.base import Sink
 from server.sink.kafka import KafkaSink
 from server.sink.kafka_rules import Value
+from server.sink.kafka_statistics import GAUGES
 from tests.contract.sinks import Acks, drive, record, settle
-from tests.kafka.broker import MockCluster, free_port
+from tests.kafka.broker import MockCluster, dead_servers
 
 
 @pytest.fixture
@@ -48,15 +49,10 @@ def test_properties_that_librdkafka_refuses_end_the_start_without_showing_secret
 
 
 def test_a_dead_broker_does_not_keep_a_worker_from_becoming_ready(caplog: pytest.LogCaptureFixture) -> None:
-    servers = f"127.0.0.1:{free_port()}"
-
     async def test(sink: Sink) -> None:
-        assert asyncio.get_running_loop().time() - started < 3
+        assert sink.is_full(), "it is open, and takes nothing yet"
 
-    with caplog.at_level(logging.WARNING, "sink.kafka"):
-        loop = asyncio.new_event_loop()
-        started = loop.time()
-        loop.close()
+    with caplog.at_level(logging.WARNING, "sink.kafka"), dead_servers() as servers:
         drive(test, make(servers))
 
     [line] = [text for text in caplog.messages if text.startswith("no Kafka broker answers")]
@@ -70,8 +66,9 @@ def test_a_dead_broker_fails_records_after_their_time_as_broker_timeout() -> Non
         sink.submit(record("t", 1), acks)
         assert await settle(sink) == 0
 
-    sink = make(f"127.0.0.1:{free_port()}", {"message.timeout.ms": 500})
-    drive(test, sink)
+    with dead_servers() as servers:
+        sink = make(servers, {"message.timeout.ms": 500})
+        drive(test, sink)
 
     assert kinds(sink, acks) == {"broker_timeout"}
 
@@ -142,13 +139,10 @@ def test_closing_with_a_hung_broker_is_quick_and_accounts_for_every_record(clust
         cluster.hang()
         for number in range(100):
             sink.submit(record("t", number), late)
-        loop = asyncio.get_running_loop()
-        assert await sink.drain(loop.time() + 0.2) == 100
-        started = loop.time()
+        assert await sink.drain(asyncio.get_running_loop().time() + 0.2) == 100
         await sink.close()
-        assert loop.time() - started < 1
 
-    sink = make(cluster.servers)
+    sink = make(cluster.servers, {"message.timeout.ms": 600_000})  # So long nobody waits for the end of the test.
     drive(test, sink)
 
     assert acks.errors == [None]
@@ -232,6 +226,13 @@ def test_a_broker_that_dies_while_nothing_is_out_is_away_before_the_next_record(
     drive(test, make(cluster.servers))
 
 
+def waits_for_answer(sink: Sink) -> bool:
+    """Whether a request has left for a broker that has not answered it, by librdkafka's own books."""
+    assert isinstance(sink, KafkaSink)
+    at = GAUGES.index("waiting") - len(GAUGES)
+    return any(numbers[at] for _, numbers in sink.statistics.lines())
+
+
 def test_what_is_recalled_fails_soon_and_what_is_on_its_way_goes_on(cluster: MockCluster) -> None:
     sent, queued = Acks(), Acks()
 
@@ -240,7 +241,8 @@ def test_what_is_recalled_fails_soon_and_what_is_on_its_way_goes_on(cluster: Moc
         assert await settle(sink) == 0
         cluster.hang()
         sink.submit(record("t", 1), sent)
-        await asyncio.sleep(0.1)  # Past the linger.
+        while not waits_for_answer(sink):
+            await asyncio.sleep(0.001)
         for number in range(10):
             sink.submit(record("t", number), queued)
         sink.recall()
@@ -249,7 +251,7 @@ def test_what_is_recalled_fails_soon_and_what_is_on_its_way_goes_on(cluster: Moc
         cluster.go_on()
         assert await settle(sink) == 0
 
-    sink = make(cluster.servers, {"linger.ms": 50})
+    sink = make(cluster.servers, {"linger.ms": 50, "statistics.interval.ms": 10})
     drive(test, sink)
 
     assert kinds(sink, queued) == {"broker_timeout"}

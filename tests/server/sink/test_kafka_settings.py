@@ -165,6 +165,6 @@ problems = kafka_settings.check_apart({"bootstrap.servers": "a:1", "acks": 1, "l
 print([problem.name for problem in problems], "confluent_kafka" in sys.modules, "asyncio" in sys.modules)
 """
 
-    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60)
 
     assert done.stdout == "['acks', 'lingr.ms'] False False\n"

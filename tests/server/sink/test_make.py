@@ -48,6 +48,6 @@ make(SinkSettings(kind="sqlite"), Path({str(tmp_path)!r}))
 print("confluent_kafka" in sys.modules)
 """
 
-    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60)
 
     assert done.stdout == "False\n"

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -95,7 +95,7 @@ async def main():
     os.kill(os.getpid(), signal.SIGKILL)
 uvloop.run(main())
 """
-    done = subprocess.run([sys.executable, "-c", source], capture_output=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, timeout=60)
     acks = Acks()
 
     async def test(sink: Sink) -> None:
@@ -136,16 +136,21 @@ def test_a_full_disk_fails_the_batch_and_passes(tmp_path: Path) -> None:
     assert rows(tmp_path / "events-0.db") == 1
 
 
+def waits_ms(sink: Sink) -> int:
+    """How long SQLite holds the loop up for a lock."""
+    (found,) = cast(Any, sink)._database.execute("PRAGMA busy_timeout").fetchone()
+    return int(found)
+
+
 def test_a_file_that_somebody_locks_fails_the_batch_at_once_and_passes(tmp_path: Path) -> None:
     acks = Acks()
 
     async def test(sink: Sink) -> None:
         stranger = sqlite3.connect(tmp_path / "events-0.db", isolation_level=None)
         stranger.execute("BEGIN IMMEDIATE")
-        started = asyncio.get_running_loop().time()
+        assert waits_ms(sink) == 0
         sink.submit(record("t", 1), acks)
         assert await settle(sink) == 0
-        assert asyncio.get_running_loop().time() - started < 0.5
         assert sink.classify(acks.errors[0]) == "broker_timeout"
 
         stranger.execute("ROLLBACK")

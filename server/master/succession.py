@@ -1,0 +1,161 @@
+"""One generation after another: the fleet that serves, the one that is to follow it, and the children on their way out.
+
+Place: master.loop → HERE → master.fleet, master.sockets.
+Rules: a reload replaces everything or nothing. The new sockets are bound and every new worker is READY before the first
+old one drains; otherwise the old ones stay, and what there was of the new ones goes. What running workers can be given
+(``Generation.adopt``) replaces none of them.
+Not here: when a reload begins, and who has died (master.loop); how settings are read (config).
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterator
+from itertools import chain
+
+from server.errors import PenstockError
+from server.master import sockets
+from server.master.fleet import Fleet
+from server.master.generation import Generation
+from server.master.notify import Notifier
+from server.master.sockets import Sockets
+from server.master.watch import Child
+from server.scoreboard import Scoreboard
+
+_logger = logging.getLogger("master")
+
+
+class Succession:
+    """``current`` serves, ``incoming`` boots beside it, ``leaving`` are children that are in no slot any more."""
+
+    def __init__(self, load: Callable[[], Generation], board: Scoreboard, notifier: Notifier) -> None:
+        self._load = load
+        self._board = board
+        self._notifier = notifier
+        self._activated: Sockets | None = None
+        self.current: Fleet
+        self.incoming: Fleet | None = None
+        self.leaving: list[Child] = []
+
+    def open(self, activated: Sockets | None) -> None:
+        """Read the settings and bind the sockets of the first generation. ``activated`` were handed over by a service
+        manager, and take their place for good. Raises SettingsError or BindError."""
+        self._activated = activated
+        generation = self._prepare()
+        self.current = Fleet(1, generation, self._bind(generation), self._board, _bind_own(generation))
+
+    def reload(self) -> None:
+        """Read the settings anew, and start the workers of what they make beside those that serve."""
+        _logger.info("reloading")
+        self._notifier.reloading()
+        generation: Generation | None = None
+        try:
+            generation = self._prepare()
+            is_adopted = self.current.generation.adopt(generation)
+            if not is_adopted:
+                self.incoming = self._follower(generation)
+        except PenstockError as error:
+            reason = str(error)
+        except Exception:  # A bug in reading new settings must not take the old ones down.
+            _logger.exception("unexpected error while reading the settings")
+            reason = "unexpected error, see above"
+        else:
+            if is_adopted:
+                self._note_adopted(generation)
+            return
+        if generation is not None:
+            generation.close()
+        self._note_refused(reason)
+
+    def refuse(self, reason: str) -> None:
+        """Keep the old workers; drain those of the new ones that there are."""
+        fleet, self.incoming = self.incoming, None
+        if fleet is not None:
+            fleet.close(keep=self.current)
+            for child in list(fleet.children()):
+                self.let_go(child, fleet, fleet.sockets.missing_in(self.current.sockets))
+            fleet.generation.close()
+        self._note_refused(reason)
+
+    def take_over(self, fleet: Fleet) -> None:
+        """Every new worker is READY: the old ones drain, and addresses that are gone from the settings are closed."""
+        old, self.current, self.incoming = self.current, fleet, None
+        self._board.notices.note_reload("done")
+        old.close(keep=fleet)
+        for child in list(old.children()):
+            self.let_go(child, old, old.sockets.missing_in(fleet.sockets))
+        old.generation.close()
+
+    def close(self) -> None:
+        """Let go of all listening sockets: the workers answer what the queues hold."""
+        if self.incoming is not None:
+            self.incoming.close(keep=self.current)
+        self.current.close()
+
+    def let_go(self, child: Child, fleet: Fleet, last_call: int = 0) -> None:
+        """Order a worker to drain that is no longer in a slot."""
+        child.drain(time.monotonic(), fleet.config.drain_s, last_call)
+        self.leaving.append(child)
+
+    def fleets(self) -> list[Fleet]:
+        """Those whose slots are filled."""
+        return [self.current] if self.incoming is None else [self.current, self.incoming]
+
+    def newest(self) -> Fleet:
+        return self.incoming or self.current
+
+    def children(self) -> Iterator[Child]:
+        """Everybody who has not been reaped."""
+        return chain(self.leaving, *(fleet.children() for fleet in self.fleets()))
+
+    def not_for(self, fleet: Fleet) -> list[socket.socket]:
+        """Descriptors of ours that a worker of this fleet must not keep."""
+        mine = fleet.sockets.sockets()
+        every = chain(*(other.sockets.sockets() for other in self.fleets()))
+        own = chain(*(other.own.sockets() for other in self.fleets() if other is not fleet))
+        not_its = [one for one in (*every, *own) if one not in mine and one not in fleet.own.sockets()]
+        return [*self._notifier.sockets, *not_its]
+
+    def _prepare(self) -> Generation:
+        """Read the settings, and keep what that made out of the collector's way: workers share its pages."""
+        gc.unfreeze()
+        generation = self._load()
+        gc.collect()
+        gc.freeze()
+        return generation
+
+    def _bind(self, generation: Generation, held: Sockets | None = None) -> Sockets:
+        """The sockets of a generation's workers; those that were handed over are for good."""
+        http = generation.config.http
+        return self._activated or sockets.bind(http.listen, http.backlog, held)
+
+    def _follower(self, generation: Generation) -> Fleet:
+        """The fleet of the next generation, with its sockets. Raises PenstockError, and then nothing new is bound."""
+        current = self.current
+        own = _bind_own(generation, current.own)
+        try:
+            held = self._bind(generation, current.sockets)
+        except PenstockError:
+            own.close(keep=current.own)
+            raise
+        return Fleet(current.number + 1, generation, held, self._board, own)
+
+    def _note_adopted(self, generation: Generation) -> None:
+        generation.close()
+        self._board.notices.note_reload("adopted")
+        _logger.info("reloaded: only streams have changed, and the workers take them up")
+        self._notifier.ready(f"Ready: {self.current}")
+
+    def _note_refused(self, reason: str) -> None:
+        self._board.notices.note_reload("refused")
+        _logger.error("reload refused, the old settings stay in force: %s", reason)
+        self._notifier.ready(f"Reload refused: {reason.splitlines()[0]}")
+
+
+def _bind_own(generation: Generation, held: Sockets | None = None) -> Sockets:
+    """The sockets of a generation's companions."""
+    listen = [spec for role in generation.companions for spec in role.listen]
+    return sockets.bind(listen, generation.config.http.backlog, held)
