@@ -26,7 +26,6 @@ _LAST: Final = slice(54, 55)
 _SAMPLED: Final = frozenset(b"%x" % digit for digit in range(1, 16, 2))
 _REQUEST_ID: Final = b"X-Request-Id:"  # Where an answer has one, it is the first of its further lines.
 
-
 # measured: a handler that only answers, without a kernel: 1.32 µs without any of this, 1.58 where it is on and the
 # request has no traceparent, 1.77 with one that is not sampled; sampled 82, and as much again on the thread that sends.
 

@@ -35,7 +35,7 @@ from server.version import VERSION
 if TYPE_CHECKING:
     from server.config.tracing_settings import Tracing as Settings
 
-BATCH_S: Final = 1.0  # How long a span waits for others: a batch costs the loop some milliseconds, whatever is in it.
+BATCH_S: Final = 1.0  # How long a span waits for others to leave with it.
 CLOSE_S: Final = 1.0  # At the end of a worker the collector gets this long.
 
 _logger = logging.getLogger("tracing")
@@ -131,12 +131,8 @@ class Spans:
         return self._ended - self._exporter.exported - self._exporter.failed
 
     def _parent(self, headers: Mapping[bytes, bytes]) -> Context:
-        carrier = {
-            name: headers[name.encode()].decode("latin-1")
-            for name in ("traceparent", "tracestate")
-            if name.encode() in headers
-        }
-        return self._propagator.extract(carrier, Context())
+        given = headers.get(b"traceparent", b"")  # Without its tracestate: that is any text.
+        return self._propagator.extract({"traceparent": given.decode("latin-1")}, Context())
 
 
 class _Counted(SpanExporter):

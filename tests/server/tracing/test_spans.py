@@ -17,7 +17,7 @@ from server.version import VERSION
 from tests.process.running import eventually
 from tests.server.tracing.collector import Collector
 
-HEADERS = {b"traceparent": b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", b"tracestate": b"a=1"}
+HEADERS = {b"traceparent": b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", b"tracestate": b"a=any text"}
 FAR_S = 30.0
 
 
@@ -53,7 +53,7 @@ def test_a_span_says_what_was_asked_and_answered() -> None:
     first, second = collector.taken
     assert (first.span.name, first.span.kind) == ("POST /v1/events", Span.SPAN_KIND_SERVER)
     assert first.span.trace_id.hex() == "0af7651916cd43dd8448eb211c80319c"
-    assert (first.span.parent_span_id.hex(), first.span.trace_state) == ("b7ad6b7169203331", "a=1")
+    assert (first.span.parent_span_id.hex(), first.span.trace_state) == ("b7ad6b7169203331", "")
     assert began_ns <= first.span.start_time_unix_nano <= first.span.end_time_unix_nano <= time.time_ns()
     assert first.attributes == {
         "http.request.method": "POST",
