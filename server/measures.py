@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from server.intake.pipeline import Pipeline
     from server.intake.receive import Receiver
     from server.row import Row
+    from server.tracing.make import Tracing
 
 LAG_BEATS: Final = 20  # 10 s of beats: a stall is seen by whoever looks every 10 s.
 
@@ -31,7 +32,13 @@ class Measures:
     """One worker's."""
 
     def __init__(
-        self, row: Row, server: HttpServer, receiver: Receiver, pipeline: Pipeline, durability: Durability
+        self,
+        row: Row,
+        server: HttpServer,
+        receiver: Receiver,
+        pipeline: Pipeline,
+        durability: Durability,
+        tracing: Tracing,
     ) -> None:
         self._row = row
         self._pages = row.pages()
@@ -39,6 +46,7 @@ class Measures:
         self._counts = receiver.counts
         self._pipeline = pipeline
         self._durability = durability
+        self._tracing = tracing
         self._lags_s: deque[float] = deque([0.0], LAG_BEATS)
         named = {path.encode() for path in ROUTES}
         self._unnamed = [counts for path, counts in server.by_route.items() if path not in named]
@@ -75,6 +83,7 @@ class Measures:
             "callback_failures": [server.handler_errors + self._durability.callback_failures()],
             "guaranteed": _times(counts.guaranteed),
             "hasty": _times(counts.hasty),
+            "spans": self._tracing.counts(),
         }
         return (of[family.name] for family in FAMILIES)
 

@@ -66,6 +66,7 @@ FAMILIES: Final = (
     # Counts of buckets, each without those below it, and the sum in microseconds.
     Family("guaranteed", tuple((str(bound),) for bound in (*GUARANTEED_BOUNDS, "+Inf", "sum"))),
     Family("hasty", tuple((str(bound),) for bound in (*HASTY_BOUNDS, "+Inf", "sum"))),
+    Family("spans", (("exported",), ("failed",), ("dropped",))),
 )
 
 

@@ -37,11 +37,13 @@ from server.intake.forms import Forms
 from server.intake.pipeline import make_pipeline
 from server.intake.receive import Receiver
 from server.intake.sending import Sender
+from server.intake.trace import header_of
 from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
 from server.log import Level
 from server.measures import Measures
 from server.published import PATHS, Published
 from server.row import Count, State
+from server.tracing.make import make as make_tracing
 from server.troubles import Troubles
 from server.version import VERSION
 
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
 
 SINK_SHARE_OF_DRAIN = 0.9  # What is left then goes to the spool, which takes milliseconds.
 FINISH_SHARE_OF_DRAIN = 0.98  # For clients to take their last answers.
+SPANS_SHARE_OF_DRAIN = 0.99
 
 BAD = [status for status in PHRASES if 400 <= status < 500 and status != 408]
 
@@ -97,6 +100,7 @@ class Worker:
         self._public_keys = Following(materials.credentials, access)
         self._pipeline = make_pipeline(config, materials.schemas.find, materials.snapshot.find, tallies, access.guard)
         self._fetched = Fetched(materials, self._use)
+        self._tracing = make_tracing(config, context.slot, header_of)
         self._error_events = ErrorEvents(self._pipeline, delivery.submit_own, clock, config, self._fetched.asking)
         self._receiver = Receiver(
             config,
@@ -129,7 +133,9 @@ class Worker:
             key_holder=self._access.key_holder,
             cors=cors,
         )
-        self._measures = Measures(self._row, self._server, self._receiver, self._pipeline, self._durability)
+        self._measures = Measures(
+            self._row, self._server, self._receiver, self._pipeline, self._durability, self._tracing
+        )
         shows_text = self._config.log.client_text
         self._troubles = Troubles(self._server, self._receiver.counts, shows_text=shows_text)
         self._due = loop.time()
@@ -168,6 +174,7 @@ class Worker:
         self._error_events.flush()
         await self._durability.drain(start + seconds * SINK_SHARE_OF_DRAIN)
         cut += await self._server.finish(start + seconds * FINISH_SHARE_OF_DRAIN)
+        await self._tracing.close(start + seconds * SPANS_SHARE_OF_DRAIN)
         if cut:
             log.warning(
                 "%d connections were cut off in the middle of a request or an answer by the end of the drain", cut
@@ -184,6 +191,7 @@ class Worker:
         self._copy_counters()
         self._row.beat()
         self._troubles.look(loop.time())
+        self._tracing.look()
         self._level.look(self._row.notices.level)
         self._fetched.look()
         self._public_keys.look()
@@ -205,7 +213,7 @@ class Worker:
         }
         if self._config.intake.test_events:
             routes["/v1/_test/events"] = {"GET": receiver.handle_test_events, "HEAD": None}
-        routes = cors.table(routes)
+        routes = cors.table(self._tracing.table(routes))
         name = self._config.service_name or "penstock"
         self._documents = Documents(asyncio.get_running_loop(), self._published.ask, log)
         return routes | self._documents.routes(PATHS) | Pages(name, VERSION, self._unready, self._info).routes()

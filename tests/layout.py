@@ -107,11 +107,17 @@ FORBIDDEN = [
         ("server.worker", "server.intake.receive", "server.intake.pipeline", "server.sink.kafka", "confluent_kafka"),
         "it looks at what is shared, and asks nobody",
     ),
+    (
+        "server.tracing",
+        ("server.http", "server.intake", "server.sink", "server.worker"),
+        "it sees requests and their answers, nothing of who serves them",
+    ),
     ("validators", ("server",), "validators stands alone"),
 ]
 VALIDATORS_IMPORTER = "server.schemas"
 AIOHTTP_IMPORTERS = ("server.fetch.client", "server.admin")  # Processes of their own.
 TOKEN_IMPORTERS = ("server.auth.public_keys", "server.auth.tokens")
+SPANS_IMPORTER = "server.tracing.spans"  # Which the extra alone makes work.
 
 
 def check_imports(module: Module) -> Iterator[Found]:
@@ -130,6 +136,8 @@ def check_imports(module: Module) -> Iterator[Found]:
         is_for_tokens = is_within(imported, "jwt") or is_within(imported, "cryptography")
         if is_ours and is_for_tokens and module.name not in TOKEN_IMPORTERS:
             yield Found("imports", where, f"{imported} is imported in {' and '.join(TOKEN_IMPORTERS)} alone")
+        if is_ours and is_within(imported, "opentelemetry") and module.name != SPANS_IMPORTER:
+            yield Found("imports", where, f"opentelemetry is imported in {SPANS_IMPORTER} alone")
 
 
 SECTIONS = (r"^Place:", r"^Rules?\b[^\n]*:", r"^Not here:")

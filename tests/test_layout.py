@@ -76,7 +76,7 @@ def test_workers_and_the_master_do_not_load_what_most_of_them_do_not_need() -> N
     metrics down; cryptography takes 8, where tokens are taken."""
     program = (
         "import sys, server.worker, server.commands.generation\n"
-        "print(*({'aiohttp', 'prometheus_client', 'jwt', 'cryptography'} & sys.modules.keys()))"
+        "print(*({'aiohttp', 'prometheus_client', 'jwt', 'cryptography', 'opentelemetry'} & sys.modules.keys()))"
     )
     result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
 
@@ -126,6 +126,8 @@ BREACHES = {
     "validators imported in a second place": ("server/worker.py", DOC + "import validators.registry\n", "imports"),
     "the HTTP client imported in a second place": ("server/fetch/a.py", DOC + "import aiohttp\n", "imports"),
     "tokens verified in a second place": ("server/auth/a.py", DOC + "import jwt\n", "imports"),
+    "spans made in a second place": ("server/worker.py", DOC + "import opentelemetry.sdk.trace\n", "imports"),
+    "tracing imports http": ("server/tracing/a.py", DOC + "from server.http.request import Request\n", "imports"),
     "auth imports intake": ("server/auth/a.py", DOC + "from server.intake.verdict import Verdict\n", "imports"),
     "no docstring": ("server/a.py", "x = 1\n", "docstring"),
     "a docstring without its place": ("server/a.py", '"""A.\n\nRule: one.\nNot here: more.\n"""\n', "docstring"),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -58,31 +59,49 @@ def test_it_cannot_be_uploaded_by_mistake() -> None:
     assert "Private :: Do Not Upload" in PROJECT["project"]["classifiers"]
 
 
-def test_the_project_depends_on_what_is_pinned() -> None:
-    declared = {normal(re.split(r"[<>=!~ ]", one)[0]) for one in PROJECT["project"]["dependencies"]}
+@pytest.mark.parametrize(
+    ("wanted", "name"),
+    [
+        (PROJECT["project"]["dependencies"], "runtime"),
+        (PROJECT["project"]["optional-dependencies"]["otel"], "otel"),
+    ],
+    ids=["runtime", "otel"],
+)
+def test_the_project_depends_on_what_is_pinned(wanted: list[str], name: str) -> None:
+    declared = {normal(re.split(r"[<>=!~ ]", one)[0]) for one in wanted}
 
-    assert declared == names_in(REQUIREMENTS / "runtime.in")
-    assert declared <= names_in(REQUIREMENTS / "runtime.txt")
+    assert declared == names_in(REQUIREMENTS / f"{name}.in")
+    assert declared <= names_in(REQUIREMENTS / f"{name}.txt")
+
+
+def owners_of(name: str, by_package: Mapping[str, list[str]]) -> set[str]:
+    """The distributions that have a module; of a namespace that several share, those with this very file."""
+    top = name.split(".")[0]
+    owners = set(by_package.get(top, [top]))
+    if len(owners) == 1:
+        return owners
+    files = {f"{name.replace('.', '/')}{end}" for end in (".py", "/__init__.py")}
+    return {owner for owner in owners if files & {str(file) for file in importlib.metadata.files(owner) or ()}}
 
 
 def test_what_the_product_imports_is_what_it_depends_on() -> None:
     ours = {"server", "validators"}
     imported = {
-        name.split(".")[0]
+        name
         for package in ours
         for path in (ROOT / package).rglob("*.py")
         for name, _ in Module(ROOT, path).runtime_imports
     }
-    owners = importlib.metadata.packages_distributions()
-    theirs = imported - sys.stdlib_module_names - NEWER_STDLIB - ours
-    needed = {normal(owner) for name in theirs for owner in owners.get(name, [name])}
-    declared = names_in(REQUIREMENTS / "runtime.in")
+    theirs = {name for name in imported if name.split(".")[0] not in sys.stdlib_module_names | NEWER_STDLIB | ours}
+    by_package = importlib.metadata.packages_distributions()
+    needed = {normal(owner) for name in theirs for owner in owners_of(name, by_package)}
+    declared = names_in(REQUIREMENTS / "runtime.in") | names_in(REQUIREMENTS / "otel.in")
 
     assert needed - declared == set(), "name it in requirements/runtime.in and pyproject.toml"
     assert declared - needed == set(), "nothing imports it any more"
 
 
-@pytest.mark.parametrize("name", ["runtime", "build", "dev", "load"])
+@pytest.mark.parametrize("name", ["runtime", "otel", "build", "dev", "load"])
 def test_every_requirement_is_pinned_with_hashes_and_names_no_registry(name: str) -> None:
     text = (REQUIREMENTS / f"{name}.txt").read_text(encoding="utf-8")
     requirements = re.split(r"\n(?=[A-Za-z])", text.split("\n#\n", 1)[-1])

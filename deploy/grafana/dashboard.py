@@ -260,6 +260,7 @@ DESCRIPTION: tuple[tuple[str, tuple[Panel, ...]], ...] = (
             ),
             Panel("Waits for another worker to accept", "ops", ((_rate("http_accept_waits_total"), "waits"),)),
             Panel("A scrape takes", "s", ((_now("scrape_seconds", "max"), "longest"),)),
+            Panel("Spans by outcome", "ops", ((_rate("spans_total", "outcome"), "{{outcome}}"),)),
         ),
     ),
     (

@@ -195,6 +195,7 @@ READERS: Final[dict[str, Reader]] = {
     "penstock_http_max_held_bytes": _one(lambda view: view.config.http.limits.max_in_flight_bytes * len(view.workers)),
     "penstock_requests_refused": _cells("refused"),
     "penstock_internal_errors": _cells("callback_failures"),
+    "penstock_spans": _cells("spans"),
     "penstock_events_received": _of(Count.EVENTS_RECEIVED),
     "penstock_events_rejected": _cells("rejected"),
     "penstock_events_invalid": _noted(0),

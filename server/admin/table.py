@@ -119,6 +119,12 @@ SECTIONS: Final = (
                 "Time of a hasty request from its receipt until its events were handed over; one in 17 is timed.",
             ),
             _counter("internal_errors", "Exceptions of ours, caught at the top of a request or of an ack."),
+            _counter(
+                "spans",
+                "Spans of sampled requests: `exported`, `failed` (the collector did not take them), `dropped` (over "
+                "`tracing.max_per_s` or `tracing.max_queued`, or left at a worker's end).",
+                "outcome",
+            ),
         ),
     ),
     Section(

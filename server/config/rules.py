@@ -17,6 +17,7 @@ from server.config.breach import Breach
 from server.config.document import Document, KeyPath, dotted
 from server.config.finding import Finding, Level
 from server.config.settings import HTTP_SHARE_OF_DRAIN, Config, SinkSettings
+from server.config.tracing_rules import tracing_breaches
 from server.config.transport_rules import transport_breaches
 from server.config.url_rules import HEADER_NAME, url_breaches
 from server.config.urls import urls_of
@@ -193,5 +194,5 @@ def _unused(config: Config, document: Document) -> Iterator[Breach]:
 
 _RULES = (
     *(_sizes, _queue, _addresses, _proxies, transport_breaches, _times, _acks, _event_paths),
-    *(url_breaches, auth_breaches, _names, _secrets, _unused),
+    *(url_breaches, auth_breaches, tracing_breaches, _names, _secrets, _unused),
 )

@@ -17,6 +17,7 @@ from server.config.auth_settings import Auth
 from server.config.catalog_settings import Fetch, Schemas, Streams
 from server.config.limits import Limits
 from server.config.section import Bytes, Count, Seconds, Section, Text, Texts, says
+from server.config.tracing_settings import Tracing
 from server.config.transport_settings import CloudEventRule, Cors, Destination
 
 EventPaths = str | Texts  # Their grammar is in config.rules: msgspec 0.22 crashes on a pattern within a union.
@@ -268,11 +269,18 @@ class Config(Section, frozen=True):
     spool: Annotated[Spool, says("Where events wait.")] = field(default_factory=Spool)
     process: Annotated[Process, says("How workers are watched.")] = field(default_factory=Process)
     log: Annotated[Log, says("Standard error.")] = field(default_factory=Log)
+    tracing: Annotated[Tracing, says("Spans for OpenTelemetry.")] = field(default_factory=Tracing)
 
     @property
     def rejects_duplicates(self) -> bool:
         """``intake.duplicate_keys`` with its default, which depends on the profile."""
         return (self.intake.duplicate_keys or ("reject" if self.profile == "external" else "accept")) == "reject"
+
+    @property
+    def follows_callers(self) -> bool:
+        """``tracing.follow_callers`` with its default, which depends on the profile."""
+        given = self.tracing.follow_callers
+        return self.profile == "internal" if given is None else given
 
     @property
     def error_stream(self) -> str | None:

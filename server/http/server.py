@@ -112,7 +112,8 @@ class HttpServer:
         if limits.requests_per_s_per_address:  # Before keys: it is cheaper to look at.
             buckets = Buckets(limits.requests_per_s_per_address, limits.burst_per_address)
             whose = ClientAddress(settings).holder
-            routes = Pace("address", whose, buckets, loop.time, self.refused, self.cors).routes(routes)
+            pace = Pace("address", whose, buckets, loop.time, self.refused, self.cors, is_of_head=True)
+            routes = pace.routes(routes)
         self.routes = Routes(routes)
         self._set_deadlines()
 

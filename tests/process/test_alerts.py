@@ -33,7 +33,7 @@ from tests.process.served import Served
 from tests.server.fetch import site as behaviours
 from tests.server.fetch.site import Site
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(140)  # 47 s beside other work. At 150 the whole run would be ended (pyproject.toml).
 
 FASTER = 180
 EVERY = "250ms"  # Of scrapes and of rules: the shortest window, 5 min, becomes 1.7 s.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import msgspec
 import pytest
 
@@ -54,6 +56,8 @@ def test_the_defaults_break_no_rule() -> None:
         ("intake: {schema_uri_field: [$schema, ' ']}", "intake.schema_uri_field[1]", "no path in an event"),
         ("intake: {error_stream: a b}", "intake.error_stream", "no legal name"),
         ("service_name: a b", "service_name", "no legal name"),
+        ("tracing: {endpoint: '127.0.0.1:4318'}", "tracing.endpoint", "is no http or https URL"),
+        ("tracing: {endpoint: 'http://u:p@a/'}", "tracing.endpoint", "has a user name or a password"),
         ("streams: {sources: ['https://u:pw@example.org/']}", "streams.sources[0]", "has a user name or a password"),
         ("streams: {sources: ['https:///path']}", "streams.sources[0]", "no http or https URL with a host"),
         ("streams: {sources: ['http://a:99999/']}", "streams.sources[0]", "ort out of range"),
@@ -95,6 +99,7 @@ def test_a_broken_rule_is_an_error_that_names_the_setting(text: str, key: str, r
         ("streams: {on_missing: wait}", "streams.on_missing"),
         ("schemas: {wait_s: 1}", "schemas.wait_s"),
         ("{spool: {path: x}, sink: {kind: sqlite}}", "spool"),
+        ("tracing: {ratio: 0.5}", "tracing.ratio"),
     ],
 )
 def test_what_is_odd_but_works_is_a_warning(text: str, key: str) -> None:
@@ -141,3 +146,16 @@ def test_no_message_and_no_repr_shows_what_is_in_headers() -> None:
 def test_two_spellings_of_an_origin_are_one(url: str, origin: str) -> None:
     assert origin_of(url) == origin
     assert is_url(url)
+
+
+def test_spans_need_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "tracing: {endpoint: 'http://127.0.0.1:4318/v1/traces'}"
+    assert findings(text) == []
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk", None)  # As if it were not there.
+    (found,) = findings(text)
+
+    assert (found.level, found.key, found.hint) == (
+        "error",
+        "tracing.endpoint",
+        "install penstock[otel], or leave it out",
+    )

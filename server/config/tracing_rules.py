@@ -1,0 +1,43 @@
+"""What the settings of tracing ask of the machine and of one another.
+
+Place: config.rules → HERE.
+Rule: as in config.rules: a finding names the setting that an operator would change.
+Not here: each value alone (config.judge).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from server.config.breach import Breach
+from server.config.document import Document
+from server.config.settings import Config
+from server.config.urls import problem_of
+
+_NEEDED = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
+
+
+def tracing_breaches(config: Config, document: Document) -> Iterator[Breach]:
+    """An endpoint that is none, what is not installed, and what is set for nothing."""
+    endpoint = config.tracing.endpoint
+    if endpoint is None:
+        for name in document.value.get("tracing") or {}:
+            if name != "endpoint":
+                yield Breach(("tracing", name), "is not used: tracing.endpoint is not set", "set it", is_warning=True)
+        return
+    problem = problem_of(endpoint, may_have_query=True)
+    if problem is not None:
+        hint = "write http://host:4318/v1/traces; what is secret goes into OTEL_EXPORTER_OTLP_HEADERS"
+        yield Breach(("tracing", "endpoint"), problem, hint)
+    if not is_installed():
+        reason = "needs OpenTelemetry's SDK and its OTLP exporter, which are not installed here"
+        yield Breach(("tracing", "endpoint"), reason, "install penstock[otel], or leave it out")
+
+
+def is_installed() -> bool:
+    """Whether the extra ``otel`` is there. Nothing of it is loaded but packages without code."""
+    try:
+        return all(find_spec(name) is not None for name in _NEEDED)
+    except ModuleNotFoundError:  # Of what the name is in.
+        return False
