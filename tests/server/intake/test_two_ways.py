@@ -32,11 +32,13 @@ def arrival(headers: dict[bytes, bytes]) -> Arrival:
 
 
 def record(prepared: Event) -> Any:
-    """Everything that leaves the pipeline, but for identities, which are random."""
-    value = json.loads(prepared.value, parse_int=str, parse_float=str) if prepared.verdict is None else None
+    """Everything that leaves the pipeline, but for identities, which are random. Of what is refused, no record does."""
+    verdicts = [each and (each.error_type, each.text) for each in (prepared.verdict, prepared.observed)]
+    if prepared.verdict is not None:
+        return tuple(verdicts)
+    value = json.loads(prepared.value, parse_int=str, parse_float=str)
     meta = value.get("meta") if isinstance(value, dict) else None
     new_id = meta.pop("id", None) if isinstance(meta, dict) else None
-    verdicts = [each and (each.error_type, each.text) for each in (prepared.verdict, prepared.observed)]
     is_new = isinstance(new_id, str) and len(new_id) == 36
     return (*verdicts, value, is_new or new_id, prepared.topic, prepared.key, prepared.timestamp_ms, prepared.headers)
 
