@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from server.rings import Ring
     from server.sink.kafka_statistics import Statistics
     from server.sink.replay import Replay
-    from server.sink.spool import Spooled
+    from server.sink.spool_event import Spooled
 
 
 @runtime_checkable

@@ -66,6 +66,7 @@ class Arena:
         schemas = self._directory / "schemas" / "attack" / "form"
         schemas.mkdir(parents=True)
         (schemas / "1.0.0.yaml").write_text(json.dumps(forms.schema()))
+        (self._directory / "jwks.json").write_text(json.dumps(forms.JWKS))
         streams = self._directory / "streams.yaml"
         streams.write_text(json.dumps(forms.streams()))
         bases = [str(self._directory / "schemas"), str(EXAMPLES / "schemas")]
@@ -79,8 +80,19 @@ class Arena:
         return {
             "profile": "external",
             "workers": 1,
-            "http": {"limits": times | rates, "trusted_proxies": ["127.0.0.1", "127.0.0.2"]},
-            "auth": {"keys": [{"name": "attacker", "hash": str(hashed(forms.KEY))}]},
+            "http": {
+                "limits": times | rates,
+                "trusted_proxies": ["127.0.0.1", "127.0.0.2"],
+                "cors": {"origins": [forms.SITES], "credentials": True},
+            },
+            "auth": {
+                "keys": [{"name": "attacker", "hash": str(hashed(forms.KEY))}],
+                "jwt": {
+                    "keys": str(self._directory / "jwks.json"),
+                    "issuer": forms.ISSUER,
+                    "audience": ["attack.example"],
+                },
+            },
             "schemas": {"base_uris": bases, "allow_absolute_uris": self.site is not None},
             "streams": {"sources": [str(EXAMPLES / "streams.yaml"), str(streams)]},
             "sink": {"kind": "kafka", "kafka": {"bootstrap.servers": brokers, "linger.ms": 5}},

@@ -133,6 +133,15 @@ async def wrong_everywhere(target: Target) -> Outcome:
 PATHS = ("/v1/events", "/v1/events?hasty=true", "/v1/validate")
 
 
+async def bombs_of_one(target: Target) -> Outcome:
+    """The same from one client: beyond its rate, nothing of them is looked at."""
+    line = b"\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n"
+    raws = await asyncio.to_thread(lambda: [raw.replace(b"\r\n\r\n", line, 1) for raw in _bombs()])
+    return await ask_each(
+        target, (raws[number % len(raws)] for number in range(max(target.count(3_000), 10 * len(raws))))
+    )
+
+
 def _compressed(encoding: bytes, compress: Callable[[bytes], bytes]) -> list[bytes]:
     """Bombs: zeros, blanks, and blanks around an event; 4 times as large as a body may be, and barely too large."""
     plain = [b" " * (4 * BODY), b"\0" * (BODY + 1), b" " * (2 * BODY) + event(), b"[" + b"{}," * 2_000_000]

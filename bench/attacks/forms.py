@@ -14,8 +14,23 @@ from validators import pattern
 
 FORM = "/attack/form/1.0.0"
 STREAM = "attack.form"
-LOCKED = "attack.locked"  # Takes events with a key alone.
+LOCKED = "attack.locked"  # Takes events with a key or a token alone.
+PAGES = "attack.pages"  # Takes events from pages of SITES alone.
+SITES = "https://*.attack.example"
 KEY = "psk_uhbuwp7o__E9OkNksVlZT9j0X76FxTR3Jr0r_uXMM"  # Of this arena alone.
+ISSUER = "https://issuer.attack.example"
+# A public key of which nobody has the other half: tokens of its name have to be verified, and are all wrong.
+JWKS = {
+    "keys": [
+        {
+            "kty": "EC",
+            "crv": "P-256",
+            "kid": "arena",
+            "x": "BI2OC8wSeWCnRKVAy0Dd9nKcM6l0Ec4g8zzAEDP34vo",
+            "y": "BtzW3jSJGT1lsUzxEYjb_42ncRZARTaAn6GX3-TCAPI",
+        }
+    ]
+}
 LONG = 2_000_000
 
 FORMATS = ("date-time", "date", "time", "uri", "uri-reference", "email", "hostname", "ipv4", "ipv6", "uuid", "regex")
@@ -51,5 +66,9 @@ def schema() -> dict[str, Any]:
 
 def streams() -> dict[str, Any]:
     """What is declared beside the examples."""
-    locked = {"schema_title": "attack/form", "producers": {"eventgate": {"auth": "api_keys"}}}
-    return {"streams": {STREAM: {"schema_title": "attack/form"}, LOCKED: locked}}
+    asked = {LOCKED: {"auth": ["api_keys", "jwt"]}, PAGES: {"origins": [SITES]}, STREAM: {}}
+    return {
+        "streams": {
+            name: {"schema_title": "attack/form", "producers": {"eventgate": each}} for name, each in asked.items()
+        }
+    }

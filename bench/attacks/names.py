@@ -8,9 +8,10 @@ Not here: what the names say (words).
 from __future__ import annotations
 
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 
-from bench.attacks.forms import FORM, KEY, LOCKED, STREAM
+from bench.attacks.forms import FORM, ISSUER, KEY, LOCKED, PAGES, STREAM
 from bench.attacks.wire import Outcome, Target, post, pour, request
 
 MILLION = 1_000_000
@@ -54,6 +55,7 @@ def _each(target: Target, whole: int, make: Callable[[int], bytes]) -> Iterator[
 
 
 EVENT = json.dumps({"$schema": FORM, "meta": {"stream": STREAM}}).encode()
+PAGES_EVENT = json.dumps({"$schema": FORM, "meta": {"stream": PAGES}}).encode()
 LOCKED_EVENT = json.dumps({"$schema": FORM, "meta": {"stream": LOCKED}}).encode()
 TENTH = MILLION // 10  # One request a name: a million take minutes. ``--scale 10`` does.
 
@@ -103,6 +105,45 @@ async def api_keys(target: Target) -> Outcome:
     def make(number: int) -> bytes:
         form = forms[number % len(forms)]
         return post(LOCKED_EVENT, form % ((near, number) if b"%b" in form else number))
+
+    return await pour(target, _each(target, TENTH, make))
+
+
+async def tokens(target: Target) -> Outcome:
+    """Tokens that are right in all but their signature, from other addresses; and from one, which may try a few."""
+    claims = {"iss": ISSUER, "aud": "attack.example", "sub": "a", "exp": 4_000_000_000, "streams": [LOCKED]}
+    parts = [
+        urlsafe_b64encode(json.dumps(each).encode()).rstrip(b"=") for each in ({"alg": "ES256", "kid": "arena"}, claims)
+    ]
+
+    def make(number: int) -> bytes:
+        signature = urlsafe_b64encode((number + 1).to_bytes(32) * 2).rstrip(b"=")
+        address = b"X-Forwarded-For: 192.0.2.1" if number & 1 else b"X-Forwarded-For: 10.%d.%d.%d" % _octets(number)
+        return post(LOCKED_EVENT, b"Authorization: Bearer " + b".".join((*parts, signature)), address)
+
+    return await pour(target, _each(target, TENTH, make))
+
+
+def _octets(number: int) -> tuple[int, int, int]:
+    return number >> 16 & 255, number >> 8 & 255, number & 255
+
+
+async def origins(target: Target) -> Outcome:
+    """Pages of other sites, and of ever other hosts of ours: what is answered names no site that may not read it."""
+    forms = (
+        b"https://a%d.attack.example",
+        b"https://attack.example.evil%d.example",
+        b"https://evil%d.example/.attack.example",
+        b"https://a%d." + b"a." * 300 + b"attack.example",
+        b"https://\xe9%d.attack.example",
+        b"null, https://a%d.attack.example",
+    )
+
+    def make(number: int) -> bytes:
+        origin = b"Origin: " + forms[number % len(forms)] % number
+        if number % 7:
+            return post(PAGES_EVENT, origin)
+        return request("OPTIONS", "/v1/events", b"", origin, b"Access-Control-Request-Method: N%d" % number)
 
     return await pour(target, _each(target, TENTH, make))
 

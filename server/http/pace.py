@@ -14,6 +14,8 @@ from collections.abc import Callable
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from server.http.problem import problem_body
 from server.http.response import PROBLEM_TYPE, phrase_of
 from server.rates import Buckets
@@ -27,6 +29,13 @@ _STATUS: Final = 429
 _DETAIL: Final = "Your {} sends more requests than it may. Send fewer, with more events in each."
 
 
+class _Share(msgspec.Struct, eq=False):
+    """Of requests with one head from one peer: ``whose`` they are, and how many are taken for the next ones already."""
+
+    whose: str
+    left: int = 0
+
+
 class Paced:
     """A handler behind the bound."""
 
@@ -38,8 +47,13 @@ class Paced:
 
     def handle(self, request: Request) -> None:
         """Hand on, or refuse."""
-        wait_s = self.pace.wait_s(request)
-        if wait_s:
+        # measured: bench worker --without rates, single hasty: 1.26 → 1.06; a bucket alone is 2 µs of 17.
+        memo = request.memo
+        share = memo.get(self.pace) if memo else None
+        if share is not None and share.left:
+            share.left -= 1
+            self.handler(request)
+        elif wait_s := self.pace.wait_s(request):
             self.pace.refuse(request, wait_s)
         else:
             self.handler(request)
@@ -53,9 +67,10 @@ def behind(handler: Handler, wrap: Callable[[Handler], Handler]) -> Handler:
 
 class Pace:
     """The bound, and what it is made of. ``by`` is what it goes by, "address" or "key"; ``whose`` says whose bucket a
-    request is taken from, "" for nobody's; breaches are counted in ``refused``."""
+    request is taken from, "" for nobody's; breaches are counted in ``refused``. ``is_of_head``: ``whose`` depends on
+    head and peer alone, so that it is asked once for all requests that share them (``Request.memo``)."""
 
-    __slots__ = ("_body", "_buckets", "_clock", "_cors", "_kind", "_phrase", "_refused", "_whose")
+    __slots__ = ("_body", "_buckets", "_clock", "_cors", "_is_of_head", "_kind", "_phrase", "_refused", "_whose")
 
     def __init__(
         self,
@@ -65,7 +80,10 @@ class Pace:
         clock: Callable[[], float],
         refused: dict[str, int],
         cors: Cors,
+        *,
+        is_of_head: bool = False,
     ) -> None:
+        self._is_of_head = is_of_head
         self._kind = f"{by}_rate"
         self._whose = whose
         self._buckets = buckets
@@ -84,8 +102,20 @@ class Pace:
 
     def wait_s(self, request: Request) -> float:
         """0: the request may be served. Else so long until the next one of its client may."""
-        whose = self._whose(request)
-        return self._buckets.take(whose, self._clock()) if whose else 0.0
+        memo = request.memo
+        if memo is None or not self._is_of_head:
+            whose = self._whose(request)
+            return self._buckets.take(whose, self._clock()) if whose else 0.0
+        share = memo.get(self)
+        if share is None:
+            share = memo[self] = _Share(self._whose(request))
+        if not share.whose:
+            return 0.0
+        now = self._clock()
+        wait_s = self._buckets.take(share.whose, now)
+        if not wait_s and self._buckets.ahead:
+            share.left = self._buckets.take_ahead(share.whose, now)
+        return wait_s
 
     def refuse(self, request: Request, wait_s: float) -> None:
         """Say when to try again."""

@@ -112,7 +112,8 @@ class HttpServer:
         if limits.requests_per_s_per_address:  # Before keys: it is cheaper to look at.
             buckets = Buckets(limits.requests_per_s_per_address, limits.burst_per_address)
             whose = ClientAddress(settings).holder
-            routes = Pace("address", whose, buckets, loop.time, self.refused, self.cors).routes(routes)
+            pace = Pace("address", whose, buckets, loop.time, self.refused, self.cors, is_of_head=True)
+            routes = pace.routes(routes)
         self.routes = Routes(routes)
         self._set_deadlines()
 
@@ -222,14 +223,14 @@ class HttpServer:
         """Count a connection in. A refusal: there are too many."""
         self.connections += 1
         bounds = self.bounds
-        refusal = self._over(connection, self.carry(connection), bounds.max_connections, bounds.many_connections)
+        refusal = self._too_many(connection, self.carry(connection), bounds.max_connections, bounds.many_connections)
         if bounds.max_connections_per_address and (name := self._holder(connection)):
             self._of_address[name] += 1
             most = bounds.max_connections_per_address
-            refusal = self._over(connection, self._of_address[name], most, bounds.many_of_address) or refusal
+            refusal = self._too_many(connection, self._of_address[name], most, bounds.many_of_address) or refusal
         return refusal
 
-    def _over(self, connection: Connection, count: int, most: int, refusal: Refusal) -> Refusal | None:
+    def _too_many(self, connection: Connection, count: int, most: int, refusal: Refusal) -> Refusal | None:
         if count > most + most // _HARD_PART:
             self.refused[refusal.kind] += 1
             connection.abort()

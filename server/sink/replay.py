@@ -20,7 +20,8 @@ from typing import Any, Final
 
 from server.log import Limited
 from server.sink.base import Sink
-from server.sink.spool import Spool, Spooled
+from server.sink.spool import Spool
+from server.sink.spool_event import Spooled
 from server.sink.spool_store import Store
 
 START_PER_S: Final = 100.0

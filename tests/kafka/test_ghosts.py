@@ -76,7 +76,7 @@ def test_what_was_answered_as_failed_is_never_delivered_and_what_was_accepted_al
         senders = [Sender(service, first * 1_000_000) for first in range(CLIENTS)]
         for sender in senders:
             sender.start()
-        time.sleep(1)
+        service.until(lambda: all(len(sender.answers) > 10 * BATCH for sender in senders))
         trouble(kafka_broker)
         service.says("answers again|new producer")
         time.sleep(2)

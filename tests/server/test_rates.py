@@ -56,6 +56,22 @@ def test_the_average_over_a_long_time_is_the_rate() -> None:
     assert taken == pytest.approx(7 * 100 + 10, abs=1)
 
 
+def test_what_is_taken_ahead_is_of_the_burst_and_leaves_half_of_it() -> None:
+    buckets = Buckets(1.0, 640)
+
+    ahead = 0
+    while taken := buckets.take_ahead("a", 1000.0):
+        assert taken == buckets.ahead == 10
+        ahead += taken
+
+    assert 320 <= ahead <= 330
+    assert sum(buckets.take("a", 1000.0) == 0.0 for _ in range(640)) == 640 - ahead
+
+
+def test_nothing_is_taken_ahead_of_a_small_bucket() -> None:
+    assert Buckets(1.0, 63).take_ahead("a", 1000.0) == 0
+
+
 def test_a_million_keys_take_no_memory_and_push_out_nobody() -> None:
     buckets = Buckets(1.0, 5, max_entries=4096)
     for _ in range(6):

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from server.commands.generation import read
-from server.fetch.asking import Asking
 from server.http import content
 from server.intake.arrival import Clock
 from server.intake.counts import MEASURED_EVERY
@@ -71,15 +70,8 @@ class FakeRequest:
 class Bench:
     """A receiver over a memory sink. ``asking`` makes whom it asks for schemas that are at URLs."""
 
-    def __init__(
-        self,
-        settings_path: Path,
-        *overrides: str,
-        spool: Any = None,
-        asking: Callable[[Any], Asking] | None = None,
-        **delivery: Any,
-    ) -> None:
-        generation = self.generation = read(settings_path, list(overrides))
+    def __init__(self, settings: Path, *overrides: str, spool: Any = None, asking: Any = None, **delivery: Any) -> None:
+        generation = self.generation = read(settings, list(overrides))
         config = generation.config
         self.sink = MemorySink(max_outstanding=config.sink.max_outstanding)
         clock = Clock()

@@ -13,7 +13,8 @@ import pytest
 
 from server.sink.memory import MemorySink
 from server.sink.replay import Pace, Replay
-from server.sink.spool import Spool, Spooled
+from server.sink.spool import Spool
+from server.sink.spool_event import Spooled
 from tests.contract.sinks import record
 from tests.server.sink.spools import Kept, drive, flushed, numbers, put, until
 

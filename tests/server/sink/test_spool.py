@@ -138,7 +138,7 @@ def test_bytes_are_bounded_and_what_is_owed_has_room_beyond(tmp_path: Path) -> N
 
 def test_a_full_disk_refuses_keeps_what_is_owed_and_recovers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     disk, unowed, owed = Disk(monkeypatch), Kept(), Kept()
-    monkeypatch.setattr("server.sink.spool.RETRY_S", 0.01)
+    monkeypatch.setattr("server.sink.spool_writer.RETRY_S", 0.01)
 
     async def test(spool: Spool) -> None:
         disk.fill()
@@ -164,7 +164,7 @@ def test_a_full_disk_refuses_keeps_what_is_owed_and_recovers(tmp_path: Path, mon
 def test_a_disk_that_is_full_at_the_start_does_not_keep_a_worker_from_starting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.sink.spool.RETRY_S", 0.01)
+    monkeypatch.setattr("server.sink.spool_writer.RETRY_S", 0.01)
     connect = SpoolFile._connect
     is_full = [True]
 
