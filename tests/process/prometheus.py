@@ -79,10 +79,12 @@ class Prometheus:
     def alerts(self) -> dict[str, str]:
         """``inactive``, ``pending`` or ``firing``, by the name of the alert. A look costs something: not too often."""
         time.sleep(LOOK_S)
+        return {rule["name"]: rule["state"] for rule in self.rules()}
+
+    def rules(self) -> list[Any]:
+        """What it evaluates, and how it finds it."""
         answer = self.ask("rules")
-        return {
-            rule["name"]: rule["state"] for group in (answer or {"groups": []})["groups"] for rule in group["rules"]
-        }
+        return [rule for group in (answer or {"groups": []})["groups"] for rule in group["rules"]]
 
     def end(self) -> None:
         self._process.terminate()

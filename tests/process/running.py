@@ -23,6 +23,10 @@ PATIENCE_S = 60.0  # Costs nothing unless a test fails. Two cores may be shared 
 
 Found = TypeVar("Found")
 
+# A shell that runs us in the background has us ignore INT, and every process that is started here would do the same.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def eventually(look: Callable[[], Found], within_s: float = PATIENCE_S, or_show: Callable[[], str] = str) -> Found:
     """Look until what is seen is true, and return it. Fails at the deadline."""

@@ -59,8 +59,9 @@ def test_every_expression_finds_its_series_under_load_and_faults(
         of_alerts = [selector for rule in rules() for selector in SELECTOR.findall(rule["expr"])]
         for one in (*of_dashboard, *of_alerts):  # A rate is there after two scrapes, and one may have been too slow.
             eventually(partial(prometheus.finds, one), or_show=partial(str, one))
-        loaded = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
-        assert {rule["name"]: rule["health"] for rule in loaded} == {rule["alert"]: "ok" for rule in rules()}
+        assert {rule["name"]: rule["health"] for rule in prometheus.rules()} == {
+            rule["alert"]: "ok" for rule in rules()
+        }
         eventually(lambda: health(prometheus) == ("up", ""), or_show=lambda: str(health(prometheus)))
 
 
