@@ -11,7 +11,7 @@ Not here: routes (http.routes), sizes (http.reader), types and encodings of bodi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
@@ -46,16 +46,23 @@ _PORTS: Final = {b"http": b":80", b"https": b":443"}
 
 
 class Trailers(dict[bytes, bytes]):
-    """Takes trailers in place of the headers and forgets them: a late X-Forwarded-For would overwrite the real one."""
+    """Takes trailers in place of the headers and forgets them: a late X-Forwarded-For would overwrite the real one.
+    ``over`` is called when there are more than ``most`` bytes of them, each line as it is usually written."""
+
+    __slots__ = ("_left", "_over")
+
+    def __init__(self, most: int, over: Callable[[], None]) -> None:
+        super().__init__()
+        self._left = most
+        self._over = over
 
     def __contains__(self, name: object) -> bool:
         return False
 
     def __setitem__(self, name: bytes, value: bytes) -> None:
-        return
-
-
-TRAILERS: Final = Trailers()
+        self._left -= len(name) + len(value) + len(": \r\n")
+        if self._left < 0:
+            self._over()
 
 
 def shadows(believed: Iterable[str]) -> frozenset[bytes]:

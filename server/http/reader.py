@@ -162,6 +162,7 @@ class Reader:
             if request is not None:
                 self._server.release(request)
         self.incoming = self._upgrading = None
+        self._headers = {}
         self._pieces = []
 
     def close(self) -> None:
@@ -301,7 +302,7 @@ class Reader:
         if b"transfer-encoding" in headers:
             self._is_chunked = True
             self._fed_bytes = 0
-            self._headers = head.TRAILERS
+            self._headers = head.Trailers(self._bounds.max_head_bytes, self._on_long_trailers)
         has_body = self._is_chunked or self._length > 0
         if has_body and b"expect" in headers and parser.get_http_version() == "1.1":
             request.is_awaited = True  # HTTP/1.0 does not know of 100.
@@ -312,6 +313,9 @@ class Reader:
         return head.bad_expectation(headers) or head.bad_encoding(request, self._server.encodings)
 
     # Rare turns.
+
+    def _on_long_trailers(self) -> None:
+        self._stop(self._bounds.big_framing)
 
     def _on_partial(self, fed_bytes: int) -> None:
         """A message goes on in the next read: bound what is held for it, here and inside the parser."""
