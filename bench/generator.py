@@ -41,13 +41,14 @@ def missing() -> str:
 
 
 def build() -> str:
-    """Build it, which takes minutes. "" or what went wrong."""
+    """Build it, which takes minutes. "" or what went wrong. It does not compile without a library for TLS: the system's
+    own is the smallest (Debian: libssl-dev, pkg-config)."""
     if not missing():
         return ""
     if start.tool_path("cargo") is None:
         return "no cargo to build oha with"
     command = ["nice", "cargo", "install", "oha", "--version", f"={VERSION}", "--locked", "--no-default-features"]
-    command += ["-j1", "--quiet", "--root", str(ROOT / "build" / "oha")]
+    command += ["--features", "native-tls", "-j1", "--quiet", "--root", str(ROOT / "build" / "oha")]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=3600)
     return done.stderr[-2000:] if done.returncode else ""
 
