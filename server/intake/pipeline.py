@@ -83,10 +83,8 @@ class Pipeline:
             return None
         if len(raw) > self._sure_bytes and self._too_large(raw) is not None:
             return None
-        if self._rejects_duplicates and has_duplicate_names(raw):
-            return None
         values = shortcut(raw)
-        if values is None:
+        if values is None or (self._rejects_duplicates and has_duplicate_names(raw)):
             return None
         route = self._known.get((values[1], values[2]))
         if route is None:

@@ -1,0 +1,60 @@
+"""Bodies that are one event, or look like it: they go to the typed decoder before anybody knows that they are JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.server.intake.test_receive import VALID, Bench, drive, settled
+
+__all__ = ["drive"]
+
+
+@pytest.mark.parametrize("duplicates", ["accept", "reject"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{bad}",
+        VALID[:-2] + b"}",
+        VALID[:-1] + b',"n":}',
+        VALID[:-1] + b',"n":"\xff"}',
+        VALID + VALID,
+        VALID[:-1] + b',"n":1,"n":}',
+        b"{" * 10_000 + b"}",
+    ],
+)
+def test_what_is_no_json_is_the_requests_fault(drive: Callable[..., None], body: bytes, duplicates: str) -> None:
+    async def test(bench: Bench) -> None:
+        bench.post(VALID)  # From now on its route is known.
+        await settled()
+        request = bench.post(body)
+        assert request.status == 400
+        assert b"is not JSON" in request.replies[0][2]
+
+    drive(test, f"intake.duplicate_keys={duplicates}")
+
+
+@pytest.mark.parametrize(("more", "status"), [(b',"n":1,"n":2', 400), (b',"n":1', 201)])
+def test_names_that_occur_twice_are_found_in_one_event(drive: Callable[..., None], more: bytes, status: int) -> None:
+    async def test(bench: Bench) -> None:
+        bench.post(VALID)
+        await settled()
+        request = bench.post(VALID[:-1] + more + b"}")
+        await settled()
+        assert request.status == status
+
+    drive(test, "intake.duplicate_keys=reject")
+
+
+def test_blanks_around_an_event_change_nothing(drive: Callable[..., None]) -> None:
+    async def test(bench: Bench) -> None:
+        requests: list[Any] = [
+            bench.post(body) for body in (VALID, b" " + VALID, VALID + b"\r\n", b"\xef\xbb\xbf" + VALID)
+        ]
+        await settled()
+        assert [request.status for request in requests] == [201] * 4
+        assert len({record.value[-20:] for record in bench.sink.records}) == 1
+
+    drive(test)
