@@ -1,8 +1,8 @@
 """What a request costs a whole worker, without a kernel: this tree beside another, in one interleaved run.
 
 Place: ``python -m bench worker --against TREE``, about 30 s; bench.quick measures it with sockets and brokers.
-``--without limits``, ``metrics`` or ``rates``: the other one is this tree without what that costs on the hot path
-(without.py; rates are asked on this side, and never reached).
+``--without limits``, ``metrics``, ``rates`` or ``durability``: the other one is this tree without what that costs on
+the hot path (without.py, bench.peers.undurable; rates are asked on this side, and never reached).
 Rules: each tree is a process of its own, asked in turns for short rounds; the figure is the median of the ratios of
 neighbouring rounds: a machine whose speed drifts treats both alike. Bytes are handed to the protocol and writes thrown
 away; events go into memory. What is done once a beat, and a scrape of a thousand streams, are measured apart.
@@ -103,7 +103,11 @@ async def _beat(worker: Any) -> float:
 def be(tree: str, concern: str, limits: str) -> None:
     """The life of a child. ``concern``: what it is without."""
     sys.path.insert(0, tree)
-    if concern:
+    if concern == "durability":
+        from bench.peers import undurable  # Here: it imports the server of this tree.
+
+        undurable.install()
+    elif concern:
         install(concern)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(tree, limits))
@@ -180,7 +184,9 @@ def run(arguments: list[str]) -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m bench worker", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--against", type=Path, metavar="TREE", help="another checkout")
-    parser.add_argument("--without", choices=sorted(CONCERNS), help="this tree without it is the other one")
+    parser.add_argument(
+        "--without", choices=["durability", *sorted(CONCERNS)], help="this tree without it is the other one"
+    )
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     options = parser.parse_args(arguments)
     print(f"a scrape of {STREAMS} streams: {scrape_ms(STREAMS):.0f} ms of CPU")

@@ -80,7 +80,8 @@ def _nothing(*_: Any, **__: Any) -> None:
     """Instead of what is left out."""
 
 
-if __name__ == "__main__":
+def install() -> None:
+    """From now on, workers that are made keep nothing."""
     for owner, name, replacement in (
         (Receiver, "_receive", _receive),
         (Sender, "hasty", _hasty),
@@ -92,4 +93,8 @@ if __name__ == "__main__":
         (durability, "make_spool", _nothing),
     ):
         setattr(owner, name, replacement)
+
+
+if __name__ == "__main__":
+    install()
     sys.exit(main())
