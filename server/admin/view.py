@@ -114,7 +114,9 @@ class View:
         """How many workers are in each state."""
         found = {state.name.lower(): 0 for state in State if state is not State.FREE}
         for row in self.workers:
-            found[row.state.name.lower()] += 1
+            name = row.state.name.lower()
+            if name in found:  # Else the worker has died since we looked, and its row is free.
+                found[name] += 1
         return found
 
     def stream_label(self, name: str) -> str:
