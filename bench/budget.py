@@ -44,11 +44,11 @@ RULES = [
     (SPLIT, r"/intake/decode\.py"),
     (
         BOOKS,
-        r"/(receipts|rings|ledger|scoreboard|counts|durability|spool\w*|replay|tally)\.py|/server/worker\.py:(?!220)",
+        r"/(receipts|rings|ledger|scoreboard|row|counts|durability|spool\w*|replay|tally)\.py|/server/worker\.py:(?!220)",
     ),
     (SUBMIT, r"submit\w* \(|_wake \(|is_full \(|outstanding \(|/intake/delivery\.py"),
     (ACK, r"KafkaSink\.(_tick|_serve)|on_ack|/intake/pending\.py|_on_settled"),
-    (ANSWER, r"/http/(response|outgoing|problem)\.py|Request\.(reply|_identify)|Connection\.answer|Sender\._answer"),
+    (ANSWER, r"/http/(response|outgoing|problem)\.py|Request\.(reply|identity)|Connection\.answer|Sender\._answer"),
     (ANSWER, r"/intake/(verdict|report)\.py"),
     (PREPARE, r"/intake/"),
     (PARSE, r"/http/"),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import chain
 from struct import Struct
 from time import time_ns
@@ -24,6 +25,7 @@ _DIGITS: Final = [at for at, letter in enumerate(_TAIL) if letter == ord("x")]
 _cut: Final = Struct(f"{len(_TAIL)}s" * AT_ONCE).unpack
 
 
+@lru_cache(maxsize=4)
 def head_of(unix_ms: int) -> bytes:
     """What identities of this time begin with, before their ``tail``."""
     digits = b"%012x" % unix_ms
@@ -37,21 +39,15 @@ class Identities:
     written in Python takes three times as long.
     """
 
-    __slots__ = ("_drawn", "_head", "_ms", "tail")
+    __slots__ = ("_drawn", "tail")
 
     def __init__(self) -> None:
-        self._ms = -1
-        self._head = b""
         self._drawn: list[bytes] = []
         self.tail: Callable[[], bytes] = chain.from_iterable(iter(self._draw, None)).__next__
 
     def new(self) -> bytes:
         """Another one, such as ``019b0a3c-1f2e-7d41-8c05-5ad1f0e6b7c2``."""
-        now_ms = time_ns() // 1_000_000
-        if now_ms != self._ms:
-            self._ms = now_ms
-            self._head = head_of(now_ms)
-        return self._head + self.tail()
+        return head_of(time_ns() // 1_000_000) + self.tail()
 
     def _draw(self) -> list[bytes]:
         digits = os.urandom(len(_DIGITS) * AT_ONCE // 2).hex().encode()

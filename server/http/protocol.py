@@ -134,7 +134,7 @@ class Connection(Ending):
     def answer(self, request: Request, status: int, phrase: str, body: bytes, content_type: bytes, more: bytes) -> None:
         """Send the one response to ``request``, then turn to what waits behind it."""
         server = self._server
-        if request.held_bytes:
+        if request.held_bytes:  # As ``release`` does.
             server.in_flight_bytes -= request.held_bytes
             request.held_bytes = 0
         if self._current is not request:
@@ -149,7 +149,7 @@ class Connection(Ending):
         if not self._is_write_paused:
             self.deadline = self._deadlines[stage]
         heads = self._heads
-        start = None if body else heads.bodiless.get((status, phrase))
+        start = None if body else heads.starts.get((status, phrase, b""))
         if start is not None:
             response = start + more + tail
         else:

@@ -61,22 +61,20 @@ def phrase_of(status: int) -> str:
 
 
 class Heads:
-    """The table. ``refresh`` once a second. ``bodiless``: by status and phrase, what goes before the further lines of a
-    response without a body."""
+    """The table. ``refresh`` once a second. ``starts``: by status, phrase and type (empty: no body), what goes before
+    the length and the further lines."""
 
-    __slots__ = ("_date", "_kept", "bodiless")
+    __slots__ = ("_date", "starts")
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[int, str, bytes], bytes] = {}
-        self.bodiless: dict[tuple[int, str], bytes] = {}
+        self.starts: dict[tuple[int, str, bytes], bytes] = {}
         self._date = b""
         self.refresh(time.time())
 
     def refresh(self, unix_s: float) -> None:
         """Put the current date into every head to come."""
         self._date = f"Date: {formatdate(unix_s, usegmt=True)}\r\n".encode()
-        self._kept.clear()
-        self.bodiless.clear()
+        self.starts.clear()
 
     def response(
         self,
@@ -90,13 +88,11 @@ class Heads:
     ) -> bytes:
         """A whole response. ``more`` are further header lines, each with its CRLF; ``is_head`` leaves the body out."""
         key = (status, phrase, content_type if body else b"")
-        start = self._kept.get(key)
+        start = self.starts.get(key)
         if start is None:
             start = self._make(*key)
-            if len(self._kept) < MAX_KEPT:
-                self._kept[key] = start
-                if not body:
-                    self.bodiless[(status, phrase)] = start
+            if len(self.starts) < MAX_KEPT:
+                self.starts[key] = start
         if not body:
             return start + more + tail
         return b"".join((start, b"%d\r\n" % len(body), more, tail, b"" if is_head else body))

@@ -16,8 +16,6 @@ from typing import Any
 
 import msgspec
 
-from server.identity import head_of
-
 MAX_HEADER_CHARS = 400  # EventGate's cut, which schemas in the field rely on.
 
 # Of one request, that are kept until it is answered: 15 MB. An answer has room for as many (verdict.MAX_BODY_BYTES);
@@ -31,10 +29,9 @@ class Arrival(msgspec.Struct, eq=False):
     """One request as the enrichment sees it. All values are JSON text, ready to be inserted.
 
     ``find_address`` gives the client's address. ``ready`` is intake.filling's, for the other events of the request, and
-    of other requests of the same client with the same head. ``id_head`` is what identities of this time begin with.
-    ``schema_uri`` and ``stream`` are those of the query, for events that name none themselves. ``trace`` is a header
-    for the records of its events (intake.trace), or None. ``grants`` is what it proved that it may write; auth.guard
-    looks when it is first asked.
+    of other requests of the same client with the same head. ``schema_uri`` and ``stream`` are those of the query, for
+    events that name none themselves. ``trace`` is a header for the records of its events (intake.trace), or None.
+    ``grants`` is what it proved that it may write; auth.guard looks when it is first asked.
     """
 
     received_ms: int
@@ -43,7 +40,6 @@ class Arrival(msgspec.Struct, eq=False):
     find_address: Callable[[Any], str] | None = None
     request: Any = None
     ready: dict[Any, Any] = {}
-    id_head: bytes = b""
     schema_uri: bytes | None = None
     stream: bytes | None = None
     trace: tuple[str, bytes] | None = None
@@ -84,14 +80,13 @@ _text = lru_cache(maxsize=MAX_KEPT)(msgspec.json.encode)
 
 
 class Clock:
-    """Receive times, formatted once a millisecond. ``id_head``: what identities of the last one begin with."""
+    """Receive times, formatted once a millisecond."""
 
-    __slots__ = ("_last_dt", "_last_ms", "id_head")
+    __slots__ = ("_last_dt", "_last_ms")
 
     def __init__(self) -> None:
         self._last_ms = -1
         self._last_dt = b""
-        self.id_head = b""
 
     def now(self) -> tuple[int, bytes]:
         """Unix time in milliseconds, and the same as JSON string ``"YYYY-MM-DDTHH:MM:SS.mmmZ"``."""
@@ -100,5 +95,4 @@ class Clock:
             seconds, ms = divmod(now_ms, 1000)
             self._last_ms = now_ms
             self._last_dt = b'"%s.%03dZ"' % (time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)).encode(), ms)
-            self.id_head = head_of(now_ms)
         return now_ms, self._last_dt

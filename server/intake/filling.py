@@ -75,7 +75,7 @@ class Filling:
         insert = inserts.get(missing)
         if insert is None:
             insert = self._learn(missing, texts, inserts)
-        return insert(raw, texts, arrival.received_dt, arrival.id_head or head_of(arrival.received_ms))
+        return insert(raw, texts, arrival.received_dt, head_of(arrival.received_ms))
 
     def _ready(self, arrival: Arrival) -> tuple[Texts, dict[int, Insert]]:
         """What is the same for all events of a client with these headers: the texts, and the functions for them."""

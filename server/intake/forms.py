@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from server.intake import cloudevents, ndjson
 from server.intake.arrival import Arrival
 from server.intake.cloudevents import CloudEvents
-from server.intake.decode import split
 from server.intake.event import Event
 from server.intake.piece import Piece
 from server.intake.reports import Reports
@@ -51,11 +50,9 @@ class Forms:
         return not self._looks_at_headers or cloudevents.MARK not in headers
 
     def split(self, headers: Mapping[bytes, bytes], body: bytes, most: int) -> list[bytes] | list[Piece] | int | str:
-        """As intake.decode.split, of a body of any type that is taken."""
+        """As intake.decode.split, of a body that is not plain."""
         form = self._splits.get(self._media_type(headers.get(b"content-type")))
-        if form is not None:
-            return form(body, most)
-        return split(body, most) if self.is_plain(headers) else self._binary(headers, body)
+        return self._binary(headers, body) if form is None else form(body, most)
 
 
 def without_form(headers: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:

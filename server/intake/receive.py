@@ -150,12 +150,11 @@ class Receiver:
             self._hasty.add(monotonic() - began_s)
 
     def _arrival(self, request: Request, terms: Terms) -> Arrival:
-        clock = self._clock
-        received_ms, received_dt = clock.now()
+        received_ms, received_dt = self._clock.now()
         memo = request.memo
         return Arrival(
             received_ms, received_dt, request.headers, self._address, request, {} if memo is None else memo,
-            clock.id_head, terms.schema_uri, terms.stream, terms.trace,
+            terms.schema_uri, terms.stream, terms.trace,
         )  # fmt: skip
 
     def _events(

@@ -163,8 +163,8 @@ def test_an_empty_body_is_empty_in_every_encoding() -> None:
     assert answer(sent(b"zstd", b""))[0].seen[0].body == b""
 
 
-def test_bodies_take_turns_and_none_is_begun_before_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A decoder may hold a large window: one at a time is enough. While they wait, their bytes count."""
+def decoders_made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A list of the encodings that decoders are made for from now on."""
     made: list[str] = []
     original = encodings.decoder_of
 
@@ -173,6 +173,12 @@ def test_bodies_take_turns_and_none_is_begun_before_its_own(monkeypatch: pytest.
         return original(encoding, start)
 
     monkeypatch.setattr(encodings, "decoder_of", noted)
+    return made
+
+
+def test_bodies_take_turns_and_none_is_begun_before_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decoder may hold a large window: one at a time is enough. While they wait, their bytes count."""
+    made = decoders_made(monkeypatch)
     harness = Harness(**LIMITS, max_ratio=1_000_000)
     monkeypatch.setattr(encodings.Encodings, "_step", slow(harness, encodings.Encodings._step))
     wires = [harness.wire() for _ in range(3)]
@@ -239,14 +245,7 @@ def test_whoever_waits_behind_a_client_that_has_gone_has_the_next_turn(monkeypat
 @pytest.mark.parametrize("by", ["address", "key"])
 @pytest.mark.parametrize("body", [gzip.compress(b"{}"), b"damaged", gzip.compress(b"\0" * 5_000_000)[:-9]])
 def test_who_asks_too_often_has_nothing_undone(by: str, body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[str] = []
-    original = encodings.decoder_of
-
-    def noted(encoding: str, start: bytes) -> encodings.Decoder:
-        made.append(encoding)
-        return original(encoding, start)
-
-    monkeypatch.setattr(encodings, "decoder_of", noted)
+    made = decoders_made(monkeypatch)
     rates: dict[str, Any] = {f"requests_per_s_per_{by}": 1.0, f"burst_per_{by}": 2}
     harness = Harness(**LIMITS, **rates, key_holder=lambda _: "somebody")
     wire = harness.wire()
