@@ -6,7 +6,9 @@ Rules:
    generator share the other core, and may be what ends it. The rates are shares of that, in an open loop (generator).
 2. After each load everything that came to the topic is read back: ``lost`` is what was answered 2xx and is not there,
    ``duplicated`` is what is there more than once, by the identity that the server gave it.
-3. Where no Kafka can be had a mock cluster stands in, and the output says so.
+3. A broker that has just started answers several times more slowly than later: it gets a load of its own first, which
+   is not measured.
+4. Where no Kafka can be had a mock cluster stands in, and the output says so.
 Not here: CPU (costs), overload beyond capacity and outages (outage).
 """
 
@@ -33,6 +35,7 @@ from tests.kafka.broker import Kafka, KafkaUnavailableError
 RESULTS = Path(__file__).parent / "results" / "latency.json"
 SHARES = (0.25, 0.5, 0.75, 0.9)
 CAPACITY_S = 4.0
+WARM_S = 15.0
 READ_S = 30.0
 ALL = "of all servers the first, of ours the others too"
 IDENTITY = re.compile(rb'"meta":\{[^{}]*?"id":"([0-9a-f-]{36})"')
@@ -120,6 +123,14 @@ def measured(peer: str, work: Work, addresses: str, seconds: float, directory: P
     return {"peer": peer, "work": work.name, "capacity_per_s": most.per_s, "rates": rates, "peak_mb": peak_mb}
 
 
+def warm(work: Work, addresses: str, directory: Path) -> None:
+    """Make the broker as fast as it will be: its code is compiled while it runs."""
+    port = servers.free_port()
+    with start.peer("naive", port, addresses, [work.workload], directory, "warm") as child:
+        child.wait_for(port)
+        generator.run(port, work, WARM_S, 0.0, work.connections, directory)
+
+
 def table(kept: dict[str, Any]) -> str:
     """Lines for people."""
     lines = [f"open loop, on {kept['brokers']}; ms"]
@@ -153,6 +164,7 @@ def run(arguments: list[str]) -> int:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         addresses, what = brokers(stack, directory, is_mock=options.mock)
         try:
+            warm(WORKS[options.works[0]], addresses, directory)
             results = [
                 measured(peer, WORKS[work], addresses, options.seconds, directory)
                 for at, work in enumerate(options.works)

@@ -10,6 +10,7 @@ Not here: what a large catalog costs at the start (catalog).
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -73,7 +74,11 @@ def established(pid: int, port: int) -> int:
         fields = line.split()
         if fields[3] == "01" and int(fields[1].rpartition(":")[2], 16) == port:
             inodes.add(f"socket:[{fields[9]}]")
-    return sum(os.readlink(entry.path) in inodes for entry in os.scandir(f"/proc/{pid}/fd"))
+    held = 0
+    for entry in os.scandir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):  # Closed meanwhile.
+            held += os.readlink(entry.path) in inodes
+    return held
 
 
 class Running:
