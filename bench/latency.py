@@ -3,7 +3,8 @@
 Place: `python -m bench latency`, part of `make bench`.
 Rules:
 1. Capacity is what the server answers in a closed loop of the same generator on the same machine: the broker and the
-   generator share the other core, and may be what ends it. The rates are shares of that, in an open loop (generator).
+   generator share the other core, and may be what ends it. The rates are shares of that, in an open loop (generator),
+   and one that is the same for all servers: half of what a fast one can do may be more than the broker can.
 2. After each load everything that came to the topic is read back: ``lost`` is what was answered 2xx and is not there,
    ``duplicated`` is what is there more than once, by the identity that the server gave it.
 3. A broker that has just started answers several times more slowly than later: it gets a load of its own first, which
@@ -91,8 +92,10 @@ def settled(ends: rounds.Watermarks, topic: str) -> dict[int, int]:
         before = now
 
 
-def measured(peer: str, work: Work, addresses: str, seconds: float, directory: Path) -> dict[str, Any]:
-    """One server: its capacity, then each share of it."""
+def measured(
+    peer: str, work: Work, addresses: str, seconds: float, same_per_s: float, directory: Path
+) -> dict[str, Any]:
+    """One server: its capacity, the rate that is the same for all, then each share of the capacity."""
     port = servers.free_port()
     topic, label = work.workload.topics[0], f"{peer}-{work.name}"
     with (
@@ -103,7 +106,7 @@ def measured(peer: str, work: Work, addresses: str, seconds: float, directory: P
         rounds.warm(child.pid, port, work)
         most = generator.run(port, work, CAPACITY_S, 0.0, work.connections, directory)
         rates = []
-        for share in SHARES:
+        for share in (same_per_s / most.per_s, *SHARES):
             before = settled(ends, topic)
             meter = measure.Meter(child.pid)
             told = generator.run(port, work, seconds, most.per_s * share, work.connections, directory)
@@ -111,7 +114,7 @@ def measured(peer: str, work: Work, addresses: str, seconds: float, directory: P
             after = settled(ends, topic)
             records, different = arrived(addresses, topic, before, after)
             rates.append(
-                {"share": share, "asked_per_s": round(most.per_s * share)}
+                {"share": round(share, 3), "asked_per_s": round(most.per_s * share)}
                 | told._asdict()
                 | {
                     "core": round(used_s / seconds, 3),
@@ -153,6 +156,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--peers", nargs="+", choices=start.PEERS, default=["intake", "naive", "rust"])
     parser.add_argument("--works", nargs="+", choices=WORKS, default=["single-256", "single-hasty"], help=ALL)
     parser.add_argument("--seconds", type=float, default=4.0, help="of load at each rate")
+    parser.add_argument("--same-per-s", type=float, default=2000.0, help="the rate that is the same for all")
     parser.add_argument("--mock", action="store_true", help="a mock cluster instead of Apache Kafka")
     parser.add_argument("--keep", action="store_true", help=f"write the figures to bench/results/{RESULTS.name}")
     options = parser.parse_args(arguments)
@@ -166,7 +170,7 @@ def run(arguments: list[str]) -> int:
         try:
             warm(WORKS[options.works[0]], addresses, directory)
             results = [
-                measured(peer, WORKS[work], addresses, options.seconds, directory)
+                measured(peer, WORKS[work], addresses, options.seconds, options.same_per_s, directory)
                 for at, work in enumerate(options.works)
                 for peer in peers
                 if at == 0 or peer == "intake"

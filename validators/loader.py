@@ -93,6 +93,8 @@ class Loader:
         for base in self._bases:
             if not isinstance(base, Path):
                 return None
+            if _is_nowhere(base, uri):
+                continue
             for candidate in (uri + self._extension, uri, f"{uri}.json"):
                 text = _read_file(base, candidate)
                 if text is not None:
@@ -146,6 +148,8 @@ class Loader:
     def _read(self, origin: str | None, path: str, allowance: Allowance) -> Any:
         candidates = (path + self._extension, path, f"{path}.json")
         for base, prefix in self._places(origin, path):
+            if isinstance(base, Path) and _is_nowhere(base, path.removeprefix(prefix)):
+                continue
             for candidate in candidates:
                 below = candidate.removeprefix(prefix)
                 text = _read_file(base, below) if isinstance(base, Path) else self._read_url(base + below)
@@ -260,10 +264,17 @@ def _has_only_names(path: str) -> bool:
     return not any(segment.strip(".") == "" for segment in path.split("/")[1:])
 
 
+def _is_nowhere(root: Path, path: str) -> bool:
+    """Whether not even its directory is there. Strangers name a million schemas that are nowhere: 1.5 µs each, in
+    place of as much for each name that its file may have."""
+    return not os.access(f"{root}{path.rpartition('/')[0]}", os.F_OK)
+
+
 def _inside(root: Path, path: str) -> Path | None:
     """Follow every symbolic link; None when nothing is there or when it lies outside."""
+    if not os.access(f"{root}{path}", os.F_OK):  # Without the 50 µs of every step of the way.
+        return None
     try:
-        os.stat(f"{root}{path}")  # Strangers name what is nowhere: 2 µs instead of 50 for every step of the way.
         found = (root / path[1:]).resolve(strict=True)
     except (OSError, RuntimeError):  # RuntimeError: a loop of symbolic links.
         return None

@@ -25,7 +25,7 @@ METRICS: Final[dict[str, tuple[str, ...]]] = {
         "(server.by_route.get(",
     ),
     "server.intake.receive": (
-        "if not is_second:",  # One request in so many is timed.
+        "if not is_second and batch is None:",  # One request in so many is timed.
         "self.counts.received += count",
         "if began_s:",
     ),

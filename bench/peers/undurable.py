@@ -23,13 +23,22 @@ from server.intake.terms import Terms
 
 
 def _receive(
-    self: Receiver, request: Any, body: bytes, terms: Terms, _began_s: float = 0.0, is_second: bool = False
+    self: Receiver,
+    request: Any,
+    body: bytes,
+    terms: Terms,
+    _began_s: float = 0.0,
+    is_second: bool = False,
+    batch: Any = None,
 ) -> None:
     if self._closed:
         request.problem(503, "draining")
         return
-    events = self._events(request, body, terms, self._arrival(request, terms))
-    if events is None or (self._awaited and self._waits(request, is_second, self._receive, body, terms)):
+    events = batch.whole() if batch else self._events(request, body, terms, self._arrival(request, terms))
+    if not isinstance(events, list):
+        self._go_on(events, self._receive, request, body, terms, 0.0, is_second)
+        return
+    if self._awaited and self._waits(request, is_second, self._receive, body, terms):
         return
     self.counts.received += len(events)
     (self._send_hasty if terms.is_hasty else self._send_guaranteed)(request, events, 0, False)

@@ -8,7 +8,7 @@ Not here: content types and encodings (http.content, http.encodings).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from server.intake import cloudevents, ndjson
@@ -60,11 +60,12 @@ def without_form(headers: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
     return {name: value for name, value in headers.items() if name not in (b"content-type", cloudevents.MARK)}
 
 
-def prepare_all(raws: list[Any], arrival: Arrival, prepare: Prepare) -> list[Event]:
-    """The events of a request. What a piece says of schema and stream goes before what the request says."""
+def prepare_pieces(raws: Sequence[Any], first: int, arrival: Arrival, prepare: Prepare) -> list[Event]:
+    """Prepare events, the first of them the ``first``-th of its request. What a piece says of schema and stream goes
+    before what the request says."""
     schema_uri, stream = arrival.schema_uri, arrival.stream
     events = []
-    for index, piece in enumerate(raws):
+    for index, piece in enumerate(raws, first):
         if not isinstance(piece, Piece):
             events.append(prepare(index, piece, arrival))
             continue
@@ -73,4 +74,5 @@ def prepare_all(raws: list[Any], arrival: Arrival, prepare: Prepare) -> list[Eve
             continue
         arrival.schema_uri, arrival.stream = piece.schema_uri or schema_uri, piece.stream or stream
         events.append(prepare(index, piece.raw, arrival))
+    arrival.schema_uri, arrival.stream = schema_uri, stream
     return events

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -74,6 +75,11 @@ class Pipeline:
     def prepare(self, index: int, raw: bytes, arrival: Arrival) -> Event:
         """Take one event, the ``index``-th of its request, all the way to the sink's door."""
         return self.at_once(index, raw, arrival) or self.slowly(index, raw, arrival)
+
+    def prepare_all(self, raws: Sequence[bytes], first: int, arrival: Arrival) -> list[Event]:
+        """Take several, the first of them the ``first``-th of its request."""
+        at_once, slowly = self.at_once, self.slowly
+        return [at_once(index, raw, arrival) or slowly(index, raw, arrival) for index, raw in enumerate(raws, first)]
 
     def at_once(self, index: int, raw: bytes, arrival: Arrival) -> Event | None:
         """The same for what almost every event is: of a route that is known, and valid in one decode. None: this one is

@@ -10,7 +10,7 @@ Not here: HTTP (the request replies for itself), what its head says of the event
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,9 +18,10 @@ import msgspec
 
 from server.intake import verdict
 from server.intake.arrival import Arrival, Clock
+from server.intake.batch import Batch, Turns
 from server.intake.counts import MEASURED_EVERY
 from server.intake.decode import split
-from server.intake.forms import Forms, prepare_all, without_form
+from server.intake.forms import Forms, prepare_pieces, without_form
 from server.intake.pipeline import Pipeline
 from server.intake.report import reports
 from server.intake.sending import Sender
@@ -62,7 +63,9 @@ class Receiver:
         self._read_terms = TermsReader(config, forms).read
         self._max_events = config.http.limits.max_events
         self._test_events = msgspec.json.encode(config.intake.test_events)
-        self._at_once, self._slowly, self._prepare = pipeline.at_once, pipeline.slowly, pipeline.prepare
+        self._at_once, self._slowly = pipeline.at_once, pipeline.slowly
+        self._prepare, self._prepare_all = pipeline.prepare, pipeline.prepare_all
+        self._turns = Turns()
         self._is_full = sink.is_full
         self._outstanding = sink.outstanding
         self._max_outstanding = config.sink.max_outstanding
@@ -71,7 +74,7 @@ class Receiver:
         self._clock = clock
         self._closed = False
         self._asking = asking
-        self._awaited: Mapping[str, None] = asking.awaited if asking else {}
+        self._awaited: dict[str, None] = asking.awaited if asking else {}
         self._send_hasty, self._send_guaranteed = sender.hasty, sender.guaranteed
         self.counts = sender.counts
         self._hasty = self.counts.hasty
@@ -101,10 +104,16 @@ class Receiver:
         """POST /v1/validate: everything but sending. 200 whatever the verdicts."""
         self._validate(request, False)
 
-    def _validate(self, request: Request, is_second: bool) -> None:
+    def _validate(self, request: Request, is_second: bool, batch: Batch | None = None) -> None:
         terms = self._read_terms(request, is_beacon=False)
-        events = self._events(request, request.body, terms, self._arrival(request, terms))
-        if events is None or (self._awaited and self._waits(request, is_second, self._validate)):
+        if batch is None:
+            events = self._events(request, request.body, terms, self._arrival(request, terms))
+            if not isinstance(events, list):
+                self._go_on(events, self._validate, request, is_second)
+                return
+        else:
+            events = batch.whole()
+        if self._awaited and self._waits(request, is_second, self._validate):
             return
         request.reply(200, "OK", reports(events, len(request.body)))
 
@@ -113,11 +122,17 @@ class Receiver:
         self._closed = True
 
     def _receive(
-        self, request: Request, body: bytes, terms: Terms, began_s: float = 0.0, is_second: bool = False
+        self,
+        request: Request,
+        body: bytes,
+        terms: Terms,
+        began_s: float = 0.0,
+        is_second: bool = False,
+        batch: Batch | None = None,
     ) -> None:
         """``began_s``: when it came, if it is measured. ``is_second``: schemas of its events have been asked for
-        already, and it has waited for them."""
-        if not is_second:
+        already, and it has waited for them. ``batch``: its events, which took more than one turn to prepare."""
+        if not is_second and batch is None:
             self._until_measured -= 1
             if not self._until_measured:
                 self._until_measured = MEASURED_EVERY
@@ -131,9 +146,18 @@ class Receiver:
         if is_guarded and not delivery.can_take(len(body), is_hasty=terms.is_hasty):
             self._refuse_full(request)
             return
-        arrival = self._arrival(request, terms)
-        events = self._events(request, body, terms, arrival, may_wait=is_guarded)
-        if events is None or (self._awaited and self._waits(request, is_second, self._receive, body, terms, began_s)):
+        if batch is None:
+            arrival = self._arrival(request, terms)
+            events = self._events(request, body, terms, arrival, may_wait=is_guarded)
+            if not isinstance(events, list):
+                self._go_on(events, self._receive, request, body, terms, began_s, is_second)
+                return
+        elif is_guarded or self._has_room(len(batch.events)):
+            arrival, events = batch.arrival, batch.whole()
+        else:
+            self._refuse_full(request)
+            return
+        if self._awaited and self._waits(request, is_second, self._receive, body, terms, began_s):
             return
         count = len(events)
         self.counts.received += count
@@ -157,11 +181,15 @@ class Receiver:
             terms.schema_uri, terms.stream, terms.trace,
         )  # fmt: skip
 
+    def _has_room(self, count: int) -> bool:
+        """All or none: half of a batch would be spooled, the other half not."""
+        return count == 1 or self._outstanding() + count <= self._max_outstanding
+
     def _events(
         self, request: Request, body: bytes, terms: Terms, arrival: Arrival, *, may_wait: bool = True
-    ) -> list[Event] | None:
-        """The events of the body, prepared; None when the request has been answered with why there are none.
-        ``may_wait``: on disk, if the sink has no room for all of them."""
+    ) -> list[Event] | Batch | None:
+        """The events of the body, prepared; or those that are so far. None: the request has been answered with why
+        there are none. ``may_wait``: on disk, if the sink has no room for all of them."""
         raws: Any  # A list of bytes, or of Piece where the body is not plain JSON; or what intake.decode says is wrong.
         if not terms.is_plain:
             raws = self._forms.split(request.headers, body, self._max_events)
@@ -182,13 +210,19 @@ class Receiver:
             self.counts.refused_many += 1
             request.problem(413, TOO_MANY.format(self._max_events))
             return None
-        if not may_wait and len(raws) > 1 and self._outstanding() + len(raws) > self._max_outstanding:
-            self._refuse_full(request)  # All or none: half of a batch would be spooled, the other half not.
+        if not may_wait and not self._has_room(len(raws)):
+            self._refuse_full(request)
             return None
-        if terms.is_plain:
-            at_once, slowly = self._at_once, self._slowly
-            return [at_once(index, raw, arrival) or slowly(index, raw, arrival) for index, raw in enumerate(raws)]
-        return prepare_all(raws, arrival, self._prepare)
+        batch = Batch(raws, arrival, self._prepare_all if terms.is_plain else self._prepare_pieces, self._awaited)
+        return batch.events if batch.go_on() else batch
+
+    def _prepare_pieces(self, raws: Sequence[Any], first: int, arrival: Arrival) -> list[Event]:
+        return prepare_pieces(raws, first, arrival, self._prepare)
+
+    def _go_on(self, batch: Batch | None, again: Callable[..., None], *more: Any) -> None:  # cold: a body of many turns
+        """Others first; then the rest of the batch, if there is one, and ``again``."""
+        if batch is not None:
+            self._turns.take(batch, lambda: again(*more, batch))
 
     def _waits(  # cold: schemas that have to be fetched
         self, request: Request, is_second: bool, again: Callable[..., None], *more: Any

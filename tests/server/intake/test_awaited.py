@@ -38,7 +38,7 @@ class Noting(Asking):
 
 
 Scene = Callable[[Bench, Noting], Awaitable[None]]
-Drive = Callable[[Scene], None]
+Drive = Callable[..., None]  # The scene, then settings.
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def drive(tmp_path: Path) -> Drive:
 
     settings_path = write(tmp_path)  # Not that of others: what is fetched is kept beside it.
 
-    def _drive(scene: Scene) -> None:
+    def _drive(scene: Scene, *settings: str) -> None:
         askings: list[Noting] = []
 
         def asking(remote: Remote) -> Noting:
@@ -62,6 +62,7 @@ def drive(tmp_path: Path) -> Drive:
                 f"intake.error_schema_uri={ERROR_SCHEMA}",
                 "intake.error_stream=job.errors",
                 "sink.max_outstanding=1",
+                *settings,
                 asking=asking,
             )
             await bench.sink.open()

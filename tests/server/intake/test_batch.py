@@ -1,0 +1,151 @@
+"""A body of many events is prepared over several turns of the loop, and taken whole or not at all all the same."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from server.intake import batch
+from tests.server.intake.test_awaited import Drive as DriveFar
+from tests.server.intake.test_awaited import Noting, far, is_answered_at_once
+from tests.server.intake.test_awaited import drive as drive_far
+from tests.server.intake.test_receive import INVALID, VALID, Bench, Drive, FakeRequest, drive, settled
+
+__all__ = ["drive", "drive_far"]
+
+MANY = 5 * batch.STEP + 3
+
+
+@pytest.fixture(autouse=True)
+def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each turn is over after one look at the clock."""
+    monkeypatch.setattr(batch, "TURN_S", -1.0)
+
+
+def body(count: int, event: bytes = VALID) -> bytes:
+    return b"[" + b",".join([event] * count) + b"]"
+
+
+def test_a_few_events_are_never_cut(drive: Drive) -> None:
+    async def test(bench: Bench) -> None:
+        assert bench.post(body(batch.STEP), hasty="true").status == 202
+
+    drive(test)
+
+
+@pytest.mark.parametrize("params", [{}, {"hasty": "true"}])
+def test_others_are_served_between_its_pieces(drive: Drive, params: dict[str, str]) -> None:
+    async def test(bench: Bench) -> None:
+        large = bench.post(body(MANY), **params)
+        for turn in range(1, MANY // batch.STEP + 1):
+            assert (large.replies, len(bench.sink.records)) == ([], turn - 1), "nothing of it may be sent yet"
+            assert bench.post(VALID, hasty="true").status == 202
+            await asyncio.sleep(0)
+        await large.answered()
+
+        assert large.status == (202 if params else 201)
+        assert len(bench.sink.records) == MANY + MANY // batch.STEP
+        assert bench.receiver.counts.received == len(bench.sink.records)
+
+    drive(test)
+
+
+def test_two_bodies_take_turns(drive: Drive) -> None:
+    async def test(bench: Bench) -> None:
+        long, short = bench.post(body(3 * MANY)), bench.post(body(MANY))
+        await short.answered()
+        assert not long.replies
+        await long.answered()
+
+        assert (long.status, short.status) == (201, 201)
+
+    drive(test)
+
+
+def test_verdicts_keep_their_places(drive: Drive) -> None:
+    async def test(bench: Bench) -> None:
+        wrong = {0, batch.STEP, 2 * batch.STEP + 1, MANY - 1}
+        events = [INVALID if index in wrong else VALID for index in range(MANY)]
+        request = bench.post(b"[" + b",".join(events) + b"]")
+        await request.answered()
+
+        assert request.status == 207
+        assert {each["index"] for each in request.answer["invalid"]} == wrong
+        assert len(bench.sink.records) == MANY - len(wrong) + bench.errors.produced
+
+    drive(test)
+
+
+def test_the_same_is_true_where_nothing_is_sent(drive: Drive) -> None:
+    async def test(bench: Bench) -> None:
+        request = FakeRequest(body(MANY))
+        bench.receiver.handle_validate(request)  # type: ignore[arg-type]
+        assert not request.replies
+        await request.answered()
+
+        assert [each["status"] for each in request.answer["events"]] == ["valid"] * MANY
+
+    drive(test)
+
+
+def test_what_is_half_prepared_when_the_receiver_closes_is_refused_whole(drive: Drive) -> None:
+    async def test(bench: Bench) -> None:
+        request = bench.post(body(MANY))
+        bench.receiver.close()
+        await request.answered()
+
+        assert request.status == 503
+        assert not bench.sink.records
+
+    drive(test)
+
+
+def test_what_finds_no_room_in_the_end_is_refused_whole(drive: Callable[..., None]) -> None:
+    async def test(bench: Bench) -> None:
+        bench.sink.is_held = True
+        large = bench.post(body(MANY))
+        small = [bench.post(VALID, hasty="1") for _ in range(8)]
+        await large.answered()
+
+        assert [request.status for request in small] == [202] * 8
+        assert large.status == 503
+        assert bench.sink.outstanding() == 8
+
+    drive(test, f"sink.max_outstanding={MANY + 7}")
+
+
+def test_a_bug_costs_one_body_and_not_those_behind_it(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async def test(bench: Bench) -> None:
+        failures: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+        first, second = bench.post(body(MANY), hasty="1"), bench.post(body(MANY))
+        monkeypatch.setattr(bench.receiver, "_send_hasty", broken)
+        await second.answered()
+
+        assert (first.replies, second.status) == ([], 201)
+        assert [type(failure["exception"]) for failure in failures] == [ZeroDivisionError]
+
+    drive(test)
+
+
+def test_what_it_finds_wanting_makes_nobody_wait_who_comes_between(drive_far: DriveFar) -> None:
+    async def scene(bench: Bench, asking: Noting) -> None:
+        large = bench.post(b"[" + b",".join([VALID, far("one")] * MANY) + b"]")
+        assert not asking.awaited
+        assert await is_answered_at_once(bench)
+        while not asking.asked:
+            await settled()
+        assert asking.asked == [("/far/one/1.0.0", "192.0.2.1")]
+        asking.tell("/far/one/1.0.0", "unknown_schema")
+        await large.answered()
+
+        assert large.status == 207
+        assert (len(large.answer["invalid"]), asking.awaited) == (MANY, {})
+
+    drive_far(scene, "sink.max_outstanding=1000")
