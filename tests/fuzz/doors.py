@@ -1,93 +1,148 @@
 """Any bytes through every door: each content type, each encoding, the query of a beacon. Each has one answer.
 
 Place: havoc (seeded, random) and coverage (atheris) call ``DoorsTarget.run``.
-Rule: the first two bytes of an input choose the door and the encoding; the rest is the body, what is compressed into
-it, or the query. It raises for whatever must not happen.
-Not here: where the bytes come from; bytes of whole connections (wire); what becomes of valid events (target).
+Rule: the first three bytes of an input choose the door, the encoding and the way; the rest is the body, what is
+compressed into it, or the query. What is done with it is compared with what /validate says of it, and with what is done
+with the same event as the only one of an array. It raises for whatever must not happen.
+Not here: where the bytes come from; what must be true of every answer (asked); bytes of whole connections (wire).
 """
 
 from __future__ import annotations
 
 import gzip
 import json
+import math
 import re
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote_from_bytes
 
-from server.http.beacon import Beacon
-from tests.server.http.fakes import Harness, post, responses
+from server.http.beacon import event_of
+from server.intake import batch
+from tests.fuzz.asked import SMALL_BYTES, Asked, Asking, compare
+from tests.server.http.fakes import get, post
 from tests.server.http.test_encodings import PACK
-from tests.server.intake.conftest import write
-from tests.server.intake.test_forms import BATCH, CLOUD, EVENT, NDJSON, REPORTS, SETTINGS
-from tests.server.intake.test_receive import Bench
+from tests.server.intake.test_forms import BATCH, CLOUD, EVENT, NDJSON, REPORTS
 
 TYPES = [b"application/json", b"text/plain", NDJSON, REPORTS, CLOUD, BATCH, b"application/json; charset=utf-16", b"a/b"]
+PLAIN = 2  # The first of them are JSON as it stands.
 PACKED = PACK | dict.fromkeys(("gzip", "x-gzip"), (b"gzip", partial(gzip.compress, mtime=0)))  # The same every time.
 PACKED.pop("identity and gzip")
 CE = b"ce-specversion: 1.0\r\nce-id: 1\r\nce-source: /shop/1\r\nce-type: org.a.sold\r\n"
-STATUSES = {200, 400, 413, 415}
-LIMITS: dict[str, Any] = {"max_body_bytes": 262_144, "max_decompressed_bytes": 524_288, "max_ratio": 100}
 QUERY = len(TYPES) + 1  # Behind the types, and CloudEvents in binary mode.
+NAMES = b"schema_uri=/test/event/1.0.0&stream=plain"
+# Bits of the third byte.
+REJECTS, CUTS, NAMED, HASTY, BEACON = 1, 2, 4, 8, 16  # BEACON goes before HASTY.
+SMALL = [b'{"test":"x"}', b'{"n":1}', b"{}", b'{"n":""}', b"7"]
 _NOT_IN_A_URL = re.compile(rb"[^\x21\x24-\x7e]")
 
 
 class DoorsTarget:
-    """One server over a receiver that judges and sends nothing. ``directory`` is the caller's, and empty."""
+    """A server of each profile, which differ in what they think of a name that occurs twice. ``directory`` is the
+    caller's, and empty."""
 
     def __init__(self, directory: Path) -> None:
-        receiver = Bench(write(directory), *SETTINGS).receiver
-        beacon = Beacon(receiver.handle_validate)
-        routes: Any = {"/events": {"POST": receiver.handle_validate}, "/beacon": {"GET": beacon.handle}}
-        self.valid = 0  # Inputs with a valid event.
-        self._harness = Harness(routes=routes, **LIMITS)
-        event = json.dumps(EVENT).encode()
-        report = b'[{"type":"crash","age":1,"url":"https://a.example/","body":{"reason":"oom"}}]'
-        cloud = {"specversion": "1.0", "id": "1", "source": "/shop/1", "type": "org.a.sold", "data": EVENT}
-        one = json.dumps(cloud).encode()
-        bodies = [event, event, event + b"\n\n" + event, report, one, b"[" + one + b"]", event, event, event]
-        self.seeds = [
-            bytes([door, how]) + body for door, body in enumerate(bodies) for how in range(2 * len(PACKED) + 1)
-        ]
-        self.seeds += [
-            bytes([QUERY, how]) + query
-            for how, query in enumerate((event, b"stream=plain&" + quote_from_bytes(event).encode()))
-        ]
-        # Compressed already: what is changed is the encoding itself.
-        for how, (_, pack) in enumerate(PACKED.values()):
-            self.seeds.append(bytes([0, len(PACKED) + 1 + how]) + pack(event))
+        self._servers = []
+        for profile in ("internal", "external"):
+            (directory / profile).mkdir(parents=True)
+            self._servers.append(Asking(directory / profile, f"profile={profile}"))
+        self.valid = 0  # Inputs with an event that was sent.
+        self.alike = 0  # Inputs that were sent as the only event of an array too.
+        self.seeds = list(_seeds())
 
     def run(self, raw: bytes) -> None:
         """Send it. Raises AssertionError, or whatever escaped."""
-        door, how, body = raw[0] if raw else 0, raw[1] if len(raw) > 1 else 0, raw[2:]
-        sent = self._query(how, body) if door % (QUERY + 1) == QUERY else self._body(door % (QUERY + 1), how, body)
-        wire = self._harness.wire()
-        wire.send(sent)
-        answers = responses(wire.sent)
-        if not wire.is_lost():
-            wire.hang_up()
-        self._harness.wires.clear()
-        server = self._harness.server
-        assert len(answers) == 1, f"{len(answers)} answers"
-        (answer,) = answers
-        assert answer.status in STATUSES | {204, 414, 431}, f"answered {answer.status} {answer.body[:300]!r}"
-        if answer.status == 200:
-            self.valid += any(event["status"] == "valid" for event in json.loads(answer.body, parse_int=str)["events"])
-        assert b'"internal"' not in answer.body, answer.body[:1_000]
-        assert server.handler_errors == 0, "an exception was caught at the top"
-        assert server.in_flight_bytes == 0, "something is held for ever"
+        door, how, way = (*raw[:3], 0, 0, 0)[:3]
+        body = raw[3:]
+        door %= QUERY + 1
+        # Either a body is cut after every few events, or never: by the clock, no failure would be seen again.
+        usual_s, vars(batch)["TURN_S"] = batch.TURN_S, -1.0 if way & CUTS else math.inf
+        try:
+            if door == QUERY:
+                self._ask_query(how, way, body)
+            else:
+                self._ask_body(door, how, way, body)
+        finally:
+            vars(batch)["TURN_S"] = usual_s
 
-    @staticmethod
-    def _body(door: int, how: int, body: bytes) -> bytes:
-        kind = b"Content-Type: %b\r\n" % TYPES[door] if door < len(TYPES) else CE
-        way = how % (2 * len(PACKED) + 1)  # As it is; packed here; said to be packed.
-        if not way:
-            return post(body, kind)
-        name, pack = list(PACKED.values())[(way - 1) % len(PACKED)]
-        return post(pack(body) if way <= len(PACKED) else body, kind + b"Content-Encoding: %b\r\n" % name)
+    def _ask_body(self, door: int, how: int, way: int, body: bytes) -> None:
+        head = b"Content-Type: %b\r\n" % TYPES[door] if door < len(TYPES) else CE
+        packing = how % (2 * len(PACKED) + 1)  # As it is; packed here; said to be packed.
+        sent = body
+        if packing:
+            name, pack = list(PACKED.values())[(packing - 1) % len(PACKED)]
+            head += b"Content-Encoding: %b\r\n" % name
+            sent = pack(body) if packing <= len(PACKED) else body
+        server, query = self._servers[way & REJECTS], b"?" + NAMES if way & NAMED else b""
+        to = b"/beacon" + query if way & BEACON else b"/events" + query
+        if way & HASTY and not way & BEACON:
+            to += b"&hasty=true" if query else b"?hasty=true"
+        judged = self._ask(server, post(sent, head, to), post(sent, head, b"/judged" + query), len(body))
+        if door < PLAIN and not packing and body[:1] == b"{" and body[-1:] == b"}":
+            self._ask_alone(server, judged, b"[%b]" % body, head, b"/events" + query)
 
-    @staticmethod
-    def _query(how: int, query: bytes) -> bytes:
+    def _ask_query(self, how: int, way: int, query: bytes) -> None:
         text = quote_from_bytes(query).encode() if how % 2 == 0 else _NOT_IN_A_URL.sub(b"%20", query)
-        return b"GET /beacon?%b HTTP/1.1\r\nHost: a\r\n\r\n" % text
+        if way & NAMED:
+            text = NAMES + b"&" + text
+        body = event_of(text)
+        server = self._servers[way & REJECTS]
+        self._ask(server, get(b"/beacon?" + text), post(body, path=b"/judged?" + text), len(body))
+
+    def _ask(self, server: Asking, request: bytes, same: bytes, size_bytes: int) -> Asked:
+        """Ask for it to be sent, and to be judged alone. Returns what it was judged to be."""
+        before = server.noted()
+        asked = server.ask(request)
+        after = server.noted()
+        judged = server.ask(same)
+        compare(asked, judged)
+        noted, made, failed = (late - early for early, late in zip(before, after, strict=True))
+        assert noted == made + failed, f"{made} + {failed} error events of {noted} events"
+        assert size_bytes > SMALL_BYTES or not failed, "an error event was not fit to be sent"
+        assert server.noted() == after and not judged.sent, "/validate leaves something behind"
+        self.valid += bool(asked.sent)
+        return judged
+
+    def _ask_alone(self, server: Asking, judged: Asked, array: bytes, head: bytes, to: bytes) -> None:
+        """One event goes straight to be judged, an array is taken apart first."""
+        asked = server.ask(post(array, head, to))
+        if judged.is_refused() and asked.is_refused():
+            assert asked.answer.status == judged.answer.status
+        elif judged.is_refused():
+            assert len(json.loads(array)) != 1, "refused, but not in an array"
+        elif b"nested too deeply" not in asked.answer.body:  # An array is one level more.
+            self.alike += 1
+            compare(asked, judged)
+
+
+def _seeds() -> Iterator[bytes]:
+    event = json.dumps(EVENT).encode()
+    report = b'[{"type":"crash","age":1,"url":"https://a.example/","body":{"reason":"oom"}}]'
+    cloud = {"specversion": "1.0", "id": "1", "source": "/shop/1", "type": "org.a.sold", "data": EVENT}
+    one = json.dumps(cloud).encode()
+    bodies = [event, event, event + b"\n\n" + event, report, one, b"[" + one + b"]", event, event, event]
+    for door, body in enumerate(bodies):
+        for how in range(2 * len(PACKED) + 1):
+            yield bytes([door, how, how % 32]) + body
+    # One event as it is, in every way: most of what comes.
+    for way in range(32):
+        yield bytes([0, 0, way]) + event
+    for way, query in enumerate((event, b"stream=plain&" + quote_from_bytes(event).encode())):
+        yield bytes([QUERY, way, 0]) + query
+        yield bytes([QUERY, way, REJECTS | NAMED]) + query
+    # Compressed already: what is changed is the encoding itself.
+    for how, (_, pack) in enumerate(PACKED.values()):
+        yield bytes([0, len(PACKED) + 1 + how, how]) + pack(event)
+    # Arrays that are cut, or would be: of what is small, some of it wrong.
+    for way, count in enumerate(range(20, 60, 3)):
+        events = [SMALL[index % (2 + way % 4)] for index in range(count)]
+        yield bytes([way % PLAIN, 0, NAMED | (way * 3) % 32]) + b"[%b]" % b",".join(events)
+        yield bytes([2, 0, NAMED | CUTS | (way % 2)]) + b"\n".join(events)
+    names = b'{"$schema":"/test/event/1.0.0","meta":{"stream":"job.a"},"n":%d}'
+    yield bytes([0, 0, CUTS]) + b"[%b]" % b",".join(names % number for number in range(40))
+    # For the readers of a query, all that is needed to be sent; names twice, and what is no JSON behind them.
+    yield bytes([0, 0, REJECTS]) + event[:-1] + b',"test":"y"}'
+    yield bytes([0, 0, 0]) + event[:-1] + b',"test":"y"}'
+    yield bytes([0, 0, REJECTS]) + event[:-1] + b",}"
+    yield bytes([0, 0, 0]) + event[:-1] + b'"}'

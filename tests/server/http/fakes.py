@@ -8,9 +8,11 @@ Not here: what is expected of a server.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, cast
 
 from server.config.limits import Limits
@@ -46,9 +48,20 @@ class FakeLoop:
         """Turn until nothing is due soon."""
         if not self._is_turning:
             self._is_turning = True
-            while self.soon:
-                self.soon.popleft()()
-            self._is_turning = False
+            try:
+                while self.soon:
+                    self.soon.popleft()()
+            finally:
+                self._is_turning = False
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Whoever asks asyncio for the running loop meanwhile is given this one."""
+        asyncio._set_running_loop(cast(Any, self))
+        try:
+            yield
+        finally:
+            asyncio._set_running_loop(None)
 
     def call_later(self, delay_s: float, callback: Callable[[], None]) -> None:
         """Kept until ``turn``."""
