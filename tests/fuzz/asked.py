@@ -122,10 +122,11 @@ class Asking:
 def compare(asked: Asked, judged: Asked) -> None:
     """What was done with events, and what /validate says of the same ones. Raises AssertionError."""
     answer = asked.answer
-    if judged.is_refused() or judged.answer.status != 200:
+    if judged.is_refused():
         assert (answer.status, answer.body) == (judged.answer.status, judged.answer.body), "refused in another way"
         assert not asked.sent, "sent although it was refused"
         return
+    assert judged.answer.status == 200, judged.answer.status
     entries = judged.told()
     valid = [entry for entry in entries if entry["status"] in ("valid", "observed")]
     assert len(asked.sent) == len(valid), f"{len(asked.sent)} records of {len(valid)} events"

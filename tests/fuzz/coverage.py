@@ -39,7 +39,7 @@ def main() -> None:
     }
     target = targets[surface]()
     seeds = directory / "seeds"
-    seeds.mkdir()
+    seeds.mkdir(exist_ok=True)  # What an earlier run has found goes on from there.
     for at, raw in enumerate(target.seeds):
         (seeds / f"{at}").write_bytes(raw)
     options = [

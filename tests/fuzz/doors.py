@@ -141,7 +141,7 @@ def _seeds() -> Iterator[bytes]:
         yield bytes([2, 0, NAMED | CUTS | (way % 2)]) + b"\n".join(events)
     names = b'{"$schema":"/test/event/1.0.0","meta":{"stream":"job.a"},"n":%d}'
     yield bytes([0, 0, CUTS]) + b"[%b]" % b",".join(names % number for number in range(40))
-    # For the readers of a query, all that is needed to be sent; names twice, and what is no JSON behind them.
+    # What begins and ends like an event: with a name that occurs twice, and no JSON at all.
     yield bytes([0, 0, REJECTS]) + event[:-1] + b',"test":"y"}'
     yield bytes([0, 0, 0]) + event[:-1] + b',"test":"y"}'
     yield bytes([0, 0, REJECTS]) + event[:-1] + b",}"
