@@ -21,6 +21,7 @@ from tests.server.intake.test_forms import SETTINGS
 from tests.server.intake.test_receive import Bench
 
 LIMITS: dict[str, Any] = {"max_body_bytes": 262_144, "max_decompressed_bytes": 524_288, "max_ratio": 100}
+MAX_EVENTS = 200  # So that no input takes long, and too many are soon sent.
 ERRORS = "job.errors"  # A name that the streams of the tests allow.
 STATUSES = {200, 201, 202, 204, 207, 400, 413, 414, 415, 431}
 IN_SHORT_FROM_BYTES = 1_000_000  # Of an answer: it may tell of some events in short.
@@ -70,7 +71,11 @@ class Asking:
         streams = json.loads((directory / "streams.yaml").read_bytes())
         streams["streams"][ERRORS] = {"schema_title": "error"}
         (directory / "streams.yaml").write_text(json.dumps(streams))
-        bounds = (f"intake.error_stream={ERRORS}", "intake.error_events_per_s=1000000")
+        bounds = (
+            f"http.limits.max_events={MAX_EVENTS}",
+            f"intake.error_stream={ERRORS}",
+            "intake.error_events_per_s=1000000",
+        )
         bench = self._bench = Bench(settings, *SETTINGS, *bounds, *overrides)
         bench.receiver._clock = bench.errors._clock = _Clock()  # type: ignore[assignment]
         receiver = bench.receiver

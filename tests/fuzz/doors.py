@@ -23,6 +23,7 @@ from server.intake import batch
 from tests.fuzz.asked import SMALL_BYTES, Asked, Asking, compare
 from tests.server.http.fakes import get, post
 from tests.server.http.test_encodings import PACK
+from tests.server.intake.conftest import STREAMS
 from tests.server.intake.test_forms import BATCH, CLOUD, EVENT, NDJSON, REPORTS
 
 TYPES = [b"application/json", b"text/plain", NDJSON, REPORTS, CLOUD, BATCH, b"application/json; charset=utf-16", b"a/b"]
@@ -125,9 +126,12 @@ def _seeds() -> Iterator[bytes]:
     for door, body in enumerate(bodies):
         for how in range(2 * len(PACKED) + 1):
             yield bytes([door, how, how % 32]) + body
-    # One event as it is, in every way: most of what comes.
-    for way in range(32):
-        yield bytes([0, 0, way]) + event
+    # One event as it is, in every way: most of what comes. Of every stream, some that are no good to it.
+    for way in range(64):
+        name, stream = list(STREAMS.items())[way % len(STREAMS)]
+        meta = {"stream": "job.a" if name.startswith("/") else name, "dt": "2020-01-01T00:00:00Z"}
+        of_it = {"$schema": f"/{stream['schema_title']}/1.0.0", "meta": meta, "n": 1.0, "page": {"wiki": "a"}}
+        yield bytes([way % PLAIN, 0, way % 32]) + json.dumps(of_it | {"test": ("x", 1)[way > 48]}).encode()
     for way, query in enumerate((event, b"stream=plain&" + quote_from_bytes(event).encode())):
         yield bytes([QUERY, way, 0]) + query
         yield bytes([QUERY, way, REJECTS | NAMED]) + query
@@ -135,10 +139,10 @@ def _seeds() -> Iterator[bytes]:
     for how, (_, pack) in enumerate(PACKED.values()):
         yield bytes([0, len(PACKED) + 1 + how, how]) + pack(event)
     # Arrays that are cut, or would be: of what is small, some of it wrong.
-    for way, count in enumerate(range(20, 60, 3)):
+    for way, count in enumerate((20, 60, 24, 48, 33, 28, 40, 32)):
         events = [SMALL[index % (2 + way % 4)] for index in range(count)]
         yield bytes([way % PLAIN, 0, NAMED | (way * 3) % 32]) + b"[%b]" % b",".join(events)
-        yield bytes([2, 0, NAMED | CUTS | (way % 2)]) + b"\n".join(events)
+    yield bytes([PLAIN, 0, NAMED | CUTS]) + b"\n".join(events)
     names = b'{"$schema":"/test/event/1.0.0","meta":{"stream":"job.a"},"n":%d}'
     yield bytes([0, 0, CUTS]) + b"[%b]" % b",".join(names % number for number in range(40))
     # What begins and ends like an event: with a name that occurs twice, and no JSON at all.

@@ -41,7 +41,7 @@ def test_every_door_has_one_answer_whatever_comes(tmp_path: Path, monkeypatch: p
     _, failures = havoc.run(doors, 0, lambda number: number >= 4_000)
 
     assert failures == [], "\n".join(map(str, failures))
-    assert doors.valid > 200, "many are sent"
+    assert doors.valid > 100, "many are sent"
     assert doors.alike > 30, "many are compared with the only event of an array"
 
 
