@@ -140,12 +140,11 @@ def intake(
     workers: int = 1,
     module: str = "server",
 ) -> Child:
-    """Ours, as it is served: a master and its workers. ``tree``: of another checkout."""
+    """Ours, as it is served: a master and its workers, all on one core. ``tree``: of another checkout."""
     file = directory / f"{name}.yaml"
     text = SETTINGS.format(port=port, work=work, brokers=brokers, workers=workers, directory=directory, name=name)
     file.write_text(text, encoding="utf-8")
-    cores = SERVER_CORES if workers == 1 else ALL_CORES
-    return Child(name, [module, "serve", "-c", str(file)], cores, directory, tree=tree)
+    return Child(name, [module, "serve", "-c", str(file)], SERVER_CORES, directory, tree=tree)
 
 
 def undurable(port: int, brokers: str, work: Workload, directory: Path) -> Child:
