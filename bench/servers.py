@@ -123,7 +123,7 @@ http: {{listen: ["127.0.0.1:{port}"]}}
 admin: {{listen: "127.0.0.1:0"}}
 schemas: {{base_uris: ["{work.base_uri}"]}}
 streams: {{sources: ["{work.streams}"]}}
-sink: {{kind: kafka, kafka: {{"bootstrap.servers": "{brokers}", "linger.ms": 5}}}}
+sink: {{kind: kafka, kafka: {{"bootstrap.servers": "{brokers}", "linger.ms": 5, compression.codec: none}}}}
 spool: {{path: "{directory}/spool-{name}"}}
 log: {{level: warning}}
 """
