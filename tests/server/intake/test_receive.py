@@ -217,6 +217,19 @@ def test_an_event_that_the_sink_does_not_take_is_answered_at_once(drive: Drive) 
     drive(test)
 
 
+def test_events_and_who_waits_for_them_let_go_of_each_other(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(bench: Bench) -> None:
+        waiting: list[Any] = []
+        answer = bench.sender._answer
+        monkeypatch.setattr(bench.sender, "_answer", lambda pending: (waiting.append(pending), answer(pending)))
+        bench.post(b"[" + VALID + b"," + VALID + b"]")
+        await settled()
+
+        assert [pending.events for pending in waiting] == [[]]
+
+    drive(test)
+
+
 def test_a_batch_for_which_there_is_no_room_is_refused_as_a_whole(drive: Callable[..., None]) -> None:
     async def test(bench: Bench) -> None:
         for params in ({}, {"hasty": "true"}):
