@@ -44,7 +44,8 @@ RULES = [
     (SPLIT, r"/intake/decode\.py"),
     (
         BOOKS,
-        r"/(receipts|rings|ledger|scoreboard|row|counts|durability|spool\w*|replay|tally)\.py|/server/worker\.py:(?!220)",
+        r"/(receipts|rings|ledger|scoreboard|row|counts|durability|spool\w*|replay|tally)\.py"
+        r"|^(?!(Worker\.)?run \().*/server/worker\.py:",  # All that a worker does, it does in there.
     ),
     (SUBMIT, r"submit\w* \(|_wake \(|is_full \(|outstanding \(|/intake/delivery\.py"),
     (ACK, r"KafkaSink\.(_tick|_serve)|on_ack|/intake/pending\.py|_on_settled"),
