@@ -1,9 +1,9 @@
 """The events of one body, prepared a piece at a time, so that a large body shares its worker with everybody else.
 
 Place: intake.receive → HERE → intake.pipeline, and back to intake.receive once all events are prepared.
-Rules: a body has TURN_S at once. What is left of it waits for turns of the loop; one turn does one piece of one body,
-however many wait, and each goes to the end of the queue. Nothing is sent from here, so a body is still taken whole or
-not at all.
+Rules: a body has AT_ONCE_S at once, if no other waits. What is left of it waits for turns of the loop; one turn does
+one piece of one body, however many wait, and each goes to the end of the queue. Nothing is sent from here, so a body
+is still taken whole or not at all.
 Not here: what becomes of an event (intake.pipeline), of a request (intake.receive).
 """
 
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     # Raw events, the index of the first of them, who sent them.
     Prepare = Callable[[Sequence[Any], int, Arrival], list[Event]]
 
-# A hundred usual events take 1.2 ms and are never cut. An event that is refused takes up to 0.1 ms, and a body may have
-# a thousand; four clients of such bodies left a fifth of its turns to a fifth one.
-TURN_S: Final = 0.002
+# A hundred usual events take 1.2 ms and are not cut. An event that is refused takes up to 0.1 ms, and a body may have a
+# thousand; four clients of such bodies left a tenth of its rate to a fifth one (bench attacks).
+AT_ONCE_S: Final = 0.002
+TURN_S: Final = 0.001
 STEP: Final = 16  # Between two looks at the clock.
 
 
@@ -44,9 +45,13 @@ class Batch:
         self.arrival = arrival
         self.events: list[Event] = []
 
-    def go_on(self) -> bool:
-        """Prepare events for TURN_S at the most. Whether all are."""
-        until = monotonic() + TURN_S
+    def is_short(self) -> bool:
+        """Whether it goes before those that wait."""
+        return len(self._raws) <= STEP
+
+    def go_on(self, time_s: float) -> bool:
+        """Prepare events for so long at the most. Whether all are."""
+        until = monotonic() + time_s
         raws, events = self._raws, self.events
         count = len(raws)
         while (first := len(events)) < count:
@@ -75,6 +80,10 @@ class Turns:
         self._waiting: deque[tuple[Batch, Callable[[], None]]] = deque()
         self._is_due = False
 
+    def has_any(self) -> bool:
+        """Whether a body waits."""
+        return bool(self._waiting)
+
     def take(self, batch: Batch, then: Callable[[], None]) -> None:
         """Go on with it in later turns; ``then`` is called in the last of them, and what fails there is its own
         affair."""
@@ -91,7 +100,7 @@ class Turns:
         self._is_due = False
         batch, then = self._waiting.popleft()
         try:
-            is_whole = batch.go_on()
+            is_whole = batch.go_on(TURN_S)
             batch.put_aside()
             if is_whole:
                 then()

@@ -18,7 +18,7 @@ import msgspec
 
 from server.intake import verdict
 from server.intake.arrival import Arrival, Clock
-from server.intake.batch import Batch, Turns
+from server.intake.batch import AT_ONCE_S, Batch, Turns
 from server.intake.counts import MEASURED_EVERY
 from server.intake.decode import split
 from server.intake.forms import Forms, prepare_pieces, without_form
@@ -214,7 +214,9 @@ class Receiver:
             self._refuse_full(request)
             return None
         batch = Batch(raws, arrival, self._prepare_all if terms.is_plain else self._prepare_pieces, self._awaited)
-        return batch.events if batch.go_on() else batch
+        if self._turns.has_any() and not batch.is_short():
+            return batch
+        return batch.events if batch.go_on(AT_ONCE_S) else batch
 
     def _prepare_pieces(self, raws: Sequence[Any], first: int, arrival: Arrival) -> list[Event]:
         return prepare_pieces(raws, first, arrival, self._prepare)

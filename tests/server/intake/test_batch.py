@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from server.intake import batch
+from server.intake import batch, receive
 from server.intake.verdict import MAX_BODY_BYTES
 from tests.server.intake.test_awaited import Drive as DriveFar
 from tests.server.intake.test_awaited import Noting, far, is_answered_at_once
@@ -24,6 +24,7 @@ MANY = 5 * batch.STEP + 3
 def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each turn is over after one look at the clock."""
     monkeypatch.setattr(batch, "TURN_S", -1.0)
+    monkeypatch.setattr(receive, "AT_ONCE_S", -1.0)
 
 
 def body(count: int, event: bytes = VALID) -> bytes:
@@ -62,6 +63,27 @@ def test_two_bodies_take_turns(drive: Drive) -> None:
         await long.answered()
 
         assert (long.status, short.status) == (201, 201)
+
+    drive(test)
+
+
+def test_who_comes_while_another_waits_has_no_turn_of_its_own(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[batch.Batch] = []
+    go_on = batch.Batch.go_on
+
+    def noting(self: batch.Batch, time_s: float) -> bool:
+        turns.append(self)
+        return go_on(self, time_s)
+
+    async def test(bench: Bench) -> None:
+        monkeypatch.setattr(batch.Batch, "go_on", noting)
+        first, second = bench.post(body(MANY)), bench.post(body(MANY))
+        assert len(turns) == 1
+        assert bench.post(body(batch.STEP), hasty="1").status == 202, "a short one goes before"
+        await first.answered()
+        await second.answered()
+
+        assert (first.status, second.status) == (201, 201)
 
     drive(test)
 
