@@ -237,6 +237,7 @@ class Worker:
     def _use(self, snapshot: Snapshot) -> None:
         """Swap the streams, between two requests."""
         self._pipeline.use(snapshot.find)
+        self._receiver.begin_anew()
         self._durability.use(snapshot)
         self._published.use(Views(snapshot.sections, self._config.streams.wiki))
         self._documents.forget()

@@ -1,6 +1,6 @@
 """Count down the outcomes of one guaranteed request, then answer it once.
 
-Place: sink, intake.delivery → HERE → intake.receive. Runs on the loop thread only.
+Place: sink, intake.delivery → HERE → intake.sending. Runs on the loop thread only.
 Rule: a reply is sent exactly once, whatever order acks, refusals and disconnects come in. It and its events know of
 each other until then (intake.sending): the garbage collector is kept out.
 Not here: what an ack means (intake.delivery), which status is sent (intake.verdict).

@@ -38,6 +38,7 @@ class FakeRequest:
         self.query = b"?" if params else b""
         self.request_id = str(uuid.uuid4())
         self.memo: dict[Any, Any] | None = None
+        self.is_overdue = False
         self.headers: dict[bytes, bytes] = {}
         self.replies: list[tuple[int, str, bytes]] = []
         self._params = params or {}
@@ -80,7 +81,9 @@ class Bench:
         self.sink = MemorySink(max_outstanding=config.sink.max_outstanding)
         clock = Clock()
         self.tallies = Tallies()
-        pipeline = make_pipeline(config, generation.schemas.find, generation.snapshot.find, self.tallies)
+        pipeline = self.pipeline = make_pipeline(
+            config, generation.schemas.find, generation.snapshot.find, self.tallies
+        )
         self.delivery = Delivery(self.sink, spool, self.tallies, **delivery)
         asked = asking(generation.schemas.remote) if asking is not None else None
         self.errors = ErrorEvents(pipeline, self.delivery.submit_own, clock, config, asked)
@@ -213,20 +216,6 @@ def test_an_event_that_the_sink_does_not_take_is_answered_at_once(drive: Drive) 
         bench.sink.refusal = "queue_full"
 
         assert bench.post(VALID).status == 503
-
-    drive(test)
-
-
-def test_events_and_who_waits_for_them_let_go_of_each_other(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def test(bench: Bench) -> None:
-        waiting: list[Any] = []
-        monkeypatch.setattr(bench.sender, "_answer", waiting.append)
-        bench.post(b"[" + VALID + b"," + VALID + b"]")
-        await settled()
-
-        (pending,) = waiting
-        Sender._answer(bench.sender, pending)
-        assert pending.events == []
 
     drive(test)
 
