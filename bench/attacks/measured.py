@@ -170,6 +170,13 @@ def _table(attacks: list[Attack], rounds: int, scale: float, *, has_site: bool) 
     return rows
 
 
+def _with_those_kept(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """These rows, and those of attacks that were not run now, in the order of the table."""
+    before = json.loads(RESULTS.read_text())["attacks"] if RESULTS.exists() else []
+    known = {row["name"]: row for row in [*before, *rows]}
+    return [known[attack.name] for attack in ATTACKS if attack.name in known]
+
+
 def run(arguments: list[str]) -> int:
     """Print the table. Exit code 1: something was missed."""
     parser = argparse.ArgumentParser(prog="python -m bench attacks", description=__doc__.partition("\n")[0])
@@ -193,5 +200,5 @@ def run(arguments: list[str]) -> int:
     if chosen.keep:
         load = {"load_average_before": began_load, "load_average_after": os.getloadavg()[0]}
         kept = {"environment": measure.environment() | load, "scale": chosen.scale, "rounds": chosen.rounds}
-        RESULTS.write_text(json.dumps({**kept, "attacks": rows}, indent=1) + "\n")
+        RESULTS.write_text(json.dumps({**kept, "attacks": _with_those_kept(rows)}, indent=1) + "\n")
     return 1 if missed else 0

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from server.intake import batch
+from server.intake.verdict import MAX_BODY_BYTES
 from tests.server.intake.test_awaited import Drive as DriveFar
 from tests.server.intake.test_awaited import Noting, far, is_answered_at_once
 from tests.server.intake.test_awaited import drive as drive_far
@@ -87,6 +88,21 @@ def test_the_same_is_true_where_nothing_is_sent(drive: Drive) -> None:
         await request.answered()
 
         assert [each["status"] for each in request.answer["events"]] == ["valid"] * MANY
+
+    drive(test)
+
+
+def test_an_answer_is_bounded_however_much_is_wrong(drive: Drive) -> None:
+    async def test(bench: Bench) -> None:
+        long = VALID.replace(b'"x"', b'["%s"]' % (b"x" * 2000))
+        request = bench.post(b"[" + b",".join([long] * 4000) + b"]")
+        await request.answered()
+
+        entries = request.answer["invalid"]
+        assert len(entries) == 4000
+        assert len(request.replies[0][2]) < MAX_BODY_BYTES + 1_000_000
+        assert "event" in entries[0] and "event" not in entries[-1]
+        assert entries[-1]["context"]["error_type"] == "schema_violation"
 
     drive(test)
 
