@@ -42,10 +42,8 @@ RULES = [
     (CHECK, r"<(validator|reader)[^)]*>|/validators/"),
     (ENRICH, r"<filling>|/intake/(enrich|filling|splice|arrival|members)\.py|/http/client_address\.py|/identity\.py"),
     (SPLIT, r"/intake/decode\.py"),
-    (
-        BOOKS,
-        r"/(receipts|rings|ledger|scoreboard|row|counts|durability|spool\w*|replay|tally)\.py|/server/worker\.py:(?!220)",
-    ),
+    (BOOKS, r"/(receipts|rings|ledger|scoreboard|row|counts|durability|spool\w*|replay|tally)\.py"),
+    (BOOKS, r"^(?!(Worker\.)?run \().*/server/worker\.py:"),  # All that a worker does, it does in ``run``.
     (SUBMIT, r"submit\w* \(|_wake \(|is_full \(|outstanding \(|/intake/delivery\.py"),
     (ACK, r"KafkaSink\.(_tick|_serve)|on_ack|/intake/pending\.py|_on_settled"),
     (ANSWER, r"/http/(response|outgoing|problem)\.py|Request\.(reply|identity)|Connection\.answer|Sender\._answer"),

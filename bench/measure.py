@@ -13,6 +13,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+import sys
 import sysconfig
 import time
 from datetime import UTC, datetime
@@ -162,6 +163,7 @@ def environment() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "is_python_optimised": "--enable-optimizations" in configured,
+        # Debian's own rules build the interpreter in /usr with profile-guided optimisation; configure does not know.
+        "is_python_optimised": "--enable-optimizations" in configured or sys.base_prefix == "/usr",
         "packages": {name: importlib.metadata.version(name) for name in packages},
     }

@@ -2,8 +2,10 @@
 
 Place: `python -m bench scaling`, part of `make bench`.
 Rules: the rate is fixed (generator), so what changes is the cost and not the load. Single hasty events; the brokers are
-a mock cluster. Workers share all cores with the generator: on two cores their number says what forks cost, not what
-they gain. Every step is measured several times, in turns with the others.
+a mock cluster. Workers share one core, however many they are, so their number says what forks cost, not what they gain:
+spread over threads of one core, or over cores that share a cache, each of them runs more slowly for its neighbours'
+sake, and the same work takes up to twice the CPU. ``bare`` is the control: as many processes that answer 204 and do
+nothing else. Every step is measured several times, in turns with the others.
 Not here: what a large catalog costs at the start (catalog).
 """
 
@@ -45,6 +47,7 @@ def steps(directory: Path) -> list[Step]:
     """All of them."""
     real = workload(best("real"))
     found = [Step("workers", count, count, 64, real) for count in WORKERS]
+    found += [Step("bare", count, count, 64, real) for count in WORKERS]
     found += [Step("connections", count, 1, count, real) for count in CONNECTIONS]
     found += [Step("streams", count, 1, 64, catalog(directory / f"streams{count}", count, 1)) for count in STREAMS]
     found += [Step("schemas", count, 1, 64, catalog(directory / f"schemas{count}", count, count)) for count in SCHEMAS]
@@ -87,6 +90,8 @@ class Running:
     def __init__(self, step: Step, brokers: str, directory: Path) -> None:
         self.step = step
         self.costs: list[float] = []
+        self.parts: list[measure.Usage] = []
+        self.events = 0
         self.reached: list[float] = []
         self.refused = 0
         self.balance: list[int] = []
@@ -98,15 +103,22 @@ class Running:
         port = servers.free_port()
         step = self.step
         label = f"{step.what}-{step.number}"
-        running = servers.intake(port, self._brokers, step.work, self._directory, name=label, workers=step.workers)
+        if step.what == "bare":
+            command = ["bench.peers.bare", str(port), str(step.workers)]
+            running = servers.Child(label, command, servers.SERVER_CORES, self._directory)
+        else:
+            running = servers.intake(port, self._brokers, step.work, self._directory, name=label, workers=step.workers)
         with running as child:
             child.wait_for(port)
-            workers = measure.tree(child.pid)[1:]
+            workers = measure.tree(child.pid)[step.what != "bare" :]
             self._load(port, per_s, 1.0)
             meter = measure.Meter(child.pid)
             told = self._load(port, per_s, seconds, workers)
             measure.settle(child.pid, 3.0)
-            self.costs.append(meter.read().total_s / max(told.accepted, 1) * 1e6)
+            used = meter.read()
+            self.costs.append(used.total_s / max(told.accepted, 1) * 1e6)
+            self.parts.append(used)
+            self.events += told.accepted
             self.reached.append(told.per_s)
             self.refused += told.refused
 
@@ -126,6 +138,10 @@ class Running:
             "what": self.step.what,
             "count": self.step.number,
             "cpu_us_per_event": round(cost, 3),
+            **{
+                f"{part}_us": round(sum(getattr(one, f"{part}_s") for one in self.parts) / max(self.events, 1) * 1e6, 3)
+                for part in ("user", "system", "producer")
+            },
             "spread_us": round(max(self.costs) - min(self.costs), 3),
             "per_s": round(statistics.median(self.reached)),
             "refused": self.refused,
@@ -135,11 +151,15 @@ class Running:
 
 def table(results: list[dict[str, Any]]) -> str:
     """Each thing, with the cost of an event beside that of the first step."""
-    lines = [f"{'':<13}{'':>8}{'µs':>9}{'× first':>9}{'per s':>9}{'refused':>9}  connections of each worker"]
+    names = "".join(f"{name:>8}" for name in ("user", "kernel", "kafka"))
+    lines = [f"{'':<13}{'':>8}{'µs':>9}{names}{'× first':>9}{'per s':>9}{'refused':>9}  connections of each worker"]
     first: dict[str, float] = {}
     for one in results:
         ratio = one["cpu_us_per_event"] / first.setdefault(one["what"], one["cpu_us_per_event"])
-        row = f"{one['what']:<13}{one['count']:>8,}{one['cpu_us_per_event']:>9.2f}{ratio:>9.2f}{one['per_s']:>9,}"
+        parts = "".join(f"{one[f'{part}_us']:>8.2f}" for part in ("user", "system", "producer"))
+        row = (
+            f"{one['what']:<13}{one['count']:>8,}{one['cpu_us_per_event']:>9.2f}{parts}{ratio:>9.2f}{one['per_s']:>9,}"
+        )
         lines.append(f"{row}{one['refused']:>9}  {one['connections_of_workers']}")
     return "\n".join(lines)
 
@@ -147,7 +167,7 @@ def table(results: list[dict[str, Any]]) -> str:
 def run(arguments: list[str]) -> int:
     """Measure, print, keep."""
     parser = argparse.ArgumentParser(prog="python -m bench scaling", description=__doc__.partition("\n")[0])
-    parser.add_argument("--only", nargs="+", choices=("workers", "connections", "streams", "schemas"))
+    parser.add_argument("--only", nargs="+", choices=("workers", "bare", "connections", "streams", "schemas"))
     parser.add_argument("--per-s", type=float, default=6000.0, help="requests a second, for all steps")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=1.5, help="of load in each round")

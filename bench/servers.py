@@ -123,7 +123,7 @@ http: {{listen: ["127.0.0.1:{port}"]}}
 admin: {{listen: "127.0.0.1:0"}}
 schemas: {{base_uris: ["{work.base_uri}"]}}
 streams: {{sources: ["{work.streams}"]}}
-sink: {{kind: kafka, kafka: {{"bootstrap.servers": "{brokers}", "linger.ms": 5}}}}
+sink: {{kind: kafka, kafka: {{"bootstrap.servers": "{brokers}", "linger.ms": 5, compression.codec: none}}}}
 spool: {{path: "{directory}/spool-{name}"}}
 log: {{level: warning}}
 """
@@ -140,12 +140,11 @@ def intake(
     workers: int = 1,
     module: str = "server",
 ) -> Child:
-    """Ours, as it is served: a master and its workers. ``tree``: of another checkout."""
+    """Ours, as it is served: a master and its workers, all on one core. ``tree``: of another checkout."""
     file = directory / f"{name}.yaml"
     text = SETTINGS.format(port=port, work=work, brokers=brokers, workers=workers, directory=directory, name=name)
     file.write_text(text, encoding="utf-8")
-    cores = SERVER_CORES if workers == 1 else ALL_CORES
-    return Child(name, [module, "serve", "-c", str(file)], cores, directory, tree=tree)
+    return Child(name, [module, "serve", "-c", str(file)], SERVER_CORES, directory, tree=tree)
 
 
 def undurable(port: int, brokers: str, work: Workload, directory: Path) -> Child:

@@ -33,7 +33,7 @@ MAX_URI_LENGTH = 512
 # Give the bytes at a URL. FileNotFoundError: the source is sure that there is none. OSError: it cannot tell.
 Fetch = Callable[[str], bytes]
 
-_SEGMENTS = r"(?:/[A-Za-z0-9_.-]+)+"
+_SEGMENTS = r"(?:/(?!\.+(?:/|\Z))[A-Za-z0-9_.-]+)+"  # None of dots alone.
 _URI = re.compile(rf"{_SEGMENTS}/[0-9]+\.[0-9]+\.[0-9]+")
 _PATH = re.compile(_SEGMENTS)
 _ORIGIN = re.compile(r"(https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?|file://(?:localhost)?)(?=/)")
@@ -82,13 +82,14 @@ class Loader:
     def read(self, uri: str, allowance: Allowance | None = None) -> Any:
         """Read the schema that an event names."""
         origin, path = self._split(uri)
-        if len(uri) > MAX_URI_LENGTH or _URI.fullmatch(path) is None or not _has_only_names(path):
+        if len(uri) > MAX_URI_LENGTH or _URI.fullmatch(path) is None:
             raise SchemaError("bad_schema_uri", f"{uri!r} is not /<title>/<major.minor.patch>")
         return self._read(origin, path, allowance or Allowance())
 
     def text(self, uri: str) -> bytes | None:
-        """The bytes that ``read`` would read, where they lie in a directory that comes before any other base."""
-        if _URI.fullmatch(uri) is None or not _has_only_names(uri):
+        """The bytes that ``read`` would read, where they lie in a directory that comes before any other base. Raises
+        SchemaError where there are none and nowhere else to look."""
+        if len(uri) > MAX_URI_LENGTH or _URI.fullmatch(uri) is None:
             return None
         for base in self._bases:
             if not isinstance(base, Path):
@@ -99,19 +100,19 @@ class Loader:
                 text = _read_file(base, candidate)
                 if text is not None:
                     return text
-        return None
+        raise _unknown(uri)
 
     def read_reference(self, uri: str, allowance: Allowance | None = None) -> Any:
         """Read what a ``$ref`` names, which may be any file below a base URI."""
         origin, path = self._split(uri)
-        if len(uri) > MAX_URI_LENGTH or _PATH.fullmatch(path) is None or not _has_only_names(path):
+        if len(uri) > MAX_URI_LENGTH or _PATH.fullmatch(path) is None:
             raise SchemaError("bad_schema_uri", f"{uri!r} does not name a schema")
         return self._read(origin, path, allowance or Allowance())
 
     def versions(self, title: str) -> list[str]:
         """The versions of a title that lie in base directories, oldest first. (A web server cannot be listed.)"""
         path = f"/{title}"
-        if _PATH.fullmatch(path) is None or not _has_only_names(path):
+        if _PATH.fullmatch(path) is None:
             return []
         versions: set[tuple[int, ...]] = set()
         for base in self._bases:
@@ -155,7 +156,7 @@ class Loader:
                 text = _read_file(base, below) if isinstance(base, Path) else self._read_url(base + below)
                 if text is not None:
                     return parse(text, candidate, allowance)
-        raise SchemaError("unknown_schema", f"{origin or ''}{path} is in none of the base URIs")
+        raise _unknown((origin or "") + path)
 
     def _places(self, origin: str | None, path: str) -> list[tuple[Path | str, str]]:
         """Where to look, in order, each with the part of the path that leads there."""
@@ -260,8 +261,8 @@ def _base(uri: str, fetch: Fetch | None) -> Path | str:
     return root
 
 
-def _has_only_names(path: str) -> bool:
-    return not any(segment.strip(".") == "" for segment in path.split("/")[1:])
+def _unknown(uri: str) -> SchemaError:
+    return SchemaError("unknown_schema", f"{uri} is in none of the base URIs")
 
 
 def _is_nowhere(root: Path, path: str) -> bool:

@@ -2,8 +2,9 @@
 
 Place: measured starts one for the whole table: ``go`` on standard input begins a span, ``stop`` ends it, and a line of
 JSON tells of it.
-Rules: CONNECTIONS kept connections, each with one request out: a closed loop that uses what the server has left. Only
-answers 2xx are counted as throughput.
+Rules: CONNECTIONS kept connections, each with one request out, PER_S in all as long as answers come in time: well below
+what the server can do, because a server's cost of a request depends on how many come, and the attacker's own work takes
+from what a client without a pace could send. Only answers 2xx are counted as throughput.
 Not here: how much CPU the server had for it (measured).
 """
 
@@ -21,6 +22,8 @@ import uvloop
 from bench.works import WORKS
 
 CONNECTIONS = 4
+PER_S = 2_000
+EVERY_S = CONNECTIONS / PER_S
 SOURCE = "127.0.0.2"  # Not the attackers' address.
 
 
@@ -65,6 +68,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, span: Span) -> None:
         self._span = span
         self._sent_at = 0.0
+        self._due = 0.0
         self._held = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -75,12 +79,15 @@ class Connection(asyncio.Protocol):
 
     def _send(self) -> None:
         span = self._span
+        if self._transport.is_closing():
+            return
         if not span.is_on:
             self._sent_at = 0.0
             self._transport.close()
             return
         span.next = (span.next + 1) % len(span.built)
         self._sent_at = time.monotonic()
+        self._due = max(self._due + EVERY_S, self._sent_at)  # Who was late does not make up for it.
         self._transport.write(span.built[span.next])
 
     def data_received(self, data: bytes) -> None:
@@ -93,10 +100,10 @@ class Connection(asyncio.Protocol):
         status = self._held[9:12].decode()
         span.statuses[status] += 1
         self._held = b""
+        self._sent_at = 0.0
         if status == "202":
-            self._send()
+            asyncio.get_running_loop().call_later(max(0.0, self._due - time.monotonic()), self._send)
         else:
-            self._sent_at = 0.0
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:

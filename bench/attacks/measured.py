@@ -16,13 +16,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -148,11 +149,10 @@ def _show(row: dict[str, Any]) -> None:
     )
 
 
-def _table(attacks: list[Attack], rounds: int, scale: float, *, has_site: bool) -> list[dict[str, Any]]:
+def _table(attacks: list[Attack], rounds: int, scale: float, *, has_site: bool) -> Iterator[dict[str, Any]]:
     """Run them in one arena."""
     if not attacks:
-        return []
-    rows = []
+        return
     with (
         tempfile.TemporaryDirectory(prefix="penstock-attacks-") as directory,
         Arena(Path(directory), has_site=has_site, is_pinned=True) as arena,
@@ -162,36 +162,44 @@ def _table(attacks: list[Attack], rounds: int, scale: float, *, has_site: bool) 
             bystander.span(lambda: time.sleep(2 * SPAN_S))
             start_mb = arena.resident_mb()
             for attack in attacks:
-                rows.append(_judged(attack, [_round(arena, bystander, attack, scale) for _ in range(rounds)], start_mb))
-                _show(rows[-1])
+                row = _judged(attack, [_round(arena, bystander, attack, scale) for _ in range(rounds)], start_mb)
+                row["scale"] = scale
+                _show(row)
+                yield row
             print(f"resident memory of the worker: {start_mb:.0f} MB before, {arena.resident_mb():.0f} MB after")
         finally:
             bystander.close()
-    return rows
+
+
+def _keep(rows: list[dict[str, Any]], rounds: int) -> None:
+    """Write these rows, and those of attacks that were not run now, in the order of the table."""
+    before = json.loads(RESULTS.read_text())["attacks"] if RESULTS.exists() else []
+    known = {row["name"]: row for row in [*before, *rows]}
+    kept = [known[attack.name] for attack in ATTACKS if attack.name in known]
+    environment = measure.environment() | {"load_average": os.getloadavg()[0]}
+    RESULTS.write_text(json.dumps({"environment": environment, "rounds": rounds, "attacks": kept}, indent=1) + "\n")
 
 
 def run(arguments: list[str]) -> int:
     """Print the table. Exit code 1: something was missed."""
     parser = argparse.ArgumentParser(prog="python -m bench attacks", description=__doc__.partition("\n")[0])
-    parser.add_argument("--only", default="", help="attacks whose names have this in them")
+    parser.add_argument("--only", default="", help="attacks whose names this pattern finds")
     parser.add_argument("--rounds", type=int, default=1, help="of each attack; the median counts (1)")
     parser.add_argument("--scale", type=float, default=1.0, help="of the counts of the attacks (1)")
     parser.add_argument("--keep", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
     chosen = parser.parse_args(arguments)
-    picked = [attack for attack in ATTACKS if chosen.only in attack.name]
+    picked = [attack for attack in ATTACKS if re.search(chosen.only, attack.name)]
     print(
         f"{'attack':36} {'outcome':44} {'MB':>7} {'CPU ms':>8} {'/s':>6} {'beside':>6} {'kept':>6}"
         f" {'p99 ms':>7} {'beside':>7} {'worst':>7}"
     )
-    began_load = os.getloadavg()[0]
-    rows = []
+    rows: list[dict[str, Any]] = []
     for has_site in (False, True):
         here = [attack for attack in picked if attack.needs_site == has_site]
-        rows += _table(here, chosen.rounds, chosen.scale, has_site=has_site)
+        for row in _table(here, chosen.rounds, chosen.scale, has_site=has_site):
+            rows.append(row)
+            if chosen.keep:
+                _keep(rows, chosen.rounds)
     missed = [row["name"] for row in rows if row["missed"]]
     print(f"{len(rows) - len(missed)} of {len(rows)} met" + (f"; missed: {', '.join(missed)}" if missed else ""))
-    if chosen.keep:
-        load = {"load_average_before": began_load, "load_average_after": os.getloadavg()[0]}
-        kept = {"environment": measure.environment() | load, "scale": chosen.scale, "rounds": chosen.rounds}
-        RESULTS.write_text(json.dumps({**kept, "attacks": rows}, indent=1) + "\n")
     return 1 if missed else 0

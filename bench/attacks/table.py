@@ -43,7 +43,7 @@ ATTACKS = [
     _wait("bodies as large as may be that stand still", slow.large_bodies, "408", "503"),
     _wait("answers that nobody takes", slow.no_readers, "cut off"),
     _wait("answers taken a few bytes at a time", slow.slow_readers, "cut off"),
-    _wait("10,000 idle connections", slow.idle, "200", "open", is_patient=False),
+    _wait("10,000 idle connections", slow.idle, "200", "429", "open", is_patient=False),
     _wait("forgotten connections", slow.forgotten, "closed"),
     _wait("half-closed connections", slow.half_closed, "201", "closed", is_patient=False),
     _work("resets", slow.resets, "left", "then 201"),

@@ -1,6 +1,7 @@
 """The floor: uvloop and httptools read each request whole and answer 204. Nothing else.
 
-Place: `python -m bench.peers.bare PORT`; what a Python server on these parts cannot be cheaper than.
+Place: `python -m bench.peers.bare PORT [PROCESSES]`; what a Python server on these parts cannot be cheaper than, and
+what more processes cost that do nothing else.
 Rule: as plain as the parts allow, and as fast: one write per answer, no task, no routing.
 Not here: limits, errors, JSON.
 """
@@ -8,6 +9,7 @@ Not here: limits, errors, JSON.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from typing import cast
 
@@ -37,11 +39,18 @@ class Connection(asyncio.Protocol):
         self._transport.write(ANSWER)
 
 
-async def main() -> None:
-    """Serve until killed."""
-    server = await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", int(sys.argv[1]), backlog=1024)
+async def main(parent: int) -> None:
+    """Serve until killed, or until ``parent`` ends, the other end of a pipe."""
+    loop = asyncio.get_running_loop()
+    loop.add_reader(parent, sys.exit)
+    server = await loop.create_server(Connection, "127.0.0.1", int(sys.argv[1]), backlog=1024, reuse_port=True)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    reader, writer = os.pipe()
+    for _ in range(int(sys.argv[2]) - 1 if sys.argv[2:] else 0):
+        if not os.fork():
+            os.close(writer)
+            break
+    uvloop.run(main(reader))

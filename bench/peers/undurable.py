@@ -34,9 +34,10 @@ def _receive(
     if self._closed:
         request.problem(503, "draining")
         return
-    events = batch.whole() if batch else self._events(request, body, terms, self._arrival(request, terms))
+    events = batch.take_up() if batch else self._events(request, body, terms, self._arrival(request, terms))
     if not isinstance(events, list):
-        self._go_on(events, self._receive, request, body, terms, 0.0, is_second)
+        if events is not None:
+            self._put_off(events, self._receive, request, body, terms, 0.0, is_second)
         return
     if self._awaited and self._waits(request, is_second, self._receive, body, terms):
         return

@@ -157,6 +157,7 @@ class Ending(asyncio.Protocol):
     def _give_up(self, request: Request) -> None:
         """The answer is overdue. Whoever has the request may have lost it, and would hold its bytes for ever."""
         self._server.on_overdue(request)
+        request.is_overdue = True
         self._server.release(request)
         self._is_overdue = True
         self._current = None

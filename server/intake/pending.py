@@ -1,7 +1,8 @@
 """Count down the outcomes of one guaranteed request, then answer it once.
 
-Place: sink, intake.delivery → HERE → intake.receive. Runs on the loop thread only.
-Rule: a reply is sent exactly once, whatever order acks, refusals and disconnects come in.
+Place: sink, intake.delivery → HERE → intake.sending. Runs on the loop thread only.
+Rule: a reply is sent exactly once, whatever order acks, refusals and disconnects come in. It and its events know of
+each other until then (intake.sending): the garbage collector is kept out.
 Not here: what an ack means (intake.delivery), which status is sent (intake.verdict).
 """
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 Settled = Callable[["Pending"], None]
 
 
-class Pending(Struct, eq=False):
+class Pending(Struct, eq=False, gc=False):
     """One request that waits for the outcome of ``left`` events. ``on_settled`` is called once, when none is left.
     ``began_s``: when it came, by the monotonic clock; 0: it is not measured."""
 

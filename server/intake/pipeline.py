@@ -87,24 +87,24 @@ class Pipeline:
         shortcut = self._only_shortcut or self._router.guess(raw)
         if shortcut is None:
             return None
-        if len(raw) > self._sure_bytes and self._too_large(raw) is not None:
-            return None
-        values = shortcut(raw)
-        if values is None or (self._rejects_duplicates and has_duplicate_names(raw)):
-            return None
-        route = self._known.get((values[1], values[2]))
-        if route is None:
-            return None
-        if route.shortcut is not shortcut:  # Guessed wrong.
-            values = route.shortcut(raw) if route.shortcut is not None else None
-            if values is None:
-                return None
         try:
+            if len(raw) > self._sure_bytes and self._too_large(raw) is not None:
+                return None
+            values = shortcut(raw)
+            if values is None or (self._rejects_duplicates and has_duplicate_names(raw)):
+                return None
+            route = self._known.get((values[1], values[2]))
+            if route is None:
+                return None
+            if route.shortcut is not shortcut:  # Guessed wrong.
+                values = route.shortcut(raw) if route.shortcut is not None else None
+                if values is None:
+                    return None
             return _take_valid(index, raw, route, values, arrival)
         except RecursionError:
             return None
         except Exception:  # A bug must cost this event, not those that came with it.
-            return Event(index, raw, self._on_bug(arrival), None, route)
+            return Event(index, raw, self._on_bug(arrival))
 
     def slowly(self, index: int, raw: bytes, arrival: Arrival) -> Event:
         """The same for any other: step by step, to find what is wrong or to learn the route. ``raw`` is JSON."""

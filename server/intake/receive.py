@@ -10,6 +10,8 @@ Not here: HTTP (the request replies for itself), what its head says of the event
 
 from __future__ import annotations
 
+import logging
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +20,7 @@ import msgspec
 
 from server.intake import verdict
 from server.intake.arrival import Arrival, Clock
-from server.intake.batch import Batch, Turns
+from server.intake.batch import AT_ONCE_S, Batch, Turns
 from server.intake.counts import MEASURED_EVERY
 from server.intake.decode import split
 from server.intake.forms import Forms, prepare_pieces, without_form
@@ -26,6 +28,7 @@ from server.intake.pipeline import Pipeline
 from server.intake.report import reports
 from server.intake.sending import Sender
 from server.intake.terms import Terms, TermsReader
+from server.log import Limited
 
 if TYPE_CHECKING:
     from server.config.settings import Config
@@ -37,8 +40,10 @@ if TYPE_CHECKING:
 
 FULL: Final = "The broker is away, or too many events wait for it. Send them again later."
 DRAINING: Final = "This server is shutting down. Send the events again; another one will take them."
+BUG: Final = "internal: the server failed on this request, and has logged it. Try again later."
 TOO_MANY: Final = "The request has more than the {} events that are taken at a time. Send them in smaller batches."
 
+_trouble = Limited(logging.getLogger("intake"))
 _NO_MEMO: Final[Mapping[Any, Any]] = {}
 _OPEN, _CLOSED = b"{}"
 
@@ -65,7 +70,7 @@ class Receiver:
         self._test_events = msgspec.json.encode(config.intake.test_events)
         self._at_once, self._slowly = pipeline.at_once, pipeline.slowly
         self._prepare, self._prepare_all = pipeline.prepare, pipeline.prepare_all
-        self._turns = Turns()
+        self._turns = Turns(self._on_bug)
         self._is_full = sink.is_full
         self._outstanding = sink.outstanding
         self._max_outstanding = config.sink.max_outstanding
@@ -105,21 +110,30 @@ class Receiver:
         self._validate(request, False)
 
     def _validate(self, request: Request, is_second: bool, batch: Batch | None = None) -> None:
+        if self._closed:
+            self._refuse_draining(request)
+            return
         terms = self._read_terms(request, is_beacon=False)
         if batch is None:
             events = self._events(request, request.body, terms, self._arrival(request, terms))
             if not isinstance(events, list):
-                self._go_on(events, self._validate, request, is_second)
+                if events is not None:
+                    self._put_off(events, self._validate, request, is_second)
                 return
         else:
-            events = batch.whole()
+            events = batch.take_up()
         if self._awaited and self._waits(request, is_second, self._validate):
             return
         request.reply(200, "OK", reports(events, len(request.body)))
 
+    def begin_anew(self) -> None:
+        """Streams are other ones now: bodies that are half prepared meet them alone."""
+        self._turns.begin_anew()
+
     def close(self) -> None:
         """Take no events any more: the sink is about to be flushed."""
         self._closed = True
+        self._turns.close()
 
     def _receive(
         self,
@@ -138,8 +152,7 @@ class Receiver:
                 self._until_measured = MEASURED_EVERY
                 began_s = monotonic()
         if self._closed:
-            self.counts.refused_draining += 1
-            request.problem(503, DRAINING, retry_after_s=verdict.RETRY_AFTER_S)
+            self._refuse_draining(request)
             return
         delivery = self._delivery
         is_guarded = self._is_full() or delivery.is_guarded
@@ -150,10 +163,11 @@ class Receiver:
             arrival = self._arrival(request, terms)
             events = self._events(request, body, terms, arrival, may_wait=is_guarded)
             if not isinstance(events, list):
-                self._go_on(events, self._receive, request, body, terms, began_s, is_second)
+                if events is not None:
+                    self._put_off(events, self._receive, request, body, terms, began_s, is_second)
                 return
         elif is_guarded or self._has_room(len(batch.events)):
-            arrival, events = batch.arrival, batch.whole()
+            arrival, events = batch.arrival, batch.take_up()
         else:
             self._refuse_full(request)
             return
@@ -213,16 +227,18 @@ class Receiver:
         if not may_wait and not self._has_room(len(raws)):
             self._refuse_full(request)
             return None
-        batch = Batch(raws, arrival, self._prepare_all if terms.is_plain else self._prepare_pieces, self._awaited)
-        return batch.events if batch.go_on() else batch
+        prepare = self._prepare_all if terms.is_plain else self._prepare_pieces
+        batch = Batch(raws, len(body), arrival, prepare, self._awaited)
+        if self._turns.has_any() and not batch.is_short():
+            return batch
+        return batch.events if batch.prepare(AT_ONCE_S) else batch
 
     def _prepare_pieces(self, raws: Sequence[Any], first: int, arrival: Arrival) -> list[Event]:
         return prepare_pieces(raws, first, arrival, self._prepare)
 
-    def _go_on(self, batch: Batch | None, again: Callable[..., None], *more: Any) -> None:  # cold: a body of many turns
-        """Others first; then the rest of the batch, if there is one, and ``again``."""
-        if batch is not None:
-            self._turns.take(batch, lambda: again(*more, batch))
+    def _put_off(self, batch: Batch, again: Callable[..., None], *more: Any) -> None:  # cold: a body of many turns
+        """Others first; then the rest of the batch, and ``again``."""
+        self._turns.take(batch, lambda: again(*more, batch))
 
     def _waits(  # cold: schemas that have to be fetched
         self, request: Request, is_second: bool, again: Callable[..., None], *more: Any
@@ -232,7 +248,23 @@ class Receiver:
         if is_second:
             self._asking.awaited.clear()
             return False
-        return self._asking.wait(self._address(request), lambda: again(request, *more, True))
+
+        def go_on() -> None:
+            try:
+                again(request, *more, True)
+            except Exception:  # As intake.batch.
+                self._on_bug(request)
+
+        return self._asking.wait(self._address(request), go_on)
+
+    def _on_bug(self, request: Request) -> None:  # cold: an exception of ours, after the turn in which the request came
+        text = "a request failed with an internal error\n%s"
+        _trouble.warning("request", text, traceback.format_exc(), request_id=request.request_id)
+        request.problem(500, BUG)
+
+    def _refuse_draining(self, request: Request) -> None:
+        self.counts.refused_draining += 1
+        request.problem(503, DRAINING, retry_after_s=verdict.RETRY_AFTER_S)
 
     def _refuse_full(self, request: Request) -> None:
         self.counts.refused_full += 1

@@ -269,6 +269,7 @@ class KafkaSink:
         while len(self._producer) and self._loop.time() < deadline:
             self._producer.purge()  # Again each time: a callback may have submitted something.
             self._serve(0.01)
+        self._serve()  # Who was stopped until after the deadline has not looked since.
         if lost := len(self._producer):
             _logger.error("librdkafka did not hand back %d records: their outcome is unknown", lost)
 

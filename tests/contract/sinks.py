@@ -15,6 +15,7 @@ import uvloop
 from server.commands.events import read
 from server.sink.base import Record, Sink
 from server.sink.kafka import KafkaSink
+from server.sink.kafka_rules import Value
 from server.sink.memory import MemorySink
 from server.sink.sqlite import SqliteSink
 from tests.fakes import Message
@@ -65,8 +66,12 @@ class KafkaCase:
         self._servers = servers
 
     def make(self, *, max_outstanding: int = 10_000) -> Sink:
+        # A busy broker may take its time: to ack, and to make a topic that it is asked for first.
+        patient: dict[str, Value] = {"message.timeout.ms": 60_000, "topic.metadata.propagation.max.ms": 60_000}
         return KafkaSink(
-            {"bootstrap.servers": self._servers}, max_outstanding=max_outstanding, max_outstanding_bytes=1 << 26
+            {"bootstrap.servers": self._servers, **patient},
+            max_outstanding=max_outstanding,
+            max_outstanding_bytes=1 << 26,
         )
 
     def stored(self, topic: str) -> list[Stored]:
@@ -97,6 +102,12 @@ class Acks:
 
 async def settle(sink: Sink) -> int:
     return await sink.drain(asyncio.get_running_loop().time() + SETTLE_S)
+
+
+async def until(look: Callable[[], object]) -> None:
+    """The loop turns until this is true; ``drive`` ends a test in which it never is."""
+    while not look():
+        await asyncio.sleep(0.001)
 
 
 def drive(test: Callable[[Sink], Awaitable[None]], sink: Sink) -> None:

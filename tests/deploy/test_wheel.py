@@ -16,7 +16,7 @@ from tests.process.running import ROOT
 def test_the_wheel_is_pinned_by_hash_with_all_that_it_needs(tmp_path: Path) -> None:
     environ = os.environ | {"PYTHON": sys.executable}
     command = [str(ROOT / "deploy" / "wheel"), str(tmp_path)]
-    said = subprocess.run(command, env=environ, capture_output=True, text=True, check=True, timeout=60).stdout
+    said = subprocess.run(command, env=environ, capture_output=True, text=True, check=True, timeout=200).stdout
     wheel = Path(said.strip())
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
 

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -72,7 +72,7 @@ class Kafka:
     def hang(self) -> None:
         """It keeps its connections and does nothing."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        _stop(self._process)
 
     def go_on(self) -> None:
         assert self._process is not None
@@ -133,7 +133,7 @@ sys.stdin.read()
 
     def hang(self) -> None:
         """All its brokers keep their connections and do nothing."""
-        self._process.send_signal(signal.SIGSTOP)
+        _stop(self._process)
 
     def go_on(self) -> None:
         self._process.send_signal(signal.SIGCONT)
@@ -164,6 +164,12 @@ def free_ports(count: int) -> list[int]:
         if port not in found:
             found.append(port)
     return found
+
+
+def _stop(process: subprocess.Popen[Any]) -> None:
+    """Return when none of its threads runs any more: one on another core may answer for a moment yet."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
 
 def _cache() -> Path:

@@ -23,7 +23,7 @@ def test_only_a_kill_breaks_connections_and_what_was_guaranteed_is_in_the_topic_
 ) -> None:
     create(kafka_broker.servers, f"{topic}.{STREAM}")
     sink = {"kind": "kafka", "topic_prefix": f"{topic}.", "kafka": {"bootstrap.servers": kafka_broker.servers}}
-    with Served(tmp_path, sink=sink, process={"beat_s": 0.1}) as service:
+    with Served(tmp_path, sink=sink, drain_s=30.0) as service:
         outcomes, kills = churn(service)
         service.signal(signal.SIGTERM)
         code = service.exit_code()

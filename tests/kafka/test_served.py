@@ -73,6 +73,7 @@ def kafka_sink(kafka: Kafka, topic_prefix: str) -> dict[str, Any]:
 def test_every_event_is_there_once_with_key_headers_and_timestamp_in_order_per_key(
     kafka_broker: Kafka, topic: str, tmp_path: Path
 ) -> None:
+    create(kafka_broker.servers, f"{topic}.shop.order")
     with Served(tmp_path, sink=kafka_sink(kafka_broker, f"{topic}.")) as service, Clients(service) as clients:
         guaranteed = [clients.post("/v1/events", first) for first in range(0, 500, BATCH)]
         hasty = [clients.post("/v1/events?hasty=true", first) for first in range(500, 1000, BATCH)]
@@ -125,6 +126,7 @@ def test_every_event_of_the_corpus_is_accepted_and_there_once(
     kafka_broker: Kafka, topic: str, tmp_path: Path, corpus: Path
 ) -> None:
     events = [line for path in sorted(corpus.glob("*.ndjson")) for line in path.read_bytes().splitlines()]
+    create(kafka_broker.servers, *{f"{topic}.{json.loads(event)['meta']['stream']}" for event in events})
     settings: dict[str, Any] = {
         "service_name": None,
         "schemas": {"base_uris": [str(corpus / "jsonschema")]},

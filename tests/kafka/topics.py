@@ -22,10 +22,11 @@ class Stored(NamedTuple):
     headers: list[tuple[str, bytes]]
 
 
-def create(servers: str, topic: str, **config: str) -> None:
-    """Make a topic of three partitions."""
+def create(servers: str, *topics: str, **config: str) -> None:
+    """Make topics of three partitions. A busy broker may take longer to make them on first use than an event waits."""
     admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
-    for made in admin.create_topics([NewTopic(topic, 3, 1, config=config)]).values():
+    wanted = [NewTopic(topic, 3, 1, config=config) for topic in topics]
+    for made in admin.create_topics(wanted, operation_timeout=READ_S, request_timeout=READ_S).values():
         made.result(READ_S)
 
 

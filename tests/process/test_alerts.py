@@ -33,8 +33,6 @@ from tests.process.served import Served
 from tests.server.fetch import site as behaviours
 from tests.server.fetch.site import Site
 
-pytestmark = pytest.mark.timeout(140)  # 47 s beside other work. At 150 the whole run would be ended (pyproject.toml).
-
 FASTER = 150
 EVERY = "400ms"  # Of scrapes and of rules: the shortest window, 5 min, becomes 2 s.
 STATE_S = 90.0  # What comes within seconds on an idle machine may take so long.

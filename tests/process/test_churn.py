@@ -15,7 +15,7 @@ from tests.process.served import Served
 
 @pytest.mark.timeout(CHURN_S * 2 + 240)
 def test_only_a_kill_breaks_connections_and_what_was_guaranteed_is_there_once(tmp_path: Path) -> None:
-    with Served(tmp_path, process={"beat_s": 0.1}) as service:
+    with Served(tmp_path, drain_s=30.0) as service:
         outcomes, kills = churn(service)
         service.signal(signal.SIGTERM)
         code = service.exit_code()

@@ -215,7 +215,7 @@ def until_opened(pipe: Path, service: Running) -> int:
         except OSError:  # Nobody reads yet.
             return []
 
-    return eventually(opened, 20.0, service.log)[0]
+    return eventually(opened, or_show=service.log)[0]
 
 
 def test_term_that_comes_while_the_settings_are_read_ends_the_service_before_it_has_a_worker(tmp_path: Path) -> None:

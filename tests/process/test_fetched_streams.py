@@ -21,6 +21,12 @@ from tests.server.fetch import site as behaviours
 from tests.server.fetch.site import Site
 
 
+def until_asked_again(service: Served, site: Site, times: int = 1) -> None:
+    """What the fetcher has published is on its disk by then: workers may have it a moment before."""
+    asked = len(site.asked)
+    service.until(lambda: len(site.asked) >= asked + times)
+
+
 def test_streams_of_a_url_are_served_and_changes_reach_every_worker_without_a_restart(tmp_path: Path) -> None:
     with Site() as site:
         site.says("/api", behaviours.streams(**{"app.one": TICK}))
@@ -83,6 +89,7 @@ def test_a_restart_while_the_url_is_down_starts_from_the_last_good_answer_and_sa
         with Served(tmp_path, **settings(site)) as service:
             site.says("/api", behaviours.streams(**{"app.two": TICK}))
             service.says("streams are now those of snapshot", times=2)
+            until_asked_again(service, site)
             service.signal(signal.SIGTERM)
             assert service.exit_code() == 0
         site.stop()
@@ -135,10 +142,10 @@ def test_a_killed_fetcher_is_replaced_and_goes_on_where_it_was(tmp_path: Path) -
             first = service.until(lambda: fetcher_of(service))
             site.says("/api", behaviours.streams(**{"app.two": TICK}))
             service.says("streams are now those of snapshot", times=2)
+            until_asked_again(service, site)
             os.kill(first, signal.SIGKILL)
             service.says(rf"fetcher {first} \(generation 1\) died: SIGKILL")
-            asked = len(site.asked)
-            service.until(lambda: len(site.asked) > asked + 1)
+            until_asked_again(service, site, times=2)
 
             assert takes(service, "app.two")
             assert len(re.findall("streams are now those", service.log())) == 2

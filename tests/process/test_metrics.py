@@ -72,7 +72,8 @@ def settled(service: Served, name: str, value: float, **labels: str) -> Scrape:
 
 def test_every_count_is_the_senders_and_the_sinks(cluster: MockCluster, tmp_path: Path) -> None:
     """Good, invalid, refused, spooled, lost to a kill. The brokers hang before that, so that none of it is acked."""
-    kafka = {"bootstrap.servers": cluster.servers, "message.timeout.ms": 5000, "statistics.interval.ms": 200}
+    # As long as can be: what is lost to a kill below must not have been given up by then.
+    kafka = {"bootstrap.servers": cluster.servers, "message.timeout.ms": 8000, "statistics.interval.ms": 200}
     with Served(tmp_path, workers=1, drain_s=8.0, sink={"kind": "kafka", "kafka": kafka}) as service:
         sender = Sender(service)
         # Good and invalid, in one batch and alone.

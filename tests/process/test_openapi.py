@@ -52,7 +52,7 @@ def test_requests_of_all_kinds_are_answered_as_described(tmp_path: Path) -> None
         what = ["--checks", "all", "--exclude-checks", LEFT_OUT, "--phases", "examples,coverage,fuzzing"]
         bounds = ["--max-examples", "5", "--seed", "7", "--no-shrink", "--suppress-health-check", "all"]
         done = subprocess.run(
-            [*program, *what, *bounds, "--warnings", "off"], cwd=tmp_path, capture_output=True, text=True, timeout=110
+            [*program, *what, *bounds, "--warnings", "off"], cwd=tmp_path, capture_output=True, text=True, timeout=220
         )
 
         assert done.returncode == 0, done.stdout[-6000:]

@@ -75,7 +75,7 @@ def ask_on(client: socket.socket, path: str) -> bytes:
 
 def test_term_under_load_answers_all_that_came_and_loses_nothing(tmp_path: Path) -> None:
     """Exit code 0; no connection is cut; what was accepted is in the sink exactly once, hasty or not."""
-    with Served(tmp_path) as service:
+    with Served(tmp_path, drain_s=30.0) as service:
 
         async def term(load: Load) -> None:
             service.signal(signal.SIGTERM)
@@ -118,7 +118,7 @@ def answer_on(client: socket.socket) -> bytes:
 
 def test_hup_under_load_is_noticed_by_nobody(tmp_path: Path) -> None:
     """Every request is answered with a success, across two generations of workers."""
-    with Served(tmp_path) as service:
+    with Served(tmp_path, drain_s=30.0) as service:
 
         async def hup(load: Load) -> None:
             before = service.workers()

@@ -37,7 +37,7 @@ def post(service: Served, body: Any, path: str = "/v1/events", **headers: str) -
 def post_again(service: Served, times: int, body: Any, path: str = "/v1/events", **headers: str) -> list[int]:
     """The same on one connection, again and again."""
     statuses = []
-    with closing(http.client.HTTPConnection(*service.address, timeout=15)) as connection:
+    with closing(http.client.HTTPConnection(*service.address, timeout=60)) as connection:
         for _ in range(times):
             connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json", **headers})
             with connection.getresponse() as answer:

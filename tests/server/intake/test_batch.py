@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from server.intake import batch
+from server.intake import batch, receive
+from server.intake.sending import Sender
 from server.intake.verdict import MAX_BODY_BYTES
 from tests.server.intake.test_awaited import Drive as DriveFar
 from tests.server.intake.test_awaited import Noting, far, is_answered_at_once
@@ -24,6 +25,7 @@ MANY = 5 * batch.STEP + 3
 def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each turn is over after one look at the clock."""
     monkeypatch.setattr(batch, "TURN_S", -1.0)
+    monkeypatch.setattr(receive, "AT_ONCE_S", -1.0)
 
 
 def body(count: int, event: bytes = VALID) -> bytes:
@@ -62,6 +64,27 @@ def test_two_bodies_take_turns(drive: Drive) -> None:
         await long.answered()
 
         assert (long.status, short.status) == (201, 201)
+
+    drive(test)
+
+
+def test_who_comes_while_another_waits_has_no_turn_of_its_own(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[batch.Batch] = []
+    prepare = batch.Batch.prepare
+
+    def noting(self: batch.Batch, time_s: float) -> bool:
+        turns.append(self)
+        return prepare(self, time_s)
+
+    async def test(bench: Bench) -> None:
+        monkeypatch.setattr(batch.Batch, "prepare", noting)
+        first, second = bench.post(body(MANY)), bench.post(body(MANY))
+        assert len(turns) == 1
+        assert bench.post(body(batch.STEP), hasty="1").status == 202, "a short one goes before"
+        await first.answered()
+        await second.answered()
+
+        assert (first.status, second.status) == (201, 201)
 
     drive(test)
 
@@ -107,6 +130,20 @@ def test_an_answer_is_bounded_however_much_is_wrong(drive: Drive) -> None:
     drive(test)
 
 
+def test_events_and_who_waits_for_them_let_go_of_each_other(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(bench: Bench) -> None:
+        waiting: list[Any] = []
+        monkeypatch.setattr(bench.sender, "_answer", waiting.append)
+        bench.post(b"[" + VALID + b"," + VALID + b"]")
+        await settled()
+
+        (pending,) = waiting
+        Sender._answer(bench.sender, pending)
+        assert pending.events == []
+
+    drive(test)
+
+
 def test_what_is_half_prepared_when_the_receiver_closes_is_refused_whole(drive: Drive) -> None:
     async def test(bench: Bench) -> None:
         request = bench.post(body(MANY))
@@ -133,19 +170,73 @@ def test_what_finds_no_room_in_the_end_is_refused_whole(drive: Callable[..., Non
     drive(test, f"sink.max_outstanding={MANY + 7}")
 
 
-def test_a_bug_costs_one_body_and_not_those_behind_it(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_costs_one_body_and_not_those_behind_it(
+    drive: Drive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
     async def test(bench: Bench) -> None:
-        failures: list[dict[str, Any]] = []
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
         first, second = bench.post(body(MANY), hasty="1"), bench.post(body(MANY))
         monkeypatch.setattr(bench.receiver, "_send_hasty", broken)
         await second.answered()
 
-        assert (first.replies, second.status) == ([], 201)
-        assert [type(failure["exception"]) for failure in failures] == [ZeroDivisionError]
+        assert (first.status, second.status) == (500, 201)
+        assert "ZeroDivisionError" in caplog.text
+
+    drive(test)
+
+
+def test_what_is_overdue_is_not_sent_any_more(drive: Drive) -> None:
+    async def test(bench: Bench) -> None:
+        first, second = bench.post(body(MANY)), bench.post(body(MANY))
+        first.is_overdue = True
+        await second.answered()
+
+        assert first.replies == []
+        assert len(bench.sink.records) == MANY
+
+    drive(test)
+
+
+def test_a_few_bodies_take_turns_and_the_others_come_after(drive: Drive) -> None:
+    async def test(bench: Bench) -> None:
+        bodies = [bench.post(body(MANY), hasty="1") for _ in range(batch.MOST_BEGUN + 2)]
+        while not bodies[0].replies:
+            await asyncio.sleep(0)
+        assert [len(one.events) for one, _ in bench.receiver._turns._waiting][-2:] == [0, 0]
+        for request in bodies:
+            await request.answered()
+
+        assert {request.status for request in bodies} == {202}
+
+    drive(test)
+
+
+def test_no_body_meets_two_snapshots_of_the_streams(drive: Drive) -> None:
+    async def test(bench: Bench) -> None:
+        large = bench.post(body(MANY))
+        bench.pipeline.use(lambda _: None)
+        bench.receiver.begin_anew()
+        await large.answered()
+
+        assert large.status == 400
+        assert {each["context"]["error_type"] for each in large.answer["invalid"]} == {"unknown_stream"}
+        assert len(large.answer["invalid"]) == MANY
+
+    drive(test)
+
+
+def test_large_events_are_looked_at_one_by_one(drive: Drive) -> None:
+    async def test(bench: Bench) -> None:
+        large = VALID.replace(b'"x"', b'"%b"' % (b"x" * batch.STEP_BYTES))
+        request = bench.post(body(3, large))
+        for _ in range(2):
+            assert request.replies == []
+            await asyncio.sleep(0)
+        await request.answered()
+
+        assert request.status == 201
 
     drive(test)
 
@@ -156,7 +247,8 @@ def test_what_it_finds_wanting_makes_nobody_wait_who_comes_between(drive_far: Dr
         assert not asking.awaited
         assert await is_answered_at_once(bench)
         while not asking.asked:
-            await settled()
+            assert not asking.awaited
+            assert await is_answered_at_once(bench)
         assert asking.asked == [("/far/one/1.0.0", "192.0.2.1")]
         asking.tell("/far/one/1.0.0", "unknown_schema")
         await large.answered()

@@ -38,6 +38,7 @@ class FakeRequest:
         self.query = b"?" if params else b""
         self.request_id = str(uuid.uuid4())
         self.memo: dict[Any, Any] | None = None
+        self.is_overdue = False
         self.headers: dict[bytes, bytes] = {}
         self.replies: list[tuple[int, str, bytes]] = []
         self._params = params or {}
@@ -80,7 +81,9 @@ class Bench:
         self.sink = MemorySink(max_outstanding=config.sink.max_outstanding)
         clock = Clock()
         self.tallies = Tallies()
-        pipeline = make_pipeline(config, generation.schemas.find, generation.snapshot.find, self.tallies)
+        pipeline = self.pipeline = make_pipeline(
+            config, generation.schemas.find, generation.snapshot.find, self.tallies
+        )
         self.delivery = Delivery(self.sink, spool, self.tallies, **delivery)
         asked = asking(generation.schemas.remote) if asking is not None else None
         self.errors = ErrorEvents(pipeline, self.delivery.submit_own, clock, config, asked)

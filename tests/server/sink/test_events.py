@@ -25,6 +25,7 @@ from server.sink.base import Record, Sink
 from server.sink.sqlite import SqliteSink
 from tests.contract.sinks import HEADERS, Acks, drive, settle
 from tests.fakes import Message
+from tests.process.running import PATIENCE_S
 
 LINE = (
     b'{"topic":"t","key":null,"timestamp_ms":5,"headers":{"content-type":"application/json","schema-uri":"/a/b/1.0.0"},'
@@ -246,7 +247,7 @@ def test_follow_ends_quietly_when_nobody_reads_any_more(tmp_path: Path) -> None:
         assert process.stdout is not None
         process.stdout.readline()
         process.stdout.close()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_S
         while process.poll() is None and time.monotonic() < deadline:
             store(tmp_path, plain(b"2"))
 

@@ -14,7 +14,7 @@ from server.sink.base import Sink
 from server.sink.kafka import KafkaSink
 from server.sink.kafka_rules import Value
 from server.sink.kafka_statistics import GAUGES
-from tests.contract.sinks import Acks, drive, record, settle
+from tests.contract.sinks import Acks, drive, record, settle, until
 from tests.kafka.broker import MockCluster, dead_servers
 
 
@@ -28,8 +28,9 @@ def cluster() -> Iterator[MockCluster]:
 def make(
     servers: str, properties: dict[str, Value] | None = None, *, max_outstanding: int = 1000, max_bytes: int = 1 << 26
 ) -> KafkaSink:
+    """No record fails because the machine is busy: a test that wants time-outs says so."""
     return KafkaSink(
-        {"bootstrap.servers": servers, **(properties or {})},
+        {"bootstrap.servers": servers, "message.timeout.ms": 600_000, **(properties or {})},
         max_outstanding=max_outstanding,
         max_outstanding_bytes=max_bytes,
     )
@@ -99,7 +100,7 @@ def test_bytes_are_bounded_too_and_room_comes_back(mock_cluster: MockCluster, to
         assert set(answers) == {None, "queue_full"}
         assert sink.is_full()
         assert await settle(sink) == 0
-        assert not sink.is_full()
+        await until(lambda: not sink.is_full())
 
     drive(test, make(mock_cluster.servers, max_bytes=1 << 20))
 
@@ -111,6 +112,7 @@ def test_a_full_sink_stays_full_until_the_low_mark(cluster: MockCluster) -> None
     acks = Acks()
 
     async def test(sink: Sink) -> None:
+        await until(lambda: not sink.is_full())
         cluster.hang()
         for number in range(89):
             sink.submit(record("t", number), acks)
@@ -122,7 +124,7 @@ def test_a_full_sink_stays_full_until_the_low_mark(cluster: MockCluster) -> None
             assert sink.is_full()
             await asyncio.sleep(0)
         await settle(sink)
-        assert not sink.is_full()
+        await until(lambda: not sink.is_full())
 
     drive(test, make(cluster.servers, max_outstanding=100))
 
@@ -139,10 +141,11 @@ def test_closing_with_a_hung_broker_is_quick_and_accounts_for_every_record(clust
         cluster.hang()
         for number in range(100):
             sink.submit(record("t", number), late)
-        assert await sink.drain(asyncio.get_running_loop().time() + 0.2) == 100
+        # Its own statistics and log lines count too, for a moment.
+        assert await sink.drain(asyncio.get_running_loop().time() + 0.2) >= 100
         await sink.close()
 
-    sink = make(cluster.servers, {"message.timeout.ms": 600_000})  # So long nobody waits for the end of the test.
+    sink = make(cluster.servers)  # Its records would wait for ten minutes.
     drive(test, sink)
 
     assert acks.errors == [None]
@@ -162,8 +165,7 @@ def test_after_a_fatal_error_what_is_out_is_failed_and_a_new_producer_goes_on(cl
         for number in range(10):
             sink.submit(record("t", number), out)
         sink._on_error(KafkaError(KafkaError._FATAL, "imitated", True))
-        while not sink.replaced:
-            await asyncio.sleep(0.001)
+        await until(lambda: sink.replaced)
         assert len(out.errors) == 10
         cluster.go_on()
         assert sink.submit(record("t", 11), kept) is None
@@ -176,7 +178,10 @@ def test_after_a_fatal_error_what_is_out_is_failed_and_a_new_producer_goes_on(cl
     assert sink.replaced == 1
 
 
-def test_fatal_errors_that_return_at_once_do_not_make_a_producer_a_tick(mock_cluster: MockCluster) -> None:
+def test_fatal_errors_that_return_at_once_do_not_make_a_producer_a_tick(
+    mock_cluster: MockCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.sink.kafka.REPLACE_EVERY_S", 600.0)  # Longer than 20 turns of a busy machine.
     sink = make(mock_cluster.servers)
 
     async def test(_: Sink) -> None:
@@ -198,15 +203,14 @@ def test_a_broker_that_hangs_is_away_after_a_silence_and_back_when_it_answers(
     async def test(sink: Sink) -> None:
         sink.submit(record("t", 1), acks)
         assert await settle(sink) == 0
+        await until(lambda: not sink.is_full())  # A busy machine is silent for so long, too.
         cluster.hang()
         sink.submit(record("t", 2), acks)
         assert not sink.is_full()
-        while not sink.is_full():
-            await asyncio.sleep(0.01)
-        assert sink.outstanding() == 1
+        await until(sink.is_full)
+        assert acks.errors == [None]
         cluster.go_on()
-        while sink.is_full():
-            await asyncio.sleep(0.01)
+        await until(lambda: not sink.is_full())
         assert await settle(sink) == 0
 
     drive(test, make(cluster.servers))
@@ -219,9 +223,8 @@ def test_a_broker_that_dies_while_nothing_is_out_is_away_before_the_next_record(
         sink.submit(record("t", 1), Acks())
         assert await settle(sink) == 0
         cluster.kill()
-        while not sink.is_full():
-            await asyncio.sleep(0.001)
-        assert sink.outstanding() == 0
+        await until(sink.is_full)
+        assert await settle(sink) == 0  # librdkafka's lines about it count for a moment.
 
     drive(test, make(cluster.servers))
 
@@ -234,24 +237,29 @@ def waits_for_answer(sink: Sink) -> bool:
 
 
 def test_what_is_recalled_fails_soon_and_what_is_on_its_way_goes_on(cluster: MockCluster) -> None:
-    sent, queued = Acks(), Acks()
+    """One key, so one partition, whose leader has acked a record when it hangs: the next one leaves for it.
+
+    One request at a time: what is queued behind it cannot leave, however late the recall comes.
+    """
+    first, sent, queued = Acks(), Acks(), Acks()
 
     async def test(sink: Sink) -> None:
-        sink.submit(record("t", 0), Acks())
+        sink.submit(record("t", 0, key=1), first)
         assert await settle(sink) == 0
+        assert first.errors == [None]
+        await until(lambda: not waits_for_answer(sink))  # What was said last may be older than the ack.
         cluster.hang()
-        sink.submit(record("t", 1), sent)
-        while not waits_for_answer(sink):
-            await asyncio.sleep(0.001)
+        sink.submit(record("t", 1, key=1), sent)
+        await until(lambda: waits_for_answer(sink))
         for number in range(10):
-            sink.submit(record("t", number), queued)
+            sink.submit(record("t", number, key=1), queued)
         sink.recall()
-        while len(queued.errors) < 10:
-            await asyncio.sleep(0.001)
+        await until(lambda: len(queued.errors) == 10)
+        assert sent.errors == []
         cluster.go_on()
         assert await settle(sink) == 0
 
-    sink = make(cluster.servers, {"linger.ms": 50, "statistics.interval.ms": 10})
+    sink = make(cluster.servers, {"max.in.flight": 1, "statistics.interval.ms": 10})
     drive(test, sink)
 
     assert kinds(sink, queued) == {"broker_timeout"}
