@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from server.intake.batch import Batch, Turns
 from tests.fuzz import havoc
 from tests.fuzz.__main__ import Run, main
 from tests.fuzz.doors import DoorsTarget
@@ -38,19 +40,28 @@ def test_whatever_a_connection_sends_comes_to_the_same_however_it_is_cut(monkeyp
 def test_every_door_has_one_answer_whatever_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(havoc, "MAX_CPU_S", 60)
     doors = DoorsTarget(tmp_path)
-    _, failures = havoc.run(doors, 0, lambda number: number >= 4_000)
+    _, failures = havoc.run(doors, 0, lambda number: number >= 3_000)
 
     assert failures == [], "\n".join(map(str, failures))
-    assert doors.valid > 100, "many are sent"
+    assert doors.valid > 80, "many are sent"
     assert doors.alike > 30, "many are compared with the only event of an array"
 
 
-def test_all_is_sent_that_doors_begin_with(tmp_path: Path) -> None:
-    doors = DoorsTarget(tmp_path)
+def test_most_is_sent_that_doors_begin_with_and_some_of_it_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doors, cut, take = DoorsTarget(tmp_path), [], Turns.take
+
+    def counted(turns: Turns, batch: Batch, then: Callable[[], None]) -> None:
+        cut.append(batch)
+        take(turns, batch, then)
+
+    monkeypatch.setattr(Turns, "take", counted)
     for raw in doors.seeds:
         doors.run(raw)
 
     assert doors.valid > len(doors.seeds) / 2
+    assert len(cut) >= 8
 
 
 def test_the_seeds_go_all_the_way(target: Target) -> None:
