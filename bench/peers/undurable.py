@@ -77,6 +77,7 @@ def _answer(self: Sender, pending: Pending) -> None:
         pending.request.reply(answer.status, answer.phrase, answer.body)
     else:
         pending.request.reply(201, sending._ACCEPTED[len(pending.events)])
+    pending.events = sending._NO_EVENTS
 
 
 def _on_ack(self: Event, error: Any, _message: Any) -> None:

@@ -112,7 +112,8 @@ class Limits(Section, frozen=True):
         says(
             "A request whose outcome is not known after this time is answered 503, and its connection closed. "
             "The default is longer than Kafka can take: the largest `message.timeout.ms` taken is 8000, and librdkafka "
-            "looks once a second for what has expired. So it only ends what has been lost."
+            "looks once a second for what has expired. So it only ends what has been lost: a body that took too long "
+            "to prepare is answered 503 before any of it is sent."
         ),
     ] = 10.0
 

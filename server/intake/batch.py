@@ -44,7 +44,7 @@ class Batch:
     """``arrival`` and ``events`` are those of one body of ``size`` bytes. ``awaited`` is shared by all who prepare
     events (fetch.asking): what this body looks for is put aside while others have their turn."""
 
-    __slots__ = ("_awaited", "_prepare", "_put_aside", "_raws", "_step", "arrival", "events")
+    __slots__ = ("_awaited", "_prepare", "_put_aside", "_raws", "_step", "arrival", "began_s", "events")
 
     def __init__(
         self, raws: Sequence[Any], size: int, arrival: Arrival, prepare: PrepareAll, awaited: dict[str, None]
@@ -55,6 +55,7 @@ class Batch:
         self._awaited = awaited
         self._put_aside: dict[str, None] = {}
         self.arrival = arrival
+        self.began_s = monotonic()
         self.events: list[Event] = []
 
     def is_short(self) -> bool:

@@ -1,14 +1,14 @@
 """Where an event goes that may be sent: to the broker, or into the spool while the broker cannot have it.
 
-Place: intake.receive → HERE → sink, spool; acks that failed come back here.
+Place: intake.sending → HERE → sink, spool; acks that failed come back here.
 Rules:
-1. While all is well this file does nothing: intake.receive hands events to the sink itself. ``is_guarded`` says when
+1. While all is well this file does nothing: intake.sending hands events to the sink itself. ``is_guarded`` says when
    not.
 2. What the sink has taken is never told to a client as failed for a reason that can pass: the broker may have it all
    the same. It goes to the spool, is delivered from there, and the client is told so (202, ``X-Durability: spool``).
 3. A live event never overtakes an older one of its key that waits in a spool of this host.
 4. Every accepted event ends in its stream's tally: delivered, spooled, or dropped with a reason.
-Not here: how the spool keeps and replays (sink.spool, sink.replay), what a request is answered (intake.receive).
+Not here: how the spool keeps and replays (sink.spool, sink.replay), what a request is answered (intake.sending).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One error event for every invalid event, on the error stream, through the same pipeline.
 
-Place: intake.receive → HERE → intake.pipeline → sink.
+Place: intake.sending → HERE → intake.pipeline → sink.
 Rule: never recursive (an error event that is invalid itself is counted and dropped), rate-limited, bounded in size,
 made in a turn of the loop of its own.
 Not here: the verdict (intake.pipeline).

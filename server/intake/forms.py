@@ -1,6 +1,6 @@
 """Bodies that are not plain JSON: events wrapped in something else, or one a line, taken apart to the raw text of each.
 
-Place: intake.receive → HERE → intake.ndjson, intake.reports, intake.cloudevents → intake.receive → intake.pipeline.
+Place: intake.receive → HERE → intake.ndjson, intake.reports, intake.cloudevents; intake.batch → HERE → intake.pipeline.
 Rules: whatever came in which way, it is the raw text of an event before intake.pipeline sees it. What is wrong with one
 piece is a verdict with its index; what is wrong with the whole is the request's fault, as in intake.decode.
 Not here: content types and encodings (http.content, http.encodings).

@@ -1,6 +1,6 @@
 """The way of one event: read it, find its route, fill in what it lacks, judge it, address it. Read this file first.
 
-Place: intake.receive → HERE → sink (by way of intake.receive, once all events of the request are prepared).
+Place: intake.receive, intake.batch → HERE → sink (by intake.sending, once all events of the request are prepared).
 Rule: nothing is sent from here; the outcome of every step is a value; the order of the steps is the contract's.
 Not here: requests and replies (intake.receive), what a route is made of (intake.route).
 """

@@ -1,6 +1,6 @@
 """What becomes of requests: noted for whoever asks with their identity.
 
-Place: intake.receive and intake.delivery note → HERE → server.rings, which http.receipt_page reads.
+Place: intake.sending and intake.delivery note → HERE → server.rings, which http.receipt_page reads.
 Rules: per request a few integers go to lists, and the lists to the ring on a tick. Nothing is counted per event: what
 the sink has taken is delivered unless it was noted otherwise, once everything as old as it has an outcome. A guaranteed
 request is noted when it is answered, with all outcomes known.

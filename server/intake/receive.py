@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from server.config.rules import settle_s
 from server.intake import verdict
 from server.intake.arrival import Arrival, Clock
 from server.intake.batch import AT_ONCE_S, Batch, Turns
@@ -42,6 +43,8 @@ FULL: Final = "The broker is away, or too many events wait for it. Send them aga
 DRAINING: Final = "This server is shutting down. Send the events again; another one will take them."
 BUG: Final = "internal: the server failed on this request, and has logged it. Try again later."
 TOO_MANY: Final = "The request has more than the {} events that are taken at a time. Send them in smaller batches."
+
+MIN_PATIENCE_S: Final = 1.0  # Even where ``answer_s`` leaves less.
 
 _trouble = Limited(logging.getLogger("intake"))
 _NO_MEMO: Final[Mapping[Any, Any]] = {}
@@ -74,6 +77,7 @@ class Receiver:
         self._is_full = sink.is_full
         self._outstanding = sink.outstanding
         self._max_outstanding = config.sink.max_outstanding
+        self._patience_s = max(MIN_PATIENCE_S, config.http.limits.answer_s - settle_s(config))
         self._delivery = delivery
         self._address = address
         self._clock = clock
@@ -166,7 +170,7 @@ class Receiver:
                 if events is not None:
                     self._put_off(events, self._receive, request, body, terms, began_s, is_second)
                 return
-        elif is_guarded or self._has_room(len(batch.events)):
+        elif self._may_still_go(batch, is_guarded, terms.is_hasty):
             arrival, events = batch.arrival, batch.take_up()
         else:
             self._refuse_full(request)
@@ -198,6 +202,12 @@ class Receiver:
     def _has_room(self, count: int) -> bool:
         """All or none: half of a batch would be spooled, the other half not."""
         return count == 1 or self._outstanding() + count <= self._max_outstanding
+
+    def _may_still_go(self, batch: Batch, is_guarded: bool, is_hasty: bool) -> bool:
+        """Whether there is room now, and time for an outcome before the answer is overdue: who is told that it is will
+        send the events again."""
+        is_in_time = is_hasty or monotonic() - batch.began_s < self._patience_s
+        return is_in_time and (is_guarded or self._has_room(len(batch.events)))
 
     def _events(
         self, request: Request, body: bytes, terms: Terms, arrival: Arrival, *, may_wait: bool = True

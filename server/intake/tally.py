@@ -1,6 +1,6 @@
 """What became of the accepted events of one stream: the books of one worker.
 
-Place: intake.event, intake.receive and intake.delivery add; worker hands them to server.ledger on the beat.
+Place: intake.event, intake.sending and intake.delivery add; worker hands them to server.ledger on the beat.
 Rules: ``accepted = delivered + spooled + dropped`` + what is still in the sink or on its way to the disk. Every term is
 counted where it happens, none is worked out from the others, so the sum can be checked. A stream is one declaration:
 names that a regex matches share its tally, so that clients, who choose them, cannot fill the books.

@@ -1,6 +1,6 @@
 """What became of an event that was not accepted, and of a request as a whole: status, phrase, body.
 
-Place: intake.pipeline makes verdicts, intake.receive asks HERE for the answer of the whole → http.request.
+Place: intake.pipeline makes verdicts, intake.sending asks HERE for the answer of the whole → http.request.
 Rule: ``error_type`` comes from the two closed sets below; no exception text, topic or host reaches a client.
 Not here: how the reply is written (http), what the schema says of an event (validators).
 """

@@ -1,6 +1,6 @@
 """Keep events in Kafka: one librdkafka producer a worker, its deliveries served in batches on the loop.
 
-Place: intake.receive, intake.delivery → HERE → intake.event. The contract is in sink.base.
+Place: intake.sending, intake.delivery → HERE → intake.event. The contract is in sink.base.
 Rules: the producer is made after the fork (an inherited one delivers nothing and says nothing). ``on_ack`` goes to
 librdkafka as it is, no closure per record. Nobody polls inside a callback, and nothing ends the timer chain but
 ``close``. A fatal error of the idempotent producer fails what is out, through its acks, and a new producer takes over.

@@ -199,6 +199,21 @@ def test_what_is_overdue_is_not_sent_any_more(drive: Drive) -> None:
     drive(test)
 
 
+@pytest.mark.parametrize(("params", "status"), [({}, 503), ({"hasty": "1"}, 202)])
+def test_what_was_prepared_too_late_for_an_outcome_is_not_sent(
+    drive: Drive, params: dict[str, str], status: int
+) -> None:
+    async def test(bench: Bench) -> None:
+        bench.receiver._patience_s = 0.0
+        request = bench.post(body(MANY), **params)
+        await request.answered()
+
+        assert request.status == status
+        assert len(bench.sink.records) == (MANY if params else 0)
+
+    drive(test)
+
+
 def test_a_few_bodies_take_turns_and_the_others_come_after(drive: Drive) -> None:
     async def test(bench: Bench) -> None:
         bodies = [bench.post(body(MANY), hasty="1") for _ in range(batch.MOST_BEGUN + 2)]
