@@ -85,7 +85,7 @@ bench-compare: bench-venv ## The same work here and on another revision, in 3 mi
 bench-validators: runtime-venv ## What a check costs beside an untyped decode, over the real schemas, in 20 s
 	@$(BIN)/python -m bench validators --keep $(ARGS)
 
-attack: dev-venv ## Every attack on a served intake, beside a bystander, in 10 min: make attack ARGS="--only idle"
+attack: dev-venv ## Every attack on a served intake, beside a bystander, in an hour: make attack ARGS="--scale 0.2"
 	@$(BIN)/python -m bench attacks --keep $(ARGS)
 
 profile: bench-venv ## Flame graphs of a serving worker, with native frames, in build/profile
