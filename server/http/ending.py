@@ -40,7 +40,6 @@ class Ending(asyncio.Protocol):
         "_is_eof",
         "_is_lingering",
         "_is_lost",
-        "_is_overdue",
         "_is_queued",
         "_is_read_paused",
         "_is_write_paused",
@@ -74,7 +73,6 @@ class Ending(asyncio.Protocol):
         self._is_eof = False
         self._is_lingering = False
         self._is_lost = False
-        self._is_overdue = False
         self._unsent_bytes = 0  # While writing is paused, as last seen; counted among the worker's bytes in flight.
         self._discarded_bytes = 0
 
@@ -159,7 +157,6 @@ class Ending(asyncio.Protocol):
         self._server.on_overdue(request)
         request.is_overdue = True
         self._server.release(request)
-        self._is_overdue = True
         self._current = None
         self._drop_waiting()
         self._end(OVERDUE)

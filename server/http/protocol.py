@@ -138,7 +138,7 @@ class Connection(Ending):
             server.in_flight_bytes -= request.held_bytes
             request.held_bytes = 0
         if self._current is not request:
-            server.on_stray_reply(is_late=self._is_lost or self._is_overdue)
+            server.on_stray_reply(is_late=self._is_lost or request.is_overdue)
             return
         stage = self._reader.stage
         tail = request.tail

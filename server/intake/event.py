@@ -2,8 +2,8 @@
 
 Place: intake.pipeline makes it, the sink takes it as a record, intake.pending hears of it.
 Rules: ``value`` is what the client sent plus what was filled in; numbers and strings are never written anew. The
-garbage collector does not see it (measured: bench worker, hasty 0.93 and 0.96, guaranteed
-0.93 and 0.98 of before), so whoever makes a circle of it breaks it.
+garbage collector does not see it (measured: bench worker, hasty 0.93 and 0.96, guaranteed 0.93 and 0.98 of before), so
+whoever makes a circle of it breaks it.
 Not here: who decides (intake.pipeline).
 """
 

@@ -87,6 +87,7 @@ class Pipeline:
         shortcut = self._only_shortcut or self._router.guess(raw)
         if shortcut is None:
             return None
+        route = None
         try:
             if len(raw) > self._sure_bytes and self._too_large(raw) is not None:
                 return None
@@ -104,7 +105,7 @@ class Pipeline:
         except RecursionError:
             return None
         except Exception:  # A bug must cost this event, not those that came with it.
-            return Event(index, raw, self._on_bug(arrival))
+            return Event(index, raw, self._on_bug(arrival), None, route)
 
     def slowly(self, index: int, raw: bytes, arrival: Arrival) -> Event:
         """The same for any other: step by step, to find what is wrong or to learn the route. ``raw`` is JSON."""

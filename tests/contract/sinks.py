@@ -23,6 +23,8 @@ from tests.kafka.topics import Stored, read_all
 
 SETTLE_S: Final = 60.0
 DRIVE_S: Final = 120.0  # A test that waits in a loop of its own ends here.
+# A busy broker may take its time: to ack, and to make a topic that it is asked for first.
+PATIENT: Final[dict[str, Value]] = {"message.timeout.ms": 60_000, "topic.metadata.propagation.max.ms": 60_000}
 HEADERS: Final = [("content-type", b"application/json"), ("schema-uri", b"/a/b/1.0.0")]
 # The present: a broker that restarts forgets the sequence numbers of a producer whose last record is a day old by its
 # own timestamp (producer.id.expiration.ms), and a retry would then be kept twice.
@@ -66,10 +68,8 @@ class KafkaCase:
         self._servers = servers
 
     def make(self, *, max_outstanding: int = 10_000) -> Sink:
-        # A busy broker may take its time: to ack, and to make a topic that it is asked for first.
-        patient: dict[str, Value] = {"message.timeout.ms": 60_000, "topic.metadata.propagation.max.ms": 60_000}
         return KafkaSink(
-            {"bootstrap.servers": self._servers, **patient},
+            {"bootstrap.servers": self._servers, **PATIENT},
             max_outstanding=max_outstanding,
             max_outstanding_bytes=1 << 26,
         )

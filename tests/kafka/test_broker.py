@@ -14,13 +14,12 @@ import pytest
 from server.sink.base import Sink
 from server.sink.kafka import KafkaSink
 from server.sink.kafka_rules import DEADLINE_S, Value
-from tests.contract.sinks import HEADERS, TIMESTAMP_MS, drive, record, settle
+from tests.contract.sinks import HEADERS, PATIENT, TIMESTAMP_MS, drive, record, settle
 from tests.fakes import Message
 from tests.kafka.broker import Kafka
 from tests.kafka.topics import create, read_all
 
 BUSY_S = 10.0  # What a busy machine may add.
-PATIENT: dict[str, Value] = {"message.timeout.ms": 60_000, "topic.metadata.propagation.max.ms": 60_000}
 
 pytestmark = pytest.mark.kafka
 

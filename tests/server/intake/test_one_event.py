@@ -58,3 +58,20 @@ def test_blanks_around_an_event_change_nothing(drive: Callable[..., None]) -> No
         assert len({record.value[-20:] for record in bench.sink.records}) == 1
 
     drive(test)
+
+
+def test_an_event_that_a_bug_has_cost_is_counted_for_its_stream(
+    drive: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async def test(bench: Bench) -> None:
+        bench.post(VALID)
+        await settled()
+        monkeypatch.setattr("server.intake.pipeline.headers_of", broken)
+
+        assert bench.post(VALID).status == 500
+        assert list(bench.receiver.counts.by_stream) == ["plain"]
+
+    drive(test)
