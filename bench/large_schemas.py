@@ -104,8 +104,8 @@ KINDS: dict[str, Callable[[int], Schema]] = {
     },
     "references to references": _chain,
     "references that multiply in place": lambda n: _multiplied(n, lambda ref: {"allOf": [ref, ref]}),
-    "references that multiply in properties": lambda n: _multiplied(
-        n, lambda ref: {"properties": {"a": ref, "b": ref}}
+    "references that multiply in defaults": lambda n: _multiplied(
+        n, lambda ref: {"properties": {"a": {**ref, "default": {}}, "b": {**ref, "default": {}}}}
     ),
     "anyOf": lambda n: {"anyOf": [{"type": "string", "minLength": i} for i in range(n)]},
     "oneOf": lambda n: {"oneOf": [{"type": "object", "properties": {"a": {"const": i}}} for i in range(n)]},

@@ -67,16 +67,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
+from validators.defaults import TooLargeError
 from validators.errors import ErrorType, SchemaError
 from validators.problem import Problem, errors_text
 from validators.reader import Fill, Reader
 from validators.registry import Registry
-from validators.shape import Default
 from validators.sharing import Sharing
 from validators.validator import Validator
 
 __all__ = [
-    "Default",
     "ErrorType",
     "Fill",
     "Problem",
@@ -84,6 +83,7 @@ __all__ = [
     "Registry",
     "SchemaError",
     "Sharing",
+    "TooLargeError",
     "Validator",
     "errors_text",
     "load",

@@ -16,7 +16,7 @@ Rules:
    schemas, with what references repeat (bundle)          10,000  every later walk
    characters of generated code (source)                 300,000  compiling: 25 to 120 bytes for each
    schemas of a type (structs)                             2,000  making types
-   places where defaults may be (shape)                   20,000  collecting defaults
+   bytes of defaults (defaults)                        1,048,576  finding those that hold themselves
    weight of patterns, in µs (pattern)                   200,000  compiling expressions
    references to names in other documents (bundle)            10  resolving
    schemas that judge one value (here)                     2,000  one check: references that multiply

@@ -4,7 +4,8 @@ Place: loader → HERE → insecure, mend, invalid, shape: none of them ever mee
 Rules:
 1. Every ``$ref`` of the result is ``#`` or ``#/definitions/<name>``, so recursion stays recursion.
 2. Base URIs, ``$id`` and meta-schemas are those of draft-04, -06 and -07, resolved by ``referencing``; what lies beside
-   a ``$ref`` is ignored. A reference that ``$id`` leads nowhere is tried once more relative to the file.
+   a ``$ref`` is ignored, but for a default, which is the place's. A reference that ``$id`` leads nowhere is tried once
+   more relative to the file.
 3. An ``$id`` inside a schema counts only while it is the only schema of that name: real materialised schemas carry
    leftovers of one name with different contents, to which nothing refers.
 4. The number of references and of schemas is bounded; a cycle of references that reads no value is an error.
@@ -146,7 +147,8 @@ class _Bundler:
         if not isinstance(schema, dict):
             return schema
         if "$ref" in schema:
-            return {"$ref": self._local(schema["$ref"], resolver, draft)}
+            beside = {"default": schema["default"]} if "default" in schema else {}
+            return {"$ref": self._local(schema["$ref"], resolver, draft), **beside}
         if schema is not start:
             resolver = resolver.in_subresource(draft.create_resource(schema))
         hidden = ("$id", "$schema", "id") if draft is DRAFT4 else ("$id", "$schema")

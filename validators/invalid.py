@@ -69,6 +69,15 @@ class Walk:
             return notes.problems or None
         return notes.problems
 
+    def accepts(self, schema: Any, value: Any) -> bool | None:
+        """Whether a schema inside the bundle accepts a value. None: the bounds came first."""
+        self.notes = notes = Notes()
+        self._fail = notes.fail
+        try:
+            return self._silently(schema, value)
+        except EnoughError:
+            return None
+
     def schema(self, schema: Any, value: Any, path: str, place: str) -> bool:
         self.notes.step()
         if schema is True:

@@ -30,12 +30,8 @@ from validators.kept import Kept, key_of
 from validators.loader import Allowance, Fetch, Loader
 from validators.pattern import PatternError
 from validators.reference import check_schema, compile_schema
-from validators.shape import TooManyDefaultsError
 from validators.sharing import Sharing
 from validators.validator import Validator
-
-# shape knows by its identity whether it has met a schema that brings something of its own.
-_TOLD_APART = frozenset(("$ref", "allOf", "default", "definitions", "properties"))
 
 
 class Registry:
@@ -74,7 +70,7 @@ class Registry:
         self._keys: dict[str, str] = {}  # Of what was read for a URI.
         self._before = before._by_key() if before is not None else {}
         self._compile = Deferred if is_deferred else compile_schema
-        self._sharing = Sharing(single=_TOLD_APART)
+        self._sharing = Sharing()
         self._known: OrderedDict[str, Validator] = OrderedDict()
         self._failed: OrderedDict[str, tuple[float, ErrorType, str]] = OrderedDict()
 
@@ -147,10 +143,7 @@ class Registry:
 
     def _validator(self, uri: str, whole: dict[str, Any]) -> Validator:
         whole = self._sharing.of(whole)
-        try:
-            return Validator(uri, whole, self._compile(whole, uri))
-        except TooManyDefaultsError as error:
-            raise SchemaError("schema_unavailable", f"{uri}: {error}") from None
+        return Validator(uri, whole, self._compile(whole, uri))
 
     def _read(self, uri: str) -> dict[str, Any]:  # cold: once for each schema
         """The bundle of a schema that may be used."""

@@ -15,17 +15,12 @@ MAX_PARTS = 100_000
 
 
 class Sharing:
-    """``of(value)`` is the value, made of parts that were seen before where there are such.
+    """``of(value)`` is the value, made of parts that were seen before where there are such."""
 
-    ``single`` are names: a map that has one of them stays an object of its own, for somebody tells such maps apart by
-    their identity.
-    """
+    __slots__ = ("_parts",)
 
-    __slots__ = ("_parts", "_single")
-
-    def __init__(self, single: frozenset[str] = frozenset()) -> None:
+    def __init__(self) -> None:
         self._parts: dict[Any, Any] = {}
-        self._single = single
 
     def of(self, value: Any) -> Any:
         """The same value."""
@@ -40,8 +35,6 @@ class Sharing:
             return parts.setdefault(value, value)
         if isinstance(value, dict):
             fields = {parts.setdefault(name, name): self._of(inner) for name, inner in value.items()}
-            if not self._single.isdisjoint(fields):
-                return fields
             key = ("map", *(part for name, inner in fields.items() for part in (name, id(inner))))
             return parts.setdefault(key, fields)
         if isinstance(value, list):

@@ -21,12 +21,11 @@ from typing import Any
 
 import msgspec
 
-from validators import invalid, shape, structs, wide
+from validators import defaults, invalid, shape, structs, wide
 from validators.generated import Path
 from validators.problem import Problem, unreadable
 from validators.reader import Fill, Reader, make_reader
 from validators.reference import Refused, Validate
-from validators.shape import Default
 
 MAX_PATHS = 1_000  # Paths that were asked for; they come from settings, not from clients.
 
@@ -41,11 +40,11 @@ class Validator:
 
     __slots__ = (
         "_declared",
+        "_defaults",
         "_is_typed",
         "_validate",
         "_walk",
         "check",
-        "defaults",
         "reference_checks",
         "schema",
         "title",
@@ -57,12 +56,12 @@ class Validator:
         self.uri = uri
         self.schema = schema  # Every $ref in it is local.
         self.title: str | None = schema["title"] if isinstance(schema.get("title"), str) else None
-        self.defaults: dict[str, Default] = shape.defaults(schema)
         self.check, self.way = structs.compile_check(schema, self._refer)
         """Judge one JSON document, bytes. None: it is valid; else the problems (Problem), at least one."""
         self.reference_checks = 0
         self._is_typed = self.way.kind != "reference"
         self._walk: invalid.Walk | None = None  # Made for the first event that is refused; one process's own.
+        self._defaults = defaults.plan_of(schema, uri, self._accepts)
         self._validate = validate
         self._declared: dict[tuple[str, ...], bool] = {}
 
@@ -103,18 +102,35 @@ class Validator:
 
         None: this schema's events have to be filled in first.
         """
-        if self.way.kind == "reference" or self.defaults:
+        if self.way.kind == "reference" or self._defaults is not None:
             return None
         return make_reader(self.schema, texts, others, fills, gaps)
 
+    @property
+    def has_defaults(self) -> bool:
+        """Whether there are events that ``fill_defaults`` changes."""
+        return self._defaults is not None
+
+    def fill_defaults(self, raw: bytes, max_bytes: int) -> bytes:
+        """Write in the schema's defaults, as AJV 6 does. Raises TooLargeError, RecursionError for what is too deep, and
+        msgspec's errors for what is not JSON."""
+        return raw if self._defaults is None else defaults.fill(raw, self._defaults, self._accepts, max_bytes)
+
+    def _accepts(self, schema: Any, raw: bytes) -> bool | None:
+        """What a schema inside this one says of a JSON text. None: the walk came to no end."""
+        return self._walker().accepts(schema, _read(raw))
+
     def _explain(self, value: Any) -> list[Problem] | None:
         """What the walk finds wrong. None: it came to no end."""
-        if self._walk is None:
-            self._walk = invalid.Walk(self.schema)
         try:
-            return self._walk.problems(value)
+            return self._walker().problems(value)
         except RecursionError:
             return None
+
+    def _walker(self) -> invalid.Walk:
+        if self._walk is None:
+            self._walk = invalid.Walk(self.schema)
+        return self._walk
 
 
 def _read(raw: bytes) -> Any:

@@ -1,23 +1,23 @@
-"""What the server knows of an event: the sources of the fields that it fills in, and the defaults of a schema.
+"""What the server knows of an event: the sources of the fields that it fills in.
 
-Place: intake.route chooses sources for a Filling (intake.filling); intake.pipeline applies the defaults.
+Place: intake.route chooses sources for a Filling (intake.filling).
 Rule: an explicit null counts as present.
-Not here: where the values come from (intake.arrival), how they are inserted (intake.filling, intake.splice).
+Not here: where the values come from (intake.arrival), how they are inserted (intake.filling, intake.splice), the
+defaults of a schema (validators).
 """
 
 # hot path
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 from operator import methodcaller
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 
 from server.intake.arrival import MAX_HEADER_CHARS, Arrival
-from server.intake.splice import join_members, split_members
 
 
 class Source(NamedTuple):
@@ -49,34 +49,3 @@ _HEADER_SAMPLES = tuple(map(msgspec.json.encode, ("", _ODD, "\u00ff" * MAX_HEADE
 def header(name: bytes) -> Source:  # cold: once a route
     """This header's value."""
     return Source(methodcaller("header", name), False, _HEADER_SAMPLES)
-
-
-class Default(Protocol):
-    """A schema's ``default`` for one property, and those of the properties inside it (validators.Default)."""
-
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def inside(self) -> Mapping[str, Any]: ...
-
-
-def fill_defaults(raw: bytes, defaults: Mapping[str, Default]) -> bytes:
-    """Write in the schema's defaults, as AJV's useDefaults does: parents are not made unless they have a default.
-
-    Four real schemas of 447 have any, so this way may cost a dict of raw members a level.
-    """
-    try:
-        parts = split_members(raw)
-    except msgspec.ValidationError:
-        return raw
-    changed = False
-    for name, default in defaults.items():
-        text = bytes(parts[name]) if name in parts else default.value
-        if text is None:
-            continue
-        if default.inside:
-            text = fill_defaults(text, default.inside)
-        if name not in parts or text != bytes(parts[name]):
-            parts[name] = msgspec.Raw(text)
-            changed = True
-    return join_members(parts) if changed else raw

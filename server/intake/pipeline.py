@@ -21,7 +21,6 @@ from server.intake.address import TOO_LARGE, address, headers_of, timestamp_ms, 
 from server.intake.arrival import Arrival
 from server.intake.bounds import Bounds
 from server.intake.decode import has_duplicate_names
-from server.intake.enrich import fill_defaults
 from server.intake.event import Event
 from server.intake.members import BLOCKED, Values
 from server.intake.route import Route, Router
@@ -29,7 +28,7 @@ from server.intake.splice import insert_by_path
 from server.intake.tally import Tallies
 from server.intake.verdict import Verdict, error, in_short
 from server.log import Limited
-from server.schemas import errors_text
+from server.schemas import TooLargeError, errors_text
 
 if TYPE_CHECKING:
     from server.config.limits import Limits
@@ -45,6 +44,7 @@ MAY_NOT_WRITE = {
     "unauthorized": "stream {!r} takes events with a key or token alone; there is none that is known and in force",
     "forbidden": "this client may not write to stream {!r}",
 }
+TOO_LARGE_FILLED = "with the defaults of its schema the event has more than {} bytes, and no more are taken"
 DUPLICATE_KEY = Verdict("duplicate_key", "a member name occurs twice in one object")
 
 log = logging.getLogger("intake")
@@ -150,7 +150,10 @@ class Pipeline:
             return _may_not_write(error_type, route)
         if len(event.value) > route.max_event_bytes:
             return too_large(event, route)
-        value = event.value = self._fill(event.value, values, route, arrival)
+        try:
+            value = event.value = self._fill(event.value, values, route, arrival)
+        except TooLargeError:
+            return Verdict("event_too_large", TOO_LARGE_FILLED.format(route.max_event_bytes))
         if route.validator is not None:
             problems = _check(value, route.validator, route.judged)
             if problems is not None:
@@ -196,8 +199,8 @@ class Pipeline:
         missing = route.filling.missing(values)
         if missing:
             value = route.filling.fill(value, missing, arrival)
-        if route.validator is not None and route.validator.defaults:
-            value = fill_defaults(value, route.validator.defaults)
+        if route.validator is not None:
+            value = route.validator.fill_defaults(value, route.max_event_bytes)
         return value
 
 

@@ -98,8 +98,3 @@ def insert_by_path(raw: bytes, path: Path, members: bytes) -> bytes:
 def join_members(parts: dict[str, Raw]) -> bytes:
     """Write an object from the raw text of its values."""
     return _encode(parts)
-
-
-def split_members(raw: bytes) -> dict[str, Raw]:
-    """The raw text of every member of an object, the last one where a name occurs twice."""
-    return _decode_members(raw)

@@ -57,7 +57,7 @@ BOUNDS = [
     ("references to what holds others", 8, 60, CODE),
     ("references to references", 98, 101, "has references to references, more than 100 deep"),
     ("references that multiply in place", 8, 30, SAME),
-    ("references that multiply in properties", 12, 40, "has properties in more than 20,000 places"),
+    ("references that multiply in defaults", 12, 40, "its defaults hold themselves, or come to more than 1,048,576"),
     ("anyOf", 550, 2_000, SAME),
     ("oneOf", 380, 600, CODE),
     ("allOf", 520, 2_000, SAME),

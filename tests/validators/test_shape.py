@@ -1,4 +1,4 @@
-"""Which properties a schema declares, and which defaults it writes."""
+"""Which properties a schema declares."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from validators.shape import Default, declares, defaults
+from validators.shape import declares
 
 EVENT: dict[str, Any] = {
     "type": "object",
@@ -65,63 +65,3 @@ def test_a_property_is_declared_by_properties_or_by_a_map(path: str, expected: b
 
 def test_no_path_is_not_declared() -> None:
     assert declares(EVENT, ()) is False
-
-
-def test_a_schema_without_defaults_has_none() -> None:
-    assert defaults(EVENT) == {}
-
-
-def test_defaults_are_found_through_properties_references_and_allof() -> None:
-    schema = {
-        "properties": {
-            "a": {"default": "é"},
-            "b": {"properties": {"c": {"default": None}, "d": {"type": "string"}}},
-            "e": {"$ref": "#/definitions/e"},
-            "g": {"anyOf": [{"default": 1}], "not": {"default": 2}, "if": {"default": 3}, "items": {"default": 4}},
-        },
-        "allOf": [{"properties": {"f": {"allOf": [{"default": [1, {"x": 2}]}]}}}],
-        "anyOf": [{"properties": {"h": {"default": 1}}}],
-        "definitions": {"e": {"default": 123456789012345678901234567890}},
-    }
-
-    assert defaults(schema) == {
-        "a": Default('"é"'.encode(), {}),
-        "b": Default(None, {"c": Default(b"null", {})}),
-        "e": Default(b"123456789012345678901234567890", {}),
-        "f": Default(b'[1,{"x":2}]', {}),
-    }
-
-
-def test_a_default_that_is_an_object_holds_the_defaults_inside_it() -> None:
-    schema = {
-        "properties": {
-            "a": {
-                "default": {"y": {}, "z": 9},
-                "properties": {
-                    "x": {"default": 1},
-                    "y": {"properties": {"w": {"default": 2}}},
-                    "z": {"default": 3},
-                },
-            }
-        }
-    }
-    found = defaults(schema)["a"]
-
-    assert found.value == b'{"y":{"w":2},"z":9,"x":1}'
-    assert found.inside == {
-        "x": Default(b"1", {}),
-        "y": Default(None, {"w": Default(b"2", {})}),
-        "z": Default(b"3", {}),
-    }
-
-
-def test_the_first_of_two_defaults_is_written() -> None:
-    assert defaults({"properties": {"a": {"default": 1}}, "allOf": [{"properties": {"a": {"default": 2}}}]}) == {
-        "a": Default(b"1", {})
-    }
-
-
-def test_a_schema_inside_itself_ends() -> None:
-    schema = {"properties": {"a": {"$ref": "#"}, "b": {"default": 1}}}
-
-    assert defaults(schema) == {"b": Default(b"1", {})}

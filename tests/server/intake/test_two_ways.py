@@ -78,6 +78,7 @@ TEXT = [
     {"enum": ["x"]},
     {"type": "integer"},
 ]
+META: dict[str, Any] = {"type": "object", "properties": {"stream": TEXT[1], "request_id": TEXT[1]}}
 NAMES = ["dt", "id", "stream", "http", "user-agent", "meta", "x"]
 
 
@@ -209,6 +210,42 @@ def test_real_events_and_their_mutations(corpus: Path, tmp_path: Path) -> None:
     assert ways.taken > count * 0.2
 
 
+def test_a_schema_with_defaults_is_filled_in_alike_and_never_read_in_one_decode() -> None:
+    item = {"type": "object", "required": ["a"], "properties": {"a": {"type": "integer", "default": 1}}}
+    validator = made(
+        {
+            "type": "object",
+            "properties": {
+                "$schema": TEXT[1],
+                "meta": {**META, "properties": {**META["properties"], "dt": TEXT[1]}},
+                "l": {"type": "array", "items": item},
+                "http": {"type": "object", "default": {}, "properties": {"client_ip": TEXT[1]}},
+            },
+        }
+    )
+    ways = Ways(lambda: make_pipeline(Config(), lambda _: validator, lambda _: STREAM_WITHOUT_KEY))
+    for more, expected in (("[{},{}]", [{"a": "1"}, {"a": "1"}]), ('[{"a":2.0}]', [{"a": "2.0"}])):
+        for _ in range(3):
+            found = ways.compare(b'{"$schema":"/a/b/1.0.0","meta":{"stream":"s"},"l":%b}' % more.encode())
+
+            assert found[2]["l"] == expected
+            assert found[2]["http"] == {"client_ip": "192.0.2.7"}
+    assert ways.taken == 0
+
+
+def test_an_event_that_its_defaults_make_too_large_is_refused_as_too_large() -> None:
+    large = {"type": "object", "properties": {"a": {"type": "string", "default": "x" * 40}}}
+    properties = {"$schema": TEXT[1], "meta": META, "l": {"type": "array", "items": large}}
+    validator = made({"type": "object", "properties": properties})
+    ways = Ways(lambda: make_pipeline(Config(), lambda _: validator, lambda _: SMALL))
+    raw = b'{"$schema":"/a/b/1.0.0","meta":{"stream":"s"},"l":[{},{},{}]}'
+
+    assert ways.compare(raw) == (
+        ("event_too_large", "with the defaults of its schema the event has more than 90 bytes, and no more are taken"),
+        None,
+    )
+
+
 SMALL = msgspec.structs.replace(STREAM_WITHOUT_KEY, max_event_bytes=90)
 
 
@@ -231,6 +268,3 @@ def test_who_may_not_write_is_refused_either_way(given: str | None, expected: st
         assert len({*found}) == 1
         assert expected is None or found[0][0] == expected
     assert ways.taken
-
-
-META = {"type": "object", "properties": {"stream": TEXT[1], "request_id": TEXT[1]}}
