@@ -117,8 +117,7 @@ class Published:
         if isinstance(found, tuple):
             status, detail = _NO_SCHEMA.get(found[0], _NO_SCHEMA["schema_unavailable"])
             return Wrong(status, detail, retry_after_s=1 if status == 503 else 0)
-        text = _encoded(found)
-        parts = pages.schema(uri, found) if is_page_wanted else iter((text,))
+        parts = pages.schema(uri, found) if is_page_wanted else iter((found,))
         # The browser's page and the JSON are told apart by Vary: the address is the same.
         return Document(
             parts,

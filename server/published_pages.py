@@ -14,6 +14,8 @@ from html import escape
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
 _HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -36,17 +38,17 @@ def streams(title: str, entries: Iterator[tuple[str, dict[str, Any]] | None]) ->
             continue
         count += 1
         name, settings = entry
-        yield f"<h2>{escape(name)}</h2>\n{_of_schema(settings.get('schema_title'))}{_pre(settings)}".encode(
-            "utf-8", "replace"
-        )
+        text = json.dumps(settings, indent=2, ensure_ascii=False)
+        shown = f"<h2>{escape(name)}</h2>\n{_of_schema(settings.get('schema_title'))}{_pre(text)}"
+        yield shown.encode("utf-8", "replace")
     yield f"<p>Streams: {count}.</p>\n{_TAIL}".encode()
 
 
-def schema(uri: str, contents: Any) -> Iterator[bytes]:
-    """One schema."""
+def schema(uri: str, text: bytes) -> Iterator[bytes]:
+    """One schema, of which ``text`` is the JSON."""
     above = uri.rpartition("/")[0]
     link = f'<p>Other versions: <a href="/v1/schemas{quote(above)}">{escape(above)}</a></p>\n'
-    yield (_HEAD.format(title=escape(uri)) + link + _pre(contents) + _TAIL).encode("utf-8", "replace")
+    yield (_HEAD.format(title=escape(uri)) + link + _pre(msgspec.json.format(text).decode()) + _TAIL).encode()
 
 
 def directory(path: str, directories: Sequence[str], versions: Sequence[str]) -> Iterator[bytes]:
@@ -72,5 +74,5 @@ def _item(address: str, text: str) -> str:
     return f'<li><a href="{escape(quote(address))}">{escape(text)}</a></li>\n'
 
 
-def _pre(value: Any) -> str:
-    return f"<pre>{escape(json.dumps(value, indent=2, ensure_ascii=False))}</pre>\n"
+def _pre(text: str) -> str:
+    return f"<pre>{escape(text)}</pre>\n"

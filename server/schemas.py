@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
+import msgspec
 from msgspec import Struct
 
 from server.config.urls import is_url, urls_of
@@ -162,21 +162,21 @@ class Schemas:
         """Directories, and versions (oldest first), in one directory of the repositories; None: none has it."""
         return self._registry.listing(path)
 
-    def document(self, uri: str) -> Any:
-        """A schema for others to read: as its file in a directory says it, but without references to other files.
+    def document(self, uri: str) -> bytes | tuple[str, str]:
+        """A schema for others to read, as JSON: as its file in a directory says it, but without references to others.
 
         A tuple as from ``find`` when there is none. One that only a remote repository has is found as for an event.
         """
         title, _, version = uri[1:].rpartition("/")
         try:
             if uri[:1] == "/" and uri in self.versions(title) and version:
-                contents = self._registry.document(uri)
-                if b'"$ref"' not in orjson.dumps(contents):
-                    return contents
+                text = self._registry.document(uri)
+                if b'"$ref"' not in text:
+                    return text
         except SchemaError as error:
             return error.error_type, str(error)
         found = self.find_here(uri)  # Readers make nobody fetch: events do.
-        return found if isinstance(found, tuple) else found.schema
+        return found if isinstance(found, tuple) else msgspec.json.encode(found.schema)
 
     def declares(self, title: str, path: tuple[str, ...]) -> bool:
         """Whether any version of the title that can be used declares the property; the latest is asked first."""

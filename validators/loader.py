@@ -33,6 +33,8 @@ MAX_URI_LENGTH = 512
 # Give the bytes at a URL. FileNotFoundError: the source is sure that there is none. OSError: it cannot tell.
 Fetch = Callable[[str], bytes]
 
+Number = Callable[[str], Any]
+
 _SEGMENTS = r"(?:/(?!\.+(?:/|\Z))[A-Za-z0-9_.-]+)+"  # None of dots alone.
 _URI = re.compile(rf"{_SEGMENTS}/[0-9]+\.[0-9]+\.[0-9]+")
 _PATH = re.compile(_SEGMENTS)
@@ -79,12 +81,12 @@ class Loader:
         self._allow_absolute_uris = allow_absolute_uris
         self._fetch = fetch
 
-    def read(self, uri: str, allowance: Allowance | None = None) -> Any:
+    def read(self, uri: str, allowance: Allowance | None = None, number: Number | None = None) -> Any:
         """Read the schema that an event names."""
         origin, path = self._split(uri)
         if len(uri) > MAX_URI_LENGTH or _URI.fullmatch(path) is None:
             raise SchemaError("bad_schema_uri", f"{uri!r} is not /<title>/<major.minor.patch>")
-        return self._read(origin, path, allowance or Allowance())
+        return self._read(origin, path, allowance or Allowance(), number)
 
     def text(self, uri: str) -> bytes | None:
         """The bytes that ``read`` would read, where they lie in a directory that comes before any other base. Raises
@@ -146,7 +148,7 @@ class Loader:
             raise SchemaError("bad_schema_uri", f"{uri!r} is absolute, and allow_absolute_uris is off")
         return found[0], uri[found.end() :]
 
-    def _read(self, origin: str | None, path: str, allowance: Allowance) -> Any:
+    def _read(self, origin: str | None, path: str, allowance: Allowance, number: Number | None = None) -> Any:
         candidates = (path + self._extension, path, f"{path}.json")
         for base, prefix in self._places(origin, path):
             if isinstance(base, Path) and _is_nowhere(base, path.removeprefix(prefix)):
@@ -155,7 +157,7 @@ class Loader:
                 below = candidate.removeprefix(prefix)
                 text = _read_file(base, below) if isinstance(base, Path) else self._read_url(base + below)
                 if text is not None:
-                    return parse(text, candidate, allowance)
+                    return parse(text, candidate, allowance, number)
         raise _unknown((origin or "") + path)
 
     def _places(self, origin: str | None, path: str) -> list[tuple[Path | str, str]]:
@@ -179,12 +181,16 @@ class Loader:
         return _bounded(text, url)
 
 
-def parse(text: bytes, name: str, allowance: Allowance | None = None) -> Any:
-    """Read JSON or YAML 1.2, whichever ``text`` is. Raises SchemaError."""
+def parse(text: bytes, name: str, allowance: Allowance | None = None, number: Number | None = None) -> Any:
+    """Read JSON or YAML 1.2, whichever ``text`` is. ``number``: what to make of a number of JSON's. Raises
+    SchemaError."""
     allowance = allowance or Allowance()
     allowance.take(len(text), name)
     try:
-        value = _parse_json(text) if name.endswith(".json") else _parse_either(text, name, allowance.values)
+        if name.endswith(".json"):
+            value = _parse_json(text, number)
+        else:
+            value = _parse_either(text, name, allowance.values, number)
     except yaml12.YamlError as error:
         raise SchemaError("schema_unavailable", str(error)) from None
     except RecursionError:
@@ -195,15 +201,21 @@ def parse(text: bytes, name: str, allowance: Allowance | None = None) -> Any:
     return value
 
 
-def _parse_either(text: bytes, name: str, max_values: int) -> Any:
+def _parse_either(text: bytes, name: str, max_values: int, number: Number | None) -> Any:
     if text.lstrip()[:1] == b"{":  # JSON's own decoder takes tabs and escapes that YAML's does not.
         with contextlib.suppress(ValueError):
-            return _parse_json(text)
-    return yaml12.load(text, name, max_values)
+            return _parse_json(text, number)
+    return yaml12.load(text, name, max_values, number)
 
 
-def _parse_json(text: bytes) -> Any:
-    return json.loads(text.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+def _parse_json(text: bytes, number: Number | None) -> Any:
+    return json.loads(
+        text.decode(),
+        object_pairs_hook=_unique,
+        parse_constant=_refuse_constant,
+        parse_int=number,
+        parse_float=number,
+    )
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

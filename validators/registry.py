@@ -21,6 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from validators import insecure
 from validators.bounds import refuse_costly
 from validators.bundle import bundle
@@ -90,9 +92,10 @@ class Registry:
         """The URIs of a title's versions in base directories, oldest first."""
         return [f"/{title}/{version}" for version in self._loader.versions(title)]
 
-    def document(self, uri: str) -> Any:
-        """A schema as its file says it, whether it could be used or not. Raises SchemaError."""
-        return self._loader.read(uri)
+    def document(self, uri: str) -> bytes:
+        """A schema as its file says it, as JSON, whether it could be used or not: its numbers are those of the file, to
+        the last digit. Raises SchemaError."""
+        return msgspec.json.encode(self._loader.read(uri, number=_as_written))
 
     def listing(self, path: str) -> tuple[list[str], list[str]] | None:
         """Names of directories, and URIs of versions (oldest first), in one directory of all bases; None: there
@@ -159,6 +162,10 @@ class Registry:
             if found:
                 raise SchemaError("insecure_schema", f"{uri}: {'; '.join(map(str, found[:10]))}")
         return whole
+
+
+def _as_written(number: str) -> msgspec.Raw:
+    return msgspec.Raw(number.encode())
 
 
 def _shrink(remembered: OrderedDict[str, Any], size: int) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 
 MAX_DEPTH = 100  # Real schemas and stream files stay below 20; a recursive reader needs a bound.
+MAX_INTEGER_BITS = 14_000  # Python writes integers of at most 4,300 digits.
 MAX_ALIASED_NODES = 100_000  # "Billion laughs": a kilobyte of aliases can stand for gigabytes.
 
 Path = tuple[str | int, ...]
@@ -33,7 +34,13 @@ def _as_bool(text: str) -> bool:
 
 
 def _as_int(text: str) -> int:
-    return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
+    """Raises ValueError for more digits than Python would write as a decimal again, which takes quadratic time."""
+    if text[:2] not in ("0x", "0o"):
+        return int(text)
+    value = int(text, 0)
+    if value.bit_length() > MAX_INTEGER_BITS:
+        raise ValueError("too many digits")
+    return value
 
 
 def _as_float(text: str) -> float:
@@ -51,6 +58,7 @@ _CORE: tuple[tuple[str, re.Pattern[str], Callable[[str], Any]], ...] = (
         _as_float,
     ),
 )
+_JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")  # RFC 8259 section 6.
 
 
 class YamlError(ValueError):
@@ -63,14 +71,21 @@ class YamlError(ValueError):
         self.reason = reason
 
 
-def load(text: str | bytes, name: str = "YAML", max_values: float = math.inf) -> Any:
-    """Read one document; an empty one is None. Raises YamlError, for more than ``max_values`` values too."""
-    return load_with_lines(text, name, max_values)[0]
+def load(
+    text: str | bytes, name: str = "YAML", max_values: float = math.inf, number: Callable[[str], Any] | None = None
+) -> Any:
+    """Read one document; an empty one is None. Raises YamlError, for more than ``max_values`` values too.
+
+    ``number``: what to make of a number that is written as JSON writes it.
+    """
+    return load_with_lines(text, name, max_values, number)[0]
 
 
-def load_with_lines(text: str | bytes, name: str, max_values: float = math.inf) -> tuple[Any, Lines]:
+def load_with_lines(
+    text: str | bytes, name: str, max_values: float = math.inf, number: Callable[[str], Any] | None = None
+) -> tuple[Any, Lines]:
     """Read one document and the line of every path in it: ``("streams", "a", 0)`` → 12. Raises YamlError."""
-    reader = _Reader(name, max_values)
+    reader = _Reader(name, max_values, number)
     try:
         return reader.document(text), reader.lines
     except yaml.MarkedYAMLError as error:
@@ -85,8 +100,9 @@ def load_with_lines(text: str | bytes, name: str, max_values: float = math.inf) 
 class _Reader:
     """Builds values from the parser's events: its own composer recurses in C without a bound."""
 
-    def __init__(self, name: str, max_values: float) -> None:
+    def __init__(self, name: str, max_values: float, number: Callable[[str], Any] | None) -> None:
         self.lines: Lines = {}
+        self._number = number
         self._max_values = max_values
         self._values = 0
         self._name = name
@@ -178,6 +194,8 @@ class _Reader:
         raise self._error(event, f"has {text!r} with the tag {event.tag!r}, which does not fit")
 
     def _convert(self, event: Any, convert: Callable[[str], Any], text: str) -> Any:
+        if self._number is not None and convert in (_as_int, _as_float) and _JSON_NUMBER.fullmatch(text):
+            return self._number(text)
         try:
             return convert(text)
         except ValueError:  # Python's bound on the digits of an integer.

@@ -9,6 +9,7 @@ Not here: what the merged settings come to (catalog.check).
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -28,6 +29,8 @@ _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,249}")
 
 def problems(settings: dict[str, Any]) -> Iterator[Problem]:
     """Everything wrong with one map of settings, merged or not."""
+    for path in _endless(settings):
+        yield Problem(path, "is a number without an end, which JSON cannot say", "write a finite one, or a text")
     yield from _map(settings, (), _TOP)
     yield from _near_misses(settings, (), [*_TOP, "consumers"])
     producers = settings.get("producers")
@@ -37,6 +40,16 @@ def problems(settings: dict[str, Any]) -> Iterator[Problem]:
         yield from _near_misses(intake, ("producers", "eventgate"), list(_INTAKE))
     elif intake is not None:
         yield Problem(("producers", "eventgate"), f"found {quoted(intake)}; allowed is a map")
+
+
+def _endless(value: Any) -> Iterator[KeyPath]:
+    """Where ``.inf`` and ``.nan`` are: readers of settings get JSON."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield ()
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            for path in _endless(inner):
+                yield (key, *path)
 
 
 Rule = Callable[[Any, KeyPath], Iterator[Problem]]

@@ -71,6 +71,78 @@ def reader(schemas: Path) -> Reader:
     return Reader(schemas, "ours")
 
 
+NUMBERS = """
+a: 18446744073709551617
+b: -99999999999999999999999
+c: 1e300
+d: 0.12345678901234567891
+e: 1.10
+f: 1E+400
+g: -0
+"""
+
+
+@pytest.mark.parametrize("syntax", ["yaml", "json"])
+@pytest.mark.parametrize("is_page", [False, True])
+def test_numbers_of_a_schema_are_served_as_its_file_has_them(
+    reader: Reader, schemas: Path, syntax: str, is_page: bool
+) -> None:
+    """RFC 8259 section 6 sets no limit to numbers; those beyond 64 bits, or a double, are as much the schema's word."""
+    numbers = dict(line.split(": ") for line in NUMBERS.split("\n") if line)
+    inside = ",".join(f'"{name}":{{"maximum":{number}}}' for name, number in numbers.items())
+    (schemas / "numbers").mkdir()
+    text = f'{{"title":"numbers","properties":{{{inside}}}}}'
+    (schemas / "numbers" / f"1.0.0.{syntax}").write_text(text if syntax == "json" else f"# YAML\n{text}")
+    found = reader.text("/v1/schemas/numbers/1.0.0", is_page=is_page).decode()
+
+    if is_page:
+        assert [f"&quot;maximum&quot;: {number}\n" in found for number in numbers.values()] == [True] * len(numbers)
+    else:
+        assert found == text
+
+
+def test_numbers_that_only_yaml_writes_so_are_served_as_json(reader: Reader, schemas: Path) -> None:
+    (schemas / "yaml").mkdir()
+    (schemas / "yaml" / "1.0.0.yaml").write_text("enum: [0x10, 0o17, +5, .5, 007, 1., 0xFFFFFFFFFFFFFFFFF]\n")
+
+    assert reader.text("/v1/schemas/yaml/1.0.0") == b'{"enum":[16,15,5,0.5,7,1.0,295147905179352825855]}'
+
+
+@pytest.mark.parametrize("is_page", [False, True])
+@pytest.mark.parametrize("number", ["18446744073709551617", "1e+300", "0.1"])
+def test_numbers_of_a_schema_with_references_are_served_too(
+    reader: Reader, schemas: Path, number: str, is_page: bool
+) -> None:
+    (schemas / "refers").mkdir()
+    inside = f"properties: {{a: {{$ref: '#/definitions/a'}}}}, definitions: {{a: {{maximum: {number}}}}}"
+    (schemas / "refers" / "1.0.0.yaml").write_text(f"{{title: refers, {inside}}}")
+
+    assert number.replace("+", "") in reader.text("/v1/schemas/refers/1.0.0", is_page=is_page).decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("1.0.0.yaml", "properties: {a: {maximum: .inf}}"),
+        ("1.0.0.yaml", "properties: {a: {enum: [.nan]}}"),
+        ("1.0.0.json", '{"properties": {"a": {"const": NaN}}}'),
+        ("1.0.0.json", '{"properties": {"a": {"const": "\\ud800"}}}'),
+        ("1.0.0.yaml", 'properties: {a: {const: "\\ud800"}}'),
+        ("1.0.0.yaml", "properties: {a: {maximum: 0x" + "f" * 5_000 + "}}"),
+    ],
+)
+@pytest.mark.parametrize("is_page", [False, True])
+def test_a_schema_that_json_cannot_say_is_unavailable(
+    reader: Reader, schemas: Path, name: str, text: str, is_page: bool
+) -> None:
+    (schemas / "odd").mkdir()
+    (schemas / "odd" / name).write_text(text)
+    found = reader.ask("/v1/schemas/odd/1.0.0", is_page=is_page)
+
+    assert isinstance(found, Wrong)
+    assert found.status == 503
+
+
 def test_both_addresses_of_the_api_answer_alike(reader: Reader) -> None:
     whole = reader.json("/v1/streamconfigs")
 

@@ -109,6 +109,8 @@ def test_what_an_alias_stands_for_has_the_line_of_the_alias_and_is_a_copy() -> N
         ("a: 1\n\tb: 2\n", 2, ""),
         ("a: [1\nb", 3, ""),
         ("a: " + "1" * 5000, 1, "too many digits"),
+        ("a: 0x" + "f" * 5000, 1, "too many digits"),
+        ("a: 0o" + "7" * 5000, 1, "too many digits"),
         ("a: \x01", 1, ""),
         ("[" * 200 + "]" * 200, 1, "nested deeper"),
     ],

@@ -88,6 +88,9 @@ def only(*texts: str, **options: Any) -> Finding:
         ),
         ("sample: 1", "sample", "a map of unit and rate"),
         ("sample: {rate: 2}", "sample.rate", "a number from 0 to 1"),
+        ("of_others: .inf", "of_others", "is a number without an end, which JSON cannot say"),
+        ("of_others: {a: [1, -.inf]}", "of_others.a[1]", "is a number without an end, which JSON cannot say"),
+        ("of_others: {a: .nan}", "of_others.a", "is a number without an end, which JSON cannot say"),
     ],
 )
 def test_a_setting_of_the_wrong_kind_is_an_error_wherever_it_is_written(setting: str, key: str, reason: str) -> None:
