@@ -1,6 +1,8 @@
 """Origins of pages: how they are written down, and whether the ``Origin`` header of a browser names one of several.
+Names of hosts are written likewise, without a scheme.
 
-Place: config.transport_rules, catalog.allowed_auth, auth.key_entries ask what is one; http.cors, auth.guard → HERE.
+Place: config.transport_rules, catalog.allowed_auth, auth.key_entries ask what is one; http.cors, http.webhook,
+auth.guard → HERE.
 Rules: written as browsers send them (RFC 6454 section 6.2), or ``https://*.example.org`` for every host below a name,
 at any depth. Names alone are a plain frozenset. What the rest said of an origin is remembered, in bounded number.
 Not here: what becomes of a request from elsewhere.
@@ -22,6 +24,7 @@ _ORIGIN: Final = re.compile(
     r"[a-z][a-z0-9+.-]*://(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*(:\d{1,5})?|[a-z]+://\[[0-9a-f:]+\](:\d{1,5})?"
 )
 _LABELS: Final = rb"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*"
+_NAME: Final = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
 def is_origin(text: object) -> bool:  # cold: what an operator wrote
@@ -29,8 +32,13 @@ def is_origin(text: object) -> bool:  # cold: what an operator wrote
     return isinstance(text, str) and _ORIGIN.fullmatch(text) is not None
 
 
+def is_host_name(text: str) -> bool:  # cold: what an operator wrote
+    """Whether this is a host's name, ``*.`` and one for every host below it, or ``*`` for all."""
+    return text == "*" or _NAME.fullmatch(text) is not None
+
+
 class Origins:
-    """What any of the texts, each ``is_origin``, stands for."""
+    """What any of the texts, each ``is_origin`` or ``is_host_name``, stands for."""
 
     __slots__ = ("_kept", "_pattern")
 

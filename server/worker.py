@@ -32,6 +32,7 @@ from server.http.pages import Pages
 from server.http.receipt_page import ReceiptPage
 from server.http.response import PHRASES
 from server.http.server import HttpServer
+from server.http.webhook import Webhooks
 from server.intake.arrival import Clock
 from server.intake.error_events import ErrorEvents
 from server.intake.forms import Forms
@@ -218,7 +219,7 @@ class Worker:
         }
         if self._config.intake.test_events:
             routes["/v1/_test/events"] = {"GET": receiver.handle_test_events, "HEAD": None}
-        routes = cors.table(self._tracing.table(routes))
+        routes = Webhooks(self._config.http).table(cors.table(self._tracing.table(routes)))
         name = self._config.service_name or "penstock"
         self._documents = Documents(asyncio.get_running_loop(), self._published.ask, log)
         return routes | self._documents.routes(PATHS) | Pages(name, VERSION, self._unready, self._info).routes()

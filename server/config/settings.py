@@ -63,6 +63,14 @@ class Http(Section, frozen=True):
         ),
     ] = None
     cors: Annotated[Cors, says("Pages of other sites.")] = field(default_factory=Cors)
+    webhook_origins: Annotated[
+        list[Text],
+        says(
+            "Services that may deliver events to an address of this one that was registered with them, as they name "
+            "themselves in `WebHook-Request-Origin`: `events.example.com`, `*.example.com` (any host below it), or "
+            "`*` for all. They ask once; whoever may write is asked for keys all the same. None: nobody is told yes."
+        ),
+    ] = field(default_factory=lambda: ["*"])
     proxy_protocol: Annotated[
         bool,
         says(

@@ -12,11 +12,15 @@ from collections.abc import Iterator
 from server.config.breach import Breach
 from server.config.document import Document
 from server.config.settings import Config
-from server.origins import HINT, is_origin
+from server.origins import HINT, is_host_name, is_origin
 
 
 def transport_breaches(config: Config, _: Document) -> Iterator[Breach]:
-    """Origins that no browser sends, and those that would open the door to everybody's cookies."""
+    """Origins that nobody sends, and those that would open the door to everybody's cookies."""
+    for index, name in enumerate(config.http.webhook_origins):
+        if not is_host_name(name):
+            hint = "write a host name in small letters, `*.` before it for those below it, or `*`"
+            yield Breach(("http", "webhook_origins", index), f"{name!r} is no host name", hint)
     cors = config.http.cors
     for index, origin in enumerate(cors.origins):
         if origin != "*" and not is_origin(origin):

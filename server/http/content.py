@@ -10,6 +10,7 @@ Not here: undoing an encoding (http.encodings), reading what is inside (intake.d
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from server.http.problem import Refusal
@@ -44,6 +45,8 @@ BAD_ENCODING: Final = Refusal(
     more=f"Accept-Encoding: {ACCEPT_ENCODING}\r\n".encode(),
 )
 
+_JSON_DATA: Final = re.compile(rb"\s*[^/;\s]+/(?:[^/;\s]+\+)?json\s*(?:;|$)", re.IGNORECASE)
+
 MAX_KEPT: Final = 256
 _MAX_KEPT_BYTES: Final = 128
 
@@ -71,6 +74,11 @@ def media_type(content_type: bytes | None) -> str:
     if len(TAKEN) < MAX_KEPT and len(content_type) <= _MAX_KEPT_BYTES:
         TAKEN[content_type] = answer
     return answer
+
+
+def is_json(content_type: bytes) -> bool:
+    """Whether data of this type is JSON: ``*/json`` or ``*/*+json`` (CloudEvents JSON event format, section 3.1.1)."""
+    return _JSON_DATA.match(content_type) is not None
 
 
 def encoding_of(content_encoding: bytes) -> str:

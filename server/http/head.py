@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
-from server.http.content import BAD_ENCODING, BAD_TYPE, encoding_of, media_type
+from server.http.content import BAD_ENCODING, BAD_TYPE, encoding_of, is_json, media_type
 from server.http.problem import (
     BAD_CODING,
     BAD_EXPECT,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from server.http.request import Request
 
 RARE: Final = frozenset({b"expect", b"transfer-encoding", b"content-encoding", b"upgrade"})
+_OF_CLOUDEVENTS: Final = b"ce-specversion"  # In binary mode.
 _FRAMING: Final = ("content-length", "transfer-encoding")
 
 # A name or an address, and a port (RFC 9110 section 7.2); of what RFC 3986 allows in names, what names are made of.
@@ -138,8 +139,11 @@ def bad_framing(headers: Mapping[bytes, bytes], parser: Any) -> Refusal | None:
 
 
 def bad_type(headers: Mapping[bytes, bytes]) -> Refusal | None:
-    """Refuse a type of body that nobody here can read."""
-    return None if media_type(headers.get(b"content-type")) else BAD_TYPE
+    """Refuse a type of body that nobody here can read. That of a CloudEvent in binary mode is the type of its data."""
+    given = headers.get(b"content-type")
+    if media_type(given) or (given is not None and _OF_CLOUDEVENTS in headers and is_json(given)):
+        return None
+    return BAD_TYPE
 
 
 def bad_encoding(request: Request, encodings: Encodings) -> Refusal | None:

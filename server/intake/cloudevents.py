@@ -3,7 +3,9 @@
 Place: intake.forms → HERE.
 Rules: the event is the ``data``. ``dataschema`` is its schema and ``intake.cloudevents`` gives its stream, where it
 names none itself. ``id``, ``time`` and ``source`` are put where the settings say, if the schema declares the field and
-the event lacks it: before validation, so they are judged like anything that a client sends.
+the event lacks it: before validation, so they are judged like anything that a client sends. One event gets the same
+verdict in every mode: without data it is ``{}``, for attributes alone are an event. Extensions are passed over.
+Sources: CloudEvents 1.0.2, HTTP protocol binding sections 3.1 to 3.3, JSON event format section 3.1.
 Not here: reading headers as HTTP has them (http.reader), the event's way (intake.pipeline).
 """
 
@@ -42,6 +44,9 @@ ATTRIBUTES: Final = (*REQUIRED, "time", "dataschema")
 MAX_ATTRIBUTE_CHARS: Final = 2_048
 _BRACKET: Final = ord("[")
 _VERSION: Final = re.compile(r"1\.\d+")
+_QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
+NO_DATA: Final = b"{}"
 
 Attributes = dict[str, str]  # Those of ATTRIBUTES that are there.
 
@@ -92,21 +97,30 @@ class CloudEvents:
         return [self._unwrap(raw) for raw in raws] if _text_of(body)[0] == _BRACKET else MANY
 
     def binary(self, headers: Mapping[bytes, bytes], body: bytes) -> list[Piece] | str:
-        """The CloudEvent whose data is the body, and whose attributes are headers, percent-encoded (section 3.1.3.2 of
-        the HTTP binding)."""
+        """The CloudEvent whose data is the body, if there is any, and whose attributes are headers."""
+        content = NO_DATA
+        if body:
+            raws = split(body)
+            if not isinstance(raws, list):
+                return str(raws)
+            content = _text_of(body)
         found: Attributes = {}
         for name in ATTRIBUTES:
             value = headers.get(b"ce-" + name.encode())
             if value is not None:
-                found[name] = unquote(value.decode("latin-1"))
-        raws = split(body)
-        return [self._piece(found, _text_of(body))] if isinstance(raws, list) else str(raws)
+                text = _of_header(value)
+                if text is None:
+                    return [Piece(content, _wrong(f"should have UTF-8 behind the percent signs of its '{name}'"))]
+                found[name] = text
+        return [self._piece(found, content)]
 
     def _unwrap(self, raw: bytes) -> Piece:
         try:
             envelope = _decode_envelope(raw)
         except (msgspec.DecodeError, RecursionError):  # No object, or none that can be read: the pipeline says so.
             return Piece(raw)
+        if envelope.content is not UNSET and envelope.data_base64 is not None:
+            return Piece(raw, _wrong("should have 'data' or 'data_base64', and not both"))
         values = zip(ATTRIBUTES, _attributes(envelope), strict=True)
         return self._piece({name: value for name, value in values if isinstance(value, str)}, _content(envelope))
 
@@ -167,17 +181,34 @@ def _matcher(pattern: str) -> re.Pattern[str]:
     return re.compile(fnmatch.translate(pattern))
 
 
+def _of_header(value: bytes) -> str | None:
+    """The attribute that a header holds (section 3.1.3.2 of the HTTP binding): quoted strings are undone, then one
+    round of percent-encoding, which version 1.0.2 asks for. None: that does not give UTF-8."""
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        text = value.decode("latin-1")
+    if '"' in text:
+        text = _QUOTED.sub(lambda found: _ESCAPED.sub(r"\1", found[1]), text)
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        return None
+
+
 def _content(envelope: _Envelope) -> bytes | None:
     """The data as JSON text: ``{}`` where there is none; None where it is no JSON."""
     if isinstance(envelope.content, Raw):
         return bytes(envelope.content)
     if envelope.data_base64 is None:
-        return b"{}"
+        return NO_DATA
     try:
-        raws = split(base64.b64decode(envelope.data_base64, validate=True))
+        body = base64.b64decode(envelope.data_base64, validate=True)
     except (TypeError, ValueError):  # No text, no ASCII, no base64.
         return None
-    return raws[0] if isinstance(raws, list) and len(raws) == 1 else None
+    if not body:
+        return NO_DATA
+    return _text_of(body) if isinstance(split(body), list) else None
 
 
 def _text_of(body: bytes) -> bytes:

@@ -52,14 +52,21 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     title = directory / "schemas" / "browser" / "report"
     title.mkdir(parents=True)
     (title / "1.0.0.yaml").write_text(json.dumps(REPORT_SCHEMA))
-    (directory / "more.yaml").write_text("streams: {browser.report: {schema_title: browser/report}}")
+    ping = {**REPORT_SCHEMA, "title": "ping", "$id": "/ping/1.0.0", "required": ["$schema", "meta"]}
+    (directory / "schemas" / "ping").mkdir()
+    (directory / "schemas" / "ping" / "1.0.0.yaml").write_text(json.dumps(ping))
+    streams = "{browser.report: {schema_title: browser/report}, ping: {schema_title: ping}}"
+    (directory / "more.yaml").write_text(f"streams: {streams}")
     with Served(
         directory,
         schemas={"base_uris": [str(EXAMPLES / "schemas"), "schemas"]},
         streams={"sources": [str(EXAMPLES / "streams.yaml"), "more.yaml"]},
         intake={
             "reports": {"network-error": {"stream": "browser.report", "schema": "/browser/report/1.0.0"}},
-            "cloudevents": [{"type": "page", "stream": "web.page_view"}],
+            "cloudevents": [
+                {"type": "page", "stream": "web.page_view"},
+                {"type": "ping", "stream": "ping", "schema": "/ping/1.0.0"},
+            ],
         },
         http={"listen": ["127.0.0.1:0"], "cors": {"origins": [ORIGIN]}, "limits": {"max_url_bytes": 2_000}},
     ) as service:
@@ -127,6 +134,33 @@ def test_a_report_arrives_as_it_stands(service: Served) -> None:
     assert [(one["index"], one["context"]["error_type"]) for one in answer.json()["invalid"]] == [(1, "unknown_stream")]
     (record,) = service.until(lambda: service.events("browser.report"))
     assert record["value"].items() >= REPORT.items()
+
+
+def test_a_cloudevent_without_data_is_an_event_in_every_mode(service: Served) -> None:
+    """HTTP protocol binding 1.0.2, section 3.1: data is optional, and so is its type."""
+    attributes = {"specversion": "1.0", "id": "p-1", "source": "/s", "type": "ping"}
+    headers = {f"ce-{name}": value for name, value in attributes.items()}
+    binary = ask(service, "POST", "/v1/events", b"", **headers)
+    structured = ask(
+        service,
+        "POST",
+        "/v1/events",
+        json.dumps(attributes).encode(),
+        **{"content-type": "application/cloudevents+json"},
+    )
+    other = ask(service, "POST", "/v1/events", b"{}", **headers, **{"content-type": "application/vnd.acme.ping+json"})
+
+    assert [binary.status, structured.status, other.status] == [201, 201, 201], (binary.body, structured.body)
+
+
+def test_a_service_that_asks_may_deliver(service: Served) -> None:
+    asking = {"webhook-request-origin": "eventemitter.example.com", "webhook-request-rate": "120"}
+    answer = ask(service, "OPTIONS", "/v1/events?stream=web.page_view", None, **asking)
+
+    assert answer.status == 200
+    assert answer.headers["WebHook-Allowed-Origin"] == "*"
+    assert answer.headers["WebHook-Allowed-Rate"] == "*"
+    assert "POST" in answer.headers["Allow"]
 
 
 def test_whatever_the_verdict_a_beacon_is_answered_the_same(service: Served) -> None:

@@ -133,7 +133,12 @@ def test_what_an_event_says_itself_goes_before_what_its_envelope_says(doors: Doo
         (cloud(data=None, data_base64="%%%"), "not_an_object"),
         (cloud(data=None, data_base64="\u00e9"), "not_an_object"),
         (cloud(data=None, data_base64=7), "not_an_object"),
-        (cloud(data=None, data_base64=""), "not_an_object"),
+        (cloud(data=None, data_base64=""), "valid"),
+        (cloud(data=None, data_base64=base64.b64encode(b'[{"n":1}]').decode()), "not_an_object"),
+        (cloud(data=None, data_base64=base64.b64encode(b'\xef\xbb\xbf {"n":1} ').decode()), "valid"),
+        (cloud(data_base64=""), "schema_violation"),
+        (cloud(datacontenttype="application/vnd.acme+json", comexampleextension1=7, subject=None), "valid"),
+        (cloud(datacontenttype="application/xml", data='<much wow="xml"/>'), "not_an_object"),
         (cloud(time={"odd": 1}), "valid"),
         (cloud(data=[1]), "not_an_object"),
         (cloud(data="text"), "not_an_object"),
@@ -206,6 +211,65 @@ def test_the_attributes_of_a_cloudevent_may_be_headers(doors: Doors) -> None:
     assert "'id'" in event["context"]["errorsText"]
     assert outcomes(doors(b"[{},{}]", b"application/json", **headers)) == ["not_an_object"]
     assert doors.ask(b"{", {b"ce-specversion": b"1.0"}).status == 400
+
+
+@pytest.mark.parametrize("data", [None, b"{}", b'{"n":1}', b"[{}]", b'{"n":"x"}', b"\xef\xbb\xbf{}"])
+@pytest.mark.parametrize("outside", [{}, {"ce_comexampleextension1": b"value"}, {"ce_datacontenttype": b"text/xml"}])
+def test_a_cloudevent_gets_the_same_verdict_in_every_mode(doors: Doors, data: bytes | None, outside: Any) -> None:
+    headers = {"ce_specversion": b"1.0", "ce_id": b"A-1", "ce_source": b"/shop/7", "ce_type": b"org.example.sold"}
+    encoded = {} if data is None else {"data_base64": base64.b64encode(data).decode()}
+    (binary,) = doors(data or b"", b"application/json", **headers, **outside)
+    (structured,) = doors(cloud(data=None, **encoded), CLOUD)
+    for found in (binary, structured):
+        if isinstance(found["event"], dict):
+            del found["event"]["meta"]["dt"]
+
+    assert binary == structured
+    assert (binary["status"] == "valid") is (data is None or data.strip(b"\xef\xbb\xbf") in (b"{}", b'{"n":1}'))
+
+
+def test_a_cloudevent_without_data_needs_no_content_type(doors: Doors) -> None:
+    request = doors.ask(
+        b"",
+        {b"ce-specversion": b"1.0", b"ce-id": b"A-1", b"ce-source": b"/shop/7", b"ce-type": b"org.example.sold"},
+    )
+
+    assert request.answer["events"][0]["status"] == "valid"
+    assert doors.ask(b" ", {b"ce-specversion": b"1.0"}).status == 400
+    assert doors.ask(b"", {b"content-type": b"application/json"}).status == 400
+
+
+@pytest.mark.parametrize(
+    ("header", "text"),
+    [
+        (b"Euro%20%E2%82%AC%20%F0%9F%98%80", "Euro \u20ac \U0001f600"),  # The binding's own example.
+        (b"%e2%82%ac", "\u20ac"),
+        (b"%41", "A"),
+        (b"%2541", "%41"),
+        (b"100%", "100%"),
+        (b'"a b"', "a b"),
+        (b'"a \\"b\\" \\\\ c"', 'a "b" \\ c'),
+        (b'"%22"', '"'),
+        (b'a"', 'a"'),
+        ("Bogot\u00e1".encode(), "Bogot\u00e1"),
+        ("Bogot\u00e1".encode("latin-1"), "Bogot\u00e1"),
+        (b"%C0%A0", None),  # An overlong blank.
+        (b"%ED%A0%80", None),  # Half a surrogate pair.
+        (b"%FF", None),
+    ],
+)
+def test_an_attribute_is_read_from_its_header_as_the_binding_says(
+    doors: Doors, header: bytes, text: str | None
+) -> None:
+    """HTTP protocol binding 1.0.2, section 3.1.3.2."""
+    headers = {"ce_specversion": b"1.0", "ce_source": b"/shop/7", "ce_type": b"org.example.sold"}
+    (event,) = doors(b"{}", b"application/json", ce_id=header, **headers)
+
+    if text is None:
+        assert event["context"]["error_type"] == "schema_violation"
+        assert "'id'" in event["context"]["errorsText"]
+    else:
+        assert event["event"]["meta"]["id"] == text
 
 
 def test_without_settings_such_headers_mean_nothing(settings_path: Path) -> None:
