@@ -47,6 +47,23 @@ def recover(aside: Path, is_stopped: Callable[[], bool]) -> int:
     for leftover in (part, part.with_name(part.name + "-journal")):
         leftover.unlink(missing_ok=True)
     salvage = Salvage(aside, SCHEMA, _COLUMNS, _KINDS, text_factory=bytes)
+    try:
+        count = _copy(salvage, part, is_stopped)
+    except BaseException:
+        part.unlink(missing_ok=True)  # A disk that is full needs the room.
+        raise
+    if count < 0:
+        return count
+    part.rename(recovered)
+    lost = "; ".join(f"ids {first} to {last}" for first, last in salvage.gaps[:10])
+    _logger.error(
+        "%d events of the damaged database %s are recovered in %s; what cannot be read: %s",
+        *(count, aside, recovered, lost or "nothing that is known"),
+    )
+    return count
+
+
+def _copy(salvage: Salvage, part: Path, is_stopped: Callable[[], bool]) -> int:
     count = 0
     with closing(sqlite3.connect(part, isolation_level=None, check_same_thread=False)) as database:
         database.execute(SCHEMA)
@@ -57,12 +74,6 @@ def recover(aside: Path, is_stopped: Callable[[], bool]) -> int:
             with transaction(database):
                 database.executemany(_KEEP, rows)
             count += len(rows)
-    part.rename(recovered)
-    lost = "; ".join(f"ids {first} to {last}" for first, last in salvage.gaps[:10])
-    _logger.error(
-        "%d events of the damaged database %s are recovered in %s; what cannot be read: %s",
-        *(count, aside, recovered, lost or "nothing that is known"),
-    )
     return count
 
 

@@ -62,6 +62,7 @@ class Upkeep:
         self._is_opening = False
         self._is_reading = False
         self._is_stopped = False
+        self._why: Exception | None = None
         self._opened = 0  # How often, to tell what was read of a file that is another one now.
         self._next_reading: asyncio.TimerHandle | None = None
         self.file = EventFile(directory)
@@ -108,22 +109,25 @@ class Upkeep:
     def _begin(self, why: Exception | None) -> None:
         self.is_usable = False
         self._is_opening = True
+        self._why = why  # A damaged file that cannot be set aside is not written any more.
         self._stop_check()
         opening = self._loop.run_in_executor(self._opener, self._open, why)
-        opening.add_done_callback(lambda done: self._on_opened(done.result()))
+        opening.add_done_callback(lambda done: self._on_opened(done.exception() or done.result()))
 
     def _open(self, why: Exception | None) -> Exception | None:
         try:
             if why is not None and is_broken(why):
                 self.file.set_aside(why)
+                self._why = None
             self.file.open()
         except (sqlite3.Error, OSError, OtherLayoutError) as failed:
             return failed
         return None
 
-    def _on_opened(self, failed: Exception | None) -> None:
+    def _on_opened(self, failed: BaseException | None) -> None:
         self._is_opening = False
         if failed is None:
+            self._why = None
             self.is_usable = True
             self._opened += 1
             self._on_usable()
@@ -135,7 +139,7 @@ class Upkeep:
 
     def _retry(self) -> None:
         if not self._is_opening and not self.is_usable and not self._is_stopped:
-            self._begin(None)
+            self._begin(self._why)
 
     def _look(self) -> None:
         self._timer = self._loop.call_later(LOOK_S, self._look)
@@ -156,16 +160,16 @@ class Upkeep:
         self._is_reading = True
         opened = self._opened
         reading = self._loop.run_in_executor(self._reader, self._read, self.file.path)
-        reading.add_done_callback(lambda done: self._on_read(done.result(), opened))
+        reading.add_done_callback(lambda done: self._on_read(done.exception() or done.result(), opened))
 
-    def _on_read(self, found: Exception | None, opened: int) -> None:
+    def _on_read(self, found: BaseException | None, opened: int) -> None:
         self._is_reading = False
         if self._is_stopped or self._is_opening:
             return  # The file that is being opened is read through afterwards.
         if opened != self._opened:
             self._read_through()
             return
-        if found is not None and is_broken(found):
+        if isinstance(found, sqlite3.Error) and is_broken(found):
             self.renew(found)
             return
         if found is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sqlite3
 from contextlib import closing
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from server.sink.base import Sink
+from server.sink.sqlite_recovery import recover, unrecovered
 from tests.contract.sinks import Acks, drive, record, settle, until
 from tests.server.sink.sqlites import CONTENTS, make, overwrite, rows, storing, values
 
@@ -223,3 +225,46 @@ def test_a_recovery_that_was_interrupted_begins_again_at_the_next_start(tmp_path
 
     assert len(values(tmp_path / "events-0.recovered-20260101T000000Z.db")) == 1000
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_damaged_file_that_cannot_be_set_aside_is_not_written_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acks = Acks()
+    tries: list[Path] = []
+
+    def refuse(path: Path) -> Path:
+        tries.append(path)
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    async def test(sink: Any) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr("server.sink.sqlite_file.set_aside", refuse)
+            overwrite(tmp_path / "events-0.db", 0, 100)
+            await until(lambda: len(tries) >= 2)
+            sink.submit(record("t", 1), acks)
+            await until(sink.is_away)
+            assert acks.errors == []
+        assert await settle(sink) == 0
+        assert sink.upkeep.file.damaged == 1
+
+    drive(test, make(tmp_path))
+
+    assert acks.errors == [None]
+
+
+def test_a_recovery_that_fails_leaves_nothing_behind_and_can_be_done_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drive(storing(*CONTENTS), make(tmp_path))
+    aside = (tmp_path / "events-0.db").rename(tmp_path / "events-0.broken-20260101T000000Z")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("server.sink.sqlite_recovery.SCHEMA", "no SQL")
+        with pytest.raises(sqlite3.Error):
+            recover(aside, lambda: False)
+    assert not list(tmp_path.glob("*.part"))
+
+    assert recover(aside, lambda: True) == -1
+    assert recover(aside, lambda: False) == 1000
+    assert unrecovered(tmp_path, "events-0") == []
