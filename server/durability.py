@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from server.sink.kafka_statistics import Statistics
     from server.sink.replay import Replay
     from server.sink.spool_event import Spooled
+    from server.sink.sqlite_upkeep import Upkeep
 
 
 @runtime_checkable
@@ -37,6 +38,17 @@ class _Broker(Protocol):
     statistics: Statistics
 
     def is_away(self) -> bool: ...
+
+
+@runtime_checkable
+class _Database(Protocol):
+    """A sink that writes files of its own."""
+
+    upkeep: Upkeep
+    failed_commits: int
+
+    def is_away(self) -> bool: ...
+    def oldest(self) -> float: ...
 
 
 SPOOL_S = 1.0  # Even a hurried end gives the disk this long: 50,000 events take about half of it.
@@ -49,7 +61,7 @@ class Durability:
 
     def __init__(self, config: Config, data_dir: Path, snapshot: Snapshot, ring: Ring) -> None:
         self.tallies = Tallies()
-        self.sink = make(config.sink, data_dir)
+        self.sink = make(config.sink, data_dir, settle_s(config))
         self.spool = make_spool(config, data_dir, _workers(config))
         self.delivery = Delivery(
             self.sink,
@@ -58,7 +70,8 @@ class Durability:
             settle_s=settle_s(config),
             is_spooled=config.spool.on_broker_down == "spool",
         )
-        self.receipts = Receipts(ring, self.sink.outstanding, settle_s(config))
+        oldest = self.sink.oldest if isinstance(self.sink, _Database) else None
+        self.receipts = Receipts(ring, self.sink.outstanding, 0.0 if oldest else settle_s(config), oldest)
         self.delivery.on_spooled = lambda event: self.receipts.spooled(event.number)
         self._config = config
         self.use(snapshot)
@@ -97,12 +110,17 @@ class Durability:
     def counted(self) -> dict[Count, int]:
         """What sink, spool and replay have counted."""
         spool, replay = self.spool, self.replay
+        database = self.sink if isinstance(self.sink, _Database) else None
         return {
             Count.EVENTS_REPLAYED: replay.replayed if replay is not None else 0,
             Count.EVENTS_GIVEN_UP: self.given_up,
             Count.EVENTS_NOT_SPOOLED: spool.refused if spool is not None else 0,
             Count.SPOOL_FAILURES: spool.failed_commits if spool is not None else 0,
             Count.PRODUCERS_REPLACED: getattr(self.sink, "replaced", 0),
+            Count.SINK_FAILURES: database.failed_commits if database else 0,
+            Count.SINK_DAMAGED: database.upkeep.file.damaged if database else 0,
+            Count.SINK_GONE: database.upkeep.file.gone if database else 0,
+            Count.SINK_RECOVERED: database.upkeep.recovered if database else 0,
         }
 
     def in_flight(self) -> int:
@@ -121,7 +139,8 @@ class Durability:
         return self.spool.used_bytes() if self.spool is not None else 0
 
     def is_broker_away(self) -> bool:
-        return isinstance(self.sink, _Broker) and self.sink.is_away()
+        """Whether nothing can be kept by the sink now: no broker answers, or its database cannot be written."""
+        return isinstance(self.sink, _Broker | _Database) and self.sink.is_away()
 
     def callback_failures(self) -> int:
         """Exceptions of ours that the sink has caught."""

@@ -72,6 +72,10 @@ class Count(IntEnum):
     EVENTS_ONE_DECODE = 25  # Judged and read in one decode,
     EVENTS_ONE_PASS = 26  # … filled in first, and then judged by their schema's type,
     EVENTS_REFERRED = 27  # … or by the reference. Error events are among them.
+    SINK_FAILURES = 28  # Of the embedded sink: transactions that failed,
+    SINK_DAMAGED = 29  # … databases that were set aside,
+    SINK_GONE = 30  # … databases that were deleted or replaced,
+    SINK_RECOVERED = 31  # … events read out of those that were set aside.
 
 
 # Cells of a row, before its counters.

@@ -14,3 +14,4 @@ class Message:
     key: bytes | None
     timestamp_ms: int
     headers: list[tuple[str, bytes]]
+    pending: object = None

@@ -219,6 +219,16 @@ DESCRIPTION: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                     (_rate("sink_producers_replaced_total"), "producers replaced"),
                 ),
             ),
+            Panel(
+                "Trouble of the embedded sink",
+                "ops",
+                (
+                    (_rate("sink_failed_commits_total"), "failed commits"),
+                    (_rate("sink_databases_damaged_total"), "databases damaged"),
+                    (_rate("sink_databases_gone_total"), "databases gone"),
+                    (_rate("sink_events_recovered_total"), "events recovered"),
+                ),
+            ),
         ),
     ),
     (

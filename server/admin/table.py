@@ -177,8 +177,12 @@ SECTIONS: Final = (
         (
             _gauge("sink_outstanding_events", "Events that the sink has and has not settled."),
             _gauge("sink_max_outstanding_events", "The bound, `sink.max_outstanding`, over all workers."),
-            _gauge("sink_away_workers", "Workers for which no broker answers."),
+            _gauge("sink_away_workers", "Workers for which no broker answers, or whose database cannot be written."),
             _counter("sink_producers_replaced", "Producers that ended with a fatal error."),
+            _counter("sink_failed_commits", "Transactions of the embedded sink that failed; most are tried again."),
+            _counter("sink_databases_damaged", "Damaged databases of the embedded sink that were set aside."),
+            _counter("sink_databases_gone", "Databases of the embedded sink that somebody deleted or replaced."),
+            _counter("sink_events_recovered", "Events read out of the databases that were set aside."),
             _gauge("kafka_queue_events", "Events in the queues of librdkafka."),
             _gauge("kafka_queue_bytes", "Bytes of these."),
             _gauge("kafka_broker_workers", "Workers that have a connection to the broker.", "broker"),

@@ -25,8 +25,10 @@ import orjson
 
 from server.commands.output import until_nobody_reads
 from server.config.settings import Config
-from server.errors import EXIT_DONE, PenstockError, SettingsError
-from server.sink.sqlite import SUFFIX
+from server.errors import EXIT_DONE, EXIT_FOUND, PenstockError, SettingsError
+from server.sink.salvage import first_readable, is_broken
+from server.sink.sqlite_file import STEM, SUFFIX
+from server.sink.sqlite_recovery import unrecovered
 
 LOOK_EVERY_S: Final = 0.2
 PAGE_ROWS: Final = 1000
@@ -41,6 +43,7 @@ _NO_TABLE: Final = "no such table"  # The file is there and its worker has not m
 
 # Members that are not asked for stay bytes: numbers of any size and precision are stored, and no reader takes them all.
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_MOST_ID: Final = (1 << 63) - 1
 _text: Final = msgspec.json.Decoder(str).decode
 
 _Row = tuple[int, int, bytes, bytes | None, int, bytes, bytes]
@@ -59,14 +62,19 @@ def run(config: Config, base_dir: Path, stream: str | None, follow: bool) -> int
     directory = base_dir / config.sink.sqlite.path
     if not directory.is_dir():
         print(f"penstock: nothing has been stored in {directory} yet", file=sys.stderr)
+    unread: list[str] = []
     try:
         with until_nobody_reads():
-            read(directory, stream, follow, sys.stdout.buffer, stream_fields=fields)
+            read(directory, stream, follow, sys.stdout.buffer, stream_fields=fields, unread=unread)
     except KeyboardInterrupt:
-        return EXIT_DONE
+        return _exit_code(unread)
     except sqlite3.Error as failed:
         raise PenstockError(f"cannot read the events in {directory}: {failed}") from failed
-    return EXIT_DONE
+    return _exit_code(unread)
+
+
+def _exit_code(unread: list[str]) -> int:
+    return EXIT_FOUND if unread else EXIT_DONE
 
 
 def read(
@@ -76,13 +84,15 @@ def read(
     out: BinaryIO,
     *,
     stream_fields: Sequence[str] = ("meta.stream",),
+    unread: list[str] | None = None,
 ) -> None:
-    """Write every stored event to ``out``; with ``follow`` look for new rows and new files for ever."""
+    """Write every stored event to ``out``; with ``follow`` look for new rows and new files for ever. What damage keeps
+    from being read is said on standard error and added to ``unread``, and the rest is read."""
     paths = [tuple(field.split(".")) for field in stream_fields]
     name = os.fsencode(stream) if stream is not None else b""
-    seen: dict[Path, int] = {}  # The last id shown of each file.
+    reader = _Reader(directory, unread if unread is not None else [])
     while True:
-        for _, topic, key, timestamp_ms, headers, value in _new_rows(directory, seen):
+        for _, topic, key, timestamp_ms, headers, value in reader.new_rows():
             if stream is None or topic == name or _stream_of(value, paths) == stream:
                 out.write(_line(topic, key, timestamp_ms, headers, value))
         out.flush()
@@ -94,45 +104,98 @@ def read(
 _Shown = tuple[int, bytes, bytes | None, int, bytes, bytes]
 
 
-def _new_rows(directory: Path, seen: dict[Path, int]) -> Iterator[_Shown]:
-    """The rows that came since the last look, of all files, merged by the time at which they were stored."""
-    files = sorted(directory.glob(f"events-*{SUFFIX}"))
-    return heapq.merge(*(_rows_of(path, seen) for path in files), key=lambda row: row[0])
+class _Reader:
+    """All files of a directory, and how far each has been shown."""
+
+    def __init__(self, directory: Path, unread: list[str]) -> None:
+        self._directory = directory
+        self._unread = unread
+        self._seen: dict[tuple[Path, int], int] = {}  # The last id shown of each file; another file may get its name.
+
+    def new_rows(self) -> Iterator[_Shown]:
+        """The rows that came since the last look, of all files, merged by the time at which they were stored."""
+        for aside in unrecovered(self._directory, f"{STEM}-*"):
+            self._say(f"{aside} was set aside as damaged, and has not been recovered yet: a service that runs does it")
+        files = sorted(self._directory.glob(f"{STEM}-*{SUFFIX}"))
+        return heapq.merge(*(self._rows_of(path) for path in files), key=lambda row: row[0])
+
+    def _rows_of(self, path: Path) -> Iterator[_Shown]:
+        """A file's new rows. Those stored after we began wait for the next look: a busy writer must not hold us."""
+        try:
+            file = path, path.stat().st_ino
+        except FileNotFoundError:
+            return  # Set aside, or deleted, since we saw it.
+        newest = self._newest_id(path)
+        while (last := self._seen.get(file, 0)) < newest:
+            page, damage = _page(path, last, newest)
+            for row in page:
+                if _is_whole(row, last):
+                    self._seen[file] = last = row[0]
+                    yield row[1:]
+            if damage is not None:
+                self._seen[file] = self._behind_damage(path, last, newest, damage)
+            elif not page:
+                return
+            elif self._seen.get(file, 0) < page[-1][0]:  # Rows that are none.
+                self._seen[file] = page[-1][0]
+
+    def _newest_id(self, path: Path) -> int:
+        try:
+            with closing(_open(path)) as database:
+                return int(database.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()[0])
+        except sqlite3.DatabaseError as failed:
+            if _NO_TABLE in str(failed):
+                return 0
+            if is_broken(failed):
+                return _MOST_ID  # The end cannot be read; what is before it may be.
+            raise
+
+    def _behind_damage(self, path: Path, last: int, newest: int, damage: sqlite3.Error) -> int:
+        """The id after which reading can go on. Says what is left out."""
+
+        def can_read(row_id: int) -> bool:
+            return _page(path, row_id - 1, newest, most_rows=1)[1] is None
+
+        found = first_readable(can_read, last + 1, newest)
+        upto = newest if found is None else found - 1
+        rest = "the rest" if last else "what it holds"
+        what = rest if found is None else f"what has ids from {last + 1} to {upto}"
+        self._say(f"{path} is damaged ({damage}): {what} cannot be read")
+        return upto
+
+    def _say(self, text: str) -> None:
+        if text not in self._unread:
+            self._unread.append(text)
+            print(f"penstock: {text}", file=sys.stderr)
 
 
-def _rows_of(path: Path, seen: dict[Path, int]) -> Iterator[_Shown]:
-    """A file's new rows. Those stored after we began wait for the next look: a busy writer must not hold us here."""
-    newest = _newest_id(path)
-    while (last := seen.get(path, 0)) < newest:
-        page = _page(path, last, newest)
-        if not page:
-            return
-        for row in page:
-            seen[path] = row[0]
-            yield row[1:]
-
-
-def _page(path: Path, after: int, upto: int) -> list[_Row]:
-    """The next rows, read in one short transaction: an open one would keep the writer's log from being emptied."""
+def _page(
+    path: Path, after: int, upto: int, most_rows: int | None = None
+) -> tuple[list[_Row], sqlite3.DatabaseError | None]:
+    """The next rows, read in one short transaction: an open one would keep the writer's log from being emptied. With
+    the damage that ended them early."""
     page: list[_Row] = []
-    size = 0
-    with closing(_open(path)) as database:
-        for row in database.execute(_PAGE, (after, upto)):
-            page.append(row)
-            size += len(row[6])
-            if len(page) >= PAGE_ROWS or size >= PAGE_BYTES:
-                break
-    return page
-
-
-def _newest_id(path: Path) -> int:
+    size, most_rows = 0, most_rows or PAGE_ROWS
     try:
         with closing(_open(path)) as database:
-            return int(database.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()[0])
-    except sqlite3.OperationalError as failed:
-        if _NO_TABLE in str(failed):
-            return 0
-        raise
+            for row in database.execute(_PAGE, (after, upto)):
+                page.append(row)
+                size += len(row[6]) if isinstance(row[6], bytes) else 0
+                if len(page) >= most_rows or size >= PAGE_BYTES:
+                    break
+    except sqlite3.DatabaseError as failed:
+        if not path.exists():
+            return page, None  # Set aside, or deleted, while we read it.
+        if not is_broken(failed):
+            raise
+        return page, failed
+    return page, None
+
+
+def _is_whole(row: _Row, last: int) -> bool:
+    """Damage can leave a row that reads well and is none."""
+    kinds: tuple[Any, ...] = (int, int, bytes, (bytes, type(None)), int, bytes, bytes)
+    return row[0] > last and all(isinstance(part, kind) for part, kind in zip(row, kinds, strict=True))
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -29,6 +29,7 @@ from server.sink.kafka_settings import DEFAULTS  # Imports no confluent_kafka.
 MAX_HYPHENS = 8
 
 _EVENT_PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
+_SQLITE_SHARE_OF_ANSWER = 0.7  # A guaranteed event waits so long for a database that is locked or full.
 _EXPIRY_S = 1.0  # librdkafka looks once a second for messages whose time is over.
 _NAMES = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
@@ -151,7 +152,9 @@ def _acks(config: Config, _: Document) -> Iterator[Breach]:
 
 
 def settle_s(config: Config) -> float:
-    """Within which the sink has said what became of an event."""
+    """Within which the sink has said what became of an event that somebody waits for."""
+    if config.sink.kind == "sqlite":
+        return _SQLITE_SHARE_OF_ANSWER * config.http.limits.answer_s
     return _message_timeout_s(config.sink) + _EXPIRY_S if config.sink.kind == "kafka" else 0.0
 
 

@@ -28,7 +28,8 @@ OnAck = Callable[[Any, Any], None]
 class Record(Protocol):
     """One message for the broker: what Kafka would be given. The intake's events are records as they stand.
 
-    ``headers`` are (name, value) pairs; ``timestamp_ms`` is Unix time in milliseconds; ``key`` None spreads freely.
+    ``headers`` are (name, value) pairs; ``timestamp_ms`` is Unix time in milliseconds; ``key`` None spreads freely;
+    ``pending`` is None when nobody waits for the outcome: then it may be as late as it has to be.
     """
 
     topic: str
@@ -36,6 +37,9 @@ class Record(Protocol):
     key: bytes | None
     timestamp_ms: int
     headers: list[tuple[str, bytes]]
+
+    @property
+    def pending(self) -> object: ...
 
 
 class Sink(Protocol):

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from server.sink.spool import Spool
 
 
-def make(settings: SinkSettings, base_dir: Path) -> Sink:
-    """A sink of ``settings.kind``, not yet open. Relative paths are relative to ``base_dir``. Raises SettingsError."""
+def make(settings: SinkSettings, base_dir: Path, settle_s: float = 5.0) -> Sink:
+    """A sink of ``settings.kind``, not yet open. Relative paths are relative to ``base_dir``. SQLite settles
+    what somebody waits for within ``settle_s``; Kafka has a setting of its own. Raises SettingsError."""
     if settings.kind == "kafka":
         if problems := broken_promises(settings.kafka):
             raise SettingsError("\n".join(map(str, problems)))
@@ -39,6 +40,7 @@ def make(settings: SinkSettings, base_dir: Path) -> Sink:
             base_dir / settings.sqlite.path,
             max_outstanding=settings.max_outstanding,
             max_outstanding_bytes=settings.max_outstanding_bytes,
+            settle_s=settle_s,
         )
     from server.sink.memory import MemorySink
 

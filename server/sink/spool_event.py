@@ -28,6 +28,7 @@ class Spooled(msgspec.Struct, eq=False):
     value: bytes
     stream: str
     size: int
+    pending: None = None
 
 
 def row_of(number: int, stream: str, record: Record) -> Row:

@@ -4,17 +4,18 @@ Place: sink.spool → HERE, on the spool's thread; every call may wait for the d
 Rules: a commit is on disk when it returns (WAL, ``synchronous = FULL``). The id of a row is the number that its event
 was accepted under, so the order of ids is the order of acceptance, whatever order the rows come in. A file that
 cannot be read is set aside under a dated name, what can be read of it goes into a new one, and the service goes on.
-Not here: threads, bounds and keys (sink.spool, sink.spool_keys).
+Not here: threads, bounds and keys (sink.spool, sink.spool_keys), how a damaged file is read (sink.salvage).
 """
 
 from __future__ import annotations
 
 import logging
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+from server.sink.salvage import Salvage, files_of, is_broken, set_aside, transaction
 
 VERSION: Final = 1
 SUFFIX: Final = ".db"
@@ -37,9 +38,7 @@ _INSERT: Final = "INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?, ?)"
 _COLUMNS: Final = "id, topic, key, timestamp_ms, headers, value, stream"
 _WAL_KEPT_BYTES: Final = 16 << 20  # A burst may grow the log; after a checkpoint it is cut back to this.
 _VACUUM_PAGES: Final = 1024  # An empty file of more than 4 MiB gives its room back to the disk.
-_RECOVERED_AT_ONCE: Final = 500
-
-_BROKEN: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
+_KINDS: Final = (int, str, (bytes, type(None)), int, bytes, bytes, str)
 
 _logger = logging.getLogger("sink.spool")
 
@@ -65,10 +64,10 @@ class SpoolFile:
     def replace(self, why: Exception) -> None:
         """Set a broken file aside, begin a new one, and take over what can be read of the old one."""
         self.close()
-        aside = self._set_aside()
+        aside = set_aside(self.path)
         self._connect()
         count = 0
-        for rows in _readable(aside):
+        for rows in Salvage(aside, _SCHEMA, _COLUMNS, _KINDS).batches():
             self.append(rows)
             count += len(rows)
         _logger.error("the spool %s was broken (%s): kept as %s, %d events recovered", self.path, why, aside, count)
@@ -76,7 +75,7 @@ class SpoolFile:
     def append(self, rows: Iterable[Row]) -> None:
         """Keep these rows, all or none."""
         database = self._ready()
-        with _transaction(database):
+        with transaction(database):
             database.executemany(_INSERT, rows)
 
     def oldest(self, count: int, without: Sequence[str] = ()) -> list[Row]:
@@ -90,7 +89,7 @@ class SpoolFile:
     def delete(self, ids: Sequence[int]) -> None:
         """Forget rows that have been delivered or given up. Gives the room back when nothing is left."""
         database = self._ready()
-        with _transaction(database):
+        with transaction(database):
             database.executemany("DELETE FROM event WHERE id = ?", [(number,) for number in ids])
         (left,) = database.execute("SELECT EXISTS (SELECT 1 FROM event)").fetchone()
         (pages,) = database.execute("PRAGMA page_count").fetchone()
@@ -101,7 +100,7 @@ class SpoolFile:
     def probe(self) -> None:
         """Write something small: raises what a write would raise."""
         database = self._ready()
-        with _transaction(database):
+        with transaction(database):
             database.execute(f"PRAGMA user_version = {VERSION}")
 
     def contents(self) -> Iterator[tuple[int, str, bytes | None, int]]:
@@ -119,11 +118,8 @@ class SpoolFile:
     def remove(self) -> None:
         """Close it and delete its files, the lock's last: nobody waits for them."""
         self.close()
-        for path in (*self._files(), self.path.with_suffix(".lock")):
+        for path in (*files_of(self.path), self.path.with_suffix(".lock")):
             path.unlink(missing_ok=True)
-
-    def _files(self) -> list[Path]:
-        return [self.path.with_name(self.path.name + ending) for ending in ("", "-wal", "-shm")]
 
     def _ready(self) -> sqlite3.Connection:
         """The connection, made anew after a failure, or when somebody has moved the file away under us."""
@@ -161,85 +157,3 @@ class SpoolFile:
             raise
         self._database = database
         self._inode = self.path.stat().st_ino
-
-    def _set_aside(self) -> Path:
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        aside = self.path.with_name(f"{self.path.stem}.broken-{stamp}")
-        for number in range(1, 1000):
-            if not aside.exists():
-                break
-            aside = self.path.with_name(f"{self.path.stem}.broken-{stamp}-{number}")
-        for path in self._files():
-            if path.exists():
-                path.rename(aside.with_name(aside.name + path.name.removeprefix(self.path.name)))
-        return aside
-
-
-class _transaction:  # noqa: N801 - used as a statement
-    """BEGIN … COMMIT, or ROLLBACK when anything is raised."""
-
-    def __init__(self, database: sqlite3.Connection) -> None:
-        self._database = database
-
-    def __enter__(self) -> None:
-        self._database.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            try:
-                self._database.execute("COMMIT")
-            except sqlite3.Error:
-                self._roll_back()
-                raise
-        else:
-            self._roll_back()
-
-    def _roll_back(self) -> None:
-        if self._database.in_transaction:
-            self._database.execute("ROLLBACK")
-
-
-def is_broken(error: Exception) -> bool:
-    """Whether the file itself is bad, and not the disk that it is on."""
-    code = getattr(error, "sqlite_errorcode", None)
-    if code is None:
-        return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
-    return code & 0xFF in _BROKEN
-
-
-def _readable(path: Path) -> Iterator[list[Row]]:
-    """What can be read of a broken file: from its beginning to the damage, then from its end back to it."""
-    try:
-        database = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-    except sqlite3.Error as failed:
-        _logger.warning("nothing can be read of %s: %s", path, failed)
-        return
-    last = -1
-    try:
-        for order, bound in (("ASC", ">"), ("DESC", ">")):
-            for rows in _rows_until_damage(database, order, bound, last):
-                last = max(last, rows[-1][0]) if order == "ASC" else last
-                yield rows
-    finally:
-        database.close()
-
-
-def _rows_until_damage(database: sqlite3.Connection, order: str, bound: str, last: int) -> Iterator[list[Row]]:
-    batch: list[Row] = []
-    try:
-        for row in database.execute(f"SELECT {_COLUMNS} FROM event WHERE id {bound} ? ORDER BY id {order}", (last,)):
-            if _is_whole(row):
-                batch.append(row)
-            if len(batch) == _RECOVERED_AT_ONCE:
-                yield batch
-                batch = []
-    except (sqlite3.Error, UnicodeDecodeError) as failed:
-        _logger.warning("reading the broken spool %s ended: %s", "forwards" if order == "ASC" else "backwards", failed)
-    if batch:
-        yield batch
-
-
-def _is_whole(row: Row) -> bool:
-    """Damage can leave a row that reads well and is none."""
-    kinds: tuple[Any, ...] = (int, str, (bytes, type(None)), int, bytes, bytes, str)
-    return all(isinstance(part, kind) for part, kind in zip(row, kinds, strict=True))

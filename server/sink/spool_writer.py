@@ -20,7 +20,8 @@ from typing import Final
 import msgspec
 
 from server.log import Limited
-from server.sink.spool_file import Row, is_broken
+from server.sink.salvage import is_broken
+from server.sink.spool_file import Row
 from server.sink.spool_keys import NONE
 from server.sink.spool_store import Census, Store
 

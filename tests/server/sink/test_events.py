@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
@@ -20,7 +21,7 @@ import pytest
 from server.commands import events
 from server.commands.events import read
 from server.config.settings import Config, Intake, SinkSettings
-from server.errors import PenstockError, SettingsError
+from server.errors import SettingsError
 from server.sink.base import Record, Sink
 from server.sink.sqlite import SqliteSink
 from tests.contract.sinks import HEADERS, Acks, drive, settle
@@ -146,7 +147,9 @@ def test_a_page_is_bounded_in_bytes(tmp_path: Path) -> None:
     large = b'"%s"' % (b"x" * 400_000)
     store(tmp_path, *(plain(large) for _ in range(5)))
 
-    assert len(events._page(tmp_path / "events-0.db", 0, 5)) == 3
+    page, damage = events._page(tmp_path / "events-0.db", 0, 5)
+    assert len(page) == 3
+    assert damage is None
     assert len(shown(tmp_path)) == 5
 
 
@@ -188,12 +191,79 @@ def test_another_sink_is_a_settings_error_that_says_what_to_do(
         events.run(config, tmp_path, None, False)
 
 
-def test_a_file_that_cannot_be_read_is_said_plainly(tmp_path: Path) -> None:
-    (tmp_path / "var" / "events").mkdir(parents=True)
-    (tmp_path / "var" / "events" / "events-0.db").write_bytes(b"no database" * 100)
+def test_a_file_that_cannot_be_read_is_said_plainly_and_the_others_are_shown(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    store(tmp_path / "var" / "events", plain(b"1"))
+    (tmp_path / "var" / "events" / "events-1.db").write_bytes(b"no database" * 100)
 
-    with pytest.raises(PenstockError, match="cannot read the events"):
-        events.run(Config(sink=SinkSettings(kind="sqlite")), tmp_path, None, False)
+    code = events.run(Config(sink=SinkSettings(kind="sqlite")), tmp_path, None, False)
+
+    said = capfd.readouterr()
+    assert code == 1
+    assert said.out.encode() == LINE + b'"value":1}\n'
+    assert "events-1.db is damaged (file is not a database): what it holds cannot be read" in said.err
+
+
+def overwrite(path: Path, pages: Sequence[int]) -> None:
+    with path.open("r+b") as file:
+        for page in pages:
+            file.seek(4096 * page)
+            file.write(b"\xaa" * 4096)
+
+
+@pytest.mark.parametrize(
+    ("pages", "least"),
+    [((30,), 990), ((20, 60, 90), 970), ((-1,), 990), ((-1, -2, 40), 970), ((1,), 0)],
+    ids=["a page", "three pages", "the last page", "the last pages and one before", "the root of the table"],
+)
+def test_what_can_be_read_around_damage_is_shown_and_the_rest_is_named(
+    tmp_path: Path, pages: tuple[int, ...], least: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    directory = tmp_path / "var" / "events"
+
+    async def test(sink: Sink) -> None:
+        for number in range(1000):
+            assert sink.submit(plain(b'{"n":%d,"text":"%s"}' % (number, b"x" * 500)), Acks()) is None
+        assert await settle(sink) == 0
+
+    drive(test, SqliteSink(directory, max_outstanding=10_000, max_outstanding_bytes=1 << 26))
+    path = directory / "events-0.db"
+    count = path.stat().st_size // 4096
+    overwrite(path, [page % count for page in pages])
+
+    code = events.run(Config(sink=SinkSettings(kind="sqlite")), tmp_path, None, False)
+
+    said = capfd.readouterr()
+    shown_numbers = [orjson.loads(line)["value"]["n"] for line in said.out.splitlines()]
+    assert code == 1
+    assert least <= len(shown_numbers) < 1000
+    assert shown_numbers == sorted(set(shown_numbers))
+    named: set[int] = set()
+    for first, last in re.findall(r"ids from (\d+) to (\d+)", said.err):
+        named.update(range(int(first), min(int(last), 1000) + 1))
+    if "the rest" in said.err or "what it holds" in said.err:
+        named.update(range(max(shown_numbers, default=-1) + 2, 1001))
+    assert named == {number + 1 for number in set(range(1000)) - set(shown_numbers)}, said.err
+
+
+def test_a_database_that_was_set_aside_and_not_recovered_is_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    directory = tmp_path / "var" / "events"
+    store(directory, plain(b"1"))
+    (directory / "events-0.broken-20260101T000000Z").write_bytes(b"")
+    (directory / "events-0.broken-20260101T000000Z-wal").write_bytes(b"")
+    (directory / "events-1.broken-20260101T000000Z").write_bytes(b"")
+    store(tmp_path / "other", plain(b"2"))
+    (tmp_path / "other" / "events-0.db").rename(directory / "events-1.recovered-20260101T000000Z.db")
+
+    code = events.run(Config(sink=SinkSettings(kind="sqlite")), tmp_path, None, False)
+
+    said = capfd.readouterr()
+    assert code == 1
+    assert [orjson.loads(line)["value"] for line in said.out.splitlines()] == [1, 2]
+    assert re.findall(r"(\S+) was set aside", said.err) == [str(directory / "events-0.broken-20260101T000000Z")]
 
 
 def test_the_configured_field_names_the_stream(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:

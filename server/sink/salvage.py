@@ -1,0 +1,208 @@
+"""Handle a SQLite file that is damaged: recognise it, set it aside, read what can be read of it.
+
+Place: sink.spool_file, sink.sqlite_file and commands.events → HERE. Every call may wait for the disk.
+Rules: tables have ``id INTEGER PRIMARY KEY`` as their first column. A damaged page costs the rows that are on it and
+no others: reading goes on behind it. Nothing that was set aside is deleted; of a damaged first page a copy is kept.
+Not here: what the rows mean, where recovered ones go (sink.spool_file, sink.sqlite_recovery).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+ROWS_AT_ONCE: Final = 500
+BYTES_AT_ONCE: Final = 4 << 20  # Rows may be megabytes each.
+MOST_ID: Final = (1 << 63) - 1
+
+_PAGE_BYTES: Final = 4096  # SQLite's default since 3.12; nothing here asks for another.
+_SIZE_AT: Final = 28  # In the header: the number of pages.
+_TABLE_PAGES: Final = (b"\x05", b"\x0d")  # How a page of a table begins: one that leads to others, one with rows.
+
+_BROKEN: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
+
+_logger = logging.getLogger("sink.salvage")
+
+
+class transaction:  # noqa: N801 - used as a statement
+    """BEGIN … COMMIT, or ROLLBACK when anything is raised."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def __enter__(self) -> None:
+        self._database.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            try:
+                self._database.execute("COMMIT")
+            except sqlite3.Error:
+                self._roll_back()
+                raise
+        else:
+            self._roll_back()
+
+    def _roll_back(self) -> None:
+        if self._database.in_transaction:
+            self._database.execute("ROLLBACK")
+
+
+def is_broken(error: Exception) -> bool:
+    """Whether the file itself is bad, and not the disk that it is on."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+    return code & 0xFF in _BROKEN
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files that SQLite keeps a database in: itself, its log, the index of its log."""
+    return [path.with_name(path.name + ending) for ending in ("", "-wal", "-shm")]
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a database that is not open, with its log, to a dated name. Returns that name."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    aside = path.with_name(f"{path.stem}.broken-{stamp}")
+    for number in range(1, 1000):
+        if not aside.exists():
+            break
+        aside = path.with_name(f"{path.stem}.broken-{stamp}-{number}")
+    for file, renamed in zip(files_of(path), files_of(aside), strict=True):
+        if file.exists():
+            file.rename(renamed)
+    return aside
+
+
+def first_readable(can_read: Callable[[int], bool], unreadable: int, upto: int) -> int | None:
+    """The lowest id above ``unreadable`` from which on rows can be read; None when there is none to ``upto``.
+
+    A page holds a range of ids, so that this is a search by doubling and halving: some 20 probes for a damaged leaf,
+    120 for any damage at all.
+    """
+    bad, step = unreadable, 1
+    while True:
+        if bad >= upto:
+            return None
+        good = min(bad + step, upto)
+        if can_read(good):
+            break
+        bad, step = good, step * 2
+    while good - bad > 1:
+        middle = (good + bad) // 2
+        if can_read(middle):
+            good = middle
+        else:
+            bad = middle
+    return good
+
+
+def mend_head(path: Path, schema: str) -> None:
+    """Give a file whose first page is damaged that of an empty database with the same table: it says where the table
+    begins, which is page 2 where there is one table alone. The page that was there is kept in ``….head``.
+
+    Source: https://www.sqlite.org/fileformat.html, sections 1.3 (the header), 1.6 (pages) and 2.6 (the schema table).
+    """
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)) as database:
+        try:
+            database.execute("SELECT name FROM sqlite_schema").fetchall()
+            return
+        except sqlite3.Error as failed:
+            if not is_broken(failed):
+                raise
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute(schema)
+        page = bytearray(database.serialize()[:_PAGE_BYTES])
+    with path.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(_PAGE_BYTES)
+        if file.read(1) not in _TABLE_PAGES:
+            return  # No database of ours: it is left as it is.
+        file.seek(0)
+        path.with_name(path.name + ".head").write_bytes(file.read(_PAGE_BYTES))
+        page[_SIZE_AT : _SIZE_AT + 4] = (size // _PAGE_BYTES).to_bytes(4, "big")
+        file.seek(0)
+        file.write(page)
+
+
+class Salvage:
+    """Rows of a damaged table, from its beginning to its end. ``columns`` begin with ``id``; ``kinds`` are the types
+    that each must have: damage can leave a row that reads well and is none. ``gaps`` are the ids between which rows
+    could not be read, first and last."""
+
+    def __init__(
+        self, path: Path, schema: str, columns: str, kinds: tuple[Any, ...], *, text_factory: Any = str
+    ) -> None:
+        self._path = path
+        self._schema = schema
+        self._select = f"SELECT {columns} FROM event WHERE id >= ? ORDER BY id LIMIT ?"
+        self._kinds = kinds
+        self._text_factory = text_factory
+        self.gaps: list[tuple[int, int]] = []
+
+    def batches(self) -> Iterator[list[Any]]:
+        """Yield rows in order, up to ROWS_AT_ONCE or a little more than BYTES_AT_ONCE at a time."""
+        try:
+            mend_head(self._path, self._schema)
+            database = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
+        except (sqlite3.Error, OSError) as failed:
+            _logger.warning("nothing can be read of %s: %s", self._path, failed)
+            return
+        database.text_factory = self._text_factory
+        try:
+            yield from self._batches(database)
+        finally:
+            database.close()
+
+    def _batches(self, database: sqlite3.Connection) -> Iterator[list[Any]]:
+        begin = 0
+        while True:
+            rows, after, failed = self._some(database, begin)
+            if rows:
+                yield rows
+            if failed is not None:
+                found = first_readable(lambda row_id: self._can_read(database, row_id), after, MOST_ID)
+                self.gaps.append((after, MOST_ID if found is None else found - 1))
+                _logger.warning("%s: what has ids from %d to %d cannot be read: %s", self._path, *self.gaps[-1], failed)
+                if found is None:
+                    return
+                begin = found
+            elif after == begin:
+                return
+            else:
+                begin = after
+
+    def _some(self, database: sqlite3.Connection, begin: int) -> tuple[list[Any], int, Exception | None]:
+        """The whole rows among the next ones, the id behind them, and what kept us from reading on."""
+        rows: list[Any] = []
+        size, after = 0, begin
+        try:
+            for row in database.execute(self._select, (begin, ROWS_AT_ONCE)):
+                if not isinstance(row[0], int) or row[0] < after:
+                    continue
+                after = row[0] + 1
+                if self._is_whole(row):
+                    rows.append(row)
+                    size += sum(len(part) for part in row if isinstance(part, bytes | str))
+                if size >= BYTES_AT_ONCE:
+                    break
+        except (sqlite3.Error, UnicodeDecodeError) as failed:
+            return rows, after, failed
+        return rows, after, None
+
+    def _can_read(self, database: sqlite3.Connection, row_id: int) -> bool:
+        try:
+            database.execute(self._select, (row_id, 1)).fetchall()
+        except (sqlite3.Error, UnicodeDecodeError):
+            return False
+        return True
+
+    def _is_whole(self, row: Any) -> bool:
+        return all(isinstance(part, kind) for part, kind in zip(row, self._kinds, strict=True))
