@@ -203,7 +203,7 @@ def _parse_either(text: bytes, name: str, max_values: int) -> Any:
 
 
 def _parse_json(text: bytes) -> Any:
-    return json.loads(text.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    return json.loads(text.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
