@@ -276,4 +276,4 @@ class _Reader:
 
 def _is_merge(key: Any) -> bool:
     """Whether a key says: merge. One in quotes is text, as in js-yaml and PyYAML."""
-    return key.value == _MERGE and (key.implicit[0] if key.tag is None else key.tag == f"{_TAG}merge")
+    return key.value == _MERGE and bool(key.implicit[0] if key.tag is None else key.tag == f"{_TAG}merge")

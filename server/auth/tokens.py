@@ -1,7 +1,9 @@
 """Tokens (JWT): who signed one, for whom, until when, and which streams it names.
 
 Place: auth.access → HERE for each header value that was not seen before; what comes back is remembered there.
-Rules: signed by a key of the set that the token's ``kid`` names, with that key's algorithm alone; ``exp``, ``iss`` and
+Rules: signed by a key of the set that the token's ``kid`` names, with that key's algorithm alone: ``alg`` at most chooses
+among keys of one name, each of which has its own. A token without ``kid`` goes with the key without one, or with the only
+one. ``exp``, ``iss`` and
 ``aud`` must be there and right; ``nbf`` and ``iat`` when they are there. An invented ``kid`` costs no cryptography.
 Not here: the keys (auth.public_keys), memory (auth.access).
 """
@@ -39,15 +41,18 @@ class Tokens:
     def use(self, public_keys: bytes) -> None:
         """Other keys from now on. Raises PublicKeysError, and keeps the old ones."""
         found = parse(public_keys)
-        self._by_kid = {key.kid: key for key in found}
+        self._keys = {(key.kid, key.algorithm): key for key in found}
         self._only = found[0] if len(found) == 1 else None
 
     def find(self, token: bytes) -> Grant | None:
         """What the token allows; None when it is not to be believed. Raises EarlyError."""
         settings = self._settings
         try:
-            kid = get_unverified_header(token).get("kid")
-            key = self._only if kid is None else self._by_kid.get(kid)
+            header = get_unverified_header(token)
+            kid = header.get("kid")
+            key = self._keys.get((kid, header.get("alg")))
+            if key is None and kid is None:
+                key = self._only
             if key is None:
                 return None
             claims = decode(

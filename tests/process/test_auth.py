@@ -296,18 +296,29 @@ def test_public_keys_at_a_url_are_followed_without_a_restart(tmp_path: Path) -> 
     def status(issuer: Issuer) -> int:
         return send(service, "tokens", headers={"Authorization": f"Bearer {issuer.token()}"}).status
 
+    def beside(issuer: Issuer, odd: object) -> str:
+        """A good key with one that RFC 7517 section 5 tells to ignore."""
+        return json.dumps({"keys": [odd, issuer.jwk]})
+
     with Site() as site:
-        site.says("/jwks", behaviours.body(jwks(old)))
+        site.says("/jwks", behaviours.body(beside(old, {"kty": "RSA", "kid": "x", "e": "AQAB"})))
         token = {"keys": site.url("/jwks"), "issuer": ISSUER, "audience": [AUDIENCE], "refresh_s": 0.1}
         settings = {"streams": {"sources": ["streams.yaml"]}, "auth": {"jwt": token}, "intake": {"error_stream": ""}}
         quick = {"attempts": 1, "total_s": 20.0, "connect_s": 10.0}
         with Served(tmp_path, workers=1, fetch=quick, **settings) as service:
             workers = service.workers()
             assert (status(old), status(new)) == (201, 401)
-            site.says("/jwks", behaviours.body(jwks(new)))
+            assert "1 of 2 keys are passed over: 1 that cannot be read" in service.log()
+            site.says("/jwks", behaviours.body(beside(new, {"kty": "new"})))
             service.says("public keys of tokens are now")
 
             assert (status(old), status(new)) == (401, 201)
+            service.says("public keys: .*1 of 2 keys are passed over: 1 for something else; the other keys are used")
+            site.says("/jwks", behaviours.body('{"keys": [{"kty": "new"}]}'))
+            service.says("public keys: .*has no key for .*the last good ones stay in force")
+            assert status(new) == 201
+            site.says("/jwks", behaviours.body(jwks(new)))
+            service.says("public keys: .* answers again")
             site.says("/jwks", behaviours.html())
             service.says("public keys: .*the last good ones stay in force")
             assert status(new) == 201
