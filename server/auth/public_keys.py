@@ -2,11 +2,11 @@
 
 Place: auth.credentials at the start, fetch.public_keys for what came, auth.following for what was fetched later → HERE
 → auth.tokens.
-Rules: which algorithm a key is for is told by the key, never by the token. Whatever is no key for ES256, EdDSA (Ed25519)
-or RS256 with 2,048 bits or more is passed over and counted, so that the others go on: a key that is not understood, lacks
-a member or has one out of range (RFC 7517 section 5), is for something else (4.2 to 4.4), is private, or has the ``kid``
-and the algorithm of one before it (4.5: of several algorithms, one ``kid`` may name a key each). A set without a single
-usable key is refused as a whole: it is taken for a mistake, not for the end of all tokens.
+Rules: which algorithm a key is for is told by the key, never by the token. Whatever is no key for ES256, EdDSA
+(Ed25519) or RS256 with 2,048 bits or more is passed over and counted, so that the others go on: a key that is not
+understood, lacks a member or has one out of range (RFC 7517 section 5), is for something else (4.2 to 4.4), is private,
+or has the ``kid`` and the algorithm of one before it (4.5: one ``kid`` may name a key of each algorithm). A set without
+a single usable key is refused as a whole: it is taken for a mistake, not for the end of all tokens.
 Not here: tokens (auth.tokens).
 """
 
@@ -115,7 +115,7 @@ def _key(entry: Any) -> PublicKey | str:
     algorithm = _ALGORITHMS.get((kty, entry["crv"] if "crv" in members else None))
     if algorithm is None or entry.get("alg", algorithm) != algorithm:
         return "for something else"
-    return _read_key(kid, algorithm, {"kty": kty, **{name: entry[name] for name in members}})
+    return _read_key(kid, algorithm, {"kty": str(kty), **{name: entry[name] for name in members}})
 
 
 def _is_for_signatures(entry: dict[str, Any]) -> bool:

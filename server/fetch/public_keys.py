@@ -1,8 +1,8 @@
 """Fetch the public keys of those who sign tokens, and put them where workers find them.
 
 Place: fetch.once (at the start), fetch.process (later) → HERE → fetch.client, fetch.store.
-Rules: what is no set with a usable key is never kept; the last good one stays, and that is said once, and once more when
-it is over. Keys that are passed over are said when they change. A set that has not changed is not written.
+Rules: what is no set with a usable key is never kept; the last good one stays, and that is said once, and once more
+when it is over. Keys that are passed over are said when they change. A set that has not changed is not written.
 Not here: how workers take it up (auth.following).
 """
 

@@ -91,8 +91,8 @@ def without(jwk: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in jwk.items() if key != name}
 
 
-# RFC 7517 section 5 tells to ignore keys that are not understood, lack a member or are out of range; sections 4.2 to 4.4
-# say what a key is for.
+# RFC 7517 section 5 tells to ignore keys that are not understood, lack a member or are out of range; sections 4.2 to
+# 4.4 say what a key is for.
 ODD: list[tuple[Any, str]] = [
     ({**ONE.jwk, "use": "enc"}, "something else"),
     ({**ONE.jwk, "use": ["sig"]}, "something else"),
