@@ -176,8 +176,8 @@ class SinkSettings(Section, frozen=True):
     kafka: Annotated[
         dict[Text, KafkaValue],
         says(
-            "Any librdkafka property, passed through; those that would break a promise, can never authenticate or have "
-            "no effect are refused. Paths are relative to the settings file; HUP reads changed certificates."
+            "Any librdkafka property, passed through; those that would break a promise, or can never "
+            "authenticate, are refused. Paths are relative to the settings file; HUP reads changed certificates."
         ),
     ] = field(default_factory=lambda: {"bootstrap.servers": "127.0.0.1:9092"})
     kafka_files: Annotated[

@@ -1,8 +1,9 @@
 """Which properties of librdkafka can never authenticate, or do not protect what they seem to.
 
 Place: beside sink.kafka_settings.
-Rules: librdkafka takes such properties and then tries for ever, or leaves them aside and connects in the clear; each is
-refused by the name that the user wrote, or by the name that is missing. What librdkafka refuses itself is its own word.
+Rules: librdkafka takes such properties and then tries for ever; each is refused by the name that the user wrote, or by
+the name that is missing. A certificate that it leaves aside, connecting in the clear, is a warning: where nothing but
+that is wrong, events arrive. What librdkafka refuses itself is its own word.
 Source: librdkafka 2.16, CONFIGURATION.md and the wiki page "Using SASL with librdkafka".
 Not here: whether files can be read (sink.kafka_files).
 """
@@ -54,7 +55,7 @@ def _unused(given: dict[str, str], protocol: str) -> Iterator[Problem]:
         elif protocol in ("plaintext", "sasl_plaintext") and _is_of_tls(name):
             reason = f"is not used: security.protocol is {protocol}, which encrypts nothing"
             wanted = "sasl_ssl" if protocol == "sasl_plaintext" else "ssl"
-            yield Problem(name, reason, f"set security.protocol to {wanted}, or remove it")
+            yield Problem(name, reason, f"set security.protocol to {wanted}, or remove it", is_warning=True)
 
 
 def _is_of_tls(name: str) -> bool:

@@ -87,12 +87,14 @@ def check(properties: Properties, *, are_files_here: bool = True) -> list[Proble
     Needs no broker. Imports confluent_kafka: see ``check_apart``. Files that are named are not looked at unless they
     ``are_files_here``.
     """
-    files = kafka_files.unreadable(properties) if are_files_here else []
     security = never_authenticates(properties)
-    ours = broken_promises(properties) + security + files
+    unused = {problem.name for problem in security if problem.is_warning}
+    used: dict[str, Value] = {name: value for name, value in properties.items() if name not in unused}
+    ours = broken_promises(properties) + security + (kafka_files.unreadable(used) if are_files_here else [])
     refused = {problem.name for problem in ours} | (set() if are_files_here else kafka_files.NAMES)
-    asked: dict[str, Value] = {name: value for name, value in properties.items() if name not in refused}
-    return ours + _ask(without_sasl(asked) if security else asked, properties)
+    asked: dict[str, Value] = {name: value for name, value in used.items() if name not in refused}
+    has_sasl = all(problem.is_warning for problem in security)
+    return ours + _ask(asked if has_sasl else without_sasl(asked), properties)
 
 
 def check_apart(properties: Properties, *, are_files_here: bool = True) -> list[Problem]:

@@ -96,6 +96,7 @@ def test_what_can_never_authenticate_is_refused_by_its_name(
         (without(SCRAM, "security.protocol"), ["sasl.mechanism", "sasl.username", "sasl.password"], "is plaintext"),
         ({**SCRAM, "security.protocol": "ssl"}, ["sasl.mechanism", "sasl.username", "sasl.password"], "is ssl"),
         ({"ssl.ca.location": "probe"}, ["ssl.ca.location"], "encrypts nothing"),
+        ({"ssl.ca.location": "/none/ca.pem"}, ["ssl.ca.location"], "encrypts nothing"),
         ({"ssl.ca.pem": "-----"}, ["ssl.ca.pem"], "encrypts nothing"),
         ({**SCRAM, "security.protocol": "sasl_plaintext", "ssl.ca.location": "probe"}, ["ssl.ca.location"], "sasl_ssl"),
     ],
@@ -104,6 +105,7 @@ def test_what_the_protocol_leaves_aside_is_refused(properties: dict[str, Value],
     problems = check(SERVERS | properties)
 
     assert [problem.name for problem in problems] == names
+    assert all(problem.is_warning == problem.name.startswith("ssl.") for problem in problems)
     assert all("is not used" in problem.reason and words in str(problem) for problem in problems)
 
 
