@@ -32,6 +32,7 @@ _Written = tuple[Any, Path]  # A value, and the path at which it was written fir
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE = "<<"
+_OCTAL_TO_SOME = re.compile(r"[-+]?0[0-9]+")
 
 
 def _as_bool(text: str) -> bool:
@@ -74,9 +75,14 @@ def load(text: str | bytes, name: str = "YAML", max_values: float = math.inf) ->
     return load_with_lines(text, name, max_values)[0]
 
 
-def load_with_lines(text: str | bytes, name: str, max_values: float = math.inf) -> tuple[Any, Lines]:
-    """Read one document and the line of every path in it: ``("streams", "a", 0)`` → 12. Raises YamlError."""
-    reader = _Reader(name, max_values)
+def load_with_lines(
+    text: str | bytes, name: str, max_values: float = math.inf, *, is_strict: bool = False
+) -> tuple[Any, Lines]:
+    """Read one document and the line of every path in it: ``("streams", "a", 0)`` → 12. Raises YamlError.
+
+    ``is_strict``: a number such as 010, which is 10 here and 8 to YAML 1.1, is refused.
+    """
+    reader = _Reader(name, max_values, is_strict=is_strict)
     try:
         return reader.document(text), reader.lines
     except yaml.MarkedYAMLError as error:
@@ -91,8 +97,9 @@ def load_with_lines(text: str | bytes, name: str, max_values: float = math.inf) 
 class _Reader:
     """Builds values from the parser's events: its own composer recurses in C without a bound."""
 
-    def __init__(self, name: str, max_values: float) -> None:
+    def __init__(self, name: str, max_values: float, *, is_strict: bool) -> None:
         self.lines: Lines = {}
+        self._is_strict = is_strict
         self._max_values = max_values
         self._values = 0
         self._name = name
@@ -232,6 +239,9 @@ class _Reader:
         raise self._error(event, f"has {text!r} with the tag {event.tag!r}, which does not fit")
 
     def _convert(self, event: Any, convert: Callable[[str], Any], text: str) -> Any:
+        if self._is_strict and _OCTAL_TO_SOME.fullmatch(text):
+            reason = "has a number that begins with 0, which other readers of YAML take for octal: leave the 0 out"
+            raise self._error(event, f"{reason}, or write it in quotes if it is text")
         try:
             return convert(text)
         except ValueError:  # Python's bound on the digits of an integer.

@@ -61,9 +61,19 @@ TRANSFORMS: Final[Mapping[str, str]] = {
 }
 
 LEVELS: Final = {
-    "trace": "debug", "debug": "debug", "info": "info", "warn": "warning", "warning": "warning",
-    "error": "error", "fatal": "error",
-    "10": "debug", "20": "debug", "30": "info", "40": "warning", "50": "error", "60": "error",
+    "trace": "debug",
+    "debug": "debug",
+    "info": "info",
+    "warn": "warning",
+    "warning": "warning",
+    "error": "error",
+    "fatal": "error",
+    "10": "debug",
+    "20": "debug",
+    "30": "info",
+    "40": "warning",
+    "50": "error",
+    "60": "error",
 }
 _UNITS: Final = {"": 1, "b": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
 
