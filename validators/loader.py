@@ -210,7 +210,7 @@ def _parse_either(text: bytes, name: str, max_values: int, number: Number | None
 
 def _parse_json(text: bytes, number: Number | None) -> Any:
     return json.loads(
-        text.decode(),
+        text.decode("utf-8-sig"),
         object_pairs_hook=_unique,
         parse_constant=_refuse_constant,
         parse_int=number,

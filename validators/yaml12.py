@@ -3,9 +3,12 @@
 Place: files of schemas, streams and settings → HERE → plain dicts, lists, strings and numbers.
 Rules:
 1. Only true, false, null, integers and floats are anything but strings: ``yes``, ``on`` and dates stay text.
-2. Keys are always strings, as they are written (``404:`` is "404"); ``<<`` is a key like any other.
+2. Keys are always strings, as they are written (``404:`` is "404").
 3. A key that occurs twice is an error, and every error names the line.
-4. Depth, and what aliases expand to, are bounded; an alias gives a copy, so the result is a tree.
+4. ``<<: *base`` merges as YAML 1.1 does, and as js-yaml does in EventGate: keys of the map itself win, then those of
+   earlier maps. A key takes its place where it is first named. A merged value has the line on which it was written.
+   Source: yaml.org/type/merge.html. In quotes, "<<" is a key like any other.
+5. Depth, and what aliases expand to, are bounded; an alias gives a copy, so the result is a tree.
 Not here: what the file is about.
 """
 
@@ -14,7 +17,7 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import yaml
@@ -26,7 +29,11 @@ MAX_ALIASED_NODES = 100_000  # "Billion laughs": a kilobyte of aliases can stand
 Path = tuple[str | int, ...]
 Lines = dict[Path, int]
 
+_Written = tuple[Any, Path]  # A value, and the path at which it was written first.
+
 _TAG = "tag:yaml.org,2002:"
+_MERGE = "<<"
+_OCTAL_TO_SOME = re.compile(r"[-+]?0[0-9]+")
 
 
 def _as_bool(text: str) -> bool:
@@ -82,10 +89,18 @@ def load(
 
 
 def load_with_lines(
-    text: str | bytes, name: str, max_values: float = math.inf, number: Callable[[str], Any] | None = None
+    text: str | bytes,
+    name: str,
+    max_values: float = math.inf,
+    number: Callable[[str], Any] | None = None,
+    *,
+    is_strict: bool = False,
 ) -> tuple[Any, Lines]:
-    """Read one document and the line of every path in it: ``("streams", "a", 0)`` → 12. Raises YamlError."""
-    reader = _Reader(name, max_values, number)
+    """Read one document and the line of every path in it: ``("streams", "a", 0)`` → 12. Raises YamlError.
+
+    ``is_strict``: a number such as 010, which is 10 here and 8 to YAML 1.1, is refused.
+    """
+    reader = _Reader(name, max_values, number, is_strict=is_strict)
     try:
         return reader.document(text), reader.lines
     except yaml.MarkedYAMLError as error:
@@ -100,14 +115,15 @@ def load_with_lines(
 class _Reader:
     """Builds values from the parser's events: its own composer recurses in C without a bound."""
 
-    def __init__(self, name: str, max_values: float, number: Callable[[str], Any] | None) -> None:
+    def __init__(self, name: str, max_values: float, number: Callable[[str], Any] | None, *, is_strict: bool) -> None:
         self.lines: Lines = {}
         self._number = number
+        self._is_strict = is_strict
         self._max_values = max_values
         self._values = 0
         self._name = name
         self._next: Callable[[], Any]
-        self._anchors: dict[str, Any] = {}
+        self._anchors: dict[str, _Written] = {}
         self._aliased = 0
 
     def document(self, text: str | bytes) -> Any:
@@ -143,7 +159,7 @@ class _Reader:
         else:
             value = self._sequence(event, path)
         if event.anchor is not None:
-            self._anchors[event.anchor] = value
+            self._anchors[event.anchor] = value, path
         return value
 
     def _count(self, event: Any, path: Path, line: int) -> None:
@@ -162,17 +178,65 @@ class _Reader:
     def _mapping(self, start: Any, path: Path) -> dict[str, Any]:
         self._expect_tag(start, "map")
         found: dict[str, Any] = {}
+        merge: Any = None
+        merged: dict[str, _Written] = {}  # What is in ``found`` by the merge alone, which is copied at the end.
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
             line = event.start_mark.line + 1
             if not isinstance(event, yaml.ScalarEvent):
                 raise self._error(event, "has a key that is not a plain scalar")
+            if _is_merge(event):
+                if merge is not None:
+                    raise self._error(event, "merges (<<) twice into one map: write `<<: [*one, *other]`")
+                merge = event
+                merged = self._merged(event, (*path, _MERGE), found)
+                found |= merged
+                continue
             key = sys.intern(event.value)  # Thousands of streams have the same few.
-            if key in found:
+            if key in found and key not in merged:
                 raise self._error(event, f"has the key {key!r} twice (first on line {self.lines[(*path, key)]})")
+            merged.pop(key, None)
             if event.anchor is not None:
-                self._anchors[event.anchor] = key
+                self._anchors[event.anchor] = key, (*path, key)
             found[key] = self._value(self._next(), (*path, key), line)
+        for key, (value, written) in merged.items():
+            found[key] = self._copy(merge, value, (*path, key), merge.start_mark.line + 1, written)
         return found
+
+    def _merged(self, key: Any, path: Path, found: dict[str, Any]) -> dict[str, _Written]:
+        """What the value of a merge key adds to ``found``. Each key that is looked at counts, used or not: a list of
+        short aliases could otherwise name one large map again and again."""
+        if key.anchor is not None:
+            self._anchors[key.anchor] = _MERGE, path
+        merged: dict[str, _Written] = {}
+        for value, written in self._merge_maps(self._next(), path):
+            if not isinstance(value, dict):
+                raise self._error(key, "merges (<<) something else than a map or a list of maps")
+            self._aliased += 1 + len(value)
+            self._check_aliased(key)
+            for name, inner in value.items():
+                if name not in found:
+                    merged.setdefault(name, (inner, (*written, name)))
+        return merged
+
+    def _merge_maps(self, event: Any, path: Path) -> list[_Written]:
+        """The maps that a merge key names, in their order, and what is no map with them."""
+        if isinstance(event, yaml.SequenceStartEvent):
+            self._expect_tag(event, "seq")
+            maps: list[_Written] = []
+            while not isinstance(item := self._next(), yaml.SequenceEndEvent):
+                maps.append(self._merge_source(item, (*path, len(maps))))
+            if event.anchor is not None:
+                self._anchors[event.anchor] = [value for value, _ in maps], path
+            return maps
+        value, written = self._merge_source(event, path)
+        if isinstance(value, list):
+            return [(item, (*written, index)) for index, item in enumerate(value)]
+        return [(value, written)]
+
+    def _merge_source(self, event: Any, path: Path) -> _Written:
+        if isinstance(event, yaml.AliasEvent):
+            return self._named(event)
+        return self._value(event, path, event.start_mark.line + 1), path
 
     def _scalar(self, event: Any) -> Any:
         text: str = event.value
@@ -194,6 +258,9 @@ class _Reader:
         raise self._error(event, f"has {text!r} with the tag {event.tag!r}, which does not fit")
 
     def _convert(self, event: Any, convert: Callable[[str], Any], text: str) -> Any:
+        if self._is_strict and _OCTAL_TO_SOME.fullmatch(text):
+            reason = "has a number that begins with 0, which other readers of YAML take for octal: leave the 0 out"
+            raise self._error(event, f"{reason}, or write it in quotes if it is text")
         if self._number is not None and convert in (_as_int, _as_float) and _JSON_NUMBER.fullmatch(text):
             return self._number(text)
         try:
@@ -206,17 +273,38 @@ class _Reader:
             raise self._error(event, f"has the tag {event.tag!r}, which is not of YAML's core schema")
 
     def _alias(self, event: Any, path: Path, line: int) -> Any:
+        return self._copy(event, self._named(event)[0], path, line)
+
+    def _named(self, event: Any) -> _Written:
         if event.anchor not in self._anchors:  # Unknown, or still open: an alias inside what it names.
             raise self._error(event, f"has the alias *{event.anchor} before its anchor is complete")
-        return self._copy(event, self._anchors[event.anchor], path, line)
+        return self._anchors[event.anchor]
 
-    def _copy(self, event: Any, value: Any, path: Path, line: int) -> Any:
+    def _copy(self, event: Any, value: Any, path: Path, line: int, written: Path | None = None) -> Any:
+        """Copy a value to ``path``, with ``line``, or with the lines of the path at which it was written."""
         self._aliased += 1
+        self._check_aliased(event, path)
+        if written is not None:
+            line = self.lines.get(written, line)
+        self._count(event, path, line)
+        items: Iterable[tuple[Any, Any]]
+        if isinstance(value, dict):
+            items = value.items()
+        elif isinstance(value, list):
+            items = enumerate(value)
+        else:
+            return value
+        copies = {
+            key: self._copy(event, each, (*path, key), line, None if written is None else (*written, key))
+            for key, each in items
+        }
+        return copies if isinstance(value, dict) else list(copies.values())
+
+    def _check_aliased(self, event: Any, path: Path = ()) -> None:
         if self._aliased > MAX_ALIASED_NODES or len(path) > MAX_DEPTH:
             raise self._error(event, f"has aliases that stand for more than {MAX_ALIASED_NODES} values or are too deep")
-        self._count(event, path, line)
-        if isinstance(value, dict):
-            return {key: self._copy(event, each, (*path, key), line) for key, each in value.items()}
-        if isinstance(value, list):
-            return [self._copy(event, each, (*path, index), line) for index, each in enumerate(value)]
-        return value
+
+
+def _is_merge(key: Any) -> bool:
+    """Whether a key says: merge. One in quotes is text, as in js-yaml and PyYAML."""
+    return key.value == _MERGE and bool(key.implicit[0] if key.tag is None else key.tag == f"{_TAG}merge")

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from server.auth.api_keys import Hashed
 from server.auth.key_entries import ApiKey, api_key, wrong
-from server.auth.public_keys import PublicKeysError, kept_path
+from server.auth.public_keys import PublicKeysError, examine, kept_path
 from server.auth.public_keys import read as read_public_keys
 from server.config import document as documents
 from server.config.document import KeyPath, Origin, dotted
@@ -120,10 +120,13 @@ def _public_keys(loaded: Loaded, trouble: str | None, findings: list[Finding]) -
     path = kept_path(loaded.path(loaded.config.fetch.path), text) if is_fetched else loaded.path(text)
     try:
         found = read_public_keys(path)
+        passed_over = examine(found)[1]
     except PublicKeysError as error:
         hint = "write a JWKS (RFC 7517) with public keys for ES256, EdDSA or RS256"
         add("error", trouble or f"{path} {error}", "see that it answers" if trouble else hint)
         return None, None
     if trouble:
         add("warning", f"{trouble}; starting with the keys that it answered last", "see that it answers")
+    if passed_over:
+        add("warning", passed_over, "tokens that they sign are refused; the other keys are used")
     return found, path if is_fetched else None

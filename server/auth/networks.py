@@ -2,7 +2,8 @@
 
 Place: auth.guard → HERE.
 Rule: an address is compared once, and the answer remembered, in bounded number.
-Not here: whose address a request comes from (worker binds http.client_address to it).
+Not here: how networks are written (server.networks), whose address a request comes from (http.client_address, which
+worker binds to this).
 """
 
 # hot path
@@ -12,6 +13,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 from typing import Final
+
+from server.networks import network
 
 MAX_KEPT: Final = 4_096
 
@@ -23,7 +26,7 @@ class Networks:
 
     def __init__(self, texts: Iterable[str]) -> None:
         """Raises ValueError when one is neither."""
-        self._networks = [ipaddress.ip_network(text) for text in texts]
+        self._networks = [network(text) for text in texts]
         self._kept: dict[str, bool] = {}
 
     def __contains__(self, address: str) -> bool:

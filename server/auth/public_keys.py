@@ -2,15 +2,18 @@
 
 Place: auth.credentials at the start, fetch.public_keys for what came, auth.following for what was fetched later → HERE
 → auth.tokens.
-Rules: which algorithm a key is for is told by the key, never by the token. Keys for anything but ES256, EdDSA (Ed25519)
-and RS256 with at least 2,048 bits are passed over; a set without a single usable key is refused. Private parts are not
-wanted here: a set that has any is refused.
+Rules: which algorithm a key is for is told by the key, never by the token. Whatever is no key for ES256, EdDSA
+(Ed25519) or RS256 with 2,048 bits or more is passed over and counted, so that the others go on: a key that is not
+understood, lacks a member or has one out of range (RFC 7517 section 5), is for something else (4.2 to 4.4), is private,
+or has the ``kid`` and the algorithm of one before it (4.5: one ``kid`` may name a key of each algorithm). A set without
+a single usable key is refused as a whole: it is taken for a mistake, not for the end of all tokens.
 Not here: tokens (auth.tokens).
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +30,8 @@ _ALGORITHMS: Final[dict[tuple[Any, Any], str]] = {
     ("OKP", "Ed25519"): "EdDSA",
     ("RSA", None): "RS256",
 }
+_MEMBERS: Final = {"EC": ("crv", "x", "y"), "OKP": ("crv", "x"), "RSA": ("n", "e")}
+_PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 sections 6.2.2, 6.3.2, 6.4
 
 
 class PublicKeysError(Exception):
@@ -59,6 +64,30 @@ def read(path: Path) -> bytes:
 
 def parse(text: bytes) -> list[PublicKey]:
     """The usable keys of a set. Raises PublicKeysError."""
+    return examine(text)[0]
+
+
+def examine(text: bytes) -> tuple[list[PublicKey], str]:
+    """The usable keys of a set, and in words what was passed over, "" for nothing. Raises PublicKeysError."""
+    keys: dict[tuple[str | None, str], PublicKey] = {}
+    passed_over: Counter[str] = Counter()
+    for entry in _entries(text):
+        key = _key(entry)
+        if isinstance(key, PublicKey) and (key.kid, key.algorithm) in keys:
+            key = "with the kid and the algorithm of another"
+        if isinstance(key, PublicKey):
+            keys[key.kid, key.algorithm] = key
+        else:
+            passed_over[key] += 1
+    reasons = ", ".join(f"{count} {reason}" for reason, count in passed_over.items())
+    if not keys:
+        wanted = "has no key for ES256, EdDSA (Ed25519) or RS256 with 2,048 bits or more"
+        raise PublicKeysError(f"{wanted}; passed over: {reasons}" if reasons else wanted)
+    whole = len(keys) + passed_over.total()
+    return [*keys.values()], f"{passed_over.total()} of {whole} keys are passed over: {reasons}" if reasons else ""
+
+
+def _entries(text: bytes) -> list[Any]:
     if len(text) > MAX_BYTES:
         raise PublicKeysError(f"has more than {MAX_BYTES} bytes")
     try:
@@ -68,33 +97,43 @@ def parse(text: bytes) -> list[PublicKey]:
     entries = whole.get("keys") if isinstance(whole, dict) else None
     if not isinstance(entries, list) or len(entries) > MAX_KEYS:
         raise PublicKeysError(f"is no JWKS: a map with a list `keys`, of at most {MAX_KEYS}")
-    found = [key for entry in entries if isinstance(entry, dict) and (key := _key(entry)) is not None]
-    if not found:
-        raise PublicKeysError("has no key for ES256, EdDSA (Ed25519) or RS256 with 2,048 bits or more")
-    names = [key.kid for key in found]
-    if len(names) > 1 and (None in names or len({*names}) < len(names)):
-        raise PublicKeysError("has several keys, so each needs a `kid` of its own")
-    return found
+    return entries
 
 
-def _key(entry: dict[str, Any]) -> PublicKey | None:
-    """One of the set; None when it is for something else. Raises PublicKeysError."""
+def _key(entry: Any) -> PublicKey | str:
+    """One of the set, or why it is passed over."""
+    if not isinstance(entry, dict):
+        return "that is no object"
+    kty, kid = entry.get("kty"), entry.get("kid")
+    if kty == "oct" or not _PRIVATE.isdisjoint(entry):
+        return "secret or private, with which whoever reads it could sign: withdraw it"
+    members = _MEMBERS.get(kty) if isinstance(kty, str) else None
+    if members is None or not _is_for_signatures(entry):
+        return "for something else"
+    if not isinstance(kid, str | None) or not all(isinstance(entry.get(name), str) for name in members):
+        return "that cannot be read"
+    algorithm = _ALGORITHMS.get((kty, entry["crv"] if "crv" in members else None))
+    if algorithm is None or entry.get("alg", algorithm) != algorithm:
+        return "for something else"
+    return _read_key(kid, algorithm, {"kty": str(kty), **{name: entry[name] for name in members}})
+
+
+def _is_for_signatures(entry: dict[str, Any]) -> bool:
+    operations = entry.get("key_ops", ["verify"])
+    return entry.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
+
+
+def _read_key(kid: str | None, algorithm: str, jwk: dict[str, str]) -> PublicKey | str:
     # Imported where it is needed: cryptography takes 8 MB, which a service without tokens does not pay for.
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
     from jwt import PyJWK
     from jwt.exceptions import PyJWTError
 
-    kty, kid = entry.get("kty"), entry.get("kid")
-    if kty == "oct" or "d" in entry:
-        raise PublicKeysError("has a secret or private key in it, which whoever reads it could sign with")
-    algorithm = _ALGORITHMS.get((kty, None if kty == "RSA" else entry.get("crv")))
-    is_for_this = entry.get("alg", algorithm) == algorithm and entry.get("use", "sig") == "sig"
-    if algorithm is None or not is_for_this or not isinstance(kid, str | None):
-        return None
     try:
-        key = PyJWK(entry, algorithm)
-    except (PyJWTError, ValueError, TypeError):
-        raise PublicKeysError("has a key that cannot be read") from None
+        key = PyJWK(jwk, algorithm)
+    except (PyJWTError, UnsupportedAlgorithm, ValueError, TypeError, OverflowError):
+        return "that cannot be read"
     if isinstance(key.key, RSAPublicKey) and key.key.key_size < MIN_RSA_BITS:
-        return None
+        return f"for RSA with less than {MIN_RSA_BITS:,} bits"
     return PublicKey(kid, algorithm, key)

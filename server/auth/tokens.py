@@ -1,8 +1,10 @@
 """Tokens (JWT): who signed one, for whom, until when, and which streams it names.
 
 Place: auth.access → HERE for each header value that was not seen before; what comes back is remembered there.
-Rules: signed by a key of the set that the token's ``kid`` names, with that key's algorithm alone; ``exp``, ``iss`` and
-``aud`` must be there and right; ``nbf`` and ``iat`` when they are there. An invented ``kid`` costs no cryptography.
+Rules: signed by a key of the set that the token's ``kid`` names, with that key's algorithm alone: ``alg`` at most
+chooses among keys of one name, each of which has its own. A token without ``kid`` goes with the key without one, or the
+only one. ``exp``, ``iss`` and ``aud`` must be there and right; ``nbf`` and ``iat`` when they are there. An invented
+``kid`` costs no cryptography.
 Not here: the keys (auth.public_keys), memory (auth.access).
 """
 
@@ -18,6 +20,7 @@ from server.auth.public_keys import parse
 
 if TYPE_CHECKING:
     from server.auth.names import Names
+    from server.auth.public_keys import PublicKey
     from server.config.auth_settings import Jwt
 
 MAX_STREAMS: Final = 100  # In the claim: each regex of them is compiled.
@@ -39,15 +42,18 @@ class Tokens:
     def use(self, public_keys: bytes) -> None:
         """Other keys from now on. Raises PublicKeysError, and keeps the old ones."""
         found = parse(public_keys)
-        self._by_kid = {key.kid: key for key in found}
+        self._keys: dict[tuple[Any, Any], PublicKey] = {(key.kid, key.algorithm): key for key in found}
         self._only = found[0] if len(found) == 1 else None
 
     def find(self, token: bytes) -> Grant | None:
         """What the token allows; None when it is not to be believed. Raises EarlyError."""
         settings = self._settings
         try:
-            kid = get_unverified_header(token).get("kid")
-            key = self._only if kid is None else self._by_kid.get(kid)
+            header = get_unverified_header(token)
+            kid = header.get("kid")
+            key = self._keys.get((kid, header.get("alg")))
+            if key is None and kid is None:
+                key = self._only
             if key is None:
                 return None
             claims = decode(

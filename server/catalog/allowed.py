@@ -2,13 +2,12 @@
 
 Place: catalog.check → HERE.
 Rules: null unsets what a more general place has set. Settings that we do not know belong to somebody else (clients,
-consumers) and are passed on unread; one that is nearly one of ours gets a warning.
-Not here: what the merged settings come to (catalog.check).
+consumers) and are passed on unread.
+Not here: keys that are nearly ours (catalog.unknown), what the merged settings come to (catalog.check).
 """
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from typing import Any
 
 from server.catalog import allowed_auth
 from server.catalog.problem import Problem
+from server.catalog.unknown import keys_of, unknown_keys
 from server.config.document import KeyPath
 from server.config.finding import quoted
 
@@ -32,12 +32,11 @@ def problems(settings: dict[str, Any]) -> Iterator[Problem]:
     for path in _endless(settings):
         yield Problem(path, "is a number without an end, which JSON cannot say", "write a finite one, or a text")
     yield from _map(settings, (), _TOP)
-    yield from _near_misses(settings, (), [*_TOP, "consumers"])
+    yield from unknown_keys(settings, _TOP, _INTAKE)
     producers = settings.get("producers")
     intake = producers.get("eventgate") if isinstance(producers, dict) else None
     if isinstance(intake, dict):
         yield from _map(intake, ("producers", "eventgate"), _INTAKE)
-        yield from _near_misses(intake, ("producers", "eventgate"), list(_INTAKE))
     elif intake is not None:
         yield Problem(("producers", "eventgate"), f"found {quoted(intake)}; allowed is a map")
 
@@ -59,12 +58,6 @@ def _map(settings: dict[str, Any], above: KeyPath, rules: dict[str, Rule]) -> It
     for name, value in settings.items():
         if name in rules and value is not None:
             yield from rules[name](value, (*above, name))
-
-
-def _near_misses(settings: dict[str, Any], above: KeyPath, known: list[str]) -> Iterator[Problem]:
-    for name in settings:
-        if name not in known and (close := difflib.get_close_matches(name, known, n=1, cutoff=0.85)):
-            yield Problem((*above, name), "is not a setting that we know", f"did you mean {close[0]}?", "warning")
 
 
 def _is(kind: type | tuple[type, ...], words: str) -> Rule:
@@ -147,6 +140,9 @@ def _sample(value: Any, path: KeyPath) -> Iterator[Problem]:
     is_share = isinstance(rate, int | float) and not isinstance(rate, bool) and 0 <= rate <= 1
     if rate is not None and not is_share:
         yield Problem((*path, "rate"), f"found {quoted(rate)}; allowed is a number from 0 to 1")
+    for problem in keys_of(value, ("rate", "unit"), path):
+        if problem.level == "error":  # Clients read it as well, and may know more keys.
+            yield problem
 
 
 def _edge_uniques(value: Any, path: KeyPath) -> Iterator[Problem]:

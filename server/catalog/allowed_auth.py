@@ -8,7 +8,6 @@ Not here: whether keys of such names are there (auth.check).
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterator
 from typing import Any, Final, get_args
 
@@ -16,6 +15,8 @@ from server.catalog.problem import Problem
 from server.config.auth_settings import KEY_NAME, Way
 from server.config.document import KeyPath
 from server.config.finding import kind_of, quoted
+from server.networks import HINT as NETWORK_HINT
+from server.networks import network
 from server.origins import HINT, is_origin
 
 SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "x-api-key"})
@@ -73,9 +74,9 @@ def _key_name(item: Any) -> tuple[str, str] | None:
 
 def _network(item: Any) -> tuple[str, str] | None:
     try:
-        ipaddress.ip_network(item if isinstance(item, str) else "")
+        network(item if isinstance(item, str) else "")
     except ValueError as error:
-        return str(error), "write an address or a network: 10.0.0.0/8, fd00::/8"
+        return str(error), NETWORK_HINT
     return None
 
 

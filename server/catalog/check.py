@@ -20,9 +20,11 @@ from server.catalog.merge import merge
 from server.catalog.regex import RegexError, compiled, is_regex, sample
 from server.catalog.sources import SECTIONS, Declared, Source, declared, where
 from server.catalog.topics import LENGTH_MAX, is_legal, produced
+from server.catalog.unknown import INTAKE
 from server.config.document import KeyPath, dotted
 from server.config.finding import Finding, Level, quoted
 
+UNREAD = "x-"  # A section of anchors, for `<<:` to merge.
 OTHERS_MAX = 20  # Services that one whose name is used once is compared with.
 
 
@@ -93,7 +95,7 @@ def _shape(source: Source) -> list[Finding]:
         elif section == "stream_overrides" and is_map((section,), value):
             for wiki, own in value.items():
                 streams((section, wiki), own)
-        elif section not in SECTIONS:
+        elif section not in SECTIONS and not section.startswith(UNREAD):
             close = difflib.get_close_matches(section, SECTIONS, n=1, cutoff=0.8)
             hint = f"did you mean {close[0]}?" if close else f"read are {', '.join(SECTIONS)}"
             add("error" if close else "warning", (section,), "is no section of stream declarations; not read", hint)
@@ -109,6 +111,7 @@ class _Streams:
         self._wiki = wiki
         self._topic_prefix = topic_prefix
         self._own = merged.streams
+        self._defaults = merged.defaults
         self._settings = {name: merge(merged.defaults, own) for name, own in merged.streams.items()}
 
     def run(self) -> None:
@@ -116,6 +119,7 @@ class _Streams:
             self._name(name)
             self._title(name, settings)
             self._topic(name, settings)
+            self._emptied(name)
             if settings.get("stream", name) != name:
                 reason = f"says {quoted(settings['stream'])}, but a stream's name is its key"
                 self._add("warning", name, ("stream",), reason, "leave the line out")
@@ -144,6 +148,18 @@ class _Streams:
         if not is_legal(topic) and (is_legal(name) or is_named):
             hint = f"a topic has 1 to {LENGTH_MAX} letters, digits, '.', '_', '-'"
             self._add("error", name, ("topics",), f"Kafka would refuse the topic {topic!r}", hint)
+
+    def _emptied(self, name: str) -> None:
+        """A section with nothing below it is null, which takes away all that the defaults say: ``auth``, for one."""
+        own: Any = self._own[name]
+        general: Any = self._defaults
+        for depth, key in enumerate(INTAKE, 1):
+            if key not in own or not isinstance(general := general.get(key), dict) or not general:
+                return
+            if (own := own[key]) is None:
+                reason = "is empty, which unsets all that default_settings has there"
+                self._add("warning", name, INTAKE[:depth], reason, "leave the line out to keep it")
+                return
 
     def _overlaps(self) -> None:
         """Two regexes for one name, where that is cheap to tell: the first declared one would always win."""

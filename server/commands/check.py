@@ -199,7 +199,13 @@ def _kafka(loaded: Loaded) -> list[Finding]:
     if loaded.config.sink.kind != "kafka":
         return []
     return [
-        _about(loaded, ("sink", "kafka", problem.name), problem.reason, problem.hint)
+        _about(
+            loaded,
+            ("sink", "kafka", problem.name),
+            problem.reason,
+            problem.hint,
+            "warning" if problem.is_warning else "error",
+        )
         for problem in kafka_settings.check_apart(loaded.config.sink.kafka)
     ]
 

@@ -23,7 +23,6 @@ SAME: Final[Mapping[str, Path]] = {
     "schema_uri_query_param": ("intake", "schema_uri_query_param"),
     "stream_query_param": ("intake", "stream_query_param"),
     "error_stream": ("intake", "error_stream"),
-    "test_events": ("intake", "test_events"),
     "schema_file_extension": ("schemas", "file_extension"),
     "allow_absolute_schema_uris": ("schemas", "allow_absolute_uris"),
     "topic_prefix": ("sink", "topic_prefix"),
@@ -61,7 +60,21 @@ TRANSFORMS: Final[Mapping[str, str]] = {
     "testKitchen": "instruments are not counted one by one, and no user agent is refused",
 }
 
-LEVELS: Final = {"trace": "debug", "debug": "debug", "info": "info", "warn": "warning", "warning": "warning"}
+LEVELS: Final = {
+    "trace": "debug",
+    "debug": "debug",
+    "info": "info",
+    "warn": "warning",
+    "warning": "warning",
+    "error": "error",
+    "fatal": "error",
+    "10": "debug",
+    "20": "debug",
+    "30": "info",
+    "40": "warning",
+    "50": "error",
+    "60": "error",
+}
 _UNITS: Final = {"": 1, "b": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
 
 
@@ -74,18 +87,38 @@ def bytes_of(value: Any) -> int | None:
 
 
 def place_of(uri: str) -> str:
-    """A directory of ``file:`` as a path; anything else as it is."""
-    return unquote(urlsplit(uri).path) if uri.startswith("file:") else uri
+    """A directory of ``file:`` as a path; anything else as it is. Raises ValueError for a directory of another host."""
+    if not uri.startswith("file:"):
+        return uri
+    parts = urlsplit(uri)
+    if parts.netloc not in ("", "localhost"):
+        raise ValueError("a file of another host")
+    return unquote(parts.path)
+
+
+def places_of(value: Any) -> list[str]:
+    """One place, or a list of them. Raises TypeError for anything else."""
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+        raise TypeError("neither a text nor a list of texts")
+    return [place_of(one) for one in given]
 
 
 def workers_of(value: Any) -> int | str:
-    """``num_workers``: 0 is one process without others, ``ncpu`` one a core."""
-    return max(value, 1) if isinstance(value, int) else "auto"
+    """``num_workers``: 0 is one process without others, ``ncpu`` one a core. Raises ValueError for anything else."""
+    return "auto" if value == "ncpu" else max(int(value), 1)
 
 
 def level_of(value: Any) -> str:
-    """bunyan's levels as ours."""
-    return LEVELS.get(str(value), "error")
+    """bunyan's levels, names or numbers, as ours. Raises ValueError for what is none."""
+    if str(value) not in LEVELS:
+        raise ValueError("no level of bunyan")
+    return LEVELS[str(value)]
+
+
+def origins_of(value: Any) -> dict[str, list[str]]:
+    """``cors``: one origin, several, or false."""
+    return {"origins": [str(one) for one in (value if isinstance(value, list) else [value] if value else [])]}
 
 
 def brokers_of(value: Any) -> str:
@@ -95,9 +128,10 @@ def brokers_of(value: Any) -> str:
 
 # Another name and another form.
 CHANGED: Final[Mapping[str, tuple[Path, Callable[[Any], Any]]]] = {
-    "cors": (("http", "cors"), lambda value: {"origins": [str(value)] if value else []}),
-    "schema_base_uris": (("schemas", "base_uris"), lambda value: [place_of(str(one)) for one in value]),
-    "stream_config_uri": (("streams", "sources"), lambda value: [place_of(str(value))]),
+    "cors": (("http", "cors"), origins_of),
+    "schema_base_uris": (("schemas", "base_uris"), places_of),
+    "stream_config_uri": (("streams", "sources"), places_of),
+    "test_events": (("intake", "test_events"), lambda value: [value] if isinstance(value, dict) else value),
     "stream_config_uri_options.headers": (("streams", "headers"), dict),
     "stream_config_retries": (("fetch", "attempts"), lambda value: int(value) + 1),
     "num_workers": (("workers",), workers_of),

@@ -24,6 +24,7 @@ from server.fetch.link import Link
 from server.log import set_up
 from server.master.generation import Role
 from server.schemas import Schemas, fingerprint
+from server.sink import kafka_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +50,7 @@ class Generation:
         sources: Sequence[Source],
         snapshot: Snapshot,
         schemas: Schemas,
-        schemas_state: str,
+        files_state: tuple[str, str],
         credentials: Credentials,
     ) -> None:
         config = loaded.config
@@ -57,7 +58,7 @@ class Generation:
         self.data_dir: Path = loaded.base_dir
         self.snapshot = snapshot
         self.schemas = schemas
-        self.schemas_state = schemas_state
+        self.files_state = files_state
         self.credentials = credentials
         self.link = Link(config, loaded.base_dir, sources, snapshot.digest)
         self.companions: list[Role] = []
@@ -76,15 +77,16 @@ class Generation:
     def adopt(self, newer: object) -> bool:
         """Hand new streams to the workers that run, when nothing else has changed. No connection notices.
 
-        New schema titles need new workers, which share the compiled schemas; so does every other setting. Where streams
-        are at URLs too it is the fetcher who publishes, and it has read the old files.
+        New schema titles need new workers, which share the compiled schemas; so does every other setting, and every
+        file that settings name. Where streams are at URLs too it is the fetcher who publishes, and it has read the old
+        files.
         """
         if not isinstance(newer, Generation) or newer.snapshot.digest == self.snapshot.digest:
             return False
         is_only_streams = (
             newer.config == self.config
             and newer.data_dir == self.data_dir
-            and newer.schemas_state == self.schemas_state
+            and newer.files_state == self.files_state
             and newer.credentials.as_in_settings() == self.credentials.as_in_settings()
         )
         if not is_only_streams or self.link.urls or newer.snapshot.is_open or _titles(newer) - _titles(self):
@@ -142,7 +144,7 @@ def read(
     gc.disable()  # What is made here stays: looking through all of it again and again takes a tenth of the time.
     try:
         loaded = load(config_path, overrides, os.environ)
-        state = fingerprint(loaded.config.schemas, loaded.base_dir)
+        state = _files_state(loaded)
         examined = examine(loaded, READ_S, before, occasion)
     finally:
         gc.enable()
@@ -153,6 +155,13 @@ def read(
     if examined.unread:
         log.warning("%d schemas are left for their first event: penstock check reads them all", examined.unread)
     return Generation(loaded, examined.sources, snapshot, schemas, state, examined.credentials)
+
+
+def _files_state(loaded: Loaded) -> tuple[str, str]:
+    """Changes when schemas do, or files that ``sink.kafka`` names: workers that run have read the old ones."""
+    sink = loaded.config.sink
+    kafka = kafka_files.state(sink.kafka) if sink.kind == "kafka" else ""
+    return fingerprint(loaded.config.schemas, loaded.base_dir), kafka
 
 
 def _give_back() -> None:

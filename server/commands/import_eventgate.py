@@ -23,7 +23,7 @@ from server.config.document import Document, KeyPath, dotted
 from server.config.judge import judge
 from server.config.settings import Config
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
-from server.sink import kafka_settings
+from server.sink import kafka_files, kafka_settings
 from server.sink.kafka_rules import ALIASES
 
 HEAD = "# Made from {name} by `penstock import-eventgate`. Run `penstock check -c` on it, and read what was said.\n"
@@ -31,6 +31,8 @@ CHART = "is the chart's: deploy/helm/penstock has values of its own"
 NESTED = ("logging", "kafka", "stream_config_uri_options")  # Told apart one level deeper.
 TOGETHER = ("port", "interface", "max_body_size", "stream_config_ttl", "user_agent")  # Looked at together, at the end.
 KAFKA = ("kafka.conf", "kafka.topic_conf", "kafka.guaranteed", "kafka.hasty")
+RELATIVE = "is relative to the settings file here, and was to EventGate's working directory"
+SECURITY = ("security.", "sasl.", "ssl.", "enable.sasl.")  # Never dropped: the rest would connect in the clear.
 RUNNER = ("num_workers", "log_level", "name", "conf", "module", "entrypoint", "version")
 
 
@@ -48,6 +50,7 @@ class Import:
     def __init__(self, source: Document) -> None:
         self.settings: dict[str, Any] = {}
         self.notes: list[str] = []
+        self.is_usable = True
         self._source = source
         self._items = {item.name: item for item in self._find()}
 
@@ -60,8 +63,10 @@ class Import:
                 self._put(("intake", name), None)  # EventGate reads none unless told to; we do unless told not to.
         self._listen()
         self._sizes()
+        self._places()
         self._streams()
         self._kafka()
+        self._of_chart()
         self.notes.append("http.trusted_proxies: name your proxies: EventGate believed X-Client-IP from anybody")
         if str(self.settings.get("service_name", "")).endswith("-external"):
             self.notes.append("profile: set `external` where strangers send: EventGate has no such bounds")
@@ -120,7 +125,8 @@ class Import:
     def _listen(self) -> None:
         port, interface = self._value("port"), self._value("interface")
         if port is not None:
-            self._put(("http", "listen"), [f"{interface or '0.0.0.0'}:{port}"])
+            host = interface or "0.0.0.0"
+            self._put(("http", "listen"), [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"])
         elif interface is not None:
             self._note(self._items["interface"].where, "has no port beside it: write http.listen yourself")
 
@@ -180,6 +186,8 @@ class Import:
         for name, item in self._items.items():
             if name.startswith("kafka.") and name not in KAFKA:
                 self._note(item.where, "is not known as a setting of EventGate: nothing was made of it")
+            elif name.startswith("kafka.") and not isinstance(item.value, dict | None):
+                self._note(item.where, "is no map of properties: nothing was made of it")
         if not given:
             self._put(("sink", "kind"), "sqlite")
             self.notes.append("sink.kind: no broker is named: events go into SQLite, as a development server's do")
@@ -190,11 +198,54 @@ class Import:
         if (name := self._value("user_agent")) is not None:
             ours.setdefault("client.id", str(name))
         at = self._items["kafka.conf"].where if "kafka.conf" in self._items else next(iter(self._items.values())).where
-        for problem in kafka_settings.check_apart(ours):
-            ours.pop(problem.name, None)
+        for problem in kafka_settings.check_apart(ours, are_files_here=False):
+            if problem.name.startswith(SECURITY):
+                self.is_usable = self.is_usable and (problem.is_warning or problem.name not in ours)
+            else:
+                ours.pop(problem.name, None)
             self._note((*at, problem.name), f"{problem.reason}{'; ' if problem.hint else ''}{problem.hint}")
         self._put(("sink", "kind"), "kafka")
         self._put(("sink", "kafka"), ours)
+        for name in sorted(kafka_files.NAMES & ours.keys()):
+            self._file((*at, name), str(ours[name]))
+
+    def _places(self) -> None:
+        """Relative paths mean another place now."""
+        for name, (section, setting) in (
+            ("schema_base_uris", ("schemas", "base_uris")),
+            ("stream_config_uri", ("streams", "sources")),
+        ):
+            for place in self.settings.get(section, {}).get(setting, ()):
+                if "://" not in place and not Path(place).is_absolute():
+                    self._note(self._items[name].where, f"{place} {RELATIVE}")
+
+    def _file(self, where: KeyPath, path: str) -> None:
+        """A file is not looked at beyond whether it is here: the service may run elsewhere."""
+        if not Path(path).is_absolute():
+            if path != "probe":
+                self._note(where, f"{path} {RELATIVE}")
+        elif not Path(path).exists():
+            self._note(where, f"{path} is not on this machine: put it there where the service runs")
+
+    def _of_chart(self) -> None:
+        """What a Helm chart writes into the file that EventGate reads: where it is not here, it is easily forgotten."""
+        has_kafka = bool(self._properties())
+        if "topic_prefix" not in self._items and has_kafka:
+            reason = "none is set: a chart adds one for its data centre (`eqiad.`), without which topics are other ones"
+            self.notes.append(f"sink.topic_prefix: {reason}")
+        if "max_body_size" not in self._items:
+            size = self.settings["http"]["limits"]["max_body_bytes"]
+            reason = f"{size} here, EventGate's own default: a chart sets max_body_size, 10mb or 4mb at Wikimedia"
+            self.notes.append(f"http.limits.max_body_bytes: {reason}")
+        if has_kafka and self._message_bytes() is None:
+            size = self.settings["http"]["limits"]["max_event_bytes"]
+            reason = (
+                f"{size} here: a chart sets message.max.bytes, 4194304 or 1048576 at Wikimedia, which bounds events"
+            )
+            self.notes.append(f"http.limits.max_event_bytes: {reason}")
+        if "error_stream" not in self._items:
+            reason = "none is set: a chart names <service>.error.validation, which is ours too once service_name is set"
+            self.notes.append(f"intake.error_stream: {reason}")
 
     def _value(self, name: str) -> Any:
         item = self._items.get(name)
@@ -239,4 +290,4 @@ def run(path: Path, output: Path | None) -> int:
             print(text, end="")
     wrong = judge(document.parse(text, str(output or "the result")))
     print(*work.notes, *wrong, sep="\n", file=sys.stderr)
-    return EXIT_FOUND if wrong else EXIT_DONE
+    return EXIT_DONE if work.is_usable and not wrong else EXIT_FOUND

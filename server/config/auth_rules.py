@@ -7,7 +7,6 @@ Not here: the keys themselves (auth.credentials), what streams ask for (auth.che
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ from server.config.document import Document
 from server.config.settings import Config
 from server.config.url_rules import HEADER_NAME
 from server.config.urls import is_url, problem_of
+from server.networks import HINT, network
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _TAKEN = ("authorization", "x-api-key", "x-forwarded-for", "host")
@@ -54,9 +54,9 @@ def _ways(config: Config) -> Iterator[Breach]:
 def _networks(config: Config) -> Iterator[Breach]:
     for index, text in enumerate(config.auth.networks):
         try:
-            ipaddress.ip_network(text)
+            network(text)
         except ValueError as error:
-            yield Breach(("auth", "networks", index), str(error), "write an address or a network: 10.0.0.0/8, fd00::/8")
+            yield Breach(("auth", "networks", index), str(error), HINT)
 
 
 def _identities(config: Config) -> Iterator[Breach]:

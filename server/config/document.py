@@ -81,7 +81,7 @@ def read(path: Path, *, hint: str = "check the path after -c") -> Document:
 def parse(text: str, name: str) -> Document:
     """Read a YAML text; an empty one is an empty map."""
     try:
-        value, lines = load_yaml(text, name)
+        value, lines = load_yaml(text, name, is_strict=True)
     except YamlError as error:
         raise refusal(name, error.line, error.reason, "the file must be YAML 1.2 (JSON is YAML)") from None
     if value is None:

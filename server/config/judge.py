@@ -9,6 +9,7 @@ Not here: what settings ask of one another (config.rules).
 from __future__ import annotations
 
 import difflib
+import re
 from typing import Any
 
 import msgspec
@@ -26,6 +27,7 @@ def judge(document: Document) -> list[Finding]:
     """All that is wrong with the document's keys and values, in the order of the document."""
     findings: list[Finding] = []
     _section(document, document.value, Config, (), findings)
+    _secrets(document, findings)
     return findings
 
 
@@ -75,6 +77,16 @@ def _value(document: Document, value: Any, kind: Any, path: KeyPath, findings: l
     _add(document, path, reason, _hint(value, kind, str(path[-1])), findings)
 
 
+def _secrets(document: Document, findings: list[Finding]) -> None:
+    """A password that YAML takes for a number or a boolean is another one: 0123 is 123, 1e3 is 1000.0."""
+    sink = document.value.get("sink")
+    kafka = sink.get("kafka") if isinstance(sink, dict) else None
+    for name, value in (kafka if isinstance(kafka, dict) else {}).items():
+        if is_secret(name) and isinstance(value, bool | int | float):
+            path = ("sink", "kafka", name)
+            _add(document, path, f"found {_shown(value, path)}; a secret is text", "put it in quotes", findings)
+
+
 def _is_allowed(value: Any, kind: Any) -> bool:
     try:
         msgspec.convert(value, kind)
@@ -98,6 +110,8 @@ def _hint(value: Any, kind: Any, name: str) -> str:
         return "write it as a list: [value]"
     if _is_allowed(str(value), kind) and isinstance(value, bool | int | float):
         return "put it in quotes"
+    if isinstance(value, str) and re.fullmatch(r"[-+]?[0-9]+(_[0-9]+)+", value):
+        return "write the number without underscores"
     if isinstance(value, str) and any(_is_allowed(number, kind) for number in _numbers(value)):
         return "write the number without quotes"
     if name.endswith("_bytes"):

@@ -26,6 +26,7 @@ from server.config.section import Section
 from server.config.settings import Config, SinkSettings
 from server.config.source import from_environment, from_options
 from server.errors import SettingsError
+from server.sink import kafka_files
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "settings.yaml"
 
@@ -92,14 +93,14 @@ def _without_empty(value: dict[str, Any], section: type[Section]) -> dict[str, A
 
 
 def _with_files(config: Config, base_dir: Path, document: Document) -> Config:
-    """The config with the values of ``sink.kafka_files`` read."""
-    if not config.sink.kafka_files:
+    """The config with the values of ``sink.kafka_files`` read, and the files that ``sink.kafka`` names found."""
+    read = kafka_files.resolved(config.sink.kafka, base_dir)
+    if not read and not config.sink.kafka_files:
         return config
-    read: dict[str, str] = {}
     findings = []
     for name, text in config.sink.kafka_files.items():
         try:
-            read[name] = (base_dir / text).read_text(encoding="utf-8").rstrip("\r\n")
+            read[name] = (base_dir / text).read_text(encoding="utf-8-sig").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             file, line = document.origin(("sink", "kafka_files", name))
             reason = f"{base_dir / text} cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8 text'}"

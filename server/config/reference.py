@@ -26,12 +26,15 @@ HEAD = """\
 One YAML 1.2 file (JSON is YAML), named by `-c`. Every key has a default; an unknown key is an error. Relative paths are
 relative to the file; without `-c`, to the working directory.
 
+`<<: *anchor` merges as in YAML 1.1: a map's own keys win, then those of the earlier maps of a list. A number such as
+010, which other readers of YAML take for 8, is an error.
+
 `PENSTOCK_A__B=value` in the environment overrides `a.b` of the file, and `--set a.b=value` overrides both. The value is
-YAML; a map given for a section is merged into it. Where only text is allowed, and for passwords and keys, the value is
-taken as it stands. Below a free map such as `sink.kafka` the rest of the path is one key:
-`--set sink.kafka.bootstrap.servers=…`, `PENSTOCK_SINK__KAFKA__BOOTSTRAP_SERVERS=…`. A variable that begins with
-`PENSTOCK_` and names no setting is an error, those apart that Kubernetes makes for services (`PENSTOCK_SERVICE_HOST`,
-`PENSTOCK_PORT_8192_TCP`, …).
+YAML; a map given for a section is merged into it, and an empty value is an error there. Where only text is allowed, and
+for passwords and keys, the value is taken as it stands. Below a free map such as `sink.kafka` the rest of the path is
+one key: `--set sink.kafka.bootstrap.servers=…`, `PENSTOCK_SINK__KAFKA__BOOTSTRAP_SERVERS=…`; below `headers` and
+`intake.reports` an underscore of a variable is a hyphen. A variable that begins with `PENSTOCK_` and names no setting
+is an error, those apart that Kubernetes makes for services (`PENSTOCK_SERVICE_HOST`, `PENSTOCK_PORT_8192_TCP`, …).
 
 Passwords and keys belong into the environment, or into files named by `sink.kafka_files`: their values are never shown.
 """

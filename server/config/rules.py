@@ -7,7 +7,6 @@ Not here: what a sink asks of its own properties alone (sink.kafka_settings).
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator
 
@@ -23,6 +22,8 @@ from server.config.url_rules import HEADER_NAME, url_breaches
 from server.config.urls import urls_of
 from server.errors import SettingsError
 from server.master.addresses import parse
+from server.networks import HINT as NETWORK_HINT
+from server.networks import network
 from server.sink.kafka_rules import ALIASES
 from server.sink.kafka_settings import DEFAULTS  # Imports no confluent_kafka.
 
@@ -98,10 +99,9 @@ def _addresses(config: Config, _: Document) -> Iterator[Breach]:
 def _proxies(config: Config, _: Document) -> Iterator[Breach]:
     for index, text in enumerate(config.http.trusted_proxies):
         try:
-            ipaddress.ip_network(text)
+            network(text)
         except ValueError as error:
-            hint = "write an address or a network: 10.0.0.0/8, fd00::/8"
-            yield Breach(("http", "trusted_proxies", index), str(error), hint)
+            yield Breach(("http", "trusted_proxies", index), str(error), NETWORK_HINT)
     header = config.http.client_ip_header
     if header is not None and not HEADER_NAME.fullmatch(header):
         yield Breach(("http", "client_ip_header"), f"{header!r} is no name of a header", "write X-Client-IP")

@@ -28,7 +28,13 @@ KafkaValue = str | int | float | bool
 HTTP_SHARE_OF_DRAIN: Final = 0.75
 
 _SECRET = ("password", "secret", "key", "oauthbearer.config")
-_NOT_SECRET = ("location", "keytab", "key.refresh", "kinit")  # Paths and commands: an operator needs to see them.
+_NOT_SECRET = (
+    "location",
+    "keytab",
+    "key.file",
+    "key.refresh",
+    "kinit",
+)  # Paths and commands: an operator needs to see them.
 
 
 def is_secret(kafka_property: str) -> bool:
@@ -177,7 +183,10 @@ class SinkSettings(Section, frozen=True):
     ] = ""
     kafka: Annotated[
         dict[Text, KafkaValue],
-        says("Any librdkafka property, passed through; those that would break a promise are refused."),
+        says(
+            "Any librdkafka property, passed through; those that would break a promise, or can never "
+            "authenticate, are refused. Paths are relative to the settings file; HUP reads changed certificates."
+        ),
     ] = field(default_factory=lambda: {"bootstrap.servers": "127.0.0.1:9092"})
     kafka_files: Annotated[
         dict[Text, Text], says("librdkafka properties whose values are read from files: passwords and keys.")

@@ -3,16 +3,18 @@
 Place: ``PENSTOCK_A__B=value`` and ``--set a.b=value`` → HERE → config.load.
 Rules: the file, then the environment, then the command line. A value is YAML (a scalar, or a list or map in flow
 style), but where only text is allowed it is taken as it stands, unless quoted; a secret is always taken as it stands.
-A map given for a section is merged into it. Below a free map such as ``sink.kafka`` the rest of the path is one key:
-``--set sink.kafka.bootstrap.servers=…``, ``PENSTOCK_SINK__KAFKA__BOOTSTRAP_SERVERS=…``. Every variable whose name
-starts with ``PENSTOCK_`` must name a setting, those apart that Kubernetes sets for a service named ``penstock…``.
+A map given for a section is merged into it; an empty value is refused there, for a deployment's unset variable would
+replace what the file says, of ``auth`` for one, by defaults. Below a free map such as ``sink.kafka`` the rest of the
+path is one key: ``--set sink.kafka.bootstrap.servers=…``, ``PENSTOCK_SINK__KAFKA__BOOTSTRAP_SERVERS=…``. Every variable
+whose name starts with ``PENSTOCK_`` must name a setting, those apart that Kubernetes sets for a service named
+``penstock…``.
 Not here: judging values (config.judge).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -33,6 +35,9 @@ _KUBERNETES = re.compile(
     r"PENSTOCK_(?!.*__)(\w+_)?"
     r"(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?)"
 )
+
+
+_UNDERSCORED = "log_level"
 
 
 class Override(Struct, frozen=True):
@@ -58,7 +63,17 @@ def from_environment(environ: Mapping[str, str]) -> tuple[list[Override], list[F
             segments = variable[len(PREFIX) :].lower().split("__")
             given.append((variable, segments, environ[variable]))
     given.sort(key=lambda one: len(one[1]))
-    return _collect((name, _from_variable(segments), text) for name, segments, text in given)
+    overrides, findings = _collect((name, _from_variable(segments), text) for name, segments, text in given)
+    return overrides, [*findings, *_twice(overrides)]
+
+
+def _twice(overrides: Iterable[Override]) -> Iterator[Finding]:
+    """Variables whose names differ in capitals alone: which of them wins would be a matter of chance."""
+    seen: dict[tuple[str, ...], str] = {}
+    for one in overrides:
+        if (before := seen.setdefault(one.path, one.name)) != one.name:
+            reason = f"sets {dotted(one.path)}, as {before} does"
+            yield Finding(level="error", file=one.name, reason=reason, hint="keep one of them")
 
 
 def from_options(options: Iterable[str]) -> tuple[list[Override], list[Finding]]:
@@ -91,12 +106,15 @@ def _collect(given: Iterable[tuple[str, list[str], str]]) -> tuple[list[Override
 
 
 def _from_variable(segments: list[str]) -> list[str]:
-    """Below a free map a variable's underscores stand for dots: no property of librdkafka has an underscore."""
+    """Below a free map a variable's underscores stand for what names have there: dots in properties of librdkafka, of
+    which one alone has an underscore, and hyphens in headers and types of reports."""
     kind: Any = Config
     for index, name in enumerate(segments):
         section = shape.section_of(kind)
         if section is None:
-            return segments[:index] + [part.replace("_", ".") for part in segments[index:]]
+            between = "." if segments[0] == "sink" else "-"
+            rest = [part if part == _UNDERSCORED else part.replace("_", between) for part in segments[index:]]
+            return segments[:index] + rest
         kind = shape.fields(section).get(name)
         if kind is None:
             break
@@ -130,6 +148,9 @@ def _read(text: str, kind: Any, path: tuple[str, ...]) -> Any:
         value, _ = load_yaml(text, "")
     except YamlError:  # Its reason may quote the value, which may be a secret in a map.
         raise _RefusedError(f"the value for {dotted(path)} is not YAML", "put text in quotes: '\"…\"'") from None
+    if value is None and shape.section_of(kind) is not None:
+        reason = f"is empty, and {dotted(path)} is a section: defaults would replace all that the file says there"
+        raise _RefusedError(reason, "unset it, or write a map: {}")
     # 007 and 1e3 are numbers to YAML, yet as a user name they must stay what was written.
     is_rewritten = type(value) in (int, float) and str(value) != text and str in shape.alternatives(kind)
     return text if is_rewritten else value

@@ -1,8 +1,8 @@
 """Fetch the public keys of those who sign tokens, and put them where workers find them.
 
 Place: fetch.once (at the start), fetch.process (later) → HERE → fetch.client, fetch.store.
-Rules: what is no set of usable keys is never kept; the last good one stays, and that is said once, and once more when
-it is over. A set that has not changed is not written.
+Rules: what is no set with a usable key is never kept; the last good one stays, and that is said once, and once more
+when it is over. Keys that are passed over are said when they change. A set that has not changed is not written.
 Not here: how workers take it up (auth.following).
 """
 
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from server.auth.public_keys import MAX_BYTES, PublicKeysError, kept_path, parse
+from server.auth.public_keys import MAX_BYTES, PublicKeysError, examine, kept_path, read
 from server.fetch.pace import refresh_pause_s
 from server.fetch.store import write_whole
 from server.fetch.trouble import FetchError
@@ -26,26 +26,30 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("fetcher")
 
 
-async def fetch(client: Client, url: str, directory: Path) -> None:
-    """Ask once. Raises FetchError, and OSError when they cannot be kept."""
+async def fetch(client: Client, url: str, directory: Path) -> str:
+    """Ask once. Returns what was passed over, in words. Raises FetchError, and OSError when they cannot be kept."""
     answer = await client.get_patiently(url, {"Accept": "application/jwk-set+json, application/json"}, MAX_BYTES)
     if answer.body is None:
         raise FetchError(f"{url}: answered 304 to a request without a condition", may_pass=True)
     try:
-        parse(answer.body)
+        _, passed_over = examine(answer.body)
     except PublicKeysError as error:
         raise FetchError(f"{url}: the answer {error}", may_pass=True) from None
     path = kept_path(directory, url)
     if not path.exists() or path.read_bytes() != answer.body:
         write_whole(path, answer.body)
+    return passed_over
 
 
 async def keep_fresh(client: Client, config: Config, url: str, directory: Path) -> None:
     """For ever."""
     failing_since: float | None = None
+    said = _passed_over(kept_path(directory, url))  # By the start, which read the same file.
     while True:
         try:
-            await fetch(client, url, directory)
+            passed_over = await fetch(client, url, directory)
+            if passed_over != said and (said := passed_over):
+                _logger.warning("public keys: %s: %s; the other keys are used", url, passed_over)
             if failing_since is not None:
                 _logger.info("public keys: %s answers again, after %.0f s", url, time.monotonic() - failing_since)
                 failing_since = None
@@ -54,3 +58,10 @@ async def keep_fresh(client: Client, config: Config, url: str, directory: Path) 
                 failing_since = time.monotonic()
                 _logger.error("public keys: %s; the last good ones stay in force", error)
         await asyncio.sleep(refresh_pause_s(config.auth.jwt.refresh_s))
+
+
+def _passed_over(path: Path) -> str:
+    try:
+        return examine(read(path))[1]
+    except PublicKeysError:
+        return ""

@@ -20,6 +20,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from server.errors import SettingsError
+from server.networks import HINT, Network, network
 
 if TYPE_CHECKING:
     from server.config.settings import Http
@@ -71,8 +72,8 @@ class TrustedProxies:
 
     __slots__ = ("_kept", "_networks")
 
-    def __init__(self, cidrs: Iterable[str]) -> None:
-        self._networks = [_network(cidr) for cidr in cidrs]
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._networks = [_network(text) for text in texts]
         self._kept: dict[str, bool] = {}
 
     def __bool__(self) -> bool:
@@ -94,13 +95,11 @@ class TrustedProxies:
         return any(parsed in network for network in self._networks)
 
 
-def _network(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+def _network(text: str) -> Network:
     try:
-        return ipaddress.ip_network(cidr, strict=False)
-    except ValueError:
-        raise SettingsError(
-            f"http.trusted_proxies: {cidr!r} is neither an address nor a network; write 10.0.0.0/8 or 2001:db8::1"
-        ) from None
+        return network(text)
+    except ValueError as error:
+        raise SettingsError(f"http.trusted_proxies: {error}; {HINT}") from None
 
 
 def address(request: Request, trusted_proxies: TrustedProxies, client_ip_header: bytes | None) -> str:

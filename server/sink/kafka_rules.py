@@ -36,11 +36,13 @@ ALIASES: Final[Mapping[str, str]] = {
 
 
 class Problem(NamedTuple):
-    """A property that cannot be used: its name as written, why, and what to do. Never its value if that is a secret."""
+    """A property that cannot be used, or, as a warning, has no effect: its name as written, why, and what to do. Never
+    its value if that is a secret."""
 
     name: str
     reason: str
     hint: str
+    is_warning: bool = False
 
     def __str__(self) -> str:
         return f"sink.kafka.{self.name}: {self.reason}" + (f"; {self.hint}" if self.hint else "")

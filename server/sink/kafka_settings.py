@@ -18,7 +18,9 @@ from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
 from server.config.settings import is_secret
-from server.sink.kafka_rules import ALIASES, Problem, Properties, broken_promises, text_of
+from server.sink import kafka_files
+from server.sink.kafka_rules import ALIASES, Problem, Properties, Value, broken_promises, text_of
+from server.sink.kafka_security import never_authenticates, without_sasl
 
 DEFAULTS: Final[Mapping[str, str]] = {
     "client.id": "penstock",
@@ -57,7 +59,10 @@ NAMES: Final = tuple(
     receive.message.max.bytes reconnect.backoff.max.ms reconnect.backoff.ms request.required.acks request.timeout.ms
     retries retry.backoff.max.ms retry.backoff.ms sasl.kerberos.keytab sasl.kerberos.kinit.cmd
     sasl.kerberos.min.time.before.relogin sasl.kerberos.principal sasl.kerberos.service.name sasl.mechanism
-    sasl.mechanisms sasl.oauthbearer.client.id sasl.oauthbearer.client.secret sasl.oauthbearer.config
+    sasl.mechanisms enable.sasl.oauthbearer.unsecure.jwt sasl.oauthbearer.assertion.file
+    sasl.oauthbearer.assertion.jwt.template.file sasl.oauthbearer.assertion.private.key.file
+    sasl.oauthbearer.metadata.authentication.type
+    sasl.oauthbearer.client.id sasl.oauthbearer.client.secret sasl.oauthbearer.config
     sasl.oauthbearer.extensions sasl.oauthbearer.grant.type sasl.oauthbearer.method sasl.oauthbearer.scope
     sasl.oauthbearer.token.endpoint.url sasl.password sasl.username security.protocol
     socket.connection.setup.timeout.ms socket.keepalive.enable socket.max.fails socket.nagle.disable
@@ -70,27 +75,34 @@ NAMES: Final = tuple(
     """.split()  # noqa: SIM905 - a name a line would fill three screens
 )
 
+_NO_PROVIDER: Final = "No provider for SASL mechanism GSSAPI"
+_SASL: Final = ("sasl.mechanism", "sasl.mechanisms", "security.protocol")
 _UNKNOWN: Final = "No such configuration property"
 _ROUNDS: Final = 50  # One refusal a round; nobody writes more wrong properties than that.
 
 
-def check(properties: Properties) -> list[Problem]:
+def check(properties: Properties, *, are_files_here: bool = True) -> list[Problem]:
     """All that is wrong with ``properties``: our promises first, then librdkafka's opinion of what is left.
 
-    Needs no broker. Imports confluent_kafka: see ``check_apart``.
+    Needs no broker. Imports confluent_kafka: see ``check_apart``. Files that are named are not looked at unless they
+    ``are_files_here``.
     """
-    ours = broken_promises(properties)
-    refused = {problem.name for problem in ours}
-    asked = {name: value for name, value in properties.items() if name not in refused}
-    return ours + _ask(asked)
+    security = never_authenticates(properties)
+    unused = {problem.name for problem in security if problem.is_warning}
+    used: dict[str, Value] = {name: value for name, value in properties.items() if name not in unused}
+    ours = broken_promises(properties) + security + (kafka_files.unreadable(used) if are_files_here else [])
+    refused = {problem.name for problem in ours} | (set() if are_files_here else kafka_files.NAMES)
+    asked: dict[str, Value] = {name: value for name, value in used.items() if name not in refused}
+    has_sasl = all(problem.is_warning for problem in security)
+    return ours + _ask(asked if has_sasl else without_sasl(asked), properties)
 
 
-def check_apart(properties: Properties) -> list[Problem]:
+def check_apart(properties: Properties, *, are_files_here: bool = True) -> list[Problem]:
     """The same from a process that must stay without threads and librdkafka, such as the master: a child looks."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        _answer(writer, properties)
+        _answer(writer, properties, are_files_here=are_files_here)
     os.close(writer)
     with os.fdopen(reader, "rb") as stream:
         answer = stream.read()
@@ -119,10 +131,10 @@ def redact(text: str, properties: Properties) -> str:
     return text
 
 
-def _answer(writer: int, properties: Properties) -> NoReturn:
+def _answer(writer: int, properties: Properties, *, are_files_here: bool) -> NoReturn:
     """The child's whole life. Whatever is raised, it must not come back into the parent's program."""
     try:
-        problems = check(properties)
+        problems = check(properties, are_files_here=are_files_here)
         with os.fdopen(writer, "wb") as stream:
             stream.write(json.dumps(problems).encode())
     finally:
@@ -131,22 +143,28 @@ def _answer(writer: int, properties: Properties) -> NoReturn:
         os._exit(0)  # Nothing of the parent's may be flushed or ended twice.
 
 
-def _ask(properties: Properties) -> list[Problem]:
-    """librdkafka stops at the first thing it dislikes: take that out and ask again."""
+def _ask(properties: Properties, secrets: Properties) -> list[Problem]:
+    """librdkafka stops at the first thing it dislikes: take that out and ask again. None of ``secrets`` is shown."""
     left: dict[str, Any] = dict(properties)
     problems: list[Problem] = []
     for _ in range(_ROUNDS):
-        reason = _refusal(left)
-        if reason is None:
+        refusal = _refusal(left)
+        if refusal is None:
             break
-        name = _named_in(reason, left)
-        hint = ""
-        if name is not None and reason.startswith(_UNKNOWN):
+        name, reason, hint = _named_in(refusal, left), redact(refusal, secrets), ""
+        if name is not None and refusal.startswith(_UNKNOWN):
             reason, hint = "librdkafka has no such property", _nearest(name)
-        problems.append(Problem(name or "", redact(reason, properties), hint))
+        elif "SASL mechanism" in refusal:
+            name = next(one for one in _SASL if one in left)
+            if _NO_PROVIDER in refusal:
+                reason = "this build of librdkafka has no GSSAPI (Kerberos), which is the mechanism unless one is set"
+            hint = "use PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER as sasl.mechanism"
+        problems.append(Problem(name or "", reason, hint))
         if name is None:
             break
         del left[name]
+        if name in _SASL:
+            left = {**without_sasl(left)}
     return problems
 
 

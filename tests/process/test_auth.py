@@ -25,6 +25,7 @@ STREAMS: dict[str, Any] = {
     "of.web": {"schema_title": "app/tick", "producers": {"eventgate": {"api_keys": ["web"]}}},
     "tokens": asking("jwt"),
     "near": asking("networks", networks=["127.0.0.8/29"]),
+    "mapped": asking("networks", networks=["::ffff:127.0.0.8/125"]),
     "known": asking("identities"),
     "either": asking(["jwt", "networks", "api_keys", "identities"]),
     "open": asking("none"),
@@ -32,6 +33,17 @@ STREAMS: dict[str, Any] = {
     "silent": {"schema_title": "app/tick"},
     "penstock.error.validation": {"schema_title": "error"},
 }
+MERGED = """\
+x-near: &near
+  auth: networks
+  networks: [127.0.0.8/29]
+streams:
+  merged:
+    schema_title: app/tick
+    producers:
+      eventgate:
+        <<: *near
+"""
 AUTH = {
     "default": ["api_keys"],
     "key_files": ["keys.yaml"],
@@ -63,13 +75,14 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
     write_keys(directory, web, old, narrow, page)
     (directory / "jwks.json").write_text(jwks(*issuers))
     (directory / "streams.yaml").write_text(json.dumps({"streams": STREAMS}))
+    (directory / "merged.yaml").write_text(MERGED)
     token = {"keys": "jwks.json", "issuer": ISSUER, "audience": [AUDIENCE], "leeway_s": 0}
     with Served(
         directory,
         workers=1,
-        streams={"sources": ["streams.yaml"]},
+        streams={"sources": ["streams.yaml", "merged.yaml"]},
         auth={**AUTH, "jwt": token},
-        http={"listen": ["127.0.0.1:0"], "trusted_proxies": ["127.0.0.100"]},
+        http={"listen": ["127.0.0.1:0"], "trusted_proxies": ["::ffff:127.0.0.100/127"]},
     ) as service:
         yield Parts(service, web, old, narrow, page, *issuers[:2])
         seen = service.log() + json.dumps(service.events())
@@ -181,6 +194,14 @@ def test_clients_of_a_network_may_write(parts: Parts, source: str) -> None:
     assert outcome(send(parts.service, "either", source="127.0.0.65")) == TAKEN
 
 
+@pytest.mark.parametrize(
+    ("stream", "why"), [("mapped", "an IPv4-mapped network"), ("merged", "what a YAML merge key says")]
+)
+def test_a_network_is_obeyed_however_it_is_written(parts: Parts, stream: str, why: str) -> None:
+    assert outcome(send(parts.service, stream, source="127.0.0.9")) == TAKEN, why
+    assert outcome(send(parts.service, stream, source="127.0.0.16")) == FORBIDDEN, why
+
+
 def test_a_client_cannot_say_where_it_is(parts: Parts) -> None:
     forged = {"X-Forwarded-For": "127.0.0.9"}
     assert outcome(send(parts.service, "near", headers=forged)) == FORBIDDEN
@@ -275,18 +296,29 @@ def test_public_keys_at_a_url_are_followed_without_a_restart(tmp_path: Path) -> 
     def status(issuer: Issuer) -> int:
         return send(service, "tokens", headers={"Authorization": f"Bearer {issuer.token()}"}).status
 
+    def beside(issuer: Issuer, odd: object) -> str:
+        """A good key with one that RFC 7517 section 5 tells to ignore."""
+        return json.dumps({"keys": [odd, issuer.jwk]})
+
     with Site() as site:
-        site.says("/jwks", behaviours.body(jwks(old)))
+        site.says("/jwks", behaviours.body(beside(old, {"kty": "RSA", "kid": "x", "e": "AQAB"})))
         token = {"keys": site.url("/jwks"), "issuer": ISSUER, "audience": [AUDIENCE], "refresh_s": 0.1}
         settings = {"streams": {"sources": ["streams.yaml"]}, "auth": {"jwt": token}, "intake": {"error_stream": ""}}
         quick = {"attempts": 1, "total_s": 20.0, "connect_s": 10.0}
         with Served(tmp_path, workers=1, fetch=quick, **settings) as service:
             workers = service.workers()
             assert (status(old), status(new)) == (201, 401)
-            site.says("/jwks", behaviours.body(jwks(new)))
+            assert "1 of 2 keys are passed over: 1 that cannot be read" in service.log()
+            site.says("/jwks", behaviours.body(beside(new, {"kty": "new"})))
             service.says("public keys of tokens are now")
 
             assert (status(old), status(new)) == (401, 201)
+            service.says("public keys: .*1 of 2 keys are passed over: 1 for something else; the other keys are used")
+            site.says("/jwks", behaviours.body('{"keys": [{"kty": "new"}]}'))
+            service.says("public keys: .*has no key for .*the last good ones stay in force")
+            assert status(new) == 201
+            site.says("/jwks", behaviours.body(jwks(new)))
+            service.says("public keys: .* answers again")
             site.says("/jwks", behaviours.html())
             service.says("public keys: .*the last good ones stay in force")
             assert status(new) == 201

@@ -153,6 +153,18 @@ def test_integers_are_exact_in_both_syntaxes() -> None:
     assert parse(b"a: 123456789012345678901234567890", "x.yaml") == {"a": 123456789012345678901234567890}
 
 
+def test_what_a_merge_key_adds_is_part_of_the_schema() -> None:
+    """A plain key would leave the property without its constraints."""
+    text = b"definitions: {short: &short {type: string, maxLength: 5}}\nproperties: {a: {<<: *short, pattern: '^a'}}"
+
+    assert parse(text, "1.0.0.yaml")["properties"]["a"] == {"type": "string", "maxLength": 5, "pattern": "^a"}
+
+
+def test_a_byte_order_mark_is_skipped_in_json_too() -> None:
+    for name in ("1.0.0.json", "1.0.0.yaml", "1.0.0"):
+        assert parse(b'\xef\xbb\xbf{"title": "a"}', name) == {"title": "a"}
+
+
 def test_json_with_tabs_is_read_under_any_name() -> None:
     assert parse(b'{\n\t"a": "\\/"\n}', "1.0.0") == {"a": "/"}
 

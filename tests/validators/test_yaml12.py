@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import pytest
+import yaml
 
 from validators import yaml12
 from validators.yaml12 import YamlError
@@ -70,8 +71,52 @@ def test_keys_are_text_as_written() -> None:
     assert loaded == {"404": "a", "true": "b", "on": "c", "~": "d", "1.0": "e", "x": "f"}
 
 
-def test_a_merge_key_merges_nothing() -> None:
-    assert yaml12.load("a: &a {x: 1}\nb: {<<: *a}\n") == {"a": {"x": 1}, "b": {"<<": {"x": 1}}}
+BASES = "a: &a {x: 1, y: 2}\nb: &b {y: 3, z: 4}\nl: &l [*a, *b]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "merged"),
+    [
+        ("{<<: *a}", {"x": 1, "y": 2}),
+        ("{<<: *a, y: 0}", {"x": 1, "y": 0}),
+        ("{y: 0, <<: *a}", {"y": 0, "x": 1}),
+        ("{<<: [*a, *b]}", {"x": 1, "y": 2, "z": 4}),
+        ("{<<: [*b, *a], w: 0}", {"y": 3, "z": 4, "x": 1, "w": 0}),
+        ("{<<: *l}", {"x": 1, "y": 2, "z": 4}),
+        ("{<<: [{w: 0}, *a]}", {"w": 0, "x": 1, "y": 2}),
+        ("{<<: {w: 0, x: 9}, x: 1}", {"w": 0, "x": 1}),
+        ("{<<: []}", {}),
+        ("{!!merge <<: *a}", {"x": 1, "y": 2}),
+        ("{'<<': *a}", {"<<": {"x": 1, "y": 2}}),
+    ],
+)
+def test_a_merge_key_merges_as_yaml_1_1_does(text: str, merged: Any) -> None:
+    """yaml.org/type/merge.html: keys of the map itself win, then those of earlier maps. The order is that of js-yaml:
+    each key where it is first named. PyYAML agrees on all but the order."""
+    loaded = yaml12.load(f"{BASES}v: {text}\n")["v"]
+
+    assert loaded == merged
+    assert list(loaded) == list(merged)
+    assert yaml.safe_load(f"{BASES}v: {text}\n")["v"] == merged
+
+
+def test_a_merged_map_can_be_merged_and_is_a_copy() -> None:
+    loaded = yaml12.load("a: &a {x: {y: 1}}\nb: &b {<<: *a, z: 2}\nc: {<<: *b}\n")
+
+    assert loaded["c"] == {"x": {"y": 1}, "z": 2}
+    assert loaded["c"]["x"] is not loaded["a"]["x"]
+
+
+def test_what_is_merged_has_the_line_on_which_it_was_written() -> None:
+    text = "a: &a\n  x:\n    y: 1\n  z: 2\nb: &b\n  <<: *a\n  w: 3\nc:\n  <<: *b\n  z: 4\nd: *b\n"
+    _, lines = yaml12.load_with_lines(text, "f.yaml")
+
+    assert [lines[path] for path in (("b", "x", "y"), ("c", "x", "y"), ("c", "w"), ("c", "z"))] == [3, 3, 7, 10]
+    assert lines["d", "x"] == 11, "an alias that is no merge has its own line"
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_key() -> None:
+    assert yaml12.load("\ufeffa: 1\n") == yaml12.load(b"\xef\xbb\xbfa: 1\n") == {"a": 1}
 
 
 def test_json_is_yaml() -> None:
@@ -101,6 +146,12 @@ def test_what_an_alias_stands_for_has_the_line_of_the_alias_and_is_a_copy() -> N
         ("a:\n  b: 1\n  'b': 2\n", 3, "has the key 'b' twice (first on line 2)"),
         ("a: *b\n", 1, "has the alias *b before its anchor is complete"),
         ("a: &a [*a]\n", 1, "has the alias *a before its anchor is complete"),
+        ("a: &a {x: 1,\n <<: *a}\n", 2, "has the alias *a before its anchor is complete"),
+        ("a:\n  <<: 1\n", 2, "merges (<<) something else than a map"),
+        ("a:\n  b: 1\n  <<:\n", 3, "merges (<<) something else than a map"),
+        ("a: &a x\nb:\n  <<: [*a]\n", 3, "merges (<<) something else than a map"),
+        ("a: &a {}\nb:\n  <<: *a\n  <<: *a\n", 4, "merges (<<) twice"),
+        ("a: &a {x: 1}\nb: {<<: *a, y: 1, y: 2}\n", 2, "has the key 'y' twice"),
         ("a: 1\n---\nb: 2\n", 2, "holds a second document"),
         ("? [a]\n: 1\n", 1, "has a key that is not a plain scalar"),
         ("a: !!python/object:os.system x\n", 1, "with the tag"),
@@ -138,6 +189,14 @@ def test_aliases_cannot_stand_for_too_much() -> None:
 
     with pytest.raises(YamlError, match="aliases"):
         yaml12.load(laughs)
+
+
+def test_merges_cannot_stand_for_too_much() -> None:
+    """Though all but the first name keys that are there already."""
+    large = "a: &a {" + ",".join(f"k{number}: 1" for number in range(1_000)) + "}\n"
+
+    with pytest.raises(YamlError, match=r"f\.yaml:2: has aliases"):
+        yaml12.load(large + "b: {<<: [" + ",".join(["*a"] * 101) + "]}\n", "f.yaml")
 
 
 def test_depth_without_end_is_refused_without_recursion() -> None:

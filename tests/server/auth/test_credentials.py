@@ -157,7 +157,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
         ({"origins": ["*"]}, "error", "Leave origins out"),
         ({"origins": []}, "error", "an empty list"),
         ({"origins": "https://a.example"}, "error", "allowed is a list"),
-        ({"orgins": ["https://a.example"]}, "warning", "is not a setting that we know"),
+        ({"orgins": ["https://a.example"]}, "error", "is not a setting that we know"),
         ({"enrich_fields_from_http_headers": {"http.key": "X-API-Key"}}, "error", "would be written into events"),
     ],
 )

@@ -83,34 +83,103 @@ def test_new_keys_replace_the_old_and_bad_ones_do_not() -> None:
     assert found.find(TWO.token().encode()) is not None
 
 
-@pytest.mark.parametrize(
-    ("entries", "reason"),
-    [
-        ([], "no key for"),
-        ([{**ONE.jwk, "use": "enc"}], "no key for"),
-        ([{**ONE.jwk, "alg": "ES384"}], "no key for"),
-        ([{**ONE.jwk, "crv": "P-384"}], "no key for"),
-        ([{**ONE.jwk, "x": "AA"}], "cannot be read"),
-        ([{**ONE.jwk, "d": "AA"}], "secret or private"),
-        ([{"kty": "oct", "k": "AA", "kid": "x"}], "secret or private"),
-        ([ONE.jwk, ONE.jwk], "`kid` of its own"),
-        ([ONE.jwk, {**TWO.jwk, "kid": None}], "`kid` of its own"),
-        ([ONE.jwk] * 101, "at most 100"),
-    ],
-)
-def test_a_set_that_cannot_be_used_says_why(entries: list[Any], reason: str) -> None:
-    with pytest.raises(PublicKeysError, match=reason):
+WEAK = {"kty": "RSA", "n": base64.urlsafe_b64encode(b"\xc1" * 128).decode().rstrip("="), "e": "AQAB", "kid": "s"}
+RSA = Issuer("RS256", "three").jwk
+
+
+def without(jwk: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in jwk.items() if key != name}
+
+
+# RFC 7517 section 5 tells to ignore keys that are not understood, lack a member or are out of range; sections 4.2 to
+# 4.4 say what a key is for.
+ODD: list[tuple[Any, str]] = [
+    ({**ONE.jwk, "use": "enc"}, "something else"),
+    ({**ONE.jwk, "use": ["sig"]}, "something else"),
+    ({**ONE.jwk, "key_ops": ["encrypt"]}, "something else"),
+    ({**ONE.jwk, "key_ops": "verify"}, "something else"),
+    ({**ONE.jwk, "alg": "ES384"}, "something else"),
+    ({**RSA, "alg": "PS256"}, "something else"),
+    ({**ONE.jwk, "crv": "P-384"}, "something else"),
+    ({**ONE.jwk, "crv": "secp256k1"}, "something else"),
+    ({**TWO.jwk, "crv": "X25519"}, "something else"),
+    ({"kty": "AKP", "alg": "ML-DSA-44", "pub": "AA", "kid": "x"}, "something else"),
+    ({"kty": ["RSA"], "kid": "x"}, "something else"),
+    ({"kid": "x"}, "something else"),
+    ({}, "something else"),
+    (without(RSA, "n"), "cannot be read"),
+    (without(RSA, "e"), "cannot be read"),
+    ({**RSA, "n": 5}, "cannot be read"),
+    ({**RSA, "n": ""}, "cannot be read"),
+    ({**RSA, "e": "!"}, "cannot be read"),
+    ({**RSA, "e": "AA"}, "cannot be read"),
+    ({**RSA, "kid": 5}, "cannot be read"),
+    (without(ONE.jwk, "y"), "cannot be read"),
+    (without(ONE.jwk, "crv"), "cannot be read"),
+    ({**ONE.jwk, "crv": {}}, "cannot be read"),
+    ({**ONE.jwk, "x": "AA"}, "cannot be read"),
+    ({**ONE.jwk, "y": ONE.jwk["x"]}, "cannot be read"),  # Not on the curve.
+    ({**TWO.jwk, "x": "AA"}, "cannot be read"),
+    (WEAK, "less than 2,048 bits"),
+    ({**ONE.jwk, "d": "AA"}, "secret or private"),
+    ({"kty": "oct", "k": "AA", "kid": "x"}, "secret or private"),
+    (5, "no object"),
+    (None, "no object"),
+    ([], "no object"),
+]
+
+
+@pytest.mark.parametrize(("odd", "reason"), ODD)
+def test_an_odd_key_beside_a_good_one_is_passed_over_and_said(odd: Any, reason: str) -> None:
+    good = Issuer("EdDSA", "good")
+    text = json.dumps({"keys": [odd, good.jwk, odd]}).encode()
+    keys, passed_over = public_keys.examine(text)
+
+    assert [(key.kid, key.algorithm) for key in keys] == [("good", "EdDSA")]
+    assert passed_over.startswith("2 of 3 keys are passed over: 2 ") and reason in passed_over
+    assert Tokens(SETTINGS, text).find(good.token().encode()) is not None
+
+
+def test_only_members_that_are_needed_are_looked_at() -> None:
+    """RFC 7517 section 4: members that are not understood are ignored."""
+    _, passed_over = public_keys.examine(json.dumps({"keys": [{**ONE.jwk, "x5c": 5, "new": {}}], "more": 1}).encode())
+
+    assert passed_over == ""
+
+
+def test_one_name_may_stand_for_a_key_of_each_algorithm() -> None:
+    """RFC 7517 section 4.5."""
+    ec, ed, rsa, late = (Issuer(one, "one") for one in ("ES256", "EdDSA", "RS256", "ES256"))
+    found = tokens(ec, ed, rsa, late)
+
+    for issuer in (ec, ed, rsa):
+        assert found.find(issuer.token().encode()) is not None
+    assert found.find(late.token().encode()) is None
+    assert "1 with the kid and the algorithm of another" in public_keys.examine(jwks(ec, ed, rsa, late).encode())[1]
+
+
+def test_a_token_without_a_key_name_goes_with_the_key_without_one() -> None:
+    nameless, other = Issuer("EdDSA", "x"), Issuer("EdDSA", "y")
+    del nameless.jwk["kid"]
+    found = tokens(nameless, ONE, TWO)
+
+    assert found.find(nameless.token(headers={"kid": None}).encode()) is not None
+    assert found.find(other.token(headers={"kid": None}).encode()) is None
+    assert found.find(ONE.token(headers={"kid": None}).encode()) is None
+
+
+@pytest.mark.parametrize(("entries", "reason"), [([], ""), *(([odd], reason) for odd, reason in ODD)])
+def test_a_set_without_a_usable_key_is_refused_and_says_why(entries: list[Any], reason: str) -> None:
+    with pytest.raises(PublicKeysError, match=rf"has no key for .*{reason}"):
         public_keys.parse(json.dumps({"keys": entries}).encode())
+
+
+def test_a_set_is_bounded() -> None:
+    with pytest.raises(PublicKeysError, match="at most 100"):
+        public_keys.parse(json.dumps({"keys": [ONE.jwk] * 101}).encode())
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"\xff", b"[" * 100_000, b'{"keys":{}}', b" " * 300_000])
 def test_what_is_no_set_at_all_is_refused(text: bytes) -> None:
     with pytest.raises(PublicKeysError):
         public_keys.parse(text)
-
-
-def test_keys_for_something_else_are_passed_over() -> None:
-    small = {"kty": "RSA", "n": base64.urlsafe_b64encode(b"\xc1" * 128).decode().rstrip("="), "e": "AQAB", "kid": "s"}
-    found = public_keys.parse(json.dumps({"keys": [ONE.jwk, small, {"kty": "new"}, 5]}).encode())
-
-    assert [(key.kid, key.algorithm) for key in found] == [("one", "ES256")]

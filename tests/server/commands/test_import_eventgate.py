@@ -178,3 +178,151 @@ def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="is there already"):
         import_eventgate.run(tmp_path / "mine.yaml", tmp_path / "mine.yaml")
+
+
+TLS = {
+    "metadata.broker.list": "127.0.0.1:9093",
+    "security.protocol": "ssl",
+    "ssl.ca.location": "/etc/ssl/certs/of-another-machine.crt",
+    "ssl.key.location": "key.pem",
+    "ssl.cipher.suites": "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ssl.curves.list": "P-256",
+    "ssl.sigalgs.list": "ECDSA+SHA256",
+}
+
+
+@pytest.mark.parametrize("shape", ["bare", "conf", "runner", "chart"])
+def test_tls_files_of_another_machine_are_kept_and_said(
+    shape: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As each of the four services of Wikimedia has them."""
+    output, said = imported(tmp_path, shaped({"port": 8192, "kafka": {"conf": TLS}}, shape), capsys)
+    kafka = yaml.safe_load(output.read_text())["sink"]["kafka"]
+
+    assert kafka == {("bootstrap.servers" if name[0] == "m" else name): value for name, value in TLS.items()}
+    (placed,) = [note for note in said if "ssl.ca.location: " in note]
+    assert "of-another-machine.crt is not on this machine: put it there where the service runs" in placed
+    assert any("ssl.key.location: key.pem is relative to the settings file" in note for note in said)
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"security.protocol": "sasl_ssl", "sasl.mechanisms": "GSSAPI"}, 1),
+        ({"security.protocol": "sasl_ssl", "sasl.mechanisms": "OAUTHBEARER"}, 1),
+        ({"security.protocol": "sasl_ssl", "sasl.mechanisms": "PLAIN", "sasl.username": "me"}, 0),
+    ],
+)
+def test_what_secures_the_connection_is_never_dropped(
+    more: dict[str, str], code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without it the result would connect in the clear. A password that is missing may come by the environment."""
+    (tmp_path / "one.yaml").write_text(yaml.safe_dump({"kafka": {"conf": {**TLS, **more}}}))
+
+    assert import_eventgate.run(tmp_path / "one.yaml", None) == code
+    captured = capsys.readouterr()
+    kafka = yaml.safe_load(captured.out)["sink"]["kafka"]
+    assert {name: kafka[name] for name in more} == more
+    assert "kafka.conf.sasl." in captured.err
+
+
+@pytest.mark.parametrize(
+    ("given", "path", "value"),
+    [
+        ({"schema_base_uris": "./jsonschema"}, "schemas.base_uris", ["./jsonschema"]),
+        ({"schema_base_uris": "file:///srv/a%20b/"}, "schemas.base_uris", ["/srv/a b/"]),
+        (
+            {"schema_base_uris": ["file://localhost/srv", "https://a.example/"]},
+            "schemas.base_uris",
+            ["/srv", "https://a.example/"],
+        ),
+        ({"stream_config_uri": "./streams.yaml"}, "streams.sources", ["./streams.yaml"]),
+        (
+            {"cors": ["https://a.example", "https://b.example"]},
+            "http.cors.origins",
+            ["https://a.example", "https://b.example"],
+        ),
+        ({"cors": False}, "http.cors.origins", []),
+        ({"port": 8192, "interface": "::"}, "http.listen", ["[::]:8192"]),
+        ({"test_events": {"a": 1}}, "intake.test_events", [{"a": 1}]),
+        ({"test_events": [{"a": 1}]}, "intake.test_events", [{"a": 1}]),
+    ],
+)
+def test_each_form_of_a_value_is_read(
+    given: dict[str, Any], path: str, value: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "one.yaml").write_text(yaml.safe_dump({"port": 1, **given}))
+    import_eventgate.run(tmp_path / "one.yaml", None)
+    found = yaml.safe_load(capsys.readouterr().out)
+    for name in path.split("."):
+        found = found[name]
+
+    assert found == value
+
+
+@pytest.mark.parametrize(
+    ("workers", "level", "made"),
+    [
+        ("ncpu", "warn", ("auto", "warning")),
+        ("4", 30, (4, "info")),
+        (0, "fatal", (1, "error")),
+        (2, 60, (2, "error")),
+    ],
+)
+def test_values_of_the_runner_are_read_in_each_form(
+    workers: Any, level: Any, made: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runner = {"num_workers": workers, "logging": {"level": level}, "services": [{"name": "a", "conf": {"port": 1}}]}
+    output, _ = imported(tmp_path, runner, capsys)
+    config = load(output, [], {}).config
+
+    assert (config.workers, config.log.level) == made
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"num_workers": "many"},
+        {"logging": {"level": "loud"}},
+        {"conf": {"schema_base_uris": {"a": 1}}},
+        {"conf": {"schema_base_uris": "file://host/srv"}},
+        {"conf": {"kafka": {"conf": ["a"]}}},
+    ],
+)
+def test_a_value_that_is_not_understood_is_said_with_its_line(
+    given: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    conf = given.pop("conf", {"port": 1})
+    _, said = imported(tmp_path, {**given, "services": [{"name": "a", "conf": conf}]}, capsys)
+
+    assert any("became nothing" in note or "nothing was made of it" in note for note in said)
+
+
+def test_what_a_chart_would_have_added_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Limits, prefix and error stream stand in the file that a chart renders, and not in its values."""
+    added = (
+        "sink.topic_prefix: ",
+        "http.limits.max_body_bytes: ",
+        "http.limits.max_event_bytes: ",
+        "intake.error_stream: ",
+    )
+    values: dict[str, Any] = {"main_app": {"name": "eventgate-main", "conf": {"kafka": {"conf": TLS}}}}
+    said = imported_text(tmp_path, values, capsys)
+    assert all(f"\n{name}" in said for name in added)
+    assert "102400" in said and "eqiad." in said
+
+    whole = {
+        "topic_prefix": "",
+        "max_body_size": "10mb",
+        "error_stream": "e",
+        "kafka": {"conf": {**TLS, "message.max.bytes": 4194304}},
+    }
+    assert not any(f"\n{name}" in imported_text(tmp_path, whole, capsys) for name in added)
+
+
+def test_merge_keys_and_anchors_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    service = "{name: a, conf: {port: 1, kafka: {conf: {<<: *kafka}}}}"
+    (tmp_path / "one.yaml").write_text(f"x-kafka: &kafka {{metadata.broker.list: 'a:1'}}\nservices: [{service}]")
+
+    assert import_eventgate.run(tmp_path / "one.yaml", None) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["sink"]["kafka"]["bootstrap.servers"] == "a:1"

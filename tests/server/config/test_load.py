@@ -282,3 +282,60 @@ def test_the_defaults_that_depend_on_others(directory: Path) -> None:
     assert read(directory, "service_name: main").config.error_stream == "main.error.validation"
     assert read(directory, "service_name: main\nintake: {error_stream: ''}").config.error_stream is None
     assert read(directory, "intake: {error_stream: e}").config.error_stream == "e"
+
+
+@pytest.mark.parametrize("value", ["123", "0x1F", "1e3", "true", "-5"])
+@pytest.mark.parametrize("name", ["sasl.password", "ssl.key.password"])
+def test_a_secret_that_yaml_takes_for_something_else_is_refused_and_not_shown(
+    directory: Path, name: str, value: str
+) -> None:
+    (line,) = refused(directory, f"sink:\n  kafka:\n    {name}: {value}")
+
+    assert line.startswith(f"settings.yaml:3: sink.kafka.{name}: found ")
+    assert line.endswith("(not shown); a secret is text. Put it in quotes")
+
+
+@pytest.mark.parametrize("text", ["workers: 010", "drain_s: 007", "sink: {kafka: {sasl.password: 0123}}", "x: [-08]"])
+def test_a_number_that_others_take_for_octal_is_refused_and_not_shown(directory: Path, text: str) -> None:
+    """010 is 8 to YAML 1.1 and 10 to YAML 1.2 (section 10.3.2)."""
+    (line,) = refused(directory, text)
+
+    assert line.startswith("settings.yaml:1: has a number that begins with 0")
+    assert "0123" not in line
+    assert read(directory, "workers: 0o17\nservice_name: '007'\ndrain_s: 0.5").config.workers == 15
+
+
+def test_a_number_with_underscores_is_text_and_the_hint_says_so(directory: Path) -> None:
+    (line,) = refused(directory, "http: {backlog: 1_024}")
+
+    assert line.endswith("Write the number without underscores")
+
+
+def test_paths_among_properties_are_relative_to_the_settings_file(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (directory / "elsewhere").mkdir()
+    monkeypatch.chdir(directory / "elsewhere")
+    text = "sink: {kafka: {ssl.ca.location: certs/ca.pem, ssl.key.location: /srv/key.pem, https.ca.location: probe}}"
+
+    assert read(directory, text).config.sink.kafka == {
+        "ssl.ca.location": str(directory / "certs/ca.pem"),
+        "ssl.key.location": "/srv/key.pem",
+        "https.ca.location": "probe",
+    }
+
+
+def test_a_byte_order_mark_is_no_part_of_a_secret(directory: Path) -> None:
+    (directory / "password").write_bytes(b"\xef\xbb\xbf" + SECRET.encode() + b"\r\n")
+
+    assert (
+        read(directory, "sink: {kafka_files: {sasl.password: password}}").config.sink.kafka["sasl.password"] == SECRET
+    )
+
+
+def test_what_is_merged_is_checked_as_if_it_stood_there_with_its_own_line(directory: Path) -> None:
+    text = "http:\n  limits: &limits\n    max_events: many\nintake: {test_events: [{<<: *limits}]}\n"
+    lines = refused(directory, text)
+
+    assert [line.partition(": ")[0] for line in lines] == ["settings.yaml:3"]
+    assert read(directory, "sink:\n  sqlite: &a {path: b}\nspool: {<<: *a, max_bytes: 4096}").config.spool.path == "b"

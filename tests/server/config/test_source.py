@@ -174,3 +174,34 @@ def test_what_only_resembles_it_is_an_error(name: str) -> None:
 )
 def test_secrets_are_told_by_the_name_of_the_property(name: str, expected: bool) -> None:
     assert is_secret(name) is expected
+
+
+@pytest.mark.parametrize("section", ["auth", "http", "http.limits"])
+@pytest.mark.parametrize("value", ["", "~", "null", " "])
+def test_an_empty_value_for_a_section_is_refused(section: str, value: str) -> None:
+    """A deployment writes PENSTOCK_AUTH=$AUTH, and AUTH is not set: whatever the file says of it would be gone."""
+    variable = "PENSTOCK_" + section.upper().replace(".", "__")
+    for overrides, findings in (from_options([f"{section}={value}"]), from_environment({variable: value})):
+        assert overrides == []
+        assert [finding.reason.partition(",")[0] for finding in findings] == ["is empty"]
+
+
+def test_variables_that_differ_in_capitals_alone_are_refused() -> None:
+    _, (finding,) = from_environment({"PENSTOCK_WORKERS": "1", "PENSTOCK_Workers": "2"})
+
+    assert str(finding) == "PENSTOCK_Workers: sets workers, as PENSTOCK_WORKERS does. Keep one of them"
+
+
+@pytest.mark.parametrize(
+    ("variable", "path"),
+    [
+        ("PENSTOCK_STREAMS__HEADERS__X_API_KEY", ("streams", "headers", "x-api-key")),
+        ("PENSTOCK_SCHEMAS__HEADERS__AUTHORIZATION", ("schemas", "headers", "authorization")),
+        ("PENSTOCK_INTAKE__REPORTS__NETWORK_ERROR", ("intake", "reports", "network-error")),
+        ("PENSTOCK_SINK__KAFKA__SSL_CA_LOCATION", ("sink", "kafka", "ssl.ca.location")),
+        ("PENSTOCK_SINK__KAFKA__LOG_LEVEL", ("sink", "kafka", "log_level")),
+        ("PENSTOCK_SINK__KAFKA_FILES__SASL_PASSWORD", ("sink", "kafka_files", "sasl.password")),
+    ],
+)
+def test_underscores_below_a_free_map_stand_for_what_its_names_have(variable: str, path: tuple[str, ...]) -> None:
+    assert by_variable(**{variable: "{}"})[0] == path

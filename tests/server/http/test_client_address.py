@@ -21,7 +21,7 @@ class Asked:
             self.headers[b"x-forwarded-for"] = forwarded.encode()
 
 
-PROXIES = ["10.0.0.0/8", "2001:db8::/32"]
+PROXIES = ["10.0.0.0/8", "2001:db8::/32", "::ffff:192.0.2.128/121"]
 
 
 def _of(asked: Asked, proxies: list[str] = PROXIES, header: bytes | None = None) -> str:
@@ -48,6 +48,9 @@ def _of(asked: Asked, proxies: list[str] = PROXIES, header: bytes | None = None)
         ("10.0.0.1", "::ffff:198.51.100.1", "198.51.100.1"),
         ("::ffff:10.0.0.1", "198.51.100.1", "198.51.100.1"),
         ("2001:db8::7", "198.51.100.1", "198.51.100.1"),
+        ("192.0.2.200", "198.51.100.1", "198.51.100.1"),
+        ("::ffff:192.0.2.200", "198.51.100.1", "198.51.100.1"),
+        ("::ffff:c000:2c8", "198.51.100.1", "198.51.100.1"),
         ("fe80::1%eth0", None, "fe80::1"),
         ("", "198.51.100.1", "198.51.100.1"),  # A Unix socket: on this host, so a proxy of ours.
         ("", None, ""),

@@ -1,0 +1,82 @@
+"""Keys of a stream's settings that are not obeyed, though whoever wrote them may rely on it.
+
+Place: catalog.allowed → HERE.
+Rules: other programs read stream settings too, so an unknown key is passed on in general. It is an error where it is
+nearly a key that decides who may write or what is checked, or stands one level too high: the stream would be open and
+nobody would notice. What is in ``producers.eventgate`` and unknown is a warning: nothing else reads that section.
+Not here: what the values may be (catalog.allowed).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final
+
+from server.catalog.problem import Problem
+from server.config.document import KeyPath
+from server.config.finding import Level
+
+INTAKE: Final = ("producers", "eventgate")
+_CUTOFF: Final = 0.85
+_CUTOFF_OF_OURS: Final = 0.7  # Where nothing else reads: `auht` is as near to `auth` as 0.75.
+_OF_OTHERS: Final = ("consumers",)  # Known to readers of stream settings, and near none of ours.
+_GUARDS: Final = ("auth", "api_keys")  # Of the keys in producers.eventgate, those that no other program has on top.
+
+
+def unknown_keys(settings: Mapping[str, Any], top: Collection[str], intake: Collection[str]) -> Iterator[Problem]:
+    """All such keys of one map of settings; ``top`` and ``intake`` are the keys that we know there."""
+    for name, value in settings.items():
+        if name in top or name in _OF_OTHERS:
+            continue
+        if name.startswith("producers."):
+            yield Problem((name,), "is one key with dots in it, and is not obeyed", "write a map in a map: producers:")
+        elif name == INTAKE[1]:
+            yield Problem((name,), "is not obeyed here", "put it below producers")
+        elif name in intake:
+            yield _misplaced((name,), "error" if name in _GUARDS else "warning")
+        elif close := nearest(name, top):
+            yield _unknown((name,), close, "error" if close == INTAKE[0] else "warning")
+        elif isinstance(value, dict) and (close := nearest(name, INTAKE[1:])):
+            yield Problem((name,), "is not obeyed here", f"put it below producers, as {close}")
+    producers = settings.get(INTAKE[0])
+    if isinstance(producers, dict):
+        yield from _below_producers(producers, intake)
+
+
+def _below_producers(producers: Mapping[str, Any], intake: Collection[str]) -> Iterator[Problem]:
+    for name in producers:
+        if name == INTAKE[1]:
+            continue
+        if name in intake:
+            yield _misplaced((INTAKE[0], name), "error")
+        elif close := nearest(name, INTAKE[1:]):
+            yield _unknown((INTAKE[0], name), close, "error")
+    own = producers.get(INTAKE[1])
+    if isinstance(own, dict):
+        yield from keys_of(own, intake, INTAKE)
+
+
+def keys_of(section: Mapping[str, Any], known: Collection[str], above: KeyPath) -> Iterator[Problem]:
+    """The unknown keys of a section that nothing but this program reads."""
+    for name in section:
+        if name in known:
+            continue
+        if close := nearest(name, known, _CUTOFF_OF_OURS):
+            yield _unknown((*above, name), close, "error")
+        else:
+            yield Problem((*above, name), "is not a setting that we know", f"known here: {', '.join(known)}", "warning")
+
+
+def nearest(name: str, known: Collection[str], cutoff: float = _CUTOFF) -> str | None:
+    """The known name that was likely meant; capitals and hyphens do not count."""
+    close = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=cutoff)
+    return close[0] if close else None
+
+
+def _unknown(path: KeyPath, close: str, level: Level) -> Problem:
+    return Problem(path, "is not a setting that we know", f"did you mean {close}?", level)
+
+
+def _misplaced(path: KeyPath, level: Level) -> Problem:
+    return Problem(path, "is not obeyed here", "put it below producers.eventgate", level)
