@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 
+from server.http.problem import NO_STORE as NO_STORE_ALONE
 from server.http.request import MAX_PARAMS
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class _Masked:
 
     def answer(self, request: Request, status: int, phrase: str, body: bytes, content_type: bytes, more: bytes) -> None:
         """As ``Connection.answer``."""
-        more += NO_STORE
+        more = more.replace(NO_STORE_ALONE, b"") + NO_STORE
         if 200 <= status < 300 and self._picture:
             self._answering.answer(request, 200, "OK", self._picture, b"image/gif", more)
         elif 200 <= status < 300:

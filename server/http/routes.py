@@ -1,7 +1,8 @@
 """Which handler serves a path and a method.
 
 Place: http.reader → HERE.
-Rules: paths match whole and exactly, byte for byte; one that ends with ``*`` in the table serves every path that begins
+Rules: paths match whole and exactly, byte for byte, but for one slash behind them: ``/v1/events/`` is ``/v1/events``,
+and a handler sees the path without it. One that ends with ``*`` in the table serves every path that begins
 with what is before it, the longest first, when no path matches whole. HEAD is served by GET, unless the
 table has None for HEAD: that GET does something. What was found for a request target is kept, within a bound, so a
 target seen before costs one dict lookup; those whose path a client makes up are never kept.
@@ -64,6 +65,8 @@ class Routes:
         if b"%" in url and _BAD_ESCAPE.search(url):  # RFC 3986 section 2.1: readers differ in what they make of it.
             return Target(path, query, {}, BAD_TARGET)
         entry = self._paths.get(path)
+        if entry is None and path[-1:] == b"/" and (entry := self._paths.get(path[:-1])) is not None:
+            path = path[:-1]
         if entry is None:
             return self._below(path, query)
         target = Target(path, query, *entry)
@@ -82,6 +85,8 @@ class Routes:
     def _below(self, path: bytes, query: bytes) -> Target:
         for beginning, entry in self._prefixes.items():
             if path.startswith(beginning):
+                if path[-1:] == b"/" and path != beginning:
+                    path = path[:-1]
                 return Target(path, query, *entry)
         return Target(path, query, {}, NOT_FOUND)
 

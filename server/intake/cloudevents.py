@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -27,6 +26,7 @@ from server.intake.members import Path
 from server.intake.piece import Piece, unreadable
 from server.intake.splice import insert_by_path
 from server.intake.verdict import Verdict
+from server.octets import unquoted
 
 if TYPE_CHECKING:
     from server.config.settings import Config
@@ -98,7 +98,7 @@ class CloudEvents:
         for name in ATTRIBUTES:
             value = headers.get(b"ce-" + name.encode())
             if value is not None:
-                found[name] = unquote(value.decode("latin-1"))
+                found[name] = unquoted(value)
         raws = split(body)
         return [self._piece(found, _text_of(body))] if isinstance(raws, list) else str(raws)
 
