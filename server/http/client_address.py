@@ -20,7 +20,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from server.errors import SettingsError
-from server.http.fields import BLANKS, elements, unquoted
+from server.http.fields import BLANKS, elements
+from server.octets import without_quotes
 
 if TYPE_CHECKING:
     from server.config.settings import Http
@@ -142,7 +143,7 @@ def _forwarded(value: bytes) -> list[bytes]:
     """
     found = []
     for element in elements(value)[-MAX_HOPS:]:
-        named = [unquoted(pair[2]) for pair in _PAIR.finditer(element) if pair[1].lower() == b"for"]
+        named = [without_quotes(pair[2]) for pair in _PAIR.finditer(element) if pair[1].lower() == b"for"]
         is_whole = not _PAIR.sub(b"", element).strip(b"; \t")
         found.append(named[0] if len(named) == 1 and is_whole else b"")
     return found

@@ -13,6 +13,8 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from server.octets import without_quotes
+
 BLANKS: Final = b" \t"
 
 _QUOTED: Final = rb'"(?:[^"\\]|\\.)*+"'
@@ -20,7 +22,6 @@ _BALANCED: Final = re.compile(rb'(?:[^"]|%b)*+' % _QUOTED, re.DOTALL)
 _BETWEEN: Final = {
     separator: re.compile(rb'(?:[^"%b]|%b)++' % (separator, _QUOTED), re.DOTALL) for separator in (b",", b";")
 }
-_ESCAPED: Final = re.compile(rb"\\(.)", re.DOTALL)
 
 
 class Named(NamedTuple):
@@ -42,20 +43,13 @@ def named(value: bytes) -> Named:
     for part in _cut(rest, b";"):
         name, _, said = part.partition(b"=")
         parameters.append(
-            (name.strip(BLANKS).decode("latin-1").lower(), unquoted(said.strip(BLANKS)).decode("latin-1"))
+            (name.strip(BLANKS).decode("latin-1").lower(), without_quotes(said.strip(BLANKS)).decode("latin-1"))
         )
     return Named(first.strip(BLANKS).decode("latin-1").lower(), parameters)
 
 
 def _name(text: bytes) -> str:
     return text.strip(BLANKS).decode("latin-1").lower()
-
-
-def unquoted(value: bytes) -> bytes:
-    """What a token or a quoted string says."""
-    if len(value) < 2 or value[:1] != b'"' or value[-1:] != b'"':
-        return value
-    return _ESCAPED.sub(rb"\1", value[1:-1])
 
 
 def _cut(value: bytes, separator: bytes) -> list[bytes]:

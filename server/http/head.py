@@ -44,7 +44,7 @@ _HOST: Final = re.compile(rb"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0
 HOSTS: Final[set[bytes]] = set()  # Exact values that were found to be hosts.
 MAX_KEPT: Final = 256
 
-_ABSOLUTE: Final = re.compile(rb"(https?)://([^/?#]+)(/.*)?", re.IGNORECASE | re.DOTALL)
+_ABSOLUTE: Final = re.compile(rb"(https?)://([^/?#]+)([/?].*)?", re.IGNORECASE | re.DOTALL)
 _PORTS: Final = {b"http": b":80", b"https": b":443"}
 
 # The first line of a request (RFC 9112 section 3), whole and as far as it has come. No method is longer than this.
@@ -159,12 +159,12 @@ def bad_type(headers: Mapping[bytes, bytes]) -> Refusal | None:
 def bad_encoding(request: Request, encodings: Encodings) -> Refusal | None:
     """Refuse an encoding that nobody here can undo; else see to it that the handler is called with a plain body."""
     header = request.headers.get(b"content-encoding")
-    if header is None:
+    if header is None or request.method != b"POST":
         return None
     encoding = encoding_of(header)
     if not encoding:
         return refused_kinds.bad_encoding(header)
-    if encoding != "identity" and request.method == b"POST":
+    if encoding != "identity":
         request.handler = encodings.before(request.handler, encoding)
     return None
 

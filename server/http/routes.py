@@ -27,6 +27,7 @@ Table = Mapping[str, Mapping[str, Handler | None]]  # By path, then by method. N
 
 MAX_KEPT: Final = 4096
 _MAX_KEPT_BYTES: Final = 256
+_ABSOLUTE: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
@@ -56,11 +57,14 @@ class Routes:
         self.kept: dict[bytes, Target] = {}
 
     def find(self, url: bytes) -> Target:
-        """Take a request target apart: origin form, or absolute form (RFC 9112 section 3.2.2)."""
+        """Take a request target apart: origin form, absolute form, or an asterisk (RFC 9112 section 3.2)."""
         origin = url
-        if url[:1] != b"/" and b"://" in url:
-            _, slash, rest = url.partition(b"://")[2].partition(b"/")
-            origin = slash + rest
+        if url == b"*":
+            return Target(url, b"", {b"OPTIONS": _handle_all}, NOT_FOUND)
+        if url[:1] != b"/" and (absolute := _ABSOLUTE.match(url)) is not None:
+            origin = url[absolute.end() :]
+            if origin[:1] != b"/":  # An empty path is "/" (RFC 9110 section 4.2.3).
+                origin = b"/" + origin
         path, _, query = origin.partition(b"?")
         if b"%" in url and _BAD_ESCAPE.search(url):  # RFC 3986 section 2.1: readers differ in what they make of it.
             return Target(path, query, {}, BAD_TARGET)
@@ -89,6 +93,11 @@ class Routes:
                     path = path[:-1]
                 return Target(path, query, *entry)
         return Target(path, query, {}, NOT_FOUND)
+
+
+def _handle_all(request: Request) -> None:
+    """OPTIONS of the whole server (RFC 9110 section 9.3.7)."""
+    request.reply(204, "No Content", more=b"Allow: GET, HEAD, OPTIONS, POST\r\n")
 
 
 def _entry(methods: Mapping[str, Handler | None]) -> tuple[dict[bytes, Handler], Refusal]:
