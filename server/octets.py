@@ -1,6 +1,6 @@
 """What a client's bytes say as text: values of headers, paths, fields of a query.
 
-Place: http.fields, http.request, intake.arrival, intake.cloudevents, catalog.query, server.published → HERE.
+Place: http.fields, intake.arrival, intake.terms, server.percent, server.published → HERE.
 Rule: HTTP leaves open what bytes beyond ASCII mean (RFC 9110 section 5.5). They are UTF-8 where they are valid UTF-8,
 as proxies write names of places, else latin-1, as browsers write what a page sets. Either way there is a text, and it
 has no half of a surrogate pair.
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import unquote_to_bytes
 
 _ESCAPED: Final = re.compile(rb"\\(.)", re.DOTALL)
 
@@ -36,13 +35,3 @@ def without_quotes(octets: bytes) -> bytes:
     if len(octets) < 2 or octets[:1] != b'"' or octets[-1:] != b'"':
         return octets
     return _ESCAPED.sub(rb"\1", octets[1:-1])
-
-
-def unquoted(octets: bytes) -> str:
-    """The text of what is percent-encoded (RFC 3986 section 2.1)."""
-    return text_of(unquote_to_bytes(octets))
-
-
-def unquoted_field(octets: bytes) -> str:
-    """The same of a name or value in a query, where a plus sign is a blank (URL Standard section 5.1)."""
-    return text_of(unquote_to_bytes(octets.replace(b"+", b" ")))

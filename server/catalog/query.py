@@ -14,8 +14,8 @@ from collections.abc import Collection
 
 from msgspec import UNSET, Struct, UnsetType
 
+from server import percent
 from server.catalog import constraints
-from server.octets import unquoted_field
 
 MAX_PARAMETERS = 100
 KNOWN = ("action", "all_settings", "constraints", "format", "formatversion", "streams", "wiki")
@@ -106,15 +106,15 @@ def _parameters(query: bytes, known: Collection[str]) -> dict[str, str]:
     if len(fields) > MAX_PARAMETERS:
         raise QueryError("", f"has more than {MAX_PARAMETERS} parameters")
     for field in fields:
-        encoded, _, value = field.partition(b"=")
-        name = unquoted_field(encoded)
+        escaped, _, value = field.partition(b"=")
+        name = percent.text_of(escaped)
         if name in FOREIGN:
             continue
         if name not in known:
             raise _unknown(name, known)
         if name in found:
             raise QueryError(name, "occurs twice; separate the items of a list by `|`")
-        found[name] = unquoted_field(value)
+        found[name] = percent.text_of(value)
     return found
 
 

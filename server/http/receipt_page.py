@@ -13,10 +13,10 @@ import time
 import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
 import orjson
 
-from server.octets import unquoted
 from server.rings import KEPT_S, Rings
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class ReceiptPage:
 
     def handle(self, request: Request) -> None:
         """200 with the counts, 404 or 410."""
-        identity = unquoted(request.path[len(PATH) :])
+        identity = unquote(request.path[len(PATH) :].decode("latin-1"))
         self._flush()
         if not self._answer(request, identity):
             asyncio.get_running_loop().call_later(WAIT_S, self._answer_last, request, identity)

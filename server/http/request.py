@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
+from server import percent
 from server.http.problem import NO_STORE, problem_body
 from server.http.response import PROBLEM_TYPE, phrase_of
 from server.identity import new_id
-from server.octets import unquoted_field
 
 if TYPE_CHECKING:
     from server.http.routes import Handler
@@ -112,7 +112,7 @@ def _parse(query: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
     for field in query.split(b"&", MAX_PARAMS)[:MAX_PARAMS]:
         name, _, value = field.partition(b"=")
-        found.setdefault(unquoted_field(name), unquoted_field(value))
+        found.setdefault(percent.text_of(name), percent.text_of(value))
     return found
 
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -26,7 +27,6 @@ from server.intake.members import Path
 from server.intake.piece import Piece, unreadable
 from server.intake.splice import insert_by_path
 from server.intake.verdict import Verdict
-from server.octets import unquoted, without_quotes
 
 if TYPE_CHECKING:
     from server.config.settings import Config
@@ -92,13 +92,13 @@ class CloudEvents:
         return [self._unwrap(raw) for raw in raws] if _text_of(body)[0] == _BRACKET else MANY
 
     def binary(self, headers: Mapping[bytes, bytes], body: bytes) -> list[Piece] | str:
-        """The CloudEvent whose data is the body, and whose attributes are headers, quoted and percent-encoded (section
-        3.1.3.2 of the HTTP binding)."""
+        """The CloudEvent whose data is the body, and whose attributes are headers, percent-encoded (section 3.1.3.2 of
+        the HTTP binding)."""
         found: Attributes = {}
         for name in ATTRIBUTES:
             value = headers.get(b"ce-" + name.encode())
             if value is not None:
-                found[name] = unquoted(without_quotes(value))
+                found[name] = unquote(value.decode("latin-1"))
         raws = split(body)
         return [self._piece(found, _text_of(body))] if isinstance(raws, list) else str(raws)
 

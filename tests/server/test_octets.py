@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from server.octets import cut, text_of, unquoted, unquoted_field
+from server import percent
+from server.octets import cut, text_of, without_quotes
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,15 @@ def test_a_cut_ends_with_a_whole_character(char: str, before: int) -> None:
     assert cut(b"\xff" * 500, 400) == "ÿ" * 400
 
 
-def test_what_is_percent_encoded_is_decoded_once() -> None:
-    assert unquoted(b"Bogot%C3%A1") == unquoted(b"Bogot%E1") == unquoted("Bogotá".encode()) == "Bogotá"
-    assert unquoted(b"a+b%252B") == "a+b%2B"
-    assert unquoted_field(b"a+b%2B") == "a b+"
+def test_a_quoted_string_says_what_stands_in_it() -> None:
+    """RFC 9110 section 5.6.4."""
+    said = [without_quotes(value) for value in (b'"a;\\"b\\\\c"', b"a", b'"', b'"a', b'""')]
+
+    assert said == [b'a;"b\\c', b"a", b'"', b'"a', b""]
+
+
+def test_fields_of_a_query_are_decoded_once() -> None:
+    given = [b"Bogot%C3%A1", b"Bogot%E1", "Bogot\u00e1".encode(), "Bogot\u00e1".encode("latin-1")]
+
+    assert {percent.text_of(field) for field in given} == {"Bogot\u00e1"}
+    assert percent.text_of(b"a+b%2B%252B%") == "a b+%2B%"

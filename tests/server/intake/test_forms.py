@@ -208,15 +208,6 @@ def test_the_attributes_of_a_cloudevent_may_be_headers(doors: Doors) -> None:
     assert doors.ask(b"{", {b"ce-specversion": b"1.0"}).status == 400
 
 
-@pytest.mark.parametrize("text", [b'"\xc3\xa9 \\"1\\""', b"%C3%A9%20%221%22", b"\xe9%20%221%22"])
-def test_attributes_in_headers_are_unquoted_then_decoded(doors: Doors, text: bytes) -> None:
-    """HTTP binding 1.0.2, section 3.1.3.2: quoted strings are read first, then one round of percent-decoding."""
-    headers = {"ce_specversion": b'"1.0"', "ce_id": text, "ce_source": b"/shop", "ce_type": b"org.a.sold"}
-    (event,) = doors(b'{"n": 1}', b"application/json", **headers)
-
-    assert event["event"]["meta"]["id"] == '\u00e9 "1"'
-
-
 def test_without_settings_such_headers_mean_nothing(settings_path: Path) -> None:
     bench = Bench(settings_path)
     request = FakeRequest(json.dumps(EVENT).encode())
