@@ -11,11 +11,10 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from server.config.section import Section, Text, says
+from server.config.section import HeaderName, Section, Text, says
 
 SchemaUri = Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9_.-]+)+/\d+\.\d+\.\d+$")]
 StreamName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
-HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")]
 
 
 class Destination(Section, frozen=True):

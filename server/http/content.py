@@ -31,6 +31,7 @@ MEDIA_TYPES: Final[dict[str, str]] = {
     "application/ndjson": "application/x-ndjson",
     "application/jsonl": "application/x-ndjson",
     "application/reports+json": "application/reports+json",
+    "application/csp-report": "application/csp-report",
     "application/cloudevents+json": "application/cloudevents+json",
     "application/cloudevents-batch+json": "application/cloudevents-batch+json",
 }
