@@ -191,6 +191,29 @@ def test_a_method_that_is_not_known_is_501_and_nobody_may_keep_it(service: Serve
     assert (answer.status, answer.headers["cache-control"]) == (501, "no-store")
 
 
+KEPT_BY_CACHES = (200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501)  # Where nothing is said.
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *(*SLASHED, "/_info/version", "/robots.txt", "/?spec", "/?doc", "/", "/nowhere", "/v1/events", "/v1/validate"),
+        *("/v1/schemas/web/page_view/1.1.0", "/v1/schemas/web/page_view/latest", "/v1/schemas/web/none/1.0.0"),
+        *("/v1/streamconfigs?streams=web.page_view", "/w/api.php?action=streamconfigs", "/v1/stream-configs/nowhere"),
+        *("/v1/beacon?{}", "/v1/pixel.gif?[{}]", "/v1/receipts/unknown", "/v1/receipts/"),
+        *("/v1/receipts/01800000-0000-7000-8000-000000000000", f"/{'x' * 20_000}"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_every_answer_that_a_cache_could_keep_says_whether_it_may(service: Served, method: str, target: str) -> None:
+    """RFC 9110 section 15.1 and RFC 9111 section 4.2.2."""
+    answer = ask(service, method, target)
+
+    assert answer.status not in KEPT_BY_CACHES or answer.headers["cache-control"]
+    if answer.status >= 400:
+        assert answer.status == 400 or answer.headers["cache-control"] == "no-store"
+
+
 @pytest.mark.parametrize("kind", ["application/json; charset=us-ascii", 'text/plain; x="a;charset=b"; charset=UTF8'])
 def test_a_type_may_have_any_parameters(service: Served, kind: str) -> None:
     assert post(service, VALID, **{"content-type": kind}).status == 201
