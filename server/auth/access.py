@@ -136,7 +136,9 @@ class Access:
             return self.known[presented]
         if len(presented) > MAX_CREDENTIAL_BYTES:
             return NOBODY
-        credential = presented[len(_BEARER) :] if presented[: len(_BEARER)].lower() == _BEARER else presented
+        credential = (
+            presented[len(_BEARER) :].lstrip(b" ") if presented[: len(_BEARER)].lower() == _BEARER else presented
+        )
         if credential.startswith(PREFIX):
             grant = self._keys.find(credential)
         elif self._tokens is not None and credential.count(b".") == 2:

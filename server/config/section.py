@@ -17,6 +17,7 @@ Bytes = Annotated[int, Meta(ge=1024, le=1 << 34)]
 Text = Annotated[str, Meta(min_length=1)]
 Texts = Annotated[list[Text], Meta(min_length=1)]
 Headers = dict[Text, str]
+HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
 
 
 def says(meaning: str) -> Meta:

@@ -16,12 +16,11 @@ from msgspec import Meta, field
 from server.config.auth_settings import Auth
 from server.config.catalog_settings import Fetch, Schemas, Streams
 from server.config.limits import Limits
-from server.config.section import Bytes, Count, Seconds, Section, Text, Texts, says
+from server.config.section import Bytes, Count, HeaderName, Seconds, Section, Text, Texts, says
 from server.config.tracing_settings import Tracing
 from server.config.transport_settings import CloudEventRule, Cors, Destination
 
 EventPaths = str | Texts  # Their grammar is in config.rules: msgspec 0.22 crashes on a pattern within a union.
-HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
 KafkaValue = str | int | float | bool
 
 # Of ``drain_s``; the rest is the sink's: what HTTP accepted last must still reach the broker.
@@ -120,7 +119,7 @@ class Intake(Section, frozen=True):
     reports: Annotated[
         dict[Text, Destination],
         says(
-            "Where reports of browsers go, by their type: "
+            "Where reports of browsers go, by their type, or `csp-report` for those of CSP's `report-uri`: "
             "`network-error: {stream: w3c.reportingapi.network_error, schema: /w3c/reportingapi/network_error/1.0.0}`."
         ),
     ] = field(default_factory=dict)

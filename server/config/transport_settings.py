@@ -11,7 +11,7 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from server.config.section import Section, Text, says
+from server.config.section import HeaderName, Section, Text, says
 
 SchemaUri = Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9_.-]+)+/\d+\.\d+\.\d+$")]
 StreamName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
@@ -47,6 +47,13 @@ class Cors(Section, frozen=True):
     credentials: Annotated[
         bool, says("Whether those pages may send cookies and other credentials along. Not with the origin `*`.")
     ] = False
+    headers: Annotated[
+        list[HeaderName],
+        says(
+            "Headers that those pages may send beside the usual ones and those of tracing, such as one that a stream "
+            "puts into its events (`enrich_fields_from_http_headers`)."
+        ),
+    ] = field(default_factory=list)
     max_age_s: Annotated[
         int, Meta(ge=0, le=86_400), says("For so long a browser need not ask again before it sends.")
     ] = 7_200

@@ -7,7 +7,13 @@ Not here: which kinds of bodies are taken from it (http.content).
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
+from typing import Final
+
+from server.http.fields import elements, named
+
+_WEIGHT: Final = re.compile(r"[01](\.[0-9]{0,9})?|\.[0-9]{1,9}")
 
 
 @lru_cache(maxsize=256)
@@ -27,14 +33,11 @@ def wants_page(accept: bytes) -> bool:
 def _weights(header: bytes) -> dict[str, float]:
     """``a, b;q=0.5`` → how much each is wanted (RFC 9110 section 12.4.2)."""
     found: dict[str, float] = {}
-    for item in header[:2_048].decode("latin-1").lower().split(","):
-        name, *parameters = (part.strip() for part in item.split(";"))
+    for element in elements(header[:2_048]):
+        name, parameters = named(element)
         weight = 1.0
-        for parameter in parameters:
-            if parameter.startswith("q="):
-                try:
-                    weight = float(parameter[2:])
-                except ValueError:
-                    weight = 0.0
+        for parameter, value in parameters:
+            if parameter == "q":
+                weight = float(value) if _WEIGHT.fullmatch(value) else 0.0
         found[name] = weight
     return found

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote_to_bytes
 
+from server import percent
+from server.http import problem
 from server.http.request import MAX_PARAMS
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ PIXEL: Final = (
 def event_of(query: bytes) -> bytes:
     """The JSON text in a query; empty where there is none."""
     for field in query.split(b"&", MAX_PARAMS)[:MAX_PARAMS]:
-        text = unquote_to_bytes(field)
+        text = percent.decode(field)
         if text[:1] == b"%":
-            text = unquote_to_bytes(text)
+            text = percent.decode(text)
         if text.lstrip()[:1] in (b"{", b"["):
             return text.rstrip().removesuffix(b";")
     return b""
@@ -53,7 +54,7 @@ class _Masked:
 
     def answer(self, request: Request, status: int, phrase: str, body: bytes, content_type: bytes, more: bytes) -> None:
         """As ``Connection.answer``."""
-        more += NO_STORE
+        more = more.replace(problem.NO_STORE, b"") + NO_STORE
         if 200 <= status < 300 and self._picture:
             self._answering.answer(request, 200, "OK", self._picture, b"image/gif", more)
         elif 200 <= status < 300:

@@ -3,9 +3,9 @@
 Place: worker binds it → intake.arrival calls it, at most once a request.
 Rules: a header is believed as far as the one who wrote it is trusted. From the socket's peer we walk to the left
 through X-Forwarded-For as long as the hop is a trusted proxy; the first that is not is the client. A malformed entry
-ends the walk at the proxy that passed it on. ``client_ip_header`` is believed from a trusted peer alone; ``Forwarded``
-is walked as X-Forwarded-For is, and only where it is that header: a proxy that writes one of the two lets the client's
-other one through. With no trusted proxies the peer is the client, whatever it says.
+ends the walk at the proxy that passed it on; an empty one is passed over. ``client_ip_header`` is believed from a
+trusted peer alone; ``Forwarded`` is walked as X-Forwarded-For is, and only where it is that header: a proxy that writes
+one of the two lets the client's other one through. With no trusted proxies the peer is the client, whatever it says.
 Not here: what the address is used for (intake.enrich).
 """
 
@@ -20,7 +20,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from server.errors import SettingsError
+from server.http.fields import BLANKS, elements
 from server.networks import HINT, Network, network
+from server.octets import without_quotes
 
 if TYPE_CHECKING:
     from server.config.settings import Http
@@ -30,8 +32,9 @@ MAX_HOPS = 32  # Entries of X-Forwarded-For looked at. Longer chains do not happ
 _MAX_KEPT = 8192
 _MAX_ENTRY_CHARS = 64
 
-# RFC 7239 section 4. Quoted pairs do not occur in addresses.
-_PAIR = re.compile(rb'([A-Za-z0-9!#$%&*+.^_`|~-]+)=("[^"\\]*"|[^\s",;=]+)')
+# RFC 7239 sections 4 and 6.
+_PORT = re.compile(r":([0-9]{1,5}|_[A-Za-z0-9._-]+)")
+_PAIR = re.compile(rb'([A-Za-z0-9!#$%&*+.^_`|~-]+)=("(?:[^"\\]|\\.)*+"|[^\s",;=]+)')
 
 
 @lru_cache(maxsize=_MAX_KEPT)
@@ -64,7 +67,7 @@ def holder(address: str) -> str:
 
 
 def _is_port(text: str) -> bool:
-    return text[:1] == ":" and text[1:].isascii() and text[1:].isdigit() and len(text) <= 6
+    return _PORT.fullmatch(text) is not None
 
 
 class TrustedProxies:
@@ -114,7 +117,10 @@ def address(request: Request, trusted_proxies: TrustedProxies, client_ip_header:
         if named is not None:
             return named
     chain = request.headers.get(b"x-forwarded-for")
-    return hop if chain is None else _walk(hop, chain.rsplit(b",", MAX_HOPS)[-MAX_HOPS:], trusted_proxies)
+    if chain is None:
+        return hop
+    entries = [entry for entry in chain.rsplit(b",", MAX_HOPS)[-MAX_HOPS:] if entry.strip(BLANKS)]
+    return _walk(hop, entries, trusted_proxies)
 
 
 def _walk(hop: str, chain: list[bytes], trusted_proxies: TrustedProxies) -> str:
@@ -131,11 +137,12 @@ def _walk(hop: str, chain: list[bytes], trusted_proxies: TrustedProxies) -> str:
 def _forwarded(value: bytes) -> list[bytes]:
     """The ``for`` of each of the last elements of a Forwarded header; b"" where there is none, or anything odd.
 
-    Cut at every comma, also in quotes: a quote that a client opens and does not end must not hide what the proxies add.
+    A quote that a client opens and does not end does not hide what the proxies add (http.fields): theirs are even in
+    number, so the last of all is left open, and then every comma separates.
     """
     found = []
-    for element in value.rsplit(b",", MAX_HOPS)[-MAX_HOPS:]:
-        named = [pair[2].strip(b'"') for pair in _PAIR.finditer(element) if pair[1].lower() == b"for"]
+    for element in elements(value)[-MAX_HOPS:]:
+        named = [without_quotes(pair[2]) for pair in _PAIR.finditer(element) if pair[1].lower() == b"for"]
         is_whole = not _PAIR.sub(b"", element).strip(b"; \t")
         found.append(named[0] if len(named) == 1 and is_whole else b"")
     return found

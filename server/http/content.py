@@ -3,7 +3,8 @@
 Place: http.head → HERE.
 Rules: one table a question. A header is parsed when its exact bytes are not in the table, and then remembered,
 within a bound: clients write the same type in few ways.
-Not here: undoing an encoding (http.encodings), reading what is inside (intake.decode, intake.forms).
+Not here: what a client is told of a kind that is not taken (http.refused_kinds), undoing an encoding (http.encodings),
+reading what is inside (intake.decode, intake.forms).
 """
 
 # hot path
@@ -13,10 +14,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from server.http.problem import Refusal
+from server.http.fields import elements, named
 
 JSON: Final = "application/json"
-CHARSETS: Final = frozenset({"utf-8", "utf8"})
+# UTF-8 as IANA and the Encoding Standard name it and as clients spell it, and ASCII, which is UTF-8 as it stands. The
+# bytes are looked at in any case (intake.decode).
+CHARSETS: Final = frozenset(
+    ("utf-8", "utf8", "utf_8", "csutf8", "unicode-1-1-utf-8", "us-ascii", "ascii", "csascii", "iso646-us", "iso-ir-6")
+)
 
 # What a body may say that it is, and what it is read as. A missing type counts as JSON; text/plain is what sendBeacon
 # sends, because a browser asks nobody before it does.
@@ -24,26 +29,14 @@ MEDIA_TYPES: Final[dict[str, str]] = {
     JSON: JSON,
     "text/plain": JSON,
     "application/x-ndjson": "application/x-ndjson",
+    "application/ndjson": "application/x-ndjson",
+    "application/jsonl": "application/x-ndjson",
     "application/reports+json": "application/reports+json",
+    "application/csp-report": "application/csp-report",
     "application/cloudevents+json": "application/cloudevents+json",
     "application/cloudevents-batch+json": "application/cloudevents-batch+json",
 }
 ENCODINGS: Final = ("identity", "gzip", "deflate", "br", "zstd")
-
-ACCEPT_POST: Final = ", ".join(MEDIA_TYPES)
-ACCEPT_ENCODING: Final = ", ".join(ENCODINGS)
-
-BAD_TYPE: Final = Refusal(
-    415,
-    f"The Content-Type is not taken. Send UTF-8 as one of: {ACCEPT_POST}; or leave the header out for JSON.",
-    more=f"Accept-Post: {ACCEPT_POST}\r\n".encode(),
-)
-BAD_ENCODING: Final = Refusal(
-    415,
-    f"The Content-Encoding is not taken. Send the body as one of: {ACCEPT_ENCODING}, applied once; or leave the "
-    "header out.",
-    more=f"Accept-Encoding: {ACCEPT_ENCODING}\r\n".encode(),
-)
 
 _JSON_DATA: Final = re.compile(rb"\s*[^/;\s]+/(?:[^/;\s]+\+)?json\s*(?:;|$)", re.IGNORECASE)
 
@@ -65,11 +58,10 @@ def media_type(content_type: bytes | None) -> str:
     if known is not None:
         return known
     assert content_type is not None  # It is in the table.
-    named, *parameters = content_type.decode("latin-1").lower().split(";")
-    answer = MEDIA_TYPES.get(named.strip(), "")
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip() == "charset" and value.strip().strip('"') not in CHARSETS:
+    name, parameters = named(content_type)
+    answer = MEDIA_TYPES.get(name, "")
+    for parameter, value in parameters:
+        if parameter == "charset" and value and value.strip().lower() not in CHARSETS:
             answer = ""
     if len(TAKEN) < MAX_KEPT and len(content_type) <= _MAX_KEPT_BYTES:
         TAKEN[content_type] = answer
@@ -83,6 +75,6 @@ def is_json(content_type: bytes) -> bool:
 
 def encoding_of(content_encoding: bytes) -> str:
     """The one encoding that a body has been put into; "" when none of ours, or more than one, was applied."""
-    applied = [name.strip() for name in content_encoding.decode("latin-1").lower().split(",")]
-    applied = [name.removeprefix("x-") for name in applied if name not in ("", "identity")] or ["identity"]
+    applied = [name.decode("latin-1").lower().removeprefix("x-") for name in elements(content_encoding)]
+    applied = [name for name in applied if name != "identity"] or ["identity"]
     return applied[0] if len(applied) == 1 and applied[0] in ENCODINGS else ""

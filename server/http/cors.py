@@ -4,7 +4,8 @@ Place: worker wraps the handlers of events with it; http.reader its refusals →
 Rules: an answer names the origin of its request, and nobody else's, so a cache must keep them apart (``Vary``); where
 all may read, it says so. A refusal is shared like any answer: the page must be able to read why. Requests without an
 ``Origin`` pay nothing but a look; without settings nothing is wrapped at all.
-Not here: documents that everybody may read (http.documents), who may write to a stream (auth.guard: its ``origins``).
+Not here: which headers a page may send (http.preflight), documents that everybody may read (http.documents), who may
+write to a stream (auth.guard: its ``origins``).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
+from server.http.preflight import Preflight
 from server.origins import MAX_BYTES, MAX_KEPT, origins_of
 
 if TYPE_CHECKING:
@@ -19,10 +21,6 @@ if TYPE_CHECKING:
     from server.http.request import Answering, Request
     from server.http.routes import Handler
 
-HEADERS: Final = (
-    "Authorization, Content-Encoding, Content-Type, X-API-Key, X-Request-Id, X-Requested-With, ce-specversion, ce-id, "
-    "ce-source, ce-type, ce-time, ce-subject, ce-dataschema"
-)
 EXPOSED: Final = "X-Request-Id, X-Durability, Retry-After"
 
 
@@ -34,10 +32,8 @@ class Cors:
         self._is_open = "*" in settings.origins
         self._allowed = origins_of(origin for origin in settings.origins if origin != "*")
         self._credentials = "Access-Control-Allow-Credentials: true\r\n" if settings.credentials else ""
-        self._asked = (
-            f"Access-Control-Allow-Headers: {', '.join((HEADERS, *headers))}\r\n"
-            f"Access-Control-Max-Age: {settings.max_age_s}\r\n"
-        )
+        self._headers = (*settings.headers, *headers)
+        self._max_age_s = settings.max_age_s
         self._kept: dict[bytes, bytes] = {}
         # Of an answer to bytes that are no request, or not one yet: it holds our own words alone.
         self.of_faults = self._lines("*") if self.is_on else b""
@@ -54,7 +50,7 @@ class Cors:
 
     def preflight(self, methods: str) -> Handler:
         """What answers a browser that asks whether it may send."""
-        return _Preflight(f"Allow: {methods}\r\nAccess-Control-Allow-Methods: {methods}\r\n{self._asked}").handle
+        return Preflight(methods, self._max_age_s, self._headers).handle
 
     def table(self, routes: dict[str, dict[str, Handler | None]]) -> dict[str, dict[str, Handler | None]]:
         """Routes, each handler wrapped and each path open to preflights; the same ones where nothing is shared."""
@@ -117,15 +113,3 @@ class _Sharing:
     def answer(self, request: Request, status: int, phrase: str, body: bytes, content_type: bytes, more: bytes) -> None:
         """As ``Connection.answer``."""
         self._answering.answer(request, status, phrase, body, content_type, more + self._lines)
-
-
-class _Preflight:
-    """Answers OPTIONS; what the page may is in the lines that ``_Sharing`` adds, or lacks."""
-
-    __slots__ = ("_lines",)
-
-    def __init__(self, lines: str) -> None:
-        self._lines = lines.encode()
-
-    def handle(self, request: Request) -> None:
-        request.reply(204, "No Content", more=self._lines)

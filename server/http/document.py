@@ -24,7 +24,7 @@ JSON_TYPE: Final = b"application/json"
 HTML_TYPE: Final = b"text/html; charset=utf-8"
 CORS: Final = b"Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: ETag, X-Request-Id\r\n"
 # A page shows texts of settings and schemas: nothing in it may ever run.
-_HTML_ONLY: Final = b"Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n"
+HTML_ONLY: Final = b"Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n"
 _GZIP_WINDOW: Final = 31  # zlib's way to say: with the head and the sum of gzip.
 
 
@@ -101,7 +101,7 @@ class Making:
         lines = b"%sCache-Control: public, max-age=%d\r\nVary: Accept, Accept-Encoding\r\n%s%s" % (
             CORS,
             document.max_age_s,
-            _HTML_ONLY if is_page else b"",
+            HTML_ONLY if is_page else b"",
             document.lines,
         )
         return Made(

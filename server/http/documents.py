@@ -25,6 +25,8 @@ import orjson
 
 from server.http.accept import takes_gzip, wants_page
 from server.http.document import CORS, Document, Key, Made, Making, Wrong
+from server.http.fields import elements
+from server.http.preflight import Preflight
 from server.http.problem import INTERNAL
 from server.http.response import PROBLEM_TYPE, phrase_of
 from server.log import Limited
@@ -39,10 +41,7 @@ MAX_KEPT_BYTES: Final = 33_554_432  # 10,000 streams with their settings are 6 M
 MAX_QUERY_BYTES: Final = 1_024  # Of a question that is remembered as it was written.
 MAX_WAITING: Final = 256
 
-_PREFLIGHT: Final = (
-    CORS + b"Access-Control-Allow-Methods: GET, HEAD\r\nAccess-Control-Allow-Headers: If-None-Match\r\n"
-    b"Access-Control-Max-Age: 86400\r\nVary: Origin\r\n"
-)
+PREFLIGHT: Final = Preflight("GET, HEAD", 86_400, more=CORS + b"Vary: Origin\r\n").handle
 
 Ask = Callable[[bytes, bytes, bool], Document | Wrong]  # Path, query, whether a page for a browser is wanted.
 
@@ -70,11 +69,7 @@ class Documents:
 
     def routes(self, paths: Sequence[str]) -> dict[str, dict[str, Handler]]:
         """What to add to the table of routes; a path that ends with ``*`` serves all that begin so."""
-        return {path: {"GET": self.handle, "OPTIONS": self.handle_preflight} for path in paths}
-
-    def handle_preflight(self, request: Request) -> None:
-        """A browser asks whether a page of another site may read here."""
-        request.reply(204, "No Content", more=_PREFLIGHT)
+        return {path: {"GET": self.handle, "OPTIONS": PREFLIGHT} for path in paths}
 
     def handle(self, request: Request) -> None:
         """Answer, now or when the document is made."""
@@ -197,5 +192,5 @@ def _is_known(tag: bytes, given: bytes) -> bool:
     """Whether the client has it, in either form (RFC 9110 section 13.1.2, weak comparison)."""
     if not given:
         return False
-    tags = [each.strip().removeprefix(b"W/") for each in given.split(b",")]
+    tags = [each.removeprefix(b"W/") for each in elements(given)]
     return b"*" in tags or b'"%s"' % tag in tags or b'"%s-gzip"' % tag in tags

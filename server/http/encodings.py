@@ -25,6 +25,7 @@ from msgspec import Struct
 from server.http.limits import REQUEST_BYTES, Bounds
 from server.http.pace import behind
 from server.http.problem import INTERNAL, Refusal
+from server.http.refused_kinds import not_compressed
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -197,7 +198,7 @@ class Encodings:
         try:
             refusal = self._step(undoing)
         except DamagedError:
-            refusal = DAMAGED
+            refusal = not_compressed(undoing.request.body) or DAMAGED
         except Exception:  # Else nobody's body would be undone any more.
             self._server.on_handler_error(undoing.request)
             refusal = INTERNAL

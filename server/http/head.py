@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
-from server.http.content import BAD_ENCODING, BAD_TYPE, encoding_of, is_json, media_type
+from server.http import refused_kinds
+from server.http.content import encoding_of, is_json, media_type
+from server.http.fields import elements
 from server.http.problem import (
     BAD_CODING,
     BAD_EXPECT,
@@ -25,6 +27,7 @@ from server.http.problem import (
     BAD_VERSION,
     OTHER_HOST,
     SHADOW,
+    UNKNOWN_METHOD,
     Refusal,
 )
 from server.http.response import CLOSE, KEEP, KEEP_1_0
@@ -42,8 +45,15 @@ _HOST: Final = re.compile(rb"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0
 HOSTS: Final[set[bytes]] = set()  # Exact values that were found to be hosts.
 MAX_KEPT: Final = 256
 
-_ABSOLUTE: Final = re.compile(rb"(https?)://([^/?#]+)(/.*)?", re.IGNORECASE | re.DOTALL)
+_ABSOLUTE: Final = re.compile(rb"(https?)://([^/?#]+)([/?].*)?", re.IGNORECASE | re.DOTALL)
 _PORTS: Final = {b"http": b":80", b"https": b":443"}
+
+# The first line of a request (RFC 9112 section 3), whole and as far as it has come. No method is longer than this.
+_TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{0,32}"
+_TARGET: Final = rb"[\x21-\x7e\x80-\xff]"
+_METHODS: Final = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"PATCH ", b"DELETE ", b"OPTIONS ")
+_LINE: Final = re.compile(rb"(%b )%b+ HTTP/1\.[0-9]\r?\n" % (_TOKEN, _TARGET))
+_BEGUN: Final = re.compile(rb"%b(?: %b*(?: [HTP/.0-9]{0,8}\r?)?)?" % (_TOKEN, _TARGET))
 
 
 class Trailers(dict[bytes, bytes]):
@@ -113,13 +123,17 @@ def _bare(host: bytes, port: bytes) -> bytes:
     return host.lower().removesuffix(port).removesuffix(b":")
 
 
-def tail_of(parser: Any) -> bytes | None:
-    """How the response ends, from the version and the Connection header; None: a version not spoken here."""
+def tail_of(parser: Any, headers: Mapping[bytes, bytes]) -> bytes | None:
+    """How the response ends, from the version and the Connection header; None: a version not spoken here.
+
+    Where both options are there, ``close`` counts (RFC 9112 section 9.3); the parser says so of HTTP/1.1 alone.
+    """
     version = parser.get_http_version()
     if version == "1.1":
         return KEEP if parser.should_keep_alive() else CLOSE
     if version == "1.0":
-        return KEEP_1_0 if parser.should_keep_alive() else CLOSE
+        options = [option.lower() for option in elements(headers.get(b"connection", b""))]
+        return KEEP_1_0 if parser.should_keep_alive() and b"close" not in options else CLOSE
     return None
 
 
@@ -143,26 +157,26 @@ def bad_type(headers: Mapping[bytes, bytes]) -> Refusal | None:
     given = headers.get(b"content-type")
     if media_type(given) or (given is not None and _OF_CLOUDEVENTS in headers and is_json(given)):
         return None
-    return BAD_TYPE
+    return refused_kinds.bad_type(headers)
 
 
 def bad_encoding(request: Request, encodings: Encodings) -> Refusal | None:
     """Refuse an encoding that nobody here can undo; else see to it that the handler is called with a plain body."""
     header = request.headers.get(b"content-encoding")
-    if header is None:
+    if header is None or request.method != b"POST":
         return None
     encoding = encoding_of(header)
     if not encoding:
-        return BAD_ENCODING
-    if encoding != "identity" and request.method == b"POST":
+        return refused_kinds.bad_encoding(header)
+    if encoding != "identity":
         request.handler = encodings.before(request.handler, encoding)
     return None
 
 
 def bad_expectation(headers: Mapping[bytes, bytes]) -> Refusal | None:
-    """Refuse to be expected anything but 100 (RFC 9110 section 10.1.1)."""
-    expect = headers.get(b"expect")
-    return None if expect is None or expect.lower() == b"100-continue" else BAD_EXPECT
+    """Refuse to be expected anything but 100 (RFC 9110 section 10.1.1: a list, which may be empty)."""
+    expected = elements(headers.get(b"expect", b""))
+    return None if all(one.lower() == b"100-continue" for one in expected) else BAD_EXPECT
 
 
 def refusal_of(error: Exception) -> Refusal:
@@ -170,4 +184,19 @@ def refusal_of(error: Exception) -> Refusal:
     reason = str(error)
     if "HTTP version" in reason or "PRI/Upgrade" in reason:
         return BAD_VERSION
+    if "Invalid method for" in reason:  # One of RTSP, which the parser speaks too.
+        return UNKNOWN_METHOD
     return BAD_REQUEST
+
+
+def judge_line(begun: bytes) -> Refusal | None:
+    """Which answer a request gets whose method the parser does not know: 501 (RFC 9110 section 15.6.2), once it is sure
+    that this is a request. None: its first line is not complete. ``begun`` is what was read when the parser stopped,
+    and since; requests that were served may stand before the line."""
+    line = begun.lstrip(b"\r\n")
+    methods = _LINE.findall(line)
+    if methods and not methods[-1].endswith(_METHODS):
+        return UNKNOWN_METHOD
+    if line.startswith(_METHODS):
+        line = line.rpartition(b"\r\n\r\n")[2]
+    return None if line and _BEGUN.fullmatch(line) else BAD_REQUEST

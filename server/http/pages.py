@@ -9,12 +9,15 @@ Not here: metrics and operations (admin).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import yaml
 
+from server.http.document import HTML_ONLY, HTML_TYPE
+from server.http.documents import PREFLIGHT
 from server.http.problem import Refusal
 
 if TYPE_CHECKING:
@@ -33,6 +36,22 @@ def description() -> bytes:
     return orjson.dumps(yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
 
 
+def page(described: Mapping[str, Any]) -> bytes:
+    """The same for people: each route in a line."""
+    rows = "".join(
+        f"<tr><td><code>{method.upper()} {escape(path)}</code></td><td>{escape(what.get('summary', ''))}</td></tr>\n"
+        for path, methods in described["paths"].items()
+        for method, what in methods.items()
+        if method in ("get", "post")
+    )
+    title = escape(described["info"]["title"])
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>\n'
+        f'<body><h1>{title}</h1>\n<p>All of it: <a href="/?spec">OpenAPI 3.1</a></p>\n<table>\n{rows}'
+        "</table></body></html>\n"
+    ).encode()
+
+
 class Pages:
     """The handlers. ``unready`` returns why no request should come now ("booting", "draining"), or None."""
 
@@ -44,11 +63,11 @@ class Pages:
         self._unready = unready
         self._info = info
         self._description = description()
+        self._page = page(orjson.loads(self._description))
 
     def routes(self) -> dict[str, dict[str, Handler]]:
         """What to add to the table of routes."""
         handlers: dict[str, Handler] = {
-            "/": self.handle_root,
             "/healthz": self.handle_health,
             "/readyz": self.handle_readiness,
             "/_info": self.handle_info,
@@ -56,12 +75,16 @@ class Pages:
             "/_info/version": self.handle_version,
             "/robots.txt": self.handle_robots,
         }
-        return {path: {"GET": handler} for path, handler in handlers.items()}
+        table = {path: {"GET": handler} for path, handler in handlers.items()}
+        return table | {"/": {"GET": self.handle_root, "OPTIONS": PREFLIGHT}}
 
     def handle_root(self, request: Request) -> None:
-        """``/?spec``, where the existing system has it."""
-        if request.query in (b"spec", b"spec="):
+        """``/?spec`` and ``/?doc``, whatever their value, where the existing system has them."""
+        params = request.params()
+        if "spec" in params:
             request.reply(200, "OK", self._description, more=OPEN)
+        elif "doc" in params:
+            request.reply(200, "OK", self._page, HTML_TYPE, more=OPEN + HTML_ONLY)
         else:
             NO_PAGE.handle(request)
 

@@ -2,7 +2,9 @@
 
 Place: http.reader, http.head, http.protocol, http.routes → HERE → http.response.
 Rules: a detail says what is wrong, where, and what to do. It is made of our own words alone: no text of an exception,
-no name of a host or topic, nothing that the client sent. Refusing is cheap: every body is made at start-up.
+no name of a host or topic, nothing that the client sent but a type or encoding that is not taken (http.refused_kinds).
+Refusing is cheap: every other body is made at start-up. Nobody may keep a refusal: caches may keep 404, 405, 410, 414
+and 501 where nothing is said (RFC 9110 section 15.1).
 Not here: per-event failures (intake.verdict).
 """
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from server.http.request import Request
 
 
+NO_STORE = b"Cache-Control: no-store\r\n"
+
+
 def problem_body(status: int, detail: str) -> bytes:
     """``{"type","title","status","detail"}``; the title is the reason phrase."""
     return orjson.dumps({"type": "about:blank", "title": phrase_of(status), "status": status, "detail": detail})
@@ -34,7 +39,7 @@ class Refusal:
         self.status = status
         self.phrase = phrase_of(status)
         self.body = problem_body(status, detail)
-        self.more = more
+        self.more = NO_STORE + more
         self.kind = kind
 
     def handle(self, request: Request) -> None:
@@ -52,10 +57,16 @@ OTHER_HOST = Refusal(400, "The request target names another host than the Host h
 SHADOW = Refusal(400, "A header name has an underscore where a header that proxies set has a hyphen. Leave it out.")
 BAD_FRAMING = Refusal(400, "Transfer-Encoding needs HTTP/1.1. Send a Content-Length instead.")
 BAD_CODING = Refusal(400, "The only Transfer-Encoding taken is chunked. Send the body so, or with a Content-Length.")
+UNKNOWN_METHOD = Refusal(
+    501, "The method is not known. Methods are written in capitals; GET, HEAD, POST and OPTIONS are served here."
+)
 NO_TUNNEL = Refusal(501, "CONNECT is not served: this is no proxy.")
 BAD_VERSION = Refusal(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here. Send HTTP/1.1.")
 BAD_EXPECT = Refusal(417, "The only Expect taken is 100-continue. Leave the header out.")
-NOT_FOUND = Refusal(404, "Nothing is served at this path. Check it for typing errors and trailing slashes.")
+NOT_FOUND = Refusal(
+    404,
+    "Nothing is served at this path. Check it: capitals, doubled slashes and encoded letters make another.",
+)
 SLOW_HEAD = Refusal(408, "The head of the request took too long to arrive. Send it again.", kind="head_slow")
 SLOW_BODY = Refusal(408, "The body of the request arrives too slowly. Send it again.", kind="body_slow")
 OVERDUE = Refusal(

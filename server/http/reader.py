@@ -19,7 +19,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
+from httptools import (
+    HttpParserCallbackError,
+    HttpParserError,
+    HttpParserInvalidMethodError,
+    HttpParserUpgrade,
+    HttpRequestParser,
+)
 
 from server.http import head
 from server.http.content import TAKEN
@@ -65,6 +71,7 @@ class Reader:
         "_is_chunked",
         "_known",
         "_length",
+        "_line",
         "_on_request",
         "_parser",
         "_pieces",
@@ -99,6 +106,7 @@ class Reader:
         self._candidate_bytes = 0  # and the size of that read.
         # The head.
         self._url = b""
+        self._line = b""  # The first of a request whose method the parser does not know, as far as it has come.
         self._headers: dict[bytes, bytes] = {}
         self._repeats = 0
         self._fed_bytes = 0  # At least what there is of the head, at most two slices more.
@@ -144,7 +152,7 @@ class Reader:
             self._on_upgrade(received[upgrade.args[0] :])
             return
         except HttpParserError as error:
-            self._on_parser_error(error)
+            self._on_parser_error(error, received)
         if self.stage == HEAD or self.stage == BODY:
             self._on_partial(len(received))
 
@@ -202,7 +210,7 @@ class Reader:
             self._stop(bounds.many_headers)
         tail: bytes | None = KEEP
         if b"connection" in headers or not parser.should_keep_alive():
-            tail = head.tail_of(parser)
+            tail = head.tail_of(parser, headers)
         if tail is None:
             self._stop(head.bad_version(parser))
         method, host = parser.get_method(), headers.get(b"host")
@@ -304,7 +312,7 @@ class Reader:
             self._fed_bytes = 0
             self._headers = head.Trailers(self._bounds.max_head_bytes, self._on_long_trailers)
         has_body = self._is_chunked or self._length > 0
-        if has_body and b"expect" in headers and parser.get_http_version() == "1.1":
+        if has_body and headers.get(b"expect") and parser.get_http_version() == "1.1":
             request.is_awaited = True  # HTTP/1.0 does not know of 100.
         if parser.should_upgrade():
             request.tail = CLOSE
@@ -336,9 +344,13 @@ class Reader:
             if self._server.in_flight_bytes > bounds.max_in_flight_bytes:
                 self.end(bounds.full)
 
-    def _on_parser_error(self, error: HttpParserError) -> None:
+    def _on_parser_error(self, error: HttpParserError, received: bytes | memoryview) -> None:
         if self.stage == ENDED:
             return  # More bytes after a request that closes: RFC 9112 section 9.6 has them ignored.
+        if isinstance(error, HttpParserInvalidMethodError):
+            self._feed = self._on_line
+            self._on_line(received)
+            return
         if self.fault is None and isinstance(error, HttpParserCallbackError):
             self._server.on_handler_error()
             self.fault = INTERNAL
@@ -346,6 +358,16 @@ class Reader:
             self._server.parse_errors += 1
             self.fault = head.refusal_of(error)
         self.end(self.fault)
+
+    def _on_line(self, received: bytes | memoryview) -> None:
+        """The parser knows no such method, and has stopped: see whether it is a request at all."""
+        self._line += received
+        refusal = head.judge_line(self._line)
+        if refusal is None and len(self._line) > self._bounds.max_url_bytes:
+            refusal = self._bounds.long_url
+        if refusal is not None:
+            self._server.parse_errors += refusal.status == 400
+            self.end(refusal)
 
     def _on_upgrade(self, rest: bytes | memoryview) -> None:
         """Ignore the Upgrade, but for closing. The parser is past the head and has left the body to us."""

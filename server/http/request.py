@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
-from urllib.parse import unquote_plus
 
 import msgspec
 
-from server.http.problem import problem_body
+from server import percent
+from server.http.problem import NO_STORE, problem_body
 from server.http.response import PROBLEM_TYPE, phrase_of
 from server.identity import new_id
 
@@ -92,7 +92,7 @@ class Request(msgspec.Struct, eq=False):
 
     def problem(self, status: int, detail: str, *, retry_after_s: int = 0) -> None:
         """Answer with problem JSON (RFC 9457) whose title is the reason phrase."""
-        self.reply(status, phrase_of(status), problem_body(status, detail), PROBLEM_TYPE, retry_after_s)
+        self.reply(status, phrase_of(status), problem_body(status, detail), PROBLEM_TYPE, retry_after_s, NO_STORE)
 
     def refuse(self, status: int, phrase: str, body: bytes, content_type: bytes, more: bytes) -> None:
         """Answer without an identity: nobody looked at this request."""
@@ -110,9 +110,9 @@ def _is_visible(value: bytes) -> bool:
 def _parse(query: bytes) -> dict[str, str]:
     """Parameters as forms encode them (URL Standard section 5.1); of equal names the first counts."""
     found: dict[str, str] = {}
-    for field in query.decode("latin-1").split("&", MAX_PARAMS)[:MAX_PARAMS]:
-        name, _, value = field.partition("=")
-        found.setdefault(unquote_plus(name), unquote_plus(value))
+    for field in query.split(b"&", MAX_PARAMS)[:MAX_PARAMS]:
+        name, _, value = field.partition(b"=")
+        found.setdefault(percent.text_of(name), percent.text_of(value))
     return found
 
 

@@ -1,7 +1,8 @@
 """Which handler serves a path and a method.
 
 Place: http.reader → HERE.
-Rules: paths match whole and exactly, byte for byte; one that ends with ``*`` in the table serves every path that begins
+Rules: paths match whole and exactly, byte for byte, but for one slash behind them: ``/v1/events/`` is ``/v1/events``,
+and a handler sees the path without it. One that ends with ``*`` in the table serves every path that begins
 with what is before it, the longest first, when no path matches whole. HEAD is served by GET, unless the
 table has None for HEAD: that GET does something. What was found for a request target is kept, within a bound, so a
 target seen before costs one dict lookup; those whose path a client makes up are never kept.
@@ -26,6 +27,7 @@ Table = Mapping[str, Mapping[str, Handler | None]]  # By path, then by method. N
 
 MAX_KEPT: Final = 4096
 _MAX_KEPT_BYTES: Final = 256
+_ABSOLUTE: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
@@ -55,15 +57,20 @@ class Routes:
         self.kept: dict[bytes, Target] = {}
 
     def find(self, url: bytes) -> Target:
-        """Take a request target apart: origin form, or absolute form (RFC 9112 section 3.2.2)."""
+        """Take a request target apart: origin form, absolute form, or an asterisk (RFC 9112 section 3.2)."""
         origin = url
-        if url[:1] != b"/" and b"://" in url:
-            _, slash, rest = url.partition(b"://")[2].partition(b"/")
-            origin = slash + rest
+        if url == b"*":
+            return Target(url, b"", {b"OPTIONS": _handle_all}, NOT_FOUND)
+        if url[:1] != b"/" and (absolute := _ABSOLUTE.match(url)) is not None:
+            origin = url[absolute.end() :]
+            if origin[:1] != b"/":  # An empty path is "/" (RFC 9110 section 4.2.3).
+                origin = b"/" + origin
         path, _, query = origin.partition(b"?")
         if b"%" in url and _BAD_ESCAPE.search(url):  # RFC 3986 section 2.1: readers differ in what they make of it.
             return Target(path, query, {}, BAD_TARGET)
         entry = self._paths.get(path)
+        if entry is None and path[-1:] == b"/" and (entry := self._paths.get(path[:-1])) is not None:
+            path = path[:-1]
         if entry is None:
             return self._below(path, query)
         target = Target(path, query, *entry)
@@ -82,8 +89,15 @@ class Routes:
     def _below(self, path: bytes, query: bytes) -> Target:
         for beginning, entry in self._prefixes.items():
             if path.startswith(beginning):
+                if path[-1:] == b"/" and path != beginning:
+                    path = path[:-1]
                 return Target(path, query, *entry)
         return Target(path, query, {}, NOT_FOUND)
+
+
+def _handle_all(request: Request) -> None:
+    """OPTIONS of the whole server (RFC 9110 section 9.3.7)."""
+    request.reply(204, "No Content", more=b"Allow: GET, HEAD, OPTIONS, POST\r\n")
 
 
 def _entry(methods: Mapping[str, Handler | None]) -> tuple[dict[bytes, Handler], Refusal]:

@@ -16,7 +16,9 @@ from typing import Any
 
 import msgspec
 
-MAX_HEADER_CHARS = 400  # EventGate's cut, which schemas in the field rely on.
+from server.octets import cut, text_of
+
+MAX_HEADER_CHARS = 400  # EventGate's cut, which schemas in the field rely on. Whole characters, as `maxLength` counts.
 
 # Of one request, that are kept until it is answered: 15 MB. An answer has room for as many (verdict.MAX_BODY_BYTES);
 # events that are wrong beyond that are told in short.
@@ -48,11 +50,13 @@ class Arrival(msgspec.Struct, eq=False, gc=False):
     found_address: str | None = None
 
     def header(self, name: bytes) -> bytes | None:
-        """A header's value as JSON string, cut at 400 characters; None when the client did not send it."""
+        """A header's value (server.octets) as JSON string, cut at 400 characters; None when it was not sent."""
         value = self.headers.get(name)
         if value is None:
             return None
-        return _header_text(value) if len(value) <= MAX_HEADER_CHARS else _header_text(value[:MAX_HEADER_CHARS])
+        if len(value) <= MAX_HEADER_CHARS:
+            return _header_text(value)
+        return msgspec.json.encode(cut(value, MAX_HEADER_CHARS))
 
     def request_id(self) -> str:
         """For the log; "" for what is no request."""
@@ -73,7 +77,7 @@ class Arrival(msgspec.Struct, eq=False, gc=False):
 
 @lru_cache(maxsize=MAX_KEPT)
 def _header_text(value: bytes) -> bytes:
-    return msgspec.json.encode(value.decode("latin-1"))
+    return msgspec.json.encode(text_of(value))
 
 
 _text = lru_cache(maxsize=MAX_KEPT)(msgspec.json.encode)

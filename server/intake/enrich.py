@@ -41,8 +41,9 @@ RECEIVE_TIME = Source(_by_itself, True, (b'"2020-02-29T23:59:59.999Z"',))
 CLIENT_IP = Source(Arrival.client_ip, False, (b'"1.1.1.1"', b'"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255"'))
 NEW_ID = Source(_by_itself, True, (b'"01900000-0000-7000-8000-000000000000"',))
 
-_ODD = '<"%\\{|^`}> \t\u00e9\u00ff'
-_HEADER_SAMPLES = tuple(map(msgspec.json.encode, ("", _ODD, "\u00ff" * MAX_HEADER_CHARS)))
+_ODD = '<"%\\{|^`}> \t\x80\u00e9\u00ff\u0100\u2028\ufeff\uffff\U0001f600'
+_LONGEST = ("\u00ff" * MAX_HEADER_CHARS, "\U0001f600" * MAX_HEADER_CHARS)
+_HEADER_SAMPLES = tuple(map(msgspec.json.encode, ("", _ODD, *_LONGEST)))
 
 
 @lru_cache(maxsize=1_024)  # Settings choose the names, so equal sources are one object.

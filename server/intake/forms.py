@@ -36,9 +36,11 @@ class Forms:
         events = CloudEvents(config, schema)
         self._binary = events.binary
         self._looks_at_headers = bool(settings.cloudevents)  # For CloudEvents in binary mode.
+        reports = Reports(settings.reports)
         self._splits: dict[str, Split] = {
             "application/x-ndjson": ndjson.pieces,
-            "application/reports+json": Reports(settings.reports).pieces,
+            "application/reports+json": reports.pieces,
+            "application/csp-report": reports.csp_pieces,
             "application/cloudevents+json": events.single,
             "application/cloudevents-batch+json": events.batch,
         }

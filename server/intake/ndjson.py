@@ -15,6 +15,7 @@ from server.intake.decode import BOM, EMPTY, split
 from server.intake.piece import Piece, unreadable
 
 NO_EVENT: Final = "the line should be one JSON object"
+ARRAY: Final = f"{NO_EVENT}; an array of events is sent as application/json"
 
 _LINES: Final = re.compile(rb"[^ \t\r\n][^\n]*")
 
@@ -33,7 +34,7 @@ def pieces(body: bytes, most: int) -> list[Piece] | int | str:
 
 def _piece(line: bytes) -> Piece:
     if line[:1] != b"{":
-        return unreadable(line, NO_EVENT)
+        return unreadable(line, ARRAY if line[:1] == b"[" else NO_EVENT)
     raws = split(line)
     return unreadable(line, _of_line(raws)) if isinstance(raws, str) else Piece(line)
 

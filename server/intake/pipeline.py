@@ -9,6 +9,7 @@ Not here: requests and replies (intake.receive), what a route is made of (intake
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import traceback
 from collections.abc import Sequence
@@ -23,10 +24,10 @@ from server.intake.bounds import Bounds
 from server.intake.decode import has_duplicate_names
 from server.intake.event import Event
 from server.intake.members import BLOCKED, Values
-from server.intake.route import Route, Router
+from server.intake.route import Draft, Route, Router
 from server.intake.splice import insert_by_path
 from server.intake.tally import Tallies
-from server.intake.verdict import Verdict, error, in_short
+from server.intake.verdict import STREAM_TYPES, Verdict, error, in_short
 from server.log import Limited
 from server.schemas import TooLargeError, errors_text
 
@@ -144,6 +145,8 @@ class Pipeline:
             return DUPLICATE_KEY
         values, route = self._look(event, arrival)
         if isinstance(route, Verdict):
+            if route.error_type in STREAM_TYPES:
+                self._fill_refused(event, _first(values, self._members.schema_at), arrival)
             return route
         event.route = route
         if route.guard is not None and (error_type := route.guard.refuses(arrival)) is not None:
@@ -194,8 +197,16 @@ class Pipeline:
         if stream_text is None and arrival.stream is not None:
             event.value = _insert(event.value, self._fields.stream[0], arrival.stream)
 
+    def _fill_refused(self, event: Event, schema_text: bytes | None, arrival: Arrival) -> None:
+        """What no stream takes is shown with the defaults of its schema: they come before the stream."""
+        draft = self._router.draft(schema_text)
+        if draft is not None:
+            # One that its defaults make too large is shown as it came: it is refused for another reason already.
+            with contextlib.suppress(TooLargeError):
+                event.value = self._fill(event.value, draft.members.read(event.value), draft, arrival)
+
     @staticmethod
-    def _fill(value: bytes, values: Values, route: Route, arrival: Arrival) -> bytes:
+    def _fill(value: bytes, values: Values, route: Route | Draft, arrival: Arrival) -> bytes:
         missing = route.filling.missing(values)
         if missing:
             value = route.filling.fill(value, missing, arrival)

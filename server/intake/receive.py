@@ -25,6 +25,7 @@ from server.intake.batch import AT_ONCE_S, Batch, Turns
 from server.intake.counts import MEASURED_EVERY
 from server.intake.decode import split
 from server.intake.forms import Forms, prepare_pieces, without_form
+from server.intake.hints import hint
 from server.intake.pipeline import Pipeline
 from server.intake.report import reports
 from server.intake.sending import Sender
@@ -228,7 +229,7 @@ class Receiver:
         else:
             raws = split(body, self._max_events)
         if isinstance(raws, str):
-            request.problem(400, raws)
+            request.problem(400, f"{raws} {hint(body)}".rstrip())
             return None
         if isinstance(raws, int):
             self.counts.refused_many += 1

@@ -1,8 +1,9 @@
-"""Reports of browsers (Reporting API): network errors, violations of policies, deprecations.
+"""Reports of browsers (Reporting API, and `report-uri` of CSP): network errors, violations of policies, deprecations.
 
 Place: intake.forms → HERE.
 Rules: a report is an event as it stands, with ``type``, ``age``, ``url``, ``user_agent`` and ``body``; its type alone
-says of which schema and stream it is (``intake.reports``). One that names a schema itself is an event like any other.
+says of which schema and stream it is (``intake.reports``). What ``report-uri`` sends (CSP level 3, section 5.4) has no
+type but its Content-Type: ``csp-report``. One that names a schema itself is an event like any other.
 Not here: which members its schema wants (intake.pipeline).
 """
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _MEMBERS = Members([("$schema",), ("type",)])
 _SCHEMA_AT, _TYPE_AT = _MEMBERS.at(("$schema",)), _MEMBERS.at(("type",))
 
+CSP = "csp-report"
 NO_TYPE = Verdict("missing_stream", "the report should have its type in '.type'")
 
 
@@ -40,14 +42,19 @@ class Reports:
         raws = split(body, most)
         return [self._piece(raw) for raw in raws] if isinstance(raws, list) else raws
 
-    def _piece(self, raw: bytes) -> Piece:
+    def csp_pieces(self, body: bytes, most: int) -> list[Piece] | int | str:
+        """The same of a body of ``application/csp-report``."""
+        raws = split(body, most)
+        return [self._piece(raw, CSP) for raw in raws] if isinstance(raws, list) else raws
+
+    def _piece(self, raw: bytes, of: str | None = None) -> Piece:
         try:
             values = _MEMBERS.read(raw)
         except (msgspec.DecodeError, RecursionError):  # No object, or none that can be read: the pipeline says so.
             return Piece(raw)
         if values[_SCHEMA_AT] is not UNSET:
             return Piece(raw)
-        name = _text(values[_TYPE_AT])
+        name = of or _text(values[_TYPE_AT])
         if name is None:
             return Piece(raw, NO_TYPE)
         known = self._known.get(name)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import fnmatch
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -63,6 +63,15 @@ class Route(Struct, frozen=True, eq=False):
     headers: list[tuple[str, bytes]]
 
 
+class Draft(NamedTuple):
+    """What is filled into events of a schema when no stream takes them: what a stream adds is not known."""
+
+    validator: Validator
+    members: EventMembers
+    filling: Filling
+    max_event_bytes: int
+
+
 class SchemaLookup(Protocol):
     """server.schemas: a Validator, or (error_type, reason)."""
 
@@ -108,6 +117,7 @@ class Router:
         self._shortcuts: dict[bytes, Shortcut] = {}  # By schema URI, as it is written.
         self._sharing: Counter[bytes] = Counter()  # How many routes there are for each of these.
         self._readers: dict[Any, Reader | None] = {}
+        self._drafts: dict[Validator, Draft] = {}
         self._mark = msgspec.json.encode(self.fields.schema_uri[0][-1])
         self.first_members = self._members_of(())
 
@@ -115,11 +125,29 @@ class Router:
         """The route of these raw JSON texts, or why there is none; None when the event has no such field."""
         return self._routes.get((schema_text, stream_text)) or self._find_new(schema_text, stream_text)
 
+    def draft(self, schema_text: bytes | None) -> Draft | None:
+        """How to fill in events of a schema alone; None where there is none."""
+        schema_uri = _text(schema_text)
+        validator = self._validator(schema_uri) if schema_uri else None
+        if validator is None or isinstance(validator, Verdict):
+            return None
+        draft = self._drafts.get(validator)
+        if draft is None:
+            sources = self._sources((), validator)
+            members = self._members_of((*sources, self.fields.dt))
+            if len(self._drafts) >= MAX_ROUTES:
+                self._drafts.clear()
+            filling = self._filling(sources, members, gaps_of(sources))
+            draft = Draft(validator, members, filling, self._config.http.limits.max_event_bytes)
+            self._drafts[validator] = draft
+        return draft
+
     def use(self, stream: StreamLookup) -> None:
         """Streams are other ones from now on: every route is found anew."""
         self._stream = stream
         self._members.clear()
         self._fillings.clear()
+        self._drafts.clear()
         self._forget_all()  # What reads them stays: it depends on schemas, and is costly to make.
 
     def _forget_all(self) -> None:
@@ -211,7 +239,7 @@ class Router:
         return None
 
     def _make(self, schema_uri: str, stream: Stream, validator: Validator | None) -> Route:
-        sources = self._sources(stream, validator)
+        sources = self._sources(stream.header_fields, validator)
         members = self._members_of((*sources, self.fields.dt))
         paths = tuple(path for _, path in stream.key_fields)
         if stream.validation == "off":
@@ -257,7 +285,9 @@ class Router:
             made[wanted] = validator.reader(texts, (self.fields.dt, *keys), fills, gaps)
         return made[wanted]
 
-    def _sources(self, stream: Stream, validator: Validator | None) -> Mapping[Path, enrich.Source]:
+    def _sources(
+        self, header_fields: Iterable[tuple[Path, bytes]], validator: Validator | None
+    ) -> Mapping[Path, enrich.Source]:
         """Which fields are filled in: those that the schema declares."""
         if validator is None:
             return {}
@@ -266,7 +296,7 @@ class Router:
         if any(fnmatch.fnmatchcase(title, pattern) for pattern in self._config.intake.set_dt_for):
             wanted[("dt",)] = enrich.RECEIVE_TIME
         wanted[CLIENT_IP_FIELD] = enrich.CLIENT_IP
-        for path, name in stream.header_fields:
+        for path, name in header_fields:
             wanted[path] = enrich.header(name)
         return {path: source for path, source in wanted.items() if validator.declares(path)}
 

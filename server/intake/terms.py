@@ -15,6 +15,7 @@ import msgspec
 
 from server.intake.trace import NAME as TRACE
 from server.intake.trace import header_of
+from server.octets import text_of
 
 if TYPE_CHECKING:
     from server.config.settings import Config
@@ -72,7 +73,7 @@ def _header(name: str | None) -> bytes:
 
 def _named(request: Request, header: bytes) -> bytes | None:
     value = request.headers.get(header)
-    return _text(value.decode("latin-1")) if value else None
+    return _text(text_of(value)) if value else None
 
 
 def _text(value: str | None) -> bytes | None:

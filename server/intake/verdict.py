@@ -37,6 +37,7 @@ INVALID_TYPES = frozenset(
     }
 )
 REFUSED_TYPES = frozenset({"unauthorized", "forbidden"})  # Whoever sent them may not write here.
+STREAM_TYPES = frozenset({"missing_stream", "unknown_stream", "schema_title_mismatch", "wrong_service"})
 RETRIABLE_TYPES = frozenset({"broker_timeout", "queue_full", "schema_unavailable"})
 ERROR_TYPES = RETRIABLE_TYPES | {"broker_rejected", "internal"}
 

@@ -147,6 +147,98 @@ def test_routes_answer_to_their_methods_alone(service: Served) -> None:
     assert post(service, VALID, **{"content-type": "application/xml"}).status == 415
 
 
+SLASHED = ["/v1/schemas", "/v1/streamconfigs", "/v1/stream-configs", "/healthz", "/readyz", "/_info", "/_info/name"]
+
+
+@pytest.mark.parametrize("path", [*SLASHED, "/_info/version", "/robots.txt", "/v1/schemas/web/page_view/1.1.0"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_slash_behind_a_path_is_the_path(service: Served, path: str, method: str) -> None:
+    plain, slashed = ask(service, method, path), ask(service, method, f"{path}/")
+
+    assert (plain.status, slashed.status) == (200, 200)
+    assert slashed.body == plain.body or path == "/_info"  # Which says what worker it is.
+
+
+@pytest.mark.parametrize("path", ["/v1/events/", "/v1/events/?hasty=true", "/v1/beacon/", "/v1/validate/"])
+def test_events_are_taken_at_a_path_with_a_slash(service: Served, path: str) -> None:
+    assert post(service, VALID, path).status in (200, 201, 202)
+
+
+def test_a_receipt_is_found_at_a_path_with_a_slash(service: Served) -> None:
+    identity = post(service, VALID).headers["x-request-id"]
+
+    assert ask(service, "GET", f"/v1/receipts/{identity}/").json()["delivered"] == 1
+    unknown = ask(service, "GET", "/v1/receipts/unknown/")
+    assert (unknown.status, unknown.headers["cache-control"]) == (404, "no-store")
+
+
+@pytest.mark.parametrize("query", ["spec", "spec=", "spec=true", "x=1&spec=1"])
+def test_the_description_is_there_whatever_its_parameter_says(service: Served, query: str) -> None:
+    assert ask(service, "GET", f"/?{query}").json()["openapi"].startswith("3.1")
+
+
+@pytest.mark.parametrize("query", ["doc", "doc=", "doc=true"])
+def test_there_is_a_list_of_routes_for_people(service: Served, query: str) -> None:
+    answer = ask(service, "GET", f"/?{query}")
+
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert b"POST /v1/events" in answer.body
+
+
+def test_a_method_that_is_not_known_is_501_and_nobody_may_keep_it(service: Served) -> None:
+    answer = ask(service, "FOO", "/v1/events")
+
+    assert (answer.status, answer.headers["cache-control"]) == (501, "no-store")
+
+
+KEPT_BY_CACHES = (200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501)  # Where nothing is said.
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *(*SLASHED, "/_info/version", "/robots.txt", "/?spec", "/?doc", "/", "/nowhere", "/v1/events", "/v1/validate"),
+        *("/v1/schemas/web/page_view/1.1.0", "/v1/schemas/web/page_view/latest", "/v1/schemas/web/none/1.0.0"),
+        *("/v1/streamconfigs?streams=web.page_view", "/w/api.php?action=streamconfigs", "/v1/stream-configs/nowhere"),
+        *("/v1/beacon?{}", "/v1/pixel.gif?[{}]", "/v1/receipts/unknown", "/v1/receipts/"),
+        *("/v1/receipts/01800000-0000-7000-8000-000000000000", f"/{'x' * 20_000}"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_every_answer_that_a_cache_could_keep_says_whether_it_may(service: Served, method: str, target: str) -> None:
+    """RFC 9110 section 15.1 and RFC 9111 section 4.2.2."""
+    answer = ask(service, method, target)
+
+    assert answer.status not in KEPT_BY_CACHES or answer.headers["cache-control"]
+    if answer.status >= 400:
+        assert answer.status == 400 or answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("kind", ["application/json; charset=us-ascii", 'text/plain; x="a;charset=b"; charset=UTF8'])
+def test_a_type_may_have_any_parameters(service: Served, kind: str) -> None:
+    assert post(service, VALID, **{"content-type": kind}).status == 201
+
+
+def test_an_event_that_no_stream_takes_is_shown_with_defaults(service: Served) -> None:
+    entry = post(service, {**VALID, "meta": {}}).json()["invalid"][0]
+
+    assert entry["context"]["error_type"] == "missing_stream"
+    assert {"id", "dt"} <= entry["event"]["meta"].keys()
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "says"),
+    [
+        (VALID, "application/x-www-form-urlencoded", "-H 'Content-Type: application/json'"),
+        (b'{"a":1}\n{"a":2}\n', "application/json", "application/x-ndjson"),
+        (b"\x1f\x8b\x08\x00", "application/json", "Content-Encoding: gzip"),
+        (b"{'a':1}", "application/json", "double quotes"),
+    ],
+)
+def test_what_would_help_is_said(service: Served, body: Any, kind: str, says: str) -> None:
+    assert says in post(service, body, **{"content-type": kind}).json()["detail"]
+
+
 def stored(service: Served, *pages: str) -> list[str]:
     """Which of these pages there are events of. Others may still be on their way: hasty ones, error events."""
     return sorted(row["value"]["page"] for row in service.events("web.page_view") if row["value"]["page"] in pages)

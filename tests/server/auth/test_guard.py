@@ -62,6 +62,14 @@ def test_a_key_ends_at_its_moment_even_if_it_is_remembered() -> None:
     assert refused(guarding, now_ms=NOW_MS, x_api_key=text) == "unauthorized"
 
 
+def test_a_key_stands_behind_one_blank_or_more() -> None:
+    """RFC 9110 section 11.4; schemes have no case (section 11.1)."""
+    text, kept = key()
+    guarding = guard(access(kept), auth="api_keys")
+
+    assert [refused(guarding, authorization=f"{scheme}{text}") for scheme in ("bearer ", "BEARER   ")] == [None, None]
+
+
 def test_invented_keys_take_no_memory_and_push_out_none_in_use() -> None:
     text, kept = key()
     known = access(kept)

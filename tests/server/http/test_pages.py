@@ -59,7 +59,7 @@ def test_parameters_are_decoded_and_the_first_counts() -> None:
     harness.wire().send(get(b"/page?" + query))
     params = harness.seen[0].params()
 
-    assert [params.get(name) for name in "abcdäe"] == ["1", '{"x": 1}', "", "", "ö", "\ufffd"]
+    assert [params.get(name) for name in "abcdäe"] == ["1", '{"x": 1}', "", "", "ö", "ÿ"]
     assert "x" not in params
 
 

@@ -16,7 +16,8 @@ NDJSON, REPORTS = b"application/x-ndjson", b"application/reports+json"
 CLOUD, BATCH = b"application/cloudevents+json", b"application/cloudevents-batch+json"
 
 SETTINGS = (
-    "intake.reports={crash: {stream: plain, schema: /test/event/1.0.0}}",
+    """intake.reports={crash: {stream: plain, schema: /test/event/1.0.0},
+    csp-report: {stream: plain, schema: /test/event/1.0.0}}""",
     """intake.cloudevents=[{source: /shop*, type: org.*.sold, stream: plain, schema: /test/event/1.0.0},
     {type: odd, stream: keyed}]""",
     "intake.source_field=test",
@@ -168,6 +169,17 @@ def test_one_cloudevent_is_no_array(doors: Doors) -> None:
     assert request.status == 400
     assert b"cloudevents+json" in request.replies[0][2]
     assert outcomes(doors(b"\xef\xbb\xbf " + json.dumps([cloud()]).encode(), BATCH)) == ["valid"]
+
+
+def test_what_report_uri_sends_has_its_type_from_its_content_type(doors: Doors) -> None:
+    """Content Security Policy Level 3, section 5.4: one object with one member, without a type."""
+    report = {"csp-report": {"document-uri": "https://a.example/", "blocked-uri": "inline"}}
+    (event,) = doors(report, b"application/csp-report; charset=utf-8")
+
+    assert (event["status"], event["stream"]) == ("valid", "plain")
+    assert event["event"]["csp-report"] == report["csp-report"]
+    assert outcomes(doors([report, 7, EVENT], b"application/csp-report")) == ["valid", "not_an_object", "valid"]
+    assert outcomes(doors(report, REPORTS)) == ["missing_stream"]
 
 
 @pytest.mark.parametrize("duplicates", ["reject", "accept"])

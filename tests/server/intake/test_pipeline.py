@@ -348,3 +348,40 @@ def test_events_of_a_request_that_was_told_of_enough_are_told_in_short(pipeline:
         ("schema_violation", 0),
     ]
     assert told[0] is not None and told[2] is not None and told[2].text == told[0].text
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b'{"$schema":"/test/defaults/1.0.0","meta":{"uri":"x"}}', "missing_stream"),
+        (b'{"$schema":"/test/defaults/1.0.0","meta":{"stream":"nowhere"}}', "unknown_stream"),
+        (b'{"$schema":"/test/defaults/1.0.0","meta":{"stream":"closed"}}', "unknown_stream"),
+        (b'{"$schema":"/test/defaults/1.0.0","meta":{"stream":"plain"}}', "schema_title_mismatch"),
+        (b'{"$schema":"\\/test/defaults/1.0.0","meta":{"stream":7}}', "missing_stream"),
+    ],
+)
+def test_an_event_that_no_stream_takes_is_shown_with_the_defaults_of_its_schema(
+    pipeline: Pipeline, raw: bytes, expected: str
+) -> None:
+    """Defaults are step 4 of the contract, the stream is step 5, and ``event`` is as received, with defaults."""
+    for _ in range(2):
+        refused = prepare(pipeline, raw)
+        shown = json.loads(refused.value)
+
+        assert error_type(refused) == expected
+        assert shown["kind"] == "plain"
+        assert shown["meta"]["dt"] == RECEIVED_DT
+        assert uuid.UUID(shown["meta"]["id"]).version == 7
+        assert {**json.loads(raw)["meta"], **shown["meta"]} == shown["meta"]
+
+
+def test_an_event_of_another_service_is_shown_with_defaults(make: Make) -> None:
+    refused = prepare(make("service_name=here"), event("elsewhere", test="x"))
+
+    assert error_type(refused) == "wrong_service"
+    assert json.loads(refused.value)["meta"]["dt"] == RECEIVED_DT
+
+
+def test_an_event_whose_schema_is_not_known_is_shown_as_it_came(pipeline: Pipeline) -> None:
+    for raw in (event("nowhere", "test/nothing"), b'{"meta":{"stream":"nowhere"}}', event("plain", "test/insecure")):
+        assert prepare(pipeline, raw).value == raw
