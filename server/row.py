@@ -72,6 +72,8 @@ class Count(IntEnum):
     EVENTS_ONE_DECODE = 25  # Judged and read in one decode,
     EVENTS_ONE_PASS = 26  # … filled in first, and then judged by their schema's type,
     EVENTS_REFERRED = 27  # … or by the reference. Error events are among them.
+    LOG_LINES_DROPPED = 28  # Nobody took them from standard error.
+    TASK_FAILURES = 29  # Exceptions of ours in timers and tasks.
 
 
 # Cells of a row, before its counters.

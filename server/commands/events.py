@@ -23,7 +23,7 @@ from urllib.parse import quote
 import msgspec
 import orjson
 
-from server.commands.output import until_nobody_reads
+from server.commands.output import say, until_nobody_reads
 from server.config.settings import Config
 from server.errors import EXIT_DONE, PenstockError, SettingsError
 from server.sink.sqlite import SUFFIX
@@ -58,7 +58,7 @@ def run(config: Config, base_dir: Path, stream: str | None, follow: bool) -> int
     fields = [field] if isinstance(field, str) else field
     directory = base_dir / config.sink.sqlite.path
     if not directory.is_dir():
-        print(f"penstock: nothing has been stored in {directory} yet", file=sys.stderr)
+        say(f"penstock: nothing has been stored in {directory} yet")
     try:
         with until_nobody_reads():
             read(directory, stream, follow, sys.stdout.buffer, stream_fields=fields)
