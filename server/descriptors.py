@@ -11,8 +11,8 @@ from __future__ import annotations
 import resource
 from typing import Final
 
-# Measured: a worker holds 31 with three brokers and its spool; each broker more takes 3 (librdkafka: a socket and a pipe
-# to wake its thread), each other worker 1 (the map of its spool), each spool of a dead worker 5 for a while.
+# Measured: a worker holds 31 with three brokers and its spool; each broker more takes 3 (librdkafka: a socket, and a
+# pipe to wake its thread), each other worker 1 (the map of its spool), each spool of a dead worker 5 for a while.
 LEAST_RESERVED: Final = 96
 SHARE_RESERVED: Final = 4  # A quarter, between these two.
 MOST_RESERVED: Final = 512

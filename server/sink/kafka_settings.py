@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
+from server import stdio
 from server.config.settings import is_secret
 from server.sink.kafka_rules import ALIASES, Problem, Properties, broken_promises, text_of
 
@@ -122,6 +123,7 @@ def redact(text: str, properties: Properties) -> str:
 def _answer(writer: int, properties: Properties) -> NoReturn:
     """The child's whole life. Whatever is raised, it must not come back into the parent's program."""
     try:
+        stdio.begin_child()
         problems = check(properties)
         with os.fdopen(writer, "wb") as stream:
             stream.write(json.dumps(problems).encode())

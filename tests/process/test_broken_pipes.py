@@ -22,6 +22,7 @@ import pytest
 
 from tests.process.fetched import TICK, settings
 from tests.process.running import ROOT, name_of
+from tests.process.scraped import Scrape
 from tests.process.served import Served
 from tests.server.fetch import site as behaviours
 from tests.server.fetch.site import Site
@@ -86,6 +87,8 @@ def test_a_client_that_closes_without_reading_ends_no_worker(service: Served, ha
     assert accepted(service) == 201
     assert service.workers() == before
     assert "died" not in service.log()
+    assert Scrape.of(service).value("penstock_task_failures_total") == 0
+    assert Scrape.of(service).value("penstock_internal_errors_total") == 0
 
 
 def ignores_broken_pipes(pid: int) -> bool:

@@ -157,6 +157,18 @@ def full_socket() -> Iterator[IO[bytes]]:
 
 
 @contextmanager
+def full_terminal() -> Iterator[IO[bytes]]:
+    """As after Ctrl-S."""
+    reader, writer = os.openpty()
+    with os.fdopen(reader, "rb", buffering=0), os.fdopen(writer, "wb", buffering=0) as into:
+        os.set_blocking(writer, False)
+        while into.write(b"-" * 512) is not None:
+            continue
+        os.set_blocking(writer, True)
+        yield into
+
+
+@contextmanager
 def full_disk() -> Iterator[IO[bytes]]:
     with open("/dev/full", "wb", buffering=0) as into:
         yield into
@@ -169,7 +181,9 @@ def full() -> Iterator[IO[bytes]]:
 
 
 @pytest.mark.parametrize("which", ["output", "error", "both"])
-@pytest.mark.parametrize("kind", [full, pipe_without_reader, full_socket, full_disk], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind", [full, pipe_without_reader, full_socket, full_terminal, full_disk], ids=lambda kind: kind.__name__
+)
 def test_a_stream_that_takes_nothing_stops_neither_workers_nor_the_master(
     kind: Any, which: str, tmp_path: Path
 ) -> None:

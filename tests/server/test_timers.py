@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -118,3 +120,33 @@ def test_what_failed_before_the_fork_is_the_parents() -> None:
     timers.begin_child()
 
     assert failures() == 0
+
+
+SERVER = Path(__file__).parents[2] / "server"
+
+# What paces itself, and how it goes on after an exception.
+OWN_PACE = {
+    "timers.py:start": "the mechanism itself",
+    "sink/kafka.py:_tick": "catches, and is called again in `finally`",
+    "sink/spool_writer.py:_write": "catches, and is called again",
+    "catalog/following.py:_slice": "catches; the next snapshot begins again",
+    "http/documents.py:_turn": "catches, and is called again in `finally`",
+    "http/encodings.py:_turn": "is called again in `finally`",
+}
+
+
+def calls_itself_later() -> Iterator[str]:
+    """Functions that give themselves to ``call_later`` or ``call_at``."""
+    for path in sorted(SERVER.rglob("*.py")):
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and any(
+                isinstance(node, ast.Call)
+                and ast.unparse(node.func).rpartition(".")[2] in ("call_later", "call_at")
+                and any(ast.unparse(argument) == f"self.{function.name}" for argument in node.args)
+                for node in ast.walk(function)
+            ):
+                yield f"{path.relative_to(SERVER).as_posix()}:{function.name}"
+
+
+def test_whatever_comes_again_and_again_is_a_timer_or_says_how_it_outlives_an_exception() -> None:
+    assert set(calls_itself_later()) == OWN_PACE.keys()
