@@ -88,7 +88,7 @@ class Timer:
             try:
                 function()
             except Exception:  # Whatever it is, the next time must come.
-                failed(function.__qualname__)
+                failed(getattr(function, "__qualname__", "a timer"))
         if not self._is_over:
             self._handle = self._loop.call_later(self._every_s, self.start)
 

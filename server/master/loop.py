@@ -92,7 +92,7 @@ class Master:
         try:
             step(*arguments)
         except Exception:
-            timers.failed(step.__qualname__)
+            timers.failed(getattr(step, "__qualname__", "a step"))
 
     def _look(self) -> None:
         """What the admin process asks for, and what the master counts of itself."""
