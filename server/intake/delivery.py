@@ -98,6 +98,7 @@ class Delivery:
     def _look(self) -> None:
         """Whether something waits on this host, so that keys have to be looked up."""
         assert self._spool is not None
+        self.is_guarded = True  # As long as it cannot be told (no descriptor to look with), keys are looked up.
         self.is_guarded = self._spool.waits()
         if self.is_guarded:  # Another worker's clock may be, or have been, ahead of ours.
             self.number = max(self.number, self._spool.newest())
