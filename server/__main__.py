@@ -13,20 +13,29 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from server.errors import PenstockError
+from server import stdio
+from server.commands.output import say, until_nobody_reads
+from server.errors import EXIT_DONE, EXIT_FOUND, PenstockError
 from server.version import VERSION
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code of CONTRACT section 6; wrong command lines exit with 2."""
-    options = _parser().parse_args(argv)
+    stdio.hold_open()
+    code = EXIT_DONE
     try:
-        return int(options.run(options))
+        with until_nobody_reads():
+            options = _parser().parse_args(argv)  # Ends the process where it prints help.
+            code = EXIT_FOUND  # Of a command that is not done when its reader goes.
+            code = int(options.run(options))
     except PenstockError as error:
-        print(f"penstock: {error}", file=sys.stderr)
+        say(f"penstock: {error}")
         return error.exit_code
     except KeyboardInterrupt:
-        return 0
+        return EXIT_DONE
+    finally:
+        stdio.finish()
+    return code
 
 
 def _serve(options: argparse.Namespace) -> int:

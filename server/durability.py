@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from server import cores
 from server.config.rules import settle_s
 from server.intake.delivery import Delivery
 from server.intake.receipts import Receipts
@@ -211,4 +211,4 @@ class Durability:
 
 
 def _workers(config: Config) -> int:
-    return len(os.sched_getaffinity(0)) if config.workers == "auto" else config.workers
+    return cores.usable() if config.workers == "auto" else config.workers

@@ -2,7 +2,7 @@
 
 Place: beside everything; cold paths only.
 Rule: trouble caused by clients goes through ``Limited``: at most one line per kind per 10 s, with a count.
-Not here: counters (scoreboard).
+Not here: counters (scoreboard), what happens while nobody reads standard error (stdio).
 """
 
 from __future__ import annotations
@@ -62,6 +62,11 @@ def set_up(level: str, style: Literal["auto", "json", "text"]) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(TextFormatter() if is_text else JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+def on_resumed(dropped: int) -> None:
+    """Lines are taken again: say how many were not. As an error, so that every level shows it."""
+    logging.getLogger("log").error("%d lines of the log were dropped: nobody took them for a while", dropped)
 
 
 class Level:

@@ -17,7 +17,9 @@ LEVELS: Final = ("", "debug", "info", "warning", "error")  # The first: that of 
 
 _LEVEL, _STARTED_MS, _RELOADED_MS, _DEATHS = range(4)
 _RELOADS = _DEATHS + len(DEATHS)
-_END = _RELOADS + len(RELOADS)
+_LOG_LINES_DROPPED = _RELOADS + len(RELOADS)
+_TASK_FAILURES = _LOG_LINES_DROPPED + 1
+_END = _TASK_FAILURES + 1
 
 
 class Notices:
@@ -36,6 +38,21 @@ class Notices:
         self._cells[_RELOADS + RELOADS.index(outcome)] += 1
         if outcome != "refused":
             self._cells[_RELOADED_MS] = time.time_ns() // 1_000_000
+
+    def note_own(self, log_lines_dropped: int, task_failures: int) -> None:
+        """What the master counts of itself, as the others do in their rows. Master only."""
+        self._cells[_LOG_LINES_DROPPED] = log_lines_dropped
+        self._cells[_TASK_FAILURES] = task_failures
+
+    @property
+    def log_lines_dropped(self) -> int:
+        """Of the master's."""
+        return self._cells[_LOG_LINES_DROPPED]
+
+    @property
+    def task_failures(self) -> int:
+        """Of the master's."""
+        return self._cells[_TASK_FAILURES]
 
     def deaths(self) -> dict[str, int]:
         return {cause: self._cells[_DEATHS + at] for at, cause in enumerate(DEATHS)}

@@ -76,6 +76,8 @@ class Count(IntEnum):
     SINK_DAMAGED = 29  # … databases that were set aside,
     SINK_GONE = 30  # … databases that were deleted or replaced,
     SINK_RECOVERED = 31  # … events read out of those that were set aside.
+    LOG_LINES_DROPPED = 32  # Nobody took them from standard error.
+    TASK_FAILURES = 33  # Exceptions of ours in timers and tasks.
 
 
 # Cells of a row, before its counters.

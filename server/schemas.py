@@ -147,7 +147,7 @@ class Schemas:
                 if is_awaited:
                     remote.awaited[uri] = None
                 return "schema_unavailable", f"{uri}: has not been fetched yet"
-            if error.error_type != "bad_schema_uri":
+            if error.error_type != "bad_schema_uri" and not error.may_pass:
                 remote.note_failure(uri, error.error_type, str(error), self._failed_s)
             return error.error_type, str(error)
 

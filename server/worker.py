@@ -45,6 +45,7 @@ from server.log import Level
 from server.measures import Measures
 from server.published import PATHS, Published
 from server.row import Count, State
+from server.timers import Timer, hand_over, watch
 from server.tracing.make import make as make_tracing
 from server.troubles import Troubles
 from server.version import VERSION
@@ -123,6 +124,7 @@ class Worker:
     async def run(self) -> None:
         """Start, serve until told to stop, drain. Raises BootError when it cannot start."""
         loop = asyncio.get_running_loop()
+        watch(loop)
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         for hurry in (signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(hurry, self._stop_now)
@@ -147,7 +149,7 @@ class Worker:
         self._due = loop.time()
         self._fetched.begin()
         self._row.set_streams(*self._fetched.mark())
-        self._beat()
+        self._begin_to_beat(loop)
         await self._durability.open()
         self._server.start(self._context.sockets)
         self._row.set_state(State.READY)
@@ -190,22 +192,30 @@ class Worker:
         self._is_hurried = True
         self._stop.set()
 
-    def _beat(self) -> None:
-        """Tell the master that the loop turns; leave when the master is gone."""
-        loop, beat_s = asyncio.get_running_loop(), self._config.process.beat_s
-        self._measures.note_lag(loop.time() - self._due)
-        self._copy_counters()
-        self._row.beat()
-        self._troubles.look(loop.time())
-        self._tracing.look()
+    def _begin_to_beat(self, loop: asyncio.AbstractEventLoop) -> None:
+        """What is looked at every ``process.beat_s``; one that fails does not keep the master from seeing the beat."""
+        beats = (self._note_lag, self._copy_counters, self._row.beat)
+        looks = (self._look_at_clients, self._tracing.look, self._look_at_level, self._look_at_master)
+        follows = (self._fetched.look, self._public_keys.look)
+        Timer(loop, self._config.process.beat_s, *beats, *looks, *follows, self._note_due).start()
+
+    def _note_lag(self) -> None:
+        self._measures.note_lag(asyncio.get_running_loop().time() - self._due)
+
+    def _note_due(self) -> None:
+        self._due = asyncio.get_running_loop().time() + self._config.process.beat_s
+
+    def _look_at_clients(self) -> None:
+        self._troubles.look(asyncio.get_running_loop().time())
+
+    def _look_at_level(self) -> None:
         self._level.look(self._row.notices.level)
-        self._fetched.look()
-        self._public_keys.look()
+
+    def _look_at_master(self) -> None:
+        """Leave when it is gone."""
         if self._context.is_orphan() and not self._stop.is_set():
             log.warning("the master is gone: draining")
             self._stop.set()
-        self._due = loop.time() + beat_s
-        loop.call_later(beat_s, self._beat)
 
     def _routes(self, cors: Cors) -> Table:
         receiver = self._receiver
@@ -251,6 +261,7 @@ class Worker:
 
     def _copy_counters(self) -> None:
         """Plain integers of the parts → the row; the listener writes its own there."""
+        hand_over(self._row.counters)
         server, events, row = self._server, self._receiver.counts, self._row.counters
         tallies = self._durability.tallies
         row[Count.CONNECTIONS_LOST] = server.abandoned

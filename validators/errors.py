@@ -7,14 +7,28 @@ Not here: what is wrong with an event (invalid).
 
 from __future__ import annotations
 
+import errno
 from typing import Literal
 
 ErrorType = Literal["bad_schema_uri", "unknown_schema", "insecure_schema", "schema_unavailable"]
 
 
-class SchemaError(Exception):
-    """``bad_schema_uri`` and ``unknown_schema`` are the asker's fault, the other two the schema's or its source's."""
+# What the host lacks for a moment: descriptors, memory, a disk or a file server that answers.
+_PASSING = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EIO, errno.EAGAIN, errno.ESTALE, errno.ETIMEDOUT}
+)
 
-    def __init__(self, error_type: ErrorType, message: str) -> None:
+
+class SchemaError(Exception):
+    """``bad_schema_uri`` and ``unknown_schema`` are the asker's fault, the other two the schema's or its source's.
+    ``may_pass``: it says nothing of the schema, and the next one who asks may have it."""
+
+    def __init__(self, error_type: ErrorType, message: str, *, may_pass: bool = False) -> None:
         super().__init__(message)
         self.error_type: ErrorType = error_type
+        self.may_pass = may_pass
+
+
+def may_pass(error: OSError) -> bool:
+    """Whether the same may be there in a moment."""
+    return error.errno in _PASSING

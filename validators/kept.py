@@ -20,6 +20,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from validators.errors import may_pass
+
 _CHECKSUM_BYTES = 32
 
 
@@ -50,7 +52,7 @@ class Kept:
         return whole
 
     def put(self, key: str, whole: dict[str, Any]) -> None:
-        """Keep it. A full or read-only disk ends keeping, nothing else."""
+        """Keep it. A full or read-only disk ends keeping, nothing else does."""
         if not self._is_on:
             return
         text = json.dumps(whole, separators=(",", ":")).encode()
@@ -59,8 +61,8 @@ class Kept:
         try:
             beside.write_bytes(hashlib.sha256(text).digest() + text)
             beside.replace(path)
-        except OSError:
-            self._is_on = False
+        except OSError as error:
+            self._is_on = may_pass(error)
 
     def _path(self, key: str) -> Path:
         return self._directory / key

@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from validators import yaml12
-from validators.errors import SchemaError
+from validators.errors import SchemaError, may_pass
 
 MAX_BYTES = 262_144  # The largest of 510 real schemas is 29,544 bytes.
 MAX_VALUES = 20_000  # Some 10 µs each in YAML.
@@ -289,20 +289,30 @@ def _inside(root: Path, path: str) -> Path | None:
         return None
     try:
         found = (root / path[1:]).resolve(strict=True)
-    except (OSError, RuntimeError):  # RuntimeError: a loop of symbolic links.
+    except OSError as error:
+        if may_pass(error):
+            raise _unread(path, error) from error
+        return None
+    except RuntimeError:  # A loop of symbolic links.
         return None
     return found if found.is_relative_to(root) else None
 
 
 def _read_file(root: Path, path: str) -> bytes | None:
     found = _inside(root, path)
-    if found is None or not found.is_file():
+    if found is None:
         return None
     try:
+        if not found.is_file():
+            return None
         with found.open("rb") as file:
             return _bounded(file.read(MAX_BYTES + 1), path)
     except OSError as error:
-        raise SchemaError("schema_unavailable", f"{found}: {error}") from error
+        raise _unread(str(found), error) from error
+
+
+def _unread(path: str, error: OSError) -> SchemaError:
+    return SchemaError("schema_unavailable", f"{path}: {error}", may_pass=may_pass(error))
 
 
 def _bounded(text: bytes, name: str) -> bytes:

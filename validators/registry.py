@@ -3,7 +3,8 @@
 Place: the front door of this package: whoever has events asks here by ``$schema``.
 Rules:
 1. The same URI gives the same object until it is pushed out: the least recently used one goes first.
-2. What failed is remembered too, for ``negative_s``, or every event of an unknown schema would cost file look-ups.
+2. What failed is remembered too, for ``negative_s``, or every event of an unknown schema would cost file look-ups. Not
+   so what the host lacked for a moment, such as a descriptor.
 3. Nothing here is tied to a process: compile before a fork, use after it.
 4. One thread asks. (A process is a worker here; there is no lock.)
 5. Making a validator takes less than a second and 50 MB, whatever the schema: bounds says how, with the numbers.
@@ -111,7 +112,8 @@ class Registry:
         try:
             made = self._make(uri)
         except SchemaError as error:
-            if error.error_type != "bad_schema_uri":  # Cheaper to find out again than to remember.
+            # Cheaper to find out again than to remember; or nothing that was found out.
+            if error.error_type != "bad_schema_uri" and not error.may_pass:
                 self._failed[uri] = (self._clock() + self._negative_s, error.error_type, str(error))
                 _shrink(self._failed, self._max_cached)
             raise

@@ -255,6 +255,11 @@ DESCRIPTION: tuple[tuple[str, tuple[Panel, ...]], ...] = (
             Panel(
                 "Beat age", "s", (('penstock_worker_beat_age_seconds{instance=~"$instance"}', "{{instance}} {{slot}}"),)
             ),
+            Panel(
+                "Failed tasks, dropped lines of the log",
+                "ops",
+                ((_rate("task_failures_total"), "tasks"), (_rate("log_lines_dropped_total"), "lines")),
+            ),
             Panel("Deaths by cause", "ops", ((_rate("child_deaths_total", "cause"), "{{cause}}"),)),
             Panel(
                 "Reloads, age of the settings",

@@ -118,6 +118,13 @@ or sum by (instance, broker) (rate(penstock_kafka_broker_errors_total[<5m>])
         "sum by (instance) (increase(penstock_child_deaths_total[<15m>])) > 2",
     ),
     Alert(
+        "PenstockTaskFailing",
+        "page",
+        "Timers or tasks of {{ $labels.instance }} have failed {{ $value | humanize }} times within 15 minutes.",
+        "",
+        "sum by (instance) (increase(penstock_task_failures_total[<15m>])) > 0",
+    ),
+    Alert(
         "PenstockSlow",
         "ticket",
         "{{ $labels.instance }} makes senders wait: p99, or the lag of a loop, is {{ $value | humanizeDuration }}.",

@@ -176,6 +176,12 @@ READERS: Final[dict[str, Reader]] = {
     "penstock_settings_time_seconds": _one(lambda view: view.shared.board.notices.reloaded_s),
     "penstock_reloads": _named(lambda view: view.shared.board.notices.reloads()),
     "penstock_child_deaths": _named(lambda view: view.shared.board.notices.deaths()),
+    "penstock_task_failures": _one(
+        lambda view: view.counters[Count.TASK_FAILURES] + view.shared.board.notices.task_failures
+    ),
+    "penstock_log_lines_dropped": _one(
+        lambda view: view.counters[Count.LOG_LINES_DROPPED] + view.shared.board.notices.log_lines_dropped
+    ),
     "penstock_workers": _named(View.states),
     "penstock_worker_beat_age_seconds": _by_slot(lambda view, at: view.beat_age_s(view.workers[at])),
     "penstock_worker_loop_lag_seconds": _by_slot(lambda view, at: view.gauges[at][Gauge.LOOP_LAG_US] / 1e6),

@@ -23,6 +23,7 @@ from server.admin.view import Materials, Shared
 from server.catalog.following import Following
 from server.log import Level
 from server.row import State
+from server.timers import Timer, hand_over, watch
 
 if TYPE_CHECKING:
     from server.catalog.snapshot import Snapshot
@@ -53,12 +54,14 @@ class Admin:
     async def run(self) -> None:
         """Serve until told to stop, and a little longer."""
         loop = asyncio.get_running_loop()
+        watch(loop)
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         for hurry in (signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(hurry, self._stop_now)
         if self._following is not None:
             self._following.catch_up()
-        self._beat()
+        looks = (self._look_at_level, self._follow, self._look_at_master)
+        Timer(loop, self._config.process.beat_s, self._beat, *looks).start()
         runner = web.AppRunner(Pages(self._shared).application(), access_log=None, handle_signals=False)
         await runner.setup()
         for listening in self._context.sockets:
@@ -85,15 +88,20 @@ class Admin:
         self._stop.set()
 
     def _beat(self) -> None:
-        loop, row = asyncio.get_running_loop(), self._context.row
-        row.beat()
-        self._level.look(row.notices.level)
+        hand_over(self._context.row.counters)
+        self._context.row.beat()
+
+    def _look_at_level(self) -> None:
+        self._level.look(self._context.row.notices.level)
+
+    def _follow(self) -> None:
         if self._following is not None:
-            self._following.look(loop.call_later)
+            self._following.look(asyncio.get_running_loop().call_later)
+
+    def _look_at_master(self) -> None:
         if self._context.is_orphan() and not self._stop.is_set():
             _logger.warning("the master is gone: leaving")
             self._stop_now()
-        loop.call_later(self._config.process.beat_s, self._beat)
 
 
 def run(materials: Materials, context: WorkerContext) -> int:

@@ -68,6 +68,12 @@ SECTIONS: Final = (
                 "(aborted for a late beat), `not_booted`.",
                 "cause",
             ),
+            _counter(
+                "task_failures",
+                "Exceptions of ours in timers and tasks of any process; each goes on. Always 0 on a host that lacks "
+                "nothing.",
+            ),
+            _counter("log_lines_dropped", "Lines of the log that nobody took from standard error, of any process."),
             _gauge("workers", "Workers by state: `booting`, `ready`, `draining`.", "state"),
             _gauge("worker_beat_age_seconds", "Time since the last beat of the worker's loop.", "slot"),
             _gauge(

@@ -57,7 +57,7 @@ def read(path: Path) -> bytes:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise PublicKeysError(f"cannot be read: {error.strerror}") from None
+        raise PublicKeysError(f"cannot be read: {error.strerror}") from error
     parse(text)
     return text
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from server import timers
 from server.catalog.publication import Publication
 from server.catalog.snapshot import Reading, Snapshot
 
@@ -64,7 +65,8 @@ class Following:
             self._read(time.perf_counter() + SLICE_S)
         except Exception:  # A bug must not end the following of what is published next.
             self._reading = None
-            _logger.exception("a snapshot of streams could not be taken up; those before it stay in force")
+            timers.failed("Following._slice")
+            _logger.error("a snapshot of streams could not be taken up; those before it stay in force")
         if self._reading is not None:
             call_later(PAUSE_S, self._slice, call_later)
 

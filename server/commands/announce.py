@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from server import cores, descriptors
 from server.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from server.commands.generation import Generation
+    from server.config.limits import Limits
     from server.config.settings import Config
 
 log = logging.getLogger("settings")
@@ -32,13 +34,13 @@ def announce(generation: Generation, config_path: Path | None, overrides: Sequen
     limits, snapshot = config.http.limits, generation.snapshot
     log.info("penstock %s, Python %s, pid %d", VERSION, platform.python_version(), os.getpid())
     log.info("settings of %s%s", config_path or "the embedded default", _changed(overrides))
-    workers = f"{len(os.sched_getaffinity(0))} (auto)" if config.workers == "auto" else config.workers
+    workers = f"{_auto()} (auto)" if config.workers == "auto" else config.workers
     service = config.service_name or "without a service name"
     log.info("%s, profile %s, workers: %s, drain within %g s", service, config.profile, workers, config.drain_s)
     log.info("events come in on %s", ", ".join(config.http.listen))
     log.info(
-        "limits: %d bytes and %d events a request, %d bytes an event, %d connections a worker, answers within %g s",
-        *(limits.max_body_bytes, limits.max_events, limits.max_event_bytes, limits.max_connections, limits.answer_s),
+        "limits: %d bytes and %d events a request, %d bytes an event, %s connections a worker, answers within %g s",
+        *(limits.max_body_bytes, limits.max_events, limits.max_event_bytes, _connections(limits), limits.answer_s),
     )
     log.info("metrics and operations on %s", config.admin.listen)
     declared = "any stream is taken" if snapshot.is_open else f"{len(snapshot.names())} declared"
@@ -46,6 +48,18 @@ def announce(generation: Generation, config_path: Path | None, overrides: Sequen
     log.info("schemas of %s%s", _places(config.schemas.base_uris), _insecure(config))
     log.info("events go to %s", _sink(config, generation.data_dir))
     log.info("what the broker cannot have %s", _spool(config, generation.data_dir))
+
+
+def _connections(limits: Limits) -> str:
+    most = descriptors.limit()
+    count = descriptors.connections(limits.max_connections, most)
+    why = f" (not {limits.max_connections}: it may open {most} files)" if count < limits.max_connections else ""
+    return f"{count}{why}"
+
+
+def _auto() -> str:
+    found, mask = cores.usable(), len(os.sched_getaffinity(0))
+    return str(found) if found == mask else f"{found} by the CPU quota, of {mask} cores"
 
 
 def _changed(overrides: Iterable[str]) -> str:

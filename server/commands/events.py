@@ -23,7 +23,7 @@ from urllib.parse import quote
 import msgspec
 import orjson
 
-from server.commands.output import until_nobody_reads
+from server.commands.output import say, until_nobody_reads
 from server.config.settings import Config
 from server.errors import EXIT_DONE, EXIT_FOUND, PenstockError, SettingsError
 from server.sink.salvage import first_readable, is_broken
@@ -61,7 +61,7 @@ def run(config: Config, base_dir: Path, stream: str | None, follow: bool) -> int
     fields = [field] if isinstance(field, str) else field
     directory = base_dir / config.sink.sqlite.path
     if not directory.is_dir():
-        print(f"penstock: nothing has been stored in {directory} yet", file=sys.stderr)
+        say(f"penstock: nothing has been stored in {directory} yet")
     unread: list[str] = []
     try:
         with until_nobody_reads():
@@ -166,7 +166,7 @@ class _Reader:
     def _say(self, text: str) -> None:
         if text not in self._unread:
             self._unread.append(text)
-            print(f"penstock: {text}", file=sys.stderr)
+            say(f"penstock: {text}")
 
 
 def _page(

@@ -9,7 +9,6 @@ Not here: what each setting becomes (eventgate_keys), whether streams and schema
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from server.commands import eventgate_keys as keys
-from server.commands.output import until_nobody_reads
+from server.commands.output import say, until_nobody_reads
 from server.config import document
 from server.config.document import Document, KeyPath, dotted
 from server.config.judge import judge
@@ -289,5 +288,5 @@ def run(path: Path, output: Path | None) -> int:
         with until_nobody_reads():
             print(text, end="")
     wrong = judge(document.parse(text, str(output or "the result")))
-    print(*work.notes, *wrong, sep="\n", file=sys.stderr)
+    say("\n".join(map(str, [*work.notes, *wrong])))
     return EXIT_DONE if work.is_usable and not wrong else EXIT_FOUND

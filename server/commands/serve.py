@@ -11,8 +11,7 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from server import log
-from server.commands.output import until_nobody_reads
+from server import log, stdio
 from server.master import signals
 from server.master.loop import Master
 
@@ -36,6 +35,7 @@ and see it arrive, from another terminal:
 def run(config_path: Path | None, overrides: list[str]) -> int:
     """Serve until a signal ends it. Returns the exit code."""
     signals.hold()  # First: an early TERM or HUP is for the master, not the death of what is half started.
+    stdio.never_wait(log.on_resumed)
     from server.commands import announce, generation  # Takes 0.3 s, hence not at the head of this file.
 
     readings = generation.Readings(config_path, overrides)
@@ -69,5 +69,4 @@ class _Welcome:
         self._is_said = True
         local = Path(".venv/bin/penstock")
         penstock = str(local) if local.exists() else "penstock"
-        with until_nobody_reads():
-            print(WELCOME.format(address=addresses[0], path=self._path, penstock=penstock))
+        print(WELCOME.format(address=addresses[0], path=self._path, penstock=penstock))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from server.catalog.query import Query, listed
 from server.catalog.snapshot import build
 from server.catalog.sources import Source, read_files, sections, where
 from server.catalog.views import Views
-from server.commands.output import until_nobody_reads
+from server.commands.output import say, until_nobody_reads
 from server.config.document import KeyPath, dotted
 from server.config.finding import errors_of, text_of
 from server.config.load import Loaded, load
@@ -51,7 +50,7 @@ def run(config_path: Path | None, overrides: list[str], words: list[str], wanted
             for name, settings in found.items():
                 print("\n".join(_explained(loaded, sources, name, settings)) if is_explained else _line(name, settings))
         for name in missing:
-            print(f"penstock: no stream {name!r} is declared, and no regular expression matches it", file=sys.stderr)
+            say(f"penstock: no stream {name!r} is declared, and no regular expression matches it")
     return EXIT_FOUND if missing else EXIT_DONE
 
 

@@ -58,7 +58,10 @@ class Limits(Section, frozen=True):
         Annotated[int, Meta(ge=20, le=10_000_000)],
         says("Most digits in a row in a number of an event; more is invalid (`event_too_large`)."),
     ] = 1_000
-    max_connections: Annotated[Count, says("Most connections of one worker at a time; more get 503.")] = 20_000
+    max_connections: Annotated[
+        Count,
+        says("Most connections of one worker at a time; more get 503. Fewer where it may not open so many files."),
+    ] = 20_000
     max_connections_per_address: Annotated[
         CountOrNone,
         says(

@@ -271,7 +271,8 @@ class Config(Section, frozen=True):
         says("`external`: the defaults of `http.limits` and others for facing the public internet: see LIMITS.md."),
     ] = "internal"
     workers: Annotated[
-        Annotated[int, Meta(ge=1, le=256)] | Literal["auto"], says("Number of workers; `auto`: one a core.")
+        Annotated[int, Meta(ge=1, le=256)] | Literal["auto"],
+        says("Number of workers; `auto`: one a core, of those that affinity and the CPU quota of a container leave."),
     ] = "auto"
     drain_s: Annotated[Seconds, says("Time to answer and deliver what is in flight after TERM.")] = 20.0
     http: Annotated[Http, says("Where clients come in.")] = field(default_factory=Http)

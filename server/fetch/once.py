@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from server import stdio
 from server.config.urls import urls_of
 from server.fetch.store import Answers
 from server.fetch.trouble import FetchError
@@ -95,6 +96,7 @@ def _read(receive: int, deadline: float, is_over: Callable[[], bool]) -> bytes:
 def _be_child(work: Callable[[], Coroutine[Any, Any, dict[str, str]]], send: int) -> None:
     """Never returns. Orders are the parent's: the child's signals stay blocked as they are, and KILL ends it."""
     try:
+        stdio.begin_child()
         with open(send, "wb") as pipe:
             pipe.write(msgspec.json.encode(asyncio.run(work())))
     except Exception:  # The top of a process.

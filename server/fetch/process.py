@@ -27,6 +27,7 @@ from server.fetch.streams import Streams
 from server.log import Level
 from server.row import State
 from server.schemas import fetched_directory
+from server.timers import Timer, hand_over, watch
 
 if TYPE_CHECKING:
     from server.config.settings import Config
@@ -65,10 +66,11 @@ class Fetcher:
     async def run(self) -> None:
         """Fetch until told to stop."""
         loop = asyncio.get_running_loop()
+        watch(loop)
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         for hurry in (signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(hurry, self._stop_now)
-        self._beat()
+        Timer(loop, self._config.process.beat_s, self._beat, self._look_at_level, self._look_at_master).start()
         sweep(self._link.cache_dir)
         async with AsyncExitStack() as stack:
             door = await self._open_door(stack)
@@ -118,12 +120,16 @@ class Fetcher:
         self._stop.set()
 
     def _beat(self) -> None:
+        hand_over(self._context.row.counters)
         self._context.row.beat()
+
+    def _look_at_level(self) -> None:
         self._level.look(self._context.row.notices.level)
+
+    def _look_at_master(self) -> None:
         if self._context.is_orphan() and not self._stop.is_set():
             _logger.warning("the master is gone: leaving")
             self._stop.set()
-        asyncio.get_running_loop().call_later(self._config.process.beat_s, self._beat)
 
 
 def run(materials: Materials, context: WorkerContext) -> int:

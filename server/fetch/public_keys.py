@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from server import timers
 from server.auth.public_keys import MAX_BYTES, PublicKeysError, examine, kept_path, read
 from server.fetch.pace import refresh_pause_s
 from server.fetch.store import write_whole
@@ -57,6 +58,8 @@ async def keep_fresh(client: Client, config: Config, url: str, directory: Path) 
             if failing_since is None:
                 failing_since = time.monotonic()
                 _logger.error("public keys: %s; the last good ones stay in force", error)
+        except Exception:  # A bug in one answer must not be the end of asking.
+            timers.failed("public_keys.keep_fresh")
         await asyncio.sleep(refresh_pause_s(config.auth.jwt.refresh_s))
 
 

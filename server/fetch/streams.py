@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from server import timers
 from server.catalog.check import check
 from server.catalog.check_schemas import Schemas
 from server.catalog.publication import Publication, head_of
@@ -70,6 +71,8 @@ class Streams:
                 self._note_failure(url, str(error))
             except OSError as error:  # The disk. What was published stays.
                 self._note_failure(url, f"{url}: its answer cannot be kept: {error}")
+            except Exception:  # A bug in one answer must not be the end of asking.
+                timers.failed("Streams.keep_fresh")
             await asyncio.sleep(refresh_pause_s(self._config.streams.refresh_s))
 
     def _heed(self, new: Kept, before: Kept | None) -> Kept | None:

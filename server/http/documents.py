@@ -119,16 +119,20 @@ class Documents:
         """One slice of the document that is to be made next; the rest after a pause."""
         began_s = self._loop.time()
         _, making = next(iter(self._making.items()))
+        made: Made | None = None
         try:
             is_under_way = self._slice(making, began_s + SLICE_S)
+            if not is_under_way:
+                made = making.whole(self._loop.time())
         except Exception:
             self._limited.warning("document", "a document could not be made\n%s", traceback.format_exc())
-            self._settle(making, None)
             is_under_way = False
-        if not is_under_way and making.key in self._making:
-            self._settle(making, making.whole(self._loop.time()))
-        if self._making:
-            self._loop.call_later(max(self._loop.time() - began_s, SLICE_S), self._turn)
+        try:
+            if not is_under_way:
+                self._settle(making, made)
+        finally:  # Others wait for theirs, whatever comes of the answers.
+            if self._making:
+                self._loop.call_later(max(self._loop.time() - began_s, SLICE_S), self._turn)
 
     def _slice(self, making: Making, until_s: float) -> bool:
         """False: the document is whole."""

@@ -177,17 +177,19 @@ class Encodings:
         """A slice of what waits, most often all of it; the rest after a pause."""
         self._is_turning = True
         began_s = self._loop.time()
-        while (self._waiting or self._current) and self._loop.time() < began_s + SLICE_S:
-            if self._current is None:
-                request, handler, encoding = self._waiting.popleft()
-                body = request.body
-                decoder = decoder_of(encoding, body)
-                self._current = _Undoing(request, decoder, len(body), memoryview(body), []), handler
-            else:
-                self._go_on(*self._current)
-        self._is_turning = bool(self._waiting or self._current)
-        if self._is_turning:
-            self._loop.call_later(max(self._loop.time() - began_s, SLICE_S), self._turn)
+        try:
+            while (self._waiting or self._current) and self._loop.time() < began_s + SLICE_S:
+                if self._current is None:
+                    request, handler, encoding = self._waiting.popleft()
+                    body = request.body
+                    decoder = decoder_of(encoding, body)
+                    self._current = _Undoing(request, decoder, len(body), memoryview(body), []), handler
+                else:
+                    self._go_on(*self._current)
+        finally:  # Whatever is raised: nobody's body would be undone any more.
+            self._is_turning = bool(self._waiting or self._current)
+            if self._is_turning:
+                self._loop.call_later(max(self._loop.time() - began_s, SLICE_S), self._turn)
 
     def _go_on(self, undoing: _Undoing, handler: Handler) -> None:
         """One step of the body whose turn it is."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from server import descriptors
 from server.http.problem import RETRY_AFTER, Refusal
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class Bounds:
         self.sure_head_bytes = min(limits.max_head_bytes, limits.max_header_bytes)  # No need to count in such a head.
         self.max_headers = limits.max_headers
         self.max_url_bytes = limits.max_url_bytes
-        self.max_connections = limits.max_connections
+        self.max_connections = descriptors.connections(limits.max_connections, descriptors.limit())
         self.max_connections_per_address = limits.max_connections_per_address
         self.max_requests = limits.max_requests_per_connection or -1  # Counted down to 0, or past it for ever.
         self.max_in_flight_bytes = limits.max_in_flight_bytes

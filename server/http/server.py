@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from server.descriptors import HARD_PART
 from server.http import head
 from server.http.client_address import ClientAddress, TrustedProxies, holder, normalised
 from server.http.cors import Cors
@@ -37,13 +38,13 @@ from server.http.routes import Routes, Table
 from server.http.wheel import TICK_S, Wheel
 from server.log import Limited
 from server.rates import Buckets
+from server.timers import Timer
 
 if TYPE_CHECKING:
     from server.config.settings import Http
     from server.http.request import Request
     from server.row import Row
 
-_HARD_PART = 8  # Connections that are told 503 stay for a moment: an eighth above the limit, the rest is cut off.
 _FAR = 1e9  # Seconds on the wheel: never.
 ALWAYS_BELIEVED = ("x-forwarded-for", "forwarded")  # Of trusted proxies, by us or by whom our events are read.
 
@@ -70,7 +71,7 @@ class HttpServer:
         self._row = row
         self._limited = Limited(log)
         self._listener: Listener | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._unix_s = 0
         self._gone: asyncio.Future[None] | None = None
         self._connections: set[Connection | Greeting] = set()
@@ -79,7 +80,7 @@ class HttpServer:
         self._is_greeted = settings.proxy_protocol
         # Shared with connections.
         bounds = self.bounds = Bounds(settings.limits)
-        self.most_connections = bounds.max_connections + bounds.max_connections // _HARD_PART
+        self.most_connections = bounds.max_connections + bounds.max_connections // HARD_PART
         self.shadows = head.shadows((*ALWAYS_BELIEVED, settings.client_ip_header or "", *believed))
         self.rare = head.RARE | self.shadows
         self.heads = Heads()
@@ -119,7 +120,8 @@ class HttpServer:
 
     def start(self, sockets: Sequence[socket.socket]) -> None:
         """Accept connections from now on, and let time pass."""
-        self._tick()
+        self._timer = Timer(self._loop, TICK_S, self._tick)
+        self._timer.start()
         self._listener = Listener(
             self._loop, sockets, self.connection, self._row, max_connections=self.most_connections
         )
@@ -183,7 +185,6 @@ class HttpServer:
             self._gone.set_result(None)
 
     def _tick(self) -> None:
-        self._timer = self._loop.call_later(TICK_S, self._tick)
         self.turn(self._loop.time(), time.time())
 
     def turn(self, loop_s: float, unix_s: float) -> None:
@@ -231,7 +232,7 @@ class HttpServer:
         return refusal
 
     def _too_many(self, connection: Connection, count: int, most: int, refusal: Refusal) -> Refusal | None:
-        if count > most + most // _HARD_PART:
+        if count > most + most // HARD_PART:
             self.refused[refusal.kind] += 1
             connection.abort()
         return refusal if count > most else None

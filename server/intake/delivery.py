@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from server.intake import verdict
 from server.intake.tally import Tallies
 from server.log import Limited
+from server.timers import Timer
 
 if TYPE_CHECKING:
     from server.intake.event import Event
@@ -92,17 +93,17 @@ class Delivery:
         self._loop = asyncio.get_running_loop()
         self.number = first_number
         if self._spool is not None:
-            self._look()
+            Timer(self._loop, LOOK_S, self._look).start()
 
     def _look(self) -> None:
         """Whether something waits on this host, so that keys have to be looked up."""
         assert self._spool is not None
+        self.is_guarded = True  # As long as it cannot be told (no descriptor to look with), keys are looked up.
         self.is_guarded = self._spool.waits()
         if self.is_guarded:  # Another worker's clock may be, or have been, ahead of ours.
             self.number = max(self.number, self._spool.newest())
         if self._doubt_until and self._outstanding() == 0:
             self._doubt_until = 0.0
-        self._loop.call_later(LOOK_S, self._look)
 
     def may_replay(self) -> bool:
         """True when the broker answers and the sink holds nothing older than what is in the spool."""

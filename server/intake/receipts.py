@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from server.rings import CELL_BYTES, CELLS, FAILED, IS_FINAL, MOST, SPOOLED, Ring
+from server.timers import Timer
 
 if TYPE_CHECKING:
     from server.intake.event import Event
@@ -58,7 +59,7 @@ class Receipts:
     def start(self) -> None:
         """Begin to write on a tick."""
         self._loop = asyncio.get_running_loop()
-        self._tick()
+        Timer(self._loop, TICK_S, self._tick).start()
 
     def note_odd(self, identity: bytes, taken: list[Event], last: int, *, is_final: bool) -> None:
         """A request of whose accepted events some are in the spool, or failed afterwards. ``is_final``: all others have
@@ -148,7 +149,6 @@ class Receipts:
             self._ring.settle(settled)
             while self._open and self._open[0][0][-1] <= settled:
                 self._open.popleft()
-        self._loop.call_later(TICK_S, self._tick)
 
 
 def _bounded(counts: Sequence[int]) -> Sequence[int]:

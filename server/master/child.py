@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from server import stdio, timers
 from server.errors import EXIT_FOUND, PenstockError
 from server.master import signals
 from server.master.generation import WorkerContext
@@ -43,6 +44,8 @@ def _live(run: Run, context: WorkerContext, not_inherited: Iterable[socket.socke
     log = logging.getLogger(context.name)
     _show(context.name)
     try:
+        stdio.begin_child()
+        timers.begin_child()
         signals.reset_in_child()
         context.row.board.stacks.answer()
         faulthandler.enable(STDERR)  # A crash, or ABRT from the master, leaves the stack of every thread.
@@ -59,6 +62,7 @@ def _live(run: Run, context: WorkerContext, not_inherited: Iterable[socket.socke
     finally:
         logging.shutdown()
         sys.stdout.flush()
+        stdio.finish()
 
 
 def _show(name: str) -> None:

@@ -15,6 +15,7 @@ import socket
 from collections.abc import Iterator
 from itertools import chain
 
+from server import cores
 from server.errors import EXIT_BOOT
 from server.master import child as child_process
 from server.master.backoff import Backoff, Deaths
@@ -176,4 +177,4 @@ class Fleet:
 def worker_count(generation: Generation) -> int:
     """``workers`` of the settings; ``auto`` is one for each core that this process may use."""
     workers = generation.config.workers
-    return len(os.sched_getaffinity(0)) if workers == "auto" else workers
+    return cores.usable() if workers == "auto" else workers

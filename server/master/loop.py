@@ -14,6 +14,7 @@ import signal
 import time
 from collections.abc import Callable, MutableMapping
 
+from server import stdio, timers
 from server.errors import EXIT_BOOT, EXIT_DONE, EXIT_FOUND
 from server.log import Level
 from server.master import activation, signals
@@ -21,7 +22,7 @@ from server.master.generation import WORKER, Generation
 from server.master.notify import Notifier
 from server.master.signals import Order
 from server.master.succession import Succession
-from server.master.watch import DRAIN_GRACE_S, NEVER, Child, complaint
+from server.master.watch import DRAIN_GRACE_S, Child, complaint
 from server.row import ALL_SOCKETS, State
 from server.scoreboard import Scoreboard
 
@@ -54,6 +55,8 @@ class Master:
         self._is_reload_due = False
         self._is_stopping = False
         self._exit_code = EXIT_DONE
+        self._is_alone = False  # The kernel's word: no child is left.
+        self._deadline = 0.0
         self._looked_at = 0.0
         self._excused_at = 0.0
 
@@ -67,7 +70,7 @@ class Master:
         _logger.info("starting: %s", self._succession.current)
         self._looked_at = time.monotonic()
         self._obey_early()
-        while not (self._is_stopping and not any(self._succession.children())):
+        while not (self._is_stopping and (self._is_alone or not any(self._succession.children()))):
             self._turn()
         self._notifier.close()
         _logger.info("stopped: exit code %d", self._exit_code)
@@ -75,17 +78,33 @@ class Master:
 
     def _turn(self) -> None:
         """Look at everybody, then wait for the next signal or deadline and obey it."""
-        now = time.monotonic()
+        for step in (self._look, self._fill, self._watch, self._settle):
+            self._survive(step)
+        self._deadline = time.monotonic() + TICK_S
+        self._survive(self._set_deadline)
+        order = signals.await_signal(self._deadline)
+        if order is not None and order is not Order.REAP:
+            self._survive(self._obey, order)
+        self._survive(self._reap)
+
+    def _survive(self, step: Callable[..., object], *arguments: object) -> None:
+        """A bug in one step, or whatever the host lacks, must not end the master: nobody would look after the rest."""
+        try:
+            step(*arguments)
+        except Exception:
+            timers.failed(getattr(step, "__qualname__", "a step"))
+
+    def _look(self) -> None:
+        """What the admin process asks for, and what the master counts of itself."""
         self._level.look(self._board.notices.level)
+        stdio.flush()
+        self._board.notices.note_own(stdio.dropped(), timers.failures())
+
+    def _fill(self) -> None:
+        now = time.monotonic()
         if not self._is_stopping:
             for fleet in self._succession.fleets():
                 fleet.fill(now, self._succession.not_for(fleet))
-        self._watch(now)
-        self._settle()
-        order = signals.await_signal(self._next_deadline())
-        if order is not None and order is not Order.REAP:
-            self._obey(order)
-        self._reap()
 
     # Orders.
 
@@ -149,8 +168,9 @@ class Master:
 
     # Looking after the workers.
 
-    def _watch(self, now: float) -> None:
+    def _watch(self) -> None:
         """Note who became ready or drains by itself; abort who is past a deadline, kill who did not heed that."""
+        now = time.monotonic()
         if now - self._looked_at > TICK_S + OVERSLEPT_S:
             self._excused_at = now
         self._looked_at = now
@@ -198,7 +218,9 @@ class Master:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
+                self._is_alone = True
                 return
+            self._is_alone = False
             if pid == 0:
                 return
             for child in list(self._succession.children()):
@@ -240,7 +262,8 @@ class Master:
             self._stop(EXIT_BOOT, f"{trouble} ({how})")
         # Otherwise siblings serve: the slot backs off, and what is wrong with it is in the log.
 
-    def _next_deadline(self) -> float:
+    def _set_deadline(self) -> None:
+        """When the next turn comes at the latest."""
         now = time.monotonic()
         children = list(self._succession.children())
         is_booting = any(not child.is_ready() for child in children)
@@ -248,4 +271,4 @@ class Master:
         instants += [child.next_deadline() for child in children]
         if not self._is_stopping:
             instants += [fleet.next_start() for fleet in self._succession.fleets()]
-        return min(instants, default=NEVER)
+        self._deadline = min(instants)

@@ -9,6 +9,7 @@ Not here: replacing it (master.fleet).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 
@@ -67,8 +68,9 @@ class Child:
         return now - self.ready_at if self.ready_at is not None else 0.0
 
     def signal_it(self, number: signal.Signals) -> None:
-        """It was not reaped yet, so the pid is its own."""
-        os.kill(self.pid, number)
+        """It was not reaped yet, so the pid is its own. (Unless a bug kept the master from burying it.)"""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
 
     def drain(self, now: float, drain_s: float, last_call: int = 0) -> None:
         """Order it to drain; ``last_call`` names the sockets whose queues nobody else will empty."""

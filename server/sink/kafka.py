@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from server import timers
 from server.errors import BootError
 from server.log import Limited
 from server.sink import kafka_errors, kafka_settings
@@ -201,9 +202,12 @@ class KafkaSink:
             elif not self._is_away and now - self._heard_at > self._silence_s:
                 self._lose("Kafka at %s has not answered for %g s", self._silence_s)
             if self._is_away and not self._is_probing and now >= self._probe_at:
+                self._probe_at = now + PROBE_EVERY_S
+                asking = self._loop.run_in_executor(None, self._ask)  # Raises where no thread can be had.
                 self._is_probing = True
-                asking = self._loop.run_in_executor(None, self._ask)
                 asking.add_done_callback(self._on_asked)
+        except Exception:  # Acks must go on coming.
+            timers.failed("KafkaSink._tick")
         finally:
             self._is_idle = not len(self._producer)
             self._timer = self._loop.call_later(IDLE_S if self._is_idle else BUSY_S, self._tick)

@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
+from server import stdio
 from server.config.settings import is_secret
 from server.sink import kafka_files
 from server.sink.kafka_rules import ALIASES, Problem, Properties, Value, broken_promises, text_of
@@ -134,6 +135,7 @@ def redact(text: str, properties: Properties) -> str:
 def _answer(writer: int, properties: Properties, *, are_files_here: bool) -> NoReturn:
     """The child's whole life. Whatever is raised, it must not come back into the parent's program."""
     try:
+        stdio.begin_child()
         problems = check(properties, are_files_here=are_files_here)
         with os.fdopen(writer, "wb") as stream:
             stream.write(json.dumps(problems).encode())

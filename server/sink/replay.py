@@ -18,6 +18,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
+from server import timers
 from server.log import Limited
 from server.sink.base import Sink
 from server.sink.spool import Spool
@@ -141,18 +142,26 @@ class Replay:
             self._task.cancel()
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
         while not self._is_stopping:
-            self._pace.look(loop.time())
-            await self._spool.adopt()
-            store = self._spool.store()
-            if store is None:
-                await self._sleep(IDLE_S)
-            elif not self._may_run():
+            try:
+                await self._turn(asyncio.get_running_loop())
+            except Exception:  # What it was at is read from the disk again, and may be delivered twice.
+                timers.failed("Replay._run")
                 self._pace.begin_again()
-                await self._sleep(LOOK_S)
-            else:
-                await self._send(store, loop.time())
+                await self._sleep(TROUBLE_S)
+
+    async def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        """One batch, or a pause."""
+        self._pace.look(loop.time())
+        await self._spool.adopt()
+        store = self._spool.store()
+        if store is None:
+            await self._sleep(IDLE_S)
+        elif not self._may_run():
+            self._pace.begin_again()
+            await self._sleep(LOOK_S)
+        else:
+            await self._send(store, loop.time())
 
     async def _sleep(self, seconds: float) -> None:
         """A drain need not wait for it."""
@@ -213,17 +222,19 @@ class Replay:
     def _on_ack(self, store: Store, batch: _Batch, event: Spooled) -> Callable[[Any, Any], None]:
         def on_ack(error: Any, _message: Any) -> None:
             batch.left -= 1
-            if error is None:
-                self.replayed += 1
-                self._suspects.discard(event.number)
-                batch.done.append(event)
-                self._on_left(event, None)
-            elif (error_type := self._classify(error)) in CAN_PASS:
-                batch.has_failed = True
-                batch.stays.append(event)
-            else:
-                self._refused(store, batch, event, error_type)
-            batch.settle_if_done()
+            try:
+                if error is None:
+                    self.replayed += 1
+                    self._suspects.discard(event.number)
+                    batch.done.append(event)
+                    self._on_left(event, None)
+                elif (error_type := self._classify(error)) in CAN_PASS:
+                    batch.has_failed = True
+                    batch.stays.append(event)
+                else:
+                    self._refused(store, batch, event, error_type)
+            finally:  # Whatever is raised goes to the sink, and the batch must not be waited for any more.
+                batch.settle_if_done()
 
         return on_ack
 

@@ -216,7 +216,11 @@ class Spool:
         for path in sorted(self._directory.glob(f"{STEM}-*{SUFFIX}")):
             if path in held:
                 continue
-            lock_fd = claim.take(path)
+            try:
+                lock_fd = claim.take(path)
+            except OSError as failed:  # No descriptor, or no right: it is looked for again.
+                _limited.warning("adopt", "the spool %s, which no worker holds, cannot be read: %s", path, failed)
+                continue
             if lock_fd is not None:
                 await self._take_over(path, lock_fd)
                 return

@@ -19,6 +19,7 @@ from typing import Final
 
 import msgspec
 
+from server import timers
 from server.log import Limited
 from server.sink.salvage import is_broken
 from server.sink.spool_file import Row
@@ -138,7 +139,15 @@ class Writer:
             self._loop.call_later(RETRY_S, self._write)
 
     def _write(self) -> None:
-        """Give the thread what waits; nothing at all to see whether the disk works again."""
+        """Give the thread what waits, and come again whatever happens: nothing would reach the disk any more."""
+        try:
+            self._hand_over()
+        except Exception:
+            timers.failed("Writer._write")
+            self._loop.call_later(RETRY_S, self._write)
+
+    def _hand_over(self) -> None:
+        """Nothing at all to see whether the disk works again."""
         if self._is_closed:
             return
         self._is_writing = True
@@ -174,7 +183,7 @@ class Writer:
                 self.own.count += 1
                 self.own.size += one.size
                 self.written += 1
-                one.on_kept(None)
+                _tell(one, None)
         else:
             self.failed_commits += 1
             self._waiting = [one for one in batch if not one.is_awaited] + rest
@@ -189,12 +198,23 @@ class Writer:
             self.waiting_bytes -= one.size
             self.own.keys.remove(one.row[1], one.row[2])
             self.refused += 1
-            one.on_kept("queue_full")
+            _tell(one, "queue_full")
+
+
+def _tell(one: _Waiting, error_type: str | None) -> None:
+    """Whoever waits for it. What fails there must not keep the others from being told."""
+    try:
+        one.on_kept(error_type)
+    except Exception:
+        timers.failed("Writer._tell")
 
 
 def _try(function: Callable[..., object], *arguments: object) -> Exception | None:
     try:
         function(*arguments)
     except (sqlite3.Error, OSError) as failed:
+        return failed
+    except Exception as failed:  # A bug: the loop waits for an answer all the same.
+        timers.failed("Writer._try")
         return failed
     return None

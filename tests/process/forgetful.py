@@ -1,11 +1,14 @@
-"""The service with a bug: its sink forgets events of one topic that it took. ``python -m tests.process.forgetful``
+"""The service with two bugs: its sink forgets events of one topic that it took, and a callback fails for each of them.
+``python -m tests.process.forgetful``
 
-Nothing that happens to a sound service makes its books not add up, so that alert gets the bug that it is there for.
+Nothing that happens to a sound service makes its books not add up or a task of it fail, so those alerts get what they
+are there for.
 Everything else is the service as it is.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import Any
 from unittest.mock import patch
@@ -22,10 +25,18 @@ def make_forgetful(*settings: Any) -> Any:
     submit = sink.submit
 
     def submit_or_forget(record: Any, *more: Any) -> Any:
-        return None if record.topic == FORGOTTEN else submit(record, *more)
+        if record.topic != FORGOTTEN:
+            return submit(record, *more)
+        asyncio.get_running_loop().call_soon(fail)
+        return None
 
     sink.submit = submit_or_forget
     return sink
+
+
+def fail() -> None:
+    """What a callback with a bug does."""
+    raise RuntimeError("forgotten")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 The rules are those that are shipped, with every time in them ``FASTER`` times shorter (deploy/prometheus/alerts.py): an
 hour is 24 s. Faults that do not hide one another happen at once. Nothing here depends on how long anything takes: what
-is waited for is a state, and a fault lasts until it is seen. Only the bug of PenstockEventsUnaccounted is made
-(forgetful).
+is waited for is a state, and a fault lasts until it is seen. Only the bugs of PenstockEventsUnaccounted and
+PenstockTaskFailing are made (forgetful).
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ def test_each_alert_fires_in_its_fault_and_clears_after_it(
 
 def much_fails(service: Served, cluster: MockCluster, site: Site, watch: Watch) -> set[str]:
     """Brokers hang, workers are killed, streams cannot be read, senders send nonsense. Returns the alerts of that."""
-    of_a_bug, of_kills = ("EventsUnaccounted",), ("EventsLost", "WorkersDying", "Down")
+    of_a_bug, of_kills = ("EventsUnaccounted", "TaskFailing"), ("EventsLost", "WorkersDying", "Down")
     of_a_flood = ("SpoolFilling",)
     of_the_rest = ("BrokerTrouble", "SpoolOld", "CatalogStale", "InvalidShareHigh", "TurningAway")
     streams = site.behaviours["/api"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 import validators
 from validators import Registry, SchemaError
+from validators.kept import Kept
 
 
 class Clock:
@@ -161,3 +163,54 @@ def test_load_takes_one_base_or_several(tmp_path: Path) -> None:
 
     for bases in (tmp_path, str(tmp_path), [str(tmp_path)], f"file://{tmp_path}"):
         assert validators.load(bases).validator("/a/1.0.0").check(b"{}") is None
+
+
+PASSING = [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE]
+
+
+@pytest.mark.parametrize("number", PASSING, ids=lambda number: errno.errorcode[number])
+@pytest.mark.parametrize("call", ["open", "is_file", "resolve"])
+def test_what_the_host_lacked_for_a_moment_is_not_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, call: str
+) -> None:
+    write(tmp_path, "/a/1.0.0", "{title: a, type: object}")
+    registry = Registry([str(tmp_path)], negative_s=60.0, clock=Clock())
+
+    def lacking(*_: object, **_more: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, call, lacking)
+        assert kind(registry, "/a/1.0.0") == "schema_unavailable"
+
+    assert registry.validator("/a/1.0.0").title == "a"
+
+
+def test_a_file_that_nobody_may_read_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "/a/1.0.0", "{title: a, type: object}")
+    registry = Registry([str(tmp_path)], negative_s=60.0, clock=Clock())
+
+    def forbidden(*_: object, **_more: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", forbidden)
+        assert kind(registry, "/a/1.0.0") == "schema_unavailable"
+
+    assert kind(registry, "/a/1.0.0") == "schema_unavailable"
+
+
+def test_a_moment_without_descriptors_does_not_end_the_keeping_of_what_files_come_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Kept(tmp_path)
+
+    def lacking(*_: object, **_more: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", lacking)
+        kept.put("a", {"title": "a"})
+    kept.put("a", {"title": "a"})
+
+    assert kept.get("a") == {"title": "a"}

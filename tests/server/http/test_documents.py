@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import logging
@@ -11,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from server.http import documents as module
-from server.http.document import HTML_TYPE, Document, Wrong
+from server.http.document import HTML_TYPE, Document, Making, Wrong
 from server.http.documents import Documents
 from tests.server.http.fakes import FakeLoop, Harness, Response, Wire, get, responses
 
@@ -244,3 +245,25 @@ def test_what_can_change_is_made_again_after_its_time() -> None:
     shelf.get()
 
     assert len(shelf.asked) == 2
+
+
+@pytest.mark.parametrize("where", ["whole", "_send"])
+def test_a_bug_with_one_document_keeps_nobody_else_from_theirs(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else no slice would come any more, of any document."""
+    shelf = Shelf(steps=3, step_s=1.0)
+    one, other = shelf.harness.wire(), shelf.harness.wire()
+    one.send(get(b"/doc?one"))
+    other.send(get(b"/doc?other"))
+
+    def fail(*_: Any) -> Any:
+        raise RuntimeError("a bug")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Making if where == "whole" else module, where, fail)
+        while len(shelf.documents._making) == 2:
+            with contextlib.suppress(RuntimeError):
+                shelf.loop.turn()
+    while shelf.documents._making:
+        shelf.loop.turn()
+
+    assert [response.status for response in responses(other.sent)] == [200]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import random
@@ -312,3 +313,22 @@ def test_a_decoder_that_surprises_us_stops_no_body_after_it(monkeypatch: pytest.
 
     assert statuses(wire) == [500, 200]
     assert (harness.server.handler_errors, harness.server.in_flight_bytes) == (1, 0)
+
+
+def test_a_decoder_that_cannot_be_made_stops_no_body_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    harness = Harness(**LIMITS, max_ratio=1_000_000)
+    monkeypatch.setattr(encodings.Encodings, "_step", slow(harness, encodings.Encodings._step))
+    wires = [harness.wire() for _ in range(3)]
+    for wire in wires:
+        wire.send(packed("gzip", b'{"a":1}' * 30_000))
+    with monkeypatch.context() as patched, contextlib.suppress(MemoryError):
+        patched.setattr(encodings, "decoder_of", fail)
+        while harness.loop.later:
+            harness.loop.turn()
+    while harness.loop.later:
+        harness.loop.turn()
+
+    assert [statuses(wire) for wire in wires] == [[200], [], [200]]

@@ -263,3 +263,21 @@ def test_numbers_follow_those_of_spooled_events_though_the_clock_does_not(drive:
         assert before < spool.number < after
 
     drive(test)
+
+
+def test_as_long_as_nobody_can_tell_whether_something_waits_keys_are_looked_up(drive: Callable[..., None]) -> None:
+    """A live event would overtake an older one of its key in the spool of another worker."""
+
+    async def test(bench: Bench, spool: FakeSpool) -> None:
+        def lacking() -> bool:
+            raise OSError(24, "Too many open files")
+
+        waits, spool.waits = spool.waits, lacking  # type: ignore[method-assign]
+        with pytest.raises(OSError, match="Too many"):
+            bench.delivery._look()
+        assert bench.delivery.is_guarded
+        spool.waits = waits  # type: ignore[method-assign]
+        bench.delivery._look()
+        assert not bench.delivery.is_guarded
+
+    drive(test)

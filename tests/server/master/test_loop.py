@@ -367,3 +367,14 @@ def test_what_running_workers_can_be_given_replaces_none_of_them(tmp_path: Path)
         Toy.write(tmp_path)
         toy.signal(signal.SIGHUP)
         toy.says(READY, times=2)
+
+
+def test_a_bug_in_a_step_of_the_master_does_not_end_the_service(tmp_path: Path) -> None:
+    with Toy.serving(tmp_path, "serve_with_a_bug") as toy:
+        toy.says(r"Master._settle failed, and goes on")
+        os.kill(min(toy.workers()), signal.SIGKILL)
+        toy.says(r"died: SIGKILL")
+        toy.until(lambda: len(toy.workers()) == 2)
+        toy.signal(signal.SIGTERM)
+
+        assert toy.exit_code() == 0

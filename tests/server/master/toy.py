@@ -194,10 +194,20 @@ def be_never_ready(context: WorkerContext) -> int:
     return this_loop_is_stuck()
 
 
+def on_ready(generation: Any, _addresses: list[str]) -> None:
+    """A bug of the program that the master serves, in one of its behaviours."""
+    if generation.behaviour == "serve_with_a_bug":
+        raise ZeroDivisionError("told that all are ready")
+
+
+def be_serve_with_a_bug(context: WorkerContext) -> int:
+    return _serve(context)
+
+
 if __name__ == "__main__":
     set_up("info", "text")
     try:
-        sys.exit(Master(lambda: ToyGeneration(Path(sys.argv[1]))).run())
+        sys.exit(Master(lambda: ToyGeneration(Path(sys.argv[1])), on_ready=on_ready).run())
     except SettingsError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)

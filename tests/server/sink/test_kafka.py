@@ -264,3 +264,35 @@ def test_what_is_recalled_fails_soon_and_what_is_on_its_way_goes_on(cluster: Moc
 
     assert kinds(sink, queued) == {"broker_timeout"}
     assert sent.errors == [None]
+
+
+def test_a_probe_that_cannot_begin_is_tried_again(cluster: MockCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread was to be had once, and a broker that was back stayed away for good."""
+    failed: list[str] = []
+    monkeypatch.setattr("server.timers.failed", failed.append)
+    monkeypatch.setattr("server.sink.kafka.PROBE_EVERY_S", 0.0)
+    sink = make(cluster.servers)
+
+    async def test(_: Sink) -> None:
+        loop = asyncio.get_running_loop()
+        sink._lose("imitated: %s")
+        with monkeypatch.context() as patched:
+            patched.setattr(sink, "_loop", NoThreads(loop))
+            sink._tick()
+        while sink.is_away():
+            await asyncio.sleep(0.005)
+
+    drive(test, sink)
+
+    assert failed == ["KafkaSink._tick"]
+
+
+class NoThreads:
+    """A loop for which no thread can be had."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.time = loop.time
+        self.call_later = loop.call_later
+
+    def run_in_executor(self, *_: object) -> None:
+        raise RuntimeError("can't start new thread")

@@ -14,6 +14,7 @@ from server.sink import claim
 from server.sink.spool import Spool
 from server.sink.spool_file import SpoolFile
 from server.sink.spool_keys import cell_of
+from server.sink.spool_writer import Writer
 from tests.contract.sinks import HEADERS, TIMESTAMP_MS, record
 from tests.server.sink.spools import Disk, Kept, drive, flushed, numbers, put, until
 
@@ -263,3 +264,69 @@ def test_what_cannot_be_written_before_the_end_is_said(tmp_path: Path, monkeypat
         assert not spool.waits()
 
     drive(tmp_path, test)
+
+
+def test_a_spool_of_another_that_cannot_be_opened_now_is_adopted_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.sink.spool.ADOPT_EVERY_S", 0.0)
+    (tmp_path / "spool-7.db").touch()
+
+    def no_descriptor(_path: Path) -> int:
+        raise OSError(24, "Too many open files")
+
+    async def test(spool: Spool) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr("server.sink.claim.take", no_descriptor)
+            await spool.adopt()
+        assert len(spool._stores) == 1
+        await spool.adopt()
+
+    drive(tmp_path, test)
+
+    assert not (tmp_path / "spool-7.db").exists()  # It was empty.
+
+
+def test_whoever_raises_when_told_does_not_keep_the_others_from_being_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[str] = []
+    monkeypatch.setattr("server.timers.failed", failed.append)
+    kept = Kept()
+
+    def raises(_outcome: str | None) -> None:
+        raise ValueError("a bug")
+
+    async def test(spool: Spool) -> None:
+        spool.put(1, "s", record("t", 1), raises, is_owed=False, is_awaited=True)
+        put(spool, 2, kept=kept)
+        await flushed(spool)
+        put(spool, 3, kept=kept)
+        await flushed(spool)
+
+    drive(tmp_path, test)
+
+    assert (kept.outcomes, failed) == ([None, None], ["Writer._tell"])
+
+
+def test_a_write_that_raises_before_it_reaches_the_thread_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[str] = []
+    monkeypatch.setattr("server.timers.failed", failed.append)
+    monkeypatch.setattr("server.sink.spool_writer.RETRY_S", 0.005)
+    hand_over = Writer._hand_over
+
+    def no_thread(writer: Writer) -> None:
+        if not failed:
+            raise RuntimeError("can't start new thread")
+        hand_over(writer)
+
+    async def test(spool: Spool) -> None:
+        monkeypatch.setattr(Writer, "_hand_over", no_thread)
+        put(spool, 1)
+        await flushed(spool)
+
+    drive(tmp_path, test)
+
+    assert failed == ["Writer._write"]
