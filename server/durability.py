@@ -37,6 +37,7 @@ class _Broker(Protocol):
     statistics: Statistics
 
     def is_away(self) -> bool: ...
+    def is_throttled(self) -> bool: ...
 
 
 SPOOL_S = 1.0  # Even a hurried end gives the disk this long: 50,000 events take about half of it.
@@ -122,6 +123,10 @@ class Durability:
 
     def is_broker_away(self) -> bool:
         return isinstance(self.sink, _Broker) and self.sink.is_away()
+
+    def is_throttled(self) -> bool:
+        """Whether a broker's quota holds the sink back."""
+        return isinstance(self.sink, _Broker) and self.sink.is_throttled()
 
     def callback_failures(self) -> int:
         """Exceptions of ours that the sink has caught."""

@@ -178,6 +178,7 @@ SECTIONS: Final = (
             _gauge("sink_outstanding_events", "Events that the sink has and has not settled."),
             _gauge("sink_max_outstanding_events", "The bound, `sink.max_outstanding`, over all workers."),
             _gauge("sink_away_workers", "Workers for which no broker answers."),
+            _gauge("sink_throttled_workers", "Workers that a broker's quota makes wait for more than a second."),
             _counter("sink_producers_replaced", "Producers that ended with a fatal error."),
             _gauge("kafka_queue_events", "Events in the queues of librdkafka."),
             _gauge("kafka_queue_bytes", "Bytes of these."),

@@ -123,6 +123,10 @@ class SqliteSink:
     def recall(self) -> None:
         """Nothing: a loop turn's records are kept together or not at all."""
 
+    def separate(self, topic: str, *, is_keyed: bool) -> bool:
+        """Nothing: SQLite weighs each value, never a transaction."""
+        return True
+
     def classify(self, error: Any) -> str:
         """By SQLite's own code; extended ones have the plain one in their low byte. Without one it is not SQLite's."""
         code = getattr(error, "sqlite_errorcode", None)
