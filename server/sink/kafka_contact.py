@@ -90,9 +90,11 @@ class Contact:
             self.is_shut = self.is_away
         if self._is_asking or not (self._is_doubtful or (self.is_away and now >= self._ask_at)):
             return
+        self._ask_at = now + PROBE_EVERY_S
+        asking = self._loop.run_in_executor(None, self._ask)  # Raises where no thread can be had.
         self._is_doubtful = False
         self._is_asking = True
-        self._loop.run_in_executor(None, self._ask).add_done_callback(self._on_asked)
+        asking.add_done_callback(self._on_asked)
 
     def lose(self, message: str, *args: object) -> None:
         """No broker answers: nothing more is taken until one does."""
