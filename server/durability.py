@@ -38,6 +38,7 @@ class _Broker(Protocol):
     statistics: Statistics
 
     def is_away(self) -> bool: ...
+    def is_throttled(self) -> bool: ...
 
 
 @runtime_checkable
@@ -141,6 +142,10 @@ class Durability:
     def is_broker_away(self) -> bool:
         """Whether nothing can be kept by the sink now: no broker answers, or its database cannot be written."""
         return isinstance(self.sink, _Broker | _Database) and self.sink.is_away()
+
+    def is_throttled(self) -> bool:
+        """Whether a broker's quota holds the sink back."""
+        return isinstance(self.sink, _Broker) and self.sink.is_throttled()
 
     def callback_failures(self) -> int:
         """Exceptions of ours that the sink has caught."""

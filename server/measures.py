@@ -106,6 +106,7 @@ class Measures:
             Gauge.UNACCOUNTED: -in_flight if in_flight < 0 else max(0, in_flight - outstanding - waiting),
             Gauge.HELD_BYTES: self._server.in_flight_bytes,
             Gauge.IS_BROKER_AWAY: durability.is_broker_away(),
+            Gauge.IS_THROTTLED: durability.is_throttled(),
         }
         queue = durability.queue()
         values[Gauge.QUEUE_EVENTS], values[Gauge.QUEUE_BYTES] = queue

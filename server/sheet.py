@@ -97,6 +97,7 @@ class Gauge(IntEnum):
     IS_BROKER_AWAY = 7
     QUEUE_EVENTS = 8  # librdkafka's own word, as of its last statistics.
     QUEUE_BYTES = 9
+    IS_THROTTLED = 10  # By a quota of a broker.
 
 
 assert len(Gauge) <= GAUGE_CELLS

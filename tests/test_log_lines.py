@@ -9,8 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "OPERATIONS.md"
-LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log", "_lose"}
-LOGGERS = re.compile(r"log|limited|trouble|_lose", re.IGNORECASE)
+LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log", "lose"}
+LOGGERS = re.compile(r"log|limited|trouble|lose", re.IGNORECASE)
 SOAK = ("server/soak", "server/commands/soak.py")  # A tool of its own, with a report instead of a log.
 
 
@@ -22,7 +22,7 @@ def shape(message: str) -> str:
 def calls(tree: ast.AST) -> Iterator[ast.Call]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LOGGING:
-            if LOGGERS.search(ast.unparse(node.func.value)) or node.func.attr == "_lose":
+            if LOGGERS.search(ast.unparse(node.func.value)) or node.func.attr == "lose":
                 yield node
 
 

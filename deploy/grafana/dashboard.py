@@ -198,6 +198,7 @@ DESCRIPTION: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 ),
             ),
             Panel("Throttle", "s", ((_now("kafka_broker_throttle_seconds", "max", "broker"), "{{broker}}"),)),
+            Panel("Workers that a quota makes wait", "none", ((_now("sink_throttled_workers"), "workers"),)),
             Panel(
                 "Requests",
                 "reqps",

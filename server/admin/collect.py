@@ -233,6 +233,7 @@ READERS: Final[dict[str, Reader]] = {
     "penstock_sink_outstanding_events": _gauge(Gauge.OUTSTANDING),
     "penstock_sink_max_outstanding_events": _one(lambda view: view.config.sink.max_outstanding * len(view.workers)),
     "penstock_sink_away_workers": _gauge(Gauge.IS_BROKER_AWAY),
+    "penstock_sink_throttled_workers": _gauge(Gauge.IS_THROTTLED),
     "penstock_sink_producers_replaced": _of(Count.PRODUCERS_REPLACED),
     "penstock_sink_failed_commits": _of(Count.SINK_FAILURES),
     "penstock_sink_databases_damaged": _of(Count.SINK_DAMAGED),

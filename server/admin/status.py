@@ -64,6 +64,7 @@ def status(shared: Shared) -> dict[str, Any]:
             "kind": view.config.sink.kind,
             "outstanding": view.gauge(Gauge.OUTSTANDING),
             "workers_without_broker": view.gauge(Gauge.IS_BROKER_AWAY),
+            "workers_throttled": view.gauge(Gauge.IS_THROTTLED),
         },
         "brokers": _brokers(view),
     }

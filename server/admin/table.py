@@ -184,6 +184,7 @@ SECTIONS: Final = (
             _gauge("sink_outstanding_events", "Events that the sink has and has not settled."),
             _gauge("sink_max_outstanding_events", "The bound, `sink.max_outstanding`, over all workers."),
             _gauge("sink_away_workers", "Workers for which no broker answers, or whose database cannot be written."),
+            _gauge("sink_throttled_workers", "Workers that a broker's quota makes wait for more than a second."),
             _counter("sink_producers_replaced", "Producers that ended with a fatal error."),
             _counter("sink_failed_commits", "Transactions of the embedded sink that failed; most are tried again."),
             _counter("sink_databases_damaged", "Damaged databases of the embedded sink that were set aside."),

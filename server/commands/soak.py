@@ -29,6 +29,7 @@ from server.soak.clients import TOPICS, Client
 from server.soak.faults import Fault, Faults
 from server.soak.reader import Reader
 from server.soak.service import Kill, Service
+from server.soak.strangers import Strangers
 from server.soak.verdict import Verdict, judge
 
 CLIENTS = 16
@@ -36,7 +37,7 @@ PAUSE_S = 0.1
 EMPTY_S = 120.0
 PORTS = range(20_000, 32_000)
 MOST_LINES = 30
-LINES = ("do not add up", "Traceback", "books of stream")
+LINES = ("do not add up", "Traceback", "books of stream", "SIGPIPE")
 
 log = logging.getLogger("soak")
 
@@ -98,7 +99,8 @@ class _Run:
         self._clients = [
             Client(index, seed, lambda: service.address, service.holder, PAUSE_S) for index in range(CLIENTS)
         ]
-        self._faults = Faults(seed, service, brokers)
+        self._strangers = Strangers(seed, lambda: service.address)
+        self._faults = Faults(seed, service, brokers, self._strangers)
 
     async def run(self) -> Outcome:
         reader = Reader(self._brokers.servers, TOPICS, PARTITIONS)
@@ -114,7 +116,7 @@ class _Run:
         is_empty = await self._until_empty()
         await self._service.stop()
         await asyncio.to_thread(reader.finish)
-        sent = [one for client in self._clients for one in client.sent]
+        sent = [one for client in self._clients for one in client.sent] + self._strangers.sent
         books = Books(self._service.books(), self._service.kills)
         is_idempotent = self._brokers.is_idempotent
         verdict = judge(sent, reader.found, self._faults.done, books, reader.gaps, is_idempotent=is_idempotent)
@@ -145,7 +147,9 @@ class _Run:
         return True
 
     def _left_out(self) -> list[str]:
-        left_out = [f"brokers: {kind}" for kind in ("hang", "down", "slow", "refuse") if kind not in self._brokers.can]
+        left_out = [
+            f"brokers: {kind}" for kind in ("hang", "down", "slow", "refuse", "shrink") if kind not in self._brokers.can
+        ]
         if not self._service.can_fill_disk:
             left_out.append("a full disk: this user may not mount a tmpfs")
         if not self._service.can_jump:

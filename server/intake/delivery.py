@@ -6,8 +6,9 @@ Rules:
    not.
 2. What the sink has taken is never told to a client as failed for a reason that can pass: the broker may have it all
    the same. It goes to the spool, is delivered from there, and the client is told so (202, ``X-Durability: spool``).
-3. A live event never overtakes an older one of its key that waits in a spool of this host.
-4. Every accepted event ends in its stream's tally: delivered, spooled, or dropped with a reason.
+3. What was refused because its batch is too large is sent again by itself (intake.separating).
+4. A live event never overtakes an older one of its key that waits in a spool of this host.
+5. Every accepted event ends in its stream's tally: delivered, spooled, or dropped with a reason.
 Not here: how the spool keeps and replays (sink.spool, sink.replay), what a request is answered (intake.sending).
 """
 
@@ -19,6 +20,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from server.intake import verdict
+from server.intake.separating import BATCH_TOO_LARGE, Separating
 from server.intake.tally import Tallies
 from server.log import Limited
 from server.timers import Timer
@@ -74,6 +76,7 @@ class Delivery:
         self._is_shut = sink.is_full  # Full, or nobody answers.
         self._classify = sink.classify
         self._recall = sink.recall
+        self._separating = Separating(sink, settle_s)
         self._spool = spool
         self.tallies = tallies
         self._settle_s = settle_s
@@ -99,8 +102,10 @@ class Delivery:
         """Whether something waits on this host, so that keys have to be looked up."""
         assert self._spool is not None
         self.is_guarded = True  # As long as it cannot be told (no descriptor to look with), keys are looked up.
-        self.is_guarded = self._spool.waits()
-        if self.is_guarded:  # Another worker's clock may be, or have been, ahead of ours.
+        self._separating.look(self._loop.time())
+        waits = self._spool.waits()
+        self.is_guarded = waits or bool(self._separating)
+        if waits:  # Another worker's clock may be, or have been, ahead of ours.
             self.number = max(self.number, self._spool.newest())
         if self._doubt_until and self._outstanding() == 0:
             self._doubt_until = 0.0
@@ -146,6 +151,8 @@ class Delivery:
         if event.key is not None and self._spool is not None and self._spool.holds(event.topic, event.key):
             # Its elders in the sink, if any, are older than those in the spool: they are waited for already.
             return None if may_spool and self._put(event, may_have_elders=False) else "queue_full"
+        if self._separating and self._separating.keeps_out(event):
+            return None if may_spool and self._put(event) else "queue_full"
         error_type = self._sink_submit(event, on_ack)
         if error_type in CAN_PASS and may_spool and self._put(event):
             return None
@@ -167,6 +174,11 @@ class Delivery:
     def on_failed(self, event: Event, error: Any) -> None:
         """The sink had taken it and could not deliver it, as far as it knows."""
         error_type = self._classify(error)
+        if error_type == BATCH_TOO_LARGE:
+            again = self._send_alone(event)
+            if again is None:
+                return
+            error_type = again
         if error_type in CAN_PASS and self._spool is not None:
             if event.key is not None:
                 self._recall()  # Younger ones of its key must not be sent before it.
@@ -176,6 +188,15 @@ class Delivery:
                 return
             _limited.warning("full", "an accepted event of %s is lost: the spool has no room", event.route.tally.stream)
         self._drop(event, error_type)
+
+    def _send_alone(self, event: Event) -> str | None:
+        """Its batch was too large: what remains to be said is whether it is."""
+        if self._spool is None or not self._separating.begin(event, self._loop.time()):
+            return "broker_timeout"
+        self.is_guarded = True
+        if event.key is not None and self._spool.holds(event.topic, event.key):
+            return "broker_timeout"  # Behind its elders.
+        return self._sink_submit(event, event.on_ack)
 
     def on_kept(self, event: Event, error_type: str | None) -> None:
         """The spool has it on disk, or will not have it."""

@@ -20,9 +20,11 @@ Not here: which events are sent, retried or counted for whom. A sink is mechanis
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 OnAck = Callable[[Any, Any], None]
+
+BATCH_TOO_LARGE: Final = "batch_too_large"  # Of ``classify`` alone: it is told to no client and stands in no books.
 
 
 class Record(Protocol):
@@ -62,6 +64,11 @@ class Sink(Protocol):
         """Fail soon what has been taken and not yet sent: an older record of a key has failed, and a younger one must
         not be kept before it. What is on its way goes on."""
 
+    def separate(self, topic: str, *, is_keyed: bool) -> bool:
+        """From now on send no record of this topic in one request with others: a batch was BATCH_TOO_LARGE. False:
+        that cannot be done now. ``is_keyed``: what has been taken and not yet sent is recalled, for younger records of
+        a key must not be kept before those that come again."""
+
     def classify(self, error: Any) -> str:
         """Name the ``error_type`` of an ack that failed. What decides is whether the same event may be sent again:
 
@@ -70,7 +77,9 @@ class Sink(Protocol):
         with every timeout, a broker that was reached may have it all the same, and then holds it twice.
         ``queue_full``: never left this process, may be sent again.
         ``broker_rejected``: the same again would be refused: no such topic, no right to write, a broken file.
-        ``event_too_large``: the same, and the client can see why.
+        ``event_too_large``: the same, and the client can see why: it is too large by itself.
+        ``batch_too_large``: not kept, because what it was sent together with was too large: it may be sent again once
+        its topic is separated.
         ``internal``: nothing that the broker said; a bug of ours. Whether it would happen again is unknown.
         """
 

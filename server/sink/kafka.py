@@ -4,8 +4,8 @@ Place: intake.sending, intake.delivery → HERE → intake.event. The contract i
 Rules: the producer is made after the fork (an inherited one delivers nothing and says nothing). ``on_ack`` goes to
 librdkafka as it is, no closure per record. Nobody polls inside a callback, and nothing ends the timer chain but
 ``close``. A fatal error of the idempotent producer fails what is out, through its acks, and a new producer takes over.
-Not here: which properties are allowed (sink.kafka_settings), which errors can pass (sink.kafka_errors), what an ack
-leads to (intake.pending).
+Not here: which properties are allowed (sink.kafka_settings), which errors can pass (sink.kafka_errors), whether a
+broker answers (sink.kafka_contact), what an ack leads to (intake.pending).
 """
 
 # hot path
@@ -23,8 +23,10 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from server import timers
 from server.errors import BootError
 from server.log import Limited
-from server.sink import kafka_errors, kafka_settings
+from server.sink import kafka_alone, kafka_errors, kafka_settings
 from server.sink.base import OnAck, Record
+from server.sink.kafka_alone import Alone
+from server.sink.kafka_contact import PROBE_S, Contact
 from server.sink.kafka_rules import Properties
 from server.sink.kafka_statistics import Statistics
 
@@ -37,12 +39,6 @@ IDLE_S: Final = 0.1
 # so that the answer does not flap.
 HIGH_MARK: Final = 0.9
 LOW_MARK: Final = 0.5
-
-# Records are out and nothing has been heard of any for so long: nobody answers. Longer than a leader election takes,
-# and at most half of ``message.timeout.ms``: time-outs are heard too, and would pass for answers.
-SILENCE_S: Final = 3.0
-PROBE_EVERY_S: Final = 0.5  # Whether anybody answers again is asked on a thread; a try takes PROBE_S at the most.
-PROBE_S: Final = 0.5
 
 WARM_UP_S: Final = 2.0  # For the first metadata. A dead broker must not keep a worker from becoming ready.
 # The first attempt to get a producer id meets no connection, and librdkafka repeats it on a timer of 500 ms
@@ -62,7 +58,6 @@ class KafkaSink:
         self._properties = kafka_settings.complete(
             properties, max_outstanding=max_outstanding, max_outstanding_bytes=max_outstanding_bytes
         )
-        self._silence_s = min(SILENCE_S, float(self._properties["message.timeout.ms"]) / 2000)
         self._high = max(1, int(max_outstanding * HIGH_MARK))
         self._default_low = int(max_outstanding * LOW_MARK)
         self._low = self._default_low
@@ -70,11 +65,13 @@ class KafkaSink:
         self._is_idle = True
         self._is_fatal = False
         self._replace_at = 0.0
-        self._is_away = False
-        self._is_probing = False
-        self._probe_at = 0.0
-        self._heard_at = 0.0
-        self._is_recalling = False
+        self._contact = Contact(
+            self._properties["bootstrap.servers"], float(self._properties["message.timeout.ms"]) / 1000, self._ask
+        )
+        self._own_words = 0
+        self._produce: Callable[..., None]
+        self._alone: Alone | None = None
+        self._is_recalling = self._is_recalling_alone = False
         self._timer: asyncio.TimerHandle | None = None
         self.replaced = 0
         self.callback_failures = 0
@@ -83,9 +80,10 @@ class KafkaSink:
     async def open(self) -> None:  # cold: once
         """Make the producer and give it WARM_UP_S to meet a broker."""
         self._loop = asyncio.get_running_loop()
+        self._contact.open()
         self._use(self._make())
         await self._warm_up()
-        self._heard_at = self._loop.time()
+        self._contact.hear()
         self._timer = self._loop.call_later(IDLE_S, self._tick)
 
     def submit(self, record: Record, on_ack: OnAck) -> str | None:
@@ -95,7 +93,7 @@ class KafkaSink:
             self._produce(record.topic, record.value, record.key, -1, on_ack, None, record.timestamp_ms, record.headers)
         except BufferError:
             self._was_full = True
-            self._low = min(self._default_low, len(self._producer) // 2)  # The bytes may be full before the number.
+            self._low = min(self._default_low, self.outstanding() // 2)  # The bytes may be full before the number.
             return "queue_full"
         except KafkaException as refused:
             return self._refusal(refused.args[0])
@@ -106,12 +104,11 @@ class KafkaSink:
         return None
 
     def is_full(self) -> bool:
-        """True from the high mark, or a full queue, until the low mark; and while no broker answers."""
-        if self._is_idle:
-            self._serve()  # A broker that has just gone is known before the first record, not after it.
-        if self._is_away:
+        """True from the high mark, or a full queue, until the low mark; and while no broker answers, or a quota holds
+        us back."""
+        if self._contact.is_shut:
             return True
-        outstanding = len(self._producer)
+        outstanding = len(self._producer) if self._alone is None else self.outstanding()
         if self._was_full:
             self._was_full = outstanding > self._low
         elif outstanding >= self._high:
@@ -121,15 +118,39 @@ class KafkaSink:
 
     def is_away(self) -> bool:
         """No broker answers, as far as is known."""
-        return self._is_away
+        return self._contact.is_away
+
+    def is_throttled(self) -> bool:
+        """A broker's quota holds us back."""
+        return self._contact.is_throttled
 
     def outstanding(self) -> int:
         """librdkafka's count: records not yet acked, and for a moment its own log lines."""
-        return len(self._producer)
+        return len(self._producer) + (0 if self._alone is None else len(self._alone))
 
     def recall(self) -> None:
         """Fail what has not been sent yet, at the next tick: a purge inside a callback would nest."""
-        self._is_recalling = True
+        self._is_recalling = self._is_recalling_alone = True
+
+    def separate(self, topic: str, *, is_keyed: bool) -> bool:  # cold: once for each batch that was too large
+        """Send this topic's records one a request (sink.kafka_alone)."""
+        try:
+            alone = self._alone or Alone(self._make(kafka_alone.PROPERTIES))
+        except BootError as failed:  # No thread or no memory to be had.
+            _limited.warning("separate", "cannot make a producer for small topics: %s", failed)
+            return False
+        if topic not in alone.topics:
+            self._is_recalling = self._is_recalling or is_keyed
+            _logger.warning(
+                "topic %s takes no batch of this size: its events are sent one by one for %g s, which is slower; raise "
+                "its max.message.bytes, or set batch.size in sink.kafka below it",
+                topic,
+                kafka_alone.KEPT_S,
+            )
+        alone.add(topic, self._loop.time())
+        self._alone = alone
+        self._produce = self._by_topic
+        return True
 
     def classify(self, error: Any) -> str:
         """Name the ``error_type`` of a KafkaError (sink.kafka_errors)."""
@@ -137,7 +158,7 @@ class KafkaSink:
 
     async def drain(self, deadline: float) -> int:  # cold: once
         """The ticks go on serving deliveries; only wait. ``flush`` would block the loop."""
-        while (left := len(self._producer)) and self._loop.time() < deadline:  # noqa: ASYNC110 - there is no event
+        while (left := self.outstanding()) and self._loop.time() < deadline:  # noqa: ASYNC110 - there is no event
             await asyncio.sleep(min(0.005, max(0.0, deadline - self._loop.time())))
         return left
 
@@ -148,21 +169,34 @@ class KafkaSink:
             self._timer = None
             self._purge()
 
-    def _make(self) -> Producer:
+    def _make(self, more: Properties | None = None) -> Producer:
         try:
-            heard = {"error_cb": self._on_error, "stats_cb": self.statistics.take, "logger": _Log()}
-            return Producer({**self._properties, **heard})
+            return Producer({**self._properties, **(more or {}), **self._ears()})
         except (KafkaException, TypeError, ValueError) as refused:
             reason = refused.args[0].str() if isinstance(refused, KafkaException) else str(refused)
             reason = kafka_settings.redact(reason.strip(), self._properties)
             raise BootError(f"sink.kafka: librdkafka refuses these properties: {reason}") from None
 
+    def _ears(self) -> dict[str, Any]:
+        """What is called from ``poll`` beside acks. librdkafka's own words are counted: they are no broker's."""
+        return {
+            "error_cb": self._on_error,
+            "stats_cb": self._on_statistics,
+            "logger": _Log(self._on_own_word),
+            "throttle_cb": self._contact.on_throttle,
+        }
+
     def _use(self, producer: Producer) -> None:
         self._producer = producer
-        self._produce: Callable[..., None] = producer.produce
+        self._produce = producer.produce
         self._poll = producer.poll
+        self._alone = None
         self._is_fatal = False
         self._was_full = False
+
+    def _by_topic(self, topic: str, *record: Any) -> None:  # cold: while there is such a topic
+        assert self._alone is not None
+        (self._alone if topic in self._alone.topics else self._producer).produce(topic, *record)
 
     async def _warm_up(self) -> None:  # cold: once
         """Meet a broker before the first event does. Blocks the loop, which serves nobody yet."""
@@ -176,7 +210,7 @@ class KafkaSink:
                 servers,
                 failed.args[0].str(),
             )
-            self._is_away = True
+            self._contact.is_away = self._contact.is_shut = True
             return
         await asyncio.sleep(max(0.0, PRODUCER_ID_S - (self._loop.time() - started)))
 
@@ -191,46 +225,43 @@ class KafkaSink:
         """Serve what came in, then come again: soon while records are out, rarely when idle."""
         try:
             self._serve()
+            self._recall_now()
             now = self._loop.time()
-            if self._is_recalling:
-                self._is_recalling = False
-                self._producer.purge(in_queue=True, in_flight=False, blocking=False)
+            if self._alone is not None and self._alone.is_over(now):
+                self._alone, self._produce = None, self._producer.produce
             if self._is_fatal and now >= self._replace_at:
                 self._replace()
-            if self._is_idle:
-                self._heard_at = now
-            elif not self._is_away and now - self._heard_at > self._silence_s:
-                self._lose("Kafka at %s has not answered for %g s", self._silence_s)
-            if self._is_away and not self._is_probing and now >= self._probe_at:
-                self._probe_at = now + PROBE_EVERY_S
-                asking = self._loop.run_in_executor(None, self._ask)  # Raises where no thread can be had.
-                self._is_probing = True
-                asking.add_done_callback(self._on_asked)
+            self._contact.look(now, is_idle=self._is_idle)
         except Exception:  # Acks must go on coming.
             timers.failed("KafkaSink._tick")
         finally:
-            self._is_idle = not len(self._producer)
+            self._is_idle = not self.outstanding()
             self._timer = self._loop.call_later(IDLE_S if self._is_idle else BUSY_S, self._tick)
+
+    def _recall_now(self) -> None:  # cold: after a failure
+        if self._is_recalling:
+            self._is_recalling = False
+            self._producer.purge(in_queue=True, in_flight=False, blocking=False)
+        if self._is_recalling_alone:
+            self._is_recalling_alone = False
+            if self._alone is not None:
+                self._alone.purge(in_queue=True, in_flight=False, blocking=False)
 
     def _serve(self, timeout_s: float = 0.0) -> None:  # cold: logs only what raised
         """Run the callbacks that are due. One that raises ends ``poll``, not us: the rest is still queued."""
-        statistics = self.statistics
         while True:
-            taken = statistics.taken
+            own_words = self._own_words
             try:
-                if self._poll(timeout_s) > statistics.taken - taken:  # librdkafka's own word is no broker's.
-                    self._heard_at = self._loop.time()
+                heard = self._poll(timeout_s)
+                if self._alone is not None:
+                    heard += self._alone.poll(0)
+                if heard > self._own_words - own_words:
+                    self._contact.hear()
             except Exception:  # The callbacks are not ours; whatever they raise, the next ones must run.
                 self.callback_failures += 1
                 _limited.warning("callback", "a delivery callback failed: %s", traceback.format_exc())
             else:
                 return
-
-    def _lose(self, message: str, *args: object) -> None:  # cold: logs are limited
-        """No broker answers: nothing more is taken until one does."""
-        self._is_away = True
-        self._probe_at = 0.0
-        _limited.warning("away", message, self._properties["bootstrap.servers"], *args)
 
     def _ask(self) -> bool:
         """Whether a broker answers. On a thread: it waits."""
@@ -239,14 +270,6 @@ class KafkaSink:
         except KafkaException:
             return False
         return True
-
-    def _on_asked(self, asked: asyncio.Future[bool]) -> None:  # cold: while nobody answers
-        self._is_probing = False
-        self._probe_at = self._loop.time() + PROBE_EVERY_S
-        if not asked.cancelled() and asked.result() and self._is_away:
-            self._is_away = False
-            self._heard_at = self._loop.time()  # What is out gets its time again.
-            _logger.warning("Kafka at %s answers again", self._properties["bootstrap.servers"])
 
     def _replace(self) -> None:  # cold: after a fatal error
         """A fatal error ends an idempotent producer for good: fail what is out, go on with a new one."""
@@ -270,20 +293,22 @@ class KafkaSink:
         """
         deadline = self._loop.time() + PURGE_S
         self._serve()
-        while len(self._producer) and self._loop.time() < deadline:
+        while self.outstanding() and self._loop.time() < deadline:
             self._producer.purge()  # Again each time: a callback may have submitted something.
+            if self._alone is not None:
+                self._alone.purge()
             self._serve(0.01)
         self._serve()  # Who was stopped until after the deadline has not looked since.
-        if lost := len(self._producer):
+        if lost := self.outstanding():
             _logger.error("librdkafka did not hand back %d records: their outcome is unknown", lost)
 
     def _refusal(self, error: KafkaError) -> str:  # cold: logs are limited
         """``produce`` said no. A fatal error is acted on by the next tick, outside any callback."""
         self._is_fatal = self._is_fatal or error.fatal() or error.code() == KafkaError._FATAL
-        error_type = self.classify(error)
-        if error_type != "event_too_large":  # That one is the client's and is counted there.
-            _limited.warning(error.name(), "librdkafka refuses a record: %s", error.str())
-        return error_type
+        if kafka_errors.is_too_large(error):
+            return "event_too_large"  # By ``message.max.bytes``, and by itself; it is counted where it came from.
+        _limited.warning(error.name(), "librdkafka refuses a record: %s", error.str())
+        return self.classify(error)
 
     def _unusable(self) -> str:  # cold: logs are limited
         """A topic or timestamp that has no bytes (a lone surrogate, beyond 64 bits): whoever made it is wrong."""
@@ -291,20 +316,31 @@ class KafkaSink:
         return "internal"
 
     def _on_error(self, error: KafkaError) -> None:  # cold: logs are limited
-        """From ``poll``. What is not fatal mends itself and stands in librdkafka's log already, but for one summary."""
+        """From ``poll``. What is not fatal mends itself and stands in librdkafka's log already."""
+        self._own_words += 1
         self._is_fatal = self._is_fatal or error.fatal() or error.code() == KafkaError._FATAL
-        if error.code() == KafkaError._ALL_BROKERS_DOWN and not self._is_away:
-            self._lose("no Kafka broker answers at %s: %s", error.str())
-        elif self._is_fatal:
+        self._contact.on_error(error)
+        if self._is_fatal:
             _limited.warning(error.name(), "Kafka at %s: %s", self._properties["bootstrap.servers"], error.str())
+
+    def _on_statistics(self, text: str) -> None:  # cold: every ``statistics.interval.ms``
+        self._own_words += 1
+        self.statistics.take(text)
+
+    def _on_own_word(self) -> None:  # cold: librdkafka's own lines
+        self._own_words += 1
 
 
 class _Log:
     """Takes librdkafka's log lines from ``poll``: trouble at most once per kind and 10 s, ``debug`` lines as asked."""
 
+    def __init__(self, on_line: Callable[[], None]) -> None:
+        self._on_line = on_line
+
     def log(
         self, level: int, _format: str, facility: str, _client: str, text: str
     ) -> None:  # cold: librdkafka's own lines
+        self._on_line()
         if level >= logging.WARNING:
             _limited.warning(facility, "librdkafka: %s", text)
         else:

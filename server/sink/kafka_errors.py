@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError
 
+from server.sink.base import BATCH_TOO_LARGE
+
 # librdkafka stopped waiting. Whether the broker has a record that was under way is unknown; it tells none of ours.
 _TIMEOUTS: Final = (
     KafkaError._MSG_TIMED_OUT,
@@ -61,17 +63,27 @@ _PRODUCER: Final = (
 _CAN_PASS: Final = frozenset(_TIMEOUTS + _CLUSTER + _PRODUCER)
 _TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
 
+TOO_LARGE: Final = object()  # The error of a record that was too large alone (sink.kafka_alone).
+
 
 def classify(error: Any) -> str:
-    """Name the ``error_type`` of a KafkaError; anything else is ``internal``.
+    """Name the ``error_type`` of an ack's KafkaError; anything else is ``internal``.
 
+    A broker refuses the whole batch as too large, and all records of it are acked so: that says nothing of any one.
     ``retriable()`` is asked last: librdkafka sets it for calls of transactions, never in a delivery report.
     """
+    if error is TOO_LARGE:
+        return "event_too_large"
     if not isinstance(error, KafkaError):
         return "internal"
     code = error.code()
     if code in _TOO_LARGE:
-        return "event_too_large"
+        return BATCH_TOO_LARGE
     if code == KafkaError._QUEUE_FULL:
         return "queue_full"
     return "broker_timeout" if code in _CAN_PASS or error.retriable() else "broker_rejected"
+
+
+def is_too_large(error: KafkaError | None) -> bool:
+    """Whether what was sent weighs too much, be it a record or a batch of them."""
+    return error is not None and error.code() in _TOO_LARGE

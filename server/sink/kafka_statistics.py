@@ -54,19 +54,17 @@ _decode = msgspec.json.Decoder(_Head).decode
 
 
 class Statistics:
-    """The newest. ``taken`` counts texts, ``unread`` those that could not be read."""
+    """The newest. ``unread`` counts texts that could not be read."""
 
     def __init__(self) -> None:
         self.events = 0
         self.bytes = 0
-        self.taken = 0
         self.unread = 0
         self._brokers: dict[str, list[int]] = {}
         self._before: dict[tuple[str, str], list[int]] = {}  # Sums of librdkafka's, by producer and its broker.
 
     def take(self, text: str) -> None:
         """Hear what a producer says. Called from ``poll``."""
-        self.taken += 1
         end = text.find('"topics":')
         head = text[:end].rstrip(" ,\n") + "}" if end >= 0 else text
         try:

@@ -16,7 +16,7 @@ from collections import deque
 from typing import Any, Final
 
 from server.log import Limited
-from server.sink.base import OnAck, Record
+from server.sink.base import BATCH_TOO_LARGE, OnAck, Record
 
 KEPT: Final = 100_000
 _LOOK_EVERY_S: Final = 0.001
@@ -28,7 +28,8 @@ class MemorySink:
     """The contract is in sink.base. A test may set
 
     ``refusal``: what ``submit`` answers instead of taking the record ·
-    ``failure``: the ``error_type`` that acks carry ·
+    ``failure``: the ``error_type`` that acks carry; ``batch_too_large`` only those of topics not in ``separated`` ·
+    ``can_separate``: what ``separate`` answers ·
     ``is_away``: nobody answers: it is full ·
     ``is_held``: acks wait until it is False and ``release`` is called.
     """
@@ -39,6 +40,8 @@ class MemorySink:
         self.failure: str | None = None
         self.is_held = False
         self.is_away = False
+        self.can_separate = True
+        self.separated: set[str] = set()
         self.callback_failures = 0
         self._max_outstanding = max_outstanding
         self._waiting: list[tuple[Record, OnAck]] = []
@@ -67,6 +70,10 @@ class MemorySink:
     def recall(self) -> None:
         """Nothing: acks are all alike."""
 
+    def separate(self, topic: str, *, is_keyed: bool) -> bool:
+        self.separated.add(topic)
+        return self.can_separate
+
     def classify(self, error: Any) -> str:
         return error if isinstance(error, str) else "internal"
 
@@ -86,11 +93,13 @@ class MemorySink:
 
     def _ack(self, error: str | None) -> None:  # cold: logs only what raised
         batch, self._waiting = self._waiting, []
+        alone = frozenset(self.separated) if error == BATCH_TOO_LARGE else frozenset[str]()
         for record, on_ack in batch:
-            if error is None:
+            outcome = None if record.topic in alone else error
+            if outcome is None:
                 self.records.append(record)
             try:
-                on_ack(error, None)
+                on_ack(outcome, None)
             except Exception:  # The callback is not ours; the others must be called all the same.
                 self.callback_failures += 1
                 _limited.warning("callback", "an ack callback failed: %s", traceback.format_exc())

@@ -3,7 +3,8 @@
 Place: sink.spool → HERE → a sink, as a task of the worker's loop that sleeps while nothing waits.
 Rules: one batch is out at a time, and it is deleted when all of its acks are in, so a worker that is killed delivers
 one batch twice at the most. An event that fails for a reason that can pass stays; nothing behind it is sent before it.
-One that is too large for its topic, sent alone, is given up and counted: Kafka refuses batches whole. A topic that
+One that is too large for its topic by itself is given up and counted; what was refused as part of a batch goes by
+itself the next time. A topic that
 the broker refuses (no right, not there) rests for REST_S, and its events wait: they were promised, and somebody may
 mend it. A key whose older events are in another worker's spool waits for those.
 The pace begins at START_PER_S after every trouble and doubles each second, up to what was asked for and to a share of
@@ -20,7 +21,7 @@ from typing import Any, Final
 
 from server import timers
 from server.log import Limited
-from server.sink.base import Sink
+from server.sink.base import BATCH_TOO_LARGE, Sink
 from server.sink.spool import Spool
 from server.sink.spool_event import Spooled
 from server.sink.spool_store import Store
@@ -94,8 +95,7 @@ class _Rate:
 class _Batch:
     """What is out: who was delivered, who was given up, who has to stay."""
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self) -> None:
         self.left = 0
         self.done: list[Spooled] = []
         self.stays: list[Spooled] = []
@@ -116,12 +116,12 @@ class Replay:
         self._submit = sink.submit
         self._is_full = sink.is_full
         self._classify = sink.classify
+        self._separate = sink.separate
         self._may_run = may_run
         self._on_left = on_left
         self._pace = pace
         self._is_stopping = False
         self._task: asyncio.Task[None] | None = None
-        self._suspects: set[int] = set()  # Events of a batch that was too large: they are sent one by one.
         self.replayed = 0
 
     def start(self) -> None:
@@ -170,7 +170,7 @@ class Replay:
 
     async def _send(self, store: Store, began: float) -> None:
         """One batch, to its end."""
-        count = 1 if self._suspects else max(1, min(MOST_AT_ONCE, int(self._pace.per_s * BATCH_S)))
+        count = max(1, min(MOST_AT_ONCE, int(self._pace.per_s * BATCH_S)))
         events = await self._spool.oldest(store, count)
         if not events:
             await self._sleep(LOOK_S)  # All topics rest, or the disk has trouble, which the spool has said.
@@ -195,7 +195,7 @@ class Replay:
 
     def _submit_all(self, store: Store, events: list[Spooled]) -> _Batch:
         """Give the sink what may go now, in order; what comes after something that may not stays."""
-        batch = _Batch(len(events))
+        batch = _Batch()
         for index, event in enumerate(events):
             if event.topic in store.resting:  # Since a moment ago.
                 batch.stays.append(event)
@@ -225,10 +225,11 @@ class Replay:
             try:
                 if error is None:
                     self.replayed += 1
-                    self._suspects.discard(event.number)
                     batch.done.append(event)
                     self._on_left(event, None)
-                elif (error_type := self._classify(error)) in CAN_PASS:
+                elif (error_type := self._classify(error)) in CAN_PASS or error_type == BATCH_TOO_LARGE:
+                    if error_type == BATCH_TOO_LARGE:
+                        self._separate(event.topic, is_keyed=event.key is not None)
                     batch.has_failed = True
                     batch.stays.append(event)
                 else:
@@ -240,11 +241,6 @@ class Replay:
 
     def _refused(self, store: Store, batch: _Batch, event: Spooled, error_type: str) -> None:
         """The same again would be refused: for ever, or until somebody mends the topic."""
-        if error_type == "event_too_large" and batch.size > 1:
-            batch.stays.append(event)
-            self._suspects.add(event.number)
-            return
-        self._suspects.discard(event.number)
         if error_type == "event_too_large":
             batch.done.append(event)
             self._on_left(event, error_type)

@@ -120,6 +120,10 @@ class SqliteSink:
     def recall(self) -> None:
         """Nothing: what fails is not kept before what waits behind it."""
 
+    def separate(self, topic: str, *, is_keyed: bool) -> bool:
+        """Nothing: SQLite weighs each value, never a transaction."""
+        return True
+
     def classify(self, error: Any) -> str:
         """By SQLite's own code; extended ones have the plain one in their low byte. Without one it is not SQLite's."""
         if isinstance(error, OverdueError):

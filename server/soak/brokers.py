@@ -25,6 +25,7 @@ from server.errors import UsageError
 
 START_S: Final = 90.0
 PARTITIONS: Final = 3
+SMALL_BYTES: Final = 700  # A single event of the soak's clients is smaller, most batches of them are not.
 
 # Errors of Kafka's protocol that a broker answers with for a while.
 NOT_ENOUGH_REPLICAS: Final = 19
@@ -52,6 +53,7 @@ class Brokers(Protocol):
     def up(self) -> None: ...
     def slow(self, ms: int) -> None: ...
     def refuse(self, code: int, count: int) -> None: ...
+    def shrink(self, most_bytes: int) -> None: ...
     def stop(self) -> None: ...
 
 
@@ -95,6 +97,9 @@ class Mock:
     def refuse(self, code: int, count: int) -> None:
         self._order(f"refuse {code} {count}")
 
+    def shrink(self, most_bytes: int) -> None:
+        raise NotImplementedError(f"mock brokers weigh nothing, and take more than {most_bytes} bytes")
+
     def stop(self) -> None:
         self._process.kill()
         self._process.communicate()
@@ -113,7 +118,7 @@ class Mock:
 class Kafka:
     """One Apache Kafka node, by the script that a checkout has in ``deploy/kafka/run``."""
 
-    can = frozenset({"hang", "down", "refuse"})
+    can = frozenset({"hang", "down", "refuse", "shrink"})
     refusals: tuple[int, ...] = (NOT_ENOUGH_REPLICAS, MESSAGE_TOO_LARGE)  # No right is denied: there is no authorizer.
     is_idempotent = True
     most_in_flight = 5
@@ -166,7 +171,14 @@ class Kafka:
     def refuse(self, code: int, count: int) -> None:
         """As long as it is not told to refuse 0 times: its topics are set so that it must."""
         name, value = _SETTINGS[code]
-        operation = AlterConfigOpType.SET if count else AlterConfigOpType.DELETE
+        self._set(name, value if count else None)
+
+    def shrink(self, most_bytes: int) -> None:
+        """Its topics take batches of so many bytes; 0: as before."""
+        self._set("max.message.bytes", str(most_bytes) if most_bytes else None)
+
+    def _set(self, name: str, value: str | None) -> None:
+        operation = AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET
         entry = ConfigEntry(name, value, incremental_operation=operation)
         topics = [ConfigResource("topic", topic, incremental_configs=[entry]) for topic in self._topics]
         admin = self._admin()  # What it has begun ends with it.

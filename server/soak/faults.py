@@ -19,6 +19,7 @@ from msgspec import Struct
 from server.soak import brokers
 from server.soak.brokers import Brokers
 from server.soak.service import Service
+from server.soak.strangers import Strangers
 
 GAP_S: Final = (1.0, 4.0)
 OUTAGE_S: Final = (0.5, 10.0)  # Longer than the time-out of an event at its end, shorter at its beginning.
@@ -38,7 +39,7 @@ class Fault(Struct):
 class Faults:
     """``done`` says what was done. ``names`` are those that this machine and these brokers can have."""
 
-    def __init__(self, seed: int, service: Service, cluster: Brokers) -> None:
+    def __init__(self, seed: int, service: Service, cluster: Brokers, strangers: Strangers) -> None:
         self._chance = random.Random(f"{seed}/faults")
         self._service = service
         self._brokers = cluster
@@ -49,12 +50,19 @@ class Faults:
             "TERM and start again": self._restart,
             "TERM to a worker": self._drain_worker,
             "HUP": self._reload,
+            "strangers pipeline requests and hang up": strangers.hang_up,
+            "strangers send Expect with their body and hang up": strangers.expect,
+            "strangers leave large refusals unread": strangers.leave_refusals,
+            "strangers use up the descriptors": lambda: strangers.use_up_descriptors(self._chance.uniform(*OUTAGE_S)),
+            "the reader of the log stalls": self._stall_log,
+            "the reader of the log is gone": self._lose_log,
         }
         of_brokers = {
             "hang": ("brokers hang", self._hang),
             "down": ("brokers die", self._down),
             "slow": ("brokers are slow", self._slow),
             "refuse": (REFUSE, self._refuse),
+            "shrink": ("brokers take no batches", self._shrink),
         }
         acts |= dict(act for can, act in of_brokers.items() if can in cluster.can)
         if service.can_fill_disk:
@@ -95,6 +103,28 @@ class Faults:
     async def _reload(self) -> str:
         self._service.reload()
         return ""
+
+    async def _stall_log(self) -> str:
+        seconds = self._chance.uniform(2, 6)
+        self._service.stall_log()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._service.go_on_with_log()
+        return f"{seconds:.1f} s"
+
+    async def _lose_log(self) -> str:
+        self._service.lose_log()
+        await asyncio.sleep(self._chance.uniform(2, 6))
+        await self._restart()
+        return "until the next start"
+
+    async def _shrink(self) -> str:
+        seconds = self._chance.uniform(1, 5)
+        await asyncio.to_thread(self._brokers.shrink, brokers.SMALL_BYTES)
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(self._brokers.shrink, 0)
+        return f"{brokers.SMALL_BYTES} bytes, {seconds:.1f} s"
 
     async def _hang(self) -> str:
         self._brokers.hang()

@@ -17,6 +17,7 @@ import json
 import os
 import random
 import re
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -31,6 +32,7 @@ from msgspec import Struct
 
 from server.errors import PenstockError, UsageError
 from server.ledger import Ledger, Numbers
+from server.soak.log_reader import LogReader
 
 BEAT_S: Final = 0.5
 DRAIN_S: Final = 10.0
@@ -38,6 +40,7 @@ LATE_S: Final = 5.0  # Of a machine that does all of this at once; workers that 
 START_S: Final = 40.0
 WORKERS: Final = 2
 DISK_BYTES: Final = 64 << 20
+DESCRIPTORS: Final = 256  # Of each process: few enough to be used up by strangers.
 CLOCK: Final = "/usr/lib/*/faketime/libfaketimeMT.so.1"  # Where Debian's package has it.
 
 
@@ -67,6 +70,7 @@ class Service:
         self._settings = directory / "penstock.yaml"
         self._settings.write_text(json.dumps(self._written(servers, port, most_in_flight)))
         self._process: subprocess.Popen[bytes] | None = None
+        self._reader: LogReader | None = None
         self._ledgers: list[Ledger] = []
         self.kills: list[Kill] = []
         self._readies = 0
@@ -119,6 +123,8 @@ class Service:
             self.unclean.append(f"TERM ended with exit code {code} after {seconds:.1f} s; drain_s is {DRAIN_S:g}")
         if code is None:
             await self.kill_all()
+        elif self._reader is not None:
+            self._reader.join(LATE_S)  # Its last words are in the file.
         return seconds
 
     async def kill_all(self) -> None:
@@ -186,6 +192,8 @@ class Service:
 
     def close(self) -> None:
         """No process and no mount is left."""
+        if self._reader is not None:
+            self._reader.go_on()
         if self._process is not None and self._process.poll() is None:
             for pid in [*self._workers(), self._process.pid]:
                 _signal(pid, signal.SIGKILL)
@@ -195,8 +203,30 @@ class Service:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "server", "serve", "-c", str(self._settings)]
-        with self._log.open("ab") as log:
-            return subprocess.Popen(command, env=self._environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        reader = self._reader = LogReader(self._log)
+        log, quiet = reader.write_fd, subprocess.DEVNULL
+        process = subprocess.Popen(command, env=self._environ, stdin=quiet, stdout=quiet, stderr=log)
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
+        os.close(log)
+        reader.start()
+        return process
+
+    def stall_log(self) -> None:
+        """Nobody reads standard error until ``go_on_with_log``; what HUP says is more than the pipe holds."""
+        assert self._reader is not None
+        self._reader.stall()
+        for _ in range(2):
+            self.reload()
+
+    def go_on_with_log(self) -> None:
+        assert self._reader is not None
+        self._reader.go_on()
+
+    def lose_log(self) -> None:
+        """Its reader goes, until the next start."""
+        assert self._reader is not None
+        self._reader.vanish()
+        self.reload()
 
     def holder(self, port: int) -> int:
         """The process of ours that holds the connection from this port; 0 when there is none any more."""

@@ -34,10 +34,12 @@ class KafkaUnavailableError(Exception):
 
 
 class Kafka:
-    """One node on free loopback ports. ``start`` after ``stop`` or ``kill`` goes on with the same data and port."""
+    """One node on free loopback ports. ``start`` after ``stop`` or ``kill`` goes on with the same data and port.
+    ``properties`` are further ones of the broker."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **properties: str) -> None:
         self._directory = directory
+        self._properties = properties
         self._log = directory / "broker.log"
         self._port, self._controller_port = free_ports(2)
         self._process: subprocess.Popen[bytes] | None = None
@@ -49,6 +51,7 @@ class Kafka:
             "KAFKA_DATA": str(self._directory / "data"),
             "KAFKA_PORT": str(self._port),
             "KAFKA_CONTROLLER_PORT": str(self._controller_port),
+            "KAFKA_PROPERTIES": "\n".join(f"{name}={value}" for name, value in self._properties.items()),
         }
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([RUN], env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -77,6 +80,28 @@ class Kafka:
     def go_on(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
+
+    def quota(self, client: str, **limits: int) -> None:
+        """Limit what this ``client.id`` may send, such as ``producer_byte_rate``; no limits: as before."""
+        change = ",".join(f"{name}={value}" for name, value in limits.items())
+        how = ["--add-config", change] if limits else ["--delete-config", "producer_byte_rate"]
+        self._alter("clients", client, *how)
+
+    def configure(self, topic: str, **properties: str) -> None:
+        """Change properties of a topic."""
+        change = ",".join(f"{name}={value}" for name, value in properties.items())
+        self._alter("topics", topic, "--add-config", change)
+
+    def _alter(self, kind: str, name: str, *how: str) -> None:
+        command = [str(RUN), "tool", "kafka.admin.ConfigCommand", "--bootstrap-server", self.servers, "--alter"]
+        done = subprocess.run(
+            [*command, "--entity-type", kind, "--entity-name", name, *how],
+            capture_output=True,
+            text=True,
+            timeout=START_S,
+            stdin=subprocess.DEVNULL,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
 
     def log_tail(self) -> str:
         return self._log.read_text(errors="replace")[-4000:] if self._log.exists() else ""

@@ -19,18 +19,23 @@ _numbers = itertools.count()
 _nodes: list[Kafka] = []
 
 
-@pytest.fixture(scope="session")
-def kafka_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
-    """The one real Kafka of this run. Tests ask for `kafka_broker`."""
-    if _nodes:
-        yield _nodes[0]
-        return
+def have_kafka() -> None:
+    """Have what a node needs, or skip the test that asks for one."""
     try:
         fetch()
     except KafkaUnavailableError as missing:
         if os.environ.get("REQUIRE_KAFKA") == "1":
             pytest.fail(f"REQUIRE_KAFKA=1, but {missing}", pytrace=False)
         pytest.skip(f"no real Kafka: {missing}")
+
+
+@pytest.fixture(scope="session")
+def kafka_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """The one real Kafka of this run. Tests ask for `kafka_broker`."""
+    if _nodes:
+        yield _nodes[0]
+        return
+    have_kafka()
     kafka = Kafka(tmp_path_factory.mktemp("kafka"))
     kafka.start()
     _nodes.append(kafka)

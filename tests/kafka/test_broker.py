@@ -222,7 +222,9 @@ def test_a_topic_that_does_not_exist_and_is_not_made_is_broker_rejected(kafka_br
     assert outcomes.slowest_s < DEADLINE_S + BUSY_S
 
 
-def test_what_the_broker_finds_too_large_is_event_too_large_and_others_go_on(kafka_broker: Kafka, topic: str) -> None:
+def test_what_the_broker_finds_too_large_by_itself_is_event_too_large_and_others_go_on(
+    kafka_broker: Kafka, topic: str
+) -> None:
     create(kafka_broker.servers, topic, **{"max.message.bytes": "2000"})
     sink = make(kafka_broker, PATIENT)
     outcomes = Outcomes(sink, topic)
@@ -232,10 +234,14 @@ def test_what_the_broker_finds_too_large_is_event_too_large_and_others_go_on(kaf
         assert await settle(sink) == 0
         outcomes.submit(2)
         assert await settle(sink) == 0
+        assert sink.separate(topic, is_keyed=True)
+        outcomes.submit(3, large())
+        outcomes.submit(4)
+        assert await settle(sink) == 0
 
     drive(test, sink)
 
-    assert outcomes.by_number == {1: "event_too_large", 2: None}
+    assert outcomes.by_number == {1: "batch_too_large", 2: None, 3: "event_too_large", 4: None}
     assert sink.replaced == 0
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import socket
 import subprocess
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +18,12 @@ from server.ledger import NAMES, Numbers
 from server.soak.books import Books
 from server.soak.clients import Sent
 from server.soak.faults import Fault
+from server.soak.log_reader import LogReader
 from server.soak.reader import Read
 from server.soak.service import Kill
+from server.soak.strangers import Strangers
 from server.soak.verdict import judge
-from tests.process.running import ROOT
+from tests.process.running import ROOT, eventually
 
 MINUTES = "0.7"
 
@@ -42,6 +48,58 @@ def test_wrong_command_lines_end_with_2(arguments: list[str]) -> None:
 
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def visited(visit: Callable[[Strangers], Coroutine[Any, Any, str]]) -> Strangers:
+    """A visit to a server that takes connections and never reads."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1000) as server:
+        strangers = Strangers(1, server.getsockname)
+        asyncio.run(visit(strangers))
+        return strangers
+
+
+@pytest.mark.parametrize("visit", [Strangers.hang_up, Strangers.expect, Strangers.leave_refusals])
+def test_what_strangers_send_is_in_the_books_without_an_answer(
+    visit: Callable[[Strangers], Coroutine[Any, Any, str]],
+) -> None:
+    strangers = visited(visit)
+
+    assert {one.status for one in strangers.sent} <= {0}
+    assert violations(strangers.sent, [], accepted=0) == []
+    identities = {(one.client, one.number) for one in strangers.sent}
+    assert len(identities) == len(strangers.sent)
+
+
+def test_strangers_let_go_of_all_connections() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    visited(lambda strangers: strangers.use_up_descriptors(0.2))
+
+    assert len(os.listdir("/proc/self/fd")) <= before
+
+
+def test_a_reader_of_the_log_that_stalls_loses_nothing_and_one_that_is_gone_breaks_the_pipe(tmp_path: Path) -> None:
+    reader = LogReader(tmp_path / "log")
+    reader.start()
+    os.write(reader.write_fd, b"one\n")
+    eventually(lambda: (tmp_path / "log").read_bytes() == b"one\n")
+    reader.stall()
+    os.write(reader.write_fd, b"two\n")  # The last that is read: it was waited for.
+    os.set_blocking(reader.write_fd, False)
+    with pytest.raises(BlockingIOError):
+        write_for_ever(reader.write_fd)
+    reader.go_on()
+    eventually(lambda: b"two\nxxx" in (tmp_path / "log").read_bytes())
+    reader.vanish()
+    os.set_blocking(reader.write_fd, True)
+    with pytest.raises(BrokenPipeError):
+        write_for_ever(reader.write_fd)
+    os.close(reader.write_fd)
+    reader.join(60)
+
+
+def write_for_ever(fd: int) -> None:
+    while True:
+        os.write(fd, b"x" * 512)
 
 
 STREAM = "s"

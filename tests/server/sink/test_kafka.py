@@ -14,6 +14,7 @@ from server.sink.base import Sink
 from server.sink.kafka import KafkaSink
 from server.sink.kafka_rules import Value
 from server.sink.kafka_statistics import GAUGES
+from server.soak.brokers import Mock
 from tests.contract.sinks import Acks, drive, record, settle, until
 from tests.kafka.broker import MockCluster, dead_servers
 
@@ -197,7 +198,7 @@ def test_fatal_errors_that_return_at_once_do_not_make_a_producer_a_tick(
 def test_a_broker_that_hangs_is_away_after_a_silence_and_back_when_it_answers(
     cluster: MockCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.sink.kafka.SILENCE_S", 0.3)
+    monkeypatch.setattr("server.sink.kafka_contact.SILENCE_S", 0.3)
     acks = Acks()
 
     async def test(sink: Sink) -> None:
@@ -218,7 +219,65 @@ def test_a_broker_that_hangs_is_away_after_a_silence_and_back_when_it_answers(
     assert acks.errors == [None, None]
 
 
-def test_a_broker_that_dies_while_nothing_is_out_is_away_before_the_next_record(cluster: MockCluster) -> None:
+def test_connections_that_are_closed_while_nothing_is_out_are_made_again_without_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As by a broker that closes idle ones: librdkafka calls all of its brokers down, and not one is."""
+    brokers = Mock()
+    acks = Acks()
+
+    async def test(sink: Sink) -> None:
+        assert isinstance(sink, KafkaSink)
+        sink.submit(record("t", 0), acks)
+        assert await settle(sink) == 0
+        await until(lambda: not sink.is_full())  # A busy machine may have met no broker within WARM_UP_S.
+        caplog.clear()
+        brokers.down()
+        brokers.up()
+        await until(lambda: "Disconnected" in caplog.text)
+        assert not sink.is_full()
+        assert sink.submit(record("t", 1), acks) is None
+        assert await settle(sink) == 0
+        assert [text for text in caplog.messages if not text.startswith("librdkafka:")] == []
+
+    try:
+        brokers.create(["t"])
+        with caplog.at_level(logging.INFO, "sink.kafka"):
+            drive(test, make(brokers.servers))
+    finally:
+        brokers.stop()
+
+    assert acks.errors == [None, None]
+
+
+def test_librdkafkas_own_words_are_no_answers(cluster: MockCluster) -> None:
+    """Errors and log lines come by the same ``poll`` as acks: a dead broker beside a hung one would never be missed."""
+
+    async def test(sink: Sink) -> None:
+        assert isinstance(sink, KafkaSink)
+        sink.submit(record("t", 1), Acks())
+        assert await settle(sink) == 0
+        cluster.hang()
+        sink.submit(record("t", 2), Acks())
+        heard: list[str] = []
+        sink._contact.hear = lambda: heard.append("an answer")  # type: ignore[method-assign]
+
+        def say(timeout: float = -1) -> int:
+            assert isinstance(sink, KafkaSink)
+            sink._on_error(KafkaError(KafkaError._TRANSPORT))
+            return 1
+
+        sink._poll = say
+        sink._serve()
+        assert heard == []
+        sink._poll = lambda *_: 1
+        sink._serve()
+        assert heard == ["an answer"]
+
+    drive(test, make(cluster.servers))
+
+
+def test_a_broker_that_dies_while_nothing_is_out_is_away_without_a_record(cluster: MockCluster) -> None:
     async def test(sink: Sink) -> None:
         sink.submit(record("t", 1), Acks())
         assert await settle(sink) == 0
@@ -270,14 +329,14 @@ def test_a_probe_that_cannot_begin_is_tried_again(cluster: MockCluster, monkeypa
     """No thread was to be had once, and a broker that was back stayed away for good."""
     failed: list[str] = []
     monkeypatch.setattr("server.timers.failed", failed.append)
-    monkeypatch.setattr("server.sink.kafka.PROBE_EVERY_S", 0.0)
+    monkeypatch.setattr("server.sink.kafka_contact.PROBE_EVERY_S", 0.0)
     sink = make(cluster.servers)
 
     async def test(_: Sink) -> None:
         loop = asyncio.get_running_loop()
-        sink._lose("imitated: %s")
+        sink._contact.lose("imitated: %s")
         with monkeypatch.context() as patched:
-            patched.setattr(sink, "_loop", NoThreads(loop))
+            patched.setattr(sink._contact, "_loop", NoThreads(loop))
             sink._tick()
         while sink.is_away():
             await asyncio.sleep(0.005)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import KafkaError
 
-from server.sink.kafka_errors import classify
+from server.sink.kafka_errors import TOO_LARGE, classify
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,13 @@ def test_what_would_be_refused_again_is_broker_rejected(code: int) -> None:
 
 
 @pytest.mark.parametrize("code", [KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE])
-def test_what_is_too_large_is_the_clients(code: int) -> None:
-    assert classify(KafkaError(code)) == "event_too_large"
+def test_a_batch_that_is_too_large_says_nothing_of_its_events(code: int) -> None:
+    """KAFKA-3995: the broker weighs the batch, and every record of it is acked with this error."""
+    assert classify(KafkaError(code)) == "batch_too_large"
+
+
+def test_what_was_too_large_alone_is_the_clients() -> None:
+    assert classify(TOO_LARGE) == "event_too_large"
 
 
 def test_a_full_queue_has_a_name_of_its_own() -> None:

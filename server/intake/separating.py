@@ -1,0 +1,54 @@
+"""Topics that take less than a batch: their events are sent again one by one, in the order of each key.
+
+Place: intake.delivery → HERE → sink.
+Rules: the broker refused the batch, so it has none of these events, and they may be sent again at once. Until all that
+was given to the sink before has an outcome, younger keyed events of the topic stay out of it: they would overtake.
+Not here: how a sink separates a topic's records (sink.kafka_alone), where the younger ones go (intake.delivery).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from server.intake.event import Event
+    from server.intake.tally import Tally
+    from server.sink.base import Sink
+
+BATCH_TOO_LARGE: Final = "batch_too_large"  # As sinks classify an ack (sink.base).
+
+
+class Separating:
+    """``settle_s``: within which the sink settles what it was given. False while no topic is on its way."""
+
+    def __init__(self, sink: Sink, settle_s: float) -> None:
+        self._separate = sink.separate
+        self._settle_s = settle_s
+        self._topics: dict[str, tuple[Tally, float]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._topics)
+
+    def begin(self, event: Event, now: float) -> bool:
+        """A batch with this event was too large. Returns whether it may be sent again now."""
+        is_keyed = event.key is not None
+        if not self._separate(event.topic, is_keyed=is_keyed):
+            return False
+        if is_keyed:
+            self._topics.setdefault(event.topic, (event.route.tally, now + self._settle_s))
+        return True
+
+    def keeps_out(self, event: Event) -> bool:
+        """Whether it has to wait for its elders."""
+        if event.key is None or event.topic not in self._topics:
+            return False
+        if self._topics[event.topic][0].in_flight() > 0:
+            return True
+        del self._topics[event.topic]
+        return False
+
+    def look(self, now: float) -> None:
+        """Topics of which nothing is out any more are done, and those that have had their time."""
+        for topic, (tally, until) in list(self._topics.items()):
+            if now >= until or tally.in_flight() <= 0:
+                del self._topics[topic]

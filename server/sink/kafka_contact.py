@@ -1,0 +1,117 @@
+"""Whether a Kafka broker answers, and if not, whether it is silent or has told us to wait.
+
+Place: sink.kafka tells HERE what it hears from librdkafka, and asks HERE before it takes a record.
+Rules: librdkafka's "all brokers are down" is information, no verdict: a broker that closes idle connections causes it
+too (librdkafka's INTRODUCTION.md, "Connection close"; error 1 of rdkafka.h, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN). So a
+broker is asked first, on a thread, and only what stays without an answer is away. A broker whose quota is used up
+answers at once, says for how long it will not read (KIP-219), and is silent until then: that is no absence.
+Not here: what becomes of records meanwhile (intake.delivery), the producer (sink.kafka).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from confluent_kafka import KafkaError, ThrottleEvent
+
+from server.log import Limited
+
+# Records are out and nothing has been heard of any for so long: nobody answers. Longer than a leader election takes,
+# and at most half of ``message.timeout.ms``: time-outs are heard too, and would pass for answers.
+SILENCE_S: Final = 3.0
+PROBE_S: Final = 1.0  # For a connection with its handshakes, and one answer.
+PROBE_EVERY_S: Final = 0.5  # From the end of one try to the next, while no broker answers.
+# A quota that holds us back for longer than this closes the sink until it is over: librdkafka sends on regardless, each
+# request waits for those before it, and what times out and is sent again counts against the quota once more.
+THROTTLE_S: Final = 1.0
+
+_logger = logging.getLogger("sink.kafka")
+_limited = Limited(_logger)
+
+
+class Contact:
+    """``is_away``: no broker answers, as far as is known; ``is_throttled``: a quota holds us back. ``is_shut``: one of
+    the two. ``ask`` tells whether a broker answers, and may take PROBE_S."""
+
+    def __init__(self, servers: str, message_timeout_s: float, ask: Callable[[], bool]) -> None:
+        self._servers = servers
+        self._silence_s = min(SILENCE_S, message_timeout_s / 2)
+        self._ask = ask
+        self._is_doubtful = False
+        self._is_asking = False
+        self._ask_at = 0.0
+        self._heard_at = 0.0
+        self._throttled_until = 0.0
+        self.is_away = False
+        self.is_throttled = False
+        self.is_shut = False
+
+    def open(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.hear()
+
+    def hear(self) -> None:
+        """A broker has said something, or nothing is out that it could say something of."""
+        self._heard_at = max(self._heard_at, self._loop.time())
+
+    def on_error(self, error: KafkaError) -> None:
+        """From ``poll``, not fatal. It is in librdkafka's log already."""
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._is_doubtful = True
+
+    def on_throttle(self, event: ThrottleEvent) -> None:
+        """From ``poll``: the silence that follows is the broker's own word."""
+        if event.throttle_time <= 0:
+            return
+        self._throttled_until = max(self._throttled_until, self._loop.time() + event.throttle_time)
+        self._heard_at = max(self._heard_at, self._throttled_until)
+        if event.throttle_time < THROTTLE_S:
+            return
+        self.is_throttled = self.is_shut = True
+        _limited.warning(
+            "throttle",
+            "Kafka broker %s limits this service by a quota and takes nothing for %.1f s; raise its producer_byte_rate "
+            "or request_percentage, or send less",
+            event.broker_id,
+            event.throttle_time,
+        )
+
+    def look(self, now: float, *, is_idle: bool) -> None:
+        """Once a tick: notice a silence and the end of one that was announced, and ask where there is doubt."""
+        if is_idle:
+            self.hear()
+        elif not self.is_away and now - self._heard_at > self._silence_s:
+            self.lose("Kafka at %s has not answered for %g s", self._silence_s)
+        if self.is_throttled and now >= self._throttled_until:
+            self.is_throttled = False
+            self.is_shut = self.is_away
+        if self._is_asking or not (self._is_doubtful or (self.is_away and now >= self._ask_at)):
+            return
+        self._ask_at = now + PROBE_EVERY_S
+        asking = self._loop.run_in_executor(None, self._ask)  # Raises where no thread can be had.
+        self._is_doubtful = False
+        self._is_asking = True
+        asking.add_done_callback(self._on_asked)
+
+    def lose(self, message: str, *args: object) -> None:
+        """No broker answers: nothing more is taken until one does."""
+        self.is_away = self.is_shut = True
+        self._ask_at = 0.0
+        _limited.warning("away", message, self._servers, *args)
+
+    def _on_asked(self, asked: asyncio.Future[bool]) -> None:
+        self._is_asking = False
+        self._ask_at = self._loop.time() + PROBE_EVERY_S
+        if asked.cancelled():
+            return
+        if not asked.result():
+            if not self.is_away:
+                self.lose("no Kafka broker answers at %s: none within %g s", PROBE_S)
+        elif self.is_away:
+            self.is_away = False
+            self.is_shut = self.is_throttled
+            self._heard_at = self._loop.time()  # What is out gets its time again.
+            _logger.warning("Kafka at %s answers again", self._servers)
