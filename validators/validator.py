@@ -102,7 +102,7 @@ class Validator:
 
         None: this schema's events have to be filled in first.
         """
-        if self.way.kind == "reference" or self._defaults is not None:
+        if self.way.kind == "reference" or self.has_defaults:
             return None
         return make_reader(self.schema, texts, others, fills, gaps)
 

@@ -4,7 +4,8 @@ Place: http.reader → HERE.
 Rules: paths match whole and exactly, byte for byte, but for one slash behind them: ``/v1/events/`` is ``/v1/events``,
 and a handler sees the path without it. One that ends with ``*`` in the table serves every path that begins
 with what is before it, the longest first, when no path matches whole. HEAD is served by GET, unless the
-table has None for HEAD: that GET does something. What was found for a request target is kept, within a bound, so a
+table has None for HEAD: that GET does something. A method in small letters answers some requests, and all others as if
+it were not served: Allow does not name it. What was found for a request target is kept, within a bound, so a
 target seen before costs one dict lookup; those whose path a client makes up are never kept.
 Not here: what handlers do; what the rest of a path means to them.
 """
@@ -101,9 +102,9 @@ def _handle_all(request: Request) -> None:
 
 
 def _entry(methods: Mapping[str, Handler | None]) -> tuple[dict[bytes, Handler], Refusal]:
-    handlers = {method.encode(): handler for method, handler in methods.items() if handler is not None}
+    handlers = {method.upper().encode(): handler for method, handler in methods.items() if handler is not None}
     if b"GET" in handlers and "HEAD" not in methods:
         handlers[b"HEAD"] = handlers[b"GET"]
-    allow = ", ".join(sorted(method.decode() for method in handlers))
+    allow = ", ".join(sorted(method for each in handlers if (method := each.decode()).lower() not in methods))
     more = f"Allow: {allow}\r\n".encode()
     return handlers, Refusal(405, f"The method is not served at this path. Use one of: {allow}.", more=more)

@@ -42,8 +42,9 @@ class Webhooks:
         made = {path: dict(methods) for path, methods in routes.items()}
         for methods in made.values():
             if self.is_on and methods.get("POST") is not None:
-                allow = ", ".join(sorted({"OPTIONS", *(name for name, one in methods.items() if one is not None)}))
-                methods["OPTIONS"] = _Answering(self, allow, methods.get("OPTIONS")).handle
+                served = {name for name, one in methods.items() if one is not None}
+                handler = _Answering(self, ", ".join(sorted(served)), methods.get("OPTIONS")).handle
+                methods["OPTIONS" if "OPTIONS" in served else "options"] = handler
         return made
 
     def lines(self, origin: bytes) -> str:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.process.served import Served
+from tests.process.test_answers import ask as answer_of
 
 CORPUS = Path(__file__).parents[2].parent / "shared" / "corpus"
 
@@ -48,6 +49,37 @@ def test_the_vectors_of_the_existing_system_over_http(tmp_path: Path) -> None:
                 assert json.loads(body) == vector["response"]
         own: dict[str, Any] = json.loads(ask(service, "/v1/stream-configs")[2])
         assert {settings.get("destination_event_service") for settings in own.values()} <= {None, "eventgate-main"}
+
+
+def test_numbers_of_any_size_are_served_judged_and_told(tmp_path: Path) -> None:
+    """RFC 8259 section 6: a number of JSON has no limits."""
+    meta = {"type": "object", "properties": {"stream": {"type": "string"}}}
+    bounds = '"a":{"maximum":18446744073709551617},"b":{"minimum":1E300},"c":{"enum":[18446744073709551617]}'
+    text = f'{{"title":"big","type":"object","properties":{{"meta":{json.dumps(meta)},{bounds}}}}}'
+    (tmp_path / "schemas" / "big").mkdir(parents=True)
+    (tmp_path / "schemas" / "big" / "1.0.0.json").write_text(text)
+    (tmp_path / "streams.yaml").write_text("streams: {big: {schema_title: big, mark: 18446744073709551617}}")
+    sources = {"schemas": {"base_uris": ["schemas"]}, "streams": {"sources": ["streams.yaml"]}}
+    event = b'{"$schema":"/big/1.0.0","meta":{"stream":"big"},"a":%b,"b":%b,"c":%b}'
+    with Served(tmp_path, workers=1, **sources) as service:
+        for accept in ("application/json", "text/html"):
+            status, _, body = ask(service, "/v1/schemas/big/1.0.0", accept=accept)
+            assert (status, b"18446744073709551617" in body, b"1E300" in body) == (200, True, True)
+            status, _, body = ask(service, "/v1/streamconfigs", accept=accept)
+            assert (status, b"18446744073709551617" in body) == (200, True)
+        good = event % (b"18446744073709551617", b"1e301", b"18446744073709551617")
+        bad = event % (b"18446744073709551618", b"1e299", b"18446744073709551616")
+        assert answer_of(service, "POST", "/v1/events", good).status == 201
+        refused = answer_of(service, "POST", "/v1/events", bad)
+        problems = refused.json()["invalid"][0]["context"]["errors"]
+
+    assert refused.status == 400
+    assert [problem["params"] for problem in problems] == [
+        {"comparison": "<=", "limit": 18446744073709551617, "exclusive": False},
+        {"comparison": ">=", "limit": 1e300, "exclusive": False},
+        {"allowedValues": [18446744073709551617]},
+    ]
+    assert problems[0]["message"] == "should be <= 18446744073709551617"
 
 
 def test_answers_are_those_of_the_snapshot_that_serves(tmp_path: Path) -> None:
