@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import unquote
 
 import msgspec
 import orjson
 
+from server import percent
 from server import published_pages as pages
 from server.catalog import query
 from server.catalog.query import Query, QueryError
@@ -57,7 +57,7 @@ class Published:
 
     def ask(self, path: bytes, raw_query: bytes, is_page_wanted: bool) -> Document | Wrong:
         """The document at a path of ``PATHS``."""
-        text = unquote(path.decode("latin-1"))
+        text = percent.decode(path).decode("utf-8", "replace")
         try:
             if text.startswith(_SCHEMAS):
                 query.parse(raw_query, known=())

@@ -11,10 +11,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection
-from urllib.parse import unquote_plus
 
 from msgspec import UNSET, Struct, UnsetType
 
+from server import percent
 from server.catalog import constraints
 
 MAX_PARAMETERS = 100
@@ -102,19 +102,19 @@ def listed(text: str) -> tuple[str, ...]:
 
 def _parameters(query: bytes, known: Collection[str]) -> dict[str, str]:
     found: dict[str, str] = {}
-    fields = [field for field in query.decode("latin-1").split("&") if field]
+    fields = [field for field in query.split(b"&") if field]
     if len(fields) > MAX_PARAMETERS:
         raise QueryError("", f"has more than {MAX_PARAMETERS} parameters")
     for field in fields:
-        name, _, value = field.partition("=")
-        name = unquote_plus(name)
+        escaped, _, value = field.partition(b"=")
+        name = percent.text_of(escaped)
         if name in FOREIGN:
             continue
         if name not in known:
             raise _unknown(name, known)
         if name in found:
             raise QueryError(name, "occurs twice; separate the items of a list by `|`")
-        found[name] = unquote_plus(value)
+        found[name] = percent.text_of(value)
     return found
 
 

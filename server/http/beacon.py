@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote_to_bytes
 
+from server import percent
 from server.http.request import MAX_PARAMS
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ PIXEL: Final = (
 def event_of(query: bytes) -> bytes:
     """The JSON text in a query; empty where there is none."""
     for field in query.split(b"&", MAX_PARAMS)[:MAX_PARAMS]:
-        text = unquote_to_bytes(field)
+        text = percent.decode(field)
         if text[:1] == b"%":
-            text = unquote_to_bytes(text)
+            text = percent.decode(text)
         if text.lstrip()[:1] in (b"{", b"["):
             return text.rstrip().removesuffix(b";")
     return b""

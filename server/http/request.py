@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
-from urllib.parse import unquote_plus
 
 import msgspec
 
+from server import percent
 from server.http.problem import problem_body
 from server.http.response import PROBLEM_TYPE, phrase_of
 from server.identity import new_id
@@ -110,9 +110,9 @@ def _is_visible(value: bytes) -> bool:
 def _parse(query: bytes) -> dict[str, str]:
     """Parameters as forms encode them (URL Standard section 5.1); of equal names the first counts."""
     found: dict[str, str] = {}
-    for field in query.decode("latin-1").split("&", MAX_PARAMS)[:MAX_PARAMS]:
-        name, _, value = field.partition("=")
-        found.setdefault(unquote_plus(name), unquote_plus(value))
+    for field in query.split(b"&", MAX_PARAMS)[:MAX_PARAMS]:
+        name, _, value = field.partition(b"=")
+        found.setdefault(percent.text_of(name), percent.text_of(value))
     return found
 
 

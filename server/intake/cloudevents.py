@@ -16,11 +16,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from server import percent
 from server.intake.decode import BOM, has_duplicate_names, split
 from server.intake.fields import EventMembers, Fields
 from server.intake.members import Path
@@ -98,7 +98,11 @@ class CloudEvents:
         for name in ATTRIBUTES:
             value = headers.get(b"ce-" + name.encode())
             if value is not None:
-                found[name] = unquote(value.decode("latin-1"))
+                escaped = percent.decode(value)
+                try:
+                    found[name] = escaped.decode()
+                except UnicodeDecodeError:
+                    found[name] = escaped.decode("latin-1")
         raws = split(body)
         return [self._piece(found, _text_of(body))] if isinstance(raws, list) else str(raws)
 
