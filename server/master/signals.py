@@ -11,7 +11,8 @@ it does anything else.
     TTIN TTOU  one worker more, one fewer
     CHLD       a child has ended: reap it
     ALRM       our own: the deadline of the wait
-    PIPE       ignored (systemd's socket may go away); the children get the default back
+    PIPE       ignored, by the children too: a client, a broker or a reader of the log that has gone is an error of one
+               write (uvloop and OpenSSL write without MSG_NOSIGNAL), not the end of a process
     USR2       ignored; the children write down their stacks for the admin process (server.stacks)
 
 To its workers the master sends TERM (drain), INT (end now), ABRT (dump the stacks and die) and KILL.
@@ -88,8 +89,9 @@ def is_stop_pending() -> bool:
 
 
 def reset_in_child() -> None:
-    """Give a forked child default handlers, then an empty mask."""
-    for number in (*_AWAITED, signal.SIGPIPE, signal.SIGABRT, signal.SIGUSR1):
+    """Give a forked child default handlers, but for PIPE, then an empty mask."""
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    for number in (*_AWAITED, signal.SIGABRT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
