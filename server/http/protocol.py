@@ -223,8 +223,8 @@ class Connection(Ending):
                 return  # Still advancing: whoever else calls before that turn has nothing to do.
             if self._waiting:
                 request = self._waiting.pop(0)
-                left_bytes -= TURN_REQUEST_BYTES + len(request.body)
                 self._serve(request)
+                left_bytes -= TURN_REQUEST_BYTES + len(request.body)  # As it is when decompressed.
             elif self._rest:
                 left_bytes -= self._feed_slice()
             elif self._fault is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from itertools import pairwise
 
 from server.http.limits import REQUEST_BYTES, SLICE_BYTES, TURN_BYTES, TURN_REQUEST_BYTES
@@ -230,6 +231,22 @@ def test_others_are_served_between_slices_of_tiny_chunks() -> None:
 
     assert [len(request.body) for request in harness.seen] == [5, 20_000]
     assert max(after - before for before, after in pairwise(fed)) <= SLICE_BYTES // 6 + 1
+
+
+def test_a_body_counts_as_large_as_it_is_when_decompressed() -> None:
+    """Seven bodies of 200 bytes that become 30 kB each were served in one turn, for 2 ms each."""
+    harness = Harness()
+    harness.loop.is_held = True
+    wire = harness.wire()
+    body = zlib.compress(b" " * TURN_BYTES)
+    wire.send(post(body, b"Content-Encoding: deflate\r\n") * 5)
+    served = [len(harness.seen)]
+    while harness.loop.soon:
+        harness.loop.soon.popleft()()
+        served.append(len(harness.seen))
+
+    assert served[-1] == 5
+    assert max(after - before for before, after in pairwise(served)) <= 1
 
 
 def test_a_turn_takes_several_slices_of_ordinary_chunks() -> None:
