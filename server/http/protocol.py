@@ -37,13 +37,14 @@ ANSWER: Final = 4  # We are to answer. Beside the stages of the reader, an index
 class Connection(Ending):
     """Made by the listener for each connection."""
 
-    __slots__ = ("_is_advancing", "_requests_left", "peer")
+    __slots__ = ("_is_advancing", "_left_bytes", "_requests_left", "peer")
 
     def __init__(self, server: HttpServer) -> None:
         super().__init__(server)
         self._reader = Reader(self, server)
         self.peer = ""
         self._is_advancing = False
+        self._left_bytes = 0  # Of the turn, while one read is parsed.
         self._requests_left = server.bounds.max_requests
 
     # The transport calls.
@@ -65,7 +66,11 @@ class Connection(Ending):
             return
         request = self._reader.recall(received)
         if request is None:
+            self._left_bytes = TURN_BYTES
             self._feed(received)
+            if self._waiting and self._current is None and not self._is_advancing:
+                self._is_advancing = True
+                self._server.call_soon(self._on_turn)
         else:
             self._serve(request)
 
@@ -116,8 +121,9 @@ class Connection(Ending):
 
     def on_request(self, request: Request) -> None:
         """A whole request."""
-        if self._current is None and not self._is_queued:
+        if self._current is None and not self._is_queued and self._left_bytes > 0:
             self._serve(request)
+            self._left_bytes -= TURN_REQUEST_BYTES + len(request.body)  # As it is when decompressed.
         else:
             self._waiting.append(request)
             self._is_queued = True

@@ -244,3 +244,25 @@ def test_what_can_change_is_made_again_after_its_time() -> None:
     shelf.get()
 
     assert len(shelf.asked) == 2
+
+
+def test_all_readers_together_take_a_quarter_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many different documents they ask for: each spelling of a query is one."""
+    shelf, pauses = Shelf(steps=20, step_s=0.0004), []
+    call_later = shelf.loop.call_later
+
+    def paused(delay_s: float, callback: Any, *arguments: Any) -> None:
+        pauses.append(delay_s)
+        call_later(delay_s, callback, *arguments)
+
+    monkeypatch.setattr(shelf.loop, "call_later", paused)
+    began_s = shelf.loop.now_s
+    wires = [shelf.harness.wire() for _ in range(5)]
+    for at, wire in enumerate(wires):
+        wire.send(get(b"/doc?a=%d" % at))
+    while shelf.loop.later:
+        shelf.loop.turn()
+    worked_s = shelf.loop.now_s - began_s
+
+    assert [len(responses(wire.sent)) for wire in wires] == [1] * 5
+    assert sum(pauses) >= 2.5 * worked_s, "the last slice needs no pause"

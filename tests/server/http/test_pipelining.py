@@ -240,7 +240,7 @@ def test_a_body_counts_as_large_as_it_is_when_decompressed() -> None:
     wire = harness.wire()
     body = zlib.compress(b" " * TURN_BYTES)
     wire.send(post(body, b"Content-Encoding: deflate\r\n") * 5)
-    served = [len(harness.seen)]
+    served = [0, len(harness.seen)]
     while harness.loop.soon:
         harness.loop.soon.popleft()()
         served.append(len(harness.seen))
@@ -261,3 +261,16 @@ def test_a_turn_takes_several_slices_of_ordinary_chunks() -> None:
         turns += 1
 
     assert turns <= 4
+
+
+def test_a_short_read_of_many_requests_is_a_turn_or_more_too() -> None:
+    harness = Harness()
+    harness.loop.is_held = True
+    wire = harness.wire()
+    assert len(get() * 150) < SLICE_BYTES
+    wire.send(get() * 150)
+    assert len(harness.seen) == TURN_BYTES // TURN_REQUEST_BYTES
+    harness.loop.turns()
+
+    assert len(harness.seen) == 150
+    assert statuses(wire) == [200] * 150
