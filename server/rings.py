@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import mmap
 from array import array
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 KEPT_S: Final = 3600
@@ -21,6 +22,7 @@ _FLAGS: Final = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESE
 CELLS: Final = 4  # Hash of the identity; second of receipt; number of its last event; counts.
 CELL_BYTES: Final = 8
 _ENTRY_BYTES: Final = CELLS * CELL_BYTES
+PIECE: Final = 1024  # Entries looked at in one step: 35 µs.
 _HEAD: Final = 2  # Entries ever written; the number up to which everything has an outcome.
 MOST: Final = 0x7FFF  # Of each count: they share a cell. A larger request is told as this many.
 SPOOLED, FAILED = 16, 32  # Where counts begin in their cell; accepted ones begin at 0.
@@ -47,26 +49,34 @@ class Rings:
 
     def find(self, identity: bytes, now: float) -> dict[str, int] | None:
         """What became of a request, on whichever worker; None when no ring has it."""
-        wanted = hash(identity).to_bytes(8, "little", signed=True)
-        for index, ring in enumerate(self._rings):
-            if ring.written and (found := self._find_in(index, ring, wanted, now)) is not None:
-                return found
-        return None
+        return next((found for found in self.search(identity, now) if found is not None), None)
+
+    def search(self, identity: bytes, now: float, behind: Sequence[int] = ()) -> Iterator[dict[str, int] | None]:
+        """The same in steps, newest entries first: None for each piece of a ring that was looked at in vain. Looking at
+        all of one takes 4 ms. ``behind`` is what ``marks`` said when everything up to there was looked at."""
+        wanted, oldest_s = hash(identity), now - KEPT_S
+        before = behind or [0] * len(self._rings)
+        left = [
+            (ring, max(first, ring.written - self.entries), ring.written)
+            for ring, first in zip(self._rings, before, strict=True)
+        ]
+        while left := [(ring, first, end) for ring, first, end in left if first < end]:
+            for index, (ring, first, end) in enumerate(left):
+                start = max(first, end - PIECE, (end - 1) // self.entries * self.entries)
+                found = ring.find(wanted, start, end, oldest_s)
+                yield found
+                if found is not None:
+                    return
+                is_old = ring.received_s(start % self.entries) <= oldest_s
+                left[index] = (ring, first, first if is_old else start)
+
+    def marks(self) -> list[int]:
+        """How much has been written to each ring."""
+        return [ring.written for ring in self._rings]
 
     def oldest_s(self) -> int:
         """The second of the oldest entry that no ring has lost."""
         return max((ring.oldest_s() for ring in self._rings if ring.is_wrapped()), default=0)
-
-    def _find_in(self, index: int, ring: Ring, wanted: bytes, now: float) -> dict[str, int] | None:
-        start = index * self._bytes + _HEAD * CELL_BYTES
-        end = start + min(ring.written, self.entries) * _ENTRY_BYTES
-        at = self._memory.find(wanted, start, end)
-        while at >= 0:
-            position, odd = divmod(at - start, _ENTRY_BYTES)
-            if odd == 0 and ring.received_s(position) > now - KEPT_S:
-                return ring.told(position)
-            at = self._memory.find(wanted, at + 1, end)
-        return None
 
 
 class Ring:
@@ -112,6 +122,15 @@ class Ring:
         """Change the counts of an entry, by its number among all that were written, unless it has been overwritten."""
         if entry + self._entries >= self.written:
             self._cells[_HEAD + entry % self._entries * CELLS + 3] += counts
+
+    def find(self, wanted: int, start: int, end: int, oldest_s: float) -> dict[str, int] | None:
+        """The newest receipt with this hash among the entries of these numbers, which do not go round."""
+        at, count = start % self._entries, end - start
+        hashes = self._cells[_HEAD + at * CELLS : _HEAD + (at + count) * CELLS : CELLS].tolist()
+        if wanted not in hashes:
+            return None
+        found = [at + index for index, each in enumerate(hashes) if each == wanted]
+        return self.told(found[-1]) if self.received_s(found[-1]) > oldest_s else None
 
     def told(self, position: int) -> dict[str, int]:
         """The receipt."""

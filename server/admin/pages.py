@@ -20,6 +20,7 @@ from prometheus_client.registry import CollectorRegistry
 
 from server.admin import status
 from server.admin.collect import Collected
+from server.admin.door import Door, MisdirectedError
 from server.notices import LEVELS
 
 if TYPE_CHECKING:
@@ -49,9 +50,9 @@ class Pages:
         self._registry.register(self._collected)
         self._asking = asyncio.Lock()  # One process's stacks at a time.
 
-    def application(self) -> web.Application:
-        """All routes."""
-        application = web.Application(middlewares=[_plain], client_max_size=4096)
+    def application(self, door: Door) -> web.Application:
+        """All routes, behind ``door``."""
+        application = web.Application(middlewares=[_plain, door.middleware], client_max_size=4096)
         application.add_routes(
             [
                 web.get("/", self._index),
@@ -129,6 +130,10 @@ async def _plain(request: web.Request, handler: Handle) -> web.StreamResponse:
     """Headers of every answer, and our own words where nothing is served."""
     try:
         response = await handler(request)
+    except MisdirectedError:  # RFC 9110 section 15.5.20.
+        response = _problem(
+            421, "This address does not go by the name in the Host header: use an address, or list it in admin.hosts."
+        )
     except web.HTTPNotFound:
         response = _problem(404, "Nothing is served at this path; / names what there is.")
     except web.HTTPMethodNotAllowed as refused:

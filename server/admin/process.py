@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import uvloop
 from aiohttp import web
 
+from server.admin.door import Door, Guest, Names
 from server.admin.pages import Pages
 from server.admin.view import Materials, Shared
 from server.catalog.following import Following
@@ -62,14 +63,20 @@ class Admin:
             self._following.catch_up()
         looks = (self._look_at_level, self._follow, self._look_at_master)
         Timer(loop, self._config.process.beat_s, self._beat, *looks).start()
-        runner = web.AppRunner(Pages(self._shared).application(), access_log=None, handle_signals=False)
+        door = Door(self._config.http.limits, Names(self._config.admin.hosts, self._config.admin.listen))
+        runner = web.AppRunner(Pages(self._shared).application(door), handle_signals=False, shutdown_timeout=LAST_S)
         await runner.setup()
-        for listening in self._context.sockets:
-            await web.SockSite(runner, listening, shutdown_timeout=LAST_S).start()
+        manager = runner.server
+        assert manager is not None  # After setup.
+        sockets = self._context.sockets
+        servers = [await loop.create_server(lambda: Guest(door, manager), sock=each) for each in sockets]
+        door.look()
         self._context.row.set_state(State.READY)
         await self._stop.wait()
         self._context.row.set_state(State.DRAINING)
         await self._until_workers_have_gone(loop.time() + self._config.drain_s)
+        for server in servers:
+            server.close()
         await runner.cleanup()
 
     async def _until_workers_have_gone(self, deadline: float) -> None:

@@ -12,14 +12,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
-from urllib.parse import unquote_plus
+
+from server import percent
 
 MAX_DEPTH = 10
-MAX_CONSTRAINTS = 1_000
+MAX_CONSTRAINTS = 200  # Each takes 5 µs to read, and other requests wait meanwhile.
 
 Constraints = dict[str, Any]  # Maps and lists of text.
 
 _KEY = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
+# What PHP takes for an index: no sign, no leading zero, and short enough for its integers (and for int() here, which
+# refuses more than 4,300 digits). All else is a name.
+_INDEX = re.compile(r"0|[1-9][0-9]{0,17}")
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -29,7 +33,7 @@ class ConstraintError(ValueError):
 
 def parse(items: Iterable[str]) -> Constraints:
     """Items as they stand between the separators, each a query string of its own. Raises ConstraintError."""
-    found: Constraints = {}
+    found = _Map()
     pairs = [pair for item in items for pair in item.split("&") if pair]
     if len(pairs) > MAX_CONSTRAINTS:
         raise ConstraintError(f"there are more than {MAX_CONSTRAINTS} of them")
@@ -37,8 +41,8 @@ def parse(items: Iterable[str]) -> Constraints:
         key, equals, value = pair.partition("=")
         if not equals:
             raise ConstraintError("one of them has no `=`: write key=value, or a[b]=value for a setting inside a map")
-        _put(found, _path(unquote_plus(key)), unquote_plus(value))
-    constraints: Constraints = _listed(found)
+        _put(found, _path(_text_of(key)), _text_of(value))
+    constraints = _listed(found)
     if not isinstance(constraints.get("stream", ""), str):
         raise ConstraintError("`stream` takes one name; ask for several with streams=a|b")
     return constraints
@@ -55,56 +59,76 @@ def matches(settings: dict[str, Any], constraints: Constraints, is_named: Callab
     return True
 
 
+def _text_of(escaped: str) -> str:
+    return percent.text_of(escaped.encode()) if "%" in escaped or "+" in escaped else escaped
+
+
 def _path(key: str) -> list[str]:
+    if key.count("[") >= MAX_DEPTH:
+        raise ConstraintError(f"one of them goes deeper than {MAX_DEPTH} levels")
     whole = _KEY.fullmatch(key)
     if whole is None:
         raise ConstraintError("one of them has a key that cannot be read: write a, a[b] or a[b][c]")
-    path = [whole[1], *_BRACKETS.findall(whole[2])]
-    if len(path) > MAX_DEPTH:
-        raise ConstraintError(f"one of them goes deeper than {MAX_DEPTH} levels")
-    return path
+    return [whole[1], *_BRACKETS.findall(whole[2])]
 
 
-def _put(found: dict[str, Any], path: list[str], value: str) -> None:
+class _Map(dict[str, Any]):
+    """Keys in the order they came; ``next_index`` is where ``a[]`` goes, ``is_list`` whether they count from 0."""
+
+    __slots__ = ("is_list", "next_index")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.next_index = 0
+        self.is_list = True
+
+    def put(self, name: str, value: Any) -> None:
+        """Set a key. Both attributes are kept up to date here: looking through all keys each time is quadratic."""
+        if name not in self:
+            self.is_list = self.is_list and name == str(len(self))
+            if _INDEX.fullmatch(name):
+                self.next_index = max(self.next_index, int(name) + 1)
+        self[name] = value
+
+    def below(self, name: str) -> _Map:
+        """The map at a key, made when there is none. Raises ConstraintError when there is a value."""
+        name = name or str(self.next_index)
+        if name not in self:
+            self.put(name, _Map())
+        inner = self[name]
+        if not isinstance(inner, _Map):
+            raise ConstraintError("one key is used both for a value and for a map")
+        return inner
+
+
+def _put(found: _Map, path: list[str], value: str) -> None:
     """A value that is set twice becomes a list; ``a[]`` takes the next place in one."""
     *above, last = path
     for name in above:
-        below = found.setdefault(_next(found) if name == "" else name, {})
-        if not isinstance(below, dict):
-            raise ConstraintError("one key is used both for a value and for a map")
-        found = below
-    if last == "":
-        found[_next(found)] = value
-    elif isinstance(found.get(last), dict):
-        if not _is_list(found[last]):
-            raise ConstraintError("one key is used both for a value and for a map")
-        found[last][_next(found[last])] = value
-    elif last in found:
-        found[last] = {"0": found[last], "1": value}
-    else:
-        found[last] = value
+        found = found.below(name)
+    before = found.get(last) if last else None
+    if before is None:
+        found.put(last or str(found.next_index), value)
+        return
+    if not isinstance(before, _Map):
+        values = _Map()
+        values.put("0", before)
+        found[last] = before = values
+    elif not before.is_list:
+        raise ConstraintError("one key is used both for a value and for a map")
+    before.put(str(before.next_index), value)
 
 
-def _next(found: dict[str, Any]) -> str:
-    return str(1 + max((int(name) for name in found if name.isdecimal() and name.isascii()), default=-1))
-
-
-def _is_list(found: dict[str, Any]) -> bool:
-    return all(name == str(index) for index, name in enumerate(found))
-
-
-def _listed(found: Any) -> Any:
+def _listed(found: _Map) -> Constraints:
     """Maps whose keys count from 0 are lists. Those at the top have names of settings."""
-    if not isinstance(found, dict):
-        return found
     return {name: _inner(value) for name, value in found.items()}
 
 
 def _inner(value: Any) -> Any:
-    if not isinstance(value, dict):
+    if not isinstance(value, _Map):
         return value
-    inner = {name: _inner(below) for name, below in value.items()}
-    return list(inner.values()) if _is_list(inner) else inner
+    inner = _listed(value)
+    return list(inner.values()) if value.is_list else inner
 
 
 def _fits(actual: Any, expected: Any) -> bool:
@@ -113,8 +137,14 @@ def _fits(actual: Any, expected: Any) -> bool:
     if isinstance(expected, dict):
         return isinstance(actual, dict) and all(_fits(actual.get(key), inner) for key, inner in expected.items())
     if isinstance(expected, list):
-        return isinstance(actual, list) and all(any(_fits(each, one) for each in actual) for one in expected)
+        return isinstance(actual, list) and _has_all(actual, expected)
     return expected in _texts(actual)
+
+
+def _has_all(actual: list[Any], expected: list[Any]) -> bool:
+    """Whether every expected element is there; text is looked up, so that this is not quadratic."""
+    texts = {text for each in actual for text in _texts(each)}
+    return all(one in texts if isinstance(one, str) else any(_fits(each, one) for each in actual) for one in expected)
 
 
 def _texts(actual: Any) -> tuple[str, ...]:

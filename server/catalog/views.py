@@ -38,11 +38,10 @@ class View:
         wanted = query.constraints
         for name in self._streams if query.names is None else query.names:
             declared = name if query.names is None else self._declared(name)
-            settings = self._effective(declared, name) if declared is not None else None
-            if declared is None or settings is None or (wanted and not self._matches(declared, settings, wanted)):
+            if declared is None or (wanted and not self._matches(declared, name, wanted)):
                 yield None
             else:
-                yield name, settings
+                yield name, self._effective(declared, name)
 
     def _effective(self, declared: str, name: str) -> dict[str, Any]:
         settings = merge(self._defaults, self._streams[declared])
@@ -56,7 +55,15 @@ class View:
             return None
         return next((regex for regex, pattern in self._regexes.items() if pattern.search(name)), None)
 
-    def _matches(self, declared: str, settings: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    def _matches(self, declared: str, name: str, wanted: dict[str, Any]) -> bool:
+        """Only the settings that are compared are merged: most streams that are looked at fail the first of them."""
+        if "topics" in wanted:
+            settings = self._effective(declared, name)
+        else:
+            of_all, of_one = self._defaults, self._streams[declared]
+            settings = {
+                key: merge(of_all.get(key), of_one[key]) if key in of_one else of_all.get(key) for key in wanted
+            }
         pattern = self._regexes.get(declared)
 
         def is_named(name: str) -> bool:

@@ -21,6 +21,7 @@ from server.config.tracing_settings import Tracing
 from server.config.transport_settings import CloudEventRule, Cors, Destination
 
 EventPaths = str | Texts  # Their grammar is in config.rules: msgspec 0.22 crashes on a pattern within a union.
+HostName = Annotated[str, Meta(pattern=r"^(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?$")]
 KafkaValue = str | int | float | bool
 
 # Of ``drain_s``; the rest is the sink's: what HTTP accepted last must still reach the broker.
@@ -95,6 +96,14 @@ class Admin(Section, frozen=True):
             "Address of metrics and operations; never one of `http.listen`. Whoever reaches it may change log levels."
         ),
     ] = "127.0.0.1:8193"
+    hosts: Annotated[
+        list[HostName],
+        says(
+            "Names under which `listen` is reached: `metrics.a.example`, or `*.a.example` for all below it. A request "
+            "for any other host is 421, so that no web page can pass for this address in a browser. Addresses, "
+            "`localhost`, names without a dot, the name of the machine and that in `listen` need not be listed."
+        ),
+    ] = field(default_factory=list)
 
 
 class Intake(Section, frozen=True):

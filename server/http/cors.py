@@ -35,8 +35,8 @@ class Cors:
         self._headers = (*settings.headers, *headers)
         self._max_age_s = settings.max_age_s
         self._kept: dict[bytes, bytes] = {}
-        # Of an answer to bytes that are no request, or not one yet: it holds our own words alone.
-        self.of_faults = self._lines("*") if self.is_on else b""
+        # Of an answer to bytes that name no origin, or none yet: it holds our own words alone.
+        self._of_all = self._lines("*") if self.is_on else b""
 
     def over(self, handler: Handler) -> Handler:
         """A handler whose answers are shared."""
@@ -74,15 +74,21 @@ class Cors:
                 self._kept[origin] = lines
         return lines
 
+    def of_fault(self, origin: bytes) -> bytes:
+        """The same for an answer that ends a connection; ``origin`` is empty when none was read."""
+        return self.lines(origin) if origin and self.is_on else self._of_all
+
     def _judge(self, origin: bytes) -> bytes:
         if self._is_open:
-            return self.of_faults
+            return self._of_all
         is_allowed = origin in self._allowed
         return (self._lines(origin.decode("latin-1")) if is_allowed else b"") + b"Vary: Origin\r\n"
 
     def _lines(self, origin: str) -> bytes:
+        # Never both `*` and credentials: the Fetch Standard (CORS check) has browsers discard such an answer.
+        credentials = self._credentials if origin != "*" else ""
         return (
-            f"Access-Control-Allow-Origin: {origin}\r\n{self._credentials}"
+            f"Access-Control-Allow-Origin: {origin}\r\n{credentials}"
             f"Access-Control-Expose-Headers: {EXPOSED}\r\nTiming-Allow-Origin: {origin}\r\n"
         ).encode("latin-1")
 

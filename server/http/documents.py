@@ -2,8 +2,9 @@
 
 Place: http.routes → HERE → http.request; what the documents say is the caller's (``ask``).
 Rules:
-1. A document is made in slices of ``SLICE_S`` with pauses as long between them: events on the same loop wait for one
-   slice, however large the document. Requests for one that is being made wait together.
+1. A document is made in slices of ``SLICE_S`` with pauses ``PAUSE`` times as long between them: events on the same loop
+   wait for one slice, however large the document, and all readers together take a quarter of it, however many different
+   documents they ask for. Requests for one that is being made wait together.
 2. What was made is kept until ``forget``, or for ``keep_s``; bounded in number and in bytes, the least
    recently asked for goes first. What waits is bounded too: beyond it, 503. However a question is written, its document
    is made once (``Document.key``): parameters that change nothing cannot have it made again and again.
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from server.http.routes import Handler
 
 SLICE_S: Final = 0.001
+PAUSE: Final = 3
 MAX_KEPT: Final = 512
 MAX_KEPT_BYTES: Final = 33_554_432  # 10,000 streams with their settings are 6 MB, compressed 0.3 MB.
 MAX_QUERY_BYTES: Final = 1_024  # Of a question that is remembered as it was written.
@@ -128,11 +130,11 @@ class Documents:
             self._limited.warning("document", "a document could not be made\n%s", traceback.format_exc())
             is_under_way = False
         try:
-            if not is_under_way:
+            if not is_under_way and making.key in self._making:
                 self._settle(making, made)
         finally:  # Others wait for theirs, whatever comes of the answers.
             if self._making:
-                self._loop.call_later(max(self._loop.time() - began_s, SLICE_S), self._turn)
+                self._loop.call_later(PAUSE * max(self._loop.time() - began_s, SLICE_S), self._turn)
 
     def _slice(self, making: Making, until_s: float) -> bool:
         """False: the document is whole."""

@@ -106,7 +106,7 @@ class Ending(asyncio.Protocol):
         self._fault = None
         self._server.count(fault)
         self._server.unread[fault.status] += 1
-        self._outgoing.now(self._transport, self._heads.last(fault, self._server.cors.of_faults))
+        self._outgoing.now(self._transport, self._heads.last(fault, self._server.cors.of_fault(self._reader.origin)))
         if self._is_eof:
             self._finish()
             return
@@ -159,6 +159,8 @@ class Ending(asyncio.Protocol):
         self._server.release(request)
         self._current = None
         self._drop_waiting()
+        self._reader.end(None)
+        self._reader.origin = request.headers.get(b"origin", b"")
         self._end(OVERDUE)
 
     def _keep_pace(self, received_bytes: int) -> None:

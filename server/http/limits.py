@@ -25,6 +25,9 @@ SLICE_BYTES: Final = 8192
 # without one. 32 of the shortest, or one of 1,000 `{}`, which takes 4 ms.
 TURN_BYTES: Final = 2048
 TURN_REQUEST_BYTES: Final = 64
+# A slice counts for so much, and each byte of it that is no body (heads, the framing of chunks) for one more: chunks of
+# one byte are 1,400 callbacks a slice, and one slice is a turn then.
+TURN_SLICE_BYTES: Final = 256
 
 # Of a response that waits for the end of the loop turn. A slice of pipelined requests holds 1 MB of them at the most.
 LATER_BYTES: Final = 4096

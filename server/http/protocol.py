@@ -8,7 +8,8 @@ Rules:
    what comes next; otherwise a request goes straight from the reader to its handler.
 3. A client that does not read gets no further request served: responses cannot pile up.
 4. A handler's exceptions end here, in ``_serve``.
-5. What a client has sent ahead is served a turn of the loop at a time (``TURN_BYTES``): others come in between.
+5. What a client has sent ahead is parsed and served a turn of the loop at a time (``TURN_BYTES``): others come in
+   between.
 6. Bytes of responses that a client is slow to take count as bytes in flight; small ones leave by http.outgoing.
 Not here: parsing and judging (http.reader), how a connection ends and what time it has (http.ending).
 """
@@ -21,7 +22,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
 from server.http.ending import Ending
-from server.http.limits import LATER_BYTES, REQUEST_BYTES, SLICE_BYTES, TURN_BYTES, TURN_REQUEST_BYTES
+from server.http.limits import LATER_BYTES, REQUEST_BYTES, SLICE_BYTES, TURN_BYTES, TURN_REQUEST_BYTES, TURN_SLICE_BYTES
 from server.http.problem import INTERNAL
 from server.http.reader import BODY, ENDED, HEAD, IDLE, Reader
 from server.http.response import CLOSE, CONTINUE
@@ -36,13 +37,14 @@ ANSWER: Final = 4  # We are to answer. Beside the stages of the reader, an index
 class Connection(Ending):
     """Made by the listener for each connection."""
 
-    __slots__ = ("_is_advancing", "_requests_left", "peer")
+    __slots__ = ("_is_advancing", "_left_bytes", "_requests_left", "peer")
 
     def __init__(self, server: HttpServer) -> None:
         super().__init__(server)
         self._reader = Reader(self, server)
         self.peer = ""
         self._is_advancing = False
+        self._left_bytes = 0  # Of the turn, while one read is parsed.
         self._requests_left = server.bounds.max_requests
 
     # The transport calls.
@@ -64,7 +66,11 @@ class Connection(Ending):
             return
         request = self._reader.recall(received)
         if request is None:
+            self._left_bytes = TURN_BYTES
             self._feed(received)
+            if self._waiting and self._current is None and not self._is_advancing:
+                self._is_advancing = True
+                self._server.call_soon(self._on_turn)
         else:
             self._serve(request)
 
@@ -115,8 +121,9 @@ class Connection(Ending):
 
     def on_request(self, request: Request) -> None:
         """A whole request."""
-        if self._current is None and not self._is_queued:
+        if self._current is None and not self._is_queued and self._left_bytes > 0:
             self._serve(request)
+            self._left_bytes -= TURN_REQUEST_BYTES + len(request.body)  # As it is when decompressed.
         else:
             self._waiting.append(request)
             self._is_queued = True
@@ -217,15 +224,15 @@ class Connection(Ending):
         self._is_advancing = True
         left_bytes = TURN_BYTES
         while self._current is None and not self._is_write_paused and not self._is_closing():
+            if left_bytes <= 0 and (self._waiting or self._rest):
+                self._server.call_soon(self._on_turn)
+                return  # Still advancing: whoever else calls before that turn has nothing to do.
             if self._waiting:
-                if left_bytes <= 0:
-                    self._server.call_soon(self._on_turn)
-                    return  # Still advancing: whoever else calls before that turn has nothing to do.
                 request = self._waiting.pop(0)
-                left_bytes -= TURN_REQUEST_BYTES + len(request.body)
                 self._serve(request)
+                left_bytes -= TURN_REQUEST_BYTES + len(request.body)  # As it is when decompressed.
             elif self._rest:
-                self._feed_slice()
+                left_bytes -= self._feed_slice()
             elif self._fault is not None:
                 self._answer_fault(self._fault)
             elif self._is_eof:
@@ -239,10 +246,12 @@ class Connection(Ending):
         self._is_advancing = False
         self._advance()
 
-    def _feed_slice(self) -> None:
+    def _feed_slice(self) -> int:
+        """Returns how much of the turn it takes; requests that came of it are counted when they are served."""
         size = self._reader.slice_bytes()
         piece, self._rest = self._rest[:size], self._rest[size:]
         self._feed(piece)
+        return 0 if self._waiting else TURN_SLICE_BYTES + self._reader.framing_bytes
 
     def _on_nothing_waiting(self) -> None:
         self._is_queued = False

@@ -28,9 +28,10 @@ from httptools import (
 )
 
 from server.http import head
+from server.http.chunks import MANY_PIECES, Chunks, joined, number_of
 from server.http.content import TAKEN
 from server.http.head import HOSTS
-from server.http.limits import CHUNK_BYTES, PIECE_BYTES, REQUEST_BYTES
+from server.http.limits import PIECE_BYTES, REQUEST_BYTES
 from server.http.limits import SLICE_BYTES as SLICE
 from server.http.problem import BAD_HOST, INTERNAL, NO_HOST, NO_TUNNEL, Refusal
 from server.http.repeats import HEAD_END
@@ -49,6 +50,7 @@ BODY: Final = 2  # The rest of a body.
 ENDED: Final = 3  # Nothing that would be served.
 
 _SLASH: Final = ord("/")
+_LENGTH_DIGITS: Final = 20
 
 
 class StoppedError(Exception):
@@ -63,6 +65,7 @@ class Reader:
         "_bounds",
         "_candidate",
         "_candidate_bytes",
+        "_chunks",
         "_connection",
         "_fed_bytes",
         "_feed",
@@ -82,8 +85,10 @@ class Reader:
         "_upgrading",
         "_url",
         "fault",
+        "framing_bytes",
         "incoming",
         "is_new",
+        "origin",
         "stage",
     )
 
@@ -97,6 +102,7 @@ class Reader:
         self._feed: Any = self._parser.feed_data
         self.stage = IDLE
         self.fault: Refusal | None = None
+        self.origin = b""  # Of the request that was ended: who may read why.
         self.is_new = False  # The head, or the body, that goes on began in the last ``feed``.
         # Heads that were parsed before.
         self._recurring = server.repeats
@@ -117,6 +123,8 @@ class Reader:
         self._is_chunked = False
         self._pieces: list[bytes] = []
         self._body_bytes = 0
+        self._chunks: Chunks | None = None
+        self.framing_bytes = 0  # Of the last ``feed``: what was no body, if a message goes on.
 
     def recall(self, received: bytes) -> Request | None:
         """The request that ``received`` is, if it is one and no more, and what its head means is known.
@@ -154,7 +162,9 @@ class Reader:
         except HttpParserError as error:
             self._on_parser_error(error, received)
         if self.stage == HEAD or self.stage == BODY:
-            self._on_partial(len(received))
+            self._on_partial(received)
+        else:
+            self.framing_bytes = 0
 
     def slice_bytes(self) -> int:
         """How much to feed at once."""
@@ -168,6 +178,7 @@ class Reader:
         self.fault = fault
         for request in (self.incoming, self._upgrading):
             if request is not None:
+                self.origin = request.headers.get(b"origin", b"")
                 self._server.release(request)
         self.incoming = self._upgrading = None
         self._headers = {}
@@ -227,7 +238,8 @@ class Reader:
         request = Request(connection, connection.peer, method, target.path, target.query, headers, handler, tail)
         length = headers.get(b"content-length")
         self.incoming = request
-        self._length = int(length) if length is not None else 0
+        # llhttp lets zeros stand before any number that fits into 64 bits; int() takes no more than 4,300 digits.
+        self._length = int(length[-_LENGTH_DIGITS:]) if length is not None else 0
         self._is_chunked = False
         self._body_bytes = 0
         self.stage = BODY
@@ -255,6 +267,14 @@ class Reader:
         if self._body_bytes > self._bounds.max_body_bytes:
             self._stop(self._bounds.big_body)
 
+    def on_chunk_header(self) -> None:
+        if self._chunks is not None:
+            self._chunks.on_begin(self._body_bytes)
+
+    def on_chunk_complete(self) -> None:
+        if self._chunks is not None:
+            self._chunks.on_end()
+
     def on_message_complete(self) -> None:
         request = self.incoming
         if request is None:
@@ -275,6 +295,7 @@ class Reader:
 
     def _stop(self, refusal: Refusal) -> NoReturn:
         self.fault = refusal
+        self.origin = self._headers.get(b"origin", b"")
         raise StoppedError
 
     def _refuse(self, request: Request, refusal: Refusal) -> None:
@@ -310,6 +331,7 @@ class Reader:
         if b"transfer-encoding" in headers:
             self._is_chunked = True
             self._fed_bytes = 0
+            self._chunks = Chunks(self._bounds)
             self._headers = head.Trailers(self._bounds.max_head_bytes, self._on_long_trailers)
         has_body = self._is_chunked or self._length > 0
         if has_body and headers.get(b"expect") and parser.get_http_version() == "1.1":
@@ -325,9 +347,10 @@ class Reader:
     def _on_long_trailers(self) -> None:
         self._stop(self._bounds.big_framing)
 
-    def _on_partial(self, fed_bytes: int) -> None:
+    def _on_partial(self, received: bytes | memoryview) -> None:
         """A message goes on in the next read: bound what is held for it, here and inside the parser."""
         bounds = self._bounds
+        fed_bytes = self.framing_bytes = len(received)
         self._candidate = b""
         self.is_new = self._fed_bytes == SLICE
         self._fed_bytes += fed_bytes
@@ -335,9 +358,15 @@ class Reader:
             if self._fed_bytes > bounds.max_head_bytes + 2 * SLICE:
                 self.end(bounds.big_head)  # One endless header, or padding: nobody was called back.
             return
-        framing_bytes = self._fed_bytes - self._body_bytes - len(self._pieces) * CHUNK_BYTES
-        if self._is_chunked and framing_bytes > bounds.max_head_bytes + SLICE:
-            self.end(bounds.big_framing)
+        if len(self._pieces) > MANY_PIECES:
+            self._pieces = joined(self._pieces)
+        self.framing_bytes = 0
+        refusal = None
+        if self._is_chunked and self._chunks is not None:
+            self.framing_bytes = self._chunks.framing_bytes(fed_bytes, self._body_bytes)
+            refusal = self._chunks.judge(received, self._body_bytes, self._fed_bytes, number_of(self._pieces))
+        if refusal is not None:
+            self.end(refusal)
         elif self.incoming is not None:
             self.is_new = not self.incoming.held_bytes
             self._server.hold(self.incoming, REQUEST_BYTES + self._body_bytes + len(self._pieces) * PIECE_BYTES)

@@ -1,8 +1,10 @@
 """GET /v1/receipts/{id}: what became of a request, on any worker of the host.
 
 Place: http.routes → HERE → server.rings.
-Rules: an identity that no ring has is looked for once more after WAIT_S: another worker notes in pieces. What is older
-than an hour, or than what the rings can hold, is 410 where the identity tells its age (UUIDv7), else 404.
+Rules: an identity that no ring has is looked for once more after WAIT_S, in what was written meanwhile: another worker
+notes in pieces. What is older than an hour, or than what the rings can hold, is 410 where the identity tells its age
+(UUIDv7), else 404. Rings are looked through in slices of SLICE_S with pauses PAUSE times as long between them, for one
+request after the other: identities that nobody has would otherwise hold the loop for 4 ms per worker of the host.
 Not here: who notes what (intake.receipts).
 """
 
@@ -11,12 +13,14 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote
 
 import orjson
 
+from server import percent
+from server.http.request import MAX_ID_CHARS
 from server.rings import KEPT_S, Rings
 
 if TYPE_CHECKING:
@@ -24,9 +28,30 @@ if TYPE_CHECKING:
 
 PATH: Final = "/v1/receipts/"
 WAIT_S: Final = 0.12  # Twice the tick of intake.receipts, and a margin.
+SLICE_S: Final = 0.001
+PAUSE: Final = 3
+MAX_WAITING: Final = 256
 NO_STORE: Final = b"Cache-Control: no-store\r\n"
 UNKNOWN: Final = "No request of this identity was accepted on this host within the last hour."
 EXPIRED: Final = "What became of this request is not kept any more: for an hour, or for as long as there is room."
+BUSY: Final = "Too many readers wait for receipts. Try again."
+
+_NOWHERE: Final[dict[str, int]] = {}  # All was looked at.
+
+Steps = Iterator[dict[str, int] | None]
+
+
+class _Search:
+    """A request, and the steps that look for its identity. ``marks`` are those of the rings before the first look;
+    None: this is the last look."""
+
+    __slots__ = ("identity", "marks", "request", "steps")
+
+    def __init__(self, request: Request, identity: str, marks: Sequence[int] | None, steps: Steps) -> None:
+        self.request = request
+        self.identity = identity
+        self.marks = marks
+        self.steps = steps
 
 
 class ReceiptPage:
@@ -35,24 +60,57 @@ class ReceiptPage:
     def __init__(self, rings: Rings, flush: Callable[[], None]) -> None:
         self._rings = rings
         self._flush = flush
+        self._waiting = 0
+        self._searches: deque[_Search] = deque()
+        self._is_turning = False  # A slice is under way, or the next one is due.
 
     def handle(self, request: Request) -> None:
         """200 with the counts, 404 or 410."""
-        identity = unquote(request.path[len(PATH) :].decode("latin-1"))
+        escaped = request.path[len(PATH) :]
+        if len(escaped) > 3 * MAX_ID_CHARS:  # Each character escaped. No request has a longer identity.
+            request.problem(404, UNKNOWN)
+            return
+        if self._waiting >= MAX_WAITING:
+            request.problem(503, BUSY, retry_after_s=1)
+            return
         self._flush()
-        if not self._answer(request, identity):
-            asyncio.get_running_loop().call_later(WAIT_S, self._answer_last, request, identity)
+        self._waiting += 1
+        identity, marks = percent.decode(escaped).decode("latin-1"), self._rings.marks()
+        self._look(_Search(request, identity, marks, self._rings.search(identity.encode(), time.time())))
 
-    def _answer(self, request: Request, identity: str) -> bool:
-        found = self._rings.find(identity.encode(), time.time())
+    def _look(self, search: _Search) -> None:
+        self._searches.append(search)
+        if not self._is_turning:
+            self._turn()
+
+    def _look_again(self, request: Request, identity: str, marks: Sequence[int]) -> None:
+        self._look(_Search(request, identity, None, self._rings.search(identity.encode(), time.time(), marks)))
+
+    def _turn(self) -> None:
+        """One slice of what is looked for; the rest after a pause."""
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        self._is_turning = True
+        while self._searches and loop.time() < began_s + SLICE_S:
+            search = self._searches[0]
+            found = next(search.steps, _NOWHERE)
+            if found is not None:
+                self._searches.popleft()
+                self._settle(loop, search, None if found is _NOWHERE else found)
+        self._is_turning = bool(self._searches)
+        if self._is_turning:
+            loop.call_later(PAUSE * max(loop.time() - began_s, SLICE_S), self._turn)
+
+    def _settle(self, loop: asyncio.AbstractEventLoop, search: _Search, found: dict[str, int] | None) -> None:
+        if found is None and search.marks is not None:
+            loop.call_later(WAIT_S, self._look_again, search.request, search.identity, search.marks)
+            return
+        self._waiting -= 1
         if found is not None:
-            request.reply(200, "OK", orjson.dumps(found), more=NO_STORE)
-        return found is not None
-
-    def _answer_last(self, request: Request, identity: str) -> None:
-        if not self._answer(request, identity):
-            is_gone = 0 < _made_s(identity) < max(time.time() - KEPT_S, self._rings.oldest_s())
-            request.problem(410 if is_gone else 404, EXPIRED if is_gone else UNKNOWN)
+            search.request.reply(200, "OK", orjson.dumps(found), more=NO_STORE)
+            return
+        is_gone = 0 < _made_s(search.identity) < max(time.time() - KEPT_S, self._rings.oldest_s())
+        search.request.problem(410 if is_gone else 404, EXPIRED if is_gone else UNKNOWN)
 
 
 def _made_s(identity: str) -> float:

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 class BodyCallbacks:
     """What the second parser calls."""
 
-    __slots__ = ("on_body", "on_message_complete")
+    __slots__ = ("on_body", "on_chunk_complete", "on_chunk_header", "on_message_complete")
 
     def __init__(self, reader: Reader) -> None:
         self.on_body = reader.on_body
+        self.on_chunk_header = reader.on_chunk_header
+        self.on_chunk_complete = reader.on_chunk_complete
         self.on_message_complete = reader.on_message_complete
 
 

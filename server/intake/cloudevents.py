@@ -18,11 +18,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from server import percent
 from server.intake.decode import BOM, has_duplicate_names, split
 from server.intake.fields import EventMembers, Fields
 from server.intake.members import Path
@@ -191,7 +191,7 @@ def _of_header(value: bytes) -> str | None:
     if '"' in text:
         text = _QUOTED.sub(lambda found: _ESCAPED.sub(r"\1", found[1]), text)
     try:
-        return unquote(text, errors="strict")
+        return percent.decode(text.encode()).decode()
     except UnicodeDecodeError:
         return None
 

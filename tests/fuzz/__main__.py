@@ -2,7 +2,7 @@
 
 Place: the long run of what tests/validators/test_differential.py and tests/fuzz/test_fuzz.py begin.
 Rule: every part is bounded by time and by count, and prints what to give it to go on, or to see a finding again.
-Not here: the parts (tests/validators/differential, havoc, coverage).
+Not here: the parts (tests/validators/differential, havoc, coverage, routes).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.conftest import CORPUS
-from tests.fuzz import havoc
+from tests.fuzz import havoc, routes
 from tests.fuzz.doors import DoorsTarget
 from tests.fuzz.target import Target
 from tests.fuzz.wire import WireTarget
@@ -34,6 +34,7 @@ SHARES = {
     "bytes": 0.1,
     "wire": 0.1,
     "doors": 0.1,
+    "routes": 0.1,
     "hypothesis": 0.1,
     "generated": 0.1,
 }
@@ -63,6 +64,7 @@ class Run:
             "bytes": partial(self._in_directory, Target),
             "wire": partial(self._havoc, WireTarget),
             "doors": partial(self._in_directory, DoorsTarget),
+            "routes": self._routes,
             "hypothesis": self._hypothesis,
             "generated": self._generated,
         }
@@ -119,6 +121,17 @@ class Run:
         after, failures = havoc.run(make(), first, lambda _number: self._is_late())
         self._failures += len(failures)
         return "\n  ".join([f"inputs {first} to {after - 1}, {len(failures)} failures", *map(str, failures)])
+
+    def _routes(self) -> str:
+        """Needs an instance of its own, and its callbacks to itself: alone for ten minutes it is `--only routes`."""
+        first = self._seed * 1_000
+        with tempfile.TemporaryDirectory(prefix="penstock-fuzz-") as directory, routes.client(Path(directory)) as one:
+            found = one.run(first, lambda _number: self._is_late())
+        slow = [f"case {each.number}: {each.what} took {each.ms:g} ms of CPU" for each in found.too_slow()]
+        self._failures += len(found.failures) + len(slow)
+        longest = max((each.ms for each in found.longest()), default=0.0)
+        counted = f"cases {first} to {found.after - 1}, {len(found.failures)} failures, longest callback {longest:g} ms"
+        return "\n  ".join([counted, *slow, *found.failures])
 
     def _coverage(self, surface: str) -> str:
         if importlib.util.find_spec("atheris") is None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from server.catalog.constraints import ConstraintError, matches, parse
+from server.catalog.constraints import MAX_CONSTRAINTS, ConstraintError, matches, parse
+from tests.steps import steps_of
 
 SETTINGS: dict[str, Any] = {
     "text": "hello",
@@ -108,7 +109,7 @@ def test_a_blank_and_a_plus_are_read_as_forms_write_them() -> None:
         (["a[b]=1", "a=2"], "both for a value and for a map"),
         (["stream=a", "stream=b"], "streams=a|b"),
         (["stream[]=a"], "streams=a|b"),
-        (["&".join(f"a{n}=1" for n in range(1_001))], "more than 1000"),
+        (["&".join(f"a{n}=1" for n in range(201))], "more than 200"),
     ],
 )
 def test_what_cannot_be_meant_is_said(items: list[str], reason: str) -> None:
@@ -116,3 +117,34 @@ def test_what_cannot_be_meant_is_said(items: list[str], reason: str) -> None:
         parse(items)
 
     assert reason in str(told.value)
+
+
+@pytest.mark.parametrize("item", ["a={}", "a[]={}", "a[{}]=x", "a[b{}][c]=x", "a[][c]={}", "a={}%2B", "a=x&a=y{}"])
+def test_reading_constraints_takes_steps_in_proportion(item: str) -> None:
+    """Every 1,000 alternatives of one key cost 110 ms when the place of each was looked for among all before it."""
+    few = steps_of(lambda: parse([item.format(number) for number in range(10)]))
+    many = steps_of(lambda: parse([item.format(number) for number in range(100)]))
+
+    assert many < 11 * few
+
+
+def test_comparing_a_list_takes_steps_in_proportion() -> None:
+    settings = {"topics": [f"t{number}" for number in range(50)]}
+
+    def steps(most: int) -> int:
+        wanted = parse([f"topics[]=t{number % 50}" for number in range(most)])
+        return steps_of(lambda: matches(settings, wanted, str.isdigit))
+
+    assert steps(MAX_CONSTRAINTS) < steps(1) + 20 * MAX_CONSTRAINTS
+
+
+@pytest.mark.parametrize("index", ["9" * 5_000, "9" * 19, "007", "-1", "\u0663", "1_0"])
+def test_what_is_no_index_is_a_name(index: str) -> None:
+    """PHP's arrays take canonical decimal integers of 64 bits for indices, and all else for names (its manual,
+    Arrays); int() here refuses more than 4,300 digits."""
+    assert parse([f"a[{index}]=x", "a[]=y"]) == {"a": {index: "x", "0": "y"}}
+
+
+def test_the_next_place_is_behind_the_highest_index() -> None:
+    assert parse(["a[7]=x", "a[]=y"]) == {"a": {"7": "x", "8": "y"}}
+    assert parse(["a[][b]=x", "a[][b]=y"]) == {"a": [{"b": "x"}, {"b": "y"}]}

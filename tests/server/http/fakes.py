@@ -13,6 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 from server.config.limits import Limits
@@ -63,9 +64,9 @@ class FakeLoop:
         finally:
             asyncio._set_running_loop(None)
 
-    def call_later(self, delay_s: float, callback: Callable[[], None]) -> None:
+    def call_later(self, delay_s: float, callback: Callable[..., None], *arguments: Any) -> None:
         """Kept until ``turn``."""
-        self.later.append(callback)
+        self.later.append(partial(callback, *arguments))
 
     def turn(self) -> None:
         """Do the next of what is due later."""

@@ -142,6 +142,59 @@ def test_what_ends_the_connection_can_be_read_too() -> None:
     assert allowed(Site().ask(long)) is None
 
 
+HEAD = b"POST /events HTTP/1.1\r\nHost: a\r\nOrigin: https://a.example\r\n"
+ENDS = {
+    "garbage": b"\x16\x03\x01",
+    "long target": b"GET /%b HTTP/1.1\r\n" % (b"x" * 20_000),
+    "bad header": HEAD + b"a b: c\r\n\r\n",
+    "two hosts": HEAD + b"Host: b\r\n\r\n",
+    "too many headers": HEAD + b"".join(b"a%d: 1\r\n" % number for number in range(200)) + b"\r\n",
+    "two framings": HEAD + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "a large chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\nfffff\r\n",
+    "no chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\nx\r\n",
+    "a large body": HEAD + b"Content-Length: 99999\r\n\r\n",
+    "an upgrade": HEAD + b"Connection: Upgrade\r\nUpgrade: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+}
+NO_ORIGIN_YET = {
+    "garbage",
+    "long target",
+    "bad header",
+    "two framings",
+}  # The parser stops before it hands headers over.
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("cut", [1, 100_000])
+def test_what_ends_the_connection_names_its_origin_or_no_credentials(end: str, cut: int) -> None:
+    """Fetch Standard, CORS check: with credentials, the origin must be named; browsers discard `*`."""
+    site = Site(*OWN, credentials=True)
+    wire = Wire(site.server)
+    wire.send(*[ENDS[end][at : at + cut] for at in range(0, len(ENDS[end]), cut)])
+    response = responses(wire.sent)[0]
+
+    assert response.status >= 400
+    assert allowed(response) == ("*" if end in NO_ORIGIN_YET else "https://a.example")
+    assert ("Access-Control-Allow-Credentials" in response.headers) == (end not in NO_ORIGIN_YET)
+
+
+def test_an_overdue_answer_names_its_origin() -> None:
+    site = Site(*OWN, credentials=True)
+    site.server.routes.find(b"/events").handlers[b"POST"] = lambda _request: None  # type: ignore[index]
+    wire = Wire(site.server)
+    wire.send(post(b"{}", b"Origin: https://a.example\r\n"))
+    wire.connection.on_deadline()
+    response = responses(wire.sent)[0]
+
+    assert (response.status, allowed(response)) == (503, "https://a.example")
+    assert response.headers["Access-Control-Allow-Credentials"] == "true"
+
+
+def test_no_other_origin_is_named_by_what_ends_the_connection() -> None:
+    response = Site(*OWN, credentials=True).ask(ENDS["two hosts"].replace(b"a.example", b"b.example"))
+
+    assert (response.status, allowed(response)) == (400, None)
+
+
 def test_invented_origins_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_KEPT", 10)
     site = Site(*OWN)

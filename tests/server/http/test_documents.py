@@ -267,3 +267,25 @@ def test_a_bug_with_one_document_keeps_nobody_else_from_theirs(where: str, monke
         shelf.loop.turn()
 
     assert [response.status for response in responses(other.sent)] == [200]
+
+
+def test_all_readers_together_take_a_quarter_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many different documents they ask for: each spelling of a query is one."""
+    shelf, pauses = Shelf(steps=20, step_s=0.0004), []
+    call_later = shelf.loop.call_later
+
+    def paused(delay_s: float, callback: Any, *arguments: Any) -> None:
+        pauses.append(delay_s)
+        call_later(delay_s, callback, *arguments)
+
+    monkeypatch.setattr(shelf.loop, "call_later", paused)
+    began_s = shelf.loop.now_s
+    wires = [shelf.harness.wire() for _ in range(5)]
+    for at, wire in enumerate(wires):
+        wire.send(get(b"/doc?a=%d" % at))
+    while shelf.loop.later:
+        shelf.loop.turn()
+    worked_s = shelf.loop.now_s - began_s
+
+    assert [len(responses(wire.sent)) for wire in wires] == [1] * 5
+    assert sum(pauses) >= 2.5 * worked_s, "the last slice needs no pause"

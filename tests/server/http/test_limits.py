@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from server.http.limits import LINGER_BYTES, PIECE_BYTES, REQUEST_BYTES
+from server.http.limits import LINGER_BYTES, PIECE_BYTES, REQUEST_BYTES, SLICE_BYTES
+from server.http.reader import Reader
 from tests.server.http.fakes import Harness, get, post, responses, statuses
 
 CHUNKED = b"POST /events HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -221,3 +222,68 @@ def test_a_client_that_ends_after_a_refusal_is_let_go() -> None:
     wire.send_eof()
 
     assert wire.is_lost() and not wire.transport.is_aborted
+
+
+@pytest.mark.parametrize("cut", [1, 3, 7, 1_000])
+def test_a_chunk_that_announces_too_much_is_refused_at_once(cut: int) -> None:
+    harness = Harness(max_body_bytes=1_000)
+    wire = harness.wire()
+    sent = CHUNKED + b"5\r\nab\ncd\r\n3e4;note=x\r\n12"  # 5 + 996: one too many. The rest never comes.
+    wire.send(*[sent[at : at + cut] for at in range(0, len(sent), cut)])
+
+    assert statuses(wire) == [413]
+
+
+@pytest.mark.parametrize("cut", [1, 3, 7, 1_000])
+def test_a_chunk_that_just_fits_and_trailers_that_look_like_sizes_are_taken(cut: int) -> None:
+    harness = Harness(max_body_bytes=1_000)
+    wire = harness.wire()
+    body = b"\nfff\r\nffff\r\n".ljust(995, b"x")
+    sent = CHUNKED + b"5\r\nab\ncd\r\n0003E3;note=x\r\n" + body + b"\r\n0\r\nffff: 1\r\nffff:\r\n\r\n"
+    wire.send(*[sent[at : at + cut] for at in range(0, len(sent), cut)])
+
+    assert statuses(wire) == [200]
+    assert harness.seen[0].body == b"ab\ncd" + body
+
+
+def test_a_body_whose_upgrade_is_ignored_may_not_announce_too_much_either() -> None:
+    harness = Harness(max_body_bytes=1_000)
+    wire = harness.wire()
+    upgrade = (
+        b"POST /events HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    wire.send(upgrade + b"fff\r\n")
+
+    assert statuses(wire) == [413]
+
+
+@pytest.mark.parametrize("cut", [1, 64, 65_536])
+def test_tiny_pieces_are_joined_as_they_come(cut: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces, not bytes, are what joining costs: 4 million would hold the loop for 80 ms."""
+    held: list[int] = []
+    came = Reader.on_body
+
+    def on_body(reader: Reader, piece: bytes) -> None:
+        came(reader, piece)
+        held.append(len(reader._pieces))
+
+    monkeypatch.setattr(Reader, "on_body", on_body)
+    harness = Harness()
+    wire = harness.wire()
+    sent = CHUNKED + b"1\r\nx\r\n" * 20_000 + b"0\r\n\r\n"
+    wire.send(*[sent[at : at + cut] for at in range(0, len(sent), cut)])
+
+    assert statuses(wire) == [200]
+    assert harness.seen[0].body == b"x" * 20_000
+    assert max(held) < 256 + SLICE_BYTES // 6 + 20_000 // 256
+
+
+@pytest.mark.parametrize("zeros", [0, 30, 5_000])
+def test_zeros_before_a_length_change_nothing(zeros: int) -> None:
+    """RFC 9110 section 8.6: any number of digits. int() takes 4,300 (Python: "string conversion length limitation")."""
+    harness = Harness()
+    wire = harness.wire()
+    wire.send(b"POST /events HTTP/1.1\r\nHost: a\r\nContent-Length: " + b"0" * zeros + b"2\r\n\r\nhi")
+
+    assert statuses(wire) == [200]
+    assert harness.seen[0].body == b"hi"

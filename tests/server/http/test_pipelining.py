@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
+from itertools import pairwise
+
 from server.http.limits import REQUEST_BYTES, SLICE_BYTES, TURN_BYTES, TURN_REQUEST_BYTES
 from tests.server.http.fakes import Harness, get, keep, post, responses, statuses
 
@@ -210,3 +213,64 @@ def test_what_follows_a_request_that_closes_is_no_parse_error() -> None:
     assert statuses(wire) == [200]
     assert wire.is_lost()
     assert harness.server.parse_errors == 0
+
+
+def test_others_are_served_between_slices_of_tiny_chunks() -> None:
+    """A slice of chunks of one byte is 1,400 callbacks, and one read may bring 32 of them."""
+    harness = Harness()
+    harness.loop.is_held = True
+    greedy, other = harness.wire(), harness.wire()
+    head = b"POST /events HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    greedy.send(head + b"1\r\nx\r\n" * 20_000 + b"0\r\n\r\n")
+    fed = [0, greedy.connection._reader._body_bytes]
+    while harness.loop.soon:
+        harness.loop.soon.popleft()()
+        fed.append(greedy.connection._reader._body_bytes)
+        if len(fed) == 3:
+            other.send(post(b"other"))
+
+    assert [len(request.body) for request in harness.seen] == [5, 20_000]
+    assert max(after - before for before, after in pairwise(fed)) <= SLICE_BYTES // 6 + 1
+
+
+def test_a_body_counts_as_large_as_it_is_when_decompressed() -> None:
+    """Seven bodies of 200 bytes that become 30 kB each were served in one turn, for 2 ms each."""
+    harness = Harness()
+    harness.loop.is_held = True
+    wire = harness.wire()
+    body = zlib.compress(b" " * TURN_BYTES)
+    wire.send(post(body, b"Content-Encoding: deflate\r\n") * 5)
+    served = [0, len(harness.seen)]
+    while harness.loop.soon:
+        harness.loop.soon.popleft()()
+        served.append(len(harness.seen))
+
+    assert served[-1] == 5
+    assert max(after - before for before, after in pairwise(served)) <= 1
+
+
+def test_a_turn_takes_several_slices_of_ordinary_chunks() -> None:
+    harness = Harness()
+    harness.loop.is_held = True
+    wire = harness.wire()
+    head = b"POST /events HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    wire.send(head + b"8000\r\n%b\r\n" % (b"x" * 0x8000) * 4 + b"0\r\n\r\n")
+    turns = 0
+    while not harness.seen:
+        harness.loop.soon.popleft()()
+        turns += 1
+
+    assert turns <= 4
+
+
+def test_a_short_read_of_many_requests_is_a_turn_or_more_too() -> None:
+    harness = Harness()
+    harness.loop.is_held = True
+    wire = harness.wire()
+    assert len(get() * 150) < SLICE_BYTES
+    wire.send(get() * 150)
+    assert len(harness.seen) == TURN_BYTES // TURN_REQUEST_BYTES
+    harness.loop.turns()
+
+    assert len(harness.seen) == 150
+    assert statuses(wire) == [200] * 150
