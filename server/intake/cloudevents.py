@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import fnmatch
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -21,7 +21,8 @@ from urllib.parse import unquote
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from server.intake.decode import BOM, has_duplicate_names, split
+from server.intake.cut import split
+from server.intake.decode import has_duplicate_names
 from server.intake.fields import EventMembers, Fields
 from server.intake.members import Path
 from server.intake.piece import Piece, unreadable
@@ -40,7 +41,6 @@ MANY: Final = "The request body is an object. Send an array, or one CloudEvent a
 REQUIRED: Final = ("specversion", "id", "source", "type")
 ATTRIBUTES: Final = (*REQUIRED, "time", "dataschema")
 MAX_ATTRIBUTE_CHARS: Final = 2_048
-_BRACKET: Final = ord("[")
 _VERSION: Final = re.compile(r"1\.\d+")
 
 Attributes = dict[str, str]  # Those of ATTRIBUTES that are there.
@@ -77,32 +77,18 @@ class CloudEvents:
         self._members = EventMembers(fields, self._places.values())
         self._rule = lru_cache(maxsize=1_024)(_Rules(settings.cloudevents).find)
 
-    def single(self, body: bytes, most: int) -> list[Piece] | int | str:
-        """The only CloudEvent of a body."""
-        raws = split(body, most)
-        if not isinstance(raws, list):
-            return raws
-        return ONE if _text_of(body)[0] == _BRACKET else [self._unwrap(raws[0])]
-
-    def batch(self, body: bytes, most: int) -> list[Piece] | int | str:
-        """The CloudEvents of an array."""
-        raws = split(body, most)
-        if not isinstance(raws, list):
-            return raws
-        return [self._unwrap(raw) for raw in raws] if _text_of(body)[0] == _BRACKET else MANY
-
-    def binary(self, headers: Mapping[bytes, bytes], body: bytes) -> list[Piece] | str:
-        """The CloudEvent whose data is the body, and whose attributes are headers, percent-encoded (section 3.1.3.2 of
-        the HTTP binding)."""
+    def binary(self, headers: Mapping[bytes, bytes]) -> Callable[[bytes], Piece]:
+        """For the CloudEvent whose data is the body, and whose attributes are headers, percent-encoded (section 3.1.3.2
+        of the HTTP binding)."""
         found: Attributes = {}
         for name in ATTRIBUTES:
             value = headers.get(b"ce-" + name.encode())
             if value is not None:
                 found[name] = unquote(value.decode("latin-1"))
-        raws = split(body)
-        return [self._piece(found, _text_of(body))] if isinstance(raws, list) else str(raws)
+        return lambda content: self._piece(found, content)
 
-    def _unwrap(self, raw: bytes) -> Piece:
+    def unwrap(self, raw: bytes) -> Piece:
+        """One as JSON."""
         try:
             envelope = _decode_envelope(raw)
         except (msgspec.DecodeError, RecursionError):  # No object, or none that can be read: the pipeline says so.
@@ -174,15 +160,27 @@ def _content(envelope: _Envelope) -> bytes | None:
     if envelope.data_base64 is None:
         return b"{}"
     try:
-        raws = split(base64.b64decode(envelope.data_base64, validate=True))
+        raws = split(base64.b64decode(envelope.data_base64, validate=True), 1)
     except (TypeError, ValueError):  # No text, no ASCII, no base64.
         return None
-    return raws[0] if isinstance(raws, list) and len(raws) == 1 else None
+    return raws[0] if isinstance(raws, list) and isinstance(raws[0], bytes) else None
 
 
-def _text_of(body: bytes) -> bytes:
-    """The JSON text of a body that has been found to be one."""
-    return body.strip().removeprefix(BOM).lstrip()
+def is_one(_raws: list[Any], is_array: bool) -> str | None:
+    """What is wrong with a body of one CloudEvent."""
+    return ONE if is_array else None
+
+
+def is_batch(_raws: list[Any], is_array: bool) -> str | None:
+    """What is wrong with a body of several."""
+    return None if is_array else MANY
+
+
+def one_whole(raws: list[Any], is_array: bool) -> str | None:
+    """Data are the whole body: an array of them is one that is no event."""
+    if is_array:
+        raws[:] = [unreadable(b"", "the data of the CloudEvent should be a JSON object")]
+    return None
 
 
 def _wrong(what: str) -> Verdict:

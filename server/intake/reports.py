@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET, Raw
 
-from server.intake.decode import split
 from server.intake.members import Members
 from server.intake.piece import Piece
 from server.intake.verdict import Verdict
@@ -35,12 +34,8 @@ class Reports:
         encode = msgspec.json.encode
         self._known = {name: (encode(to.schema), encode(to.stream)) for name, to in destinations.items()}
 
-    def pieces(self, body: bytes, most: int) -> list[Piece] | int | str:
-        """A piece for each report of an array, or for the only one."""
-        raws = split(body, most)
-        return [self._piece(raw) for raw in raws] if isinstance(raws, list) else raws
-
-    def _piece(self, raw: bytes) -> Piece:
+    def piece(self, raw: bytes) -> Piece:
+        """A report, of an array or the only one."""
         try:
             values = _MEMBERS.read(raw)
         except (msgspec.DecodeError, RecursionError):  # No object, or none that can be read: the pipeline says so.

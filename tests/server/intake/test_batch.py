@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from server import turns as server_turns
 from server.intake import batch, receive
 from server.intake.sending import Sender
 from server.intake.verdict import MAX_BODY_BYTES
@@ -24,7 +25,7 @@ MANY = 5 * batch.STEP + 3
 @pytest.fixture(autouse=True)
 def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each turn is over after one look at the clock."""
-    monkeypatch.setattr(batch, "TURN_S", -1.0)
+    monkeypatch.setattr(server_turns, "TURN_S", -1.0)
     monkeypatch.setattr(receive, "AT_ONCE_S", -1.0)
 
 
@@ -72,9 +73,9 @@ def test_who_comes_while_another_waits_has_no_turn_of_its_own(drive: Drive, monk
     turns: list[batch.Batch] = []
     prepare = batch.Batch.prepare
 
-    def noting(self: batch.Batch, time_s: float) -> bool:
+    def noting(self: batch.Batch, time_s: float, *more: Any) -> bool:
         turns.append(self)
-        return prepare(self, time_s)
+        return prepare(self, time_s, *more)
 
     async def test(bench: Bench) -> None:
         monkeypatch.setattr(batch.Batch, "prepare", noting)
@@ -216,10 +217,10 @@ def test_what_was_prepared_too_late_for_an_outcome_is_not_sent(
 
 def test_a_few_bodies_take_turns_and_the_others_come_after(drive: Drive) -> None:
     async def test(bench: Bench) -> None:
-        bodies = [bench.post(body(MANY), hasty="1") for _ in range(batch.MOST_BEGUN + 2)]
+        bodies = [bench.post(body(MANY), hasty="1") for _ in range(server_turns.MOST_BEGUN + 2)]
         while not bodies[0].replies:
             await asyncio.sleep(0)
-        assert [len(one.events) for one, _ in bench.receiver._turns._waiting][-2:] == [0, 0]
+        assert [len(one.batch.events) for one in bench.receiver._waiting][-2:] == [0, 0]
         for request in bodies:
             await request.answered()
 
