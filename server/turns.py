@@ -4,7 +4,7 @@ Place: http.encodings and intake.receive put jobs here; worker makes the one que
 Rules: start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996). A client has one line of jobs, however many
 connections it has, and the line whose client has used the least time has the next turn. A client that comes new starts
 where the one that is served now stands, so it is next. One turn of the loop does one piece of one job; ``MOST_BEGUN``
-jobs of a line take turns among themselves, the others begin after them.
+jobs of a line take turns among themselves, the others begin after them, or are refused when they have waited too long.
 Not here: what a job does, who counts as one client (http.client_address).
 """
 
@@ -29,6 +29,12 @@ class Job(Protocol):
 
     def is_wanted(self) -> bool:
         """Whether somebody still waits for it. If not, it is dropped (``drop``)."""
+
+    def is_late(self) -> bool:
+        """Whether it has waited for so long that it is refused instead (``refuse``)."""
+
+    def refuse(self) -> None:
+        """Answer that it was not done."""
 
     def go_on(self, time_s: float) -> bool:
         """Do some of it, for so long or a little longer. Whether all is done."""
@@ -117,10 +123,27 @@ class Turns:
         advantage; it is forgotten when the others have had as much time."""
         while self._order:
             self._used_s, _, line = heappop(self._order)
-            while line.jobs and not line.jobs[0].is_wanted():
-                self._jobs -= 1
-                line.jobs.popleft().drop()
+            self._let_go(line, 0)
+            self._let_go(line, MOST_BEGUN)  # The oldest of those that have not begun.
             if line.jobs:
                 return line
             del self._lines[line.client]
         return None
+
+    def _let_go(self, line: _Line, at: int) -> None:
+        """Take away what nobody waits for, and refuse what is late, from this place of the line on."""
+        jobs = line.jobs
+        while len(jobs) > at:
+            job = jobs[at]
+            if not job.is_wanted():
+                end = job.drop
+            elif job.is_late():
+                end = job.refuse
+            else:
+                return
+            del jobs[at]
+            self._jobs -= 1
+            try:
+                end()
+            except Exception:
+                job.on_bug()

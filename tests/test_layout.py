@@ -27,6 +27,7 @@ BROAD_EXCEPTS: dict[str, str] = {
     "server/master/child.py:_live": "top of a worker's process: logged with its stack, then the process ends",
     "server/master/succession.py:Succession.reload": "a bug in reading new settings must not take the old workers down",
     "server/sink/kafka.py:KafkaSink._serve": "callbacks are not the sink's: the next ones must be called all the same",
+    "server/turns.py:Turns._let_go": "as Turns._turn",
     "server/turns.py:Turns._turn": "a request fails, and those that wait behind it must have their turns",
     "server/intake/receive.py:Receiver._waits.go_on": "it goes on in a later turn, where nobody else would answer it",
     "server/sink/memory.py:MemorySink._ack": "callbacks are not the sink's: the next ones must be called all the same",

@@ -78,6 +78,7 @@ class Undoing:
         "_encoding",
         "_handler",
         "_has_place",
+        "_late_s",
         "_made_bytes",
         "_of",
         "_pieces",
@@ -91,6 +92,7 @@ class Undoing:
         self._handler = handler
         self._encoding = encoding
         self._has_place = False  # Among those of ``wide``.
+        self._late_s = of.clock() + of.bounds.answer_s / 2
         self._begin()
 
     def _begin(self) -> None:
@@ -102,6 +104,14 @@ class Undoing:
     def is_wanted(self) -> bool:
         """Whether the client is still there."""
         return cast("Connection", self._request.answering).is_waiting_for(self._request)
+
+    def is_late(self) -> bool:
+        """Whether what is left of ``answer_s`` is less than the handler may need."""
+        return self._of.clock() > self._late_s
+
+    def refuse(self) -> None:
+        """The client sends more than its share."""
+        self._end(self._of.bounds.full)
 
     def drop(self) -> None:
         """The client has gone."""

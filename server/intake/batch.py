@@ -167,19 +167,21 @@ class Preparing:
     """The rest of a batch, as a job of its client. ``then`` is called when it is prepared, or will not be; ``waiting``
     are all that are under way."""
 
-    __slots__ = ("_has_room", "_on_bug", "_then", "_waiting", "batch")
+    __slots__ = ("_has_room", "_on_bug", "_patience_s", "_then", "_waiting", "batch")
 
     def __init__(
         self,
         batch: Batch,
         then: Callable[[], None],
         waiting: dict[Preparing, None],
+        patience_s: float,
         has_room: Callable[[Any, int], bool] | None,
         on_bug: Callable[[Request], None],
     ) -> None:
         self.batch = batch
         self._then = then
         self._waiting = waiting
+        self._patience_s = patience_s
         self._has_room = has_room
         self._on_bug = on_bug
         waiting[self] = None
@@ -188,6 +190,15 @@ class Preparing:
     def is_wanted(self) -> bool:
         """Whether it is still to be prepared, and the client has not been told to send it again."""
         return self in self._waiting and not self.batch.arrival.request.is_overdue
+
+    def is_late(self) -> bool:
+        """Whether there is no time for an outcome any more."""
+        return monotonic() - self.batch.began_s > self._patience_s
+
+    def refuse(self) -> None:
+        """The client sends more than its share."""
+        self.batch.fault = FULL
+        self.end()
 
     def go_on(self, time_s: float) -> bool:
         """A turn's worth."""

@@ -49,6 +49,7 @@ DRAINING: Final = "This server is shutting down. Send the events again; another 
 BUG: Final = "internal: the server failed on this request, and has logged it. Try again later."
 TOO_MANY: Final = "The request has more than the {} events that are taken at a time. Send them in smaller batches."
 
+LONG_SHARE: Final = 0.8  # Of ``answer_s``, that a body may wait whose events need no outcome.
 MIN_PATIENCE_S: Final = 1.0  # Even where ``answer_s`` leaves less.
 
 _trouble = Limited(logging.getLogger("intake"))
@@ -92,6 +93,7 @@ class Receiver:
         self._outstanding = sink.outstanding
         self._max_outstanding = config.sink.max_outstanding
         self._patience_s = max(MIN_PATIENCE_S, config.http.limits.answer_s - settle_s(config))
+        self._long_s = LONG_SHARE * config.http.limits.answer_s
         self._delivery = delivery
         self._address = address
         self._clock = clock
@@ -137,7 +139,7 @@ class Receiver:
             if not isinstance(events, list):
                 if events is not None:
                     events.write(ReportWriter(len(request.body)))
-                    self._put_off(events, self._validate, request, is_second)
+                    self._put_off(events, self._long_s, self._validate, request, is_second)
                 return
         elif batch.fault is not None:
             self._refuse_fault(request, batch.fault)
@@ -191,7 +193,16 @@ class Receiver:
                 if events is not None:
                     if not terms.is_hasty:
                         events.write(EntryWriter())
-                    self._put_off(events, self._receive, request, body, terms, began_s, is_second)
+                    self._put_off(
+                        events,
+                        self._long_s if terms.is_hasty else self._patience_s,
+                        self._receive,
+                        request,
+                        body,
+                        terms,
+                        began_s,
+                        is_second,
+                    )
                 return
         elif batch.fault is not None:
             self._refuse_fault(request, batch.fault)
@@ -291,7 +302,9 @@ class Receiver:
             self.counts.refused_many += 1
             request.problem(413, TOO_MANY.format(self._max_events))
 
-    def _put_off(self, batch: Batch, again: Callable[..., None], *more: Any) -> None:  # cold: a body of many turns
+    def _put_off(
+        self, batch: Batch, patience_s: float, again: Callable[..., None], *more: Any
+    ) -> None:  # cold: a body of many turns
         """Others first; then the rest of the batch, and ``again``."""
         request = batch.arrival.request
         client = self._client_of(request) if self._client_of is not None else ""
@@ -299,7 +312,7 @@ class Receiver:
         if batch.fault is not None:
             self._refuse_fault(request, batch.fault)
             return
-        job = Preparing(batch, lambda: again(*more, batch), self._waiting, self._has_memory, self._on_bug)
+        job = Preparing(batch, lambda: again(*more, batch), self._waiting, patience_s, self._has_memory, self._on_bug)
         self._turns.take(client, job)
 
     def _waits(  # cold: schemas that have to be fetched

@@ -40,10 +40,17 @@ class Piecework:
         self._piece_s = piece_s
         self.is_broken = False
         self.wanted = True
+        self.late = False
         self.ends: list[str] = []
 
     def is_wanted(self) -> bool:
         return self.wanted
+
+    def is_late(self) -> bool:
+        return self.late
+
+    def refuse(self) -> None:
+        self.ends.append("refused")
 
     def go_on(self, time_s: float) -> bool:
         self._loop.now_s += self._piece_s
@@ -138,6 +145,17 @@ def test_a_job_that_nobody_wants_any_more_has_no_turn() -> None:
 
     assert [job.left for job in jobs] == [5, 5, 4]
     assert [job.ends for job in jobs] == [["dropped"], ["dropped"], []]
+
+
+def test_what_is_late_is_refused_though_it_has_not_begun() -> None:
+    loop = Loop()
+    jobs = [loop.job("one", 5) for _ in range(MOST_BEGUN + 5)]
+    for job in jobs[MOST_BEGUN : MOST_BEGUN + 4]:
+        job.late = True
+    loop.turn()
+
+    assert [job.ends for job in jobs] == [[]] * MOST_BEGUN + [["refused"]] * 4 + [[]]
+    assert loop.run() == ["one"] * (MOST_BEGUN + 1)
 
 
 def test_nothing_is_kept_of_clients_that_wait_for_nothing() -> None:

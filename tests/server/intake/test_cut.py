@@ -59,12 +59,10 @@ def test_elements_are_those_of_the_array_whatever_is_in_them(
     values: list[Any], indent: int | None, slice_: int
 ) -> None:
     body = json.dumps(values, indent=indent).encode()
-    usual, cut.SLICE_BYTES = cut.SLICE_BYTES, slice_
-    try:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(cut, "SLICE_BYTES", slice_)
         raws = taken_apart(body)
         passed_over = taken_apart(body, max_event_bytes=1)
-    finally:
-        cut.SLICE_BYTES = usual
 
     assert [json.loads(raw) for raw in raws] == values
     shown = [json.loads(json.loads(raw.raw)) if isinstance(raw, Piece) else json.loads(raw) for raw in passed_over]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from server.commands.generation import read
@@ -168,13 +169,13 @@ def test_no_tree_is_built_of_a_refused_event(make: Callable[..., Made], monkeypa
     """250,000 nodes took 400 MB: what is decoded is the few texts that are told of it."""
     made = make()
     decoded: list[int] = []
-    decode = error_events.msgspec.json.decode
+    decode = msgspec.json.decode
 
     def counted(raw: Any, **more: Any) -> Any:
         decoded.append(len(bytes(raw)))
         return decode(raw, **more)
 
-    monkeypatch.setattr(error_events.msgspec.json, "decode", counted)
+    monkeypatch.setattr(msgspec.json, "decode", counted)
     made.add(b'{"noise":[' + b"{}," * 100_000 + b'{}],"$schema":"/a/b/1.0.0","meta":{"stream":"s"}}')
 
     assert made.sent[0]["errored_stream_name"] == "s"
