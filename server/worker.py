@@ -48,6 +48,7 @@ from server.row import Count, State
 from server.timers import Timer, hand_over, watch
 from server.tracing.make import make as make_tracing
 from server.troubles import Troubles
+from server.turns import Turns
 from server.version import VERSION
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from server.catalog.snapshot import Snapshot
     from server.config.settings import Config
     from server.fetch.link import Link
+    from server.http.request import Request
     from server.http.routes import Handler, Table
     from server.master.generation import WorkerContext
     from server.schemas import Schemas
@@ -107,6 +109,7 @@ class Worker:
         self._public_keys = Following(materials.credentials, access)
         self._pipeline = make_pipeline(config, materials.schemas.find, materials.snapshot.find, tallies, access.guard)
         self._fetched = Fetched(materials, self._use)
+        self._turns = Turns()
         self._tracing = make_tracing(config, context.slot, header_of)
         self._error_events = ErrorEvents(self._pipeline, delivery.submit_own, clock, config, self._fetched.asking)
         self._receiver = Receiver(
@@ -119,7 +122,17 @@ class Worker:
             clock,
             Forms(config, materials.schemas.find_here, content.media_type),
             self._fetched.asking,
+            self._turns,
+            self._client_of,
+            self._has_room,
         )
+
+    def _client_of(self, request: Request) -> str:
+        return self._server.client_of(request)
+
+    def _has_room(self, request: Request, more_bytes: int) -> bool:
+        self._server.hold(request, request.held_bytes + more_bytes)
+        return not self._server.is_too_much(request)
 
     async def run(self) -> None:
         """Start, serve until told to stop, drain. Raises BootError when it cannot start."""
@@ -140,6 +153,7 @@ class Worker:
             believed=[identity_header] if identity_header else [],
             key_holder=self._access.key_holder,
             cors=cors,
+            turns=self._turns,
         )
         self._measures = Measures(
             self._row, self._server, self._receiver, self._pipeline, self._durability, self._tracing

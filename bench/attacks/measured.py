@@ -7,7 +7,8 @@ Rules:
    the bystander by itself. What is kept is ``answered / (CPU - C)`` of the span with the attack over the same of the
    spans without: the throughput per core-second that the attack leaves. The median of ``--rounds``.
 3. Attackers pause as long as each request took, so that something is left to measure.
-4. Memory is the peak of the worker during an attack, over what it held before the first one.
+4. Of crowds, what counts is the bystander's p99 for each kind of its requests, with the attack and without.
+5. Memory is the peak of the worker during an attack, over what it held before the first one.
 Not here: what an attack does, how it must end (table).
 """
 
@@ -29,7 +30,7 @@ from typing import Any, NamedTuple
 
 from bench import measure
 from bench.attacks.arena import Arena
-from bench.attacks.table import ATTACKS, Attack, wrong
+from bench.attacks.table import ATTACKS, QUICK_MS, SLOWER, Attack, wrong
 from bench.events import ROOT
 from bench.servers import LOAD_CORES
 
@@ -120,7 +121,10 @@ def _round(arena: Arena, bystander: Bystander, attack: Attack, scale: float) -> 
             statistics.mean(each.told["answered"] / each.told["seconds"] for each in (before, after))
         ),
         "p99_ms": beside.told["p99_ms"],
-        "p99_ms_without": statistics.mean((before.told["p99_ms"], after.told["p99_ms"])),
+        "p99_ms_without": {
+            kind: round(statistics.mean((before.told["p99_ms"][kind], after.told["p99_ms"][kind])), 2)
+            for kind in beside.told["p99_ms"]
+        },
         "worst_ms": beside.told["worst_ms"],
         "others": beside.told["others"],
     }
@@ -133,9 +137,24 @@ def _judged(attack: Attack, rounds: list[dict[str, Any]], start_mb: float) -> di
     reasons = [each[what] for each in rounds for what in ("wrong", "trouble") if each[what]]
     if middle["kept"] < attack.keeps:
         reasons.append(f"{middle['kept']:.0%} kept of {attack.keeps:.0%}")
+    if attack.is_crowd:
+        reasons += _slower(middle["p99_ms"], middle["p99_ms_without"])
     if grown_mb > GROWN_MB:
         reasons.append(f"{grown_mb:.0f} MB grown of {GROWN_MB:.0f}")
     return {"name": attack.name, **middle, "grown_mb": grown_mb, "missed": "; ".join(dict.fromkeys(reasons))}
+
+
+def _slower(beside_ms: dict[str, float], without_ms: dict[str, float]) -> list[str]:
+    """The kinds of requests that waited too long."""
+    return [
+        f"{kind} {beside_ms[kind]:.0f} ms instead of {without_ms[kind]:.0f}"
+        for kind in beside_ms
+        if beside_ms[kind] > max(QUICK_MS, SLOWER * without_ms[kind])
+    ]
+
+
+def _each(times_ms: dict[str, float]) -> str:
+    return "/".join(f"{each:.1f}" for each in times_ms.values())
 
 
 def _show(row: dict[str, Any]) -> None:
@@ -143,7 +162,7 @@ def _show(row: dict[str, Any]) -> None:
     print(
         f"{row['name'][:36]:36} {outcome[:44]:44} {row['grown_mb']:+7.1f} {row['cpu_ms']:8.0f}"
         f" {row['per_s_without']:6} {row['per_s']:6} {row['kept']:6.0%}"
-        f" {row['p99_ms_without']:7.1f} {row['p99_ms']:7.1f} {row['worst_ms']:7.0f}"
+        f" {_each(row['p99_ms_without']):>17} {_each(row['p99_ms']):>17} {row['worst_ms']:7.0f}"
         f"  {'MISSED: ' + row['missed'] if row['missed'] else 'met'}",
         flush=True,
     )
@@ -191,7 +210,7 @@ def run(arguments: list[str]) -> int:
     picked = [attack for attack in ATTACKS if re.search(chosen.only, attack.name)]
     print(
         f"{'attack':36} {'outcome':44} {'MB':>7} {'CPU ms':>8} {'/s':>6} {'beside':>6} {'kept':>6}"
-        f" {'p99 ms':>7} {'beside':>7} {'worst':>7}"
+        f" {'p99 single/50/gz':>17} {'beside, ms':>17} {'worst':>7}"
     )
     rows: list[dict[str, Any]] = []
     for has_site in (False, True):

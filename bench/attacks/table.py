@@ -10,14 +10,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from bench.attacks import bodies, names, slow, words
+from bench.attacks import bodies, crowds, names, slow, words
 from bench.attacks.wire import Outcome, Target
 
 WORK, WAIT = 0.80, 0.95  # Of the bystander's throughput per core-second that the attack leaves.
+SLOWER = 5.0  # Times that the p99 of each kind of the bystander's requests may be of that without the attack,
+QUICK_MS = 20.0  # where it is longer than this.
 
 
 class Attack(NamedTuple):
-    """``answers``: the documented ones, by their first word. ``is_patient``: it takes as long as limits of time do."""
+    """``answers``: the documented ones, by their first word. ``is_patient``: it takes as long as limits of time do.
+    ``is_crowd``: it leaves no CPU by itself, so what counts is how long others wait (``SLOWER``)."""
 
     name: str
     run: Callable[[Target], Awaitable[Outcome]]
@@ -25,6 +28,7 @@ class Attack(NamedTuple):
     keeps: float = WORK
     is_patient: bool = False
     needs_site: bool = False
+    is_crowd: bool = False
 
 
 def _wait(name: str, run: Callable[[Target], Awaitable[Outcome]], *answers: str, is_patient: bool = True) -> Attack:
@@ -33,6 +37,10 @@ def _wait(name: str, run: Callable[[Target], Awaitable[Outcome]], *answers: str,
 
 def _work(name: str, run: Callable[[Target], Awaitable[Outcome]], *answers: str, needs_site: bool = False) -> Attack:
     return Attack(name, run, frozenset(answers), needs_site=needs_site)
+
+
+def _crowd(name: str, run: Callable[[Target], Awaitable[Outcome]], *answers: str) -> Attack:
+    return Attack(name, run, frozenset({*answers, "503", "closed", "reset"}), 0.0, is_crowd=True)
 
 
 ATTACKS = [
@@ -81,6 +89,12 @@ ATTACKS = [
     _work("pages in answers", words.pages, "200", "201", "202", "204", "400", "404", "405", "415"),
     _work("answers larger than requests", words.amplification, "200", "400", "413", "then 200"),
     _work("invalid events without end", words.error_events, "202"),
+    _crowd("100 connections of full batches", crowds.batches, "201", "400"),
+    _crowd("50 connections of full gzip", crowds.compressed, "201", "413"),
+    _crowd("events of a million values", crowds.noise, "400", "413"),
+    _crowd("chunks of one byte", crowds.chunks, "201", "400"),
+    _crowd("questions of 1,000 alternatives", crowds.constraints, "200", "400", "414"),
+    _crowd("small requests for large answers", crowds.large_answers, "200", "202", "400", "413"),
 ]
 
 

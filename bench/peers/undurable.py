@@ -34,10 +34,13 @@ def _receive(
     if self._closed:
         request.problem(503, "draining")
         return
+    if batch and batch.fault is not None:
+        self._refuse_fault(request, batch.fault)
+        return
     events = batch.take_up() if batch else self._events(request, body, terms, self._arrival(request, terms))
     if not isinstance(events, list):
         if events is not None:
-            self._put_off(events, self._receive, request, body, terms, 0.0, is_second)
+            self._put_off(events, self._long_s, self._receive, request, body, terms, 0.0, is_second)
         return
     if self._awaited and self._waits(request, is_second, self._receive, body, terms):
         return

@@ -125,11 +125,10 @@ class Door:
         self._guests.discard(guest)
 
     def look(self) -> None:
-        """Cut off those whose time is over, now and every TICK_S."""
+        """Cut off those whose time is over. Called every TICK_S."""
         now = self._loop.time()
         for guest in [each for each in self._guests if each.deadline <= now]:
             guest.cut()
-        self._loop.call_later(TICK_S, self.look)
 
     @web.middleware
     async def middleware(

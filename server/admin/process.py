@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import uvloop
 from aiohttp import web
 
-from server.admin.door import Door, Guest, Names
+from server.admin.door import TICK_S, Door, Guest, Names
 from server.admin.pages import Pages
 from server.admin.view import Materials, Shared
 from server.catalog.following import Following
@@ -70,7 +70,7 @@ class Admin:
         assert manager is not None  # After setup.
         sockets = self._context.sockets
         servers = [await loop.create_server(lambda: Guest(door, manager), sock=each) for each in sockets]
-        door.look()
+        Timer(loop, TICK_S, door.look).start()
         self._context.row.set_state(State.READY)
         await self._stop.wait()
         self._context.row.set_state(State.DRAINING)

@@ -18,9 +18,10 @@ from server.commands.output import until_nobody_reads
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
 from server.fetch.once import fetch_schemas
 from server.intake.arrival import Arrival, Clock
-from server.intake.decode import split
+from server.intake.cut import split
 from server.intake.event import Event
-from server.intake.pipeline import NOT_AN_OBJECT, make_pipeline
+from server.intake.piece import Piece
+from server.intake.pipeline import NOT_AN_OBJECT, Pipeline, make_pipeline
 from server.intake.report import report
 from server.intake.verdict import Verdict
 
@@ -34,19 +35,25 @@ def run(config_path: Path | None, overrides: list[str], files: list[Path]) -> in
     with until_nobody_reads():
         for index, line in enumerate(_lines(files)):
             event = Event(index, b"null")
-            raws = split(line)
+            raws = split(line, max_event_bytes=generation.config.http.limits.max_event_bytes)
             if isinstance(raws, str):
                 event.verdict = Verdict("not_an_object", raws)
             elif not line.lstrip().startswith(b"{"):
                 event.value, event.verdict = line, NOT_AN_OBJECT
             else:
                 assert isinstance(raws, list)
-                event = pipeline.prepare(index, raws[0], Arrival(*clock.now(), {}))
+                event = _judged(pipeline, index, raws[0], clock)
                 if _fetched(generation):
-                    event = pipeline.prepare(index, raws[0], Arrival(*clock.now(), {}))
+                    event = _judged(pipeline, index, raws[0], clock)
             invalid += event.verdict is not None or event.observed is not None
             sys.stdout.buffer.write(msgspec.json.encode(report(event)) + b"\n")
     return EXIT_FOUND if invalid else EXIT_DONE
+
+
+def _judged(pipeline: Pipeline, index: int, raw: bytes | Piece, clock: Clock) -> Event:
+    if isinstance(raw, Piece):
+        return Event(index, raw.raw, raw.verdict)
+    return pipeline.prepare(index, raw, Arrival(*clock.now(), {}))
 
 
 def _fetched(generation: Generation) -> bool:

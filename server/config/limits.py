@@ -76,7 +76,8 @@ class Limits(Section, frozen=True):
         Bytes,
         says(
             "Most bytes that one worker holds at a time, of bodies and of responses that clients are slow to take; "
-            "above it new requests get 503."
+            "above it new requests get 503. Large bodies of one client may hold as much as they leave free, so "
+            "half of it."
         ),
     ] = 134_217_728
     requests_per_s_per_address: Annotated[

@@ -172,6 +172,10 @@ class ClientAddress:
         address = self.of(request)
         return "" if not address or self._proxies.is_trusted(address) else holder(address)
 
+    def sharer(self, request: Request) -> str:
+        """The same, but for nobody: a proxy that names no client, or the host of a Unix socket, is a client itself."""
+        return holder(self.of(request))
+
     def is_from_proxy(self, request: Request) -> bool:
         """Whether one of the trusted proxies passed the request on, so that its headers are to be believed."""
         return self._proxies.is_trusted(normalised(request.peer) or "")

@@ -3,162 +3,59 @@
 Place: http.reader → http.head.bad_encoding; http.pace → HERE → the handler of the route, which gets a plain body.
 Rules:
 1. Output is made piece by piece and counted: against ``max_decompressed_bytes``, against ``max_ratio`` times what was
-   sent, and as bytes in flight. A bomb is refused as soon as it is known for one.
-2. One body is undone at a time, the others wait in their order: a decoder may hold as much as a window, 16 MiB, however
-   small its body is. The loop waits for one slice; while more is to be done, it has as long a pause between two.
-3. One stream, whole, with nothing behind it: all else is damaged, 400.
+   sent, and as bytes in flight, of the worker and of the client. A bomb is refused as soon as it is known for one.
+2. What is not done at once has its turns as its client has them (server.turns). A decoder of br or zstd may hold a
+   window of 16 MiB, however small its body is: ``MOST_WIDE`` of them may last longer than a turn, another that is not
+   done by then begins again when it may.
+3. Streams to the end of the body, with nothing behind them: all else is damaged, 400.
 4. What nobody waits for is not undone: that of a client that asks too often (http.pace), or is gone meanwhile.
-Not here: which encodings are taken (http.content), bodies that are larger than they may be as sent (http.reader).
+Not here: the decoders (http.decoders), which encodings are taken (http.content), bodies that are larger than they may
+be as sent (http.reader).
 """
 
 from __future__ import annotations
 
-import asyncio
-import sys
-import zlib
-from collections import deque
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, cast
 
-import brotli
-from msgspec import Struct
-
+from server.http import decoders
+from server.http.decoders import IN_BYTES, MOST_STREAMS, DamagedError, Decoder, ManyStreamsError
 from server.http.limits import REQUEST_BYTES, Bounds
 from server.http.pace import behind
 from server.http.problem import INTERNAL, Refusal
 from server.http.refused_kinds import not_compressed
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from server.http.protocol import Connection
     from server.http.request import Request
     from server.http.routes import Handler
     from server.http.server import HttpServer
+    from server.turns import Turns
 
 SLICE_S: Final = 0.001
-IN_BYTES: Final = 16_384  # Given to a decoder at a time: a step that yields nothing must end soon, too.
-OUT_BYTES: Final = 65_536  # Taken from it at a time, or a little more: 0.1 ms.
 RATIO_FROM_BYTES: Final = 65_536  # Less than this is no bomb, whatever it was made of.
-WINDOW_LOG: Final = 23  # 8 MiB, as RFC 9659 has it for zstd. Brotli's own most is 16 MiB, deflate's 32 KiB.
+MOST_WIDE: Final = 3
 
 DAMAGED: Final = Refusal(
     400,
-    "The body is not what its Content-Encoding says: it is damaged, cut off, or followed by something else. Send one "
-    "whole compressed stream and nothing behind it.",
+    "The body is not what its Content-Encoding says: it is damaged, cut off, or followed by something else. Send "
+    "whole compressed streams and nothing behind them.",
 )
-
-
-class DamagedError(Exception):
-    """These bytes are no such stream."""
-
-
-class Decoder(Protocol):
-    """Undoes one stream. ``more`` gives what comes next of it, ``OUT_BYTES`` or a little more at the most."""
-
-    def more(self, received: memoryview) -> bytes:
-        """Take all of ``received``, which is empty as long as ``is_hungry`` is False. Raises DamagedError."""
-
-    def is_hungry(self) -> bool:
-        """Whether nothing comes before more is received."""
-
-    def is_done(self) -> bool:
-        """Whether the stream has ended. What is behind its end is damage."""
-
-
-class _Deflated:
-    """gzip, and deflate with or without the head and sum of zlib: RFC 9110 asks for them, clients leave them out."""
-
-    def __init__(self, start: bytes, *, is_gzip: bool) -> None:
-        has_head = len(start) >= 2 and start[0] & 15 == 8 and int.from_bytes(start[:2]) % 31 == 0
-        self._undo = zlib.decompressobj(31 if is_gzip else zlib.MAX_WBITS if has_head else -zlib.MAX_WBITS)
-
-    def more(self, received: memoryview) -> bytes:
-        try:
-            made = self._undo.decompress(self._undo.unconsumed_tail or received, OUT_BYTES)
-        except zlib.error as error:
-            raise DamagedError from error
-        if self._undo.unused_data:
-            raise DamagedError
-        return made
-
-    def is_hungry(self) -> bool:
-        return not self._undo.unconsumed_tail
-
-    def is_done(self) -> bool:
-        return self._undo.eof
-
-
-class _Brotli:
-    def __init__(self) -> None:
-        self._undo = brotli.Decompressor()
-
-    def more(self, received: memoryview) -> bytes:
-        try:
-            made: bytes = self._undo.process(bytes(received), output_buffer_limit=OUT_BYTES)
-        except brotli.error as error:  # What is behind the end, too.
-            raise DamagedError from error
-        return made
-
-    def is_hungry(self) -> bool:
-        return bool(self._undo.can_accept_more_data())
-
-    def is_done(self) -> bool:
-        return bool(self._undo.is_finished())
-
-
-class _Zstandard:
-    def __init__(self) -> None:
-        self._undo = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: WINDOW_LOG})
-
-    def more(self, received: memoryview) -> bytes:
-        try:
-            made = self._undo.decompress(received, max_length=OUT_BYTES)
-        except (zstd.ZstdError, EOFError) as error:  # EOFError: more after the end.
-            raise DamagedError from error
-        if self._undo.unused_data:
-            raise DamagedError
-        return made
-
-    def is_hungry(self) -> bool:
-        return self._undo.needs_input
-
-    def is_done(self) -> bool:
-        return self._undo.eof
-
-
-def decoder_of(encoding: str, start: bytes) -> Decoder:
-    """A decoder for a body that begins with ``start``."""
-    if encoding == "br":
-        return _Brotli()
-    if encoding == "zstd":
-        return _Zstandard()
-    return _Deflated(start, is_gzip=encoding == "gzip")
-
-
-class _Undoing(Struct):
-    """A body on its way. ``rest`` are the bytes that its decoder has not been given."""
-
-    request: Request
-    decoder: Decoder
-    sent_bytes: int
-    rest: memoryview
-    pieces: list[bytes]
-    made_bytes: int = 0
+MANY_STREAMS: Final = Refusal(
+    413, f"The body is made of more than {MOST_STREAMS} compressed streams. Compress it as one.", kind="body"
+)
 
 
 class Encodings:
     """One a worker."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, server: HttpServer, bounds: Bounds) -> None:
-        self._loop = loop
-        self._server = server
-        self._bounds = bounds
-        self._waiting: deque[tuple[Request, Handler, str]] = deque()
-        self._current: tuple[_Undoing, Handler] | None = None
-        self._is_turning = False
+    def __init__(self, clock: Callable[[], float], server: HttpServer, bounds: Bounds, turns: Turns) -> None:
+        self.clock = clock
+        self.server = server
+        self.bounds = bounds
+        self.wide = 0  # Decoders that may hold a window between two turns.
+        self._turns = turns
 
     def before(self, handler: Handler, encoding: str) -> Handler:
         """A handler that undoes ``encoding``, then calls ``handler``; who may not ask now is refused before."""
@@ -168,78 +65,143 @@ class Encodings:
         if not request.body:
             handler(request)  # Nothing is nothing, in every encoding.
             return
-        self._server.hold(request, REQUEST_BYTES + len(request.body))
-        self._waiting.append((request, handler, encoding))
-        if not self._is_turning:
-            self._turn()
+        self.server.hold(request, REQUEST_BYTES + len(request.body))
+        undoing = Undoing(self, request, handler, encoding)
+        if self._turns.has_any() or not undoing.go_on(SLICE_S):
+            self._turns.take(self.server.client_of(request), undoing)
 
-    def _turn(self) -> None:
-        """A slice of what waits, most often all of it; the rest after a pause."""
-        self._is_turning = True
-        began_s = self._loop.time()
-        try:
-            while (self._waiting or self._current) and self._loop.time() < began_s + SLICE_S:
-                if self._current is None:
-                    request, handler, encoding = self._waiting.popleft()
-                    body = request.body
-                    decoder = decoder_of(encoding, body)
-                    self._current = _Undoing(request, decoder, len(body), memoryview(body), []), handler
-                else:
-                    self._go_on(*self._current)
-        finally:  # Whatever is raised: nobody's body would be undone any more.
-            self._is_turning = bool(self._waiting or self._current)
-            if self._is_turning:
-                self._loop.call_later(max(self._loop.time() - began_s, SLICE_S), self._turn)
 
-    def _go_on(self, undoing: _Undoing, handler: Handler) -> None:
-        """One step of the body whose turn it is."""
-        if not cast("Connection", undoing.request.answering).is_waiting_for(undoing.request):
-            self._current = None
-            self._server.release(undoing.request)
-            return
+class Undoing:
+    """A body on its way, as a job of its client (server.turns)."""
+
+    __slots__ = (
+        "_decoder",
+        "_encoding",
+        "_handler",
+        "_has_place",
+        "_late_s",
+        "_made_bytes",
+        "_of",
+        "_pieces",
+        "_request",
+        "_rest",
+    )
+
+    def __init__(self, of: Encodings, request: Request, handler: Handler, encoding: str) -> None:
+        self._of = of
+        self._request = request
+        self._handler = handler
+        self._encoding = encoding
+        self._has_place = False  # Among those of ``wide``.
+        self._late_s = of.clock() + of.bounds.answer_s / 2
+        self._begin()
+
+    def _begin(self) -> None:
+        self._decoder: Decoder | None = None
+        self._rest = memoryview(self._request.body)  # What the decoder has not been given.
+        self._pieces: list[bytes] = []
+        self._made_bytes = 0
+
+    def is_wanted(self) -> bool:
+        """Whether the client is still there."""
+        return cast("Connection", self._request.answering).is_waiting_for(self._request)
+
+    def is_late(self) -> bool:
+        """Whether what is left of ``answer_s`` is less than the handler may need."""
+        return self._of.clock() > self._late_s
+
+    def refuse(self) -> None:
+        """The client sends more than its share."""
+        self._end(self._of.bounds.full)
+
+    def drop(self) -> None:
+        """The client has gone."""
+        self._leave()
+        self._of.server.release(self._request)
+
+    def on_bug(self) -> None:
+        """An exception of ours, in a decoder or in the handler."""
+        self._end(INTERNAL, is_bug=True)
+
+    def go_on(self, time_s: float) -> bool:
+        """A slice of it."""
         try:
-            refusal = self._step(undoing)
-        except DamagedError:
-            refusal = not_compressed(undoing.request.body) or DAMAGED
-        except Exception:  # Else nobody's body would be undone any more.
-            self._server.on_handler_error(undoing.request)
-            refusal = INTERNAL
-        if refusal is None and not undoing.decoder.is_done():
-            return
-        self._current = None
-        request = undoing.request
-        if refusal is not None:
-            self._server.count(refusal)
-            self._server.cors.over(refusal.handle)(request)
-            return
-        request.body = b"".join(undoing.pieces)
-        try:
-            handler(request)
+            return self._go_on(self._of.clock() + time_s)
         except Exception:
-            self._server.on_handler_error(request)
-            INTERNAL.handle(request)
+            self.on_bug()
+            return True
 
-    def _step(self, undoing: _Undoing) -> Refusal | None:
-        """Why the body is not taken, if it is not. Raises DamagedError."""
-        decoder = undoing.decoder
+    def _go_on(self, until_s: float) -> bool:
+        decoder = self._decoder or decoders.decoder_of(self._encoding, self._request.body)
+        self._decoder = decoder
+        while True:
+            try:
+                refusal = self._step(decoder)
+            except DamagedError:
+                refusal = not_compressed(self._request.body) or DAMAGED
+            except ManyStreamsError:
+                refusal = MANY_STREAMS
+            if refusal is not None:
+                self._end(refusal)
+                return True
+            if decoder.is_done() and not self._rest:
+                self._hand_on()
+                return True
+            if self._of.clock() >= until_s:
+                break
+        if decoder.is_wide and not self._has_place:
+            self._take_place()
+        return False
+
+    def _take_place(self) -> None:
+        """Keep the decoder if there is room for one more, or begin again in the next turn."""
+        of = self._of
+        if of.wide < MOST_WIDE:
+            of.wide += 1
+            self._has_place = True
+        else:
+            self._begin()
+            of.server.hold(self._request, REQUEST_BYTES + len(self._request.body))
+
+    def _leave(self) -> None:
+        self._of.wide -= self._has_place
+        self._has_place = False
+        self._decoder = None
+
+    def _end(self, refusal: Refusal, *, is_bug: bool = False) -> None:
+        server, request = self._of.server, self._request
+        self._leave()
+        self._pieces.clear()
+        if is_bug:
+            server.on_handler_error(request)
+        server.count(refusal)
+        server.cors.over(refusal.handle)(request)
+
+    def _hand_on(self) -> None:
+        request = self._request
+        self._leave()
+        request.body = b"".join(self._pieces)
+        self._pieces.clear()
+        self._handler(request)
+
+    def _step(self, decoder: Decoder) -> Refusal | None:
+        """Why the body is not taken, if it is not. Raises DamagedError, ManyStreamsError."""
         cut = IN_BYTES if decoder.is_hungry() else 0
-        received, undoing.rest = undoing.rest[:cut], undoing.rest[cut:]
+        received, self._rest = self._rest[:cut], self._rest[cut:]
         made = decoder.more(received)
-        is_followed = decoder.is_done() and undoing.rest
-        is_cut_off = not (decoder.is_done() or made or received or undoing.rest)
-        if is_followed or is_cut_off:
-            raise DamagedError
+        if not (decoder.is_done() or made or received or self._rest) and decoder.is_hungry():
+            raise DamagedError  # Cut off.
         if not made:
             return None
-        undoing.pieces.append(made)
-        undoing.made_bytes += len(made)
-        return self._refusal(undoing)
+        self._pieces.append(made)
+        self._made_bytes += len(made)
+        return self._refusal()
 
-    def _refusal(self, undoing: _Undoing) -> Refusal | None:
-        bounds, server, made_bytes = self._bounds, self._server, undoing.made_bytes
-        if made_bytes > bounds.max_decompressed_bytes:
+    def _refusal(self) -> Refusal | None:
+        bounds, server, sent_bytes = self._of.bounds, self._of.server, len(self._request.body)
+        if self._made_bytes > bounds.max_decompressed_bytes:
             return bounds.big_inside
-        if made_bytes > max(RATIO_FROM_BYTES, bounds.max_ratio * undoing.sent_bytes):
+        if self._made_bytes > max(RATIO_FROM_BYTES, bounds.max_ratio * sent_bytes):
             return bounds.swelling
-        server.hold(undoing.request, REQUEST_BYTES + undoing.sent_bytes + made_bytes)
-        return bounds.full if server.in_flight_bytes > bounds.max_in_flight_bytes else None
+        server.hold(self._request, REQUEST_BYTES + sent_bytes + self._made_bytes)
+        return bounds.full if server.is_too_much(self._request) else None

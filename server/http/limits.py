@@ -35,6 +35,9 @@ LATER_BYTES: Final = 4096
 REQUEST_BYTES: Final = 2048  # What a waiting request costs besides its body: object, headers (measured: 1.4-2 kB).
 PIECE_BYTES: Final = 64  # What a piece of a body costs besides its bytes: chunks of one byte each are legal.
 
+# Of a request that goes on arriving: from here on its bytes are counted for its client.
+LARGE_BYTES: Final = 65_536
+
 # A refused request with a body of known length up to this is read to its end, and the connection kept.
 DISCARD_BYTES: Final = 65_536
 

@@ -143,6 +143,8 @@ class Connection(Ending):
         server = self._server
         if request.held_bytes:  # As ``release`` does.
             server.in_flight_bytes -= request.held_bytes
+            if request.client:
+                server.forget(request)
             request.held_bytes = 0
         if self._current is not request:
             server.on_stray_reply(is_late=self._is_lost or request.is_overdue)
@@ -192,8 +194,11 @@ class Connection(Ending):
         if self._current is request:
             self.deadline = self._deadlines[ANSWER]
             if not request.held_bytes:  # As ``hold`` does; a call is 1 % of a request.
-                request.held_bytes = held_bytes = REQUEST_BYTES + len(request.body)
-                server.in_flight_bytes += held_bytes
+                if request.client:
+                    server.hold(request, REQUEST_BYTES + len(request.body))
+                else:
+                    request.held_bytes = held_bytes = REQUEST_BYTES + len(request.body)
+                    server.in_flight_bytes += held_bytes
 
     def _on_partial(self, received_bytes: int) -> None:
         reader = self._reader

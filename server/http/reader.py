@@ -31,7 +31,7 @@ from server.http import head
 from server.http.chunks import MANY_PIECES, Chunks, joined, number_of
 from server.http.content import TAKEN
 from server.http.head import HOSTS
-from server.http.limits import PIECE_BYTES, REQUEST_BYTES
+from server.http.limits import LARGE_BYTES, PIECE_BYTES, REQUEST_BYTES
 from server.http.limits import SLICE_BYTES as SLICE
 from server.http.problem import BAD_HOST, INTERNAL, NO_HOST, NO_TUNNEL, Refusal
 from server.http.repeats import HEAD_END
@@ -370,7 +370,9 @@ class Reader:
         elif self.incoming is not None:
             self.is_new = not self.incoming.held_bytes
             self._server.hold(self.incoming, REQUEST_BYTES + self._body_bytes + len(self._pieces) * PIECE_BYTES)
-            if self._server.in_flight_bytes > bounds.max_in_flight_bytes:
+            is_large = self._body_bytes > LARGE_BYTES  # It has taken many reads: a look at whose it is costs nothing.
+            server = self._server
+            if server.is_too_much(self.incoming) if is_large else server.in_flight_bytes > bounds.max_in_flight_bytes:
                 self.end(bounds.full)
 
     def _on_parser_error(self, error: HttpParserError, received: bytes | memoryview) -> None:

@@ -91,15 +91,18 @@ class ReceiptPage:
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         self._is_turning = True
-        while self._searches and loop.time() < began_s + SLICE_S:
-            search = self._searches[0]
-            found = next(search.steps, _NOWHERE)
-            if found is not None:
-                self._searches.popleft()
-                self._settle(loop, search, None if found is _NOWHERE else found)
-        self._is_turning = bool(self._searches)
-        if self._is_turning:
-            loop.call_later(PAUSE * max(loop.time() - began_s, SLICE_S), self._turn)
+        try:
+            while self._searches and loop.time() < began_s + SLICE_S:
+                search = self._searches.popleft()
+                found = next(search.steps, _NOWHERE)
+                if found is None:
+                    self._searches.appendleft(search)
+                else:
+                    self._settle(loop, search, None if found is _NOWHERE else found)
+        finally:  # Others wait for theirs, whatever comes of one search.
+            self._is_turning = bool(self._searches)
+            if self._is_turning:
+                loop.call_later(PAUSE * max(loop.time() - began_s, SLICE_S), self._turn)
 
     def _settle(self, loop: asyncio.AbstractEventLoop, search: _Search, found: dict[str, int] | None) -> None:
         if found is None and search.marks is not None:

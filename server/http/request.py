@@ -52,7 +52,8 @@ class Request(msgspec.Struct, eq=False):
     memo: dict[Any, Any] | None = None  # What was worked out from this head and peer before; None: nobody keeps it.
     # Known later, or never:
     body: bytes = b""
-    held_bytes: int = 0  # Counted among the worker's bytes in flight.
+    held_bytes: int = 0  # Counted among the worker's bytes in flight,
+    client: str = ""  # and among those of this client, where that is known (HttpServer.client_of).
     is_awaited: bool = False  # The client waits for 100 before it sends the body.
     is_overdue: bool = False  # The client has been told that there is no answer: nothing may be done for it any more.
     _identity: bytes | None = None

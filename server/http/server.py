@@ -39,6 +39,7 @@ from server.http.wheel import TICK_S, Wheel
 from server.log import Limited
 from server.rates import Buckets
 from server.timers import Timer
+from server.turns import Turns
 
 if TYPE_CHECKING:
     from server.config.settings import Http
@@ -63,10 +64,12 @@ class HttpServer:
         believed: Iterable[str] = (),
         key_holder: Callable[[Request], str] | None = None,
         cors: Cors | None = None,
+        turns: Turns | None = None,
     ) -> None:
         """``cors``: by what the handlers of ``routes`` are shared, where that is not made of the settings alone.
         ``believed``: headers that are believed of a trusted proxy, besides those that name the client.
-        ``key_holder`` says whose key or token a request presents; "" when it is none that is known."""
+        ``key_holder`` says whose key or token a request presents; "" when it is none that is known. ``turns`` are
+        shared with what the handlers do in them."""
         self._loop = loop
         self._row = row
         self._limited = Limited(log)
@@ -78,6 +81,8 @@ class HttpServer:
         self._of_address: Counter[str] = Counter()  # Connections, where their number is bounded.
         self._proxies = TrustedProxies(settings.trusted_proxies)
         self._is_greeted = settings.proxy_protocol
+        self._client_address = ClientAddress(settings)
+        self._key_holder = key_holder
         # Shared with connections.
         bounds = self.bounds = Bounds(settings.limits)
         self.most_connections = bounds.max_connections + bounds.max_connections // HARD_PART
@@ -87,13 +92,14 @@ class HttpServer:
         self.outgoing = Outgoing(loop)
         self.repeats = Repeats()
         self.cors = cors or Cors(settings.cors)
-        self.encodings = Encodings(loop, self, bounds)
+        self.encodings = Encodings(loop.time, self, bounds, turns or Turns(loop.call_soon, loop.time))
         self.call_soon = loop.call_soon
         shortest_s = min(bounds.head_s, bounds.body_stall_s, bounds.idle_s, bounds.write_stall_s, bounds.answer_s)
         self.wheel = Wheel(loop.time(), shortest_s)
         self.deadlines = [0.0, 0.0, 0.0, _FAR, 0.0]  # By stage of a reader, then ANSWER; as of the last tick.
         self.is_draining = False
         self.in_flight_bytes = 0
+        self._held_by: Counter[str] = Counter()  # The same, of requests whose client is known.
         # Counters.
         self.connections = 0  # Ever opened.
         self.requests = 0  # Handed to a handler or refused in its turn.
@@ -112,7 +118,7 @@ class HttpServer:
             routes = Pace("key", key_holder, buckets, loop.time, self.refused, self.cors).routes(routes)
         if limits.requests_per_s_per_address:  # Before keys: it is cheaper to look at.
             buckets = Buckets(limits.requests_per_s_per_address, limits.burst_per_address)
-            whose = ClientAddress(settings).holder
+            whose = self._client_address.holder
             pace = Pace("address", whose, buckets, loop.time, self.refused, self.cors, is_of_head=True)
             routes = pace.routes(routes)
         self.routes = Routes(routes)
@@ -250,15 +256,47 @@ class HttpServer:
         address = normalised(connection.peer) or ""
         return holder(address) if address and not self._proxies.is_trusted(address) else ""
 
+    def client_of(self, request: Request) -> str:
+        """With whom a request shares turns and memory: the address of its client (IPv6: one /64), or that of a proxy
+        of ours that names none; and the holder of the key or token that it presents, if it is one that is known."""
+        client = request.client
+        if not client:
+            key = self._key_holder(request) if self._key_holder is not None else ""
+            client = request.client = f"{self._client_address.sharer(request)} {key}"
+            if request.held_bytes:
+                self._held_by[client] += request.held_bytes
+        return client
+
     def hold(self, request: Request, held_bytes: int) -> None:
         """Count what a request holds while somebody is waited for. Again, with more, as more of it comes."""
-        self.in_flight_bytes += held_bytes - request.held_bytes
+        more_bytes = held_bytes - request.held_bytes
+        self.in_flight_bytes += more_bytes
         request.held_bytes = held_bytes
+        if request.client:
+            self._held_by[request.client] += more_bytes
 
     def release(self, request: Request) -> None:
         """The request holds nothing any longer."""
         self.in_flight_bytes -= request.held_bytes
+        if request.client:
+            self.forget(request)
         request.held_bytes = 0
+
+    def forget(self, request: Request) -> None:
+        """Its client is no longer counted for it: it is answered, or gone."""
+        left_bytes = self._held_by[request.client] - request.held_bytes
+        if left_bytes > 0:
+            self._held_by[request.client] = left_bytes
+        else:
+            del self._held_by[request.client]
+        request.client = ""
+
+    def is_too_much(self, request: Request) -> bool:
+        """Whether the worker holds more than it may; or the client of ``request``, with others of its requests, more
+        than is left for everybody else (Choudhury and Hahne, "Dynamic queue length thresholds", 1998): one client has
+        half of the room at the most, ten have ten elevenths, and who comes new always finds some."""
+        left_bytes = self.bounds.max_in_flight_bytes - self.in_flight_bytes
+        return left_bytes < 0 or self._held_by[self.client_of(request)] > max(left_bytes, request.held_bytes)
 
     def elsewhere(self, path: bytes) -> list[int]:
         """Where to count a response to a path that is not in the table as it stands."""

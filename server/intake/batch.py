@@ -1,30 +1,31 @@
 """The events of one body, prepared a piece at a time, so that a large body shares its worker with everybody else.
 
-Place: intake.receive → HERE → intake.pipeline, and back to intake.receive once all events are prepared.
-Rules: a body has AT_ONCE_S at once, if no other waits. What is left of it waits for turns of the loop, and one turn
-does one piece of one body, however many wait; MOST_BEGUN of them take turns, the others come after. Whoever has been
-told that the answer is overdue will send the events again: they are dropped. Nothing is sent from here, so a body is
-still taken whole or not at all, and by one snapshot of the streams.
-Not here: what becomes of an event (intake.pipeline), of a request (intake.receive). Not bounded by this: what it takes
-to split a body, to unwrap CloudEvents (intake.forms), and to write down what is wrong with each event (intake.verdict).
+Place: intake.receive → HERE → intake.cut, intake.pipeline, and back to intake.receive once all events are prepared.
+Rules: a body has AT_ONCE_S at once, if no other waits. What is left of it has its turns as its client has them
+(server.turns): first it is taken apart, then its events are prepared, and what is wrong with them is written down as it
+is found. What that takes is counted as held by the request before the first event is prepared. Whoever has been told
+that the answer is overdue will send the events again: they are dropped. Nothing is sent from here, so a body is still
+taken whole or not at all, and by one snapshot of the streams.
+Not here: what becomes of an event (intake.pipeline), of a request (intake.receive), how turns are shared.
 """
 
 # hot path
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from server.intake.arrival import MAX_PROBLEMS
+from server.intake.cut import FULL, Elements
 
 if TYPE_CHECKING:
     from server.http.request import Request
     from server.intake.arrival import Arrival
     from server.intake.event import Event
+    from server.intake.forms import Finish
+    from server.intake.ndjson import Lines
 
     # Raw events, the index of the first of them, who sent them.
     PrepareAll = Callable[[Sequence[Any], int, Arrival], list[Event]]
@@ -32,46 +33,116 @@ if TYPE_CHECKING:
 # A hundred usual events take 1.2 ms and are not cut. An event that is refused takes up to 0.1 ms, and a body may have a
 # thousand; four clients of such bodies left a tenth of its rate to a fifth one (bench attacks).
 AT_ONCE_S: Final = 0.002
-TURN_S: Final = 0.001
 # Between two looks at the clock, whichever is less; an event at least.
 STEP: Final = 16
 STEP_BYTES: Final = 16_384
 
-MOST_BEGUN: Final = 4  # If all began at once, all would be late; and each may hold 15 MB of what is wrong with it.
+# What an event that is being prepared takes besides its bytes, of which there are two more copies (measured: 10,000 of
+# ``{}`` 4 MB, with what is written down of them).
+EVENT_BYTES: Final = 400
+
+
+class Writes(Protocol):
+    """Writes down what the answer says of events, as they are prepared."""
+
+    def write(self, event: Event) -> None:
+        """This one is prepared."""
+
+    def begin_anew(self) -> None:
+        """Nothing is."""
 
 
 class Batch:
-    """``arrival`` and ``events`` are those of one body of ``size`` bytes. ``awaited`` is shared by all who prepare
-    events (fetch.asking): what this body looks for is put aside while others have their turn."""
+    """``arrival`` and ``found`` are those of one body of ``size`` bytes: its raw events, or what finds them.
+    ``awaited`` is shared by all who prepare events (fetch.asking): what this body looks for is put aside while others
+    have their turn. ``fault``: why there are no events, as intake.cut says it."""
 
-    __slots__ = ("_awaited", "_prepare", "_put_aside", "_raws", "_step", "arrival", "began_s", "events")
+    __slots__ = (
+        "_awaited", "_body_bytes", "_cut", "_finish", "_prepare", "_put_aside", "_raws", "_step",
+        "arrival", "began_s", "events", "fault", "writer",
+    )  # fmt: skip
 
     def __init__(
-        self, raws: Sequence[Any], size: int, arrival: Arrival, prepare: PrepareAll, awaited: dict[str, None]
+        self,
+        found: Sequence[Any] | Elements | Lines,
+        size: int,
+        arrival: Arrival,
+        prepare: PrepareAll,
+        awaited: dict[str, None],
+        finish: Finish | None = None,
     ) -> None:
-        self._raws = raws
-        self._step = max(1, min(STEP, STEP_BYTES * len(raws) // max(1, size)))
+        self._cut: Any = None
+        self._raws: Sequence[Any] = ()
+        self._body_bytes = size
+        self._step = 0
+        if isinstance(found, list):
+            self._use(found)
+        else:
+            self._cut = found
+        self._finish = finish
         self._prepare = prepare
         self._awaited = awaited
         self._put_aside: dict[str, None] = {}
         self.arrival = arrival
         self.began_s = monotonic()
         self.events: list[Event] = []
+        self.fault: int | str | None = None
+        self.writer: Writes | None = None
+
+    def _use(self, raws: Sequence[Any]) -> None:
+        self._raws = raws
+        self._step = max(1, min(STEP, STEP_BYTES * len(raws) // max(1, self._body_bytes)))
+
+    def write(self, writer: Writes) -> None:
+        """Have ``writer`` write down the events, and those that follow."""
+        self.writer = writer
+        for event in self.events:
+            writer.write(event)
 
     def is_short(self) -> bool:
         """Whether it goes before those that wait."""
-        return len(self._raws) <= self._step
+        return self._cut is None and len(self._raws) <= self._step
 
-    def prepare(self, time_s: float) -> bool:
-        """Prepare events for so long at the most. Whether all are."""
+    def prepare(self, time_s: float, has_room: Callable[[Any, int], bool] | None = None) -> bool:
+        """Prepare events for so long at the most. Whether all are, or there is a ``fault``. ``has_room`` is asked once
+        the number of events is known."""
         until = monotonic() + time_s
-        raws, events, step = self._raws, self.events, self._step
+        if self._cut is not None:
+            for _ in self._cut:
+                if monotonic() > until:
+                    return False
+            self._on_cut(has_room)
+        if self.fault is not None:
+            return True
+        raws, events, step, writer = self._raws, self.events, self._step, self.writer
         count = len(raws)
         while (first := len(events)) < count:
-            events += self._prepare(raws[first : first + step], first, self.arrival)
+            prepared = self._prepare(raws[first : first + step], first, self.arrival)
+            if writer is not None:
+                for event in prepared:
+                    writer.write(event)
+            events += prepared
             if monotonic() > until:
                 break
         return len(events) == count
+
+    def _on_cut(self, has_room: Callable[[Any, int], bool] | None) -> None:
+        cut, self._cut = self._cut, None
+        self.fault = cut.fault
+        if self.fault is None and self._finish is not None:
+            found = self._finish(cut.raws, cut.is_array)
+            self.fault = found if isinstance(found, str) else None
+        if self.fault is None:
+            self._use(cut.raws)
+            self.hold(has_room)
+
+    def hold(self, has_room: Callable[[Any, int], bool] | None) -> None:
+        """Count what preparing it takes, if that is known already."""
+        if self._cut is not None:
+            return
+        more_bytes = 2 * self._body_bytes + EVENT_BYTES * len(self._raws)
+        if has_room is not None and not has_room(self.arrival.request, more_bytes):
+            self.fault = FULL
 
     def put_aside(self) -> None:
         """Others come now."""
@@ -87,64 +158,69 @@ class Batch:
         """Forget what has been prepared."""
         self.events.clear()
         self._put_aside.clear()
+        if self.writer is not None:
+            self.writer.begin_anew()
         self.arrival.problems_left = MAX_PROBLEMS
 
 
-class Turns:
-    """The bodies of one worker that are not prepared yet. ``on_bug`` answers a request while an exception of ours is
-    being handled."""
+class Preparing:
+    """The rest of a batch, as a job of its client. ``then`` is called when it is prepared, or will not be; ``waiting``
+    are all that are under way."""
 
-    __slots__ = ("_is_due", "_on_bug", "_waiting")
+    __slots__ = ("_has_room", "_on_bug", "_patience_s", "_then", "_waiting", "batch")
 
-    def __init__(self, on_bug: Callable[[Request], None]) -> None:
+    def __init__(
+        self,
+        batch: Batch,
+        then: Callable[[], None],
+        waiting: dict[Preparing, None],
+        patience_s: float,
+        has_room: Callable[[Any, int], bool] | None,
+        on_bug: Callable[[Request], None],
+    ) -> None:
+        self.batch = batch
+        self._then = then
+        self._waiting = waiting
+        self._patience_s = patience_s
+        self._has_room = has_room
         self._on_bug = on_bug
-        self._waiting: deque[tuple[Batch, Callable[[], None]]] = deque()
-        self._is_due = False
-
-    def has_any(self) -> bool:
-        """Whether a body waits."""
-        return bool(self._waiting)
-
-    def take(self, batch: Batch, then: Callable[[], None]) -> None:
-        """Prepare the rest of it in later turns; ``then`` is called in the last of them."""
+        waiting[self] = None
         batch.put_aside()
-        self._waiting.append((batch, then))
-        self._call()
 
-    def begin_anew(self) -> None:
-        """Streams are other ones now."""
-        for batch, _ in self._waiting:
-            batch.begin_anew()
+    def is_wanted(self) -> bool:
+        """Whether it is still to be prepared, and the client has not been told to send it again."""
+        return self in self._waiting and not self.batch.arrival.request.is_overdue
 
-    def close(self) -> None:
-        """Nothing more is prepared: whoever waits is told so."""
-        waiting = list(self._waiting)
-        self._waiting.clear()
-        for _, then in waiting:
-            then()
+    def is_late(self) -> bool:
+        """Whether there is no time for an outcome any more."""
+        return monotonic() - self.batch.began_s > self._patience_s
 
-    def _call(self) -> None:
-        if self._waiting and not self._is_due:
-            self._is_due = True
-            asyncio.get_running_loop().call_soon(self._turn)
+    def refuse(self) -> None:
+        """The client sends more than its share."""
+        self.batch.fault = FULL
+        self.end()
 
-    def _turn(self) -> None:
-        self._is_due = False
-        waiting = self._waiting
-        while waiting and waiting[0][0].arrival.request.is_overdue:
-            waiting.popleft()
-        if not waiting:
-            return
-        batch, then = waiting.popleft()
+    def go_on(self, time_s: float) -> bool:
+        """A turn's worth."""
         try:
-            is_whole = batch.prepare(TURN_S)
-            batch.put_aside()
+            is_whole = self.batch.prepare(time_s, self._has_room)
+            self.batch.put_aside()
             if is_whole:
-                then()
-            else:
-                waiting.insert(MOST_BEGUN - 1, (batch, then))
-        except Exception:  # http.protocol answers for the first turn alone.
-            self._on_bug(batch.arrival.request)
+                self.end()
         finally:
-            batch.put_aside()
-            self._call()
+            self.batch.put_aside()
+        return is_whole
+
+    def end(self) -> None:
+        """Go on with the request."""
+        self.drop()
+        self._then()
+
+    def on_bug(self) -> None:
+        """http.protocol answers for the first turn alone."""
+        self.drop()
+        self._on_bug(self.batch.arrival.request)
+
+    def drop(self) -> None:
+        """It is over."""
+        self._waiting.pop(self, None)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import fnmatch
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +23,8 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from server import percent
-from server.intake.decode import BOM, has_duplicate_names, split
+from server.intake.cut import Elements, elements, split
+from server.intake.decode import BOM, begins_array, has_duplicate_names
 from server.intake.fields import EventMembers, Fields
 from server.intake.members import Path
 from server.intake.piece import Piece, unreadable
@@ -42,7 +43,6 @@ MANY: Final = "The request body is an object. Send an array, or one CloudEvent a
 REQUIRED: Final = ("specversion", "id", "source", "type")
 ATTRIBUTES: Final = (*REQUIRED, "time", "dataschema")
 MAX_ATTRIBUTE_CHARS: Final = 2_048
-_BRACKET: Final = ord("[")
 _VERSION: Final = re.compile(r"1\.\d+")
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
@@ -82,39 +82,21 @@ class CloudEvents:
         self._members = EventMembers(fields, self._places.values())
         self._rule = lru_cache(maxsize=1_024)(_Rules(settings.cloudevents).find)
 
-    def single(self, body: bytes, most: int) -> list[Piece] | int | str:
-        """The only CloudEvent of a body."""
-        raws = split(body, most)
-        if not isinstance(raws, list):
-            return raws
-        return ONE if _text_of(body)[0] == _BRACKET else [self._unwrap(raws[0])]
-
-    def batch(self, body: bytes, most: int) -> list[Piece] | int | str:
-        """The CloudEvents of an array."""
-        raws = split(body, most)
-        if not isinstance(raws, list):
-            return raws
-        return [self._unwrap(raw) for raw in raws] if _text_of(body)[0] == _BRACKET else MANY
-
-    def binary(self, headers: Mapping[bytes, bytes], body: bytes) -> list[Piece] | str:
-        """The CloudEvent whose data is the body, if there is any, and whose attributes are headers."""
-        content = NO_DATA
-        if body:
-            raws = split(body)
-            if not isinstance(raws, list):
-                return str(raws)
-            content = _text_of(body)
+    def binary(self, headers: Mapping[bytes, bytes]) -> Callable[[bytes], Piece]:
+        """For the CloudEvent whose data is the body, and whose attributes are headers."""
         found: Attributes = {}
         for name in ATTRIBUTES:
             value = headers.get(b"ce-" + name.encode())
             if value is not None:
                 text = _of_header(value)
                 if text is None:
-                    return [Piece(content, _wrong(f"should have UTF-8 behind the percent signs of its '{name}'"))]
+                    wrong = _wrong(f"should have UTF-8 behind the percent signs of its '{name}'")
+                    return lambda content: Piece(content, wrong)
                 found[name] = text
-        return [self._piece(found, content)]
+        return lambda content: self._piece(found, content)
 
-    def _unwrap(self, raw: bytes) -> Piece:
+    def unwrap(self, raw: bytes) -> Piece:
+        """One as JSON."""
         try:
             envelope = _decode_envelope(raw)
         except (msgspec.DecodeError, RecursionError):  # No object, or none that can be read: the pipeline says so.
@@ -208,12 +190,41 @@ def _content(envelope: _Envelope) -> bytes | None:
         return None
     if not body:
         return NO_DATA
-    return _text_of(body) if isinstance(split(body), list) else None
+    raws = split(body, 1)
+    if not isinstance(raws, list):
+        return None
+    return _text_of(body)
 
 
 def _text_of(body: bytes) -> bytes:
     """The JSON text of a body that has been found to be one."""
     return body.strip().removeprefix(BOM).lstrip()
+
+
+def as_data(body: bytes, most: int, max_event_bytes: int, *, may_take_long: bool) -> Elements | list[Any] | int | str:
+    """As intake.cut.elements, of a body that is the data of one CloudEvent: none at all is an empty object, and an array
+    is one that is no event."""
+    if not body:
+        return [NO_DATA]
+    found = elements(body, most, max_event_bytes, may_take_long=may_take_long)
+    return [_text_of(body)] if isinstance(found, list) and begins_array(body) else found
+
+
+def is_one(_raws: list[Any], is_array: bool) -> str | None:
+    """What is wrong with a body of one CloudEvent."""
+    return ONE if is_array else None
+
+
+def is_batch(_raws: list[Any], is_array: bool) -> str | None:
+    """What is wrong with a body of several."""
+    return None if is_array else MANY
+
+
+def one_whole(raws: list[Any], is_array: bool) -> str | None:
+    """Data are the whole body: an array of them, found element by element, is one that is no event."""
+    if is_array and not (len(raws) == 1 and isinstance(raws[0], bytes) and raws[0][:1] == b"["):
+        raws[:] = [unreadable(b"", "the data of the CloudEvent should be a JSON object")]
+    return None
 
 
 def _wrong(what: str) -> Verdict:

@@ -1,8 +1,8 @@
-"""Split a request's body into the raw text of its events.
+"""Split a small body into the raw text of its events, and look for names that occur twice in one.
 
-Place: intake.receive → HERE → intake.pipeline.
+Place: intake.cut → HERE → intake.pipeline.
 Rule: every decoding error of a body is caught here; what is malformed is the request's fault, never half an event's.
-Not here: content encodings and types (http), what is inside an event (intake.pipeline).
+Not here: large bodies, and those of which one event is odd (intake.cut); content encodings and types (http).
 """
 
 # hot path
@@ -24,26 +24,20 @@ NOT_EVENTS: Final = "The request body is neither a JSON object nor an array. Sen
 
 BOM: Final = b"\xef\xbb\xbf"  # What editors of one system put before UTF-8. RFC 8259 section 8.1 lets a reader skip it.
 
-# An array with more commas than this may have more elements than fit into memory well, 75 bytes each, before the first
-# of them is counted: 4 MB of ``{}`` took 107 MB. So its elements are counted first, one by one, up to ``most``.
-MAX_COMMAS: Final = 400_000
-
-_BLANKS: Final = b" \t\r\n"  # RFC 8259 section 2; Python strips two more.
-
-MAX_HALF_PAIRS_BYTES: Final = 262_144  # The slower way takes 0.6 ms a kilobyte of small elements.
+BLANKS: Final = b" \t\r\n"  # RFC 8259 section 2; Python strips two more.
 
 _decode_array = msgspec.json.Decoder(list[Raw]).decode
 _decode_one = msgspec.json.Decoder(Raw).decode
 
 
-def split(body: bytes, most: int = sys.maxsize) -> list[bytes] | int | str:
+def at_once(body: bytes, most: int = sys.maxsize) -> list[bytes] | int | str | None:
     """The raw text of each event of a body, or what is wrong with the body, in words for the client. A number: so many
-    events are more than ``most``.
+    events are more than ``most``. None: one of them is odd, and intake.cut finds out which.
 
     The whole body is checked to be UTF-8 (50 ns a kilobyte of ASCII), because decoders skip the strings that they
     do not need without a look.
     """
-    body = body.strip(_BLANKS)
+    body = body.strip(BLANKS)
     if not body:
         return EMPTY
     first = body[0]
@@ -53,84 +47,31 @@ def split(body: bytes, most: int = sys.maxsize) -> list[bytes] | int | str:
             _decode_one(body)
             return [body]
         if first == _BRACKET:
-            if body.count(b",") > MAX_COMMAS and (found := _count(body, most)) > most:
-                return found
             raws = _decode_array(body)
             return len(raws) if len(raws) > most else [bytes(raw) for raw in raws] or EMPTY
-        if body.startswith(BOM) and body[len(BOM) :].lstrip(_BLANKS)[:1] in (b"{", b"["):
-            return split(body[len(BOM) :], most)
+        if body.startswith(BOM) and body[len(BOM) :].lstrip(BLANKS)[:1] in (b"{", b"["):
+            return at_once(body[len(BOM) :], most)
         _decode_one(body)
     except UnicodeDecodeError as error:
         return NOT_JSON.format(f"byte {error.start} is not UTF-8.")
     except RecursionError:
-        return NOT_JSON.format("it is nested too deeply.")
+        return None if first in (_BRACE, _BRACKET) else NOT_JSON.format("it is nested too deeply.")
     except msgspec.DecodeError as error:
-        if first in (_BRACE, _BRACKET) and _HALF_PAIR.search(body):
-            return _split_half_pairs(body, most)
+        if first in (_BRACE, _BRACKET) and HALF_PAIR.search(body):
+            return None
         return NOT_JSON.format(f"{_reason(error)}.")
     return NOT_EVENTS
 
 
-def _split_half_pairs(body: bytes, most: int) -> list[bytes] | int | str:
-    """A body that may be JSON in which a string ends in half a surrogate pair, as scripts make them that cut text.
-
-    The decoder refuses the whole of it, but only one event is at fault, so a slower one takes the body apart. What
-    it makes of numbers and strings is not used but for the places where the events begin and end.
-    """
-    if len(body) > MAX_HALF_PAIRS_BYTES:
-        return NOT_JSON.format("a string holds half of a surrogate pair.")
-    text = body.decode()
-    try:
-        if body[0] == _BRACE:
-            _SCANNER.decode(text)
-            return [body]
-        raws = _elements(text)
-        return len(raws) if len(raws) > most else raws
-    except json.JSONDecodeError as error:
-        return NOT_JSON.format(f"{error.msg} (character {error.pos}).")
-    except RecursionError:
-        return NOT_JSON.format("it is nested too deeply.")
+def begins_array(body: bytes) -> bool:
+    """Whether a small body of which events were found is an array."""
+    return body.lstrip(BLANKS).removeprefix(BOM).lstrip(BLANKS)[:1] == b"["
 
 
-def _count(body: bytes, most: int) -> int:
-    """How many elements the array has, or ``most`` + 1 where it has more, or is none from somewhere on."""
-    text, count = body.decode(), 0
-    at = _after_space(text, 1)
-    while count <= most and text[at : at + 1] not in ("]", ""):
-        try:
-            _, end = _SCANNER.raw_decode(text, at)
-        except (json.JSONDecodeError, RecursionError):
-            return 0  # The decoder will say what is wrong, and where.
-        count += 1
-        at = _after_space(text, end)
-        at = _after_space(text, at + (text[at : at + 1] == ","))
-    return count
-
-
-def _elements(text: str) -> list[bytes]:
-    """The raw text of each element of an array. Raises json.JSONDecodeError when it is none."""
-    raws = []
-    at = _after_space(text, 1)
-    while True:
-        _, end = _SCANNER.raw_decode(text, at)
-        raws.append(text[at:end].encode())
-        at = _after_space(text, end)
-        if text[at : at + 1] != ",":
-            break
-        at = _after_space(text, at + 1)
-    if text[at:] != "]":
-        raise json.JSONDecodeError("Expecting ',' or the end of the array", text, at)
-    return raws
-
-
-def _after_space(text: str, at: int) -> int:
-    while text[at : at + 1] in _SPACES:
-        at += 1
-    return at
-
-
-def _refuse_constant(name: str) -> None:
-    raise json.JSONDecodeError(f"{name} is no JSON value", name, 0)
+def without_half_pairs(text: bytes) -> bytes:
+    """The same JSON, byte for byte as long, in which no escape stands for half of a surrogate pair: decoders refuse
+    those, though they are JSON (RFC 8259 section 8.2). Letters in strings are other ones: it is for finding ends."""
+    return text.replace(b"\\ud", b"\\u0").replace(b"\\uD", b"\\u0")
 
 
 def has_duplicate_names(raw: bytes) -> bool:
@@ -170,9 +111,7 @@ def _reason(error: msgspec.DecodeError) -> str:
     return str(error).removeprefix("JSON is malformed: ")
 
 
-# Half of a pair, or a whole one: a match only means that the slower way may know better.
-_HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
-_SPACES = frozenset(" \t\n\r")
-_SCANNER = json.JSONDecoder(parse_int=len, parse_float=len, parse_constant=_refuse_constant)
+# Half of a pair, or a whole one: a match only means that a second look is worth it.
+HALF_PAIR: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _BRACE = ord("{")
 _BRACKET = ord("[")

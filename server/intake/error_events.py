@@ -2,7 +2,7 @@
 
 Place: intake.sending → HERE → intake.pipeline → sink.
 Rule: never recursive (an error event that is invalid itself is counted and dropped), rate-limited, bounded in size,
-made in a turn of the loop of its own.
+made in turns of the loop of their own, a slice at a time. No tree is built of what a client sent.
 Not here: the verdict (intake.pipeline).
 """
 
@@ -13,17 +13,19 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Raw
 
 from server.auth.grant import OURS
 from server.intake.arrival import Arrival, Clock
 from server.intake.event import Event
 from server.intake.fields import Fields
-from server.intake.members import Path
+from server.intake.members import Members, Path, Values
 from server.intake.pipeline import Pipeline
 from server.intake.verdict import REFUSED_TYPES, Verdict
+from server.turns import TURN_S
 
 if TYPE_CHECKING:
     from server.config.settings import Config
@@ -33,6 +35,7 @@ MAX_WAITING = 1_000  # Error events between a request and the next loop turn: on
 MAX_RAW_CHARS = 65_536  # Of the event that was refused; enough to see what is wrong with it.
 MAX_MESSAGE_CHARS = 8_192
 
+_URI, _DOMAIN, _REQUEST_ID = _ORIGIN = (("meta", "uri"), ("meta", "domain"), ("meta", "request_id"))
 _PLAIN_URI = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]+")
 
 
@@ -58,7 +61,8 @@ class ErrorEvents:
         self._schema_uri = settings.error_schema_uri
         self._emitter = name
         self._per_s = settings.error_events_per_s
-        self._fields = Fields.of(config)
+        fields = self._fields = Fields.of(config)
+        self._members = Members([*_ORIGIN, *fields.schema_uri, *fields.stream])
         self._most = max(1.0, self._per_s) if self._per_s else 0.0
         self._tokens = self._most
         self._refilled_at = time.monotonic()
@@ -80,11 +84,17 @@ class ErrorEvents:
         self._waiting.append((event, verdict))
         if not self._is_scheduled:
             self._is_scheduled = True
-            asyncio.get_running_loop().call_soon(self.flush)
+            asyncio.get_running_loop().call_soon(self._turn)
 
-    def flush(self) -> None:
-        """Make and send the error events that wait, as many as the rate allows."""
+    def _turn(self) -> None:
         self._is_scheduled = False
+        self.flush(TURN_S)
+        if self._waiting and not self._is_scheduled:
+            self._is_scheduled = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def flush(self, time_s: float = float("inf")) -> None:
+        """Make and send the error events that wait, as many as the rate allows, for so long at the most."""
         now = time.monotonic()
         self._tokens = min(self._most, self._tokens + (now - self._refilled_at) * self._per_s)
         self._refilled_at = now
@@ -92,6 +102,7 @@ class ErrorEvents:
         arrival = Arrival(received_ms, received_dt, {})
         arrival.grants = OURS
         arrival.schema_uri, arrival.stream = msgspec.json.encode(self._schema_uri), msgspec.json.encode(self._stream)
+        until_s = now + time_s
         while self._waiting:
             event, verdict = self._waiting.popleft()
             if self._tokens < 1:
@@ -103,60 +114,56 @@ class ErrorEvents:
                 self.produced += 1
             else:
                 self.dropped += 1
+            if time.monotonic() > until_s:
+                break
         if self._asking is not None and self._asking.awaited:
             self._asking.ask()  # Else the next request would, for no reason of its own.
 
     def _describe(self, event: Event, verdict: Verdict, received_dt: bytes) -> bytes:
         """The error event, of schema /error/2.1.0."""
-        raw = event.value.decode("utf-8", "replace")
-        told = _loosely(event.value)
-        origin = _at(told, ("meta",))
-        origin = origin if isinstance(origin, dict) else {}
+        raw = event.value[: 4 * MAX_RAW_CHARS].decode("utf-8", "replace")
+        told = self._told(event.value)
         return msgspec.json.encode(
             {
                 "$schema": self._schema_uri,
                 "meta": {
                     "stream": self._stream,
-                    "uri": _uri(origin.get("uri")),
-                    "domain": _word(origin.get("domain")),
-                    "request_id": _word(origin.get("request_id")),
+                    "uri": _uri(self._first(told, (_URI,))),
+                    "domain": self._first(told, (_DOMAIN,)),
+                    "request_id": self._first(told, (_REQUEST_ID,)),
                 },
                 "dt": msgspec.Raw(received_dt),
                 "emitter_id": self._emitter,
                 "error_type": verdict.error_type,
                 "message": verdict.text[:MAX_MESSAGE_CHARS],
-                "errored_schema_uri": _word(_first(told, self._fields.schema_uri)),
-                "errored_stream_name": _word(_first(told, self._fields.stream)),
+                "errored_schema_uri": self._first(told, self._fields.schema_uri),
+                "errored_stream_name": self._first(told, self._fields.stream),
                 "raw_event": raw[:MAX_RAW_CHARS],
             }
         )
 
+    def _told(self, raw: bytes) -> Values:
+        """What the event says of itself; nothing where it is no object, or cannot be read."""
+        try:
+            return self._members.read(raw)
+        except (msgspec.DecodeError, RecursionError):
+            return ()
 
-def _loosely(raw: bytes) -> dict[str, Any]:
-    try:
-        value = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _first(told: dict[str, Any], paths: tuple[Path, ...]) -> Any:
-    """The value of the first of these fields that is there."""
-    return next((value for path in paths if (value := _at(told, path)) is not None), None)
-
-
-def _at(told: Any, path: Path) -> Any:
-    for name in path:
-        told = told.get(name) if isinstance(told, dict) else None
-    return told
+    def _first(self, told: Values, paths: tuple[Path, ...]) -> str:
+        """The first of these fields that is there."""
+        found = (told[self._members.at(path)] for path in paths if told)
+        return _word(next((value for value in found if isinstance(value, Raw) and bytes(value) != b"null"), None))
 
 
-def _uri(value: Any) -> str:
+def _uri(word: str) -> str:
     """The event's URI unless it would make the error event invalid too; ``raw_event`` has it in any case."""
-    word = _word(value)
     return word if _PLAIN_URI.fullmatch(word) else "unknown"
 
 
-def _word(value: Any) -> str:
+def _word(value: object) -> str:
     """A short string for a field that consumers search by; ``unknown`` as EventGate says it."""
-    return value[:1024] if isinstance(value, str) and value else "unknown"
+    try:
+        found = msgspec.json.decode(value, type=str) if isinstance(value, Raw) else ""
+    except msgspec.DecodeError:  # No string.
+        found = ""
+    return found[:1024] or "unknown"

@@ -1,4 +1,4 @@
-"""Bodies that are not plain JSON: events wrapped in something else, or one a line, taken apart to the raw text of each.
+"""Bodies that are not plain JSON: events wrapped in something else, or one a line.
 
 Place: intake.receive → HERE → intake.ndjson, intake.reports, intake.cloudevents; intake.batch → HERE → intake.pipeline.
 Rules: whatever came in which way, it is the raw text of an event before intake.pipeline sees it. What is wrong with one
@@ -9,21 +9,43 @@ Not here: content types and encodings (http.content, http.encodings).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from server.intake import cloudevents, ndjson
 from server.intake.arrival import Arrival
 from server.intake.cloudevents import CloudEvents
+from server.intake.cut import Elements, elements
 from server.intake.event import Event
 from server.intake.piece import Piece
 from server.intake.reports import Reports
 
 if TYPE_CHECKING:
     from server.config.settings import Config
+    from server.intake.ndjson import Lines
     from server.intake.route import SchemaLookup
 
-Split = Callable[[bytes, int], "list[Piece] | int | str"]
 Prepare = Callable[[int, bytes, Arrival], Event]
+
+
+class Cut(Protocol):
+    """As intake.cut.elements."""
+
+    def __call__(
+        self, body: bytes, most: int, max_event_bytes: int, *, may_take_long: bool
+    ) -> Elements | Lines | list[Any] | int | str: ...
+
+
+Unwrap = Callable[[bytes], Piece]
+Finish = Callable[[list[Any], bool], "str | None"]
+
+
+class Form(NamedTuple):
+    """How one kind of body is read. ``unwrap`` makes a piece of what stands there for one event, when it is prepared.
+    ``finish`` is told all of it and whether they stood in an array, and says what is wrong with that, if anything."""
+
+    cut: Cut = elements
+    unwrap: Unwrap | None = None
+    finish: Finish | None = None
 
 
 class Forms:
@@ -36,25 +58,26 @@ class Forms:
         events = CloudEvents(config, schema)
         self._binary = events.binary
         self._looks_at_headers = bool(settings.cloudevents)  # For CloudEvents in binary mode.
+        lines = ndjson.Reader(config.http.limits.max_event_bytes)
         reports = Reports(settings.reports)
-        self._splits: dict[str, Split] = {
-            "application/x-ndjson": ndjson.pieces,
-            "application/reports+json": reports.pieces,
-            "application/csp-report": reports.csp_pieces,
-            "application/cloudevents+json": events.single,
-            "application/cloudevents-batch+json": events.batch,
+        self._forms = {
+            "application/x-ndjson": Form(ndjson.lines, lines.piece),
+            "application/reports+json": Form(unwrap=reports.piece),
+            "application/csp-report": Form(unwrap=reports.csp_piece),
+            "application/cloudevents+json": Form(unwrap=events.unwrap, finish=cloudevents.is_one),
+            "application/cloudevents-batch+json": Form(unwrap=events.unwrap, finish=cloudevents.is_batch),
         }
 
     def is_plain(self, headers: Mapping[bytes, bytes]) -> bool:
         """Whether bodies with these headers need nothing but intake.decode."""
-        if self._media_type(headers.get(b"content-type")) in self._splits:
+        if self._media_type(headers.get(b"content-type")) in self._forms:
             return False
         return not self._looks_at_headers or cloudevents.MARK not in headers
 
-    def split(self, headers: Mapping[bytes, bytes], body: bytes, most: int) -> list[bytes] | list[Piece] | int | str:
-        """As intake.decode.split, of a body that is not plain."""
-        form = self._splits.get(self._media_type(headers.get(b"content-type")))
-        return self._binary(headers, body) if form is None else form(body, most)
+    def of(self, headers: Mapping[bytes, bytes]) -> Form:
+        """The form of a body that is not plain."""
+        form = self._forms.get(self._media_type(headers.get(b"content-type")))
+        return form if form is not None else Form(cloudevents.as_data, self._binary(headers), cloudevents.one_whole)
 
 
 def without_form(headers: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
@@ -62,19 +85,30 @@ def without_form(headers: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
     return {name: value for name, value in headers.items() if name not in (b"content-type", cloudevents.MARK)}
 
 
-def prepare_pieces(raws: Sequence[Any], first: int, arrival: Arrival, prepare: Prepare) -> list[Event]:
-    """Prepare events, the first of them the ``first``-th of its request. What a piece says of schema and stream goes
-    before what the request says."""
-    schema_uri, stream = arrival.schema_uri, arrival.stream
-    events = []
-    for index, piece in enumerate(raws, first):
-        if not isinstance(piece, Piece):
-            events.append(prepare(index, piece, arrival))
-            continue
-        if piece.verdict is not None:
-            events.append(Event(index, piece.raw, piece.verdict))
-            continue
-        arrival.schema_uri, arrival.stream = piece.schema_uri or schema_uri, piece.stream or stream
-        events.append(prepare(index, piece.raw, arrival))
-    arrival.schema_uri, arrival.stream = schema_uri, stream
-    return events
+class Pieces:
+    """Prepares the events of one body that may be pieces; ``unwrap`` as in ``Form``."""
+
+    __slots__ = ("_prepare", "_unwrap")
+
+    def __init__(self, prepare: Prepare, unwrap: Unwrap | None) -> None:
+        self._prepare = prepare
+        self._unwrap = unwrap
+
+    def prepare_all(self, raws: Sequence[Any], first: int, arrival: Arrival) -> list[Event]:
+        """Prepare events, the first of them the ``first``-th of its request. What a piece says of schema and stream
+        goes before what the request says."""
+        prepare, unwrap = self._prepare, self._unwrap
+        schema_uri, stream = arrival.schema_uri, arrival.stream
+        events = []
+        for index, raw in enumerate(raws, first):
+            piece = unwrap(raw) if unwrap is not None and not isinstance(raw, Piece) else raw
+            if not isinstance(piece, Piece):
+                events.append(prepare(index, piece, arrival))
+                continue
+            if piece.verdict is not None:
+                events.append(Event(index, piece.raw, piece.verdict))
+                continue
+            arrival.schema_uri, arrival.stream = piece.schema_uri or schema_uri, piece.stream or stream
+            events.append(prepare(index, piece.raw, arrival))
+        arrival.schema_uri, arrival.stream = schema_uri, stream
+        return events

@@ -1,6 +1,6 @@
 """One event as intake.forms finds it in a body that is not plain JSON.
 
-Place: intake.ndjson, intake.reports, intake.cloudevents → HERE → intake.forms.
+Place: intake.cut, intake.ndjson, intake.reports, intake.cloudevents → HERE → intake.forms.
 Rule: ``raw`` is always JSON, for it is shown in the answer.
 Not here: what becomes of it (intake.pipeline).
 """
@@ -26,7 +26,11 @@ class Piece(NamedTuple):
     stream: bytes | None = None
 
 
+def shown(text: bytes) -> bytes:
+    """What is no JSON, or has not been looked at, as a JSON string: its beginning."""
+    return msgspec.json.encode(text[: 4 * MAX_SHOWN_CHARS].decode("utf-8", "replace")[:MAX_SHOWN_CHARS])
+
+
 def unreadable(text: bytes, reason: str) -> Piece:
     """A piece that is no JSON: it is shown as the text that it is."""
-    shown = text[: 4 * MAX_SHOWN_CHARS].decode("utf-8", "replace")[:MAX_SHOWN_CHARS]
-    return Piece(msgspec.json.encode(shown), Verdict("not_an_object", reason))
+    return Piece(shown(text), Verdict("not_an_object", reason))

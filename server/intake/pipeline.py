@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET, Raw
 
+from server.intake import bounds
 from server.intake.address import TOO_LARGE, address, headers_of, timestamp_ms, too_large, unfit
 from server.intake.arrival import Arrival
 from server.intake.bounds import Bounds
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from server.schemas import Problem, Validator
 
 NOT_AN_OBJECT = Verdict("not_an_object", "an event should be a JSON object")
-TOO_DEEP = Verdict("schema_violation", "the event should NOT be nested so deeply")
+TOO_DEEP = Verdict("event_too_large", bounds.TOO_DEEP.format(bounds.DECODERS_DEPTH))
 HALF_PAIR = Verdict("schema_violation", "the event should have no half of a surrogate pair in its strings")
 MAY_NOT_WRITE = {
     "unauthorized": "stream {!r} takes events with a key or token alone; there is none that is known and in force",
@@ -56,9 +57,9 @@ class Pipeline:
 
     def __init__(self, router: Router, limits: Limits, *, rejects_duplicates: bool) -> None:
         self._max_event_bytes = limits.max_event_bytes
-        bounds = Bounds(limits)
-        self._sure_bytes = bounds.sure_bytes
-        self._over = bounds.over
+        most = Bounds(limits)
+        self._sure_bytes = most.sure_bytes
+        self._over = most.over
         self._router = router
         self._fields = router.fields
         self._rejects_duplicates = rejects_duplicates
@@ -115,7 +116,7 @@ class Pipeline:
             event.verdict = self._too_large(raw) or self._take_any(event, arrival)
         except msgspec.ValidationError:
             event.verdict = NOT_AN_OBJECT
-        except msgspec.DecodeError:  # The body is JSON: what is left is what decode._split_half_pairs let through.
+        except msgspec.DecodeError:  # The body is JSON: what is left is what intake.cut let through.
             event.verdict = HALF_PAIR
         except RecursionError:
             event.verdict = TOO_DEEP

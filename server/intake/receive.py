@@ -12,25 +12,29 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
 from server.config.rules import settle_s
 from server.intake import verdict
 from server.intake.arrival import Arrival, Clock
-from server.intake.batch import AT_ONCE_S, Batch, Turns
+from server.intake.batch import AT_ONCE_S, Batch, Preparing
 from server.intake.counts import MEASURED_EVERY
-from server.intake.decode import split
-from server.intake.forms import Forms, prepare_pieces, without_form
+from server.intake.cut import FULL as HELD
+from server.intake.cut import Elements, elements
+from server.intake.decode import begins_array
+from server.intake.forms import Form, Forms, Pieces, without_form
 from server.intake.hints import hint
 from server.intake.pipeline import Pipeline
-from server.intake.report import reports
+from server.intake.report import ReportWriter, reports
 from server.intake.sending import Sender
 from server.intake.terms import Terms, TermsReader
+from server.intake.verdict import EntryWriter
 from server.log import Limited
+from server.turns import Turns
 
 if TYPE_CHECKING:
     from server.config.settings import Config
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
     from server.http.request import Request
     from server.intake.delivery import Delivery
     from server.intake.event import Event
+    from server.intake.ndjson import Lines
     from server.sink.base import Sink
 
 FULL: Final = "The broker is away, or too many events wait for it. Send them again later."
@@ -45,6 +50,7 @@ DRAINING: Final = "This server is shutting down. Send the events again; another 
 BUG: Final = "internal: the server failed on this request, and has logged it. Try again later."
 TOO_MANY: Final = "The request has more than the {} events that are taken at a time. Send them in smaller batches."
 
+LONG_SHARE: Final = 0.8  # Of ``answer_s``, that a body may wait whose events need no outcome.
 MIN_PATIENCE_S: Final = 1.0  # Even where ``answer_s`` leaves less.
 
 _trouble = Limited(logging.getLogger("intake"))
@@ -66,19 +72,29 @@ class Receiver:
         clock: Clock,
         forms: Forms,
         asking: Asking | None = None,
+        turns: Turns | None = None,
+        client_of: Callable[[Request], str] | None = None,
+        has_room: Callable[[Request, int], bool] | None = None,
     ) -> None:
-        """``asking``: whom to ask for schemas that are at URLs; None, there are none."""
+        """``asking``: whom to ask for schemas that are at URLs; None, there are none. ``turns``: shared with what else
+        takes long; ``client_of`` says whose a request is there. ``has_room`` counts more bytes as held by a request,
+        and says whether they are too many (http.server)."""
         self._forms = forms
         self._read_terms = TermsReader(config, forms).read
         self._max_events = config.http.limits.max_events
         self._test_events = msgspec.json.encode(config.intake.test_events)
         self._at_once, self._slowly = pipeline.at_once, pipeline.slowly
         self._prepare, self._prepare_all = pipeline.prepare, pipeline.prepare_all
-        self._turns = Turns(self._on_bug)
+        self._turns = turns or Turns()
+        self._waiting: dict[Preparing, None] = {}
+        self._client_of = client_of
+        self._has_memory = has_room
+        self._max_event_bytes = config.http.limits.max_event_bytes
         self._is_full = sink.is_full
         self._outstanding = sink.outstanding
         self._max_outstanding = config.sink.max_outstanding
         self._patience_s = max(MIN_PATIENCE_S, config.http.limits.answer_s - settle_s(config))
+        self._long_s = LONG_SHARE * config.http.limits.answer_s
         self._delivery = delivery
         self._address = address
         self._clock = clock
@@ -123,22 +139,29 @@ class Receiver:
             events = self._events(request, request.body, terms, self._arrival(request, terms))
             if not isinstance(events, list):
                 if events is not None:
-                    self._put_off(events, self._validate, request, is_second)
+                    events.write(ReportWriter(len(request.body)))
+                    self._put_off(events, self._long_s, self._validate, request, is_second)
                 return
+        elif batch.fault is not None:
+            self._refuse_fault(request, batch.fault)
+            return
         else:
             events = batch.take_up()
         if self._awaited and self._waits(request, is_second, self._validate):
             return
-        request.reply(200, "OK", reports(events, len(request.body)))
+        writer = cast("ReportWriter", batch.writer) if batch is not None else None
+        request.reply(200, "OK", reports(events, len(request.body), writer))
 
     def begin_anew(self) -> None:
         """Streams are other ones now: bodies that are half prepared meet them alone."""
-        self._turns.begin_anew()
+        for preparing in self._waiting:
+            preparing.batch.begin_anew()
 
     def close(self) -> None:
         """Take no events any more: the sink is about to be flushed."""
         self._closed = True
-        self._turns.close()
+        for preparing in list(self._waiting):
+            preparing.end()
 
     def _receive(
         self,
@@ -169,8 +192,22 @@ class Receiver:
             events = self._events(request, body, terms, arrival, may_wait=is_guarded)
             if not isinstance(events, list):
                 if events is not None:
-                    self._put_off(events, self._receive, request, body, terms, began_s, is_second)
+                    if not terms.is_hasty:
+                        events.write(EntryWriter())
+                    self._put_off(
+                        events,
+                        self._long_s if terms.is_hasty else self._patience_s,
+                        self._receive,
+                        request,
+                        body,
+                        terms,
+                        began_s,
+                        is_second,
+                    )
                 return
+        elif batch.fault is not None:
+            self._refuse_fault(request, batch.fault)
+            return
         elif self._may_still_go(batch, is_guarded, terms.is_hasty):
             arrival, events = batch.arrival, batch.take_up()
         else:
@@ -215,41 +252,69 @@ class Receiver:
     ) -> list[Event] | Batch | None:
         """The events of the body, prepared; or those that are so far. None: the request has been answered with why
         there are none. ``may_wait``: on disk, if the sink has no room for all of them."""
-        raws: Any  # A list of bytes, or of Piece where the body is not plain JSON; or what intake.decode says is wrong.
+        form: Form | None = None
+        found: Elements | Lines | list[Any] | int | str
+        is_alone = not self._turns.has_any()
+        prepare: Any = self._prepare_all
         if not terms.is_plain:
-            raws = self._forms.split(request.headers, body, self._max_events)
+            form = self._forms.of(request.headers)
+            found = form.cut(body, self._max_events, self._max_event_bytes, may_take_long=is_alone)
         elif body and body[0] == _OPEN and body[-1] == _CLOSED:
             # measured: bench worker: one decode instead of two of a body that is one event: -7 % of a request.
             event = self._at_once(0, body, arrival)
             if event is not None:
                 return [event]
-            raws = split(body, self._max_events)
-            if raws == [body]:
+            found = elements(body, self._max_events, self._max_event_bytes, may_take_long=is_alone)
+            if found == [body]:
                 return [self._slowly(0, body, arrival)]
         else:
-            raws = split(body, self._max_events)
-        if isinstance(raws, str):
-            request.problem(400, f"{raws} {hint(body)}".rstrip())
+            found = elements(body, self._max_events, self._max_event_bytes, may_take_long=is_alone)
+        if form is not None and form.finish is not None and isinstance(found, list):
+            found = form.finish(found, begins_array(body)) or found
+        if isinstance(found, int | str):
+            self._refuse_fault(request, found)
             return None
-        if isinstance(raws, int):
-            self.counts.refused_many += 1
-            request.problem(413, TOO_MANY.format(self._max_events))
-            return None
-        if not may_wait and not self._has_room(len(raws)):
+        if isinstance(found, list) and not may_wait and not self._has_room(len(found)):
             self._refuse_full(request)
             return None
-        prepare = self._prepare_all if terms.is_plain else self._prepare_pieces
-        batch = Batch(raws, len(body), arrival, prepare, self._awaited)
-        if self._turns.has_any() and not batch.is_short():
+        if form is not None or not isinstance(found, list):
+            prepare = Pieces(self._prepare, form.unwrap if form is not None else None).prepare_all
+        finish = form.finish if form is not None else None
+        batch = Batch(found, len(body), arrival, prepare, self._awaited, finish)
+        if not is_alone and not batch.is_short():
             return batch
-        return batch.events if batch.prepare(AT_ONCE_S) else batch
+        if not batch.prepare(AT_ONCE_S):
+            return batch
+        if batch.fault is not None:
+            self._refuse_fault(request, batch.fault)
+            return None
+        if not may_wait and not isinstance(found, list) and not self._has_room(len(batch.events)):
+            self._refuse_full(request)
+            return None
+        return batch.events
 
-    def _prepare_pieces(self, raws: Sequence[Any], first: int, arrival: Arrival) -> list[Event]:
-        return prepare_pieces(raws, first, arrival, self._prepare)
+    def _refuse_fault(self, request: Request, fault: int | str) -> None:
+        """Answer a request whose body gives no events."""
+        if isinstance(fault, str):
+            request.problem(400, f"{fault} {hint(request.body)}".rstrip())
+        elif fault == HELD:
+            self._refuse_full(request)
+        else:
+            self.counts.refused_many += 1
+            request.problem(413, TOO_MANY.format(self._max_events))
 
-    def _put_off(self, batch: Batch, again: Callable[..., None], *more: Any) -> None:  # cold: a body of many turns
+    def _put_off(
+        self, batch: Batch, patience_s: float, again: Callable[..., None], *more: Any
+    ) -> None:  # cold: a body of many turns
         """Others first; then the rest of the batch, and ``again``."""
-        self._turns.take(batch, lambda: again(*more, batch))
+        request = batch.arrival.request
+        client = self._client_of(request) if self._client_of is not None else ""
+        batch.hold(self._has_memory)
+        if batch.fault is not None:
+            self._refuse_fault(request, batch.fault)
+            return
+        job = Preparing(batch, lambda: again(*more, batch), self._waiting, patience_s, self._has_memory, self._on_bug)
+        self._turns.take(client, job)
 
     def _waits(  # cold: schemas that have to be fetched
         self, request: Request, is_second: bool, again: Callable[..., None], *more: Any

@@ -20,15 +20,40 @@ from server.intake.event import Event
 MAX_BYTES: Final = 1_048_576
 
 
-def reports(events: Sequence[Event], body_bytes: int) -> bytes:
-    """The answer to a request with a body of so many bytes."""
-    left_bytes = max(MAX_BYTES, 2 * body_bytes)
-    entries = []
-    for event in events:
-        entry = msgspec.json.encode(report(event) if left_bytes > 0 else _short(event))
-        left_bytes -= len(entry)
-        entries.append(msgspec.Raw(entry))
-    return msgspec.json.encode({"events": entries})
+class ReportWriter:
+    """Writes down the report of each event of a body of so many bytes, as it is prepared."""
+
+    __slots__ = ("_bytes", "_left_bytes", "entries")
+
+    def __init__(self, body_bytes: int) -> None:
+        self._bytes = max(MAX_BYTES, 2 * body_bytes)
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Nothing is written yet."""
+        self._left_bytes = self._bytes
+        self.entries: list[msgspec.Raw] = []
+
+    def write(self, event: Event) -> None:
+        """The next one."""
+        entry = b""
+        if len(event.value) < self._left_bytes:
+            entry = msgspec.json.encode(report(event))
+        if not entry or len(entry) > self._left_bytes:
+            entry = msgspec.json.encode(_short(event))
+        self._left_bytes -= len(entry)
+        self.entries.append(msgspec.Raw(entry))
+        if event.verdict is not None:
+            event.verdict = event.verdict._replace(errors=())
+
+
+def reports(events: Sequence[Event], body_bytes: int, writer: ReportWriter | None = None) -> bytes:
+    """The answer to a request with a body of so many bytes. ``writer``: it has written them down already."""
+    if writer is None:
+        writer = ReportWriter(body_bytes)
+        for event in events:
+            writer.write(event)
+    return msgspec.json.encode({"events": writer.entries})
 
 
 def _short(event: Event) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET, Raw
 
-from server.intake.decode import split
 from server.intake.members import Members
 from server.intake.piece import Piece
 from server.intake.verdict import Verdict
@@ -37,17 +36,15 @@ class Reports:
         encode = msgspec.json.encode
         self._known = {name: (encode(to.schema), encode(to.stream)) for name, to in destinations.items()}
 
-    def pieces(self, body: bytes, most: int) -> list[Piece] | int | str:
-        """A piece for each report of an array, or for the only one."""
-        raws = split(body, most)
-        return [self._piece(raw) for raw in raws] if isinstance(raws, list) else raws
+    def piece(self, raw: bytes) -> Piece:
+        """A report, of an array or the only one."""
+        return self._piece(raw, None)
 
-    def csp_pieces(self, body: bytes, most: int) -> list[Piece] | int | str:
+    def csp_piece(self, raw: bytes) -> Piece:
         """The same of a body of ``application/csp-report``."""
-        raws = split(body, most)
-        return [self._piece(raw, CSP) for raw in raws] if isinstance(raws, list) else raws
+        return self._piece(raw, CSP)
 
-    def _piece(self, raw: bytes, of: str | None = None) -> Piece:
+    def _piece(self, raw: bytes, of: str | None) -> Piece:
         try:
             values = _MEMBERS.read(raw)
         except (msgspec.DecodeError, RecursionError):  # No object, or none that can be read: the pipeline says so.

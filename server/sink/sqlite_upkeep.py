@@ -23,6 +23,7 @@ from server.log import Limited
 from server.sink.salvage import is_broken
 from server.sink.sqlite_file import EventFile, GoneError, OtherLayoutError
 from server.sink.sqlite_recovery import recover, unrecovered
+from server.timers import Timer
 
 LOOK_S: Final = 0.5  # A file that is gone is noticed before the next commit, or within this.
 RETRY_S: Final = 0.05
@@ -77,7 +78,8 @@ class Upkeep:
         if failed is not None and _is_lasting(failed):
             raise BootError(self._hint(failed)) from None
         self._on_opened(failed)
-        self._timer = self._loop.call_later(LOOK_S, self._look)
+        self._timer = Timer(self._loop, LOOK_S, self._look)
+        self._timer.start()
 
     def renew(self, why: Exception) -> None:
         """The file is damaged or gone: go on with another. Says why, once."""
@@ -142,7 +144,6 @@ class Upkeep:
             self._begin(self._why)
 
     def _look(self) -> None:
-        self._timer = self._loop.call_later(LOOK_S, self._look)
         if not self.is_usable:
             return
         try:

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
+from server import turns
 from server.http.beacon import event_of
 from server.intake import batch, receive
 from tests.fuzz.asked import SMALL_BYTES, Asked, Asking, compare
@@ -36,7 +37,7 @@ NAMES = b"schema_uri=/test/event/1.0.0&stream=plain"
 # Bits of the third byte.
 REJECTS, CUTS, NAMED, HASTY, BEACON = 1, 2, 4, 8, 16  # BEACON goes before HASTY.
 SMALL = [b'{"test":"x"}', b'{"n":1}', b"{}", b'{"n":""}', b"7"]
-USUAL_S = batch.AT_ONCE_S, batch.TURN_S
+USUAL_S = batch.AT_ONCE_S, turns.TURN_S
 _NOT_IN_A_URL = re.compile(rb"[^\x21\x24-\x7e]")
 
 
@@ -59,14 +60,14 @@ class DoorsTarget:
         body = raw[3:]
         door %= QUERY + 1
         # Either a body is cut after every few events, or never: by the clock, no failure would be seen again.
-        vars(receive)["AT_ONCE_S"] = vars(batch)["TURN_S"] = -1.0 if way & CUTS else math.inf
+        vars(receive)["AT_ONCE_S"] = vars(turns)["TURN_S"] = -1.0 if way & CUTS else math.inf
         try:
             if door == QUERY:
                 self._ask_query(how, way, body)
             else:
                 self._ask_body(door, how, way, body)
         finally:
-            vars(receive)["AT_ONCE_S"], vars(batch)["TURN_S"] = USUAL_S
+            vars(receive)["AT_ONCE_S"], vars(turns)["TURN_S"] = USUAL_S
 
     def _ask_body(self, door: int, how: int, way: int, body: bytes) -> None:
         head = b"Content-Type: %b\r\n" % TYPES[door] if door < len(TYPES) else CE

@@ -15,7 +15,8 @@ import msgspec
 
 from server.commands.generation import read
 from server.intake.arrival import Arrival
-from server.intake.decode import split
+from server.intake.cut import split
+from server.intake.piece import Piece
 from server.intake.pipeline import Pipeline, make_pipeline
 from server.intake.verdict import INVALID_TYPES
 from tests.server.intake.conftest import STREAMS, write
@@ -84,6 +85,8 @@ class Target:
             arrival.schema_uri = json.dumps(f"/{chosen[1]}/1.0.0").encode()
         pipeline = self._pipelines[way & 1]
         for index, raw in enumerate(found[:MAX_EVENTS]):
+            if isinstance(raw, Piece):
+                continue
             event = pipeline.prepare(index, raw, arrival)
             if event.verdict is not None:
                 assert event.verdict.error_type in INVALID_TYPES, event.verdict

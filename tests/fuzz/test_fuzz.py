@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from server.intake.batch import Batch, Turns
+from server.turns import Job, Turns
 from tests.fuzz import havoc
 from tests.fuzz.__main__ import Run, main
 from tests.fuzz.doors import DoorsTarget
@@ -52,9 +51,9 @@ def test_most_is_sent_that_doors_begin_with_and_some_of_it_is_cut(
 ) -> None:
     doors, cut, take = DoorsTarget(tmp_path), [], Turns.take
 
-    def counted(turns: Turns, batch: Batch, then: Callable[[], None]) -> None:
-        cut.append(batch)
-        take(turns, batch, then)
+    def counted(turns: Turns, client: str, job: Job) -> None:
+        cut.append(job)
+        take(turns, client, job)
 
     monkeypatch.setattr(Turns, "take", counted)
     for raw in doors.seeds:

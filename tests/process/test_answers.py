@@ -117,7 +117,7 @@ def test_when_all_events_are_invalid_the_request_is(service: Served) -> None:
         (b"[]", "empty"),
         (b"{", "not JSON"),
         (b'{"a":"\xff"}', "not UTF-8"),
-        (b"[" * 50_000, "nested too deeply"),
+        (b"[" * 50_000, "truncated"),
         (b'"x"', "neither a JSON object nor an array"),
     ],
 )

@@ -131,7 +131,7 @@ OWN_PACE = {
     "sink/spool_writer.py:_write": "catches, and is called again",
     "catalog/following.py:_slice": "catches; the next snapshot begins again",
     "http/documents.py:_turn": "catches, and is called again in `finally`",
-    "http/encodings.py:_turn": "is called again in `finally`",
+    "http/receipt_page.py:_turn": "is called again in `finally`",
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import json
 import random
@@ -14,7 +13,7 @@ from typing import Any
 import brotli
 import pytest
 
-from server.http import encodings
+from server.http import decoders, encodings
 from tests.server.http.fakes import Harness, Response, keep, post, responses, statuses
 
 if sys.version_info >= (3, 14):
@@ -84,7 +83,8 @@ def test_what_was_cut_off_damaged_or_is_followed_by_something_is_400(name: str) 
         whole[:middle],
         whole[:1],
         whole + b"x",
-        whole + whole,
+        whole + b"\0" * 9,
+        whole + whole[:-1],
         b"\xff" * 40 + whole,
     ):
         harness, response = answer(sent(header, broken))
@@ -111,15 +111,15 @@ def test_bytes_that_are_changed_never_raise(name: str) -> None:
 @pytest.mark.parametrize("name", PACK)
 def test_a_bomb_is_refused_before_it_goes_off(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     made = 0
-    step = encodings.Encodings._step
+    step = encodings.Undoing._step
 
-    def counted(self: Any, undoing: Any) -> Any:
+    def counted(self: Any, decoder: Any) -> Any:
         nonlocal made
-        refusal = step(self, undoing)
-        made = max(made, undoing.made_bytes)
+        refusal = step(self, decoder)
+        made = max(made, self._made_bytes)
         return refusal
 
-    monkeypatch.setattr(encodings.Encodings, "_step", counted)
+    monkeypatch.setattr(encodings.Undoing, "_step", counted)
     harness, response = answer(packed(name, b"\0" * 5_000_000))
 
     assert response.status == 413
@@ -167,41 +167,82 @@ def test_an_empty_body_is_empty_in_every_encoding() -> None:
 def decoders_made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A list of the encodings that decoders are made for from now on."""
     made: list[str] = []
-    original = encodings.decoder_of
+    original = decoders.decoder_of
 
-    def noted(encoding: str, start: bytes) -> encodings.Decoder:
+    def noted(encoding: str, start: bytes) -> decoders.Decoder:
         made.append(encoding)
         return original(encoding, start)
 
-    monkeypatch.setattr(encodings, "decoder_of", noted)
+    monkeypatch.setattr(decoders, "decoder_of", noted)
     return made
 
 
-def test_bodies_take_turns_and_none_is_begun_before_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A decoder may hold a large window: one at a time is enough. While they wait, their bytes count."""
+@pytest.mark.parametrize("name", ["br", "zstd"])
+def test_a_few_wide_windows_last_longer_than_a_turn_and_the_others_begin_again(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decoder of these may hold megabytes, however small its body is. While they wait, their bytes count."""
     made = decoders_made(monkeypatch)
     harness = Harness(**LIMITS, max_ratio=1_000_000)
-    monkeypatch.setattr(encodings.Encodings, "_step", slow(harness, encodings.Encodings._step))
-    wires = [harness.wire() for _ in range(3)]
+    monkeypatch.setattr(encodings.Undoing, "_step", slow(harness, encodings.Undoing._step))
+    harness.loop.is_held = True
+    wires = [harness.wire((f"192.0.2.{number}", 1)) for number in range(encodings.MOST_WIDE + 2)]
     body = b'{"a":1}' * 30_000
-    for wire, name in zip(wires, ("br", "zstd", "gzip"), strict=True):
+    for wire in wires:
         wire.send(packed(name, body))
+    most = 0
+    while harness.loop.soon:
+        harness.loop.soon.popleft()()
+        most = max(most, harness.server.encodings.wide)
 
-    assert made == ["br"]
-    assert harness.server.in_flight_bytes > 3 * 2048
-    while harness.loop.later:
-        harness.loop.turn()
-    assert made == ["br", "zstd", "gzip"]
-    assert [request.body for request in harness.seen] == [body] * 3
-    assert [statuses(wire) for wire in wires] == [[200]] * 3
+    assert most == encodings.MOST_WIDE
+    assert len(made) > len(wires), "some had to begin again"
+    assert [request.body for request in harness.seen] == [body] * len(wires)
+    assert [statuses(wire) for wire in wires] == [[200]] * len(wires)
+    assert (harness.server.encodings.wide, harness.server.in_flight_bytes) == (0, 0)
+
+
+def test_a_client_has_one_turn_however_many_bodies_it_sends(monkeypatch: pytest.MonkeyPatch) -> None:
+    harness = Harness(**LIMITS, max_ratio=1_000_000)
+    monkeypatch.setattr(encodings.Undoing, "_step", slow(harness, encodings.Undoing._step))
+    harness.loop.is_held = True
+    body = b'{"a":1}' * 30_000
+    greedy = [harness.wire((f"2001:db8::{number:x}", 1)) for number in range(1, 21)]
+    for wire in greedy:
+        wire.send(packed("gzip", body))
+    polite = harness.wire(("2001:db8:1::1", 1))
+    polite.send(packed("gzip", body))
+    while not harness.seen or harness.seen[-1].peer != "2001:db8:1::1":
+        harness.loop.soon.popleft()()
+
+    assert len(harness.seen) <= 3, "one /64 is one client, and has had as many turns as the other"
+    harness.loop.turns()
+    assert [statuses(wire) for wire in [*greedy, polite]] == [[200]] * 21
+
+
+def test_one_client_holds_no_more_than_is_left_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    harness = Harness(**LIMITS, max_ratio=1_000_000, max_in_flight_bytes=800_000)
+    monkeypatch.setattr(encodings.Undoing, "_step", slow(harness, encodings.Undoing._step))
+    harness.hold()
+    greedy = [harness.wire() for _ in range(20)]
+    for wire in greedy:
+        wire.send(packed("gzip", b'{"a":1}' * 30_000))
+    polite = harness.wire(("192.0.2.2", 1))
+    polite.send(packed("gzip", b'{"a":1}' * 30_000))
+
+    assert [statuses(wire) for wire in greedy] == [[]] * 1 + [[503]] * 19
+    assert statuses(polite) == []
+    for request in harness.seen:
+        request.reply(200, "OK")
+    assert (statuses(polite), harness.server.in_flight_bytes, harness.server._held_by) == ([200], 0, {})
 
 
 def slow(harness: Harness, step: Any) -> Any:
     """Each step takes as long as a slice may."""
 
-    def stepped(self: Any, undoing: Any) -> Any:
+    def stepped(self: Any, decoder: Any) -> Any:
         harness.loop.now_s += encodings.SLICE_S
-        return step(self, undoing)
+        return step(self, decoder)
 
     return stepped
 
@@ -216,13 +257,13 @@ def test_what_comes_out_counts_as_bytes_in_flight() -> None:
 
 def test_a_client_that_hangs_up_meanwhile_costs_nothing_that_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     harness = Harness(**LIMITS, max_ratio=1_000_000)
-    monkeypatch.setattr(encodings.Encodings, "_step", slow(harness, encodings.Encodings._step))
+    harness.loop.is_held = True
+    monkeypatch.setattr(encodings.Undoing, "_step", slow(harness, encodings.Undoing._step))
     wire = harness.wire()
     wire.send(packed("gzip", b'{"a":1}' * 30_000))
     steps = harness.loop.now_s
     wire.hang_up()
-    while harness.loop.later:
-        harness.loop.turn()
+    harness.loop.turns()
 
     assert harness.loop.now_s == steps, "not a step more is made for it"
     assert (harness.seen, harness.server.in_flight_bytes) == ([], 0)
@@ -230,14 +271,14 @@ def test_a_client_that_hangs_up_meanwhile_costs_nothing_that_stays(monkeypatch: 
 
 def test_whoever_waits_behind_a_client_that_has_gone_has_the_next_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     harness = Harness(**LIMITS, max_ratio=1_000_000)
-    monkeypatch.setattr(encodings.Encodings, "_step", slow(harness, encodings.Encodings._step))
+    monkeypatch.setattr(encodings.Undoing, "_step", slow(harness, encodings.Undoing._step))
+    harness.loop.is_held = True
     wires = [harness.wire() for _ in range(4)]
     for wire in wires:
         wire.send(packed("gzip", b'{"a":1}' * 30_000))
     for wire in wires[:3]:
         wire.hang_up()
-    while harness.loop.later:
-        harness.loop.turn()
+    harness.loop.turns()
 
     assert [statuses(wire) for wire in wires] == [[], [], [], [200]]
     assert harness.server.in_flight_bytes == 0
@@ -307,7 +348,7 @@ def test_a_decoder_that_surprises_us_stops_no_body_after_it(monkeypatch: pytest.
     harness = Harness(**LIMITS)
     wire = harness.wire()
     with monkeypatch.context() as patched:
-        patched.setattr(encodings.Encodings, "_step", surprise)
+        patched.setattr(encodings.Undoing, "_step", surprise)
         wire.send(packed("gzip", b"{}"))
     wire.send(packed("gzip", b"{}"))
 
@@ -319,16 +360,12 @@ def test_a_decoder_that_cannot_be_made_stops_no_body_after_it(monkeypatch: pytes
     def fail(*_: object) -> None:
         raise MemoryError
 
-    harness = Harness(**LIMITS, max_ratio=1_000_000)
-    monkeypatch.setattr(encodings.Encodings, "_step", slow(harness, encodings.Encodings._step))
-    wires = [harness.wire() for _ in range(3)]
-    for wire in wires:
-        wire.send(packed("gzip", b'{"a":1}' * 30_000))
-    with monkeypatch.context() as patched, contextlib.suppress(MemoryError):
-        patched.setattr(encodings, "decoder_of", fail)
-        while harness.loop.later:
-            harness.loop.turn()
-    while harness.loop.later:
-        harness.loop.turn()
+    harness = Harness(**LIMITS)
+    wire = harness.wire()
+    with monkeypatch.context() as patched:
+        patched.setattr("server.http.decoders.decoder_of", fail)
+        wire.send(packed("gzip", b"{}"))
+    wire.send(packed("gzip", b"{}"))
 
-    assert [statuses(wire) for wire in wires] == [[200], [], [200]]
+    assert statuses(wire) == [500, 200]
+    assert harness.server.in_flight_bytes == 0

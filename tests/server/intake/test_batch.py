@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from server import turns as server_turns
 from server.intake import batch, receive
 from server.intake.sending import Sender
 from server.intake.verdict import MAX_BODY_BYTES
@@ -24,7 +25,7 @@ MANY = 5 * batch.STEP + 3
 @pytest.fixture(autouse=True)
 def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each turn is over after one look at the clock."""
-    monkeypatch.setattr(batch, "TURN_S", -1.0)
+    monkeypatch.setattr(server_turns, "TURN_S", -1.0)
     monkeypatch.setattr(receive, "AT_ONCE_S", -1.0)
 
 
@@ -72,9 +73,9 @@ def test_who_comes_while_another_waits_has_no_turn_of_its_own(drive: Drive, monk
     turns: list[batch.Batch] = []
     prepare = batch.Batch.prepare
 
-    def noting(self: batch.Batch, time_s: float) -> bool:
+    def noting(self: batch.Batch, time_s: float, *more: Any) -> bool:
         turns.append(self)
-        return prepare(self, time_s)
+        return prepare(self, time_s, *more)
 
     async def test(bench: Bench) -> None:
         monkeypatch.setattr(batch.Batch, "prepare", noting)
@@ -216,10 +217,10 @@ def test_what_was_prepared_too_late_for_an_outcome_is_not_sent(
 
 def test_a_few_bodies_take_turns_and_the_others_come_after(drive: Drive) -> None:
     async def test(bench: Bench) -> None:
-        bodies = [bench.post(body(MANY), hasty="1") for _ in range(batch.MOST_BEGUN + 2)]
+        bodies = [bench.post(body(MANY), hasty="1") for _ in range(server_turns.MOST_BEGUN + 2)]
         while not bodies[0].replies:
             await asyncio.sleep(0)
-        assert [len(one.events) for one, _ in bench.receiver._turns._waiting][-2:] == [0, 0]
+        assert [len(one.batch.events) for one in bench.receiver._waiting][-2:] == [0, 0]
         for request in bodies:
             await request.answered()
 
@@ -272,3 +273,57 @@ def test_what_it_finds_wanting_makes_nobody_wait_who_comes_between(drive_far: Dr
         assert (len(large.answer["invalid"]), asking.awaited) == (MANY, {})
 
     drive_far(scene, "sink.max_outstanding=1000")
+
+
+@pytest.mark.parametrize("count", [MANY, 20_000], ids=["taken apart at once", "taken apart in turns"])
+def test_what_would_hold_more_than_its_client_may_is_refused_before_it_is_prepared(
+    drive: Callable[..., None], count: int
+) -> None:
+    async def test(bench: Bench) -> None:
+        asked: list[int] = []
+
+        def has_room(_request: Any, more_bytes: int) -> bool:
+            asked.append(more_bytes)
+            return False
+
+        bench.receiver._has_memory = has_room
+        request = bench.post(body(count))
+        await request.answered()
+
+        assert request.status == 503
+        assert asked == [2 * len(body(count)) + batch.EVENT_BYTES * count]
+        assert not bench.sink.records
+
+    drive(test, "http.limits.max_events=30000", "sink.max_outstanding=100000")
+
+
+def test_a_body_that_has_waited_too_long_is_refused_and_not_prepared(drive: Drive) -> None:
+    async def test(bench: Bench) -> None:
+        bench.receiver._long_s = bench.receiver._patience_s = -1.0
+        requests = [bench.post(body(MANY)), bench.post(body(MANY), hasty="1")]
+        for request in requests:
+            await request.answered()
+
+        assert [request.status for request in requests] == [503, 503]
+        assert bench.receiver.counts.refused_full == 2
+        assert not bench.sink.records
+
+    drive(test)
+
+
+def test_clients_take_turns_and_not_their_bodies(drive: Drive) -> None:
+    async def test(bench: Bench) -> None:
+        whose: dict[int, str] = {}
+        bench.receiver._client_of = lambda request: whose.get(id(request), "greedy")
+        greedy = [bench.post(body(4 * MANY)) for _ in range(10)]
+        polite = FakeRequest(body(MANY))
+        whose[id(polite)] = "polite"
+        bench.receiver.handle_events(polite)  # type: ignore[arg-type]
+        await polite.answered()
+
+        assert polite.status == 201
+        assert not any(request.replies for request in greedy)
+        for request in greedy:
+            await request.answered()
+
+    drive(test)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from server.commands.generation import read
@@ -141,3 +142,41 @@ def test_without_an_error_stream_they_are_counted_only(make: Callable[..., Made]
 
     assert made.sent == []
     assert made.events.dropped == 1
+
+
+def test_they_are_made_in_turns_and_all_at_once_at_the_end(make: Callable[..., Made]) -> None:
+    made = make()
+    submit = made.events._submit
+
+    def slow(event: Event) -> str | None:
+        made.now += 1.0  # Longer than a turn.
+        return submit(event)
+
+    async def main() -> None:
+        made.events._submit = slow
+        for _ in range(6):
+            made.events.add(Event(0, b"{}"), VIOLATION)
+        for turns in range(1, 4):
+            await asyncio.sleep(0)
+            assert len(made.sent) == turns
+        made.events.flush()
+        assert len(made.sent) == 6
+
+    asyncio.run(main())
+
+
+def test_no_tree_is_built_of_a_refused_event(make: Callable[..., Made], monkeypatch: pytest.MonkeyPatch) -> None:
+    """250,000 nodes took 400 MB: what is decoded is the few texts that are told of it."""
+    made = make()
+    decoded: list[int] = []
+    decode = msgspec.json.decode
+
+    def counted(raw: Any, **more: Any) -> Any:
+        decoded.append(len(bytes(raw)))
+        return decode(raw, **more)
+
+    monkeypatch.setattr(msgspec.json, "decode", counted)
+    made.add(b'{"noise":[' + b"{}," * 100_000 + b'{}],"$schema":"/a/b/1.0.0","meta":{"stream":"s"}}')
+
+    assert made.sent[0]["errored_stream_name"] == "s"
+    assert max(decoded) < 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from server import turns
+from server.intake import cut, receive
 from tests.server.intake.test_receive import Bench, FakeRequest
 
 EVENT: dict[str, Any] = {"$schema": "/test/event/1.0.0", "meta": {"stream": "plain"}, "test": "x"}
@@ -316,3 +319,67 @@ def test_what_is_said_of_a_body_says_nothing_of_events_from_elsewhere(settings_p
 
     assert [event.topic for event in sent] == ["dc1.plain"]
     assert request.headers == {b"user-agent": b"B"}
+
+
+DEEP = b'{"a":' + b"[" * 990 + b"]" * 990 + b"}"
+HALF = json.dumps(EVENT).encode().replace(b'"x"', b'"\\ud800"')
+TOO_LONG = json.dumps(EVENT).encode().replace(b'"x"', b'"%b"' % (b"x" * 1_048_576))
+
+
+@pytest.mark.parametrize("filler", [1, 3_000], ids=["small", "large"])
+@pytest.mark.parametrize(
+    ("odd", "outcome"),
+    [(DEEP, "event_too_large"), (TOO_LONG, "event_too_large"), (HALF, "schema_violation")],
+    ids=["deep", "long", "half a pair"],
+)
+@pytest.mark.parametrize("form", [b"application/json", NDJSON, REPORTS, BATCH])
+def test_one_odd_event_costs_no_other_its_acceptance(
+    doors: Doors, form: bytes, odd: bytes, outcome: str, filler: int
+) -> None:
+    usual = json.dumps(cloud(data=EVENT) if form == BATCH else EVENT).encode()
+    if form == BATCH:
+        odd = usual.replace(json.dumps(EVENT).encode(), odd)
+    events = [usual] * filler + [odd, usual]
+    body = b"\n".join(events) if form == NDJSON else b"[" + b",".join(events) + b"]"
+    with_turns = asyncio.run(_asked(doors, body, form))
+
+    assert outcomes(with_turns) == ["valid"] * filler + [outcome, "valid"]
+
+
+async def _asked(doors: Doors, body: bytes, form: bytes) -> Seen:
+    request = doors.ask(body, {b"content-type": form})
+    await request.answered()
+    assert request.status == 200, request.replies
+    events: Seen = request.answer["events"]
+    return events
+
+
+@pytest.mark.parametrize("form", [b"application/json", NDJSON, REPORTS, BATCH])
+def test_events_of_every_form_are_found_and_unwrapped_in_turns(
+    doors: Doors, form: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "TURN_S", -1.0)
+    monkeypatch.setattr(receive, "AT_ONCE_S", -1.0)
+    monkeypatch.setattr(cut, "CHUNK_BYTES", 2_000)
+    largest = 0
+    usual = json.dumps(cloud(data=EVENT) if form == BATCH else EVENT).encode()
+    events = [usual] * 4_000
+    body = b"\n".join(events) if form == NDJSON else b"[" + b",".join(events) + b"]"
+
+    async def test() -> None:
+        nonlocal largest
+        request = doors.ask(body, {b"content-type": form})
+        (preparing,) = doors.bench.receiver._waiting
+        prepared = found = steps = 0
+        while not request.replies:
+            await asyncio.sleep(0)
+            raws = preparing.batch._cut.raws if preparing.batch._cut is not None else preparing.batch._raws
+            largest = max(largest, len(raws) - found, len(preparing.batch.events) - prepared)
+            found, prepared = len(raws), len(preparing.batch.events)
+            steps += 1
+        assert steps > 4_000 // 32
+        assert outcomes(request.answer["events"]) == ["valid"] * 4_000
+
+    asyncio.run(test())
+
+    assert largest <= 32

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from server.intake.decode import split
+from server.intake.cut import split
 from server.intake.hints import MOST_BYTES, hint
 
 

@@ -16,7 +16,7 @@ from server.catalog.stream import make
 from server.commands.generation import read
 from server.config.settings import Config
 from server.intake.arrival import Arrival
-from server.intake.decode import split
+from server.intake.cut import split
 from server.intake.event import Event
 from server.intake.pipeline import Pipeline, make_pipeline
 from tests.server.auth.guarded import access, key

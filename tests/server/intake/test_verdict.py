@@ -80,3 +80,28 @@ def test_when_all_are_invalid_the_body_has_no_error_list() -> None:
 def test_every_error_type_is_in_exactly_one_set() -> None:
     assert not verdict.INVALID_TYPES & verdict.ERROR_TYPES
     assert verdict.RETRIABLE_TYPES < verdict.ERROR_TYPES
+
+
+def test_no_entry_makes_an_answer_longer_than_it_may_be_not_even_the_first() -> None:
+    """16.8 MB came out for 106 kB in, compressed: the first entry was told in full whatever its size."""
+    large, small = Event(0, b'"%b"' % (b"x" * verdict.MAX_BODY_BYTES)), Event(1, b"{}")
+    large.verdict = small.verdict = INVALID
+    answer = verdict.failed([large, small])
+    entries = json.loads(answer.body)["invalid"]
+
+    assert ["event" in entry for entry in entries] == [False, True]
+    assert entries[0]["context"]["error_type"] == "unknown_stream"
+
+
+def test_what_is_written_down_as_it_is_found_is_what_the_answer_says() -> None:
+    long = verdict.Verdict("schema_violation", "x" * 90_000, [{"message": "x" * 90_000}])
+    verdicts = [None, INVALID, TIMEOUT, *[long] * 40, INTERNAL]
+    at_the_end, as_found = _events(*verdicts), _events(*verdicts)
+    writer = verdict.EntryWriter()
+    for event in as_found:
+        writer.write(event)
+
+    found = json.loads(verdict.failed(as_found).body)
+    assert found["invalid"] == json.loads(verdict.failed(at_the_end).body)["invalid"]
+    assert [entry["index"] for entry in found["error"]] == [2, 43]
+    assert all(event.verdict is None or not event.verdict.errors for event in as_found)
