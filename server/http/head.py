@@ -34,6 +34,7 @@ from server.http.response import CLOSE, KEEP, KEEP_1_0
 
 if TYPE_CHECKING:
     from server.http.encodings import Encodings
+    from server.http.limits import Bounds
     from server.http.request import Request
 
 RARE: Final = frozenset({b"expect", b"transfer-encoding", b"content-encoding", b"upgrade"})
@@ -189,7 +190,16 @@ def refusal_of(error: Exception) -> Refusal:
     return BAD_REQUEST
 
 
-def judge_line(begun: bytes) -> Refusal | None:
+def too_large(url: bytes, headers: Mapping[bytes, bytes], lines: int, bounds: Bounds) -> Refusal | None:
+    """Why a head of so many ``lines`` is too large. Counted exactly, each line as it is usually written: so no cutting
+    changes the answer."""
+    sizes = [len(name) + len(value) for name, value in headers.items()]
+    if len(url) + sum(sizes) + lines * len(": \r\n") > bounds.max_head_bytes:
+        return bounds.big_head
+    return bounds.long_header if max(sizes, default=0) > bounds.max_header_bytes else None
+
+
+def judge_line(begun: bytes, bounds: Bounds) -> Refusal | None:
     """Which answer a request gets whose method the parser does not know: 501 (RFC 9110 section 15.6.2), once it is sure
     that this is a request. None: its first line is not complete. ``begun`` is what was read when the parser stopped,
     and since; requests that were served may stand before the line."""
@@ -199,4 +209,6 @@ def judge_line(begun: bytes) -> Refusal | None:
         return UNKNOWN_METHOD
     if line.startswith(_METHODS):
         line = line.rpartition(b"\r\n\r\n")[2]
-    return None if line and _BEGUN.fullmatch(line) else BAD_REQUEST
+    if not line or not _BEGUN.fullmatch(line):
+        return BAD_REQUEST
+    return bounds.long_url if len(begun) > bounds.max_url_bytes else None

@@ -215,8 +215,10 @@ class Reader:
 
     def on_headers_complete(self) -> None:
         headers, parser, bounds = self._headers, self._parser, self._bounds
-        if self._fed_bytes > bounds.sure_head_bytes:
-            self._check_head_bytes()
+        if self._fed_bytes > bounds.sure_head_bytes and (
+            large := head.too_large(self._url, headers, len(headers) + self._repeats, bounds)
+        ):
+            self._stop(large)
         if len(headers) + self._repeats > bounds.max_headers:
             self._stop(bounds.many_headers)
         tail: bytes | None = KEEP
@@ -313,16 +315,6 @@ class Reader:
             self._stop(NO_HOST)
         self._headers[name] += b", " + value.rstrip()
 
-    def _check_head_bytes(self) -> None:
-        """Count exactly, each line as it is usually written: so no cutting changes the answer."""
-        headers, bounds = self._headers, self._bounds
-        sizes = [len(name) + len(value) for name, value in headers.items()]
-        lines = (len(headers) + self._repeats) * len(": \r\n")
-        if len(self._url) + sum(sizes) + lines > bounds.max_head_bytes:
-            self._stop(bounds.big_head)
-        if max(sizes, default=0) > bounds.max_header_bytes:
-            self._stop(bounds.long_header)
-
     def _on_rare(self, request: Request) -> Refusal | None:
         headers, parser = request.headers, self._parser
         doubtful = head.bad_framing(headers, parser) or head.shadowed(headers, self._server.shadows)
@@ -393,10 +385,7 @@ class Reader:
     def _on_line(self, received: bytes | memoryview) -> None:
         """The parser knows no such method, and has stopped: see whether it is a request at all."""
         self._line += received
-        refusal = head.judge_line(self._line)
-        if refusal is None and len(self._line) > self._bounds.max_url_bytes:
-            refusal = self._bounds.long_url
-        if refusal is not None:
+        if refusal := head.judge_line(self._line, self._bounds):
             self._server.parse_errors += refusal.status == 400
             self.end(refusal)
 
