@@ -20,9 +20,9 @@ from bench import measure
 from bench.events import ROOT
 from bench.servers import Child, free_port
 from bench.steady import Answer, Steady
-from server.ledger import Ledger, Numbers
-from server.soak.brokers import PARTITIONS, Mock
-from server.soak.reader import Reader
+from server.shared.ledger import Ledger, Numbers
+from soak.brokers import PARTITIONS, Mock
+from soak.reader import Reader
 
 BATCH = 10
 CONNECTIONS = 64

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from bench import events
-from server.intake import decode
+from server.intake.text import decode
 
 ROUNDS, CALLS = 7, 20
 

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from bench import events, measure, rounds, servers
 from bench.works import WORKS, Work
-from server.ledger import Ledger
+from server.shared.ledger import Ledger
 
 RESULTS = Path(__file__).parent / "results" / "durability.json"
 MOST_RATIO: Final = 1.03

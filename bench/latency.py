@@ -31,7 +31,7 @@ from confluent_kafka import Consumer, TopicPartition
 from bench import costs, generator, measure, rounds, servers
 from bench.peers import start
 from bench.works import WORKS, Work
-from tests.kafka.broker import Kafka, KafkaUnavailableError
+from tests.harness.broker import Kafka, KafkaUnavailableError
 
 RESULTS = Path(__file__).parent / "results" / "latency.json"
 SHARES = (0.25, 0.5, 0.75, 0.9)

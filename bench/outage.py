@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from bench import measure
 from bench.away import Guaranteed, Hasty, Stand, brokers, percentile, stand
-from server.soak.brokers import Mock
+from soak.brokers import Mock
 
 RESULTS = Path(__file__).parent / "results" / "outage.json"
 STATES: Final = ("refused", "killed", "hung")

@@ -1,8 +1,8 @@
 """What hostile texts cost with patterns that are known to be slow, by the engine that runs each.
 
-Place: `python -m bench patterns`; tests/validators/redos.py is the table, validators.pattern chooses the engine.
+Place: `python -m bench patterns`; tests/harness/redos.py is the table, validators.regex.pattern chooses the engine.
 Rule: CPU time of one search, in this process; a pattern that is refused (danger) is not run.
-Not here: the verdicts (tests/validators/test_pattern_cost.py).
+Not here: the verdicts (tests/validators/regex/test_pattern_cost.py).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 import time
 
-from tests.validators.redos import ATTACKS
-from validators import pattern
+from tests.harness.redos import ATTACKS
+from validators.regex import pattern
 
 LIMIT_MS = 50
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from bench import away, measure
 from bench.away import Hasty, Stand, brokers, stand
-from server.soak.brokers import Mock
+from soak.brokers import Mock
 
 RESULTS = Path(__file__).parent / "results" / "shutdown.json"
 STATES = ("live", "dead", "hung")

@@ -13,9 +13,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from server import stdio
 from server.commands.output import say, until_nobody_reads
 from server.errors import EXIT_DONE, EXIT_FOUND, PenstockError
+from server.host import stdio
 from server.version import VERSION
 
 
@@ -45,7 +45,8 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from server.commands import check, streams
+    from server.boot import examine as check
+    from server.commands import streams
 
     if options.diff:
         return streams.diff(options.config, options.set, *options.diff)

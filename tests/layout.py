@@ -84,37 +84,43 @@ def is_within(name: str, package: str) -> bool:
 # Who may not import what: (importer, imported, the way to do it instead).
 APART = "worker.py joins them, by passing bound methods"
 FORBIDDEN = [
-    ("server.http", ("server.intake", "server.sink", "server.catalog", "server.schemas"), APART),
+    ("server.http", ("server.intake", "server.sink", "server.catalog", "server.schemas.repository"), APART),
     ("server.intake", ("server.http", "server.sink"), APART),
-    ("server.sink", ("server.http", "server.intake", "server.catalog", "server.schemas"), APART),
+    ("server.sink", ("server.http", "server.intake", "server.catalog", "server.schemas.repository"), APART),
     ("server.catalog", ("server.http", "server.intake", "server.sink"), "it knows settings, nothing of who uses them"),
     (
         "server.master",
         (
-            *("asyncio", "uvloop", "confluent_kafka", "threading", "validators", "server.schemas"),
-            *("server.http", "server.intake", "server.sink", "server.catalog", "server.worker"),
+            *("asyncio", "uvloop", "confluent_kafka", "threading", "validators", "server.schemas.repository"),
+            *("server.http", "server.intake", "server.sink", "server.catalog", "server.worker.process"),
         ),
         "the master forks, waits and signals; it gets what it needs through Generation",
     ),
     ("server.auth", ("server.http", "server.intake", "server.sink"), "it sees requests through Protocols of its own"),
     (
         "server.fetch",
-        ("server.http", "server.intake", "server.sink", "server.worker"),
+        ("server.http", "server.intake", "server.sink", "server.worker.process"),
         "it knows what is at URLs, nothing of who uses it",
     ),
     (
         "server.admin",
-        ("server.worker", "server.intake.receive", "server.intake.pipeline", "server.sink.kafka", "confluent_kafka"),
+        (
+            "server.worker.process",
+            "server.intake.receive",
+            "server.intake.pipeline",
+            "server.sink.kafka.producer",
+            "confluent_kafka",
+        ),
         "it looks at what is shared, and asks nobody",
     ),
     (
         "server.tracing",
-        ("server.http", "server.intake", "server.sink", "server.worker"),
+        ("server.http", "server.intake", "server.sink", "server.worker.process"),
         "it sees requests and their answers, nothing of who serves them",
     ),
     ("validators", ("server",), "validators stands alone"),
 ]
-VALIDATORS_IMPORTER = "server.schemas"
+VALIDATORS_IMPORTER = "server.schemas.repository"
 AIOHTTP_IMPORTERS = ("server.fetch.client", "server.admin")  # Processes of their own.
 TOKEN_IMPORTERS = ("server.auth.public_keys", "server.auth.tokens")
 SPANS_IMPORTER = "server.tracing.spans"  # Which the extra alone makes work.

@@ -19,29 +19,29 @@ PACKAGES = ("server", "validators", "bench", "tests")
 BROAD_EXCEPTS: dict[str, str] = {
     "server/catalog/following.py:Following._slice": "top of a slice: a bug must not end the following of later streams",
     "server/fetch/once.py:_be_child": "top of a process: logged with its stack, then it ends",
-    "server/http/documents.py:Documents._turn": "top of a slice: whoever waits for the document must be answered",
-    "server/http/encodings.py:Undoing.go_on": "top of a request: answered 500, counted, logged with its stack",
-    "server/http/protocol.py:Connection._serve": "top of a request: answered 500, counted, logged with its stack",
+    "server/pages/documents.py:Documents._turn": "top of a slice: whoever waits for the document must be answered",
+    "server/http/around/encodings.py:Undoing.go_on": "top of a request: answered 500, counted, logged",
+    "server/http/protocol.py:Connection._serve": "top of a request: answered 500, counted, logged",
     "server/intake/pipeline.py:Pipeline.at_once": "top of an event: its verdict is internal, its batch goes on",
     "server/intake/pipeline.py:Pipeline.slowly": "the same",
     "server/master/child.py:_live": "top of a worker's process: logged with its stack, then the process ends",
     "server/master/succession.py:Succession.reload": "a bug in reading new settings must not take the old workers down",
-    "server/sink/kafka.py:KafkaSink._serve": "callbacks are not the sink's: the next ones must be called all the same",
-    "server/turns.py:Turns._let_go": "as Turns._turn",
-    "server/turns.py:Turns._turn": "a request fails, and those that wait behind it must have their turns",
+    "server/sink/kafka/producer.py:KafkaSink._serve": "callbacks are not the sink's: the next ones must be called",
+    "server/timing/turns.py:Turns._let_go": "as Turns._turn",
+    "server/timing/turns.py:Turns._turn": "a request fails, and those that wait behind it must have their turns",
     "server/intake/receive.py:Receiver._waits.go_on": "it goes on in a later turn, where nobody else would answer it",
-    "server/timers.py:Timer.start": "top of a timer: counted, logged with its stack, and the next time comes",
+    "server/timing/timers.py:Timer.start": "top of a timer: counted, logged with its stack, and the next time comes",
     "server/master/loop.py:Master._survive": "top of a step of the master: counted, logged, and the other steps come",
     "server/fetch/public_keys.py:keep_fresh": "top of a task: counted, logged, and the URL is asked again",
     "server/fetch/streams.py:Streams.keep_fresh": "the same",
-    "server/sink/kafka.py:KafkaSink._tick": "top of a timer that paces itself: counted, logged, and acks go on coming",
-    "server/sink/replay.py:Replay._run": "top of a task: counted, logged, and the replay goes on",
-    "server/sink/spool_writer.py:Writer._write": "top of a timer: counted, logged, and what waits is written later",
-    "server/sink/spool_writer.py:_tell": "callbacks are not the spool's: the next ones must be called all the same",
-    "server/sink/spool_writer.py:_try": "top of a thread's work: the loop waits for its answer",
-    "server/sink/memory.py:MemorySink._ack": "callbacks are not the sink's: the next ones must be called all the same",
-    "server/sink/sqlite.py:SqliteSink._ack": "callbacks are not the sink's: the next ones must be called all the same",
-    "server/sink/sqlite.py:SqliteSink._commit": "whatever fails, whoever waits for these acks must be answered",
+    "server/sink/kafka/producer.py:KafkaSink._tick": "callbacks are not the sink's: the next ones must be called",
+    "server/sink/spool/replay.py:Replay._run": "top of a task: counted, logged, and the replay goes on",
+    "server/sink/spool/writer.py:Writer._write": "top of a timer: counted, logged, and what waits is written later",
+    "server/sink/spool/writer.py:_tell": "callbacks are not the spool's: the next ones must be called all the same",
+    "server/sink/spool/writer.py:_try": "top of a thread's work: the loop waits for its answer",
+    "server/sink/memory/sink.py:MemorySink._ack": "callbacks are not the sink's: the next ones must be called",
+    "server/sink/sqlite/sink.py:SqliteSink._ack": "callbacks are not the sink's: the next ones must be called",
+    "server/sink/sqlite/sink.py:SqliteSink._commit": "whatever fails, these acks must be answered",
 }
 
 
@@ -87,7 +87,7 @@ def test_workers_and_the_master_do_not_load_what_most_of_them_do_not_need() -> N
     """The HTTP client takes 15 MB, which the fetcher and the admin process alone need, as that one does what writes
     metrics down; cryptography takes 8, where tokens are taken."""
     program = (
-        "import sys, server.worker, server.commands.generation\n"
+        "import sys, server.worker.process, server.boot.generation\n"
         "print(*({'aiohttp', 'prometheus_client', 'jwt', 'cryptography', 'opentelemetry'} & sys.modules.keys()))"
     )
     result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
@@ -135,10 +135,14 @@ BREACHES = {
     ),
     "the master imports the catalog": ("server/master/a.py", DOC + "from server.catalog import build\n", "imports"),
     "validators imports server": ("validators/a.py", DOC + "from server.errors import PenstockError\n", "imports"),
-    "validators imported in a second place": ("server/worker.py", DOC + "import validators.registry\n", "imports"),
+    "validators imported in a second place": (
+        "server/worker/process.py",
+        DOC + "import validators.registry\n",
+        "imports",
+    ),
     "the HTTP client imported in a second place": ("server/fetch/a.py", DOC + "import aiohttp\n", "imports"),
     "tokens verified in a second place": ("server/auth/a.py", DOC + "import jwt\n", "imports"),
-    "spans made in a second place": ("server/worker.py", DOC + "import opentelemetry.sdk.trace\n", "imports"),
+    "spans made in a second place": ("server/worker/process.py", DOC + "import opentelemetry.sdk.trace\n", "imports"),
     "tracing imports http": ("server/tracing/a.py", DOC + "from server.http.request import Request\n", "imports"),
     "auth imports intake": ("server/auth/a.py", DOC + "from server.intake.verdict import Verdict\n", "imports"),
     "no docstring": ("server/a.py", "x = 1\n", "docstring"),

@@ -67,13 +67,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
-from validators.defaults import TooLargeError
 from validators.errors import ErrorType, SchemaError
-from validators.problem import Problem, errors_text
-from validators.reader import Fill, Reader
+from validators.judge.validator import Validator
+from validators.load.defaults import TooLargeError
+from validators.load.sharing import Sharing
+from validators.quick.reader import Fill, Reader
 from validators.registry import Registry
-from validators.sharing import Sharing
-from validators.validator import Validator
+from validators.words.problem import Problem, errors_text
 
 __all__ = [
     "ErrorType",

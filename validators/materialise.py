@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from validators import dialect
-from validators.bundle import bundle
-from validators.loader import Fetch, Loader
-from validators.reference import check_schema
+from validators.judge.reference import check_schema
+from validators.load import dialect
+from validators.load.bundle import bundle
+from validators.load.loader import Fetch, Loader
 
 
 def materialise(uri: str, base_uris: Sequence[str], fetch: Fetch, *, extension: str = ".yaml") -> bytes:

@@ -24,17 +24,17 @@ from typing import Any
 
 import msgspec
 
-from validators import insecure
-from validators.bounds import refuse_costly
-from validators.bundle import bundle
-from validators.deferred import Deferred
 from validators.errors import ErrorType, SchemaError
-from validators.kept import Kept, key_of
-from validators.loader import Allowance, Fetch, Loader
-from validators.pattern import PatternError
-from validators.reference import check_schema, compile_schema
-from validators.sharing import Sharing
-from validators.validator import Validator
+from validators.judge.deferred import Deferred
+from validators.judge.reference import check_schema, compile_schema
+from validators.judge.validator import Validator
+from validators.load import insecure
+from validators.load.bounds import refuse_costly
+from validators.load.bundle import bundle
+from validators.load.kept import Kept, key_of
+from validators.load.loader import Allowance, Fetch, Loader
+from validators.load.sharing import Sharing
+from validators.regex.pattern import PatternError
 
 
 class Registry:

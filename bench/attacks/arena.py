@@ -24,8 +24,8 @@ from bench.attacks import forms
 from bench.attacks.wire import Target
 from bench.servers import SERVER_CORES, mock_cluster
 from server.auth.api_keys import hashed
-from tests.process.served import EXAMPLES, Served
-from tests.server.fetch.site import Site, body, endless, redirect
+from tests.harness.served import EXAMPLES, Served
+from tests.harness.site import Site, body, endless, redirect
 
 ERROR_TOPIC = "penstock.error.validation"
 RATE_PER_S, BURST = 20.0, 50  # Of one client address, and of one key.

@@ -17,7 +17,7 @@ from typing import Any
 from bench.attacks.forms import FORM, FORMATS, STREAM
 from bench.attacks.wire import Outcome, Target, ask_each, post
 from server.config.limits import EXTERNAL
-from tests.validators.redos import ATTACKS
+from tests.harness.redos import ATTACKS
 
 BODY = EXTERNAL["max_body_bytes"]
 EVENT = EXTERNAL["max_event_bytes"] - 2_000

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.validators.redos import ATTACKS
-from validators import pattern
+from tests.harness.redos import ATTACKS
+from validators.regex import pattern
 
 FORM = "/attack/form/1.0.0"
 STREAM = "attack.form"

@@ -27,8 +27,8 @@ from typing import Any
 import uvloop
 
 from server.http.listener import Listener
-from server.row import READY, Row
-from server.scoreboard import Scoreboard
+from server.shared.row import READY, Row
+from server.shared.scoreboard import Scoreboard
 
 WAYS = ("shared", "polite", "reuseport")
 ANSWER_S = 2.0  # A client that has waited this long counts as left hanging.

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from server.auth.access import Access
 from server.auth.api_keys import hashed, new_key
 from server.auth.tokens import Tokens
-from server.commands.generation import read
+from server.boot.generation import read
 from server.intake.arrival import Arrival
 from server.intake.pipeline import Pipeline, make_pipeline
 

@@ -80,7 +80,7 @@ def make(peer: str, tree: str, loop: asyncio.AbstractEventLoop) -> tuple[Callabl
     sys.path.insert(0, tree)
     from server.config.settings import Http  # from ``tree``, whichever that is
     from server.http.server import HttpServer
-    from server.scoreboard import Scoreboard
+    from server.shared.scoreboard import Scoreboard
 
     routes = {"/v1/events": {"POST": accept}}
     server = HttpServer(loop, Http(), routes, cast(Any, Scoreboard(1).claim(0, 0)), logging.getLogger())

@@ -30,7 +30,7 @@ METRICS: Final[dict[str, tuple[str, ...]]] = {
         "if began_s:",
     ),
     "server.intake.pipeline": ("route.judged.one_decode += 1",),
-    "server.worker": ("self._measures.write()", "self._measures.note_lag("),
+    "server.worker.process": ("self._measures.write()", "self._measures.note_lag("),
 }
 LIMITS: Final[dict[str, tuple[str, ...]]] = {
     "server.http.protocol": (

@@ -50,11 +50,11 @@ log: {{level: error}}
 
 async def serve(tree: str, limits: str) -> None:
     """Be a worker without sockets, and run a round for each line of standard input."""
-    from server.commands.generation import read
+    from server.boot.generation import read
     from server.master.generation import WorkerContext
-    from server.row import State
-    from server.scoreboard import Scoreboard
-    from server.worker import Worker
+    from server.shared.row import State
+    from server.shared.scoreboard import Scoreboard
+    from server.worker.process import Worker
 
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "settings.yaml"
@@ -147,9 +147,9 @@ def scrape_ms(streams: int) -> float:
 
     from server.admin.collect import Collected
     from server.admin.view import Shared
-    from server.commands.generation import read
-    from server.intake.tally import Tallies
-    from server.scoreboard import Scoreboard
+    from server.boot.generation import read
+    from server.intake.books.tally import Tallies
+    from server.shared.scoreboard import Scoreboard
 
     with tempfile.TemporaryDirectory() as directory:
         declared = "".join(f"  stream.number.{number}: {{schema_title: web/page_view}}\n" for number in range(streams))

@@ -10,16 +10,16 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from server import durability
 from server.__main__ import main
 from server.intake import sending, verdict
+from server.intake.books.receipts import Receipts
 from server.intake.delivery import Delivery
 from server.intake.event import Event
 from server.intake.pending import Pending
-from server.intake.receipts import Receipts
 from server.intake.receive import Receiver
 from server.intake.sending import Sender
 from server.intake.terms import Terms
+from server.worker import durability
 
 
 def _receive(

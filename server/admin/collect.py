@@ -3,7 +3,7 @@
 Place: admin.view → HERE, by admin.table → prometheus_client, which writes them down.
 Rules: one reader for each metric of the table. Numbers of streams that are not declared are added up as ``other``. A
 sum never goes down while the master lives: those of workers that are gone are in it.
-Not here: what is counted where (server.measures), what a metric means (admin.table).
+Not here: what is counted where (server.worker.measures), what a metric means (admin.table).
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from server.admin.sheet import Gauge
 from server.admin.table import METRICS
 from server.admin.table import Metric as Row
 from server.admin.view import Shared, View, process_of
-from server.ledger import COUNTS, REASONS
-from server.row import Count
-from server.sheet import Gauge
-from server.sink.kafka_statistics import GAUGES, SUMS
+from server.shared.ledger import COUNTS, REASONS
+from server.shared.row import Count
+from server.sink.kafka.statistics import GAUGES, SUMS
 from server.version import VERSION
 
 Sample = tuple[tuple[str, ...], float]

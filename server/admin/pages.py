@@ -3,7 +3,7 @@
 Place: admin.process → HERE → admin.collect, admin.status, stacks, notices.
 Rules: nothing is cached. Whatever only looks is GET; what changes something is PUT, which no page of another site can
 make a browser send here without being asked. A bad request is told what is wrong and what to do.
-Not here: the public pages of a worker (http.pages).
+Not here: the public pages of a worker (pages.service).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from prometheus_client.registry import CollectorRegistry
 from server.admin import status
 from server.admin.collect import Collected
 from server.admin.door import Door, MisdirectedError
-from server.notices import LEVELS
+from server.shared.notices import LEVELS
 
 if TYPE_CHECKING:
     from server.admin.view import Shared

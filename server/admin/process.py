@@ -23,8 +23,8 @@ from server.admin.pages import Pages
 from server.admin.view import Materials, Shared
 from server.catalog.following import Following
 from server.log import Level
-from server.row import State
-from server.timers import Timer, hand_over, watch
+from server.shared.row import State
+from server.timing.timers import Timer, hand_over, watch
 
 if TYPE_CHECKING:
     from server.catalog.snapshot import Snapshot

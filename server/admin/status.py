@@ -11,10 +11,10 @@ import html
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from server.admin.sheet import Gauge
 from server.admin.view import View, process_of
-from server.row import Count, Row
-from server.sheet import Gauge
-from server.sink.kafka_statistics import GAUGES, SUMS
+from server.shared.row import Count, Row
+from server.sink.kafka.statistics import GAUGES, SUMS
 from server.version import VERSION
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from server.row import Row, State
-from server.scoreboard import Scoreboard
-from server.sheet import LABELS, PLACES
-from server.sink.spool_keys import Elders
+from server.admin.sheet import LABELS, PLACES
+from server.shared.row import Row, State
+from server.shared.scoreboard import Scoreboard
+from server.sink.spool.keys import Elders
 
 if TYPE_CHECKING:
     from server.catalog.snapshot import Snapshot
@@ -30,7 +30,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class Materials(Protocol):
-    """What one reading of the settings yields (commands.generation)."""
+    """What one reading of the settings yields (boot.generation)."""
 
     config: Config
     data_dir: Path

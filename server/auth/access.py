@@ -19,7 +19,7 @@ from server.auth.api_keys import PREFIX, ApiKeys
 from server.auth.grant import NOBODY, Grants
 from server.auth.guard import Guard, PageGuard
 from server.catalog.remembered import Remembered
-from server.rates import Buckets
+from server.timing.rate_limit import Buckets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """Whether anybody can write to the streams that ask for proof, and whether all that they say of it is obeyed.
 
-Place: commands.check (``examine``) → HERE.
+Place: boot.examine (``examine``) → HERE.
 Rules: a stream to which nobody could write is an error; what is not obeyed, and a key that is not there, a warning: it
 may be on another host alone. Streams of other services are not looked at.
 Not here: the credentials (auth.credentials), what a stream may say (catalog.allowed_auth).
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from server.auth.credentials import Credentials
 from server.catalog.sources import Source, where
 from server.catalog.stream import Stream
-from server.config.document import dotted
-from server.config.finding import Finding, Level
-from server.origins import origins_of
+from server.config.framework.document import dotted
+from server.config.framework.finding import Finding, Level
+from server.text.origins import origins_of
 
 if TYPE_CHECKING:
     from server.catalog.snapshot import Snapshot

@@ -1,6 +1,6 @@
 """Read what proves who may write: API keys from the settings and from files, public keys of tokens.
 
-Place: commands.check (``examine``) → HERE → auth.access in the workers, by fork.
+Place: boot.examine (``examine``) → HERE → auth.access in the workers, by fork.
 Rules: every problem is a finding with file, line and what to do; a key or hash is in no message. All of it is read
 anew on HUP, and compared with what is in force: changed credentials need new workers.
 Not here: what may be said of a key (auth.key_entries), fetching public keys (fetch.public_keys).
@@ -20,9 +20,9 @@ from server.auth.api_keys import Hashed
 from server.auth.key_entries import ApiKey, api_key, wrong
 from server.auth.public_keys import PublicKeysError, examine, kept_path
 from server.auth.public_keys import read as read_public_keys
-from server.config import document as documents
-from server.config.document import KeyPath, Origin, dotted
-from server.config.finding import Finding, Level
+from server.config.framework import document as documents
+from server.config.framework.document import KeyPath, Origin, dotted
+from server.config.framework.finding import Finding, Level
 from server.config.load import Loaded
 from server.config.urls import is_url
 from server.errors import SettingsError

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 if TYPE_CHECKING:
     from server.auth.names import Names
-    from server.origins import Origins
+    from server.text.origins import Origins
 
 OWN: Final = "own"
 NEVER_MS: Final = 1 << 62

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from server.auth.grant import OURS, OWN, Grants
 from server.auth.networks import Networks
-from server.origins import origins_of
+from server.text.origins import origins_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

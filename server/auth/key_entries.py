@@ -17,9 +17,9 @@ from server.auth.api_keys import Hashed, is_key, parsed
 from server.auth.grant import NEVER_MS, Grant
 from server.auth.names import names_of
 from server.config.auth_settings import KEY_NAME
-from server.config.document import KeyPath
-from server.config.finding import kind_of
-from server.origins import is_origin, origins_of
+from server.config.framework.document import KeyPath
+from server.config.framework.finding import kind_of
+from server.text.origins import is_origin, origins_of
 
 _MEMBERS: Final = ("name", "hash", "streams", "origins", "expires")
 

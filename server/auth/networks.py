@@ -2,8 +2,8 @@
 
 Place: auth.guard → HERE.
 Rule: an address is compared once, and the answer remembered, in bounded number.
-Not here: how networks are written (server.networks), whose address a request comes from (http.client_address, which
-worker binds to this).
+Not here: how networks are written (server.text.networks), whose address a request comes from
+(http.around.client_address, which worker binds to this).
 """
 
 # hot path
@@ -14,7 +14,7 @@ import ipaddress
 from collections.abc import Iterable
 from typing import Final
 
-from server.networks import network
+from server.text.networks import network
 
 MAX_KEPT: Final = 4_096
 

@@ -16,8 +16,8 @@ from typing import Any
 from server.catalog import allowed_auth
 from server.catalog.problem import Problem
 from server.catalog.unknown import keys_of, unknown_keys
-from server.config.document import KeyPath
-from server.config.finding import quoted
+from server.config.framework.document import KeyPath
+from server.config.framework.finding import quoted
 
 _TITLE = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 _VERSION_AT_END = re.compile(r"/(latest|current|\d+\.\d+\.\d+)(\.\w+)?$")

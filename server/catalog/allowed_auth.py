@@ -13,11 +13,11 @@ from typing import Any, Final, get_args
 
 from server.catalog.problem import Problem
 from server.config.auth_settings import KEY_NAME, Way
-from server.config.document import KeyPath
-from server.config.finding import kind_of, quoted
-from server.networks import HINT as NETWORK_HINT
-from server.networks import network
-from server.origins import HINT, is_origin
+from server.config.framework.document import KeyPath
+from server.config.framework.finding import kind_of, quoted
+from server.text.networks import HINT as NETWORK_HINT
+from server.text.networks import network
+from server.text.origins import HINT, is_origin
 
 SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "x-api-key"})
 

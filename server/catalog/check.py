@@ -21,8 +21,8 @@ from server.catalog.regex import RegexError, compiled, is_regex, sample
 from server.catalog.sources import SECTIONS, Declared, Source, declared, where
 from server.catalog.topics import LENGTH_MAX, is_legal, produced
 from server.catalog.unknown import INTAKE
-from server.config.document import KeyPath, dotted
-from server.config.finding import Finding, Level, quoted
+from server.config.framework.document import KeyPath, dotted
+from server.config.framework.finding import Finding, Level, quoted
 
 UNREAD = "x-"  # A section of anchors, for `<<:` to merge.
 OTHERS_MAX = 20  # Services that one whose name is used once is compared with.

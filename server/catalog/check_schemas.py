@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from server.catalog.stream import intake_settings, path_of
-from server.config.document import KeyPath
-from server.config.finding import Level
+from server.config.framework.document import KeyPath
+from server.config.framework.finding import Level
 
 GUESSES_MAX = 50  # Comparing every unknown title with every known one would take minutes for 10,000 streams.
 
@@ -26,7 +26,7 @@ _HEADERS = ("producers", "eventgate", "enrich_fields_from_http_headers")
 
 
 class Schemas(Protocol):
-    """What is asked of the schema repositories (server.schemas)."""
+    """What is asked of the schema repositories (server.schemas.repository)."""
 
     def versions(self, title: str) -> Sequence[str]:
         """Versions of a title that exist."""

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from server import percent
+from server.text import percent
 
 MAX_DEPTH = 10
 MAX_CONSTRAINTS = 200  # Each takes 5 µs to read, and other requests wait meanwhile.

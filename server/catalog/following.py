@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from server import timers
 from server.catalog.publication import Publication
 from server.catalog.snapshot import Reading, Snapshot
+from server.timing import timers
 
 CallLater = Callable[..., Any]
 

@@ -2,15 +2,15 @@
 
 Place: catalog.allowed, catalog.allowed_auth → HERE → catalog.check.
 Rule: a reason never shows what may be a secret.
-Not here: file and line (config.finding).
+Not here: file and line (config.framework.finding).
 """
 
 from __future__ import annotations
 
 from msgspec import Struct
 
-from server.config.document import KeyPath
-from server.config.finding import Level
+from server.config.framework.document import KeyPath
+from server.config.framework.finding import Level
 
 
 class Problem(Struct, frozen=True):

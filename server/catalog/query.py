@@ -1,6 +1,6 @@
 """What a reader of stream settings asks for: parameters of the API as the existing system takes them.
 
-Place: server.published → HERE → catalog.views.
+Place: server.pages.published → HERE → catalog.views.
 Rules: lists are separated by ``|``, or by U+001F when they begin with it. What cannot be meant is an error that names
 its parameter; nothing that a client sent is repeated but the name of a parameter, and that only when it is harmless.
 Not here: answers (catalog.views), what constraints mean (catalog.constraints).
@@ -14,8 +14,8 @@ from collections.abc import Collection
 
 from msgspec import UNSET, Struct, UnsetType
 
-from server import percent
 from server.catalog import constraints
+from server.text import percent
 
 MAX_PARAMETERS = 100
 KNOWN = ("action", "all_settings", "constraints", "format", "formatversion", "streams", "wiki")

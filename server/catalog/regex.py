@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from server.schemas import Matcher, compile_regex, is_slow_regex
+from server.schemas.repository import Matcher, compile_regex, is_slow_regex
 
 _SPECIAL = re.compile(r"[\\^$.*+?()\[\]{}|/]")
 _PLAIN = re.compile(r"(?:[A-Za-z0-9_-]|\\[./_-])*")

@@ -22,7 +22,7 @@ from server.catalog.sources import Declared, Source, for_wiki, sections
 from server.catalog.stream import Stream, make
 from server.catalog.topics import LENGTH_MAX, effective, is_legal
 from server.errors import SettingsError
-from server.schemas import Matcher
+from server.schemas.repository import Matcher
 
 # Names of undeclared streams that a worker remembers, matches and misses each. 4,096 names of 249 bytes with their
 # streams are some 4 MB; the busiest real service sends to a few hundred names that a regex matches.

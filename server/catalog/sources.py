@@ -16,9 +16,9 @@ import msgspec
 from msgspec import Struct
 
 from server.catalog.merge import merge
-from server.config import document
-from server.config.document import Document, KeyPath, Origin
-from server.schemas import Sharing
+from server.config.framework import document
+from server.config.framework.document import Document, KeyPath, Origin
+from server.schemas.repository import Sharing
 
 SECTIONS = ("default_settings", "default_settings_overrides", "streams", "stream_overrides")
 Source = Document

@@ -14,8 +14,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from server.catalog.problem import Problem
-from server.config.document import KeyPath
-from server.config.finding import Level
+from server.config.framework.document import KeyPath
+from server.config.framework.finding import Level
 
 INTAKE: Final = ("producers", "eventgate")
 _CUTOFF: Final = 0.85

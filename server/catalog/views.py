@@ -1,10 +1,10 @@
 """Effective settings of streams as readers see them: by name or all, for any wiki, with constraints.
 
-Place: catalog.sources' sections → HERE → server.published.
+Place: catalog.sources' sections → HERE → server.pages.published.
 Rules: made stream by stream while somebody reads (``select``), so that nobody has to wait for 10,000 of them at once;
 merged settings are not kept here. A name is looked up as on an event's way: exact, else the first regex that
 matches. Names asked for here are not remembered: readers must not push out what events need.
-Not here: parameters (catalog.query), how an answer is written (server.published).
+Not here: parameters (catalog.query), how an answer is written (server.pages.published).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from server.catalog.query import Query
 from server.catalog.regex import RegexError, compiled, is_regex
 from server.catalog.sources import Declared, for_wiki
 from server.catalog.topics import LENGTH_MAX, effective, is_legal
-from server.schemas import Matcher
+from server.schemas.repository import Matcher
 
 Entry = tuple[str, dict[str, Any]]  # The name as it was asked for, or declared; effective settings.
 

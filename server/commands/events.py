@@ -27,8 +27,8 @@ from server.commands.output import say, until_nobody_reads
 from server.config.settings import Config
 from server.errors import EXIT_DONE, EXIT_FOUND, PenstockError, SettingsError
 from server.sink.salvage import first_readable, is_broken
-from server.sink.sqlite_file import STEM, SUFFIX
-from server.sink.sqlite_recovery import unrecovered
+from server.sink.sqlite.file import STEM, SUFFIX
+from server.sink.sqlite.recovery import unrecovered
 
 LOOK_EVERY_S: Final = 0.2
 PAGE_ROWS: Final = 1000

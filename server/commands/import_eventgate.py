@@ -17,13 +17,14 @@ import yaml
 
 from server.commands import eventgate_keys as keys
 from server.commands.output import say, until_nobody_reads
-from server.config import document
-from server.config.document import Document, KeyPath, dotted
-from server.config.judge import judge
+from server.config.framework import document
+from server.config.framework.document import Document, KeyPath, dotted
+from server.config.framework.judge import judge
+from server.config.kafka import files as kafka_files
+from server.config.kafka import settings as kafka_settings
+from server.config.kafka.rules import ALIASES
 from server.config.settings import Config
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
-from server.sink import kafka_files, kafka_settings
-from server.sink.kafka_rules import ALIASES
 
 HEAD = "# Made from {name} by `penstock import-eventgate`. Run `penstock check -c` on it, and read what was said.\n"
 CHART = "is the chart's: deploy/helm/penstock has values of its own"

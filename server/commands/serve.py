@@ -11,12 +11,13 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from server import log, stdio
+from server import log
+from server.host import stdio
 from server.master import signals
 from server.master.loop import Master
 
 if TYPE_CHECKING:
-    from server.commands import generation
+    from server.boot import generation
     from server.master.generation import Generation
 
 WELCOME = """
@@ -36,14 +37,14 @@ def run(config_path: Path | None, overrides: list[str]) -> int:
     """Serve until a signal ends it. Returns the exit code."""
     signals.hold()  # First: an early TERM or HUP is for the master, not the death of what is half started.
     stdio.never_wait(log.on_resumed)
-    from server.commands import announce, generation  # Takes 0.3 s, hence not at the head of this file.
+    from server.boot import announce, generation  # Takes 0.3 s, hence not at the head of this file.
 
     readings = generation.Readings(config_path, overrides)
     first = readings.read()
     log.set_up(first.config.log.level, first.config.log.style)
     announce.announce(first, config_path, overrides)
     # Loaded before the fork, so that its code is shared by all workers and none of them spends 0.1 s on it.
-    importlib.import_module("server.worker")
+    importlib.import_module("server.worker.process")
     ready_made = iter([first])
     welcome = _Welcome(first) if config_path is None else None
 

@@ -25,9 +25,9 @@ CONSTANTS = Path(__file__).with_name("size_constants.json")
 BUSY = 0.6
 # Beside the event as it came: what is filled in (id, time, some 90 bytes), its Kafka headers, topic, key and row.
 STORED_BYTES = 350
-OWED_SHARE = 0.25  # Of spool.max_bytes, kept for what was accepted already: sink.spool.
+OWED_SHARE = 0.25  # Of spool.max_bytes, kept for what was accepted already: sink.spool.spool.
 ON_DISK = 1.2  # SQLite's pages are never full.
-WAL_BYTES = 16 << 20  # A worker's log: sink.spool_file.
+WAL_BYTES = 16 << 20  # A worker's log: sink.spool.file.
 MOST_SPOOL_BYTES = 1 << 34  # The largest spool.max_bytes.
 # Linger, round trip and a poll: how long an event is in memory while brokers are well.
 IN_FLIGHT_S = 0.1

@@ -22,15 +22,15 @@ from typing import TextIO
 import msgspec
 
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
-from server.ledger import Numbers
-from server.soak.books import Books
-from server.soak.brokers import PARTITIONS, Brokers, Kafka, Mock
-from server.soak.clients import TOPICS, Client
-from server.soak.faults import Fault, Faults
-from server.soak.reader import Reader
-from server.soak.service import Kill, Service
-from server.soak.strangers import Strangers
-from server.soak.verdict import Verdict, judge
+from server.shared.ledger import Numbers
+from soak.books import Books
+from soak.brokers import PARTITIONS, Brokers, Kafka, Mock
+from soak.clients import TOPICS, Client
+from soak.faults import Fault, Faults
+from soak.reader import Reader
+from soak.service import Kill, Service
+from soak.strangers import Strangers
+from soak.verdict import Verdict, judge
 
 CLIENTS = 16
 PAUSE_S = 0.1

@@ -3,7 +3,7 @@
 Place: a command of its own.
 Rules: what is shown is what a server with these settings would obey and serve; names and constraints are those of the
 API. ``explain`` tells for every setting the file and line that it came from.
-Not here: what is wrong with declarations (commands.check), what changes mean (catalog.changes).
+Not here: what is wrong with declarations (boot.examine), what changes mean (catalog.changes).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from server.catalog.snapshot import build
 from server.catalog.sources import Source, read_files, sections, where
 from server.catalog.views import Views
 from server.commands.output import say, until_nobody_reads
-from server.config.document import KeyPath, dotted
-from server.config.finding import errors_of, text_of
+from server.config.framework.document import KeyPath, dotted
+from server.config.framework.finding import errors_of, text_of
 from server.config.load import Loaded, load
 from server.errors import EXIT_DONE, EXIT_FOUND, SettingsError, UsageError
 

@@ -13,16 +13,16 @@ from pathlib import Path
 
 import msgspec
 
-from server.commands.generation import Generation, read
+from server.boot.generation import Generation, read
 from server.commands.output import until_nobody_reads
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
 from server.fetch.once import fetch_schemas
 from server.intake.arrival import Arrival, Clock
-from server.intake.cut import split
 from server.intake.event import Event
-from server.intake.piece import Piece
+from server.intake.forms.piece import Piece
 from server.intake.pipeline import NOT_AN_OBJECT, Pipeline, make_pipeline
 from server.intake.report import report
+from server.intake.text.cut import split
 from server.intake.verdict import Verdict
 
 

@@ -2,12 +2,12 @@
 
 Place: beside config.rules; what an address may look like is the master's word, who binds it.
 Rule: only what certainly cannot be bound together overlaps; port 0 takes any free port and never does.
-Not here: the grammar (master.addresses), binding (master.sockets).
+Not here: the grammar (config.addresses), binding (master.sockets).
 """
 
 from __future__ import annotations
 
-from server.master.addresses import TcpAddress, UnixAddress
+from server.config.addresses import TcpAddress, UnixAddress
 
 Address = TcpAddress | UnixAddress
 _EVERY_HOST = ("", "0.0.0.0", "::")

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from server.config.breach import Breach
-from server.config.document import Document
+from server.config.framework.breach import Breach
+from server.config.framework.document import Document
 from server.config.settings import Config
 from server.config.url_rules import HEADER_NAME
 from server.config.urls import is_url, problem_of
-from server.networks import HINT, network
+from server.text.networks import HINT, network
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _TAKEN = ("authorization", "x-api-key", "x-forwarded-for", "host")

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, field
 
-from server.config.section import Seconds, Section, Text, says
+from server.config.framework.section import Seconds, Section, Text, says
 
 Way = Literal["none", "api_keys", "jwt", "networks", "identities"]
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from server.config.section import Bytes, Count, Headers, Seconds, Section, Text, Texts, repr_without, says
+from server.config.framework.section import Bytes, Count, Headers, Seconds, Section, Text, Texts, repr_without, says
 
 
 class Schemas(Section, frozen=True):

@@ -3,7 +3,7 @@
 Place: config.settings → HERE; config.load fills in what ``profile: external`` sets otherwise.
 Rules: as in config.settings. The default of a field is that of ``profile: internal``, for clients that we know;
 ``EXTERNAL`` are those for strangers. A bound that can be switched off is off at 0, and says so.
-Not here: what is answered at a bound, and where it is looked at (http.limits, intake.bounds).
+Not here: what is answered at a bound, and where it is looked at (http.limits, intake.text.bounds).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
-from server.config.section import Bytes, Count, Seconds, Section, says
+from server.config.framework.section import Bytes, Count, Seconds, Section, says
 
 CountOrNone = Annotated[int, Meta(ge=0, le=10_000_000)]
 RateOrNone = Annotated[float, Meta(ge=0, le=10_000_000)]

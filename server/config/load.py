@@ -4,7 +4,7 @@ Place: the commands → HERE → everything, as one frozen Config.
 Rules: every problem is reported at once. Relative paths are relative to the file that is read; without a file (the
 embedded default) to the working directory, where ``var/`` is made: the packaged example's own schemas and streams are
 found beside it, wherever the package is.
-Not here: reading streams and schemas (commands.check).
+Not here: reading streams and schemas (boot.examine).
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import Any
 
 import msgspec
 
-from server.config import document as documents
-from server.config import shape
-from server.config.document import Document, Key, KeyPath
-from server.config.finding import Finding, errors_of, text_of
-from server.config.judge import judge
+from server.config.framework import document as documents
+from server.config.framework import shape
+from server.config.framework.document import Document, Key, KeyPath
+from server.config.framework.finding import Finding, errors_of, text_of
+from server.config.framework.judge import judge
+from server.config.framework.section import Section
+from server.config.framework.source import from_environment, from_options
+from server.config.kafka import files as kafka_files
 from server.config.limits import of_profile
 from server.config.rules import breaches
-from server.config.section import Section
 from server.config.settings import Config, SinkSettings
-from server.config.source import from_environment, from_options
 from server.errors import SettingsError
-from server.sink import kafka_files
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "settings.yaml"
 
@@ -93,7 +93,7 @@ def _without_empty(value: dict[str, Any], section: type[Section]) -> dict[str, A
 
 
 def _with_files(config: Config, base_dir: Path, document: Document) -> Config:
-    """The config with the values of ``sink.kafka_files`` read, and the files that ``sink.kafka`` names found."""
+    """The config with the values of ``config.kafka.files`` read, and the files that ``sink.kafka`` names found."""
     read = kafka_files.resolved(config.sink.kafka, base_dir)
     if not read and not config.sink.kafka_files:
         return config

@@ -14,8 +14,8 @@ from typing import Any
 
 from msgspec import inspect
 
-from server.config import shape
-from server.config.section import Section
+from server.config.framework import shape
+from server.config.framework.section import Section
 from server.config.settings import Config
 
 HEAD = """\
@@ -36,7 +36,8 @@ one key: `--set sink.kafka.bootstrap.servers=…`, `PENSTOCK_SINK__KAFKA__BOOTST
 `intake.reports` an underscore of a variable is a hyphen. A variable that begins with `PENSTOCK_` and names no setting
 is an error, those apart that Kubernetes makes for services (`PENSTOCK_SERVICE_HOST`, `PENSTOCK_PORT_8192_TCP`, …).
 
-Passwords and keys belong into the environment, or into files named by `sink.kafka_files`: their values are never shown.
+Passwords and keys belong into the environment, or into files named by `config.kafka.files`: their values are never
+shown.
 """
 
 _UNITS = {"_per_s": "per second", "_bytes": "bytes", "_ms": "ms", "_s": "seconds"}

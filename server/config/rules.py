@@ -1,8 +1,8 @@
 """What settings ask of one another, and of the world of addresses.
 
-Place: config.judge (each value alone) → HERE (values together) → config.load.
+Place: config.framework.judge (each value alone) → HERE (values together) → config.load.
 Rule: a finding names the setting that an operator would change, and both values.
-Not here: what a sink asks of its own properties alone (sink.kafka_settings).
+Not here: what a sink asks of its own properties alone (config.kafka.settings).
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ import re
 from collections.abc import Iterator
 
 from server.config.address import Address, overlap
+from server.config.addresses import parse
 from server.config.auth_rules import auth_breaches
-from server.config.breach import Breach
-from server.config.document import Document, KeyPath, dotted
-from server.config.finding import Finding, Level
+from server.config.framework.breach import Breach
+from server.config.framework.document import Document, KeyPath, dotted
+from server.config.framework.finding import Finding, Level
+from server.config.kafka.rules import ALIASES
+from server.config.kafka.settings import DEFAULTS  # Imports no confluent_kafka.
 from server.config.settings import HTTP_SHARE_OF_DRAIN, Config, SinkSettings
 from server.config.tracing_rules import tracing_breaches
 from server.config.transport_rules import transport_breaches
 from server.config.url_rules import HEADER_NAME, url_breaches
 from server.config.urls import urls_of
 from server.errors import SettingsError
-from server.master.addresses import parse
-from server.networks import HINT as NETWORK_HINT
-from server.networks import network
-from server.sink.kafka_rules import ALIASES
-from server.sink.kafka_settings import DEFAULTS  # Imports no confluent_kafka.
+from server.text.networks import HINT as NETWORK_HINT
+from server.text.networks import network
 
 MAX_HYPHENS = 8
 
@@ -163,7 +163,7 @@ def _message_timeout_s(sink: SinkSettings) -> float:
     try:
         return float(given.get("message.timeout.ms", DEFAULTS["message.timeout.ms"])) / 1000
     except ValueError:
-        return 0.0  # No number: sink.kafka_settings refuses it.
+        return 0.0  # No number: config.kafka.settings refuses it.
 
 
 def _event_paths(config: Config, _: Document) -> Iterator[Breach]:

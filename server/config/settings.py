@@ -15,8 +15,8 @@ from msgspec import Meta, field
 
 from server.config.auth_settings import Auth
 from server.config.catalog_settings import Fetch, Schemas, Streams
+from server.config.framework.section import Bytes, Count, HeaderName, Seconds, Section, Text, Texts, says
 from server.config.limits import Limits
-from server.config.section import Bytes, Count, HeaderName, Seconds, Section, Text, Texts, says
 from server.config.tracing_settings import Tracing
 from server.config.transport_settings import CloudEventRule, Cors, Destination
 

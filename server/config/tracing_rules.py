@@ -2,7 +2,7 @@
 
 Place: config.rules → HERE.
 Rule: as in config.rules: a finding names the setting that an operator would change.
-Not here: each value alone (config.judge).
+Not here: each value alone (config.framework.judge).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-from server.config.breach import Breach
-from server.config.document import Document
+from server.config.framework.breach import Breach
+from server.config.framework.document import Document
 from server.config.settings import Config
 from server.config.urls import problem_of
 

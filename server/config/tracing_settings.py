@@ -11,7 +11,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from server.config.section import Count, Section, Text, says
+from server.config.framework.section import Count, Section, Text, says
 
 
 class Tracing(Section, frozen=True):

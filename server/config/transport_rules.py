@@ -2,17 +2,17 @@
 
 Place: config.rules → HERE.
 Rule: as in config.rules: a finding names the setting that an operator would change.
-Not here: each value alone (config.judge).
+Not here: each value alone (config.framework.judge).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from server.config.breach import Breach
-from server.config.document import Document
+from server.config.framework.breach import Breach
+from server.config.framework.document import Document
 from server.config.settings import Config
-from server.origins import HINT, is_host_name, is_origin
+from server.text.origins import HINT, is_host_name, is_origin
 
 
 def transport_breaches(config: Config, _: Document) -> Iterator[Breach]:

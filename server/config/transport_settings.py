@@ -11,7 +11,7 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from server.config.section import HeaderName, Section, Text, says
+from server.config.framework.section import HeaderName, Section, Text, says
 
 SchemaUri = Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9_.-]+)+/\d+\.\d+\.\d+$")]
 StreamName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,249}$")]

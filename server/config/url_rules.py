@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from server.config.breach import Breach
-from server.config.document import Document, KeyPath
+from server.config.framework.breach import Breach
+from server.config.framework.document import Document, KeyPath
 from server.config.settings import Config
 from server.config.urls import is_url, origin_of, problem_of, urls_of
 

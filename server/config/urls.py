@@ -1,6 +1,6 @@
 """Which texts of the settings are URLs, and whether one can be fetched.
 
-Place: settings → HERE → config.url_rules, commands.generation, fetch.client.
+Place: settings → HERE → config.url_rules, boot.generation, fetch.client.
 Rule: an origin is ``scheme://host:port`` in lower case with its port always written, so two of them compare as text.
 Not here: fetching (fetch.client), what is at a URL (fetch.source, fetch.schemas).
 """

@@ -21,7 +21,7 @@ from server.fetch.door import Ask, Told
 from server.log import Limited
 
 if TYPE_CHECKING:
-    from server.remote import Remote
+    from server.schemas.remote import Remote
 
 WAITING_MAX = 1_000  # Requests of one worker; their bodies are in memory, which http.limits bounds too.
 CONNECT_AGAIN_S = 0.2

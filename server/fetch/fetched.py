@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from server.catalog.snapshot import Snapshot
     from server.config.settings import Config
     from server.fetch.link import Link
-    from server.schemas import Schemas
+    from server.schemas.repository import Schemas
 
 
 _logger = logging.getLogger("streams")
 
 
 class Materials(Protocol):
-    """What one reading of the settings yields (commands.generation)."""
+    """What one reading of the settings yields (boot.generation)."""
 
     config: Config
     schemas: Schemas

@@ -1,6 +1,6 @@
 """What the fetcher and the workers of one generation share: made before the first fork, used by both sides after it.
 
-Place: commands.generation → HERE → fetch.process (one end), worker (the other).
+Place: boot.generation → HERE → fetch.process (one end), worker (the other).
 Rule: nothing here needs a file or a name that somebody else could take; all of it ends with the last process.
 Not here: what is sent over it (catalog.publication, fetch.door, fetch.health).
 """

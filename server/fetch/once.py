@@ -1,9 +1,9 @@
 """Ask URLs once, from a process that may use no loop: a child does it and ends.
 
-Place: commands.declarations, commands.validate → HERE → fetch.source, fetch.schemas, in the child.
+Place: boot.declarations, commands.validate → HERE → fetch.source, fetch.schemas, in the child.
 Rules: the parent only waits, with a deadline, and kills a child that misses it. Answers reach the parent as files
 (candidates of fetch.store, schemas), reasons for a failure through a pipe.
-Not here: what becomes of candidates (commands.declarations), refreshing (fetch.streams).
+Not here: what becomes of candidates (boot.declarations), refreshing (fetch.streams).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from server import stdio
 from server.config.urls import urls_of
 from server.fetch.store import Answers
 from server.fetch.trouble import FetchError
-from server.schemas import fetched_directory
+from server.host import stdio
+from server.schemas.repository import fetched_directory
 
 if TYPE_CHECKING:
     from server.config.settings import Config

@@ -25,15 +25,15 @@ from server.fetch.schemas import Schemas
 from server.fetch.store import sweep
 from server.fetch.streams import Streams
 from server.log import Level
-from server.row import State
-from server.schemas import fetched_directory
-from server.timers import Timer, hand_over, watch
+from server.schemas.repository import fetched_directory
+from server.shared.row import State
+from server.timing.timers import Timer, hand_over, watch
 
 if TYPE_CHECKING:
     from server.config.settings import Config
     from server.fetch.link import Link
     from server.master.generation import WorkerContext
-    from server.schemas import Schemas as KnownSchemas
+    from server.schemas.repository import Schemas as KnownSchemas
 
 NICER = 5  # Checking 10,000 streams takes a second of a core: workers that want it go first, three to one.
 
@@ -41,7 +41,7 @@ _logger = logging.getLogger("fetcher")
 
 
 class Materials(Protocol):
-    """What one reading of the settings yields (commands.generation)."""
+    """What one reading of the settings yields (boot.generation)."""
 
     config: Config
     schemas: KnownSchemas

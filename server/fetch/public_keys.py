@@ -14,11 +14,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from server import timers
 from server.auth.public_keys import MAX_BYTES, PublicKeysError, examine, kept_path, read
 from server.fetch.pace import refresh_pause_s
 from server.fetch.store import write_whole
 from server.fetch.trouble import FetchError
+from server.timing import timers
 
 if TYPE_CHECKING:
     from server.config.settings import Config

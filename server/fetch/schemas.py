@@ -24,7 +24,7 @@ from server.fetch.pace import Allowance
 from server.fetch.store import write_whole
 from server.fetch.trouble import AbsentError, FetchError
 from server.log import Limited
-from server.schemas import SchemaLost, materialised
+from server.schemas.repository import SchemaLost, materialised
 
 if TYPE_CHECKING:
     from server.config.settings import Config

@@ -14,18 +14,18 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from server import timers
 from server.catalog.check import check
 from server.catalog.check_schemas import Schemas
 from server.catalog.publication import Publication, head_of
 from server.catalog.snapshot import publishable
 from server.catalog.sources import Source, of_answer
-from server.config.finding import errors_of
+from server.config.framework.finding import errors_of
 from server.fetch.health import Health
 from server.fetch.pace import refresh_pause_s
 from server.fetch.source import ask
 from server.fetch.store import Answers, Kept
 from server.fetch.trouble import FetchError
+from server.timing import timers
 
 if TYPE_CHECKING:
     from server.config.settings import Config

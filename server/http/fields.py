@@ -1,6 +1,7 @@
 """Values of header fields taken apart: lists, and what is named with parameters.
 
-Place: http.accept, http.client_address, http.content, http.cors, http.documents, http.head → HERE.
+Place: http.around.accept, http.around.client_address, http.around.content, http.cors, pages.documents, http.head →
+HERE.
 Rules: a field that occurs several times is one list (http.reader joins it). Empty elements and the blanks around them
 mean nothing (RFC 9110 section 5.6.1.2). A comma or semicolon inside a quoted string is text (section 5.6.4), unless a
 quote is opened and never closed: then each of them separates, so that a quote which a client leaves open cannot hide
@@ -13,7 +14,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from server.octets import without_quotes
+from server.text.octets import without_quotes
 
 BLANKS: Final = b" \t"
 

@@ -3,7 +3,7 @@
 Place: http.reader.on_headers_complete → HERE.
 Rules: nothing here runs for the head that nearly every client sends. What makes the end of the body ambiguous is
 refused with the connection (request smuggling); the parser refuses most of it before we see it.
-Not here: routes (http.routes), sizes (http.reader), types and encodings of bodies (http.content).
+Not here: routes (http.routes), sizes (http.reader), types and encodings of bodies (http.around.content).
 """
 
 # hot path
@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
-from server.http import refused_kinds
-from server.http.content import encoding_of, is_json, media_type
+from server.http.around import refused_kinds
+from server.http.around.content import encoding_of, is_json, media_type
 from server.http.fields import elements
 from server.http.problem import (
     BAD_CODING,
@@ -33,7 +33,7 @@ from server.http.problem import (
 from server.http.response import CLOSE, KEEP, KEEP_1_0
 
 if TYPE_CHECKING:
-    from server.http.encodings import Encodings
+    from server.http.around.encodings import Encodings
     from server.http.limits import Bounds
     from server.http.request import Request
 

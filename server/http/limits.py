@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from server import descriptors
+from server.host import descriptors
 from server.http.problem import RETRY_AFTER, Refusal
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ TABLE: Final = (
     Limit("write_stall_s", "write_slow", "cut off"),
     Limit("answer_s", "answer_slow", "503, closed", helps=True),
 )
-# Looked at by the intake, and counted there (intake.counts): by events, not by requests, but for the first two.
+# Looked at by the intake, and counted there (intake.books.counts): by events, not by requests, but for the first two.
 INTAKE: Final = (
     Limit("max_decompressed_bytes", "body", "413"),
     Limit("max_ratio", "body", "413"),

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from server.config import shape
+from server.config.framework import shape
 from server.config.limits import EXTERNAL, Limits
 from server.http.limits import INTAKE, TABLE, Limit
 

@@ -2,9 +2,9 @@
 
 Place: http.reader, http.head, http.protocol, http.routes → HERE → http.response.
 Rules: a detail says what is wrong, where, and what to do. It is made of our own words alone: no text of an exception,
-no name of a host or topic, nothing that the client sent but a type or encoding that is not taken (http.refused_kinds).
-Refusing is cheap: every other body is made at start-up. Nobody may keep a refusal: caches may keep 404, 405, 410, 414
-and 501 where nothing is said (RFC 9110 section 15.1).
+no name of a host or topic, nothing that the client sent but a type or encoding that is not taken
+(http.around.refused_kinds). Refusing is cheap: every other body is made at start-up. Nobody may keep a refusal: caches
+may keep 404, 405, 410, 414 and 501 where nothing is said (RFC 9110 section 15.1).
 Not here: per-event failures (intake.verdict).
 """
 

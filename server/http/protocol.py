@@ -52,7 +52,7 @@ class Connection(Ending):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client is there."""
         self._transport = cast(asyncio.Transport, transport)
-        if not self.peer:  # Else http.proxy_header was told.
+        if not self.peer:  # Else http.around.proxy_header was told.
             self.peer = peer_of(transport)
         refusal = self._server.on_open(self)
         if refusal is not None:

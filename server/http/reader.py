@@ -28,8 +28,8 @@ from httptools import (
 )
 
 from server.http import head
+from server.http.around.content import TAKEN
 from server.http.chunks import MANY_PIECES, Chunks, joined, number_of
-from server.http.content import TAKEN
 from server.http.head import HOSTS
 from server.http.limits import LARGE_BYTES, PIECE_BYTES, REQUEST_BYTES
 from server.http.limits import SLICE_BYTES as SLICE

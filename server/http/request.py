@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
-from server import percent
 from server.http.problem import NO_STORE, problem_body
 from server.http.response import PROBLEM_TYPE, phrase_of
 from server.identity import new_id
+from server.text import percent
 
 if TYPE_CHECKING:
     from server.http.routes import Handler
@@ -30,7 +30,7 @@ _MAX_KEPT_BYTES: Final = 256
 
 
 class Answering(Protocol):
-    """The connection, or what stands before it and changes an answer on its way (http.cors, http.beacon)."""
+    """The connection, or what stands before it and changes an answer on its way (http.cors, http.around.beacon)."""
 
     def answer(self, request: Request, status: int, phrase: str, body: bytes, content_type: bytes, more: bytes) -> None:
         """Send the one answer to ``request``. ``more`` are further header lines, each ended by CRLF."""

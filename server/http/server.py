@@ -20,31 +20,31 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from server.descriptors import HARD_PART
+from server.host.descriptors import HARD_PART
 from server.http import head
-from server.http.client_address import ClientAddress, TrustedProxies, holder, normalised
-from server.http.cors import Cors
-from server.http.encodings import Encodings
+from server.http.around.client_address import ClientAddress, TrustedProxies, holder, normalised
+from server.http.around.cors import Cors
+from server.http.around.encodings import Encodings
+from server.http.around.pace import Pace
+from server.http.around.proxy_header import Greeting
 from server.http.limits import GRACE_S, KINDS, Bounds
 from server.http.listener import Listener
 from server.http.outgoing import Outgoing
-from server.http.pace import Pace
 from server.http.problem import Refusal
 from server.http.protocol import ANSWER, Connection
-from server.http.proxy_header import Greeting
 from server.http.repeats import Repeats
 from server.http.response import Heads
 from server.http.routes import Routes, Table
 from server.http.wheel import TICK_S, Wheel
 from server.log import Limited
-from server.rates import Buckets
-from server.timers import Timer
-from server.turns import Turns
+from server.timing.rate_limit import Buckets
+from server.timing.timers import Timer
+from server.timing.turns import Turns
 
 if TYPE_CHECKING:
     from server.config.settings import Http
     from server.http.request import Request
-    from server.row import Row
+    from server.shared.row import Row
 
 _FAR = 1e9  # Seconds on the wheel: never.
 ALWAYS_BELIEVED = ("x-forwarded-for", "forwarded")  # Of trusted proxies, by us or by whom our events are read.

@@ -21,8 +21,8 @@ from server.intake.verdict import Verdict
 if TYPE_CHECKING:
     from server.intake.arrival import Arrival
     from server.intake.event import Event
-    from server.intake.members import Values
     from server.intake.route import Route
+    from server.intake.text.members import Values
 
 TOO_LARGE: Final = "the event has {} bytes, at most {} are taken"
 

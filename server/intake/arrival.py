@@ -1,6 +1,6 @@
 """What the server knows of one request: when it came, from whom, with which headers.
 
-Place: intake.receive makes one a request; intake.filling reads it for every event.
+Place: intake.receive makes one a request; intake.text.filling reads it for every event.
 Rule: what costs time is worked out when first asked for, and kept.
 Not here: which fields of an event get these values (intake.route).
 """
@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from server.octets import cut, text_of
+from server.text.octets import cut, text_of
 
 MAX_HEADER_CHARS = 400  # EventGate's cut, which schemas in the field rely on. Whole characters, as `maxLength` counts.
 
@@ -30,10 +30,10 @@ MAX_KEPT = 4096  # Header values and addresses whose JSON text is remembered: 4 
 class Arrival(msgspec.Struct, eq=False, gc=False):
     """One request as the enrichment sees it. All values are JSON text, ready to be inserted.
 
-    ``find_address`` gives the client's address. ``ready`` is intake.filling's, for the other events of the request, and
-    of other requests of the same client with the same head. ``schema_uri`` and ``stream`` are those of the query, for
-    events that name none themselves. ``trace`` is a header for the records of its events (intake.trace), or None.
-    ``grants`` is what it proved that it may write; auth.guard looks when it is first asked.
+    ``find_address`` gives the client's address. ``ready`` is intake.text.filling's, for the other events of the
+    request, and of other requests of the same client with the same head. ``schema_uri`` and ``stream`` are those of
+    the query, for events that name none themselves. ``trace`` is a header for the records of its events
+    (intake.trace), or None. ``grants`` is what it proved that it may write; auth.guard looks when it is first asked.
     """
 
     received_ms: int
@@ -50,7 +50,7 @@ class Arrival(msgspec.Struct, eq=False, gc=False):
     found_address: str | None = None
 
     def header(self, name: bytes) -> bytes | None:
-        """A header's value (server.octets) as JSON string, cut at 400 characters; None when it was not sent."""
+        """A header's value (server.text.octets) as JSON string, cut at 400 characters; None when it was not sent."""
         value = self.headers.get(name)
         if value is None:
             return None

@@ -1,11 +1,12 @@
 """The events of one body, prepared a piece at a time, so that a large body shares its worker with everybody else.
 
-Place: intake.receive → HERE → intake.cut, intake.pipeline, and back to intake.receive once all events are prepared.
+Place: intake.receive → HERE → intake.text.cut, intake.pipeline, and back to intake.receive once all events are
+prepared.
 Rules: a body has AT_ONCE_S at once, if no other waits. What is left of it has its turns as its client has them
-(server.turns): first it is taken apart, then its events are prepared, and what is wrong with them is written down as it
-is found. What that takes is counted as held by the request before the first event is prepared. Whoever has been told
-that the answer is overdue will send the events again: they are dropped. Nothing is sent from here, so a body is still
-taken whole or not at all, and by one snapshot of the streams.
+(server.timing.turns): first it is taken apart, then its events are prepared, and what is wrong with them is written
+down as it is found. What that takes is counted as held by the request before the first event is prepared. Whoever has
+been told that the answer is overdue will send the events again: they are dropped. Nothing is sent from here, so a body
+is still taken whole or not at all, and by one snapshot of the streams.
 Not here: what becomes of an event (intake.pipeline), of a request (intake.receive), how turns are shared.
 """
 
@@ -18,14 +19,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from server.intake.arrival import MAX_PROBLEMS
-from server.intake.cut import FULL, Elements
+from server.intake.text.cut import FULL, Elements
 
 if TYPE_CHECKING:
     from server.http.request import Request
     from server.intake.arrival import Arrival
     from server.intake.event import Event
-    from server.intake.forms import Finish
-    from server.intake.ndjson import Lines
+    from server.intake.forms.forms import Finish
+    from server.intake.forms.ndjson import Lines
 
     # Raw events, the index of the first of them, who sent them.
     PrepareAll = Callable[[Sequence[Any], int, Arrival], list[Event]]
@@ -55,7 +56,7 @@ class Writes(Protocol):
 class Batch:
     """``arrival`` and ``found`` are those of one body of ``size`` bytes: its raw events, or what finds them.
     ``awaited`` is shared by all who prepare events (fetch.asking): what this body looks for is put aside while others
-    have their turn. ``fault``: why there are no events, as intake.cut says it."""
+    have their turn. ``fault``: why there are no events, as intake.text.cut says it."""
 
     __slots__ = (
         "_awaited", "_body_bytes", "_cut", "_finish", "_prepare", "_put_aside", "_raws", "_step",

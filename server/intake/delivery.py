@@ -9,7 +9,8 @@ Rules:
 3. What was refused because its batch is too large is sent again by itself (intake.separating).
 4. A live event never overtakes an older one of its key that waits in a spool of this host.
 5. Every accepted event ends in its stream's tally: delivered, spooled, or dropped with a reason.
-Not here: how the spool keeps and replays (sink.spool, sink.replay), what a request is answered (intake.sending).
+Not here: how the spool keeps and replays (sink.spool.spool, sink.spool.replay), what a request is answered
+(intake.sending).
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from server.intake import verdict
+from server.intake.books.tally import Tallies
 from server.intake.separating import BATCH_TOO_LARGE, Separating
-from server.intake.tally import Tallies
 from server.log import Limited
-from server.timers import Timer
+from server.timing.timers import Timer
 
 if TYPE_CHECKING:
     from server.intake.event import Event
@@ -39,7 +40,7 @@ _limited = Limited(logging.getLogger("delivery"))
 
 
 class Keeper(Protocol):
-    """What is asked of a spool (sink.spool), and of the maps of keys beside it."""
+    """What is asked of a spool (sink.spool.spool), and of the maps of keys beside it."""
 
     def has_room(self, size: int) -> bool: ...
     def put(

@@ -21,11 +21,11 @@ from msgspec import Raw
 from server.auth.grant import OURS
 from server.intake.arrival import Arrival, Clock
 from server.intake.event import Event
-from server.intake.fields import Fields
-from server.intake.members import Members, Path, Values
 from server.intake.pipeline import Pipeline
+from server.intake.text.fields import Fields
+from server.intake.text.members import Members, Path, Values
 from server.intake.verdict import REFUSED_TYPES, Verdict
-from server.turns import TURN_S
+from server.timing.turns import TURN_S
 
 if TYPE_CHECKING:
     from server.config.settings import Config

@@ -18,26 +18,26 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET, Raw
 
-from server.intake import bounds
 from server.intake.address import TOO_LARGE, address, headers_of, timestamp_ms, too_large, unfit
 from server.intake.arrival import Arrival
-from server.intake.bounds import Bounds
-from server.intake.decode import has_duplicate_names
+from server.intake.books.tally import Tallies
 from server.intake.event import Event
-from server.intake.members import BLOCKED, Values
 from server.intake.route import Draft, Route, Router
-from server.intake.splice import insert_by_path
-from server.intake.tally import Tallies
+from server.intake.text import bounds
+from server.intake.text.bounds import Bounds
+from server.intake.text.decode import has_duplicate_names
+from server.intake.text.members import BLOCKED, Values
+from server.intake.text.splice import insert_by_path
 from server.intake.verdict import STREAM_TYPES, Verdict, error, in_short
 from server.log import Limited
-from server.schemas import TooLargeError, errors_text
+from server.schemas.repository import TooLargeError, errors_text
 
 if TYPE_CHECKING:
     from server.config.limits import Limits
     from server.config.settings import Config
-    from server.intake.judged import Judged
+    from server.intake.books.judged import Judged
     from server.intake.route import GuardLookup, SchemaLookup, StreamLookup
-    from server.schemas import Problem, Validator
+    from server.schemas.repository import Problem, Validator
 
 NOT_AN_OBJECT = Verdict("not_an_object", "an event should be a JSON object")
 TOO_DEEP = Verdict("event_too_large", bounds.TOO_DEEP.format(bounds.DECODERS_DEPTH))
@@ -116,7 +116,7 @@ class Pipeline:
             event.verdict = self._too_large(raw) or self._take_any(event, arrival)
         except msgspec.ValidationError:
             event.verdict = NOT_AN_OBJECT
-        except msgspec.DecodeError:  # The body is JSON: what is left is what intake.cut let through.
+        except msgspec.DecodeError:  # The body is JSON: what is left is what intake.text.cut let through.
             event.verdict = HALF_PAIR
         except RecursionError:
             event.verdict = TOO_DEEP

@@ -22,19 +22,19 @@ from server.config.rules import settle_s
 from server.intake import verdict
 from server.intake.arrival import Arrival, Clock
 from server.intake.batch import AT_ONCE_S, Batch, Preparing
-from server.intake.counts import MEASURED_EVERY
-from server.intake.cut import FULL as HELD
-from server.intake.cut import Elements, elements
-from server.intake.decode import begins_array
-from server.intake.forms import Form, Forms, Pieces, without_form
-from server.intake.hints import hint
+from server.intake.books.counts import MEASURED_EVERY
+from server.intake.forms.forms import Form, Forms, Pieces, without_form
 from server.intake.pipeline import Pipeline
 from server.intake.report import ReportWriter, reports
 from server.intake.sending import Sender
 from server.intake.terms import Terms, TermsReader
+from server.intake.text.cut import FULL as HELD
+from server.intake.text.cut import Elements, elements
+from server.intake.text.decode import begins_array
+from server.intake.text.hints import hint
 from server.intake.verdict import EntryWriter
 from server.log import Limited
-from server.turns import Turns
+from server.timing.turns import Turns
 
 if TYPE_CHECKING:
     from server.config.settings import Config
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from server.http.request import Request
     from server.intake.delivery import Delivery
     from server.intake.event import Event
-    from server.intake.ndjson import Lines
+    from server.intake.forms.ndjson import Lines
     from server.sink.base import Sink
 
 FULL: Final = "The broker is away, or too many events wait for it. Send them again later."
@@ -117,7 +117,7 @@ class Receiver:
         self._receive(request, request.body, terms)
 
     def handle_query(self, request: Request) -> None:
-        """GET /v1/beacon: the same, of what was found in the query (http.beacon)."""
+        """GET /v1/beacon: the same, of what was found in the query (http.around.beacon)."""
         request.headers = without_form(request.headers)
         self.handle_beacon(request)
 

@@ -2,7 +2,7 @@
 
 Place: intake.pipeline → HERE → schemas, catalog.
 Rule: a Route is immutable; an event that has been seen before costs one dict lookup here, no regex, no merge.
-Not here: reading an event (intake.members), judging it (the validator).
+Not here: reading an event (intake.text.members), judging it (the validator).
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import msgspec
 from msgspec import Struct
 
-from server.intake import enrich
-from server.intake.fields import EventMembers, Fields, dotted
-from server.intake.filling import Filling, gaps_of
+from server.intake.books.judged import AllJudged, Judged
+from server.intake.books.tally import Tallies, Tally
 from server.intake.invented import Invented
-from server.intake.judged import AllJudged, Judged
-from server.intake.members import Members, Path
-from server.intake.tally import Tallies, Tally
+from server.intake.text import enrich
+from server.intake.text.fields import EventMembers, Fields, dotted
+from server.intake.text.filling import Filling, gaps_of
+from server.intake.text.members import Members, Path
 from server.intake.verdict import Verdict
-from server.lines import OTHERS
-from server.schemas import Fill
+from server.schemas.repository import Fill
+from server.shared.lines import OTHERS
 
 if TYPE_CHECKING:
     from server.auth.guard import Guard
     from server.catalog.stream import Stream
     from server.config.settings import Config
-    from server.schemas import Reader, Validator
+    from server.schemas.repository import Reader, Validator
 
 Shortcut = Callable[[bytes], tuple[Any, ...] | None]  # Reader.read: judge an event and read its members in one decode.
 
@@ -73,7 +73,7 @@ class Draft(NamedTuple):
 
 
 class SchemaLookup(Protocol):
-    """server.schemas: a Validator, or (error_type, reason)."""
+    """server.schemas.repository: a Validator, or (error_type, reason)."""
 
     def __call__(self, uri: str) -> Validator | tuple[str, str]: ...
 

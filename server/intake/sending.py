@@ -15,15 +15,15 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from server.intake import verdict
-from server.intake.counts import Counts
+from server.intake.books.counts import Counts
 from server.intake.pending import Pending
 
 if TYPE_CHECKING:
     from server.http.request import Request
+    from server.intake.books.receipts import Receipts
     from server.intake.delivery import Delivery
     from server.intake.error_events import ErrorEvents
     from server.intake.event import Event
-    from server.intake.receipts import Receipts
     from server.sink.base import OnAck, Sink
 
     Submit = Callable[[Event, OnAck], str | None]

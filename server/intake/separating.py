@@ -3,7 +3,7 @@
 Place: intake.delivery → HERE → sink.
 Rules: the broker refused the batch, so it has none of these events, and they may be sent again at once. Until all that
 was given to the sink before has an outcome, younger keyed events of the topic stay out of it: they would overtake.
-Not here: how a sink separates a topic's records (sink.kafka_alone), where the younger ones go (intake.delivery).
+Not here: how a sink separates a topic's records (sink.kafka.alone), where the younger ones go (intake.delivery).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from server.intake.books.tally import Tally
     from server.intake.event import Event
-    from server.intake.tally import Tally
     from server.sink.base import Sink
 
 BATCH_TOO_LARGE: Final = "batch_too_large"  # As sinks classify an ack (sink.base).

@@ -15,12 +15,12 @@ import msgspec
 
 from server.intake.trace import NAME as TRACE
 from server.intake.trace import header_of
-from server.octets import text_of
+from server.text.octets import text_of
 
 if TYPE_CHECKING:
     from server.config.settings import Config
     from server.http.request import Request
-    from server.intake.forms import Forms
+    from server.intake.forms.forms import Forms
 
 _NOT_HASTY: Final = frozenset({None, "", "false", "0"})
 

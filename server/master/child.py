@@ -17,10 +17,11 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from server import stdio, timers
 from server.errors import EXIT_FOUND, PenstockError
+from server.host import stdio
 from server.master import signals
 from server.master.generation import WorkerContext
+from server.timing import timers
 
 STDERR = 2
 

@@ -15,14 +15,14 @@ import socket
 from collections.abc import Iterator
 from itertools import chain
 
-from server import cores
 from server.errors import EXIT_BOOT
+from server.host import cores
 from server.master import child as child_process
 from server.master.backoff import Backoff, Deaths
 from server.master.generation import WORKER, Generation, Role, WorkerContext
 from server.master.sockets import Sockets
 from server.master.watch import NEVER, Child
-from server.scoreboard import Scoreboard
+from server.shared.scoreboard import Scoreboard
 
 BOOT_TRIES = 3  # A stray kill -9 during boot must not end the service; dying the same way three times must.
 ROW_WAIT_S = 0.5  # Every row is taken: so many old workers are still draining.

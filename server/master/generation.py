@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from server.config.settings import Config
-from server.row import ALL_SOCKETS, Row
+from server.shared.row import ALL_SOCKETS, Row
 
 WORKER = "worker"
 

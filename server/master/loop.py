@@ -14,8 +14,8 @@ import signal
 import time
 from collections.abc import Callable, MutableMapping
 
-from server import stdio, timers
 from server.errors import EXIT_BOOT, EXIT_DONE, EXIT_FOUND
+from server.host import stdio
 from server.log import Level
 from server.master import activation, signals
 from server.master.generation import WORKER, Generation
@@ -23,8 +23,9 @@ from server.master.notify import Notifier
 from server.master.signals import Order
 from server.master.succession import Succession
 from server.master.watch import DRAIN_GRACE_S, Child, complaint
-from server.row import ALL_SOCKETS, State
-from server.scoreboard import Scoreboard
+from server.shared.row import ALL_SOCKETS, State
+from server.shared.scoreboard import Scoreboard
+from server.timing import timers
 
 ROWS = 768  # Three times the most workers that settings allow: serving, their successors, and some still draining.
 BOOT_TICK_S = 0.02  # READY shows in shared memory alone; someone who boots is looked at this often.

@@ -13,7 +13,7 @@ it does anything else.
     ALRM       our own: the deadline of the wait
     PIPE       ignored, by the children too: a client, a broker or a reader of the log that has gone is an error of one
                write (uvloop and OpenSSL write without MSG_NOSIGNAL), not the end of a process
-    USR2       ignored; the children write down their stacks for the admin process (server.stacks)
+    USR2       ignored; the children write down their stacks for the admin process (server.shared.stacks)
 
 To its workers the master sends TERM (drain), INT (end now), ABRT (dump the stacks and die) and KILL.
 Not here: what follows from an order (master.loop).

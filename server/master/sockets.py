@@ -1,6 +1,6 @@
 """The listening sockets of the service: bound and held by the master, accepted from by the workers.
 
-Place: master.addresses → HERE → http.listener (by fork).
+Place: config.addresses → HERE → http.listener (by fork).
 Rules: the master holds a socket as long as its address is in the settings, so its queue outlives every worker. A new
 set is bound whole before anything is closed, and what both sets name is the same socket. Nothing is accepted here.
 Not here: who accepts, and when (http.listener); sockets handed over by systemd (master.activation).
@@ -15,8 +15,8 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+from server.config.addresses import TcpAddress, UnixAddress, parse
 from server.errors import BindError, PenstockError
-from server.master.addresses import TcpAddress, UnixAddress, parse
 
 MAX_SOCKETS = 62  # One bit each in Row.set_last_call.
 

@@ -23,7 +23,7 @@ from server.master.generation import Generation
 from server.master.notify import Notifier
 from server.master.sockets import Sockets
 from server.master.watch import Child
-from server.scoreboard import Scoreboard
+from server.shared.scoreboard import Scoreboard
 
 _logger = logging.getLogger("master")
 

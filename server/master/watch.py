@@ -15,7 +15,7 @@ import signal
 
 from server.config.settings import Process
 from server.master.generation import WORKER
-from server.row import Row, State
+from server.shared.row import Row, State
 
 NEVER = float("inf")
 DRAIN_GRACE_S = 2.0  # The worker keeps drain_s itself, from when it reads the signal; this is its way out.

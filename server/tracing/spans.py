@@ -29,7 +29,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_contex
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from server.log import Limited
-from server.rates import Buckets
+from server.timing.rate_limit import Buckets
 from server.version import VERSION
 
 if TYPE_CHECKING:

@@ -63,15 +63,18 @@ def test_requests_hold_the_events_that_are_counted(name: str) -> None:
     assert not any("id" in event["meta"] or "dt" in event["meta"] for event in events)
 
 
-SERVED = "run (/x/server/worker.py:220)"
+SERVED = "run (/x/server/worker/process.py:220)"
 
 
 @pytest.mark.parametrize(
     ("stack", "step"),
     [
         (["Pipeline._prepare (/x/server/intake/pipeline.py:9)", "run (<validator>:1)", "f (/x.so)"], budget.CHECK),
-        (["KafkaSink.submit (/x/server/sink/kafka.py:88)", "rd_kafka_produce (/x/librdkafka.so)"], budget.SUBMIT),
-        (["KafkaSink._serve (/x/server/sink/kafka.py:204)"], budget.ACK),
+        (
+            ["KafkaSink.submit (/x/server/sink/kafka/producer.py:88)", "rd_kafka_produce (/x/librdkafka.so)"],
+            budget.SUBMIT,
+        ),
+        (["KafkaSink._serve (/x/server/sink/kafka/producer.py:204)"], budget.ACK),
         (["Outgoing.flush (/x/server/http/outgoing.py:39)", "write (/usr/lib/libc.so.6)"], budget.KERNEL),
         ([SERVED, "UVStream__start_reading (/project/uvloop/loop.c:1)"], budget.LOOP),
     ],
@@ -81,7 +84,7 @@ def test_a_sample_belongs_to_the_step_of_its_innermost_known_frame(stack: list[s
 
 
 def test_what_no_rule_knows_is_not_named() -> None:
-    parts, samples = budget.shares("a (b.so);c (d.so) 1\nKafkaSink._serve (/x/server/sink/kafka.py:204) 3\n")
+    parts, samples = budget.shares("a (b.so);c (d.so) 1\nKafkaSink._serve (/x/server/sink/kafka/producer.py:204) 3\n")
 
     assert samples == 4
     assert parts == {budget.UNKNOWN: 0.25, budget.ACK: 0.75}

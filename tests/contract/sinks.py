@@ -13,13 +13,13 @@ import orjson
 import uvloop
 
 from server.commands.events import read
+from server.config.kafka.rules import Value
 from server.sink.base import Record, Sink
-from server.sink.kafka import KafkaSink
-from server.sink.kafka_rules import Value
-from server.sink.memory import MemorySink
-from server.sink.sqlite import SqliteSink
+from server.sink.kafka.producer import KafkaSink
+from server.sink.memory.sink import MemorySink
+from server.sink.sqlite.sink import SqliteSink
 from tests.fakes import Message
-from tests.kafka.topics import Stored, read_all
+from tests.harness.topics import Stored, read_all
 
 SETTLE_S: Final = 60.0
 DRIVE_S: Final = 120.0  # A test that waits in a loop of its own ends here.

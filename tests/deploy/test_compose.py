@@ -11,7 +11,7 @@ import yaml
 
 from server.config.load import load
 from server.version import VERSION
-from tests.process.running import ROOT
+from tests.harness.running import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, Any] = COMPOSE["services"]

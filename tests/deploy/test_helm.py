@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from server.config.load import load
-from tests.process.running import ROOT
+from tests.harness.running import ROOT
 
 CHART = ROOT / "deploy" / "helm" / "penstock"
 PROFILES = sorted(path.stem for path in (CHART / "profiles").glob("*.yaml"))

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from server.commands import check
+from server.boot import examine as check
 from server.config.load import load
 from server.config.urls import is_url
-from tests.process.running import ROOT, Running
-from tests.process.served import EXAMPLES, READY
-from tests.server.fetch import site as behaviours
-from tests.server.fetch.site import Site
+from tests.harness import site as behaviours
+from tests.harness.running import ROOT, Running
+from tests.harness.served import EXAMPLES, READY
+from tests.harness.site import Site
 
 CONFIG = ROOT / "deploy" / "config"
 PROFILES = sorted(path.stem for path in CONFIG.glob("*.yaml"))

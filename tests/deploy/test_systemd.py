@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.running import ROOT
+from tests.harness.running import ROOT
 
 UNITS = ROOT / "deploy" / "systemd"
 MOST_EXPOSED = 1.5  # systemd calls everything below 2 "OK"; the unit has 1.2 by systemd 252.

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from server.version import VERSION
-from tests.process.running import ROOT
+from tests.harness.running import ROOT
 
 
 def test_the_wheel_is_pinned_by_hash_with_all_that_it_needs(tmp_path: Path) -> None:

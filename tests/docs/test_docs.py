@@ -12,16 +12,22 @@ import pytest
 
 from server import errors
 from server.__main__ import _parser
-from server.config import shape
+from server.config.framework import shape
 from server.config.settings import Config
 from server.intake import verdict
-from tests.process.running import ROOT
+from tests.harness.running import ROOT
 
 PAGES = sorted(
     [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "deploy" / "helm" / "penstock" / "README.md"]
 )
 ROUTE = re.compile(r"/(v1/|w/api|healthz|readyz|_info|robots\.txt)\S*")
-ROUTED = ["server/worker.py", "server/published.py", "server/published_pages.py", "server/http", "server/intake"]
+ROUTED = [
+    "server/worker/process.py",
+    "server/pages/published.py",
+    "server/pages/html.py",
+    "server/http",
+    "server/intake",
+]
 FILE = re.compile(r"\w+\.(py|yaml|yml|md|json)")
 
 

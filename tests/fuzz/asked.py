@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from server.http.beacon import Beacon
+from server.http.around.beacon import Beacon
 from tests.server.http.fakes import Harness, Response, responses
 from tests.server.intake.conftest import write
+from tests.server.intake.forms.test_forms import SETTINGS
 from tests.server.intake.test_error_events import ERROR_SCHEMA
-from tests.server.intake.test_forms import SETTINGS
 from tests.server.intake.test_receive import Bench
 
 LIMITS: dict[str, Any] = {"max_body_bytes": 262_144, "max_decompressed_bytes": 524_288, "max_ratio": 100}

@@ -18,14 +18,14 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
-from server import turns
-from server.http.beacon import event_of
+from server.http.around.beacon import event_of
 from server.intake import batch, receive
+from server.timing import turns
 from tests.fuzz.asked import SMALL_BYTES, Asked, Asking, compare
+from tests.server.http.around.test_encodings import PACK
 from tests.server.http.fakes import get, post
-from tests.server.http.test_encodings import PACK
 from tests.server.intake.conftest import STREAMS
-from tests.server.intake.test_forms import BATCH, CLOUD, EVENT, NDJSON, REPORTS
+from tests.server.intake.forms.test_forms import BATCH, CLOUD, EVENT, NDJSON, REPORTS
 
 TYPES = [b"application/json", b"text/plain", NDJSON, REPORTS, CLOUD, BATCH, b"application/json; charset=utf-16", b"a/b"]
 PLAIN = 2  # The first of them are JSON as it stands.

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from tests.fuzz import cases
 from tests.fuzz.metered import SLOW_FILE
-from tests.process.served import Served
+from tests.harness.served import Served
 
 MAX_CALLBACK_MS = 20.0
 ANSWER_S = 30.0

@@ -13,11 +13,11 @@ from random import Random
 
 import msgspec
 
-from server.commands.generation import read
+from server.boot.generation import read
 from server.intake.arrival import Arrival
-from server.intake.cut import split
-from server.intake.piece import Piece
+from server.intake.forms.piece import Piece
 from server.intake.pipeline import Pipeline, make_pipeline
+from server.intake.text.cut import split
 from server.intake.verdict import INVALID_TYPES
 from tests.server.intake.conftest import STREAMS, write
 from tests.validators.generated import Schemas, Values

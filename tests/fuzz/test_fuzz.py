@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from server.turns import Job, Turns
+from server.timing.turns import Job, Turns
 from tests.fuzz import havoc
 from tests.fuzz.__main__ import Run, main
 from tests.fuzz.doors import DoorsTarget

@@ -17,14 +17,14 @@ from typing import Any, cast
 
 import pytest
 
-from server.commands.generation import read
+from server.boot.generation import read
 from server.http.protocol import Connection
 from server.intake import batch, receive
 from server.master.generation import WorkerContext
-from server.scoreboard import Scoreboard
-from server.worker import Worker
+from server.shared.scoreboard import Scoreboard
+from server.worker.process import Worker
 from tests.fuzz import cases, metered, routes
-from tests.process.served import Served
+from tests.harness.served import Served
 from tests.server.http.fakes import post
 
 STEPS = 40_000

@@ -12,8 +12,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from tests.server.http.around.test_proxy_header import OURS, header
 from tests.server.http.fakes import Harness
-from tests.server.http.test_proxy_header import OURS, header
 
 CORPUS = Path(__file__).parents[1] / "wire"
 LIMITS: list[dict[str, Any]] = [

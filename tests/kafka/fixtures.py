@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kafka.broker import Kafka, KafkaUnavailableError, MockCluster, fetch
+from tests.harness.broker import Kafka, KafkaUnavailableError, MockCluster, fetch
 
 _numbers = itertools.count()
 

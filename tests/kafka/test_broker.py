@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
+from server.config.kafka.rules import DEADLINE_S, Value
 from server.sink.base import Sink
-from server.sink.kafka import KafkaSink
-from server.sink.kafka_rules import DEADLINE_S, Value
+from server.sink.kafka.producer import KafkaSink
 from tests.contract.sinks import HEADERS, PATIENT, TIMESTAMP_MS, drive, record, settle
 from tests.fakes import Message
-from tests.kafka.broker import Kafka
-from tests.kafka.topics import create, read_all
+from tests.harness.broker import Kafka
+from tests.harness.topics import create, read_all
 
 BUSY_S = 10.0  # What a busy machine may add.
 

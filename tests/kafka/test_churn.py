@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.kafka.broker import Kafka
-from tests.kafka.topics import create, read_all
+from tests.harness.broker import Kafka
+from tests.harness.served import Served
+from tests.harness.topics import create, read_all
 from tests.process.churn import CHURN_S, assert_kept, churn
 from tests.process.load import STREAM
-from tests.process.served import Served
 
 
 @pytest.mark.kafka

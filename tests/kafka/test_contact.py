@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.kafka.broker import Kafka
+from tests.harness.broker import Kafka
+from tests.harness.served import Served
+from tests.harness.topics import create, read_all
 from tests.kafka.fixtures import have_kafka
-from tests.kafka.topics import create, read_all
 from tests.process.scraped import Scrape
-from tests.process.served import Served
 
 pytestmark = pytest.mark.kafka
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.kafka.broker import Kafka
-from tests.kafka.topics import create, read_all
-from tests.process.served import Served
+from tests.harness.broker import Kafka
+from tests.harness.served import Served
+from tests.harness.topics import create, read_all
 
 pytestmark = pytest.mark.kafka
 

@@ -16,9 +16,9 @@ from typing import Any, Self
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from tests.kafka.broker import Kafka, dead_servers
-from tests.kafka.topics import Stored, create, read_all
-from tests.process.served import Served
+from tests.harness.broker import Kafka, dead_servers
+from tests.harness.served import Served
+from tests.harness.topics import Stored, create, read_all
 
 ORDERS = 8
 BATCH = 5

@@ -12,7 +12,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from server.auth.api_keys import hashed, new_key
-from tests.process.served import Served
+from tests.harness.served import Served
 
 ISSUER, AUDIENCE = "https://issuer.example.org", "events"
 

@@ -12,8 +12,8 @@ import signal
 import time
 from collections import Counter
 
+from tests.harness.served import Served
 from tests.process.load import Load, Outcome
-from tests.process.served import Served
 
 CHURN_S = float(os.environ.get("CHURN_S", "8"))
 NOTICED_S = 5.0  # A client learns of the death of its worker at once, but shares two cores with everybody.

@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from tests.process.running import PATIENCE_S, name_of
-from tests.process.served import Served
-from tests.server.fetch.site import Site
+from tests.harness.running import PATIENCE_S, name_of
+from tests.harness.served import Served
+from tests.harness.site import Site
 
 QUICK = {"connect_s": 10.0, "total_s": 20.0, "retry_s": 0.01, "attempts": 2}  # To try again, not to give up.
 TICK = {"schema_title": "app/tick"}

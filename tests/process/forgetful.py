@@ -40,5 +40,5 @@ def fail() -> None:
 
 
 if __name__ == "__main__":
-    with patch("server.durability.make", make_forgetful):
+    with patch("server.worker.durability.make", make_forgetful):
         sys.exit(main())

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from tests.deploy.test_monitoring import PROMETHEUS
-from tests.process.running import eventually
+from tests.harness.running import eventually
 
 READY_S = 60.0
 LOOK_S = 0.1

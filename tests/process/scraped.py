@@ -8,7 +8,7 @@ from typing import Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.process.served import Served
+from tests.harness.served import Served
 
 
 class Scrape:

@@ -8,9 +8,9 @@ import signal
 import socket
 from pathlib import Path
 
-from tests.process.running import is_alive, name_of
+from tests.harness.running import is_alive, name_of
+from tests.harness.served import Served
 from tests.process.scraped import Scrape, ask_admin
-from tests.process.served import Served
 
 
 def admin_of(service: Served) -> int:
@@ -65,7 +65,7 @@ def test_stacks_are_those_of_a_stuck_worker_too_and_of_nobody_else(tmp_path: Pat
 
         def everybody() -> str:  # It is asked again: who is busy for half a second is told to be stuck.
             said = ask_admin(service, "/stacks")[2]
-            return said if "server/worker.py" in said and "server/admin/process.py" in said else ""
+            return said if "server/worker/process.py" in said and "server/admin/process.py" in said else ""
 
         assert f"== {worker} (worker, slot 0, generation 1, ready)" in service.until(everybody)
         assert ask_admin(service, f"/stacks?pid={worker}")[2].count("== ") == 1

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.process.running import PATIENCE_S, eventually, name_of
+from tests.harness.running import PATIENCE_S, eventually, name_of
+from tests.harness.served import Served
 from tests.process.scraped import ask_admin
-from tests.process.served import Served
 
 SHORT_S = 0.3
 HALVES = {

@@ -23,15 +23,15 @@ from typing import Any, Self
 import pytest
 
 from tests.deploy.test_monitoring import PROMETHEUS, rules
-from tests.kafka.broker import MockCluster
+from tests.harness import site as behaviours
+from tests.harness.broker import MockCluster
+from tests.harness.running import eventually
+from tests.harness.served import Served
+from tests.harness.site import Site
 from tests.process.fetched import TICK, fetcher_of, settings, tick
 from tests.process.forgetful import FORGOTTEN
 from tests.process.prometheus import Prometheus
-from tests.process.running import eventually
 from tests.process.scraped import Scrape
-from tests.process.served import Served
-from tests.server.fetch import site as behaviours
-from tests.server.fetch.site import Site
 
 FASTER = 150
 EVERY = "400ms"  # Of scrapes and of rules: the shortest window, 5 min, becomes 2 s.

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.process.served import Served
+from tests.harness.served import Served
 
 VALID = {"$schema": "/web/page_view/1.1.0", "meta": {"stream": "web.page_view"}, "page": "/home"}
 INVALID = {"$schema": "/web/page_view/1.1.0", "meta": {"stream": "web.page_view"}, "page": 7}

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.harness import site as behaviours
+from tests.harness.served import Served
+from tests.harness.site import Site
 from tests.process.auth import AUDIENCE, ISSUER, Answer, Issuer, Key, jwks, send, write_keys
-from tests.process.served import Served
-from tests.server.fetch import site as behaviours
-from tests.server.fetch.site import Site
 
 
 def asking(auth: Any, **more: Any) -> dict[str, Any]:

@@ -20,12 +20,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness import site as behaviours
+from tests.harness.running import ROOT, name_of
+from tests.harness.served import Served
+from tests.harness.site import Site
 from tests.process.fetched import TICK, settings
-from tests.process.running import ROOT, name_of
 from tests.process.scraped import Scrape
-from tests.process.served import Served
-from tests.server.fetch import site as behaviours
-from tests.server.fetch.site import Site
 
 EVENT = json.dumps({"$schema": "/app/tick/1.0.0", "meta": {"stream": "app.tick.web"}, "count": 1}).encode()
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time: close() sends RST, and the next write meets EPIPE.

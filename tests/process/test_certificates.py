@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from tests.kafka.broker import dead_servers
-from tests.process.served import Served
+from tests.harness.broker import dead_servers
+from tests.harness.served import Served
 
 
 def certificate(name: str) -> bytes:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.served import Served
 from tests.process.churn import CHURN_S, assert_kept, churn
 from tests.process.load import STREAM
-from tests.process.served import Served
 
 
 @pytest.mark.timeout(CHURN_S * 2 + 240)

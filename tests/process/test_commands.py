@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.running import ROOT, Running, eventually
-from tests.process.served import EXAMPLES, READY, Served
+from tests.harness.running import ROOT, Running, eventually
+from tests.harness.served import EXAMPLES, READY, Served
 
 VALID = b'{"$schema":"/web/page_view/1.1.0","meta":{"stream":"web.page_view"},"page":"/home"}'
 

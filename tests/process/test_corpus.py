@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.process.served import Served
+from tests.harness.served import Served
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 FILES = ("events-routed.ndjson", "events-old-versions.ndjson")

@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from tests.kafka.broker import MockCluster
-from tests.kafka.topics import read_all
+from tests.harness.broker import MockCluster
+from tests.harness.served import Served
+from tests.harness.topics import read_all
 from tests.process.few_descriptors import FEW
 from tests.process.scraped import Scrape
-from tests.process.served import Served
 
 TOPIC = "shop.order"
 IDLE = 400

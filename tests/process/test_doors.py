@@ -12,7 +12,7 @@ from urllib.parse import quote
 import brotli
 import pytest
 
-from tests.process.served import EXAMPLES, Served
+from tests.harness.served import EXAMPLES, Served
 from tests.process.test_answers import ask
 
 EVENT: dict[str, Any] = {"$schema": "/web/page_view/1.1.0", "meta": {"stream": "web.page_view"}}

@@ -6,7 +6,7 @@ import http.client
 import json
 from pathlib import Path
 
-from tests.process.served import Served
+from tests.harness.served import Served
 from tests.process.test_answers import VALID
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.harness import site as behaviours
+from tests.harness.running import PATIENCE_S, Running
+from tests.harness.served import EXAMPLES, Served
+from tests.harness.site import Site
 from tests.process.fetched import QUICK, TICK, error_type, fetcher_of, post, tick
-from tests.process.running import PATIENCE_S, Running
-from tests.process.served import EXAMPLES, Served
-from tests.server.fetch import site as behaviours
-from tests.server.fetch.site import Site
 
 
 def schema(title: str, **more: Any) -> behaviours.Behaviour:

@@ -13,12 +13,12 @@ from pathlib import Path
 import orjson
 import pytest
 
+from tests.harness import site as behaviours
+from tests.harness.running import Running, is_alive
+from tests.harness.served import EXAMPLES, Served
+from tests.harness.site import Site
 from tests.process.fetched import QUICK, TICK, error_type, fetcher_of, post, settings, takes, tick
-from tests.process.running import Running, is_alive
-from tests.process.served import EXAMPLES, Served
 from tests.process.test_served import ask, ask_on
-from tests.server.fetch import site as behaviours
-from tests.server.fetch.site import Site
 
 
 def until_asked_again(service: Served, site: Site, times: int = 1) -> None:

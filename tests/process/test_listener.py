@@ -14,8 +14,8 @@ import pytest
 import uvloop
 
 from server.http.listener import BURST, MARGIN, Listener
-from server.row import ALL_SOCKETS, NOT_TAKING, Count, Row
-from server.scoreboard import Scoreboard
+from server.shared.row import ALL_SOCKETS, NOT_TAKING, Count, Row
+from server.shared.scoreboard import Scoreboard
 
 
 class Place:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.process.served import Served
+from tests.harness.served import Served
 
 STREAMS = """
 default_settings: {topic_prefixes: [east., west.]}

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import yaml
 
-from server.http.pages import Pages, description
-from server.published import PATHS
-from tests.process.served import Served
+from server.pages.published import PATHS
+from server.pages.service import Pages, description
+from tests.harness.served import Served
 from tests.process.test_answers import VALID, ask
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +31,7 @@ def written_in(file: str) -> set[str]:
 def test_every_route_is_described() -> None:
     described = set(json.loads(description())["paths"])
     pages = set(Pages("", "", str, dict).routes())
-    routes = written_in("server/worker.py") | {"/v1/_test/events", "/v1/receipts/*"} | pages | set(PATHS)
+    routes = written_in("server/worker/process.py") | {"/v1/_test/events", "/v1/receipts/*"} | pages | set(PATHS)
     places = {path.partition("{")[0] + "*" if "{" in path else path for path in described}
 
     assert places == routes

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.test_monitoring import PROMETHEUS, expressions, rules
-from tests.kafka.broker import MockCluster
+from tests.harness import site as behaviours
+from tests.harness.broker import MockCluster
+from tests.harness.running import eventually
+from tests.harness.served import Served
+from tests.harness.site import Site
 from tests.process.fetched import settings
 from tests.process.prometheus import Prometheus
-from tests.process.running import eventually
-from tests.process.served import Served
-from tests.server.fetch import site as behaviours
-from tests.server.fetch.site import Site
 
 TRAFFIC_S = 6.0  # Some scrapes: a rate needs two.
 SELECTOR = re.compile(r"penstock_\w+(?:\{[^}]*\})?")

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.process.served import Served
+from tests.harness.served import Served
 from tests.process.test_answers import ask as answer_of
 
 CORPUS = Path(__file__).parents[2].parent / "shared" / "corpus"

@@ -14,10 +14,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.kafka.broker import dead_servers
+from tests.harness.broker import dead_servers
+from tests.harness.running import Running, is_alive
+from tests.harness.served import Served
 from tests.process.load import STREAM, Load, Outcome
-from tests.process.running import Running, is_alive
-from tests.process.served import Served
 
 UNDER_WAY = 200  # Answers: every connection of the load has had some.
 

@@ -14,16 +14,16 @@ from typing import Any
 
 import pytest
 
-from server.ledger import NAMES, Numbers
-from server.soak.books import Books
-from server.soak.clients import Sent
-from server.soak.faults import Fault
-from server.soak.log_reader import LogReader
-from server.soak.reader import Read
-from server.soak.service import Kill
-from server.soak.strangers import Strangers
-from server.soak.verdict import judge
-from tests.process.running import ROOT, eventually
+from server.shared.ledger import NAMES, Numbers
+from soak.books import Books
+from soak.clients import Sent
+from soak.faults import Fault
+from soak.log_reader import LogReader
+from soak.reader import Read
+from soak.service import Kill
+from soak.strangers import Strangers
+from soak.verdict import judge
+from tests.harness.running import ROOT, eventually
 
 MINUTES = "0.7"
 

@@ -22,9 +22,9 @@ from typing import Any
 
 import pytest
 
-from tests.process.running import ROOT
+from tests.harness.running import ROOT
+from tests.harness.served import Served
 from tests.process.scraped import Scrape
-from tests.process.served import Served
 
 STREAM = "app.tick.faults"
 DT = "2026-01-02T03:04:05.678Z"

@@ -21,7 +21,7 @@ from typing import IO, Any, Self
 
 import pytest
 
-from tests.process.running import ROOT, children_of, eventually, is_alive, name_of
+from tests.harness.running import ROOT, children_of, eventually, is_alive, name_of
 
 EVENT = json.dumps({"$schema": "/app/tick/1.0.0", "meta": {"stream": "app.tick.web"}, "count": 1})
 NOWHERE = "/dev/null"

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.harness.served import Served
 from tests.process.fetched import tick
 from tests.process.scraped import Scrape
-from tests.process.served import Served
 from tests.server.tracing.collector import Collector
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"

@@ -15,14 +15,14 @@ import orjson
 import pytest
 import uvloop
 
-from server.commands.generation import read
+from server.boot.generation import read
 from server.http.server import HttpServer
 from server.master.generation import WorkerContext
-from server.row import Count
-from server.scoreboard import Scoreboard
-from server.sink.memory import MemorySink
-from server.worker import Worker
-from tests.process.served import Served
+from server.shared.row import Count
+from server.shared.scoreboard import Scoreboard
+from server.sink.memory.sink import MemorySink
+from server.worker.process import Worker
+from tests.harness.served import Served
 from tests.process.test_answers import INVALID, VALID
 from tests.server.http.fakes import Response, get, post, responses
 

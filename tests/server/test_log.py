@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from server.commands import announce
-from server.commands.generation import read
-from server.intake.counts import Counts
+from server.boot import announce
+from server.boot.generation import read
+from server.intake.books.counts import Counts
 from server.intake.verdict import Verdict
 from server.log import JsonFormatter, Level, Limited, TextFormatter
-from server.troubles import LINE_EVERY_S, Troubles
+from server.worker.troubles import LINE_EVERY_S, Troubles
 
 FORGED = 'x\n{"level":"error"}\r\x1b[31m\u2028\ud800'
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jsonschema_rs
 
 from validators import Registry
-from validators.reference import Refused, compile_schema
+from validators.judge.reference import Refused, compile_schema
 
 _SITE = "http://schemas.test"
 _UUID = jsonschema_rs.Draft202012Validator({"format": "uuid"}, validate_formats=True)

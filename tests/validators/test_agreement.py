@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from validators import SchemaError
-from validators.bundle import bundle
-from validators.invalid import problems
-from validators.reference import Refused, check_schema, compile_schema
-from validators.validator import Validator
+from validators.judge.reference import Refused, check_schema, compile_schema
+from validators.judge.validator import Validator
+from validators.load.bundle import bundle
+from validators.words.invalid import problems
 
 NAMES = st.sampled_from(["a", "b", "user-agent", "it's", "$id", "é", "a/b", "", "type"])
 SCALARS = (

@@ -10,7 +10,7 @@ import pytest
 
 import validators
 from validators import Registry, SchemaError
-from validators.kept import Kept
+from validators.load.kept import Kept
 
 
 class Clock:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.validators import suite
 from validators import SchemaError
-from validators.reference import Refused, compile_schema
+from validators.judge.reference import Refused, compile_schema
 
 # Formats that assert nothing here: the contract names those that do.
 NOT_ASSERTED = {

@@ -9,12 +9,12 @@ import pytest
 
 from server.admin.collect import READERS
 from server.admin.reference import render
+from server.admin.sheet import FAMILIES, PLACES, ROUTES, Gauge
 from server.admin.table import METRICS, SECTIONS
 from server.http.limits import KINDS
 from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
-from server.published import PATHS
-from server.row import GAUGE_CELLS, SUM_CELLS
-from server.sheet import FAMILIES, PLACES, ROUTES, Gauge
+from server.pages.published import PATHS
+from server.shared.row import GAUGE_CELLS, SUM_CELLS
 
 PAGE = Path(__file__).parents[3] / "docs" / "METRICS.md"
 
@@ -50,7 +50,7 @@ def test_the_sheet_has_a_place_for_every_number() -> None:
 
 
 def test_every_route_of_a_worker_is_a_label() -> None:
-    """One that is not is counted as ``other``: add it to server.sheet."""
+    """One that is not is counted as ``other``: add it to server.admin.sheet."""
     server = Path(__file__).parents[3] / "server"
     texts = [(server / name).read_text() for name in ("worker.py", "http/pages.py", "http/receipt_page.py")]
     written = {path for text in texts for path in re.findall(r'"(/[a-z_][\w./-]*)"', text)}

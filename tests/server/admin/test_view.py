@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from server.admin.view import View
-from server.row import State
-from server.scoreboard import Scoreboard
+from server.shared.row import State
+from server.shared.scoreboard import Scoreboard
 
 
 def test_a_worker_that_has_died_since_somebody_looked_is_in_no_state() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from server.catalog.changes import changes
 from server.catalog.snapshot import Snapshot, build
-from server.config.document import parse
+from server.config.framework.document import parse
 
 BEFORE = r"""
 streams:

@@ -9,8 +9,8 @@ import pytest
 
 from server.catalog.check import check
 from server.catalog.sources import read_files
-from server.config.document import parse
-from server.config.finding import Finding
+from server.config.framework.document import parse
+from server.config.framework.finding import Finding
 from server.errors import SettingsError
 
 

@@ -12,7 +12,7 @@ from server.catalog.check import check
 from server.catalog.snapshot import Snapshot, build
 from server.catalog.sources import read_files
 from server.config.catalog_settings import Schemas
-from server.schemas import open_schemas
+from server.schemas.repository import open_schemas
 
 CORPUS = Path(__file__).parents[3].parent / "shared" / "corpus"
 

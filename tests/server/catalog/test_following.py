@@ -12,7 +12,7 @@ from server.catalog import following as module
 from server.catalog.following import Following
 from server.catalog.publication import Publication, head_of
 from server.catalog.snapshot import Snapshot, build, publishable
-from server.config.document import Document, parse
+from server.config.framework.document import Document, parse
 
 OLD = "streams: {a: {schema_title: t}, same: {schema_title: t}, /^r\\./: {schema_title: old}}"
 NEW = r"""

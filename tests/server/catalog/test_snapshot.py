@@ -9,7 +9,7 @@ import pytest
 
 from server.catalog import snapshot as module
 from server.catalog.snapshot import Snapshot, build
-from server.config.document import parse
+from server.config.framework.document import parse
 
 TEXT = r"""
 default_settings:

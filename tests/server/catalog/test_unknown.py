@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from server.catalog.check import check
-from server.config.document import parse
-from server.config.finding import Finding
+from server.config.framework.document import parse
+from server.config.framework.finding import Finding
 
 
 def findings(text: str) -> list[Finding]:

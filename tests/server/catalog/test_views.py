@@ -12,7 +12,7 @@ from server.catalog.query import Query, parse
 from server.catalog.snapshot import build
 from server.catalog.sources import read_files, sections
 from server.catalog.views import Views
-from server.config import document
+from server.config.framework import document
 
 CORPUS = Path(__file__).parents[3].parent / "shared" / "corpus"
 

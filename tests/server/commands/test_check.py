@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from server.commands.check import examine, run, usable
+from server.boot.examine import examine, run, usable
 from server.config.load import load
 from server.errors import EXIT_DONE, EXIT_SETTINGS, SettingsError
 

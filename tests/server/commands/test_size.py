@@ -11,7 +11,8 @@ import pytest
 from bench import sizing
 from server.commands.size import BUSY, MOST_SPOOL_BYTES, Load, measured, run, size
 from server.config.settings import Config
-from server.sink import spool, spool_file
+from server.sink.spool import file as spool_file
+from server.sink.spool import spool
 
 LOAD = Load(events_per_s=10_000, event_bytes=500)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from server.config.address import overlap
-from server.master.addresses import parse
+from server.config.addresses import parse
 
 
 @pytest.mark.parametrize(

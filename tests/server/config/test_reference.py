@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from server.config import shape
+from server.config.framework import shape
 from server.config.reference import _meaning, render
 from server.config.settings import Config
 

@@ -7,9 +7,9 @@ import sys
 import msgspec
 import pytest
 
-from server.config.document import parse
-from server.config.finding import Finding
-from server.config.judge import judge
+from server.config.framework.document import parse
+from server.config.framework.finding import Finding
+from server.config.framework.judge import judge
 from server.config.load import _without_empty
 from server.config.rules import breaches
 from server.config.settings import Config

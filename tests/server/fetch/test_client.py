@@ -10,8 +10,8 @@ import pytest
 from server.config.catalog_settings import Fetch
 from server.fetch.client import Answer, Client, retry_after_s
 from server.fetch.trouble import AbsentError, FetchError
-from tests.server.fetch import site as behaviours
-from tests.server.fetch.site import Behaviour, Site
+from tests.harness import site as behaviours
+from tests.harness.site import Behaviour, Site
 
 QUICK = {"connect_s": 30.0, "total_s": 60.0, "retry_s": 0.001, "attempts": 1}  # To try again, not to give up.
 

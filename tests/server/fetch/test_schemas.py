@@ -17,9 +17,9 @@ from server.config.settings import Config
 from server.config.urls import urls_of
 from server.fetch.client import Client
 from server.fetch.schemas import UNDER_WAY_CLIENT_MAX, Schemas, Standing
-from server.schemas import open_schemas
-from tests.server.fetch import site as behaviours
-from tests.server.fetch.site import Behaviour, Site
+from server.schemas.repository import open_schemas
+from tests.harness import site as behaviours
+from tests.harness.site import Behaviour, Site
 
 FETCH = Fetch(connect_s=30.0, total_s=60.0, attempts=1, retry_s=0.001)
 SCHEMA = {"title": "a", "type": "object", "properties": {"n": {"type": "integer", "maximum": 18446744073709551616}}}

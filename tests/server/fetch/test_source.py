@@ -14,7 +14,7 @@ from server.catalog.snapshot import Reading, build
 from server.catalog.sources import of_answer
 from server.config.catalog_settings import Fetch
 from server.config.catalog_settings import Streams as StreamSettings
-from server.config.document import parse
+from server.config.framework.document import parse
 from server.config.settings import Config
 from server.fetch.client import Client
 from server.fetch.health import Health
@@ -22,8 +22,8 @@ from server.fetch.source import ask, constrained
 from server.fetch.store import Answers, Kept
 from server.fetch.streams import Streams
 from server.fetch.trouble import FetchError
-from tests.server.fetch import site as behaviours
-from tests.server.fetch.site import Behaviour, Site
+from tests.harness import site as behaviours
+from tests.harness.site import Behaviour, Site
 
 FETCH = Fetch(connect_s=30.0, total_s=60.0, attempts=1, retry_s=0.001)
 ONE = {"a": {"schema_title": "t"}}

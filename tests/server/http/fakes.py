@@ -18,8 +18,8 @@ from typing import Any, cast
 
 from server.config.limits import Limits
 from server.config.settings import Http
+from server.http.around.proxy_header import Greeting
 from server.http.protocol import Connection
-from server.http.proxy_header import Greeting
 from server.http.request import Request
 from server.http.routes import Handler
 from server.http.server import HttpServer

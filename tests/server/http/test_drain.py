@@ -17,7 +17,7 @@ from server.http.limits import GRACE_S
 from server.http.request import Request
 from server.http.server import HttpServer
 from server.http.wheel import TICK_S
-from server.scoreboard import Scoreboard
+from server.shared.scoreboard import Scoreboard
 from tests.server.http.fakes import Harness, Wire, get, keep, post, responses, statuses
 
 LATE_S = 3 * TICK_S

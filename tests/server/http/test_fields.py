@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from server.http.accept import takes_gzip, wants_page
-from server.http.content import encoding_of, media_type
+from server.http.around.accept import takes_gzip, wants_page
+from server.http.around.content import encoding_of, media_type
 from server.http.fields import Named, elements, named
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from server.config.transport_settings import Cors
-from server.http.client_address import holder
+from server.http.around.client_address import holder
 from server.http.request import Request
 from tests.server.http.fakes import Harness, get, post, responses, statuses
 

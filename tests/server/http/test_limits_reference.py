@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from server.config.document import parse
-from server.config.judge import judge
+from server.config.framework.document import parse
+from server.config.framework.judge import judge
 from server.config.limits import EXTERNAL, Limits, of_profile
 from server.config.rules import breaches
 from server.config.settings import Config

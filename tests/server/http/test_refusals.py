@@ -7,8 +7,9 @@ import json
 import pytest
 
 from server.config.limits import Limits
-from server.http import problem, refused_kinds
-from server.http.beacon import Beacon
+from server.http import problem
+from server.http.around import refused_kinds
+from server.http.around.beacon import Beacon
 from server.http.limits import Bounds
 from server.http.problem import Refusal
 from server.http.request import Request

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from server.commands.generation import read
+from server.boot.generation import read
 from server.intake.pipeline import Pipeline, make_pipeline
 
 META = {

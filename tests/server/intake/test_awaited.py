@@ -12,9 +12,9 @@ import pytest
 
 from server.fetch.asking import Asking
 from server.fetch.door import Ask, Told
-from server.remote import Remote
+from server.schemas.remote import Remote
 from tests.server.intake.conftest import write
-from tests.server.intake.test_forms import BATCH, SETTINGS, cloud
+from tests.server.intake.forms.test_forms import BATCH, SETTINGS, cloud
 from tests.server.intake.test_receive import INVALID, VALID, Bench, FakeRequest, settled
 
 ERROR_SCHEMA = "/far/error/1.0.0"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from server import turns as server_turns
 from server.intake import batch, receive
 from server.intake.sending import Sender
 from server.intake.verdict import MAX_BODY_BYTES
+from server.timing import turns as server_turns
 from tests.server.intake.test_awaited import Drive as DriveFar
 from tests.server.intake.test_awaited import Noting, far, is_answered_at_once
 from tests.server.intake.test_awaited import drive as drive_far

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from server.commands.generation import read
+from server.boot.generation import read
 from server.intake import error_events
 from server.intake.arrival import Clock
 from server.intake.error_events import ErrorEvents

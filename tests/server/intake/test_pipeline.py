@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from server.commands.generation import read
+from server.boot.generation import read
 from server.intake.arrival import Arrival
 from server.intake.event import Event
 from server.intake.pipeline import Pipeline, make_pipeline
-from server.lines import OTHERS
+from server.shared.lines import OTHERS
 from tests.server.intake.conftest import Make
 
 RECEIVED_MS = 1_767_323_045_678

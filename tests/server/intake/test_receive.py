@@ -11,20 +11,20 @@ from typing import Any
 
 import pytest
 
-from server.commands.generation import read
-from server.http import content
+from server.boot.generation import read
+from server.http.around import content
 from server.intake.arrival import Clock
-from server.intake.counts import MEASURED_EVERY
+from server.intake.books.counts import MEASURED_EVERY
+from server.intake.books.receipts import Receipts
+from server.intake.books.tally import Tallies
 from server.intake.delivery import Delivery
 from server.intake.error_events import ErrorEvents
-from server.intake.forms import Forms
+from server.intake.forms.forms import Forms
 from server.intake.pipeline import make_pipeline
-from server.intake.receipts import Receipts
 from server.intake.receive import Receiver
 from server.intake.sending import Sender
-from server.intake.tally import Tallies
-from server.rings import Rings
-from server.sink.memory import MemorySink
+from server.shared.rings import Rings
+from server.sink.memory.sink import MemorySink
 
 VALID = b'{"$schema":"/test/event/1.0.0","meta":{"stream":"plain"},"test":"x"}'
 INVALID = VALID.replace(b'"x"', b"1")

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from server.boot.generation import read
 from server.catalog.stream import make
-from server.commands.generation import read
 from server.config.settings import Config
 from server.intake.arrival import Arrival
-from server.intake.cut import split
 from server.intake.event import Event
 from server.intake.pipeline import Pipeline, make_pipeline
+from server.intake.text.cut import split
 from tests.server.auth.guarded import access, key
 from tests.validators.mutations import mutations
-from tests.validators.test_structs import made
+from tests.validators.quick.test_structs import made
 
 RECEIVED = 1_767_323_045_678, b'"2026-01-02T03:04:05.678Z"'
 HEADERS = {b"user-agent": b'curl "7\\', b"x-request-id": b"r1"}

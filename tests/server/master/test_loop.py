@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.running import is_alive
+from tests.harness.running import is_alive
 from tests.server.master.toy import Toy
 
 READY = r"ready: generation (\d+)"

@@ -22,8 +22,8 @@ from server.errors import EXIT_BOOT, BootError, SettingsError
 from server.log import set_up
 from server.master.generation import Role, WorkerContext
 from server.master.loop import Master
-from server.row import READY, State
-from tests.process.running import Running
+from server.shared.row import READY, State
+from tests.harness.running import Running
 
 
 class ToyGeneration:

@@ -23,10 +23,10 @@ from server.commands.events import read
 from server.config.settings import Config, Intake, SinkSettings
 from server.errors import SettingsError
 from server.sink.base import Record, Sink
-from server.sink.sqlite import SqliteSink
+from server.sink.sqlite.sink import SqliteSink
 from tests.contract.sinks import HEADERS, Acks, drive, settle
 from tests.fakes import Message
-from tests.process.running import PATIENCE_S
+from tests.harness.running import PATIENCE_S
 
 LINE = (
     b'{"topic":"t","key":null,"timestamp_ms":5,"headers":{"content-type":"application/json","schema-uri":"/a/b/1.0.0"},'

@@ -10,10 +10,10 @@ import pytest
 
 from server.config.settings import SinkSettings, Sqlite
 from server.errors import SettingsError
-from server.sink.kafka import KafkaSink
+from server.sink.kafka.producer import KafkaSink
 from server.sink.make import make
-from server.sink.memory import MemorySink
-from server.sink.sqlite import SqliteSink
+from server.sink.memory.sink import MemorySink
+from server.sink.sqlite.sink import SqliteSink
 
 
 def test_each_kind_has_its_sink(tmp_path: Path) -> None:

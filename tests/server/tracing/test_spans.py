@@ -14,7 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from server.config.tracing_settings import Tracing
 from server.tracing.spans import Spans
 from server.version import VERSION
-from tests.process.running import eventually
+from tests.harness.running import eventually
 from tests.server.tracing.collector import Collector
 
 HEADERS = {b"traceparent": b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", b"tracestate": b"a=any text"}

@@ -1,0 +1,271 @@
+"""``penstock check``: everything that can be said about settings, streams and schemas without serving.
+
+Place: a command of its own; ``serve`` starts from the same ``examine``, so what passes here starts there.
+Rules: every finding is printed, warnings too; only an error makes the exit code 3. How schemas judge is no finding, and
+is said after them: counts, and those that the reference alone can judge, which cost several times as much an event.
+Not here: what is looked for (config.framework.judge, config.rules, catalog.check, the schemas, config.kafka.settings).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from msgspec import Struct
+
+from server.auth import check as auth_check
+from server.auth import credentials as auth_credentials
+from server.auth.credentials import Credentials
+from server.auth.public_keys import kept_path
+from server.boot import declarations
+from server.boot.declarations import Occasion
+from server.catalog.check import check
+from server.catalog.snapshot import Snapshot, build
+from server.catalog.sources import Source
+from server.commands.output import until_nobody_reads
+from server.config.framework.document import dotted
+from server.config.framework.finding import Finding, Level, errors_of, text_of
+from server.config.kafka import settings as kafka_settings
+from server.config.load import Loaded, load
+from server.config.urls import is_url
+from server.errors import EXIT_DONE, EXIT_SETTINGS, SettingsError
+from server.fetch.once import fetch_public_keys
+from server.master import signals
+from server.schemas.repository import Schemas, open_schemas
+
+LEAST_SHARE = 6  # A sixth of the time is for schemas, however long the streams took.
+
+
+class Examined(Struct, frozen=True):
+    """What settings lead to. An error among the findings means: do not serve with it (``usable``)."""
+
+    loaded: Loaded
+    findings: list[Finding]
+    sources: Sequence[Source] = ()
+    schemas: Schemas | None = None
+    snapshot: Snapshot | None = None
+    credentials: Credentials = Credentials()
+    unread: int = 0  # Schemas that are left for their first event.
+
+
+def run(
+    path: Path | None,
+    overrides: Sequence[str],
+    *,
+    environ: Mapping[str, str] = os.environ,
+    out: TextIO | None = None,
+) -> int:
+    """Print each finding and a summary line; 0 when there is no error, else 3."""
+    try:
+        examined = examine(load(path, overrides, environ))
+    except SettingsError as error:
+        lines = [str(error), f"{len(str(error).splitlines())} error(s): these settings cannot be used."]
+        errors = 1
+    else:
+        lines = [f"{finding.level}: {finding}" for finding in examined.findings]
+        errors = len(errors_of(examined.findings))
+        warnings = len(examined.findings) - errors
+        lines += _ways(examined)
+        lines.append(f"{_contents(examined)}: {errors} error(s), {warnings} warning(s).")
+    with until_nobody_reads():
+        print(*lines, sep="\n", file=sys.stdout if out is None else out)
+    return EXIT_SETTINGS if errors else EXIT_DONE
+
+
+def examine(
+    loaded: Loaded, time_s: float = math.inf, before: Schemas | None = None, occasion: Occasion = "check"
+) -> Examined:
+    """Read streams and schemas, and check all of it together. Raises SettingsError when a file cannot be read.
+
+    Every version of every schema that a stream names is compiled, as far as ``time_s`` allows for all of this: done
+    before the fork, workers share them. With a bound, what judges the events that no type settles is compiled later.
+    ``before`` are the schemas of the reading before this one: what has not changed is taken from there. Time that URLs
+    take to answer is not counted.
+    """
+    declared = declarations.read(loaded, occasion)
+    credentials, about_credentials = _credentials(loaded, occasion)
+    declared.findings += about_credentials
+    examined = _examine(loaded, declared.sources, declared.findings, credentials, time_s, before)
+    errors = errors_of(examined.findings)
+    if errors and declared.older is not None:
+        found = [*declared.findings, declarations.about_older(loaded, errors)]
+        older = _examine(loaded, declared.older, found, credentials, time_s, before)
+        examined = examined if errors_of(older.findings) else older
+    try:
+        declared.settle(is_good=not errors)
+    except OSError as error:
+        hint = "without it a restart needs the URLs to answer"
+        reason = f"the answers of URLs cannot be kept: {error.strerror}"
+        examined.findings.append(_about(loaded, ("fetch", "path"), reason, hint, "warning"))
+    return examined
+
+
+def _examine(
+    loaded: Loaded,
+    sources: Sequence[Source],
+    found: Sequence[Finding],
+    credentials: Credentials,
+    time_s: float,
+    before: Schemas | None,
+) -> Examined:
+    began = time.monotonic()
+    config = loaded.config
+    findings = [*loaded.findings, *found, *_kafka(loaded)]
+    schemas = None
+    cache_dir = loaded.path(config.fetch.path)
+    try:
+        schemas = open_schemas(config.schemas, loaded.base_dir, cache_dir, is_deferred=time_s < math.inf, before=before)
+    except SettingsError as error:
+        findings.append(_about(loaded, ("schemas", "base_uris"), str(error), "paths are relative to the settings file"))
+    until = max(began + time_s, time.monotonic() + time_s / LEAST_SHARE)
+    findings += check(
+        sources,
+        topic_prefix=config.sink.topic_prefix,
+        wiki=config.streams.wiki,
+        schemas=schemas.for_check() if schemas is not None else None,
+        refuse_unknown=config.streams.unknown_titles == "refuse",
+        until=until,
+    )
+    if schemas is None or errors_of(findings):
+        return Examined(loaded, findings, sources)
+    snapshot = build(sources, topic_prefix=config.sink.topic_prefix, wiki=config.streams.wiki)
+    about_schemas, unread = _schemas(schemas, snapshot, sources, until)
+    findings += about_schemas
+    schemas.forget_before()
+    findings += _services(loaded, snapshot)
+    findings += _error_stream(loaded, schemas, snapshot)
+    findings += auth_check.check(config, credentials, snapshot, sources)
+    return Examined(loaded, findings, sources, schemas, snapshot, credentials, unread)
+
+
+def usable(examined: Examined) -> tuple[Snapshot, Schemas]:
+    """What to serve with. Raises SettingsError with every error when there is one."""
+    errors = errors_of(examined.findings)
+    if errors or examined.snapshot is None or examined.schemas is None:
+        raise SettingsError(text_of(errors))
+    return examined.snapshot, examined.schemas
+
+
+def _credentials(loaded: Loaded, occasion: Occasion) -> tuple[Credentials, list[Finding]]:
+    """Keys of clients and of issuers. Those at a URL are asked for first, unless the fetcher keeps them fresh."""
+    url = loaded.config.auth.jwt.keys
+    trouble = None
+    if url is not None and is_url(url):
+        directory = loaded.path(loaded.config.fetch.path)
+        if occasion != "reload" or not kept_path(directory, url).exists():
+            trouble = fetch_public_keys(loaded.config, directory, url, signals.is_stop_pending)
+    return auth_credentials.read(loaded, trouble)
+
+
+def _contents(examined: Examined) -> str:
+    name = examined.loaded.name
+    if examined.snapshot is None or examined.schemas is None:
+        return name
+    if examined.snapshot.is_open:
+        return f"{name}: any stream"
+    streams = examined.snapshot.streams()
+    titles = {stream.schema_title for stream in streams if stream.schema_title}
+    versions = [count for title in titles if (count := len(examined.schemas.versions(title)))]
+    return f"{name}: {len(streams)} streams, {len(versions)} schema titles, {sum(versions)} versions"
+
+
+def _ways(examined: Examined) -> list[str]:
+    """How the schemas that streams name judge: a line of counts, and each that the fast way cannot take, with why."""
+    if examined.schemas is None or examined.snapshot is None:
+        return []
+    titles = sorted({stream.schema_title for stream in examined.snapshot.streams() if stream.schema_title})
+    ways = examined.schemas.ways(titles)
+    if not ways:
+        return []
+    counts = Counter(kind for _, kind, _ in ways)
+    slow = "is judged by the reference alone, not in one pass"
+    lines = [f"info: {uri} {slow}: {reason}" for uri, kind, reason in ways if kind == "reference"]
+    summary = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
+    return [*lines, f"schema versions by the way they judge: {summary}"]
+
+
+def _about(loaded: Loaded, path: tuple[str | int, ...], reason: str, hint: str, level: Level = "error") -> Finding:
+    file, line = loaded.origin(*path)
+    return Finding(level=level, file=file, line=line, key=dotted(path), reason=reason, hint=hint)
+
+
+def _kafka(loaded: Loaded) -> list[Finding]:
+    if loaded.config.sink.kind != "kafka":
+        return []
+    return [
+        _about(
+            loaded,
+            ("sink", "kafka", problem.name),
+            problem.reason,
+            problem.hint,
+            "warning" if problem.is_warning else "error",
+        )
+        for problem in kafka_settings.check_apart(loaded.config.sink.kafka)
+    ]
+
+
+def _schemas(
+    schemas: Schemas, snapshot: Snapshot, sources: Sequence[Source], until: float
+) -> tuple[list[Finding], int]:
+    """Schemas that streams name and that cannot be used, each said once, at the first stream that names it.
+
+    And how many were not looked at.
+    """
+    findings: list[Finding] = []
+    unread = 0
+    asked: set[str] = set()
+    for stream in snapshot.streams():
+        if stream.schema_title is None or stream.schema_title in asked:
+            continue
+        asked.add(stream.schema_title)
+        found, left = schemas.read_ahead([stream.schema_title], until)
+        unread += left
+        for unusable in found:
+            file, line = _declaration(sources, stream.name)
+            reason = f"schema {unusable.uri} cannot be used: {unusable.reason}"
+            hint = "mend the schema"
+            if unusable.error_type == "insecure_schema":
+                hint += ", or set schemas.allow_insecure if only trusted clients send"
+            finding = Finding(level="error", file=file, line=line, stream=stream.name, reason=reason, hint=hint)
+            findings.append(finding)
+    return findings, unread
+
+
+def _declaration(sources: Sequence[Source], stream: str) -> tuple[str, int]:
+    for source in reversed(sources):
+        if found := source.written(("streams", stream)):
+            return found
+    return (sources[-1].name, 0)
+
+
+def _services(loaded: Loaded, snapshot: Snapshot) -> list[Finding]:
+    """A wrong name here refuses every event, and nobody notices before the data is missing."""
+    name = loaded.config.service_name
+    if name is None or snapshot.is_open or any(stream.service in (None, name) for stream in snapshot.streams()):
+        return []
+    reason = f"no declared stream has {name!r} as its destination_event_service, so every event would be refused"
+    hint = f"declared are {', '.join(sorted({stream.service or '' for stream in snapshot.streams()}))}"
+    return [_about(loaded, ("service_name",), reason, hint, "warning")]
+
+
+def _error_stream(loaded: Loaded, schemas: Schemas, snapshot: Snapshot) -> list[Finding]:
+    """Error events need a stream and a schema; without them invalid events are only counted."""
+    name, uri = loaded.config.error_stream, loaded.config.intake.error_schema_uri
+    if name is None:
+        return []
+    path: tuple[str, ...] = ("intake", "error_stream")
+    found = schemas.find(uri)
+    if snapshot.find(name) is None:
+        reason, hint = f"no stream {name!r} is declared: there will be no error events", 'declare it, or set it to ""'
+    elif isinstance(found, tuple) and not (schemas.remote and uri in schemas.remote.awaited):
+        path = ("intake", "error_schema_uri")
+        reason, hint = f"schema {uri} cannot be used: {found[1]}; there will be no error events", "add the schema"
+    else:
+        return []
+    return [_about(loaded, path, reason, hint, "warning")]

@@ -1,0 +1,174 @@
+"""One reading of the settings and of all that they name: what workers are forked with.
+
+Place: commands.serve, commands.validate → HERE → master.generation (its Protocol), worker.
+Rules: everything is read, checked and compiled before the first fork, so workers share it; bad settings end here with
+every finding in the message. All of it has ``READ_S``: schemas that are not reached are ready at their first event.
+Not here: what is looked at (boot.examine), what a worker does with it (worker).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from server.boot.examine import examine, usable
+from server.catalog.snapshot import Snapshot, publishable
+from server.config.kafka import files as kafka_files
+from server.config.load import Loaded, load
+from server.config.settings import Config
+from server.config.urls import urls_of
+from server.fetch.link import Link
+from server.log import set_up
+from server.master.generation import Role
+from server.schemas.repository import Schemas, fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from server.auth.credentials import Credentials
+    from server.boot.declarations import Occasion
+    from server.catalog.sources import Source
+    from server.master.generation import WorkerContext
+
+# Of a start or a reload; the rest of its 5 s is for what cannot wait. 2,000 schemas of 25 properties take 2 s when
+# schemas.prepared_path knows them, 6 s when not; 10,000 streams 1.2 s.
+READ_S = 3.0
+
+log = logging.getLogger("settings")
+
+
+class Generation:
+    """Settings, streams and compiled schemas. ``data_dir`` is what relative paths of data are relative to."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        sources: Sequence[Source],
+        snapshot: Snapshot,
+        schemas: Schemas,
+        files_state: tuple[str, str],
+        credentials: Credentials,
+    ) -> None:
+        config = loaded.config
+        self.config: Config = config
+        self.data_dir: Path = loaded.base_dir
+        self.snapshot = snapshot
+        self.schemas = schemas
+        self.files_state = files_state
+        self.credentials = credentials
+        self.link = Link(config, loaded.base_dir, sources, snapshot.digest)
+        self.companions: list[Role] = []
+        if urls_of((*config.streams.sources, *config.schemas.base_uris, config.auth.jwt.keys or "")):
+            self.companions.append(Role("fetcher", self._run_fetcher))
+        self.companions.append(Role("admin", self._run_admin, (config.admin.listen,)))
+
+    def run_worker(self, context: WorkerContext) -> int:
+        """Be a worker, in the child. Its log is set up here: the master's is that of the generation which serves."""
+        from server.worker import process as worker
+
+        set_up(self.config.log.level, self.config.log.style)
+        self.link.leave_door()
+        return worker.run(self, context)
+
+    def adopt(self, newer: object) -> bool:
+        """Hand new streams to the workers that run, when nothing else has changed. No connection notices.
+
+        New schema titles need new workers, which share the compiled schemas; so does every other setting, and every
+        file that settings name. Where streams are at URLs too it is the fetcher who publishes, and it has read the old
+        files.
+        """
+        if not isinstance(newer, Generation) or newer.snapshot.digest == self.snapshot.digest:
+            return False
+        is_only_streams = (
+            newer.config == self.config
+            and newer.data_dir == self.data_dir
+            and newer.files_state == self.files_state
+            and newer.credentials.as_in_settings() == self.credentials.as_in_settings()
+        )
+        if not is_only_streams or self.link.urls or newer.snapshot.is_open or _titles(newer) - _titles(self):
+            return False
+        digest, text = publishable(newer.link.sources, self.config.streams.wiki)
+        self.link.publication.publish(text, digest)
+        self.link.sources, self.snapshot = newer.link.sources, newer.snapshot
+        return True
+
+    def close(self) -> None:
+        """In the master: nobody else will be forked from here."""
+        self.link.close()
+
+    def _run_admin(self, context: WorkerContext) -> int:
+        from server.admin import process  # It serves HTTP with aiohttp, which no worker needs.
+
+        set_up(self.config.log.level, self.config.log.style)
+        self.link.leave_door()
+        return process.run(self, context)
+
+    def _run_fetcher(self, context: WorkerContext) -> int:
+        from server.fetch import process  # The HTTP client takes 15 MB, which no other process needs.
+
+        set_up(self.config.log.level, self.config.log.style)
+        return process.run(self, context)
+
+
+def _titles(generation: Generation) -> set[str | None]:
+    return {stream.schema_title for stream in generation.snapshot.streams()}
+
+
+class Readings:
+    """Reads again and again; what has not changed is taken from the reading before, so that both share its memory."""
+
+    def __init__(self, config_path: Path | None, overrides: list[str]) -> None:
+        self._config_path = config_path
+        self._overrides = overrides
+        self._schemas: Schemas | None = None
+
+    def read(self) -> Generation:
+        """The next reading. Raises SettingsError."""
+        occasion: Occasion = "start" if self._schemas is None else "reload"
+        made = read(self._config_path, self._overrides, self._schemas, occasion)
+        self._schemas = made.schemas
+        return made
+
+
+def read(
+    config_path: Path | None,
+    overrides: list[str],
+    before: Schemas | None = None,
+    occasion: Occasion = "check",
+) -> Generation:
+    """Read everything. Raises SettingsError with all that is wrong; warnings are logged."""
+    gc.disable()  # What is made here stays: looking through all of it again and again takes a tenth of the time.
+    try:
+        loaded = load(config_path, overrides, os.environ)
+        state = _files_state(loaded)
+        examined = examine(loaded, READ_S, before, occasion)
+    finally:
+        gc.enable()
+    _give_back()
+    snapshot, schemas = usable(examined)
+    for finding in examined.findings:
+        log.warning("%s", finding)
+    if examined.unread:
+        log.warning("%d schemas are left for their first event: penstock check reads them all", examined.unread)
+    return Generation(loaded, examined.sources, snapshot, schemas, state, examined.credentials)
+
+
+def _files_state(loaded: Loaded) -> tuple[str, str]:
+    """Changes when schemas do, or files that ``sink.kafka`` names: workers that run have read the old ones."""
+    sink = loaded.config.sink
+    kafka = kafka_files.state(sink.kafka) if sink.kind == "kafka" else ""
+    return fingerprint(loaded.config.schemas, loaded.base_dir), kafka
+
+
+def _give_back() -> None:
+    """Hand back to the kernel what reading took and no longer needs: every worker would have it for its life.
+
+    8 MB after 10,000 streams. Another C library than glibc may not know how.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

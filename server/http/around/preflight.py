@@ -1,0 +1,76 @@
+"""What a browser is told that asks whether a page may send: which headers beside those of every request.
+
+Place: http.cors, pages.documents → HERE.
+Rules: allowed is what the service reads, and what instrumentation of pages adds to every request by itself: a page that
+has it would otherwise lose all its events for a header that nobody here looks at. Names of families, of which there are
+any number, are allowed as they are asked for. There is no wildcard: it does not cover requests with credentials, nor
+``Authorization`` (Fetch Standard, CORS-preflight fetch). Headers that proxies write are for no page to send.
+Not here: which origins may (http.cors).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from server.http.fields import elements
+
+if TYPE_CHECKING:
+    from server.http.request import Request
+
+# What the service reads, or its users' scripts send beside it.
+OWN: Final = (
+    *("Authorization", "Content-Encoding", "Content-Type", "X-API-Key", "X-Request-Id", "X-Requested-With"),
+    *("ce-specversion", "ce-id", "ce-source", "ce-type", "ce-time", "ce-subject", "ce-dataschema"),
+    *("If-None-Match", "Cache-Control", "Pragma", "X-Penstock-Test"),
+)
+# What instrumentation adds, by the documentation of each.
+INSTRUMENTATION: Final = (
+    *("traceparent", "tracestate", "baggage"),  # W3C Trace Context and Baggage: OpenTelemetry, Elastic APM, Faro
+    *("b3", "X-B3-TraceId", "X-B3-SpanId", "X-B3-ParentSpanId", "X-B3-Sampled", "X-B3-Flags"),  # Zipkin's propagation
+    *("sentry-trace",),  # Sentry: tracePropagationTargets
+    *("x-datadog-trace-id", "x-datadog-parent-id", "x-datadog-origin", "x-datadog-sampling-priority"),  # Datadog RUM
+    *("newrelic",),  # New Relic Browser: distributed_tracing.cors_use_newrelic_header
+    *("uber-trace-id",),  # Jaeger's propagation
+    *("Request-Id", "Request-Context"),  # Application Insights: enableCorsCorrelation
+    *("X-Amzn-Trace-Id",),  # CloudWatch RUM: addXRayTraceIdHeader
+    *("X-Cloud-Trace-Context", "grpc-trace-bin"),  # OpenCensus Web
+    *("X-INSTANA-T", "X-INSTANA-S", "X-INSTANA-L"),  # Instana: allowedOrigins
+    *("sw8", "sw8-correlation"),  # SkyWalking
+    *("X-dtc", "x-dtpc", "x-dtreferer"),  # Dynatrace RUM
+    *("x-client-trace-id", "X-Correlation-Id"),  # Envoy, and what many scripts call it
+)
+# CloudEvents have extensions; the rest are members of families above, with names that grow.
+FAMILIES: Final = re.compile(
+    rb"(ce|x-b3|x-datadog|x-client|x-sentry|x-instana|uberctx|ot-tracer|baggage|sw8)-[a-z0-9_-]{1,64}", re.IGNORECASE
+)
+MOST_ASKED: Final = 64  # Names of families in one answer.
+
+_ASKED: Final = b"access-control-request-headers"
+_PRIVATE: Final = b"access-control-request-private-network"
+_ALLOW_PRIVATE: Final = b"Access-Control-Allow-Private-Network: true\r\n"
+
+
+class Preflight:
+    """Answers OPTIONS; which origin may is in the lines that http.cors adds, or leaves out."""
+
+    __slots__ = ("_allowed", "_known", "_lines")
+
+    def __init__(self, methods: str, max_age_s: int, headers: Iterable[str] = (), more: bytes = b"") -> None:
+        """``headers`` may be sent beside those above; ``more`` are further lines, each with its CRLF."""
+        names = (*OWN, *INSTRUMENTATION, *headers)
+        self._known = frozenset(name.lower().encode() for name in names)
+        self._allowed = f"Access-Control-Allow-Headers: {', '.join(names)}".encode()
+        self._lines = (
+            f"Allow: {methods}\r\nAccess-Control-Allow-Methods: {methods}\r\nAccess-Control-Max-Age: {max_age_s}\r\n"
+        ).encode() + more
+
+    def handle(self, request: Request) -> None:
+        """204."""
+        headers = request.headers
+        asked = [name for name in elements(headers.get(_ASKED, b"")) if FAMILIES.fullmatch(name)][:MOST_ASKED]
+        asked = [b", " + name for name in dict.fromkeys(asked) if name.lower() not in self._known]
+        # Browsers ask this of pages on the internet that send into a private network; an origin that may send, may.
+        private = _ALLOW_PRIVATE if headers.get(_PRIVATE, b"").lower() == b"true" else b""
+        request.reply(204, "No Content", more=b"".join((self._allowed, *asked, b"\r\n", private, self._lines)))

@@ -1,0 +1,110 @@
+"""What the intake counts: plain integers of one worker.
+
+Place: intake.receive adds; worker copies them to the scoreboard on the beat.
+Rules: each of ``by_type`` was not accepted, or was and its sender was told that it failed. Streams are those of routes
+(intake.books.tally): what names no stream of ours is counted for "". A time is what a clock said at both ends of a way.
+Not here: what became of accepted events (intake.books.tally), HTTP's own counters, who is told
+(server.worker.measures).
+"""
+
+# hot path
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from server.intake.verdict import ERROR_TYPES, INVALID_TYPES, Verdict
+from server.shared.lines import OTHERS
+
+# Seconds. Around the linger of 5 ms, after which a guaranteed event is acked at the earliest, and up to answer_s.
+GUARANTEED_BOUNDS: Final = (
+    0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+)  # fmt: skip
+# A single event takes some 10 µs, the largest batches milliseconds.
+HASTY_BOUNDS: Final = (
+    0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 1.0,
+)  # fmt: skip
+
+INVALID, ERROR, OBSERVED = range(3)  # Places in a stream's counts.
+MAX_STREAMS: Final = 2047  # A worker has so many lines, and one for all others.
+
+# One request in so many is measured. measured: bench worker, all of them: a clock and a bucket are 3 % of a request
+# where the kernel is left out. A prime: clients that send in turns of two or of ten are all met.
+MEASURED_EVERY: Final = 17
+
+
+class Times:
+    """How long something took: ``counts`` of the bounds and of what is beyond, and the sum of all in seconds."""
+
+    __slots__ = ("bounds", "counts", "sum_s")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum_s = 0.0
+
+    def add(self, seconds: float) -> None:
+        """One took so long."""
+        self.counts[bisect_left(self.bounds, seconds)] += 1
+        self.sum_s += seconds
+
+
+class Example(NamedTuple):
+    """Of events that failed for one reason, the first since somebody looked."""
+
+    stream: str
+    request_id: str
+    text: str
+
+
+class Counts:
+    """``received`` events of well-formed requests; ``refused_hasty`` ones of hasty requests that neither the sink nor
+    the spool took; ``observed`` accepted ones that are invalid; ``refused_full``, ``refused_draining`` and
+    ``refused_many`` (of more events than are taken) requests turned away. ``guaranteed`` are times of requests from
+    receipt to answer, ``hasty`` to the hand-over of their events. ``examples`` are by ``error_type``; whoever has said
+    them takes them away."""
+
+    __slots__ = (
+        "by_stream",
+        "by_type",
+        "examples",
+        "guaranteed",
+        "hasty",
+        "observed",
+        "received",
+        "refused_draining",
+        "refused_full",
+        "refused_hasty",
+        "refused_many",
+    )
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.observed = 0
+        self.refused_hasty = 0
+        self.refused_full = 0
+        self.refused_draining = 0
+        self.refused_many = 0
+        self.by_type = dict.fromkeys(sorted(INVALID_TYPES | ERROR_TYPES), 0)
+        self.by_stream: dict[str, list[int]] = {}
+        self.examples: dict[str, Example] = {}
+        self.guaranteed = Times(GUARANTEED_BOUNDS)
+        self.hasty = Times(HASTY_BOUNDS)
+
+    def note(self, found: Verdict, stream: str, request_id: str, *, is_observed: bool) -> None:
+        """An event was found to be so, and was accepted all the same when it ``is_observed``."""
+        if is_observed:
+            self.observed += 1
+            place = OBSERVED
+        else:
+            self.by_type[found.error_type] += 1
+            place = INVALID if found.is_invalid else ERROR
+        counts = self.by_stream.get(stream)
+        if counts is None:
+            name = stream if len(self.by_stream) < MAX_STREAMS else OTHERS
+            counts = self.by_stream.setdefault(name, [0, 0, 0])
+        counts[place] += 1
+        if found.error_type not in self.examples:
+            self.examples[found.error_type] = Example(stream, request_id, found.text)

@@ -1,0 +1,48 @@
+"""How the events of each schema were judged: plain integers of one worker.
+
+Place: intake.route gives each route the counts of its schema; intake.pipeline adds; server.worker.measures reads on
+the beat.
+Rules: schemas are bounded in number, those beyond share the last counts. Error events are counted like any other.
+Not here: verdicts by type (intake.books.counts).
+"""
+
+# hot path
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from server.shared.lines import OTHERS
+
+MAX_SCHEMAS = 1023  # A worker has so many lines, and one for all others.
+
+
+class Judged:
+    """Events of one schema: judged and read in ``one_decode``; filled in first and then judged in ``one_pass``;
+    ``referred`` to the reference, valid or not."""
+
+    __slots__ = ("one_decode", "one_pass", "referred", "schema_uri")
+
+    def __init__(self, schema_uri: str) -> None:
+        self.schema_uri = schema_uri
+        self.one_decode = 0
+        self.one_pass = 0
+        self.referred = 0
+
+
+class AllJudged:
+    """One for each schema that has had an event."""
+
+    def __init__(self) -> None:
+        self._by_schema: dict[str, Judged] = {}
+
+    def of(self, schema_uri: str) -> Judged:
+        """The counts of a schema."""
+        name = schema_uri if schema_uri in self._by_schema or len(self._by_schema) < MAX_SCHEMAS else OTHERS
+        found = self._by_schema.get(name)
+        if found is None:
+            found = self._by_schema[name] = Judged(name)
+        return found
+
+    def __iter__(self) -> Iterator[Judged]:
+        return iter(self._by_schema.values())

@@ -1,0 +1,106 @@
+"""Newline-delimited JSON: an event a line.
+
+Place: intake.forms → HERE.
+Rules: a line that is no JSON object has a verdict of its own, and the others are taken. Empty lines are passed over:
+they have no index. CR LF is a line's end too.
+Not here: what is inside an event (intake.pipeline).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from server.intake.address import TOO_LARGE
+from server.intake.forms.piece import MAX_SHOWN_CHARS, Piece, shown, unreadable
+from server.intake.text.cut import AT_ONCE_BYTES, SLICE_BYTES, SMALL_BYTES, split
+from server.intake.text.decode import BOM, EMPTY
+from server.intake.verdict import Verdict
+
+NO_EVENT: Final = "the line should be one JSON object"
+ARRAY: Final = f"{NO_EVENT}; an array of events is sent as application/json"
+
+_GAP: Final = re.compile(rb"[ \t\r\n]*+")
+
+_SPACES: Final = b" \t\r"
+
+
+class Lines:
+    """The lines of a body, as intake.text.cut has the elements of an array: ``raws`` found so far, ``fault`` at the
+    end."""
+
+    is_array = True
+
+    __slots__ = ("_body", "_max_event_bytes", "_most", "_way", "fault", "raws")
+
+    def __init__(self, body: bytes, most: int, max_event_bytes: int) -> None:
+        self._body = body
+        self._most = most
+        self._max_event_bytes = max_event_bytes
+        self._way = self._find()
+        self.raws: list[bytes | Piece] = []
+        self.fault: int | str | None = None
+
+    def __iter__(self) -> Iterator[None]:
+        """Each step ends soon. After the last, all are found, or there is a fault."""
+        return self._way
+
+    def _find(self) -> Iterator[None]:
+        body, raws = self._body, self.raws
+        at = len(BOM) if body.startswith(BOM) else 0
+        while at < len(body):
+            stop = at + SLICE_BYTES
+            found = _GAP.match(body, at, stop)
+            at = found.end() if found is not None else at
+            yield
+            if at == stop or at == len(body):
+                continue
+            if len(raws) == self._most:
+                self.fault = self._most + 1
+                raws.clear()
+                return
+            end = body.find(b"\n", at)
+            end = end if end >= 0 else len(body)
+            raws.append(self._line(at, end))
+            at = end
+        if not raws:
+            self.fault = EMPTY
+
+    def _line(self, at: int, end: int) -> bytes | Piece:
+        if end - at <= self._max_event_bytes:
+            return self._body[at:end].rstrip(_SPACES)
+        reason = TOO_LARGE.format(end - at, self._max_event_bytes)
+        return Piece(shown(self._body[at : min(end, at + 4 * MAX_SHOWN_CHARS)]), Verdict("event_too_large", reason))
+
+
+def lines(body: bytes, most: int, max_event_bytes: int, *, may_take_long: bool) -> Lines | list[Any] | int | str:
+    """The lines of a body; where that takes long, they are still to be found."""
+    found = Lines(body, most, max_event_bytes)
+    if len(body) > (AT_ONCE_BYTES if may_take_long else SMALL_BYTES):
+        return found
+    for _ in found:
+        pass
+    return found.raws if found.fault is None else found.fault
+
+
+class Reader:
+    """Makes pieces of lines that are no longer than an event may be."""
+
+    def __init__(self, max_event_bytes: int) -> None:
+        self._max_event_bytes = max_event_bytes
+
+    def piece(self, line: bytes) -> Piece:
+        """An event, or why it is none."""
+        if line[:1] != b"{":
+            return unreadable(line, ARRAY if line[:1] == b"[" else NO_EVENT)
+        raws = split(line, max_event_bytes=self._max_event_bytes)
+        if isinstance(raws, str):
+            return unreadable(line, _of_line(raws))
+        assert isinstance(raws, list)
+        return raws[0] if isinstance(raws[0], Piece) else Piece(line)
+
+
+def _of_line(reason: str) -> str:
+    """What was said of a body, said of a line."""
+    return f"{NO_EVENT}; {reason.removeprefix('The request body is not JSON: ').partition('. ')[0]}"

@@ -1,0 +1,67 @@
+"""Reports of browsers (Reporting API, and `report-uri` of CSP): network errors, violations of policies, deprecations.
+
+Place: intake.forms → HERE.
+Rules: a report is an event as it stands, with ``type``, ``age``, ``url``, ``user_agent`` and ``body``; its type alone
+says of which schema and stream it is (``intake.reports``). What ``report-uri`` sends (CSP level 3, section 5.4) has no
+type but its Content-Type: ``csp-report``. One that names a schema itself is an event like any other.
+Not here: which members its schema wants (intake.pipeline).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from server.intake.forms.piece import Piece
+from server.intake.text.members import Members
+from server.intake.verdict import Verdict
+
+if TYPE_CHECKING:
+    from server.config.transport_settings import Destination
+
+_MEMBERS = Members([("$schema",), ("type",)])
+_SCHEMA_AT, _TYPE_AT = _MEMBERS.at(("$schema",)), _MEMBERS.at(("type",))
+
+CSP = "csp-report"
+NO_TYPE = Verdict("missing_stream", "the report should have its type in '.type'")
+
+
+class Reports:
+    """``destinations``: by type of report."""
+
+    def __init__(self, destinations: Mapping[str, Destination]) -> None:
+        encode = msgspec.json.encode
+        self._known = {name: (encode(to.schema), encode(to.stream)) for name, to in destinations.items()}
+
+    def piece(self, raw: bytes) -> Piece:
+        """A report, of an array or the only one."""
+        return self._piece(raw, None)
+
+    def csp_piece(self, raw: bytes) -> Piece:
+        """The same of a body of ``application/csp-report``."""
+        return self._piece(raw, CSP)
+
+    def _piece(self, raw: bytes, of: str | None) -> Piece:
+        try:
+            values = _MEMBERS.read(raw)
+        except (msgspec.DecodeError, RecursionError):  # No object, or none that can be read: the pipeline says so.
+            return Piece(raw)
+        if values[_SCHEMA_AT] is not UNSET:
+            return Piece(raw)
+        name = of or _text(values[_TYPE_AT])
+        if name is None:
+            return Piece(raw, NO_TYPE)
+        known = self._known.get(name)
+        if known is None:
+            return Piece(raw, Verdict("unknown_stream", f"reports of type {name[:200]!r} are not taken here"))
+        return Piece(raw, None, *known)
+
+
+def _text(value: Any) -> str | None:
+    try:
+        return msgspec.json.decode(value, type=str) if isinstance(value, Raw) else None
+    except msgspec.DecodeError:
+        return None

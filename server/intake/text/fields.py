@@ -1,0 +1,55 @@
+"""Where an event says what it is, by the settings: its schema, its stream, its identity, its time.
+
+Place: intake.route, intake.error_events → HERE.
+Rule: of several fields for one thing the first that is present wins.
+Not here: what they say (intake.route).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from server.intake.text.members import Members, Path
+
+if TYPE_CHECKING:
+    from server.config.settings import Config
+
+
+class Fields(NamedTuple):
+    """Where an event says what it is; of a list the first present wins."""
+
+    schema_uri: tuple[Path, ...]
+    stream: tuple[Path, ...]
+    id: Path
+    dt: Path
+
+    @classmethod
+    def of(cls, config: Config) -> Fields:
+        settings = config.intake
+        return cls(
+            _paths(settings.schema_uri_field), _paths(settings.stream_field), _path(settings.id_field),
+            _path(settings.dt_field),
+        )  # fmt: skip
+
+
+class EventMembers(Members):
+    """The fields that name schema and stream, and whatever else is wanted."""
+
+    def __init__(self, fields: Fields, paths: Iterable[Path]) -> None:
+        super().__init__((*fields.schema_uri, *fields.stream, *paths))
+        self.schema_at = tuple(map(self.at, fields.schema_uri))
+        self.stream_at = tuple(map(self.at, fields.stream))
+
+
+def dotted(paths: tuple[Path, ...]) -> str:
+    """The fields as a message names them."""
+    return " or ".join(f"'.{'.'.join(path)}'" for path in paths)
+
+
+def _path(text: str) -> Path:
+    return tuple(text.split("."))
+
+
+def _paths(given: str | list[str]) -> tuple[Path, ...]:
+    return tuple(_path(one) for one in ([given] if isinstance(given, str) else given))

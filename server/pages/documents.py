@@ -1,0 +1,202 @@
+"""Answer reads with documents that are made once and kept: JSON, or a page for browsers.
+
+Place: http.routes → HERE → http.request; what the documents say is the caller's (``ask``).
+Rules:
+1. A document is made in slices of ``SLICE_S`` with pauses ``PAUSE`` times as long between them: events on the same loop
+   wait for one slice, however large the document, and all readers together take a quarter of it, however many different
+   documents they ask for. Requests for one that is being made wait together.
+2. What was made is kept until ``forget``, or for ``keep_s``; bounded in number and in bytes, the least
+   recently asked for goes first. What waits is bounded too: beyond it, 503. However a question is written, its document
+   is made once (``Document.key``): parameters that change nothing cannot have it made again and again.
+3. Every answer can be asked for again with ``If-None-Match``, may be compressed, and may be read by any web page: these
+   are public documents, and no cookie or credential is ever looked at.
+Not here: how one is made (pages.document), what is in it (server.pages.published).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from server.http.around.accept import takes_gzip, wants_page
+from server.http.around.preflight import Preflight
+from server.http.fields import elements
+from server.http.problem import INTERNAL
+from server.http.response import PROBLEM_TYPE, phrase_of
+from server.log import Limited
+from server.pages.document import CORS, Document, Key, Made, Making, Wrong
+
+if TYPE_CHECKING:
+    from server.http.request import Request
+    from server.http.routes import Handler
+
+SLICE_S: Final = 0.001
+PAUSE: Final = 3
+MAX_KEPT: Final = 512
+MAX_KEPT_BYTES: Final = 33_554_432  # 10,000 streams with their settings are 6 MB, compressed 0.3 MB.
+MAX_QUERY_BYTES: Final = 1_024  # Of a question that is remembered as it was written.
+MAX_WAITING: Final = 256
+
+PREFLIGHT: Final = Preflight("GET, HEAD", 86_400, more=CORS + b"Vary: Origin\r\n").handle
+
+Ask = Callable[[bytes, bytes, bool], Document | Wrong]  # Path, query, whether a page for a browser is wanted.
+
+
+class Documents:
+    """The handler of every route whose answers are documents. Everything runs on the loop thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, ask: Ask, log: logging.Logger) -> None:
+        self._loop = loop
+        self._ask = ask
+        self._limited = Limited(log)
+        self._keys: dict[tuple[bytes, bytes, bool], Key] = {}  # Of questions, as they were written.
+        self._made: OrderedDict[Key, Made] = OrderedDict()
+        self._made_bytes = 0
+        self._making: OrderedDict[Key, Making] = OrderedDict()
+        self._waiting = 0
+
+    def forget(self) -> None:
+        """What documents are made of has changed: make them anew. Those that are being made are answered, not kept."""
+        self._keys.clear()
+        self._made.clear()
+        self._made_bytes = 0
+        for making in self._making.values():
+            making.is_kept = False
+
+    def routes(self, paths: Sequence[str]) -> dict[str, dict[str, Handler]]:
+        """What to add to the table of routes; a path that ends with ``*`` serves all that begin so."""
+        return {path: {"GET": self.handle, "OPTIONS": PREFLIGHT} for path in paths}
+
+    def handle(self, request: Request) -> None:
+        """Answer, now or when the document is made."""
+        question = (request.path, request.query, wants_page(request.headers.get(b"accept", b"")))
+        key, asked = self._keys.get(question), None
+        if key is None:
+            asked = self._ask(*question)
+            if isinstance(asked, Wrong):
+                _refuse(request, asked)
+                return
+            key = self._remember(question, asked)
+        made = self._made.get(key)
+        if made is not None and (made.until_s is None or self._loop.time() < made.until_s):
+            self._made.move_to_end(key)
+            _send(request, made)
+            return
+        making = self._making.get(key)
+        if making is not None and not making.is_kept:
+            _refuse(request, Wrong(503, "The settings have just changed. Try again.", retry_after_s=1))
+            return
+        if making is None:
+            asked = asked or self._ask(*question)
+            if isinstance(asked, Wrong):
+                _refuse(request, asked)
+                return
+            making = Making(key, asked)
+        if self._waiting >= MAX_WAITING:
+            _refuse(request, Wrong(503, "Too many readers wait for documents. Try again.", retry_after_s=1))
+            return
+        self._waiting += 1
+        making.waiting.append(request)
+        if len(making.waiting) > 1:
+            return
+        self._making[key] = making
+        if len(self._making) == 1:
+            self._turn()
+
+    def _remember(self, question: tuple[bytes, bytes, bool], document: Document) -> Key:
+        key = document.key or question
+        if len(question[1]) <= MAX_QUERY_BYTES:
+            if len(self._keys) >= MAX_KEPT:
+                self._keys.clear()
+            self._keys[question] = key
+        return key
+
+    def _turn(self) -> None:
+        """One slice of the document that is to be made next; the rest after a pause."""
+        began_s = self._loop.time()
+        _, making = next(iter(self._making.items()))
+        made: Made | None = None
+        try:
+            is_under_way = self._slice(making, began_s + SLICE_S)
+            if not is_under_way:
+                made = making.whole(self._loop.time())
+        except Exception:
+            self._limited.warning("document", "a document could not be made\n%s", traceback.format_exc())
+            is_under_way = False
+        try:
+            if not is_under_way and making.key in self._making:
+                self._settle(making, made)
+        finally:  # Others wait for theirs, whatever comes of the answers.
+            if self._making:
+                self._loop.call_later(PAUSE * max(self._loop.time() - began_s, SLICE_S), self._turn)
+
+    def _slice(self, making: Making, until_s: float) -> bool:
+        """False: the document is whole."""
+        while self._loop.time() < until_s:
+            if not making.step():
+                return False
+        return True
+
+    def _settle(self, making: Making, made: Made | None) -> None:
+        del self._making[making.key]
+        self._waiting -= len(making.waiting)
+        if made is not None and making.is_kept:
+            self._keep(making.key, made)
+        for request in making.waiting:
+            if made is None:
+                INTERNAL.handle(request)
+            else:
+                _send(request, made)
+
+    def _keep(self, key: Key, made: Made) -> None:
+        before = self._made.pop(key, None)
+        self._made_bytes += _size(key, made) - (_size(key, before) if before is not None else 0)
+        self._made[key] = made
+        while self._made_bytes > MAX_KEPT_BYTES or len(self._made) > MAX_KEPT:
+            oldest, gone = self._made.popitem(last=False)
+            self._made_bytes -= _size(oldest, gone)
+
+
+def _size(key: Key, made: Made) -> int:
+    return len(repr(key)) + len(made.body) + len(made.compressed) + 1_000
+
+
+def _send(request: Request, made: Made) -> None:
+    headers = request.headers
+    is_compressed = bool(made.compressed) and takes_gzip(headers.get(b"accept-encoding", b""))
+    tag = b'"%s-gzip"' % made.tag if is_compressed else b'"%s"' % made.tag
+    lines = b"ETag: %s\r\n%s" % (tag, made.lines)
+    if _is_known(made.tag, headers.get(b"if-none-match", b"")):
+        request.reply(304, phrase_of(304), more=lines)
+    elif is_compressed:
+        request.reply(200, "OK", made.compressed, made.content_type, more=lines + b"Content-Encoding: gzip\r\n")
+    else:
+        request.reply(200, "OK", made.body, made.content_type, more=lines)
+
+
+def _refuse(request: Request, wrong: Wrong) -> None:
+    title = phrase_of(wrong.status)
+    problem: dict[str, object] = {
+        "type": "about:blank",
+        "title": title,
+        "status": wrong.status,
+        "detail": wrong.detail,
+    }
+    if wrong.parameter:
+        problem["parameter"] = wrong.parameter
+    body = orjson.dumps(problem)
+    request.reply(wrong.status, title, body, PROBLEM_TYPE, wrong.retry_after_s, CORS + b"Cache-Control: no-store\r\n")
+
+
+def _is_known(tag: bytes, given: bytes) -> bool:
+    """Whether the client has it, in either form (RFC 9110 section 13.1.2, weak comparison)."""
+    if not given:
+        return False
+    tags = [each.removeprefix(b"W/") for each in elements(given)]
+    return b"*" in tags or b'"%s"' % tag in tags or b'"%s-gzip"' % tag in tags

@@ -1,0 +1,163 @@
+"""What everybody may read here: settings of streams, and schemas, as JSON or as plain pages.
+
+Place: worker joins pages.documents → HERE → catalog.views, server.schemas.repository.
+Rules: settings are those of the worker's snapshot, so an answer never mixes two. A mistake in a query is said, naming
+the parameter; a name that is not declared is absent from the answer, as in the existing system.
+Not here: making, keeping and sending documents (pages.documents), pages (server.pages.html).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import orjson
+
+from server.catalog import query
+from server.catalog.query import Query, QueryError
+from server.catalog.views import Views
+from server.pages import html as pages
+from server.pages.document import HTML_TYPE, Document, Wrong
+from server.schemas.repository import Schemas
+from server.text import percent
+from server.text.octets import text_of
+
+PATHS = (
+    "/v1/streamconfigs",
+    "/w/api.php",
+    "/v1/stream-configs",
+    "/v1/stream-configs/*",
+    "/v1/schemas",
+    "/v1/schemas/*",
+)
+LATEST_S = 60  # Listings and `latest` follow what is put into a directory; a version never changes.
+VERSION_S = 86_400
+
+_SCHEMAS = "/v1/schemas"
+_NO_SCHEMA = {
+    "bad_schema_uri": (404, "No schema can have this address. It ends in a title and a version, or in `latest`."),
+    "unknown_schema": (404, "No repository has this schema. GET /v1/schemas lists those that there are."),
+    "insecure_schema": (404, "This schema has keywords that this service refuses: no event can use it."),
+    "schema_unavailable": (503, "This schema cannot be read at the moment. Try again."),
+}
+
+
+class Published:
+    """Finds the document of a path. ``service`` is whose streams ``/v1/stream-configs`` shows; None: all."""
+
+    def __init__(self, views: Views, service: str | None, schemas: Schemas) -> None:
+        self._views = views
+        self._service = service
+        self._schemas = schemas
+
+    def use(self, views: Views) -> None:
+        """From now on these are the streams; whoever keeps documents must forget them."""
+        self._views = views
+
+    def ask(self, path: bytes, raw_query: bytes, is_page_wanted: bool) -> Document | Wrong:
+        """The document at a path of ``PATHS``."""
+        text = text_of(percent.decode(path))
+        try:
+            if text.startswith(_SCHEMAS):
+                query.parse(raw_query, known=())
+                return self._schema(text.removeprefix(_SCHEMAS).strip("/"), is_page_wanted)
+            if text.startswith("/v1/stream-configs"):
+                return self._own_streams(text, raw_query, is_page_wanted)
+            return self._streams(text, raw_query, is_page_wanted)
+        except QueryError as error:
+            return Wrong(400, str(error), error.parameter)
+
+    def _streams(self, path: str, raw_query: bytes, is_page_wanted: bool) -> Document:
+        """The API of the existing system, at its path and at ours."""
+        asked = query.parse(raw_query)
+        if path == "/w/api.php" and not asked.is_action:
+            raise QueryError("action", "is missing; write action=streamconfigs")
+        entries = self._views.of(asked.wiki).select(asked)
+        told = (asked.names, repr(asked.constraints), self._views.key(asked.wiki))
+        if is_page_wanted and path != "/w/api.php" and not asked.is_format_named:
+            return Document(pages.streams("Streams", entries), HTML_TYPE, key=("page", *told))
+        end = b"}}"
+        if asked.is_deprecated:
+            end = b'},"warnings":' + orjson.dumps({"streamconfigs": {"warnings": query.DEPRECATED}}) + b"}"
+        return Document(_joined(entries, b'{"streams":{', end), key=("streams", *told, asked.is_deprecated))
+
+    def _own_streams(self, path: str, raw_query: bytes, is_page_wanted: bool) -> Document:
+        """Streams that this service takes, as a map without a wrapper."""
+        query.parse(raw_query, known=())
+        rest = path.removeprefix("/v1/stream-configs").removeprefix("/")
+        names = query.listed(rest.replace(",", "|")) if rest else None
+        entries = (
+            entry if entry is not None and self._is_ours(entry[1]) else None
+            for entry in self._views.of(msgspec.UNSET).select(Query(names=names))
+        )
+        if is_page_wanted:
+            return Document(pages.streams("Streams of this service", entries), HTML_TYPE, key=("own page", names))
+        return Document(_joined(entries, b"{", b"}"), key=("own", names))
+
+    def _is_ours(self, settings: dict[str, Any]) -> bool:
+        return self._service is None or settings.get("destination_event_service") in (None, self._service)
+
+    def _schema(self, path: str, is_page_wanted: bool) -> Document | Wrong:
+        """A version, the latest one, or what lies in a directory."""
+        title, _, name = path.rpartition("/")
+        version = name.removesuffix(".yaml").removesuffix(".json")
+        is_latest = version == "latest"
+        if is_latest:
+            versions = self._schemas.versions(title)
+            if not versions:
+                return Wrong(404, "No repository has a schema of this title, so there is no latest version.")
+            uri = versions[-1]
+        else:
+            listing = self._schemas.listing(f"/{path}" if path else "")
+            if listing is not None:
+                return self._listing(path, listing, is_page_wanted)
+            uri = f"/{title}/{version}"
+        found = self._schemas.document(uri)
+        if isinstance(found, tuple):
+            status, detail = _NO_SCHEMA.get(found[0], _NO_SCHEMA["schema_unavailable"])
+            return Wrong(status, detail, retry_after_s=1 if status == 503 else 0)
+        parts = pages.schema(uri, found) if is_page_wanted else iter((found,))
+        # The browser's page and the JSON are told apart by Vary: the address is the same.
+        return Document(
+            parts,
+            HTML_TYPE if is_page_wanted else b"application/json",
+            max_age_s=LATEST_S if is_latest else VERSION_S,
+            keep_s=LATEST_S if is_latest else None,
+            lines=f"Content-Location: {_SCHEMAS}{uri}\r\n".encode() if is_latest else b"",
+        )
+
+    def _listing(self, path: str, listing: tuple[list[str], list[str]], is_page_wanted: bool) -> Document:
+        directories, versions = listing
+        below = f"{_SCHEMAS}/{path}".rstrip("/")
+        if is_page_wanted:
+            parts = pages.directory(below, directories, versions)
+            return Document(parts, HTML_TYPE, max_age_s=LATEST_S, keep_s=LATEST_S)
+        document: dict[str, Any] = {
+            "path": f"/{path}",
+            "directories": [f"{below}/{name}" for name in directories],
+            "versions": [f"{_SCHEMAS}{uri}" for uri in versions],
+        }
+        if versions:
+            document["latest"] = f"{_SCHEMAS}{versions[-1]}"
+        return Document(iter((_encoded(document),)), max_age_s=LATEST_S, keep_s=LATEST_S)
+
+
+def _joined(entries: Iterator[tuple[str, dict[str, Any]] | None], start: bytes, end: bytes) -> Iterator[bytes]:
+    """One JSON object of many, a piece for each."""
+    comma = start
+    for entry in entries:
+        if entry is None:
+            yield b""
+        else:
+            yield comma + _encoded(entry[0]) + b":" + _encoded(entry[1])
+            comma = b","
+    yield (start if comma is start else b"") + end
+
+
+def _encoded(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # An integer of 2^64 and more: YAML holds it, and so does JSON.
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

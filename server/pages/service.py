@@ -1,0 +1,121 @@
+"""Plain pages: liveness, readiness, name and version, robots, and the description of all routes.
+
+Place: http.routes → HERE.
+Rules: readiness says whether this worker takes requests, and nothing of the broker: a broker outage must not take every
+instance out of rotation. Pages are never cached, but for robots.txt and the description.
+Not here: metrics and operations (admin).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import yaml
+
+from server.http.problem import Refusal
+from server.pages.document import HTML_ONLY, HTML_TYPE
+from server.pages.documents import PREFLIGHT
+
+if TYPE_CHECKING:
+    from server.http.request import Request
+    from server.http.routes import Handler
+
+NO_STORE = b"Cache-Control: no-store\r\n"
+ROBOTS = b"User-agent: *\nDisallow: /\n"
+OPEN = b"Cache-Control: public, max-age=600\r\nAccess-Control-Allow-Origin: *\r\n"
+NO_PAGE = Refusal(404, "There is no page here. GET /?spec has the description of all routes (OpenAPI).")
+
+
+def description() -> bytes:
+    """All routes, in OpenAPI 3.1, as JSON. It takes some 20 ms: once a worker, before it serves."""
+    text = (Path(__file__).parent / "openapi.yaml").read_text(encoding="utf-8")
+    return orjson.dumps(yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+
+
+def page(described: Mapping[str, Any]) -> bytes:
+    """The same for people: each route in a line."""
+    rows = "".join(
+        f"<tr><td><code>{method.upper()} {escape(path)}</code></td><td>{escape(what.get('summary', ''))}</td></tr>\n"
+        for path, methods in described["paths"].items()
+        for method, what in methods.items()
+        if method in ("get", "post")
+    )
+    title = escape(described["info"]["title"])
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>\n'
+        f'<body><h1>{title}</h1>\n<p>All of it: <a href="/?spec">OpenAPI 3.1</a></p>\n<table>\n{rows}'
+        "</table></body></html>\n"
+    ).encode()
+
+
+class Pages:
+    """The handlers. ``unready`` returns why no request should come now ("booting", "draining"), or None."""
+
+    def __init__(
+        self, name: str, version: str, unready: Callable[[], str | None], info: Callable[[], Mapping[str, Any]]
+    ) -> None:
+        self._name = name
+        self._version = version
+        self._unready = unready
+        self._info = info
+        self._description = description()
+        self._page = page(orjson.loads(self._description))
+
+    def routes(self) -> dict[str, dict[str, Handler]]:
+        """What to add to the table of routes."""
+        handlers: dict[str, Handler] = {
+            "/healthz": self.handle_health,
+            "/readyz": self.handle_readiness,
+            "/_info": self.handle_info,
+            "/_info/name": self.handle_name,
+            "/_info/version": self.handle_version,
+            "/robots.txt": self.handle_robots,
+        }
+        table = {path: {"GET": handler} for path, handler in handlers.items()}
+        return table | {"/": {"GET": self.handle_root, "OPTIONS": PREFLIGHT}}
+
+    def handle_root(self, request: Request) -> None:
+        """``/?spec`` and ``/?doc``, whatever their value, where the existing system has them."""
+        params = request.params()
+        if "spec" in params:
+            request.reply(200, "OK", self._description, more=OPEN)
+        elif "doc" in params:
+            request.reply(200, "OK", self._page, HTML_TYPE, more=OPEN + HTML_ONLY)
+        else:
+            NO_PAGE.handle(request)
+
+    def handle_health(self, request: Request) -> None:
+        """The loop turns: otherwise nobody would answer."""
+        _send(request, {"status": "ok"})
+
+    def handle_readiness(self, request: Request) -> None:
+        """200 when requests are welcome."""
+        reason = self._unready()
+        if reason is None:
+            _send(request, {"status": "ready"})
+        else:
+            request.problem(503, f"This worker is {reason}. Send requests to another one.", retry_after_s=1)
+
+    def handle_info(self, request: Request) -> None:
+        """Who this is."""
+        _send(request, {"name": self._name, "version": self._version, **self._info()})
+
+    def handle_name(self, request: Request) -> None:
+        """The name alone."""
+        _send(request, {"name": self._name})
+
+    def handle_version(self, request: Request) -> None:
+        """The version alone."""
+        _send(request, {"version": self._version})
+
+    def handle_robots(self, request: Request) -> None:
+        """Nothing here is for search engines."""
+        request.reply(200, "OK", ROBOTS, b"text/plain; charset=utf-8", more=b"Cache-Control: max-age=86400\r\n")
+
+
+def _send(request: Request, page: Mapping[str, Any]) -> None:
+    request.reply(200, "OK", orjson.dumps(page), more=NO_STORE)

@@ -1,0 +1,52 @@
+"""Schemas that are at URLs, as one worker knows them: where fetched ones lie, which are awaited, which have failed.
+
+Place: server.schemas.repository → HERE → fetch.asking, which asks the fetcher.
+Rules: a schema that was fetched is a file in ``directory``, like any other schema. What nobody has found yet is put
+down in ``awaited``; whoever prepares events looks there afterwards, and leaves it empty: the next request is not to
+wait for what it does not need. What failed is remembered for as long as the fetcher says, within bounds in number.
+Not here: fetching (fetch.schemas), waiting (fetch.asking).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+
+KNOWN_MAX = 10_000  # Some 300 bytes each.
+
+
+class Remote:
+    """``awaited`` holds the URIs that were looked for since it was last emptied, in order."""
+
+    __slots__ = ("_bases", "_failed", "awaited", "directory")
+
+    def __init__(self, bases: Sequence[str], directory: Path) -> None:
+        """``bases``: the URLs below which an event may name its schema by an absolute URI."""
+        self._bases = [f"{base.rstrip('/')}/" for base in bases]
+        self._failed: OrderedDict[str, tuple[float, str, str]] = OrderedDict()
+        self.awaited: dict[str, None] = {}
+        self.directory = directory
+
+    def relative(self, uri: str) -> str:
+        """An absolute URI below one of our URLs is the relative one: there is one schema, not two."""
+        for base in self._bases:
+            if uri.startswith(base):
+                return uri[len(base) - 1 :]
+        return uri
+
+    def failure(self, uri: str) -> tuple[str, str] | None:
+        """``error_type`` and reason of what failed a short while ago."""
+        found = self._failed.get(uri)
+        if found is None:
+            return None
+        if time.monotonic() < found[0]:
+            return found[1:]
+        del self._failed[uri]
+        return None
+
+    def note_failure(self, uri: str, error_type: str, reason: str, for_s: float) -> None:
+        self._failed[uri] = (time.monotonic() + for_s, error_type, reason)
+        if len(self._failed) > KNOWN_MAX:
+            self._failed.popitem(last=False)

@@ -1,0 +1,304 @@
+"""The one door to the package ``validators``: schemas by URI, what streams ask of them, YAML 1.2, ECMA-262 regexes.
+
+Place: boot.examine reads ahead through it; intake.route → HERE → validators.
+Rules: no other module of ``server`` imports ``validators``. What a schema's absence means is a value here, not an
+exception: ``find`` is on an event's way.
+Not here: reading, compiling and caching schemas (validators.registry), words for clients (intake.route).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from server.config.urls import is_url, urls_of
+from server.errors import SettingsError
+from server.schemas.remote import Remote
+from validators import Fill, Problem, Reader, Registry, SchemaError, Sharing, TooLargeError, Validator, errors_text
+from validators.load import required, yaml12
+from validators.materialise import materialise
+from validators.regex import pattern
+from validators.regex.pattern import Matcher
+
+if TYPE_CHECKING:
+    from server.config.catalog_settings import Schemas as SchemaSettings
+
+__all__ = [
+    "Fill",
+    "Matcher",
+    "Problem",
+    "Reader",
+    "SchemaLost",
+    "Schemas",
+    "Sharing",
+    "TooLargeError",
+    "Unusable",
+    "Validator",
+    "YamlError",
+    "compile_regex",
+    "errors_text",
+    "fetched_directory",
+    "fingerprint",
+    "is_slow_regex",
+    "load_yaml",
+    "materialised",
+    "open_schemas",
+]
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+
+
+class YamlError(Exception):
+    """A text that is not YAML 1.2, or has a name twice in one map; ``line`` counts from 1, 0 when unknown."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(reason)
+        self.line = line
+        self.reason = reason
+
+
+def load_yaml(text: str, name: str, *, is_strict: bool = False) -> tuple[Any, dict[tuple[str | int, ...], int]]:
+    """The value, and the line of every path in it. Raises YamlError; with ``is_strict`` for 010 too, which is 8 to
+    other readers of YAML."""
+    try:
+        return yaml12.load_with_lines(text, name, is_strict=is_strict)
+    except yaml12.YamlError as error:
+        raise YamlError(error.line, error.reason) from None
+
+
+def compile_regex(text: str) -> Matcher:
+    """Read a regular expression as ECMA-262 does. Raises ValueError saying what it has that it may not."""
+    return pattern.compiled(text)
+
+
+def is_slow_regex(text: str) -> bool:
+    """Whether a text can be made for which it takes for ever. Raises ValueError as above."""
+    return pattern.danger(text) is not None
+
+
+class Unusable(Struct, frozen=True):
+    """A schema that exists and cannot be used: which, and why in the registry's words (for operators, not clients)."""
+
+    uri: str
+    error_type: str
+    reason: str
+
+
+class Schemas:
+    """The schemas of one configuration. Compiled ones are kept, so a fork shares what was read before it."""
+
+    __slots__ = ("_failed_s", "_registry", "remote")
+
+    def __init__(self, registry: Registry, remote: Remote | None = None, failed_s: float = 60.0) -> None:
+        self._registry = registry
+        self._failed_s = failed_s
+        self.remote = remote
+
+    def find(self, uri: str) -> Validator | tuple[str, str]:
+        """The schema's validator, or the ``error_type`` and the reason for the log.
+
+        What may still be at a URL is ``schema_unavailable`` for now, and put down in ``remote.awaited``.
+        """
+        if self.remote is not None:
+            return self._find_remote(uri, self.remote, is_awaited=True)
+        return self.find_here(uri)
+
+    def find_here(self, uri: str) -> Validator | tuple[str, str]:
+        """The same for whoever makes nobody fetch, nor any request wait: nothing is put down."""
+        if self.remote is not None:
+            return self._find_remote(uri, self.remote, is_awaited=False)
+        try:
+            return self._registry.validator(uri)
+        except SchemaError as error:
+            return error.error_type, str(error)
+
+    def _find_remote(self, uri: str, remote: Remote, *, is_awaited: bool) -> Validator | tuple[str, str]:
+        uri = remote.relative(uri)
+        failure = remote.failure(uri)
+        if failure is not None:
+            return failure
+        try:
+            return self._registry.validator(uri)
+        except SchemaError as error:
+            if is_url(uri) and error.error_type == "schema_unavailable":
+                return "unknown_schema", f"{uri}: is below none of the URLs in schemas.base_uris"
+            if error.error_type == "unknown_schema":
+                if is_awaited:
+                    remote.awaited[uri] = None
+                return "schema_unavailable", f"{uri}: has not been fetched yet"
+            if error.error_type != "bad_schema_uri" and not error.may_pass:
+                remote.note_failure(uri, error.error_type, str(error), self._failed_s)
+            return error.error_type, str(error)
+
+    def for_check(self) -> Schemas:
+        """The same, for catalog.check: titles that may be at a URL count as known, with every field."""
+        return self if self.remote is None else _PerhapsAtUrls(self._registry, self.remote)
+
+    def versions(self, title: str) -> list[str]:
+        """URIs of the versions of a title in directories, oldest first; none when no repository has it."""
+        return self._registry.uris_of(title)
+
+    def listing(self, path: str) -> tuple[list[str], list[str]] | None:
+        """Directories, and versions (oldest first), in one directory of the repositories; None: none has it."""
+        return self._registry.listing(path)
+
+    def document(self, uri: str) -> bytes | tuple[str, str]:
+        """A schema for others to read, as JSON: as its file in a directory says it, but without references to others.
+
+        A tuple as from ``find`` when there is none. One that only a remote repository has is found as for an event.
+        """
+        title, _, version = uri[1:].rpartition("/")
+        try:
+            if uri[:1] == "/" and uri in self.versions(title) and version:
+                text = self._registry.document(uri)
+                if b'"$ref"' not in text:
+                    return text
+        except SchemaError as error:
+            return error.error_type, str(error)
+        found = self.find_here(uri)  # Readers make nobody fetch: events do.
+        return found if isinstance(found, tuple) else msgspec.json.encode(found.schema)
+
+    def declares(self, title: str, path: tuple[str, ...]) -> bool:
+        """Whether any version of the title that can be used declares the property; the latest is asked first."""
+        for uri in reversed(self.versions(title)):
+            found = self.find(uri)
+            if not isinstance(found, tuple) and found.declares(path):
+                return True
+        return False
+
+    def ways(self, titles: Sequence[str]) -> list[tuple[str, str, str]]:
+        """URI, kind of way and reason for every version of the titles that was compiled."""
+        known = [uri for title in titles for uri in self.versions(title) if self._registry.has(uri)]
+        found = [(uri, self.find(uri)) for uri in known]
+        return [(uri, each.way.kind, each.way.reason) for uri, each in found if not isinstance(each, tuple)]
+
+    def requires(self, title: str, path: tuple[str, ...]) -> bool:
+        """Whether every valid event of the title's latest version has the property. True where that cannot be told."""
+        versions = self.versions(title)
+        found = self.find(versions[-1]) if versions else ("unknown_schema", "")
+        return isinstance(found, tuple) or required.requires(found.schema, path)
+
+    def forget_before(self) -> None:
+        """All that is wanted of an earlier reading has been taken."""
+        self._registry.forget_before()
+
+    def read_ahead(self, titles: Sequence[str], until: float = math.inf) -> tuple[list[Unusable], int]:
+        """Compile the versions of the titles, those before ``until`` (``time.monotonic``).
+
+        Tells those that cannot be used, and how many were left for their first event.
+        """
+        unusable, left = [], 0
+        for title in titles:
+            for uri in self.versions(title):
+                if time.monotonic() >= until:
+                    left += not self._registry.has(uri)
+                    continue
+                found = self.find(uri)
+                if isinstance(found, tuple):
+                    unusable.append(Unusable(uri, *found))
+        return unusable, left
+
+
+class _PerhapsAtUrls(Schemas):
+    """For whoever checks declarations: a title that no directory has may be at a URL, which cannot be listed."""
+
+    __slots__ = ()
+
+    def versions(self, title: str) -> list[str]:
+        return super().versions(title) or [f"/{title}"]
+
+    def declares(self, title: str, path: tuple[str, ...]) -> bool:
+        return not super().versions(title) or super().declares(title, path)
+
+
+def open_schemas(
+    settings: SchemaSettings,
+    base_dir: Path,
+    cache_dir: Path = Path("var/cache"),
+    *,
+    is_deferred: bool = False,
+    before: Schemas | None = None,
+) -> Schemas:
+    """The registry of these settings; a base URI that is no URL is a directory, relative to ``base_dir``.
+
+    Schemas at URLs are files below ``cache_dir`` once they have been fetched (fetch.schemas).
+    ``is_deferred``: for serving, what is rarely needed is compiled when it is. ``before``: those of an earlier reading,
+    whose validators are taken where files have not changed, until ``forget_before``.
+    Raises SettingsError for a base that cannot be used.
+    """
+    urls = urls_of(settings.base_uris)
+    base_uris = [text if _URL.match(text) else str(base_dir / text) for text in settings.base_uris if not is_url(text)]
+    remote = None
+    if urls:
+        remote = Remote(urls if settings.allow_absolute_uris else [], fetched_directory(cache_dir, urls))
+        base_uris.append(str(remote.directory))
+    try:
+        if remote is not None:
+            remote.directory.mkdir(parents=True, exist_ok=True)
+        registry = Registry(
+            base_uris,
+            extension=settings.file_extension,
+            allow_insecure=settings.allow_insecure,
+            allow_absolute_uris=settings.allow_absolute_uris,
+            max_cached=settings.max_cached,
+            negative_s=60.0 if remote is None else 0.0,  # What comes from URLs is waited for and seen at once.
+            keep_in=base_dir / settings.prepared_path if settings.prepared_path else None,
+            is_deferred=is_deferred,
+            before=before._registry if before is not None else None,
+        )
+    except SchemaError as error:
+        raise SettingsError(str(error)) from None
+    except OSError as error:
+        raise SettingsError(f"{error.filename}: cannot be made for fetched schemas: {error.strerror}") from None
+    return Schemas(registry, remote, settings.unknown_s)
+
+
+def fingerprint(settings: SchemaSettings, base_dir: Path) -> str:
+    """Tells two states of the base directories apart, by names, sizes and times of all files and links."""
+    found = hashlib.sha256()
+    for text in settings.base_uris:
+        for directory, names, files in os.walk(base_dir / text.removeprefix("file://")):
+            names.sort()
+            links = [name for name in names if os.path.islink(os.path.join(directory, name))]
+            for name in (*sorted(files), *links):
+                path = os.path.join(directory, name)
+                with contextlib.suppress(FileNotFoundError):  # A link that leads nowhere.
+                    state = os.lstat(path) if name in links else os.stat(path)
+                    found.update(f"{path}\n{state.st_size} {state.st_mtime_ns} {state.st_ino}\n".encode())
+    return found.hexdigest()
+
+
+def fetched_directory(cache_dir: Path, urls: Sequence[str]) -> Path:
+    """Where the schemas of these URLs lie once they have been fetched: other URLs, another directory."""
+    return cache_dir / "schemas" / hashlib.sha256("\n".join(urls).encode()).hexdigest()[:16]
+
+
+def materialised(uri: str, settings: SchemaSettings, base_dir: Path, fetch: Callable[[str], bytes]) -> bytes:
+    """A schema and all that it refers to as one JSON text. ``fetch`` as in ``validators.Registry``.
+
+    Raises SchemaLost.
+    """
+    in_order = sorted(settings.base_uris, key=is_url)  # Directories first, as an event's schema is looked for.
+    base_uris = [text if _URL.match(text) else str(base_dir / text) for text in in_order]
+    try:
+        return materialise(uri, base_uris, fetch, extension=settings.file_extension)
+    except SchemaError as error:
+        raise SchemaLost(error.error_type, str(error)) from None
+
+
+class SchemaLost(Exception):  # noqa: N818  # Nobody erred: it is the answer to "is it there?"
+    """No schema at a URI: ``error_type`` for clients, ``str()`` for the log."""
+
+    def __init__(self, error_type: str, reason: str) -> None:
+        super().__init__(reason)
+        self.error_type = error_type

@@ -1,0 +1,127 @@
+"""Named lines of numbers in shared memory: a page a worker, and one for the sums of those that are gone.
+
+Place: made by the scoreboard before the first fork; a worker writes its page on the beat, server.admin reads all.
+Rules: a page has one writer. A line is a name and whole numbers: first ``sums``, which only grow and outlive their
+worker, then gauges, which do not. When a worker is gone the master adds its page to the last one. Names are bounded in
+number and length; what has no room goes to the last line.
+Not here: what is counted (intake.books.counts, intake.books.judged, sink.kafka.statistics), the books of accepted
+events (server.shared.ledger).
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+PAGES: Final = 128  # Of workers; more than that at a time are left out.
+OTHERS: Final = "(others)"
+_NAME_BYTES: Final = 256
+_FLAGS: Final = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0x4000)
+
+Line = tuple[str, Sequence[int]]
+
+
+class LinesPage:
+    """One worker's."""
+
+    def __init__(self, memory: memoryview, most: int, sums: int, gauges: int) -> None:
+        self._memory = memory
+        self._length = memory[:8].cast("q")
+        self._most = most
+        self._sums = sums
+        self._cells = sums + gauges
+        self._line_bytes = _NAME_BYTES + 8 * self._cells
+        self._last: list[tuple[int, ...]] = []
+
+    def write(self, lines: Iterable[Line]) -> None:
+        """Write what has changed. The order of names may only grow."""
+        others = [0] * self._cells
+        last = self._last
+        for at, (name, cells) in enumerate(lines):
+            if at < self._most - 1:
+                kept = tuple(cells)
+                if at == len(last):
+                    last.append(())
+                if last[at] != kept:
+                    last[at] = kept
+                    self._set(at, name, kept)
+            else:
+                others = [old + new for old, new in zip(others, cells, strict=True)]
+                self._set(self._most - 1, OTHERS, others)
+
+    def read(self) -> dict[str, list[int]]:
+        """Every line's numbers."""
+        return {self._name(at): self._view(at).tolist() for at in range(self._length[0])}
+
+    def take(self, other: LinesPage) -> None:
+        """Add the sums of another page to this one, and clear it."""
+        places = {name: at for at, name in enumerate(self.read())}
+        for name, cells in other.read().items():
+            at = places.setdefault(name, min(len(places), self._most - 1))
+            before = self._view(at).tolist() if at < self._length[0] else [0] * self._cells
+            added = [old + new for old, new in zip(before[: self._sums], cells, strict=False)]
+            self._set(at, name if at < self._most - 1 else OTHERS, [*added, *before[self._sums :]])
+        other.clear()
+
+    def clear(self) -> None:
+        """Nothing is in it."""
+        self._length[0] = 0
+        self._last.clear()
+
+    def _set(self, at: int, name: str, cells: Sequence[int]) -> None:
+        view = self._view(at)
+        for cell, number in enumerate(cells):
+            view[cell] = number
+        if at >= self._length[0]:
+            start = 8 + at * self._line_bytes
+            self._memory[start : start + _NAME_BYTES] = name.encode()[:_NAME_BYTES].ljust(_NAME_BYTES, b"\0")
+            self._length[0] = at + 1
+
+    def _name(self, at: int) -> str:
+        start = 8 + at * self._line_bytes
+        return bytes(self._memory[start : start + _NAME_BYTES]).rstrip(b"\0").decode("utf-8", "replace")
+
+    def _view(self, at: int) -> memoryview:
+        start = 8 + at * self._line_bytes + _NAME_BYTES
+        return self._memory[start : start + 8 * self._cells].cast("q")
+
+
+class Lines:
+    """All pages of one kind. ``retired`` has the sums of the workers that are gone."""
+
+    def __init__(self, most: int, sums: int, gauges: int = 0) -> None:
+        size = 8 + most * (_NAME_BYTES + 8 * (sums + gauges))
+        memory = memoryview(mmap.mmap(-1, (PAGES + 1) * size, flags=_FLAGS))
+        starts = range(0, (PAGES + 1) * size, size)
+        self._pages = [LinesPage(memory[at : at + size], most, sums, gauges) for at in starts]
+        self.retired = self._pages.pop()
+        self._sums = sums
+
+    def page(self, index: int) -> LinesPage | None:
+        """The page of a row of the scoreboard; None beyond PAGES."""
+        return self._pages[index] if index < PAGES else None
+
+    def retire(self, index: int) -> None:
+        """A worker is gone. Master only."""
+        page = self.page(index)
+        if page is not None:
+            self.retired.take(page)
+
+    def totals(self) -> dict[str, list[int]]:
+        """Line by line: the sums over all workers that ever were."""
+        sums: dict[str, list[int]] = {}
+        for page in (self.retired, *self._pages):
+            for name, cells in page.read().items():
+                before = sums.get(name)
+                now = cells[: self._sums]
+                sums[name] = now if before is None else [old + new for old, new in zip(before, now, strict=True)]
+        return sums
+
+    def gauges(self) -> dict[str, list[list[int]]]:
+        """Line by line: the gauges of each living worker."""
+        found: dict[str, list[list[int]]] = {}
+        for page in self._pages:
+            for name, cells in page.read().items():
+                found.setdefault(name, []).append(cells[self._sums :])
+        return found

@@ -1,0 +1,256 @@
+"""One worker's row of the shared map: what it says of itself, what it counts, and which cell holds what.
+
+Place: scoreboard makes one for each child → HERE ← the child writes, the master and the admin process read.
+Rules: a cell is one aligned 64-bit integer with one writer, so no reader ever sees half of it and nobody locks.
+A row's cells belong to its worker, but for ``last_call`` and the clearing of rows, which belong to the master.
+Counts are plain ints in the worker and reach the map on the beat: ``kill -9`` loses those of one beat at most.
+Not here: the map, and the sums of those that are gone (scoreboard).
+"""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections.abc import Iterable
+from enum import IntEnum, unique
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from server.shared.ledger import Account
+    from server.shared.notices import Notices
+    from server.shared.rings import Ring, Rings
+    from server.shared.scoreboard import Pages, Scoreboard
+
+NOT_TAKING = 1 << 62  # The load of a worker that takes no connections: never the smallest.
+ALL_SOCKETS = (1 << 62) - 1
+CELL_BYTES = 8
+CACHE_LINE_CELLS = 8
+
+
+@unique
+class State(IntEnum):
+    """What a worker says of itself."""
+
+    FREE = 0
+    BOOTING = 1
+    READY = 2
+    DRAINING = 3
+
+
+BOOTING, READY, DRAINING = State.BOOTING, State.READY, State.DRAINING
+
+
+@unique
+class Count(IntEnum):
+    """Everything a worker counts. Sums only: what goes up and down is a cell of its own."""
+
+    CONNECTIONS = 0
+    CONNECTIONS_LOST = 1  # A client went away before its answer.
+    ACCEPT_ERRORS = 2  # Out of descriptors or memory.
+    ACCEPT_WAITS = 3  # Turns in which a new connection was left to a worker that holds fewer.
+    REQUESTS = 4  # Whole ones; what is refused half-way is in the next three alone.
+    REQUESTS_REFUSED = 5  # Answered 503, come back later: full, draining, not ready, or the sink took nothing.
+    REQUESTS_BAD = 6  # Answered 4xx, but for 408.
+    REQUESTS_TIMED_OUT = 7  # Answered 408: a head or a body stalled.
+    BODY_BYTES = 8  # Of the bodies of REQUESTS.
+    EVENTS_RECEIVED = 9
+    EVENTS_ACCEPTED = 10
+    EVENTS_INVALID = 11
+    EVENTS_ERROR = 12
+    EVENTS_DELIVERED = 13
+    EVENTS_FAILED = 14
+    EVENTS_SPOOLED = 15
+    EVENTS_REFUSED_HASTY = 16  # Not accepted: neither the sink nor the spool took them.
+    ERROR_EVENTS = 17
+    ERROR_EVENTS_SUPPRESSED = 18
+    CALLBACK_ERRORS = 19  # Exceptions of ours that were caught at the top of a connection or request.
+    EVENTS_REPLAYED = 20  # Out of the spool, delivered; those of earlier workers are among them.
+    EVENTS_GIVEN_UP = 21  # Out of the spool, too large for their topic.
+    EVENTS_NOT_SPOOLED = 22  # The spool had no room.
+    SPOOL_FAILURES = 23  # Commits that the disk did not take; each is tried again.
+    PRODUCERS_REPLACED = 24  # After a fatal error.
+    EVENTS_ONE_DECODE = 25  # Judged and read in one decode,
+    EVENTS_ONE_PASS = 26  # … filled in first, and then judged by their schema's type,
+    EVENTS_REFERRED = 27  # … or by the reference. Error events are among them.
+    SINK_FAILURES = 28  # Of the embedded sink: transactions that failed,
+    SINK_DAMAGED = 29  # … databases that were set aside,
+    SINK_GONE = 30  # … databases that were deleted or replaced,
+    SINK_RECOVERED = 31  # … events read out of those that were set aside.
+    LOG_LINES_DROPPED = 32  # Nobody took them from standard error.
+    TASK_FAILURES = 33  # Exceptions of ours in timers and tasks.
+
+
+# Cells of a row, before its counters.
+STATE, _PID, SLOT, GENERATION, _BEAT_NS, _CONNECTIONS, _LAST_CALL, _STREAMS, _STREAMS_MS = range(9)
+_COUNTERS = 10
+_COUNTERS_END = _COUNTERS + len(Count)
+# What the master only sums up, or not even that: their meaning is in server.admin.sheet.
+SUM_CELLS = 1024
+GAUGE_CELLS = 32
+_SUMS = _COUNTERS_END
+_GAUGES = _SUMS + SUM_CELLS
+_GAUGES_END = _GAUGES + GAUGE_CELLS
+ROW_CELLS = -(-_GAUGES_END // CACHE_LINE_CELLS) * CACHE_LINE_CELLS  # Rows share no cache line.
+
+
+class Row:
+    """One worker's cells. The master holds it from ``claim`` to ``release``, the worker inherits it by fork."""
+
+    __slots__ = ("_at", "_board", "_cells", "_connections", "_is_taking", "_load_at", "_opening", "counters", "index")
+
+    def __init__(self, board: Scoreboard, index: int) -> None:
+        self._board = board
+        self._cells = board.cells
+        self._at = board.row_cell(index)
+        self._load_at = board.load_cell(index)
+        self._connections = 0
+        self._opening = 0
+        self._is_taking = False
+        self.index = index
+        self.counters = [0] * len(Count)
+
+    # The worker writes.
+
+    def set_state(self, state: State) -> None:
+        """Say how far this worker is. READY means that it takes connections; it counts as a beat."""
+        self._cells[self._at + STATE] = state
+        self.beat()
+
+    def beat(self) -> None:
+        """Say that the loop turns, and hand over the counters. Called from the worker's own loop."""
+        cells, at = self._cells, self._at
+        for cell, count in enumerate(self.counters, at + _COUNTERS):
+            cells[cell] = count
+        self._publish()  # The master takes the load of a late worker away: this gives it back.
+        cells[at + _BEAT_NS] = time.monotonic_ns()
+
+    def set_streams(self, digest_head: int, since_ms: int) -> None:
+        """Which snapshot of the streams is served with, and since when (milliseconds since 1970)."""
+        self._cells[self._at + _STREAMS] = digest_head
+        self._cells[self._at + _STREAMS_MS] = since_ms
+
+    @property
+    def connections(self) -> int:
+        """Open connections of this worker, as its HTTP server counts them."""
+        return self._cells[self._at + _CONNECTIONS]
+
+    @connections.setter
+    def connections(self, count: int) -> None:
+        self._connections = count
+        self._cells[self._at + _CONNECTIONS] = count
+        self._publish()
+
+    @property
+    def load(self) -> int:
+        """Open connections and those accepted that have no protocol yet."""
+        return self._connections + self._opening
+
+    def set_opening(self, count: int) -> None:
+        """Connections accepted, whose protocol has not been made yet (listener only)."""
+        self._opening = count
+        self._publish()
+
+    def set_taking(self, is_taking: bool) -> None:
+        """Whether siblings may leave connections to this worker (listener only)."""
+        self._is_taking = is_taking
+        self._publish()
+
+    def _publish(self) -> None:
+        self._cells[self._load_at] = self._connections + self._opening if self._is_taking else NOT_TAKING
+
+    def least_load(self) -> int:
+        """The smallest load of all workers that take connections, this one included."""
+        return self._board.least_load()
+
+    def write_books(self, accounts: Iterable[Account]) -> None:
+        """Hand over what became of accepted events, stream by stream."""
+        page = self._board.ledger.page(self.index)
+        if page is not None:
+            page.write(accounts)
+
+    def write_sheet(self, sums: array[int], gauges: array[int]) -> None:
+        """Hand over what has a meaning by server.admin.sheet."""
+        at = self._at
+        self._cells[at + _SUMS : at + _SUMS + len(sums)] = memoryview(sums)
+        self._cells[at + _GAUGES : at + _GAUGES + len(gauges)] = memoryview(gauges)
+
+    def pages(self) -> Pages:
+        """What this worker counts by names."""
+        return self._board.pages(self.index)
+
+    def ring(self) -> Ring:
+        """Where this worker notes what became of requests."""
+        return self._board.rings.ring(self.index)
+
+    # The master writes.
+
+    def set_last_call(self, sockets: int) -> None:
+        """Name the listening sockets (bit n is the n-th) that nobody accepts from after this worker."""
+        self._cells[self._at + _LAST_CALL] = sockets
+
+    def ignore_load(self) -> None:
+        """Take the load of a late worker away, so that nobody waits for it; its next beat gives it back."""
+        self._cells[self._load_at] = NOT_TAKING
+
+    # Everybody reads.
+
+    def is_last_call(self, socket_index: int) -> bool:
+        """True when what waits in this socket's queue is answered by this worker or by nobody."""
+        return bool(self._cells[self._at + _LAST_CALL] >> socket_index & 1)
+
+    @property
+    def rings(self) -> Rings:
+        """What all workers have noted."""
+        return self._board.rings
+
+    @property
+    def notices(self) -> Notices:
+        """What the master tells."""
+        return self._board.notices
+
+    @property
+    def board(self) -> Scoreboard:
+        """Of all processes: for whoever only reads."""
+        return self._board
+
+    @property
+    def state(self) -> State:
+        return State(self._cells[self._at + STATE])
+
+    @property
+    def beat_ns(self) -> int:
+        """When the worker last beat, on the monotonic clock (one for all processes of the machine)."""
+        return self._cells[self._at + _BEAT_NS]
+
+    @property
+    def streams(self) -> tuple[int, int]:
+        """What ``set_streams`` said: (0, 0) before."""
+        return self._cells[self._at + _STREAMS], self._cells[self._at + _STREAMS_MS]
+
+    @property
+    def slot(self) -> int:
+        return self._cells[self._at + SLOT]
+
+    @property
+    def generation(self) -> int:
+        return self._cells[self._at + GENERATION]
+
+    @property
+    def pid(self) -> int:
+        return self._cells[self._at + _PID]
+
+    @pid.setter
+    def pid(self, pid: int) -> None:
+        self._cells[self._at + _PID] = pid
+
+    def counted(self) -> list[int]:
+        """The counters as of the last beat, in the order of ``Count``."""
+        return self._cells[self._at + _COUNTERS : self._at + _COUNTERS_END].tolist()
+
+    def summed(self) -> list[int]:
+        """Counts and the sums of the sheet."""
+        return self._cells[self._at + _COUNTERS : self._at + _GAUGES].tolist()
+
+    def gauges(self) -> list[int]:
+        """What goes up and down, as of the last beat."""
+        return self._cells[self._at + _GAUGES : self._at + _GAUGES_END].tolist()

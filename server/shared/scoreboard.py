@@ -1,0 +1,133 @@
+"""One shared memory map with a row for each worker process, and what all processes of a host share beside it.
+
+Place: made by the master before the first fork; a worker writes its row, the master and the admin child read all.
+Rules: rows are claimed and released by the master alone. What a worker counted outlives it: its sums are added to those
+of all before it when its row is released.
+Not here: what a row holds (row), what follows from a late beat (master.watch), metric names (admin.table).
+"""
+
+from __future__ import annotations
+
+import mmap
+
+from server.shared.ledger import Ledger
+from server.shared.lines import Lines, LinesPage
+from server.shared.notices import Notices
+from server.shared.rings import Rings
+from server.shared.row import (  # fmt: skip
+    CACHE_LINE_CELLS,
+    CELL_BYTES,
+    GENERATION,
+    NOT_TAKING,
+    ROW_CELLS,
+    SLOT,
+    STATE,
+    SUM_CELLS,
+    Count,
+    Row,
+    State,
+)
+from server.shared.stacks import Stacks
+
+# Lines of each kind that a worker may have: a line of a stream, of a schema, of a broker.
+MOST_STREAMS, MOST_SCHEMAS, MOST_BROKERS = 2048, 1024, 128
+
+
+class Kinds:
+    """What is counted by names: those of streams, schemas and brokers."""
+
+    def __init__(self) -> None:
+        self.streams = Lines(MOST_STREAMS, 3)  # Invalid, errors, observed.
+        self.schemas = Lines(MOST_SCHEMAS, 3)  # Judged in one decode, in one pass, by the reference.
+        self.brokers = Lines(MOST_BROKERS, 6, 6)  # As sink.kafka.statistics says.
+
+    def every(self) -> tuple[Lines, ...]:
+        return self.streams, self.schemas, self.brokers
+
+
+class Pages:
+    """One worker's pages of them; None where there are too many workers."""
+
+    def __init__(self, kinds: Kinds, index: int) -> None:
+        self.streams: LinesPage | None = kinds.streams.page(index)
+        self.schemas: LinesPage | None = kinds.schemas.page(index)
+        self.brokers: LinesPage | None = kinds.brokers.page(index)
+
+
+class Scoreboard:
+    """All rows, and the sums of the workers that are gone. An anonymous map: it dies with the last process."""
+
+    def __init__(self, rows: int) -> None:
+        self._rows: list[Row | None] = [None] * rows
+        self._loads = CACHE_LINE_CELLS  # Cell 0: how many rows are in use at most; its cache line is its own.
+        self._first_row = self._loads + -(-rows // CACHE_LINE_CELLS) * CACHE_LINE_CELLS
+        self._retired = self._first_row + rows * ROW_CELLS
+        cells = self._retired + len(Count) + SUM_CELLS
+        self.rings = Rings()
+        self.ledger = Ledger()
+        self.kinds = Kinds()
+        self.notices = Notices()
+        self.stacks = Stacks()
+        self.cells = memoryview(mmap.mmap(-1, cells * CELL_BYTES)).cast("q")
+        for index in range(rows):
+            self.cells[self._loads + index] = NOT_TAKING
+
+    def row_cell(self, index: int) -> int:
+        return self._first_row + index * ROW_CELLS
+
+    def load_cell(self, index: int) -> int:
+        return self._loads + index
+
+    def claim(self, slot: int, generation: int) -> Row | None:
+        """A clean row in state BOOTING that has just beaten, or None when all are taken. Master only."""
+        if None not in self._rows:
+            return None
+        index = self._rows.index(None)
+        row = self._rows[index] = Row(self, index)
+        at = self.row_cell(index)
+        self.cells[at : at + ROW_CELLS] = memoryview(bytes(ROW_CELLS * CELL_BYTES)).cast("q")
+        self.cells[at + SLOT] = slot
+        self.cells[at + GENERATION] = generation
+        self.cells[0] = max(self.cells[0], index + 1)
+        row.set_state(State.BOOTING)
+        return row
+
+    def release(self, row: Row) -> None:
+        """Keep the counts of a worker that is gone and free its row. Master only."""
+        for cell, count in enumerate(row.summed(), self._retired):
+            if count:
+                self.cells[cell] += count
+        self.ledger.retire(row.index)
+        for kind in self.kinds.every():
+            kind.retire(row.index)
+        self.cells[self.row_cell(row.index) + STATE] = State.FREE
+        self.cells[self.load_cell(row.index)] = NOT_TAKING
+        self._rows[row.index] = None
+        self.cells[0] = max((row.index + 1 for row in self._rows if row), default=0)
+
+    def pages(self, index: int) -> Pages:
+        """What the worker of a row counts by names."""
+        return Pages(self.kinds, index)
+
+    def least_load(self) -> int:
+        """The smallest load of all workers that take connections; NOT_TAKING when none does."""
+        in_use = self.cells[0]
+        return min(self.cells[self._loads : self._loads + in_use].tolist(), default=NOT_TAKING)
+
+    def live(self) -> list[Row]:
+        """Rows of living workers. For whoever only reads: made from the map, whatever was claimed since the fork."""
+        rows = [Row(self, index) for index in range(self.cells[0])]
+        return [row for row in rows if row.state is not State.FREE]
+
+    def totals(self) -> list[int]:
+        """Every counter summed over all workers that ever were, in the order of ``Count``."""
+        return self._summed()[: len(Count)]
+
+    def sheet(self) -> list[int]:
+        """The same of the sums of the sheet, in the order of server.admin.sheet."""
+        return self._summed()[len(Count) :]
+
+    def _summed(self) -> list[int]:
+        columns = [row.summed() for row in self.live()]
+        columns.append(self.cells[self._retired : self._retired + len(Count) + SUM_CELLS].tolist())
+        return [sum(column) for column in zip(*columns, strict=True)]

@@ -1,0 +1,66 @@
+"""A second producer that sends one record a request, for topics that take less than a batch of ours.
+
+Place: sink.kafka makes it when a broker first refuses a batch as too large → HERE → librdkafka.
+Rules: a broker weighs the batch, not the record (``max.message.bytes`` of a topic, ``message.max.bytes`` of a broker),
+and librdkafka splits none, as Java's producer does (KAFKA-3995). So a record that is too large here is so by itself,
+and its ack says so: TOO_LARGE. What topics have shown is kept for KEPT_S, and until nothing is out here, so that no
+record overtakes another when the topic goes back to batches.
+Not here: where the order of keys is kept while a topic comes here (intake.delivery), the other producer (sink.kafka).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, Producer
+
+from server.sink.base import OnAck
+from server.sink.kafka.errors import TOO_LARGE, is_too_large
+
+KEPT_S: Final = 3600.0  # Until batches are tried again: somebody may have raised the limit.
+PROPERTIES: Final = {"batch.num.messages": "1", "statistics.interval.ms": "0"}
+
+
+class Alone:
+    """``topics`` are those whose records come here."""
+
+    def __init__(self, producer: Producer) -> None:
+        self._producer = producer
+        self._until = 0.0
+        self.topics: set[str] = set()
+        self.poll = producer.poll
+        self.purge = producer.purge
+
+    def __len__(self) -> int:
+        return len(self._producer)
+
+    def add(self, topic: str, now: float) -> None:
+        self.topics.add(topic)
+        self._until = now + KEPT_S
+
+    def is_over(self, now: float) -> bool:
+        """Whether batches may be tried again."""
+        return now >= self._until and not len(self._producer)
+
+    def produce(
+        self,
+        topic: str,
+        value: bytes,
+        key: bytes | None,
+        partition: int,
+        on_ack: OnAck,
+        _on_delivery: None,
+        timestamp_ms: int,
+        headers: list[tuple[str, bytes]],
+    ) -> None:
+        """As librdkafka's, by position."""
+        produce: Callable[..., None] = self._producer.produce
+        produce(topic, value, key, partition, _judged(on_ack), None, timestamp_ms, headers)
+
+
+def _judged(on_ack: OnAck) -> Callable[[KafkaError | None, Any], None]:
+    def on_outcome(error: KafkaError | None, message: Any) -> None:
+        on_ack(TOO_LARGE if is_too_large(error) else error, message)
+
+    return on_outcome

@@ -1,0 +1,49 @@
+"""An event as a row of the spool, and back.
+
+Place: sink.spool.spool → HERE; what comes back is a record for the sink (sink.spool.replay).
+Rule: the bytes that a row counts for are worked out here alone, for those that go in and those that come out.
+Not here: the table (sink.spool.file).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from server.sink.base import Record
+from server.sink.spool.file import Row
+from server.sink.spool.store import ROW_BYTES
+
+_encode_headers = msgspec.msgpack.Encoder().encode
+_decode_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes]]).decode
+
+
+class Spooled(msgspec.Struct, eq=False):
+    """An event taken out of the spool: a record for the sink."""
+
+    number: int
+    topic: str
+    key: bytes | None
+    timestamp_ms: int
+    headers: list[tuple[str, bytes]]
+    value: bytes
+    stream: str
+    size: int
+    pending: None = None
+
+
+def row_of(number: int, stream: str, record: Record) -> Row:
+    """What is written of an event."""
+    headers = _encode_headers(record.headers)
+    return number, record.topic, record.key, record.timestamp_ms, headers, record.value, stream
+
+
+def size_of(row: Row) -> int:
+    """What a row counts against the bound in bytes."""
+    _, topic, key, _, headers, value, stream = row
+    return len(value) + len(headers) + len(stream) + len(key or b"") + len(topic) + ROW_BYTES
+
+
+def spooled(row: Row) -> Spooled:
+    """The event of a row."""
+    number, topic, key, timestamp_ms, headers, value, stream = row
+    return Spooled(number, topic, key, timestamp_ms, _decode_headers(headers), value, stream, size_of(row))

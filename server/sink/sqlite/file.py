@@ -1,0 +1,189 @@
+"""The database of one worker in the directory of the embedded sink: claim it, write to it, see that it is still there.
+
+Place: sink.sqlite → HERE (``commit``, on the loop), sink.sqlite.upkeep → HERE (the rest, on its thread).
+Rules: each worker claims one database by a lock, the first that is free, so that workers never wait for one another. A
+commit is on disk when it returns. It never waits for a lock. A file that is damaged is set aside; one that was deleted
+or replaced is let go of.
+Not here: when this is done (sink.sqlite.upkeep), what can be read of a damaged file (sink.sqlite.recovery).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from server.sink.salvage import files_of, is_broken, set_aside, transaction
+from server.sink.spool import claim
+
+VERSION: Final = 1
+STEM: Final = "events"
+SUFFIX: Final = ".db"
+
+# TEXT, so that SQLite's own shell and JSON functions read it; the cast spares us decoding bytes that are UTF-8 already.
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS event (
+    id INTEGER PRIMARY KEY,
+    stored_ns INTEGER NOT NULL,
+    topic TEXT NOT NULL,
+    key TEXT,
+    timestamp_ms INTEGER NOT NULL,
+    headers TEXT NOT NULL,
+    value TEXT NOT NULL
+)
+"""
+_INSERT: Final = """
+INSERT INTO event (stored_ns, topic, key, timestamp_ms, headers, value)
+VALUES (?, ?, CAST(? AS TEXT), ?, CAST(? AS TEXT), CAST(? AS TEXT))
+"""
+_WAL_KEPT_BYTES: Final = 16 << 20  # A burst may grow the log; after a checkpoint it is cut back to this.
+_MAGIC: Final = b"SQLite format 3\x00"  # https://www.sqlite.org/fileformat.html, section 1.3
+
+Row = tuple[int, str, bytes | None, int, bytes, bytes]
+
+_logger = logging.getLogger("sink.sqlite")
+
+
+class GoneError(Exception):
+    """The database, its log or its lock is no longer where it was: somebody has deleted or replaced it."""
+
+
+class OtherLayoutError(Exception):
+    """The database was written by another version of this program."""
+
+
+class EventFile:
+    """``damaged`` and ``gone`` are counts for metrics: of files set aside, and of files deleted or replaced."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._lock_fd = -1
+        self._head_fd = -1
+        self._inodes: list[int] = []
+        self._watched: list[Path] = []
+        self._abandoned: list[sqlite3.Connection] = []
+        self.database: sqlite3.Connection | None = None
+        self.path = directory
+        self.last_stored_ns = 0
+        self.damaged = 0
+        self.gone = 0
+
+    def open(self) -> None:
+        """Claim a database and make it ready; one that a killed worker left is recovered by SQLite itself. Raises
+        OSError, sqlite3.Error or OtherLayoutError."""
+        self._let_go()
+        if self._lock_fd < 0 or not self._holds_lock():
+            self._unlock()
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self.path, self._lock_fd = claim.first_free(self._directory, STEM, SUFFIX)
+        try:
+            self._connect()
+        except sqlite3.Error as failed:
+            if not is_broken(failed):
+                raise
+            self.set_aside(failed)
+            self._connect()
+
+    def set_aside(self, why: Exception) -> None:
+        """Rename a damaged file. ``open`` makes a new one."""
+        self._let_go()
+        aside = set_aside(self.path)
+        self.damaged += 1
+        _logger.error(
+            "the database %s is damaged (%s): it is kept as %s, and events go into a new one", self.path, why, aside
+        )
+
+    def check(self) -> None:
+        """Raise when a file is gone, or no database any more. Takes microseconds: it is asked before each commit."""
+        for path, inode in zip(self._watched, self._inodes, strict=True):
+            if _inode(path) != inode:
+                raise GoneError(f"somebody has deleted, replaced or barred {path}")
+
+    def check_head(self) -> None:
+        """Raise when the file does not begin as a database: SQLite has its first page in memory, and does not look."""
+        if self._head_fd >= 0 and os.pread(self._head_fd, len(_MAGIC), 0) not in (_MAGIC, b""):
+            raise sqlite3.DatabaseError("its header is overwritten")
+
+    def commit(self, rows: list[Row]) -> None:
+        """Keep these rows, all or none. Raises sqlite3.Error, GoneError, or what binding a row raises."""
+        self.check()
+        assert self.database is not None
+        with transaction(self.database):
+            self.database.executemany(_INSERT, rows)
+
+    def commit_each(self, rows: list[Row]) -> list[Exception | None]:
+        """The same in one transaction, without rows that cannot be bound: what each came to."""
+        assert self.database is not None
+        outcomes: list[Exception | None] = []
+        with transaction(self.database):
+            for row in rows:
+                try:
+                    self.database.execute(_INSERT, row)
+                    outcomes.append(None)
+                except (sqlite3.Error, OverflowError, ValueError, TypeError) as failed:
+                    if not self.database.in_transaction:  # It was not the row's fault.
+                        raise
+                    outcomes.append(failed)
+        return outcomes
+
+    def close(self) -> None:
+        """Let another worker have it. What was committed is on disk."""
+        self._let_go()
+        self._unlock()
+
+    def _connect(self) -> None:
+        # timeout=0: the loop must not wait for whoever locks this file. It is opened on a thread and used on the loop.
+        database = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")  # Each commit is on disk before its acks.
+            database.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT_BYTES}")
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+            if version not in (0, VERSION):
+                raise OtherLayoutError(f"{self.path.name} has layout {version}, this program writes {VERSION}")
+            database.execute(SCHEMA)
+            if not version:  # Writing it again would need a lock that a backup may hold.
+                database.execute(f"PRAGMA user_version = {VERSION}")
+            last = database.execute("SELECT stored_ns FROM event ORDER BY id DESC LIMIT 1").fetchone()
+            self._watched = [*files_of(self.path), self.path.with_suffix(".lock")]
+            self._inodes = [_inode(path) for path in self._watched]
+            # Closed after the database: closing any descriptor of it drops the locks that SQLite holds (POSIX).
+            self._head_fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except BaseException:
+            database.close()
+            raise
+        self.database = database
+        if last and isinstance(last[0], int):
+            self.last_stored_ns = max(self.last_stored_ns, last[0])
+
+    def _let_go(self) -> None:
+        """Close the connection. The last one deletes the log by its name: it must not be somebody else's."""
+        database, self.database = self.database, None
+        if database is None:
+            return
+        log = files_of(self.path)[1]
+        if _inode(log) not in (0, self._inodes[1]):
+            self._abandoned.append(database)  # Until this process ends, as its descriptor.
+            self._head_fd = -1
+            return
+        database.close()
+        os.close(self._head_fd)
+        self._head_fd = -1
+
+    def _holds_lock(self) -> bool:
+        return _inode(self.path.with_suffix(".lock")) == os.fstat(self._lock_fd).st_ino
+
+    def _unlock(self) -> None:
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
+
+def _inode(path: Path) -> int:
+    """0: it is not there, or cannot be looked at."""
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return 0

@@ -1,0 +1,65 @@
+"""Origins of pages: how they are written down, and whether the ``Origin`` header of a browser names one of several.
+Names of hosts are written likewise, without a scheme.
+
+Place: config.transport_rules, catalog.allowed_auth, auth.key_entries ask what is one; http.cors, http.around.webhook,
+auth.guard → HERE.
+Rules: written as browsers send them (RFC 6454 section 6.2), or ``https://*.example.org`` for every host below a name,
+at any depth. Names alone are a plain frozenset. What the rest said of an origin is remembered, in bounded number.
+Not here: what becomes of a request from elsewhere.
+"""
+
+# hot path
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+HINT: Final = "write it as browsers do: scheme, host and port, in small letters, without a path: https://a.example"
+MAX_BYTES: Final = 512
+MAX_KEPT: Final = 1_024
+
+_ORIGIN: Final = re.compile(
+    r"[a-z][a-z0-9+.-]*://(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*(:\d{1,5})?|[a-z]+://\[[0-9a-f:]+\](:\d{1,5})?"
+)
+_LABELS: Final = rb"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*"
+_NAME: Final = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+
+
+def is_origin(text: object) -> bool:  # cold: what an operator wrote
+    """Whether this is how an origin, or those of hosts below one, is written."""
+    return isinstance(text, str) and _ORIGIN.fullmatch(text) is not None
+
+
+def is_host_name(text: str) -> bool:  # cold: what an operator wrote
+    """Whether this is a host's name, ``*.`` and one for every host below it, or ``*`` for all."""
+    return text == "*" or _NAME.fullmatch(text) is not None
+
+
+class Origins:
+    """What any of the texts, each ``is_origin`` or ``is_host_name``, stands for."""
+
+    __slots__ = ("_kept", "_pattern")
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        patterns = [re.escape(text.encode()).replace(rb"\*", _LABELS) for text in texts]
+        self._pattern = re.compile(b"|".join(patterns))
+        self._kept: dict[bytes, bool] = {}
+
+    def __contains__(self, origin: bytes | None) -> bool:
+        """``origin`` None: the request has no such header."""
+        if origin is None or len(origin) > MAX_BYTES:
+            return False
+        found = self._kept.get(origin)
+        if found is None:
+            if len(self._kept) >= MAX_KEPT:
+                self._kept.clear()
+            found = self._kept[origin] = self._pattern.fullmatch(origin) is not None
+        return found
+
+
+def origins_of(texts: Iterable[str]) -> frozenset[bytes] | Origins:  # cold: once a key, a stream, a worker
+    """Something to ask ``in`` of, with the value of a header."""
+    given = tuple(texts)
+    return Origins(given) if any("*" in text for text in given) else frozenset(text.encode() for text in given)

@@ -1,0 +1,114 @@
+"""What runs again and again in a process, or once in a later turn: it never ends by an exception.
+
+Place: beside whoever has a timer or a task, in every process.
+Rules: an exception of ours in a timer or a task is counted, logged with its stack (at most once in a while for each),
+and the next time comes all the same. ``Timer`` does so for what has a fixed pace; whoever paces itself calls ``failed``
+where it catches; ``watch`` covers whatever else a loop calls. The count is a metric (admin.table) with an alert.
+Not here: exceptions in a request, which has to be answered (http.server), what the count becomes (row, notices).
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from server.host import stdio
+from server.log import Limited
+from server.shared.row import Count
+
+if TYPE_CHECKING:
+    import asyncio
+
+_logger = logging.getLogger("timers")
+_limited = Limited(_logger)
+
+
+class _Failures:
+    """Of this process, since its fork."""
+
+    count = 0
+
+
+def failed(name: str) -> None:
+    """An exception is being handled that has ended one turn of what ``name`` says. It must be one of our own names."""
+    _Failures.count += 1
+    _limited.warning(name, "%s failed, and goes on: it is a bug, or the host lacks something\n%s", name, _stack())
+
+
+def _stack() -> str:
+    return traceback.format_exc().rstrip()
+
+
+def failures() -> int:
+    """How often that was, in this process."""
+    return _Failures.count
+
+
+def begin_child() -> None:
+    """After a fork: what the parent has counted is the parent's."""
+    _Failures.count = 0
+
+
+def hand_over(counters: list[int]) -> None:
+    """What every process counts of itself, for its row of the scoreboard. Called on its beat."""
+    stdio.flush()
+    counters[Count.LOG_LINES_DROPPED] = stdio.dropped()
+    counters[Count.TASK_FAILURES] = failures()
+
+
+class _Handle(Protocol):
+    def cancel(self) -> None: ...
+
+
+class Loop(Protocol):
+    """What a timer needs of an event loop."""
+
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> _Handle: ...
+
+
+class Timer:
+    """Calls ``functions`` in order, at once and then every ``every_s`` seconds until ``cancel``. Where one fails, the
+    others and the next time come all the same."""
+
+    __slots__ = ("_every_s", "_functions", "_handle", "_is_over", "_loop")
+
+    def __init__(self, loop: Loop, every_s: float, *functions: Callable[[], object]) -> None:
+        """Functions have names of ours: bound methods, no lambdas."""
+        self._loop = loop
+        self._every_s = every_s
+        self._functions = functions
+        self._handle: _Handle | None = None
+        self._is_over = False
+
+    def start(self) -> None:
+        """The first time is now."""
+        for function in self._functions:
+            try:
+                function()
+            except Exception:  # Whatever it is, the next time must come.
+                failed(getattr(function, "__qualname__", "a timer"))
+        if not self._is_over:
+            self._handle = self._loop.call_later(self._every_s, self.start)
+
+    def cancel(self) -> None:
+        """There is no next time."""
+        self._is_over = True
+        if self._handle is not None:
+            self._handle.cancel()
+
+
+def watch(loop: asyncio.AbstractEventLoop) -> None:
+    """Count and log what any callback or task of the loop raises that catches nothing itself."""
+    loop.set_exception_handler(_on_exception)
+
+
+def _on_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    error = context.get("exception")
+    if not isinstance(error, Exception):
+        loop.default_exception_handler(context)
+        return
+    _Failures.count += 1
+    stack = "".join(traceback.format_exception(error)).rstrip()
+    _limited.warning("loop", "a callback or a task failed: %s\n%s", context.get("message", ""), stack)

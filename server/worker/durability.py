@@ -1,0 +1,219 @@
+"""Everything between an accepted event and its end: sink, spool and replay, opened and let go of in their order.
+
+Place: worker → HERE → intake.delivery, sink.spool.spool, sink.spool.replay.
+Rules: what was accepted is, when ``drain`` returns, delivered, on disk, or counted as dropped with a reason, and said
+in the log. The books are looked at then: what does not add up is an error of ours.
+Not here: who may be spooled (intake.delivery), HTTP (worker).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from server.config.rules import settle_s
+from server.host import cores
+from server.intake.books.receipts import Receipts
+from server.intake.books.tally import Tallies
+from server.intake.delivery import Delivery
+from server.shared.row import Count
+from server.sink.make import make, make_spool
+
+if TYPE_CHECKING:
+    from server.catalog.snapshot import Snapshot
+    from server.config.settings import Config
+    from server.shared.rings import Ring
+    from server.sink.kafka.statistics import Statistics
+    from server.sink.spool.event import Spooled
+    from server.sink.spool.replay import Replay
+    from server.sink.sqlite.upkeep import Upkeep
+
+
+@runtime_checkable
+class _Broker(Protocol):
+    """A sink with brokers behind it."""
+
+    statistics: Statistics
+
+    def is_away(self) -> bool: ...
+    def is_throttled(self) -> bool: ...
+
+
+@runtime_checkable
+class _Database(Protocol):
+    """A sink that writes files of its own."""
+
+    upkeep: Upkeep
+    failed_commits: int
+
+    def is_away(self) -> bool: ...
+    def oldest(self) -> float: ...
+
+
+SPOOL_S = 1.0  # Even a hurried end gives the disk this long: 50,000 events take about half of it.
+
+_logger = logging.getLogger("delivery")
+
+
+class Durability:
+    """One worker's. ``tallies`` are the books, stream by stream."""
+
+    def __init__(self, config: Config, data_dir: Path, snapshot: Snapshot, ring: Ring) -> None:
+        self.tallies = Tallies()
+        self.sink = make(config.sink, data_dir, settle_s(config))
+        self.spool = make_spool(config, data_dir, _workers(config))
+        self.delivery = Delivery(
+            self.sink,
+            self.spool,
+            self.tallies,
+            settle_s=settle_s(config),
+            is_spooled=config.spool.on_broker_down == "spool",
+        )
+        oldest = self.sink.oldest if isinstance(self.sink, _Database) else None
+        self.receipts = Receipts(ring, self.sink.outstanding, 0.0 if oldest else settle_s(config), oldest)
+        self.delivery.on_spooled = lambda event: self.receipts.spooled(event.number)
+        self._config = config
+        self.use(snapshot)
+        self.replay: Replay | None = None
+        self.replay = self._make_replay()
+        self.given_up = 0
+        self._is_open = False
+
+    def use(self, snapshot: Snapshot) -> None:
+        """Streams are these from now on."""
+        is_spooled = self._config.spool.on_broker_down == "spool"
+        wishes = {stream.on_broker_down for stream in snapshot.streams()}
+        self.delivery.may_be_spooled = is_spooled or "spool" in wishes
+
+    async def open(self) -> None:
+        """Get ready to take events. Raises BootError when that can never succeed with these settings."""
+        if self.spool is not None:
+            await self.spool.open()
+        await self.sink.open()
+        self.delivery.open(self.spool.first_number() if self.spool is not None else 0)
+        self.receipts.start()
+        if self.replay is not None:
+            self.replay.start()
+        self._is_open = True
+
+    async def drain(self, deadline: float) -> None:
+        """Deliver what is out until ``deadline``; the rest goes to the spool. Every outcome is known afterwards."""
+        if self.replay is not None:
+            self.replay.stop()
+        await self.sink.drain(deadline)
+        await self.sink.close()
+        if self.spool is not None:
+            now = asyncio.get_running_loop().time()
+            await self._close_spool(max(deadline, now + SPOOL_S))
+
+    def counted(self) -> dict[Count, int]:
+        """What sink, spool and replay have counted."""
+        spool, replay = self.spool, self.replay
+        database = self.sink if isinstance(self.sink, _Database) else None
+        return {
+            Count.EVENTS_REPLAYED: replay.replayed if replay is not None else 0,
+            Count.EVENTS_GIVEN_UP: self.given_up,
+            Count.EVENTS_NOT_SPOOLED: spool.refused if spool is not None else 0,
+            Count.SPOOL_FAILURES: spool.failed_commits if spool is not None else 0,
+            Count.PRODUCERS_REPLACED: getattr(self.sink, "replaced", 0),
+            Count.SINK_FAILURES: database.failed_commits if database else 0,
+            Count.SINK_DAMAGED: database.upkeep.file.damaged if database else 0,
+            Count.SINK_GONE: database.upkeep.file.gone if database else 0,
+            Count.SINK_RECOVERED: database.upkeep.recovered if database else 0,
+        }
+
+    def in_flight(self) -> int:
+        """Accepted events without an outcome, by the books."""
+        return sum(tally.in_flight() for tally in self.tallies)
+
+    def outstanding(self) -> int:
+        """Events that the sink has and has not settled."""
+        return self.sink.outstanding() if self._is_open else 0
+
+    def waiting(self) -> int:
+        """Events on the way to the disk."""
+        return self.spool.waiting() if self.spool is not None else 0
+
+    def spool_bytes(self) -> int:
+        return self.spool.used_bytes() if self.spool is not None else 0
+
+    def is_broker_away(self) -> bool:
+        """Whether nothing can be kept by the sink now: no broker answers, or its database cannot be written."""
+        return isinstance(self.sink, _Broker | _Database) and self.sink.is_away()
+
+    def is_throttled(self) -> bool:
+        """Whether a broker's quota holds the sink back."""
+        return isinstance(self.sink, _Broker) and self.sink.is_throttled()
+
+    def callback_failures(self) -> int:
+        """Exceptions of ours that the sink has caught."""
+        return int(getattr(self.sink, "callback_failures", 0))
+
+    def queue(self) -> tuple[int, int]:
+        """Events and bytes that librdkafka holds, as it last said."""
+        if isinstance(self.sink, _Broker):
+            return self.sink.statistics.events, self.sink.statistics.bytes
+        return self.outstanding(), 0
+
+    def brokers(self) -> list[tuple[str, list[int]]]:
+        """What is known of each broker (sink.kafka.statistics)."""
+        return self.sink.statistics.lines() if isinstance(self.sink, _Broker) else []
+
+    def close_books(self) -> bool:
+        """Whether every accepted event has an outcome; if not, say which stream lacks how many."""
+        dropped, spooled = self.tallies.dropped, self.tallies.spooled
+        if dropped:
+            _logger.error("%d accepted events were not delivered and cannot be any more: %s", dropped, self._reasons())
+        if spooled:
+            _logger.info("%d events went into the spool since the start", spooled)
+        wrong = {tally.stream: tally.in_flight() for tally in self.tallies if tally.in_flight()}
+        for stream, count in wrong.items():
+            _logger.error("the books of stream %s do not add up: %d events have no outcome", stream, count)
+        return not wrong
+
+    async def _close_spool(self, deadline: float) -> None:
+        assert self.spool is not None
+        assert self.replay is not None
+        await self.replay.finish(deadline)
+        if left := await self.spool.flush(deadline):
+            _logger.error("%d events cannot be written to the spool before the end of the drain", left)
+            self.spool.give_up()
+        if pending := self.spool.pending():
+            _logger.info("%d events wait in the spool for the next start", pending)
+        await self.spool.close()
+
+    def _reasons(self) -> str:
+        reasons: dict[str, int] = {}
+        for tally in self.tallies:
+            for error_type, count in tally.dropped.items():
+                reasons[error_type] = reasons.get(error_type, 0) + count
+        return ", ".join(f"{count} {error_type}" for error_type, count in sorted(reasons.items()))
+
+    def _make_replay(self) -> Replay | None:
+        spool = self.spool
+        if spool is None:
+            return None
+        from server.sink.spool.replay import Pace, Replay
+
+        pace = Pace(self._config.spool.replay_per_s, self._acked, lambda: spool.written)
+        return Replay(spool, self.sink, self.delivery.may_replay, self._on_left, pace)
+
+    def _acked(self) -> int:
+        replayed = self.replay.replayed if self.replay is not None else 0
+        return replayed + self.tallies.delivered
+
+    def _on_left(self, event: Spooled, error_type: str | None) -> None:
+        """A spooled event has left the spool; those of other runs were accepted by none of ours."""
+        self.receipts.left_spool(event.number, is_delivered=error_type is None)
+        tally = self.tallies.of(event.stream)
+        if error_type is None:
+            tally.replayed += 1
+        else:
+            tally.given_up += 1
+            self.given_up += 1
+
+
+def _workers(config: Config) -> int:
+    return cores.usable() if config.workers == "auto" else config.workers

@@ -1,0 +1,316 @@
+"""One worker: joins sink, intake and HTTP, runs them on one uvloop, and lets go of them in reverse.
+
+Place: server.master forks → HERE; the composition root of everything on an event's way.
+Rule: started in the order sink and spool → intake → http, so that nothing is accepted that cannot be handed on;
+drained in reverse, so that nothing is closed that somebody still needs. Everything is opened after the fork.
+Not here: what the parts do. This file only passes their bound methods to one another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+from typing import TYPE_CHECKING, Final, Protocol
+
+import uvloop
+
+from server.auth.access import Access
+from server.auth.following import Following
+from server.catalog.views import Views
+from server.config.settings import HTTP_SHARE_OF_DRAIN
+from server.errors import EXIT_BOOT, EXIT_DONE, EXIT_FOUND, BootError
+from server.fetch.fetched import Fetched
+from server.http.around import content
+from server.http.around.beacon import Beacon
+from server.http.around.client_address import ClientAddress
+from server.http.around.cors import Cors
+from server.http.around.webhook import Webhooks
+from server.http.response import PHRASES
+from server.http.server import HttpServer
+from server.intake.arrival import Clock
+from server.intake.error_events import ErrorEvents
+from server.intake.forms.forms import Forms
+from server.intake.pipeline import make_pipeline
+from server.intake.receive import Receiver
+from server.intake.sending import Sender
+from server.intake.trace import header_of
+from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
+from server.log import Level
+from server.pages import receipt as receipt_page
+from server.pages.documents import Documents
+from server.pages.published import PATHS, Published
+from server.pages.receipt import ReceiptPage
+from server.pages.service import Pages
+from server.shared.row import Count, State
+from server.timing.timers import Timer, hand_over, watch
+from server.timing.turns import Turns
+from server.tracing.make import make as make_tracing
+from server.version import VERSION
+from server.worker.durability import Durability
+from server.worker.measures import Measures
+from server.worker.troubles import Troubles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from server.auth.credentials import Credentials
+    from server.catalog.snapshot import Snapshot
+    from server.config.settings import Config
+    from server.fetch.link import Link
+    from server.http.request import Request
+    from server.http.routes import Handler, Table
+    from server.master.generation import WorkerContext
+    from server.schemas.repository import Schemas
+
+SINK_SHARE_OF_DRAIN = 0.9  # What is left then goes to the spool, which takes milliseconds.
+FINISH_SHARE_OF_DRAIN = 0.98  # For clients to take their last answers.
+SPANS_SHARE_OF_DRAIN = 0.99
+
+BAD = [status for status in PHRASES if 400 <= status < 500 and status != 408]
+
+log = logging.getLogger("worker")
+
+# Objects that may come into being before the garbage collector looks for circles; by default 700, a look at every
+# hundredth event. measured: bench worker, a request 0.98.
+GC_EVERY: Final = 10_000
+
+
+class Materials(Protocol):
+    """What one reading of the settings yields (boot.generation)."""
+
+    config: Config
+    data_dir: Path
+    snapshot: Snapshot
+    schemas: Schemas
+    credentials: Credentials
+    link: Link
+
+
+class Worker:
+    """One process's share of the service."""
+
+    def __init__(self, materials: Materials, context: WorkerContext) -> None:
+        config = materials.config
+        self._config = config
+        self._context = context
+        self._row = context.row
+        self._stop = asyncio.Event()
+        self._is_hurried = False
+        self._level = Level()
+        self.is_balanced = True
+        self._durability = Durability(config, materials.data_dir, materials.snapshot, context.row.ring())
+        delivery, tallies = self._durability.delivery, self._durability.tallies
+        views = Views(materials.snapshot.sections, config.streams.wiki)
+        self._published = Published(views, config.service_name, materials.schemas)
+        clock = Clock()
+        address = ClientAddress(config.http)
+        access = self._access = Access(config.auth, materials.credentials, address.is_from_proxy, address.holder)
+        self._public_keys = Following(materials.credentials, access)
+        self._pipeline = make_pipeline(config, materials.schemas.find, materials.snapshot.find, tallies, access.guard)
+        self._fetched = Fetched(materials, self._use)
+        self._turns = Turns()
+        self._tracing = make_tracing(config, context.slot, header_of)
+        self._error_events = ErrorEvents(self._pipeline, delivery.submit_own, clock, config, self._fetched.asking)
+        self._receiver = Receiver(
+            config,
+            self._pipeline,
+            self._durability.sink,
+            delivery,
+            Sender(self._durability.sink, delivery, self._durability.receipts, self._error_events),
+            address.of,
+            clock,
+            Forms(config, materials.schemas.find_here, content.media_type),
+            self._fetched.asking,
+            self._turns,
+            self._client_of,
+            self._has_room,
+        )
+
+    def _client_of(self, request: Request) -> str:
+        return self._server.client_of(request)
+
+    def _has_room(self, request: Request, more_bytes: int) -> bool:
+        self._server.hold(request, request.held_bytes + more_bytes)
+        return not self._server.is_too_much(request)
+
+    async def run(self) -> None:
+        """Start, serve until told to stop, drain. Raises BootError when it cannot start."""
+        loop = asyncio.get_running_loop()
+        watch(loop)
+        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+        for hurry in (signal.SIGINT, signal.SIGQUIT):
+            loop.add_signal_handler(hurry, self._stop_now)
+        identity_header = self._config.auth.identity_header
+        headers = (self._config.intake.schema_uri_header, self._config.intake.stream_header)
+        cors = Cors(self._config.http.cors, filter(None, headers))
+        self._server = HttpServer(
+            loop,
+            self._config.http,
+            self._routes(cors),
+            self._row,
+            log,
+            believed=[identity_header] if identity_header else [],
+            key_holder=self._access.key_holder,
+            cors=cors,
+            turns=self._turns,
+        )
+        self._measures = Measures(
+            self._row, self._server, self._receiver, self._pipeline, self._durability, self._tracing
+        )
+        shows_text = self._config.log.client_text
+        self._troubles = Troubles(self._server, self._receiver.counts, shows_text=shows_text)
+        self._due = loop.time()
+        self._fetched.begin()
+        self._row.set_streams(*self._fetched.mark())
+        self._begin_to_beat(loop)
+        await self._durability.open()
+        self._server.start(self._context.sockets)
+        self._row.set_state(State.READY)
+        await self._stop.wait()
+        self._row.set_state(State.DRAINING)
+        await self._drain(loop.time())
+        self._copy_counters()
+        self._row.beat()
+        self._troubles.look(loop.time(), is_last=True)
+        self._say_what_was_done()
+        self.is_balanced = self._durability.close_books()
+
+    def _say_what_was_done(self) -> None:
+        books = self._durability.tallies
+        log.info(
+            "%d events received, %d accepted, %d delivered; judged: one decode %d, one pass %d, by the reference %d",
+            self._receiver.counts.received,
+            books.accepted,
+            books.delivered,
+            *self._judged(),
+        )
+
+    async def _drain(self, start: float) -> None:
+        """Nobody new, then the requests under way, then the sink, then the last answers: each has a share of the time,
+        as an instant. Requests that wait for acks outlast HTTP's share: closing the sink settles every ack."""
+        seconds = 0.0 if self._is_hurried else self._config.drain_s
+        cut = await self._server.drain(start + seconds * HTTP_SHARE_OF_DRAIN)
+        self._receiver.close()
+        self._fetched.close()  # Requests that wait for schemas are answered now.
+        self._error_events.flush()
+        await self._durability.drain(start + seconds * SINK_SHARE_OF_DRAIN)
+        cut += await self._server.finish(start + seconds * FINISH_SHARE_OF_DRAIN)
+        await self._tracing.close(start + seconds * SPANS_SHARE_OF_DRAIN)
+        if cut:
+            log.warning(
+                "%d connections were cut off in the middle of a request or an answer by the end of the drain", cut
+            )
+
+    def _stop_now(self) -> None:
+        self._is_hurried = True
+        self._stop.set()
+
+    def _begin_to_beat(self, loop: asyncio.AbstractEventLoop) -> None:
+        """What is looked at every ``process.beat_s``; one that fails does not keep the master from seeing the beat."""
+        beats = (self._note_lag, self._copy_counters, self._row.beat)
+        looks = (self._look_at_clients, self._tracing.look, self._look_at_level, self._look_at_master)
+        follows = (self._fetched.look, self._public_keys.look)
+        Timer(loop, self._config.process.beat_s, *beats, *looks, *follows, self._note_due).start()
+
+    def _note_lag(self) -> None:
+        self._measures.note_lag(asyncio.get_running_loop().time() - self._due)
+
+    def _note_due(self) -> None:
+        self._due = asyncio.get_running_loop().time() + self._config.process.beat_s
+
+    def _look_at_clients(self) -> None:
+        self._troubles.look(asyncio.get_running_loop().time())
+
+    def _look_at_level(self) -> None:
+        self._level.look(self._row.notices.level)
+
+    def _look_at_master(self) -> None:
+        """Leave when it is gone."""
+        if self._context.is_orphan() and not self._stop.is_set():
+            log.warning("the master is gone: draining")
+            self._stop.set()
+
+    def _routes(self, cors: Cors) -> Table:
+        receiver = self._receiver
+        beacon = Beacon(receiver.handle_query)
+        routes: dict[str, dict[str, Handler | None]] = {  # HEAD None: these GETs send events.
+            "/v1/events": {"POST": receiver.handle_events},
+            "/v1/beacon": {"POST": receiver.handle_beacon, "GET": beacon.handle, "HEAD": None},
+            "/v1/pixel.gif": {"GET": beacon.handle_pixel, "HEAD": None},
+            "/v1/validate": {"POST": receiver.handle_validate},
+            f"{receipt_page.PATH}*": {"GET": ReceiptPage(self._row.rings, self._durability.receipts.flush).handle},
+        }
+        if self._config.intake.test_events:
+            routes["/v1/_test/events"] = {"GET": receiver.handle_test_events, "HEAD": None}
+        routes = Webhooks(self._config.http).table(cors.table(self._tracing.table(routes)))
+        name = self._config.service_name or "penstock"
+        self._documents = Documents(asyncio.get_running_loop(), self._published.ask, log)
+        return routes | self._documents.routes(PATHS) | Pages(name, VERSION, self._unready, self._info).routes()
+
+    def _unready(self) -> str | None:
+        state = self._row.state
+        return None if state is State.READY else state.name.lower()
+
+    def _info(self) -> dict[str, object]:
+        return {
+            "description": "HTTP event intake",
+            "worker": {"slot": self._context.slot, "generation": self._context.generation},
+            "streams": self._fetched.info(),
+        }
+
+    def _use(self, snapshot: Snapshot) -> None:
+        """Swap the streams, between two requests."""
+        self._pipeline.use(snapshot.find)
+        self._receiver.begin_anew()
+        self._durability.use(snapshot)
+        self._published.use(Views(snapshot.sections, self._config.streams.wiki))
+        self._documents.forget()
+        self._row.set_streams(*self._fetched.mark())
+
+    def _judged(self) -> tuple[int, int, int]:
+        """Events in one decode, in one pass, by the reference, over all schemas."""
+        ways = list(self._pipeline.judged)
+        return sum(one.one_decode for one in ways), sum(one.one_pass for one in ways), sum(one.referred for one in ways)
+
+    def _copy_counters(self) -> None:
+        """Plain integers of the parts → the row; the listener writes its own there."""
+        hand_over(self._row.counters)
+        server, events, row = self._server, self._receiver.counts, self._row.counters
+        tallies = self._durability.tallies
+        row[Count.CONNECTIONS_LOST] = server.abandoned
+        row[Count.REQUESTS] = server.requests
+        row[Count.REQUESTS_REFUSED] = server.answered(503)
+        row[Count.REQUESTS_BAD] = sum(server.answered(status) for status in BAD)
+        row[Count.REQUESTS_TIMED_OUT] = server.answered(408)
+        row[Count.BODY_BYTES] = server.body_bytes
+        row[Count.EVENTS_RECEIVED] = events.received
+        row[Count.EVENTS_ACCEPTED] = tallies.accepted
+        row[Count.EVENTS_INVALID] = sum(events.by_type[error_type] for error_type in INVALID_TYPES)
+        row[Count.EVENTS_ERROR] = sum(events.by_type[error_type] for error_type in ERROR_TYPES)
+        row[Count.EVENTS_DELIVERED] = tallies.delivered
+        row[Count.EVENTS_FAILED] = tallies.dropped
+        for counter, count in self._durability.counted().items():
+            row[counter] = count
+        self._row.write_books(tallies)
+        row[Count.EVENTS_SPOOLED] = tallies.spooled
+        row[Count.EVENTS_REFUSED_HASTY] = events.refused_hasty
+        row[Count.ERROR_EVENTS] = self._error_events.produced
+        row[Count.ERROR_EVENTS_SUPPRESSED] = self._error_events.dropped
+        row[Count.CALLBACK_ERRORS] = server.handler_errors
+        row[Count.EVENTS_ONE_DECODE], row[Count.EVENTS_ONE_PASS], row[Count.EVENTS_REFERRED] = self._judged()
+        self._measures.write()
+
+
+def run(materials: Materials, context: WorkerContext) -> int:
+    """Be a worker until told to stop. Returns the exit code: 0 drained, 1 with wrong books, 5 cannot start."""
+    gc.set_threshold(GC_EVERY)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            worker = Worker(materials, context)
+            runner.run(worker.run())
+    except BootError as error:
+        log.error("worker %d cannot start: %s", context.slot, error)
+        return EXIT_BOOT
+    return EXIT_DONE if worker.is_balanced else EXIT_FOUND

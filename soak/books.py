@@ -1,0 +1,96 @@
+"""Hold the service's own books against what clients were told and what was read: do they agree?
+
+Place: commands.soak → HERE, beside soak.verdict.
+Rules: a worker's books are at most one beat old when it is killed; everything else is exact. ``in_flight`` of a run
+without kills is nothing; with kills it is what was lost with them, but for the last beat.
+Not here: which losses are excused (soak.verdict asks ``most_lost``).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from msgspec import Struct
+
+from server.shared.ledger import COUNTS, NAMES, REASONS, Numbers
+from soak.clients import Sent
+from soak.reader import Read
+from soak.service import BEAT_S, Kill
+
+LATE_S: Final = 2.0  # By which a beat may be late on a busy machine.
+FOR_GOOD: Final = ("broker_rejected", "event_too_large")
+
+
+class Books(Struct):
+    """Of all runs of the service, and who was killed in which."""
+
+    runs: list[dict[str, Numbers]]
+    kills: list[Kill]
+
+    def total(self, stream: str, *names: str) -> int:
+        """Over all runs."""
+        return sum(run[stream][name] for run in self.runs if stream in run for name in names)
+
+    def for_good(self, stream: str) -> int:
+        """Accepted events that the brokers refused for good before they were ever spooled."""
+        return self.total(stream, *FOR_GOOD)
+
+    def given_up(self, stream: str) -> int:
+        """The same of those that were."""
+        return self.total(stream, "given_up")
+
+    def most_lost(self, stream: str, sent: list[Sent]) -> int:
+        """Accepted events of a stream that can be missing: without an outcome when their worker was killed, accepted
+        since its last beat, or refused for good."""
+        in_flight = sum(_in_flight(run[stream]) for run in self.runs if stream in run)
+        unheard = sum(_stream(one) == stream and self._is_unheard(one) for one in sent)
+        return in_flight + unheard + self.for_good(stream) + self.given_up(stream)
+
+    def _is_unheard(self, one: Sent) -> bool:
+        """Whether its worker may have been killed before the beat that would have told of it."""
+        return one.status in (201, 202) and any(
+            one.worker in (kill.pid, 0) and kill.at - BEAT_S - LATE_S <= one.answered_at <= kill.at + LATE_S
+            for kill in self.kills
+        )
+
+    def audit(self, sent: list[Sent], read: list[Read]) -> list[str]:
+        """What does not add up."""
+        found = []
+        killed = {kill.run for kill in self.kills}
+        for number, run in enumerate(self.runs):
+            for stream, numbers in run.items():
+                left = _in_flight(numbers)
+                if left < 0 or (left and number not in killed):
+                    found.append(
+                        f"run {number}: the books of {stream} do not add up, {left} have no outcome: {numbers}"
+                    )
+        there = Counter(one.event["meta"]["stream"] for one in read)
+        for stream in sorted({_stream(one) for one in sent}):
+            found += self._audit(stream, [one for one in sent if _stream(one) == stream], there[stream])
+        return found
+
+    def _audit(self, stream: str, sent: list[Sent], there: int) -> list[str]:
+        accepted, found = self.total(stream, "accepted"), []
+        told = sum(one.status in (201, 202) for one in sent)
+        unanswered = sum(one.status == 0 for one in sent)
+        least, most = told - sum(map(self._is_unheard, sent)), told + unanswered + self.total(stream, *REASONS)
+        if not least <= accepted <= most:
+            found.append(f"{stream}: {accepted} accepted by the books, {least} to {most} by the answers")
+        kept = self.total(stream, "delivered", "replayed")
+        if kept > there:
+            found.append(f"{stream}: {kept} acked by the books, and {there} are there")
+        return found
+
+    def summary(self) -> Numbers:
+        """All streams together."""
+        return {name: sum(numbers[name] for run in self.runs for numbers in run.values()) for name in NAMES}
+
+
+def _in_flight(numbers: Numbers) -> int:
+    accepted, *outcomes = (numbers[name] for name in COUNTS + REASONS)
+    return accepted - sum(outcomes)
+
+
+def _stream(one: Sent) -> str:
+    return str(one.event["meta"]["stream"])

@@ -1,0 +1,99 @@
+"""A cluster of mock brokers in a process of its own: the real protocol, no Java, faults on order.
+
+Place: soak.brokers starts it as ``python -m soak.mock``; it takes one command a line from standard input.
+Rules: it is librdkafka's own mock cluster, reached by ctypes because the Python client shows none of its switches. It
+ends with its standard input, so that nothing is left when the soak is killed.
+Not here: when which fault comes (soak.faults).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import confluent_kafka
+
+BROKERS: Final = 3
+PARTITIONS: Final = 3
+PRODUCE: Final = 0  # ApiKey of a Produce request.
+
+
+def library() -> Any:
+    """The librdkafka that confluent_kafka has loaded."""
+    folder = Path(confluent_kafka.__file__).parent.parent / "confluent_kafka.libs"
+    names = sorted(folder.glob("librdkafka*.so*"))
+    return ctypes.CDLL(str(names[0]) if names else "librdkafka.so.1")
+
+
+class Cluster:
+    """The brokers, and what can be done to all of them."""
+
+    def __init__(self) -> None:
+        lib = self._lib = library()
+        for name in ("rd_kafka_conf_new", "rd_kafka_new", "rd_kafka_mock_cluster_new"):
+            getattr(lib, name).restype = ctypes.c_void_p
+        lib.rd_kafka_mock_cluster_bootstraps.restype = ctypes.c_char_p
+        reason = ctypes.create_string_buffer(512)
+        settings = ctypes.c_void_p(lib.rd_kafka_conf_new())
+        lib.rd_kafka_conf_set(settings, b"log_level", b"0", reason, 512)
+        self._client = ctypes.c_void_p(lib.rd_kafka_new(0, settings, reason, 512))
+        self._cluster = ctypes.c_void_p(lib.rd_kafka_mock_cluster_new(self._client, BROKERS))
+        lib.rd_kafka_mock_topic_create.restype = ctypes.c_int
+        self.servers = lib.rd_kafka_mock_cluster_bootstraps(self._cluster).decode()
+
+    def create(self, topic: str) -> None:
+        self._lib.rd_kafka_mock_topic_create(self._cluster, topic.encode(), PARTITIONS, BROKERS)
+
+    def down(self) -> None:
+        """Cut all connections and refuse new ones; what was stored stays."""
+        for broker in range(1, BROKERS + 1):
+            self._lib.rd_kafka_mock_broker_set_down(self._cluster, broker)
+
+    def up(self) -> None:
+        for broker in range(1, BROKERS + 1):
+            self._lib.rd_kafka_mock_broker_set_up(self._cluster, broker)
+
+    def slow(self, ms: int) -> None:
+        """Every answer takes so long."""
+        for broker in range(1, BROKERS + 1):
+            self._lib.rd_kafka_mock_broker_set_rtt(self._cluster, broker, ms)
+
+    def refuse(self, code: int, count: int) -> None:
+        """Answer the next Produce requests with this error of Kafka's protocol; 0 of them: with none any more."""
+        if count == 0:
+            self._lib.rd_kafka_mock_clear_request_errors(self._cluster, ctypes.c_int16(PRODUCE))
+            return
+        codes = (ctypes.c_int * count)(*[code] * count)
+        self._lib.rd_kafka_mock_push_request_errors_array(
+            self._cluster, ctypes.c_int16(PRODUCE), ctypes.c_size_t(count), codes
+        )
+
+    def obey(self, order: str) -> None:
+        """``down``, ``up``, ``slow 500``, ``refuse 19 10``, ``create a.topic``."""
+        name, *arguments = order.split()
+        if name == "create":
+            self.create(arguments[0])
+        elif name == "slow":
+            self.slow(int(arguments[0]))
+        elif name == "refuse":
+            self.refuse(int(arguments[0]), int(arguments[1]))
+        elif name == "down":
+            self.down()
+        elif name == "up":
+            self.up()
+        else:
+            raise ValueError(f"no such order: {order!r}")
+
+
+def main() -> None:
+    cluster = Cluster()
+    print(cluster.servers, flush=True)
+    for line in sys.stdin:
+        cluster.obey(line)
+        print("done", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""Hold what was read against what was promised: the oracle.
+
+Place: soak.clients and soak.reader → HERE → the report.
+Rules: an event that was answered 2xx is there; one that was answered as failed is not; what is there is what was sent;
+what was answered 201 is there once, if the brokers look at sequences; first copies of events of one key are in order.
+An event without an answer may be there or not: nobody promised anything.
+
+What is excused, because docs/OPERATIONS.md says that it happens, and how far:
+- A hasty event is missing, and the worker that answered it was killed within HELD_S. Which worker that was is known.
+- A hasty event is missing that was on its way while the brokers refused records for good: no more of a stream than its
+  books count as refused, and those that were in the spool first no more than the books count as given up.
+- Both together are no more than the books of the stream leave without an outcome (soak.books): a loss that the service
+  does not know of is a violation whatever was done to it.
+- Two events of a key are out of order, and the older one was answered as hasty, or as spooled, by another worker: it
+  may have been in memory there for HELD_S, or its key not seen to be in a spool for SEEN_S. Not so after a 201.
+- An event is there twice. With mock brokers, any that was on its way during a fault: they do not know records again.
+Not here: the rules' reasons (docs/OPERATIONS.md).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Final
+
+from msgspec import Struct, field
+
+from soak.books import Books
+from soak.clients import Sent
+from soak.faults import REFUSE, Fault
+from soak.reader import Read
+
+# What librdkafka held: until it was acked, or until its time-out (4 s here) and a second, then it was on disk. One more
+# for a busy machine.
+HELD_S: Final = 6.0
+SEEN_S: Final = 0.5
+IN_SPOOL_S: Final = float("inf")  # How long an event waits for its replay is nobody's promise; the books have a number.
+CLOCK_S: Final = 0.5  # Between an event on one side and its note on the other.
+SHOWN: Final = 10
+
+TOO_LARGE: Final = "message too large"
+FOR_GOOD: Final = re.compile(f"{TOO_LARGE}|not authorised").match
+
+Identity = tuple[int, int]
+Lost = list[tuple[Identity, Sent]]
+
+
+class Verdict(Struct):
+    """Numbers for people, and ``violations``: one line for each kind, with examples."""
+
+    sent: int = 0
+    answered: dict[str, int] = field(default_factory=dict)
+    once: int = 0
+    twice: int = 0
+    never: int = 0
+    unanswered_there: int = 0
+    lost_to_kills: int = 0
+    refused_for_good: int = 0
+    violations: list[str] = field(default_factory=list)
+
+
+def judge(
+    sent: list[Sent], read: list[Read], faults: list[Fault], books: Books, gaps: int, *, is_idempotent: bool
+) -> Verdict:
+    """The verdict of one run. ``is_idempotent``: the brokers know records that come a second time."""
+    events = {(one.client, one.number): one for one in sent}
+    there = Counter(identity for one in read if (identity := _identity(one.event)) is not None)
+    verdict = Verdict(len(sent), dict(sorted(Counter(map(_answer, sent)).items())))
+    kept = [identity for identity, one in events.items() if one.status in (201, 202)]
+    verdict.once = sum(there[identity] == 1 for identity in kept)
+    verdict.twice = sum(there[identity] > 1 for identity in kept)
+    verdict.never = sum(there[identity] == 0 for identity in kept)
+    verdict.unanswered_there = sum(one.status == 0 and there[identity] > 0 for identity, one in events.items())
+    lost: Lost = [(identity, events[identity]) for identity in kept if not there[identity]]
+    found = {
+        "guaranteed events lost": [identity for identity, one in lost if not one.is_hasty],
+        "ghosts: answered as failed, and delivered": [
+            identity for identity, one in events.items() if one.status >= 400 and there[identity]
+        ],
+        "wrong payloads": _wrong(events, read),
+        "out of order within a key": _disordered(events, read),
+        "never sent by anybody": [identity for identity in there if identity not in events],
+        "delivered twice, and acked at once": [
+            identity for identity in kept if is_idempotent and there[identity] > 1 and _was_acked(events[identity])
+        ],
+    }
+    verdict.violations = [_told(kind, some) for kind, some in found.items() if some]
+    _judge_lost([(identity, one) for identity, one in lost if one.is_hasty], sent, faults, books, verdict)
+    verdict.violations += books.audit(sent, read)
+    if verdict.twice and not faults:
+        verdict.violations.append(f"{verdict.twice} delivered twice without any fault")
+    if gaps:
+        verdict.violations.append(f"the brokers themselves lost records ({gaps} gaps): no verdict can stand on that")
+    return verdict
+
+
+def _judge_lost(lost: Lost, sent: list[Sent], faults: list[Fault], books: Books, verdict: Verdict) -> None:
+    """Which hasty events may be missing, and how many of each stream."""
+    for stream in sorted({one.event["meta"]["stream"] for _, one in lost}):
+        ours = [(identity, one) for identity, one in lost if one.event["meta"]["stream"] == stream]
+        alive = [(identity, one) for identity, one in ours if not _was_killed(one, books)]
+        spooled = [(identity, one) for identity, one in alive if not _was_refused(one, faults, FOR_GOOD, HELD_S)]
+        never = [
+            (identity, one) for identity, one in spooled if not _was_refused(one, faults, _is_too_large, IN_SPOOL_S)
+        ]
+        verdict.lost_to_kills += len(ours) - len(alive)
+        verdict.refused_for_good += len(alive)
+        given_up, for_good = books.given_up(stream), books.for_good(stream)
+        for some, most, why in (
+            (never, 0, "without a kill of their worker or a refusal"),
+            (spooled, given_up, "that can only have been given up by the replay"),
+            (alive, given_up + for_good, "that can only have been refused for good"),
+            (ours, books.most_lost(stream, sent), "in all"),
+        ):
+            if len(some) > most:
+                kind = f"hasty events of {stream} lost {why}, and {most} by the books of the service"
+                verdict.violations.append(_told(kind, [identity for identity, _ in some]))
+                break
+
+
+def _told(kind: str, some: list[Identity]) -> str:
+    return f"{len(some)} {kind}, such as {some[:SHOWN]}"
+
+
+def _answer(one: Sent) -> str:
+    kind = "hasty" if one.is_hasty else "guaranteed"
+    return f"{kind} {one.status or 'no answer'}{' spooled' if one.durability else ''}"
+
+
+def _identity(event: dict[str, Any]) -> Identity | None:
+    """``meta.request_id`` carries it; the service's own error events have another form."""
+    client, _, number = str(event.get("meta", {}).get("request_id", "")).partition("/")
+    return (int(client), int(number)) if client.isdigit() and number.isdigit() else None
+
+
+def _was_acked(one: Sent) -> bool:
+    """Whether its sender was told that the brokers have it."""
+    return one.status == 201 and not one.is_hasty and one.durability is None
+
+
+def _was_killed(one: Sent, books: Books) -> bool:
+    """Whether its worker was killed while it may have been in its memory."""
+    return any(
+        one.worker in (kill.pid, 0) and -CLOCK_S <= kill.at - one.answered_at <= HELD_S + CLOCK_S
+        for kill in books.kills
+    )
+
+
+def _is_too_large(detail: str) -> bool:
+    return detail.startswith(TOO_LARGE)
+
+
+def _was_refused(one: Sent, faults: Iterable[Fault], kind: Any, within_s: float) -> bool:
+    """Whether the brokers refused records for good while this one may have been on its way."""
+    times = [(fault.at, fault.until or fault.at) for fault in faults if fault.name == REFUSE and kind(fault.detail)]
+    return any(one.sent_at - CLOCK_S <= until and at <= one.answered_at + within_s for at, until in times)
+
+
+def _wrong(events: dict[Identity, Sent], read: list[Read]) -> list[Identity]:
+    """Everything that was sent is there as it was sent; the service may add, not change."""
+    wrong = []
+    for one in read:
+        identity = _identity(one.event)
+        if identity in events and not _holds(one.event, events[identity].event):
+            wrong.append(identity)
+    return wrong
+
+
+def _holds(whole: Any, part: Any) -> bool:
+    if isinstance(part, dict):
+        return isinstance(whole, dict) and all(name in whole and _holds(whole[name], part[name]) for name in part)
+    return bool(whole == part)
+
+
+def _disordered(events: dict[Identity, Sent], read: list[Read]) -> list[Identity]:
+    """First copies of one key, in the order of the log, must have rising numbers. What nobody answered is left out."""
+    newest: dict[tuple[Any, bytes], Identity] = {}
+    seen: set[Identity] = set()
+    wrong = []
+    for one in read:
+        identity = _identity(one.event)
+        if one.key is None or identity is None or identity in seen or identity not in events:
+            continue
+        seen.add(identity)
+        if not 200 <= events[identity].status < 300:
+            continue
+        lane = (one.place, one.key)
+        other = newest.setdefault(lane, identity)
+        if identity[1] >= other[1]:
+            newest[lane] = identity
+        elif _are_in_order(events[identity], events[other]):
+            wrong.append(identity)
+    return wrong
+
+
+def _are_in_order(older: Sent, younger: Sent) -> bool:
+    """Whether the service must have known which came first: the rules are above."""
+    if older.connection == younger.connection or 0 != older.worker == younger.worker:
+        return True
+    if _was_acked(older):
+        return younger.sent_at > older.answered_at
+    return younger.sent_at > older.answered_at + (HELD_S if older.is_hasty else SEEN_S)

@@ -1,0 +1,170 @@
+"""Which librdkafka properties are refused, and in which words."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from server.config.kafka import settings as kafka_settings
+from server.config.kafka.rules import Value, broken_promises
+from server.config.kafka.settings import check
+
+SERVERS: dict[str, Value] = {"bootstrap.servers": "127.0.0.1:9092"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("acks", 1),
+        ("acks", "0"),
+        ("request.required.acks", 1),
+        ("enable.idempotence", False),
+        ("message.timeout.ms", 0),
+        ("message.timeout.ms", 8001),
+        ("delivery.timeout.ms", "300000"),
+        ("retries", 0),
+        ("message.send.max.retries", 0),
+        ("max.in.flight", 6),
+        ("max.in.flight.requests.per.connection", "100"),
+        ("partitioner", "random"),
+        ("queuing.strategy", "lifo"),
+        ("api.version.request", False),
+        ("delivery.report.only.error", True),
+        ("enable.gapless.guarantee", "true"),
+        ("transactional.id", "me"),
+        ("queue.buffering.max.messages", 5),
+        ("queue.buffering.max.kbytes", 5),
+        ("plugin.library.paths", "evil"),
+        ("dr_cb", "x"),
+        ("dr_msg_cb", "x"),
+        ("error_cb", "x"),
+        ("stats_cb", "x"),
+        ("on_delivery", "x"),
+        ("logger", "x"),
+        ("interceptors", "x"),
+        ("test.mock.num.brokers", 3),
+    ],
+)
+def test_what_would_break_a_promise_is_refused_by_the_name_the_user_wrote(name: str, value: Value) -> None:
+    [problem] = broken_promises({**SERVERS, name: value})
+
+    assert problem.name == name
+    assert problem.reason and problem.hint
+    assert str(problem).startswith(f"sink.kafka.{name}: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("acks", "all"),
+        ("acks", -1),
+        ("request.required.acks", "-1"),
+        ("enable.idempotence", True),
+        ("message.timeout.ms", 8000),
+        ("retries", 5),
+        ("max.in.flight", 5),
+        ("partitioner", "murmur2_random"),
+        ("linger.ms", 0.5),
+        ("client.id", "eventgate"),
+        ("compression.type", "zstd"),
+        ("statistics.interval.ms", 30000),
+        ("broker.address.family", "v4"),
+        ("log.connection.close", False),
+        ("delivery.report.only.error", False),
+    ],
+)
+def test_everything_else_passes(name: str, value: Value) -> None:
+    assert check({**SERVERS, name: value}) == []
+
+
+@pytest.mark.parametrize("properties", [{}, {"bootstrap.servers": " "}, {"metadata.broker.list": ""}])
+def test_no_broker_at_all_is_a_problem(properties: dict[str, Value]) -> None:
+    [problem] = broken_promises(properties)
+
+    assert problem.name == "bootstrap.servers"
+
+
+def test_a_property_and_its_alias_together_are_a_problem() -> None:
+    [problem] = broken_promises({**SERVERS, "linger.ms": 5, "queue.buffering.max.ms": 9})
+
+    assert problem.name == "queue.buffering.max.ms"
+    assert "linger.ms" in problem.reason
+
+
+def test_an_alias_replaces_our_default() -> None:
+    complete = kafka_settings.complete(
+        {"metadata.broker.list": "a:1", "compression.type": "zstd", "enable.sparse.connections": False},
+        max_outstanding=7,
+        max_outstanding_bytes=10_240,
+    )
+
+    assert complete["bootstrap.servers"] == "a:1"
+    assert complete["compression.codec"] == "zstd"
+    assert complete["enable.sparse.connections"] == "false"
+    assert "compression.type" not in complete
+    assert complete["queue.buffering.max.messages"] == "7"
+    assert complete["queue.buffering.max.kbytes"] == "10"
+
+
+def test_our_defaults_keep_our_own_rules() -> None:
+    assert check({**SERVERS, **kafka_settings.DEFAULTS}) == []
+
+
+def test_an_unknown_property_is_refused_with_the_nearest_name() -> None:
+    [problem] = check({**SERVERS, "lingr.ms": 5})
+
+    assert problem.name == "lingr.ms"
+    assert problem.hint == "did you mean linger.ms?"
+
+
+def test_librdkafka_says_what_is_wrong_with_each_of_several_properties() -> None:
+    problems = check(
+        {**SERVERS, "compression.codec": "brotli", "linger.ms": "soon", "no.such": 1, "socket.timeout.ms": 1}
+    )
+
+    assert {problem.name for problem in problems} == {"compression.codec", "linger.ms", "no.such", "socket.timeout.ms"}
+
+
+def test_properties_that_do_not_fit_one_another_are_refused() -> None:
+    [problem] = check({**SERVERS, "linger.ms": 7000})
+
+    assert problem.name == "linger.ms"
+    assert "message.timeout.ms" in problem.reason
+
+
+def test_a_secret_is_never_shown() -> None:
+    properties: dict[str, Value] = {
+        **SERVERS,
+        "security.protocol": "ssl",
+        "ssl.key.pem": "hunter2",
+        "sasl.password": "hunter3",
+        "sasl.oauthbearer.client.secret": "hunter4",
+        "compression.codec": "hunter3",
+    }
+
+    shown = "\n".join(str(problem) for problem in check(properties))
+
+    assert "ssl.key.pem" in shown
+    assert "compression.codec" in shown
+    assert "hunter" not in shown
+
+
+def test_every_suggested_name_is_one_that_librdkafka_knows() -> None:
+    problems = check(dict.fromkeys(kafka_settings.NAMES, "\x01") | SERVERS)
+
+    assert [problem for problem in problems if "no such property" in problem.reason] == []
+
+
+def test_the_check_apart_leaves_the_process_without_librdkafka() -> None:
+    source = """
+import sys
+from server.sink import kafka_settings
+problems = kafka_settings.check_apart({"bootstrap.servers": "a:1", "acks": 1, "lingr.ms": 5})
+print([problem.name for problem in problems], "confluent_kafka" in sys.modules, "asyncio" in sys.modules)
+"""
+
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60)
+
+    assert done.stdout == "['acks', 'lingr.ms'] False False\n"

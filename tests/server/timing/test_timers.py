@@ -1,0 +1,153 @@
+"""Timers and tasks outlive an exception, which is counted and logged with its stack."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from server.host import stdio
+from server.shared.row import Count
+from server.timing import timers
+from server.timing.timers import Timer, failures, hand_over, watch
+
+
+class Loop:
+    """Calls when it is told to."""
+
+    def __init__(self) -> None:
+        self.due: list[Callable[[], object]] = []
+
+    def call_later(self, _delay: float, callback: Callable[[], object], /) -> Loop:
+        self.due.append(callback)
+        return self
+
+    def cancel(self) -> None:
+        self.due.clear()
+
+    def turn(self) -> None:
+        due, self.due = self.due, []
+        for callback in due:
+            callback()
+
+
+class Work:
+    def __init__(self) -> None:
+        self.done = 0
+
+    def fail(self) -> None:
+        raise OSError(24, "Too many open files")
+
+    def do(self) -> None:
+        self.done += 1
+
+
+@pytest.fixture(autouse=True)
+def from_zero() -> Iterator[None]:
+    timers.begin_child()
+    yield
+    timers.begin_child()
+
+
+def test_a_function_that_raises_stops_neither_the_others_nor_the_next_time(caplog: pytest.LogCaptureFixture) -> None:
+    loop, work = Loop(), Work()
+    Timer(loop, 1.0, work.fail, work.do).start()
+    for _ in range(4):
+        loop.turn()
+
+    assert (work.done, failures()) == (5, 5)
+    said = [record.getMessage() for record in caplog.records if record.name == "timers"]
+    assert len(said) == 1  # Once in a while, with its stack.
+    assert said[0].startswith("Work.fail failed, and goes on") and "Too many open files" in said[0]
+
+
+def test_a_timer_that_was_cancelled_does_not_come_again_even_by_itself() -> None:
+    loop = Loop()
+
+    def cancel() -> None:
+        timer.cancel()
+
+    timer = Timer(loop, 1.0, cancel)
+    timer.start()
+
+    assert loop.due == []
+
+
+def test_a_callback_and_a_task_that_catch_nothing_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail() -> None:
+        raise ValueError("a task")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        watch(loop)
+        loop.call_soon(Work().fail)
+        task = loop.create_task(fail())
+        await asyncio.wait([task])
+        del task  # Nobody asks what became of it.
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+
+    assert failures() == 2
+    assert "a callback or a task failed" in caplog.text
+
+
+def test_what_a_loop_says_without_an_exception_is_said_and_not_counted(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        watch(loop)
+        loop.call_exception_handler({"message": "an unclosed transport"})
+
+    asyncio.run(main())
+
+    assert failures() == 0
+    assert "an unclosed transport" in caplog.text
+
+
+def test_every_process_hands_over_what_it_counts_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stdio, "dropped", lambda: 7)
+    Timer(Loop(), 1.0, Work().fail).start()
+    counters = [0] * len(Count)
+    hand_over(counters)
+
+    assert (counters[Count.LOG_LINES_DROPPED], counters[Count.TASK_FAILURES]) == (7, 1)
+
+
+def test_what_failed_before_the_fork_is_the_parents() -> None:
+    Timer(Loop(), 1.0, Work().fail).start()
+    timers.begin_child()
+
+    assert failures() == 0
+
+
+SERVER = Path(__file__).parents[2] / "server"
+
+# What paces itself, and how it goes on after an exception.
+OWN_PACE = {
+    "timers.py:start": "the mechanism itself",
+    "sink/kafka.py:_tick": "catches, and is called again in `finally`",
+    "sink/spool_writer.py:_write": "catches, and is called again",
+    "catalog/following.py:_slice": "catches; the next snapshot begins again",
+    "http/documents.py:_turn": "catches, and is called again in `finally`",
+    "http/receipt_page.py:_turn": "is called again in `finally`",
+}
+
+
+def calls_itself_later() -> Iterator[str]:
+    """Functions that give themselves to ``call_later`` or ``call_at``."""
+    for path in sorted(SERVER.rglob("*.py")):
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and any(
+                isinstance(node, ast.Call)
+                and ast.unparse(node.func).rpartition(".")[2] in ("call_later", "call_at")
+                and any(ast.unparse(argument) == f"self.{function.name}" for argument in node.args)
+                for node in ast.walk(function)
+            ):
+                yield f"{path.relative_to(SERVER).as_posix()}:{function.name}"
+
+
+def test_whatever_comes_again_and_again_is_a_timer_or_says_how_it_outlives_an_exception() -> None:
+    assert set(calls_itself_later()) == OWN_PACE.keys()

@@ -1,0 +1,306 @@
+"""Write a schema's defaults into an event, where AJV 6 with ``useDefaults`` writes them.
+
+Place: bundle → HERE → validator. The plan is made once for a schema; an event is filled in before it is judged.
+Rules:
+1. A default counts where it stands in a schema directly below ``properties``, or in a list of ``items``, even beside a
+   ``$ref``; one at the top, or behind a ``$ref``, is a remark.
+2. Defaults inside parents that are there are written through every keyword that surely judges them, in AJV's order:
+   ``then`` and ``else`` by what ``if`` says of the event so far; never below ``anyOf``, ``oneOf``, ``not``, ``if``,
+   ``contains`` or ``propertyNames``. A parent is made only where it has a default itself.
+3. An explicit null counts as present. Where a list is too short for a place before that of a default, null is put.
+4. Everything else keeps its bytes: numbers are never written anew. Objects are taken apart level by level, each once,
+   and in all no more bytes than ``SPLIT_RATIO`` times the event's and ``FREE_BYTES``: a schema inside itself would
+   otherwise take time with the square of an event's depth. Defaults that hold themselves for ever are refused.
+Source: ajv 6.15.0, ``README.md`` "Assigning defaults", ``lib/dot/``; tests/validators holds what it answered.
+Not here: fields that a server knows of itself (whoever calls), the verdict (validator).
+"""
+
+# hot path
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from validators.errors import SchemaError
+from validators.load import dialect
+from validators.load.bundle import target_of
+from validators.regex import pattern
+
+SPLIT_RATIO: Final = 8
+FREE_BYTES: Final = 1_048_576  # 2 ms.
+MAX_WRITTEN: Final = 1_048_576  # By all schemas of a bundle, each into an empty object and an empty list.
+
+# What judges the value, or a part of it, in any case. ``then`` and ``else`` judge it in the case that they are for.
+_SURE: Final = frozenset(
+    {
+        "additionalItems",
+        "additionalProperties",
+        "allOf",
+        "dependencies",
+        "else",
+        "items",
+        "patternProperties",
+        "properties",
+        "then",
+    }
+)
+_ABSENT: Final = Raw(b"null")
+
+Accepts = Callable[[Any, bytes], bool | None]  # Does a schema accept a JSON text? None: it takes too long to tell.
+Tree = Any  # A dict or list whose values are Raw, or trees where they have been taken apart.
+
+_split_object = msgspec.json.Decoder(dict[str, Raw]).decode
+_split_list = msgspec.json.Decoder(list[Raw]).decode
+_join = msgspec.json.Encoder().encode
+
+
+class TooLargeError(ValueError):
+    """With its defaults the event is larger than it may be."""
+
+
+class Plan:
+    """What one schema writes, and where the schemas inside it do. Plans refer to each other as their schemas do."""
+
+    __slots__ = (
+        "all_of",
+        "branches",
+        "condition",
+        "dependencies",
+        "is_named",
+        "items",
+        "members",
+        "patterns",
+        "places",
+        "properties",
+        "rest",
+        "start",
+        "tail",
+    )
+
+    def __init__(self) -> None:  # cold: once for each schema
+        self.members: list[tuple[str, Raw]] = []
+        self.dependencies: list[tuple[str, Plan]] = []
+        self.properties: list[tuple[str, Plan]] = []
+        self.patterns: list[tuple[Callable[[str], Any], Plan]] = []
+        self.rest: Plan | None = None  # Of members for which ``is_named`` is not true.
+        self.is_named: Callable[[str], bool] = bool
+        self.places: list[tuple[int, Raw]] = []
+        self.items: list[tuple[int, Plan]] = []
+        self.tail: Plan | None = None  # Of the items from ``start`` on.
+        self.start = 0
+        self.all_of: list[Plan] = []
+        self.condition: Any = None
+        self.branches: tuple[Plan | None, Plan | None] = (None, None)
+
+
+def plan_of(whole: dict[str, Any], uri: str, accepts: Accepts) -> Plan | None:  # cold: once for each schema
+    """What a bundle writes; None: nothing. Raises SchemaError where that has no end."""
+    return _Planner(whole).run(uri, accepts)
+
+
+class _Planner:
+    """Plans only for schemas that write something, or lead to such: the others cost an event nothing."""
+
+    def __init__(self, whole: dict[str, Any]) -> None:
+        self._whole = whole
+        self._plans: dict[int, Plan] = {}
+
+    def run(self, uri: str, accepts: Accepts) -> Plan | None:  # cold: once for each schema
+        schemas = self._reached()
+        self._plans = {key: Plan() for key in self._writing(schemas)}
+        for key, plan in self._plans.items():
+            self._complete(plan, schemas[key])
+        filling = _Filling(accepts, SPLIT_RATIO * MAX_WRITTEN, MAX_WRITTEN)
+        try:
+            for plan in self._plans.values():
+                filling.run(b"{}", plan)
+                filling.run(b"[]", plan)
+        except (RecursionError, TooLargeError):
+            reason = f"its defaults hold themselves, or come to more than {MAX_WRITTEN:,} bytes"
+            raise SchemaError("schema_unavailable", f"{uri}: {reason}: write fewer of them") from None
+        return self._plan(self._whole)
+
+    def _reached(self) -> dict[int, dict[str, Any]]:  # cold: once for each schema
+        found: dict[int, dict[str, Any]] = {}
+        waiting = [self._whole]
+        while waiting:
+            schema = self._behind(waiting.pop())
+            if isinstance(schema, dict) and id(schema) not in found:
+                found[id(schema)] = schema
+                waiting += [child for _, _, child in _sure_children(schema)]
+        return found
+
+    def _writing(self, schemas: dict[int, dict[str, Any]]) -> list[int]:  # cold: once for each schema
+        holders: defaultdict[int, list[int]] = defaultdict(list)
+        waiting = []
+        for key, schema in schemas.items():
+            for keyword, at, child in _sure_children(schema):
+                holders[id(self._behind(child))].append(key)
+                if _is_counted(keyword, at, child):
+                    waiting.append(key)
+        writing = dict.fromkeys(waiting)
+        while waiting:
+            new = [key for key in holders[waiting.pop()] if key not in writing]
+            writing |= dict.fromkeys(new)
+            waiting += new
+        return list(writing)
+
+    def _behind(self, schema: Any) -> Any:  # cold: once for each schema
+        """What a schema refers to; a bundle has no circle of such."""
+        while isinstance(schema, dict) and "$ref" in schema:
+            schema = target_of(self._whole, schema["$ref"])
+        return schema
+
+    def _plan(self, schema: Any) -> Plan | None:  # cold: once for each schema
+        return self._plans.get(id(self._behind(schema)))
+
+    def _complete(self, plan: Plan, schema: dict[str, Any]) -> None:  # cold: once for each schema
+        if "if" in schema:
+            plan.branches = (self._plan(schema.get("then")), self._plan(schema.get("else")))
+            plan.condition = schema["if"] if plan.branches != (None, None) else None
+        plan.rest = self._plan(schema.get("additionalProperties"))
+        searches = [pattern.compiled(text).search for text in schema.get("patternProperties", ())]
+        names = frozenset(schema.get("properties", ()))
+        plan.is_named = lambda name: name in names or any(search(name) for search in searches)
+        plan.start = len(schema["items"]) if isinstance(schema.get("items"), list) else 0
+        plan.tail = self._plan(schema.get("additionalItems" if plan.start else "items"))
+        for keyword, at, child in _sure_children(schema):
+            if _is_counted(keyword, at, child):
+                (plan.members if keyword == "properties" else plan.places).append((at, _text(child["default"])))
+            inside = self._plan(child)
+            if inside is None:
+                continue
+            if keyword == "allOf":
+                plan.all_of.append(inside)
+            elif keyword == "patternProperties":
+                plan.patterns.append((pattern.compiled(str(at)).search, inside))
+            elif keyword in ("dependencies", "properties") or (keyword == "items" and at is not None):
+                getattr(plan, keyword).append((at, inside))
+
+
+def _sure_children(schema: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:  # cold: once for each schema
+    for keyword, at, child in dialect.children(schema):
+        is_idle = keyword == "additionalItems" and not isinstance(schema.get("items"), list)
+        if keyword in _SURE and not is_idle and not (keyword in ("then", "else") and "if" not in schema):
+            yield keyword, at, child
+
+
+def _is_counted(keyword: str, at: Any, child: Any) -> bool:  # cold: once for each schema
+    is_place = keyword == "properties" or (keyword == "items" and at is not None)
+    return is_place and isinstance(child, dict) and "default" in child
+
+
+def _text(value: Any) -> Raw:  # cold: once for each schema
+    return Raw(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def fill(raw: bytes, plan: Plan, accepts: Accepts, max_bytes: int) -> bytes:
+    """The JSON text with its defaults. Raises TooLargeError, RecursionError for what is too deep, and msgspec's errors
+    for what is not JSON."""
+    value = _Filling(accepts, FREE_BYTES + SPLIT_RATIO * len(raw), max_bytes).run(raw, plan)
+    if len(value) > max_bytes and value is not raw:
+        raise TooLargeError
+    return value
+
+
+class _Filling:
+    """One event. ``effort`` and ``room`` are the bytes that may still be looked at and written."""
+
+    __slots__ = ("_accepts", "_effort", "_is_changed", "_room")
+
+    def __init__(self, accepts: Accepts, effort: int, room: int) -> None:
+        self._accepts = accepts
+        self._effort = effort
+        self._room = room
+        self._is_changed = False
+
+    def run(self, raw: bytes, plan: Plan) -> bytes:
+        tree = self._split(raw)
+        if tree is None:
+            return raw
+        self._apply(plan, tree)
+        return _join(tree) if self._is_changed else raw
+
+    def _split(self, raw: bytes | Raw) -> Tree:
+        """None: there is nothing inside."""
+        text = memoryview(raw)
+        self._spend(len(text))
+        first = bytes(text[:64]).lstrip()[:1] or bytes(text).lstrip()[:1]
+        return _split_object(raw) if first == b"{" else _split_list(raw) if first == b"[" else None
+
+    def _spend(self, count: int) -> None:
+        self._effort -= count
+        if self._effort < 0:
+            raise RecursionError("nested too deeply for its size")
+
+    def _count(self, text: Raw) -> None:
+        self._is_changed = True
+        self._room -= len(memoryview(text))
+        if self._room < 0:
+            raise TooLargeError
+
+    def _apply(self, plan: Plan, tree: Tree) -> None:
+        """Write what the plan's schema writes into a tree."""
+        if tree.__class__ is dict:
+            self._object(plan, tree)
+        else:
+            self._list(plan, tree)
+        for each in plan.all_of:
+            self._apply(each, tree)
+        if plan.condition is not None:
+            text = _join(tree)
+            self._spend(len(text))
+            verdict = self._accepts(plan.condition, text)
+            branch = None if verdict is None else plan.branches[not verdict]
+            if branch is not None:
+                self._apply(branch, tree)
+
+    def _object(self, plan: Plan, tree: dict[str, Any]) -> None:
+        for name, text in plan.members:
+            if name not in tree:
+                self._count(text)
+                tree[name] = text
+        for name, inside in plan.dependencies:
+            if name in tree:
+                self._apply(inside, tree)
+        if plan.rest is not None:
+            for name in tree:
+                if not plan.is_named(name):
+                    self._inside(plan.rest, tree, name)
+        for name, inside in plan.properties:
+            if name in tree:
+                self._inside(inside, tree, name)
+        for search, inside in plan.patterns:
+            for name in tree:
+                if search(name):
+                    self._inside(inside, tree, name)
+
+    def _list(self, plan: Plan, tree: list[Any]) -> None:
+        for place, text in plan.places:
+            while place > len(tree):
+                self._count(_ABSENT)
+                tree.append(_ABSENT)
+            if place == len(tree):
+                self._count(text)
+                tree.append(text)
+        for place, inside in plan.items:
+            if place < len(tree):
+                self._inside(inside, tree, place)
+        if plan.tail is not None:
+            for place in range(plan.start, len(tree)):
+                self._inside(plan.tail, tree, place)
+
+    def _inside(self, plan: Plan, tree: Tree, key: Any) -> None:
+        value = tree[key]
+        if value.__class__ is Raw:
+            value = self._split(value)
+            if value is None:
+                return
+            tree[key] = value
+        self._apply(plan, value)

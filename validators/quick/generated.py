@@ -1,0 +1,251 @@
+"""Turn a type and its check into one Python function: decode, check, and hand out the members that were asked for.
+
+Place: structs → HERE → validator and reader. A function is generated once a schema; an event then costs one call.
+Rules:
+1. The source holds nothing of the schema: names are ours, and every constant comes in by its number.
+2. The function says yes or "ask the reference"; it never raises (that of a part does: its caller catches).
+3. The decoder skips texts that no field names without a look at their UTF-8, so all of the bytes are looked at here.
+Not here: what is checked (checks, structs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from validators.quick.checks import Check, Choice, Items, Judge, Map, Members, Object, Text, asks
+from validators.regex.pattern import SHORT
+from validators.unique import has_repeated_scalars
+
+Path = tuple[str, ...]
+Read = Callable[[bytes], tuple[Any, ...] | None]
+
+MAX_DEPTH = 60  # Levels of indentation; Python ends at 100, and at 20 loops inside one another.
+MAX_LOOPS = 15
+MAX_LINES = 20_000
+
+
+class UnwritableError(Exception):
+    """No function can be written of this: it is too large, or what is wanted is not where it should be."""
+
+
+class RefusedError(ValueError):
+    """Raised and caught inside a generated function: this event is not for this way."""
+
+
+REFUSALS = (msgspec.DecodeError, ValueError, LookupError, RecursionError)  # UnicodeDecodeError is a ValueError.
+
+
+class Wanted:
+    """Which members a function hands out.
+
+    ``paths``: what it gives, in this order. ``texts``: those of them that must be strings. ``missing``: for each that
+    is not there it sets a bit, 1 for the first. Every ancestor of a path must be an object by the type.
+    """
+
+    def __init__(self, paths: Sequence[Path], texts: Iterable[Path] = (), missing: Sequence[Path] = ()) -> None:
+        self.paths = tuple(paths)
+        self.texts = frozenset(texts)
+        self.bits = {path: 1 << at for at, path in enumerate(missing)}
+        prefixes = {path[:depth] for path in (*paths, *missing) for depth in range(1, len(path) + 1)}
+        self.variables = {path: f"w{at}" for at, path in enumerate(sorted(prefixes))}
+
+    def below(self, path: Path | None) -> dict[str, Path]:
+        """The members of the object at ``path`` that are wanted or hold what is, by name."""
+        if path is None:
+            return {}
+        return {each[-1]: each for each in self.variables if each[:-1] == path}
+
+    def inside(self, path: Path) -> list[Path]:
+        """Everything wanted below ``path``, at any depth."""
+        return [each for each in self.variables if len(each) > len(path) and each[: len(path)] == path]
+
+
+NOTHING = Wanted(())
+
+
+def judge(decode: Callable[[bytes], Any], check: Check, refer: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """A function that gives None for bytes that are surely valid, and asks ``refer`` about others.
+
+    Raises UnwritableError.
+    """
+    writer = _Writer(NOTHING)
+    writer.value(check, "x", 2, None)
+    function: Callable[[bytes], Any] = writer.function(decode, refer, "None")
+    return function
+
+
+def judge_part(decode: Callable[[Any], Any], check: Check) -> Judge:
+    """A function that says whether a part of an event is surely valid, or raises one of REFUSALS: for use in another.
+
+    Raises UnwritableError.
+    """
+    writer = _Writer(NOTHING)
+    writer.value(check, "x", 2, None)
+    function: Judge = writer.part(decode)
+    return function
+
+
+def reader(decode: Callable[[bytes], Any], check: Check, wanted: Wanted) -> Read:
+    """A function that gives, for surely valid bytes, the number of bits and then the values that are wanted.
+
+    UNSET stands for one that is missing; None is given for bytes that are not surely valid. Raises UnwritableError.
+    """
+    writer = _Writer(wanted)
+    writer.line(2, "m = 0")
+    writer.value(check, "x", 2, ())
+    values = "".join(f", {wanted.variables[path]}" for path in wanted.paths)
+    function: Read = writer.function(decode, lambda _raw: None, f"(m{values},)")
+    return function
+
+
+class _Writer:
+    def __init__(self, wanted: Wanted) -> None:
+        self._constants: dict[str, Any] = {
+            "UNSET": UNSET,
+            "REFUSALS": REFUSALS,
+            "RefusedError": RefusedError,
+            "has_repeated_scalars": has_repeated_scalars,
+        }
+        self._lines: list[str] = []
+        self._variables = 0
+        self._loops = 0
+        self._wanted = wanted
+
+    def function(self, decode: Callable[[bytes], Any], refer: Callable[[bytes], Any], passed: str) -> Any:
+        """Compile what was written about ``x``, the decoded value."""
+        self._constants["refer"] = refer
+        head = ["def run(raw):", " try:", "  if not raw.isascii():", "   raw.decode()", "  x = decode(raw)"]
+        tail = [" except REFUSALS:", "  return refer(raw)", f" return {passed}"]
+        return self._compile(decode, [*head, *self._lines, *tail])
+
+    def part(self, decode: Callable[[Any], Any]) -> Any:
+        return self._compile(decode, ["def run(raw):", "  x = decode(raw)", *self._lines, "  return True"])
+
+    def _compile(self, decode: Callable[[Any], Any], lines: list[str]) -> Any:
+        self._constants["decode"] = decode
+        exec(compile("\n".join(lines), "<validator>", "exec"), self._constants)
+        return self._constants.pop("run")
+
+    def line(self, depth: int, text: str) -> None:
+        if depth > MAX_DEPTH or len(self._lines) > MAX_LINES:
+            raise UnwritableError("is too large for one function")
+        self._lines.append(" " * depth + text)
+
+    def value(self, check: Check, x: str, depth: int, path: Path | None) -> None:
+        """Write what is asked of the value in variable ``x``. ``path`` None: nothing in it is handed out."""
+        if not asks(check) and not self._wanted.below(path):
+            return None
+        match check:
+            case Text():
+                for test in check.tests:
+                    call = self._constant(test.call)
+                    if test.for_short is not None:
+                        call = f"({self._constant(test.for_short)} if len({x}) <= {SHORT} else {call})"
+                    self._refuse(depth, f"{call}({x})" if test.refuses else f"not {call}({x})")
+                    if test.beside:
+                        self._refuse(depth, f"not ({test.beside.format(x=x)})")
+            case Object():
+                return self._object(check, x, depth, path)
+            case Items():
+                self._items(check, x, depth)
+            case Map():
+                return self._map(check, x, depth, path)
+            case Members():
+                self._members(check, x, depth)
+            case Choice():
+                for kind, part in filter(lambda each: asks(each[1]), check.parts):
+                    self.line(depth, f"if {x}.__class__ is {self._constant(kind)}:")
+                    self.value(part, x, depth + 1, None)
+        self._all_found(self._wanted.below(path))
+        return None
+
+    def _object(self, check: Object, x: str, depth: int, path: Path | None) -> None:
+        below = self._wanted.below(path)
+        for field in check.fields:
+            child = below.pop(field.name, None)
+            if child is None and not asks(field.check):
+                continue
+            name = self._name(child)
+            self.line(depth, f"{name} = {x}.{field.attribute}")
+            if child is not None:
+                self._hand_out(child, depth)
+            if not asks(field.check) and not self._wanted.below(child):
+                continue
+            if field.is_optional:
+                self.line(depth, f"if {name} is not UNSET:")
+            self.value(field.check, name, depth + field.is_optional, child)
+        self._all_found(below)
+
+    def _map(self, check: Map, x: str, depth: int, path: Path | None) -> None:
+        for name, child in self._wanted.below(path).items():
+            self.line(depth, f"{self._name(child)} = {x}.get({self._constant(name)}, UNSET)")
+            self._hand_out(child, depth)
+            self._all_found(self._wanted.below(child))
+        if asks(check.names):
+            self._each(x, check.names, depth)
+        if asks(check.values):
+            self._each(f"{x}.values()", check.values, depth)
+
+    def _items(self, check: Items, x: str, depth: int) -> None:
+        if check.is_unique:
+            self._refuse(depth, f"has_repeated_scalars({x})")
+        if asks(check.check):
+            self._each(x, check.check, depth)
+
+    def _members(self, check: Members, x: str, depth: int) -> None:
+        if asks(check.names):
+            self._each(x, check.names, depth)
+        if check.required:
+            self._refuse(depth, f"not {self._constant(check.required)} <= {x}.keys()")
+        name, value, judge = self._name(None), self._name(None), self._name(None)
+        get = f"{self._constant(dict(check.judges))}.get({name}, {self._constant(check.rest)})"
+        self.line(depth, f"for {name}, {value} in {x}.items():")
+        self.line(depth + 1, f"{judge} = {get}")
+        self._refuse(depth + 1, f"{judge} is not None and not {judge}({value})")
+
+    def _each(self, values: str, check: Check, depth: int) -> None:
+        self._loops += 1
+        if self._loops > MAX_LOOPS:
+            raise UnwritableError("has too many lists in lists")
+        name = self._name(None)
+        self.line(depth, f"for {name} in {values}:")
+        self.value(check, name, depth + 1, None)
+        self._loops -= 1
+
+    def _hand_out(self, path: Path, depth: int) -> None:
+        """Write what is known of a wanted value that may be missing, and of those inside it."""
+        name, inside = self._wanted.variables[path], self._wanted.inside(path)
+        if path in self._wanted.texts:
+            self._refuse(depth, f"{name}.__class__ is not str")
+            return
+        bits = sum(self._wanted.bits.get(each, 0) for each in (path, *inside))
+        if bits or inside:
+            self.line(depth, f"if {name} is UNSET:")
+            names = "".join(f"{self._wanted.variables[each]} = " for each in inside)
+            self.line(depth + 1, f"m |= {bits}" if bits else "pass")
+            if names:
+                self.line(depth + 1, f"{names}UNSET")
+
+    def _all_found(self, below: dict[str, Path]) -> None:
+        if below:
+            raise UnwritableError(f"says nothing of {'.'.join(next(iter(below.values())))}")
+
+    def _refuse(self, depth: int, condition: str) -> None:
+        self.line(depth, f"if {condition}:")
+        self.line(depth + 1, "raise RefusedError")
+
+    def _constant(self, value: Any) -> str:
+        name = f"c{len(self._constants)}"
+        self._constants[name] = value
+        return name
+
+    def _name(self, path: Path | None) -> str:
+        """The variable of a wanted value, or a new one."""
+        if path is not None:
+            return self._wanted.variables[path]
+        self._variables += 1
+        return f"v{self._variables}"

@@ -1,0 +1,328 @@
+"""Say a schema as a type of msgspec's, so that decoding an event is validating it.
+
+Place: bundle → HERE → generated → validator, which asks this way first and the reference (mend, reference) after it.
+Rules:
+1. Accepting implies valid; refusing only means "ask the reference". So a type may be stricter than its schema: bounds
+   are clamped to what msgspec can hold, ``1.0`` is no integer here.
+2. What no type can say (patterns, formats, items that differ) becomes a check of the decoded value (checks). What
+   asserts something that neither says makes the whole schema reference-only, with the reason: no keyword of
+   ``kinds.ASSERTING`` is ever skipped. Any other word asserts nothing on the other way either (mend).
+3. msgspec skips the values of names that no field has: it looks at their grammar and their escapes, not at their UTF-8
+   (generated does) and not at the size of numbers (nobody does: nothing is said about them).
+4. Patterns are no part of a type: msgspec's own cost twice as much, and 0.22 frees a type too early that has one in a
+   union. An optional field has a default, UNSET, which is not checked against its type.
+Not here: what is wrong with a refused event (invalid).
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import msgspec
+
+from validators.formats import plain as plain_formats
+from validators.formats.asserted import FORMATS
+from validators.load import dialect
+from validators.load.bundle import target_of
+from validators.quick import checks, generated, kinds, ranges
+from validators.quick.checks import Check
+from validators.regex import pattern
+
+MAX_SCHEMAS = 2_000  # Of one type, each reference counted anew: some 20 µs each. Real schemas stay below 400.
+
+T = TypeVar("T")
+
+_FREE = Any
+
+
+class Way(msgspec.Struct, frozen=True):
+    """How a schema judges, and why: by decoding alone, by that and a residual check, or by the reference alone."""
+
+    kind: Literal["one-pass", "residual", "reference"]
+    reason: str = ""
+
+
+class Made(NamedTuple):
+    """A type, and what is left to check of its values."""
+
+    type: Any
+    check: Check = None
+
+
+class Places(NamedTuple):
+    """What a reader needs of the objects at these places (JSON pointers), by name.
+
+    ``wanted``: members that get a field whatever the schema says of them. ``certain`` and ``possible``: members that
+    are filled in later, for every event or for some; they may be missing now.
+    """
+
+    wanted: Mapping[str, frozenset[str]]
+    certain: Mapping[str, frozenset[str]]
+    possible: Mapping[str, frozenset[str]]
+
+
+NO_PLACES = Places({}, {}, {})
+
+
+def compile_check(whole: dict[str, Any], refer: Callable[[bytes], T]) -> tuple[Callable[[bytes], T | None], Way]:
+    """Make the function that gives None for what one pass finds valid, and for all else what ``refer`` gives."""
+    made, way = make(Maker(whole))
+    if made is None:
+        return refer, way
+    try:
+        return generated.judge(msgspec.json.Decoder(made.type).decode, made.check, refer), way
+    except generated.UnwritableError as error:
+        return refer, Way("reference", str(error))
+
+
+def make(maker: Maker) -> tuple[Made | None, Way]:
+    """The type and check of the whole schema, or why there is none."""
+    try:
+        made = maker.made_of(maker.whole, "")
+        msgspec.json.Decoder(made.type)
+    except kinds.UnsaidError as error:
+        return None, Way("reference", str(error))
+    except (TypeError, ValueError, ArithmeticError, NotImplementedError) as error:  # msgspec's own bounds on types.
+        return None, Way("reference", f"msgspec: {error}"[:500])
+    except RecursionError:
+        return None, Way("reference", "is nested too deeply")
+    if maker.residual:
+        return made, Way("residual", f"checked beside the type: {', '.join(sorted(maker.residual))}")
+    return made, Way("one-pass")
+
+
+class Maker:
+    """Every method returns a type and a check that together hold no value which the schema refuses.
+
+    ``place`` is a JSON pointer. ``residual`` collects the words that became checks, ``filled`` what the members of
+    ``places.certain`` and ``places.possible`` have to be: their schema and what was made of it.
+    """
+
+    def __init__(self, whole: dict[str, Any], places: Places = NO_PLACES) -> None:
+        self.whole = whole
+        self.residual: set[str] = set()
+        self.filled: list[tuple[str, str, Any, Made]] = []
+        self._places = places
+        self._schemas = 0
+        self._open: set[str] = set()
+        self._by_kind: dict[str, Callable[[dict[str, Any], str], Made]] = {
+            "array": self._array,
+            "boolean": lambda _schema, _place: Made(bool),
+            "integer": lambda schema, place: Made(kinds.number(int, ranges.of_integers(schema), place)),
+            "null": lambda _schema, _place: Made(type(None)),
+            "number": self._int_or_float,
+            "object": self._object,
+            "string": self._string,
+        }
+
+    def made_of(self, schema: Any, place: str) -> Made:
+        self._schemas += 1
+        if self._schemas > MAX_SCHEMAS:
+            raise kinds.UnsaidError(f"consists of more than {MAX_SCHEMAS} schemas")
+        if kinds.is_free(schema):
+            return Made(_FREE)
+        if schema is False:
+            raise kinds.unsaid(place, "false")
+        if "$ref" in schema:
+            return self._reference(schema["$ref"], place)
+        kinds.refuse(schema, kinds.OF_ANYTHING, place)
+        if "enum" in schema or "const" in schema:
+            return Made(kinds.literal(schema, place))
+        if "type" not in schema:
+            raise kinds.unsaid(place, f"{min(kinds.ASSERTING & schema.keys())} without type")
+        named = {schema["type"]} if isinstance(schema["type"], str) else set(schema["type"])
+        if "number" in named:
+            named.discard("integer")
+        parts = [self._by_kind[kind](schema, place) for kind in sorted(named)]
+        if len(parts) == 1:
+            return parts[0]
+        choice = checks.Choice(tuple((_class_of(part.check), part.check) for part in parts if checks.asks(part.check)))
+        return Made(functools.reduce(operator.or_, [part.type for part in parts]), choice if choice.parts else None)
+
+    def _reference(self, ref: str, place: str) -> Made:
+        if ref in self._open or ref == "#":
+            raise kinds.unsaid(place, "$ref to what it is inside")
+        self._open.add(ref)
+        made = self.made_of(target_of(self.whole, ref), place)
+        self._open.remove(ref)
+        return made
+
+    def _int_or_float(self, schema: dict[str, Any], place: str) -> Made:
+        kinds.refuse(schema, {"multipleOf"}, place)
+        # Two types: one of floats alone would round a large integer before it is compared.
+        whole = kinds.number(int, ranges.of_integers(schema), place)
+        return Made(whole | kinds.number(float, ranges.of_floats(schema), place))
+
+    def _string(self, schema: dict[str, Any], place: str) -> Made:
+        tests: list[checks.Test] = []
+        name = schema.get("format")
+        if name in FORMATS:
+            tests.append(plain_formats.TESTS.get(name) or checks.Test(FORMATS[name]))
+            self.residual.add("format")
+        if "pattern" in schema:
+            tests.append(_test(schema["pattern"]))
+            self.residual.add("pattern")
+        made = kinds.limited(str, kinds.sizes_of(schema, "minLength", "maxLength"))
+        return Made(made, checks.Text(tuple(tests)) if tests else None)
+
+    def _array(self, schema: dict[str, Any], place: str) -> Made:
+        kinds.refuse(schema, {"contains"}, place)
+        items = schema.get("items", True)
+        if isinstance(items, list):
+            raise kinds.unsaid(place, "items as a list")
+        inner = self.made_of(items, f"{place}/items")
+        is_unique = schema.get("uniqueItems") is True and schema.get("maxItems", 2) > 1
+        if is_unique:
+            if not kinds.is_hashable(items):
+                raise kinds.unsaid(place, "uniqueItems of other items than texts or integers")
+            self.residual.add("uniqueItems")
+        made = kinds.limited(list[inner.type], kinds.sizes_of(schema, "minItems", "maxItems"))  # type: ignore[name-defined]
+        return Made(made, checks.Items(inner.check, is_unique))
+
+    def _object(self, schema: dict[str, Any], place: str) -> Made:
+        kinds.refuse(schema, {"dependencies", "patternProperties"}, place)
+        rest = schema.get("additionalProperties", True)
+        sizes = kinds.sizes_of(schema, "minProperties", "maxProperties")
+        is_counted = bool(sizes) or not kinds.is_free(schema.get("propertyNames", True))
+        is_named = bool(schema.get("properties") or schema.get("required")) or rest is False
+        is_mapped = rest is not False and not kinds.is_free(rest)
+        if not is_named and (is_counted or is_mapped):
+            return self._map(schema, rest, sizes, place)
+        if is_counted or is_mapped:
+            return self._members(schema, rest, sizes, place)
+        fields, asked = self._fields(schema, place, rest is False)
+        struct = kinds.struct(tuple(fields), rest is False)
+        return Made(struct, checks.Object(struct, tuple(asked)))
+
+    def _map(self, schema: dict[str, Any], rest: Any, sizes: dict[str, int], place: str) -> Made:
+        names = self._names(schema.get("propertyNames", True), place)
+        inner = self.made_of(rest, f"{place}/additionalProperties")
+        for name in self._possible(place):
+            if sizes or not _holds(names, name):
+                raise kinds.unsaid(place, "minProperties, maxProperties or propertyNames of what is filled in")
+            self.filled.append((place, name, rest, inner))
+        return Made(kinds.limited(dict[names.type, inner.type], sizes), checks.Map(names.check, inner.check))  # type: ignore[name-defined]
+
+    def _members(self, schema: dict[str, Any], rest: Any, sizes: dict[str, int], place: str) -> Made:
+        """An object whose members are judged one by one, from their raw text: the slowest of these ways."""
+        self.residual.add("additionalProperties, or sizes, beside properties")
+        if self._possible(place) or self._places.wanted.get(place):
+            raise kinds.unsaid(place, "additionalProperties, or sizes, beside properties to hand out or fill in")
+        names = self._names(schema.get("propertyNames", True), place)
+        judges = {
+            name: self._judge(each, place + dialect.step("properties", name))
+            for name, each in schema.get("properties", {}).items()
+        }
+        other: checks.Judge | None = (
+            _refuse_any if rest is False else self._judge(rest, f"{place}/additionalProperties")
+        )
+        check = checks.Members(judges, other, names.check, frozenset(schema.get("required", ())))
+        return Made(kinds.limited(dict[names.type, msgspec.Raw], sizes), check)  # type: ignore[name-defined]
+
+    def _judge(self, schema: Any, place: str) -> checks.Judge | None:
+        if kinds.is_free(schema):
+            return None
+        made = self.made_of(schema, place)
+        return generated.judge_part(msgspec.json.Decoder(made.type).decode, made.check)
+
+    def _fields(
+        self, schema: dict[str, Any], place: str, is_closed: bool
+    ) -> tuple[list[tuple[str, Any, bool]], list[checks.Field]]:
+        """Name, type and whether it is required; and what is left to check of each.
+
+        What nothing is said about needs no field in an open object, unless it is wanted.
+        """
+        properties: dict[str, Any] = schema.get("properties", {})
+        required = dict.fromkeys(schema.get("required", ()))
+        wanted = self._places.wanted.get(place, frozenset())
+        possible = self._possible(place)
+        found: list[tuple[str, Made, bool]] = []
+        for name in dict.fromkeys((*properties, *required, *sorted(wanted | possible))):
+            each = properties.get(name, not is_closed)
+            below = place + dialect.step("properties", name)
+            is_needed = self._is_needed(name, each, place, name in required)
+            if is_closed or is_needed or name in wanted or name in possible or not kinds.is_free(each):
+                made = self.made_of(each, below)
+                found.append((name, made, is_needed))
+                if name in possible:
+                    self.filled.append((place, name, each, made))
+        fields = [(name, made.type, is_needed) for name, made, is_needed in found]
+        asked = [
+            checks.Field(name, f"f{at}", not is_needed, made.check) for at, (name, made, is_needed) in enumerate(found)
+        ]
+        return fields, asked
+
+    def _possible(self, place: str) -> frozenset[str]:
+        return self._places.possible.get(place, frozenset())
+
+    def _is_needed(self, name: str, each: Any, place: str, is_required: bool) -> bool:
+        """Whether an object may not lack this member, for it to be valid once what is missing was filled in."""
+        if name in self._places.certain.get(place, ()):
+            return False
+        below = place + dialect.step("properties", name)
+        if not self._has_possible(below):
+            return is_required
+        certain = self._places.certain.get(below, frozenset())
+        return not self._may_be_made(each, below) or (is_required and not certain)
+
+    def _may_be_made(self, schema: Any, place: str) -> bool:
+        """Whether an object with nothing but what is filled in is valid, and every object in it that filling makes."""
+        while isinstance(schema, dict) and "$ref" in schema:
+            schema = target_of(self.whole, schema["$ref"])
+        if not isinstance(schema, dict):
+            return True
+        if not set(schema.get("required", ())) <= self._places.certain.get(place, frozenset()):
+            return False
+        return all(
+            self._may_be_made(each, below)
+            for name, each in schema.get("properties", {}).items()
+            if self._has_possible(below := place + dialect.step("properties", name))
+        )
+
+    def _has_possible(self, place: str) -> bool:
+        """Whether something may be filled in inside what is at this place."""
+        return any(other == place or other.startswith(f"{place}/") for other in self._places.possible)
+
+    def _names(self, schema: Any, place: str) -> Made:
+        if kinds.is_free(schema):
+            return Made(str)
+        if schema is False or schema.get("type", "string") != "string":
+            raise kinds.unsaid(place, "propertyNames")
+        kinds.refuse(schema, kinds.ASSERTING - kinds.OF_STRINGS - {"type"}, f"{place}/propertyNames")
+        return self._string(schema, place)
+
+
+def _test(text: str) -> checks.Test:
+    refuses = pattern.refuser(text)
+    if refuses is not None:
+        return checks.Test(refuses.match, refuses=True)
+    short = pattern.for_short(text)
+    return checks.Test(pattern.compiled(text).search, for_short=None if short is None else short.search)
+
+
+def _holds(made: Made, text: str) -> bool:
+    try:
+        judge = generated.judge_part(msgspec.json.Decoder(made.type).decode, made.check)
+        return judge(msgspec.json.encode(text))
+    except generated.REFUSALS:
+        return False
+
+
+def _refuse_any(_raw: Any) -> bool:
+    """The judge of a member that may not be there."""
+    return False
+
+
+def _class_of(check: Check) -> type:
+    """The Python class of the values that this is asked of."""
+    match check:
+        case checks.Text():
+            return str
+        case checks.Items():
+            return list
+        case checks.Object():
+            return check.type
+    return dict

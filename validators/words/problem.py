@@ -1,0 +1,79 @@
+"""What is wrong with an event, in the words of AJV 6: clients and dashboards parse them.
+
+Place: made by invalid and registry; read by whoever answers the client.
+Rule: text that came with the event is cut at ``MAX_TEXT`` characters before it goes back out.
+Not here: finding out what is wrong (invalid).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from validators.load.dialect import escape
+
+MAX_TEXT = 1_000  # A property's name may be as long as the event.
+
+_IDENTIFIER = re.compile(r"[A-Za-z$_][A-Za-z0-9$_]*")
+_ESCAPES = str.maketrans({"'": r"\'", "\\": r"\\", "\n": r"\n", "\r": r"\r", "\f": r"\f", "\t": r"\t"})
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One entry of AJV's ``errors``. ``dataPath`` is JavaScript's notation: ``.a['user-agent'][0]``."""
+
+    keyword: str
+    dataPath: str  # noqa: N815 (AJV's name, and part of the answer)
+    schemaPath: str  # noqa: N815
+    params: dict[str, Any]
+    message: str
+
+
+def errors_text(problems: Iterable[Problem]) -> str:
+    """Join problems as EventGate does: ``'.test' should be string, '.meta' should have required property 'dt'``."""
+    return ", ".join(f"'{each.dataPath}' {each.message}" for each in problems)
+
+
+def unreadable(keyword: str, message: str) -> Problem:
+    """A problem with the text as a whole, before or beside any keyword of the schema."""
+    return Problem(keyword=keyword, dataPath="", schemaPath="#", params={}, message=message)
+
+
+def cut(text: str) -> str:
+    """Bound a text that came with the event."""
+    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…"
+
+
+@lru_cache(maxsize=4_096)  # Names of schemas alone; they come with every refusal.
+def declared(name: str) -> str:
+    """The step to a property that the schema names: ``.dt``, ``['user-agent']``."""
+    return f".{name}" if _IDENTIFIER.fullmatch(name) else f"['{name.translate(_ESCAPES)}']"
+
+
+def found(name: str) -> str:
+    """The step to a property that only the event names: AJV always writes brackets there, and escapes nothing."""
+    return f"['{name}']"
+
+
+@lru_cache(maxsize=4_096)
+def fragment(name: str) -> str:
+    """A name as a step of a schemaPath: a JSON pointer inside a URI fragment, as ``encodeURIComponent`` writes it."""
+    return "/" + quote(escape(name), safe="!~*'()")
+
+
+def number(value: float) -> str:
+    """Write a number as JavaScript does: ``10``, ``0.5``, ``1e-7``. Integers stay exact, whatever their size."""
+    if isinstance(value, int) or value.is_integer():
+        text = str(int(value))
+        if isinstance(value, int) or len(text.lstrip("-")) <= 21:
+            return text
+    mantissa, e, exponent = repr(value).partition("e")
+    if not e:
+        return mantissa
+    if -7 < int(exponent) < 0:  # Python turns to exponents two places earlier.
+        return f"{value:.{len(mantissa.replace('.', '').lstrip('-')) - 1 - int(exponent)}f}"
+    return f"{mantissa.removesuffix('.0')}e{'+' if int(exponent) > 0 else '-'}{abs(int(exponent))}"
