@@ -34,7 +34,7 @@ BROAD_EXCEPTS: dict[str, str] = {
     "server/master/loop.py:Master._survive": "top of a step of the master: counted, logged, and the other steps come",
     "server/fetch/public_keys.py:keep_fresh": "top of a task: counted, logged, and the URL is asked again",
     "server/fetch/streams.py:Streams.keep_fresh": "the same",
-    "server/sink/kafka/producer.py:KafkaSink._tick": "callbacks are not the sink's: the next ones must be called",
+    "server/sink/kafka/producer.py:KafkaSink._tick": "top of a timer that paces itself: acks go on coming",
     "server/sink/spool/replay.py:Replay._run": "top of a task: counted, logged, and the replay goes on",
     "server/sink/spool/writer.py:Writer._write": "top of a timer: counted, logged, and what waits is written later",
     "server/sink/spool/writer.py:_tell": "callbacks are not the spool's: the next ones must be called all the same",
