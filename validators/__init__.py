@@ -23,7 +23,7 @@ A schema is a file ``<base>/<title>/<version>.yaml`` (or ``.json``, or without a
 Open the schemas once, ask for a validator by URI (compiled the first time), and check JSON text with it. The verdict is
 None, or every problem, in the words and the order of AJV 6:
 
->>> schemas = validators.load(f"{directory.name}/schemas")
+>>> schemas = validators.open_registry(f"{directory.name}/schemas")
 >>> validator = schemas.validator("/test/event/1.0.0")
 >>> validator.check(b'{"test": "a value", "size": 5.0}') is None
 True
@@ -64,16 +64,19 @@ Not here: what an event is for.
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from validators.errors import ErrorType, SchemaError
-from validators.judge.validator import Validator
-from validators.load.defaults import TooLargeError
-from validators.load.sharing import Sharing
-from validators.quick.reader import Fill, Reader
-from validators.registry import Registry
-from validators.words.problem import Problem, errors_text
+if TYPE_CHECKING:
+    from validators.errors import ErrorType, SchemaError
+    from validators.judge.validator import Validator
+    from validators.load.defaults import TooLargeError
+    from validators.load.sharing import Sharing
+    from validators.quick.reader import Fill, Reader
+    from validators.registry import Registry
+    from validators.words.problem import Problem, errors_text
 
 __all__ = [
     "ErrorType",
@@ -86,11 +89,32 @@ __all__ = [
     "TooLargeError",
     "Validator",
     "errors_text",
-    "load",
+    "open_registry",
 ]
 
+# Loaded when first asked for (PEP 562): reading YAML alone must not load the compilers of schemas, 0.2 s of them.
+_HOMES = {
+    "ErrorType": "validators.errors",
+    "Fill": "validators.quick.reader",
+    "Problem": "validators.words.problem",
+    "Reader": "validators.quick.reader",
+    "Registry": "validators.registry",
+    "SchemaError": "validators.errors",
+    "Sharing": "validators.load.sharing",
+    "TooLargeError": "validators.load.defaults",
+    "Validator": "validators.judge.validator",
+    "errors_text": "validators.words.problem",
+}
 
-def load(
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
+    return value
+
+
+def open_registry(
     base_uris: str | os.PathLike[str] | Sequence[str],
     *,
     extension: str = ".yaml",
@@ -99,6 +123,8 @@ def load(
     fetch: Callable[[str], bytes] | None = None,
 ) -> Registry:
     """Open the schemas below one base URI or several. Raises SchemaError for a base that cannot be one."""
+    from validators.registry import Registry
+
     bases = [os.fspath(base_uris)] if isinstance(base_uris, str | os.PathLike) else base_uris
     return Registry(
         bases, extension=extension, allow_insecure=allow_insecure, allow_absolute_uris=allow_absolute_uris, fetch=fetch

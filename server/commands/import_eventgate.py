@@ -23,6 +23,7 @@ from server.config.framework.judge import judge
 from server.config.kafka import files as kafka_files
 from server.config.kafka import settings as kafka_settings
 from server.config.kafka.rules import ALIASES
+from server.config.program import PENSTOCK
 from server.config.settings import Config
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
 
@@ -288,6 +289,6 @@ def run(path: Path, output: Path | None) -> int:
     else:
         with until_nobody_reads():
             print(text, end="")
-    wrong = judge(document.parse(text, str(output or "the result")))
+    wrong = judge(document.parse(text, str(output or "the result")), PENSTOCK)
     say("\n".join(map(str, [*work.notes, *wrong])))
     return EXIT_DONE if work.is_usable and not wrong else EXIT_FOUND

@@ -24,6 +24,7 @@ from server.config.framework.section import Section
 from server.config.framework.source import from_environment, from_options
 from server.config.kafka import files as kafka_files
 from server.config.limits import of_profile
+from server.config.program import PENSTOCK
 from server.config.rules import breaches
 from server.config.settings import Config, SinkSettings
 from server.errors import SettingsError
@@ -58,11 +59,11 @@ def load(path: Path | None, overrides: Sequence[str], environ: Mapping[str, str]
     document = documents.read(path) if path is not None else _embedded()
     base_dir = path.absolute().parent if path is not None else Path.cwd()
     findings: list[Finding] = []
-    for found, wrong in (from_environment(environ), from_options(overrides)):
+    for found, wrong in (from_environment(environ, PENSTOCK), from_options(overrides, PENSTOCK)):
         findings += wrong
         for override in found:
             document.put(override.path, override.value, override.name)
-    findings += judge(document)
+    findings += judge(document, PENSTOCK)
     if findings:
         raise SettingsError(text_of(findings))
     config = msgspec.convert(of_profile(_without_empty(document.value, Config)), Config)

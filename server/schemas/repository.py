@@ -1,8 +1,8 @@
-"""The one door to the package ``validators``: schemas by URI, what streams ask of them, YAML 1.2, ECMA-262 regexes.
+"""The one door to the package ``validators``: schemas by URI, what streams ask of them, ECMA-262 regexes.
 
 Place: boot.examine reads ahead through it; intake.route → HERE → validators.
-Rules: no other module of ``server`` imports ``validators``. What a schema's absence means is a value here, not an
-exception: ``find`` is on an event's way.
+Rules: no other module of ``server`` imports ``validators``, but for its YAML reader (config.framework.yaml). What a
+schema's absence means is a value here, not an exception: ``find`` is on an event's way.
 Not here: reading, compiling and caching schemas (validators.registry), words for clients (intake.route).
 """
 
@@ -16,7 +16,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
@@ -25,7 +25,7 @@ from server.config.urls import is_url, urls_of
 from server.errors import SettingsError
 from server.schemas.remote import Remote
 from validators import Fill, Problem, Reader, Registry, SchemaError, Sharing, TooLargeError, Validator, errors_text
-from validators.load import required, yaml12
+from validators.load import required
 from validators.materialise import materialise
 from validators.regex import pattern
 from validators.regex.pattern import Matcher
@@ -44,36 +44,16 @@ __all__ = [
     "TooLargeError",
     "Unusable",
     "Validator",
-    "YamlError",
     "compile_regex",
     "errors_text",
     "fetched_directory",
     "fingerprint",
     "is_slow_regex",
-    "load_yaml",
     "materialised",
     "open_schemas",
 ]
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-
-
-class YamlError(Exception):
-    """A text that is not YAML 1.2, or has a name twice in one map; ``line`` counts from 1, 0 when unknown."""
-
-    def __init__(self, line: int, reason: str) -> None:
-        super().__init__(reason)
-        self.line = line
-        self.reason = reason
-
-
-def load_yaml(text: str, name: str, *, is_strict: bool = False) -> tuple[Any, dict[tuple[str | int, ...], int]]:
-    """The value, and the line of every path in it. Raises YamlError; with ``is_strict`` for 010 too, which is 8 to
-    other readers of YAML."""
-    try:
-        return yaml12.load_with_lines(text, name, is_strict=is_strict)
-    except yaml12.YamlError as error:
-        raise YamlError(error.line, error.reason) from None
 
 
 def compile_regex(text: str) -> Matcher:

@@ -162,7 +162,7 @@ def test_load_takes_one_base_or_several(tmp_path: Path) -> None:
     write(tmp_path, "/a/1.0.0")
 
     for bases in (tmp_path, str(tmp_path), [str(tmp_path)], f"file://{tmp_path}"):
-        assert validators.load(bases).validator("/a/1.0.0").check(b"{}") is None
+        assert validators.open_registry(bases).validator("/a/1.0.0").check(b"{}") is None
 
 
 PASSING = [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE]

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from server.config.framework.finding import Finding, kind_of
+from server.config.framework.yaml import YamlError, load_yaml
 from server.errors import SettingsError
-from server.schemas.repository import YamlError, load_yaml
 
 Key = str | int
 KeyPath = tuple[Key, ...]

@@ -17,74 +17,82 @@ import msgspec
 from server.config.framework import shape
 from server.config.framework.document import Document, KeyPath, dotted
 from server.config.framework.finding import Finding, kind_of, quoted
+from server.config.framework.program import Program
 from server.config.framework.section import Section
-from server.config.settings import Config, is_secret
-
-_ABOVE_SECRETS = (("sink",), ("sink", "kafka"), ("streams",), ("schemas",), ("auth",))
 
 
-def judge(document: Document) -> list[Finding]:
+def judge(document: Document, program: Program) -> list[Finding]:
     """All that is wrong with the document's keys and values, in the order of the document."""
-    findings: list[Finding] = []
-    _section(document, document.value, Config, (), findings)
-    _secrets(document, findings)
-    return findings
+    judging = _Judging(document, program)
+    judging.section(document.value, program.root, ())
+    return judging.findings
 
 
-def nearest(name: str, section: type[Section], above: tuple[str, ...]) -> str:
-    """A hint for a name that is none: the likeliest neighbour, or the same name elsewhere."""
+def nearest(name: str, section: type[Section], above: tuple[str, ...], root: type[Section]) -> str:
+    """A hint for a name that is none: the likeliest neighbour, or the same name elsewhere below the root."""
     known = list(shape.fields(section))
     if close := difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6):
         return f"did you mean {dotted((*above, close[0]))}?"
-    elsewhere = [path for path, _ in shape.every(Config) if path[-1] == name.lower()]
+    elsewhere = [path for path, _ in shape.every(root) if path[-1] == name.lower()]
     if elsewhere:
         return f"did you mean {dotted(elsewhere[0])}?"
     return f"known here: {', '.join(known)}"
 
 
-def _section(
-    document: Document, value: Any, section: type[Section], path: tuple[str, ...], findings: list[Finding]
-) -> None:
-    fields = shape.fields(section)
-    for key, inner in value.items():
-        kind = fields.get(key)
-        if kind is None:
-            _add(document, (*path, key), "unknown setting", nearest(str(key), section, path), findings)
-        elif (below := shape.section_of(kind)) is None:
-            _value(document, inner, kind, (*path, key), findings)
-        elif isinstance(inner, dict):
-            _section(document, inner, below, (*path, key), findings)
-        elif inner is not None:  # A section whose lines are all commented out is null: its defaults hold.
-            reason = f"found {_shown(inner, (*path, key))}; allowed is a map of settings"
-            _add(document, (*path, key), reason, f"known in it: {', '.join(shape.fields(below))}", findings)
+class _Judging:
+    """One walk over a document; ``findings`` grows on the way."""
 
+    def __init__(self, document: Document, program: Program) -> None:
+        self.findings: list[Finding] = []
+        self._document = document
+        self._program = program
 
-def _value(document: Document, value: Any, kind: Any, path: KeyPath, findings: list[Finding]) -> None:
-    if _is_allowed(value, kind):
-        return
-    of_map, of_list = shape.map_of(kind), shape.list_of(kind)
-    before = len(findings)
-    if of_map is not None and isinstance(value, dict):
+    def section(self, value: Any, section: type[Section], path: tuple[str, ...]) -> None:
+        """Judge the map of one section, whose struct is ``section``."""
+        fields = shape.fields(section)
         for key, inner in value.items():
-            if isinstance(key, str):
-                _value(document, inner, of_map, (*path, key), findings)
-    elif of_list is not None and isinstance(value, list):
-        for index, inner in enumerate(value):
-            _value(document, inner, of_list, (*path, index), findings)
-    if len(findings) > before:
-        return
-    reason = f"found {_shown(value, path)}; allowed is {shape.describe(kind)}"
-    _add(document, path, reason, _hint(value, kind, str(path[-1])), findings)
+            kind = fields.get(key)
+            if kind is None:
+                self._add((*path, key), "unknown setting", nearest(str(key), section, path, self._program.root))
+            elif (below := shape.section_of(kind)) is None:
+                self._value(inner, kind, (*path, key))
+                self._secrets(inner, (*path, key))
+            elif isinstance(inner, dict):
+                self.section(inner, below, (*path, key))
+            elif inner is not None:  # A section whose lines are all commented out is null: its defaults hold.
+                reason = f"found {self._shown(inner, (*path, key))}; allowed is a map of settings"
+                self._add((*path, key), reason, f"known in it: {', '.join(shape.fields(below))}")
 
+    def _value(self, value: Any, kind: Any, path: KeyPath) -> None:
+        if _is_allowed(value, kind):
+            return
+        of_map, of_list = shape.map_of(kind), shape.list_of(kind)
+        before = len(self.findings)
+        if of_map is not None and isinstance(value, dict):
+            for key, inner in value.items():
+                if isinstance(key, str):
+                    self._value(inner, of_map, (*path, key))
+        elif of_list is not None and isinstance(value, list):
+            for index, inner in enumerate(value):
+                self._value(inner, of_list, (*path, index))
+        if len(self.findings) == before:
+            reason = f"found {self._shown(value, path)}; allowed is {shape.describe(kind)}"
+            self._add(path, reason, _hint(value, kind, str(path[-1])))
 
-def _secrets(document: Document, findings: list[Finding]) -> None:
-    """A password that YAML takes for a number or a boolean is another one: 0123 is 123, 1e3 is 1000.0."""
-    sink = document.value.get("sink")
-    kafka = sink.get("kafka") if isinstance(sink, dict) else None
-    for name, value in (kafka if isinstance(kafka, dict) else {}).items():
-        if is_secret(name) and isinstance(value, bool | int | float):
-            path = ("sink", "kafka", name)
-            _add(document, path, f"found {_shown(value, path)}; a secret is text", "put it in quotes", findings)
+    def _secrets(self, value: Any, path: KeyPath) -> None:
+        """A password that YAML takes for a number or a boolean is another one: 0123 is 123, 1e3 is 1000.0."""
+        for key, inner in (value if isinstance(value, dict) else {}).items():
+            if self._program.is_verbatim((*path, str(key))) and isinstance(inner, bool | int | float):
+                reason = f"found {self._shown(inner, (*path, key))}; a secret is text"
+                self._add((*path, key), reason, "put it in quotes")
+
+    def _shown(self, value: Any, path: KeyPath) -> str:
+        """The value for a message, or its kind alone where a secret may be in it."""
+        return f"{kind_of(value)} (not shown)" if self._program.holds_secret(path) else quoted(value)
+
+    def _add(self, path: KeyPath, reason: str, hint: str) -> None:
+        file, line = self._document.origin(path)
+        self.findings.append(Finding(level="error", file=file, line=line, key=dotted(path), reason=reason, hint=hint))
 
 
 def _is_allowed(value: Any, kind: Any) -> bool:
@@ -93,14 +101,6 @@ def _is_allowed(value: Any, kind: Any) -> bool:
     except msgspec.ValidationError:
         return False
     return True
-
-
-def _shown(value: Any, path: KeyPath) -> str:
-    """The value for a message, or its kind alone where a secret may be in it."""
-    is_kafka_secret = path[:2] == ("sink", "kafka") and is_secret(str(path[-1]))
-    is_secret_place = path[1:2] == ("headers",) or path[:2] == ("auth", "keys")
-    may_hold_secret = path in _ABOVE_SECRETS or is_secret_place or is_kafka_secret
-    return f"{kind_of(value)} (not shown)" if may_hold_secret else quoted(value)
 
 
 def _hint(value: Any, kind: Any, name: str) -> str:
@@ -129,8 +129,3 @@ def _numbers(text: str) -> list[float]:
         except ValueError:
             continue
     return []
-
-
-def _add(document: Document, path: KeyPath, reason: str, hint: str, findings: list[Finding]) -> None:
-    file, line = document.origin(path)
-    findings.append(Finding(level="error", file=file, line=line, key=dotted(path), reason=reason, hint=hint))

@@ -13,7 +13,6 @@ Not here: judging values (config.framework.judge).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -23,21 +22,9 @@ from server.config.framework import shape
 from server.config.framework.document import dotted
 from server.config.framework.finding import Finding
 from server.config.framework.judge import nearest
+from server.config.framework.program import Program
 from server.config.framework.section import Section
-from server.config.settings import Config, is_secret
-from server.schemas.repository import YamlError, load_yaml
-
-PREFIX = "PENSTOCK_"
-
-# What Kubernetes puts into every container of a namespace with a service named "penstock" or "penstock-…". A setting
-# never has such a name, and refusing to start because a service exists beside us would be absurd.
-_KUBERNETES = re.compile(
-    r"PENSTOCK_(?!.*__)(\w+_)?"
-    r"(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?)"
-)
-
-
-_UNDERSCORED = "log_level"
+from server.config.framework.yaml import YamlError, load_yaml
 
 
 class Override(Struct, frozen=True):
@@ -55,15 +42,16 @@ class _RefusedError(Exception):
     """Why one variable or option cannot be used, and what to do."""
 
 
-def from_environment(environ: Mapping[str, str]) -> tuple[list[Override], list[Finding]]:
+def from_environment(environ: Mapping[str, str], program: Program) -> tuple[list[Override], list[Finding]]:
     """The overrides of the environment, wide ones first so that narrow ones win, and what is wrong with the rest."""
     given = []
     for variable in sorted(environ):
-        if variable.startswith(PREFIX) and variable != PREFIX:
-            segments = variable[len(PREFIX) :].lower().split("__")
+        if variable.startswith(program.prefix) and variable != program.prefix:
+            segments = variable[len(program.prefix) :].lower().split("__")
             given.append((variable, segments, environ[variable]))
     given.sort(key=lambda one: len(one[1]))
-    overrides, findings = _collect((name, _from_variable(segments), text) for name, segments, text in given)
+    named = ((name, _from_variable(segments, program), text) for name, segments, text in given)
+    overrides, findings = _collect(named, program)
     return overrides, [*findings, *_twice(overrides)]
 
 
@@ -76,7 +64,7 @@ def _twice(overrides: Iterable[Override]) -> Iterator[Finding]:
             yield Finding(level="error", file=one.name, reason=reason, hint="keep one of them")
 
 
-def from_options(options: Iterable[str]) -> tuple[list[Override], list[Finding]]:
+def from_options(options: Iterable[str], program: Program) -> tuple[list[Override], list[Finding]]:
     """The overrides of ``--set``, in their order, and what is wrong with the rest."""
     given = []
     findings = []
@@ -87,43 +75,40 @@ def from_options(options: Iterable[str]) -> tuple[list[Override], list[Finding]]
         else:
             hint = "write --set http.backlog=2048"
             findings.append(Finding(level="error", file="--set", reason="is not of the form a.b=value", hint=hint))
-    overrides, more = _collect(given)
+    overrides, more = _collect(given, program)
     return overrides, findings + more
 
 
-def _collect(given: Iterable[tuple[str, list[str], str]]) -> tuple[list[Override], list[Finding]]:
+def _collect(given: Iterable[tuple[str, list[str], str]], program: Program) -> tuple[list[Override], list[Finding]]:
     overrides: list[Override] = []
     findings: list[Finding] = []
     for name, segments, text in given:
         try:
-            path, kind = _find(segments)
-            overrides.append(Override(path, _read(text, kind, path), name))
+            path, kind = _find(segments, program)
+            overrides.append(Override(path, _read(text, kind, path, program), name))
         except _RefusedError as refused:
-            if not _KUBERNETES.fullmatch(name):
+            if not program.is_foreign(name):
                 reason, hint = refused.args
                 findings.append(Finding(level="error", file=name, reason=reason, hint=hint))
     return overrides, findings
 
 
-def _from_variable(segments: list[str]) -> list[str]:
-    """Below a free map a variable's underscores stand for what names have there: dots in properties of librdkafka, of
-    which one alone has an underscore, and hyphens in headers and types of reports."""
-    kind: Any = Config
+def _from_variable(segments: list[str], program: Program) -> list[str]:
+    """Below a free map a variable's underscores stand for what names have there."""
+    kind: Any = program.root
     for index, name in enumerate(segments):
         section = shape.section_of(kind)
         if section is None:
-            between = "." if segments[0] == "sink" else "-"
-            rest = [part if part == _UNDERSCORED else part.replace("_", between) for part in segments[index:]]
-            return segments[:index] + rest
+            return segments[:index] + [program.free_key(segments[0], part) for part in segments[index:]]
         kind = shape.fields(section).get(name)
         if kind is None:
             break
     return segments
 
 
-def _find(segments: list[str]) -> tuple[tuple[str, ...], Any]:
+def _find(segments: list[str], program: Program) -> tuple[tuple[str, ...], Any]:
     """The path that the segments name, and its type. Below a free map, the rest is one key."""
-    kind: Any = Config
+    kind: Any = program.root
     for index, name in enumerate(segments):
         path = tuple(segments[:index])
         section: type[Section] | None = shape.section_of(kind)
@@ -134,13 +119,15 @@ def _find(segments: list[str]) -> tuple[tuple[str, ...], Any]:
                 raise _RefusedError(f"{dotted(path)} has no settings inside", f"it is {shape.describe(kind)}")
             return (*path, key), of_map
         if name not in shape.fields(section):
-            raise _RefusedError(f"there is no setting {dotted((*path, name))}", nearest(name, section, path))
+            raise _RefusedError(
+                f"there is no setting {dotted((*path, name))}", nearest(name, section, path, program.root)
+            )
         kind = shape.fields(section)[name]
     return tuple(segments), kind
 
 
-def _read(text: str, kind: Any, path: tuple[str, ...]) -> Any:
-    if len(path) == 3 and path[:2] == ("sink", "kafka") and is_secret(path[2]):
+def _read(text: str, kind: Any, path: tuple[str, ...], program: Program) -> Any:
+    if program.is_verbatim(path):
         return text
     if shape.is_text_only(kind) and not text.startswith(('"', "'")):
         return None if shape.is_nullable(kind) and text in ("", "~", "null") else text

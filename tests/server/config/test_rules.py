@@ -11,6 +11,7 @@ from server.config.framework.document import parse
 from server.config.framework.finding import Finding
 from server.config.framework.judge import judge
 from server.config.load import _without_empty
+from server.config.program import PENSTOCK
 from server.config.rules import breaches
 from server.config.settings import Config
 from server.config.urls import is_url, origin_of
@@ -132,7 +133,7 @@ def test_no_message_and_no_repr_shows_what_is_in_headers() -> None:
     assert "hush" not in repr(config)
     assert "'Authorization': '***'" in repr(config.streams)
     wrong = parse("streams: {headers: {Authorization: [hush]}}", "s.yaml")
-    assert "hush" not in "".join(str(finding) for finding in judge(wrong))
+    assert "hush" not in "".join(str(finding) for finding in judge(wrong, PENSTOCK))
 
 
 @pytest.mark.parametrize(

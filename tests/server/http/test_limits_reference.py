@@ -9,6 +9,7 @@ import msgspec
 from server.config.framework.document import parse
 from server.config.framework.judge import judge
 from server.config.limits import EXTERNAL, Limits, of_profile
+from server.config.program import PENSTOCK
 from server.config.rules import breaches
 from server.config.settings import Config
 from server.http.limits import INTAKE, KINDS, TABLE, Bounds
@@ -44,7 +45,7 @@ def test_the_profile_sets_what_nobody_wrote() -> None:
     document = parse("{profile: external, http: {limits: {max_headers: 7}}}", "s.yaml")
     config = msgspec.convert(of_profile(document.value), Config)
 
-    assert not judge(document)
+    assert not judge(document, PENSTOCK)
     assert not breaches(config, document), "its defaults go together"
     assert config.http.limits.max_headers == 7
     assert config.http.limits.max_body_bytes == EXTERNAL["max_body_bytes"]

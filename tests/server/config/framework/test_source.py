@@ -10,19 +10,20 @@ from hypothesis import strategies as st
 
 from server.config.framework import shape
 from server.config.framework.source import from_environment, from_options
+from server.config.program import PENSTOCK
 from server.config.settings import Config, is_secret
 
 PATHS = [path for path, kind in shape.every(Config) if shape.section_of(kind) is None]
 
 
 def by_option(option: str) -> tuple[tuple[str, ...], Any]:
-    overrides, findings = from_options([option])
+    overrides, findings = from_options([option], PENSTOCK)
     assert findings == []
     return overrides[0].path, overrides[0].value
 
 
 def by_variable(**environ: str) -> tuple[tuple[str, ...], Any]:
-    overrides, findings = from_environment(environ)
+    overrides, findings = from_environment(environ, PENSTOCK)
     assert findings == []
     return overrides[0].path, overrides[0].value
 
@@ -54,14 +55,16 @@ def test_a_secret_is_taken_as_it_stands(text: str) -> None:
 
 @given(st.text(), st.text())
 def test_no_option_makes_the_parser_fail(path: str, value: str) -> None:
-    overrides, findings = from_options([f"{path}={value}", path, f"sink.kafka.{path}={value}", f"http={value}"])
+    overrides, findings = from_options(
+        [f"{path}={value}", path, f"sink.kafka.{path}={value}", f"http={value}"], PENSTOCK
+    )
 
     assert len(overrides) + len(findings) == 4
 
 
 @given(st.dictionaries(st.text().map(lambda name: "PENSTOCK_" + name), st.text()))
 def test_no_environment_makes_the_parser_fail(environ: dict[str, str]) -> None:
-    from_environment(environ)
+    from_environment(environ, PENSTOCK)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +103,9 @@ def test_below_a_free_map_the_underscores_of_a_variable_are_dots() -> None:
 
 
 def test_a_narrow_variable_wins_over_a_wide_one() -> None:
-    overrides, _ = from_environment({"PENSTOCK_LOG__LEVEL": "debug", "PENSTOCK_LOG": "{level: error, style: text}"})
+    overrides, _ = from_environment(
+        {"PENSTOCK_LOG__LEVEL": "debug", "PENSTOCK_LOG": "{level: error, style: text}"}, PENSTOCK
+    )
 
     assert [override.path for override in overrides] == [("log",), ("log", "level")]
 
@@ -120,14 +125,14 @@ def test_a_narrow_variable_wins_over_a_wide_one() -> None:
     ],
 )
 def test_what_is_wrong_with_an_option_is_said_with_its_name(option: str, text: str) -> None:
-    overrides, findings = from_options([option])
+    overrides, findings = from_options([option], PENSTOCK)
 
     assert overrides == []
     assert [str(finding) for finding in findings] == [text]
 
 
 def test_an_unknown_variable_is_an_error_that_names_it() -> None:
-    _, findings = from_environment({"PENSTOCK_HTTP__BACKLGO": "1", "PATH": "/bin", "PENSTOCKS": "x"})
+    _, findings = from_environment({"PENSTOCK_HTTP__BACKLGO": "1", "PATH": "/bin", "PENSTOCKS": "x"}, PENSTOCK)
 
     assert [str(finding) for finding in findings] == [
         "PENSTOCK_HTTP__BACKLGO: there is no setting http.backlgo. Did you mean http.backlog?"
@@ -148,12 +153,12 @@ def test_an_unknown_variable_is_an_error_that_names_it() -> None:
     ],
 )
 def test_what_kubernetes_sets_for_a_service_of_our_name_is_no_error(name: str) -> None:
-    assert from_environment({name: "tcp://10.0.0.1:8192"}) == ([], [])
+    assert from_environment({name: "tcp://10.0.0.1:8192"}, PENSTOCK) == ([], [])
 
 
 @pytest.mark.parametrize("name", ["PENSTOCK_HTTP__PORT", "PENSTOCK_PORTS", "PENSTOCK_SERVICE", "PENSTOCK_SINK__PORT"])
 def test_what_only_resembles_it_is_an_error(name: str) -> None:
-    assert len(from_environment({name: "1"})[1]) == 1
+    assert len(from_environment({name: "1"}, PENSTOCK)[1]) == 1
 
 
 @pytest.mark.parametrize(
@@ -181,13 +186,16 @@ def test_secrets_are_told_by_the_name_of_the_property(name: str, expected: bool)
 def test_an_empty_value_for_a_section_is_refused(section: str, value: str) -> None:
     """A deployment writes PENSTOCK_AUTH=$AUTH, and AUTH is not set: whatever the file says of it would be gone."""
     variable = "PENSTOCK_" + section.upper().replace(".", "__")
-    for overrides, findings in (from_options([f"{section}={value}"]), from_environment({variable: value})):
+    for overrides, findings in (
+        from_options([f"{section}={value}"], PENSTOCK),
+        from_environment({variable: value}, PENSTOCK),
+    ):
         assert overrides == []
         assert [finding.reason.partition(",")[0] for finding in findings] == ["is empty"]
 
 
 def test_variables_that_differ_in_capitals_alone_are_refused() -> None:
-    _, (finding,) = from_environment({"PENSTOCK_WORKERS": "1", "PENSTOCK_Workers": "2"})
+    _, (finding,) = from_environment({"PENSTOCK_WORKERS": "1", "PENSTOCK_Workers": "2"}, PENSTOCK)
 
     assert str(finding) == "PENSTOCK_Workers: sets workers, as PENSTOCK_WORKERS does. Keep one of them"
 
