@@ -23,8 +23,9 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from validators.formats import plain as plain_formats
+from validators.formats import plain
 from validators.formats.asserted import FORMATS
+from validators.formats.text_test import TextTest
 from validators.load import dialect
 from validators.load.bundle import target_of
 from validators.quick import checks, generated, kinds, ranges
@@ -157,10 +158,10 @@ class Maker:
         return Made(whole | kinds.number(float, ranges.of_floats(schema), place))
 
     def _string(self, schema: dict[str, Any], place: str) -> Made:
-        tests: list[checks.Test] = []
+        tests: list[TextTest] = []
         name = schema.get("format")
         if name in FORMATS:
-            tests.append(plain_formats.TESTS.get(name) or checks.Test(FORMATS[name]))
+            tests.append(plain.TESTS.get(name) or TextTest(FORMATS[name]))
             self.residual.add("format")
         if "pattern" in schema:
             tests.append(_test(schema["pattern"]))
@@ -295,12 +296,12 @@ class Maker:
         return self._string(schema, place)
 
 
-def _test(text: str) -> checks.Test:
+def _test(text: str) -> TextTest:
     refuses = pattern.refuser(text)
     if refuses is not None:
-        return checks.Test(refuses.match, refuses=True)
+        return TextTest(refuses.match, refuses=True)
     short = pattern.for_short(text)
-    return checks.Test(pattern.compiled(text).search, for_short=None if short is None else short.search)
+    return TextTest(pattern.compiled(text).search, for_short=None if short is None else short.search)
 
 
 def _holds(made: Made, text: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ciso8601 import parse_rfc3339
 from msgspec import UNSET
 
-from validators.formats import plain as plain_formats
+from validators.formats import plain
 from validators.formats.asserted import FORMATS
 from validators.regex import pattern
 from validators.words.keywords import MAX_SEARCHED
@@ -69,7 +69,7 @@ def string(low: float, high: float, text: str | None, form: str | None) -> Test:
 
 def _formed(form: str) -> Test:
     """The quick test of a format, where there is one."""
-    test = plain_formats.TESTS.get(form)
+    test = plain.TESTS.get(form)
     if test is None:
         return FORMATS[form]
     call = test.call

@@ -18,11 +18,12 @@ from tests.validators.mutations import mutations
 from tests.validators.real import corpus_versions
 from tests.validators.test_agreement import BARE, SCHEMAS, VALUES, schemas
 from validators import SchemaError, Validator
-from validators.formats import plain as plain_formats
+from validators.formats import plain
 from validators.formats.asserted import FORMATS
+from validators.formats.text_test import TextTest
 from validators.judge.reference import check_schema, compile_schema
 from validators.load.bundle import bundle
-from validators.quick import checks, structs
+from validators.quick import structs
 from validators.quick.kinds import ASSERTING
 from validators.quick.structs import Maker, make
 from validators.words.keywords import _ASSERTING as ASSERTED_BY_THE_WALK
@@ -328,7 +329,7 @@ SEEDS = [
 ]
 
 
-def passes(test: checks.Test, text: str) -> bool:
+def passes(test: TextTest, text: str) -> bool:
     try:
         said = bool(test.call(text)) != test.refuses
         return said and (not test.beside or bool(eval(test.beside.format(x="text"), {"text": text})))
@@ -338,14 +339,14 @@ def passes(test: checks.Test, text: str) -> bool:
 
 def test_plain_spellings_are_spellings_of_their_formats() -> None:
     rng = random.Random(7)
-    found = dict.fromkeys(plain_formats.TESTS, 0)
+    found = dict.fromkeys(plain.TESTS, 0)
     for _ in range(20_000):
         letters = list(rng.choice(SEEDS))
         for _ in range(rng.randrange(4)):
             at = rng.randrange(len(letters) + 1)
             letters[at : at + rng.randrange(2)] = rng.choice(["", *"0123456789-+:.TtZz/?#%@[] \n\\aé٣\0"])
         text = "".join(letters)
-        for name, test in plain_formats.TESTS.items():
+        for name, test in plain.TESTS.items():
             if passes(test, text):
                 found[name] += 1
                 assert FORMATS[name](text), (name, text)
@@ -370,7 +371,7 @@ def test_a_long_text_is_refused_before_it_is_searched(monkeypatch: pytest.Monkey
         searched.append(text)
         return True
 
-    monkeypatch.setattr(structs, "_test", lambda _: checks.Test(search))
+    monkeypatch.setattr(structs, "_test", lambda _: TextTest(search))
     validator = made({"type": "string", "pattern": "a.*b.*c$", "maxLength": 10})
 
     assert validator.check(b'"abc"') is None
