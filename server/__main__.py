@@ -45,8 +45,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from server.boot import examine as check
-    from server.commands import streams
+    from server.commands import check, streams
 
     if options.diff:
         return streams.diff(options.config, options.set, *options.diff)

@@ -1,6 +1,6 @@
 """Whether anybody can write to the streams that ask for proof, and whether all that they say of it is obeyed.
 
-Place: boot.examine (``examine``) → HERE.
+Place: boot.examine → HERE.
 Rules: a stream to which nobody could write is an error; what is not obeyed, and a key that is not there, a warning: it
 may be on another host alone. Streams of other services are not looked at.
 Not here: the credentials (auth.credentials), what a stream may say (catalog.allowed_auth).

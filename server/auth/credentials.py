@@ -1,6 +1,6 @@
 """Read what proves who may write: API keys from the settings and from files, public keys of tokens.
 
-Place: boot.examine (``examine``) → HERE → auth.access in the workers, by fork.
+Place: boot.examine → HERE → auth.access in the workers, by fork.
 Rules: every problem is a finding with file, line and what to do; a key or hash is in no message. All of it is read
 anew on HUP, and compared with what is in force: changed credentials need new workers.
 Not here: what may be said of a key (auth.key_entries), fetching public keys (fetch.public_keys).

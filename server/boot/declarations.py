@@ -1,6 +1,6 @@
 """Read what declares streams: files, and what URLs answer, or answered last.
 
-Place: config → HERE → boot.examine (``examine``).
+Place: config → HERE → boot.examine.
 Rules: at the start every URL is asked; on a reload only one that has never answered, for the fetcher keeps the others
 fresh. Where there is no new answer the last good one on disk is used, and that is said. An answer is kept as good only
 after everything was checked with it.

@@ -1,21 +1,15 @@
-"""``penstock check``: everything that can be said about settings, streams and schemas without serving.
+"""Examine settings with the streams and schemas that they name, and say everything that is wrong with them.
 
-Place: a command of its own; ``serve`` starts from the same ``examine``, so what passes here starts there.
-Rules: every finding is printed, warnings too; only an error makes the exit code 3. How schemas judge is no finding, and
-is said after them: counts, and those that the reference alone can judge, which cost several times as much an event.
-Not here: what is looked for (config.framework.judge, config.rules, catalog.check, the schemas, config.kafka.settings).
+Place: config.load → boot.declarations → HERE → boot.generation, and ``penstock check``.
+Rule: every finding is collected, not the first alone; an error among them means that the settings cannot be served.
+Not here: what is looked for (config.framework.judge, config.rules, config.kafka, catalog.check, the schemas).
 """
 
 from __future__ import annotations
 
 import math
-import os
-import sys
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TextIO
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -28,13 +22,12 @@ from server.boot.declarations import Occasion
 from server.catalog.check import check
 from server.catalog.snapshot import Snapshot, build
 from server.catalog.sources import Source
-from server.commands.output import until_nobody_reads
 from server.config.framework.document import dotted
 from server.config.framework.finding import Finding, Level, errors_of, text_of
 from server.config.kafka import settings as kafka_settings
-from server.config.load import Loaded, load
+from server.config.load import Loaded
 from server.config.urls import is_url
-from server.errors import EXIT_DONE, EXIT_SETTINGS, SettingsError
+from server.errors import SettingsError
 from server.fetch.once import fetch_public_keys
 from server.master import signals
 from server.schemas.repository import Schemas, open_schemas
@@ -52,30 +45,6 @@ class Examined(Struct, frozen=True):
     snapshot: Snapshot | None = None
     credentials: Credentials = Credentials()
     unread: int = 0  # Schemas that are left for their first event.
-
-
-def run(
-    path: Path | None,
-    overrides: Sequence[str],
-    *,
-    environ: Mapping[str, str] = os.environ,
-    out: TextIO | None = None,
-) -> int:
-    """Print each finding and a summary line; 0 when there is no error, else 3."""
-    try:
-        examined = examine(load(path, overrides, environ))
-    except SettingsError as error:
-        lines = [str(error), f"{len(str(error).splitlines())} error(s): these settings cannot be used."]
-        errors = 1
-    else:
-        lines = [f"{finding.level}: {finding}" for finding in examined.findings]
-        errors = len(errors_of(examined.findings))
-        warnings = len(examined.findings) - errors
-        lines += _ways(examined)
-        lines.append(f"{_contents(examined)}: {errors} error(s), {warnings} warning(s).")
-    with until_nobody_reads():
-        print(*lines, sep="\n", file=sys.stdout if out is None else out)
-    return EXIT_SETTINGS if errors else EXIT_DONE
 
 
 def examine(
@@ -161,33 +130,6 @@ def _credentials(loaded: Loaded, occasion: Occasion) -> tuple[Credentials, list[
         if occasion != "reload" or not kept_path(directory, url).exists():
             trouble = fetch_public_keys(loaded.config, directory, url, signals.is_stop_pending)
     return auth_credentials.read(loaded, trouble)
-
-
-def _contents(examined: Examined) -> str:
-    name = examined.loaded.name
-    if examined.snapshot is None or examined.schemas is None:
-        return name
-    if examined.snapshot.is_open:
-        return f"{name}: any stream"
-    streams = examined.snapshot.streams()
-    titles = {stream.schema_title for stream in streams if stream.schema_title}
-    versions = [count for title in titles if (count := len(examined.schemas.versions(title)))]
-    return f"{name}: {len(streams)} streams, {len(versions)} schema titles, {sum(versions)} versions"
-
-
-def _ways(examined: Examined) -> list[str]:
-    """How the schemas that streams name judge: a line of counts, and each that the fast way cannot take, with why."""
-    if examined.schemas is None or examined.snapshot is None:
-        return []
-    titles = sorted({stream.schema_title for stream in examined.snapshot.streams() if stream.schema_title})
-    ways = examined.schemas.ways(titles)
-    if not ways:
-        return []
-    counts = Counter(kind for _, kind, _ in ways)
-    slow = "is judged by the reference alone, not in one pass"
-    lines = [f"info: {uri} {slow}: {reason}" for uri, kind, reason in ways if kind == "reference"]
-    summary = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
-    return [*lines, f"schema versions by the way they judge: {summary}"]
 
 
 def _about(loaded: Loaded, path: tuple[str | int, ...], reason: str, hint: str, level: Level = "error") -> Finding:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from server.boot import examine as check
+from server.commands import check
 from server.config.load import load
 from server.config.urls import is_url
 from tests.harness import site as behaviours

@@ -11,9 +11,8 @@ import pytest
 
 from server.auth import api_keys
 from server.auth.grant import Grant
-from server.boot import examine as check
 from server.boot.generation import Generation, read
-from server.commands import key
+from server.commands import check, key
 from server.errors import SettingsError, UsageError
 from tests.harness.served import EXAMPLES
 from tests.process.auth import AUDIENCE, ISSUER, Issuer, Key, jwks

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from server.boot.examine import examine, run, usable
+from server.boot.examine import examine, usable
+from server.commands.check import run
 from server.config.load import load
 from server.errors import EXIT_DONE, EXIT_SETTINGS, SettingsError
 

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from server.boot import examine as check
-from server.commands import import_eventgate
+from server.commands import check, import_eventgate
 from server.config.load import load
 from server.errors import SettingsError, UsageError
 

@@ -1,0 +1,73 @@
+"""``penstock check``: everything that can be said about settings, streams and schemas without serving.
+
+Place: __main__ → HERE → boot.examine; ``serve`` starts from the same ``examine``, so what passes here starts there.
+Rules: every finding is printed, warnings too; only an error makes the exit code 3. How schemas judge is no finding, and
+is said after them: counts, and those that the reference alone can judge, which cost several times as much an event.
+Not here: what is looked for (boot.examine).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from server.boot.examine import Examined, examine
+from server.commands.output import until_nobody_reads
+from server.config.framework.finding import errors_of
+from server.config.load import load
+from server.errors import EXIT_DONE, EXIT_SETTINGS, SettingsError
+
+
+def run(
+    path: Path | None,
+    overrides: Sequence[str],
+    *,
+    environ: Mapping[str, str] = os.environ,
+    out: TextIO | None = None,
+) -> int:
+    """Print each finding and a summary line; 0 when there is no error, else 3."""
+    try:
+        examined = examine(load(path, overrides, environ))
+    except SettingsError as error:
+        lines = [str(error), f"{len(str(error).splitlines())} error(s): these settings cannot be used."]
+        errors = 1
+    else:
+        lines = [f"{finding.level}: {finding}" for finding in examined.findings]
+        errors = len(errors_of(examined.findings))
+        warnings = len(examined.findings) - errors
+        lines += _ways(examined)
+        lines.append(f"{_contents(examined)}: {errors} error(s), {warnings} warning(s).")
+    with until_nobody_reads():
+        print(*lines, sep="\n", file=sys.stdout if out is None else out)
+    return EXIT_SETTINGS if errors else EXIT_DONE
+
+
+def _contents(examined: Examined) -> str:
+    name = examined.loaded.name
+    if examined.snapshot is None or examined.schemas is None:
+        return name
+    if examined.snapshot.is_open:
+        return f"{name}: any stream"
+    streams = examined.snapshot.streams()
+    titles = {stream.schema_title for stream in streams if stream.schema_title}
+    versions = [count for title in titles if (count := len(examined.schemas.versions(title)))]
+    return f"{name}: {len(streams)} streams, {len(versions)} schema titles, {sum(versions)} versions"
+
+
+def _ways(examined: Examined) -> list[str]:
+    """How the schemas that streams name judge: a line of counts, and each that the fast way cannot take, with why."""
+    if examined.schemas is None or examined.snapshot is None:
+        return []
+    titles = sorted({stream.schema_title for stream in examined.snapshot.streams() if stream.schema_title})
+    ways = examined.schemas.ways(titles)
+    if not ways:
+        return []
+    counts = Counter(kind for _, kind, _ in ways)
+    slow = "is judged by the reference alone, not in one pass"
+    lines = [f"info: {uri} {slow}: {reason}" for uri, kind, reason in ways if kind == "reference"]
+    summary = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
+    return [*lines, f"schema versions by the way they judge: {summary}"]
