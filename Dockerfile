@@ -14,6 +14,7 @@ RUN python3 -m venv /opt/penstock && /opt/penstock/bin/pip install --quiet --no-
 RUN python3 -m venv /opt/build && /opt/build/bin/pip install --quiet --no-cache-dir --require-hashes --only-binary :all: -r requirements/build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY server server/
+COPY soak soak/
 COPY validators validators/
 COPY deploy/wheel deploy/
 RUN PYTHON=/opt/build/bin/python deploy/wheel /opt/dist && /opt/penstock/bin/pip install --quiet --no-cache-dir --no-compile --require-hashes --only-binary :all: --find-links /opt/dist -r /opt/dist/requirements${EXTRA}.txt

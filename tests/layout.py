@@ -84,28 +84,28 @@ def is_within(name: str, package: str) -> bool:
 # Who may not import what: (importer, imported, the way to do it instead).
 APART = "worker.py joins them, by passing bound methods"
 FORBIDDEN = [
-    ("server.http", ("server.intake", "server.sink", "server.catalog", "server.schemas.repository"), APART),
+    ("server.http", ("server.intake", "server.sink", "server.catalog", "server.schemas"), APART),
     ("server.intake", ("server.http", "server.sink"), APART),
-    ("server.sink", ("server.http", "server.intake", "server.catalog", "server.schemas.repository"), APART),
+    ("server.sink", ("server.http", "server.intake", "server.catalog", "server.schemas"), APART),
     ("server.catalog", ("server.http", "server.intake", "server.sink"), "it knows settings, nothing of who uses them"),
     (
         "server.master",
         (
-            *("asyncio", "uvloop", "confluent_kafka", "threading", "validators", "server.schemas.repository"),
-            *("server.http", "server.intake", "server.sink", "server.catalog", "server.worker.process"),
+            *("asyncio", "uvloop", "confluent_kafka", "threading", "validators", "server.schemas"),
+            *("server.http", "server.intake", "server.sink", "server.catalog", "server.worker"),
         ),
         "the master forks, waits and signals; it gets what it needs through Generation",
     ),
     ("server.auth", ("server.http", "server.intake", "server.sink"), "it sees requests through Protocols of its own"),
     (
         "server.fetch",
-        ("server.http", "server.intake", "server.sink", "server.worker.process"),
+        ("server.http", "server.intake", "server.sink", "server.worker"),
         "it knows what is at URLs, nothing of who uses it",
     ),
     (
         "server.admin",
         (
-            "server.worker.process",
+            "server.worker",
             "server.intake.receive",
             "server.intake.pipeline",
             "server.sink.kafka.producer",
@@ -115,7 +115,7 @@ FORBIDDEN = [
     ),
     (
         "server.tracing",
-        ("server.http", "server.intake", "server.sink", "server.worker.process"),
+        ("server.http", "server.intake", "server.sink", "server.worker"),
         "it sees requests and their answers, nothing of who serves them",
     ),
     ("validators", ("server",), "validators stands alone"),

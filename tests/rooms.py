@@ -85,4 +85,19 @@ def check_ways(modules: Iterable[Module]) -> Iterator[Found]:
                 yield Found("ways", where, f"{module.name} imports soak, which judges the service from outside")
 
 
-RULES = (check_rings, check_fullness, check_ways)
+def check_harness(modules: Iterable[Module]) -> Iterator[Found]:
+    """Tests and benches share tests.harness; nothing there imports either of them, and benches import no other test."""
+    for module in modules:
+        for imported, line in module.runtime_imports:
+            is_shared = is_within(imported, "tests.harness") or imported == "tests"
+            is_of_tests = is_within(imported, "tests") and not is_shared
+            is_harness = is_within(module.name, "tests.harness")
+            if is_of_tests and (is_harness or is_within(module.name, "bench")):
+                yield Found(
+                    "harness", f"{module.path}:{line}", f"{module.name} imports {imported}: share it in tests.harness"
+                )
+            if is_harness and is_within(imported, "bench"):
+                yield Found("harness", f"{module.path}:{line}", f"{module.name} imports {imported}")
+
+
+RULES = (check_rings, check_fullness, check_ways, check_harness)
