@@ -120,7 +120,7 @@ FORBIDDEN = [
     ),
     ("validators", ("server",), "validators stands alone"),
 ]
-VALIDATORS_IMPORTER = "server.schemas.repository"
+VALIDATORS_IMPORTERS = ("server.schemas.repository", "server.config.framework.yaml")
 AIOHTTP_IMPORTERS = ("server.fetch.client", "server.admin")  # Processes of their own.
 TOKEN_IMPORTERS = ("server.auth.public_keys", "server.auth.tokens")
 SPANS_IMPORTER = "server.tracing.spans"  # Which the extra alone makes work.
@@ -134,8 +134,8 @@ def check_imports(module: Module) -> Iterator[Found]:
             if is_within(module.name, importer) and any(is_within(imported, package) for package in packages):
                 yield Found("imports", where, f"{importer} imports {imported}: {instead}")
         is_ours = is_within(module.name, "server")
-        if is_ours and is_within(imported, "validators") and module.name != VALIDATORS_IMPORTER:
-            yield Found("imports", where, f"validators is imported in {VALIDATORS_IMPORTER} alone")
+        if is_ours and is_within(imported, "validators") and module.name not in VALIDATORS_IMPORTERS:
+            yield Found("imports", where, f"validators is imported in {' and '.join(VALIDATORS_IMPORTERS)} alone")
         is_for_http = is_within(imported, "aiohttp")
         if is_ours and is_for_http and not any(is_within(module.name, one) for one in AIOHTTP_IMPORTERS):
             yield Found("imports", where, f"aiohttp is imported in {' and '.join(AIOHTTP_IMPORTERS)} alone")

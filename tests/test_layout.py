@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests import layout
+from tests import layout, rooms
 from tests.layout import Found, Module
 
 ROOT = Path(__file__).parent.parent
@@ -57,6 +57,52 @@ def test_a_module_keeps_the_rules(module: Module) -> None:
     found = [found for rule in layout.RULES for found in rule(module)]
 
     assert found == [], "\n" + "\n".join(f"{one.where}: {one.what}" for one in found)
+
+
+@pytest.mark.parametrize("rule", rooms.RULES, ids=lambda rule: rule.__name__)
+def test_the_rooms_keep_their_rules(rule: Callable[[list[Module]], Iterator[Found]]) -> None:
+    found = list(rule(MODULES))
+
+    assert found == [], "\n" + "\n".join(f"{one.where}: {one.what}" for one in found)
+
+
+def loaded_by(program: str) -> set[str]:
+    """The modules that a process holds after running this, and nothing else."""
+    program += "\nimport sys; print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    return set(result.stdout.split())
+
+
+def test_a_second_program_can_be_written_without_loading_the_intake() -> None:
+    """What reads settings, forks, logs and shares memory is for any program of the project."""
+    files = [
+        file for room in ("config/framework", "master", "shared") for file in (ROOT / "server" / room).glob("*.py")
+    ]
+    names = sorted(file.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".") for file in files)
+    imports = ", ".join(name for name in names if not name.endswith("__init__"))
+    loaded = loaded_by(f"import server.log, {imports}")
+    rooms_of_the_intake = (
+        "server.http",
+        "server.intake",
+        "server.sink",
+        "server.catalog",
+        "server.worker",
+        "server.auth",
+    )
+
+    assert sorted(name for name in loaded if name.startswith(rooms_of_the_intake)) == []
+
+
+def test_reading_settings_loads_no_schema_compiler_no_http_client_and_no_broker_client() -> None:
+    loaded = loaded_by("import os; from server.config.load import load; load(None, [], os.environ)")
+
+    assert {name for name in loaded if name.startswith("validators")} == {
+        "validators",
+        "validators.load",
+        "validators.load.yaml12",
+    }
+    assert loaded & {"aiohttp", "confluent_kafka", "fastjsonschema", "uvloop"} == set()
 
 
 def test_everything_is_caught_only_where_the_list_gives_a_reason() -> None:
@@ -174,6 +220,18 @@ BREACHES = {
     "an argument that says nothing": ("server/a.py", DOC + "def f(data): return 1\n", "names"),
 }
 
+ROOM_BREACHES = {
+    "a ring of rooms": ({"server/a/x.py": "import server.b.y\n", "server/b/y.py": "import server.a.x\n"}, "rings"),
+    "a ring by way of a ground-floor file": (
+        {"server/log.py": "import server.a.x\n", "server/a/x.py": "import server.log\n"},
+        "ways",
+    ),
+    "config imports the sink": ({"server/config/x.py": "import server.sink.base\n"}, "ways"),
+    "boot imports a command": ({"server/boot/x.py": "from server.commands import check\n"}, "ways"),
+    "the server imports soak": ({"server/worker/x.py": "import soak.books\n"}, "ways"),
+    "21 files in a room": ({f"server/a/x{number}.py": "" for number in range(21)}, "fullness"),
+}
+
 KEPT = {
     "a type-only import": (
         "server/http/a.py",
@@ -207,6 +265,28 @@ def test_a_breach_is_caught(case: str, tmp_path: Path) -> None:
     module = module_of(tmp_path, path, text)
 
     assert {found.rule for check in layout.RULES for found in check(module)} == {rule}
+
+
+@pytest.mark.parametrize("case", ROOM_BREACHES)
+def test_a_breach_of_a_room_is_caught(case: str, tmp_path: Path) -> None:
+    files, rule = ROOM_BREACHES[case]
+    found = [module_of(tmp_path, path, DOC + text) for path, text in files.items()]
+
+    assert rule in {breach.rule for check in rooms.RULES for breach in check(found)}
+
+
+def test_a_room_may_use_the_ground_floor_the_folders_inside_it_and_what_is_below(tmp_path: Path) -> None:
+    files = {
+        "server/log.py": "",
+        "server/a/x.py": "import server.log, server.a.inner.y, server.b.z\n",
+        "server/a/inner/y.py": "import server.a.x\n",
+        "server/b/z.py": "import server.log\n",
+        "server/commands/c.py": "import server.a.x, soak.books\n",
+        "soak/books.py": "import server.b.z\n",
+    }
+    found = [module_of(tmp_path, path, DOC + text) for path, text in files.items()]
+
+    assert [breach for check in rooms.RULES for breach in check(found)] == []
 
 
 @pytest.mark.parametrize("case", KEPT)

@@ -1,5 +1,4 @@
-"""server.sink.spool.replay: oldest first, in order per key, no faster than allowed, and nothing is forgotten
-unacked."""
+"""sink.spool.replay: oldest first, in order per key, no faster than allowed, and nothing is forgotten unacked."""
 
 from __future__ import annotations
 
