@@ -229,6 +229,8 @@ ROOM_BREACHES = {
     "config imports the sink": ({"server/config/x.py": "import server.sink.base\n"}, "ways"),
     "boot imports a command": ({"server/boot/x.py": "from server.commands import check\n"}, "ways"),
     "the server imports soak": ({"server/worker/x.py": "import soak.books\n"}, "ways"),
+    "a bench imports a test": ({"bench/x.py": "from tests.process import churn\n"}, "harness"),
+    "the harness imports a bench": ({"tests/harness/x.py": "from bench import quick\n"}, "harness"),
     "21 files in a room": ({f"server/a/x{number}.py": "" for number in range(21)}, "fullness"),
 }
 
