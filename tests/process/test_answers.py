@@ -1,4 +1,4 @@
-"""What clients of a running service are told: CONTRACT section 2, over a real socket."""
+"""What clients of a running service are told, over a real socket."""
 
 from __future__ import annotations
 

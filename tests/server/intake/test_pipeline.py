@@ -1,4 +1,4 @@
-"""server.intake.pipeline: the steps of CONTRACT section 3, one event at a time."""
+"""server.intake.pipeline: the steps of docs/DESIGN.md, one event at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""server.intake.verdict: statuses, phrases and bodies of CONTRACT section 2."""
+"""server.intake.verdict: statuses, phrases and bodies of answers."""
 
 from __future__ import annotations
 
