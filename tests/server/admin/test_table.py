@@ -52,7 +52,7 @@ def test_the_sheet_has_a_place_for_every_number() -> None:
 def test_every_route_of_a_worker_is_a_label() -> None:
     """One that is not is counted as ``other``: add it to server.admin.sheet."""
     server = Path(__file__).parents[3] / "server"
-    texts = [(server / name).read_text() for name in ("worker.py", "http/pages.py", "http/receipt_page.py")]
+    texts = [(server / name).read_text() for name in ("worker/process.py", "pages/service.py", "pages/receipt.py")]
     written = {path for text in texts for path in re.findall(r'"(/[a-z_][\w./-]*)"', text)}
 
     assert "/v1/events" in written

@@ -12,7 +12,7 @@ from server.intake.books.tally import Tallies, Tally
 from server.shared.ledger import LINES, OTHERS, PAGES, Ledger, Page
 from server.shared.scoreboard import Scoreboard
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 
 
 def tallies(**accepted: int) -> Tallies:

@@ -123,16 +123,16 @@ def test_what_failed_before_the_fork_is_the_parents() -> None:
     assert failures() == 0
 
 
-SERVER = Path(__file__).parents[2] / "server"
+SERVER = Path(__file__).parents[3] / "server"
 
 # What paces itself, and how it goes on after an exception.
 OWN_PACE = {
-    "timers.py:start": "the mechanism itself",
-    "sink/kafka.py:_tick": "catches, and is called again in `finally`",
-    "sink/spool_writer.py:_write": "catches, and is called again",
+    "timing/timers.py:start": "the mechanism itself",
+    "sink/kafka/producer.py:_tick": "catches, and is called again in `finally`",
+    "sink/spool/writer.py:_write": "catches, and is called again",
     "catalog/following.py:_slice": "catches; the next snapshot begins again",
-    "http/documents.py:_turn": "catches, and is called again in `finally`",
-    "http/receipt_page.py:_turn": "is called again in `finally`",
+    "pages/documents.py:_turn": "catches, and is called again in `finally`",
+    "pages/receipt.py:_turn": "is called again in `finally`",
 }
 
 

@@ -160,7 +160,7 @@ def test_every_suggested_name_is_one_that_librdkafka_knows() -> None:
 def test_the_check_apart_leaves_the_process_without_librdkafka() -> None:
     source = """
 import sys
-from server.sink import kafka_settings
+from server.config.kafka import settings as kafka_settings
 problems = kafka_settings.check_apart({"bootstrap.servers": "a:1", "acks": 1, "lingr.ms": 5})
 print([problem.name for problem in problems], "confluent_kafka" in sys.modules, "asyncio" in sys.modules)
 """
