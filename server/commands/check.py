@@ -8,6 +8,7 @@ Not here: what is looked for (boot.examine).
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections import Counter
@@ -16,10 +17,27 @@ from pathlib import Path
 from typing import TextIO
 
 from server.boot.examine import Examined, examine
+from server.commands import streams
+from server.commands.options import add_settings
 from server.commands.output import until_nobody_reads
 from server.config.framework.finding import errors_of
 from server.config.load import load
 from server.errors import EXIT_DONE, EXIT_SETTINGS, SettingsError
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    add_settings(parser)
+    parser.add_argument(
+        "--diff", nargs=2, type=Path, metavar=("OLD", "NEW"), help="what a change of a file of streams would do"
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.diff:
+        return streams.diff(options.config, options.set, *options.diff)
+    return run(options.config, options.set)
 
 
 def run(

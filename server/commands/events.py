@@ -9,6 +9,7 @@ Not here: writing (sink.sqlite); other sinks have readers of their own.
 
 from __future__ import annotations
 
+import argparse
 import heapq
 import os
 import sqlite3
@@ -23,7 +24,9 @@ from urllib.parse import quote
 import msgspec
 import orjson
 
+from server.commands.options import add_settings
 from server.commands.output import say, until_nobody_reads
+from server.config.load import load
 from server.config.settings import Config
 from server.errors import EXIT_DONE, EXIT_FOUND, PenstockError, SettingsError
 from server.sink.salvage import first_readable, is_broken
@@ -47,6 +50,19 @@ _MOST_ID: Final = (1 << 63) - 1
 _text: Final = msgspec.json.Decoder(str).decode
 
 _Row = tuple[int, int, bytes, bytes | None, int, bytes, bytes]
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    add_settings(parser)
+    parser.add_argument("--stream", metavar="NAME", help="only this stream")
+    parser.add_argument("--follow", action="store_true", help="go on with new events until interrupted")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    loaded = load(options.config, options.set, os.environ)
+    return run(loaded.config, loaded.base_dir, options.stream, options.follow)
 
 
 def run(config: Config, base_dir: Path, stream: str | None, follow: bool) -> int:

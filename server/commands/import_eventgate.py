@@ -9,6 +9,7 @@ Not here: what each setting becomes (eventgate_keys), whether streams and schema
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -274,6 +275,13 @@ def _items(settings: dict[str, Any], at: KeyPath) -> Iterator[Item]:
 def _text(value: Any) -> Any:
     """A property as ours are written; a list of brokers is a text with commas."""
     return keys.brokers_of(value) if isinstance(value, list) else value
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="its config.yaml, or values of its Helm chart")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write settings here; or standard output")
+    parser.set_defaults(run=lambda options: run(options.file, options.output))
 
 
 def run(path: Path, output: Path | None) -> int:

@@ -7,12 +7,20 @@ Not here: what a key is (auth.api_keys), what may be written beside its hash (au
 
 from __future__ import annotations
 
+import argparse
 import sys
 from typing import TextIO
 
 from server.auth.api_keys import hashed, new_key
 from server.config.auth_settings import KEY_NAME
 from server.errors import EXIT_DONE, UsageError
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("name", metavar="NAME", help="who will hold it")
+    parser.add_argument("--hash", action="store_true", help="make none, but read one from standard input")
+    parser.set_defaults(run=lambda options: run(options.name, is_given=options.hash))
 
 
 def run(

@@ -7,11 +7,13 @@ Not here: the life of processes (master), one worker's parts (worker).
 
 from __future__ import annotations
 
+import argparse
 import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server import log
+from server.commands.options import add_settings
 from server.host import stdio
 from server.master import signals
 from server.master.loop import Master
@@ -31,6 +33,12 @@ and see it arrive, from another terminal:
 
   {penstock} events --follow
 """
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    add_settings(parser)
+    parser.set_defaults(run=lambda options: run(options.config, options.set))
 
 
 def run(config_path: Path | None, overrides: list[str]) -> int:

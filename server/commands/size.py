@@ -8,6 +8,7 @@ Not here: measuring (bench.sizing).
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from server.commands.options import positive, whole
 from server.commands.output import until_nobody_reads
 from server.config.settings import Config
 from server.errors import EXIT_DONE
@@ -107,6 +109,30 @@ def size(load: Load, constants: dict[str, Any]) -> Size:
         broker_connections=workers * (load.brokers + 1),
         to_brokers_mb_per_s=load.events_per_s * stored_bytes / MB,
     )
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("--events-per-s", type=positive, required=True, metavar="N")
+    parser.add_argument("--bytes", type=whole, required=True, metavar="B", help="of one event")
+    parser.add_argument("--outage-min", type=positive, default=30.0, metavar="M", help="without brokers; default 30")
+    parser.add_argument("--batch", type=whole, default=1, metavar="K", help="events a request; default 1")
+    parser.add_argument("--brokers", type=whole, default=3, metavar="N", help="of Kafka; default 3")
+    parser.add_argument("--cores", type=whole, default=8, metavar="N", help="of one host; default 8")
+    parser.add_argument("--json", action="store_true", help="for programs, with the constants")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    load = Load(
+        events_per_s=options.events_per_s,
+        event_bytes=options.bytes,
+        outage_min=options.outage_min,
+        batch=options.batch,
+        brokers=options.brokers,
+        cores=options.cores,
+    )
+    return run(load, is_json=options.json)
 
 
 def run(load: Load, *, is_json: bool) -> int:

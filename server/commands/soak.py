@@ -8,6 +8,7 @@ Not here: the parts (server.soak).
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import logging
 import random
@@ -21,6 +22,7 @@ from typing import TextIO
 
 import msgspec
 
+from server.commands.options import minutes
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
 from server.shared.ledger import Numbers
 from soak.books import Books
@@ -40,6 +42,24 @@ MOST_LINES = 30
 LINES = ("do not add up", "Traceback", "books of stream", "SIGPIPE")
 
 log = logging.getLogger("soak")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="what decides on clients and faults; default 1"
+    )
+    parser.add_argument("--minutes", type=minutes, default=1.0, metavar="M", help="how long; default 1")
+    parser.add_argument(
+        "--kafka", type=Path, metavar="SCRIPT", help="start Apache Kafka by this instead of mock brokers"
+    )
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write the outcome as JSON, and the log beside it")
+    parser.add_argument("--clock", action="store_true", help="let the service's clock jump too; needs libfaketime")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    return run(options.seed, options.minutes, options.kafka, options.report, has_own_clock=options.clock)
 
 
 def run(seed: int, minutes: float, kafka: Path | None, report: Path | None, *, has_own_clock: bool) -> int:

@@ -8,6 +8,7 @@ Not here: what is wrong with declarations (boot.examine), what changes mean (cat
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -21,11 +22,25 @@ from server.catalog.query import Query, listed
 from server.catalog.snapshot import build
 from server.catalog.sources import Source, read_files, sections, where
 from server.catalog.views import Views
+from server.commands.options import add_settings
 from server.commands.output import say, until_nobody_reads
 from server.config.framework.document import KeyPath, dotted
 from server.config.framework.finding import errors_of, text_of
 from server.config.load import Loaded, load
 from server.errors import EXIT_DONE, EXIT_FOUND, SettingsError, UsageError
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    add_settings(parser)
+    parser.add_argument("words", nargs="*", metavar="[explain] NAME", help="these alone; or, explained line by line")
+    parser.add_argument("--constraints", default="", metavar="A=B|C[D]=E", help="only those with these settings")
+    parser.add_argument("--json", action="store_true", help="as the API of stream settings answers")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    return run(options.config, options.set, options.words, options.constraints, is_json=options.json)
 
 
 def run(config_path: Path | None, overrides: list[str], words: list[str], wanted: str, *, is_json: bool) -> int:

@@ -7,6 +7,7 @@ Not here: the shape of a verdict (intake.report).
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from server.boot.generation import Generation, read
+from server.commands.options import add_settings
 from server.commands.output import until_nobody_reads
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
 from server.fetch.once import fetch_schemas
@@ -24,6 +26,13 @@ from server.intake.pipeline import NOT_AN_OBJECT, Pipeline, make_pipeline
 from server.intake.report import report
 from server.intake.text.cut import split
 from server.intake.verdict import Verdict
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    add_settings(parser)
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="newline-delimited JSON; or standard input")
+    parser.set_defaults(run=lambda options: run(options.config, options.set, options.files))
 
 
 def run(config_path: Path | None, overrides: list[str], files: list[Path]) -> int:

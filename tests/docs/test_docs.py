@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from server import errors
-from server.__main__ import _parser
+from server.__main__ import COMMANDS, make_parser
 from server.config.framework import shape
 from server.config.settings import Config
 from server.intake import verdict
@@ -40,7 +40,7 @@ def page(name: str) -> str:
 
 
 def subcommands() -> dict[str, argparse.ArgumentParser]:
-    (found,) = [one for one in _parser()._actions if isinstance(one, argparse._SubParsersAction)]
+    (found,) = [one for one in make_parser(COMMANDS)._actions if isinstance(one, argparse._SubParsersAction)]
     return dict(found.choices)
 
 
@@ -128,7 +128,9 @@ def test_every_setting_that_a_page_names_exists() -> None:
         for name in re.findall(r"`((?:[a-z]\w*)(?:\.[a-z]\w*)+)[:`=]", text_of(path)):
             is_module = (ROOT / "server" / f"{name.replace('.', '/')}.py").is_file()
             is_free = any(name.startswith(f"{one}.") for one in free)
-            if name.split(".")[0] in sections and not (name in known or is_module or name in LOGGERS or is_free or FILE.fullmatch(name)):
+            if name.split(".")[0] in sections and not (
+                name in known or is_module or name in LOGGERS or is_free or FILE.fullmatch(name)
+            ):
                 unknown.add(f"{path.name}: {name}")
 
     assert unknown == set()
