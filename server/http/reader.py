@@ -215,10 +215,10 @@ class Reader:
 
     def on_headers_complete(self) -> None:
         headers, parser, bounds = self._headers, self._parser, self._bounds
-        if self._fed_bytes > bounds.sure_head_bytes and (
-            large := head.too_large(self._url, headers, len(headers) + self._repeats, bounds)
-        ):
-            self._stop(large)
+        if self._fed_bytes > bounds.sure_head_bytes:
+            large = head.too_large(self._url, headers, len(headers) + self._repeats, bounds)
+            if large is not None:
+                self._stop(large)
         if len(headers) + self._repeats > bounds.max_headers:
             self._stop(bounds.many_headers)
         tail: bytes | None = KEEP

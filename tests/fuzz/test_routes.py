@@ -19,9 +19,10 @@ import pytest
 
 from server.boot.generation import read
 from server.http.protocol import Connection
-from server.intake import batch, receive
+from server.intake import receive
 from server.master.generation import WorkerContext
 from server.shared.scoreboard import Scoreboard
+from server.timing import turns
 from server.worker.process import Worker
 from tests.fuzz import cases, metered, routes
 from tests.harness.served import Served
@@ -62,7 +63,7 @@ def counted(directory: Path, sent: list[tuple[list[bytes], str]], monkeypatch: p
     """Send each (``cases.Case``) to a worker of this process. The steps of its longest callback, and its name."""
     # By the clock, a slow machine would see fewer events in a slice than a fast one: here, the fewest.
     monkeypatch.setattr(receive, "AT_ONCE_S", -1.0)
-    monkeypatch.setattr(batch, "TURN_S", -1.0)
+    monkeypatch.setattr(turns, "TURN_S", -1.0)
     counter = metered.Counter()
     for name, method in metered.measured(counter).items():
         monkeypatch.setattr(Connection, name, method)

@@ -352,7 +352,7 @@ def test_damage_is_noticed_while_the_service_runs(tmp_path: Path) -> None:
         service.says("are recovered in")
         assert client.post(count=20) == 201
         service.until(lambda: Scrape.of(service).sum("penstock_sink_databases_damaged_total") == 1)
-        assert Scrape.of(service).sum("penstock_sink_events_recovered_total") == 1001
+        service.until(lambda: Scrape.of(service).sum("penstock_sink_events_recovered_total") == 1001)
         assert_books(service)
         assert sorted(penstock_events(service)[1]) == sorted([*early, *client.promised])
         stop(service)

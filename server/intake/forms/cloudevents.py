@@ -202,9 +202,8 @@ def _text_of(body: bytes) -> bytes:
 
 
 def as_data(body: bytes, most: int, max_event_bytes: int, *, may_take_long: bool) -> Elements | list[Any] | int | str:
-    """As intake.text.cut.elements, of a body that is the data of one CloudEvent: none at all is an empty object, and
-    an array
-    is one that is no event."""
+    """As intake.text.cut.elements, of the data of one CloudEvent: none is an empty object, and an array is one that is
+    no event."""
     if not body:
         return [NO_DATA]
     found = elements(body, most, max_event_bytes, may_take_long=may_take_long)
