@@ -22,7 +22,7 @@ from bench.servers import Child, free_port
 from bench.steady import Answer, Steady
 from server.shared.ledger import Ledger, Numbers
 from soak.brokers import PARTITIONS, Mock
-from soak.reader import Reader
+from soak.reader import TopicReader
 
 BATCH = 10
 CONNECTIONS = 64
@@ -145,7 +145,7 @@ def request(first: int, count: int, *, is_hasty: bool) -> bytes:
 
 def delivered(mock: Mock) -> list[int]:
     """The numbers of all events that the brokers hold, each as often as it is there."""
-    reader = Reader(mock.servers, [STREAM], PARTITIONS)
+    reader = TopicReader(mock.servers, [STREAM], PARTITIONS)
     reader.start()
     reader.finish()
     if reader.gaps:

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from server.shared.ledger import COUNTS, NAMES, REASONS, Numbers
 from soak.clients import Sent
-from soak.reader import Read
+from soak.reader import StoredRecord
 from soak.service import BEAT_S, Kill
 
 LATE_S: Final = 2.0  # By which a beat may be late on a busy machine.
@@ -54,7 +54,7 @@ class Books(Struct):
             for kill in self.kills
         )
 
-    def audit(self, sent: list[Sent], read: list[Read]) -> list[str]:
+    def audit(self, sent: list[Sent], read: list[StoredRecord]) -> list[str]:
         """What does not add up."""
         found = []
         killed = {kill.run for kill in self.kills}

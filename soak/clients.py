@@ -38,7 +38,7 @@ class Sent(Struct):
     worker: int = 0
 
 
-class Client:
+class SoakClient:
     """``sent`` is its whole memory. ``holder`` tells which process holds the connection from a port."""
 
     def __init__(

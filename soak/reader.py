@@ -19,7 +19,7 @@ READ_S: Final = 30.0
 QUIET_S: Final = 5.0  # Longer than a consumer's back-off after the last outage.
 
 
-class Read(NamedTuple):
+class StoredRecord(NamedTuple):
     """One record: where, and the event in it."""
 
     place: tuple[str, int]
@@ -28,7 +28,7 @@ class Read(NamedTuple):
     event: dict[str, Any]
 
 
-class Reader(threading.Thread):
+class TopicReader(threading.Thread):
     """Reads all partitions of some topics until told to stop."""
 
     def __init__(self, servers: str, topics: list[str], partitions: int) -> None:
@@ -49,7 +49,7 @@ class Reader(threading.Thread):
         self._is_stopping = False
         self._read_at = time.monotonic()
         self._next: dict[tuple[str, int], int] = {}
-        self.found: list[Read] = []
+        self.found: list[StoredRecord] = []
         self.gaps = 0
 
     def run(self) -> None:
@@ -72,4 +72,4 @@ class Reader(threading.Thread):
         self.gaps += offset != self._next.get(place, 0)
         self._next[place] = offset + 1
         self._read_at = time.monotonic()
-        self.found.append(Read(place, offset, message.key(), orjson.loads(message.value())))
+        self.found.append(StoredRecord(place, offset, message.key(), orjson.loads(message.value())))

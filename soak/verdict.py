@@ -29,7 +29,7 @@ from msgspec import Struct, field
 from soak.books import Books
 from soak.clients import Sent
 from soak.faults import REFUSE, Fault
-from soak.reader import Read
+from soak.reader import StoredRecord
 
 # What librdkafka held: until it was acked, or until its time-out (4 s here) and a second, then it was on disk. One more
 # for a busy machine.
@@ -46,7 +46,7 @@ Identity = tuple[int, int]
 Lost = list[tuple[Identity, Sent]]
 
 
-class Verdict(Struct):
+class SoakVerdict(Struct):
     """Numbers for people, and ``violations``: one line for each kind, with examples."""
 
     sent: int = 0
@@ -61,12 +61,12 @@ class Verdict(Struct):
 
 
 def judge(
-    sent: list[Sent], read: list[Read], faults: list[Fault], books: Books, gaps: int, *, is_idempotent: bool
-) -> Verdict:
+    sent: list[Sent], read: list[StoredRecord], faults: list[Fault], books: Books, gaps: int, *, is_idempotent: bool
+) -> SoakVerdict:
     """The verdict of one run. ``is_idempotent``: the brokers know records that come a second time."""
     events = {(one.client, one.number): one for one in sent}
     there = Counter(identity for one in read if (identity := _identity(one.event)) is not None)
-    verdict = Verdict(len(sent), dict(sorted(Counter(map(_answer, sent)).items())))
+    verdict = SoakVerdict(len(sent), dict(sorted(Counter(map(_answer, sent)).items())))
     kept = [identity for identity, one in events.items() if one.status in (201, 202)]
     verdict.once = sum(there[identity] == 1 for identity in kept)
     verdict.twice = sum(there[identity] > 1 for identity in kept)
@@ -95,7 +95,7 @@ def judge(
     return verdict
 
 
-def _judge_lost(lost: Lost, sent: list[Sent], faults: list[Fault], books: Books, verdict: Verdict) -> None:
+def _judge_lost(lost: Lost, sent: list[Sent], faults: list[Fault], books: Books, verdict: SoakVerdict) -> None:
     """Which hasty events may be missing, and how many of each stream."""
     for stream in sorted({one.event["meta"]["stream"] for _, one in lost}):
         ours = [(identity, one) for identity, one in lost if one.event["meta"]["stream"] == stream]
@@ -157,7 +157,7 @@ def _was_refused(one: Sent, faults: Iterable[Fault], kind: Any, within_s: float)
     return any(one.sent_at - CLOCK_S <= until and at <= one.answered_at + within_s for at, until in times)
 
 
-def _wrong(events: dict[Identity, Sent], read: list[Read]) -> list[Identity]:
+def _wrong(events: dict[Identity, Sent], read: list[StoredRecord]) -> list[Identity]:
     """Everything that was sent is there as it was sent; the service may add, not change."""
     wrong = []
     for one in read:
@@ -173,7 +173,7 @@ def _holds(whole: Any, part: Any) -> bool:
     return bool(whole == part)
 
 
-def _disordered(events: dict[Identity, Sent], read: list[Read]) -> list[Identity]:
+def _disordered(events: dict[Identity, Sent], read: list[StoredRecord]) -> list[Identity]:
     """First copies of one key, in the order of the log, must have rising numbers. What nobody answered is left out."""
     newest: dict[tuple[Any, bytes], Identity] = {}
     seen: set[Identity] = set()

@@ -74,20 +74,20 @@ if TYPE_CHECKING:
     from validators.judge.validator import Validator
     from validators.load.defaults import TooLargeError
     from validators.load.sharing import Sharing
-    from validators.quick.reader import Fill, Reader
+    from validators.quick.reader import EventReader, Fill
     from validators.registry import Registry
-    from validators.words.problem import Problem, errors_text
+    from validators.words.problem import Violation, errors_text
 
 __all__ = [
     "ErrorType",
+    "EventReader",
     "Fill",
-    "Problem",
-    "Reader",
     "Registry",
     "SchemaError",
     "Sharing",
     "TooLargeError",
     "Validator",
+    "Violation",
     "errors_text",
     "open_registry",
 ]
@@ -96,8 +96,8 @@ __all__ = [
 _HOMES = {
     "ErrorType": "validators.errors",
     "Fill": "validators.quick.reader",
-    "Problem": "validators.words.problem",
-    "Reader": "validators.quick.reader",
+    "Violation": "validators.words.problem",
+    "EventReader": "validators.quick.reader",
     "Registry": "validators.registry",
     "SchemaError": "validators.errors",
     "Sharing": "validators.load.sharing",

@@ -31,8 +31,8 @@ from validators.judge.validator import Validator
 from validators.load import insecure
 from validators.load.bounds import refuse_costly
 from validators.load.bundle import bundle
-from validators.load.kept import Kept, key_of
-from validators.load.loader import Allowance, Fetch, Loader
+from validators.load.kept import DiskCache, key_of
+from validators.load.loader import Fetch, Loader, ReadBudget
 from validators.load.sharing import Sharing
 from validators.regex.pattern import PatternError
 
@@ -69,7 +69,7 @@ class Registry:
         self._max_cached = max_cached
         self._negative_s = negative_s
         self._clock = clock
-        self._kept = Kept(keep_in) if keep_in is not None else None
+        self._kept = DiskCache(keep_in) if keep_in is not None else None
         self._keys: dict[str, str] = {}  # Of what was read for a URI.
         self._before = before._by_key() if before is not None else {}
         self._compile = Deferred if is_deferred else compile_schema
@@ -152,7 +152,7 @@ class Registry:
 
     def _read(self, uri: str) -> dict[str, Any]:  # cold: once for each schema
         """The bundle of a schema that may be used."""
-        allowance = Allowance()
+        allowance = ReadBudget()
         retrieve = partial(self._loader.read_reference, allowance=allowance)
         whole = bundle(self._loader.read(uri, allowance), uri, retrieve, check_schema)
         refuse_costly(whole, uri)

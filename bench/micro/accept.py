@@ -27,7 +27,7 @@ from typing import Any
 import uvloop
 
 from server.http.listener import Listener
-from server.shared.row import READY, Row
+from server.shared.row import READY, WorkerRow
 from server.shared.scoreboard import Scoreboard
 
 WAYS = ("shared", "polite", "reuseport")
@@ -41,7 +41,7 @@ _REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 class Answer(asyncio.Protocol):
     """Answer whatever comes with the slot of this worker."""
 
-    def __init__(self, row: Row) -> None:
+    def __init__(self, row: WorkerRow) -> None:
         self.row = row
 
     def connection_made(self, transport: Any) -> None:
@@ -55,7 +55,7 @@ class Answer(asyncio.Protocol):
         self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d" % self.row.slot)
 
 
-def work(way: str, listening: socket.socket, row: Row) -> None:
+def work(way: str, listening: socket.socket, row: WorkerRow) -> None:
     """The whole life of a worker: take connections until TERM, then leave the queue alone and go."""
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -103,7 +103,7 @@ class Service:
         listening.setblocking(False)
         return listening
 
-    def fork(self, slot: int) -> Row:
+    def fork(self, slot: int) -> WorkerRow:
         """Start a worker and wait until it takes connections."""
         row = self.board.claim(slot, 1)
         assert row is not None
@@ -113,7 +113,7 @@ class Service:
             time.sleep(0.001)
         return row
 
-    def _child(self, slot: int, row: Row) -> int:
+    def _child(self, slot: int, row: WorkerRow) -> int:
         code = 1
         try:
             work(self.way, self.sockets[slot % len(self.sockets)], row)
@@ -121,7 +121,7 @@ class Service:
         finally:
             os._exit(code)
 
-    def end(self, row: Row, number: signal.Signals) -> None:
+    def end(self, row: WorkerRow, number: signal.Signals) -> None:
         os.kill(row.pid, number)
         os.waitpid(row.pid, 0)
         self.board.release(row)

@@ -18,7 +18,7 @@ from server.intake.event import Event
 from server.intake.pending import Pending
 from server.intake.receive import Receiver
 from server.intake.sending import Sender
-from server.intake.terms import Terms
+from server.intake.terms import RequestOptions
 from server.worker import durability
 
 
@@ -26,7 +26,7 @@ def _receive(
     self: Receiver,
     request: Any,
     body: bytes,
-    terms: Terms,
+    terms: RequestOptions,
     _began_s: float = 0.0,
     is_second: bool = False,
     batch: Any = None,

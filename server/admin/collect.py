@@ -19,14 +19,14 @@ from prometheus_client.registry import Collector
 from server.admin.sheet import Gauge
 from server.admin.table import METRICS
 from server.admin.table import Metric as Row
-from server.admin.view import Shared, View, process_of
+from server.admin.view import HostView, Shared, process_of
 from server.shared.ledger import COUNTS, REASONS
 from server.shared.row import Count
 from server.sink.kafka.statistics import GAUGES, SUMS
 from server.version import VERSION
 
 Sample = tuple[tuple[str, ...], float]
-Reader = Callable[[View], Iterable[Sample]]
+Reader = Callable[[HostView], Iterable[Sample]]
 
 
 class Collected(Collector):
@@ -61,7 +61,7 @@ def _family(row: Row, samples: Iterable[Sample]) -> Metric:
     return gauge
 
 
-def _histogram(row: Row, view: View) -> HistogramMetricFamily:
+def _histogram(row: Row, view: HostView) -> HistogramMetricFamily:
     cells = view.family(row.name.removeprefix("penstock_").removesuffix("_seconds"))
     counts = accumulate(count for _, count in cells[:-1])
     buckets = [(labels[0], count) for (labels, _), count in zip(cells[:-1], counts, strict=True)]
@@ -73,7 +73,7 @@ def _histogram(row: Row, view: View) -> HistogramMetricFamily:
 # Readers. Each gives the labels, in the order of the table, and the number.
 
 
-def _one(value: Callable[[View], float]) -> Reader:
+def _one(value: Callable[[HostView], float]) -> Reader:
     return lambda view: [((), value(view))]
 
 
@@ -89,14 +89,14 @@ def _gauge(gauge: Gauge) -> Reader:
     return lambda view: [((), view.gauge(gauge))]
 
 
-def _named(numbers: Callable[[View], dict[str, int]]) -> Reader:
+def _named(numbers: Callable[[HostView], dict[str, int]]) -> Reader:
     return lambda view: [((name,), number) for name, number in numbers(view).items()]
 
 
-def _by_slot(number: Callable[[View, int], float]) -> Reader:
+def _by_slot(number: Callable[[HostView, int], float]) -> Reader:
     """Of a slot with two workers, one of which drains, the worse."""
 
-    def read(view: View) -> list[Sample]:
+    def read(view: HostView) -> list[Sample]:
         found: dict[int, float] = {}
         for at, row in enumerate(view.workers):
             found[row.slot] = max(found.get(row.slot, 0.0), number(view, at))
@@ -105,11 +105,11 @@ def _by_slot(number: Callable[[View, int], float]) -> Reader:
     return read
 
 
-def _responses(view: View) -> list[Sample]:
+def _responses(view: HostView) -> list[Sample]:
     return [(labels, count) for labels, count in view.family("responses") if count]
 
 
-def _by_stream(lines: Iterable[tuple[str, float]], view: View) -> list[Sample]:
+def _by_stream(lines: Iterable[tuple[str, float]], view: HostView) -> list[Sample]:
     sums: dict[str, float] = {}
     for name, number in lines:
         label = view.stream_label(name)
@@ -121,13 +121,13 @@ def _booked(count: str) -> Reader:
     return lambda view: _by_stream(((name, numbers[count]) for name, numbers in view.ledger.items()), view)
 
 
-def _dropped(view: View) -> Iterator[Sample]:
+def _dropped(view: HostView) -> Iterator[Sample]:
     for reason in REASONS:
         lines = ((name, numbers[reason]) for name, numbers in view.ledger.items())
         yield from (((label, reason), number) for (label,), number in _by_stream(lines, view))
 
 
-def _lost(view: View) -> list[Sample]:
+def _lost(view: HostView) -> list[Sample]:
     """What the workers that are gone had accepted and that has no outcome."""
     settled = len(COUNTS) + len(REASONS)
     gone = ((name, max(0, cells[0] - sum(cells[1:settled]))) for name, cells in view.retired.items())
@@ -138,7 +138,7 @@ def _noted(place: int) -> Reader:
     return lambda view: _by_stream(((name, cells[place]) for name, cells in view.streams.items()), view)
 
 
-def _judged(view: View) -> Iterator[Sample]:
+def _judged(view: HostView) -> Iterator[Sample]:
     for schema, counts in view.schemas.items():
         for way, count in zip(("one_decode", "one_pass", "reference"), counts, strict=True):
             yield (schema, way), count
@@ -165,7 +165,7 @@ def _sources(number: Callable[[float, float, int], float]) -> Reader:
     ]
 
 
-def _snapshot_age_s(view: View) -> float:
+def _snapshot_age_s(view: HostView) -> float:
     since = [row.streams[1] / 1000 for row in view.workers if row.streams[1]]
     return max(0.0, view.now_s - max(since)) if since else 0.0
 
@@ -182,7 +182,7 @@ READERS: Final[dict[str, Reader]] = {
     "penstock_log_lines_dropped": _one(
         lambda view: view.counters[Count.LOG_LINES_DROPPED] + view.shared.board.notices.log_lines_dropped
     ),
-    "penstock_workers": _named(View.states),
+    "penstock_workers": _named(HostView.states),
     "penstock_worker_beat_age_seconds": _by_slot(lambda view, at: view.beat_age_s(view.workers[at])),
     "penstock_worker_loop_lag_seconds": _by_slot(lambda view, at: view.gauges[at][Gauge.LOOP_LAG_US] / 1e6),
     "penstock_worker_resident_bytes": _by_slot(lambda view, at: process_of(view.workers[at].pid).resident_bytes),

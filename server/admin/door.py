@@ -29,7 +29,7 @@ TICK_S: Final = 0.25
 _HOST: Final = re.compile(r"\[([0-9a-f:.]+)\](?::\d*)?|([a-z0-9._-]+)(?::\d*)?")
 
 
-class Names:
+class AllowedHosts:
     """What the address goes by. ``listen`` is ``admin.listen``; of ``hosts``, ``*.a.example`` are all names below."""
 
     def __init__(self, hosts: Iterable[str], listen: str) -> None:
@@ -51,12 +51,12 @@ class Names:
         return bool(name) and ("." not in name or _is_address(name)) if found[1] is None else _is_address(name)
 
 
-class Guest(web.RequestHandler):
+class AdminConnection(web.RequestHandler):
     """One connection. ``deadline`` is when it ends unless something else comes before."""
 
     __slots__ = ("_door", "_is_idle", "deadline", "is_served")
 
-    def __init__(self, door: Door, manager: web.Server) -> None:
+    def __init__(self, door: AdminConnections, manager: web.Server) -> None:
         # None: no log of requests, as web.AppRunner has it; its type does not say so.
         super().__init__(manager, loop=asyncio.get_running_loop(), access_log=cast(Any, None))
         self._door = door
@@ -98,20 +98,20 @@ class Guest(web.RequestHandler):
             self.transport.abort()
 
 
-class Door:
+class AdminConnections:
     """All connections of the admin process."""
 
-    def __init__(self, limits: Limits, names: Names) -> None:
+    def __init__(self, limits: Limits, names: AllowedHosts) -> None:
         self.limits = limits
         self._names = names
         self._loop = asyncio.get_running_loop()
-        self._guests: set[Guest] = set()
+        self._guests: set[AdminConnection] = set()
 
     def after(self, seconds: float) -> float:
         """The instant so many seconds from now."""
         return self._loop.time() + seconds
 
-    def enter(self, guest: Guest) -> None:
+    def enter(self, guest: AdminConnection) -> None:
         """One more; when they are too many, one that is not being served makes room, or this one goes."""
         self._guests.add(guest)
         if len(self._guests) > MAX_CONNECTIONS:
@@ -120,7 +120,7 @@ class Door:
             self._guests.discard(goes)
             goes.cut()
 
-    def leave(self, guest: Guest) -> None:
+    def leave(self, guest: AdminConnection) -> None:
         """One less."""
         self._guests.discard(guest)
 
@@ -139,7 +139,7 @@ class Door:
         if not all(self._names.are_named(host) for host in hosts):
             raise MisdirectedError
         guest = request.protocol
-        assert isinstance(guest, Guest)
+        assert isinstance(guest, AdminConnection)
         guest.begin()
         try:
             return await handler(request)

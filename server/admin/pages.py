@@ -20,7 +20,7 @@ from prometheus_client.registry import CollectorRegistry
 
 from server.admin import status
 from server.admin.collect import Collected
-from server.admin.door import Door, MisdirectedError
+from server.admin.door import AdminConnections, MisdirectedError
 from server.shared.notices import LEVELS
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _INDEX = """<!doctype html><meta charset="utf-8"><title>Penstock: operations</ti
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Pages:
+class AdminPages:
     """The handlers."""
 
     def __init__(self, shared: Shared) -> None:
@@ -50,7 +50,7 @@ class Pages:
         self._registry.register(self._collected)
         self._asking = asyncio.Lock()  # One process's stacks at a time.
 
-    def application(self, door: Door) -> web.Application:
+    def application(self, door: AdminConnections) -> web.Application:
         """All routes, behind ``door``."""
         application = web.Application(middlewares=[_plain, door.middleware], client_max_size=4096)
         application.add_routes(

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 import uvloop
 from aiohttp import web
 
-from server.admin.door import TICK_S, Door, Guest, Names
-from server.admin.pages import Pages
+from server.admin.door import TICK_S, AdminConnection, AdminConnections, AllowedHosts
+from server.admin.pages import AdminPages
 from server.admin.view import Materials, Shared
-from server.catalog.following import Following
+from server.catalog.following import SnapshotFollower
 from server.log import Level
 from server.shared.row import State
 from server.timing.timers import Timer, hand_over, watch
@@ -47,10 +47,10 @@ class Admin:
         self._hurry = asyncio.Event()
         self._level = Level()
         self._shared = Shared(context.row.board, materials, context.master_pid)
-        self._following: Following | None = None
+        self._following: SnapshotFollower | None = None
         if not materials.snapshot.is_open:
             publication, prefix = materials.link.publication, materials.config.sink.topic_prefix
-            self._following = Following(publication, materials.snapshot, prefix, self._use)
+            self._following = SnapshotFollower(publication, materials.snapshot, prefix, self._use)
 
     async def run(self) -> None:
         """Serve until told to stop, and a little longer."""
@@ -63,13 +63,17 @@ class Admin:
             self._following.catch_up()
         looks = (self._look_at_level, self._follow, self._look_at_master)
         Timer(loop, self._config.process.beat_s, self._beat, *looks).start()
-        door = Door(self._config.http.limits, Names(self._config.admin.hosts, self._config.admin.listen))
-        runner = web.AppRunner(Pages(self._shared).application(door), handle_signals=False, shutdown_timeout=LAST_S)
+        door = AdminConnections(
+            self._config.http.limits, AllowedHosts(self._config.admin.hosts, self._config.admin.listen)
+        )
+        runner = web.AppRunner(
+            AdminPages(self._shared).application(door), handle_signals=False, shutdown_timeout=LAST_S
+        )
         await runner.setup()
         manager = runner.server
         assert manager is not None  # After setup.
         sockets = self._context.sockets
-        servers = [await loop.create_server(lambda: Guest(door, manager), sock=each) for each in sockets]
+        servers = [await loop.create_server(lambda: AdminConnection(door, manager), sock=each) for each in sockets]
         Timer(loop, TICK_S, door.look).start()
         self._context.row.set_state(State.READY)
         await self._stop.wait()

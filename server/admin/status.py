@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from server.admin.sheet import Gauge
-from server.admin.view import View, process_of
-from server.shared.row import Count, Row
+from server.admin.view import HostView, process_of
+from server.shared.row import Count, WorkerRow
 from server.sink.kafka.statistics import GAUGES, SUMS
 from server.version import VERSION
 
@@ -109,7 +109,7 @@ def _process(pid: int) -> dict[str, Any]:
     return {"pid": pid, "uptime_s": round(found.uptime_s, 1), "resident_bytes": found.resident_bytes}
 
 
-def _worker(view: View, at: int, row: Row) -> dict[str, Any]:
+def _worker(view: HostView, at: int, row: WorkerRow) -> dict[str, Any]:
     gauges = view.gauges[at]
     return {
         "slot": row.slot,
@@ -124,7 +124,7 @@ def _worker(view: View, at: int, row: Row) -> dict[str, Any]:
     }
 
 
-def _companion(view: View, row: Row) -> dict[str, Any]:
+def _companion(view: HostView, row: WorkerRow) -> dict[str, Any]:
     return {
         "name": view.name_of(row),
         "generation": row.generation,
@@ -134,13 +134,13 @@ def _companion(view: View, row: Row) -> dict[str, Any]:
     }
 
 
-def _digest(row: Row) -> str:
+def _digest(row: WorkerRow) -> str:
     """The beginning of the snapshot's digest, as the log and /_info have it."""
     head = row.streams[0]
     return f"{head:015x}"[:12] if row.streams[1] else ""
 
 
-def _streams(view: View) -> dict[str, Any]:
+def _streams(view: HostView) -> dict[str, Any]:
     snapshot, link = view.shared.snapshot, view.shared.link
     said: dict[str, Any] = {"declared": len(snapshot.names()), "is_open": snapshot.is_open}
     found = {_digest(row): view.now_s - row.streams[1] / 1000 for row in view.workers if row.streams[1]}
@@ -153,11 +153,11 @@ def _streams(view: View) -> dict[str, Any]:
     return said
 
 
-def _brokers(view: View) -> list[dict[str, Any]]:
+def _brokers(view: HostView) -> list[dict[str, Any]]:
     return list(_broker_lines(view))
 
 
-def _broker_lines(view: View) -> Iterator[dict[str, Any]]:
+def _broker_lines(view: HostView) -> Iterator[dict[str, Any]]:
     brokers = view.shared.board.kinds.brokers
     sums = view.brokers
     for number, every in brokers.gauges().items():

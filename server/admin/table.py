@@ -33,7 +33,7 @@ class Metric(NamedTuple):
         return self.name + {"counter": "_total", "gauge": "", "histogram": "_bucket", "info": "_info"}[self.kind]
 
 
-class Section(NamedTuple):
+class MetricGroup(NamedTuple):
     """A part of the table, in the order of an event's way."""
 
     title: str
@@ -53,7 +53,7 @@ def _histogram(name: str, says: str) -> Metric:
 
 
 SECTIONS: Final = (
-    Section(
+    MetricGroup(
         "Service",
         (
             Metric("penstock_build", "info", "Which version runs, on which Python.", ("version", "python")),
@@ -86,7 +86,7 @@ SECTIONS: Final = (
             _gauge("scrape_seconds", "How long the scrape before this one took; the workers take no part in it."),
         ),
     ),
-    Section(
+    MetricGroup(
         "HTTP",
         (
             _gauge("http_connections", "Open connections."),
@@ -133,7 +133,7 @@ SECTIONS: Final = (
             ),
         ),
     ),
-    Section(
+    MetricGroup(
         "Events",
         (
             _counter("events_received", "Events of well-formed requests that were looked at."),
@@ -165,7 +165,7 @@ SECTIONS: Final = (
             _counter("error_events", "Events that report invalid ones: `produced`, `suppressed`.", "outcome"),
         ),
     ),
-    Section(
+    MetricGroup(
         "Spool",
         (
             _gauge("spool_events", "Events that wait on this host's disk."),
@@ -178,7 +178,7 @@ SECTIONS: Final = (
             _counter("spool_failed_commits", "Transactions that the disk did not take; each is tried again."),
         ),
     ),
-    Section(
+    MetricGroup(
         "Sink and brokers",
         (
             _gauge("sink_outstanding_events", "Events that the sink has and has not settled."),
@@ -210,7 +210,7 @@ SECTIONS: Final = (
             _counter("kafka_broker_disconnects", "Connections to the broker that have ended.", "broker"),
         ),
     ),
-    Section(
+    MetricGroup(
         "Streams and schemas",
         (
             _gauge("catalog_streams", "Streams that are declared."),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from server.admin.sheet import LABELS, PLACES
-from server.shared.row import Row, State
+from server.shared.row import State, WorkerRow
 from server.shared.scoreboard import Scoreboard
 from server.sink.spool.keys import Elders
 
@@ -41,7 +41,7 @@ class Materials(Protocol):
     def companions(self) -> Sequence[Role]: ...
 
 
-class Process(NamedTuple):
+class ProcessUsage(NamedTuple):
     """What the system says of a process; zeros where it says nothing."""
 
     resident_bytes: int
@@ -64,12 +64,12 @@ class Shared:
         if config.sink.kind == "kafka":
             self.elders = Elders(materials.data_dir / config.spool.path)
 
-    def look(self) -> View:
+    def look(self) -> HostView:
         """How it is now."""
-        return View(self)
+        return HostView(self)
 
 
-class View:
+class HostView:
     """One look; what costs is looked up once."""
 
     def __init__(self, shared: Shared) -> None:
@@ -100,14 +100,14 @@ class View:
         """The sum over living workers."""
         return sum(values[gauge] for values in self.gauges)
 
-    def name_of(self, row: Row) -> str:
+    def name_of(self, row: WorkerRow) -> str:
         """What a child is there for. Another generation may have other companions."""
         if row.slot >= 0:
             return "worker"
         names = self.shared.companions
         return names[-row.slot - 1] if -row.slot <= len(names) else "companion"
 
-    def beat_age_s(self, row: Row) -> float:
+    def beat_age_s(self, row: WorkerRow) -> float:
         return max(0, self.monotonic_ns - row.beat_ns) / 1e9
 
     def states(self) -> dict[str, int]:
@@ -135,13 +135,13 @@ class View:
         return elders.pending(), max(0.0, self.now_s - front / 1e6) if front else 0.0
 
 
-def process_of(pid: int) -> Process:
+def process_of(pid: int) -> ProcessUsage:
     """Read /proc; where there is none, nothing is known."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
         since_boot_s = float(Path("/proc/uptime").read_text().split()[0])
     except OSError:
-        return Process(0, 0.0, 0.0)
+        return ProcessUsage(0, 0.0, 0.0)
     cpu_s = (int(stat[11]) + int(stat[12])) / _TICKS_PER_S
-    return Process(pages * _PAGE_BYTES, cpu_s, max(0.0, since_boot_s - int(stat[19]) / _TICKS_PER_S))
+    return ProcessUsage(pages * _PAGE_BYTES, cpu_s, max(0.0, since_boot_s - int(stat[19]) / _TICKS_PER_S))

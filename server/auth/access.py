@@ -19,7 +19,7 @@ from server.auth.api_keys import PREFIX, ApiKeys
 from server.auth.grant import NOBODY, Grants
 from server.auth.guard import Guard, PageGuard
 from server.catalog.remembered import Remembered
-from server.timing.rate_limit import Buckets
+from server.timing.rate_limit import TokenBuckets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +69,7 @@ class Access:
         """``is_from_proxy`` says whether a request comes from one of the trusted proxies, ``client`` whose it is by its
         address ("": nobody's). ``known``, what header values prove, stays the same dict: guards look there first."""
         self._client = client
-        self._invented = Buckets(INVENTED_PER_S, INVENTED_BURST, INVENTED_CLIENTS)
+        self._invented = TokenBuckets(INVENTED_PER_S, INVENTED_BURST, INVENTED_CLIENTS)
         self._settings = settings
         self._keys = ApiKeys((key.kept, key.grant()) for key in credentials.api_keys)
         self._tokens: Tokens | None = None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("worker")
 
 
-class Following:
+class KeyFollower:
     """Does nothing where no public keys are fetched."""
 
     def __init__(self, credentials: Credentials, access: Access) -> None:

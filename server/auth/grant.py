@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from server.auth.names import Names
+    from server.auth.names import StreamNames
     from server.text.origins import Origins
 
 OWN: Final = "own"
@@ -31,7 +31,7 @@ class Grant(Struct, frozen=True, eq=False):
     way: str
     name: str
     until_ms: int = NEVER_MS
-    streams: frozenset[str] | Names | None = None
+    streams: frozenset[str] | StreamNames | None = None
     origins: frozenset[bytes] | Origins | None = None
 
 

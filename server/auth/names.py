@@ -18,7 +18,7 @@ from server.catalog.regex import compiled, is_regex
 MAX_KEPT: Final = 256  # Names of 249 bytes at most, of each key that has a regex.
 
 
-class Names:
+class StreamNames:
     """Exact names, and what any of the regexes matches."""
 
     __slots__ = ("_exact", "_kept", "_patterns")
@@ -39,8 +39,8 @@ class Names:
         return found
 
 
-def names_of(texts: Iterable[str]) -> frozenset[str] | Names:  # cold: once a key or a token
+def names_of(texts: Iterable[str]) -> frozenset[str] | StreamNames:  # cold: once a key or a token
     """Raises RegexError (a ValueError) when one of the texts is a regular expression that cannot be used."""
     given = frozenset(texts)
     regexes = sorted(text for text in given if is_regex(text))
-    return Names(given - {*regexes}, regexes) if regexes else given
+    return StreamNames(given - {*regexes}, regexes) if regexes else given

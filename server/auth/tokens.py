@@ -19,7 +19,7 @@ from server.auth.names import names_of
 from server.auth.public_keys import parse
 
 if TYPE_CHECKING:
-    from server.auth.names import Names
+    from server.auth.names import StreamNames
     from server.auth.public_keys import PublicKey
     from server.config.auth_settings import Jwt
 
@@ -73,7 +73,7 @@ class Tokens:
         until_ms = min(int(claims["exp"]) * 1000 + int(settings.leeway_s * 1000), NEVER_MS)
         return Grant("jwt", str(claims.get("sub", ""))[:200], until_ms, self._streams(claims))
 
-    def _streams(self, claims: dict[str, Any]) -> frozenset[str] | Names | None:
+    def _streams(self, claims: dict[str, Any]) -> frozenset[str] | StreamNames | None:
         claim = self._settings.streams_claim
         if claim is None:
             return None

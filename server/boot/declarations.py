@@ -25,7 +25,7 @@ from server.config.urls import is_url, urls_of
 from server.errors import EXIT_DONE, PenstockError
 from server.fetch.once import fetch_streams
 from server.fetch.pace import refresh_pause_s
-from server.fetch.store import Answers, Kept
+from server.fetch.store import Answers, StoredAnswer
 from server.master import signals
 
 Occasion = Literal["check", "start", "reload"]
@@ -36,7 +36,7 @@ _HINT = "see that it answers, or set streams.on_missing to wait"
 _logger = logging.getLogger("streams")
 
 
-class StoppedError(PenstockError):
+class StoppedWhileReadingError(PenstockError):
     """TERM came while streams were waited for: nothing had begun, so nothing is left to do."""
 
     exit_code = EXIT_DONE
@@ -49,7 +49,7 @@ class Declarations(Struct):
     sources: list[Source]
     older: list[Source] | None
     findings: list[Finding]
-    fresh: list[Kept] = field(default_factory=list)
+    fresh: list[StoredAnswer] = field(default_factory=list)
     answers: Answers | None = None
 
     def settle(self, *, is_good: bool) -> None:
@@ -95,7 +95,7 @@ def _ask(loaded: Loaded, directory: Path, answers: Answers, urls: list[str], occ
     is_said = False
     while missing := [url for url in troubles if answers.good(url) is None]:
         if signals.is_stop_pending():
-            raise StoppedError("told to stop while waiting for streams")
+            raise StoppedWhileReadingError("told to stop while waiting for streams")
         if not is_patient:
             break
         if not is_said:
@@ -114,7 +114,7 @@ def _pause(pause_s: float) -> None:
         time.sleep(_LOOK_S)
 
 
-def _sources(loaded: Loaded, texts: list[str], kept: dict[str, Kept]) -> list[Source]:
+def _sources(loaded: Loaded, texts: list[str], kept: dict[str, StoredAnswer]) -> list[Source]:
     """In the order of the settings; a URL without any answer is left out, which is an error among the findings."""
     sources: list[Source] = []
     for text in texts:
@@ -125,14 +125,14 @@ def _sources(loaded: Loaded, texts: list[str], kept: dict[str, Kept]) -> list[So
     return sources
 
 
-def _parsed(kept: Kept) -> Source:
+def _parsed(kept: StoredAnswer) -> Source:
     try:
         return of_answer(kept.url, kept.body)
     except AnswerError as error:  # It was read before it was kept, by this version or another.
         return Source(kept.url, {"streams": f"cannot be read: {error}"}, {})
 
 
-def _about_trouble(loaded: Loaded, url: str, reason: str, good: Kept | None) -> Finding:
+def _about_trouble(loaded: Loaded, url: str, reason: str, good: StoredAnswer | None) -> Finding:
     path = ("streams", "sources", loaded.config.streams.sources.index(url))
     if good is None:
         return _about(loaded, path, f"{reason}; no earlier answer is kept", _HINT, "error")

@@ -30,7 +30,7 @@ from server.config.urls import is_url
 from server.errors import SettingsError
 from server.fetch.once import fetch_public_keys
 from server.master import signals
-from server.schemas.repository import Schemas, open_schemas
+from server.schemas.repository import SchemaRepository, open_schemas
 
 LEAST_SHARE = 6  # A sixth of the time is for schemas, however long the streams took.
 
@@ -41,14 +41,14 @@ class Examined(Struct, frozen=True):
     loaded: Loaded
     findings: list[Finding]
     sources: Sequence[Source] = ()
-    schemas: Schemas | None = None
+    schemas: SchemaRepository | None = None
     snapshot: Snapshot | None = None
     credentials: Credentials = Credentials()
     unread: int = 0  # Schemas that are left for their first event.
 
 
 def examine(
-    loaded: Loaded, time_s: float = math.inf, before: Schemas | None = None, occasion: Occasion = "check"
+    loaded: Loaded, time_s: float = math.inf, before: SchemaRepository | None = None, occasion: Occasion = "check"
 ) -> Examined:
     """Read streams and schemas, and check all of it together. Raises SettingsError when a file cannot be read.
 
@@ -81,7 +81,7 @@ def _examine(
     found: Sequence[Finding],
     credentials: Credentials,
     time_s: float,
-    before: Schemas | None,
+    before: SchemaRepository | None,
 ) -> Examined:
     began = time.monotonic()
     config = loaded.config
@@ -113,7 +113,7 @@ def _examine(
     return Examined(loaded, findings, sources, schemas, snapshot, credentials, unread)
 
 
-def usable(examined: Examined) -> tuple[Snapshot, Schemas]:
+def usable(examined: Examined) -> tuple[Snapshot, SchemaRepository]:
     """What to serve with. Raises SettingsError with every error when there is one."""
     errors = errors_of(examined.findings)
     if errors or examined.snapshot is None or examined.schemas is None:
@@ -153,7 +153,7 @@ def _kafka(loaded: Loaded) -> list[Finding]:
 
 
 def _schemas(
-    schemas: Schemas, snapshot: Snapshot, sources: Sequence[Source], until: float
+    schemas: SchemaRepository, snapshot: Snapshot, sources: Sequence[Source], until: float
 ) -> tuple[list[Finding], int]:
     """Schemas that streams name and that cannot be used, each said once, at the first stream that names it.
 
@@ -196,7 +196,7 @@ def _services(loaded: Loaded, snapshot: Snapshot) -> list[Finding]:
     return [_about(loaded, ("service_name",), reason, hint, "warning")]
 
 
-def _error_stream(loaded: Loaded, schemas: Schemas, snapshot: Snapshot) -> list[Finding]:
+def _error_stream(loaded: Loaded, schemas: SchemaRepository, snapshot: Snapshot) -> list[Finding]:
     """Error events need a stream and a schema; without them invalid events are only counted."""
     name, uri = loaded.config.error_stream, loaded.config.intake.error_schema_uri
     if name is None:

@@ -24,7 +24,7 @@ from server.config.urls import urls_of
 from server.fetch.link import Link
 from server.log import set_up
 from server.master.generation import Role
-from server.schemas.repository import Schemas, fingerprint
+from server.schemas.repository import SchemaRepository, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,7 @@ class Generation:
         loaded: Loaded,
         sources: Sequence[Source],
         snapshot: Snapshot,
-        schemas: Schemas,
+        schemas: SchemaRepository,
         files_state: tuple[str, str],
         credentials: Credentials,
     ) -> None:
@@ -124,7 +124,7 @@ class Readings:
     def __init__(self, config_path: Path | None, overrides: list[str]) -> None:
         self._config_path = config_path
         self._overrides = overrides
-        self._schemas: Schemas | None = None
+        self._schemas: SchemaRepository | None = None
 
     def read(self) -> Generation:
         """The next reading. Raises SettingsError."""
@@ -137,7 +137,7 @@ class Readings:
 def read(
     config_path: Path | None,
     overrides: list[str],
-    before: Schemas | None = None,
+    before: SchemaRepository | None = None,
     occasion: Occasion = "check",
 ) -> Generation:
     """Read everything. Raises SettingsError with all that is wrong; warnings are logged."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from server.catalog import allowed_auth
-from server.catalog.problem import Problem
+from server.catalog.problem import StreamFault
 from server.catalog.unknown import keys_of, unknown_keys
 from server.config.framework.document import KeyPath
 from server.config.framework.finding import quoted
@@ -27,10 +27,10 @@ _TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,249}")
 
 
-def problems(settings: dict[str, Any]) -> Iterator[Problem]:
+def problems(settings: dict[str, Any]) -> Iterator[StreamFault]:
     """Everything wrong with one map of settings, merged or not."""
     for path in _endless(settings):
-        yield Problem(path, "is a number without an end, which JSON cannot say", "write a finite one, or a text")
+        yield StreamFault(path, "is a number without an end, which JSON cannot say", "write a finite one, or a text")
     yield from _map(settings, (), _TOP)
     yield from unknown_keys(settings, _TOP, _INTAKE)
     producers = settings.get("producers")
@@ -38,7 +38,7 @@ def problems(settings: dict[str, Any]) -> Iterator[Problem]:
     if isinstance(intake, dict):
         yield from _map(intake, ("producers", "eventgate"), _INTAKE)
     elif intake is not None:
-        yield Problem(("producers", "eventgate"), f"found {quoted(intake)}; allowed is a map")
+        yield StreamFault(("producers", "eventgate"), f"found {quoted(intake)}; allowed is a map")
 
 
 def _endless(value: Any) -> Iterator[KeyPath]:
@@ -51,105 +51,109 @@ def _endless(value: Any) -> Iterator[KeyPath]:
                 yield (key, *path)
 
 
-Rule = Callable[[Any, KeyPath], Iterator[Problem]]
+Rule = Callable[[Any, KeyPath], Iterator[StreamFault]]
 
 
-def _map(settings: dict[str, Any], above: KeyPath, rules: dict[str, Rule]) -> Iterator[Problem]:
+def _map(settings: dict[str, Any], above: KeyPath, rules: dict[str, Rule]) -> Iterator[StreamFault]:
     for name, value in settings.items():
         if name in rules and value is not None:
             yield from rules[name](value, (*above, name))
 
 
 def _is(kind: type | tuple[type, ...], words: str) -> Rule:
-    def rule(value: Any, path: KeyPath) -> Iterator[Problem]:
+    def rule(value: Any, path: KeyPath) -> Iterator[StreamFault]:
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            yield Problem(path, f"found {quoted(value)}; allowed is {words}")
+            yield StreamFault(path, f"found {quoted(value)}; allowed is {words}")
 
     return rule
 
 
 def _one_of(*words: str) -> Rule:
-    def rule(value: Any, path: KeyPath) -> Iterator[Problem]:
+    def rule(value: Any, path: KeyPath) -> Iterator[StreamFault]:
         if value not in words:
-            yield Problem(path, f"found {quoted(value)}; allowed is one of {', '.join(words)}")
+            yield StreamFault(path, f"found {quoted(value)}; allowed is one of {', '.join(words)}")
 
     return rule
 
 
 def _list_of(pattern: re.Pattern[str], words: str, *, may_be_regex: bool = False) -> Rule:
-    def rule(value: Any, path: KeyPath) -> Iterator[Problem]:
+    def rule(value: Any, path: KeyPath) -> Iterator[StreamFault]:
         if not isinstance(value, list):
-            yield Problem(path, f"found {quoted(value)}; allowed is a list", "write it as a list: [value]")
+            yield StreamFault(path, f"found {quoted(value)}; allowed is a list", "write it as a list: [value]")
             return
         for index, item in enumerate(value):
             is_right = isinstance(item, str) and (pattern.fullmatch(item) or (may_be_regex and item.startswith("/")))
             if not is_right:
-                yield Problem((*path, index), f"found {quoted(item)}; allowed is {words}", "Kafka would refuse it")
+                yield StreamFault((*path, index), f"found {quoted(item)}; allowed is {words}", "Kafka would refuse it")
 
     return rule
 
 
-def _title(value: Any, path: KeyPath) -> Iterator[Problem]:
+def _title(value: Any, path: KeyPath) -> Iterator[StreamFault]:
     if not isinstance(value, str):
-        yield Problem(path, f"found {quoted(value)}; allowed is the title of a schema")
+        yield StreamFault(path, f"found {quoted(value)}; allowed is the title of a schema")
     elif value.startswith("/"):
-        yield Problem(path, f"{value!r} begins with a slash, as URIs do", f"a title does not: {value.strip('/')}")
+        yield StreamFault(path, f"{value!r} begins with a slash, as URIs do", f"a title does not: {value.strip('/')}")
     elif found := _VERSION_AT_END.search(value):
         hint = f"a stream takes every version of its title: {value[: found.start()]}"
-        yield Problem(path, f"{value!r} ends in a version, as URIs do", hint)
+        yield StreamFault(path, f"{value!r} ends in a version, as URIs do", hint)
     elif not _TITLE.fullmatch(value):
-        yield Problem(path, f"{value!r} is no title of a schema", "write names with slashes between: web/page_view")
+        yield StreamFault(path, f"{value!r} is no title of a schema", "write names with slashes between: web/page_view")
 
 
-def _size(value: Any, path: KeyPath) -> Iterator[Problem]:
+def _size(value: Any, path: KeyPath) -> Iterator[StreamFault]:
     if type(value) is not int or value < 1:
-        yield Problem(path, f"found {quoted(value)}; allowed is a whole number of bytes from 1")
+        yield StreamFault(path, f"found {quoted(value)}; allowed is a whole number of bytes from 1")
 
 
-def _key_fields(value: Any, path: KeyPath) -> Iterator[Problem]:
+def _key_fields(value: Any, path: KeyPath) -> Iterator[StreamFault]:
     if not isinstance(value, dict):
         hint = "write `key name: path in the event` lines"
-        yield Problem(path, f"found {quoted(value)}; allowed is a map", hint)
+        yield StreamFault(path, f"found {quoted(value)}; allowed is a map", hint)
         return
     for key, field in value.items():
         if field is not None and not (isinstance(field, str) and _EVENT_PATH.fullmatch(field)):
-            yield Problem((*path, key), f"found {quoted(field)}; allowed is a path in the event", "as in page.page_id")
+            yield StreamFault(
+                (*path, key), f"found {quoted(field)}; allowed is a path in the event", "as in page.page_id"
+            )
 
 
-def _headers(value: Any, path: KeyPath) -> Iterator[Problem]:
+def _headers(value: Any, path: KeyPath) -> Iterator[StreamFault]:
     if not isinstance(value, dict):
         hint = "write `field: header` lines"
-        yield Problem(path, f"found {quoted(value)}; allowed is a map of header names or false", hint)
+        yield StreamFault(path, f"found {quoted(value)}; allowed is a map of header names or false", hint)
         return
     for field, header in value.items():
         if not _EVENT_PATH.fullmatch(field):
-            yield Problem((*path, field), f"{field!r} is no path in an event", "write names with dots between")
+            yield StreamFault((*path, field), f"{field!r} is no path in an event", "write names with dots between")
         if header is not False and not (isinstance(header, str) and _HEADER_NAME.fullmatch(header)):
             hint = "false turns off what a more general place has set"
-            yield Problem((*path, field), f"found {quoted(header)}; allowed is the name of a header, or false", hint)
+            yield StreamFault(
+                (*path, field), f"found {quoted(header)}; allowed is the name of a header, or false", hint
+            )
         elif header is not False and header.lower() in allowed_auth.SECRET_HEADERS:
             reason, hint = f"{header} holds a key or token, which would be written into events", "leave it out"
-            yield Problem((*path, field), reason, hint)
+            yield StreamFault((*path, field), reason, hint)
 
 
-def _sample(value: Any, path: KeyPath) -> Iterator[Problem]:
+def _sample(value: Any, path: KeyPath) -> Iterator[StreamFault]:
     if not isinstance(value, dict):
-        yield Problem(path, f"found {quoted(value)}; allowed is a map of unit and rate")
+        yield StreamFault(path, f"found {quoted(value)}; allowed is a map of unit and rate")
         return
     rate = value.get("rate")
     is_share = isinstance(rate, int | float) and not isinstance(rate, bool) and 0 <= rate <= 1
     if rate is not None and not is_share:
-        yield Problem((*path, "rate"), f"found {quoted(rate)}; allowed is a number from 0 to 1")
+        yield StreamFault((*path, "rate"), f"found {quoted(rate)}; allowed is a number from 0 to 1")
     for problem in keys_of(value, ("rate", "unit"), path):
         if problem.level == "error":  # Clients read it as well, and may know more keys.
             yield problem
 
 
-def _edge_uniques(value: Any, path: KeyPath) -> Iterator[Problem]:
+def _edge_uniques(value: Any, path: KeyPath) -> Iterator[StreamFault]:
     yield from _is(bool, "true or false")(value, path)
     if value is True:
         reason = "is not obeyed: events keep the experiment.subject_id that they came with"
-        yield Problem(path, reason, "let the edge in front fill it in, or leave the line out", "warning")
+        yield StreamFault(path, reason, "let the edge in front fill it in, or leave the line out", "warning")
 
 
 _TOP: dict[str, Rule] = {

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final, get_args
 
-from server.catalog.problem import Problem
+from server.catalog.problem import StreamFault
 from server.config.auth_settings import KEY_NAME, Way
 from server.config.framework.document import KeyPath
 from server.config.framework.finding import kind_of, quoted
@@ -24,45 +24,45 @@ SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "x-ap
 _WAYS: Final[tuple[str, ...]] = get_args(Way)
 
 
-def ways(value: Any, path: KeyPath) -> Iterator[Problem]:
+def ways(value: Any, path: KeyPath) -> Iterator[StreamFault]:
     """``auth``: one word or a list of them."""
     given = value if isinstance(value, list) else [value]
     if not given or not all(isinstance(one, str) and one in _WAYS for one in given):
         reason = f"found {quoted(value)}; allowed is one of {', '.join(_WAYS)}, or a list of them"
-        yield Problem(path, reason, "several in a list: any of them is enough")
+        yield StreamFault(path, reason, "several in a list: any of them is enough")
     elif "none" in given and len(given) > 1:
-        yield Problem(path, "names none beside others: everybody would be let in", "leave none out, or the others")
+        yield StreamFault(path, "names none beside others: everybody would be let in", "leave none out, or the others")
 
 
-def key_names(value: Any, path: KeyPath) -> Iterator[Problem]:
+def key_names(value: Any, path: KeyPath) -> Iterator[StreamFault]:
     """``api_keys``: names of keys, never the keys."""
     return _each(value, path, _key_name)
 
 
-def networks(value: Any, path: KeyPath) -> Iterator[Problem]:
+def networks(value: Any, path: KeyPath) -> Iterator[StreamFault]:
     """``networks``: whose clients may write."""
     return _each(value, path, _network)
 
 
-def identities(value: Any, path: KeyPath) -> Iterator[Problem]:
+def identities(value: Any, path: KeyPath) -> Iterator[StreamFault]:
     """``identities``: clients, as the proxy names them."""
     return _each(value, path, _identity)
 
 
-def origins(value: Any, path: KeyPath) -> Iterator[Problem]:
+def origins(value: Any, path: KeyPath) -> Iterator[StreamFault]:
     """``origins``: whose pages may write."""
     return _each(value, path, _origin)
 
 
-def _each(value: Any, path: KeyPath, wrong: Callable[[Any], tuple[str, str] | None]) -> Iterator[Problem]:
+def _each(value: Any, path: KeyPath, wrong: Callable[[Any], tuple[str, str] | None]) -> Iterator[StreamFault]:
     if not isinstance(value, list) or not value:
         found = "an empty list" if value == [] else f"{kind_of(value)} (not shown)"
         hint = "leave it out, and it restricts nothing; to let nobody write, set enabled to false"
-        yield Problem(path, f"found {found}; allowed is a list of one or more", hint)
+        yield StreamFault(path, f"found {found}; allowed is a list of one or more", hint)
         return
     for index, item in enumerate(value):
         if found_wrong := wrong(item):
-            yield Problem((*path, index), *found_wrong)
+            yield StreamFault((*path, index), *found_wrong)
 
 
 def _key_name(item: Any) -> tuple[str, str] | None:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from server.catalog import allowed
-from server.catalog.check_schemas import SchemaChecks, Schemas
+from server.catalog.check_schemas import SchemaChecks, SchemaTitles
 from server.catalog.merge import merge
 from server.catalog.regex import RegexError, compiled, is_regex, sample
 from server.catalog.sources import SECTIONS, Declared, Source, declared, where
@@ -33,7 +33,7 @@ def check(
     *,
     topic_prefix: str,
     wiki: str | None,
-    schemas: Schemas | None = None,
+    schemas: SchemaTitles | None = None,
     refuse_unknown: bool = False,
     until: float = math.inf,
 ) -> list[Finding]:
@@ -127,7 +127,7 @@ class _Streams:
         self._services()
         self._other_wikis()
 
-    def ask(self, schemas: Schemas, refuse_unknown: bool, until: float) -> None:
+    def ask(self, schemas: SchemaTitles, refuse_unknown: bool, until: float) -> None:
         """What only the schema repositories can tell."""
         SchemaChecks(schemas, self._settings, self._own, self._add).run(refuse_unknown=refuse_unknown, until=until)
 

@@ -25,7 +25,7 @@ GUESSES_MAX = 50  # Comparing every unknown title with every known one would tak
 _HEADERS = ("producers", "eventgate", "enrich_fields_from_http_headers")
 
 
-class Schemas(Protocol):
+class SchemaTitles(Protocol):
     """What is asked of the schema repositories (server.schemas.repository)."""
 
     def versions(self, title: str) -> Sequence[str]:
@@ -48,7 +48,7 @@ class SchemaChecks:
     """``settings`` are the merged ones of each stream, ``own`` those that were written for it alone."""
 
     def __init__(
-        self, schemas: Schemas, settings: Mapping[str, dict[str, Any]], own: Mapping[str, dict[str, Any]], add: Add
+        self, schemas: SchemaTitles, settings: Mapping[str, dict[str, Any]], own: Mapping[str, dict[str, Any]], add: Add
     ) -> None:
         self._schemas = schemas
         self._settings = settings

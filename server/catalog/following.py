@@ -26,7 +26,7 @@ PAUSE_S = 0.004
 _logger = logging.getLogger("streams")
 
 
-class Following:
+class SnapshotFollower:
     """``look`` on every beat; ``use`` is called with each new snapshot."""
 
     def __init__(

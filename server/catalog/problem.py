@@ -13,7 +13,7 @@ from server.config.framework.document import KeyPath
 from server.config.framework.finding import Level
 
 
-class Problem(Struct, frozen=True):
+class StreamFault(Struct, frozen=True):
     """``path`` begins below the stream."""
 
     path: KeyPath

@@ -17,11 +17,11 @@ from msgspec import Struct
 
 from server.catalog.merge import merge
 from server.config.framework import document
-from server.config.framework.document import Document, KeyPath, Origin
+from server.config.framework.document import KeyPath, Origin, SettingsDocument
 from server.schemas.repository import Sharing
 
 SECTIONS = ("default_settings", "default_settings_overrides", "streams", "stream_overrides")
-Source = Document
+Source = SettingsDocument
 
 
 class Declared(Struct, frozen=True):
@@ -58,7 +58,7 @@ def of_answer(url: str, body: bytes) -> Source:
         raise AnswerError('is not of the form {"streams": {name: {settings}}}')
     if not streams:
         raise AnswerError("has no stream at all")
-    return Document(url, {"streams": streams}, {("streams", name): 0 for name in streams})
+    return SettingsDocument(url, {"streams": streams}, {("streams", name): 0 for name in streams})
 
 
 def sections(sources: Sequence[Source]) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ import difflib
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
-from server.catalog.problem import Problem
+from server.catalog.problem import StreamFault
 from server.config.framework.document import KeyPath
 from server.config.framework.finding import Level
 
@@ -24,27 +24,29 @@ _OF_OTHERS: Final = ("consumers",)  # Known to readers of stream settings, and n
 _GUARDS: Final = ("auth", "api_keys")  # Of the keys in producers.eventgate, those that no other program has on top.
 
 
-def unknown_keys(settings: Mapping[str, Any], top: Collection[str], intake: Collection[str]) -> Iterator[Problem]:
+def unknown_keys(settings: Mapping[str, Any], top: Collection[str], intake: Collection[str]) -> Iterator[StreamFault]:
     """All such keys of one map of settings; ``top`` and ``intake`` are the keys that we know there."""
     for name, value in settings.items():
         if name in top or name in _OF_OTHERS:
             continue
         if name.startswith("producers."):
-            yield Problem((name,), "is one key with dots in it, and is not obeyed", "write a map in a map: producers:")
+            yield StreamFault(
+                (name,), "is one key with dots in it, and is not obeyed", "write a map in a map: producers:"
+            )
         elif name == INTAKE[1]:
-            yield Problem((name,), "is not obeyed here", "put it below producers")
+            yield StreamFault((name,), "is not obeyed here", "put it below producers")
         elif name in intake:
             yield _misplaced((name,), "error" if name in _GUARDS else "warning")
         elif close := nearest(name, top):
             yield _unknown((name,), close, "error" if close == INTAKE[0] else "warning")
         elif isinstance(value, dict) and (close := nearest(name, INTAKE[1:])):
-            yield Problem((name,), "is not obeyed here", f"put it below producers, as {close}")
+            yield StreamFault((name,), "is not obeyed here", f"put it below producers, as {close}")
     producers = settings.get(INTAKE[0])
     if isinstance(producers, dict):
         yield from _below_producers(producers, intake)
 
 
-def _below_producers(producers: Mapping[str, Any], intake: Collection[str]) -> Iterator[Problem]:
+def _below_producers(producers: Mapping[str, Any], intake: Collection[str]) -> Iterator[StreamFault]:
     for name in producers:
         if name == INTAKE[1]:
             continue
@@ -57,7 +59,7 @@ def _below_producers(producers: Mapping[str, Any], intake: Collection[str]) -> I
         yield from keys_of(own, intake, INTAKE)
 
 
-def keys_of(section: Mapping[str, Any], known: Collection[str], above: KeyPath) -> Iterator[Problem]:
+def keys_of(section: Mapping[str, Any], known: Collection[str], above: KeyPath) -> Iterator[StreamFault]:
     """The unknown keys of a section that nothing but this program reads."""
     for name in section:
         if name in known:
@@ -65,7 +67,9 @@ def keys_of(section: Mapping[str, Any], known: Collection[str], above: KeyPath) 
         if close := nearest(name, known, _CUTOFF_OF_OURS):
             yield _unknown((*above, name), close, "error")
         else:
-            yield Problem((*above, name), "is not a setting that we know", f"known here: {', '.join(known)}", "warning")
+            yield StreamFault(
+                (*above, name), "is not a setting that we know", f"known here: {', '.join(known)}", "warning"
+            )
 
 
 def nearest(name: str, known: Collection[str], cutoff: float = _CUTOFF) -> str | None:
@@ -74,9 +78,9 @@ def nearest(name: str, known: Collection[str], cutoff: float = _CUTOFF) -> str |
     return close[0] if close else None
 
 
-def _unknown(path: KeyPath, close: str, level: Level) -> Problem:
-    return Problem(path, "is not a setting that we know", f"did you mean {close}?", level)
+def _unknown(path: KeyPath, close: str, level: Level) -> StreamFault:
+    return StreamFault(path, "is not a setting that we know", f"did you mean {close}?", level)
 
 
-def _misplaced(path: KeyPath, level: Level) -> Problem:
-    return Problem(path, "is not obeyed here", "put it below producers.eventgate", level)
+def _misplaced(path: KeyPath, level: Level) -> StreamFault:
+    return StreamFault(path, "is not obeyed here", "put it below producers.eventgate", level)

@@ -25,7 +25,7 @@ from server.schemas.repository import Matcher
 Entry = tuple[str, dict[str, Any]]  # The name as it was asked for, or declared; effective settings.
 
 
-class View:
+class WikiView:
     """All streams for one wiki."""
 
     def __init__(self, declared: Declared) -> None:
@@ -80,13 +80,13 @@ class Views:
         self._wiki = wiki
         overrides = [sections.get(name) or {} for name in ("default_settings_overrides", "stream_overrides")]
         self._special = {name for section in overrides for name in section}
-        self._made: dict[str | None, View] = {}
+        self._made: dict[str | None, WikiView] = {}
 
-    def of(self, wiki: str | UnsetType | None) -> View:
+    def of(self, wiki: str | UnsetType | None) -> WikiView:
         """The view of a wiki; one that no source names has no overrides."""
         key = self.key(wiki)
         if key not in self._made:
-            self._made[key] = View(for_wiki(self._sections, key))
+            self._made[key] = WikiView(for_wiki(self._sections, key))
         return self._made[key]
 
     def key(self, wiki: str | UnsetType | None) -> str | None:

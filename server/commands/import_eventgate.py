@@ -19,7 +19,7 @@ import yaml
 from server.commands import eventgate_keys as keys
 from server.commands.output import say, until_nobody_reads
 from server.config.framework import document
-from server.config.framework.document import Document, KeyPath, dotted
+from server.config.framework.document import KeyPath, SettingsDocument, dotted
 from server.config.framework.judge import judge
 from server.config.kafka import files as kafka_files
 from server.config.kafka import settings as kafka_settings
@@ -49,7 +49,7 @@ class Item(NamedTuple):
 class Import:
     """One file on its way over: ``settings`` are ours, ``notes`` say what became of what."""
 
-    def __init__(self, source: Document) -> None:
+    def __init__(self, source: SettingsDocument) -> None:
         self.settings: dict[str, Any] = {}
         self.notes: list[str] = []
         self.is_usable = True

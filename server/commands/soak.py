@@ -27,12 +27,12 @@ from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
 from server.shared.ledger import Numbers
 from soak.books import Books
 from soak.brokers import PARTITIONS, Brokers, Kafka, Mock
-from soak.clients import TOPICS, Client
+from soak.clients import TOPICS, SoakClient
 from soak.faults import Fault, Faults
-from soak.reader import Reader
+from soak.reader import TopicReader
 from soak.service import Kill, Service
 from soak.strangers import Strangers
-from soak.verdict import Verdict, judge
+from soak.verdict import SoakVerdict, judge
 
 CLIENTS = 16
 PAUSE_S = 0.1
@@ -104,7 +104,7 @@ class Outcome(msgspec.Struct):
     faults: list[Fault]
     kills: list[Kill]
     books: Numbers
-    verdict: Verdict
+    verdict: SoakVerdict
     errors: list[str]
 
 
@@ -117,13 +117,13 @@ class _Run:
         self._brokers = brokers
         self._service = service
         self._clients = [
-            Client(index, seed, lambda: service.address, service.holder, PAUSE_S) for index in range(CLIENTS)
+            SoakClient(index, seed, lambda: service.address, service.holder, PAUSE_S) for index in range(CLIENTS)
         ]
         self._strangers = Strangers(seed, lambda: service.address)
         self._faults = Faults(seed, service, brokers, self._strangers)
 
     async def run(self) -> Outcome:
-        reader = Reader(self._brokers.servers, TOPICS, PARTITIONS)
+        reader = TopicReader(self._brokers.servers, TOPICS, PARTITIONS)
         reader.start()
         await self._service.start()
         async with asyncio.TaskGroup() as clients:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from server.config.framework.breach import Breach
-from server.config.framework.document import Document
+from server.config.framework.document import SettingsDocument
 from server.config.settings import Config
 from server.config.url_rules import HEADER_NAME
 from server.config.urls import is_url, problem_of
@@ -21,7 +21,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _TAKEN = ("authorization", "x-api-key", "x-forwarded-for", "host")
 
 
-def auth_breaches(config: Config, _: Document) -> Iterator[Breach]:
+def auth_breaches(config: Config, _: SettingsDocument) -> Iterator[Breach]:
     """All that is wrong with them."""
     yield from _ways(config)
     yield from _networks(config)

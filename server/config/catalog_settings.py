@@ -14,7 +14,7 @@ from msgspec import Meta, field
 from server.config.framework.section import Bytes, Count, Headers, Seconds, Section, Text, Texts, repr_without, says
 
 
-class Schemas(Section, frozen=True):
+class SchemaSettings(Section, frozen=True):
     """Where schemas are found."""
 
     base_uris: Annotated[
@@ -61,7 +61,7 @@ class Schemas(Section, frozen=True):
         return repr_without(self, "headers")
 
 
-class Streams(Section, frozen=True):
+class StreamSettings(Section, frozen=True):
     """Which streams there are."""
 
     sources: Annotated[

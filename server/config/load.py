@@ -17,7 +17,7 @@ import msgspec
 
 from server.config.framework import document as documents
 from server.config.framework import shape
-from server.config.framework.document import Document, Key, KeyPath
+from server.config.framework.document import Key, KeyPath, SettingsDocument
 from server.config.framework.finding import Finding, errors_of, text_of
 from server.config.framework.judge import judge
 from server.config.framework.section import Section
@@ -37,7 +37,7 @@ class Loaded:
 
     __slots__ = ("_document", "base_dir", "config", "findings", "lines", "name")
 
-    def __init__(self, config: Config, base_dir: Path, document: Document, findings: list[Finding]) -> None:
+    def __init__(self, config: Config, base_dir: Path, document: SettingsDocument, findings: list[Finding]) -> None:
         self.config = config
         self.base_dir = base_dir
         self.name = document.name
@@ -73,7 +73,7 @@ def load(path: Path | None, overrides: Sequence[str], environ: Mapping[str, str]
     return Loaded(_with_files(config, base_dir, document), base_dir, document, findings)
 
 
-def _embedded() -> Document:
+def _embedded() -> SettingsDocument:
     document = documents.read(EXAMPLE)
     for section, name in (("schemas", "base_uris"), ("streams", "sources")):
         beside = document.value[section][name]
@@ -93,7 +93,7 @@ def _without_empty(value: dict[str, Any], section: type[Section]) -> dict[str, A
     return kept
 
 
-def _with_files(config: Config, base_dir: Path, document: Document) -> Config:
+def _with_files(config: Config, base_dir: Path, document: SettingsDocument) -> Config:
     """The config with the values of ``config.kafka.files`` read, and the files that ``sink.kafka`` names found."""
     read = kafka_files.resolved(config.sink.kafka, base_dir)
     if not read and not config.sink.kafka_files:

@@ -14,7 +14,7 @@ from server.config.address import Address, overlap
 from server.config.addresses import parse
 from server.config.auth_rules import auth_breaches
 from server.config.framework.breach import Breach
-from server.config.framework.document import Document, KeyPath, dotted
+from server.config.framework.document import KeyPath, SettingsDocument, dotted
 from server.config.framework.finding import Finding, Level
 from server.config.kafka.rules import ALIASES
 from server.config.kafka.settings import DEFAULTS  # Imports no confluent_kafka.
@@ -35,7 +35,7 @@ _EXPIRY_S = 1.0  # librdkafka looks once a second for messages whose time is ove
 _NAMES = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
-def breaches(config: Config, document: Document) -> list[Finding]:
+def breaches(config: Config, document: SettingsDocument) -> list[Finding]:
     """Every rule that these settings break."""
     found: list[Finding] = []
     for rule in _RULES:
@@ -50,7 +50,7 @@ def breaches(config: Config, document: Document) -> list[Finding]:
     return found
 
 
-def _sizes(config: Config, _: Document) -> Iterator[Breach]:
+def _sizes(config: Config, _: SettingsDocument) -> Iterator[Breach]:
     limits = config.http.limits
     ordered = (
         ("max_event_bytes", "max_body_bytes", "no event can be larger than the body that carries it"),
@@ -65,7 +65,7 @@ def _sizes(config: Config, _: Document) -> Iterator[Breach]:
             yield Breach(("http", "limits", small), reason, f"lower it, or raise http.limits.{large}")
 
 
-def _queue(config: Config, _: Document) -> Iterator[Breach]:
+def _queue(config: Config, _: SettingsDocument) -> Iterator[Breach]:
     """A full batch must fit into an empty queue, else a part of it is refused whatever the client does."""
     limits, sink = config.http.limits, config.sink
     if sink.max_outstanding < limits.max_events:
@@ -78,7 +78,7 @@ def _queue(config: Config, _: Document) -> Iterator[Breach]:
         yield Breach(("sink", "max_outstanding_bytes"), reason, hint, is_warning=True)
 
 
-def _addresses(config: Config, _: Document) -> Iterator[Breach]:
+def _addresses(config: Config, _: SettingsDocument) -> Iterator[Breach]:
     taken: list[tuple[KeyPath, Address]] = []
     texts: list[tuple[KeyPath, str]] = [(("http", "listen", i), text) for i, text in enumerate(config.http.listen)]
     for path, text in [*texts, (("admin", "listen"), config.admin.listen)]:
@@ -96,7 +96,7 @@ def _addresses(config: Config, _: Document) -> Iterator[Breach]:
         taken.append((path, address))
 
 
-def _proxies(config: Config, _: Document) -> Iterator[Breach]:
+def _proxies(config: Config, _: SettingsDocument) -> Iterator[Breach]:
     for index, text in enumerate(config.http.trusted_proxies):
         try:
             network(text)
@@ -120,7 +120,7 @@ def _proxies(config: Config, _: Document) -> Iterator[Breach]:
         yield Breach(("http", "proxy_protocol"), reason, "name the proxies that speak it")
 
 
-def _times(config: Config, _: Document) -> Iterator[Breach]:
+def _times(config: Config, _: SettingsDocument) -> Iterator[Breach]:
     process = config.process
     if process.late_s <= process.beat_s:
         reason = f"{process.late_s:g} s is not more than process.beat_s, {process.beat_s:g} s"
@@ -130,7 +130,7 @@ def _times(config: Config, _: Document) -> Iterator[Breach]:
         yield Breach(("workers",), reason, "raise process.max_workers")
 
 
-def _acks(config: Config, _: Document) -> Iterator[Breach]:
+def _acks(config: Config, _: SettingsDocument) -> Iterator[Breach]:
     """Kafka must settle what it was given before somebody stops waiting for it."""
     if config.sink.kind != "kafka":
         return
@@ -166,7 +166,7 @@ def _message_timeout_s(sink: SinkSettings) -> float:
         return 0.0  # No number: config.kafka.settings refuses it.
 
 
-def _event_paths(config: Config, _: Document) -> Iterator[Breach]:
+def _event_paths(config: Config, _: SettingsDocument) -> Iterator[Breach]:
     for name in ("schema_uri_field", "stream_field", "id_field", "dt_field", "source_field"):
         value = getattr(config.intake, name)
         for index, text in enumerate([value] if isinstance(value, str) else value):
@@ -175,21 +175,21 @@ def _event_paths(config: Config, _: Document) -> Iterator[Breach]:
                 yield Breach(path, f"{text!r} is no path in an event", "write names with dots between: meta.stream")
 
 
-def _names(config: Config, _: Document) -> Iterator[Breach]:
+def _names(config: Config, _: SettingsDocument) -> Iterator[Breach]:
     stream = config.error_stream
     if stream is not None and not _NAMES.fullmatch(stream):
         path = ("intake", "error_stream") if config.intake.error_stream else ("service_name",)
         yield Breach(path, f"makes {stream!r} the error stream, which is no legal name", "use letters, digits, . _ -")
 
 
-def _secrets(config: Config, document: Document) -> Iterator[Breach]:
+def _secrets(config: Config, document: SettingsDocument) -> Iterator[Breach]:
     for name in config.sink.kafka_files:
         if document.written(("sink", "kafka", name)):
             hint = "keep one of the two"
             yield Breach(("sink", "kafka_files", name), "is set in sink.kafka as well", hint)
 
 
-def _unused(config: Config, document: Document) -> Iterator[Breach]:
+def _unused(config: Config, document: SettingsDocument) -> Iterator[Breach]:
     if config.sink.kind != "kafka" and document.value.get("spool"):
         reason = f"is not used: the {config.sink.kind} sink is as near as a spool would be"
         yield Breach(("spool",), reason, "remove it", is_warning=True)

@@ -14,11 +14,11 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, field
 
 from server.config.auth_settings import Auth
-from server.config.catalog_settings import Fetch, Schemas, Streams
+from server.config.catalog_settings import Fetch, SchemaSettings, StreamSettings
 from server.config.framework.section import Bytes, Count, HeaderName, Seconds, Section, Text, Texts, says
 from server.config.limits import Limits
-from server.config.tracing_settings import Tracing
-from server.config.transport_settings import CloudEventRule, Cors, Destination
+from server.config.tracing_settings import TracingSettings
+from server.config.transport_settings import CloudEventRule, CorsSettings, Destination
 
 EventPaths = str | Texts  # Their grammar is in config.rules: msgspec 0.22 crashes on a pattern within a union.
 HostName = Annotated[str, Meta(pattern=r"^(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?$")]
@@ -68,7 +68,7 @@ class Http(Section, frozen=True):
             "is read as RFC 7239 has it, from right to left. The proxies must set it on every request."
         ),
     ] = None
-    cors: Annotated[Cors, says("Pages of other sites.")] = field(default_factory=Cors)
+    cors: Annotated[CorsSettings, says("Pages of other sites.")] = field(default_factory=CorsSettings)
     webhook_origins: Annotated[
         list[Text],
         says(
@@ -87,7 +87,7 @@ class Http(Section, frozen=True):
     limits: Annotated[Limits, says("Bounds towards clients.")] = field(default_factory=Limits)
 
 
-class Admin(Section, frozen=True):
+class AdminSettings(Section, frozen=True):
     """Metrics and operations, by a process of their own: never on the public address."""
 
     listen: Annotated[
@@ -212,7 +212,7 @@ class SinkSettings(Section, frozen=True):
         return f"SinkSettings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
-class Spool(Section, frozen=True):
+class SpoolSettings(Section, frozen=True):
     """Where accepted events wait while Kafka is away. The other sinks need none."""
 
     path: Annotated[
@@ -240,7 +240,7 @@ class Spool(Section, frozen=True):
     ] = 10_000.0
 
 
-class Process(Section, frozen=True):
+class ProcessSettings(Section, frozen=True):
     """How the master watches its workers."""
 
     beat_s: Annotated[Seconds, says("How often a worker's loop says that it is alive.")] = 0.5
@@ -285,17 +285,17 @@ class Config(Section, frozen=True):
     ] = "auto"
     drain_s: Annotated[Seconds, says("Time to answer and deliver what is in flight after TERM.")] = 20.0
     http: Annotated[Http, says("Where clients come in.")] = field(default_factory=Http)
-    admin: Annotated[Admin, says("Metrics and operations.")] = field(default_factory=Admin)
-    schemas: Annotated[Schemas, says("Where schemas are found.")] = field(default_factory=Schemas)
-    streams: Annotated[Streams, says("Which streams there are.")] = field(default_factory=Streams)
+    admin: Annotated[AdminSettings, says("Metrics and operations.")] = field(default_factory=AdminSettings)
+    schemas: Annotated[SchemaSettings, says("Where schemas are found.")] = field(default_factory=SchemaSettings)
+    streams: Annotated[StreamSettings, says("Which streams there are.")] = field(default_factory=StreamSettings)
     fetch: Annotated[Fetch, says("How URLs are fetched.")] = field(default_factory=Fetch)
     intake: Annotated[Intake, says("What is asked of an event.")] = field(default_factory=Intake)
     auth: Annotated[Auth, says("Who may write to streams.")] = field(default_factory=Auth)
     sink: Annotated[SinkSettings, says("Where events go.")] = field(default_factory=SinkSettings)
-    spool: Annotated[Spool, says("Where events wait.")] = field(default_factory=Spool)
-    process: Annotated[Process, says("How workers are watched.")] = field(default_factory=Process)
+    spool: Annotated[SpoolSettings, says("Where events wait.")] = field(default_factory=SpoolSettings)
+    process: Annotated[ProcessSettings, says("How workers are watched.")] = field(default_factory=ProcessSettings)
     log: Annotated[Log, says("Standard error.")] = field(default_factory=Log)
-    tracing: Annotated[Tracing, says("Spans for OpenTelemetry.")] = field(default_factory=Tracing)
+    tracing: Annotated[TracingSettings, says("Spans for OpenTelemetry.")] = field(default_factory=TracingSettings)
 
     @property
     def rejects_duplicates(self) -> bool:

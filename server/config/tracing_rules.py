@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 
 from server.config.framework.breach import Breach
-from server.config.framework.document import Document
+from server.config.framework.document import SettingsDocument
 from server.config.settings import Config
 from server.config.urls import problem_of
 
 _NEEDED = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 
 
-def tracing_breaches(config: Config, document: Document) -> Iterator[Breach]:
+def tracing_breaches(config: Config, document: SettingsDocument) -> Iterator[Breach]:
     """An endpoint that is none, what is not installed, and what is set for nothing."""
     endpoint = config.tracing.endpoint
     if endpoint is None:

@@ -14,7 +14,7 @@ from msgspec import Meta
 from server.config.framework.section import Count, Section, Text, says
 
 
-class Tracing(Section, frozen=True):
+class TracingSettings(Section, frozen=True):
     """Spans of sampled requests, sent to an OpenTelemetry collector. Needs `penstock[otel]`."""
 
     endpoint: Annotated[

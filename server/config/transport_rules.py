@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from server.config.framework.breach import Breach
-from server.config.framework.document import Document
+from server.config.framework.document import SettingsDocument
 from server.config.settings import Config
 from server.text.origins import HINT, is_host_name, is_origin
 
 
-def transport_breaches(config: Config, _: Document) -> Iterator[Breach]:
+def transport_breaches(config: Config, _: SettingsDocument) -> Iterator[Breach]:
     """Origins that nobody sends, and those that would open the door to everybody's cookies."""
     for index, name in enumerate(config.http.webhook_origins):
         if not is_host_name(name):

@@ -33,7 +33,7 @@ class CloudEventRule(Section, frozen=True):
     schema: SchemaUri | None = None
 
 
-class Cors(Section, frozen=True):
+class CorsSettings(Section, frozen=True):
     """Which pages of other sites may send events and read the answers (CORS). `text/plain` needs no permission to be
     sent: without any of this, `sendBeacon` works, and the page does not learn what became of it."""
 

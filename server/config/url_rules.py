@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from server.config.framework.breach import Breach
-from server.config.framework.document import Document, KeyPath
+from server.config.framework.document import KeyPath, SettingsDocument
 from server.config.settings import Config
 from server.config.urls import is_url, origin_of, problem_of, urls_of
 
@@ -25,7 +25,7 @@ _OURS = (
 _URL_HINT = "write https://host/path; what is secret goes into headers"
 
 
-def url_breaches(config: Config, document: Document) -> Iterator[Breach]:
+def url_breaches(config: Config, document: SettingsDocument) -> Iterator[Breach]:
     """All that is wrong with URLs and with what goes with them."""
     yield from _places(config)
     for section in ("streams", "schemas"):
@@ -84,7 +84,7 @@ def _constraints(config: Config) -> Iterator[Breach]:
             yield Breach(("streams", "constraints", name), reason, "name one setting, and one value for it")
 
 
-def _unused(config: Config, document: Document) -> Iterator[Breach]:
+def _unused(config: Config, document: SettingsDocument) -> Iterator[Breach]:
     lists = {"streams": config.streams.sources, "schemas": config.schemas.base_uris}
     settings = (
         *(("streams", name) for name in ("constraints", "headers", "on_missing", "refresh_s")),

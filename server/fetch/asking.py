@@ -43,7 +43,7 @@ def _nobody() -> None:
     """There is nothing to go on with."""
 
 
-class Asking(asyncio.Protocol):
+class SchemaFetcher(asyncio.Protocol):
     """One worker's asks. ``address`` is that of the fetcher's door."""
 
     def __init__(self, remote: Remote, address: bytes, wait_s: float) -> None:

@@ -33,7 +33,7 @@ _MAY_PASS = (408, 425, 429, 500, 502, 503, 504)
 _CHUNK_BYTES = 65_536
 
 
-class Answer(Struct, frozen=True):
+class FetchedAnswer(Struct, frozen=True):
     """``body`` None: what the caller has is still right (304)."""
 
     body: bytes | None
@@ -42,7 +42,7 @@ class Answer(Struct, frozen=True):
     last_modified: str | None = None
 
 
-class Client:
+class HttpClient:
     """Keeps connections; use it in ``async with``. ``allowed`` are URLs whose origins may be asked."""
 
     def __init__(self, settings: Fetch, allowed: Iterable[str]) -> None:
@@ -64,7 +64,7 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def get_patiently(self, url: str, headers: Mapping[str, str], max_bytes: int) -> Answer:
+    async def get_patiently(self, url: str, headers: Mapping[str, str], max_bytes: int) -> FetchedAnswer:
         """Ask, and again after a pause while that may help. Raises FetchError."""
         attempt = 1
         while True:
@@ -76,7 +76,7 @@ class Client:
                 await asyncio.sleep(pause_s(attempt, self._settings.retry_s, error.retry_after_s))
                 attempt += 1
 
-    async def get(self, url: str, headers: Mapping[str, str], max_bytes: int) -> Answer:
+    async def get(self, url: str, headers: Mapping[str, str], max_bytes: int) -> FetchedAnswer:
         """Ask once. Raises FetchError; AbsentError when the server knows of nothing there."""
         try:
             async with asyncio.timeout(self._settings.total_s):  # For all redirects together.
@@ -86,7 +86,7 @@ class Client:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise FetchError(f"{url}: {_words(error)}", may_pass=True) from error
 
-    async def _follow(self, url: str, headers: Mapping[str, str], max_bytes: int) -> Answer:
+    async def _follow(self, url: str, headers: Mapping[str, str], max_bytes: int) -> FetchedAnswer:
         first = url
         for _ in range(self._settings.max_redirects + 1):
             self._insist_on_origin(url)
@@ -114,10 +114,10 @@ class Client:
             raise FetchError(f"{url[:200]}: is not below a URL of the settings", may_pass=False)
 
 
-async def _read(response: aiohttp.ClientResponse, url: str, max_bytes: int) -> Answer:
+async def _read(response: aiohttp.ClientResponse, url: str, max_bytes: int) -> FetchedAnswer:
     status = response.status
     if status == 304:
-        return Answer(None)
+        return FetchedAnswer(None)
     if status in (404, 410):
         raise AbsentError(f"{url}: is not there ({status})")
     if status != 200:
@@ -137,7 +137,7 @@ async def _read(response: aiohttp.ClientResponse, url: str, max_bytes: int) -> A
     content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if content_type == "text/html" or body.lstrip()[:1] == b"<":
         raise FetchError(f"{url}: answered a web page", may_pass=True)  # Of a proxy, mostly, which is having a bad day.
-    return Answer(bytes(body), content_type, response.headers.get("ETag"), response.headers.get("Last-Modified"))
+    return FetchedAnswer(bytes(body), content_type, response.headers.get("ETag"), response.headers.get("Last-Modified"))
 
 
 def retry_after_s(text: str, now: datetime | None = None) -> float:

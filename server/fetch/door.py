@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from server.fetch.schemas import Schemas
+    from server.fetch.schemas import FetchedSchemas
 
 BACKLOG = 512
 Outcome = Literal["here", "unknown_schema", "schema_unavailable", "refused"]
@@ -53,10 +53,10 @@ def listening() -> socket.socket:
     return door
 
 
-class Door:
+class FetchSocket:
     """Answers every worker that is connected. ``idle`` while none is."""
 
-    def __init__(self, schemas: Schemas) -> None:
+    def __init__(self, schemas: FetchedSchemas) -> None:
         self._schemas = schemas
         self.idle = asyncio.Event()
         self.idle.set()

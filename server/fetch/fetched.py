@@ -13,15 +13,15 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from server.catalog.following import Following
+from server.catalog.following import SnapshotFollower
 from server.catalog.publication import head_of
-from server.fetch.asking import Asking
+from server.fetch.asking import SchemaFetcher
 
 if TYPE_CHECKING:
     from server.catalog.snapshot import Snapshot
     from server.config.settings import Config
     from server.fetch.link import Link
-    from server.schemas.repository import Schemas
+    from server.schemas.repository import SchemaRepository
 
 
 _logger = logging.getLogger("streams")
@@ -31,7 +31,7 @@ class Materials(Protocol):
     """What one reading of the settings yields (boot.generation)."""
 
     config: Config
-    schemas: Schemas
+    schemas: SchemaRepository
     snapshot: Snapshot
     link: Link
 
@@ -47,12 +47,14 @@ class Fetched:
         self._use = use
         self._snapshot = materials.snapshot
         self._used_s = time.time()
-        self._following: Following | None = None
-        self.asking: Asking | None = None
+        self._following: SnapshotFollower | None = None
+        self.asking: SchemaFetcher | None = None
         if not materials.snapshot.is_open:
-            self._following = Following(link.publication, materials.snapshot, config.sink.topic_prefix, self._swap)
+            self._following = SnapshotFollower(
+                link.publication, materials.snapshot, config.sink.topic_prefix, self._swap
+            )
         if remote is not None:
-            self.asking = Asking(remote, link.address, config.schemas.wait_s)
+            self.asking = SchemaFetcher(remote, link.address, config.schemas.wait_s)
 
     def begin(self) -> None:
         """On the loop, before the first request."""

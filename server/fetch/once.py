@@ -107,7 +107,7 @@ def _be_child(work: Callable[[], Coroutine[Any, Any, dict[str, str]]], send: int
 
 
 async def _ask_all(config: Config, directory: Path, urls: Sequence[str]) -> dict[str, str]:
-    from server.fetch.client import Client
+    from server.fetch.client import HttpClient
     from server.fetch.source import ask
 
     answers = Answers(directory, config.streams.headers)
@@ -119,16 +119,16 @@ async def _ask_all(config: Config, directory: Path, urls: Sequence[str]) -> dict
         except (FetchError, OSError) as error:
             troubles[url] = str(error)
 
-    async with Client(config.fetch, urls) as client:
+    async with HttpClient(config.fetch, urls) as client:
         await asyncio.gather(*map(ask_one, urls))
     return troubles
 
 
 async def _ask_public_keys(config: Config, directory: Path, url: str) -> dict[str, str]:
-    from server.fetch.client import Client
+    from server.fetch.client import HttpClient
     from server.fetch.public_keys import fetch
 
-    async with Client(config.fetch, [url]) as client:
+    async with HttpClient(config.fetch, [url]) as client:
         try:
             await fetch(client, url, directory)
         except (FetchError, OSError) as error:
@@ -137,12 +137,12 @@ async def _ask_public_keys(config: Config, directory: Path, url: str) -> dict[st
 
 
 async def _fetch_all(config: Config, base_dir: Path, uris: Sequence[str]) -> dict[str, str]:
-    from server.fetch.client import Client
-    from server.fetch.schemas import Schemas
+    from server.fetch.client import HttpClient
+    from server.fetch.schemas import FetchedSchemas
 
     urls = urls_of(config.schemas.base_uris)
-    async with Client(config.fetch, urls) as client:
-        schemas = Schemas(config, base_dir, fetched_directory(base_dir / config.fetch.path, urls), client)
+    async with HttpClient(config.fetch, urls) as client:
+        schemas = FetchedSchemas(config, base_dir, fetched_directory(base_dir / config.fetch.path, urls), client)
         standings = await asyncio.gather(*(schemas.ask(uri, "") for uri in uris))
         await schemas.close()
     return {uri: standing.outcome for uri, standing in zip(uris, standings, strict=True) if standing.outcome != "here"}

@@ -48,7 +48,7 @@ class Bucket:
         self._held = max(-self._per_min, self._held - 1.0)
 
 
-class Allowance:
+class FetchRateLimit:
     """A bucket for everybody together and one for each of the last ``CLIENTS_MAX`` clients.
 
     Asked before, paid afterwards and only for what was in vain: who begins with many schemas at once is served.

@@ -19,9 +19,9 @@ import uvloop
 
 from server.config.urls import urls_of
 from server.fetch import public_keys
-from server.fetch.client import Client
-from server.fetch.door import Door
-from server.fetch.schemas import Schemas
+from server.fetch.client import HttpClient
+from server.fetch.door import FetchSocket
+from server.fetch.schemas import FetchedSchemas
 from server.fetch.store import sweep
 from server.fetch.streams import Streams
 from server.log import Level
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from server.config.settings import Config
     from server.fetch.link import Link
     from server.master.generation import WorkerContext
-    from server.schemas.repository import Schemas as KnownSchemas
+    from server.schemas.repository import SchemaRepository as KnownSchemas
 
 NICER = 5  # Checking 10,000 streams takes a second of a core: workers that want it go first, three to one.
 
@@ -75,7 +75,7 @@ class Fetcher:
         async with AsyncExitStack() as stack:
             door = await self._open_door(stack)
             keys_url = urls_of([self._config.auth.jwt.keys or ""])
-            client = await stack.enter_async_context(Client(self._config.fetch, [*self._link.urls, *keys_url]))
+            client = await stack.enter_async_context(HttpClient(self._config.fetch, [*self._link.urls, *keys_url]))
             self._streams.catch_up(self._link.urls)
             tasks = [asyncio.create_task(self._streams.keep_fresh(client, url)) for url in self._link.urls]
             tasks += [
@@ -90,15 +90,15 @@ class Fetcher:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._drain(door)
 
-    async def _open_door(self, stack: AsyncExitStack) -> Door | None:
+    async def _open_door(self, stack: AsyncExitStack) -> FetchSocket | None:
         if self._link.door is None:
             return None
         config = self._config
         urls = urls_of(config.schemas.base_uris)
-        client = await stack.enter_async_context(Client(config.fetch, urls))
-        schemas = Schemas(config, self._link.base_dir, fetched_directory(self._link.cache_dir, urls), client)
+        client = await stack.enter_async_context(HttpClient(config.fetch, urls))
+        schemas = FetchedSchemas(config, self._link.base_dir, fetched_directory(self._link.cache_dir, urls), client)
         stack.push_async_callback(schemas.close)
-        door = Door(schemas)
+        door = FetchSocket(schemas)
         await door.open(self._link.door)
         stack.push_async_callback(door.close)
         return door
@@ -110,7 +110,7 @@ class Fetcher:
         for task in done:
             task.result()
 
-    async def _drain(self, door: Door | None) -> None:
+    async def _drain(self, door: FetchSocket | None) -> None:
         if door is not None and not self._hurry.is_set():
             ends = [asyncio.create_task(event.wait()) for event in (door.idle, self._hurry)]
             await asyncio.wait(ends, timeout=self._config.drain_s, return_when=asyncio.FIRST_COMPLETED)

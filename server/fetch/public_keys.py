@@ -22,12 +22,12 @@ from server.timing import timers
 
 if TYPE_CHECKING:
     from server.config.settings import Config
-    from server.fetch.client import Client
+    from server.fetch.client import HttpClient
 
 _logger = logging.getLogger("fetcher")
 
 
-async def fetch(client: Client, url: str, directory: Path) -> str:
+async def fetch(client: HttpClient, url: str, directory: Path) -> str:
     """Ask once. Returns what was passed over, in words. Raises FetchError, and OSError when they cannot be kept."""
     answer = await client.get_patiently(url, {"Accept": "application/jwk-set+json, application/json"}, MAX_BYTES)
     if answer.body is None:
@@ -42,7 +42,7 @@ async def fetch(client: Client, url: str, directory: Path) -> str:
     return passed_over
 
 
-async def keep_fresh(client: Client, config: Config, url: str, directory: Path) -> None:
+async def keep_fresh(client: HttpClient, config: Config, url: str, directory: Path) -> None:
     """For ever."""
     failing_since: float | None = None
     said = _passed_over(kept_path(directory, url))  # By the start, which read the same file.

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from server.config.urls import origin_of, urls_of
 from server.fetch.door import Outcome
-from server.fetch.pace import Allowance
+from server.fetch.pace import FetchRateLimit
 from server.fetch.store import write_whole
 from server.fetch.trouble import AbsentError, FetchError
 from server.log import Limited
@@ -28,7 +28,7 @@ from server.schemas.repository import SchemaLost, materialised
 
 if TYPE_CHECKING:
     from server.config.settings import Config
-    from server.fetch.client import Client
+    from server.fetch.client import HttpClient
 
 MAX_BYTES = 1_048_576  # What a registry reads at most.
 THREADS = 8  # A schema with its references is read by blocking code; so many are worked on at a time.
@@ -50,10 +50,10 @@ HERE = Standing("here")
 REFUSED = Standing("refused")
 
 
-class Schemas:
+class FetchedSchemas:
     """All schemas at the base URIs of one generation."""
 
-    def __init__(self, config: Config, base_dir: Path, directory: Path, client: Client) -> None:
+    def __init__(self, config: Config, base_dir: Path, directory: Path, client: HttpClient) -> None:
         settings = config.schemas
         self._settings = settings
         self._base_dir = base_dir
@@ -62,7 +62,7 @@ class Schemas:
         self._max_bytes = min(MAX_BYTES, config.fetch.max_answer_bytes)
         self._bases = tuple(f"{url.rstrip('/')}/" for url in urls_of(settings.base_uris))
         self._origins = {origin_of(origin) for origin in config.fetch.allowed_origins}
-        self._allowance = Allowance(settings.unknown_per_min, settings.unknown_per_min_client)
+        self._allowance = FetchRateLimit(settings.unknown_per_min, settings.unknown_per_min_client)
         self._under_way: dict[str, asyncio.Task[Standing]] = {}
         self._clients: Counter[str] = Counter()  # How many of these each waits for.
         self._failed: OrderedDict[str, tuple[float, Outcome]] = OrderedDict()

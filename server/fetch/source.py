@@ -14,17 +14,17 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from server.catalog.sources import AnswerError, of_answer
-from server.fetch.store import Kept
+from server.fetch.store import StoredAnswer
 from server.fetch.trouble import FetchError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from server.config.settings import Config
-    from server.fetch.client import Client
+    from server.fetch.client import HttpClient
 
 
-async def ask(client: Client, config: Config, url: str, before: Kept | None) -> Kept:
+async def ask(client: HttpClient, config: Config, url: str, before: StoredAnswer | None) -> StoredAnswer:
     """What the URL answers now; ``before`` with a new time when that is still right. Raises FetchError."""
     answer = await client.get_patiently(
         constrained(url, config.streams.constraints),
@@ -39,7 +39,7 @@ async def ask(client: Client, config: Config, url: str, before: Kept | None) -> 
         of_answer(url, answer.body)
     except AnswerError as error:
         raise FetchError(f"{url}: the answer {error}", may_pass=True) from None
-    return Kept(url, time.time(), answer.body, answer.etag, answer.last_modified)
+    return StoredAnswer(url, time.time(), answer.body, answer.etag, answer.last_modified)
 
 
 def constrained(url: str, constraints: Mapping[str, str]) -> str:

@@ -24,7 +24,7 @@ STALE_S = 3_600.0  # Whoever wrote a temporary file an hour ago is dead.
 _logger = logging.getLogger("fetch")
 
 
-class Kept(Struct, frozen=True):
+class StoredAnswer(Struct, frozen=True):
     """An answer and what goes with it. ``fetched_at`` is in seconds since 1970: when it was last found to be right."""
 
     url: str
@@ -56,19 +56,19 @@ class Answers:
         self._directory = directory / "streams"
         self._headers = msgspec.json.encode(sorted((name.lower(), value) for name, value in headers.items()))
 
-    def good(self, url: str) -> Kept | None:
+    def good(self, url: str) -> StoredAnswer | None:
         """The answer that was last served with."""
         return self._read(url, "good")
 
-    def candidate(self, url: str) -> Kept | None:
+    def candidate(self, url: str) -> StoredAnswer | None:
         """One that was fetched and has not been checked yet."""
         return self._read(url, "candidate")
 
-    def keep_candidate(self, kept: Kept) -> None:
+    def keep_candidate(self, kept: StoredAnswer) -> None:
         """Raises OSError."""
         self._write(kept, "candidate")
 
-    def keep(self, kept: Kept) -> None:
+    def keep(self, kept: StoredAnswer) -> None:
         """It is good, and the only one now. Raises OSError."""
         self._write(kept, "good")
         self.drop_candidate(kept.url)
@@ -81,7 +81,7 @@ class Answers:
         name = hashlib.sha256(url.encode() + b"\n" + self._headers).hexdigest()[:32]
         return self._directory / f"{name}.{kind}"
 
-    def _read(self, url: str, kind: str) -> Kept | None:
+    def _read(self, url: str, kind: str) -> StoredAnswer | None:
         path = self._path(url, kind)
         try:
             head_text, _, body = path.read_bytes().partition(b"\n")
@@ -94,9 +94,9 @@ class Answers:
         if hashlib.sha256(body).hexdigest() != head.sha256:
             _logger.warning("%s cannot be used: it is damaged", path)
             return None
-        return Kept(head.url, head.fetched_at, body, head.etag, head.last_modified)
+        return StoredAnswer(head.url, head.fetched_at, body, head.etag, head.last_modified)
 
-    def _write(self, kept: Kept, kind: str) -> None:
+    def _write(self, kept: StoredAnswer, kind: str) -> None:
         digest = hashlib.sha256(kept.body).hexdigest()
         head = _Head(kept.url, kept.fetched_at, len(kept.body), digest, kept.etag, kept.last_modified)
         write_whole(self._path(kept.url, kind), msgspec.json.encode(head) + b"\n" + kept.body)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from server.catalog.check import check
-from server.catalog.check_schemas import Schemas
+from server.catalog.check_schemas import SchemaTitles
 from server.catalog.publication import Publication, head_of
 from server.catalog.snapshot import publishable
 from server.catalog.sources import Source, of_answer
@@ -23,13 +23,13 @@ from server.config.framework.finding import errors_of
 from server.fetch.health import Health
 from server.fetch.pace import refresh_pause_s
 from server.fetch.source import ask
-from server.fetch.store import Answers, Kept
+from server.fetch.store import Answers, StoredAnswer
 from server.fetch.trouble import FetchError
 from server.timing import timers
 
 if TYPE_CHECKING:
     from server.config.settings import Config
-    from server.fetch.client import Client
+    from server.fetch.client import HttpClient
 
 _logger = logging.getLogger("fetcher")
 
@@ -41,7 +41,7 @@ class Streams:
         self,
         config: Config,
         sources: Sequence[Source],
-        schemas: Schemas | None,
+        schemas: SchemaTitles | None,
         publication: Publication,
         health: Health,
         answers: Answers,
@@ -61,7 +61,7 @@ class Streams:
         if refusal is not None:
             _logger.error("streams: what is kept on disk is not used: %s", refusal)
 
-    async def keep_fresh(self, client: Client, url: str) -> None:
+    async def keep_fresh(self, client: HttpClient, url: str) -> None:
         """For ever."""
         kept = self._answers.good(url)
         while True:
@@ -75,7 +75,7 @@ class Streams:
                 timers.failed("Streams.keep_fresh")
             await asyncio.sleep(refresh_pause_s(self._config.streams.refresh_s))
 
-    def _heed(self, new: Kept, before: Kept | None) -> Kept | None:
+    def _heed(self, new: StoredAnswer, before: StoredAnswer | None) -> StoredAnswer | None:
         """Use an answer if it is good. Returns the last good one. Raises OSError when it cannot be kept."""
         refusal = self._use([new]) if before is None or new.body != before.body else None
         if refusal is not None:
@@ -85,7 +85,7 @@ class Streams:
         self._note_good(new.url)
         return new
 
-    def _use(self, answers: Sequence[Kept]) -> str | None:
+    def _use(self, answers: Sequence[StoredAnswer]) -> str | None:
         """Check all sources with these answers in their places, and publish. Returns why not."""
         config = self._config
         new = {kept.url: of_answer(kept.url, kept.body) for kept in answers}

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from server.http.limits import CHUNK_BYTES, SLICE_BYTES
 
 if TYPE_CHECKING:
-    from server.http.limits import Bounds
+    from server.http.limits import RequestLimits
     from server.http.problem import Refusal
 
 MANY_PIECES: Final = 256
@@ -52,7 +52,7 @@ class Chunks:
 
     __slots__ = ("_at_bytes", "_bounds", "_is_new", "_is_open", "_line", "_read_bytes")
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: RequestLimits) -> None:
         self._bounds = bounds
         self._read_bytes = 0  # Of the body, before the last read.
         self._at_bytes = 0  # Where in the body the newest chunk begins.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from server.http.limits import LINGER_BYTES, LINGER_S
 from server.http.problem import OVERDUE, SLOW_BODY, SLOW_HEAD, Refusal
-from server.http.reader import BODY, HEAD, IDLE, Reader
+from server.http.reader import BODY, HEAD, IDLE, RequestReader
 
 if TYPE_CHECKING:
     from server.http.request import Request
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 NOTHING: Final = memoryview(b"")
 
 
-class Ending(asyncio.Protocol):
+class Closing(asyncio.Protocol):
     """A connection, as far as it ends. ``_is_queued`` is True from its end on: nothing more is served."""
 
     __slots__ = (
@@ -59,7 +59,7 @@ class Ending(asyncio.Protocol):
         self._heads = server.heads
         self._outgoing = server.outgoing
         self._deadlines = server.deadlines
-        self._reader: Reader
+        self._reader: RequestReader
         self.deadline = self._deadlines[HEAD]
         self.bucket: set[Timed] | None = None
         self._current: Request | None = None

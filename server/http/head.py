@@ -33,8 +33,8 @@ from server.http.problem import (
 from server.http.response import CLOSE, KEEP, KEEP_1_0
 
 if TYPE_CHECKING:
-    from server.http.around.encodings import Encodings
-    from server.http.limits import Bounds
+    from server.http.around.encodings import Decompressor
+    from server.http.limits import RequestLimits
     from server.http.request import Request
 
 RARE: Final = frozenset({b"expect", b"transfer-encoding", b"content-encoding", b"upgrade"})
@@ -161,7 +161,7 @@ def bad_type(headers: Mapping[bytes, bytes]) -> Refusal | None:
     return refused_kinds.bad_type(headers)
 
 
-def bad_encoding(request: Request, encodings: Encodings) -> Refusal | None:
+def bad_encoding(request: Request, encodings: Decompressor) -> Refusal | None:
     """Refuse an encoding that nobody here can undo; else see to it that the handler is called with a plain body."""
     header = request.headers.get(b"content-encoding")
     if header is None or request.method != b"POST":
@@ -190,7 +190,7 @@ def refusal_of(error: Exception) -> Refusal:
     return BAD_REQUEST
 
 
-def too_large(url: bytes, headers: Mapping[bytes, bytes], lines: int, bounds: Bounds) -> Refusal | None:
+def too_large(url: bytes, headers: Mapping[bytes, bytes], lines: int, bounds: RequestLimits) -> Refusal | None:
     """Why a head of so many ``lines`` is too large. Counted exactly, each line as it is usually written: so no cutting
     changes the answer."""
     sizes = [len(name) + len(value) for name, value in headers.items()]
@@ -199,7 +199,7 @@ def too_large(url: bytes, headers: Mapping[bytes, bytes], lines: int, bounds: Bo
     return bounds.long_header if max(sizes, default=0) > bounds.max_header_bytes else None
 
 
-def judge_line(begun: bytes, bounds: Bounds) -> Refusal | None:
+def judge_line(begun: bytes, bounds: RequestLimits) -> Refusal | None:
     """Which answer a request gets whose method the parser does not know: 501 (RFC 9110 section 15.6.2), once it is sure
     that this is a request. None: its first line is not complete. ``begun`` is what was read when the parser stopped,
     and since; requests that were served may stand before the line."""

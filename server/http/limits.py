@@ -98,7 +98,7 @@ OTHERS: Final = ("linger", "proxy_header")
 KINDS: Final = tuple(dict.fromkeys(kind for limit in TABLE for kind in limit.kind.split(", "))) + OTHERS
 
 
-class Bounds:
+class RequestLimits:
     """The settings, as the hot path reads them, and the refusals that name them."""
 
     __slots__ = (

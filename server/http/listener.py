@@ -16,7 +16,7 @@ import socket
 from collections.abc import Callable, Sequence
 
 from server.log import Limited
-from server.shared.row import Count, Row
+from server.shared.row import Count, WorkerRow
 
 POLITE_S = 0.001  # Waking and accepting takes a sibling some 50 µs; a loop turn under full load about 1 ms.
 MARGIN = 4  # Connections ahead of the least loaded worker before waiting, plus 1/32 of its load.
@@ -50,7 +50,7 @@ class Listener:
         loop: asyncio.AbstractEventLoop,
         sockets: Sequence[socket.socket],
         connection_factory: Callable[[], asyncio.BaseProtocol],
-        row: Row,
+        row: WorkerRow,
         *,
         max_connections: int = 20_000,
     ) -> None:

@@ -21,10 +21,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
-from server.http.ending import Ending
+from server.http.ending import Closing
 from server.http.limits import LATER_BYTES, REQUEST_BYTES, SLICE_BYTES, TURN_BYTES, TURN_REQUEST_BYTES, TURN_SLICE_BYTES
 from server.http.problem import INTERNAL
-from server.http.reader import BODY, ENDED, HEAD, IDLE, Reader
+from server.http.reader import BODY, ENDED, HEAD, IDLE, RequestReader
 from server.http.response import CLOSE, CONTINUE
 
 if TYPE_CHECKING:
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 ANSWER: Final = 4  # We are to answer. Beside the stages of the reader, an index of ``HttpServer.deadlines``.
 
 
-class Connection(Ending):
+class Connection(Closing):
     """Made by the listener for each connection."""
 
     __slots__ = ("_is_advancing", "_left_bytes", "_requests_left", "peer")
 
     def __init__(self, server: HttpServer) -> None:
         super().__init__(server)
-        self._reader = Reader(self, server)
+        self._reader = RequestReader(self, server)
         self.peer = ""
         self._is_advancing = False
         self._left_bytes = 0  # Of the turn, while one read is parsed.

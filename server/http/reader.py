@@ -53,11 +53,11 @@ _SLASH: Final = ord("/")
 _LENGTH_DIGITS: Final = 20
 
 
-class StoppedError(Exception):
+class ParserStoppedError(Exception):
     """Raised in a callback to end the parser; ``fault`` says why."""
 
 
-class Reader:
+class RequestReader:
     """Made with its connection. ``incoming`` is the request whose body is being read."""
 
     __slots__ = (
@@ -298,7 +298,7 @@ class Reader:
     def _stop(self, refusal: Refusal) -> NoReturn:
         self.fault = refusal
         self.origin = self._headers.get(b"origin", b"")
-        raise StoppedError
+        raise ParserStoppedError
 
     def _refuse(self, request: Request, refusal: Refusal) -> None:
         if refusal.status == 400 or self._is_chunked or self._length > self._bounds.discard_bytes or request.is_awaited:

@@ -45,7 +45,7 @@ MAX_PAUSE_TICKS: Final = 64  # Of the server's timer, 16 s. Pauses double up to 
 MAX_PEERS: Final = 2  # That send one head, and whose memos are kept: 13 MB in all, when clients mean ill.
 
 
-class Known(msgspec.Struct, frozen=True, eq=False):
+class KnownHead(msgspec.Struct, frozen=True, eq=False):
     """What a head means, and how long a request that begins with it is. ``memos``: by the peer's address."""
 
     head_bytes: int
@@ -64,13 +64,13 @@ class Known(msgspec.Struct, frozen=True, eq=False):
         return {}
 
 
-class Repeats:
+class HeadCache:
     """One a worker. ``known`` is looked up by readers themselves, while ``is_on``; they count ``hits``."""
 
     __slots__ = ("_misses", "_next_pause_ticks", "_pause_ticks", "_seen", "hits", "is_on", "known")
 
     def __init__(self) -> None:
-        self.known: dict[bytes, Known] = {}
+        self.known: dict[bytes, KnownHead] = {}
         self.is_on = True
         self.hits = 0
         self._seen: set[int] = set()
@@ -97,7 +97,7 @@ class Repeats:
         elif _ends_a_head(head):
             if len(self.known) >= MAX_KEPT:
                 self.known.clear()
-            self.known[head] = Known(
+            self.known[head] = KnownHead(
                 len(head), request_bytes, request.method, request.path, request.query, request.headers,
                 request.handler, {},
             )  # fmt: skip

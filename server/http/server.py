@@ -24,27 +24,27 @@ from server.host.descriptors import HARD_PART
 from server.http import head
 from server.http.around.client_address import ClientAddress, TrustedProxies, holder, normalised
 from server.http.around.cors import Cors
-from server.http.around.encodings import Encodings
-from server.http.around.pace import Pace
-from server.http.around.proxy_header import Greeting
-from server.http.limits import GRACE_S, KINDS, Bounds
+from server.http.around.encodings import Decompressor
+from server.http.around.pace import RateLimit
+from server.http.around.proxy_header import ProxyHeader
+from server.http.limits import GRACE_S, KINDS, RequestLimits
 from server.http.listener import Listener
 from server.http.outgoing import Outgoing
 from server.http.problem import Refusal
 from server.http.protocol import ANSWER, Connection
-from server.http.repeats import Repeats
+from server.http.repeats import HeadCache
 from server.http.response import Heads
 from server.http.routes import Routes, Table
 from server.http.wheel import TICK_S, Wheel
 from server.log import Limited
-from server.timing.rate_limit import Buckets
+from server.timing.rate_limit import TokenBuckets
 from server.timing.timers import Timer
 from server.timing.turns import Turns
 
 if TYPE_CHECKING:
     from server.config.settings import Http
     from server.http.request import Request
-    from server.shared.row import Row
+    from server.shared.row import WorkerRow
 
 _FAR = 1e9  # Seconds on the wheel: never.
 ALWAYS_BELIEVED = ("x-forwarded-for", "forwarded")  # Of trusted proxies, by us or by whom our events are read.
@@ -58,7 +58,7 @@ class HttpServer:
         loop: asyncio.AbstractEventLoop,
         settings: Http,
         routes: Table,
-        row: Row,
+        row: WorkerRow,
         log: logging.Logger,
         *,
         believed: Iterable[str] = (),
@@ -77,22 +77,22 @@ class HttpServer:
         self._timer: Timer | None = None
         self._unix_s = 0
         self._gone: asyncio.Future[None] | None = None
-        self._connections: set[Connection | Greeting] = set()
+        self._connections: set[Connection | ProxyHeader] = set()
         self._of_address: Counter[str] = Counter()  # Connections, where their number is bounded.
         self._proxies = TrustedProxies(settings.trusted_proxies)
         self._is_greeted = settings.proxy_protocol
         self._client_address = ClientAddress(settings)
         self._key_holder = key_holder
         # Shared with connections.
-        bounds = self.bounds = Bounds(settings.limits)
+        bounds = self.bounds = RequestLimits(settings.limits)
         self.most_connections = bounds.max_connections + bounds.max_connections // HARD_PART
         self.shadows = head.shadows((*ALWAYS_BELIEVED, settings.client_ip_header or "", *believed))
         self.rare = head.RARE | self.shadows
         self.heads = Heads()
         self.outgoing = Outgoing(loop)
-        self.repeats = Repeats()
+        self.repeats = HeadCache()
         self.cors = cors or Cors(settings.cors)
-        self.encodings = Encodings(loop.time, self, bounds, turns or Turns(loop.call_soon, loop.time))
+        self.encodings = Decompressor(loop.time, self, bounds, turns or Turns(loop.call_soon, loop.time))
         self.call_soon = loop.call_soon
         shortest_s = min(bounds.head_s, bounds.body_stall_s, bounds.idle_s, bounds.write_stall_s, bounds.answer_s)
         self.wheel = Wheel(loop.time(), shortest_s)
@@ -114,12 +114,12 @@ class HttpServer:
         self.handler_errors = 0
         limits = settings.limits
         if limits.requests_per_s_per_key and key_holder is not None:
-            buckets = Buckets(limits.requests_per_s_per_key, limits.burst_per_key)
-            routes = Pace("key", key_holder, buckets, loop.time, self.refused, self.cors).routes(routes)
+            buckets = TokenBuckets(limits.requests_per_s_per_key, limits.burst_per_key)
+            routes = RateLimit("key", key_holder, buckets, loop.time, self.refused, self.cors).routes(routes)
         if limits.requests_per_s_per_address:  # Before keys: it is cheaper to look at.
-            buckets = Buckets(limits.requests_per_s_per_address, limits.burst_per_address)
+            buckets = TokenBuckets(limits.requests_per_s_per_address, limits.burst_per_address)
             whose = self._client_address.holder
-            pace = Pace("address", whose, buckets, loop.time, self.refused, self.cors, is_of_head=True)
+            pace = RateLimit("address", whose, buckets, loop.time, self.refused, self.cors, is_of_head=True)
             routes = pace.routes(routes)
         self.routes = Routes(routes)
         self._set_deadlines()
@@ -133,9 +133,9 @@ class HttpServer:
         )
         self._listener.start()
 
-    def connection(self) -> Connection | Greeting:
+    def connection(self) -> Connection | ProxyHeader:
         """A protocol for one more connection."""
-        return Greeting(self, Connection(self), self._proxies) if self._is_greeted else Connection(self)
+        return ProxyHeader(self, Connection(self), self._proxies) if self._is_greeted else Connection(self)
 
     async def drain(self, deadline: float) -> int:
         """The first step, as the head of this file says, to ``loop.time()`` = deadline at the latest. Returns how many
@@ -176,7 +176,7 @@ class HttpServer:
             await self._gone
             handle.cancel()
 
-    def _cut(self, connections: Iterable[Connection | Greeting]) -> int:
+    def _cut(self, connections: Iterable[Connection | ProxyHeader]) -> int:
         self.outgoing.flush()
         return sum([connection.abort() for connection in connections])
 
@@ -209,7 +209,7 @@ class HttpServer:
 
     # Connections call.
 
-    def carry(self, connection: Connection | Greeting) -> int:
+    def carry(self, connection: Connection | ProxyHeader) -> int:
         """Time passes for one more connection, also while the server drains. Returns how many there are."""
         self._connections.add(connection)
         self._row.connections = len(self._connections)
@@ -218,7 +218,7 @@ class HttpServer:
             connection.drain(self.wheel.now + GRACE_S)
         return len(self._connections)
 
-    def drop(self, connection: Connection | Greeting) -> None:
+    def drop(self, connection: Connection | ProxyHeader) -> None:
         """It is gone, or another one in its place."""
         self.wheel.remove(connection)
         self._connections.discard(connection)

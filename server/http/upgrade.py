@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from httptools import HttpRequestParser
 
 if TYPE_CHECKING:
-    from server.http.reader import Reader
+    from server.http.reader import RequestReader
 
 
 class BodyCallbacks:
@@ -23,14 +23,14 @@ class BodyCallbacks:
 
     __slots__ = ("on_body", "on_chunk_complete", "on_chunk_header", "on_message_complete")
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: RequestReader) -> None:
         self.on_body = reader.on_body
         self.on_chunk_header = reader.on_chunk_header
         self.on_chunk_complete = reader.on_chunk_complete
         self.on_message_complete = reader.on_message_complete
 
 
-def body_parser(reader: Reader, length_bytes: int, *, is_chunked: bool) -> Callable[[bytes], None]:
+def body_parser(reader: RequestReader, length_bytes: int, *, is_chunked: bool) -> Callable[[bytes], None]:
     """A parser's ``feed_data`` that expects the body at once."""
     parser = HttpRequestParser(BodyCallbacks(reader))
     framing = b"Transfer-Encoding: chunked" if is_chunked else b"Content-Length: %d" % length_bytes

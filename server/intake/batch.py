@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from server.intake.arrival import Arrival
     from server.intake.event import Event
     from server.intake.forms.forms import Finish
-    from server.intake.forms.ndjson import Lines
+    from server.intake.forms.ndjson import BodyLines
 
     # Raw events, the index of the first of them, who sent them.
     PrepareAll = Callable[[Sequence[Any], int, Arrival], list[Event]]
@@ -65,7 +65,7 @@ class Batch:
 
     def __init__(
         self,
-        found: Sequence[Any] | Elements | Lines,
+        found: Sequence[Any] | Elements | BodyLines,
         size: int,
         arrival: Arrival,
         prepare: PrepareAll,

@@ -23,13 +23,13 @@ from server.intake.arrival import Arrival, Clock
 from server.intake.event import Event
 from server.intake.pipeline import Pipeline
 from server.intake.text.fields import Fields
-from server.intake.text.members import Members, Path, Values
+from server.intake.text.members import MemberReader, Path, Values
 from server.intake.verdict import REFUSED_TYPES, Verdict
 from server.timing.turns import TURN_S
 
 if TYPE_CHECKING:
     from server.config.settings import Config
-    from server.fetch.asking import Asking
+    from server.fetch.asking import SchemaFetcher
 
 MAX_WAITING = 1_000  # Error events between a request and the next loop turn: one bad batch must not take memory.
 MAX_RAW_CHARS = 65_536  # Of the event that was refused; enough to see what is wrong with it.
@@ -48,7 +48,7 @@ class ErrorEvents:
         submit: Callable[[Event], str | None],
         clock: Clock,
         config: Config,
-        asking: Asking | None = None,
+        asking: SchemaFetcher | None = None,
     ) -> None:
         """``asking``: whom to ask for the schema of error events, if that is at a URL."""
         settings = config.intake
@@ -62,7 +62,7 @@ class ErrorEvents:
         self._emitter = name
         self._per_s = settings.error_events_per_s
         fields = self._fields = Fields.of(config)
-        self._members = Members([*_ORIGIN, *fields.schema_uri, *fields.stream])
+        self._members = MemberReader([*_ORIGIN, *fields.schema_uri, *fields.stream])
         self._most = max(1.0, self._per_s) if self._per_s else 0.0
         self._tokens = self._most
         self._refilled_at = time.monotonic()

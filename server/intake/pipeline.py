@@ -24,7 +24,7 @@ from server.intake.books.tally import Tallies
 from server.intake.event import Event
 from server.intake.route import Draft, Route, Router
 from server.intake.text import bounds
-from server.intake.text.bounds import Bounds
+from server.intake.text.bounds import EventLimits
 from server.intake.text.decode import has_duplicate_names
 from server.intake.text.members import BLOCKED, Values
 from server.intake.text.splice import insert_by_path
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from server.config.settings import Config
     from server.intake.books.judged import Judged
     from server.intake.route import GuardLookup, SchemaLookup, StreamLookup
-    from server.schemas.repository import Problem, Validator
+    from server.schemas.repository import Validator, Violation
 
 NOT_AN_OBJECT = Verdict("not_an_object", "an event should be a JSON object")
 TOO_DEEP = Verdict("event_too_large", bounds.TOO_DEEP.format(bounds.DECODERS_DEPTH))
@@ -57,7 +57,7 @@ class Pipeline:
 
     def __init__(self, router: Router, limits: Limits, *, rejects_duplicates: bool) -> None:
         self._max_event_bytes = limits.max_event_bytes
-        most = Bounds(limits)
+        most = EventLimits(limits)
         self._sure_bytes = most.sure_bytes
         self._over = most.over
         self._router = router
@@ -237,7 +237,7 @@ def _may_not_write(error_type: str, route: Route) -> Verdict:
     return Verdict(error_type, MAY_NOT_WRITE[error_type].format(route.stream.name))
 
 
-def _check(value: bytes, validator: Validator, judged: Judged) -> list[Problem] | None:
+def _check(value: bytes, validator: Validator, judged: Judged) -> list[Violation] | None:
     before = validator.reference_checks
     problems = validator.check(value)
     if validator.reference_checks == before:
@@ -247,7 +247,7 @@ def _check(value: bytes, validator: Validator, judged: Judged) -> list[Problem] 
     return problems
 
 
-def _violation(problems: list[Problem], arrival: Arrival) -> Verdict:
+def _violation(problems: list[Violation], arrival: Arrival) -> Verdict:
     """What is wrong with an event; in short when its request has been told of enough already."""
     found = Verdict("schema_violation", errors_text(problems), problems)
     arrival.problems_left -= len(problems)

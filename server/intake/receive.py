@@ -23,11 +23,11 @@ from server.intake import verdict
 from server.intake.arrival import Arrival, Clock
 from server.intake.batch import AT_ONCE_S, Batch, Preparing
 from server.intake.books.counts import MEASURED_EVERY
-from server.intake.forms.forms import Form, Forms, Pieces, without_form
+from server.intake.forms.forms import Form, Forms, PiecePreparer, without_form
 from server.intake.pipeline import Pipeline
 from server.intake.report import ReportWriter, reports
 from server.intake.sending import Sender
-from server.intake.terms import Terms, TermsReader
+from server.intake.terms import RequestOptions, TermsReader
 from server.intake.text.cut import FULL as HELD
 from server.intake.text.cut import Elements, elements
 from server.intake.text.decode import begins_array
@@ -38,11 +38,11 @@ from server.timing.turns import Turns
 
 if TYPE_CHECKING:
     from server.config.settings import Config
-    from server.fetch.asking import Asking
+    from server.fetch.asking import SchemaFetcher
     from server.http.request import Request
     from server.intake.delivery import Delivery
     from server.intake.event import Event
-    from server.intake.forms.ndjson import Lines
+    from server.intake.forms.ndjson import BodyLines
     from server.sink.base import Sink
 
 FULL: Final = "The broker is away, or too many events wait for it. Send them again later."
@@ -71,7 +71,7 @@ class Receiver:
         address: Callable[[Any], str],
         clock: Clock,
         forms: Forms,
-        asking: Asking | None = None,
+        asking: SchemaFetcher | None = None,
         turns: Turns | None = None,
         client_of: Callable[[Request], str] | None = None,
         has_room: Callable[[Request, int], bool] | None = None,
@@ -108,12 +108,12 @@ class Receiver:
 
     def handle_events(self, request: Request) -> None:
         """POST /v1/events: guaranteed, unless the query says hasty."""
-        terms = (request.memo or _NO_MEMO).get(Terms) or self._read_terms(request, is_beacon=False)
+        terms = (request.memo or _NO_MEMO).get(RequestOptions) or self._read_terms(request, is_beacon=False)
         self._receive(request, request.body, terms)
 
     def handle_beacon(self, request: Request) -> None:
         """POST /v1/beacon: always hasty."""
-        terms = (request.memo or _NO_MEMO).get(Terms) or self._read_terms(request, is_beacon=True)
+        terms = (request.memo or _NO_MEMO).get(RequestOptions) or self._read_terms(request, is_beacon=True)
         self._receive(request, request.body, terms)
 
     def handle_query(self, request: Request) -> None:
@@ -167,7 +167,7 @@ class Receiver:
         self,
         request: Request,
         body: bytes,
-        terms: Terms,
+        terms: RequestOptions,
         began_s: float = 0.0,
         is_second: bool = False,
         batch: Batch | None = None,
@@ -229,7 +229,7 @@ class Receiver:
         if began_s:
             self._hasty.add(monotonic() - began_s)
 
-    def _arrival(self, request: Request, terms: Terms) -> Arrival:
+    def _arrival(self, request: Request, terms: RequestOptions) -> Arrival:
         received_ms, received_dt = self._clock.now()
         memo = request.memo
         return Arrival(
@@ -248,12 +248,12 @@ class Receiver:
         return is_in_time and (is_guarded or self._has_room(len(batch.events)))
 
     def _events(
-        self, request: Request, body: bytes, terms: Terms, arrival: Arrival, *, may_wait: bool = True
+        self, request: Request, body: bytes, terms: RequestOptions, arrival: Arrival, *, may_wait: bool = True
     ) -> list[Event] | Batch | None:
         """The events of the body, prepared; or those that are so far. None: the request has been answered with why
         there are none. ``may_wait``: on disk, if the sink has no room for all of them."""
         form: Form | None = None
-        found: Elements | Lines | list[Any] | int | str
+        found: Elements | BodyLines | list[Any] | int | str
         is_alone = not self._turns.has_any()
         prepare: Any = self._prepare_all
         if not terms.is_plain:
@@ -278,7 +278,7 @@ class Receiver:
             self._refuse_full(request)
             return None
         if form is not None or not isinstance(found, list):
-            prepare = Pieces(self._prepare, form.unwrap if form is not None else None).prepare_all
+            prepare = PiecePreparer(self._prepare, form.unwrap if form is not None else None).prepare_all
         finish = form.finish if form is not None else None
         batch = Batch(found, len(body), arrival, prepare, self._awaited, finish)
         if not is_alone and not batch.is_short():

@@ -21,8 +21,8 @@ from server.intake.books.tally import Tallies, Tally
 from server.intake.invented import Invented
 from server.intake.text import enrich
 from server.intake.text.fields import EventMembers, Fields, dotted
-from server.intake.text.filling import Filling, gaps_of
-from server.intake.text.members import Members, Path
+from server.intake.text.filling import Enricher, gaps_of
+from server.intake.text.members import MemberReader, Path
 from server.intake.verdict import Verdict
 from server.schemas.repository import Fill
 from server.shared.lines import OTHERS
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from server.auth.guard import Guard
     from server.catalog.stream import Stream
     from server.config.settings import Config
-    from server.schemas.repository import Reader, Validator
+    from server.schemas.repository import EventReader, Validator
 
 Shortcut = Callable[[bytes], tuple[Any, ...] | None]  # Reader.read: judge an event and read its members in one decode.
 
@@ -52,10 +52,10 @@ class Route(Struct, frozen=True, eq=False):
     validator: Validator | None
     shortcut: Shortcut | None
     members: EventMembers
-    filling: Filling
+    filling: Enricher
     guard: Guard | None
     key_fields: tuple[tuple[bytes, Path], ...]
-    key_members: Members | None
+    key_members: MemberReader | None
     dt_at: int
     max_event_bytes: int
     tally: Tally
@@ -68,7 +68,7 @@ class Draft(NamedTuple):
 
     validator: Validator
     members: EventMembers
-    filling: Filling
+    filling: Enricher
     max_event_bytes: int
 
 
@@ -111,12 +111,12 @@ class Router:
         self._guard = guard
         self._invented = Invented(config.streams.max_regex_names)
         self._members: dict[tuple[Path, ...], EventMembers] = {}
-        self._fillings: dict[tuple[tuple[Path, enrich.Source], ...], Filling] = {}
+        self._fillings: dict[tuple[tuple[Path, enrich.EnrichmentSource], ...], Enricher] = {}
         self._routes: dict[tuple[bytes | None, bytes | None], Route] = {}
         self.known: dict[tuple[str, str], Route] = {}  # Those with a shortcut: by schema URI and stream.
         self._shortcuts: dict[bytes, Shortcut] = {}  # By schema URI, as it is written.
         self._sharing: Counter[bytes] = Counter()  # How many routes there are for each of these.
-        self._readers: dict[Any, Reader | None] = {}
+        self._readers: dict[Any, EventReader | None] = {}
         self._drafts: dict[Validator, Draft] = {}
         self._mark = msgspec.json.encode(self.fields.schema_uri[0][-1])
         self.first_members = self._members_of(())
@@ -269,10 +269,10 @@ class Router:
     def _reader(
         self,
         validator: Validator,
-        sources: Mapping[Path, enrich.Source],
+        sources: Mapping[Path, enrich.EnrichmentSource],
         keys: tuple[Path, ...],
         gaps: tuple[Path, ...],
-    ) -> Reader | None:
+    ) -> EventReader | None:
         """One object for all routes of a schema that look at the same members. None: there is no such way for it."""
         made = self._readers
         wanted = (validator, tuple(sources.items()), keys)
@@ -287,11 +287,14 @@ class Router:
 
     def _sources(
         self, header_fields: Iterable[tuple[Path, bytes]], validator: Validator | None
-    ) -> Mapping[Path, enrich.Source]:
+    ) -> Mapping[Path, enrich.EnrichmentSource]:
         """Which fields are filled in: those that the schema declares."""
         if validator is None:
             return {}
-        wanted: dict[Path, enrich.Source] = {self.fields.id: enrich.NEW_ID, self.fields.dt: enrich.RECEIVE_TIME}
+        wanted: dict[Path, enrich.EnrichmentSource] = {
+            self.fields.id: enrich.NEW_ID,
+            self.fields.dt: enrich.RECEIVE_TIME,
+        }
         title = validator.title or ""
         if any(fnmatch.fnmatchcase(title, pattern) for pattern in self._config.intake.set_dt_for):
             wanted[("dt",)] = enrich.RECEIVE_TIME
@@ -300,11 +303,13 @@ class Router:
             wanted[path] = enrich.header(name)
         return {path: source for path, source in wanted.items() if validator.declares(path)}
 
-    def _filling(self, sources: Mapping[Path, enrich.Source], members: EventMembers, gaps: tuple[Path, ...]) -> Filling:
+    def _filling(
+        self, sources: Mapping[Path, enrich.EnrichmentSource], members: EventMembers, gaps: tuple[Path, ...]
+    ) -> Enricher:
         """One object for all routes that fill in the same: it keeps what it has planned."""
         wanted = tuple(sources.items())
         if wanted not in self._fillings:
-            self._fillings[wanted] = Filling(sources, members, gaps)
+            self._fillings[wanted] = Enricher(sources, members, gaps)
         return self._fillings[wanted]
 
     def _members_of(self, paths: tuple[Path, ...]) -> EventMembers:
@@ -314,7 +319,7 @@ class Router:
         return self._members[paths]
 
 
-_key_members = lru_cache(maxsize=1_024)(Members)  # One object for all streams with the same key fields.
+_key_members = lru_cache(maxsize=1_024)(MemberReader)  # One object for all streams with the same key fields.
 
 
 _SCHEMA_REASONS = {

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _NOT_HASTY: Final = frozenset({None, "", "false", "0"})
 
 
-class Terms(msgspec.Struct, frozen=True, eq=False):
+class RequestOptions(msgspec.Struct, frozen=True, eq=False):
     """``is_plain``: the body is JSON as it stands. ``schema_uri`` and ``stream``, JSON text, are for events that name
     none themselves; ``trace`` is a header for their records."""
 
@@ -36,7 +36,7 @@ class Terms(msgspec.Struct, frozen=True, eq=False):
     trace: tuple[str, bytes] | None = None
 
 
-PLAIN: Final = Terms(is_hasty=False, is_plain=True)
+PLAIN: Final = RequestOptions(is_hasty=False, is_plain=True)
 
 
 class TermsReader:
@@ -52,10 +52,10 @@ class TermsReader:
         self._schema_uri_header = _header(settings.schema_uri_header)
         self._stream_header = _header(settings.stream_header)
 
-    def read(self, request: Request, *, is_beacon: bool) -> Terms:
+    def read(self, request: Request, *, is_beacon: bool) -> RequestOptions:
         """Those of a request, which is hasty when the query says so, or whatever it says when it ``is_beacon``."""
         headers, params = request.headers, request.params()
-        terms = Terms(
+        terms = RequestOptions(
             is_hasty=is_beacon or params.get("hasty") not in _NOT_HASTY,
             is_plain=self._forms.is_plain(headers),
             schema_uri=_text(params.get(self._schema_uri_param or "")) or _named(request, self._schema_uri_header),
@@ -63,7 +63,7 @@ class TermsReader:
             trace=header_of(headers[TRACE]) if TRACE in headers else None,
         )
         if request.memo is not None:
-            request.memo[Terms] = terms
+            request.memo[RequestOptions] = terms
         return terms
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from server.config.settings import Config
-from server.shared.row import ALL_SOCKETS, Row
+from server.shared.row import ALL_SOCKETS, WorkerRow
 
 WORKER = "worker"
 
@@ -28,7 +28,7 @@ class WorkerContext:
         self,
         slot: int,
         generation: int,
-        row: Row,
+        row: WorkerRow,
         sockets: list[socket.socket],
         master_pid: int,
         name: str = WORKER,

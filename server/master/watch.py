@@ -13,9 +13,9 @@ import contextlib
 import os
 import signal
 
-from server.config.settings import Process
+from server.config.settings import ProcessSettings
 from server.master.generation import WORKER
-from server.shared.row import Row, State
+from server.shared.row import State, WorkerRow
 
 NEVER = float("inf")
 DRAIN_GRACE_S = 2.0  # The worker keeps drain_s itself, from when it reads the signal; this is its way out.
@@ -29,7 +29,9 @@ class Child:
         "boot_by", "drain_by", "generation", "is_boot_late", "kill_at", "name", "pid", "ready_at", "row", "slot",
     )  # fmt: skip
 
-    def __init__(self, pid: int, row: Row, slot: int, generation: int, boot_by: float, name: str = WORKER) -> None:
+    def __init__(
+        self, pid: int, row: WorkerRow, slot: int, generation: int, boot_by: float, name: str = WORKER
+    ) -> None:
         self.name = name
         self.pid = pid
         self.row = row
@@ -93,7 +95,7 @@ class Child:
         return min(self.boot_by, self.drain_by, self.kill_at)
 
 
-def complaint(child: Child, process: Process, now: float, excused_at: float) -> str | None:
+def complaint(child: Child, process: ProcessSettings, now: float, excused_at: float) -> str | None:
     """Why this worker must be aborted, or None. Also takes a late one out of its siblings' sight."""
     if child.kill_at != NEVER:
         return None  # It is on its way out already.

@@ -31,7 +31,7 @@ _GZIP_WINDOW: Final = 31  # zlib's way to say: with the head and the sum of gzip
 Key = tuple[Hashable, ...]
 
 
-class Document(Struct):
+class PageDocument(Struct):
     """What is to be made. ``parts`` are its bytes, piece by piece; an empty piece is a step without a result.
 
     ``keep_s`` None: it is the same for the life of the worker. ``lines`` are further header lines, each with CRLF.
@@ -55,7 +55,7 @@ class Wrong(Struct):
     retry_after_s: int = 0
 
 
-class Made(Struct):
+class RenderedPage(Struct):
     """A document with its two forms and its header lines."""
 
     body: bytes
@@ -71,7 +71,7 @@ class Making:
 
     __slots__ = ("_compressed", "_compressor", "_hash", "_pieces", "document", "is_kept", "key", "waiting")
 
-    def __init__(self, key: Key, document: Document) -> None:
+    def __init__(self, key: Key, document: PageDocument) -> None:
         self.key = key
         self.document = document
         self.is_kept = True
@@ -92,7 +92,7 @@ class Making:
             self._compressed.append(self._compressor.compress(piece))
         return True
 
-    def whole(self, now_s: float) -> Made:
+    def whole(self, now_s: float) -> RenderedPage:
         """The document."""
         document = self.document
         self._compressed.append(self._compressor.flush())
@@ -104,7 +104,7 @@ class Making:
             HTML_ONLY if is_page else b"",
             document.lines,
         )
-        return Made(
+        return RenderedPage(
             body=body,
             compressed=b"".join(self._compressed) if len(body) >= MIN_GZIP_BYTES else b"",
             tag=self._hash.hexdigest()[:32].encode(),

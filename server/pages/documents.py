@@ -7,7 +7,7 @@ Rules:
    documents they ask for. Requests for one that is being made wait together.
 2. What was made is kept until ``forget``, or for ``keep_s``; bounded in number and in bytes, the least
    recently asked for goes first. What waits is bounded too: beyond it, 503. However a question is written, its document
-   is made once (``Document.key``): parameters that change nothing cannot have it made again and again.
+   is made once (``PageDocument.key``): parameters that change nothing cannot have it made again and again.
 3. Every answer can be asked for again with ``If-None-Match``, may be compressed, and may be read by any web page: these
    are public documents, and no cookie or credential is ever looked at.
 Not here: how one is made (pages.document), what is in it (server.pages.published).
@@ -30,7 +30,7 @@ from server.http.fields import elements
 from server.http.problem import INTERNAL
 from server.http.response import PROBLEM_TYPE, phrase_of
 from server.log import Limited
-from server.pages.document import CORS, Document, Key, Made, Making, Wrong
+from server.pages.document import CORS, Key, Making, PageDocument, RenderedPage, Wrong
 
 if TYPE_CHECKING:
     from server.http.request import Request
@@ -45,7 +45,7 @@ MAX_WAITING: Final = 256
 
 PREFLIGHT: Final = Preflight("GET, HEAD", 86_400, more=CORS + b"Vary: Origin\r\n").handle
 
-Ask = Callable[[bytes, bytes, bool], Document | Wrong]  # Path, query, whether a page for a browser is wanted.
+Ask = Callable[[bytes, bytes, bool], PageDocument | Wrong]  # Path, query, whether a page for a browser is wanted.
 
 
 class Documents:
@@ -56,7 +56,7 @@ class Documents:
         self._ask = ask
         self._limited = Limited(log)
         self._keys: dict[tuple[bytes, bytes, bool], Key] = {}  # Of questions, as they were written.
-        self._made: OrderedDict[Key, Made] = OrderedDict()
+        self._made: OrderedDict[Key, RenderedPage] = OrderedDict()
         self._made_bytes = 0
         self._making: OrderedDict[Key, Making] = OrderedDict()
         self._waiting = 0
@@ -109,7 +109,7 @@ class Documents:
         if len(self._making) == 1:
             self._turn()
 
-    def _remember(self, question: tuple[bytes, bytes, bool], document: Document) -> Key:
+    def _remember(self, question: tuple[bytes, bytes, bool], document: PageDocument) -> Key:
         key = document.key or question
         if len(question[1]) <= MAX_QUERY_BYTES:
             if len(self._keys) >= MAX_KEPT:
@@ -121,7 +121,7 @@ class Documents:
         """One slice of the document that is to be made next; the rest after a pause."""
         began_s = self._loop.time()
         _, making = next(iter(self._making.items()))
-        made: Made | None = None
+        made: RenderedPage | None = None
         try:
             is_under_way = self._slice(making, began_s + SLICE_S)
             if not is_under_way:
@@ -143,7 +143,7 @@ class Documents:
                 return False
         return True
 
-    def _settle(self, making: Making, made: Made | None) -> None:
+    def _settle(self, making: Making, made: RenderedPage | None) -> None:
         del self._making[making.key]
         self._waiting -= len(making.waiting)
         if made is not None and making.is_kept:
@@ -154,7 +154,7 @@ class Documents:
             else:
                 _send(request, made)
 
-    def _keep(self, key: Key, made: Made) -> None:
+    def _keep(self, key: Key, made: RenderedPage) -> None:
         before = self._made.pop(key, None)
         self._made_bytes += _size(key, made) - (_size(key, before) if before is not None else 0)
         self._made[key] = made
@@ -163,11 +163,11 @@ class Documents:
             self._made_bytes -= _size(oldest, gone)
 
 
-def _size(key: Key, made: Made) -> int:
+def _size(key: Key, made: RenderedPage) -> int:
     return len(repr(key)) + len(made.body) + len(made.compressed) + 1_000
 
 
-def _send(request: Request, made: Made) -> None:
+def _send(request: Request, made: RenderedPage) -> None:
     headers = request.headers
     is_compressed = bool(made.compressed) and takes_gzip(headers.get(b"accept-encoding", b""))
     tag = b'"%s-gzip"' % made.tag if is_compressed else b'"%s"' % made.tag

@@ -19,8 +19,8 @@ from server.catalog import query
 from server.catalog.query import Query, QueryError
 from server.catalog.views import Views
 from server.pages import html as pages
-from server.pages.document import HTML_TYPE, Document, Wrong
-from server.schemas.repository import Schemas
+from server.pages.document import HTML_TYPE, PageDocument, Wrong
+from server.schemas.repository import SchemaRepository
 from server.text import percent
 from server.text.octets import text_of
 
@@ -47,7 +47,7 @@ _NO_SCHEMA = {
 class Published:
     """Finds the document of a path. ``service`` is whose streams ``/v1/stream-configs`` shows; None: all."""
 
-    def __init__(self, views: Views, service: str | None, schemas: Schemas) -> None:
+    def __init__(self, views: Views, service: str | None, schemas: SchemaRepository) -> None:
         self._views = views
         self._service = service
         self._schemas = schemas
@@ -56,7 +56,7 @@ class Published:
         """From now on these are the streams; whoever keeps documents must forget them."""
         self._views = views
 
-    def ask(self, path: bytes, raw_query: bytes, is_page_wanted: bool) -> Document | Wrong:
+    def ask(self, path: bytes, raw_query: bytes, is_page_wanted: bool) -> PageDocument | Wrong:
         """The document at a path of ``PATHS``."""
         text = text_of(percent.decode(path))
         try:
@@ -69,7 +69,7 @@ class Published:
         except QueryError as error:
             return Wrong(400, str(error), error.parameter)
 
-    def _streams(self, path: str, raw_query: bytes, is_page_wanted: bool) -> Document:
+    def _streams(self, path: str, raw_query: bytes, is_page_wanted: bool) -> PageDocument:
         """The API of the existing system, at its path and at ours."""
         asked = query.parse(raw_query)
         if path == "/w/api.php" and not asked.is_action:
@@ -77,13 +77,13 @@ class Published:
         entries = self._views.of(asked.wiki).select(asked)
         told = (asked.names, repr(asked.constraints), self._views.key(asked.wiki))
         if is_page_wanted and path != "/w/api.php" and not asked.is_format_named:
-            return Document(pages.streams("Streams", entries), HTML_TYPE, key=("page", *told))
+            return PageDocument(pages.streams("Streams", entries), HTML_TYPE, key=("page", *told))
         end = b"}}"
         if asked.is_deprecated:
             end = b'},"warnings":' + orjson.dumps({"streamconfigs": {"warnings": query.DEPRECATED}}) + b"}"
-        return Document(_joined(entries, b'{"streams":{', end), key=("streams", *told, asked.is_deprecated))
+        return PageDocument(_joined(entries, b'{"streams":{', end), key=("streams", *told, asked.is_deprecated))
 
-    def _own_streams(self, path: str, raw_query: bytes, is_page_wanted: bool) -> Document:
+    def _own_streams(self, path: str, raw_query: bytes, is_page_wanted: bool) -> PageDocument:
         """Streams that this service takes, as a map without a wrapper."""
         query.parse(raw_query, known=())
         rest = path.removeprefix("/v1/stream-configs").removeprefix("/")
@@ -93,13 +93,13 @@ class Published:
             for entry in self._views.of(msgspec.UNSET).select(Query(names=names))
         )
         if is_page_wanted:
-            return Document(pages.streams("Streams of this service", entries), HTML_TYPE, key=("own page", names))
-        return Document(_joined(entries, b"{", b"}"), key=("own", names))
+            return PageDocument(pages.streams("Streams of this service", entries), HTML_TYPE, key=("own page", names))
+        return PageDocument(_joined(entries, b"{", b"}"), key=("own", names))
 
     def _is_ours(self, settings: dict[str, Any]) -> bool:
         return self._service is None or settings.get("destination_event_service") in (None, self._service)
 
-    def _schema(self, path: str, is_page_wanted: bool) -> Document | Wrong:
+    def _schema(self, path: str, is_page_wanted: bool) -> PageDocument | Wrong:
         """A version, the latest one, or what lies in a directory."""
         title, _, name = path.rpartition("/")
         version = name.removesuffix(".yaml").removesuffix(".json")
@@ -120,7 +120,7 @@ class Published:
             return Wrong(status, detail, retry_after_s=1 if status == 503 else 0)
         parts = pages.schema(uri, found) if is_page_wanted else iter((found,))
         # The browser's page and the JSON are told apart by Vary: the address is the same.
-        return Document(
+        return PageDocument(
             parts,
             HTML_TYPE if is_page_wanted else b"application/json",
             max_age_s=LATEST_S if is_latest else VERSION_S,
@@ -128,12 +128,12 @@ class Published:
             lines=f"Content-Location: {_SCHEMAS}{uri}\r\n".encode() if is_latest else b"",
         )
 
-    def _listing(self, path: str, listing: tuple[list[str], list[str]], is_page_wanted: bool) -> Document:
+    def _listing(self, path: str, listing: tuple[list[str], list[str]], is_page_wanted: bool) -> PageDocument:
         directories, versions = listing
         below = f"{_SCHEMAS}/{path}".rstrip("/")
         if is_page_wanted:
             parts = pages.directory(below, directories, versions)
-            return Document(parts, HTML_TYPE, max_age_s=LATEST_S, keep_s=LATEST_S)
+            return PageDocument(parts, HTML_TYPE, max_age_s=LATEST_S, keep_s=LATEST_S)
         document: dict[str, Any] = {
             "path": f"/{path}",
             "directories": [f"{below}/{name}" for name in directories],
@@ -141,7 +141,7 @@ class Published:
         }
         if versions:
             document["latest"] = f"{_SCHEMAS}{versions[-1]}"
-        return Document(iter((_encoded(document),)), max_age_s=LATEST_S, keep_s=LATEST_S)
+        return PageDocument(iter((_encoded(document),)), max_age_s=LATEST_S, keep_s=LATEST_S)
 
 
 def _joined(entries: Iterator[tuple[str, dict[str, Any]] | None], start: bytes, end: bytes) -> Iterator[bytes]:

@@ -52,7 +52,7 @@ def page(described: Mapping[str, Any]) -> bytes:
     ).encode()
 
 
-class Pages:
+class ServicePages:
     """The handlers. ``unready`` returns why no request should come now ("booting", "draining"), or None."""
 
     def __init__(

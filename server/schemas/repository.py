@@ -24,26 +24,36 @@ from msgspec import Struct
 from server.config.urls import is_url, urls_of
 from server.errors import SettingsError
 from server.schemas.remote import Remote
-from validators import Fill, Problem, Reader, Registry, SchemaError, Sharing, TooLargeError, Validator, errors_text
+from validators import (
+    EventReader,
+    Fill,
+    Registry,
+    SchemaError,
+    Sharing,
+    TooLargeError,
+    Validator,
+    Violation,
+    errors_text,
+)
 from validators.load import required
 from validators.materialise import materialise
 from validators.regex import pattern
 from validators.regex.pattern import Matcher
 
 if TYPE_CHECKING:
-    from server.config.catalog_settings import Schemas as SchemaSettings
+    from server.config.catalog_settings import SchemaSettings as SchemaSettings
 
 __all__ = [
+    "EventReader",
     "Fill",
     "Matcher",
-    "Problem",
-    "Reader",
     "SchemaLost",
-    "Schemas",
+    "SchemaRepository",
     "Sharing",
     "TooLargeError",
     "Unusable",
     "Validator",
+    "Violation",
     "compile_regex",
     "errors_text",
     "fetched_directory",
@@ -74,7 +84,7 @@ class Unusable(Struct, frozen=True):
     reason: str
 
 
-class Schemas:
+class SchemaRepository:
     """The schemas of one configuration. Compiled ones are kept, so a fork shares what was read before it."""
 
     __slots__ = ("_failed_s", "_registry", "remote")
@@ -120,7 +130,7 @@ class Schemas:
                 remote.note_failure(uri, error.error_type, str(error), self._failed_s)
             return error.error_type, str(error)
 
-    def for_check(self) -> Schemas:
+    def for_check(self) -> SchemaRepository:
         """The same, for catalog.check: titles that may be at a URL count as known, with every field."""
         return self if self.remote is None else _PerhapsAtUrls(self._registry, self.remote)
 
@@ -189,7 +199,7 @@ class Schemas:
         return unusable, left
 
 
-class _PerhapsAtUrls(Schemas):
+class _PerhapsAtUrls(SchemaRepository):
     """For whoever checks declarations: a title that no directory has may be at a URL, which cannot be listed."""
 
     __slots__ = ()
@@ -207,8 +217,8 @@ def open_schemas(
     cache_dir: Path = Path("var/cache"),
     *,
     is_deferred: bool = False,
-    before: Schemas | None = None,
-) -> Schemas:
+    before: SchemaRepository | None = None,
+) -> SchemaRepository:
     """The registry of these settings; a base URI that is no URL is a directory, relative to ``base_dir``.
 
     Schemas at URLs are files below ``cache_dir`` once they have been fetched (fetch.schemas).
@@ -240,7 +250,7 @@ def open_schemas(
         raise SettingsError(str(error)) from None
     except OSError as error:
         raise SettingsError(f"{error.filename}: cannot be made for fetched schemas: {error.strerror}") from None
-    return Schemas(registry, remote, settings.unknown_s)
+    return SchemaRepository(registry, remote, settings.unknown_s)
 
 
 def fingerprint(settings: SchemaSettings, base_dir: Path) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from server.shared.ledger import Account
     from server.shared.notices import Notices
     from server.shared.rings import Ring, Rings
-    from server.shared.scoreboard import Pages, Scoreboard
+    from server.shared.scoreboard import Scoreboard, SharedPages
 
 NOT_TAKING = 1 << 62  # The load of a worker that takes no connections: never the smallest.
 ALL_SOCKETS = (1 << 62) - 1
@@ -93,7 +93,7 @@ _GAUGES_END = _GAUGES + GAUGE_CELLS
 ROW_CELLS = -(-_GAUGES_END // CACHE_LINE_CELLS) * CACHE_LINE_CELLS  # Rows share no cache line.
 
 
-class Row:
+class WorkerRow:
     """One worker's cells. The master holds it from ``claim`` to ``release``, the worker inherits it by fork."""
 
     __slots__ = ("_at", "_board", "_cells", "_connections", "_is_taking", "_load_at", "_opening", "counters", "index")
@@ -174,7 +174,7 @@ class Row:
         self._cells[at + _SUMS : at + _SUMS + len(sums)] = memoryview(sums)
         self._cells[at + _GAUGES : at + _GAUGES + len(gauges)] = memoryview(gauges)
 
-    def pages(self) -> Pages:
+    def pages(self) -> SharedPages:
         """What this worker counts by names."""
         return self._board.pages(self.index)
 

@@ -24,8 +24,8 @@ from server.shared.row import (  # fmt: skip
     STATE,
     SUM_CELLS,
     Count,
-    Row,
     State,
+    WorkerRow,
 )
 from server.shared.stacks import Stacks
 
@@ -45,7 +45,7 @@ class Kinds:
         return self.streams, self.schemas, self.brokers
 
 
-class Pages:
+class SharedPages:
     """One worker's pages of them; None where there are too many workers."""
 
     def __init__(self, kinds: Kinds, index: int) -> None:
@@ -58,7 +58,7 @@ class Scoreboard:
     """All rows, and the sums of the workers that are gone. An anonymous map: it dies with the last process."""
 
     def __init__(self, rows: int) -> None:
-        self._rows: list[Row | None] = [None] * rows
+        self._rows: list[WorkerRow | None] = [None] * rows
         self._loads = CACHE_LINE_CELLS  # Cell 0: how many rows are in use at most; its cache line is its own.
         self._first_row = self._loads + -(-rows // CACHE_LINE_CELLS) * CACHE_LINE_CELLS
         self._retired = self._first_row + rows * ROW_CELLS
@@ -78,12 +78,12 @@ class Scoreboard:
     def load_cell(self, index: int) -> int:
         return self._loads + index
 
-    def claim(self, slot: int, generation: int) -> Row | None:
+    def claim(self, slot: int, generation: int) -> WorkerRow | None:
         """A clean row in state BOOTING that has just beaten, or None when all are taken. Master only."""
         if None not in self._rows:
             return None
         index = self._rows.index(None)
-        row = self._rows[index] = Row(self, index)
+        row = self._rows[index] = WorkerRow(self, index)
         at = self.row_cell(index)
         self.cells[at : at + ROW_CELLS] = memoryview(bytes(ROW_CELLS * CELL_BYTES)).cast("q")
         self.cells[at + SLOT] = slot
@@ -92,7 +92,7 @@ class Scoreboard:
         row.set_state(State.BOOTING)
         return row
 
-    def release(self, row: Row) -> None:
+    def release(self, row: WorkerRow) -> None:
         """Keep the counts of a worker that is gone and free its row. Master only."""
         for cell, count in enumerate(row.summed(), self._retired):
             if count:
@@ -105,18 +105,18 @@ class Scoreboard:
         self._rows[row.index] = None
         self.cells[0] = max((row.index + 1 for row in self._rows if row), default=0)
 
-    def pages(self, index: int) -> Pages:
+    def pages(self, index: int) -> SharedPages:
         """What the worker of a row counts by names."""
-        return Pages(self.kinds, index)
+        return SharedPages(self.kinds, index)
 
     def least_load(self) -> int:
         """The smallest load of all workers that take connections; NOT_TAKING when none does."""
         in_use = self.cells[0]
         return min(self.cells[self._loads : self._loads + in_use].tolist(), default=NOT_TAKING)
 
-    def live(self) -> list[Row]:
+    def live(self) -> list[WorkerRow]:
         """Rows of living workers. For whoever only reads: made from the map, whatever was claimed since the fork."""
-        rows = [Row(self, index) for index in range(self.cells[0])]
+        rows = [WorkerRow(self, index) for index in range(self.cells[0])]
         return [row for row in rows if row.state is not State.FREE]
 
     def totals(self) -> list[int]:

@@ -18,7 +18,7 @@ _HALF = 32
 MOST_AHEAD = 16
 
 
-class Buckets:
+class TokenBuckets:
     """``rate_per_s`` on average and ``burst`` at once, for each key; ``max_entries`` cells a table, 16 bytes each.
     ``ahead``: how many may be taken at a time, for the next ones that come, while half of a bucket is left."""
 

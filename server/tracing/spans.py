@@ -29,11 +29,11 @@ from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_contex
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from server.log import Limited
-from server.timing.rate_limit import Buckets
+from server.timing.rate_limit import TokenBuckets
 from server.version import VERSION
 
 if TYPE_CHECKING:
-    from server.config.tracing_settings import Tracing as Settings
+    from server.config.tracing_settings import TracingSettings as Settings
 
 BATCH_S: Final = 1.0  # How long a span waits for others to leave with it.
 CLOSE_S: Final = 1.0  # At the end of a worker the collector gets this long.
@@ -48,7 +48,7 @@ class Spans:
     def __init__(self, settings: Settings, endpoint: str, service_name: str, slot: int) -> None:
         self._endpoint = endpoint
         self._max_queued = settings.max_queued
-        self._buckets = Buckets(settings.max_per_s, ceil(settings.max_per_s), max_entries=1)
+        self._buckets = TokenBuckets(settings.max_per_s, ceil(settings.max_per_s), max_entries=1)
         self._trouble = _Trouble()
         self._exporter = _Counted(OTLPSpanExporter(endpoint))
         if self._trouble.said:

@@ -195,9 +195,9 @@ class Durability:
         spool = self.spool
         if spool is None:
             return None
-        from server.sink.spool.replay import Pace, Replay
+        from server.sink.spool.replay import Replay, ReplayPace
 
-        pace = Pace(self._config.spool.replay_per_s, self._acked, lambda: spool.written)
+        pace = ReplayPace(self._config.spool.replay_per_s, self._acked, lambda: spool.written)
         return Replay(spool, self.sink, self.delivery.may_replay, self._on_left, pace)
 
     def _acked(self) -> int:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from server.intake.books.counts import Times
     from server.intake.pipeline import Pipeline
     from server.intake.receive import Receiver
-    from server.shared.row import Row
+    from server.shared.row import WorkerRow
     from server.tracing.make import Tracing
     from server.worker.durability import Durability
 
@@ -33,7 +33,7 @@ class Measures:
 
     def __init__(
         self,
-        row: Row,
+        row: WorkerRow,
         server: HttpServer,
         receiver: Receiver,
         pipeline: Pipeline,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import uvloop
 
 from server.auth.access import Access
-from server.auth.following import Following
+from server.auth.following import KeyFollower
 from server.catalog.views import Views
 from server.config.settings import HTTP_SHARE_OF_DRAIN
 from server.errors import EXIT_BOOT, EXIT_DONE, EXIT_FOUND, BootError
@@ -42,7 +42,7 @@ from server.pages import receipt as receipt_page
 from server.pages.documents import Documents
 from server.pages.published import PATHS, Published
 from server.pages.receipt import ReceiptPage
-from server.pages.service import Pages
+from server.pages.service import ServicePages
 from server.shared.row import Count, State
 from server.timing.timers import Timer, hand_over, watch
 from server.timing.turns import Turns
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from server.http.request import Request
     from server.http.routes import Handler, Table
     from server.master.generation import WorkerContext
-    from server.schemas.repository import Schemas
+    from server.schemas.repository import SchemaRepository
 
 SINK_SHARE_OF_DRAIN = 0.9  # What is left then goes to the spool, which takes milliseconds.
 FINISH_SHARE_OF_DRAIN = 0.98  # For clients to take their last answers.
@@ -83,7 +83,7 @@ class Materials(Protocol):
     config: Config
     data_dir: Path
     snapshot: Snapshot
-    schemas: Schemas
+    schemas: SchemaRepository
     credentials: Credentials
     link: Link
 
@@ -107,7 +107,7 @@ class Worker:
         clock = Clock()
         address = ClientAddress(config.http)
         access = self._access = Access(config.auth, materials.credentials, address.is_from_proxy, address.holder)
-        self._public_keys = Following(materials.credentials, access)
+        self._public_keys = KeyFollower(materials.credentials, access)
         self._pipeline = make_pipeline(config, materials.schemas.find, materials.snapshot.find, tallies, access.guard)
         self._fetched = Fetched(materials, self._use)
         self._turns = Turns()
@@ -247,7 +247,7 @@ class Worker:
         routes = Webhooks(self._config.http).table(cors.table(self._tracing.table(routes)))
         name = self._config.service_name or "penstock"
         self._documents = Documents(asyncio.get_running_loop(), self._published.ask, log)
-        return routes | self._documents.routes(PATHS) | Pages(name, VERSION, self._unready, self._info).routes()
+        return routes | self._documents.routes(PATHS) | ServicePages(name, VERSION, self._unready, self._info).routes()
 
     def _unready(self) -> str | None:
         state = self._row.state

@@ -22,7 +22,7 @@ from server.intake.verdict import INVALID_TYPES
 from tests.server.intake.conftest import STREAMS, write
 from tests.validators.generated import Schemas, Values
 from tests.validators.judges import Judges
-from validators import Problem, Validator
+from validators import Validator, Violation
 
 SCHEMAS = 24  # Generated ones. The first two bytes of an input choose the schema and the way.
 MAX_EVENTS = 1_000  # Of one body: the server has such a bound itself.
@@ -71,7 +71,7 @@ class Target:
             assert problems
             assert len(msgspec.json.encode(problems)) < 1_000_000
             for problem in problems:
-                assert isinstance(problem, Problem)
+                assert isinstance(problem, Violation)
                 assert problem.keyword != "schema", "refused without words"
 
     def _receive(self, body: bytes, chosen: tuple[str, str], way: int) -> None:

@@ -14,7 +14,7 @@ import pytest
 import uvloop
 
 from server.http.listener import BURST, MARGIN, Listener
-from server.shared.row import ALL_SOCKETS, NOT_TAKING, Count, Row
+from server.shared.row import ALL_SOCKETS, NOT_TAKING, Count, WorkerRow
 from server.shared.scoreboard import Scoreboard
 
 
@@ -26,7 +26,7 @@ class Place:
         self.board = Scoreboard(2)
         row = self.board.claim(0, 1)
         assert row is not None
-        self.row: Row = row
+        self.row: WorkerRow = row
         self.listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=256))
         self.listening.setblocking(False)
         self.address = self.listening.getsockname()
@@ -47,7 +47,7 @@ class Place:
                 connection.transport.abort()
             await until(lambda: not self.open)
 
-    def sibling(self, load: int) -> Row:
+    def sibling(self, load: int) -> WorkerRow:
         """Another worker, with so many connections."""
         row = self.board.claim(1, 1)
         assert row is not None

@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from server.pages.published import PATHS
-from server.pages.service import Pages, description
+from server.pages.service import ServicePages, description
 from tests.harness.served import Served
 from tests.process.test_answers import VALID, ask
 
@@ -30,7 +30,7 @@ def written_in(file: str) -> set[str]:
 
 def test_every_route_is_described() -> None:
     described = set(json.loads(description())["paths"])
-    pages = set(Pages("", "", str, dict).routes())
+    pages = set(ServicePages("", "", str, dict).routes())
     routes = written_in("server/worker/process.py") | {"/v1/_test/events", "/v1/receipts/*"} | pages | set(PATHS)
     places = {path.partition("{")[0] + "*" if "{" in path else path for path in described}
 

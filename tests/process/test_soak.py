@@ -19,7 +19,7 @@ from soak.books import Books
 from soak.clients import Sent
 from soak.faults import Fault
 from soak.log_reader import LogReader
-from soak.reader import Read
+from soak.reader import StoredRecord
 from soak.service import Kill
 from soak.strangers import Strangers
 from soak.verdict import judge
@@ -113,8 +113,8 @@ def sent(number: int, status: int, *, is_hasty: bool = False, worker: int = 7) -
     return Sent(1, number, is_hasty, event(number), 100.0, status, None, 100.1, worker=worker)
 
 
-def read(offset: int, number: int) -> Read:
-    return Read(("t", 0), offset, b"k", event(number) | {"added": 1})
+def read(offset: int, number: int) -> StoredRecord:
+    return StoredRecord(("t", 0), offset, b"k", event(number) | {"added": 1})
 
 
 def numbers(**counts: int) -> Numbers:
@@ -129,7 +129,7 @@ def books(told: list[Sent], kills: list[Kill], **counts: int) -> Books:
 
 def violations(
     told: list[Sent],
-    there: list[Read],
+    there: list[StoredRecord],
     faults: list[Fault] | None = None,
     gaps: int = 0,
     *,
@@ -156,10 +156,10 @@ def test_what_is_kept_is_no_violation() -> None:
         ([sent(0, 503)], [read(0, 0)], "ghosts"),
         ([sent(0, 201), sent(1, 201)], [read(0, 1), read(1, 0)], "out of order"),
         ([], [read(0, 7)], "never sent"),
-        ([sent(0, 201)], [Read(("t", 0), 0, b"k", event(0) | {"total": 5})], "wrong payloads"),
+        ([sent(0, 201)], [StoredRecord(("t", 0), 0, b"k", event(0) | {"total": 5})], "wrong payloads"),
     ],
 )
-def test_each_broken_promise_is_found(told: list[Sent], there: list[Read], what: str) -> None:
+def test_each_broken_promise_is_found(told: list[Sent], there: list[StoredRecord], what: str) -> None:
     found = violations(told, there, delivered=len(there), spooled=len(told) - len(there))
 
     assert any(what in one for one in found)

@@ -10,7 +10,7 @@ import pytest
 
 import validators
 from validators import Registry, SchemaError
-from validators.load.kept import Kept
+from validators.load.kept import DiskCache
 
 
 class Clock:
@@ -203,7 +203,7 @@ def test_a_file_that_nobody_may_read_is_remembered(tmp_path: Path, monkeypatch: 
 def test_a_moment_without_descriptors_does_not_end_the_keeping_of_what_files_come_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = Kept(tmp_path)
+    kept = DiskCache(tmp_path)
 
     def lacking(*_: object, **_more: object) -> None:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))

@@ -26,9 +26,9 @@ from validators.judge.reference import Refused, Validate
 from validators.load import defaults, shape
 from validators.quick import structs
 from validators.quick.generated import Path
-from validators.quick.reader import Fill, Reader, make_reader
+from validators.quick.reader import EventReader, Fill, make_reader
 from validators.words import invalid
-from validators.words.problem import Problem, unreadable
+from validators.words.problem import Violation, unreadable
 
 MAX_PATHS = 1_000  # Paths that were asked for; they come from settings, not from clients.
 
@@ -68,7 +68,7 @@ class Validator:
         self._validate = validate
         self._declared: dict[tuple[str, ...], bool] = {}
 
-    def _refer(self, raw: bytes) -> list[Problem] | None:
+    def _refer(self, raw: bytes) -> list[Violation] | None:
         self.reference_checks += 1
         try:
             value = _read(raw)
@@ -100,7 +100,7 @@ class Validator:
 
     def reader(
         self, texts: Sequence[Path], others: Sequence[Path], fills: Mapping[Path, Fill], gaps: Sequence[Path]
-    ) -> Reader | None:
+    ) -> EventReader | None:
         """Something that judges events in which ``fills`` are yet to be filled in, and reads members of them.
 
         None: this schema's events have to be filled in first.
@@ -123,7 +123,7 @@ class Validator:
         """What a schema inside this one says of a JSON text. None: the walk came to no end."""
         return self._walker().accepts(schema, _read(raw))
 
-    def _explain(self, value: Any) -> list[Problem] | None:
+    def _explain(self, value: Any) -> list[Violation] | None:
         """What the walk finds wrong. None: it came to no end."""
         try:
             return self._walker().problems(value)
@@ -143,7 +143,7 @@ def _read(raw: bytes) -> Any:
         return wide.decode(raw)
 
 
-def _unreadable(error: Exception) -> Problem:
+def _unreadable(error: Exception) -> Violation:
     """Say why there is nothing to judge; the decoder's own words stay here."""
     if isinstance(error, RecursionError):
         return unreadable("depth", "should NOT be nested so deeply")

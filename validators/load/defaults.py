@@ -64,7 +64,7 @@ class TooLargeError(ValueError):
     """With its defaults the event is larger than it may be."""
 
 
-class Plan:
+class DefaultsPlan:
     """What one schema writes, and where the schemas inside it do. Plans refer to each other as their schemas do."""
 
     __slots__ = (
@@ -85,21 +85,21 @@ class Plan:
 
     def __init__(self) -> None:  # cold: once for each schema
         self.members: list[tuple[str, Raw]] = []
-        self.dependencies: list[tuple[str, Plan]] = []
-        self.properties: list[tuple[str, Plan]] = []
-        self.patterns: list[tuple[Callable[[str], Any], Plan]] = []
-        self.rest: Plan | None = None  # Of members for which ``is_named`` is not true.
+        self.dependencies: list[tuple[str, DefaultsPlan]] = []
+        self.properties: list[tuple[str, DefaultsPlan]] = []
+        self.patterns: list[tuple[Callable[[str], Any], DefaultsPlan]] = []
+        self.rest: DefaultsPlan | None = None  # Of members for which ``is_named`` is not true.
         self.is_named: Callable[[str], bool] = bool
         self.places: list[tuple[int, Raw]] = []
-        self.items: list[tuple[int, Plan]] = []
-        self.tail: Plan | None = None  # Of the items from ``start`` on.
+        self.items: list[tuple[int, DefaultsPlan]] = []
+        self.tail: DefaultsPlan | None = None  # Of the items from ``start`` on.
         self.start = 0
-        self.all_of: list[Plan] = []
+        self.all_of: list[DefaultsPlan] = []
         self.condition: Any = None
-        self.branches: tuple[Plan | None, Plan | None] = (None, None)
+        self.branches: tuple[DefaultsPlan | None, DefaultsPlan | None] = (None, None)
 
 
-def plan_of(whole: dict[str, Any], uri: str, accepts: Accepts) -> Plan | None:  # cold: once for each schema
+def plan_of(whole: dict[str, Any], uri: str, accepts: Accepts) -> DefaultsPlan | None:  # cold: once for each schema
     """What a bundle writes; None: nothing. Raises SchemaError where that has no end."""
     return _Planner(whole).run(uri, accepts)
 
@@ -109,11 +109,11 @@ class _Planner:
 
     def __init__(self, whole: dict[str, Any]) -> None:
         self._whole = whole
-        self._plans: dict[int, Plan] = {}
+        self._plans: dict[int, DefaultsPlan] = {}
 
-    def run(self, uri: str, accepts: Accepts) -> Plan | None:  # cold: once for each schema
+    def run(self, uri: str, accepts: Accepts) -> DefaultsPlan | None:  # cold: once for each schema
         schemas = self._reached()
-        self._plans = {key: Plan() for key in self._writing(schemas)}
+        self._plans = {key: DefaultsPlan() for key in self._writing(schemas)}
         for key, plan in self._plans.items():
             self._complete(plan, schemas[key])
         filling = _Filling(accepts, SPLIT_RATIO * MAX_WRITTEN, MAX_WRITTEN)
@@ -157,10 +157,10 @@ class _Planner:
             schema = target_of(self._whole, schema["$ref"])
         return schema
 
-    def _plan(self, schema: Any) -> Plan | None:  # cold: once for each schema
+    def _plan(self, schema: Any) -> DefaultsPlan | None:  # cold: once for each schema
         return self._plans.get(id(self._behind(schema)))
 
-    def _complete(self, plan: Plan, schema: dict[str, Any]) -> None:  # cold: once for each schema
+    def _complete(self, plan: DefaultsPlan, schema: dict[str, Any]) -> None:  # cold: once for each schema
         if "if" in schema:
             plan.branches = (self._plan(schema.get("then")), self._plan(schema.get("else")))
             plan.condition = schema["if"] if plan.branches != (None, None) else None
@@ -200,7 +200,7 @@ def _text(value: Any) -> Raw:  # cold: once for each schema
     return Raw(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
 
 
-def fill(raw: bytes, plan: Plan, accepts: Accepts, max_bytes: int) -> bytes:
+def fill(raw: bytes, plan: DefaultsPlan, accepts: Accepts, max_bytes: int) -> bytes:
     """The JSON text with its defaults. Raises TooLargeError, RecursionError for what is too deep, and msgspec's errors
     for what is not JSON."""
     value = _Filling(accepts, FREE_BYTES + SPLIT_RATIO * len(raw), max_bytes).run(raw, plan)
@@ -220,7 +220,7 @@ class _Filling:
         self._room = room
         self._is_changed = False
 
-    def run(self, raw: bytes, plan: Plan) -> bytes:
+    def run(self, raw: bytes, plan: DefaultsPlan) -> bytes:
         tree = self._split(raw)
         if tree is None:
             return raw
@@ -245,7 +245,7 @@ class _Filling:
         if self._room < 0:
             raise TooLargeError
 
-    def _apply(self, plan: Plan, tree: Tree) -> None:
+    def _apply(self, plan: DefaultsPlan, tree: Tree) -> None:
         """Write what the plan's schema writes into a tree."""
         if tree.__class__ is dict:
             self._object(plan, tree)
@@ -261,7 +261,7 @@ class _Filling:
             if branch is not None:
                 self._apply(branch, tree)
 
-    def _object(self, plan: Plan, tree: dict[str, Any]) -> None:
+    def _object(self, plan: DefaultsPlan, tree: dict[str, Any]) -> None:
         for name, text in plan.members:
             if name not in tree:
                 self._count(text)
@@ -281,7 +281,7 @@ class _Filling:
                 if search(name):
                     self._inside(inside, tree, name)
 
-    def _list(self, plan: Plan, tree: list[Any]) -> None:
+    def _list(self, plan: DefaultsPlan, tree: list[Any]) -> None:
         for place, text in plan.places:
             while place > len(tree):
                 self._count(_ABSENT)
@@ -296,7 +296,7 @@ class _Filling:
             for place in range(plan.start, len(tree)):
                 self._inside(plan.tail, tree, place)
 
-    def _inside(self, plan: Plan, tree: Tree, key: Any) -> None:
+    def _inside(self, plan: DefaultsPlan, tree: Tree, key: Any) -> None:
         value = tree[key]
         if value.__class__ is Raw:
             value = self._split(value)

@@ -25,7 +25,7 @@ from validators.errors import may_pass
 _CHECKSUM_BYTES = 32
 
 
-class Kept:
+class DiskCache:
     """A directory of entries. It is made when absent."""
 
     def __init__(self, directory: Path) -> None:

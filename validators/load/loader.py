@@ -5,7 +5,7 @@ Rules:
 1. A URI that a client may name has the grammar ``/<title>/<major.minor.patch>`` and nothing else.
 2. Nothing outside a base directory is ever read, whatever dots or symbolic links say.
 3. Size, number of values and depth are bounded: of a document, and of all documents that one schema leads to
-   (``Allowance``). Numbers are finite, keys are text.
+   (``ReadBudget``). Numbers are finite, keys are text.
 4. ``http(s)`` is only ever read through the ``fetch`` that was passed in.
 Not here: what ``$ref`` means (bundle), what is remembered (registry).
 """
@@ -42,7 +42,7 @@ _ORIGIN = re.compile(r"(https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?|file://(?:localh
 _VERSION_FILE = re.compile(r"([0-9]+)\.([0-9]+)\.([0-9]+)(\.[A-Za-z0-9]+)?")
 
 
-class Allowance:
+class ReadBudget:
     """What may still be read for one schema."""
 
     def __init__(self) -> None:
@@ -81,12 +81,12 @@ class Loader:
         self._allow_absolute_uris = allow_absolute_uris
         self._fetch = fetch
 
-    def read(self, uri: str, allowance: Allowance | None = None, number: Number | None = None) -> Any:
+    def read(self, uri: str, allowance: ReadBudget | None = None, number: Number | None = None) -> Any:
         """Read the schema that an event names."""
         origin, path = self._split(uri)
         if len(uri) > MAX_URI_LENGTH or _URI.fullmatch(path) is None:
             raise SchemaError("bad_schema_uri", f"{uri!r} is not /<title>/<major.minor.patch>")
-        return self._read(origin, path, allowance or Allowance(), number)
+        return self._read(origin, path, allowance or ReadBudget(), number)
 
     def text(self, uri: str) -> bytes | None:
         """The bytes that ``read`` would read, where they lie in a directory that comes before any other base. Raises
@@ -104,12 +104,12 @@ class Loader:
                     return text
         raise _unknown(uri)
 
-    def read_reference(self, uri: str, allowance: Allowance | None = None) -> Any:
+    def read_reference(self, uri: str, allowance: ReadBudget | None = None) -> Any:
         """Read what a ``$ref`` names, which may be any file below a base URI."""
         origin, path = self._split(uri)
         if len(uri) > MAX_URI_LENGTH or _PATH.fullmatch(path) is None:
             raise SchemaError("bad_schema_uri", f"{uri!r} does not name a schema")
-        return self._read(origin, path, allowance or Allowance())
+        return self._read(origin, path, allowance or ReadBudget())
 
     def versions(self, title: str) -> list[str]:
         """The versions of a title that lie in base directories, oldest first. (A web server cannot be listed.)"""
@@ -148,7 +148,7 @@ class Loader:
             raise SchemaError("bad_schema_uri", f"{uri!r} is absolute, and allow_absolute_uris is off")
         return found[0], uri[found.end() :]
 
-    def _read(self, origin: str | None, path: str, allowance: Allowance, number: Number | None = None) -> Any:
+    def _read(self, origin: str | None, path: str, allowance: ReadBudget, number: Number | None = None) -> Any:
         candidates = (path + self._extension, path, f"{path}.json")
         for base, prefix in self._places(origin, path):
             if isinstance(base, Path) and _is_nowhere(base, path.removeprefix(prefix)):
@@ -181,10 +181,10 @@ class Loader:
         return _bounded(text, url)
 
 
-def parse(text: bytes, name: str, allowance: Allowance | None = None, number: Number | None = None) -> Any:
+def parse(text: bytes, name: str, allowance: ReadBudget | None = None, number: Number | None = None) -> Any:
     """Read JSON or YAML 1.2, whichever ``text`` is. ``number``: what to make of a number of JSON's. Raises
     SchemaError."""
-    allowance = allowance or Allowance()
+    allowance = allowance or ReadBudget()
     allowance.take(len(text), name)
     try:
         if name.endswith(".json"):
@@ -231,7 +231,7 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a number of JSON")
 
 
-def _check_tree(value: Any, name: str, depth: int, allowance: Allowance) -> None:
+def _check_tree(value: Any, name: str, depth: int, allowance: ReadBudget) -> None:
     """Refuse what JSON cannot say, whichever syntax it came in, and what is too much."""
     allowance.take_value(name)
     if depth > MAX_DEPTH:

@@ -49,7 +49,7 @@ class Map(NamedTuple):
     values: Check
 
 
-class Members(NamedTuple):
+class MembersCheck(NamedTuple):
     """A dict of raw values: a judge of the raw text for members with these names, and one for the rest.
 
     None: nothing is asked of them. ``required`` names are there.
@@ -67,7 +67,7 @@ class Choice(NamedTuple):
     parts: tuple[tuple[type, Check], ...]
 
 
-Check = Text | Object | Items | Map | Members | Choice | None
+Check = Text | Object | Items | Map | MembersCheck | Choice | None
 Judge = Callable[[Any], bool]  # Takes the JSON text of a value.
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from validators.quick.checks import Check, Choice, Items, Judge, Map, Members, Object, Text, asks
+from validators.quick.checks import Check, Choice, Items, Judge, Map, MembersCheck, Object, Text, asks
 from validators.regex.pattern import SHORT
 from validators.unique import has_repeated_scalars
 
@@ -154,7 +154,7 @@ class _Writer:
                 self._items(check, x, depth)
             case Map():
                 return self._map(check, x, depth, path)
-            case Members():
+            case MembersCheck():
                 self._members(check, x, depth)
             case Choice():
                 for kind, part in filter(lambda each: asks(each[1]), check.parts):
@@ -196,7 +196,7 @@ class _Writer:
         if asks(check.check):
             self._each(x, check.check, depth)
 
-    def _members(self, check: Members, x: str, depth: int) -> None:
+    def _members(self, check: MembersCheck, x: str, depth: int) -> None:
         if asks(check.names):
             self._each(x, check.names, depth)
         if check.required:

@@ -21,7 +21,7 @@ from validators.load import dialect
 from validators.load.bundle import target_of
 from validators.quick import generated
 from validators.quick.generated import Path, UnwritableError, Wanted
-from validators.quick.structs import Made, Maker, Places, make
+from validators.quick.structs import Maker, Places, TypeAndCheck, make
 
 _PICKY = {"const", "enum", "pattern"}  # One text says little about the next where a schema has these.
 
@@ -37,7 +37,7 @@ class Fill(NamedTuple):
     is_certain: bool
 
 
-class Reader:
+class EventReader:
     """Reads ``paths`` of events that are valid but for the members of ``fills`` that they lack."""
 
     __slots__ = ("read",)
@@ -55,7 +55,7 @@ def make_reader(
     others: Sequence[Path],
     fills: Mapping[Path, Fill],
     gaps: Sequence[Path],
-) -> Reader | None:
+) -> EventReader | None:
     """A reader of ``texts``, which must be there and must be strings, and of ``others``, which may be there. ``gaps``
     are the paths of ``fills`` and those of the objects around them."""
     if any(path in fills for path in texts):
@@ -66,7 +66,7 @@ def make_reader(
     if made is None or not all(_takes(schema, fills, each) for each in maker.filled):
         return None
     try:
-        return Reader(generated.reader(msgspec.json.Decoder(made.type).decode, made.check, wanted))
+        return EventReader(generated.reader(msgspec.json.Decoder(made.type).decode, made.check, wanted))
     except UnwritableError:
         return None
 
@@ -90,7 +90,7 @@ def place_of(path: Path) -> str:
 
 
 def _takes(
-    schema: dict[str, Any], fills: Mapping[Path, Fill], filled: tuple[str, str, Any, Made]
+    schema: dict[str, Any], fills: Mapping[Path, Fill], filled: tuple[str, str, Any, TypeAndCheck]
 ) -> bool:  # cold: once a schema
     """Whether what the schema says of a member lets every text pass that will be filled in."""
     place, name, each, made = filled

@@ -46,7 +46,7 @@ class Way(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-class Made(NamedTuple):
+class TypeAndCheck(NamedTuple):
     """A type, and what is left to check of its values."""
 
     type: Any
@@ -79,7 +79,7 @@ def compile_check(whole: dict[str, Any], refer: Callable[[bytes], T]) -> tuple[C
         return refer, Way("reference", str(error))
 
 
-def make(maker: Maker) -> tuple[Made | None, Way]:
+def make(maker: Maker) -> tuple[TypeAndCheck | None, Way]:
     """The type and check of the whole schema, or why there is none."""
     try:
         made = maker.made_of(maker.whole, "")
@@ -105,33 +105,33 @@ class Maker:
     def __init__(self, whole: dict[str, Any], places: Places = NO_PLACES) -> None:
         self.whole = whole
         self.residual: set[str] = set()
-        self.filled: list[tuple[str, str, Any, Made]] = []
+        self.filled: list[tuple[str, str, Any, TypeAndCheck]] = []
         self._places = places
         self._schemas = 0
         self._open: set[str] = set()
-        self._by_kind: dict[str, Callable[[dict[str, Any], str], Made]] = {
+        self._by_kind: dict[str, Callable[[dict[str, Any], str], TypeAndCheck]] = {
             "array": self._array,
-            "boolean": lambda _schema, _place: Made(bool),
-            "integer": lambda schema, place: Made(kinds.number(int, ranges.of_integers(schema), place)),
-            "null": lambda _schema, _place: Made(type(None)),
+            "boolean": lambda _schema, _place: TypeAndCheck(bool),
+            "integer": lambda schema, place: TypeAndCheck(kinds.number(int, ranges.of_integers(schema), place)),
+            "null": lambda _schema, _place: TypeAndCheck(type(None)),
             "number": self._int_or_float,
             "object": self._object,
             "string": self._string,
         }
 
-    def made_of(self, schema: Any, place: str) -> Made:
+    def made_of(self, schema: Any, place: str) -> TypeAndCheck:
         self._schemas += 1
         if self._schemas > MAX_SCHEMAS:
             raise kinds.UnsaidError(f"consists of more than {MAX_SCHEMAS} schemas")
         if kinds.is_free(schema):
-            return Made(_FREE)
+            return TypeAndCheck(_FREE)
         if schema is False:
             raise kinds.unsaid(place, "false")
         if "$ref" in schema:
             return self._reference(schema["$ref"], place)
         kinds.refuse(schema, kinds.OF_ANYTHING, place)
         if "enum" in schema or "const" in schema:
-            return Made(kinds.literal(schema, place))
+            return TypeAndCheck(kinds.literal(schema, place))
         if "type" not in schema:
             raise kinds.unsaid(place, f"{min(kinds.ASSERTING & schema.keys())} without type")
         named = {schema["type"]} if isinstance(schema["type"], str) else set(schema["type"])
@@ -141,9 +141,11 @@ class Maker:
         if len(parts) == 1:
             return parts[0]
         choice = checks.Choice(tuple((_class_of(part.check), part.check) for part in parts if checks.asks(part.check)))
-        return Made(functools.reduce(operator.or_, [part.type for part in parts]), choice if choice.parts else None)
+        return TypeAndCheck(
+            functools.reduce(operator.or_, [part.type for part in parts]), choice if choice.parts else None
+        )
 
-    def _reference(self, ref: str, place: str) -> Made:
+    def _reference(self, ref: str, place: str) -> TypeAndCheck:
         if ref in self._open or ref == "#":
             raise kinds.unsaid(place, "$ref to what it is inside")
         self._open.add(ref)
@@ -151,13 +153,13 @@ class Maker:
         self._open.remove(ref)
         return made
 
-    def _int_or_float(self, schema: dict[str, Any], place: str) -> Made:
+    def _int_or_float(self, schema: dict[str, Any], place: str) -> TypeAndCheck:
         kinds.refuse(schema, {"multipleOf"}, place)
         # Two types: one of floats alone would round a large integer before it is compared.
         whole = kinds.number(int, ranges.of_integers(schema), place)
-        return Made(whole | kinds.number(float, ranges.of_floats(schema), place))
+        return TypeAndCheck(whole | kinds.number(float, ranges.of_floats(schema), place))
 
-    def _string(self, schema: dict[str, Any], place: str) -> Made:
+    def _string(self, schema: dict[str, Any], place: str) -> TypeAndCheck:
         tests: list[TextTest] = []
         name = schema.get("format")
         if name in FORMATS:
@@ -167,9 +169,9 @@ class Maker:
             tests.append(_test(schema["pattern"]))
             self.residual.add("pattern")
         made = kinds.limited(str, kinds.sizes_of(schema, "minLength", "maxLength"))
-        return Made(made, checks.Text(tuple(tests)) if tests else None)
+        return TypeAndCheck(made, checks.Text(tuple(tests)) if tests else None)
 
-    def _array(self, schema: dict[str, Any], place: str) -> Made:
+    def _array(self, schema: dict[str, Any], place: str) -> TypeAndCheck:
         kinds.refuse(schema, {"contains"}, place)
         items = schema.get("items", True)
         if isinstance(items, list):
@@ -181,9 +183,9 @@ class Maker:
                 raise kinds.unsaid(place, "uniqueItems of other items than texts or integers")
             self.residual.add("uniqueItems")
         made = kinds.limited(list[inner.type], kinds.sizes_of(schema, "minItems", "maxItems"))  # type: ignore[name-defined]
-        return Made(made, checks.Items(inner.check, is_unique))
+        return TypeAndCheck(made, checks.Items(inner.check, is_unique))
 
-    def _object(self, schema: dict[str, Any], place: str) -> Made:
+    def _object(self, schema: dict[str, Any], place: str) -> TypeAndCheck:
         kinds.refuse(schema, {"dependencies", "patternProperties"}, place)
         rest = schema.get("additionalProperties", True)
         sizes = kinds.sizes_of(schema, "minProperties", "maxProperties")
@@ -196,18 +198,18 @@ class Maker:
             return self._members(schema, rest, sizes, place)
         fields, asked = self._fields(schema, place, rest is False)
         struct = kinds.struct(tuple(fields), rest is False)
-        return Made(struct, checks.Object(struct, tuple(asked)))
+        return TypeAndCheck(struct, checks.Object(struct, tuple(asked)))
 
-    def _map(self, schema: dict[str, Any], rest: Any, sizes: dict[str, int], place: str) -> Made:
+    def _map(self, schema: dict[str, Any], rest: Any, sizes: dict[str, int], place: str) -> TypeAndCheck:
         names = self._names(schema.get("propertyNames", True), place)
         inner = self.made_of(rest, f"{place}/additionalProperties")
         for name in self._possible(place):
             if sizes or not _holds(names, name):
                 raise kinds.unsaid(place, "minProperties, maxProperties or propertyNames of what is filled in")
             self.filled.append((place, name, rest, inner))
-        return Made(kinds.limited(dict[names.type, inner.type], sizes), checks.Map(names.check, inner.check))  # type: ignore[name-defined]
+        return TypeAndCheck(kinds.limited(dict[names.type, inner.type], sizes), checks.Map(names.check, inner.check))  # type: ignore[name-defined]
 
-    def _members(self, schema: dict[str, Any], rest: Any, sizes: dict[str, int], place: str) -> Made:
+    def _members(self, schema: dict[str, Any], rest: Any, sizes: dict[str, int], place: str) -> TypeAndCheck:
         """An object whose members are judged one by one, from their raw text: the slowest of these ways."""
         self.residual.add("additionalProperties, or sizes, beside properties")
         if self._possible(place) or self._places.wanted.get(place):
@@ -220,8 +222,8 @@ class Maker:
         other: checks.Judge | None = (
             _refuse_any if rest is False else self._judge(rest, f"{place}/additionalProperties")
         )
-        check = checks.Members(judges, other, names.check, frozenset(schema.get("required", ())))
-        return Made(kinds.limited(dict[names.type, msgspec.Raw], sizes), check)  # type: ignore[name-defined]
+        check = checks.MembersCheck(judges, other, names.check, frozenset(schema.get("required", ())))
+        return TypeAndCheck(kinds.limited(dict[names.type, msgspec.Raw], sizes), check)  # type: ignore[name-defined]
 
     def _judge(self, schema: Any, place: str) -> checks.Judge | None:
         if kinds.is_free(schema):
@@ -240,7 +242,7 @@ class Maker:
         required = dict.fromkeys(schema.get("required", ()))
         wanted = self._places.wanted.get(place, frozenset())
         possible = self._possible(place)
-        found: list[tuple[str, Made, bool]] = []
+        found: list[tuple[str, TypeAndCheck, bool]] = []
         for name in dict.fromkeys((*properties, *required, *sorted(wanted | possible))):
             each = properties.get(name, not is_closed)
             below = place + dialect.step("properties", name)
@@ -287,9 +289,9 @@ class Maker:
         """Whether something may be filled in inside what is at this place."""
         return any(other == place or other.startswith(f"{place}/") for other in self._places.possible)
 
-    def _names(self, schema: Any, place: str) -> Made:
+    def _names(self, schema: Any, place: str) -> TypeAndCheck:
         if kinds.is_free(schema):
-            return Made(str)
+            return TypeAndCheck(str)
         if schema is False or schema.get("type", "string") != "string":
             raise kinds.unsaid(place, "propertyNames")
         kinds.refuse(schema, kinds.ASSERTING - kinds.OF_STRINGS - {"type"}, f"{place}/propertyNames")
@@ -304,7 +306,7 @@ def _test(text: str) -> TextTest:
     return TextTest(pattern.compiled(text).search, for_short=None if short is None else short.search)
 
 
-def _holds(made: Made, text: str) -> bool:
+def _holds(made: TypeAndCheck, text: str) -> bool:
     try:
         judge = generated.judge_part(msgspec.json.Decoder(made.type).decode, made.check)
         return judge(msgspec.json.encode(text))

@@ -25,20 +25,20 @@ from validators.words.json_values import IS, is_multiple, is_same, last_pair, la
 from validators.words.keywords import MAX_SEARCHED, Plan, asserts, plan_of
 from validators.words.notes import EnoughError, Notes
 from validators.words.passes import Passes
-from validators.words.predicates import Row
-from validators.words.problem import Problem, cut, declared, found, fragment, number, unreadable
+from validators.words.predicates import PropertyTest
+from validators.words.problem import Violation, cut, declared, found, fragment, number, unreadable
 
 _GROUP = {dict: "object", list: "array", str: "string", int: "number", float: "number", bool: "", type(None): ""}
 """Which group of keywords looks at a value of this class: whatever reads JSON makes no others."""
 
 
-def problems(whole: dict[str, Any], value: Any) -> list[Problem]:
+def problems(whole: dict[str, Any], value: Any) -> list[Violation]:
     """Walk a bundle over a decoded value. Empty: nothing is wrong. Raises RecursionError on what is too deep."""
     found_here = Walk(whole).problems(value)
     return [unexplained()] if found_here is None else found_here
 
 
-def unexplained() -> Problem:
+def unexplained() -> Violation:
     """A refusal without words."""
     return unreadable("schema", "should match the schema")
 
@@ -59,7 +59,7 @@ class Walk:
             "object": self._object,
         }
 
-    def problems(self, value: Any) -> list[Problem] | None:
+    def problems(self, value: Any) -> list[Violation] | None:
         """What is wrong with a value. None: the bounds came first. Raises RecursionError on what is too deep."""
         self.notes = notes = Notes()
         self._fail = notes.fail
@@ -319,7 +319,7 @@ class Walk:
         return passed
 
     def _properties(
-        self, rows: tuple[Row, ...], schema: dict[str, Any], value: dict[str, Any], path: str, place: str
+        self, rows: tuple[PropertyTest, ...], schema: dict[str, Any], value: dict[str, Any], path: str, place: str
     ) -> bool:
         passed = True
         for name, kind, passes, is_needed, is_asked in rows:

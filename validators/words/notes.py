@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from validators.words.problem import Problem, cut
+from validators.words.problem import Violation, cut
 
 MAX_PROBLEMS = 100
 MAX_PROBLEM_BYTES = 65_536
@@ -34,7 +34,7 @@ class Notes:
     """The problems so far. ``silent`` counts the conditions that are being tried in silence."""
 
     def __init__(self) -> None:
-        self.problems: list[Problem] = []
+        self.problems: list[Violation] = []
         self.silent = 0
         self._sizes: list[int] = []  # Of as many of them as were asked for.
         self._bytes = 0
@@ -56,7 +56,7 @@ class Notes:
             self._most_bytes += 12 * (len(path) + len(place) + len(message)) + 300
         else:
             self._most_bytes = MAX_PROBLEM_BYTES
-        self.problems.append(Problem(keyword, path, place, {} if params is None else params, message))
+        self.problems.append(Violation(keyword, path, place, {} if params is None else params, message))
         return False
 
     def _is_full(self) -> bool:

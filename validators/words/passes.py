@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 from validators.load.bundle import target_of
 from validators.words import predicates
 from validators.words.keywords import asserts, plan_of
-from validators.words.predicates import Never, Row, Test
-from validators.words.written import Source, between
+from validators.words.predicates import Never, PropertyTest, Test
+from validators.words.written import ConditionSource, between
 
 MAX_DEPTH = 40  # Schemas inside one another; beyond, nothing is known.
 
@@ -37,7 +37,7 @@ _OF_NAMES = frozenset({"dependencies", "propertyNames", "patternProperties"})
 _PLAIN: dict[str, type] = {"string": str, "boolean": bool, "integer": int, "null": type(None)}
 
 
-class Known(NamedTuple):
+class PassPlan(NamedTuple):
     """What is known of a schema. ``kind``: a class of which every value passes, or Never. ``height``: levels below."""
 
     test: Test | None
@@ -50,18 +50,18 @@ class Known(NamedTuple):
         return self.test is not None and (self.height <= 4 or self.height & (self.height - 1) == 0)
 
 
-class Members(NamedTuple):
+class ObjectPass(NamedTuple):
     """Of an object: names that have to be there and of which nothing else is asked, the properties of which something
     is; whether it is counted, whether something is asked of members without a row, and of their names."""
 
     bare: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[PropertyTest, ...]
     is_counted: bool
     has_rest: bool
     has_names: bool
 
 
-_NOTHING = Known(None)
+_NOTHING = PassPlan(None)
 
 
 class Passes:
@@ -69,11 +69,11 @@ class Passes:
 
     def __init__(self, whole: dict[str, Any]) -> None:
         self._whole = whole
-        self._known: dict[int, Known] = {}
-        self._members: dict[int, Members] = {}
+        self._known: dict[int, PassPlan] = {}
+        self._members: dict[int, ObjectPass] = {}
         self._each: dict[int, tuple[type, Test | None]] = {}
         self._depth = 0
-        self._source = Source()
+        self._source = ConditionSource()
 
     def each(self, schema: Any) -> tuple[type, Test | None]:
         """For what all items of an array, or members of a map, have to be: a class of which every value passes, and
@@ -84,7 +84,7 @@ class Passes:
             found = self._each[id(schema)] = known.kind, known.test if known.is_asked else None
         return found
 
-    def of(self, schema: Any) -> Known:
+    def of(self, schema: Any) -> PassPlan:
         """What is known of a schema."""
         schema = self._target(schema)
         if not isinstance(schema, dict):
@@ -93,7 +93,7 @@ class Passes:
         if not plan.combines and not plan.used and isinstance(plan.wanted, str) and plan.wanted in _PLAIN:
             return _plain(plan.wanted)
         if {"object", "array"}.isdisjoint(plan.used) and not plan.combines:
-            return Known(_scalar(_key(schema)))
+            return PassPlan(_scalar(_key(schema)))
         known = self._known.get(id(schema))
         if known is None and self._depth < MAX_DEPTH:
             self._known[id(schema)] = _NOTHING  # While it is being made: a schema inside itself is not known.
@@ -102,7 +102,7 @@ class Passes:
             self._depth -= 1
         return known or _NOTHING
 
-    def members(self, schema: dict[str, Any]) -> Members:
+    def members(self, schema: dict[str, Any]) -> ObjectPass:
         """What is asked of an object's members."""
         members = self._members.get(id(schema))
         if members is None:
@@ -111,9 +111,9 @@ class Passes:
             for name, each in properties.items():
                 if asserts(each):
                     known = self.of(each)
-                    rows.append(Row(name, known.kind, known.test, name in required, known.is_asked))
+                    rows.append(PropertyTest(name, known.kind, known.test, name in required, known.is_asked))
             bare = tuple(name for name in required if not asserts(properties.get(name, True)))
-            members = self._members[id(schema)] = Members(
+            members = self._members[id(schema)] = ObjectPass(
                 bare,
                 tuple(rows),
                 "maxProperties" in schema or "minProperties" in schema,
@@ -122,47 +122,47 @@ class Passes:
             )
         return members
 
-    def _make(self, schema: dict[str, Any], used: tuple[str, ...]) -> Known:
+    def _make(self, schema: dict[str, Any], used: tuple[str, ...]) -> PassPlan:
         if not _UNKNOWN.isdisjoint(schema):
             return _NOTHING
-        tests: list[Known] = []
+        tests: list[PassPlan] = []
         is_text = schema.get("type", "string") == "string" and ("enum" in schema or "const" in schema)
         if used or ("type" in schema and not is_text):
             tests.append(self._of_types(schema, used))
         if "const" in schema:
-            tests.append(Known(predicates.texts((schema["const"],))))
+            tests.append(PassPlan(predicates.texts((schema["const"],))))
         if "enum" in schema:
-            tests.append(Known(predicates.texts(schema["enum"])))
+            tests.append(PassPlan(predicates.texts(schema["enum"])))
         tests += map(self.of, schema.get("allOf", ()))
         if "anyOf" in schema:
             tests.append(_one(list(map(self.of, schema["anyOf"]))))
         return _every(tests)
 
-    def _of_types(self, schema: dict[str, Any], used: tuple[str, ...]) -> Known:
+    def _of_types(self, schema: dict[str, Any], used: tuple[str, ...]) -> PassPlan:
         wanted = schema.get("type", [each for each in ("object", "array") if each in used])
         return _one([self._of_type(each, schema, used) for each in ([wanted] if isinstance(wanted, str) else wanted)])
 
-    def _of_type(self, name: str, schema: dict[str, Any], used: tuple[str, ...]) -> Known:
+    def _of_type(self, name: str, schema: dict[str, Any], used: tuple[str, ...]) -> PassPlan:
         if name == "object" and name in used:
             return self._object(schema)
         if name == "array" and name in used:
             return self._array(schema)
-        return Known(_scalar(_key(schema | {"type": name})))
+        return PassPlan(_scalar(_key(schema | {"type": name})))
 
-    def _array(self, schema: dict[str, Any]) -> Known:
+    def _array(self, schema: dict[str, Any]) -> PassPlan:
         items = schema.get("items", True)
         if isinstance(items, list):
             return _NOTHING
         if not asserts(items):
-            return Known(predicates.items(Never, predicates.anything, *_sizes(schema, "minItems", "maxItems")))
+            return PassPlan(predicates.items(Never, predicates.anything, *_sizes(schema, "minItems", "maxItems")))
         known = self.of(items)
         if known.test is None:
             return _NOTHING
-        return Known(
+        return PassPlan(
             predicates.items(known.kind, known.test, *_sizes(schema, "minItems", "maxItems")), Never, known.height + 1
         )
 
-    def _object(self, schema: dict[str, Any]) -> Known:
+    def _object(self, schema: dict[str, Any]) -> PassPlan:
         properties, rest = schema.get("properties", {}), schema.get("additionalProperties", True)
         others = self.of(rest) if rest is not False and asserts(rest) else None
         members = {name: self.of(each) for name, each in properties.items() if asserts(each)}
@@ -177,9 +177,9 @@ class Passes:
                 test = predicates.closed(test, properties)
         if others is not None and others.test is not None:
             test = predicates.opened(test, properties, others.kind, others.test)
-        return Known(test, Never, 1 + max((each.height for each in known), default=0))
+        return PassPlan(test, Never, 1 + max((each.height for each in known), default=0))
 
-    def _written(self, schema: dict[str, Any], members: dict[str, Known]) -> Test | None:
+    def _written(self, schema: dict[str, Any], members: dict[str, PassPlan]) -> Test | None:
         properties, required = schema.get("properties", {}), schema.get("required", ())
         conditions = ["x.__class__ is dict" + between(schema, "minProperties", "maxProperties", "len(x)")]
         conditions += [f"{name!a} in x" for name in required if name not in members]
@@ -197,26 +197,26 @@ class Passes:
 
 
 @functools.cache
-def _plain(name: str) -> Known:
+def _plain(name: str) -> PassPlan:
     kind = _PLAIN[name]
-    return Known(lambda value: value.__class__ is kind, kind)
+    return PassPlan(lambda value: value.__class__ is kind, kind)
 
 
-def _every(known: list[Known]) -> Known:
+def _every(known: list[PassPlan]) -> PassPlan:
     tests = [each.test for each in known if each.test is not None]
     if len(tests) < len(known) or not tests:
         return _NOTHING
     if len(tests) == 1:
         return known[0]
-    return Known(predicates.chain(tests, True), Never, max(each.height for each in known))
+    return PassPlan(predicates.chain(tests, True), Never, max(each.height for each in known))
 
 
-def _one(known: list[Known]) -> Known:
+def _one(known: list[PassPlan]) -> PassPlan:
     """Of those that are known: what any of them passes is valid."""
     tests = [each.test for each in known if each.test is not None]
     if len(tests) < 2:
         return next((each for each in known if each.test is not None), _NOTHING)
-    return Known(predicates.chain(tests, False), Never, max(each.height for each in known))
+    return PassPlan(predicates.chain(tests, False), Never, max(each.height for each in known))
 
 
 def _sizes(schema: dict[str, Any], low: str, high: str) -> tuple[float, float]:

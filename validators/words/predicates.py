@@ -25,7 +25,7 @@ class Never:
     """A class that no value has."""
 
 
-class Row(NamedTuple):
+class PropertyTest(NamedTuple):
     """A property: its name, ``kind`` and ``test`` of its schema, whether it has to be there, whether the walk asks."""
 
     name: str
@@ -109,7 +109,7 @@ def items(kind: type, test: Test, low: float, high: float) -> Test:
     return passes
 
 
-def members(rows: tuple[Row, ...], bare: tuple[str, ...], low: float, high: float) -> Test:
+def members(rows: tuple[PropertyTest, ...], bare: tuple[str, ...], low: float, high: float) -> Test:
     """An object of so many members, with the names of ``bare``, whose other members are as their rows say."""
 
     def passes(value: Any) -> bool:

@@ -23,7 +23,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z$_][A-Za-z0-9$_]*")
 _ESCAPES = str.maketrans({"'": r"\'", "\\": r"\\", "\n": r"\n", "\r": r"\r", "\f": r"\f", "\t": r"\t"})
 
 
-class Problem(msgspec.Struct, frozen=True):
+class Violation(msgspec.Struct, frozen=True):
     """One entry of AJV's ``errors``. ``dataPath`` is JavaScript's notation: ``.a['user-agent'][0]``."""
 
     keyword: str
@@ -33,14 +33,14 @@ class Problem(msgspec.Struct, frozen=True):
     message: str
 
 
-def errors_text(problems: Iterable[Problem]) -> str:
+def errors_text(problems: Iterable[Violation]) -> str:
     """Join problems as EventGate does: ``'.test' should be string, '.meta' should have required property 'dt'``."""
     return ", ".join(f"'{each.dataPath}' {each.message}" for each in problems)
 
 
-def unreadable(keyword: str, message: str) -> Problem:
+def unreadable(keyword: str, message: str) -> Violation:
     """A problem with the text as a whole, before or beside any keyword of the schema."""
-    return Problem(keyword=keyword, dataPath="", schemaPath="#", params={}, message=message)
+    return Violation(keyword=keyword, dataPath="", schemaPath="#", params={}, message=message)
 
 
 def cut(text: str) -> str:

@@ -19,7 +19,7 @@ MAX_SOURCE = 2_000
 Test = Callable[[Any], Any]
 
 
-class Source:
+class ConditionSource:
     """What is written for one bundle."""
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ KeyPath = tuple[Key, ...]
 Origin = tuple[str, int]  # File and line; or the variable or option, and 0.
 
 
-class Document:
+class SettingsDocument:
     """``value`` is the merged map; ``lines`` are those of the file, of each path in it. What was put over it since has
     its origin beside: of 100,000 paths of a large file each would cost 60 bytes more."""
 
@@ -67,7 +67,7 @@ class Document:
                 del places[known]
 
 
-def read(path: Path, *, hint: str = "check the path after -c") -> Document:
+def read(path: Path, *, hint: str = "check the path after -c") -> SettingsDocument:
     """Read one file whose top is a map. Raises SettingsError naming file and line."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -78,19 +78,19 @@ def read(path: Path, *, hint: str = "check the path after -c") -> Document:
     return parse(text, str(path))
 
 
-def parse(text: str, name: str) -> Document:
+def parse(text: str, name: str) -> SettingsDocument:
     """Read a YAML text; an empty one is an empty map."""
     try:
         value, lines = load_yaml(text, name, is_strict=True)
     except YamlError as error:
         raise refusal(name, error.line, error.reason, "the file must be YAML 1.2 (JSON is YAML)") from None
     if value is None:
-        return Document(name, {}, {})
+        return SettingsDocument(name, {}, {})
     if not isinstance(value, dict):
         raise refusal(
             name, 1, f"the top must be a map of settings, not a {kind_of(value)}", "write `name: value` lines"
         )
-    return Document(name, value, lines)
+    return SettingsDocument(name, value, lines)
 
 
 def refusal(file: str, line: int, reason: str, hint: str) -> SettingsError:

@@ -15,13 +15,13 @@ from typing import Any
 import msgspec
 
 from server.config.framework import shape
-from server.config.framework.document import Document, KeyPath, dotted
+from server.config.framework.document import KeyPath, SettingsDocument, dotted
 from server.config.framework.finding import Finding, kind_of, quoted
 from server.config.framework.program import Program
 from server.config.framework.section import Section
 
 
-def judge(document: Document, program: Program) -> list[Finding]:
+def judge(document: SettingsDocument, program: Program) -> list[Finding]:
     """All that is wrong with the document's keys and values, in the order of the document."""
     judging = _Judging(document, program)
     judging.section(document.value, program.root, ())
@@ -42,7 +42,7 @@ def nearest(name: str, section: type[Section], above: tuple[str, ...], root: typ
 class _Judging:
     """One walk over a document; ``findings`` grows on the way."""
 
-    def __init__(self, document: Document, program: Program) -> None:
+    def __init__(self, document: SettingsDocument, program: Program) -> None:
         self.findings: list[Finding] = []
         self._document = document
         self._program = program

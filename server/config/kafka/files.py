@@ -15,7 +15,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from server.config.kafka.rules import Problem, Properties, text_of
+from server.config.kafka.rules import Properties, RefusedProperty, text_of
 
 # CONFIGURATION.md of librdkafka 2.16.
 NAMES: Final = frozenset(
@@ -43,9 +43,11 @@ def resolved(properties: Properties, base_dir: Path) -> dict[str, str]:
     return {name: str(base_dir / path) for name, path in _named(properties)}
 
 
-def unreadable(properties: Properties) -> list[Problem]:
+def unreadable(properties: Properties) -> list[RefusedProperty]:
     """Files that are not there or not for us to read, in words that librdkafka does not find."""
-    return [Problem(name, reason, _HINT) for name, path in _named(properties) if (reason := _trouble(name, path))]
+    return [
+        RefusedProperty(name, reason, _HINT) for name, path in _named(properties) if (reason := _trouble(name, path))
+    ]
 
 
 def state(properties: Properties) -> str:

@@ -35,7 +35,7 @@ ALIASES: Final[Mapping[str, str]] = {
 }
 
 
-class Problem(NamedTuple):
+class RefusedProperty(NamedTuple):
     """A property that cannot be used, or, as a warning, has no effect: its name as written, why, and what to do. Never
     its value if that is a secret."""
 
@@ -48,7 +48,7 @@ class Problem(NamedTuple):
         return f"sink.kafka.{self.name}: {self.reason}" + (f"; {self.hint}" if self.hint else "")
 
 
-def broken_promises(properties: Properties) -> list[Problem]:
+def broken_promises(properties: Properties) -> list[RefusedProperty]:
     """What our promises have against ``properties``. Looks at nothing else: no broker, no librdkafka."""
     problems = _doubles(properties)
     for name, value in properties.items():
@@ -56,9 +56,11 @@ def broken_promises(properties: Properties) -> list[Problem]:
         refusal = _REFUSALS.get(canonical) or _refusal_by_form(canonical)
         found = refusal(text_of(value)) if refusal else None
         if found:
-            problems.append(Problem(name, *found))
+            problems.append(RefusedProperty(name, *found))
     if not any(text_of(properties.get(name, "")).strip() for name in ("bootstrap.servers", "metadata.broker.list")):
-        problems.append(Problem("bootstrap.servers", "no broker is named", "write host:port, several with commas"))
+        problems.append(
+            RefusedProperty("bootstrap.servers", "no broker is named", "write host:port, several with commas")
+        )
     return problems
 
 
@@ -67,9 +69,9 @@ def text_of(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _doubles(properties: Properties) -> list[Problem]:
+def _doubles(properties: Properties) -> list[RefusedProperty]:
     return [
-        Problem(alias, f"is another name of {name}, which is set too", "keep one of them")
+        RefusedProperty(alias, f"is another name of {name}, which is set too", "keep one of them")
         for alias, name in ALIASES.items()
         if alias in properties and name in properties
     ]

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from server.config.kafka.rules import ALIASES, Problem, Properties, text_of
+from server.config.kafka.rules import ALIASES, Properties, RefusedProperty, text_of
 
 _MECHANISM: Final = "sasl.mechanisms"
 _OAUTH: Final = "sasl.oauthbearer."
@@ -21,7 +21,7 @@ _UNSECURED: Final = "enable.sasl.oauthbearer.unsecure.jwt"
 _OIDC: Final = ("token.endpoint.url", "client.id", "client.secret")
 
 
-def never_authenticates(properties: Properties) -> list[Problem]:
+def never_authenticates(properties: Properties) -> list[RefusedProperty]:
     """All of them."""
     given = {ALIASES.get(name, name): text_of(value).strip() for name, value in properties.items()}
     written = {ALIASES.get(name, name): name for name in properties}
@@ -45,55 +45,55 @@ def _is_sasl(name: str) -> bool:
     return name.startswith(("sasl.", "enable.sasl."))
 
 
-def _unused(given: dict[str, str], protocol: str) -> Iterator[Problem]:
+def _unused(given: dict[str, str], protocol: str) -> Iterator[RefusedProperty]:
     """librdkafka looks at these only where the protocol asks for them."""
     for name in given:
         if protocol in ("plaintext", "ssl") and _is_sasl(name):
             wanted = "sasl_ssl" if protocol == "ssl" else "sasl_ssl or sasl_plaintext"
             reason = f"is not used: security.protocol is {protocol}, which authenticates by no such means"
-            yield Problem(name, reason, f"set security.protocol to {wanted}, or remove it")
+            yield RefusedProperty(name, reason, f"set security.protocol to {wanted}, or remove it")
         elif protocol in ("plaintext", "sasl_plaintext") and _is_of_tls(name):
             reason = f"is not used: security.protocol is {protocol}, which encrypts nothing"
             wanted = "sasl_ssl" if protocol == "sasl_plaintext" else "ssl"
-            yield Problem(name, reason, f"set security.protocol to {wanted}, or remove it", is_warning=True)
+            yield RefusedProperty(name, reason, f"set security.protocol to {wanted}, or remove it", is_warning=True)
 
 
 def _is_of_tls(name: str) -> bool:
     return name.startswith("ssl.") and name.endswith((".location", ".pem"))
 
 
-def _sasl(given: dict[str, str]) -> Iterator[Problem]:
+def _sasl(given: dict[str, str]) -> Iterator[RefusedProperty]:
     mechanism = given.get(_MECHANISM, "GSSAPI")
     if mechanism == "PLAIN" or mechanism.startswith("SCRAM-"):
         for name in ("sasl.username", "sasl.password"):
             if not given.get(name):
                 hint = "set it, the password best in sink.kafka_files or the environment"
-                yield Problem(name, f"is missing: {mechanism} needs it", hint)
+                yield RefusedProperty(name, f"is missing: {mechanism} needs it", hint)
     elif mechanism == "OAUTHBEARER":
         yield from _oauth(given)
 
 
-def _oauth(given: dict[str, str]) -> Iterator[Problem]:
+def _oauth(given: dict[str, str]) -> Iterator[RefusedProperty]:
     """A token comes from an OIDC provider, or is an unsecured one; a callback, the third way, cannot be configured."""
     if given.get(f"{_OAUTH}metadata.authentication.type", "none").lower() == "aws_iam":
         reason = "librdkafka does not get tokens of aws_iam by itself"
-        yield Problem(f"{_OAUTH}metadata.authentication.type", reason, f"use {_OAUTH}method: oidc, or SCRAM")
+        yield RefusedProperty(f"{_OAUTH}metadata.authentication.type", reason, f"use {_OAUTH}method: oidc, or SCRAM")
     elif given.get(f"{_OAUTH}method", "default").lower() == "oidc":
         yield from _oidc(given)
     elif given.get(_UNSECURED, "false").lower() not in ("true", "t", "1"):
         reason = "can never authenticate: nothing says where tokens come from"
         names = ", ".join(f"{_OAUTH}{name}" for name in _OIDC)
         hint = f"set {_OAUTH}method to oidc, and {names}; or, for tests alone, {_UNSECURED}"
-        yield Problem(_MECHANISM, reason, hint)
+        yield RefusedProperty(_MECHANISM, reason, hint)
     elif not any(word.startswith("principal=") for word in given.get(f"{_OAUTH}config", "").split()):
         reason = "names no principal: an unsecured token has to"
-        yield Problem(f"{_OAUTH}config", reason, "write principal=NAME")
+        yield RefusedProperty(f"{_OAUTH}config", reason, "write principal=NAME")
 
 
-def _oidc(given: dict[str, str]) -> Iterator[Problem]:
+def _oidc(given: dict[str, str]) -> Iterator[RefusedProperty]:
     """Of the grant client_credentials; for the other grants librdkafka says what is missing."""
     is_default = f"{_OAUTH}metadata.authentication.type" not in given
     if is_default and given.get(f"{_OAUTH}grant.type", "client_credentials") == "client_credentials":
         for name in _OIDC:
             if not given.get(_OAUTH + name):
-                yield Problem(_OAUTH + name, f"is missing: {_OAUTH}method: oidc needs it", "set it")
+                yield RefusedProperty(_OAUTH + name, f"is missing: {_OAUTH}method: oidc needs it", "set it")

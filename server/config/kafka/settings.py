@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
 from server.config.kafka import files as kafka_files
-from server.config.kafka.rules import ALIASES, Problem, Properties, Value, broken_promises, text_of
+from server.config.kafka.rules import ALIASES, Properties, RefusedProperty, Value, broken_promises, text_of
 from server.config.kafka.security import never_authenticates, without_sasl
 from server.config.settings import is_secret
 from server.host import stdio
@@ -82,7 +82,7 @@ _UNKNOWN: Final = "No such configuration property"
 _ROUNDS: Final = 50  # One refusal a round; nobody writes more wrong properties than that.
 
 
-def check(properties: Properties, *, are_files_here: bool = True) -> list[Problem]:
+def check(properties: Properties, *, are_files_here: bool = True) -> list[RefusedProperty]:
     """All that is wrong with ``properties``: our promises first, then librdkafka's opinion of what is left.
 
     Needs no broker. Imports confluent_kafka: see ``check_apart``. Files that are named are not looked at unless they
@@ -98,7 +98,7 @@ def check(properties: Properties, *, are_files_here: bool = True) -> list[Proble
     return ours + _ask(asked if has_sasl else without_sasl(asked), properties)
 
 
-def check_apart(properties: Properties, *, are_files_here: bool = True) -> list[Problem]:
+def check_apart(properties: Properties, *, are_files_here: bool = True) -> list[RefusedProperty]:
     """The same from a process that must stay without threads and librdkafka, such as the master: a child looks."""
     reader, writer = os.pipe()
     child = os.fork()
@@ -109,8 +109,8 @@ def check_apart(properties: Properties, *, are_files_here: bool = True) -> list[
         answer = stream.read()
     os.waitpid(child, 0)
     if not answer:
-        return [Problem("", "cannot be checked", "see above, or run `penstock check`")]
-    return [Problem(*fields) for fields in json.loads(answer)]
+        return [RefusedProperty("", "cannot be checked", "see above, or run `penstock check`")]
+    return [RefusedProperty(*fields) for fields in json.loads(answer)]
 
 
 def complete(properties: Properties, *, max_outstanding: int, max_outstanding_bytes: int) -> dict[str, str]:
@@ -145,10 +145,10 @@ def _answer(writer: int, properties: Properties, *, are_files_here: bool) -> NoR
         os._exit(0)  # Nothing of the parent's may be flushed or ended twice.
 
 
-def _ask(properties: Properties, secrets: Properties) -> list[Problem]:
+def _ask(properties: Properties, secrets: Properties) -> list[RefusedProperty]:
     """librdkafka stops at the first thing it dislikes: take that out and ask again. None of ``secrets`` is shown."""
     left: dict[str, Any] = dict(properties)
-    problems: list[Problem] = []
+    problems: list[RefusedProperty] = []
     for _ in range(_ROUNDS):
         refusal = _refusal(left)
         if refusal is None:
@@ -161,7 +161,7 @@ def _ask(properties: Properties, secrets: Properties) -> list[Problem]:
             if _NO_PROVIDER in refusal:
                 reason = "this build of librdkafka has no GSSAPI (Kerberos), which is the mechanism unless one is set"
             hint = "use PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER as sasl.mechanism"
-        problems.append(Problem(name or "", reason, hint))
+        problems.append(RefusedProperty(name or "", reason, hint))
         if name is None:
             break
         del left[name]

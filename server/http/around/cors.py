@@ -17,7 +17,7 @@ from server.http.around.preflight import Preflight
 from server.text.origins import MAX_BYTES, MAX_KEPT, origins_of
 
 if TYPE_CHECKING:
-    from server.config.transport_settings import Cors as Settings
+    from server.config.transport_settings import CorsSettings as Settings
     from server.http.request import Answering, Request
     from server.http.routes import Handler
 

@@ -23,7 +23,7 @@ from server.http.around import decoders
 from server.http.around.decoders import IN_BYTES, MOST_STREAMS, DamagedError, Decoder, ManyStreamsError
 from server.http.around.pace import behind
 from server.http.around.refused_kinds import not_compressed
-from server.http.limits import REQUEST_BYTES, Bounds
+from server.http.limits import REQUEST_BYTES, RequestLimits
 from server.http.problem import INTERNAL, Refusal
 
 if TYPE_CHECKING:
@@ -49,10 +49,10 @@ MANY_STREAMS: Final = Refusal(
 )
 
 
-class Encodings:
+class Decompressor:
     """One a worker."""
 
-    def __init__(self, clock: Callable[[], float], server: HttpServer, bounds: Bounds, turns: Turns) -> None:
+    def __init__(self, clock: Callable[[], float], server: HttpServer, bounds: RequestLimits, turns: Turns) -> None:
         self.clock = clock
         self.server = server
         self.bounds = bounds
@@ -68,12 +68,12 @@ class Encodings:
             handler(request)  # Nothing is nothing, in every encoding.
             return
         self.server.hold(request, REQUEST_BYTES + len(request.body))
-        undoing = Undoing(self, request, handler, encoding)
+        undoing = Decompression(self, request, handler, encoding)
         if self._turns.has_any() or not undoing.go_on(SLICE_S):
             self._turns.take(self.server.client_of(request), undoing)
 
 
-class Undoing:
+class Decompression:
     """A body on its way, as a job of its client (server.timing.turns)."""
 
     __slots__ = (
@@ -89,7 +89,7 @@ class Undoing:
         "_rest",
     )
 
-    def __init__(self, of: Encodings, request: Request, handler: Handler, encoding: str) -> None:
+    def __init__(self, of: Decompressor, request: Request, handler: Handler, encoding: str) -> None:
         self._of = of
         self._request = request
         self._handler = handler

@@ -18,7 +18,7 @@ import msgspec
 
 from server.http.problem import problem_body
 from server.http.response import PROBLEM_TYPE, phrase_of
-from server.timing.rate_limit import Buckets
+from server.timing.rate_limit import TokenBuckets
 
 if TYPE_CHECKING:
     from server.http.around.cors import Cors
@@ -41,7 +41,7 @@ class Paced:
 
     __slots__ = ("handler", "pace")
 
-    def __init__(self, pace: Pace, handler: Handler) -> None:
+    def __init__(self, pace: RateLimit, handler: Handler) -> None:
         self.pace = pace
         self.handler = handler
 
@@ -65,7 +65,7 @@ def behind(handler: Handler, wrap: Callable[[Handler], Handler]) -> Handler:
     return Paced(paced.pace, behind(paced.handler, wrap)).handle if isinstance(paced, Paced) else wrap(handler)
 
 
-class Pace:
+class RateLimit:
     """The bound, and what it is made of. ``by`` is what it goes by, "address" or "key"; ``whose`` says whose bucket a
     request is taken from, "" for nobody's; breaches are counted in ``refused``. ``is_of_head``: ``whose`` depends on
     head and peer alone, so that it is asked once for all requests that share them (``Request.memo``)."""
@@ -76,7 +76,7 @@ class Pace:
         self,
         by: str,
         whose: Callable[[Request], str],
-        buckets: Buckets,
+        buckets: TokenBuckets,
         clock: Callable[[], float],
         refused: dict[str, int],
         cors: Cors,

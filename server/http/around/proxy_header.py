@@ -56,7 +56,7 @@ def parse(received: bytes) -> tuple[int, str] | None:
     return size, str(ipaddress.ip_address(received[FIXED_BYTES : FIXED_BYTES + length]))
 
 
-class Greeting(asyncio.Protocol):
+class ProxyHeader(asyncio.Protocol):
     """A connection until its header is read. Then ``connection`` has it."""
 
     __slots__ = ("_connection", "_proxies", "_received", "_server", "_transport", "bucket", "deadline")

@@ -22,7 +22,7 @@ from server.intake.text.cut import Elements, elements
 
 if TYPE_CHECKING:
     from server.config.settings import Config
-    from server.intake.forms.ndjson import Lines
+    from server.intake.forms.ndjson import BodyLines
     from server.intake.route import SchemaLookup
 
 Prepare = Callable[[int, bytes, Arrival], Event]
@@ -33,7 +33,7 @@ class Cut(Protocol):
 
     def __call__(
         self, body: bytes, most: int, max_event_bytes: int, *, may_take_long: bool
-    ) -> Elements | Lines | list[Any] | int | str: ...
+    ) -> Elements | BodyLines | list[Any] | int | str: ...
 
 
 Unwrap = Callable[[bytes], Piece]
@@ -59,7 +59,7 @@ class Forms:
         events = CloudEvents(config, schema)
         self._binary = events.binary
         self._looks_at_headers = bool(settings.cloudevents)  # For CloudEvents in binary mode.
-        lines = ndjson.Reader(config.http.limits.max_event_bytes)
+        lines = ndjson.LineReader(config.http.limits.max_event_bytes)
         reports = Reports(settings.reports)
         self._forms = {
             "application/x-ndjson": Form(ndjson.lines, lines.piece),
@@ -86,7 +86,7 @@ def without_form(headers: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
     return {name: value for name, value in headers.items() if name not in (b"content-type", cloudevents.MARK)}
 
 
-class Pieces:
+class PiecePreparer:
     """Prepares the events of one body that may be pieces; ``unwrap`` as in ``Form``."""
 
     __slots__ = ("_prepare", "_unwrap")

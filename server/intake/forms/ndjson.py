@@ -26,7 +26,7 @@ _GAP: Final = re.compile(rb"[ \t\r\n]*+")
 _SPACES: Final = b" \t\r"
 
 
-class Lines:
+class BodyLines:
     """The lines of a body, as intake.text.cut has the elements of an array: ``raws`` found so far, ``fault`` at the
     end."""
 
@@ -74,9 +74,9 @@ class Lines:
         return Piece(shown(self._body[at : min(end, at + 4 * MAX_SHOWN_CHARS)]), Verdict("event_too_large", reason))
 
 
-def lines(body: bytes, most: int, max_event_bytes: int, *, may_take_long: bool) -> Lines | list[Any] | int | str:
+def lines(body: bytes, most: int, max_event_bytes: int, *, may_take_long: bool) -> BodyLines | list[Any] | int | str:
     """The lines of a body; where that takes long, they are still to be found."""
-    found = Lines(body, most, max_event_bytes)
+    found = BodyLines(body, most, max_event_bytes)
     if len(body) > (AT_ONCE_BYTES if may_take_long else SMALL_BYTES):
         return found
     for _ in found:
@@ -84,7 +84,7 @@ def lines(body: bytes, most: int, max_event_bytes: int, *, may_take_long: bool) 
     return found.raws if found.fault is None else found.fault
 
 
-class Reader:
+class LineReader:
     """Makes pieces of lines that are no longer than an event may be."""
 
     def __init__(self, max_event_bytes: int) -> None:

@@ -16,13 +16,13 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from server.intake.forms.piece import Piece
-from server.intake.text.members import Members
+from server.intake.text.members import MemberReader
 from server.intake.verdict import Verdict
 
 if TYPE_CHECKING:
     from server.config.transport_settings import Destination
 
-_MEMBERS = Members([("$schema",), ("type",)])
+_MEMBERS = MemberReader([("$schema",), ("type",)])
 _SCHEMA_AT, _TYPE_AT = _MEMBERS.at(("$schema",)), _MEMBERS.at(("type",))
 
 CSP = "csp-report"

@@ -39,7 +39,7 @@ _VALUE_BYTES: Final = 2  # Of a value at the least: [0,0]
 DECODERS_DEPTH: Final = 900
 
 
-class Bounds:
+class EventLimits:
     """The settings, and what is said of an event beyond them."""
 
     __slots__ = (

@@ -20,7 +20,7 @@ import msgspec
 from server.intake.arrival import MAX_HEADER_CHARS, Arrival
 
 
-class Source(NamedTuple):
+class EnrichmentSource(NamedTuple):
     """Where a value comes from. ``of`` gives JSON text that depends on the client and its headers alone, or None where
     there is no such value. NEW_ID and RECEIVE_TIME are known by themselves, and give None.
 
@@ -37,9 +37,11 @@ def _by_itself(_arrival: Arrival) -> None:
     return None
 
 
-RECEIVE_TIME = Source(_by_itself, True, (b'"2020-02-29T23:59:59.999Z"',))
-CLIENT_IP = Source(Arrival.client_ip, False, (b'"1.1.1.1"', b'"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255"'))
-NEW_ID = Source(_by_itself, True, (b'"01900000-0000-7000-8000-000000000000"',))
+RECEIVE_TIME = EnrichmentSource(_by_itself, True, (b'"2020-02-29T23:59:59.999Z"',))
+CLIENT_IP = EnrichmentSource(
+    Arrival.client_ip, False, (b'"1.1.1.1"', b'"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255"')
+)
+NEW_ID = EnrichmentSource(_by_itself, True, (b'"01900000-0000-7000-8000-000000000000"',))
 
 _ODD = '<"%\\{|^`}> \t\x80\u00e9\u00ff\u0100\u2028\ufeff\uffff\U0001f600'
 _LONGEST = ("\u00ff" * MAX_HEADER_CHARS, "\U0001f600" * MAX_HEADER_CHARS)
@@ -47,6 +49,6 @@ _HEADER_SAMPLES = tuple(map(msgspec.json.encode, ("", _ODD, *_LONGEST)))
 
 
 @lru_cache(maxsize=1_024)  # Settings choose the names, so equal sources are one object.
-def header(name: bytes) -> Source:  # cold: once a route
+def header(name: bytes) -> EnrichmentSource:  # cold: once a route
     """This header's value."""
-    return Source(methodcaller("header", name), False, _HEADER_SAMPLES)
+    return EnrichmentSource(methodcaller("header", name), False, _HEADER_SAMPLES)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from server.intake.text.members import Members, Path
+from server.intake.text.members import MemberReader, Path
 
 if TYPE_CHECKING:
     from server.config.settings import Config
@@ -33,7 +33,7 @@ class Fields(NamedTuple):
         )  # fmt: skip
 
 
-class EventMembers(Members):
+class EventMembers(MemberReader):
     """The fields that name schema and stream, and whatever else is wanted."""
 
     def __init__(self, fields: Fields, paths: Iterable[Path]) -> None:

@@ -20,8 +20,8 @@ from msgspec import UNSET
 
 from server.identity import head_of, tail
 from server.intake.arrival import Arrival
-from server.intake.text.enrich import NEW_ID, RECEIVE_TIME, Source
-from server.intake.text.members import Members, Path, Values
+from server.intake.text.enrich import NEW_ID, RECEIVE_TIME, EnrichmentSource
+from server.intake.text.members import MemberReader, Path, Values
 from server.intake.text.splice import needle_of, splice
 
 # Functions of each Filling: what can be missing together, with what the request does not tell. Clients choose both, and
@@ -39,18 +39,18 @@ _Piece = bytes | int  # JSON text as it is, or the number of a text, or _ID or _
 _Plan = dict[Path, list[_Piece]]  # For each object that is there and lacks something: its new members, ending in ",".
 
 
-def gaps_of(sources: Mapping[Path, Source]) -> tuple[Path, ...]:  # cold: once a route
+def gaps_of(sources: Mapping[Path, EnrichmentSource]) -> tuple[Path, ...]:  # cold: once a route
     """What an event may lack: the fields to fill in, and the objects around them. In the order of the bits."""
     return tuple(sorted({path[:depth] for path in sources for depth in range(1, len(path) + 1)}))
 
 
-class Filling:
+class Enricher:
     """The fields to fill in. What an event lacks of the ``gaps`` is a number: the sum of a bit for each, 1 for the
     first of them, 2 for the second …"""
 
     __slots__ = ("_bits", "_inserts", "_kept", "_of_client", "_paths", "_places", "_sources")
 
-    def __init__(self, sources: Mapping[Path, Source], members: Members, gaps: Sequence[Path]) -> None:
+    def __init__(self, sources: Mapping[Path, EnrichmentSource], members: MemberReader, gaps: Sequence[Path]) -> None:
         self._sources = dict(sources)
         self._bits = {path: 1 << at for at, path in enumerate(gaps)}
         self._places = [(members.at(path), bit) for path, bit in self._bits.items()]

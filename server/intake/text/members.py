@@ -29,7 +29,7 @@ class _Level(NamedTuple):
     blocked: Values
 
 
-class Members:
+class MemberReader:
     """Reads the same paths of every object given to it.
 
     >>> members = Members([("meta", "stream"), ("meta", "dt")])
@@ -85,7 +85,7 @@ def _read_members(names: tuple[str, ...]) -> Callable[[Any], Values]:  # cold: o
     """
     fields = [f"f{position}" for position in range(len(names))]
     struct = msgspec.defstruct(
-        "Members",
+        "MemberReader",
         [(field, Raw, UNSET) for field in fields],
         rename=dict(zip(fields, names, strict=True)),
         gc=False,

@@ -47,7 +47,7 @@ _limited = Limited(_logger)
 OnLeft = Callable[[Spooled, str | None], None]
 
 
-class Pace:
+class ReplayPace:
     """How many events a second. ``acked`` and ``spooled`` tell how many this worker has had acked, replayed ones
     included, and has spooled, ever."""
 
@@ -111,7 +111,9 @@ class _Batch:
 class Replay:
     """``may_run`` says whether the broker answers and nothing older is still on its way."""
 
-    def __init__(self, spool: Spool, sink: Sink, may_run: Callable[[], bool], on_left: OnLeft, pace: Pace) -> None:
+    def __init__(
+        self, spool: Spool, sink: Sink, may_run: Callable[[], bool], on_left: OnLeft, pace: ReplayPace
+    ) -> None:
         self._spool = spool
         self._submit = sink.submit
         self._is_full = sink.is_full

@@ -6,9 +6,9 @@ import socket
 
 import pytest
 
-from server.admin.door import Names
+from server.admin.door import AllowedHosts
 
-NAMES = Names(["metrics.a.example", "*.Monitoring.example.", "short"], "ops.b.example:8193")
+NAMES = AllowedHosts(["metrics.a.example", "*.Monitoring.example.", "short"], "ops.b.example:8193")
 
 
 @pytest.mark.parametrize(

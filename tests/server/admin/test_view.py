@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.admin.view import View
+from server.admin.view import HostView
 from server.shared.row import State
 from server.shared.scoreboard import Scoreboard
 
@@ -12,7 +12,7 @@ def test_a_worker_that_has_died_since_somebody_looked_is_in_no_state() -> None:
     rows = [row for row in (board.claim(0, 1), board.claim(1, 1)) if row is not None]
     for row in rows:
         row.set_state(State.READY)
-    view = View.__new__(View)
+    view = HostView.__new__(HostView)
     view.workers = rows
 
     board.release(rows[0])

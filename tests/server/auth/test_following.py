@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from server.auth import following as module
-from server.auth.following import Following
+from server.auth.following import KeyFollower
 from server.auth.public_keys import PublicKeysError
 
 
@@ -27,9 +27,9 @@ class Credentials:
         self.public_keys = b"old"
 
 
-def followed(path: Path) -> tuple[Following, Access]:
+def followed(path: Path) -> tuple[KeyFollower, Access]:
     access = Access()
-    return Following(cast(Any, Credentials(path)), cast(Any, access)), access
+    return KeyFollower(cast(Any, Credentials(path)), cast(Any, access)), access
 
 
 def test_a_file_that_could_not_be_opened_is_read_on_a_later_beat(

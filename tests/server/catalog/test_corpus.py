@@ -11,7 +11,7 @@ import pytest
 from server.catalog.check import check
 from server.catalog.snapshot import Snapshot, build
 from server.catalog.sources import read_files
-from server.config.catalog_settings import Schemas
+from server.config.catalog_settings import SchemaSettings
 from server.schemas.repository import open_schemas
 
 CORPUS = Path(__file__).parents[3].parent / "shared" / "corpus"
@@ -26,7 +26,7 @@ def snapshot(name: str, wiki: str | None = None) -> Snapshot:
 @pytest.mark.parametrize(("name", "count"), [("streams.yaml", 66), ("streams-production.yaml", 50)])
 def test_every_real_declaration_loads_without_an_error(name: str, count: int) -> None:
     sources = read_files([CORPUS / name])
-    schemas = open_schemas(Schemas(base_uris=[str(CORPUS / "jsonschema")], prepared_path=""), CORPUS)
+    schemas = open_schemas(SchemaSettings(base_uris=[str(CORPUS / "jsonschema")], prepared_path=""), CORPUS)
 
     found = check(sources, topic_prefix="eqiad.", wiki=None, schemas=schemas)
 

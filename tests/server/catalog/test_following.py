@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from server.catalog import following as module
-from server.catalog.following import Following
+from server.catalog.following import SnapshotFollower
 from server.catalog.publication import Publication, head_of
 from server.catalog.snapshot import Snapshot, build, publishable
-from server.config.framework.document import Document, parse
+from server.config.framework.document import SettingsDocument, parse
 
 OLD = "streams: {a: {schema_title: t}, same: {schema_title: t}, /^r\\./: {schema_title: old}}"
 NEW = r"""
@@ -46,7 +46,7 @@ class Worker:
     def __init__(self, publication: Publication, first: Snapshot) -> None:
         self.loop = Loop()
         self.used: list[Snapshot] = []
-        self.following = Following(publication, first, "p.", self.used.append)
+        self.following = SnapshotFollower(publication, first, "p.", self.used.append)
 
     def settle(self) -> None:
         self.following.look(self.loop.call_later)
@@ -54,7 +54,7 @@ class Worker:
             self.loop.step()
 
 
-def document(text: str) -> Document:
+def document(text: str) -> SettingsDocument:
     return parse(text, "streams.yaml")
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from server.config.catalog_settings import Fetch
-from server.fetch.client import Answer, Client, retry_after_s
+from server.fetch.client import FetchedAnswer, HttpClient, retry_after_s
 from server.fetch.trouble import AbsentError, FetchError
 from tests.harness import site as behaviours
 from tests.harness.site import Behaviour, Site
@@ -16,11 +16,11 @@ from tests.harness.site import Behaviour, Site
 QUICK = {"connect_s": 30.0, "total_s": 60.0, "retry_s": 0.001, "attempts": 1}  # To try again, not to give up.
 
 
-def get(site: Site, path: str = "/a", headers: dict[str, str] | None = None, **settings: object) -> Answer:
+def get(site: Site, path: str = "/a", headers: dict[str, str] | None = None, **settings: object) -> FetchedAnswer:
     fetch = Fetch(**(QUICK | settings))  # type: ignore[arg-type]
 
-    async def ask() -> Answer:
-        async with Client(fetch, [site.url("/")]) as client:
+    async def ask() -> FetchedAnswer:
+        async with HttpClient(fetch, [site.url("/")]) as client:
             return await client.get_patiently(site.url(path), {"X-Asked": "yes", **(headers or {})}, 100_000)
 
     return asyncio.run(ask())
@@ -132,7 +132,7 @@ def test_retry_after_is_obeyed() -> None:
 
 def test_an_origin_that_no_setting_names_is_never_asked() -> None:
     async def ask(url: str) -> None:
-        async with Client(Fetch(), ["http://127.0.0.1:1/"]) as client:
+        async with HttpClient(Fetch(), ["http://127.0.0.1:1/"]) as client:
             await client.get(url, {}, 1024)
 
     for url in ("http://127.0.0.1:2/", "http://localhost:1/", "https://127.0.0.1:1/", "ftp://127.0.0.1:1/", "x"):

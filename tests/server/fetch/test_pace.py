@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from server.fetch import pace
-from server.fetch.pace import Allowance
+from server.fetch.pace import FetchRateLimit
 
 
 def test_pauses_double_up_to_a_bound_and_are_spread() -> None:
@@ -28,7 +28,7 @@ def test_hosts_that_began_together_drift_apart() -> None:
 
 
 def test_a_client_that_asks_in_vain_is_stopped_and_others_are_not() -> None:
-    allowance = Allowance(per_min=100, per_min_client=3)
+    allowance = FetchRateLimit(per_min=100, per_min_client=3)
     for _ in range(3):
         assert allowance.used_up("a", 0.0) is None
         allowance.spend("a")
@@ -39,7 +39,7 @@ def test_a_client_that_asks_in_vain_is_stopped_and_others_are_not() -> None:
 
 
 def test_all_clients_together_have_a_bound_and_debts_have_one_too() -> None:
-    allowance = Allowance(per_min=5, per_min_client=100)
+    allowance = FetchRateLimit(per_min=5, per_min_client=100)
     for number in range(50):
         allowance.used_up(f"client {number}", 0.0)
         allowance.spend(f"client {number}")
@@ -50,8 +50,8 @@ def test_all_clients_together_have_a_bound_and_debts_have_one_too() -> None:
 
 
 def test_clients_are_remembered_within_bounds() -> None:
-    allowance = Allowance(100, 1)
-    for number in range(Allowance.CLIENTS_MAX + 10):
+    allowance = FetchRateLimit(100, 1)
+    for number in range(FetchRateLimit.CLIENTS_MAX + 10):
         allowance.used_up(str(number), 0.0)
 
-    assert len(allowance._clients) == Allowance.CLIENTS_MAX
+    assert len(allowance._clients) == FetchRateLimit.CLIENTS_MAX

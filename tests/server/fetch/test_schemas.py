@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from server.config.catalog_settings import Fetch
-from server.config.catalog_settings import Schemas as SchemaSettings
+from server.config.catalog_settings import SchemaSettings as SchemaSettings
 from server.config.settings import Config
 from server.config.urls import urls_of
-from server.fetch.client import Client
-from server.fetch.schemas import UNDER_WAY_CLIENT_MAX, Schemas, Standing
+from server.fetch.client import HttpClient
+from server.fetch.schemas import UNDER_WAY_CLIENT_MAX, FetchedSchemas, Standing
 from server.schemas.repository import open_schemas
 from tests.harness import site as behaviours
 from tests.harness.site import Behaviour, Site
@@ -25,14 +25,14 @@ FETCH = Fetch(connect_s=30.0, total_s=60.0, attempts=1, retry_s=0.001)
 SCHEMA = {"title": "a", "type": "object", "properties": {"n": {"type": "integer", "maximum": 18446744073709551616}}}
 
 
-def run(directory: Path, site: Site, what: Callable[[Schemas], Awaitable[Any]], **settings: Any) -> Any:
+def run(directory: Path, site: Site, what: Callable[[FetchedSchemas], Awaitable[Any]], **settings: Any) -> Any:
     """Let the schemas of a site be asked for."""
     fetch = settings.pop("fetch", FETCH)
     config = Config(fetch=fetch, schemas=SchemaSettings(**({"base_uris": [site.url("/s/")]} | settings)))
 
     async def work() -> Any:
-        async with Client(config.fetch, urls_of(config.schemas.base_uris)) as client:
-            schemas = Schemas(config, directory, directory / "fetched", client)
+        async with HttpClient(config.fetch, urls_of(config.schemas.base_uris)) as client:
+            schemas = FetchedSchemas(config, directory, directory / "fetched", client)
             try:
                 return await what(schemas)
             finally:
@@ -47,7 +47,7 @@ def outcome(directory: Path, site: Site, uri: str = "/a/1.0.0", **settings: Any)
 
 
 def test_a_schema_is_fetched_once_however_many_ask(tmp_path: Path) -> None:
-    async def ask(schemas: Schemas) -> list[Standing]:
+    async def ask(schemas: FetchedSchemas) -> list[Standing]:
         together = await asyncio.gather(*(schemas.ask("/a/1.0.0", f"client {number}") for number in range(20)))
         return [*together, await schemas.ask("/a/1.0.0", "one more")]
 
@@ -63,7 +63,7 @@ def test_a_schema_is_fetched_once_however_many_ask(tmp_path: Path) -> None:
 
 
 def test_a_burst_of_one_client_leaves_the_queue_to_others(tmp_path: Path) -> None:
-    async def ask(schemas: Schemas) -> list[str]:
+    async def ask(schemas: FetchedSchemas) -> list[str]:
         burst = asyncio.gather(*(schemas.ask(f"/none{number}/1.0.0", "rude") for number in range(150)))
         await asyncio.sleep(0)
         other = await schemas.ask("/a/1.0.0", "polite")
@@ -112,7 +112,7 @@ def test_what_was_fetched_is_read_as_if_it_had_been_there(tmp_path: Path) -> Non
     ],
 )
 def test_what_cannot_be_had_is_told_and_remembered(tmp_path: Path, behaviour: Behaviour, expected: str) -> None:
-    async def ask(schemas: Schemas) -> tuple[Standing, Standing, int]:
+    async def ask(schemas: FetchedSchemas) -> tuple[Standing, Standing, int]:
         first = await schemas.ask("/a/1.0.0", "client")
         asked = len(site.asked)
         return first, await schemas.ask("/a/1.0.0", "client"), len(site.asked) - asked
@@ -178,7 +178,7 @@ def test_references_lead_below_the_base_uris_or_to_allowed_origins_only(tmp_path
 
 
 def test_asking_in_vain_is_bounded_for_a_client_and_for_all(tmp_path: Path) -> None:
-    async def ask(schemas: Schemas) -> list[str]:
+    async def ask(schemas: FetchedSchemas) -> list[str]:
         asks = [("greedy", f"/x{number}/1.0.0") for number in range(4)] + [("other", "/y/1.0.0"), ("third", "/z/1.0.0")]
         return [(await schemas.ask(uri, client)).outcome for client, uri in asks]
 
@@ -191,7 +191,7 @@ def test_asking_in_vain_is_bounded_for_a_client_and_for_all(tmp_path: Path) -> N
 
 
 def test_a_client_that_begins_with_many_good_schemas_is_served(tmp_path: Path) -> None:
-    async def ask(schemas: Schemas) -> set[str]:
+    async def ask(schemas: FetchedSchemas) -> set[str]:
         standings = await asyncio.gather(*(schemas.ask(f"/a/{number}.0.0", "client") for number in range(30)))
         return {standing.outcome for standing in standings}
 

@@ -13,13 +13,13 @@ from server.catalog.publication import Publication, head_of
 from server.catalog.snapshot import Reading, build
 from server.catalog.sources import of_answer
 from server.config.catalog_settings import Fetch
-from server.config.catalog_settings import Streams as StreamSettings
+from server.config.catalog_settings import StreamSettings as StreamSettings
 from server.config.framework.document import parse
 from server.config.settings import Config
-from server.fetch.client import Client
+from server.fetch.client import HttpClient
 from server.fetch.health import Health
 from server.fetch.source import ask, constrained
-from server.fetch.store import Answers, Kept
+from server.fetch.store import Answers, StoredAnswer
 from server.fetch.streams import Streams
 from server.fetch.trouble import FetchError
 from tests.harness import site as behaviours
@@ -56,7 +56,7 @@ def test_constraints_are_added_to_the_query(url: str, expected: str) -> None:
 )
 def test_what_declares_no_streams_is_an_error(behaviour: Behaviour, reason: str) -> None:
     async def run() -> None:
-        async with Client(FETCH, [url]) as client:
+        async with HttpClient(FETCH, [url]) as client:
             await ask(client, Config(fetch=FETCH), url, None)
 
     with Site() as site:
@@ -90,7 +90,7 @@ class Bench:
                 raise asyncio.CancelledError
 
         async def run() -> None:
-            async with Client(FETCH, [self.url]) as client:
+            async with HttpClient(FETCH, [self.url]) as client:
                 await self.streams.keep_fresh(client, self.url)
 
         with monkeypatch.context() as patch:
@@ -156,7 +156,7 @@ def test_a_disk_that_takes_nothing_keeps_no_streams_from_workers(
 
 def test_what_the_fetcher_before_kept_is_published_before_anything_is_asked(tmp_path: Path) -> None:
     bench = Bench(tmp_path, "http://127.0.0.1:1/")
-    bench.answers.keep(Kept(bench.url, 1.0, b'{"streams":{"a":{"schema_title":"kept"}}}'))
+    bench.answers.keep(StoredAnswer(bench.url, 1.0, b'{"streams":{"a":{"schema_title":"kept"}}}'))
     bench.streams.catch_up([bench.url])
     bench.streams.catch_up([bench.url])
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from server.fetch.store import Answers, Kept, sweep, write_whole
+from server.fetch.store import Answers, StoredAnswer, sweep, write_whole
 
 URL = "https://example.org/w/api.php?action=streamconfigs"
-KEPT = Kept(URL, 1_700_000_000.5, b'{"streams":{}}\nand more', '"etag"', "Thu, 01 Jan 2026 00:00:00 GMT")
+KEPT = StoredAnswer(URL, 1_700_000_000.5, b'{"streams":{}}\nand more', '"etag"', "Thu, 01 Jan 2026 00:00:00 GMT")
 
 
 def test_what_was_kept_is_read_again(tmp_path: Path) -> None:
@@ -26,7 +26,7 @@ def test_an_answer_is_asked_for_again_by_its_etag_or_else_by_its_date() -> None:
     assert msgspec.structs.replace(KEPT, etag=None).condition() == {
         "If-Modified-Since": "Thu, 01 Jan 2026 00:00:00 GMT"
     }
-    assert Kept(URL, 1.0, b"").condition() == {}
+    assert StoredAnswer(URL, 1.0, b"").condition() == {}
 
 
 def test_other_headers_are_another_answer(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from server.config.limits import Limits
 from server.config.settings import Http
-from server.http.around.proxy_header import Greeting
+from server.http.around.proxy_header import ProxyHeader
 from server.http.protocol import Connection
 from server.http.request import Request
 from server.http.routes import Handler
@@ -88,7 +88,7 @@ class FakeTransport:
         self.peer = peer
         self.sent = bytearray()
         self.writes = 0
-        self.protocol: Connection | Greeting
+        self.protocol: Connection | ProxyHeader
         self.takes_bytes: int | None = None
         self.unsent_bytes = 0
         self.is_reading = True

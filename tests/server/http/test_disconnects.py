@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from server.http.reader import Reader
+from server.http.reader import RequestReader
 from server.http.request import Request
 from tests.server.http.fakes import Harness, post, statuses
 
@@ -49,7 +49,7 @@ def test_nothing_is_held_after_a_client_has_gone_at_any_point(sent: bytes) -> No
 
 
 def _readers() -> int:
-    return sum(isinstance(kept, Reader) for kept in gc.get_objects())
+    return sum(isinstance(kept, RequestReader) for kept in gc.get_objects())
 
 
 def test_a_connection_is_freed_without_the_garbage_collector() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from server.http.limits import LINGER_BYTES, PIECE_BYTES, REQUEST_BYTES, SLICE_BYTES
-from server.http.reader import Reader
+from server.http.reader import RequestReader
 from tests.server.http.fakes import Harness, get, post, responses, statuses
 
 CHUNKED = b"POST /events HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -261,13 +261,13 @@ def test_a_body_whose_upgrade_is_ignored_may_not_announce_too_much_either() -> N
 def test_tiny_pieces_are_joined_as_they_come(cut: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pieces, not bytes, are what joining costs: 4 million would hold the loop for 80 ms."""
     held: list[int] = []
-    came = Reader.on_body
+    came = RequestReader.on_body
 
-    def on_body(reader: Reader, piece: bytes) -> None:
+    def on_body(reader: RequestReader, piece: bytes) -> None:
         came(reader, piece)
         held.append(len(reader._pieces))
 
-    monkeypatch.setattr(Reader, "on_body", on_body)
+    monkeypatch.setattr(RequestReader, "on_body", on_body)
     harness = Harness()
     wire = harness.wire()
     sent = CHUNKED + b"1\r\nx\r\n" * 20_000 + b"0\r\n\r\n"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from server.config.transport_settings import Cors
+from server.config.transport_settings import CorsSettings
 from server.http.around.client_address import holder
 from server.http.request import Request
 from tests.server.http.fakes import Harness, get, post, responses, statuses
@@ -126,7 +126,7 @@ def test_the_rate_goes_by_the_client_behind_our_proxies() -> None:
 
 @pytest.mark.parametrize(("origin", "is_told"), [(b"https://a.example", True), (b"https://b.example", False)])
 def test_a_page_can_read_that_it_sends_too_much(origin: bytes, is_told: bool) -> None:
-    cors = Cors(origins=["https://a.example"])
+    cors = CorsSettings(origins=["https://a.example"])
     harness = Harness(requests_per_s_per_address=1, burst_per_address=1, http={"cors": cors})
     wire = harness.wire()
     wire.send(*[post(headers=b"Origin: %b\r\n" % origin)] * 2)

@@ -12,7 +12,7 @@ from server.config.limits import EXTERNAL, Limits, of_profile
 from server.config.program import PENSTOCK
 from server.config.rules import breaches
 from server.config.settings import Config
-from server.http.limits import INTAKE, KINDS, TABLE, Bounds
+from server.http.limits import INTAKE, KINDS, TABLE, RequestLimits
 from server.http.limits_reference import render
 from server.http.problem import Refusal
 
@@ -29,8 +29,8 @@ def test_every_setting_is_in_the_table_once() -> None:
 
 
 def test_a_refusal_answers_what_the_table_says_and_is_counted_as_that() -> None:
-    bounds = Bounds(Limits())
-    refusals = [found for name in Bounds.__slots__ if isinstance(found := getattr(bounds, name), Refusal)]
+    bounds = RequestLimits(Limits())
+    refusals = [found for name in RequestLimits.__slots__ if isinstance(found := getattr(bounds, name), Refusal)]
     answers = {limit.kind: limit for limit in TABLE}
 
     assert len(refusals) >= 8

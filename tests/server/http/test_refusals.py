@@ -10,7 +10,7 @@ from server.config.limits import Limits
 from server.http import problem
 from server.http.around import refused_kinds
 from server.http.around.beacon import Beacon
-from server.http.limits import Bounds
+from server.http.limits import RequestLimits
 from server.http.problem import Refusal
 from server.http.request import Request
 from tests.server.http.fakes import Harness, Response, get, post, responses
@@ -29,9 +29,9 @@ def detail(response: Response) -> str:
 
 
 def test_no_refusal_may_be_kept() -> None:
-    bounds = Bounds(Limits())
+    bounds = RequestLimits(Limits())
     found = [*vars(problem).values(), *vars(refused_kinds).values()]
-    found += [getattr(bounds, name) for name in Bounds.__slots__]
+    found += [getattr(bounds, name) for name in RequestLimits.__slots__]
     refusals = [one for one in found if isinstance(one, Refusal)]
 
     assert {404, 414, 431, 501, 503} <= {refusal.status for refusal in refusals}

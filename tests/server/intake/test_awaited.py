@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from server.fetch.asking import Asking
+from server.fetch.asking import SchemaFetcher
 from server.fetch.door import Ask, Told
 from server.schemas.remote import Remote
 from tests.server.intake.conftest import write
@@ -20,7 +20,7 @@ from tests.server.intake.test_receive import INVALID, VALID, Bench, FakeRequest,
 ERROR_SCHEMA = "/far/error/1.0.0"
 
 
-class Noting(Asking):
+class Noting(SchemaFetcher):
     """Notes what is asked for. Nobody answers but the test, by ``tell``."""
 
     def __init__(self, remote: Remote) -> None:

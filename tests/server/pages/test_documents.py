@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from server.pages import documents as module
-from server.pages.document import HTML_TYPE, Document, Making, Wrong
+from server.pages.document import HTML_TYPE, Making, PageDocument, Wrong
 from server.pages.documents import Documents
 from tests.server.http.fakes import FakeLoop, Harness, Response, Wire, get, responses
 
@@ -34,12 +34,12 @@ class Shelf:
         self.documents = made
         self.harness = Harness(routes=made.routes(["/doc", "/below/*"]))
 
-    def ask(self, path: bytes, query: bytes, is_page: bool) -> Document | Wrong:
+    def ask(self, path: bytes, query: bytes, is_page: bool) -> PageDocument | Wrong:
         self.asked.append((path, query, is_page))
         if query == b"bad":
             return Wrong(400, "The parameter `bad` is not known.", "bad")
         content_type = HTML_TYPE if is_page else b"application/json"
-        return Document(self.parts(query), content_type, **self.options)
+        return PageDocument(self.parts(query), content_type, **self.options)
 
     def parts(self, query: bytes) -> Iterator[bytes]:
         self.made += 1

@@ -10,9 +10,9 @@ import pytest
 
 from server.catalog.sources import sections
 from server.catalog.views import Views
-from server.config.catalog_settings import Schemas
+from server.config.catalog_settings import SchemaSettings
 from server.config.framework import document
-from server.pages.document import Document, Wrong
+from server.pages.document import PageDocument, Wrong
 from server.pages.published import Published
 from server.schemas.repository import open_schemas
 
@@ -46,15 +46,15 @@ def schemas(tmp_path: Path) -> Path:
 class Reader:
     def __init__(self, schemas: Path, service: str | None = None) -> None:
         merged = sections([document.parse(STREAMS, "streams.yaml")])
-        repositories = open_schemas(Schemas(base_uris=[str(schemas)], prepared_path=""), schemas)
+        repositories = open_schemas(SchemaSettings(base_uris=[str(schemas)], prepared_path=""), schemas)
         self.published = Published(Views(merged, None), service, repositories)
 
-    def ask(self, path: str, query: str = "", is_page: bool = False) -> Document | Wrong:
+    def ask(self, path: str, query: str = "", is_page: bool = False) -> PageDocument | Wrong:
         return self.published.ask(path.encode(), query.encode(), is_page)
 
     def text(self, path: str, query: str = "", is_page: bool = False) -> bytes:
         found = self.ask(path, query, is_page)
-        assert isinstance(found, Document), found
+        assert isinstance(found, PageDocument), found
         return b"".join(found.parts)
 
     def json(self, path: str, query: str = "") -> Any:
@@ -184,7 +184,7 @@ def test_a_mistake_in_the_query_is_400_and_names_the_parameter(
 def test_parameters_that_change_nothing_do_not_make_another_document(reader: Reader) -> None:
     def key(query: str) -> Any:
         found = reader.ask("/v1/streamconfigs", query)
-        assert isinstance(found, Document)
+        assert isinstance(found, PageDocument)
         return found.key
 
     same = [key(query) for query in ("", "requestid=1", "origin=*&maxage=2", "wiki=invented", "formatversion=2")]
@@ -212,7 +212,7 @@ def test_the_services_own_streams_are_a_plain_map(reader: Reader, schemas: Path)
 def test_a_version_of_a_schema_is_there_with_any_ending(reader: Reader, address: str) -> None:
     found = reader.ask(f"/v1/schemas/web/page_view/{address}")
 
-    assert isinstance(found, Document)
+    assert isinstance(found, PageDocument)
     assert (found.max_age_s, found.keep_s) == (86_400, None)
     assert json.loads(b"".join(found.parts)) == {
         "title": "web/page_view",
@@ -225,7 +225,7 @@ def test_the_latest_version_is_the_highest_and_says_which_it_is(reader: Reader, 
     (schemas / "web" / "page_view" / "2.0.0.yaml").unlink()
     found = reader.ask("/v1/schemas/web/page_view/latest")
 
-    assert isinstance(found, Document)
+    assert isinstance(found, PageDocument)
     assert json.loads(b"".join(found.parts))["$id"] == "/web/page_view/1.10.0"
     assert found.lines == b"Content-Location: /v1/schemas/web/page_view/1.10.0\r\n"
     assert found.keep_s == 60

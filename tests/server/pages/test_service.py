@@ -9,12 +9,12 @@ import pytest
 
 from server.http.response import CLOSE, KEEP, MAX_KEPT, Heads
 from server.http.routes import MAX_KEPT as MAX_TARGETS
-from server.pages.service import Pages
+from server.pages.service import ServicePages
 from tests.server.http.fakes import Harness, Response, get, post, responses
 
 
 def _page(path: bytes, unready: str | None = None, **limits: Any) -> Response:
-    pages = Pages("intake", "1.2.3", lambda: unready, lambda: {"streams": 3})
+    pages = ServicePages("intake", "1.2.3", lambda: unready, lambda: {"streams": 3})
     wire = Harness(routes=pages.routes(), **limits).wire()
     wire.send(get(path))
     return responses(wire.sent)[0]

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from server.shared.row import ALL_SOCKETS, DRAINING, NOT_TAKING, READY, Count, Row, State
+from server.shared.row import ALL_SOCKETS, DRAINING, NOT_TAKING, READY, Count, State, WorkerRow
 from server.shared.scoreboard import Scoreboard
 
 
-def claim(board: Scoreboard, slot: int = 0, generation: int = 1) -> Row:
+def claim(board: Scoreboard, slot: int = 0, generation: int = 1) -> WorkerRow:
     row = board.claim(slot, generation)
     assert row is not None
     return row

@@ -6,12 +6,12 @@ import tracemalloc
 
 import pytest
 
-from server.timing.rate_limit import Buckets
+from server.timing.rate_limit import TokenBuckets
 
 
 @pytest.mark.parametrize(("rate_per_s", "burst"), [(10.0, 1), (10.0, 5), (0.5, 3), (3.0, 7), (1000.0, 1000)])
 def test_a_burst_and_not_one_more(rate_per_s: float, burst: int) -> None:
-    buckets = Buckets(rate_per_s, burst)
+    buckets = TokenBuckets(rate_per_s, burst)
 
     assert [buckets.take("a", 1000.0) for _ in range(burst)] == [0.0] * burst
     wait_s = buckets.take("a", 1000.0)
@@ -22,7 +22,7 @@ def test_a_burst_and_not_one_more(rate_per_s: float, burst: int) -> None:
 
 
 def test_who_waits_as_long_as_told_is_taken_and_not_a_moment_before() -> None:
-    buckets = Buckets(4.0, 2)
+    buckets = TokenBuckets(4.0, 2)
     now = 1000.0
     for _ in range(2):
         buckets.take("a", now)
@@ -34,7 +34,7 @@ def test_who_waits_as_long_as_told_is_taken_and_not_a_moment_before() -> None:
 
 
 def test_being_refused_costs_nothing() -> None:
-    buckets = Buckets(1.0, 1)
+    buckets = TokenBuckets(1.0, 1)
     buckets.take("a", 0.0)
     for _ in range(1000):
         assert buckets.take("a", 0.5) > 0.0
@@ -43,21 +43,21 @@ def test_being_refused_costs_nothing() -> None:
 
 
 def test_a_bucket_never_holds_more_than_a_burst() -> None:
-    buckets = Buckets(10.0, 3)
+    buckets = TokenBuckets(10.0, 3)
     buckets.take("a", 0.0)
 
     assert [buckets.take("a", 1e6) == 0.0 for _ in range(4)] == [True] * 3 + [False]
 
 
 def test_the_average_over_a_long_time_is_the_rate() -> None:
-    buckets = Buckets(7.0, 10)
+    buckets = TokenBuckets(7.0, 10)
     taken = sum(buckets.take("a", at / 1000) == 0.0 for at in range(100_000))
 
     assert taken == pytest.approx(7 * 100 + 10, abs=1)
 
 
 def test_what_is_taken_ahead_is_of_the_burst_and_leaves_half_of_it() -> None:
-    buckets = Buckets(1.0, 640)
+    buckets = TokenBuckets(1.0, 640)
 
     ahead = 0
     while taken := buckets.take_ahead("a", 1000.0):
@@ -69,11 +69,11 @@ def test_what_is_taken_ahead_is_of_the_burst_and_leaves_half_of_it() -> None:
 
 
 def test_nothing_is_taken_ahead_of_a_small_bucket() -> None:
-    assert Buckets(1.0, 63).take_ahead("a", 1000.0) == 0
+    assert TokenBuckets(1.0, 63).take_ahead("a", 1000.0) == 0
 
 
 def test_a_million_keys_take_no_memory_and_push_out_nobody() -> None:
-    buckets = Buckets(1.0, 5, max_entries=4096)
+    buckets = TokenBuckets(1.0, 5, max_entries=4096)
     for _ in range(6):
         buckets.take("greedy", 1000.0)
     tracemalloc.start()
@@ -88,7 +88,7 @@ def test_a_million_keys_take_no_memory_and_push_out_nobody() -> None:
 
 def test_the_greedy_are_in_nobody_elses_way() -> None:
     """A thousand that have used up their buckets: of others, one in (1000 / 65536) squared shares both cells."""
-    buckets = Buckets(1.0, 2)
+    buckets = TokenBuckets(1.0, 2)
     for number in range(1000):
         while buckets.take(f"greedy {number}", 1000.0) == 0.0:
             pass

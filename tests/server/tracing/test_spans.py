@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from server.config.tracing_settings import Tracing
+from server.config.tracing_settings import TracingSettings
 from server.tracing.spans import Spans
 from server.version import VERSION
 from tests.harness.running import eventually
@@ -31,7 +31,7 @@ def close(spans: Spans, within_s: float = FAR_S) -> None:
 @contextmanager
 def sending(collector: Collector, **settings: float) -> Iterator[Spans]:
     """Spans for the collector, all of which have left at the end of the block, where it answers."""
-    spans = Spans(Tracing(**settings), collector.endpoint, "test", 3)  # type: ignore[arg-type]
+    spans = Spans(TracingSettings(**settings), collector.endpoint, "test", 3)  # type: ignore[arg-type]
     yield spans
     close(spans)
 
@@ -96,7 +96,7 @@ def test_what_is_over_the_rate_is_dropped_and_counted() -> None:
 def test_what_waits_for_a_collector_that_hangs_is_bounded_and_nobody_waits_for_it() -> None:
     with Collector() as collector:
         collector.is_well.clear()
-        spans = Spans(Tracing(max_queued=3, max_per_s=1000), collector.endpoint, "test", 0)
+        spans = Spans(TracingSettings(max_queued=3, max_per_s=1000), collector.endpoint, "test", 0)
         late = spans.begin(b"POST", "/v1/events", {}, 0)
         seen = [send(spans) for _ in range(5)]
         assert late is not None

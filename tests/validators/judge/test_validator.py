@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import validators
-from validators import Problem, Registry, Validator
+from validators import Registry, Validator, Violation
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     return Registry([str(root)])
 
 
-def text_of(problems: list[Problem] | None) -> str | None:
+def text_of(problems: list[Violation] | None) -> str | None:
     return None if problems is None else validators.errors_text(problems)
 
 
@@ -53,7 +53,7 @@ def text_of(problems: list[Problem] | None) -> str | None:
     ],
 )
 def test_what_cannot_be_read_is_a_problem(registry: Registry, raw: bytes, keyword: str, message: str) -> None:
-    assert registry.validator("/any/1.0.0").check(raw) == [Problem(keyword, "", "#", {}, message)]
+    assert registry.validator("/any/1.0.0").check(raw) == [Violation(keyword, "", "#", {}, message)]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_no_bytes_make_check_raise(registry: Registry, raw: bytes) -> None:
     for name in ("any", "object", "tree", "fine"):
         result = registry.validator(f"/{name}/1.0.0").check(raw)
 
-        assert result is None or (result and all(isinstance(each, Problem) for each in result))
+        assert result is None or (result and all(isinstance(each, Violation) for each in result))
 
 
 def test_a_validator_tells_title_defaults_and_properties(registry: Registry) -> None:

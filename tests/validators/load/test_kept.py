@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from validators import Registry, SchemaError, Sharing
 from validators.judge import reference
 from validators.judge.deferred import Deferred
-from validators.load.kept import Kept
+from validators.load.kept import DiskCache
 from validators.load.required import requires
 
 SCHEMA = """
@@ -99,7 +99,7 @@ def test_without_a_place_to_write_nothing_is_kept_and_everything_works(repositor
     (repository / "kept").write_text("a file")
 
     assert opened(repository).validator("/t/1.0.0").check(b'{"a":"x"}') is None
-    kept = Kept(repository / "there")
+    kept = DiskCache(repository / "there")
     for path in (repository / "there").iterdir():
         os.rmdir(path)
     kept.put("a", {})

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from validators import Problem, SchemaError, errors_text
+from validators import SchemaError, Violation, errors_text
 from validators.judge.reference import check_schema
 from validators.load.bundle import bundle
 from validators.words.invalid import problems, unexplained
@@ -23,7 +23,7 @@ def nothing(uri: str) -> Any:
     raise SchemaError("unknown_schema", uri)
 
 
-def judged(schema: dict[str, Any], value: Any) -> list[Problem]:
+def judged(schema: dict[str, Any], value: Any) -> list[Violation]:
     return problems(bundle(schema, "/a/b/1.0.0", nothing, check_schema), value)
 
 
@@ -120,7 +120,7 @@ def test_the_walk_of_a_large_event_ends() -> None:
 
     assert judged(numbers, [*value, "x"]) == [unexplained()]
     assert judged(numbers, ["x", *value]) == [
-        Problem("type", "[0]", "#/items/type", {"type": "integer"}, "should be integer")
+        Violation("type", "[0]", "#/items/type", {"type": "integer"}, "should be integer")
     ]
 
 

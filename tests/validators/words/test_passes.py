@@ -12,7 +12,7 @@ from tests.validators.test_agreement import BARE, SCHEMAS, VALUES, nothing, sche
 from validators.judge.reference import Refused, check_schema, compile_schema
 from validators.load.bundle import bundle
 from validators.words import invalid, passes, written
-from validators.words.passes import Known, Passes
+from validators.words.passes import Passes, PassPlan
 
 OBJECT = {
     "type": "object",
@@ -49,8 +49,8 @@ RIGHT = {
 class Blind(Passes):
     """It knows nothing."""
 
-    def of(self, schema: Any) -> Known:
-        return Known(None)
+    def of(self, schema: Any) -> PassPlan:
+        return PassPlan(None)
 
 
 def bundled(schema: dict[str, Any]) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def test_names_of_a_schema_are_no_code() -> None:
 
 
 def test_a_value_is_looked_at_few_times_however_deep_it_lies() -> None:
-    asked = [height for height in range(1, 300) if Known(lambda _: True, height=height).is_asked]
+    asked = [height for height in range(1, 300) if PassPlan(lambda _: True, height=height).is_asked]
 
     assert sum(asked) < 2 * 299
     assert asked[:4] == [1, 2, 3, 4]

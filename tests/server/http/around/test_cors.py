@@ -9,7 +9,7 @@ import pytest
 
 from server.config.limits import Limits
 from server.config.settings import Http
-from server.config.transport_settings import Cors as Settings
+from server.config.transport_settings import CorsSettings as Settings
 from server.http.around import cors as module
 from server.http.around.cors import Cors
 from server.http.request import Request

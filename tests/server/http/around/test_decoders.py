@@ -42,14 +42,14 @@ def test_deflate_and_br_are_one_stream(encoding: str) -> None:
 def test_members_of_nothing_are_one_step_each_and_bounded(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoders, "MOST_STREAMS", 500)
     steps = 0
-    step = encodings.Undoing._step
+    step = encodings.Decompression._step
 
     def counted(self: Any, decoder: Any) -> Any:
         nonlocal steps
         steps += 1
         return step(self, decoder)
 
-    monkeypatch.setattr(encodings.Undoing, "_step", counted)
+    monkeypatch.setattr(encodings.Decompression, "_step", counted)
     member = PACK[encoding][1](b"")
     assert answer(sent(encoding.encode(), member * 499 + PACK[encoding][1](b"{}")))[1].status == 200
     assert steps >= 500

@@ -111,7 +111,7 @@ def test_bytes_that_are_changed_never_raise(name: str) -> None:
 @pytest.mark.parametrize("name", PACK)
 def test_a_bomb_is_refused_before_it_goes_off(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     made = 0
-    step = encodings.Undoing._step
+    step = encodings.Decompression._step
 
     def counted(self: Any, decoder: Any) -> Any:
         nonlocal made
@@ -119,7 +119,7 @@ def test_a_bomb_is_refused_before_it_goes_off(name: str, monkeypatch: pytest.Mon
         made = max(made, self._made_bytes)
         return refusal
 
-    monkeypatch.setattr(encodings.Undoing, "_step", counted)
+    monkeypatch.setattr(encodings.Decompression, "_step", counted)
     harness, response = answer(packed(name, b"\0" * 5_000_000))
 
     assert response.status == 413
@@ -184,7 +184,7 @@ def test_a_few_wide_windows_last_longer_than_a_turn_and_the_others_begin_again(
     """A decoder of these may hold megabytes, however small its body is. While they wait, their bytes count."""
     made = decoders_made(monkeypatch)
     harness = Harness(**LIMITS, max_ratio=1_000_000)
-    monkeypatch.setattr(encodings.Undoing, "_step", slow(harness, encodings.Undoing._step))
+    monkeypatch.setattr(encodings.Decompression, "_step", slow(harness, encodings.Decompression._step))
     harness.loop.is_held = True
     wires = [harness.wire((f"192.0.2.{number}", 1)) for number in range(encodings.MOST_WIDE + 2)]
     body = b'{"a":1}' * 30_000
@@ -204,7 +204,7 @@ def test_a_few_wide_windows_last_longer_than_a_turn_and_the_others_begin_again(
 
 def test_a_client_has_one_turn_however_many_bodies_it_sends(monkeypatch: pytest.MonkeyPatch) -> None:
     harness = Harness(**LIMITS, max_ratio=1_000_000)
-    monkeypatch.setattr(encodings.Undoing, "_step", slow(harness, encodings.Undoing._step))
+    monkeypatch.setattr(encodings.Decompression, "_step", slow(harness, encodings.Decompression._step))
     harness.loop.is_held = True
     body = b'{"a":1}' * 30_000
     greedy = [harness.wire((f"2001:db8::{number:x}", 1)) for number in range(1, 21)]
@@ -222,7 +222,7 @@ def test_a_client_has_one_turn_however_many_bodies_it_sends(monkeypatch: pytest.
 
 def test_one_client_holds_no_more_than_is_left_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     harness = Harness(**LIMITS, max_ratio=1_000_000, max_in_flight_bytes=800_000)
-    monkeypatch.setattr(encodings.Undoing, "_step", slow(harness, encodings.Undoing._step))
+    monkeypatch.setattr(encodings.Decompression, "_step", slow(harness, encodings.Decompression._step))
     harness.hold()
     greedy = [harness.wire() for _ in range(20)]
     for wire in greedy:
@@ -258,7 +258,7 @@ def test_what_comes_out_counts_as_bytes_in_flight() -> None:
 def test_a_client_that_hangs_up_meanwhile_costs_nothing_that_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     harness = Harness(**LIMITS, max_ratio=1_000_000)
     harness.loop.is_held = True
-    monkeypatch.setattr(encodings.Undoing, "_step", slow(harness, encodings.Undoing._step))
+    monkeypatch.setattr(encodings.Decompression, "_step", slow(harness, encodings.Decompression._step))
     wire = harness.wire()
     wire.send(packed("gzip", b'{"a":1}' * 30_000))
     steps = harness.loop.now_s
@@ -271,7 +271,7 @@ def test_a_client_that_hangs_up_meanwhile_costs_nothing_that_stays(monkeypatch: 
 
 def test_whoever_waits_behind_a_client_that_has_gone_has_the_next_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     harness = Harness(**LIMITS, max_ratio=1_000_000)
-    monkeypatch.setattr(encodings.Undoing, "_step", slow(harness, encodings.Undoing._step))
+    monkeypatch.setattr(encodings.Decompression, "_step", slow(harness, encodings.Decompression._step))
     harness.loop.is_held = True
     wires = [harness.wire() for _ in range(4)]
     for wire in wires:
@@ -348,7 +348,7 @@ def test_a_decoder_that_surprises_us_stops_no_body_after_it(monkeypatch: pytest.
     harness = Harness(**LIMITS)
     wire = harness.wire()
     with monkeypatch.context() as patched:
-        patched.setattr(encodings.Undoing, "_step", surprise)
+        patched.setattr(encodings.Decompression, "_step", surprise)
         wire.send(packed("gzip", b"{}"))
     wire.send(packed("gzip", b"{}"))
 

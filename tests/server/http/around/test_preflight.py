@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from server.config.transport_settings import Cors as Settings
+from server.config.transport_settings import CorsSettings as Settings
 from server.http.around.cors import Cors
 from server.http.around.preflight import MOST_ASKED
 from server.pages.documents import PREFLIGHT
-from server.pages.service import Pages
+from server.pages.service import ServicePages
 from tests.server.http.around.test_cors import OWN, Site
 from tests.server.http.fakes import Harness, Response, responses
 
@@ -120,7 +120,7 @@ def test_an_origin_that_may_send_may_send_into_a_private_network() -> None:
 
 @pytest.mark.parametrize("path", ["/doc", "/?spec"])
 def test_documents_may_be_read_by_pages_with_instrumentation(path: str) -> None:
-    pages = Pages("intake", "1.2.3", lambda: None, dict)
+    pages = ServicePages("intake", "1.2.3", lambda: None, dict)
     wire = Harness(routes=pages.routes() | {"/doc": {"OPTIONS": PREFLIGHT}}).wire()
     wire.send(
         f"OPTIONS {path} HTTP/1.1\r\nHost: a\r\nOrigin: https://a.example\r\n"

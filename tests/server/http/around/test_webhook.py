@@ -9,7 +9,7 @@ import pytest
 
 from server.config.limits import Limits
 from server.config.settings import Http
-from server.config.transport_settings import Cors as CorsSettings
+from server.config.transport_settings import CorsSettings as CorsSettings
 from server.http.around.cors import Cors
 from server.http.around.webhook import Webhooks
 from server.http.request import Request

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.config.limits import Limits
-from server.intake.text.bounds import Bounds
+from server.intake.text.bounds import EventLimits
 
 LIMITS = Limits(max_json_depth=5, max_json_nodes=50, max_number_digits=20)
 
@@ -23,7 +23,7 @@ def over(raw: bytes) -> str | None:
 
 
 def said_of(raw: bytes, limits: Limits) -> str | None:
-    bounds = Bounds(limits)
+    bounds = EventLimits(limits)
     return bounds.over(raw) if len(raw) > bounds.sure_bytes else None
 
 
@@ -128,7 +128,7 @@ def test_the_worst_megabyte_takes_milliseconds(raw: bytes, word: str) -> None:
 def test_a_megabyte_of_escapes_takes_no_memory_of_its_own() -> None:
     raw = b'["' + b"\\u00e9" * 150_000 + b'",' + b"1," * 200 + b"1]"
     limits = Limits(max_json_nodes=300_000, max_json_depth=64, max_number_digits=20)
-    bounds = Bounds(limits)
+    bounds = EventLimits(limits)
     Path("/proc/self/clear_refs").write_text("5")  # Forgets the peaks so far.
     before_kb = _peak_kb()
     assert bounds._look(raw) is None

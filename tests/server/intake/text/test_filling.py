@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from server.intake.arrival import Arrival
 from server.intake.text import filling as module
-from server.intake.text.enrich import NEW_ID, Source
-from server.intake.text.filling import Filling, anywhere, gaps_of, insert_of
-from server.intake.text.members import Members, Path
+from server.intake.text.enrich import NEW_ID, EnrichmentSource
+from server.intake.text.filling import Enricher, anywhere, gaps_of, insert_of
+from server.intake.text.members import MemberReader, Path
 
 NAMES = st.sampled_from(["meta", "http", "headers", "dt", "q'"])
 LEAVES = st.sampled_from([None, 0, 1.5, "", "{}", '{"dt":1}', "é"])
@@ -34,14 +34,14 @@ FIELDS: dict[Path, bytes | None] = {
 }
 
 
-def _source(text: bytes | None) -> Source:
-    return Source(lambda _: text, text is not None, ())
+def _source(text: bytes | None) -> EnrichmentSource:
+    return EnrichmentSource(lambda _: text, text is not None, ())
 
 
 def _fill(raw: bytes, fields: dict[Path, bytes | None]) -> bytes:
-    reader = Members(fields)
+    reader = MemberReader(fields)
     sources = {path: _source(text) for path, text in fields.items()}
-    filling = Filling(sources, reader, gaps_of(sources))
+    filling = Enricher(sources, reader, gaps_of(sources))
     return filling.fill(raw, filling.missing(reader.read(raw)), Arrival(0, b'""', {}))
 
 
@@ -93,8 +93,8 @@ def test_the_generated_function_gives_the_same_bytes_as_the_slow_way(
 
 def test_every_event_gets_an_identity_of_its_own() -> None:
     fields = {("meta", "id"): NEW_ID, ("dt",): _source(b"1")}
-    reader = Members(fields)
-    filling, arrival = Filling(fields, reader, gaps_of(fields)), Arrival(0, b'""', {})
+    reader = MemberReader(fields)
+    filling, arrival = Enricher(fields, reader, gaps_of(fields)), Arrival(0, b'""', {})
     raw = b'{"meta":{"stream":"a"}}'
 
     filled = [json.loads(filling.fill(raw, filling.missing(reader.read(raw)), arrival)) for _ in range(2)]
@@ -106,9 +106,9 @@ def test_every_event_gets_an_identity_of_its_own() -> None:
 def test_what_clients_choose_does_not_grow_the_functions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_KEPT", 2)
     fields: dict[Path, bytes | None] = {("a",): b"1", ("b",): b"2", ("c", "d"): b"3"}
-    reader = Members(fields)
+    reader = MemberReader(fields)
     sources = {path: _source(text) for path, text in fields.items()}
-    filling = Filling(sources, reader, gaps_of(sources))
+    filling = Enricher(sources, reader, gaps_of(sources))
 
     for raw in (b'{"a":0}', b'{"b":0}', b'{"a":0,"b":0}', b'{"c":{}}', b'{"c":{"d":0}}'):
         filled = filling.fill(raw, filling.missing(reader.read(raw)), Arrival(0, b'""', {}))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
-from server.intake.text.members import BLOCKED, Members
+from server.intake.text.members import BLOCKED, MemberReader
 
 NAMES = st.sampled_from(["a", "b", "$schema", "user-agent", "é"])
 VALUES = st.recursive(
@@ -23,7 +23,7 @@ PATHS = st.lists(st.lists(NAMES, min_size=1, max_size=3).map(tuple), min_size=1,
 
 
 def test_values_are_the_raw_text_of_the_members() -> None:
-    reader = Members([("meta", "stream"), ("n",)])
+    reader = MemberReader([("meta", "stream"), ("n",)])
 
     values = reader.read(b'{"n": 1.10, "meta": {"stream" : "x\\u0041"}, "more": [1]}')
 
@@ -32,7 +32,7 @@ def test_values_are_the_raw_text_of_the_members() -> None:
 
 
 def test_a_member_is_found_however_its_name_is_escaped() -> None:
-    reader = Members([("meta", "dt")])
+    reader = MemberReader([("meta", "dt")])
 
     values = reader.read(b'{"m\\u0065ta": {"d\\u0074": 1}}')
 
@@ -40,7 +40,7 @@ def test_a_member_is_found_however_its_name_is_escaped() -> None:
 
 
 def test_the_last_of_two_members_of_one_name_is_read() -> None:
-    reader = Members([("a", "b")])
+    reader = MemberReader([("a", "b")])
 
     values = reader.read(b'{"a": {"b": 1}, "a": {"b": 2, "b": 3}}')
 
@@ -48,7 +48,7 @@ def test_the_last_of_two_members_of_one_name_is_read() -> None:
 
 
 def test_what_lies_below_a_value_that_is_no_object_is_blocked() -> None:
-    reader = Members([("a", "b", "c")])
+    reader = MemberReader([("a", "b", "c")])
 
     values = reader.read(b'{"a": null}')
 
@@ -59,14 +59,14 @@ def test_what_lies_below_a_value_that_is_no_object_is_blocked() -> None:
 @pytest.mark.parametrize("raw", [b"1", b"null", b"[]", b'"x"'])
 def test_what_is_no_object_raises_a_validation_error(raw: bytes) -> None:
     with pytest.raises(msgspec.ValidationError):
-        Members([("a",)]).read(raw)
+        MemberReader([("a",)]).read(raw)
 
 
 @given(paths=PATHS, event=st.dictionaries(NAMES, VALUES, max_size=5))
 def test_any_paths_of_any_event_are_read_as_a_walk_would_find_them(
     paths: list[tuple[str, ...]], event: dict[str, Any]
 ) -> None:
-    reader = Members(paths)
+    reader = MemberReader(paths)
 
     values = reader.read(json.dumps(event).encode())
 

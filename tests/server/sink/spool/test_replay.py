@@ -13,7 +13,7 @@ import pytest
 
 from server.sink.memory.sink import MemorySink
 from server.sink.spool.event import Spooled
-from server.sink.spool.replay import Pace, Replay
+from server.sink.spool.replay import Replay, ReplayPace
 from server.sink.spool.spool import Spool
 from tests.contract.sinks import record
 from tests.server.sink.spool.spools import Kept, drive, flushed, numbers, put, until
@@ -26,7 +26,7 @@ class Replayed:
         self.sink = MemorySink()
         self.left: list[tuple[str, str | None]] = []
         self.is_away = False
-        pace = Pace(per_s, lambda: 0, lambda: 0)
+        pace = ReplayPace(per_s, lambda: 0, lambda: 0)
         pace.per_s = per_s
         self.replay = Replay(spool, self.sink, lambda: not self.is_away, self._on_left, pace)
 
@@ -316,7 +316,7 @@ class Seconds:
     def __init__(self, most_per_s: float) -> None:
         self.acked = self.spooled = 0
         self._now = 100.0
-        self.pace = Pace(most_per_s, lambda: self.acked, lambda: self.spooled)
+        self.pace = ReplayPace(most_per_s, lambda: self.acked, lambda: self.spooled)
         self.pace.look(self._now)
 
     def pass_one(self, acked: int = 0, spooled: int = 0) -> float:
