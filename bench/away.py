@@ -22,7 +22,7 @@ from bench.servers import Child, free_port
 from bench.steady import Answer, Steady
 from server.shared.ledger import Ledger, Numbers
 from soak.brokers import PARTITIONS, Mock
-from soak.reader import TopicReader
+from soak.topic_reader import TopicReader
 
 BATCH = 10
 CONNECTIONS = 64

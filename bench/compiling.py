@@ -1,6 +1,6 @@
 """What compiling a schema costs at the bounds, for each kind of construct.
 
-Place: `python -m bench compiling`; what it prints is the ground of the numbers in validators.load.bounds.
+Place: `python -m bench compiling`; what it prints is the ground of the numbers in validators.load.cost_limits.
 Rules:
 1. Each kind (large_schemas) is grown until the registry refuses it. The largest that passes, and some that do not, are
    measured, each in a process of its own: CPU seconds, and the peak of resident memory above that before.

@@ -1,10 +1,10 @@
 """Schemas that grow: one maker for each kind of construct, from harmless to too large.
 
-Place: bench/compiling.py grows them to the bounds and measures; tests/validators/load/test_bounds.py holds that each is
-refused beyond its bound.
+Place: bench/compiling.py grows them to the bounds and measures; tests/validators/load/test_cost_limits.py holds that
+each is refused beyond its bound.
 Rule: a maker gives the documents of one schema by their file names, of a size in proportion to ``n`` (or of 2^n, where
 references multiply); the first is the schema itself.
-Not here: the bounds (validators.load.bounds).
+Not here: the bounds (validators.load.cost_limits).
 """
 
 from __future__ import annotations

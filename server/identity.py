@@ -1,6 +1,6 @@
 """Identities for events and requests: UUIDv7 (RFC 9562 section 5.7) as text.
 
-Place: http.request and intake.text.filling → HERE.
+Place: http.request and intake.text.enricher → HERE.
 Rule: the random part is drawn from the kernel for many at a time (an identity then takes 0.2 µs; uuid_utils.uuid7 as
 text 0.7, uuid.uuid4 2.5). A fork forgets what was drawn, or parent and child would give out the same ones.
 Not here: identities that clients choose.

@@ -15,8 +15,8 @@ from msgspec import Struct
 
 from server.shared.ledger import COUNTS, NAMES, REASONS, Numbers
 from soak.clients import Sent
-from soak.reader import StoredRecord
 from soak.service import BEAT_S, Kill
+from soak.topic_reader import StoredRecord
 
 LATE_S: Final = 2.0  # By which a beat may be late on a busy machine.
 FOR_GOOD: Final = ("broker_rejected", "event_too_large")

@@ -3,7 +3,7 @@
 Place: commands.soak → HERE → the server under test.
 Rules: a client has one connection and one key, and sends the next request when it has the answer to the last: so there
 is an order to hold. Nothing is sent twice: what is lost stays lost. What a client does is drawn from its seed.
-Not here: what became of the events (soak.reader, soak.verdict).
+Not here: what became of the events (soak.topic_reader, soak.verdict).
 """
 
 from __future__ import annotations

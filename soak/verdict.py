@@ -1,6 +1,6 @@
 """Hold what was read against what was promised: the oracle.
 
-Place: soak.clients and soak.reader → HERE → the report.
+Place: soak.clients and soak.topic_reader → HERE → the report.
 Rules: an event that was answered 2xx is there; one that was answered as failed is not; what is there is what was sent;
 what was answered 201 is there once, if the brokers look at sequences; first copies of events of one key are in order.
 An event without an answer may be there or not: nobody promised anything.
@@ -29,7 +29,7 @@ from msgspec import Struct, field
 from soak.books import Books
 from soak.clients import Sent
 from soak.faults import REFUSE, Fault
-from soak.reader import StoredRecord
+from soak.topic_reader import StoredRecord
 
 # What librdkafka held: until it was acked, or until its time-out (4 s here) and a second, then it was on disk. One more
 # for a busy machine.

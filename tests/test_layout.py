@@ -17,10 +17,10 @@ PACKAGES = ("server", "soak", "validators", "bench", "tests")
 
 # Where everything may be caught, and why. Elsewhere an exception that nobody expects must end what it happened in.
 BROAD_EXCEPTS: dict[str, str] = {
-    "server/catalog/following.py:Following._slice": "top of a slice: a bug must not end the following of later streams",
+    "server/catalog/snapshot_follower.py:SnapshotFollower._slice": "top of a slice: the next snapshot begins again",
     "server/fetch/once.py:_be_child": "top of a process: logged with its stack, then it ends",
     "server/pages/documents.py:Documents._turn": "top of a slice: whoever waits for the document must be answered",
-    "server/http/around/encodings.py:Undoing.go_on": "top of a request: answered 500, counted, logged",
+    "server/http/around/decompress.py:Decompression.go_on": "top of a request: answered 500, counted, logged",
     "server/http/protocol.py:Connection._serve": "top of a request: answered 500, counted, logged",
     "server/intake/pipeline.py:Pipeline.at_once": "top of an event: its verdict is internal, its batch goes on",
     "server/intake/pipeline.py:Pipeline.slowly": "the same",
@@ -33,7 +33,7 @@ BROAD_EXCEPTS: dict[str, str] = {
     "server/timing/timers.py:Timer.start": "top of a timer: counted, logged with its stack, and the next time comes",
     "server/master/loop.py:Master._survive": "top of a step of the master: counted, logged, and the other steps come",
     "server/fetch/public_keys.py:keep_fresh": "top of a task: counted, logged, and the URL is asked again",
-    "server/fetch/streams.py:Streams.keep_fresh": "the same",
+    "server/fetch/fetched_streams.py:Streams.keep_fresh": "the same",
     "server/sink/kafka/producer.py:KafkaSink._tick": "top of a timer that paces itself: acks go on coming",
     "server/sink/spool/replay.py:Replay._run": "top of a task: counted, logged, and the replay goes on",
     "server/sink/spool/writer.py:Writer._write": "top of a timer: counted, logged, and what waits is written later",

@@ -74,9 +74,9 @@ if TYPE_CHECKING:
     from validators.judge.validator import Validator
     from validators.load.defaults import TooLargeError
     from validators.load.sharing import Sharing
-    from validators.quick.reader import EventReader, Fill
+    from validators.quick.event_reader import EventReader, Fill
     from validators.registry import Registry
-    from validators.words.problem import Violation, errors_text
+    from validators.words.violation import Violation, errors_text
 
 __all__ = [
     "ErrorType",
@@ -95,15 +95,15 @@ __all__ = [
 # Loaded when first asked for (PEP 562): reading YAML alone must not load the compilers of schemas, 0.2 s of them.
 _HOMES = {
     "ErrorType": "validators.errors",
-    "Fill": "validators.quick.reader",
-    "Violation": "validators.words.problem",
-    "EventReader": "validators.quick.reader",
+    "Fill": "validators.quick.event_reader",
+    "Violation": "validators.words.violation",
+    "EventReader": "validators.quick.event_reader",
     "Registry": "validators.registry",
     "SchemaError": "validators.errors",
     "Sharing": "validators.load.sharing",
     "TooLargeError": "validators.load.defaults",
     "Validator": "validators.judge.validator",
-    "errors_text": "validators.words.problem",
+    "errors_text": "validators.words.violation",
 }
 
 

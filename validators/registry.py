@@ -29,9 +29,9 @@ from validators.judge.deferred import Deferred
 from validators.judge.reference import check_schema, compile_schema
 from validators.judge.validator import Validator
 from validators.load import insecure
-from validators.load.bounds import refuse_costly
 from validators.load.bundle import bundle
-from validators.load.kept import DiskCache, key_of
+from validators.load.cost_limits import refuse_costly
+from validators.load.disk_cache import DiskCache, key_of
 from validators.load.loader import Fetch, Loader, ReadBudget
 from validators.load.sharing import Sharing
 from validators.regex.pattern import PatternError

@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.attacks.forms import FORM, FORMATS, STREAM
 from bench.attacks.wire import Outcome, Target, ask_each, post
-from server.config.limits import EXTERNAL
+from server.config.limit_settings import EXTERNAL
 from tests.harness.redos import ATTACKS
 
 BODY = EXTERNAL["max_body_bytes"]

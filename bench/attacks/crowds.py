@@ -17,7 +17,7 @@ from itertools import cycle
 
 from bench.attacks.bodies import BODY, EVENT, EVENTS, event
 from bench.attacks.wire import GONE, Line, Outcome, Target, post, request
-from server.config.limits import EXTERNAL
+from server.config.limit_settings import EXTERNAL
 
 CROWD, FEW = 100, 4
 EACH = 6  # Requests of a connection.

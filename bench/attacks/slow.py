@@ -14,7 +14,7 @@ import time
 from collections import Counter
 
 from bench.attacks.wire import Line, Outcome, Target, ask, post, request, together
-from server.config.limits import EXTERNAL
+from server.config.limit_settings import EXTERNAL
 
 PACE_S = 0.1  # Between two bytes: far below any bound on standing still.
 EVENT = b'{"$schema":"/web/page_view/1.1.0","meta":{"stream":"web.page_view"},"page":"/"}'

@@ -17,8 +17,8 @@ from server.intake.delivery import Delivery
 from server.intake.event import Event
 from server.intake.pending import Pending
 from server.intake.receive import Receiver
+from server.intake.request_options import RequestOptions
 from server.intake.sending import Sender
-from server.intake.terms import RequestOptions
 from server.worker import durability
 
 

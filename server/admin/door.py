@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from server.config.limits import Limits
+    from server.config.limit_settings import Limits
 
 MAX_CONNECTIONS: Final = 256  # Of monitoring, probes, and people who look.
 TICK_S: Final = 0.25

@@ -21,7 +21,7 @@ from aiohttp import web
 from server.admin.door import TICK_S, AdminConnection, AdminConnections, AllowedHosts
 from server.admin.pages import AdminPages
 from server.admin.view import Materials, Shared
-from server.catalog.following import SnapshotFollower
+from server.catalog.snapshot_follower import SnapshotFollower
 from server.log import Level
 from server.shared.row import State
 from server.timing.timers import Timer, hand_over, watch

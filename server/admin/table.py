@@ -1,6 +1,6 @@
 """Every metric once: name, type, unit, labels, meaning.
 
-Place: admin.collect fills it with numbers; admin.reference renders docs/METRICS.md from it.
+Place: admin.collect fills it with numbers; admin.metrics_page renders docs/METRICS.md from it.
 Rules: a name begins with ``penstock_`` and ends with its unit, a counter's with ``_total`` behind that. Labels are of
 closed sets: what a client sends never becomes one. A stream that is not declared is ``other``.
 Not here: where the numbers come from (admin.collect).

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from server.auth.api_keys import PREFIX, ApiKeys
 from server.auth.grant import NOBODY, Grants
 from server.auth.guard import Guard, PageGuard
-from server.catalog.remembered import Remembered
+from server.catalog.name_cache import Remembered
 from server.timing.rate_limit import TokenBuckets
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Public keys of those who sign tokens: a JWKS (RFC 7517), from a file of the operator's or one that was fetched.
 
-Place: auth.credentials at the start, fetch.public_keys for what came, auth.following for what was fetched later → HERE
-→ auth.tokens.
+Place: auth.credentials at the start, fetch.public_keys for what came, auth.key_follower for what was fetched later →
+HERE → auth.tokens.
 Rules: which algorithm a key is for is told by the key, never by the token. Whatever is no key for ES256, EdDSA
 (Ed25519) or RS256 with 2,048 bits or more is passed over and counted, so that the others go on: a key that is not
 understood, lacks a member or has one out of range (RFC 7517 section 5), is for something else (4.2 to 4.4), is private,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from server.boot.generation import Generation
-    from server.config.limits import Limits
+    from server.config.limit_settings import Limits
     from server.config.settings import Config
 
 log = logging.getLogger("settings")

@@ -4,7 +4,7 @@ Place: config → HERE → boot.examine.
 Rules: at the start every URL is asked; on a reload only one that has never answered, for the fetcher keeps the others
 fresh. Where there is no new answer the last good one on disk is used, and that is said. An answer is kept as good only
 after everything was checked with it.
-Not here: asking (fetch.once), what declarations may be (catalog.check).
+Not here: asking (fetch.once), what declarations may be (catalog.check_streams).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from server.config.load import Loaded
 from server.config.urls import is_url, urls_of
 from server.errors import EXIT_DONE, PenstockError
 from server.fetch.once import fetch_streams
-from server.fetch.pace import refresh_pause_s
+from server.fetch.retry import refresh_pause_s
 from server.fetch.store import Answers, StoredAnswer
 from server.master import signals
 

@@ -2,7 +2,7 @@
 
 Place: config.load → boot.declarations → HERE → boot.generation, and ``penstock check``.
 Rule: every finding is collected, not the first alone; an error among them means that the settings cannot be served.
-Not here: what is looked for (config.framework.judge, config.rules, config.kafka, catalog.check, the schemas).
+Not here: what is looked for (config.framework.judge, config.rules, config.kafka, catalog.check_streams, the schemas).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from server.auth import check as auth_check
+from server.auth import check_auth as auth_check
 from server.auth import credentials as auth_credentials
 from server.auth.credentials import Credentials
 from server.auth.public_keys import kept_path
 from server.boot import declarations
 from server.boot.declarations import Occasion
-from server.catalog.check import check
+from server.catalog.check_streams import check
 from server.catalog.snapshot import Snapshot, build
 from server.catalog.sources import Source
 from server.config.framework.document import dotted

@@ -1,9 +1,9 @@
 """What the settings of a stream may be, where the intake itself obeys them.
 
-Place: catalog.check → HERE.
+Place: catalog.check_streams → HERE.
 Rules: null unsets what a more general place has set. Settings that we do not know belong to somebody else (clients,
 consumers) and are passed on unread.
-Not here: keys that are nearly ours (catalog.unknown), what the merged settings come to (catalog.check).
+Not here: keys that are nearly ours (catalog.unknown), what the merged settings come to (catalog.check_streams).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from server.catalog import allowed_auth
-from server.catalog.problem import StreamFault
+from server.catalog.stream_fault import StreamFault
 from server.catalog.unknown import keys_of, unknown_keys
 from server.config.framework.document import KeyPath
 from server.config.framework.finding import quoted

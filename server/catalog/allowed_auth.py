@@ -3,7 +3,7 @@
 Place: catalog.allowed → HERE.
 Rule: settings of streams are served to whoever asks for them, so a key or a hash among them is an error, and its value
 is in no message.
-Not here: whether keys of such names are there (auth.check).
+Not here: whether keys of such names are there (auth.check_auth).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final, get_args
 
-from server.catalog.problem import StreamFault
+from server.catalog.stream_fault import StreamFault
 from server.config.auth_settings import KEY_NAME, Way
 from server.config.framework.document import KeyPath
 from server.config.framework.finding import kind_of, quoted

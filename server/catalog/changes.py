@@ -3,7 +3,7 @@
 Place: two catalog.snapshots → HERE → ``penstock check --diff``.
 Rule: ``is_breaking`` says that somebody who sends or reads today would notice: events refused, in another topic, or in
 another partition. Settings of others (clients, consumers) are told, and break nothing here.
-Not here: whether the new declarations are right (catalog.check).
+Not here: whether the new declarations are right (catalog.check_streams).
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """What only the schema repositories can tell of streams: titles that are not there, fields that are not in them.
 
-Place: catalog.check → HERE.
+Place: catalog.check_streams → HERE.
 Rules: a title that no repository has is a warning, unless ``refuse_unknown``: one file of declarations serves several
 services with schemas of their own. When not one title is found, the repositories are wrong. A field is looked for in
 every version; whether it may be absent, in the latest. What a default sets for all streams is nobody's mistake where
 one schema lacks the field: only a stream's own header fields are looked at.
-Not here: what can be told without schemas (catalog.check).
+Not here: what can be told without schemas (catalog.check_streams).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """A snapshot on its way from the one process that makes it to all that use it.
 
-Place: fetch.process publishes, or the master on HUP; catalog.following, in every worker, reads. Made before the fork.
+Place: fetch.process publishes, or the master on HUP; catalog.snapshot_follower, in every worker, reads. Made before
+the fork.
 Rules: a text is written whole before its number is; numbers go up; two places take turns, so whoever reads a text has
 until the next but one, and then sees by the number that it was too slow. Nothing is on disk: it ends with the service.
 Not here: what the text says (catalog.snapshot), who is told what of it.

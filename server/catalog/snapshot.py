@@ -4,7 +4,7 @@ Place: catalog.sources → HERE → intake.route, on an event's way. By way of c
 Rules: an exact name goes before a regex, and of the regexes the first declared one that matches wins. A name asked
 for before costs one dict lookup. What is remembered is bounded in number and in length: clients choose names.
 A snapshot never changes what it answers; a new reading makes a new one.
-Not here: whether the settings are right (catalog.check), who may send what (intake.route).
+Not here: whether the settings are right (catalog.check_streams), who may send what (intake.route).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from server.catalog.merge import Known, merge
+from server.catalog.name_cache import Remembered
 from server.catalog.regex import RegexError, compiled, is_regex
-from server.catalog.remembered import Remembered
 from server.catalog.sources import Declared, Source, for_wiki, sections
 from server.catalog.stream import Stream, make
 from server.catalog.topics import LENGTH_MAX, effective, is_legal
@@ -117,7 +117,8 @@ class Snapshot:
 
 
 def build(sources: Sequence[Source], *, topic_prefix: str, wiki: str | None) -> Snapshot:
-    """The snapshot of these sources, which must have passed ``catalog.check``. Raises SettingsError on a bad regex."""
+    """The snapshot of these sources, which must have passed ``catalog.check_streams``. Raises SettingsError on a bad
+    regex."""
     whole = sections(sources)
     settings = _effective(for_wiki(whole, wiki))
     snapshot = Snapshot(topic_prefix, _digest(settings), whole, is_open=not sources)

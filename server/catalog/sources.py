@@ -1,9 +1,9 @@
 """Read the files that declare streams, and lay them over one another.
 
-Place: files, and what URLs answered → HERE → catalog.check, catalog.snapshot.
+Place: files, and what URLs answered → HERE → catalog.check_streams, catalog.snapshot.
 Rules: a file has up to four sections (``SECTIONS``); several files merge in order, section by section, as if one had
 been written over the other. Every value keeps the file and line that it came from; an answer's, its URL.
-Not here: what the settings mean (catalog.stream), what they may be (catalog.check).
+Not here: what the settings mean (catalog.stream), what they may be (catalog.check_streams).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One stream: what the intake asks of its events, ready to use.
 
 Place: catalog.snapshot → HERE → intake.route.
-Rule: made once for a name, never changed; what a setting may be was checked before (catalog.check).
+Rule: made once for a name, never changed; what a setting may be was checked before (catalog.check_streams).
 Not here: merging and lookup (catalog.snapshot).
 """
 

@@ -13,7 +13,7 @@ import difflib
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
-from server.catalog.problem import StreamFault
+from server.catalog.stream_fault import StreamFault
 from server.config.framework.document import KeyPath
 from server.config.framework.finding import Level
 

@@ -29,9 +29,9 @@ from soak.books import Books
 from soak.brokers import PARTITIONS, Brokers, Kafka, Mock
 from soak.clients import TOPICS, SoakClient
 from soak.faults import Fault, Faults
-from soak.reader import TopicReader
 from soak.service import Kill, Service
 from soak.strangers import Strangers
+from soak.topic_reader import TopicReader
 from soak.verdict import SoakVerdict, judge
 
 CLIENTS = 16

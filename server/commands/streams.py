@@ -17,7 +17,7 @@ from typing import Any
 
 from server.catalog import constraints
 from server.catalog.changes import changes
-from server.catalog.check import check
+from server.catalog.check_streams import check
 from server.catalog.query import Query, listed
 from server.catalog.snapshot import build
 from server.catalog.sources import Source, read_files, sections, where

@@ -2,7 +2,7 @@
 
 Place: config.rules → HERE.
 Rule: what would let in nobody, or more than was meant, is an error now.
-Not here: the keys themselves (auth.credentials), what streams ask for (auth.check).
+Not here: the keys themselves (auth.credentials), what streams ask for (auth.check_auth).
 """
 
 from __future__ import annotations

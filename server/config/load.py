@@ -20,10 +20,10 @@ from server.config.framework import shape
 from server.config.framework.document import Key, KeyPath, SettingsDocument
 from server.config.framework.finding import Finding, errors_of, text_of
 from server.config.framework.judge import judge
+from server.config.framework.overrides import from_environment, from_options
 from server.config.framework.section import Section
-from server.config.framework.source import from_environment, from_options
 from server.config.kafka import files as kafka_files
-from server.config.limits import of_profile
+from server.config.limit_settings import of_profile
 from server.config.program import PENSTOCK
 from server.config.rules import breaches
 from server.config.settings import Config, SinkSettings

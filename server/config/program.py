@@ -1,6 +1,6 @@
 """This program's settings, as config.framework asks for them.
 
-Place: config.load, config.reference → HERE → config.framework.
+Place: config.load, config.settings_page → HERE → config.framework.
 Rule: all that the framework has to know of this program's settings is here, and only here.
 Not here: the settings themselves (config.settings).
 """

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from server.config.address import Address, overlap
 from server.config.addresses import parse
 from server.config.auth_rules import auth_breaches
 from server.config.framework.breach import Breach
@@ -18,6 +17,7 @@ from server.config.framework.document import KeyPath, SettingsDocument, dotted
 from server.config.framework.finding import Finding, Level
 from server.config.kafka.rules import ALIASES
 from server.config.kafka.settings import DEFAULTS  # Imports no confluent_kafka.
+from server.config.listen_conflicts import Address, overlap
 from server.config.settings import HTTP_SHARE_OF_DRAIN, Config, SinkSettings
 from server.config.tracing_rules import tracing_breaches
 from server.config.transport_rules import transport_breaches

@@ -2,7 +2,8 @@
 
 Place: read once in the master, before the first socket; workers get it by fork.
 Rule: one frozen struct a section, unknown keys forbidden; no globals, nothing is read from deep code. A setting's
-meaning is its description here, in config.limits or config.catalog_settings: docs/SETTINGS.md is rendered from them.
+meaning is its description here, in config.limit_settings or config.catalog_settings: docs/SETTINGS.md is rendered from
+them.
 Not here: how YAML, environment and command line become these structs (config.load), what settings ask of one another
 (config.rules).
 """
@@ -16,7 +17,7 @@ from msgspec import Meta, field
 from server.config.auth_settings import Auth
 from server.config.catalog_settings import Fetch, SchemaSettings, StreamSettings
 from server.config.framework.section import Bytes, Count, HeaderName, Seconds, Section, Text, Texts, says
-from server.config.limits import Limits
+from server.config.limit_settings import Limits
 from server.config.tracing_settings import TracingSettings
 from server.config.transport_settings import CloudEventRule, CorsSettings, Destination
 

@@ -2,7 +2,7 @@
 
 Place: settings → HERE → config.url_rules, boot.generation, fetch.client.
 Rule: an origin is ``scheme://host:port`` in lower case with its port always written, so two of them compare as text.
-Not here: fetching (fetch.client), what is at a URL (fetch.source, fetch.schemas).
+Not here: fetching (fetch.client), what is at a URL (fetch.stream_source, fetch.fetched_schemas).
 """
 
 from __future__ import annotations

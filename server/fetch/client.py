@@ -1,10 +1,11 @@
 """One HTTP client for everything that this host fetches.
 
-Place: fetch.source, fetch.schemas → HERE → the network. The one place that imports aiohttp, in the fetcher alone.
+Place: fetch.stream_source, fetch.fetched_schemas → HERE → the network. The one place that imports aiohttp, in the
+fetcher alone.
 Rules: only allowed origins are asked, redirects included; a redirect never takes headers to another origin. Every
 answer is bounded in time and in bytes, and nothing is decompressed: ``identity`` is asked for and insisted on.
 No proxy and no cookie is taken from the environment.
-Not here: what an answer must look like (fetch.source, validators), what is kept (fetch.store).
+Not here: what an answer must look like (fetch.stream_source, validators), what is kept (fetch.store).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import aiohttp
 from msgspec import Struct
 
 from server.config.urls import origin_of
-from server.fetch.pace import pause_s
+from server.fetch.retry import pause_s
 from server.fetch.trouble import AbsentError, FetchError
 from server.version import VERSION
 

@@ -1,6 +1,6 @@
 """A worker's end of what may change while it runs: it follows new streams, and asks for schemas at URLs.
 
-Place: worker → HERE → catalog.following, fetch.asking.
+Place: worker → HERE → catalog.snapshot_follower, fetch.schema_fetcher.
 Rules: made before the loop runs, begun on it. Where no schema is at a URL nobody is asked, and no request waits.
 Not here: fetching (fetch.process), what a new snapshot changes (worker).
 """
@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from server.catalog.following import SnapshotFollower
 from server.catalog.publication import head_of
-from server.fetch.asking import SchemaFetcher
+from server.catalog.snapshot_follower import SnapshotFollower
+from server.fetch.schema_fetcher import SchemaFetcher
 
 if TYPE_CHECKING:
     from server.catalog.snapshot import Snapshot

@@ -1,6 +1,6 @@
 """How each URL of streams is: shared numbers that whoever shows metrics can read.
 
-Place: fetch.streams writes → HERE → the pages of a worker, metrics.
+Place: fetch.fetched_streams writes → HERE → the pages of a worker, metrics.
 Rules: made before the fork, one row a URL in the order of the settings; a cell is one aligned 64-bit integer with one
 writer. Times are milliseconds since 1970; 0 is never.
 Not here: why something failed (the log).

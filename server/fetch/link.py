@@ -2,7 +2,7 @@
 
 Place: boot.generation → HERE → fetch.process (one end), worker (the other).
 Rule: nothing here needs a file or a name that somebody else could take; all of it ends with the last process.
-Not here: what is sent over it (catalog.publication, fetch.door, fetch.health).
+Not here: what is sent over it (catalog.publication, fetch.fetch_socket, fetch.health).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from server.catalog.publication import Publication
 from server.config.urls import urls_of
-from server.fetch.door import listening
+from server.fetch.fetch_socket import listening
 from server.fetch.health import Health
 from server.fetch.store import Answers
 

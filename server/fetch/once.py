@@ -1,9 +1,9 @@
 """Ask URLs once, from a process that may use no loop: a child does it and ends.
 
-Place: boot.declarations, commands.validate → HERE → fetch.source, fetch.schemas, in the child.
+Place: boot.declarations, commands.validate → HERE → fetch.stream_source, fetch.fetched_schemas, in the child.
 Rules: the parent only waits, with a deadline, and kills a child that misses it. Answers reach the parent as files
 (candidates of fetch.store, schemas), reasons for a failure through a pipe.
-Not here: what becomes of candidates (boot.declarations), refreshing (fetch.streams).
+Not here: what becomes of candidates (boot.declarations), refreshing (fetch.fetched_streams).
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def _be_child(work: Callable[[], Coroutine[Any, Any, dict[str, str]]], send: int
 
 async def _ask_all(config: Config, directory: Path, urls: Sequence[str]) -> dict[str, str]:
     from server.fetch.client import HttpClient
-    from server.fetch.source import ask
+    from server.fetch.stream_source import ask
 
     answers = Answers(directory, config.streams.headers)
     troubles: dict[str, str] = {}
@@ -138,7 +138,7 @@ async def _ask_public_keys(config: Config, directory: Path, url: str) -> dict[st
 
 async def _fetch_all(config: Config, base_dir: Path, uris: Sequence[str]) -> dict[str, str]:
     from server.fetch.client import HttpClient
-    from server.fetch.schemas import FetchedSchemas
+    from server.fetch.fetched_schemas import FetchedSchemas
 
     urls = urls_of(config.schemas.base_uris)
     async with HttpClient(config.fetch, urls) as client:

@@ -3,7 +3,7 @@
 Place: server.master forks → HERE, a companion of the workers; the composition root of everything that is fetched.
 Rules: workers never wait for it but by their own choice, and serve without it. It beats like a worker. Told to drain it
 asks for nothing new, and leaves when no worker is connected any more, or after ``drain_s``.
-Not here: what is fetched (fetch.streams, fetch.schemas), who uses it (worker).
+Not here: what is fetched (fetch.fetched_streams, fetch.fetched_schemas), who uses it (worker).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import uvloop
 from server.config.urls import urls_of
 from server.fetch import public_keys
 from server.fetch.client import HttpClient
-from server.fetch.door import FetchSocket
-from server.fetch.schemas import FetchedSchemas
+from server.fetch.fetch_socket import FetchSocket
+from server.fetch.fetched_schemas import FetchedSchemas
+from server.fetch.fetched_streams import Streams
 from server.fetch.store import sweep
-from server.fetch.streams import Streams
 from server.log import Level
 from server.schemas.repository import fetched_directory
 from server.shared.row import State

@@ -3,7 +3,7 @@
 Place: fetch.once (at the start), fetch.process (later) → HERE → fetch.client, fetch.store.
 Rules: what is no set with a usable key is never kept; the last good one stays, and that is said once, and once more
 when it is over. Keys that are passed over are said when they change. A set that has not changed is not written.
-Not here: how workers take it up (auth.following).
+Not here: how workers take it up (auth.key_follower).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.auth.public_keys import MAX_BYTES, PublicKeysError, examine, kept_path, read
-from server.fetch.pace import refresh_pause_s
+from server.fetch.retry import refresh_pause_s
 from server.fetch.store import write_whole
 from server.fetch.trouble import FetchError
 from server.timing import timers

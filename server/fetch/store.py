@@ -1,6 +1,6 @@
 """What is kept on disk of what was fetched: whole files, or none.
 
-Place: fetch.source, fetch.schemas → HERE → ``fetch.path``.
+Place: fetch.stream_source, fetch.fetched_schemas → HERE → ``fetch.path``.
 Rules: a file is written beside its place, made durable, and moved there in one step, so a reader, a crash or a full
 disk never leaves half of one. Nothing here trusts what it reads: a file that is not what it should be counts as absent.
 Not here: when something is fetched.

@@ -1,8 +1,8 @@
 """Why something could not be fetched.
 
-Place: fetch.client, fetch.source → HERE → whoever asked.
+Place: fetch.client, fetch.stream_source → HERE → whoever asked.
 Rule: a message names the URL and what was wrong, for logs; nothing of it reaches a client of the intake.
-Not here: what follows (fetch.pace, fetch.source, fetch.schemas).
+Not here: what follows (fetch.retry, fetch.stream_source, fetch.fetched_schemas).
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ from server.http.problem import (
 from server.http.response import CLOSE, KEEP, KEEP_1_0
 
 if TYPE_CHECKING:
-    from server.http.around.encodings import Decompressor
+    from server.http.around.decompress import Decompressor
     from server.http.limits import RequestLimits
     from server.http.request import Request
 

@@ -1,6 +1,6 @@
 """The bounds of one worker towards its clients, with the answer for each.
 
-Place: config.limits → HERE → http.reader, http.ending, http.server.
+Place: config.limit_settings → HERE → http.reader, http.closing, http.server.
 Rule: whatever a client can make grow has a number here or in the settings, and an answer ready before it is needed.
 Not here: how bounds on events are looked at (intake), what waits for the broker (sink).
 """
@@ -15,7 +15,7 @@ from server.host import descriptors
 from server.http.problem import RETRY_AFTER, Refusal
 
 if TYPE_CHECKING:
-    from server.config.limits import Limits
+    from server.config.limit_settings import Limits
 
 # Bytes parsed at a time unless a body of known length goes on: the parser cannot be stopped, so whatever requests
 # are in one slice wait as requests (300 of the shortest), while the rest waits as bytes.
@@ -61,7 +61,7 @@ class Limit(NamedTuple):
     helps: bool = False
 
 
-# Every bound towards clients. docs/LIMITS.md is rendered from this and from config.limits.
+# Every bound towards clients. docs/LIMITS.md is rendered from this and from config.limit_settings.
 TABLE: Final = (
     Limit("max_head_bytes", "head", "431, closed"),
     Limit("max_headers", "headers", "431, closed"),

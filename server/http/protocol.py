@@ -11,7 +11,7 @@ Rules:
 5. What a client has sent ahead is parsed and served a turn of the loop at a time (``TURN_BYTES``): others come in
    between.
 6. Bytes of responses that a client is slow to take count as bytes in flight; small ones leave by http.outgoing.
-Not here: parsing and judging (http.reader), how a connection ends and what time it has (http.ending).
+Not here: parsing and judging (http.reader), how a connection ends and what time it has (http.closing).
 """
 
 # hot path
@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
-from server.http.ending import Closing
+from server.http.closing import Closing
 from server.http.limits import LATER_BYTES, REQUEST_BYTES, SLICE_BYTES, TURN_BYTES, TURN_REQUEST_BYTES, TURN_SLICE_BYTES
 from server.http.problem import INTERNAL
 from server.http.reader import BODY, ENDED, HEAD, IDLE, RequestReader

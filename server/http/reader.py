@@ -8,7 +8,7 @@ Rules:
    any other, whose handler is the refusal.
 3. The parser's exceptions end here, in ``feed``.
 4. Whatever grows is counted: the parser itself has no limits, neither for heads nor for trailers.
-5. A read that begins between two messages and is one request with a known head (http.repeats) is not fed. The parser
+5. A read that begins between two messages and is one request with a known head (http.head_cache) is not fed. The parser
    does not notice: it stays between two messages.
 Not here: when bytes are fed, in which turn requests are served, how long things may take (http.protocol).
 """
@@ -31,10 +31,10 @@ from server.http import head
 from server.http.around.content import TAKEN
 from server.http.chunks import MANY_PIECES, Chunks, joined, number_of
 from server.http.head import HOSTS
+from server.http.head_cache import HEAD_END
 from server.http.limits import LARGE_BYTES, PIECE_BYTES, REQUEST_BYTES
 from server.http.limits import SLICE_BYTES as SLICE
 from server.http.problem import BAD_HOST, INTERNAL, NO_HOST, NO_TUNNEL, Refusal
-from server.http.repeats import HEAD_END
 from server.http.request import Request
 from server.http.response import CLOSE, KEEP
 from server.http.upgrade import body_parser

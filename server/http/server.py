@@ -24,15 +24,15 @@ from server.host.descriptors import HARD_PART
 from server.http import head
 from server.http.around.client_address import ClientAddress, TrustedProxies, holder, normalised
 from server.http.around.cors import Cors
-from server.http.around.encodings import Decompressor
-from server.http.around.pace import RateLimit
+from server.http.around.decompress import Decompressor
 from server.http.around.proxy_header import ProxyHeader
+from server.http.around.request_rate import RateLimit
+from server.http.head_cache import HeadCache
 from server.http.limits import GRACE_S, KINDS, RequestLimits
 from server.http.listener import Listener
 from server.http.outgoing import Outgoing
 from server.http.problem import Refusal
 from server.http.protocol import ANSWER, Connection
-from server.http.repeats import HeadCache
 from server.http.response import Heads
 from server.http.routes import Routes, Table
 from server.http.wheel import TICK_S, Wheel

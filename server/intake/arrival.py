@@ -1,6 +1,6 @@
 """What the server knows of one request: when it came, from whom, with which headers.
 
-Place: intake.receive makes one a request; intake.text.filling reads it for every event.
+Place: intake.receive makes one a request; intake.text.enricher reads it for every event.
 Rule: what costs time is worked out when first asked for, and kept.
 Not here: which fields of an event get these values (intake.route).
 """
@@ -30,7 +30,7 @@ MAX_KEPT = 4096  # Header values and addresses whose JSON text is remembered: 4 
 class Arrival(msgspec.Struct, eq=False, gc=False):
     """One request as the enrichment sees it. All values are JSON text, ready to be inserted.
 
-    ``find_address`` gives the client's address. ``ready`` is intake.text.filling's, for the other events of the
+    ``find_address`` gives the client's address. ``ready`` is intake.text.enricher's, for the other events of the
     request, and of other requests of the same client with the same head. ``schema_uri`` and ``stream`` are those of
     the query, for events that name none themselves. ``trace`` is a header for the records of its events
     (intake.trace), or None. ``grants`` is what it proved that it may write; auth.guard looks when it is first asked.

@@ -55,7 +55,8 @@ class Writes(Protocol):
 
 class Batch:
     """``arrival`` and ``found`` are those of one body of ``size`` bytes: its raw events, or what finds them.
-    ``awaited`` is shared by all who prepare events (fetch.asking): what this body looks for is put aside while others
+    ``awaited`` is shared by all who prepare events (fetch.schema_fetcher): what this body looks for is put aside while
+    others
     have their turn. ``fault``: why there are no events, as intake.text.cut says it."""
 
     __slots__ = (

@@ -29,7 +29,7 @@ from server.timing.turns import TURN_S
 
 if TYPE_CHECKING:
     from server.config.settings import Config
-    from server.fetch.asking import SchemaFetcher
+    from server.fetch.schema_fetcher import SchemaFetcher
 
 MAX_WAITING = 1_000  # Error events between a request and the next loop turn: one bad batch must not take memory.
 MAX_RAW_CHARS = 65_536  # Of the event that was refused; enough to see what is wrong with it.

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET, Raw
 
-from server.intake.address import TOO_LARGE, address, headers_of, timestamp_ms, too_large, unfit
 from server.intake.arrival import Arrival
 from server.intake.books.tally import Tallies
 from server.intake.event import Event
+from server.intake.record import TOO_LARGE, address, headers_of, timestamp_ms, too_large, unfit
 from server.intake.route import Draft, Route, Router
-from server.intake.text import bounds
-from server.intake.text.bounds import EventLimits
+from server.intake.text import event_limits as bounds
 from server.intake.text.decode import has_duplicate_names
+from server.intake.text.event_limits import EventLimits
 from server.intake.text.members import BLOCKED, Values
 from server.intake.text.splice import insert_by_path
 from server.intake.verdict import STREAM_TYPES, Verdict, error, in_short
@@ -33,7 +33,7 @@ from server.log import Limited
 from server.schemas.repository import TooLargeError, errors_text
 
 if TYPE_CHECKING:
-    from server.config.limits import Limits
+    from server.config.limit_settings import Limits
     from server.config.settings import Config
     from server.intake.books.judged import Judged
     from server.intake.route import GuardLookup, SchemaLookup, StreamLookup

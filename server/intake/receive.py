@@ -2,8 +2,8 @@
 
 Place: http.routes → HERE → intake.pipeline → HERE → intake.sending.
 Rule: all events of a request are prepared before any is submitted; every request gets exactly one reply.
-Not here: HTTP (the request replies for itself), what its head says of the events (intake.terms), one event's way
-(intake.pipeline), acks and answers (intake.sending).
+Not here: HTTP (the request replies for itself), what its head says of the events (intake.request_options), one event's
+way (intake.pipeline), acks and answers (intake.sending).
 """
 
 # hot path
@@ -26,8 +26,8 @@ from server.intake.books.counts import MEASURED_EVERY
 from server.intake.forms.forms import Form, Forms, PiecePreparer, without_form
 from server.intake.pipeline import Pipeline
 from server.intake.report import ReportWriter, reports
+from server.intake.request_options import RequestOptions, TermsReader
 from server.intake.sending import Sender
-from server.intake.terms import RequestOptions, TermsReader
 from server.intake.text.cut import FULL as HELD
 from server.intake.text.cut import Elements, elements
 from server.intake.text.decode import begins_array
@@ -38,7 +38,7 @@ from server.timing.turns import Turns
 
 if TYPE_CHECKING:
     from server.config.settings import Config
-    from server.fetch.asking import SchemaFetcher
+    from server.fetch.schema_fetcher import SchemaFetcher
     from server.http.request import Request
     from server.intake.delivery import Delivery
     from server.intake.event import Event

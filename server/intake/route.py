@@ -19,9 +19,9 @@ from msgspec import Struct
 from server.intake.books.judged import AllJudged, Judged
 from server.intake.books.tally import Tallies, Tally
 from server.intake.invented import Invented
-from server.intake.text import enrich
+from server.intake.text import enrichment as enrich
+from server.intake.text.enricher import Enricher, gaps_of
 from server.intake.text.fields import EventMembers, Fields, dotted
-from server.intake.text.filling import Enricher, gaps_of
 from server.intake.text.members import MemberReader, Path
 from server.intake.verdict import Verdict
 from server.schemas.repository import Fill

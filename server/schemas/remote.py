@@ -1,10 +1,10 @@
 """Schemas that are at URLs, as one worker knows them: where fetched ones lie, which are awaited, which have failed.
 
-Place: server.schemas.repository → HERE → fetch.asking, which asks the fetcher.
+Place: server.schemas.repository → HERE → fetch.schema_fetcher, which asks the fetcher.
 Rules: a schema that was fetched is a file in ``directory``, like any other schema. What nobody has found yet is put
 down in ``awaited``; whoever prepares events looks there afterwards, and leaves it empty: the next request is not to
 wait for what it does not need. What failed is remembered for as long as the fetcher says, within bounds in number.
-Not here: fetching (fetch.schemas), waiting (fetch.asking).
+Not here: fetching (fetch.fetched_schemas), waiting (fetch.schema_fetcher).
 """
 
 from __future__ import annotations

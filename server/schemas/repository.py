@@ -131,7 +131,7 @@ class SchemaRepository:
             return error.error_type, str(error)
 
     def for_check(self) -> SchemaRepository:
-        """The same, for catalog.check: titles that may be at a URL count as known, with every field."""
+        """The same, for catalog.check_streams: titles that may be at a URL count as known, with every field."""
         return self if self.remote is None else _PerhapsAtUrls(self._registry, self.remote)
 
     def versions(self, title: str) -> list[str]:
@@ -221,7 +221,7 @@ def open_schemas(
 ) -> SchemaRepository:
     """The registry of these settings; a base URI that is no URL is a directory, relative to ``base_dir``.
 
-    Schemas at URLs are files below ``cache_dir`` once they have been fetched (fetch.schemas).
+    Schemas at URLs are files below ``cache_dir`` once they have been fetched (fetch.fetched_schemas).
     ``is_deferred``: for serving, what is rarely needed is compiled when it is. ``before``: those of an earlier reading,
     whose validators are taken where files have not changed, until ``forget_before``.
     Raises SettingsError for a base that cannot be used.

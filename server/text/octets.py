@@ -1,6 +1,6 @@
 """What a client's bytes say as text: values of headers, paths, fields of a query.
 
-Place: http.fields, intake.arrival, intake.terms, server.text.percent, server.pages.published → HERE.
+Place: http.fields, intake.arrival, intake.request_options, server.text.percent, server.pages.published → HERE.
 Rule: HTTP leaves open what bytes beyond ASCII mean (RFC 9110 section 5.5). They are UTF-8 where they are valid UTF-8,
 as proxies write names of places, else latin-1, as browsers write what a page sets. Either way there is a text, and it
 has no half of a surrogate pair.

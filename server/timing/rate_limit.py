@@ -1,6 +1,6 @@
 """How often each of many may do something: token buckets for any number of keys, in memory that never grows.
 
-Place: http.around.pace asks for client addresses; whoever else has keys that strangers make up can ask too.
+Place: http.around.request_rate asks for client addresses; whoever else has keys that strangers make up can ask too.
 Rules: a key has no entry of its own but shares two cells with others, one in each of two tables, chosen by Python's
 hash of texts, which differs from start to start. A bucket is as full as the fuller of its two cells says, so others can
 only be in its way where both cells are theirs: nothing is ever forgotten or pushed out, whatever number of keys comes.

@@ -1,6 +1,6 @@
 """Share the time of one worker among its clients: what takes long is done a piece at a time, by whose it is.
 
-Place: http.around.encodings and intake.receive put jobs here; worker makes the one queue that both share.
+Place: http.around.decompress and intake.receive put jobs here; worker makes the one queue that both share.
 Rules: start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996). A client has one line of jobs, however many
 connections it has, and the line whose client has used the least time has the next turn. A client that comes new starts
 where the one that is served now stands, so it is next. One turn of the loop does one piece of one job; ``MOST_BEGUN``

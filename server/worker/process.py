@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import uvloop
 
 from server.auth.access import Access
-from server.auth.following import KeyFollower
+from server.auth.key_follower import KeyFollower
 from server.catalog.views import Views
 from server.config.settings import HTTP_SHARE_OF_DRAIN
 from server.errors import EXIT_BOOT, EXIT_DONE, EXIT_FOUND, BootError

@@ -22,7 +22,7 @@ from server.http.around.beacon import event_of
 from server.intake import batch, receive
 from server.timing import turns
 from tests.fuzz.asked import SMALL_BYTES, Asked, Asking, compare
-from tests.server.http.around.test_encodings import PACK
+from tests.server.http.around.test_decompress import PACK
 from tests.server.http.fakes import get, post
 from tests.server.intake.conftest import STREAMS
 from tests.server.intake.forms.test_forms import BATCH, CLOUD, EVENT, NDJSON, REPORTS

@@ -19,9 +19,9 @@ from soak.books import Books
 from soak.clients import Sent
 from soak.faults import Fault
 from soak.log_reader import LogReader
-from soak.reader import StoredRecord
 from soak.service import Kill
 from soak.strangers import Strangers
+from soak.topic_reader import StoredRecord
 from soak.verdict import judge
 from tests.harness.running import ROOT, eventually
 

@@ -10,7 +10,7 @@ import pytest
 
 import validators
 from validators import Registry, SchemaError
-from validators.load.kept import DiskCache
+from validators.load.disk_cache import DiskCache
 
 
 class Clock:

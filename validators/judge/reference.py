@@ -17,13 +17,13 @@ from referencing import Specification
 from referencing.jsonschema import Schema
 
 from validators.errors import SchemaError
+from validators.judge.function_source import SourceTooLongError, Validate, make_function
 from validators.judge.mend import mend
-from validators.judge.source import SourceTooLongError, Validate, make_function
 from validators.load import dialect
 from validators.load.bundle import bundle
 from validators.regex.pattern import PatternError
 from validators.words.invalid import problems
-from validators.words.problem import errors_text
+from validators.words.violation import errors_text
 
 __all__ = ["Refused", "Validate", "check_schema", "compile_schema"]
 

@@ -23,12 +23,13 @@ import msgspec
 
 from validators.judge import wide
 from validators.judge.reference import Refused, Validate
-from validators.load import defaults, shape
+from validators.load import defaults
+from validators.load import schema_shape as shape
 from validators.quick import structs
+from validators.quick.event_reader import EventReader, Fill, make_reader
 from validators.quick.generated import Path
-from validators.quick.reader import EventReader, Fill, make_reader
 from validators.words import invalid
-from validators.words.problem import Violation, unreadable
+from validators.words.violation import Violation, unreadable
 
 MAX_PATHS = 1_000  # Paths that were asked for; they come from settings, not from clients.
 

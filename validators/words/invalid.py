@@ -26,7 +26,7 @@ from validators.words.keywords import MAX_SEARCHED, Plan, asserts, plan_of
 from validators.words.notes import EnoughError, Notes
 from validators.words.passes import Passes
 from validators.words.predicates import PropertyTest
-from validators.words.problem import Violation, cut, declared, found, fragment, number, unreadable
+from validators.words.violation import Violation, cut, declared, found, fragment, number, unreadable
 
 _GROUP = {dict: "object", list: "array", str: "string", int: "number", float: "number", bool: "", type(None): ""}
 """Which group of keywords looks at a value of this class: whatever reads JSON makes no others."""

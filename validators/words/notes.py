@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from validators.words.problem import Violation, cut
+from validators.words.violation import Violation, cut
 
 MAX_PROBLEMS = 100
 MAX_PROBLEM_BYTES = 65_536

@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 
 from validators.load.bundle import target_of
 from validators.words import predicates
+from validators.words.condition_source import ConditionSource, between
 from validators.words.keywords import asserts, plan_of
 from validators.words.predicates import Never, PropertyTest, Test
-from validators.words.written import ConditionSource, between
 
 MAX_DEPTH = 40  # Schemas inside one another; beyond, nothing is known.
 

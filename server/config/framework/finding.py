@@ -2,7 +2,7 @@
 
 Place: settings and streams → HERE → ``penstock check``, start-up and the log.
 Rule: where, what, why, and what to do, in one line; never the value of a secret.
-Not here: who looks for what (config.framework.judge, config.rules, catalog.check).
+Not here: who looks for what (config.framework.judge, config.rules, catalog.check_streams).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the structs of config.settings allow, asked of their types.
 
-Place: config.settings → HERE → config.framework.judge, config.framework.source, config.reference.
+Place: config.settings → HERE → config.framework.judge, config.framework.overrides, config.settings_page.
 Rule: the structs are the only list of settings; nothing here knows one by name.
 Not here: judging values (config.framework.judge).
 """

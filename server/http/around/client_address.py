@@ -6,7 +6,7 @@ through X-Forwarded-For as long as the hop is a trusted proxy; the first that is
 ends the walk at the proxy that passed it on; an empty one is passed over. ``client_ip_header`` is believed from a
 trusted peer alone; ``Forwarded`` is walked as X-Forwarded-For is, and only where it is that header: a proxy that writes
 one of the two lets the client's other one through. With no trusted proxies the peer is the client, whatever it says.
-Not here: what the address is used for (intake.text.enrich).
+Not here: what the address is used for (intake.text.enrichment).
 """
 
 # hot path

@@ -4,7 +4,7 @@ Place: http.head → HERE.
 Rules: one table a question. A header is parsed when its exact bytes are not in the table, and then remembered,
 within a bound: clients write the same type in few ways.
 Not here: what a client is told of a kind that is not taken (http.around.refused_kinds), undoing an encoding
-(http.around.encodings), reading what is inside (intake.text.decode, intake.forms).
+(http.around.decompress), reading what is inside (intake.text.decode, intake.forms).
 """
 
 # hot path

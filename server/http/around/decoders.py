@@ -1,10 +1,10 @@
 """Decoders of compressed bodies, piece by piece: gzip, deflate, br, zstd.
 
-Place: http.around.encodings → HERE → zlib, brotli, zstd.
+Place: http.around.decompress → HERE → zlib, brotli, zstd.
 Rules: a step takes little and gives little, and one step is in one stream: bodies of many empty ones hold nobody. gzip
 is any number of members (RFC 1952 section 2.2), zstd any number of frames, skippable ones among them (RFC 8878 section
 3.1); deflate and br are one stream (RFC 1950, RFC 7932). What is behind the last of them is damage.
-Not here: how large a body may become, whose turn it is (http.around.encodings).
+Not here: how large a body may become, whose turn it is (http.around.decompress).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a client is told of a body whose type or encoding is not taken, or is not what its head says.
 
-Place: http.head, http.around.encodings → HERE.
+Place: http.head, http.around.decompress → HERE.
 Rule: an answer names what came, as the client wrote it, cut at ``MOST_CHARS``, and says what to send instead. Where a
 tool sends a type or makes a mistake of its own, it says what to tell that tool.
 Not here: which kinds are taken (http.around.content), what is wrong inside a body (intake.text.hints).

@@ -5,7 +5,7 @@ Rules: they ask by OPTIONS with ``WebHook-Request-Origin``, and are told yes by 
 without that line is a yes. What they may is settled by what events need like any other: this protects whoever is named
 in somebody's registration, not the intake. A browser's preflight is answered as ever (http.cors).
 Source: CloudEvents, HTTP 1.1 Web Hooks for Event Delivery 1.0.2, section 4.
-Not here: keys and tokens of deliveries (auth), bounds of rates (http.around.pace).
+Not here: keys and tokens of deliveries (auth), bounds of rates (http.around.request_rate).
 """
 
 from __future__ import annotations

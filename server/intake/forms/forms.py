@@ -4,7 +4,7 @@ Place: intake.receive → HERE → intake.forms.ndjson, intake.reports, intake.c
 intake.pipeline.
 Rules: whatever came in which way, it is the raw text of an event before intake.pipeline sees it. What is wrong with one
 piece is a verdict with its index; what is wrong with the whole is the request's fault, as in intake.text.decode.
-Not here: content types and encodings (http.around.content, http.around.encodings).
+Not here: content types and encodings (http.around.content, http.around.decompress).
 """
 
 from __future__ import annotations

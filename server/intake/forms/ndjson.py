@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from server.intake.address import TOO_LARGE
 from server.intake.forms.piece import MAX_SHOWN_CHARS, Piece, shown, unreadable
+from server.intake.record import TOO_LARGE
 from server.intake.text.cut import AT_ONCE_BYTES, SLICE_BYTES, SMALL_BYTES, split
 from server.intake.text.decode import BOM, EMPTY
 from server.intake.verdict import Verdict

@@ -21,10 +21,10 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from msgspec import Raw
 
-from server.intake.address import TOO_LARGE
 from server.intake.forms.piece import MAX_SHOWN_CHARS, Piece, shown
-from server.intake.text.bounds import DECODERS_DEPTH, TOO_DEEP
+from server.intake.record import TOO_LARGE
 from server.intake.text.decode import BLANKS, BOM, EMPTY, HALF_PAIR, NOT_EVENTS, NOT_JSON, at_once, without_half_pairs
+from server.intake.text.event_limits import DECODERS_DEPTH, TOO_DEEP
 from server.intake.verdict import Verdict
 
 # What is taken apart at once, where nobody else waits: 1 ms of the smallest elements, of which each costs 100 ns.
@@ -49,7 +49,7 @@ TRUNCATED: Final = "Input data was truncated"
 _ALL_BLANKS: Final = re.compile(rb"[ \t\r\n]*+")
 _OPEN, _CLOSE, _BRACE, _COMMA, _QUOTE = b'[]{,"'
 
-# Possessive, as in intake.text.bounds: linear, and nothing is remembered of what was passed.
+# Possessive, as in intake.text.event_limits: linear, and nothing is remembered of what was passed.
 _CLOSED_STRINGS: Final = re.compile(rb'[^"]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"]*+)*+', re.DOTALL)
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _IN_STRING: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)

@@ -1,10 +1,10 @@
 """Insert members into a JSON object without touching the rest of its bytes.
 
-Place: intake.text.filling, intake.pipeline → HERE.
+Place: intake.text.enricher, intake.pipeline → HERE.
 Rule: only members that are absent are inserted; numbers, escapes and white space of the client stay as they are.
 The fast way needs a search for each object; where it cannot be sure of the place, the slow way takes the object apart
 by level.
-Not here: which members are inserted, and the usual case (intake.text.filling).
+Not here: which members are inserted, and the usual case (intake.text.enricher).
 """
 
 # hot path

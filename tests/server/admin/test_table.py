@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from server.admin.collect import READERS
-from server.admin.reference import render
+from server.admin.metrics_page import render
 from server.admin.sheet import FAMILIES, PLACES, ROUTES, Gauge
 from server.admin.table import METRICS, SECTIONS
 from server.http.limits import KINDS
@@ -20,7 +20,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "METRICS.md"
 
 
 def test_the_page_is_that_of_the_table() -> None:
-    assert PAGE.read_text() == render(), "run: python -m server.admin.reference > docs/METRICS.md"
+    assert PAGE.read_text() == render(), "run: python -m server.admin.metrics_page > docs/METRICS.md"
 
 
 def test_no_metric_stands_there_twice() -> None:

@@ -1,4 +1,4 @@
-"""server.auth.following: public keys that were fetched are taken up, now or when they can be read."""
+"""server.auth.key_follower: public keys that were fetched are taken up, now or when they can be read."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from server.auth import following as module
-from server.auth.following import KeyFollower
+from server.auth import key_follower as module
+from server.auth.key_follower import KeyFollower
 from server.auth.public_keys import PublicKeysError
 
 

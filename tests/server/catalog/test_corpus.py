@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from server.catalog.check import check
+from server.catalog.check_streams import check
 from server.catalog.snapshot import Snapshot, build
 from server.catalog.sources import read_files
 from server.config.catalog_settings import SchemaSettings

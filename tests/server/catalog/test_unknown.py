@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.catalog.check import check
+from server.catalog.check_streams import check
 from server.config.framework.document import parse
 from server.config.framework.finding import Finding
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, cast
 
-from server.config.limits import Limits
+from server.config.limit_settings import Limits
 from server.config.settings import Http
 from server.http.around.proxy_header import ProxyHeader
 from server.http.protocol import Connection

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 import uvloop
 
-from server.config.limits import Limits
+from server.config.limit_settings import Limits
 from server.config.settings import Http
 from server.http.limits import GRACE_S
 from server.http.request import Request

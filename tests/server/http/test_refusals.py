@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from server.config.limits import Limits
+from server.config.limit_settings import Limits
 from server.http import problem
 from server.http.around import refused_kinds
 from server.http.around.beacon import Beacon

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from server.fetch.asking import SchemaFetcher
-from server.fetch.door import Ask, Told
+from server.fetch.fetch_socket import Ask, Told
+from server.fetch.schema_fetcher import SchemaFetcher
 from server.schemas.remote import Remote
 from tests.server.intake.conftest import write
 from tests.server.intake.forms.test_forms import BATCH, SETTINGS, cloud

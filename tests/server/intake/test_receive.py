@@ -283,7 +283,7 @@ def test_a_bug_costs_one_event_and_not_its_batch(drive: Drive, monkeypatch: pyte
         raise ZeroDivisionError
 
     async def test(bench: Bench) -> None:
-        monkeypatch.setattr("server.intake.address._key", broken)
+        monkeypatch.setattr("server.intake.record._key", broken)
         request = bench.post(b"[" + VALID + b"," + VALID.replace(b'"plain"', b'"keyed"') + b"]")
         await settled()
 

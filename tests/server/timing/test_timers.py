@@ -130,7 +130,7 @@ OWN_PACE = {
     "timing/timers.py:start": "the mechanism itself",
     "sink/kafka/producer.py:_tick": "catches, and is called again in `finally`",
     "sink/spool/writer.py:_write": "catches, and is called again",
-    "catalog/following.py:_slice": "catches; the next snapshot begins again",
+    "catalog/snapshot_follower.py:_slice": "catches; the next snapshot begins again",
     "pages/documents.py:_turn": "catches, and is called again in `finally`",
     "pages/receipt.py:_turn": "is called again in `finally`",
 }

@@ -14,7 +14,7 @@ from validators.judge.reference import check_schema
 from validators.load.bundle import bundle
 from validators.words.invalid import problems, unexplained
 from validators.words.notes import MAX_PROBLEM_BYTES, MAX_PROBLEMS
-from validators.words.problem import MAX_TEXT, number
+from validators.words.violation import MAX_TEXT, number
 
 RECORDED = json.loads(Path(__file__).with_name("ajv-6.12.6.json").read_text(encoding="utf-8"))["cases"]
 

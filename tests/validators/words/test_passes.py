@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.validators.test_agreement import BARE, SCHEMAS, VALUES, nothing, schemas
 from validators.judge.reference import Refused, check_schema, compile_schema
 from validators.load.bundle import bundle
-from validators.words import invalid, passes, written
+from validators.words import condition_source as written
+from validators.words import invalid, passes
 from validators.words.passes import Passes, PassPlan
 
 OBJECT = {

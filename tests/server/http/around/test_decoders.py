@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from server.http.around import decoders, encodings
-from tests.server.http.around.test_encodings import PACK, answer, noise, sent
+from server.http.around import decoders
+from server.http.around import decompress as encodings
+from tests.server.http.around.test_decompress import PACK, answer, noise, sent
 
 
 def zstd_skippable(size: int) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 import uvloop
 
-from server.config.limits import Limits
+from server.config.limit_settings import Limits
 from server.config.settings import Http
 from server.http.around.client_address import ClientAddress
 from server.http.around.proxy_header import MAX_BYTES, SIGNATURE, HeaderError, parse

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from server.config.limits import Limits
+from server.config.limit_settings import Limits
 from server.config.settings import Http
 from server.config.transport_settings import CorsSettings as CorsSettings
 from server.http.around.cors import Cors

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from server.intake.forms.piece import MAX_SHOWN_CHARS, Piece
 from server.intake.text import cut
-from server.intake.text.bounds import DECODERS_DEPTH
 from server.intake.text.cut import Elements, split
 from server.intake.text.decode import EMPTY, NOT_EVENTS
+from server.intake.text.event_limits import DECODERS_DEPTH
 
 MOST_BYTES = 1_000
 DEEP = b"[" * 990 + b"]" * 990

@@ -1,4 +1,4 @@
-"""server.intake.text.filling: what the server knows, where the event lacks it."""
+"""server.intake.text.enricher: what the server knows, where the event lacks it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.intake.arrival import Arrival
-from server.intake.text import filling as module
-from server.intake.text.enrich import NEW_ID, EnrichmentSource
-from server.intake.text.filling import Enricher, anywhere, gaps_of, insert_of
+from server.intake.text import enricher as module
+from server.intake.text.enricher import Enricher, anywhere, gaps_of, insert_of
+from server.intake.text.enrichment import NEW_ID, EnrichmentSource
 from server.intake.text.members import MemberReader, Path
 
 NAMES = st.sampled_from(["meta", "http", "headers", "dt", "q'"])

@@ -1,7 +1,7 @@
 """Undo the Content-Encoding of a body before its handler sees it: gzip, deflate, br, zstd.
 
-Place: http.reader → http.head.bad_encoding; http.around.pace → HERE → the handler of the route, which gets a plain
-body.
+Place: http.reader → http.head.bad_encoding; http.around.request_rate → HERE → the handler of the route, which gets a
+plain body.
 Rules:
 1. Output is made piece by piece and counted: against ``max_decompressed_bytes``, against ``max_ratio`` times what was
    sent, and as bytes in flight, of the worker and of the client. A bomb is refused as soon as it is known for one.
@@ -10,7 +10,8 @@ Rules:
    window of 16 MiB, however small its body is: ``MOST_WIDE`` of them may last longer than a turn, another that is not
    done by then begins again when it may.
 3. Streams to the end of the body, with nothing behind them: all else is damaged, 400.
-4. What nobody waits for is not undone: that of a client that asks too often (http.around.pace), or is gone meanwhile.
+4. What nobody waits for is not undone: that of a client that asks too often (http.around.request_rate), or is gone
+   meanwhile.
 Not here: the decoders (http.around.decoders), which encodings are taken (http.around.content), bodies that are larger
 than they may be as sent (http.reader).
 """
@@ -21,8 +22,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 from server.http.around import decoders
 from server.http.around.decoders import IN_BYTES, MOST_STREAMS, DamagedError, Decoder, ManyStreamsError
-from server.http.around.pace import behind
 from server.http.around.refused_kinds import not_compressed
+from server.http.around.request_rate import behind
 from server.http.limits import REQUEST_BYTES, RequestLimits
 from server.http.problem import INTERNAL, Refusal
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server.catalog.check import check
+from server.catalog.check_streams import check
 from server.catalog.sources import read_files
 from server.config.framework.document import parse
 from server.config.framework.finding import Finding

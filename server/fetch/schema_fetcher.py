@@ -1,6 +1,6 @@
 """Ask the fetcher for schemas, and let the requests that need them wait.
 
-Place: intake.receive → HERE → fetch.door, in the fetcher's process. Runs on a worker's loop.
+Place: intake.receive → HERE → fetch.fetch_socket, in the fetcher's process. Runs on a worker's loop.
 Rules: a schema is asked for once, however many requests wait for it; each of them goes on after ``wait_s`` at the
 latest, with whatever is known by then. A fetcher that died is connected to again while anybody waits. Those who wait
 are bounded in number. Nobody else is held up.
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from server.fetch.door import Ask, Told
+from server.fetch.fetch_socket import Ask, Told
 from server.log import Limited
 
 if TYPE_CHECKING:

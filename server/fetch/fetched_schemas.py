@@ -1,6 +1,6 @@
 """Fetch schemas that somebody asks for, each once for the whole host, and keep them for good.
 
-Place: fetch.door → HERE → fetch.client, and the directory that every worker reads schemas from.
+Place: fetch.fetch_socket → HERE → fetch.client, and the directory that every worker reads schemas from.
 Rules: whoever asks for a schema that is being fetched waits for the same fetch. A versioned schema never changes: once
 it is on disk nobody asks for it again. What is not there is not asked for again for ``schemas.unknown_s``; what may
 come back, for ``FAILED_S``. What turns out not to be there costs the client who asked, and everybody, of their
@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from server.config.urls import origin_of, urls_of
-from server.fetch.door import Outcome
-from server.fetch.pace import FetchRateLimit
+from server.fetch.fetch_socket import Outcome
+from server.fetch.retry import FetchRateLimit
 from server.fetch.store import write_whole
 from server.fetch.trouble import AbsentError, FetchError
 from server.log import Limited

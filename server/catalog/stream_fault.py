@@ -1,6 +1,6 @@
 """One setting of a stream that is not as it must be.
 
-Place: catalog.allowed, catalog.allowed_auth → HERE → catalog.check.
+Place: catalog.allowed, catalog.allowed_auth → HERE → catalog.check_streams.
 Rule: a reason never shows what may be a secret.
 Not here: file and line (config.framework.finding).
 """

@@ -1,4 +1,4 @@
-"""server.intake.text.enrich: the text of a header, as events get it."""
+"""server.intake.text.enrichment: the text of a header, as events get it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import pytest
 
 from server.intake.arrival import MAX_HEADER_CHARS, Arrival
-from server.intake.text.enrich import header
+from server.intake.text.enrichment import header
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Where workers ask the fetcher for schemas: a socket of this host.
 
-Place: fetch.asking, in each worker → HERE → fetch.schemas.
+Place: fetch.schema_fetcher, in each worker → HERE → fetch.fetched_schemas.
 Rules: the socket listens before the first fork and outlives every fetcher, so an ask waits for the next one instead of
 failing. It has a name of the kernel's choice and no file; processes of other users are turned away. One JSON text a
 line, ``{"uri", "client"}`` in and ``{"uri", "outcome", "for_s"}`` out, in whatever order they are ready.
@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from server.fetch.schemas import FetchedSchemas
+    from server.fetch.fetched_schemas import FetchedSchemas
 
 BACKLOG = 512
 Outcome = Literal["here", "unknown_schema", "schema_unavailable", "refused"]
@@ -37,7 +37,7 @@ class Ask(Struct, frozen=True):
 
 
 class Told(Struct, frozen=True):
-    """What became of it (fetch.schemas.Standing)."""
+    """What became of it (fetch.fetched_schemas.Standing)."""
 
     uri: str
     outcome: Outcome

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from server.config.address import overlap
 from server.config.addresses import parse
+from server.config.listen_conflicts import overlap
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
-"""Render the page of all bounds towards clients: ``python -m server.http.limits_reference > docs/LIMITS.md``.
+"""Render the page of all bounds towards clients: ``python -m server.http.limits_page > docs/LIMITS.md``.
 
-Place: http.limits, config.limits → HERE → docs/LIMITS.md; a test keeps the two equal, and every setting in the table.
+Place: http.limits, config.limit_settings → HERE → docs/LIMITS.md; a test keeps the two equal, and every setting in the
+table.
 Rule: nothing is said here of a single bound.
-Not here: what a setting means (its description in config.limits).
+Not here: what a setting means (its description in config.limit_settings).
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from server.config.framework import shape
-from server.config.limits import EXTERNAL, Limits
+from server.config.limit_settings import EXTERNAL, Limits
 from server.http.limits import INTAKE, TABLE, Limit
 
 HEAD = """\
 # Limits
 
-<!-- Rendered from server/config/limits.py and server/http/limits.py by `python -m server.http.limits_reference`. -->
+<!-- Rendered from server/config/limit_settings.py and server/http/limits.py by `python -m server.http.limits_page`. -->
 
 Whatever a client can make grow has a bound. They are settings below `http.limits` ([SETTINGS.md](SETTINGS.md) says what
 each means and allows); `profile` chooses the defaults: `internal` for clients that we know, `external` for strangers.

@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 
 from server.config.framework import shape
-from server.config.reference import _meaning, render
 from server.config.settings import Config
+from server.config.settings_page import _meaning, render
 
 PAGE = Path(__file__).parents[3] / "docs" / "SETTINGS.md"
 
 
 def test_the_committed_page_is_the_rendered_one() -> None:
-    assert PAGE.read_text() == render(), "run: python -m server.config.reference > docs/SETTINGS.md"
+    assert PAGE.read_text() == render(), "run: python -m server.config.settings_page > docs/SETTINGS.md"
 
 
 def test_every_setting_has_a_meaning_that_is_a_sentence() -> None:

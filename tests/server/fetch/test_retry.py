@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from server.fetch import pace
-from server.fetch.pace import FetchRateLimit
+from server.fetch import retry as pace
+from server.fetch.retry import FetchRateLimit
 
 
 def test_pauses_double_up_to_a_bound_and_are_spread() -> None:

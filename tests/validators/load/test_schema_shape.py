@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from validators.load.shape import declares
+from validators.load.schema_shape import declares
 
 EVENT: dict[str, Any] = {
     "type": "object",

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.config.limits import Limits
-from server.intake.text.bounds import EventLimits
+from server.config.limit_settings import Limits
+from server.intake.text.event_limits import EventLimits
 
 LIMITS = Limits(max_json_depth=5, max_json_nodes=50, max_number_digits=20)
 

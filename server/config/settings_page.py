@@ -1,4 +1,5 @@
-"""Render the reference page of all settings from the structs: ``python -m server.config.reference > docs/SETTINGS.md``.
+"""Render the reference page of all settings from the structs: ``python -m server.config.settings_page >
+docs/SETTINGS.md``.
 
 Place: config.settings → HERE → docs/SETTINGS.md; a test keeps the two equal.
 Rule: nothing is said here of a single setting.
@@ -21,7 +22,7 @@ from server.config.settings import Config
 HEAD = """\
 # Settings
 
-<!-- Rendered from server/config/settings.py by `python -m server.config.reference`; edit that file instead. -->
+<!-- Rendered from server/config/settings.py by `python -m server.config.settings_page`; edit that file instead. -->
 
 One YAML 1.2 file (JSON is YAML), named by `-c`. Every key has a default; an unknown key is an error. Relative paths are
 relative to the file; without `-c`, to the working directory.

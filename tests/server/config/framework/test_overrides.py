@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.config.framework import shape
-from server.config.framework.source import from_environment, from_options
+from server.config.framework.overrides import from_environment, from_options
 from server.config.program import PENSTOCK
 from server.config.settings import Config, is_secret
 

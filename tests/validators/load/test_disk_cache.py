@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from validators import Registry, SchemaError, Sharing
 from validators.judge import reference
 from validators.judge.deferred import Deferred
-from validators.load.kept import DiskCache
+from validators.load.disk_cache import DiskCache
 from validators.load.required import requires
 
 SCHEMA = """

@@ -17,10 +17,10 @@ from server.config.catalog_settings import StreamSettings as StreamSettings
 from server.config.framework.document import parse
 from server.config.settings import Config
 from server.fetch.client import HttpClient
+from server.fetch.fetched_streams import Streams
 from server.fetch.health import Health
-from server.fetch.source import ask, constrained
 from server.fetch.store import Answers, StoredAnswer
-from server.fetch.streams import Streams
+from server.fetch.stream_source import ask, constrained
 from server.fetch.trouble import FetchError
 from tests.harness import site as behaviours
 from tests.harness.site import Behaviour, Site

@@ -1,6 +1,6 @@
 """When to try again, and how often the unknown may be asked for.
 
-Place: fetch.client, fetch.source, fetch.schemas ask; pure, with time and chance given by the caller.
+Place: fetch.client, fetch.stream_source, fetch.fetched_schemas ask; pure, with time and chance given by the caller.
 Rules: pauses double and are drawn from the upper half of their span, so many hosts that failed together do not come
 back together; what a server asks for with Retry-After is obeyed up to ``RETRY_AFTER_MAX_S``. A bucket holds what may
 be spent at once and fills evenly.

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from server.catalog import following as module
-from server.catalog.following import SnapshotFollower
+from server.catalog import snapshot_follower as module
 from server.catalog.publication import Publication, head_of
 from server.catalog.snapshot import Snapshot, build, publishable
+from server.catalog.snapshot_follower import SnapshotFollower
 from server.config.framework.document import SettingsDocument, parse
 
 OLD = "streams: {a: {schema_title: t}, same: {schema_title: t}, /^r\\./: {schema_title: old}}"

@@ -4,7 +4,7 @@ Place: intake.route makes a Filling once; intake.pipeline applies it to every ev
 Rule: an explicit null counts as present; nothing is overwritten; nothing is filled in under what is not an object.
 The function that is generated for a plan knows one shape: members at the front of the event, and of one object in it
 whose name stands there once. Everything else is intake.text.splice's, and the bytes that come out are the same.
-Not here: where values come from (intake.text.enrich, intake.arrival), how the slow way finds its places
+Not here: where values come from (intake.text.enrichment, intake.arrival), how the slow way finds its places
 (intake.text.splice).
 """
 
@@ -20,7 +20,7 @@ from msgspec import UNSET
 
 from server.identity import head_of, tail
 from server.intake.arrival import Arrival
-from server.intake.text.enrich import NEW_ID, RECEIVE_TIME, EnrichmentSource
+from server.intake.text.enrichment import NEW_ID, RECEIVE_TIME, EnrichmentSource
 from server.intake.text.members import MemberReader, Path, Values
 from server.intake.text.splice import needle_of, splice
 
@@ -28,7 +28,7 @@ from server.intake.text.splice import needle_of, splice
 # making one takes 0.1 ms: the first ones stay, later ones go the slow way.
 MAX_KEPT: Final = 256
 
-MAX_READY: Final = 16  # Fillings whose texts are kept with a head that many requests share (http.repeats).
+MAX_READY: Final = 16  # Fillings whose texts are kept with a head that many requests share (http.head_cache).
 
 Texts = list[bytes | None]  # Of the sources that depend on the client and its headers alone, in their order.
 # The event, the texts, the time of receipt, what a new identity begins with.

@@ -16,7 +16,7 @@ from server.config.catalog_settings import SchemaSettings as SchemaSettings
 from server.config.settings import Config
 from server.config.urls import urls_of
 from server.fetch.client import HttpClient
-from server.fetch.schemas import UNDER_WAY_CLIENT_MAX, FetchedSchemas, Standing
+from server.fetch.fetched_schemas import UNDER_WAY_CLIENT_MAX, FetchedSchemas, Standing
 from server.schemas.repository import open_schemas
 from tests.harness import site as behaviours
 from tests.harness.site import Behaviour, Site

@@ -3,7 +3,7 @@
 Place: config.settings → HERE; config.load fills in what ``profile: external`` sets otherwise.
 Rules: as in config.settings. The default of a field is that of ``profile: internal``, for clients that we know;
 ``EXTERNAL`` are those for strangers. A bound that can be switched off is off at 0, and says so.
-Not here: what is answered at a bound, and where it is looked at (http.limits, intake.text.bounds).
+Not here: what is answered at a bound, and where it is looked at (http.limits, intake.text.event_limits).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Ask one URL for its streams.
 
-Place: fetch.once (at the start), fetch.streams (later) → HERE → fetch.client.
+Place: fetch.once (at the start), fetch.fetched_streams (later) → HERE → fetch.client.
 Rules: what was answered last is asked for conditionally; an answer that is no declaration of streams counts as none.
-Not here: whether the streams make sense (catalog.check), what is kept (fetch.store).
+Not here: whether the streams make sense (catalog.check_streams), what is kept (fetch.store).
 """
 
 from __future__ import annotations

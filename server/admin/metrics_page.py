@@ -1,4 +1,4 @@
-"""Render the page of all metrics from the table: ``python -m server.admin.reference > docs/METRICS.md``.
+"""Render the page of all metrics from the table: ``python -m server.admin.metrics_page > docs/METRICS.md``.
 
 Place: admin.table → HERE → docs/METRICS.md; a test keeps the two equal.
 Rule: nothing is said here of a single metric.
@@ -15,7 +15,7 @@ from server.admin.table import SECTIONS, Metric
 HEAD = """\
 # Metrics
 
-<!-- Rendered from server/admin/table.py by `python -m server.admin.reference`; edit that file instead. -->
+<!-- Rendered from server/admin/table.py by `python -m server.admin.metrics_page`; edit that file instead. -->
 
 `GET /metrics` on `admin.listen` gives them to Prometheus, as text or, where that is asked for, as OpenMetrics. They are
 read from memory that the workers write on each beat (`process.beat_s`): a scrape asks no worker, and is up to a beat

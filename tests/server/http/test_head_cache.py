@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.http import repeats
+from server.http import head_cache as repeats
+from server.http.head_cache import MAX_HEAD_BYTES, MAX_HEADERS, MAX_KEPT, MAX_PAUSE_TICKS, MAX_PEERS, MAX_SEEN, MISSES
 from server.http.limits import REQUEST_BYTES
-from server.http.repeats import MAX_HEAD_BYTES, MAX_HEADERS, MAX_KEPT, MAX_PAUSE_TICKS, MAX_PEERS, MAX_SEEN, MISSES
 from server.http.request import Request
 from server.http.wheel import TICK_S
 from tests.server.http.fakes import Harness, get, post, responses, statuses

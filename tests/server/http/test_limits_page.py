@@ -8,19 +8,19 @@ import msgspec
 
 from server.config.framework.document import parse
 from server.config.framework.judge import judge
-from server.config.limits import EXTERNAL, Limits, of_profile
+from server.config.limit_settings import EXTERNAL, Limits, of_profile
 from server.config.program import PENSTOCK
 from server.config.rules import breaches
 from server.config.settings import Config
 from server.http.limits import INTAKE, KINDS, TABLE, RequestLimits
-from server.http.limits_reference import render
+from server.http.limits_page import render
 from server.http.problem import Refusal
 
 PAGE = Path(__file__).parents[3] / "docs" / "LIMITS.md"
 
 
 def test_the_committed_page_is_the_rendered_one() -> None:
-    assert PAGE.read_text() == render(), "run: python -m server.http.limits_reference > docs/LIMITS.md"
+    assert PAGE.read_text() == render(), "run: python -m server.http.limits_page > docs/LIMITS.md"
 
 
 def test_every_setting_is_in_the_table_once() -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import brotli
 import pytest
 
-from server.http.around import decoders, encodings
+from server.http.around import decoders
+from server.http.around import decompress as encodings
 from tests.server.http.fakes import Harness, Response, keep, post, responses, statuses
 
 if sys.version_info >= (3, 14):

@@ -1,9 +1,9 @@
 """Keep the streams of URLs fresh: ask again and again, check what came, publish it.
 
-Place: fetch.source, catalog.check → HERE → catalog.publication, fetch.store.
+Place: fetch.stream_source, catalog.check_streams → HERE → catalog.publication, fetch.store.
 Rules: a bad answer or none changes nothing: the last good one stays, and that is said once, and once more when it is
 over. What is published was checked together with all other sources. A disk that is full keeps nothing from workers.
-Not here: how workers take it up (catalog.following).
+Not here: how workers take it up (catalog.snapshot_follower).
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from server.catalog.check import check
 from server.catalog.check_schemas import SchemaTitles
+from server.catalog.check_streams import check
 from server.catalog.publication import Publication, head_of
 from server.catalog.snapshot import publishable
 from server.catalog.sources import Source, of_answer
 from server.config.framework.finding import errors_of
 from server.fetch.health import Health
-from server.fetch.pace import refresh_pause_s
-from server.fetch.source import ask
+from server.fetch.retry import refresh_pause_s
 from server.fetch.store import Answers, StoredAnswer
+from server.fetch.stream_source import ask
 from server.fetch.trouble import FetchError
 from server.timing import timers
 

@@ -17,7 +17,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from server.config.limits import Limits
+    from server.config.limit_settings import Limits
 
 TOO_DEEP: Final = "the event is nested more than {} deep"
 TOO_MANY: Final = "the event has more than {} values"
