@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from server.intake import verdict
 from server.intake.books.counts import Counts
 from server.intake.pending import Pending
+from server.shared.rings import counts_of
 
 if TYPE_CHECKING:
     from server.http.request import Request
@@ -69,9 +70,12 @@ class Sender:
         self._tallies.accepted += taken
         if submit is not self._submit:
             kept = [event for event in events if event.verdict is None]
-            self._receipts.note_odd(request.identity(), kept, last, is_final=False)
-        elif taken:
+            invalid = count - taken - refused
+            self._receipts.note_odd(request.identity(), kept, last, is_final=False, invalid=invalid)
+        elif taken == count:
             self._receipt_of_hasty((hash(request.identity()), taken, last))
+        elif taken or not refused:
+            self._receipt_of_hasty((hash(request.identity()), counts_of(taken, count - taken - refused), last))
         if refused:
             self._answer_refused(request, events, refused)
         else:
@@ -126,7 +130,8 @@ class Sender:
             self._times.add(monotonic() - pending.began_s)
         if pending.failures or pending.spooled:
             kept = [event for event in events if event.pending is not None]
-            self._receipts.note_odd(request.identity(), kept, 0, is_final=True)
+            invalid = sum(event.pending is None and event.verdict.is_invalid for event in events if event.verdict)
+            self._receipts.note_odd(request.identity(), kept, 0, is_final=True, invalid=invalid)
         else:
             self._receipt_of_settled((hash(request.identity()), count))
         if pending.spooled:

@@ -25,8 +25,14 @@ _ENTRY_BYTES: Final = CELLS * CELL_BYTES
 PIECE: Final = 1024  # Entries looked at in one step: 35 µs.
 _HEAD: Final = 2  # Entries ever written; the number up to which everything has an outcome.
 MOST: Final = 0x7FFF  # Of each count: they share a cell. A larger request is told as this many.
-SPOOLED, FAILED = 16, 32  # Where counts begin in their cell; accepted ones begin at 0.
+SPOOLED, FAILED, INVALID = 16, 32, 48  # Where counts begin in their cell; accepted ones begin at 0.
+MOST_INVALID: Final = 0x3FFF  # One bit less: it is IS_FINAL.
 IS_FINAL: Final = 1 << 62
+
+
+def counts_of(accepted: int, invalid: int) -> int:
+    """The cell of counts of a request whose accepted events are on their way."""
+    return min(accepted, MOST) | min(invalid, MOST_INVALID) << INVALID
 
 
 class Rings:
@@ -137,6 +143,7 @@ class Ring:
         _, _, last, counts = self._cells[_HEAD + position * CELLS : _HEAD + (position + 1) * CELLS].tolist()
         accepted, spooled, failed = counts & MOST, counts >> SPOOLED & MOST, counts >> FAILED & MOST
         sent = max(0, accepted - spooled - failed)
+        invalid = counts >> INVALID & MOST_INVALID
         is_settled = counts & IS_FINAL or last <= self._cells[1]
         return {
             "accepted": accepted,
@@ -144,4 +151,5 @@ class Ring:
             "spooled": spooled,
             "failed": failed,
             "pending": 0 if is_settled else sent,
+            "invalid": invalid,
         }

@@ -180,7 +180,7 @@ def test_receipts_are_told_and_unknown_ones_are_not_there(tmp_path: Path) -> Non
 
         assert (found.status, orjson.loads(found.body)) == (
             200,
-            {"accepted": 1, "delivered": 1, "spooled": 0, "failed": 0, "pending": 0},
+            {"accepted": 1, "delivered": 1, "spooled": 0, "failed": 0, "pending": 0, "invalid": 0},
         )
         assert (none.status, old.status) == (404, 410)
 

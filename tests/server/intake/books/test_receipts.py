@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from server.shared.rings import KEPT_S, Rings
+from server.shared.rings import KEPT_S, MOST, MOST_INVALID, Rings, counts_of
 from tests.server.intake.test_delivery import FakeSpool
 from tests.server.intake.test_receive import INVALID, VALID, Bench, FakeRequest, settled
 
@@ -36,10 +36,10 @@ def drive(settings_path: Path) -> Callable[..., None]:
 
 
 def receipt(bench: Bench, request: FakeRequest) -> tuple[int, ...] | None:
-    """accepted, delivered, spooled, failed, pending."""
+    """accepted, delivered, spooled, failed, pending; without ``invalid``, which has a test of its own."""
     bench.receipts._tick()
     found = bench.rings.find(request.identity(), time.time())
-    return None if found is None else tuple(found.values())
+    return None if found is None else tuple(found.values())[:5]
 
 
 def test_a_guaranteed_request_is_delivered_when_it_is_answered(drive: Callable[..., None]) -> None:
@@ -107,6 +107,37 @@ def test_guaranteed_events_in_the_spool(drive: Callable[..., None]) -> None:
         assert receipt(bench, request) == (2, 1, 1, 0, 0)
 
     drive(test)
+
+
+@pytest.mark.parametrize("hasty", ["true", "false"])
+@pytest.mark.parametrize("is_away", [False, True])
+@pytest.mark.parametrize(("valid", "invalid"), [(0, 1), (0, 3), (2, 1), (2, 0)])
+def test_a_receipt_counts_what_was_invalid(
+    drive: Callable[..., None], valid: int, invalid: int, hasty: str, is_away: bool
+) -> None:
+    """A hasty request whose events are all invalid has one too: its 202 says nothing of them."""
+
+    async def test(bench: Bench, spool: FakeSpool) -> None:
+        bench.sink.is_away = is_away and hasty == "true"
+        request = bench.post(b"[" + b",".join([VALID] * valid + [INVALID] * invalid) + b"]", hasty=hasty)
+        await settled()
+        bench.receipts._tick()
+        found = bench.rings.find(request.identity(), time.time())
+
+        assert found is not None
+        assert (found["accepted"], found["invalid"]) == (valid, invalid)
+
+    drive(test)
+
+
+def test_a_receipt_tells_of_more_invalid_events_than_it_can_count_as_that_many() -> None:
+    rings = Rings(1, 10)
+    rings.ring(0).write(array("q", [hash(b"a"), 1000, 1, counts_of(1 << 20, 1 << 20)]))
+    found = rings.find(b"a", 1000.0)
+
+    assert found == {
+        "accepted": MOST, "delivered": 0, "spooled": 0, "failed": 0, "pending": MOST, "invalid": MOST_INVALID
+    }  # fmt: skip
 
 
 def test_many_requests_are_told_apart_and_the_oldest_make_room() -> None:
