@@ -29,6 +29,7 @@ from server.commands.output import say, until_nobody_reads
 from server.config.load import load
 from server.config.settings import Config
 from server.errors import EXIT_DONE, EXIT_FOUND, PenstockError, SettingsError
+from server.sink import leaves
 from server.sink.salvage import first_readable, is_broken
 from server.sink.sqlite.file import STEM, SUFFIX
 from server.sink.sqlite.recovery import unrecovered
@@ -47,6 +48,7 @@ _NO_TABLE: Final = "no such table"  # The file is there and its worker has not m
 # Members that are not asked for stay bytes: numbers of any size and precision are stored, and no reader takes them all.
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _MOST_ID: Final = (1 << 63) - 1
+_MOST_SAID: Final = 20  # Ranges of ids that are missing from one file.
 _text: Final = msgspec.json.Decoder(str).decode
 
 _Row = tuple[int, int, bytes, bytes | None, int, bytes, bytes]
@@ -132,7 +134,7 @@ class _Reader:
         """The rows that came since the last look, of all files, merged by the time at which they were stored."""
         for aside in unrecovered(self._directory, f"{STEM}-*"):
             self._say(f"{aside} was set aside as damaged, and has not been recovered yet: a service that runs does it")
-        files = sorted(self._directory.glob(f"{STEM}-*{SUFFIX}"))
+        files = sorted(path for path in self._directory.glob(f"{STEM}-*{SUFFIX}") if path.is_file())  # Not a pipe.
         return heapq.merge(*(self._rows_of(path) for path in files), key=lambda row: row[0])
 
     def _rows_of(self, path: Path) -> Iterator[_Shown]:
@@ -149,7 +151,14 @@ class _Reader:
                     self._seen[file] = last = row[0]
                     yield row[1:]
             if damage is not None:
-                self._seen[file] = self._behind_damage(path, last, newest, damage)
+                upto = self._behind_damage(path, last, newest)
+                ids = []
+                for row in leaves.rows_between(path, last + 1, upto):
+                    if _is_whole(row, last):
+                        ids.append(row[0])
+                        yield row[1:]
+                self._say_damage(path, damage, list(leaves.missing(ids, last + 1, upto)))
+                self._seen[file] = upto
             elif not page:
                 return
             elif self._seen.get(file, 0) < page[-1][0]:  # Rows that are none.
@@ -166,18 +175,20 @@ class _Reader:
                 return _MOST_ID  # The end cannot be read; what is before it may be.
             raise
 
-    def _behind_damage(self, path: Path, last: int, newest: int, damage: sqlite3.Error) -> int:
-        """The id after which reading can go on. Says what is left out."""
+    def _behind_damage(self, path: Path, last: int, newest: int) -> int:
+        """The id after which SQLite can read on. What is before it may still be found on its pages (sink.leaves)."""
 
         def can_read(row_id: int) -> bool:
             return _page(path, row_id - 1, newest, most_rows=1)[1] is None
 
         found = first_readable(can_read, last + 1, newest)
-        upto = newest if found is None else found - 1
-        rest = "the rest" if last else "what it holds"
-        what = rest if found is None else f"what has ids from {last + 1} to {upto}"
-        self._say(f"{path} is damaged ({damage}): {what} cannot be read")
-        return upto
+        return newest if found is None else found - 1
+
+    def _say_damage(self, path: Path, damage: sqlite3.Error, gaps: Sequence[tuple[int, int]]) -> None:
+        """Say which ids are left out. Without an end: nothing tells how many there were."""
+        for first, last in gaps[:_MOST_SAID] or [(0, 0)]:
+            what = f"the ids from {first} on are" if last >= _MOST_ID else f"the ids {first} to {last} are"
+            self._say(f"{path} is damaged ({damage}): {what if last else 'nothing that is known is'} missing")
 
     def _say(self, text: str) -> None:
         if text not in self._unread:
@@ -208,10 +219,14 @@ def _page(
     return page, None
 
 
-def _is_whole(row: _Row, last: int) -> bool:
+def _is_whole(row: tuple[Any, ...], last: int) -> bool:
     """Damage can leave a row that reads well and is none."""
     kinds: tuple[Any, ...] = (int, int, bytes, (bytes, type(None)), int, bytes, bytes)
-    return row[0] > last and all(isinstance(part, kind) for part, kind in zip(row, kinds, strict=True))
+    return (
+        len(row) == len(kinds)
+        and row[0] > last
+        and all(isinstance(part, kind) for part, kind in zip(row, kinds, strict=True))
+    )
 
 
 def _open(path: Path) -> sqlite3.Connection:

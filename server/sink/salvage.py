@@ -17,6 +17,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
+from server.sink import leaves
+
 ROWS_AT_ONCE: Final = 500
 BYTES_AT_ONCE: Final = 4 << 20  # Rows may be megabytes each.
 MOST_ID: Final = (1 << 63) - 1
@@ -135,16 +137,25 @@ def mend_head(path: Path, schema: str) -> None:
 class Salvage:
     """Rows of a damaged table, from its beginning to its end. ``columns`` begin with ``id``; ``kinds`` are the types
     that each must have: damage can leave a row that reads well and is none. ``gaps`` are the ids between which rows
-    could not be read, first and last."""
+    could not be read, first and last. ``keeps_all``: the table never deletes, so that rows which SQLite cannot reach
+    any more are read from their pages (sink.leaves); they come last, with texts as bytes."""
 
     def __init__(
-        self, path: Path, schema: str, columns: str, kinds: tuple[Any, ...], *, text_factory: Any = str
+        self,
+        path: Path,
+        schema: str,
+        columns: str,
+        kinds: tuple[Any, ...],
+        *,
+        text_factory: Any = str,
+        keeps_all: bool = False,
     ) -> None:
         self._path = path
         self._schema = schema
         self._select = f"SELECT {columns} FROM event WHERE id >= ? ORDER BY id LIMIT ?"
         self._kinds = kinds
         self._text_factory = text_factory
+        self._keeps_all = keeps_all
         self.gaps: list[tuple[int, int]] = []
 
     def batches(self) -> Iterator[list[Any]]:
@@ -160,6 +171,30 @@ class Salvage:
             yield from self._batches(database)
         finally:
             database.close()
+        if self.gaps and self._keeps_all:
+            yield from self._unreached()
+
+    def _unreached(self) -> Iterator[list[Any]]:
+        """What the leaf pages hold of the gaps, which become what is missing even so."""
+        gaps, self.gaps = self.gaps, []
+        for first, last in gaps:
+            ids: list[int] = []
+            rows: list[Any] = []
+            try:
+                for row in leaves.rows_between(self._path, first, last):
+                    if len(row) == len(self._kinds) and self._is_whole(row):
+                        ids.append(row[0])
+                        rows.append(row)
+                    if len(rows) == ROWS_AT_ONCE:
+                        yield rows
+                        rows = []
+            except OSError as failed:
+                _logger.warning("the pages of %s cannot be read one by one: %s", self._path, failed)
+            if rows:
+                yield rows
+            self.gaps += leaves.missing(ids, first, last)
+            if ids:
+                _logger.warning("%s: %d rows were read from their pages alone", self._path, len(ids))
 
     def _batches(self, database: sqlite3.Connection) -> Iterator[list[Any]]:
         begin = 0

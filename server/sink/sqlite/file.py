@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +40,9 @@ INSERT INTO event (stored_ns, topic, key, timestamp_ms, headers, value)
 VALUES (?, ?, CAST(? AS TEXT), ?, CAST(? AS TEXT), CAST(? AS TEXT))
 """
 _WAL_KEPT_BYTES: Final = 16 << 20  # A burst may grow the log; after a checkpoint it is cut back to this.
+_INDEX_BYTES: Final = 48
+_LOG_HEAD_BYTES: Final = 32
+_FRAME_HEAD_BYTES: Final = 24
 _MAGIC: Final = b"SQLite format 3\x00"  # https://www.sqlite.org/fileformat.html, section 1.3
 
 Row = tuple[int, str, bytes | None, int, bytes, bytes]
@@ -63,6 +67,8 @@ class EventFile:
         self._head_fd = -1
         self._inodes: list[int] = []
         self._watched: list[Path] = []
+        self._shm_fd = -1
+        self._bytes = 0  # Of the database: at least so many are there.
         self._abandoned: list[sqlite3.Connection] = []
         self.database: sqlite3.Connection | None = None
         self.path = directory
@@ -96,10 +102,26 @@ class EventFile:
         )
 
     def check(self) -> None:
-        """Raise when a file is gone, or no database any more. Takes microseconds: it is asked before each commit."""
+        """Raise when a file is gone, or has been cut. Takes microseconds: it is asked before each commit."""
         for path, inode in zip(self._watched, self._inodes, strict=True):
             if _inode(path) != inode:
                 raise GoneError(f"somebody has deleted, replaced or barred {path}")
+        if self._shm_fd < 0:
+            return
+        database, log = (path.stat().st_size for path in self._watched[:2])
+        for path, size, least in zip(self._watched, (database, log), (self._bytes, self._log_bytes()), strict=False):
+            if size < least:
+                raise sqlite3.DatabaseError(f"{path.name} was cut: it has {size} bytes of at least {least}")
+        self._bytes = database  # SQLite shrinks none that was not vacuumed.
+
+    def _log_bytes(self) -> int:
+        """How long the log is at least, by its index: https://www.sqlite.org/walformat.html, sections 1.1 and 2.1."""
+        index = os.pread(self._shm_fd, _INDEX_BYTES, 0)
+        frames = int.from_bytes(index[16:20], sys.byteorder)
+        page_bytes = int.from_bytes(index[14:16], sys.byteorder)
+        return (
+            _LOG_HEAD_BYTES + frames * (_FRAME_HEAD_BYTES + (65536 if page_bytes == 1 else page_bytes)) if frames else 0
+        )
 
     def check_head(self) -> None:
         """Raise when the file does not begin as a database: SQLite has its first page in memory, and does not look."""
@@ -112,6 +134,13 @@ class EventFile:
         assert self.database is not None
         with transaction(self.database):
             self.database.executemany(_INSERT, rows)
+
+    def try_to_write(self) -> None:
+        """Commit a page that says nothing new. Raises as ``commit``: for a lock, and for a disk without room."""
+        self.check()
+        assert self.database is not None
+        with transaction(self.database):
+            self.database.execute(f"PRAGMA user_version = {VERSION}")
 
     def commit_each(self, rows: list[Row]) -> list[Exception | None]:
         """The same in one transaction, without rows that cannot be bound: what each came to."""
@@ -135,6 +164,8 @@ class EventFile:
 
     def _connect(self) -> None:
         # timeout=0: the loop must not wait for whoever locks this file. It is opened on a thread and used on the loop.
+        if self.path.exists() and not self.path.stat().st_size:
+            _logger.warning("the database %s is there and empty: what it may have held is gone", self.path)
         database = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             database.execute("PRAGMA journal_mode = WAL")
@@ -149,8 +180,10 @@ class EventFile:
             last = database.execute("SELECT stored_ns FROM event ORDER BY id DESC LIMIT 1").fetchone()
             self._watched = [*files_of(self.path), self.path.with_suffix(".lock")]
             self._inodes = [_inode(path) for path in self._watched]
+            self._bytes = 0
             # Closed after the database: closing any descriptor of it drops the locks that SQLite holds (POSIX).
             self._head_fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            self._shm_fd = os.open(self._watched[2], os.O_RDONLY | os.O_CLOEXEC)
         except BaseException:
             database.close()
             raise
@@ -166,11 +199,12 @@ class EventFile:
         log = files_of(self.path)[1]
         if _inode(log) not in (0, self._inodes[1]):
             self._abandoned.append(database)  # Until this process ends, as its descriptor.
-            self._head_fd = -1
+            self._head_fd = self._shm_fd = -1
             return
         database.close()
         os.close(self._head_fd)
-        self._head_fd = -1
+        os.close(self._shm_fd)
+        self._head_fd = self._shm_fd = -1
 
     def _holds_lock(self) -> bool:
         return _inode(self.path.with_suffix(".lock")) == os.fstat(self._lock_fd).st_ino

@@ -17,7 +17,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from server.sink.salvage import Salvage, transaction
+from server.sink.salvage import MOST_ID, Salvage, transaction
 from server.sink.sqlite.file import SCHEMA, SUFFIX, VERSION
 
 _COLUMNS: Final = "id, stored_ns, topic, key, timestamp_ms, headers, value"
@@ -46,7 +46,7 @@ def recover(aside: Path, is_stopped: Callable[[], bool]) -> int:
     part = recovered.with_suffix(".part")
     for leftover in (part, part.with_name(part.name + "-journal")):
         leftover.unlink(missing_ok=True)
-    salvage = Salvage(aside, SCHEMA, _COLUMNS, _KINDS, text_factory=bytes)
+    salvage = Salvage(aside, SCHEMA, _COLUMNS, _KINDS, text_factory=bytes, keeps_all=True)
     try:
         count = _copy(salvage, part, is_stopped)
     except BaseException:
@@ -55,12 +55,16 @@ def recover(aside: Path, is_stopped: Callable[[], bool]) -> int:
     if count < 0:
         return count
     part.rename(recovered)
-    lost = "; ".join(f"ids {first} to {last}" for first, last in salvage.gaps[:10])
+    lost = "; ".join(_shown(first, last) for first, last in salvage.gaps[:10])
     _logger.error(
         "%d events of the damaged database %s are recovered in %s; what cannot be read: %s",
         *(count, aside, recovered, lost or "nothing that is known"),
     )
     return count
+
+
+def _shown(first: int, last: int) -> str:
+    return f"what there was from id {first} on" if last == MOST_ID else f"ids {first} to {last}"
 
 
 def _copy(salvage: Salvage, part: Path, is_stopped: Callable[[], bool]) -> int:

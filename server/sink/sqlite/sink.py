@@ -165,6 +165,7 @@ class SqliteSink:
         """
         self._is_scheduled = False
         if not self._waiting:
+            self._try_again()
             return
         if not self.upkeep.is_usable:
             self._fall_behind(_BEING_OPENED)
@@ -174,6 +175,22 @@ class SqliteSink:
             count = self._turn()
         if self._commit(self._waiting[:count]):
             self._catch_up()
+
+    def _try_again(self) -> None:  # cold: those that waited have been told that they waited too long
+        """Find out whether the file can be written, though nothing is left to write: else it would pass for away until
+        the next record comes."""
+        if not self._is_behind or self._is_closed:
+            return
+        try:
+            if self.upkeep.is_usable:
+                self._file.try_to_write()
+                self._catch_up()
+                return
+        except (sqlite3.Error, GoneError, OSError) as failed:
+            if isinstance(failed, GoneError) or is_broken(failed):
+                self.upkeep.renew(failed)
+        self._is_scheduled = True
+        self._retry = self._loop.call_later(RETRY_S, self._flush)
 
     def _turn(self) -> int:  # cold: more than a turn's worth
         """How many of those that wait are written at once."""

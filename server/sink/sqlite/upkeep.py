@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from typing import Final
 
 from server.errors import BootError
 from server.log import Limited
-from server.sink.salvage import is_broken
+from server.sink.salvage import files_of, is_broken
 from server.sink.sqlite.file import EventFile, GoneError, OtherLayoutError
 from server.sink.sqlite.recovery import recover, unrecovered
 from server.timing.timers import Timer
@@ -212,10 +213,19 @@ class Upkeep:
     def _hint(self, failed: Exception) -> str:
         if isinstance(failed, OtherLayoutError):
             advice = "start the version that wrote it, or move the file away"
+        elif (blocking := self._blocking(failed)) is not None:
+            advice = f"{blocking} is no regular file: move it away"
         else:
             advice = "name a directory that this user may write, on a disk with room"
         reason = failed.strerror if isinstance(failed, OSError) else str(failed)
         return f"sink.sqlite.path: cannot keep events in {self._directory}: {reason}; {advice}"
+
+    def _blocking(self, failed: Exception) -> Path | None:
+        """What is there in the place of one of the files, and is none: a directory, a pipe, a link to nowhere."""
+        named = getattr(failed, "filename", None)
+        places = [Path(named)] if named else files_of(self.file.path)
+        is_blocked = (path != self._directory and os.path.lexists(path) and not path.is_file() for path in places)
+        return next((path for path, found in zip(places, is_blocked, strict=True) if found), None)
 
 
 def can_pass(error: Exception) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -11,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from server.errors import BootError
 from server.sink.base import Sink
 from server.sink.sqlite.recovery import recover, unrecovered
 from tests.contract.sinks import Acks, drive, record, settle, until
-from tests.server.sink.sqlite.sqlites import CONTENTS, make, overwrite, rows, storing, values
+from tests.server.sink.sqlite.sqlites import CONTENTS, make, nothing, overwrite, rows, storing, values
 
 
 def test_a_file_without_its_table_is_set_aside_and_the_record_is_kept(tmp_path: Path) -> None:
@@ -269,3 +271,60 @@ def test_a_recovery_that_fails_leaves_nothing_behind_and_can_be_done_later(
     assert recover(aside, lambda: True) == -1
     assert recover(aside, lambda: False) == 1000
     assert unrecovered(tmp_path, "events-0") == []
+
+
+@pytest.mark.parametrize("ending", ["", "-wal"])
+def test_a_file_that_is_cut_while_it_is_open_is_set_aside(tmp_path: Path, ending: str) -> None:
+    """SQLite has its pages in memory and does not look: what came afterwards was acked, and could not be read."""
+    acks = Acks()
+
+    async def test(sink: Any) -> None:
+        for number in range(50):
+            sink.submit(record("t", number), acks)
+        assert await settle(sink) == 0
+        sink._file.check()
+        os.truncate(tmp_path / f"events-0.db{ending}", 0)
+        await until(lambda: sink.upkeep.file.damaged)
+        for number in range(50, 60):
+            sink.submit(record("t", number), acks)
+        assert await settle(sink) == 0
+
+    drive(test, make(tmp_path))
+
+    assert acks.errors == [None] * 60
+    assert rows(tmp_path / "events-0.db") == 10
+
+
+def test_an_empty_database_that_was_there_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "events-0.db").write_bytes(b"")
+    drive(nothing, make(tmp_path))
+
+    assert "is there and empty" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["events-0.db", "events-0.lock"])
+def test_what_is_in_the_place_of_a_file_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+
+    with pytest.raises(BootError, match=f"{name} is no regular file: move it away"):
+        drive(nothing, make(tmp_path))
+
+
+def test_a_log_that_another_process_has_emptied_into_the_database_is_no_damage(tmp_path: Path) -> None:
+    acks = Acks()
+
+    async def test(sink: Any) -> None:
+        sink.submit(record("t", 1), acks)
+        assert await settle(sink) == 0
+        with closing(sqlite3.connect(tmp_path / "events-0.db", isolation_level=None)) as stranger:
+            stranger.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert (tmp_path / "events-0.db-wal").stat().st_size == 0
+        sink._file.check()
+        sink.submit(record("t", 2), acks)
+        assert await settle(sink) == 0
+        assert sink.upkeep.file.damaged == 0
+
+    drive(test, make(tmp_path))
+
+    assert acks.errors == [None] * 2
+    assert rows(tmp_path / "events-0.db") == 2

@@ -142,3 +142,32 @@ def test_a_lock_at_the_start_makes_records_wait_and_does_not_end_the_service(tmp
 
     assert acks.errors == [None]
     assert rows(tmp_path / "events-0.db") == 1
+
+
+@pytest.mark.parametrize("is_locked", [True, False], ids=["a lock", "a full disk"])
+def test_a_file_that_can_be_written_again_is_noticed_though_nothing_waits_any_more(
+    tmp_path: Path, is_locked: bool
+) -> None:
+    """A worker passed for away until the next event came: its alert went on after the fault was over."""
+    acks = Acks()
+
+    async def test(sink: Any) -> None:
+        sink._settle_s = 0.0
+        database = sink._file.database
+        if not is_locked:
+            (pages,) = database.execute("PRAGMA page_count").fetchone()
+            database.execute(f"PRAGMA max_page_count = {pages}")
+        large = waited_for(1)
+        large.value = b'"%s"' % (b"x" * 100_000)
+        if is_locked:
+            with held(tmp_path / "events-0.db"):
+                sink.submit(large, acks)
+                await until(lambda: acks.errors)
+                assert sink.is_away()
+        else:
+            sink.submit(large, acks)
+            await until(lambda: acks.errors)
+        await until(lambda: not sink.is_away())
+        assert sink.outstanding() == 0
+
+    drive(test, make(tmp_path))
