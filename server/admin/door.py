@@ -14,18 +14,26 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import re
 import socket
+import sys
+import traceback
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from server.log import Limited
 
 if TYPE_CHECKING:
     from server.config.limit_settings import Limits
 
 MAX_CONNECTIONS: Final = 256  # Of monitoring, probes, and people who look.
 TICK_S: Final = 0.25
+_OF_CLIENTS: Final = (ConnectionError, HttpProcessingError)  # Gone, or sent what is no HTTP.
+_limited: Final = Limited(logging.getLogger("admin"))
 _HOST: Final = re.compile(r"\[([0-9a-f:.]+)\](?::\d*)?|([a-z0-9._-]+)(?::\d*)?")
 
 
@@ -80,6 +88,13 @@ class AdminConnection(web.RequestHandler):
             self._is_idle = False
             self.deadline = self._door.after(self._door.limits.head_s)
         super().data_received(data)
+
+    def log_exception(self, *_: Any, **__: Any) -> None:
+        """aiohttp calls this while it handles what it caught: a client that has gone, or a bug. It would write a line
+        with a stack and the client's address for each."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, _OF_CLIENTS):
+            _limited.warning("request", "a request to the admin address failed\n%s", traceback.format_exc().rstrip())
 
     def begin(self) -> None:
         """A request is being served."""

@@ -98,7 +98,9 @@ class AdminPages:
         return web.json_response(said)
 
     async def _set_level(self, request: web.Request) -> web.Response:
-        level = (await request.text()).strip().lower()
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            return _problem(415, "Send the level as plain text, without Content-Encoding.")
+        level = (await request.read()).decode("utf-8", "replace").strip().lower()
         if level not in LEVELS:
             levels = ", ".join(LEVELS[1:])
             return _problem(400, f"The body should be one of: {levels}; or empty, for the level of the settings.")

@@ -21,11 +21,11 @@ from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
 from server.fetch.once import fetch_schemas
 from server.intake.arrival import Arrival, Clock
 from server.intake.event import Event
+from server.intake.forms.ndjson import LineReader
 from server.intake.forms.piece import Piece
-from server.intake.pipeline import NOT_AN_OBJECT, Pipeline, make_pipeline
+from server.intake.pipeline import Pipeline, make_pipeline
 from server.intake.report import report
-from server.intake.text.cut import split
-from server.intake.verdict import Verdict
+from server.intake.text.decode import BOM
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,30 +39,24 @@ def run(config_path: Path | None, overrides: list[str], files: list[Path]) -> in
     """Judge every line of the files, or of standard input, and print one JSON object for each."""
     generation = read(config_path, overrides)
     pipeline = make_pipeline(generation.config, generation.schemas.find, generation.snapshot.find)
+    lines = LineReader(generation.config.http.limits.max_event_bytes)
     clock = Clock()
     invalid = 0
     with until_nobody_reads():
         for index, line in enumerate(_lines(files)):
-            event = Event(index, b"null")
-            raws = split(line, max_event_bytes=generation.config.http.limits.max_event_bytes)
-            if isinstance(raws, str):
-                event.verdict = Verdict("not_an_object", raws)
-            elif not line.lstrip().startswith(b"{"):
-                event.value, event.verdict = line, NOT_AN_OBJECT
-            else:
-                assert isinstance(raws, list)
-                event = _judged(pipeline, index, raws[0], clock)
-                if _fetched(generation):
-                    event = _judged(pipeline, index, raws[0], clock)
+            piece = lines.piece(line)
+            event = _judged(pipeline, index, piece, clock)
+            if _fetched(generation):
+                event = _judged(pipeline, index, piece, clock)
             invalid += event.verdict is not None or event.observed is not None
             sys.stdout.buffer.write(msgspec.json.encode(report(event)) + b"\n")
     return EXIT_FOUND if invalid else EXIT_DONE
 
 
-def _judged(pipeline: Pipeline, index: int, raw: bytes | Piece, clock: Clock) -> Event:
-    if isinstance(raw, Piece):
-        return Event(index, raw.raw, raw.verdict)
-    return pipeline.prepare(index, raw, Arrival(*clock.now(), {}))
+def _judged(pipeline: Pipeline, index: int, piece: Piece, clock: Clock) -> Event:
+    if piece.verdict is not None:
+        return Event(index, piece.raw, piece.verdict)
+    return pipeline.prepare(index, piece.raw, Arrival(*clock.now(), {}))
 
 
 def _fetched(generation: Generation) -> bool:
@@ -90,4 +84,7 @@ def _lines(files: list[Path]) -> Iterator[bytes]:
 
 
 def _stripped(lines: Iterable[bytes]) -> Iterator[bytes]:
-    return (line for raw in lines if (line := raw.strip()))
+    """The lines that are not blank, without the byte order mark that a file may begin with, as in a body."""
+    for number, raw in enumerate(lines):
+        if line := (raw if number else raw.removeprefix(BOM)).strip():
+            yield line

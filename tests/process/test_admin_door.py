@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -98,3 +99,26 @@ def test_half_requests_take_no_place_from_others(tmp_path: Path) -> None:
         assert ask_admin(service, "/healthz")[0] == 200
         (admin,) = [pid for pid in service.children() if name_of(pid) == "penstock:admin"]
         eventually(lambda: len(list(Path(f"/proc/{admin}/fd").iterdir())) < 320)
+
+
+def test_clients_that_leave_are_not_lines_of_the_log(service: Served) -> None:
+    """A line with a stack and an address was written for each."""
+    asked = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n\r\n"
+    for _ in range(50):
+        with socket.create_connection(service.admin_address, timeout=PATIENCE_S) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.sendall(asked * 5)
+    answered = ask(service, asked + b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+
+    assert answered.count(b"200 OK") == 2
+    assert "Traceback" not in service.log()
+    assert "Error handling request" not in service.log()
+
+
+@pytest.mark.parametrize("body", [b"debug", b"\x1f\x8b\x08nonsense"])
+def test_a_level_is_not_taken_compressed(service: Served, body: bytes) -> None:
+    head = b"PUT /log-level HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: gzip\r\nConnection: close\r\n"
+    answered = ask(service, b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body))
+
+    assert b" 415 " in answered.partition(b"\r\n")[0]
+    assert "Traceback" not in service.log()

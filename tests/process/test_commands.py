@@ -8,11 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.harness.running import ROOT, Running, eventually
+from tests.harness.running import PATIENCE_S, ROOT, Running, eventually
 from tests.harness.served import EXAMPLES, READY, Served
 
 VALID = b'{"$schema":"/web/page_view/1.1.0","meta":{"stream":"web.page_view"},"page":"/home"}'
@@ -281,3 +283,24 @@ def test_after_hup_the_level_of_the_new_settings_is_used(tmp_path: Path) -> None
 
         assert service.exit_code() == 0
         assert "stopped" not in service.log()
+
+
+def test_validate_says_of_lines_what_the_service_says_of_them(tmp_path: Path) -> None:
+    """A file of Windows begins with a byte order mark: its first event was refused, in a line that was no JSON."""
+    content = b"\xef\xbb\xbf" + VALID + b'\n5\nnull\n[{}]\n{bad\n\xff\n"text"\n'
+    (tmp_path / "events.ndjson").write_bytes(content)
+    code, said = penstock(tmp_path, "validate", "events.ndjson")
+    (tmp_path / "served").mkdir()
+    with Served(tmp_path / "served", http={"listen": ["127.0.0.1:0"]}) as service:
+        head = {"Content-Type": "application/x-ndjson"}
+        url = "http://{}:{}/v1/validate".format(*service.address)
+        request = urllib.request.Request(url, data=content, headers=head)
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+            wanted = json.loads(answer.read())["events"]
+
+    def told(verdict: dict[str, Any]) -> tuple[Any, ...]:
+        shown = verdict["event"] if isinstance(verdict["event"], str) else verdict["event"]["page"]
+        return verdict["index"], verdict["status"], shown, verdict.get("context")
+
+    assert code == 1
+    assert [told(json.loads(line)) for line in said.splitlines()] == [told(one) for one in wanted]
