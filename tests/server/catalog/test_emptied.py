@@ -51,6 +51,7 @@ EMPTY = ["{producers: }", "{producers: {eventgate: }}"]
 def over(general: str, own: str) -> dict[str, list[str]]:
     """The same two texts, one over the other, in every way that settings are laid over one another."""
     stream = general.replace("{", "{schema_title: a, ", 1)
+    titled_alone = "{schema_title: a}"
     titled = own.replace("{", "{schema_title: a, ", 1)
     return {
         "stream over defaults": [f"default_settings: {general}\nstreams: {{s: {titled}}}"],
@@ -60,7 +61,7 @@ def over(general: str, own: str) -> dict[str, list[str]]:
         ],
         "stream over a file": [f"streams: {{s: {stream}}}", f"streams: {{s: {own}}}"],
         "wiki over defaults": [
-            f"default_settings: {general}\nstreams: {{s: {{schema_title: a}}}}\ndefault_settings_overrides: {{w: {own}}}"
+            f"default_settings: {general}\nstreams: {{s: {titled_alone}}}\ndefault_settings_overrides: {{w: {own}}}"
         ],
         "wiki over a stream": [f"streams: {{s: {stream}}}\nstream_overrides: {{w: {{s: {own}}}}}"],
         "wiki over a file": [
