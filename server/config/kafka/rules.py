@@ -171,7 +171,14 @@ _REFUSALS: Final[Mapping[str, _Refusal]] = {
 }
 
 
+# Whole numbers by the end of their names, and those of them that librdkafka reads as fractions, by strtod.
+_NUMBERS: Final = re.compile(r".*\.(ms|bytes|kbytes|messages|size|fails|level)")
+_FRACTIONS: Final = ("linger.ms",)
+
+
 def _refusal_by_form(name: str) -> _Refusal | None:
+    if _NUMBERS.fullmatch(name) and ALIASES.get(name, name) not in _FRACTIONS:
+        return _unless(lambda _: False, "")
     if name.endswith(("_cb", "_callback", "_callback_data")):
         return _always("a callback cannot be given in a settings file")
     if name.startswith("test.mock."):

@@ -61,6 +61,9 @@ SERVERS: dict[str, Value] = {"bootstrap.servers": "127.0.0.1:9092"}
         ("message.timeout.ms", "1e3"),
         ("message.timeout.ms", 0.5),
         ("retries", "0x0"),
+        ("statistics.interval.ms", "010000"),
+        ("message.max.bytes", "0x100000"),
+        ("topic.request.timeout.ms", "1e3"),
         ("retries", 1 << 32),
     ],
 )
@@ -95,6 +98,8 @@ def test_what_would_break_a_promise_is_refused_by_the_name_the_user_wrote(name: 
         ("topic.compression.codec", "zstd"),
         ("topic.metadata.refresh.interval.ms", 30000),
         ("message.timeout.ms", 5000.0),
+        ("linger.ms", "1e1"),
+        ("client.id", "007"),
     ],
 )
 def test_everything_else_passes(name: str, value: Value) -> None:
