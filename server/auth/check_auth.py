@@ -16,7 +16,7 @@ from server.catalog.sources import Source, where
 from server.catalog.stream import Stream
 from server.config.framework.document import dotted
 from server.config.framework.finding import Finding, Level
-from server.text.origins import origins_of
+from server.text.origins import as_sent, origins_of
 
 if TYPE_CHECKING:
     from server.catalog.snapshot import Snapshot
@@ -68,7 +68,7 @@ def _problems(config: Config, credentials: Credentials, stream: Stream) -> Itera
     if config.http.cors.origins and "*" not in config.http.cors.origins:
         shared = origins_of(config.http.cors.origins)
         for origin in stream.origins:
-            if origin.replace("*", "any").encode() not in shared:
+            if as_sent(origin).replace("*", "any").encode() not in shared:
                 reason = f"{origin} is not in http.cors.origins: its pages may send beacons alone, and read no answer"
                 yield "origins", "warning", reason, "add it there, if they are to send more"
     unknown = sorted({*stream.api_keys} - {key.name for key in credentials.api_keys})

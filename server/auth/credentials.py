@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -26,6 +26,10 @@ from server.config.framework.finding import Finding, Level
 from server.config.load import Loaded
 from server.config.urls import is_url
 from server.errors import SettingsError
+
+_FORM: Final = (
+    "write `keys:`, and below it what `penstock key NAME` prints, all indented alike; or that alone: see AUTH.md"
+)
 
 
 class Credentials(Struct, frozen=True):
@@ -69,16 +73,17 @@ class _Place:
 
 def _of_file(loaded: Loaded, index: int, path: Path, findings: list[Finding]) -> list[tuple[ApiKey, Finding]]:
     try:
-        document = documents.read(path, hint="check auth.key_files")
+        document = documents.read(path, hint="check auth.key_files", list_key="keys")
     except SettingsError as error:
         file, line = loaded.origin("auth", "key_files", index)
         key = f"auth.key_files[{index}]"
-        findings.append(Finding(level="error", file=file, line=line, key=key, reason=str(error)))
+        hint = _FORM if path.is_file() else ""
+        findings.append(Finding(level="error", file=file, line=line, key=key, reason=str(error), hint=hint))
         return []
     place = _Place(document.origin)
     entries = document.value.get("keys")
     if not isinstance(entries, list) or len(document.value) > 1:
-        findings.append(place.finding((), "must have a list below `keys:`, and nothing else", "see AUTH.md"))
+        findings.append(place.finding((), "must have a list of keys, and nothing else", _FORM))
         return []
     return list(_keys(place, entries, ("keys",), findings))
 

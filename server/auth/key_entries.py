@@ -73,16 +73,16 @@ def wrong(entry: Any) -> Iterator[tuple[KeyPath, str, str]]:
         ("streams", _is_stream, "web.page_view or '/^web\\./'"),
         ("origins", is_origin, "https://www.example.org or https://*.example.org, without a path"),
     ):
-        given = entry.get(member)
-        if given is None:
+        if member not in entry:
             continue
+        given = entry[member]
         if not isinstance(given, list) or not given or not all(is_right(one) for one in given):
             yield (member,), "must be a list, each one that can be used", f"write {hint}; leave it out to allow all"
     try:
-        if entry.get("expires") is not None:
+        if "expires" in entry:
             _moment(entry["expires"])
     except ValueError:
-        yield ("expires",), "is no time", "write 2027-01-31T00:00:00Z"
+        yield ("expires",), "is no time", "write 2027-01-31T00:00:00Z; leave it out for a key that never expires"
 
 
 def _wrong_hash(text: Any) -> Iterator[tuple[KeyPath, str, str]]:

@@ -1,8 +1,8 @@
 """What the settings of a stream may be, where the intake itself obeys them.
 
 Place: catalog.check_streams → HERE.
-Rules: null unsets what a more general place has set. Settings that we do not know belong to somebody else (clients,
-consumers) and are passed on unread.
+Rules: null unsets what a more general place has set, which is refused for a setting that decides who may write.
+Settings that we do not know belong to somebody else (clients, consumers) and are passed on unread.
 Not here: keys that are nearly ours (catalog.unknown), what the merged settings come to (catalog.check_streams).
 """
 
@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from server.catalog import allowed_auth
+from server.catalog.emptied import UNSET
 from server.catalog.stream_fault import StreamFault
-from server.catalog.unknown import keys_of, unknown_keys
+from server.catalog.unknown import INTAKE, keys_of, unknown_keys
 from server.config.framework.document import KeyPath
 from server.config.framework.finding import quoted
 
@@ -36,9 +37,23 @@ def problems(settings: dict[str, Any]) -> Iterator[StreamFault]:
     producers = settings.get("producers")
     intake = producers.get("eventgate") if isinstance(producers, dict) else None
     if isinstance(intake, dict):
+        yield from _empty(intake)
         yield from _map(intake, ("producers", "eventgate"), _INTAKE)
     elif intake is not None:
         yield StreamFault(("producers", "eventgate"), f"found {quoted(intake)}; allowed is a map")
+
+
+def _empty(intake: dict[str, Any]) -> Iterator[StreamFault]:
+    """Null would open a stream that a more general place has closed, and is seldom meant."""
+    for name, value in intake.items():
+        if value is not None or name not in _INTAKE:
+            continue
+        if name in UNSET:
+            reason = "is empty, but it decides who may write"
+            yield StreamFault((*INTAKE, name), reason, f"{UNSET[name]}; or leave the line out")
+        else:
+            reason = "is empty, which unsets what a more general place says"
+            yield StreamFault((*INTAKE, name), reason, "leave the line out to keep that", "warning")
 
 
 def _endless(value: Any) -> Iterator[KeyPath]:

@@ -21,6 +21,7 @@ from server.text.origins import HINT, is_origin
 
 SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "x-api-key"})
 
+EVERY: Final = ["*"]  # As ``api_keys`` or ``origins``: nothing is restricted, whatever a more general place says.
 _WAYS: Final[tuple[str, ...]] = get_args(Way)
 
 
@@ -36,7 +37,7 @@ def ways(value: Any, path: KeyPath) -> Iterator[StreamFault]:
 
 def key_names(value: Any, path: KeyPath) -> Iterator[StreamFault]:
     """``api_keys``: names of keys, never the keys."""
-    return _each(value, path, _key_name)
+    yield from () if value == EVERY else _each(value, path, _key_name)
 
 
 def networks(value: Any, path: KeyPath) -> Iterator[StreamFault]:
@@ -51,7 +52,7 @@ def identities(value: Any, path: KeyPath) -> Iterator[StreamFault]:
 
 def origins(value: Any, path: KeyPath) -> Iterator[StreamFault]:
     """``origins``: whose pages may write."""
-    return _each(value, path, _origin)
+    yield from () if value == EVERY else _each(value, path, _origin)
 
 
 def _each(value: Any, path: KeyPath, wrong: Callable[[Any], tuple[str, str] | None]) -> Iterator[StreamFault]:
@@ -91,5 +92,5 @@ def _origin(item: Any) -> tuple[str, str] | None:
         return None
     return (
         f"found {quoted(item)}; allowed is an origin",
-        "leave origins out to take events from anywhere" if item == "*" else HINT,
+        "write ['*'] alone to take events from anywhere" if item == "*" else HINT,
     )

@@ -16,11 +16,12 @@ from typing import Any
 
 from server.catalog import allowed
 from server.catalog.check_schemas import SchemaChecks, SchemaTitles
+from server.catalog.emptied import emptied
 from server.catalog.merge import merge
 from server.catalog.regex import RegexError, compiled, is_regex, sample
 from server.catalog.sources import SECTIONS, Declared, Source, declared, where
 from server.catalog.topics import LENGTH_MAX, is_legal, produced
-from server.catalog.unknown import INTAKE
+from server.catalog.unknown import IN_QUOTES, MERGE, MERGE_HINT
 from server.config.framework.document import KeyPath, dotted
 from server.config.framework.finding import Finding, Level, quoted
 
@@ -50,6 +51,7 @@ def check(
     if not merged.streams:
         reason, hint = "declares no stream, so every event would be refused", "add `streams:`"
         return [*findings, Finding(level="error", file=sources[-1].name, line=1, reason=reason, hint=hint)]
+    findings += emptied(sources, wiki, merged)
     checker = _Streams(sources, wiki, topic_prefix, merged)
     checker.run()
     if schemas is not None:
@@ -84,18 +86,25 @@ def _shape(source: Source) -> list[Finding]:
             add("error", path, f"found {quoted(value)}; allowed is a map", "write `name:` lines below it")
         return isinstance(value, dict)
 
+    def merge_key(path: KeyPath) -> None:
+        if path[-1] == MERGE:
+            add("error", path, IN_QUOTES, MERGE_HINT)
+
     for section, value in source.value.items():
+        merge_key((section,))
         if section == "default_settings":
             settings((section,), value, None)
         elif section == "streams":
             streams((section,), value)
         elif section == "default_settings_overrides" and is_map((section,), value):
             for wiki, own in value.items():
+                merge_key((section, wiki))
                 settings((section, wiki), own, None)
         elif section == "stream_overrides" and is_map((section,), value):
             for wiki, own in value.items():
+                merge_key((section, wiki))
                 streams((section, wiki), own)
-        elif section not in SECTIONS and not section.startswith(UNREAD):
+        elif section not in (*SECTIONS, MERGE) and not section.startswith(UNREAD):
             close = difflib.get_close_matches(section, SECTIONS, n=1, cutoff=0.8)
             hint = f"did you mean {close[0]}?" if close else f"read are {', '.join(SECTIONS)}"
             add("error" if close else "warning", (section,), "is no section of stream declarations; not read", hint)
@@ -111,7 +120,6 @@ class _Streams:
         self._wiki = wiki
         self._topic_prefix = topic_prefix
         self._own = merged.streams
-        self._defaults = merged.defaults
         self._settings = {name: merge(merged.defaults, own) for name, own in merged.streams.items()}
 
     def run(self) -> None:
@@ -119,7 +127,6 @@ class _Streams:
             self._name(name)
             self._title(name, settings)
             self._topic(name, settings)
-            self._emptied(name)
             if settings.get("stream", name) != name:
                 reason = f"says {quoted(settings['stream'])}, but a stream's name is its key"
                 self._add("warning", name, ("stream",), reason, "leave the line out")
@@ -148,18 +155,6 @@ class _Streams:
         if not is_legal(topic) and (is_legal(name) or is_named):
             hint = f"a topic has 1 to {LENGTH_MAX} letters, digits, '.', '_', '-'"
             self._add("error", name, ("topics",), f"Kafka would refuse the topic {topic!r}", hint)
-
-    def _emptied(self, name: str) -> None:
-        """A section with nothing below it is null, which takes away all that the defaults say: ``auth``, for one."""
-        own: Any = self._own[name]
-        general: Any = self._defaults
-        for depth, key in enumerate(INTAKE, 1):
-            if key not in own or not isinstance(general := general.get(key), dict) or not general:
-                return
-            if (own := own[key]) is None:
-                reason = "is empty, which unsets all that default_settings has there"
-                self._add("warning", name, INTAKE[:depth], reason, "leave the line out to keep it")
-                return
 
     def _overlaps(self) -> None:
         """Two regexes for one name, where that is cheap to tell: the first declared one would always win."""

@@ -73,12 +73,18 @@ def make(name: str, declared: str, settings: dict[str, Any], topic_prefix: str) 
         max_event_bytes=intake.get("max_event_bytes"),
         on_broker_down=intake.get("on_broker_down"),
         auth=_ways(intake),
-        api_keys=tuple(intake.get("api_keys") or ()),
-        networks=tuple(intake.get("networks") or ()),
-        identities=tuple(intake.get("identities") or ()),
-        origins=tuple(intake.get("origins") or ()),
+        api_keys=_restriction(intake, "api_keys"),
+        networks=_restriction(intake, "networks"),
+        identities=_restriction(intake, "identities"),
+        origins=_restriction(intake, "origins"),
         settings=settings,
     )
+
+
+def _restriction(intake: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """The items of a list; none for ``["*"]``, which says that nothing is restricted."""
+    given = intake.get(name) or ()
+    return () if given == ["*"] else tuple(given)
 
 
 def _ways(intake: Mapping[str, Any]) -> tuple[str, ...] | None:

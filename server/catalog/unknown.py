@@ -2,8 +2,9 @@
 
 Place: catalog.allowed → HERE.
 Rules: other programs read stream settings too, so an unknown key is passed on in general. It is an error where it is
-nearly a key that decides who may write or what is checked, or stands one level too high: the stream would be open and
-nobody would notice. What is in ``producers.eventgate`` and unknown is a warning: nothing else reads that section.
+nearly a key that decides who may write or what is checked, or stands one level too high, and for a merge key in quotes:
+the stream would be open and nobody would notice. What is in ``producers.eventgate`` and unknown is a warning: nothing
+else reads that section.
 Not here: what the values may be (catalog.allowed).
 """
 
@@ -18,6 +19,9 @@ from server.config.framework.document import KeyPath
 from server.config.framework.finding import Level
 
 INTAKE: Final = ("producers", "eventgate")
+MERGE: Final = "<<"
+IN_QUOTES: Final = "is in quotes, so it merges nothing: what it names is not obeyed"
+MERGE_HINT: Final = "write << without quotes"
 _CUTOFF: Final = 0.85
 _CUTOFF_OF_OURS: Final = 0.7  # Where nothing else reads: `auht` is as near to `auth` as 0.75.
 _OF_OTHERS: Final = ("consumers",)  # Known to readers of stream settings, and near none of ours.
@@ -29,7 +33,9 @@ def unknown_keys(settings: Mapping[str, Any], top: Collection[str], intake: Coll
     for name, value in settings.items():
         if name in top or name in _OF_OTHERS:
             continue
-        if name.startswith("producers."):
+        if name == MERGE:
+            yield _quoted_merge(())
+        elif name.startswith("producers."):
             yield StreamFault(
                 (name,), "is one key with dots in it, and is not obeyed", "write a map in a map: producers:"
             )
@@ -50,7 +56,9 @@ def _below_producers(producers: Mapping[str, Any], intake: Collection[str]) -> I
     for name in producers:
         if name == INTAKE[1]:
             continue
-        if name in intake:
+        if name == MERGE:
+            yield _quoted_merge(INTAKE[:1])
+        elif name in intake:
             yield _misplaced((INTAKE[0], name), "error")
         elif close := nearest(name, INTAKE[1:]):
             yield _unknown((INTAKE[0], name), close, "error")
@@ -64,7 +72,9 @@ def keys_of(section: Mapping[str, Any], known: Collection[str], above: KeyPath) 
     for name in section:
         if name in known:
             continue
-        if close := nearest(name, known, _CUTOFF_OF_OURS):
+        if name == MERGE:
+            yield _quoted_merge(above)
+        elif close := nearest(name, known, _CUTOFF_OF_OURS):
             yield _unknown((*above, name), close, "error")
         else:
             yield StreamFault(
@@ -80,6 +90,10 @@ def nearest(name: str, known: Collection[str], cutoff: float = _CUTOFF) -> str |
 
 def _unknown(path: KeyPath, close: str, level: Level) -> StreamFault:
     return StreamFault(path, "is not a setting that we know", f"did you mean {close}?", level)
+
+
+def _quoted_merge(above: KeyPath) -> StreamFault:
+    return StreamFault((*above, MERGE), IN_QUOTES, MERGE_HINT)
 
 
 def _misplaced(path: KeyPath, level: Level) -> StreamFault:

@@ -28,6 +28,16 @@ SAME: Final[Mapping[str, Path]] = {
     "topic_prefix": ("sink", "topic_prefix"),
 }
 
+# EventGate takes null, false and an empty text for "off" there: our value for that, and the note that says so.
+OFF: Final[Mapping[str, tuple[str | bool | None, str]]] = {
+    "error_stream": ("", 'is off in EventGate: "" was written, so there are no error events'),
+    "topic_prefix": ("", 'is off in EventGate: "" was written'),
+    "schema_uri_query_param": (None, "is off in EventGate: null was written"),
+    "stream_query_param": (None, "is off in EventGate: null was written"),
+    "schema_file_extension": ("", 'is off in EventGate: "" was written'),
+    "allow_absolute_schema_uris": (False, "is off in EventGate: false was written"),
+}
+
 # No counterpart, and what to do.
 NONE: Final[Mapping[str, str]] = {
     "compression_level": "answers are small and are not compressed",

@@ -20,11 +20,11 @@ from server.commands import eventgate_keys as keys
 from server.commands.output import say, until_nobody_reads
 from server.config.framework import document
 from server.config.framework.document import KeyPath, SettingsDocument, dotted
-from server.config.framework.judge import judge
+from server.config.framework.finding import errors_of
 from server.config.kafka import files as kafka_files
 from server.config.kafka import settings as kafka_settings
-from server.config.kafka.rules import ALIASES
-from server.config.program import PENSTOCK
+from server.config.kafka.rules import canonical
+from server.config.load import judged
 from server.config.settings import Config
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
 
@@ -35,6 +35,7 @@ TOGETHER = ("port", "interface", "max_body_size", "stream_config_ttl", "user_age
 KAFKA = ("kafka.conf", "kafka.topic_conf", "kafka.guaranteed", "kafka.hasty")
 RELATIVE = "is relative to the settings file here, and was to EventGate's working directory"
 SECURITY = ("security.", "sasl.", "ssl.", "enable.sasl.")  # Never dropped: the rest would connect in the clear.
+MIN_BODY_BYTES = 1024
 RUNNER = ("num_workers", "log_level", "name", "conf", "module", "entrypoint", "version")
 
 
@@ -93,7 +94,7 @@ class Import:
                     self._note((key,), CHART)
         else:
             inner, at = (top, ()) if isinstance(top.get("conf"), dict) else ({"conf": top}, ())
-        if "name" in inner:
+        if inner.get("name") is not None:
             self._put(("service_name",), str(inner["name"]))
         for key in inner:
             if key == "stream_config":
@@ -107,7 +108,15 @@ class Import:
 
     def _take(self, item: Item) -> None:
         name = item.name
-        if name in keys.SAME:
+        if name in keys.OFF and item.value in (None, False, ""):
+            value, reason = keys.OFF[name]
+            self._put(keys.SAME[name], value)
+            if item.value is not value:
+                self._note(item.where, reason)
+        elif item.value is None and (name in keys.SAME or name in keys.CHANGED) and name != "cors":
+            path = keys.SAME.get(name) or keys.CHANGED[name][0]
+            self._note(item.where, f"is null and became nothing: the default of {dotted(path)} holds")
+        elif name in keys.SAME:
             self._put(keys.SAME[name], item.value)
         elif name in keys.CHANGED:
             path, change = keys.CHANGED[name]
@@ -135,13 +144,17 @@ class Import:
     def _sizes(self) -> None:
         """Bodies; and single events, which EventGate leaves to Kafka."""
         defaults = Config().http.limits
-        body = keys.bytes_of(self._value("max_body_size") or "100kb")
+        given = self._value("max_body_size")
+        body = keys.bytes_of("100kb" if given is None else given)
         if body is None:
             self._note(
                 self._items["max_body_size"].where, "could not be read as a size: see http.limits.max_body_bytes"
             )
             return
-        body = max(body, 1024)
+        if body < MIN_BODY_BYTES:
+            reason = f"is {body} bytes: {MIN_BODY_BYTES} was written, the least that http.limits.max_body_bytes allows"
+            self._note(self._items["max_body_size"].where, reason)
+            body = MIN_BODY_BYTES
         limits = {
             "max_body_bytes": body,
             "max_event_bytes": min(self._message_bytes() or defaults.max_event_bytes, body),
@@ -171,20 +184,25 @@ class Import:
 
     def _properties(self) -> dict[str, Any]:
         """librdkafka's, as the guaranteed producer has them."""
-        given: dict[str, Any] = {}
-        own = self._value("kafka.guaranteed") or {}
-        for part in (
-            self._value("kafka.conf"),
-            self._value("kafka.topic_conf"),
-            own.get("conf"),
-            own.get("topic_conf"),
-        ):
-            given |= part if isinstance(part, dict) else {}
-        return given
+        return {name: item.value for name, item in self._written_properties().items()}
+
+    def _written_properties(self) -> dict[str, Item]:
+        """The same by their one name, each as it was written, with its place."""
+        found: dict[str, Item] = {}
+        for of_guaranteed in (False, True):
+            for part in ("conf", "topic_conf"):
+                item = self._items.get("kafka.guaranteed" if of_guaranteed else f"kafka.{part}")
+                if item is None or not isinstance(item.value, dict):
+                    continue
+                where = (*item.where, part) if of_guaranteed else item.where
+                given = item.value.get(part) if of_guaranteed else item.value
+                for name, value in (given if isinstance(given, dict) else {}).items():
+                    found[canonical(name)] = Item(name, (*where, name), value)
+        return found
 
     def _kafka(self) -> None:
         """Each property that librdkafka and our promises allow; of the others the reason."""
-        given = self._properties()
+        given = self._written_properties()
         for name, item in self._items.items():
             if name.startswith("kafka.") and name not in KAFKA:
                 self._note(item.where, "is not known as a setting of EventGate: nothing was made of it")
@@ -196,16 +214,23 @@ class Import:
             if (agent := self._items.get("user_agent")) is not None:
                 self._note(agent.where, "is the name of a client of Kafka: see sink.kafka, client.id")
             return
-        ours = {ALIASES.get(name, name): _text(value) for name, value in given.items()}
+        ours = {}
+        for name, item in given.items():
+            if isinstance(item.value, str | int | float | bool | list):
+                ours[name] = _text(item.value)
+            else:
+                self._note(item.where, "has no value that is a text, a number, true or false: nothing was made of it")
         if (name := self._value("user_agent")) is not None:
             ours.setdefault("client.id", str(name))
         at = self._items["kafka.conf"].where if "kafka.conf" in self._items else next(iter(self._items.values())).where
         for problem in kafka_settings.check_apart(ours, are_files_here=False):
-            if problem.name.startswith(SECURITY):
-                self.is_usable = self.is_usable and (problem.is_warning or problem.name not in ours)
-            else:
-                ours.pop(problem.name, None)
-            self._note((*at, problem.name), f"{problem.reason}{'; ' if problem.hint else ''}{problem.hint}")
+            is_dropped = problem.name in ours and not problem.name.startswith(SECURITY)
+            if is_dropped:
+                del ours[problem.name]
+            # What cannot be left out, or is missing, is refused in the result as well.
+            self.is_usable = self.is_usable and (is_dropped or problem.is_warning)
+            where = given[problem.name].where if problem.name in given else (*at, problem.name)
+            self._note(where, f"{problem.reason}{'; ' if problem.hint else ''}{problem.hint}")
         self._put(("sink", "kind"), "kafka")
         self._put(("sink", "kafka"), ours)
         for name in sorted(kafka_files.NAMES & ours.keys()):
@@ -240,7 +265,8 @@ class Import:
             reason = f"{size} here, EventGate's own default: a chart sets max_body_size, 10mb or 4mb at Wikimedia"
             self.notes.append(f"http.limits.max_body_bytes: {reason}")
         if has_kafka and self._message_bytes() is None:
-            size = self.settings["http"]["limits"]["max_event_bytes"]
+            limits = self.settings.get("http", {}).get("limits", {})
+            size = limits.get("max_event_bytes", Config().http.limits.max_event_bytes)
             reason = (
                 f"{size} here: a chart sets message.max.bytes, 4194304 or 1048576 at Wikimedia, which bounds events"
             )
@@ -297,6 +323,6 @@ def run(path: Path, output: Path | None) -> int:
     else:
         with until_nobody_reads():
             print(text, end="")
-    wrong = judge(document.parse(text, str(output or "the result")), PENSTOCK)
-    say("\n".join(map(str, [*work.notes, *wrong])))
-    return EXIT_DONE if work.is_usable and not wrong else EXIT_FOUND
+    _, found = judged(document.parse(text, str(output or "the result")))
+    say("\n".join(map(str, [*work.notes, *found])))
+    return EXIT_DONE if work.is_usable and not errors_of(found) else EXIT_FOUND

@@ -1,6 +1,6 @@
 """``penstock key NAME``: make an API key, and what to write down of it.
 
-Place: a command of its own; what it prints goes below ``keys:`` in one of ``auth.key_files``.
+Place: a command of its own; what it prints is appended to one of ``auth.key_files``.
 Rule: the key is shown once, on standard error; standard output, which ends up in files, has its hash alone.
 Not here: what a key is (auth.api_keys), what may be written beside its hash (auth.key_entries).
 """
@@ -42,7 +42,7 @@ def run(
     if not is_given:
         print(
             f"The key of {name}, shown this once. Give it to its owner alone:\n\n  {key}\n\n"
-            "Write this below `keys:` in one of auth.key_files, then send HUP:\n",
+            "Write this into one of auth.key_files, at the end, then send HUP:\n",
             file=sys.stderr if secret is None else secret,
             flush=True,
         )

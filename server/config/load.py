@@ -63,14 +63,20 @@ def load(path: Path | None, overrides: Sequence[str], environ: Mapping[str, str]
         findings += wrong
         for override in found:
             document.put(override.path, override.value, override.name)
-    findings += judge(document, PENSTOCK)
-    if findings:
-        raise SettingsError(text_of(findings))
-    config = msgspec.convert(of_profile(_without_empty(document.value, Config)), Config)
-    findings = breaches(config, document)
-    if wrong := errors_of(findings):
-        raise SettingsError(text_of(wrong))
+    config, found_in_document = judged(document)
+    findings += found_in_document
+    wrong_ones = errors_of(findings)
+    if wrong_ones or config is None:
+        raise SettingsError(text_of(wrong_ones))
     return Loaded(_with_files(config, base_dir, document), base_dir, document, findings)
+
+
+def judged(document: SettingsDocument) -> tuple[Config | None, list[Finding]]:
+    """The config, and what is wrong with it; None when a value alone is wrong, so that there is no config."""
+    if findings := judge(document, PENSTOCK):
+        return None, findings
+    config = msgspec.convert(of_profile(_without_empty(document.value, Config)), Config)
+    return config, breaches(config, document)
 
 
 def _embedded() -> SettingsDocument:

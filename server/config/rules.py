@@ -15,7 +15,7 @@ from server.config.auth_rules import auth_breaches
 from server.config.framework.breach import Breach
 from server.config.framework.document import KeyPath, SettingsDocument, dotted
 from server.config.framework.finding import Finding, Level
-from server.config.kafka.rules import ALIASES
+from server.config.kafka.rules import canonical
 from server.config.kafka.settings import DEFAULTS  # Imports no confluent_kafka.
 from server.config.listen_conflicts import Address, overlap
 from server.config.settings import HTTP_SHARE_OF_DRAIN, Config, SinkSettings
@@ -159,7 +159,7 @@ def settle_s(config: Config) -> float:
 
 
 def _message_timeout_s(sink: SinkSettings) -> float:
-    given = {ALIASES.get(name, name): value for name, value in sink.kafka.items()}
+    given = {canonical(name): value for name, value in sink.kafka.items()}
     try:
         return float(given.get("message.timeout.ms", DEFAULTS["message.timeout.ms"])) / 1000
     except ValueError:

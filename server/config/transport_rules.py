@@ -19,7 +19,9 @@ def transport_breaches(config: Config, _: SettingsDocument) -> Iterator[Breach]:
     """Origins that nobody sends, and those that would open the door to everybody's cookies."""
     for index, name in enumerate(config.http.webhook_origins):
         if not is_host_name(name):
-            hint = "write a host name in small letters, `*.` before it for those below it, or `*`"
+            hint = (
+                "write a host name in small letters, without scheme and port, `*.` before it for those below it, or `*`"
+            )
             yield Breach(("http", "webhook_origins", index), f"{name!r} is no host name", hint)
     cors = config.http.cors
     for index, origin in enumerate(cors.origins):

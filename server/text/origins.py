@@ -3,8 +3,9 @@ Names of hosts are written likewise, without a scheme.
 
 Place: config.transport_rules, catalog.allowed_auth, auth.key_entries ask what is one; http.cors, http.around.webhook,
 auth.guard → HERE.
-Rules: written as browsers send them (RFC 6454 section 6.2), or ``https://*.example.org`` for every host below a name,
-at any depth. Names alone are a plain frozenset. What the rest said of an origin is remembered, in bounded number.
+Rules: written as browsers send them (RFC 6454 section 6.2), a default port apart, which they leave out; or
+``https://*.example.org`` for every host below a name, at any depth. Names alone are a plain frozenset. What the rest
+said of an origin is remembered, in bounded number.
 Not here: what becomes of a request from elsewhere.
 """
 
@@ -12,6 +13,7 @@ Not here: what becomes of a request from elsewhere.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable
 from typing import Final
@@ -21,15 +23,34 @@ MAX_BYTES: Final = 512
 MAX_KEPT: Final = 1_024
 
 _ORIGIN: Final = re.compile(
-    r"[a-z][a-z0-9+.-]*://(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*(:\d{1,5})?|[a-z]+://\[[0-9a-f:]+\](:\d{1,5})?"
+    r"([a-z][a-z0-9+.-]*)://(?:(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[([0-9a-f:]+)\])(?::(0|[1-9][0-9]{0,4}))?"
 )
+_MAX_PORT: Final = 65_535
+_DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 _LABELS: Final = rb"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*"
 _NAME: Final = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
 def is_origin(text: object) -> bool:  # cold: what an operator wrote
     """Whether this is how an origin, or those of hosts below one, is written."""
-    return isinstance(text, str) and _ORIGIN.fullmatch(text) is not None
+    found = _ORIGIN.fullmatch(text) if isinstance(text, str) else None
+    if found is None or int(found[3] or 0) > _MAX_PORT:
+        return False
+    return found[2] is None or _is_ipv6(found[2])
+
+
+def as_sent(origin: str) -> str:  # cold: what an operator wrote
+    """The origin as browsers send it: without the port that its scheme has anyway."""
+    return origin.removesuffix(_DEFAULT_PORTS.get(origin.partition("://")[0], ""))
+
+
+def _is_ipv6(text: str) -> bool:
+    """Whether this is an address in the short form, which browsers send (RFC 5952)."""
+    try:
+        address = ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return address.ipv4_mapped is not None or address.compressed == text
 
 
 def is_host_name(text: str) -> bool:  # cold: what an operator wrote
@@ -61,5 +82,5 @@ class Origins:
 
 def origins_of(texts: Iterable[str]) -> frozenset[bytes] | Origins:  # cold: once a key, a stream, a worker
     """Something to ask ``in`` of, with the value of a header."""
-    given = tuple(texts)
+    given = tuple(map(as_sent, texts))
     return Origins(given) if any("*" in text for text in given) else frozenset(text.encode() for text in given)

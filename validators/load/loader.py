@@ -182,8 +182,8 @@ class Loader:
 
 
 def parse(text: bytes, name: str, allowance: ReadBudget | None = None, number: Number | None = None) -> Any:
-    """Read JSON or YAML 1.2, whichever ``text`` is. ``number``: what to make of a number of JSON's. Raises
-    SchemaError."""
+    """Read JSON or YAML 1.2, whichever ``text`` is. ``number``: what to make of a number of JSON's. Raises SchemaError,
+    for a number such as 010 too: js-yaml, which EventGate reads schemas with, takes it for 8."""
     allowance = allowance or ReadBudget()
     allowance.take(len(text), name)
     try:
@@ -205,7 +205,7 @@ def _parse_either(text: bytes, name: str, max_values: int, number: Number | None
     if text.lstrip()[:1] == b"{":  # JSON's own decoder takes tabs and escapes that YAML's does not.
         with contextlib.suppress(ValueError):
             return _parse_json(text, number)
-    return yaml12.load(text, name, max_values, number)
+    return yaml12.load(text, name, max_values, number, is_strict=True)
 
 
 def _parse_json(text: bytes, number: Number | None) -> Any:

@@ -33,7 +33,7 @@ _Written = tuple[Any, Path]  # A value, and the path at which it was written fir
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE = "<<"
-_OCTAL_TO_SOME = re.compile(r"[-+]?0[0-9]+")
+_BEGINS_WITH_ZERO = re.compile(r"[-+]?0[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?")
 
 
 def _as_bool(text: str) -> bool:
@@ -78,14 +78,23 @@ class YamlError(ValueError):
         self.reason = reason
 
 
+class LeadingZeroError(YamlError):
+    """The text has a number such as 010. The reason does not show it."""
+
+
 def load(
-    text: str | bytes, name: str = "YAML", max_values: float = math.inf, number: Callable[[str], Any] | None = None
+    text: str | bytes,
+    name: str = "YAML",
+    max_values: float = math.inf,
+    number: Callable[[str], Any] | None = None,
+    *,
+    is_strict: bool = False,
 ) -> Any:
     """Read one document; an empty one is None. Raises YamlError, for more than ``max_values`` values too.
 
-    ``number``: what to make of a number that is written as JSON writes it.
+    ``number``: what to make of a number that is written as JSON writes it. ``is_strict``: as for ``load_with_lines``.
     """
-    return load_with_lines(text, name, max_values, number)[0]
+    return load_with_lines(text, name, max_values, number, is_strict=is_strict)[0]
 
 
 def load_with_lines(
@@ -98,7 +107,8 @@ def load_with_lines(
 ) -> tuple[Any, Lines]:
     """Read one document and the line of every path in it: ``("streams", "a", 0)`` → 12. Raises YamlError.
 
-    ``is_strict``: a number such as 010, which is 10 here and 8 to YAML 1.1, is refused.
+    ``is_strict``: a number such as 010, which is 10 here and 8 to YAML 1.1, is refused (LeadingZeroError). So is 08,
+    which js-yaml takes for text.
     """
     reader = _Reader(name, max_values, number, is_strict=is_strict)
     try:
@@ -254,19 +264,26 @@ class _Reader:
         if wanted is None:
             return text
         if wanted == "float" and re.fullmatch(r"[-+]?[0-9]+", text):
+            if self._is_strict:
+                self._refuse_leading_zero(event, text)
             return float(text)
         raise self._error(event, f"has {text!r} with the tag {event.tag!r}, which does not fit")
 
     def _convert(self, event: Any, convert: Callable[[str], Any], text: str) -> Any:
-        if self._is_strict and _OCTAL_TO_SOME.fullmatch(text):
-            reason = "has a number that begins with 0, which other readers of YAML take for octal: leave the 0 out"
-            raise self._error(event, f"{reason}, or write it in quotes if it is text")
+        if self._is_strict:
+            self._refuse_leading_zero(event, text)
         if self._number is not None and convert in (_as_int, _as_float) and _JSON_NUMBER.fullmatch(text):
             return self._number(text)
         try:
             return convert(text)
         except ValueError:  # Python's bound on the digits of an integer.
             raise self._error(event, "has a number with too many digits") from None
+
+    def _refuse_leading_zero(self, event: Any, text: str) -> None:
+        if _BEGINS_WITH_ZERO.fullmatch(text):
+            reason = "has a number that begins with 0, which other readers of YAML take for octal or for text"
+            hint = "leave the 0 out, or write it in quotes if it is text"
+            raise LeadingZeroError(self._name, event.start_mark.line + 1, f"{reason}: {hint}")
 
     def _expect_tag(self, event: Any, tag: str) -> None:
         if event.tag not in (None, "!", _TAG + tag):

@@ -67,18 +67,21 @@ class SettingsDocument:
                 del places[known]
 
 
-def read(path: Path, *, hint: str = "check the path after -c") -> SettingsDocument:
-    """Read one file whose top is a map. Raises SettingsError naming file and line."""
+def read(path: Path, *, hint: str = "check the path after -c", list_key: str | None = None) -> SettingsDocument:
+    """Read one file whose top is a map. Raises SettingsError naming file and line.
+
+    ``list_key``: a list at the top is taken too, as if it stood below this key.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise refusal(str(path), 0, f"cannot be read: {error.strerror or error}", hint) from None
     except UnicodeDecodeError as error:
         raise refusal(str(path), 0, f"is not UTF-8 text (byte {error.start})", "save it as UTF-8") from None
-    return parse(text, str(path))
+    return parse(text, str(path), list_key=list_key)
 
 
-def parse(text: str, name: str) -> SettingsDocument:
+def parse(text: str, name: str, *, list_key: str | None = None) -> SettingsDocument:
     """Read a YAML text; an empty one is an empty map."""
     try:
         value, lines = load_yaml(text, name, is_strict=True)
@@ -86,6 +89,8 @@ def parse(text: str, name: str) -> SettingsDocument:
         raise refusal(name, error.line, error.reason, "the file must be YAML 1.2 (JSON is YAML)") from None
     if value is None:
         return SettingsDocument(name, {}, {})
+    if isinstance(value, list) and list_key is not None:
+        return SettingsDocument(name, {list_key: value}, {(list_key, *path): line for path, line in lines.items()})
     if not isinstance(value, dict):
         raise refusal(
             name, 1, f"the top must be a map of settings, not a {kind_of(value)}", "write `name: value` lines"

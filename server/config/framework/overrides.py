@@ -24,7 +24,7 @@ from server.config.framework.finding import Finding
 from server.config.framework.judge import nearest
 from server.config.framework.program import Program
 from server.config.framework.section import Section
-from server.config.framework.yaml import YamlError, load_yaml
+from server.config.framework.yaml import LeadingZeroError, YamlError, load_yaml
 
 
 class Override(Struct, frozen=True):
@@ -132,7 +132,12 @@ def _read(text: str, kind: Any, path: tuple[str, ...], program: Program) -> Any:
     if shape.is_text_only(kind) and not text.startswith(('"', "'")):
         return None if shape.is_nullable(kind) and text in ("", "~", "null") else text
     try:
-        value, _ = load_yaml(text, "")
+        value, _ = load_yaml(text, "", is_strict=True)
+    except LeadingZeroError as error:
+        if str in shape.alternatives(kind) and not text.lstrip().startswith(("{", "[")):
+            return text
+        reason, _, hint = error.reason.partition(": ")
+        raise _RefusedError(f"the value for {dotted(path)} {reason}", hint) from None
     except YamlError:  # Its reason may quote the value, which may be a secret in a map.
         raise _RefusedError(f"the value for {dotted(path)} is not YAML", "put text in quotes: '\"…\"'") from None
     if value is None and shape.section_of(kind) is not None:

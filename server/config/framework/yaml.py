@@ -21,10 +21,16 @@ class YamlError(Exception):
         self.reason = reason
 
 
+class LeadingZeroError(YamlError):
+    """A text with a number such as 010; the reason does not show it."""
+
+
 def load_yaml(text: str, name: str, *, is_strict: bool = False) -> tuple[Any, dict[tuple[str | int, ...], int]]:
-    """The value, and the line of every path in it. Raises YamlError; with ``is_strict`` for 010 too, which is 8 to
-    other readers of YAML."""
+    """The value, and the line of every path in it. Raises YamlError; with ``is_strict`` LeadingZeroError for 010 too,
+    which is 8 to other readers of YAML."""
     try:
         return yaml12.load_with_lines(text, name, is_strict=is_strict)
+    except yaml12.LeadingZeroError as error:
+        raise LeadingZeroError(error.line, error.reason) from None
     except yaml12.YamlError as error:
         raise YamlError(error.line, error.reason) from None

@@ -8,7 +8,8 @@ Not here: our defaults, and what librdkafka itself thinks of a property (config.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 Value = str | int | float | bool
@@ -34,6 +35,25 @@ ALIASES: Final[Mapping[str, str]] = {
     "sasl.oauthbearer.client.credentials.client.secret": "sasl.oauthbearer.client.secret",
 }
 
+# librdkafka takes its properties of a topic with ``topic.`` before their names as well: ``topic.acks`` is ``acks``.
+# Every other name that begins so is a property of its own (``topic.metadata.refresh.interval.ms``) or unknown.
+# Source: rd_kafka_topic_conf_set in rdkafka_conf.c, release 2.16.
+TOPIC_PREFIX: Final = "topic."
+OF_TOPICS: Final = frozenset(
+    """
+    acks request.required.acks request.timeout.ms message.timeout.ms delivery.timeout.ms queuing.strategy
+    produce.offset.report partitioner partitioner_cb msg_order_cmp opaque compression.codec compression.type
+    compression.level auto.commit.enable enable.auto.commit auto.commit.interval.ms auto.offset.reset offset.store.path
+    offset.store.sync.interval.ms offset.store.method consume.callback.max.messages
+    """.split()  # noqa: SIM905 - a name a line would fill a screen
+)
+
+
+def canonical(name: str) -> str:
+    """The one name of a property: without ``topic.``, and not an alias. An unknown name stays as it is."""
+    bare = name.removeprefix(TOPIC_PREFIX)
+    return ALIASES.get(bare, bare) if bare in OF_TOPICS else ALIASES.get(name, name)
+
 
 class RefusedProperty(NamedTuple):
     """A property that cannot be used, or, as a warning, has no effect: its name as written, why, and what to do. Never
@@ -50,10 +70,9 @@ class RefusedProperty(NamedTuple):
 
 def broken_promises(properties: Properties) -> list[RefusedProperty]:
     """What our promises have against ``properties``. Looks at nothing else: no broker, no librdkafka."""
-    problems = _doubles(properties)
+    problems = list(_doubles(properties))
     for name, value in properties.items():
-        canonical = ALIASES.get(name, name)
-        refusal = _REFUSALS.get(canonical) or _refusal_by_form(canonical)
+        refusal = _REFUSALS.get(canonical(name)) or _refusal_by_form(canonical(name))
         found = refusal(text_of(value)) if refusal else None
         if found:
             problems.append(RefusedProperty(name, *found))
@@ -69,12 +88,15 @@ def text_of(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _doubles(properties: Properties) -> list[RefusedProperty]:
-    return [
-        RefusedProperty(alias, f"is another name of {name}, which is set too", "keep one of them")
-        for alias, name in ALIASES.items()
-        if alias in properties and name in properties
-    ]
+def _doubles(properties: Properties) -> Iterator[RefusedProperty]:
+    written: dict[str, list[str]] = {}
+    for name in properties:
+        written.setdefault(canonical(name), []).append(name)
+    for one, names in written.items():
+        kept = one if one in names else names[0]
+        for name in names:
+            if name != kept:
+                yield RefusedProperty(name, f"is another name of {kept}, which is set too", "keep one of them")
 
 
 # A refusal: from the value to (reason, hint), or None when this value is fine.
@@ -90,12 +112,21 @@ def _only(allowed: tuple[str, ...], reason: str, hint: str = "remove it") -> _Re
     return lambda value: None if value.strip().lower() in allowed else (reason, hint)
 
 
+# librdkafka reads numbers by C's strtol: 0x10 is 16, 010 is 8, 1e3 and 1_000 are 1, 5ms is 5, and 4294967296 is 0.
+_READ_DIFFERENTLY: Final = re.compile(r"\s*[-+]?[0-9]")
+_PLAIN: Final = re.compile(r"\s*-?(0|[1-9][0-9]*)(\.[0-9]*)?\s*")
+_INT_MAX: Final = (1 << 31) - 1
+
+
 def _unless(banned: Callable[[float], bool], reason: str, hint: str = "remove it") -> _Refusal:
     def refusal(value: str) -> _Found:
-        try:
-            return (reason, hint) if banned(float(value)) else None
-        except ValueError:
+        if not _PLAIN.fullmatch(value):
+            if _READ_DIFFERENTLY.match(value):
+                return "is not a plain decimal number, and librdkafka would read another one", "write its digits alone"
             return None  # Not a number: librdkafka says so itself, in its own words.
+        if banned(float(value)):
+            return reason, hint
+        return ("is larger than librdkafka can hold", "use a smaller one") if float(value) > _INT_MAX else None
 
     return refusal
 
@@ -108,7 +139,7 @@ _REFUSALS: Final[Mapping[str, _Refusal]] = {
     "acks": _only(("all", "-1"), "an event counts as kept only when all in-sync replicas have it"),
     "enable.idempotence": _only(_TRUE, "without it a retry can double events and change their order"),
     "message.timeout.ms": _unless(
-        lambda ms: not 0 < ms <= _LATEST_MS,
+        lambda ms: not 1 <= ms <= _LATEST_MS,
         "an event could be delivered after its sender was told that it failed",
         f"use 1 to {_LATEST_MS}; 0 means for ever",
     ),
@@ -140,7 +171,14 @@ _REFUSALS: Final[Mapping[str, _Refusal]] = {
 }
 
 
+# Whole numbers by the end of their names, and those of them that librdkafka reads as fractions, by strtod.
+_NUMBERS: Final = re.compile(r".*\.(ms|bytes|kbytes|messages|size|fails|level)")
+_FRACTIONS: Final = ("linger.ms",)
+
+
 def _refusal_by_form(name: str) -> _Refusal | None:
+    if _NUMBERS.fullmatch(name) and ALIASES.get(name, name) not in _FRACTIONS:
+        return _unless(lambda _: False, "")
     if name.endswith(("_cb", "_callback", "_callback_data")):
         return _always("a callback cannot be given in a settings file")
     if name.startswith("test.mock."):

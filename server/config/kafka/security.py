@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from server.config.kafka.rules import ALIASES, Properties, RefusedProperty, text_of
+from server.config.kafka.rules import Properties, RefusedProperty, canonical, text_of
 
 _MECHANISM: Final = "sasl.mechanisms"
 _OAUTH: Final = "sasl.oauthbearer."
@@ -23,8 +23,8 @@ _OIDC: Final = ("token.endpoint.url", "client.id", "client.secret")
 
 def never_authenticates(properties: Properties) -> list[RefusedProperty]:
     """All of them."""
-    given = {ALIASES.get(name, name): text_of(value).strip() for name, value in properties.items()}
-    written = {ALIASES.get(name, name): name for name in properties}
+    given = {canonical(name): text_of(value).strip() for name, value in properties.items()}
+    written = {canonical(name): name for name in properties}
     protocol = given.get("security.protocol", "plaintext").lower()
     problems = [*_unused(given, protocol)]
     if protocol.startswith("sasl_"):

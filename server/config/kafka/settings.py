@@ -18,7 +18,15 @@ from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
 from server.config.kafka import files as kafka_files
-from server.config.kafka.rules import ALIASES, Properties, RefusedProperty, Value, broken_promises, text_of
+from server.config.kafka.rules import (
+    TOPIC_PREFIX,
+    Properties,
+    RefusedProperty,
+    Value,
+    broken_promises,
+    canonical,
+    text_of,
+)
 from server.config.kafka.security import never_authenticates, without_sasl
 from server.config.settings import is_secret
 from server.host import stdio
@@ -115,7 +123,7 @@ def check_apart(properties: Properties, *, are_files_here: bool = True) -> list[
 
 def complete(properties: Properties, *, max_outstanding: int, max_outstanding_bytes: int) -> dict[str, str]:
     """What librdkafka is given: our defaults, the user's properties under their one name, and the sink's bounds."""
-    given = {ALIASES.get(name, name): text_of(value) for name, value in properties.items()}
+    given = {canonical(name): text_of(value) for name, value in properties.items()}
     given.pop("delivery.report.only.error", None)  # False, or it was refused; the binding wants no text here.
     bounds = {
         "queue.buffering.max.messages": str(max_outstanding),
@@ -187,14 +195,20 @@ def _refusal(properties: Mapping[str, Any]) -> str | None:
 def _named_in(reason: str, properties: Mapping[str, Any]) -> str | None:
     """The property that librdkafka means, under the name the user gave it. Longest first: names contain one another."""
     words = re.findall(r"[a-z_]+(?:[._][a-z]+)*", reason)
+    if reason.startswith(_UNKNOWN):  # Its messages leave out the prefix ``topic.``.
+        for name in properties:
+            if name.startswith(TOPIC_PREFIX) and f'"{name.removeprefix(TOPIC_PREFIX)}"' in reason:
+                return name
     for name in sorted(properties, key=len, reverse=True):
-        if name in reason or ALIASES.get(name, name) in words:
+        if name in reason or canonical(name) in words:
             return name
     # "queue.buffering.max.ms" is what librdkafka calls linger.ms in its own messages.
-    meant = {ALIASES.get(word, word) for word in words}
-    return next((name for name in properties if ALIASES.get(name, name) in meant), None)
+    meant = {canonical(word) for word in words}
+    return next((name for name in properties if canonical(name) in meant), None)
 
 
 def _nearest(name: str) -> str:
+    if (bare := name.removeprefix(TOPIC_PREFIX)) != name and bare in NAMES:
+        return f"write {bare}"
     near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.6)
     return f"did you mean {near[0]}?" if near else "see librdkafka's CONFIGURATION.md"

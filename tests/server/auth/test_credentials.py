@@ -87,6 +87,9 @@ def test_keys_can_come_from_the_environment(tmp_path: Path, web: Key, monkeypatc
         ({"origins": ["https://a.example/"]}, "keys[0].origins: must be a list"),
         ({"origins": ["a.example"]}, "keys[0].origins: must be a list"),
         ({"origins": ["https://["]}, "keys[0].origins: must be a list"),
+        ({"origins": None}, "keys[0].origins: must be a list"),
+        ({"streams": None}, "keys[0].streams: must be a list"),
+        ({"expires": None}, "keys[0].expires: is no time"),
         ({"origins": ["https://a@b.example"]}, "keys[0].origins: must be a list"),
         ({"expires": "2027-01-01"}, "keys[0].expires: is no time"),
         ({"expires": 2027}, "keys[0].expires: is no time"),
@@ -126,9 +129,31 @@ def test_one_hash_is_one_key(tmp_path: Path, web: Key) -> None:
     assert code == 3 and "keys[1].hash: is there already" in text
 
 
-@pytest.mark.parametrize("text", ["", "[]", "keys: 5", "keys: []\nmore: 1", "keys: [", "\x00"])
+@pytest.mark.parametrize("text", ["", "5", "keys: 5", "keys: []\nmore: 1", "keys: [", "\x00"])
 def test_a_file_that_is_no_list_of_keys_is_refused(tmp_path: Path, text: str) -> None:
-    assert said(write(tmp_path, text))[0] == 3
+    code, said_text = said(write(tmp_path, text))
+
+    assert code == 3
+    if text != "\x00":
+        assert "what `penstock key NAME` prints" in said_text
+
+
+def test_what_the_command_prints_can_be_appended_to_a_new_file(tmp_path: Path) -> None:
+    path = write(tmp_path, "", eventgate={"auth": "api_keys"})
+    for start in ("", "keys:\n"):
+        (tmp_path / "keys.yaml").write_text(start)
+        for name in ("one", "two"):
+            with (tmp_path / "keys.yaml").open("a") as file:
+                key.run(name, is_given=False, out=file, secret=io.StringIO())
+
+        assert said(path)[0] == 0
+        assert sorted(kept.name for kept in read(path, []).credentials.api_keys) == ["one", "two"]
+
+
+def test_a_wrong_entry_of_a_bare_list_is_named_with_its_line(tmp_path: Path) -> None:
+    code, text = said(write(tmp_path, "- name: a\n  hash: b2:x\n"))
+
+    assert code == 3 and "keys.yaml:2: keys[0].hash: is no hash" in text
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -154,7 +179,9 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
         ({"auth": "networks", "networks": ["10.0.0.1/8"]}, "error", "has host bits set"),
         ({"auth": "identities", "identities": [5]}, "error", "allowed is text"),
         ({"origins": ["https://a.example/"]}, "error", "allowed is an origin"),
-        ({"origins": ["*"]}, "error", "Leave origins out"),
+        ({"origins": ["*", "https://a.example"]}, "error", "Write ['*'] alone"),
+        ({"api_keys": ["*", "web"]}, "error", "is no name of a key"),
+        ({"networks": ["*"]}, "error", "networks[0]"),
         ({"origins": []}, "error", "an empty list"),
         ({"origins": "https://a.example"}, "error", "allowed is a list"),
         ({"orgins": ["https://a.example"]}, "error", "is not a setting that we know"),
@@ -176,6 +203,7 @@ def test_what_a_stream_says_is_obeyed_or_complained_of(
         ([], False),
         (["*"], False),
         (["https://a.example", "https://*.b.example"], False),
+        (["https://a.example:443", "https://*.b.example:443"], False),
         (["https://b.example"], True),
         (["https://a.example", "https://x.b.example"], True),
     ],

@@ -184,6 +184,13 @@ def test_a_stream_can_be_for_pages_of_some_origins_alone(auth: Any) -> None:
     assert guarding.refuses(ours) is None
 
 
+def test_an_origin_with_its_default_port_is_the_one_that_browsers_send() -> None:
+    text, kept = key(origins=("https://a.example:443",))
+    guarding = guard(access(kept), auth="api_keys", origins=["https://a.example:443"])
+
+    assert refused(guarding, x_api_key=text, origin="https://a.example") is None
+
+
 def test_a_key_and_a_stream_may_both_name_origins() -> None:
     text, kept = key(origins=("https://a.example", "https://*.b.example"))
     guarding = guard(access(kept), auth="api_keys", origins=["https://x.b.example", "https://c.example"])

@@ -93,12 +93,19 @@ streams:
     assert (finding.level, finding.stream, finding.line) == ("error", "closed", 4), "where it was written"
 
 
-@pytest.mark.parametrize("own", ["producers:", "producers: {eventgate: }"])
-def test_an_empty_section_that_unsets_the_defaults_is_said(own: str) -> None:
-    text = (
-        f"default_settings: {{producers: {{eventgate: {{auth: jwt}}}}}}\nstreams:\n  s:\n    schema_title: a\n    {own}"
-    )
-    [finding] = findings(text)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "streams: {s: {schema_title: a, producers: {eventgate: {'<<': {auth: jwt}}}}}",
+        "streams: {s: {schema_title: a, producers: {'<<': {eventgate: {auth: jwt}}}}}",
+        "streams: {s: {schema_title: a, '<<': {producers: {eventgate: {auth: jwt}}}}}",
+        "default_settings: {'<<': {producers: {eventgate: {auth: jwt}}}}\nstreams: {s: {schema_title: a}}",
+        "default_settings_overrides: {'<<': {a: {producers: {}}}}\nstreams: {s: {schema_title: a}}",
+        "stream_overrides: {'<<': {s: {producers: {}}}}\nstreams: {s: {schema_title: a}}",
+        "'<<': {default_settings: {producers: {eventgate: {auth: jwt}}}}\nstreams: {s: {schema_title: a}}",
+    ],
+)
+def test_a_merge_key_in_quotes_is_an_error(text: str) -> None:
+    [finding] = [one for one in findings(text) if "in quotes" in one.reason]
 
-    assert (finding.level, finding.line, finding.stream) == ("warning", 5, "s")
-    assert "unsets all that default_settings has there" in finding.reason
+    assert (finding.level, finding.line) == ("error", 1) and "write << without quotes" in finding.hint.lower()

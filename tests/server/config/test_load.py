@@ -305,6 +305,23 @@ def test_a_number_that_others_take_for_octal_is_refused_and_not_shown(directory:
     assert read(directory, "workers: 0o17\nservice_name: '007'\ndrain_s: 0.5").config.workers == 15
 
 
+@pytest.mark.parametrize("text", ["010", "08", "-010", "010.5", "!!int 010", "!!float 010"])
+@pytest.mark.parametrize("setting", ["http.limits.max_event_bytes", "drain_s", "workers"])
+def test_it_is_refused_in_variables_and_options_too(directory: Path, setting: str, text: str) -> None:
+    variable = f"PENSTOCK_{setting.upper().replace('.', '__')}"
+    words = f"the value for {setting} has a number that begins with 0"
+
+    assert refused(directory, "", **{variable: text})[0].startswith(f"{variable}: {words}")
+    assert refused(directory, "", f"{setting}={text}")[0].startswith(f"--set {setting}: {words}")
+
+
+def test_it_is_refused_inside_a_map_and_is_text_where_text_is_allowed(directory: Path) -> None:
+    (line,) = refused(directory, "", "http.limits={max_event_bytes: 010}")
+    assert line.startswith("--set http.limits: the value for http.limits has a number that begins with 0")
+    kafka = {"PENSTOCK_SINK__KAFKA__SASL_USERNAME": "007", "PENSTOCK_SINK__KAFKA__CLIENT_ID": "010"}
+    assert read(directory, "", **kafka).config.sink.kafka == {"sasl.username": "007", "client.id": "010"}
+
+
 def test_a_number_with_underscores_is_text_and_the_hint_says_so(directory: Path) -> None:
     (line,) = refused(directory, "http: {backlog: 1_024}")
 

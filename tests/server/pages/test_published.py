@@ -103,7 +103,7 @@ def test_numbers_of_a_schema_are_served_as_its_file_has_them(
 
 def test_numbers_that_only_yaml_writes_so_are_served_as_json(reader: Reader, schemas: Path) -> None:
     (schemas / "yaml").mkdir()
-    (schemas / "yaml" / "1.0.0.yaml").write_text("enum: [0x10, 0o17, +5, .5, 007, 1., 0xFFFFFFFFFFFFFFFFF]\n")
+    (schemas / "yaml" / "1.0.0.yaml").write_text("enum: [0x10, 0o17, +5, .5, +7, 1., 0xFFFFFFFFFFFFFFFFF]\n")
 
     assert reader.text("/v1/schemas/yaml/1.0.0") == b'{"enum":[16,15,5,0.5,7,1.0,295147905179352825855]}'
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 import pytest
 
 from server.text import origins as module
-from server.text.origins import MAX_BYTES, Origins, is_origin, origins_of
+from server.text.origins import MAX_BYTES, Origins, as_sent, is_origin, origins_of
 
 
 @pytest.mark.parametrize(
     "text",
-    ["https://a.example", "http://localhost:8080", "https://*.a.example", "https://[::1]:80", "chrome-extension://abc"],
+    [
+        "https://a.example",
+        "http://localhost:8080",
+        "https://*.a.example",
+        "https://[::1]:80",
+        "chrome-extension://abc",
+        "https://a.example:443",
+    ],
 )
 def test_what_browsers_send_is_an_origin(text: str) -> None:
     assert is_origin(text)
@@ -20,6 +27,7 @@ def test_what_browsers_send_is_an_origin(text: str) -> None:
     "text",
     [
         *("*", "null", "a.example", "https://", "https://*", "https://a.example/", "https://A.example", "https://["),
+        *("https://a.example:0443", "https://a.example:65536", "https://[0:0:0:0:0:0:0:1]", "https://[::1::]"),
         *("https://a@b.example", "https://*a.example", "https://a.*", "https://a.example\n", "", None, 5),
     ],
 )
@@ -29,6 +37,24 @@ def test_anything_else_is_none(text: object) -> None:
 
 def test_names_alone_are_a_plain_set() -> None:
     assert origins_of(["https://a.example"]) == frozenset({b"https://a.example"})
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("https://a.example:443", b"https://a.example"),
+        ("http://a.example:80", b"http://a.example"),
+        ("https://[::1]:443", b"https://[::1]"),
+        ("https://*.a.example:443", b"https://x.a.example"),
+        ("https://a.example:80", b"https://a.example:80"),
+        ("http://a.example:443", b"http://a.example:443"),
+        ("https://a.example:8443", b"https://a.example:8443"),
+    ],
+)
+def test_a_default_port_is_left_out_as_browsers_do(written: str, sent: bytes) -> None:
+    """RFC 6454 section 6.2, step 3."""
+    assert sent in origins_of([written])
+    assert sent in Origins([as_sent(written)])
 
 
 def test_a_star_stands_for_every_host_below_and_for_nothing_else() -> None:

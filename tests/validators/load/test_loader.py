@@ -153,6 +153,16 @@ def test_integers_are_exact_in_both_syntaxes() -> None:
     assert parse(b"a: 123456789012345678901234567890", "x.yaml") == {"a": 123456789012345678901234567890}
 
 
+@pytest.mark.parametrize("text", ["010", "08", "-07", "08.5"])
+@pytest.mark.parametrize("name", ["1.0.0.yaml", "1.0.0"])
+def test_a_number_that_js_yaml_reads_otherwise_makes_a_schema_unusable(text: str, name: str) -> None:
+    with pytest.raises(SchemaError) as caught:
+        parse(f"title: a\nmaximum: {text}".encode(), name)
+
+    assert str(caught.value).startswith(f"{name}:2: has a number that begins with 0")
+    assert parse(b"a: 0\nb: 0.5\nc: 0o17\nd: '010'\ne: -0", name) == {"a": 0, "b": 0.5, "c": 15, "d": "010", "e": 0}
+
+
 def test_what_a_merge_key_adds_is_part_of_the_schema() -> None:
     """A plain key would leave the property without its constraints."""
     text = b"definitions: {short: &short {type: string, maxLength: 5}}\nproperties: {a: {<<: *short, pattern: '^a'}}"

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from server.config.kafka import settings as kafka_settings
-from server.config.kafka.rules import Value, broken_promises
+from server.config.kafka.rules import ALIASES, OF_TOPICS, Value, broken_promises
 from server.config.kafka.settings import check
 
 SERVERS: dict[str, Value] = {"bootstrap.servers": "127.0.0.1:9092"}
@@ -45,6 +45,26 @@ SERVERS: dict[str, Value] = {"bootstrap.servers": "127.0.0.1:9092"}
         ("logger", "x"),
         ("interceptors", "x"),
         ("test.mock.num.brokers", 3),
+        ("topic.acks", 1),
+        ("topic.request.required.acks", "0"),
+        ("topic.message.timeout.ms", 300000),
+        ("topic.delivery.timeout.ms", 300000),
+        ("topic.partitioner", "random"),
+        ("topic.partitioner_cb", "x"),
+        ("topic.queuing.strategy", "lifo"),
+        ("topic.opaque", "x"),
+        ("topic.message.timeout.ms", "0x493E0"),
+        ("message.timeout.ms", "0x493E0"),
+        ("message.timeout.ms", "300000ms"),
+        ("message.timeout.ms", "7_000_000"),
+        ("message.timeout.ms", "010"),
+        ("message.timeout.ms", "1e3"),
+        ("message.timeout.ms", 0.5),
+        ("retries", "0x0"),
+        ("statistics.interval.ms", "010000"),
+        ("message.max.bytes", "0x100000"),
+        ("topic.request.timeout.ms", "1e3"),
+        ("retries", 1 << 32),
     ],
 )
 def test_what_would_break_a_promise_is_refused_by_the_name_the_user_wrote(name: str, value: Value) -> None:
@@ -73,6 +93,13 @@ def test_what_would_break_a_promise_is_refused_by_the_name_the_user_wrote(name: 
         ("broker.address.family", "v4"),
         ("log.connection.close", False),
         ("delivery.report.only.error", False),
+        ("topic.acks", "all"),
+        ("topic.message.timeout.ms", 8000),
+        ("topic.compression.codec", "zstd"),
+        ("topic.metadata.refresh.interval.ms", 30000),
+        ("message.timeout.ms", 5000.0),
+        ("linger.ms", "1e1"),
+        ("client.id", "007"),
     ],
 )
 def test_everything_else_passes(name: str, value: Value) -> None:
@@ -91,6 +118,45 @@ def test_a_property_and_its_alias_together_are_a_problem() -> None:
 
     assert problem.name == "queue.buffering.max.ms"
     assert "linger.ms" in problem.reason
+
+
+@pytest.mark.parametrize("other", ["acks", "request.required.acks", "topic.request.required.acks"])
+def test_a_property_with_and_without_its_prefix_is_a_problem(other: str) -> None:
+    [problem] = broken_promises({**SERVERS, other: "all", "topic.acks": "all"})
+
+    assert "is another name of" in problem.reason and problem.hint == "keep one of them"
+
+
+def test_a_name_with_the_prefix_replaces_our_default() -> None:
+    complete = kafka_settings.complete(
+        {**SERVERS, "topic.delivery.timeout.ms": 7000}, max_outstanding=1, max_outstanding_bytes=1024
+    )
+
+    assert complete["message.timeout.ms"] == "7000"
+    assert not any("delivery.timeout" in name for name in complete)
+
+
+def test_librdkafka_takes_the_prefix_before_exactly_the_names_that_we_say() -> None:
+    from confluent_kafka import KafkaException, Producer
+
+    def is_known(name: str) -> bool:
+        try:
+            Producer({"bootstrap.servers": "", "log_level": "0", name: "\x01"})
+        except KafkaException as refused:
+            return not refused.args[0].str().startswith("No such configuration property")
+        return True
+
+    names = {*kafka_settings.NAMES, *ALIASES, *ALIASES.values(), *OF_TOPICS}
+    names = {name for name in names if not name.startswith("topic.")}
+
+    assert {name for name in names if is_known(f"topic.{name}")} == OF_TOPICS
+
+
+def test_an_unknown_name_with_the_prefix_is_refused_as_it_was_written() -> None:
+    problems = check({**SERVERS, "linger.ms": 3, "topic.linger.ms": 5, "topic.topic.acks": 1})
+
+    assert (problems[0].name, problems[0].hint) == ("topic.linger.ms", "write linger.ms")
+    assert {problem.name for problem in problems} == {"topic.linger.ms", "topic.topic.acks"}
 
 
 def test_an_alias_replaces_our_default() -> None:

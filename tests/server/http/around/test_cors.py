@@ -90,6 +90,13 @@ def test_any_other_origin_is_not(origin: str) -> None:
     assert response.headers["Vary"] == "Origin"
 
 
+def test_an_origin_with_its_default_port_is_the_one_that_browsers_send() -> None:
+    site = Site("https://a.example:443", "http://*.b.example:80")
+
+    for origin in ("https://a.example", "http://x.b.example"):
+        assert allowed(site.post(origin)) == allowed(site.preflight(origin)) == origin
+
+
 def test_an_open_service_names_nobody() -> None:
     response = Site("*").post("https://any.example")
 
