@@ -29,7 +29,7 @@ def _receive(self: Receiver, request: Any, body: bytes, options: RequestOptions)
         return
     arrival = self._arrival(request, options)
     events = self._events(request, body, options, arrival)
-    if isinstance(events, list) and not self._awaited:
+    if isinstance(events, list) and self._fetcher is None:
         self._send(request, events, arrival, options, False, 0.0)
     elif events is not None:
         self._go_on(Submission(self._resume, request, body, options), events, arrival, False)
@@ -44,7 +44,7 @@ def _resume(self: Receiver, submission: Submission) -> None:
     elif batch.fault is not None:
         self._refuse_fault(submission.request, batch.fault)
     else:
-        self._go_on(submission, batch.take_up(), batch.arrival, False)
+        self._go_on(submission, batch.events, batch.arrival, False)
 
 
 def _send(

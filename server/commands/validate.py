@@ -26,6 +26,7 @@ from server.intake.pipeline import NOT_AN_OBJECT, Pipeline, make_pipeline
 from server.intake.report import report
 from server.intake.text.cut import split
 from server.intake.verdict import Verdict
+from server.schemas.repository import Unfetched
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +53,8 @@ def run(config_path: Path | None, overrides: list[str], files: list[Path]) -> in
             else:
                 assert isinstance(raws, list)
                 event = _judged(pipeline, index, raws[0], clock)
-                if _fetched(generation):
+                if event.unfetched is not None:
+                    _fetch(generation, event.unfetched)
                     event = _judged(pipeline, index, raws[0], clock)
             invalid += event.verdict is not None or event.observed is not None
             sys.stdout.buffer.write(msgspec.json.encode(report(event)) + b"\n")
@@ -65,17 +67,13 @@ def _judged(pipeline: Pipeline, index: int, raw: bytes | Piece, clock: Clock) ->
     return pipeline.prepare(index, raw, Arrival(*clock.now(), {}))
 
 
-def _fetched(generation: Generation) -> bool:
-    """Whether the event names a schema that may be at a URL, which has now been asked for."""
+def _fetch(generation: Generation, schema: Unfetched) -> None:
+    """Fetch the schema of an event, or remember why it cannot be fetched."""
     remote = generation.schemas.remote
-    if remote is None or not remote.awaited:
-        return False
-    uris = list(remote.awaited)
-    remote.awaited.clear()
-    for uri, error_type in fetch_schemas(generation.config, generation.data_dir, uris).items():
+    assert remote is not None
+    for uri, error_type in fetch_schemas(generation.config, generation.data_dir, [schema.uri]).items():
         kind = "schema_unavailable" if error_type == "refused" else error_type
         remote.note_failure(uri, kind, "it was asked for", generation.config.schemas.unknown_s)
-    return True
 
 
 def _lines(files: list[Path]) -> Iterator[bytes]:

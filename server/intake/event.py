@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # These modules import this one.
     from server.intake.pending import Pending
     from server.intake.route import Route
     from server.intake.verdict import Verdict
+    from server.schemas.repository import Unfetched
 
 
 class Event(Struct, eq=False, gc=False):
@@ -26,6 +27,7 @@ class Event(Struct, eq=False, gc=False):
 
     ``verdict`` None means that nothing speaks against the event. ``observed`` is a verdict that does not count: the
     stream is in ``validation: observe``. ``route`` is set once there is one, so an event without a verdict has a route.
+    ``unfetched`` is the schema that the event names, if that has to be fetched first.
     ``pending`` is set while a request waits for the outcome. ``number`` is the order of acceptance among all events of
     this worker and of those before it; ``is_spooled`` events wait on disk.
     """
@@ -42,6 +44,7 @@ class Event(Struct, eq=False, gc=False):
     headers: list[tuple[str, bytes]] = []
     number: int = 0
     is_spooled: bool = False
+    unfetched: Unfetched | None = None
 
     def on_ack(self, error: Any, _message: Any) -> None:
         """Hear what the sink says of this event."""

@@ -73,12 +73,12 @@ class Receiver:
         address: Callable[[Any], str],
         clock: Clock,
         forms: Forms,
-        asking: SchemaFetcher | None = None,
+        fetcher: SchemaFetcher | None = None,
         turns: Turns | None = None,
         client_of: Callable[[Request], str] | None = None,
         has_room: Callable[[Request, int], bool] | None = None,
     ) -> None:
-        """``asking``: whom to ask for schemas that are at URLs; None, there are none. ``turns``: shared with what else
+        """``fetcher`` is asked for schemas that are at URLs; None: there are none. ``turns``: shared with what else
         takes long; ``client_of`` says whose a request is there. ``has_room`` counts more bytes as held by a request,
         and says whether they are too many (http.server)."""
         self._forms = forms
@@ -101,8 +101,7 @@ class Receiver:
         self._address = address
         self._clock = clock
         self._closed = False
-        self._asking = asking
-        self._awaited: dict[str, None] = asking.awaited if asking else {}
+        self._fetcher = fetcher
         self._send_hasty, self._send_guaranteed = sender.hasty, sender.guaranteed
         self.counts = sender.counts
         self._hasty = self.counts.hasty
@@ -150,8 +149,8 @@ class Receiver:
             self._refuse_fault(request, batch.fault)
             return
         else:
-            events = batch.take_up()
-        if self._waits(submission):
+            events = batch.events
+        if self._waits(submission, events):
             return
         writer = cast("ReportWriter", batch.writer) if batch is not None else None
         request.reply(200, "OK", reports(events, len(request.body), writer))
@@ -184,7 +183,7 @@ class Receiver:
             return
         arrival = self._arrival(request, options)
         events = self._events(request, body, options, arrival, may_wait=is_guarded)
-        if isinstance(events, list) and not self._awaited:
+        if isinstance(events, list) and (self._fetcher is None or (len(events) == 1 and events[0].unfetched is None)):
             self._send(request, events, arrival, options, is_guarded, began_s)
         elif events is not None:
             self._go_on(Submission(self._resume, request, body, options, began_s), events, arrival, is_guarded)
@@ -206,7 +205,7 @@ class Receiver:
         elif batch.fault is not None:
             self._refuse_fault(request, batch.fault)
         elif self._may_still_go(batch, is_guarded, options.is_hasty):
-            self._go_on(submission, batch.take_up(), batch.arrival, is_guarded)
+            self._go_on(submission, batch.events, batch.arrival, is_guarded)
         else:
             self._refuse_full(request)
 
@@ -217,7 +216,7 @@ class Receiver:
             if not options.is_hasty:
                 events.write(EntryWriter())
             self._put_off(submission, events, self._long_s if options.is_hasty else self._patience_s)
-        elif not self._waits(submission):
+        elif not self._waits(submission, events):
             self._send(submission.request, events, arrival, options, is_guarded, submission.began_s)
 
     def _send(
@@ -291,7 +290,7 @@ class Receiver:
         if form is not None or not isinstance(found, list):
             prepare = PiecePreparer(self._prepare, form.unwrap if form is not None else None).prepare_all
         finish = form.finish if form is not None else None
-        batch = Batch(found, len(body), arrival, prepare, self._awaited, finish)
+        batch = Batch(found, len(body), arrival, prepare, finish)
         if not is_alone and not batch.is_short():
             return batch
         if not batch.prepare(AT_ONCE_S):
@@ -326,13 +325,11 @@ class Receiver:
         job = Preparing(batch, submission.resume, self._waiting, patience_s, self._has_memory, self._on_bug)
         self._turns.take(client, job)
 
-    def _waits(self, submission: Submission) -> bool:  # cold: schemas that have to be fetched
-        """Whether it waits for schemas, and goes on once they are settled. It waits once only."""
-        if self._asking is None or not self._awaited:
+    def _waits(self, submission: Submission, events: list[Event]) -> bool:  # cold: schemas that have to be fetched
+        """Whether it waits for schemas of its events, and goes on once they are settled. It waits once only."""
+        if self._fetcher is None or submission.attempt > 1:
             return False
-        if submission.attempt > 1:
-            self._asking.awaited.clear()
-            return False
+        uris = {event.unfetched.uri: None for event in events if event.unfetched is not None}
 
         def go_on() -> None:
             try:
@@ -340,7 +337,7 @@ class Receiver:
             except Exception:  # As intake.batch.
                 self._on_bug(submission.request)
 
-        return self._asking.wait(self._address(submission.request), go_on)
+        return self._fetcher.wait(uris, self._address(submission.request), go_on)
 
     def _on_bug(self, request: Request) -> None:  # cold: an exception of ours, after the turn in which the request came
         text = "a request failed with an internal error\n%s"

@@ -16,6 +16,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from server.intake.event import Event
+    from server.schemas.repository import Unfetched
 
 INVALID_TYPES = frozenset(
     {
@@ -61,12 +62,14 @@ _MESSAGES = {
 
 class Verdict(NamedTuple):
     """Why one event was not accepted. ``errors`` are AJV-shaped problems, ``text`` their one-line summary. ``entry`` is
-    what the answer says of the event, where that is written already (``EntryWriter``): then there are no errors."""
+    what the answer says of the event, where that is written already (``EntryWriter``): then there are no errors.
+    ``unfetched`` is the schema of the event, if that has to be fetched first."""
 
     error_type: str
     text: str
     errors: Sequence[Any] = ()
     entry: bytes = b""
+    unfetched: Unfetched | None = None
 
     @property
     def is_invalid(self) -> bool:

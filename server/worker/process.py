@@ -115,7 +115,7 @@ class Worker:
         self._fetched = Fetched(materials, self._use)
         self._turns = Turns()
         self._tracing = make_tracing(config, context.slot, header_of)
-        self._error_events = ErrorEvents(self._pipeline, delivery.submit_own, clock, config, self._fetched.asking)
+        self._error_events = ErrorEvents(self._pipeline, delivery.submit_own, clock, config, self._fetched.fetcher)
         self._sender = Sender(self._durability.sink, delivery, self._durability.receipts, self._error_events)
         self._receiver = Receiver(
             config,
@@ -126,7 +126,7 @@ class Worker:
             address.of,
             clock,
             Forms(config, materials.schemas.find_here, content.media_type),
-            self._fetched.asking,
+            self._fetched.fetcher,
             self._turns,
             self._client_of,
             self._has_room,
