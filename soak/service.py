@@ -76,7 +76,7 @@ class Service:
         self._readies = 0
 
     def _written(self, servers: str, port: int, most_in_flight: int) -> dict[str, Any]:
-        examples = Path(__file__).parent.parent / "examples"
+        examples = Path(__file__).parent.parent / "server" / "examples"
         kafka = {
             "bootstrap.servers": servers,
             "message.timeout.ms": 4000,

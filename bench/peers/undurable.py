@@ -19,33 +19,45 @@ from server.intake.pending import Pending
 from server.intake.receive import Receiver
 from server.intake.request_options import RequestOptions
 from server.intake.sending import Sender
+from server.intake.submission import Submission
 from server.worker import durability
 
 
-def _receive(
-    self: Receiver,
-    request: Any,
-    body: bytes,
-    terms: RequestOptions,
-    _began_s: float = 0.0,
-    is_second: bool = False,
-    batch: Any = None,
-) -> None:
+def _receive(self: Receiver, request: Any, body: bytes, options: RequestOptions) -> None:
     if self._closed:
         request.problem(503, "draining")
         return
-    if batch and batch.fault is not None:
-        self._refuse_fault(request, batch.fault)
-        return
-    events = batch.take_up() if batch else self._events(request, body, terms, self._arrival(request, terms))
-    if not isinstance(events, list):
-        if events is not None:
-            self._put_off(events, self._long_s, self._receive, request, body, terms, 0.0, is_second)
-        return
-    if self._awaited and self._waits(request, is_second, self._receive, body, terms):
-        return
+    arrival = self._arrival(request, options)
+    events = self._events(request, body, options, arrival)
+    if isinstance(events, list) and self._fetcher is None:
+        self._send(request, events, arrival, options, False, 0.0)
+    elif events is not None:
+        self._go_on(Submission(self._resume, request, body, options), events, arrival, False)
+
+
+def _resume(self: Receiver, submission: Submission) -> None:
+    batch = submission.batch
+    if batch is None:
+        self._receive(submission.request, submission.body, submission.options)
+    elif self._closed:
+        submission.request.problem(503, "draining")
+    elif batch.fault is not None:
+        self._refuse_fault(submission.request, batch.fault)
+    else:
+        self._go_on(submission, batch.events, batch.arrival, False)
+
+
+def _send(
+    self: Receiver,
+    request: Any,
+    events: list[Event],
+    _arrival: Any,
+    options: RequestOptions,
+    _is_guarded: bool,
+    _began_s: float,
+) -> None:
     self.counts.received += len(events)
-    (self._send_hasty if terms.is_hasty else self._send_guaranteed)(request, events, 0, False)
+    (self._send_hasty if options.is_hasty else self._send_guaranteed)(request, events, 0, False)
 
 
 def _hasty(self: Sender, request: Any, events: list[Event], _number: int, _is_guarded: bool) -> None:
@@ -98,6 +110,8 @@ def install() -> None:
     """From now on, workers that are made keep nothing."""
     for owner, name, replacement in (
         (Receiver, "_receive", _receive),
+        (Receiver, "_resume", _resume),
+        (Receiver, "_send", _send),
         (Sender, "hasty", _hasty),
         (Sender, "guaranteed", _guaranteed),
         (Sender, "_answer", _answer),

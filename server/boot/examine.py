@@ -205,7 +205,7 @@ def _error_stream(loaded: Loaded, schemas: SchemaRepository, snapshot: Snapshot)
     found = schemas.find(uri)
     if snapshot.find(name) is None:
         reason, hint = f"no stream {name!r} is declared: there will be no error events", 'declare it, or set it to ""'
-    elif isinstance(found, tuple) and not (schemas.remote and uri in schemas.remote.awaited):
+    elif isinstance(found, tuple):
         path = ("intake", "error_schema_uri")
         reason, hint = f"schema {uri} cannot be used: {found[1]}; there will be no error events", "add the schema"
     else:

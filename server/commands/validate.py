@@ -26,6 +26,7 @@ from server.intake.forms.piece import Piece
 from server.intake.pipeline import Pipeline, make_pipeline
 from server.intake.report import report
 from server.intake.text.decode import BOM
+from server.schemas.repository import Unfetched
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +47,8 @@ def run(config_path: Path | None, overrides: list[str], files: list[Path]) -> in
         for index, line in enumerate(_lines(files)):
             piece = lines.piece(line)
             event = _judged(pipeline, index, piece, clock)
-            if _fetched(generation):
+            if event.unfetched is not None:
+                _fetch(generation, event.unfetched)
                 event = _judged(pipeline, index, piece, clock)
             invalid += event.verdict is not None or event.observed is not None
             sys.stdout.buffer.write(msgspec.json.encode(report(event)) + b"\n")
@@ -59,17 +61,13 @@ def _judged(pipeline: Pipeline, index: int, piece: Piece, clock: Clock) -> Event
     return pipeline.prepare(index, piece.raw, Arrival(*clock.now(), {}))
 
 
-def _fetched(generation: Generation) -> bool:
-    """Whether the event names a schema that may be at a URL, which has now been asked for."""
+def _fetch(generation: Generation, schema: Unfetched) -> None:
+    """Fetch the schema of an event, or remember why it cannot be fetched."""
     remote = generation.schemas.remote
-    if remote is None or not remote.awaited:
-        return False
-    uris = list(remote.awaited)
-    remote.awaited.clear()
-    for uri, error_type in fetch_schemas(generation.config, generation.data_dir, uris).items():
+    assert remote is not None
+    for uri, error_type in fetch_schemas(generation.config, generation.data_dir, [schema.uri]).items():
         kind = "schema_unavailable" if error_type == "refused" else error_type
         remote.note_failure(uri, kind, "it was asked for", generation.config.schemas.unknown_s)
-    return True
 
 
 def _lines(files: list[Path]) -> Iterator[bytes]:

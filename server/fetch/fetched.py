@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from server.catalog.publication import head_of
 from server.catalog.snapshot_follower import SnapshotFollower
 from server.fetch.schema_fetcher import SchemaFetcher
+from server.schemas.repository import Unfetched
 
 if TYPE_CHECKING:
     from server.catalog.snapshot import Snapshot
@@ -37,7 +38,7 @@ class Materials(Protocol):
 
 
 class Fetched:
-    """``asking`` None: no schema is at a URL. ``use`` is called with each new snapshot."""
+    """``fetcher`` None: no schema is at a URL. ``use`` is called with each new snapshot."""
 
     def __init__(self, materials: Materials, use: Callable[[Snapshot], None]) -> None:
         config, link, remote = materials.config, materials.link, materials.schemas.remote
@@ -48,22 +49,22 @@ class Fetched:
         self._snapshot = materials.snapshot
         self._used_s = time.time()
         self._following: SnapshotFollower | None = None
-        self.asking: SchemaFetcher | None = None
+        self.fetcher: SchemaFetcher | None = None
         if not materials.snapshot.is_open:
             self._following = SnapshotFollower(
                 link.publication, materials.snapshot, config.sink.topic_prefix, self._swap
             )
         if remote is not None:
-            self.asking = SchemaFetcher(remote, link.address, config.schemas.wait_s)
+            self.fetcher = SchemaFetcher(remote, link.address, config.schemas.wait_s)
 
     def begin(self) -> None:
         """On the loop, before the first request."""
         if self._following is not None:
             self._following.catch_up()
-        if self.asking is not None:
-            self.asking.awaited.clear()  # The master looked at schemas too.
-            self._schemas.find(self._config.intake.error_schema_uri)  # No request would wait for this one.
-            self.asking.ask()
+        if self.fetcher is not None:
+            found = self._schemas.find(self._config.intake.error_schema_uri)
+            if isinstance(found, Unfetched):  # No request would wait for this one.
+                self.fetcher.ask(found.uri)
 
     def look(self) -> None:
         """On every beat."""
@@ -72,8 +73,8 @@ class Fetched:
 
     def close(self) -> None:
         """Nobody waits any more."""
-        if self.asking is not None:
-            self.asking.close()
+        if self.fetcher is not None:
+            self.fetcher.close()
 
     def mark(self) -> tuple[int, int]:
         """The snapshot in use and since when, for the scoreboard."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -39,7 +39,7 @@ class Waiter:
         self.left = left
 
 
-def _nobody() -> None:
+def _no_request() -> None:
     """There is nothing to go on with."""
 
 
@@ -58,15 +58,9 @@ class SchemaFetcher(asyncio.Protocol):
         self._is_closed = False
         self._trouble = Limited(logging.getLogger("worker"))
 
-    @property
-    def awaited(self) -> dict[str, None]:
-        """What was looked for and may be at a URL: empty, unless a request has just found that out."""
-        return self._remote.awaited
-
-    def wait(self, client: str, go_on: Callable[[], None]) -> bool:
-        """Ask for what is awaited, and call ``go_on`` once all of it is settled. False: there is no waiting now."""
-        uris = list(self.awaited)
-        self.awaited.clear()
+    def wait(self, uris: Collection[str], client: str, go_on: Callable[[], None]) -> bool:
+        """Ask for these schemas, and call ``go_on`` once all of them are settled. False: there is no waiting now, or
+        no schema to wait for."""
         if not uris or self._is_closed or len(self._waiters) >= WAITING_MAX:
             return False
         waiter = Waiter(go_on, set(uris))
@@ -80,9 +74,9 @@ class SchemaFetcher(asyncio.Protocol):
         self._connect()
         return True
 
-    def ask(self) -> None:
-        """Ask for what is awaited, on our own account. Nobody waits: it is for whoever looks for it later."""
-        self.wait("", _nobody)
+    def ask(self, uri: str) -> None:
+        """Ask for a schema on our own account. No request waits for it: it is for events that come later."""
+        self.wait((uri,), "", _no_request)
 
     def close(self) -> None:
         """Nobody waits any more: all go on now."""

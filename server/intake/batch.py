@@ -55,12 +55,10 @@ class Writes(Protocol):
 
 class Batch:
     """``arrival`` and ``found`` are those of one body of ``size`` bytes: its raw events, or what finds them.
-    ``awaited`` is shared by all who prepare events (fetch.schema_fetcher): what this body looks for is put aside while
-    others
-    have their turn. ``fault``: why there are no events, as intake.text.cut says it."""
+    ``fault``: why there are no events, as intake.text.cut says it."""
 
     __slots__ = (
-        "_awaited", "_body_bytes", "_cut", "_finish", "_prepare", "_put_aside", "_raws", "_step",
+        "_body_bytes", "_cut", "_finish", "_prepare", "_raws", "_step",
         "arrival", "began_s", "events", "fault", "writer",
     )  # fmt: skip
 
@@ -70,7 +68,6 @@ class Batch:
         size: int,
         arrival: Arrival,
         prepare: PrepareAll,
-        awaited: dict[str, None],
         finish: Finish | None = None,
     ) -> None:
         self._cut: Any = None
@@ -83,8 +80,6 @@ class Batch:
             self._cut = found
         self._finish = finish
         self._prepare = prepare
-        self._awaited = awaited
-        self._put_aside: dict[str, None] = {}
         self.arrival = arrival
         self.began_s = monotonic()
         self.events: list[Event] = []
@@ -146,20 +141,9 @@ class Batch:
         if has_room is not None and not has_room(self.arrival.request, more_bytes):
             self.fault = FULL
 
-    def put_aside(self) -> None:
-        """Others come now."""
-        self._put_aside.update(self._awaited)
-        self._awaited.clear()
-
-    def take_up(self) -> list[Event]:
-        """The events, when all are prepared. What they look for is awaited again."""
-        self._awaited.update(self._put_aside)
-        return self.events
-
     def begin_anew(self) -> None:
         """Forget what has been prepared."""
         self.events.clear()
-        self._put_aside.clear()
         if self.writer is not None:
             self.writer.begin_anew()
         self.arrival.problems_left = MAX_PROBLEMS
@@ -187,7 +171,6 @@ class Preparing:
         self._has_room = has_room
         self._on_bug = on_bug
         waiting[self] = None
-        batch.put_aside()
 
     def is_wanted(self) -> bool:
         """Whether it is still to be prepared, and the client has not been told to send it again."""
@@ -204,13 +187,9 @@ class Preparing:
 
     def go_on(self, time_s: float) -> bool:
         """A turn's worth."""
-        try:
-            is_whole = self.batch.prepare(time_s, self._has_room)
-            self.batch.put_aside()
-            if is_whole:
-                self.end()
-        finally:
-            self.batch.put_aside()
+        is_whole = self.batch.prepare(time_s, self._has_room)
+        if is_whole:
+            self.end()
         return is_whole
 
     def end(self) -> None:

@@ -58,19 +58,26 @@ class Keeper(Protocol):
     def newest(self) -> int: ...
 
 
+def _forget(event: Event) -> None:
+    """Its tally has it."""
+
+
 class Delivery:
     """``settle_s``: within which the sink settles what it was given. ``spool`` None: what cannot be sent is refused.
-    ``is_spooled``: so are guaranteed events of streams without a wish; ``may_be_spooled``: those of some stream are."""
+    ``is_spooled``: so are guaranteed events of streams without a wish; ``may_be_spooled``: those of some stream are.
+    ``on_spooled`` and ``on_dropped`` are called with hasty events, whose requests have been answered: that go to the
+    spool after all, and that will never be delivered. ``tallies`` are the books of the events."""
 
     def __init__(
         self,
         sink: Sink,
         spool: Keeper | None,
-        tallies: Tallies,
         *,
         settle_s: float = 0.0,
         is_spooled: bool = False,
         may_be_spooled: bool = False,
+        on_spooled: Callable[[Event], None] = _forget,
+        on_dropped: Callable[[Event], None] = _forget,
     ) -> None:
         self._sink_submit = sink.submit
         self._outstanding = sink.outstanding
@@ -79,18 +86,15 @@ class Delivery:
         self._recall = sink.recall
         self._separating = Separating(sink, settle_s)
         self._spool = spool
-        self.tallies = tallies
+        self.tallies = Tallies(self._on_failed, self._on_kept)
         self._settle_s = settle_s
         self._is_spooled = is_spooled
         self.may_be_spooled = may_be_spooled
         self._doubt_until = 0.0
         self.number = 0
-        # Of hasty events, whose requests have been answered: that go to the spool, that will never be delivered.
-        self.on_spooled: Callable[[Event], None] = _forget
-        self.on_dropped: Callable[[Event], None] = _forget
+        self._on_spooled = on_spooled
+        self._on_dropped = on_dropped
         self.is_guarded = False
-        tallies.on_failed = self.on_failed
-        tallies.on_kept = self.on_kept
 
     def open(self, first_number: int) -> None:
         """Begin to look after the spool."""
@@ -123,10 +127,12 @@ class Delivery:
 
     def submit_hasty(self, event: Event, on_ack: OnAck) -> str | None:
         """Send it or spool it; an ``error_type`` when neither can be."""
+        assert event.route is not None
         return self._submit(event, on_ack, event.route.stream.on_broker_down != "refuse")
 
     def submit_guaranteed(self, event: Event, on_ack: OnAck) -> str | None:
         """The same for an event whose sender waits; what was spooled settles when it is on disk."""
+        assert event.route is not None
         wish = event.route.stream.on_broker_down
         return self._submit(event, on_ack, wish == "spool" or (wish is None and self._is_spooled))
 
@@ -136,12 +142,14 @@ class Delivery:
         event.number, event.index = self.number, OWN
         error_type = self.submit_hasty(event, event.on_ack)
         if error_type is None:
+            assert event.route is not None
             event.route.tally.accepted += 1
             self.tallies.accepted += 1
         return error_type
 
     def refused(self, event: Event, error_type: str) -> str | None:
         """The sink did not take a hasty event: spool it for a reason that can pass. What remains to be said."""
+        assert event.route is not None
         if error_type not in CAN_PASS or event.route.stream.on_broker_down == "refuse":
             return error_type
         return None if self._put(event) else error_type
@@ -163,6 +171,7 @@ class Delivery:
         """Into the spool. Elders that the sink still holds must have an outcome before anything is replayed."""
         if self._spool is None:
             return False
+        assert event.route is not None
         stream, is_awaited = event.route.tally.stream, event.pending is not None and not is_owed
         if not self._spool.put(event.number, stream, event, event.on_kept, is_owed=is_owed, is_awaited=is_awaited):
             return False
@@ -172,8 +181,9 @@ class Delivery:
             self._doubt_until = self._loop.time() + self._settle_s
         return True
 
-    def on_failed(self, event: Event, error: Any) -> None:
+    def _on_failed(self, event: Event, error: Any) -> None:
         """The sink had taken it and could not deliver it, as far as it knows."""
+        assert event.route is not None
         error_type = self._classify(error)
         if error_type == BATCH_TOO_LARGE:
             again = self._send_alone(event)
@@ -185,7 +195,7 @@ class Delivery:
                 self._recall()  # Younger ones of its key must not be sent before it.
             if self._put(event, is_owed=True):
                 if event.pending is None and event.index != OWN:
-                    self.on_spooled(event)
+                    self._on_spooled(event)
                 return
             _limited.warning("full", "an accepted event of %s is lost: the spool has no room", event.route.tally.stream)
         self._drop(event, error_type)
@@ -199,23 +209,21 @@ class Delivery:
             return "broker_timeout"  # Behind its elders.
         return self._sink_submit(event, event.on_ack)
 
-    def on_kept(self, event: Event, error_type: str | None) -> None:
+    def _on_kept(self, event: Event, error_type: str | None) -> None:
         """The spool has it on disk, or will not have it."""
         if error_type is not None:
             self._drop(event, error_type)
             return
+        assert event.route is not None
         event.route.tally.keep()
         if event.pending is not None:
             event.pending.settle(event)
 
     def _drop(self, event: Event, error_type: str) -> None:
+        assert event.route is not None
         event.route.tally.drop(error_type)
         event.verdict = verdict.error(error_type)
         if event.pending is not None:
             event.pending.settle(event)
         elif event.index != OWN:
-            self.on_dropped(event)
-
-
-def _forget(event: Event) -> None:
-    """Its tally has it."""
+            self._on_dropped(event)

@@ -30,6 +30,7 @@ from server.timing.turns import TURN_S
 if TYPE_CHECKING:
     from server.config.settings import Config
     from server.fetch.schema_fetcher import SchemaFetcher
+    from server.schemas.repository import Unfetched
 
 MAX_WAITING = 1_000  # Error events between a request and the next loop turn: one bad batch must not take memory.
 MAX_RAW_CHARS = 65_536  # Of the event that was refused; enough to see what is wrong with it.
@@ -48,15 +49,15 @@ class ErrorEvents:
         submit: Callable[[Event], str | None],
         clock: Clock,
         config: Config,
-        asking: SchemaFetcher | None = None,
+        fetcher: SchemaFetcher | None = None,
     ) -> None:
-        """``asking``: whom to ask for the schema of error events, if that is at a URL."""
+        """``fetcher`` is asked for the schema of error events, if that is at a URL."""
         settings = config.intake
         name = config.service_name or "penstock"
         self._pipeline = pipeline
         self._submit = submit
         self._clock = clock
-        self._asking = asking
+        self._fetcher = fetcher
         self._stream = config.error_stream
         self._schema_uri = settings.error_schema_uri
         self._emitter = name
@@ -103,6 +104,7 @@ class ErrorEvents:
         arrival.grants = OURS
         arrival.schema_uri, arrival.stream = msgspec.json.encode(self._schema_uri), msgspec.json.encode(self._stream)
         until_s = now + time_s
+        unfetched: Unfetched | None = None
         while self._waiting:
             event, verdict = self._waiting.popleft()
             if self._tokens < 1:
@@ -110,14 +112,15 @@ class ErrorEvents:
                 continue
             self._tokens -= 1
             prepared = self._pipeline.prepare(0, self._describe(event, verdict, received_dt), arrival)
+            unfetched = prepared.unfetched or unfetched
             if prepared.verdict is None and self._submit(prepared) is None:
                 self.produced += 1
             else:
                 self.dropped += 1
             if time.monotonic() > until_s:
                 break
-        if self._asking is not None and self._asking.awaited:
-            self._asking.ask()  # Else the next request would, for no reason of its own.
+        if self._fetcher is not None and unfetched is not None:
+            self._fetcher.ask(unfetched.uri)  # No request waits for the schema of error events.
 
     def _describe(self, event: Event, verdict: Verdict, received_dt: bytes) -> bytes:
         """The error event, of schema /error/2.1.0."""

@@ -11,42 +11,53 @@ Not here: who decides (intake.pipeline).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+
+if TYPE_CHECKING:  # These modules import this one.
+    from server.intake.pending import Pending
+    from server.intake.route import Route
+    from server.intake.verdict import Verdict
+    from server.schemas.repository import Unfetched
 
 
 class Event(Struct, eq=False, gc=False):
     """A record for the sink (topic, value, key, timestamp_ms, headers) and where it stands in its request.
 
-    ``verdict`` (a Verdict) None means that nothing speaks against it. ``observed`` is one that does not count: the
-    stream is in ``validation: observe``. ``route`` is set once there is one, ``pending`` while somebody waits. They
-    are not named as types here because their modules import this one. ``number`` is the order of acceptance among all
-    events of this worker and of those before it; ``is_spooled`` ones wait on disk.
+    ``verdict`` None means that nothing speaks against the event. ``observed`` is a verdict that does not count: the
+    stream is in ``validation: observe``. ``route`` is set once there is one, so an event without a verdict has a route.
+    ``unfetched`` is the schema that the event names, if that has to be fetched first.
+    ``pending`` is set while a request waits for the outcome. ``number`` is the order of acceptance among all events of
+    this worker and of those before it; ``is_spooled`` events wait on disk.
     """
 
     index: int
     value: bytes
-    verdict: Any = None
-    observed: Any = None
-    route: Any = None
-    pending: Any = None
+    verdict: Verdict | None = None
+    observed: Verdict | None = None
+    route: Route | None = None
+    pending: Pending | None = None
     topic: str = ""
     key: bytes | None = None
     timestamp_ms: int = 0
     headers: list[tuple[str, bytes]] = []
     number: int = 0
     is_spooled: bool = False
+    unfetched: Unfetched | None = None
 
     def on_ack(self, error: Any, _message: Any) -> None:
         """Hear what the sink says of this event."""
+        route = self.route
+        assert route is not None
         if error is not None:
-            self.route.tally.on_failed(self, error)
+            route.tally.books.on_failed(self, error)
             return
-        self.route.tally.delivered += 1
+        route.tally.delivered += 1
         if self.pending is not None:
             self.pending.settle(self)
 
     def on_kept(self, error_type: str | None) -> None:
         """Hear what the spool says of it."""
-        self.route.tally.on_kept(self, error_type)
+        assert self.route is not None
+        self.route.tally.books.on_kept(self, error_type)

@@ -184,6 +184,7 @@ class Pipeline:
             values = members.read(event.value)
             schema_text, stream_text = _first(values, members.schema_at), _first(values, members.stream_at)
         route = self._router.find(schema_text, stream_text)
+        event.unfetched = route.unfetched
         if isinstance(route, Verdict):
             return values, route
         if route.members is not members:

@@ -23,13 +23,14 @@ from server.intake import verdict
 from server.intake.arrival import Arrival, Clock
 from server.intake.batch import AT_ONCE_S, Batch, Preparing
 from server.intake.books.counts import MEASURED_EVERY
-from server.intake.forms.forms import Form, Forms, PiecePreparer, without_form
+from server.intake.forms.forms import Forms, PiecePreparer, without_form
 from server.intake.pipeline import Pipeline
 from server.intake.report import ReportWriter, reports
 from server.intake.request_options import RequestOptions, TermsReader
 from server.intake.sending import Sender
+from server.intake.submission import Submission
 from server.intake.text.cut import FULL as HELD
-from server.intake.text.cut import Elements, elements
+from server.intake.text.cut import elements
 from server.intake.text.decode import begins_array
 from server.intake.text.hints import hint
 from server.intake.verdict import EntryWriter
@@ -40,9 +41,10 @@ if TYPE_CHECKING:
     from server.config.settings import Config
     from server.fetch.schema_fetcher import SchemaFetcher
     from server.http.request import Request
+    from server.intake.batch import PrepareAll
     from server.intake.delivery import Delivery
     from server.intake.event import Event
-    from server.intake.forms.ndjson import BodyLines
+    from server.intake.forms.forms import Cut
     from server.sink.base import Sink
 
 FULL: Final = "The broker is away, or too many events wait for it. Send them again later."
@@ -71,16 +73,16 @@ class Receiver:
         address: Callable[[Any], str],
         clock: Clock,
         forms: Forms,
-        asking: SchemaFetcher | None = None,
+        fetcher: SchemaFetcher | None = None,
         turns: Turns | None = None,
         client_of: Callable[[Request], str] | None = None,
         has_room: Callable[[Request, int], bool] | None = None,
     ) -> None:
-        """``asking``: whom to ask for schemas that are at URLs; None, there are none. ``turns``: shared with what else
+        """``fetcher`` is asked for schemas that are at URLs; None: there are none. ``turns``: shared with what else
         takes long; ``client_of`` says whose a request is there. ``has_room`` counts more bytes as held by a request,
         and says whether they are too many (http.server)."""
         self._forms = forms
-        self._read_terms = TermsReader(config, forms).read
+        self._read_options = TermsReader(config, forms).read
         self._max_events = config.http.limits.max_events
         self._test_events = msgspec.json.encode(config.intake.test_events)
         self._at_once, self._slowly = pipeline.at_once, pipeline.slowly
@@ -99,8 +101,7 @@ class Receiver:
         self._address = address
         self._clock = clock
         self._closed = False
-        self._asking = asking
-        self._awaited: dict[str, None] = asking.awaited if asking else {}
+        self._fetcher = fetcher
         self._send_hasty, self._send_guaranteed = sender.hasty, sender.guaranteed
         self.counts = sender.counts
         self._hasty = self.counts.hasty
@@ -108,13 +109,13 @@ class Receiver:
 
     def handle_events(self, request: Request) -> None:
         """POST /v1/events: guaranteed, unless the query says hasty."""
-        terms = (request.memo or _NO_MEMO).get(RequestOptions) or self._read_terms(request, is_beacon=False)
-        self._receive(request, request.body, terms)
+        options = (request.memo or _NO_MEMO).get(RequestOptions) or self._read_options(request, is_beacon=False)
+        self._receive(request, request.body, options)
 
     def handle_beacon(self, request: Request) -> None:
         """POST /v1/beacon: always hasty."""
-        terms = (request.memo or _NO_MEMO).get(RequestOptions) or self._read_terms(request, is_beacon=True)
-        self._receive(request, request.body, terms)
+        options = (request.memo or _NO_MEMO).get(RequestOptions) or self._read_options(request, is_beacon=True)
+        self._receive(request, request.body, options)
 
     def handle_query(self, request: Request) -> None:
         """GET /v1/beacon: the same, of what was found in the query (http.around.beacon)."""
@@ -124,30 +125,32 @@ class Receiver:
     def handle_test_events(self, request: Request) -> None:
         """GET /v1/_test/events: the configured events, as if they were posted."""
         request.headers = without_form(request.headers)
-        self._receive(request, self._test_events, self._read_terms(request, is_beacon=False))
+        self._receive(request, self._test_events, self._read_options(request, is_beacon=False))
 
     def handle_validate(self, request: Request) -> None:
         """POST /v1/validate: everything but sending. 200 whatever the verdicts."""
-        self._validate(request, False)
+        options = self._read_options(request, is_beacon=False)
+        self._validate(Submission(self._validate, request, request.body, options))
 
-    def _validate(self, request: Request, is_second: bool, batch: Batch | None = None) -> None:
+    def _validate(self, submission: Submission) -> None:
+        request, batch = submission.request, submission.batch
         if self._closed:
             self._refuse_draining(request)
             return
-        terms = self._read_terms(request, is_beacon=False)
         if batch is None:
-            events = self._events(request, request.body, terms, self._arrival(request, terms))
+            arrival = self._arrival(request, submission.options)
+            events = self._events(request, submission.body, submission.options, arrival)
             if not isinstance(events, list):
                 if events is not None:
                     events.write(ReportWriter(len(request.body)))
-                    self._put_off(events, self._long_s, self._validate, request, is_second)
+                    self._put_off(submission, events, self._long_s)
                 return
         elif batch.fault is not None:
             self._refuse_fault(request, batch.fault)
             return
         else:
-            events = batch.take_up()
-        if self._awaited and self._waits(request, is_second, self._validate):
+            events = batch.events
+        if self._waits(submission, events):
             return
         writer = cast("ReportWriter", batch.writer) if batch is not None else None
         request.reply(200, "OK", reports(events, len(request.body), writer))
@@ -163,58 +166,70 @@ class Receiver:
         for preparing in list(self._waiting):
             preparing.end()
 
-    def _receive(
-        self,
-        request: Request,
-        body: bytes,
-        terms: RequestOptions,
-        began_s: float = 0.0,
-        is_second: bool = False,
-        batch: Batch | None = None,
-    ) -> None:
-        """``began_s``: when it came, if it is measured. ``is_second``: schemas of its events have been asked for
-        already, and it has waited for them. ``batch``: its events, which took more than one turn to prepare."""
-        if not is_second and batch is None:
-            self._until_measured -= 1
-            if not self._until_measured:
-                self._until_measured = MEASURED_EVERY
-                began_s = monotonic()
+    def _receive(self, request: Request, body: bytes, options: RequestOptions) -> None:
+        """Take a request: prepare its events and send them, in this turn unless that takes too long."""
+        began_s = 0.0
+        self._until_measured -= 1
+        if not self._until_measured:
+            self._until_measured = MEASURED_EVERY
+            began_s = monotonic()
         if self._closed:
             self._refuse_draining(request)
             return
         delivery = self._delivery
         is_guarded = self._is_full() or delivery.is_guarded
-        if is_guarded and not delivery.can_take(len(body), is_hasty=terms.is_hasty):
+        if is_guarded and not delivery.can_take(len(body), is_hasty=options.is_hasty):
             self._refuse_full(request)
             return
-        if batch is None:
-            arrival = self._arrival(request, terms)
-            events = self._events(request, body, terms, arrival, may_wait=is_guarded)
-            if not isinstance(events, list):
-                if events is not None:
-                    if not terms.is_hasty:
-                        events.write(EntryWriter())
-                    self._put_off(
-                        events,
-                        self._long_s if terms.is_hasty else self._patience_s,
-                        self._receive,
-                        request,
-                        body,
-                        terms,
-                        began_s,
-                        is_second,
-                    )
-                return
+        arrival = self._arrival(request, options)
+        events = self._events(request, body, options, arrival, may_wait=is_guarded)
+        if isinstance(events, list) and (self._fetcher is None or (len(events) == 1 and events[0].unfetched is None)):
+            self._send(request, events, arrival, options, is_guarded, began_s)
+        elif events is not None:
+            self._go_on(Submission(self._resume, request, body, options, began_s), events, arrival, is_guarded)
+
+    def _resume(self, submission: Submission) -> None:
+        """Go on in a later turn: its schemas have been waited for, or its batch is prepared."""
+        request, options, batch, delivery = submission.request, submission.options, submission.batch, self._delivery
+        if self._closed:
+            self._refuse_draining(request)
+            return
+        is_guarded = self._is_full() or delivery.is_guarded
+        if is_guarded and not delivery.can_take(len(submission.body), is_hasty=options.is_hasty):
+            self._refuse_full(request)
+        elif batch is None:
+            arrival = self._arrival(request, options)
+            events = self._events(request, submission.body, options, arrival, may_wait=is_guarded)
+            if events is not None:
+                self._go_on(submission, events, arrival, is_guarded)
         elif batch.fault is not None:
             self._refuse_fault(request, batch.fault)
-            return
-        elif self._may_still_go(batch, is_guarded, terms.is_hasty):
-            arrival, events = batch.arrival, batch.take_up()
+        elif self._may_still_go(batch, is_guarded, options.is_hasty):
+            self._go_on(submission, batch.events, batch.arrival, is_guarded)
         else:
             self._refuse_full(request)
-            return
-        if self._awaited and self._waits(request, is_second, self._receive, body, terms, began_s):
-            return
+
+    def _go_on(self, submission: Submission, events: list[Event] | Batch, arrival: Arrival, is_guarded: bool) -> None:
+        """Prepare the rest of them, wait for their schemas, or send them."""
+        options = submission.options
+        if not isinstance(events, list):
+            if not options.is_hasty:
+                events.write(EntryWriter())
+            self._put_off(submission, events, self._long_s if options.is_hasty else self._patience_s)
+        elif not self._waits(submission, events):
+            self._send(submission.request, events, arrival, options, is_guarded, submission.began_s)
+
+    def _send(
+        self,
+        request: Request,
+        events: list[Event],
+        arrival: Arrival,
+        options: RequestOptions,
+        is_guarded: bool,
+        began_s: float,
+    ) -> None:
+        """Count and number the events of a request, and hand them over."""
+        delivery = self._delivery
         count = len(events)
         self.counts.received += count
         # Numbers follow the clock, so that events of several workers' spools can be put in order.
@@ -222,19 +237,19 @@ class Receiver:
         if number < delivery.number:
             number = delivery.number
         delivery.number = number + count
-        if not terms.is_hasty:
+        if not options.is_hasty:
             self._send_guaranteed(request, events, number, is_guarded, began_s)
             return
         self._send_hasty(request, events, number, is_guarded)
         if began_s:
             self._hasty.add(monotonic() - began_s)
 
-    def _arrival(self, request: Request, terms: RequestOptions) -> Arrival:
+    def _arrival(self, request: Request, options: RequestOptions) -> Arrival:
         received_ms, received_dt = self._clock.now()
         memo = request.memo
         return Arrival(
             received_ms, received_dt, request.headers, self._address, request, {} if memo is None else memo,
-            terms.schema_uri, terms.stream, terms.trace,
+            options.schema_uri, options.stream, options.trace,
         )  # fmt: skip
 
     def _has_room(self, count: int) -> bool:
@@ -248,27 +263,21 @@ class Receiver:
         return is_in_time and (is_guarded or self._has_room(len(batch.events)))
 
     def _events(
-        self, request: Request, body: bytes, terms: RequestOptions, arrival: Arrival, *, may_wait: bool = True
+        self, request: Request, body: bytes, options: RequestOptions, arrival: Arrival, *, may_wait: bool = True
     ) -> list[Event] | Batch | None:
         """The events of the body, prepared; or those that are so far. None: the request has been answered with why
         there are none. ``may_wait``: on disk, if the sink has no room for all of them."""
-        form: Form | None = None
-        found: Elements | BodyLines | list[Any] | int | str
-        is_alone = not self._turns.has_any()
-        prepare: Any = self._prepare_all
-        if not terms.is_plain:
-            form = self._forms.of(request.headers)
-            found = form.cut(body, self._max_events, self._max_event_bytes, may_take_long=is_alone)
-        elif body and body[0] == _OPEN and body[-1] == _CLOSED:
+        if options.is_plain and body and body[0] == _OPEN and body[-1] == _CLOSED:
             # measured: bench worker: one decode instead of two of a body that is one event: -7 % of a request.
             event = self._at_once(0, body, arrival)
             if event is not None:
                 return [event]
-            found = elements(body, self._max_events, self._max_event_bytes, may_take_long=is_alone)
-            if found == [body]:
-                return [self._slowly(0, body, arrival)]
-        else:
-            found = elements(body, self._max_events, self._max_event_bytes, may_take_long=is_alone)
+        is_alone = not self._turns.has_any()
+        form = None if options.is_plain else self._forms.of(request.headers)
+        cut: Cut = elements if form is None else form.cut
+        found = cut(body, self._max_events, self._max_event_bytes, may_take_long=is_alone)
+        if form is None and found == [body]:
+            return [self._slowly(0, body, arrival)]
         if form is not None and form.finish is not None and isinstance(found, list):
             found = form.finish(found, begins_array(body)) or found
         if isinstance(found, int | str):
@@ -277,10 +286,11 @@ class Receiver:
         if isinstance(found, list) and not may_wait and not self._has_room(len(found)):
             self._refuse_full(request)
             return None
+        prepare: PrepareAll = self._prepare_all
         if form is not None or not isinstance(found, list):
             prepare = PiecePreparer(self._prepare, form.unwrap if form is not None else None).prepare_all
         finish = form.finish if form is not None else None
-        batch = Batch(found, len(body), arrival, prepare, self._awaited, finish)
+        batch = Batch(found, len(body), arrival, prepare, finish)
         if not is_alone and not batch.is_short():
             return batch
         if not batch.prepare(AT_ONCE_S):
@@ -303,35 +313,31 @@ class Receiver:
             self.counts.refused_many += 1
             request.problem(413, TOO_MANY.format(self._max_events))
 
-    def _put_off(
-        self, batch: Batch, patience_s: float, again: Callable[..., None], *more: Any
-    ) -> None:  # cold: a body of many turns
-        """Others first; then the rest of the batch, and ``again``."""
-        request = batch.arrival.request
+    def _put_off(self, submission: Submission, batch: Batch, patience_s: float) -> None:  # cold: a body of many turns
+        """Yield to others; then prepare the rest of the batch, and go on with the submission."""
+        request = submission.request
         client = self._client_of(request) if self._client_of is not None else ""
         batch.hold(self._has_memory)
         if batch.fault is not None:
             self._refuse_fault(request, batch.fault)
             return
-        job = Preparing(batch, lambda: again(*more, batch), self._waiting, patience_s, self._has_memory, self._on_bug)
+        submission.batch = batch
+        job = Preparing(batch, submission.resume, self._waiting, patience_s, self._has_memory, self._on_bug)
         self._turns.take(client, job)
 
-    def _waits(  # cold: schemas that have to be fetched
-        self, request: Request, is_second: bool, again: Callable[..., None], *more: Any
-    ) -> bool:
-        """Whether the request waits for schemas, and then begins ``again``. It waits once only."""
-        assert self._asking is not None
-        if is_second:
-            self._asking.awaited.clear()
+    def _waits(self, submission: Submission, events: list[Event]) -> bool:  # cold: schemas that have to be fetched
+        """Whether it waits for schemas of its events, and goes on once they are settled. It waits once only."""
+        if self._fetcher is None or submission.attempt > 1:
             return False
+        uris = {event.unfetched.uri: None for event in events if event.unfetched is not None}
 
         def go_on() -> None:
             try:
-                again(request, *more, True)
+                submission.begin_again()
             except Exception:  # As intake.batch.
-                self._on_bug(request)
+                self._on_bug(submission.request)
 
-        return self._asking.wait(self._address(request), go_on)
+        return self._fetcher.wait(uris, self._address(submission.request), go_on)
 
     def _on_bug(self, request: Request) -> None:  # cold: an exception of ours, after the turn in which the request came
         text = "a request failed with an internal error\n%s"

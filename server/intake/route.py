@@ -24,7 +24,7 @@ from server.intake.text.enricher import Enricher, gaps_of
 from server.intake.text.fields import EventMembers, Fields, dotted
 from server.intake.text.members import MemberReader, Path
 from server.intake.verdict import Verdict
-from server.schemas.repository import Fill
+from server.schemas.repository import Fill, Unfetched
 from server.shared.lines import OTHERS
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ CLIENT_IP_FIELD: Path = ("http", "client_ip")
 class Route(Struct, frozen=True, eq=False):
     """``key_fields`` are (member prefix of the key, path in the event) pairs; ``dt_at`` is where ``members`` puts the
     event's time; ``validator`` None: the stream's events are not validated; ``guard`` None: everybody may write.
+    ``unfetched`` is the schema where it has to be fetched first; such a route serves one event.
     ``shortcut`` gives schema URI, stream, time and key fields of an event that is valid once it is filled in; None:
     there is none for this route."""
 
@@ -61,6 +62,7 @@ class Route(Struct, frozen=True, eq=False):
     tally: Tally
     judged: Judged
     headers: list[tuple[str, bytes]]
+    unfetched: Unfetched | None = None
 
 
 class Draft(NamedTuple):
@@ -73,9 +75,9 @@ class Draft(NamedTuple):
 
 
 class SchemaLookup(Protocol):
-    """server.schemas.repository: a Validator, or (error_type, reason)."""
+    """server.schemas.repository: a Validator, or (error_type, reason), or a schema that has to be fetched."""
 
-    def __call__(self, uri: str) -> Validator | tuple[str, str]: ...
+    def __call__(self, uri: str) -> Validator | Unfetched | tuple[str, str]: ...
 
 
 class StreamLookup(Protocol):
@@ -172,21 +174,24 @@ class Router:
         if schema_text is None or not schema_uri:
             return Verdict("missing_schema_uri", _MISSING.format(dotted(self.fields.schema_uri), "its schema"))
         validator: Validator | None = None
+        unfetched: Unfetched | None = None
         found = self._validator(schema_uri)
         stream = self._stream_of(stream_text)
         if not isinstance(found, Verdict):
             validator = found
         elif isinstance(stream, Verdict) or stream.validation != "off" or found.error_type == "bad_schema_uri":
             return found
+        else:
+            unfetched = found.unfetched
         if isinstance(stream, Verdict):
             return stream
         assert stream_text is not None
         wrong = self._mismatch(stream, validator)
-        if wrong is not None:
-            return wrong
-        if not self._invented.has_room(stream):
-            return _not_taken(stream.name)
-        route = self._make(schema_uri, stream, validator)
+        if wrong is None and not self._invented.has_room(stream):
+            wrong = _not_taken(stream.name)
+        if wrong is not None:  # The defaults of its schema are shown all the same.
+            return wrong if unfetched is None else wrong._replace(unfetched=unfetched)
+        route = self._make(schema_uri, stream, validator, unfetched)
         if validator is None or b"\\" in schema_text + stream_text or self._invented.is_new(stream):
             return route  # The schema may come yet; other spellings, and names made up, must not push routes out.
         if len(self._routes) >= MAX_ROUTES:
@@ -213,9 +218,10 @@ class Router:
 
     def _validator(self, schema_uri: str) -> Validator | Verdict:
         found = self._schema(schema_uri)
+        if isinstance(found, Unfetched):
+            return _no_schema("schema_unavailable", schema_uri)._replace(unfetched=found)
         if isinstance(found, tuple):
-            error_type, _ = found
-            return Verdict(error_type, _SCHEMA_REASONS[error_type].format(schema_uri[:200]))
+            return _no_schema(found[0], schema_uri)
         return found
 
     def _stream_of(self, stream_text: bytes | None) -> Stream | Verdict:
@@ -238,7 +244,7 @@ class Router:
             return Verdict("wrong_service", f"stream {stream.name!r} is taken by another service: {stream.service!r}")
         return None
 
-    def _make(self, schema_uri: str, stream: Stream, validator: Validator | None) -> Route:
+    def _make(self, schema_uri: str, stream: Stream, validator: Validator | None, unfetched: Unfetched | None) -> Route:
         sources = self._sources(stream.header_fields, validator)
         members = self._members_of((*sources, self.fields.dt))
         paths = tuple(path for _, path in stream.key_fields)
@@ -264,6 +270,7 @@ class Router:
             tally=self._tallies.of(stream.declared),
             judged=self.judged.of(schema_uri if validator is not None else OTHERS),
             headers=[("content-type", b"application/json"), ("schema-uri", schema_uri.encode())],
+            unfetched=unfetched,
         )
 
     def _reader(
@@ -328,6 +335,10 @@ _SCHEMA_REASONS = {
     "insecure_schema": "schema {!r} has keywords that this service refuses",
     "schema_unavailable": "schema {!r} cannot be read at the moment",
 }
+
+
+def _no_schema(error_type: str, schema_uri: str) -> Verdict:
+    return Verdict(error_type, _SCHEMA_REASONS[error_type].format(schema_uri[:200]))
 
 
 def _not_taken(stream: str) -> Verdict:

@@ -40,7 +40,6 @@ class Sender:
         self._delivery = delivery
         self._tallies = delivery.tallies
         self._error_events = error_events
-        delivery.on_dropped = self._on_dropped
         self._receipts = receipts
         self._receipt_of_hasty, self._receipt_of_settled = receipts.hasty.append, receipts.settled.append
         self.counts = Counts()
@@ -60,7 +59,9 @@ class Sender:
                     error_type = self._delivery.refused(event, error_type)
                     submit = self._delivery.submit_hasty  # Younger ones of its key must not be sent before it.
                 if error_type is None:
-                    event.route.tally.accepted += 1
+                    route = event.route
+                    assert route is not None
+                    route.tally.accepted += 1
                     taken += 1
                 else:
                     event.verdict = verdict.error(error_type)
@@ -102,7 +103,9 @@ class Sender:
                     submit = self._delivery.submit_guaranteed  # It, and those behind it, may wait on disk.
                     error_type = submit(event, event.on_ack)
                 if error_type is None:
-                    event.route.tally.accepted += 1
+                    route = event.route
+                    assert route is not None
+                    route.tally.accepted += 1
                     pending.left += 1
                 else:
                     event.pending = None
@@ -152,14 +155,15 @@ class Sender:
             answer = verdict.spooled(len(events), pending.spooled)
         pending.request.reply(answer.status, answer.phrase, answer.body, more=SPOOLED)
 
-    def _on_dropped(self, event: Event) -> None:
-        """A hasty event, whose request has been answered, will never be delivered."""
+    def on_dropped(self, event: Event) -> None:
+        """A hasty event, whose request has been answered, will never be delivered (intake.delivery)."""
         self._receipts.failed(event.number, was_spooled=event.is_spooled)
         self._note(event)
 
     def _note(self, event: Event, request: Request | None = None) -> None:
         """Count a verdict; make the error event of an invalid one."""
         found = event.verdict or event.observed
+        assert found is not None
         stream = event.route.tally.stream if event.route is not None else ""
         request_id = request.request_id if request is not None else ""
         self.counts.note(found, stream, request_id, is_observed=event.verdict is None)

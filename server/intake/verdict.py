@@ -16,6 +16,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from server.intake.event import Event
+    from server.schemas.repository import Unfetched
 
 INVALID_TYPES = frozenset(
     {
@@ -61,12 +62,14 @@ _MESSAGES = {
 
 class Verdict(NamedTuple):
     """Why one event was not accepted. ``errors`` are AJV-shaped problems, ``text`` their one-line summary. ``entry`` is
-    what the answer says of the event, where that is written already (``EntryWriter``): then there are no errors."""
+    what the answer says of the event, where that is written already (``EntryWriter``): then there are no errors.
+    ``unfetched`` is the schema of the event, if that has to be fetched first."""
 
     error_type: str
     text: str
     errors: Sequence[Any] = ()
     entry: bytes = b""
+    unfetched: Unfetched | None = None
 
     @property
     def is_invalid(self) -> bool:
@@ -130,7 +133,7 @@ def failed(events: Sequence[Event]) -> Answer:
         return Answer(207, phrase, _body(invalid, errored))
     if not errored:
         phrase = f"{count} out of {count} events were invalid and not accepted."
-        status = _refusal({event.verdict.error_type for event in invalid})
+        status = _refusal({event.verdict.error_type for event in invalid if event.verdict is not None})
         return Answer(status, phrase, _body(invalid), more=CHALLENGE if status == 401 else b"")
     phrase = (
         f"{failures} out of {count} events had failures and were not accepted. "
@@ -166,7 +169,7 @@ class EntryWriter:
         """If it is refused."""
         found = event.verdict
         if found is not None:
-            entry = _entry("invalid" if found.is_invalid else "error", event, self._left_bytes)
+            entry = _entry("invalid" if found.is_invalid else "error", event, found, self._left_bytes)
             self._left_bytes -= len(entry)
             event.verdict = Verdict(found.error_type, found.text, (), entry)
 
@@ -178,15 +181,16 @@ def _body(invalid: list[Event], errored: list[Event] | None = None) -> bytes:
     for status, events in lists.items():
         entries = written[status] = []
         for event in events:
-            entry = event.verdict.entry or _entry(status, event, left_bytes)
+            found = event.verdict
+            assert found is not None
+            entry = found.entry or _entry(status, event, found, left_bytes)
             left_bytes -= len(entry)
             entries.append(msgspec.Raw(entry))
     return msgspec.json.encode(written)
 
 
-def _entry(status: str, event: Event, left_bytes: int) -> bytes:
+def _entry(status: str, event: Event, found: Verdict, left_bytes: int) -> bytes:
     """In short if it would be longer than what is left of the answer."""
-    found: Verdict = event.verdict
     entry = {"status": status, "index": event.index}
     if len(event.value) + len(found.text) < left_bytes:
         whole = msgspec.json.encode(entry | {"event": msgspec.Raw(event.value), "context": context(found)})

@@ -1,9 +1,8 @@
-"""Schemas that are at URLs, as one worker knows them: where fetched ones lie, which are awaited, which have failed.
+"""Schemas that are at URLs, as one worker knows them: where fetched ones lie, and which have failed.
 
 Place: server.schemas.repository → HERE → fetch.schema_fetcher, which asks the fetcher.
-Rules: a schema that was fetched is a file in ``directory``, like any other schema. What nobody has found yet is put
-down in ``awaited``; whoever prepares events looks there afterwards, and leaves it empty: the next request is not to
-wait for what it does not need. What failed is remembered for as long as the fetcher says, within bounds in number.
+Rules: a schema that was fetched is a file in ``directory``, like any other schema. What failed is remembered for as
+long as the fetcher says, within bounds in number.
 Not here: fetching (fetch.fetched_schemas), waiting (fetch.schema_fetcher).
 """
 
@@ -18,15 +17,14 @@ KNOWN_MAX = 10_000  # Some 300 bytes each.
 
 
 class Remote:
-    """``awaited`` holds the URIs that were looked for since it was last emptied, in order."""
+    """``directory`` holds the schemas that were fetched."""
 
-    __slots__ = ("_bases", "_failed", "awaited", "directory")
+    __slots__ = ("_bases", "_failed", "directory")
 
     def __init__(self, bases: Sequence[str], directory: Path) -> None:
         """``bases``: the URLs below which an event may name its schema by an absolute URI."""
         self._bases = [f"{base.rstrip('/')}/" for base in bases]
         self._failed: OrderedDict[str, tuple[float, str, str]] = OrderedDict()
-        self.awaited: dict[str, None] = {}
         self.directory = directory
 
     def relative(self, uri: str) -> str:

@@ -51,6 +51,7 @@ __all__ = [
     "SchemaRepository",
     "Sharing",
     "TooLargeError",
+    "Unfetched",
     "Unusable",
     "Validator",
     "Violation",
@@ -76,6 +77,12 @@ def is_slow_regex(text: str) -> bool:
     return pattern.danger(text) is not None
 
 
+class Unfetched(Struct, frozen=True):
+    """A schema that no directory has and that may be at a URL: ``uri`` is what the fetcher is asked for."""
+
+    uri: str
+
+
 class Unusable(Struct, frozen=True):
     """A schema that exists and cannot be used: which, and why in the registry's words (for operators, not clients)."""
 
@@ -94,25 +101,23 @@ class SchemaRepository:
         self._failed_s = failed_s
         self.remote = remote
 
-    def find(self, uri: str) -> Validator | tuple[str, str]:
-        """The schema's validator, or the ``error_type`` and the reason for the log.
-
-        What may still be at a URL is ``schema_unavailable`` for now, and put down in ``remote.awaited``.
-        """
+    def find(self, uri: str) -> Validator | Unfetched | tuple[str, str]:
+        """The schema's validator; or the ``error_type`` and the reason for the log; or that it has to be fetched."""
         if self.remote is not None:
-            return self._find_remote(uri, self.remote, is_awaited=True)
-        return self.find_here(uri)
-
-    def find_here(self, uri: str) -> Validator | tuple[str, str]:
-        """The same for whoever makes nobody fetch, nor any request wait: nothing is put down."""
-        if self.remote is not None:
-            return self._find_remote(uri, self.remote, is_awaited=False)
+            return self._find_remote(uri, self.remote)
         try:
             return self._registry.validator(uri)
         except SchemaError as error:
             return error.error_type, str(error)
 
-    def _find_remote(self, uri: str, remote: Remote, *, is_awaited: bool) -> Validator | tuple[str, str]:
+    def find_here(self, uri: str) -> Validator | tuple[str, str]:
+        """The same for callers that have nothing fetched: for now such a schema is ``schema_unavailable``."""
+        found = self.find(uri)
+        if isinstance(found, Unfetched):
+            return "schema_unavailable", f"{found.uri}: has not been fetched yet"
+        return found
+
+    def _find_remote(self, uri: str, remote: Remote) -> Validator | Unfetched | tuple[str, str]:
         uri = remote.relative(uri)
         failure = remote.failure(uri)
         if failure is not None:
@@ -123,9 +128,7 @@ class SchemaRepository:
             if is_url(uri) and error.error_type == "schema_unavailable":
                 return "unknown_schema", f"{uri}: is below none of the URLs in schemas.base_uris"
             if error.error_type == "unknown_schema":
-                if is_awaited:
-                    remote.awaited[uri] = None
-                return "schema_unavailable", f"{uri}: has not been fetched yet"
+                return Unfetched(uri)
             if error.error_type != "bad_schema_uri" and not error.may_pass:
                 remote.note_failure(uri, error.error_type, str(error), self._failed_s)
             return error.error_type, str(error)
@@ -161,7 +164,7 @@ class SchemaRepository:
     def declares(self, title: str, path: tuple[str, ...]) -> bool:
         """Whether any version of the title that can be used declares the property; the latest is asked first."""
         for uri in reversed(self.versions(title)):
-            found = self.find(uri)
+            found = self.find_here(uri)
             if not isinstance(found, tuple) and found.declares(path):
                 return True
         return False
@@ -169,13 +172,13 @@ class SchemaRepository:
     def ways(self, titles: Sequence[str]) -> list[tuple[str, str, str]]:
         """URI, kind of way and reason for every version of the titles that was compiled."""
         known = [uri for title in titles for uri in self.versions(title) if self._registry.has(uri)]
-        found = [(uri, self.find(uri)) for uri in known]
+        found = [(uri, self.find_here(uri)) for uri in known]
         return [(uri, each.way.kind, each.way.reason) for uri, each in found if not isinstance(each, tuple)]
 
     def requires(self, title: str, path: tuple[str, ...]) -> bool:
         """Whether every valid event of the title's latest version has the property. True where that cannot be told."""
         versions = self.versions(title)
-        found = self.find(versions[-1]) if versions else ("unknown_schema", "")
+        found = self.find_here(versions[-1]) if versions else ("unknown_schema", "")
         return isinstance(found, tuple) or required.requires(found.schema, path)
 
     def forget_before(self) -> None:
@@ -193,7 +196,7 @@ class SchemaRepository:
                 if time.monotonic() >= until:
                     left += not self._registry.has(uri)
                     continue
-                found = self.find(uri)
+                found = self.find_here(uri)
                 if isinstance(found, tuple):
                     unusable.append(Unusable(uri, *found))
         return unusable, left

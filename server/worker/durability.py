@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from server.config.rules import settle_s
 from server.host import cores
 from server.intake.books.receipts import Receipts
-from server.intake.books.tally import Tallies
 from server.intake.delivery import Delivery
 from server.shared.row import Count
 from server.sink.make import make, make_spool
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from server.catalog.snapshot import Snapshot
     from server.config.settings import Config
+    from server.intake.event import Event
     from server.shared.rings import Ring
     from server.sink.kafka.statistics import Statistics
     from server.sink.spool.event import Spooled
@@ -58,22 +60,29 @@ _logger = logging.getLogger("delivery")
 
 
 class Durability:
-    """One worker's. ``tallies`` are the books, stream by stream."""
+    """One worker's. ``tallies`` are the books, stream by stream. ``on_dropped`` is that of intake.delivery."""
 
-    def __init__(self, config: Config, data_dir: Path, snapshot: Snapshot, ring: Ring) -> None:
-        self.tallies = Tallies()
+    def __init__(
+        self,
+        config: Config,
+        data_dir: Path,
+        snapshot: Snapshot,
+        ring: Ring,
+        on_dropped: Callable[[Event], None],
+    ) -> None:
         self.sink = make(config.sink, data_dir, settle_s(config))
         self.spool = make_spool(config, data_dir, _workers(config))
         self.delivery = Delivery(
             self.sink,
             self.spool,
-            self.tallies,
             settle_s=settle_s(config),
             is_spooled=config.spool.on_broker_down == "spool",
+            on_spooled=self._on_spooled,
+            on_dropped=on_dropped,
         )
+        self.tallies = self.delivery.tallies
         oldest = self.sink.oldest if isinstance(self.sink, _Database) else None
         self.receipts = Receipts(ring, self.sink.outstanding, 0.0 if oldest else settle_s(config), oldest)
-        self.delivery.on_spooled = lambda event: self.receipts.spooled(event.number)
         self._config = config
         self.use(snapshot)
         self.replay: Replay | None = None
@@ -203,6 +212,9 @@ class Durability:
     def _acked(self) -> int:
         replayed = self.replay.replayed if self.replay is not None else 0
         return replayed + self.tallies.delivered
+
+    def _on_spooled(self, event: Event) -> None:
+        self.receipts.spooled(event.number)
 
     def _on_left(self, event: Spooled, error_type: str | None) -> None:
         """A spooled event has left the spool; those of other runs were accepted by none of ours."""

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from server.fetch.link import Link
     from server.http.request import Request
     from server.http.routes import Handler, Table
+    from server.intake.event import Event
     from server.master.generation import WorkerContext
     from server.schemas.repository import SchemaRepository
 
@@ -100,7 +101,9 @@ class Worker:
         self._is_hurried = False
         self._level = Level()
         self.is_balanced = True
-        self._durability = Durability(config, materials.data_dir, materials.snapshot, context.row.ring())
+        self._durability = Durability(
+            config, materials.data_dir, materials.snapshot, context.row.ring(), self._on_dropped
+        )
         delivery, tallies = self._durability.delivery, self._durability.tallies
         views = Views(materials.snapshot.sections, config.streams.wiki)
         self._published = Published(views, config.service_name, materials.schemas)
@@ -112,21 +115,25 @@ class Worker:
         self._fetched = Fetched(materials, self._use)
         self._turns = Turns()
         self._tracing = make_tracing(config, context.slot, header_of)
-        self._error_events = ErrorEvents(self._pipeline, delivery.submit_own, clock, config, self._fetched.asking)
+        self._error_events = ErrorEvents(self._pipeline, delivery.submit_own, clock, config, self._fetched.fetcher)
+        self._sender = Sender(self._durability.sink, delivery, self._durability.receipts, self._error_events)
         self._receiver = Receiver(
             config,
             self._pipeline,
             self._durability.sink,
             delivery,
-            Sender(self._durability.sink, delivery, self._durability.receipts, self._error_events),
+            self._sender,
             address.of,
             clock,
             Forms(config, materials.schemas.find_here, content.media_type),
-            self._fetched.asking,
+            self._fetched.fetcher,
             self._turns,
             self._client_of,
             self._has_room,
         )
+
+    def _on_dropped(self, event: Event) -> None:
+        self._sender.on_dropped(event)
 
     def _client_of(self, request: Request) -> str:
         return self._server.client_of(request)

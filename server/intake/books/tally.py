@@ -25,8 +25,8 @@ MAX_TALLIES = LINES - 1
 
 class Tally:
     """``dropped`` are events that were accepted and will never be delivered, by ``error_type``; ``replayed`` and
-    ``given_up`` those that have left the spool since the start, whichever worker had put them there. ``on_failed`` and
-    ``on_kept`` are those of intake.delivery; ``books`` has the sums over all streams."""
+    ``given_up`` those that have left the spool since the start, whichever worker had put them there. ``books`` has the
+    sums over all streams, and the callbacks ``on_failed`` and ``on_kept``."""
 
     __slots__ = (
         "accepted",
@@ -34,8 +34,6 @@ class Tally:
         "delivered",
         "dropped",
         "given_up",
-        "on_failed",
-        "on_kept",
         "replayed",
         "spooled",
         "stream",
@@ -44,8 +42,6 @@ class Tally:
     def __init__(self, stream: str, books: Tallies) -> None:
         self.stream = stream
         self.books = books
-        self.on_failed = books.on_failed
-        self.on_kept = books.on_kept
         self.accepted = 0
         self.delivered = 0
         self.spooled = 0
@@ -68,16 +64,26 @@ class Tally:
         return self.accepted - self.delivered - self.spooled - sum(self.dropped.values())
 
 
+def _no_outcome(event: Event, outcome: Any) -> None:
+    """Where nothing is sent there are no outcomes: /v1/validate, `penstock validate`."""
+    raise AssertionError(f"nothing was sent, so there is no outcome: {outcome!r}")
+
+
 class Tallies:
     """One for each stream that has had an event, and the sums over all: plain integers that are added to where the
-    streams' are. ``on_failed`` and ``on_kept`` are set before the first one."""
+    streams' are. ``on_failed`` is called with an event that the sink had taken and could not deliver, and the sink's
+    error; ``on_kept`` with an event that is in the spool, or an ``error_type`` when it cannot be (intake.delivery)."""
 
     __slots__ = ("_by_stream", "accepted", "dropped", "on_failed", "on_kept", "spooled")
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        on_failed: Callable[[Event, Any], None] = _no_outcome,
+        on_kept: Callable[[Event, str | None], None] = _no_outcome,
+    ) -> None:
         self._by_stream: dict[str, Tally] = {}
-        self.on_failed: Callable[[Event, Any], None] = _nobody_hears
-        self.on_kept: Callable[[Event, str | None], None] = _nobody_hears
+        self.on_failed = on_failed
+        self.on_kept = on_kept
         self.accepted = 0
         self.spooled = 0
         self.dropped = 0
@@ -97,8 +103,3 @@ class Tallies:
 
     def __iter__(self) -> Iterator[Tally]:
         return iter(self._by_stream.values())
-
-
-def _nobody_hears(event: Event, outcome: Any) -> None:
-    """Where nothing is sent there are no outcomes: /v1/validate, `penstock validate`."""
-    raise AssertionError(f"nobody waits for {outcome!r}")

@@ -34,7 +34,9 @@ from server.text import percent
 if TYPE_CHECKING:
     from server.config.settings import Config
     from server.config.transport_settings import CloudEventRule
-    from server.intake.route import SchemaLookup
+    from server.schemas.repository import Validator
+
+    SchemaHere = Callable[[str], Validator | tuple[str, str]]  # SchemaRepository.find_here: it has nothing fetched.
 
 MARK: Final = b"ce-specversion"  # The header that makes a request one in binary mode.
 ONE: Final = "The request body is an array. Send one CloudEvent, or a batch as application/cloudevents-batch+json."
@@ -72,7 +74,7 @@ class CloudEvents:
     """``schema`` finds a schema by its URI. One that is nowhere yet is no matter: intake.pipeline looks for it too,
     and a request that has waited for it is taken apart anew."""
 
-    def __init__(self, config: Config, schema: SchemaLookup) -> None:
+    def __init__(self, config: Config, schema: SchemaHere) -> None:
         settings = config.intake
         self._schema = schema
         self._rejects_duplicates = config.rejects_duplicates

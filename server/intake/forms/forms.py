@@ -22,8 +22,8 @@ from server.intake.text.cut import Elements, elements
 
 if TYPE_CHECKING:
     from server.config.settings import Config
+    from server.intake.forms.cloudevents import SchemaHere
     from server.intake.forms.ndjson import BodyLines
-    from server.intake.route import SchemaLookup
 
 Prepare = Callable[[int, bytes, Arrival], Event]
 
@@ -52,7 +52,7 @@ class Form(NamedTuple):
 class Forms:
     """One a worker."""
 
-    def __init__(self, config: Config, schema: SchemaLookup, media_type: Callable[[bytes | None], str]) -> None:
+    def __init__(self, config: Config, schema: SchemaHere, media_type: Callable[[bytes | None], str]) -> None:
         """``media_type``: what a body of a Content-Type is read as (http.around.content)."""
         settings = config.intake
         self._media_type = media_type

@@ -85,7 +85,7 @@ def test_what_was_fetched_is_read_as_if_it_had_been_there(tmp_path: Path) -> Non
         assert outcome(tmp_path, site, "/b/1.0.0") == "here"
 
     schemas = open_schemas(SchemaSettings(base_uris=["fetched"]), tmp_path)
-    validator = schemas.find("/b/1.0.0")
+    validator = schemas.find_here("/b/1.0.0")
     assert not isinstance(validator, tuple)
     assert validator.check(b"18446744073709551616") is None
     assert validator.check(b"18446744073709551617") is not None

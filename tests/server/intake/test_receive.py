@@ -16,9 +16,9 @@ from server.http.around import content
 from server.intake.arrival import Clock
 from server.intake.books.counts import MEASURED_EVERY
 from server.intake.books.receipts import Receipts
-from server.intake.books.tally import Tallies
 from server.intake.delivery import Delivery
 from server.intake.error_events import ErrorEvents
+from server.intake.event import Event
 from server.intake.forms.forms import Forms
 from server.intake.pipeline import make_pipeline
 from server.intake.receive import Receiver
@@ -80,16 +80,15 @@ class Bench:
         config = generation.config
         self.sink = MemorySink(max_outstanding=config.sink.max_outstanding)
         clock = Clock()
-        self.tallies = Tallies()
+        self.delivery = Delivery(self.sink, spool, on_spooled=self._on_spooled, on_dropped=self._on_dropped, **delivery)
+        self.tallies = self.delivery.tallies
         pipeline = self.pipeline = make_pipeline(
             config, generation.schemas.find, generation.snapshot.find, self.tallies
         )
-        self.delivery = Delivery(self.sink, spool, self.tallies, **delivery)
         asked = asking(generation.schemas.remote) if asking is not None else None
         self.errors = ErrorEvents(pipeline, self.delivery.submit_own, clock, config, asked)
         self.rings = Rings(2, 1000)
         self.receipts = Receipts(self.rings.ring(1), self.sink.outstanding, 60.0)
-        self.delivery.on_spooled = lambda event: self.receipts.spooled(event.number)
         forms = Forms(config, generation.schemas.find_here, content.media_type)
         self.sender = Sender(self.sink, self.delivery, self.receipts, self.errors)
         self.receiver = Receiver(
@@ -103,6 +102,12 @@ class Bench:
             forms,
             asked,
         )
+
+    def _on_spooled(self, event: Event) -> None:
+        self.receipts.spooled(event.number)
+
+    def _on_dropped(self, event: Event) -> None:
+        self.sender.on_dropped(event)
 
     def post(self, body: bytes, **params: str) -> FakeRequest:
         request = FakeRequest(body, params)
