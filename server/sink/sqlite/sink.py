@@ -5,7 +5,7 @@ Rules: the records of a loop turn are one transaction, many of them several; ack
 file cannot be written (locked, full, being opened) records wait in memory, in their order and within the bounds, and
 are tried again; one that somebody waits for fails after ``settle_s`` and is not stored afterwards. The loop never waits
 for a lock.
-Not here: the file (sink.sqlite.file), opening and replacing it (sink.sqlite.upkeep), reading it (commands.events).
+Not here: the file (sink.sqlite.file), opening and replacing it (sink.sqlite.upkeep), reading it (sink.sqlite.reader).
 """
 
 # hot path
