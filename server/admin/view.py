@@ -61,7 +61,7 @@ class Shared:
         self.master_pid = master_pid
         self.companions = [role.name for role in materials.companions]
         self.elders: Elders | None = None
-        if config.sink.kind == "kafka":
+        if config.sink.wants_spool:
             self.elders = Elders(materials.data_dir / config.spool.path)
 
     def look(self) -> HostView:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from server.host import cores, descriptors
+from server.sink.kind import kind_of
 from server.version import VERSION
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def announce(generation: Generation, config_path: Path | None, overrides: Sequen
     declared = "any stream is taken" if snapshot.is_open else f"{len(snapshot.names())} declared"
     log.info("streams: %s, snapshot %s, of %s", declared, snapshot.digest[:12], _places(config.streams.sources))
     log.info("schemas of %s%s", _places(config.schemas.base_uris), _insecure(config))
-    log.info("events go to %s", _sink(config, generation.data_dir))
+    log.info("events go to %s", kind_of(config.sink).describe(config.sink, generation.data_dir))
     log.info("what the broker cannot have %s", _spool(config, generation.data_dir))
 
 
@@ -82,20 +83,9 @@ def _insecure(config: Config) -> str:
     return ", insecure ones allowed" if config.schemas.allow_insecure else ""
 
 
-def _sink(config: Config, data_dir: Path) -> str:
-    sink = config.sink
-    if sink.kind == "sqlite":
-        return f"SQLite in {data_dir / sink.sqlite.path}"
-    if sink.kind == "memory":
-        return "memory: they end with the process"
-    prefix = f", topics begin with {sink.topic_prefix!r}" if sink.topic_prefix else ""
-    servers = sink.kafka.get("bootstrap.servers", sink.kafka.get("metadata.broker.list", ""))
-    return f"Kafka at {servers}{prefix}"
-
-
 def _spool(config: Config, data_dir: Path) -> str:
     spool = config.spool
-    if config.sink.kind != "kafka":
-        return "is refused: only Kafka has a spool"
+    if not config.sink.wants_spool:
+        return f"is refused: the {config.sink.kind} sink has no spool"
     guaranteed = "guaranteed events too" if spool.on_broker_down == "spool" else "guaranteed events are refused"
     return f"waits in {data_dir / spool.path}, {spool.max_bytes} bytes at most; {guaranteed}"

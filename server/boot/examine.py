@@ -2,7 +2,7 @@
 
 Place: config.load → boot.declarations → HERE → boot.generation, and ``penstock check``.
 Rule: every finding is collected, not the first alone; an error among them means that the settings cannot be served.
-Not here: what is looked for (config.framework.judge, config.rules, config.kafka, catalog.check_streams, the schemas).
+Not here: what is looked for (config.framework.judge, config.rules, sink.kind, catalog.check_streams, the schemas).
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from server.catalog.snapshot import Snapshot, build
 from server.catalog.sources import Source
 from server.config.framework.document import dotted
 from server.config.framework.finding import Finding, Level, errors_of, text_of
-from server.config.kafka import settings as kafka_settings
 from server.config.load import Loaded
 from server.config.urls import is_url
 from server.errors import SettingsError
 from server.fetch.once import fetch_public_keys
 from server.master import signals
 from server.schemas.repository import SchemaRepository, open_schemas
+from server.sink.kind import kind_of
 
 LEAST_SHARE = 6  # A sixth of the time is for schemas, however long the streams took.
 
@@ -85,7 +85,7 @@ def _examine(
 ) -> Examined:
     began = time.monotonic()
     config = loaded.config
-    findings = [*loaded.findings, *found, *_kafka(loaded)]
+    findings = [*loaded.findings, *found, *_sink(loaded)]
     schemas = None
     cache_dir = loaded.path(config.fetch.path)
     try:
@@ -137,18 +137,11 @@ def _about(loaded: Loaded, path: tuple[str | int, ...], reason: str, hint: str, 
     return Finding(level=level, file=file, line=line, key=dotted(path), reason=reason, hint=hint)
 
 
-def _kafka(loaded: Loaded) -> list[Finding]:
-    if loaded.config.sink.kind != "kafka":
-        return []
+def _sink(loaded: Loaded) -> list[Finding]:
+    sink = loaded.config.sink
     return [
-        _about(
-            loaded,
-            ("sink", "kafka", problem.name),
-            problem.reason,
-            problem.hint,
-            "warning" if problem.is_warning else "error",
-        )
-        for problem in kafka_settings.check_apart(loaded.config.sink.kafka)
+        _about(loaded, breach.path, breach.reason, breach.hint, "warning" if breach.is_warning else "error")
+        for breach in kind_of(sink).check(sink)
     ]
 
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from server.boot.examine import examine, usable
 from server.catalog.snapshot import Snapshot, publishable
-from server.config.kafka import files as kafka_files
 from server.config.load import Loaded, load
 from server.config.settings import Config
 from server.config.urls import urls_of
@@ -25,6 +24,7 @@ from server.fetch.link import Link
 from server.log import set_up
 from server.master.generation import Role
 from server.schemas.repository import SchemaRepository, fingerprint
+from server.sink.kind import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -158,10 +158,9 @@ def read(
 
 
 def _files_state(loaded: Loaded) -> tuple[str, str]:
-    """Changes when schemas do, or files that ``sink.kafka`` names: workers that run have read the old ones."""
+    """Changes when schemas do, or files that the sink's settings name: workers that run have read the old ones."""
     sink = loaded.config.sink
-    kafka = kafka_files.state(sink.kafka) if sink.kind == "kafka" else ""
-    return fingerprint(loaded.config.schemas, loaded.base_dir), kafka
+    return fingerprint(loaded.config.schemas, loaded.base_dir), kind_of(sink).files_state(sink)
 
 
 def _give_back() -> None:

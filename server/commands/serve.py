@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from server.master.generation import Generation
 
 WELCOME = """
-Penstock serves its example schemas and streams on {address}; events go into {path}.
+Penstock serves its example schemas and streams on {address}; events go to {sink}.
 Post a first event:
 
   curl -i {address}/v1/events -H 'content-type: application/json' \\
@@ -68,7 +68,9 @@ class _Welcome:
     """Says once what to do next: for the embedded default, which newcomers start."""
 
     def __init__(self, first: generation.Generation) -> None:
-        self._path = first.data_dir / first.config.sink.sqlite.path
+        from server.sink.kind import kind_of
+
+        self._sink = kind_of(first.config.sink).describe(first.config.sink, first.data_dir)
         self._is_said = False
 
     def say(self, addresses: list[str]) -> None:
@@ -78,4 +80,4 @@ class _Welcome:
         self._is_said = True
         local = Path(".venv/bin/penstock")
         penstock = str(local) if local.exists() else "penstock"
-        print(WELCOME.format(address=addresses[0], path=self._path, penstock=penstock))
+        print(WELCOME.format(address=addresses[0], sink=self._sink, penstock=penstock))

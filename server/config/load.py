@@ -26,7 +26,8 @@ from server.config.kafka import files as kafka_files
 from server.config.limit_settings import of_profile
 from server.config.program import PENSTOCK
 from server.config.rules import breaches
-from server.config.settings import Config, SinkSettings
+from server.config.settings import Config
+from server.config.sink_settings import SinkSettings
 from server.errors import SettingsError
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "settings.yaml"

@@ -11,7 +11,8 @@ import re
 
 from server.config.framework.document import KeyPath
 from server.config.framework.program import Program
-from server.config.settings import Config, is_secret
+from server.config.kafka.secrets import is_secret
+from server.config.settings import Config
 
 _ABOVE_SECRETS = (("sink",), ("sink", "kafka"), ("streams",), ("schemas",), ("auth",))
 

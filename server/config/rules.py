@@ -2,7 +2,8 @@
 
 Place: config.framework.judge (each value alone) → HERE (values together) → config.load.
 Rule: a finding names the setting that an operator would change, and both values.
-Not here: what a sink asks of its own properties alone (config.kafka.settings).
+Not here: what a sink asks of its own properties alone (config.kafka.settings), what there is to know of each kind of
+sink (config.sink_settings).
 """
 
 from __future__ import annotations
@@ -15,10 +16,9 @@ from server.config.auth_rules import auth_breaches
 from server.config.framework.breach import Breach
 from server.config.framework.document import KeyPath, SettingsDocument, dotted
 from server.config.framework.finding import Finding, Level
-from server.config.kafka.rules import canonical
-from server.config.kafka.settings import DEFAULTS  # Imports no confluent_kafka.
 from server.config.listen_conflicts import Address, overlap
-from server.config.settings import HTTP_SHARE_OF_DRAIN, Config, SinkSettings
+from server.config.settings import HTTP_SHARE_OF_DRAIN, Config
+from server.config.sink_settings import SINK_KINDS
 from server.config.tracing_rules import tracing_breaches
 from server.config.transport_rules import transport_breaches
 from server.config.url_rules import HEADER_NAME, url_breaches
@@ -30,8 +30,6 @@ from server.text.networks import network
 MAX_HYPHENS = 8
 
 _EVENT_PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
-_SQLITE_SHARE_OF_ANSWER = 0.7  # A guaranteed event waits so long for a database that is locked or full.
-_EXPIRY_S = 1.0  # librdkafka looks once a second for messages whose time is over.
 _NAMES = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
@@ -131,11 +129,12 @@ def _times(config: Config, _: SettingsDocument) -> Iterator[Breach]:
 
 
 def _acks(config: Config, _: SettingsDocument) -> Iterator[Breach]:
-    """Kafka must settle what it was given before somebody stops waiting for it."""
-    if config.sink.kind != "kafka":
+    """The sink must settle what it was given before its sender stops waiting for it."""
+    settled_by = SINK_KINDS[config.sink.kind].settled_by
+    if not settled_by:
         return
     settled_s = settle_s(config)
-    why = f"within which Kafka settles an event: sink.kafka.message.timeout.ms and {_EXPIRY_S:g} s"
+    why = f"within which {settled_by}"
     patience_s = config.drain_s * HTTP_SHARE_OF_DRAIN
     if patience_s < settled_s:
         reason = f"{HTTP_SHARE_OF_DRAIN:g} of it, {patience_s:g} s, is less than the {settled_s:g} s {why}"
@@ -153,17 +152,7 @@ def _acks(config: Config, _: SettingsDocument) -> Iterator[Breach]:
 
 def settle_s(config: Config) -> float:
     """Within which the sink has said what became of an event that somebody waits for."""
-    if config.sink.kind == "sqlite":
-        return _SQLITE_SHARE_OF_ANSWER * config.http.limits.answer_s
-    return _message_timeout_s(config.sink) + _EXPIRY_S if config.sink.kind == "kafka" else 0.0
-
-
-def _message_timeout_s(sink: SinkSettings) -> float:
-    given = {canonical(name): value for name, value in sink.kafka.items()}
-    try:
-        return float(given.get("message.timeout.ms", DEFAULTS["message.timeout.ms"])) / 1000
-    except ValueError:
-        return 0.0  # No number: config.kafka.settings refuses it.
+    return SINK_KINDS[config.sink.kind].settle_s(config.sink, config.http.limits.answer_s)
 
 
 def _event_paths(config: Config, _: SettingsDocument) -> Iterator[Breach]:
@@ -190,8 +179,8 @@ def _secrets(config: Config, document: SettingsDocument) -> Iterator[Breach]:
 
 
 def _unused(config: Config, document: SettingsDocument) -> Iterator[Breach]:
-    if config.sink.kind != "kafka" and document.value.get("spool"):
-        reason = f"is not used: the {config.sink.kind} sink is as near as a spool would be"
+    if not config.sink.wants_spool and document.value.get("spool"):
+        reason = f"has no effect with sink.kind: {config.sink.kind}, which needs no spool"
         yield Breach(("spool",), reason, "remove it", is_warning=True)
 
 

@@ -2,8 +2,7 @@
 
 Place: read once in the master, before the first socket; workers get it by fork.
 Rule: one frozen struct a section, unknown keys forbidden; no globals, nothing is read from deep code. A setting's
-meaning is its description here, in config.limit_settings or config.catalog_settings: docs/SETTINGS.md is rendered from
-them.
+meaning is its description here or in the other ``config.*_settings``: docs/SETTINGS.md is rendered from them.
 Not here: how YAML, environment and command line become these structs (config.load), what settings ask of one another
 (config.rules).
 """
@@ -16,32 +15,17 @@ from msgspec import Meta, field
 
 from server.config.auth_settings import Auth
 from server.config.catalog_settings import Fetch, SchemaSettings, StreamSettings
-from server.config.framework.section import Bytes, Count, HeaderName, Seconds, Section, Text, Texts, says
+from server.config.framework.section import Count, HeaderName, Seconds, Section, Text, Texts, says
 from server.config.limit_settings import Limits
+from server.config.sink_settings import SinkSettings, SpoolSettings
 from server.config.tracing_settings import TracingSettings
 from server.config.transport_settings import CloudEventRule, CorsSettings, Destination
 
 EventPaths = str | Texts  # Their grammar is in config.rules: msgspec 0.22 crashes on a pattern within a union.
 HostName = Annotated[str, Meta(pattern=r"^(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?$")]
-KafkaValue = str | int | float | bool
 
 # Of ``drain_s``; the rest is the sink's: what HTTP accepted last must still reach the broker.
 HTTP_SHARE_OF_DRAIN: Final = 0.75
-
-_SECRET = ("password", "secret", "key", "oauthbearer.config")
-_NOT_SECRET = (
-    "location",
-    "keytab",
-    "key.file",
-    "key.refresh",
-    "kinit",
-)  # Paths and commands: an operator needs to see them.
-
-
-def is_secret(kafka_property: str) -> bool:
-    """Whether a librdkafka property may hold a secret: its value is then never shown."""
-    name = kafka_property.lower()
-    return any(word in name for word in _SECRET) and not any(word in name for word in _NOT_SECRET)
 
 
 class Http(Section, frozen=True):
@@ -167,78 +151,6 @@ class Intake(Section, frozen=True):
     test_events: Annotated[list[dict[str, Any]], says("What `GET /v1/_test/events` posts.")] = field(
         default_factory=list
     )
-
-
-class Sqlite(Section, frozen=True):
-    """The embedded sink: a directory of databases, one for each worker that writes."""
-
-    path: Annotated[Text, says("Directory of the databases; it is made when absent.")] = "var/events"
-
-
-class SinkSettings(Section, frozen=True):
-    """Where events go.
-
-    A secret stays out of the settings file in two ways: ``PENSTOCK_SINK__KAFKA__SASL_PASSWORD`` in the environment,
-    or ``kafka_files: {sasl.password: /run/secrets/kafka}``, whose content, without the line end, becomes the value.
-    """
-
-    kind: Annotated[
-        Literal["kafka", "sqlite", "memory"], says("`memory` keeps nothing after the process: for tests.")
-    ] = "kafka"
-    topic_prefix: Annotated[
-        str,
-        Meta(pattern=r"^[A-Za-z0-9._-]{0,200}$"),
-        says("Put before the stream's name to make its topic, unless the stream's `topic_prefixes` is null."),
-    ] = ""
-    kafka: Annotated[
-        dict[Text, KafkaValue],
-        says(
-            "Any librdkafka property, passed through; those that would break a promise, or can never "
-            "authenticate, are refused. Paths are relative to the settings file; HUP reads changed certificates."
-        ),
-    ] = field(default_factory=lambda: {"bootstrap.servers": "127.0.0.1:9092"})
-    kafka_files: Annotated[
-        dict[Text, Text], says("librdkafka properties whose values are read from files: passwords and keys.")
-    ] = field(default_factory=dict)
-    sqlite: Annotated[Sqlite, says("The embedded sink.")] = field(default_factory=Sqlite)
-    max_outstanding: Annotated[
-        Count, says("Most events of one worker that wait for their ack; above it new requests get 503.")
-    ] = 50_000
-    max_outstanding_bytes: Annotated[Bytes, says("The same in bytes.")] = 67_108_864
-
-    def __repr__(self) -> str:
-        """Like any struct's, but with secrets masked: a log line or a traceback must not give one away."""
-        kafka = {name: "***" if is_secret(name) else value for name, value in self.kafka.items()}
-        shown = {name: getattr(self, name) for name in self.__struct_fields__} | {"kafka": kafka}
-        return f"SinkSettings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
-
-
-class SpoolSettings(Section, frozen=True):
-    """Where accepted events wait while Kafka is away. The other sinks need none."""
-
-    path: Annotated[
-        Text, says("Directory of the spool, on a local disk; it is made when absent. Each worker has a database in it.")
-    ] = "var/spool"
-    max_bytes: Annotated[
-        Bytes,
-        says(
-            "Most bytes of events that wait on disk, over all workers: each has its share. A quarter is kept for "
-            "events that were accepted already; when the rest is full, new ones are refused."
-        ),
-    ] = 1_073_741_824
-    on_broker_down: Annotated[
-        Literal["refuse", "spool"],
-        says(
-            "Guaranteed events while no broker answers: `refuse` answers 503, `spool` takes them, 202 with "
-            "`X-Durability: spool`. Hasty ones are spooled. A stream's `producers.eventgate.on_broker_down` decides "
-            "for all of its events."
-        ),
-    ] = "refuse"
-    replay_per_s: Annotated[
-        float,
-        Meta(gt=0, le=1_000_000),
-        says("Most spooled events a second that one worker gives to the broker when it is back."),
-    ] = 10_000.0
 
 
 class ProcessSettings(Section, frozen=True):

@@ -12,15 +12,19 @@ Rules, the same for every sink and held by tests/contract:
 6. ``drain`` waits until nothing is outstanding or the deadline has passed; what is then left is failed through
    ``on_ack`` before ``close`` returns. Nothing is forgotten.
 7. A sink is made and opened in the worker, after the fork.
-Not here: which events are sent, retried or counted for whom. A sink is mechanism without policy.
+8. What is asked for metrics and readiness answers at once and raises nothing, from ``open`` to after ``close``.
+Not here: which kinds there are (sink.kind); which events are sent, retried or counted for whom. A sink is mechanism
+without policy.
 """
 
 # hot path
 
 from __future__ import annotations
 
+import math
+from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 OnAck = Callable[[Any, Any], None]
 
@@ -44,31 +48,57 @@ class Record(Protocol):
     def pending(self) -> object: ...
 
 
-class Sink(Protocol):
-    """The rules are at the head of this file."""
+class SinkCounts(NamedTuple):
+    """What a sink has counted since it was made. A kind of sink leaves at 0 what cannot happen to it."""
 
+    replaced: int = 0  # Producers that ended with a fatal error.
+    failed_commits: int = 0  # Transactions.
+    damaged: int = 0  # Files that were set aside as damaged,
+    gone: int = 0  # that were deleted or replaced while they were open,
+    recovered: int = 0  # and that were read again afterwards.
+
+
+class Sink(Protocol):
+    """The rules are at the head of this file. Every sink is a subclass: what is not abstract has a default, which
+    suits a sink without brokers, files or quotas.
+
+    ``callback_failures`` counts the exceptions that acks have raised. ``knows_oldest`` says whether ``oldest`` can be
+    asked; where it cannot, everything has its outcome within the time that the kind promises (``config.rules``,
+    ``settle_s``).
+    """
+
+    callback_failures: int = 0
+    knows_oldest: ClassVar[bool] = False
+
+    @abstractmethod
     async def open(self) -> None:
         """Get ready to take records. Raises BootError when that can never succeed with these settings."""
 
+    @abstractmethod
     def submit(self, record: Record, on_ack: OnAck) -> str | None:
         """Take one record, or say why not: an ``error_type``, as ``classify`` names them."""
 
+    @abstractmethod
     def is_full(self) -> bool:
         """True above the high mark, and while nobody answers behind it: new requests should be refused, or spooled,
         before any work is done for them."""
 
+    @abstractmethod
     def outstanding(self) -> int:
         """Records taken and not yet acked."""
 
+    @abstractmethod
     def recall(self) -> None:
         """Fail soon what has been taken and not yet sent: an older record of a key has failed, and a younger one must
         not be kept before it. What is on its way goes on."""
 
+    @abstractmethod
     def separate(self, topic: str, *, is_keyed: bool) -> bool:
         """From now on send no record of this topic in one request with others: a batch was BATCH_TOO_LARGE. False:
         that cannot be done now. ``is_keyed``: what has been taken and not yet sent is recalled, for younger records of
         a key must not be kept before those that come again."""
 
+    @abstractmethod
     def classify(self, error: Any) -> str:
         """Name the ``error_type`` of an ack that failed. What decides is whether the same event may be sent again:
 
@@ -83,8 +113,34 @@ class Sink(Protocol):
         ``internal``: nothing that the broker said; a bug of ours. Whether it would happen again is unknown.
         """
 
+    @abstractmethod
     async def drain(self, deadline: float) -> int:
         """Wait until nothing is outstanding, to ``loop.time()`` = deadline at the latest. Returns what is left."""
 
+    @abstractmethod
     async def close(self) -> None:
         """Fail what is left and release everything. No call follows."""
+
+    def is_away(self) -> bool:
+        """True while nothing can be kept, as far as is known: no broker answers, or a file cannot be written."""
+        return False
+
+    def is_throttled(self) -> bool:
+        """True while a quota of the broker's holds the sink back."""
+        return False
+
+    def oldest(self) -> float:
+        """Loop time up to which everything that was submitted has an outcome. Asked only where ``knows_oldest``."""
+        return -math.inf
+
+    def counts(self) -> SinkCounts:
+        """What has been counted so far, for metrics."""
+        return SinkCounts()
+
+    def queue(self) -> tuple[int, int]:
+        """Records and bytes that wait in this process, as far as the sink knows; 0 bytes where it does not."""
+        return self.outstanding(), 0
+
+    def brokers(self) -> list[tuple[str, list[int]]]:
+        """Each broker's name with its numbers, in the order of sink.kafka.statistics: SUMS, then GAUGES."""
+        return []

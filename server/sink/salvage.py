@@ -1,6 +1,6 @@
 """Handle a SQLite file that is damaged: recognise it, set it aside, read what can be read of it.
 
-Place: sink.spool.file, sink.sqlite.file and commands.events → HERE. Every call may wait for the disk.
+Place: sink.spool.file, sink.sqlite.file and sink.sqlite.reader → HERE. Every call may wait for the disk.
 Rules: tables have ``id INTEGER PRIMARY KEY`` as their first column. A damaged page costs the rows that are on it and
 no others: reading goes on behind it. Nothing that was set aside is deleted; of a damaged first page a copy is kept.
 Not here: what the rows mean, where recovered ones go (sink.spool.file, sink.sqlite.recovery).

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 from server.config.rules import settle_s
 from server.host import cores
@@ -27,31 +27,8 @@ if TYPE_CHECKING:
     from server.config.settings import Config
     from server.intake.event import Event
     from server.shared.rings import Ring
-    from server.sink.kafka.statistics import Statistics
     from server.sink.spool.event import Spooled
     from server.sink.spool.replay import Replay
-    from server.sink.sqlite.upkeep import Upkeep
-
-
-@runtime_checkable
-class _Broker(Protocol):
-    """A sink with brokers behind it."""
-
-    statistics: Statistics
-
-    def is_away(self) -> bool: ...
-    def is_throttled(self) -> bool: ...
-
-
-@runtime_checkable
-class _Database(Protocol):
-    """A sink that writes files of its own."""
-
-    upkeep: Upkeep
-    failed_commits: int
-
-    def is_away(self) -> bool: ...
-    def oldest(self) -> float: ...
 
 
 SPOOL_S = 1.0  # Even a hurried end gives the disk this long: 50,000 events take about half of it.
@@ -81,7 +58,7 @@ class Durability:
             on_dropped=on_dropped,
         )
         self.tallies = self.delivery.tallies
-        oldest = self.sink.oldest if isinstance(self.sink, _Database) else None
+        oldest = self.sink.oldest if self.sink.knows_oldest else None
         self.receipts = Receipts(ring, self.sink.outstanding, 0.0 if oldest else settle_s(config), oldest)
         self._config = config
         self.use(snapshot)
@@ -119,18 +96,17 @@ class Durability:
 
     def counted(self) -> dict[Count, int]:
         """What sink, spool and replay have counted."""
-        spool, replay = self.spool, self.replay
-        database = self.sink if isinstance(self.sink, _Database) else None
+        spool, replay, sink = self.spool, self.replay, self.sink.counts()
         return {
             Count.EVENTS_REPLAYED: replay.replayed if replay is not None else 0,
             Count.EVENTS_GIVEN_UP: self.given_up,
             Count.EVENTS_NOT_SPOOLED: spool.refused if spool is not None else 0,
             Count.SPOOL_FAILURES: spool.failed_commits if spool is not None else 0,
-            Count.PRODUCERS_REPLACED: getattr(self.sink, "replaced", 0),
-            Count.SINK_FAILURES: database.failed_commits if database else 0,
-            Count.SINK_DAMAGED: database.upkeep.file.damaged if database else 0,
-            Count.SINK_GONE: database.upkeep.file.gone if database else 0,
-            Count.SINK_RECOVERED: database.upkeep.recovered if database else 0,
+            Count.PRODUCERS_REPLACED: sink.replaced,
+            Count.SINK_FAILURES: sink.failed_commits,
+            Count.SINK_DAMAGED: sink.damaged,
+            Count.SINK_GONE: sink.gone,
+            Count.SINK_RECOVERED: sink.recovered,
         }
 
     def in_flight(self) -> int:
@@ -150,25 +126,23 @@ class Durability:
 
     def is_broker_away(self) -> bool:
         """Whether nothing can be kept by the sink now: no broker answers, or its database cannot be written."""
-        return isinstance(self.sink, _Broker | _Database) and self.sink.is_away()
+        return self.sink.is_away()
 
     def is_throttled(self) -> bool:
         """Whether a broker's quota holds the sink back."""
-        return isinstance(self.sink, _Broker) and self.sink.is_throttled()
+        return self.sink.is_throttled()
 
     def callback_failures(self) -> int:
         """Exceptions of ours that the sink has caught."""
-        return int(getattr(self.sink, "callback_failures", 0))
+        return self.sink.callback_failures
 
     def queue(self) -> tuple[int, int]:
-        """Events and bytes that librdkafka holds, as it last said."""
-        if isinstance(self.sink, _Broker):
-            return self.sink.statistics.events, self.sink.statistics.bytes
-        return self.outstanding(), 0
+        """Events and bytes that wait in the sink, as far as it knows."""
+        return self.sink.queue()
 
     def brokers(self) -> list[tuple[str, list[int]]]:
-        """What is known of each broker (sink.kafka.statistics)."""
-        return self.sink.statistics.lines() if isinstance(self.sink, _Broker) else []
+        """Each broker's name with its numbers (sink.base)."""
+        return self.sink.brokers()
 
     def close_books(self) -> bool:
         """Whether every accepted event has an outcome; if not, say which stream lacks how many."""

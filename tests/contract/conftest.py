@@ -4,18 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.sinks import Case, KafkaCase, MemoryCase, SqliteCase
+from tests.contract.sinks import LOCAL, Case, KafkaCase
 from tests.kafka.fixtures import kafka_broker, kafka_node, mock_cluster, topic
 
 __all__ = ["case", "kafka_broker", "kafka_node", "mock_cluster", "topic"]
 
 
-@pytest.fixture(params=["memory", "sqlite", "kafka-mock", pytest.param("kafka-real", marks=pytest.mark.kafka)])
+@pytest.fixture(params=[*LOCAL, "kafka-mock", pytest.param("kafka-real", marks=pytest.mark.kafka)])
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
     kind = request.param
-    if kind == "memory":
-        return MemoryCase()
-    if kind == "sqlite":
-        return SqliteCase(tmp_path / "events")
+    if kind in LOCAL:
+        return LOCAL[kind](tmp_path / "events")
     broker = request.getfixturevalue("mock_cluster" if kind == "kafka-mock" else "kafka_broker")
     return KafkaCase(broker.servers)

@@ -12,11 +12,11 @@ from typing import Any, Final, Protocol
 import orjson
 import uvloop
 
-from server.commands.events import read
 from server.config.kafka.rules import Value
 from server.sink.base import Record, Sink
 from server.sink.kafka.producer import KafkaSink
 from server.sink.memory.sink import MemorySink
+from server.sink.sqlite.reader import read
 from server.sink.sqlite.sink import SqliteSink
 from tests.fakes import Message
 from tests.harness.topics import Stored, read_all
@@ -76,6 +76,10 @@ class KafkaCase:
 
     def stored(self, topic: str) -> list[Stored]:
         return read_all(self._servers, topic)
+
+
+# The kinds that need nothing but a directory; those of Kafka are made of its fixtures (conftest).
+LOCAL: Final[dict[str, Callable[[Path], Case]]] = {"memory": lambda directory: MemoryCase(), "sqlite": SqliteCase}
 
 
 def _stored(line: dict[str, Any]) -> Stored:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from server.sink.base import Sink
+from server.sink.base import Sink, SinkCounts
+from server.sink.kafka.statistics import GAUGES, SUMS
 from tests.contract.sinks import HEADERS, TIMESTAMP_MS, Acks, Case, drive, record, settle, until
 
 
@@ -92,7 +93,7 @@ def test_a_callback_that_raises_stops_nothing_and_is_counted(
         sink.submit(record(topic, 20), acks)
         assert await settle(sink) == 0
 
-    sink: Any = case.make()
+    sink = case.make()
     drive(test, sink)
 
     assert acks.errors == [None] * 21
@@ -194,3 +195,38 @@ def test_a_sink_that_was_never_opened_can_be_closed(case: Case) -> None:
     sink = case.make()
 
     asyncio.run(sink.close())
+
+
+def test_what_is_asked_for_metrics_has_an_answer_at_any_time(case: Case, topic: str) -> None:
+    def ask(sink: Sink) -> None:
+        assert sink.is_away() in (True, False)
+        assert sink.is_throttled() is False
+        assert sink.counts() == SinkCounts()
+        assert sink.callback_failures == 0
+        assert all(len(numbers) == len(SUMS) + len(GAUGES) for _, numbers in sink.brokers())
+
+    async def test(sink: Sink) -> None:
+        ask(sink)
+        assert sink.submit(record(topic, 1), Acks()) is None
+        ask(sink)
+        assert min(sink.queue()) >= 0
+        assert await settle(sink) == 0
+
+    sink = case.make()
+    ask(sink)
+    drive(test, sink)
+    ask(sink)
+
+
+def test_a_sink_that_knows_its_oldest_record_says_up_to_when_all_have_an_outcome(case: Case, topic: str) -> None:
+    async def test(sink: Sink) -> None:
+        if not sink.knows_oldest:
+            return
+        now = asyncio.get_running_loop().time
+        began = now()
+        assert sink.submit(record(topic, 1), Acks()) is None
+        assert sink.oldest() <= now()
+        assert await settle(sink) == 0
+        assert sink.oldest() >= began
+
+    drive(test, case.make())

@@ -27,8 +27,8 @@ from server.config.kafka.rules import (
     canonical,
     text_of,
 )
+from server.config.kafka.secrets import is_secret
 from server.config.kafka.security import never_authenticates, without_sasl
-from server.config.settings import is_secret
 from server.host import stdio
 
 DEFAULTS: Final[Mapping[str, str]] = {
@@ -53,6 +53,8 @@ DEFAULTS: Final[Mapping[str, str]] = {
     # For metrics. A text of some kB for each broker; measured: 0.1 ms of the loop with three.
     "statistics.interval.ms": "5000",
 }
+
+EXPIRY_S: Final = 1.0  # librdkafka looks once a second for messages whose time is over.
 
 # Names for the hint "did you mean": what a producer of librdkafka 2.16 knows, without callbacks and internals.
 NAMES: Final = tuple(
@@ -130,6 +132,15 @@ def complete(properties: Properties, *, max_outstanding: int, max_outstanding_by
         "queue.buffering.max.kbytes": str(max(1, max_outstanding_bytes // 1024)),
     }
     return {**DEFAULTS, **given, **bounds}
+
+
+def settle_s(properties: Properties) -> float:
+    """Within which librdkafka has said what became of a message. ``EXPIRY_S`` where ``check`` refuses the number."""
+    given = {canonical(name): value for name, value in properties.items()}
+    try:
+        return float(given.get("message.timeout.ms", DEFAULTS["message.timeout.ms"])) / 1000 + EXPIRY_S
+    except ValueError:
+        return EXPIRY_S
 
 
 def redact(text: str, properties: Properties) -> str:

@@ -24,7 +24,7 @@ from server.config.kafka import settings as kafka_settings
 from server.config.kafka.rules import Properties
 from server.errors import BootError
 from server.log import Limited
-from server.sink.base import OnAck, Record
+from server.sink.base import OnAck, Record, Sink, SinkCounts
 from server.sink.kafka import alone as kafka_alone
 from server.sink.kafka import errors as kafka_errors
 from server.sink.kafka.alone import Alone
@@ -53,8 +53,8 @@ _logger = logging.getLogger("sink.kafka")
 _limited = Limited(_logger)
 
 
-class KafkaSink:
-    """The contract is in sink.base. ``replaced``, ``callback_failures`` and ``statistics`` are for metrics."""
+class KafkaSink(Sink):
+    """The contract is in sink.base."""
 
     def __init__(self, properties: Properties, *, max_outstanding: int, max_outstanding_bytes: int) -> None:
         self._properties = kafka_settings.complete(
@@ -125,6 +125,16 @@ class KafkaSink:
     def is_throttled(self) -> bool:
         """A broker's quota holds us back."""
         return self._contact.is_throttled
+
+    def counts(self) -> SinkCounts:
+        return SinkCounts(replaced=self.replaced)
+
+    def queue(self) -> tuple[int, int]:
+        """As librdkafka last said."""
+        return self.statistics.events, self.statistics.bytes
+
+    def brokers(self) -> list[tuple[str, list[int]]]:
+        return self.statistics.lines()
 
     def outstanding(self) -> int:
         """librdkafka's count: records not yet acked, and for a moment its own log lines."""

@@ -16,7 +16,7 @@ from collections import deque
 from typing import Any, Final
 
 from server.log import Limited
-from server.sink.base import BATCH_TOO_LARGE, OnAck, Record
+from server.sink.base import BATCH_TOO_LARGE, OnAck, Record, Sink
 
 KEPT: Final = 100_000
 _LOOK_EVERY_S: Final = 0.001
@@ -24,13 +24,13 @@ _LOOK_EVERY_S: Final = 0.001
 _limited = Limited(logging.getLogger("sink.memory"))
 
 
-class MemorySink:
+class MemorySink(Sink):
     """The contract is in sink.base. A test may set
 
     ``refusal``: what ``submit`` answers instead of taking the record ·
     ``failure``: the ``error_type`` that acks carry; ``batch_too_large`` only those of topics not in ``separated`` ·
     ``can_separate``: what ``separate`` answers ·
-    ``is_away``: nobody answers: it is full ·
+    ``is_unreachable``: it is away, and full ·
     ``is_held``: acks wait until it is False and ``release`` is called.
     """
 
@@ -39,7 +39,7 @@ class MemorySink:
         self.refusal: str | None = None
         self.failure: str | None = None
         self.is_held = False
-        self.is_away = False
+        self.is_unreachable = False
         self.can_separate = True
         self.separated: set[str] = set()
         self.callback_failures = 0
@@ -62,7 +62,7 @@ class MemorySink:
         return None
 
     def is_full(self) -> bool:
-        return self.is_away or len(self._waiting) >= self._max_outstanding
+        return self.is_unreachable or len(self._waiting) >= self._max_outstanding
 
     def outstanding(self) -> int:
         return len(self._waiting)
@@ -76,6 +76,9 @@ class MemorySink:
 
     def classify(self, error: Any) -> str:
         return error if isinstance(error, str) else "internal"
+
+    def is_away(self) -> bool:
+        return self.is_unreachable
 
     def release(self) -> None:
         """Ack everything that waits."""

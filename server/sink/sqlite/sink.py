@@ -5,7 +5,7 @@ Rules: the records of a loop turn are one transaction, many of them several; ack
 file cannot be written (locked, full, being opened) records wait in memory, in their order and within the bounds, and
 are tried again; one that somebody waits for fails after ``settle_s`` and is not stored afterwards. The loop never waits
 for a lock.
-Not here: the file (sink.sqlite.file), opening and replacing it (sink.sqlite.upkeep), reading it (commands.events).
+Not here: the file (sink.sqlite.file), opening and replacing it (sink.sqlite.upkeep), reading it (sink.sqlite.reader).
 """
 
 # hot path
@@ -24,7 +24,7 @@ from typing import Any, Final
 import orjson
 
 from server.log import Limited
-from server.sink.base import OnAck, Record
+from server.sink.base import OnAck, Record, Sink, SinkCounts
 from server.sink.salvage import is_broken
 from server.sink.sqlite.file import GoneError, Row
 from server.sink.sqlite.upkeep import RETRY_S, Upkeep, can_pass
@@ -50,9 +50,10 @@ class OverdueError(Exception):
     """The file could not be written for as long as the sender waits."""
 
 
-class SqliteSink:
-    """The contract is in sink.base. ``failed_commits`` and ``callback_failures`` are counts for metrics, as are those
-    of ``upkeep``."""
+class SqliteSink(Sink):
+    """The contract is in sink.base."""
+
+    knows_oldest = True
 
     def __init__(
         self, directory: Path, *, max_outstanding: int, max_outstanding_bytes: int, settle_s: float = 5.0
@@ -116,6 +117,15 @@ class SqliteSink:
     def is_away(self) -> bool:
         """Whether records wait for a file that cannot be written."""
         return self._is_behind or not self.upkeep.is_usable
+
+    def counts(self) -> SinkCounts:  # cold: on a beat
+        file = self.upkeep.file
+        return SinkCounts(
+            failed_commits=self.failed_commits,
+            damaged=file.damaged,
+            gone=file.gone,
+            recovered=self.upkeep.recovered,
+        )
 
     def recall(self) -> None:
         """Nothing: what fails is not kept before what waits behind it."""

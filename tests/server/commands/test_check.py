@@ -144,7 +144,7 @@ def test_a_section_that_nothing_uses_is_a_warning(directory: Path) -> None:
 
     assert code == EXIT_DONE
     assert [line.split(":")[0] for line in lines].count("warning") == 1
-    assert "is not used: the memory sink" in lines[0]
+    assert "has no effect with sink.kind: memory" in lines[0]
 
 
 def test_kafka_properties_that_break_a_promise_are_errors(directory: Path) -> None:

@@ -76,7 +76,7 @@ def books(bench: Bench) -> dict[str, tuple[int, int, int, dict[str, int]]]:
 
 def test_hasty_events_are_spooled_while_the_broker_is_away(drive: Callable[..., None]) -> None:
     async def test(bench: Bench, spool: FakeSpool) -> None:
-        bench.sink.is_away = True
+        bench.sink.is_unreachable = True
         assert bench.post(b"[" + VALID + b"," + INVALID + b"," + VALID + b"]", hasty="true").status == 202
         first, second = spool.kept[:2]
         assert spool.awaited[:2] == [False, False]  # They were answered: the disk may not refuse them any more.
@@ -92,7 +92,7 @@ def test_guaranteed_events_are_refused_while_the_broker_is_away_unless_it_is_wis
     drive: Callable[..., None],
 ) -> None:
     async def test(bench: Bench, spool: FakeSpool) -> None:
-        bench.sink.is_away = True
+        bench.sink.is_unreachable = True
         assert bench.post(VALID).status == 503
         assert not spool.kept
         request = bench.post(VALID.replace(b'"plain"', b'"spooled"'))
@@ -108,7 +108,7 @@ def test_guaranteed_events_are_refused_while_the_broker_is_away_unless_it_is_wis
 
 def test_a_guaranteed_event_that_the_disk_does_not_take_is_refused(drive: Callable[..., None]) -> None:
     async def test(bench: Bench, spool: FakeSpool) -> None:
-        bench.sink.is_away = True
+        bench.sink.is_unreachable = True
         request = bench.post(VALID)
         spool.settle("queue_full")
         assert request.status == 503
@@ -119,7 +119,7 @@ def test_a_guaranteed_event_that_the_disk_does_not_take_is_refused(drive: Callab
 
 def test_a_stream_may_refuse_hasty_events_too(drive: Callable[..., None]) -> None:
     async def test(bench: Bench, spool: FakeSpool) -> None:
-        bench.sink.is_away = True
+        bench.sink.is_unreachable = True
         refusing = VALID.replace(b'"plain"', b'"refusing"')
         assert bench.post(refusing, hasty="true").status == 503
         assert bench.post(b"[" + refusing + b"," + VALID + b"]", hasty="true").status == 207
@@ -168,7 +168,7 @@ def test_a_hasty_event_that_fails_goes_to_the_spool_under_the_number_of_its_acce
     async def test(bench: Bench, spool: FakeSpool) -> None:
         bench.sink.is_held = True
         bench.post(VALID, hasty="true")
-        bench.sink.is_away = True
+        bench.sink.is_unreachable = True
         bench.post(VALID, hasty="true")
         bench.sink.failure = "broker_timeout"
         bench.sink.release()
@@ -182,9 +182,9 @@ def test_a_hasty_event_that_fails_goes_to_the_spool_under_the_number_of_its_acce
 
 def test_a_live_event_does_not_overtake_the_spooled_elders_of_its_key(drive: Callable[..., None]) -> None:
     async def test(bench: Bench, spool: FakeSpool) -> None:
-        bench.sink.is_away = True
+        bench.sink.is_unreachable = True
         bench.post(KEYED, hasty="true")
-        bench.sink.is_away = False
+        bench.sink.is_unreachable = False
         assert bench.post(KEYED, hasty="true").status == 202
         assert bench.post(KEYED).status == 503
         other = KEYED.replace(b'"w"', b'"v"')
@@ -201,9 +201,9 @@ def test_nothing_is_replayed_while_the_sink_holds_older_events(drive: Callable[.
     async def test(bench: Bench, spool: FakeSpool) -> None:
         bench.sink.is_held = True
         bench.post(VALID, hasty="true")
-        bench.sink.is_away = True
+        bench.sink.is_unreachable = True
         bench.post(VALID, hasty="true")
-        bench.sink.is_away = False
+        bench.sink.is_unreachable = False
         assert not bench.delivery.may_replay()
         bench.sink.release()
         bench.delivery._look()
@@ -214,7 +214,7 @@ def test_nothing_is_replayed_while_the_sink_holds_older_events(drive: Callable[.
 
 def test_refusing_costs_nothing_when_the_spool_is_full_too(drive: Callable[..., None]) -> None:
     async def test(bench: Bench, spool: FakeSpool) -> None:
-        bench.sink.is_away = spool.is_full = True
+        bench.sink.is_unreachable = spool.is_full = True
         assert bench.post(b"no JSON at all", hasty="true").status == 503
         assert bench.receiver.counts.refused_full == 1
 
@@ -255,7 +255,7 @@ def test_what_comes_behind_an_event_that_found_the_queue_full_does_not_overtake_
 def test_numbers_follow_those_of_spooled_events_though_the_clock_does_not(drive: Callable[..., None]) -> None:
     async def test(bench: Bench, spool: FakeSpool) -> None:
         spool.number = 1 << 61
-        bench.sink.is_away = True
+        bench.sink.is_unreachable = True
         assert bench.post(VALID, hasty="true").status == 202
         await asyncio.sleep(2 * LOOK_S)
         assert bench.post(VALID, hasty="true").status == 202

@@ -19,10 +19,12 @@ import orjson
 import pytest
 
 from server.commands import events
-from server.commands.events import read
-from server.config.settings import Config, Intake, SinkSettings
+from server.config.settings import Config, Intake
+from server.config.sink_settings import SinkSettings
 from server.errors import SettingsError
 from server.sink.base import Record, Sink
+from server.sink.sqlite import reader
+from server.sink.sqlite.reader import read
 from server.sink.sqlite.sink import SqliteSink
 from tests.contract.sinks import HEADERS, Acks, drive, settle
 from tests.fakes import Message
@@ -137,7 +139,7 @@ def test_a_topic_that_is_no_text_is_shown_as_well_as_can_be(tmp_path: Path) -> N
 
 
 def test_more_rows_than_a_page_come_once_and_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "PAGE_ROWS", 7)
+    monkeypatch.setattr(reader, "PAGE_ROWS", 7)
     store(tmp_path, *(plain(b"%d" % number) for number in range(50)))
 
     assert [orjson.loads(line)["value"] for line in shown(tmp_path)] == list(range(50))
@@ -147,7 +149,7 @@ def test_a_page_is_bounded_in_bytes(tmp_path: Path) -> None:
     large = b'"%s"' % (b"x" * 400_000)
     store(tmp_path, *(plain(large) for _ in range(5)))
 
-    page, damage = events._page(tmp_path / "events-0.db", 0, 5)
+    page, damage = reader._page(tmp_path / "events-0.db", 0, 5)
     assert len(page) == 3
     assert damage is None
     assert len(shown(tmp_path)) == 5
@@ -281,7 +283,8 @@ def following(directory: Path) -> Iterator[subprocess.Popen[bytes]]:
     source = f"""
 from pathlib import Path
 from server.commands import events
-from server.config.settings import Config, SinkSettings, Sqlite
+from server.config.settings import Config
+from server.config.sink_settings import SinkSettings, Sqlite
 config = Config(sink=SinkSettings(kind="sqlite", sqlite=Sqlite(path={str(directory)!r})))
 raise SystemExit(events.run(config, Path("/"), None, True))
 """
@@ -334,7 +337,7 @@ def test_a_user_who_may_only_read_the_directory_can_read_it(tmp_path: Path) -> N
     source = f"""
 import io, os
 from pathlib import Path
-from server.commands.events import read
+from server.sink.sqlite.reader import read
 os.setresuid(65534, 65534, 65534)
 out = io.BytesIO()
 read(Path({str(tmp_path)!r}), None, False, out)
@@ -350,7 +353,7 @@ def test_the_files_are_opened_for_reading_alone(tmp_path: Path) -> None:
     store(tmp_path, plain(b"1"))
 
     with (
-        closing(events._open(tmp_path / "events-0.db")) as database,
+        closing(reader._open(tmp_path / "events-0.db")) as database,
         pytest.raises(sqlite3.OperationalError, match="readonly"),
     ):
         database.execute("DELETE FROM event")

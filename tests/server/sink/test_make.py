@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server.config.settings import SinkSettings, Sqlite
+from server.config.sink_settings import SinkSettings, Sqlite
 from server.errors import SettingsError
 from server.sink.kafka.producer import KafkaSink
 from server.sink.make import make
@@ -42,7 +42,7 @@ def test_sqlite_needs_no_librdkafka(tmp_path: Path) -> None:
     source = f"""
 import sys
 from pathlib import Path
-from server.config.settings import SinkSettings
+from server.config.sink_settings import SinkSettings
 from server.sink.make import make
 make(SinkSettings(kind="sqlite"), Path({str(tmp_path)!r}))
 print("confluent_kafka" in sys.modules)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from server.config.framework import shape
 from server.config.framework.overrides import from_environment, from_options
+from server.config.kafka.secrets import is_secret
 from server.config.program import PENSTOCK
-from server.config.settings import Config, is_secret
+from server.config.settings import Config
 
 PATHS = [path for path, kind in shape.every(Config) if shape.section_of(kind) is None]
 

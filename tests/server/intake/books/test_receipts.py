@@ -67,7 +67,7 @@ def test_what_goes_through_the_spool_is_told_from_beginning_to_end(drive: Callab
     async def test(bench: Bench, spool: FakeSpool) -> None:
         bench.sink.is_held = True
         before = bench.post(VALID, hasty="true")
-        bench.sink.is_away = True
+        bench.sink.is_unreachable = True
         during = bench.post(b"[" + VALID + b"," + VALID + b"]", hasty="true")
         assert receipt(bench, during) == (2, 0, 2, 0, 0)
         bench.sink.failure = "broker_timeout"
@@ -118,7 +118,7 @@ def test_a_receipt_counts_what_was_invalid(
     """A hasty request whose events are all invalid has one too: its 202 says nothing of them."""
 
     async def test(bench: Bench, spool: FakeSpool) -> None:
-        bench.sink.is_away = is_away and hasty == "true"
+        bench.sink.is_unreachable = is_away and hasty == "true"
         request = bench.post(b"[" + b",".join([VALID] * valid + [INVALID] * invalid) + b"]", hasty=hasty)
         await settled()
         bench.receipts._tick()

@@ -1,0 +1,121 @@
+"""The settings of sinks, and what the other settings have to know of each kind.
+
+Place: HERE → config.settings; server.sink.kind knows the rest of a kind.
+Rules: ``SINK_KINDS`` is the one list of kinds. Each of them has a folder of its name in ``server/sink``.
+Not here: which properties of Kafka are allowed (config.kafka), how a sink works (server.sink).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta, Struct, field
+
+from server.config.framework.section import Bytes, Count, Section, Text, says
+from server.config.kafka.rules import Value
+from server.config.kafka.secrets import is_secret
+from server.config.kafka.settings import EXPIRY_S, settle_s
+
+_SQLITE_SHARE_OF_ANSWER: Final = 0.7  # A guaranteed event waits so long for a database that is locked or full.
+
+
+class Sqlite(Section, frozen=True):
+    """The embedded sink: a directory of databases, one for each worker that writes."""
+
+    path: Annotated[Text, says("Directory of the databases; it is made when absent.")] = "var/events"
+
+
+class SinkSettings(Section, frozen=True):
+    """Where events go.
+
+    A secret stays out of the settings file in two ways: ``PENSTOCK_SINK__KAFKA__SASL_PASSWORD`` in the environment,
+    or ``kafka_files: {sasl.password: /run/secrets/kafka}``, whose content, without the line end, becomes the value.
+    """
+
+    kind: Annotated[
+        Literal["kafka", "memory", "sqlite"], says("`memory` keeps nothing after the process: for tests.")
+    ] = "kafka"
+    topic_prefix: Annotated[
+        str,
+        Meta(pattern=r"^[A-Za-z0-9._-]{0,200}$"),
+        says("Put before the stream's name to make its topic, unless the stream's `topic_prefixes` is null."),
+    ] = ""
+    kafka: Annotated[
+        dict[Text, Value],
+        says(
+            "Any librdkafka property, passed through; those that would break a promise, or can never "
+            "authenticate, are refused. Paths are relative to the settings file; HUP reads changed certificates."
+        ),
+    ] = field(default_factory=lambda: {"bootstrap.servers": "127.0.0.1:9092"})
+    kafka_files: Annotated[
+        dict[Text, Text], says("librdkafka properties whose values are read from files: passwords and keys.")
+    ] = field(default_factory=dict)
+    sqlite: Annotated[Sqlite, says("The embedded sink.")] = field(default_factory=Sqlite)
+    max_outstanding: Annotated[
+        Count, says("Most events of one worker that wait for their ack; above it new requests get 503.")
+    ] = 50_000
+    max_outstanding_bytes: Annotated[Bytes, says("The same in bytes.")] = 67_108_864
+
+    @property
+    def wants_spool(self) -> bool:
+        """Whether events wait on the local disk while this sink is away."""
+        return SINK_KINDS[self.kind].wants_spool
+
+    def __repr__(self) -> str:
+        """Like any struct's, but with secrets masked: a log line or a traceback must not give one away."""
+        kafka = {name: "***" if is_secret(name) else value for name, value in self.kafka.items()}
+        shown = {name: getattr(self, name) for name in self.__struct_fields__} | {"kafka": kafka}
+        return f"SinkSettings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+
+class SpoolSettings(Section, frozen=True):
+    """Where accepted events wait while Kafka is away. The other sinks need none."""
+
+    path: Annotated[
+        Text, says("Directory of the spool, on a local disk; it is made when absent. Each worker has a database in it.")
+    ] = "var/spool"
+    max_bytes: Annotated[
+        Bytes,
+        says(
+            "Most bytes of events that wait on disk, over all workers: each has its share. A quarter is kept for "
+            "events that were accepted already; when the rest is full, new ones are refused."
+        ),
+    ] = 1_073_741_824
+    on_broker_down: Annotated[
+        Literal["refuse", "spool"],
+        says(
+            "Guaranteed events while no broker answers: `refuse` answers 503, `spool` takes them, 202 with "
+            "`X-Durability: spool`. Hasty ones are spooled. A stream's `producers.eventgate.on_broker_down` decides "
+            "for all of its events."
+        ),
+    ] = "refuse"
+    replay_per_s: Annotated[
+        float,
+        Meta(gt=0, le=1_000_000),
+        says("Most spooled events a second that one worker gives to the broker when it is back."),
+    ] = 10_000.0
+
+
+class SinkRules(Struct, frozen=True):
+    """What the other settings have to know of a kind of sink.
+
+    ``settle_s(sink, answer_s)``: within which it has said what became of an event that somebody waits for, where HTTP
+    answers within ``answer_s``. ``settled_by`` names the settings that decide it; empty: it follows ``answer_s``.
+    ``wants_spool``: whether events wait on the local disk while it is away.
+    """
+
+    settle_s: Callable[[SinkSettings, float], float] = lambda sink, answer_s: 0.0
+    settled_by: str = ""
+    wants_spool: bool = False
+
+
+SINK_KINDS: Final[Mapping[str, SinkRules]] = {
+    "kafka": SinkRules(
+        settle_s=lambda sink, answer_s: settle_s(sink.kafka),
+        settled_by=f"Kafka settles an event: sink.kafka.message.timeout.ms and {EXPIRY_S:g} s",
+        wants_spool=True,
+    ),
+    "memory": SinkRules(),
+    "sqlite": SinkRules(settle_s=lambda sink, answer_s: _SQLITE_SHARE_OF_ANSWER * answer_s),
+}

@@ -1,0 +1,60 @@
+"""Kafka as a kind of sink.
+
+Place: sink.kind → HERE → sink.kafka.producer, in the worker; config.kafka, anywhere.
+Rules: imported by the master: confluent_kafka only where a sink is made. A promise that the settings would break is
+refused here too, also when nobody has called ``check``.
+Not here: the properties (config.kafka).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from server.config.framework.breach import Breach
+from server.config.kafka import files
+from server.config.kafka import settings as kafka_settings
+from server.config.kafka.rules import broken_promises
+from server.config.sink_settings import SinkSettings
+from server.errors import SettingsError
+from server.sink.base import Sink
+from server.sink.kind import Kind, Reading
+
+
+def _make(settings: SinkSettings, _base_dir: Path, _settle_s: float) -> Sink:
+    """``message.timeout.ms`` bounds the time in which it settles, not ``settle_s``."""
+    if problems := broken_promises(settings.kafka):
+        raise SettingsError("\n".join(map(str, problems)))
+    from server.sink.kafka.producer import KafkaSink
+
+    return KafkaSink(
+        settings.kafka,
+        max_outstanding=settings.max_outstanding,
+        max_outstanding_bytes=settings.max_outstanding_bytes,
+    )
+
+
+def _describe(settings: SinkSettings, _base_dir: Path) -> str:
+    prefix = f", topics begin with {settings.topic_prefix!r}" if settings.topic_prefix else ""
+    servers = settings.kafka.get("bootstrap.servers", settings.kafka.get("metadata.broker.list", ""))
+    return f"Kafka at {servers}{prefix}"
+
+
+def _read(_settings: SinkSettings, _base_dir: Path, _reading: Reading) -> None:
+    raise SettingsError(
+        "sink.kind is kafka: read the topics with a Kafka consumer, such as kcat or kafka-console-consumer"
+    )
+
+
+def _check(settings: SinkSettings) -> list[Breach]:
+    return [
+        Breach(("sink", "kafka", problem.name), problem.reason, problem.hint, problem.is_warning)
+        for problem in kafka_settings.check_apart(settings.kafka)
+    ]
+
+
+def _files_state(settings: SinkSettings) -> str:
+    """librdkafka reads certificates and keys once, when a producer is made."""
+    return files.state(settings.kafka)
+
+
+KIND = Kind(make=_make, describe=_describe, read=_read, check=_check, files_state=_files_state)
