@@ -18,7 +18,6 @@ from server.host import cores
 from server.intake.books.receipts import Receipts
 from server.intake.books.tally import Tallies
 from server.intake.delivery import Delivery
-from server.shared.row import Count
 from server.sink.make import make, make_spool
 
 if TYPE_CHECKING:
@@ -108,21 +107,30 @@ class Durability:
             now = asyncio.get_running_loop().time()
             await self._close_spool(max(deadline, now + SPOOL_S))
 
-    def counted(self) -> dict[Count, int]:
-        """What sink, spool and replay have counted."""
-        spool, replay = self.spool, self.replay
-        database = self.sink if isinstance(self.sink, _Database) else None
-        return {
-            Count.EVENTS_REPLAYED: replay.replayed if replay is not None else 0,
-            Count.EVENTS_GIVEN_UP: self.given_up,
-            Count.EVENTS_NOT_SPOOLED: spool.refused if spool is not None else 0,
-            Count.SPOOL_FAILURES: spool.failed_commits if spool is not None else 0,
-            Count.PRODUCERS_REPLACED: getattr(self.sink, "replaced", 0),
-            Count.SINK_FAILURES: database.failed_commits if database else 0,
-            Count.SINK_DAMAGED: database.upkeep.file.damaged if database else 0,
-            Count.SINK_GONE: database.upkeep.file.gone if database else 0,
-            Count.SINK_RECOVERED: database.upkeep.recovered if database else 0,
-        }
+    def sink_counts(self) -> dict[str, int]:
+        """What this kind of sink counts of itself, by the names in metrics.sink_metrics."""
+        counts = {"producers_replaced": int(getattr(self.sink, "replaced", 0))}
+        if isinstance(self.sink, _Database):
+            upkeep = self.sink.upkeep
+            counts |= {
+                "failed_commits": self.sink.failed_commits,
+                "databases_damaged": upkeep.file.damaged,
+                "databases_gone": upkeep.file.gone,
+                "events_recovered": upkeep.recovered,
+            }
+        return counts
+
+    def replayed(self) -> int:
+        """Events that left the spool for the broker; those of earlier workers are among them."""
+        return self.replay.replayed if self.replay is not None else 0
+
+    def unaccounted(self) -> int:
+        """Events in flight that neither the sink nor the spool has.
+
+        The sink may hold more, such as replayed events: then some that are in neither are not seen until it is idle.
+        """
+        in_flight = self.in_flight()
+        return -in_flight if in_flight < 0 else max(0, in_flight - self.outstanding() - self.waiting())
 
     def in_flight(self) -> int:
         """Accepted events without an outcome, by the books."""
@@ -201,8 +209,7 @@ class Durability:
         return Replay(spool, self.sink, self.delivery.may_replay, self._on_left, pace)
 
     def _acked(self) -> int:
-        replayed = self.replay.replayed if self.replay is not None else 0
-        return replayed + self.tallies.delivered
+        return self.replayed() + self.tallies.delivered
 
     def _on_left(self, event: Spooled, error_type: str | None) -> None:
         """A spooled event has left the spool; those of other runs were accepted by none of ours."""

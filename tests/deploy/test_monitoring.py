@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from server.admin.table import METRICS
+from server.metrics.table import METRICS
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "deploy" / "grafana" / "penstock.json"
