@@ -133,9 +133,7 @@ class WorkerRow:
 
     def write_books(self, accounts: Iterable[Account]) -> None:
         """Hand over what became of accepted events, stream by stream."""
-        page = self._board.ledger.page(self.index)
-        if page is not None:
-            page.write(accounts)
+        self._board.ledger.write(self.index, accounts)
 
     def write_metrics(self, sums: array[int], gauges: array[int]) -> None:
         """Hand over the cells that server.metrics.table lays out."""
