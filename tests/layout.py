@@ -114,6 +114,14 @@ FORBIDDEN = [
         "it looks at what is shared, and asks nobody",
     ),
     (
+        "server.metrics",
+        (
+            *("server.worker", "server.admin", "server.intake.receive", "server.intake.pipeline"),
+            *("server.sink.kafka.producer", "confluent_kafka", "prometheus_client"),
+        ),
+        "workers and the admin process load it: it names what counts in types alone",
+    ),
+    (
         "server.tracing",
         ("server.http", "server.intake", "server.sink", "server.worker"),
         "it sees requests and their answers, nothing of who serves them",

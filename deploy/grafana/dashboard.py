@@ -1,18 +1,25 @@
 """The dashboard, on one page in the order of an event's way.
 
-``python deploy/grafana/dashboard.py > deploy/grafana/penstock.json`` writes it.
+``python -m deploy.grafana.dashboard > deploy/grafana/penstock.json`` writes it.
 
-Place: DESCRIPTION → HERE → penstock.json, which Grafana takes as it stands; a test keeps the two equal.
+Place: DESCRIPTION and metrics.table → HERE → penstock.json, which Grafana takes as it stands; a test keeps the file
+equal to what is written here.
 Rules: a panel is a title, a unit and its expressions. Rates are over Grafana's own interval; what the metrics mean is
-in docs/METRICS.md. What is wrong is in the first row, so that a look is enough.
+in docs/METRICS.md. What is wrong is in the first row, so that a look is enough. A declared metric that no panel of
+DESCRIPTION asks for gets a plain panel in a last row, so that no metric is left out.
 Not here: what to do about it (docs/RUNBOOKS.md).
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
+
+from server.metrics.declare import Metric
+from server.metrics.table import METRICS
 
 
 class Panel(NamedTuple):
@@ -301,15 +308,36 @@ DESCRIPTION: tuple[tuple[str, tuple[Panel, ...]], ...] = (
     ),
 )
 
+UNITS = {"seconds": "s", "bytes": "bytes"}
+
+
+def _undescribed(described: tuple[Panel, ...], metrics: Mapping[str, Metric]) -> Iterator[Panel]:
+    """A plain panel for each metric that no other one asks for."""
+    asked = set(re.findall(r"penstock_(\w+)", " ".join(query for panel in described for query, _ in panel.queries)))
+    for metric in metrics.values():
+        name, by = metric.shown.removeprefix("penstock_"), ", ".join(metric.labels)
+        legend = " ".join(f"{{{{{label}}}}}" for label in metric.labels)
+        if name in asked:
+            continue
+        if metric.kind == "histogram":
+            name = metric.name.removeprefix("penstock_").removesuffix("_seconds")
+            yield Panel(name, "s", tuple((_quantile(share, name), f"{share:.0%}") for share in (0.5, 0.99)))
+        elif metric.kind == "counter":
+            yield Panel(name, "Bps" if metric.unit == "bytes" else "ops", ((_rate(name, by), legend),))
+        else:
+            yield Panel(name, UNITS.get(metric.unit, "none"), ((_now(name, by=by), legend),))
+
+
 HEIGHT = 7
 SOURCE = {"type": "prometheus", "uid": "${source}"}
 
 
-def dashboard() -> dict[str, Any]:
-    """What Grafana imports."""
+def dashboard(metrics: Mapping[str, Metric] = METRICS) -> dict[str, Any]:
+    """The JSON object that Grafana imports."""
+    rest = tuple(_undescribed(tuple(panel for _, row in DESCRIPTION for panel in row), metrics))
     panels: list[dict[str, Any]] = []
     top = 0
-    for title, row in DESCRIPTION:
+    for title, row in (*DESCRIPTION, *((("Other metrics", rest),) if rest else ())):
         panels.append(_panel(len(panels), "row", title, {"h": 1, "w": 24, "x": 0, "y": top}))
         top, left = top + 1, 0
         for panel in row:

@@ -1,8 +1,8 @@
-"""Render the page of all metrics from the table: ``python -m server.admin.metrics_page > docs/METRICS.md``.
+"""Render the page of all metrics from their declarations: ``python -m server.admin.metrics_page > docs/METRICS.md``.
 
-Place: admin.table → HERE → docs/METRICS.md; a test keeps the two equal.
+Place: metrics.table → HERE → docs/METRICS.md; a test keeps the two equal.
 Rule: nothing is said here of a single metric.
-Not here: what a metric means (admin.table).
+Not here: what a metric means (the room metrics).
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from server.admin.table import SECTIONS, Metric
+from server.metrics.declare import Metric
+from server.metrics.table import SECTIONS
 
 HEAD = """\
 # Metrics
 
-<!-- Rendered from server/admin/table.py by `python -m server.admin.metrics_page`; edit that file instead. -->
+<!-- Rendered from server/metrics/ by `python -m server.admin.metrics_page`; edit the declarations there instead. -->
 
 `GET /metrics` on `admin.listen` gives them to Prometheus, as text or, where that is asked for, as OpenMetrics. They are
 read from memory that the workers write on each beat (`process.beat_s`): a scrape asks no worker, and is up to a beat
@@ -48,7 +49,7 @@ def _sections() -> Iterator[str]:
 
 def _row(metric: Metric) -> str:
     labels = ", ".join(f"`{label}`" for label in metric.labels)
-    return f"| `{metric.shown}` | {metric.kind} | {labels} | {metric.says} |"
+    return f"| `{metric.shown}` | {metric.kind} | {labels} | {metric.help} |"
 
 
 if __name__ == "__main__":

@@ -45,9 +45,8 @@ class AdminPages:
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        self._collected = Collected(shared)
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(self._collected)
+        self._registry.register(Collected(shared))
         self._asking = asyncio.Lock()  # One process's stacks at a time.
 
     def application(self, door: AdminConnections) -> web.Application:
@@ -74,7 +73,7 @@ class AdminPages:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         began_s = time.perf_counter()
         body = encode(self._registry)
-        self._collected.scrape_s = time.perf_counter() - began_s
+        self._shared.scrape_s = time.perf_counter() - began_s
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _health(self, _: web.Request) -> web.Response:

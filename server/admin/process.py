@@ -4,7 +4,7 @@ Place: server.master forks → HERE, a companion of the workers; the composition
 Rules: it looks at memory that is shared, so nobody waits for it and it costs the workers nothing. It beats like a
 worker. Told to drain it serves until the workers of its generation have gone, or until a newer generation is there, or
 after ``drain_s``: whoever watches sees a drain to its end. Nobody's service ends with it.
-Not here: what is served (admin.pages), what it means (admin.table).
+Not here: what is served (admin.pages), what a metric means (the room metrics).
 """
 
 from __future__ import annotations

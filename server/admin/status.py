@@ -11,9 +11,9 @@ import html
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from server.admin.sheet import Gauge
 from server.admin.view import HostView, process_of
-from server.shared.row import Count, WorkerRow
+from server.intake.verdict import INVALID_TYPES
+from server.shared.row import WorkerRow
 from server.sink.kafka.statistics import GAUGES, SUMS
 from server.version import VERSION
 
@@ -46,25 +46,25 @@ def status(shared: Shared) -> dict[str, Any]:
         "workers": [_worker(view, at, row) for at, row in enumerate(view.workers)],
         "companions": [_companion(view, row) for row in view.rows if row.slot < 0],
         "events": {
-            "received": view.counters[Count.EVENTS_RECEIVED],
-            "accepted": view.counters[Count.EVENTS_ACCEPTED],
-            "delivered": view.counters[Count.EVENTS_DELIVERED],
-            "invalid": view.counters[Count.EVENTS_INVALID],
-            "in_flight": view.gauge(Gauge.IN_FLIGHT),
-            "unaccounted": view.gauge(Gauge.UNACCOUNTED),
+            "received": view.total("penstock_events_received"),
+            "accepted": _booked(view, "accepted"),
+            "delivered": _booked(view, "delivered"),
+            "invalid": _invalid(view),
+            "in_flight": view.gauge("penstock_events_in_flight"),
+            "unaccounted": view.gauge("penstock_events_unaccounted"),
         },
         "streams": _streams(view),
         "spool": {
             "events": pending,
             "oldest_age_s": round(age_s, 1),
-            "bytes": view.gauge(Gauge.SPOOL_BYTES),
+            "bytes": view.gauge("penstock_spool_bytes"),
             "max_bytes": view.config.spool.max_bytes,
         },
         "sink": {
             "kind": view.config.sink.kind,
-            "outstanding": view.gauge(Gauge.OUTSTANDING),
-            "workers_without_broker": view.gauge(Gauge.IS_BROKER_AWAY),
-            "workers_throttled": view.gauge(Gauge.IS_THROTTLED),
+            "outstanding": view.gauge("penstock_sink_outstanding_events"),
+            "workers_without_broker": view.gauge("penstock_sink_away_workers"),
+            "workers_throttled": view.gauge("penstock_sink_throttled_workers"),
         },
         "brokers": _brokers(view),
     }
@@ -109,17 +109,25 @@ def _process(pid: int) -> dict[str, Any]:
     return {"pid": pid, "uptime_s": round(found.uptime_s, 1), "resident_bytes": found.resident_bytes}
 
 
+def _booked(view: HostView, name: str) -> int:
+    """A count of the ledger, over all streams."""
+    return sum(numbers[name] for numbers in view.ledger.values())
+
+
+def _invalid(view: HostView) -> int:
+    return sum(number for (name,), number in view.cells("penstock_events_rejected") if name in INVALID_TYPES)
+
+
 def _worker(view: HostView, at: int, row: WorkerRow) -> dict[str, Any]:
-    gauges = view.gauges[at]
     return {
         "slot": row.slot,
         "generation": row.generation,
         "state": row.state.name.lower(),
         **_process(row.pid),
         "beat_age_s": round(view.beat_age_s(row), 3),
-        "loop_lag_s": gauges[Gauge.LOOP_LAG_US] / 1e6,
+        "loop_lag_s": view.gauge_of(at, "penstock_worker_loop_lag_seconds") / 1e6,
         "connections": row.connections,
-        "outstanding": gauges[Gauge.OUTSTANDING],
+        "outstanding": view.gauge_of(at, "penstock_sink_outstanding_events"),
         "snapshot": _digest(row),
     }
 

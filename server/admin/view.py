@@ -2,18 +2,19 @@
 
 Place: scoreboard, ledger, lines, maps of the spool, /proc → HERE → admin.collect, admin.status.
 Rules: only looked at: no worker is asked, nothing is written, so whoever looks costs the workers nothing.
-Not here: names and units (admin.table), HTTP (admin.pages).
+Not here: names, units and sources of metrics (the room metrics), HTTP (admin.pages).
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from server.admin.sheet import LABELS, PLACES
+from server.metrics.declare import Labels, Sample
+from server.metrics.table import GAUGE_PLACES, SUM_PLACES, SUMS
 from server.shared.row import State, WorkerRow
 from server.shared.scoreboard import Scoreboard
 from server.sink.spool.keys import Elders
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from server.config.settings import Config
     from server.fetch.link import Link
     from server.master.generation import Role
+    from server.shared.ledger import Numbers
 
 OTHER = "other"
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -50,16 +52,18 @@ class ProcessUsage(NamedTuple):
 
 
 class Shared:
-    """Everything there is to look at. ``snapshot``: the streams that are declared now."""
+    """Everything there is to look at. ``snapshot``: the streams that are declared now; ``scrape_s``: how long the last
+    scrape took."""
 
     def __init__(self, board: Scoreboard, materials: Materials, master_pid: int) -> None:
         config = materials.config
-        self.board = board
-        self.config = config
-        self.link = materials.link
-        self.snapshot = materials.snapshot
+        self.board: Scoreboard = board
+        self.config: Config = config
+        self.link: Link = materials.link
+        self.snapshot: Snapshot = materials.snapshot
         self.master_pid = master_pid
         self.companions = [role.name for role in materials.companions]
+        self.scrape_s: float = 0.0
         self.elders: Elders | None = None
         if config.sink.wants_spool:
             self.elders = Elders(materials.data_dir / config.spool.path)
@@ -73,32 +77,60 @@ class HostView:
     """One look; what costs is looked up once."""
 
     def __init__(self, shared: Shared) -> None:
-        self.shared = shared
-        self.config = shared.config
+        # Types are written out because metrics and this file name each other's.
+        self.shared: Shared = shared
+        self.config: Config = shared.config
         self.now_s = time.time()
         self.monotonic_ns = time.monotonic_ns()
         board = shared.board
-        self.rows = board.live()
-        self.workers = [row for row in self.rows if row.slot >= 0]
-        self.counters = board.totals()
-        self.sheet = board.sheet()
-        self.ledger = board.ledger.totals()
-        self.retired = board.ledger.retired.read()
-        self.gauges = [row.gauges() for row in self.workers]
-        self.streams = board.kinds.streams.totals()
-        self.schemas = board.kinds.schemas.totals()
-        self.brokers = board.kinds.brokers.totals()
+        self.rows: list[WorkerRow] = board.live()
+        self.workers: list[WorkerRow] = [row for row in self.rows if row.slot >= 0]
+        self.counters: list[int] = board.totals()
+        self.sums: list[int] = board.sums()
+        self.ledger: dict[str, Numbers] = board.ledger.totals()
+        self.retired: dict[str, list[int]] = board.ledger.retired.read()
+        self.gauges: list[list[int]] = [row.gauges() for row in self.workers]
+        self.streams: dict[str, list[int]] = board.kinds.streams.totals()
+        self.schemas: dict[str, list[int]] = board.kinds.schemas.totals()
+        self.brokers: dict[str, list[int]] = board.kinds.brokers.totals()
         self._labels: dict[str, str] = {}
         if shared.elders is not None:
             shared.elders.look()
 
-    def family(self, name: str) -> list[tuple[tuple[str, ...], int]]:
-        """The cells of a family of the sheet with their labels, over all workers that ever were."""
-        return list(zip(LABELS[name], self.sheet[PLACES[name]], strict=True))
+    def cells(self, name: str) -> list[tuple[Labels, int]]:
+        """The numbers of a metric that workers count, with their labels, over all workers that ever were."""
+        return list(zip(SUMS[name].cells, self.sums[SUM_PLACES[name]], strict=True))
 
-    def gauge(self, gauge: int) -> int:
-        """The sum over living workers."""
-        return sum(values[gauge] for values in self.gauges)
+    def total(self, name: str) -> int:
+        """The same, added up over the labels."""
+        return sum(self.sums[SUM_PLACES[name]])
+
+    def gauge(self, name: str) -> int:
+        """The sum over living workers, in units of the cell."""
+        return sum(values[GAUGE_PLACES[name]] for values in self.gauges)
+
+    def gauge_of(self, at: int, name: str) -> int:
+        """The number of the worker at that position in ``workers``, in units of the cell."""
+        return self.gauges[at][GAUGE_PLACES[name]]
+
+    def by_slot(self, number: Callable[[int], float]) -> list[Sample]:
+        """A number of each worker by its slot; of two workers in one slot, one of which drains, the larger number."""
+        found: dict[int, float] = {}
+        for at, row in enumerate(self.workers):
+            found[row.slot] = max(found.get(row.slot, 0.0), number(at))
+        return [((str(slot),), value) for slot, value in sorted(found.items())]
+
+    def by_stream(self, lines: Iterable[tuple[str, float]]) -> list[Sample]:
+        """Numbers by stream; those of streams that are not declared are added up."""
+        sums: dict[str, float] = {}
+        for name, number in lines:
+            label = self.stream_label(name)
+            sums[label] = sums.get(label, 0) + number
+        return [((label,), number) for label, number in sums.items()]
+
+    def usage(self, row: WorkerRow) -> ProcessUsage:
+        """What the system says of the process of a row."""
+        return process_of(row.pid)
 
     def name_of(self, row: WorkerRow) -> str:
         """What a child is there for. Another generation may have other companions."""

@@ -16,7 +16,7 @@ import socket
 from collections.abc import Callable, Sequence
 
 from server.log import Limited
-from server.shared.row import Count, WorkerRow
+from server.shared.row import WorkerRow
 
 POLITE_S = 0.001  # Waking and accepting takes a sibling some 50 µs; a loop turn under full load about 1 ms.
 MARGIN = 4  # Connections ahead of the least loaded worker before waiting, plus 1/32 of its load.
@@ -29,7 +29,11 @@ _logger = logging.getLogger("listener")
 
 
 class Listener:
-    """Takes connections from ``sockets`` and gives each to a protocol of its own until ``stop``."""
+    """Takes connections from ``sockets`` and gives each to a protocol of its own until ``stop``.
+
+    ``accepted`` counts connections; ``errors`` those that could not be taken for lack of descriptors or memory;
+    ``waits`` the turns in which a new connection was left to a worker that holds fewer.
+    """
 
     __slots__ = (
         "_factory",
@@ -43,6 +47,9 @@ class Listener:
         "_row",
         "_sockets",
         "_timers",
+        "accepted",
+        "errors",
+        "waits",
     )
 
     def __init__(
@@ -65,6 +72,9 @@ class Listener:
         self._pause_s = PAUSE_S
         self._patience = 1
         self._is_stopped = True
+        self.accepted = 0
+        self.errors = 0
+        self.waits = 0
 
     def start(self) -> None:
         """Accept from now on."""
@@ -111,7 +121,7 @@ class Listener:
     def _on_readable(self, index: int) -> None:
         """Somebody waits in the queue."""
         if self._is_ahead():
-            self._row.counters[Count.ACCEPT_WAITS] += 1
+            self.waits += 1
             self._pause(index, POLITE_S)
             return
         self._patience = 1
@@ -154,7 +164,7 @@ class Listener:
             self._on_exhausted(index, error)
             return False
         self._pause_s = PAUSE_S
-        self._row.counters[Count.CONNECTIONS] += 1
+        self.accepted += 1
         task = self._loop.create_task(self._loop.connect_accepted_socket(self._factory, connection))
         self._opening[task] = connection
         self._row.set_opening(len(self._opening))
@@ -172,7 +182,7 @@ class Listener:
 
     def _on_exhausted(self, index: int, error: OSError) -> None:
         """Out of descriptors or memory: a ready queue would spin, so look away for a while."""
-        self._row.counters[Count.ACCEPT_ERRORS] += 1
+        self.errors += 1
         self._limited.warning("exhausted", "cannot accept (%s); %d connections open", error.strerror, self._row.load)
         if not self._is_stopped:
             self._row.set_taking(False)

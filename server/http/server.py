@@ -207,6 +207,14 @@ class HttpServer:
         self.deadlines[:3] = after(bounds.idle_s), after(bounds.head_s), after(bounds.body_stall_s)
         self.deadlines[ANSWER] = after(bounds.answer_s)
 
+    def accept_errors(self) -> int:
+        """Connections that could not be taken for lack of descriptors or memory."""
+        return self._listener.errors if self._listener is not None else 0
+
+    def accept_waits(self) -> int:
+        """Turns in which a new connection was left to a worker that holds fewer."""
+        return self._listener.waits if self._listener is not None else 0
+
     # Connections call.
 
     def carry(self, connection: Connection | ProxyHeader) -> int:

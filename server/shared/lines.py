@@ -1,11 +1,11 @@
-"""Named lines of numbers in shared memory: a page a worker, and one for the sums of those that are gone.
+"""Named lines of numbers in shared memory: a page for each worker, and one for the sums of workers that are gone.
 
 Place: made by the scoreboard before the first fork; a worker writes its page on the beat, server.admin reads all.
 Rules: a page has one writer. A line is a name and whole numbers: first ``sums``, which only grow and outlive their
 worker, then gauges, which do not. When a worker is gone the master adds its page to the last one. Names are bounded in
 number and length; what has no room goes to the last line.
 Not here: what is counted (intake.books.counts, intake.books.judged, sink.kafka.statistics), the books of accepted
-events (server.shared.ledger).
+events, which are lines with names for their numbers (shared.ledger).
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ Line = tuple[str, Sequence[int]]
 
 
 class LinesPage:
-    """One worker's."""
+    """The lines of one worker. ``marks`` holds for each line a value that stays the same as long as its numbers do;
+    ``write`` keeps it."""
 
     def __init__(self, memory: memoryview, most: int, sums: int, gauges: int) -> None:
         self._memory = memory
@@ -32,23 +33,23 @@ class LinesPage:
         self._sums = sums
         self._cells = sums + gauges
         self._line_bytes = _NAME_BYTES + 8 * self._cells
-        self._last: list[tuple[int, ...]] = []
+        self.marks: list[object] = []
 
     def write(self, lines: Iterable[Line]) -> None:
         """Write what has changed. The order of names may only grow."""
         others = [0] * self._cells
-        last = self._last
+        marks = self.marks
         for at, (name, cells) in enumerate(lines):
             if at < self._most - 1:
                 kept = tuple(cells)
-                if at == len(last):
-                    last.append(())
-                if last[at] != kept:
-                    last[at] = kept
-                    self._set(at, name, kept)
+                if at == len(marks):
+                    marks.append(None)
+                if marks[at] != kept:
+                    marks[at] = kept
+                    self.set(at, name, kept)
             else:
                 others = [old + new for old, new in zip(others, cells, strict=True)]
-                self._set(self._most - 1, OTHERS, others)
+                self.set(self._most - 1, OTHERS, others)
 
     def read(self) -> dict[str, list[int]]:
         """Every line's numbers."""
@@ -61,15 +62,16 @@ class LinesPage:
             at = places.setdefault(name, min(len(places), self._most - 1))
             before = self._view(at).tolist() if at < self._length[0] else [0] * self._cells
             added = [old + new for old, new in zip(before[: self._sums], cells, strict=False)]
-            self._set(at, name if at < self._most - 1 else OTHERS, [*added, *before[self._sums :]])
+            self.set(at, name if at < self._most - 1 else OTHERS, [*added, *before[self._sums :]])
         other.clear()
 
     def clear(self) -> None:
         """Nothing is in it."""
         self._length[0] = 0
-        self._last.clear()
+        self.marks.clear()
 
-    def _set(self, at: int, name: str, cells: Sequence[int]) -> None:
+    def set(self, at: int, name: str, cells: Sequence[int]) -> None:
+        """Write one line, the first that is free or one that is there."""
         view = self._view(at)
         for cell, number in enumerate(cells):
             view[cell] = number
@@ -87,14 +89,20 @@ class LinesPage:
         return self._memory[start : start + 8 * self._cells].cast("q")
 
 
+def bytes_of(most: int, cells: int) -> int:
+    """The size of the memory of all pages, of so many lines with so many numbers each."""
+    return (PAGES + 1) * (8 + most * (_NAME_BYTES + 8 * cells))
+
+
 class Lines:
     """All pages of one kind. ``retired`` has the sums of the workers that are gone."""
 
-    def __init__(self, most: int, sums: int, gauges: int = 0) -> None:
-        size = 8 + most * (_NAME_BYTES + 8 * (sums + gauges))
-        memory = memoryview(mmap.mmap(-1, (PAGES + 1) * size, flags=_FLAGS))
-        starts = range(0, (PAGES + 1) * size, size)
-        self._pages = [LinesPage(memory[at : at + size], most, sums, gauges) for at in starts]
+    def __init__(self, most: int, sums: int, gauges: int = 0, memory: mmap.mmap | None = None) -> None:
+        """Pages of ``most`` lines. ``memory`` has the size that ``bytes_of`` says; without it, memory is made."""
+        all_bytes = bytes_of(most, sums + gauges)
+        view = memoryview(memory if memory is not None else mmap.mmap(-1, all_bytes, flags=_FLAGS))
+        size = all_bytes // (PAGES + 1)
+        self._pages = [LinesPage(view[at : at + size], most, sums, gauges) for at in range(0, all_bytes, size)]
         self.retired = self._pages.pop()
         self._sums = sums
 

@@ -41,50 +41,19 @@ BOOTING, READY, DRAINING = State.BOOTING, State.READY, State.DRAINING
 
 
 @unique
-class Count(IntEnum):
-    """Everything a worker counts. Sums only: what goes up and down is a cell of its own."""
+class ProcessCount(IntEnum):
+    """Counts that every process with a row has, a worker or a companion. What only workers count is in the room
+    metrics."""
 
-    CONNECTIONS = 0
-    CONNECTIONS_LOST = 1  # A client went away before its answer.
-    ACCEPT_ERRORS = 2  # Out of descriptors or memory.
-    ACCEPT_WAITS = 3  # Turns in which a new connection was left to a worker that holds fewer.
-    REQUESTS = 4  # Whole ones; what is refused half-way is in the next three alone.
-    REQUESTS_REFUSED = 5  # Answered 503, come back later: full, draining, not ready, or the sink took nothing.
-    REQUESTS_BAD = 6  # Answered 4xx, but for 408.
-    REQUESTS_TIMED_OUT = 7  # Answered 408: a head or a body stalled.
-    BODY_BYTES = 8  # Of the bodies of REQUESTS.
-    EVENTS_RECEIVED = 9
-    EVENTS_ACCEPTED = 10
-    EVENTS_INVALID = 11
-    EVENTS_ERROR = 12
-    EVENTS_DELIVERED = 13
-    EVENTS_FAILED = 14
-    EVENTS_SPOOLED = 15
-    EVENTS_REFUSED_HASTY = 16  # Not accepted: neither the sink nor the spool took them.
-    ERROR_EVENTS = 17
-    ERROR_EVENTS_SUPPRESSED = 18
-    CALLBACK_ERRORS = 19  # Exceptions of ours that were caught at the top of a connection or request.
-    EVENTS_REPLAYED = 20  # Out of the spool, delivered; those of earlier workers are among them.
-    EVENTS_GIVEN_UP = 21  # Out of the spool, too large for their topic.
-    EVENTS_NOT_SPOOLED = 22  # The spool had no room.
-    SPOOL_FAILURES = 23  # Commits that the disk did not take; each is tried again.
-    PRODUCERS_REPLACED = 24  # After a fatal error.
-    EVENTS_ONE_DECODE = 25  # Judged and read in one decode,
-    EVENTS_ONE_PASS = 26  # … filled in first, and then judged by their schema's type,
-    EVENTS_REFERRED = 27  # … or by the reference. Error events are among them.
-    SINK_FAILURES = 28  # Of the embedded sink: transactions that failed,
-    SINK_DAMAGED = 29  # … databases that were set aside,
-    SINK_GONE = 30  # … databases that were deleted or replaced,
-    SINK_RECOVERED = 31  # … events read out of those that were set aside.
-    LOG_LINES_DROPPED = 32  # Nobody took them from standard error.
-    TASK_FAILURES = 33  # Exceptions of ours in timers and tasks.
+    LOG_LINES_DROPPED = 0  # Nothing took them from standard error.
+    TASK_FAILURES = 1  # Exceptions of ours in timers and tasks.
 
 
 # Cells of a row, before its counters.
 STATE, _PID, SLOT, GENERATION, _BEAT_NS, _CONNECTIONS, _LAST_CALL, _STREAMS, _STREAMS_MS = range(9)
 _COUNTERS = 10
-_COUNTERS_END = _COUNTERS + len(Count)
-# What the master only sums up, or not even that: their meaning is in server.admin.sheet.
+_COUNTERS_END = _COUNTERS + len(ProcessCount)
+# Which cell holds what of these is in server.metrics.table; the master only adds up the sums.
 SUM_CELLS = 1024
 GAUGE_CELLS = 32
 _SUMS = _COUNTERS_END
@@ -107,7 +76,7 @@ class WorkerRow:
         self._opening = 0
         self._is_taking = False
         self.index = index
-        self.counters = [0] * len(Count)
+        self.counters = [0] * len(ProcessCount)
 
     # The worker writes.
 
@@ -164,12 +133,10 @@ class WorkerRow:
 
     def write_books(self, accounts: Iterable[Account]) -> None:
         """Hand over what became of accepted events, stream by stream."""
-        page = self._board.ledger.page(self.index)
-        if page is not None:
-            page.write(accounts)
+        self._board.ledger.write(self.index, accounts)
 
-    def write_sheet(self, sums: array[int], gauges: array[int]) -> None:
-        """Hand over what has a meaning by server.admin.sheet."""
+    def write_metrics(self, sums: array[int], gauges: array[int]) -> None:
+        """Hand over the cells that server.metrics.table lays out."""
         at = self._at
         self._cells[at + _SUMS : at + _SUMS + len(sums)] = memoryview(sums)
         self._cells[at + _GAUGES : at + _GAUGES + len(gauges)] = memoryview(gauges)
@@ -244,13 +211,13 @@ class WorkerRow:
         self._cells[self._at + _PID] = pid
 
     def counted(self) -> list[int]:
-        """The counters as of the last beat, in the order of ``Count``."""
+        """The counters as of the last beat, in the order of ``ProcessCount``."""
         return self._cells[self._at + _COUNTERS : self._at + _COUNTERS_END].tolist()
 
     def summed(self) -> list[int]:
-        """Counts and the sums of the sheet."""
+        """The counters and the sums of metrics."""
         return self._cells[self._at + _COUNTERS : self._at + _GAUGES].tolist()
 
     def gauges(self) -> list[int]:
-        """What goes up and down, as of the last beat."""
+        """The gauges of metrics, as of the last beat."""
         return self._cells[self._at + _GAUGES : self._at + _GAUGES_END].tolist()

@@ -3,7 +3,7 @@
 Place: made by the master before the first fork; a worker writes its row, the master and the admin child read all.
 Rules: rows are claimed and released by the master alone. What a worker counted outlives it: its sums are added to those
 of all before it when its row is released.
-Not here: what a row holds (row), what follows from a late beat (master.watch), metric names (admin.table).
+Not here: what a row holds (row), what follows from a late beat (master.watch), metrics (server.metrics).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from server.shared.row import (  # fmt: skip
     SLOT,
     STATE,
     SUM_CELLS,
-    Count,
+    ProcessCount,
     State,
     WorkerRow,
 )
@@ -62,7 +62,7 @@ class Scoreboard:
         self._loads = CACHE_LINE_CELLS  # Cell 0: how many rows are in use at most; its cache line is its own.
         self._first_row = self._loads + -(-rows // CACHE_LINE_CELLS) * CACHE_LINE_CELLS
         self._retired = self._first_row + rows * ROW_CELLS
-        cells = self._retired + len(Count) + SUM_CELLS
+        cells = self._retired + len(ProcessCount) + SUM_CELLS
         self.rings = Rings()
         self.ledger = Ledger()
         self.kinds = Kinds()
@@ -120,14 +120,14 @@ class Scoreboard:
         return [row for row in rows if row.state is not State.FREE]
 
     def totals(self) -> list[int]:
-        """Every counter summed over all workers that ever were, in the order of ``Count``."""
-        return self._summed()[: len(Count)]
+        """Every counter summed over all workers that ever were, in the order of ``ProcessCount``."""
+        return self._summed()[: len(ProcessCount)]
 
-    def sheet(self) -> list[int]:
-        """The same of the sums of the sheet, in the order of server.admin.sheet."""
-        return self._summed()[len(Count) :]
+    def sums(self) -> list[int]:
+        """The same of the sums of metrics, by the places of server.metrics.table."""
+        return self._summed()[len(ProcessCount) :]
 
     def _summed(self) -> list[int]:
         columns = [row.summed() for row in self.live()]
-        columns.append(self.cells[self._retired : self._retired + len(Count) + SUM_CELLS].tolist())
+        columns.append(self.cells[self._retired : self._retired + len(ProcessCount) + SUM_CELLS].tolist())
         return [sum(column) for column in zip(*columns, strict=True)]

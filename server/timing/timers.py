@@ -3,7 +3,7 @@
 Place: beside whoever has a timer or a task, in every process.
 Rules: an exception of ours in a timer or a task is counted, logged with its stack (at most once in a while for each),
 and the next time comes all the same. ``Timer`` does so for what has a fixed pace; whoever paces itself calls ``failed``
-where it catches; ``watch`` covers whatever else a loop calls. The count is a metric (admin.table) with an alert.
+where it catches; ``watch`` covers whatever else a loop calls. The count is a metric with an alert.
 Not here: exceptions in a request, which has to be answered (http.server), what the count becomes (row, notices).
 """
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from server.host import stdio
 from server.log import Limited
-from server.shared.row import Count
+from server.shared.row import ProcessCount
 
 if TYPE_CHECKING:
     import asyncio
@@ -54,8 +54,8 @@ def begin_child() -> None:
 def hand_over(counters: list[int]) -> None:
     """What every process counts of itself, for its row of the scoreboard. Called on its beat."""
     stdio.flush()
-    counters[Count.LOG_LINES_DROPPED] = stdio.dropped()
-    counters[Count.TASK_FAILURES] = failures()
+    counters[ProcessCount.LOG_LINES_DROPPED] = stdio.dropped()
+    counters[ProcessCount.TASK_FAILURES] = failures()
 
 
 class _Handle(Protocol):

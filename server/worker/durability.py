@@ -17,7 +17,6 @@ from server.config.rules import settle_s
 from server.host import cores
 from server.intake.books.receipts import Receipts
 from server.intake.delivery import Delivery
-from server.shared.row import Count
 from server.sink.make import make, make_spool
 
 if TYPE_CHECKING:
@@ -94,20 +93,28 @@ class Durability:
             now = asyncio.get_running_loop().time()
             await self._close_spool(max(deadline, now + SPOOL_S))
 
-    def counted(self) -> dict[Count, int]:
-        """What sink, spool and replay have counted."""
-        spool, replay, sink = self.spool, self.replay, self.sink.counts()
+    def sink_counts(self) -> dict[str, int]:
+        """What this kind of sink counts of itself, by the names in metrics.sink_metrics."""
+        counts = self.sink.counts()
         return {
-            Count.EVENTS_REPLAYED: replay.replayed if replay is not None else 0,
-            Count.EVENTS_GIVEN_UP: self.given_up,
-            Count.EVENTS_NOT_SPOOLED: spool.refused if spool is not None else 0,
-            Count.SPOOL_FAILURES: spool.failed_commits if spool is not None else 0,
-            Count.PRODUCERS_REPLACED: sink.replaced,
-            Count.SINK_FAILURES: sink.failed_commits,
-            Count.SINK_DAMAGED: sink.damaged,
-            Count.SINK_GONE: sink.gone,
-            Count.SINK_RECOVERED: sink.recovered,
+            "producers_replaced": counts.replaced,
+            "failed_commits": counts.failed_commits,
+            "databases_damaged": counts.damaged,
+            "databases_gone": counts.gone,
+            "events_recovered": counts.recovered,
         }
+
+    def replayed(self) -> int:
+        """Events that left the spool for the broker; those of earlier workers are among them."""
+        return self.replay.replayed if self.replay is not None else 0
+
+    def unaccounted(self) -> int:
+        """Events in flight that neither the sink nor the spool has.
+
+        The sink may hold more, such as replayed events: then some that are in neither are not seen until it is idle.
+        """
+        in_flight = self.in_flight()
+        return -in_flight if in_flight < 0 else max(0, in_flight - self.outstanding() - self.waiting())
 
     def in_flight(self) -> int:
         """Accepted events without an outcome, by the books."""
@@ -184,8 +191,7 @@ class Durability:
         return Replay(spool, self.sink, self.delivery.may_replay, self._on_left, pace)
 
     def _acked(self) -> int:
-        replayed = self.replay.replayed if self.replay is not None else 0
-        return replayed + self.tallies.delivered
+        return self.replayed() + self.tallies.delivered
 
     def _on_spooled(self, event: Event) -> None:
         self.receipts.spooled(event.number)

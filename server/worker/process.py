@@ -12,6 +12,7 @@ import asyncio
 import gc
 import logging
 import signal
+from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 import uvloop
@@ -27,7 +28,6 @@ from server.http.around.beacon import Beacon
 from server.http.around.client_address import ClientAddress
 from server.http.around.cors import Cors
 from server.http.around.webhook import Webhooks
-from server.http.response import PHRASES
 from server.http.server import HttpServer
 from server.intake.arrival import Clock
 from server.intake.error_events import ErrorEvents
@@ -36,14 +36,14 @@ from server.intake.pipeline import make_pipeline
 from server.intake.receive import Receiver
 from server.intake.sending import Sender
 from server.intake.trace import header_of
-from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
 from server.log import Level
+from server.metrics.declare import WorkerParts
 from server.pages import receipt as receipt_page
 from server.pages.documents import Documents
 from server.pages.published import PATHS, Published
 from server.pages.receipt import ReceiptPage
 from server.pages.service import ServicePages
-from server.shared.row import Count, State
+from server.shared.row import State
 from server.timing.timers import Timer, hand_over, watch
 from server.timing.turns import Turns
 from server.tracing.make import make as make_tracing
@@ -69,7 +69,7 @@ SINK_SHARE_OF_DRAIN = 0.9  # What is left then goes to the spool, which takes mi
 FINISH_SHARE_OF_DRAIN = 0.98  # For clients to take their last answers.
 SPANS_SHARE_OF_DRAIN = 0.99
 
-BAD = [status for status in PHRASES if 400 <= status < 500 and status != 408]
+LAG_BEATS: Final = 20  # 10 s of beats: a scrape every 10 s sees every stall.
 
 log = logging.getLogger("worker")
 
@@ -99,6 +99,7 @@ class Worker:
         self._row = context.row
         self._stop = asyncio.Event()
         self._is_hurried = False
+        self._lags_s = deque([0.0], LAG_BEATS)
         self._level = Level()
         self.is_balanced = True
         self._durability = Durability(
@@ -163,9 +164,10 @@ class Worker:
             cors=cors,
             turns=self._turns,
         )
-        self._measures = Measures(
-            self._row, self._server, self._receiver, self._pipeline, self._durability, self._tracing
+        parts = WorkerParts(
+            self._server, self._receiver.counts, self._durability, self._error_events, self._tracing, self._lags_s
         )
+        self._measures = Measures(self._row, parts, self._pipeline)
         shows_text = self._config.log.client_text
         self._troubles = Troubles(self._server, self._receiver.counts, shows_text=shows_text)
         self._due = loop.time()
@@ -222,7 +224,8 @@ class Worker:
         Timer(loop, self._config.process.beat_s, *beats, *looks, *follows, self._note_due).start()
 
     def _note_lag(self) -> None:
-        self._measures.note_lag(asyncio.get_running_loop().time() - self._due)
+        """A beat came so much later than it was due: any other timer would have waited as long."""
+        self._lags_s.append(max(0.0, asyncio.get_running_loop().time() - self._due))
 
     def _note_due(self) -> None:
         self._due = asyncio.get_running_loop().time() + self._config.process.beat_s
@@ -282,31 +285,9 @@ class Worker:
         return sum(one.one_decode for one in ways), sum(one.one_pass for one in ways), sum(one.referred for one in ways)
 
     def _copy_counters(self) -> None:
-        """Plain integers of the parts → the row; the listener writes its own there."""
+        """Hand over what the parts have counted, as plain integers, to shared memory."""
         hand_over(self._row.counters)
-        server, events, row = self._server, self._receiver.counts, self._row.counters
-        tallies = self._durability.tallies
-        row[Count.CONNECTIONS_LOST] = server.abandoned
-        row[Count.REQUESTS] = server.requests
-        row[Count.REQUESTS_REFUSED] = server.answered(503)
-        row[Count.REQUESTS_BAD] = sum(server.answered(status) for status in BAD)
-        row[Count.REQUESTS_TIMED_OUT] = server.answered(408)
-        row[Count.BODY_BYTES] = server.body_bytes
-        row[Count.EVENTS_RECEIVED] = events.received
-        row[Count.EVENTS_ACCEPTED] = tallies.accepted
-        row[Count.EVENTS_INVALID] = sum(events.by_type[error_type] for error_type in INVALID_TYPES)
-        row[Count.EVENTS_ERROR] = sum(events.by_type[error_type] for error_type in ERROR_TYPES)
-        row[Count.EVENTS_DELIVERED] = tallies.delivered
-        row[Count.EVENTS_FAILED] = tallies.dropped
-        for counter, count in self._durability.counted().items():
-            row[counter] = count
-        self._row.write_books(tallies)
-        row[Count.EVENTS_SPOOLED] = tallies.spooled
-        row[Count.EVENTS_REFUSED_HASTY] = events.refused_hasty
-        row[Count.ERROR_EVENTS] = self._error_events.produced
-        row[Count.ERROR_EVENTS_SUPPRESSED] = self._error_events.dropped
-        row[Count.CALLBACK_ERRORS] = server.handler_errors
-        row[Count.EVENTS_ONE_DECODE], row[Count.EVENTS_ONE_PASS], row[Count.EVENTS_REFERRED] = self._judged()
+        self._row.write_books(self._durability.tallies)
         self._measures.write()
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from server.admin.table import METRICS
+from server.metrics.declare import Gauge, count, counter, gauge, histogram
+from server.metrics.table import METRICS
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "deploy" / "grafana" / "penstock.json"
@@ -42,8 +43,28 @@ def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_dashboard_is_that_of_its_description() -> None:
     made = runpy.run_path(str(ROOT / "deploy" / "grafana" / "dashboard.py"))["dashboard"]()
 
-    wanted = "run: python deploy/grafana/dashboard.py > deploy/grafana/penstock.json"
+    wanted = "run: python -m deploy.grafana.dashboard > deploy/grafana/penstock.json"
     assert json.loads(DASHBOARD.read_text()) == made, wanted
+
+
+def test_a_metric_that_no_panel_was_written_for_has_a_plain_one() -> None:
+    made = runpy.run_path(str(ROOT / "deploy" / "grafana" / "dashboard.py"))["dashboard"]
+    new = (
+        counter("trial_bytes", "A trial.", count(lambda _: 0), "stream"),
+        gauge("trial_age_seconds", "A trial.", Gauge(lambda _: 0)),
+        histogram("trial_seconds", "A trial.", (0.1,), lambda worker: worker.counts.hasty),
+    )
+    panels = made(METRICS | {metric.name: metric for metric in new})["panels"]
+    *_, of_counter, of_gauge, of_histogram = panels
+
+    assert [panel["title"] for panel in panels if panel["type"] == "row"][-1] == "Other metrics"
+    expressions = [[target["expr"] for target in panel["targets"]] for panel in (of_counter, of_gauge, of_histogram)]
+    assert expressions[0] == [
+        'sum by (stream) (rate(penstock_trial_bytes_total{instance=~"$instance"}[$__rate_interval]))'
+    ]
+    assert expressions[1] == ['sum (penstock_trial_age_seconds{instance=~"$instance"})']
+    assert len(expressions[2]) == 2
+    assert all("penstock_trial_seconds_bucket" in one for one in expressions[2])
 
 
 def test_the_rules_are_those_of_their_description() -> None:

@@ -14,7 +14,7 @@ import pytest
 import uvloop
 
 from server.http.listener import BURST, MARGIN, Listener
-from server.shared.row import ALL_SOCKETS, NOT_TAKING, Count, WorkerRow
+from server.shared.row import ALL_SOCKETS, NOT_TAKING, WorkerRow
 from server.shared.scoreboard import Scoreboard
 
 
@@ -107,7 +107,7 @@ def test_every_connection_gets_a_protocol(stack: ExitStack) -> None:
             await until(lambda: len(place.open) == 20 and listener.is_idle())
 
             assert place.row.load == 20
-            assert place.row.counters[Count.CONNECTIONS] == 20
+            assert listener.accepted == 20
 
     on_loop(run())
 
@@ -125,7 +125,7 @@ def test_a_worker_that_is_ahead_lets_a_sibling_go_first(stack: ExitStack) -> Non
             place.connect(1)
             await until(lambda: len(place.open) == MARGIN + 2)
 
-            assert place.row.counters[Count.ACCEPT_WAITS] == 1
+            assert listener.waits == 1
 
     on_loop(run())
 
@@ -141,7 +141,7 @@ def test_a_sibling_that_never_comes_costs_a_wait_for_a_burst(stack: ExitStack) -
             listener.start()
             await until(lambda: len(place.open) == 200)
 
-            assert place.row.counters[Count.ACCEPT_WAITS] <= 200 / BURST + BURST
+            assert listener.waits <= 200 / BURST + BURST
 
     on_loop(run())
 
@@ -158,7 +158,7 @@ def test_above_max_connections_the_queue_is_left_to_the_siblings(stack: ExitStac
             await until(lambda: place.board.least_load() == NOT_TAKING)
             for client in clients[:5]:
                 client.close()
-            await until(lambda: len(place.open) == 10 and place.row.counters[Count.CONNECTIONS] == 15)
+            await until(lambda: len(place.open) == 10 and listener.accepted == 15)
 
     on_loop(run())
 
@@ -175,10 +175,10 @@ def test_a_worker_out_of_descriptors_looks_away_and_comes_back(stack: ExitStack)
             try:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
                 listener.start()
-                await until(lambda: place.row.counters[Count.ACCEPT_ERRORS] > 0)
+                await until(lambda: listener.errors > 0)
                 await asyncio.sleep(0.1)
 
-                assert place.row.counters[Count.ACCEPT_ERRORS] <= 4
+                assert listener.errors <= 4
                 assert place.board.least_load() == NOT_TAKING
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
@@ -215,7 +215,7 @@ def test_a_connection_that_is_gone_before_it_was_accepted_is_passed_over(stack: 
             await until(lambda: len(place.open) == 1)
 
             assert errors == []
-            assert place.row.counters[Count.ACCEPT_ERRORS] == 0
+            assert listener.errors == 0
 
     on_loop(run())
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from server.shared.ledger import LINES, OTHERS
+from server.shared.ledger import LINES
+from server.shared.lines import OTHERS
 
 if TYPE_CHECKING:
     from server.intake.event import Event

@@ -5,7 +5,7 @@ Rules: only the part before the topics is read, which is small whatever their nu
 anew with each producer, so growth is added up here and outlives a replaced producer. A text that cannot be read is
 passed over: statistics never cost an event. Brokers are told apart by their number; those of the list that was
 configured, which have none, are one.
-Not here: what we count ourselves (intake.books.tally), names for readers (admin.table).
+Not here: what we count ourselves (intake.books.tally), names for readers (metrics.sink_metrics).
 """
 
 from __future__ import annotations

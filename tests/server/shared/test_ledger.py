@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from server.intake.books.tally import Tallies, Tally
-from server.shared.ledger import LINES, OTHERS, PAGES, Ledger, Page
+from server.shared.ledger import LINES, Ledger
+from server.shared.lines import OTHERS, PAGES
 from server.shared.scoreboard import Scoreboard
 
 ROOT = Path(__file__).parents[3]
@@ -20,12 +21,6 @@ def tallies(**accepted: int) -> Tallies:
     for stream, count in accepted.items():
         made.of(stream).accepted = count
     return made
-
-
-def page_of(ledger: Ledger, index: int) -> Page:
-    page = ledger.page(index)
-    assert page is not None
-    return page
 
 
 def accepted(ledger: Ledger) -> dict[str, int]:
@@ -41,7 +36,7 @@ def test_a_stream_is_told_with_all_its_counts() -> None:
     tally.drop("queue_full")
     tally.drop("internal")
     tally.replayed, tally.given_up = 4, 3
-    page_of(ledger, 3).write(books)
+    ledger.write(3, books)
 
     (counts,) = ledger.totals().values()
     assert counts == {
@@ -60,12 +55,12 @@ def test_a_stream_is_told_with_all_its_counts() -> None:
 
 def test_sums_are_over_workers_and_outlive_them() -> None:
     ledger = Ledger()
-    page_of(ledger, 0).write(tallies(a=1, b=2))
-    page_of(ledger, 1).write(tallies(b=10, c=20))
+    ledger.write(0, tallies(a=1, b=2))
+    ledger.write(1, tallies(b=10, c=20))
     assert accepted(ledger) == {"a": 1, "b": 12, "c": 20}
     ledger.retire(1)
     assert accepted(ledger) == {"a": 1, "b": 12, "c": 20}
-    page_of(ledger, 1).write(tallies(c=100))
+    ledger.write(1, tallies(c=100))
     ledger.retire(1)
     ledger.retire(1)
 
@@ -77,7 +72,7 @@ def test_more_streams_than_lines_share_the_last_one() -> None:
     ledger = Ledger()
     for slot, first in enumerate((0, LINES // 2 + 50)):
         streams = {f"s{number}": 1 for number in range(first, first + LINES // 2 + 50)}
-        page_of(ledger, slot).write(tallies(**streams))
+        ledger.write(slot, tallies(**streams))
         ledger.retire(slot)
 
     told = accepted(ledger)
@@ -87,11 +82,10 @@ def test_more_streams_than_lines_share_the_last_one() -> None:
 def test_lines_that_have_not_changed_are_left_alone_and_changed_ones_are_not() -> None:
     ledger = Ledger()
     books = tallies(a=1, b=1)
-    page = page_of(ledger, 0)
-    page.write(books)
+    ledger.write(0, books)
     books.of("b").delivered = 1
     books.of("c").drop("internal")
-    page.write(books)
+    ledger.write(0, books)
 
     told = {
         name: [counts["accepted"], counts["delivered"], counts["internal"]] for name, counts in ledger.totals().items()
@@ -102,7 +96,7 @@ def test_lines_that_have_not_changed_are_left_alone_and_changed_ones_are_not() -
 def test_another_process_reads_the_books_and_goes_on_when_their_process_is_gone() -> None:
     code = (
         "import sys, time; from server.shared.ledger import Ledger; from server.intake.books.tally import Tallies;"
-        "ledger = Ledger(); books = Tallies(); books.of('a').accepted = 7; ledger.page(1).write(books);"
+        "ledger = Ledger(); books = Tallies(); books.of('a').accepted = 7; ledger.write(1, books);"
         "print('ready', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as other:
@@ -132,7 +126,10 @@ def test_who_keeps_no_books_has_none_to_read_though_its_descriptors_come_and_go(
 
 
 def test_workers_beyond_the_pages_are_left_out() -> None:
-    assert Ledger().page(PAGES) is None
+    ledger = Ledger()
+    ledger.write(PAGES, tallies(a=1))
+
+    assert ledger.totals() == {}
 
 
 def test_the_scoreboard_keeps_the_books_of_a_worker_that_is_gone() -> None:

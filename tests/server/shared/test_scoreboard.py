@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from server.shared.row import ALL_SOCKETS, DRAINING, NOT_TAKING, READY, Count, State, WorkerRow
+from server.shared.row import ALL_SOCKETS, DRAINING, NOT_TAKING, READY, ProcessCount, State, WorkerRow
 from server.shared.scoreboard import Scoreboard
 
 
@@ -26,13 +26,13 @@ def test_the_master_sees_what_a_worker_wrote() -> None:
     if pid == 0:
         row.pid = os.getpid()
         row.connections = 5
-        row.counters[Count.REQUESTS] = 11
+        row.counters[ProcessCount.TASK_FAILURES] = 11
         row.set_state(READY)
         os._exit(0)
     os.waitpid(pid, 0)
 
     assert (row.state, row.pid, row.slot, row.generation, row.connections) == (READY, pid, 3, 7, 5)
-    assert row.counted()[Count.REQUESTS] == 11
+    assert row.counted()[ProcessCount.TASK_FAILURES] == 11
     assert row.beat_ns >= before
 
 
@@ -40,7 +40,7 @@ def test_a_claimed_row_is_clean_and_booting() -> None:
     """Nothing of the worker before is left in it."""
     board = Scoreboard(1)
     row = claim(board)
-    row.counters[Count.REQUESTS] = 3
+    row.counters[ProcessCount.TASK_FAILURES] = 3
     row.connections = 9
     row.set_last_call(ALL_SOCKETS)
     row.set_state(DRAINING)
@@ -66,23 +66,23 @@ def test_totals_keep_the_counts_of_workers_that_are_gone() -> None:
     board = Scoreboard(2)
     for count in (5, 7):
         row = claim(board)
-        row.counters[Count.EVENTS_ACCEPTED] = count
+        row.counters[ProcessCount.TASK_FAILURES] = count
         row.beat()
         if count == 5:
             board.release(row)
 
-    assert board.totals()[Count.EVENTS_ACCEPTED] == 12
-    assert [row.counted()[Count.EVENTS_ACCEPTED] for row in board.live()] == [7]
+    assert board.totals()[ProcessCount.TASK_FAILURES] == 12
+    assert [row.counted()[ProcessCount.TASK_FAILURES] for row in board.live()] == [7]
 
 
 def test_counters_reach_the_map_on_the_beat() -> None:
     """Not before: they are plain integers of the worker."""
     row = claim(Scoreboard(1))
-    row.counters[Count.EVENTS_INVALID] += 1
+    row.counters[ProcessCount.LOG_LINES_DROPPED] += 1
 
-    assert row.counted()[Count.EVENTS_INVALID] == 0
+    assert row.counted()[ProcessCount.LOG_LINES_DROPPED] == 0
     row.beat()
-    assert row.counted()[Count.EVENTS_INVALID] == 1
+    assert row.counted()[ProcessCount.LOG_LINES_DROPPED] == 1
 
 
 def test_the_least_load_is_that_of_workers_that_take_connections() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from server.host import stdio
-from server.shared.row import Count
+from server.shared.row import ProcessCount
 from server.timing import timers
 from server.timing.timers import Timer, failures, hand_over, watch
 
@@ -110,10 +110,10 @@ def test_what_a_loop_says_without_an_exception_is_said_and_not_counted(caplog: p
 def test_every_process_hands_over_what_it_counts_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stdio, "dropped", lambda: 7)
     Timer(Loop(), 1.0, Work().fail).start()
-    counters = [0] * len(Count)
+    counters = [0] * len(ProcessCount)
     hand_over(counters)
 
-    assert (counters[Count.LOG_LINES_DROPPED], counters[Count.TASK_FAILURES]) == (7, 1)
+    assert (counters[ProcessCount.LOG_LINES_DROPPED], counters[ProcessCount.TASK_FAILURES]) == (7, 1)
 
 
 def test_what_failed_before_the_fork_is_the_parents() -> None:

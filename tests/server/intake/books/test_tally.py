@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from server.intake.books.tally import MAX_TALLIES, Tallies
-from server.shared.ledger import OTHERS
+from server.shared.lines import OTHERS
 
 
 def test_the_sums_over_all_streams_are_those_of_the_streams() -> None:

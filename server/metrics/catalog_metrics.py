@@ -1,0 +1,67 @@
+"""Metrics of the streams that are declared, and of the URLs that declare them.
+
+Place: snapshot, rows of workers, fetch.link → HERE → metrics.table.
+Rule: one declaration is all that there is of a metric, but for the integer that is counted.
+Not here: events by stream (metrics.event_metrics).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from server.metrics.declare import FromHost, MetricGroup, counter, gauge, one
+
+if TYPE_CHECKING:
+    from server.admin.view import HostView
+
+
+def _sources(number: Callable[[float, float, int], float]) -> FromHost:
+    """URLs are told apart by their place in the settings, because a URL may hold a secret."""
+    return FromHost(
+        lambda view: [
+            ((str(place),), number(url.good_age_s, url.failing_s, url.failures))
+            for place, url in enumerate(view.shared.link.health.all())
+        ]
+    )
+
+
+def _snapshot_age_s(view: HostView) -> float:
+    since = [row.streams[1] / 1000 for row in view.workers if row.streams[1]]
+    return max(0.0, view.now_s - max(since)) if since else 0.0
+
+
+CATALOG: Final = MetricGroup(
+    "Streams and schemas",
+    (
+        gauge("catalog_streams", "Streams that are declared.", one(lambda view: len(view.shared.snapshot.names()))),
+        gauge(
+            "catalog_snapshots",
+            "Different snapshots of the streams that workers serve with; 1 but for moments.",
+            one(lambda view: len({row.streams[0] for row in view.workers if row.streams[1]})),
+        ),
+        gauge(
+            "catalog_snapshot_age_seconds",
+            "Since when the workers have served with theirs; the latest counts.",
+            one(_snapshot_age_s),
+        ),
+        gauge(
+            "catalog_source_age_seconds",
+            "Since when a URL of streams has not answered well.",
+            _sources(lambda good_age_s, _failing_s, _failures: good_age_s),
+            "source",
+        ),
+        gauge(
+            "catalog_source_failing_seconds",
+            "For how long it has failed; 0 while all is well.",
+            _sources(lambda _good_age_s, failing_s, _failures: failing_s),
+            "source",
+        ),
+        counter(
+            "catalog_source_failures",
+            "How often it has failed.",
+            _sources(lambda _good_age_s, _failing_s, failures: failures),
+            "source",
+        ),
+    ),
+)

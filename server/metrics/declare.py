@@ -1,0 +1,147 @@
+"""What the declaration of a metric is made of: its name, kind, help and labels, and the source of its numbers.
+
+Place: the declarations in this room → HERE → metrics.table, from which cells, beat, scrape and reference page follow.
+Rules: a name begins with ``penstock_`` and ends with its unit, a counter's with ``_total`` behind that. Labels are of
+closed sets: what a client sends never becomes one. A source is a function; it is called in the worker on each beat
+(``Sums``, ``Gauge``), or in the admin process on each scrape (``FromHost``).
+Not here: the metrics themselves (the other files of this room), cells (metrics.table), the format (admin.collect).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from server.admin.view import HostView
+    from server.http.server import HttpServer
+    from server.intake.books.counts import Counts, Times
+    from server.intake.error_events import ErrorEvents
+    from server.tracing.make import Tracing
+    from server.worker.durability import Durability
+
+Kind = Literal["counter", "gauge", "histogram", "info"]
+Labels = tuple[str, ...]
+Sample = tuple[Labels, float]
+
+NO_LABELS: tuple[Labels, ...] = ((),)
+
+
+class WorkerParts(NamedTuple):
+    """The parts of a worker that count. ``lags_s`` is by how much each of the last beats came too late."""
+
+    server: HttpServer
+    counts: Counts
+    durability: Durability
+    error_events: ErrorEvents
+    tracing: Tracing
+    lags_s: deque[float]
+
+
+class Sums(NamedTuple):
+    """Numbers that every worker counts and that only grow; those of workers that are gone stay in the sums.
+
+    ``read`` returns one number for each item of ``cells``, in that order; an item holds the values of the labels.
+    ``skips_zeros``: a cell that is 0 is not shown.
+    """
+
+    read: Callable[[WorkerParts], Sequence[int]]
+    cells: tuple[Labels, ...] = NO_LABELS
+    skips_zeros: bool = False
+
+
+class Gauge(NamedTuple):
+    """A whole number that goes up and down in each living worker.
+
+    It is shown as the sum over the workers, or, with ``is_by_slot``, for each slot; of two workers in one slot, one of
+    which drains, the larger number counts. ``scale`` is how many units of the cell make one of the metric.
+    """
+
+    read: Callable[[WorkerParts], int]
+    is_by_slot: bool = False
+    scale: float = 1.0
+
+
+class FromHost(NamedTuple):
+    """Numbers that no cell holds: of settings, processes, the ledger, the lines of streams, schemas and brokers."""
+
+    read: Callable[[HostView], Iterable[Sample]]
+
+
+Source = Sums | Gauge | FromHost
+
+
+class Metric(NamedTuple):
+    """``name`` without what the format adds (``_total``, ``_bucket``, ``_info``); ``help`` is the text for readers."""
+
+    name: str
+    kind: Kind
+    help: str
+    source: Source
+    labels: tuple[str, ...] = ()
+
+    @property
+    def unit(self) -> str:
+        """The end of the name where that is a unit of measurement."""
+        last = self.name.rpartition("_")[2]
+        return last if last in ("seconds", "bytes") else ""
+
+    @property
+    def shown(self) -> str:
+        """The name by which a query asks for it."""
+        return self.name + {"counter": "_total", "gauge": "", "histogram": "_bucket", "info": "_info"}[self.kind]
+
+
+class MetricGroup(NamedTuple):
+    """The metrics of one section of the reference page."""
+
+    title: str
+    metrics: tuple[Metric, ...]
+
+
+# Kinds of metrics.
+
+
+def counter(name: str, help_text: str, source: Source, *labels: str) -> Metric:
+    """Declare a number that only grows; ``name`` without ``penstock_`` and without ``_total``."""
+    return Metric(f"penstock_{name}", "counter", help_text, source, labels)
+
+
+def gauge(name: str, help_text: str, source: Source, *labels: str) -> Metric:
+    """Declare a number that goes up and down; ``name`` without ``penstock_``."""
+    return Metric(f"penstock_{name}", "gauge", help_text, source, labels)
+
+
+def histogram(name: str, help_text: str, bounds: Sequence[float], times: Callable[[WorkerParts], Times]) -> Metric:
+    """Declare how long something takes. Its cells are the counts of buckets, each without those below it, and the sum
+    in microseconds; ``name`` ends with ``_seconds``."""
+    cells = tuple((str(bound),) for bound in (*bounds, "+Inf", "sum"))
+    return Metric(f"penstock_{name}", "histogram", help_text, Sums(lambda worker: _cells_of(times(worker)), cells))
+
+
+def _cells_of(times: Times) -> list[int]:
+    return [*times.counts, int(times.sum_s * 1e6)]
+
+
+# Sources.
+
+
+def count(read: Callable[[WorkerParts], int]) -> Sums:
+    """One number that every worker counts, without labels."""
+    return Sums(lambda worker: (read(worker),))
+
+
+def one(read: Callable[[HostView], float]) -> FromHost:
+    """One number without labels that the admin process works out."""
+    return FromHost(lambda view: [((), read(view))])
+
+
+def named(read: Callable[[HostView], dict[str, int]]) -> FromHost:
+    """Numbers by the value of their only label."""
+    return FromHost(lambda view: [((name,), number) for name, number in read(view).items()])
+
+
+def by_slot(read: Callable[[HostView, int], float]) -> FromHost:
+    """A number of each living worker, which stands at that position in ``view.workers``."""
+    return FromHost(lambda view: view.by_slot(lambda at: read(view, at)))

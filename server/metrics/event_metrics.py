@@ -1,0 +1,132 @@
+"""Metrics of events: received, rejected, judged, accepted, and what became of those that were accepted.
+
+Place: intake.books counts → HERE → metrics.table. Numbers by stream and by schema come from shared.ledger and the lines
+of shared.scoreboard.
+Rules: one declaration is all that there is of a metric, but for the integer that is counted. Numbers of streams that
+are not declared are added up as ``other``.
+Not here: what a stream's cells hold (shared.ledger, intake.books.counts).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from server.intake.books.counts import ERROR, INVALID, OBSERVED
+from server.intake.verdict import ERROR_TYPES, INVALID_TYPES
+from server.metrics.declare import FromHost, Gauge, MetricGroup, Sample, Sums, count, counter, gauge
+from server.shared.ledger import COUNTS, REASONS
+
+if TYPE_CHECKING:
+    from server.admin.view import HostView
+
+REJECTED: Final = tuple(sorted(INVALID_TYPES | ERROR_TYPES))
+
+
+def _noted(place: int) -> FromHost:
+    """Events that were not accepted, or were invalid, by stream."""
+    return FromHost(lambda view: view.by_stream((name, cells[place]) for name, cells in view.streams.items()))
+
+
+def _booked(name: str) -> FromHost:
+    """A count of the ledger, by stream."""
+    return FromHost(lambda view: view.by_stream((stream, numbers[name]) for stream, numbers in view.ledger.items()))
+
+
+def _dropped(view: HostView) -> Iterator[Sample]:
+    for reason in REASONS:
+        lines = ((name, numbers[reason]) for name, numbers in view.ledger.items())
+        yield from (((label, reason), number) for (label,), number in view.by_stream(lines))
+
+
+def _lost(view: HostView) -> list[Sample]:
+    """Events that workers which are gone had accepted and that have no outcome."""
+    settled = len(COUNTS) + len(REASONS)
+    gone = ((name, max(0, cells[0] - sum(cells[1:settled]))) for name, cells in view.retired.items())
+    return view.by_stream([*gone, *((name, 0) for name in view.ledger)])
+
+
+def _judged(view: HostView) -> Iterator[Sample]:
+    for schema, counts in view.schemas.items():
+        for way, number in zip(("one_decode", "one_pass", "reference"), counts, strict=True):
+            yield (schema, way), number
+
+
+EVENTS: Final = MetricGroup(
+    "Events",
+    (
+        counter(
+            "events_received",
+            "Events of well-formed requests that were looked at.",
+            count(lambda worker: worker.counts.received),
+        ),
+        counter(
+            "events_rejected",
+            "Events that were not accepted, or failed afterwards, by type.",
+            Sums(
+                lambda worker: [worker.counts.by_type[name] for name in REJECTED], tuple((name,) for name in REJECTED)
+            ),
+            "error_type",
+        ),
+        counter("events_invalid", "Events that were not accepted by fault of the sender.", _noted(INVALID), "stream"),
+        counter("events_failed", "Events that failed by fault of ours or of the broker's.", _noted(ERROR), "stream"),
+        counter("events_observed", "Invalid events, accepted: `validation: observe`.", _noted(OBSERVED), "stream"),
+        counter(
+            "events_judged",
+            "How events were judged: `one_decode`, `one_pass`, or by the `reference`, which costs ten times more.",
+            FromHost(_judged),
+            "schema",
+            "way",
+        ),
+        counter(
+            "events_accepted",
+            "Events that we owe a delivery. Those that report errors are among them.",
+            _booked("accepted"),
+            "stream",
+        ),
+        counter("events_delivered", "Accepted events that the broker has acked.", _booked("delivered"), "stream"),
+        counter(
+            "events_spooled",
+            "Accepted events that went to the disk; `spool_replayed` has left it again.",
+            _booked("spooled"),
+            "stream",
+        ),
+        counter(
+            "events_dropped",
+            "Accepted events that will never be delivered, by reason.",
+            FromHost(_dropped),
+            "stream",
+            "reason",
+        ),
+        counter(
+            "events_lost",
+            "Accepted events that were in the memory of a worker that was killed.",
+            FromHost(_lost),
+            "stream",
+        ),
+        gauge(
+            "events_in_flight",
+            "Accepted events without an outcome yet, in living workers.",
+            Gauge(lambda worker: worker.durability.in_flight()),
+        ),
+        gauge(
+            "events_unaccounted",
+            "Of these, events that neither the sink nor the spool has: the books do not add up. Always 0.",
+            Gauge(lambda worker: worker.durability.unaccounted()),
+        ),
+        counter(
+            "events_refused_hasty",
+            "Hasty events that neither the sink nor the spool had room for.",
+            count(lambda worker: worker.counts.refused_hasty),
+        ),
+        counter(
+            "error_events",
+            "Events that report invalid ones: `produced`, `suppressed`.",
+            Sums(
+                lambda worker: (worker.error_events.produced, worker.error_events.dropped),
+                (("produced",), ("suppressed",)),
+            ),
+            "outcome",
+        ),
+    ),
+)

@@ -1,0 +1,153 @@
+"""Metrics of HTTP: connections, requests, responses, limits, and how long requests take.
+
+Place: http.server and intake.books.counts count → HERE → metrics.table.
+Rule: one declaration is all that there is of a metric, but for the integer that is counted.
+Not here: metrics of events (metrics.event_metrics).
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING, Final
+
+from server.http.limits import KINDS
+from server.http.response import PHRASES
+from server.intake.books.counts import GUARANTEED_BOUNDS, HASTY_BOUNDS
+from server.metrics.declare import Gauge, MetricGroup, Sums, count, counter, gauge, histogram, one
+
+if TYPE_CHECKING:
+    from server.http.server import HttpServer
+
+# Paths as the table of routes has them (``*`` stands for the rest of a path). A route that is not here counts as OTHER,
+# and a test says so. UNREAD are answers to what was no request.
+ROUTES: Final = (
+    "/v1/events",
+    "/v1/beacon",
+    "/v1/pixel.gif",
+    "/v1/validate",
+    "/v1/receipts/*",
+    "/v1/_test/events",
+    "/v1/schemas",
+    "/v1/schemas/*",
+    "/v1/stream-configs",
+    "/v1/stream-configs/*",
+    "/v1/streamconfigs",
+    "/w/api.php",
+    "/healthz",
+    "/readyz",
+    "/_info",
+    "/_info/name",
+    "/_info/version",
+    "/robots.txt",
+    "/",
+)
+OTHER: Final = "other"
+UNREAD: Final = "unread"
+STATUSES: Final = tuple(PHRASES)
+_RESPONSES: Final = tuple(product((*ROUTES, OTHER, UNREAD), map(str, STATUSES)))
+_NAMED: Final = frozenset(path.encode() for path in ROUTES)
+_NOTHING: Final = [0] * 600  # By status: of a route that is not served with these settings.
+
+
+def _responses(server: HttpServer) -> list[int]:
+    """Responses in the order of ``_RESPONSES``."""
+    by_route = server.by_route
+    columns = [by_route.get(path.encode(), _NOTHING) for path in ROUTES]
+    unnamed = [counts for path, counts in by_route.items() if path not in _NAMED]
+    others = [sum(column) for column in zip(server.unrouted, *unnamed, strict=True)]
+    return [counts[status] for counts in (*columns, others, server.unread) for status in STATUSES]
+
+
+HTTP: Final = MetricGroup(
+    "HTTP",
+    (
+        gauge("http_connections", "Open connections.", one(lambda view: sum(row.connections for row in view.workers))),
+        counter(
+            "http_connections_opened", "Connections that were opened.", count(lambda worker: worker.server.connections)
+        ),
+        counter(
+            "http_connections_lost",
+            "Requests whose client went away before its answer.",
+            count(lambda worker: worker.server.abandoned),
+        ),
+        counter(
+            "http_accept_errors",
+            "Connections that could not be taken for lack of descriptors or memory.",
+            count(lambda worker: worker.server.accept_errors()),
+        ),
+        counter(
+            "http_accept_waits",
+            "Turns in which a worker left a connection to one that has fewer.",
+            count(lambda worker: worker.server.accept_waits()),
+        ),
+        counter(
+            "http_responses",
+            "Responses by route and status. `other`: nothing is served at the path; `unread`: what came was "
+            "no request, or not all of one.",
+            Sums(lambda worker: _responses(worker.server), _RESPONSES, skips_zeros=True),
+            "route",
+            "status",
+        ),
+        counter(
+            "http_request_body_bytes",
+            "Bytes of the bodies of whole requests.",
+            count(lambda worker: worker.server.body_bytes),
+        ),
+        counter(
+            "http_parse_errors",
+            "Connections that were closed because their bytes were not HTTP.",
+            count(lambda worker: worker.server.parse_errors),
+        ),
+        counter(
+            "http_late_replies", "Answers whose client had gone.", count(lambda worker: worker.server.late_replies)
+        ),
+        counter(
+            "http_limits_hit",
+            "Requests and connections refused or ended by a limit of `http.limits`, by limit.",
+            Sums(lambda worker: [worker.server.refused[kind] for kind in KINDS], tuple((kind,) for kind in KINDS)),
+            "limit",
+        ),
+        gauge(
+            "http_held_bytes",
+            "Bytes that requests and slow responses hold; the bound is a worker's.",
+            Gauge(lambda worker: worker.server.in_flight_bytes),
+        ),
+        gauge(
+            "http_max_held_bytes",
+            "That bound, `http.limits.max_in_flight_bytes`, over all workers.",
+            one(lambda view: view.config.http.limits.max_in_flight_bytes * len(view.workers)),
+        ),
+        counter(
+            "requests_refused",
+            "Requests with events that were answered 503 before any work: `full`, `draining`.",
+            Sums(
+                lambda worker: (worker.counts.refused_full, worker.counts.refused_draining), (("full",), ("draining",))
+            ),
+            "reason",
+        ),
+        histogram(
+            "guaranteed_seconds",
+            "Time of a guaranteed request from its receipt to its answer; one request in 17 is timed.",
+            GUARANTEED_BOUNDS,
+            lambda worker: worker.counts.guaranteed,
+        ),
+        histogram(
+            "hasty_seconds",
+            "Time of a hasty request from its receipt until its events were handed over; one in 17 is timed.",
+            HASTY_BOUNDS,
+            lambda worker: worker.counts.hasty,
+        ),
+        counter(
+            "internal_errors",
+            "Exceptions of ours, caught at the top of a request or of an ack.",
+            count(lambda worker: worker.server.handler_errors + worker.durability.callback_failures()),
+        ),
+        counter(
+            "spans",
+            "Spans of sampled requests: `exported`, `failed` (the collector did not take them), `dropped` "
+            "(over `tracing.max_per_s` or `tracing.max_queued`, or left at a worker's end).",
+            Sums(lambda worker: worker.tracing.counts(), (("exported",), ("failed",), ("dropped",))),
+            "outcome",
+        ),
+    ),
+)

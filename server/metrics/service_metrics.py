@@ -1,0 +1,96 @@
+"""Metrics of the service and its processes.
+
+Place: metrics.declare → HERE → metrics.table.
+Rule: one declaration is all that there is of a metric, but for the integer that is counted.
+Not here: what processes count of themselves (shared.row.ProcessCount), what the master tells (shared.notices).
+"""
+
+from __future__ import annotations
+
+import platform
+from typing import Final
+
+from server.metrics.declare import FromHost, Gauge, Metric, MetricGroup, by_slot, counter, gauge, named, one
+from server.shared.row import ProcessCount
+from server.version import VERSION
+
+SERVICE: Final = MetricGroup(
+    "Service",
+    (
+        Metric(
+            "penstock_build",
+            "info",
+            "Which version runs, on which Python.",
+            FromHost(lambda _: [((VERSION, platform.python_version()), 1)]),
+            ("version", "python"),
+        ),
+        gauge(
+            "start_time_seconds",
+            "When the master began, in seconds since 1970.",
+            one(lambda view: view.shared.board.notices.started_s),
+        ),
+        gauge(
+            "settings_time_seconds",
+            "When the settings in force were read, in seconds since 1970.",
+            one(lambda view: view.shared.board.notices.reloaded_s),
+        ),
+        counter(
+            "reloads",
+            "Reloads by what came of them: `done`, `adopted` (only streams), `refused`.",
+            named(lambda view: view.shared.board.notices.reloads()),
+            "outcome",
+        ),
+        counter(
+            "child_deaths",
+            "Children that ended without being told to: `crashed` (an exit code), `killed` (a signal), "
+            "`stuck` (aborted for a late beat), `not_booted`.",
+            named(lambda view: view.shared.board.notices.deaths()),
+            "cause",
+        ),
+        counter(
+            "task_failures",
+            "Exceptions of ours in timers and tasks of any process; each goes on. Always 0 on a host that "
+            "lacks nothing.",
+            one(lambda view: view.counters[ProcessCount.TASK_FAILURES] + view.shared.board.notices.task_failures),
+        ),
+        counter(
+            "log_lines_dropped",
+            "Lines of the log that nobody took from standard error, of any process.",
+            one(
+                lambda view: view.counters[ProcessCount.LOG_LINES_DROPPED] + view.shared.board.notices.log_lines_dropped
+            ),
+        ),
+        gauge(
+            "workers", "Workers by state: `booting`, `ready`, `draining`.", named(lambda view: view.states()), "state"
+        ),
+        gauge(
+            "worker_beat_age_seconds",
+            "Time since the last beat of the worker's loop.",
+            by_slot(lambda view, at: view.beat_age_s(view.workers[at])),
+            "slot",
+        ),
+        gauge(
+            "worker_loop_lag_seconds",
+            "The longest that a timer of the worker's loop had to wait, of the last 20 beats.",
+            Gauge(lambda worker: int(max(worker.lags_s) * 1e6), is_by_slot=True, scale=1e6),
+            "slot",
+        ),
+        gauge(
+            "worker_resident_bytes",
+            "Memory of the worker, what it shares with others included.",
+            by_slot(lambda view, at: view.usage(view.workers[at]).resident_bytes),
+            "slot",
+        ),
+        gauge(
+            "worker_cpu_seconds",
+            "CPU time that the worker has used.",
+            by_slot(lambda view, at: view.usage(view.workers[at]).cpu_s),
+            "slot",
+        ),
+        gauge(
+            "scrape_seconds",
+            "How long the scrape before this one took; the workers take no part in it.",
+            one(lambda view: view.shared.scrape_s),
+        ),
+    ),
+)

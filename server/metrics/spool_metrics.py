@@ -1,0 +1,50 @@
+"""Metrics of the spool: events that wait on disk.
+
+Place: sink.spool counts → HERE → metrics.table.
+Rule: one declaration is all that there is of a metric, but for the integer that is counted.
+Not here: events that went into the spool, by stream (metrics.event_metrics).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from server.metrics.declare import Gauge, MetricGroup, count, counter, gauge, one
+
+SPOOL: Final = MetricGroup(
+    "Spool",
+    (
+        gauge("spool_events", "Events that wait on this host's disk.", one(lambda view: view.spool()[0])),
+        gauge(
+            "spool_bytes",
+            "Bytes that they take, in the databases of living workers.",
+            Gauge(lambda worker: worker.durability.spool_bytes()),
+        ),
+        gauge("spool_max_bytes", "The bound, `spool.max_bytes`.", one(lambda view: view.config.spool.max_bytes)),
+        gauge(
+            "spool_oldest_age_seconds",
+            "How long the oldest of them has waited; 0 where none waits.",
+            one(lambda view: view.spool()[1]),
+        ),
+        counter(
+            "spool_replayed",
+            "Events that left the spool for the broker.",
+            count(lambda worker: worker.durability.replayed()),
+        ),
+        counter(
+            "spool_given_up",
+            "Events that left the spool because they are too large for their topic.",
+            count(lambda worker: worker.durability.given_up),
+        ),
+        counter(
+            "spool_refused",
+            "Events for which the spool had no room.",
+            count(lambda worker: worker.durability.spool.refused if worker.durability.spool is not None else 0),
+        ),
+        counter(
+            "spool_failed_commits",
+            "Transactions that the disk did not take; each is tried again.",
+            count(lambda worker: worker.durability.spool.failed_commits if worker.durability.spool is not None else 0),
+        ),
+    ),
+)
