@@ -18,7 +18,7 @@ from typing import Final
 
 HINT: Final = "write it as browsers do: scheme, host and port, in small letters, without a path: https://a.example"
 MAX_BYTES: Final = 512
-MAX_KEPT: Final = 1_024
+MAX_CACHED: Final = 1_024
 
 _ORIGIN: Final = re.compile(
     r"[a-z][a-z0-9+.-]*://(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*(:\d{1,5})?|[a-z]+://\[[0-9a-f:]+\](:\d{1,5})?"
@@ -40,22 +40,22 @@ def is_host_name(text: str) -> bool:  # cold: what an operator wrote
 class Origins:
     """What any of the texts, each ``is_origin`` or ``is_host_name``, stands for."""
 
-    __slots__ = ("_kept", "_pattern")
+    __slots__ = ("_cache", "_pattern")
 
     def __init__(self, texts: Iterable[str]) -> None:
         patterns = [re.escape(text.encode()).replace(rb"\*", _LABELS) for text in texts]
         self._pattern = re.compile(b"|".join(patterns))
-        self._kept: dict[bytes, bool] = {}
+        self._cache: dict[bytes, bool] = {}
 
     def __contains__(self, origin: bytes | None) -> bool:
         """``origin`` None: the request has no such header."""
         if origin is None or len(origin) > MAX_BYTES:
             return False
-        found = self._kept.get(origin)
+        found = self._cache.get(origin)
         if found is None:
-            if len(self._kept) >= MAX_KEPT:
-                self._kept.clear()
-            found = self._kept[origin] = self._pattern.fullmatch(origin) is not None
+            if len(self._cache) >= MAX_CACHED:
+                self._cache.clear()
+            found = self._cache[origin] = self._pattern.fullmatch(origin) is not None
         return found
 
 
