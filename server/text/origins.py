@@ -1,11 +1,12 @@
-"""Origins of pages: how they are written down, and whether the ``Origin`` header of a browser names one of several.
-Names of hosts are written likewise, without a scheme.
+"""Origins of pages: their syntax in settings, and whether the ``Origin`` header of a browser names one of several.
+Host names have the same syntax without a scheme.
 
-Place: config.transport_rules, catalog.allowed_auth, auth.key_entries ask what is one; http.cors, http.around.webhook,
-auth.guard → HERE.
-Rules: written as browsers send them (RFC 6454 section 6.2), or ``https://*.example.org`` for every host below a name,
-at any depth. Names alone are a plain frozenset. What the rest said of an origin is remembered, in bounded number.
-Not here: what becomes of a request from elsewhere.
+Place: config.transport_rules, catalog.allowed_auth, auth.key_entries check settings with it; http.around.cors,
+http.around.webhook, auth.guard → HERE.
+Rules: origins are written as browsers send them (RFC 6454 section 6.2), or as ``https://*.example.org`` for every host
+below a name, at any depth. A list without wildcards is a plain frozenset. With wildcards, results are cached in bounded
+number.
+Not here: the answer to a request from another origin.
 """
 
 # hot path
@@ -27,18 +28,18 @@ _LABELS: Final = rb"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*"
 _NAME: Final = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
-def is_origin(text: object) -> bool:  # cold: what an operator wrote
-    """Whether this is how an origin, or those of hosts below one, is written."""
+def is_origin(text: object) -> bool:  # cold: called for settings
+    """Whether the text is an origin, or a wildcard for the origins of all hosts below one."""
     return isinstance(text, str) and _ORIGIN.fullmatch(text) is not None
 
 
-def is_host_name(text: str) -> bool:  # cold: what an operator wrote
-    """Whether this is a host's name, ``*.`` and one for every host below it, or ``*`` for all."""
+def is_host_name(text: str) -> bool:  # cold: called for settings
+    """Whether the text is a host name, ``*.`` and a name for every host below it, or ``*`` for all hosts."""
     return text == "*" or _NAME.fullmatch(text) is not None
 
 
 class Origins:
-    """What any of the texts, each ``is_origin`` or ``is_host_name``, stands for."""
+    """The set of origins that the texts stand for; each text is ``is_origin`` or ``is_host_name``."""
 
     __slots__ = ("_cache", "_pattern")
 
@@ -48,7 +49,7 @@ class Origins:
         self._cache: dict[bytes, bool] = {}
 
     def __contains__(self, origin: bytes | None) -> bool:
-        """``origin`` None: the request has no such header."""
+        """Whether the header's value is one of them. ``origin`` None: the request has no such header."""
         if origin is None or len(origin) > MAX_BYTES:
             return False
         found = self._cache.get(origin)
@@ -59,7 +60,7 @@ class Origins:
         return found
 
 
-def origins_of(texts: Iterable[str]) -> frozenset[bytes] | Origins:  # cold: once a key, a stream, a worker
-    """Something to ask ``in`` of, with the value of a header."""
+def origins_of(texts: Iterable[str]) -> frozenset[bytes] | Origins:  # cold: once per key, stream and worker
+    """Return a container for ``in`` tests with the value of a header."""
     given = tuple(texts)
     return Origins(given) if any("*" in text for text in given) else frozenset(text.encode() for text in given)
