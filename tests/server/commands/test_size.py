@@ -29,7 +29,7 @@ def test_what_it_says_of_the_spool_is_what_the_spool_does() -> None:
     from server.commands import size as module
 
     assert module.OWED_SHARE == spool._OWED_SHARE
-    assert module.WAL_BYTES == spool_file._WAL_KEPT_BYTES
+    assert module.WAL_BYTES == spool_file._MAX_WAL_BYTES
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"spool": {"max_bytes": MOST_SPOOL_BYTES + 1}}, Config)
     msgspec.convert({"spool": {"max_bytes": MOST_SPOOL_BYTES}}, Config)
