@@ -1,9 +1,9 @@
-"""`penstock events`: what the embedded sink holds, oldest first, one JSON object a line.
+"""`penstock events`: print the events in the embedded sink, oldest first, one JSON object per line.
 
-Place: a process of its own beside the server, on the files of sink.sqlite.
-Rules: files are opened read-only and never for long, so that a reader that dawdles (`| less`) does not make the
-writer's log grow; memory is bounded whatever they hold. Key and value are shown as they were stored, byte by byte, but
-for line breaks between JSON tokens.
+Place: a process of its own next to the server, on the files of sink.sqlite.
+Rules: files are opened read-only and never for long, so that a slow reader (`| less`) does not make the writer's log
+grow; memory is bounded whatever they hold. Key and value are printed as they were stored, byte by byte, except for line
+breaks between JSON tokens.
 Not here: writing (sink.sqlite); other sinks have readers of their own.
 """
 
@@ -35,16 +35,16 @@ from server.sink.sqlite.recovery import unrecovered
 
 LOOK_EVERY_S: Final = 0.2
 PAGE_ROWS: Final = 1000
-PAGE_BYTES: Final = 1 << 20  # Beside one event: a page ends with the row that reaches it.
+PAGE_BYTES: Final = 1 << 20  # A page ends with the row that reaches this size.
 BUSY_S: Final = 2.0  # A file that is being made or recovered is locked for milliseconds.
 
 _PAGE: Final = """
 SELECT id, stored_ns, topic, key, timestamp_ms, headers, value FROM event
 WHERE id > ? AND id <= ? ORDER BY id
 """
-_NO_TABLE: Final = "no such table"  # The file is there and its worker has not made the table yet.
+_NO_TABLE: Final = "no such table"  # The file exists and its worker has not made the table yet.
 
-# Members that are not asked for stay bytes: numbers of any size and precision are stored, and no reader takes them all.
+# Members that are not needed stay bytes: stored numbers have any size and precision, and no parser reads all of them.
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _MOST_ID: Final = (1 << 63) - 1
 _text: Final = msgspec.json.Decoder(str).decode
@@ -66,7 +66,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def run(config: Config, base_dir: Path, stream: str | None, follow: bool) -> int:
-    """Print to standard output until all is printed, or with ``follow`` until somebody stops it."""
+    """Print to standard output until all is printed, or with ``follow`` until it is interrupted."""
     if config.sink.kind == "kafka":
         raise SettingsError(
             "sink.kind is kafka: read the topics with a Kafka consumer, such as kcat or kafka-console-consumer"
@@ -102,8 +102,8 @@ def read(
     stream_fields: Sequence[str] = ("meta.stream",),
     unread: list[str] | None = None,
 ) -> None:
-    """Write every stored event to ``out``; with ``follow`` look for new rows and new files for ever. What damage keeps
-    from being read is said on standard error and added to ``unread``, and the rest is read."""
+    """Write every stored event to ``out``; with ``follow`` look for new rows and new files for ever. Rows that are
+    unreadable by damage are reported on standard error and added to ``unread``, and the rest is read."""
     paths = [tuple(field.split(".")) for field in stream_fields]
     name = os.fsencode(stream) if stream is not None else b""
     reader = _Reader(directory, unread if unread is not None else [])
@@ -121,26 +121,27 @@ _Shown = tuple[int, bytes, bytes | None, int, bytes, bytes]
 
 
 class _Reader:
-    """All files of a directory, and how far each has been shown."""
+    """All files of a directory, and how far each has been printed."""
 
     def __init__(self, directory: Path, unread: list[str]) -> None:
         self._directory = directory
         self._unread = unread
-        self._seen: dict[tuple[Path, int], int] = {}  # The last id shown of each file; another file may get its name.
+        self._seen: dict[tuple[Path, int], int] = {}  # The last printed id of each file; another file may get its name.
 
     def new_rows(self) -> Iterator[_Shown]:
-        """The rows that came since the last look, of all files, merged by the time at which they were stored."""
+        """Yield the new rows since the last look, of all files, merged by the time at which they were stored."""
         for aside in unrecovered(self._directory, f"{STEM}-*"):
             self._say(f"{aside} was set aside as damaged, and has not been recovered yet: a service that runs does it")
         files = sorted(self._directory.glob(f"{STEM}-*{SUFFIX}"))
         return heapq.merge(*(self._rows_of(path) for path in files), key=lambda row: row[0])
 
     def _rows_of(self, path: Path) -> Iterator[_Shown]:
-        """A file's new rows. Those stored after we began wait for the next look: a busy writer must not hold us."""
+        """Yield a file's new rows. Rows stored after the start wait for the next look: a busy writer must not keep this
+        one from ending."""
         try:
             file = path, path.stat().st_ino
         except FileNotFoundError:
-            return  # Set aside, or deleted, since we saw it.
+            return  # The file was set aside or deleted since it was seen.
         newest = self._newest_id(path)
         while (last := self._seen.get(file, 0)) < newest:
             page, damage = _page(path, last, newest)
@@ -152,7 +153,7 @@ class _Reader:
                 self._seen[file] = self._behind_damage(path, last, newest, damage)
             elif not page:
                 return
-            elif self._seen.get(file, 0) < page[-1][0]:  # Rows that are none.
+            elif self._seen.get(file, 0) < page[-1][0]:  # The page ends with invalid rows.
                 self._seen[file] = page[-1][0]
 
     def _newest_id(self, path: Path) -> int:
@@ -163,11 +164,11 @@ class _Reader:
             if _NO_TABLE in str(failed):
                 return 0
             if is_broken(failed):
-                return _MOST_ID  # The end cannot be read; what is before it may be.
+                return _MOST_ID  # The end cannot be read; earlier rows may be readable.
             raise
 
     def _behind_damage(self, path: Path, last: int, newest: int, damage: sqlite3.Error) -> int:
-        """The id after which reading can go on. Says what is left out."""
+        """Return the id after which reading can continue, and report the rows that are skipped."""
 
         def can_read(row_id: int) -> bool:
             return _page(path, row_id - 1, newest, most_rows=1)[1] is None
@@ -188,8 +189,8 @@ class _Reader:
 def _page(
     path: Path, after: int, upto: int, most_rows: int | None = None
 ) -> tuple[list[_Row], sqlite3.DatabaseError | None]:
-    """The next rows, read in one short transaction: an open one would keep the writer's log from being emptied. With
-    the damage that ended them early."""
+    """Read the next rows in one short transaction: an open one would keep the writer's log from being emptied. Returns
+    them with the damage that ended the read early, if any."""
     page: list[_Row] = []
     size, most_rows = 0, most_rows or PAGE_ROWS
     try:
@@ -201,7 +202,7 @@ def _page(
                     break
     except sqlite3.DatabaseError as failed:
         if not path.exists():
-            return page, None  # Set aside, or deleted, while we read it.
+            return page, None  # The file was set aside or deleted while it was read.
         if not is_broken(failed):
             raise
         return page, failed
@@ -209,7 +210,7 @@ def _page(
 
 
 def _is_whole(row: _Row, last: int) -> bool:
-    """Damage can leave a row that reads well and is none."""
+    """Whether a row is valid: damage can leave a row that is readable and makes no sense."""
     kinds: tuple[Any, ...] = (int, int, bytes, (bytes, type(None)), int, bytes, bytes)
     return row[0] > last and all(isinstance(part, kind) for part, kind in zip(row, kinds, strict=True))
 
@@ -217,7 +218,7 @@ def _is_whole(row: _Row, last: int) -> bool:
 def _open(path: Path) -> sqlite3.Connection:
     uri = f"file:{quote(str(path))}?mode=ro"
     if not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists():
-        uri += "&immutable=1"  # No log: no writer has it open. SQLite would want to make one to be told the same.
+        uri += "&immutable=1"  # There is no log, so no writer has it open. Without this SQLite would try to make one.
     database = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)
     database.text_factory = bytes
     return database
@@ -235,12 +236,13 @@ def _line(topic: bytes, key: bytes | None, timestamp_ms: int, headers: bytes, va
 
 
 def _on_one_line(text: bytes) -> bytes:
-    """JSON strings hold no raw line break, so one can only stand between tokens, where a blank means the same."""
+    """Replace line breaks by blanks. JSON strings hold no raw line break, so one can only be between tokens, where a
+    blank means the same."""
     return text.replace(b"\n", b" ").replace(b"\r", b" ") if b"\n" in text or b"\r" in text else text
 
 
 def _stream_of(value: bytes, paths: Sequence[tuple[str, ...]]) -> str | None:
-    """The event's stream: the first of the configured fields that it has. None for a value that cannot be read."""
+    """Return the event's stream: the first of the configured fields that it has; None if it cannot be read."""
     for path in paths:
         found = msgspec.Raw(value)
         try:
@@ -248,5 +250,5 @@ def _stream_of(value: bytes, paths: Sequence[tuple[str, ...]]) -> str | None:
                 found = _members(found)[name]
             return _text(found)
         except (KeyError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            continue  # Not there, not text, or no JSON at all: whatever was stored must not end the printing.
+            continue  # It is missing, not a text, or not JSON at all: no stored value may end the output.
     return None
