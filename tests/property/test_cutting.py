@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.http.request import Request
 from tests.server.http.fakes import Harness, Wire, get, keep, post, responses
+
+pytestmark = pytest.mark.slow(reason="it cuts generated requests in many ways")
 
 BODIES = st.binary(max_size=60) | st.binary(min_size=9000, max_size=20_000).map(lambda body: body[:20_000])
 PADDING = st.sampled_from(
