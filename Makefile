@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 export PYTHON VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev fmt lint type test test-all soak fuzz wheel bench bench-quick bench-tools bench-compare bench-marks bench-validators profile attack load load-ui load-check requirements clean runtime-venv dev-venv load-venv bench-venv fuzz-venv
+.PHONY: help setup run dev fmt lint type test test-quick test-all soak fuzz wheel bench bench-quick bench-tools bench-compare bench-marks bench-validators profile attack load load-ui load-check requirements clean runtime-venv dev-venv load-venv bench-venv fuzz-venv
 
 help:           ## What there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -49,6 +49,11 @@ type: dev-venv  ## Check types
 
 test: dev-venv  ## Run the whole suite; ARGS="-k name" picks
 	@$(BIN)/python -m pytest -q $(ARGS)
+
+# Folders whose tests start services or brokers. Slow tests in other folders have the marker `slow`.
+NOT_QUICK := contract deploy fuzz kafka process server/master server/sink/kafka two_hop test_kafka_summary.py
+test-quick: dev-venv ## The tests that need no running service, broker or browser, in less than a minute
+	@$(BIN)/python -m pytest -q -m "not slow and not kafka" $(addprefix --ignore=tests/,$(NOT_QUICK)) $(ARGS)
 
 test-all: dev-venv ## The suite with many more random cases, and a real Kafka or nothing
 	@REQUIRE_KAFKA=1 HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q --timeout=600 $(ARGS)

@@ -1,9 +1,9 @@
-"""``python -m server``, installed as ``penstock``: command line → what to run → exit code.
+"""``python -m server``, installed as ``penstock``: run the command that the command line names.
 
 Place: the first file of every process of the program.
-Rules: what an operator can mend is said in plain words on standard error, without a traceback. The module of the
-command that was asked for is imported, and no other: some load what takes a quarter of a second.
-Not here: what a command does and takes (server.commands), how settings are read (server.config).
+Rules: an error that an operator can mend is printed in plain words on standard error, without a traceback. Only the
+module of the given command is imported, since some take a quarter of a second to load.
+Not here: what a command does, and its options (server.commands), how settings are read (server.config).
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     try:
         with until_nobody_reads():
-            options = make_parser(arguments[:1]).parse_args(arguments)  # Ends the process where it prints help.
-            code = EXIT_FOUND  # Of a command that is not done when its reader goes.
+            options = make_parser(arguments[:1]).parse_args(arguments)  # It ends the process when it prints help.
+            code = EXIT_FOUND  # The code if the reader of the output leaves before the command is done.
             code = int(options.run(options))
     except PenstockError as error:
         say(f"penstock: {error}")
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def make_parser(asked: Collection[str]) -> argparse.ArgumentParser:
-    """Every command by name; the options of those that are asked for."""
+    """Make the parser of all commands, with the options of the ``asked`` ones alone."""
     parser = argparse.ArgumentParser(prog="penstock", description="An HTTP event intake in front of Apache Kafka.")
     parser.add_argument("--version", action="version", version=f"penstock {VERSION}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")

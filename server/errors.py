@@ -1,6 +1,6 @@
-"""Failures of the cold path, each with the exit code of the process.
+"""Exceptions of the cold path, each with the exit code of the process.
 
-Place: start-up, reload and the commands; never on an event's way.
+Place: start-up, reload and the commands; never on the way of an event.
 Rule: a message names what is wrong, where, and what to do; it is shown without a traceback.
 Not here: expected outcomes of events, which are values (intake.verdict).
 """
@@ -16,7 +16,7 @@ EXIT_BOOT = 5
 
 
 class PenstockError(Exception):
-    """Something an operator can mend. ``str(error)`` is the whole message."""
+    """An error that an operator can mend. ``str(error)`` is the whole message."""
 
     exit_code = EXIT_FOUND
 
@@ -34,12 +34,12 @@ class SettingsError(PenstockError):
 
 
 class BindError(PenstockError):
-    """A listening address cannot be had."""
+    """A listening address cannot be bound."""
 
     exit_code = EXIT_BIND
 
 
 class BootError(PenstockError):
-    """A worker cannot start: the same settings would fail again, so nobody retries."""
+    """A worker cannot start. The same settings would fail again, so the master does not retry."""
 
     exit_code = EXIT_BOOT

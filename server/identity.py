@@ -1,8 +1,8 @@
 """Identities for events and requests: UUIDv7 (RFC 9562 section 5.7) as text.
 
 Place: http.request and intake.text.enricher → HERE.
-Rule: the random part is drawn from the kernel for many at a time (an identity then takes 0.2 µs; uuid_utils.uuid7 as
-text 0.7, uuid.uuid4 2.5). A fork forgets what was drawn, or parent and child would give out the same ones.
+Rule: the random part is drawn from the kernel for many identities at a time (one then takes 0.2 µs; uuid_utils.uuid7 as
+text takes 0.7, uuid.uuid4 2.5). A fork discards the drawn bytes, or parent and child would make the same identities.
 Not here: identities that clients choose.
 """
 
@@ -27,16 +27,16 @@ _cut: Final = Struct(f"{len(_TAIL)}s" * AT_ONCE).unpack
 
 @lru_cache(maxsize=4)
 def head_of(unix_ms: int) -> bytes:
-    """What identities of this time begin with, before their ``tail``."""
+    """Return the beginning of identities of this time, before their ``tail``."""
     digits = b"%012x" % unix_ms
     return b"%b-%b-7" % (digits[:8], digits[8:])
 
 
 class Identities:
-    """72 random bits behind the time in milliseconds; the two bits above the variant's are left 0.
+    """Makes identities: the time in milliseconds and 72 random bits; the two bits above the variant's are left 0.
 
-    ``tail()`` gives what follows the head in yet another one. It is an iterator's own method, because a call of one
-    written in Python takes three times as long.
+    ``tail()`` returns the part after the head of a new identity. It is an iterator's own method, because a call of a
+    method written in Python takes three times as long.
     """
 
     __slots__ = ("_drawn", "tail")
@@ -46,7 +46,7 @@ class Identities:
         self.tail: Callable[[], bytes] = chain.from_iterable(iter(self._draw, None)).__next__
 
     def new(self) -> bytes:
-        """Another one, such as ``019b0a3c-1f2e-7d41-8c05-5ad1f0e6b7c2``."""
+        """Return a new identity, such as ``019b0a3c-1f2e-7d41-8c05-5ad1f0e6b7c2``."""
         return head_of(time_ns() // 1_000_000) + self.tail()
 
     def _draw(self) -> list[bytes]:
@@ -58,7 +58,7 @@ class Identities:
         return self._drawn
 
     def forget(self) -> None:
-        """Draw anew for the next one: the iterator finds nothing left of what was drawn."""
+        """Discard the drawn bytes: the iterator finds none left and draws new ones."""
         self._drawn.clear()
 
 

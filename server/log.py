@@ -1,8 +1,8 @@
-"""Logging: one line a fact, JSON by default, readable in a terminal.
+"""Logging: one line per fact, in JSON by default, readable in a terminal.
 
-Place: beside everything; cold paths only.
+Place: used by everything; cold paths only.
 Rule: trouble caused by clients goes through ``Limited``: at most one line per kind per 10 s, with a count.
-Not here: counters (scoreboard), what happens while nobody reads standard error (stdio).
+Not here: counters (scoreboard), what happens while standard error has no reader (host.stdio).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", None, None))) | {
 
 
 class JsonFormatter(logging.Formatter):
-    """``{"time","level","logger","message",…extra}``; control characters are escaped by JSON itself."""
+    """Formats lines as ``{"time","level","logger","message",…extra}``; JSON itself escapes control characters."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -37,13 +37,14 @@ class JsonFormatter(logging.Formatter):
             line["traceback"] = self.formatException(record.exc_info)
         try:
             return orjson.dumps(line, default=str).decode()
-        except TypeError:  # Half of a surrogate pair, such as a file's name that is no UTF-8 has.
+        except TypeError:  # Half of a surrogate pair, as in a file name that is not UTF-8.
             plain = {name: str(value).encode("utf-8", "backslashreplace").decode() for name, value in line.items()}
             return orjson.dumps(plain).decode()
 
 
 class TextFormatter(logging.Formatter):
-    """``12:30:01 INFO  master[42]: message (kind=full)``; what is not printable is escaped: nobody forges a line."""
+    """Formats lines as ``12:30:01 INFO  master[42]: message (kind=full)``. Unprintable characters are escaped, so that
+    no text can forge a line."""
 
     def format(self, record: logging.LogRecord) -> str:
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
@@ -65,7 +66,7 @@ def set_up(level: str, style: Literal["auto", "json", "text"]) -> None:
 
 
 def on_resumed(dropped: int) -> None:
-    """Lines are taken again: say how many were not. As an error, so that every level shows it."""
+    """Log how many lines were dropped, once lines are written again. It is an error, so that every level shows it."""
     logging.getLogger("log").error("%d lines of the log were dropped: nobody took them for a while", dropped)
 
 
@@ -88,14 +89,15 @@ class Level:
 
 
 class Limited:
-    """A logger that says each kind of trouble once per ``LINE_EVERY_S`` and counts the rest."""
+    """A logger that logs each kind of trouble once per ``LINE_EVERY_S`` and counts the rest."""
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
         self._kinds: dict[str, tuple[float, int]] = {}
 
     def warning(self, kind: str, message: str, *args: object, request_id: str = "") -> None:
-        """Log, or count silently. ``kind`` must come from a closed set. ``request_id``: of the request it is about."""
+        """Log, or count silently. ``kind`` must come from a closed set. ``request_id`` is that of the request in
+        question."""
         now = time.monotonic()
         due, unsaid = self._kinds.get(kind, (0.0, 0))
         if now < due:

@@ -1,4 +1,4 @@
-"""The version, once: the package's metadata is built from this line.
+"""The version of the program; the package's metadata is built from this line.
 
 Place: read by the build, ``penstock --version`` and ``/_info``.
 Rule: semantic versioning; CHANGELOG.md says what changed.

@@ -1,9 +1,10 @@
-"""``penstock check``: everything that can be said about settings, streams and schemas without serving.
+"""``penstock check``: check settings, streams and schemas without serving.
 
-Place: __main__ → HERE → boot.examine; ``serve`` starts from the same ``examine``, so what passes here starts there.
-Rules: every finding is printed, warnings too; only an error makes the exit code 3. How schemas judge is no finding, and
-is said after them: counts, and those that the reference alone can judge, which cost several times as much an event.
-Not here: what is looked for (boot.examine).
+Place: __main__ → HERE → boot.examine; ``serve`` uses the same ``examine``, so settings that pass here start there.
+Rules: every finding is printed, warnings too; only an error makes the exit code 3. The way in which schemas judge is
+not a finding and is printed after them: counts, and the schemas that the reference alone can judge, which cost several
+times as much per event.
+Not here: the checks (boot.examine).
 """
 
 from __future__ import annotations
@@ -77,7 +78,8 @@ def _contents(examined: Examined) -> str:
 
 
 def _ways(examined: Examined) -> list[str]:
-    """How the schemas that streams name judge: a line of counts, and each that the fast way cannot take, with why."""
+    """Return lines on how the schemas of streams judge: counts, and each schema that the quick way cannot take, with
+    the reason."""
     if examined.schemas is None or examined.snapshot is None:
         return []
     titles = sorted({stream.schema_title for stream in examined.snapshot.streams() if stream.schema_title})

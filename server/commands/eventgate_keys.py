@@ -1,8 +1,8 @@
-"""What each setting of EventGate becomes here, or why it becomes nothing.
+"""The counterpart of each setting of EventGate, or the reason why it has none.
 
 Place: server.commands.import_eventgate → HERE.
-Rule: one entry a key; a reason is a sentence that tells an operator what to do instead.
-Not here: the files that EventGate's settings come in, Kafka's own properties.
+Rule: there is one entry per key; a reason is a sentence that tells an operator what to do instead.
+Not here: the files of EventGate's settings, Kafka's own properties.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 Path = tuple[str, ...]
 
-# The same thing under another name: the value goes over as it is.
+# Settings with another name and the same values.
 SAME: Final[Mapping[str, Path]] = {
     "schema_uri_field": ("intake", "schema_uri_field"),
     "stream_field": ("intake", "stream_field"),
@@ -63,7 +63,7 @@ NONE: Final[Mapping[str, str]] = {
     "logging.name": "lines name their logger",
 }
 
-# Transforms of eventgate-wikimedia, which are built in or not there.
+# Transforms of eventgate-wikimedia, which are either built in or missing here.
 TRANSFORMS: Final[Mapping[str, str]] = {
     "eventgateWikimediaDefaults": "is built in: see docs/COMPATIBILITY.md",
     "processEdgeUniques": "subject identities are not filled in from X-Experiment-Enrollments: do it at the edge",
@@ -89,7 +89,7 @@ _UNITS: Final = {"": 1, "b": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
 
 
 def bytes_of(value: Any) -> int | None:
-    """``10mb`` as body-parser reads it; None when it is no size."""
+    """Parse a size as body-parser does, such as ``10mb``; None if it is not a size."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?b?)", str(value).strip().lower())
     if match is None or match[2] not in _UNITS:
         return None
@@ -97,7 +97,7 @@ def bytes_of(value: Any) -> int | None:
 
 
 def place_of(uri: str) -> str:
-    """A directory of ``file:`` as a path; anything else as it is. Raises ValueError for a directory of another host."""
+    """Return a ``file:`` URL as a path; anything else unchanged. Raises ValueError for a directory of another host."""
     if not uri.startswith("file:"):
         return uri
     parts = urlsplit(uri)
@@ -107,7 +107,7 @@ def place_of(uri: str) -> str:
 
 
 def places_of(value: Any) -> list[str]:
-    """One place, or a list of them. Raises TypeError for anything else."""
+    """Convert one place, or a list of them. Raises TypeError for anything else."""
     given = [value] if isinstance(value, str) else value
     if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
         raise TypeError("neither a text nor a list of texts")
@@ -115,28 +115,28 @@ def places_of(value: Any) -> list[str]:
 
 
 def workers_of(value: Any) -> int | str:
-    """``num_workers``: 0 is one process without others, ``ncpu`` one a core. Raises ValueError for anything else."""
+    """Convert ``num_workers``: 0 is a single process, ``ncpu`` one per core. Raises ValueError for anything else."""
     return "auto" if value == "ncpu" else max(int(value), 1)
 
 
 def level_of(value: Any) -> str:
-    """bunyan's levels, names or numbers, as ours. Raises ValueError for what is none."""
+    """Convert a level of bunyan, a name or a number, to ours. Raises ValueError for any other text."""
     if str(value) not in LEVELS:
         raise ValueError("no level of bunyan")
     return LEVELS[str(value)]
 
 
 def origins_of(value: Any) -> dict[str, list[str]]:
-    """``cors``: one origin, several, or false."""
+    """Convert ``cors``: one origin, several, or false."""
     return {"origins": [str(one) for one in (value if isinstance(value, list) else [value] if value else [])]}
 
 
 def brokers_of(value: Any) -> str:
-    """A list of brokers, or a text with commas."""
+    """Convert a list of brokers, or a text with commas."""
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-# Another name and another form.
+# Settings with another name and another form.
 CHANGED: Final[Mapping[str, tuple[Path, Callable[[Any], Any]]]] = {
     "cors": (("http", "cors"), origins_of),
     "schema_base_uris": (("schemas", "base_uris"), places_of),

@@ -1,10 +1,10 @@
-"""``penstock import-eventgate``: the settings of an EventGate as ours, and line by line what has no counterpart.
+"""``penstock import-eventgate``: convert the settings of an EventGate to ours, and list those without a counterpart.
 
 Place: a command of its own. It takes EventGate's config.yaml (of service-runner: ``services[0].conf``), the values of
 Wikimedia's chart (``main_app.conf``), or a bare ``conf``.
-Rules: nothing is passed over in silence; a value that may be a secret is in no message; what is written can be loaded,
-or else the exit code is 1 and the reason is said.
-Not here: what each setting becomes (eventgate_keys), whether streams and schemas are there (``penstock check``).
+Rules: no setting is dropped silently; a value that may be a secret is in no message; the result can be loaded, or else
+the exit code is 1 and the reason is printed.
+Not here: the counterpart of each setting (eventgate_keys), whether streams and schemas exist (``penstock check``).
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
 
 HEAD = "# Made from {name} by `penstock import-eventgate`. Run `penstock check -c` on it, and read what was said.\n"
 CHART = "is the chart's: deploy/helm/penstock has values of its own"
-NESTED = ("logging", "kafka", "stream_config_uri_options")  # Told apart one level deeper.
-TOGETHER = ("port", "interface", "max_body_size", "stream_config_ttl", "user_agent")  # Looked at together, at the end.
+NESTED = ("logging", "kafka", "stream_config_uri_options")  # Each member of these is a setting of its own.
+TOGETHER = ("port", "interface", "max_body_size", "stream_config_ttl", "user_agent")  # Converted together, at the end.
 KAFKA = ("kafka.conf", "kafka.topic_conf", "kafka.guaranteed", "kafka.hasty")
 RELATIVE = "is relative to the settings file here, and was to EventGate's working directory"
 SECURITY = ("security.", "sasl.", "ssl.", "enable.sasl.")  # Never dropped: the rest would connect in the clear.
@@ -40,7 +40,7 @@ RUNNER = ("num_workers", "log_level", "name", "conf", "module", "entrypoint", "v
 
 
 class Item(NamedTuple):
-    """One setting of EventGate: its dotted name, where it stands, what it is."""
+    """One setting of EventGate: its dotted name, its place and its value."""
 
     name: str
     where: KeyPath
@@ -48,7 +48,7 @@ class Item(NamedTuple):
 
 
 class Import:
-    """One file on its way over: ``settings`` are ours, ``notes`` say what became of what."""
+    """The conversion of one file: ``settings`` are ours, ``notes`` tell the outcome of each setting."""
 
     def __init__(self, source: SettingsDocument) -> None:
         self.settings: dict[str, Any] = {}
@@ -58,12 +58,12 @@ class Import:
         self._items = {item.name: item for item in self._find()}
 
     def run(self) -> None:
-        """Take everything over."""
+        """Convert everything."""
         for item in self._items.values():
             self._take(item)
         for name in ("schema_uri_query_param", "stream_query_param"):
             if name not in self._items:
-                self._put(("intake", name), None)  # EventGate reads none unless told to; we do unless told not to.
+                self._put(("intake", name), None)  # EventGate reads none by default; we do.
         self._listen()
         self._sizes()
         self._places()
@@ -75,7 +75,7 @@ class Import:
             self.notes.append("profile: set `external` where strangers send: EventGate has no such bounds")
 
     def _find(self) -> Iterator[Item]:
-        """Every setting of EventGate and of its runner; what is around them is spoken of here."""
+        """Yield every setting of EventGate and of its runner; note the members around them."""
         top = self._source.value
         at: KeyPath
         services = top.get("services")
@@ -142,7 +142,7 @@ class Import:
             self._note(self._items["interface"].where, "has no port beside it: write http.listen yourself")
 
     def _sizes(self) -> None:
-        """Bodies; and single events, which EventGate leaves to Kafka."""
+        """Convert the limits on bodies, and on single events, which EventGate leaves to Kafka."""
         defaults = Config().http.limits
         given = self._value("max_body_size")
         body = keys.bytes_of("100kb" if given is None else given)
@@ -237,7 +237,7 @@ class Import:
             self._file((*at, name), str(ours[name]))
 
     def _places(self) -> None:
-        """Relative paths mean another place now."""
+        """Note relative paths, which mean another place now."""
         for name, (section, setting) in (
             ("schema_base_uris", ("schemas", "base_uris")),
             ("stream_config_uri", ("streams", "sources")),
@@ -247,7 +247,7 @@ class Import:
                     self._note(self._items[name].where, f"{place} {RELATIVE}")
 
     def _file(self, where: KeyPath, path: str) -> None:
-        """A file is not looked at beyond whether it is here: the service may run elsewhere."""
+        """Note files that do not exist here. Their content is not read: the service may run elsewhere."""
         if not Path(path).is_absolute():
             if path != "probe":
                 self._note(where, f"{path} {RELATIVE}")
@@ -255,7 +255,7 @@ class Import:
             self._note(where, f"{path} is not on this machine: put it there where the service runs")
 
     def _of_chart(self) -> None:
-        """What a Helm chart writes into the file that EventGate reads: where it is not here, it is easily forgotten."""
+        """Note settings that a Helm chart adds to EventGate's file, and that are easily forgotten without it."""
         has_kafka = bool(self._properties())
         if "topic_prefix" not in self._items and has_kafka:
             reason = "none is set: a chart adds one for its data centre (`eqiad.`), without which topics are other ones"
@@ -299,7 +299,7 @@ def _items(settings: dict[str, Any], at: KeyPath) -> Iterator[Item]:
 
 
 def _text(value: Any) -> Any:
-    """A property as ours are written; a list of brokers is a text with commas."""
+    """Write a property as ours are written; a list of brokers becomes a text with commas."""
     return keys.brokers_of(value) if isinstance(value, list) else value
 
 
@@ -311,14 +311,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(path: Path, output: Path | None) -> int:
-    """Write the settings to ``output`` or standard output, and what there is to say to standard error."""
+    """Write the settings to ``output`` or standard output, and the notes to standard error."""
     if output is not None and output.exists():
         raise UsageError(f"{output} is there already: name another file, or remove it")
     work = Import(document.read(path, hint="name EventGate's config.yaml, or values of its chart"))
     work.run()
     text = HEAD.format(name=path.name) + yaml.safe_dump(work.settings, sort_keys=False, allow_unicode=True, width=110)
     if output is not None:
-        output.touch(mode=0o600)  # There may be a password in it, as there was.
+        output.touch(mode=0o600)  # It may hold a password, as the original may.
         output.write_text(text, encoding="utf-8")
     else:
         with until_nobody_reads():

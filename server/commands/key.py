@@ -1,8 +1,8 @@
-"""``penstock key NAME``: make an API key, and what to write down of it.
+"""``penstock key NAME``: make an API key, and the entry for a key file.
 
 Place: a command of its own; what it prints is appended to one of ``auth.key_files``.
 Rule: the key is shown once, on standard error; standard output, which ends up in files, has its hash alone.
-Not here: what a key is (auth.api_keys), what may be written beside its hash (auth.key_entries).
+Not here: the form of a key (auth.api_keys), further members of its entry (auth.key_entries).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def run(
     out: TextIO | None = None,
     secret: TextIO | None = None,
 ) -> int:
-    """Make one; or, if ``is_given``, read one from standard input and print what to keep of it. Raises UsageError."""
+    """Make a key, or read one from standard input if ``is_given``, and print its entry. Raises UsageError."""
     if not KEY_NAME.fullmatch(name):
         raise UsageError("a key's name has 1 to 64 letters, digits, '.', '_', '-'. Name who holds the key")
     key = (sys.stdin if given is None else given).readline().strip() if is_given else new_key()

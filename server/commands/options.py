@@ -2,7 +2,7 @@
 
 Place: HERE → the ``arguments`` of each command.
 Rule: a value that no command could use is refused by argparse, which names the option and exits with 2.
-Not here: what a single command takes.
+Not here: the options of a single command.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from pathlib import Path
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """``-c FILE`` and ``--set A.B=VALUE``, as ``config`` and ``set``."""
+    """Add ``-c FILE`` and ``--set A.B=VALUE``, as ``config`` and ``set``."""
     parser.add_argument("-c", "--config", type=Path, metavar="FILE", help="settings; without it the embedded default")
     parser.add_argument("--set", action="append", default=[], metavar="A.B=VALUE", help="override one setting")
 
 
 def minutes(text: str) -> float:
-    """More than none, a day at most."""
+    """Parse a number of seconds: more than none, a day at most."""
     number = float(text)
     if not 0 < number <= 24 * 60:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and {24 * 60}")
@@ -26,7 +26,7 @@ def minutes(text: str) -> float:
 
 
 def positive(text: str) -> float:
-    """A number above zero, a billion at most."""
+    """Parse a number above zero, a billion at most."""
     number = float(text)
     if not 0 < number <= 1e9:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and {1e9:g}")
@@ -34,7 +34,7 @@ def positive(text: str) -> float:
 
 
 def whole(text: str) -> int:
-    """A whole number above zero, 2^30 at most."""
+    """Parse a whole number above zero, 2^30 at most."""
     number = int(text)
     if not 0 < number <= 1 << 30:
         raise argparse.ArgumentTypeError(f"{text} is not between 1 and {1 << 30}")

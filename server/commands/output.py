@@ -1,8 +1,8 @@
 """Standard output and error of the commands: their reader may leave early (``penstock events | head -1``).
 
-Place: beside the commands that print many lines, and around all of them (__main__).
-Rule: a reader that has seen enough is no failure; the command ends quietly. A disk without room is one, and is said.
-Not here: what is printed (commands.events, commands.validate), the output of the service (stdio).
+Place: used by the commands that print many lines, and around all of them by __main__.
+Rule: a reader that leaves early is not a failure; the command ends quietly. A full disk is a failure and is reported.
+Not here: the content (commands.events, commands.validate), the output of the service (host.stdio).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 @contextmanager
 def until_nobody_reads() -> Iterator[None]:
-    """Leave the block, without an exception, when nobody reads standard output any more; flush it at the end. Raises
-    PenstockError when it cannot be written for another reason."""
+    """Leave the block, without an exception, when standard output has no reader any more; flush it at the end. Raises
+    PenstockError if it cannot be written for another reason."""
     try:
         try:
             yield
@@ -38,7 +38,7 @@ def until_nobody_reads() -> Iterator[None]:
 
 
 def say(text: str) -> None:
-    """Print a line to standard error. Where nobody reads that, the exit code has to do."""
+    """Print a line to standard error. If that has no reader, the exit code has to suffice."""
     try:
         print(text, file=sys.stderr, flush=True)
     except OSError:
@@ -46,7 +46,7 @@ def say(text: str) -> None:
 
 
 def _forget(fd: int) -> None:
-    """The interpreter flushes its streams once more at its end: give that nowhere to fail."""
+    """Point a stream to the null device, so that the interpreter's flush at its end cannot fail."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, fd)
     os.close(nowhere)

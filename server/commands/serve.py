@@ -1,8 +1,8 @@
 """``penstock serve``: run the service.
 
 Place: __main__ → HERE → master.loop → worker.
-Rule: nothing is opened before the settings have been read and found good.
-Not here: the life of processes (master), one worker's parts (worker).
+Rule: nothing is opened before the settings have been read and checked.
+Not here: the life of processes (master), the parts of a worker (worker).
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(config_path: Path | None, overrides: list[str]) -> int:
     """Serve until a signal ends it. Returns the exit code."""
-    signals.hold()  # First: an early TERM or HUP is for the master, not the death of what is half started.
+    signals.hold()  # It comes first: an early TERM or HUP must reach the master, not kill a half-started process.
     stdio.never_wait(log.on_resumed)
-    from server.boot import announce, generation  # Takes 0.3 s, hence not at the head of this file.
+    from server.boot import announce, generation  # The import takes 0.3 s, so it is not at the head of this file.
 
     readings = generation.Readings(config_path, overrides)
     first = readings.read()
     log.set_up(first.config.log.level, first.config.log.style)
     announce.announce(first, config_path, overrides)
-    # Loaded before the fork, so that its code is shared by all workers and none of them spends 0.1 s on it.
+    # It is loaded before the fork, so that all workers share its code and none of them spends 0.1 s on it.
     importlib.import_module("server.worker.process")
     ready_made = iter([first])
     welcome = _Welcome(first) if config_path is None else None
@@ -65,7 +65,7 @@ def run(config_path: Path | None, overrides: list[str]) -> int:
 
 
 class _Welcome:
-    """Says once what to do next: for the embedded default, which newcomers start."""
+    """Prints once what to do next, for the embedded default, which newcomers start."""
 
     def __init__(self, first: generation.Generation) -> None:
         from server.sink.kind import kind_of
@@ -74,7 +74,7 @@ class _Welcome:
         self._is_said = False
 
     def say(self, addresses: list[str]) -> None:
-        """Print it, unless that was done."""
+        """Print the welcome, unless it was printed before."""
         if self._is_said:
             return
         self._is_said = True

@@ -1,8 +1,8 @@
-"""``penstock size``: what a load takes, from what one event was measured to cost.
+"""``penstock size``: estimate the resources for a load from the measured cost of one event.
 
-Place: a command of its own; CAPACITY.md says how each line is derived, and where this stops being true.
-Rules: what was measured is in size_constants.json with its source; what is assumed stands here, with its reason, and
-the answer says which is which. Figures are rounded up: too many workers cost less than too few.
+Place: a command of its own; CAPACITY.md says how each line is derived, and the limits of the method.
+Rules: measured constants are in size_constants.json with their source; assumptions are here, with their reason, and the
+answer says which is which. Figures are rounded up: too many workers cost less than too few.
 Not here: measuring (bench.sizing).
 """
 
@@ -23,23 +23,23 @@ from server.errors import EXIT_DONE
 
 CONSTANTS = Path(__file__).with_name("size_constants.json")
 
-# Of a core: the rest is for bursts, reloads, and the minute in which another host's share comes over.
+# The planned load of a core. The rest is for bursts, reloads, and the minute in which another host's share comes over.
 BUSY = 0.6
-# Beside the event as it came: what is filled in (id, time, some 90 bytes), its Kafka headers, topic, key and row.
+# Bytes besides the event as it came: enrichment (id, time, some 90 bytes), its Kafka headers, topic, key and row.
 STORED_BYTES = 350
-OWED_SHARE = 0.25  # Of spool.max_bytes, kept for what was accepted already: sink.spool.spool.
+OWED_SHARE = 0.25  # The share of spool.max_bytes that is reserved for accepted events: sink.spool.spool.
 ON_DISK = 1.2  # SQLite's pages are never full.
-WAL_BYTES = 16 << 20  # A worker's log: sink.spool.file.
-MOST_SPOOL_BYTES = 1 << 34  # The largest spool.max_bytes.
-# Linger, round trip and a poll: how long an event is in memory while brokers are well.
+WAL_BYTES = 16 << 20  # The size of a worker's log: sink.spool.file.
+MAX_SPOOL_BYTES = 1 << 34  # The largest spool.max_bytes.
+# How long an event is in memory while brokers are healthy: linger, round trip and a poll.
 IN_FLIGHT_S = 0.1
-# A rule of Kafka's operators, not measured here: what one partition takes with three replicas on plain disks.
+# The throughput of one partition with three replicas on plain disks: a rule of Kafka's operators, not measured here.
 PARTITION_BYTES_PER_S = 5_000_000
 MB = 1_000_000
 
 
 class Load(Struct, frozen=True, kw_only=True):
-    """What is asked for. ``batch`` is events a request; ``cores`` those of one host."""
+    """The load. ``batch`` is the number of events per request; ``cores`` are those of one host."""
 
     events_per_s: float
     event_bytes: int
@@ -50,7 +50,7 @@ class Load(Struct, frozen=True, kw_only=True):
 
 
 class Size(Struct, frozen=True, kw_only=True):
-    """What it takes, over all hosts unless the name says otherwise."""
+    """The resources, over all hosts unless the name says otherwise."""
 
     cpu_us_per_event: float
     cores: float
@@ -68,13 +68,13 @@ class Size(Struct, frozen=True, kw_only=True):
 
 
 def measured() -> dict[str, Any]:
-    """The constants, by name."""
+    """Read the measured constants, by name."""
     constants: dict[str, Any] = json.loads(CONSTANTS.read_text(encoding="utf-8"))
     return constants
 
 
 def size(load: Load, constants: dict[str, Any]) -> Size:
-    """Reckon. See CAPACITY.md, section by section."""
+    """Compute the resources, as CAPACITY.md describes section by section."""
     cost = {name: entry["value"] for name, entry in constants.items() if name != "machine"}
     defaults = Config()
     event_us = cost["cpu_us_per_event"] + load.event_bytes * cost["cpu_us_per_byte"]
@@ -82,11 +82,11 @@ def size(load: Load, constants: dict[str, Any]) -> Size:
     cores = load.events_per_s * per_event_us / 1e6
     stored_bytes = load.event_bytes + STORED_BYTES
     waiting_bytes = load.events_per_s * load.outage_min * 60 * stored_bytes / (1 - OWED_SHARE)
-    # A host holds as much as spool.max_bytes may be; more than that needs more hosts, not a larger disk.
+    # A host can spool no more than the largest spool.max_bytes; beyond that it takes more hosts, not a larger disk.
     for_cpu = math.ceil(cores / BUSY / load.cores)
-    hosts = max(for_cpu, math.ceil(waiting_bytes / MOST_SPOOL_BYTES))
+    hosts = max(for_cpu, math.ceil(waiting_bytes / MAX_SPOOL_BYTES))
     if hosts > 1 or cores / BUSY > load.cores / 2:
-        hosts += 1  # One may be away.
+        hosts += 1  # One host may be down.
     workers = max(math.ceil(cores / BUSY), hosts)
     workers_per_host = math.ceil(workers / hosts)
     workers = workers_per_host * hosts
@@ -136,7 +136,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def run(load: Load, *, is_json: bool) -> int:
-    """Print it."""
+    """Print the resources."""
     constants = measured()
     found = size(load, constants)
     if is_json:

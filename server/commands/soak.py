@@ -1,9 +1,9 @@
-"""``penstock soak``: is every 2xx true? Load, faults, and everything read back.
+"""``penstock soak``: check that every 2xx was true, by load, faults, and reading everything back.
 
-Place: __main__ → HERE → server.soak.
-Rules: one run is one seed; it starts what it needs and leaves nothing running. Exit code 1 when a promise was broken;
-the report names the seed that repeats it.
-Not here: the parts (server.soak).
+Place: __main__ → HERE → soak.
+Rules: a run has one seed; it starts the processes that it needs and leaves none running. The exit code is 1 if a
+promise was broken; the report names the seed that repeats the run.
+Not here: the parts (soak).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CLIENTS = 16
 PAUSE_S = 0.1
 EMPTY_S = 120.0
 PORTS = range(20_000, 32_000)
-MOST_LINES = 30
+MAX_LINES = 30
 LINES = ("do not add up", "Traceback", "books of stream", "SIGPIPE")
 
 log = logging.getLogger("soak")
@@ -63,7 +63,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def run(seed: int, minutes: float, kafka: Path | None, report: Path | None, *, has_own_clock: bool) -> int:
-    """One run. Returns the exit code."""
+    """Do one run. Returns the exit code."""
     with tempfile.TemporaryDirectory(prefix="penstock-soak-") as name:
         directory = Path(name)
         brokers: Brokers = Kafka(kafka, directory) if kafka is not None else Mock()
@@ -87,7 +87,7 @@ def run(seed: int, minutes: float, kafka: Path | None, report: Path | None, *, h
 
 
 def _outcome(run: _Run) -> Outcome:
-    """Of a run that ended. Raises what ended it before: PenstockError where the service could not be started."""
+    """Return the outcome of a run. Raises the exception that ended it: PenstockError if the service did not start."""
     try:
         return asyncio.run(run.run())
     except ExceptionGroup as failed:
@@ -95,7 +95,7 @@ def _outcome(run: _Run) -> Outcome:
 
 
 class Outcome(msgspec.Struct):
-    """What the report is made of."""
+    """The content of the report."""
 
     seed: int
     minutes: float
@@ -109,7 +109,7 @@ class Outcome(msgspec.Struct):
 
 
 class _Run:
-    """One seed."""
+    """A run with one seed."""
 
     def __init__(self, seed: int, minutes: float, brokers: Brokers, service: Service) -> None:
         self._seed = seed
@@ -183,7 +183,7 @@ def _write(outcome: Outcome, out: TextIO) -> None:
     for fault in outcome.faults:
         clock = time.strftime("%H:%M:%S", time.localtime(fault.at))
         print(f"  {clock} {fault.name}{f' ({fault.detail})' if fault.detail else ''}", file=out)
-    for line in outcome.errors[:MOST_LINES]:
+    for line in outcome.errors[:MAX_LINES]:
         print(f"  {line}", file=out)
     print(f"left out: {'; '.join(outcome.left_out) or 'nothing'}", file=out)
     print(f"sent {verdict.sent}; " + ", ".join(f"{n} {answer}" for answer, n in verdict.answered.items()), file=out)
@@ -201,7 +201,8 @@ def _write(outcome: Outcome, out: TextIO) -> None:
 
 
 def _free_port() -> int:
-    """Below those that the kernel gives to connections: one of them would take it while the service is down."""
+    """Return a free port below those that the kernel gives to connections: one of these could be taken while the
+    service is down."""
     for port in random.sample(PORTS, len(PORTS)):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))

@@ -1,9 +1,9 @@
 """``penstock streams``: list, filter and explain the declared streams; ``penstock check --diff``: compare two files.
 
 Place: a command of its own.
-Rules: what is shown is what a server with these settings would obey and serve; names and constraints are those of the
-API. ``explain`` tells for every setting the file and line that it came from.
-Not here: what is wrong with declarations (boot.examine), what changes mean (catalog.changes).
+Rules: the output shows the streams as a server with these settings would use and serve them; names and constraints are
+those of the API. ``explain`` prints the file and line of every setting.
+Not here: mistakes in declarations (boot.examine), the meaning of changes (catalog.changes).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def run(config_path: Path | None, overrides: list[str], words: list[str], wanted: str, *, is_json: bool) -> int:
-    """List the streams, or explain those after the word ``explain``. 1 when a name is not declared."""
+    """List the streams, or explain those after the word ``explain``. Returns 1 if a name is not declared."""
     loaded = load(config_path, overrides, os.environ)
     sources = read_files(loaded.path(text) for text in loaded.config.streams.sources)
     is_explained = words[:1] == ["explain"]
@@ -70,7 +70,7 @@ def run(config_path: Path | None, overrides: list[str], words: list[str], wanted
 
 
 def diff(config_path: Path | None, overrides: list[str], old: Path, new: Path) -> int:
-    """Say what replacing one file of streams by another would do. 1 when somebody would notice, 3 for a bad file."""
+    """Print the effect of replacing one file of streams by another. Returns 1 if there is one, 3 for a bad file."""
     loaded = load(config_path, overrides, os.environ)
     options: dict[str, Any] = {"topic_prefix": loaded.config.sink.topic_prefix, "wiki": loaded.config.streams.wiki}
     snapshots = []
@@ -94,7 +94,7 @@ def _line(name: str, settings: dict[str, Any]) -> str:
 
 
 def _explained(loaded: Loaded, sources: Sequence[Source], name: str, settings: dict[str, Any]) -> Iterator[str]:
-    """The stream, then a line for each setting."""
+    """Yield a line for the stream, then one for each of its settings."""
     declared, wiki = settings["stream"], loaded.config.streams.wiki
     file, line = where(sources, wiki, declared)
     yield f"{name}: declared as {declared} at {file}:{line}"
@@ -108,7 +108,7 @@ def _explained(loaded: Loaded, sources: Sequence[Source], name: str, settings: d
 
 
 def _places(sources: Sequence[Source], wiki: str | None, declared: str) -> Iterator[dict[str, Any]]:
-    """Every map that says something of this stream."""
+    """Yield every map that has settings of this stream."""
     for source in sources:
         overrides = (source.value.get("stream_overrides") or {}).get(wiki) or {}
         general = (source.value.get("default_settings_overrides") or {}).get(wiki)

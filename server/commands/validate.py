@@ -1,7 +1,8 @@
-"""``penstock validate``: one verdict a line for every line of newline-delimited JSON.
+"""``penstock validate``: print a verdict for every line of newline-delimited JSON, one per line.
 
 Place: a command of its own; shares intake.pipeline with the server, so the verdicts are the same.
-Rule: exit 1 when any event is not valid, be it accepted all the same (``validation: observe``); nothing is sent.
+Rule: the exit code is 1 if any event is not valid, even one that would be accepted (``validation: observe``); nothing
+is sent.
 Not here: the shape of a verdict (intake.report).
 """
 

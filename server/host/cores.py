@@ -1,11 +1,11 @@
 """How many cores this process may use: what ``workers: auto`` means.
 
 Place: master.fleet, durability and boot.announce → HERE.
-Rules: the least of the affinity mask (sched_setaffinity(2)) and of the CPU quotas of all control groups from ours up to
-the root: ``cpu.max`` of cgroup v2 (Documentation/admin-guide/cgroup-v2.rst), ``cpu.cfs_quota_us`` of v1
+Rules: the number is the smallest of the affinity mask (sched_setaffinity(2)) and the CPU quotas of all control groups
+from ours up to the root: ``cpu.max`` of cgroup v2 (Documentation/admin-guide/cgroup-v2.rst), ``cpu.cfs_quota_us`` of v1
 (Documentation/scheduler/sched-bwc.rst). A quota is rounded up, so that none of it stays unused: 1.5 cores are two
-workers. What cannot be read bounds nothing.
-Not here: whether a number is set instead (config.settings), the most that settings allow (master.fleet).
+workers. A file that cannot be read sets no limit.
+Not here: whether a number is set instead (config.settings), the maximum that settings allow (master.fleet).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ PROC: Final = Path("/proc/self")
 
 
 def usable(proc: Path = PROC) -> int:
-    """At least 1."""
+    """Return the number of cores, at least 1."""
     quotas = [quota for directory in _groups(proc) if (quota := _quota(directory)) is not None]
     return max(1, min([len(os.sched_getaffinity(0)), *map(math.ceil, quotas)]))
 
 
 def _groups(proc: Path) -> Iterator[Path]:
-    """The directories of our control groups that may bound the CPU, each followed by its parents."""
+    """Yield the directories of our control groups that may limit the CPU, each followed by its parents."""
     mounts = list(_mounts(proc))
     for line in _lines(proc / "cgroup"):  # 0::/path of v2, 4:cpu,cpuacct:/path of v1: cgroups(7).
         number, controllers, path = line.split(":", 2)
@@ -38,7 +38,7 @@ def _groups(proc: Path) -> Iterator[Path]:
 
 
 def _mounts(proc: Path) -> Iterator[tuple[str, Path, bool]]:
-    """Where control groups are mounted: which of them is the root there, the directory, whether it is v2."""
+    """Yield the mounts of control groups: the group at the mount's root, the directory, and whether it is v2."""
     for line in _lines(proc / "mountinfo"):  # … root mount options … - type source options: proc(5).
         fields, _, more = line.partition(" - ")
         kind, _, options = more.partition(" ")
@@ -48,7 +48,8 @@ def _mounts(proc: Path) -> Iterator[tuple[str, Path, bool]]:
 
 
 def _below(root: str, path: str) -> str:
-    """The group's path below a mount. A container may see the path of the host and only its own group mounted."""
+    """Return the group's path below a mount. A container may see the path of the host, with only its own group
+    mounted."""
     if root != "/" and (path == root or path.startswith(f"{root}/")):
         path = path[len(root) :]
     return "" if "/.." in path else path.strip("/")
@@ -63,7 +64,7 @@ def _upwards(mount: Path, below: str) -> Iterator[Path]:
 
 
 def _quota(directory: Path) -> float | None:
-    """Cores, of one group."""
+    """Return the quota of one group in cores; None: it has none."""
     whole = _lines(directory / "cpu.max")
     try:
         if whole:
@@ -71,7 +72,7 @@ def _quota(directory: Path) -> float | None:
             return None if quota == "max" else int(quota) / int(period)
         quota_us = int(_lines(directory / "cpu.cfs_quota_us")[0])
         period_us = int(_lines(directory / "cpu.cfs_period_us")[0])
-        return quota_us / period_us if quota_us > 0 else None  # -1: no quota.
+        return quota_us / period_us if quota_us > 0 else None  # -1 means no quota.
     except (IndexError, ValueError, ZeroDivisionError):
         return None
 
@@ -84,7 +85,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _plain(field: str) -> str:
-    """Blanks and backslashes stand there as octal numbers."""
+    """Decode the octal numbers by which the kernel writes blanks and backslashes."""
     for code, plain in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
         field = field.replace(code, plain)
     return field

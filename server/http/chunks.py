@@ -1,9 +1,9 @@
-"""Chunked bodies: join tiny pieces as they come, and read the size that a chunk announces.
+"""Chunked bodies: join tiny pieces as they arrive, and read the size that a chunk announces.
 
 Place: http.reader → HERE, after each read that leaves a body unfinished.
 Rules: chunks of one byte are legal (RFC 9112 section 7.1): 4 million pieces joined at the end would hold the loop for
 80 ms. httptools tells when a chunk begins, not how large it is: the size is read from the line that the parser has just
-accepted. A line that does not look like one (it was a trailer) announces nothing.
+accepted. A line that does not look like a chunk's size line is a trailer and announces nothing.
 Not here: parsing (httptools), limits (http.reader).
 """
 
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
     from server.http.problem import Refusal
 
 MANY_PIECES: Final = 256
-_KEPT_BYTES: Final = 64  # Of a line that goes on in the next read: its digits stand first, the rest is an extension.
+_KEPT_BYTES: Final = 64  # Kept of a size line that continues in the next read: the digits come first, then extensions.
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]+)(?:;.*)?\r\n", re.DOTALL)
 
 
 class Pieces(list[bytes]):
-    """The pieces of a body, of which all but the newest are joined. ``came`` counts them as they came."""
+    """The pieces of a body, of which all but the newest are joined. ``came`` is how many arrived."""
 
     __slots__ = ("_before", "_joined")
 
     def __init__(self, pieces: list[bytes]) -> None:
         super().__init__(pieces)
-        self._joined = 0  # So many at the beginning are joined ones,
-        self._before = 0  # and so many pieces were joined into them.
+        self._joined = 0  # How many entries at the beginning are joined ones,
+        self._before = 0  # and how many pieces were joined into them.
 
     @property
     def came(self) -> int:
         return self._before + len(self) - self._joined
 
     def join(self) -> None:
-        """Make one of those that came since the last time, when they are many."""
+        """Join the pieces that came since the last call into one, if there are more than MANY_PIECES."""
         if len(self) - self._joined > MANY_PIECES:
             self._before = self.came
             self[self._joined :] = [b"".join(self[self._joined :])]
@@ -54,7 +54,7 @@ class Chunks:
 
     def __init__(self, bounds: RequestLimits) -> None:
         self._bounds = bounds
-        self._read_bytes = 0  # Of the body, before the last read.
+        self._read_bytes = 0  # Bytes of the body before the last read.
         self._at_bytes = 0  # Where in the body the newest chunk begins.
         self._is_new = self._is_open = False
         self._line = b""
@@ -67,13 +67,13 @@ class Chunks:
         self._is_new = self._is_open = False
 
     def framing_bytes(self, fed_bytes: int, body_bytes: int) -> int:
-        """How much of the last read was no body."""
+        """Return how many bytes of the last read were not body."""
         before_bytes, self._read_bytes = self._read_bytes, body_bytes
         return fed_bytes - (body_bytes - before_bytes)
 
     def judge(self, received: bytes | memoryview, body_bytes: int, fed_bytes: int, number: int) -> Refusal | None:
-        """Refuse what is mostly framing, and a chunk that announces more than may come. ``number`` of pieces came in
-        ``fed_bytes``, of which ``received`` are the last."""
+        """Refuse a body that is mostly framing, and a chunk that announces more than the limit. ``number`` pieces came
+        in ``fed_bytes``, of which ``received`` are the last."""
         bounds = self._bounds
         if fed_bytes - body_bytes - number * CHUNK_BYTES > bounds.max_head_bytes + SLICE_BYTES:
             return bounds.big_framing
@@ -82,7 +82,7 @@ class Chunks:
         return None
 
     def _announced_bytes(self, received: bytes | memoryview, data_bytes: int) -> int:
-        """The size of the chunk that began in ``received``, of whose data ``data_bytes`` are there; 0: none began."""
+        """The size of the chunk that began in ``received``, which holds ``data_bytes`` of its data; 0: none began."""
         line, self._line = self._line, b""
         if not self._is_open:
             self._line = (line + bytes(received)).rpartition(b"\n")[2][:_KEPT_BYTES]
@@ -95,12 +95,12 @@ class Chunks:
 
 
 def joined(pieces: list[bytes]) -> Pieces:
-    """The same with fewer pieces."""
+    """Return the same body in fewer pieces."""
     fewer = pieces if isinstance(pieces, Pieces) else Pieces(pieces)
     fewer.join()
     return fewer
 
 
 def number_of(pieces: list[bytes]) -> int:
-    """How many came, joined or not."""
+    """Return how many pieces arrived, joined or not."""
     return pieces.came if isinstance(pieces, Pieces) else len(pieces)

@@ -1,11 +1,11 @@
-"""How a connection ends: refused, finished, too slow, drained or cut off; and the state that this is decided by.
+"""How a connection ends (refused, finished, too slow, drained or cut off), and the state that decides it.
 
 Place: http.protocol.Connection is this and more; http.wheel calls ``on_deadline``, http.server ``drain`` and ``abort``.
 Rules:
-1. What ends a connection early is answered after every request before it; then half-close, and read on for a while:
-   closing at once would reset the connection and destroy the answer on its way.
-2. Whoever ends a connection gives it a deadline: nothing that a client does or leaves keeps it for ever.
-3. A handler that never answers is answered for (``_give_up``).
+1. A fault that ends a connection early is answered after every request before it. The connection is then half-closed
+   and read for a while: closing it at once would reset it and destroy the answer on its way.
+2. Code that ends a connection gives it a deadline, so that no client can keep it open for ever.
+3. If a handler never answers, the connection answers in its place (``_give_up``).
 Not here: requests in their order (http.protocol), when a deadline is noticed (http.wheel).
 """
 
@@ -29,7 +29,7 @@ NOTHING: Final = memoryview(b"")
 
 
 class Closing(asyncio.Protocol):
-    """A connection, as far as it ends. ``_is_queued`` is True from its end on: nothing more is served."""
+    """The part of a connection that ends it. ``_is_queued`` is True from the end on: nothing more is served."""
 
     __slots__ = (
         "_current",
@@ -63,7 +63,7 @@ class Closing(asyncio.Protocol):
         self.deadline = self._deadlines[HEAD]
         self.bucket: set[Timed] | None = None
         self._current: Request | None = None
-        self._waiting: list[Request] = []  # Not a deque: 600 bytes for each idle connection.
+        self._waiting: list[Request] = []  # A deque would cost each idle connection 600 bytes.
         self._rest = NOTHING
         self._fault: Refusal | None = None
         self._is_queued = False
@@ -73,7 +73,7 @@ class Closing(asyncio.Protocol):
         self._is_eof = False
         self._is_lingering = False
         self._is_lost = False
-        self._unsent_bytes = 0  # While writing is paused, as last seen; counted among the worker's bytes in flight.
+        self._unsent_bytes = 0  # As last seen while writing is paused; counted in the worker's bytes in flight.
         self._discarded_bytes = 0
 
     def _advance(self) -> None:
@@ -86,7 +86,7 @@ class Closing(asyncio.Protocol):
         return self._is_lingering or self._is_lost or self._transport.is_closing()
 
     def _finish(self) -> None:
-        """Close once everything written is sent; the client has ``write_stall_s`` to take it."""
+        """Close once everything written is sent; the client has ``write_stall_s`` to read it."""
         self._is_queued = True
         self._reader.end(None)
         self._drop_waiting()
@@ -95,7 +95,7 @@ class Closing(asyncio.Protocol):
         self._transport.close()
 
     def _end(self, fault: Refusal) -> None:
-        """Read no more requests; answer ``fault`` when those before are answered."""
+        """Read no more requests; answer ``fault`` once the requests before it are answered."""
         self._reader.end(None)
         self._fault = fault
         self._rest = NOTHING
@@ -127,7 +127,7 @@ class Closing(asyncio.Protocol):
             self._pause_reading()
 
     def _drop_waiting(self) -> None:
-        """``_current`` keeps its bytes until its handler lets go of it."""
+        """Drop the requests that wait. ``_current`` holds its bytes until its handler answers."""
         while self._waiting:
             self._server.release(self._waiting.pop(0))
         self._rest = NOTHING
@@ -153,7 +153,7 @@ class Closing(asyncio.Protocol):
             self._finish()
 
     def _give_up(self, request: Request) -> None:
-        """The answer is overdue. Whoever has the request may have lost it, and would hold its bytes for ever."""
+        """Answer in place of a handler that is overdue: it may have lost the request and hold its bytes for ever."""
         self._server.on_overdue(request)
         request.is_overdue = True
         self._server.release(request)
@@ -164,8 +164,9 @@ class Closing(asyncio.Protocol):
         self._end(OVERDUE)
 
     def _keep_pace(self, received_bytes: int) -> None:
-        """A part of a body has come. The client may lose ``body_stall_s`` on ``min_bytes_per_s``; a byte that comes
-        makes up for its share of that, and no more: who drips is as late as who has stopped."""
+        """Move the deadline after a part of a body came. A client may fall ``body_stall_s`` behind
+        ``min_bytes_per_s``. A byte makes up for its own share of that time and no more, so a client that sends single
+        bytes is as late as one that has stopped."""
         full = self._deadlines[BODY]
         if not self._reader.is_new:
             full = min(full, self.deadline + received_bytes * self._server.bounds.s_per_byte)
@@ -186,21 +187,21 @@ class Closing(asyncio.Protocol):
         self._unsent_bytes = unsent_bytes
 
     def drain(self, deadline: float) -> None:
-        """The server drains: be gone by ``deadline`` (the wheel's clock) unless a request comes."""
+        """Close by ``deadline`` (the wheel's clock) unless a request comes: the server drains."""
         if self._is_idle():
             self.deadline = min(self.deadline, deadline)
             self._server.wheel.add(self)
 
     def is_owed(self) -> bool:
-        """True while the client waits for an answer to a whole request, or has not taken all of one."""
+        """True while the client waits for the answer to a whole request, or has not yet read all of an answer."""
         return self._current is not None or bool(self._waiting) or self._transport.get_write_buffer_size() > 0
 
     def is_waiting_for(self, request: Request) -> bool:
-        """True as long as the client has not gone, nor been told that the answer is overdue."""
+        """True until the client disconnects or is told that the answer is overdue."""
         return self._current is request
 
     def abort(self) -> bool:
-        """Be gone now. Returns whether that cuts something short."""
+        """Close now. Returns whether that cuts something short."""
         is_over = self._is_idle() or (self._transport.is_closing() and not self.is_owed())
         self._transport.abort()
         return not is_over

@@ -1,4 +1,4 @@
-"""Values of header fields taken apart: lists, and what is named with parameters.
+"""Parse values of header fields: lists, and names with parameters.
 
 Place: http.around.accept, http.around.client_address, http.around.content, http.cors, pages.documents, http.head →
 HERE.
@@ -26,19 +26,19 @@ _BETWEEN: Final = {
 
 
 class Named(NamedTuple):
-    """``name`` and the names of its parameters are in small letters; values are as they mean."""
+    """A name with parameters. ``name`` and parameter names are in lower case; values are without their quotes."""
 
     name: str
     parameters: list[tuple[str, str]]
 
 
 def elements(value: bytes) -> list[bytes]:
-    """The elements of a list, without blanks around them; empty ones are left out."""
+    """Split a list into its elements, without blanks around them; empty elements are left out."""
     return _cut(value, b",")
 
 
 def named(value: bytes) -> Named:
-    """``text/plain; charset="utf-8"`` (RFC 9110 sections 5.6.6 and 8.3.1), or an element of Accept."""
+    """Parse ``text/plain; charset="utf-8"`` (RFC 9110 sections 5.6.6 and 8.3.1), or an element of Accept."""
     first, _, rest = value.partition(b";")
     parameters = []
     for part in _cut(rest, b";"):

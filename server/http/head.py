@@ -1,8 +1,8 @@
-"""Judge what is rare in the head of a request.
+"""Judge the rare features of a request's head.
 
 Place: http.reader.on_headers_complete → HERE.
-Rules: nothing here runs for the head that nearly every client sends. What makes the end of the body ambiguous is
-refused with the connection (request smuggling); the parser refuses most of it before we see it.
+Rules: nothing here runs for the head that nearly every client sends. A head that makes the end of its body ambiguous
+(request smuggling) is refused and ends the connection; the parser refuses most of them before we see them.
 Not here: routes (http.routes), sizes (http.reader), types and encodings of bodies (http.around.content).
 """
 
@@ -38,18 +38,18 @@ if TYPE_CHECKING:
     from server.http.request import Request
 
 RARE: Final = frozenset({b"expect", b"transfer-encoding", b"content-encoding", b"upgrade"})
-_OF_CLOUDEVENTS: Final = b"ce-specversion"  # In binary mode.
+_OF_CLOUDEVENTS: Final = b"ce-specversion"  # Present on a CloudEvent in binary mode.
 _FRAMING: Final = ("content-length", "transfer-encoding")
 
-# A name or an address, and a port (RFC 9110 section 7.2); of what RFC 3986 allows in names, what names are made of.
+# A name or an address, and a port (RFC 9110 section 7.2). RFC 3986 allows more characters than names really have.
 _HOST: Final = re.compile(rb"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{0,5})?")
-HOSTS: Final[set[bytes]] = set()  # Exact values that were found to be hosts.
-MAX_KEPT: Final = 256
+HOSTS: Final[set[bytes]] = set()  # A cache of exact values that were found to be hosts.
+MAX_CACHED: Final = 256
 
 _ABSOLUTE: Final = re.compile(rb"(https?)://([^/?#]+)([/?].*)?", re.IGNORECASE | re.DOTALL)
 _PORTS: Final = {b"http": b":80", b"https": b":443"}
 
-# The first line of a request (RFC 9112 section 3), whole and as far as it has come. No method is longer than this.
+# The first line of a request (RFC 9112 section 3), whole and incomplete. No method is longer than 32 characters.
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{0,32}"
 _TARGET: Final = rb"[\x21-\x7e\x80-\xff]"
 _METHODS: Final = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"PATCH ", b"DELETE ", b"OPTIONS ")
@@ -58,14 +58,14 @@ _BEGUN: Final = re.compile(rb"%b(?: %b*(?: [HTP/.0-9]{0,8}\r?)?)?" % (_TOKEN, _T
 
 
 class Trailers(dict[bytes, bytes]):
-    """Takes trailers in place of the headers and forgets them: a late X-Forwarded-For would overwrite the real one.
-    ``over`` is called when there are more than ``most`` bytes of them, each line as it is usually written."""
+    """Takes trailers in place of headers and discards them: a late X-Forwarded-For would overwrite the real one.
+    ``over`` is called when they exceed ``max_bytes``; each line counts as it is usually written."""
 
     __slots__ = ("_left", "_over")
 
-    def __init__(self, most: int, over: Callable[[], None]) -> None:
+    def __init__(self, max_bytes: int, over: Callable[[], None]) -> None:
         super().__init__()
-        self._left = most
+        self._left = max_bytes
         self._over = over
 
     def __contains__(self, name: object) -> bool:
@@ -78,9 +78,9 @@ class Trailers(dict[bytes, bytes]):
 
 
 def shadows(believed: Iterable[str]) -> frozenset[bytes]:
-    """Names that differ from one of ``believed``, or from a header that frames a body, by underscores for hyphens.
+    """Spell each name of ``believed``, and of the headers that frame a body, with underscores in place of hyphens.
 
-    Gateways that hand headers on as variables cannot tell the two apart: nginx and Apache drop such names for it.
+    Gateways that pass headers on as variables cannot tell the two spellings apart, so nginx and Apache drop such names.
     """
     names = {*believed, *_FRAMING}
     spelled = {"".join(parts) for name in names for parts in product(*[_spellings(char) for char in name.lower()])}
@@ -92,15 +92,15 @@ def _spellings(char: str) -> str:
 
 
 def shadowed(headers: Mapping[bytes, bytes], names: frozenset[bytes]) -> Refusal | None:
-    """Refuse a header that would pass for one which a proxy sets."""
+    """Refuse a header that could be mistaken for one that a proxy sets."""
     return None if names.isdisjoint(headers) else SHADOW
 
 
 def is_host(value: bytes) -> bool:
-    """Whether this is what a Host header may say; remembered, within a bound."""
+    """Whether this is a valid Host header. Valid values go into the cache HOSTS."""
     if _HOST.fullmatch(value) is None:
         return False
-    if len(HOSTS) >= MAX_KEPT:
+    if len(HOSTS) >= MAX_CACHED:
         HOSTS.clear()
     HOSTS.add(value)
     return True
@@ -109,7 +109,8 @@ def is_host(value: bytes) -> bool:
 def bad_target(url: bytes, method: bytes, host: bytes | None) -> Refusal | None:
     """Refuse a target that is neither a path nor one in absolute form for the host that Host names.
 
-    RFC 9112 section 3.2.2 has Host ignored then; a proxy that does not would have sent it elsewhere.
+    RFC 9112 section 3.2.2 says to ignore Host for an absolute form. A proxy that did not would route the request to
+    another server.
     """
     if method == b"CONNECT" or url == b"*":
         return None
@@ -125,9 +126,9 @@ def _bare(host: bytes, port: bytes) -> bytes:
 
 
 def tail_of(parser: Any, headers: Mapping[bytes, bytes]) -> bytes | None:
-    """How the response ends, from the version and the Connection header; None: a version not spoken here.
+    """How the response's head ends, by the version and the Connection header; None: the version is not supported.
 
-    Where both options are there, ``close`` counts (RFC 9112 section 9.3); the parser says so of HTTP/1.1 alone.
+    If both options are present, ``close`` counts (RFC 9112 section 9.3); the parser applies that to HTTP/1.1 alone.
     """
     version = parser.get_http_version()
     if version == "1.1":
@@ -139,7 +140,7 @@ def tail_of(parser: Any, headers: Mapping[bytes, bytes]) -> bytes | None:
 
 
 def bad_version(parser: Any) -> Refusal:
-    """Which answer a version gets that is not spoken here. HTTP/0.9 has no heads, so its bytes are no request."""
+    """Return the refusal of an unsupported version. HTTP/0.9 has no heads, so its bytes are not a request."""
     return BAD_REQUEST if parser.get_http_version().startswith("0") else BAD_VERSION
 
 
@@ -154,15 +155,15 @@ def bad_framing(headers: Mapping[bytes, bytes], parser: Any) -> Refusal | None:
 
 
 def bad_type(headers: Mapping[bytes, bytes]) -> Refusal | None:
-    """Refuse a type of body that nobody here can read. That of a CloudEvent in binary mode is the type of its data."""
+    """Refuse a content type that is not supported. That of a CloudEvent in binary mode is the type of its data."""
     given = headers.get(b"content-type")
     if media_type(given) or (given is not None and _OF_CLOUDEVENTS in headers and is_json(given)):
         return None
     return refused_kinds.bad_type(headers)
 
 
-def bad_encoding(request: Request, encodings: Decompressor) -> Refusal | None:
-    """Refuse an encoding that nobody here can undo; else see to it that the handler is called with a plain body."""
+def bad_encoding(request: Request, decompressor: Decompressor) -> Refusal | None:
+    """Refuse an unsupported content encoding; otherwise wrap the handler so that it is called with a plain body."""
     header = request.headers.get(b"content-encoding")
     if header is None or request.method != b"POST":
         return None
@@ -170,29 +171,29 @@ def bad_encoding(request: Request, encodings: Decompressor) -> Refusal | None:
     if not encoding:
         return refused_kinds.bad_encoding(header)
     if encoding != "identity":
-        request.handler = encodings.before(request.handler, encoding)
+        request.handler = decompressor.before(request.handler, encoding)
     return None
 
 
 def bad_expectation(headers: Mapping[bytes, bytes]) -> Refusal | None:
-    """Refuse to be expected anything but 100 (RFC 9110 section 10.1.1: a list, which may be empty)."""
+    """Refuse any expectation but 100-continue (RFC 9110 section 10.1.1: a list, which may be empty)."""
     expected = elements(headers.get(b"expect", b""))
     return None if all(one.lower() == b"100-continue" for one in expected) else BAD_EXPECT
 
 
 def refusal_of(error: Exception) -> Refusal:
-    """Which answer a parse error gets. Our words: llhttp's may change."""
+    """Return the refusal for a parse error. It is in our own words, because llhttp's may change."""
     reason = str(error)
     if "HTTP version" in reason or "PRI/Upgrade" in reason:
         return BAD_VERSION
-    if "Invalid method for" in reason:  # One of RTSP, which the parser speaks too.
+    if "Invalid method for" in reason:  # A method of RTSP, which the parser knows too.
         return UNKNOWN_METHOD
     return BAD_REQUEST
 
 
 def too_large(url: bytes, headers: Mapping[bytes, bytes], lines: int, bounds: RequestLimits) -> Refusal | None:
-    """Why a head of so many ``lines`` is too large. Counted exactly, each line as it is usually written: so no cutting
-    changes the answer."""
+    """Refuse a head of ``lines`` lines that is too large. Each line counts as it is usually written, so the answer does
+    not depend on how the bytes were cut into reads."""
     sizes = [len(name) + len(value) for name, value in headers.items()]
     if len(url) + sum(sizes) + lines * len(": \r\n") > bounds.max_head_bytes:
         return bounds.big_head
@@ -200,9 +201,9 @@ def too_large(url: bytes, headers: Mapping[bytes, bytes], lines: int, bounds: Re
 
 
 def judge_line(begun: bytes, bounds: RequestLimits) -> Refusal | None:
-    """Which answer a request gets whose method the parser does not know: 501 (RFC 9110 section 15.6.2), once it is sure
-    that this is a request. None: its first line is not complete. ``begun`` is what was read when the parser stopped,
-    and since; requests that were served may stand before the line."""
+    """Return the refusal of a request whose method the parser does not know: 501 (RFC 9110 section 15.6.2) once it is
+    certain that this is a request. None: its first line is not complete. ``begun`` holds the bytes that were read when
+    the parser stopped and since; requests that were served may precede the line."""
     line = begun.lstrip(b"\r\n")
     methods = _LINE.findall(line)
     if methods and not methods[-1].endswith(_METHODS):

@@ -1,8 +1,8 @@
-"""The bounds of one worker towards its clients, with the answer for each.
+"""The limits that one worker sets its clients, with the answer for each.
 
 Place: config.limit_settings → HERE → http.reader, http.closing, http.server.
-Rule: whatever a client can make grow has a number here or in the settings, and an answer ready before it is needed.
-Not here: how bounds on events are looked at (intake), what waits for the broker (sink).
+Rule: everything that a client can make grow has a number here or in the settings, and a ready-made answer.
+Not here: how limits on events are checked (intake), records that wait for the broker (sink).
 """
 
 # hot path
@@ -17,43 +17,44 @@ from server.http.problem import RETRY_AFTER, Refusal
 if TYPE_CHECKING:
     from server.config.limit_settings import Limits
 
-# Bytes parsed at a time unless a body of known length goes on: the parser cannot be stopped, so whatever requests
-# are in one slice wait as requests (300 of the shortest), while the rest waits as bytes.
+# Bytes parsed at a time unless a body of known length goes on. The parser cannot be stopped, so all requests in one
+# slice wait as requests (300 of the shortest), while the rest waits as bytes.
 SLICE_BYTES: Final = 8192
 
-# What is served of one client's waiting requests in one turn of the loop: bytes of bodies, and so much for a request
-# without one. 32 of the shortest, or one of 1,000 `{}`, which takes 4 ms.
+# How much of one client's waiting requests is served in one turn of the loop: the bytes of their bodies, and
+# TURN_REQUEST_BYTES for each request. That is 32 of the shortest, or one of 1,000 `{}`, which takes 4 ms.
 TURN_BYTES: Final = 2048
 TURN_REQUEST_BYTES: Final = 64
-# A slice counts for so much, and each byte of it that is no body (heads, the framing of chunks) for one more: chunks of
-# one byte are 1,400 callbacks a slice, and one slice is a turn then.
+# A slice counts as this much, and each of its bytes that is not body (heads, the framing of chunks) as one more:
+# chunks of one byte cause 1,400 callbacks per slice, so one such slice takes a turn.
 TURN_SLICE_BYTES: Final = 256
 
-# Of a response that waits for the end of the loop turn. A slice of pipelined requests holds 1 MB of them at the most.
+# The largest response that waits for the end of the loop turn. One slice of pipelined requests holds 1 MB of them at
+# most.
 LATER_BYTES: Final = 4096
 
-REQUEST_BYTES: Final = 2048  # What a waiting request costs besides its body: object, headers (measured: 1.4-2 kB).
-PIECE_BYTES: Final = 64  # What a piece of a body costs besides its bytes: chunks of one byte each are legal.
+REQUEST_BYTES: Final = 2048  # The cost of a waiting request besides its body: object, headers (measured: 1.4-2 kB).
+PIECE_BYTES: Final = 64  # The cost of a piece of a body besides its bytes: chunks of one byte each are legal.
 
-# Of a request that goes on arriving: from here on its bytes are counted for its client.
+# Once this much of a request's body has arrived, its bytes are counted for its client.
 LARGE_BYTES: Final = 65_536
 
 # A refused request with a body of known length up to this is read to its end, and the connection kept.
 DISCARD_BYTES: Final = 65_536
 
-# After an answer that leaves a body unread: read and forget this much for so long, then close. Closing at once would
-# reset the connection and destroy the answer on its way (RFC 9112 section 9.6).
+# After an answer that leaves a body unread, this much is read and discarded for this long before the connection is
+# closed. Closing at once would reset the connection and destroy the answer on its way (RFC 9112 section 9.6).
 LINGER_BYTES: Final = 16_777_216
 LINGER_S: Final = 5.0
 
-CHUNK_BYTES: Final = 24  # Head and tail of one chunk, generously. Beyond: extensions or trailers.
+CHUNK_BYTES: Final = 24  # A generous size of one chunk's head and tail. More bytes are extensions or trailers.
 
-GRACE_S: Final = 1.0  # Draining: how long an idle connection may still bring a request that is on its way.
+GRACE_S: Final = 1.0  # During a drain, how long an idle connection may still bring a request that is on its way.
 
 
 class Limit(NamedTuple):
-    """One row of the table. ``kind`` is what a breach is counted as in ``HttpServer.refused``; ``answer`` what the
-    client gets: a status, or what happens instead. ``helps``: the answer says when to try again."""
+    """One row of the table. ``kind`` is the key under which ``HttpServer.refused`` counts a breach. ``answer`` is the
+    status that the client gets, or what happens instead. ``helps``: the answer says when to try again."""
 
     setting: str
     kind: str
@@ -61,7 +62,7 @@ class Limit(NamedTuple):
     helps: bool = False
 
 
-# Every bound towards clients. docs/LIMITS.md is rendered from this and from config.limit_settings.
+# Every limit on clients. docs/LIMITS.md is rendered from this and from config.limit_settings.
 TABLE: Final = (
     Limit("max_head_bytes", "head", "431, closed"),
     Limit("max_headers", "headers", "431, closed"),
@@ -83,7 +84,7 @@ TABLE: Final = (
     Limit("write_stall_s", "write_slow", "cut off"),
     Limit("answer_s", "answer_slow", "503, closed", helps=True),
 )
-# Looked at by the intake, and counted there (intake.books.counts): by events, not by requests, but for the first two.
+# Limits that the intake checks and counts (intake.books.counts), by events; the first two are counted by requests.
 INTAKE: Final = (
     Limit("max_decompressed_bytes", "body", "413"),
     Limit("max_ratio", "body", "413"),
@@ -93,13 +94,13 @@ INTAKE: Final = (
     Limit("max_json_depth", "event_too_large", "invalid"),
     Limit("max_number_digits", "event_too_large", "invalid"),
 )
-# Kinds without a setting: bytes that a refused client goes on sending, and whoever may not speak the PROXY protocol.
+# Kinds without a setting: a refused client that goes on sending, and a peer that may not use the PROXY protocol.
 OTHERS: Final = ("linger", "proxy_header")
 KINDS: Final = tuple(dict.fromkeys(kind for limit in TABLE for kind in limit.kind.split(", "))) + OTHERS
 
 
 class RequestLimits:
-    """The settings, as the hot path reads them, and the refusals that name them."""
+    """The limits in the form that the hot path reads, and the refusals that name them."""
 
     __slots__ = (
         "answer_s",
@@ -142,12 +143,12 @@ class RequestLimits:
         self.discard_bytes = min(DISCARD_BYTES, limits.max_body_bytes)
         self.max_head_bytes = limits.max_head_bytes
         self.max_header_bytes = limits.max_header_bytes
-        self.sure_head_bytes = min(limits.max_head_bytes, limits.max_header_bytes)  # No need to count in such a head.
+        self.sure_head_bytes = min(limits.max_head_bytes, limits.max_header_bytes)  # Up to this, no head is counted.
         self.max_headers = limits.max_headers
         self.max_url_bytes = limits.max_url_bytes
         self.max_connections = descriptors.connections(limits.max_connections, descriptors.limit())
         self.max_connections_per_address = limits.max_connections_per_address
-        self.max_requests = limits.max_requests_per_connection or -1  # Counted down to 0, or past it for ever.
+        self.max_requests = limits.max_requests_per_connection or -1  # Counted down to 0; from -1 it is never reached.
         self.max_in_flight_bytes = limits.max_in_flight_bytes
         self.head_s = limits.head_s
         self.body_stall_s = limits.body_stall_s
@@ -159,9 +160,9 @@ class RequestLimits:
         self.big_body = Refusal(
             413, f"The body is larger than {limits.max_body_bytes} bytes. Send less at a time.", kind="body"
         )
-        most_bytes = limits.max_decompressed_bytes
+        inside_bytes = limits.max_decompressed_bytes
         self.big_inside = Refusal(
-            413, f"The body is larger than {most_bytes} bytes when decompressed. Send less at a time.", kind="body"
+            413, f"The body is larger than {inside_bytes} bytes when decompressed. Send less at a time.", kind="body"
         )
         self.swelling = Refusal(
             413,

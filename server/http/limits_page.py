@@ -1,9 +1,9 @@
-"""Render the page of all bounds towards clients: ``python -m server.http.limits_page > docs/LIMITS.md``.
+"""Render the page of all limits on clients: ``python -m server.http.limits_page > docs/LIMITS.md``.
 
-Place: http.limits, config.limit_settings → HERE → docs/LIMITS.md; a test keeps the two equal, and every setting in the
-table.
-Rule: nothing is said here of a single bound.
-Not here: what a setting means (its description in config.limit_settings).
+Place: http.limits, config.limit_settings → HERE → docs/LIMITS.md. A test checks that the page is current and that every
+setting is in the table.
+Rule: no text here is about a single limit.
+Not here: the meaning of a setting (its description in config.limit_settings).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Looked at once the request is whole. What is *invalid* is an event of its own: t
 
 
 def render() -> str:
-    """The whole page."""
+    """Return the whole page."""
     return "\n".join([HEAD, "## Connections and requests\n", *_table(TABLE), "", EVENTS, *_table(INTAKE), ""])
 
 

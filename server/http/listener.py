@@ -1,9 +1,9 @@
 """Accept connections from the sockets that the master holds, evenly with the other workers.
 
 Place: kernel queue → HERE → http.protocol. Runs on the loop thread of a worker.
-Rules: every worker accepts from the same queue, so a connection waits for nobody in particular: it is answered as
-long as one worker lives. Who holds more connections than the least loaded worker lets that one go first, for
-``POLITE_S`` and no longer. Measured against the other ways in docs/decisions/0001-listening-sockets.md.
+Rules: every worker accepts from the same queue, so a connection waits for no particular worker: it is answered as
+long as one worker lives. A worker that holds more connections than the least loaded one lets that one go first, for
+``POLITE_S`` and no longer. docs/decisions/0001-listening-sockets.md compares this with the alternatives, with figures.
 Not here: binding (master.sockets), what a connection does (http.protocol), counting ``row.connections`` (http.server).
 """
 
@@ -20,8 +20,8 @@ from server.shared.row import WorkerRow
 
 POLITE_S = 0.001  # Waking and accepting takes a sibling some 50 µs; a loop turn under full load about 1 ms.
 MARGIN = 4  # Connections ahead of the least loaded worker before waiting, plus 1/32 of its load.
-BURST = 8  # Accepted a turn. After waits in vain 1, 2, 4, then 8: a stuck sibling costs 1 ms for 8 connections.
-PAUSE_S, PAUSE_MAX_S = 0.05, 1.0  # Out of descriptors or memory: the next attempt, doubling.
+BURST = 8  # Accepted per turn. After vain waits 1, 2, 4, then 8, so that a stuck sibling costs 1 ms per 8 connections.
+PAUSE_S, PAUSE_MAX_S = 0.05, 1.0  # Time to the next attempt when out of descriptors or memory; it doubles.
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -77,7 +77,7 @@ class Listener:
         self.waits = 0
 
     def start(self) -> None:
-        """Accept from now on."""
+        """Begin to accept."""
         self._is_stopped = False
         for index in range(len(self._sockets)):
             self._listen(index)
@@ -86,8 +86,8 @@ class Listener:
     def stop(self) -> None:
         """Accept no more, and close this process's descriptors of the sockets.
 
-        What waits in a queue is left to the siblings, but on the master's last call it is taken first: it would
-        be reset otherwise. The protocols of connections just taken are made in the next turn of the loop.
+        Connections that wait in a queue are left to the siblings. On the master's last call they are accepted first,
+        because they would be reset otherwise. Their protocols are made in the next turn of the loop.
         """
         if self._is_stopped:
             return
@@ -105,7 +105,7 @@ class Listener:
         """True when every connection that was accepted has its protocol."""
         return not self._opening
 
-    # One socket's reader: listening, or paused with or without a timer.
+    # The reader of one socket is listening, or paused with or without a timer.
 
     def _listen(self, index: int) -> None:
         self._loop.add_reader(self._sockets[index], self._on_readable, index)
@@ -119,7 +119,7 @@ class Listener:
             self._timers[index] = self._loop.call_later(for_s, self._on_waited, index)
 
     def _on_readable(self, index: int) -> None:
-        """Somebody waits in the queue."""
+        """Accept what waits in the queue, or let a less loaded worker go first."""
         if self._is_ahead():
             self.waits += 1
             self._pause(index, POLITE_S)
@@ -128,7 +128,7 @@ class Listener:
         self._take(index, 0)
 
     def _on_waited(self, index: int) -> None:
-        """The wait is over: take some of what is still there, however many connections this worker holds."""
+        """Accept some of what still waits after POLITE_S, however many connections this worker holds."""
         del self._timers[index]
         self._row.set_taking(True)
         self._listen(index)
@@ -153,7 +153,7 @@ class Listener:
         return self._row.load > least + MARGIN + (least >> 5)
 
     def _accept(self, index: int) -> bool:
-        """Accept one connection. False: there is none, or none can be taken now."""
+        """Accept one connection. False: there is none, or none can be accepted now."""
         try:
             connection, _ = self._sockets[index].accept()
         except BlockingIOError:
@@ -178,7 +178,7 @@ class Listener:
             connection.close()
             self._limited.warning("open", "a connection could not be taken over: %s", error)
 
-    # Full and exhausted.
+    # The worker is full, or the host is out of resources.
 
     def _on_exhausted(self, index: int, error: OSError) -> None:
         """Out of descriptors or memory: a ready queue would spin, so look away for a while."""
@@ -190,7 +190,7 @@ class Listener:
             self._pause_s = min(self._pause_s * 2, PAUSE_MAX_S)
 
     def _on_full(self) -> None:
-        """max_connections are open: leave the queue to the siblings until some have gone."""
+        """Leave the queue to the siblings until some of max_connections have closed."""
         self._limited.warning("full", "%d connections are open: no more are taken for now", self._row.load)
         self._row.set_taking(False)
         for index in range(len(self._sockets)):

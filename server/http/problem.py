@@ -1,10 +1,10 @@
-"""What is answered when a request is not served: problem JSON (RFC 9457).
+"""The answers to requests that are not served: problem JSON (RFC 9457).
 
 Place: http.reader, http.head, http.protocol, http.routes → HERE → http.response.
 Rules: a detail says what is wrong, where, and what to do. It is made of our own words alone: no text of an exception,
-no name of a host or topic, nothing that the client sent but a type or encoding that is not taken
-(http.around.refused_kinds). Refusing is cheap: every other body is made at start-up. Nobody may keep a refusal: caches
-may keep 404, 405, 410, 414 and 501 where nothing is said (RFC 9110 section 15.1).
+no name of a host or topic, and nothing that the client sent except an unsupported type or encoding
+(http.around.refused_kinds). Refusing is cheap: every other body is made at start-up. Every refusal says that it must
+not be cached: without that, caches may keep 404, 405, 410, 414 and 501 (RFC 9110 section 15.1).
 Not here: per-event failures (intake.verdict).
 """
 
@@ -26,12 +26,12 @@ NO_STORE = b"Cache-Control: no-store\r\n"
 
 
 def problem_body(status: int, detail: str) -> bytes:
-    """``{"type","title","status","detail"}``; the title is the reason phrase."""
+    """Return ``{"type","title","status","detail"}``; the title is the reason phrase."""
     return orjson.dumps({"type": "about:blank", "title": phrase_of(status), "status": status, "detail": detail})
 
 
 class Refusal:
-    """A ready-made answer: ``handle`` stands in for a handler. ``kind`` is counted when it names a limit."""
+    """A ready-made answer. ``handle`` can be used as a handler. ``kind`` names the limit under which it is counted."""
 
     __slots__ = ("body", "kind", "more", "phrase", "status")
 
@@ -43,11 +43,11 @@ class Refusal:
         self.kind = kind
 
     def handle(self, request: Request) -> None:
-        """Answer with this refusal."""
+        """Answer ``request`` with this refusal."""
         request.refuse(self.status, self.phrase, self.body, PROBLEM_TYPE, self.more)
 
 
-RETRY_AFTER = b"Retry-After: 1\r\n"  # Seconds. A full worker has answered most of what it holds by then.
+RETRY_AFTER = b"Retry-After: 1\r\n"  # In seconds. A full worker has answered most of what it holds by then.
 
 BAD_REQUEST = Refusal(400, "The bytes are not an HTTP/1.1 request; nothing after them was read. Check the client.")
 NO_HOST = Refusal(400, "An HTTP/1.1 request needs exactly one Host header. Send one.")

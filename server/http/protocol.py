@@ -1,17 +1,17 @@
-"""One connection: requests served one at a time and in order, between the reader and the socket.
+"""One connection: serve its requests one at a time and in order, between the reader and the socket.
 
 Place: socket → HERE → http.reader → HERE → handler; handler → http.request → HERE → socket. Loop thread only.
 Rules:
-1. ``_current`` is the one request being served. While it is not answered, what is behind it waits: requests of the
-   slice that was parsed already (``_waiting``), the rest as bytes (``_rest``) with reading paused.
+1. ``_current`` is the one request being served. Until it is answered, everything behind it waits: the requests of the
+   slice that was parsed already (``_waiting``), and the rest as bytes (``_rest``) with reading paused.
 2. ``_is_queued`` is True whenever something waits or nothing may be written. Then, and only then, ``_advance`` decides
    what comes next; otherwise a request goes straight from the reader to its handler.
-3. A client that does not read gets no further request served: responses cannot pile up.
+3. No further request of a client that does not read is served, so that responses cannot pile up.
 4. A handler's exceptions end here, in ``_serve``.
-5. What a client has sent ahead is parsed and served a turn of the loop at a time (``TURN_BYTES``): others come in
-   between.
-6. Bytes of responses that a client is slow to take count as bytes in flight; small ones leave by http.outgoing.
-Not here: parsing and judging (http.reader), how a connection ends and what time it has (http.closing).
+5. Requests that a client has sent ahead are parsed and served one turn of the loop at a time (``TURN_BYTES``), so that
+   other clients are served in between.
+6. Bytes of responses that a client is slow to read count as bytes in flight; small ones leave by http.outgoing.
+Not here: parsing and judging (http.reader), how a connection ends and its deadlines (http.closing).
 """
 
 # hot path
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from server.http.request import Request
     from server.http.server import HttpServer
 
-ANSWER: Final = 4  # We are to answer. Beside the stages of the reader, an index of ``HttpServer.deadlines``.
+ANSWER: Final = 4  # We have to answer. Like the stages of the reader, it is an index of ``HttpServer.deadlines``.
 
 
 class Connection(Closing):
-    """Made by the listener for each connection."""
+    """The asyncio protocol of one connection; the listener makes one for each."""
 
     __slots__ = ("_is_advancing", "_left_bytes", "_requests_left", "peer")
 
@@ -44,27 +44,27 @@ class Connection(Closing):
         self._reader = RequestReader(self, server)
         self.peer = ""
         self._is_advancing = False
-        self._left_bytes = 0  # Of the turn, while one read is parsed.
+        self._left_bytes = 0  # What is left of TURN_BYTES while one read is parsed.
         self._requests_left = server.bounds.max_requests
 
-    # The transport calls.
+    # Called by the transport.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client is there."""
+        """Count the connection in, and refuse it if there are too many."""
         self._transport = cast(asyncio.Transport, transport)
-        if not self.peer:  # Else http.around.proxy_header was told.
+        if not self.peer:  # Otherwise http.around.proxy_header has set it.
             self.peer = peer_of(transport)
         refusal = self._server.on_open(self)
         if refusal is not None:
             self._end(refusal)
 
     def data_received(self, received: bytes) -> None:
-        """The client sent something."""
+        """Parse what the client sent, and serve the requests in it."""
         must_wait = self._current is not None or self._is_queued or len(received) > SLICE_BYTES
         if must_wait:
             self._hold(received)
             return
-        request = self._reader.recall(received)
+        request = self._reader.look_up(received)
         if request is None:
             self._left_bytes = TURN_BYTES
             self._feed(received)
@@ -81,7 +81,7 @@ class Connection(Closing):
             self._on_partial(len(received))
 
     def eof_received(self) -> bool:
-        """The client sends no more. What it sent whole is answered: ``printf … | nc`` is a client too."""
+        """The client sends no more. Its whole requests are still answered, so that ``printf … | nc`` works."""
         self._is_eof = True
         self._outgoing.flush()
         if self._current is None and not self._is_queued:
@@ -90,7 +90,7 @@ class Connection(Closing):
         return not self._is_lingering
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has gone, or we have closed."""
+        """Release everything: the client has disconnected, or we have closed."""
         self._is_lost = self._is_queued = True
         if self._current is not None:
             self._server.abandoned += 1
@@ -117,31 +117,31 @@ class Connection(Closing):
             self.deadline = self._deadlines[self._reader.stage if self._current is None else ANSWER]
         self._advance()
 
-    # The reader calls.
+    # Called by the reader.
 
     def on_request(self, request: Request) -> None:
-        """A whole request."""
+        """Serve a whole request, or let it wait its turn."""
         if self._current is None and not self._is_queued and self._left_bytes > 0:
             self._serve(request)
-            self._left_bytes -= TURN_REQUEST_BYTES + len(request.body)  # As it is when decompressed.
+            self._left_bytes -= TURN_REQUEST_BYTES + len(request.body)  # The decompressed size, if it was compressed.
         else:
             self._waiting.append(request)
             self._is_queued = True
             self._server.hold(request, REQUEST_BYTES + len(request.body))
 
     def on_awaited(self, request: Request) -> None:
-        """The head of a request whose client waits for 100 before it sends the body."""
+        """Send 100 to a client that waits for it before it sends the body of ``request``, now or in its turn."""
         if self._current is None and not self._is_queued:
             self._send_continue(request)
         else:
-            self._is_queued = True  # In its turn: ``_on_nothing_waiting``, or ``_serve`` when the body is there first.
+            self._is_queued = True  # ``_on_nothing_waiting`` sends it, or ``_serve`` if the body comes first.
 
-    # A handler's answer.
+    # Called by a handler.
 
     def answer(self, request: Request, status: int, phrase: str, body: bytes, content_type: bytes, more: bytes) -> None:
-        """Send the one response to ``request``, then turn to what waits behind it."""
+        """Send the one response to ``request``, then serve what waits behind it."""
         server = self._server
-        if request.held_bytes:  # As ``release`` does.
+        if request.held_bytes:  # The same as ``release``.
             server.in_flight_bytes -= request.held_bytes
             if request.client:
                 server.forget(request)
@@ -172,7 +172,7 @@ class Connection(Closing):
         elif self._is_queued:
             self._advance()
 
-    # What comes next.
+    # The next request.
 
     def _serve(self, request: Request) -> None:
         server = self._server
@@ -193,7 +193,7 @@ class Connection(Closing):
                 INTERNAL.handle(request)
         if self._current is request:
             self.deadline = self._deadlines[ANSWER]
-            if not request.held_bytes:  # As ``hold`` does; a call is 1 % of a request.
+            if not request.held_bytes:  # The same as ``hold``; calling it takes 1 % of a request.
                 if request.client:
                     server.hold(request, REQUEST_BYTES + len(request.body))
                 else:
@@ -205,14 +205,14 @@ class Connection(Closing):
         if reader.fault is not None:
             self._end(reader.fault)
         elif self._current is not None or self._is_write_paused:
-            return  # That has a deadline of its own, and when it is over the stage sets the next.
+            return  # Answering and writing have deadlines of their own; after them the stage sets the next.
         elif reader.stage == BODY:
             self._keep_pace(received_bytes)
         elif reader.stage == HEAD and reader.is_new:
             self.deadline = self._deadlines[HEAD]
 
     def _hold(self, received: bytes) -> None:
-        """Keep bytes that are not parsed yet. Reading is paused, so this happens once or twice at most."""
+        """Hold bytes that cannot be parsed yet. Reading is paused, so this happens once or twice at most."""
         if self._reader.stage == ENDED:
             self._discard(len(received))
             return
@@ -223,7 +223,7 @@ class Connection(Closing):
             self._pause_reading()
 
     def _advance(self) -> None:
-        """Go on until something must be waited for. Order: requests, bytes, the fault, the socket."""
+        """Proceed until something must be waited for, in the order: requests, bytes, the fault, the socket."""
         if self._is_advancing:
             return
         self._is_advancing = True
@@ -231,11 +231,11 @@ class Connection(Closing):
         while self._current is None and not self._is_write_paused and not self._is_closing():
             if left_bytes <= 0 and (self._waiting or self._rest):
                 self._server.call_soon(self._on_turn)
-                return  # Still advancing: whoever else calls before that turn has nothing to do.
+                return  # ``_is_advancing`` stays True: calls before that turn have nothing to do.
             if self._waiting:
                 request = self._waiting.pop(0)
                 self._serve(request)
-                left_bytes -= TURN_REQUEST_BYTES + len(request.body)  # As it is when decompressed.
+                left_bytes -= TURN_REQUEST_BYTES + len(request.body)  # The decompressed size, if it was compressed.
             elif self._rest:
                 left_bytes -= self._feed_slice()
             elif self._fault is not None:
@@ -252,7 +252,7 @@ class Connection(Closing):
         self._advance()
 
     def _feed_slice(self) -> int:
-        """Returns how much of the turn it takes; requests that came of it are counted when they are served."""
+        """Parse one slice. Returns how much of the turn it takes; its requests are counted when they are served."""
         size = self._reader.slice_bytes()
         piece, self._rest = self._rest[:size], self._rest[size:]
         self._feed(piece)
@@ -271,6 +271,6 @@ class Connection(Closing):
 
 
 def peer_of(transport: asyncio.BaseTransport) -> str:
-    """The address of whoever connected; "" on a Unix socket."""
+    """Return the address of the connection's peer; "" on a Unix socket."""
     peer = transport.get_extra_info("peername")
     return peer[0] if isinstance(peer, tuple) else ""

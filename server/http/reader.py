@@ -1,15 +1,15 @@
-"""Bytes of one connection to requests: the parser's callbacks, and the judgement of each head.
+"""Turn the bytes of one connection into requests: the parser's callbacks, and the checks of each head.
 
 Place: http.protocol → HERE → http.protocol.on_request.
 Rules:
-1. What comes out does not depend on how the bytes were cut.
-2. A request that is refused with its body unread, and bytes that are no request, end the reader: ``fault`` says how the
-   client is answered, ``stage`` is ENDED, and nothing more is read. A refusal whose body is short is a request like
-   any other, whose handler is the refusal.
+1. The result does not depend on how the bytes were cut into reads.
+2. The reader ends with a request that is refused with its body unread, and with bytes that are not a request: ``fault``
+   is the client's answer, ``stage`` is ENDED, and nothing more is read. A refused request whose body is short is a
+   request like any other, with the refusal as its handler.
 3. The parser's exceptions end here, in ``feed``.
-4. Whatever grows is counted: the parser itself has no limits, neither for heads nor for trailers.
-5. A read that begins between two messages and is one request with a known head (http.head_cache) is not fed. The parser
-   does not notice: it stays between two messages.
+4. Everything that grows is counted: the parser itself has no limits, neither for heads nor for trailers.
+5. A read that begins between two messages and is one request with a cached head (http.head_cache) is not fed to the
+   parser, which stays between two messages.
 Not here: when bytes are fed, in which turn requests are served, how long things may take (http.protocol).
 """
 
@@ -43,26 +43,27 @@ if TYPE_CHECKING:
     from server.http.protocol import Connection
     from server.http.server import HttpServer
 
-# What the client is to send next. They index ``HttpServer.deadlines``.
-IDLE: Final = 0  # A request, or nothing.
-HEAD: Final = 1  # The rest of a head.
-BODY: Final = 2  # The rest of a body.
-ENDED: Final = 3  # Nothing that would be served.
+# The stages of a reader. They are indices of ``HttpServer.deadlines``.
+IDLE: Final = 0  # The client may send a request.
+HEAD: Final = 1  # The client has to send the rest of a head.
+BODY: Final = 2  # The client has to send the rest of a body.
+ENDED: Final = 3  # The client may send nothing that would be served.
 
 _SLASH: Final = ord("/")
 _LENGTH_DIGITS: Final = 20
 
 
 class ParserStoppedError(Exception):
-    """Raised in a callback to end the parser; ``fault`` says why."""
+    """Raised in a callback to end the parser; ``RequestReader.fault`` says why."""
 
 
 class RequestReader:
-    """Made with its connection. ``incoming`` is the request whose body is being read."""
+    """The reader of one connection. ``incoming`` is the request whose body is being read."""
 
     __slots__ = (
         "_body_bytes",
         "_bounds",
+        "_cached_heads",
         "_candidate",
         "_candidate_bytes",
         "_chunks",
@@ -70,15 +71,14 @@ class RequestReader:
         "_fed_bytes",
         "_feed",
         "_head_bytes",
+        "_head_cache",
         "_headers",
         "_is_chunked",
-        "_known",
         "_length",
         "_line",
         "_on_request",
         "_parser",
         "_pieces",
-        "_recurring",
         "_repeats",
         "_server",
         "_targets",
@@ -97,25 +97,25 @@ class RequestReader:
         self._on_request = connection.on_request
         self._server = server
         self._bounds = server.bounds
-        self._targets = server.routes.kept
+        self._targets = server.routes.cache
         self._parser: Any = HttpRequestParser(self)
         self._feed: Any = self._parser.feed_data
         self.stage = IDLE
         self.fault: Refusal | None = None
-        self.origin = b""  # Of the request that was ended: who may read why.
-        self.is_new = False  # The head, or the body, that goes on began in the last ``feed``.
+        self.origin = b""  # The Origin of the request that ended the reader: it decides which page may read the fault.
+        self.is_new = False  # The unfinished head, or body, began in the last ``feed``.
         # Heads that were parsed before.
-        self._recurring = server.repeats
-        self._known = server.repeats.known
-        self._head_bytes = 0  # Of the last known one: the next is mostly as long, and need not be searched for its end.
-        self._candidate = b""  # The head of a read that may turn out to be worth knowing,
+        self._head_cache = server.head_cache
+        self._cached_heads = server.head_cache.entries
+        self._head_bytes = 0  # Size of the last cached head. The next is mostly as long, which saves finding its end.
+        self._candidate = b""  # The head of a read that may be worth caching,
         self._candidate_bytes = 0  # and the size of that read.
         # The head.
         self._url = b""
-        self._line = b""  # The first of a request whose method the parser does not know, as far as it has come.
+        self._line = b""  # The first line, as far as it has come, when the parser does not know the method.
         self._headers: dict[bytes, bytes] = {}
         self._repeats = 0
-        self._fed_bytes = 0  # At least what there is of the head, at most two slices more.
+        self._fed_bytes = 0  # At least the bytes of the head, at most two slices more.
         # The body.
         self.incoming: Request | None = None
         self._upgrading: Request | None = None
@@ -124,36 +124,36 @@ class RequestReader:
         self._pieces: list[bytes] = []
         self._body_bytes = 0
         self._chunks: Chunks | None = None
-        self.framing_bytes = 0  # Of the last ``feed``: what was no body, if a message goes on.
+        self.framing_bytes = 0  # Bytes of the last ``feed`` that were not body, if a message continues.
 
-    def recall(self, received: bytes) -> Request | None:
-        """The request that ``received`` is, if it is one and no more, and what its head means is known.
-        None: feed it."""
-        if self.stage != IDLE or not self._recurring.is_on:
+    def look_up(self, received: bytes) -> Request | None:
+        """Return the request in ``received`` if that is exactly one request whose head is cached; otherwise None, and
+        ``received`` must be fed."""
+        if self.stage != IDLE or not self._head_cache.is_on:
             return None
-        known = self._known.get(received[: self._head_bytes])
-        if known is None or known.request_bytes != len(received):
+        cached = self._cached_heads.get(received[: self._head_bytes])
+        if cached is None or cached.request_bytes != len(received):
             head = received[: received.find(HEAD_END) + len(HEAD_END)]
-            known = self._known.get(head)
-            if known is None or known.request_bytes != len(received):
-                self._recurring.on_miss()
+            cached = self._cached_heads.get(head)
+            if cached is None or cached.request_bytes != len(received):
+                self._head_cache.on_miss()
                 self._candidate, self._candidate_bytes = head, len(received)
                 return None
-            self._head_bytes = known.head_bytes
+            self._head_bytes = cached.head_bytes
         if self._server.in_flight_bytes + len(received) > self._bounds.max_in_flight_bytes:
             return None
-        self._recurring.hits += 1
-        connection, body = self._connection, received[known.head_bytes :]
+        self._head_cache.hits += 1
+        connection, body = self._connection, received[cached.head_bytes :]
         peer = connection.peer
-        memo = known.memos.get(peer)
+        memo = cached.memos.get(peer)
         if memo is None:
-            memo = known.memo_of(peer)
+            memo = cached.memo_of(peer)
         return Request(
-            connection, peer, known.method, known.path, known.query, known.headers, known.handler, KEEP, memo, body
+            connection, peer, cached.method, cached.path, cached.query, cached.headers, cached.handler, KEEP, memo, body
         )
 
     def feed(self, received: bytes | memoryview) -> None:
-        """Read ``received``: at most a slice, unless it is the rest of a body (``slice_bytes``)."""
+        """Parse ``received``: at most a slice, unless it is the rest of a body (``slice_bytes``)."""
         try:
             self._feed(received)
         except HttpParserUpgrade as upgrade:
@@ -167,7 +167,7 @@ class RequestReader:
             self.framing_bytes = 0
 
     def slice_bytes(self) -> int:
-        """How much to feed at once."""
+        """Return how much to feed at once."""
         if self.stage == BODY and not self._is_chunked:
             return max(SLICE, self._length - self._body_bytes)
         return SLICE
@@ -185,13 +185,13 @@ class RequestReader:
         self._pieces = []
 
     def close(self) -> None:
-        """The connection is gone. Parser, reader and connection hold one another: set them free at once, rather than
-        leave work to the garbage collector for every connection."""
+        """Break the cycle of references between parser, reader and connection, which is gone: otherwise every
+        connection would leave work to the garbage collector."""
         self.end(None)
         self._parser = self._feed = None
         del self._connection, self._on_request
 
-    # The parser calls.
+    # Called by the parser.
 
     def on_message_begin(self) -> None:
         self.stage = HEAD
@@ -240,7 +240,7 @@ class RequestReader:
         request = Request(connection, connection.peer, method, target.path, target.query, headers, handler, tail)
         length = headers.get(b"content-length")
         self.incoming = request
-        # llhttp lets zeros stand before any number that fits into 64 bits; int() takes no more than 4,300 digits.
+        # llhttp allows any number of leading zeros before a number of 64 bits; int() takes at most 4,300 digits.
         self._length = int(length[-_LENGTH_DIGITS:]) if length is not None else 0
         self._is_chunked = False
         self._body_bytes = 0
@@ -280,7 +280,7 @@ class RequestReader:
     def on_message_complete(self) -> None:
         request = self.incoming
         if request is None:
-            return  # Upgrade: the parser passes over the body, which ``_on_upgrade`` reads.
+            return  # An upgrade: the parser skips the body, which ``_on_upgrade`` reads.
         self.incoming = None
         if self._pieces:
             request.body = b"".join(self._pieces)
@@ -289,7 +289,7 @@ class RequestReader:
                 self._server.hold(request, REQUEST_BYTES + len(request.body))
         self.stage = IDLE if request.tail is not CLOSE else ENDED
         if self._candidate:
-            self._recurring.learn(self._candidate, self._candidate_bytes, request)
+            self._head_cache.learn(self._candidate, self._candidate_bytes, request)
             self._candidate = b""
         self._on_request(request)
 
@@ -302,7 +302,7 @@ class RequestReader:
 
     def _refuse(self, request: Request, refusal: Refusal) -> None:
         if refusal.status == 400 or self._is_chunked or self._length > self._bounds.discard_bytes or request.is_awaited:
-            self._stop(refusal)  # A request that others may read differently has an end that is in doubt.
+            self._stop(refusal)  # After a 400, others may disagree about where this request ends.
         self._candidate = b""
         self._server.count(refusal)
         request.handler = self._server.cors.over(refusal.handle)
@@ -327,20 +327,20 @@ class RequestReader:
             self._headers = head.Trailers(self._bounds.max_head_bytes, self._on_long_trailers)
         has_body = self._is_chunked or self._length > 0
         if has_body and headers.get(b"expect") and parser.get_http_version() == "1.1":
-            request.is_awaited = True  # HTTP/1.0 does not know of 100.
+            request.is_awaited = True  # HTTP/1.0 has no status 100.
         if parser.should_upgrade():
             request.tail = CLOSE
             if has_body:
                 self._upgrading, self.incoming = request, None
-        return head.bad_expectation(headers) or head.bad_encoding(request, self._server.encodings)
+        return head.bad_expectation(headers) or head.bad_encoding(request, self._server.decompressor)
 
-    # Rare turns.
+    # Rare cases.
 
     def _on_long_trailers(self) -> None:
         self._stop(self._bounds.big_framing)
 
     def _on_partial(self, received: bytes | memoryview) -> None:
-        """A message goes on in the next read: bound what is held for it, here and inside the parser."""
+        """Check the limits on an unfinished message: what is held for it here and inside the parser."""
         bounds = self._bounds
         fed_bytes = self.framing_bytes = len(received)
         self._candidate = b""
@@ -348,7 +348,7 @@ class RequestReader:
         self._fed_bytes += fed_bytes
         if self.stage == HEAD:
             if self._fed_bytes > bounds.max_head_bytes + 2 * SLICE:
-                self.end(bounds.big_head)  # One endless header, or padding: nobody was called back.
+                self.end(bounds.big_head)  # One endless header, or padding: the parser has called nothing.
             return
         if len(self._pieces) > MANY_PIECES:
             self._pieces = joined(self._pieces)
@@ -362,14 +362,14 @@ class RequestReader:
         elif self.incoming is not None:
             self.is_new = not self.incoming.held_bytes
             self._server.hold(self.incoming, REQUEST_BYTES + self._body_bytes + len(self._pieces) * PIECE_BYTES)
-            is_large = self._body_bytes > LARGE_BYTES  # It has taken many reads: a look at whose it is costs nothing.
+            is_large = self._body_bytes > LARGE_BYTES  # After that many reads, finding its client costs little.
             server = self._server
             if server.is_too_much(self.incoming) if is_large else server.in_flight_bytes > bounds.max_in_flight_bytes:
                 self.end(bounds.full)
 
     def _on_parser_error(self, error: HttpParserError, received: bytes | memoryview) -> None:
         if self.stage == ENDED:
-            return  # More bytes after a request that closes: RFC 9112 section 9.6 has them ignored.
+            return  # Bytes after a request that closes are ignored (RFC 9112 section 9.6).
         if isinstance(error, HttpParserInvalidMethodError):
             self._feed = self._on_line
             self._on_line(received)
@@ -383,14 +383,14 @@ class RequestReader:
         self.end(self.fault)
 
     def _on_line(self, received: bytes | memoryview) -> None:
-        """The parser knows no such method, and has stopped: see whether it is a request at all."""
+        """Judge the first line after the parser has stopped at a method that it does not know."""
         self._line += received
         if refusal := head.judge_line(self._line, self._bounds):
             self._server.parse_errors += refusal.status == 400
             self.end(refusal)
 
     def _on_upgrade(self, rest: bytes | memoryview) -> None:
-        """Ignore the Upgrade, but for closing. The parser is past the head and has left the body to us."""
+        """Ignore the Upgrade, except that the connection closes. The parser is past the head and leaves us the body."""
         request, self._upgrading = self._upgrading, None
         if request is not None:
             self.incoming = request

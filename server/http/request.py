@@ -1,8 +1,8 @@
-"""One request, as a handler sees it, and the way to its one reply.
+"""One request as a handler sees it, and the way to its one reply.
 
 Place: http.reader → HERE → a handler → HERE → http.protocol.
-Rules: a handler leads to exactly one ``reply``, now or later. A reply after the client has gone is counted and
-forgotten. What costs time (identity, query parameters) is worked out when first asked for.
+Rules: every handler makes exactly one ``reply``, now or later. A reply after the client has disconnected is counted and
+dropped. Costly values (identity, query parameters) are computed on first use.
 Not here: parsing (http.reader), the bytes of a response (http.response).
 """
 
@@ -24,21 +24,21 @@ from server.text import percent
 if TYPE_CHECKING:
     from server.http.routes import Handler
 
-MAX_PARAMS: Final = 100  # Parameters beyond are not looked at.
+MAX_PARAMS: Final = 100  # Further parameters are ignored.
 MAX_ID_CHARS: Final = 128
-_MAX_KEPT_BYTES: Final = 256
+_MAX_CACHED_BYTES: Final = 256
 
 
 class Answering(Protocol):
-    """The connection, or what stands before it and changes an answer on its way (http.cors, http.around.beacon)."""
+    """The connection, or a wrapper that changes an answer on its way (http.around.cors, http.around.beacon)."""
 
     def answer(self, request: Request, status: int, phrase: str, body: bytes, content_type: bytes, more: bytes) -> None:
         """Send the one answer to ``request``. ``more`` are further header lines, each ended by CRLF."""
 
 
 class Request(msgspec.Struct, eq=False):
-    """``headers`` have lower-case names; repeated ones are joined with ``b", "``; requests of the same head share them.
-    ``peer`` is "" on a Unix socket."""
+    """One request. ``headers`` have lower-case names; repeated ones are joined with ``b", "``; requests with the same
+    head share them. ``peer`` is "" on a Unix socket."""
 
     answering: Answering
     peer: str
@@ -46,16 +46,16 @@ class Request(msgspec.Struct, eq=False):
     path: bytes
     query: bytes
     headers: Mapping[bytes, bytes]
-    # The connection's own:
+    # Used by the connection:
     handler: Handler
     tail: bytes
-    memo: dict[Any, Any] | None = None  # What was worked out from this head and peer before; None: nobody keeps it.
-    # Known later, or never:
+    memo: dict[Any, Any] | None = None  # A cache of values that depend on head and peer alone; None: there is none.
+    # Set later, or never:
     body: bytes = b""
-    held_bytes: int = 0  # Counted among the worker's bytes in flight,
-    client: str = ""  # and among those of this client, where that is known (HttpServer.client_of).
+    held_bytes: int = 0  # Counted in the worker's bytes in flight,
+    client: str = ""  # and in those of this client, once it is known (HttpServer.client_of).
     is_awaited: bool = False  # The client waits for 100 before it sends the body.
-    is_overdue: bool = False  # The client has been told that there is no answer: nothing may be done for it any more.
+    is_overdue: bool = False  # The client was told that there is no answer: nothing may be done for it any more.
     _identity: bytes | None = None
 
     @property
@@ -64,7 +64,7 @@ class Request(msgspec.Struct, eq=False):
         return self.identity().decode()
 
     def identity(self) -> bytes:
-        """The client's ``X-Request-Id`` when it is 1 to 128 visible ASCII characters, else a new UUIDv7."""
+        """Return the client's ``X-Request-Id`` if it is 1 to 128 visible ASCII characters, else a new UUIDv7."""
         identity = self._identity
         if identity is None:
             given = self.headers.get(b"x-request-id")
@@ -72,9 +72,10 @@ class Request(msgspec.Struct, eq=False):
         return identity
 
     def params(self) -> Mapping[str, str]:
-        """The query's parameters, decoded; of equal names the first counts. Shared: not to be changed."""
+        """Return the query's parameters, decoded; of equal names the first counts. The mapping is shared: do not change
+        it."""
         query = self.query
-        return _parse(query) if len(query) > _MAX_KEPT_BYTES else _parse_kept(query)
+        return _parse(query) if len(query) > _MAX_CACHED_BYTES else _parse_cached(query)
 
     def reply(
         self,
@@ -85,18 +86,18 @@ class Request(msgspec.Struct, eq=False):
         retry_after_s: int = 0,
         more: bytes = b"",
     ) -> None:
-        """Answer. ``more`` are further header lines, each ended by CRLF."""
+        """Send the answer. ``more`` are further header lines, each ended by CRLF."""
         lines = b"X-Request-Id: " + (self._identity or self.identity()) + b"\r\n" + more
         if retry_after_s:
             lines += b"Retry-After: %d\r\n" % retry_after_s
         self.answering.answer(self, status, phrase, body, content_type, lines)
 
     def problem(self, status: int, detail: str, *, retry_after_s: int = 0) -> None:
-        """Answer with problem JSON (RFC 9457) whose title is the reason phrase."""
+        """Send problem JSON (RFC 9457) whose title is the reason phrase."""
         self.reply(status, phrase_of(status), problem_body(status, detail), PROBLEM_TYPE, retry_after_s, NO_STORE)
 
     def refuse(self, status: int, phrase: str, body: bytes, content_type: bytes, more: bytes) -> None:
-        """Answer without an identity: nobody looked at this request."""
+        """Send an answer without an identity, to a request that no handler has looked at."""
         self.answering.answer(self, status, phrase, body, content_type, more)
 
 
@@ -109,7 +110,7 @@ def _is_visible(value: bytes) -> bool:
 
 
 def _parse(query: bytes) -> dict[str, str]:
-    """Parameters as forms encode them (URL Standard section 5.1); of equal names the first counts."""
+    """Parse parameters as forms encode them (URL Standard section 5.1); of equal names the first counts."""
     found: dict[str, str] = {}
     for field in query.split(b"&", MAX_PARAMS)[:MAX_PARAMS]:
         name, _, value = field.partition(b"=")
@@ -117,4 +118,4 @@ def _parse(query: bytes) -> dict[str, str]:
     return found
 
 
-_parse_kept = lru_cache(maxsize=1024)(_parse)
+_parse_cached = lru_cache(maxsize=1024)(_parse)

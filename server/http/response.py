@@ -1,8 +1,8 @@
 """Turn a status and a body into the bytes of one response.
 
 Place: http.request.reply → http.protocol → HERE → socket.
-Rules: a response is one piece of bytes. Heads come from a table that is thrown away once a second, because every
-head carries the date. What a caller hands over never breaks a line.
+Rules: a response is one bytes object. Heads come from a cache that is emptied once a second, because every head
+carries the date. Nothing that a caller passes can break a line.
 Not here: which status is sent (intake.verdict, http.problem), when it is sent (http.protocol).
 """
 
@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from server.http.problem import Refusal
 
-# The last lines of a head say what becomes of the connection. Compared by identity.
+# The last lines of a head, which say whether the connection closes. They are compared by identity.
 KEEP: Final = b"\r\n"
 CLOSE: Final = b"Connection: close\r\n\r\n"
-KEEP_1_0: Final = b"Connection: keep-alive\r\n\r\n"  # HTTP/1.0 closes unless it is told otherwise.
+KEEP_1_0: Final = b"Connection: keep-alive\r\n\r\n"  # HTTP/1.0 closes unless this is sent.
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -51,18 +51,18 @@ PHRASES: Final = {
     505: "HTTP Version Not Supported",
 }
 
-# Phrases count events, so there are many; beyond this the rest of the second is made one by one.
-MAX_KEPT: Final = 1024
+# Phrases count events, so there are many. Heads beyond this number are not cached for the rest of the second.
+MAX_CACHED: Final = 1024
 
 
 def phrase_of(status: int) -> str:
-    """The registered reason phrase, which is also the title of a problem."""
+    """Return the registered reason phrase, which is also the title of a problem."""
     return PHRASES.get(status, "Unknown")
 
 
 class Heads:
-    """The table. ``refresh`` once a second. ``starts``: by status, phrase and type (empty: no body), what goes before
-    the length and the further lines."""
+    """The cache of heads. ``refresh`` must be called once a second. ``starts`` holds, by status, phrase and type
+    (empty: no body), the part before the length and the further lines."""
 
     __slots__ = ("_date", "starts")
 
@@ -72,7 +72,7 @@ class Heads:
         self.refresh(time.time())
 
     def refresh(self, unix_s: float) -> None:
-        """Put the current date into every head to come."""
+        """Put the current date into every later head."""
         self._date = f"Date: {formatdate(unix_s, usegmt=True)}\r\n".encode()
         self.starts.clear()
 
@@ -86,28 +86,28 @@ class Heads:
         tail: bytes,
         is_head: bool = False,
     ) -> bytes:
-        """A whole response. ``more`` are further header lines, each with its CRLF; ``is_head`` leaves the body out."""
+        """Return a whole response. ``more`` are further header lines, each with CRLF; ``is_head`` omits the body."""
         key = (status, phrase, content_type if body else b"")
         start = self.starts.get(key)
         if start is None:
             start = self._make(*key)
-            if len(self.starts) < MAX_KEPT:
+            if len(self.starts) < MAX_CACHED:
                 self.starts[key] = start
         if not body:
             return start + more + tail
         return b"".join((start, b"%d\r\n" % len(body), more, tail, b"" if is_head else body))
 
     def last(self, fault: Refusal, more: bytes) -> bytes:
-        """The response to what is no request, or not one that is served: the connection ends with it."""
+        """Return the response that ends a connection, after bytes that are not a request that can be served."""
         return self.response(fault.status, fault.phrase, fault.body, PROBLEM_TYPE, fault.more + more, CLOSE)
 
     def _make(self, status: int, phrase: str, content_type: bytes) -> bytes:
-        """A head up to the value of Content-Length, or all of it when there is no body."""
+        """Return a head up to the value of Content-Length, or all of it when there is no body."""
         if not (phrase.isascii() and phrase.isprintable()):
             phrase = phrase_of(status)
         start = f"HTTP/1.1 {status} {phrase}\r\n".encode() + self._date
         if content_type:
             return start + b"Content-Type: " + content_type + b"\r\nX-Content-Type-Options: nosniff\r\nContent-Length: "
-        if status in (204, 304):  # RFC 9110 section 8.6: no length on a 204; on a 304 only that of the whole answer.
+        if status in (204, 304):  # RFC 9110 section 8.6: a 204 has no length, a 304 only that of the whole answer.
             return start
         return start + b"Content-Length: 0\r\n"

@@ -1,13 +1,13 @@
-"""Which handler serves a path and a method.
+"""Find the handler that serves a path and a method.
 
 Place: http.reader → HERE.
-Rules: paths match whole and exactly, byte for byte, but for one slash behind them: ``/v1/events/`` is ``/v1/events``,
-and a handler sees the path without it. One that ends with ``*`` in the table serves every path that begins
-with what is before it, the longest first, when no path matches whole. HEAD is served by GET, unless the
-table has None for HEAD: that GET does something. A method in small letters answers some requests, and all others as if
-it were not served: Allow does not name it. What was found for a request target is kept, within a bound, so a
-target seen before costs one dict lookup; those whose path a client makes up are never kept.
-Not here: what handlers do; what the rest of a path means to them.
+Rules: paths match whole and exactly, byte for byte, except for one trailing slash: ``/v1/events/`` is ``/v1/events``,
+and a handler sees the path without it. If no path matches whole, an entry of the table that ends with ``*`` serves
+every path that begins with the text before it; the longest entry wins. GET also serves HEAD, unless the table has None
+for HEAD because that GET has an effect. A method in lower case answers some requests, and all others as if it were not
+served: Allow does not name it. Results are cached by request target, in bounded number, so that a repeated target costs
+one dict lookup; paths that clients can make up are never cached.
+Not here: what handlers do, and the meaning of the rest of a path.
 """
 
 # hot path
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 Handler = Callable[["Request"], None]
 Table = Mapping[str, Mapping[str, Handler | None]]  # By path, then by method. None: not served.
 
-MAX_KEPT: Final = 4096
-_MAX_KEPT_BYTES: Final = 256
+MAX_CACHED: Final = 4096
+_MAX_CACHED_BYTES: Final = 256
 _ABSOLUTE: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 class Target:
-    """A request target taken apart, and what serves it."""
+    """A parsed request target, and its handlers by method."""
 
     __slots__ = ("handlers", "otherwise", "path", "query", "refuse")
 
@@ -41,24 +41,24 @@ class Target:
         self.path = path
         self.query = query
         self.handlers = handlers
-        self.otherwise = otherwise  # For every method that is not among ``handlers``.
+        self.otherwise = otherwise  # The answer to every method that is not in ``handlers``.
         self.refuse = otherwise.handle
 
 
 class Routes:
-    """The table: ``{"/v1/events": {"POST": handler}, "/v1/schemas/*": {"GET": handler}, …}``."""
+    """The table of routes: ``{"/v1/events": {"POST": handler}, "/v1/schemas/*": {"GET": handler}, …}``."""
 
-    __slots__ = ("_paths", "_prefixes", "kept")
+    __slots__ = ("_paths", "_prefixes", "cache")
 
     def __init__(self, routes: Table) -> None:
         entries = {path.encode(): _entry(methods) for path, methods in routes.items()}
         self._paths = {path: entry for path, entry in entries.items() if path[-1:] != b"*"}
         beginnings = sorted((path[:-1] for path in entries if path[-1:] == b"*"), key=len, reverse=True)
         self._prefixes = {beginning: entries[beginning + b"*"] for beginning in beginnings}
-        self.kept: dict[bytes, Target] = {}
+        self.cache: dict[bytes, Target] = {}
 
     def find(self, url: bytes) -> Target:
-        """Take a request target apart: origin form, absolute form, or an asterisk (RFC 9112 section 3.2)."""
+        """Parse a request target: origin form, absolute form, or an asterisk (RFC 9112 section 3.2)."""
         origin = url
         if url == b"*":
             return Target(url, b"", {b"OPTIONS": _handle_all}, NOT_FOUND)
@@ -75,14 +75,14 @@ class Routes:
         if entry is None:
             return self._below(path, query)
         target = Target(path, query, *entry)
-        if len(url) <= _MAX_KEPT_BYTES:
-            if len(self.kept) >= MAX_KEPT:
-                self.kept.clear()  # Strangers can invent queries; what is in use is here again after one look each.
-            self.kept[url] = target
+        if len(url) <= _MAX_CACHED_BYTES:
+            if len(self.cache) >= MAX_CACHED:
+                self.cache.clear()  # Clients can invent queries; each target in use returns after one search.
+            self.cache[url] = target
         return target
 
     def entry_of(self, path: bytes) -> bytes:
-        """The entry of the table that serves a path, b"" when none does."""
+        """Return the entry of the table that serves a path, b"" if none does."""
         if path in self._paths:
             return path
         return next((beginning + b"*" for beginning in self._prefixes if path.startswith(beginning)), b"")
@@ -97,7 +97,7 @@ class Routes:
 
 
 def _handle_all(request: Request) -> None:
-    """OPTIONS of the whole server (RFC 9110 section 9.3.7)."""
+    """Answer OPTIONS of the whole server (RFC 9110 section 9.3.7)."""
     request.reply(204, "No Content", more=b"Allow: GET, HEAD, OPTIONS, POST\r\n")
 
 

@@ -1,11 +1,13 @@
 """The HTTP side of a worker: its connections, its one timer, its counters, its drain.
 
 Place: worker → HERE → http.listener → http.protocol.
-Rules: one timer for everything (``_tick``). Counters are plain ints; the worker copies them on its beat.
-Drain, in two steps with the sink's between them. ``drain``: accept no more; answer what is under way and close behind
-it; give idle connections ``GRACE_S``, for a request may be on its way; serve what arrives until the deadline, and say
-``Connection: close``; then cut off whoever is owed no answer. ``finish``, when the sink has settled every ack and so
-every answer is given: let the answers leave, then cut off what remains.
+Rules: one timer serves everything (``_tick``). Counters are plain ints; the worker copies them on its beat.
+The drain has two steps, with the sink's drain between them. ``drain`` accepts no more connections, answers requests
+under way and closes after them, and gives idle connections ``GRACE_S``, since a request may be on its way. Requests
+that arrive until the deadline are served with ``Connection: close``; then the connections that are owed no answer are
+cut off.
+``finish`` follows when the sink has settled every ack and so every answer is given: it lets the answers leave, then
+cuts off the remaining connections.
 Not here: what is served (http.routes), when to drain (worker).
 """
 
@@ -46,12 +48,12 @@ if TYPE_CHECKING:
     from server.http.request import Request
     from server.shared.row import WorkerRow
 
-_FAR = 1e9  # Seconds on the wheel: never.
-ALWAYS_BELIEVED = ("x-forwarded-for", "forwarded")  # Of trusted proxies, by us or by whom our events are read.
+_FAR = 1e9  # In seconds on the wheel: an instant that never comes.
+ALWAYS_BELIEVED = ("x-forwarded-for", "forwarded")  # Headers of trusted proxies that we or our consumers believe.
 
 
 class HttpServer:
-    """One a worker. Public attributes are counters and what connections share."""
+    """The HTTP server of one worker. Its public attributes are counters, and objects that connections share."""
 
     def __init__(
         self,
@@ -66,10 +68,10 @@ class HttpServer:
         cors: Cors | None = None,
         turns: Turns | None = None,
     ) -> None:
-        """``cors``: by what the handlers of ``routes`` are shared, where that is not made of the settings alone.
-        ``believed``: headers that are believed of a trusted proxy, besides those that name the client.
-        ``key_holder`` says whose key or token a request presents; "" when it is none that is known. ``turns`` are
-        shared with what the handlers do in them."""
+        """``cors`` is the one that wraps the handlers of ``routes``, unless it is made from the settings alone.
+        ``believed`` are headers that are believed of a trusted proxy, besides those that name the client.
+        ``key_holder`` returns the holder of a request's key or token, "" if it has none that is valid. ``turns`` are
+        shared with the long jobs of handlers."""
         self._loop = loop
         self._row = row
         self._limited = Limited(log)
@@ -78,68 +80,68 @@ class HttpServer:
         self._unix_s = 0
         self._gone: asyncio.Future[None] | None = None
         self._connections: set[Connection | ProxyHeader] = set()
-        self._of_address: Counter[str] = Counter()  # Connections, where their number is bounded.
+        self._of_address: Counter[str] = Counter()  # Connections of each address, if their number has a limit.
         self._proxies = TrustedProxies(settings.trusted_proxies)
-        self._is_greeted = settings.proxy_protocol
+        self._has_proxy_header = settings.proxy_protocol
         self._client_address = ClientAddress(settings)
         self._key_holder = key_holder
-        # Shared with connections.
+        # Objects that connections share.
         bounds = self.bounds = RequestLimits(settings.limits)
-        self.most_connections = bounds.max_connections + bounds.max_connections // HARD_PART
+        self.hard_max_connections = bounds.max_connections + bounds.max_connections // HARD_PART
         self.shadows = head.shadows((*ALWAYS_BELIEVED, settings.client_ip_header or "", *believed))
         self.rare = head.RARE | self.shadows
         self.heads = Heads()
         self.outgoing = Outgoing(loop)
-        self.repeats = HeadCache()
+        self.head_cache = HeadCache()
         self.cors = cors or Cors(settings.cors)
-        self.encodings = Decompressor(loop.time, self, bounds, turns or Turns(loop.call_soon, loop.time))
+        self.decompressor = Decompressor(loop.time, self, bounds, turns or Turns(loop.call_soon, loop.time))
         self.call_soon = loop.call_soon
         shortest_s = min(bounds.head_s, bounds.body_stall_s, bounds.idle_s, bounds.write_stall_s, bounds.answer_s)
         self.wheel = Wheel(loop.time(), shortest_s)
-        self.deadlines = [0.0, 0.0, 0.0, _FAR, 0.0]  # By stage of a reader, then ANSWER; as of the last tick.
+        self.deadlines = [0.0, 0.0, 0.0, _FAR, 0.0]  # By a reader's stage, then ANSWER; set at the last tick.
         self.is_draining = False
         self.in_flight_bytes = 0
-        self._held_by: Counter[str] = Counter()  # The same, of requests whose client is known.
+        self._held_by: Counter[str] = Counter()  # Bytes in flight by client, of requests whose client is known.
         # Counters.
-        self.connections = 0  # Ever opened.
-        self.requests = 0  # Handed to a handler or refused in its turn.
+        self.connections = 0  # Connections that were opened.
+        self.requests = 0  # Requests that were handed to a handler or refused in their turn.
         self.by_route = {path.encode(): [0] * 600 for path in routes}  # Responses by path of the table, then status.
-        self.unrouted = [0] * 600  # Those to paths that nothing is served at, by status.
-        self.unread = [0] * 600  # Those to what was no request, or not all of one.
-        self.body_bytes = 0  # Of the requests counted above.
+        self.unrouted = [0] * 600  # Responses to paths that are not served, by status.
+        self.unread = [0] * 600  # Responses to bytes that were not a whole request.
+        self.body_bytes = 0  # Bytes in the bodies of ``requests``.
         self.refused = dict.fromkeys(KINDS, 0)
-        self.abandoned = 0  # The client went away before its answer.
-        self.late_replies = 0  # Answers to clients that had gone.
+        self.abandoned = 0  # Requests whose client disconnected before the answer.
+        self.late_replies = 0  # Answers to clients that had disconnected.
         self.parse_errors = 0
         self.handler_errors = 0
         limits = settings.limits
         if limits.requests_per_s_per_key and key_holder is not None:
             buckets = TokenBuckets(limits.requests_per_s_per_key, limits.burst_per_key)
             routes = RateLimit("key", key_holder, buckets, loop.time, self.refused, self.cors).routes(routes)
-        if limits.requests_per_s_per_address:  # Before keys: it is cheaper to look at.
+        if limits.requests_per_s_per_address:  # It goes before the keys, since it is cheaper to check.
             buckets = TokenBuckets(limits.requests_per_s_per_address, limits.burst_per_address)
             whose = self._client_address.holder
-            pace = RateLimit("address", whose, buckets, loop.time, self.refused, self.cors, is_of_head=True)
-            routes = pace.routes(routes)
+            rate_limit = RateLimit("address", whose, buckets, loop.time, self.refused, self.cors, is_of_head=True)
+            routes = rate_limit.routes(routes)
         self.routes = Routes(routes)
         self._set_deadlines()
 
     def start(self, sockets: Sequence[socket.socket]) -> None:
-        """Accept connections from now on, and let time pass."""
+        """Start the timer and begin to accept connections."""
         self._timer = Timer(self._loop, TICK_S, self._tick)
         self._timer.start()
         self._listener = Listener(
-            self._loop, sockets, self.connection, self._row, max_connections=self.most_connections
+            self._loop, sockets, self.connection, self._row, max_connections=self.hard_max_connections
         )
         self._listener.start()
 
     def connection(self) -> Connection | ProxyHeader:
-        """A protocol for one more connection."""
-        return ProxyHeader(self, Connection(self), self._proxies) if self._is_greeted else Connection(self)
+        """Make the protocol of a new connection."""
+        return ProxyHeader(self, Connection(self), self._proxies) if self._has_proxy_header else Connection(self)
 
     async def drain(self, deadline: float) -> int:
-        """The first step, as the head of this file says, to ``loop.time()`` = deadline at the latest. Returns how many
-        connections were then cut off in the middle of something."""
+        """Do the first step of the drain, until ``loop.time()`` = deadline at the latest. Returns how many connections
+        were then cut off in the middle of something."""
         self.is_draining = True
         if self._listener is not None:
             self._listener.stop()
@@ -150,16 +152,16 @@ class HttpServer:
         return self._cut([connection for connection in self._connections if not connection.is_owed()])
 
     async def finish(self, deadline: float) -> int:
-        """The second step: every answer is given. Returns how many connections were cut off in the middle of something,
-        such as an answer that its client does not take before the deadline."""
+        """Do the second step of the drain. Returns how many connections were cut off in the middle of something, such
+        as an answer that its client does not read before the deadline."""
         self.outgoing.flush()
-        await self._while(self._owes, deadline)  # Not for what the kernel has taken: uvloop writes at once.
+        await self._while(self._owes, deadline)  # uvloop writes at once, so bytes in the kernel are not waited for.
         cut = self._cut(list(self._connections))
         self.close()
         return cut
 
     def close(self) -> None:
-        """Stop now: cut off every connection."""
+        """Stop now and cut off every connection."""
         self.is_draining = True
         if self._listener is not None:
             self._listener.stop()
@@ -194,12 +196,12 @@ class HttpServer:
         self.turn(self._loop.time(), time.time())
 
     def turn(self, loop_s: float, unix_s: float) -> None:
-        """Let time pass up to these instants: ``loop.time()``, and the date to show."""
+        """Advance the clocks to ``loop_s``, by ``loop.time()``, and ``unix_s``, the date to send."""
         if int(unix_s) != self._unix_s:
             self._unix_s = int(unix_s)
             self.heads.refresh(unix_s)
         self.wheel.turn(loop_s)
-        self.repeats.turn()
+        self.head_cache.turn()
         self._set_deadlines()
 
     def _set_deadlines(self) -> None:
@@ -218,7 +220,7 @@ class HttpServer:
     # Connections call.
 
     def carry(self, connection: Connection | ProxyHeader) -> int:
-        """Time passes for one more connection, also while the server drains. Returns how many there are."""
+        """Watch the deadline of one more connection, also during a drain. Returns the number of connections."""
         self._connections.add(connection)
         self._row.connections = len(self._connections)
         self.wheel.add(connection)
@@ -227,7 +229,7 @@ class HttpServer:
         return len(self._connections)
 
     def drop(self, connection: Connection | ProxyHeader) -> None:
-        """It is gone, or another one in its place."""
+        """Forget a connection that is gone, or that another protocol has taken over."""
         self.wheel.remove(connection)
         self._connections.discard(connection)
         self._row.connections = len(self._connections)
@@ -235,21 +237,21 @@ class HttpServer:
             self._wake()
 
     def on_open(self, connection: Connection) -> Refusal | None:
-        """Count a connection in. A refusal: there are too many."""
+        """Count a connection in. Returns a refusal if there are too many."""
         self.connections += 1
         bounds = self.bounds
         refusal = self._too_many(connection, self.carry(connection), bounds.max_connections, bounds.many_connections)
         if bounds.max_connections_per_address and (name := self._holder(connection)):
             self._of_address[name] += 1
-            most = bounds.max_connections_per_address
-            refusal = self._too_many(connection, self._of_address[name], most, bounds.many_of_address) or refusal
+            limit = bounds.max_connections_per_address
+            refusal = self._too_many(connection, self._of_address[name], limit, bounds.many_of_address) or refusal
         return refusal
 
-    def _too_many(self, connection: Connection, count: int, most: int, refusal: Refusal) -> Refusal | None:
-        if count > most + most // HARD_PART:
+    def _too_many(self, connection: Connection, count: int, limit: int, refusal: Refusal) -> Refusal | None:
+        if count > limit + limit // HARD_PART:
             self.refused[refusal.kind] += 1
             connection.abort()
-        return refusal if count > most else None
+        return refusal if count > limit else None
 
     def on_lost(self, connection: Connection) -> None:
         """Count a connection out."""
@@ -260,13 +262,14 @@ class HttpServer:
                 del self._of_address[name]
 
     def _holder(self, connection: Connection) -> str:
-        """Whom a connection counts for; "" when for nobody: our own proxies have many clients."""
+        """The holder that a connection counts for; "" for our own proxies, which have many clients."""
         address = normalised(connection.peer) or ""
         return holder(address) if address and not self._proxies.is_trusted(address) else ""
 
     def client_of(self, request: Request) -> str:
-        """With whom a request shares turns and memory: the address of its client (IPv6: one /64), or that of a proxy
-        of ours that names none; and the holder of the key or token that it presents, if it is one that is known."""
+        """Name the client with whose other requests this one shares turns and memory. The name joins the client's
+        address (IPv6: its /64), or that of a proxy of ours that names no client, and the holder of a valid key or
+        token."""
         client = request.client
         if not client:
             key = self._key_holder(request) if self._key_holder is not None else ""
@@ -276,7 +279,7 @@ class HttpServer:
         return client
 
     def hold(self, request: Request, held_bytes: int) -> None:
-        """Count what a request holds while somebody is waited for. Again, with more, as more of it comes."""
+        """Count the bytes that a request holds while it waits; call it again as more of the request arrives."""
         more_bytes = held_bytes - request.held_bytes
         self.in_flight_bytes += more_bytes
         request.held_bytes = held_bytes
@@ -284,14 +287,14 @@ class HttpServer:
             self._held_by[request.client] += more_bytes
 
     def release(self, request: Request) -> None:
-        """The request holds nothing any longer."""
+        """Count the request out: it holds nothing any longer."""
         self.in_flight_bytes -= request.held_bytes
         if request.client:
             self.forget(request)
         request.held_bytes = 0
 
     def forget(self, request: Request) -> None:
-        """Its client is no longer counted for it: it is answered, or gone."""
+        """Stop counting the request for its client: it is answered or gone."""
         left_bytes = self._held_by[request.client] - request.held_bytes
         if left_bytes > 0:
             self._held_by[request.client] = left_bytes
@@ -300,18 +303,18 @@ class HttpServer:
         request.client = ""
 
     def is_too_much(self, request: Request) -> bool:
-        """Whether the worker holds more than it may; or the client of ``request``, with others of its requests, more
-        than is left for everybody else (Choudhury and Hahne, "Dynamic queue length thresholds", 1998): one client has
-        half of the room at the most, ten have ten elevenths, and who comes new always finds some."""
+        """Whether the worker holds more than it may, or all requests of this one's client hold more than is left for
+        the other clients (Choudhury and Hahne, "Dynamic queue length thresholds", 1998): one client gets half of the
+        room at most, ten get ten elevenths, and a new client always finds some."""
         left_bytes = self.bounds.max_in_flight_bytes - self.in_flight_bytes
         return left_bytes < 0 or self._held_by[self.client_of(request)] > max(left_bytes, request.held_bytes)
 
     def elsewhere(self, path: bytes) -> list[int]:
-        """Where to count a response to a path that is not in the table as it stands."""
+        """Return the counters of a path that is not literally in the table."""
         return self.by_route.get(self.routes.entry_of(path), self.unrouted)
 
     def answered(self, status: int) -> int:
-        """All responses with this status."""
+        """Return the number of all responses with this status."""
         return sum(counts[status] for counts in (*self.by_route.values(), self.unrouted, self.unread))
 
     def count(self, refusal: Refusal) -> None:
@@ -320,7 +323,7 @@ class HttpServer:
             self.refused[refusal.kind] += 1
 
     def on_stray_reply(self, *, is_late: bool) -> None:
-        """A reply without a request to answer: its client has gone, or it was answered before (a bug)."""
+        """Count a reply without a request: its client has disconnected, or it was answered before, which is a bug."""
         if is_late:
             self.late_replies += 1
             return
@@ -329,15 +332,15 @@ class HttpServer:
         self._limited.warning("second_reply", "a request was answered twice; the second is dropped\n%s", where)
 
     def on_overdue(self, request: Request) -> None:
-        """A handler led to no reply: what it waits for was lost, by us or by the sink."""
-        path = request.path.decode("latin-1")  # One of the routes: no other has a handler.
+        """Log that a handler made no reply: what it waits for was lost, by us or by the sink."""
+        path = request.path.decode("latin-1")  # It is one of the routes: no other path has a handler.
         self._limited.warning(
             "overdue", "internal error: a request to %s had no answer after %g s", path, self.bounds.answer_s,
             request_id=request.request_id,
         )  # fmt: skip
 
     def on_handler_error(self, request: Request | None = None) -> None:
-        """An exception of ours is being handled: log it with its traceback, and count it."""
+        """Log the exception being handled with its traceback, and count it."""
         self.handler_errors += 1
         self._limited.warning(
             "handler", "a request failed with an internal error\n%s", traceback.format_exc(),

@@ -1,9 +1,9 @@
-"""Read the body of a request that asks for an upgrade we do not give.
+"""Read the body of a request whose Upgrade is ignored.
 
 Place: http.reader → HERE → http.reader.
 Rule: an Upgrade may be ignored (RFC 9110 section 7.8) and must be: Java's own client offers h2c with every first POST.
-The parser stops at the end of such a head. A second parser is told of a plain message with the same framing, and
-reads the body; its callbacks are the reader's, without those of a head, so trailers stay nowhere.
+The parser stops at the end of such a head. A second parser is given the head of a plain message with the same framing
+and reads the body. Its callbacks are the reader's, without those of a head, so trailers are discarded.
 Not here: any other protocol.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class BodyCallbacks:
-    """What the second parser calls."""
+    """The callbacks of the second parser."""
 
     __slots__ = ("on_body", "on_chunk_complete", "on_chunk_header", "on_message_complete")
 
@@ -31,7 +31,7 @@ class BodyCallbacks:
 
 
 def body_parser(reader: RequestReader, length_bytes: int, *, is_chunked: bool) -> Callable[[bytes], None]:
-    """A parser's ``feed_data`` that expects the body at once."""
+    """Return the ``feed_data`` of a parser that expects the body at once."""
     parser = HttpRequestParser(BodyCallbacks(reader))
     framing = b"Transfer-Encoding: chunked" if is_chunked else b"Content-Length: %d" % length_bytes
     parser.feed_data(b"POST / HTTP/1.1\r\nConnection: close\r\n" + framing + b"\r\n\r\n")

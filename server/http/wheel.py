@@ -1,11 +1,11 @@
-"""Deadlines of all connections of a worker with one timer.
+"""Watch the deadlines of all connections of a worker with one timer.
 
 Place: http.server's tick → HERE → ``on_deadline`` of connections.
-Rules: a connection has a deadline, an instant it may move at will at the cost of one attribute. It sits in the bucket
-of the instant at which it is looked at next, and is looked at every ``visit_s`` at least: as no limit is shorter,
-no deadline is missed. Never early; late by two ticks at most.
-The wheel's clock stands still while the loop does: clients do not pay for a stall of ours.
-Not here: what a deadline means (http.protocol), which limits there are (config.settings).
+Rules: a connection has a deadline, an instant that it may move at the cost of one attribute. It sits in the bucket of
+the instant of its next visit, and is visited every ``visit_s`` at least: as no limit is shorter, no deadline is missed.
+``on_deadline`` is never called early, and two ticks late at most. The wheel's clock stops while the loop is blocked, so
+that clients do not pay for a stall of ours.
+Not here: the meaning of a deadline (http.protocol), the limits (config.settings).
 """
 
 # hot path
@@ -20,13 +20,13 @@ MAX_VISIT_S: Final = 64.0
 
 
 class Timed(Protocol):
-    """What the wheel carries."""
+    """An entry of the wheel."""
 
     deadline: float
     bucket: set[Timed] | None
 
     def on_deadline(self) -> None:
-        """The deadline has passed. Move it, or close."""
+        """Move the deadline, which has passed, or close."""
 
 
 class Wheel:
@@ -42,11 +42,11 @@ class Wheel:
         self._at = 0
 
     def after(self, delay_s: float) -> float:
-        """The instant ``delay_s`` from now: a tick later, since ``now`` may be a tick old."""
+        """Return the instant ``delay_s`` from now, and a tick more, since ``now`` may be a tick old."""
         return self.now + delay_s + TICK_S
 
     def add(self, entry: Timed) -> None:
-        """Carry ``entry`` from now on, or carry it to its deadline when that was moved nearer than any limit is."""
+        """Watch ``entry`` from now on, or again after its deadline was moved nearer than any limit."""
         if entry.bucket is not None:
             entry.bucket.discard(entry)
         ticks = int((entry.deadline - self.now) / TICK_S) + 1
@@ -56,13 +56,13 @@ class Wheel:
         bucket.add(entry)
 
     def remove(self, entry: Timed) -> None:
-        """Carry ``entry`` no longer."""
+        """Stop watching ``entry``."""
         if entry.bucket is not None:
             entry.bucket.discard(entry)
             entry.bucket = None
 
     def turn(self, loop_s: float) -> None:
-        """Let time pass up to ``loop_s`` and call ``on_deadline`` of every entry whose deadline has passed."""
+        """Advance the clock to ``loop_s`` and call ``on_deadline`` of every entry whose deadline has passed."""
         elapsed_s = min(loop_s - self._last_s, MAX_STEP_S)
         self._last_s = loop_s
         before = int(self.now / TICK_S)
@@ -74,7 +74,7 @@ class Wheel:
     def _visit(self, bucket: set[Timed]) -> None:
         for entry in list(bucket):
             if entry.bucket is not bucket:
-                continue  # Closed by an earlier one's on_deadline.
+                continue  # The on_deadline of an earlier entry has closed it.
             if entry.deadline <= self.now:
                 entry.on_deadline()
             if entry.bucket is bucket:

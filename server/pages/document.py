@@ -1,8 +1,8 @@
-"""A document that many will ask for: what it is made of, its making piece by piece, and its two forms when it is made.
+"""A document to publish: its parts, its rendering piece by piece, and its plain and compressed form.
 
-Place: server.pages.published says what is to be made → HERE ← pages.documents has it made, and keeps it.
-Rule: a step makes one piece, hashes and compresses it. How many of them there are at a time is the caller's.
-Not here: slices of time, what is kept (pages.documents); what is in a document (server.pages.published).
+Place: server.pages.published describes a document → HERE ← pages.documents renders and caches it.
+Rule: a step makes one piece, hashes and compresses it. The caller decides how many steps are done at a time.
+Not here: slices of time, the cache (pages.documents); the content of a document (server.pages.published).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from server.http.request import Request
 
-MIN_GZIP_BYTES: Final = 512  # Below, the header that says so costs what it saves.
+MIN_GZIP_BYTES: Final = 512  # For smaller documents the header Content-Encoding costs as much as compressing saves.
 GZIP_LEVEL: Final = 5  # Settings repeat themselves: level 9 takes twice as long for 2 % less.
 
 JSON_TYPE: Final = b"application/json"
@@ -25,17 +25,17 @@ HTML_TYPE: Final = b"text/html; charset=utf-8"
 CORS: Final = b"Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: ETag, X-Request-Id\r\n"
 # A page shows texts of settings and schemas: nothing in it may ever run.
 HTML_ONLY: Final = b"Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n"
-_GZIP_WINDOW: Final = 31  # zlib's way to say: with the head and the sum of gzip.
+_GZIP_WINDOW: Final = 31  # By this number zlib writes the head and the checksum of gzip.
 
 
 Key = tuple[Hashable, ...]
 
 
 class PageDocument(Struct):
-    """What is to be made. ``parts`` are its bytes, piece by piece; an empty piece is a step without a result.
+    """A document to render. ``parts`` are its bytes, piece by piece; an empty piece is a step without a result.
 
-    ``keep_s`` None: it is the same for the life of the worker. ``lines`` are further header lines, each with CRLF.
-    Documents of the same ``key`` are the same; empty: only that of the same path, query and kind is.
+    ``keep_s`` is how long it may be cached; None: for the life of the worker. ``lines`` are further header lines, each
+    with CRLF. Documents with the same ``key`` are the same; if it is empty, those of the same path, query and kind are.
     """
 
     parts: Iterator[bytes]
@@ -47,7 +47,7 @@ class PageDocument(Struct):
 
 
 class Wrong(Struct):
-    """Why there is no document: problem JSON, which names the parameter where it is one."""
+    """The reason why there is no document. It becomes problem JSON, which names the wrong parameter, if any."""
 
     status: int
     detail: str
@@ -56,7 +56,7 @@ class Wrong(Struct):
 
 
 class RenderedPage(Struct):
-    """A document with its two forms and its header lines."""
+    """A rendered document: both forms and its header lines."""
 
     body: bytes
     compressed: bytes
@@ -67,7 +67,7 @@ class RenderedPage(Struct):
 
 
 class Making:
-    """A document on its way, and who waits for it."""
+    """A document being rendered, and the requests that wait for it."""
 
     __slots__ = ("_compressed", "_compressor", "_hash", "_pieces", "document", "is_kept", "key", "waiting")
 
@@ -82,7 +82,7 @@ class Making:
         self._hash = hashlib.sha256(document.content_type)
 
     def step(self) -> bool:
-        """Make one more piece. False: it was whole already."""
+        """Make one more piece. Returns False if the document was whole already."""
         piece = next(self.document.parts, None)
         if piece is None:
             return False
@@ -93,7 +93,7 @@ class Making:
         return True
 
     def whole(self, now_s: float) -> RenderedPage:
-        """The document."""
+        """Return the rendered document."""
         document = self.document
         self._compressed.append(self._compressor.flush())
         body = b"".join(self._pieces)

@@ -1,16 +1,16 @@
-"""Answer reads with documents that are made once and kept: JSON, or a page for browsers.
+"""Answer reads with documents that are made once and cached: JSON, or a page for browsers.
 
-Place: http.routes → HERE → http.request; what the documents say is the caller's (``ask``).
+Place: http.routes → HERE → http.request; the caller's ``ask`` provides the content.
 Rules:
 1. A document is made in slices of ``SLICE_S`` with pauses ``PAUSE`` times as long between them: events on the same loop
-   wait for one slice, however large the document, and all readers together take a quarter of it, however many different
-   documents they ask for. Requests for one that is being made wait together.
-2. What was made is kept until ``forget``, or for ``keep_s``; bounded in number and in bytes, the least
-   recently asked for goes first. What waits is bounded too: beyond it, 503. However a question is written, its document
-   is made once (``PageDocument.key``): parameters that change nothing cannot have it made again and again.
-3. Every answer can be asked for again with ``If-None-Match``, may be compressed, and may be read by any web page: these
-   are public documents, and no cookie or credential is ever looked at.
-Not here: how one is made (pages.document), what is in it (server.pages.published).
+   wait for one slice, however large the document, and all readers together take a quarter of the loop's time, however
+   many different documents they ask for. Requests for a document that is being made wait together.
+2. Documents are cached until ``forget``, or for ``keep_s``, in bounded number and bytes; the least recently used one
+   is evicted first. Waiting requests are bounded too; further ones are answered 503. A document is made once, however
+   the question is written (``PageDocument.key``): parameters that change nothing do not make it again.
+3. Every answer supports ``If-None-Match``, may be compressed, and may be read by any web page: these are public
+   documents, and cookies and credentials are never read.
+Not here: how a document is made (pages.document), its content (server.pages.published).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SLICE_S: Final = 0.001
 PAUSE: Final = 3
 MAX_KEPT: Final = 512
 MAX_KEPT_BYTES: Final = 33_554_432  # 10,000 streams with their settings are 6 MB, compressed 0.3 MB.
-MAX_QUERY_BYTES: Final = 1_024  # Of a question that is remembered as it was written.
+MAX_QUERY_BYTES: Final = 1_024  # Questions with longer queries are not cached in ``_keys``.
 MAX_WAITING: Final = 256
 
 PREFLIGHT: Final = Preflight("GET, HEAD", 86_400, more=CORS + b"Vary: Origin\r\n").handle
@@ -49,20 +49,20 @@ Ask = Callable[[bytes, bytes, bool], PageDocument | Wrong]  # Path, query, wheth
 
 
 class Documents:
-    """The handler of every route whose answers are documents. Everything runs on the loop thread."""
+    """Handles every route whose answers are documents. Everything runs on the loop thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, ask: Ask, log: logging.Logger) -> None:
         self._loop = loop
         self._ask = ask
         self._limited = Limited(log)
-        self._keys: dict[tuple[bytes, bytes, bool], Key] = {}  # Of questions, as they were written.
+        self._keys: dict[tuple[bytes, bytes, bool], Key] = {}  # By path, query and kind as the client wrote them.
         self._made: OrderedDict[Key, RenderedPage] = OrderedDict()
         self._made_bytes = 0
         self._making: OrderedDict[Key, Making] = OrderedDict()
         self._waiting = 0
 
     def forget(self) -> None:
-        """What documents are made of has changed: make them anew. Those that are being made are answered, not kept."""
+        """Empty the cache: the sources have changed. Documents that are being made are answered, not cached."""
         self._keys.clear()
         self._made.clear()
         self._made_bytes = 0
@@ -70,11 +70,11 @@ class Documents:
             making.is_kept = False
 
     def routes(self, paths: Sequence[str]) -> dict[str, dict[str, Handler]]:
-        """What to add to the table of routes; a path that ends with ``*`` serves all that begin so."""
+        """Return the routes of ``paths``; a path that ends with ``*`` serves all paths that begin so."""
         return {path: {"GET": self.handle, "OPTIONS": PREFLIGHT} for path in paths}
 
     def handle(self, request: Request) -> None:
-        """Answer, now or when the document is made."""
+        """Answer now, or when the document is made."""
         question = (request.path, request.query, wants_page(request.headers.get(b"accept", b"")))
         key, asked = self._keys.get(question), None
         if key is None:
@@ -118,7 +118,7 @@ class Documents:
         return key
 
     def _turn(self) -> None:
-        """One slice of the document that is to be made next; the rest after a pause."""
+        """Do one slice of the next document, and schedule the next slice after a pause."""
         began_s = self._loop.time()
         _, making = next(iter(self._making.items()))
         made: RenderedPage | None = None
@@ -132,12 +132,12 @@ class Documents:
         try:
             if not is_under_way and making.key in self._making:
                 self._settle(making, made)
-        finally:  # Others wait for theirs, whatever comes of the answers.
+        finally:  # Other requests wait for their documents, even if answering these fails.
             if self._making:
                 self._loop.call_later(PAUSE * max(self._loop.time() - began_s, SLICE_S), self._turn)
 
     def _slice(self, making: Making, until_s: float) -> bool:
-        """False: the document is whole."""
+        """Do steps until ``until_s``. Returns False when the document is whole."""
         while self._loop.time() < until_s:
             if not making.step():
                 return False
@@ -195,7 +195,7 @@ def _refuse(request: Request, wrong: Wrong) -> None:
 
 
 def _is_known(tag: bytes, given: bytes) -> bool:
-    """Whether the client has it, in either form (RFC 9110 section 13.1.2, weak comparison)."""
+    """Whether the client has the document, in either form (RFC 9110 section 13.1.2, weak comparison)."""
     if not given:
         return False
     tags = [each.removeprefix(b"W/") for each in elements(given)]

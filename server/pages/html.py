@@ -1,9 +1,9 @@
-"""Plain pages for people who open an address of streams or schemas in a browser.
+"""Plain HTML pages for people who open streams or schemas in a browser.
 
 Place: server.pages.published → HERE → pages.documents.
 Rules: every text from a file or a client goes through ``escape``; no script, no picture, no address of another site.
 A page is yielded piece by piece, so that a large one is made in slices.
-Not here: what is shown (server.pages.published).
+Not here: the content to show (server.pages.published).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TAIL = "</body></html>\n"
 
 
 def streams(title: str, entries: Iterator[tuple[str, dict[str, Any]] | None]) -> Iterator[bytes]:
-    """Each stream with its settings; its schema can be followed."""
+    """Show each stream with its settings and a link to its schema."""
     yield (
         _HEAD.format(title=escape(title)) + "<p>The same as JSON: ask with <code>Accept: application/json</code>.</p>\n"
     ).encode()
@@ -45,14 +45,14 @@ def streams(title: str, entries: Iterator[tuple[str, dict[str, Any]] | None]) ->
 
 
 def schema(uri: str, text: bytes) -> Iterator[bytes]:
-    """One schema, of which ``text`` is the JSON."""
+    """Show one schema; ``text`` is its JSON."""
     above = uri.rpartition("/")[0]
     link = f'<p>Other versions: <a href="/v1/schemas{quote(above)}">{escape(above)}</a></p>\n'
     yield (_HEAD.format(title=escape(uri)) + link + _pre(msgspec.json.format(text).decode()) + _TAIL).encode()
 
 
 def directory(path: str, directories: Sequence[str], versions: Sequence[str]) -> Iterator[bytes]:
-    """What lies in one directory; ``versions`` are schema URIs."""
+    """Show the contents of one directory; ``versions`` are schema URIs."""
     lines = [_HEAD.format(title=escape(path)), "<ul>\n"]
     above = path.rpartition("/")[0]
     if above.startswith("/v1/schemas"):

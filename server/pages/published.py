@@ -1,9 +1,9 @@
-"""What everybody may read here: settings of streams, and schemas, as JSON or as plain pages.
+"""The public documents: settings of streams, and schemas, as JSON or as plain pages.
 
 Place: worker joins pages.documents → HERE → catalog.views, server.schemas.repository.
-Rules: settings are those of the worker's snapshot, so an answer never mixes two. A mistake in a query is said, naming
-the parameter; a name that is not declared is absent from the answer, as in the existing system.
-Not here: making, keeping and sending documents (pages.documents), pages (server.pages.html).
+Rules: settings are those of the worker's snapshot, so an answer never mixes two. A mistake in a query is answered with
+the name of the parameter; an undeclared stream is absent from the answer, as in the existing system.
+Not here: making, caching and sending documents (pages.documents), pages (server.pages.html).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PATHS = (
     "/v1/schemas",
     "/v1/schemas/*",
 )
-LATEST_S = 60  # Listings and `latest` follow what is put into a directory; a version never changes.
+LATEST_S = 60  # Listings and `latest` change with the directory; a version never changes.
 VERSION_S = 86_400
 
 _SCHEMAS = "/v1/schemas"
@@ -45,7 +45,7 @@ _NO_SCHEMA = {
 
 
 class Published:
-    """Finds the document of a path. ``service`` is whose streams ``/v1/stream-configs`` shows; None: all."""
+    """Finds the document of a path. ``/v1/stream-configs`` shows the streams of ``service``; None: all."""
 
     def __init__(self, views: Views, service: str | None, schemas: SchemaRepository) -> None:
         self._views = views
@@ -53,11 +53,11 @@ class Published:
         self._schemas = schemas
 
     def use(self, views: Views) -> None:
-        """From now on these are the streams; whoever keeps documents must forget them."""
+        """Use these streams from now on; the caller must empty its cache of documents."""
         self._views = views
 
     def ask(self, path: bytes, raw_query: bytes, is_page_wanted: bool) -> PageDocument | Wrong:
-        """The document at a path of ``PATHS``."""
+        """Return the document at a path of ``PATHS``."""
         text = text_of(percent.decode(path))
         try:
             if text.startswith(_SCHEMAS):
@@ -70,7 +70,7 @@ class Published:
             return Wrong(400, str(error), error.parameter)
 
     def _streams(self, path: str, raw_query: bytes, is_page_wanted: bool) -> PageDocument:
-        """The API of the existing system, at its path and at ours."""
+        """Answer the API of the existing system, at its path and at ours."""
         asked = query.parse(raw_query)
         if path == "/w/api.php" and not asked.is_action:
             raise QueryError("action", "is missing; write action=streamconfigs")
@@ -84,7 +84,7 @@ class Published:
         return PageDocument(_joined(entries, b'{"streams":{', end), key=("streams", *told, asked.is_deprecated))
 
     def _own_streams(self, path: str, raw_query: bytes, is_page_wanted: bool) -> PageDocument:
-        """Streams that this service takes, as a map without a wrapper."""
+        """Return the streams that this service accepts, as a map without a wrapper."""
         query.parse(raw_query, known=())
         rest = path.removeprefix("/v1/stream-configs").removeprefix("/")
         names = query.listed(rest.replace(",", "|")) if rest else None
@@ -100,7 +100,7 @@ class Published:
         return self._service is None or settings.get("destination_event_service") in (None, self._service)
 
     def _schema(self, path: str, is_page_wanted: bool) -> PageDocument | Wrong:
-        """A version, the latest one, or what lies in a directory."""
+        """Return a version of a schema, the latest version, or the listing of a directory."""
         title, _, name = path.rpartition("/")
         version = name.removesuffix(".yaml").removesuffix(".json")
         is_latest = version == "latest"
@@ -119,7 +119,7 @@ class Published:
             status, detail = _NO_SCHEMA.get(found[0], _NO_SCHEMA["schema_unavailable"])
             return Wrong(status, detail, retry_after_s=1 if status == 503 else 0)
         parts = pages.schema(uri, found) if is_page_wanted else iter((found,))
-        # The browser's page and the JSON are told apart by Vary: the address is the same.
+        # Page and JSON have the same address; caches keep them apart by Vary.
         return PageDocument(
             parts,
             HTML_TYPE if is_page_wanted else b"application/json",
@@ -145,7 +145,7 @@ class Published:
 
 
 def _joined(entries: Iterator[tuple[str, dict[str, Any]] | None], start: bytes, end: bytes) -> Iterator[bytes]:
-    """One JSON object of many, a piece for each."""
+    """Join the entries into one JSON object, in one piece for each."""
     comma = start
     for entry in entries:
         if entry is None:
@@ -159,5 +159,5 @@ def _joined(entries: Iterator[tuple[str, dict[str, Any]] | None], start: bytes, 
 def _encoded(value: Any) -> bytes:
     try:
         return orjson.dumps(value)
-    except TypeError:  # An integer of 2^64 and more: YAML holds it, and so does JSON.
+    except TypeError:  # An integer of 2^64 or more, which YAML and JSON allow.
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

@@ -1,11 +1,12 @@
-"""GET /v1/receipts/{id}: what became of a request, on any worker of the host.
+"""GET /v1/receipts/{id}: the outcome of a request, on any worker of the host.
 
 Place: http.routes → HERE → server.shared.rings.
-Rules: an identity that no ring has is looked for once more after WAIT_S, in what was written meanwhile: another worker
-notes in pieces. What is older than an hour, or than what the rings can hold, is 410 where the identity tells its age
-(UUIDv7), else 404. Rings are looked through in slices of SLICE_S with pauses PAUSE times as long between them, for one
-request after the other: identities that nobody has would otherwise hold the loop for 4 ms per worker of the host.
-Not here: who notes what (intake.books.receipts).
+Rules: an identity that no ring has is looked for once more after WAIT_S, in the entries written meanwhile, since other
+workers write receipts in batches. A receipt that is older than an hour, or than the rings can hold, is answered with
+410 if the identity shows its age (UUIDv7), else with 404. Rings are searched in slices of SLICE_S with pauses PAUSE
+times as long between them, for one request after the other: an unknown identity would otherwise hold the loop for 4 ms
+per worker of the host.
+Not here: writing receipts (intake.books.receipts).
 """
 
 from __future__ import annotations
@@ -36,14 +37,14 @@ UNKNOWN: Final = "No request of this identity was accepted on this host within t
 EXPIRED: Final = "What became of this request is not kept any more: for an hour, or for as long as there is room."
 BUSY: Final = "Too many readers wait for receipts. Try again."
 
-_NOWHERE: Final[dict[str, int]] = {}  # All was looked at.
+_NOWHERE: Final[dict[str, int]] = {}  # The result of a search that has ended without a receipt.
 
 Steps = Iterator[dict[str, int] | None]
 
 
 class _Search:
-    """A request, and the steps that look for its identity. ``marks`` are those of the rings before the first look;
-    None: this is the last look."""
+    """A request, and the steps that search for its identity. ``marks`` are the positions of the rings before the first
+    search; None: this is the last search."""
 
     __slots__ = ("identity", "marks", "request", "steps")
 
@@ -55,19 +56,19 @@ class _Search:
 
 
 class ReceiptPage:
-    """``flush`` makes this worker's own notes readable."""
+    """Handles requests for receipts. ``flush`` makes this worker's own receipts readable."""
 
     def __init__(self, rings: Rings, flush: Callable[[], None]) -> None:
         self._rings = rings
         self._flush = flush
         self._waiting = 0
         self._searches: deque[_Search] = deque()
-        self._is_turning = False  # A slice is under way, or the next one is due.
+        self._is_turning = False  # A slice is under way, or the next one is scheduled.
 
     def handle(self, request: Request) -> None:
-        """200 with the counts, 404 or 410."""
+        """Answer 200 with the counts, 404 or 410."""
         escaped = request.path[len(PATH) :]
-        if len(escaped) > 3 * MAX_ID_CHARS:  # Each character escaped. No request has a longer identity.
+        if len(escaped) > 3 * MAX_ID_CHARS:  # No identity is longer, even with each character escaped.
             request.problem(404, UNKNOWN)
             return
         if self._waiting >= MAX_WAITING:
@@ -87,7 +88,7 @@ class ReceiptPage:
         self._look(_Search(request, identity, None, self._rings.search(identity.encode(), time.time(), marks)))
 
     def _turn(self) -> None:
-        """One slice of what is looked for; the rest after a pause."""
+        """Do one slice of the searches, and schedule the next slice after a pause."""
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         self._is_turning = True
@@ -99,7 +100,7 @@ class ReceiptPage:
                     self._searches.appendleft(search)
                 else:
                     self._settle(loop, search, None if found is _NOWHERE else found)
-        finally:  # Others wait for theirs, whatever comes of one search.
+        finally:  # Other requests wait for their receipts, even if one search fails.
             self._is_turning = bool(self._searches)
             if self._is_turning:
                 loop.call_later(PAUSE * max(loop.time() - began_s, SLICE_S), self._turn)
@@ -117,7 +118,7 @@ class ReceiptPage:
 
 
 def _made_s(identity: str) -> float:
-    """When a UUIDv7 was made; 0.0 for any other identity."""
+    """Return when a UUIDv7 was made; 0.0 for any other identity."""
     try:
         number = uuid.UUID(identity)
     except ValueError:

@@ -1,8 +1,8 @@
 """Plain pages: liveness, readiness, name and version, robots, and the description of all routes.
 
 Place: http.routes → HERE.
-Rules: readiness says whether this worker takes requests, and nothing of the broker: a broker outage must not take every
-instance out of rotation. Pages are never cached, but for robots.txt and the description.
+Rules: readiness says whether this worker takes requests, and nothing about the broker: a broker outage must not take
+every instance out of rotation. Pages are never cached, except robots.txt and the description.
 Not here: metrics and operations (admin).
 """
 
@@ -31,13 +31,13 @@ NO_PAGE = Refusal(404, "There is no page here. GET /?spec has the description of
 
 
 def description() -> bytes:
-    """All routes, in OpenAPI 3.1, as JSON. It takes some 20 ms: once a worker, before it serves."""
+    """Return all routes in OpenAPI 3.1 as JSON. It takes some 20 ms, once per worker, before it serves."""
     text = (Path(__file__).parent / "openapi.yaml").read_text(encoding="utf-8")
     return orjson.dumps(yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
 
 
 def page(described: Mapping[str, Any]) -> bytes:
-    """The same for people: each route in a line."""
+    """Return the same as an HTML page with a line for each route."""
     rows = "".join(
         f"<tr><td><code>{method.upper()} {escape(path)}</code></td><td>{escape(what.get('summary', ''))}</td></tr>\n"
         for path, methods in described["paths"].items()
@@ -66,7 +66,7 @@ class ServicePages:
         self._page = page(orjson.loads(self._description))
 
     def routes(self) -> dict[str, dict[str, Handler]]:
-        """What to add to the table of routes."""
+        """Return the routes of these pages."""
         handlers: dict[str, Handler] = {
             "/healthz": self.handle_health,
             "/readyz": self.handle_readiness,
@@ -79,7 +79,7 @@ class ServicePages:
         return table | {"/": {"GET": self.handle_root, "OPTIONS": PREFLIGHT}}
 
     def handle_root(self, request: Request) -> None:
-        """``/?spec`` and ``/?doc``, whatever their value, where the existing system has them."""
+        """Answer ``/?spec`` and ``/?doc``, with any value, as the existing system does."""
         params = request.params()
         if "spec" in params:
             request.reply(200, "OK", self._description, more=OPEN)
@@ -89,11 +89,11 @@ class ServicePages:
             NO_PAGE.handle(request)
 
     def handle_health(self, request: Request) -> None:
-        """The loop turns: otherwise nobody would answer."""
+        """Answer 200: if the loop did not run, there would be no answer."""
         _send(request, {"status": "ok"})
 
     def handle_readiness(self, request: Request) -> None:
-        """200 when requests are welcome."""
+        """Answer 200 if this worker takes requests, else 503 with the reason."""
         reason = self._unready()
         if reason is None:
             _send(request, {"status": "ready"})
@@ -101,19 +101,19 @@ class ServicePages:
             request.problem(503, f"This worker is {reason}. Send requests to another one.", retry_after_s=1)
 
     def handle_info(self, request: Request) -> None:
-        """Who this is."""
+        """Answer with the name, the version and further information."""
         _send(request, {"name": self._name, "version": self._version, **self._info()})
 
     def handle_name(self, request: Request) -> None:
-        """The name alone."""
+        """Answer with the name alone."""
         _send(request, {"name": self._name})
 
     def handle_version(self, request: Request) -> None:
-        """The version alone."""
+        """Answer with the version alone."""
         _send(request, {"version": self._version})
 
     def handle_robots(self, request: Request) -> None:
-        """Nothing here is for search engines."""
+        """Answer with a robots.txt that keeps search engines out."""
         request.reply(200, "OK", ROBOTS, b"text/plain; charset=utf-8", more=b"Cache-Control: max-age=86400\r\n")
 
 

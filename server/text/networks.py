@@ -1,10 +1,11 @@
-"""Read an address or a network as an operator writes it, in the form in which addresses of clients are compared.
+"""Parse an address or a network that an operator writes into the form in which addresses of clients are compared.
 
-Place: config.rules, config.auth_rules, catalog.allowed_auth ask what is one; http.around.client_address, auth.networks
-→ HERE.
+Place: config.rules, config.auth_rules, catalog.allowed_auth check settings with it; http.around.client_address,
+auth.networks → HERE.
 Rules: a client that arrives as ``::ffff:10.0.0.1`` is compared as ``10.0.0.1``, so an IPv4-mapped network (RFC 4291
-section 2.5.5.2) is the IPv4 network that it maps. What could never match, or not as it was meant, is refused: bits
-behind the prefix, and a zone, for clients are compared without theirs (RFC 4007 section 11: zones are local to a host).
+section 2.5.5.2) is the IPv4 network that it maps. A text that could never match, or not as intended, is refused: bits
+after the prefix, and a zone, since clients are compared without theirs (RFC 4007 section 11: zones are local to a
+host).
 Not here: addresses in headers (http.around.client_address).
 """
 
@@ -20,7 +21,7 @@ _MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
 
 
 def network(text: str) -> Network:
-    """The network that ``text`` names. Raises ValueError saying what it is not."""
+    """Return the network that ``text`` names. Raises ValueError with the reason if it names none."""
     address, slash, prefix = text.partition("/")
     if "%" in address:
         bare = address.partition("%")[0]
@@ -32,7 +33,7 @@ def network(text: str) -> Network:
 
 
 def _ipv4(found: Network) -> Network:
-    """The IPv4 network that an IPv6 one maps; any other as it is."""
+    """Return the IPv4 network that an IPv6 one maps; any other network unchanged."""
     if not isinstance(found, ipaddress.IPv6Network) or not found.subnet_of(_MAPPED):
         return found
     mapped = found.network_address.ipv4_mapped

@@ -1,5 +1,5 @@
-"""Origins of pages: how they are written down, and whether the ``Origin`` header of a browser names one of several.
-Names of hosts are written likewise, without a scheme.
+"""Origins of pages: their syntax in settings, and whether the ``Origin`` header of a browser names one of several.
+Host names have the same syntax without a scheme.
 
 Place: config.transport_rules, catalog.allowed_auth, auth.key_entries ask what is one; http.cors, http.around.webhook,
 auth.guard → HERE.
@@ -20,7 +20,7 @@ from typing import Final
 
 HINT: Final = "write it as browsers do: scheme, host and port, in small letters, without a path: https://a.example"
 MAX_BYTES: Final = 512
-MAX_KEPT: Final = 1_024
+MAX_CACHED: Final = 1_024
 
 _ORIGIN: Final = re.compile(
     r"([a-z][a-z0-9+.-]*)://(?:(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[([0-9a-f:]+)\])(?::(0|[1-9][0-9]{0,4}))?"
@@ -53,30 +53,30 @@ def _is_ipv6(text: str) -> bool:
     return address.ipv4_mapped is not None or address.compressed == text
 
 
-def is_host_name(text: str) -> bool:  # cold: what an operator wrote
-    """Whether this is a host's name, ``*.`` and one for every host below it, or ``*`` for all."""
+def is_host_name(text: str) -> bool:  # cold: called for settings
+    """Whether the text is a host name, ``*.`` and a name for every host below it, or ``*`` for all hosts."""
     return text == "*" or _NAME.fullmatch(text) is not None
 
 
 class Origins:
-    """What any of the texts, each ``is_origin`` or ``is_host_name``, stands for."""
+    """The set of origins that the texts stand for; each text is ``is_origin`` or ``is_host_name``."""
 
-    __slots__ = ("_kept", "_pattern")
+    __slots__ = ("_cache", "_pattern")
 
     def __init__(self, texts: Iterable[str]) -> None:
         patterns = [re.escape(text.encode()).replace(rb"\*", _LABELS) for text in texts]
         self._pattern = re.compile(b"|".join(patterns))
-        self._kept: dict[bytes, bool] = {}
+        self._cache: dict[bytes, bool] = {}
 
     def __contains__(self, origin: bytes | None) -> bool:
-        """``origin`` None: the request has no such header."""
+        """Whether the header's value is one of them. ``origin`` None: the request has no such header."""
         if origin is None or len(origin) > MAX_BYTES:
             return False
-        found = self._kept.get(origin)
+        found = self._cache.get(origin)
         if found is None:
-            if len(self._kept) >= MAX_KEPT:
-                self._kept.clear()
-            found = self._kept[origin] = self._pattern.fullmatch(origin) is not None
+            if len(self._cache) >= MAX_CACHED:
+                self._cache.clear()
+            found = self._cache[origin] = self._pattern.fullmatch(origin) is not None
         return found
 
 

@@ -1,4 +1,4 @@
-"""What runs again and again in a process, or once in a later turn: it never ends by an exception.
+"""Timers and tasks of a process, which no exception ends.
 
 Place: beside whoever has a timer or a task, in every process.
 Rules: an exception of ours in a timer or a task is counted, logged with its stack (at most once in a while for each),
@@ -26,13 +26,14 @@ _limited = Limited(_logger)
 
 
 class _Failures:
-    """Of this process, since its fork."""
+    """The number of failures in this process since its fork."""
 
     count = 0
 
 
 def failed(name: str) -> None:
-    """An exception is being handled that has ended one turn of what ``name`` says. It must be one of our own names."""
+    """Count and log the exception being handled, which has ended one run of ``name``. Names are constants of our
+    code."""
     _Failures.count += 1
     _limited.warning(name, "%s failed, and goes on: it is a bug, or the host lacks something\n%s", name, _stack())
 
@@ -42,17 +43,17 @@ def _stack() -> str:
 
 
 def failures() -> int:
-    """How often that was, in this process."""
+    """Return the number of failures in this process."""
     return _Failures.count
 
 
 def begin_child() -> None:
-    """After a fork: what the parent has counted is the parent's."""
+    """Start counting from 0 after a fork: the parent reports its own count."""
     _Failures.count = 0
 
 
 def hand_over(counters: list[int]) -> None:
-    """What every process counts of itself, for its row of the scoreboard. Called on its beat."""
+    """Write the counts that every process has into its row of the scoreboard. Called on its beat."""
     stdio.flush()
     counters[ProcessCount.LOG_LINES_DROPPED] = stdio.dropped()
     counters[ProcessCount.TASK_FAILURES] = failures()
@@ -63,19 +64,19 @@ class _Handle(Protocol):
 
 
 class Loop(Protocol):
-    """What a timer needs of an event loop."""
+    """The part of an event loop that a timer uses."""
 
     def call_later(self, delay: float, callback: Callable[[], object], /) -> _Handle: ...
 
 
 class Timer:
-    """Calls ``functions`` in order, at once and then every ``every_s`` seconds until ``cancel``. Where one fails, the
-    others and the next time come all the same."""
+    """Calls ``functions`` in order, at once and then every ``every_s`` seconds until ``cancel``. A failure of one
+    affects neither the others nor the next time."""
 
     __slots__ = ("_every_s", "_functions", "_handle", "_is_over", "_loop")
 
     def __init__(self, loop: Loop, every_s: float, *functions: Callable[[], object]) -> None:
-        """Functions have names of ours: bound methods, no lambdas."""
+        """``functions`` must be bound methods, not lambdas: their names go into the log."""
         self._loop = loop
         self._every_s = every_s
         self._functions = functions
@@ -83,24 +84,24 @@ class Timer:
         self._is_over = False
 
     def start(self) -> None:
-        """The first time is now."""
+        """Call the functions now, and schedule the next time."""
         for function in self._functions:
             try:
                 function()
-            except Exception:  # Whatever it is, the next time must come.
+            except Exception:  # The next time must come after any exception.
                 failed(getattr(function, "__qualname__", "a timer"))
         if not self._is_over:
             self._handle = self._loop.call_later(self._every_s, self.start)
 
     def cancel(self) -> None:
-        """There is no next time."""
+        """Stop: there is no next time."""
         self._is_over = True
         if self._handle is not None:
             self._handle.cancel()
 
 
 def watch(loop: asyncio.AbstractEventLoop) -> None:
-    """Count and log what any callback or task of the loop raises that catches nothing itself."""
+    """Count and log the exceptions of callbacks and tasks of the loop that do not catch them themselves."""
     loop.set_exception_handler(_on_exception)
 
 

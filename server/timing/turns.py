@@ -1,11 +1,12 @@
-"""Share the time of one worker among its clients: what takes long is done a piece at a time, by whose it is.
+"""Share the time of one worker fairly among its clients: long jobs are done a piece at a time.
 
 Place: http.around.decompress and intake.receive put jobs here; worker makes the one queue that both share.
 Rules: start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996). A client has one line of jobs, however many
-connections it has, and the line whose client has used the least time has the next turn. A client that comes new starts
-where the one that is served now stands, so it is next. One turn of the loop does one piece of one job; ``MOST_BEGUN``
-jobs of a line take turns among themselves, the others begin after them, or are refused when they have waited too long.
-Not here: what a job does, who counts as one client (http.around.client_address).
+connections it has, and the line whose client has used the least time has the next turn. A new client starts with the
+used time of the client that is being served, so it is next. One turn of the loop does one piece of one job.
+``MAX_BEGUN`` jobs of a line take turns among themselves; the others begin after them, or are refused when they have
+waited too long.
+Not here: what a job does, what counts as one client (http.around.client_address).
 """
 
 # hot path
@@ -21,14 +22,14 @@ from typing import Final, Protocol
 
 TURN_S: Final = 0.001
 
-MOST_BEGUN: Final = 4  # If all jobs of a client began at once, all would be late; and each holds memory.
+MAX_BEGUN: Final = 4  # If all jobs of a client began at once, all would be late; and each holds memory.
 
 
 class Job(Protocol):
-    """Something that takes more than one turn."""
+    """A piece of work that takes more than one turn."""
 
     def is_wanted(self) -> bool:
-        """Whether somebody still waits for it. If not, it is dropped (``drop``)."""
+        """Whether a client still waits for it. If not, it is dropped (``drop``)."""
 
     def is_late(self) -> bool:
         """Whether it has waited for so long that it is refused instead (``refuse``)."""
@@ -37,17 +38,17 @@ class Job(Protocol):
         """Answer that it was not done."""
 
     def go_on(self, time_s: float) -> bool:
-        """Do some of it, for so long or a little longer. Whether all is done."""
+        """Work for ``time_s`` or a little longer. Returns whether all is done."""
 
     def on_bug(self) -> None:
-        """Answer for it: an exception of ours is being handled."""
+        """Answer the request after an exception, which is being handled."""
 
     def drop(self) -> None:
-        """Let go of what it holds: it is not finished."""
+        """Release what the job holds: it will not be finished."""
 
 
 class _Line:
-    """The jobs of one client. ``used_s`` is the time that it has had, counted from where it began."""
+    """The jobs of one client. ``used_s`` is the client's used time, with the start value that it was given."""
 
     __slots__ = ("client", "jobs", "used_s")
 
@@ -58,7 +59,7 @@ class _Line:
 
 
 class Turns:
-    """One a worker. ``call_soon`` and ``clock`` are those of its loop; by default the running one's."""
+    """The queue of one worker. ``call_soon`` and ``clock`` are those of its loop, by default the running one's."""
 
     __slots__ = ("_call_soon", "_clock", "_is_due", "_jobs", "_lines", "_number", "_order", "_used_s")
 
@@ -68,9 +69,9 @@ class Turns:
         self._call_soon = call_soon
         self._clock = clock
         self._lines: dict[str, _Line] = {}
-        self._order: list[tuple[float, int, _Line]] = []  # A heap: each line once, but for the one that is served.
-        self._number = 0  # Of lines with the same time, who came first is first.
-        self._used_s = 0.0  # Of the line that was served last.
+        self._order: list[tuple[float, int, _Line]] = []  # A heap of all lines except the one that is being served.
+        self._number = 0  # Orders lines with the same time by arrival.
+        self._used_s = 0.0  # The used time of the line that was served last.
         self._jobs = 0
         self._is_due = False
 
@@ -114,24 +115,24 @@ class Turns:
             if is_done:
                 self._jobs -= 1
             else:
-                line.jobs.insert(MOST_BEGUN - 1, job)
+                line.jobs.insert(MAX_BEGUN - 1, job)
             self._put(line)
             self._call()
 
     def _next(self) -> _Line | None:
-        """The line whose turn it is. One without jobs keeps its place until then, so that who comes back at once has no
-        advantage; it is forgotten when the others have had as much time."""
+        """Return the line whose turn it is. A line without jobs keeps its place until its turn, so that a client that
+        returns at once has no advantage; it is removed when the others have had as much time."""
         while self._order:
             self._used_s, _, line = heappop(self._order)
             self._let_go(line, 0)
-            self._let_go(line, MOST_BEGUN)  # The oldest of those that have not begun.
+            self._let_go(line, MAX_BEGUN)  # The oldest of the jobs that have not begun.
             if line.jobs:
                 return line
             del self._lines[line.client]
         return None
 
     def _let_go(self, line: _Line, at: int) -> None:
-        """Take away what nobody waits for, and refuse what is late, from this place of the line on."""
+        """Drop jobs that no client waits for, and refuse late ones, from the place ``at`` of the line on."""
         jobs = line.jobs
         while len(jobs) > at:
             job = jobs[at]

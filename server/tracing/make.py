@@ -1,4 +1,4 @@
-"""Make what traces requests, or nothing: as the settings say.
+"""Build the tracer that the settings ask for, or a no-op.
 
 Place: worker → HERE → tracing.sampled, tracing.spans, after the fork.
 Rule: without ``tracing.endpoint`` no handler is wrapped, and nothing of OpenTelemetry is loaded.
@@ -21,14 +21,15 @@ Routes = dict[str, dict[str, "Handler | None"]]
 
 
 class Tracing:
-    """One worker's. ``spans`` None: there are none."""
+    """The tracer of one worker. With ``spans`` and ``sampling`` None it does nothing."""
 
     def __init__(self, spans: Spans | None, sampling: Sampling | None) -> None:
         self._spans = spans
         self._sampling = sampling
 
     def table(self, routes: Routes) -> Routes:
-        """The routes with their requests sampled, those of many paths apart; the same ones where nothing is traced."""
+        """Return the routes with handlers that sample their requests, except routes of many paths; the same routes if
+        nothing is traced."""
         sampling = self._sampling
         if sampling is None:
             return routes
@@ -40,22 +41,22 @@ class Tracing:
         }  # fmt: skip
 
     def counts(self) -> tuple[int, int, int]:
-        """Spans that were exported, that the collector did not take, that there was no room for."""
+        """Return the numbers of spans that were exported, that the collector did not take, and that had no room."""
         return self._spans.counts() if self._spans is not None else (0, 0, 0)
 
     def look(self) -> None:
-        """On the beat."""
+        """Log failed exports; called on the beat."""
         if self._spans is not None:
             self._spans.look()
 
     async def close(self, deadline: float) -> None:
-        """Let go of what is left, to ``loop.time()`` = deadline at the latest."""
+        """Send the remaining spans, until ``loop.time()`` = deadline at the latest."""
         if self._spans is not None:
             await self._spans.close(deadline)
 
 
 def make(config: Config, slot: int, is_well_formed: Callable[[bytes], object]) -> Tracing:
-    """``is_well_formed`` says whether bytes are a ``traceparent``."""
+    """Build the tracer of one worker. ``is_well_formed`` returns something true if bytes are a ``traceparent``."""
     if config.tracing.endpoint is None:
         return Tracing(None, None)
     from server.tracing.spans import Spans

@@ -1,10 +1,10 @@
-"""Spans, and their way to a collector: the one place that knows OpenTelemetry.
+"""Make spans and export them to a collector: the only module that uses OpenTelemetry.
 
 Place: tracing.sampled → HERE → a thread of the SDK → the collector, over HTTP.
-Rules: the loop makes spans and never waits for any: they leave in batches, by a second thread, which is why there are
-few of them (``tracing.max_per_s``). What the collector has not taken yet is bounded; beyond that a span is dropped and
-counted. Attributes are those of OpenTelemetry's semantic conventions for HTTP servers.
-Not here: which requests have one (tracing.sampled).
+Rules: the loop makes spans and never waits for them. A second thread exports them in batches and takes time from the
+loop, so there may be only few (``tracing.max_per_s``). The number that the collector has not taken yet is bounded;
+beyond it a span is dropped and counted. Attributes follow OpenTelemetry's semantic conventions for HTTP servers.
+Not here: which requests have a span (tracing.sampled).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
-from opentelemetry.trace import Span as Span  # Who samples names its type.
+from opentelemetry.trace import Span as Span  # Exported: tracing.sampled names the type.
 from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
     from server.config.tracing_settings import TracingSettings as Settings
 
 BATCH_S: Final = 1.0  # How long a span waits for others to leave with it.
-CLOSE_S: Final = 1.0  # At the end of a worker the collector gets this long.
+CLOSE_S: Final = 1.0  # How long a worker waits for the collector at its end.
 
 _logger = logging.getLogger("tracing")
 _limited = Limited(_logger)
 
 
 class Spans:
-    """One worker's."""
+    """Makes, exports and counts the spans of one worker."""
 
     def __init__(self, settings: Settings, endpoint: str, service_name: str, slot: int) -> None:
         self._endpoint = endpoint
@@ -68,7 +68,7 @@ class Spans:
         self._failed_said = 0
 
     def begin(self, method: bytes, path: str, headers: Mapping[bytes, bytes], body_bytes: int) -> Span | None:
-        """A span that begins now, within the trace that the headers name, or in a new one; None: there is no room."""
+        """Begin a span in the trace that the headers name, or in a new one; None: there is no room."""
         if not self._has_room() or self._buckets.take("", time.monotonic()):
             self._dropped += 1
             return None
@@ -84,13 +84,13 @@ class Spans:
         return span if span.is_recording() else None  # OTEL_SDK_DISABLED
 
     def traceparent(self, span: Span) -> bytes:
-        """What says that something happens within this span."""
+        """Return the ``traceparent`` that names this span as parent."""
         carrier: dict[str, str] = {}
         self._propagator.inject(carrier, set_span_in_context(span, Context()))
         return carrier["traceparent"].encode()
 
     def end(self, span: Span, status: int, request_id: str) -> None:
-        """Its request was answered so, with this identity, if with any."""
+        """End the span with its request's ``status`` and identity; "": the answer has none."""
         if not self._has_room():
             self._dropped += 1
             return
@@ -104,18 +104,18 @@ class Spans:
         span.end()
 
     def counts(self) -> tuple[int, int, int]:
-        """Spans that were exported, that the collector did not take, that there was no room for."""
+        """Return the numbers of spans that were exported, that the collector did not take, and that had no room."""
         return self._exporter.exported, self._exporter.failed, self._dropped
 
     def look(self) -> None:
-        """Say what the collector does not take."""
+        """Log the spans that the collector has not taken since the last call."""
         failed = self._exporter.failed
         if failed > self._failed_said:
             more, self._failed_said = failed - self._failed_said, failed
             _limited.warning("export", "%d spans were not taken by %s: %s", more, self._endpoint, self._trouble.said)
 
     async def close(self, deadline: float) -> None:
-        """Send what is left, for CLOSE_S and to ``loop.time()`` = deadline at the latest; the rest is lost."""
+        """Send the remaining spans, for at most CLOSE_S and until ``loop.time()`` = deadline; the rest is lost."""
         loop = asyncio.get_running_loop()
         deadline = min(deadline, loop.time() + CLOSE_S)
         closing = threading.Thread(target=self._processor.shutdown, daemon=True)  # It waits for the collector.
@@ -131,12 +131,12 @@ class Spans:
         return self._ended - self._exporter.exported - self._exporter.failed
 
     def _parent(self, headers: Mapping[bytes, bytes]) -> Context:
-        given = headers.get(b"traceparent", b"")  # Without its tracestate: that is any text.
+        given = headers.get(b"traceparent", b"")  # The tracestate is left out: it may be any text.
         return self._propagator.extract({"traceparent": given.decode("latin-1")}, Context())
 
 
 class _Counted(SpanExporter):
-    """An exporter, and what became of its spans. On the thread of the SDK."""
+    """Wraps an exporter and counts its spans. It runs on the thread of the SDK."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
@@ -144,7 +144,7 @@ class _Counted(SpanExporter):
         self.failed = 0
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send a batch; returns when the collector has answered, or is given up."""
+        """Send a batch. Returns when the collector has answered or the exporter gives up."""
         result = SpanExportResult.FAILURE
         try:
             result = self._exporter.export(spans)
@@ -161,7 +161,7 @@ class _Counted(SpanExporter):
 
 
 class _Trouble(logging.Handler):
-    """Takes the log lines of the SDK, several a batch: the last one is ``said`` in ours."""
+    """Catches the log lines of the SDK, which come several per batch; ``said`` is the last one, for our own log."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -30,12 +30,12 @@ PORTS: Final = range(20_000, 32_000)  # Below those that connections and ports 0
 
 
 class KafkaUnavailableError(Exception):
-    """No real broker can be had here; the message says what is missing."""
+    """A real broker cannot be started here; the message says what is missing."""
 
 
 class Kafka:
-    """One node on free loopback ports. ``start`` after ``stop`` or ``kill`` goes on with the same data and port.
-    ``properties`` are further ones of the broker."""
+    """One node on free loopback ports. ``start`` after ``stop`` or ``kill`` continues with the same data and port.
+    ``properties`` are further properties of the broker."""
 
     def __init__(self, directory: Path, **properties: str) -> None:
         self._directory = directory
@@ -46,7 +46,7 @@ class Kafka:
         self.servers = f"127.0.0.1:{self._port}"
 
     def start(self) -> None:
-        """Return when it answers a client."""
+        """Start the broker. Returns when it answers a client."""
         environ = os.environ | {
             "KAFKA_DATA": str(self._directory / "data"),
             "KAFKA_PORT": str(self._port),
@@ -58,7 +58,7 @@ class Kafka:
         self._wait_until_it_answers(self._process)
 
     def stop(self) -> None:
-        """A clean shutdown, or after STOP_S the other one."""
+        """Shut the broker down cleanly; kill it if that takes more than STOP_S."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGCONT)
             self._process.terminate()
@@ -73,7 +73,7 @@ class Kafka:
         self._process.wait()
 
     def hang(self) -> None:
-        """It keeps its connections and does nothing."""
+        """Stop the process: it keeps its connections and does nothing."""
         assert self._process is not None
         _stop(self._process)
 
@@ -82,7 +82,7 @@ class Kafka:
         self._process.send_signal(signal.SIGCONT)
 
     def quota(self, client: str, **limits: int) -> None:
-        """Limit what this ``client.id`` may send, such as ``producer_byte_rate``; no limits: as before."""
+        """Limit this ``client.id``, such as by ``producer_byte_rate``; without limits the quota is removed."""
         change = ",".join(f"{name}={value}" for name, value in limits.items())
         how = ["--add-config", change] if limits else ["--delete-config", "producer_byte_rate"]
         self._alter("clients", client, *how)
@@ -120,7 +120,7 @@ class Kafka:
 
 
 def fetch() -> None:
-    """Have the jars. Raises KafkaUnavailableError when Java, Maven or the network is missing."""
+    """Fetch the jars, unless they are here. Raises KafkaUnavailableError if Java, Maven or the network is missing."""
     if shutil.which("java") is None:
         raise KafkaUnavailableError("java is missing (Debian: openjdk-17-jre-headless)")
     if shutil.which("mvn") is None and not any(_cache().glob("kafka-*")):
@@ -148,7 +148,7 @@ sys.stdin.read()
 """
 
     def __init__(self) -> None:
-        # It ends when its standard input does, so also when the test run is killed.
+        # The process ends with its standard input, so also when the test run is killed.
         self._process = subprocess.Popen(
             [sys.executable, "-c", self._SOURCE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -157,7 +157,7 @@ sys.stdin.read()
         assert self.servers, "the mock cluster did not start"
 
     def hang(self) -> None:
-        """All its brokers keep their connections and do nothing."""
+        """Stop the process: all brokers keep their connections and do nothing."""
         _stop(self._process)
 
     def go_on(self) -> None:
@@ -170,14 +170,14 @@ sys.stdin.read()
 
 @contextmanager
 def dead_servers() -> Iterator[str]:
-    """Where no broker is, nor comes: the port is taken, and whoever connects is refused."""
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        yield f"127.0.0.1:{nobody.getsockname()[1]}"
+    """Yield an address without a broker: the port is taken, and connections to it are refused."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{taken.getsockname()[1]}"
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody has, for a program that must be told one. The kernel gives none of these to anybody else."""
+    """Return free ports, for a program that needs a fixed one. The kernel never gives them to other sockets."""
     found: list[int] = []
     while len(found) < count:
         with socket.socket() as one:
@@ -192,7 +192,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def _stop(process: subprocess.Popen[Any]) -> None:
-    """Return when none of its threads runs any more: one on another core may answer for a moment yet."""
+    """Stop a process. Returns when none of its threads runs: one on another core may still answer for a moment."""
     process.send_signal(signal.SIGSTOP)
     os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 

@@ -1,4 +1,4 @@
-"""Patterns that are slow by backtracking, each with the text that makes it so at a given length."""
+"""Patterns that are slow in backtracking engines, each with the text of a given length that makes it slow."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """A process of ours that a test starts, watches and stops: its log, its children, its end.
 
-Rules: every wait is for something to be so, never for a time; its deadline is far beyond what a busy machine needs, and
-shows the log when it is missed. Only processes started here are signalled.
-Not here: what is run (served, tests.server.master.toy).
+Rules: every wait is for a condition, never for a time. Its deadline is far beyond the needs of a busy machine, and the
+failure shows the log. Only processes started here are signalled.
+Not here: the programs that are run (served, tests.server.master.toy).
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from typing import Any, Self, TypeVar
 
 ROOT = Path(__file__).parents[2]
 POLL_S = 0.01
-PATIENCE_S = 60.0  # Costs nothing unless a test fails. Two cores may be shared by six processes for a while.
+PATIENCE_S = 60.0  # It costs nothing unless a test fails. Six processes may share two cores for a while.
 
 Found = TypeVar("Found")
 
-# A shell that runs us in the background has us ignore INT, and every process that is started here would do the same.
+# A shell that runs us in the background makes us ignore INT, and every process started here would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def eventually(look: Callable[[], Found], within_s: float = PATIENCE_S, or_show: Callable[[], str] = str) -> Found:
-    """Look until what is seen is true, and return it. Fails at the deadline."""
+    """Call ``look`` until its result is true, and return that. Fails at the deadline."""
     deadline = time.monotonic() + within_s
     while True:
         found = look()
@@ -41,7 +41,7 @@ def eventually(look: Callable[[], Found], within_s: float = PATIENCE_S, or_show:
 
 
 def children_of(pid: int) -> set[int]:
-    """Living children of a process, zombies left out."""
+    """Return the living children of a process, without zombies."""
     children = set()
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -54,7 +54,7 @@ def children_of(pid: int) -> set[int]:
 
 
 def name_of(pid: int) -> str:
-    """What a process calls itself; "" when it is gone."""
+    """Return the name of a process; "" if it is gone."""
     try:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except (FileNotFoundError, ProcessLookupError):
@@ -62,7 +62,7 @@ def name_of(pid: int) -> str:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process exists and is no zombie."""
+    """Whether the process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -89,7 +89,7 @@ class Running:
 
     @property
     def pid(self) -> int:
-        """The master."""
+        """The pid of the master."""
         return int(self.process.pid)
 
     def __enter__(self) -> Self:
@@ -99,19 +99,19 @@ class Running:
         self.end()
 
     def log(self) -> str:
-        """Everything said so far, by master and workers."""
+        """Return the log so far, of master and workers."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     def workers(self) -> set[int]:
-        """The pids of all living workers, companions left out."""
+        """Return the pids of all living workers, without companions."""
         return {pid for pid in self.children() if name_of(pid) == "penstock:worker"}
 
     def children(self) -> set[int]:
-        """The pids of all living children."""
+        """Return the pids of all living children."""
         return children_of(self.pid)
 
     def until(self, look: Callable[[], Found], within_s: float = PATIENCE_S) -> Found:
-        """Wait for something; the log is shown when it does not come."""
+        """Wait for a condition; the failure shows the log."""
         return eventually(look, within_s, self.log)
 
     def says(self, pattern: str, times: int = 1, within_s: float = PATIENCE_S) -> list[str]:
@@ -130,7 +130,7 @@ class Running:
             raise AssertionError(f"still running after {within_s:g} s; the log says:\n{self.log()}") from None
 
     def end(self) -> None:
-        """Make sure that neither the master nor a worker is left."""
+        """Kill the master and the workers that are left."""
         workers = self.workers()
         if self.process.poll() is None:
             self.process.kill()

@@ -1,8 +1,8 @@
 """The real service in a directory of its own, for tests: ``with Served(tmp_path) as service``.
 
 It runs ``python -m server serve -c FILE`` on a free loopback port, with the example schemas and streams and the
-embedded sink, and is ready when the ``with`` block begins. ``service.address``, ``.pid``, ``.workers()``, ``.log()``,
-``.says(regex)``, ``.signal(…)``, ``.exit_code()``, ``.events()`` are what tests ask for.
+embedded sink, and is ready when the ``with`` block begins. Tests use ``service.address``, ``.pid``, ``.workers()``,
+``.log()``, ``.says(regex)``, ``.signal(…)``, ``.exit_code()`` and ``.events()``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TAKEN_UP = r"streams are now those of"
 class Served(Running):
     """One service. ``settings`` are merged into the test's own, section by section."""
 
-    module = "server"  # What is run, with ``python -m``.
+    module = "server"  # The module that ``python -m`` runs.
 
     def __init__(self, directory: Path, /, **settings: Any) -> None:
         self.settings_file = directory / "penstock.yaml"
@@ -61,7 +61,7 @@ class Served(Running):
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port of the first address that is served."""
+        """Host and port of the first listening address."""
         found = re.findall(r"ready: generation .*? on http://([\d.]+):(\d+)", self.log())
         host, port = found[-1]
         return host, int(port)
@@ -73,9 +73,9 @@ class Served(Running):
         return host, int(port)
 
     def reload(self) -> None:
-        """HUP, and wait until a new generation alone serves, or every worker that runs has taken up the new streams.
+        """Send HUP, and wait until only a new generation serves, or every running worker uses the new streams.
 
-        A worker of before takes connections until it drains, which is a moment after the new ones are ready.
+        An old worker accepts connections until it drains, which is a moment after the new ones are ready.
         """
         generations, taken, before = self._count(READY), self._count(TAKEN_UP), self.workers()
         self.signal(signal.SIGHUP)
@@ -87,7 +87,7 @@ class Served(Running):
         return len(re.findall(pattern, self.log()))
 
     def events(self, stream: str | None = None) -> list[dict[str, Any]]:
-        """What the sink holds, as ``penstock events`` prints it."""
+        """Return the events in the sink, as ``penstock events`` prints them."""
         only = ["--stream", stream] if stream else []
         command = [sys.executable, "-m", "server", "events", "-c", str(self.settings_file), *only]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=60)

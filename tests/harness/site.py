@@ -18,7 +18,7 @@ Behaviour = Callable[[BaseHTTPRequestHandler], None]
 
 
 def body(text: bytes | str, content_type: str = "application/json", status: int = 200, **headers: str) -> Behaviour:
-    """An answer as it should be, with an ETag, and 304 for whoever has it."""
+    """A correct answer with an ETag, and 304 for a client that has it."""
     raw = text.encode() if isinstance(text, str) else text
     etag = f'"{hashlib.sha256(raw).hexdigest()[:16]}"'
 
@@ -38,7 +38,7 @@ def body(text: bytes | str, content_type: str = "application/json", status: int 
 
 
 def streams(**declared: Any) -> Behaviour:
-    """What the EventStreamConfig API answers."""
+    """The answer of the EventStreamConfig API."""
     return body(json.dumps({"streams": declared}))
 
 
@@ -55,7 +55,7 @@ def redirect(to: str) -> Behaviour:
 
 
 def cut_short(text: str) -> Behaviour:
-    """Half of what Content-Length promises."""
+    """An answer with half of the bytes that Content-Length promises."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
@@ -69,7 +69,7 @@ def cut_short(text: str) -> Behaviour:
 
 
 def endless(handler: BaseHTTPRequestHandler) -> None:
-    """50 MB in chunks, without a length, unless the client has enough before."""
+    """Send 50 MB in chunks, without a length, until the client disconnects."""
     handler.send_response(200)
     handler.send_header("Content-Type", "application/json")
     handler.send_header("Transfer-Encoding", "chunked")
@@ -81,13 +81,13 @@ def endless(handler: BaseHTTPRequestHandler) -> None:
 
 
 def hang_up(handler: BaseHTTPRequestHandler) -> None:
-    """Close without a word."""
+    """Close without an answer."""
     handler.connection.shutdown(socket.SHUT_RDWR)
     handler.close_connection = True
 
 
 def in_turn(*behaviours: Behaviour) -> Behaviour:
-    """One after another; the last one for ever."""
+    """Use one behaviour after another; the last one for ever."""
     left = list(behaviours)
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -106,11 +106,11 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         try:
             site.behaviours.get(path, site.otherwise)(self)
-        except OSError:  # The client had enough.
+        except OSError:  # The client has disconnected.
             self.close_connection = True
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: ``asked`` tells."""
+        """Log nothing: ``asked`` holds all requests."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -124,7 +124,7 @@ class _Server(ThreadingHTTPServer):
         self.server_activate()
 
     def handle_error(self, *_: Any) -> None:
-        """Clients that go away are what is tested."""
+        """Ignore clients that disconnect: tests provoke that."""
 
 
 def _bound(port: int) -> socket.socket:
@@ -156,7 +156,7 @@ class Site:
         self._kept.close()
 
     def stop(self) -> None:
-        """Nobody listens at the address any more; nor can anybody else have it."""
+        """Stop listening at the address, and keep others from using it."""
         self._server.shutdown()
         self._server.socket.shutdown(socket.SHUT_RDWR)
         self._kept = _bound(self.port)
@@ -164,17 +164,17 @@ class Site:
         self._thread.join()
 
     def start_again(self) -> None:
-        """At the same address."""
+        """Listen again at the same address."""
         self._server = _Server(self, self._kept)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
 
     def hang_up(self) -> None:
-        """On whoever waits for an answer that stalls, from now on."""
+        """Disconnect clients of stalled answers, now and later."""
         self._released.set()
 
     def says(self, path: str, behaviour: Behaviour) -> str:
-        """Returns the URL of the path."""
+        """Set the behaviour of a path. Returns its URL."""
         self.behaviours[path] = behaviour
         return self.url(path)
 
@@ -182,7 +182,7 @@ class Site:
         return f"http://127.0.0.1:{self.port}{path}"
 
     def stalls(self, after: bytes = b"") -> Behaviour:
-        """Say this much of an answer, then nothing until ``hang_up``, which comes at the end of the test."""
+        """Send this part of an answer, then nothing until ``hang_up``, which comes at the end of the test."""
 
         def answer(handler: BaseHTTPRequestHandler) -> None:
             handler.wfile.write(after)
@@ -192,5 +192,5 @@ class Site:
         return answer
 
     def paths(self) -> list[str]:
-        """What was asked for, in order."""
+        """Return the requested paths, in order."""
         return [path for path, _ in self.asked]

@@ -14,7 +14,7 @@ READ_S: Final = 60.0
 
 
 class Stored(NamedTuple):
-    """What a sink keeps of a record."""
+    """The stored parts of a record."""
 
     key: bytes | None
     value: bytes
@@ -31,8 +31,8 @@ def create(servers: str, *topics: str, **config: str) -> None:
 
 
 def read_all(servers: str, *topics: str) -> list[Stored]:
-    """Every record of the topics, partition by partition in the order of the log; none of a topic that is not there."""
-    # No group is used, but the consumer wants the name of one; without commits it never looks for its coordinator.
+    """Return every record of the topics, by partition, in the order of the log; none of a topic that does not exist."""
+    # No group is used, but the consumer needs the name of one; without commits it never looks for its coordinator.
     settings = {"group.id": "reader", "enable.auto.commit": False, "check.crcs": True, "log_level": 0}
     consumer = Consumer({"bootstrap.servers": servers, **settings})
     try:
@@ -61,7 +61,8 @@ def _read(consumer: Consumer, topics: Sequence[str]) -> list[Stored]:
 
 
 def _end(consumer: Consumer, partition: TopicPartition) -> int:
-    """The offset after the last record. A broker that was just started, or hung, is not its leader for a moment."""
+    """Return the offset after the last record. A broker that has just started or hung is not the leader for a
+    moment."""
     deadline = time.monotonic() + READ_S
     while True:
         try:

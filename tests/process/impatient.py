@@ -11,5 +11,5 @@ from unittest.mock import patch
 from server.__main__ import main
 
 if __name__ == "__main__":
-    with patch("server.host.stdio.MOST_BYTES", 4000):
+    with patch("server.host.stdio.MAX_BYTES", 4000):
         sys.exit(main())

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.http.request import Request
 from tests.server.http.fakes import Harness, Wire, get, keep, post, responses
+
+pytestmark = pytest.mark.slow(reason="it cuts generated requests in many ways")
 
 BODIES = st.binary(max_size=60) | st.binary(min_size=9000, max_size=20_000).map(lambda body: body[:20_000])
 PADDING = st.sampled_from(
@@ -139,7 +142,7 @@ def test_heads_that_repeat_mean_what_they_meant(
     data = b"".join(requests) + ending
     starts = list(itertools.accumulate(map(len, requests), initial=0))
     knowing, parsing = _harness(), _harness()
-    parsing.server.repeats.is_on = False
+    parsing.server.head_cache.is_on = False
     for harness in (knowing, parsing):
         wire, told, answered = harness.wire(), list(dice or ()), 0
         if dice is not None:
@@ -151,7 +154,7 @@ def test_heads_that_repeat_mean_what_they_meant(
         if dice is not None:
             _answer_some(harness, wire, told, answered, is_last=True)
 
-    assert parsing.server.repeats.known == {}
+    assert parsing.server.head_cache.entries == {}
     assert [_seen(request) for request in knowing.seen] == [_seen(request) for request in parsing.seen]
     assert knowing.wires[0].sent == parsing.wires[0].sent
     assert knowing.wires[0].is_closed() == parsing.wires[0].is_closed()

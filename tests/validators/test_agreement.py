@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import jsonschema_rs
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from validators.judge.reference import Refused, check_schema, compile_schema
 from validators.judge.validator import Validator
 from validators.load.bundle import bundle
 from validators.words.invalid import problems
+
+pytestmark = pytest.mark.slow(reason="it compares three judges on generated schemas and events")
 
 NAMES = st.sampled_from(["a", "b", "user-agent", "it's", "$id", "é", "a/b", "", "type"])
 SCALARS = (

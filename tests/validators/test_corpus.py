@@ -24,6 +24,7 @@ def uris(corpus: Path) -> list[str]:
     return sorted(f"/{name.removesuffix('.yaml')}" for name in names if re.search(r"/\d+\.\d+\.\d+\.yaml$", name))
 
 
+@pytest.mark.slow(reason="it loads every version of every real schema")
 def test_every_version_loads_and_is_secure(registry: Registry, uris: list[str]) -> None:
     failed = []
     for uri in uris:

@@ -6,10 +6,14 @@ import json
 import random
 from pathlib import Path
 
+import pytest
+
 from tests.validators.differential import Tally, ask_generated, ask_hypothesis, ask_real
 from tests.validators.generated import Schemas, Values
 from tests.validators.judges import Judges
 from tests.validators.mutations import singles
+
+pytestmark = pytest.mark.slow(reason="it compares judges on thousands of generated schemas and events")
 
 
 def test_they_agree_on_schemas_made_of_the_keywords_of_real_ones() -> None:

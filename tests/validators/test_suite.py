@@ -11,6 +11,8 @@ from tests.validators import suite
 from validators import SchemaError
 from validators.judge.reference import Refused, compile_schema
 
+pytestmark = pytest.mark.slow(reason="it judges the whole official test suite twice")
+
 # Formats that assert nothing here: the contract names those that do.
 NOT_ASSERTED = {
     f"optional/format/{name}.json"

@@ -1,8 +1,8 @@
-"""What a client would rather have: Accept, Accept-Encoding (RFC 9110 section 12.4).
+"""The preferences of a client: Accept, Accept-Encoding (RFC 9110 section 12.4).
 
 Place: pages.documents → HERE.
-Rule: what a header says is remembered by its bytes, within a bound: clients write few of them.
-Not here: which kinds of bodies are taken from it (http.around.content).
+Rule: results are cached by the header's bytes, in bounded number, since clients write few different ones.
+Not here: which kinds of bodies clients may send (http.around.content).
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def takes_gzip(accept_encoding: bytes) -> bool:
 
 @lru_cache(maxsize=256)
 def wants_page(accept: bytes) -> bool:
-    """A browser: it names text/html, and JSON not before it."""
+    """Whether the client is a browser: it accepts text/html, and weighs it higher than JSON."""
     weights = _weights(accept)
     return weights.get("text/html", 0.0) > weights.get("application/json", 0.0)
 
 
 def _weights(header: bytes) -> dict[str, float]:
-    """``a, b;q=0.5`` → how much each is wanted (RFC 9110 section 12.4.2)."""
+    """Return the weight of each name in ``a, b;q=0.5`` (RFC 9110 section 12.4.2)."""
     found: dict[str, float] = {}
     for element in elements(header[:2_048]):
         name, parameters = named(element)

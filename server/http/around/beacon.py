@@ -1,14 +1,15 @@
-"""Events in the query of a GET, for pages that can load a picture and nothing else.
+"""Accept events in the query of a GET, for pages that can load a picture and nothing else.
 
 Place: http.routes → HERE → intake.receive; its answer → HERE → http.protocol.
 Rules:
 1. The event is the first field of the query that begins with a brace or a bracket; an ampersand inside it is written
    %26, as encodeURIComponent does. The other fields are parameters.
-2. It is percent-decoded once; a plus sign is a plus sign. When what comes out begins with a percent sign it was encoded
-   twice, for no JSON does, and is decoded once more. One semicolon behind it is dropped: scripts of old put it there.
-3. Whatever the verdicts, the answer is 204 or a picture, and nobody may keep it. What is no JSON, and what there is no
-   room for, is refused as in a POST.
-Not here: the event's way (intake.receive), the length of a URL (http.limits).
+2. It is percent-decoded once; a plus sign stays a plus sign. If the result begins with a percent sign, it was encoded
+   twice, since no JSON begins so, and is decoded once more. One trailing semicolon, which old scripts append, is
+   dropped.
+3. Whatever the verdicts, the answer is 204 or a picture, and must not be cached. A text that is not JSON, or that there
+   is no room for, is refused as in a POST.
+Not here: the way of the event (intake.receive), the length of a URL (http.limits).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ PIXEL: Final = (
 
 
 def event_of(query: bytes) -> bytes:
-    """The JSON text in a query; empty where there is none."""
+    """Return the JSON text in a query; empty if there is none."""
     for field in query.split(b"&", MAX_PARAMS)[:MAX_PARAMS]:
         text = percent.decode(field)
         if text[:1] == b"%":
@@ -44,7 +45,7 @@ def event_of(query: bytes) -> bytes:
 
 
 class _Masked:
-    """Stands between a request and its connection: what is well becomes 204, or the picture."""
+    """Stands between a request and its connection, and turns a success into 204 or the picture."""
 
     __slots__ = ("_answering", "_picture")
 
@@ -53,7 +54,7 @@ class _Masked:
         self._picture = picture
 
     def answer(self, request: Request, status: int, phrase: str, body: bytes, content_type: bytes, more: bytes) -> None:
-        """As ``Connection.answer``."""
+        """Like ``Connection.answer``."""
         more = more.replace(problem.NO_STORE, b"") + NO_STORE
         if 200 <= status < 300 and self._picture:
             self._answering.answer(request, 200, "OK", self._picture, b"image/gif", more)
@@ -64,17 +65,18 @@ class _Masked:
 
 
 class Beacon:
-    """``receive`` takes a request whose body is JSON, whatever its headers say, as a POST to /v1/beacon."""
+    """The handlers of /v1/beacon and /v1/pixel.gif. ``receive`` handles a request as a POST to /v1/beacon, and reads
+    its body as JSON whatever its headers say."""
 
     def __init__(self, receive: Callable[[Request], None]) -> None:
         self._receive = receive
 
     def handle(self, request: Request) -> None:
-        """GET /v1/beacon: 204."""
+        """Handle GET /v1/beacon: answer 204."""
         self._take(request, b"")
 
     def handle_pixel(self, request: Request) -> None:
-        """GET /v1/pixel.gif: the picture."""
+        """Handle GET /v1/pixel.gif: answer with the picture."""
         self._take(request, PIXEL)
 
     def _take(self, request: Request, picture: bytes) -> None:

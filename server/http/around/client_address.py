@@ -1,12 +1,13 @@
-"""Whose request this is: the address of the client behind the proxies.
+"""Find the address of the client behind the proxies.
 
-Place: worker binds it → intake.arrival calls it, at most once a request.
-Rules: a header is believed as far as the one who wrote it is trusted. From the socket's peer we walk to the left
-through X-Forwarded-For as long as the hop is a trusted proxy; the first that is not is the client. A malformed entry
-ends the walk at the proxy that passed it on; an empty one is passed over. ``client_ip_header`` is believed from a
-trusted peer alone; ``Forwarded`` is walked as X-Forwarded-For is, and only where it is that header: a proxy that writes
-one of the two lets the client's other one through. With no trusted proxies the peer is the client, whatever it says.
-Not here: what the address is used for (intake.text.enrichment).
+Place: worker binds it → intake.arrival calls it, at most once per request.
+Rules: a header is believed as far as its writer is trusted. From the socket's peer we walk to the left through
+X-Forwarded-For as long as the hop is a trusted proxy; the first other hop is the client. A malformed entry ends the
+walk at the proxy that passed it on; an empty one is skipped. ``client_ip_header`` is believed from a trusted peer
+alone. ``Forwarded`` is walked like X-Forwarded-For, and only if ``client_ip_header`` names it: a proxy that writes one
+of the two lets the client's other one through. Without trusted proxies the peer is the client, whatever headers it
+sends.
+Not here: the use of the address (intake.text.enrichment).
 """
 
 # hot path
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from server.config.settings import Http
     from server.http.request import Request
 
-MAX_HOPS = 32  # Entries of X-Forwarded-For looked at. Longer chains do not happen by themselves.
-_MAX_KEPT = 8192
+MAX_HOPS = 32  # How many entries of X-Forwarded-For are read. Longer chains do not occur naturally.
+_MAX_CACHED = 8192
 _MAX_ENTRY_CHARS = 64
 
 # RFC 7239 sections 4 and 6.
@@ -37,9 +38,10 @@ _PORT = re.compile(r":([0-9]{1,5}|_[A-Za-z0-9._-]+)")
 _PAIR = re.compile(rb'([A-Za-z0-9!#$%&*+.^_`|~-]+)=("(?:[^"\\]|\\.)*+"|[^\s",;=]+)')
 
 
-@lru_cache(maxsize=_MAX_KEPT)
+@lru_cache(maxsize=_MAX_CACHED)
 def normalised(entry: str) -> str | None:
-    """One address in its usual spelling, without port, brackets and zone; IPv4 when it is one. None: malformed."""
+    """Return an address in its usual spelling, without port, brackets and zone; a mapped IPv4 address as IPv4. None:
+    it is malformed."""
     text = entry.strip()
     if text.startswith("["):
         text, bracket, port = text[1:].partition("]")
@@ -58,9 +60,10 @@ def normalised(entry: str) -> str | None:
     return str(address)
 
 
-@lru_cache(maxsize=_MAX_KEPT)
+@lru_cache(maxsize=_MAX_CACHED)
 def holder(address: str) -> str:
-    """Who is bounded under an address: itself, or the /64 of an IPv6 one, of which a single client has all."""
+    """Return the unit that limits count by: the address itself, or the /64 of an IPv6 address, since a single client
+    has all of it."""
     if ":" not in address:
         return address
     return str(ipaddress.IPv6Network((address.partition("%")[0], 64), strict=False))
@@ -71,24 +74,25 @@ def _is_port(text: str) -> bool:
 
 
 class TrustedProxies:
-    """Networks whose hosts are believed. Raises SettingsError on what is not an address or a network."""
+    """The networks whose hosts are believed. Raises SettingsError for a text that is not an address or a network."""
 
-    __slots__ = ("_kept", "_networks")
+    __slots__ = ("_cache", "_networks")
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._networks = [_network(text) for text in texts]
-        self._kept: dict[str, bool] = {}
+        self._cache: dict[str, bool] = {}
 
     def __bool__(self) -> bool:
         return bool(self._networks)
 
     def is_trusted(self, address: str) -> bool:
-        """``address`` is normalised, or "" for a Unix socket: who may connect there is on this host."""
-        answer = self._kept.get(address)
+        """Whether a peer is trusted. ``address`` is normalised, or "" for a Unix socket, whose clients are on this
+        host."""
+        answer = self._cache.get(address)
         if answer is None:
-            if len(self._kept) >= _MAX_KEPT:
-                self._kept.clear()
-            answer = self._kept[address] = self._look_up(address)
+            if len(self._cache) >= _MAX_CACHED:
+                self._cache.clear()
+            answer = self._cache[address] = self._look_up(address)
         return answer
 
     def _look_up(self, address: str) -> bool:
@@ -106,7 +110,7 @@ def _network(text: str) -> Network:
 
 
 def address(request: Request, trusted_proxies: TrustedProxies, client_ip_header: bytes | None) -> str:
-    """The client's address, normalised; "" when it came through a Unix socket and nobody says more."""
+    """Return the client's address, normalised; "" if the request came by a Unix socket and no header names one."""
     hop = normalised(request.peer) or ""
     if not trusted_proxies.is_trusted(hop):
         return hop
@@ -135,10 +139,10 @@ def _walk(hop: str, chain: list[bytes], trusted_proxies: TrustedProxies) -> str:
 
 
 def _forwarded(value: bytes) -> list[bytes]:
-    """The ``for`` of each of the last elements of a Forwarded header; b"" where there is none, or anything odd.
+    """Return the ``for`` of each of the last elements of a Forwarded header; b"" if it has none or is malformed.
 
-    A quote that a client opens and does not end does not hide what the proxies add (http.fields): theirs are even in
-    number, so the last of all is left open, and then every comma separates.
+    A quote that a client opens and does not close cannot hide what the proxies add (http.fields): their quotes are even
+    in number, so the last quote stays open, and then every comma separates.
     """
     found = []
     for element in elements(value)[-MAX_HOPS:]:
@@ -153,7 +157,7 @@ def _parse(entry: bytes) -> str | None:
 
 
 class ClientAddress:
-    """The settings bound once: ``of`` is what the intake is given."""
+    """Finds clients' addresses by the settings; the intake is given the bound method ``of``."""
 
     __slots__ = ("_header", "_proxies")
 
@@ -163,19 +167,20 @@ class ClientAddress:
         self._header = header.lower().encode() if header else None
 
     def of(self, request: Request) -> str:
-        """The address of the client of ``request``."""
+        """Return the address of the client of ``request``."""
         return address(request, self._proxies, self._header)
 
     def holder(self, request: Request) -> str:
-        """Who is bounded for ``request``. "" for nobody: it came from a proxy of ours that names no client, or
-        through a Unix socket."""
+        """Return the unit that limits count ``request`` by. "": no limit applies, since it came from a proxy of ours
+        that names no client, or by a Unix socket."""
         address = self.of(request)
         return "" if not address or self._proxies.is_trusted(address) else holder(address)
 
     def sharer(self, request: Request) -> str:
-        """The same, but for nobody: a proxy that names no client, or the host of a Unix socket, is a client itself."""
+        """Return the same, except that a proxy that names no client, or the host of a Unix socket, is a client
+        itself."""
         return holder(self.of(request))
 
     def is_from_proxy(self, request: Request) -> bool:
-        """Whether one of the trusted proxies passed the request on, so that its headers are to be believed."""
+        """Whether a trusted proxy passed the request on, so that its headers are believed."""
         return self._proxies.is_trusted(normalised(request.peer) or "")

@@ -1,10 +1,10 @@
-"""Which kinds of bodies are taken: content types and content encodings.
+"""Which kinds of bodies are supported: content types and content encodings.
 
 Place: http.head → HERE.
-Rules: one table a question. A header is parsed when its exact bytes are not in the table, and then remembered,
-within a bound: clients write the same type in few ways.
-Not here: what a client is told of a kind that is not taken (http.around.refused_kinds), undoing an encoding
-(http.around.decompress), reading what is inside (intake.text.decode, intake.forms).
+Rules: there is one table for each question. A header is parsed if its exact bytes are not in the table, and then
+cached in it, in bounded number: clients write the same type in few ways.
+Not here: the answer to an unsupported kind (http.around.refused_kinds), decompressing (http.around.decompress), reading
+the content (intake.text.decode, intake.forms).
 """
 
 # hot path
@@ -17,14 +17,14 @@ from typing import Final
 from server.http.fields import elements, named
 
 JSON: Final = "application/json"
-# UTF-8 as IANA and the Encoding Standard name it and as clients spell it, and ASCII, which is UTF-8 as it stands. The
-# bytes are looked at in any case (intake.text.decode).
+# Names of UTF-8 by IANA, by the Encoding Standard and as clients spell it, and of ASCII, which is valid UTF-8. The
+# bytes are checked in any case (intake.text.decode).
 CHARSETS: Final = frozenset(
     ("utf-8", "utf8", "utf_8", "csutf8", "unicode-1-1-utf-8", "us-ascii", "ascii", "csascii", "iso646-us", "iso-ir-6")
 )
 
-# What a body may say that it is, and what it is read as. A missing type counts as JSON; text/plain is what sendBeacon
-# sends, because a browser asks nobody before it does.
+# The types that a body may have, and the type that each is read as. A missing type counts as JSON. sendBeacon sends
+# text/plain, because a browser makes no preflight for it.
 MEDIA_TYPES: Final[dict[str, str]] = {
     JSON: JSON,
     "text/plain": JSON,
@@ -40,11 +40,11 @@ ENCODINGS: Final = ("identity", "gzip", "deflate", "br", "zstd")
 
 _JSON_DATA: Final = re.compile(rb"\s*[^/;\s]+/(?:[^/;\s]+\+)?json\s*(?:;|$)", re.IGNORECASE)
 
-MAX_KEPT: Final = 256
-_MAX_KEPT_BYTES: Final = 128
+MAX_CACHED: Final = 256
+_MAX_CACHED_BYTES: Final = 128
 
-# Exact header value (None: absent) → one of the values of ``MEDIA_TYPES``; "": not taken. The first entries are what
-# nearly every client sends.
+# From the exact header value (None: absent) to one of the values of ``MEDIA_TYPES``; "": not supported. Nearly every
+# client sends one of the first entries.
 TAKEN: Final[dict[bytes | None, str]] = {
     None: JSON,
     b"application/json": JSON,
@@ -53,7 +53,7 @@ TAKEN: Final[dict[bytes | None, str]] = {
 
 
 def media_type(content_type: bytes | None) -> str:
-    """What a body of this Content-Type (RFC 9110 section 8.3.1) is read as; "" when it is not taken."""
+    """Return the type that a body of this Content-Type (RFC 9110 section 8.3.1) is read as; "": not supported."""
     known = TAKEN.get(content_type)
     if known is not None:
         return known
@@ -63,7 +63,7 @@ def media_type(content_type: bytes | None) -> str:
     for parameter, value in parameters:
         if parameter == "charset" and value and value.strip().lower() not in CHARSETS:
             answer = ""
-    if len(TAKEN) < MAX_KEPT and len(content_type) <= _MAX_KEPT_BYTES:
+    if len(TAKEN) < MAX_CACHED and len(content_type) <= _MAX_CACHED_BYTES:
         TAKEN[content_type] = answer
     return answer
 
@@ -74,7 +74,7 @@ def is_json(content_type: bytes) -> bool:
 
 
 def encoding_of(content_encoding: bytes) -> str:
-    """The one encoding that a body has been put into; "" when none of ours, or more than one, was applied."""
+    """Return the one encoding that was applied to a body; "" if it is not supported, or if there is more than one."""
     applied = [name.decode("latin-1").lower().removeprefix("x-") for name in elements(content_encoding)]
     applied = [name for name in applied if name != "identity"] or ["identity"]
     return applied[0] if len(applied) == 1 and applied[0] in ENCODINGS else ""

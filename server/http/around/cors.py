@@ -1,11 +1,11 @@
-"""Pages of other sites: which may send events and read what became of them (CORS, Fetch Standard section 3.3).
+"""CORS: which pages of other sites may send events and read the answers (Fetch Standard section 3.3).
 
-Place: worker wraps the handlers of events with it; http.reader its refusals → HERE → http.protocol.
-Rules: an answer names the origin of its request, and nobody else's, so a cache must keep them apart (``Vary``); where
-all may read, it says so. A refusal is shared like any answer: the page must be able to read why. Requests without an
-``Origin`` pay nothing but a look; without settings nothing is wrapped at all.
-Not here: which headers a page may send (http.around.preflight), documents that everybody may read (pages.documents),
-who may write to a stream (auth.guard: its ``origins``).
+Place: worker wraps the handlers of events with it, http.reader its refusals → HERE → http.protocol.
+Rules: an answer names the origin of its own request alone, so caches must keep answers apart (``Vary``); where all
+origins may read, it says so. Refusals are shared like any answer, so that the page can read the reason. A request
+without an ``Origin`` costs one dict lookup; without settings nothing is wrapped at all.
+Not here: which headers a page may send (http.around.preflight), public documents (pages.documents), who may write to a
+stream (auth.guard: its ``origins``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from server.http.around.preflight import Preflight
-from server.text.origins import MAX_BYTES, MAX_KEPT, origins_of
+from server.text.origins import MAX_BYTES, MAX_CACHED, origins_of
 
 if TYPE_CHECKING:
     from server.config.transport_settings import CorsSettings as Settings
@@ -25,7 +25,8 @@ EXPOSED: Final = "X-Request-Id, X-Durability, Retry-After"
 
 
 class Cors:
-    """The settings, ready to be asked. ``headers`` may be sent beside those that every service takes."""
+    """The CORS settings, and the answers by them. ``headers`` may be sent in addition to those that every service
+    accepts."""
 
     def __init__(self, settings: Settings, headers: Iterable[str] = ()) -> None:
         self.is_on = bool(settings.origins)
@@ -34,26 +35,27 @@ class Cors:
         self._credentials = "Access-Control-Allow-Credentials: true\r\n" if settings.credentials else ""
         self._headers = (*settings.headers, *headers)
         self._max_age_s = settings.max_age_s
-        self._kept: dict[bytes, bytes] = {}
-        # Of an answer to bytes that name no origin, or none yet: it holds our own words alone.
+        self._cache: dict[bytes, bytes] = {}
+        # The lines of an answer to bytes that name no origin, or none yet: such an answer holds our own words alone.
         self._of_all = self._lines("*") if self.is_on else b""
 
     def over(self, handler: Handler) -> Handler:
-        """A handler whose answers are shared."""
+        """Wrap a handler so that its answers are shared."""
         return _Shared(self, handler).handle if self.is_on else handler
 
     def share(self, request: Request) -> None:
-        """The answer to this request is shared."""
+        """Share the answer to this request with the page that sent it."""
         origin = request.headers.get(b"origin") if self.is_on else None
         if origin is not None:
             request.answering = _Sharing(request.answering, self.lines(origin))
 
     def preflight(self, methods: str) -> Handler:
-        """What answers a browser that asks whether it may send."""
+        """Return the handler for a browser that asks whether a page may send."""
         return Preflight(methods, self._max_age_s, self._headers).handle
 
     def table(self, routes: dict[str, dict[str, Handler | None]]) -> dict[str, dict[str, Handler | None]]:
-        """Routes, each handler wrapped and each path open to preflights; the same ones where nothing is shared."""
+        """Return routes with each handler wrapped and each path open to preflights; the same routes if nothing is
+        shared."""
         if not self.is_on:
             return routes
         shared = {}
@@ -64,18 +66,18 @@ class Cors:
         return shared
 
     def lines(self, origin: bytes) -> bytes:
-        """The header lines of an answer to a page of ``origin``."""
-        lines = self._kept.get(origin)
+        """Return the header lines of an answer to a page of ``origin``."""
+        lines = self._cache.get(origin)
         if lines is None:
             lines = self._judge(origin)
-            if len(self._kept) >= MAX_KEPT:
-                self._kept.clear()
+            if len(self._cache) >= MAX_CACHED:
+                self._cache.clear()
             if len(origin) <= MAX_BYTES:
-                self._kept[origin] = lines
+                self._cache[origin] = lines
         return lines
 
     def of_fault(self, origin: bytes) -> bytes:
-        """The same for an answer that ends a connection; ``origin`` is empty when none was read."""
+        """Return the same for an answer that ends a connection; ``origin`` is empty if none was read."""
         return self.lines(origin) if origin and self.is_on else self._of_all
 
     def _judge(self, origin: bytes) -> bytes:
@@ -85,7 +87,7 @@ class Cors:
         return (self._lines(origin.decode("latin-1")) if is_allowed else b"") + b"Vary: Origin\r\n"
 
     def _lines(self, origin: str) -> bytes:
-        # Never both `*` and credentials: the Fetch Standard (CORS check) has browsers discard such an answer.
+        # `*` and credentials are never combined: by the Fetch Standard (CORS check) browsers discard such an answer.
         credentials = self._credentials if origin != "*" else ""
         return (
             f"Access-Control-Allow-Origin: {origin}\r\n{credentials}"
@@ -94,7 +96,7 @@ class Cors:
 
 
 class _Shared:
-    """A handler, and who may read its answers."""
+    """A handler whose answers are shared."""
 
     __slots__ = ("_cors", "_handler")
 
@@ -117,5 +119,5 @@ class _Sharing:
         self._lines = lines
 
     def answer(self, request: Request, status: int, phrase: str, body: bytes, content_type: bytes, more: bytes) -> None:
-        """As ``Connection.answer``."""
+        """Like ``Connection.answer``."""
         self._answering.answer(request, status, phrase, body, content_type, more + self._lines)

@@ -1,9 +1,9 @@
 """Decoders of compressed bodies, piece by piece: gzip, deflate, br, zstd.
 
 Place: http.around.decompress → HERE → zlib, brotli, zstd.
-Rules: a step takes little and gives little, and one step is in one stream: bodies of many empty ones hold nobody. gzip
-is any number of members (RFC 1952 section 2.2), zstd any number of frames, skippable ones among them (RFC 8878 section
-3.1); deflate and br are one stream (RFC 1950, RFC 7932). What is behind the last of them is damage.
+Rules: a step takes few bytes, yields few bytes and stays within one stream, so that bodies of many empty streams do not
+block the loop. gzip is any number of members (RFC 1952 section 2.2), zstd any number of frames, including skippable
+ones (RFC 8878 section 3.1); deflate and br are one stream (RFC 1950, RFC 7932). Bytes after the last stream are damage.
 Not here: how large a body may become, whose turn it is (http.around.decompress).
 """
 
@@ -21,41 +21,41 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-IN_BYTES: Final = 16_384  # Given to a decoder at a time: a step that yields nothing must end soon, too.
-OUT_BYTES: Final = 65_536  # Taken from it at a time, or a little more: 0.1 ms.
-WINDOW_LOG: Final = 23  # 8 MiB, as RFC 9659 has it for zstd. Brotli's own most is 16 MiB, deflate's 32 KiB.
+IN_BYTES: Final = 16_384  # Input of one step: a step that yields nothing must end soon, too.
+OUT_BYTES: Final = 65_536  # Output of one step, or a little more: it takes 0.1 ms.
+WINDOW_LOG: Final = 23  # 8 MiB, the limit of RFC 9659 for zstd. Brotli's own limit is 16 MiB, deflate's 32 KiB.
 
-# A stream of no bytes costs up to 10 µs and 9 bytes: 4 MB of them would take 4 s. Files that are compressed in blocks
-# have one for some 64 KiB (bgzip).
-MOST_STREAMS: Final = 10_000
+# An empty stream has 9 bytes and takes up to 10 µs: 4 MB of them would take 4 s. Files that are compressed in blocks
+# have a stream for every 64 KiB or so (bgzip).
+MAX_STREAMS: Final = 10_000
 
 
 class DamagedError(Exception):
-    """These bytes are no such body."""
+    """The bytes are not a body of this encoding."""
 
 
 class ManyStreamsError(Exception):
-    """More than ``MOST_STREAMS``."""
+    """The body has more than ``MAX_STREAMS`` streams."""
 
 
 class Decoder(Protocol):
-    """Undoes one body. ``more`` gives what comes next of it, ``OUT_BYTES`` or a little more at the most."""
+    """Decompresses one body. ``more`` returns its next bytes, at most ``OUT_BYTES`` or a little more."""
 
-    is_wide: bool  # It may hold megabytes, however small the body is.
+    is_wide: bool  # The decoder may hold megabytes, however small the body is.
 
     def more(self, received: memoryview) -> bytes:
         """Take all of ``received``, which is empty as long as ``is_hungry`` is False. Raises DamagedError,
         ManyStreamsError."""
 
     def is_hungry(self) -> bool:
-        """Whether nothing comes before more is received."""
+        """Whether it needs more input to yield anything."""
 
     def is_done(self) -> bool:
         """Whether the body may end here."""
 
 
 class _Streams:
-    """One stream behind another, each with a decoder of its own."""
+    """A body of consecutive streams, each with a decoder of its own."""
 
     def __init__(self, make: Callable[[], Any], *, is_wide: bool) -> None:
         self.is_wide = is_wide
@@ -68,7 +68,7 @@ class _Streams:
         given = self._rest or received
         if self._undo.eof and given:
             self._streams += 1
-            if self._streams > MOST_STREAMS:
+            if self._streams > MAX_STREAMS:
                 raise ManyStreamsError
             self._undo = self._make()
         try:
@@ -110,7 +110,7 @@ class _Zstandard(_Streams):
 
 
 class _Deflated:
-    """With or without the head and sum of zlib: RFC 9110 asks for them, clients leave them out."""
+    """A deflate body with or without zlib's head and checksum: RFC 9110 requires them, some clients omit them."""
 
     is_wide = False
 
@@ -147,7 +147,7 @@ class _Brotli:
             raise DamagedError
         try:
             made: bytes = self._undo.process(bytes(received), output_buffer_limit=OUT_BYTES)
-        except brotli.error as error:  # What is behind the end, too.
+        except brotli.error as error:  # Also raised for bytes after the end.
             raise DamagedError from error
         return made
 
@@ -159,7 +159,7 @@ class _Brotli:
 
 
 def decoder_of(encoding: str, start: bytes) -> Decoder:
-    """A decoder for a body that begins with ``start``."""
+    """Make a decoder for a body that begins with ``start``."""
     if encoding == "br":
         return _Brotli()
     if encoding == "zstd":

@@ -1,19 +1,18 @@
-"""Undo the Content-Encoding of a body before its handler sees it: gzip, deflate, br, zstd.
+"""Decompress a body before its handler sees it: gzip, deflate, br, zstd.
 
 Place: http.reader → http.head.bad_encoding; http.around.request_rate → HERE → the handler of the route, which gets a
 plain body.
 Rules:
-1. Output is made piece by piece and counted: against ``max_decompressed_bytes``, against ``max_ratio`` times what was
-   sent, and as bytes in flight, of the worker and of the client. A bomb is refused as soon as it is known for one.
-2. What is not done at once has its turns as its client has them (server.timing.turns). A decoder of br or zstd may
-   hold a
-   window of 16 MiB, however small its body is: ``MOST_WIDE`` of them may last longer than a turn, another that is not
-   done by then begins again when it may.
-3. Streams to the end of the body, with nothing behind them: all else is damaged, 400.
-4. What nobody waits for is not undone: that of a client that asks too often (http.around.request_rate), or is gone
-   meanwhile.
-Not here: the decoders (http.around.decoders), which encodings are taken (http.around.content), bodies that are larger
-than they may be as sent (http.reader).
+1. Output is made piece by piece and counted: against ``max_decompressed_bytes``, against ``max_ratio`` times the bytes
+   that were sent, and as bytes in flight, of the worker and of the client. A bomb is refused as soon as it shows.
+2. A body that is not done at once continues in the turns of its client (server.timing.turns). A decoder of br or zstd
+   may hold a window of 16 MiB, however small its body is, so only ``MAX_WIDE`` of them may last longer than a turn.
+   Another one that is not done by then begins again in a later turn.
+3. The streams must fill the body to its end; any other body is damaged and answered with 400.
+4. A body that no client waits for is not decompressed: the client sends too often (http.around.request_rate), or has
+   disconnected meanwhile.
+Not here: the decoders (http.around.decoders), which encodings are supported (http.around.content), bodies that are too
+large as sent (http.reader).
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, cast
 
 from server.http.around import decoders
-from server.http.around.decoders import IN_BYTES, MOST_STREAMS, DamagedError, Decoder, ManyStreamsError
+from server.http.around.decoders import IN_BYTES, MAX_STREAMS, DamagedError, Decoder, ManyStreamsError
 from server.http.around.refused_kinds import not_compressed
 from server.http.around.request_rate import behind
 from server.http.limits import REQUEST_BYTES, RequestLimits
@@ -37,8 +36,8 @@ if TYPE_CHECKING:
     from server.timing.turns import Turns
 
 SLICE_S: Final = 0.001
-RATIO_FROM_BYTES: Final = 65_536  # Less than this is no bomb, whatever it was made of.
-MOST_WIDE: Final = 3
+RATIO_FROM_BYTES: Final = 65_536  # Fewer decompressed bytes than this are no bomb, whatever their ratio.
+MAX_WIDE: Final = 3
 
 DAMAGED: Final = Refusal(
     400,
@@ -46,36 +45,37 @@ DAMAGED: Final = Refusal(
     "whole compressed streams and nothing behind them.",
 )
 MANY_STREAMS: Final = Refusal(
-    413, f"The body is made of more than {MOST_STREAMS} compressed streams. Compress it as one.", kind="body"
+    413, f"The body is made of more than {MAX_STREAMS} compressed streams. Compress it as one.", kind="body"
 )
 
 
 class Decompressor:
-    """One a worker."""
+    """Wraps handlers of one worker so that they get plain bodies, and counts its wide decoders."""
 
     def __init__(self, clock: Callable[[], float], server: HttpServer, bounds: RequestLimits, turns: Turns) -> None:
         self.clock = clock
         self.server = server
         self.bounds = bounds
-        self.wide = 0  # Decoders that may hold a window between two turns.
+        self.wide = 0  # How many decoders hold a window between two turns.
         self._turns = turns
 
     def before(self, handler: Handler, encoding: str) -> Handler:
-        """A handler that undoes ``encoding``, then calls ``handler``; who may not ask now is refused before."""
+        """Return a handler that decompresses ``encoding`` and then calls ``handler``. A client over its rate limit is
+        refused before that."""
         return behind(handler, lambda inner: lambda request: self._take(request, inner, encoding))
 
     def _take(self, request: Request, handler: Handler, encoding: str) -> None:
         if not request.body:
-            handler(request)  # Nothing is nothing, in every encoding.
+            handler(request)  # An empty body is empty in every encoding.
             return
         self.server.hold(request, REQUEST_BYTES + len(request.body))
-        undoing = Decompression(self, request, handler, encoding)
-        if self._turns.has_any() or not undoing.go_on(SLICE_S):
-            self._turns.take(self.server.client_of(request), undoing)
+        job = Decompression(self, request, handler, encoding)
+        if self._turns.has_any() or not job.go_on(SLICE_S):
+            self._turns.take(self.server.client_of(request), job)
 
 
 class Decompression:
-    """A body on its way, as a job of its client (server.timing.turns)."""
+    """The decompression of one body, as a job of its client (server.timing.turns)."""
 
     __slots__ = (
         "_decoder",
@@ -95,39 +95,39 @@ class Decompression:
         self._request = request
         self._handler = handler
         self._encoding = encoding
-        self._has_place = False  # Among those of ``wide``.
+        self._has_place = False  # The decoder is counted in ``wide``.
         self._late_s = of.clock() + of.bounds.answer_s / 2
         self._begin()
 
     def _begin(self) -> None:
         self._decoder: Decoder | None = None
-        self._rest = memoryview(self._request.body)  # What the decoder has not been given.
+        self._rest = memoryview(self._request.body)  # The input that the decoder has not been given yet.
         self._pieces: list[bytes] = []
         self._made_bytes = 0
 
     def is_wanted(self) -> bool:
-        """Whether the client is still there."""
+        """Whether the client still waits."""
         return cast("Connection", self._request.answering).is_waiting_for(self._request)
 
     def is_late(self) -> bool:
-        """Whether what is left of ``answer_s`` is less than the handler may need."""
+        """Whether less of ``answer_s`` is left than the handler may need."""
         return self._of.clock() > self._late_s
 
     def refuse(self) -> None:
-        """The client sends more than its share."""
+        """Refuse the request: its client sends more than its share."""
         self._end(self._of.bounds.full)
 
     def drop(self) -> None:
-        """The client has gone."""
+        """Release the request: its client has disconnected."""
         self._leave()
         self._of.server.release(self._request)
 
     def on_bug(self) -> None:
-        """An exception of ours, in a decoder or in the handler."""
+        """Answer 500 after an exception in a decoder or in the handler."""
         self._end(INTERNAL, is_bug=True)
 
     def go_on(self, time_s: float) -> bool:
-        """A slice of it."""
+        """Decompress for ``time_s``. Returns whether the job is done."""
         try:
             return self._go_on(self._of.clock() + time_s)
         except Exception:
@@ -159,7 +159,7 @@ class Decompression:
     def _take_place(self) -> None:
         """Keep the decoder if there is room for one more, or begin again in the next turn."""
         of = self._of
-        if of.wide < MOST_WIDE:
+        if of.wide < MAX_WIDE:
             of.wide += 1
             self._has_place = True
         else:
@@ -188,12 +188,13 @@ class Decompression:
         self._handler(request)
 
     def _step(self, decoder: Decoder) -> Refusal | None:
-        """Why the body is not taken, if it is not. Raises DamagedError, ManyStreamsError."""
+        """Decompress one piece. Returns a refusal if the body exceeds a limit. Raises DamagedError,
+        ManyStreamsError."""
         cut = IN_BYTES if decoder.is_hungry() else 0
         received, self._rest = self._rest[:cut], self._rest[cut:]
         made = decoder.more(received)
         if not (decoder.is_done() or made or received or self._rest) and decoder.is_hungry():
-            raise DamagedError  # Cut off.
+            raise DamagedError  # The body is cut off.
         if not made:
             return None
         self._pieces.append(made)

@@ -1,11 +1,11 @@
-"""The header of the PROXY protocol, version 2, with which a proxy names its client before anything else.
+"""Read the header of the PROXY protocol, version 2, in which a proxy names its client before the first request.
 
 Place: http.listener → HERE → http.protocol, which takes the connection over once the header is read.
-Rules: where this is spoken, every connection begins with it, and is believed from a trusted proxy alone. Whatever is
-not such a header ends the connection without a word: its other end is misconfigured or lies. The header is bounded in
-bytes and in time. Version 1, a line of text, is not spoken.
+Rules: when this protocol is switched on, every connection begins with the header, and it is believed from a trusted
+proxy alone. Anything else ends the connection without an answer: the other end is misconfigured or lies. The header is
+limited in bytes and in time. Version 1, a line of text, is not supported.
 Source: haproxy.org/download/2.6/doc/proxy-protocol.txt, section 2.2.
-Not here: X-Forwarded-For and Forwarded (http.around.client_address), which may go on from the address named here.
+Not here: X-Forwarded-For and Forwarded (http.around.client_address), which may lead on from the address named here.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
 SIGNATURE: Final = b"\r\n\r\n\0\r\nQUIT\n"
 FIXED_BYTES: Final = 16
-MAX_BYTES: Final = 2048  # With its extensions: names of TLS and of networks in clouds take a few hundred bytes.
+MAX_BYTES: Final = 2048  # Includes extensions: names of TLS and of cloud networks take a few hundred bytes.
 _VERSION: Final = 0x20
-_LOCAL, _PROXY = 0, 1  # The proxy speaks for itself, such as to see whether we are alive; for a client.
+_LOCAL, _PROXY = 0, 1  # The proxy connects for itself, such as for a health check; or for a client.
 _UNKNOWN, _TCP4, _TCP6, _UNIX = 0x00, 0x11, 0x21, 0x31
 _ADDRESSES_BYTES: Final = {_UNKNOWN: 0, _TCP4: 12, _TCP6: 36, _UNIX: 216}
 
 
 class HeaderError(Exception):
-    """These bytes are no header of version 2, or none that we take."""
+    """The bytes are not a header of version 2, or not one that is supported."""
 
 
 def parse(received: bytes) -> tuple[int, str] | None:
-    """Bytes of the header and the client's address, "" when it names none; None: there is more to come.
-    Raises HeaderError as soon as that is certain."""
+    """Return the length of the header and the client's address, "" if it names none; None: the header is incomplete.
+    Raises HeaderError as soon as the bytes cannot become a header."""
     if not SIGNATURE.startswith(received[: len(SIGNATURE)]):
         raise HeaderError("no signature")
     if len(received) < FIXED_BYTES:
@@ -57,7 +57,7 @@ def parse(received: bytes) -> tuple[int, str] | None:
 
 
 class ProxyHeader(asyncio.Protocol):
-    """A connection until its header is read. Then ``connection`` has it."""
+    """The asyncio protocol of a connection until its header is read; then ``connection`` takes over."""
 
     __slots__ = ("_connection", "_proxies", "_received", "_server", "_transport", "bucket", "deadline")
 
@@ -71,16 +71,16 @@ class ProxyHeader(asyncio.Protocol):
         self.deadline = server.deadlines[HEAD]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Somebody is there."""
+        """Refuse the connection if there are too many, or if its peer is not a trusted proxy."""
         self._transport = cast(asyncio.Transport, transport)
-        is_too_many = self._server.carry(self) > self._server.most_connections
+        is_too_many = self._server.carry(self) > self._server.hard_max_connections
         if is_too_many:
             self._refuse("connections")
         elif not self._proxies.is_trusted(normalised(peer_of(transport)) or ""):
             self._refuse("proxy_header")
 
     def data_received(self, received: bytes) -> None:
-        """A part of the header, or more than it."""
+        """Read a part of the header; hand the connection over when it is complete."""
         self._received += received
         try:
             found = parse(self._received)
@@ -106,23 +106,23 @@ class ProxyHeader(asyncio.Protocol):
         self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The other end has gone, or we have closed."""
+        """Count the connection out: the other end has disconnected, or we have closed."""
         self._server.drop(self)
 
     def on_deadline(self) -> None:
-        """The header did not come in time."""
+        """Close: the header did not come in time."""
         self._refuse("head_slow")
 
     def drain(self, deadline: float) -> None:
-        """The server drains: a header may be on its way, but not for ever."""
+        """Wait until ``deadline`` at most: the server drains, and a header may be on its way."""
         self.deadline = min(self.deadline, deadline)
         self._server.wheel.add(self)
 
     def is_owed(self) -> bool:
-        """Nobody has asked anything yet."""
+        """False: there has been no request yet."""
         return False
 
     def abort(self) -> bool:
-        """Be gone now. Returns that it cuts nothing short."""
+        """Close now. Returns False: nothing is cut short."""
         self._transport.abort()
         return False

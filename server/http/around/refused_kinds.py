@@ -1,9 +1,9 @@
-"""What a client is told of a body whose type or encoding is not taken, or is not what its head says.
+"""The answers to a body whose type or encoding is not supported, or is not the one that its head names.
 
 Place: http.head, http.around.decompress → HERE.
-Rule: an answer names what came, as the client wrote it, cut at ``MOST_CHARS``, and says what to send instead. Where a
-tool sends a type or makes a mistake of its own, it says what to tell that tool.
-Not here: which kinds are taken (http.around.content), what is wrong inside a body (intake.text.hints).
+Rule: an answer quotes the header as the client wrote it, cut at ``MAX_CHARS``, and says what to send instead. If a
+well-known tool sends that type by itself, the answer says which option of the tool changes it.
+Not here: which kinds are supported (http.around.content), mistakes inside a body (intake.text.hints).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from server.text.octets import cut
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MOST_CHARS: Final = 100
+MAX_CHARS: Final = 100
 
 ACCEPT_POST: Final = ", ".join(MEDIA_TYPES)
 ACCEPT_ENCODING: Final = ", ".join(ENCODINGS)
@@ -73,7 +73,7 @@ NOT_COMPRESSED: Final = Refusal(
 
 
 def bad_type(headers: Mapping[bytes, bytes]) -> Refusal:
-    """The answer to a Content-Type that is not taken."""
+    """Make the answer to a Content-Type that is not supported."""
     given = headers.get(b"content-type", b"")
     name, parameters = named(given)
     charsets = [value for parameter, value in parameters if parameter == "charset"]
@@ -88,7 +88,7 @@ def bad_type(headers: Mapping[bytes, bytes]) -> Refusal:
 
 
 def bad_encoding(given: bytes) -> Refusal:
-    """The answer to a Content-Encoding that is not taken."""
+    """Make the answer to a Content-Encoding that is not supported."""
     names = [name.decode("latin-1").lower() for name in elements(given)]
     if len(names) > 1:
         hint = "It names several encodings, or occurs several times."
@@ -100,11 +100,11 @@ def bad_encoding(given: bytes) -> Refusal:
 
 
 def not_compressed(body: bytes) -> Refusal | None:
-    """The answer to a body that could not be decompressed because it is plain JSON; None: it is not."""
+    """Return the answer to a body that could not be decompressed because it is plain JSON; None: it is not."""
     start = body[:64].removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
     return NOT_COMPRESSED if start[:1] in (b"{", b"[") and _PLAIN.fullmatch(start) else None
 
 
 def _shown(given: bytes) -> str:
-    text = cut(given, MOST_CHARS)
+    text = cut(given, MAX_CHARS)
     return repr("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text))

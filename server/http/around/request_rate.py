@@ -1,9 +1,11 @@
-"""How often one client address, and the holder of one key or token, may ask.
+"""Rate limits: how often one client address, or the holder of one key or token, may send a request.
 
-Place: http.server puts it before every handler when there is such a bound; then http.routes → HERE → the handler.
-Rules: who is refused is told when to try again, and costs a look into a table: a compressed body is not undone first.
-Buckets are in memory that never grows (server.timing.rate_limit). Without a bound nothing of this is on the way.
-Not here: whose a request is, or that it is nobody's and so is free (http.around.client_address, auth.access).
+Place: http.server puts it before every handler if there is such a limit; then http.routes → HERE → the handler.
+Rules: a refused client is told when to try again. A refusal costs a lookup in a table: a compressed body is not
+decompressed first. Buckets are in memory that never grows (server.timing.rate_limit). Without a limit no handler is
+wrapped.
+Not here: which client or holder a request counts for, or that it counts for none and so is not limited
+(http.around.client_address, auth.access).
 """
 
 # hot path
@@ -30,45 +32,48 @@ _DETAIL: Final = "Your {} sends more requests than it may. Send fewer, with more
 
 
 class _Share(msgspec.Struct, eq=False):
-    """Of requests with one head from one peer: ``whose`` they are, and how many are taken for the next ones already."""
+    """Shared by requests with one head from one peer: the key of their bucket, and how many tokens were taken from it
+    in advance for the next ones."""
 
     whose: str
     left: int = 0
 
 
-class Paced:
-    """A handler behind the bound."""
+class RateLimited:
+    """A handler behind a rate limit."""
 
-    __slots__ = ("handler", "pace")
+    __slots__ = ("handler", "rate_limit")
 
-    def __init__(self, pace: RateLimit, handler: Handler) -> None:
-        self.pace = pace
+    def __init__(self, rate_limit: RateLimit, handler: Handler) -> None:
+        self.rate_limit = rate_limit
         self.handler = handler
 
     def handle(self, request: Request) -> None:
-        """Hand on, or refuse."""
+        """Call the handler, or refuse."""
         # measured: bench worker --without rates, single hasty: 1.26 → 1.06; a bucket alone is 2 µs of 17.
         memo = request.memo
-        share = memo.get(self.pace) if memo else None
+        share = memo.get(self.rate_limit) if memo else None
         if share is not None and share.left:
             share.left -= 1
             self.handler(request)
-        elif wait_s := self.pace.wait_s(request):
-            self.pace.refuse(request, wait_s)
+        elif wait_s := self.rate_limit.wait_s(request):
+            self.rate_limit.refuse(request, wait_s)
         else:
             self.handler(request)
 
 
 def behind(handler: Handler, wrap: Callable[[Handler], Handler]) -> Handler:
-    """The handler that ``wrap`` makes of ``handler``, behind the same bounds as that."""
-    paced = getattr(handler, "__self__", None)
-    return Paced(paced.pace, behind(paced.handler, wrap)).handle if isinstance(paced, Paced) else wrap(handler)
+    """Wrap ``handler`` with ``wrap``, but inside its rate limits."""
+    limited = getattr(handler, "__self__", None)
+    if isinstance(limited, RateLimited):
+        return RateLimited(limited.rate_limit, behind(limited.handler, wrap)).handle
+    return wrap(handler)
 
 
 class RateLimit:
-    """The bound, and what it is made of. ``by`` is what it goes by, "address" or "key"; ``whose`` says whose bucket a
-    request is taken from, "" for nobody's; breaches are counted in ``refused``. ``is_of_head``: ``whose`` depends on
-    head and peer alone, so that it is asked once for all requests that share them (``Request.memo``)."""
+    """One rate limit. ``by`` is "address" or "key". ``whose`` returns the key of a request's bucket, "" if it is not
+    limited. Breaches are counted in ``refused``. ``is_of_head``: ``whose`` depends on head and peer alone, so that it
+    is called once for all requests that share them (``Request.memo``)."""
 
     __slots__ = ("_body", "_buckets", "_clock", "_cors", "_is_of_head", "_kind", "_phrase", "_refused", "_whose")
 
@@ -94,14 +99,14 @@ class RateLimit:
         self._body = problem_body(_STATUS, _DETAIL.format(by))
 
     def routes(self, table: Table) -> Table:
-        """The same routes behind the bound."""
+        """Return the same routes behind the rate limit."""
         return {path: {method: self._before(one) for method, one in methods.items()} for path, methods in table.items()}
 
     def _before(self, handler: Handler | None) -> Handler | None:
-        return None if handler is None else Paced(self, handler).handle
+        return None if handler is None else RateLimited(self, handler).handle
 
     def wait_s(self, request: Request) -> float:
-        """0: the request may be served. Else so long until the next one of its client may."""
+        """Return 0 if the request may be served, else the seconds until the next one of its client may be."""
         memo = request.memo
         if memo is None or not self._is_of_head:
             whose = self._whose(request)
@@ -118,7 +123,7 @@ class RateLimit:
         return wait_s
 
     def refuse(self, request: Request, wait_s: float) -> None:
-        """Say when to try again."""
+        """Answer 429 with the time after which to try again."""
         self._refused[self._kind] += 1
-        self._cors.share(request)  # The handler would have done so: a page must be able to read why.
+        self._cors.share(request)  # The handler would have done so: a page must be able to read the reason.
         request.refuse(_STATUS, self._phrase, self._body, PROBLEM_TYPE, b"Retry-After: %d\r\n" % ceil(wait_s))

@@ -1,11 +1,11 @@
-"""Services that deliver events to addresses which somebody has registered with them: may they send here, and how fast?
+"""Answer services that deliver events to registered addresses: may they send here, and how fast?
 
 Place: worker wraps the routes of events with it → HERE → http.protocol.
-Rules: they ask by OPTIONS with ``WebHook-Request-Origin``, and are told yes by ``WebHook-Allowed-Origin``; no answer
-without that line is a yes. What they may is settled by what events need like any other: this protects whoever is named
-in somebody's registration, not the intake. A browser's preflight is answered as ever (http.cors).
+Rules: a service asks by OPTIONS with ``WebHook-Request-Origin``. An answer with ``WebHook-Allowed-Origin`` allows it;
+an answer without that line does not. The delivered events are judged like any others: this handshake protects the host
+that a registration names, not the intake. A browser's preflight is answered as always (http.around.cors).
 Source: CloudEvents, HTTP 1.1 Web Hooks for Event Delivery 1.0.2, section 4.
-Not here: keys and tokens of deliveries (auth), bounds of rates (http.around.request_rate).
+Not here: keys and tokens of deliveries (auth), rate limits (http.around.request_rate).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PREFLIGHT: Final = b"access-control-request-method"
 
 
 class Webhooks:
-    """The settings, ready to be asked."""
+    """The webhook settings, and the answers by them."""
 
     def __init__(self, settings: Http) -> None:
         names = settings.webhook_origins
@@ -38,7 +38,7 @@ class Webhooks:
         self._rate = str(min(per_min)) if per_min else "*"
 
     def table(self, routes: Mapping[str, Mapping[str, Handler | None]]) -> dict[str, dict[str, Handler | None]]:
-        """Routes, those that take a POST open to the question."""
+        """Return the routes; those that accept a POST also answer the question."""
         made = {path: dict(methods) for path, methods in routes.items()}
         for methods in made.values():
             if self.is_on and methods.get("POST") is not None:
@@ -48,7 +48,7 @@ class Webhooks:
         return made
 
     def lines(self, origin: bytes) -> str:
-        """The header lines for a service that goes by this name: none where it may not send."""
+        """Return the header lines for the service that names itself ``origin``; none if it may not send."""
         if self._is_open:
             allowed = "*"
         elif origin.lower() in self._allowed:
@@ -59,7 +59,7 @@ class Webhooks:
 
 
 class _Answering:
-    """OPTIONS at one path. ``otherwise`` answers whoever asks for something else."""
+    """Handles OPTIONS at one path. ``otherwise`` handles requests that do not ask as a webhook."""
 
     __slots__ = ("_allow", "_otherwise", "_webhooks")
 

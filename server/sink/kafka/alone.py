@@ -1,11 +1,11 @@
-"""A second producer that sends one record a request, for topics that take less than a batch of ours.
+"""A second producer that sends one record per request, for topics whose size limit is below our batches.
 
 Place: sink.kafka makes it when a broker first refuses a batch as too large → HERE → librdkafka.
-Rules: a broker weighs the batch, not the record (``max.message.bytes`` of a topic, ``message.max.bytes`` of a broker),
-and librdkafka splits none, as Java's producer does (KAFKA-3995). So a record that is too large here is so by itself,
-and its ack says so: TOO_LARGE. What topics have shown is kept for KEPT_S, and until nothing is out here, so that no
-record overtakes another when the topic goes back to batches.
-Not here: where the order of keys is kept while a topic comes here (intake.delivery), the other producer (sink.kafka).
+Rules: a broker limits the size of the batch, not of the record (``max.message.bytes`` of a topic, ``message.max.bytes``
+of a broker), and librdkafka does not split batches as Java's producer does (KAFKA-3995). A record that is refused here
+is too large by itself, and its ack says so: TOO_LARGE. A topic stays here for KEPT_S, and until no record is out here,
+so that no record overtakes another when the topic goes back to batches.
+Not here: keeping the order of keys while a topic moves here (intake.delivery), the other producer (sink.kafka).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from confluent_kafka import KafkaError, Producer
 from server.sink.base import OnAck
 from server.sink.kafka.errors import TOO_LARGE, is_too_large
 
-KEPT_S: Final = 3600.0  # Until batches are tried again: somebody may have raised the limit.
+KEPT_S: Final = 3600.0  # Time until batches are tried again: an operator may have raised the limit.
 PROPERTIES: Final = {"batch.num.messages": "1", "statistics.interval.ms": "0"}
 
 
 class Alone:
-    """``topics`` are those whose records come here."""
+    """The second producer. ``topics`` are those whose records it sends."""
 
     def __init__(self, producer: Producer) -> None:
         self._producer = producer
@@ -54,7 +54,7 @@ class Alone:
         timestamp_ms: int,
         headers: list[tuple[str, bytes]],
     ) -> None:
-        """As librdkafka's, by position."""
+        """Like ``Producer.produce``, with arguments by position."""
         produce: Callable[..., None] = self._producer.produce
         produce(topic, value, key, partition, _judged(on_ack), None, timestamp_ms, headers)
 

@@ -1,11 +1,11 @@
 """Whether a Kafka broker answers, and if not, whether it is silent or has told us to wait.
 
-Place: sink.kafka tells HERE what it hears from librdkafka, and asks HERE before it takes a record.
-Rules: librdkafka's "all brokers are down" is information, no verdict: a broker that closes idle connections causes it
-too (librdkafka's INTRODUCTION.md, "Connection close"; error 1 of rdkafka.h, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN). So a
-broker is asked first, on a thread, and only what stays without an answer is away. A broker whose quota is used up
-answers at once, says for how long it will not read (KIP-219), and is silent until then: that is no absence.
-Not here: what becomes of records meanwhile (intake.delivery), the producer (sink.kafka).
+Place: sink.kafka reports librdkafka's callbacks HERE, and asks HERE before it takes a record.
+Rules: librdkafka's "all brokers are down" is only a hint: a broker that closes idle connections causes it too
+(librdkafka's INTRODUCTION.md, "Connection close"; error 1 of rdkafka.h, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN). So a
+broker is asked first, on a thread, and counts as away only if it does not answer. A broker whose quota is used up
+answers at once, says for how long it will not read (KIP-219), and is silent until then: it is not away.
+Not here: the records meanwhile (intake.delivery), the producer (sink.kafka).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from confluent_kafka import KafkaError, ThrottleEvent
 
 from server.log import Limited
 
-# Records are out and nothing has been heard of any for so long: nobody answers. Longer than a leader election takes,
-# and at most half of ``message.timeout.ms``: time-outs are heard too, and would pass for answers.
+# If records are out and no ack has come for this long, no broker answers. It is longer than a leader election, and at
+# most half of ``message.timeout.ms``: acks of time-outs come too, and would be taken for answers.
 SILENCE_S: Final = 3.0
-PROBE_S: Final = 1.0  # For a connection with its handshakes, and one answer.
-PROBE_EVERY_S: Final = 0.5  # From the end of one try to the next, while no broker answers.
-# A quota that holds us back for longer than this closes the sink until it is over: librdkafka sends on regardless, each
-# request waits for those before it, and what times out and is sent again counts against the quota once more.
+PROBE_S: Final = 1.0  # Time for a connection with its handshakes, and one answer.
+PROBE_EVERY_S: Final = 0.5  # Time from the end of one probe to the next, while no broker answers.
+# A quota that throttles us for longer than this closes the sink until it is over: librdkafka goes on sending, each
+# request waits for those before it, and a record that times out and is sent again counts against the quota once more.
 THROTTLE_S: Final = 1.0
 
 _logger = logging.getLogger("sink.kafka")
@@ -33,8 +33,8 @@ _limited = Limited(_logger)
 
 
 class Contact:
-    """``is_away``: no broker answers, as far as is known; ``is_throttled``: a quota holds us back. ``is_shut``: one of
-    the two. ``ask`` tells whether a broker answers, and may take PROBE_S."""
+    """The state of contact with the brokers. ``is_away``: no broker answers, as far as is known; ``is_throttled``: a
+    quota throttles us; ``is_shut``: one of the two. ``ask`` returns whether a broker answers, and may take PROBE_S."""
 
     def __init__(self, servers: str, message_timeout_s: float, ask: Callable[[], bool]) -> None:
         self._servers = servers
@@ -54,16 +54,16 @@ class Contact:
         self.hear()
 
     def hear(self) -> None:
-        """A broker has said something, or nothing is out that it could say something of."""
+        """Restart the measure of silence: a broker has answered, or no record is out that it could answer."""
         self._heard_at = max(self._heard_at, self._loop.time())
 
     def on_error(self, error: KafkaError) -> None:
-        """From ``poll``, not fatal. It is in librdkafka's log already."""
+        """Take an error that is not fatal, from ``poll``. librdkafka has logged it already."""
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._is_doubtful = True
 
     def on_throttle(self, event: ThrottleEvent) -> None:
-        """From ``poll``: the silence that follows is the broker's own word."""
+        """Take a throttle event, from ``poll``: the broker announces that it will be silent."""
         if event.throttle_time <= 0:
             return
         self._throttled_until = max(self._throttled_until, self._loop.time() + event.throttle_time)
@@ -80,7 +80,7 @@ class Contact:
         )
 
     def look(self, now: float, *, is_idle: bool) -> None:
-        """Once a tick: notice a silence and the end of one that was announced, and ask where there is doubt."""
+        """Notice a silence and the end of an announced one, and ask in case of doubt. Called once a tick."""
         if is_idle:
             self.hear()
         elif not self.is_away and now - self._heard_at > self._silence_s:
@@ -91,13 +91,13 @@ class Contact:
         if self._is_asking or not (self._is_doubtful or (self.is_away and now >= self._ask_at)):
             return
         self._ask_at = now + PROBE_EVERY_S
-        asking = self._loop.run_in_executor(None, self._ask)  # Raises where no thread can be had.
+        asking = self._loop.run_in_executor(None, self._ask)  # It raises if no thread can be started.
         self._is_doubtful = False
         self._is_asking = True
         asking.add_done_callback(self._on_asked)
 
     def lose(self, message: str, *args: object) -> None:
-        """No broker answers: nothing more is taken until one does."""
+        """Note that no broker answers: no record is taken until one does."""
         self.is_away = self.is_shut = True
         self._ask_at = 0.0
         _limited.warning("away", message, self._servers, *args)
@@ -113,5 +113,5 @@ class Contact:
         elif self.is_away:
             self.is_away = False
             self.is_shut = self.is_throttled
-            self._heard_at = self._loop.time()  # What is out gets its time again.
+            self._heard_at = self._loop.time()  # The records that are out get the full time again.
             _logger.warning("Kafka at %s answers again", self._servers)

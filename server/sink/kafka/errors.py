@@ -1,8 +1,8 @@
-"""What an error of Kafka or librdkafka means for the event: may it be sent again, or never.
+"""Classify errors of Kafka and librdkafka: whether the event may be sent again.
 
-Place: beside sink.kafka. The rule is that of ``Sink.classify`` in sink.base.
-Rules: what Kafka's own clients try again by themselves can pass (``RetriableException`` of the Java client's
-``Errors``), and so can what ends with a new producer, which sink.kafka makes. What no list names cannot.
+Place: called by sink.kafka. The contract is that of ``Sink.classify`` in sink.base.
+Rules: an error can pass if Kafka's own clients retry after it (``RetriableException`` of the Java client's ``Errors``),
+or if it ends with a new producer, which sink.kafka makes. An error that no list names cannot pass.
 Not here: when a producer is replaced (sink.kafka).
 """
 
@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError
 
 from server.sink.base import BATCH_TOO_LARGE
 
-# librdkafka stopped waiting. Whether the broker has a record that was under way is unknown; it tells none of ours.
+# librdkafka stopped waiting. It does not tell us whether the broker has a record that was under way.
 _TIMEOUTS: Final = (
     KafkaError._MSG_TIMED_OUT,
     KafkaError._TIMED_OUT,
@@ -23,7 +23,7 @@ _TIMEOUTS: Final = (
     KafkaError._PURGE_QUEUE,
     KafkaError._PURGE_INFLIGHT,
 )
-# No broker to be had, or one that is not yet, or no longer, the right one.
+# There is no broker, or it is not yet, or no longer, the right one.
 _CLUSTER: Final = (
     KafkaError._TRANSPORT,
     KafkaError._ALL_BROKERS_DOWN,
@@ -57,9 +57,9 @@ _PRODUCER: Final = (
     KafkaError.INVALID_PRODUCER_EPOCH,
     KafkaError.INVALID_PRODUCER_ID_MAPPING,
 )
-# Not among them, though the Java client tries them again: UNKNOWN_TOPIC_OR_PART, which librdkafka waits for by itself
-# and which then stands for a topic that nobody makes; INVALID_MSG, with which brokers before 2.4 also refuse a record
-# without a key for a compacted topic.
+# Two errors are not in the lists though the Java client retries after them: UNKNOWN_TOPIC_OR_PART, since librdkafka
+# waits for the topic by itself, so that it is not coming; and INVALID_MSG, with which brokers before 2.4 also refuse a
+# record without a key for a compacted topic.
 _CAN_PASS: Final = frozenset(_TIMEOUTS + _CLUSTER + _PRODUCER)
 _TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
 
@@ -69,7 +69,7 @@ TOO_LARGE: Final = object()  # The error of a record that was too large alone (s
 def classify(error: Any) -> str:
     """Name the ``error_type`` of an ack's KafkaError; anything else is ``internal``.
 
-    A broker refuses the whole batch as too large, and all records of it are acked so: that says nothing of any one.
+    A broker refuses a whole batch as too large, and all its records get that error: it says nothing about any one.
     ``retriable()`` is asked last: librdkafka sets it for calls of transactions, never in a delivery report.
     """
     if error is TOO_LARGE:
@@ -85,5 +85,5 @@ def classify(error: Any) -> str:
 
 
 def is_too_large(error: KafkaError | None) -> bool:
-    """Whether what was sent weighs too much, be it a record or a batch of them."""
+    """Whether a record or a batch of records was too large."""
     return error is not None and error.code() in _TOO_LARGE

@@ -1,9 +1,10 @@
-"""Keep events in Kafka: one librdkafka producer a worker, its deliveries served in batches on the loop.
+"""Keep events in Kafka: one librdkafka producer per worker, with acks served in batches on the loop.
 
 Place: intake.sending, intake.delivery → HERE → intake.event. The contract is in sink.base.
-Rules: the producer is made after the fork (an inherited one delivers nothing and says nothing). ``on_ack`` goes to
-librdkafka as it is, no closure per record. Nobody polls inside a callback, and nothing ends the timer chain but
-``close``. A fatal error of the idempotent producer fails what is out, through its acks, and a new producer takes over.
+Rules: the producer is made after the fork (an inherited one delivers nothing and reports nothing). ``on_ack`` is passed
+to librdkafka directly, without a closure per record. Callbacks never poll, and only ``close`` ends the chain of timers.
+A fatal error of the idempotent producer fails the records that are out, through their acks, and a new producer takes
+over.
 Not here: which properties are allowed (config.kafka.settings), which errors can pass (sink.kafka.errors), whether a
 broker answers (sink.kafka.contact), what an ack leads to (intake.pending).
 """
@@ -32,8 +33,8 @@ from server.sink.kafka.contact import PROBE_S, Contact
 from server.sink.kafka.statistics import Statistics
 from server.timing import timers
 
-# While records are out: 1 ms is the timer's own grain and adds half of it to a guaranteed answer; a tick costs about
-# 3 µs, so 0.3 % of a core. When idle only librdkafka's log and errors are waiting.
+# The tick while records are out: 1 ms is the timer's own grain and adds half of that to a guaranteed answer. A tick
+# costs about 3 µs, so 0.3 % of a core. When idle, only librdkafka's log and errors are waiting.
 BUSY_S: Final = 0.001
 IDLE_S: Final = 0.1
 
@@ -42,11 +43,11 @@ IDLE_S: Final = 0.1
 HIGH_MARK: Final = 0.9
 LOW_MARK: Final = 0.5
 
-WARM_UP_S: Final = 2.0  # For the first metadata. A dead broker must not keep a worker from becoming ready.
+WARM_UP_S: Final = 2.0  # Time for the first metadata. A dead broker must not keep a worker from becoming ready.
 # The first attempt to get a producer id meets no connection, and librdkafka repeats it on a timer of 500 ms
-# (measured: the first ack took 503 ms at once after the metadata, 7 ms a second later). Nothing tells when it is there.
+# (measured: the first ack took 503 ms right after the metadata, 7 ms a second later). No callback reports its arrival.
 PRODUCER_ID_S: Final = 0.55
-PURGE_S: Final = 2.0  # For the acks of purged records, which librdkafka's threads hand back in milliseconds.
+PURGE_S: Final = 2.0  # Time for the acks of purged records; librdkafka's threads return them in milliseconds.
 REPLACE_EVERY_S: Final = 1.0  # A fatal error that returns at once (no right to produce) must not spin.
 
 _logger = logging.getLogger("sink.kafka")
@@ -80,7 +81,7 @@ class KafkaSink(Sink):
         self.statistics = Statistics()
 
     async def open(self) -> None:  # cold: once
-        """Make the producer and give it WARM_UP_S to meet a broker."""
+        """Make the producer and give it WARM_UP_S to connect to a broker."""
         self._loop = asyncio.get_running_loop()
         self._contact.open()
         self._use(self._make())
@@ -89,7 +90,7 @@ class KafkaSink(Sink):
         self._timer = self._loop.call_later(IDLE_S, self._tick)
 
     def submit(self, record: Record, on_ack: OnAck) -> str | None:
-        """Hand the record to librdkafka's queue. Positional arguments: measured 0.95 µs, by name 1.7."""
+        """Put the record into librdkafka's queue. Arguments are positional: measured 0.95 µs, by name 1.7."""
         try:
             # topic, value, key, partition (-1: by key), callback, its other name, timestamp, headers.
             self._produce(record.topic, record.value, record.key, -1, on_ack, None, record.timestamp_ms, record.headers)
@@ -106,8 +107,8 @@ class KafkaSink(Sink):
         return None
 
     def is_full(self) -> bool:
-        """True from the high mark, or a full queue, until the low mark; and while no broker answers, or a quota holds
-        us back."""
+        """True from the high mark, or a full queue, until the low mark; also while no broker answers or a quota
+        throttles us."""
         if self._contact.is_shut:
             return True
         outstanding = len(self._producer) if self._alone is None else self.outstanding()
@@ -119,11 +120,11 @@ class KafkaSink(Sink):
         return self._was_full
 
     def is_away(self) -> bool:
-        """No broker answers, as far as is known."""
+        """Whether no broker answers, as far as is known."""
         return self._contact.is_away
 
     def is_throttled(self) -> bool:
-        """A broker's quota holds us back."""
+        """Whether a broker's quota throttles us."""
         return self._contact.is_throttled
 
     def counts(self) -> SinkCounts:
@@ -137,18 +138,18 @@ class KafkaSink(Sink):
         return self.statistics.lines()
 
     def outstanding(self) -> int:
-        """librdkafka's count: records not yet acked, and for a moment its own log lines."""
+        """Return librdkafka's count: records not yet acked, and for a moment its own log lines."""
         return len(self._producer) + (0 if self._alone is None else len(self._alone))
 
     def recall(self) -> None:
-        """Fail what has not been sent yet, at the next tick: a purge inside a callback would nest."""
+        """Fail the records that have not been sent, at the next tick: a purge inside a callback would nest."""
         self._is_recalling = self._is_recalling_alone = True
 
     def separate(self, topic: str, *, is_keyed: bool) -> bool:  # cold: once for each batch that was too large
-        """Send this topic's records one a request (sink.kafka.alone)."""
+        """Send this topic's records one per request (sink.kafka.alone)."""
         try:
             alone = self._alone or Alone(self._make(kafka_alone.PROPERTIES))
-        except BootError as failed:  # No thread or no memory to be had.
+        except BootError as failed:  # There is no thread or no memory left.
             _limited.warning("separate", "cannot make a producer for small topics: %s", failed)
             return False
         if topic not in alone.topics:
@@ -169,13 +170,13 @@ class KafkaSink(Sink):
         return kafka_errors.classify(error)
 
     async def drain(self, deadline: float) -> int:  # cold: once
-        """The ticks go on serving deliveries; only wait. ``flush`` would block the loop."""
+        """Wait for the acks, which the ticks go on serving. ``flush`` would block the loop."""
         while (left := self.outstanding()) and self._loop.time() < deadline:  # noqa: ASYNC110 - there is no event
             await asyncio.sleep(min(0.005, max(0.0, deadline - self._loop.time())))
         return left
 
     async def close(self) -> None:  # cold: once
-        """Fail what is left through its acks. librdkafka's own ``close`` would wait for ever instead."""
+        """Fail the remaining records through their acks. librdkafka's own ``close`` would wait for ever."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -183,14 +184,14 @@ class KafkaSink(Sink):
 
     def _make(self, more: Properties | None = None) -> Producer:
         try:
-            return Producer({**self._properties, **(more or {}), **self._ears()})
+            return Producer({**self._properties, **(more or {}), **self._callbacks()})
         except (KafkaException, TypeError, ValueError) as refused:
             reason = refused.args[0].str() if isinstance(refused, KafkaException) else str(refused)
             reason = kafka_settings.redact(reason.strip(), self._properties)
             raise BootError(f"sink.kafka: librdkafka refuses these properties: {reason}") from None
 
-    def _ears(self) -> dict[str, Any]:
-        """What is called from ``poll`` beside acks. librdkafka's own words are counted: they are no broker's."""
+    def _callbacks(self) -> dict[str, Any]:
+        """Return what ``poll`` calls besides acks. librdkafka's own messages are counted: no broker has sent them."""
         return {
             "error_cb": self._on_error,
             "stats_cb": self._on_statistics,
@@ -211,7 +212,7 @@ class KafkaSink(Sink):
         (self._alone if topic in self._alone.topics else self._producer).produce(topic, *record)
 
     async def _warm_up(self) -> None:  # cold: once
-        """Meet a broker before the first event does. Blocks the loop, which serves nobody yet."""
+        """Connect to a broker before the first event comes. It blocks the loop, which serves no client yet."""
         started = self._loop.time()
         try:
             self._producer.list_topics(timeout=WARM_UP_S)
@@ -227,14 +228,14 @@ class KafkaSink(Sink):
         await asyncio.sleep(max(0.0, PRODUCER_ID_S - (self._loop.time() - started)))
 
     def _wake(self) -> None:  # cold: once for each idle time
-        """The first record after an idle time: its ack is milliseconds away."""
+        """Tick fast again for the first record after an idle time: its ack is milliseconds away."""
         self._is_idle = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = self._loop.call_later(BUSY_S, self._tick)
 
     def _tick(self) -> None:  # cold: once a millisecond, however many records
-        """Serve what came in, then come again: soon while records are out, rarely when idle."""
+        """Serve the callbacks, then schedule the next tick: soon while records are out, rarely when idle."""
         try:
             self._serve()
             self._recall_now()
@@ -244,7 +245,7 @@ class KafkaSink(Sink):
             if self._is_fatal and now >= self._replace_at:
                 self._replace()
             self._contact.look(now, is_idle=self._is_idle)
-        except Exception:  # Acks must go on coming.
+        except Exception:  # Acks must still be served.
             timers.failed("KafkaSink._tick")
         finally:
             self._is_idle = not self.outstanding()
@@ -260,7 +261,7 @@ class KafkaSink(Sink):
                 self._alone.purge(in_queue=True, in_flight=False, blocking=False)
 
     def _serve(self, timeout_s: float = 0.0) -> None:  # cold: logs only what raised
-        """Run the callbacks that are due. One that raises ends ``poll``, not us: the rest is still queued."""
+        """Run the callbacks that are due. One that raises ends ``poll``, so it is called again for the rest."""
         while True:
             own_words = self._own_words
             try:
@@ -269,14 +270,14 @@ class KafkaSink(Sink):
                     heard += self._alone.poll(0)
                 if heard > self._own_words - own_words:
                     self._contact.hear()
-            except Exception:  # The callbacks are not ours; whatever they raise, the next ones must run.
+            except Exception:  # The callbacks are not ours; the next ones must run after any exception.
                 self.callback_failures += 1
                 _limited.warning("callback", "a delivery callback failed: %s", traceback.format_exc())
             else:
                 return
 
     def _ask(self) -> bool:
-        """Whether a broker answers. On a thread: it waits."""
+        """Whether a broker answers. It waits, so it runs on a thread."""
         try:
             self._producer.list_topics(timeout=PROBE_S)
         except KafkaException:
@@ -284,51 +285,52 @@ class KafkaSink(Sink):
         return True
 
     def _replace(self) -> None:  # cold: after a fatal error
-        """A fatal error ends an idempotent producer for good: fail what is out, go on with a new one."""
+        """Replace the producer after a fatal error, which ends an idempotent producer for good: fail the records that
+        are out, and continue with a new one."""
         self._replace_at = self._loop.time() + REPLACE_EVERY_S
         self._purge()
         try:
             self._use(self._make())
-        except BootError as failed:  # No thread or no memory to be had: the next tick after REPLACE_EVERY_S tries.
+        except BootError as failed:  # There is no thread or memory left: a tick after REPLACE_EVERY_S tries again.
             _limited.warning("replace", "cannot make a new producer: %s", failed)
             return
         self.replaced += 1
         _logger.error("the Kafka producer ended with a fatal error and was replaced (%d so far)", self.replaced)
 
     def _purge(self) -> None:  # cold: at the end of a producer
-        """Fail all that is out, each record once, through its ack. Blocks for milliseconds, PURGE_S at the most.
+        """Fail all records that are out, each once, through its ack. It blocks for milliseconds, at most PURGE_S.
 
-        Records that librdkafka does not hand back by then are never acked: this producer is let go and polled no more.
-        A guaranteed request that waits for one is answered 503 by HTTP, at its bound on the time for an answer or at
-        the end of the drain; nothing was promised, and its sender has to send again. A hasty event is lost, and stays
-        in the difference between what was accepted and what was delivered or dropped.
+        Records that librdkafka does not return by then are never acked: this producer is discarded and not polled
+        again. A guaranteed request that waits for one is answered 503 by HTTP, at its limit on the time for an answer
+        or at the end of the drain; nothing was promised, and its client has to send again. A hasty event is lost, and
+        stays in the difference between the accepted events and those delivered or dropped.
         """
         deadline = self._loop.time() + PURGE_S
         self._serve()
         while self.outstanding() and self._loop.time() < deadline:
-            self._producer.purge()  # Again each time: a callback may have submitted something.
+            self._producer.purge()  # It is repeated, since a callback may have submitted a record.
             if self._alone is not None:
                 self._alone.purge()
             self._serve(0.01)
-        self._serve()  # Who was stopped until after the deadline has not looked since.
+        self._serve()  # A process that was stopped past the deadline has not served the acks since.
         if lost := self.outstanding():
             _logger.error("librdkafka did not hand back %d records: their outcome is unknown", lost)
 
     def _refusal(self, error: KafkaError) -> str:  # cold: logs are limited
-        """``produce`` said no. A fatal error is acted on by the next tick, outside any callback."""
+        """Name the reason why ``produce`` refused. The next tick handles a fatal error, outside any callback."""
         self._is_fatal = self._is_fatal or error.fatal() or error.code() == KafkaError._FATAL
         if kafka_errors.is_too_large(error):
-            return "event_too_large"  # By ``message.max.bytes``, and by itself; it is counted where it came from.
+            return "event_too_large"  # The record itself exceeds ``message.max.bytes``; the caller counts it.
         _limited.warning(error.name(), "librdkafka refuses a record: %s", error.str())
         return self.classify(error)
 
     def _unusable(self) -> str:  # cold: logs are limited
-        """A topic or timestamp that has no bytes (a lone surrogate, beyond 64 bits): whoever made it is wrong."""
+        """Log a record whose topic or timestamp cannot be encoded (a lone surrogate, beyond 64 bits): a bug of ours."""
         _limited.warning("record", "a record that cannot be sent: %s", traceback.format_exc())
         return "internal"
 
     def _on_error(self, error: KafkaError) -> None:  # cold: logs are limited
-        """From ``poll``. What is not fatal mends itself and stands in librdkafka's log already."""
+        """Take an error from ``poll``. One that is not fatal passes by itself, and librdkafka has logged it."""
         self._own_words += 1
         self._is_fatal = self._is_fatal or error.fatal() or error.code() == KafkaError._FATAL
         self._contact.on_error(error)
@@ -344,7 +346,7 @@ class KafkaSink(Sink):
 
 
 class _Log:
-    """Takes librdkafka's log lines from ``poll``: trouble at most once per kind and 10 s, ``debug`` lines as asked."""
+    """Logs librdkafka's lines, from ``poll``: warnings at most once per kind and 10 s, others without limit."""
 
     def __init__(self, on_line: Callable[[], None]) -> None:
         self._on_line = on_line

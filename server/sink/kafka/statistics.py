@@ -1,4 +1,4 @@
-"""What librdkafka says of itself and of each broker, every ``statistics.interval.ms``.
+"""Read librdkafka's statistics about itself and each broker, every ``statistics.interval.ms``.
 
 Place: sink.kafka gives the text, from ``poll`` → HERE → server.worker.measures.
 Rules: only the part before the topics is read, which is small whatever their number. What librdkafka sums up begins
@@ -54,17 +54,17 @@ _decode = msgspec.json.Decoder(_Head).decode
 
 
 class Statistics:
-    """The newest. ``unread`` counts texts that could not be read."""
+    """The newest statistics. ``unread`` counts texts that could not be read."""
 
     def __init__(self) -> None:
         self.events = 0
         self.bytes = 0
         self.unread = 0
         self._brokers: dict[str, list[int]] = {}
-        self._before: dict[tuple[str, str], list[int]] = {}  # Sums of librdkafka's, by producer and its broker.
+        self._before: dict[tuple[str, str], list[int]] = {}  # librdkafka's last sums, by producer and broker.
 
     def take(self, text: str) -> None:
-        """Hear what a producer says. Called from ``poll``."""
+        """Take over the statistics of a producer. Called from ``poll``."""
         end = text.find('"topics":')
         head = text[:end].rstrip(" ,\n") + "}" if end >= 0 else text
         try:
@@ -76,7 +76,7 @@ class Statistics:
         fresh: dict[str, list[int]] = {}
         for name, broker in said.brokers.items():
             if broker.nodeid < 0 and not broker.tx and not broker.txerrs and broker.state != "UP":
-                continue  # librdkafka's own logical ones, which never connect.
+                continue  # One of librdkafka's own logical brokers, which never connect.
             number = str(broker.nodeid) if broker.nodeid >= 0 else BOOTSTRAP
             line = self._brokers.setdefault(number, [0] * (len(SUMS) + len(GAUGES)))
             self._add(line, (said.name, name), broker)
@@ -86,7 +86,7 @@ class Statistics:
             line[len(SUMS) :] = fresh.get(number, [0] * len(GAUGES))
 
     def lines(self) -> list[tuple[str, list[int]]]:
-        """A line a broker: its number, and its numbers by SUMS and GAUGES."""
+        """Return a line for each broker: its number, and its values in the order of SUMS and GAUGES."""
         return list(self._brokers.items())
 
     def _add(self, line: list[int], key: tuple[str, str], broker: _Broker) -> None:
@@ -100,7 +100,7 @@ class Statistics:
 
 
 def _merge(gauges: list[int], broker: _Broker) -> None:
-    """Connections to one broker are told together: the worst of times, the sum of queues."""
+    """Merge the connections to one broker: the highest of times, the sum of queues."""
     is_up, rtt_us, rtt_p99_us, throttle_ms, queued, waiting = gauges
     gauges[:] = [
         max(is_up, broker.state == "UP"),

@@ -1,9 +1,9 @@
-"""One database for each worker: the first number in a directory that no living process holds.
+"""Claim one database for each worker: the first number in a directory that no living process holds.
 
 Place: sink.sqlite, sink.spool.spool → HERE.
-Rule: the lock is on a file beside the database: opening and closing the database itself a second time would drop the
-locks that SQLite holds on it (POSIX locks belong to the process). The kernel lets go of it when its process dies.
-Not here: what is in the files.
+Rule: the lock is on a file next to the database: opening and closing the database itself a second time would drop the
+locks that SQLite holds on it (POSIX locks belong to the process). The kernel releases the lock when its process dies.
+Not here: the content of the files.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 def first_free(directory: Path, stem: str, suffix: str) -> tuple[Path, int]:
-    """Lock ``stem-N`` of the smallest free N: its database's path, and the descriptor that holds the lock."""
+    """Lock ``stem-N`` with the smallest free N. Returns its database's path, and the descriptor of the lock."""
     for number in itertools.count():
         path = directory / f"{stem}-{number}{suffix}"
         fd = take(path)
@@ -25,7 +25,7 @@ def first_free(directory: Path, stem: str, suffix: str) -> tuple[Path, int]:
 
 
 def take(path: Path) -> int | None:
-    """Lock this one: the descriptor that holds it, or None when somebody else does."""
+    """Lock this database. Returns the descriptor of the lock, or None if another process holds it."""
     lock = path.with_suffix(".lock")
     while True:
         fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -36,7 +36,7 @@ def take(path: Path) -> int | None:
             return None
         if _is_named(fd, lock):
             return fd
-        os.close(fd)  # Whoever had it has deleted it in the meantime: a lock that nobody else can meet.
+        os.close(fd)  # Its holder has deleted the file meanwhile, so no other process can see this lock.
 
 
 def _is_named(fd: int, lock: Path) -> bool:

@@ -1,7 +1,7 @@
-"""An event as a row of the spool, and back.
+"""Convert an event to a row of the spool, and back.
 
-Place: sink.spool.spool → HERE; what comes back is a record for the sink (sink.spool.replay).
-Rule: the bytes that a row counts for are worked out here alone, for those that go in and those that come out.
+Place: sink.spool.spool → HERE; the event that comes back is a record for the sink (sink.spool.replay).
+Rule: the size of a row is computed here alone, both for rows that go in and for rows that come out.
 Not here: the table (sink.spool.file).
 """
 
@@ -18,7 +18,7 @@ _decode_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes]]).decode
 
 
 class Spooled(msgspec.Struct, eq=False):
-    """An event taken out of the spool: a record for the sink."""
+    """An event that was read from the spool: a record for the sink."""
 
     number: int
     topic: str
@@ -32,18 +32,18 @@ class Spooled(msgspec.Struct, eq=False):
 
 
 def row_of(number: int, stream: str, record: Record) -> Row:
-    """What is written of an event."""
+    """Return the row of an event."""
     headers = _encode_headers(record.headers)
     return number, record.topic, record.key, record.timestamp_ms, headers, record.value, stream
 
 
 def size_of(row: Row) -> int:
-    """What a row counts against the bound in bytes."""
+    """Return the bytes by which a row counts against the limit."""
     _, topic, key, _, headers, value, stream = row
     return len(value) + len(headers) + len(stream) + len(key or b"") + len(topic) + ROW_BYTES
 
 
 def spooled(row: Row) -> Spooled:
-    """The event of a row."""
+    """Return the event of a row."""
     number, topic, key, timestamp_ms, headers, value, stream = row
     return Spooled(number, topic, key, timestamp_ms, _decode_headers(headers), value, stream, size_of(row))

@@ -1,10 +1,10 @@
 """One database of the spool: events that wait for the broker, oldest first.
 
 Place: sink.spool.spool → HERE, on the spool's thread; every call may wait for the disk.
-Rules: a commit is on disk when it returns (WAL, ``synchronous = FULL``). The id of a row is the number that its event
-was accepted under, so the order of ids is the order of acceptance, whatever order the rows come in. A file that
-cannot be read is set aside under a dated name, what can be read of it goes into a new one, and the service goes on.
-Not here: threads, bounds and keys (sink.spool.spool, sink.spool.keys), how a damaged file is read (sink.salvage).
+Rules: a commit is on disk when it returns (WAL, ``synchronous = FULL``). The id of a row is the number under which its
+event was accepted, so the order of ids is the order of acceptance, in whichever order rows are written. A damaged file
+is set aside under a dated name, its readable rows go into a new one, and the service continues.
+Not here: threads, limits and keys (sink.spool.spool, sink.spool.keys), reading a damaged file (sink.salvage).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS event (
 """
 _INSERT: Final = "INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?, ?)"
 _COLUMNS: Final = "id, topic, key, timestamp_ms, headers, value, stream"
-_WAL_KEPT_BYTES: Final = 16 << 20  # A burst may grow the log; after a checkpoint it is cut back to this.
+_MAX_WAL_BYTES: Final = 16 << 20  # A burst may grow the log; after a checkpoint it is cut back to this.
 _VACUUM_PAGES: Final = 1024  # An empty file of more than 4 MiB gives its room back to the disk.
 _KINDS: Final = (int, str, (bytes, type(None)), int, bytes, bytes, str)
 
@@ -44,7 +44,7 @@ _logger = logging.getLogger("sink.spool")
 
 
 class SpoolFile:
-    """``path`` must be locked by this process (sink.spool.claim)."""
+    """One database of the spool. This process must hold the lock of ``path`` (sink.spool.claim)."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -52,7 +52,7 @@ class SpoolFile:
         self._inode = 0
 
     def open(self) -> None:
-        """Make it ready. Raises sqlite3.Error or OSError when that has to wait: no room, no right."""
+        """Open the database. Raises sqlite3.Error or OSError if that fails for now: no room, no permission."""
         self.close()
         try:
             self._connect()
@@ -62,7 +62,7 @@ class SpoolFile:
             self.replace(failed)
 
     def replace(self, why: Exception) -> None:
-        """Set a broken file aside, begin a new one, and take over what can be read of the old one."""
+        """Set a broken file aside, begin a new one, and copy the readable rows of the old one."""
         self.close()
         aside = set_aside(self.path)
         self._connect()
@@ -73,13 +73,13 @@ class SpoolFile:
         _logger.error("the spool %s was broken (%s): kept as %s, %d events recovered", self.path, why, aside, count)
 
     def append(self, rows: Iterable[Row]) -> None:
-        """Keep these rows, all or none."""
+        """Store these rows, all or none."""
         database = self._ready()
         with transaction(database):
             database.executemany(_INSERT, rows)
 
     def oldest(self, count: int, without: Sequence[str] = ()) -> list[Row]:
-        """Up to ``count`` of the oldest rows, in their order, those of some topics left out."""
+        """Return up to ``count`` of the oldest rows, in order, except rows of the topics ``without``."""
         marks = ", ".join("?" * len(without))
         found = self._ready().execute(
             f"SELECT {_COLUMNS} FROM event WHERE topic NOT IN ({marks}) ORDER BY id LIMIT ?", (*without, count)
@@ -87,7 +87,7 @@ class SpoolFile:
         return found.fetchall()
 
     def delete(self, ids: Sequence[int]) -> None:
-        """Forget rows that have been delivered or given up. Gives the room back when nothing is left."""
+        """Delete rows that were delivered or given up. An empty file returns its room to the disk."""
         database = self._ready()
         with transaction(database):
             database.executemany("DELETE FROM event WHERE id = ?", [(number,) for number in ids])
@@ -98,38 +98,39 @@ class SpoolFile:
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def probe(self) -> None:
-        """Write something small: raises what a write would raise."""
+        """Write something small, to raise the error that a write would raise."""
         database = self._ready()
         with transaction(database):
             database.execute(f"PRAGMA user_version = {VERSION}")
 
     def contents(self) -> Iterator[tuple[int, str, bytes | None, int]]:
-        """(id, topic, key, bytes of the rest) of every row, in order."""
+        """Yield (id, topic, key, bytes of the rest) of every row, in order."""
         yield from self._ready().execute(
             "SELECT id, topic, key, length(value) + length(headers) + length(stream) FROM event ORDER BY id"
         )
 
     def close(self) -> None:
-        """Let go of it. What was committed is on disk."""
+        """Close the database. Everything that was committed is on disk."""
         if self._database is not None:
             database, self._database = self._database, None
             database.close()
 
     def remove(self) -> None:
-        """Close it and delete its files, the lock's last: nobody waits for them."""
+        """Close the database and delete its files, the lock's last: no event is in them."""
         self.close()
         for path in (*files_of(self.path), self.path.with_suffix(".lock")):
             path.unlink(missing_ok=True)
 
     def _ready(self) -> sqlite3.Connection:
-        """The connection, made anew after a failure, or when somebody has moved the file away under us."""
+        """Return the connection; reopen it after a failure, or if the file was moved away."""
         if self._database is None or not self._is_there():
             self.open()
         assert self._database is not None
         return self._database
 
     def _is_there(self) -> bool:
-        """SQLite would go on writing to a file that has no name any more, and nobody would ever read it."""
+        """Whether the file is still in its place. SQLite would go on writing to a deleted file that can never be
+        read."""
         try:
             return self.path.stat().st_ino == self._inode
         except FileNotFoundError:
@@ -137,18 +138,18 @@ class SpoolFile:
             return False
 
     def _connect(self) -> None:
-        # timeout=0: nobody else writes this file. The thread that opens it may not be the one that uses it.
+        # timeout=0: no other process writes this file. The thread that opens it may not be the one that uses it.
         database = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
-            database.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT_BYTES}")
+            database.execute(f"PRAGMA journal_size_limit = {_MAX_WAL_BYTES}")
             (version,) = database.execute("PRAGMA user_version").fetchone()
             if version not in (0, VERSION):
                 raise sqlite3.DatabaseError(f"it has layout {version}, this program writes {VERSION}")
             database.execute(_SCHEMA)
             database.execute(f"PRAGMA user_version = {VERSION}")
-            # Every page is looked at: a file whose damage shows only in a replay would stop that replay for ever.
+            # Every page is checked: damage that shows only in a replay would stop that replay for ever.
             (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
                 raise sqlite3.DatabaseError(verdict)

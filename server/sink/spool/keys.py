@@ -1,12 +1,13 @@
-"""Which keys have events in a spool, for all workers of the host: a small shared map beside each database.
+"""Which keys have events in a spool, for all workers of the host: a small shared map next to each database.
 
-Place: sink.spool.spool → HERE; intake.delivery asks before it lets a live event pass.
-Rules: a key is a cell, by its hash; a cell counts the events that wait. Two keys in one cell only make the second go
-through the spool as well: order is kept, room is bounded. A map has one writer, the worker that holds the database's
-lock; the others only look. Its blocks are taken when it is made: a full disk must not end a worker with SIGBUS.
-Events of a key wait for older ones in another map: for its ``front``, the number of the oldest event there, or, of a
-topic that rests there (sink.spool.replay), for the oldest of that topic, which is listed. Too high a number, and they
-pass; too low, and two workers wait for each other as long as a topic rests.
+Place: sink.spool.spool → HERE; intake.delivery checks it before it sends a live event.
+Rules: the hash of a key selects a cell, which counts the events that wait. If two keys share a cell, the second one
+only goes through the spool as well: order is kept, room is bounded. A map has one writer, the worker that holds the
+database's lock; the others only read. Its blocks are allocated when it is made: a full disk must not end a worker with
+SIGBUS.
+Events of a key wait for older ones in another map: for its ``front``, the number of the oldest event there, or, if
+their topic is paused there (sink.spool.replay), for the oldest event of that topic, which is listed. With too high a
+number they would overtake; with too low a number two workers would wait for each other as long as a topic is paused.
 Not here: the events themselves (sink.spool.file).
 """
 
@@ -22,18 +23,18 @@ from pathlib import Path
 from typing import Final
 
 SUFFIX: Final = ".keys"
-_CELLS: Final = 1 << 18  # 1 MiB a worker: beyond some 200,000 keys that wait, most others wait with them.
+_CELLS: Final = 1 << 18  # 1 MiB per worker. Beyond some 200,000 waiting keys, most other keys wait with them.
 _HEAD_BYTES: Final = 4096
 _BYTES: Final = _HEAD_BYTES + 4 * _CELLS
 _PENDING, _FRONT, _NEWEST, _RESTING, _TOPICS = range(5)
-MOST_RESTING: Final = (_HEAD_BYTES // 8 - _TOPICS) // 2
-NONE: Final = 1 << 62  # Above all numbers of events.
+MAX_RESTING: Final = (_HEAD_BYTES // 8 - _TOPICS) // 2
+NONE: Final = 1 << 62  # Higher than all numbers of events.
 
 _logger = logging.getLogger("sink.spool")
 
 
 def cell_of(topic: str, key: bytes) -> int:
-    """Where a key is counted. The same in every process, whatever Python hashes with."""
+    """Return the cell of a key. It is the same in every process, unlike Python's own hash."""
     return zlib.crc32(key, _hash(topic)) % _CELLS
 
 
@@ -42,7 +43,8 @@ def _hash(topic: str) -> int:
 
 
 class KeyTable:
-    """One map. ``pending`` events wait behind it; ``front`` is 0 when none does, NONE when all rest."""
+    """One map. ``pending`` is the number of events in its spool. ``front`` is 0 if there are none, NONE if all topics
+    are paused."""
 
     def __init__(self, memory: mmap.mmap, inode: int = 0) -> None:
         self.inode = inode
@@ -52,7 +54,7 @@ class KeyTable:
 
     @classmethod
     def make(cls, path: Path) -> KeyTable:
-        """The map beside the database at ``path``; one of our own where there is no room for it."""
+        """Make the map of the database at ``path``; without room for the file it is private to this process."""
         try:
             fd = os.open(path.with_suffix(SUFFIX), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as failed:
@@ -72,7 +74,7 @@ class KeyTable:
 
     @classmethod
     def see(cls, path: Path) -> KeyTable | None:
-        """Another worker's map, to look at; None while it is being made."""
+        """Open another worker's map to read it; None while it is being made."""
         try:
             with path.open("rb") as file:
                 status = os.fstat(file.fileno())
@@ -83,8 +85,8 @@ class KeyTable:
             return None
 
     def set(self, cells: dict[int, int], count: int, first: int, last: int) -> None:
-        """What a database was found to hold: events of each cell, all events, the first and last number. Until then the
-        map says what a killed worker left in it, so that nobody overtakes its events in the meantime."""
+        """Set the contents of the database: events of each cell, all events, the first and last number. Until then the
+        map holds the values that a killed worker left, so that no event overtakes its events meanwhile."""
         whole = array("I", bytes(4 * _CELLS))
         for cell, events in cells.items():
             whole[cell] = events
@@ -98,7 +100,7 @@ class KeyTable:
 
     @property
     def newest(self) -> int:
-        """The highest number of any event that was put."""
+        """The highest number of any event that was added."""
         return self._head[_NEWEST]
 
     @property
@@ -110,8 +112,8 @@ class KeyTable:
         self._head[_FRONT] = number
 
     def rest(self, topics: Mapping[str, int]) -> None:
-        """These topics rest, MOST_RESTING at the most, and no others; the ids are those of their oldest events. Nothing
-        is too high in between: what ends its rest is before the front until that is set anew."""
+        """Set the paused topics, at most MAX_RESTING, with the numbers of their oldest events. No number is too high
+        meanwhile: the front is lowered to include topics whose pause ends, until it is set again."""
         self._head[_FRONT] = min(self._head[_FRONT] or NONE, *self._listed().values(), NONE)
         self._head[_RESTING] = 0
         for at, (topic, number) in enumerate(topics.items()):
@@ -124,7 +126,7 @@ class KeyTable:
         return dict(zip(listed[::2], listed[1::2], strict=True))
 
     def add(self, topic: str, key: bytes | None, number: int) -> None:
-        """One more waits."""
+        """Count an event in."""
         if key is not None:
             self._cells[cell_of(topic, key)] += 1
         self._head[_PENDING] += 1
@@ -134,7 +136,7 @@ class KeyTable:
         self._head[_NEWEST] = max(number, self._head[_NEWEST])
 
     def remove(self, topic: str, key: bytes | None) -> None:
-        """One fewer."""
+        """Count an event out."""
         if key is not None:
             self._cells[cell_of(topic, key)] -= 1
         self._head[_PENDING] -= 1
@@ -142,11 +144,11 @@ class KeyTable:
             self._head[_FRONT] = 0
 
     def holds(self, cell: int) -> bool:
-        """Whether events of this cell's keys wait."""
+        """Whether events of keys in this cell wait."""
         return self._cells[cell] > 0
 
     def holds_older(self, cell: int, topic: str, number: int) -> bool:
-        """Whether one of them may be older than ``number``."""
+        """Whether one of the cell's events may be older than ``number``."""
         front = self._head[_FRONT]
         if self._head[_RESTING]:
             front = self._listed().get(_hash(topic), front)
@@ -154,7 +156,7 @@ class KeyTable:
 
 
 class Elders:
-    """All maps of a directory: this worker's own, and the others' as ``look`` last found them."""
+    """All maps of a directory: this worker's own, and the others that ``look`` found last."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -162,28 +164,28 @@ class Elders:
         self.own: dict[str, KeyTable] = {}
 
     def look(self) -> None:
-        """Find maps that are new, forget those that are gone."""
+        """Open maps that are new, and drop those that are gone."""
         found: dict[str, KeyTable] = {}
         for path in self._directory.glob(f"*{SUFFIX}"):
             if path.name in self.own:
                 continue
-            known = self._others.get(path.name)
-            if known is None or known.inode != _inode(path):
-                known = KeyTable.see(path)
-            if known is not None:
-                found[path.name] = known
+            table = self._others.get(path.name)
+            if table is None or table.inode != _inode(path):
+                table = KeyTable.see(path)
+            if table is not None:
+                found[path.name] = table
         self._others = found
 
     def pending(self) -> int:
-        """Events that wait on this host, as far as it is known."""
+        """Return the number of events that wait on this host, as far as is known."""
         return sum(table.pending for tables in (self.own, self._others) for table in tables.values())
 
     def newest(self) -> int:
-        """Numbers of new events are higher, whatever the clock says that they follow."""
+        """Return the highest number on this host; numbers of new events must be higher, whatever the clock says."""
         return max((table.newest for tables in (self.own, self._others) for table in tables.values()), default=0)
 
     def front(self) -> int:
-        """The number of the oldest event that waits on this host; 0 when none does."""
+        """Return the number of the oldest event that waits on this host; 0 if none does."""
         fronts = [table.front for tables in (self.own, self._others) for table in tables.values() if table.front]
         return min(fronts, default=0)
 

@@ -1,14 +1,14 @@
-"""Give spooled events to the broker again: oldest first, in order per key, paced.
+"""Replay spooled events to the broker: oldest first, in order per key, at a limited rate.
 
 Place: sink.spool.spool → HERE → a sink, as a task of the worker's loop that sleeps while nothing waits.
 Rules: one batch is out at a time, and it is deleted when all of its acks are in, so a worker that is killed delivers
-one batch twice at the most. An event that fails for a reason that can pass stays; nothing behind it is sent before it.
-One that is too large for its topic by itself is given up and counted; what was refused as part of a batch goes by
-itself the next time. A topic that
-the broker refuses (no right, not there) rests for REST_S, and its events wait: they were promised, and somebody may
-mend it. A key whose older events are in another worker's spool waits for those.
-The pace begins at START_PER_S after every trouble and doubles each second, up to what was asked for and to a share of
-the acks that this worker was seen to get: a broker that has just come back is not taken down again.
+at most one batch twice. An event that fails for a reason that can pass stays, and nothing after it is sent before it.
+An event that is too large for its topic by itself is given up and counted; one that was refused as part of a batch is
+sent by itself the next time. A topic that the broker refuses (no permission, does not exist) pauses for REST_S, and its
+events wait: they were promised, and an operator may mend the topic. A key waits for its older events in another
+worker's spool.
+The rate begins at START_PER_S after every failure and doubles each second, up to the configured limit and to a share of
+the acks that this worker was seen to get, so that a broker that has just come back is not overloaded again.
 Not here: what goes into the spool (intake.delivery).
 """
 
@@ -27,13 +27,11 @@ from server.sink.spool.store import Store
 from server.timing import timers
 
 START_PER_S: Final = 100.0
-# A worker that has seen no traffic yet may still replay this much: half of what one slow broker acks.
-LEAST_CAP_PER_S: Final = 500.0
+# A worker that has seen no traffic yet may still replay this much: half of the acks of one slow broker.
+MIN_CAP_PER_S: Final = 500.0
 SHARE: Final = 0.5
-BATCH_S: Final = 0.1  # A batch is what the pace allows in this time …
-MOST_AT_ONCE: Final = (
-    200  # … and never more: so many may be delivered twice after a kill -9, and hold the loop for 2 ms.
-)
+BATCH_S: Final = 0.1  # A batch holds the events that the rate allows in this time, at most MAX_AT_ONCE.
+MAX_AT_ONCE: Final = 200  # A full batch may be delivered twice after a kill -9, and holds the loop for 2 ms.
 LOOK_S: Final = 0.1
 IDLE_S: Final = 0.5
 TROUBLE_S: Final = 1.0
@@ -48,19 +46,19 @@ OnLeft = Callable[[Spooled, str | None], None]
 
 
 class ReplayPace:
-    """How many events a second. ``acked`` and ``spooled`` tell how many this worker has had acked, replayed ones
-    included, and has spooled, ever."""
+    """The rate limit of the replay. ``acked`` and ``spooled`` return the totals of this worker's acked events, replayed
+    ones included, and of its spooled events."""
 
-    def __init__(self, most_per_s: float, acked: Callable[[], int], spooled: Callable[[], int]) -> None:
-        self._most_per_s = most_per_s
+    def __init__(self, max_per_s: float, acked: Callable[[], int], spooled: Callable[[], int]) -> None:
+        self._max_per_s = max_per_s
         self._acked = _Rate(acked)
         self._spooled = _Rate(spooled)
         self._peak_per_s = 0.0
         self._at = 0.0
-        self.per_s = min(START_PER_S, most_per_s)
+        self.per_s = min(START_PER_S, max_per_s)
 
     def look(self, now: float) -> None:
-        """Once a second: measure, and go faster. The best second of acks fades by a tenth a minute."""
+        """Measure and double the rate, once a second. The highest rate of acks decays by a tenth per minute."""
         passed_s = now - self._at
         if passed_s < 1.0:
             return
@@ -69,16 +67,17 @@ class ReplayPace:
         self.per_s = min(self.per_s * 2, self._cap_per_s(now))
 
     def _cap_per_s(self, now: float) -> float:
-        """The fastest that is allowed. Twice what still comes in behind what waits, or it would never become empty."""
-        return min(self._most_per_s, max(LEAST_CAP_PER_S, SHARE * self._peak_per_s, 2 * self._spooled.per_s(now)))
+        """Return the highest allowed rate. It is at least twice the rate of newly spooled events, since the spool would
+        otherwise never become empty."""
+        return min(self._max_per_s, max(MIN_CAP_PER_S, SHARE * self._peak_per_s, 2 * self._spooled.per_s(now)))
 
     def begin_again(self) -> None:
-        """After trouble: slowly."""
-        self.per_s = min(START_PER_S, self._most_per_s)
+        """Return to the start rate after a failure."""
+        self.per_s = min(START_PER_S, self._max_per_s)
 
 
 class _Rate:
-    """What a count grows by in a second, from one look to the next."""
+    """Measures the growth of a count per second, from one call to the next."""
 
     def __init__(self, count: Callable[[], int]) -> None:
         self._count = count
@@ -93,7 +92,7 @@ class _Rate:
 
 
 class _Batch:
-    """What is out: who was delivered, who was given up, who has to stay."""
+    """The batch that is out. ``done`` were delivered or given up; ``stays`` have to stay in the spool."""
 
     def __init__(self) -> None:
         self.left = 0
@@ -109,7 +108,7 @@ class _Batch:
 
 
 class Replay:
-    """``may_run`` says whether the broker answers and nothing older is still on its way."""
+    """Replays the spool. ``may_run`` says whether the broker answers and no older event is still on its way."""
 
     def __init__(
         self, spool: Spool, sink: Sink, may_run: Callable[[], bool], on_left: OnLeft, pace: ReplayPace
@@ -127,18 +126,18 @@ class Replay:
         self.replayed = 0
 
     def start(self) -> None:
-        """Begin to watch the spool."""
+        """Start the task."""
         self._stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def stop(self) -> None:
-        """Send nothing more; acks of what is out are still waited for."""
+        """Send nothing more; the acks of the last batch are still awaited."""
         self._is_stopping = True
         if self._task is not None:
             self._stopping.set_result(None)
 
     async def finish(self, deadline: float) -> None:
-        """Write down the acks of the last batch. The sink must be closed: then all of them are in."""
+        """Store the outcome of the last batch. The sink must be closed, so that all acks are in."""
         if self._task is not None:
             await asyncio.wait({self._task}, timeout=max(0.1, deadline - asyncio.get_running_loop().time()))
             self._task.cancel()
@@ -147,13 +146,13 @@ class Replay:
         while not self._is_stopping:
             try:
                 await self._turn(asyncio.get_running_loop())
-            except Exception:  # What it was at is read from the disk again, and may be delivered twice.
+            except Exception:  # The batch is read from the disk again, and may be delivered twice.
                 timers.failed("Replay._run")
                 self._pace.begin_again()
                 await self._sleep(TROUBLE_S)
 
     async def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        """One batch, or a pause."""
+        """Send one batch, or pause."""
         self._pace.look(loop.time())
         await self._spool.adopt()
         store = self._spool.store()
@@ -166,19 +165,19 @@ class Replay:
             await self._send(store, loop.time())
 
     async def _sleep(self, seconds: float) -> None:
-        """A drain need not wait for it."""
+        """Sleep, but not beyond ``stop``."""
         if not self._is_stopping and seconds > 0:
             await asyncio.wait({self._stopping}, timeout=seconds)
 
     async def _send(self, store: Store, began: float) -> None:
-        """One batch, to its end."""
-        count = max(1, min(MOST_AT_ONCE, int(self._pace.per_s * BATCH_S)))
+        """Send one batch and wait for its end."""
+        count = max(1, min(MAX_AT_ONCE, int(self._pace.per_s * BATCH_S)))
         events = await self._spool.oldest(store, count)
         if not events:
-            await self._sleep(LOOK_S)  # All topics rest, or the disk has trouble, which the spool has said.
+            await self._sleep(LOOK_S)  # All topics are paused, or the disk fails, which the spool has logged.
             return
         batch = self._submit_all(store, events)
-        sent = len(events) - len(batch.stays)  # Before acks come in.
+        sent = len(events) - len(batch.stays)  # Counted before acks come in.
         await batch.settled
         batch.stays.sort(key=lambda one: one.number)
         front = batch.stays[0].number if batch.stays else events[-1].number + 1
@@ -188,7 +187,7 @@ class Replay:
                 return
             await self._sleep(TROUBLE_S)
         if sent == 0:
-            await self._sleep(LOOK_S)  # Full, or older events are in another spool.
+            await self._sleep(LOOK_S)  # The sink is full, or older events are in another spool.
         elif batch.has_failed:
             self._pace.begin_again()
             await self._sleep(TROUBLE_S)
@@ -196,14 +195,14 @@ class Replay:
             await self._sleep(began + sent / self._pace.per_s - asyncio.get_running_loop().time())
 
     def _submit_all(self, store: Store, events: list[Spooled]) -> _Batch:
-        """Give the sink what may go now, in order; what comes after something that may not stays."""
+        """Submit events to the sink in order, up to the first that may not be sent now; the rest stays."""
         batch = _Batch()
         for index, event in enumerate(events):
-            if event.topic in store.resting:  # Since a moment ago.
+            if event.topic in store.resting:  # It was paused after this batch was read.
                 batch.stays.append(event)
                 continue
             if self._spool.elders.is_older_elsewhere(store.keys, event.topic, event.key, event.number):
-                # The older one may rest there for long: other topics need not wait with this one.
+                # The older event's topic may be paused there for long: other topics need not wait with this one.
                 if store.rest(event.topic, self._now() + LOOK_S, event.number):
                     batch.stays.append(event)
                     continue
@@ -236,13 +235,13 @@ class Replay:
                     batch.stays.append(event)
                 else:
                     self._refused(store, batch, event, error_type)
-            finally:  # Whatever is raised goes to the sink, and the batch must not be waited for any more.
+            finally:  # The sink handles an exception, and the batch must settle all the same.
                 batch.settle_if_done()
 
         return on_ack
 
     def _refused(self, store: Store, batch: _Batch, event: Spooled, error_type: str) -> None:
-        """The same again would be refused: for ever, or until somebody mends the topic."""
+        """Give up an event that would always be refused, or pause its topic until an operator mends it."""
         if error_type == "event_too_large":
             batch.done.append(event)
             self._on_left(event, error_type)

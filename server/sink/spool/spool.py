@@ -1,10 +1,11 @@
 """Keep accepted events on local disk while the broker cannot take them.
 
 Place: intake.delivery → HERE → sink.spool.writer, which writes them; sink.spool.replay takes them out again.
-Rules: the loop never waits for the disk: what touches a file runs on the writer's thread. Bounded in bytes, on disk and
-in memory; what is owed already (a 202 was answered, or the broker may have it) is taken beyond the bound rather than
-lost. A disk that is full, read-only or gone makes the spool refuse, not forget.
-Not here: who goes to the spool (intake.delivery), how fast they leave it (sink.spool.replay).
+Rules: the loop never waits for the disk: everything that touches a file runs on the writer's thread. The spool is
+bounded in bytes, on disk and in memory. An event that is owed already (a 202 was answered, or the broker may have it)
+is taken beyond that limit rather than lost. With a disk that is full, read-only or gone, the spool refuses events; it
+loses none.
+Not here: which events go to the spool (intake.delivery), how fast they leave it (sink.spool.replay).
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ from server.sink.spool.store import Store
 from server.sink.spool.writer import OnKept, Writer
 
 STEM: Final = "spool"
-MOST_WAITING_BYTES: Final = 32 << 20  # In memory, on the way to a disk that is slower than the clients.
+MAX_WAITING_BYTES: Final = 32 << 20  # In memory, on the way to a disk that is slower than the clients.
 ADOPT_EVERY_S: Final = 5.0
 CLOSE_S: Final = 2.0
-LOOK_S: Final = 0.25  # For maps of other workers; a glob of a small directory takes 20 µs.
-# Of ``max_bytes``: kept free for what is owed already, so that a full spool still takes what the broker gives back.
+LOOK_S: Final = 0.25  # Time between looks for maps of other workers; a glob of a small directory takes 20 µs.
+# The share of ``max_bytes`` that is reserved for owed events, so that a full spool still takes those that the broker
+# fails.
 _OWED_SHARE: Final = 0.25
 
 _logger = logging.getLogger("sink.spool")
@@ -39,19 +41,19 @@ _limited = Limited(_logger)
 
 
 class Spool:
-    """All databases that this worker holds: its own, and those of workers that are gone."""
+    """All databases that this worker holds: its own, and those that it adopted from dead workers."""
 
     def __init__(self, directory: Path, *, max_bytes: int) -> None:
         self._directory = directory
-        self._most = max_bytes
-        self._most_unowed = int(max_bytes * (1 - _OWED_SHARE))
+        self._max_bytes = max_bytes
+        self._max_unowed_bytes = int(max_bytes * (1 - _OWED_SHARE))
         self._adopt_at = self._look_at = 0.0
         self._writer = Writer(directory)
         self._stores: list[Store] = []
         self.elders = Elders(directory)
 
     async def open(self) -> None:
-        """Claim a database and count what it holds. A disk that is full or failing only makes the spool refuse."""
+        """Claim a database and count its events. A disk that is full or failing only makes the spool refuse."""
         self._loop = asyncio.get_running_loop()
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
@@ -73,36 +75,37 @@ class Spool:
 
     @property
     def written(self) -> int:
-        """Events that are, or were, on disk."""
+        """The number of events that are, or were, on disk."""
         return self._writer.written
 
     @property
     def refused(self) -> int:
-        """Events that found no room, or a disk that failed while somebody waited."""
+        """The number of events that found no room, or whose disk failed while a request waited."""
         return self._writer.refused
 
     @property
     def failed_commits(self) -> int:
         return self._writer.failed_commits
 
-    # In.
+    # Putting events in.
 
     def has_room(self, size: int) -> bool:
-        """Whether ``size`` bytes more would be taken from somebody who can still be refused."""
+        """Whether ``size`` bytes more would be taken of an event that can still be refused."""
         return (
             self._writer.is_usable
-            and self.used_bytes() + size <= self._most_unowed
-            and self._writer.waiting_bytes + size <= MOST_WAITING_BYTES
+            and self.used_bytes() + size <= self._max_unowed_bytes
+            and self._writer.waiting_bytes + size <= MAX_WAITING_BYTES
         )
 
     def put(
         self, number: int, stream: str, record: Record, on_kept: OnKept, *, is_owed: bool, is_awaited: bool
     ) -> bool:
-        """Take an event, unless there is no room for it. ``on_kept`` follows when it is on disk; only when somebody
-        waits for that, it may follow with an ``error_type`` when the disk fails: others are tried for ever."""
+        """Take an event, unless there is no room for it. ``on_kept`` is called when it is on disk. If a request waits
+        for that (``is_awaited``), it may be called with an ``error_type`` instead when the disk fails; other events are
+        tried for ever."""
         row = row_of(number, stream, record)
         size = size_of(row)
-        if not self.has_room(size) and not (is_owed and self.used_bytes() + size <= self._most):
+        if not self.has_room(size) and not (is_owed and self.used_bytes() + size <= self._max_bytes):
             self._writer.refused += 1
             return False
         self._own.keys.add(record.topic, record.key, number)
@@ -111,7 +114,7 @@ class Spool:
         return True
 
     def waits(self) -> bool:
-        """Whether any event waits in a spool of this host, as far as is known. To be asked often."""
+        """Whether any event waits in a spool of this host, as far as is known. It is cheap enough to call often."""
         now = self._loop.time()
         if now >= self._look_at:
             self._look_at = now + LOOK_S
@@ -119,60 +122,61 @@ class Spool:
         return self.elders.pending() > 0
 
     def holds(self, topic: str, key: bytes) -> bool:
-        """Whether an event of this key may be among them."""
+        """Whether an event of this key may wait in a spool of this host."""
         return self.elders.holds(topic, key)
 
     def waiting(self) -> int:
-        """Events that are not on disk yet."""
+        """Return the number of events that are not on disk yet."""
         return self._writer.waiting()
 
     def pending(self) -> int:
-        """Events of this worker's databases, on disk or on the way there."""
+        """Return the number of events of this worker's databases, on disk or on the way there."""
         return self._writer.waiting() + sum(store.count for store in self._stores)
 
     def used_bytes(self) -> int:
-        """What counts against the bound, on disk and on the way there."""
+        """Return the bytes that count against the limit, on disk and on the way there."""
         return self._writer.waiting_bytes + sum(store.size for store in self._stores)
 
     def first_number(self) -> int:
-        """Numbers of new events begin here, so that they follow those of earlier runs."""
+        """Return the first number for new events, so that they follow those of earlier runs."""
         return max(self._own.last, self.newest()) + 1
 
     def newest(self) -> int:
-        """The highest number of those that wait on this host, as far as is known."""
+        """Return the highest number of the events that wait on this host, as far as is known."""
         return self.elders.newest()
 
     async def flush(self, deadline: float) -> int:
-        """Wait until everything is on disk, to ``deadline`` at the latest. Returns what is not."""
+        """Wait until all events are on disk, until ``deadline`` at the latest. Returns the number that are not."""
         return await self._writer.flush(deadline)
 
     def give_up(self) -> None:
-        """What is still in memory will not be kept: say so to whoever waits for it."""
+        """Refuse all events that are still in memory."""
         self._writer.give_up()
 
     async def close(self) -> None:
-        """Let go of the files. Their events wait for the next worker that claims them."""
+        """Close the files. Their events wait for the next worker that claims them."""
         self._writer.stop()
         stores, self._stores = self._stores, []
         closing = [self._writer.attempt(store.file.close) for store in stores]
-        if closing:  # A disk that hangs must not keep a worker from its end; the kernel lets go of the locks then.
+        if closing:  # A disk that hangs must not keep the worker alive; the kernel then releases the locks.
             await asyncio.wait(closing, timeout=CLOSE_S)
         for store in stores:
             store.release()
         self._writer.end()
 
-    # Out.
+    # Taking events out.
 
     def store(self) -> Store | None:
-        """The database to replay from: the one with the oldest event that does not rest. None: nothing is on disk."""
+        """Return the database to replay from: the one with the oldest event whose topic is not paused. None: no event
+        is on disk."""
         now = self._loop.time()
-        for store in self._stores:  # All of them: one that waits for another may be in front of it for ever.
+        for store in self._stores:  # All of them, since one that waits for another may stay in front of it for ever.
             store.wake(now)
         filled = [store for store in self._stores if store.count]
         return min(filled, key=lambda store: store.keys.front) if filled and self._writer.is_usable else None
 
     async def oldest(self, store: Store, count: int) -> list[Spooled]:
-        """The oldest events of a database, without topics that rest. Its map says which is the first."""
+        """Return the oldest events of a database, except paused topics, and write the first number into its map."""
         rows: list[Row] = []
         without = list(store.resting)
         self._writer.forget_lowest()
@@ -183,12 +187,13 @@ class Spool:
         return [spooled(row) for row in rows]
 
     async def forget(self, store: Store, done: Sequence[Spooled], front: int) -> bool:
-        """Delete what was delivered or given up; ``front`` is the oldest that may still be there."""
+        """Delete events that were delivered or given up; ``front`` is the oldest number that may remain. Returns False
+        if that failed."""
         numbers = [one.number for one in done]
         failed = await self._writer.attempt(store.file.delete, numbers)
         self._writer.hear(failed)
         if failed is not None:
-            return False  # They are delivered once more: nothing else can be said of them.
+            return False  # They stay in the spool, and are delivered again if the worker ends before a retry succeeds.
         for one in done:
             store.keys.remove(one.topic, one.key)
             store.count -= 1
@@ -200,13 +205,14 @@ class Spool:
         return True
 
     def _set_front(self, store: Store, front: int) -> None:
-        """What is on its way to the disk, or was written since the thread looked, may be older."""
+        """Set the front of a map. An event that is on its way to the disk, or that was written since the thread read,
+        may be older than ``front``."""
         if store is self._own:
             front = min(front, self._writer.lowest())
         store.keys.front = front
 
     async def adopt(self) -> None:
-        """Take over a database that no living worker holds, when it is time to look for one."""
+        """Adopt a database that no living worker holds, at most one every ADOPT_EVERY_S."""
         now = self._loop.time()
         if now < self._adopt_at or not self._writer.is_usable:
             return
@@ -218,7 +224,7 @@ class Spool:
                 continue
             try:
                 lock_fd = claim.take(path)
-            except OSError as failed:  # No descriptor, or no right: it is looked for again.
+            except OSError as failed:  # There is no descriptor left, or no permission: the next look tries again.
                 _limited.warning("adopt", "the spool %s, which no worker holds, cannot be read: %s", path, failed)
                 continue
             if lock_fd is not None:
@@ -240,7 +246,7 @@ class Spool:
             await self._drop(store)
 
     async def _drop(self, store: Store) -> None:
-        """An adopted database that is empty: its files go."""
+        """Delete the files of an adopted database that is empty."""
         path = store.file.path
         self._stores.remove(store)
         self.elders.own.pop(path.with_suffix(KEYS_SUFFIX).name, None)

@@ -1,7 +1,7 @@
-"""One database of the spool with all that belongs to it: its map of keys, its lock, and how much it holds.
+"""One database of the spool with its map of keys, its lock, and the count and size of its events.
 
 Place: sink.spool.spool → HERE → sink.spool.file, sink.spool.keys.
-Rule: what reads or writes the database runs on the spool's thread; what changes the map or the counts runs on the loop.
+Rule: reads and writes of the database run on the spool's thread; changes of the map and the counts run on the loop.
 Not here: which databases there are (sink.spool.spool).
 """
 
@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Final
 
 from server.sink.spool.file import SpoolFile
-from server.sink.spool.keys import MOST_RESTING, KeyTable, cell_of
+from server.sink.spool.keys import MAX_RESTING, KeyTable, cell_of
 
-ROW_BYTES: Final = 64  # What SQLite adds to a row, about.
+ROW_BYTES: Final = 64  # About as many bytes as SQLite adds to a row.
 
 
 class Census:
-    """What a database held when it was opened."""
+    """The contents of a database when it was opened."""
 
     def __init__(self) -> None:
         self.cells: dict[int, int] = {}
@@ -36,10 +36,10 @@ class Store:
         self.size = 0
         self.last = 0
         self.is_loaded = False
-        self.resting: dict[str, tuple[float, int]] = {}  # Topics that are left out: until when, from which event on.
+        self.resting: dict[str, tuple[float, int]] = {}  # By topic: until when, from which event on.
 
     def census(self) -> Census:
-        """Open the database and count what it holds. On the thread: the map is the loop's."""
+        """Open the database and count its rows. It runs on the thread, so it must not touch the map."""
         self.file.open()
         found = Census()
         for number, topic, key, size in self.file.contents():
@@ -53,14 +53,14 @@ class Store:
         return found
 
     def load(self, found: Census) -> None:
-        """Go on from what was counted. On the loop."""
+        """Take over the counts of ``census``. It runs on the loop."""
         self.keys.set(found.cells, found.count, found.first, found.last)
         self.count, self.size, self.last = found.count, found.size, found.last
         self.is_loaded = True
 
     def rest(self, topic: str, until: float, number: int) -> bool:
-        """Leave a topic out from this event on, its oldest; False when too many rest already."""
-        if topic not in self.resting and len(self.resting) >= MOST_RESTING:
+        """Pause a topic, whose oldest event is ``number``. Returns False if too many topics are paused."""
+        if topic not in self.resting and len(self.resting) >= MAX_RESTING:
             return False
         _, before = self.resting.get(topic, (until, number))
         self.resting[topic] = until, min(number, before)
@@ -68,14 +68,14 @@ class Store:
         return True
 
     def wake(self, now: float) -> None:
-        """Those whose time is over rest no more."""
+        """Un-pause topics whose pause has expired."""
         resting = {topic: one for topic, one in self.resting.items() if one[0] > now}
         if len(resting) < len(self.resting):
             self.resting = resting
             self._tell()
 
     def lower(self, topic: str, number: int) -> None:
-        """An event was put that may be older than all before."""
+        """Note that an event was put which may be the oldest of a paused topic."""
         if topic in self.resting:
             self.rest(topic, self.resting[topic][0], number)
 
@@ -83,5 +83,5 @@ class Store:
         self.keys.rest({topic: number for topic, (_, number) in self.resting.items()})
 
     def release(self) -> None:
-        """Let another process have it."""
+        """Release the lock, so that another process can claim the database."""
         os.close(self.lock_fd)

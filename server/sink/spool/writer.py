@@ -1,10 +1,10 @@
-"""What waits in memory for the disk, the one thread that all files of the spool are touched on, and whether that works.
+"""Write spooled events to disk: the queue in memory, the one thread that touches files, and whether the disk works.
 
 Place: sink.spool.spool → HERE → sink.spool.store, sink.spool.file.
-Rules: the loop never waits for the disk. One thread writes what waits in transactions and fsyncs; what it did is told
-on the loop. What fails is a value, said at most once in a while, and tried again every ``RETRY_S``: who waits for an
-answer is refused then, what is owed stays in memory.
-Not here: bounds, what is read and deleted (sink.spool.spool).
+Rules: the loop never waits for the disk. One thread writes the queue in transactions and fsyncs; the outcome is
+reported on the loop. Errors are values, logged at a limited rate, and writing is tried again every ``RETRY_S``: events
+that a request waits for are refused then, owed events stay in memory.
+Not here: limits, reading and deleting (sink.spool.spool).
 """
 
 from __future__ import annotations
@@ -26,12 +26,11 @@ from server.sink.spool.keys import NONE
 from server.sink.spool.store import Census, Store
 from server.timing import timers
 
-# Called once, on the loop: None when the event is on disk, else an ``error_type``; then it is not kept.
+# It is called once, on the loop, with None when the event is on disk, else with an ``error_type``: it is not kept.
 OnKept = Callable[[str | None], None]
 
-ROWS_AT_ONCE: Final = (
-    500  # A transaction of 500 rows of 500 bytes takes some 4 ms of the thread, their acks 1 ms of the loop.
-)
+# A transaction of 500 rows of 500 bytes takes some 4 ms of the thread, their acks 1 ms of the loop.
+ROWS_AT_ONCE: Final = 500
 RETRY_S: Final = 1.0
 
 _logger = logging.getLogger("sink.spool")
@@ -48,7 +47,7 @@ class _Waiting(msgspec.Struct):
 
 
 class Writer:
-    """``own`` is the database that it writes; ``written``, ``refused`` and ``failed_commits`` are for metrics."""
+    """Writes to the database ``own``. ``written``, ``refused`` and ``failed_commits`` are for metrics."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -56,7 +55,7 @@ class Writer:
         self._waiting: list[_Waiting] = []
         self._is_writing = False
         self._is_closed = False
-        self._lowest_written = NONE  # Number of an event, since ``forget_lowest``.
+        self._lowest_written = NONE  # The lowest number of an event written since ``forget_lowest``.
         self.own: Store
         self.waiting_bytes = 0
         self.is_usable = False
@@ -65,7 +64,7 @@ class Writer:
         self.failed_commits = 0
 
     async def open(self, own: Store) -> None:
-        """Begin with a database. A disk that is full or failing only makes the spool refuse."""
+        """Open the database. A disk that is full or failing only makes the spool refuse."""
         self._loop = asyncio.get_running_loop()
         self.own = own
         self.hear(await self.load(own))
@@ -79,44 +78,44 @@ class Writer:
             self._loop.call_soon(self._write)
 
     def waiting(self) -> int:
-        """Events that are not on disk yet."""
+        """Return the number of events that are not on disk yet."""
         return len(self._waiting)
 
     def forget_lowest(self) -> None:
-        """The thread is asked for the oldest events: only what it writes from now on may be older."""
+        """Reset ``lowest`` before the thread reads the oldest events: only later writes may be older than those."""
         self._lowest_written = NONE
 
     def lowest(self) -> int:
-        """The lowest number on its way to the disk, or written since ``forget_lowest``."""
+        """Return the lowest number on its way to the disk, or written since ``forget_lowest``."""
         return min([self._lowest_written, *(one.row[0] for one in self._waiting)])
 
     async def flush(self, deadline: float) -> int:
-        """Wait until everything is on disk, to ``deadline`` at the latest. Returns what is not."""
-        while self._waiting and self._loop.time() < deadline:  # noqa: ASYNC110 - told from many places
+        """Wait until all events are on disk, until ``deadline`` at the latest. Returns the number that are not."""
+        while self._waiting and self._loop.time() < deadline:  # noqa: ASYNC110 - many places change it
             await asyncio.sleep(0.002)
         return len(self._waiting)
 
     def give_up(self) -> None:
-        """What is still in memory will not be kept: say so to whoever waits for it."""
+        """Refuse all events that are still in memory."""
         waiting, self._waiting = self._waiting, []
         self._refuse(waiting)
 
     def stop(self) -> None:
-        """Write no more; the thread still does what it is asked to."""
+        """Write nothing more; the thread still runs ``attempt``."""
         self._is_closed = True
 
     def end(self) -> None:
-        """Let the thread end, when it can."""
+        """Let the thread end when it is idle."""
         self._thread.shutdown(wait=False)
 
     # The thread.
 
     def attempt(self, function: Callable[..., object], *arguments: object) -> asyncio.Future[Exception | None]:
-        """Run it on the thread; what the disk or SQLite say against it is a value."""
+        """Run a function on the thread. An error of the disk or of SQLite is the result."""
         return self._loop.run_in_executor(self._thread, _try, function, *arguments)
 
     async def load(self, store: Store) -> Exception | None:
-        """Open a database and go on from what it holds."""
+        """Open a database and take over its counts."""
         found: list[Census] = []
         failed = await self.attempt(lambda: found.append(store.census()))
         if failed is None:
@@ -126,7 +125,7 @@ class Writer:
         return failed
 
     def hear(self, failed: Exception | None) -> None:
-        """Remember whether the disk works, say when that changes, and try again as long as it does not."""
+        """Note whether the disk works, log a change, and schedule a retry while it does not."""
         if failed is None:
             if not self.is_usable:
                 _logger.info("the spool %s can be used", self._directory)
@@ -139,7 +138,8 @@ class Writer:
             self._loop.call_later(RETRY_S, self._write)
 
     def _write(self) -> None:
-        """Give the thread what waits, and come again whatever happens: nothing would reach the disk any more."""
+        """Pass a batch to the thread. After an exception it runs again later: otherwise nothing would reach the disk
+        any more."""
         try:
             self._hand_over()
         except Exception:
@@ -147,7 +147,7 @@ class Writer:
             self._loop.call_later(RETRY_S, self._write)
 
     def _hand_over(self) -> None:
-        """Nothing at all to see whether the disk works again."""
+        """Pass a batch to the thread; an empty one tests whether the disk works again."""
         if self._is_closed:
             return
         self._is_writing = True
@@ -172,7 +172,7 @@ class Writer:
             self.own.file.append(rows)
 
     def _on_written(self, batch: list[_Waiting], failed: Exception | None) -> None:
-        """The thread is done with a batch: the first of ``_waiting``."""
+        """Report the outcome of a batch, which is the beginning of ``_waiting``."""
         self._is_writing = False
         rest = self._waiting[len(batch) :]
         if failed is None:
@@ -193,7 +193,7 @@ class Writer:
             self._write()
 
     def _refuse(self, batch: list[_Waiting]) -> None:
-        """These will not be kept; whoever waits is told."""
+        """Report to each event's ``on_kept`` that it is not kept."""
         for one in batch:
             self.waiting_bytes -= one.size
             self.own.keys.remove(one.row[1], one.row[2])
@@ -202,7 +202,7 @@ class Writer:
 
 
 def _tell(one: _Waiting, error_type: str | None) -> None:
-    """Whoever waits for it. What fails there must not keep the others from being told."""
+    """Call the event's ``on_kept``. An exception in it must not affect the others."""
     try:
         one.on_kept(error_type)
     except Exception:

@@ -1,9 +1,9 @@
-"""The database of one worker in the directory of the embedded sink: claim it, write to it, see that it is still there.
+"""The database of one worker in the directory of the embedded sink: claim it, write to it, check that it still exists.
 
 Place: sink.sqlite → HERE (``commit``, on the loop), sink.sqlite.upkeep → HERE (the rest, on its thread).
 Rules: each worker claims one database by a lock, the first that is free, so that workers never wait for one another. A
-commit is on disk when it returns. It never waits for a lock. A file that is damaged is set aside; one that was deleted
-or replaced is let go of.
+commit is on disk when it returns. It never waits for a lock. A damaged file is set aside; a file that was deleted or
+replaced is closed.
 Not here: when this is done (sink.sqlite.upkeep), what can be read of a damaged file (sink.sqlite.recovery).
 """
 
@@ -23,7 +23,8 @@ VERSION: Final = 1
 STEM: Final = "events"
 SUFFIX: Final = ".db"
 
-# TEXT, so that SQLite's own shell and JSON functions read it; the cast spares us decoding bytes that are UTF-8 already.
+# The type is TEXT, so that SQLite's own shell and JSON functions read it. The cast saves decoding bytes that are UTF-8
+# already.
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS event (
     id INTEGER PRIMARY KEY,
@@ -39,7 +40,7 @@ _INSERT: Final = """
 INSERT INTO event (stored_ns, topic, key, timestamp_ms, headers, value)
 VALUES (?, ?, CAST(? AS TEXT), ?, CAST(? AS TEXT), CAST(? AS TEXT))
 """
-_WAL_KEPT_BYTES: Final = 16 << 20  # A burst may grow the log; after a checkpoint it is cut back to this.
+_MAX_WAL_BYTES: Final = 16 << 20  # A burst may grow the log; after a checkpoint it is cut back to this.
 _INDEX_BYTES: Final = 48
 _LOG_HEAD_BYTES: Final = 32
 _FRAME_HEAD_BYTES: Final = 24
@@ -51,7 +52,7 @@ _logger = logging.getLogger("sink.sqlite")
 
 
 class GoneError(Exception):
-    """The database, its log or its lock is no longer where it was: somebody has deleted or replaced it."""
+    """The database, its log or its lock is no longer in its place: it was deleted or replaced."""
 
 
 class OtherLayoutError(Exception):
@@ -59,7 +60,8 @@ class OtherLayoutError(Exception):
 
 
 class EventFile:
-    """``damaged`` and ``gone`` are counts for metrics: of files set aside, and of files deleted or replaced."""
+    """The database of one worker. ``damaged`` and ``gone`` are counts for metrics: of files that were set aside, and
+    that were deleted or replaced."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -77,8 +79,8 @@ class EventFile:
         self.gone = 0
 
     def open(self) -> None:
-        """Claim a database and make it ready; one that a killed worker left is recovered by SQLite itself. Raises
-        OSError, sqlite3.Error or OtherLayoutError."""
+        """Claim a database and open it; SQLite itself recovers one that a killed worker left. Raises OSError,
+        sqlite3.Error or OtherLayoutError."""
         self._let_go()
         if self._lock_fd < 0 or not self._holds_lock():
             self._unlock()
@@ -93,7 +95,7 @@ class EventFile:
             self._connect()
 
     def set_aside(self, why: Exception) -> None:
-        """Rename a damaged file. ``open`` makes a new one."""
+        """Rename a damaged file; ``open`` makes a new one."""
         self._let_go()
         aside = set_aside(self.path)
         self.damaged += 1
@@ -124,12 +126,13 @@ class EventFile:
         )
 
     def check_head(self) -> None:
-        """Raise when the file does not begin as a database: SQLite has its first page in memory, and does not look."""
+        """Raise sqlite3.DatabaseError if the file does not begin like a database. SQLite has the first page in memory
+        and does not check it."""
         if self._head_fd >= 0 and os.pread(self._head_fd, len(_MAGIC), 0) not in (_MAGIC, b""):
             raise sqlite3.DatabaseError("its header is overwritten")
 
     def commit(self, rows: list[Row]) -> None:
-        """Keep these rows, all or none. Raises sqlite3.Error, GoneError, or what binding a row raises."""
+        """Store these rows, all or none. Raises sqlite3.Error, GoneError, or an exception of binding a row."""
         self.check()
         assert self.database is not None
         with transaction(self.database):
@@ -143,7 +146,7 @@ class EventFile:
             self.database.execute(f"PRAGMA user_version = {VERSION}")
 
     def commit_each(self, rows: list[Row]) -> list[Exception | None]:
-        """The same in one transaction, without rows that cannot be bound: what each came to."""
+        """Store these rows in one transaction, except those that cannot be bound. Returns the outcome of each row."""
         assert self.database is not None
         outcomes: list[Exception | None] = []
         with transaction(self.database):
@@ -158,7 +161,7 @@ class EventFile:
         return outcomes
 
     def close(self) -> None:
-        """Let another worker have it. What was committed is on disk."""
+        """Release the database to other workers. Everything that was committed is on disk."""
         self._let_go()
         self._unlock()
 
@@ -170,7 +173,7 @@ class EventFile:
         try:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")  # Each commit is on disk before its acks.
-            database.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT_BYTES}")
+            database.execute(f"PRAGMA journal_size_limit = {_MAX_WAL_BYTES}")
             (version,) = database.execute("PRAGMA user_version").fetchone()
             if version not in (0, VERSION):
                 raise OtherLayoutError(f"{self.path.name} has layout {version}, this program writes {VERSION}")
@@ -192,7 +195,7 @@ class EventFile:
             self.last_stored_ns = max(self.last_stored_ns, last[0])
 
     def _let_go(self) -> None:
-        """Close the connection. The last one deletes the log by its name: it must not be somebody else's."""
+        """Close the connection, unless the log is not ours: the last connection deletes the log by its name."""
         database, self.database = self.database, None
         if database is None:
             return
@@ -216,7 +219,7 @@ class EventFile:
 
 
 def _inode(path: Path) -> int:
-    """0: it is not there, or cannot be looked at."""
+    """Return the file's inode; 0 if it does not exist or cannot be read."""
     try:
         return os.stat(path).st_ino
     except OSError:

@@ -1,10 +1,10 @@
-"""Read what can be read of a damaged database of the embedded sink into one of its own, which `penstock events` reads.
+"""Copy the readable rows of a damaged database of the embedded sink into a new one, which `penstock events` reads.
 
-Place: sink.sqlite.upkeep → HERE, on its background thread, while the service goes on with a new database.
-Rules: the damaged file stays; at most its first page is mended (sink.salvage). The recovered one gets its name when it
-is whole: a recovery that was interrupted begins again at the next start. Only the worker that holds ``events-N.lock``
+Place: sink.sqlite.upkeep → HERE, on its background thread, while the service continues with a new database.
+Rules: the damaged file stays; at most its first page is repaired (sink.salvage). The recovered file gets its name when
+it is whole: an interrupted recovery begins again at the next start. Only the worker that holds ``events-N.lock``
 recovers ``events-N.broken-…``.
-Not here: how damage is noticed (sink.sqlite.upkeep), how rows are read past it (sink.salvage).
+Not here: noticing damage (sink.sqlite.upkeep), reading rows past the damage (sink.salvage).
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ INSERT OR IGNORE INTO event VALUES (
 )
 """
 
-_ASIDE: Final = re.compile(r"\.broken-\d+T\d+Z(-\d+)?$")  # Not their logs, and not first pages that were kept.
+_ASIDE: Final = re.compile(r"\.broken-\d+T\d+Z(-\d+)?$")  # Neither their logs nor saved first pages match.
 
 _logger = logging.getLogger("sink.sqlite")
 
 
 def unrecovered(directory: Path, stem: str) -> list[Path]:
-    """Databases that were set aside and have not been read yet; ``stem``: of the names that they had."""
+    """Return the databases that were set aside and not recovered yet; ``stem`` is that of their former names."""
     asides = (path for path in directory.glob(f"{stem}.broken-*") if _ASIDE.search(path.name))
     return sorted(aside for aside in asides if not _recovered(aside).exists())
 
 
 def recover(aside: Path, is_stopped: Callable[[], bool]) -> int:
-    """Copy what can be read, and say how much that is. Returns the number of rows; -1 when it was stopped. Raises
-    sqlite3.Error or OSError when the copy cannot be written."""
+    """Copy the readable rows, and log their number. Returns it, or -1 if it was stopped. Raises sqlite3.Error or
+    OSError if the copy cannot be written."""
     recovered = _recovered(aside)
     part = recovered.with_suffix(".part")
     for leftover in (part, part.with_name(part.name + "-journal")):
@@ -50,7 +50,7 @@ def recover(aside: Path, is_stopped: Callable[[], bool]) -> int:
     try:
         count = _copy(salvage, part, is_stopped)
     except BaseException:
-        part.unlink(missing_ok=True)  # A disk that is full needs the room.
+        part.unlink(missing_ok=True)  # The disk may be full.
         raise
     if count < 0:
         return count

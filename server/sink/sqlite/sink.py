@@ -29,9 +29,9 @@ from server.sink.salvage import is_broken
 from server.sink.sqlite.file import GoneError, Row
 from server.sink.sqlite.upkeep import RETRY_S, Upkeep, can_pass
 
-# A transaction of 500 rows takes 2.5 ms of the loop; what is more waits for its next turn.
+# A transaction of 500 rows takes 2.5 ms of the loop; further rows wait for the next turn.
 ROWS_AT_ONCE: Final = 500
-ROWS_TRIED: Final = 20  # While nothing can be written: a disk that is full takes them all, and fails at the end.
+ROWS_TRIED: Final = 20  # Rows of a retry: with a full disk, all are written before the transaction fails at its end.
 BYTES_AT_ONCE: Final = 4 << 20
 CLOSE_S: Final = 2.0
 DRAIN_LOOK_S: Final = 0.005
@@ -42,12 +42,12 @@ _BEING_OPENED: Final = "a database is being opened"
 _logger = logging.getLogger("sink.sqlite")
 _limited = Limited(_logger)
 
-# Row, ack, whether somebody waits for it, since when (loop time), bytes.
+# Row, ack, whether a request waits for it, since when (loop time), bytes.
 _Waiting = tuple[Row, OnAck, bool, float, int]
 
 
 class OverdueError(Exception):
-    """The file could not be written for as long as the sender waits."""
+    """The file could not be written for as long as a request waits."""
 
 
 class SqliteSink(Sink):
@@ -64,7 +64,7 @@ class SqliteSink(Sink):
         self._settle_s = settle_s
         self._waiting: list[_Waiting] = []
         self._bytes = 0
-        self._since = 0.0  # Loop time of what is submitted now.
+        self._since = 0.0  # Loop time of the records that are being submitted.
         self._stored_ns = 0
         self._is_scheduled = False
         self._is_behind = False
@@ -77,7 +77,7 @@ class SqliteSink(Sink):
         self.callback_failures = 0
 
     async def open(self) -> None:  # cold: once
-        """Claim a database and make it ready; while it is locked or has no room, records wait."""
+        """Claim a database and open it; while it is locked or has no room, records wait."""
         self._loop = asyncio.get_running_loop()
         try:
             await self.upkeep.open()
@@ -91,7 +91,7 @@ class SqliteSink(Sink):
             return "queue_full"
         if not self._is_scheduled or self._is_behind:
             self._since = self._loop.time()
-            self._stored_ns = max(self._stored_ns, self._file.last_stored_ns, time.time_ns())  # Never back.
+            self._stored_ns = max(self._stored_ns, self._file.last_stored_ns, time.time_ns())  # It never decreases.
         if not self._is_scheduled:
             self._is_scheduled = True
             self._loop.call_soon(self._flush)
@@ -104,14 +104,15 @@ class SqliteSink(Sink):
         return None
 
     def is_full(self) -> bool:
-        """Usually everything is written by the end of the loop turn, so one mark is enough: the answer cannot flap."""
+        """Whether a limit is reached. One mark is enough: everything is usually written by the end of the loop turn, so
+        the answer does not flap."""
         return len(self._waiting) >= self._max_outstanding or self._bytes >= self._max_outstanding_bytes
 
     def outstanding(self) -> int:
         return len(self._waiting)
 
     def oldest(self) -> float:  # cold: on a tick
-        """Loop time up to which everything that was submitted has an outcome."""
+        """Return the loop time up to which all submitted records have an outcome."""
         return self._waiting[0][3] - CLOCK_S if self._waiting else self._loop.time()
 
     def is_away(self) -> bool:
@@ -128,14 +129,15 @@ class SqliteSink(Sink):
         )
 
     def recall(self) -> None:
-        """Nothing: what fails is not kept before what waits behind it."""
+        """Do nothing: the records wait in order, and none can overtake another."""
 
     def separate(self, topic: str, *, is_keyed: bool) -> bool:
-        """Nothing: SQLite weighs each value, never a transaction."""
+        """Do nothing: SQLite limits the size of each value, never of a transaction."""
         return True
 
     def classify(self, error: Any) -> str:
-        """By SQLite's own code; extended ones have the plain one in their low byte. Without one it is not SQLite's."""
+        """Name the ``error_type`` by SQLite's code; extended codes have the plain one in their low byte. An error
+        without a code is not SQLite's."""
         if isinstance(error, OverdueError):
             return "broker_timeout"
         code = getattr(error, "sqlite_errorcode", None)
@@ -146,14 +148,14 @@ class SqliteSink(Sink):
         return "broker_timeout" if can_pass(error) else "broker_rejected"
 
     async def drain(self, deadline: float) -> int:  # cold: once
-        """Write what is outstanding, and what its acks submit; wait for a file that cannot be written."""
+        """Write all records, and those that their acks submit; wait for a file that cannot be written."""
         while self._waiting and self._loop.time() < deadline:
             self._flush()
             await asyncio.sleep(DRAIN_LOOK_S if self._is_behind else 0)
         return len(self._waiting)
 
     async def close(self) -> None:  # cold: once
-        """Write what is left, fail what cannot be written, then let another worker have the file."""
+        """Write the remaining records, fail those that cannot be written, then release the file to other workers."""
         self.upkeep.stop()
         if self.upkeep.is_usable:
             self._flush()
@@ -167,11 +169,11 @@ class SqliteSink(Sink):
         await self.upkeep.close(CLOSE_S)
 
     def _flush(self) -> None:
-        """One transaction for the loop turn, or for ROWS_AT_ONCE of it, then its acks.
+        """Write the records of a loop turn, at most ROWS_AT_ONCE, in one transaction, then call their acks.
 
-        In the loop, not on a thread: measured on a virtual disk (ext4), a commit of 1–20 rows takes 0.3–0.4 ms (99 %:
-        1.3 ms), of 1000 rows 5 ms. A hand-over to a thread and back costs 0.1 ms of both and a second busy thread far
-        more; whoever needs more than this disk gives has Kafka.
+        It runs on the loop, not on a thread: measured on a virtual disk (ext4), a commit of 1–20 rows takes 0.3–0.4 ms
+        (99 %: 1.3 ms), of 1000 rows 5 ms. A hand-over to a thread and back costs 0.1 ms of both, and a second busy
+        thread far more. Kafka is the sink for loads that such a disk cannot carry.
         """
         self._is_scheduled = False
         if not self._waiting:
@@ -203,7 +205,7 @@ class SqliteSink(Sink):
         self._retry = self._loop.call_later(RETRY_S, self._flush)
 
     def _turn(self) -> int:  # cold: more than a turn's worth
-        """How many of those that wait are written at once."""
+        """Return how many of the waiting records are written in one transaction."""
         size = 0
         batch = self._waiting[: ROWS_TRIED if self._is_behind else ROWS_AT_ONCE]
         for count, one in enumerate(batch, 1):
@@ -213,12 +215,12 @@ class SqliteSink(Sink):
         return len(batch)
 
     def _commit(self, batch: list[_Waiting]) -> bool:  # cold: logs only what failed
-        """Write the first of those that wait, and ack them. False: they go on waiting."""
+        """Write the first of the waiting records, and ack them. False: they still wait."""
         rows = [one[0] for one in batch]
         errors: list[Exception | None] | None = None
         try:
             self._file.commit(rows)
-        except Exception as failed:  # Not SQLite's alone: a row that cannot be bound, no memory. The acks are owed.
+        except Exception as failed:  # Also a row that cannot be bound, or a lack of memory: the acks must follow.
             self.failed_commits += 1
             if isinstance(failed, GoneError) or is_broken(failed):
                 self.upkeep.renew(failed)
@@ -233,7 +235,7 @@ class SqliteSink(Sink):
         return True
 
     def _commit_each(self, rows: list[Row], error: Exception) -> list[Exception | None] | None:  # cold: a row is bad
-        """Without the rows that cannot be stored: what each came to. None: they go on waiting."""
+        """Store all rows that can be stored. Returns the outcome of each; None: they still wait."""
         detail = error if isinstance(error, sqlite3.Error) else "".join(traceback.format_exception(error))
         _limited.warning("commit", "%d events cannot be stored in %s at once: %s", len(rows), self._directory, detail)
         try:
@@ -242,7 +244,7 @@ class SqliteSink(Sink):
             return None if can_pass(failed) else [error] * len(rows)
 
     def _fall_behind(self, why: object) -> None:  # cold: the file cannot be written
-        """Try again in a while; meanwhile those that have waited too long are told so."""
+        """Schedule a retry, and fail the records that have waited too long."""
         now = self._loop.time()
         if not self._is_behind:
             self._is_behind = True
@@ -261,7 +263,7 @@ class SqliteSink(Sink):
             self._retry = self._loop.call_later(RETRY_S, self._flush)
 
     def _catch_up(self) -> None:  # cold: logs only what is over
-        """A commit has succeeded: what waits behind it is next."""
+        """Schedule the next commit after one has succeeded."""
         if self._is_behind:
             self._is_behind = False
             waited_s = self._loop.time() - self._behind_since
@@ -279,6 +281,6 @@ class SqliteSink(Sink):
         for one, error in zip(batch, errors, strict=True):
             try:
                 one[1](error, None)
-            except Exception:  # The callback is not ours; the others must be called all the same.
+            except Exception:  # The callback is not ours; the others must still be called.
                 self.callback_failures += 1
                 _limited.warning("callback", "an ack callback failed: %s", traceback.format_exc())

@@ -1,8 +1,9 @@
-"""Keep the database of the embedded sink usable: open it, open it again after a failure, check it, have it recovered.
+"""Keep the database of the embedded sink usable: open it, reopen it after a failure, check it, start its recovery.
 
 Place: sink.sqlite → HERE → sink.sqlite.file, sink.sqlite.recovery.
-Rules: the loop waits for none of this: files are opened on one thread, read through on another. While a file is being
-opened ``is_usable`` is False, and nothing else touches it. What fails is tried again every ``RETRY_S``, for ever.
+Rules: the loop waits for none of this: files are opened on one thread and checked on another. While a file is being
+opened ``is_usable`` is False, and nothing else touches it. After a failure it is tried again every ``RETRY_S``, for
+ever.
 Not here: the events that wait meanwhile (sink.sqlite).
 """
 
@@ -26,12 +27,12 @@ from server.sink.sqlite.file import EventFile, GoneError, OtherLayoutError
 from server.sink.sqlite.recovery import recover, unrecovered
 from server.timing.timers import Timer
 
-LOOK_S: Final = 0.5  # A file that is gone is noticed before the next commit, or within this.
+LOOK_S: Final = 0.5  # A missing file is noticed before the next commit, or within this time.
 RETRY_S: Final = 0.05
 CHECK_EVERY_S: Final = 600.0
-MOST_CHECKED_BYTES: Final = 1 << 30  # Reading through takes some seconds of a core for each gigabyte.
+MAX_CHECKED_BYTES: Final = 1 << 30  # A check takes some seconds of a core for each gigabyte.
 
-# The disk or another process is in the way, and the settings are not: busy, full, failing, out of descriptors.
+# Errors by the disk or another process, not by the settings: busy, full, failing, out of descriptors.
 CAN_PASS: Final = frozenset(
     {
         sqlite3.SQLITE_FULL,
@@ -53,7 +54,7 @@ _limited = Limited(_logger)
 
 
 class Upkeep:
-    """``on_usable`` is called on the loop whenever the file can be written again."""
+    """Keeps one worker's file usable. ``on_usable`` is called on the loop whenever it can be written again."""
 
     def __init__(self, directory: Path, on_usable: Callable[[], None]) -> None:
         self._directory = directory
@@ -65,14 +66,14 @@ class Upkeep:
         self._is_reading = False
         self._is_stopped = False
         self._why: Exception | None = None
-        self._opened = 0  # How often, to tell what was read of a file that is another one now.
+        self._opened = 0  # How often the file was opened. It tells whether a check was of the current file.
         self._next_reading: asyncio.TimerHandle | None = None
         self.file = EventFile(directory)
         self.is_usable = False
         self.recovered = 0
 
     async def open(self) -> None:
-        """Get the file ready. Raises BootError when these settings can never work; for a lock, a disk that is full or
+        """Open the file. Raises BootError if the settings can never work. With a lock, or a disk that is full or
         failing, the service starts and waits."""
         self._loop = asyncio.get_running_loop()
         failed = await self._loop.run_in_executor(self._opener, self._open, None)
@@ -83,7 +84,7 @@ class Upkeep:
         self._timer.start()
 
     def renew(self, why: Exception) -> None:
-        """The file is damaged or gone: go on with another. Says why, once."""
+        """Continue with another file, since this one is damaged or gone. The reason is logged once."""
         if self._is_opening or self._is_stopped:
             return
         if isinstance(why, GoneError):
@@ -92,14 +93,14 @@ class Upkeep:
         self._begin(why)
 
     def stop(self) -> None:
-        """Begin nothing more, and end what is being read."""
+        """Start nothing more, and interrupt a check."""
         self._is_stopped = True
         if hasattr(self, "_timer"):
             self._timer.cancel()
         self._stop_check()
 
     async def close(self, deadline_s: float) -> None:
-        """Let go of the file. A disk that hangs must not keep the worker from its end."""
+        """Close the file. It waits for ``deadline_s`` at most: a disk that hangs must not keep the worker alive."""
         self.stop()
         self.is_usable = False
         closing_file = asyncio.get_running_loop().run_in_executor(self._opener, self.file.close)
@@ -112,7 +113,7 @@ class Upkeep:
     def _begin(self, why: Exception | None) -> None:
         self.is_usable = False
         self._is_opening = True
-        self._why = why  # A damaged file that cannot be set aside is not written any more.
+        self._why = why  # It is kept for the retry: a damaged file that cannot be set aside must not be written.
         self._stop_check()
         opening = self._loop.run_in_executor(self._opener, self._open, why)
         opening.add_done_callback(lambda done: self._on_opened(done.exception() or done.result()))
@@ -153,10 +154,10 @@ class Upkeep:
         except (GoneError, sqlite3.DatabaseError, OSError) as failed:
             self.renew(failed)
 
-    # Reading through it.
+    # The check.
 
     def _read_through(self) -> None:
-        """Recover what was set aside, then see whether every page of the file can be read; again after a while."""
+        """Recover files that were set aside, then check every page of the file; repeat it after CHECK_EVERY_S."""
         if self._is_reading or self._is_stopped or not self.is_usable:
             return
         self._is_reading = True
@@ -167,7 +168,7 @@ class Upkeep:
     def _on_read(self, found: BaseException | None, opened: int) -> None:
         self._is_reading = False
         if self._is_stopped or self._is_opening:
-            return  # The file that is being opened is read through afterwards.
+            return  # The file that is being opened is checked afterwards.
         if opened != self._opened:
             self._read_through()
             return
@@ -181,7 +182,7 @@ class Upkeep:
         self._next_reading = self._loop.call_later(CHECK_EVERY_S, self._read_through)
 
     def _read(self, path: Path) -> Exception | None:
-        """On the thread of its own. A value: what is wrong with the file, or with reading it."""
+        """Recover and check, on a thread of its own. Returns the error in the file, or in reading it."""
         try:
             for aside in unrecovered(path.parent, path.stem):
                 self.recovered += max(0, recover(aside, lambda: self._is_stopped))
@@ -193,7 +194,7 @@ class Upkeep:
             return failed
 
     def _check(self, path: Path) -> Exception | None:
-        if path.stat().st_size > MOST_CHECKED_BYTES:
+        if path.stat().st_size > MAX_CHECKED_BYTES:
             _limited.warning("large", "%s is too large to be checked for damage as a whole", path)
             return None
         with closing(sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)) as database:
@@ -229,12 +230,12 @@ class Upkeep:
 
 
 def can_pass(error: Exception) -> bool:
-    """Whether the same events can be stored later, in the same file."""
+    """Whether the same events may be stored later, in the same file."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in CAN_PASS
 
 
 def _is_lasting(failed: Exception) -> bool:
-    """At the start: whether an operator has to change something first."""
+    """Whether an operator has to change something before the service can start."""
     if isinstance(failed, OSError):
         return failed.errno not in _PASSING
     return isinstance(failed, OtherLayoutError) or getattr(failed, "sqlite_errorcode", 0) & 0xFF in _SETTINGS

@@ -5,10 +5,13 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from server.catalog.merge import merge
+
+pytestmark = pytest.mark.slow(reason="it merges many generated settings")
 
 SCALARS = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "a", "b"])
 NAMES = st.sampled_from(["a", "b", "c"])

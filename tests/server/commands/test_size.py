@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from bench import sizing
-from server.commands.size import BUSY, MOST_SPOOL_BYTES, Load, measured, run, size
+from server.commands.size import BUSY, MAX_SPOOL_BYTES, Load, measured, run, size
 from server.config.settings import Config
 from server.sink.spool import file as spool_file
 from server.sink.spool import spool
@@ -29,10 +29,10 @@ def test_what_it_says_of_the_spool_is_what_the_spool_does() -> None:
     from server.commands import size as module
 
     assert module.OWED_SHARE == spool._OWED_SHARE
-    assert module.WAL_BYTES == spool_file._WAL_KEPT_BYTES
+    assert module.WAL_BYTES == spool_file._MAX_WAL_BYTES
     with pytest.raises(msgspec.ValidationError):
-        msgspec.convert({"spool": {"max_bytes": MOST_SPOOL_BYTES + 1}}, Config)
-    msgspec.convert({"spool": {"max_bytes": MOST_SPOOL_BYTES}}, Config)
+        msgspec.convert({"spool": {"max_bytes": MAX_SPOOL_BYTES + 1}}, Config)
+    msgspec.convert({"spool": {"max_bytes": MAX_SPOOL_BYTES}}, Config)
 
 
 def test_workers_have_room_for_the_load() -> None:
@@ -50,7 +50,7 @@ def test_a_longer_outage_takes_more_disk_and_in_the_end_more_hosts() -> None:
     short, long = sized(outage_min=1.0), sized(outage_min=600.0)
 
     assert short.hosts < long.hosts
-    assert long.spool_bytes_per_host <= MOST_SPOOL_BYTES
+    assert long.spool_bytes_per_host <= MAX_SPOOL_BYTES
     assert long.spool_bytes_per_host * long.hosts > 100 * short.spool_bytes_per_host * short.hosts
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.host.descriptors import HARD_PART, LEAST_CONNECTIONS, connections, reserved
+from server.host.descriptors import HARD_PART, MIN_CONNECTIONS, connections, reserved
 
 
 @pytest.mark.parametrize(
@@ -30,4 +30,4 @@ def test_fewer_that_are_wanted_are_what_there_is() -> None:
 
 @pytest.mark.parametrize("most", [0, 50, 96, 100])
 def test_a_few_are_always_taken(most: int) -> None:
-    assert connections(20_000, most) == LEAST_CONNECTIONS
+    assert connections(20_000, most) == MIN_CONNECTIONS

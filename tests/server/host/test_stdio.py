@@ -60,7 +60,7 @@ def test_what_is_not_taken_is_kept_in_its_order_and_written_later(pipe: Pipe) ->
 def test_beyond_the_bound_whole_lines_are_dropped_and_their_number_is_told_once(
     pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stdio, "MOST_BYTES", 10)
+    monkeypatch.setattr(stdio, "MAX_BYTES", 10)
     for _ in range(5):
         pipe.stream.write("1234\n")
     pipe.read()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.http import head_cache as repeats
-from server.http.head_cache import MAX_HEAD_BYTES, MAX_HEADERS, MAX_KEPT, MAX_PAUSE_TICKS, MAX_PEERS, MAX_SEEN, MISSES
+from server.http.head_cache import MAX_CACHED, MAX_HEAD_BYTES, MAX_HEADERS, MAX_PAUSE_TICKS, MAX_PEERS, MAX_SEEN, MISSES
 from server.http.limits import REQUEST_BYTES
 from server.http.request import Request
 from server.http.wheel import TICK_S
@@ -66,7 +66,7 @@ def test_a_plain_request_is_known_the_third_time_and_means_the_same(name: str) -
     wire = harness.wire()
     wire.send(*[PLAIN[name]] * 5)
 
-    assert harness.server.repeats.hits == 3
+    assert harness.server.head_cache.hits == 3
     assert [_seen(request) for request in harness.seen] == [_seen(harness.seen[0])] * 5
     assert len(statuses(wire)) == 5 if name != "a head" else wire.sent.count(b"HTTP/1.1 200 OK") == 5
     assert (harness.server.requests, harness.server.in_flight_bytes, wire.transport.writes) == (5, 0, 5)
@@ -77,7 +77,7 @@ def test_connections_share_what_is_known() -> None:
     for _ in range(4):
         harness.wire().send(post(b"body"))
 
-    assert harness.server.repeats.hits == 2
+    assert harness.server.head_cache.hits == 2
 
 
 @pytest.mark.parametrize("name", OTHER)
@@ -87,7 +87,7 @@ def test_anything_else_is_never_known(name: str) -> None:
         harness.wire().send(OTHER[name])
     harness.server.close()
 
-    assert harness.server.repeats.known == {}
+    assert harness.server.head_cache.entries == {}
 
 
 def test_a_known_head_with_another_end_is_parsed() -> None:
@@ -99,7 +99,7 @@ def test_a_known_head_with_another_end_is_parsed() -> None:
 
     assert [request.body for request in harness.seen] == [b"body"] * 5 + [b"more"] + [b"body"] * 2
     assert statuses(wire) == [200] * 8
-    assert harness.server.repeats.hits == 2
+    assert harness.server.head_cache.hits == 2
 
 
 def test_a_body_that_looks_like_a_known_request_is_a_body() -> None:
@@ -113,7 +113,7 @@ def test_a_body_that_looks_like_a_known_request_is_a_body() -> None:
     wire.send(get(headers=b"Connection: close\r\n"), get())
 
     assert [request.body for request in harness.seen] == [b""] * 3 + [get(), get() * 2, b""]
-    assert harness.server.repeats.hits == 1
+    assert harness.server.head_cache.hits == 1
 
 
 def test_identities_differ_though_heads_do_not() -> None:
@@ -179,7 +179,7 @@ def test_what_is_known_is_a_request_to_its_last_byte_and_not_before(garbage: byt
     for _ in range(3):
         harness.wire().send(get(headers=garbage + end))
 
-    for head in harness.server.repeats.known:
+    for head in harness.server.head_cache.entries:
         alone = Harness()
         wire = alone.wire()
         wire.send(head[:-1])
@@ -194,25 +194,25 @@ def test_what_the_parser_does_not_take_for_a_head_is_not_learnt(head: bytes) -> 
     harness = Harness()
     harness.wire().send(get())
     for _ in range(3):
-        harness.server.repeats.learn(head, len(head), harness.seen[0])
-    assert harness.server.repeats.known == {}
+        harness.server.head_cache.learn(head, len(head), harness.seen[0])
+    assert harness.server.head_cache.entries == {}
     for _ in range(3):
-        harness.server.repeats.learn(get(), len(get()), harness.seen[0])
+        harness.server.head_cache.learn(get(), len(get()), harness.seen[0])
 
-    assert list(harness.server.repeats.known) == [get()]
+    assert list(harness.server.head_cache.entries) == [get()]
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repeats, "MISSES", 1 << 30)
     harness = Harness()
     wire = harness.wire()
-    for at in range(MAX_SEEN + 2 * MAX_KEPT):
+    for at in range(MAX_SEEN + 2 * MAX_CACHED):
         wire.send(*[get(headers=b"X-A: %d\r\n" % at)] * 2)
-        assert len(harness.server.repeats.known) <= MAX_KEPT
+        assert len(harness.server.head_cache.entries) <= MAX_CACHED
         harness.seen.clear()
         wire.transport.sent.clear()
 
-    assert harness.server.repeats.known
+    assert harness.server.head_cache.entries
 
 
 def test_what_is_worked_out_from_a_head_is_kept_for_its_client_alone_and_for_few() -> None:
@@ -225,7 +225,7 @@ def test_what_is_worked_out_from_a_head_is_kept_for_its_client_alone_and_for_few
     memos = [request.memo for request in harness.seen[-len(wires) :]]
 
     assert harness.seen[0].memo is None
-    for known in harness.server.repeats.known.values():
+    for known in harness.server.head_cache.entries.values():
         assert len(known.memos) <= MAX_PEERS
     assert len({id(memo) for memo in memos}) == len(wires)
     for wire in wires:
@@ -239,7 +239,7 @@ def test_heads_that_come_once_are_not_kept() -> None:
     wire = harness.wire()
     wire.send(*[get(headers=b"X-A: %d\r\n" % at) for at in range(MISSES - 1)])
 
-    assert harness.server.repeats.known == {}
+    assert harness.server.head_cache.entries == {}
 
 
 def test_where_heads_do_not_repeat_looking_stops_for_longer_and_longer() -> None:
@@ -249,7 +249,7 @@ def test_where_heads_do_not_repeat_looking_stops_for_longer_and_longer() -> None
     for window in range(9):
         wire.send(*[get(headers=b"X-A: %d-%d\r\n" % (window, at)) for at in range(MISSES)])
         ticks = 0
-        while not harness.server.repeats.is_on:
+        while not harness.server.head_cache.is_on:
             harness.pass_time(TICK_S)
             ticks += 1
         pauses.append(ticks)
@@ -263,4 +263,4 @@ def test_looking_goes_on_where_most_heads_repeat() -> None:
     wire = harness.wire()
     for number in range(3 * MISSES):
         wire.send(get(), get(), get(headers=b"X-A: %d\r\n" % number))
-        assert harness.server.repeats.is_on
+        assert harness.server.head_cache.is_on

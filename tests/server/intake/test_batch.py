@@ -217,7 +217,7 @@ def test_what_was_prepared_too_late_for_an_outcome_is_not_sent(
 
 def test_a_few_bodies_take_turns_and_the_others_come_after(drive: Drive) -> None:
     async def test(bench: Bench) -> None:
-        bodies = [bench.post(body(MANY), hasty="1") for _ in range(server_turns.MOST_BEGUN + 2)]
+        bodies = [bench.post(body(MANY), hasty="1") for _ in range(server_turns.MAX_BEGUN + 2)]
         while not bodies[0].replies:
             await asyncio.sleep(0)
         assert [len(one.batch.events) for one in bench.receiver._waiting][-2:] == [0, 0]

@@ -144,6 +144,7 @@ STREAM = make(
 STREAM_WITHOUT_KEY = msgspec.structs.replace(STREAM, key_fields=())
 
 
+@pytest.mark.slow(reason="it compiles a validator for each of 1,500 schemas")
 @settings(derandomize=True, max_examples=1_500, deadline=None)
 @given(
     schema=SCHEMAS, events=st.lists(EVENTS, min_size=2, max_size=4), is_keyed=st.booleans(), has_headers=st.booleans()
@@ -186,6 +187,7 @@ def test_an_object_that_filling_in_would_make_two_levels_deep(http: dict[str, An
         ways.compare(b'{"$schema":"/a/b/1.0.0","meta":{"stream":"s"}}', {b"user-agent": b"("})
 
 
+@pytest.mark.slow(reason="it mutates all real events")
 def test_real_events_and_their_mutations(corpus: Path, tmp_path: Path) -> None:
     file = tmp_path / "penstock.yaml"
     names = {

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from server.http.response import CLOSE, KEEP, MAX_KEPT, Heads
-from server.http.routes import MAX_KEPT as MAX_TARGETS
+from server.http.response import CLOSE, KEEP, MAX_CACHED, Heads
+from server.http.routes import MAX_CACHED as MAX_TARGETS
 from server.pages.service import ServicePages
 from tests.server.http.fakes import Harness, Response, get, post, responses
 
@@ -74,11 +74,11 @@ def test_targets_of_strangers_are_not_kept_and_invented_queries_not_for_long() -
     harness = Harness()
     wire = harness.wire()
     wire.send(*[get(b"/%d" % at) for at in range(100)], get(b"/page?" + b"q" * 300))
-    assert harness.server.routes.kept == {}
+    assert harness.server.routes.cache == {}
     for at in range(MAX_TARGETS + 10):
         harness.server.routes.find(b"/page?%d" % at)
 
-    assert len(harness.server.routes.kept) == 10
+    assert len(harness.server.routes.cache) == 10
 
 
 def test_a_reply_carries_what_it_is_given() -> None:
@@ -118,7 +118,7 @@ def test_a_phrase_never_breaks_the_line(phrase: str) -> None:
 
 def test_the_table_of_heads_is_bounded_and_changes_with_the_second() -> None:
     heads = Heads()
-    for at in range(MAX_KEPT + 10):
+    for at in range(MAX_CACHED + 10):
         heads.response(202, f"{at} events", b"", b"", b"", KEEP)
     heads.refresh(1.0)
 

@@ -72,10 +72,10 @@ def test_a_star_stands_for_every_host_below_and_for_nothing_else() -> None:
 
 
 def test_invented_origins_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_KEPT", 10)
+    monkeypatch.setattr(module, "MAX_CACHED", 10)
     found = Origins(["https://*.a.example"])
     for number in range(100):
         assert b"https://%d.a.example" % number in found
     assert b"https://%b.a.example" % (b"x" * MAX_BYTES) not in found
 
-    assert len(found._kept) <= 10
+    assert len(found._cache) <= 10

@@ -72,6 +72,7 @@ def test_nothing_is_taken_ahead_of_a_small_bucket() -> None:
     assert TokenBuckets(1.0, 63).take_ahead("a", 1000.0) == 0
 
 
+@pytest.mark.slow(reason="it uses a million keys")
 def test_a_million_keys_take_no_memory_and_push_out_nobody() -> None:
     buckets = TokenBuckets(1.0, 5, max_entries=4096)
     for _ in range(6):

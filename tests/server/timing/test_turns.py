@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from server.timing.turns import MOST_BEGUN, Turns
+from server.timing.turns import MAX_BEGUN, Turns
 
 
 class Loop:
@@ -118,11 +118,11 @@ def test_who_comes_back_at_once_has_no_advantage() -> None:
 
 def test_a_few_jobs_of_a_client_take_turns_and_the_others_begin_after_them() -> None:
     loop = Loop()
-    jobs = [loop.job("one", 10) for _ in range(MOST_BEGUN + 3)]
-    for _ in range(2 * MOST_BEGUN):
+    jobs = [loop.job("one", 10) for _ in range(MAX_BEGUN + 3)]
+    for _ in range(2 * MAX_BEGUN):
         loop.turn()
 
-    assert [job.left for job in jobs] == [8] * MOST_BEGUN + [10] * 3
+    assert [job.left for job in jobs] == [8] * MAX_BEGUN + [10] * 3
     assert loop.run() == ["one"] * len(jobs)
 
 
@@ -149,13 +149,13 @@ def test_a_job_that_nobody_wants_any_more_has_no_turn() -> None:
 
 def test_what_is_late_is_refused_though_it_has_not_begun() -> None:
     loop = Loop()
-    jobs = [loop.job("one", 5) for _ in range(MOST_BEGUN + 5)]
-    for job in jobs[MOST_BEGUN : MOST_BEGUN + 4]:
+    jobs = [loop.job("one", 5) for _ in range(MAX_BEGUN + 5)]
+    for job in jobs[MAX_BEGUN : MAX_BEGUN + 4]:
         job.late = True
     loop.turn()
 
-    assert [job.ends for job in jobs] == [[]] * MOST_BEGUN + [["refused"]] * 4 + [[]]
-    assert loop.run() == ["one"] * (MOST_BEGUN + 1)
+    assert [job.ends for job in jobs] == [[]] * MAX_BEGUN + [["refused"]] * 4 + [[]]
+    assert loop.run() == ["one"] * (MAX_BEGUN + 1)
 
 
 def test_nothing_is_kept_of_clients_that_wait_for_nothing() -> None:

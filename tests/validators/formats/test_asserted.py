@@ -82,6 +82,7 @@ TIMES = {"date", "date-time", "time"}
 PARTS = st.text(alphabet='0123456789-:.+TZtzaf@[]%/?#\n é"\\', max_size=12)
 
 
+@pytest.mark.slow(reason="it searches for a difference in every format")
 @pytest.mark.parametrize(
     "name", ["date", "date-time", "time", "ipv4", "ipv6", "uuid", "hostname", "uri", "uri-reference"]
 )

@@ -222,6 +222,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.slow(reason="it compiles a schema for each place that a text can stand in")
 @pytest.mark.parametrize("text", HOSTILE)
 def test_text_of_a_schema_stays_text(text: str) -> None:
     """Wherever a schema can say something, it can say anything: it is compared, never run."""

@@ -246,6 +246,7 @@ def test_definitions_of_one_name_in_two_files_stay_apart() -> None:
     assert not accepts(whole, {"b": {"p": "x"}})
 
 
+@pytest.mark.slow(reason="it bundles schemas of more than 10,000 subschemas")
 def test_references_and_schemas_are_bounded() -> None:
     many = {"items": [{"$ref": "#/definitions/x"}] * (MAX_REFERENCES + 1), "definitions": {"x": {}}}
     wide: dict[str, Any] = {f"d{i}": {"properties": {f"p{j}": {} for j in range(300)}} for i in range(300)}

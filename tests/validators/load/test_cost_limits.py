@@ -12,6 +12,8 @@ import pytest
 from bench import large_schemas
 from validators import Registry, SchemaError
 
+pytestmark = pytest.mark.slow(reason="it compiles the costliest schemas that are allowed")
+
 CODE = "the code made of it is longer than 300,000"
 VALUES = "holds more than 20,000 values"
 BYTES = "is larger than 262,144 bytes"

@@ -147,6 +147,7 @@ def test_defaults_without_an_end_are_found_before_any_event(schema: dict[str, An
         made(schema)
 
 
+@pytest.mark.slow(reason="it follows defaults until a limit is reached")
 def test_defaults_that_double_at_every_level_are_found_too() -> None:
     both = [{"$ref": f"#/definitions/d{n}", "default": {}} for n in range(40)]
     definitions = {f"d{n}": {"properties": {"a": both[n + 1], "b": both[n + 1]}} for n in range(39)}

@@ -165,6 +165,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@pytest.mark.slow(reason="it shares many generated values")
 @given(st.lists(VALUES, max_size=6))
 def test_shared_values_are_what_they_were_to_the_last_digit(values: list[Any]) -> None:
     sharing = Sharing()

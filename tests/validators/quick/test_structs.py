@@ -282,6 +282,7 @@ def test_a_number_beyond_the_doubles_is_infinite() -> None:
     assert stepped.check(b"1e400") is not None
 
 
+@pytest.mark.slow(reason="it compiles a type for each of 1,500 schemas")
 @settings(derandomize=True, max_examples=1_500)
 @given(schema=SCHEMAS, definition=schemas(BARE), value=VALUES)
 def test_any_schema_gives_a_type_that_takes_only_what_is_valid(
@@ -291,6 +292,7 @@ def test_any_schema_gives_a_type_that_takes_only_what_is_valid(
     is_accepted(validator, json.dumps(value).encode())
 
 
+@pytest.mark.slow(reason="it compiles every real schema")
 def test_real_schemas_accept_their_events_in_one_pass(corpus: Path) -> None:
     versions = [(validator, events) for validator, events in corpus_versions(corpus) if events]
     settled = [all(is_accepted(each, json.dumps(event).encode()) for event in events) for each, events in versions]
@@ -315,6 +317,7 @@ def differ(corpus: Path, per_event: int, seed: int) -> tuple[int, int]:
     return count, accepted
 
 
+@pytest.mark.slow(reason="three judges see many mutations of real events")
 def test_mutated_real_events_are_accepted_only_when_three_judges_agree(corpus: Path) -> None:
     count, accepted = differ(corpus, per_event=30, seed=4)
 
@@ -354,6 +357,7 @@ def test_plain_spellings_are_spellings_of_their_formats() -> None:
     assert min(found.values()) > 100
 
 
+@pytest.mark.slow(reason="it makes types of a quarter of the real schemas and collects garbage after each")
 def test_types_survive_the_garbage_collector(corpus: Path) -> None:
     for validator, events in list(corpus_versions(corpus))[::4]:
         for event in events[:1]:
@@ -379,6 +383,7 @@ def test_a_long_text_is_refused_before_it_is_searched(monkeypatch: pytest.Monkey
     assert searched == ["abc"]
 
 
+@pytest.mark.slow(reason="it compiles every real schema")
 def test_a_type_is_made_in_a_moment(corpus: Path) -> None:
     schemas_of_all = [validator.schema for validator, _ in corpus_versions(corpus)]
     start = time.process_time()

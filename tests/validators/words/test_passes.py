@@ -80,6 +80,7 @@ def ask(schema: dict[str, Any], definition: dict[str, Any], values: list[Any]) -
                 raise AssertionError(value) from error
 
 
+@pytest.mark.slow(reason="it compiles 300 schemas in each of two ways")
 def test_what_passes_is_valid_and_the_walk_says_the_same_without_asking() -> None:
     ask()
 

@@ -48,6 +48,7 @@ def test_text_is_taken_as_it_stands_where_only_text_is_allowed(text: str) -> Non
     assert by_variable(PENSTOCK_SINK__TOPIC_PREFIX=text)[1] == text
 
 
+@pytest.mark.slow(reason="it reads the settings for each of 100 examples")
 @given(st.text())
 def test_a_secret_is_taken_as_it_stands(text: str) -> None:
     assert by_option(f"sink.kafka.sasl.password={text}")[1] == text

@@ -203,10 +203,10 @@ def test_no_other_origin_is_named_by_what_ends_the_connection() -> None:
 
 
 def test_invented_origins_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_KEPT", 10)
+    monkeypatch.setattr(module, "MAX_CACHED", 10)
     site = Site(*OWN)
     for number in range(100):
         site.post(f"https://{number}.example")
 
-    assert len(site.cors._kept) <= 10
+    assert len(site.cors._cache) <= 10
     assert allowed(site.post("https://a.example")) == "https://a.example"

@@ -41,7 +41,7 @@ def test_deflate_and_br_are_one_stream(encoding: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
 def test_members_of_nothing_are_one_step_each_and_bounded(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoders, "MOST_STREAMS", 500)
+    monkeypatch.setattr(decoders, "MAX_STREAMS", 500)
     steps = 0
     step = encodings.Decompression._step
 

@@ -92,6 +92,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow(reason="it walks through many generated values")
 @given(VALUES, st.sampled_from([None, 1]))
 def test_it_is_what_a_walk_through_the_value_finds(value: Any, indent: int | None) -> None:
     raw = json.dumps([value], indent=indent).encode()
