@@ -1,9 +1,9 @@
-"""What the settings of a stream may be, where the intake itself obeys them.
+"""Check the settings of a stream that the intake itself obeys.
 
 Place: catalog.check_streams → HERE.
-Rules: null unsets what a more general place has set. Settings that we do not know belong to somebody else (clients,
-consumers) and are passed on unread.
-Not here: keys that are nearly ours (catalog.unknown), what the merged settings come to (catalog.check_streams).
+Rules: null unsets the value of a more general place. Unknown settings belong to other programs (clients, consumers) and
+are passed on unread.
+Not here: keys that are nearly ours (catalog.unknown), checks of the merged settings (catalog.check_streams).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,249}")
 
 
 def problems(settings: dict[str, Any]) -> Iterator[StreamFault]:
-    """Everything wrong with one map of settings, merged or not."""
+    """Yield every fault of one map of settings, merged or not."""
     for path in _endless(settings):
         yield StreamFault(path, "is a number without an end, which JSON cannot say", "write a finite one, or a text")
     yield from _map(settings, (), _TOP)
@@ -42,7 +42,7 @@ def problems(settings: dict[str, Any]) -> Iterator[StreamFault]:
 
 
 def _endless(value: Any) -> Iterator[KeyPath]:
-    """Where ``.inf`` and ``.nan`` are: readers of settings get JSON."""
+    """Yield the paths of ``.inf`` and ``.nan``, which JSON, the format for readers of settings, cannot hold."""
     if isinstance(value, float) and not math.isfinite(value):
         yield ()
     if isinstance(value, dict | list):
@@ -145,7 +145,7 @@ def _sample(value: Any, path: KeyPath) -> Iterator[StreamFault]:
     if rate is not None and not is_share:
         yield StreamFault((*path, "rate"), f"found {quoted(rate)}; allowed is a number from 0 to 1")
     for problem in keys_of(value, ("rate", "unit"), path):
-        if problem.level == "error":  # Clients read it as well, and may know more keys.
+        if problem.level == "error":  # Clients read this section too, and may know more keys.
             yield problem
 
 

@@ -2,8 +2,7 @@
 
 Place: validator calls this for an event that its type refused or, where there is no type, the compiled function.
 Rules:
-1. The walk accepts exactly the events that the compiled function accepts; where it finds no violation, that function
-   decides.
+1. The walk accepts exactly what the compiled function accepts; where it finds no violation, that function decides.
 2. Order and wording are those of AJV 6.12 with ``allErrors``: the type first or in its group's place, then numbers,
    strings, arrays, objects, then const, enum, not, anyOf, oneOf, allOf, if. Every message here is a contract.
 3. The walk ends at the limits of notes. A text that is too long for its schema, and longer than ``MAX_SEARCHED``, is
@@ -34,8 +33,7 @@ _GROUP = {dict: "object", list: "array", str: "string", int: "number", float: "n
 
 
 def problems(whole: dict[str, Any], value: Any) -> list[Violation]:
-    """Walk a bundle over a decoded value. Returns all violations. Raises RecursionError on a value that is nested too
-    deeply."""
+    """Return the violations that a walk over a decoded value finds. Raises RecursionError on one nested too deeply."""
     found_here = Walk(whole).problems(value)
     return [unexplained()] if found_here is None else found_here
 
