@@ -1,7 +1,7 @@
-"""The books of accepted events in shared memory: a page a worker, a line a stream; pages of the dead are summed up.
+"""Hold the books of accepted events in shared memory: a page per worker, a line per stream, and sums of the dead.
 
-Place: made by the scoreboard before the first fork; a worker writes its page on the beat, whoever wants reads all:
-processes of this master by inheritance, any other of the same user by ``open``.
+Place: made by the scoreboard before the first fork; a worker writes its page on the beat. Processes of this master read
+all pages by inheritance, other processes of the same user by ``open``.
 Rules: a page has one writer. A line is a stream's name and whole numbers that only grow. When a worker is gone the
 master adds its page to the last one, so that sums outlive their workers; ``kill -9`` loses the counts of one beat.
 ``accepted = delivered + spooled + dropped`` + what is in flight, which for a worker that was killed is lost.
@@ -38,7 +38,7 @@ Numbers = dict[str, int]
 
 
 class Account(Protocol):
-    """What is written of one stream (intake.books.tally)."""
+    """The counts of one stream that are written (intake.books.tally)."""
 
     stream: str
     accepted: int
@@ -50,7 +50,7 @@ class Account(Protocol):
 
 
 class Page:
-    """One worker's."""
+    """The page of one worker."""
 
     def __init__(self, memory: memoryview) -> None:
         self._memory = memory
@@ -58,7 +58,7 @@ class Page:
         self._sums: list[int] = []  # Of each line's numbers: they only grow, so the same sum is the same line.
 
     def write(self, accounts: Iterable[Account]) -> None:
-        """Write what has changed. The order of streams may only grow, to LINES at the most."""
+        """Write the lines that have changed. Streams keep their order; new ones are added at the end, up to LINES."""
         sums = self._sums
         for line, account in enumerate(accounts):
             dropped = account.dropped
@@ -74,7 +74,7 @@ class Page:
                 self._set(line, account.stream, [*cells, account.replayed, account.given_up])
 
     def read(self) -> dict[str, list[int]]:
-        """Every stream's cells."""
+        """Return the cells of every stream."""
         return {self._name(line): self._cells(line).tolist() for line in range(self._length[0])}
 
     def take(self, other: Page) -> None:
@@ -86,7 +86,7 @@ class Page:
         other.clear()
 
     def clear(self) -> None:
-        """Nothing is in it."""
+        """Empty the page."""
         for line in range(self._length[0]):
             self._cells(line)[:] = memoryview(bytes(8 * _CELLS)).cast("q")
         self._length[0] = 0
@@ -119,7 +119,7 @@ class Ledger:
     """All pages. ``retired`` has the sums of the workers that are gone."""
 
     def __init__(self, memory: mmap.mmap | None = None) -> None:
-        """A new one, or one that ``open`` has found."""
+        """Make a new ledger, or use the memory that ``open`` has found."""
         view = memoryview(memory if memory is not None else _memory())
         self._pages = [Page(view[at * _PAGE_BYTES : (at + 1) * _PAGE_BYTES]) for at in range(PAGES + 1)]
         self.retired = self._pages.pop()
@@ -136,11 +136,11 @@ class Ledger:
         raise FileNotFoundError(f"process {pid} keeps no books")
 
     def page(self, index: int) -> Page | None:
-        """The page of a row of the scoreboard; None beyond PAGES."""
+        """Return the page of a row of the scoreboard; None beyond PAGES."""
         return self._pages[index] if index < PAGES else None
 
     def retire(self, index: int) -> None:
-        """A worker is gone. Master only."""
+        """Add the page of a worker that is gone to the sums. Master only."""
         page = self.page(index)
         if page is not None:
             self.retired.take(page)

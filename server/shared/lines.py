@@ -1,4 +1,4 @@
-"""Named lines of numbers in shared memory: a page a worker, and one for the sums of those that are gone.
+"""Hold named lines of numbers in shared memory: a page per worker, and one for the sums of workers that are gone.
 
 Place: made by the scoreboard before the first fork; a worker writes its page on the beat, server.admin reads all.
 Rules: a page has one writer. A line is a name and whole numbers: first ``sums``, which only grow and outlive their
@@ -23,7 +23,7 @@ Line = tuple[str, Sequence[int]]
 
 
 class LinesPage:
-    """One worker's."""
+    """The page of one worker."""
 
     def __init__(self, memory: memoryview, most: int, sums: int, gauges: int) -> None:
         self._memory = memory
@@ -35,7 +35,7 @@ class LinesPage:
         self._last: list[tuple[int, ...]] = []
 
     def write(self, lines: Iterable[Line]) -> None:
-        """Write what has changed. The order of names may only grow."""
+        """Write the lines that have changed. Names keep their order; new ones are added at the end."""
         others = [0] * self._cells
         last = self._last
         for at, (name, cells) in enumerate(lines):
@@ -51,7 +51,7 @@ class LinesPage:
                 self._set(self._most - 1, OTHERS, others)
 
     def read(self) -> dict[str, list[int]]:
-        """Every line's numbers."""
+        """Return the numbers of every line."""
         return {self._name(at): self._view(at).tolist() for at in range(self._length[0])}
 
     def take(self, other: LinesPage) -> None:
@@ -65,7 +65,7 @@ class LinesPage:
         other.clear()
 
     def clear(self) -> None:
-        """Nothing is in it."""
+        """Empty the page."""
         self._length[0] = 0
         self._last.clear()
 
@@ -99,17 +99,17 @@ class Lines:
         self._sums = sums
 
     def page(self, index: int) -> LinesPage | None:
-        """The page of a row of the scoreboard; None beyond PAGES."""
+        """Return the page of a row of the scoreboard; None beyond PAGES."""
         return self._pages[index] if index < PAGES else None
 
     def retire(self, index: int) -> None:
-        """A worker is gone. Master only."""
+        """Add the sums of a worker that is gone to those of all before it. Master only."""
         page = self.page(index)
         if page is not None:
             self.retired.take(page)
 
     def totals(self) -> dict[str, list[int]]:
-        """Line by line: the sums over all workers that ever were."""
+        """Return, line by line, the sums over all workers that ever were."""
         sums: dict[str, list[int]] = {}
         for page in (self.retired, *self._pages):
             for name, cells in page.read().items():
@@ -119,7 +119,7 @@ class Lines:
         return sums
 
     def gauges(self) -> dict[str, list[list[int]]]:
-        """Line by line: the gauges of each living worker."""
+        """Return, line by line, the gauges of each living worker."""
         found: dict[str, list[list[int]]] = {}
         for page in self._pages:
             for name, cells in page.read().items():
