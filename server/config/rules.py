@@ -1,8 +1,8 @@
-"""What settings ask of one another, and of the world of addresses.
+"""Check settings against one another.
 
 Place: config.framework.judge (each value alone) → HERE (values together) → config.load.
 Rule: a finding names the setting that an operator would change, and both values.
-Not here: what a sink asks of its own properties alone (config.kafka.settings).
+Not here: checks of a sink's own properties (config.kafka.settings).
 """
 
 from __future__ import annotations
@@ -30,13 +30,15 @@ from server.text.networks import network
 MAX_HYPHENS = 8
 
 _EVENT_PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
-_SQLITE_SHARE_OF_ANSWER = 0.7  # A guaranteed event waits so long for a database that is locked or full.
+_SQLITE_SHARE_OF_ANSWER = (
+    0.7  # A guaranteed event waits for this share of the time on a database that is locked or full.
+)
 _EXPIRY_S = 1.0  # librdkafka looks once a second for messages whose time is over.
 _NAMES = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
 def breaches(config: Config, document: SettingsDocument) -> list[Finding]:
-    """Every rule that these settings break."""
+    """Return a finding for every rule that these settings break."""
     found: list[Finding] = []
     for rule in _RULES:
         for breach in rule(config, document):
@@ -66,7 +68,7 @@ def _sizes(config: Config, _: SettingsDocument) -> Iterator[Breach]:
 
 
 def _queue(config: Config, _: SettingsDocument) -> Iterator[Breach]:
-    """A full batch must fit into an empty queue, else a part of it is refused whatever the client does."""
+    """Check that a full batch fits into an empty queue; otherwise a part of it would always be refused."""
     limits, sink = config.http.limits, config.sink
     if sink.max_outstanding < limits.max_events:
         reason = f"{sink.max_outstanding} is less than http.limits.max_events, {limits.max_events}"
@@ -131,7 +133,7 @@ def _times(config: Config, _: SettingsDocument) -> Iterator[Breach]:
 
 
 def _acks(config: Config, _: SettingsDocument) -> Iterator[Breach]:
-    """Kafka must settle what it was given before somebody stops waiting for it."""
+    """Check that Kafka settles an event before the request stops waiting for it."""
     if config.sink.kind != "kafka":
         return
     settled_s = settle_s(config)
@@ -152,7 +154,7 @@ def _acks(config: Config, _: SettingsDocument) -> Iterator[Breach]:
 
 
 def settle_s(config: Config) -> float:
-    """Within which the sink has said what became of an event that somebody waits for."""
+    """Return the time within which the sink reports the outcome of an event that a request waits for."""
     if config.sink.kind == "sqlite":
         return _SQLITE_SHARE_OF_ANSWER * config.http.limits.answer_s
     return _message_timeout_s(config.sink) + _EXPIRY_S if config.sink.kind == "kafka" else 0.0
@@ -163,7 +165,7 @@ def _message_timeout_s(sink: SinkSettings) -> float:
     try:
         return float(given.get("message.timeout.ms", DEFAULTS["message.timeout.ms"])) / 1000
     except ValueError:
-        return 0.0  # No number: config.kafka.settings refuses it.
+        return 0.0  # It is no number, and config.kafka.settings refuses it.
 
 
 def _event_paths(config: Config, _: SettingsDocument) -> Iterator[Breach]:

@@ -1,9 +1,9 @@
-"""Every setting once: name, unit, default, bounds, meaning.
+"""Define every setting once, with its name, unit, default, bounds and meaning.
 
-Place: read once in the master, before the first socket; workers get it by fork.
-Rule: one frozen struct a section, unknown keys forbidden; no globals, nothing is read from deep code. A setting's
-meaning is its description here, in config.limit_settings or config.catalog_settings: docs/SETTINGS.md is rendered from
-them.
+Place: read once in the master, before the first socket; workers get the settings by fork.
+Rule: each section is one frozen struct that forbids unknown keys. There are no globals, and deep code reads no
+settings. A setting's meaning is its description here or in the other modules of settings: docs/SETTINGS.md is rendered
+from them.
 Not here: how YAML, environment and command line become these structs (config.load), what settings ask of one another
 (config.rules).
 """
@@ -25,7 +25,7 @@ EventPaths = str | Texts  # Their grammar is in config.rules: msgspec 0.22 crash
 HostName = Annotated[str, Meta(pattern=r"^(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?$")]
 KafkaValue = str | int | float | bool
 
-# Of ``drain_s``; the rest is the sink's: what HTTP accepted last must still reach the broker.
+# HTTP's share of ``drain_s``. The rest is the sink's, because the last accepted events must still reach the broker.
 HTTP_SHARE_OF_DRAIN: Final = 0.75
 
 _SECRET = ("password", "secret", "key", "oauthbearer.config")
@@ -39,7 +39,7 @@ _NOT_SECRET = (
 
 
 def is_secret(kafka_property: str) -> bool:
-    """Whether a librdkafka property may hold a secret: its value is then never shown."""
+    """Whether a librdkafka property may hold a secret, so that its value is never shown."""
     name = kafka_property.lower()
     return any(word in name for word in _SECRET) and not any(word in name for word in _NOT_SECRET)
 

@@ -11,7 +11,7 @@ import mmap
 import time
 from typing import Final
 
-DEATHS: Final = ("crashed", "killed", "stuck", "not_booted")  # Of children that nobody had told to leave.
+DEATHS: Final = ("crashed", "killed", "stuck", "not_booted")  # The deaths of children that had no order to end.
 RELOADS: Final = ("done", "adopted", "refused")
 LEVELS: Final = ("", "debug", "info", "warning", "error")  # The first: that of the settings.
 

@@ -117,11 +117,11 @@ class WorkerRow:
         self.beat()
 
     def beat(self) -> None:
-        """Say that the loop turns, and hand over the counters. Called from the worker's own loop."""
+        """Report that the loop turns, and copy the counters. The worker's own loop calls this."""
         cells, at = self._cells, self._at
         for cell, count in enumerate(self.counters, at + _COUNTERS):
             cells[cell] = count
-        self._publish()  # The master takes the load of a late worker away: this gives it back.
+        self._publish()  # The master hides the load of a late worker; this shows it again.
         cells[at + _BEAT_NS] = time.monotonic_ns()
 
     def set_streams(self, digest_head: int, since_ms: int) -> None:
