@@ -1,9 +1,9 @@
-"""Hold the service's own books against what clients were told and what was read: do they agree?
+"""Compare the service's own books with the answers to clients and with the records that were read.
 
 Place: commands.soak → HERE, beside soak.verdict.
 Rules: a worker's books are at most one beat old when it is killed; everything else is exact. ``in_flight`` of a run
-without kills is nothing; with kills it is what was lost with them, but for the last beat.
-Not here: which losses are excused (soak.verdict asks ``most_lost``).
+without kills is 0; with kills it counts the events that were lost with the workers, except those of the last beat.
+Not here: which losses are excused (soak.verdict calls ``most_lost``).
 """
 
 from __future__ import annotations
@@ -18,44 +18,44 @@ from soak.clients import Sent
 from soak.service import BEAT_S, Kill
 from soak.topic_reader import StoredRecord
 
-LATE_S: Final = 2.0  # By which a beat may be late on a busy machine.
+LATE_S: Final = 2.0  # A beat may be so late on a busy machine.
 FOR_GOOD: Final = ("broker_rejected", "event_too_large")
 
 
 class Books(Struct):
-    """Of all runs of the service, and who was killed in which."""
+    """The books of all runs of the service, and the workers that were killed in each."""
 
     runs: list[dict[str, Numbers]]
     kills: list[Kill]
 
     def total(self, stream: str, *names: str) -> int:
-        """Over all runs."""
+        """Sum some counts of a stream over all runs."""
         return sum(run[stream][name] for run in self.runs if stream in run for name in names)
 
     def for_good(self, stream: str) -> int:
-        """Accepted events that the brokers refused for good before they were ever spooled."""
+        """Count accepted events that the brokers refused for good before they were ever spooled."""
         return self.total(stream, *FOR_GOOD)
 
     def given_up(self, stream: str) -> int:
-        """The same of those that were."""
+        """Count accepted events that the brokers refused for good after they were spooled."""
         return self.total(stream, "given_up")
 
     def most_lost(self, stream: str, sent: list[Sent]) -> int:
-        """Accepted events of a stream that can be missing: without an outcome when their worker was killed, accepted
-        since its last beat, or refused for good."""
+        """Count the accepted events of a stream that may be missing: those without an outcome when their worker was
+        killed, those accepted since its last beat, and those refused for good."""
         in_flight = sum(_in_flight(run[stream]) for run in self.runs if stream in run)
         unheard = sum(_stream(one) == stream and self._is_unheard(one) for one in sent)
         return in_flight + unheard + self.for_good(stream) + self.given_up(stream)
 
     def _is_unheard(self, one: Sent) -> bool:
-        """Whether its worker may have been killed before the beat that would have told of it."""
+        """Whether an event's worker may have been killed before the beat that would have counted the event."""
         return one.status in (201, 202) and any(
             one.worker in (kill.pid, 0) and kill.at - BEAT_S - LATE_S <= one.answered_at <= kill.at + LATE_S
             for kill in self.kills
         )
 
     def audit(self, sent: list[Sent], read: list[StoredRecord]) -> list[str]:
-        """What does not add up."""
+        """Return the disagreements."""
         found = []
         killed = {kill.run for kill in self.kills}
         for number, run in enumerate(self.runs):
@@ -83,7 +83,7 @@ class Books(Struct):
         return found
 
     def summary(self) -> Numbers:
-        """All streams together."""
+        """Return the sums over all streams."""
         return {name: sum(numbers[name] for run in self.runs for numbers in run.values()) for name in NAMES}
 
 

@@ -25,20 +25,21 @@ from server.errors import UsageError
 
 START_S: Final = 90.0
 PARTITIONS: Final = 3
-SMALL_BYTES: Final = 700  # A single event of the soak's clients is smaller, most batches of them are not.
+SMALL_BYTES: Final = 700  # A single event of the soak's clients is smaller, most batches of them are larger.
 
-# Errors of Kafka's protocol that a broker answers with for a while.
+# Errors of Kafka's protocol that a broker may answer for a while.
 NOT_ENOUGH_REPLICAS: Final = 19
 MESSAGE_TOO_LARGE: Final = 10
 TOPIC_AUTHORIZATION_FAILED: Final = 29
 
-# What makes one real broker answer so: a setting of the topic.
+# The setting of a topic that makes a real broker answer with each error.
 _SETTINGS: Final = {NOT_ENOUGH_REPLICAS: ("min.insync.replicas", "2"), MESSAGE_TOO_LARGE: ("max.message.bytes", "50")}
 
 
 class Brokers(Protocol):
-    """``servers`` is what clients are told. ``can`` names the faults it knows, ``refusals`` the errors it can be made
-    to answer with. ``is_idempotent``: it looks at what an idempotent producer counts."""
+    """A cluster that can be harmed. ``servers`` are its addresses for clients. ``can`` names the faults that it
+    supports, ``refusals`` the errors that it can be made to answer. ``is_idempotent``: it checks the sequence numbers
+    of an idempotent producer."""
 
     servers: str
     can: frozenset[str]
@@ -60,8 +61,8 @@ class Brokers(Protocol):
 class Mock:
     """librdkafka's mock cluster of three brokers.
 
-    They append whatever comes. When one refuses a request and takes the next, as no Kafka would, librdkafka believes
-    that both are in the log and acks the first: an acked record that is nowhere. So only one is in flight.
+    They append every record. When one refuses a request and accepts the next, as no Kafka would, librdkafka believes
+    that both are in the log and acks the first, although that record is lost. So only one request is in flight.
     """
 
     can = frozenset({"hang", "down", "slow", "refuse"})
@@ -116,7 +117,7 @@ class Mock:
 
 
 class Kafka:
-    """One Apache Kafka node, by the script that a checkout has in ``deploy/kafka/run``."""
+    """One Apache Kafka node, started by the script ``deploy/kafka/run`` of a checkout."""
 
     can = frozenset({"hang", "down", "refuse", "shrink"})
     refusals: tuple[int, ...] = (NOT_ENOUGH_REPLICAS, MESSAGE_TOO_LARGE)  # No right is denied: there is no authorizer.
@@ -149,7 +150,7 @@ class Kafka:
         os.killpg(self._process.pid, signal.SIGCONT)
 
     def down(self) -> None:
-        """kill -9."""
+        """End the node with kill -9."""
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
@@ -161,7 +162,7 @@ class Kafka:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # It and its shell are one group, to stop and to go on together.
+                start_new_session=True,  # It and its shell are one group, so that both stop and go on together.
             )
         self._wait()
 
@@ -169,12 +170,12 @@ class Kafka:
         raise NotImplementedError(f"a real broker is not slowed down to {ms} ms")
 
     def refuse(self, code: int, count: int) -> None:
-        """As long as it is not told to refuse 0 times: its topics are set so that it must."""
+        """Set its topics so that it must refuse, until it is called with a count of 0."""
         name, value = _SETTINGS[code]
         self._set(name, value if count else None)
 
     def shrink(self, most_bytes: int) -> None:
-        """Its topics take batches of so many bytes; 0: as before."""
+        """Limit the batches of its topics to so many bytes; 0 removes the limit."""
         self._set("max.message.bytes", str(most_bytes) if most_bytes else None)
 
     def _set(self, name: str, value: str | None) -> None:

@@ -1,9 +1,10 @@
-"""Clients that send events of which each has an identity, and remember what they were told.
+"""Clients that send events with identities, and record the answers.
 
 Place: commands.soak → HERE → the server under test.
-Rules: a client has one connection and one key, and sends the next request when it has the answer to the last: so there
-is an order to hold. Nothing is sent twice: what is lost stays lost. What a client does is drawn from its seed.
-Not here: what became of the events (soak.topic_reader, soak.verdict).
+Rules: a client has one connection and one key, and sends the next request when it has the answer to the last, so that
+its events have an order. Nothing is sent twice, so a lost event stays lost. The actions of a client are drawn from its
+seed.
+Not here: reading the events back (soak.topic_reader), judging (soak.verdict).
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ TOPICS: Final = [KEYED, KEYLESS]
 
 
 class Sent(Struct):
-    """One event: who sent it, as which number, and what was said. ``status`` 0: no answer. ``worker``: the process that
-    answered; 0 when it was gone before that could be seen."""
+    """One event: its sender, its number, and the answer. ``status`` 0: there was no answer. ``worker`` is the process
+    that answered; 0 when it was gone before it could be found."""
 
     client: int
     number: int
@@ -39,7 +40,8 @@ class Sent(Struct):
 
 
 class SoakClient:
-    """``sent`` is its whole memory. ``holder`` tells which process holds the connection from a port."""
+    """One client. ``sent`` records all of its events. ``holder`` returns the process that holds the connection from a
+    port."""
 
     def __init__(
         self,
@@ -61,7 +63,7 @@ class SoakClient:
         self.is_stopping = False
 
     async def run(self) -> None:
-        """Until told to stop; a broken connection is made anew."""
+        """Send until told to stop; open a new connection when one breaks."""
         while not self.is_stopping:
             try:
                 async with asyncio.timeout(ANSWER_S):
@@ -80,7 +82,7 @@ class SoakClient:
                 writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """One request and its answer. Returns whether the connection can be used again."""
+        """Send one request and read its answer. Returns whether the connection can be used again."""
         batch = self._batch()
         body = orjson.dumps([one.event for one in batch])
         path = b"/v1/events?hasty=true" if batch[0].is_hasty else b"/v1/events"
@@ -96,7 +98,7 @@ class SoakClient:
         return b"\r\nconnection: close\r\n" not in answer
 
     def _hear(self, batch: list[Sent], status: int, is_spooled: bool, said: bytes) -> None:
-        """The answer, for each event of its own: 207 names those that failed."""
+        """Record the answer of each event of a batch; a 207 names those that failed."""
         failed = set()
         if status == 207:
             answer = orjson.loads(said)

@@ -1,9 +1,9 @@
-"""What is done to a running service and its brokers, drawn from a seed.
+"""Inflict faults on a running service and its brokers, drawn from a seed.
 
 Place: commands.soak → HERE → soak.brokers, soak.service.
-Rules: the same seed does the same things in the same order; times are those of the clock, so two runs are alike, not
-equal. Every fault but a clock that is wrong is undone before the run ends; each is written down with its time.
-Not here: what the faults did to events (soak.verdict).
+Rules: the same seed inflicts the same faults in the same order; times are those of the clock, so two runs are similar
+but not equal. Every fault except a wrong clock is ended before the run ends; each is recorded with its time.
+Not here: the effects on events (soak.verdict).
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from soak.service import Service
 from soak.strangers import Strangers
 
 GAP_S: Final = (1.0, 4.0)
-OUTAGE_S: Final = (0.5, 10.0)  # Longer than the time-out of an event at its end, shorter at its beginning.
+OUTAGE_S: Final = (0.5, 10.0)  # The longest exceeds the time-out of an event, the shortest does not.
 
 REFUSE: Final = "brokers refuse"
 
 
 class Fault(Struct):
-    """One thing that was done, and when; ``until`` 0.0 for what has no length."""
+    """One fault and its time; ``until`` is 0.0 for a fault without a duration."""
 
     name: str
     at: float
@@ -37,7 +37,7 @@ class Fault(Struct):
 
 
 class Faults:
-    """``done`` says what was done. ``names`` are those that this machine and these brokers can have."""
+    """Inflicts faults. ``done`` lists them. ``names`` are those that this machine and these brokers support."""
 
     def __init__(self, seed: int, service: Service, cluster: Brokers, strangers: Strangers) -> None:
         self._chance = random.Random(f"{seed}/faults")
@@ -73,7 +73,7 @@ class Faults:
         self.names = list(acts)
 
     async def run(self, until: float) -> None:
-        """One fault after the other, each kind once before any comes twice."""
+        """Inflict one fault after the other, each kind once before any comes twice."""
         while time.time() < until:
             for name in self._chance.sample(self.names, len(self.names)):
                 await asyncio.sleep(self._chance.uniform(*GAP_S))
@@ -141,7 +141,7 @@ class Faults:
             await asyncio.to_thread(self._brokers.up)
 
     async def _outage(self) -> str:
-        """Sometimes the service has trouble of its own meanwhile."""
+        """Wait for the length of an outage; sometimes kill a worker, restart or reload meanwhile."""
         seconds = self._chance.uniform(*OUTAGE_S)
         trouble = self._chance.choice(("", "", "kill", "TERM", "HUP"))
         await asyncio.sleep(seconds / 2)
@@ -176,7 +176,7 @@ class Faults:
         return f"{names[code]}, up to {count} times"
 
     async def _jump(self) -> str:
-        """It stays there until it jumps again: whoever is started meanwhile has no other."""
+        """Set the clock, which stays so until the next jump, also for processes that start meanwhile."""
         seconds = self._chance.choice((-7200, -600, -10, 0, 10, 600, 7200))
         self._service.jump(seconds)
         return f"to {seconds:+d} s"

@@ -1,7 +1,7 @@
-"""Who reads the service's standard error: into a file, unless it stalls or goes away.
+"""Read the service's standard error into a file, unless told to stall or to close the pipe.
 
 Place: soak.service → HERE (a thread) → the log file.
-Rule: the pipe is as small as the kernel makes one, so that a reader who stalls is soon noticed.
+Rule: the pipe is as small as the kernel allows, so that the service soon notices a reader that stalls.
 Not here: what the log says (soak.service).
 """
 
@@ -17,7 +17,7 @@ PIPE_BYTES: Final = 4096
 
 
 class LogReader(threading.Thread):
-    """``write_fd`` is for the process that is read; close it here once that runs."""
+    """The reader. ``write_fd`` is for the process that is read; close it in this process once the other one runs."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(daemon=True)
@@ -37,12 +37,12 @@ class LogReader(threading.Thread):
             self._file.close()
 
     def stall(self) -> None:
-        """Leave the pipe alone until told to go on. What is being read now is the last."""
+        """Stop reading until told to go on. A read that is under way is finished first."""
         self._may_read.clear()
 
     def go_on(self) -> None:
         self._may_read.set()
 
     def vanish(self) -> None:
-        """Close the pipe after the next words."""
+        """Close the pipe after the next read."""
         self._is_gone = True

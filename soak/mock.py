@@ -1,8 +1,8 @@
-"""A cluster of mock brokers in a process of its own: the real protocol, no Java, faults on order.
+"""Run a cluster of mock brokers in its own process: it has the real protocol, no Java, and faults on command.
 
-Place: soak.brokers starts it as ``python -m soak.mock``; it takes one command a line from standard input.
-Rules: it is librdkafka's own mock cluster, reached by ctypes because the Python client shows none of its switches. It
-ends with its standard input, so that nothing is left when the soak is killed.
+Place: soak.brokers starts it as ``python -m soak.mock``; it takes one command per line from standard input.
+Rules: it is librdkafka's own mock cluster, used by ctypes because the Python client has none of its functions. It ends
+with its standard input, so that nothing is left when the soak is killed.
 Not here: when which fault comes (soak.faults).
 """
 
@@ -21,14 +21,14 @@ PRODUCE: Final = 0  # ApiKey of a Produce request.
 
 
 def library() -> Any:
-    """The librdkafka that confluent_kafka has loaded."""
+    """Return the librdkafka that confluent_kafka has loaded."""
     folder = Path(confluent_kafka.__file__).parent.parent / "confluent_kafka.libs"
     names = sorted(folder.glob("librdkafka*.so*"))
     return ctypes.CDLL(str(names[0]) if names else "librdkafka.so.1")
 
 
 class Cluster:
-    """The brokers, and what can be done to all of them."""
+    """The brokers, and faults for all of them."""
 
     def __init__(self) -> None:
         lib = self._lib = library()
@@ -47,7 +47,7 @@ class Cluster:
         self._lib.rd_kafka_mock_topic_create(self._cluster, topic.encode(), PARTITIONS, BROKERS)
 
     def down(self) -> None:
-        """Cut all connections and refuse new ones; what was stored stays."""
+        """Cut all connections and refuse new ones; stored records stay."""
         for broker in range(1, BROKERS + 1):
             self._lib.rd_kafka_mock_broker_set_down(self._cluster, broker)
 
@@ -56,12 +56,12 @@ class Cluster:
             self._lib.rd_kafka_mock_broker_set_up(self._cluster, broker)
 
     def slow(self, ms: int) -> None:
-        """Every answer takes so long."""
+        """Delay every answer."""
         for broker in range(1, BROKERS + 1):
             self._lib.rd_kafka_mock_broker_set_rtt(self._cluster, broker, ms)
 
     def refuse(self, code: int, count: int) -> None:
-        """Answer the next Produce requests with this error of Kafka's protocol; 0 of them: with none any more."""
+        """Answer the next ``count`` Produce requests with this error of Kafka's protocol; 0 ends the errors."""
         if count == 0:
             self._lib.rd_kafka_mock_clear_request_errors(self._cluster, ctypes.c_int16(PRODUCE))
             return
@@ -71,7 +71,7 @@ class Cluster:
         )
 
     def obey(self, order: str) -> None:
-        """``down``, ``up``, ``slow 500``, ``refuse 19 10``, ``create a.topic``."""
+        """Obey a command: ``down``, ``up``, ``slow 500``, ``refuse 19 10``, ``create a.topic``."""
         name, *arguments = order.split()
         if name == "create":
             self.create(arguments[0])

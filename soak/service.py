@@ -1,11 +1,11 @@
-"""The service under test: ``penstock serve`` in a directory of its own, and what can be done to its processes.
+"""Run the service under test, ``penstock serve``, in a directory of its own, and harm its processes.
 
 Place: soak.faults, commands.soak → HERE → a process.
 Rules: only processes started here are signalled, by pid. The spool is on a small tmpfs where this user may mount one,
-so that its disk can be full for real; else that fault is left out, and the report says so. ``has_own_clock``: the wall
-clock of our processes is libfaketime's, and can jump as ntpd or an operator makes it jump; the monotonic one is left
-alone. It is asked for, because libfaketime stands between librdkafka and its condition variables: a producer was once
-never made.
+so that its disk can be really full; else that fault is left out, and the report says so. With ``has_own_clock`` the
+wall clock of our processes is libfaketime's, and can jump as ntpd or an operator makes it jump; the monotonic one stays
+correct. This is off unless asked for, because libfaketime stands between librdkafka and its condition variables: a
+producer once hung while it was made.
 Not here: when which fault comes (soak.faults).
 """
 
@@ -36,16 +36,16 @@ from soak.log_reader import LogReader
 
 BEAT_S: Final = 0.5
 DRAIN_S: Final = 10.0
-LATE_S: Final = 5.0  # Of a machine that does all of this at once; workers that need 2 of them are killed.
+LATE_S: Final = 5.0  # A machine that does all of this at once may be so late; the master kills workers after 2 s of it.
 START_S: Final = 40.0
 WORKERS: Final = 2
 DISK_BYTES: Final = 64 << 20
-DESCRIPTORS: Final = 256  # Of each process: few enough to be used up by strangers.
-CLOCK: Final = "/usr/lib/*/faketime/libfaketimeMT.so.1"  # Where Debian's package has it.
+DESCRIPTORS: Final = 256  # Each process has few enough for strangers to use them up.
+CLOCK: Final = "/usr/lib/*/faketime/libfaketimeMT.so.1"  # This is its place in Debian's package.
 
 
 class Kill(Struct):
-    """A worker that was killed by us: the ``run``-th start of the service was its own, from 0."""
+    """A worker that the soak killed; ``run`` counts the starts of the service from 0."""
 
     pid: int
     at: float
@@ -53,7 +53,7 @@ class Kill(Struct):
 
 
 class Service:
-    """``unclean`` tells of ends that were not as they should be, ``kills`` of those that were made here."""
+    """The service. ``unclean`` lists ends that were not as they should be, ``kills`` the workers killed here."""
 
     def __init__(
         self, directory: Path, servers: str, port: int, most_in_flight: int, *, has_own_clock: bool = False
@@ -97,7 +97,7 @@ class Service:
         }
 
     async def start(self) -> None:
-        """Run it, and wait until it serves."""
+        """Start the service, and wait until it serves."""
         process = self._process = self._spawn()
         self._readies += 1
         deadline = time.monotonic() + START_S
@@ -108,11 +108,11 @@ class Service:
         self._ledgers.append(Ledger.open(process.pid))
 
     def books(self) -> list[dict[str, Numbers]]:
-        """What each run counted, stream by stream, to the last beat of each worker; also when all are gone."""
+        """Return the books of each run by stream, up to the last beat of each worker, even when all are gone."""
         return [ledger.totals() for ledger in self._ledgers]
 
     async def stop(self) -> float:
-        """TERM, and how many seconds it took. An end that is late or not 0 is remembered."""
+        """Send TERM and return how many seconds the end took. A late end or an exit code other than 0 is recorded."""
         assert self._process is not None
         began = time.monotonic()
         self._process.send_signal(signal.SIGTERM)
@@ -124,11 +124,11 @@ class Service:
         if code is None:
             await self.kill_all()
         elif self._reader is not None:
-            self._reader.join(LATE_S)  # Its last words are in the file.
+            self._reader.join(LATE_S)  # Then the last lines of the log are in the file.
         return seconds
 
     async def kill_all(self) -> None:
-        """kill -9 of the master; its workers notice, or are killed too."""
+        """Kill the master with kill -9; its workers notice that, or are killed too."""
         assert self._process is not None
         workers = self._workers()
         self._process.kill()
@@ -144,17 +144,17 @@ class Service:
         return self._to_worker(chance, lambda pid: _signal(pid, signal.SIGTERM))
 
     def reload(self) -> None:
-        """HUP: new workers, then the old ones drain."""
+        """Send HUP: new workers start, then the old ones drain."""
         assert self._process is not None
         self._process.send_signal(signal.SIGHUP)
 
     def fill_disk(self) -> None:
-        """Leave no room beside the spool."""
+        """Leave no free space on the spool's disk."""
         try:
             with (self.spool / "filler").open("wb", buffering=0) as filler:
                 while filler.write(b"\0" * 65536):
                     pass
-        except OSError:  # That is what was wanted.
+        except OSError:  # The disk is full, as intended.
             return
 
     def free_disk(self) -> None:
@@ -162,11 +162,11 @@ class Service:
 
     @property
     def can_jump(self) -> bool:
-        """Whether the clock of our processes is their own."""
+        """Whether the processes have a clock that can be set."""
         return "LD_PRELOAD" in self._environ
 
     def jump(self, seconds: int) -> None:
-        """Set their clocks, so far from the true time. They see it within a second."""
+        """Set the processes' clocks to so many seconds from the true time. They see it within a second."""
         beside = self._clock.with_suffix(".new")
         beside.write_text(f"{seconds:+d}")
         beside.replace(self._clock)
@@ -184,14 +184,14 @@ class Service:
         }
 
     def waiting(self) -> int:
-        """Events in all databases of the spool, as its files say."""
+        """Count the events in all databases of the spool, by its files."""
         return sum(_count(path) for path in self.spool.glob("spool-*.db"))
 
     def log(self) -> str:
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     def close(self) -> None:
-        """No process and no mount is left."""
+        """End all processes and remove the mount."""
         if self._reader is not None:
             self._reader.go_on()
         if self._process is not None and self._process.poll() is None:
@@ -212,7 +212,7 @@ class Service:
         return process
 
     def stall_log(self) -> None:
-        """Nobody reads standard error until ``go_on_with_log``; what HUP says is more than the pipe holds."""
+        """Stop reading standard error until ``go_on_with_log``. The log lines of a HUP are more than the pipe holds."""
         assert self._reader is not None
         self._reader.stall()
         for _ in range(2):
@@ -223,13 +223,13 @@ class Service:
         self._reader.go_on()
 
     def lose_log(self) -> None:
-        """Its reader goes, until the next start."""
+        """Close the reading end of standard error until the next start."""
         assert self._reader is not None
         self._reader.vanish()
         self.reload()
 
     def holder(self, port: int) -> int:
-        """The process of ours that holds the connection from this port; 0 when there is none any more."""
+        """Return the process of the service that holds the connection from this port; 0 when there is none any more."""
         inode = _inode(self.address[1], port)
         return next((pid for pid in self._workers() if _holds(pid, f"socket:[{inode}]")), 0) if inode else 0
 
@@ -260,23 +260,23 @@ class Service:
 
 
 async def _until(look: Callable[[], bool], within_s: float) -> None:
-    """Wait for something that nobody tells of."""
+    """Poll for a state that nothing announces."""
     deadline = time.monotonic() + within_s
     while not look() and time.monotonic() < deadline:  # noqa: ASYNC110 - see above
         await asyncio.sleep(0.02)
 
 
 def _inode(server_port: int, client_port: int) -> str | None:
-    """Of the server's end of a connection on loopback: /proc/net/tcp has a line for each end."""
+    """Return the inode of the server's end of a connection on loopback; /proc/net/tcp has a line for each end."""
     ends = f"0100007F:{server_port:04X}", f"0100007F:{client_port:04X}"
     lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
     return next((fields[9] for fields in lines if (fields[1], fields[2]) == ends), None)
 
 
 def _holds(pid: int, link: str) -> bool:
-    with suppress(OSError):  # It has gone meanwhile.
+    with suppress(OSError):  # The process may have ended meanwhile.
         for entry in Path(f"/proc/{pid}/fd").iterdir():
-            with suppress(OSError):  # This one has.
+            with suppress(OSError):  # The descriptor may have been closed meanwhile.
                 if str(entry.readlink()) == link:
                     return True
     return False
@@ -296,5 +296,5 @@ def _count(path: Path) -> int:
             return int(database.execute("SELECT count(*) FROM event").fetchone()[0])
         finally:
             database.close()
-    except sqlite3.Error:  # Being made, or being deleted.
+    except sqlite3.Error:  # The database is being made or deleted.
         return 0

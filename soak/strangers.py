@@ -1,8 +1,8 @@
-"""Strangers who do to the service what no polite client does: they never read, and they take all there is.
+"""Impolite clients, called strangers: they never read answers, and they use up all descriptors.
 
 Place: soak.faults → HERE → sockets of the service.
-Rules: each is bounded in number and time, and leaves nothing open. What one sends may be accepted or not: it hears no
-answer, so its events are in ``sent`` without one.
+Rules: each is bounded in number and time, and leaves nothing open. Its events may be accepted or not: it reads no
+answer, so they are in ``sent`` without one.
 Not here: polite clients (soak.clients), when which stranger comes (soak.faults).
 """
 
@@ -21,8 +21,8 @@ import orjson
 
 from soak.clients import KEYED, Sent
 
-FIRST: Final = 100_000  # Their numbers as clients begin here.
-HANGS_UP: Final = 20  # Connections of one visit.
+FIRST: Final = 100_000  # Their numbers as clients begin here, above those of polite clients.
+HANGS_UP: Final = 20  # The connections of one visit.
 PIPELINED: Final = 3
 REFUSED_EVENTS: Final = 5_000  # Each is answered with more bytes than it has: some 4 MB in all.
 IDLE_CONNECTIONS: Final = 700  # More than the service has descriptors (soak.service).
@@ -31,7 +31,7 @@ RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset.
 
 
 class Strangers:
-    """``sent`` is what they may have got in."""
+    """The strangers. ``sent`` lists the events that may have been accepted."""
 
     def __init__(self, seed: int, address: Callable[[], tuple[str, int]]) -> None:
         self._chance = random.Random(f"{seed}/strangers")
@@ -47,14 +47,14 @@ class Strangers:
         return f"{HANGS_UP} of {PIPELINED} requests each"
 
     async def expect(self) -> str:
-        """Ask for a 100 and send the body with the question; the answers meet a closed socket."""
+        """Ask for a 100 and send the body at once, then close: the answers meet a closed socket."""
         for _ in range(HANGS_UP):
             request = self._request(self._event(is_hasty=False), b"", b"Expect: 100-continue\r\n")
             await self._say(request + request[:-10])
         return f"{HANGS_UP} times"
 
     async def leave_refusals(self) -> str:
-        """Have large refusals made, and read nothing of them."""
+        """Cause large refusals, and read nothing of them."""
         body = b"[" + b",".join([b"{}"] * REFUSED_EVENTS) + b"]"
         head = b"POST /v1/events HTTP/1.1\r\nHost: soak\r\nContent-Length: %d\r\n\r\n" % len(body)
         for _ in range(3):
@@ -62,7 +62,7 @@ class Strangers:
         return f"3 of {REFUSED_EVENTS} events each"
 
     async def use_up_descriptors(self, seconds: float) -> str:
-        """Open connections that say nothing until no more can be had."""
+        """Open idle connections until no more can be opened."""
         held: list[socket.socket] = []
         try:
             until = time.monotonic() + seconds
@@ -88,7 +88,7 @@ class Strangers:
         return one
 
     async def _say(self, what: bytes, stays_s: float = 0.0) -> None:
-        """On a connection of its own, which is closed or reset then."""
+        """Send bytes on a new connection, and then close or reset it."""
         one = await self._connect()
         if one is None:
             return

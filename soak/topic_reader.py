@@ -1,8 +1,8 @@
-"""Read everything back that the brokers hold, while it comes in: which event, how often, in which order.
+"""Read back all records that the brokers hold, while they come in, with their events and order.
 
 Place: commands.soak starts it → HERE (a thread) → soak.verdict.
-Rule: records are noted in the order of their partition, with their offsets: a gap means that the brokers lost something
-themselves, and no verdict can stand on that.
+Rule: records are noted in the order of their partition, with their offsets. A gap means that the brokers themselves
+lost records, and then no verdict is possible.
 Not here: what was promised (soak.clients).
 """
 
@@ -20,7 +20,7 @@ QUIET_S: Final = 5.0  # Longer than a consumer's back-off after the last outage.
 
 
 class StoredRecord(NamedTuple):
-    """One record: where, and the event in it."""
+    """One record: its place, and the event in it."""
 
     place: tuple[str, int]
     offset: int
@@ -59,7 +59,7 @@ class TopicReader(threading.Thread):
                     self._note(message)
 
     def finish(self) -> None:
-        """Stop when nothing has come for QUIET_S. The brokers must be well, and nobody may send."""
+        """Stop when no record has come for QUIET_S. The brokers must be healthy, and no client may send."""
         deadline = time.monotonic() + READ_S
         while time.monotonic() < min(deadline, self._read_at + QUIET_S):
             time.sleep(0.1)

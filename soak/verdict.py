@@ -1,11 +1,11 @@
-"""Hold what was read against what was promised: the oracle.
+"""The oracle: compare the records that were read with the answers that clients got.
 
 Place: soak.clients and soak.topic_reader → HERE → the report.
 Rules: an event that was answered 2xx is there; one that was answered as failed is not; what is there is what was sent;
 what was answered 201 is there once, if the brokers look at sequences; first copies of events of one key are in order.
-An event without an answer may be there or not: nobody promised anything.
+An event without an answer may be there or not, because nothing was promised.
 
-What is excused, because docs/OPERATIONS.md says that it happens, and how far:
+These faults are excused within limits, because docs/OPERATIONS.md says that they happen:
 - A hasty event is missing, and the worker that answered it was killed within HELD_S. Which worker that was is known.
 - A hasty event is missing that was on its way while the brokers refused records for good: no more of a stream than its
   books count as refused, and those that were in the spool first no more than the books count as given up.
@@ -31,12 +31,12 @@ from soak.clients import Sent
 from soak.faults import REFUSE, Fault
 from soak.topic_reader import StoredRecord
 
-# What librdkafka held: until it was acked, or until its time-out (4 s here) and a second, then it was on disk. One more
-# for a busy machine.
+# librdkafka holds an event until it is acked, or until its time-out (4 s here) and a second; then it is on disk. One
+# more second is for a busy machine.
 HELD_S: Final = 6.0
 SEEN_S: Final = 0.5
-IN_SPOOL_S: Final = float("inf")  # How long an event waits for its replay is nobody's promise; the books have a number.
-CLOCK_S: Final = 0.5  # Between an event on one side and its note on the other.
+IN_SPOOL_S: Final = float("inf")  # The wait for a replay has no promised limit; the books give the number of events.
+CLOCK_S: Final = 0.5  # The time between an event on one side and its note on the other.
 SHOWN: Final = 10
 
 TOO_LARGE: Final = "message too large"
@@ -47,7 +47,7 @@ Lost = list[tuple[Identity, Sent]]
 
 
 class SoakVerdict(Struct):
-    """Numbers for people, and ``violations``: one line for each kind, with examples."""
+    """The verdict: numbers for people, and ``violations``, one line for each kind, with examples."""
 
     sent: int = 0
     answered: dict[str, int] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class SoakVerdict(Struct):
 def judge(
     sent: list[Sent], read: list[StoredRecord], faults: list[Fault], books: Books, gaps: int, *, is_idempotent: bool
 ) -> SoakVerdict:
-    """The verdict of one run. ``is_idempotent``: the brokers know records that come a second time."""
+    """Judge one run. ``is_idempotent``: the brokers recognise records that come a second time."""
     events = {(one.client, one.number): one for one in sent}
     there = Counter(identity for one in read if (identity := _identity(one.event)) is not None)
     verdict = SoakVerdict(len(sent), dict(sorted(Counter(map(_answer, sent)).items())))
@@ -96,7 +96,7 @@ def judge(
 
 
 def _judge_lost(lost: Lost, sent: list[Sent], faults: list[Fault], books: Books, verdict: SoakVerdict) -> None:
-    """Which hasty events may be missing, and how many of each stream."""
+    """Judge the lost events: which hasty ones may be missing, and how many of each stream."""
     for stream in sorted({one.event["meta"]["stream"] for _, one in lost}):
         ours = [(identity, one) for identity, one in lost if one.event["meta"]["stream"] == stream]
         alive = [(identity, one) for identity, one in ours if not _was_killed(one, books)]
@@ -129,18 +129,18 @@ def _answer(one: Sent) -> str:
 
 
 def _identity(event: dict[str, Any]) -> Identity | None:
-    """``meta.request_id`` carries it; the service's own error events have another form."""
+    """Return the identity in ``meta.request_id``; the service's own error events have another form."""
     client, _, number = str(event.get("meta", {}).get("request_id", "")).partition("/")
     return (int(client), int(number)) if client.isdigit() and number.isdigit() else None
 
 
 def _was_acked(one: Sent) -> bool:
-    """Whether its sender was told that the brokers have it."""
+    """Whether the sender was told that the brokers have the event."""
     return one.status == 201 and not one.is_hasty and one.durability is None
 
 
 def _was_killed(one: Sent, books: Books) -> bool:
-    """Whether its worker was killed while it may have been in its memory."""
+    """Whether the event's worker was killed while the event may have been in its memory."""
     return any(
         one.worker in (kill.pid, 0) and -CLOCK_S <= kill.at - one.answered_at <= HELD_S + CLOCK_S
         for kill in books.kills
@@ -152,13 +152,13 @@ def _is_too_large(detail: str) -> bool:
 
 
 def _was_refused(one: Sent, faults: Iterable[Fault], kind: Any, within_s: float) -> bool:
-    """Whether the brokers refused records for good while this one may have been on its way."""
+    """Whether the brokers refused records for good while this event may have been on its way."""
     times = [(fault.at, fault.until or fault.at) for fault in faults if fault.name == REFUSE and kind(fault.detail)]
     return any(one.sent_at - CLOCK_S <= until and at <= one.answered_at + within_s for at, until in times)
 
 
 def _wrong(events: dict[Identity, Sent], read: list[StoredRecord]) -> list[Identity]:
-    """Everything that was sent is there as it was sent; the service may add, not change."""
+    """Return events that were not stored as they were sent; the service may add members but not change any."""
     wrong = []
     for one in read:
         identity = _identity(one.event)
@@ -174,7 +174,8 @@ def _holds(whole: Any, part: Any) -> bool:
 
 
 def _disordered(events: dict[Identity, Sent], read: list[StoredRecord]) -> list[Identity]:
-    """First copies of one key, in the order of the log, must have rising numbers. What nobody answered is left out."""
+    """Return events out of order: first copies of one key, in the order of the log, must have rising numbers. Events
+    without an answer are left out."""
     newest: dict[tuple[Any, bytes], Identity] = {}
     seen: set[Identity] = set()
     wrong = []
@@ -195,7 +196,7 @@ def _disordered(events: dict[Identity, Sent], read: list[StoredRecord]) -> list[
 
 
 def _are_in_order(older: Sent, younger: Sent) -> bool:
-    """Whether the service must have known which came first: the rules are above."""
+    """Whether the service must have known which of two events came first, by the rules above."""
     if older.connection == younger.connection or 0 != older.worker == younger.worker:
         return True
     if _was_acked(older):

@@ -33,7 +33,7 @@ True
 >>> validators.errors_text(problems)
 "'.test' should be string, '.size' should be >= 0"
 
-``check`` never raises, whatever the bytes are. What a schema can be used for is known before any event:
+``check`` never raises, for any bytes. How a schema will be used is known before the first event:
 
 >>> validator.check(b"{") == validator.check(bytes(5)) != None
 True
@@ -42,8 +42,8 @@ True
 >>> validator.title, validator.declares(("size",)), validator.declares(("colour",))
 ('test/event', True, False)
 
-A schema that is not there, is broken, is insecure (hostile events could make it slow) or would take more than a second
-or 50 MB to compile is a SchemaError, each time anew, with the kind and the reason:
+A schema that does not exist, is broken, is insecure (hostile events could make it slow) or would take more than a
+second or 50 MB to compile raises a SchemaError each time it is asked for, with the kind and the reason:
 
 >>> _ = title.joinpath("1.1.0.yaml").write_text("{properties: {test: {type: string, pattern: ^a}}}")
 >>> for uri in ("/test/event/1.1.0", "/test/event/2.0.0", "/etc/passwd"):
@@ -59,7 +59,7 @@ A registry is made for one thread; what it compiled may be used after a fork.
 
 >>> directory.cleanup()
 
-Not here: what an event is for.
+Not here: what the events mean.
 """
 
 from __future__ import annotations

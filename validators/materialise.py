@@ -1,8 +1,8 @@
-"""Make one self-contained document of a schema and of everything that it refers to, for somebody else to read.
+"""Make one self-contained document of a schema and of everything that it refers to.
 
-Place: loader, bundle → HERE → whoever keeps schemas that were fetched.
-Rule: what comes out has no reference to another document, and reads the same as what went in.
-Not here: whether the schema is secure, or can be compiled: the registry that reads it finds out.
+Place: loader, bundle → HERE → the code that stores schemas which were fetched.
+Rule: the result has no reference to another document, and judges as the original does.
+Not here: whether the schema is secure, or can be compiled: the registry that reads the result finds out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from validators.load.loader import Fetch, Loader
 
 
 def materialise(uri: str, base_uris: Sequence[str], fetch: Fetch, *, extension: str = ".yaml") -> bytes:
-    """The schema as JSON without references to the outside. Raises SchemaError."""
+    """Return the schema as JSON without references to other documents. Raises SchemaError."""
     loader = Loader(base_uris, extension=extension, allow_absolute_uris=True, fetch=fetch)
     whole = bundle(loader.read(uri), uri, loader.read_reference, check_schema)
     for schema in (whole, *whole.get("definitions", {}).values()):
@@ -28,10 +28,11 @@ def materialise(uri: str, base_uris: Sequence[str], fetch: Fetch, *, extension: 
 
 
 def _quote(schema: Any) -> None:
-    """Write each reference of a bundle as a URI. A bundle names definitions by what referred to them, ``#`` and all."""
+    """Write each reference of a bundle as a URI. A bundle names its definitions by the references that led to them,
+    which may hold a ``#``."""
     if not isinstance(schema, dict):
         return
-    if "$ref" in schema:  # Made by the bundle, so nobody else has this map.
+    if "$ref" in schema:  # The bundle made this map, so nothing else shares it.
         schema["$ref"] = "#" + quote(schema["$ref"][1:], safe="/~:@!$&'()*+,;=")
         return
     for keyword, _, child in dialect.children(schema):

@@ -1,9 +1,9 @@
-"""What a request presents to prove who it is from, verified once and remembered.
+"""Verify the key or token that a request presents, once, and cache the result.
 
 Place: worker makes one; auth.guard asks for each request → HERE → auth.api_keys, auth.tokens.
-Rules: a header value that was verified before costs one dict lookup. Invented keys are never remembered; tokens that
-were refused are, apart from good ones, so that no number of them pushes those out. The dict compares whole values only
-where their hashes are equal, which are keyed by process: its time tells nothing of a key.
+Rules: a header value that was verified before costs one dict lookup. Invented keys are never cached. Refused tokens are
+cached apart from good ones, so that no number of them pushes those out. The dict compares whole values only where their
+hashes are equal, which are keyed per process, so the time of a look-up tells nothing of a key.
 Not here: what streams ask for (auth.guard), how keys and tokens are verified (auth.api_keys, auth.tokens).
 """
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from server.auth.api_keys import PREFIX, ApiKeys
 from server.auth.grant import NOBODY, Grants
 from server.auth.guard import Guard, PageGuard
-from server.catalog.name_cache import Remembered
+from server.catalog.name_cache import NameCache
 from server.timing.rate_limit import TokenBuckets
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from server.catalog.stream import Stream
     from server.config.auth_settings import Auth
 
-# Header values that a worker remembers, and twice as many for a while. Good ones are our own keys and our issuers'
-# tokens, mostly 50 and 1,000 bytes; refused tokens are whatever a stranger sends.
+# How many header values a worker caches, and for a while twice as many. Good ones are our own keys and our issuers'
+# tokens, mostly of 50 and 1,000 bytes; refused tokens may be any text that a stranger sends.
 GOOD_MAX: Final = 2_048
 REFUSED_MAX: Final = 256
 MAX_CREDENTIAL_BYTES: Final = 8_192
 
-# Tokens of one client address that may turn out to be wrong. Each costs up to 150 µs: 0.3 % of a core. Beyond that no
-# new token from there is looked at, while those that are remembered are good.
+# How many tokens of one client address may turn out to be wrong. Each costs up to 150 µs: 0.3 % of a core. Beyond that
+# no new token of the address is verified, while cached ones stay good.
 INVENTED_PER_S: Final = 20.0
 INVENTED_BURST: Final = 200
 INVENTED_CLIENTS: Final = 8_192
@@ -47,7 +47,7 @@ _BEACONS: Final = (b"/v1/beacon", b"/v1/pixel.gif")
 
 
 class Request(Protocol):
-    """http.request.Request, as far as it is asked."""
+    """The part of http.request.Request that is used here."""
 
     headers: Mapping[bytes, bytes]
     path: bytes
@@ -57,7 +57,7 @@ class Request(Protocol):
 
 
 class Access:
-    """What is known of those who write: one a worker."""
+    """Verifies keys and tokens and caches the results; each worker has one."""
 
     def __init__(
         self,
@@ -66,47 +66,48 @@ class Access:
         is_from_proxy: Callable[[Any], bool],
         client: Callable[[Any], str] = lambda _: "",
     ) -> None:  # cold: once a worker
-        """``is_from_proxy`` says whether a request comes from one of the trusted proxies, ``client`` whose it is by its
-        address ("": nobody's). ``known``, what header values prove, stays the same dict: guards look there first."""
+        """``is_from_proxy`` says whether a request comes from one of the trusted proxies; ``client`` returns the client
+        of a request by its address, or "" for none. ``verified``, the cache of header values, stays the same dict,
+        because guards look there first."""
         self._client = client
         self._invented = TokenBuckets(INVENTED_PER_S, INVENTED_BURST, INVENTED_CLIENTS)
         self._settings = settings
         self._keys = ApiKeys((key.kept, key.grant()) for key in credentials.api_keys)
         self._tokens: Tokens | None = None
         if credentials.public_keys is not None:
-            from server.auth.tokens import Tokens  # With PyJWT and cryptography: only where they are needed.
+            from server.auth.tokens import Tokens  # PyJWT and cryptography are loaded only where they are needed.
 
             self._tokens = Tokens(settings.jwt, credentials.public_keys)
         self.is_from_proxy = is_from_proxy
         header = settings.identity_header
         self.identity_header = header.lower().encode() if header else None
-        self.known: dict[bytes, Grants] = {}
+        self.verified: dict[bytes, Grants] = {}
         self._forget()
 
     def guard(self, stream: Stream) -> Guard | None:  # cold: once a route
-        """What guards the stream; None where everybody may write."""
+        """Make the guard of a stream; None where every client may write."""
         ways = stream.auth or tuple(self._settings.default)
         if stream.origins:
             return PageGuard(self, stream, ways, self._settings)
         return None if ways == ("none",) else Guard(self, stream, ways, self._settings)
 
     def use_public_keys(self, text: bytes) -> None:  # cold: when they have changed
-        """Tokens are verified by these from now on, those that were seen before too. Raises PublicKeysError."""
+        """Verify all tokens by these keys from now on, cached ones too. Raises PublicKeysError."""
         assert self._tokens is not None
         self._tokens.use(text)
         self._forget()
 
     def _forget(self) -> None:
-        self.known.clear()
-        self._good: Remembered[bytes, Grants] = Remembered(self.known, GOOD_MAX)
-        self._refused: Remembered[bytes, Grants] = Remembered(self.known, REFUSED_MAX)
+        self.verified.clear()
+        self._good: NameCache[bytes, Grants] = NameCache(self.verified, GOOD_MAX)
+        self._refused: NameCache[bytes, Grants] = NameCache(self.verified, REFUSED_MAX)
 
     def grants(self, arrival: Arrival) -> Grants:
-        """What a request presents in its headers, or a beacon in its query."""
+        """Return the grants of a request by its headers, or of a beacon by its query."""
         return self._presented(arrival.headers, arrival.request)
 
     def key_holder(self, request: Request) -> str:
-        """Whose key or token a request presents, of several the first; "" when it is none that is known."""
+        """Return the holder of the first key or token that a request presents; "" when none of them is valid."""
         for grant in self._presented(request.headers, request):
             return f"{grant.way} {grant.name}"
         return ""
@@ -120,7 +121,7 @@ class Access:
         return found if other is None else found + self._of(other, request)
 
     def _of(self, presented: bytes, request: Request | None) -> Grants:
-        found = self.known.get(presented)
+        found = self.verified.get(presented)
         return self._learn(presented, request) if found is None else found
 
     def _of_query(self, request: Request | None) -> Grants:
@@ -131,9 +132,9 @@ class Access:
         return self._of(given.encode(), request) if given else NOBODY
 
     def _learn(self, presented: bytes, request: Request | None) -> Grants:
-        """Verify what is not remembered, and remember it."""
+        """Verify a header value that is not in the cache, and cache the result."""
         if self._good.recall(presented) or self._refused.recall(presented):
-            return self.known[presented]
+            return self.verified[presented]
         if len(presented) > MAX_CREDENTIAL_BYTES:
             return NOBODY
         credential = (

@@ -1,9 +1,9 @@
-"""API keys: how one is made, what is kept of it, and how one that is presented is compared.
+"""Make API keys, store their hashes, and find the grant of a key that is presented.
 
 Place: ``penstock key`` makes them; auth.credentials reads their hashes; auth.access → HERE for each new header value.
-Rules: a key is ``psk_<8 characters>_<32 characters>``: a name for the search that tells nothing, and 192 random bits.
-Kept is BLAKE2b of the whole key, keyed with a salt of its own: nobody guesses 192 bits, so a slow hash would only slow
-us down. The hashes are compared in constant time, all that there are under one name.
+Rules: a key is ``psk_<8 characters>_<32 characters>``: a handle to search by, which is no secret, and 192 random bits.
+The stored hash is BLAKE2b of the whole key, keyed with a salt of its own. Guessing 192 bits is impossible, so a slow
+hash would only cost time. The hashes of all keys with one handle are compared, each in constant time.
 Not here: what a key allows (auth.grant), where keys are written down (auth.credentials).
 """
 
@@ -30,7 +30,7 @@ _HASH = re.compile(r"b2:([a-z0-9]{8}):([0-9a-f]{32}):([0-9a-f]{64})")
 
 
 class Hashed(NamedTuple):
-    """What is kept of a key. ``handle`` is the part of it that is no secret."""
+    """The stored hash of a key. ``handle`` is the part of the key that is no secret."""
 
     handle: bytes
     salt: bytes
@@ -41,13 +41,13 @@ class Hashed(NamedTuple):
 
 
 def new_key() -> str:  # cold: penstock key
-    """A key that nobody has yet."""
+    """Make a new random key."""
     handle = "".join(secrets.choice(_LETTERS) for _ in range(8))
     return f"psk_{handle}_{secrets.token_urlsafe(_SECRET_BYTES)}"
 
 
 def hashed(key: str) -> Hashed:  # cold: penstock key
-    """What to keep of it. Raises ValueError when it is no key of ours."""
+    """Hash a key with a new salt. Raises ValueError when the text is no key."""
     text = key.encode()
     found = _KEY.fullmatch(text)
     if found is None:
@@ -57,7 +57,7 @@ def hashed(key: str) -> Hashed:  # cold: penstock key
 
 
 def parsed(text: str) -> Hashed:  # cold: once a key
-    """Read ``b2:…``. Raises ValueError when it is none."""
+    """Read a stored hash, ``b2:…``. Raises ValueError when the text is none."""
     found = _HASH.fullmatch(text)
     if found is None:
         raise ValueError("is no hash: `penstock key` prints one for each key, it begins with b2:")
@@ -65,7 +65,7 @@ def parsed(text: str) -> Hashed:  # cold: once a key
 
 
 def is_key(text: str) -> bool:  # cold: what an operator wrote
-    """Whether this is a key itself, which belongs nowhere but to its owner."""
+    """Whether a text is a key itself, which only its owner may have."""
     return _KEY.fullmatch(text.encode()) is not None
 
 
@@ -74,7 +74,7 @@ def _digest(key: bytes, salt: bytes) -> bytes:
 
 
 class ApiKeys:
-    """All keys of the service."""
+    """All keys of the service, by handle."""
 
     __slots__ = ("_by_handle",)
 
@@ -84,7 +84,7 @@ class ApiKeys:
             self._by_handle.setdefault(kept.handle, []).append((kept.salt, kept.digest, grant))
 
     def find(self, key: bytes) -> Grant | None:
-        """What the key allows. An invented one costs one dict lookup; nothing is remembered of it."""
+        """Return the grant of a key, or None. An invented key costs one dict lookup and is not cached."""
         found: Grant | None = None
         for salt, digest, grant in self._by_handle.get(key[4:12], ()):
             if compare_digest(_digest(key, salt), digest):

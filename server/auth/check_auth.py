@@ -1,8 +1,8 @@
-"""Whether anybody can write to the streams that ask for proof, and whether all that they say of it is obeyed.
+"""Check that clients can write to the streams that ask for proof, and that all auth settings of a stream are obeyed.
 
 Place: boot.examine → HERE.
-Rules: a stream to which nobody could write is an error; what is not obeyed, and a key that is not there, a warning: it
-may be on another host alone. Streams of other services are not looked at.
+Rules: a stream to which no client could write is an error. A setting that is not obeyed is a warning, and so is a
+missing key, because it may exist only on another host. Streams of other services are not checked.
 Not here: the credentials (auth.credentials), what a stream may say (catalog.allowed_auth).
 """
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from server.config.settings import Config
 
 _ABOVE = ("producers", "eventgate")
-_Said = tuple[str, Level, str, str]  # Setting, level, reason, hint.
+_Said = tuple[str, Level, str, str]  # It holds setting, level, reason and hint.
 
 
 def check(config: Config, credentials: Credentials, snapshot: Snapshot, sources: Sequence[Source]) -> list[Finding]:
-    """All findings, stream by stream."""
+    """Return all findings, stream by stream."""
     findings = []
     for stream in snapshot.streams():
         if config.service_name is not None and stream.service not in (None, config.service_name):

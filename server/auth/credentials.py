@@ -1,8 +1,8 @@
-"""Read what proves who may write: API keys from the settings and from files, public keys of tokens.
+"""Read the credentials: API keys from the settings and from files, and public keys of tokens.
 
 Place: boot.examine → HERE → auth.access in the workers, by fork.
-Rules: every problem is a finding with file, line and what to do; a key or hash is in no message. All of it is read
-anew on HUP, and compared with what is in force: changed credentials need new workers.
+Rules: every problem is a finding with file, line and hint; a key or hash is in no message. Credentials are read again
+on HUP and compared with those in force: changed credentials need new workers.
 Not here: what may be said of a key (auth.key_entries), fetching public keys (fetch.public_keys).
 """
 
@@ -33,22 +33,22 @@ _FORM: Final = (
 
 
 class Credentials(Struct, frozen=True):
-    """``public_keys``: the text of a JWKS; None where no tokens are taken. ``followed``: the file in which the fetcher
-    puts newer ones; None where they are in a file of the operator's."""
+    """All credentials. ``public_keys`` is the text of a JWKS; None where tokens are not accepted. ``followed`` is the
+    file in which the fetcher puts newer ones; None where they are in a file of the operator's."""
 
     api_keys: tuple[ApiKey, ...] = ()
     public_keys: bytes | None = None
     followed: Path | None = None
 
     def as_in_settings(self) -> Credentials:
-        """Without what the fetcher brings: workers follow that by themselves."""
+        """Return the credentials without fetched public keys, which workers follow by themselves."""
         return self if self.followed is None else msgspec.structs.replace(self, public_keys=None)
 
 
 def read(loaded: Loaded, trouble: str | None = None) -> tuple[Credentials, list[Finding]]:
-    """All of them, and what is wrong. With an error among the findings they are not to be used.
+    """Read all credentials and return them with the findings. With an error among these they must not be used.
 
-    ``trouble``: why the URL of public keys did not answer just now.
+    ``trouble`` is the reason why the URL of public keys did not answer.
     """
     findings: list[Finding] = []
     in_settings = _Place(lambda path: loaded.origin(*path))
@@ -61,7 +61,7 @@ def read(loaded: Loaded, trouble: str | None = None) -> tuple[Credentials, list[
 
 
 class _Place:
-    """Where keys were written, for findings."""
+    """The place where keys were written, for findings."""
 
     def __init__(self, origin: Callable[[KeyPath], Origin]) -> None:
         self._origin = origin
@@ -91,7 +91,7 @@ def _of_file(loaded: Loaded, index: int, path: Path, findings: list[Finding]) ->
 def _keys(
     place: _Place, entries: list[Any], above: KeyPath, findings: list[Finding]
 ) -> Iterator[tuple[ApiKey, Finding]]:
-    """Each key that can be used, and a finding to use if it is there twice."""
+    """Yield each key that can be used, with the finding to report if the key occurs twice."""
     for index, entry in enumerate(entries):
         path = (*above, index)
         problems = list(wrong(entry))

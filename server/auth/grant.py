@@ -1,9 +1,9 @@
-"""What somebody may write who has proved to hold a key or a token.
+"""What the holder of a verified key or token may write.
 
 Place: auth.credentials, auth.tokens make grants → HERE → auth.guard compares them with what a stream asks for.
-Rule: a grant never changes; that it has expired is seen when it is looked at, so its end is an integer, which compares
-in half the time of a float.
-Not here: how it was proved.
+Rule: a grant never changes. Its end is compared with the clock at each use; it is an integer, because integers compare
+in half the time of floats.
+Not here: how keys and tokens are verified (auth.api_keys, auth.tokens).
 """
 
 # hot path
@@ -23,7 +23,8 @@ NEVER_MS: Final = 1 << 62
 
 
 class Grant(Struct, frozen=True, eq=False):
-    """``way``: api_keys or jwt. ``name``: of the key, or the subject of the token. ``until_ms``: Unix time of its end.
+    """One grant. ``way`` is api_keys or jwt, ``name`` the name of the key or the subject of the token, ``until_ms`` the
+    Unix time of its end.
 
     ``streams`` None: all of them. ``origins`` None: from anywhere; else those that the ``Origin`` header may name.
     """
@@ -38,4 +39,4 @@ class Grant(Struct, frozen=True, eq=False):
 Grants = tuple[Grant, ...]
 
 NOBODY: Final[Grants] = ()
-OURS: Final[Grants] = (Grant(OWN, OWN),)  # For the events that the service makes itself.
+OURS: Final[Grants] = (Grant(OWN, OWN),)  # The service uses this for the events that it makes itself.

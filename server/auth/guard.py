@@ -1,10 +1,10 @@
-"""Whether a request may write to a stream.
+"""Decide whether a request may write to a stream.
 
-Place: intake.route has one made a stream (auth.access); intake.pipeline asks it for every event → HERE.
-Rules: a stream that asks for nothing has no guard. What a request presents is looked up once a request. What cannot be
-proved is refused. A stream that takes events from pages of some origins alone has a guard of its own class, so that the
-others pay nothing for it.
-Not here: verifying what is presented (auth.access), words for clients (intake.pipeline).
+Place: intake.route has auth.access make one per stream; intake.pipeline asks it for every event → HERE.
+Rules: a stream that asks for no proof has no guard. The grants of a request are looked up once. A request that proves
+nothing is refused. A stream that only takes events from pages of some origins has a guard of its own class, so that the
+other streams pay nothing for it.
+Not here: verifying keys and tokens (auth.access), words for clients (intake.pipeline).
 """
 
 # hot path
@@ -29,7 +29,7 @@ Refused = Literal["unauthorized", "forbidden"]
 
 
 class Arrival(Protocol):
-    """intake.arrival.Arrival, as far as it is asked. ``grants`` None: nobody has looked yet."""
+    """The part of intake.arrival.Arrival that is used here. ``grants`` is None until they are looked up."""
 
     received_ms: int
     headers: Mapping[bytes, bytes]
@@ -39,12 +39,12 @@ class Arrival(Protocol):
     def address(self) -> str: ...
 
 
-_networks = lru_cache(maxsize=256)(Networks)  # They remember addresses: of streams with the same ones one object.
+_networks = lru_cache(maxsize=256)(Networks)  # Streams with the same networks share one object and its cache.
 _origins = lru_cache(maxsize=256)(origins_of)
 
 
 class Guard:
-    """Of one stream: any of its ``ways`` is enough."""
+    """The guard of one stream: any of its ``ways`` is enough."""
 
     __slots__ = (
         "_find",
@@ -52,9 +52,9 @@ class Guard:
         "_identity_header",
         "_is_from_proxy",
         "_key_names",
-        "_known",
         "_name",
         "_networks",
+        "_verified",
         "_ways",
     )
 
@@ -62,7 +62,7 @@ class Guard:
         self, access: Access, stream: Stream, ways: tuple[str, ...], settings: Auth
     ) -> None:  # cold: once a route
         self._is_from_proxy = access.is_from_proxy
-        self._find, self._known = access.grants, access.known
+        self._find, self._verified = access.grants, access.verified
         self._name = stream.name
         self._ways = frozenset({*ways, OWN})
         self._key_names = frozenset(stream.api_keys) if stream.api_keys else None
@@ -72,13 +72,13 @@ class Guard:
         self._identity_header = access.identity_header
 
     def refuses(self, arrival: Arrival) -> Refused | None:
-        """None: the request may write. ``unauthorized``: a key or token that we know would have helped; there is none.
-        ``forbidden``: there is one, for something else; or none would help."""
+        """Return None when the request may write. ``unauthorized``: a valid key or token would have helped, and the
+        request has none. ``forbidden``: it has one that does not cover the stream, or none would help."""
         grants = arrival.grants
         if grants is None:
             # measured: bench auth, an event with a key, instead of a call of Access.grants: 1.4 → 1.0 µs of 10.9.
             presented, other = arrival.headers.get(b"authorization"), arrival.headers.get(b"x-api-key")
-            grants = self._known.get(presented or other or b"")
+            grants = self._verified.get(presented or other or b"")
             if grants is None or (presented and other):
                 grants = self._find(arrival)
             arrival.grants = grants
@@ -94,7 +94,7 @@ class Guard:
         return self._without(grants, arrival)
 
     def _without(self, grants: Grants, arrival: Arrival) -> Refused | None:
-        """What becomes of a request without a key or token for this stream."""
+        """Decide about a request without a key or token for this stream."""
         if self._networks is not None and arrival.address() in self._networks:
             return None
         if self._identities is not None and self._identity_header is not None:
@@ -108,9 +108,9 @@ class Guard:
 
 
 class PageGuard(Guard):
-    """Of a stream that takes events from pages of its ``origins`` alone: from others nothing that is presented helps.
+    """The guard of a stream that only takes events from pages of its ``origins``: on other pages no key or token helps.
 
-    What names no origin is refused too: an ``<img>`` names none, on whatever page it is.
+    A request without an origin is refused too, because an ``<img>`` names none on any page.
     """
 
     __slots__ = ("_is_open", "_origins")

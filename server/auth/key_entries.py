@@ -1,7 +1,7 @@
-"""One API key as an operator writes it down: what may be said of it, and what it comes to.
+"""Check one API key as an operator writes it down, and make its grant.
 
 Place: auth.credentials → HERE → auth.grant.
-Rule: what is wrong is said without its value: it may be the key itself.
+Rule: a message never shows a wrong value, because it may be the key itself.
 Not here: where entries come from, and lines (auth.credentials).
 """
 
@@ -25,7 +25,7 @@ _MEMBERS: Final = ("name", "hash", "streams", "origins", "expires")
 
 
 class ApiKey(Struct, frozen=True):
-    """One key as it is written down. Of one name there may be several, for a rotation."""
+    """One key as it is written down. Several may have one name, for a rotation."""
 
     name: str
     kept: Hashed
@@ -34,7 +34,7 @@ class ApiKey(Struct, frozen=True):
     expires_ms: int | None
 
     def grant(self) -> Grant:
-        """What it allows."""
+        """Return the grant of the key."""
         return Grant(
             "api_keys",
             self.name,
@@ -45,7 +45,7 @@ class ApiKey(Struct, frozen=True):
 
 
 def api_key(entry: dict[str, Any]) -> ApiKey:
-    """What an entry with which nothing is wrong comes to."""
+    """Read an entry that has no faults."""
     expires, streams, origins = entry.get("expires"), entry.get("streams"), entry.get("origins")
     return ApiKey(
         entry["name"],
@@ -57,7 +57,7 @@ def api_key(entry: dict[str, Any]) -> ApiKey:
 
 
 def wrong(entry: Any) -> Iterator[tuple[KeyPath, str, str]]:
-    """What is wrong with an entry: where in it, why, and what to do."""
+    """Yield the faults of an entry: the path in it, the reason and the hint."""
     if not isinstance(entry, dict):
         yield (), f"found {kind_of(entry)} (not shown); allowed is a map", f"write {', '.join(_MEMBERS)}"
         return
@@ -107,7 +107,7 @@ def _is_stream(text: Any) -> bool:
 
 
 def _moment(value: Any) -> datetime:
-    """Raises ValueError. A time without a zone is none: it would depend on the host."""
+    """Read a time. Raises ValueError, also for a time without a zone, which would depend on the host."""
     moment = datetime.fromisoformat(value if isinstance(value, str) else "")
     if moment.tzinfo is None:
         raise ValueError("no zone")

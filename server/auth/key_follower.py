@@ -1,8 +1,8 @@
-"""A worker's end of fetched public keys: it looks at their file, and takes up newer ones.
+"""Follow the file of fetched public keys in a worker, and use newer keys.
 
 Place: worker calls ``look`` on its beat → HERE → auth.access.
-Rules: one ``stat`` a beat. A file that cannot be used changes nothing: the keys before stay, and that is said once. One
-that cannot be read now, for want of a descriptor for instance, is read again on the next beat.
+Rules: there is one ``stat`` per beat. A file that cannot be used changes nothing: the earlier keys stay, and the log
+says so once. A file that cannot be read now, for want of a descriptor for instance, is read again on the next beat.
 Not here: fetching (fetch.public_keys), verifying (auth.tokens).
 """
 
@@ -22,7 +22,7 @@ _logger = logging.getLogger("worker")
 
 
 class KeyFollower:
-    """Does nothing where no public keys are fetched."""
+    """Follows the file of public keys; does nothing where none are fetched."""
 
     def __init__(self, credentials: Credentials, access: Access) -> None:
         self._path = credentials.followed
@@ -32,7 +32,7 @@ class KeyFollower:
         self._is_unread = False
 
     def look(self) -> None:
-        """On every beat."""
+        """Use newer keys, if there are any. This is called on every beat."""
         if self._path is None:
             return
         seen = _mark(self._path)
@@ -53,7 +53,7 @@ class KeyFollower:
 
 
 def _mark(path: Path) -> tuple[int, int] | None:
-    """Changes when the file is replaced."""
+    """Return a value that changes when the file is replaced; None when it cannot be told."""
     try:
         found = path.stat()
     except OSError:

@@ -1,8 +1,8 @@
-"""Addresses of clients that may write because of where they are.
+"""Networks whose clients may write because of their address.
 
 Place: auth.guard → HERE.
-Rule: an address is compared once, and the answer remembered, in bounded number.
-Not here: how networks are written (server.text.networks), whose address a request comes from
+Rule: an address is compared once, and the answer is cached, in bounded number.
+Not here: how networks are written (server.text.networks), which address a request comes from
 (http.around.client_address, which worker binds to this).
 """
 
@@ -16,26 +16,27 @@ from typing import Final
 
 from server.text.networks import network
 
-MAX_KEPT: Final = 4_096
+MAX_CACHED: Final = 4_096
 
 
 class Networks:
     """Networks, as ``10.0.0.0/8`` or ``fd00::/8``, and single addresses."""
 
-    __slots__ = ("_kept", "_networks")
+    __slots__ = ("_cache", "_networks")
 
     def __init__(self, texts: Iterable[str]) -> None:
-        """Raises ValueError when one is neither."""
+        """Read the networks. Raises ValueError for a text that is none."""
         self._networks = [network(text) for text in texts]
-        self._kept: dict[str, bool] = {}
+        self._cache: dict[str, bool] = {}
 
     def __contains__(self, address: str) -> bool:
-        """``address`` is normalised, or "" for a Unix socket, which is in no network."""
-        found = self._kept.get(address)
+        """Whether an address is in one of the networks. It must be normalised, or "" for a Unix socket, which is in no
+        network."""
+        found = self._cache.get(address)
         if found is None:
-            if len(self._kept) >= MAX_KEPT:
-                self._kept.clear()
-            found = self._kept[address] = self._look_up(address)
+            if len(self._cache) >= MAX_CACHED:
+                self._cache.clear()
+            found = self._cache[address] = self._look_up(address)
         return found
 
     def _look_up(self, address: str) -> bool:

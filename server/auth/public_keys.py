@@ -1,12 +1,12 @@
-"""Public keys of those who sign tokens: a JWKS (RFC 7517), from a file of the operator's or one that was fetched.
+"""Read public keys of token issuers: a JWKS (RFC 7517), from a file of the operator's or one that was fetched.
 
-Place: auth.credentials at the start, fetch.public_keys for what came, auth.key_follower for what was fetched later →
-HERE → auth.tokens.
-Rules: which algorithm a key is for is told by the key, never by the token. Whatever is no key for ES256, EdDSA
-(Ed25519) or RS256 with 2,048 bits or more is passed over and counted, so that the others go on: a key that is not
-understood, lacks a member or has one out of range (RFC 7517 section 5), is for something else (4.2 to 4.4), is private,
-or has the ``kid`` and the algorithm of one before it (4.5: one ``kid`` may name a key of each algorithm). A set without
-a single usable key is refused as a whole: it is taken for a mistake, not for the end of all tokens.
+Place: auth.credentials at the start, fetch.public_keys for an answer, auth.key_follower for keys fetched later → HERE →
+auth.tokens.
+Rules: the key decides which algorithm it is for, never the token. An entry that is no key for ES256, EdDSA (Ed25519) or
+RS256 with 2,048 bits or more is passed over and counted, so that the others can be used: a key that is not understood,
+lacks a member or has one out of range (RFC 7517 section 5), is for another use (4.2 to 4.4), is private, or has the
+``kid`` and the algorithm of an earlier one (4.5: one ``kid`` may name a key of each algorithm). A set without any
+usable key is refused as a whole: it counts as a mistake, not as the end of all tokens.
 Not here: tokens (auth.tokens).
 """
 
@@ -35,11 +35,11 @@ _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RF
 
 
 class PublicKeysError(Exception):
-    """Why a set of keys cannot be used, in words for an operator; they follow its name."""
+    """A set of keys cannot be used. The message is for an operator and follows the name of the set."""
 
 
 class PublicKey(msgspec.Struct, frozen=True, eq=False):
-    """``kid`` is what tokens call it; None: they do not name it."""
+    """A public key. Tokens name it by ``kid``; None: they do not name it."""
 
     kid: str | None
     algorithm: str
@@ -47,12 +47,12 @@ class PublicKey(msgspec.Struct, frozen=True, eq=False):
 
 
 def kept_path(directory: Path, url: str) -> Path:
-    """Where the fetcher keeps what is at a URL."""
+    """Return the path where the fetcher stores the keys of a URL."""
     return directory / "public-keys" / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.json"
 
 
 def read(path: Path) -> bytes:
-    """The text of a set that can be used. Raises PublicKeysError."""
+    """Read a file and return its text if the set can be used. Raises PublicKeysError."""
     try:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1)
@@ -63,12 +63,13 @@ def read(path: Path) -> bytes:
 
 
 def parse(text: bytes) -> list[PublicKey]:
-    """The usable keys of a set. Raises PublicKeysError."""
+    """Return the usable keys of a set. Raises PublicKeysError."""
     return examine(text)[0]
 
 
 def examine(text: bytes) -> tuple[list[PublicKey], str]:
-    """The usable keys of a set, and in words what was passed over, "" for nothing. Raises PublicKeysError."""
+    """Return the usable keys of a set, and a text about the entries that were passed over, "" for none. Raises
+    PublicKeysError."""
     keys: dict[tuple[str | None, str], PublicKey] = {}
     passed_over: Counter[str] = Counter()
     for entry in _entries(text):
@@ -101,7 +102,7 @@ def _entries(text: bytes) -> list[Any]:
 
 
 def _key(entry: Any) -> PublicKey | str:
-    """One of the set, or why it is passed over."""
+    """Read one key of the set. Returns it, or the reason why it is passed over."""
     if not isinstance(entry, dict):
         return "that is no object"
     kty, kid = entry.get("kty"), entry.get("kid")

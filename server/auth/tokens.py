@@ -1,11 +1,11 @@
-"""Tokens (JWT): who signed one, for whom, until when, and which streams it names.
+"""Verify tokens (JWT): the signature, issuer, audience and times, and the streams that a token names.
 
-Place: auth.access → HERE for each header value that was not seen before; what comes back is remembered there.
-Rules: signed by a key of the set that the token's ``kid`` names, with that key's algorithm alone: ``alg`` at most
-chooses among keys of one name, each of which has its own. A token without ``kid`` goes with the key without one, or the
-only one. ``exp``, ``iss`` and ``aud`` must be there and right; ``nbf`` and ``iat`` when they are there. An invented
-``kid`` costs no cryptography.
-Not here: the keys (auth.public_keys), memory (auth.access).
+Place: auth.access → HERE for each header value that is not in its cache.
+Rules: a token must be signed by a key of the set that its ``kid`` names, with that key's algorithm only: ``alg`` at
+most chooses among keys of one name, each of which has its own. A token without ``kid`` needs the key without one, or
+the only one. ``exp``, ``iss`` and ``aud`` must be present and valid; ``nbf`` and ``iat`` must be valid when present. An
+invented ``kid`` costs no cryptography.
+Not here: the keys (auth.public_keys), the cache (auth.access).
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ if TYPE_CHECKING:
     from server.auth.public_keys import PublicKey
     from server.config.auth_settings import Jwt
 
-MAX_STREAMS: Final = 100  # In the claim: each regex of them is compiled.
+MAX_STREAMS: Final = 100  # Limits the claim, because each of its regexes is compiled.
 _REQUIRED: Final = ["exp", "iss", "aud"]
 
 
 class EarlyError(Exception):
-    """A token that is right, but not yet."""
+    """The token is valid only from a later time on."""
 
 
 class Tokens:
     """Verifies tokens by one set of public keys."""
 
     def __init__(self, settings: Jwt, public_keys: bytes) -> None:
-        """Raises PublicKeysError."""
+        """Read the keys. Raises PublicKeysError."""
         self._settings = settings
         self.use(public_keys)
 
     def use(self, public_keys: bytes) -> None:
-        """Other keys from now on. Raises PublicKeysError, and keeps the old ones."""
+        """Verify by other keys from now on. Raises PublicKeysError, and then the old ones stay."""
         found = parse(public_keys)
         self._keys: dict[tuple[Any, Any], PublicKey] = {(key.kid, key.algorithm): key for key in found}
         self._only = found[0] if len(found) == 1 else None
 
     def find(self, token: bytes) -> Grant | None:
-        """What the token allows; None when it is not to be believed. Raises EarlyError."""
+        """Return the grant of a token; None when it is not valid. Raises EarlyError."""
         settings = self._settings
         try:
             header = get_unverified_header(token)
@@ -68,7 +68,7 @@ class Tokens:
         except ImmatureSignatureError:
             raise EarlyError from None
         except (PyJWTError, ValueError, TypeError, RecursionError):
-            # The last three: what a stranger's header or payload makes of json and base64 below PyJWT.
+            # A stranger's header or payload makes json and base64 below PyJWT raise the last three.
             return None
         until_ms = min(int(claims["exp"]) * 1000 + int(settings.leeway_s * 1000), NEVER_MS)
         return Grant("jwt", str(claims.get("sub", ""))[:200], until_ms, self._streams(claims))
@@ -83,5 +83,5 @@ class Tokens:
             return frozenset()
         try:
             return names_of(texts)
-        except ValueError:  # A regular expression that cannot be used: the issuer meant something, not everything.
+        except ValueError:  # A regex cannot be used. The issuer meant to limit the token, so it must not allow all.
             return frozenset()

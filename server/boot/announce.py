@@ -1,8 +1,8 @@
-"""What runs, with which settings: ten lines at the start.
+"""Log what runs and with which settings, in ten lines at the start.
 
 Place: commands.serve → HERE → the log.
-Rules: whoever reads only these lines knows where things come from and where they go. No value of a secret, no query of
-a URL, no value that came from the environment by name.
+Rules: these lines alone tell where things come from and where they go. They hold no value of a secret, no query of a
+URL, and of overrides only the names.
 Not here: what the settings mean (docs/SETTINGS.md).
 """
 
@@ -30,7 +30,7 @@ log = logging.getLogger("settings")
 
 
 def announce(generation: Generation, config_path: Path | None, overrides: Sequence[str]) -> None:
-    """Log it."""
+    """Log the lines."""
     config = generation.config
     limits, snapshot = config.http.limits, generation.snapshot
     log.info("penstock %s, Python %s, pid %d", VERSION, platform.python_version(), os.getpid())
@@ -64,7 +64,7 @@ def _auto() -> str:
 
 
 def _changed(overrides: Iterable[str]) -> str:
-    """Names alone: values may be secret."""
+    """Return the names of overrides only, because values may be secret."""
     options = [f"--set {text.partition('=')[0]}" for text in overrides]
     variables = sorted(name for name in os.environ if name.startswith("PENSTOCK_"))
     changed = [*variables, *options]

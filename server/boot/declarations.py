@@ -1,10 +1,10 @@
-"""Read what declares streams: files, and what URLs answer, or answered last.
+"""Read the declarations of streams: files, and the new or last answers of URLs.
 
 Place: config → HERE → boot.examine.
-Rules: at the start every URL is asked; on a reload only one that has never answered, for the fetcher keeps the others
-fresh. Where there is no new answer the last good one on disk is used, and that is said. An answer is kept as good only
-after everything was checked with it.
-Not here: asking (fetch.once), what declarations may be (catalog.check_streams).
+Rules: at the start every URL is asked; on a reload only one that has never answered, as the fetcher keeps the others
+fresh. Where there is no new answer the last good one on disk is used, with a finding. An answer is stored as good only
+after a check of everything with it.
+Not here: asking (fetch.once), which declarations are allowed (catalog.check_streams).
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from server.master import signals
 
 Occasion = Literal["check", "start", "reload"]
 
-_LOOK_S = 0.2  # How soon a TERM is heeded while streams are waited for.
+_LOOK_S = 0.2  # A TERM that comes while streams are waited for is noticed within this time.
 _HINT = "see that it answers, or set streams.on_missing to wait"
 
 _logger = logging.getLogger("streams")
 
 
 class StoppedWhileReadingError(PenstockError):
-    """TERM came while streams were waited for: nothing had begun, so nothing is left to do."""
+    """TERM came while streams were waited for. Nothing had been started, so nothing must be stopped."""
 
     exit_code = EXIT_DONE
 
 
 class Declarations(Struct):
-    """``sources`` is what came last; ``older`` has the last good answers instead, when there are such. ``fresh`` are
-    answers that nobody has checked yet."""
+    """All sources. ``sources`` has the newest answers; ``older`` has the last good ones instead, when there are any.
+    ``fresh`` are answers that have not been checked yet."""
 
     sources: list[Source]
     older: list[Source] | None
@@ -53,7 +53,7 @@ class Declarations(Struct):
     answers: Answers | None = None
 
     def settle(self, *, is_good: bool) -> None:
-        """Keep the fresh answers, or forget them. Raises OSError."""
+        """Store the fresh answers as good, or drop them. Raises OSError."""
         for kept in self.fresh:
             assert self.answers is not None
             if is_good:
@@ -63,7 +63,7 @@ class Declarations(Struct):
 
 
 def read(loaded: Loaded, occasion: Occasion) -> Declarations:
-    """Raises SettingsError when a file cannot be read; what is wrong with a URL is a finding."""
+    """Read all declarations. Raises SettingsError when a file cannot be read; trouble with a URL is a finding."""
     texts = loaded.config.streams.sources
     urls = urls_of(texts)
     if not urls:
@@ -82,13 +82,13 @@ def read(loaded: Loaded, occasion: Occasion) -> Declarations:
 
 
 def about_older(loaded: Loaded, errors: list[Finding]) -> Finding:
-    """What to say when new answers are refused and the last good ones are used."""
+    """Return the finding for new answers that are refused, so that the last good ones are used."""
     reason = f"what the URLs answer now is refused, so their last good answers are used: {errors[0]}"
     return _about(loaded, ("streams", "sources"), reason, "mend the declarations there", "warning")
 
 
 def _ask(loaded: Loaded, directory: Path, answers: Answers, urls: list[str], occasion: Occasion) -> dict[str, str]:
-    """Ask the URLs; those that have never answered, again and again if so set. Returns why some have no answer now."""
+    """Ask the URLs, and if so set, those that have never answered repeatedly. Returns why some have no answer now."""
     config = loaded.config
     troubles = fetch_streams(config, directory, urls, signals.is_stop_pending) if urls else {}
     is_patient = occasion == "start" and config.streams.on_missing == "wait"
@@ -115,7 +115,7 @@ def _pause(pause_s: float) -> None:
 
 
 def _sources(loaded: Loaded, texts: list[str], kept: dict[str, StoredAnswer]) -> list[Source]:
-    """In the order of the settings; a URL without any answer is left out, which is an error among the findings."""
+    """Return the sources in the order of the settings. A URL without any answer is left out; a finding reports it."""
     sources: list[Source] = []
     for text in texts:
         if not is_url(text):
@@ -128,7 +128,7 @@ def _sources(loaded: Loaded, texts: list[str], kept: dict[str, StoredAnswer]) ->
 def _parsed(kept: StoredAnswer) -> Source:
     try:
         return of_answer(kept.url, kept.body)
-    except AnswerError as error:  # It was read before it was kept, by this version or another.
+    except AnswerError as error:  # This or another version could read the answer when it was stored.
         return Source(kept.url, {"streams": f"cannot be read: {error}"}, {})
 
 

@@ -1,4 +1,4 @@
-"""Examine settings with the streams and schemas that they name, and say everything that is wrong with them.
+"""Examine settings with the streams and schemas that they name, and collect all findings.
 
 Place: config.load → boot.declarations → HERE → boot.generation, and ``penstock check``.
 Rule: every finding is collected, not the first alone; an error among them means that the settings cannot be served.
@@ -32,11 +32,11 @@ from server.master import signals
 from server.schemas.repository import SchemaRepository, open_schemas
 from server.sink.kind import kind_of
 
-LEAST_SHARE = 6  # A sixth of the time is for schemas, however long the streams took.
+LEAST_SHARE = 6  # Schemas get at least a sixth of the time, even when the streams took longer.
 
 
 class Examined(Struct, frozen=True):
-    """What settings lead to. An error among the findings means: do not serve with it (``usable``)."""
+    """The result of an examination. With an error among the findings it must not be used (``usable``)."""
 
     loaded: Loaded
     findings: list[Finding]
@@ -44,7 +44,7 @@ class Examined(Struct, frozen=True):
     schemas: SchemaRepository | None = None
     snapshot: Snapshot | None = None
     credentials: Credentials = Credentials()
-    unread: int = 0  # Schemas that are left for their first event.
+    unread: int = 0  # How many schemas are left for their first event.
 
 
 def examine(
@@ -52,10 +52,10 @@ def examine(
 ) -> Examined:
     """Read streams and schemas, and check all of it together. Raises SettingsError when a file cannot be read.
 
-    Every version of every schema that a stream names is compiled, as far as ``time_s`` allows for all of this: done
-    before the fork, workers share them. With a bound, what judges the events that no type settles is compiled later.
-    ``before`` are the schemas of the reading before this one: what has not changed is taken from there. Time that URLs
-    take to answer is not counted.
+    Every version of every schema that a stream names is compiled, as far as ``time_s`` for the whole examination
+    allows: workers share schemas that are compiled before the fork. When ``time_s`` is limited, the references of
+    schemas are compiled later. ``before`` are the schemas of the previous reading: unchanged ones are reused. The time
+    that URLs take to answer is not counted.
     """
     declared = declarations.read(loaded, occasion)
     credentials, about_credentials = _credentials(loaded, occasion)
@@ -114,7 +114,7 @@ def _examine(
 
 
 def usable(examined: Examined) -> tuple[Snapshot, SchemaRepository]:
-    """What to serve with. Raises SettingsError with every error when there is one."""
+    """Return the streams and schemas to serve with. Raises SettingsError with all errors when there is one."""
     errors = errors_of(examined.findings)
     if errors or examined.snapshot is None or examined.schemas is None:
         raise SettingsError(text_of(errors))
@@ -122,7 +122,7 @@ def usable(examined: Examined) -> tuple[Snapshot, SchemaRepository]:
 
 
 def _credentials(loaded: Loaded, occasion: Occasion) -> tuple[Credentials, list[Finding]]:
-    """Keys of clients and of issuers. Those at a URL are asked for first, unless the fetcher keeps them fresh."""
+    """Read keys of clients and of issuers. Keys at a URL are fetched first, unless the fetcher keeps them fresh."""
     url = loaded.config.auth.jwt.keys
     trouble = None
     if url is not None and is_url(url):
@@ -148,9 +148,8 @@ def _sink(loaded: Loaded) -> list[Finding]:
 def _schemas(
     schemas: SchemaRepository, snapshot: Snapshot, sources: Sequence[Source], until: float
 ) -> tuple[list[Finding], int]:
-    """Schemas that streams name and that cannot be used, each said once, at the first stream that names it.
-
-    And how many were not looked at.
+    """Return a finding for each schema that streams name and that cannot be used, at the first stream that names it,
+    and the number of schemas that were not read.
     """
     findings: list[Finding] = []
     unread = 0
@@ -180,7 +179,7 @@ def _declaration(sources: Sequence[Source], stream: str) -> tuple[str, int]:
 
 
 def _services(loaded: Loaded, snapshot: Snapshot) -> list[Finding]:
-    """A wrong name here refuses every event, and nobody notices before the data is missing."""
+    """Check service names: a wrong one refuses every event, which is noticed only when the data is missing."""
     name = loaded.config.service_name
     if name is None or snapshot.is_open or any(stream.service in (None, name) for stream in snapshot.streams()):
         return []
@@ -190,7 +189,7 @@ def _services(loaded: Loaded, snapshot: Snapshot) -> list[Finding]:
 
 
 def _error_stream(loaded: Loaded, schemas: SchemaRepository, snapshot: Snapshot) -> list[Finding]:
-    """Error events need a stream and a schema; without them invalid events are only counted."""
+    """Check that error events have a stream and a schema; without them invalid events are only counted."""
     name, uri = loaded.config.error_stream, loaded.config.intake.error_schema_uri
     if name is None:
         return []

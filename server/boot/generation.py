@@ -1,9 +1,9 @@
-"""One reading of the settings and of all that they name: what workers are forked with.
+"""Read the settings and everything that they name into a generation, with which workers are forked.
 
 Place: commands.serve, commands.validate → HERE → master.generation (its Protocol), worker.
-Rules: everything is read, checked and compiled before the first fork, so workers share it; bad settings end here with
-every finding in the message. All of it has ``READ_S``: schemas that are not reached are ready at their first event.
-Not here: what is looked at (boot.examine), what a worker does with it (worker).
+Rules: everything is read, checked and compiled before the first fork, so that workers share it; bad settings end here
+with every finding in the message. Reading may take ``READ_S``: schemas beyond that are compiled for their first event.
+Not here: the checks (boot.examine), what a worker does with a generation (worker).
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
     from server.catalog.sources import Source
     from server.master.generation import WorkerContext
 
-# Of a start or a reload; the rest of its 5 s is for what cannot wait. 2,000 schemas of 25 properties take 2 s when
-# schemas.prepared_path knows them, 6 s when not; 10,000 streams 1.2 s.
+# The share of a start or a reload; the rest of its 5 s is for work that cannot wait. 2,000 schemas of 25 properties
+# take 2 s when schemas.prepared_path has them, else 6 s; 10,000 streams take 1.2 s.
 READ_S = 3.0
 
 log = logging.getLogger("settings")
 
 
 class Generation:
-    """Settings, streams and compiled schemas. ``data_dir`` is what relative paths of data are relative to."""
+    """Settings, streams and compiled schemas. Relative paths of data are relative to ``data_dir``."""
 
     def __init__(
         self,
@@ -67,7 +67,8 @@ class Generation:
         self.companions.append(Role("admin", self._run_admin, (config.admin.listen,)))
 
     def run_worker(self, context: WorkerContext) -> int:
-        """Be a worker, in the child. Its log is set up here: the master's is that of the generation which serves."""
+        """Be a worker, in the child. Its log is set up here, because the master logs by the settings of the generation
+        that serves."""
         from server.worker import process as worker
 
         set_up(self.config.log.level, self.config.log.style)
@@ -75,11 +76,11 @@ class Generation:
         return worker.run(self, context)
 
     def adopt(self, newer: object) -> bool:
-        """Hand new streams to the workers that run, when nothing else has changed. No connection notices.
+        """Publish new streams to the running workers when nothing else has changed; no connection is closed.
 
-        New schema titles need new workers, which share the compiled schemas; so does every other setting, and every
-        file that settings name. Where streams are at URLs too it is the fetcher who publishes, and it has read the old
-        files.
+        New schema titles need new workers, which share the compiled schemas. So does a change of any other setting, or
+        of a file that settings name. Where streams are at URLs too, the fetcher publishes, and it has read the old
+        files; then new workers are needed as well.
         """
         if not isinstance(newer, Generation) or newer.snapshot.digest == self.snapshot.digest:
             return False
@@ -97,11 +98,11 @@ class Generation:
         return True
 
     def close(self) -> None:
-        """In the master: nobody else will be forked from here."""
+        """Release the master's parts, when no more children will be forked with this generation."""
         self.link.close()
 
     def _run_admin(self, context: WorkerContext) -> int:
-        from server.admin import process  # It serves HTTP with aiohttp, which no worker needs.
+        from server.admin import process  # The admin process serves HTTP with aiohttp, which no worker needs.
 
         set_up(self.config.log.level, self.config.log.style)
         self.link.leave_door()
@@ -119,7 +120,7 @@ def _titles(generation: Generation) -> set[str | None]:
 
 
 class Readings:
-    """Reads again and again; what has not changed is taken from the reading before, so that both share its memory."""
+    """Reads the settings repeatedly, and reuses unchanged parts of the previous reading, so that both share memory."""
 
     def __init__(self, config_path: Path | None, overrides: list[str]) -> None:
         self._config_path = config_path
@@ -127,7 +128,7 @@ class Readings:
         self._schemas: SchemaRepository | None = None
 
     def read(self) -> Generation:
-        """The next reading. Raises SettingsError."""
+        """Read the next generation. Raises SettingsError."""
         occasion: Occasion = "start" if self._schemas is None else "reload"
         made = read(self._config_path, self._overrides, self._schemas, occasion)
         self._schemas = made.schemas
@@ -140,8 +141,8 @@ def read(
     before: SchemaRepository | None = None,
     occasion: Occasion = "check",
 ) -> Generation:
-    """Read everything. Raises SettingsError with all that is wrong; warnings are logged."""
-    gc.disable()  # What is made here stays: looking through all of it again and again takes a tenth of the time.
+    """Read everything. Raises SettingsError with all errors; warnings are logged."""
+    gc.disable()  # The objects that are made here stay, and collecting them in vain would take a tenth of the time.
     try:
         loaded = load(config_path, overrides, os.environ)
         state = _files_state(loaded)
@@ -164,9 +165,9 @@ def _files_state(loaded: Loaded) -> tuple[str, str]:
 
 
 def _give_back() -> None:
-    """Hand back to the kernel what reading took and no longer needs: every worker would have it for its life.
+    """Return free memory to the kernel after reading, because every worker would hold it for its life.
 
-    8 MB after 10,000 streams. Another C library than glibc may not know how.
+    It is 8 MB after 10,000 streams. C libraries other than glibc may lack this function.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

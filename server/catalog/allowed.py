@@ -1,4 +1,4 @@
-"""What the settings of a stream may be, where the intake itself obeys them.
+"""Check the settings of a stream that the intake itself obeys.
 
 Place: catalog.check_streams → HERE.
 Rules: null unsets what a more general place has set, which is refused for a setting that decides who may write.
@@ -29,7 +29,7 @@ _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,249}")
 
 
 def problems(settings: dict[str, Any]) -> Iterator[StreamFault]:
-    """Everything wrong with one map of settings, merged or not."""
+    """Yield every fault of one map of settings, merged or not."""
     for path in _endless(settings):
         yield StreamFault(path, "is a number without an end, which JSON cannot say", "write a finite one, or a text")
     yield from _map(settings, (), _TOP)
@@ -57,7 +57,7 @@ def _empty(intake: dict[str, Any]) -> Iterator[StreamFault]:
 
 
 def _endless(value: Any) -> Iterator[KeyPath]:
-    """Where ``.inf`` and ``.nan`` are: readers of settings get JSON."""
+    """Yield the paths of ``.inf`` and ``.nan``, which JSON, the format for readers of settings, cannot hold."""
     if isinstance(value, float) and not math.isfinite(value):
         yield ()
     if isinstance(value, dict | list):
@@ -160,7 +160,7 @@ def _sample(value: Any, path: KeyPath) -> Iterator[StreamFault]:
     if rate is not None and not is_share:
         yield StreamFault((*path, "rate"), f"found {quoted(rate)}; allowed is a number from 0 to 1")
     for problem in keys_of(value, ("rate", "unit"), path):
-        if problem.level == "error":  # Clients read it as well, and may know more keys.
+        if problem.level == "error":  # Clients read this section too, and may know more keys.
             yield problem
 
 

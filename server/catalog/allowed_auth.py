@@ -1,9 +1,9 @@
-"""What a stream may say of who may write to it.
+"""Check the settings of a stream that say who may write to it.
 
 Place: catalog.allowed → HERE.
-Rule: settings of streams are served to whoever asks for them, so a key or a hash among them is an error, and its value
-is in no message.
-Not here: whether keys of such names are there (auth.check_auth).
+Rule: settings of streams are served to everyone, so a key or a hash among them is an error, and its value is in no
+message.
+Not here: whether keys of these names exist (auth.check_auth).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _WAYS: Final[tuple[str, ...]] = get_args(Way)
 
 
 def ways(value: Any, path: KeyPath) -> Iterator[StreamFault]:
-    """``auth``: one word or a list of them."""
+    """Check ``auth``: one word or a list of them."""
     given = value if isinstance(value, list) else [value]
     if not given or not all(isinstance(one, str) and one in _WAYS for one in given):
         reason = f"found {quoted(value)}; allowed is one of {', '.join(_WAYS)}, or a list of them"
@@ -41,12 +41,12 @@ def key_names(value: Any, path: KeyPath) -> Iterator[StreamFault]:
 
 
 def networks(value: Any, path: KeyPath) -> Iterator[StreamFault]:
-    """``networks``: whose clients may write."""
+    """Check ``networks``, whose clients may write."""
     return _each(value, path, _network)
 
 
 def identities(value: Any, path: KeyPath) -> Iterator[StreamFault]:
-    """``identities``: clients, as the proxy names them."""
+    """Check ``identities``: the names that the proxy gives to clients."""
     return _each(value, path, _identity)
 
 

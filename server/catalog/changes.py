@@ -1,9 +1,9 @@
-"""What a change of declarations would do to streams: which are new or gone, and what becomes of the events of the rest.
+"""Tell what a change of declarations would do: which streams are new or gone, and how events of the rest would change.
 
 Place: two catalog.snapshots → HERE → ``penstock check --diff``.
-Rule: ``is_breaking`` says that somebody who sends or reads today would notice: events refused, in another topic, or in
-another partition. Settings of others (clients, consumers) are told, and break nothing here.
-Not here: whether the new declarations are right (catalog.check_streams).
+Rule: ``is_breaking`` says that today's senders or readers would notice: events would be refused, or go to another topic
+or partition. Changed settings of other programs (clients, consumers) are listed, but break nothing here.
+Not here: whether the new declarations are valid (catalog.check_streams).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _WHY = {
 
 
 class Change(Struct, frozen=True):
-    """One thing that is not as it was; ``text`` says from what to what, and what follows."""
+    """One difference; ``text`` names the old value, the new value and the consequence."""
 
     stream: str
     text: str
@@ -35,7 +35,7 @@ class Change(Struct, frozen=True):
 
 
 def changes(old: Snapshot, new: Snapshot) -> Iterator[Change]:
-    """In the order of the old declarations, then new streams."""
+    """Yield all changes, in the order of the old declarations and then for new streams."""
     for name in old.names():
         before, after = old.declared(name), new.declared(name)
         if before is not None and after is None:
@@ -83,7 +83,7 @@ _ABSENT = object()
 
 
 def _leaves(before: Any, after: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
-    """Values below two maps that are not the same."""
+    """Yield the values below two maps that differ, with their paths."""
     if isinstance(before, dict) and isinstance(after, dict):
         for name in dict.fromkeys((*before, *after)):
             yield from _leaves(before.get(name, _ABSENT), after.get(name, _ABSENT), (*path, name))

@@ -1,11 +1,11 @@
-"""What only the schema repositories can tell of streams: titles that are not there, fields that are not in them.
+"""Check streams against the schema repositories: titles that do not exist, fields that schemas do not declare.
 
 Place: catalog.check_streams → HERE.
 Rules: a title that no repository has is a warning, unless ``refuse_unknown``: one file of declarations serves several
-services with schemas of their own. When not one title is found, the repositories are wrong. A field is looked for in
-every version; whether it may be absent, in the latest. What a default sets for all streams is nobody's mistake where
-one schema lacks the field: only a stream's own header fields are looked at.
-Not here: what can be told without schemas (catalog.check_streams).
+services with schemas of their own. When no title at all is found, the repositories are wrong. A field is looked for in
+every version; the latest version decides whether it may be absent. A default applies to all streams, so it is no
+mistake when one schema lacks its field: only a stream's own header fields are checked.
+Not here: checks that need no schemas (catalog.check_streams).
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _HEADERS = ("producers", "eventgate", "enrich_fields_from_http_headers")
 
 
 class SchemaTitles(Protocol):
-    """What is asked of the schema repositories (server.schemas.repository)."""
+    """The part of the schema repositories (server.schemas.repository) that checks use."""
 
     def versions(self, title: str) -> Sequence[str]:
-        """Versions of a title that exist."""
+        """Return the versions of a title."""
 
     def declares(self, title: str, path: tuple[str, ...]) -> bool:
         """Whether any version of the title has the field."""
@@ -39,13 +39,13 @@ class SchemaTitles(Protocol):
 
 
 class Add(Protocol):
-    """Takes a finding about a stream's setting."""
+    """Adds a finding about a stream's setting."""
 
     def __call__(self, level: Level, stream: str, path: KeyPath, reason: str, hint: str) -> None: ...
 
 
 class SchemaChecks:
-    """``settings`` are the merged ones of each stream, ``own`` those that were written for it alone."""
+    """Checks all streams. ``settings`` are the merged settings of each stream, ``own`` those written for it alone."""
 
     def __init__(
         self, schemas: SchemaTitles, settings: Mapping[str, dict[str, Any]], own: Mapping[str, dict[str, Any]], add: Add
@@ -54,10 +54,10 @@ class SchemaChecks:
         self._settings = settings
         self._own = own
         self._add = add
-        self._told: dict[tuple[str, str, str], bool] = {}  # Ten thousand streams ask the same of a thousand titles.
+        self._cache: dict[tuple[str, str, str], bool] = {}  # Ten thousand streams ask the same of a thousand titles.
 
     def run(self, *, refuse_unknown: bool, until: float = math.inf) -> None:
-        """All checks; those of fields only until this instant of ``time.monotonic``."""
+        """Run all checks; those of fields only until this instant of ``time.monotonic``."""
         titles = {name: title for name, s in self._settings.items() if isinstance(title := s.get("schema_title"), str)}
         known = {title: True for title in dict.fromkeys(titles.values()) if self._schemas.versions(title)}
         if titles and not known:
@@ -101,7 +101,7 @@ class SchemaChecks:
 
     def _tells(self, what: Literal["declares", "requires"], title: str, field: str) -> bool:
         key = (what, title, field)
-        if key not in self._told:
+        if key not in self._cache:
             ask = self._schemas.declares if what == "declares" else self._schemas.requires
-            self._told[key] = ask(title, path_of(field))
-        return self._told[key]
+            self._cache[key] = ask(title, path_of(field))
+        return self._cache[key]

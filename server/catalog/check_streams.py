@@ -1,9 +1,9 @@
-"""Say everything that is wrong with the declarations of streams, before a single event relies on them.
+"""Check the declarations of streams, before any event relies on them.
 
 Place: catalog.sources → HERE → ``penstock check``, start-up.
-Rules: every problem is found, with its file, line and stream; nothing is refused that real declarations rely on.
-What concerns other wikis than the service's own is a warning: it is only served to readers.
-Not here: what the allowed values are (catalog.allowed), what schemas tell (catalog.check_schemas), reading files
+Rules: every finding is reported, with its file, line and stream; nothing is refused that real declarations rely on. A
+fault in settings for other wikis than the service's own is a warning, because they are only served to readers.
+Not here: the allowed values (catalog.allowed), checks against schemas (catalog.check_schemas), reading files
 (catalog.sources).
 """
 
@@ -25,8 +25,8 @@ from server.catalog.unknown import IN_QUOTES, MERGE, MERGE_HINT
 from server.config.framework.document import KeyPath, dotted
 from server.config.framework.finding import Finding, Level, quoted
 
-UNREAD = "x-"  # A section of anchors, for `<<:` to merge.
-OTHERS_MAX = 20  # Services that one whose name is used once is compared with.
+UNREAD = "x-"  # Sections with this prefix hold anchors that `<<:` merges elsewhere.
+OTHERS_MAX = 20  # How many services a service name that occurs only once is compared with.
 
 
 def check(
@@ -38,9 +38,9 @@ def check(
     refuse_unknown: bool = False,
     until: float = math.inf,
 ) -> list[Finding]:
-    """All findings; those about fields of schemas only until this instant of ``time.monotonic``.
+    """Return all findings; fields of schemas are only checked until this instant of ``time.monotonic``.
 
-    Findings about the shape of a file come alone: what it means cannot be told then.
+    When the shape of a file is wrong, only that is reported, because its meaning is then unknown.
     """
     if not sources:
         return []
@@ -60,7 +60,7 @@ def check(
 
 
 def _shape(source: Source) -> list[Finding]:
-    """Sections are maps, names are names, and each value that we know is of its kind, wherever it is written."""
+    """Check that sections are maps, names are legal, and each known setting has a value of its kind, in every place."""
     findings: list[Finding] = []
 
     def add(level: Level, path: KeyPath, reason: str, hint: str = "", stream: str | None = None) -> None:
@@ -112,7 +112,7 @@ def _shape(source: Source) -> list[Finding]:
 
 
 class _Streams:
-    """The checks of each stream's merged settings."""
+    """Checks the merged settings of each stream."""
 
     def __init__(self, sources: Sequence[Source], wiki: str | None, topic_prefix: str, merged: Declared) -> None:
         self.findings: list[Finding] = []
@@ -135,7 +135,7 @@ class _Streams:
         self._other_wikis()
 
     def ask(self, schemas: SchemaTitles, refuse_unknown: bool, until: float) -> None:
-        """What only the schema repositories can tell."""
+        """Check the streams against the schema repositories."""
         SchemaChecks(schemas, self._settings, self._own, self._add).run(refuse_unknown=refuse_unknown, until=until)
 
     def _name(self, name: str) -> None:
@@ -150,14 +150,14 @@ class _Streams:
     def _topic(self, name: str, settings: dict[str, Any]) -> None:
         is_named = len([topic for topic in settings.get("topics") or () if not is_regex(topic)]) == 1
         if is_regex(name) and not is_named:
-            return  # A topic of its own only for each name that matches; an illegal one is an unknown stream then.
+            return  # Each matching name has a topic of its own; a name that is no legal topic is an unknown stream.
         topic = produced(settings, name, self._topic_prefix)
         if not is_legal(topic) and (is_legal(name) or is_named):
             hint = f"a topic has 1 to {LENGTH_MAX} letters, digits, '.', '_', '-'"
             self._add("error", name, ("topics",), f"Kafka would refuse the topic {topic!r}", hint)
 
     def _overlaps(self) -> None:
-        """Two regexes for one name, where that is cheap to tell: the first declared one would always win."""
+        """Report two regexes that match one name, where that is cheap to find: the first one would always win."""
         usable = []
         for name in self._settings:
             if is_regex(name):
@@ -173,7 +173,8 @@ class _Streams:
                     self._add("warning", name, (), reason, "make one of them narrower")
 
     def _services(self) -> None:
-        """A service that one stream alone names, and nearly as many others do: its events would go nowhere."""
+        """Report a service that only one stream names and whose name is close to a common one: it may be misspelt, and
+        then the events go nowhere."""
         named: dict[str, list[str]] = {}
         for name, settings in self._settings.items():
             if isinstance(service := settings.get("destination_event_service"), str):
@@ -187,7 +188,7 @@ class _Streams:
                 self._add("warning", stream, ("destination_event_service",), reason, hint)
 
     def _other_wikis(self) -> None:
-        """Names that only an override for another wiki declares."""
+        """Report stream names that only an override for another wiki declares."""
         for source in self._sources:
             for wiki, streams in (source.value.get("stream_overrides") or {}).items():
                 for name in streams or ():
@@ -208,7 +209,7 @@ class _Streams:
 
 
 def _wrong_name(name: str) -> tuple[str, str] | None:
-    """Why no stream can have this name, and what to do."""
+    """Return why no stream can have this name, and what to do; None when one can."""
     if is_regex(name):
         try:
             compiled(name)

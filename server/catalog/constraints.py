@@ -1,8 +1,8 @@
-"""Which streams are asked for: ``key=value`` and ``a[b][c]=value``, compared with effective settings.
+"""Select streams by constraints, ``key=value`` and ``a[b][c]=value``, on their effective settings.
 
 Place: catalog.query → HERE (parse); catalog.views → HERE (matches).
-Rules: every key must be there and not null; maps are compared key by key; of a list every expected element must be
-there, in any order; all else is compared as text, as PHP writes it: true is ``1``, false is empty, 1.0 is ``1``. The
+Rules: every key must be present and not null; maps are compared key by key; a list must hold every expected element, in
+any order; all other values are compared as text, as PHP writes it: true is ``1``, false is empty, 1.0 is ``1``. The
 words ``true`` and ``false`` match too. ``stream`` is compared with the declared name, a regex by matching.
 Not here: other parameters (catalog.query).
 """
@@ -16,23 +16,23 @@ from typing import Any
 from server.text import percent
 
 MAX_DEPTH = 10
-MAX_CONSTRAINTS = 200  # Each takes 5 µs to read, and other requests wait meanwhile.
+MAX_CONSTRAINTS = 200  # Reading one takes 5 µs, and other requests wait meanwhile.
 
 Constraints = dict[str, Any]  # Maps and lists of text.
 
 _KEY = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
-# What PHP takes for an index: no sign, no leading zero, and short enough for its integers (and for int() here, which
-# refuses more than 4,300 digits). All else is a name.
+# PHP takes this for an index: no sign, no leading zero, and short enough for its integers (and for int() here, which
+# refuses more than 4,300 digits). All other keys are names.
 _INDEX = re.compile(r"0|[1-9][0-9]{0,17}")
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 
 
 class ConstraintError(ValueError):
-    """What is wrong with a constraint, in words of our own: nothing of it is repeated."""
+    """A constraint that cannot be read. The message quotes nothing of it."""
 
 
 def parse(items: Iterable[str]) -> Constraints:
-    """Items as they stand between the separators, each a query string of its own. Raises ConstraintError."""
+    """Read the items between the separators, each of which is a query string. Raises ConstraintError."""
     found = _Map()
     pairs = [pair for item in items for pair in item.split("&") if pair]
     if len(pairs) > MAX_CONSTRAINTS:
@@ -83,7 +83,7 @@ class _Map(dict[str, Any]):
         self.is_list = True
 
     def put(self, name: str, value: Any) -> None:
-        """Set a key. Both attributes are kept up to date here: looking through all keys each time is quadratic."""
+        """Set a key and update both attributes: looking through all keys each time would be quadratic."""
         if name not in self:
             self.is_list = self.is_list and name == str(len(self))
             if _INDEX.fullmatch(name):
@@ -91,7 +91,7 @@ class _Map(dict[str, Any]):
         self[name] = value
 
     def below(self, name: str) -> _Map:
-        """The map at a key, made when there is none. Raises ConstraintError when there is a value."""
+        """Return the map at a key, and make it when there is none. Raises ConstraintError when the key has a value."""
         name = name or str(self.next_index)
         if name not in self:
             self.put(name, _Map())
@@ -102,7 +102,7 @@ class _Map(dict[str, Any]):
 
 
 def _put(found: _Map, path: list[str], value: str) -> None:
-    """A value that is set twice becomes a list; ``a[]`` takes the next place in one."""
+    """Set the value at a path. A value that is set twice becomes a list; ``a[]`` takes the next place in a list."""
     *above, last = path
     for name in above:
         found = found.below(name)
@@ -120,7 +120,7 @@ def _put(found: _Map, path: list[str], value: str) -> None:
 
 
 def _listed(found: _Map) -> Constraints:
-    """Maps whose keys count from 0 are lists. Those at the top have names of settings."""
+    """Turn maps whose keys count from 0 into lists, except the top map, whose keys are names of settings."""
     return {name: _inner(value) for name, value in found.items()}
 
 
@@ -142,13 +142,13 @@ def _fits(actual: Any, expected: Any) -> bool:
 
 
 def _has_all(actual: list[Any], expected: list[Any]) -> bool:
-    """Whether every expected element is there; text is looked up, so that this is not quadratic."""
+    """Whether a list holds every expected element. Text is looked up in a set, so that this is not quadratic."""
     texts = {text for each in actual for text in _texts(each)}
     return all(one in texts if isinstance(one, str) else any(_fits(each, one) for each in actual) for one in expected)
 
 
 def _texts(actual: Any) -> tuple[str, ...]:
-    """How a setting may be written in a query; a map or a list cannot."""
+    """Return the spellings of a setting in a query; a map or a list has none."""
     if actual is True:
         return ("1", "true")
     if actual is False:

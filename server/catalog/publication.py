@@ -1,10 +1,11 @@
-"""A snapshot on its way from the one process that makes it to all that use it.
+"""Pass snapshots, through shared memory, from the one process that makes them to all that use them.
 
-Place: fetch.process publishes, or the master on HUP; catalog.snapshot_follower, in every worker, reads. Made before
-the fork.
-Rules: a text is written whole before its number is; numbers go up; two places take turns, so whoever reads a text has
-until the next but one, and then sees by the number that it was too slow. Nothing is on disk: it ends with the service.
-Not here: what the text says (catalog.snapshot), who is told what of it.
+Place: fetch.process publishes, or the master on HUP; catalog.snapshot_follower, in every worker, reads. A publication
+is made before the fork.
+Rules: a text is written whole before its number is; numbers go up. Two places take turns, so a reader has time until
+the second publication after it began; the number then shows that it was too slow. Nothing is on disk: a publication
+ends with the service.
+Not here: what the text says (catalog.snapshot).
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ import os
 
 _NUMBER, _DIGEST, _SIZE = range(3)
 _CELLS = _SIZE + 2
-_HEAD_DIGITS = 15  # Of the digest, in hexadecimal: what fits into one cell.
+_HEAD_DIGITS = 15  # So many hexadecimal digits of the digest fit into one cell.
 
 
 class Publication:
-    """``digest`` is that of the snapshot which the generation was made with: number 0, whose text everybody has."""
+    """The newest snapshot of a generation. ``digest`` is that of number 0, the snapshot that every process inherits."""
 
     def __init__(self, digest: str) -> None:
         self._cells = memoryview(mmap.mmap(-1, _CELLS * 8)).cast("q")
@@ -27,16 +28,16 @@ class Publication:
 
     @property
     def number(self) -> int:
-        """Of the newest snapshot. One look at a cell: it is asked on every beat."""
+        """Return the number of the newest snapshot. This reads one cell, as it is called on every beat."""
         return self._cells[_NUMBER]
 
     @property
     def digest_head(self) -> int:
-        """The beginning of the newest snapshot's digest (``head_of``)."""
+        """Return the beginning of the newest snapshot's digest (``head_of``)."""
         return self._cells[_DIGEST]
 
     def publish(self, text: bytes, digest: str) -> None:
-        """Make this the newest. One process at a time does so."""
+        """Make this snapshot the newest. Only one process at a time may do so."""
         number = self._cells[_NUMBER] + 1
         place = number % 2
         os.ftruncate(self._places[place], 0)
@@ -48,7 +49,7 @@ class Publication:
         self._cells[_NUMBER] = number
 
     def read(self) -> tuple[int, bytes]:
-        """The newest number above 0 and its text."""
+        """Return the newest number above 0 and its text."""
         while True:
             number = self._cells[_NUMBER]
             place = number % 2
@@ -59,11 +60,11 @@ class Publication:
                 return number, text
 
     def close(self) -> None:
-        """Give the descriptors back: in the master, when no child is to be forked with them any more."""
+        """Close the descriptors: in the master, when no more children will be forked with them."""
         while self._places:
             os.close(self._places.pop())
 
 
 def head_of(digest: str) -> int:
-    """The beginning of a digest as a number that fits into a cell."""
+    """Return the beginning of a digest as a number that fits into a cell."""
     return int(digest[:_HEAD_DIGITS], 16)

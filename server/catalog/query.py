@@ -1,8 +1,8 @@
-"""What a reader of stream settings asks for: parameters of the API as the existing system takes them.
+"""Read the query of a reader of stream settings, with the parameters of the existing system's API.
 
 Place: server.pages.published → HERE → catalog.views.
-Rules: lists are separated by ``|``, or by U+001F when they begin with it. What cannot be meant is an error that names
-its parameter; nothing that a client sent is repeated but the name of a parameter, and that only when it is harmless.
+Rules: lists are separated by ``|``, or by U+001F when they begin with it. A value that makes no sense is an error that
+names its parameter. Nothing that a client sent is repeated except a parameter's name, and only when it is harmless.
 Not here: answers (catalog.views), what constraints mean (catalog.constraints).
 """
 
@@ -19,7 +19,7 @@ from server.text import percent
 
 MAX_PARAMETERS = 100
 KNOWN = ("action", "all_settings", "constraints", "format", "formatversion", "streams", "wiki")
-# The Action API gives these to every request; they change nothing here.
+# Clients of the Action API may send these with every request; they change nothing here.
 FOREIGN = frozenset(
     {
         "assert",
@@ -49,7 +49,7 @@ _HARMLESS = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 
 
 class QueryError(ValueError):
-    """A parameter that cannot be meant; "" stands for the whole query. ``reason`` follows its name: "takes json"."""
+    """A parameter that makes no sense; "" stands for the whole query. ``reason`` follows its name: "takes json"."""
 
     def __init__(self, parameter: str, reason: str) -> None:
         subject = f"The parameter `{parameter}`" if parameter else "The query"
@@ -58,13 +58,13 @@ class QueryError(ValueError):
 
 
 class Query(Struct, frozen=True):
-    """``names`` None: all. ``wiki`` unset: the service's own."""
+    """What a reader asks for. ``names`` None means all streams; ``wiki`` unset means the service's own wiki."""
 
     names: tuple[str, ...] | None = None
     constraints: constraints.Constraints = {}
     wiki: str | UnsetType = UNSET
     is_deprecated: bool = False
-    is_action: bool = False  # Only when `action` was given.
+    is_action: bool = False  # True only when `action` was given.
     is_format_named: bool = False
 
 
@@ -95,7 +95,7 @@ def parse(query: bytes, known: Collection[str] = KNOWN) -> Query:
 
 
 def listed(text: str) -> tuple[str, ...]:
-    """The items of a list, each once."""
+    """Return the items of a list, each once."""
     items = text[1:].split("\x1f") if text.startswith("\x1f") else text.split("|")
     return tuple(item for item in dict.fromkeys(items) if item)
 

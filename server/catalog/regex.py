@@ -1,9 +1,9 @@
-"""Names of streams that are regular expressions: ``/^mediawiki\\.job\\..+/``.
+"""Read names of streams that are regular expressions: ``/^mediawiki\\.job\\..+/``.
 
 Place: catalog.sources → HERE → catalog.snapshot, catalog.topics.
-Rules: a name that begins with a slash is one; it ends with a slash, there are no flags, and it matches anywhere in a
-name unless it is anchored. Read as ECMA-262 reads it, so browsers and we agree. One that can be made slow by a
-client's name is refused.
+Rules: a name that begins with a slash is a regex. It ends with a slash, has no flags, and matches anywhere in a name
+unless it is anchored. It is read as ECMA-262 reads it, so that browsers agree. A regex that a client's name can make
+slow is refused.
 Not here: which declaration is asked first (catalog.snapshot).
 """
 
@@ -27,7 +27,7 @@ def is_regex(name: str) -> bool:
 
 
 def body(declared: str) -> str:
-    """What is between the slashes. Raises RegexError."""
+    """Return the text between the slashes. Raises RegexError."""
     text, slash, flags = declared[1:].rpartition("/")
     if not slash or not text:
         raise RegexError("it begins with a slash and must end with another")
@@ -39,7 +39,7 @@ def body(declared: str) -> str:
 
 
 def compiled(declared: str) -> Matcher:
-    """Ready to ``search``. Raises RegexError."""
+    """Compile a declared regex for ``search``. Raises RegexError."""
     text = body(declared)
     try:
         if is_slow_regex(text):
@@ -52,7 +52,7 @@ def compiled(declared: str) -> Matcher:
 
 
 def with_prefixes(declared: str, prefixes: list[str]) -> str:
-    """One regex for the topics: ``/^a\\.+/`` with ``x.``, ``y.`` → ``/^(x\\.|y\\.)a\\.+/``."""
+    """Return one regex for the topics: ``/^a\\.+/`` with ``x.``, ``y.`` → ``/^(x\\.|y\\.)a\\.+/``."""
     quoted = "|".join(_SPECIAL.sub(r"\\\g<0>", prefix) for prefix in prefixes)
     text = body(declared)
     rest = text[1:] if text.startswith("^") else f".*{text}"
@@ -60,7 +60,7 @@ def with_prefixes(declared: str, prefixes: list[str]) -> str:
 
 
 def sample(declared: str) -> str | None:
-    """A name that the regex matches, when that is cheap to tell: plain text, with ``.+`` or ``.*`` here and there."""
+    """Return a name that the regex matches, where one is cheap to find: in plain text with ``.+`` or ``.*`` in it."""
     parts = re.split(r"(?<!\\)\.[+*]", body(declared).removeprefix("^").removesuffix("$"))
     if not all(_PLAIN.fullmatch(part) for part in parts):
         return None

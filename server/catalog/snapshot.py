@@ -1,8 +1,8 @@
-"""All streams of one reading of the sources, found by name.
+"""Hold all streams of one reading of the sources, and find them by name.
 
-Place: catalog.sources → HERE → intake.route, on an event's way. By way of catalog.publication to running workers.
-Rules: an exact name goes before a regex, and of the regexes the first declared one that matches wins. A name asked
-for before costs one dict lookup. What is remembered is bounded in number and in length: clients choose names.
+Place: catalog.sources → HERE → intake.route, on an event's way. It reaches running workers by catalog.publication.
+Rules: an exact name goes before a regex, and of the regexes the first declared one that matches wins. A name that was
+asked for before costs one dict lookup. The cache is bounded in number and length of names, because clients choose them.
 A snapshot never changes what it answers; a new reading makes a new one.
 Not here: whether the settings are right (catalog.check_streams), who may send what (intake.route).
 """
@@ -15,8 +15,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from server.catalog.merge import Known, merge
-from server.catalog.name_cache import Remembered
+from server.catalog.merge import Cache, merge
+from server.catalog.name_cache import NameCache
 from server.catalog.regex import RegexError, compiled, is_regex
 from server.catalog.sources import Declared, Source, for_wiki, sections
 from server.catalog.stream import Stream, make
@@ -24,21 +24,21 @@ from server.catalog.topics import LENGTH_MAX, effective, is_legal
 from server.errors import SettingsError
 from server.schemas.repository import Matcher
 
-# Names of undeclared streams that a worker remembers, matches and misses each. 4,096 names of 249 bytes with their
-# streams are some 4 MB; the busiest real service sends to a few hundred names that a regex matches.
-REMEMBERED_MAX = 4_096
+# How many names of undeclared streams a worker caches, of matches and of misses each. 4,096 names of 249 bytes with
+# their streams are some 4 MB; the busiest real service sends to a few hundred names that a regex matches.
+NAMES_MAX = 4_096
 
 
 class Snapshot:
-    """``digest`` tells two readings apart; ``is_open`` means that there are no sources and any legal name will do;
-    ``sections`` are those of all sources, merged, for readers of other wikis' settings (catalog.views)."""
+    """All streams. ``digest`` tells two readings apart; ``is_open`` means that there are no sources and any legal name
+    will do; ``sections`` are the merged ones of all sources, for readers of other wikis' settings (catalog.views)."""
 
     __slots__ = (
+        "_cache",
         "_declared",
         "_matches",
         "_misses",
         "_regexes",
-        "_seen",
         "_topic_prefix",
         "digest",
         "is_open",
@@ -46,60 +46,60 @@ class Snapshot:
     )
 
     def __init__(self, topic_prefix: str, digest: str, sections: Mapping[str, Any], *, is_open: bool) -> None:
-        """An empty one; ``add`` declares."""
+        """Make an empty snapshot; ``add`` declares streams."""
         self.sections = sections
         self.is_open = is_open
         self.digest = digest
         self._topic_prefix = topic_prefix
         self._declared: dict[str, Stream] = {}
         self._regexes: list[tuple[Matcher, Stream]] = []
-        self._seen: dict[str, Stream | None] = {}
-        self._matches = Remembered(self._seen, REMEMBERED_MAX)
-        self._misses = Remembered(self._seen, REMEMBERED_MAX)
+        self._cache: dict[str, Stream | None] = {}
+        self._matches = NameCache(self._cache, NAMES_MAX)
+        self._misses = NameCache(self._cache, NAMES_MAX)
 
     def add(self, name: str, settings: dict[str, Any], before: Stream | None = None) -> None:
-        """Declare a stream by its effective settings, before anybody looks for one. Raises SettingsError.
+        """Declare a stream by its effective settings, before the first ``find``. Raises SettingsError.
 
-        ``before``, when it has the same settings, is used again: its memory is shared with other workers.
+        ``before`` is used again when it has the same settings, because its memory is shared with other workers.
         """
         stream = before if before and before.settings == settings else make(name, name, settings, self._topic_prefix)
         self._declared[name] = stream
         if is_regex(name):
             self._regexes.append((_pattern(name), stream))
         else:
-            self._seen[name] = stream
+            self._cache[name] = stream
 
     def find(self, name: str) -> Stream | None:
-        """The stream of this name, None when there is none."""
+        """Return the stream of this name, or None when there is none."""
         try:
-            return self._seen[name]
+            return self._cache[name]
         except KeyError:
             return self._find_new(name)
 
     def declared(self, name: str) -> Stream | None:
-        """The declaration of exactly this name or regex."""
+        """Return the declaration of exactly this name or regex."""
         return self._declared.get(name)
 
     def names(self) -> list[str]:
-        """Declared names and regexes, in declared order."""
+        """Return the declared names and regexes, in declared order."""
         return list(self._declared)
 
     def streams(self) -> list[Stream]:
-        """The declarations, in order. The stream of a regex has the regex for its name, and no topic of its own."""
+        """Return the declarations, in order. The stream of a regex has the regex for its name, and no own topic."""
         return list(self._declared.values())
 
     def settings(self, name: str) -> dict[str, Any] | None:
-        """Effective settings of a stream, or of a declared regex, with ``stream`` (as declared) and ``topics``."""
+        """Return the effective settings of a stream or declared regex, with ``stream`` (as declared) and ``topics``."""
         stream = self._declared.get(name) or self.find(name)
         if stream is None:
             return None
         return {**stream.settings, "stream": stream.declared, "topics": effective(stream.settings, name)}
 
     def _find_new(self, name: str) -> Stream | None:
-        if len(name) > LENGTH_MAX:  # Not remembered: a client's name may be as long as an event.
+        if len(name) > LENGTH_MAX:  # Such a name is not cached, as it may be as long as an event.
             return None
         if self._matches.recall(name) or self._misses.recall(name):
-            return self._seen[name]
+            return self._cache[name]
         stream = self._match(name)
         (self._misses if stream is None else self._matches).put(name, stream)
         return stream
@@ -117,8 +117,8 @@ class Snapshot:
 
 
 def build(sources: Sequence[Source], *, topic_prefix: str, wiki: str | None) -> Snapshot:
-    """The snapshot of these sources, which must have passed ``catalog.check_streams``. Raises SettingsError on a bad
-    regex."""
+    """Build the snapshot of these sources, which must have passed ``catalog.check_streams``. Raises SettingsError on a
+    bad regex."""
     whole = sections(sources)
     settings = _effective(for_wiki(whole, wiki))
     snapshot = Snapshot(topic_prefix, _digest(settings), whole, is_open=not sources)
@@ -128,9 +128,10 @@ def build(sources: Sequence[Source], *, topic_prefix: str, wiki: str | None) -> 
 
 
 def publishable(sources: Sequence[Source], wiki: str | None) -> tuple[str, bytes]:
-    """The digest of the snapshot of these sources, and a text for ``Reading``.
+    """Return the digest of the snapshot of these sources, and a text for ``Reading``.
 
-    One line for the head, then one a stream: name, own settings for the wiki and, where these differ, for all wikis.
+    The text has one line for the head and one for each stream, with its name, its own settings for the wiki and, where
+    these differ, those for all wikis.
     """
     whole = sections(sources)
     merged = for_wiki(whole, wiki)
@@ -144,7 +145,7 @@ def publishable(sources: Sequence[Source], wiki: str | None) -> tuple[str, bytes
     return digest, "\n".join(map(_compact, [head, *streams])).encode("utf-8", "surrogatepass")
 
 
-_ABSENT = ""  # A stream that only overrides declare.
+_ABSENT = ""  # This marks a stream that only overrides declare.
 
 
 class Reading:
@@ -159,7 +160,7 @@ class Reading:
         self._made = Snapshot(topic_prefix, head["digest"], head["sections"], is_open=False)
 
     def go_on(self, until: float) -> Snapshot | None:
-        """Read until this instant of ``time.perf_counter``; the snapshot, once it is whole."""
+        """Read until this instant of ``time.perf_counter``. Returns the snapshot once it is whole, else None."""
         for line in self._lines:
             name, own, *general = json.loads(line.decode("utf-8", "surrogatepass"))
             self._made.add(name, merge(self._defaults, own), self._before.declared(name))
@@ -171,8 +172,8 @@ class Reading:
 
 
 def _effective(merged: Declared) -> dict[str, dict[str, Any]]:
-    known: Known = {}
-    return {name: merge(merged.defaults, own, known) for name, own in merged.streams.items()}
+    cache: Cache = {}
+    return {name: merge(merged.defaults, own, cache) for name, own in merged.streams.items()}
 
 
 def _pattern(name: str) -> Matcher:
@@ -183,7 +184,8 @@ def _pattern(name: str) -> Matcher:
 
 
 def _digest(declarations: dict[str, dict[str, Any]]) -> str:
-    """SHA-256 of the settings as compact JSON in declared order: order decides between regexes, and makes keys."""
+    """Return the SHA-256 of the settings as compact JSON in declared order, because order decides between regexes and
+    orders key fields."""
     return hashlib.sha256(_compact(declarations).encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -1,8 +1,8 @@
-"""Take up each new snapshot in a worker, a little at a time, while events are served with the old one.
+"""Read each new snapshot in a worker, in slices, while events are served with the old one.
 
-Place: catalog.publication → HERE → worker, which swaps.
-Rules: no slice of the work takes much longer than ``SLICE_S``, and between two of them the loop serves. The new
-snapshot replaces the old one whole, in one call. A newer one that comes meanwhile is taken up afterwards.
+Place: catalog.publication → HERE → worker, which swaps the snapshots.
+Rules: no slice of the work takes much longer than ``SLICE_S``, and the loop serves between two of them. The new
+snapshot replaces the old one whole, in one call. A newer one that comes meanwhile is read afterwards.
 Not here: what uses a snapshot (worker).
 """
 
@@ -20,14 +20,14 @@ from server.timing import timers
 
 CallLater = Callable[..., Any]
 
-SLICE_S = 0.001  # With a pause of 4 ms a worker gives a fifth of its time: 10,000 streams take about a second.
+SLICE_S = 0.001  # With pauses of 4 ms this takes a fifth of a worker's time: 10,000 streams take about a second.
 PAUSE_S = 0.004
 
 _logger = logging.getLogger("streams")
 
 
 class SnapshotFollower:
-    """``look`` on every beat; ``use`` is called with each new snapshot."""
+    """Follows the publication: ``look`` is called on every beat, and calls ``use`` with each new snapshot."""
 
     def __init__(
         self,
@@ -44,14 +44,14 @@ class SnapshotFollower:
         self._reading: Reading | None = None
 
     def catch_up(self) -> None:
-        """Take up, at once, what was published before this worker was forked."""
+        """Read at once a snapshot that was published before this worker was forked."""
         if self._publication.number != self._number:
             self._begin()
             while self._reading is not None:
                 self._read(float("inf"))
 
     def look(self, call_later: CallLater) -> None:
-        """Begin with a new snapshot, if there is one. ``call_later`` is the loop's."""
+        """Begin to read a new snapshot, if there is one. ``call_later`` is the loop's."""
         if self._publication.number != self._number and self._reading is None:
             self._begin()
             call_later(0.0, self._slice, call_later)
@@ -63,7 +63,7 @@ class SnapshotFollower:
     def _slice(self, call_later: CallLater) -> None:
         try:
             self._read(time.perf_counter() + SLICE_S)
-        except Exception:  # A bug must not end the following of what is published next.
+        except Exception:  # After a bug, the next snapshot must still be followed.
             self._reading = None
             timers.failed("Following._slice")
             _logger.error("a snapshot of streams could not be taken up; those before it stay in force")
@@ -73,7 +73,7 @@ class SnapshotFollower:
     def _read(self, until: float) -> None:
         assert self._reading is not None
         snapshot = self._reading.go_on(until)
-        gc.freeze()  # What was just made stays: a full collection over 10,000 streams would stop the loop for 50 ms.
+        gc.freeze()  # The new objects stay; a full collection over 10,000 streams would stop the loop for 50 ms.
         if snapshot is None:
             return
         self._reading = None

@@ -1,9 +1,9 @@
-"""Read the files that declare streams, and lay them over one another.
+"""Read the files that declare streams, and merge them.
 
-Place: files, and what URLs answered → HERE → catalog.check_streams, catalog.snapshot.
-Rules: a file has up to four sections (``SECTIONS``); several files merge in order, section by section, as if one had
-been written over the other. Every value keeps the file and line that it came from; an answer's, its URL.
-Not here: what the settings mean (catalog.stream), what they may be (catalog.check_streams).
+Place: files, and the answers of URLs → HERE → catalog.check_streams, catalog.snapshot.
+Rules: a file has up to four sections (``SECTIONS``); several files merge in order, section by section, the later over
+the earlier. Every value keeps the file and line that it came from; a value of an answer keeps its URL.
+Not here: what the settings mean (catalog.stream), which values are allowed (catalog.check_streams).
 """
 
 from __future__ import annotations
@@ -25,25 +25,27 @@ Source = SettingsDocument
 
 
 class Declared(Struct, frozen=True):
-    """What the sources come to for one wiki: the defaults, and each stream's own settings, in declared order."""
+    """The merged sources for one wiki: the defaults, and each stream's own settings, in declared order."""
 
     defaults: dict[str, Any]
     streams: dict[str, dict[str, Any]]
 
 
 class AnswerError(ValueError):
-    """What a URL answered declares no streams."""
+    """The answer of a URL declares no streams."""
 
 
 def read_files(paths: Iterable[Path]) -> list[Source]:
-    """One source a file. Raises SettingsError with file and line when one cannot be read or is no map."""
+    """Read one source from each file. Raises SettingsError with file and line when one cannot be read or is no map."""
     return [document.read(path, hint="check streams.sources") for path in paths]
 
 
 def of_answer(url: str, body: bytes) -> Source:
-    """The source that is ``{"streams": {…}}``, as the EventStreamConfig API answers. Raises AnswerError saying why not.
+    """Read a source from ``{"streams": {…}}``, the answer of the EventStreamConfig API. Raises AnswerError with the
+    reason.
 
-    That API answers errors with status 200. No stream at all is taken for a mistake: it would refuse every event.
+    That API answers errors with status 200. An answer without any stream counts as a mistake: it would refuse every
+    event.
     """
     try:
         answer = msgspec.json.decode(body)
@@ -79,12 +81,12 @@ def for_wiki(merged: Mapping[str, Any], wiki: str | None) -> Declared:
 
 
 def declared(sources: Sequence[Source], wiki: str | None) -> Declared:
-    """What the sources come to for one wiki."""
+    """Merge the sources for one wiki."""
     return for_wiki(sections(sources), wiki)
 
 
 def where(sources: Sequence[Source], wiki: str | None, stream: str, setting: KeyPath = ()) -> Origin:
-    """File and line of a stream's setting: the most specific place that sets it, else the declaration."""
+    """Return file and line of a stream's setting: the most specific place that sets it, else the declaration."""
     places: list[KeyPath] = [
         ("stream_overrides", wiki or "", stream, *setting),
         ("streams", stream, *setting),

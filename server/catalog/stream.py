@@ -1,7 +1,7 @@
-"""One stream: what the intake asks of its events, ready to use.
+"""One stream, with its settings in the form that the intake uses for its events.
 
 Place: catalog.snapshot → HERE → intake.route.
-Rule: made once for a name, never changed; what a setting may be was checked before (catalog.check_streams).
+Rule: a stream is made once for a name and never changed; its settings were checked before (catalog.check_streams).
 Not here: merging and lookup (catalog.snapshot).
 """
 
@@ -20,13 +20,15 @@ Validation = Literal["enforce", "observe", "off"]
 
 
 class Stream(Struct, frozen=True):
-    """``declared`` is the name or the regex in the file; ``settings`` are the merged ones, shared and never changed.
+    """One stream. ``declared`` is the name or regex in the file; ``settings`` are the merged ones, shared and never
+    changed.
 
-    ``schema_title`` None: no declaration, any schema will do. ``key_fields`` pairs a key's name with the event's path;
-    ``header_fields`` an event's path with a header's lower-case name. ``service`` None: every service's.
-    ``on_broker_down`` None: the service's own, which differs between guaranteed and hasty events. ``auth``: any of
-    these ways is enough to write; None: the service's own. ``api_keys``, ``networks``, ``identities``: those alone.
-    ``origins``: besides, pages of these alone; none: from anywhere.
+    ``schema_title`` None: the stream is not declared and takes any schema. ``key_fields`` pairs a key's name with the
+    event's path; ``header_fields`` pairs an event's path with a header's lower-case name. ``service`` None: every
+    service takes its events. ``on_broker_down`` None: the service's setting holds, which differs between guaranteed and
+    hasty events. ``auth``: any of these ways is enough to write; None: the service's setting holds. ``api_keys``,
+    ``networks`` and ``identities``, where set, are the only ones that may write. ``origins``, where set, are moreover
+    the only pages that may write.
     """
 
     name: str
@@ -49,12 +51,12 @@ class Stream(Struct, frozen=True):
 
     @property
     def is_invented(self) -> bool:
-        """No declaration spells its name out: a regex matches it, or where nothing is declared any name will do."""
+        """Whether no declaration holds this name: a regex matches it, or nothing is declared and any name will do."""
         return self.name != self.declared or not self.settings
 
 
 def make(name: str, declared: str, settings: dict[str, Any], topic_prefix: str) -> Stream:
-    """The stream of these merged settings."""
+    """Make the stream of these merged settings."""
     intake = intake_settings(settings)
     headers = intake.get("enrich_fields_from_http_headers") or {}
     enabled = intake.get("enabled")
@@ -88,17 +90,17 @@ def _restriction(intake: Mapping[str, Any], name: str) -> tuple[str, ...]:
 
 
 def _ways(intake: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """Whoever names keys asks for them."""
+    """Return the ways of ``auth``; a stream that only names keys asks for keys."""
     given = intake.get("auth") or ("api_keys" if intake.get("api_keys") else None)
     return (given,) if isinstance(given, str) else given and tuple(given)
 
 
 def intake_settings(settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """``producers.eventgate``, whatever of it there is."""
+    """Return ``producers.eventgate``, empty where it is absent."""
     return (settings.get("producers") or {}).get("eventgate") or {}
 
 
-@lru_cache(maxsize=4_096)  # Thousands of streams name the same few fields, and keep them.
+@lru_cache(maxsize=4_096)  # Thousands of streams hold the names of the same few fields.
 def path_of(dotted: str) -> EventPath:
-    """``http.request_headers.user-agent`` → its three names."""
+    """Split a dotted path: ``http.request_headers.user-agent`` has three names."""
     return tuple(dotted.split("."))

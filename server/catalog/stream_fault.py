@@ -1,4 +1,4 @@
-"""One setting of a stream that is not as it must be.
+"""One setting of a stream that is wrong.
 
 Place: catalog.allowed, catalog.allowed_auth → HERE → catalog.check_streams.
 Rule: a reason never shows what may be a secret.
@@ -14,7 +14,7 @@ from server.config.framework.finding import Level
 
 
 class StreamFault(Struct, frozen=True):
-    """``path`` begins below the stream."""
+    """One wrong setting; ``path`` begins below the stream."""
 
     path: KeyPath
     reason: str

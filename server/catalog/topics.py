@@ -1,9 +1,9 @@
-"""Which topics a stream has, and which one of them we produce to.
+"""Compute the topics of a stream, and the one that its events are produced to.
 
 Place: catalog.stream and the settings API → HERE.
-Rules: ``topics`` when it is set; else every prefix of ``topic_prefixes`` before the name; else the name. We produce
-to the only one of an explicit list, else to our own ``topic_prefix`` before the name, without it when the stream's
-``topic_prefixes`` is null.
+Rules: a stream's topics are ``topics`` when it is set; else the name with each prefix of ``topic_prefixes``; else the
+name. Events go to the only topic of an explicit list, else to the name with the service's ``topic_prefix``, or without
+it when the stream's ``topic_prefixes`` is null.
 Not here: merging settings (catalog.merge).
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from server.catalog.regex import is_regex, with_prefixes
 
-LENGTH_MAX = 249  # Kafka's own: a topic names a directory, with a partition number behind it.
+LENGTH_MAX = 249  # Kafka's limit: a topic names a directory, followed by a partition number.
 _LEGAL = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
@@ -25,7 +25,7 @@ def is_legal(topic: str) -> bool:
 
 
 def effective(settings: Mapping[str, Any], name: str) -> list[str]:
-    """All topics of a stream; for the name of a regex stream, one regex with the prefixes inside."""
+    """Return all topics of a stream; for the name of a regex stream, one regex with the prefixes inside."""
     topics: list[str] | None = settings.get("topics")
     if topics is not None:
         return list(topics)
@@ -38,7 +38,7 @@ def effective(settings: Mapping[str, Any], name: str) -> list[str]:
 
 
 def produced(settings: Mapping[str, Any], name: str, topic_prefix: str) -> str:
-    """The topic to produce to. A regex in ``topics`` is an answer of the settings API read back, and no topic."""
+    """Return the topic to produce to. A regex in ``topics`` is an answer of the settings API, and no topic."""
     topics: list[str] = [topic for topic in settings.get("topics") or () if not is_regex(topic)]
     if len(topics) == 1:
         return topics[0]

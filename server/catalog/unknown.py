@@ -1,4 +1,4 @@
-"""Keys of a stream's settings that are not obeyed, though whoever wrote them may rely on it.
+"""Find keys of a stream's settings that are not obeyed although their author may rely on them.
 
 Place: catalog.allowed → HERE.
 Rules: other programs read stream settings too, so an unknown key is passed on in general. It is an error where it is
@@ -23,13 +23,13 @@ MERGE: Final = "<<"
 IN_QUOTES: Final = "is in quotes, so it merges nothing: what it names is not obeyed"
 MERGE_HINT: Final = "write << without quotes"
 _CUTOFF: Final = 0.85
-_CUTOFF_OF_OURS: Final = 0.7  # Where nothing else reads: `auht` is as near to `auth` as 0.75.
-_OF_OTHERS: Final = ("consumers",)  # Known to readers of stream settings, and near none of ours.
-_GUARDS: Final = ("auth", "api_keys")  # Of the keys in producers.eventgate, those that no other program has on top.
+_CUTOFF_OF_OURS: Final = 0.7  # For sections that no other program reads; `auht` is as close to `auth` as 0.75.
+_OF_OTHERS: Final = ("consumers",)  # Readers of stream settings know these keys, and none is close to ours.
+_GUARDS: Final = ("auth", "api_keys")  # The keys of producers.eventgate that no other program has at the top.
 
 
 def unknown_keys(settings: Mapping[str, Any], top: Collection[str], intake: Collection[str]) -> Iterator[StreamFault]:
-    """All such keys of one map of settings; ``top`` and ``intake`` are the keys that we know there."""
+    """Yield all such keys of one map of settings; ``top`` and ``intake`` are the keys that are known there."""
     for name, value in settings.items():
         if name in top or name in _OF_OTHERS:
             continue
@@ -68,7 +68,7 @@ def _below_producers(producers: Mapping[str, Any], intake: Collection[str]) -> I
 
 
 def keys_of(section: Mapping[str, Any], known: Collection[str], above: KeyPath) -> Iterator[StreamFault]:
-    """The unknown keys of a section that nothing but this program reads."""
+    """Yield the unknown keys of a section that only this program reads."""
     for name in section:
         if name in known:
             continue
@@ -83,7 +83,7 @@ def keys_of(section: Mapping[str, Any], known: Collection[str], above: KeyPath) 
 
 
 def nearest(name: str, known: Collection[str], cutoff: float = _CUTOFF) -> str | None:
-    """The known name that was likely meant; capitals and hyphens do not count."""
+    """Return the known name that was probably meant; capitals and hyphens do not count."""
     close = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=cutoff)
     return close[0] if close else None
 

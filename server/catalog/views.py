@@ -1,9 +1,9 @@
-"""Effective settings of streams as readers see them: by name or all, for any wiki, with constraints.
+"""Select effective settings of streams for readers: by name or all, for any wiki, with constraints.
 
 Place: catalog.sources' sections → HERE → server.pages.published.
-Rules: made stream by stream while somebody reads (``select``), so that nobody has to wait for 10,000 of them at once;
-merged settings are not kept here. A name is looked up as on an event's way: exact, else the first regex that
-matches. Names asked for here are not remembered: readers must not push out what events need.
+Rules: ``select`` makes the settings stream by stream, so that no other request has to wait for 10,000 of them at once;
+merged settings are not cached here. A name is looked up as on an event's way: exact, else the first regex that matches.
+Names asked for here are not cached, because readers must not push out the names that events need.
 Not here: parameters (catalog.query), how an answer is written (server.pages.published).
 """
 
@@ -22,7 +22,7 @@ from server.catalog.sources import Declared, for_wiki
 from server.catalog.topics import LENGTH_MAX, effective, is_legal
 from server.schemas.repository import Matcher
 
-Entry = tuple[str, dict[str, Any]]  # The name as it was asked for, or declared; effective settings.
+Entry = tuple[str, dict[str, Any]]  # It holds the name, as asked for or declared, and the effective settings.
 
 
 class WikiView:
@@ -34,7 +34,7 @@ class WikiView:
         self._regexes = {name: pattern for name in declared.streams if is_regex(name) if (pattern := _usable(name))}
 
     def select(self, query: Query) -> Iterator[Entry | None]:
-        """The streams that are asked for, in asked or in declared order. None: one was looked at and passed over."""
+        """Yield the streams that are asked for, in asked or declared order, and None for each that does not match."""
         wanted = query.constraints
         for name in self._streams if query.names is None else query.names:
             declared = name if query.names is None else self._declared(name)
@@ -48,7 +48,7 @@ class WikiView:
         return {**settings, "stream": declared, "topics": effective(settings, name)}
 
     def _declared(self, name: str) -> str | None:
-        """The declaration of a name."""
+        """Return the name or regex that declares a name."""
         if name in self._streams:
             return name
         if len(name) > LENGTH_MAX or not is_legal(name):
@@ -56,7 +56,8 @@ class WikiView:
         return next((regex for regex, pattern in self._regexes.items() if pattern.search(name)), None)
 
     def _matches(self, declared: str, name: str, wanted: dict[str, Any]) -> bool:
-        """Only the settings that are compared are merged: most streams that are looked at fail the first of them."""
+        """Whether a stream fulfils the constraints. Only the compared settings are merged, because most streams fail
+        the first constraint."""
         if "topics" in wanted:
             settings = self._effective(declared, name)
         else:
@@ -83,20 +84,20 @@ class Views:
         self._made: dict[str | None, WikiView] = {}
 
     def of(self, wiki: str | UnsetType | None) -> WikiView:
-        """The view of a wiki; one that no source names has no overrides."""
+        """Return the view of a wiki; a wiki that no source names has no overrides."""
         key = self.key(wiki)
         if key not in self._made:
             self._made[key] = WikiView(for_wiki(self._sections, key))
         return self._made[key]
 
     def key(self, wiki: str | UnsetType | None) -> str | None:
-        """The same for all wikis that have the same view."""
+        """Return a key that is the same for all wikis with the same view."""
         asked = self._wiki if isinstance(wiki, UnsetType) else wiki
         return asked if asked in self._special else None
 
 
 def _usable(name: str) -> Matcher | None:
-    """None: an override for another wiki than the service's own, which only warned of it."""
+    """Compile a declared regex. None: an override for another wiki declares it wrongly, which is only a warning."""
     try:
         return compiled(name)
     except RegexError:

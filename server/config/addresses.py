@@ -1,6 +1,6 @@
-"""What ``http.listen`` says: one line of settings to one place to bind.
+"""Parse the entries of ``http.listen``, each of which is one address to bind.
 
-Place: config → HERE → master.sockets. Pure.
+Place: config → HERE → master.sockets.
 Rule: ``host:port`` · ``[v6]:port`` · ``:port`` (every address of the machine) · ``unix:/path`` ·
 ``unix:/path?mode=660`` · ``unix:@name`` (abstract). Port 0 lets the kernel choose: the real one is logged.
 Not here: binding (master.sockets).
@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from server.errors import SettingsError
 
-UNIX_MODE = 0o660  # The front server shares a group with us; others have no business on the socket.
+UNIX_MODE = 0o660  # The front server shares a group with this service; other users must not use the socket.
 
 _UNIX = re.compile(r"unix:(?P<path>/[^?\0]+|@[^?\0]+)(\?mode=0?(?P<mode>[0-7]{3}))?")
 _TCP = re.compile(r"(\[(?P<v6>[0-9A-Fa-f:.%a-z]+)\]|(?P<host>[^\s\[\]:/]*)):(?P<port>\d{1,5})")

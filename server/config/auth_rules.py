@@ -1,7 +1,7 @@
-"""What the settings of ``auth`` ask of one another and of the rest.
+"""Check the settings of ``auth`` against one another and against other settings.
 
 Place: config.rules → HERE.
-Rule: what would let in nobody, or more than was meant, is an error now.
+Rule: settings that would let in no client, or more clients than was meant, are an error at the start.
 Not here: the keys themselves (auth.credentials), what streams ask for (auth.check_auth).
 """
 
@@ -22,7 +22,7 @@ _TAKEN = ("authorization", "x-api-key", "x-forwarded-for", "host")
 
 
 def auth_breaches(config: Config, _: SettingsDocument) -> Iterator[Breach]:
-    """All that is wrong with them."""
+    """Yield every broken rule."""
     yield from _ways(config)
     yield from _networks(config)
     yield from _identities(config)

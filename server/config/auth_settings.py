@@ -1,4 +1,4 @@
-"""Who may write to streams: every such setting once.
+"""Define the settings of who may write to streams.
 
 Place: config.settings → HERE.
 Rule: as in config.settings, which is read first.
@@ -16,7 +16,7 @@ from server.config.framework.section import Seconds, Section, Text, says
 
 Way = Literal["none", "api_keys", "jwt", "networks", "identities"]
 
-KEY_NAME: Final = re.compile(r"(?!psk_)[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # Never a key itself: names are shown.
+KEY_NAME: Final = re.compile(r"(?!psk_)[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # It is never a key, because names are shown.
 
 
 class Jwt(Section, frozen=True):

@@ -1,4 +1,4 @@
-"""Where streams and schemas are found, and how URLs are fetched: every such setting once.
+"""Define the settings of where streams and schemas are found, and how URLs are fetched.
 
 Place: config.settings → HERE.
 Rule: as in config.settings, which is read first.

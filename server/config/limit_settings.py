@@ -1,9 +1,9 @@
-"""Every bound towards clients: its name, unit, defaults for both profiles, meaning.
+"""Define every limit for clients: its name, unit, meaning, and defaults for both profiles.
 
 Place: config.settings → HERE; config.load fills in what ``profile: external`` sets otherwise.
-Rules: as in config.settings. The default of a field is that of ``profile: internal``, for clients that we know;
-``EXTERNAL`` are those for strangers. A bound that can be switched off is off at 0, and says so.
-Not here: what is answered at a bound, and where it is looked at (http.limits, intake.text.event_limits).
+Rules: as in config.settings. The default of a field is that of ``profile: internal``, for clients that are known;
+``EXTERNAL`` holds those for strangers. A limit that can be switched off is off at 0, and its meaning says so.
+Not here: the answer at a limit, and where it is enforced (http.limits, intake.text.event_limits).
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class Limits(Section, frozen=True):
 
 
 # A browser's beacon is 64 KiB at the most, and apps send small batches. Many clients share an address behind the
-# translators of mobile networks: the bounds for one address are for the greedy, not for the many.
+# translators of mobile networks, so the limits for one address are meant for greedy clients and not for many clients.
 EXTERNAL: Final[Mapping[str, Any]] = {
     "max_body_bytes": 1_048_576,
     "max_decompressed_bytes": 4_194_304,
@@ -149,7 +149,7 @@ EXTERNAL: Final[Mapping[str, Any]] = {
 
 
 def of_profile(written: dict[str, Any]) -> dict[str, Any]:
-    """The settings as they are written, completed by the defaults of their profile."""
+    """Return the written settings, completed by the defaults of their profile."""
     if written.get("profile") != "external":
         return written
     http = written.get("http", {})

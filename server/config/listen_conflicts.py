@@ -1,6 +1,6 @@
-"""Whether two addresses to listen on are in each other's way.
+"""Tell whether two addresses to listen on conflict.
 
-Place: beside config.rules; what an address may look like is the master's word, who binds it.
+Place: HERE → config.rules.
 Rule: only what certainly cannot be bound together overlaps; port 0 takes any free port and never does.
 Not here: the grammar (config.addresses), binding (master.sockets).
 """
@@ -14,7 +14,7 @@ _EVERY_HOST = ("", "0.0.0.0", "::")
 
 
 def overlap(one: Address, other: Address) -> bool:
-    """Whether both cannot be bound at a time."""
+    """Whether the two addresses cannot be bound at the same time."""
     if isinstance(one, UnixAddress) or isinstance(other, UnixAddress):
         return isinstance(one, UnixAddress) and isinstance(other, UnixAddress) and one.path == other.path
     if one.port != other.port or one.port == 0:

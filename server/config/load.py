@@ -1,9 +1,9 @@
 """Make the settings: file, then environment, then command line.
 
 Place: the commands → HERE → everything, as one frozen Config.
-Rules: every problem is reported at once. Relative paths are relative to the file that is read; without a file (the
-embedded default) to the working directory, where ``var/`` is made: the packaged example's own schemas and streams are
-found beside it, wherever the package is.
+Rules: every problem is reported at once. Relative paths are relative to the file that is read. Without a file (the
+embedded default) they are relative to the working directory, where ``var/`` is made; the packaged example's own schemas
+and streams are found next to it, inside the package.
 Not here: reading streams and schemas (boot.examine).
 """
 
@@ -34,7 +34,7 @@ EXAMPLE = Path(__file__).parent.parent / "examples" / "settings.yaml"
 
 
 class Loaded:
-    """Settings that can be used. ``findings`` are warnings: errors have ended the start."""
+    """Settings that can be used. ``findings`` holds only warnings, because errors have ended the start."""
 
     __slots__ = ("_document", "base_dir", "config", "findings", "lines", "name")
 
@@ -47,16 +47,16 @@ class Loaded:
         self._document = document
 
     def path(self, text: str) -> Path:
-        """A path of the settings, absolute."""
+        """Return a path of the settings as an absolute path."""
         return self.base_dir / text
 
     def origin(self, *path: Key) -> tuple[str, int]:
-        """File and line (or variable or option, and 0) of a setting, for messages."""
+        """Return file and line (or variable or option, and 0) of a setting, for messages."""
         return self._document.origin(path)
 
 
 def load(path: Path | None, overrides: Sequence[str], environ: Mapping[str, str]) -> Loaded:
-    """Read all sources. Raises SettingsError; its text is every finding, one a line."""
+    """Read all sources. Raises SettingsError, whose text has one line for each finding."""
     document = documents.read(path) if path is not None else _embedded()
     base_dir = path.absolute().parent if path is not None else Path.cwd()
     findings: list[Finding] = []
@@ -89,7 +89,7 @@ def _embedded() -> SettingsDocument:
 
 
 def _without_empty(value: dict[str, Any], section: type[Section]) -> dict[str, Any]:
-    """``http:`` with nothing below is null to YAML, and means the defaults."""
+    """Drop empty sections: ``http:`` with nothing below it is null in YAML, and means the defaults."""
     kept = {}
     for name, inner in value.items():
         below = shape.section_of(shape.fields(section)[name])
@@ -101,7 +101,8 @@ def _without_empty(value: dict[str, Any], section: type[Section]) -> dict[str, A
 
 
 def _with_files(config: Config, base_dir: Path, document: SettingsDocument) -> Config:
-    """The config with the values of ``config.kafka.files`` read, and the files that ``sink.kafka`` names found."""
+    """Return the config with the values of ``sink.kafka_files`` read, and absolute paths of the files in
+    ``sink.kafka``."""
     read = kafka_files.resolved(config.sink.kafka, base_dir)
     if not read and not config.sink.kafka_files:
         return config

@@ -1,7 +1,7 @@
-"""This program's settings, as config.framework asks for them.
+"""Describe this program's settings to config.framework.
 
 Place: config.load, config.settings_page → HERE → config.framework.
-Rule: all that the framework has to know of this program's settings is here, and only here.
+Rule: everything that the framework has to know of this program's settings is here, and only here.
 Not here: the settings themselves (config.settings).
 """
 
@@ -38,7 +38,8 @@ def _is_verbatim(path: KeyPath) -> bool:
 
 
 def _free_key(section: str, part: str) -> str:
-    """Properties of librdkafka have dots, and one alone an underscore; headers and types of reports have hyphens."""
+    """Turn a part of a variable's name into a key: properties of librdkafka have dots (one has an underscore), headers
+    and types of reports have hyphens."""
     if part == "log_level":
         return part
     return part.replace("_", "." if section == "sink" else "-")

@@ -1,4 +1,4 @@
-"""What settings ask of one another, and of the world of addresses.
+"""Check settings against one another.
 
 Place: config.framework.judge (each value alone) → HERE (values together) → config.load.
 Rule: a finding names the setting that an operator would change, and both values.
@@ -34,7 +34,7 @@ _NAMES = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
 def breaches(config: Config, document: SettingsDocument) -> list[Finding]:
-    """Every rule that these settings break."""
+    """Return a finding for every rule that these settings break."""
     found: list[Finding] = []
     for rule in _RULES:
         for breach in rule(config, document):
@@ -64,7 +64,7 @@ def _sizes(config: Config, _: SettingsDocument) -> Iterator[Breach]:
 
 
 def _queue(config: Config, _: SettingsDocument) -> Iterator[Breach]:
-    """A full batch must fit into an empty queue, else a part of it is refused whatever the client does."""
+    """Check that a full batch fits into an empty queue; otherwise a part of it would always be refused."""
     limits, sink = config.http.limits, config.sink
     if sink.max_outstanding < limits.max_events:
         reason = f"{sink.max_outstanding} is less than http.limits.max_events, {limits.max_events}"

@@ -1,4 +1,4 @@
-"""Every setting once: name, unit, default, bounds, meaning.
+"""Define every setting once, with its name, unit, default, bounds and meaning.
 
 Place: read once in the master, before the first socket; workers get it by fork.
 Rule: one frozen struct a section, unknown keys forbidden; no globals, nothing is read from deep code. A setting's
@@ -24,7 +24,7 @@ from server.config.transport_settings import CloudEventRule, CorsSettings, Desti
 EventPaths = str | Texts  # Their grammar is in config.rules: msgspec 0.22 crashes on a pattern within a union.
 HostName = Annotated[str, Meta(pattern=r"^(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?$")]
 
-# Of ``drain_s``; the rest is the sink's: what HTTP accepted last must still reach the broker.
+# HTTP's share of ``drain_s``. The rest is the sink's, because the last accepted events must still reach the broker.
 HTTP_SHARE_OF_DRAIN: Final = 0.75
 
 

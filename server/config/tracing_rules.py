@@ -1,4 +1,4 @@
-"""What the settings of tracing ask of the machine and of one another.
+"""Check the settings of tracing against the machine and against one another.
 
 Place: config.rules → HERE.
 Rule: as in config.rules: a finding names the setting that an operator would change.
@@ -19,7 +19,7 @@ _NEEDED = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 
 
 def tracing_breaches(config: Config, document: SettingsDocument) -> Iterator[Breach]:
-    """An endpoint that is none, what is not installed, and what is set for nothing."""
+    """Yield an invalid endpoint, missing packages, and settings that have no effect."""
     endpoint = config.tracing.endpoint
     if endpoint is None:
         for name in document.value.get("tracing") or {}:
@@ -36,7 +36,7 @@ def tracing_breaches(config: Config, document: SettingsDocument) -> Iterator[Bre
 
 
 def is_installed() -> bool:
-    """Whether the extra ``otel`` is there. Nothing of it is loaded but packages without code."""
+    """Whether the extra ``otel`` is installed. This loads only packages without code."""
     try:
         return all(find_spec(name) is not None for name in _NEEDED)
     except ModuleNotFoundError:  # Of what the name is in.

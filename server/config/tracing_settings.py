@@ -1,4 +1,4 @@
-"""Spans of sampled requests, for OpenTelemetry: every such setting once.
+"""Define the settings of spans of sampled requests, for OpenTelemetry.
 
 Place: config.settings → HERE.
 Rule: as in config.settings, which is read first.

@@ -1,4 +1,4 @@
-"""What the settings of transports ask of one another.
+"""Check the settings of transports against one another.
 
 Place: config.rules → HERE.
 Rule: as in config.rules: a finding names the setting that an operator would change.
@@ -16,7 +16,7 @@ from server.text.origins import HINT, is_host_name, is_origin
 
 
 def transport_breaches(config: Config, _: SettingsDocument) -> Iterator[Breach]:
-    """Origins that nobody sends, and those that would open the door to everybody's cookies."""
+    """Yield origins that no browser sends, and those that would allow cookies from the pages of any site."""
     for index, name in enumerate(config.http.webhook_origins):
         if not is_host_name(name):
             hint = (

@@ -1,4 +1,4 @@
-"""How events come in that are not posted as JSON by a server: every such setting once.
+"""Define the settings for events that do not come as JSON from a server.
 
 Place: config.settings → HERE.
 Rule: as in config.settings, which is read first.

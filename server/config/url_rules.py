@@ -1,7 +1,7 @@
-"""What settings ask of the URLs that are fetched, and of what is sent there.
+"""Check the URLs that are fetched, and the headers and constraints that are sent to them.
 
 Place: config.rules → HERE.
-Rule: whatever would fail at every fetch is an error now; a secret's value is in no message.
+Rule: a setting that would fail every fetch is an error at the start; a secret's value is in no message.
 Not here: fetching (fetch.client).
 """
 
@@ -26,7 +26,7 @@ _URL_HINT = "write https://host/path; what is secret goes into headers"
 
 
 def url_breaches(config: Config, document: SettingsDocument) -> Iterator[Breach]:
-    """All that is wrong with URLs and with what goes with them."""
+    """Yield every fault of URLs, headers and constraints."""
     yield from _places(config)
     for section in ("streams", "schemas"):
         yield from _headers(section, getattr(config, section).headers)
@@ -62,7 +62,7 @@ def _places(config: Config) -> Iterator[Breach]:
 
 
 def _shown(text: str) -> str:
-    """The text without what may be a password."""
+    """Return the text without a part that may be a password."""
     return re.sub(r"//[^/]*@", "//…@", text)
 
 

@@ -1,4 +1,4 @@
-"""Which texts of the settings are URLs, and whether one can be fetched.
+"""Tell which texts of the settings are URLs, and whether a URL can be fetched.
 
 Place: settings → HERE → config.url_rules, boot.generation, fetch.client.
 Rule: an origin is ``scheme://host:port`` in lower case with its port always written, so two of them compare as text.
@@ -14,17 +14,17 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def is_url(text: str) -> bool:
-    """Whether the text names something on the web, well or badly; anything else is a path or a ``file:`` URI."""
+    """Whether the text is meant as a web URL, valid or not; any other text is a path or a ``file:`` URI."""
     return text.lower().startswith(("http:", "https:"))
 
 
 def urls_of(texts: Iterable[str]) -> list[str]:
-    """Those of the texts that are URLs, each once, in order."""
+    """Return the texts that are URLs, each once, in order."""
     return [text for text in dict.fromkeys(texts) if is_url(text)]
 
 
 def origin_of(url: str) -> str:
-    """``https://Example.org/a`` → ``https://example.org:443``. Raises ValueError when there is none."""
+    """Return the origin: ``https://Example.org/a`` → ``https://example.org:443``. Raises ValueError without one."""
     parts = urlsplit(url)
     scheme, host = parts.scheme.lower(), parts.hostname
     if scheme not in _PORTS or not host:
@@ -34,7 +34,7 @@ def origin_of(url: str) -> str:
 
 
 def problem_of(url: str, *, may_have_query: bool) -> str | None:
-    """Why this URL cannot be fetched, if so."""
+    """Return why this URL cannot be fetched, or None."""
     try:
         parts = urlsplit(url)
         origin_of(url)

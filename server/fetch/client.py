@@ -1,11 +1,10 @@
-"""One HTTP client for everything that this host fetches.
+"""The HTTP client for everything that this host fetches.
 
-Place: fetch.stream_source, fetch.fetched_schemas → HERE → the network. The one place that imports aiohttp, in the
-fetcher alone.
+Place: fetch.stream_source, fetch.fetched_schemas → HERE → the network. Only the fetcher loads it, and aiohttp with it.
 Rules: only allowed origins are asked, redirects included; a redirect never takes headers to another origin. Every
-answer is bounded in time and in bytes, and nothing is decompressed: ``identity`` is asked for and insisted on.
-No proxy and no cookie is taken from the environment.
-Not here: what an answer must look like (fetch.stream_source, validators), what is kept (fetch.store).
+answer is bounded in time and in bytes, and nothing is decompressed: the client asks for ``identity`` and refuses any
+other coding. No proxy and no cookie is taken from the environment.
+Not here: what an answer must look like (fetch.stream_source, validators), storing answers (fetch.store).
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _CHUNK_BYTES = 65_536
 
 
 class FetchedAnswer(Struct, frozen=True):
-    """``body`` None: what the caller has is still right (304)."""
+    """An answer. ``body`` None: the caller's copy is still right (304)."""
 
     body: bytes | None
     content_type: str = ""
@@ -66,7 +65,7 @@ class HttpClient:
         await self._session.close()
 
     async def get_patiently(self, url: str, headers: Mapping[str, str], max_bytes: int) -> FetchedAnswer:
-        """Ask, and again after a pause while that may help. Raises FetchError."""
+        """Ask, and ask again after a pause as long as that may help. Raises FetchError."""
         attempt = 1
         while True:
             try:
@@ -78,9 +77,9 @@ class HttpClient:
                 attempt += 1
 
     async def get(self, url: str, headers: Mapping[str, str], max_bytes: int) -> FetchedAnswer:
-        """Ask once. Raises FetchError; AbsentError when the server knows of nothing there."""
+        """Ask once. Raises FetchError; AbsentError when the server says that there is nothing."""
         try:
-            async with asyncio.timeout(self._settings.total_s):  # For all redirects together.
+            async with asyncio.timeout(self._settings.total_s):  # This is for all redirects together.
                 return await self._follow(url, headers, max_bytes)
         except TimeoutError:
             raise FetchError(f"{url}: no whole answer within the time for it", may_pass=True) from None
@@ -142,7 +141,7 @@ async def _read(response: aiohttp.ClientResponse, url: str, max_bytes: int) -> F
 
 
 def retry_after_s(text: str, now: datetime | None = None) -> float:
-    """Seconds of a Retry-After header, which is a number or a date; 0 when it is neither."""
+    """Return the seconds of a Retry-After header, which is a number or a date; 0 when it is neither."""
     if text.strip().isdigit():
         return float(text)
     try:

@@ -1,10 +1,10 @@
-"""Where workers ask the fetcher for schemas: a socket of this host.
+"""Answer workers that ask the fetcher for schemas, on a socket of this host.
 
 Place: fetch.schema_fetcher, in each worker → HERE → fetch.fetched_schemas.
 Rules: the socket listens before the first fork and outlives every fetcher, so an ask waits for the next one instead of
-failing. It has a name of the kernel's choice and no file; processes of other users are turned away. One JSON text a
-line, ``{"uri", "client"}`` in and ``{"uri", "outcome", "for_s"}`` out, in whatever order they are ready.
-Not here: fetching.
+failing. The kernel chooses its name, and it has no file; processes of other users are turned away. Each line is one
+JSON text, ``{"uri", "client"}`` in and ``{"uri", "outcome", "for_s"}`` out, in the order in which answers are ready.
+Not here: fetching (fetch.fetched_schemas).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Ask(Struct, frozen=True):
 
 
 class Told(Struct, frozen=True):
-    """What became of it (fetch.fetched_schemas.Standing)."""
+    """The outcome of an ask (fetch.fetched_schemas.Standing)."""
 
     uri: str
     outcome: Outcome
@@ -45,16 +45,16 @@ class Told(Struct, frozen=True):
 
 
 def listening() -> socket.socket:
-    """The socket, to be made in the master. Its address is what workers connect to."""
+    """Make the socket, in the master. Workers connect to its address."""
     door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    door.bind("")  # The kernel gives it an abstract name of its own.
+    door.bind("")  # The kernel chooses an abstract name.
     door.listen(BACKLOG)
     door.setblocking(False)
     return door
 
 
 class FetchSocket:
-    """Answers every worker that is connected. ``idle`` while none is."""
+    """Answers every worker that is connected. ``idle`` is set while none is."""
 
     def __init__(self, schemas: FetchedSchemas) -> None:
         self._schemas = schemas

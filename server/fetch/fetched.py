@@ -1,7 +1,8 @@
-"""A worker's end of what may change while it runs: it follows new streams, and asks for schemas at URLs.
+"""Follow new streams and ask for schemas at URLs, in a worker.
 
 Place: worker → HERE → catalog.snapshot_follower, fetch.schema_fetcher.
-Rules: made before the loop runs, begun on it. Where no schema is at a URL nobody is asked, and no request waits.
+Rules: it is made before the loop runs and begins on the loop. Where no schema is at a URL nothing is asked for, and no
+request waits.
 Not here: fetching (fetch.process), what a new snapshot changes (worker).
 """
 
@@ -29,7 +30,7 @@ _logger = logging.getLogger("streams")
 
 
 class Materials(Protocol):
-    """What one reading of the settings yields (boot.generation)."""
+    """The part of boot.generation.Generation that is used here."""
 
     config: Config
     schemas: SchemaRepository
@@ -58,7 +59,7 @@ class Fetched:
             self.fetcher = SchemaFetcher(remote, link.address, config.schemas.wait_s)
 
     def begin(self) -> None:
-        """On the loop, before the first request."""
+        """Begin, on the loop, before the first request."""
         if self._following is not None:
             self._following.catch_up()
         if self.fetcher is not None:
@@ -67,7 +68,7 @@ class Fetched:
                 self.fetcher.ask(found.uri)
 
     def look(self) -> None:
-        """On every beat."""
+        """Look for a new snapshot. This is called on every beat."""
         if self._following is not None:
             self._following.look(asyncio.get_running_loop().call_later)
 
@@ -77,11 +78,11 @@ class Fetched:
             self.fetcher.close()
 
     def mark(self) -> tuple[int, int]:
-        """The snapshot in use and since when, for the scoreboard."""
+        """Return the digest of the snapshot in use, and since when it is used, for the scoreboard."""
         return head_of(self._snapshot.digest), int(self._used_s * 1000)
 
     def info(self) -> dict[str, Any]:
-        """Which streams this worker serves with, and how fresh they are."""
+        """Return which snapshot this worker serves with, and how fresh the streams are."""
         info: dict[str, Any] = {"digest": self._snapshot.digest, "age_s": round(time.time() - self._used_s, 1)}
         if self._link.urls:
             info["urls"] = [

@@ -1,10 +1,10 @@
-"""Fetch schemas that somebody asks for, each once for the whole host, and keep them for good.
+"""Fetch schemas that workers ask for, each once for the whole host, and store them for good.
 
-Place: fetch.fetch_socket → HERE → fetch.client, and the directory that every worker reads schemas from.
-Rules: whoever asks for a schema that is being fetched waits for the same fetch. A versioned schema never changes: once
-it is on disk nobody asks for it again. What is not there is not asked for again for ``schemas.unknown_s``; what may
-come back, for ``FAILED_S``. What turns out not to be there costs the client who asked, and everybody, of their
-allowance. Nothing is fetched but below the base URIs and from ``fetch.allowed_origins``.
+Place: fetch.fetch_socket → HERE → fetch.client, and the directory from which every worker reads schemas.
+Rules: an ask for a schema that is being fetched waits for the same fetch. A versioned schema never changes: once it is
+on disk it is not fetched again. A schema that does not exist is not asked for again for ``schemas.unknown_s``, and
+after a failure that may pass, for ``FAILED_S``. An ask in vain is charged to the rate limits of the client and of all
+clients. Only URLs below the base URIs and from ``fetch.allowed_origins`` are fetched.
 Not here: reading and compiling what was fetched (the workers' own registries).
 """
 
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
     from server.config.settings import Config
     from server.fetch.client import HttpClient
 
-MAX_BYTES = 1_048_576  # What a registry reads at most.
-THREADS = 8  # A schema with its references is read by blocking code; so many are worked on at a time.
-FETCH_S = 30.0  # For one schema and all that it refers to.
-FAILED_S = 5.0  # As long as clients are told to wait: not long enough to miss a registry that is back.
+MAX_BYTES = 1_048_576  # A registry reads no larger schema.
+THREADS = 8  # Blocking code reads a schema with its references; so many are read at a time.
+FETCH_S = 30.0  # The time for one schema and all that it refers to.
+FAILED_S = 5.0  # Clients are told to wait as long. It is short, so that a registry which is back is soon noticed.
 KNOWN_MAX = 10_000
-UNDER_WAY_MAX = 500  # Schemas that are waited for at a time, by whomever,
-UNDER_WAY_CLIENT_MAX = 100  # … and by one client: an allowance is paid when a fetch was in vain, too late for a burst.
+UNDER_WAY_MAX = 500  # How many schemas are waited for at a time, by all clients.
+UNDER_WAY_CLIENT_MAX = 100  # The same by one client: the rate limit is charged after a fetch, too late for a burst.
 
 
 class Standing(NamedTuple):
-    """What became of an ask, and for how long that holds."""
+    """The outcome of an ask, and for how long it holds."""
 
     outcome: Outcome
     for_s: float = 0.0
@@ -64,13 +64,13 @@ class FetchedSchemas:
         self._origins = {origin_of(origin) for origin in config.fetch.allowed_origins}
         self._allowance = FetchRateLimit(settings.unknown_per_min, settings.unknown_per_min_client)
         self._under_way: dict[str, asyncio.Task[Standing]] = {}
-        self._clients: Counter[str] = Counter()  # How many of these each waits for.
+        self._clients: Counter[str] = Counter()  # How many fetches each client waits for.
         self._failed: OrderedDict[str, tuple[float, Outcome]] = OrderedDict()
         self._threads = ThreadPoolExecutor(THREADS, "schemas")
         self._trouble = Limited(logging.getLogger("fetcher"))
 
     async def ask(self, uri: str, client: str) -> Standing:
-        """See to it that the schema ``/title/1.0.0`` is on disk. ``client`` is who must be blamed if it is nowhere."""
+        """Fetch the schema ``/title/1.0.0`` unless it is on disk. ``client`` is charged when it does not exist."""
         path = self._directory / f"{uri[1:]}.json"
         if path.exists():
             return HERE
@@ -93,7 +93,7 @@ class FetchedSchemas:
         return await asyncio.shield(task)
 
     async def close(self) -> None:
-        """Give up what is under way."""
+        """Cancel all fetches under way."""
         for task in self._under_way.values():
             task.cancel()
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)
@@ -133,7 +133,7 @@ class FetchedSchemas:
         return Standing(outcome, for_s)
 
     async def _get(self, url: str) -> bytes:
-        """As validators.Registry wants it: FileNotFoundError when it is not there, else OSError."""
+        """Fetch for validators.Registry: raises FileNotFoundError when there is nothing, else OSError."""
         if not url.startswith(self._bases) and origin_of(url) not in self._origins:
             raise OSError(f"{url} is neither below schemas.base_uris nor in fetch.allowed_origins")
         try:

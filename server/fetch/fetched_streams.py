@@ -1,9 +1,10 @@
-"""Keep the streams of URLs fresh: ask again and again, check what came, publish it.
+"""Keep the streams of URLs fresh: ask for them regularly, check the answers and publish them.
 
 Place: fetch.stream_source, catalog.check_streams → HERE → catalog.publication, fetch.store.
-Rules: a bad answer or none changes nothing: the last good one stays, and that is said once, and once more when it is
-over. What is published was checked together with all other sources. A disk that is full keeps nothing from workers.
-Not here: how workers take it up (catalog.snapshot_follower).
+Rules: a bad answer or none changes nothing: the last good one stays, and the log says so once, and once more when it is
+over. An answer is published only after a check together with all other sources. Workers get it even when the disk is
+full.
+Not here: how workers use a new snapshot (catalog.snapshot_follower).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _logger = logging.getLogger("fetcher")
 
 
 class Streams:
-    """All sources of one generation; those that are URLs are asked by a task each."""
+    """All sources of one generation; a task for each URL keeps it fresh."""
 
     def __init__(
         self,
@@ -55,23 +56,23 @@ class Streams:
         self._failing_at: dict[str, float] = {}
 
     def catch_up(self, urls: Sequence[str]) -> None:
-        """Use what the fetcher before this one found good, and perhaps did not publish any more."""
+        """Use answers that an earlier fetcher found good but may not have published."""
         kept = [found for url in urls if (found := self._answers.good(url)) is not None]
         refusal = self._use(kept)
         if refusal is not None:
             _logger.error("streams: what is kept on disk is not used: %s", refusal)
 
     async def keep_fresh(self, client: HttpClient, url: str) -> None:
-        """For ever."""
+        """Ask a URL regularly, without end."""
         kept = self._answers.good(url)
         while True:
             try:
                 kept = self._heed(await ask(client, self._config, url, kept), kept)
             except FetchError as error:
                 self._note_failure(url, str(error))
-            except OSError as error:  # The disk. What was published stays.
+            except OSError as error:  # The disk failed. The published snapshot stays.
                 self._note_failure(url, f"{url}: its answer cannot be kept: {error}")
-            except Exception:  # A bug in one answer must not be the end of asking.
+            except Exception:  # A bug with one answer must not end the asking.
                 timers.failed("Streams.keep_fresh")
             await asyncio.sleep(refresh_pause_s(self._config.streams.refresh_s))
 

@@ -1,8 +1,8 @@
-"""How each URL of streams is: shared numbers that whoever shows metrics can read.
+"""Share the health of each URL of streams between processes, for pages and metrics.
 
 Place: fetch.fetched_streams writes → HERE → the pages of a worker, metrics.
-Rules: made before the fork, one row a URL in the order of the settings; a cell is one aligned 64-bit integer with one
-writer. Times are milliseconds since 1970; 0 is never.
+Rules: it is made before the fork, with one row per URL in the order of the settings. A cell is one aligned 64-bit
+integer with one writer. Times are milliseconds since 1970; 0 means never.
 Not here: why something failed (the log).
 """
 
@@ -18,7 +18,8 @@ _ROW_CELLS = 4
 
 
 class UrlHealth(NamedTuple):
-    """``good_age_s``: how long ago its answer was last found to be right. ``failing_s``: for how long it has failed."""
+    """The health of one URL. ``good_age_s``: how long ago its answer was last right. ``failing_s``: for how long it has
+    failed."""
 
     url: str
     good_age_s: float
@@ -27,7 +28,8 @@ class UrlHealth(NamedTuple):
 
 
 class Health:
-    """``fetched_at``: when the answers that the generation was made with were right, in seconds since 1970."""
+    """The health of all URLs. ``fetched_at``: when the answers that the generation was made with were right, in seconds
+    since 1970."""
 
     def __init__(self, urls: Sequence[str], fetched_at: Sequence[float]) -> None:
         self._urls = list(urls)

@@ -1,7 +1,7 @@
-"""What the fetcher and the workers of one generation share: made before the first fork, used by both sides after it.
+"""Hold the sockets and shared memory that connect the fetcher and the workers of one generation.
 
-Place: boot.generation → HERE → fetch.process (one end), worker (the other).
-Rule: nothing here needs a file or a name that somebody else could take; all of it ends with the last process.
+Place: boot.generation → HERE, before the first fork → fetch.process (one end), worker (the other).
+Rule: nothing here needs a file or a name that another program could take; all of it ends with the last process.
 Not here: what is sent over it (catalog.publication, fetch.fetch_socket, fetch.health).
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Link:
-    """``door`` None: no schema is at a URL. ``base_dir`` is what relative paths are relative to."""
+    """The shared parts. ``door`` None: no schema is at a URL. Relative paths are relative to ``base_dir``."""
 
     def __init__(self, config: Config, base_dir: Path, sources: Sequence[Source], digest: str) -> None:
         self.base_dir = base_dir
@@ -39,11 +39,11 @@ class Link:
         self.address: bytes = self.door.getsockname() if self.door else b""
 
     def close(self) -> None:
-        """In the master, when nobody is forked with it any more."""
+        """Close everything: in the master, when no more children will be forked with it."""
         self.publication.close()
         self.leave_door()
 
     def leave_door(self) -> None:
-        """In a worker: only the fetcher listens."""
+        """Close the listening socket, in a worker, because only the fetcher listens."""
         if self.door is not None:
             self.door.close()

@@ -1,9 +1,9 @@
-"""Ask URLs once, from a process that may use no loop: a child does it and ends.
+"""Ask URLs once, from a process that must not run a loop: a child asks and ends.
 
 Place: boot.declarations, commands.validate → HERE → fetch.stream_source, fetch.fetched_schemas, in the child.
 Rules: the parent only waits, with a deadline, and kills a child that misses it. Answers reach the parent as files
-(candidates of fetch.store, schemas), reasons for a failure through a pipe.
-Not here: what becomes of candidates (boot.declarations), refreshing (fetch.fetched_streams).
+(candidates of fetch.store, schemas); reasons for failures come through a pipe.
+Not here: checking candidates (boot.declarations), refreshing (fetch.fetched_streams).
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from server.config.settings import Config
 
 LOOK_S = 0.2
-FETCH_S = 60.0  # For all schemas that one line names.
-BEGIN_S = 5.0  # To load the client and to leave.
+FETCH_S = 60.0  # The time for all schemas of one call.
+BEGIN_S = 5.0  # The time to load the client and to exit.
 _DIED = "the process that was to ask it ended early"
 
 
 def fetch_streams(config: Config, directory: Path, urls: Sequence[str], is_over: Callable[[], bool]) -> dict[str, str]:
-    """Ask all of them at once; every answer is a candidate then. Returns why there is none, for each that has none.
+    """Ask all URLs at once; every answer becomes a candidate. Returns the reason for each URL without an answer.
 
-    ``is_over`` is asked now and then whether to give up.
+    ``is_over`` is called now and then, and says whether to give up.
     """
     wait_s = config.fetch.attempts * config.fetch.total_s * 2 + BEGIN_S
     found = _in_child(lambda: _ask_all(config, directory, urls), wait_s, is_over)
@@ -47,13 +47,13 @@ def fetch_streams(config: Config, directory: Path, urls: Sequence[str], is_over:
 
 
 def fetch_schemas(config: Config, base_dir: Path, uris: Sequence[str]) -> dict[str, str]:
-    """See to it that schemas at URLs are on disk. Returns the ``error_type`` of each that is not."""
+    """Fetch schemas at URLs unless they are on disk. Returns the ``error_type`` of each that is not on disk then."""
     found = _in_child(lambda: _fetch_all(config, base_dir, uris), FETCH_S + BEGIN_S, lambda: False)
     return dict.fromkeys(uris, "schema_unavailable") if found is None else found
 
 
 def fetch_public_keys(config: Config, directory: Path, url: str, is_over: Callable[[], bool]) -> str | None:
-    """Ask for the public keys of tokens; they are kept on disk then. Returns why they are not."""
+    """Fetch the public keys of tokens and store them on disk. Returns the reason when that failed, else None."""
     wait_s = config.fetch.attempts * config.fetch.total_s * 2 + BEGIN_S
     found = _in_child(lambda: _ask_public_keys(config, directory, url), wait_s, is_over)
     return _DIED if found is None else found.get(url)
@@ -62,7 +62,7 @@ def fetch_public_keys(config: Config, directory: Path, url: str, is_over: Callab
 def _in_child(
     work: Callable[[], Coroutine[Any, Any, dict[str, str]]], wait_s: float, is_over: Callable[[], bool]
 ) -> dict[str, str] | None:
-    """What the work returns, done in a child; None when it ends early or is too late."""
+    """Run the work in a child and return its result; None when the child ends early or is too late."""
     receive, send = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -73,7 +73,7 @@ def _in_child(
         text = _read(receive, time.monotonic() + wait_s, is_over)
     finally:
         os.close(receive)
-        os.kill(pid, signal.SIGKILL)  # It has said all or is too late; it was not reaped yet, so the pid is its own.
+        os.kill(pid, signal.SIGKILL)  # It is done or too late. It was not reaped yet, so the pid is still its own.
         os.waitpid(pid, 0)
     try:
         return msgspec.json.decode(text, type=dict[str, str])
@@ -94,12 +94,13 @@ def _read(receive: int, deadline: float, is_over: Callable[[], bool]) -> bytes:
 
 
 def _be_child(work: Callable[[], Coroutine[Any, Any, dict[str, str]]], send: int) -> None:
-    """Never returns. Orders are the parent's: the child's signals stay blocked as they are, and KILL ends it."""
+    """Be the child; this never returns. Only the parent handles orders: the child's signals stay blocked as they are,
+    and KILL ends it."""
     try:
         stdio.begin_child()
         with open(send, "wb") as pipe:
             pipe.write(msgspec.json.encode(asyncio.run(work())))
-    except Exception:  # The top of a process.
+    except Exception:  # This is the top of a process.
         logging.getLogger("fetch").exception("asking URLs ends by an unexpected error")
     finally:
         sys.stderr.flush()

@@ -1,8 +1,8 @@
-"""The fetcher: the one process that fetches, for all workers of a generation.
+"""The fetcher: the process that fetches for all workers of a generation.
 
-Place: server.master forks → HERE, a companion of the workers; the composition root of everything that is fetched.
-Rules: workers never wait for it but by their own choice, and serve without it. It beats like a worker. Told to drain it
-asks for nothing new, and leaves when no worker is connected any more, or after ``drain_s``.
+Place: server.master forks → HERE, a companion of the workers, which puts together all parts that fetch.
+Rules: workers wait for it only by their own choice, and serve without it. It beats like a worker. When it is told to
+drain it asks for nothing new, and exits when no worker is connected any more, or after ``drain_s``.
 Not here: what is fetched (fetch.fetched_streams, fetch.fetched_schemas), who uses it (worker).
 """
 
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from server.master.generation import WorkerContext
     from server.schemas.repository import SchemaRepository as KnownSchemas
 
-NICER = 5  # Checking 10,000 streams takes a second of a core: workers that want it go first, three to one.
+NICER = 5  # Checking 10,000 streams takes a second of a core; workers that need the core get three times as much of it.
 
 _logger = logging.getLogger("fetcher")
 
 
 class Materials(Protocol):
-    """What one reading of the settings yields (boot.generation)."""
+    """The part of boot.generation.Generation that is used here."""
 
     config: Config
     schemas: KnownSchemas
@@ -49,7 +49,7 @@ class Materials(Protocol):
 
 
 class Fetcher:
-    """One generation's."""
+    """The fetcher of one generation."""
 
     def __init__(self, materials: Materials, context: WorkerContext) -> None:
         config, link = materials.config, materials.link
@@ -104,7 +104,7 @@ class Fetcher:
         return door
 
     async def _until_told(self, tasks: list[asyncio.Task[None]]) -> None:
-        """A task that ends, ends by a bug: the process ends with it, and another one begins."""
+        """Wait until told to stop. A task only ends by a bug: then the process ends too, and is replaced."""
         told = asyncio.create_task(self._stop.wait())
         done, _ = await asyncio.wait([told, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in done:

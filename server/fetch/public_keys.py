@@ -1,9 +1,9 @@
-"""Fetch the public keys of those who sign tokens, and put them where workers find them.
+"""Fetch the public keys of token issuers, and store them in the file that workers follow.
 
 Place: fetch.once (at the start), fetch.process (later) → HERE → fetch.client, fetch.store.
-Rules: what is no set with a usable key is never kept; the last good one stays, and that is said once, and once more
-when it is over. Keys that are passed over are said when they change. A set that has not changed is not written.
-Not here: how workers take it up (auth.key_follower).
+Rules: an answer without a usable key is never stored; the last good set stays, and the log says so once, and once more
+when it is over. Keys that are passed over are logged when they change. A set that has not changed is not written.
+Not here: how workers use new keys (auth.key_follower).
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ _logger = logging.getLogger("fetcher")
 
 
 async def fetch(client: HttpClient, url: str, directory: Path) -> str:
-    """Ask once. Returns what was passed over, in words. Raises FetchError, and OSError when they cannot be kept."""
+    """Ask once. Returns a text about keys that were passed over. Raises FetchError, and OSError when the set cannot be
+    stored."""
     answer = await client.get_patiently(url, {"Accept": "application/jwk-set+json, application/json"}, MAX_BYTES)
     if answer.body is None:
         raise FetchError(f"{url}: answered 304 to a request without a condition", may_pass=True)
@@ -43,9 +44,9 @@ async def fetch(client: HttpClient, url: str, directory: Path) -> str:
 
 
 async def keep_fresh(client: HttpClient, config: Config, url: str, directory: Path) -> None:
-    """For ever."""
+    """Ask regularly, without end."""
     failing_since: float | None = None
-    said = _passed_over(kept_path(directory, url))  # By the start, which read the same file.
+    said = _passed_over(kept_path(directory, url))  # The start read the same file and logged this.
     while True:
         try:
             passed_over = await fetch(client, url, directory)
@@ -58,7 +59,7 @@ async def keep_fresh(client: HttpClient, config: Config, url: str, directory: Pa
             if failing_since is None:
                 failing_since = time.monotonic()
                 _logger.error("public keys: %s; the last good ones stay in force", error)
-        except Exception:  # A bug in one answer must not be the end of asking.
+        except Exception:  # A bug with one answer must not end the asking.
             timers.failed("public_keys.keep_fresh")
         await asyncio.sleep(refresh_pause_s(config.auth.jwt.refresh_s))
 

@@ -1,9 +1,9 @@
-"""When to try again, and how often the unknown may be asked for.
+"""Compute when to try again, and limit the rate of asks for unknown schemas.
 
-Place: fetch.client, fetch.stream_source, fetch.fetched_schemas ask; pure, with time and chance given by the caller.
-Rules: pauses double and are drawn from the upper half of their span, so many hosts that failed together do not come
-back together; what a server asks for with Retry-After is obeyed up to ``RETRY_AFTER_MAX_S``. A bucket holds what may
-be spent at once and fills evenly.
+Place: fetch.client, fetch.stream_source, fetch.fetched_schemas → HERE.
+Rules: pauses double and are drawn from the upper half of their span, so that many hosts which failed together do not
+come back together. A server's Retry-After is obeyed up to ``RETRY_AFTER_MAX_S``. A bucket holds the tokens that may be
+spent at once, and fills evenly.
 Not here: waiting.
 """
 
@@ -14,17 +14,17 @@ from collections import OrderedDict
 
 RETRY_AFTER_MAX_S = 300.0  # A server that says "tomorrow" is wrong more often than right.
 PAUSE_MAX_S = 30.0
-JITTER = 0.1  # Of a refresh: with 60 s, hosts started together are spread over 12 s after the first minute.
+JITTER = 0.1  # The jitter of a refresh: with 60 s, hosts started together spread over 12 s in the first minute.
 
 
 def pause_s(attempt: int, first_s: float, retry_after_s: float = 0.0) -> float:
-    """Before the attempt after this one; the first attempt is 1."""
+    """Return the pause after this attempt; the first attempt is 1."""
     span_s = min(PAUSE_MAX_S, first_s * 2.0 ** (attempt - 1))
     return max(min(retry_after_s, RETRY_AFTER_MAX_S), random.uniform(span_s / 2, span_s))
 
 
 def refresh_pause_s(every_s: float) -> float:
-    """Between two refreshes."""
+    """Return the pause between two refreshes."""
     return every_s * random.uniform(1 - JITTER, 1 + JITTER)
 
 
@@ -44,7 +44,7 @@ class Bucket:
         return self._held < 1.0
 
     def spend(self) -> None:
-        """Nobody owes more than what a minute brings."""
+        """Take one token. The debt is never more than the tokens of one minute."""
         self._held = max(-self._per_min, self._held - 1.0)
 
 
@@ -62,7 +62,7 @@ class FetchRateLimit:
         self._clients: OrderedDict[str, Bucket] = OrderedDict()
 
     def used_up(self, client: str, now: float) -> str | None:
-        """Whose allowance is used up: this client's, everybody's, or nobody's."""
+        """Return whose limit is used up, this client's or that of all clients; None when neither is."""
         bucket = self._clients.pop(client, None) or Bucket(self._per_min_client, now)
         self._clients[client] = bucket
         if len(self._clients) > self.CLIENTS_MAX:
@@ -72,7 +72,7 @@ class FetchRateLimit:
         return "everybody" if self._everybody.is_empty(now) else None
 
     def spend(self, client: str) -> None:
-        """One ask was in vain."""
+        """Charge one ask in vain to the client and to all."""
         self._everybody.spend()
         if client in self._clients:
             self._clients[client].spend()

@@ -1,8 +1,8 @@
-"""What is kept on disk of what was fetched: whole files, or none.
+"""Store fetched answers on disk, as whole files or not at all.
 
 Place: fetch.stream_source, fetch.fetched_schemas → HERE → ``fetch.path``.
-Rules: a file is written beside its place, made durable, and moved there in one step, so a reader, a crash or a full
-disk never leaves half of one. Nothing here trusts what it reads: a file that is not what it should be counts as absent.
+Rules: a file is written under another name, made durable, and renamed in one step, so a reader, a crash or a full disk
+never leaves half of one. Files are not trusted when they are read: a malformed one counts as absent.
 Not here: when something is fetched.
 """
 
@@ -19,13 +19,13 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-STALE_S = 3_600.0  # Whoever wrote a temporary file an hour ago is dead.
+STALE_S = 3_600.0  # The writer of a temporary file that is an hour old is dead.
 
 _logger = logging.getLogger("fetch")
 
 
 class StoredAnswer(Struct, frozen=True):
-    """An answer and what goes with it. ``fetched_at`` is in seconds since 1970: when it was last found to be right."""
+    """An answer with its validators. ``fetched_at`` is when it was last found to be right, in seconds since 1970."""
 
     url: str
     fetched_at: float
@@ -34,7 +34,7 @@ class StoredAnswer(Struct, frozen=True):
     last_modified: str | None = None
 
     def condition(self) -> dict[str, str]:
-        """The header that asks for an answer only if there is a newer one (RFC 9110 section 13.1)."""
+        """Return the header that asks for an answer only if there is a newer one (RFC 9110 section 13.1)."""
         if self.etag is not None:
             return {"If-None-Match": self.etag}
         return {"If-Modified-Since": self.last_modified} if self.last_modified is not None else {}
@@ -50,26 +50,26 @@ class _Head(Struct, frozen=True):
 
 
 class Answers:
-    """The last good answer of each URL of streams. Two of them: those that were checked, and candidates."""
+    """The stored answers of each URL of streams: the last good one, and a candidate that is not checked yet."""
 
     def __init__(self, directory: Path, headers: Mapping[str, str]) -> None:
         self._directory = directory / "streams"
         self._headers = msgspec.json.encode(sorted((name.lower(), value) for name, value in headers.items()))
 
     def good(self, url: str) -> StoredAnswer | None:
-        """The answer that was last served with."""
+        """Return the answer that was last served with."""
         return self._read(url, "good")
 
     def candidate(self, url: str) -> StoredAnswer | None:
-        """One that was fetched and has not been checked yet."""
+        """Return an answer that was fetched and has not been checked yet."""
         return self._read(url, "candidate")
 
     def keep_candidate(self, kept: StoredAnswer) -> None:
-        """Raises OSError."""
+        """Store a candidate. Raises OSError."""
         self._write(kept, "candidate")
 
     def keep(self, kept: StoredAnswer) -> None:
-        """It is good, and the only one now. Raises OSError."""
+        """Store a good answer and drop the candidate. Raises OSError."""
         self._write(kept, "good")
         self.drop_candidate(kept.url)
 
@@ -77,7 +77,7 @@ class Answers:
         self._path(url, "candidate").unlink(missing_ok=True)
 
     def _path(self, url: str, kind: str) -> Path:
-        """Headers decide what is answered as much as the URL does: ``Host`` names a wiki."""
+        """Return the path for a URL and these headers, which decide the answer too: ``Host`` names a wiki."""
         name = hashlib.sha256(url.encode() + b"\n" + self._headers).hexdigest()[:32]
         return self._directory / f"{name}.{kind}"
 
@@ -103,7 +103,7 @@ class Answers:
 
 
 def write_whole(path: Path, text: bytes) -> None:
-    """Put a file in its place in one step, durably. Raises OSError."""
+    """Write a file durably and put it in its place in one step. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -119,7 +119,7 @@ def write_whole(path: Path, text: bytes) -> None:
 
 
 def sweep(directory: Path) -> None:
-    """Remove what dead writers left."""
+    """Remove the temporary files of dead writers."""
     for beside in directory.rglob(".*.tmp"):
         with contextlib.suppress(OSError):
             if time.time() - beside.stat().st_mtime > STALE_S:

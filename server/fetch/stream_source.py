@@ -1,8 +1,8 @@
 """Ask one URL for its streams.
 
 Place: fetch.once (at the start), fetch.fetched_streams (later) → HERE → fetch.client.
-Rules: what was answered last is asked for conditionally; an answer that is no declaration of streams counts as none.
-Not here: whether the streams make sense (catalog.check_streams), what is kept (fetch.store).
+Rules: the request is conditional on the last answer; an answer that is no declaration of streams counts as none.
+Not here: whether the streams make sense (catalog.check_streams), storing answers (fetch.store).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 async def ask(client: HttpClient, config: Config, url: str, before: StoredAnswer | None) -> StoredAnswer:
-    """What the URL answers now; ``before`` with a new time when that is still right. Raises FetchError."""
+    """Return the URL's answer; ``before`` with a new time when that is still right. Raises FetchError."""
     answer = await client.get_patiently(
         constrained(url, config.streams.constraints),
         {"Accept": "application/json", **config.streams.headers, **(before.condition() if before else {})},
@@ -43,7 +43,7 @@ async def ask(client: HttpClient, config: Config, url: str, before: StoredAnswer
 
 
 def constrained(url: str, constraints: Mapping[str, str]) -> str:
-    """Add ``constraints`` to the query. Each is a fragment of a query itself, hence quoted twice."""
+    """Add ``constraints`` to the query. Each is itself a fragment of a query, and so it is quoted twice."""
     if not constraints:
         return url
     fragments = "|".join(f"{name}={quote(value, safe='')}" for name, value in constraints.items())

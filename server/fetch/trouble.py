@@ -1,15 +1,15 @@
-"""Why something could not be fetched.
+"""Errors of fetching.
 
-Place: fetch.client, fetch.stream_source → HERE → whoever asked.
-Rule: a message names the URL and what was wrong, for logs; nothing of it reaches a client of the intake.
-Not here: what follows (fetch.retry, fetch.stream_source, fetch.fetched_schemas).
+Place: fetch.client, fetch.stream_source → HERE → their callers.
+Rule: a message names the URL and the fault, for logs; nothing of it reaches a client of the intake.
+Not here: how errors are handled (fetch.retry, fetch.stream_source, fetch.fetched_schemas).
 """
 
 from __future__ import annotations
 
 
 class FetchError(Exception):
-    """``may_pass`` says whether another attempt could go better; the server may have named a time for it."""
+    """A fetch failed. ``may_pass``: another attempt may succeed, for which the server may have named a time."""
 
     def __init__(self, message: str, *, may_pass: bool, retry_after_s: float = 0.0) -> None:
         super().__init__(message)

@@ -1,9 +1,9 @@
-"""How soon a dead worker is replaced, and when the master gives up.
+"""Decide how soon a dead worker is replaced, and when the master gives up.
 
-Place: master.fleet asks; pure, with the time given by the caller.
-Rules: a death is quick when the worker was not serving for ``STEADY_S``. Deaths that are not quick (an operator, the
-out-of-memory killer, one poisoned request an hour) are replaced at once and held against nobody; quick ones double
-the slot's delay from 0, and too many of them in a window are a crash loop.
+Place: master.fleet asks; the caller passes the time.
+Rules: a death is quick when the worker had not served for ``STEADY_S``. After any other death (an operator, the
+out-of-memory killer, one poisoned request an hour) the worker is replaced at once and the death does not count. Quick
+deaths double the slot's delay from 0, and too many of them in a window are a crash loop.
 Not here: killing and forking (master.fleet).
 """
 
@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections import deque
 
-STEADY_S = 1.0  # A crash loop dies while it boots or on its first requests; what serves for a second is worth having.
-FIRST_S = 0.1  # The second delay: the first replacement comes at once.
+STEADY_S = 1.0  # Workers in a crash loop die while they boot or on their first requests; others serve for a second.
+FIRST_S = 0.1  # The second delay. The first replacement comes at once.
 
 
 class Backoff:
@@ -25,7 +25,7 @@ class Backoff:
         self._next_s = 0.0
 
     def after_death(self, served_s: float) -> float:
-        """Seconds to wait before the replacement of a worker that was READY for ``served_s``."""
+        """Return the seconds to wait before the replacement of a worker that was READY for ``served_s``."""
         if served_s >= STEADY_S:
             self._next_s = 0.0
             return 0.0
@@ -45,7 +45,7 @@ class Deaths:
         self._instants: deque[float] = deque(maxlen=limit)
 
     def is_loop(self, now: float, served_s: float) -> bool:
-        """Count a death; True when it is the ``limit``-th quick one within the window."""
+        """Count a death. Returns True when it is the ``limit``-th quick one within the window."""
         if served_s >= STEADY_S:
             return False
         self._instants.append(now)

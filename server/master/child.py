@@ -1,8 +1,8 @@
-"""From the fork to what a child runs, and from its return to the exit of the process.
+"""Fork a child, run its role, and end its process.
 
 Place: master.fleet → HERE → worker, or a companion.
-Rules: the child never returns into the master's frames; whatever happens it leaves by ``os._exit``. It keeps no
-descriptor of the master that is not its own: a forgotten listening socket would keep an address alive.
+Rules: the child never returns into the master's frames; in every case it exits by ``os._exit``. It closes all
+descriptors of the master that are not meant for it: a forgotten listening socket would keep an address alive.
 Not here: what a child does (worker, fetch.process), what its end means (master.fleet).
 """
 
@@ -30,7 +30,7 @@ Run = Callable[[WorkerContext], int]
 
 def fork(run: Run, context: WorkerContext, not_inherited: Iterable[socket.socket]) -> int:
     """Start a child and return its pid; in the child this call never returns."""
-    sys.stdout.flush()  # What is buffered would be written twice.
+    sys.stdout.flush()  # Buffered text would be written twice.
     pid = os.fork()
     if pid:
         return pid
@@ -57,7 +57,7 @@ def _live(run: Run, context: WorkerContext, not_inherited: Iterable[socket.socke
     except PenstockError as error:
         log.error("%s of slot %d: %s", context.name, context.slot, error)
         return error.exit_code
-    except Exception:  # The top of a process.
+    except Exception:  # This is the top of a process.
         log.exception("%s of slot %d ends by an unexpected error", context.name, context.slot)
         return EXIT_FOUND
     finally:
@@ -67,6 +67,6 @@ def _live(run: Run, context: WorkerContext, not_inherited: Iterable[socket.socke
 
 
 def _show(name: str) -> None:
-    """Let ``ps`` and ``top`` say who this is: ``penstock:worker``. Where there is no /proc they cannot."""
+    """Set the name that ``ps`` and ``top`` show, such as ``penstock:worker``. Without /proc nothing happens."""
     with contextlib.suppress(OSError):
         Path("/proc/self/comm").write_text(f"penstock:{name}"[:15])

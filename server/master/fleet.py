@@ -1,10 +1,10 @@
-"""The children of one generation: a slot each, filled, watched for readiness, refilled after a death.
+"""Keep the children of one generation in slots: fork them, watch their readiness, replace them after a death.
 
 Place: master.loop → HERE → master.child.
-Rules: a slot holds one child that serves or is about to; one that drains has left its slot. A worker that cannot
-boot is not tried again for ever: exit code 5, no READY in time, or ``BOOT_TRIES`` deaths on the way is a failure. A
-companion is tried for ever, with the same back-off: the workers serve without it.
-Not here: orders and their order (master.loop), judging a running worker (master.watch).
+Rules: a slot holds one child that serves or boots; a child that drains has left its slot. A worker that cannot boot is
+not tried endlessly: exit code 5, no READY in time, or ``BOOT_TRIES`` deaths while booting is a failure. A companion is
+always tried again, with the same back-off, because the workers serve without it.
+Not here: handling orders (master.loop), judging a running worker (master.watch).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from server.master.sockets import Sockets
 from server.master.watch import NEVER, Child
 from server.shared.scoreboard import Scoreboard
 
-BOOT_TRIES = 3  # A stray kill -9 during boot must not end the service; dying the same way three times must.
-ROW_WAIT_S = 0.5  # Every row is taken: so many old workers are still draining.
+BOOT_TRIES = 3  # A stray kill -9 during boot must not end the service; three deaths during boot must.
+ROW_WAIT_S = 0.5  # The wait for a row when draining workers hold all of them.
 
 _logger = logging.getLogger("master")
 
@@ -50,7 +50,7 @@ class Fleet:
     def __init__(
         self, number: int, generation: Generation, sockets: Sockets, board: Scoreboard, own: Sockets | None = None
     ) -> None:
-        """``own``: the sockets of companions, apart from those of the workers."""
+        """``own`` are the sockets of companions, which are apart from those of the workers."""
         process = generation.config.process
         self.number = number
         self.generation = generation
@@ -76,23 +76,23 @@ class Fleet:
         return len(self._slots)
 
     def close(self, keep: Fleet | None = None) -> None:
-        """Let go of the listening sockets, but for those that the other one has too."""
+        """Close the listening sockets, except those that the fleet ``keep`` has too."""
         self.sockets.close(keep=keep.sockets if keep else None)
         self.own.close(keep=keep.own if keep else None)
 
     def children(self) -> Iterator[Child]:
-        """Workers and companions."""
+        """Yield workers and companions."""
         return (slot.child for slot in self._every() if slot.child is not None)
 
     def workers(self) -> Iterator[Child]:
         return (slot.child for slot in self._slots if slot.child is not None)
 
     def is_ready(self) -> bool:
-        """True when every slot holds a worker that takes connections."""
+        """Whether every slot holds a worker that takes connections."""
         return all(slot.child is not None and slot.child.is_ready() for slot in self._slots)
 
     def grow(self) -> bool:
-        """One slot more, up to process.max_workers."""
+        """Add a slot, up to process.max_workers. Returns whether one was added."""
         if len(self._slots) >= self.config.process.max_workers:
             return False
         role = Role(WORKER, self.generation.run_worker)
@@ -100,7 +100,7 @@ class Fleet:
         return True
 
     def shrink(self) -> tuple[bool, Child | None]:
-        """One slot fewer, never below one. Returns whether there was one, and the worker that must now drain."""
+        """Remove a slot, never the last. Returns whether one was removed, and the worker that must now drain."""
         if len(self._slots) == 1:
             return False, None
         return True, self._slots.pop().child
@@ -112,17 +112,18 @@ class Fleet:
                 slot.child = self._fork(slot, now, not_inherited)
 
     def next_start(self) -> float:
-        """When the next empty slot is to be filled."""
+        """Return the instant at which the next empty slot is to be filled."""
         return min((slot.start_at for slot in self._every() if slot.child is None), default=NEVER)
 
     def vacate(self, child: Child, now: float) -> None:
-        """A child drains by itself: its slot gets another at once, unless it did not last."""
+        """Empty the slot of a child that drains by itself. The slot is filled at once unless the child's life was
+        short."""
         slot = self._slot_of(child)
         slot.child = None
         slot.start_at = now + slot.backoff.after_death(child.served_s(now))
 
     def bury(self, child: Child, exit_code: int, now: float) -> str | None:
-        """Plan the replacement of a child that died in its slot. Returns why there should be none, if so."""
+        """Plan the replacement of a child that died in its slot. Returns the reason when it must not be replaced."""
         slot = self._slot_of(child)
         slot.child = None
         served_s = child.served_s(now)
@@ -165,7 +166,7 @@ class Fleet:
         context = WorkerContext(slot.index, self.number, row, sockets, os.getpid(), slot.role.name)
         try:
             pid = child_process.fork(slot.role.run, context, not_inherited)
-        except OSError as error:  # Out of processes or memory: later, perhaps.
+        except OSError as error:  # The host lacks processes or memory; a later attempt may succeed.
             _logger.error("cannot fork a %s: %s", slot.role.name, error.strerror)
             self._board.release(row)
             slot.start_at = now + max(ROW_WAIT_S, slot.backoff.after_death(0.0))
@@ -175,6 +176,6 @@ class Fleet:
 
 
 def worker_count(generation: Generation) -> int:
-    """``workers`` of the settings; ``auto`` is one for each core that this process may use."""
+    """Return the number of workers by the settings; ``auto`` is one for each core that this process may use."""
     workers = generation.config.workers
     return cores.usable() if workers == "auto" else workers

@@ -1,7 +1,7 @@
-"""What one reading of the settings yields, and what a worker is told about itself.
+"""Declare the interface between the master and a generation, and the context that a child is given.
 
 Place: the serve command → HERE → master.loop (parent) and the worker (child).
-Rule: a generation is made whole before any child of it is forked; children get it by fork.
+Rule: a generation is complete before any child of it is forked; children get it by fork.
 Not here: how settings are read (config), what a worker does (worker), what a companion does (fetch.process).
 """
 
@@ -41,9 +41,9 @@ class WorkerContext:
         self.master_pid = master_pid
 
     def is_orphan(self) -> bool:
-        """True when the master is gone. To be asked on every beat; the worker then drains and leaves.
+        """Whether the master is gone. A worker asks on every beat, and then drains and exits.
 
-        Nobody follows, so what waits in the queues is now this worker's to answer.
+        No worker follows, so this one must answer the connections that wait in the queues.
         """
         if os.getppid() == self.master_pid:
             return False
@@ -52,8 +52,8 @@ class WorkerContext:
 
 
 class Role(NamedTuple):
-    """What a child is there for: its name in the log, and what it runs. ``run`` returns the exit code. ``listen`` are
-    addresses of its own, whose sockets it alone is given."""
+    """The role of a child: its name in the log, and the function that it runs, which returns the exit code. ``listen``
+    are addresses of the role, whose sockets no other child is given."""
 
     name: str
     run: Callable[[WorkerContext], int]
@@ -63,8 +63,8 @@ class Role(NamedTuple):
 class Generation(Protocol):
     """One reading of the settings and everything that was prepared from it before the fork.
 
-    ``companions`` are the children that a generation has once, beside its workers. They beat, drain and are replaced
-    as workers are, but nobody waits for them: a generation serves without them, and their deaths end nothing.
+    ``companions`` are children that a generation has once, next to its workers. They beat, drain and are replaced as
+    workers are, but the master does not wait for them: a generation serves without them, and their deaths end nothing.
     """
 
     config: Config
@@ -76,7 +76,8 @@ class Generation(Protocol):
         """Be a worker, in the child. Returns its exit code: 0 when drained, 5 when it cannot boot."""
 
     def adopt(self, newer: object) -> bool:
-        """Take over from a newer generation what running workers can be given, if that is all that has changed."""
+        """Take over the changes of a newer generation if running workers can be given all of them. Returns whether they
+        can."""
 
     def close(self) -> None:
-        """Let go of what the master holds for its children: no more of them will be forked."""
+        """Release everything that the master holds for children, when no more of them will be forked."""

@@ -27,10 +27,10 @@ from server.shared.row import ALL_SOCKETS, State
 from server.shared.scoreboard import Scoreboard
 from server.timing import timers
 
-ROWS = 768  # Three times the most workers that settings allow: serving, their successors, and some still draining.
-BOOT_TICK_S = 0.02  # READY shows in shared memory alone; someone who boots is looked at this often.
+ROWS = 768  # Three times the maximum of workers in the settings: those that serve, their successors, and draining ones.
+BOOT_TICK_S = 0.02  # READY is only visible in shared memory, so the master looks this often while a child boots.
 TICK_S = 0.25
-OVERSLEPT_S = 1.0  # Woken this much too late, the master was frozen, and so was everybody whose beat is old.
+OVERSLEPT_S = 1.0  # A master that wakes this much too late was frozen, and so were the children whose beats are old.
 
 _logger = logging.getLogger("master")
 
@@ -56,13 +56,13 @@ class Master:
         self._is_reload_due = False
         self._is_stopping = False
         self._exit_code = EXIT_DONE
-        self._is_alone = False  # The kernel's word: no child is left.
+        self._is_alone = False  # True when the kernel says that no child is left.
         self._deadline = 0.0
         self._looked_at = 0.0
         self._excused_at = 0.0
 
     def run(self) -> int:
-        """Serve until a signal or a failure ends it; the exit code of the process.
+        """Serve until a signal or a failure ends it. Returns the exit code of the process.
 
         Raises SettingsError or BindError before the first worker is forked.
         """
@@ -78,7 +78,7 @@ class Master:
         return self._exit_code
 
     def _turn(self) -> None:
-        """Look at everybody, then wait for the next signal or deadline and obey it."""
+        """Look after all children, then wait for the next signal or deadline and obey it."""
         for step in (self._look, self._fill, self._watch, self._settle):
             self._survive(step)
         self._deadline = time.monotonic() + TICK_S
@@ -89,14 +89,15 @@ class Master:
         self._survive(self._reap)
 
     def _survive(self, step: Callable[..., object], *arguments: object) -> None:
-        """A bug in one step, or whatever the host lacks, must not end the master: nobody would look after the rest."""
+        """Run one step and log its errors. A bug, or a lack of the host, must not end the master, because nothing else
+        looks after the children."""
         try:
             step(*arguments)
         except Exception:
             timers.failed(getattr(step, "__qualname__", "a step"))
 
     def _look(self) -> None:
-        """What the admin process asks for, and what the master counts of itself."""
+        """Apply the log level that the admin process asks for, and publish the master's own counts."""
         self._level.look(self._board.notices.level)
         stdio.flush()
         self._board.notices.note_own(stdio.dropped(), timers.failures())
@@ -110,7 +111,7 @@ class Master:
     # Orders.
 
     def _obey_early(self) -> None:
-        """What came while the settings were read. TERM then ends the service before the first worker is forked."""
+        """Obey orders that came while the settings were read. A TERM ends the service before any worker is forked."""
         while (order := signals.await_signal(0.0)) is not None:
             if order is not Order.REAP:
                 self._obey(order)
@@ -123,14 +124,15 @@ class Master:
         elif self._is_stopping:
             return
         elif order is Order.RELOAD:
-            self._is_reload_due = True  # One that is under way is finished first; several make one.
+            self._is_reload_due = True  # A reload under way is finished first; several orders make one reload.
         elif order is Order.MORE:
             self._grow()
         elif order is Order.FEWER:
             self._shrink()
 
     def _stop(self, exit_code: int, reason: str) -> None:
-        """Drain everybody. The workers answer what the queues hold; our own descriptors must be closed by then."""
+        """Drain all children. The workers answer the connections in the queues, and for that the master's own
+        descriptors must be closed."""
         if self._is_stopping:
             return
         self._is_stopping = True
@@ -170,7 +172,8 @@ class Master:
     # Looking after the workers.
 
     def _watch(self) -> None:
-        """Note who became ready or drains by itself; abort who is past a deadline, kill who did not heed that."""
+        """Note children that became ready or drain by themselves; abort those past a deadline, kill those that did not
+        end by that."""
         now = time.monotonic()
         if now - self._looked_at > TICK_S + OVERSLEPT_S:
             self._excused_at = now
@@ -194,7 +197,7 @@ class Master:
                 child.signal_it(signal.SIGKILL)
 
     def _settle(self) -> None:
-        """Say it when a generation has become ready; begin a reload that is due."""
+        """Log that a generation has become ready; begin a reload that is due."""
         if self._is_stopping:
             return
         succession = self._succession
@@ -214,7 +217,7 @@ class Master:
             succession.reload()
 
     def _reap(self) -> None:
-        """Take leave of every child that has ended, in whatever state that found it."""
+        """Reap every child that has ended, in any state."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -261,10 +264,10 @@ class Master:
             self._succession.refuse(f"{trouble} ({how})")
         elif not (fleet.has_been_ready and any(sibling.is_ready() for sibling in fleet.workers())):
             self._stop(EXIT_BOOT, f"{trouble} ({how})")
-        # Otherwise siblings serve: the slot backs off, and what is wrong with it is in the log.
+        # Otherwise siblings serve: the slot backs off, and the log holds the reason.
 
     def _set_deadline(self) -> None:
-        """When the next turn comes at the latest."""
+        """Set the instant of the next turn, if no signal comes before."""
         now = time.monotonic()
         children = list(self._succession.children())
         is_booting = any(not child.is_ready() for child in children)

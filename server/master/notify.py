@@ -1,8 +1,8 @@
-"""Tell systemd how the service is: ready, reloading, stopping, alive (sd_notify(3), ``Type=notify``).
+"""Report the state of the service to systemd: ready, reloading, stopping, alive (sd_notify(3), ``Type=notify``).
 
 Place: master.loop → HERE → the service manager's datagram socket.
-Rules: without NOTIFY_SOCKET every call does nothing; the environment is cleaned, so that no worker speaks for the
-service; a message that cannot be sent is logged once and never waited for.
+Rules: without NOTIFY_SOCKET every call does nothing. The environment is cleaned, so that no worker reports for the
+service. A message that cannot be sent is logged once, and the master never waits for it.
 Not here: socket activation (master.sockets).
 """
 
@@ -38,7 +38,7 @@ class Notifier:
 
     @property
     def sockets(self) -> list[socket.socket]:
-        """What a child must not keep."""
+        """Return the sockets that a child must close."""
         return [self._socket] if self._socket else []
 
     def ready(self, status: str) -> None:
@@ -51,7 +51,7 @@ class Notifier:
         self._send(f"STOPPING=1\nSTATUS={status}")
 
     def ping(self, now: float) -> float:
-        """Say that the master turns, when that is due. Returns the instant of the next ping."""
+        """Report that the master is alive, when that is due. Returns the instant of the next ping."""
         if not self._watchdog_s:
             return float("inf")
         if now >= self._ping_at:

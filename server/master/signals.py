@@ -1,4 +1,4 @@
-"""The signals of the master: what each one orders, and the one place where they are awaited.
+"""Block and await the signals of the master, and define the order that each one gives.
 
 Place: kernel → HERE → master.loop.
 Rules: signals are blocked for the life of the master, and all but INT and QUIT before (``hold``); they are taken one
@@ -16,7 +16,7 @@ it does anything else.
     USR2       ignored; the children write down their stacks for the admin process (server.shared.stacks)
 
 To its workers the master sends TERM (drain), INT (end now), ABRT (dump the stacks and die) and KILL.
-Not here: what follows from an order (master.loop).
+Not here: handling orders (master.loop).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from enum import Enum, auto
 
 
 class Order(Enum):
-    """What a signal asks of the master."""
+    """The order that a signal gives to the master."""
 
     DRAIN = auto()
     END = auto()
@@ -51,14 +51,14 @@ _AWAITED = frozenset(TABLE) | {signal.SIGALRM}
 
 
 def hold() -> None:
-    """While the settings are read: orders wait for the master, so that an early TERM ends in exit code 0 as a late one
-    does. INT and QUIT still end the process where it stands, which may be a slow read: there is nothing to drain yet.
+    """Hold orders back while the settings are read, so that an early TERM ends in exit code 0 as a late one does. INT
+    and QUIT still end the process at once, even in a slow read: there is nothing to drain yet.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED - {signal.SIGINT, signal.SIGQUIT})
 
 
 def block() -> None:
-    """Block what the table names; from here on those signals wait for ``await_signal``.
+    """Block the signals of the table; from here on they wait for ``await_signal``.
 
     A parent may have left CHLD ignored, and the kernel would then reap our workers by itself.
     """
@@ -70,7 +70,7 @@ def block() -> None:
 
 
 def await_signal(deadline: float) -> Order | None:
-    """The next order, or None at ``time.monotonic()`` = deadline, or a little before.
+    """Return the next order, or None at ``time.monotonic()`` = deadline, or a little before.
 
     Not ``sigtimedwait`` with a time: interrupted (SIGSTOP and SIGCONT, a debugger) beyond its deadline, CPython's
     returns whatever was on the stack as if it were a signal. With 0 it cannot be interrupted.
@@ -84,7 +84,7 @@ def await_signal(deadline: float) -> Order | None:
 
 
 def is_stop_pending() -> bool:
-    """Whether a TERM waits, for whoever takes long before the master begins to await signals."""
+    """Whether a TERM waits. Long work before the master begins to await signals asks this."""
     return signal.SIGTERM in signal.sigpending()
 
 
@@ -97,11 +97,11 @@ def reset_in_child() -> None:
 
 
 def describe_end(wait_status: int) -> str:
-    """``exit code 5`` or ``SIGSEGV``."""
+    """Describe how a child ended: ``exit code 5`` or ``SIGSEGV``."""
     code = os.waitstatus_to_exitcode(wait_status)
     if code >= 0:
         return f"exit code {code}"
     try:
         return signal.Signals(-code).name
-    except ValueError:  # A real-time signal has no name.
+    except ValueError:  # Real-time signals have no name.
         return f"signal {-code}"

@@ -1,4 +1,4 @@
-"""The listening sockets of the service: bound and held by the master, accepted from by the workers.
+"""Bind and hold the listening sockets of the service; the workers accept from them.
 
 Place: config.addresses → HERE → http.listener (by fork).
 Rules: the master holds a socket as long as its address is in the settings, so its queue outlives every worker. A new
@@ -18,7 +18,7 @@ from pathlib import Path
 from server.config.addresses import TcpAddress, UnixAddress, parse
 from server.errors import BindError, PenstockError
 
-MAX_SOCKETS = 62  # One bit each in Row.set_last_call.
+MAX_SOCKETS = 62  # Each has one bit in WorkerRow.set_last_call.
 
 _HINTS = {
     errno.EADDRINUSE: "another process listens there: stop it (`ss -ltnp` names it) or choose another address",
@@ -32,7 +32,7 @@ _HINTS = {
 
 
 class Listening:
-    """One listening socket; ``inode`` is its file's identity when it has one that is ours to remove."""
+    """One listening socket. ``inode`` is the identity of its file, if it has one that this process must remove."""
 
     __slots__ = ("inode", "path", "socket", "spec")
 
@@ -43,7 +43,7 @@ class Listening:
         self.inode = _inode(path) if path else None
 
     def label(self) -> str:
-        """Where a client finds it: ``http://127.0.0.1:8192``, ``unix:/run/penstock.sock``."""
+        """Return the address for clients: ``http://127.0.0.1:8192``, ``unix:/run/penstock.sock``."""
         name = self.socket.getsockname()
         if self.socket.family == socket.AF_INET6:
             return f"http://[{name[0]}]:{name[1]}"
@@ -52,7 +52,7 @@ class Listening:
         return f"unix:@{name[1:].decode(errors='replace')}" if isinstance(name, bytes) else f"unix:{name}"
 
     def close(self) -> None:
-        """Close the descriptor, and remove the file unless somebody else has replaced it."""
+        """Close the descriptor, and remove the file unless another process has replaced it."""
         self.socket.close()
         if self.inode is not None and _inode(self.path) == self.inode:
             Path(self.path).unlink(missing_ok=True)
@@ -71,18 +71,18 @@ class Sockets:
         return [entry.label() for entry in self.entries]
 
     def missing_in(self, other: Sockets) -> int:
-        """Bit n is set when the n-th socket is not in the other set: for Row.set_last_call."""
+        """Return a number whose bit n is set when the n-th socket is not in the other set (WorkerRow.set_last_call)."""
         return sum(1 << index for index, entry in enumerate(self.entries) if entry not in other.entries)
 
     def close(self, keep: Sockets | None = None) -> None:
-        """Close them, but for those that the other set has too."""
+        """Close the sockets, except those that the set ``keep`` has too."""
         for entry in self.entries:
             if keep is None or entry not in keep.entries:
                 entry.close()
 
 
 def bind(listen: Sequence[str], backlog: int, held: Sockets | None = None) -> Sockets:
-    """Bind what ``listen`` names; an entry that ``held`` has too keeps its sockets.
+    """Bind the addresses in ``listen``; an address that ``held`` has too keeps its sockets.
 
     Raises BindError or SettingsError; then nothing has changed.
     """
@@ -102,12 +102,12 @@ def bind(listen: Sequence[str], backlog: int, held: Sockets | None = None) -> So
         Sockets(fresh).close()
         raise
     for entry in entries:
-        entry.socket.listen(backlog)  # Again for those held: the number may have changed.
+        entry.socket.listen(backlog)  # Held sockets listen again, because the number may have changed.
     return Sockets(entries)
 
 
 def _bind_tcp(address: TcpAddress, backlog: int) -> list[Listening]:
-    """A socket for each address of the host; one that the machine lacks is passed over if another works."""
+    """Bind a socket for each address of the host. An address that the machine lacks is skipped if another works."""
     try:
         found = socket.getaddrinfo(address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
@@ -121,7 +121,8 @@ def _bind_tcp(address: TcpAddress, backlog: int) -> list[Listening]:
             lacking = error
             continue
         try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # Connections in TIME_WAIT are no reason.
+            # Connections in TIME_WAIT must not prevent a start.
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             listening.bind(place)
@@ -140,7 +141,7 @@ def _bind_tcp(address: TcpAddress, backlog: int) -> list[Listening]:
 
 
 def _bind_unix(address: UnixAddress, backlog: int) -> list[Listening]:
-    """A socket in the file system with its mode from the first moment on, or an abstract one."""
+    """Bind a socket in the file system, with its mode from the first moment on, or an abstract one."""
     is_abstract = address.path.startswith("@")
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -162,7 +163,7 @@ def _bind_unix(address: UnixAddress, backlog: int) -> list[Listening]:
 
 
 def _remove_stale(path: str) -> None:
-    """Remove a socket file that nobody listens on. Raises OSError when somebody does, or when it is no socket."""
+    """Remove a socket file without a listener. Raises OSError when a process listens on it, or when it is no socket."""
     try:
         mode = Path(path).lstat().st_mode
     except FileNotFoundError:
@@ -182,7 +183,7 @@ def _listen(listening: socket.socket, backlog: int) -> None:
 
 
 def adopt(listening: socket.socket) -> None:
-    """Set what every listening socket of ours has; accepted sockets inherit TCP_NODELAY, which saves a call each."""
+    """Set the options of a listening socket. Accepted sockets inherit TCP_NODELAY, which saves a call for each."""
     listening.setblocking(False)
     if listening.family != socket.AF_UNIX:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

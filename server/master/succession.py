@@ -1,10 +1,10 @@
-"""One generation after another: the fleet that serves, the one that is to follow it, and the children on their way out.
+"""Replace one generation by the next: the fleet that serves, the fleet that boots, and the children that leave.
 
 Place: master.loop → HERE → master.fleet, master.sockets.
 Rules: a reload replaces everything or nothing. The new sockets are bound and every new worker is READY before the first
-old one drains; otherwise the old ones stay, and what there was of the new ones goes. What running workers can be given
-(``Generation.adopt``) replaces none of them.
-Not here: when a reload begins, and who has died (master.loop); how settings are read (config).
+old one drains; otherwise the old ones stay, and the new ones that exist are drained. Changes that running workers can
+be given (``Generation.adopt``) replace no worker.
+Not here: when a reload begins, and which children have died (master.loop); how settings are read (config).
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _logger = logging.getLogger("master")
 
 
 class Succession:
-    """``current`` serves, ``incoming`` boots beside it, ``leaving`` are children that are in no slot any more."""
+    """The fleets of the service: ``current`` serves, ``incoming`` boots, and the children in ``leaving`` have left
+    their slots."""
 
     def __init__(self, load: Callable[[], Generation], board: Scoreboard, notifier: Notifier) -> None:
         self._load = load
@@ -48,7 +49,7 @@ class Succession:
         self.current = Fleet(1, generation, self._bind(generation), self._board, _bind_own(generation))
 
     def reload(self) -> None:
-        """Read the settings anew, and start the workers of what they make beside those that serve."""
+        """Read the settings again, and start the workers of the new generation next to those that serve."""
         _logger.info("reloading")
         self._notifier.reloading()
         generation: Generation | None = None
@@ -71,7 +72,7 @@ class Succession:
         self._note_refused(reason)
 
     def refuse(self, reason: str) -> None:
-        """Keep the old workers; drain those of the new ones that there are."""
+        """Keep the old workers, and drain the new ones that exist."""
         fleet, self.incoming = self.incoming, None
         if fleet is not None:
             fleet.close(keep=self.current)
@@ -81,7 +82,8 @@ class Succession:
         self._note_refused(reason)
 
     def take_over(self, fleet: Fleet) -> None:
-        """Every new worker is READY: the old ones drain, and addresses that are gone from the settings are closed."""
+        """Switch to a fleet whose workers are all READY: drain the old workers, and close addresses that are no longer
+        in the settings."""
         old, self.current, self.incoming = self.current, fleet, None
         self._board.notices.note_reload("done")
         old.close(keep=fleet)
@@ -90,29 +92,29 @@ class Succession:
         old.generation.close()
 
     def close(self) -> None:
-        """Let go of all listening sockets: the workers answer what the queues hold."""
+        """Close all listening sockets of the master. The workers answer the connections in the queues."""
         if self.incoming is not None:
             self.incoming.close(keep=self.current)
         self.current.close()
 
     def let_go(self, child: Child, fleet: Fleet, last_call: int = 0) -> None:
-        """Order a worker to drain that is no longer in a slot."""
+        """Order a child that is no longer in a slot to drain."""
         child.drain(time.monotonic(), fleet.config.drain_s, last_call)
         self.leaving.append(child)
 
     def fleets(self) -> list[Fleet]:
-        """Those whose slots are filled."""
+        """Return the fleets whose slots are filled."""
         return [self.current] if self.incoming is None else [self.current, self.incoming]
 
     def newest(self) -> Fleet:
         return self.incoming or self.current
 
     def children(self) -> Iterator[Child]:
-        """Everybody who has not been reaped."""
+        """Yield all children that have not been reaped."""
         return chain(self.leaving, *(fleet.children() for fleet in self.fleets()))
 
     def not_for(self, fleet: Fleet) -> list[socket.socket]:
-        """Descriptors of ours that a worker of this fleet must not keep."""
+        """Return the descriptors of the master that a worker of this fleet must close."""
         mine = fleet.sockets.sockets()
         every = chain(*(other.sockets.sockets() for other in self.fleets()))
         own = chain(*(other.own.sockets() for other in self.fleets() if other is not fleet))
@@ -120,7 +122,7 @@ class Succession:
         return [*self._notifier.sockets, *not_its]
 
     def _prepare(self) -> Generation:
-        """Read the settings, and keep what that made out of the collector's way: workers share its pages."""
+        """Read the settings, and freeze the new objects for the garbage collector: workers share their pages."""
         gc.unfreeze()
         generation = self._load()
         gc.collect()
@@ -128,12 +130,12 @@ class Succession:
         return generation
 
     def _bind(self, generation: Generation, held: Sockets | None = None) -> Sockets:
-        """The sockets of a generation's workers; those that were handed over are for good."""
+        """Bind the sockets of a generation's workers; sockets that were handed over stay in their place."""
         http = generation.config.http
         return self._activated or sockets.bind(http.listen, http.backlog, held)
 
     def _follower(self, generation: Generation) -> Fleet:
-        """The fleet of the next generation, with its sockets. Raises PenstockError, and then nothing new is bound."""
+        """Make the fleet of the next generation, with its sockets. Raises PenstockError, and then nothing is bound."""
         current = self.current
         own = _bind_own(generation, current.own)
         try:
@@ -156,6 +158,6 @@ class Succession:
 
 
 def _bind_own(generation: Generation, held: Sockets | None = None) -> Sockets:
-    """The sockets of a generation's companions."""
+    """Bind the sockets of a generation's companions."""
     listen = [spec for role in generation.companions for spec in role.listen]
     return sockets.bind(listen, generation.config.http.backlog, held)

@@ -1,9 +1,9 @@
-"""One child as the master sees it, and what is wrong with it.
+"""Follow the state of one child, and find out whether it must be aborted.
 
-Place: scoreboard → HERE → master.fleet. The time is given by the caller; only ``signal_it`` touches the process.
+Place: scoreboard → HERE → master.fleet. The caller passes the time; only ``signal_it`` touches the process.
 Rules: every state has a deadline, an instant. Past it the child gets ABRT, which dumps its stacks, and ``abort_s``
-later KILL, which also ends a stopped one. A beat counts only since the master itself last woke late: after a freeze
-of the whole machine everybody is late and nobody is stuck.
+later KILL, which also ends a stopped one. The age of a beat counts only from when the master itself last woke late:
+after a freeze of the whole machine all children are late and none is stuck.
 Not here: replacing it (master.fleet).
 """
 
@@ -18,8 +18,8 @@ from server.master.generation import WORKER
 from server.shared.row import State, WorkerRow
 
 NEVER = float("inf")
-DRAIN_GRACE_S = 2.0  # The worker keeps drain_s itself, from when it reads the signal; this is its way out.
-IGNORED_AFTER_BEATS = 3  # Siblings wait 1 ms for a worker with fewer connections: not for one this late.
+DRAIN_GRACE_S = 2.0  # The worker keeps drain_s itself, from when it reads the signal; this is its time to exit.
+IGNORED_AFTER_BEATS = 3  # Siblings wait 1 ms for a worker with fewer connections, but not for one this late.
 
 
 class Child:
@@ -51,7 +51,7 @@ class Child:
         return self.ready_at is not None
 
     def note_state(self, now: float) -> State:
-        """Read the state, and keep the instant at which READY was first seen."""
+        """Read the state, and note the instant at which READY was first seen."""
         state = self.row.state
         if self.ready_at is None and state in (State.READY, State.DRAINING):
             self.ready_at = now
@@ -59,7 +59,7 @@ class Child:
         return state
 
     def cause_of_death(self, status: int) -> str:
-        """One of notices.DEATHS, for a child that nobody had told to leave."""
+        """Return one of notices.DEATHS, for a child that ended without an order."""
         if self.kill_at != NEVER:
             return "not_booted" if self.is_boot_late else "stuck"
         if not self.is_ready():
@@ -70,19 +70,19 @@ class Child:
         return now - self.ready_at if self.ready_at is not None else 0.0
 
     def signal_it(self, number: signal.Signals) -> None:
-        """It was not reaped yet, so the pid is its own. (Unless a bug kept the master from burying it.)"""
+        """Send a signal. The child is not reaped yet, so the pid is its own, unless a bug kept it from being buried."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
     def drain(self, now: float, drain_s: float, last_call: int = 0) -> None:
-        """Order it to drain; ``last_call`` names the sockets whose queues nobody else will empty."""
+        """Order the child to drain; ``last_call`` names the sockets whose queues no other worker will empty."""
         self.row.set_last_call(last_call)
         self.boot_by = NEVER
         self.drain_by = min(self.drain_by, now + drain_s + DRAIN_GRACE_S)
         self.signal_it(signal.SIGTERM)
 
     def end(self, now: float, abort_s: float) -> None:
-        """Order it to end now."""
+        """Order the child to end now."""
         self.kill_at = min(self.kill_at, now + abort_s)
         self.signal_it(signal.SIGINT)
 
@@ -96,9 +96,9 @@ class Child:
 
 
 def complaint(child: Child, process: ProcessSettings, now: float, excused_at: float) -> str | None:
-    """Why this worker must be aborted, or None. Also takes a late one out of its siblings' sight."""
+    """Return why this child must be aborted, or None. Also hides a late worker's load from its siblings."""
     if child.kill_at != NEVER:
-        return None  # It is on its way out already.
+        return None  # It is already ending.
     if now >= child.boot_by:
         child.is_boot_late = True
         return f"is not ready after {process.boot_s:g} s"

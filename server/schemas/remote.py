@@ -22,20 +22,20 @@ class Remote:
     __slots__ = ("_bases", "_failed", "directory")
 
     def __init__(self, bases: Sequence[str], directory: Path) -> None:
-        """``bases``: the URLs below which an event may name its schema by an absolute URI."""
+        """``bases`` are the URLs below which an event may name its schema by an absolute URI."""
         self._bases = [f"{base.rstrip('/')}/" for base in bases]
         self._failed: OrderedDict[str, tuple[float, str, str]] = OrderedDict()
         self.directory = directory
 
     def relative(self, uri: str) -> str:
-        """An absolute URI below one of our URLs is the relative one: there is one schema, not two."""
+        """Turn an absolute URI below one of the URLs into the relative one, as both name the same schema."""
         for base in self._bases:
             if uri.startswith(base):
                 return uri[len(base) - 1 :]
         return uri
 
     def failure(self, uri: str) -> tuple[str, str] | None:
-        """``error_type`` and reason of what failed a short while ago."""
+        """Return ``error_type`` and reason of a fetch that failed a short while ago, or None."""
         found = self._failed.get(uri)
         if found is None:
             return None

@@ -1,8 +1,8 @@
-"""The one door to the package ``validators``: schemas by URI, what streams ask of them, ECMA-262 regexes.
+"""Give ``server`` access to the package ``validators``: schemas by URI, questions about them, ECMA-262 regexes.
 
 Place: boot.examine reads ahead through it; intake.route → HERE → validators.
-Rules: no other module of ``server`` imports ``validators``, but for its YAML reader (config.framework.yaml). What a
-schema's absence means is a value here, not an exception: ``find`` is on an event's way.
+Rules: no other module of ``server`` imports ``validators``, except its YAML reader (config.framework.yaml). A missing
+schema is a value here and not an exception, because ``find`` is on an event's way.
 Not here: reading, compiling and caching schemas (validators.registry), words for clients (intake.route).
 """
 
@@ -68,12 +68,12 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 def compile_regex(text: str) -> Matcher:
-    """Read a regular expression as ECMA-262 does. Raises ValueError saying what it has that it may not."""
+    """Read a regular expression as ECMA-262 does. Raises ValueError with the fault."""
     return pattern.compiled(text)
 
 
 def is_slow_regex(text: str) -> bool:
-    """Whether a text can be made for which it takes for ever. Raises ValueError as above."""
+    """Whether searching some texts for it would take too long. Raises ValueError for one that is no regex."""
     return pattern.danger(text) is not None
 
 
@@ -92,7 +92,7 @@ class Unusable(Struct, frozen=True):
 
 
 class SchemaRepository:
-    """The schemas of one configuration. Compiled ones are kept, so a fork shares what was read before it."""
+    """The schemas of one configuration. Compiled ones are cached, so that a fork shares those read before it."""
 
     __slots__ = ("_failed_s", "_registry", "remote")
 
@@ -134,21 +134,23 @@ class SchemaRepository:
             return error.error_type, str(error)
 
     def for_check(self) -> SchemaRepository:
-        """The same, for catalog.check_streams: titles that may be at a URL count as known, with every field."""
+        """Return a view for catalog.check_streams: titles that may be at a URL count as known, with every field."""
         return self if self.remote is None else _PerhapsAtUrls(self._registry, self.remote)
 
     def versions(self, title: str) -> list[str]:
-        """URIs of the versions of a title in directories, oldest first; none when no repository has it."""
+        """Return the URIs of a title's versions in directories, oldest first; none when no repository has it."""
         return self._registry.uris_of(title)
 
     def listing(self, path: str) -> tuple[list[str], list[str]] | None:
-        """Directories, and versions (oldest first), in one directory of the repositories; None: none has it."""
+        """Return directories, and versions (oldest first), at one path of the repositories; None: none has the path."""
         return self._registry.listing(path)
 
     def document(self, uri: str) -> bytes | tuple[str, str]:
-        """A schema for others to read, as JSON: as its file in a directory says it, but without references to others.
+        """Return a schema for readers, as JSON, with the content of its file in a directory but without references to
+        other documents.
 
-        A tuple as from ``find`` when there is none. One that only a remote repository has is found as for an event.
+        Returns a tuple as ``find`` does when there is none. A schema that only a remote repository has is found as for
+        an event.
         """
         title, _, version = uri[1:].rpartition("/")
         try:
@@ -158,11 +160,11 @@ class SchemaRepository:
                     return text
         except SchemaError as error:
             return error.error_type, str(error)
-        found = self.find_here(uri)  # Readers make nobody fetch: events do.
+        found = self.find_here(uri)  # Only events cause a fetch, readers do not.
         return found if isinstance(found, tuple) else msgspec.json.encode(found.schema)
 
     def declares(self, title: str, path: tuple[str, ...]) -> bool:
-        """Whether any version of the title that can be used declares the property; the latest is asked first."""
+        """Whether any usable version of the title declares the property; the latest is asked first."""
         for uri in reversed(self.versions(title)):
             found = self.find_here(uri)
             if not isinstance(found, tuple) and found.declares(path):
@@ -170,25 +172,25 @@ class SchemaRepository:
         return False
 
     def ways(self, titles: Sequence[str]) -> list[tuple[str, str, str]]:
-        """URI, kind of way and reason for every version of the titles that was compiled."""
+        """Return URI, kind of way and reason for every version of the titles that was compiled."""
         known = [uri for title in titles for uri in self.versions(title) if self._registry.has(uri)]
         found = [(uri, self.find_here(uri)) for uri in known]
         return [(uri, each.way.kind, each.way.reason) for uri, each in found if not isinstance(each, tuple)]
 
     def requires(self, title: str, path: tuple[str, ...]) -> bool:
-        """Whether every valid event of the title's latest version has the property. True where that cannot be told."""
+        """Whether every valid event of the title's latest version has the property. True where that is unknown."""
         versions = self.versions(title)
         found = self.find_here(versions[-1]) if versions else ("unknown_schema", "")
         return isinstance(found, tuple) or required.requires(found.schema, path)
 
     def forget_before(self) -> None:
-        """All that is wanted of an earlier reading has been taken."""
+        """Release the schemas of an earlier reading, once the unchanged ones have been taken over."""
         self._registry.forget_before()
 
     def read_ahead(self, titles: Sequence[str], until: float = math.inf) -> tuple[list[Unusable], int]:
-        """Compile the versions of the titles, those before ``until`` (``time.monotonic``).
+        """Compile the versions of the titles until the instant ``until`` of ``time.monotonic``.
 
-        Tells those that cannot be used, and how many were left for their first event.
+        Returns those that cannot be used, and how many are left for their first event.
         """
         unusable, left = [], 0
         for title in titles:
@@ -203,7 +205,7 @@ class SchemaRepository:
 
 
 class _PerhapsAtUrls(SchemaRepository):
-    """For whoever checks declarations: a title that no directory has may be at a URL, which cannot be listed."""
+    """The view for checks of declarations: a title that no directory has may be at a URL, which cannot be listed."""
 
     __slots__ = ()
 
@@ -222,11 +224,11 @@ def open_schemas(
     is_deferred: bool = False,
     before: SchemaRepository | None = None,
 ) -> SchemaRepository:
-    """The registry of these settings; a base URI that is no URL is a directory, relative to ``base_dir``.
+    """Open the repository of these settings. A base URI that is no URL is a directory, relative to ``base_dir``.
 
     Schemas at URLs are files below ``cache_dir`` once they have been fetched (fetch.fetched_schemas).
-    ``is_deferred``: for serving, what is rarely needed is compiled when it is. ``before``: those of an earlier reading,
-    whose validators are taken where files have not changed, until ``forget_before``.
+    ``is_deferred``, for serving, compiles the reference of a schema only when an event needs it. ``before`` is the
+    repository of an earlier reading, whose validators are reused for unchanged files, until ``forget_before``.
     Raises SettingsError for a base that cannot be used.
     """
     urls = urls_of(settings.base_uris)
@@ -244,7 +246,7 @@ def open_schemas(
             allow_insecure=settings.allow_insecure,
             allow_absolute_uris=settings.allow_absolute_uris,
             max_cached=settings.max_cached,
-            negative_s=60.0 if remote is None else 0.0,  # What comes from URLs is waited for and seen at once.
+            negative_s=60.0 if remote is None else 0.0,  # A schema that was fetched from a URL must be found at once.
             keep_in=base_dir / settings.prepared_path if settings.prepared_path else None,
             is_deferred=is_deferred,
             before=before._registry if before is not None else None,
@@ -257,7 +259,7 @@ def open_schemas(
 
 
 def fingerprint(settings: SchemaSettings, base_dir: Path) -> str:
-    """Tells two states of the base directories apart, by names, sizes and times of all files and links."""
+    """Return a digest of the base directories' state, by names, sizes and times of all files and links."""
     found = hashlib.sha256()
     for text in settings.base_uris:
         for directory, names, files in os.walk(base_dir / text.removeprefix("file://")):
@@ -265,23 +267,23 @@ def fingerprint(settings: SchemaSettings, base_dir: Path) -> str:
             links = [name for name in names if os.path.islink(os.path.join(directory, name))]
             for name in (*sorted(files), *links):
                 path = os.path.join(directory, name)
-                with contextlib.suppress(FileNotFoundError):  # A link that leads nowhere.
+                with contextlib.suppress(FileNotFoundError):  # A link may lead nowhere.
                     state = os.lstat(path) if name in links else os.stat(path)
                     found.update(f"{path}\n{state.st_size} {state.st_mtime_ns} {state.st_ino}\n".encode())
     return found.hexdigest()
 
 
 def fetched_directory(cache_dir: Path, urls: Sequence[str]) -> Path:
-    """Where the schemas of these URLs lie once they have been fetched: other URLs, another directory."""
+    """Return the directory for fetched schemas of these URLs. Other URLs have another directory."""
     return cache_dir / "schemas" / hashlib.sha256("\n".join(urls).encode()).hexdigest()[:16]
 
 
 def materialised(uri: str, settings: SchemaSettings, base_dir: Path, fetch: Callable[[str], bytes]) -> bytes:
-    """A schema and all that it refers to as one JSON text. ``fetch`` as in ``validators.Registry``.
+    """Return a schema and all that it refers to as one JSON text. ``fetch`` is as in ``validators.Registry``.
 
     Raises SchemaLost.
     """
-    in_order = sorted(settings.base_uris, key=is_url)  # Directories first, as an event's schema is looked for.
+    in_order = sorted(settings.base_uris, key=is_url)  # Directories come first, as for an event's schema.
     base_uris = [text if _URL.match(text) else str(base_dir / text) for text in in_order]
     try:
         return materialise(uri, base_uris, fetch, extension=settings.file_extension)
@@ -289,8 +291,8 @@ def materialised(uri: str, settings: SchemaSettings, base_dir: Path, fetch: Call
         raise SchemaLost(error.error_type, str(error)) from None
 
 
-class SchemaLost(Exception):  # noqa: N818  # Nobody erred: it is the answer to "is it there?"
-    """No schema at a URI: ``error_type`` for clients, ``str()`` for the log."""
+class SchemaLost(Exception):  # noqa: N818  # It is no error but the answer that the schema does not exist.
+    """There is no schema at a URI. ``error_type`` is for clients, ``str()`` for the log."""
 
     def __init__(self, error_type: str, reason: str) -> None:
         super().__init__(reason)

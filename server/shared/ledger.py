@@ -34,7 +34,7 @@ Numbers = dict[str, int]
 
 
 class Account(Protocol):
-    """What is written of one stream (intake.books.tally)."""
+    """The counts of one stream that are written (intake.books.tally)."""
 
     stream: str
     accepted: int

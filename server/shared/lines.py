@@ -36,7 +36,7 @@ class LinesPage:
         self.marks: list[object] = []
 
     def write(self, lines: Iterable[Line]) -> None:
-        """Write what has changed. The order of names may only grow."""
+        """Write the lines that have changed. Names keep their order; new ones are added at the end."""
         others = [0] * self._cells
         marks = self.marks
         for at, (name, cells) in enumerate(lines):
@@ -52,7 +52,7 @@ class LinesPage:
                 self.set(self._most - 1, OTHERS, others)
 
     def read(self) -> dict[str, list[int]]:
-        """Every line's numbers."""
+        """Return the numbers of every line."""
         return {self._name(at): self._view(at).tolist() for at in range(self._length[0])}
 
     def take(self, other: LinesPage) -> None:
@@ -66,7 +66,7 @@ class LinesPage:
         other.clear()
 
     def clear(self) -> None:
-        """Nothing is in it."""
+        """Empty the page."""
         self._length[0] = 0
         self.marks.clear()
 
@@ -107,17 +107,17 @@ class Lines:
         self._sums = sums
 
     def page(self, index: int) -> LinesPage | None:
-        """The page of a row of the scoreboard; None beyond PAGES."""
+        """Return the page of a row of the scoreboard; None beyond PAGES."""
         return self._pages[index] if index < PAGES else None
 
     def retire(self, index: int) -> None:
-        """A worker is gone. Master only."""
+        """Add the sums of a worker that is gone to those of all before it. Master only."""
         page = self.page(index)
         if page is not None:
             self.retired.take(page)
 
     def totals(self) -> dict[str, list[int]]:
-        """Line by line: the sums over all workers that ever were."""
+        """Return, line by line, the sums over all workers that ever were."""
         sums: dict[str, list[int]] = {}
         for page in (self.retired, *self._pages):
             for name, cells in page.read().items():
@@ -127,7 +127,7 @@ class Lines:
         return sums
 
     def gauges(self) -> dict[str, list[list[int]]]:
-        """Line by line: the gauges of each living worker."""
+        """Return, line by line, the gauges of each living worker."""
         found: dict[str, list[list[int]]] = {}
         for page in self._pages:
             for name, cells in page.read().items():

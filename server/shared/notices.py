@@ -1,4 +1,4 @@
-"""What the master tells all processes of the host, and what it counts itself: a few shared cells.
+"""Share the master's own counts, and the log level for all processes of the host, in a few cells.
 
 Place: made by the scoreboard before the first fork; the master counts, server.admin reads, and asks for a log level.
 Rules: a cell is one aligned 64-bit integer with one writer; the log level has two, of which the later counts.
@@ -11,7 +11,7 @@ import mmap
 import time
 from typing import Final
 
-DEATHS: Final = ("crashed", "killed", "stuck", "not_booted")  # Of children that nobody had told to leave.
+DEATHS: Final = ("crashed", "killed", "stuck", "not_booted")  # The deaths of children that had no order to end.
 RELOADS: Final = ("done", "adopted", "refused")
 LEVELS: Final = ("", "debug", "info", "warning", "error")  # The first: that of the settings.
 
@@ -23,35 +23,35 @@ _END = _TASK_FAILURES + 1
 
 
 class Notices:
-    """The cells."""
+    """The shared cells of the master and of the log level."""
 
     def __init__(self) -> None:
         self._cells = memoryview(mmap.mmap(-1, _END * 8)).cast("q")
         self._cells[_STARTED_MS] = self._cells[_RELOADED_MS] = time.time_ns() // 1_000_000
 
     def note_death(self, cause: str) -> None:
-        """A child has ended that was not told to. Master only."""
+        """Count a child that ended without an order. Master only."""
         self._cells[_DEATHS + DEATHS.index(cause)] += 1
 
     def note_reload(self, outcome: str) -> None:
-        """A reload has come to this. Master only."""
+        """Count a reload by its outcome. Master only."""
         self._cells[_RELOADS + RELOADS.index(outcome)] += 1
         if outcome != "refused":
             self._cells[_RELOADED_MS] = time.time_ns() // 1_000_000
 
     def note_own(self, log_lines_dropped: int, task_failures: int) -> None:
-        """What the master counts of itself, as the others do in their rows. Master only."""
+        """Publish the master's own counts, as the other processes do in their rows. Master only."""
         self._cells[_LOG_LINES_DROPPED] = log_lines_dropped
         self._cells[_TASK_FAILURES] = task_failures
 
     @property
     def log_lines_dropped(self) -> int:
-        """Of the master's."""
+        """The master's count of dropped log lines."""
         return self._cells[_LOG_LINES_DROPPED]
 
     @property
     def task_failures(self) -> int:
-        """Of the master's."""
+        """The master's count of failed tasks."""
         return self._cells[_TASK_FAILURES]
 
     def deaths(self) -> dict[str, int]:

@@ -1,8 +1,8 @@
-"""What became of the requests of the last hour: a ring in shared memory for each worker.
+"""Store receipts of the requests of the last hour, in a ring in shared memory for each worker.
 
 Place: made by the scoreboard before the first fork; intake.books.receipts writes one ring, every worker reads all.
-Rules: a ring has one writer; its size is the bound, 32 bytes a request. An entry is found by the hash of the request's
-identity, which is the same in all processes of one master. What is older than KEPT_S, or overwritten, is gone.
+Rules: a ring has one writer and a fixed size, 32 bytes per request. An entry is found by the hash of the request's
+identity, which is the same in all processes of one master. Entries older than KEPT_S, or overwritten, are gone.
 Not here: what goes into an entry, and when (intake.books.receipts).
 """
 
@@ -36,7 +36,7 @@ def counts_of(accepted: int, invalid: int) -> int:
 
 
 class Rings:
-    """Memory for the rings of all workers, made before any fork, and taken from the machine where it is written."""
+    """The rings of all workers. Their memory is mapped before any fork, and used only where it is written."""
 
     def __init__(self, rings: int = RINGS, entries: int = ENTRIES) -> None:
         self.entries = entries
@@ -47,19 +47,19 @@ class Rings:
         self._rings = [Ring(view[bound].cast("q"), entries) for bound in bounds]
 
     def ring(self, index: int) -> Ring:
-        """The ring of a row of the scoreboard. A new worker goes on where the last one of that row ended. Beyond RINGS
-        workers at a time: one that nobody else can read."""
+        """Return the ring of a row of the scoreboard. A new worker continues where the last one of that row ended. A
+        worker beyond RINGS at a time gets a ring that no other process can read."""
         if index < len(self._rings):
             return self._rings[index]
         return Ring(memoryview(mmap.mmap(-1, self._bytes)).cast("q"), self.entries)
 
     def find(self, identity: bytes, now: float) -> dict[str, int] | None:
-        """What became of a request, on whichever worker; None when no ring has it."""
+        """Return the receipt of a request from the ring of any worker; None when no ring has it."""
         return next((found for found in self.search(identity, now) if found is not None), None)
 
     def search(self, identity: bytes, now: float, behind: Sequence[int] = ()) -> Iterator[dict[str, int] | None]:
-        """The same in steps, newest entries first: None for each piece of a ring that was looked at in vain. Looking at
-        all of one takes 4 ms. ``behind`` is what ``marks`` said when everything up to there was looked at."""
+        """Find in steps, newest entries first: yield None for each piece of a ring without the receipt. Searching a
+        whole ring takes 4 ms. ``behind`` is a result of ``marks``: entries before it have been searched already."""
         wanted, oldest_s = hash(identity), now - KEPT_S
         before = behind or [0] * len(self._rings)
         left = [
@@ -77,16 +77,16 @@ class Rings:
                 left[index] = (ring, first, first if is_old else start)
 
     def marks(self) -> list[int]:
-        """How much has been written to each ring."""
+        """Return how many entries have been written to each ring."""
         return [ring.written for ring in self._rings]
 
     def oldest_s(self) -> int:
-        """The second of the oldest entry that no ring has lost."""
+        """Return the second from which on no ring has lost an entry."""
         return max((ring.oldest_s() for ring in self._rings if ring.is_wrapped()), default=0)
 
 
 class Ring:
-    """One worker's. ``written`` entries were written, ever; the newest ``entries`` of them are there."""
+    """The ring of one worker. ``written`` counts all entries ever written; the newest ``entries`` of them exist."""
 
     def __init__(self, cells: memoryview, entries: int) -> None:
         self._cells = cells
@@ -97,7 +97,7 @@ class Ring:
         return int(self._cells[0])
 
     def settle(self, number: int) -> None:
-        """Everything up to this number has an outcome."""
+        """Note that every event up to this number has an outcome."""
         self._cells[1] = number
 
     def is_wrapped(self) -> bool:
@@ -130,7 +130,7 @@ class Ring:
             self._cells[_HEAD + entry % self._entries * CELLS + 3] += counts
 
     def find(self, wanted: int, start: int, end: int, oldest_s: float) -> dict[str, int] | None:
-        """The newest receipt with this hash among the entries of these numbers, which do not go round."""
+        """Return the newest receipt with this hash between two positions, or None. The range must not wrap around."""
         at, count = start % self._entries, end - start
         hashes = self._cells[_HEAD + at * CELLS : _HEAD + (at + count) * CELLS : CELLS].tolist()
         if wanted not in hashes:
@@ -139,7 +139,7 @@ class Ring:
         return self.told(found[-1]) if self.received_s(found[-1]) > oldest_s else None
 
     def told(self, position: int) -> dict[str, int]:
-        """The receipt."""
+        """Return the receipt at a position."""
         _, _, last, counts = self._cells[_HEAD + position * CELLS : _HEAD + (position + 1) * CELLS].tolist()
         accepted, spooled, failed = counts & MOST, counts >> SPOOLED & MOST, counts >> FAILED & MOST
         sent = max(0, accepted - spooled - failed)

@@ -1,10 +1,10 @@
-"""One worker's row of the shared map: what it says of itself, what it counts, and which cell holds what.
+"""One worker's row of the shared map: its state, its counts, and the layout of its cells.
 
 Place: scoreboard makes one for each child → HERE ← the child writes, the master and the admin process read.
-Rules: a cell is one aligned 64-bit integer with one writer, so no reader ever sees half of it and nobody locks.
-A row's cells belong to its worker, but for ``last_call`` and the clearing of rows, which belong to the master.
+Rules: a cell is one aligned 64-bit integer with one writer, so no reader ever sees half of it and no lock is needed.
+The worker writes the cells of its row, except ``last_call`` and the clearing of rows, which the master does.
 Counts are plain ints in the worker and reach the map on the beat: ``kill -9`` loses those of one beat at most.
-Not here: the map, and the sums of those that are gone (scoreboard).
+Not here: the map, and the sums of workers that are gone (scoreboard).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from server.shared.rings import Ring, Rings
     from server.shared.scoreboard import Scoreboard, SharedPages
 
-NOT_TAKING = 1 << 62  # The load of a worker that takes no connections: never the smallest.
+NOT_TAKING = 1 << 62  # The load of a worker that takes no connections; it is never the smallest.
 ALL_SOCKETS = (1 << 62) - 1
 CELL_BYTES = 8
 CACHE_LINE_CELLS = 8
@@ -29,7 +29,7 @@ CACHE_LINE_CELLS = 8
 
 @unique
 class State(IntEnum):
-    """What a worker says of itself."""
+    """The state of a worker, as it reports it."""
 
     FREE = 0
     BOOTING = 1
@@ -81,20 +81,20 @@ class WorkerRow:
     # The worker writes.
 
     def set_state(self, state: State) -> None:
-        """Say how far this worker is. READY means that it takes connections; it counts as a beat."""
+        """Report the state of this worker. READY means that it takes connections. This counts as a beat."""
         self._cells[self._at + STATE] = state
         self.beat()
 
     def beat(self) -> None:
-        """Say that the loop turns, and hand over the counters. Called from the worker's own loop."""
+        """Report that the loop turns, and copy the counters. The worker's own loop calls this."""
         cells, at = self._cells, self._at
         for cell, count in enumerate(self.counters, at + _COUNTERS):
             cells[cell] = count
-        self._publish()  # The master takes the load of a late worker away: this gives it back.
+        self._publish()  # The master hides the load of a late worker; this shows it again.
         cells[at + _BEAT_NS] = time.monotonic_ns()
 
     def set_streams(self, digest_head: int, since_ms: int) -> None:
-        """Which snapshot of the streams is served with, and since when (milliseconds since 1970)."""
+        """Report which snapshot of the streams is used, and since when (milliseconds since 1970)."""
         self._cells[self._at + _STREAMS] = digest_head
         self._cells[self._at + _STREAMS_MS] = since_ms
 
@@ -115,12 +115,12 @@ class WorkerRow:
         return self._connections + self._opening
 
     def set_opening(self, count: int) -> None:
-        """Connections accepted, whose protocol has not been made yet (listener only)."""
+        """Report how many accepted connections have no protocol yet (listener only)."""
         self._opening = count
         self._publish()
 
     def set_taking(self, is_taking: bool) -> None:
-        """Whether siblings may leave connections to this worker (listener only)."""
+        """Report whether siblings may leave connections to this worker (listener only)."""
         self._is_taking = is_taking
         self._publish()
 
@@ -128,7 +128,7 @@ class WorkerRow:
         self._cells[self._load_at] = self._connections + self._opening if self._is_taking else NOT_TAKING
 
     def least_load(self) -> int:
-        """The smallest load of all workers that take connections, this one included."""
+        """Return the smallest load of all workers that take connections, this one included."""
         return self._board.least_load()
 
     def write_books(self, accounts: Iterable[Account]) -> None:
@@ -142,42 +142,42 @@ class WorkerRow:
         self._cells[at + _GAUGES : at + _GAUGES + len(gauges)] = memoryview(gauges)
 
     def pages(self) -> SharedPages:
-        """What this worker counts by names."""
+        """The pages for what this worker counts by names."""
         return self._board.pages(self.index)
 
     def ring(self) -> Ring:
-        """Where this worker notes what became of requests."""
+        """The ring in which this worker writes receipts."""
         return self._board.rings.ring(self.index)
 
     # The master writes.
 
     def set_last_call(self, sockets: int) -> None:
-        """Name the listening sockets (bit n is the n-th) that nobody accepts from after this worker."""
+        """Name the listening sockets (bit n is the n-th) from which no worker accepts after this one."""
         self._cells[self._at + _LAST_CALL] = sockets
 
     def ignore_load(self) -> None:
-        """Take the load of a late worker away, so that nobody waits for it; its next beat gives it back."""
+        """Hide the load of a late worker, so that no sibling waits for it; its next beat shows it again."""
         self._cells[self._load_at] = NOT_TAKING
 
     # Everybody reads.
 
     def is_last_call(self, socket_index: int) -> bool:
-        """True when what waits in this socket's queue is answered by this worker or by nobody."""
+        """Whether no other worker will answer the connections in this socket's queue."""
         return bool(self._cells[self._at + _LAST_CALL] >> socket_index & 1)
 
     @property
     def rings(self) -> Rings:
-        """What all workers have noted."""
+        """The receipts of all workers."""
         return self._board.rings
 
     @property
     def notices(self) -> Notices:
-        """What the master tells."""
+        """The master's counts and the log level."""
         return self._board.notices
 
     @property
     def board(self) -> Scoreboard:
-        """Of all processes: for whoever only reads."""
+        """The scoreboard of all processes, to read."""
         return self._board
 
     @property
@@ -191,7 +191,7 @@ class WorkerRow:
 
     @property
     def streams(self) -> tuple[int, int]:
-        """What ``set_streams`` said: (0, 0) before."""
+        """The values of ``set_streams``; (0, 0) before it was called."""
         return self._cells[self._at + _STREAMS], self._cells[self._at + _STREAMS_MS]
 
     @property

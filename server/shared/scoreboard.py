@@ -1,4 +1,4 @@
-"""One shared memory map with a row for each worker process, and what all processes of a host share beside it.
+"""Hold one shared memory map with a row for each worker, and everything else that the processes of a host share.
 
 Place: made by the master before the first fork; a worker writes its row, the master and the admin child read all.
 Rules: rows are claimed and released by the master alone. What a worker counted outlives it: its sums are added to those
@@ -59,7 +59,7 @@ class Scoreboard:
 
     def __init__(self, rows: int) -> None:
         self._rows: list[WorkerRow | None] = [None] * rows
-        self._loads = CACHE_LINE_CELLS  # Cell 0: how many rows are in use at most; its cache line is its own.
+        self._loads = CACHE_LINE_CELLS  # Cell 0 holds the number of rows ever in use, in a cache line of its own.
         self._first_row = self._loads + -(-rows // CACHE_LINE_CELLS) * CACHE_LINE_CELLS
         self._retired = self._first_row + rows * ROW_CELLS
         cells = self._retired + len(ProcessCount) + SUM_CELLS
@@ -79,7 +79,7 @@ class Scoreboard:
         return self._loads + index
 
     def claim(self, slot: int, generation: int) -> WorkerRow | None:
-        """A clean row in state BOOTING that has just beaten, or None when all are taken. Master only."""
+        """Claim a clean row in state BOOTING that has just beaten; None when all are taken. Master only."""
         if None not in self._rows:
             return None
         index = self._rows.index(None)
@@ -93,7 +93,7 @@ class Scoreboard:
         return row
 
     def release(self, row: WorkerRow) -> None:
-        """Keep the counts of a worker that is gone and free its row. Master only."""
+        """Add the counts of a worker that is gone to the sums, and free its row. Master only."""
         for cell, count in enumerate(row.summed(), self._retired):
             if count:
                 self.cells[cell] += count
@@ -110,12 +110,13 @@ class Scoreboard:
         return SharedPages(self.kinds, index)
 
     def least_load(self) -> int:
-        """The smallest load of all workers that take connections; NOT_TAKING when none does."""
+        """Return the smallest load of all workers that take connections; NOT_TAKING when none does."""
         in_use = self.cells[0]
         return min(self.cells[self._loads : self._loads + in_use].tolist(), default=NOT_TAKING)
 
     def live(self) -> list[WorkerRow]:
-        """Rows of living workers. For whoever only reads: made from the map, whatever was claimed since the fork."""
+        """Return the rows of living workers, to read. They are made from the map, so rows that were claimed after the
+        fork are among them."""
         rows = [WorkerRow(self, index) for index in range(self.cells[0])]
         return [row for row in rows if row.state is not State.FREE]
 

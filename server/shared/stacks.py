@@ -1,10 +1,11 @@
-"""What every process is doing right now: its stacks, on demand, even while it is stuck.
+"""Get the stacks of any process on demand, even while it is stuck.
 
 Place: made by the scoreboard before the first fork; master.child makes a child answer, server.admin asks.
 Rules: a signal (USR2) makes faulthandler write the stacks of all threads into a file in memory that all processes
-share; it does so in C, whatever Python is at. One is asked at a time, and only a living child of our master: a signal
-to anybody else could end it. The master itself ignores the signal, and so does a child that cannot answer yet.
-Not here: the stacks of one that is ended for being late, which go to the log (master.loop).
+share; C code does so, even while Python is blocked. One process is asked at a time, and only a living child of our
+master, because the signal could end any other process. The master itself ignores the signal, and so does a child that
+cannot answer yet.
+Not here: the stacks of a child that is aborted for being late, which go to the log (master.loop).
 """
 
 from __future__ import annotations
@@ -32,15 +33,15 @@ class Stacks:
             self._fd = os.memfd_create("penstock-stacks")
         else:
             self._fd = os.dup(tempfile.TemporaryFile().fileno())  # noqa: SIM115 - kept for the life of the service
-        # All children share one place in the file: each begins where it ends now.
+        # All children share one file offset, and each appends at the end.
         fcntl.fcntl(self._fd, fcntl.F_SETFL, fcntl.fcntl(self._fd, fcntl.F_GETFL) | os.O_APPEND)
 
     def answer(self) -> None:
-        """In a child: write the stacks when asked."""
+        """Write the stacks when asked, in a child."""
         faulthandler.register(ASK, self._fd, all_threads=True)
 
     def ask(self, pid: int, master_pid: int) -> str:
-        """The stacks of a child, or why there are none."""
+        """Return the stacks of a child, or the reason why there are none."""
         if _parent_of(pid) != master_pid:
             return "it is gone\n"
         os.ftruncate(self._fd, 0)

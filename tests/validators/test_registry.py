@@ -72,7 +72,7 @@ def test_what_is_remembered_of_failures_is_bounded(tmp_path: Path) -> None:
     for i in range(100):
         assert kind(registry, f"/a/{i}.0.0") == "unknown_schema"
 
-    assert len(registry._failed) == 10
+    assert len(registry._failure_cache) == 10
 
 
 def test_each_failure_has_its_kind(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A test of one text, in the form that generated code calls it.
+"""Describe a test of one text in the form that generated code needs.
 
 Place: formats.plain, and the patterns of quick.structs → HERE → quick.checks, quick.generated.
 Rule: a test never accepts a text that the schema refuses.
@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 
 class TextTest(NamedTuple):
-    """``call`` gives something that is true when the text passes; it may raise ValueError instead of saying no.
+    """``call`` returns a true value when the text passes; it may raise ValueError when it does not.
 
-    ``beside`` is a condition of our own, in Python, that must hold as well; ``{x}`` stands for the text. ``for_short``,
-    where there is one, is called instead for texts of up to pattern.SHORT characters. ``refuses``: these give something
-    true when the text does not pass.
+    ``beside`` is a further condition, written in Python, that must also hold; ``{x}`` stands for the text.
+    ``for_short``, where there is one, is called instead for texts of up to pattern.SHORT characters. With ``refuses``
+    both functions return a true value when the text does not pass.
     """
 
     call: Callable[[str], Any]
@@ -27,5 +27,6 @@ class TextTest(NamedTuple):
 
 
 def refusing(expression: str) -> TextTest:
-    """Whether the whole text matches an expression of Python's. Saying no is what costs an object: 0.05 µs of 0.3."""
+    """Return the test that the whole text matches an expression of Python's. A match costs an object, 0.05 µs of 0.3:
+    so the expression matches the texts that do not pass."""
     return TextTest(re.compile(rf"(?!(?:{expression})\Z)").match, refuses=True)

@@ -1,9 +1,9 @@
-"""The compiled function of a schema, compiled when it is first asked.
+"""Compile the function of a schema when it is first called.
 
-Place: reference → HERE → registry. Most schemas' events are settled by a type (structs) and never get here, while
-compiling takes ten times as long as all the rest: 8 ms and 37 kB for a schema of 25 properties.
-Rules: to its caller it is the function. What cannot be compiled, and was found too late for the schema to be refused,
-is judged by the walk that finds the words (invalid): slower, the same verdict.
+Place: reference → HERE → registry. The events of most schemas are settled by a type (structs) and never get here,
+while compiling takes ten times as long as all the rest: 8 ms and 37 kB for a schema of 25 properties.
+Rules: it is called like the function itself. When it turns out that a schema cannot be compiled, it is too late to
+refuse the schema; then the walk that words violations (invalid) judges: it is slower and gives the same verdict.
 Not here: compiling (reference).
 """
 
@@ -28,14 +28,14 @@ class Deferred:
         self._validate: Validate | None = None
 
     def __call__(self, value: Any) -> Any:
-        """Judge. Raises Refused."""
+        """Judge a value. Raises Refused."""
         if self._validate is None:
             self.compile()
         assert self._validate is not None
         return self._validate(value)
 
     def compile(self) -> str | None:
-        """Compile now; why it cannot be done, or None."""
+        """Compile now. Returns why it cannot be done, or None."""
         try:
             self._validate = reference.compile_schema(self._whole, self._uri)
         except SchemaError as error:

@@ -2,13 +2,13 @@
 
 Place: mend → HERE → reference.
 Rules:
-1. fastjsonschema writes Python source; ``MAX_SOURCE`` bounds its length, while it is written. Python compiles a
-   function as a whole: 10 to 120 bytes of memory and 0.1 to 0.5 µs for each byte of source, whatever the schema is
-   made of (bench/compiling.py).
-2. Names of functions and of patterns are ours, and every text goes through ``repr`` or an escape, which a test attacks.
-   Nothing is fetched, because no reference leads outside.
-3. Patterns and the texts of long enums are handed to the function under the names that mend gave them.
-Not here: what is wrong with a schema that cannot be compiled, in words (reference).
+1. fastjsonschema writes Python source; ``MAX_SOURCE`` bounds its length while it is written. Python compiles a
+   function as a whole, which takes 10 to 120 bytes of memory and 0.1 to 0.5 µs for each byte of source, for schemas of
+   every kind (bench/compiling.py).
+2. Names of functions and of patterns are made here or by mend, and every text goes through ``repr`` or an escape, which
+   a test attacks. Nothing is fetched, because no reference leads to another document.
+3. Patterns and the texts of long enums are passed to the function under the names that mend gave them.
+Not here: the words for a schema that cannot be compiled (reference).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class SourceTooLongError(Exception):
 
 
 class _Lines(list[str]):
-    """The lines of a source, bounded in all."""
+    """The lines of a source, whose total length is bounded."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,14 +56,14 @@ class _Generator(CodeGeneratorDraft07):
         self._code = _Lines()
 
     def generate_unique_items(self) -> None:
-        """The library's own takes time with the square of the number of items for items that hash alike."""
+        """Replace the library's check, which takes time with the square of the number of items that hash alike."""
         self.create_variable_is_list()  # type: ignore[no-untyped-call]
         with self.l("if {variable}_is_list and has_repeats({variable}):"):
             self.exc("{name} must contain unique items", rule="uniqueItems")  # type: ignore[no-untyped-call]
 
 
 def make_function(mended: Mended) -> Validate:
-    """Compile. Raises SourceTooLongError, PatternError, and what fastjsonschema and Python raise."""
+    """Compile a schema. Raises SourceTooLongError, PatternError, and the errors of fastjsonschema and Python."""
     resolver = RefResolver.from_schema(mended.schema, store={})
     formats = FORMATS | {name: texts.__contains__ for name, texts in mended.texts.items()}
     generator = _Generator(mended.schema, resolver, formats)

@@ -1,12 +1,12 @@
-"""Rewrite a bundle into the schema that fastjsonschema compiles rightly and safely.
+"""Rewrite a bundle into a schema that fastjsonschema compiles correctly and safely.
 
 Place: bundle → HERE → reference.
 Rules:
-1. The result holds only keywords that assert something, each with a value of the form draft-07 gives it, and only
-   names that are made here where fastjsonschema turns a name into code: definitions are ``d0``, ``d1``, …
-   A pattern is a name too, ``r0``, ``r1``, …: source puts the compiled expression in its place.
-2. It accepts exactly what the bundle accepts (invalid walks the bundle; a test holds the two together).
-3. What fastjsonschema 2.22 does otherwise, and what is done about it, is said at each place below.
+1. The result holds only keywords that assert something, each with a value of the form that draft-07 gives it. Where
+   fastjsonschema turns a name into code, the name is made here: definitions are named ``d0``, ``d1`` and so on.
+   Patterns get names too, ``r0``, ``r1`` and so on; function_source supplies the compiled expressions.
+2. It accepts exactly the events that the bundle accepts (invalid walks the bundle; a test compares the two).
+3. Each deviation of fastjsonschema 2.22 is explained below, where it is corrected.
 Not here: whether the schema is a good one.
 """
 
@@ -17,19 +17,20 @@ from typing import Any, NamedTuple
 from validators.formats.asserted import FORMATS
 from validators.load.bundle import target_of
 
-# Python compiles at most 20 nested loops and tries and 100 levels of indentation; a level of a schema costs up to two
-# and four. Deeper parts become functions of their own.
+# Python compiles at most 20 nested loops and tries and 100 levels of indentation. A level of a schema costs up to two
+# of the former and four of the latter. Deeper parts become functions of their own.
 MAX_NESTING = 6
 
-# It writes a comparison for each value of an enum, with the whole path of what is compared. So the texts of a longer
-# one are looked up in a set, under the name of a format, and any other is in a function, where the path is one word.
+# fastjsonschema writes a comparison for each value of an enum, with the whole path of the compared value. So the texts
+# of a longer enum are looked up in a set, under the name of a format; any other long enum becomes a function of its
+# own, where the path is one word.
 MAX_VALUES = 20
 
 _COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
 
 
 class Mended(NamedTuple):
-    """What fastjsonschema is handed, and what names in it stand for: expressions, and the texts of enums."""
+    """The schema for fastjsonschema, and the expressions and enum texts that names in it stand for."""
 
     schema: dict[str, Any]
     patterns: dict[str, str]
@@ -97,7 +98,7 @@ class _Mender:
             made["type"] = schema["type"]
         if "enum" in schema:
             self._enum(schema["enum"], made)
-        if "const" in schema:  # Its own const writes the value into code as a message; enum only compares.
+        if "const" in schema:  # fastjsonschema's const writes the value into code as a message; its enum only compares.
             made.setdefault("allOf", []).append({"enum": [schema["const"]]})
         for keyword in _COUNTS:
             if keyword in schema:
@@ -117,13 +118,13 @@ class _Mender:
     def _strings(self, schema: dict[str, Any], made: dict[str, Any]) -> None:
         if "pattern" in schema:
             made["pattern"] = self._pattern(schema["pattern"])
-        if schema.get("format") in FORMATS:  # Any other would be one of its own, some of them wrong.
+        if schema.get("format") in FORMATS:  # For others it would use formats of its own, some of them wrong.
             made["format"] = schema["format"]
 
     def _numbers(self, schema: dict[str, Any], made: dict[str, Any]) -> None:
         for limit, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
             bound = schema.get(exclusive)
-            if bound is True:  # Draft-04: the word says how the other one is meant.
+            if bound is True:  # In draft-04 this keyword says whether the other bound is exclusive.
                 if limit in schema:
                     made[exclusive] = schema[limit]
                 continue
@@ -131,10 +132,10 @@ class _Mender:
                 made[limit] = schema[limit]
             if bound is not None and bound is not False:
                 made[exclusive] = bound
-        if "multipleOf" in schema:  # Exact for integers; 2.0 would send them through floats.
+        if "multipleOf" in schema:  # An integer step keeps integers exact; 2.0 would send them through floats.
             step = schema["multipleOf"]
             made["multipleOf"] = int(step) if step == int(step) else step
-            if step == int(step) and schema.get("type") != "integer":  # The least of the floats, halved, is 0.0.
+            if step == int(step) and schema.get("type") != "integer":  # Half of the smallest float would be 0.0.
                 made.setdefault("allOf", []).append({"anyOf": [{"enum": [0]}, {"minimum": 1}, {"maximum": -1}]})
 
     def _arrays(self, schema: dict[str, Any], made: dict[str, Any], depth: int) -> None:
@@ -160,7 +161,7 @@ class _Mender:
         if patterns:
             made["patternProperties"] = patterns
         self._put(made, "additionalProperties", self._schema(schema.get("additionalProperties", True), depth))
-        if patterns and "propertyNames" in schema:  # Its own order would search a name before it bounds its length.
+        if patterns and "propertyNames" in schema:  # fastjsonschema would search a name before bounding its length.
             made.setdefault("allOf", []).insert(0, {"propertyNames": self._schema(schema["propertyNames"], depth)})
         else:
             self._put(made, "propertyNames", self._schema(schema.get("propertyNames", True), depth))
@@ -173,7 +174,8 @@ class _Mender:
             self._required(schema["required"], made)
 
     def _required(self, names: list[str], made: dict[str, Any]) -> None:
-        """It refuses to compile a schema that requires what it forbids; such a schema merely accepts no object."""
+        """Write ``required`` as an allOf where fastjsonschema would refuse a schema that requires what it forbids; such
+        a schema merely accepts no object."""
         if made.get("additionalProperties") is False and not set(names) <= set(made.get("properties", ())):
             made.setdefault("allOf", []).append({"required": names})
         else:
@@ -195,7 +197,7 @@ class _Mender:
 
     @staticmethod
     def _put(made: dict[str, Any], keyword: str, schema: Any) -> None:
-        """Leave out what accepts everything: an empty block of code would not compile."""
+        """Add a schema unless it accepts everything: an empty block of code would not compile."""
         if schema is not True and schema != {}:
             made[keyword] = schema
 

@@ -1,9 +1,9 @@
-"""Compile a bundle into a function: the judge of every event, by fastjsonschema.
+"""Compile a bundle into the reference: a function by fastjsonschema that decides whether an event is valid.
 
-Place: bundle → mend → source → HERE → registry.
+Place: bundle → mend → function_source → HERE → registry.
 Rules:
 1. The function returns, or raises JsonSchemaValueException; it never changes the value (no defaults are written).
-2. A schema is judged by its meta-schema before anything of it is believed.
+2. A schema is checked against its meta-schema before any of its keywords is used.
 Not here: the wording of refusals (invalid).
 """
 
@@ -31,7 +31,7 @@ Refused = fastjsonschema.JsonSchemaValueException
 
 
 def compile_schema(whole: dict[str, Any], uri: str) -> Validate:
-    """Raises SchemaError when no function can be made of it."""
+    """Compile a bundle. Raises SchemaError when no function can be made of it."""
     try:
         return make_function(mend(whole))
     except SourceTooLongError as error:
@@ -40,7 +40,7 @@ def compile_schema(whole: dict[str, Any], uri: str) -> Validate:
         raise SchemaError("schema_unavailable", f"{uri}: a pattern {error}") from None
     except (fastjsonschema.JsonSchemaDefinitionException, ArithmeticError, ValueError, LookupError) as error:
         raise SchemaError("schema_unavailable", f"{uri}: cannot be compiled: {error}") from error
-    except (SyntaxError, RecursionError, MemoryError) as error:  # Python's own bounds on source code.
+    except (SyntaxError, RecursionError, MemoryError) as error:  # Python has its own limits on source code.
         raise SchemaError("schema_unavailable", f"{uri}: is too large to be compiled: {error}") from error
 
 
@@ -65,7 +65,7 @@ def _meta_validator(draft: Specification[Schema]) -> tuple[dict[str, Any], Valid
 
 
 def _believe(_contents: Any, _uri: str) -> None:
-    """A meta-schema would be judged by itself."""
+    """Check nothing: a meta-schema would be checked against itself."""
 
 
 def _nothing_else(uri: str) -> Any:

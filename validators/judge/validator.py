@@ -1,15 +1,16 @@
 """Judge one JSON text by one schema.
 
-Place: registry hands out one of these for each schema; whoever calls ``check`` never sees a decoded event.
+Place: registry hands out one of these for each schema; callers of ``check`` never see a decoded event.
 Rules:
-1. ``check`` never raises and never changes anything: whatever the bytes are, it returns None or problems.
-2. Two ways, one verdict: a type that holds valid events alone (structs) can only say yes, in one pass; what it does not
-   take, and every event of a schema without a type, is judged by the reference: decoding and the compiled function.
-   What a type did not take is walked first (invalid): it is hardly ever valid, and what is wrong has to be said anyway.
-3. Integers are exact whatever their size; a number beyond the doubles is infinite (wide). Text that no two readers
-   agree on is refused, as I-JSON (RFC 7493) does: half of a surrogate pair, bytes that are not UTF-8. A name that
-   occurs twice: the last wins.
-Not here: which schema (registry), what the words mean (invalid).
+1. ``check`` never raises and never changes anything: for any bytes it returns None or problems.
+2. There are two ways and one verdict. The quick way, a type that only accepts valid events (structs), can accept an
+   event in one pass. Events that it does not accept, and all events of a schema without a type, are judged by the
+   reference: decoding and the compiled function. Events that a type did not accept are walked first (invalid), because
+   they are hardly ever valid, and the violations must be worded anyway.
+3. Integers of any size are exact; a number that no double can hold is infinite (wide). Text that readers of JSON do not
+   agree on is refused, as in I-JSON (RFC 7493): half of a surrogate pair, bytes that are not UTF-8. Of a name that
+   occurs twice the last value counts.
+Not here: which schema an event has (registry), the words of violations (invalid).
 """
 
 # hot path
@@ -31,13 +32,13 @@ from validators.quick.generated import Path
 from validators.words import invalid
 from validators.words.violation import Violation, unreadable
 
-MAX_PATHS = 1_000  # Paths that were asked for; they come from settings, not from clients.
+MAX_PATHS = 1_000  # Cached answers about paths, which come from settings and not from clients.
 
 _decode = msgspec.json.Decoder().decode
 
 
 class Validator:
-    """A compiled schema. Nothing that it judges by changes after it was made, so processes share it across a fork.
+    """A compiled schema. The parts that judge never change after it was made, so processes share them across a fork.
 
     ``reference_checks`` counts, in this process, the checks that one pass did not settle.
     """
@@ -61,10 +62,10 @@ class Validator:
         self.schema = schema  # Every $ref in it is local.
         self.title: str | None = schema["title"] if isinstance(schema.get("title"), str) else None
         self.check, self.way = structs.compile_check(schema, self._refer)
-        """Judge one JSON document, bytes. None: it is valid; else the problems (Problem), at least one."""
+        """Judge one JSON document in bytes. Returns None when it is valid, else its violations, at least one."""
         self.reference_checks = 0
         self._is_typed = self.way.kind != "reference"
-        self._walk: invalid.Walk | None = None  # Made for the first event that is refused; one process's own.
+        self._walk: invalid.Walk | None = None  # Made for the first refused event; each process has its own.
         self._defaults = defaults.plan_of(schema, uri, self._accepts)
         self._validate = validate
         self._declared: dict[tuple[str, ...], bool] = {}
@@ -75,7 +76,7 @@ class Validator:
             value = _read(raw)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             return [_unreadable(error)]
-        problems = self._explain(value) if self._is_typed else None  # What no type took is hardly ever valid.
+        problems = self._explain(value) if self._is_typed else None  # An event that its type refused is hardly valid.
         if problems:
             return problems
         try:
@@ -85,13 +86,13 @@ class Validator:
         except (Refused, ArithmeticError) as error:
             if not self._is_typed:
                 problems = self._explain(value)
-            if problems == [] and isinstance(error, ArithmeticError):  # Too large for its float arithmetic: the walk's.
+            if problems == [] and isinstance(error, ArithmeticError):  # Beyond its float arithmetic the walk decides.
                 return None
             return problems or [invalid.unexplained()]
         return None
 
     def declares(self, path: tuple[str, ...]) -> bool:
-        """True when the schema declares this property, or its parent as a map: an object with any properties."""
+        """Return True when the schema declares this property, or its parent as a map: an object with any properties."""
         known = self._declared.get(path)
         if known is None:
             known = shape.declares(self.schema, path)
@@ -102,7 +103,7 @@ class Validator:
     def reader(
         self, texts: Sequence[Path], others: Sequence[Path], fills: Mapping[Path, Fill], gaps: Sequence[Path]
     ) -> EventReader | None:
-        """Something that judges events in which ``fills`` are yet to be filled in, and reads members of them.
+        """Make a reader that judges events before ``fills`` are filled in, and reads members of them.
 
         None: this schema's events have to be filled in first.
         """
@@ -116,16 +117,16 @@ class Validator:
         return self._defaults is not None
 
     def fill_defaults(self, raw: bytes, max_bytes: int) -> bytes:
-        """Write in the schema's defaults, as AJV 6 does. Raises TooLargeError, RecursionError for what is too deep, and
-        msgspec's errors for what is not JSON."""
+        """Write the schema's defaults into an event, as AJV 6 does. Raises TooLargeError, RecursionError for a text
+        that is nested too deeply, and msgspec's errors for one that is not JSON."""
         return raw if self._defaults is None else defaults.fill(raw, self._defaults, self._accepts, max_bytes)
 
     def _accepts(self, schema: Any, raw: bytes) -> bool | None:
-        """What a schema inside this one says of a JSON text. None: the walk came to no end."""
+        """Whether a schema inside this one accepts a JSON text. None: the walk reached its limits."""
         return self._walker().accepts(schema, _read(raw))
 
     def _explain(self, value: Any) -> list[Violation] | None:
-        """What the walk finds wrong. None: it came to no end."""
+        """Return the violations that the walk finds. None: it reached its limits."""
         try:
             return self._walker().problems(value)
         except RecursionError:
@@ -140,12 +141,12 @@ class Validator:
 def _read(raw: bytes) -> Any:
     try:
         return _decode(raw)
-    except msgspec.ValidationError:  # Its only reason without a type: a number out of range.
+    except msgspec.ValidationError:  # Without a type its only reason is a number out of range.
         return wide.decode(raw)
 
 
 def _unreadable(error: Exception) -> Violation:
-    """Say why there is nothing to judge; the decoder's own words stay here."""
+    """Return the violation of a text that is not JSON. The decoder's own words are not passed on."""
     if isinstance(error, RecursionError):
         return unreadable("depth", "should NOT be nested so deeply")
     if isinstance(error, UnicodeDecodeError):

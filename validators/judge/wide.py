@@ -1,11 +1,11 @@
-"""Decode a JSON text that holds numbers which no double and no Python integer can.
+"""Decode JSON whose numbers overflow a double or Python's integer-digit limit.
 
-Place: validator comes here when its decoder has met such a number.
+Place: validator calls this when its decoder has met such a number.
 Rules:
-1. Such a number counts as infinite: it is a number and no integer, and lies beyond every bound. So where a schema says
-   nothing of it, it passes, as in the one-pass way, which never looks at it.
-2. Anything else is read, or refused, as by the decoder of validator.
-Not here: what it means for a schema (reference).
+1. Such a number counts as infinite: it is a number and no integer, and lies beyond every bound. So it passes where a
+   schema has no rule for it, as in the quick way, which never looks at it.
+2. All other text is read, or refused, as by the decoder of validator.
+Not here: what such a number means for a schema (reference).
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import json
 import re
 from typing import Any
 
-MAX_DIGITS = 4_300  # Python's and msgspec's bound on converting integers, which takes quadratic time.
+MAX_DIGITS = 4_300  # The limit of Python and msgspec for converting integers, which takes quadratic time.
 
 
 def decode(raw: bytes) -> Any:
-    """Raises ValueError (UnicodeDecodeError among them) for what is not JSON, RecursionError for what is too deep."""
+    """Decode a JSON text. Raises ValueError (UnicodeDecodeError is one) when it is not JSON, and RecursionError when it
+    is nested too deeply."""
     value = _decode(raw.decode())
-    # In the text, because the value lacks what an equal name after it has replaced.
+    # The search is in the text, because the value no longer holds members that a later equal name has replaced.
     if any(found[1] for found in _ESCAPE.finditer(raw)):
         raise ValueError("half of a surrogate pair")
     return value

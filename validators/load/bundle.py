@@ -1,11 +1,11 @@
 """Make one self-contained schema of a schema and everything that it refers to.
 
-Place: loader → HERE → insecure, mend, invalid, shape: none of them ever meets a reference to somewhere else.
+Place: loader → HERE → insecure, mend, invalid, shape; none of them ever meets a reference to another document.
 Rules:
 1. Every ``$ref`` of the result is ``#`` or ``#/definitions/<name>``, so recursion stays recursion.
-2. Base URIs, ``$id`` and meta-schemas are those of draft-04, -06 and -07, resolved by ``referencing``; what lies beside
-   a ``$ref`` is ignored, but for a default, which is the place's. A reference that ``$id`` leads nowhere is tried once
-   more relative to the file.
+2. Base URIs, ``$id`` and meta-schemas are those of draft-04, -06 and -07, resolved by ``referencing``. Keywords next to
+   a ``$ref`` are ignored, except a default, which belongs to the place and not to the target. A reference that leads
+   nowhere when it is resolved against ``$id`` is tried once more relative to the file.
 3. An ``$id`` inside a schema counts only while it is the only schema of that name: real materialised schemas carry
    leftovers of one name with different contents, to which nothing refers.
 4. The number of references and of schemas is bounded; a cycle of references that reads no value is an error.
@@ -26,10 +26,10 @@ from validators.errors import SchemaError
 from validators.load import dialect
 
 MAX_REFERENCES = 1_000
-MAX_FAR_NAMES = 10  # For each, referencing walks over the whole document.
-MAX_SCHEMAS = 10_000  # Subschemas of the result. The largest of 129 real schemas has 123.
+MAX_FAR_NAMES = 10  # For each of them, referencing walks over the whole document.
+MAX_SCHEMAS = 10_000  # Counts the subschemas of the result. The largest of 129 real schemas has 123.
 
-_ABOUT = ("title", "description", "$id", "id", "$schema", "examples")  # Of the root, kept even beside a $ref.
+_ABOUT = ("title", "description", "$id", "id", "$schema", "examples")  # The root keeps these even next to a $ref.
 
 Retrieve = Callable[[str], Any]
 Check = Callable[[Any, str], None]
@@ -37,7 +37,7 @@ Resolver = Any  # referencing does not export the class of its resolvers.
 
 
 def _put(copy: dict[str, Any], schema: dict[str, Any], keyword: str, key: Any, made: Any) -> None:
-    """Put what was made of a child into a copy of its schema, without touching the schema's own maps and lists."""
+    """Put the copy of a child into the copy of its schema, without touching the schema's own maps and lists."""
     if key is None:
         copy[keyword] = made
         return
@@ -47,10 +47,10 @@ def _put(copy: dict[str, Any], schema: dict[str, Any], keyword: str, key: Any, m
 
 
 def bundle(contents: Any, uri: str, retrieve: Retrieve, check: Check) -> dict[str, Any]:
-    """Return a schema of its own without outside references.
+    """Return a new schema without references to other documents.
 
-    ``retrieve`` reads a document by its URI; ``check`` is called with every document, this one too, before any of its
-    keywords are believed. Both raise SchemaError, and so does this.
+    ``retrieve`` reads a document by its URI. ``check`` is called with every document, including ``contents``, before
+    any of its keywords are used. Both raise SchemaError, and so does this function.
     """
     return _Bundler(uri, retrieve, check).run(contents)
 
@@ -68,7 +68,7 @@ class _Bundler:
         self._far_names = 0
         self._schemas = 0
         self._origin = ""
-        self._draft = DRAFT7  # Of a document that does not say: the one that refers to it does.
+        self._draft = DRAFT7  # The draft of a document that names none: that of the document which refers to it.
 
     def run(self, contents: Any) -> dict[str, Any]:
         root = self._document(self._uri, contents)
@@ -78,7 +78,7 @@ class _Bundler:
         own = urlsplit(root.id() or "")
         self._origin = f"{own.scheme}://{own.netloc}" if own.scheme else ""
         registry: Registry[Any] = Registry(retrieve=self._find)  # type: ignore[call-arg]
-        # Crawled once, here: otherwise for each reference that needs it, which made 700 names take 8 s.
+        # Crawl once, here. Otherwise referencing crawls for each reference that needs it: 700 names took 8 s.
         resolver = self._crawled(registry.with_resource(self._uri, root)).resolver(self._uri)
         self._root = root.contents
         copy = self._copy(root.contents, resolver, root._specification)
@@ -90,8 +90,8 @@ class _Bundler:
 
     @staticmethod
     def _crawled(registry: Registry[Any]) -> Registry[Any]:
-        """The library stumbles over what it does not expect, a list below ``dependencies`` for one: then it looks for
-        names when they are asked for."""
+        """Crawl the registry, or return it as it is where the library fails on a form that it does not expect, such as
+        a list below ``dependencies``: it then looks for each name when it is asked for."""
         try:
             return registry.crawl()
         except (LookupError, ValueError, TypeError, AttributeError):
@@ -116,14 +116,14 @@ class _Bundler:
         return draft.create_resource(_cleaned(contents, uri, draft))
 
     def _find(self, uri: str) -> SchemaResource:
-        """Called by ``referencing`` for a URI that no document so far has."""
+        """Return the document at a URI. ``referencing`` calls this for a URI that no document so far has."""
         if uri not in self._documents:
             draft = dialect.draft_of(uri)
             self._documents[uri] = dialect.meta_schema(draft) if draft else self._document(uri, self._read(uri))
         return self._documents[uri]
 
     def _read(self, uri: str) -> Any:
-        if self._origin and uri.startswith(f"{self._origin}/"):  # The schema's own site is what the base URIs hold.
+        if self._origin and uri.startswith(f"{self._origin}/"):  # The base URIs hold the schema's own site.
             try:
                 return self._retrieve(uri.removeprefix(self._origin))
             except SchemaError as error:
@@ -137,9 +137,9 @@ class _Bundler:
             raise NoSuchResource(ref=uri) from error  # type: ignore[call-arg]  # Its class decorator hides the argument.
 
     def _copy(self, schema: Any, resolver: Resolver, draft: Specification[Schema], start: Any = None) -> Any:
-        """Copy a schema with its references made local. What holds no schemas is shared, not copied.
+        """Copy a schema with its references made local. Values that hold no schemas are shared, not copied.
 
-        ``start`` is a schema whose own ``$id`` the resolver already stands on.
+        ``start`` is a schema whose own ``$id`` the resolver has already entered.
         """
         self._schemas += 1
         if self._schemas > MAX_SCHEMAS:
@@ -162,7 +162,7 @@ class _Bundler:
         self._references += 1
         if not isinstance(ref, str):
             raise SchemaError("schema_unavailable", f"{self._uri}: has a $ref that is not text")
-        if ref.startswith("./#"):  # How the tools of real repositories write "in this document".
+        if ref.startswith("./#"):  # The tools of real repositories write "in this document" so.
             ref = ref[2:]
         self._far_names += _is_far_name(ref)
         if self._far_names > MAX_FAR_NAMES:
@@ -178,7 +178,7 @@ class _Bundler:
             return "#"
         if id(target) not in self._names:  # Documents are trees: one object is one place in one document.
             name = self._names[id(target)] = self._name(ref)
-            self._definitions[name] = True  # Takes the place; the copy follows.
+            self._definitions[name] = True  # This reserves the name; the copy follows.
             if isinstance(target, dict) and "$schema" in target:
                 draft = dialect.draft_of_schema(target, ref)
             self._waiting.append((name, target, found.resolver, draft))
@@ -197,7 +197,7 @@ class _Bundler:
             raise first from None
 
     def _lost(self, ref: str, error: BaseException) -> SchemaError:
-        """What to say of a lookup that failed: what its file said, where there is one."""
+        """Return the error for a lookup that failed; it quotes the error of the file, where there is one."""
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, SchemaError):
             cause = cause.__cause__
@@ -208,7 +208,7 @@ class _Bundler:
         return lost
 
     def _name(self, ref: str) -> str:
-        """The name of a definition: what first referred to it, unlike all others."""
+        """Return a unique name for a definition, made of the reference that first led to it."""
         wanted = unquote(ref.removeprefix("#/definitions/")).removesuffix("#") or "definition"
         name, number = wanted, 2
         while name in self._definitions:
@@ -222,7 +222,7 @@ def _is_far_name(ref: str) -> bool:
 
 
 def _cleaned(contents: dict[str, Any], uri: str, draft: Specification[Schema]) -> dict[str, Any]:
-    """Copy a document without ``$schema`` inside, and without an ``$id`` inside that names two different schemas."""
+    """Copy a document without nested ``$schema``, and without a nested ``$id`` that names two different schemas."""
     id_key = "id" if draft is DRAFT4 else "$id"
     named: dict[str, list[dict[str, Any]]] = {}
 
@@ -241,7 +241,7 @@ def _cleaned(contents: dict[str, Any], uri: str, draft: Specification[Schema]) -
 
     try:
         root: dict[str, Any] = clean(contents, uri, True)
-    except ValueError as error:  # urljoin, of what only looks like a URI.
+    except ValueError as error:  # urljoin raises this for text that only looks like a URI.
         raise SchemaError("schema_unavailable", f"{uri}: has an {id_key} that is not a URI: {error}") from None
     for schemas in named.values():
         if any(each != schemas[0] for each in schemas[1:]):
@@ -252,7 +252,7 @@ def _cleaned(contents: dict[str, Any], uri: str, draft: Specification[Schema]) -
 
 
 def _refuse_cycles(whole: dict[str, Any], uri: str) -> None:
-    """Follow the references that judge the same value; one that comes back to itself would never end."""
+    """Refuse references that judge the same value and lead back to themselves: following them would never end."""
     done: set[str] = set()
 
     def places(ref: str) -> Iterator[str]:
@@ -282,7 +282,7 @@ def _refuse_cycles(whole: dict[str, Any], uri: str) -> None:
 
 
 def target_of(whole: dict[str, Any], ref: str) -> Any:
-    """What a local reference of a bundle stands for."""
+    """Return the schema that a local reference of a bundle stands for."""
     if ref == "#":
         return whole
     name = ref.removeprefix("#/definitions/").replace("~1", "/").replace("~0", "~")

@@ -1,10 +1,10 @@
-"""Refuse a schema that would take more than a second or 50 MB to compile, or for ever to judge by, before it does.
+"""Refuse a schema that would take more than a second or 50 MB to compile, or too long to judge an event by.
 
-Place: registry asks here once a schema is a bundle; loader, bundle, source and shape hold further bounds of their own.
+Place: registry asks here once a schema is a bundle; loader, bundle, source and shape hold further limits of their own.
 Rules:
-1. Bounds are on what a schema consists of, never on the clock: the same schema gets the same answer on every machine
+1. Limits count the parts of a schema and never use a clock: the same schema gets the same answer on every machine
    and under every load, and nothing has to be interrupted.
-2. Measured with each kind of construct grown to its bound (``python -m bench compiling``):
+2. The numbers were measured with each kind of construct grown to its limit (``python -m bench compiling``):
 
    ==================================================  =========  =========================================
    bound                                               number     what it bounds
@@ -41,7 +41,7 @@ MAX_NESTED_IN_PLACE = 100
 
 
 def refuse_costly(whole: dict[str, Any], uri: str) -> None:
-    """Raises SchemaError with the bound that the schema passes."""
+    """Raise SchemaError naming the limit that the schema exceeds."""
     weight = 0
     try:
         for text in {text for schema in _schemas(whole) for _, text in dialect.patterns(schema)}:
@@ -64,7 +64,7 @@ def _schemas(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _refuse_multiplied(whole: dict[str, Any], uri: str) -> None:
-    """Count, for every schema, those that judge the same value with it. (bundle has refused cycles of these.)"""
+    """Count, for every schema, the schemas that judge the same value with it. (bundle has refused cycles of them.)"""
     counts: dict[int, tuple[int, int]] = {}
     for start in _schemas(whole):
         waiting: list[dict[str, Any]] = [start]

@@ -2,17 +2,17 @@
 
 Place: bundle → HERE → validator. The plan is made once for a schema; an event is filled in before it is judged.
 Rules:
-1. A default counts where it stands in a schema directly below ``properties``, or in a list of ``items``, even beside a
-   ``$ref``; one at the top, or behind a ``$ref``, is a remark.
-2. Defaults inside parents that are there are written through every keyword that surely judges them, in AJV's order:
-   ``then`` and ``else`` by what ``if`` says of the event so far; never below ``anyOf``, ``oneOf``, ``not``, ``if``,
-   ``contains`` or ``propertyNames``. A parent is made only where it has a default itself.
+1. A default counts where it stands in a schema directly below ``properties``, or in a list of ``items``, even next to a
+   ``$ref``. A default at the top, or behind a ``$ref``, is only a remark.
+2. Defaults inside parents that exist are written through every keyword that certainly judges them, in AJV's order:
+   ``then`` and ``else`` depend on what ``if`` says of the event so far. None is written below ``anyOf``, ``oneOf``,
+   ``not``, ``if``, ``contains`` or ``propertyNames``. A parent is made only where it has a default itself.
 3. An explicit null counts as present. Where a list is too short for a place before that of a default, null is put.
-4. Everything else keeps its bytes: numbers are never written anew. Objects are taken apart level by level, each once,
-   and in all no more bytes than ``SPLIT_RATIO`` times the event's and ``FREE_BYTES``: a schema inside itself would
-   otherwise take time with the square of an event's depth. Defaults that hold themselves for ever are refused.
+4. Everything else keeps its bytes: numbers are never rewritten. Objects are taken apart level by level, each once, and
+   in all no more bytes than ``SPLIT_RATIO`` times the event's and ``FREE_BYTES``: a schema inside itself would
+   otherwise take time with the square of an event's depth. Defaults that contain themselves endlessly are refused.
 Source: ajv 6.15.0, ``README.md`` "Assigning defaults", ``lib/dot/``; tests/validators holds what it answered.
-Not here: fields that a server knows of itself (whoever calls), the verdict (validator).
+Not here: fields that a server fills in (the caller does), the verdict (validator).
 """
 
 # hot path
@@ -33,10 +33,10 @@ from validators.load.bundle import target_of
 from validators.regex import pattern
 
 SPLIT_RATIO: Final = 8
-FREE_BYTES: Final = 1_048_576  # 2 ms.
-MAX_WRITTEN: Final = 1_048_576  # By all schemas of a bundle, each into an empty object and an empty list.
+FREE_BYTES: Final = 1_048_576  # Taking these apart takes 2 ms.
+MAX_WRITTEN: Final = 1_048_576  # Written by all schemas of a bundle, each into an empty object and an empty list.
 
-# What judges the value, or a part of it, in any case. ``then`` and ``else`` judge it in the case that they are for.
+# These keywords judge the value, or a part of it, in any case; ``then`` and ``else`` only in the case they are for.
 _SURE: Final = frozenset(
     {
         "additionalItems",
@@ -52,8 +52,8 @@ _SURE: Final = frozenset(
 )
 _ABSENT: Final = Raw(b"null")
 
-Accepts = Callable[[Any, bytes], bool | None]  # Does a schema accept a JSON text? None: it takes too long to tell.
-Tree = Any  # A dict or list whose values are Raw, or trees where they have been taken apart.
+Accepts = Callable[[Any, bytes], bool | None]  # Whether a schema accepts a JSON text. None: it takes too long to tell.
+Tree = Any  # This is a dict or list whose values are Raw, or trees where they have been taken apart.
 
 _split_object = msgspec.json.Decoder(dict[str, Raw]).decode
 _split_list = msgspec.json.Decoder(list[Raw]).decode
@@ -61,11 +61,12 @@ _join = msgspec.json.Encoder().encode
 
 
 class TooLargeError(ValueError):
-    """With its defaults the event is larger than it may be."""
+    """The event with its defaults is larger than it may be."""
 
 
 class DefaultsPlan:
-    """What one schema writes, and where the schemas inside it do. Plans refer to each other as their schemas do."""
+    """The defaults that one schema writes, and the plans of the schemas inside it. Plans refer to each other as their
+    schemas do."""
 
     __slots__ = (
         "all_of",
@@ -88,11 +89,11 @@ class DefaultsPlan:
         self.dependencies: list[tuple[str, DefaultsPlan]] = []
         self.properties: list[tuple[str, DefaultsPlan]] = []
         self.patterns: list[tuple[Callable[[str], Any], DefaultsPlan]] = []
-        self.rest: DefaultsPlan | None = None  # Of members for which ``is_named`` is not true.
+        self.rest: DefaultsPlan | None = None  # For members of which ``is_named`` is not true.
         self.is_named: Callable[[str], bool] = bool
         self.places: list[tuple[int, Raw]] = []
         self.items: list[tuple[int, DefaultsPlan]] = []
-        self.tail: DefaultsPlan | None = None  # Of the items from ``start`` on.
+        self.tail: DefaultsPlan | None = None  # For the items from ``start`` on.
         self.start = 0
         self.all_of: list[DefaultsPlan] = []
         self.condition: Any = None
@@ -100,12 +101,12 @@ class DefaultsPlan:
 
 
 def plan_of(whole: dict[str, Any], uri: str, accepts: Accepts) -> DefaultsPlan | None:  # cold: once for each schema
-    """What a bundle writes; None: nothing. Raises SchemaError where that has no end."""
+    """Return the plan of a bundle, or None when it writes nothing. Raises SchemaError where writing would not end."""
     return _Planner(whole).run(uri, accepts)
 
 
 class _Planner:
-    """Plans only for schemas that write something, or lead to such: the others cost an event nothing."""
+    """Makes plans only for schemas that write something or lead to one that does: the others cost an event nothing."""
 
     def __init__(self, whole: dict[str, Any]) -> None:
         self._whole = whole
@@ -152,7 +153,7 @@ class _Planner:
         return list(writing)
 
     def _behind(self, schema: Any) -> Any:  # cold: once for each schema
-        """What a schema refers to; a bundle has no circle of such."""
+        """Follow a schema's references to the end; a bundle has no circle of them."""
         while isinstance(schema, dict) and "$ref" in schema:
             schema = target_of(self._whole, schema["$ref"])
         return schema
@@ -201,8 +202,8 @@ def _text(value: Any) -> Raw:  # cold: once for each schema
 
 
 def fill(raw: bytes, plan: DefaultsPlan, accepts: Accepts, max_bytes: int) -> bytes:
-    """The JSON text with its defaults. Raises TooLargeError, RecursionError for what is too deep, and msgspec's errors
-    for what is not JSON."""
+    """Return the JSON text with its defaults. Raises TooLargeError, RecursionError for a text that is nested too
+    deeply, and msgspec's errors for one that is not JSON."""
     value = _Filling(accepts, FREE_BYTES + SPLIT_RATIO * len(raw), max_bytes).run(raw, plan)
     if len(value) > max_bytes and value is not raw:
         raise TooLargeError
@@ -210,7 +211,7 @@ def fill(raw: bytes, plan: DefaultsPlan, accepts: Accepts, max_bytes: int) -> by
 
 
 class _Filling:
-    """One event. ``effort`` and ``room`` are the bytes that may still be looked at and written."""
+    """Fills one event. ``effort`` counts the bytes that may still be looked at, ``room`` those that may be written."""
 
     __slots__ = ("_accepts", "_effort", "_is_changed", "_room")
 
@@ -228,7 +229,7 @@ class _Filling:
         return _join(tree) if self._is_changed else raw
 
     def _split(self, raw: bytes | Raw) -> Tree:
-        """None: there is nothing inside."""
+        """Take an object or list apart by one level. None: the value holds nothing."""
         text = memoryview(raw)
         self._spend(len(text))
         first = bytes(text[:64]).lstrip()[:1] or bytes(text).lstrip()[:1]

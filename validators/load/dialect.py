@@ -1,7 +1,7 @@
-"""Where a schema holds further schemas, and which drafts we speak.
+"""Know where a schema holds further schemas, and which drafts are supported.
 
-Place: the one table that bundle, insecure, mend and shape walk by.
-Rule: what is not named here is data (enum, const, default, examples, unknown keywords): nobody looks for schemas in it.
+Place: bundle, insecure, mend and shape all walk by this one table.
+Rule: a keyword that is not named here holds data (enum, const, default, examples, unknown ones), never schemas.
 Not here: what a keyword means (invalid, and fastjsonschema through mend).
 """
 
@@ -22,7 +22,7 @@ IN_VALUE = frozenset(
 IN_LIST = frozenset({"allOf", "anyOf", "items", "oneOf"})
 IN_MAP = frozenset({"definitions", "dependencies", "patternProperties", "properties"})
 
-# These judge the same value as the schema that holds them; every other keyword goes down into the value.
+# These keywords judge the same value as the schema that holds them; every other one goes down into the value.
 IN_PLACE = frozenset({"allOf", "anyOf", "dependencies", "else", "if", "not", "oneOf", "then"})
 
 _DRAFTS: dict[str, Specification[Schema]] = {
@@ -33,7 +33,7 @@ _DRAFTS: dict[str, Specification[Schema]] = {
 
 
 def draft_of(uri: object) -> Specification[Schema] | None:
-    """Tell the draft that a meta-schema's URI names, in its http and https spellings; None for any other."""
+    """Return the draft that a meta-schema's URI names, with http or https; None for any other URI."""
     if not isinstance(uri, str):
         return None
     return _DRAFTS.get(uri.removesuffix("#").removeprefix("https://").removeprefix("http://"))
@@ -42,7 +42,7 @@ def draft_of(uri: object) -> Specification[Schema] | None:
 def draft_of_schema(
     schema: dict[str, Any], name: str, default: Specification[Schema] = DRAFT7
 ) -> Specification[Schema]:
-    """Tell the draft that a schema asks for. Raises SchemaError."""
+    """Return the draft that a schema asks for. Raises SchemaError."""
     if "$schema" not in schema:
         return default
     draft = draft_of(schema["$schema"])
@@ -52,7 +52,7 @@ def draft_of_schema(
 
 
 def meta_schema(draft: Specification[Schema]) -> SchemaResource:
-    """The schema that every schema of this draft must match."""
+    """Return the schema that every schema of this draft must match."""
     number = {DRAFT4.name: "04", DRAFT6.name: "06", DRAFT7.name: "07"}[draft.name]
     found: SchemaResource = SPECIFICATIONS[f"http://json-schema.org/draft-{number}/schema"]
     return found
@@ -87,10 +87,10 @@ def patterns(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def step(keyword: str, key: str | int | None) -> str:
-    """The piece of JSON pointer that leads to a child."""
+    """Return the piece of JSON pointer that leads to a child."""
     return f"/{keyword}" if key is None else f"/{keyword}/{escape(str(key))}"
 
 
 def escape(key: str) -> str:
-    """One reference token of a JSON pointer (RFC 6901)."""
+    """Return a key as one reference token of a JSON pointer (RFC 6901)."""
     return key.replace("~", "~0").replace("/", "~1")

@@ -1,13 +1,13 @@
-"""Find what makes a schema unsafe to judge hostile events by.
+"""Find the parts of a schema that make it unsafe to judge hostile events by.
 
 Place: bundle → HERE → registry, which refuses such schemas unless told otherwise.
 Rules, those of AJV's ``json-schema-secure`` and one more (marked +):
-1. ``pattern`` or ``format`` needs ``maxLength`` beside it.
+1. ``pattern`` or ``format`` needs ``maxLength`` next to it.
 2. ``patternProperties`` needs ``propertyNames`` with ``maxLength``.
-3. ``uniqueItems`` needs ``maxItems`` beside it where items can be objects or arrays: where their type says so, or where
-   no type is declared. Repeats among numbers are found in linear time too (unique).
-4. + A pattern must not repeat what itself repeats in varying length, ``(a+)+``, nor be one that only backtracking can
-   run and that is not provably cheap: ``^(?!.*a.*a.*b)``. Any other is searched for in linear time (pattern).
+3. ``uniqueItems`` needs ``maxItems`` next to it where items can be objects or arrays: where their type says so, or
+   where no type is declared. Repeats among numbers are found in linear time too (unique).
+4. + A pattern must not repeat a part that itself repeats in varying length, ``(a+)+``, nor be one that only
+   backtracking can run and that is not provably cheap: ``^(?!.*a.*a.*b)``. Any other takes linear time (pattern).
 Not here: schemas that are merely wrong (reference).
 """
 
@@ -24,7 +24,7 @@ _SAFE_ITEMS = frozenset({"boolean", "integer", "null", "number", "string"})
 
 
 class Insecure(NamedTuple):
-    """One finding: the keyword, the JSON pointer of the schema that holds it, and what is missing."""
+    """One finding: the keyword, the JSON pointer of the schema that holds it, and the reason."""
 
     keyword: str
     pointer: str
@@ -35,7 +35,7 @@ class Insecure(NamedTuple):
 
 
 def findings(whole: dict[str, Any]) -> list[Insecure]:
-    """Everything insecure in a bundle, its definitions included. Raises PatternError."""
+    """Return everything insecure in a bundle, its definitions included. Raises PatternError."""
     found: list[Insecure] = []
     waiting: list[tuple[str, Any]] = [("", whole)]
     while waiting:

@@ -1,13 +1,13 @@
 """Find the text of a schema by its URI and parse it, within bounds.
 
-Place: base URIs in order → HERE → bundle. Cold path: the registry remembers what comes out.
+Place: base URIs in order → HERE → bundle. This is a cold path: the registry caches the result.
 Rules:
 1. A URI that a client may name has the grammar ``/<title>/<major.minor.patch>`` and nothing else.
-2. Nothing outside a base directory is ever read, whatever dots or symbolic links say.
+2. Nothing outside a base directory is ever read, even where dots or symbolic links lead there.
 3. Size, number of values and depth are bounded: of a document, and of all documents that one schema leads to
    (``ReadBudget``). Numbers are finite, keys are text.
 4. ``http(s)`` is only ever read through the ``fetch`` that was passed in.
-Not here: what ``$ref`` means (bundle), what is remembered (registry).
+Not here: what ``$ref`` means (bundle), what is cached (registry).
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ from validators.errors import SchemaError, may_pass
 from validators.load import yaml12
 
 MAX_BYTES = 262_144  # The largest of 510 real schemas is 29,544 bytes.
-MAX_VALUES = 20_000  # Some 10 µs each in YAML.
+MAX_VALUES = 20_000  # Each takes some 10 µs in YAML.
 MAX_DEPTH = yaml12.MAX_DEPTH
 MAX_URI_LENGTH = 512
 
-# Give the bytes at a URL. FileNotFoundError: the source is sure that there is none. OSError: it cannot tell.
+# Returns the bytes at a URL. Raises FileNotFoundError when the source is sure that there are none, and another OSError
+# when it cannot tell.
 Fetch = Callable[[str], bytes]
 
 Number = Callable[[str], Any]
 
-_SEGMENTS = r"(?:/(?!\.+(?:/|\Z))[A-Za-z0-9_.-]+)+"  # None of dots alone.
+_SEGMENTS = r"(?:/(?!\.+(?:/|\Z))[A-Za-z0-9_.-]+)+"  # No segment consists of dots alone.
 _URI = re.compile(rf"{_SEGMENTS}/[0-9]+\.[0-9]+\.[0-9]+")
 _PATH = re.compile(_SEGMENTS)
 _ORIGIN = re.compile(r"(https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?|file://(?:localhost)?)(?=/)")
@@ -43,7 +44,7 @@ _VERSION_FILE = re.compile(r"([0-9]+)\.([0-9]+)\.([0-9]+)(\.[A-Za-z0-9]+)?")
 
 
 class ReadBudget:
-    """What may still be read for one schema."""
+    """The bytes and values that may still be read for one schema."""
 
     def __init__(self) -> None:
         self._bytes = MAX_BYTES
@@ -82,15 +83,15 @@ class Loader:
         self._fetch = fetch
 
     def read(self, uri: str, allowance: ReadBudget | None = None, number: Number | None = None) -> Any:
-        """Read the schema that an event names."""
+        """Read the schema that an event names, and parse it."""
         origin, path = self._split(uri)
         if len(uri) > MAX_URI_LENGTH or _URI.fullmatch(path) is None:
             raise SchemaError("bad_schema_uri", f"{uri!r} is not /<title>/<major.minor.patch>")
         return self._read(origin, path, allowance or ReadBudget(), number)
 
     def text(self, uri: str) -> bytes | None:
-        """The bytes that ``read`` would read, where they lie in a directory that comes before any other base. Raises
-        SchemaError where there are none and nowhere else to look."""
+        """Return the bytes that ``read`` would read if they lie in a directory that comes before any other kind of
+        base. Raises SchemaError when there are none and no other base is left to look in."""
         if len(uri) > MAX_URI_LENGTH or _URI.fullmatch(uri) is None:
             return None
         for base in self._bases:
@@ -105,14 +106,14 @@ class Loader:
         raise _unknown(uri)
 
     def read_reference(self, uri: str, allowance: ReadBudget | None = None) -> Any:
-        """Read what a ``$ref`` names, which may be any file below a base URI."""
+        """Read the document that a ``$ref`` names, which may be any file below a base URI."""
         origin, path = self._split(uri)
         if len(uri) > MAX_URI_LENGTH or _PATH.fullmatch(path) is None:
             raise SchemaError("bad_schema_uri", f"{uri!r} does not name a schema")
         return self._read(origin, path, allowance or ReadBudget())
 
     def versions(self, title: str) -> list[str]:
-        """The versions of a title that lie in base directories, oldest first. (A web server cannot be listed.)"""
+        """Return the versions of a title in base directories, oldest first. (A web server cannot be listed.)"""
         path = f"/{title}"
         if _PATH.fullmatch(path) is None:
             return []
@@ -126,8 +127,8 @@ class Loader:
         return [".".join(map(str, version)) for version in sorted(versions)]
 
     def directories(self, path: str) -> list[str] | None:
-        """Names of the directories in one directory of all base directories; None when none has it."""
-        if path and (_PATH.fullmatch(path) is None or "/." in path):  # What is hidden is nobody's to list.
+        """Return the names of the directories at one path of all base directories; None when no base has the path."""
+        if path and (_PATH.fullmatch(path) is None or "/." in path):  # Hidden directories are not listed.
             return None
         found: set[str] = set()
         is_there = False
@@ -161,7 +162,7 @@ class Loader:
         raise _unknown((origin or "") + path)
 
     def _places(self, origin: str | None, path: str) -> list[tuple[Path | str, str]]:
-        """Where to look, in order, each with the part of the path that leads there."""
+        """Return the places to look in, in order, each with the part of the path that leads there."""
         if origin is None:
             return [(base, "") for base in self._bases]
         if origin.startswith("http"):
@@ -202,7 +203,7 @@ def parse(text: bytes, name: str, allowance: ReadBudget | None = None, number: N
 
 
 def _parse_either(text: bytes, name: str, max_values: int, number: Number | None) -> Any:
-    if text.lstrip()[:1] == b"{":  # JSON's own decoder takes tabs and escapes that YAML's does not.
+    if text.lstrip()[:1] == b"{":  # A JSON decoder takes tabs and escapes that a YAML decoder does not.
         with contextlib.suppress(ValueError):
             return _parse_json(text, number)
     return yaml12.load(text, name, max_values, number, is_strict=True)
@@ -232,7 +233,7 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _check_tree(value: Any, name: str, depth: int, allowance: ReadBudget) -> None:
-    """Refuse what JSON cannot say, whichever syntax it came in, and what is too much."""
+    """Refuse values that JSON cannot express, in either syntax, and too many or too deeply nested ones."""
     allowance.take_value(name)
     if depth > MAX_DEPTH:
         raise SchemaError("schema_unavailable", f"{name}: is nested deeper than {MAX_DEPTH} levels")
@@ -278,14 +279,14 @@ def _unknown(uri: str) -> SchemaError:
 
 
 def _is_nowhere(root: Path, path: str) -> bool:
-    """Whether not even its directory is there. Strangers name a million schemas that are nowhere: 1.5 µs each, in
-    place of as much for each name that its file may have."""
+    """Whether not even the directory of a path exists. Strangers may name a million schemas that do not exist: this
+    takes 1.5 µs for each, instead of as much for each name that its file may have."""
     return not os.access(f"{root}{path.rpartition('/')[0]}", os.F_OK)
 
 
 def _inside(root: Path, path: str) -> Path | None:
-    """Follow every symbolic link; None when nothing is there or when it lies outside."""
-    if not os.access(f"{root}{path}", os.F_OK):  # Without the 50 µs of every step of the way.
+    """Follow every symbolic link. None: there is no such file, or it lies outside ``root``."""
+    if not os.access(f"{root}{path}", os.F_OK):  # This saves the 50 µs of resolving every step of the path.
         return None
     try:
         found = (root / path[1:]).resolve(strict=True)
@@ -293,7 +294,7 @@ def _inside(root: Path, path: str) -> Path | None:
         if may_pass(error):
             raise _unread(path, error) from error
         return None
-    except RuntimeError:  # A loop of symbolic links.
+    except RuntimeError:  # There is a loop of symbolic links.
         return None
     return found if found.is_relative_to(root) else None
 

@@ -1,8 +1,9 @@
-"""Whether every valid object has a property, as far as a schema says so for certain.
+"""Tell whether every valid object has a property, as far as a schema says so for certain.
 
-Place: whoever relies on a property of valid values (server.schemas.repository) → HERE.
-Rule: what applies only under conditions (anyOf, oneOf, not, if) requires nothing, as it declares nothing for shape.
-Not here: which properties there may be (shape).
+Place: code that relies on a property of valid values (server.schemas.repository) → HERE.
+Rule: keywords that apply only under conditions (anyOf, oneOf, not, if) require nothing, as they declare nothing for
+schema_shape.
+Not here: which properties there may be (schema_shape).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from validators.load.bundle import target_of
 
 
 def requires(whole: dict[str, Any], path: tuple[str, ...]) -> bool:
-    """True when this property, and every object around it, is required."""
+    """Return True when this property, and every object around it, is required."""
     level: list[Any] = [whole]
     for name in path:
         parts = _parts(whole, level)
@@ -24,7 +25,7 @@ def requires(whole: dict[str, Any], path: tuple[str, ...]) -> bool:
 
 
 def _parts(whole: dict[str, Any], schemas: list[Any]) -> list[dict[str, Any]]:
-    """These schemas, what they refer to, and their allOf."""
+    """Return these schemas, the schemas that they refer to, and those of their allOf."""
     found: list[dict[str, Any]] = []
     waiting = list(schemas)
     while waiting:

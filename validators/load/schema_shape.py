@@ -1,9 +1,9 @@
-"""What a schema says about an event's shape: which properties it declares.
+"""Tell which properties a schema declares.
 
-Place: bundle → HERE → validator. Computed once for a path.
-Rule: only ``properties`` (and ``additionalProperties`` as a map) count, through ``$ref`` and ``allOf``: what may or may
-not apply (anyOf, oneOf, not, if) declares nothing.
-Not here: which defaults it writes (defaults).
+Place: bundle → HERE → validator, which asks once for each path.
+Rule: only ``properties`` (and ``additionalProperties`` as a map) count, through ``$ref`` and ``allOf``. Keywords that
+may or may not apply (anyOf, oneOf, not, if) declare nothing.
+Not here: which defaults a schema writes (defaults).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from validators.load.bundle import target_of
 
 
 def declares(whole: dict[str, Any], path: tuple[str, ...]) -> bool:
-    """True when the schema declares this property, or its parent as a map: an object with any further properties."""
+    """Return True when the schema declares this property, or its parent as a map: an object with any properties."""
     level: list[Any] = [whole]
     for name in path[:-1]:
         level = [child for part in _parts(whole, level) for child in _below(part, name)]
@@ -26,7 +26,7 @@ def declares(whole: dict[str, Any], path: tuple[str, ...]) -> bool:
 
 
 def _parts(whole: dict[str, Any], schemas: list[Any]) -> Iterator[dict[str, Any]]:
-    """The schemas that apply for certain: these, what they refer to, and their allOf."""
+    """Yield the schemas that certainly apply: these, the schemas that they refer to, and those of their allOf."""
     waiting, seen = list(reversed(schemas)), set()
     while waiting:
         schema = waiting.pop()

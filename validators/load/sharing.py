@@ -1,8 +1,8 @@
-"""Keep equal parts of JSON values once: schemas of one site, and streams of one team, mostly repeat one another.
+"""Hold equal parts of JSON values once: schemas of one site, and streams of one team, mostly repeat one another.
 
-Place: whoever keeps many values for long → HERE.
-Rules: what comes out equals what went in, and is never changed by anybody, for others hold it too. 1 and 1.0 and true
-stay what they are. The table of parts is bounded; when it is full a new one begins, and later parts are shared among
+Place: code that holds many values for long → HERE.
+Rules: the result equals the argument. It must never be changed, because other values share its parts. 1, 1.0 and true
+stay distinct. The table of parts is bounded; when it is full a new one begins, and later parts are shared among
 themselves.
 Not here: how long values are kept.
 """
@@ -15,7 +15,7 @@ MAX_PARTS = 100_000
 
 
 class Sharing:
-    """``of(value)`` is the value, made of parts that were seen before where there are such."""
+    """``of(value)`` returns an equal value that reuses equal parts of earlier values."""
 
     __slots__ = ("_parts",)
 
@@ -23,13 +23,14 @@ class Sharing:
         self._parts: dict[Any, Any] = {}
 
     def of(self, value: Any) -> Any:
-        """The same value."""
+        """Return an equal value that shares its parts."""
         if len(self._parts) > MAX_PARTS:
             self._parts = {}
         return self._of(value)
 
     def _of(self, value: Any) -> Any:
-        """Parts are told apart by their identity: equal ones are one by then, and the table keeps them alive."""
+        """Share parts from the inside out. Inner parts are compared by identity: equal ones are one object by then,
+        and the table keeps them alive."""
         parts = self._parts
         if isinstance(value, str):
             return parts.setdefault(value, value)

@@ -2,14 +2,15 @@
 
 Place: files of schemas, streams and settings → HERE → plain dicts, lists, strings and numbers.
 Rules:
-1. Only true, false, null, integers and floats are anything but strings: ``yes``, ``on`` and dates stay text.
+1. Only true, false, null, integers and floats are not strings: ``yes``, ``on`` and dates stay text.
 2. Keys are always strings, as they are written (``404:`` is "404").
 3. A key that occurs twice is an error, and every error names the line.
 4. ``<<: *base`` merges as YAML 1.1 does, and as js-yaml does in EventGate: keys of the map itself win, then those of
    earlier maps. A key takes its place where it is first named. A merged value has the line on which it was written.
    Source: yaml.org/type/merge.html. In quotes, "<<" is a key like any other.
-5. Depth, and what aliases expand to, are bounded; an alias gives a copy, so the result is a tree.
-Not here: what the file is about.
+5. The depth, and the number of values that aliases expand to, are bounded. An alias gives a copy, so the result is a
+   tree.
+Not here: what the values mean.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ MAX_ALIASED_NODES = 100_000  # "Billion laughs": a kilobyte of aliases can stand
 Path = tuple[str | int, ...]
 Lines = dict[Path, int]
 
-_Written = tuple[Any, Path]  # A value, and the path at which it was written first.
+_Written = tuple[Any, Path]  # This holds a value, and the path at which it was written first.
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE = "<<"
@@ -41,7 +42,7 @@ def _as_bool(text: str) -> bool:
 
 
 def _as_int(text: str) -> int:
-    """Raises ValueError for more digits than Python would write as a decimal again, which takes quadratic time."""
+    """Read an integer. Raises ValueError for more digits than Python converts back to a decimal, in quadratic time."""
     if text[:2] not in ("0x", "0o"):
         return int(text)
     value = int(text, 0)
@@ -69,7 +70,7 @@ _JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")  # 
 
 
 class YamlError(ValueError):
-    """The text is not YAML that we read. ``str(error)`` is ``name:line: reason``; lines count from 1."""
+    """The text is not YAML that this reader accepts. ``str(error)`` is ``name:line: reason``; lines count from 1."""
 
     def __init__(self, name: str, line: int, reason: str) -> None:
         super().__init__(f"{name}:{line}: {reason}")
@@ -123,7 +124,7 @@ def load_with_lines(
 
 
 class _Reader:
-    """Builds values from the parser's events: its own composer recurses in C without a bound."""
+    """Builds values from the parser's events, because the parser's own composer recurses in C without a limit."""
 
     def __init__(self, name: str, max_values: float, number: Callable[[str], Any] | None, *, is_strict: bool) -> None:
         self.lines: Lines = {}
@@ -189,7 +190,7 @@ class _Reader:
         self._expect_tag(start, "map")
         found: dict[str, Any] = {}
         merge: Any = None
-        merged: dict[str, _Written] = {}  # What is in ``found`` by the merge alone, which is copied at the end.
+        merged: dict[str, _Written] = {}  # Members that only the merge put into ``found``; they are copied at the end.
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
             line = event.start_mark.line + 1
             if not isinstance(event, yaml.ScalarEvent):
@@ -201,7 +202,7 @@ class _Reader:
                 merged = self._merged(event, (*path, _MERGE), found)
                 found |= merged
                 continue
-            key = sys.intern(event.value)  # Thousands of streams have the same few.
+            key = sys.intern(event.value)  # Thousands of streams have the same few keys.
             if key in found and key not in merged:
                 raise self._error(event, f"has the key {key!r} twice (first on line {self.lines[(*path, key)]})")
             merged.pop(key, None)
@@ -213,8 +214,8 @@ class _Reader:
         return found
 
     def _merged(self, key: Any, path: Path, found: dict[str, Any]) -> dict[str, _Written]:
-        """What the value of a merge key adds to ``found``. Each key that is looked at counts, used or not: a list of
-        short aliases could otherwise name one large map again and again."""
+        """Return the members that the value of a merge key adds to ``found``. Each key that is looked at counts, used
+        or not: a list of short aliases could otherwise name one large map again and again."""
         if key.anchor is not None:
             self._anchors[key.anchor] = _MERGE, path
         merged: dict[str, _Written] = {}
@@ -229,7 +230,7 @@ class _Reader:
         return merged
 
     def _merge_maps(self, event: Any, path: Path) -> list[_Written]:
-        """The maps that a merge key names, in their order, and what is no map with them."""
+        """Return the values that a merge key names, in their order. Not all of them need be maps."""
         if isinstance(event, yaml.SequenceStartEvent):
             self._expect_tag(event, "seq")
             maps: list[_Written] = []
@@ -276,7 +277,7 @@ class _Reader:
             return self._number(text)
         try:
             return convert(text)
-        except ValueError:  # Python's bound on the digits of an integer.
+        except ValueError:  # Python limits the digits of an integer.
             raise self._error(event, "has a number with too many digits") from None
 
     def _refuse_leading_zero(self, event: Any, text: str) -> None:
@@ -293,7 +294,7 @@ class _Reader:
         return self._copy(event, self._named(event)[0], path, line)
 
     def _named(self, event: Any) -> _Written:
-        if event.anchor not in self._anchors:  # Unknown, or still open: an alias inside what it names.
+        if event.anchor not in self._anchors:  # It is unknown, or still open: the alias is inside the value it names.
             raise self._error(event, f"has the alias *{event.anchor} before its anchor is complete")
         return self._anchors[event.anchor]
 
@@ -323,5 +324,5 @@ class _Reader:
 
 
 def _is_merge(key: Any) -> bool:
-    """Whether a key says: merge. One in quotes is text, as in js-yaml and PyYAML."""
+    """Whether a key is the merge key. A key in quotes is text, as in js-yaml and PyYAML."""
     return key.value == _MERGE and bool(key.implicit[0] if key.tag is None else key.tag == f"{_TAG}merge")

@@ -1,7 +1,7 @@
-"""What a type cannot say of a value, as a tree: structs makes it beside the type, generated turns it into code.
+"""Trees of checks for the rules that a type cannot express: structs makes one for a type, generated turns it into code.
 
-Place: structs → HERE → generated. None stands for: the type has said everything.
-Rule: a check is asked only of values that the type beside it has let through, so it knows their Python class.
+Place: structs → HERE → generated. None means that the type expresses every rule.
+Rule: a check only sees values that its type has let through, so it knows their Python class.
 Not here: the code (generated), how types are made (structs).
 """
 
@@ -14,13 +14,13 @@ from validators.formats.text_test import TextTest
 
 
 class Text(NamedTuple):
-    """A text that passes every test."""
+    """A check that a text passes every test."""
 
     tests: tuple[TextTest, ...]
 
 
 class Field(NamedTuple):
-    """A member of an object: its name in JSON, its attribute, and whether it may be missing (it is UNSET then)."""
+    """The check of an object's member: its name in JSON, its attribute, and whether it may be missing (UNSET)."""
 
     name: str
     attribute: str
@@ -29,30 +29,29 @@ class Field(NamedTuple):
 
 
 class Object(NamedTuple):
-    """A struct; ``type`` is its class."""
+    """The check of a struct; ``type`` is its class."""
 
     type: type
     fields: tuple[Field, ...]
 
 
 class Items(NamedTuple):
-    """A list: of its items, and whether they differ from one another. Those that must differ can be hashed."""
+    """The check of a list: of each item, and whether all must differ. Items that must differ can be hashed."""
 
     check: Check
     is_unique: bool
 
 
 class Map(NamedTuple):
-    """A dict: of its names, and of its values."""
+    """The check of a dict: of its names, and of its values."""
 
     names: Check
     values: Check
 
 
 class MembersCheck(NamedTuple):
-    """A dict of raw values: a judge of the raw text for members with these names, and one for the rest.
-
-    None: nothing is asked of them. ``required`` names are there.
+    """The check of a dict of raw values: a judge of the raw text for each member named in ``judges``, and ``rest`` for
+    all others. A judge of None accepts every value. The names in ``required`` must be present.
     """
 
     judges: Mapping[str, Judge | None]
@@ -62,7 +61,7 @@ class MembersCheck(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """One of several classes, each with its check; for a class that is not named nothing is left to ask."""
+    """The check of a value of several classes, each with its own check; a class that is not named has none."""
 
     parts: tuple[tuple[type, Check], ...]
 
@@ -72,7 +71,7 @@ Judge = Callable[[Any], bool]  # Takes the JSON text of a value.
 
 
 def asks(check: Check) -> bool:
-    """Whether there is anything to ask of a value."""
+    """Whether a check can refuse any value."""
     match check:
         case None:
             return False

@@ -1,12 +1,12 @@
-"""Judge an event that may still lack what a server fills in, and read members of it, in the same decode.
+"""Judge an event before a server fills in missing members, and read members of it, in one decode.
 
 Place: Validator.reader makes one for a set of paths; an event then costs one call of ``read``.
 Rules:
-1. What ``read`` gives is valid once the members that it reports as missing are filled in: every text that the caller
-   may fill in was tried on what the schema says of it, when the reader was made.
-2. Giving nothing means no more than: fill in first, then ask Validator.check.
-3. Where that cannot be promised, or the schema's type does not show the paths, there is no reader.
-Not here: what is filled in, and how it gets into the bytes.
+1. An event that ``read`` accepts is valid once the members that it reports as missing are filled in: when the reader
+   was made, the texts that the caller may fill in were tried on the schema.
+2. A result of None only means that the event must be filled in first and then given to Validator.check.
+3. Where rule 1 cannot be kept, or the schema's type does not hold the paths, there is no reader.
+Not here: what is filled in, and how it is written into the bytes.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from validators.quick import generated
 from validators.quick.generated import Path, UnwritableError, Wanted
 from validators.quick.structs import Maker, Places, TypeAndCheck, make
 
-_PICKY = {"const", "enum", "pattern"}  # One text says little about the next where a schema has these.
+_PICKY = {"const", "enum", "pattern"}  # With these keywords, one accepted text says little about the next.
 
 
 class Fill(NamedTuple):
-    """What will be filled in where an event lacks it.
+    """Describes the value that will be filled in where an event lacks a member.
 
-    ``samples``: JSON strings so odd, so short and so long that a schema which takes them takes all there will be.
-    ``is_certain``: it is filled in for every event, not only where the server happens to know a value.
+    ``samples`` are JSON strings so odd, so short and so long that a schema which accepts them accepts every later
+    value. ``is_certain`` means that every event gets a value, not only where the server happens to know one.
     """
 
     samples: tuple[bytes, ...]
@@ -38,15 +38,15 @@ class Fill(NamedTuple):
 
 
 class EventReader:
-    """Reads ``paths`` of events that are valid but for the members of ``fills`` that they lack."""
+    """Reads members of events that are valid except for members that will be filled in."""
 
     __slots__ = ("read",)
 
     def __init__(self, read: generated.Read) -> None:
         self.read = read
-        """Read one event, bytes, into a tuple. First a number with a bit for each of the ``gaps`` that is missing: 1
-        for the first of them, 2 for the second … Then the values of ``texts`` and
-        ``others``, UNSET where there is none. None instead of it all: this event is not to be judged here."""
+        """Read one event from bytes. Returns a tuple: a number with a bit for each of the ``gaps`` that is missing (1
+        for the first, 2 for the second, 4 for the third), then the values of ``texts`` and ``others``, UNSET where
+        there is none. Returns None when the event cannot be judged here."""
 
 
 def make_reader(
@@ -56,8 +56,8 @@ def make_reader(
     fills: Mapping[Path, Fill],
     gaps: Sequence[Path],
 ) -> EventReader | None:
-    """A reader of ``texts``, which must be there and must be strings, and of ``others``, which may be there. ``gaps``
-    are the paths of ``fills`` and those of the objects around them."""
+    """Make a reader of ``texts``, which must be present and strings, and of ``others``, which may be absent. ``gaps``
+    are the paths of ``fills`` and those of the objects around them. None: this schema cannot have a reader."""
     if any(path in fills for path in texts):
         return None
     wanted = Wanted((*texts, *others), texts, gaps)
@@ -77,7 +77,7 @@ def _places(paths: Sequence[Path], fills: Mapping[Path, Fill]) -> Places:
 
 
 def _by_place(paths: Sequence[Path]) -> dict[str, frozenset[str]]:
-    """For each object on the way to these paths, by its place in the schema, the names on the way."""
+    """Return the names on the way to these paths, by the place in the schema of the object that holds them."""
     names: defaultdict[str, set[str]] = defaultdict(set)
     for path in paths:
         names[place_of(path[:-1])].add(path[-1])
@@ -85,14 +85,14 @@ def _by_place(paths: Sequence[Path]) -> dict[str, frozenset[str]]:
 
 
 def place_of(path: Path) -> str:
-    """The JSON pointer, in a schema, to what ``properties`` say of this path."""
+    """Return the JSON pointer, in a schema, to the subschema that ``properties`` have for this path."""
     return "".join(dialect.step("properties", name) for name in path)
 
 
 def _takes(
     schema: dict[str, Any], fills: Mapping[Path, Fill], filled: tuple[str, str, Any, TypeAndCheck]
 ) -> bool:  # cold: once a schema
-    """Whether what the schema says of a member lets every text pass that will be filled in."""
+    """Whether a member's schema accepts every text that will be filled in."""
     place, name, each, made = filled
     while isinstance(each, dict) and "$ref" in each:
         each = target_of(schema, each["$ref"])

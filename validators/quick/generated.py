@@ -1,10 +1,12 @@
-"""Turn a type and its check into one Python function: decode, check, and hand out the members that were asked for.
+"""Turn a type and its check into one Python function that decodes, checks and returns the wanted members.
 
-Place: structs → HERE → validator and reader. A function is generated once a schema; an event then costs one call.
+Place: structs → HERE → validator and event_reader. A function is generated once per schema; an event then costs one
+call.
 Rules:
-1. The source holds nothing of the schema: names are ours, and every constant comes in by its number.
-2. The function says yes or "ask the reference"; it never raises (that of a part does: its caller catches).
-3. The decoder skips texts that no field names without a look at their UTF-8, so all of the bytes are looked at here.
+1. The source holds nothing of the schema: all names are made here, and every constant comes in by its number.
+2. The function accepts, or leaves the event to the reference; it never raises (that of a part does: its caller
+   catches).
+3. The decoder skips texts that no field names without checking their UTF-8, so all of the bytes are checked here.
 Not here: what is checked (checks, structs).
 """
 
@@ -23,27 +25,27 @@ from validators.unique import has_repeated_scalars
 Path = tuple[str, ...]
 Read = Callable[[bytes], tuple[Any, ...] | None]
 
-MAX_DEPTH = 60  # Levels of indentation; Python ends at 100, and at 20 loops inside one another.
+MAX_DEPTH = 60  # Levels of indentation. Python allows 100, and 20 nested loops.
 MAX_LOOPS = 15
 MAX_LINES = 20_000
 
 
 class UnwritableError(Exception):
-    """No function can be written of this: it is too large, or what is wanted is not where it should be."""
+    """No function can be generated: it would be too large, or a wanted member is not in the type."""
 
 
 class RefusedError(ValueError):
-    """Raised and caught inside a generated function: this event is not for this way."""
+    """Raised and caught inside a generated function when it cannot accept the event."""
 
 
 REFUSALS = (msgspec.DecodeError, ValueError, LookupError, RecursionError)  # UnicodeDecodeError is a ValueError.
 
 
 class Wanted:
-    """Which members a function hands out.
+    """The members that a function returns.
 
-    ``paths``: what it gives, in this order. ``texts``: those of them that must be strings. ``missing``: for each that
-    is not there it sets a bit, 1 for the first. Every ancestor of a path must be an object by the type.
+    ``paths`` are the members, in this order; those in ``texts`` must be strings. For each path in ``missing`` that an
+    event lacks, the function sets a bit, 1 for the first. By the type, every ancestor of a path must be an object.
     """
 
     def __init__(self, paths: Sequence[Path], texts: Iterable[Path] = (), missing: Sequence[Path] = ()) -> None:
@@ -54,13 +56,13 @@ class Wanted:
         self.variables = {path: f"w{at}" for at, path in enumerate(sorted(prefixes))}
 
     def below(self, path: Path | None) -> dict[str, Path]:
-        """The members of the object at ``path`` that are wanted or hold what is, by name."""
+        """Return, by name, the members of the object at ``path`` that are wanted or hold wanted members."""
         if path is None:
             return {}
         return {each[-1]: each for each in self.variables if each[:-1] == path}
 
     def inside(self, path: Path) -> list[Path]:
-        """Everything wanted below ``path``, at any depth."""
+        """Return all wanted paths below ``path``, at any depth."""
         return [each for each in self.variables if len(each) > len(path) and each[: len(path)] == path]
 
 
@@ -68,7 +70,7 @@ NOTHING = Wanted(())
 
 
 def judge(decode: Callable[[bytes], Any], check: Check, refer: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-    """A function that gives None for bytes that are surely valid, and asks ``refer`` about others.
+    """Return a function that returns None for bytes that are certainly valid, and the result of ``refer`` for others.
 
     Raises UnwritableError.
     """
@@ -79,7 +81,8 @@ def judge(decode: Callable[[bytes], Any], check: Check, refer: Callable[[bytes],
 
 
 def judge_part(decode: Callable[[Any], Any], check: Check) -> Judge:
-    """A function that says whether a part of an event is surely valid, or raises one of REFUSALS: for use in another.
+    """Return a function for use in another one: it returns whether a part of an event is certainly valid, or raises
+    one of REFUSALS.
 
     Raises UnwritableError.
     """
@@ -90,9 +93,9 @@ def judge_part(decode: Callable[[Any], Any], check: Check) -> Judge:
 
 
 def reader(decode: Callable[[bytes], Any], check: Check, wanted: Wanted) -> Read:
-    """A function that gives, for surely valid bytes, the number of bits and then the values that are wanted.
+    """Return a function that returns, for certainly valid bytes, the number of missing bits and the wanted values.
 
-    UNSET stands for one that is missing; None is given for bytes that are not surely valid. Raises UnwritableError.
+    UNSET stands for a missing value. For bytes that are not certainly valid it returns None. Raises UnwritableError.
     """
     writer = _Writer(wanted)
     writer.line(2, "m = 0")
@@ -116,7 +119,7 @@ class _Writer:
         self._wanted = wanted
 
     def function(self, decode: Callable[[bytes], Any], refer: Callable[[bytes], Any], passed: str) -> Any:
-        """Compile what was written about ``x``, the decoded value."""
+        """Compile the lines written so far, which check ``x``, the decoded value."""
         self._constants["refer"] = refer
         head = ["def run(raw):", " try:", "  if not raw.isascii():", "   raw.decode()", "  x = decode(raw)"]
         tail = [" except REFUSALS:", "  return refer(raw)", f" return {passed}"]
@@ -136,7 +139,7 @@ class _Writer:
         self._lines.append(" " * depth + text)
 
     def value(self, check: Check, x: str, depth: int, path: Path | None) -> None:
-        """Write what is asked of the value in variable ``x``. ``path`` None: nothing in it is handed out."""
+        """Write the check of the value in variable ``x``. ``path`` None: no member of it is returned."""
         if not asks(check) and not self._wanted.below(path):
             return None
         match check:
@@ -217,7 +220,7 @@ class _Writer:
         self._loops -= 1
 
     def _hand_out(self, path: Path, depth: int) -> None:
-        """Write what is known of a wanted value that may be missing, and of those inside it."""
+        """Write the lines that note whether a wanted value, and the wanted values inside it, are missing."""
         name, inside = self._wanted.variables[path], self._wanted.inside(path)
         if path in self._wanted.texts:
             self._refuse(depth, f"{name}.__class__ is not str")
@@ -244,7 +247,7 @@ class _Writer:
         return name
 
     def _name(self, path: Path | None) -> str:
-        """The variable of a wanted value, or a new one."""
+        """Return the variable of a wanted value, or a new one."""
         if path is not None:
             return self._wanted.variables[path]
         self._variables += 1

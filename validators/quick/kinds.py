@@ -1,8 +1,8 @@
-"""The types of msgspec's that parts of a schema become, and what no type can say.
+"""Make msgspec types of parts of a schema, and refuse the parts that no type can express.
 
-Place: beside structs, which puts them together.
-Rule: no type holds a value that its part of the schema refuses; what cannot be said that way is an UnsaidError.
-Not here: objects and arrays of other parts (structs), what is left to check (checks).
+Place: HERE → structs, which combines the types.
+Rule: no type accepts a value that its part of the schema refuses; a part without such a type raises UnsaidError.
+Not here: objects and arrays of other parts (structs), the checks that remain (checks).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ASSERTING = frozenset({"$ref"}) | SCALAR | OF_ARRAYS | OF_OBJECTS | OF_ANYTHING
 
 
 class UnsaidError(Exception):
-    """A part of the schema cannot be said as a type and a check."""
+    """A part of the schema cannot be expressed as a type and a check."""
 
 
 def unsaid(place: str, what: str) -> UnsaidError:
@@ -56,7 +56,7 @@ def is_free(schema: Any) -> bool:
 
 
 def is_hashable(items: Any) -> bool:
-    """Whether values that JSON calls equal are equal in Python, and can be put into a set."""
+    """Whether items that are equal in JSON are equal in Python, and can be put into a set."""
     kinds = items.get("type") if isinstance(items, dict) else None
     return kinds is not None and {"string", "integer", "null"} >= ({kinds} if isinstance(kinds, str) else set(kinds))
 
@@ -77,10 +77,10 @@ def number(kind: type, limits: dict[str, float] | None, place: str) -> Any:
 
 
 def literal(schema: dict[str, Any], place: str) -> Any:
-    """Those of the values that pass the rest of the schema, and that compare here as they do in JSON."""
+    """Return a type of the enum's values that pass the rest of the schema and compare in Python as they do in JSON."""
     refuse(schema, ASSERTING - SCALAR, place)
     values: Sequence[Any] = schema["enum"] if "enum" in schema else [schema["const"]]
-    rest = {word: value for word, value in schema.items() if word != "enum"}  # They would be searched for each of them.
+    rest = {word: value for word, value in schema.items() if word != "enum"}  # Else each value would search the enum.
     held = [each for each in values if _is_comparable(each) and not problems(rest, each)]
     if not held:
         raise unsaid(place, "enum or const without texts and integers")
@@ -93,7 +93,7 @@ def _is_comparable(value: Any) -> bool:
 
 @functools.lru_cache(maxsize=4_096)  # Versions of a schema, and schemas of one site, share most of their parts.
 def struct(fields: tuple[tuple[str, Any, bool], ...], is_closed: bool) -> type[msgspec.Struct]:
-    # In the schema's order, in which events mostly come; names of fields are ours, so any name can be a property's.
+    # Fields are in the schema's order, which most events follow. Their names are made here, so a property may have any.
     return msgspec.defstruct(
         "Object",
         [(f"f{i}", kind) if required else (f"f{i}", kind, UNSET) for i, (_, kind, required) in enumerate(fields)],

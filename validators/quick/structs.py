@@ -1,16 +1,16 @@
-"""Say a schema as a type of msgspec's, so that decoding an event is validating it.
+"""Express a schema as a msgspec type, so that decoding an event validates it.
 
-Place: bundle → HERE → generated → validator, which asks this way first and the reference (mend, reference) after it.
+Place: bundle → HERE → generated → validator, which tries this quick way first and the reference (mend, reference) next.
 Rules:
-1. Accepting implies valid; refusing only means "ask the reference". So a type may be stricter than its schema: bounds
-   are clamped to what msgspec can hold, ``1.0`` is no integer here.
-2. What no type can say (patterns, formats, items that differ) becomes a check of the decoded value (checks). What
-   asserts something that neither says makes the whole schema reference-only, with the reason: no keyword of
-   ``kinds.ASSERTING`` is ever skipped. Any other word asserts nothing on the other way either (mend).
-3. msgspec skips the values of names that no field has: it looks at their grammar and their escapes, not at their UTF-8
-   (generated does) and not at the size of numbers (nobody does: nothing is said about them).
-4. Patterns are no part of a type: msgspec's own cost twice as much, and 0.22 frees a type too early that has one in a
-   union. An optional field has a default, UNSET, which is not checked against its type.
+1. An event that is accepted is valid; one that is refused goes to the reference. So a type may be stricter than its
+   schema: bounds are clamped to those that msgspec can hold, and ``1.0`` is no integer here.
+2. Rules that no type can express (patterns, formats, unique items) become a check of the decoded value (checks). A
+   keyword that neither expresses makes the whole schema reference-only, with the reason: no keyword of
+   ``kinds.ASSERTING`` is ever skipped. Any other keyword asserts nothing in the reference either (mend).
+3. msgspec skips the values of names that no field has: it checks their grammar and their escapes, but not their UTF-8
+   (generated does) and not the size of numbers (which no rule of such a schema concerns).
+4. Patterns are never part of a type: msgspec's own cost twice as much, and msgspec 0.22 frees a type too early that has
+   one in a union. An optional field has a default, UNSET, which is not checked against its type.
 Not here: what is wrong with a refused event (invalid).
 """
 
@@ -32,7 +32,9 @@ from validators.quick import checks, generated, kinds, ranges
 from validators.quick.checks import Check
 from validators.regex import pattern
 
-MAX_SCHEMAS = 2_000  # Of one type, each reference counted anew: some 20 µs each. Real schemas stay below 400.
+MAX_SCHEMAS = (
+    2_000  # Subschemas of one type, repeated for each reference: some 20 µs each. Real schemas have below 400.
+)
 
 T = TypeVar("T")
 
@@ -40,24 +42,24 @@ _FREE = Any
 
 
 class Way(msgspec.Struct, frozen=True):
-    """How a schema judges, and why: by decoding alone, by that and a residual check, or by the reference alone."""
+    """How events of a schema are judged, and why: by decoding alone, with a residual check, or by the reference."""
 
     kind: Literal["one-pass", "residual", "reference"]
     reason: str = ""
 
 
 class TypeAndCheck(NamedTuple):
-    """A type, and what is left to check of its values."""
+    """A type, and the check that its values still need."""
 
     type: Any
     check: Check = None
 
 
 class Places(NamedTuple):
-    """What a reader needs of the objects at these places (JSON pointers), by name.
+    """The members that a reader needs of the objects at these places (JSON pointers), by name.
 
-    ``wanted``: members that get a field whatever the schema says of them. ``certain`` and ``possible``: members that
-    are filled in later, for every event or for some; they may be missing now.
+    Members in ``wanted`` always get a field, even where the schema says nothing of them. Members in ``certain`` are
+    filled in later for every event, those in ``possible`` for some; both may still be missing.
     """
 
     wanted: Mapping[str, frozenset[str]]
@@ -69,7 +71,8 @@ NO_PLACES = Places({}, {}, {})
 
 
 def compile_check(whole: dict[str, Any], refer: Callable[[bytes], T]) -> tuple[Callable[[bytes], T | None], Way]:
-    """Make the function that gives None for what one pass finds valid, and for all else what ``refer`` gives."""
+    """Make the function that returns None for events that one pass finds valid, and the result of ``refer`` for all
+    others."""
     made, way = make(Maker(whole))
     if made is None:
         return refer, way
@@ -80,13 +83,18 @@ def compile_check(whole: dict[str, Any], refer: Callable[[bytes], T]) -> tuple[C
 
 
 def make(maker: Maker) -> tuple[TypeAndCheck | None, Way]:
-    """The type and check of the whole schema, or why there is none."""
+    """Return the type and check of the whole schema, or None with the reason."""
     try:
         made = maker.made_of(maker.whole, "")
         msgspec.json.Decoder(made.type)
     except kinds.UnsaidError as error:
         return None, Way("reference", str(error))
-    except (TypeError, ValueError, ArithmeticError, NotImplementedError) as error:  # msgspec's own bounds on types.
+    except (
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        NotImplementedError,
+    ) as error:  # msgspec has its own limits on types.
         return None, Way("reference", f"msgspec: {error}"[:500])
     except RecursionError:
         return None, Way("reference", "is nested too deeply")
@@ -96,10 +104,11 @@ def make(maker: Maker) -> tuple[TypeAndCheck | None, Way]:
 
 
 class Maker:
-    """Every method returns a type and a check that together hold no value which the schema refuses.
+    """Makes types and checks: every method returns a type and a check that together accept no value which the schema
+    refuses.
 
-    ``place`` is a JSON pointer. ``residual`` collects the words that became checks, ``filled`` what the members of
-    ``places.certain`` and ``places.possible`` have to be: their schema and what was made of it.
+    ``place`` is a JSON pointer. ``residual`` collects the keywords that became checks, ``filled`` the members of
+    ``places.certain`` and ``places.possible`` with their schema and the type that was made of it.
     """
 
     def __init__(self, whole: dict[str, Any], places: Places = NO_PLACES) -> None:
@@ -155,7 +164,7 @@ class Maker:
 
     def _int_or_float(self, schema: dict[str, Any], place: str) -> TypeAndCheck:
         kinds.refuse(schema, {"multipleOf"}, place)
-        # Two types: one of floats alone would round a large integer before it is compared.
+        # Two types are needed: a type of floats alone would round a large integer before it is compared.
         whole = kinds.number(int, ranges.of_integers(schema), place)
         return TypeAndCheck(whole | kinds.number(float, ranges.of_floats(schema), place))
 
@@ -210,7 +219,7 @@ class Maker:
         return TypeAndCheck(kinds.limited(dict[names.type, inner.type], sizes), checks.Map(names.check, inner.check))  # type: ignore[name-defined]
 
     def _members(self, schema: dict[str, Any], rest: Any, sizes: dict[str, int], place: str) -> TypeAndCheck:
-        """An object whose members are judged one by one, from their raw text: the slowest of these ways."""
+        """Make an object whose members are judged one by one, from their raw text: this is the slowest way."""
         self.residual.add("additionalProperties, or sizes, beside properties")
         if self._possible(place) or self._places.wanted.get(place):
             raise kinds.unsaid(place, "additionalProperties, or sizes, beside properties to hand out or fill in")
@@ -234,9 +243,9 @@ class Maker:
     def _fields(
         self, schema: dict[str, Any], place: str, is_closed: bool
     ) -> tuple[list[tuple[str, Any, bool]], list[checks.Field]]:
-        """Name, type and whether it is required; and what is left to check of each.
+        """Return for each field its name, its type and whether it is required; and the checks of the fields.
 
-        What nothing is said about needs no field in an open object, unless it is wanted.
+        In an open object, a member without any rule needs no field, unless it is wanted.
         """
         properties: dict[str, Any] = schema.get("properties", {})
         required = dict.fromkeys(schema.get("required", ()))
@@ -262,7 +271,7 @@ class Maker:
         return self._places.possible.get(place, frozenset())
 
     def _is_needed(self, name: str, each: Any, place: str, is_required: bool) -> bool:
-        """Whether an object may not lack this member, for it to be valid once what is missing was filled in."""
+        """Whether the event must already have this member to be valid after missing members are filled in."""
         if name in self._places.certain.get(place, ()):
             return False
         below = place + dialect.step("properties", name)
@@ -272,7 +281,8 @@ class Maker:
         return not self._may_be_made(each, below) or (is_required and not certain)
 
     def _may_be_made(self, schema: Any, place: str) -> bool:
-        """Whether an object with nothing but what is filled in is valid, and every object in it that filling makes."""
+        """Whether an object that holds only filled-in members is valid, with every object inside it that filling in
+        makes."""
         while isinstance(schema, dict) and "$ref" in schema:
             schema = target_of(self.whole, schema["$ref"])
         if not isinstance(schema, dict):
@@ -286,7 +296,7 @@ class Maker:
         )
 
     def _has_possible(self, place: str) -> bool:
-        """Whether something may be filled in inside what is at this place."""
+        """Whether a member may be filled in at this place or inside it."""
         return any(other == place or other.startswith(f"{place}/") for other in self._places.possible)
 
     def _names(self, schema: Any, place: str) -> TypeAndCheck:
@@ -315,12 +325,12 @@ def _holds(made: TypeAndCheck, text: str) -> bool:
 
 
 def _refuse_any(_raw: Any) -> bool:
-    """The judge of a member that may not be there."""
+    """Judge a member that may not be present: refuse any value."""
     return False
 
 
 def _class_of(check: Check) -> type:
-    """The Python class of the values that this is asked of."""
+    """Return the Python class of the values that a check judges."""
     match check:
         case checks.Text():
             return str

@@ -1,11 +1,11 @@
-"""Bound what a search by backtracking can cost, from the form of an expression alone.
+"""Compute an upper bound on the cost of a backtracking search from the form of an expression alone.
 
-Place: beside ecma262, which adds up the parts as it reads them.
+Place: HERE → ecma262, which adds up the parts as it reads them.
 Rules:
-1. Costs are upper bounds, in steps of a backtracking matcher on a text of so many characters. They may be far too
-   high, never too low: what is said to be cheap is cheap on every text.
-2. A part has a cost (steps to try it in every way that it can match) and ways (how often what follows is tried).
-Source: the tree of choices that ``re`` walks; bench/patterns.py holds the bounds against the clock.
+1. Costs are upper bounds, in steps of a backtracking matcher on a text of a given length. They may be far too high but
+   never too low: an expression that is called cheap is cheap on every text.
+2. A part has a cost (steps to try it in every way that it can match) and ways (how often the rest after it is tried).
+Source: the tree of choices that ``re`` walks; bench/patterns.py compares the bounds with measured times.
 Not here: reading expressions (ecma262), what is done with an expensive one (pattern).
 """
 
@@ -14,34 +14,34 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-TEXT = 8_192.0  # What nothing bounds is taken to repeat so often.
-MAX_STEPS = 32  # A character. A step is 5 to 10 ns, so 2 ms at most for such a text.
+TEXT = 8_192.0  # An unbounded repetition is taken to repeat so often.
+MAX_STEPS = 32  # Steps per character. A step is 5 to 10 ns, so such a text takes 2 ms at most.
 
 
 class Cost(NamedTuple):
-    """Steps and ways of one part."""
+    """The steps and ways of one part."""
 
     steps: float
     ways: float
 
 
 NOTHING = Cost(0.0, 1.0)
-ONE = Cost(1.0, 1.0)  # A character, a class, an assertion.
+ONE = Cost(1.0, 1.0)  # The cost of a character, a class or an assertion.
 BACK_REFERENCE = Cost(TEXT, 1.0)
 
 
 def then(first: Cost, second: Cost) -> Cost:
-    """One part after another."""
+    """Return the cost of one part after another."""
     return Cost(first.steps + first.ways * second.steps, first.ways * second.ways)
 
 
 def either(first: Cost, second: Cost) -> Cost:
-    """Two alternatives."""
+    """Return the cost of two alternatives."""
     return Cost(first.steps + second.steps, first.ways + second.ways)
 
 
 def repeated(part: Cost, low: float, high: float, longest: float = TEXT) -> Cost:
-    """A part under a quantifier, in a text of at most ``longest`` characters."""
+    """Return the cost of a part under a quantifier, in a text of at most ``longest`` characters."""
     if high == math.inf:
         high = longest + low
     if part.ways == 1:
@@ -53,5 +53,5 @@ def repeated(part: Cost, low: float, high: float, longest: float = TEXT) -> Cost
 
 
 def is_cheap(whole: Cost, longest: float = TEXT, *, is_anchored: bool) -> bool:
-    """Whether a search takes at most ``MAX_STEPS``. One that is not anchored begins anew at every character."""
+    """Whether a search takes at most ``MAX_STEPS`` per character. Without an anchor it starts at every character."""
     return whole.steps * (1 if is_anchored else longest) <= MAX_STEPS * longest

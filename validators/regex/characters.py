@@ -1,8 +1,7 @@
-"""Sets of characters as ECMA-262 has them, written so that Python reads the same.
+"""Write sets of characters of ECMA-262 so that Python and RE2 read the same sets.
 
-Place: beside pattern.
-Rule: every character of a set is spelled out or escaped, so no flag and no nested-set syntax of Python's applies, and
-RE2 reads it too.
+Place: HERE → ecma262.
+Rule: every character of a set is spelled out or escaped, so no flag and no nested-set syntax of Python's applies.
 Not here: how an expression is put together (pattern).
 """
 
@@ -27,12 +26,12 @@ _SPACE: Ranges = (  # ECMA-262: WhiteSpace and LineTerminator. Python's \s has o
     (0x3000, 0x3000),
     (0xFEFF, 0xFEFF),
 )
-EMPTY = "(?!)"  # What no character is in.
+EMPTY = "(?!)"  # The class that holds no character.
 DOT: Ranges = ((0x00, 0x09), (0x0B, 0x0C), (0x0E, 0x2027), (0x202A, sys.maxunicode))
 
 
 def complement(ranges: Ranges) -> Ranges:
-    """All other characters. ``ranges`` are in order and do not touch."""
+    """Return all other characters. ``ranges`` must be in order and must not touch."""
     outside: list[tuple[int, int]] = []
     start = 0
     for low, high in ranges:
@@ -45,7 +44,7 @@ def complement(ranges: Ranges) -> Ranges:
 
 
 def union(ranges: Iterable[tuple[int, int]]) -> Ranges:
-    """The same characters, in order, without ranges that touch."""
+    """Return the same characters, in order, without ranges that touch."""
     merged: list[tuple[int, int]] = []
     for low, high in sorted(ranges):
         if merged and low <= merged[-1][1] + 1:
@@ -56,12 +55,12 @@ def union(ranges: Iterable[tuple[int, int]]) -> Ranges:
 
 
 def is_several(ranges: Ranges) -> bool:
-    """True for more than one character."""
+    """Whether a set holds more than one character."""
     return len(ranges) > 1 or ranges[0][0] != ranges[0][1]
 
 
 def one(code: int) -> Ranges:
-    """One character as a set."""
+    """Return one character as a set."""
     return ((code, code),)
 
 
@@ -70,7 +69,8 @@ CLASSES |= {name.upper(): complement(ranges) for name, ranges in CLASSES.items()
 
 
 def literal(code: int) -> str:
-    """One character, by its code point, outside or inside a class. RE2 reads no ``\\u``: it gets the character."""
+    """Write one character, given by its code point, outside or inside a class. RE2 does not read ``\\u``, so it gets
+    the character itself."""
     if code < 0x80:
         character = chr(code)
         return character if character.isalnum() else f"\\x{code:02x}"
@@ -78,7 +78,8 @@ def literal(code: int) -> str:
 
 
 def written(ranges: Ranges) -> str:
-    """A class. What reaches the last code point is said by what it lacks: Python takes 4 ms for such a range."""
+    """Write a class. A set that reaches the last code point is written as a negated class, because Python takes 4 ms
+    to compile such a range."""
     if not ranges:
         return EMPTY
     if ranges == ((0, sys.maxunicode),):

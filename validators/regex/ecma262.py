@@ -1,11 +1,11 @@
-"""Read a regular expression of ECMA-262: what it is in Python, and in RE2, and what a search by backtracking costs.
+"""Translate a regular expression of ECMA-262 to Python and RE2, and bound the cost of searching by backtracking.
 
 Place: pattern → HERE → re, or RE2.
 Rules:
 1. The meaning is ECMA-262's with the ``u`` flag, as draft-07 asks: ``\\d`` and ``\\w`` are ASCII, ``$`` is the very
-   end, ``.`` stops at four line ends, a character is a code point. Needless escapes of punctuation are let through.
-2. What Python would read differently is rewritten; what neither reads is an error, never a guess.
-3. Time is linear in the pattern; nothing is compiled here.
+   end, ``.`` stops at four line ends, a character is a code point. Needless escapes of punctuation are allowed.
+2. Syntax that Python would read differently is rewritten; syntax that ECMA-262 lacks is an error, never a guess.
+3. Reading takes time linear in the pattern; nothing is compiled here.
 Not here: which engine runs it (pattern), how costs add up (backtracking).
 """
 
@@ -31,7 +31,7 @@ from validators.regex.characters import (
     written,
 )
 
-MAX_WAYS = 65_536  # Of splitting a text over nested quantifiers; above it, AJV's secure schemas call it nested.
+MAX_WAYS = 65_536  # Ways to split a text over nested quantifiers. Above it, AJV's json-schema-secure calls them nested.
 
 _CONTROL = {"f": 0x0C, "n": 0x0A, "r": 0x0D, "t": 0x09, "v": 0x0B}
 _QUANTIFIER = re.compile(r"(?:([*+?])|\{([0-9]+)(,([0-9]*))?\})\??")
@@ -51,8 +51,8 @@ class PatternError(ValueError):
 
 
 class Read(NamedTuple):
-    """An expression that was read. ``in_re2`` is None when RE2 has no words for it; ``wide`` counts the classes of more
-    than Latin-1, which take Python some 0.3 ms each to compile."""
+    """An expression that was read. ``in_re2`` is None when RE2 cannot express it; ``wide`` counts the classes that go
+    beyond Latin-1, each of which takes Python some 0.3 ms to compile."""
 
     in_python: str
     in_re2: str | None
@@ -63,7 +63,7 @@ class Read(NamedTuple):
 
 
 def read(pattern: str, longest: float = backtracking.TEXT) -> Read:
-    """``longest``: the characters of a text for which the cost is judged. Raises PatternError."""
+    """Read an expression. ``longest`` is the length of the text for which the cost is judged. Raises PatternError."""
     return _Reader(pattern, longest).run()
 
 
@@ -94,7 +94,7 @@ class _Group:
         self._cost, self._is_empty, self._begins_at_start = backtracking.NOTHING, True, False
 
     def end(self) -> tuple[Cost, bool]:
-        """The cost of all alternatives, and whether each matches at the start of a text alone."""
+        """Return the cost of all alternatives, and whether each of them only matches at the start of a text."""
         self.end_alternative()
         assert self._others is not None
         return self._others, self._is_anchored
@@ -196,7 +196,7 @@ class _Reader:
         self._quantifier(1, cost, is_quantifiable)
 
     def _quantifier(self, ways: float, cost: Cost, is_quantifiable: bool) -> None:
-        """Read what may follow an atom, and note how many ways there now are to match it, at what cost."""
+        """Read the quantifier that may follow an atom, and note the ways to match the atom and their cost."""
         found = _QUANTIFIER.match(self._text, self._at)
         if found is not None:
             if not is_quantifiable:
@@ -216,7 +216,7 @@ class _Reader:
         self._groups[-1].add(cost)
 
     def _escape_outside(self) -> tuple[bool, Cost]:
-        """Read an escape; tell whether it may be repeated, and what it costs."""
+        """Read an escape. Returns whether it may be repeated, and its cost."""
         name = self._text[self._at + 1 : self._at + 2]
         if name in ("b", "B"):
             self._at += 2
@@ -238,12 +238,12 @@ class _Reader:
         number = 0 if found is None else int(found[1]) if found[1] else self._names.get(found[2], 0)
         if found is None or not 0 < number <= self._total:
             raise PatternError("refers to a group that is not there")
-        # A group that took no part is empty in ECMA-262 and a mismatch in Python.
+        # A group that did not take part in the match is empty in ECMA-262 and a mismatch in Python.
         self._out.append(f"(?({number})\\{number}|)" if number in self._closed else "(?:)")
         self._at = found.end()
 
     def _character_escape(self) -> int:
-        """Read an escape that stands for one character; give its code point."""
+        """Read an escape that stands for one character. Returns its code point."""
         text, at = self._text, self._at + 1
         name = text[at : at + 1]
         self._at = at + 1

@@ -2,12 +2,12 @@
 
 Place: reference, structs, formats, invalid and insecure → HERE → ecma262, re, RE2.
 Rules:
-1. What backtracking provably does in a few steps a character, Python's ``re`` runs. What it may not, RE2 runs: the same
-   verdict from an automaton, in one pass. (1.9 µs for a short text; ``re`` takes 0.5.)
-2. What only backtracking can run (a look around, a back reference) and is not provably cheap is dangerous, as is a
-   quantifier inside a quantifier, which AJV refuses too. ``danger`` says so; ``compiled`` gives it nevertheless, for
-   those who allow insecure schemas.
-3. The verdict alone counts: what ``search`` returns is true or false, and nobody looks for groups in it.
+1. Python's ``re`` runs an expression that provably takes a few steps per character by backtracking. RE2 runs any other:
+   the same verdict from an automaton, in one pass. (It takes 1.9 µs for a short text; ``re`` takes 0.5.)
+2. An expression that only backtracking can run (a look around, a back reference) and that is not provably cheap is
+   dangerous, as is a quantifier inside a quantifier, which AJV refuses too. ``danger`` reports it; ``compiled`` still
+   returns it, for operators who allow insecure schemas.
+3. Only the verdict counts: ``search`` returns a true or a false value, which holds no groups.
 Not here: what an expression means (ecma262), which schemas are refused (insecure).
 """
 
@@ -37,19 +37,19 @@ __all__ = [
 ]
 
 MAX_LENGTH = 10_000  # Compiled expressions stay in memory; the longest of 129 real schemas has 77 characters.
-MAX_WEIGHT = 200_000  # Of all expressions of a schema, in µs.
-MAX_RE2_BYTES = 1_048_576  # Of one expression, program and states; beyond it RE2 is slower, still linear.
-MAX_RE2_SIZE = 1_000  # Instructions. Where states run out of memory each takes 2 ns a character: 16 ms for 8 kB.
-SHORT = 24  # Characters of a text on which backtracking is cheap for more expressions: `^[a-z]+[a-z0-9_]*$` for one.
-WIDE_WEIGHT = 400  # µs, for a class of more than Latin-1.
+MAX_WEIGHT = 200_000  # Limits the sum over all expressions of a schema, in µs.
+MAX_RE2_BYTES = 1_048_576  # Program and states of one expression; beyond it RE2 is slower, but still linear.
+MAX_RE2_SIZE = 1_000  # Instructions. When states run out of memory, each takes 2 ns per character: 16 ms for 8 kB.
+SHORT = 24  # On texts of up to so many characters backtracking is cheap for more expressions: `^[a-z]+[a-z0-9_]*$`.
+WIDE_WEIGHT = 400  # µs for a class that goes beyond Latin-1.
 
 
 class Matcher(Protocol):
-    """Something to search with."""
+    """A compiled expression of either engine."""
 
     @property
     def search(self) -> Callable[[str], Any]:
-        """True, or something that counts as true, when the expression matches somewhere in a text."""
+        """Return a true value when the expression matches somewhere in a text."""
         ...
 
 
@@ -60,7 +60,7 @@ class _Linear(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def translate(pattern: str) -> str:
-    """The expression in Python's words. Raises PatternError."""
+    """Return the expression in Python's syntax. Raises PatternError."""
     text = _read(pattern).in_python
     _compile(text)
     return text
@@ -68,7 +68,7 @@ def translate(pattern: str) -> str:
 
 @lru_cache(maxsize=4096)
 def compiled(pattern: str) -> Matcher:
-    """Ready to ``search``. Raises PatternError."""
+    """Compile the expression for ``search``. Raises PatternError."""
     found = _read(pattern)
     if not found.is_cheap and found.in_re2 is not None and (linear := _linear(found.in_re2)) is not None:
         return linear
@@ -77,7 +77,8 @@ def compiled(pattern: str) -> Matcher:
 
 @lru_cache(maxsize=4096)
 def for_short(pattern: str) -> re.Pattern[str] | None:
-    """What searches texts of up to SHORT characters faster than ``compiled``, or None. Raises PatternError."""
+    """Return an expression that searches texts of up to SHORT characters faster than ``compiled``, or None. Raises
+    PatternError."""
     if isinstance(compiled(pattern), re.Pattern) or not read(pattern, SHORT).is_cheap:
         return None
     return _compile(_read(pattern).in_python)
@@ -85,17 +86,17 @@ def for_short(pattern: str) -> re.Pattern[str] | None:
 
 @lru_cache(maxsize=64)
 def for_long(pattern: str) -> Matcher:
-    """What searches a long text that may not match: an automaton where there is one. For ``^[a-z]+$`` and a megabyte
-    it takes a fifth of the time that backtracking takes to give up. Raises PatternError."""
+    """Return the matcher for long texts that may not match: an automaton where there is one. For ``^[a-z]+$`` and a
+    megabyte it takes a fifth of the time that backtracking takes to give up. Raises PatternError."""
     found = _read(pattern)
     return (None if found.in_re2 is None else _linear(found.in_re2)) or compiled(pattern)
 
 
 @lru_cache(maxsize=4096)
 def refuser(pattern: str) -> re.Pattern[str] | None:
-    """What matches, at their start, the texts that this expression is not found in. It makes no object for the others,
-    which saves 0.05 µs of 0.3. None: the expression is not bound to the start, or not for ``re``. Raises PatternError.
-    """
+    """Return an expression that matches, at their start, the texts in which this one is not found. It makes no object
+    for the other texts, which saves 0.05 µs of 0.3. None: the expression is not anchored, or not run by ``re``. Raises
+    PatternError."""
     found = _read(pattern)
     if not found.is_anchored or not isinstance(compiled(pattern), re.Pattern):
         return None
@@ -103,7 +104,7 @@ def refuser(pattern: str) -> re.Pattern[str] | None:
 
 
 def is_pattern(text: str) -> bool:
-    """True when it is a regular expression. Compiles and remembers nothing: the text may be a client's."""
+    """Whether a text is a regular expression. Nothing is compiled or cached, because the text may be a client's."""
     try:
         _read(text)
     except PatternError:
@@ -112,7 +113,7 @@ def is_pattern(text: str) -> bool:
 
 
 def danger(pattern: str) -> str | None:
-    """Why no hostile text may be searched for it, or None. Raises PatternError."""
+    """Return why hostile texts must not be searched for this expression, or None. Raises PatternError."""
     found = _read(pattern)
     if found.is_nested:
         return "has nested quantifiers"
@@ -125,7 +126,7 @@ def danger(pattern: str) -> str | None:
 
 
 def weight(pattern: str) -> int:
-    """About how long compiling takes, in µs. Raises PatternError."""
+    """Return about how long compiling takes, in µs. Raises PatternError."""
     found = _read(pattern)
     weight = 10 * len(pattern) + WIDE_WEIGHT * found.wide
     if not found.is_cheap and weight < MAX_WEIGHT:
@@ -147,13 +148,14 @@ def _compile(text: str) -> re.Pattern[str]:
 
 
 def _linear(text: str) -> _Linear | None:
-    """RE2's matcher, or None when it cannot run the expression: a lone surrogate, more than 1,000 repetitions."""
+    """Return RE2's matcher, or None when RE2 cannot run the expression: one with a lone surrogate, or with more than
+    1,000 repetitions."""
     options = re2.Options()
     options.log_errors = False
     options.never_capture = True
     options.max_mem = MAX_RE2_BYTES
     try:
-        # The class below re2.compile's: measured on a text of 13 characters, 11.7 → 1.9 µs.
+        # This uses the class below the one that re2.compile makes: on a text of 13 characters, 11.7 → 1.9 µs.
         automaton = re2._re2.RE2(text.encode(), options)
     except UnicodeEncodeError:
         return None

@@ -1,12 +1,12 @@
-"""Tell everything that is wrong with a refused event, in AJV 6's words and order.
+"""Find every violation of a refused event, in AJV 6's words and order.
 
-Place: validator calls this for an event that its type did not take or, where there is no type, the compiled function.
+Place: validator calls this for an event that its type refused or, where there is no type, the compiled function.
 Rules:
-1. The walk accepts exactly what the compiled function accepts; where it finds nothing wrong, the latter is asked.
+1. The walk accepts exactly what the compiled function accepts; where it finds no violation, that function decides.
 2. Order and wording are those of AJV 6.12 with ``allErrors``: the type first or in its group's place, then numbers,
    strings, arrays, objects, then const, enum, not, anyOf, oneOf, allOf, if. Every message here is a contract.
-3. The walk ends at the bounds of notes. A text that its schema finds too long, and that is longer than
-   ``MAX_SEARCHED``, is searched no further.
+3. The walk ends at the limits of notes. A text that is too long for its schema, and longer than ``MAX_SEARCHED``, is
+   not searched for patterns and formats.
 Source: ajv 6.12.6, ``lib/compile/rules.js`` and ``lib/dot/``; tests/validators holds what it answered.
 Not here: the decision (reference).
 """
@@ -29,28 +29,28 @@ from validators.words.predicates import PropertyTest
 from validators.words.violation import Violation, cut, declared, found, fragment, number, unreadable
 
 _GROUP = {dict: "object", list: "array", str: "string", int: "number", float: "number", bool: "", type(None): ""}
-"""Which group of keywords looks at a value of this class: whatever reads JSON makes no others."""
+"""The group of keywords that judges values of a class. A JSON decoder makes no values of other classes."""
 
 
 def problems(whole: dict[str, Any], value: Any) -> list[Violation]:
-    """Walk a bundle over a decoded value. Empty: nothing is wrong. Raises RecursionError on what is too deep."""
+    """Return the violations that a walk over a decoded value finds. Raises RecursionError on one nested too deeply."""
     found_here = Walk(whole).problems(value)
     return [unexplained()] if found_here is None else found_here
 
 
 def unexplained() -> Violation:
-    """A refusal without words."""
+    """Return the violation for a refusal whose reason was not found."""
     return unreadable("schema", "should match the schema")
 
 
 class Walk:
-    """The walk over events of one bundle. Every method returns whether the value passed, and notes why not."""
+    """The walk over events of one bundle. Every method returns whether the value passed, and notes the violations."""
 
     def __init__(self, whole: dict[str, Any]) -> None:
         self.notes = Notes()
         self._fail = self.notes.fail
         self._whole = whole
-        self._plans: dict[int, Plan] = {}  # By identity: the bundle holds its schemas as long as this lives.
+        self._plans: dict[int, Plan] = {}  # By identity: the bundle holds its schemas as long as the walk lives.
         self._passes = Passes(whole)
         self._judges: dict[str, Callable[[dict[str, Any], Any, str, str], bool]] = {
             "number": self._number,
@@ -60,7 +60,8 @@ class Walk:
         }
 
     def problems(self, value: Any) -> list[Violation] | None:
-        """What is wrong with a value. None: the bounds came first. Raises RecursionError on what is too deep."""
+        """Return the violations of a value. None: the walk reached its limits before it found any. Raises
+        RecursionError on a value that is nested too deeply."""
         self.notes = notes = Notes()
         self._fail = notes.fail
         try:
@@ -70,7 +71,7 @@ class Walk:
         return notes.problems
 
     def accepts(self, schema: Any, value: Any) -> bool | None:
-        """Whether a schema inside the bundle accepts a value. None: the bounds came first."""
+        """Whether a schema inside the bundle accepts a value. None: the walk reached its limits."""
         self.notes = notes = Notes()
         self._fail = notes.fail
         try:
@@ -100,7 +101,7 @@ class Walk:
         return (not combines or self._combinations(schema, value, path, place)) and passed
 
     def _plan(self, schema: dict[str, Any]) -> Plan:
-        """What to look at in a schema: worked out once for all the values that it judges."""
+        """Make the plan of a schema, once for all the values that it judges."""
         plan = self._plans[id(schema)] = plan_of(schema)
         return plan
 
@@ -133,7 +134,7 @@ class Walk:
             return True
         limit, strict = schema.get(inclusive), schema.get(exclusive)
         sign = "<" if inclusive == "maximum" else ">"
-        is_strict = strict is True  # Draft-04: it says how the other one is meant.
+        is_strict = strict is True  # In draft-04 this keyword says whether the other bound is exclusive.
         if isinstance(strict, int | float) and not isinstance(strict, bool):
             is_strict = limit is None or (strict <= limit if sign == "<" else strict >= limit)
             limit = strict if is_strict else limit
@@ -329,7 +330,7 @@ class Walk:
             if each is UNSET:
                 if is_needed:
                     passed = self._missing(name, path, place)
-            elif not (is_asked and passes(each)):  # type: ignore[misc]  # There is one where it is asked.
+            elif not (is_asked and passes(each)):  # type: ignore[misc]  # Where ``is_asked`` is true, a test exists.
                 step, below = declared(name), f"{place}/properties{fragment(name)}"
                 passed = self.schema(schema["properties"][name], each, path + step, below) and passed
         return passed

@@ -1,7 +1,7 @@
-"""What JSON values are to a schema: their types, when two are equal, when a number is a multiple.
+"""Compare JSON values as schemas do: their types, whether two are equal, whether a number is a multiple.
 
-Place: beside invalid.
-Rule: the same answers as the compiled function gives: ``1.0`` is an integer and equals ``1``; ``true`` is neither.
+Place: HERE → invalid.
+Rule: the answers are those of the compiled function: ``1.0`` is an integer and equals ``1``; ``true`` is neither.
 Not here: keywords and wording (invalid).
 """
 
@@ -28,8 +28,9 @@ IS: dict[str, Callable[[Any], bool]] = {
 
 
 def is_multiple(value: float, step: float) -> bool:
-    """The arithmetic of the compiled function: integers exactly, the rest as the decimals that were written."""
-    if value in (math.inf, -math.inf):  # Beyond the doubles: nobody can tell.
+    """Whether a number is a multiple of ``step``, by the arithmetic of the compiled function: integers are exact, other
+    numbers count as the decimals that were written."""
+    if value in (math.inf, -math.inf):  # The number overflowed a double, so its digits are unknown.
         return False
     whole = int(step)
     if whole == step:
@@ -39,12 +40,12 @@ def is_multiple(value: float, step: float) -> bool:
     quotient = Decimal(repr(value)) / Decimal(repr(step))
     try:
         return int(quotient) == quotient and not math.isinf(value / step)
-    except OverflowError:  # An integer beyond the floats; the decimals have already told.
+    except OverflowError:  # The integer overflows a float; the decimals have already decided.
         return True
 
 
 def is_same(one: Any, other: Any) -> bool:
-    """Equal as JSON: ``1`` is ``1.0``, ``true`` is not ``1``."""
+    """Whether two values are equal as JSON: ``1`` equals ``1.0``, ``true`` does not equal ``1``."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, dict) and isinstance(other, dict):
@@ -55,7 +56,8 @@ def is_same(one: Any, other: Any) -> bool:
 
 
 def last_pair(value: list[Any]) -> tuple[int, int] | None:
-    """AJV's search through objects: the last item that has an equal before it, and the nearest such."""
+    """Search as AJV does among objects: find the last item that equals an earlier one, and the nearest such earlier
+    item."""
     latest: dict[Any, int] = {}
     pair = None
     for i, each in enumerate(value):
@@ -67,7 +69,7 @@ def last_pair(value: list[Any]) -> tuple[int, int] | None:
 
 
 def last_scalar_pair(value: list[Any], is_wanted: Callable[[Any], bool]) -> tuple[int, int] | None:
-    """AJV's search through scalars: from the end, the first item that was met before."""
+    """Search as AJV does among scalars: from the end, find the first item that was met before."""
     met: dict[Any, int] = {}
     for i in range(len(value) - 1, -1, -1):
         if is_wanted(value[i]):

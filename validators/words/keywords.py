@@ -1,7 +1,7 @@
-"""What a schema looks at: which groups of keywords it uses, in AJV's order.
+"""Find the groups of keywords that a schema uses, in AJV's order.
 
 Place: invalid and passes → HERE.
-Rule: worked out once for a schema, not for every value and every event: it was two thirds of a refusal.
+Rule: a plan is made once for a schema, not for every value and every event: that took two thirds of a refusal.
 Source: ajv 6.12.6, ``lib/compile/rules.js``.
 Not here: what a keyword means (invalid), what surely passes (passes).
 """
@@ -28,12 +28,14 @@ _GROUPS: dict[str, tuple[str, ...]] = {
 _LAST = ("$ref", "const", "enum", "not", "anyOf", "oneOf", "allOf", "if")
 _ASSERTING = frozenset({"type", "$comment", *_LAST}.union(*_GROUPS.values()))
 
-MAX_SEARCHED = 4_096  # Characters. Beyond it even a harmless pattern, quadratic in the text, holds up a worker; a text
-# that is longer is searched once, and not at all when it is too long.
+# Characters. On longer texts even a harmless pattern that is quadratic in the text holds up a worker. So a longer text
+# is searched once, and not at all when it is too long for its schema.
+MAX_SEARCHED = 4_096
 
 
 class Plan(NamedTuple):
-    """Of one schema: the type it wants and whether its group says so, the groups it uses, whether it has any other."""
+    """The plan of one schema: the type that it wants, whether a used group reports that type, the groups that it uses,
+    and whether it has keywords of no group."""
 
     wanted: str | list[str] | None
     is_in_place: bool
@@ -42,7 +44,7 @@ class Plan(NamedTuple):
 
 
 def plan_of(schema: dict[str, Any]) -> Plan:
-    """What to look at in a schema."""
+    """Make the plan of a schema."""
     wanted = schema.get("type")
     if isinstance(wanted, list) and len(wanted) == 1:
         wanted = wanted[0]
@@ -52,5 +54,5 @@ def plan_of(schema: dict[str, Any]) -> Plan:
 
 
 def asserts(schema: Any) -> bool:
-    """AJV's ``schemaHasRules``: a schema that can refuse something, as far as its keywords tell."""
+    """Whether a schema can refuse a value, as far as its keywords tell (AJV's ``schemaHasRules``)."""
     return not schema if isinstance(schema, bool) else not _ASSERTING.isdisjoint(schema)

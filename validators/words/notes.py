@@ -1,10 +1,11 @@
-"""Collect what is wrong with an event, within bounds.
+"""Collect the violations of an event, within limits.
 
-Place: invalid notes here what it finds.
+Place: invalid → HERE.
 Rules:
-1. At most ``MAX_PROBLEMS`` problems of ``MAX_PROBLEM_BYTES``, found in ``MAX_STEPS`` steps; then ``EnoughError``.
-2. What failed in a trial (a branch of anyOf) is taken back when the trial passes, or when the walk ends inside it.
-3. What fails in silence (inside not and if) is no problem of the event.
+1. At most ``MAX_PROBLEMS`` problems of ``MAX_PROBLEM_BYTES`` are noted, in ``MAX_STEPS`` steps; then ``EnoughError`` is
+   raised.
+2. Problems of a trial (a branch of anyOf) are taken back when the trial passes, or when the walk ends inside it.
+3. A failure in silence (inside not and if) is no problem of the event.
 Not here: what is wrong (invalid).
 """
 
@@ -18,16 +19,17 @@ from validators.words.violation import Violation, cut
 
 MAX_PROBLEMS = 100
 MAX_PROBLEM_BYTES = 65_536
-MAX_STEPS = 30_000  # Some 0.06 s: a refused event may not cost a worker more, however large it is.
+MAX_STEPS = 30_000  # These take some 0.06 s: a refused event of any size may not cost a worker more.
 
 _SHORT = frozenset({"format", "maximum", "minimum", "pattern", "required", "type"})
-"""What these say beside path and place is said in the message too, and a character takes at most 6 bytes in JSON."""
+"""Keywords whose params only repeat the message. This bounds a problem's size: a character takes at most 6 bytes in
+JSON."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 class EnoughError(Exception):
-    """The bound on problems or steps is reached."""
+    """The limit of problems or steps is reached."""
 
 
 class Notes:
@@ -36,15 +38,15 @@ class Notes:
     def __init__(self) -> None:
         self.problems: list[Violation] = []
         self.silent = 0
-        self._sizes: list[int] = []  # Of as many of them as were asked for.
+        self._sizes: list[int] = []  # The sizes of the first problems, as far as they were measured.
         self._bytes = 0
-        self._most_bytes = 0  # More than all problems so far can have, taken back or not.
+        self._most_bytes = 0  # An upper bound on the bytes of all problems so far, taken back or not.
         self._steps = 0
         self._trials = 0
-        self._certain = 0  # Problems that were there before the outermost trial began.
+        self._certain = 0  # How many problems there were before the outermost trial began.
 
     def fail(self, keyword: str, path: str, place: str, message: str, params: dict[str, Any] | None = None) -> bool:
-        """Note a problem. Always False: the value did not pass."""
+        """Note a problem. Returns False, because the value did not pass."""
         if self.silent:
             return False
         if self.problems and self._is_full():
@@ -60,7 +62,8 @@ class Notes:
         return False
 
     def _is_full(self) -> bool:
-        """Whether there is no room for one more. Problems are measured only when there may be none: 0.7 µs each."""
+        """Whether there is no room for one more problem. Measuring takes 0.7 µs for each problem, so they are only
+        measured when the upper bound reaches the limit."""
         if len(self.problems) >= MAX_PROBLEMS or self._most_bytes < MAX_PROBLEM_BYTES:
             return len(self.problems) >= MAX_PROBLEMS
         for problem in self.problems[len(self._sizes) :]:
@@ -77,14 +80,14 @@ class Notes:
             raise EnoughError
 
     def begin_trial(self) -> int:
-        """Begin to try a schema that may fail. Returns what ``end_trial`` wants back."""
+        """Begin to try a schema that may fail. Returns the count to pass to ``end_trial``."""
         if self._trials == 0:
             self._certain = len(self.problems)
         self._trials += 1
         return len(self.problems)
 
     def end_trial(self, count: int, passed: bool) -> bool:
-        """End the trial; when it passed, what failed in it is forgotten. Returns ``passed``."""
+        """End a trial; when it passed, take back its problems. Returns ``passed``."""
         self._trials -= 1
         if passed:
             self._take_back(count)

@@ -1,15 +1,15 @@
-"""Tell at once that a value is surely valid: what the walk over a refused event asks before it looks closer.
+"""Make fast "certainly valid" tests; the walk over a refused event uses them to skip subtrees.
 
-Place: invalid → HERE → predicates, keywords. A refused event is mostly right; a member that is costs a comparison or a
-call.
+Place: invalid → HERE → predicates, keywords. Most members of a refused event are valid, and each of these then costs a
+comparison or a call.
 Rules:
-1. True means valid. False means nothing: the walk looks. A schema that is not understood here (oneOf, contains,
-   recursion, …) has no such function.
-2. A function takes time linear in the value. It asks those of the parts, so the walk may not ask at each level down a
-   chain: it asks where ``is_asked``, which makes at most three looks at any value out of as many as there are levels.
-3. Made once a schema, of closures and tuples: 0.1 kB for a property. Code that is written for each schema takes a third
-   less time, and eight times the memory.
-Not here: the functions (predicates), what is wrong (invalid), decoding and the verdict (generated).
+1. True means valid. False means nothing: the walk looks closer. A schema with keywords that are not understood here
+   (oneOf, contains, recursion and others) has no test.
+2. A test takes time linear in the value. It calls the tests of the parts, so the walk must not use a test at each level
+   of a chain: it uses those where ``is_asked``, so that a value is looked at three times at most, not once per level.
+3. A test is made once per schema, of closures and tuples: 0.1 kB for a property. Code generated for each schema takes a
+   third less time and eight times the memory; condition_source generates some, within a limit.
+Not here: the tests themselves (predicates), violations (invalid), decoding and the verdict (generated).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from validators.words.condition_source import ConditionSource, between
 from validators.words.keywords import asserts, plan_of
 from validators.words.predicates import Never, PropertyTest, Test
 
-MAX_DEPTH = 40  # Schemas inside one another; beyond, nothing is known.
+MAX_DEPTH = 40  # Levels of nested schemas; deeper ones have no test.
 
 _UNKNOWN = frozenset(
     {
@@ -38,7 +38,8 @@ _PLAIN: dict[str, type] = {"string": str, "boolean": bool, "integer": int, "null
 
 
 class PassPlan(NamedTuple):
-    """What is known of a schema. ``kind``: a class of which every value passes, or Never. ``height``: levels below."""
+    """The test of a schema, or None. Every value of the class ``kind`` passes (Never: no class does); ``height`` counts
+    the levels of the schema."""
 
     test: Test | None
     kind: type = Never
@@ -46,13 +47,14 @@ class PassPlan(NamedTuple):
 
     @property
     def is_asked(self) -> bool:
-        """Whether the walk asks ``test`` at this level: at the lowest four, then at ever fewer."""
+        """Whether the walk uses ``test`` at this level: it does at the lowest four, then at powers of two."""
         return self.test is not None and (self.height <= 4 or self.height & (self.height - 1) == 0)
 
 
 class ObjectPass(NamedTuple):
-    """Of an object: names that have to be there and of which nothing else is asked, the properties of which something
-    is; whether it is counted, whether something is asked of members without a row, and of their names."""
+    """The plan of an object. ``bare`` are required names without further rules, ``rows`` the properties with rules.
+    ``is_counted``: the number of members is bounded. ``has_rest``: there are rules for members without a row.
+    ``has_names``: there are rules for the names of members."""
 
     bare: tuple[str, ...]
     rows: tuple[PropertyTest, ...]
@@ -65,7 +67,7 @@ _NOTHING = PassPlan(None)
 
 
 class Passes:
-    """What is known of the schemas of one bundle, by identity; the bundle must outlive it."""
+    """The tests of the schemas of one bundle, by identity; the bundle must outlive this object."""
 
     def __init__(self, whole: dict[str, Any]) -> None:
         self._whole = whole
@@ -76,8 +78,8 @@ class Passes:
         self._source = ConditionSource()
 
     def each(self, schema: Any) -> tuple[type, Test | None]:
-        """For what all items of an array, or members of a map, have to be: a class of which every value passes, and
-        what the walk asks of the others."""
+        """Return, for the schema of all items of an array or all members of a map, a class of which every value passes,
+        and the test that the walk uses for other values."""
         found = self._each.get(id(schema))
         if found is None:
             known = self.of(schema)
@@ -85,7 +87,7 @@ class Passes:
         return found
 
     def of(self, schema: Any) -> PassPlan:
-        """What is known of a schema."""
+        """Return the test of a schema, with its class and height."""
         schema = self._target(schema)
         if not isinstance(schema, dict):
             return _NOTHING
@@ -96,14 +98,14 @@ class Passes:
             return PassPlan(_scalar(_key(schema)))
         known = self._known.get(id(schema))
         if known is None and self._depth < MAX_DEPTH:
-            self._known[id(schema)] = _NOTHING  # While it is being made: a schema inside itself is not known.
+            self._known[id(schema)] = _NOTHING  # While the test is being made: a schema inside itself has none.
             self._depth += 1
             known = self._known[id(schema)] = self._make(schema, plan.used)
             self._depth -= 1
         return known or _NOTHING
 
     def members(self, schema: dict[str, Any]) -> ObjectPass:
-        """What is asked of an object's members."""
+        """Return the plan for the members of an object."""
         members = self._members.get(id(schema))
         if members is None:
             properties, required = schema.get("properties", {}), schema.get("required", ())
@@ -212,7 +214,7 @@ def _every(known: list[PassPlan]) -> PassPlan:
 
 
 def _one(known: list[PassPlan]) -> PassPlan:
-    """Of those that are known: what any of them passes is valid."""
+    """Combine alternatives: a value that passes one of the known tests is valid."""
     tests = [each.test for each in known if each.test is not None]
     if len(tests) < 2:
         return next((each for each in known if each.test is not None), _NOTHING)
@@ -227,7 +229,7 @@ _Key = tuple[Any, ...]
 
 
 def _key(schema: dict[str, Any]) -> _Key:
-    """What a scalar is asked by these words. Equal ones share a function, in all schemas."""
+    """Return the rules of a scalar as a hashable key, so that equal rules share one test in all schemas."""
     wanted = schema.get("type")
     if "exclusiveMaximum" in schema or "exclusiveMinimum" in schema or "multipleOf" in schema:
         wanted = [each for each in ([wanted] if isinstance(wanted, str) else wanted or ()) if each not in _NUMERIC]
@@ -250,7 +252,7 @@ def _scalar(key: _Key) -> Test | None:
             tests.append(predicates.number((int,) if name == "integer" else (int, float), lowest, highest))
         elif name in ("boolean", "null"):
             tests.append(_plain(name).test or predicates.anything)
-        else:  # An object or an array of which nothing else is asked.
+        else:  # It is an object or an array without further rules.
             tests.append(predicates.of_class(dict if name == "object" else list))
     if len(tests) < 2:
         return tests[0] if tests else None

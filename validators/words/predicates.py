@@ -1,8 +1,8 @@
-"""Functions that say at once that a value is valid: of a text, a number, a list, an object, or by any or all of others.
+"""Build "certainly valid" tests: of a text, a number, a list or an object, or from any or all of other tests.
 
-Place: passes makes them, a schema each → HERE.
-Rule: each takes time linear in the value, asks its class first, and calls nothing that it was not given.
-Not here: which schemas have one (passes), those that are written as code (written).
+Place: passes → HERE.
+Rule: each test takes time linear in the value, looks at its class first, and calls only the tests it was given.
+Not here: which schemas have a test (passes), tests that are written as code (condition_source).
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ class Never:
 
 
 class PropertyTest(NamedTuple):
-    """A property: its name, ``kind`` and ``test`` of its schema, whether it has to be there, whether the walk asks."""
+    """A property: its name, the ``kind`` and ``test`` of its schema, whether it is required, whether the walk uses the
+    test."""
 
     name: str
     kind: type
@@ -36,7 +37,7 @@ class PropertyTest(NamedTuple):
 
 
 def chain(tests: list[Test], is_every: bool) -> Test:
-    """Whether a value passes every test, or any. (``all`` and ``any`` of a generator take three times as long.)"""
+    """Test that a value passes every test, or any. (``all`` and ``any`` of a generator take three times as long.)"""
     first, *others = tests
     second = others[0] if len(others) == 1 else chain(others, is_every)
     if is_every:
@@ -45,17 +46,18 @@ def chain(tests: list[Test], is_every: bool) -> Test:
 
 
 def texts(values: Any) -> Test:
-    """One of these texts."""
+    """Test for one of these texts."""
     return lambda value: value.__class__ is str and value in values
 
 
 def of_class(kind: type) -> Test:
-    """Any value of a class."""
+    """Test for any value of a class."""
     return lambda value: value.__class__ is kind
 
 
 def string(low: float, high: float, text: str | None, form: str | None) -> Test:
-    """A text of so many characters, with a pattern or a format, or both. A long one is left to the walk then."""
+    """Test for a text within these lengths, with a pattern or a format, or both. Long texts with either are left to the
+    walk."""
     searches = [] if text is None else [pattern.compiled(text).search]
     searches += [_formed(form)] if form in FORMATS else []
     if not searches:
@@ -68,7 +70,7 @@ def string(low: float, high: float, text: str | None, form: str | None) -> Test:
 
 
 def _formed(form: str) -> Test:
-    """The quick test of a format, where there is one."""
+    """Return the quick test of a format where there is one, else its checker."""
     test = plain.TESTS.get(form)
     if test is None:
         return FORMATS[form]
@@ -84,17 +86,17 @@ def _is_usual_time(text: str) -> bool:
 
 
 def number(kinds: tuple[Any, ...], low: float, high: float) -> Test:
-    """A number of one of these classes, between bounds that belong to it."""
+    """Test for a number of one of these classes, between inclusive bounds."""
     return lambda value: value.__class__ in kinds and low <= value <= high
 
 
 def anything(_value: Any) -> bool:
-    """Whatever it is."""
+    """Accept any value."""
     return True
 
 
 def items(kind: type, test: Test, low: float, high: float) -> Test:
-    """A list of so many items, each of the class or passing the test."""
+    """Test for a list within these sizes whose items are all of the class or pass the test."""
 
     def passes(value: Any) -> bool:
         if value.__class__ is not list or not low <= len(value) <= high:
@@ -110,7 +112,7 @@ def items(kind: type, test: Test, low: float, high: float) -> Test:
 
 
 def members(rows: tuple[PropertyTest, ...], bare: tuple[str, ...], low: float, high: float) -> Test:
-    """An object of so many members, with the names of ``bare``, whose other members are as their rows say."""
+    """Test for an object within these sizes that has the names in ``bare`` and whose other members pass their rows."""
 
     def passes(value: Any) -> bool:
         if value.__class__ is not dict or not low <= len(value) <= high:
@@ -123,7 +125,7 @@ def members(rows: tuple[PropertyTest, ...], bare: tuple[str, ...], low: float, h
             each = get(name, UNSET)
             if each.__class__ is kind:
                 continue
-            if is_needed if each is UNSET else not test(each):  # type: ignore[misc]  # Each has one.
+            if is_needed if each is UNSET else not test(each):  # type: ignore[misc]  # Each row has a test.
                 return False
         return True
 
@@ -131,12 +133,12 @@ def members(rows: tuple[PropertyTest, ...], bare: tuple[str, ...], low: float, h
 
 
 def closed(test: Test, properties: dict[str, Any]) -> Test:
-    """An object that passes, with no other member than these."""
+    """Test for an object that passes ``test`` and has no other members than these."""
     return lambda value: test(value) and value.keys() <= properties.keys()
 
 
 def opened(test: Test, properties: dict[str, Any], kind: type, other: Test) -> Test:
-    """An object that passes, whose other members are all of the class or pass the other test."""
+    """Test for an object that passes ``test``, whose other members are all of the class or pass ``other``."""
 
     def passes(value: Any) -> bool:
         if not test(value):

@@ -1,8 +1,8 @@
-"""What is wrong with an event, in the words of AJV 6: clients and dashboards parse them.
+"""Word violations as AJV 6 does, because clients and dashboards parse these texts.
 
-Place: made by invalid and registry; read by whoever answers the client.
-Rule: text that came with the event is cut at ``MAX_TEXT`` characters before it goes back out.
-Not here: finding out what is wrong (invalid).
+Place: invalid and validator make violations; the code that answers the client reads them.
+Rule: text that came with the event is cut at ``MAX_TEXT`` characters before it is sent back.
+Not here: finding violations (invalid).
 """
 
 from __future__ import annotations
@@ -39,34 +39,34 @@ def errors_text(problems: Iterable[Violation]) -> str:
 
 
 def unreadable(keyword: str, message: str) -> Violation:
-    """A problem with the text as a whole, before or beside any keyword of the schema."""
+    """Return a violation that concerns the text as a whole and no keyword of the schema."""
     return Violation(keyword=keyword, dataPath="", schemaPath="#", params={}, message=message)
 
 
 def cut(text: str) -> str:
-    """Bound a text that came with the event."""
+    """Cut a text that came with the event to ``MAX_TEXT`` characters."""
     return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…"
 
 
-@lru_cache(maxsize=4_096)  # Names of schemas alone; they come with every refusal.
+@lru_cache(maxsize=4_096)  # It only sees names of schemas, which come with every refusal.
 def declared(name: str) -> str:
-    """The step to a property that the schema names: ``.dt``, ``['user-agent']``."""
+    """Return the step to a property that the schema names: ``.dt``, ``['user-agent']``."""
     return f".{name}" if _IDENTIFIER.fullmatch(name) else f"['{name.translate(_ESCAPES)}']"
 
 
 def found(name: str) -> str:
-    """The step to a property that only the event names: AJV always writes brackets there, and escapes nothing."""
+    """Return the step to a property that only the event names: AJV always writes brackets here, and escapes nothing."""
     return f"['{name}']"
 
 
 @lru_cache(maxsize=4_096)
 def fragment(name: str) -> str:
-    """A name as a step of a schemaPath: a JSON pointer inside a URI fragment, as ``encodeURIComponent`` writes it."""
+    """Return a name as a step of a schemaPath: a JSON pointer inside a URI fragment, as ``encodeURIComponent`` does."""
     return "/" + quote(escape(name), safe="!~*'()")
 
 
 def number(value: float) -> str:
-    """Write a number as JavaScript does: ``10``, ``0.5``, ``1e-7``. Integers stay exact, whatever their size."""
+    """Write a number as JavaScript does: ``10``, ``0.5``, ``1e-7``. Integers of any size stay exact."""
     if isinstance(value, int) or value.is_integer():
         text = str(int(value))
         if isinstance(value, int) or len(text.lstrip("-")) <= 21:

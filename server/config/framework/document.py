@@ -20,8 +20,8 @@ Origin = tuple[str, int]  # File and line; or the variable or option, and 0.
 
 
 class SettingsDocument:
-    """``value`` is the merged map; ``lines`` are those of the file, of each path in it. What was put over it since has
-    its origin beside: of 100,000 paths of a large file each would cost 60 bytes more."""
+    """A document. ``value`` is the merged map; ``lines`` has the line of each path in the file. The origins of
+    overrides are stored apart, as 100,000 paths of a large file would otherwise cost 60 bytes more each."""
 
     __slots__ = ("_put", "lines", "name", "value")
 
@@ -32,19 +32,19 @@ class SettingsDocument:
         self._put: dict[KeyPath, Origin] = {}
 
     def written(self, path: KeyPath) -> Origin | None:
-        """Where exactly this path was written, if it was."""
+        """Return where this very path was written, or None."""
         line = self.lines.get(path)
         return self._put.get(path) if line is None else (self.name, line)
 
     def origin(self, path: KeyPath) -> Origin:
-        """Where the value at the path was written, or the nearest value around it."""
+        """Return where the value at the path, or the nearest value around it, was written."""
         for length in range(len(path), 0, -1):
             if found := self.written(path[:length]):
                 return found
         return (self.name, 0)
 
     def put(self, path: tuple[str, ...], value: Any, origin: str) -> None:
-        """Set one value over what is there."""
+        """Set one value over an existing one."""
         parent = self.value
         for name in path[:-1]:
             below = parent.get(name)
@@ -61,7 +61,7 @@ class SettingsDocument:
         self._put[path] = (origin, 0)
 
     def _forget(self, path: tuple[str, ...]) -> None:
-        """Drop the lines of what is about to be replaced: they would blame the wrong source."""
+        """Drop the lines of a value that will be replaced, because messages would name the wrong source."""
         for places in (self.lines, self._put):
             for known in [known for known in places if known[: len(path)] == path]:
                 del places[known]
@@ -99,7 +99,7 @@ def parse(text: str, name: str, *, list_key: str | None = None) -> SettingsDocum
 
 
 def refusal(file: str, line: int, reason: str, hint: str) -> SettingsError:
-    """One finding as the error that ends the start."""
+    """Return one finding as the error that ends the start."""
     return SettingsError(str(Finding(level="error", file=file, line=line, reason=reason, hint=hint)))
 
 

@@ -1,8 +1,8 @@
-"""One thing that is wrong, or odd, with what an operator wrote.
+"""A finding: one thing that is wrong, or odd, in the settings and declarations of an operator.
 
 Place: settings and streams → HERE → ``penstock check``, start-up and the log.
-Rule: where, what, why, and what to do, in one line; never the value of a secret.
-Not here: who looks for what (config.framework.judge, config.rules, catalog.check_streams).
+Rule: one line names the place, the setting, the reason and a hint; it never shows the value of a secret.
+Not here: the checks (config.framework.judge, config.rules, catalog.check_streams).
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 
 def errors_of(findings: Sequence[Finding]) -> list[Finding]:
-    """Those that stop a start."""
+    """Return the findings that prevent a start."""
     return [finding for finding in findings if finding.level == "error"]
 
 
 def text_of(findings: Sequence[Finding]) -> str:
-    """One finding a line, ready to show."""
+    """Return the findings as text, one per line."""
     return "\n".join(str(finding) for finding in findings)
 
 
@@ -54,7 +54,7 @@ def quoted(value: object, *, most: int = 80) -> str:
 
 
 def kind_of(value: object) -> str:
-    """What YAML calls it."""
+    """Return YAML's name for the kind of a value."""
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Compare a document with the structs, and say everything that is wrong with it.
+"""Compare a document with the structs, and report all faults.
 
 Place: config.framework.document → HERE → config.load.
 Rule: every problem is found, not the first alone; whether a value is allowed is msgspec's word, the text is ours; a
@@ -22,14 +22,14 @@ from server.config.framework.section import Section
 
 
 def judge(document: SettingsDocument, program: Program) -> list[Finding]:
-    """All that is wrong with the document's keys and values, in the order of the document."""
+    """Return all faults of the document's keys and values, in the order of the document."""
     judging = _Judging(document, program)
     judging.section(document.value, program.root, ())
     return judging.findings
 
 
 def nearest(name: str, section: type[Section], above: tuple[str, ...], root: type[Section]) -> str:
-    """A hint for a name that is none: the likeliest neighbour, or the same name elsewhere below the root."""
+    """Return a hint for an unknown name: the likeliest neighbour, or the same name elsewhere below the root."""
     known = list(shape.fields(section))
     if close := difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6):
         return f"did you mean {dotted((*above, close[0]))}?"
@@ -80,14 +80,14 @@ class _Judging:
             self._add(path, reason, _hint(value, kind, str(path[-1])))
 
     def _secrets(self, value: Any, path: KeyPath) -> None:
-        """A password that YAML takes for a number or a boolean is another one: 0123 is 123, 1e3 is 1000.0."""
+        """Report a secret that YAML reads as a number or a boolean, which changes it: 0123 is 123, 1e3 is 1000.0."""
         for key, inner in (value if isinstance(value, dict) else {}).items():
             if self._program.is_verbatim((*path, str(key))) and isinstance(inner, bool | int | float):
                 reason = f"found {self._shown(inner, (*path, key))}; a secret is text"
                 self._add((*path, key), reason, "put it in quotes")
 
     def _shown(self, value: Any, path: KeyPath) -> str:
-        """The value for a message, or its kind alone where a secret may be in it."""
+        """Return the value for a message, or only its kind where it may hold a secret."""
         return f"{kind_of(value)} (not shown)" if self._program.holds_secret(path) else quoted(value)
 
     def _add(self, path: KeyPath, reason: str, hint: str) -> None:
@@ -122,7 +122,7 @@ def _hint(value: Any, kind: Any, name: str) -> str:
 
 
 def _numbers(text: str) -> list[float]:
-    """The number that a text is, if it is one."""
+    """Return the number that a text stands for, in a list, which is empty for other texts."""
     for kind in (int, float):
         try:
             return [kind(text)]

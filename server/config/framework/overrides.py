@@ -39,11 +39,11 @@ class Override(Struct, frozen=True):
 
 
 class _RefusedError(Exception):
-    """Why one variable or option cannot be used, and what to do."""
+    """A variable or option cannot be used. It holds the reason and a hint."""
 
 
 def from_environment(environ: Mapping[str, str], program: Program) -> tuple[list[Override], list[Finding]]:
-    """The overrides of the environment, wide ones first so that narrow ones win, and what is wrong with the rest."""
+    """Return the overrides of the environment, wide ones first so that narrow ones win, and the findings."""
     given = []
     for variable in sorted(environ):
         if variable.startswith(program.prefix) and variable != program.prefix:
@@ -56,7 +56,7 @@ def from_environment(environ: Mapping[str, str], program: Program) -> tuple[list
 
 
 def _twice(overrides: Iterable[Override]) -> Iterator[Finding]:
-    """Variables whose names differ in capitals alone: which of them wins would be a matter of chance."""
+    """Yield a finding for variables whose names only differ in capitals, as the winner would be a matter of chance."""
     seen: dict[tuple[str, ...], str] = {}
     for one in overrides:
         if (before := seen.setdefault(one.path, one.name)) != one.name:
@@ -65,7 +65,7 @@ def _twice(overrides: Iterable[Override]) -> Iterator[Finding]:
 
 
 def from_options(options: Iterable[str], program: Program) -> tuple[list[Override], list[Finding]]:
-    """The overrides of ``--set``, in their order, and what is wrong with the rest."""
+    """Return the overrides of ``--set``, in their order, and the findings."""
     given = []
     findings = []
     for option in options:
@@ -94,7 +94,7 @@ def _collect(given: Iterable[tuple[str, list[str], str]], program: Program) -> t
 
 
 def _from_variable(segments: list[str], program: Program) -> list[str]:
-    """Below a free map a variable's underscores stand for what names have there."""
+    """Translate the segments below a free map, where a variable's underscores stand for dots or hyphens."""
     kind: Any = program.root
     for index, name in enumerate(segments):
         section = shape.section_of(kind)
@@ -107,7 +107,7 @@ def _from_variable(segments: list[str], program: Program) -> list[str]:
 
 
 def _find(segments: list[str], program: Program) -> tuple[tuple[str, ...], Any]:
-    """The path that the segments name, and its type. Below a free map, the rest is one key."""
+    """Return the path that the segments name, and its type. Below a free map, the rest is one key."""
     kind: Any = program.root
     for index, name in enumerate(segments):
         path = tuple(segments[:index])

@@ -1,4 +1,4 @@
-"""What tells the settings of one program from those of another.
+"""Declare everything in which the settings of one program differ from those of another.
 
 Place: a program makes one of these → judge, source, reference.
 Rule: everything else in this folder knows no setting by name.

@@ -1,4 +1,4 @@
-"""What every section of the settings is made of: its base, the kinds of values that many settings share.
+"""The base of every section of the settings, and the kinds of values that many settings share.
 
 Place: HERE → config.settings, config.catalog_settings.
 Rule: unknown keys are forbidden everywhere; a setting's meaning is part of its type.
@@ -21,7 +21,7 @@ HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
 
 
 def says(meaning: str) -> Meta:
-    """What a setting means, for the reference page and for messages."""
+    """Attach the meaning of a setting to its type, for the reference page and for messages."""
     return Meta(description=meaning)
 
 
@@ -30,7 +30,7 @@ class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 def repr_without(section: Section, hidden: str) -> str:
-    """A section as it is shown, with the values of one map masked: a log line must not give a secret away."""
+    """Return a section as text with the values of one map masked, because a log line must not show a secret."""
     shown = {name: getattr(section, name) for name in section.__struct_fields__}
     shown[hidden] = dict.fromkeys(shown[hidden], "***")
     return f"{type(section).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"

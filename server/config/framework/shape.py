@@ -1,4 +1,4 @@
-"""What the structs of config.settings allow, asked of their types.
+"""Answer questions about the values that a program's settings structs allow, by their types.
 
 Place: config.settings → HERE → config.framework.judge, config.framework.overrides, config.settings_page.
 Rule: the structs are the only list of settings; nothing here knows one by name.

@@ -78,7 +78,7 @@ def test_invented_keys_take_no_memory_and_push_out_none_in_use() -> None:
     for number in range(2_000):
         assert refused(guarding, authorization=f"Bearer psk_{number:08d}_{number:032d}") == "unauthorized"
 
-    assert list(known.known) == [f"Bearer {text}".encode()]
+    assert list(known.verified) == [f"Bearer {text}".encode()]
 
 
 def test_refused_tokens_are_remembered_apart_from_good_ones(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,8 +99,8 @@ def test_refused_tokens_are_remembered_apart_from_good_ones(monkeypatch: pytest.
     for number in range(3 * accesses.REFUSED_MAX):
         refused(guarding, authorization=f"Bearer {number}.b.c")
 
-    assert len(known.known) <= accesses.REFUSED_MAX + 1
-    assert text.encode() in known.known
+    assert len(known.verified) <= accesses.REFUSED_MAX + 1
+    assert text.encode() in known.verified
     asked.clear()
     assert refused(guarding, authorization="Bearer " + "a." * 5_000 + "c") == "unauthorized"
     assert asked == [], "too long to be looked at"
@@ -151,7 +151,7 @@ def test_what_a_request_presents_is_looked_up_once() -> None:
     known = access(kept)
     arrival = Arrival(NOW_MS, b"", {b"x-api-key": text.encode()}, None, Request())
     assert guard(known, "a", auth="api_keys").refuses(arrival) is None
-    known.known.clear()
+    known.verified.clear()
     known._keys = api_keys.ApiKeys(())
 
     assert guard(known, "b", auth="api_keys").refuses(arrival) == "forbidden"
@@ -221,6 +221,6 @@ def test_names_that_a_regex_matched_are_remembered_in_bounded_number() -> None:
         assert refused(guard(known, f"a.{number}", auth="api_keys"), x_api_key=text) is None
     assert refused(guard(known, "b", auth="api_keys"), x_api_key=text) is None
     assert refused(guard(known, "c", auth="api_keys"), x_api_key=text) == "forbidden"
-    ((grant,),) = known.known.values()
+    ((grant,),) = known.verified.values()
 
-    assert len(grant.streams._kept) <= 256  # type: ignore[union-attr]
+    assert len(grant.streams._cache) <= 256  # type: ignore[union-attr]

@@ -106,21 +106,21 @@ def test_a_name_seen_before_asks_no_regex_again(monkeypatch: pytest.MonkeyPatch)
 def test_a_million_invented_names_take_a_bounded_memory_and_forget_no_declaration(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "REMEMBERED_MAX", 10)
+    monkeypatch.setattr(module, "NAMES_MAX", 10)
     snapshot = make()
 
     for number in range(1000):
         snapshot.find(f"app.{number}")
         snapshot.find(f"nope.{number}")
 
-    assert len(snapshot._seen) == len(snapshot.names()) - 2 + 20
+    assert len(snapshot._cache) == len(snapshot.names()) - 2 + 20
     assert snapshot.find("exact") is not None
     assert find(snapshot, "app.999").schema_title == "first"
     assert find(snapshot, "app.0").schema_title == "first"
 
 
 def test_misses_push_out_no_matches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "REMEMBERED_MAX", 10)
+    monkeypatch.setattr(module, "NAMES_MAX", 10)
     snapshot = make()
     first = find(snapshot, "app.kept")
 
@@ -131,7 +131,7 @@ def test_misses_push_out_no_matches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_invented_names_that_a_regex_matches_push_out_none_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "REMEMBERED_MAX", 10)
+    monkeypatch.setattr(module, "NAMES_MAX", 10)
     snapshot = make()
     first = find(snapshot, "app.kept")
 

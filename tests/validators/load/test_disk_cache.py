@@ -77,7 +77,7 @@ def test_a_damaged_entry_is_as_if_it_were_not_there(repository: Path, damage: by
     entry.write_bytes(damage if damage is not None else entry.read_bytes()[:-1])
 
     assert opened(repository).validator("/t/1.0.0").check(b'{"a":1}') is not None
-    assert opened(repository)._kept is not None
+    assert opened(repository)._disk_cache is not None
 
 
 def test_references_and_refused_schemas_are_not_kept(repository: Path) -> None:
