@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from server.intake import receive
-from server.intake.forms import cloudevents, ndjson
 from server.intake.text import cut
 from server.timing import turns
 from tests.server.intake.test_receive import Bench, FakeRequest
@@ -385,22 +384,3 @@ def test_events_of_every_form_are_found_and_unwrapped_in_turns(
     asyncio.run(test())
 
     assert largest <= 32
-
-
-@pytest.mark.parametrize("end", ["", "x", "\\"])
-@pytest.mark.parametrize("unit", ['\\"', 'a\\"', '\\\\\\"'])
-def test_a_quote_that_nothing_closes_is_tried_once(unit: str, end: str) -> None:
-    """A header of escaped quotes took time in the square of its length: each was the beginning of a search."""
-    text = "a" + '"' + unit * 2_000 + end
-    found = list(cloudevents._QUOTED.finditer(text))
-
-    assert [(one[0], one[1]) for one in found] == [(text[1:], None)]
-    assert cloudevents._of_header(text.encode()) == text
-
-
-def test_many_lines_are_found_in_turns() -> None:
-    """Each costs a microsecond, however short it is."""
-    few = b"{\n" * ndjson.AT_ONCE_LINES
-
-    assert isinstance(ndjson.lines(few, 10_000, 1_000, may_take_long=True), list)
-    assert isinstance(ndjson.lines(few * 9, 10_000, 1_000, may_take_long=True), ndjson.BodyLines)
