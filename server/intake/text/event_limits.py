@@ -28,7 +28,7 @@ TOO_LONG: Final = "the event has a number of more than {} digits in a row"
 # and 76 MB for 780 kB of escapes).
 # A string that has no end goes to the end of the bytes: were it no match, each quote in it would be tried.
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-_STRINGS_AT_ONCE: Final = 1_000  # 0.1 µs each.
+_STRINGS_AT_ONCE: Final = 5_000  # 0.1 µs each; and what is left of the event is copied each time.
 _DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
 # Objects become arrays, and all but brackets and commas goes.
 _BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
