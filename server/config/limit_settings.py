@@ -44,9 +44,10 @@ class Limits(Section, frozen=True):
         Count,
         says(
             "Most values of one event, at all depths (an empty object or array counts twice); more is invalid "
-            "(`event_too_large`)."
+            "(`event_too_large`). Judging one that is invalid takes up to 1.3 µs a value; real events have a hundred "
+            "or two."
         ),
-    ] = 250_000
+    ] = 10_000
     max_json_depth: Annotated[
         Annotated[int, Meta(ge=1, le=1000)],
         says(
@@ -133,7 +134,7 @@ EXTERNAL: Final[Mapping[str, Any]] = {
     "max_url_bytes": 8_192,
     "max_events": 1_000,
     "max_event_bytes": 262_144,
-    "max_json_nodes": 20_000,
+    "max_json_nodes": 5_000,
     "max_json_depth": 64,
     "max_in_flight_bytes": 33_554_432,
     "max_connections_per_address": 1_000,

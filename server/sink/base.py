@@ -34,8 +34,9 @@ BATCH_TOO_LARGE: Final = "batch_too_large"  # Of ``classify`` alone: it is told 
 class Record(Protocol):
     """One message for the broker: what Kafka would be given. The intake's events are records as they stand.
 
-    ``headers`` are (name, value) pairs; ``timestamp_ms`` is Unix time in milliseconds; ``key`` None spreads freely;
-    ``pending`` is None when nobody waits for the outcome: then it may be as late as it has to be.
+    ``headers`` are (name, value) pairs, in a list that is not changed any more; ``timestamp_ms`` is Unix time in
+    milliseconds; ``key`` None spreads freely; ``pending`` is None when nobody waits for the outcome: then it may be as
+    late as it has to be.
     """
 
     topic: str

@@ -35,7 +35,9 @@ _MAX_ENTRY_CHARS = 64
 
 # RFC 7239 sections 4 and 6.
 _PORT = re.compile(r":([0-9]{1,5}|_[A-Za-z0-9._-]+)")
-_PAIR = re.compile(rb'([A-Za-z0-9!#$%&*+.^_`|~-]+)=("(?:[^"\\]|\\.)*+"|[^\s",;=]+)')
+# A search may begin where a name begins alone: else a long name without a value takes time in its square.
+_LETTER = rb"[A-Za-z0-9!#$%&*+.^_`|~-]"
+_PAIR = re.compile(rb'(?<!%b)(%b++)=("(?:[^"\\]|\\.)*+"|[^\s",;=]+)' % (_LETTER, _LETTER))
 
 
 @lru_cache(maxsize=_MAX_CACHED)

@@ -46,7 +46,9 @@ REQUIRED: Final = ("specversion", "id", "source", "type")
 ATTRIBUTES: Final = (*REQUIRED, "time", "dataschema")
 MAX_ATTRIBUTE_CHARS: Final = 2_048
 _VERSION: Final = re.compile(r"1\.\d+")
-_QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+# Quotes that nothing closes are matched as well (group 1 is the text of closed ones alone): a search that failed at one
+# would begin again at the next, and a header of escaped quotes would take time in the square of its length.
+_QUOTED: Final = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"|"[^"\\]*+(?:\\.[^"\\]*+)*+\\?\Z', re.DOTALL)
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 NO_DATA: Final = b"{}"
 
@@ -173,11 +175,15 @@ def _of_header(value: bytes) -> str | None:
     except UnicodeDecodeError:
         text = value.decode("latin-1")
     if '"' in text:
-        text = _QUOTED.sub(lambda found: _ESCAPED.sub(r"\1", found[1]), text)
+        text = _QUOTED.sub(_without_quotes, text)
     try:
         return percent.decode(text.encode()).decode()
     except UnicodeDecodeError:
         return None
+
+
+def _without_quotes(found: re.Match[str]) -> str:
+    return found[0] if found[1] is None else _ESCAPED.sub(r"\1", found[1])
 
 
 def _content(envelope: _Envelope) -> bytes | None:

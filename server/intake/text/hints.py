@@ -52,7 +52,9 @@ _LATER: Final[tuple[tuple[re.Pattern[bytes], str], ...]] = (
     (re.compile(rb",\s*[\]}]"), _TRAILING),
     (re.compile(rb"[:,\[]\s*-?(?:NaN|Infinity|None|True|False|undefined)\b"), _CONSTANT),
 )
-_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+# One that has no end goes to the end of the text: were it no match, the search would begin again at each quote in it,
+# and the beginning of a body may be cut inside a string of nothing but escaped ones.
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 
 _decode: Callable[[bytes], object] = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 

@@ -64,6 +64,10 @@ class SqliteSink(Sink):
         self._settle_s = settle_s
         self._waiting: list[_Waiting] = []
         self._bytes = 0
+        # The headers of the record before, and their text. All events of one route have the same list, which is not
+        # changed.
+        self._headers: list[tuple[str, bytes]] = []
+        self._headers_text = b"{}"
         self._since = 0.0  # Loop time of the records that are being submitted.
         self._stored_ns = 0
         self._is_scheduled = False
@@ -96,7 +100,11 @@ class SqliteSink(Sink):
             self._is_scheduled = True
             self._loop.call_soon(self._flush)
         value, key = record.value, record.key
-        headers = orjson.dumps({name: text.decode("utf-8", "replace") for name, text in record.headers})
+        if record.headers is not self._headers:
+            texts = {name: text.decode("utf-8", "replace") for name, text in record.headers}
+            self._headers_text = orjson.dumps(texts)
+            self._headers = record.headers
+        headers = self._headers_text
         size = len(value) + len(headers) + (len(key) if key else 0)
         row = (self._stored_ns, record.topic, key, record.timestamp_ms, headers, value)
         self._waiting.append((row, on_ack, record.pending is not None, self._since, size))

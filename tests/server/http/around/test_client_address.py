@@ -8,6 +8,7 @@ import pytest
 
 from server.config.settings import Http
 from server.errors import SettingsError
+from server.http.around import client_address
 from server.http.around.client_address import MAX_HOPS, ClientAddress, TrustedProxies, address, normalised
 
 
@@ -150,3 +151,12 @@ def test_the_settings_are_bound_once() -> None:
     bound = ClientAddress(Http(trusted_proxies=["10.0.0.1"], client_ip_header="X-Client-IP")).of
 
     assert bound(cast(Any, Asked("10.0.0.1", x_client_ip="198.51.100.2"))) == "198.51.100.2"
+
+
+@pytest.mark.parametrize("name", [b"a" * 8_000, b"for" * 3_000 + b"=", b"a=b;" + b"c" * 8_000])
+def test_a_search_in_forwarded_begins_at_no_letter_inside_a_name(name: bytes) -> None:
+    """At each it would read the rest of the name: 16 kB of them took time in the square of their length."""
+    starts = [at for at in range(1, len(name)) if client_address._PAIR.match(name, at)]
+
+    assert all(name[at - 1 : at] in b"=;" for at in starts)
+    assert client_address._PAIR.match(b"xfor=192.0.2.1", 1) is None

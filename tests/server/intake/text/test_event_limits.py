@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.config.limit_settings import Limits
+from server.intake.text import event_limits
 from server.intake.text.event_limits import EventLimits
+from tests.steps import steps_of
 
 LIMITS = Limits(max_json_depth=5, max_json_nodes=50, max_number_digits=20)
 
@@ -121,7 +123,7 @@ def _leaves(value: Any) -> list[Any]:
 )
 def test_the_worst_megabyte_takes_milliseconds(raw: bytes, word: str) -> None:
     """With a power more it would be minutes, which no test has."""
-    said = said_of(raw, Limits(max_json_depth=500))
+    said = said_of(raw, Limits(max_json_depth=500, max_json_nodes=250_000))
 
     assert word in (said or "") and bool(said) == bool(word)
 
@@ -135,6 +137,25 @@ def test_a_megabyte_of_escapes_takes_no_memory_of_its_own() -> None:
     assert bounds._look(raw) is None
 
     assert _peak_kb() - before_kb < 20_000
+
+
+@pytest.mark.parametrize("unit", [rb"\"", rb"\n\"", rb"a\""])
+@pytest.mark.parametrize("end", [b"}", b"x}", b"\\}"])
+def test_a_string_without_an_end_is_passed_once(unit: bytes, end: bytes) -> None:
+    """A quote at which a search fails stays, and the search has read all that follows to find that out."""
+    body = b'{"' + unit * 300_000 + end
+
+    assert b'"' not in event_limits._STRING.sub(b"", body)
+    assert said_of(body, Limits()) is None
+
+
+def test_no_more_is_looked_at_once_there_are_too_many() -> None:
+    """A string costs 0.1 µs to take out, and an event may have more than a hundred thousand."""
+    raw = b"{" + b'"k":"",' * 100_000 + b'"k":0}'
+    limits = EventLimits(Limits(max_json_nodes=4_000))
+
+    assert limits.over(raw) == "the event has more than 4000 values"
+    assert steps_of(lambda: limits.over(raw)) < 200
 
 
 def _peak_kb() -> int:

@@ -7,6 +7,7 @@ import zlib
 
 import pytest
 
+from server.intake.text import hints
 from server.intake.text.cut import split
 from server.intake.text.hints import MOST_BYTES, hint
 
@@ -57,3 +58,13 @@ def test_only_the_beginning_of_a_body_is_looked_at(part: bytes) -> None:
     long = part * (MOST_BYTES // len(part) + 1)
 
     assert hint(long * 50) == hint(long)
+
+
+@pytest.mark.parametrize("unit", [rb"\"", rb"\n\"", rb"a\"", rb"\\\"", b'\\\n\\"'])
+@pytest.mark.parametrize("start", [b'"', b'["', b'{"', b'{"a":"'])
+@pytest.mark.parametrize("more", [b"", b"x", b"\\"])
+def test_a_string_that_the_bound_cuts_is_passed_once(start: bytes, unit: bytes, more: bytes) -> None:
+    """A quote at which a search fails stays, and the search has read all that follows to find that out."""
+    body = (start + unit * MOST_BYTES)[:MOST_BYTES] + more
+
+    assert b'"' not in hints._STRING.sub(b"", body)

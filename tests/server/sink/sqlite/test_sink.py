@@ -8,9 +8,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from server.errors import BootError
@@ -248,3 +250,30 @@ def test_headers_are_kept_as_an_object_of_strings(tmp_path: Path) -> None:
     database = sqlite3.connect(tmp_path / "events-0.db")
     assert database.execute("SELECT headers FROM event").fetchone() == ('{"a":"x\\"y","b":"\ufffd"}',)
     database.close()
+
+
+def test_the_headers_of_a_route_are_written_down_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its events have one list: 10,000 of them took 8 ms of one turn for it."""
+    written: list[object] = []
+    dumps = orjson.dumps
+
+    def counted(value: object) -> bytes:
+        written.append(value)
+        return dumps(value)
+
+    monkeypatch.setattr(orjson, "dumps", counted)
+    one, other = [("a", b"1")], [("a", b"2")]
+
+    async def test(sink: Sink) -> None:
+        for headers in (one, one, one, other, one):
+            given = record("t", 1)
+            given.headers = headers
+            sink.submit(given, Acks())
+        await settle(sink)
+
+    drive(test, make(tmp_path))
+
+    assert written == [{"a": "1"}, {"a": "2"}, {"a": "1"}]
+    with closing(sqlite3.connect(tmp_path / "events-0.db")) as database:
+        stored = [bytes(text) for (text,) in database.execute("SELECT CAST(headers AS BLOB) FROM event ORDER BY id")]
+    assert stored == [b'{"a":"1"}'] * 3 + [b'{"a":"2"}', b'{"a":"1"}']
