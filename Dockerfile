@@ -1,4 +1,4 @@
-# The image of the intake: a virtual environment made in one stage, and nothing but it and Python in the other.
+# The image of the intake: one stage makes a virtual environment, the other has nothing but Python and that.
 # It runs as a user without rights, over a root that may be read-only; what it keeps is under /var/lib/penstock.
 # The master reaps its children itself, so there is no tini. deploy/image/prove carries these steps out without an engine.
 # With --build-arg EXTRA=-otel it can send spans to an OpenTelemetry collector.
@@ -8,7 +8,7 @@ FROM ${BASE} AS build
 ARG EXTRA=
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends python3 python3-venv
 WORKDIR /src
-# What is pinned changes seldom: a layer of its own. By hash, wheels alone: nothing is compiled or run here.
+# Dependencies change seldom, so they have a layer of their own. They are wheels, pinned by hash: no code is compiled or run.
 COPY requirements/build.txt requirements/runtime.txt requirements/otel.txt requirements/
 RUN python3 -m venv /opt/penstock && /opt/penstock/bin/pip install --quiet --no-cache-dir --no-compile --require-hashes --only-binary :all: -r requirements/runtime.txt
 RUN python3 -m venv /opt/build && /opt/build/bin/pip install --quiet --no-cache-dir --require-hashes --only-binary :all: -r requirements/build.txt
@@ -18,7 +18,7 @@ COPY soak soak/
 COPY validators validators/
 COPY deploy/wheel deploy/
 RUN PYTHON=/opt/build/bin/python deploy/wheel /opt/dist && /opt/penstock/bin/pip install --quiet --no-cache-dir --no-compile --require-hashes --only-binary :all: --find-links /opt/dist -r /opt/dist/requirements${EXTRA}.txt
-# Compiled here, since nothing can be written there. Nobody installs anything there either.
+# Compiled here, because the root of the image is read-only.
 RUN /opt/penstock/bin/pip uninstall --quiet --yes pip setuptools && /opt/penstock/bin/python -m compileall -q /opt/penstock/lib
 
 FROM ${BASE}

@@ -1,4 +1,4 @@
-"""The alerts: what somebody should be called for, or look at in the morning.
+"""The alerts: faults that page an operator, or open a ticket for the morning.
 
 ``python deploy/prometheus/alerts.py > deploy/prometheus/alerts.yml`` writes them.
 
@@ -64,7 +64,7 @@ and sum by (stream) (rate(penstock_events_invalid_total[<10m>])) > 0.1""",
     Alert(
         "PenstockEventsUnaccounted",
         "page",
-        "{{ $value }} accepted events of {{ $labels.instance }} have no outcome, and nobody has them.",
+        "{{ $value }} accepted events of {{ $labels.instance }} are neither in the sink nor the spool.",
         "<1m>",
         "penstock_events_unaccounted != 0",
     ),
@@ -147,8 +147,8 @@ or max by (instance) (penstock_worker_loop_lag_seconds) > 0.25""",
 )
 
 HEAD = """\
-# Rendered from alerts.py: edit that file instead. What to do is in docs/RUNBOOKS.md, under the name of the alert; each
-# fires and clears in numbers in alerts_test.yml, and in its fault in tests/process/test_alerts.py.
+# Rendered from alerts.py: edit that file instead. docs/RUNBOOKS.md says what to do, under the name of the alert.
+# alerts_test.yml tests each alert with numbers, and tests/process/test_alerts.py with the fault itself.
 """
 
 _TIME = re.compile(r"<(\d+)([smh])(:s)?>")
