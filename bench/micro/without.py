@@ -31,7 +31,7 @@ METRICS: Final[dict[str, tuple[str, ...]]] = {
         "if began_s:",
     ),
     "server.intake.pipeline": ("route.judged.one_decode += 1",),
-    "server.worker.process": ("self._measures.write()", "self._measures.note_lag("),
+    "server.worker.process": ("self._measures.write()", "self._lags_s.append("),
 }
 LIMITS: Final[dict[str, tuple[str, ...]]] = {
     "server.http.protocol": (
