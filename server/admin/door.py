@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 MAX_CONNECTIONS: Final = 256  # Of monitoring, probes, and people who look.
 TICK_S: Final = 0.25
-_OF_CLIENTS: Final = (ConnectionError, HttpProcessingError)  # Gone, or sent what is no HTTP.
+# The client has gone, or sent what is no HTTP or not what its Content-Encoding says.
+_OF_CLIENTS: Final = (ConnectionError, HttpProcessingError, web.RequestPayloadError)
 _limited: Final = Limited(logging.getLogger("admin"))
 _HOST: Final = re.compile(r"\[([0-9a-f:.]+)\](?::\d*)?|([a-z0-9._-]+)(?::\d*)?")
 
