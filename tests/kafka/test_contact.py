@@ -68,7 +68,7 @@ def test_a_broker_that_closes_idle_connections_costs_no_answer_and_no_warning(
             deadline = time.monotonic() + 3 * IDLE_MS / 1000 * (number % 2)
             while Scrape.of(service).sum(DISCONNECTS) == closed and time.monotonic() < deadline:
                 time.sleep(0.02)
-        assert Scrape.of(service).sum(DISCONNECTS) > 0
+        service.until(lambda: Scrape.of(service).sum(DISCONNECTS) > 0)
 
         assert Counter(answers) == {(201, None): 12}
         assert "no Kafka broker answers" not in service.log()
