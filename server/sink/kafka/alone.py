@@ -18,7 +18,7 @@ from confluent_kafka import KafkaError, Producer
 from server.sink.base import OnAck
 from server.sink.kafka.errors import TOO_LARGE, is_too_large
 
-KEPT_S: Final = 3600.0  # Time until batches are tried again: an operator may have raised the limit.
+KEPT_S: Final = 60.0  # Time until batches are tried again: an operator may have raised the limit.
 PROPERTIES: Final = {"batch.num.messages": "1", "statistics.interval.ms": "0"}
 
 

@@ -148,7 +148,7 @@ class KafkaSink(Sink):
     def separate(self, topic: str, *, is_keyed: bool) -> bool:  # cold: once for each batch that was too large
         """Send this topic's records one per request (sink.kafka.alone)."""
         try:
-            alone = self._alone or Alone(self._make(kafka_alone.PROPERTIES))
+            alone = self._alone if self._alone is not None else Alone(self._make(kafka_alone.PROPERTIES))
         except BootError as failed:  # There is no thread or no memory left.
             _limited.warning("separate", "cannot make a producer for small topics: %s", failed)
             return False

@@ -67,6 +67,22 @@ def test_what_is_refused_there_is_too_large_by_itself(brokers: Mock) -> None:
     assert kinds(sink, acks) == {"event_too_large"}
 
 
+def test_one_producer_serves_all_topics_that_are_separated_while_it_is_idle(brokers: Mock) -> None:
+    async def test(sink: Sink) -> None:
+        assert isinstance(sink, KafkaSink)
+        await refused_once(sink, brokers)
+        sink.separate("small", is_keyed=False)
+        first = sink._alone
+        assert first is not None
+        assert len(first) == 0, "nothing is out there"
+        sink.separate("small", is_keyed=False)
+        sink.separate("other", is_keyed=False)
+        assert sink._alone is first
+        assert first.topics == {"small", "other"}
+
+    drive(test, make(brokers.servers))
+
+
 def test_batches_are_tried_again_once_nothing_is_out_there(brokers: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("server.sink.kafka.alone.KEPT_S", 0.0)
     acks = Acks()
