@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from server.intake.batch import PrepareAll
     from server.intake.delivery import Delivery
     from server.intake.event import Event
-    from server.intake.forms.forms import Cut
+    from server.intake.forms.form import Cut
     from server.sink.base import Sink
 
 FULL: Final = "The broker is away, or too many events wait for it. Send them again later."

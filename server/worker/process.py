@@ -126,7 +126,7 @@ class Worker:
             self._sender,
             address.of,
             clock,
-            Forms(config, materials.schemas.find_here, content.media_type),
+            Forms(config, materials.schemas.find_here, content.format_of, content.FORMATS),
             self._fetched.fetcher,
             self._turns,
             self._client_of,
