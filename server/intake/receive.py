@@ -35,12 +35,14 @@ from server.intake.text.decode import begins_array
 from server.intake.text.hints import hint
 from server.intake.verdict import EntryWriter
 from server.log import Limited
+from server.paths import Paths
 from server.timing.turns import Turns
 
 if TYPE_CHECKING:
     from server.config.settings import Config
     from server.fetch.schema_fetcher import SchemaFetcher
     from server.http.request import Request
+    from server.http.routes import Handler
     from server.intake.batch import PrepareAll
     from server.intake.delivery import Delivery
     from server.intake.event import Event
@@ -84,6 +86,7 @@ class Receiver:
         self._forms = forms
         self._read_options = TermsReader(config, forms).read
         self._max_events = config.http.limits.max_events
+        self._has_test_events = bool(config.intake.test_events)
         self._test_events = msgspec.json.encode(config.intake.test_events)
         self._at_once, self._slowly = pipeline.at_once, pipeline.slowly
         self._prepare, self._prepare_all = pipeline.prepare, pipeline.prepare_all
@@ -106,6 +109,17 @@ class Receiver:
         self.counts = sender.counts
         self._hasty = self.counts.hasty
         self._until_measured = 1
+
+    def routes(self) -> dict[str, dict[str, Handler | None]]:  # cold: once, at start-up
+        """Return the routes of these handlers, by path and method. HEAD None: such a GET sends events."""
+        routes: dict[str, dict[str, Handler | None]] = {
+            Paths.EVENTS: {"POST": self.handle_events},
+            Paths.BEACON: {"POST": self.handle_beacon},
+            Paths.VALIDATE: {"POST": self.handle_validate},
+        }
+        if self._has_test_events:
+            routes[Paths.TEST_EVENTS] = {"GET": self.handle_test_events, "HEAD": None}
+        return routes
 
     def handle_events(self, request: Request) -> None:
         """POST /v1/events: guaranteed, unless the query says hasty."""

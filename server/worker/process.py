@@ -38,11 +38,11 @@ from server.intake.sending import Sender
 from server.intake.trace import header_of
 from server.log import Level
 from server.metrics.declare import WorkerParts
-from server.pages import receipt as receipt_page
 from server.pages.documents import Documents
 from server.pages.published import PATHS, Published
 from server.pages.receipt import ReceiptPage
 from server.pages.service import ServicePages
+from server.paths import Paths
 from server.shared.row import State
 from server.timing.timers import Timer, hand_over, watch
 from server.timing.turns import Turns
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from server.config.settings import Config
     from server.fetch.link import Link
     from server.http.request import Request
-    from server.http.routes import Handler, Table
+    from server.http.routes import Table
     from server.intake.event import Event
     from server.master.generation import WorkerContext
     from server.schemas.repository import SchemaRepository
@@ -245,15 +245,10 @@ class Worker:
     def _routes(self, cors: Cors) -> Table:
         receiver = self._receiver
         beacon = Beacon(receiver.handle_query)
-        routes: dict[str, dict[str, Handler | None]] = {  # HEAD None: these GETs send events.
-            "/v1/events": {"POST": receiver.handle_events},
-            "/v1/beacon": {"POST": receiver.handle_beacon, "GET": beacon.handle, "HEAD": None},
-            "/v1/pixel.gif": {"GET": beacon.handle_pixel, "HEAD": None},
-            "/v1/validate": {"POST": receiver.handle_validate},
-            f"{receipt_page.PATH}*": {"GET": ReceiptPage(self._row.rings, self._durability.receipts.flush).handle},
-        }
-        if self._config.intake.test_events:
-            routes["/v1/_test/events"] = {"GET": receiver.handle_test_events, "HEAD": None}
+        routes = receiver.routes()
+        routes[Paths.BEACON] |= {"GET": beacon.handle, "HEAD": None}  # HEAD None: these GETs send events.
+        routes[Paths.PIXEL] = {"GET": beacon.handle_pixel, "HEAD": None}
+        routes[Paths.RECEIPTS] = {"GET": ReceiptPage(self._row.rings, self._durability.receipts.flush).handle}
         routes = Webhooks(self._config.http).table(cors.table(self._tracing.table(routes)))
         name = self._config.service_name or "penstock"
         self._documents = Documents(asyncio.get_running_loop(), self._published.ask, log)
