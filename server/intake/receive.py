@@ -79,10 +79,12 @@ class Receiver:
         turns: Turns | None = None,
         client_of: Callable[[Request], str] | None = None,
         has_room: Callable[[Request, int], bool] | None = None,
+        measured_every: int = MEASURED_EVERY,
     ) -> None:
         """``fetcher`` is asked for schemas that are at URLs; None: there are none. ``turns``: shared with what else
         takes long; ``client_of`` says whose a request is there. ``has_room`` counts more bytes as held by a request,
-        and says whether they are too many (http.server)."""
+        and says whether they are too many (http.server). One request in
+        ``measured_every`` is timed; 0: none."""
         self._forms = forms
         self._read_options = TermsReader(config, forms).read
         self._max_events = config.http.limits.max_events
@@ -108,7 +110,8 @@ class Receiver:
         self._send_hasty, self._send_guaranteed = sender.hasty, sender.guaranteed
         self.counts = sender.counts
         self._hasty = self.counts.hasty
-        self._until_measured = 1
+        self._measured_every = measured_every
+        self._until_measured = min(1, measured_every)  # From 0 it is counted down for ever.
 
     def routes(self) -> dict[str, dict[str, Handler | None]]:  # cold: once, at start-up
         """Return the routes of these handlers, by path and method. HEAD None: such a GET sends events."""
@@ -185,7 +188,7 @@ class Receiver:
         began_s = 0.0
         self._until_measured -= 1
         if not self._until_measured:
-            self._until_measured = MEASURED_EVERY
+            self._until_measured = self._measured_every
             began_s = monotonic()
         if self._closed:
             self._refuse_draining(request)

@@ -48,8 +48,8 @@ from server.timing.timers import Timer, hand_over, watch
 from server.timing.turns import Turns
 from server.tracing.make import make as make_tracing
 from server.version import VERSION
+from server.worker.concerns import ALL, Concerns
 from server.worker.durability import Durability
-from server.worker.measures import Measures
 from server.worker.troubles import Troubles
 
 if TYPE_CHECKING:
@@ -92,10 +92,11 @@ class Materials(Protocol):
 class Worker:
     """One process's share of the service."""
 
-    def __init__(self, materials: Materials, context: WorkerContext) -> None:
+    def __init__(self, materials: Materials, context: WorkerContext, concerns: Concerns = ALL) -> None:
         config = materials.config
         self._config = config
         self._context = context
+        self._concerns = concerns
         self._row = context.row
         self._stop = asyncio.Event()
         self._is_hurried = False
@@ -103,7 +104,7 @@ class Worker:
         self._level = Level()
         self.is_balanced = True
         self._durability = Durability(
-            config, materials.data_dir, materials.snapshot, context.row.ring(), self._on_dropped
+            config, materials.data_dir, materials.snapshot, context.row.ring(), self._on_dropped, concerns
         )
         delivery, tallies = self._durability.delivery, self._durability.tallies
         views = Views(materials.snapshot.sections, config.streams.wiki)
@@ -131,6 +132,7 @@ class Worker:
             self._turns,
             self._client_of,
             self._has_room,
+            concerns.measured_every,
         )
 
     def _on_dropped(self, event: Event) -> None:
@@ -167,7 +169,7 @@ class Worker:
         parts = WorkerParts(
             self._server, self._receiver.counts, self._durability, self._error_events, self._tracing, self._lags_s
         )
-        self._measures = Measures(self._row, parts, self._pipeline)
+        self._measures = self._concerns.measures(self._row, parts, self._pipeline)
         shows_text = self._config.log.client_text
         self._troubles = Troubles(self._server, self._receiver.counts, shows_text=shows_text)
         self._due = loop.time()
@@ -286,12 +288,12 @@ class Worker:
         self._measures.write()
 
 
-def run(materials: Materials, context: WorkerContext) -> int:
+def run(materials: Materials, context: WorkerContext, concerns: Concerns = ALL) -> int:
     """Be a worker until told to stop. Returns the exit code: 0 drained, 1 with wrong books, 5 cannot start."""
     gc.set_threshold(GC_EVERY)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            worker = Worker(materials, context)
+            worker = Worker(materials, context, concerns)
             runner.run(worker.run())
     except BootError as error:
         log.error("worker %d cannot start: %s", context.slot, error)
