@@ -26,7 +26,7 @@ from server.intake.books.counts import MEASURED_EVERY
 from server.intake.forms.forms import Forms, PiecePreparer, without_form
 from server.intake.pipeline import Pipeline
 from server.intake.report import ReportWriter, reports
-from server.intake.request_options import RequestOptions, TermsReader
+from server.intake.request_options import RequestOptions, RequestOptionsReader
 from server.intake.sending import Sender
 from server.intake.submission import Submission
 from server.intake.text.cut import FULL as HELD
@@ -86,7 +86,7 @@ class Receiver:
         and says whether they are too many (http.server). One request in
         ``measured_every`` is timed; 0: none."""
         self._forms = forms
-        self._read_options = TermsReader(config, forms).read
+        self._read_options = RequestOptionsReader(config, forms).read
         self._max_events = config.http.limits.max_events
         self._has_test_events = bool(config.intake.test_events)
         self._test_events = msgspec.json.encode(config.intake.test_events)
