@@ -53,7 +53,7 @@ test: dev-venv  ## Run the whole suite; ARGS="-k name" picks
 # Folders whose tests start services or brokers. Slow tests in other folders have the marker `slow`.
 NOT_QUICK := contract deploy fuzz kafka process server/master server/sink/kafka two_hop test_kafka_summary.py
 test-quick: dev-venv ## The tests that need no running service, broker or browser, in less than a minute
-	@$(BIN)/python -m pytest -q -m "not slow and not kafka" $(addprefix --ignore=tests/,$(NOT_QUICK)) $(ARGS)
+	@$(BIN)/python -m tests.quick $(NOT_QUICK) -- $(ARGS)
 
 test-all: dev-venv ## The suite with many more random cases, and a real Kafka or nothing
 	@REQUIRE_KAFKA=1 HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q --timeout=600 $(ARGS)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import layout, rooms
+from tests import layout, quick, rooms
 from tests.layout import Found, Module
 
 ROOT = Path(__file__).parent.parent
@@ -103,6 +103,16 @@ def test_reading_settings_loads_no_schema_compiler_no_http_client_and_no_broker_
         "validators.load.yaml12",
     }
     assert loaded & {"aiohttp", "confluent_kafka", "fastjsonschema", "uvloop"} == set()
+
+
+def test_the_halves_of_the_quick_tests_share_nothing_and_leave_nothing_out() -> None:
+    first, second = quick.halves(["kafka"])
+
+    assert all((ROOT / folder).is_dir() for folder in quick.FIRST)
+    assert first == [*quick.FIRST, "--ignore=tests/kafka"]
+    assert {f"--ignore={folder}" for folder in quick.FIRST} | {"--ignore=tests/kafka"} == {
+        one for one in second if one.startswith("--ignore")
+    }
 
 
 def test_everything_is_caught_only_where_the_list_gives_a_reason() -> None:

@@ -1,8 +1,8 @@
 """What a request costs a whole worker, without a kernel: this tree beside another, in one interleaved run.
 
 Place: ``python -m bench worker --against TREE``, about 30 s; bench.quick measures it with sockets and brokers.
-``--without limits``, ``metrics``, ``rates`` or ``durability``: the other one is this tree without what that costs on
-the hot path (without.py, bench.peers.undurable; rates are asked on this side, and never reached).
+``--without limits``, ``metrics``, ``rates`` or ``durability``: the other one is this tree without what can be left out
+of that (bench.without; limits and rates are asked on this side, and never reached).
 Rules: each tree is a process of its own, asked in turns for short rounds; the figure is the median of the ratios of
 neighbouring rounds: a machine whose speed drifts treats both alike. Bytes are handed to the protocol and writes thrown
 away; events go into memory. What is done once a beat, and a scrape of a thousand streams, are measured apart.
@@ -25,7 +25,6 @@ from typing import Any, cast
 import uvloop
 
 from bench.micro.http import Drain
-from bench.micro.without import CONCERNS, install
 
 ROOT = Path(__file__).parents[2]
 KINDS = ("hasty", "guaranteed")
@@ -33,7 +32,6 @@ BATCH = 1000
 AT_ONCE = 50  # Requests of a turn of the loop.
 ROUNDS = 41
 STREAMS = 1000
-RATES = "limits: {requests_per_s_per_address: 1000000, burst_per_address: 1000000}"
 EVENT = b'{"$schema":"/web/page_view/1.1.0","meta":{"stream":"web.page_view"},"page":"/home"}'
 HEAD = b"POST %b HTTP/1.1\r\nHost: intake.example.org\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
 SETTINGS = """\
@@ -48,7 +46,7 @@ log: {{level: error}}
 # A tree: a child process.
 
 
-async def serve(tree: str, limits: str) -> None:
+async def serve(tree: str, concern: str, limits: str) -> None:
     """Be a worker without sockets, and run a round for each line of standard input."""
     from server.boot.generation import read
     from server.master.generation import WorkerContext
@@ -61,13 +59,23 @@ async def serve(tree: str, limits: str) -> None:
         file.write_text(SETTINGS.format(tree=tree, limits=limits), encoding="utf-8")
         row = Scoreboard(2).claim(0, 1)
         assert row is not None
-        worker = Worker(read(file, []), WorkerContext(0, 1, row, [], os.getppid()))
+        context = WorkerContext(0, 1, row, [], os.getppid())
+        worker = Worker(read(file, []), context, *_concerns(concern))
         running = asyncio.create_task(worker.run())
         while row.state is not State.READY:  # noqa: ASYNC110 - it is in shared memory
             await asyncio.sleep(0.01)
         for line in sys.stdin:
             print(await _beat(worker) if line.strip() == "beat" else await _round(worker, line.strip()), flush=True)
         running.cancel()
+
+
+def _concerns(concern: str) -> tuple[Any, ...]:
+    """What a worker without it is given; nothing for a whole one: another checkout may not know of concerns."""
+    if not concern:
+        return ()
+    from bench.without import CONCERNS  # Here: it imports the server of this tree.
+
+    return (CONCERNS[concern],)
 
 
 async def _round(worker: Any, kind: str) -> float:
@@ -103,14 +111,8 @@ async def _beat(worker: Any) -> float:
 def be(tree: str, concern: str, limits: str) -> None:
     """The life of a child. ``concern``: what it is without."""
     sys.path.insert(0, tree)
-    if concern == "durability":
-        from bench.peers import undurable  # Here: it imports the server of this tree.
-
-        undurable.install()
-    elif concern:
-        install(concern)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(tree, limits))
+        runner.run(serve(tree, concern, limits))
 
 
 # The parent.
@@ -182,17 +184,18 @@ def scrape_ms(streams: int) -> float:
 
 def run(arguments: list[str]) -> int:
     """The command."""
+    from bench.without import CONCERNS, HTTP
+
     parser = argparse.ArgumentParser(prog="python -m bench worker", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--against", type=Path, metavar="TREE", help="another checkout")
-    parser.add_argument(
-        "--without", choices=["durability", *sorted(CONCERNS)], help="this tree without it is the other one"
-    )
+    parser.add_argument("--without", choices=sorted(CONCERNS), help="this tree without it is the other one")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     options = parser.parse_args(arguments)
     print(f"a scrape of {STREAMS} streams: {scrape_ms(STREAMS):.0f} ms of CPU")
-    trees = [Tree(ROOT, limits=RATES if options.without == "rates" else "")]
+    asked, not_asked = HTTP.get(options.without, ("", ""))
+    trees = [Tree(ROOT, limits=asked)]
     if options.without:
-        trees.append(Tree(ROOT, options.without))
+        trees.append(Tree(ROOT, options.without, not_asked))
     elif options.against:
         trees.append(Tree(options.against.resolve()))
     try:

@@ -19,6 +19,7 @@ from server.auth.api_keys import PREFIX, ApiKeys
 from server.auth.grant import NOBODY, Grants
 from server.auth.guard import Guard, PageGuard
 from server.catalog.name_cache import NameCache
+from server.paths import Paths
 from server.timing.rate_limit import TokenBuckets
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ INVENTED_BURST: Final = 200
 INVENTED_CLIENTS: Final = 8_192
 
 _BEARER: Final = b"bearer "
-_BEACONS: Final = (b"/v1/beacon", b"/v1/pixel.gif")
+_BEACONS: Final = (Paths.BEACON.encode(), Paths.PIXEL.encode())
 
 
 class Request(Protocol):

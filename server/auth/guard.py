@@ -1,6 +1,6 @@
 """Decide whether a request may write to a stream.
 
-Place: intake.route has auth.access make one per stream; intake.pipeline asks it for every event → HERE.
+Place: intake.router has auth.access make one per stream; intake.pipeline asks it for every event → HERE.
 Rules: a stream that asks for no proof has no guard. The grants of a request are looked up once. A request that proves
 nothing is refused. A stream that only takes events from pages of some origins has a guard of its own class, so that the
 other streams pay nothing for it.

@@ -1,10 +1,10 @@
 """Hold all streams of one reading of the sources, and find them by name.
 
-Place: catalog.sources → HERE → intake.route, on an event's way. It reaches running workers by catalog.publication.
+Place: catalog.sources → HERE → intake.router, on an event's way. It reaches running workers by catalog.publication.
 Rules: an exact name goes before a regex, and of the regexes the first declared one that matches wins. A name that was
 asked for before costs one dict lookup. The cache is bounded in number and length of names, because clients choose them.
 A snapshot never changes what it answers; a new reading makes a new one.
-Not here: whether the settings are right (catalog.check_streams), who may send what (intake.route).
+Not here: whether the settings are right (catalog.check_streams), who may send what (intake.router).
 """
 
 from __future__ import annotations

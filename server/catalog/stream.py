@@ -1,6 +1,6 @@
 """One stream, with its settings in the form that the intake uses for its events.
 
-Place: catalog.snapshot → HERE → intake.route.
+Place: catalog.snapshot → HERE → intake.router.
 Rule: a stream is made once for a name and never changed; its settings were checked before (catalog.check_streams).
 Not here: merging and lookup (catalog.snapshot).
 """

@@ -16,7 +16,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
 from server.http.around import refused_kinds
-from server.http.around.content import encoding_of, is_json, media_type
+from server.http.around.content import encoding_of, format_of, is_json
 from server.http.fields import elements
 from server.http.problem import (
     BAD_CODING,
@@ -157,7 +157,7 @@ def bad_framing(headers: Mapping[bytes, bytes], parser: Any) -> Refusal | None:
 def bad_type(headers: Mapping[bytes, bytes]) -> Refusal | None:
     """Refuse a content type that is not supported. That of a CloudEvent in binary mode is the type of its data."""
     given = headers.get(b"content-type")
-    if media_type(given) or (given is not None and _OF_CLOUDEVENTS in headers and is_json(given)):
+    if format_of(given) or (given is not None and _OF_CLOUDEVENTS in headers and is_json(given)):
         return None
     return refused_kinds.bad_type(headers)
 

@@ -2,7 +2,7 @@
 
 Place: intake.receive makes one a request; intake.text.enricher reads it for every event.
 Rule: what costs time is worked out when first asked for, and kept.
-Not here: which fields of an event get these values (intake.route).
+Not here: which fields of an event get these values (intake.router).
 """
 
 # hot path

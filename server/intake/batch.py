@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from server.http.request import Request
     from server.intake.arrival import Arrival
     from server.intake.event import Event
-    from server.intake.forms.forms import Finish
+    from server.intake.forms.form import Finish
     from server.intake.forms.ndjson import BodyLines
 
     # Raw events, the index of the first of them, who sent them.

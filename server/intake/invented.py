@@ -1,6 +1,6 @@
 """Names of streams that no declaration spells out: how many of them one worker takes.
 
-Place: intake.route, for the first event of a route → HERE.
+Place: intake.router, for the first event of a route → HERE.
 Rules: where a regex declares streams, clients choose the names, and each becomes a topic that librdkafka keeps for the
 life of its producer. It looks through all of them for each new one: with 2,000 that takes 0.2 ms, with 10,000 30 ms,
 and 100,000 made up by one client stopped a worker for so long that the master ended it. So only the first ``most``

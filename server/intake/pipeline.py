@@ -2,7 +2,7 @@
 
 Place: intake.receive, intake.batch → HERE → sink (by intake.sending, once all events of the request are prepared).
 Rule: nothing is sent from here; the outcome of every step is a value; the order of the steps is the contract's.
-Not here: requests and replies (intake.receive), what a route is made of (intake.route).
+Not here: requests and replies (intake.receive), what a route is made of (intake.router).
 """
 
 # hot path
@@ -22,7 +22,8 @@ from server.intake.arrival import Arrival
 from server.intake.books.tally import Tallies
 from server.intake.event import Event
 from server.intake.record import TOO_LARGE, address, headers_of, timestamp_ms, too_large, unfit
-from server.intake.route import Draft, Route, Router
+from server.intake.route import Draft, Route
+from server.intake.router import Router
 from server.intake.text import event_limits as bounds
 from server.intake.text.decode import has_duplicate_names
 from server.intake.text.event_limits import EventLimits

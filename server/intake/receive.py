@@ -2,16 +2,14 @@
 
 Place: http.routes → HERE → intake.pipeline → HERE → intake.sending.
 Rule: all events of a request are prepared before any is submitted; every request gets exactly one reply.
-Not here: HTTP (the request replies for itself), what its head says of the events (intake.request_options), one event's
-way (intake.pipeline), acks and answers (intake.sending).
+Not here: HTTP (the request replies for itself), answers to what is refused (intake.refusals), what a head says of the
+events (intake.request_options), one event's way (intake.pipeline), acks and answers (intake.sending).
 """
 
 # hot path
 
 from __future__ import annotations
 
-import logging
-import traceback
 from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -19,43 +17,36 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import msgspec
 
 from server.config.rules import settle_s
-from server.intake import verdict
 from server.intake.arrival import Arrival, Clock
 from server.intake.batch import AT_ONCE_S, Batch, Preparing
 from server.intake.books.counts import MEASURED_EVERY
 from server.intake.forms.forms import Forms, PiecePreparer, without_form
 from server.intake.pipeline import Pipeline
+from server.intake.refusals import Refusals
 from server.intake.report import ReportWriter, reports
-from server.intake.request_options import RequestOptions, TermsReader
+from server.intake.request_options import RequestOptions, RequestOptionsReader
 from server.intake.sending import Sender
 from server.intake.submission import Submission
-from server.intake.text.cut import FULL as HELD
 from server.intake.text.cut import elements
 from server.intake.text.decode import begins_array
-from server.intake.text.hints import hint
 from server.intake.verdict import EntryWriter
-from server.log import Limited
+from server.paths import Paths
 from server.timing.turns import Turns
 
 if TYPE_CHECKING:
     from server.config.settings import Config
     from server.fetch.schema_fetcher import SchemaFetcher
     from server.http.request import Request
+    from server.http.routes import Handler
     from server.intake.batch import PrepareAll
     from server.intake.delivery import Delivery
     from server.intake.event import Event
-    from server.intake.forms.forms import Cut
+    from server.intake.forms.form import Cut
     from server.sink.base import Sink
-
-FULL: Final = "The broker is away, or too many events wait for it. Send them again later."
-DRAINING: Final = "This server is shutting down. Send the events again; another one will take them."
-BUG: Final = "internal: the server failed on this request, and has logged it. Try again later."
-TOO_MANY: Final = "The request has more than the {} events that are taken at a time. Send them in smaller batches."
 
 LONG_SHARE: Final = 0.8  # Of ``answer_s``, that a body may wait whose events need no outcome.
 MIN_PATIENCE_S: Final = 1.0  # Even where ``answer_s`` leaves less.
 
-_trouble = Limited(logging.getLogger("intake"))
 _NO_MEMO: Final[Mapping[Any, Any]] = {}
 _OPEN, _CLOSED = b"{}"
 
@@ -77,13 +68,16 @@ class Receiver:
         turns: Turns | None = None,
         client_of: Callable[[Request], str] | None = None,
         has_room: Callable[[Request, int], bool] | None = None,
+        measured_every: int = MEASURED_EVERY,
     ) -> None:
         """``fetcher`` is asked for schemas that are at URLs; None: there are none. ``turns``: shared with what else
         takes long; ``client_of`` says whose a request is there. ``has_room`` counts more bytes as held by a request,
-        and says whether they are too many (http.server)."""
+        and says whether they are too many (http.server). One request in
+        ``measured_every`` is timed; 0: none."""
         self._forms = forms
-        self._read_options = TermsReader(config, forms).read
+        self._read_options = RequestOptionsReader(config, forms).read
         self._max_events = config.http.limits.max_events
+        self._has_test_events = bool(config.intake.test_events)
         self._test_events = msgspec.json.encode(config.intake.test_events)
         self._at_once, self._slowly = pipeline.at_once, pipeline.slowly
         self._prepare, self._prepare_all = pipeline.prepare, pipeline.prepare_all
@@ -105,7 +99,22 @@ class Receiver:
         self._send_hasty, self._send_guaranteed = sender.hasty, sender.guaranteed
         self.counts = sender.counts
         self._hasty = self.counts.hasty
-        self._until_measured = 1
+        refusals = Refusals(self.counts, config.http.limits.max_events)
+        self._refuse_fault, self._refuse_full = refusals.fault, refusals.full
+        self._refuse_draining, self._on_bug = refusals.draining, refusals.bug
+        self._measured_every = measured_every
+        self._until_measured = min(1, measured_every)  # From 0 it is counted down for ever.
+
+    def routes(self) -> dict[str, dict[str, Handler | None]]:  # cold: once, at start-up
+        """Return the routes of these handlers, by path and method. HEAD None: such a GET sends events."""
+        routes: dict[str, dict[str, Handler | None]] = {
+            Paths.EVENTS: {"POST": self.handle_events},
+            Paths.BEACON: {"POST": self.handle_beacon},
+            Paths.VALIDATE: {"POST": self.handle_validate},
+        }
+        if self._has_test_events:
+            routes[Paths.TEST_EVENTS] = {"GET": self.handle_test_events, "HEAD": None}
+        return routes
 
     def handle_events(self, request: Request) -> None:
         """POST /v1/events: guaranteed, unless the query says hasty."""
@@ -171,7 +180,7 @@ class Receiver:
         began_s = 0.0
         self._until_measured -= 1
         if not self._until_measured:
-            self._until_measured = MEASURED_EVERY
+            self._until_measured = self._measured_every
             began_s = monotonic()
         if self._closed:
             self._refuse_draining(request)
@@ -303,16 +312,6 @@ class Receiver:
             return None
         return batch.events
 
-    def _refuse_fault(self, request: Request, fault: int | str) -> None:
-        """Answer a request whose body gives no events."""
-        if isinstance(fault, str):
-            request.problem(400, f"{fault} {hint(request.body)}".rstrip())
-        elif fault == HELD:
-            self._refuse_full(request)
-        else:
-            self.counts.refused_many += 1
-            request.problem(413, TOO_MANY.format(self._max_events))
-
     def _put_off(self, submission: Submission, batch: Batch, patience_s: float) -> None:  # cold: a body of many turns
         """Yield to others; then prepare the rest of the batch, and go on with the submission."""
         request = submission.request
@@ -338,16 +337,3 @@ class Receiver:
                 self._on_bug(submission.request)
 
         return self._fetcher.wait(uris, self._address(submission.request), go_on)
-
-    def _on_bug(self, request: Request) -> None:  # cold: an exception of ours, after the turn in which the request came
-        text = "a request failed with an internal error\n%s"
-        _trouble.warning("request", text, traceback.format_exc(), request_id=request.request_id)
-        request.problem(500, BUG)
-
-    def _refuse_draining(self, request: Request) -> None:
-        self.counts.refused_draining += 1
-        request.problem(503, DRAINING, retry_after_s=verdict.RETRY_AFTER_S)
-
-    def _refuse_full(self, request: Request) -> None:
-        self.counts.refused_full += 1
-        request.problem(503, FULL, retry_after_s=verdict.RETRY_AFTER_S)

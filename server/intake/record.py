@@ -3,7 +3,7 @@
 Place: intake.pipeline → HERE, the last step of both of its ways.
 Rules: values of a key are written anew, so that two spellings of one value (``1.0`` and ``1``, an escape and its
 letter) meet in one partition. A time that no calendar knows, or that a broker would refuse, is the time of receipt.
-Not here: which members these are (intake.route).
+Not here: which members these are (intake.router).
 """
 
 # hot path

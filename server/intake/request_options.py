@@ -39,7 +39,7 @@ class RequestOptions(msgspec.Struct, frozen=True, eq=False):
 PLAIN: Final = RequestOptions(is_hasty=False, is_plain=True)
 
 
-class TermsReader:
+class RequestOptionsReader:
     """Reads them, by the settings."""
 
     __slots__ = ("_forms", "_schema_uri_header", "_schema_uri_param", "_stream_header", "_stream_param")
@@ -55,7 +55,7 @@ class TermsReader:
     def read(self, request: Request, *, is_beacon: bool) -> RequestOptions:
         """Those of a request, which is hasty when the query says so, or whatever it says when it ``is_beacon``."""
         headers, params = request.headers, request.params()
-        terms = RequestOptions(
+        options = RequestOptions(
             is_hasty=is_beacon or params.get("hasty") not in _NOT_HASTY,
             is_plain=self._forms.is_plain(headers),
             schema_uri=_text(params.get(self._schema_uri_param or "")) or _named(request, self._schema_uri_header),
@@ -63,8 +63,8 @@ class TermsReader:
             trace=header_of(headers[TRACE]) if TRACE in headers else None,
         )
         if request.memo is not None:
-            request.memo[RequestOptions] = terms
-        return terms
+            request.memo[RequestOptions] = options
+        return options
 
 
 def _header(name: str | None) -> bytes:

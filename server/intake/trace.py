@@ -3,7 +3,7 @@
 Place: intake.receive → HERE → the headers of records.
 Rules: only a well-formed ``traceparent`` is handed on, as it came; anything else is as if it were not there. Nobody
 here begins a trace, and nothing of it reaches a log or a metric.
-Not here: the headers that every record has (intake.route).
+Not here: the headers that every record has (intake.router).
 """
 
 # hot path

@@ -14,33 +14,13 @@ from server.http.limits import KINDS
 from server.http.response import PHRASES
 from server.intake.books.counts import GUARANTEED_BOUNDS, HASTY_BOUNDS
 from server.metrics.declare import Gauge, MetricGroup, Sums, count, counter, gauge, histogram, one
+from server.paths import Paths
 
 if TYPE_CHECKING:
     from server.http.server import HttpServer
 
-# Paths as the table of routes has them (``*`` stands for the rest of a path). A route that is not here counts as OTHER,
-# and a test says so. UNREAD are answers to what was no request.
-ROUTES: Final = (
-    "/v1/events",
-    "/v1/beacon",
-    "/v1/pixel.gif",
-    "/v1/validate",
-    "/v1/receipts/*",
-    "/v1/_test/events",
-    "/v1/schemas",
-    "/v1/schemas/*",
-    "/v1/stream-configs",
-    "/v1/stream-configs/*",
-    "/v1/streamconfigs",
-    "/w/api.php",
-    "/healthz",
-    "/readyz",
-    "/_info",
-    "/_info/name",
-    "/_info/version",
-    "/robots.txt",
-    "/",
-)
+# A route that is not among the paths counts as OTHER, and a test says so. UNREAD are answers to what was no request.
+ROUTES: Final = tuple(path.value for path in Paths)
 OTHER: Final = "other"
 UNREAD: Final = "unread"
 STATUSES: Final = tuple(PHRASES)

@@ -16,6 +16,8 @@ from urllib.parse import quote
 
 import msgspec
 
+from server.paths import Paths
+
 _HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -47,7 +49,7 @@ def streams(title: str, entries: Iterator[tuple[str, dict[str, Any]] | None]) ->
 def schema(uri: str, text: bytes) -> Iterator[bytes]:
     """Show one schema; ``text`` is its JSON."""
     above = uri.rpartition("/")[0]
-    link = f'<p>Other versions: <a href="/v1/schemas{quote(above)}">{escape(above)}</a></p>\n'
+    link = f'<p>Other versions: <a href="{Paths.SCHEMAS}{quote(above)}">{escape(above)}</a></p>\n'
     yield (_HEAD.format(title=escape(uri)) + link + _pre(msgspec.json.format(text).decode()) + _TAIL).encode()
 
 
@@ -55,10 +57,10 @@ def directory(path: str, directories: Sequence[str], versions: Sequence[str]) ->
     """Show the contents of one directory; ``versions`` are schema URIs."""
     lines = [_HEAD.format(title=escape(path)), "<ul>\n"]
     above = path.rpartition("/")[0]
-    if above.startswith("/v1/schemas"):
+    if above.startswith(Paths.SCHEMAS):
         lines.append(_item(above, ".."))
     lines += [_item(f"{path}/{name}", f"{name}/") for name in directories]
-    lines += [_item(f"/v1/schemas{uri}", uri.rpartition("/")[2]) for uri in reversed(versions)]
+    lines += [_item(f"{Paths.SCHEMAS}{uri}", uri.rpartition("/")[2]) for uri in reversed(versions)]
     if versions:
         lines.append(_item(f"{path}/latest", "latest"))
     yield ("".join(lines) + "</ul>\n" + _TAIL).encode("utf-8", "replace")
@@ -67,7 +69,7 @@ def directory(path: str, directories: Sequence[str], versions: Sequence[str]) ->
 def _of_schema(title: Any) -> str:
     if not isinstance(title, str):
         return ""
-    return f'<p>Schema: <a href="/v1/schemas/{escape(quote(title))}">{escape(title)}</a></p>\n'
+    return f'<p>Schema: <a href="{Paths.SCHEMAS}/{escape(quote(title))}">{escape(title)}</a></p>\n'
 
 
 def _item(address: str, text: str) -> str:

@@ -20,25 +20,25 @@ from server.catalog.query import Query, QueryError
 from server.catalog.views import Views
 from server.pages import html as pages
 from server.pages.document import HTML_TYPE, PageDocument, Wrong
+from server.paths import Paths
 from server.schemas.repository import SchemaRepository
 from server.text import percent
 from server.text.octets import text_of
 
 PATHS = (
-    "/v1/streamconfigs",
-    "/w/api.php",
-    "/v1/stream-configs",
-    "/v1/stream-configs/*",
-    "/v1/schemas",
-    "/v1/schemas/*",
+    Paths.WIKI_STREAM_CONFIGS,
+    Paths.WIKI_API,
+    Paths.STREAM_CONFIGS,
+    Paths.BELOW_STREAM_CONFIGS,
+    Paths.SCHEMAS,
+    Paths.BELOW_SCHEMAS,
 )
 LATEST_S = 60  # Listings and `latest` change with the directory; a version never changes.
 VERSION_S = 86_400
 
-_SCHEMAS = "/v1/schemas"
 _NO_SCHEMA = {
     "bad_schema_uri": (404, "No schema can have this address. It ends in a title and a version, or in `latest`."),
-    "unknown_schema": (404, "No repository has this schema. GET /v1/schemas lists those that there are."),
+    "unknown_schema": (404, f"No repository has this schema. GET {Paths.SCHEMAS} lists those that there are."),
     "insecure_schema": (404, "This schema has keywords that this service refuses: no event can use it."),
     "schema_unavailable": (503, "This schema cannot be read at the moment. Try again."),
 }
@@ -60,10 +60,10 @@ class Published:
         """Return the document at a path of ``PATHS``."""
         text = text_of(percent.decode(path))
         try:
-            if text.startswith(_SCHEMAS):
+            if text.startswith(Paths.SCHEMAS):
                 query.parse(raw_query, known=())
-                return self._schema(text.removeprefix(_SCHEMAS).strip("/"), is_page_wanted)
-            if text.startswith("/v1/stream-configs"):
+                return self._schema(text.removeprefix(Paths.SCHEMAS).strip("/"), is_page_wanted)
+            if text.startswith(Paths.STREAM_CONFIGS):
                 return self._own_streams(text, raw_query, is_page_wanted)
             return self._streams(text, raw_query, is_page_wanted)
         except QueryError as error:
@@ -72,11 +72,11 @@ class Published:
     def _streams(self, path: str, raw_query: bytes, is_page_wanted: bool) -> PageDocument:
         """Answer the API of the existing system, at its path and at ours."""
         asked = query.parse(raw_query)
-        if path == "/w/api.php" and not asked.is_action:
+        if path == Paths.WIKI_API and not asked.is_action:
             raise QueryError("action", "is missing; write action=streamconfigs")
         entries = self._views.of(asked.wiki).select(asked)
         told = (asked.names, repr(asked.constraints), self._views.key(asked.wiki))
-        if is_page_wanted and path != "/w/api.php" and not asked.is_format_named:
+        if is_page_wanted and path != Paths.WIKI_API and not asked.is_format_named:
             return PageDocument(pages.streams("Streams", entries), HTML_TYPE, key=("page", *told))
         end = b"}}"
         if asked.is_deprecated:
@@ -86,7 +86,7 @@ class Published:
     def _own_streams(self, path: str, raw_query: bytes, is_page_wanted: bool) -> PageDocument:
         """Return the streams that this service accepts, as a map without a wrapper."""
         query.parse(raw_query, known=())
-        rest = path.removeprefix("/v1/stream-configs").removeprefix("/")
+        rest = path.removeprefix(Paths.STREAM_CONFIGS).removeprefix("/")
         names = query.listed(rest.replace(",", "|")) if rest else None
         entries = (
             entry if entry is not None and self._is_ours(entry[1]) else None
@@ -125,22 +125,22 @@ class Published:
             HTML_TYPE if is_page_wanted else b"application/json",
             max_age_s=LATEST_S if is_latest else VERSION_S,
             keep_s=LATEST_S if is_latest else None,
-            lines=f"Content-Location: {_SCHEMAS}{uri}\r\n".encode() if is_latest else b"",
+            lines=f"Content-Location: {Paths.SCHEMAS}{uri}\r\n".encode() if is_latest else b"",
         )
 
     def _listing(self, path: str, listing: tuple[list[str], list[str]], is_page_wanted: bool) -> PageDocument:
         directories, versions = listing
-        below = f"{_SCHEMAS}/{path}".rstrip("/")
+        below = f"{Paths.SCHEMAS}/{path}".rstrip("/")
         if is_page_wanted:
             parts = pages.directory(below, directories, versions)
             return PageDocument(parts, HTML_TYPE, max_age_s=LATEST_S, keep_s=LATEST_S)
         document: dict[str, Any] = {
             "path": f"/{path}",
             "directories": [f"{below}/{name}" for name in directories],
-            "versions": [f"{_SCHEMAS}{uri}" for uri in versions],
+            "versions": [f"{Paths.SCHEMAS}{uri}" for uri in versions],
         }
         if versions:
-            document["latest"] = f"{_SCHEMAS}{versions[-1]}"
+            document["latest"] = f"{Paths.SCHEMAS}{versions[-1]}"
         return PageDocument(iter((_encoded(document),)), max_age_s=LATEST_S, keep_s=LATEST_S)
 
 

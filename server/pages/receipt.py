@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from server.http.request import MAX_ID_CHARS
+from server.paths import Paths
 from server.shared.rings import KEPT_S, Rings
 from server.text import percent
 
 if TYPE_CHECKING:
     from server.http.request import Request
 
-PATH: Final = "/v1/receipts/"
+PATH: Final = Paths.RECEIPTS.removesuffix("*")
 WAIT_S: Final = 0.12  # Twice the tick of intake.books.receipts, and a margin.
 SLICE_S: Final = 0.001
 PAUSE: Final = 3

@@ -19,6 +19,7 @@ import yaml
 from server.http.problem import Refusal
 from server.pages.document import HTML_ONLY, HTML_TYPE
 from server.pages.documents import PREFLIGHT
+from server.paths import Paths
 
 if TYPE_CHECKING:
     from server.http.request import Request
@@ -68,15 +69,15 @@ class ServicePages:
     def routes(self) -> dict[str, dict[str, Handler]]:
         """Return the routes of these pages."""
         handlers: dict[str, Handler] = {
-            "/healthz": self.handle_health,
-            "/readyz": self.handle_readiness,
-            "/_info": self.handle_info,
-            "/_info/name": self.handle_name,
-            "/_info/version": self.handle_version,
-            "/robots.txt": self.handle_robots,
+            Paths.HEALTH: self.handle_health,
+            Paths.READINESS: self.handle_readiness,
+            Paths.INFO: self.handle_info,
+            Paths.NAME: self.handle_name,
+            Paths.VERSION: self.handle_version,
+            Paths.ROBOTS: self.handle_robots,
         }
         table = {path: {"GET": handler} for path, handler in handlers.items()}
-        return table | {"/": {"GET": self.handle_root, "OPTIONS": PREFLIGHT}}
+        return table | {Paths.ROOT: {"GET": self.handle_root, "OPTIONS": PREFLIGHT}}
 
     def handle_root(self, request: Request) -> None:
         """Answer ``/?spec`` and ``/?doc``, with any value, as the existing system does."""

@@ -1,9 +1,9 @@
 """Give ``server`` access to the package ``validators``: schemas by URI, questions about them, ECMA-262 regexes.
 
-Place: boot.examine reads ahead through it; intake.route → HERE → validators.
+Place: boot.examine reads ahead through it; intake.router → HERE → validators.
 Rules: no other module of ``server`` imports ``validators``, except its YAML reader (config.framework.yaml). A missing
 schema is a value here and not an exception, because ``find`` is on an event's way.
-Not here: reading, compiling and caching schemas (validators.registry), words for clients (intake.route).
+Not here: reading, compiling and caching schemas (validators.registry), words for clients (intake.router).
 """
 
 from __future__ import annotations

@@ -3,13 +3,14 @@
 Place: sink.salvage and commands.events → HERE, for ids that SQLite itself can no longer reach. The file is only read.
 Rules: the file holds one table, ``id INTEGER PRIMARY KEY`` first. Whatever the bytes are, a page gives rows or nothing.
 Rows that were deleted may still lie on free pages: only tables that never delete are read this way.
-Not here: whether a row is whole (sink.salvage), the log beside the file, which SQLite applies when it can.
+Not here: the columns of a table (sink.salvage, sink.sqlite.reader), the log beside the file, which SQLite applies when
+it can.
 Source: https://www.sqlite.org/fileformat.html, sections 1.6 (pages, cells, overflow) and 2.1 (records).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 
@@ -39,6 +40,11 @@ def rows_between(path: Path, first: int, last: int) -> Iterator[tuple[Any, ...]]
             if place.row_id != previous and (row := pages.row(place)) is not None:
                 previous = place.row_id
                 yield row
+
+
+def is_whole(row: Sequence[Any], kinds: Sequence[Any]) -> bool:
+    """Whether a row has the columns of these types: damage can leave one that reads well and is none."""
+    return len(row) == len(kinds) and all(isinstance(part, kind) for part, kind in zip(row, kinds, strict=True))
 
 
 def missing(found: Iterable[int], first: int, last: int) -> Iterator[tuple[int, int]]:

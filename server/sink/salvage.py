@@ -182,7 +182,7 @@ class Salvage:
             rows: list[Any] = []
             try:
                 for row in leaves.rows_between(self._path, first, last):
-                    if len(row) == len(self._kinds) and self._is_whole(row):
+                    if leaves.is_whole(row, self._kinds):
                         ids.append(row[0])
                         rows.append(row)
                     if len(rows) == ROWS_AT_ONCE:
@@ -223,7 +223,7 @@ class Salvage:
                 if not isinstance(row[0], int) or row[0] < after:
                     continue
                 after = row[0] + 1
-                if self._is_whole(row):
+                if leaves.is_whole(row, self._kinds):
                     rows.append(row)
                     size += sum(len(part) for part in row if isinstance(part, bytes | str))
                 if size >= BYTES_AT_ONCE:
@@ -238,6 +238,3 @@ class Salvage:
         except (sqlite3.Error, UnicodeDecodeError):
             return False
         return True
-
-    def _is_whole(self, row: Any) -> bool:
-        return all(isinstance(part, kind) for part, kind in zip(row, self._kinds, strict=True))

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 
 from server.config.rules import settle_s
 from server.host import cores
-from server.intake.books.receipts import Receipts
 from server.intake.delivery import Delivery
-from server.sink.make import make, make_spool
+from server.sink.make import make
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from server.shared.rings import Ring
     from server.sink.spool.event import Spooled
     from server.sink.spool.replay import Replay
+    from server.worker.concerns import Concerns
 
 
 SPOOL_S = 1.0  # Even a hurried end gives the disk this long: 50,000 events take about half of it.
@@ -45,9 +45,10 @@ class Durability:
         snapshot: Snapshot,
         ring: Ring,
         on_dropped: Callable[[Event], None],
+        concerns: Concerns,
     ) -> None:
         self.sink = make(config.sink, data_dir, settle_s(config))
-        self.spool = make_spool(config, data_dir, _workers(config))
+        self.spool = concerns.make_spool(config, data_dir, _workers(config))
         self.delivery = Delivery(
             self.sink,
             self.spool,
@@ -58,7 +59,7 @@ class Durability:
         )
         self.tallies = self.delivery.tallies
         oldest = self.sink.oldest if self.sink.knows_oldest else None
-        self.receipts = Receipts(ring, self.sink.outstanding, 0.0 if oldest else settle_s(config), oldest)
+        self.receipts = concerns.receipts(ring, self.sink.outstanding, 0.0 if oldest else settle_s(config), oldest)
         self._config = config
         self.use(snapshot)
         self.replay: Replay | None = None

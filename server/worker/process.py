@@ -38,18 +38,18 @@ from server.intake.sending import Sender
 from server.intake.trace import header_of
 from server.log import Level
 from server.metrics.declare import WorkerParts
-from server.pages import receipt as receipt_page
 from server.pages.documents import Documents
 from server.pages.published import PATHS, Published
 from server.pages.receipt import ReceiptPage
 from server.pages.service import ServicePages
+from server.paths import Paths
 from server.shared.row import State
 from server.timing.timers import Timer, hand_over, watch
 from server.timing.turns import Turns
 from server.tracing.make import make as make_tracing
 from server.version import VERSION
+from server.worker.concerns import ALL, Concerns
 from server.worker.durability import Durability
-from server.worker.measures import Measures
 from server.worker.troubles import Troubles
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from server.config.settings import Config
     from server.fetch.link import Link
     from server.http.request import Request
-    from server.http.routes import Handler, Table
+    from server.http.routes import Table
     from server.intake.event import Event
     from server.master.generation import WorkerContext
     from server.schemas.repository import SchemaRepository
@@ -92,10 +92,11 @@ class Materials(Protocol):
 class Worker:
     """One process's share of the service."""
 
-    def __init__(self, materials: Materials, context: WorkerContext) -> None:
+    def __init__(self, materials: Materials, context: WorkerContext, concerns: Concerns = ALL) -> None:
         config = materials.config
         self._config = config
         self._context = context
+        self._concerns = concerns
         self._row = context.row
         self._stop = asyncio.Event()
         self._is_hurried = False
@@ -103,7 +104,7 @@ class Worker:
         self._level = Level()
         self.is_balanced = True
         self._durability = Durability(
-            config, materials.data_dir, materials.snapshot, context.row.ring(), self._on_dropped
+            config, materials.data_dir, materials.snapshot, context.row.ring(), self._on_dropped, concerns
         )
         delivery, tallies = self._durability.delivery, self._durability.tallies
         views = Views(materials.snapshot.sections, config.streams.wiki)
@@ -126,11 +127,12 @@ class Worker:
             self._sender,
             address.of,
             clock,
-            Forms(config, materials.schemas.find_here, content.media_type),
+            Forms(config, materials.schemas.find_here, content.format_of, content.FORMATS),
             self._fetched.fetcher,
             self._turns,
             self._client_of,
             self._has_room,
+            concerns.measured_every,
         )
 
     def _on_dropped(self, event: Event) -> None:
@@ -167,7 +169,7 @@ class Worker:
         parts = WorkerParts(
             self._server, self._receiver.counts, self._durability, self._error_events, self._tracing, self._lags_s
         )
-        self._measures = Measures(self._row, parts, self._pipeline)
+        self._measures = self._concerns.measures(self._row, parts, self._pipeline)
         shows_text = self._config.log.client_text
         self._troubles = Troubles(self._server, self._receiver.counts, shows_text=shows_text)
         self._due = loop.time()
@@ -245,15 +247,10 @@ class Worker:
     def _routes(self, cors: Cors) -> Table:
         receiver = self._receiver
         beacon = Beacon(receiver.handle_query)
-        routes: dict[str, dict[str, Handler | None]] = {  # HEAD None: these GETs send events.
-            "/v1/events": {"POST": receiver.handle_events},
-            "/v1/beacon": {"POST": receiver.handle_beacon, "GET": beacon.handle, "HEAD": None},
-            "/v1/pixel.gif": {"GET": beacon.handle_pixel, "HEAD": None},
-            "/v1/validate": {"POST": receiver.handle_validate},
-            f"{receipt_page.PATH}*": {"GET": ReceiptPage(self._row.rings, self._durability.receipts.flush).handle},
-        }
-        if self._config.intake.test_events:
-            routes["/v1/_test/events"] = {"GET": receiver.handle_test_events, "HEAD": None}
+        routes = receiver.routes()
+        routes[Paths.BEACON] |= {"GET": beacon.handle, "HEAD": None}  # HEAD None: these GETs send events.
+        routes[Paths.PIXEL] = {"GET": beacon.handle_pixel, "HEAD": None}
+        routes[Paths.RECEIPTS] = {"GET": ReceiptPage(self._row.rings, self._durability.receipts.flush).handle}
         routes = Webhooks(self._config.http).table(cors.table(self._tracing.table(routes)))
         name = self._config.service_name or "penstock"
         self._documents = Documents(asyncio.get_running_loop(), self._published.ask, log)
@@ -291,12 +288,12 @@ class Worker:
         self._measures.write()
 
 
-def run(materials: Materials, context: WorkerContext) -> int:
+def run(materials: Materials, context: WorkerContext, concerns: Concerns = ALL) -> int:
     """Be a worker until told to stop. Returns the exit code: 0 drained, 1 with wrong books, 5 cannot start."""
     gc.set_threshold(GC_EVERY)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            worker = Worker(materials, context)
+            worker = Worker(materials, context, concerns)
             runner.run(worker.run())
     except BootError as error:
         log.error("worker %d cannot start: %s", context.slot, error)

@@ -23,19 +23,21 @@ CHARSETS: Final = frozenset(
     ("utf-8", "utf8", "utf_8", "csutf8", "unicode-1-1-utf-8", "us-ascii", "ascii", "csascii", "iso646-us", "iso-ir-6")
 )
 
-# The types that a body may have, and the type that each is read as. A missing type counts as JSON. sendBeacon sends
-# text/plain, because a browser makes no preflight for it.
+# The types that a body may have, and the format that each is read in: but for plain JSON, a module of intake.forms. A
+# missing type counts as JSON. sendBeacon sends text/plain, because a browser makes no preflight for it.
+PLAIN: Final = "json"
 MEDIA_TYPES: Final[dict[str, str]] = {
-    JSON: JSON,
-    "text/plain": JSON,
-    "application/x-ndjson": "application/x-ndjson",
-    "application/ndjson": "application/x-ndjson",
-    "application/jsonl": "application/x-ndjson",
-    "application/reports+json": "application/reports+json",
-    "application/csp-report": "application/csp-report",
-    "application/cloudevents+json": "application/cloudevents+json",
-    "application/cloudevents-batch+json": "application/cloudevents-batch+json",
+    JSON: PLAIN,
+    "text/plain": PLAIN,
+    "application/x-ndjson": "ndjson",
+    "application/ndjson": "ndjson",
+    "application/jsonl": "ndjson",
+    "application/reports+json": "reports",
+    "application/csp-report": "csp_report",
+    "application/cloudevents+json": "cloudevents",
+    "application/cloudevents-batch+json": "cloudevents_batch",
 }
+FORMATS: Final = frozenset(MEDIA_TYPES.values()) - {PLAIN}
 ENCODINGS: Final = ("identity", "gzip", "deflate", "br", "zstd")
 
 _JSON_DATA: Final = re.compile(rb"\s*[^/;\s]+/(?:[^/;\s]+\+)?json\s*(?:;|$)", re.IGNORECASE)
@@ -46,14 +48,14 @@ _MAX_CACHED_BYTES: Final = 128
 # From the exact header value (None: absent) to one of the values of ``MEDIA_TYPES``; "": not supported. Nearly every
 # client sends one of the first entries.
 TAKEN: Final[dict[bytes | None, str]] = {
-    None: JSON,
-    b"application/json": JSON,
-    b"text/plain;charset=UTF-8": JSON,
+    None: PLAIN,
+    b"application/json": PLAIN,
+    b"text/plain;charset=UTF-8": PLAIN,
 }
 
 
-def media_type(content_type: bytes | None) -> str:
-    """Return the type that a body of this Content-Type (RFC 9110 section 8.3.1) is read as; "": not supported."""
+def format_of(content_type: bytes | None) -> str:
+    """Return the format of a body with this Content-Type (RFC 9110 section 8.3.1); "": not supported."""
     known = TAKEN.get(content_type)
     if known is not None:
         return known

@@ -1,6 +1,6 @@
 """How the events of each schema were judged: plain integers of one worker.
 
-Place: intake.route gives each route the counts of its schema; intake.pipeline adds; server.worker.measures reads on
+Place: intake.router gives each route the counts of its schema; intake.pipeline adds; server.worker.measures reads on
 the beat.
 Rules: schemas are bounded in number, those beyond share the last counts. Error events are counted like any other.
 Not here: verdicts by type (intake.books.counts).

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from server.intake.forms.form import Form
 from server.intake.forms.piece import Piece, unreadable
 from server.intake.text.cut import Elements, elements, split
 from server.intake.text.decode import BOM, begins_array, has_duplicate_names
@@ -34,9 +35,7 @@ from server.text import percent
 if TYPE_CHECKING:
     from server.config.settings import Config
     from server.config.transport_settings import CloudEventRule
-    from server.schemas.repository import Validator
-
-    SchemaHere = Callable[[str], Validator | tuple[str, str]]  # SchemaRepository.find_here: it has nothing fetched.
+    from server.intake.forms.form import SchemaHere
 
 MARK: Final = b"ce-specversion"  # The header that makes a request one in binary mode.
 ONE: Final = "The request body is an array. Send one CloudEvent, or a batch as application/cloudevents-batch+json."
@@ -233,6 +232,11 @@ def one_whole(raws: list[Any], is_array: bool) -> str | None:
     if is_array and not (len(raws) == 1 and isinstance(raws[0], bytes) and raws[0][:1] == b"["):
         raws[:] = [unreadable(b"", "the data of the CloudEvent should be a JSON object")]
     return None
+
+
+def form(config: Config, schema: SchemaHere) -> Form:
+    """How a body that is one CloudEvent as JSON is read."""
+    return Form(unwrap=CloudEvents(config, schema).unwrap, finish=is_one)
 
 
 def _wrong(what: str) -> Verdict:

@@ -1,83 +1,57 @@
 """Bodies that are not plain JSON: events wrapped in something else, or one a line.
 
-Place: intake.receive → HERE → intake.forms.ndjson, intake.reports, intake.cloudevents; intake.batch → HERE →
-intake.pipeline.
-Rules: whatever came in which way, it is the raw text of an event before intake.pipeline sees it. What is wrong with one
+Place: intake.receive → HERE → the module of the format (intake.forms.form); intake.batch → HERE → intake.pipeline.
+Rules: in whichever format an event came, it is raw JSON text before intake.pipeline sees it. What is wrong with one
 piece is a verdict with its index; what is wrong with the whole is the request's fault, as in intake.text.decode.
 Not here: content types and encodings (http.around.content, http.around.decompress).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from server.intake.arrival import Arrival
 from server.intake.event import Event
-from server.intake.forms import cloudevents, ndjson
+from server.intake.forms import cloudevents
 from server.intake.forms.cloudevents import CloudEvents
+from server.intake.forms.form import Form
 from server.intake.forms.piece import Piece
-from server.intake.forms.reports import Reports
-from server.intake.text.cut import Elements, elements
 
 if TYPE_CHECKING:
     from server.config.settings import Config
-    from server.intake.forms.cloudevents import SchemaHere
-    from server.intake.forms.ndjson import BodyLines
+    from server.intake.forms.form import Make, SchemaHere, Unwrap
 
 Prepare = Callable[[int, bytes, Arrival], Event]
 
 
-class Cut(Protocol):
-    """As intake.text.cut.elements."""
-
-    def __call__(
-        self, body: bytes, most: int, max_event_bytes: int, *, may_take_long: bool
-    ) -> Elements | BodyLines | list[Any] | int | str: ...
-
-
-Unwrap = Callable[[bytes], Piece]
-Finish = Callable[[list[Any], bool], "str | None"]
-
-
-class Form(NamedTuple):
-    """How one kind of body is read. ``unwrap`` makes a piece of what stands there for one event, when it is prepared.
-    ``finish`` is told all of it and whether they stood in an array, and says what is wrong with that, if anything."""
-
-    cut: Cut = elements
-    unwrap: Unwrap | None = None
-    finish: Finish | None = None
-
-
 class Forms:
-    """One a worker."""
+    """The forms of all formats; each worker has one."""
 
-    def __init__(self, config: Config, schema: SchemaHere, media_type: Callable[[bytes | None], str]) -> None:
-        """``media_type``: what a body of a Content-Type is read as (http.around.content)."""
-        settings = config.intake
-        self._media_type = media_type
-        events = CloudEvents(config, schema)
-        self._binary = events.binary
-        self._looks_at_headers = bool(settings.cloudevents)  # For CloudEvents in binary mode.
-        lines = ndjson.LineReader(config.http.limits.max_event_bytes)
-        reports = Reports(settings.reports)
-        self._forms = {
-            "application/x-ndjson": Form(ndjson.lines, lines.piece),
-            "application/reports+json": Form(unwrap=reports.piece),
-            "application/csp-report": Form(unwrap=reports.csp_piece),
-            "application/cloudevents+json": Form(unwrap=events.unwrap, finish=cloudevents.is_one),
-            "application/cloudevents-batch+json": Form(unwrap=events.unwrap, finish=cloudevents.is_batch),
-        }
+    def __init__(
+        self,
+        config: Config,
+        schema: SchemaHere,
+        format_of: Callable[[bytes | None], str],
+        formats: Collection[str],
+    ) -> None:
+        """``format_of`` names the format of a body with this Content-Type; ``formats`` are all names but that of plain
+        JSON (http.around.content). ``schema`` finds a schema without fetching it."""
+        self._format_of = format_of
+        self._binary = CloudEvents(config, schema).binary
+        self._looks_at_headers = bool(config.intake.cloudevents)  # For CloudEvents in binary mode.
+        self._forms = {name: _maker(name)(config, schema) for name in formats}
 
     def is_plain(self, headers: Mapping[bytes, bytes]) -> bool:
         """Whether bodies with these headers need nothing but intake.text.decode."""
-        if self._media_type(headers.get(b"content-type")) in self._forms:
+        if self._format_of(headers.get(b"content-type")) in self._forms:
             return False
         return not self._looks_at_headers or cloudevents.MARK not in headers
 
     def of(self, headers: Mapping[bytes, bytes]) -> Form:
         """The form of a body that is not plain."""
-        form = self._forms.get(self._media_type(headers.get(b"content-type")))
+        form = self._forms.get(self._format_of(headers.get(b"content-type")))
         return form if form is not None else Form(cloudevents.as_data, self._binary(headers), cloudevents.one_whole)
 
 
@@ -113,3 +87,9 @@ class PiecePreparer:
             events.append(prepare(index, piece.raw, arrival))
         arrival.schema_uri, arrival.stream = schema_uri, stream
         return events
+
+
+def _maker(name: str) -> Make:
+    """``form`` in the module of the format: by name, because http.around.content is the list already."""
+    make: Make = import_module(f"server.intake.forms.{name}").form
+    return make

@@ -10,13 +10,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from server.intake.forms.form import Form
 from server.intake.forms.piece import MAX_SHOWN_CHARS, Piece, shown, unreadable
 from server.intake.record import TOO_LARGE
 from server.intake.text.cut import AT_ONCE_BYTES, SLICE_BYTES, SMALL_BYTES, split
 from server.intake.text.decode import BOM, EMPTY
 from server.intake.verdict import Verdict
+
+if TYPE_CHECKING:
+    from server.config.settings import Config
+    from server.intake.forms.form import SchemaHere
 
 NO_EVENT: Final = "the line should be one JSON object"
 ARRAY: Final = f"{NO_EVENT}; an array of events is sent as application/json"
@@ -103,6 +108,11 @@ class LineReader:
             return unreadable(line, _of_line(raws))
         assert isinstance(raws, list)
         return raws[0] if isinstance(raws[0], Piece) else Piece(line)
+
+
+def form(config: Config, _schema: SchemaHere) -> Form:
+    """How a body of lines is read."""
+    return Form(lines, LineReader(config.http.limits.max_event_bytes).piece)
 
 
 def _of_line(reason: str) -> str:

@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET, Raw
 
+from server.intake.forms.form import Form
 from server.intake.forms.piece import Piece
 from server.intake.text.members import MemberReader
 from server.intake.verdict import Verdict
 
 if TYPE_CHECKING:
+    from server.config.settings import Config
     from server.config.transport_settings import Destination
+    from server.intake.forms.form import SchemaHere
 
 _MEMBERS = MemberReader([("$schema",), ("type",)])
 _SCHEMA_AT, _TYPE_AT = _MEMBERS.at(("$schema",)), _MEMBERS.at(("type",))
@@ -58,6 +61,11 @@ class Reports:
         if known is None:
             return Piece(raw, Verdict("unknown_stream", f"reports of type {name[:200]!r} are not taken here"))
         return Piece(raw, None, *known)
+
+
+def form(config: Config, _schema: SchemaHere) -> Form:
+    """How a body of the Reporting API is read."""
+    return Form(unwrap=Reports(config.intake.reports).piece)
 
 
 def _text(value: Any) -> str | None:

@@ -1,6 +1,6 @@
 """Write what an event lacks into its bytes: one function for each set of members that can be missing together.
 
-Place: intake.route makes a Filling once; intake.pipeline applies it to every event, before validation.
+Place: intake.router makes an Enricher once; intake.pipeline applies it to every event, before validation.
 Rule: an explicit null counts as present; nothing is overwritten; nothing is filled in under what is not an object.
 The function that is generated for a plan knows one shape: members at the front of the event, and of one object in it
 whose name stands there once. Everything else is intake.text.splice's, and the bytes that come out are the same.

@@ -1,6 +1,6 @@
 """What the server knows of an event: the sources of the fields that it fills in.
 
-Place: intake.route chooses sources for a Filling (intake.text.enricher).
+Place: intake.router chooses sources for an Enricher (intake.text.enricher).
 Rule: an explicit null counts as present.
 Not here: where the values come from (intake.arrival), how they are inserted (intake.text.enricher, intake.text.splice),
 the defaults of a schema (validators).

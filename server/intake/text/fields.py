@@ -1,8 +1,8 @@
 """Where an event says what it is, by the settings: its schema, its stream, its identity, its time.
 
-Place: intake.route, intake.error_events → HERE.
+Place: intake.router, intake.error_events → HERE.
 Rule: of several fields for one thing the first that is present wins.
-Not here: what they say (intake.route).
+Not here: what they say (intake.router).
 """
 
 from __future__ import annotations

@@ -45,6 +45,7 @@ _MOST_SAID: Final = 20  # Ranges of ids that are missing from one file.
 _text: Final = msgspec.json.Decoder(str).decode
 
 _Row = tuple[int, int, bytes, bytes | None, int, bytes, bytes]
+_KINDS: Final = (int, int, bytes, (bytes, type(None)), int, bytes, bytes)
 
 
 def read(
@@ -100,14 +101,14 @@ class _Reader:
         while (last := self._seen.get(file, 0)) < newest:
             page, damage = _page(path, last, newest)
             for row in page:
-                if _is_whole(row, last):
+                if leaves.is_whole(row, _KINDS) and row[0] > last:
                     self._seen[file] = last = row[0]
                     yield row[1:]
             if damage is not None:
                 upto = self._behind_damage(path, last, newest)
                 ids = []
                 for row in leaves.rows_between(path, last + 1, upto):
-                    if _is_whole(row, last):
+                    if leaves.is_whole(row, _KINDS) and row[0] > last:
                         ids.append(row[0])
                         yield row[1:]
                 self._say_damage(path, damage, list(leaves.missing(ids, last + 1, upto)))
@@ -170,16 +171,6 @@ def _page(
             raise
         return page, failed
     return page, None
-
-
-def _is_whole(row: tuple[Any, ...], last: int) -> bool:
-    """Damage can leave a row that reads well and is none."""
-    kinds: tuple[Any, ...] = (int, int, bytes, (bytes, type(None)), int, bytes, bytes)
-    return (
-        len(row) == len(kinds)
-        and row[0] > last
-        and all(isinstance(part, kind) for part, kind in zip(row, kinds, strict=True))
-    )
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -313,7 +313,7 @@ def test_an_event_of_another_kind_than_the_one_before_is_read_by_its_own_rules(p
 def test_routes_are_bounded_and_their_schemas_are_forgotten_with_them(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.intake.route.MAX_ROUTES", 2)
+    monkeypatch.setattr("server.intake.router.MAX_ROUTES", 2)
     pipeline = make()
     router = pipeline._router
     steps = (

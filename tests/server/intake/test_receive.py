@@ -89,7 +89,7 @@ class Bench:
         self.errors = ErrorEvents(pipeline, self.delivery.submit_own, clock, config, asked)
         self.rings = Rings(2, 1000)
         self.receipts = Receipts(self.rings.ring(1), self.sink.outstanding, 60.0)
-        forms = Forms(config, generation.schemas.find_here, content.media_type)
+        forms = Forms(config, generation.schemas.find_here, content.format_of, content.FORMATS)
         self.sender = Sender(self.sink, self.delivery, self.receipts, self.errors)
         self.receiver = Receiver(
             config,

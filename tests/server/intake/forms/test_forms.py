@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from server.http.around.content import FORMATS
 from server.intake import receive
 from server.intake.text import cut
 from server.timing import turns
@@ -384,3 +386,8 @@ def test_events_of_every_form_are_found_and_unwrapped_in_turns(
     asyncio.run(test())
 
     assert largest <= 32
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_each_format_of_the_table_is_a_module_of_the_folder(name: str) -> None:
+    assert callable(import_module(f"server.intake.forms.{name}").form)
