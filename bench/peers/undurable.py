@@ -83,7 +83,7 @@ def _guaranteed(self: Sender, request: Any, events: list[Event], _number: int, _
         if event.verdict is not None or event.observed is not None:
             self._note(event)
     if pending.left == 0:
-        self._answer(pending)
+        self.answer(pending)
 
 
 def _answer(self: Sender, pending: Pending) -> None:
@@ -114,7 +114,7 @@ def install() -> None:
         (Receiver, "_send", _send),
         (Sender, "hasty", _hasty),
         (Sender, "guaranteed", _guaranteed),
-        (Sender, "_answer", _answer),
+        (Sender, "answer", _answer),
         (Event, "on_ack", _on_ack),
         (Receipts, "start", _nothing),
         (Delivery, "open", _nothing),

@@ -122,8 +122,11 @@ def hasty(count: int) -> Answer:
 
 def failed(events: Sequence[Event]) -> Answer:
     """At least one of these events has a verdict. Phrases are EventGate's, which its clients parse."""
-    invalid = [event for event in events if event.verdict is not None and event.verdict.is_invalid]
-    errored = [event for event in events if event.verdict is not None and not event.verdict.is_invalid]
+    invalid: list[Event] = []
+    errored: list[Event] = []
+    for event in events:
+        if event.verdict is not None:
+            (invalid if event.verdict.error_type in INVALID_TYPES else errored).append(event)
     count, failures = len(events), len(invalid) + len(errored)
     if failures < count:
         phrase = (
@@ -166,9 +169,11 @@ class EntryWriter:
         self._left_bytes = MAX_BODY_BYTES
 
     def write(self, event: Event) -> None:
-        """If it is refused."""
+        """If it is refused, and not written yet."""
         found = event.verdict
-        if found is not None:
+        if found is not None and found.entry:
+            self._left_bytes -= len(found.entry)
+        elif found is not None:
             entry = _entry("invalid" if found.is_invalid else "error", event, found, self._left_bytes)
             self._left_bytes -= len(entry)
             event.verdict = Verdict(found.error_type, found.text, (), entry)
