@@ -86,18 +86,22 @@ class Sender:
             self._receipt_of_hasty((hash(request.identity()), counts_of(taken, count - taken - refused), last))
         self.answer_hasty(request, events, refused)
 
-    def answer_hasty(self, request: Request, events: list[Event], refused: int) -> None:
-        """Say that they were received, unless some were ``refused``."""
+    def answer_hasty(
+        self, request: Request, events: list[Event], refused: int, failures: verdict.Failures | None = None
+    ) -> None:
+        """Say that they were received, unless some were ``refused``. ``failures``: as ``answer``."""
         count = len(events)
         if refused:
-            self._answer_refused(request, events, refused)
+            self._answer_refused(request, events, refused, failures)
         else:
             request.reply(202, _HASTY[count] if count < len(_HASTY) else verdict.hasty(count).phrase)
 
-    def _answer_refused(self, request: Request, events: list[Event], refused: int) -> None:
+    def _answer_refused(
+        self, request: Request, events: list[Event], refused: int, failures: verdict.Failures | None
+    ) -> None:
         """Nothing may be lost behind a 202: say which events of a hasty request were not taken."""
         self.counts.refused_hasty += refused
-        answer = verdict.failed(events)
+        answer = (failures or verdict.failures(events)).answer(len(events))
         request.reply(answer.status, answer.phrase, answer.body, retry_after_s=answer.retry_after_s)
 
     def guaranteed(
@@ -151,33 +155,36 @@ class Sender:
         if event.verdict is not None and event.pending is not None:
             self._note(event, request)
 
-    def answer(self, pending: Pending) -> None:
-        """Answer a guaranteed request, all outcomes of which are known."""
+    def answer(self, pending: Pending, failures: verdict.Failures | None = None) -> None:
+        """Answer a guaranteed request, all outcomes of which are known. ``failures``: what is said of those that
+        failed, if that is written already."""
         # They know of it, and the garbage collector of neither: it lets go of them, whatever fails below.
         events, pending.events = pending.events, _NO_EVENTS
         count, request = len(events), pending.request
         if pending.began_s:
             self._times.add(monotonic() - pending.began_s)
-        if pending.failures or pending.spooled:
+        if pending.failures and failures is None:
+            failures = verdict.failures(events)
+        if failures is not None or pending.spooled:
             kept = [event for event in events if event.pending is not None]
-            invalid = sum(event.pending is None and event.verdict.is_invalid for event in events if event.verdict)
+            invalid = failures.never_taken if failures is not None else 0
             self._receipts.note_odd(request.identity(), kept, 0, is_final=True, invalid=invalid)
         else:
             self._receipt_of_settled((hash(request.identity()), count))
         if pending.spooled:
-            self._answer_spooled(pending, events)
-        elif not pending.failures:
+            self._answer_spooled(pending, events, failures)
+        elif failures is None:
             request.reply(201, _ACCEPTED[count] if count < len(_ACCEPTED) else verdict.accepted(count).phrase)
         else:
-            answer = verdict.failed(events)
+            answer = failures.answer(count)
             request.reply(
                 answer.status, answer.phrase, answer.body, retry_after_s=answer.retry_after_s, more=answer.more
             )
 
-    def _answer_spooled(self, pending: Pending, events: list[Event]) -> None:
+    def _answer_spooled(self, pending: Pending, events: list[Event], failures: verdict.Failures | None) -> None:
         """Some of it is on our disk instead of with the broker: the sender is told so."""
-        if pending.failures:
-            answer = verdict.failed(events)
+        if failures is not None:
+            answer = failures.answer(len(events))
         else:
             answer = verdict.spooled(len(events), pending.spooled)
         pending.request.reply(answer.status, answer.phrase, answer.body, more=SPOOLED)

@@ -12,7 +12,7 @@ Not here: what becomes of one event (intake.sending), whose turn it is (timing.t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -97,11 +97,10 @@ class Sending:
             yield
         self._under_way.pop(self, None)
         receipts.end(self._entry, counts_of(0, len(self._events) - self._taken - self._refused), self._delivery.number)
-        if self._refused:
-            yield from self._write_entries()
         if self._began_s:
             self._sender.counts.hasty.add(monotonic() - self._began_s)
-        self._sender.answer_hasty(self._request, self._events, self._refused)
+        failures = (yield from self._failures()) if self._refused else None
+        self._sender.answer_hasty(self._request, self._events, self._refused, failures)
 
     def on_handed_over(self, part: list[Event], taken: int, refused: int, last: int, is_guarded: bool) -> None:
         """Hear what became of a slice of hasty events, the last of which has the number ``last``."""
@@ -127,15 +126,25 @@ class Sending:
         if pending.failures:
             self._go_on_with(self._answer(pending))
         else:
-            self._end(pending)
+            self._end(pending, None)
 
     def _answer(self, pending: Pending) -> Iterator[None]:
-        yield from self._write_entries()
-        self._end(pending)
+        failures = yield from self._failures()
+        self._end(pending, failures)
 
-    def _end(self, pending: Pending) -> None:
+    def _failures(self) -> Generator[None, None, verdict.Failures]:
+        """Count what failed after it was taken, and write down what the answer says of it."""
+        failures = verdict.Failures()
+        for count, event in enumerate(self._events):
+            self._sender.note_failed(event, self._request)
+            failures.add(event)
+            if count % STEP == 0:
+                yield
+        return failures
+
+    def _end(self, pending: Pending, failures: verdict.Failures | None) -> None:
         self._let_go()
-        self._sender.answer(pending)
+        self._sender.answer(pending, failures)
 
     def _let_go(self) -> None:
         """The garbage collector knows neither events nor what waits for them: this circle is broken here."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from server.intake import receive, slices
+from server.intake import receive, slices, verdict
 from server.log import Limited
 from server.timing import turns as server_turns
 from tests.server.intake.test_delivery import FakeSpool
@@ -208,6 +208,30 @@ def test_what_is_invalid_or_fails_afterwards_has_its_place_in_the_answer_and_the
         assert [entry["index"] for entry in large.answer["invalid"]] == list(range(1, 4 * STEP, 2))
         assert bench.receiver.counts.by_type["broker_rejected"] == 2 * STEP
         assert bench.receiver.counts.by_type["schema_violation"] == 2 * STEP
+
+    drive(test)
+
+
+@pytest.mark.parametrize("event", [VALID, INVALID])
+def test_what_failed_is_written_down_in_slices_too(drive: Drive, monkeypatch: pytest.MonkeyPatch, event: bytes) -> None:
+    async def test(bench: Bench, spool: FakeSpool) -> None:
+        written = list[int]()
+        add = verdict.Failures.add
+
+        def noting(failures: verdict.Failures, event: Any) -> None:
+            written[-1] += 1
+            add(failures, event)
+
+        monkeypatch.setattr(verdict.Failures, "add", noting)
+        bench.sink.failure = "broker_rejected"
+        bench.sink.is_held = False
+        large = bench.post(body(MANY, event))
+        while not large.replies:
+            written.append(0)
+            await asyncio.sleep(0)
+
+        assert sum(written) == MANY
+        assert max(written) <= STEP
 
     drive(test)
 
