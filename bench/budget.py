@@ -46,7 +46,7 @@ RULES = [
     (BOOKS, r"^(?!(Worker\.)?run \().*/server/worker\.py:"),  # All that a worker does, it does in ``run``.
     (SUBMIT, r"submit\w* \(|_wake \(|is_full \(|outstanding \(|/intake/delivery\.py"),
     (ACK, r"KafkaSink\.(_tick|_serve)|on_ack|/intake/pending\.py|_on_settled"),
-    (ANSWER, r"/http/(response|outgoing|problem)\.py|Request\.(reply|identity)|Connection\.answer|Sender\._answer"),
+    (ANSWER, r"/http/(response|outgoing|problem)\.py|Request\.(reply|identity)|Connection\.answer|Sender\.answer"),
     (ANSWER, r"/intake/(verdict|report)\.py"),
     (PREPARE, r"/intake/"),
     (PARSE, r"/http/"),

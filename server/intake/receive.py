@@ -26,6 +26,7 @@ from server.intake.refusals import Refusals
 from server.intake.report import ReportWriter, reports
 from server.intake.request_options import RequestOptions, RequestOptionsReader
 from server.intake.sending import Sender
+from server.intake.slices import AT_ONCE, Sending
 from server.intake.submission import Submission
 from server.intake.text.cut import elements
 from server.intake.text.decode import begins_array
@@ -96,6 +97,7 @@ class Receiver:
         self._clock = clock
         self._closed = False
         self._fetcher = fetcher
+        self._sender, self._sending = sender, dict[Sending, int]()  # And the events that are still to be sent.
         self._send_hasty, self._send_guaranteed = sender.hasty, sender.guaranteed
         self.counts = sender.counts
         self._hasty = self.counts.hasty
@@ -174,6 +176,8 @@ class Receiver:
         self._closed = True
         for preparing in list(self._waiting):
             preparing.end()
+        for sending in list(self._sending):
+            sending.end()
 
     def _receive(self, request: Request, body: bytes, options: RequestOptions) -> None:
         """Take a request: prepare its events and send them, in this turn unless that takes too long."""
@@ -226,7 +230,8 @@ class Receiver:
                 events.write(EntryWriter())
             self._put_off(submission, events, self._long_s if options.is_hasty else self._patience_s)
         elif not self._waits(submission, events):
-            self._send(submission.request, events, arrival, options, is_guarded, submission.began_s)
+            since_s = monotonic() if submission.batch is None else submission.batch.began_s
+            self._send(submission.request, events, arrival, options, is_guarded, submission.began_s, since_s)
 
     def _send(
         self,
@@ -236,13 +241,18 @@ class Receiver:
         options: RequestOptions,
         is_guarded: bool,
         began_s: float,
+        since_s: float = 0.0,
     ) -> None:
-        """Count and number the events of a request, and hand them over."""
+        """Count and number the events of a request, and hand them over. ``since_s``: when it came, by the monotonic
+        clock, if that is not this turn."""
         delivery = self._delivery
         count = len(events)
         self.counts.received += count
         # Numbers follow the clock, so that events of several workers' spools can be put in order.
         number = arrival.received_ms * 1000
+        if count > AT_ONCE:
+            self._send_in_slices(request, events, number, options, is_guarded, began_s, since_s or monotonic())
+            return
         if number < delivery.number:
             number = delivery.number
         delivery.number = number + count
@@ -252,6 +262,23 @@ class Receiver:
         self._send_hasty(request, events, number, is_guarded)
         if began_s:
             self._hasty.add(monotonic() - began_s)
+
+    def _send_in_slices(  # cold: a body of many turns
+        self,
+        request: Request,
+        events: list[Event],
+        number: int,
+        options: RequestOptions,
+        is_guarded: bool,
+        began_s: float,
+        since_s: float,
+    ) -> None:
+        sending = Sending(
+            self._sender, self._delivery, request, events, number, began_s=began_s,
+            until_s=since_s + self._patience_s, is_guarded=is_guarded, under_way=self._sending, on_bug=self._on_bug,
+        )  # fmt: skip
+        client = self._client_of(request) if self._client_of is not None else ""
+        sending.begin(self._turns, client, is_hasty=options.is_hasty)
 
     def _arrival(self, request: Request, options: RequestOptions) -> Arrival:
         received_ms, received_dt = self._clock.now()
@@ -263,7 +290,7 @@ class Receiver:
 
     def _has_room(self, count: int) -> bool:
         """All or none: half of a batch would be spooled, the other half not."""
-        return count == 1 or self._outstanding() + count <= self._max_outstanding
+        return count == 1 or self._outstanding() + sum(self._sending.values()) + count <= self._max_outstanding
 
     def _may_still_go(self, batch: Batch, is_guarded: bool, is_hasty: bool) -> bool:
         """Whether there is room now, and time for an outcome before the answer is overdue: who is told that it is will

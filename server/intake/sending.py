@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from server.intake.delivery import Delivery
     from server.intake.error_events import ErrorEvents
     from server.intake.event import Event
+    from server.intake.slices import Sending
     from server.sink.base import OnAck, Sink
 
     Submit = Callable[[Event, OnAck], str | None]
@@ -40,14 +41,17 @@ class Sender:
         self._delivery = delivery
         self._tallies = delivery.tallies
         self._error_events = error_events
-        self._receipts = receipts
+        self.receipts = self._receipts = receipts
         self._receipt_of_hasty, self._receipt_of_settled = receipts.hasty.append, receipts.settled.append
         self.counts = Counts()
         self._times = self.counts.guaranteed
 
-    def hasty(self, request: Request, events: list[Event], number: int, is_guarded: bool) -> None:
+    def hasty(
+        self, request: Request, events: list[Event], number: int, is_guarded: bool, sending: Sending | None = None
+    ) -> None:
         """Hand over what is valid, then answer: by then the events are in the sink's memory, or in the spool's.
-        They are numbered from ``number`` + 1."""
+        They are numbered from ``number`` + 1. Those that are a slice of a request are not answered: ``sending`` hears
+        of them."""
         submit: Submit = self._delivery.submit_hasty if is_guarded else self._submit
         count, taken, refused = len(events), 0, 0
         last = number + count
@@ -69,6 +73,9 @@ class Sender:
             if event.verdict is not None or event.observed is not None:
                 self._note(event, request)
         self._tallies.accepted += taken
+        if sending is not None:
+            sending.on_handed_over(events, taken, refused, last, submit is not self._submit)
+            return
         if submit is not self._submit:
             kept = [event for event in events if event.verdict is None]
             invalid = count - taken - refused
@@ -77,23 +84,41 @@ class Sender:
             self._receipt_of_hasty((hash(request.identity()), taken, last))
         elif taken or not refused:
             self._receipt_of_hasty((hash(request.identity()), counts_of(taken, count - taken - refused), last))
+        self.answer_hasty(request, events, refused)
+
+    def answer_hasty(
+        self, request: Request, events: list[Event], refused: int, failures: verdict.Failures | None = None
+    ) -> None:
+        """Say that they were received, unless some were ``refused``. ``failures``: as ``answer``."""
+        count = len(events)
         if refused:
-            self._answer_refused(request, events, refused)
+            self._answer_refused(request, events, refused, failures)
         else:
             request.reply(202, _HASTY[count] if count < len(_HASTY) else verdict.hasty(count).phrase)
 
-    def _answer_refused(self, request: Request, events: list[Event], refused: int) -> None:
+    def _answer_refused(
+        self, request: Request, events: list[Event], refused: int, failures: verdict.Failures | None
+    ) -> None:
         """Nothing may be lost behind a 202: say which events of a hasty request were not taken."""
         self.counts.refused_hasty += refused
-        answer = verdict.failed(events)
+        answer = (failures or verdict.failures(events)).answer(len(events))
         request.reply(answer.status, answer.phrase, answer.body, retry_after_s=answer.retry_after_s)
 
     def guaranteed(
-        self, request: Request, events: list[Event], number: int, is_guarded: bool, began_s: float = 0.0
-    ) -> None:
-        """Hand over what is valid and answer when the last outcome is known. ``began_s``: see intake.pending."""
+        self,
+        request: Request,
+        events: list[Event],
+        number: int,
+        is_guarded: bool,
+        began_s: float = 0.0,
+        pending: Pending | None = None,
+    ) -> bool:
+        """Hand over what is valid and answer when the last outcome is known. ``began_s``: see intake.pending. Events
+        that are a slice of a request have the ``pending`` of all. Returns whether intake.delivery had to be asked."""
         submit: Submit = self._delivery.submit_guaranteed if is_guarded else self._submit
-        pending = Pending(request, events, self._on_settled, began_s)
+        if pending is None:
+            pending = Pending(request, events, self._on_settled, began_s)
+        before = pending.left
         for event in events:
             if event.verdict is None:
                 event.pending = pending
@@ -114,43 +139,52 @@ class Sender:
                 pending.failures += 1
             if event.verdict is not None or event.observed is not None:
                 self._note(event, request)
-        self._tallies.accepted += pending.left  # No outcome comes before this returns.
+        self._tallies.accepted += pending.left - before  # No outcome comes before this returns.
         if pending.left == 0:
-            self._answer(pending)
+            self.answer(pending)
+        return submit is not self._submit
 
     def _on_settled(self, pending: Pending) -> None:
         if pending.failures:
             for event in pending.events:
-                if event.verdict is not None and event.pending is not None:
-                    self._note(event, pending.request)
-        self._answer(pending)
+                self.note_failed(event, pending.request)
+        self.answer(pending)
 
-    def _answer(self, pending: Pending) -> None:
+    def note_failed(self, event: Event, request: Request) -> None:
+        """Count a guaranteed event that failed after the sink had taken it."""
+        if event.verdict is not None and event.pending is not None:
+            self._note(event, request)
+
+    def answer(self, pending: Pending, failures: verdict.Failures | None = None) -> None:
+        """Answer a guaranteed request, all outcomes of which are known. ``failures``: what is said of those that
+        failed, if that is written already."""
         # They know of it, and the garbage collector of neither: it lets go of them, whatever fails below.
         events, pending.events = pending.events, _NO_EVENTS
         count, request = len(events), pending.request
         if pending.began_s:
             self._times.add(monotonic() - pending.began_s)
-        if pending.failures or pending.spooled:
+        if pending.failures and failures is None:
+            failures = verdict.failures(events)
+        if failures is not None or pending.spooled:
             kept = [event for event in events if event.pending is not None]
-            invalid = sum(event.pending is None and event.verdict.is_invalid for event in events if event.verdict)
+            invalid = failures.never_taken if failures is not None else 0
             self._receipts.note_odd(request.identity(), kept, 0, is_final=True, invalid=invalid)
         else:
             self._receipt_of_settled((hash(request.identity()), count))
         if pending.spooled:
-            self._answer_spooled(pending, events)
-        elif not pending.failures:
+            self._answer_spooled(pending, events, failures)
+        elif failures is None:
             request.reply(201, _ACCEPTED[count] if count < len(_ACCEPTED) else verdict.accepted(count).phrase)
         else:
-            answer = verdict.failed(events)
+            answer = failures.answer(count)
             request.reply(
                 answer.status, answer.phrase, answer.body, retry_after_s=answer.retry_after_s, more=answer.more
             )
 
-    def _answer_spooled(self, pending: Pending, events: list[Event]) -> None:
+    def _answer_spooled(self, pending: Pending, events: list[Event], failures: verdict.Failures | None) -> None:
         """Some of it is on our disk instead of with the broker: the sender is told so."""
-        if pending.failures:
-            answer = verdict.failed(events)
+        if failures is not None:
+            answer = failures.answer(len(events))
         else:
             answer = verdict.spooled(len(events), pending.spooled)
         pending.request.reply(answer.status, answer.phrase, answer.body, more=SPOOLED)

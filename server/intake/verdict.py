@@ -120,29 +120,66 @@ def hasty(count: int) -> Answer:
     return Answer(202, f"{count} events hastily received.")
 
 
+def failures(events: Sequence[Event]) -> Failures:
+    """Of a request at least one of whose events has a verdict."""
+    found = Failures()
+    for event in events:
+        found.add(event)
+    return found
+
+
 def failed(events: Sequence[Event]) -> Answer:
-    """At least one of these events has a verdict. Phrases are EventGate's, which its clients parse."""
-    invalid = [event for event in events if event.verdict is not None and event.verdict.is_invalid]
-    errored = [event for event in events if event.verdict is not None and not event.verdict.is_invalid]
-    count, failures = len(events), len(invalid) + len(errored)
-    if failures < count:
+    """The same, answered."""
+    return failures(events).answer(len(events))
+
+
+class Failures:
+    """The answer of a request some of whose events have verdicts, made event by event: 10,000 of them take 20 ms.
+    Phrases are EventGate's, which its clients parse. ``never_taken`` are invalid events that the sink has not seen."""
+
+    __slots__ = ("_errored", "_invalid", "_left_bytes", "_types", "never_taken")
+
+    def __init__(self) -> None:
+        self.never_taken = 0
+        self._left_bytes = MAX_BODY_BYTES
+        self._invalid: list[bytes] = []
+        self._errored: list[bytes] = []
+        self._types: set[str] = set()
+
+    def add(self, event: Event) -> None:
+        """Write down what there is to say of this event, if that is not done."""
+        found = event.verdict
+        if found is None:
+            return
+        is_invalid = found.error_type in INVALID_TYPES
+        entry = found.entry or _entry("invalid" if is_invalid else "error", event, found, self._left_bytes)
+        self._left_bytes -= len(entry)
+        self._types.add(found.error_type)
+        (self._invalid if is_invalid else self._errored).append(entry)
+        self.never_taken += is_invalid and event.pending is None
+
+    def answer(self, count: int) -> Answer:
+        """Answer a request of ``count`` events, of which all with verdicts were added."""
+        invalid, errored = len(self._invalid), len(self._errored)
+        both = invalid + errored
+        if both < count:
+            phrase = (
+                f"{count - both} out of {count} events were accepted, "
+                f"but {both} failed ({invalid} invalid and {errored} errored)."
+            )
+            return Answer(207, phrase, _body(self._invalid, self._errored))
+        if not errored:
+            phrase = f"{count} out of {count} events were invalid and not accepted."
+            status = _refusal(self._types)
+            return Answer(status, phrase, _body(self._invalid), more=CHALLENGE if status == 401 else b"")
         phrase = (
-            f"{count - failures} out of {count} events were accepted, "
-            f"but {failures} failed ({len(invalid)} invalid and {len(errored)} errored)."
+            f"{both} out of {count} events had failures and were not accepted. "
+            f"({invalid} invalid and {errored} errored)."
         )
-        return Answer(207, phrase, _body(invalid, errored))
-    if not errored:
-        phrase = f"{count} out of {count} events were invalid and not accepted."
-        status = _refusal({event.verdict.error_type for event in invalid if event.verdict is not None})
-        return Answer(status, phrase, _body(invalid), more=CHALLENGE if status == 401 else b"")
-    phrase = (
-        f"{failures} out of {count} events had failures and were not accepted. "
-        f"({len(invalid)} invalid and {len(errored)} errored)."
-    )
-    may_retry = all(event.verdict is not None and event.verdict.error_type in RETRIABLE_TYPES for event in errored)
-    if may_retry:
-        return Answer(503, phrase, _body(invalid, errored), RETRY_AFTER_S)
-    return Answer(500, phrase, _body(invalid, errored))
+        body = _body(self._invalid, self._errored)
+        if self._types <= INVALID_TYPES | RETRIABLE_TYPES:
+            return Answer(503, phrase, body, RETRY_AFTER_S)
+        return Answer(500, phrase, body)
 
 
 def _refusal(error_types: set[str]) -> int:
@@ -174,19 +211,18 @@ class EntryWriter:
             event.verdict = Verdict(found.error_type, found.text, (), entry)
 
 
-def _body(invalid: list[Event], errored: list[Event] | None = None) -> bytes:
-    left_bytes = MAX_BODY_BYTES
-    lists = {"invalid": invalid} if errored is None else {"invalid": invalid, "error": errored}
-    written: dict[str, list[msgspec.Raw]] = {}
-    for status, events in lists.items():
-        entries = written[status] = []
-        for event in events:
-            found = event.verdict
-            assert found is not None
-            entry = found.entry or _entry(status, event, found, left_bytes)
-            left_bytes -= len(entry)
-            entries.append(msgspec.Raw(entry))
-    return msgspec.json.encode(written)
+def _body(invalid: list[bytes], errored: list[bytes] | None = None) -> bytes:
+    """One copy of it is made: the memory of an encoder grows step by step, which took 8 ms for an event of 1 MB."""
+    if errored is None:
+        return b",".join(_listed(b'{"invalid":[', invalid, b"]}"))
+    return b",".join(_listed(b'{"invalid":[', invalid, b"]") + _listed(b'"error":[', errored, b"]}"))
+
+
+def _listed(before: bytes, entries: list[bytes], after: bytes) -> list[bytes]:
+    """The parts of a list that are to be joined by commas."""
+    if not entries:
+        return [before + after]
+    return [before + entries[0], *entries[1:-1], entries[-1] + after] if entries[1:] else [before + entries[0] + after]
 
 
 def _entry(status: str, event: Event, found: Verdict, left_bytes: int) -> bytes:

@@ -28,6 +28,7 @@ MOST: Final = 0x7FFF  # Of each count: they share a cell. A larger request is to
 SPOOLED, FAILED, INVALID = 16, 32, 48  # Where counts begin in their cell; accepted ones begin at 0.
 MOST_INVALID: Final = 0x3FFF  # One bit less: it is IS_FINAL.
 IS_FINAL: Final = 1 << 62
+NEVER: Final = (1 << 63) - 1  # For the number of its last event, while that is not known.
 
 
 def counts_of(accepted: int, invalid: int) -> int:
@@ -128,6 +129,11 @@ class Ring:
         """Change the counts of an entry, by its number among all that were written, unless it has been overwritten."""
         if entry + self._entries >= self.written:
             self._cells[_HEAD + entry % self._entries * CELLS + 3] += counts
+
+    def close(self, entry: int, last: int) -> None:
+        """Give an entry the number of its last event, unless it has been overwritten."""
+        if entry + self._entries >= self.written:
+            self._cells[_HEAD + entry % self._entries * CELLS + 2] = last
 
     def find(self, wanted: int, start: int, end: int, oldest_s: float) -> dict[str, int] | None:
         """Return the newest receipt with this hash between two positions, or None. The range must not wrap around."""

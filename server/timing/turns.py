@@ -79,13 +79,16 @@ class Turns:
         """Whether a job waits."""
         return self._jobs > 0
 
-    def take(self, client: str, job: Job) -> None:
-        """Do this job of ``client`` in later turns."""
+    def take(self, client: str, job: Job, *, is_begun: bool = False) -> None:
+        """Do this job of ``client`` in later turns. One that ``is_begun`` continues another job, and goes first."""
         line = self._lines.get(client)
         if line is None:
             line = self._lines[client] = _Line(client, self._used_s)
             self._put(line)
-        line.jobs.append(job)
+        if is_begun:
+            line.jobs.appendleft(job)
+        else:
+            line.jobs.append(job)
         self._jobs += 1
         self._call()
 

@@ -127,11 +127,14 @@ class Run:
         first = self._seed * 1_000
         with tempfile.TemporaryDirectory(prefix="penstock-fuzz-") as directory, routes.client(Path(directory)) as one:
             found = one.run(first, lambda _number: self._is_late())
-        slow = [f"case {each.number}: {each.what} took {each.ms:g} ms of CPU" for each in found.too_slow()]
-        self._failures += len(found.failures) + len(slow)
+        self._failures += len(found.failures) + len(found.too_slow())
         longest = max((each.ms for each in found.longest()), default=0.0)
-        counted = f"cases {first} to {found.after - 1}, {len(found.failures)} failures, longest callback {longest:g} ms"
-        return "\n  ".join([counted, *slow, *found.failures])
+        each_time = f"{len(found.too_slow())} callbacks over {routes.MAX_CALLBACK_MS:g} ms each time"
+        counted = (
+            f"cases {first} to {found.after - 1}, {len(found.failures)} failures, {each_time}, "
+            f"longest callback {longest:g} ms"
+        )
+        return "\n  ".join([counted, *map(str, found.beyond), *found.failures])
 
     def _coverage(self, surface: str) -> str:
         if importlib.util.find_spec("atheris") is None:

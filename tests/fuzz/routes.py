@@ -2,7 +2,9 @@
 
 Place: __main__ runs it by the clock; test_routes runs a few by count.
 Rules: one case at a time, so that a long callback is of the case that was sent; between two of them another connection
-must be answered. A client that reads must be answered for each whole request, or be told that the connection ends.
+must be answered. A client that reads must be answered for each whole request, or be told that the connection ends. A
+case with a callback beyond the bound is sent AGAIN times more: what the machine took comes once, what the server takes
+comes each time, and the least counts.
 Not here: what is sent (cases), how callbacks are measured (metered).
 """
 
@@ -24,6 +26,7 @@ from tests.fuzz.metered import SLOW_FILE
 from tests.harness.served import Served
 
 MAX_CALLBACK_MS = 20.0
+AGAIN = 4
 ANSWER_S = 30.0
 MAX_FAILURES = 20
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) [A-Z0-9]")
@@ -31,11 +34,23 @@ PING = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 class Slow(NamedTuple):
-    """A callback that took long, and the case during which it was called."""
+    """A callback that took long, and the case during which it was called. ``ms`` are of CPU, and ``gc_ms`` among them;
+    ``switches`` were forced on the thread. ``least_ms``: of all times that the case was sent."""
 
     ms: float
     what: str
     number: int
+    clock_ms: float = 0.0
+    gc_ms: float = 0.0
+    switches: int = 0
+    least_ms: float = float("inf")
+
+    def __str__(self) -> str:
+        text = (
+            f"case {self.number}: {self.what} took {self.ms:g} ms of CPU, {self.clock_ms:g} by the clock "
+            f"({self.gc_ms:g} ms of garbage collection, {self.switches} forced switches)"
+        )
+        return text if self.least_ms >= self.ms else f"{text}; sent again, {self.least_ms:g} ms"
 
 
 class Found:
@@ -44,6 +59,7 @@ class Found:
     def __init__(self) -> None:
         self.failures: list[str] = []
         self.slow: dict[str, Slow] = {}
+        self.beyond: list[Slow] = []
         self.statuses: Counter[bytes] = Counter()
         self.after = 0
 
@@ -53,8 +69,8 @@ class Found:
             self.slow[slow.what] = slow
 
     def too_slow(self) -> list[Slow]:
-        """Callbacks that held the loop for longer than they may."""
-        return [slow for slow in self.slow.values() if slow.ms > MAX_CALLBACK_MS]
+        """Callbacks that held the loop for longer than they may, each time."""
+        return [slow for slow in self.beyond if slow.least_ms > MAX_CALLBACK_MS]
 
     def longest(self) -> list[Slow]:
         """The longest first."""
@@ -79,17 +95,10 @@ class Client:
         """Send the cases from number ``first`` on, until ``is_over`` of the next one."""
         found, number = Found(), first
         while not is_over(number) and len(found.failures) < MAX_FAILURES:
-            case = cases.made(number)
-            try:
-                self._send(case, found)
-                self._ask_ping()
-            except (AssertionError, OSError) as error:
-                found.failures.append(f"case {number}: {type(error).__name__}: {error}")
-                self._reconnect()
-            for line in self._slow.readlines():
-                said = json.loads(line)
-                if said["pid"] in self._pids:
-                    found.note(Slow(said["ms"], said["what"], number))
+            for slow in self._once(number, found).values():
+                found.note(slow)
+                if slow.ms > MAX_CALLBACK_MS:
+                    found.beyond.append(self._again(slow, found))
             number += 1
             if (number % 50 == 0 or found.failures) and (gone := self._pids - self._service.workers()):
                 found.failures.append(f"cases up to {number}: workers died: {gone}")
@@ -98,6 +107,27 @@ class Client:
         if "Traceback" in (log := self._service.log()):
             found.failures.append(f"a traceback in the log: {log[log.index('Traceback') :][:2_000]}")
         return found
+
+    def _once(self, number: int, found: Found) -> dict[str, Slow]:
+        """Send a case. Its slow callbacks, the longest of each name."""
+        try:
+            self._send(cases.made(number), found)
+            self._ask_ping()
+        except (AssertionError, OSError) as error:
+            found.failures.append(f"case {number}: {type(error).__name__}: {error}")
+            self._reconnect()
+        slow: dict[str, Slow] = {}
+        for line in self._slow.readlines():
+            said = json.loads(line)
+            if said.pop("pid") in self._pids:
+                one = Slow(number=number, **said)
+                slow[one.what] = max(one, slow.get(one.what, one))
+        return slow
+
+    def _again(self, slow: Slow, found: Found) -> Slow:
+        """Send its case again, to tell the server's doing from the machine's."""
+        times = [self._once(slow.number, found).get(slow.what) for _ in range(AGAIN)]
+        return slow._replace(least_ms=min(slow.ms, *(one.ms if one is not None else 0.0 for one in times)))
 
     def _send(self, case: cases.Case, found: Found) -> None:
         with socket.create_connection(self._service.address, timeout=ANSWER_S) as client:

@@ -144,3 +144,26 @@ def test_a_served_instance_answers_everything(tmp_path: Path) -> None:
 
     assert found.failures == []
     assert len(found.statuses) > 5
+
+
+@pytest.mark.parametrize(
+    ("again", "is_found"), [([31.0, 25.0, 22.0, 28.0], True), ([31.0, 9.0, 22.0, 28.0], False), ([None] * 4, False)]
+)
+def test_a_slow_callback_is_a_finding_if_it_is_slow_each_time(again: list[float | None], *, is_found: bool) -> None:
+    times: list[float | None] = [30.0, *again]
+    client = object.__new__(routes.Client)
+    sent: list[int] = []
+
+    def once(number: int, _found: routes.Found) -> dict[str, routes.Slow]:
+        sent.append(number)
+        took = times.pop(0) if number == 7 else None
+        return {} if took is None else {"a": routes.Slow(took, "a", number)}
+
+    vars(client)["_once"] = once
+    client._service = cast(Any, SimpleNamespace(log=lambda: ""))
+    found = client.run(6, lambda number: number == 9)
+
+    assert sent == [6, 7, 7, 7, 7, 7, 8]
+    assert [slow.number for slow in found.beyond] == [7]
+    assert bool(found.too_slow()) == is_found
+    assert [slow.ms for slow in found.longest()] == [30.0]

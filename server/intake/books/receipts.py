@@ -14,12 +14,12 @@ from __future__ import annotations
 import asyncio
 import time
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from server.shared.rings import CELL_BYTES, CELLS, FAILED, INVALID, IS_FINAL, MOST, SPOOLED, Ring, counts_of
+from server.shared.rings import CELL_BYTES, CELLS, FAILED, INVALID, IS_FINAL, MOST, NEVER, SPOOLED, Ring, counts_of
 from server.timing.timers import Timer
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class Receipts:
         self._oldest = oldest
         self.hasty: list[tuple[int, int, int]] = []
         self.settled: list[tuple[int, int]] = []
-        self._open: deque[tuple[array[int], int]] = deque()  # Numbers of requests that are not settled, first entry.
+        # Last numbers of requests, or of slices of one, that are not settled, and the entry of the first.
+        self._open: list[tuple[array[int], int]] = []
         self._ticks: deque[tuple[float, int]] = deque()
         self._last = 0
         self._spooled: dict[int, int] = {}
@@ -77,6 +78,28 @@ class Receipts:
         if not is_final:
             self._open.append((lasts, entry))
             self._last = last
+
+    def begin(self, identity: bytes) -> int:
+        """A hasty request whose events are handed over in slices. Returns its entry, which is open until ``end``."""
+        self.flush()
+        entry = self._ring.written
+        self._write([hash(identity)], [0], array("q", [NEVER]))
+        return entry
+
+    def add(self, entry: int, counts: int, events: list[Event], last: int) -> None:
+        """A slice of it, of which ``counts`` were taken; no later event has a number up to ``last``."""
+        self.flush()
+        self._ring.add(entry, counts)
+        self._open.append((array("q", [last]), entry))
+        self._last = last
+        for event in events:
+            if event.is_spooled and event.verdict is None:
+                self.spooled(event.number)
+
+    def end(self, entry: int, counts: int, last: int) -> None:
+        """All slices are handed over, the last event has the number ``last``, and ``counts`` belong to it as well."""
+        self._ring.add(entry, counts)
+        self._ring.close(entry, last)
 
     def spooled(self, number: int) -> None:
         """An event of an answered request went into the spool."""
@@ -128,10 +151,11 @@ class Receipts:
 
     def _entry_of(self, number: int) -> int | None:
         """The request of an event: the first whose last number is not smaller."""
-        for lasts, first in self._open:
-            if number <= lasts[-1]:
-                return first + bisect_left(lasts, number)
-        return None
+        at = bisect_left(self._open, number, key=_last_of)
+        if at == len(self._open):
+            return None
+        lasts, first = self._open[at]
+        return first + bisect_left(lasts, number)
 
     def _tick(self) -> None:  # cold: twenty times a second
         now = self._loop.time()
@@ -148,8 +172,11 @@ class Receipts:
                 settled = self._ticks.popleft()[1]
         if settled:
             self._ring.settle(settled)
-            while self._open and self._open[0][0][-1] <= settled:
-                self._open.popleft()
+            del self._open[: bisect_right(self._open, settled, key=_last_of)]
+
+
+def _last_of(noted: tuple[array[int], int]) -> int:
+    return noted[0][-1]
 
 
 def _bounded(counts: Sequence[int]) -> Sequence[int]:

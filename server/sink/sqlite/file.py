@@ -199,11 +199,13 @@ class EventFile:
         database, self.database = self.database, None
         if database is None:
             return
-        log = files_of(self.path)[1]
-        if _inode(log) not in (0, self._inodes[1]):
-            self._abandoned.append(database)  # Until this process ends, as its descriptor.
-            self._head_fd = self._shm_fd = -1
-            return
+        path, log = files_of(self.path)[:2]
+        if _inode(log) != self._inodes[1]:
+            if _inode(log) and (_inode(path) != self._inodes[0] or _size(log)):
+                self._abandoned.append(database)  # Until this process ends, as its descriptor.
+                self._head_fd = self._shm_fd = -1
+                return
+            _empty_log(database)
         database.close()
         os.close(self._head_fd)
         os.close(self._shm_fd)
@@ -216,6 +218,22 @@ class EventFile:
         if self._lock_fd >= 0:
             os.close(self._lock_fd)
             self._lock_fd = -1
+
+
+def _empty_log(database: sqlite3.Connection) -> None:
+    """Move what is in a deleted log into its database: a connection that is not the last one does not do it when it
+    is closed. A reader may have made an empty file in the place of the log; it holds nothing."""
+    try:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.Error as failed:
+        _logger.error("what was in a deleted log cannot be moved into its database: %s", failed)
+
+
+def _size(path: Path) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
 
 
 def _inode(path: Path) -> int:

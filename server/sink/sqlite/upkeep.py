@@ -18,6 +18,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from server.errors import BootError
@@ -29,6 +30,7 @@ from server.timing.timers import Timer
 
 LOOK_S: Final = 0.5  # A missing file is noticed before the next commit, or within this time.
 RETRY_S: Final = 0.05
+INTERRUPT_S: Final = 0.01
 CHECK_EVERY_S: Final = 600.0
 MAX_CHECKED_BYTES: Final = 1 << 30  # A check takes some seconds of a core for each gigabyte.
 
@@ -62,6 +64,10 @@ class Upkeep:
         self._opener = ThreadPoolExecutor(1, "sqlite")
         self._reader = ThreadPoolExecutor(1, "sqlite-check")
         self._checked: sqlite3.Connection | None = None
+        # Held while the check has a connection. The file is not closed before: another connection to it keeps SQLite
+        # from emptying the log, and lends the index of that log to whatever is opened next.
+        self._check_lock = Lock()
+        self._interrupt_lock = Lock()
         self._is_opening = False
         self._is_reading = False
         self._is_stopped = False
@@ -103,7 +109,7 @@ class Upkeep:
         """Close the file. It waits for ``deadline_s`` at most: a disk that hangs must not keep the worker alive."""
         self.stop()
         self.is_usable = False
-        closing_file = asyncio.get_running_loop().run_in_executor(self._opener, self.file.close)
+        closing_file = asyncio.get_running_loop().run_in_executor(self._opener, self._close)
         await asyncio.wait([closing_file], timeout=deadline_s)
         self._opener.shutdown(wait=False)
         self._reader.shutdown(wait=False)
@@ -119,6 +125,7 @@ class Upkeep:
         opening.add_done_callback(lambda done: self._on_opened(done.exception() or done.result()))
 
     def _open(self, why: Exception | None) -> Exception | None:
+        self._await_check()
         try:
             if why is not None and is_broken(why):
                 self.file.set_aside(why)
@@ -126,7 +133,22 @@ class Upkeep:
             self.file.open()
         except (sqlite3.Error, OSError, OtherLayoutError) as failed:
             return failed
+        finally:
+            self._check_lock.release()
         return None
+
+    def _close(self) -> None:
+        self._await_check()
+        try:
+            self.file.close()
+        finally:
+            self._check_lock.release()
+
+    def _await_check(self) -> None:
+        """Take the lock of the check, and interrupt the check until it lets go. An interrupt that comes between two
+        statements is lost, so there may be several."""
+        while not self._check_lock.acquire(timeout=INTERRUPT_S):
+            self._stop_check()
 
     def _on_opened(self, failed: BaseException | None) -> None:
         self._is_opening = False
@@ -197,19 +219,24 @@ class Upkeep:
         if path.stat().st_size > MAX_CHECKED_BYTES:
             _limited.warning("large", "%s is too large to be checked for damage as a whole", path)
             return None
-        with closing(sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)) as database:
+        with (
+            self._check_lock,
+            closing(sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)) as database,
+        ):
             self._checked = database
             try:
-                if self._is_stopped:
+                if self._is_stopped or self._is_opening:
                     return None
                 (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
             finally:
-                self._checked = None
+                with self._interrupt_lock:
+                    self._checked = None
         return None if verdict == "ok" else sqlite3.DatabaseError(verdict)
 
     def _stop_check(self) -> None:
-        if (checked := self._checked) is not None:
-            checked.interrupt()
+        with self._interrupt_lock:  # A closed connection cannot be interrupted.
+            if self._checked is not None:
+                self._checked.interrupt()
 
     def _hint(self, failed: Exception) -> str:
         if isinstance(failed, OtherLayoutError):

@@ -134,12 +134,12 @@ def test_an_answer_is_bounded_however_much_is_wrong(drive: Drive) -> None:
 def test_events_and_who_waits_for_them_let_go_of_each_other(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(bench: Bench) -> None:
         waiting: list[Any] = []
-        monkeypatch.setattr(bench.sender, "_answer", waiting.append)
+        monkeypatch.setattr(bench.sender, "answer", waiting.append)
         bench.post(b"[" + VALID + b"," + VALID + b"]")
         await settled()
 
         (pending,) = waiting
-        Sender._answer(bench.sender, pending)
+        Sender.answer(bench.sender, pending)
         assert pending.events == []
 
     drive(test)

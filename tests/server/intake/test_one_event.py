@@ -118,3 +118,29 @@ async def replied(bench: Bench, body: bytes) -> FakeRequest:
     while not request.replies:
         await settled()
     return request
+
+
+@pytest.mark.parametrize("event", [VALID, VALID.replace(b'"x"', b"1")])
+def test_a_large_event_is_looked_at_once_for_its_size(
+    drive: Callable[..., None], monkeypatch: pytest.MonkeyPatch, event: bytes
+) -> None:
+    large = event[:-1] + b',"text":"' + b"\\u20ac" * 50_000 + b'"}'
+    looked: list[bytes] = []
+
+    async def test(bench: Bench) -> None:
+        bench.post(VALID)
+        await settled()
+        over = bench.pipeline._over
+
+        def noting(raw: bytes) -> str | None:
+            looked.append(raw)
+            return over(raw)
+
+        monkeypatch.setattr(bench.pipeline, "_over", noting)
+        request = bench.post(large)
+        await request.answered()
+
+        assert request.status == (201 if event == VALID else 400)
+        assert looked.count(large) == 1
+
+    drive(test)

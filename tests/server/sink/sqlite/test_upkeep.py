@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,75 @@ def test_files_that_are_deleted_are_noticed_before_the_next_record_is_acked(
     is_kept = gone.endswith(("-wal", "-shm"))  # What was in the log is in the database by now.
     assert values(directory / "events-0.db") == (['{"n":1}', '{"n":2}'] if is_kept else ['{"n":2}'])
     assert caplog.text.count("somebody has deleted, replaced or barred") == 1
+
+
+def test_a_check_that_runs_while_the_log_is_deleted_costs_no_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection of the check keeps that of the sink from being the last one, which moves what is in the log into
+    the database; and it makes a new, empty log."""
+    acks, connect, log = Acks(), sqlite3.connect, tmp_path / "events-0.db-wal"
+    is_deleted, is_interrupted = threading.Event(), threading.Event()
+
+    class Late:
+        """The connection of the first check: it begins when the log is gone, and lasts until it is interrupted."""
+
+        def __init__(self) -> None:
+            is_deleted.wait()
+            self._database = connect(tmp_path / "events-0.db", isolation_level=None, check_same_thread=False)
+
+        def execute(self, text: str) -> sqlite3.Cursor:
+            try:
+                return self._database.execute(text)
+            finally:
+                is_interrupted.wait()
+
+        def interrupt(self) -> None:
+            is_interrupted.set()
+
+        def close(self) -> None:
+            self._database.close()
+
+    connections: list[Any] = [Late]
+
+    async def test(sink: Any) -> None:
+        sink.submit(record("t", 1), acks)
+        assert await settle(sink) == 0
+        await until(lambda: not sink.upkeep._is_reading)
+        monkeypatch.setattr(
+            sqlite3, "connect", lambda *a, **n: connections.pop()() if connections else connect(*a, **n)
+        )
+        sink.upkeep._read_through()
+        await until(lambda: not connections)
+        log.unlink()
+        is_deleted.set()
+        await until(log.exists)
+        sink.submit(record("t", 2), acks)
+        assert await settle(sink) == 0
+        assert sink.upkeep.file.gone == 1
+
+    drive(test, make(tmp_path))
+
+    assert acks.errors == [None, None]
+    assert values(tmp_path / "events-0.db") == ['{"n":1}', '{"n":2}']
+
+
+def test_a_log_that_is_deleted_while_another_process_reads_costs_no_record(tmp_path: Path) -> None:
+    acks = Acks()
+
+    async def test(sink: Any) -> None:
+        sink.submit(record("t", 1), acks)
+        assert await settle(sink) == 0
+        with closing(sqlite3.connect(tmp_path / "events-0.db", isolation_level=None)) as reader:
+            assert reader.execute("SELECT count(*) FROM event").fetchone() == (1,)
+            (tmp_path / "events-0.db-wal").unlink()
+            sink.submit(record("t", 2), acks)
+            assert await settle(sink) == 0
+
+    drive(test, make(tmp_path))
+
+    assert acks.errors == [None, None]
+    assert values(tmp_path / "events-0.db") == ['{"n":1}', '{"n":2}']
 
 
 def test_a_database_that_is_put_in_the_place_of_ours_is_gone_on_with_and_keeps_its_log(tmp_path: Path) -> None:
