@@ -33,7 +33,7 @@ _INDEX = """<!doctype html><meta charset="utf-8"><title>Penstock: operations</ti
 <li><a href="metrics">metrics</a>: for Prometheus, as text or OpenMetrics
 <li><a href="healthz">healthz</a>, <a href="readyz">readyz</a>: whether any worker takes requests
 <li><a href="log-level">log-level</a>: PUT debug, info, warning, error, or nothing for that of the settings
-<li><a href="stacks">stacks</a>: what every process is doing right now
+<li><a href="stacks">stacks</a>: the current stack of every process
 </ul>
 """
 
@@ -102,7 +102,9 @@ class AdminPages:
         level = (await request.read()).decode("utf-8", "replace").strip().lower()
         if level not in LEVELS:
             levels = ", ".join(LEVELS[1:])
-            return _problem(400, f"The body should be one of: {levels}; or empty, for the level of the settings.")
+            return _problem(
+                400, f"The body should be one of: {levels}; an empty body restores the level of the settings."
+            )
         self._shared.board.notices.level = level
         return await self._level(request)
 
@@ -111,7 +113,7 @@ class AdminPages:
         shared = self._shared
         rows = [row for row in shared.look().rows if not wanted or str(row.pid) == wanted]
         if not rows:
-            return _problem(404, "No process of this service has that pid; /status names those there are.")
+            return _problem(404, "No process of this service has that pid; /status lists all processes.")
         parts = []
         async with self._asking:
             for row in rows:
@@ -133,16 +135,17 @@ async def _plain(request: web.Request, handler: Handle) -> web.StreamResponse:
         response = await handler(request)
     except MisdirectedError:  # RFC 9110 section 15.5.20.
         response = _problem(
-            421, "This address does not go by the name in the Host header: use an address, or list it in admin.hosts."
+            421,
+            "The Host header names no host of this address: use an IP address, or list the name in admin.hosts.",
         )
     except web.HTTPNotFound:
-        response = _problem(404, "Nothing is served at this path; / names what there is.")
+        response = _problem(404, "Nothing is served at this path; / lists the paths that exist.")
     except web.HTTPMethodNotAllowed as refused:
         response = _problem(
             405, f"The method is not served at this path. Use one of: {', '.join(sorted(refused.allowed_methods))}."
         )
         response.headers["Allow"] = refused.headers["Allow"]
     except web.HTTPRequestEntityTooLarge:
-        response = _problem(413, "The body is too large for anything that is served here.")
+        response = _problem(413, "The body is larger than any route of this address accepts.")
     response.headers.update(_HEADERS)
     return response

@@ -48,7 +48,7 @@ def announce(generation: Generation, config_path: Path | None, overrides: Sequen
     log.info("streams: %s, snapshot %s, of %s", declared, snapshot.digest[:12], _places(config.streams.sources))
     log.info("schemas of %s%s", _places(config.schemas.base_uris), _insecure(config))
     log.info("events go to %s", kind_of(config.sink).describe(config.sink, generation.data_dir))
-    log.info("what the broker cannot have %s", _spool(config, generation.data_dir))
+    log.info("what the broker cannot take %s", _spool(config, generation.data_dir))
 
 
 def _connections(limits: Limits) -> str:

@@ -78,7 +78,7 @@ def _guards(lost: Any, depth: int) -> set[str]:
 
 def _finding(at: Origin, path: KeyPath, stream: str | None, place: str, lost: Any, depth: int) -> Finding:
     guards = sorted(_guards(lost, depth))
-    reason = f"is empty, which unsets all that {place} has there"
+    reason = f"is empty, which removes everything that {place} has there"
     hint = "leave the line out to keep it"
     if guards:
         reason += f", {', '.join(guards)} too, which {'decides' if len(guards) == 1 else 'decide'} who may write"

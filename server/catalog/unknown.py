@@ -37,16 +37,16 @@ def unknown_keys(settings: Mapping[str, Any], top: Collection[str], intake: Coll
             yield _quoted_merge(())
         elif name.startswith("producers."):
             yield StreamFault(
-                (name,), "is one key with dots in it, and is not obeyed", "write a map in a map: producers:"
+                (name,), "is one key that contains dots, and has no effect", "write nested maps: producers:"
             )
         elif name == INTAKE[1]:
-            yield StreamFault((name,), "is not obeyed here", "put it below producers")
+            yield StreamFault((name,), "has no effect here", "put it below producers")
         elif name in intake:
             yield _misplaced((name,), "error" if name in _GUARDS else "warning")
         elif close := nearest(name, top):
             yield _unknown((name,), close, "error" if close == INTAKE[0] else "warning")
         elif isinstance(value, dict) and (close := nearest(name, INTAKE[1:])):
-            yield StreamFault((name,), "is not obeyed here", f"put it below producers, as {close}")
+            yield StreamFault((name,), "has no effect here", f"put it below producers, as {close}")
     producers = settings.get(INTAKE[0])
     if isinstance(producers, dict):
         yield from _below_producers(producers, intake)
@@ -77,9 +77,7 @@ def keys_of(section: Mapping[str, Any], known: Collection[str], above: KeyPath) 
         elif close := nearest(name, known, _CUTOFF_OF_OURS):
             yield _unknown((*above, name), close, "error")
         else:
-            yield StreamFault(
-                (*above, name), "is not a setting that we know", f"known here: {', '.join(known)}", "warning"
-            )
+            yield StreamFault((*above, name), "is not a known setting", f"known here: {', '.join(known)}", "warning")
 
 
 def nearest(name: str, known: Collection[str], cutoff: float = _CUTOFF) -> str | None:
@@ -89,7 +87,7 @@ def nearest(name: str, known: Collection[str], cutoff: float = _CUTOFF) -> str |
 
 
 def _unknown(path: KeyPath, close: str, level: Level) -> StreamFault:
-    return StreamFault(path, "is not a setting that we know", f"did you mean {close}?", level)
+    return StreamFault(path, "is not a known setting", f"did you mean {close}?", level)
 
 
 def _quoted_merge(above: KeyPath) -> StreamFault:
@@ -97,4 +95,4 @@ def _quoted_merge(above: KeyPath) -> StreamFault:
 
 
 def _misplaced(path: KeyPath, level: Level) -> StreamFault:
-    return StreamFault(path, "is not obeyed here", "put it below producers.eventgate", level)
+    return StreamFault(path, "has no effect here", "put it below producers.eventgate", level)

@@ -27,24 +27,25 @@ class Sqlite(Section, frozen=True):
 
 
 class SinkSettings(Section, frozen=True):
-    """Where events go.
+    """The destination of events.
 
-    A secret stays out of the settings file in two ways: ``PENSTOCK_SINK__KAFKA__SASL_PASSWORD`` in the environment,
-    or ``kafka_files: {sasl.password: /run/secrets/kafka}``, whose content, without the line end, becomes the value.
+    There are two ways to keep a secret out of the settings file: ``PENSTOCK_SINK__KAFKA__SASL_PASSWORD`` in the
+    environment, or ``kafka_files: {sasl.password: /run/secrets/kafka}``, whose content, without the
+    line end, becomes the value.
     """
 
     kind: Annotated[
-        Literal["kafka", "memory", "sqlite"], says("`memory` keeps nothing after the process: for tests.")
+        Literal["kafka", "memory", "sqlite"], says("`memory` loses everything when the process ends and is for tests.")
     ] = "kafka"
     topic_prefix: Annotated[
         str,
         Meta(pattern=r"^[A-Za-z0-9._-]{0,200}$"),
-        says("Put before the stream's name to make its topic, unless the stream's `topic_prefixes` is null."),
+        says("Prefix that makes a topic of a stream's name, unless the stream's `topic_prefixes` is null."),
     ] = ""
     kafka: Annotated[
         dict[Text, Value],
         says(
-            "Any librdkafka property, passed through; those that would break a promise, or can never "
+            "librdkafka properties, passed through; those that would break a delivery guarantee, or can never "
             "authenticate, are refused. Paths are relative to the settings file; HUP reads changed certificates."
         ),
     ] = field(default_factory=lambda: {"bootstrap.servers": "127.0.0.1:9092"})
@@ -55,7 +56,7 @@ class SinkSettings(Section, frozen=True):
     max_outstanding: Annotated[
         Count, says("Most events of one worker that wait for their ack; above it new requests get 503.")
     ] = 50_000
-    max_outstanding_bytes: Annotated[Bytes, says("The same in bytes.")] = 67_108_864
+    max_outstanding_bytes: Annotated[Bytes, says("Most bytes of these events.")] = 67_108_864
 
     @property
     def wants_spool(self) -> bool:
@@ -70,7 +71,7 @@ class SinkSettings(Section, frozen=True):
 
 
 class SpoolSettings(Section, frozen=True):
-    """Where accepted events wait while Kafka is away. The other sinks need none."""
+    """The spool keeps accepted events while Kafka is away. The other sinks need none."""
 
     path: Annotated[
         Text, says("Directory of the spool, on a local disk; it is made when absent. Each worker has a database in it.")
@@ -78,16 +79,16 @@ class SpoolSettings(Section, frozen=True):
     max_bytes: Annotated[
         Bytes,
         says(
-            "Most bytes of events that wait on disk, over all workers: each has its share. A quarter is kept for "
-            "events that were accepted already; when the rest is full, new ones are refused."
+            "Most bytes of events that wait on disk, over all workers; each worker has an equal share. A quarter is "
+            "kept for events that were accepted already; when the rest is full, new ones are refused."
         ),
     ] = 1_073_741_824
     on_broker_down: Annotated[
         Literal["refuse", "spool"],
         says(
-            "Guaranteed events while no broker answers: `refuse` answers 503, `spool` takes them, 202 with "
-            "`X-Durability: spool`. Hasty ones are spooled. A stream's `producers.eventgate.on_broker_down` decides "
-            "for all of its events."
+            "What happens to guaranteed events while no broker answers: `refuse` answers 503; `spool` spools them and "
+            "answers 202 with `X-Durability: spool`. Hasty ones are always spooled. A stream's "
+            "`producers.eventgate.on_broker_down` overrides this for all of its events, hasty ones too."
         ),
     ] = "refuse"
     replay_per_s: Annotated[

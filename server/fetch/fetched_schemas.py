@@ -82,11 +82,11 @@ class FetchedSchemas:
         if task is None:
             spent = self._allowance.used_up(client, time.monotonic())
             if spent is None and len(self._under_way) >= UNDER_WAY_MAX:
-                spent = "all that may wait at a time"
+                spent = "waiting requests"
             if spent is None and self._clients[client] >= UNDER_WAY_CLIENT_MAX:
-                spent = "this client, at a time,"
+                spent = "waiting requests of this client"
             if spent is not None:
-                self._trouble.warning("allowance", "schema %s is not asked for: allowance of %s is used up", uri, spent)
+                self._trouble.warning("allowance", "schema %s is not fetched: the limit of %s is reached", uri, spent)
                 return REFUSED
             self._clients[client] += 1
             task = self._under_way[uri] = asyncio.get_running_loop().create_task(self._fetch(uri, path, client))

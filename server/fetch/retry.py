@@ -69,7 +69,7 @@ class FetchRateLimit:
             self._clients.popitem(last=False)
         if bucket.is_empty(now):
             return "this client"
-        return "everybody" if self._everybody.is_empty(now) else None
+        return "all clients" if self._everybody.is_empty(now) else None
 
     def spend(self, client: str) -> None:
         """Charge one ask in vain to the client and to all."""

@@ -41,12 +41,12 @@ if TYPE_CHECKING:
 
 NOT_AN_OBJECT = Verdict("not_an_object", "an event should be a JSON object")
 TOO_DEEP = Verdict("event_too_large", bounds.TOO_DEEP.format(bounds.DECODERS_DEPTH))
-HALF_PAIR = Verdict("schema_violation", "the event should have no half of a surrogate pair in its strings")
+HALF_PAIR = Verdict("schema_violation", "the event should have no lone surrogate in its strings")
 MAY_NOT_WRITE = {
-    "unauthorized": "stream {!r} takes events with a key or token alone; there is none that is known and in force",
+    "unauthorized": "stream {!r} takes events only with an API key or token, and the request has none that is valid",
     "forbidden": "this client may not write to stream {!r}",
 }
-TOO_LARGE_FILLED = "with the defaults of its schema the event has more than {} bytes, and no more are taken"
+TOO_LARGE_FILLED = "with the defaults of its schema the event has more than the {} bytes that are allowed"
 DUPLICATE_KEY = Verdict("duplicate_key", "a member name occurs twice in one object")
 
 log = logging.getLogger("intake")

@@ -47,10 +47,10 @@ if TYPE_CHECKING:
     from server.intake.forms.forms import Cut
     from server.sink.base import Sink
 
-FULL: Final = "The broker is away, or too many events wait for it. Send them again later."
+FULL: Final = "The broker is away, or too many events wait for it. Send the events again later."
 DRAINING: Final = "This server is shutting down. Send the events again; another one will take them."
 BUG: Final = "internal: the server failed on this request, and has logged it. Try again later."
-TOO_MANY: Final = "The request has more than the {} events that are taken at a time. Send them in smaller batches."
+TOO_MANY: Final = "The request has more than {} events, the limit of one request. Send them in smaller batches."
 
 LONG_SHARE: Final = 0.8  # Of ``answer_s``, that a body may wait whose events need no outcome.
 MIN_PATIENCE_S: Final = 1.0  # Even where ``answer_s`` leaves less.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from server.intake.route import Route
     from server.intake.text.members import Values
 
-TOO_LARGE: Final = "the event has {} bytes, at most {} are taken"
+TOO_LARGE: Final = "the event has {} bytes; at most {} are allowed"
 
 # Kafka 4 refuses a record more than an hour ahead of its clock (message.timestamp.after.max.ms), and the whole batch
 # of records with it: one client's clock would fail the events of others.

@@ -332,7 +332,7 @@ _key_members = lru_cache(maxsize=1_024)(MemberReader)  # One object for all stre
 _SCHEMA_REASONS = {
     "bad_schema_uri": "schema URI {!r} is not of the form /title/1.0.0",
     "unknown_schema": "schema {!r} is not known",
-    "insecure_schema": "schema {!r} has keywords that this service refuses",
+    "insecure_schema": "schema {!r} uses keywords that this service refuses",
     "schema_unavailable": "schema {!r} cannot be read at the moment",
 }
 

@@ -88,7 +88,7 @@ class Answer(NamedTuple):
 
 def error(error_type: str) -> Verdict:
     """The verdict of an event that failed on our side, or that only the broker could find too large."""
-    return Verdict(error_type, _MESSAGES.get(error_type, "the event is larger than the broker takes"))
+    return Verdict(error_type, _MESSAGES.get(error_type, "the event is larger than the broker accepts"))
 
 
 def in_short(verdict: Verdict) -> Verdict:

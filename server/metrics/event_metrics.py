@@ -57,7 +57,7 @@ EVENTS: Final = MetricGroup(
     (
         counter(
             "events_received",
-            "Events of well-formed requests that were looked at.",
+            "Events of well-formed requests that were examined.",
             count(lambda worker: worker.counts.received),
         ),
         counter(
@@ -68,26 +68,38 @@ EVENTS: Final = MetricGroup(
             ),
             "error_type",
         ),
-        counter("events_invalid", "Events that were not accepted by fault of the sender.", _noted(INVALID), "stream"),
-        counter("events_failed", "Events that failed by fault of ours or of the broker's.", _noted(ERROR), "stream"),
-        counter("events_observed", "Invalid events, accepted: `validation: observe`.", _noted(OBSERVED), "stream"),
+        counter(
+            "events_invalid", "Events that were not accepted through a fault of the sender.", _noted(INVALID), "stream"
+        ),
+        counter(
+            "events_failed",
+            "Events that failed through a fault of this service or of the broker.",
+            _noted(ERROR),
+            "stream",
+        ),
+        counter(
+            "events_observed",
+            "Invalid events that were accepted because of `validation: observe`.",
+            _noted(OBSERVED),
+            "stream",
+        ),
         counter(
             "events_judged",
-            "How events were judged: `one_decode`, `one_pass`, or by the `reference`, which costs ten times more.",
+            "How events were validated: `one_decode`, `one_pass` or, at ten times the cost, by the `reference`.",
             FromHost(_judged),
             "schema",
             "way",
         ),
         counter(
             "events_accepted",
-            "Events that we owe a delivery. Those that report errors are among them.",
+            "Events that were accepted and are owed a delivery, including error events.",
             _booked("accepted"),
             "stream",
         ),
         counter("events_delivered", "Accepted events that the broker has acked.", _booked("delivered"), "stream"),
         counter(
             "events_spooled",
-            "Accepted events that went to the disk; `spool_replayed` has left it again.",
+            "Accepted events that went to the spool; `spool_replayed` counts those that left it.",
             _booked("spooled"),
             "stream",
         ),
@@ -111,7 +123,7 @@ EVENTS: Final = MetricGroup(
         ),
         gauge(
             "events_unaccounted",
-            "Of these, events that neither the sink nor the spool has: the books do not add up. Always 0.",
+            "Events in flight that neither the sink nor the spool has: the books do not add up. Always 0.",
             Gauge(lambda worker: worker.durability.unaccounted()),
         ),
         counter(
@@ -121,7 +133,7 @@ EVENTS: Final = MetricGroup(
         ),
         counter(
             "error_events",
-            "Events that report invalid ones: `produced`, `suppressed`.",
+            "Error events, which report invalid ones: `produced`, `suppressed`.",
             Sums(
                 lambda worker: (worker.error_events.produced, worker.error_events.dropped),
                 (("produced",), ("suppressed",)),

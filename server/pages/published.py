@@ -37,9 +37,12 @@ VERSION_S = 86_400
 
 _SCHEMAS = "/v1/schemas"
 _NO_SCHEMA = {
-    "bad_schema_uri": (404, "No schema can have this address. It ends in a title and a version, or in `latest`."),
-    "unknown_schema": (404, "No repository has this schema. GET /v1/schemas lists those that there are."),
-    "insecure_schema": (404, "This schema has keywords that this service refuses: no event can use it."),
+    "bad_schema_uri": (
+        404,
+        "No schema can have this address. An address ends in a title and a version, or in `latest`.",
+    ),
+    "unknown_schema": (404, "No repository has this schema. GET /v1/schemas lists the schemas that exist."),
+    "insecure_schema": (404, "This schema uses keywords that this service refuses, so no event can use it."),
     "schema_unavailable": (503, "This schema cannot be read at the moment. Try again."),
 }
 

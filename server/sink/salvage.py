@@ -205,7 +205,9 @@ class Salvage:
             if failed is not None:
                 found = first_readable(lambda row_id: self._can_read(database, row_id), after, MOST_ID)
                 self.gaps.append((after, MOST_ID if found is None else found - 1))
-                _logger.warning("%s: what has ids from %d to %d cannot be read: %s", self._path, *self.gaps[-1], failed)
+                _logger.warning(
+                    "%s: the rows with ids from %d to %d cannot be read: %s", self._path, *self.gaps[-1], failed
+                )
                 if found is None:
                     return
                 begin = found

@@ -35,7 +35,9 @@ def failed(name: str) -> None:
     """Count and log the exception being handled, which has ended one run of ``name``. Names are constants of our
     code."""
     _Failures.count += 1
-    _limited.warning(name, "%s failed, and goes on: it is a bug, or the host lacks something\n%s", name, _stack())
+    _limited.warning(
+        name, "%s failed and will run again: this is a bug, or the host lacks a resource\n%s", name, _stack()
+    )
 
 
 def _stack() -> str:

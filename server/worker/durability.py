@@ -121,7 +121,7 @@ class Durability:
         return sum(tally.in_flight() for tally in self.tallies)
 
     def outstanding(self) -> int:
-        """Events that the sink has and has not settled."""
+        """Events that the sink has taken and not yet settled."""
         return self.sink.outstanding() if self._is_open else 0
 
     def waiting(self) -> int:
@@ -155,7 +155,7 @@ class Durability:
         """Whether every accepted event has an outcome; if not, say which stream lacks how many."""
         dropped, spooled = self.tallies.dropped, self.tallies.spooled
         if dropped:
-            _logger.error("%d accepted events were not delivered and cannot be any more: %s", dropped, self._reasons())
+            _logger.error("%d accepted events were not delivered and never will be: %s", dropped, self._reasons())
         if spooled:
             _logger.info("%d events went into the spool since the start", spooled)
         wrong = {tally.stream: tally.in_flight() for tally in self.tallies if tally.in_flight()}

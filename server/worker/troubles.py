@@ -40,9 +40,11 @@ class Troubles:
                 self._say_events(error_type, more)
         for limit, count in server.refused.items():
             if limit != "idle" and (more := self._more(f"limit {limit}", count, now_s, is_last)):
-                _logger.info("%d requests or connections met the limit %s", more, limit, extra={"kind": limit})
+                _logger.info("%d requests or connections exceeded the limit %s", more, limit, extra={"kind": limit})
         if more := self._more("parse", server.parse_errors, now_s, is_last):
-            _logger.info("%d connections were closed: what came was no HTTP request", more, extra={"kind": "parse"})
+            _logger.info(
+                "%d connections were closed: their bytes were not an HTTP request", more, extra={"kind": "parse"}
+            )
         if more := self._more("full", counts.refused_full, now_s, is_last):
             what = "%d requests were answered 503: the broker is away, or too many events wait for it"
             _logger.warning(what, more, extra={"kind": "full"})

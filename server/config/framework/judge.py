@@ -105,7 +105,7 @@ def _is_allowed(value: Any, kind: Any) -> bool:
 
 def _hint(value: Any, kind: Any, name: str) -> str:
     if value is None:
-        return "leave the line out to have the default"
+        return "leave the line out to use the default"
     if _is_allowed([value], kind):
         return "write it as a list: [value]"
     if _is_allowed(str(value), kind) and isinstance(value, bool | int | float):

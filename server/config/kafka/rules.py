@@ -141,7 +141,7 @@ _REFUSALS: Final[Mapping[str, _Refusal]] = {
     "message.timeout.ms": _unless(
         lambda ms: not 1 <= ms <= _LATEST_MS,
         "an event could be delivered after its sender was told that it failed",
-        f"use 1 to {_LATEST_MS}; 0 means for ever",
+        f"use 1 to {_LATEST_MS}; 0 means forever",
     ),
     "message.send.max.retries": _unless(lambda n: n < 1, "without retries a leader election loses events"),
     "max.in.flight.requests.per.connection": _unless(
@@ -166,8 +166,8 @@ _REFUSALS: Final[Mapping[str, _Refusal]] = {
     "interceptors": _always("it loads code into the server"),
     "on_delivery": _always("a callback cannot be given in a settings file"),
     "opaque": _always("a callback cannot be given in a settings file"),
-    "default.topic.config": _always("it was given up", "write its properties beside the others"),
-    "default_topic_conf": _always("it was given up", "write its properties beside the others"),
+    "default.topic.config": _always("librdkafka has removed it", "write its properties next to the others"),
+    "default_topic_conf": _always("librdkafka has removed it", "write its properties next to the others"),
 }
 
 

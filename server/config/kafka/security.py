@@ -50,10 +50,10 @@ def _unused(given: dict[str, str], protocol: str) -> Iterator[RefusedProperty]:
     for name in given:
         if protocol in ("plaintext", "ssl") and _is_sasl(name):
             wanted = "sasl_ssl" if protocol == "ssl" else "sasl_ssl or sasl_plaintext"
-            reason = f"is not used: security.protocol is {protocol}, which authenticates by no such means"
+            reason = f"has no effect: security.protocol is {protocol}, which does not authenticate this way"
             yield RefusedProperty(name, reason, f"set security.protocol to {wanted}, or remove it")
         elif protocol in ("plaintext", "sasl_plaintext") and _is_of_tls(name):
-            reason = f"is not used: security.protocol is {protocol}, which encrypts nothing"
+            reason = f"has no effect: security.protocol is {protocol}, which encrypts nothing"
             wanted = "sasl_ssl" if protocol == "sasl_plaintext" else "ssl"
             yield RefusedProperty(name, reason, f"set security.protocol to {wanted}, or remove it", is_warning=True)
 
@@ -76,7 +76,7 @@ def _sasl(given: dict[str, str]) -> Iterator[RefusedProperty]:
 def _oauth(given: dict[str, str]) -> Iterator[RefusedProperty]:
     """A token comes from an OIDC provider, or is an unsecured one; a callback, the third way, cannot be configured."""
     if given.get(f"{_OAUTH}metadata.authentication.type", "none").lower() == "aws_iam":
-        reason = "librdkafka does not get tokens of aws_iam by itself"
+        reason = "librdkafka does not fetch aws_iam tokens by itself"
         yield RefusedProperty(f"{_OAUTH}metadata.authentication.type", reason, f"use {_OAUTH}method: oidc, or SCRAM")
     elif given.get(f"{_OAUTH}method", "default").lower() == "oidc":
         yield from _oidc(given)

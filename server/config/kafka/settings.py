@@ -178,7 +178,7 @@ def _ask(properties: Properties, secrets: Properties) -> list[RefusedProperty]:
         elif "SASL mechanism" in refusal:
             name = next(one for one in _SASL if one in left)
             if _NO_PROVIDER in refusal:
-                reason = "this build of librdkafka has no GSSAPI (Kerberos), which is the mechanism unless one is set"
+                reason = "this build of librdkafka has no GSSAPI (Kerberos), the default mechanism"
             hint = "use PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER as sasl.mechanism"
         problems.append(RefusedProperty(name or "", reason, hint))
         if name is None:

@@ -94,7 +94,7 @@ class CloudEvents:
             if value is not None:
                 text = _of_header(value)
                 if text is None:
-                    wrong = _wrong(f"should have UTF-8 behind the percent signs of its '{name}'")
+                    wrong = _wrong(f"should have percent-encoded UTF-8 in its '{name}'")
                     return lambda content: Piece(content, wrong)
                 found[name] = text
         return lambda content: self._piece(found, content)
@@ -113,7 +113,7 @@ class CloudEvents:
     def _piece(self, found: Attributes, content: bytes | None) -> Piece:
         missing = next((name for name in REQUIRED if not found.get(name)), None)
         if missing is not None:
-            return Piece(content or b"null", _wrong(f"should have '{missing}', a text that is not empty"))
+            return Piece(content or b"null", _wrong(f"should have '{missing}', a string that is not empty"))
         if not _VERSION.fullmatch(found["specversion"]):
             return Piece(content or b"null", _wrong("should have '1.0' as its 'specversion'"))
         long = next((name for name, text in found.items() if len(text) > MAX_ATTRIBUTE_CHARS), None)

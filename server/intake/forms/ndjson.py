@@ -1,7 +1,7 @@
 """Newline-delimited JSON: an event a line.
 
 Place: intake.forms → HERE.
-Rules: a line that is no JSON object has a verdict of its own, and the others are taken. Empty lines are passed over:
+Rules: a line that is not a JSON object has a verdict of its own, and the others are taken. Empty lines are passed over:
 they have no index. CR LF is a line's end too.
 Not here: what is inside an event (intake.pipeline).
 """

@@ -56,7 +56,7 @@ class Reports:
             return Piece(raw, NO_TYPE)
         known = self._known.get(name)
         if known is None:
-            return Piece(raw, Verdict("unknown_stream", f"reports of type {name[:200]!r} are not taken here"))
+            return Piece(raw, Verdict("unknown_stream", f"reports of type {name[:200]!r} are not accepted here"))
         return Piece(raw, None, *known)
 
 

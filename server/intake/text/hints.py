@@ -19,16 +19,18 @@ from server.intake.text.decode import BOM
 MOST_BYTES: Final = 8_192
 
 _LINES: Final = "It looks like one event a line: send it as Content-Type: application/x-ndjson, or as an array."
-_COMPRESSED: Final = "It begins like {0}: say so by Content-Encoding: {0}."
+_COMPRESSED: Final = "It begins like {0}: send it with Content-Encoding: {0}."
 _UTF_16: Final = "It looks like UTF-16: write it as UTF-8."
-_SINGLE: Final = "JSON has double quotes. Single ones are of another language, or of a shell that has kept them."
-_BARE_NAME: Final = "Names of members are in double quotes."
-_TWICE: Final = "It is a text that holds JSON: it was encoded twice."
+_SINGLE: Final = (
+    "JSON uses double quotes. Single quotes come from another language, or from a shell that has kept them."
+)
+_BARE_NAME: Final = "Member names must be in double quotes."
+_TWICE: Final = "It is a JSON string that contains JSON: it was encoded twice."
 _FORM: Final = "It looks like the fields of a form: send JSON itself."
 _PERCENT: Final = "It is percent-encoded: send it as it is. Only GET /v1/beacon takes events in a URL."
-_FILE: Final = "It looks like the name of a file: with curl, --data-binary @FILE sends what is in it."
-_TRAILING: Final = "A comma stands before a closing bracket or brace: JSON has none there."
-_CONSTANT: Final = "JSON has true, false and null, in small letters, and no NaN, Infinity, None or undefined."
+_FILE: Final = "It looks like the name of a file: with curl, --data-binary @FILE sends the content of the file."
+_TRAILING: Final = "There is a comma before a closing bracket or brace: JSON allows none there."
+_CONSTANT: Final = "JSON has true, false and null, in lower case, and no NaN, Infinity, None or undefined."
 _XML: Final = "It looks like XML or HTML."
 
 # By the first bytes that stand for something.

@@ -22,7 +22,7 @@ def _make(settings: SinkSettings, _base_dir: Path, _settle_s: float) -> Sink:
 
 
 def _describe(_settings: SinkSettings, _base_dir: Path) -> str:
-    return "memory: they end with the process"
+    return "memory: they are lost when the process ends"
 
 
 def _read(_settings: SinkSettings, _base_dir: Path, _reading: Reading) -> None:

@@ -107,7 +107,7 @@ class EventFile:
         """Raise when a file is gone, or has been cut. Takes microseconds: it is asked before each commit."""
         for path, inode in zip(self._watched, self._inodes, strict=True):
             if _inode(path) != inode:
-                raise GoneError(f"somebody has deleted, replaced or barred {path}")
+                raise GoneError(f"{path} was deleted, replaced or made inaccessible")
         if self._shm_fd < 0:
             return
         database, log = (path.stat().st_size for path in self._watched[:2])

@@ -86,7 +86,7 @@ class _Reader:
     def new_rows(self) -> Iterator[_Shown]:
         """The rows that came since the last look, of all files, merged by the time at which they were stored."""
         for aside in unrecovered(self._directory, f"{STEM}-*"):
-            self._say(f"{aside} was set aside as damaged, and has not been recovered yet: a service that runs does it")
+            self._say(f"{aside} was set aside as damaged, and has not been recovered yet: a running service does it")
         files = sorted(path for path in self._directory.glob(f"{STEM}-*{SUFFIX}") if path.is_file())  # Not a pipe.
         return heapq.merge(*(self._rows_of(path) for path in files), key=lambda row: row[0])
 

@@ -57,8 +57,8 @@ def recover(aside: Path, is_stopped: Callable[[], bool]) -> int:
     part.rename(recovered)
     lost = "; ".join(_shown(first, last) for first, last in salvage.gaps[:10])
     _logger.error(
-        "%d events of the damaged database %s are recovered in %s; what cannot be read: %s",
-        *(count, aside, recovered, lost or "nothing that is known"),
+        "%d events of the damaged database %s are recovered in %s; not readable: %s",
+        *(count, aside, recovered, lost or "nothing known"),
     )
     return count
 

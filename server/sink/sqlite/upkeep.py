@@ -187,7 +187,7 @@ class Upkeep:
             for aside in unrecovered(path.parent, path.stem):
                 self.recovered += max(0, recover(aside, lambda: self._is_stopped))
         except (sqlite3.Error, OSError) as failed:
-            return OSError(f"what was set aside cannot be recovered: {failed}")
+            return OSError(f"a file that was set aside cannot be recovered: {failed}")
         try:
             return self._check(path)
         except (sqlite3.Error, OSError) as failed:
@@ -215,7 +215,7 @@ class Upkeep:
         if isinstance(failed, OtherLayoutError):
             advice = "start the version that wrote it, or move the file away"
         elif (blocking := self._blocking(failed)) is not None:
-            advice = f"{blocking} is no regular file: move it away"
+            advice = f"{blocking} is not a regular file: move it away"
         else:
             advice = "name a directory that this user may write, on a disk with room"
         reason = failed.strerror if isinstance(failed, OSError) else str(failed)

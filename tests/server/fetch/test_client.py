@@ -68,7 +68,7 @@ def test_what_is_no_good_answer_is_an_error_that_says_why(behaviour: Behaviour, 
 def test_a_server_that_stalls_is_given_up(after: bytes) -> None:
     with Site() as site:
         site.says("/a", site.stalls(after))
-        with pytest.raises(FetchError, match="no whole answer within the time"):
+        with pytest.raises(FetchError, match="no complete answer in time"):
             get(site, total_s=0.3)
 
 
