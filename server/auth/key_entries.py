@@ -67,7 +67,7 @@ def wrong(entry: Any) -> Iterator[tuple[KeyPath, str, str]]:
             yield (), f"{shown} is unknown", f"known here: {', '.join(_MEMBERS)}"
     name = entry.get("name")
     if not isinstance(name, str) or not KEY_NAME.fullmatch(name):
-        yield ("name",), "must be a name of 1 to 64 letters, digits, '.', '_', '-'", "name who holds the key"
+        yield ("name",), "must be a name of 1 to 64 letters, digits, '.', '_', '-'", "name the holder of the key"
     yield from _wrong_hash(entry.get("hash"))
     for member, is_right, hint in (
         ("streams", _is_stream, "web.page_view or '/^web\\./'"),

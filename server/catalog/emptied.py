@@ -20,7 +20,7 @@ from server.config.framework.finding import Finding, Level
 
 # The settings in producers.eventgate that decide who may write, and what to write instead of nothing.
 UNSET: Final = {
-    "auth": "name the ways, or write none to let everybody write",
+    "auth": "name the ways, or write none to let every client write",
     "api_keys": "name the keys, or write ['*'] for every key of the service",
     "networks": "list the networks, or write [0.0.0.0/0, '::/0'] for every address",
     "identities": "list the identities",

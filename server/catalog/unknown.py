@@ -20,7 +20,7 @@ from server.config.framework.finding import Level
 
 INTAKE: Final = ("producers", "eventgate")
 MERGE: Final = "<<"
-IN_QUOTES: Final = "is in quotes, so it merges nothing: what it names is not obeyed"
+IN_QUOTES: Final = "is in quotes, so it merges nothing, and the map that it names is ignored"
 MERGE_HINT: Final = "write << without quotes"
 _CUTOFF: Final = 0.85
 _CUTOFF_OF_OURS: Final = 0.7  # For sections that no other program reads; `auht` is as close to `auth` as 0.75.

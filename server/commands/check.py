@@ -30,7 +30,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     add_settings(parser)
     parser.add_argument(
-        "--diff", nargs=2, type=Path, metavar=("OLD", "NEW"), help="print what a change of a file of streams would do"
+        "--diff",
+        nargs=2,
+        type=Path,
+        metavar=("OLD", "NEW"),
+        help="print the effects of replacing one file of streams by another",
     )
     parser.set_defaults(run=_run)
 

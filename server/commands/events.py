@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     add_settings(parser)
     parser.add_argument("--stream", metavar="NAME", help="only this stream")
-    parser.add_argument("--follow", action="store_true", help="go on with new events until interrupted")
+    parser.add_argument("--follow", action="store_true", help="continue with new events until interrupted")
     parser.set_defaults(run=_run)
 
 

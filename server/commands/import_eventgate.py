@@ -28,7 +28,7 @@ from server.config.load import judged
 from server.config.settings import Config
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
 
-HEAD = "# Made from {name} by `penstock import-eventgate`. Run `penstock check -c` on it, and read what was said.\n"
+HEAD = "# Made from {name} by `penstock import-eventgate`. Run `penstock check -c` on it, and read its findings.\n"
 CHART = "belongs to the chart: deploy/helm/penstock has values of its own"
 NESTED = ("logging", "kafka", "stream_config_uri_options")  # Each member of these is a setting of its own.
 TOGETHER = ("port", "interface", "max_body_size", "stream_config_ttl", "user_agent")  # Converted together, at the end.
@@ -115,7 +115,7 @@ class Import:
                 self._note(item.where, reason)
         elif item.value is None and (name in keys.SAME or name in keys.CHANGED) and name != "cors":
             path = keys.SAME.get(name) or keys.CHANGED[name][0]
-            self._note(item.where, f"is null and became nothing: the default of {dotted(path)} holds")
+            self._note(item.where, f"is null and was not imported: the default of {dotted(path)} holds")
         elif name in keys.SAME:
             self._put(keys.SAME[name], item.value)
         elif name in keys.CHANGED:
@@ -219,7 +219,7 @@ class Import:
             if isinstance(item.value, str | int | float | bool | list):
                 ours[name] = _text(item.value)
             else:
-                self._note(item.where, "has no value that is a text, a number, true or false: nothing was made of it")
+                self._note(item.where, "has no value that is a text, a number, true or false: it was not imported")
         if (name := self._value("user_agent")) is not None:
             ours.setdefault("client.id", str(name))
         at = self._items["kafka.conf"].where if "kafka.conf" in self._items else next(iter(self._items.values())).where

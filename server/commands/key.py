@@ -18,7 +18,7 @@ from server.errors import EXIT_DONE, UsageError
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
-    parser.add_argument("name", metavar="NAME", help="who will hold it")
+    parser.add_argument("name", metavar="NAME", help="the holder of the key")
     parser.add_argument("--hash", action="store_true", help="make no key, but read one from standard input")
     parser.set_defaults(run=lambda options: run(options.name, is_given=options.hash))
 

@@ -1,8 +1,8 @@
-"""All that is known of events of one schema in one stream, worked out once.
+"""Routes: everything known of events of one schema in one stream, worked out once.
 
 Place: intake.pipeline → HERE → schemas, catalog.
-Rule: a Route is immutable; an event that has been seen before costs one dict lookup here, no regex, no merge.
-Not here: reading an event (intake.text.members), judging it (the validator).
+Rule: a Route is immutable; for an event whose route is known this costs one dict lookup, no regex, no merge.
+Not here: reading an event (intake.text.members), validating it (the validator).
 """
 
 from __future__ import annotations
@@ -33,19 +33,24 @@ if TYPE_CHECKING:
     from server.config.settings import Config
     from server.schemas.repository import EventReader, Validator
 
-Shortcut = Callable[[bytes], tuple[Any, ...] | None]  # Reader.read: judge an event and read its members in one decode.
+# Reader.read: validate an event and read its members in one decode.
+Shortcut = Callable[[bytes], tuple[Any, ...] | None]
 
-MAX_ROUTES = 10_000  # Pairs of schema and stream that were accepted; the oldest goes first. About 1 kB each.
+# Number of routes that are cached, one per accepted pair of schema and stream; the oldest is removed first. About 1 kB
+# each.
+MAX_ROUTES = 10_000
 
 CLIENT_IP_FIELD: Path = ("http", "client_ip")
 
 
 class Route(Struct, frozen=True, eq=False):
-    """``key_fields`` are (member prefix of the key, path in the event) pairs; ``dt_at`` is where ``members`` puts the
-    event's time; ``validator`` None: the stream's events are not validated; ``guard`` None: everybody may write.
-    ``unfetched`` is the schema where it has to be fetched first; such a route serves one event.
-    ``shortcut`` gives schema URI, stream, time and key fields of an event that is valid once it is filled in; None:
-    there is none for this route."""
+    """The result for one schema and stream.
+
+    ``key_fields`` are (member prefix of the key, path in the event) pairs; ``dt_at`` is where ``members`` puts the
+    event's time; ``validator`` None: the stream's events are not validated; ``guard`` None: every client may write.
+    ``unfetched`` is the schema if it has to be fetched first; such a route serves one event. ``shortcut`` returns
+    schema URI, stream, time and key fields of an event that is valid once it is filled in; None: the route has none.
+    """
 
     schema_uri: str
     stream: Stream
@@ -66,7 +71,8 @@ class Route(Struct, frozen=True, eq=False):
 
 
 class Draft(NamedTuple):
-    """What is filled into events of a schema when no stream takes them: what a stream adds is not known."""
+    """The enrichment by the schema alone, for events that no stream accepts: the enrichment that a stream adds is not
+    known."""
 
     validator: Validator
     members: EventMembers
@@ -75,25 +81,26 @@ class Draft(NamedTuple):
 
 
 class SchemaLookup(Protocol):
-    """server.schemas.repository: a Validator, or (error_type, reason), or a schema that has to be fetched."""
+    """The signature of server.schemas.repository: it returns a Validator, or (error_type, reason), or a schema that has
+    to be fetched."""
 
     def __call__(self, uri: str) -> Validator | Unfetched | tuple[str, str]: ...
 
 
 class StreamLookup(Protocol):
-    """catalog.snapshot.Snapshot.find."""
+    """The signature of catalog.snapshot.Snapshot.find."""
 
     def __call__(self, name: str) -> Stream | None: ...
 
 
 class GuardLookup(Protocol):
-    """auth.access.Access.guard."""
+    """The signature of auth.access.Access.guard."""
 
     def __call__(self, stream: Stream) -> Guard | None: ...
 
 
 class Router:
-    """Finds the route of a schema URI and a stream name, or says why there is none."""
+    """Finds the route of a schema URI and a stream name, or the reason why there is none."""
 
     def __init__(
         self,
@@ -103,7 +110,7 @@ class Router:
         tallies: Tallies,
         guard: GuardLookup | None = None,
     ) -> None:
-        """``guard`` None: everybody may write everywhere."""
+        """``guard`` None: every client may write to every stream."""
         self._tallies = tallies
         self.judged = AllJudged()
         self.fields = Fields.of(config)
@@ -115,20 +122,21 @@ class Router:
         self._members: dict[tuple[Path, ...], EventMembers] = {}
         self._fillings: dict[tuple[tuple[Path, enrich.EnrichmentSource], ...], Enricher] = {}
         self._routes: dict[tuple[bytes | None, bytes | None], Route] = {}
-        self.known: dict[tuple[str, str], Route] = {}  # Those with a shortcut: by schema URI and stream.
+        self.known: dict[tuple[str, str], Route] = {}  # Routes with a shortcut, by schema URI and stream.
         self._shortcuts: dict[bytes, Shortcut] = {}  # By schema URI, as it is written.
-        self._sharing: Counter[bytes] = Counter()  # How many routes there are for each of these.
+        self._sharing: Counter[bytes] = Counter()  # The number of routes of each schema URI.
         self._readers: dict[Any, EventReader | None] = {}
         self._drafts: dict[Validator, Draft] = {}
         self._mark = msgspec.json.encode(self.fields.schema_uri[0][-1])
         self.first_members = self._members_of(())
 
     def find(self, schema_text: bytes | None, stream_text: bytes | None) -> Route | Verdict:
-        """The route of these raw JSON texts, or why there is none; None when the event has no such field."""
+        """Return the route of these raw JSON texts, or the reason why there is none; None when the event has no such
+        field."""
         return self._routes.get((schema_text, stream_text)) or self._find_new(schema_text, stream_text)
 
     def draft(self, schema_text: bytes | None) -> Draft | None:
-        """How to fill in events of a schema alone; None where there is none."""
+        """Return the enrichment by a schema alone; None if there is none."""
         schema_uri = _text(schema_text)
         validator = self._validator(schema_uri) if schema_uri else None
         if validator is None or isinstance(validator, Verdict):
@@ -145,12 +153,12 @@ class Router:
         return draft
 
     def use(self, stream: StreamLookup) -> None:
-        """Streams are other ones from now on: every route is found anew."""
+        """Use these streams from now on: the cache of routes is cleared."""
         self._stream = stream
         self._members.clear()
         self._fillings.clear()
         self._drafts.clear()
-        self._forget_all()  # What reads them stays: it depends on schemas, and is costly to make.
+        self._forget_all()  # Readers stay: they depend on schemas alone, and are costly to make.
 
     def _forget_all(self) -> None:
         self._routes.clear()
@@ -159,14 +167,14 @@ class Router:
         self._sharing.clear()
 
     def guess(self, raw: bytes) -> Shortcut | None:
-        """That of the schema that this event seems to name."""
+        """Return the route of the schema that this event seems to name."""
         at = raw.find(self._mark)
         start = raw.find(b'"', at + len(self._mark))
         return self._shortcuts.get(raw[start : raw.find(b'"', start + 1) + 1])
 
     @property
     def only_shortcut(self) -> Shortcut | None:
-        """That of every event that was seen so far, if there is but one."""
+        """Return the only route that events have had so far, if there is just one."""
         return next(iter(self._shortcuts.values())) if len(self._shortcuts) == 1 else None
 
     def _find_new(self, schema_text: bytes | None, stream_text: bytes | None) -> Route | Verdict:
@@ -189,11 +197,12 @@ class Router:
         wrong = self._mismatch(stream, validator)
         if wrong is None and not self._invented.has_room(stream):
             wrong = _not_taken(stream.name)
-        if wrong is not None:  # The defaults of its schema are shown all the same.
+        if wrong is not None:  # The event is shown with the defaults of its schema nevertheless.
             return wrong if unfetched is None else wrong._replace(unfetched=unfetched)
         route = self._make(schema_uri, stream, validator, unfetched)
         if validator is None or b"\\" in schema_text + stream_text or self._invented.is_new(stream):
-            return route  # The schema may come yet; other spellings, and names made up, must not push routes out.
+            # The schema may still come; other spellings and invented names must not push routes out of the cache.
+            return route
         if len(self._routes) >= MAX_ROUTES:
             self._forget(next(iter(self._routes)))
         self._routes[(schema_text, stream_text)] = route
@@ -204,7 +213,7 @@ class Router:
         return route
 
     def take(self, stream: Stream) -> None:
-        """An event of a stream whose name a regex has matched may be sent: the name is one of ours from now on."""
+        """Accept the name of a stream that a regex has matched, on an event that may be sent. It stays accepted."""
         self._invented.names.add(stream.name)
 
     def _forget(self, key: tuple[bytes | None, bytes | None]) -> None:
@@ -280,7 +289,8 @@ class Router:
         keys: tuple[Path, ...],
         gaps: tuple[Path, ...],
     ) -> EventReader | None:
-        """One object for all routes of a schema that look at the same members. None: there is no such way for it."""
+        """Return the reader that is shared by all routes of a schema that read the same members. None: the schema has
+        no reader for them."""
         made = self._readers
         wanted = (validator, tuple(sources.items()), keys)
         if wanted not in made:
@@ -295,7 +305,7 @@ class Router:
     def _sources(
         self, header_fields: Iterable[tuple[Path, bytes]], validator: Validator | None
     ) -> Mapping[Path, enrich.EnrichmentSource]:
-        """Which fields are filled in: those that the schema declares."""
+        """Return the fields to fill in: those that the schema declares."""
         if validator is None:
             return {}
         wanted: dict[Path, enrich.EnrichmentSource] = {
@@ -313,20 +323,22 @@ class Router:
     def _filling(
         self, sources: Mapping[Path, enrich.EnrichmentSource], members: EventMembers, gaps: tuple[Path, ...]
     ) -> Enricher:
-        """One object for all routes that fill in the same: it keeps what it has planned."""
+        """Return the enricher that is shared by all routes that fill in the same fields, with the plans that it has
+        cached."""
         wanted = tuple(sources.items())
         if wanted not in self._fillings:
             self._fillings[wanted] = Enricher(sources, members, gaps)
         return self._fillings[wanted]
 
     def _members_of(self, paths: tuple[Path, ...]) -> EventMembers:
-        """One object for all routes that look at the same members, so that events of several need one read."""
+        """Return the member reader that is shared by all routes that read the same members, so that one read serves
+        events of several."""
         if paths not in self._members:
             self._members[paths] = EventMembers(self.fields, paths)
         return self._members[paths]
 
 
-_key_members = lru_cache(maxsize=1_024)(MemberReader)  # One object for all streams with the same key fields.
+_key_members = lru_cache(maxsize=1_024)(MemberReader)  # All streams with the same key fields share one object.
 
 
 _SCHEMA_REASONS = {
@@ -346,7 +358,7 @@ def _not_taken(stream: str) -> Verdict:
 
 
 def _text(raw: bytes | None) -> str | None:
-    """The string that this JSON text stands for; None when it stands for anything else."""
+    """Return the string that this JSON text encodes; None for any other value."""
     if raw is None:
         return None
     try:

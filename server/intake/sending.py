@@ -1,9 +1,9 @@
-"""Hand prepared events over, and answer their request: at once when it is hasty, else when the last outcome is known.
+"""Send prepared events, and answer their request: at once when it is hasty, else when the last outcome is known.
 
 Place: intake.receive → HERE → sink, intake.delivery; acks → intake.pending → HERE → http.request.
-Rules: a request gets exactly one reply, and what it says of an event stays true. While all is well events go to the
-sink itself; from the first one that it does not take, to intake.delivery.
-Not here: what is refused before it is looked at (intake.receive), acks that failed (intake.delivery).
+Rules: a request gets exactly one reply, and what it says of an event stays true. Events go to the sink directly until
+the sink refuses one; from that one on they go to intake.delivery.
+Not here: requests that are refused unread (intake.receive), acks that failed (intake.delivery).
 """
 
 # hot path
@@ -33,7 +33,7 @@ SPOOLED: Final = b"X-Durability: spool\r\n"
 
 
 class Sender:
-    """One a worker. ``counts`` are of all that is received."""
+    """Sends the events of one worker. ``counts`` count all received events."""
 
     def __init__(self, sink: Sink, delivery: Delivery, receipts: Receipts, error_events: ErrorEvents) -> None:
         self._submit = sink.submit
@@ -46,8 +46,8 @@ class Sender:
         self._times = self.counts.guaranteed
 
     def hasty(self, request: Request, events: list[Event], number: int, is_guarded: bool) -> None:
-        """Hand over what is valid, then answer: by then the events are in the sink's memory, or in the spool's.
-        They are numbered from ``number`` + 1."""
+        """Send the valid events, then answer: by then the events are in the memory of the sink or of the spool. They
+        are numbered from ``number`` + 1."""
         submit: Submit = self._delivery.submit_hasty if is_guarded else self._submit
         count, taken, refused = len(events), 0, 0
         last = number + count
@@ -57,7 +57,7 @@ class Sender:
                 error_type = submit(event, event.on_ack)
                 if error_type is not None:
                     error_type = self._delivery.refused(event, error_type)
-                    submit = self._delivery.submit_hasty  # Younger ones of its key must not be sent before it.
+                    submit = self._delivery.submit_hasty  # Younger events of its key must not be sent before it.
                 if error_type is None:
                     route = event.route
                     assert route is not None
@@ -83,7 +83,8 @@ class Sender:
             request.reply(202, _HASTY[count] if count < len(_HASTY) else verdict.hasty(count).phrase)
 
     def _answer_refused(self, request: Request, events: list[Event], refused: int) -> None:
-        """Nothing may be lost behind a 202: say which events of a hasty request were not taken."""
+        """Answer a hasty request of which some events were not taken, and name them: nothing may be lost behind a
+        202."""
         self.counts.refused_hasty += refused
         answer = verdict.failed(events)
         request.reply(answer.status, answer.phrase, answer.body, retry_after_s=answer.retry_after_s)
@@ -91,7 +92,7 @@ class Sender:
     def guaranteed(
         self, request: Request, events: list[Event], number: int, is_guarded: bool, began_s: float = 0.0
     ) -> None:
-        """Hand over what is valid and answer when the last outcome is known. ``began_s``: see intake.pending."""
+        """Send the valid events and answer when the last outcome is known. ``began_s``: see intake.pending."""
         submit: Submit = self._delivery.submit_guaranteed if is_guarded else self._submit
         pending = Pending(request, events, self._on_settled, began_s)
         for event in events:
@@ -100,7 +101,7 @@ class Sender:
                 event.number = number = number + 1
                 error_type = submit(event, event.on_ack)
                 if error_type is not None and submit is self._submit:
-                    submit = self._delivery.submit_guaranteed  # It, and those behind it, may wait on disk.
+                    submit = self._delivery.submit_guaranteed  # This event, and those behind it, may wait on disk.
                     error_type = submit(event, event.on_ack)
                 if error_type is None:
                     route = event.route
@@ -126,7 +127,8 @@ class Sender:
         self._answer(pending)
 
     def _answer(self, pending: Pending) -> None:
-        # They know of it, and the garbage collector of neither: it lets go of them, whatever fails below.
+        # Its events reference the request, and the garbage collector tracks neither: the cycle is broken here, even if
+        # the code below fails.
         events, pending.events = pending.events, _NO_EVENTS
         count, request = len(events), pending.request
         if pending.began_s:
@@ -148,7 +150,8 @@ class Sender:
             )
 
     def _answer_spooled(self, pending: Pending, events: list[Event]) -> None:
-        """Some of it is on our disk instead of with the broker: the sender is told so."""
+        """Answer a request of which some events are on this host's disk instead of with the broker; the answer says
+        so."""
         if pending.failures:
             answer = verdict.failed(events)
         else:
@@ -156,12 +159,13 @@ class Sender:
         pending.request.reply(answer.status, answer.phrase, answer.body, more=SPOOLED)
 
     def on_dropped(self, event: Event) -> None:
-        """A hasty event, whose request has been answered, will never be delivered (intake.delivery)."""
+        """Handle a hasty event that will never be delivered, although its request has been answered
+        (intake.delivery)."""
         self._receipts.failed(event.number, was_spooled=event.is_spooled)
         self._note(event)
 
     def _note(self, event: Event, request: Request | None = None) -> None:
-        """Count a verdict; make the error event of an invalid one."""
+        """Count a verdict, and make the error event of an invalid event."""
         found = event.verdict or event.observed
         assert found is not None
         stream = event.route.tally.stream if event.route is not None else ""
@@ -173,6 +177,6 @@ class Sender:
 
 _NO_EVENTS: Final[list[Event]] = []
 
-# Phrases of the usual batch sizes, ready-made: a formatted one costs 0.3 µs of a request's 8.
+# Phrases of the usual batch sizes, ready-made: formatting one costs 0.3 µs of a request's 8.
 _HASTY = [verdict.hasty(count).phrase for count in range(257)]
 _ACCEPTED = [verdict.accepted(count).phrase for count in range(257)]

@@ -192,7 +192,7 @@ class Master:
                 _logger.error("%s %s: aborting it, its stack follows", child, reason)
                 child.abort(now, process.abort_s)
             elif now >= child.kill_at:
-                _logger.error("%s is still there: killing it", child)
+                _logger.error("%s has not ended: killing it", child)
                 child.kill_at = now + process.abort_s
                 child.signal_it(signal.SIGKILL)
 

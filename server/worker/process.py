@@ -189,7 +189,7 @@ class Worker:
     def _say_what_was_done(self) -> None:
         books = self._durability.tallies
         log.info(
-            "%d events received, %d accepted, %d delivered; judged: one decode %d, one pass %d, by the reference %d",
+            "%d events received, %d accepted, %d delivered; validated: one decode %d, one pass %d, by the reference %d",
             self._receiver.counts.received,
             books.accepted,
             books.delivered,
@@ -273,7 +273,7 @@ class Worker:
     def _use(self, snapshot: Snapshot) -> None:
         """Swap the streams, between two requests."""
         self._pipeline.use(snapshot.find)
-        self._receiver.begin_anew()
+        self._receiver.begin_again()
         self._durability.use(snapshot)
         self._published.use(Views(snapshot.sections, self._config.streams.wiki))
         self._documents.forget()

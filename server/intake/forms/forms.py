@@ -1,9 +1,9 @@
-"""Bodies that are not plain JSON: events wrapped in something else, or one a line.
+"""Bodies that are not plain JSON: wrapped events, or one event per line.
 
 Place: intake.receive → HERE → intake.forms.ndjson, intake.reports, intake.cloudevents; intake.batch → HERE →
 intake.pipeline.
-Rules: whatever came in which way, it is the raw text of an event before intake.pipeline sees it. What is wrong with one
-piece is a verdict with its index; what is wrong with the whole is the request's fault, as in intake.text.decode.
+Rules: every form is reduced to the raw text of events before intake.pipeline sees it. A fault of one piece is a verdict
+with its index; a fault of the whole is the request's, as in intake.text.decode.
 Not here: content types and encodings (http.around.content, http.around.decompress).
 """
 
@@ -29,7 +29,7 @@ Prepare = Callable[[int, bytes, Arrival], Event]
 
 
 class Cut(Protocol):
-    """As intake.text.cut.elements."""
+    """The signature of intake.text.cut.elements."""
 
     def __call__(
         self, body: bytes, most: int, max_event_bytes: int, *, may_take_long: bool
@@ -41,8 +41,9 @@ Finish = Callable[[list[Any], bool], "str | None"]
 
 
 class Form(NamedTuple):
-    """How one kind of body is read. ``unwrap`` makes a piece of what stands there for one event, when it is prepared.
-    ``finish`` is told all of it and whether they stood in an array, and says what is wrong with that, if anything."""
+    """The way to read one kind of body. ``unwrap`` makes a piece of the raw text of one event, when that is prepared.
+    ``finish`` is called with all pieces and whether they were in an array, and returns what is wrong with the whole, if
+    anything."""
 
     cut: Cut = elements
     unwrap: Unwrap | None = None
@@ -50,10 +51,10 @@ class Form(NamedTuple):
 
 
 class Forms:
-    """One a worker."""
+    """The forms of one worker."""
 
     def __init__(self, config: Config, schema: SchemaHere, media_type: Callable[[bytes | None], str]) -> None:
-        """``media_type``: what a body of a Content-Type is read as (http.around.content)."""
+        """``media_type`` returns the media type that a Content-Type stands for (http.around.content)."""
         settings = config.intake
         self._media_type = media_type
         events = CloudEvents(config, schema)
@@ -70,19 +71,19 @@ class Forms:
         }
 
     def is_plain(self, headers: Mapping[bytes, bytes]) -> bool:
-        """Whether bodies with these headers need nothing but intake.text.decode."""
+        """Whether bodies with these headers need only intake.text.decode."""
         if self._media_type(headers.get(b"content-type")) in self._forms:
             return False
         return not self._looks_at_headers or cloudevents.MARK not in headers
 
     def of(self, headers: Mapping[bytes, bytes]) -> Form:
-        """The form of a body that is not plain."""
+        """Return the form of a body that is not plain."""
         form = self._forms.get(self._media_type(headers.get(b"content-type")))
         return form if form is not None else Form(cloudevents.as_data, self._binary(headers), cloudevents.one_whole)
 
 
 def without_form(headers: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
-    """The headers of a GET, whose events come from elsewhere than its body: what they say of a body says nothing."""
+    """Return the headers of a GET without those that describe a body, because its events are in the query."""
     return {name: value for name, value in headers.items() if name not in (b"content-type", cloudevents.MARK)}
 
 
@@ -96,8 +97,8 @@ class PiecePreparer:
         self._unwrap = unwrap
 
     def prepare_all(self, raws: Sequence[Any], first: int, arrival: Arrival) -> list[Event]:
-        """Prepare events, the first of them the ``first``-th of its request. What a piece says of schema and stream
-        goes before what the request says."""
+        """Prepare events, the first of which is the ``first``-th of its request. Schema and stream of a piece take
+        precedence over those of the request."""
         prepare, unwrap = self._prepare, self._unwrap
         schema_uri, stream = arrival.schema_uri, arrival.stream
         events = []

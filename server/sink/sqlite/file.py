@@ -168,7 +168,7 @@ class EventFile:
     def _connect(self) -> None:
         # timeout=0: the loop must not wait for whoever locks this file. It is opened on a thread and used on the loop.
         if self.path.exists() and not self.path.stat().st_size:
-            _logger.warning("the database %s is there and empty: what it may have held is gone", self.path)
+            _logger.warning("the database %s is empty: any events that it held are lost", self.path)
         database = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             database.execute("PRAGMA journal_mode = WAL")

@@ -64,7 +64,7 @@ def recover(aside: Path, is_stopped: Callable[[], bool]) -> int:
 
 
 def _shown(first: int, last: int) -> str:
-    return f"what there was from id {first} on" if last == MOST_ID else f"ids {first} to {last}"
+    return f"everything from id {first} on" if last == MOST_ID else f"ids {first} to {last}"
 
 
 def _copy(salvage: Salvage, part: Path, is_stopped: Callable[[], bool]) -> int:

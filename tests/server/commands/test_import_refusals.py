@@ -59,7 +59,7 @@ def test_what_is_off_in_eventgate_is_off_here(off: str, tmp_path: Path, capsys: 
     [
         ("max_body_size: 100", "one.yaml:1: max_body_size: is 100 bytes: 1024 was written"),
         ("max_body_size: 0", "one.yaml:1: max_body_size: is 0 bytes: 1024 was written"),
-        ("id_field: null", "one.yaml:1: id_field: is null and became nothing"),
+        ("id_field: null", "one.yaml:1: id_field: is null and was not imported"),
         ("num_workers: null", "one.yaml:1: num_workers: "),
     ],
 )

@@ -41,7 +41,7 @@ def test_an_answer_comes_with_what_asks_for_it_again() -> None:
 @pytest.mark.parametrize(
     ("behaviour", "reason"),
     [
-        (behaviours.html(), "answered a web page"),
+        (behaviours.html(), "answered with a web page"),
         (behaviours.html(502), "answered 502"),
         (behaviours.status(403), "answered 403"),
         (behaviours.cut_short('{"streams": {"a": {}}}'), "a"),

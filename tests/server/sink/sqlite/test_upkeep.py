@@ -299,7 +299,7 @@ def test_an_empty_database_that_was_there_is_said(tmp_path: Path, caplog: pytest
     (tmp_path / "events-0.db").write_bytes(b"")
     drive(nothing, make(tmp_path))
 
-    assert "is there and empty" in caplog.text
+    assert "is empty: any events" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["events-0.db", "events-0.lock"])
