@@ -1,7 +1,7 @@
 """Render the page of all metrics from their declarations: ``python -m server.admin.metrics_page > docs/METRICS.md``.
 
 Place: metrics.table → HERE → docs/METRICS.md; a test keeps the two equal.
-Rule: nothing is said here of a single metric.
+Rule: this file names no single metric.
 Not here: what a metric means (the room metrics).
 """
 

@@ -1,8 +1,8 @@
-"""What the admin process serves, and to whom it says no.
+"""The routes of the admin process.
 
 Place: admin.process → HERE → admin.collect, admin.status, stacks, notices.
-Rules: nothing is cached. Whatever only looks is GET; what changes something is PUT, which no page of another site can
-make a browser send here without being asked. A bad request is told what is wrong and what to do.
+Rules: nothing is cached. Routes that only read are GET; routes that change something are PUT, which no page of another
+site can make a browser send here without a preflight. The answer to a bad request says what is wrong and what to do.
 Not here: the public pages of a worker (pages.service).
 """
 
@@ -47,10 +47,10 @@ class AdminPages:
         self._shared = shared
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(Collected(shared))
-        self._asking = asyncio.Lock()  # One process's stacks at a time.
+        self._asking = asyncio.Lock()  # The stacks of one process at a time.
 
     def application(self, door: AdminConnections) -> web.Application:
-        """All routes, behind ``door``."""
+        """Return the aiohttp application with all routes, behind ``door``."""
         application = web.Application(middlewares=[_plain, door.middleware], client_max_size=4096)
         application.add_routes(
             [
@@ -130,7 +130,7 @@ def _problem(code: int, detail: str) -> web.Response:
 
 @web.middleware
 async def _plain(request: web.Request, handler: Handle) -> web.StreamResponse:
-    """Headers of every answer, and our own words where nothing is served."""
+    """Set the headers of every answer, and the texts of answers where nothing is served."""
     try:
         response = await handler(request)
     except MisdirectedError:  # RFC 9110 section 15.5.20.

@@ -1,7 +1,7 @@
-"""Metrics of the streams that are declared, and of the URLs that declare them.
+"""Metrics of the declared streams, and of the URLs that declare them.
 
 Place: snapshot, rows of workers, fetch.link → HERE → metrics.table.
-Rule: one declaration is all that there is of a metric, but for the integer that is counted.
+Rule: a metric is defined by its declaration alone, apart from the integer that is counted.
 Not here: events by stream (metrics.event_metrics).
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def _sources(number: Callable[[float, float, int], float]) -> FromHost:
-    """URLs are told apart by their place in the settings, because a URL may hold a secret."""
+    """Label each URL by its position in the settings, because a URL may hold a secret."""
     return FromHost(
         lambda view: [
             ((str(place),), number(url.good_age_s, url.failing_s, url.failures))

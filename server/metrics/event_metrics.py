@@ -1,10 +1,10 @@
-"""Metrics of events: received, rejected, judged, accepted, and what became of those that were accepted.
+"""Metrics of events: received, rejected, validated, accepted, and the outcomes of accepted ones.
 
 Place: intake.books counts → HERE → metrics.table. Numbers by stream and by schema come from shared.ledger and the lines
 of shared.scoreboard.
-Rules: one declaration is all that there is of a metric, but for the integer that is counted. Numbers of streams that
-are not declared are added up as ``other``.
-Not here: what a stream's cells hold (shared.ledger, intake.books.counts).
+Rules: a metric is defined by its declaration alone, apart from the integer that is counted. Numbers of undeclared
+streams are added up as ``other``.
+Not here: the cells of a stream (shared.ledger, intake.books.counts).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ REJECTED: Final = tuple(sorted(INVALID_TYPES | ERROR_TYPES))
 
 
 def _noted(place: int) -> FromHost:
-    """Events that were not accepted, or were invalid, by stream."""
+    """A source of events that were not accepted, or were invalid, by stream."""
     return FromHost(lambda view: view.by_stream((name, cells[place]) for name, cells in view.streams.items()))
 
 
 def _booked(name: str) -> FromHost:
-    """A count of the ledger, by stream."""
+    """A source that reads a count of the ledger, by stream."""
     return FromHost(lambda view: view.by_stream((stream, numbers[name]) for stream, numbers in view.ledger.items()))
 
 
@@ -40,7 +40,7 @@ def _dropped(view: HostView) -> Iterator[Sample]:
 
 
 def _lost(view: HostView) -> list[Sample]:
-    """Events that workers which are gone had accepted and that have no outcome."""
+    """Events without an outcome that were accepted by workers that are gone."""
     settled = len(COUNTS) + len(REASONS)
     gone = ((name, max(0, cells[0] - sum(cells[1:settled]))) for name, cells in view.retired.items())
     return view.by_stream([*gone, *((name, 0) for name in view.ledger)])

@@ -1,7 +1,7 @@
-"""Metrics of HTTP: connections, requests, responses, limits, and how long requests take.
+"""Metrics of HTTP: connections, requests, responses, limits, and durations of requests.
 
 Place: http.server and intake.books.counts count → HERE → metrics.table.
-Rule: one declaration is all that there is of a metric, but for the integer that is counted.
+Rule: a metric is defined by its declaration alone, apart from the integer that is counted.
 Not here: metrics of events (metrics.event_metrics).
 """
 
@@ -18,8 +18,8 @@ from server.metrics.declare import Gauge, MetricGroup, Sums, count, counter, gau
 if TYPE_CHECKING:
     from server.http.server import HttpServer
 
-# Paths as the table of routes has them (``*`` stands for the rest of a path). A route that is not here counts as OTHER,
-# and a test says so. UNREAD are answers to what was no request.
+# Paths as in the table of routes (``*`` stands for the rest of a path). A route that is not listed here counts as
+# OTHER, and a test reports it. UNREAD are answers to bytes that were not a request.
 ROUTES: Final = (
     "/v1/events",
     "/v1/beacon",
@@ -46,11 +46,11 @@ UNREAD: Final = "unread"
 STATUSES: Final = tuple(PHRASES)
 _RESPONSES: Final = tuple(product((*ROUTES, OTHER, UNREAD), map(str, STATUSES)))
 _NAMED: Final = frozenset(path.encode() for path in ROUTES)
-_NOTHING: Final = [0] * 600  # By status: of a route that is not served with these settings.
+_NOTHING: Final = [0] * 600  # By status, for a route that these settings do not serve.
 
 
 def _responses(server: HttpServer) -> list[int]:
-    """Responses in the order of ``_RESPONSES``."""
+    """Return the counts of responses in the order of ``_RESPONSES``."""
     by_route = server.by_route
     columns = [by_route.get(path.encode(), _NOTHING) for path in ROUTES]
     unnamed = [counts for path, counts in by_route.items() if path not in _NAMED]

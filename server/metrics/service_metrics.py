@@ -1,8 +1,8 @@
 """Metrics of the service and its processes.
 
 Place: metrics.declare → HERE → metrics.table.
-Rule: one declaration is all that there is of a metric, but for the integer that is counted.
-Not here: what processes count of themselves (shared.row.ProcessCount), what the master tells (shared.notices).
+Rule: a metric is defined by its declaration alone, apart from the integer that is counted.
+Not here: the counters that every process has (shared.row.ProcessCount), the master's notices (shared.notices).
 """
 
 from __future__ import annotations

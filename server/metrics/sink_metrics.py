@@ -1,8 +1,8 @@
 """Metrics of the sink and of the brokers behind it.
 
 Place: sink counts → HERE → metrics.table. Numbers by broker come from the lines of shared.scoreboard.
-Rule: one declaration is all that there is of a metric, but for the integer that is counted.
-Not here: what librdkafka says of a broker (sink.kafka.statistics).
+Rule: a metric is defined by its declaration alone, apart from the integer that is counted.
+Not here: the statistics of a broker (sink.kafka.statistics).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from server.sink.kafka.statistics import GAUGES, SUMS
 
 
 def _of_sink(name: str) -> Sums:
-    """A count of which only some kinds of sinks know."""
+    """A source of a count that only some kinds of sinks have."""
     return count(lambda worker: worker.durability.sink_counts().get(name, 0))
 
 
@@ -25,7 +25,8 @@ def _broker_sum(name: str) -> FromHost:
 
 
 def _broker_gauge(name: str, join: Callable[[Iterable[float]], float], scale: float = 1.0) -> FromHost:
-    """The numbers of all workers, joined; ``scale`` is how many units of the line make one of the metric."""
+    """A source of the numbers of all workers, merged; ``scale`` is how many units of the line make one of the
+    metric."""
     at = GAUGES.index(name)
     return FromHost(
         lambda view: [

@@ -1,7 +1,7 @@
 """Metrics of the spool: events that wait on disk.
 
 Place: sink.spool counts → HERE → metrics.table.
-Rule: one declaration is all that there is of a metric, but for the integer that is counted.
+Rule: a metric is defined by its declaration alone, apart from the integer that is counted.
 Not here: events that went into the spool, by stream (metrics.event_metrics).
 """
 

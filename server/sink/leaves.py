@@ -1,9 +1,10 @@
 """Read rows straight from the leaf pages of a damaged SQLite file, without the pages that lead to them.
 
-Place: sink.salvage and commands.events → HERE, for ids that SQLite itself can no longer reach. The file is only read.
-Rules: the file holds one table, ``id INTEGER PRIMARY KEY`` first. Whatever the bytes are, a page gives rows or nothing.
-Rows that were deleted may still lie on free pages: only tables that never delete are read this way.
-Not here: whether a row is whole (sink.salvage), the log beside the file, which SQLite applies when it can.
+Place: sink.salvage and sink.sqlite.reader → HERE, for ids that SQLite itself can no longer reach. The file is only
+read.
+Rules: the file holds one table, ``id INTEGER PRIMARY KEY`` first. Any bytes are safe to read: a page gives rows or
+nothing. Rows that were deleted may still lie on free pages: only tables that never delete are read this way.
+Not here: whether a row is whole (sink.salvage), the write-ahead log, which SQLite applies when it can.
 Source: https://www.sqlite.org/fileformat.html, sections 1.6 (pages, cells, overflow) and 2.1 (records).
 """
 
@@ -22,7 +23,7 @@ _INT_BYTES: Final = (0, 1, 2, 3, 4, 6, 8)
 
 
 class _Place(NamedTuple):
-    """Where the cell of a row is. Sorts by the id."""
+    """The place of a row's cell. Sorts by the id."""
 
     row_id: int
     page: int
@@ -42,7 +43,7 @@ def rows_between(path: Path, first: int, last: int) -> Iterator[tuple[Any, ...]]
 
 
 def missing(found: Iterable[int], first: int, last: int) -> Iterator[tuple[int, int]]:
-    """The ranges of ids from ``first`` to ``last`` that are not among ``found``, which rises."""
+    """Return the ranges of ids from ``first`` to ``last`` that are not among ``found``, which is in rising order."""
     for row_id in found:
         if row_id > first:
             yield first, row_id - 1
@@ -62,7 +63,7 @@ class _Pages:
         self._size = size if size >= 512 and size & (size - 1) == 0 else _USUAL_PAGE_BYTES
 
     def places(self) -> Iterator[_Place]:
-        """Of every cell of every leaf page behind the first page, which holds the schema."""
+        """Yield the place of every cell of every leaf page after the first page, which holds the schema."""
         number = 1
         while page := self._page(number):
             if page[0] == _LEAF:
@@ -75,7 +76,7 @@ class _Pages:
             number += 1
 
     def row(self, place: _Place) -> tuple[Any, ...] | None:
-        """None: what is there is no record."""
+        """Read the row at a place. None: there is no valid record."""
         page = self._page(place.page)
         size, at = _varint(page, place.at)
         _, at = _varint(page, at)
@@ -100,7 +101,7 @@ class _Pages:
         return payload if len(payload) == size else None
 
     def _local_bytes(self, size: int) -> int:
-        """How much of a payload is on the leaf page itself."""
+        """Return how many bytes of a payload are on the leaf page itself."""
         most = self._size - 35
         if size <= most:
             return size
@@ -109,7 +110,7 @@ class _Pages:
         return wanted if wanted <= most else least
 
     def _page(self, index: int) -> bytes:
-        """Counted from 0; empty behind the end."""
+        """Return a page, counted from 0; empty after the end."""
         if index < 0:
             return b""
         self._file.seek(index * self._size)
@@ -117,7 +118,7 @@ class _Pages:
 
 
 def _varint(page: bytes, at: int) -> tuple[int, int]:
-    """The number at a place, and the place behind it. Behind the end of the page there are zeros."""
+    """Read the number at a place. Returns it and the place after it. After the end of the page there are zeros."""
     number = 0
     for count in range(8):
         byte = page[at + count] if at + count < len(page) else 0

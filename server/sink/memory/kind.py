@@ -1,7 +1,7 @@
 """Memory as a kind of sink.
 
 Place: sink.kind → HERE → sink.memory.sink, in the worker.
-Rule: it keeps nothing, and says so.
+Rule: it stores nothing, and says so.
 Not here: the sink (sink.memory.sink).
 """
 
