@@ -1,4 +1,4 @@
-"""The admin process: metrics, status and operations of one service, beside its workers.
+"""The admin process: metrics, status and operations of one service, next to its workers.
 
 Place: server.master forks → HERE, a companion of the workers; the composition root of server.admin.
 Rules: it reads shared memory, so no worker waits for it or spends time on it. It beats like a worker. After the order

@@ -40,7 +40,8 @@ def announce(generation: Generation, config_path: Path | None, overrides: Sequen
     log.info("%s, profile %s, workers: %s, drain within %g s", service, config.profile, workers, config.drain_s)
     log.info("events come in on %s", ", ".join(config.http.listen))
     log.info(
-        "limits: %d bytes and %d events a request, %d bytes an event, %s connections a worker, answers within %g s",
+        "limits: %d bytes and %d events per request, %d bytes per event, %s connections per worker, "
+        "answers within %g s",
         *(limits.max_body_bytes, limits.max_events, limits.max_event_bytes, _connections(limits), limits.answer_s),
     )
     log.info("metrics and operations on %s", config.admin.listen)

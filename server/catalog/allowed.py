@@ -1,9 +1,9 @@
-"""Check the settings of a stream that the intake itself obeys.
+"""Check the settings of a stream that the intake itself uses.
 
 Place: catalog.check_streams → HERE.
-Rules: null unsets what a more general place has set, which is refused for a setting that decides who may write.
-Settings that we do not know belong to somebody else (clients, consumers) and are passed on unread.
-Not here: keys that are nearly ours (catalog.unknown), what the merged settings come to (catalog.check_streams).
+Rules: null unsets the value of a more general place, which is refused for a setting that decides who may write. Unknown
+settings belong to other programs (clients, consumers) and are passed on unread.
+Not here: keys that are nearly known (catalog.unknown), checks of the merged settings (catalog.check_streams).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def problems(settings: dict[str, Any]) -> Iterator[StreamFault]:
 
 
 def _empty(intake: dict[str, Any]) -> Iterator[StreamFault]:
-    """Null would open a stream that a more general place has closed, and is seldom meant."""
+    """Report a null that would open a stream that a more general place has closed; it is seldom meant."""
     for name, value in intake.items():
         if value is not None or name not in _INTAKE:
             continue

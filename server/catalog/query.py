@@ -58,7 +58,7 @@ class QueryError(ValueError):
 
 
 class Query(Struct, frozen=True):
-    """What a reader asks for. ``names`` None means all streams; ``wiki`` unset means the service's own wiki."""
+    """The query of a reader. ``names`` None means all streams; ``wiki`` unset means the service's own wiki."""
 
     names: tuple[str, ...] | None = None
     constraints: constraints.Constraints = {}

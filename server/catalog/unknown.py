@@ -1,11 +1,11 @@
-"""Find keys of a stream's settings that are not obeyed although their author may rely on them.
+"""Find keys of a stream's settings that have no effect although their author may rely on them.
 
 Place: catalog.allowed → HERE.
-Rules: other programs read stream settings too, so an unknown key is passed on in general. It is an error where it is
-nearly a key that decides who may write or what is checked, or stands one level too high, and for a merge key in quotes:
-the stream would be open and nobody would notice. What is in ``producers.eventgate`` and unknown is a warning: nothing
-else reads that section.
-Not here: what the values may be (catalog.allowed).
+Rules: other programs read stream settings too, so an unknown key is passed on in general. It is an error if it is
+nearly a key that decides who may write or what is checked, or stands one level too high; so is a merge key in quotes:
+the stream would be open without any sign of it. An unknown key in ``producers.eventgate`` is a warning, because no
+other program reads that section.
+Not here: the allowed values (catalog.allowed).
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ IN_QUOTES: Final = "is in quotes, so it merges nothing, and the map that it name
 MERGE_HINT: Final = "write << without quotes"
 _CUTOFF: Final = 0.85
 _CUTOFF_OF_OURS: Final = 0.7  # For sections that no other program reads; `auht` is as close to `auth` as 0.75.
-_OF_OTHERS: Final = ("consumers",)  # Readers of stream settings know these keys, and none is close to ours.
+# Readers of stream settings know these keys, and none is close to a key of the intake.
+_OF_OTHERS: Final = ("consumers",)
 _GUARDS: Final = ("auth", "api_keys")  # The keys of producers.eventgate that no other program has at the top.
 
 

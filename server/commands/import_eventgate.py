@@ -183,11 +183,11 @@ class Import:
             self._note(where, "became streams.sources: streams must stand below `streams:` in that file")
 
     def _properties(self) -> dict[str, Any]:
-        """librdkafka's, as the guaranteed producer has them."""
+        """Return librdkafka's properties, as the guaranteed producer has them."""
         return {name: item.value for name, item in self._written_properties().items()}
 
     def _written_properties(self) -> dict[str, Item]:
-        """The same by their one name, each as it was written, with its place."""
+        """Return the properties by their one name, each as it was written, with its place."""
         found: dict[str, Item] = {}
         for of_guaranteed in (False, True):
             for part in ("conf", "topic_conf"):
@@ -201,7 +201,8 @@ class Import:
         return found
 
     def _kafka(self) -> None:
-        """Each property that librdkafka and our promises allow; of the others the reason."""
+        """Convert each property that librdkafka and the promises of the service allow; note the reason for each other
+        one."""
         given = self._written_properties()
         for name, item in self._items.items():
             if name.startswith("kafka.") and name not in KAFKA:

@@ -53,7 +53,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kafka", type=Path, metavar="SCRIPT", help="start Apache Kafka by this instead of mock brokers"
     )
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write the outcome as JSON, and the log beside it")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write the outcome as JSON, and the log next to it")
     parser.add_argument("--clock", action="store_true", help="also let the service's clock jump; needs libfaketime")
     parser.set_defaults(run=_run)
 

@@ -2,7 +2,7 @@
 
 Place: config.rules → HERE.
 Rule: settings that would let in no client, or more clients than was meant, are an error at the start.
-Not here: the keys themselves (auth.credentials), what streams ask for (auth.check_auth).
+Not here: the keys themselves (auth.credentials), the credentials that streams require (auth.check_auth).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Place: config.settings → HERE.
 Rule: as in config.settings, which is read first.
-Not here: what a stream asks (catalog.stream), what settings ask of one another (config.auth_rules).
+Not here: the settings of a stream (catalog.stream), checks of settings against one another (config.auth_rules).
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ class Jwt(Section, frozen=True):
 
 
 class Auth(Section, frozen=True):
-    """Who may write to streams. A stream's `producers.eventgate.auth` decides for its events."""
+    """Credentials for writing to streams. A stream's `producers.eventgate.auth` decides for its events."""
 
     default: Annotated[
         list[Way],
         Meta(min_length=1),
-        says("What streams require that declare no `auth` of their own. Any one of several is enough."),
+        says("Credentials that are required by streams without an `auth` of their own. Any one of several is enough."),
     ] = field(default_factory=lambda: ["none"])
     keys: Annotated[
         list[dict[str, Any]],

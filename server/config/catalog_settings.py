@@ -2,7 +2,7 @@
 
 Place: config.settings → HERE.
 Rule: as in config.settings, which is read first.
-Not here: what settings ask of one another (config.rules, config.url_rules).
+Not here: checks of settings against one another (config.rules, config.url_rules).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class SchemaSettings(Section, frozen=True):
     unknown_per_min_client: Annotated[Count, says("Most failed schema fetches per minute for one client address.")] = 20
 
     def __repr__(self) -> str:
-        """Like any struct's, but without what is in headers."""
+        """Like the repr of any struct, but with the values of headers masked."""
         return repr_without(self, "headers")
 
 
@@ -104,7 +104,7 @@ class StreamSettings(Section, frozen=True):
     ] = 500
 
     def __repr__(self) -> str:
-        """Like any struct's, but without what is in headers."""
+        """Like the repr of any struct, but with the values of headers masked."""
         return repr_without(self, "headers")
 
 

@@ -1,8 +1,8 @@
 """Define every limit for clients: its name, unit, meaning, and defaults for both profiles.
 
-Place: config.settings → HERE; config.load fills in what ``profile: external`` sets otherwise.
+Place: config.settings → HERE; config.load fills in the values of ``profile: external``.
 Rules: as in config.settings. The default of a field is that of ``profile: internal``, for clients that are known;
-``EXTERNAL`` holds those for strangers. A limit that can be switched off is off at 0, and its meaning says so.
+``EXTERNAL`` holds those for unknown clients. A limit that can be switched off is off at 0, and its meaning says so.
 Not here: the answer at a limit, and where it is enforced (http.limits, intake.text.event_limits).
 """
 

@@ -2,8 +2,7 @@
 
 Place: config.framework.judge (each value alone) → HERE (values together) → config.load.
 Rule: a finding names the setting that an operator would change, and both values.
-Not here: what a sink asks of its own properties alone (config.kafka.settings), what there is to know of each kind of
-sink (config.sink_settings).
+Not here: a sink's properties alone (config.kafka.settings), the facts about each kind of sink (config.sink_settings).
 """
 
 from __future__ import annotations
@@ -130,7 +129,7 @@ def _times(config: Config, _: SettingsDocument) -> Iterator[Breach]:
 
 
 def _acks(config: Config, _: SettingsDocument) -> Iterator[Breach]:
-    """The sink must settle what it was given before its sender stops waiting for it."""
+    """Check that the sink settles events before their senders stop waiting for them."""
     settled_by = SINK_KINDS[config.sink.kind].settled_by
     if not settled_by:
         return
@@ -152,7 +151,7 @@ def _acks(config: Config, _: SettingsDocument) -> Iterator[Breach]:
 
 
 def settle_s(config: Config) -> float:
-    """Within which the sink has said what became of an event that somebody waits for."""
+    """Return the time within which the sink settles an event that a request waits for."""
     return SINK_KINDS[config.sink.kind].settle_s(config.sink, config.http.limits.answer_s)
 
 

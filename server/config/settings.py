@@ -1,10 +1,10 @@
 """Define every setting once, with its name, unit, default, bounds and meaning.
 
 Place: read once in the master, before the first socket; workers get it by fork.
-Rule: one frozen struct a section, unknown keys forbidden; no globals, nothing is read from deep code. A setting's
+Rule: one frozen struct per section, unknown keys forbidden; no globals, nothing is read from deep code. A setting's
 meaning is its description here or in the other ``config.*_settings``: docs/SETTINGS.md is rendered from them.
-Not here: how YAML, environment and command line become these structs (config.load), what settings ask of one another
-(config.rules).
+Not here: how YAML, environment and command line become these structs (config.load), checks of settings against one
+another (config.rules).
 """
 
 from __future__ import annotations
@@ -212,7 +212,7 @@ class Config(Section, frozen=True):
     streams: Annotated[StreamSettings, says("Declared streams.")] = field(default_factory=StreamSettings)
     fetch: Annotated[Fetch, says("Fetching of URLs.")] = field(default_factory=Fetch)
     intake: Annotated[Intake, says("Required and filled-in fields of events.")] = field(default_factory=Intake)
-    auth: Annotated[Auth, says("Who may write to streams.")] = field(default_factory=Auth)
+    auth: Annotated[Auth, says("Credentials for writing to streams.")] = field(default_factory=Auth)
     sink: Annotated[SinkSettings, says("The destination of events.")] = field(default_factory=SinkSettings)
     spool: Annotated[SpoolSettings, says("The spool.")] = field(default_factory=SpoolSettings)
     process: Annotated[ProcessSettings, says("Supervision of workers.")] = field(default_factory=ProcessSettings)
@@ -221,18 +221,18 @@ class Config(Section, frozen=True):
 
     @property
     def rejects_duplicates(self) -> bool:
-        """``intake.duplicate_keys`` with its default, which depends on the profile."""
+        """Return ``intake.duplicate_keys`` or its default, which depends on the profile."""
         return (self.intake.duplicate_keys or ("reject" if self.profile == "external" else "accept")) == "reject"
 
     @property
     def follows_callers(self) -> bool:
-        """``tracing.follow_callers`` with its default, which depends on the profile."""
+        """Return ``tracing.follow_callers`` or its default, which depends on the profile."""
         given = self.tracing.follow_callers
         return self.profile == "internal" if given is None else given
 
     @property
     def error_stream(self) -> str | None:
-        """``intake.error_stream`` with its default, which depends on the service's name; None: no such events."""
+        """Return ``intake.error_stream`` or its default, which depends on the service's name; None: no error events."""
         if self.intake.error_stream is not None:
             return self.intake.error_stream or None
         return f"{self.service_name}.error.validation" if self.service_name else None

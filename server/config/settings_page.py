@@ -2,7 +2,7 @@
 docs/SETTINGS.md``.
 
 Place: config.settings → HERE → docs/SETTINGS.md; a test keeps the two equal.
-Rule: nothing is said here of a single setting.
+Rule: this file names no single setting.
 Not here: what a setting means (its description in config.settings).
 """
 
@@ -44,7 +44,7 @@ _UNITS = {"_per_s": "per second", "_bytes": "bytes", "_ms": "ms", "_s": "seconds
 
 
 def render() -> str:
-    """The whole page."""
+    """Return the whole page."""
     return "\n".join([HEAD, *_section(Config, ())])
 
 
@@ -68,7 +68,7 @@ def _section(section: type[Section], path: tuple[str, ...]) -> Iterator[str]:
 
 
 def _about(section: type[Section]) -> str:
-    """The struct's docstring, joined into a paragraph; its code marks are those of reStructuredText."""
+    """Return the struct's docstring, joined into a paragraph; its code marks are those of reStructuredText."""
     return " ".join((section.__doc__ or "").replace("``", "`").split())
 
 

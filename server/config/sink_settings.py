@@ -1,4 +1,4 @@
-"""The settings of sinks, and what the other settings have to know of each kind.
+"""The settings of sinks, and the facts about each kind that other settings depend on.
 
 Place: HERE → config.settings; server.sink.kind knows the rest of a kind.
 Rules: ``SINK_KINDS`` is the one list of kinds. Each of them has a folder of its name in ``server/sink``.
@@ -17,7 +17,7 @@ from server.config.kafka.rules import Value
 from server.config.kafka.secrets import is_secret
 from server.config.kafka.settings import EXPIRY_S, settle_s
 
-_SQLITE_SHARE_OF_ANSWER: Final = 0.7  # A guaranteed event waits so long for a database that is locked or full.
+_SQLITE_SHARE_OF_ANSWER: Final = 0.7  # A guaranteed event waits this long for a database that is locked or full.
 
 
 class Sqlite(Section, frozen=True):
@@ -64,7 +64,7 @@ class SinkSettings(Section, frozen=True):
         return SINK_KINDS[self.kind].wants_spool
 
     def __repr__(self) -> str:
-        """Like any struct's, but with secrets masked: a log line or a traceback must not give one away."""
+        """Like the repr of any struct, but with secrets masked: a log line or a traceback must not show them."""
         kafka = {name: "***" if is_secret(name) else value for name, value in self.kafka.items()}
         shown = {name: getattr(self, name) for name in self.__struct_fields__} | {"kafka": kafka}
         return f"SinkSettings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
@@ -86,7 +86,7 @@ class SpoolSettings(Section, frozen=True):
     on_broker_down: Annotated[
         Literal["refuse", "spool"],
         says(
-            "What happens to guaranteed events while no broker answers: `refuse` answers 503; `spool` spools them and "
+            "Treatment of guaranteed events while no broker answers: `refuse` answers 503; `spool` spools them and "
             "answers 202 with `X-Durability: spool`. Hasty ones are always spooled. A stream's "
             "`producers.eventgate.on_broker_down` overrides this for all of its events, hasty ones too."
         ),
@@ -99,11 +99,11 @@ class SpoolSettings(Section, frozen=True):
 
 
 class SinkRules(Struct, frozen=True):
-    """What the other settings have to know of a kind of sink.
+    """The facts about a kind of sink that other settings depend on.
 
-    ``settle_s(sink, answer_s)``: within which it has said what became of an event that somebody waits for, where HTTP
+    ``settle_s(sink, answer_s)`` returns the time within which it settles an event that a request waits for, if HTTP
     answers within ``answer_s``. ``settled_by`` names the settings that decide it; empty: it follows ``answer_s``.
-    ``wants_spool``: whether events wait on the local disk while it is away.
+    ``wants_spool``: whether events wait on the local disk while the sink is away.
     """
 
     settle_s: Callable[[SinkSettings, float], float] = lambda sink, answer_s: 0.0

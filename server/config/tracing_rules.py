@@ -39,5 +39,5 @@ def is_installed() -> bool:
     """Whether the extra ``otel`` is installed. This loads only packages without code."""
     try:
         return all(find_spec(name) is not None for name in _NEEDED)
-    except ModuleNotFoundError:  # Of what the name is in.
+    except ModuleNotFoundError:  # The root package of the name.
         return False

@@ -136,9 +136,7 @@ async def _read(response: aiohttp.ClientResponse, url: str, max_bytes: int) -> F
             raise too_large
     content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if content_type == "text/html" or body.lstrip()[:1] == b"<":
-        raise FetchError(
-            f"{url}: answered with a web page", may_pass=True
-        )  # Of a proxy, mostly, which is having a bad day.
+        raise FetchError(f"{url}: answered with a web page", may_pass=True)  # Usually the error page of a proxy.
     return FetchedAnswer(bytes(body), content_type, response.headers.get("ETag"), response.headers.get("Last-Modified"))
 
 

@@ -97,23 +97,23 @@ class Sink(Protocol):
 
     @abstractmethod
     def separate(self, topic: str, *, is_keyed: bool) -> bool:
-        """From now on send no record of this topic in one request with others: a batch was BATCH_TOO_LARGE. False:
-        that cannot be done now. ``is_keyed``: what has been taken and not yet sent is recalled, for younger records of
-        a key must not be kept before those that come again."""
+        """From now on send every record of this topic in a request of its own: a batch was BATCH_TOO_LARGE. False:
+        that cannot be done now. ``is_keyed``: records that have been taken and not yet sent are recalled, because
+        younger records of a key must not be stored before those that are sent again."""
 
     @abstractmethod
     def classify(self, error: Any) -> str:
-        """Name the ``error_type`` of an ack that failed. What decides is whether the same event may be sent again:
+        """Name the ``error_type`` of an ack that failed, by whether the same event may be sent again:
 
-        ``broker_timeout``: not kept in time, may be sent again: what kept it from being kept can pass without anybody
-        changing the event (nobody answers, no leader, no room on the disk, a lock, a producer that was replaced). As
-        with every timeout, a broker that was reached may have it all the same, and then holds it twice.
-        ``queue_full``: never left this process, may be sent again.
-        ``broker_rejected``: the same again would be refused: no such topic, no right to write, a broken file.
-        ``event_too_large``: the same, and the client can see why: it is too large by itself.
-        ``batch_too_large``: not kept, because what it was sent together with was too large: it may be sent again once
-        its topic is separated.
-        ``internal``: nothing that the broker said; a bug of ours. Whether it would happen again is unknown.
+        ``broker_timeout``: it was not stored in time and may be sent again, because the obstacle can pass: no broker
+        answers, no leader, no room on the disk, a lock, a producer that was replaced. As with every timeout, a broker
+        that was reached may have the event nevertheless, and then stores it twice.
+        ``queue_full``: it never left this process and may be sent again.
+        ``broker_rejected``: it would be refused again: no such topic, no permission to write, a broken file.
+        ``event_too_large``: it would be refused again, because it is too large by itself, which its client can mend.
+        ``batch_too_large``: it was not stored, because its batch was too large: it may be sent again once its topic is
+        separated.
+        ``internal``: the error does not come from the broker but from a bug. Whether it would happen again is unknown.
         """
 
     @abstractmethod

@@ -1,9 +1,9 @@
 """Compare a document with the structs, and report all faults.
 
 Place: config.framework.document → HERE → config.load.
-Rule: every problem is found, not the first alone; whether a value is allowed is msgspec's word, the text is ours; a
-secret's value is in no message.
-Not here: what settings ask of one another (config.rules).
+Rule: all faults are reported, not only the first; msgspec decides whether a value is allowed, the texts are written
+here; a secret's value is in no message.
+Not here: checks of settings against one another (config.rules).
 """
 
 from __future__ import annotations

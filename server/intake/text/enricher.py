@@ -45,8 +45,8 @@ def gaps_of(sources: Mapping[Path, EnrichmentSource]) -> tuple[Path, ...]:  # co
 
 
 class Enricher:
-    """Fills in fields. The set of ``gaps`` that an event has is a number: the sum of a bit for each, 1 for the first, 2
-    for the second …"""
+    """Fills in fields. The set of ``gaps`` that an event has is a number: the sum of a bit for each: 1 for the
+    first, 2 for the second, 4 for the third."""
 
     __slots__ = ("_bits", "_inserts", "_kept", "_of_client", "_paths", "_places", "_sources")
 

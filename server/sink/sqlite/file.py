@@ -114,10 +114,11 @@ class EventFile:
         for path, size, least in zip(self._watched, (database, log), (self._bytes, self._log_bytes()), strict=False):
             if size < least:
                 raise sqlite3.DatabaseError(f"{path.name} was cut: it has {size} bytes of at least {least}")
-        self._bytes = database  # SQLite shrinks none that was not vacuumed.
+        self._bytes = database  # SQLite only shrinks a database during a vacuum.
 
     def _log_bytes(self) -> int:
-        """How long the log is at least, by its index: https://www.sqlite.org/walformat.html, sections 1.1 and 2.1."""
+        """Return the least length of the log, by its index: https://www.sqlite.org/walformat.html, sections 1.1 and
+        2.1."""
         index = os.pread(self._shm_fd, _INDEX_BYTES, 0)
         frames = int.from_bytes(index[16:20], sys.byteorder)
         page_bytes = int.from_bytes(index[14:16], sys.byteorder)
@@ -155,7 +156,7 @@ class EventFile:
                     self.database.execute(_INSERT, row)
                     outcomes.append(None)
                 except (sqlite3.Error, OverflowError, ValueError, TypeError) as failed:
-                    if not self.database.in_transaction:  # It was not the row's fault.
+                    if not self.database.in_transaction:  # The transaction failed for another reason than this row.
                         raise
                     outcomes.append(failed)
         return outcomes

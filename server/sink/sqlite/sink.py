@@ -1,10 +1,10 @@
 """Keep events in SQLite: the sink of the embedded default, where there is no Kafka.
 
 Place: intake.pipeline → HERE → intake.pending. The contract is in sink.base.
-Rules: the records of a loop turn are one transaction, many of them several; acks come after their commit. While the
-file cannot be written (locked, full, being opened) records wait in memory, in their order and within the bounds, and
-are tried again; one that somebody waits for fails after ``settle_s`` and is not stored afterwards. The loop never waits
-for a lock.
+Rules: the records of a loop turn are one transaction, or several if they are many; acks come after their commit. While
+the file cannot be written (locked, full, being opened) records wait in memory, in their order and within the limits,
+and are tried again; one that a request waits for fails after ``settle_s`` and is not stored afterwards. The loop never
+waits for a lock.
 Not here: the file (sink.sqlite.file), opening and replacing it (sink.sqlite.upkeep), reading it (sink.sqlite.reader).
 """
 

@@ -222,7 +222,8 @@ class Upkeep:
         return f"sink.sqlite.path: cannot keep events in {self._directory}: {reason}; {advice}"
 
     def _blocking(self, failed: Exception) -> Path | None:
-        """What is there in the place of one of the files, and is none: a directory, a pipe, a link to nowhere."""
+        """Find an object that is not a regular file in the place of one of the files: a directory, a pipe, a dangling
+        link."""
         named = getattr(failed, "filename", None)
         places = [Path(named)] if named else files_of(self.file.path)
         is_blocked = (path != self._directory and os.path.lexists(path) and not path.is_file() for path in places)
