@@ -23,13 +23,13 @@ from server.version import VERSION
 COMMANDS = {
     "serve": "take events",
     "check": "check settings, streams and schemas; serve nothing",
-    "validate": "say what would become of events; send nothing",
+    "validate": "print the verdict on each event; send nothing",
     "streams": "list declared streams, or explain some of them",
     "events": "print what the embedded sink holds",
-    "key": "make an API key: the key on standard error, what to keep of it on output",
-    "soak": "start a service and brokers, do them harm, and see whether a promise breaks",
-    "size": "say what a load takes: workers, memory, spool, partitions, connections",
-    "import-eventgate": "turn the settings of an EventGate into ours",
+    "key": "make an API key: print the key on standard error, and its entry for the settings on standard output",
+    "soak": "start a service and brokers, inject faults, and check that no promise is broken",
+    "size": "estimate the resources for a load: workers, memory, spool, partitions, connections",
+    "import-eventgate": "convert the settings of an EventGate into settings of this service",
 }
 
 

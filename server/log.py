@@ -67,7 +67,9 @@ def set_up(level: str, style: Literal["auto", "json", "text"]) -> None:
 
 def on_resumed(dropped: int) -> None:
     """Log how many lines were dropped, once lines are written again. It is an error, so that every level shows it."""
-    logging.getLogger("log").error("%d lines of the log were dropped: nobody took them for a while", dropped)
+    logging.getLogger("log").error(
+        "%d lines of the log were dropped: standard error or output was not read for a while", dropped
+    )
 
 
 class Level:

@@ -51,7 +51,7 @@ second or 50 MB to compile raises a SchemaError each time it is asked for, with 
 ...         schemas.validator(uri)
 ...     except validators.SchemaError as error:
 ...         print(error.error_type, "-", error)
-insecure_schema - /test/event/1.1.0: pattern at /properties/test needs maxLength beside it
+insecure_schema - /test/event/1.1.0: pattern at /properties/test needs maxLength next to it
 unknown_schema - /test/event/2.0.0 is in none of the base URIs
 bad_schema_uri - '/etc/passwd' is not /<title>/<major.minor.patch>
 

@@ -1,8 +1,8 @@
-"""Make prometheus_client's metrics of the declared ones and of the numbers in shared memory.
+"""Make prometheus_client's metrics from the declarations and the numbers in shared memory.
 
-Place: admin.view → HERE, by metrics.table → prometheus_client, which writes them down.
-Rules: nothing is said here of a single metric. A sum never goes down while the master lives: those of workers that are
-gone are in it.
+Place: admin.view → HERE, by metrics.table → prometheus_client, which renders them.
+Rules: this file names no single metric. A sum never goes down while the master lives: it includes workers that are
+gone.
 Not here: names, labels and sources of metrics (the room metrics), the copy on the beat (worker.measures).
 """
 
@@ -27,7 +27,7 @@ class Collected(Collector):
         self._shared = shared
 
     def collect(self) -> Iterator[MetricFamily]:
-        """Every metric of the table."""
+        """Yield every metric of the table."""
         view = self._shared.look()
         for metric in METRICS.values():
             yield _histogram(metric, view) if metric.kind == "histogram" else _family(metric, _samples(metric, view))

@@ -1,7 +1,7 @@
 """Render the page of all metrics from their declarations: ``python -m server.admin.metrics_page > docs/METRICS.md``.
 
 Place: metrics.table → HERE → docs/METRICS.md; a test keeps the two equal.
-Rule: nothing is said here of a single metric.
+Rule: this file names no single metric.
 Not here: what a metric means (the room metrics).
 """
 
@@ -18,17 +18,17 @@ HEAD = """\
 
 <!-- Rendered from server/metrics/ by `python -m server.admin.metrics_page`; edit the declarations there instead. -->
 
-`GET /metrics` on `admin.listen` gives them to Prometheus, as text or, where that is asked for, as OpenMetrics. They are
+`GET /metrics` on `admin.listen` serves them to Prometheus, as text or, when requested, as OpenMetrics. They are
 read from memory that the workers write on each beat (`process.beat_s`): a scrape asks no worker, and is up to a beat
 behind. Counters are sums over all workers since the master began: they outlive a worker, `kill -9` loses the counts of
-one beat at most, and only a new master begins at 0.
+at most one beat, and only a new master begins at 0.
 
 Labels come from closed sets: routes, statuses, types, the streams that are declared, the schemas that are known. A
-stream that is not declared is `other`; nothing that a client sends becomes a label. There is room for some thousand
-streams and schemas of a worker: what comes later is added up, streams as `other`, schemas as `(others)`.
+stream that is not declared is `other`; nothing that a client sends becomes a label. There is room for a few thousand
+streams and schemas per worker: later ones are added up, streams as `other`, schemas as `(others)`.
 
-For each stream `accepted = delivered + spooled + dropped + lost` + what is in flight. `penstock_events_unaccounted` is
-what breaks that sum in a living worker: it is always 0, and an alert watches it.
+For each stream, `accepted = delivered + spooled + dropped + lost + in flight`. `penstock_events_unaccounted` is the
+difference in living workers: it is always 0, and an alert watches it.
 
 Dashboard: `deploy/grafana/penstock.json`. Alerts: `deploy/prometheus/alerts.yml`, with what to do in
 [RUNBOOKS.md](RUNBOOKS.md).

@@ -1,8 +1,8 @@
-"""What the admin process serves, and to whom it says no.
+"""The routes of the admin process.
 
 Place: admin.process → HERE → admin.collect, admin.status, stacks, notices.
-Rules: nothing is cached. Whatever only looks is GET; what changes something is PUT, which no page of another site can
-make a browser send here without being asked. A bad request is told what is wrong and what to do.
+Rules: nothing is cached. Routes that only read are GET; routes that change something are PUT, which no page of another
+site can make a browser send here without a preflight. The answer to a bad request says what is wrong and what to do.
 Not here: the public pages of a worker (pages.service).
 """
 
@@ -33,7 +33,7 @@ _INDEX = """<!doctype html><meta charset="utf-8"><title>Penstock: operations</ti
 <li><a href="metrics">metrics</a>: for Prometheus, as text or OpenMetrics
 <li><a href="healthz">healthz</a>, <a href="readyz">readyz</a>: whether any worker takes requests
 <li><a href="log-level">log-level</a>: PUT debug, info, warning, error, or nothing for that of the settings
-<li><a href="stacks">stacks</a>: what every process is doing right now
+<li><a href="stacks">stacks</a>: the current stack of every process
 </ul>
 """
 
@@ -47,10 +47,10 @@ class AdminPages:
         self._shared = shared
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(Collected(shared))
-        self._asking = asyncio.Lock()  # One process's stacks at a time.
+        self._asking = asyncio.Lock()  # The stacks of one process at a time.
 
     def application(self, door: AdminConnections) -> web.Application:
-        """All routes, behind ``door``."""
+        """Return the aiohttp application with all routes, behind ``door``."""
         application = web.Application(middlewares=[_plain, door.middleware], client_max_size=4096)
         application.add_routes(
             [
@@ -102,7 +102,9 @@ class AdminPages:
         level = (await request.read()).decode("utf-8", "replace").strip().lower()
         if level not in LEVELS:
             levels = ", ".join(LEVELS[1:])
-            return _problem(400, f"The body should be one of: {levels}; or empty, for the level of the settings.")
+            return _problem(
+                400, f"The body should be one of: {levels}; an empty body restores the level of the settings."
+            )
         self._shared.board.notices.level = level
         return await self._level(request)
 
@@ -111,7 +113,7 @@ class AdminPages:
         shared = self._shared
         rows = [row for row in shared.look().rows if not wanted or str(row.pid) == wanted]
         if not rows:
-            return _problem(404, "No process of this service has that pid; /status names those there are.")
+            return _problem(404, "No process of this service has that pid; /status lists all processes.")
         parts = []
         async with self._asking:
             for row in rows:
@@ -128,21 +130,22 @@ def _problem(code: int, detail: str) -> web.Response:
 
 @web.middleware
 async def _plain(request: web.Request, handler: Handle) -> web.StreamResponse:
-    """Headers of every answer, and our own words where nothing is served."""
+    """Set the headers of every answer, and the texts of answers where nothing is served."""
     try:
         response = await handler(request)
     except MisdirectedError:  # RFC 9110 section 15.5.20.
         response = _problem(
-            421, "This address does not go by the name in the Host header: use an address, or list it in admin.hosts."
+            421,
+            "The Host header names no host of this address: use an IP address, or list the name in admin.hosts.",
         )
     except web.HTTPNotFound:
-        response = _problem(404, "Nothing is served at this path; / names what there is.")
+        response = _problem(404, "Nothing is served at this path; / lists the paths that exist.")
     except web.HTTPMethodNotAllowed as refused:
         response = _problem(
             405, f"The method is not served at this path. Use one of: {', '.join(sorted(refused.allowed_methods))}."
         )
         response.headers["Allow"] = refused.headers["Allow"]
     except web.HTTPRequestEntityTooLarge:
-        response = _problem(413, "The body is too large for anything that is served here.")
+        response = _problem(413, "The body is larger than any route of this address accepts.")
     response.headers.update(_HEADERS)
     return response

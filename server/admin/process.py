@@ -1,9 +1,9 @@
-"""The admin process: metrics, status and operations of one service, beside its workers.
+"""The admin process: metrics, status and operations of one service, next to its workers.
 
 Place: server.master forks → HERE, a companion of the workers; the composition root of server.admin.
-Rules: it looks at memory that is shared, so nobody waits for it and it costs the workers nothing. It beats like a
-worker. Told to drain it serves until the workers of its generation have gone, or until a newer generation is there, or
-after ``drain_s``: whoever watches sees a drain to its end. Nobody's service ends with it.
+Rules: it reads shared memory, so no worker waits for it or spends time on it. It beats like a worker. After the order
+to drain it serves until the workers of its generation have gone, or a newer generation is there, or ``drain_s`` has
+passed, so that operators can watch a drain to its end. Its death does not end the service.
 Not here: what is served (admin.pages), what a metric means (the room metrics).
 """
 
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     from server.catalog.snapshot import Snapshot
     from server.master.generation import WorkerContext
 
-NICER = 5  # A scrape of a thousand streams takes a tenth of a second of a core: workers that want it go first.
+NICER = 5  # A scrape of a thousand streams takes a tenth of a second of a core: workers have priority.
 LOOK_S = 0.05
-LAST_S = 1.0  # For answers that are under way.
+LAST_S = 1.0  # For answers in progress.
 
 _logger = logging.getLogger("admin")
 
 
 class Admin:
-    """One generation's."""
+    """The admin process of one generation."""
 
     def __init__(self, materials: Materials, context: WorkerContext) -> None:
         self._config = materials.config
@@ -53,7 +53,7 @@ class Admin:
             self._following = SnapshotFollower(publication, materials.snapshot, prefix, self._use)
 
     async def run(self) -> None:
-        """Serve until told to stop, and a little longer."""
+        """Serve until told to stop, and until the drain has ended."""
         loop = asyncio.get_running_loop()
         watch(loop)
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
@@ -111,7 +111,7 @@ class Admin:
 
     def _look_at_master(self) -> None:
         if self._context.is_orphan() and not self._stop.is_set():
-            _logger.warning("the master is gone: leaving")
+            _logger.warning("the master is gone: this process ends")
             self._stop_now()
 
 

@@ -1,7 +1,7 @@
-"""The service at a glance, for people and for programs: one JSON object, and the same as a page.
+"""The state of the service at a glance: one JSON object for programs, and the same as a page for people.
 
 Place: admin.view → HERE → admin.pages.
-Rules: what the settings hold that is secret is in neither. All text of the page is escaped.
+Rules: secrets of the settings are in neither. All text of the page is escaped.
 Not here: numbers over time (admin.collect).
 """
 
@@ -30,7 +30,7 @@ th{{color:#555;font-weight:normal}}h2{{font-size:1em;margin:1em 0 .2em}}</style>
 
 
 def status(shared: Shared) -> dict[str, Any]:
-    """Everything."""
+    """Return the whole state."""
     view = shared.look()
     states = view.states()
     pending, age_s = view.spool()
@@ -71,7 +71,7 @@ def status(shared: Shared) -> dict[str, Any]:
 
 
 def page(said: Mapping[str, Any]) -> str:
-    """The same to read."""
+    """Return the state as a page."""
     plain = {name: value for name, value in said.items() if not isinstance(value, dict | list)}
     parts = [_table([plain])]
     for name, value in said.items():
@@ -110,7 +110,7 @@ def _process(pid: int) -> dict[str, Any]:
 
 
 def _booked(view: HostView, name: str) -> int:
-    """A count of the ledger, over all streams."""
+    """Return a count of the ledger, over all streams."""
     return sum(numbers[name] for numbers in view.ledger.values())
 
 
@@ -143,7 +143,7 @@ def _companion(view: HostView, row: WorkerRow) -> dict[str, Any]:
 
 
 def _digest(row: WorkerRow) -> str:
-    """The beginning of the snapshot's digest, as the log and /_info have it."""
+    """Return the beginning of the snapshot's digest, as the log and /_info show it."""
     head = row.streams[0]
     return f"{head:015x}"[:12] if row.streams[1] else ""
 

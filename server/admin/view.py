@@ -1,7 +1,7 @@
-"""All that the shared memory says at one moment: what a scrape and a status page are made of.
+"""The content of the shared memory at one moment, for scrapes and status pages.
 
 Place: scoreboard, ledger, lines, maps of the spool, /proc → HERE → admin.collect, admin.status.
-Rules: only looked at: no worker is asked, nothing is written, so whoever looks costs the workers nothing.
+Rules: this only reads: it asks no worker and writes nothing, so it costs the workers nothing.
 Not here: names, units and sources of metrics (the room metrics), HTTP (admin.pages).
 """
 
@@ -32,7 +32,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class Materials(Protocol):
-    """What one reading of the settings yields (boot.generation)."""
+    """The result of one reading of the settings (boot.generation)."""
 
     config: Config
     data_dir: Path
@@ -44,7 +44,7 @@ class Materials(Protocol):
 
 
 class ProcessUsage(NamedTuple):
-    """What the system says of a process; zeros where it says nothing."""
+    """The system's figures about a process; zeros if it has none."""
 
     resident_bytes: int
     cpu_s: float
@@ -52,8 +52,8 @@ class ProcessUsage(NamedTuple):
 
 
 class Shared:
-    """Everything there is to look at. ``snapshot``: the streams that are declared now; ``scrape_s``: how long the last
-    scrape took."""
+    """Everything that can be read. ``snapshot``: the streams declared now; ``scrape_s``: duration of the last
+    scrape."""
 
     def __init__(self, board: Scoreboard, materials: Materials, master_pid: int) -> None:
         config = materials.config
@@ -69,15 +69,15 @@ class Shared:
             self.elders = Elders(materials.data_dir / config.spool.path)
 
     def look(self) -> HostView:
-        """How it is now."""
+        """Return a view of the present state."""
         return HostView(self)
 
 
 class HostView:
-    """One look; what costs is looked up once."""
+    """One view; values that are costly to find are cached."""
 
     def __init__(self, shared: Shared) -> None:
-        # Types are written out because metrics and this file name each other's.
+        # Types are written out because metrics and this file refer to each other.
         self.shared: Shared = shared
         self.config: Config = shared.config
         self.now_s = time.time()
@@ -98,30 +98,32 @@ class HostView:
             shared.elders.look()
 
     def cells(self, name: str) -> list[tuple[Labels, int]]:
-        """The numbers of a metric that workers count, with their labels, over all workers that ever were."""
+        """Return the numbers of a metric that workers count, with their labels, over all workers of the master so
+        far."""
         return list(zip(SUMS[name].cells, self.sums[SUM_PLACES[name]], strict=True))
 
     def total(self, name: str) -> int:
-        """The same, added up over the labels."""
+        """Return the same, added up over the labels."""
         return sum(self.sums[SUM_PLACES[name]])
 
     def gauge(self, name: str) -> int:
-        """The sum over living workers, in units of the cell."""
+        """Return the sum over living workers, in units of the cell."""
         return sum(values[GAUGE_PLACES[name]] for values in self.gauges)
 
     def gauge_of(self, at: int, name: str) -> int:
-        """The number of the worker at that position in ``workers``, in units of the cell."""
+        """Return the number of the worker at that position in ``workers``, in units of the cell."""
         return self.gauges[at][GAUGE_PLACES[name]]
 
     def by_slot(self, number: Callable[[int], float]) -> list[Sample]:
-        """A number of each worker by its slot; of two workers in one slot, one of which drains, the larger number."""
+        """Return a number of each worker by its slot; of two workers in one slot, one of which drains, the larger
+        number."""
         found: dict[int, float] = {}
         for at, row in enumerate(self.workers):
             found[row.slot] = max(found.get(row.slot, 0.0), number(at))
         return [((str(slot),), value) for slot, value in sorted(found.items())]
 
     def by_stream(self, lines: Iterable[tuple[str, float]]) -> list[Sample]:
-        """Numbers by stream; those of streams that are not declared are added up."""
+        """Return numbers by stream; those of undeclared streams are added up."""
         sums: dict[str, float] = {}
         for name, number in lines:
             label = self.stream_label(name)
@@ -129,11 +131,11 @@ class HostView:
         return [((label,), number) for label, number in sums.items()]
 
     def usage(self, row: WorkerRow) -> ProcessUsage:
-        """What the system says of the process of a row."""
+        """Return the system's figures about the process of a row."""
         return process_of(row.pid)
 
     def name_of(self, row: WorkerRow) -> str:
-        """What a child is there for. Another generation may have other companions."""
+        """Return the role of a child process. Another generation may have other companions."""
         if row.slot >= 0:
             return "worker"
         names = self.shared.companions
@@ -143,23 +145,23 @@ class HostView:
         return max(0, self.monotonic_ns - row.beat_ns) / 1e9
 
     def states(self) -> dict[str, int]:
-        """How many workers are in each state."""
+        """Return the number of workers in each state."""
         found = {state.name.lower(): 0 for state in State if state is not State.FREE}
         for row in self.workers:
             name = row.state.name.lower()
-            if name in found:  # Else the worker has died since we looked, and its row is free.
+            if name in found:  # Otherwise the worker has died since the row was read, and the row is free.
                 found[name] += 1
         return found
 
     def stream_label(self, name: str) -> str:
-        """The stream as a label: declared names alone, and one for all others."""
+        """Return the stream as a label: its name if it is declared, else one label for all others."""
         label = self._labels.get(name)
         if label is None:
             label = self._labels[name] = name if self.shared.snapshot.declared(name) is not None else OTHER
         return label
 
     def spool(self) -> tuple[int, float]:
-        """Events that wait on this host, and for how long the oldest has."""
+        """Return the number of events in the spools of this host, and the age of the oldest."""
         elders = self.shared.elders
         if elders is None:
             return 0, 0.0
@@ -168,7 +170,7 @@ class HostView:
 
 
 def process_of(pid: int) -> ProcessUsage:
-    """Read /proc; where there is none, nothing is known."""
+    """Read /proc; without it, nothing is known."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])

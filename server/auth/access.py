@@ -66,7 +66,7 @@ class Access:
         credentials: Credentials,
         is_from_proxy: Callable[[Any], bool],
         client: Callable[[Any], str] = lambda _: "",
-    ) -> None:  # cold: once a worker
+    ) -> None:  # cold: once per worker
         """``is_from_proxy`` says whether a request comes from one of the trusted proxies; ``client`` returns the client
         of a request by its address, or "" for none. ``verified``, the cache of header values, stays the same dict,
         because guards look there first."""
@@ -85,7 +85,7 @@ class Access:
         self.verified: dict[bytes, Grants] = {}
         self._forget()
 
-    def guard(self, stream: Stream) -> Guard | None:  # cold: once a route
+    def guard(self, stream: Stream) -> Guard | None:  # cold: once per route
         """Make the guard of a stream; None where every client may write."""
         ways = stream.auth or tuple(self._settings.default)
         if stream.origins:

@@ -51,7 +51,7 @@ def hashed(key: str) -> Hashed:  # cold: penstock key
     text = key.encode()
     found = _KEY.fullmatch(text)
     if found is None:
-        raise ValueError("is no key: keys are made by `penstock key`")
+        raise ValueError("is not a key: make keys with `penstock key`")
     salt = secrets.token_bytes(_SALT_BYTES)
     return Hashed(found[1], salt, _digest(text, salt))
 
@@ -60,7 +60,7 @@ def parsed(text: str) -> Hashed:  # cold: once a key
     """Read a stored hash, ``b2:…``. Raises ValueError when the text is none."""
     found = _HASH.fullmatch(text)
     if found is None:
-        raise ValueError("is no hash: `penstock key` prints one for each key, it begins with b2:")
+        raise ValueError("is not a hash: `penstock key` prints one for each key, beginning with b2:")
     return Hashed(found[1].encode(), bytes.fromhex(found[2]), bytes.fromhex(found[3]))
 
 

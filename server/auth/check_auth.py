@@ -61,16 +61,23 @@ def _problems(config: Config, credentials: Credentials, stream: Stream) -> Itera
     ways = stream.auth or tuple(auth.default)
     for way in ways:
         if not has_means[way]:
-            yield "auth", "error", f"asks for {way}, but there are none: nobody could write by it", hints[way]
+            yield (
+                "auth",
+                "error",
+                f"asks for {way}, but none are configured, so no client could write with them",
+                hints[way],
+            )
     for way in ("api_keys", "networks", "identities"):
         if getattr(stream, way) and way not in ways:
-            yield way, "warning", f"is not obeyed: its auth is {', '.join(ways)}", f"add {way} to auth"
+            yield way, "warning", f"has no effect: its auth is {', '.join(ways)}", f"add {way} to auth"
     if config.http.cors.origins and "*" not in config.http.cors.origins:
         shared = origins_of(config.http.cors.origins)
         for origin in stream.origins:
             if as_sent(origin).replace("*", "any").encode() not in shared:
-                reason = f"{origin} is not in http.cors.origins: its pages may send beacons alone, and read no answer"
-                yield "origins", "warning", reason, "add it there, if they are to send more"
+                reason = (
+                    f"{origin} is not in http.cors.origins: its pages may only send beacons, and cannot read answers"
+                )
+                yield "origins", "warning", reason, "add it there if they are to send more than beacons"
     unknown = sorted({*stream.api_keys} - {key.name for key in credentials.api_keys})
     if unknown and credentials.api_keys:
         yield "api_keys", "warning", f"no key has the name {', '.join(unknown)}", "add it to auth.key_files"

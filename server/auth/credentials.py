@@ -83,7 +83,7 @@ def _of_file(loaded: Loaded, index: int, path: Path, findings: list[Finding]) ->
     place = _Place(document.origin)
     entries = document.value.get("keys")
     if not isinstance(entries, list) or len(document.value) > 1:
-        findings.append(place.finding((), "must have a list of keys, and nothing else", _FORM))
+        findings.append(place.finding((), "must have a list of keys, and no other entry", _FORM))
         return []
     return list(_keys(place, entries, ("keys",), findings))
 
@@ -99,7 +99,7 @@ def _keys(
         if not problems:
             key = api_key(entry)
             if key.expires_ms is not None and key.expires_ms < datetime.now(UTC).timestamp() * 1000:
-                hint = "remove it once nobody uses it"
+                hint = "remove it once no client uses it"
                 findings.append(place.finding((*path, "expires"), f"key {key.name} has expired", hint, "warning"))
             yield key, place.finding((*path, "hash"), "is there already", "one hash, one key")
 
@@ -131,7 +131,7 @@ def _public_keys(loaded: Loaded, trouble: str | None, findings: list[Finding]) -
         add("error", trouble or f"{path} {error}", "see that it answers" if trouble else hint)
         return None, None
     if trouble:
-        add("warning", f"{trouble}; starting with the keys that it answered last", "see that it answers")
+        add("warning", f"{trouble}; starting with the keys of its last good answer", "see that it answers")
     if passed_over:
         add("warning", passed_over, "tokens that they sign are refused; the other keys are used")
     return found, path if is_fetched else None

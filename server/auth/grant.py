@@ -1,9 +1,9 @@
-"""What the holder of a verified key or token may write.
+"""A grant: the streams that the holder of a verified key or token may write to.
 
-Place: auth.credentials, auth.tokens make grants → HERE → auth.guard compares them with what a stream asks for.
+Place: auth.credentials, auth.tokens make grants → HERE → auth.guard compares them with the requirements of a stream.
 Rule: a grant never changes. Its end is compared with the clock at each use; it is an integer, because integers compare
 in half the time of floats.
-Not here: how keys and tokens are verified (auth.api_keys, auth.tokens).
+Not here: verification (auth.api_keys, auth.tokens).
 """
 
 # hot path

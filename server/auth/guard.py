@@ -60,7 +60,7 @@ class Guard:
 
     def __init__(
         self, access: Access, stream: Stream, ways: tuple[str, ...], settings: Auth
-    ) -> None:  # cold: once a route
+    ) -> None:  # cold: once per route
         self._is_from_proxy = access.is_from_proxy
         self._find, self._verified = access.grants, access.verified
         self._name = stream.name
@@ -117,7 +117,7 @@ class PageGuard(Guard):
 
     def __init__(
         self, access: Access, stream: Stream, ways: tuple[str, ...], settings: Auth
-    ) -> None:  # cold: once a route
+    ) -> None:  # cold: once per route
         super().__init__(access, stream, ways, settings)
         self._is_open = "none" in ways
         self._origins = _origins(stream.origins)

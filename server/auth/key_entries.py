@@ -67,7 +67,7 @@ def wrong(entry: Any) -> Iterator[tuple[KeyPath, str, str]]:
             yield (), f"{shown} is unknown", f"known here: {', '.join(_MEMBERS)}"
     name = entry.get("name")
     if not isinstance(name, str) or not KEY_NAME.fullmatch(name):
-        yield ("name",), "must be a name of 1 to 64 letters, digits, '.', '_', '-'", "name who holds the key"
+        yield ("name",), "must be a name of 1 to 64 letters, digits, '.', '_', '-'", "name the holder of the key"
     yield from _wrong_hash(entry.get("hash"))
     for member, is_right, hint in (
         ("streams", _is_stream, "web.page_view or '/^web\\./'"),
@@ -77,17 +77,17 @@ def wrong(entry: Any) -> Iterator[tuple[KeyPath, str, str]]:
             continue
         given = entry[member]
         if not isinstance(given, list) or not given or not all(is_right(one) for one in given):
-            yield (member,), "must be a list, each one that can be used", f"write {hint}; leave it out to allow all"
+            yield (member,), "must be a list of usable entries", f"write {hint}; leave it out to allow all"
     try:
         if "expires" in entry:
             _moment(entry["expires"])
     except ValueError:
-        yield ("expires",), "is no time", "write 2027-01-31T00:00:00Z; leave it out for a key that never expires"
+        yield ("expires",), "is not a time", "write 2027-01-31T00:00:00Z; leave it out for a key that never expires"
 
 
 def _wrong_hash(text: Any) -> Iterator[tuple[KeyPath, str, str]]:
     if isinstance(text, str) and is_key(text):
-        hint = "give it to its owner alone, and write what `penstock key NAME --hash` makes of it"
+        hint = "give the key to its owner alone, and write here what `penstock key NAME --hash` prints for it"
         yield ("hash",), "is a key itself, not its hash", hint
         return
     try:

@@ -49,7 +49,7 @@ class KeyFollower:
             self._is_unread = isinstance(error.__cause__, OSError)
             if was_unread and self._is_unread:
                 return
-            _logger.warning("public keys of tokens: %s %s; those before stay in force", self._path, error)
+            _logger.warning("public keys of tokens: %s %s; the previous ones stay in force", self._path, error)
 
 
 def _mark(path: Path) -> tuple[int, int] | None:

@@ -75,7 +75,7 @@ def examine(text: bytes) -> tuple[list[PublicKey], str]:
     for entry in _entries(text):
         key = _key(entry)
         if isinstance(key, PublicKey) and (key.kid, key.algorithm) in keys:
-            key = "with the kid and the algorithm of another"
+            key = "with the same kid and algorithm as another key"
         if isinstance(key, PublicKey):
             keys[key.kid, key.algorithm] = key
         else:
@@ -83,9 +83,9 @@ def examine(text: bytes) -> tuple[list[PublicKey], str]:
     reasons = ", ".join(f"{count} {reason}" for reason, count in passed_over.items())
     if not keys:
         wanted = "has no key for ES256, EdDSA (Ed25519) or RS256 with 2,048 bits or more"
-        raise PublicKeysError(f"{wanted}; passed over: {reasons}" if reasons else wanted)
+        raise PublicKeysError(f"{wanted}; ignored: {reasons}" if reasons else wanted)
     whole = len(keys) + passed_over.total()
-    return [*keys.values()], f"{passed_over.total()} of {whole} keys are passed over: {reasons}" if reasons else ""
+    return [*keys.values()], f"{passed_over.total()} of {whole} keys are ignored: {reasons}" if reasons else ""
 
 
 def _entries(text: bytes) -> list[Any]:
@@ -94,20 +94,20 @@ def _entries(text: bytes) -> list[Any]:
     try:
         whole = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise PublicKeysError("is no JSON") from None
+        raise PublicKeysError("is not JSON") from None
     entries = whole.get("keys") if isinstance(whole, dict) else None
     if not isinstance(entries, list) or len(entries) > MAX_KEYS:
-        raise PublicKeysError(f"is no JWKS: a map with a list `keys`, of at most {MAX_KEYS}")
+        raise PublicKeysError(f"is not a JWKS: a map with a list `keys` of at most {MAX_KEYS} keys")
     return entries
 
 
 def _key(entry: Any) -> PublicKey | str:
     """Read one key of the set. Returns it, or the reason why it is passed over."""
     if not isinstance(entry, dict):
-        return "that is no object"
+        return "that is not an object"
     kty, kid = entry.get("kty"), entry.get("kid")
     if kty == "oct" or not _PRIVATE.isdisjoint(entry):
-        return "secret or private, with which whoever reads it could sign: withdraw it"
+        return "secret or private, so that every reader of it could sign tokens: withdraw it"
     members = _MEMBERS.get(kty) if isinstance(kty, str) else None
     if members is None or not _is_for_signatures(entry):
         return "for something else"

@@ -40,15 +40,16 @@ def announce(generation: Generation, config_path: Path | None, overrides: Sequen
     log.info("%s, profile %s, workers: %s, drain within %g s", service, config.profile, workers, config.drain_s)
     log.info("events come in on %s", ", ".join(config.http.listen))
     log.info(
-        "limits: %d bytes and %d events a request, %d bytes an event, %s connections a worker, answers within %g s",
+        "limits: %d bytes and %d events per request, %d bytes per event, %s connections per worker, "
+        "answers within %g s",
         *(limits.max_body_bytes, limits.max_events, limits.max_event_bytes, _connections(limits), limits.answer_s),
     )
     log.info("metrics and operations on %s", config.admin.listen)
-    declared = "any stream is taken" if snapshot.is_open else f"{len(snapshot.names())} declared"
+    declared = "any stream name is accepted" if snapshot.is_open else f"{len(snapshot.names())} declared"
     log.info("streams: %s, snapshot %s, of %s", declared, snapshot.digest[:12], _places(config.streams.sources))
     log.info("schemas of %s%s", _places(config.schemas.base_uris), _insecure(config))
     log.info("events go to %s", kind_of(config.sink).describe(config.sink, generation.data_dir))
-    log.info("what the broker cannot have %s", _spool(config, generation.data_dir))
+    log.info("what the broker cannot take %s", _spool(config, generation.data_dir))
 
 
 def _connections(limits: Limits) -> str:

@@ -84,7 +84,7 @@ def read(loaded: Loaded, occasion: Occasion) -> Declarations:
 def about_older(loaded: Loaded, errors: list[Finding]) -> Finding:
     """Return the finding for new answers that are refused, so that the last good ones are used."""
     reason = f"what the URLs answer now is refused, so their last good answers are used: {errors[0]}"
-    return _about(loaded, ("streams", "sources"), reason, "mend the declarations there", "warning")
+    return _about(loaded, ("streams", "sources"), reason, "fix the declarations there", "warning")
 
 
 def _ask(loaded: Loaded, directory: Path, answers: Answers, urls: list[str], occasion: Occasion) -> dict[str, str]:
@@ -100,7 +100,7 @@ def _ask(loaded: Loaded, directory: Path, answers: Answers, urls: list[str], occ
             break
         if not is_said:
             log.set_up(config.log.level, config.log.style)
-            _logger.warning("waiting for streams: %s; nothing is served before", troubles[missing[0]])
+            _logger.warning("waiting for streams: %s; nothing is served until then", troubles[missing[0]])
             is_said = True
         _pause(refresh_pause_s(min(config.streams.refresh_s, config.fetch.total_s)))
         again = fetch_streams(config, directory, missing, signals.is_stop_pending)

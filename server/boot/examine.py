@@ -163,7 +163,7 @@ def _schemas(
         for unusable in found:
             file, line = _declaration(sources, stream.name)
             reason = f"schema {unusable.uri} cannot be used: {unusable.reason}"
-            hint = "mend the schema"
+            hint = "fix the schema"
             if unusable.error_type == "insecure_schema":
                 hint += ", or set schemas.allow_insecure if only trusted clients send"
             finding = Finding(level="error", file=file, line=line, stream=stream.name, reason=reason, hint=hint)
@@ -184,7 +184,7 @@ def _services(loaded: Loaded, snapshot: Snapshot) -> list[Finding]:
     if name is None or snapshot.is_open or any(stream.service in (None, name) for stream in snapshot.streams()):
         return []
     reason = f"no declared stream has {name!r} as its destination_event_service, so every event would be refused"
-    hint = f"declared are {', '.join(sorted({stream.service or '' for stream in snapshot.streams()}))}"
+    hint = f"the declared ones are {', '.join(sorted({stream.service or '' for stream in snapshot.streams()}))}"
     return [_about(loaded, ("service_name",), reason, hint, "warning")]
 
 

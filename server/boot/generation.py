@@ -154,7 +154,9 @@ def read(
     for finding in examined.findings:
         log.warning("%s", finding)
     if examined.unread:
-        log.warning("%d schemas are left for their first event: penstock check reads them all", examined.unread)
+        log.warning(
+            "%d schemas will be read at their first event: penstock check reads all of them ahead", examined.unread
+        )
     return Generation(loaded, examined.sources, snapshot, schemas, state, examined.credentials)
 
 

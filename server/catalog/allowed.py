@@ -1,9 +1,9 @@
-"""Check the settings of a stream that the intake itself obeys.
+"""Check the settings of a stream that the intake itself uses.
 
 Place: catalog.check_streams → HERE.
-Rules: null unsets what a more general place has set, which is refused for a setting that decides who may write.
-Settings that we do not know belong to somebody else (clients, consumers) and are passed on unread.
-Not here: keys that are nearly ours (catalog.unknown), what the merged settings come to (catalog.check_streams).
+Rules: null unsets the value of a more general place, which is refused for a setting that decides who may write. Unknown
+settings belong to other programs (clients, consumers) and are passed on unread.
+Not here: keys that are nearly known (catalog.unknown), checks of the merged settings (catalog.check_streams).
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,249}")
 def problems(settings: dict[str, Any]) -> Iterator[StreamFault]:
     """Yield every fault of one map of settings, merged or not."""
     for path in _endless(settings):
-        yield StreamFault(path, "is a number without an end, which JSON cannot say", "write a finite one, or a text")
+        yield StreamFault(
+            path, "is an infinite number or NaN, which JSON cannot express", "write a finite number, or a string"
+        )
     yield from _map(settings, (), _TOP)
     yield from unknown_keys(settings, _TOP, _INTAKE)
     producers = settings.get("producers")
@@ -44,7 +46,7 @@ def problems(settings: dict[str, Any]) -> Iterator[StreamFault]:
 
 
 def _empty(intake: dict[str, Any]) -> Iterator[StreamFault]:
-    """Null would open a stream that a more general place has closed, and is seldom meant."""
+    """Report a null that would open a stream that a more general place has closed; it is seldom meant."""
     for name, value in intake.items():
         if value is not None or name not in _INTAKE:
             continue
@@ -113,7 +115,7 @@ def _title(value: Any, path: KeyPath) -> Iterator[StreamFault]:
         hint = f"a stream takes every version of its title: {value[: found.start()]}"
         yield StreamFault(path, f"{value!r} ends in a version, as URIs do", hint)
     elif not _TITLE.fullmatch(value):
-        yield StreamFault(path, f"{value!r} is no title of a schema", "write names with slashes between: web/page_view")
+        yield StreamFault(path, f"{value!r} is not a schema title", "write names with slashes between: web/page_view")
 
 
 def _size(value: Any, path: KeyPath) -> Iterator[StreamFault]:
@@ -140,9 +142,9 @@ def _headers(value: Any, path: KeyPath) -> Iterator[StreamFault]:
         return
     for field, header in value.items():
         if not _EVENT_PATH.fullmatch(field):
-            yield StreamFault((*path, field), f"{field!r} is no path in an event", "write names with dots between")
+            yield StreamFault((*path, field), f"{field!r} is not a path in an event", "write names with dots between")
         if header is not False and not (isinstance(header, str) and _HEADER_NAME.fullmatch(header)):
-            hint = "false turns off what a more general place has set"
+            hint = "false turns off what a more general setting has set"
             yield StreamFault(
                 (*path, field), f"found {quoted(header)}; allowed is the name of a header, or false", hint
             )
@@ -167,8 +169,8 @@ def _sample(value: Any, path: KeyPath) -> Iterator[StreamFault]:
 def _edge_uniques(value: Any, path: KeyPath) -> Iterator[StreamFault]:
     yield from _is(bool, "true or false")(value, path)
     if value is True:
-        reason = "is not obeyed: events keep the experiment.subject_id that they came with"
-        yield StreamFault(path, reason, "let the edge in front fill it in, or leave the line out", "warning")
+        reason = "has no effect: events keep the experiment.subject_id that they came with"
+        yield StreamFault(path, reason, "let the proxy in front fill it in, or leave the line out", "warning")
 
 
 _TOP: dict[str, Rule] = {

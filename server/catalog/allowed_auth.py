@@ -30,9 +30,13 @@ def ways(value: Any, path: KeyPath) -> Iterator[StreamFault]:
     given = value if isinstance(value, list) else [value]
     if not given or not all(isinstance(one, str) and one in _WAYS for one in given):
         reason = f"found {quoted(value)}; allowed is one of {', '.join(_WAYS)}, or a list of them"
-        yield StreamFault(path, reason, "several in a list: any of them is enough")
+        yield StreamFault(path, reason, "write several as a list: any one of them is enough")
     elif "none" in given and len(given) > 1:
-        yield StreamFault(path, "names none beside others: everybody would be let in", "leave none out, or the others")
+        yield StreamFault(
+            path,
+            "has `none` together with other ways: every client would be let in",
+            "leave out none, or the other ways",
+        )
 
 
 def key_names(value: Any, path: KeyPath) -> Iterator[StreamFault]:
@@ -58,7 +62,7 @@ def origins(value: Any, path: KeyPath) -> Iterator[StreamFault]:
 def _each(value: Any, path: KeyPath, wrong: Callable[[Any], tuple[str, str] | None]) -> Iterator[StreamFault]:
     if not isinstance(value, list) or not value:
         found = "an empty list" if value == [] else f"{kind_of(value)} (not shown)"
-        hint = "leave it out, and it restricts nothing; to let nobody write, set enabled to false"
+        hint = "leave it out to restrict nothing; to stop all writing, set enabled to false"
         yield StreamFault(path, f"found {found}; allowed is a list of one or more", hint)
         return
     for index, item in enumerate(value):
@@ -69,8 +73,8 @@ def _each(value: Any, path: KeyPath, wrong: Callable[[Any], tuple[str, str] | No
 def _key_name(item: Any) -> tuple[str, str] | None:
     if isinstance(item, str) and KEY_NAME.fullmatch(item):
         return None
-    hint = "keys and hashes belong into auth.key_files: settings of streams are served to everybody"
-    return "is no name of a key (not shown)", hint
+    hint = "keys and hashes belong in auth.key_files: the settings of streams are public"
+    return "is not the name of a key (not shown)", hint
 
 
 def _network(item: Any) -> tuple[str, str] | None:
@@ -84,7 +88,7 @@ def _network(item: Any) -> tuple[str, str] | None:
 def _identity(item: Any) -> tuple[str, str] | None:
     if isinstance(item, str) and item:
         return None
-    return f"found {quoted(item)}; allowed is text", "write what the proxy puts into its header"
+    return f"found {quoted(item)}; allowed is text", "write the value that the proxy puts into its header"
 
 
 def _origin(item: Any) -> tuple[str, str] | None:

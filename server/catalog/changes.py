@@ -18,11 +18,11 @@ from server.catalog.stream import Stream
 from server.catalog.topics import effective
 
 _WHY = {
-    "topic": "events go elsewhere: its readers must follow",
-    "key": "a key change breaks partitioning: events of one key are in two partitions, out of order",
+    "topic": "events go to other topics: readers must follow",
+    "key": "a key change breaks partitioning: events of one key will be in two partitions, out of order",
     "schema_title": "events of the old title are refused",
     "service": "the service that took its events refuses them",
-    "enabled": "its events are refused, or taken again",
+    "enabled": "its events are refused, or accepted again",
 }
 
 
@@ -50,7 +50,7 @@ def changes(old: Snapshot, new: Snapshot) -> Iterator[Change]:
 def _gone(name: str, new: Snapshot) -> Change:
     taker = new.find(name)
     if taker is not None:
-        return Change(name, f"is gone; its events are taken by {taker.declared}", is_breaking=True)
+        return Change(name, f"is gone; its events now go to {taker.declared}", is_breaking=True)
     return Change(name, "is gone: its events are refused with unknown_stream", is_breaking=True)
 
 

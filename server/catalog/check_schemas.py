@@ -62,7 +62,7 @@ class SchemaChecks:
         known = {title: True for title in dict.fromkeys(titles.values()) if self._schemas.versions(title)}
         if titles and not known:
             name, title = next(iter(titles.items()))
-            reason = f"no schema repository has this title, {title!r}, or any other that is named"
+            reason = f"no schema repository has this title, {title!r}, or any other title that streams name"
             self._add("error", name, ("schema_title",), reason, "check schemas.base_uris in the settings")
             return
         guesses = 0
@@ -96,7 +96,7 @@ class SchemaChecks:
         for field, header in own.items():
             if header and not self._tells("declares", title, field):
                 reason = f"no version of schema {title} has the field {field!r}, so it is never filled in"
-                hint = f"declare the field in the schema, or do without the header {header!r}"
+                hint = f"declare the field in the schema, or leave out the header {header!r}"
                 self._add("warning", name, (*_HEADERS, field), reason, hint)
 
     def _tells(self, what: Literal["declares", "requires"], title: str, field: str) -> bool:

@@ -106,8 +106,13 @@ def _shape(source: Source) -> list[Finding]:
                 streams((section, wiki), own)
         elif section not in (*SECTIONS, MERGE) and not section.startswith(UNREAD):
             close = difflib.get_close_matches(section, SECTIONS, n=1, cutoff=0.8)
-            hint = f"did you mean {close[0]}?" if close else f"read are {', '.join(SECTIONS)}"
-            add("error" if close else "warning", (section,), "is no section of stream declarations; not read", hint)
+            hint = f"did you mean {close[0]}?" if close else f"the sections are {', '.join(SECTIONS)}"
+            add(
+                "error" if close else "warning",
+                (section,),
+                "is not a section of stream declarations and is ignored",
+                hint,
+            )
     return findings
 
 
@@ -128,7 +133,7 @@ class _Streams:
             self._title(name, settings)
             self._topic(name, settings)
             if settings.get("stream", name) != name:
-                reason = f"says {quoted(settings['stream'])}, but a stream's name is its key"
+                reason = f"says {quoted(settings['stream'])}, but the name of a stream is its key"
                 self._add("warning", name, ("stream",), reason, "leave the line out")
         self._overlaps()
         self._services()
@@ -145,7 +150,7 @@ class _Streams:
     def _title(self, name: str, settings: dict[str, Any]) -> None:
         title = settings.get("schema_title")
         if title is None:
-            self._add("error", name, ("schema_title",), "is missing: no event could be checked", "name its schema")
+            self._add("error", name, ("schema_title",), "is missing: no event could be validated", "name its schema")
 
     def _topic(self, name: str, settings: dict[str, Any]) -> None:
         is_named = len([topic for topic in settings.get("topics") or () if not is_regex(topic)]) == 1
@@ -169,7 +174,7 @@ class _Streams:
             for other, before, other_text in usable[:index]:
                 both = text if text and before.search(text) else other_text
                 if both and before.search(both) and pattern.search(both):
-                    reason = f"matches {both!r} as {other} does, which is declared earlier and wins"
+                    reason = f"matches {both!r}, but so does {other}, which is declared earlier and wins"
                     self._add("warning", name, (), reason, "make one of them narrower")
 
     def _services(self) -> None:
@@ -214,8 +219,8 @@ def _wrong_name(name: str) -> tuple[str, str] | None:
         try:
             compiled(name)
         except RegexError as error:
-            return f"is no usable regular expression: {error}", "write '/^name\\..+/'"
+            return f"is not a usable regular expression: {error}", "write '/^name\\..+/'"
     elif not is_legal(name):
         hint = f"1 to {LENGTH_MAX} letters, digits, '.', '_', '-'; a regular expression begins with a slash"
-        return "is no legal name of a stream", hint
+        return "is not a legal stream name", hint
     return None

@@ -44,7 +44,7 @@ def parse(items: Iterable[str]) -> Constraints:
         _put(found, _path(_text_of(key)), _text_of(value))
     constraints = _listed(found)
     if not isinstance(constraints.get("stream", ""), str):
-        raise ConstraintError("`stream` takes one name; ask for several with streams=a|b")
+        raise ConstraintError("`stream` accepts one name; ask for several with streams=a|b")
     return constraints
 
 

@@ -20,7 +20,7 @@ from server.config.framework.finding import Finding, Level
 
 # The settings in producers.eventgate that decide who may write, and what to write instead of nothing.
 UNSET: Final = {
-    "auth": "name the ways, or write none to let everybody write",
+    "auth": "name the ways, or write none to let every client write",
     "api_keys": "name the keys, or write ['*'] for every key of the service",
     "networks": "list the networks, or write [0.0.0.0/0, '::/0'] for every address",
     "identities": "list the identities",
@@ -78,7 +78,7 @@ def _guards(lost: Any, depth: int) -> set[str]:
 
 def _finding(at: Origin, path: KeyPath, stream: str | None, place: str, lost: Any, depth: int) -> Finding:
     guards = sorted(_guards(lost, depth))
-    reason = f"is empty, which unsets all that {place} has there"
+    reason = f"is empty, which removes everything that {place} has there"
     hint = "leave the line out to keep it"
     if guards:
         reason += f", {', '.join(guards)} too, which {'decides' if len(guards) == 1 else 'decide'} who may write"

@@ -58,7 +58,7 @@ class QueryError(ValueError):
 
 
 class Query(Struct, frozen=True):
-    """What a reader asks for. ``names`` None means all streams; ``wiki`` unset means the service's own wiki."""
+    """The query of a reader. ``names`` None means all streams; ``wiki`` unset means the service's own wiki."""
 
     names: tuple[str, ...] | None = None
     constraints: constraints.Constraints = {}
@@ -72,14 +72,14 @@ def parse(query: bytes, known: Collection[str] = KNOWN) -> Query:
     """Read a query string; ``known`` are the parameters of this route. Raises QueryError."""
     given = _parameters(query, known)
     if given.get("action", "streamconfigs") != "streamconfigs":
-        raise QueryError("action", "takes `streamconfigs` alone here")
+        raise QueryError("action", "accepts only `streamconfigs` here")
     if given.get("format", "json") != "json":
-        raise QueryError("format", "takes `json` alone")
+        raise QueryError("format", "accepts only `json`")
     if given.get("formatversion", "2") not in ("2", "latest"):
-        raise QueryError("formatversion", "takes `2` or `latest`: booleans are booleans in the answer")
+        raise QueryError("formatversion", "accepts `2` or `latest`: booleans stay booleans in the answer")
     wiki: str | UnsetType = given.get("wiki", UNSET)
     if isinstance(wiki, str) and not _WIKI.fullmatch(wiki):
-        raise QueryError("wiki", "takes the name of a wiki, such as `enwiki`")
+        raise QueryError("wiki", "accepts the name of a wiki, such as `enwiki`")
     try:
         wanted = constraints.parse(listed(given.get("constraints", "")))
     except constraints.ConstraintError as error:

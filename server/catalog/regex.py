@@ -43,12 +43,14 @@ def compiled(declared: str) -> Matcher:
     text = body(declared)
     try:
         if is_slow_regex(text):
-            raise RegexError("it is insecure: a quantifier repeats another, so a client's name can make it very slow")
+            raise RegexError(
+                "it is insecure: a quantifier repeats another, so a name sent by a client can make it very slow"
+            )
         return compile_regex(text)
     except RegexError:
         raise
     except ValueError as error:
-        raise RegexError(f"it is no regular expression: it {error}") from None
+        raise RegexError(f"it is not a regular expression: it {error}") from None
 
 
 def with_prefixes(declared: str, prefixes: list[str]) -> str:

@@ -66,7 +66,7 @@ class SnapshotFollower:
         except Exception:  # After a bug, the next snapshot must still be followed.
             self._reading = None
             timers.failed("Following._slice")
-            _logger.error("a snapshot of streams could not be taken up; those before it stay in force")
+            _logger.error("a snapshot of streams could not be taken up; the previous one stays in force")
         if self._reading is not None:
             call_later(PAUSE_S, self._slice, call_later)
 

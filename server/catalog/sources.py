@@ -52,14 +52,14 @@ def of_answer(url: str, body: bytes) -> Source:
     except (msgspec.DecodeError, RecursionError) as error:
         raise AnswerError(f"is not JSON, or only a part of it: {error}") from None
     if not isinstance(answer, dict):
-        raise AnswerError("is no JSON object")
+        raise AnswerError("is not a JSON object")
     if "error" in answer:
         raise AnswerError(f"is an error: {str(answer['error'])[:200]}")
     streams = answer.get("streams")
     if not isinstance(streams, dict) or not all(isinstance(own, dict) for own in streams.values()):
         raise AnswerError('is not of the form {"streams": {name: {settings}}}')
     if not streams:
-        raise AnswerError("has no stream at all")
+        raise AnswerError("has no streams")
     return SettingsDocument(url, {"streams": streams}, {("streams", name): 0 for name in streams})
 
 

@@ -1,11 +1,11 @@
-"""Find keys of a stream's settings that are not obeyed although their author may rely on them.
+"""Find keys of a stream's settings that have no effect although their author may rely on them.
 
 Place: catalog.allowed → HERE.
-Rules: other programs read stream settings too, so an unknown key is passed on in general. It is an error where it is
-nearly a key that decides who may write or what is checked, or stands one level too high, and for a merge key in quotes:
-the stream would be open and nobody would notice. What is in ``producers.eventgate`` and unknown is a warning: nothing
-else reads that section.
-Not here: what the values may be (catalog.allowed).
+Rules: other programs read stream settings too, so an unknown key is passed on in general. It is an error if it is
+nearly a key that decides who may write or what is checked, or stands one level too high; so is a merge key in quotes:
+the stream would be open without any sign of it. An unknown key in ``producers.eventgate`` is a warning, because no
+other program reads that section.
+Not here: the allowed values (catalog.allowed).
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from server.config.framework.finding import Level
 
 INTAKE: Final = ("producers", "eventgate")
 MERGE: Final = "<<"
-IN_QUOTES: Final = "is in quotes, so it merges nothing: what it names is not obeyed"
+IN_QUOTES: Final = "is in quotes, so it merges nothing, and the map that it names is ignored"
 MERGE_HINT: Final = "write << without quotes"
 _CUTOFF: Final = 0.85
 _CUTOFF_OF_OURS: Final = 0.7  # For sections that no other program reads; `auht` is as close to `auth` as 0.75.
-_OF_OTHERS: Final = ("consumers",)  # Readers of stream settings know these keys, and none is close to ours.
+# Readers of stream settings know these keys, and none is close to a key of the intake.
+_OF_OTHERS: Final = ("consumers",)
 _GUARDS: Final = ("auth", "api_keys")  # The keys of producers.eventgate that no other program has at the top.
 
 
@@ -37,16 +38,16 @@ def unknown_keys(settings: Mapping[str, Any], top: Collection[str], intake: Coll
             yield _quoted_merge(())
         elif name.startswith("producers."):
             yield StreamFault(
-                (name,), "is one key with dots in it, and is not obeyed", "write a map in a map: producers:"
+                (name,), "is one key that contains dots, and has no effect", "write nested maps: producers:"
             )
         elif name == INTAKE[1]:
-            yield StreamFault((name,), "is not obeyed here", "put it below producers")
+            yield StreamFault((name,), "has no effect here", "put it below producers")
         elif name in intake:
             yield _misplaced((name,), "error" if name in _GUARDS else "warning")
         elif close := nearest(name, top):
             yield _unknown((name,), close, "error" if close == INTAKE[0] else "warning")
         elif isinstance(value, dict) and (close := nearest(name, INTAKE[1:])):
-            yield StreamFault((name,), "is not obeyed here", f"put it below producers, as {close}")
+            yield StreamFault((name,), "has no effect here", f"put it below producers, as {close}")
     producers = settings.get(INTAKE[0])
     if isinstance(producers, dict):
         yield from _below_producers(producers, intake)
@@ -77,9 +78,7 @@ def keys_of(section: Mapping[str, Any], known: Collection[str], above: KeyPath) 
         elif close := nearest(name, known, _CUTOFF_OF_OURS):
             yield _unknown((*above, name), close, "error")
         else:
-            yield StreamFault(
-                (*above, name), "is not a setting that we know", f"known here: {', '.join(known)}", "warning"
-            )
+            yield StreamFault((*above, name), "is not a known setting", f"known here: {', '.join(known)}", "warning")
 
 
 def nearest(name: str, known: Collection[str], cutoff: float = _CUTOFF) -> str | None:
@@ -89,7 +88,7 @@ def nearest(name: str, known: Collection[str], cutoff: float = _CUTOFF) -> str |
 
 
 def _unknown(path: KeyPath, close: str, level: Level) -> StreamFault:
-    return StreamFault(path, "is not a setting that we know", f"did you mean {close}?", level)
+    return StreamFault(path, "is not a known setting", f"did you mean {close}?", level)
 
 
 def _quoted_merge(above: KeyPath) -> StreamFault:
@@ -97,4 +96,4 @@ def _quoted_merge(above: KeyPath) -> StreamFault:
 
 
 def _misplaced(path: KeyPath, level: Level) -> StreamFault:
-    return StreamFault(path, "is not obeyed here", "put it below producers.eventgate", level)
+    return StreamFault(path, "has no effect here", "put it below producers.eventgate", level)

@@ -30,7 +30,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     add_settings(parser)
     parser.add_argument(
-        "--diff", nargs=2, type=Path, metavar=("OLD", "NEW"), help="what a change of a file of streams would do"
+        "--diff",
+        nargs=2,
+        type=Path,
+        metavar=("OLD", "NEW"),
+        help="print the effects of replacing one file of streams by another",
     )
     parser.set_defaults(run=_run)
 
@@ -87,7 +91,7 @@ def _ways(examined: Examined) -> list[str]:
     if not ways:
         return []
     counts = Counter(kind for _, kind, _ in ways)
-    slow = "is judged by the reference alone, not in one pass"
+    slow = "is validated by the reference alone, not in one pass"
     lines = [f"info: {uri} {slow}: {reason}" for uri, kind, reason in ways if kind == "reference"]
     summary = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
-    return [*lines, f"schema versions by the way they judge: {summary}"]
+    return [*lines, f"schema versions by how events are validated: {summary}"]

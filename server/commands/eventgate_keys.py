@@ -40,12 +40,12 @@ OFF: Final[Mapping[str, tuple[str | bool | None, str]]] = {
 
 # No counterpart, and what to do.
 NONE: Final[Mapping[str, str]] = {
-    "compression_level": "answers are small and are not compressed",
+    "compression_level": "responses are small and are not compressed",
     "csp": "pages are sent with a policy that allows nothing",
     "error_schema_uri": "error events are of /error/2.1.0: declare the error stream with schema_title error",
-    "eventgate_factory_module": "that is the program itself: its transforms are named below, or built in",
+    "eventgate_factory_module": "this is the program itself: its transforms are named below, or built in",
     "http_request_headers_to_fields": (
-        "streams say it: default_settings.producers.eventgate.enrich_fields_from_http_headers in a file of streams"
+        "streams declare it: default_settings.producers.eventgate.enrich_fields_from_http_headers in a file of streams"
     ),
     "kafka.hasty": "one producer serves hasty and guaranteed requests: the properties of guaranteed are taken",
     "log_header_whitelist": "no header of a request is logged",
@@ -122,7 +122,7 @@ def workers_of(value: Any) -> int | str:
 def level_of(value: Any) -> str:
     """Convert a level of bunyan, a name or a number, to ours. Raises ValueError for any other text."""
     if str(value) not in LEVELS:
-        raise ValueError("no level of bunyan")
+        raise ValueError("not a level of bunyan")
     return LEVELS[str(value)]
 
 

@@ -1,7 +1,7 @@
-"""`penstock events`: what the sink of the settings holds, one JSON object a line.
+"""`penstock events`: print the events that the sink of the settings has stored, one JSON object per line.
 
 Place: a process of its own next to the server → the ``read`` of the sink's kind (sink.kind).
-Rule: a sink that others read better, or that keeps nothing, is an error that says what to do.
+Rule: a sink that is better read by another tool, or that stores nothing, is an error that says what to do.
 Not here: how a sink is read (sink.sqlite.reader).
 """
 
@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     add_settings(parser)
     parser.add_argument("--stream", metavar="NAME", help="only this stream")
-    parser.add_argument("--follow", action="store_true", help="go on with new events until interrupted")
+    parser.add_argument("--follow", action="store_true", help="continue with new events until interrupted")
     parser.set_defaults(run=_run)
 
 

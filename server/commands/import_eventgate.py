@@ -28,8 +28,8 @@ from server.config.load import judged
 from server.config.settings import Config
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
 
-HEAD = "# Made from {name} by `penstock import-eventgate`. Run `penstock check -c` on it, and read what was said.\n"
-CHART = "is the chart's: deploy/helm/penstock has values of its own"
+HEAD = "# Made from {name} by `penstock import-eventgate`. Run `penstock check -c` on it, and read its findings.\n"
+CHART = "belongs to the chart: deploy/helm/penstock has values of its own"
 NESTED = ("logging", "kafka", "stream_config_uri_options")  # Each member of these is a setting of its own.
 TOGETHER = ("port", "interface", "max_body_size", "stream_config_ttl", "user_agent")  # Converted together, at the end.
 KAFKA = ("kafka.conf", "kafka.topic_conf", "kafka.guaranteed", "kafka.hasty")
@@ -70,9 +70,9 @@ class Import:
         self._streams()
         self._kafka()
         self._of_chart()
-        self.notes.append("http.trusted_proxies: name your proxies: EventGate believed X-Client-IP from anybody")
+        self.notes.append("http.trusted_proxies: name your proxies: EventGate believed X-Client-IP from every peer")
         if str(self.settings.get("service_name", "")).endswith("-external"):
-            self.notes.append("profile: set `external` where strangers send: EventGate has no such bounds")
+            self.notes.append("profile: set `external` where unknown clients send: EventGate has no such limits")
 
     def _find(self) -> Iterator[Item]:
         """Yield every setting of EventGate and of its runner; note the members around them."""
@@ -83,7 +83,7 @@ class Import:
             inner, at = services[0], ("services", 0)
             yield from _items({key: value for key, value in top.items() if key != "services"}, ())
             for number in range(1, len(services)):
-                self._note(("services", number), "is a second service: import each by itself")
+                self._note(("services", number), "is a second service: import each of them separately")
         elif isinstance(top.get("main_app"), dict):
             inner, at = top["main_app"], ("main_app",)
             yield Item("num_workers", (*at, "num_workers"), inner.get("num_workers", 1))
@@ -103,7 +103,7 @@ class Import:
                 self._note((*at, key), CHART)
         if not isinstance(inner.get("conf"), dict):
             file, line = self._source.origin(at)
-            raise document.refusal(file, line, "there is no conf with settings of EventGate", "name its config.yaml")
+            raise document.refusal(file, line, "there is no `conf` with settings of EventGate", "name its config.yaml")
         yield from _items(inner["conf"], (*at, "conf") if inner["conf"] is not top else ())
 
     def _take(self, item: Item) -> None:
@@ -115,7 +115,7 @@ class Import:
                 self._note(item.where, reason)
         elif item.value is None and (name in keys.SAME or name in keys.CHANGED) and name != "cors":
             path = keys.SAME.get(name) or keys.CHANGED[name][0]
-            self._note(item.where, f"is null and became nothing: the default of {dotted(path)} holds")
+            self._note(item.where, f"is null and was not imported: the default of {dotted(path)} holds")
         elif name in keys.SAME:
             self._put(keys.SAME[name], item.value)
         elif name in keys.CHANGED:
@@ -123,7 +123,7 @@ class Import:
             try:
                 self._put(path, change(item.value))
             except (TypeError, ValueError):
-                self._note(item.where, f"could not be read, and became nothing: see {dotted(path)}")
+                self._note(item.where, f"could not be read and was not imported: see {dotted(path)}")
         elif name in keys.NONE:
             self._note(item.where, keys.NONE[name])
         elif name == "transforms":
@@ -131,7 +131,7 @@ class Import:
                 reason = keys.TRANSFORMS.get(str(one), "is not built in, and there are no transforms of one's own")
                 self._note(item.where, f"{one}: {reason}")
         elif name not in TOGETHER and not name.startswith("kafka."):
-            self._note(item.where, "is not known as a setting of EventGate: nothing was made of it")
+            self._note(item.where, "is not a known setting of EventGate and was not imported")
 
     def _listen(self) -> None:
         port, interface = self._value("port"), self._value("interface")
@@ -139,7 +139,7 @@ class Import:
             host = interface or "0.0.0.0"
             self._put(("http", "listen"), [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"])
         elif interface is not None:
-            self._note(self._items["interface"].where, "has no port beside it: write http.listen yourself")
+            self._note(self._items["interface"].where, "comes without a port: write http.listen yourself")
 
     def _sizes(self) -> None:
         """Convert the limits on bodies, and on single events, which EventGate leaves to Kafka."""
@@ -173,7 +173,7 @@ class Import:
         if ttl is not None and is_url and isinstance(ttl.value, int | float) and 0 < ttl.value <= 86_400:
             self._put(("streams", "refresh_s"), ttl.value)
         elif ttl is not None:
-            self._note(ttl.where, "URLs are asked again every streams.refresh_s (60 s), files on HUP")
+            self._note(ttl.where, "URLs are fetched again every streams.refresh_s (60 s), files on HUP")
         if not is_url and (headers := self.settings.get("streams", {}).pop("headers", None)) is not None:
             self._note(
                 self._items["stream_config_uri_options.headers"].where, f"no URL needs the {len(headers)} headers"
@@ -183,11 +183,11 @@ class Import:
             self._note(where, "became streams.sources: streams must stand below `streams:` in that file")
 
     def _properties(self) -> dict[str, Any]:
-        """librdkafka's, as the guaranteed producer has them."""
+        """Return librdkafka's properties, as the guaranteed producer has them."""
         return {name: item.value for name, item in self._written_properties().items()}
 
     def _written_properties(self) -> dict[str, Item]:
-        """The same by their one name, each as it was written, with its place."""
+        """Return the properties by their one name, each as it was written, with its place."""
         found: dict[str, Item] = {}
         for of_guaranteed in (False, True):
             for part in ("conf", "topic_conf"):
@@ -201,25 +201,26 @@ class Import:
         return found
 
     def _kafka(self) -> None:
-        """Each property that librdkafka and our promises allow; of the others the reason."""
+        """Convert each property that librdkafka and the promises of the service allow; note the reason for each other
+        one."""
         given = self._written_properties()
         for name, item in self._items.items():
             if name.startswith("kafka.") and name not in KAFKA:
-                self._note(item.where, "is not known as a setting of EventGate: nothing was made of it")
+                self._note(item.where, "is not a known setting of EventGate and was not imported")
             elif name.startswith("kafka.") and not isinstance(item.value, dict | None):
-                self._note(item.where, "is no map of properties: nothing was made of it")
+                self._note(item.where, "is not a map of properties and was not imported")
         if not given:
             self._put(("sink", "kind"), "sqlite")
             self.notes.append("sink.kind: no broker is named: events go into SQLite, as a development server's do")
             if (agent := self._items.get("user_agent")) is not None:
-                self._note(agent.where, "is the name of a client of Kafka: see sink.kafka, client.id")
+                self._note(agent.where, "is the name of a Kafka client: see sink.kafka, client.id")
             return
         ours = {}
         for name, item in given.items():
             if isinstance(item.value, str | int | float | bool | list):
                 ours[name] = _text(item.value)
             else:
-                self._note(item.where, "has no value that is a text, a number, true or false: nothing was made of it")
+                self._note(item.where, "has no value that is a text, a number, true or false: it was not imported")
         if (name := self._value("user_agent")) is not None:
             ours.setdefault("client.id", str(name))
         at = self._items["kafka.conf"].where if "kafka.conf" in self._items else next(iter(self._items.values())).where
@@ -252,13 +253,15 @@ class Import:
             if path != "probe":
                 self._note(where, f"{path} {RELATIVE}")
         elif not Path(path).exists():
-            self._note(where, f"{path} is not on this machine: put it there where the service runs")
+            self._note(where, f"{path} is not on this machine: put it on the machine where the service runs")
 
     def _of_chart(self) -> None:
         """Note settings that a Helm chart adds to EventGate's file, and that are easily forgotten without it."""
         has_kafka = bool(self._properties())
         if "topic_prefix" not in self._items and has_kafka:
-            reason = "none is set: a chart adds one for its data centre (`eqiad.`), without which topics are other ones"
+            reason = (
+                "none is set: a chart adds one for its data centre (`eqiad.`), without which topics have other names"
+            )
             self.notes.append(f"sink.topic_prefix: {reason}")
         if "max_body_size" not in self._items:
             size = self.settings["http"]["limits"]["max_body_bytes"]

@@ -18,8 +18,8 @@ from server.errors import EXIT_DONE, UsageError
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
-    parser.add_argument("name", metavar="NAME", help="who will hold it")
-    parser.add_argument("--hash", action="store_true", help="make none, but read one from standard input")
+    parser.add_argument("name", metavar="NAME", help="the holder of the key")
+    parser.add_argument("--hash", action="store_true", help="make no key, but read one from standard input")
     parser.set_defaults(run=lambda options: run(options.name, is_given=options.hash))
 
 
@@ -38,7 +38,7 @@ def run(
     try:
         kept = hashed(key)
     except ValueError as error:
-        raise UsageError(f"what came on standard input {error}") from None
+        raise UsageError(f"the text on standard input {error}") from None
     if not is_given:
         print(
             f"The key of {name}, shown this once. Give it to its owner alone:\n\n  {key}\n\n"

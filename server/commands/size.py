@@ -116,10 +116,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--events-per-s", type=positive, required=True, metavar="N")
     parser.add_argument("--bytes", type=whole, required=True, metavar="B", help="of one event")
     parser.add_argument("--outage-min", type=positive, default=30.0, metavar="M", help="without brokers; default 30")
-    parser.add_argument("--batch", type=whole, default=1, metavar="K", help="events a request; default 1")
+    parser.add_argument("--batch", type=whole, default=1, metavar="K", help="events per request; default 1")
     parser.add_argument("--brokers", type=whole, default=3, metavar="N", help="of Kafka; default 3")
     parser.add_argument("--cores", type=whole, default=8, metavar="N", help="of one host; default 8")
-    parser.add_argument("--json", action="store_true", help="for programs, with the constants")
+    parser.add_argument("--json", action="store_true", help="print JSON for programs, with the constants")
     parser.set_defaults(run=_run)
 
 
@@ -153,21 +153,24 @@ def _fields(struct: Struct) -> dict[str, Any]:
 
 
 def _lines(load: Load, found: Size, constants: dict[str, Any]) -> list[str]:
-    shape = "one event a request" if load.batch == 1 else f"{load.batch} events a request"
+    shape = "one event per request" if load.batch == 1 else f"{load.batch} events per request"
     machine = constants["machine"]
-    why = f", for the spool's sake: CPU needs {found.hosts_for_cpu}" if found.hosts > found.hosts_for_cpu + 1 else ""
+    why = f", because of the spool: CPU needs {found.hosts_for_cpu}" if found.hosts > found.hosts_for_cpu + 1 else ""
     rows = [
-        ("CPU", f"{found.cpu_us_per_event:.1f} µs an event, {found.cores:.1f} cores in all"),
-        ("workers", f"{found.workers}, a core each, at most {BUSY:.0%} busy"),
+        ("CPU", f"{found.cpu_us_per_event:.1f} µs per event, {found.cores:.1f} cores in all"),
+        ("workers", f"{found.workers}, one core each, at most {BUSY:.0%} busy"),
         ("hosts", f"{found.hosts} of {load.cores} cores{why}"),
         (
             "memory",
-            f"{found.memory_mb_per_host} MB a host; give it {found.memory_limit_mb_per_host} MB: every bound full",
+            f"{found.memory_mb_per_host} MB per host; with every limit reached {found.memory_limit_mb_per_host} MB",
         ),
-        ("spool", f"spool.max_bytes {found.spool_bytes_per_host} a host, for {load.outage_min:g} min without a broker"),
+        (
+            "spool",
+            f"spool.max_bytes {found.spool_bytes_per_host} per host, for {load.outage_min:g} min without a broker",
+        ),
         (
             "disk",
-            f"{found.disk_bytes_per_host / 1e9:.1f} GB a host; empty again {found.replay_min:.0f} min after, at best",
+            f"{found.disk_bytes_per_host / 1e9:.1f} GB per host; at best empty again {found.replay_min:.0f} min later",
         ),
         ("Kafka", f"{found.partitions} partitions (assumed: {PARTITION_BYTES_PER_S // MB} MB/s each)"),
         ("", f"{found.broker_connections} connections to {load.brokers} brokers"),

@@ -47,14 +47,14 @@ log = logging.getLogger("soak")
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     parser.add_argument(
-        "--seed", type=int, default=1, metavar="N", help="what decides on clients and faults; default 1"
+        "--seed", type=int, default=1, metavar="N", help="seed of the random clients and faults; default 1"
     )
     parser.add_argument("--minutes", type=minutes, default=1.0, metavar="M", help="how long; default 1")
     parser.add_argument(
         "--kafka", type=Path, metavar="SCRIPT", help="start Apache Kafka by this instead of mock brokers"
     )
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write the outcome as JSON, and the log beside it")
-    parser.add_argument("--clock", action="store_true", help="let the service's clock jump too; needs libfaketime")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write the outcome as JSON, and the log next to it")
+    parser.add_argument("--clock", action="store_true", help="also let the service's clock jump; needs libfaketime")
     parser.set_defaults(run=_run)
 
 
@@ -191,7 +191,7 @@ def _write(outcome: Outcome, out: TextIO) -> None:
         f"of those accepted: {verdict.once} delivered once, {verdict.twice} twice or more, {verdict.never} never "
         f"({verdict.lost_to_kills} hasty ones in the memory of a killed process, {verdict.refused_for_good} hasty ones "
         f"that the brokers refused for good); "
-        f"{verdict.unanswered_there} delivered that nobody had answered",
+        f"{verdict.unanswered_there} delivered without an answer",
         file=out,
     )
     print("by the books: " + ", ".join(f"{count} {name}" for name, count in outcome.books.items() if count), file=out)

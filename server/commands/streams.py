@@ -33,9 +33,14 @@ from server.errors import EXIT_DONE, EXIT_FOUND, SettingsError, UsageError
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     add_settings(parser)
-    parser.add_argument("words", nargs="*", metavar="[explain] NAME", help="these alone; or, explained line by line")
-    parser.add_argument("--constraints", default="", metavar="A=B|C[D]=E", help="only those with these settings")
-    parser.add_argument("--json", action="store_true", help="as the API of stream settings answers")
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="[explain] NAME",
+        help="only these streams; or `explain` and the streams to explain line by line",
+    )
+    parser.add_argument("--constraints", default="", metavar="A=B|C[D]=E", help="only streams with these settings")
+    parser.add_argument("--json", action="store_true", help="print JSON, as the API of stream settings does")
     parser.set_defaults(run=_run)
 
 
@@ -84,7 +89,7 @@ def diff(config_path: Path | None, overrides: list[str], old: Path, new: Path) -
     with until_nobody_reads():
         for change in found:
             print(f"{'breaks' if change.is_breaking else 'change'}: stream {change.stream}: {change.text}")
-        print(f"{old} → {new}: {len(found)} change(s), {breaking} that senders or readers would notice.")
+        print(f"{old} → {new}: {len(found)} change(s), of which senders or readers would notice {breaking}.")
     return EXIT_FOUND if breaking else EXIT_DONE
 
 

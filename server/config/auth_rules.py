@@ -2,7 +2,7 @@
 
 Place: config.rules → HERE.
 Rule: settings that would let in no client, or more clients than was meant, are an error at the start.
-Not here: the keys themselves (auth.credentials), what streams ask for (auth.check_auth).
+Not here: the keys themselves (auth.credentials), the credentials that streams require (auth.check_auth).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def auth_breaches(config: Config, _: SettingsDocument) -> Iterator[Breach]:
 def _ways(config: Config) -> Iterator[Breach]:
     auth = config.auth
     if "none" in auth.default and len(auth.default) > 1:
-        reason = "names none beside others: everybody would be let in"
-        yield Breach(("auth", "default"), reason, "leave none out, or the others")
+        reason = "has `none` together with other ways: every client would be let in"
+        yield Breach(("auth", "default"), reason, "leave out none, or the other ways")
     needed = {
         "api_keys": bool(auth.keys or auth.key_files),
         "jwt": auth.jwt.keys is not None,
@@ -48,7 +48,9 @@ def _ways(config: Config) -> Iterator[Breach]:
     }
     for way in auth.default:
         if not needed.get(way, True):
-            yield Breach(("auth", "default"), f"asks for {way}, but there are none: nobody could write", hints[way])
+            yield Breach(
+                ("auth", "default"), f"asks for {way}, but none are configured, so no client could write", hints[way]
+            )
 
 
 def _networks(config: Config) -> Iterator[Breach]:
@@ -65,12 +67,12 @@ def _identities(config: Config) -> Iterator[Breach]:
         return
     path = ("auth", "identity_header")
     if not HEADER_NAME.fullmatch(header):
-        yield Breach(path, f"{header!r} is no name of a header", "write X-Client-Identity")
+        yield Breach(path, f"{header!r} is not a header name", "write X-Client-Identity")
     elif header.lower() in _TAKEN:
-        yield Breach(path, f"{header} means something else already", "write X-Client-Identity")
+        yield Breach(path, f"{header} already has another meaning", "write X-Client-Identity")
     if not config.http.trusted_proxies:
         hint = "name the proxies that set it"
-        yield Breach(path, "is never believed: http.trusted_proxies is empty", hint, is_warning=True)
+        yield Breach(path, "is never used: http.trusted_proxies is empty", hint, is_warning=True)
 
 
 def _jwt(config: Config) -> Iterator[Breach]:
@@ -78,15 +80,15 @@ def _jwt(config: Config) -> Iterator[Breach]:
     if jwt.keys is None:
         return
     if jwt.issuer is None:
-        hint = "name the issuer: tokens of others may be signed with the same keys"
+        hint = "name the issuer: other issuers may sign tokens with the same keys"
         yield Breach(("auth", "jwt", "issuer"), "is not set", hint)
     if not jwt.audience:
-        hint = "name this service as tokens do: those for other services would be taken"
+        hint = "name this service as tokens do; without it, tokens for other services would be accepted"
         yield Breach(("auth", "jwt", "audience"), "is empty", hint)
     if is_url(jwt.keys):
         problem = problem_of(jwt.keys, may_have_query=True)
         if problem is None and urlsplit(jwt.keys).scheme != "https" and urlsplit(jwt.keys).hostname not in _LOOPBACK:
-            problem = "is not https: whoever is on the way could put in keys of their own"
+            problem = "is not https: an attacker on the network path could inject keys"
         if problem is not None:
             yield Breach(("auth", "jwt", "keys"), problem, "write https://host/path, or the path of a file")
     elif "://" in jwt.keys:

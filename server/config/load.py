@@ -73,7 +73,7 @@ def load(path: Path | None, overrides: Sequence[str], environ: Mapping[str, str]
 
 
 def judged(document: SettingsDocument) -> tuple[Config | None, list[Finding]]:
-    """The config, and what is wrong with it; None when a value alone is wrong, so that there is no config."""
+    """Return the config and its faults; None when a single value is wrong, so that no config can be made."""
     if findings := judge(document, PENSTOCK):
         return None, findings
     config = msgspec.convert(of_profile(_without_empty(document.value, Config)), Config)

@@ -2,8 +2,7 @@
 
 Place: config.framework.judge (each value alone) → HERE (values together) → config.load.
 Rule: a finding names the setting that an operator would change, and both values.
-Not here: what a sink asks of its own properties alone (config.kafka.settings), what there is to know of each kind of
-sink (config.sink_settings).
+Not here: a sink's properties alone (config.kafka.settings), the facts about each kind of sink (config.sink_settings).
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ def _sizes(config: Config, _: SettingsDocument) -> Iterator[Breach]:
     limits = config.http.limits
     ordered = (
         ("max_event_bytes", "max_body_bytes", "no event can be larger than the body that carries it"),
-        ("max_body_bytes", "max_in_flight_bytes", "the largest body would never be let in"),
+        ("max_body_bytes", "max_in_flight_bytes", "the largest body would never be accepted"),
         ("max_url_bytes", "max_head_bytes", "the URL is a part of the head"),
         ("max_header_bytes", "max_head_bytes", "a header is a part of the head"),
     )
@@ -68,11 +67,11 @@ def _queue(config: Config, _: SettingsDocument) -> Iterator[Breach]:
     limits, sink = config.http.limits, config.sink
     if sink.max_outstanding < limits.max_events:
         reason = f"{sink.max_outstanding} is less than http.limits.max_events, {limits.max_events}"
-        hint = "raise it: of a full batch the events beyond it are always refused with queue_full"
+        hint = "raise it: the events of a full batch beyond it are always refused with queue_full"
         yield Breach(("sink", "max_outstanding"), reason, hint, is_warning=True)
     if sink.max_outstanding_bytes < limits.max_body_bytes:
         reason = f"{sink.max_outstanding_bytes} is less than http.limits.max_body_bytes, {limits.max_body_bytes}"
-        hint = "raise it: of the largest batch a part is always refused with queue_full"
+        hint = "raise it: a part of the largest batch is always refused with queue_full"
         yield Breach(("sink", "max_outstanding_bytes"), reason, hint, is_warning=True)
 
 
@@ -102,19 +101,20 @@ def _proxies(config: Config, _: SettingsDocument) -> Iterator[Breach]:
             yield Breach(("http", "trusted_proxies", index), str(error), NETWORK_HINT)
     header = config.http.client_ip_header
     if header is not None and not HEADER_NAME.fullmatch(header):
-        yield Breach(("http", "client_ip_header"), f"{header!r} is no name of a header", "write X-Client-IP")
+        yield Breach(("http", "client_ip_header"), f"{header!r} is not a header name", "write X-Client-IP")
     if header is not None and header.count("-") > MAX_HYPHENS:
         reason = (
-            f"has more than {MAX_HYPHENS} hyphens: every spelling with underscores is refused, and they double each"
+            f"has more than {MAX_HYPHENS} hyphens: every spelling with underscores is refused, and each hyphen doubles "
+            "their number"
         )
         yield Breach(("http", "client_ip_header"), reason, "give it a shorter name")
     if config.http.trusted_proxies:
         return
     if header is not None:
-        reason = "is never believed: http.trusted_proxies is empty"
+        reason = "is never used: http.trusted_proxies is empty"
         yield Breach(("http", "client_ip_header"), reason, "name the proxies that set it", is_warning=True)
     if config.http.proxy_protocol:
-        reason = "lets nobody in: http.trusted_proxies is empty"
+        reason = "refuses every connection: http.trusted_proxies is empty"
         yield Breach(("http", "proxy_protocol"), reason, "name the proxies that speak it")
 
 
@@ -129,7 +129,7 @@ def _times(config: Config, _: SettingsDocument) -> Iterator[Breach]:
 
 
 def _acks(config: Config, _: SettingsDocument) -> Iterator[Breach]:
-    """The sink must settle what it was given before its sender stops waiting for it."""
+    """Check that the sink settles events before their senders stop waiting for them."""
     settled_by = SINK_KINDS[config.sink.kind].settled_by
     if not settled_by:
         return
@@ -151,7 +151,7 @@ def _acks(config: Config, _: SettingsDocument) -> Iterator[Breach]:
 
 
 def settle_s(config: Config) -> float:
-    """Within which the sink has said what became of an event that somebody waits for."""
+    """Return the time within which the sink settles an event that a request waits for."""
     return SINK_KINDS[config.sink.kind].settle_s(config.sink, config.http.limits.answer_s)
 
 
@@ -161,14 +161,16 @@ def _event_paths(config: Config, _: SettingsDocument) -> Iterator[Breach]:
         for index, text in enumerate([value] if isinstance(value, str) else value):
             if not _EVENT_PATH.fullmatch(text):
                 path: KeyPath = ("intake", name) if isinstance(value, str) else ("intake", name, index)
-                yield Breach(path, f"{text!r} is no path in an event", "write names with dots between: meta.stream")
+                yield Breach(path, f"{text!r} is not a path in an event", "write names with dots between: meta.stream")
 
 
 def _names(config: Config, _: SettingsDocument) -> Iterator[Breach]:
     stream = config.error_stream
     if stream is not None and not _NAMES.fullmatch(stream):
         path = ("intake", "error_stream") if config.intake.error_stream else ("service_name",)
-        yield Breach(path, f"makes {stream!r} the error stream, which is no legal name", "use letters, digits, . _ -")
+        yield Breach(
+            path, f"makes {stream!r} the error stream, which is not a legal name", "use letters, digits, . _ -"
+        )
 
 
 def _secrets(config: Config, document: SettingsDocument) -> Iterator[Breach]:

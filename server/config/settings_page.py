@@ -2,7 +2,7 @@
 docs/SETTINGS.md``.
 
 Place: config.settings → HERE → docs/SETTINGS.md; a test keeps the two equal.
-Rule: nothing is said here of a single setting.
+Rule: this file names no single setting.
 Not here: what a setting means (its description in config.settings).
 """
 
@@ -25,7 +25,7 @@ HEAD = """\
 <!-- Rendered from server/config/settings.py by `python -m server.config.settings_page`; edit that file instead. -->
 
 One YAML 1.2 file (JSON is YAML), named by `-c`. Every key has a default; an unknown key is an error. Relative paths are
-relative to the file; without `-c`, to the working directory.
+relative to the file or, without `-c`, to the working directory.
 
 `<<: *anchor` merges as in YAML 1.1: a map's own keys win, then those of the earlier maps of a list. A number such as
 010, which other readers of YAML take for 8, is an error.
@@ -35,17 +35,16 @@ YAML; a map given for a section is merged into it, and an empty value is an erro
 for passwords and keys, the value is taken as it stands. Below a free map such as `sink.kafka` the rest of the path is
 one key: `--set sink.kafka.bootstrap.servers=…`, `PENSTOCK_SINK__KAFKA__BOOTSTRAP_SERVERS=…`; below `headers` and
 `intake.reports` an underscore of a variable is a hyphen. A variable that begins with `PENSTOCK_` and names no setting
-is an error, those apart that Kubernetes makes for services (`PENSTOCK_SERVICE_HOST`, `PENSTOCK_PORT_8192_TCP`, …).
+is an error, except for those that Kubernetes makes for services (`PENSTOCK_SERVICE_HOST`, `PENSTOCK_PORT_8192_TCP`, …).
 
-Passwords and keys belong into the environment, or into files named by `config.kafka.files`: their values are never
-shown.
+Passwords and keys belong in the environment, or in files that `sink.kafka_files` names: their values are never shown.
 """
 
 _UNITS = {"_per_s": "per second", "_bytes": "bytes", "_ms": "ms", "_s": "seconds"}
 
 
 def render() -> str:
-    """The whole page."""
+    """Return the whole page."""
     return "\n".join([HEAD, *_section(Config, ())])
 
 
@@ -69,7 +68,7 @@ def _section(section: type[Section], path: tuple[str, ...]) -> Iterator[str]:
 
 
 def _about(section: type[Section]) -> str:
-    """The struct's docstring, joined into a paragraph; its code marks are those of reStructuredText."""
+    """Return the struct's docstring, joined into a paragraph; its code marks are those of reStructuredText."""
     return " ".join((section.__doc__ or "").replace("``", "`").split())
 
 

@@ -1,4 +1,4 @@
-"""The settings of sinks, and what the other settings have to know of each kind.
+"""The settings of sinks, and the facts about each kind that other settings depend on.
 
 Place: HERE → config.settings; server.sink.kind knows the rest of a kind.
 Rules: ``SINK_KINDS`` is the one list of kinds. Each of them has a folder of its name in ``server/sink``.
@@ -17,7 +17,7 @@ from server.config.kafka.rules import Value
 from server.config.kafka.secrets import is_secret
 from server.config.kafka.settings import EXPIRY_S, settle_s
 
-_SQLITE_SHARE_OF_ANSWER: Final = 0.7  # A guaranteed event waits so long for a database that is locked or full.
+_SQLITE_SHARE_OF_ANSWER: Final = 0.7  # A guaranteed event waits this long for a database that is locked or full.
 
 
 class Sqlite(Section, frozen=True):
@@ -27,24 +27,25 @@ class Sqlite(Section, frozen=True):
 
 
 class SinkSettings(Section, frozen=True):
-    """Where events go.
+    """The destination of events.
 
-    A secret stays out of the settings file in two ways: ``PENSTOCK_SINK__KAFKA__SASL_PASSWORD`` in the environment,
-    or ``kafka_files: {sasl.password: /run/secrets/kafka}``, whose content, without the line end, becomes the value.
+    There are two ways to keep a secret out of the settings file: ``PENSTOCK_SINK__KAFKA__SASL_PASSWORD`` in the
+    environment, or ``kafka_files: {sasl.password: /run/secrets/kafka}``, whose content, without the
+    line end, becomes the value.
     """
 
     kind: Annotated[
-        Literal["kafka", "memory", "sqlite"], says("`memory` keeps nothing after the process: for tests.")
+        Literal["kafka", "memory", "sqlite"], says("`memory` loses everything when the process ends and is for tests.")
     ] = "kafka"
     topic_prefix: Annotated[
         str,
         Meta(pattern=r"^[A-Za-z0-9._-]{0,200}$"),
-        says("Put before the stream's name to make its topic, unless the stream's `topic_prefixes` is null."),
+        says("Prefix that makes a topic of a stream's name, unless the stream's `topic_prefixes` is null."),
     ] = ""
     kafka: Annotated[
         dict[Text, Value],
         says(
-            "Any librdkafka property, passed through; those that would break a promise, or can never "
+            "librdkafka properties, passed through; those that would break a delivery guarantee, or can never "
             "authenticate, are refused. Paths are relative to the settings file; HUP reads changed certificates."
         ),
     ] = field(default_factory=lambda: {"bootstrap.servers": "127.0.0.1:9092"})
@@ -55,7 +56,7 @@ class SinkSettings(Section, frozen=True):
     max_outstanding: Annotated[
         Count, says("Most events of one worker that wait for their ack; above it new requests get 503.")
     ] = 50_000
-    max_outstanding_bytes: Annotated[Bytes, says("The same in bytes.")] = 67_108_864
+    max_outstanding_bytes: Annotated[Bytes, says("Most bytes of these events.")] = 67_108_864
 
     @property
     def wants_spool(self) -> bool:
@@ -63,14 +64,14 @@ class SinkSettings(Section, frozen=True):
         return SINK_KINDS[self.kind].wants_spool
 
     def __repr__(self) -> str:
-        """Like any struct's, but with secrets masked: a log line or a traceback must not give one away."""
+        """Like the repr of any struct, but with secrets masked: a log line or a traceback must not show them."""
         kafka = {name: "***" if is_secret(name) else value for name, value in self.kafka.items()}
         shown = {name: getattr(self, name) for name in self.__struct_fields__} | {"kafka": kafka}
         return f"SinkSettings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
 class SpoolSettings(Section, frozen=True):
-    """Where accepted events wait while Kafka is away. The other sinks need none."""
+    """The spool keeps accepted events while Kafka is away. The other sinks need none."""
 
     path: Annotated[
         Text, says("Directory of the spool, on a local disk; it is made when absent. Each worker has a database in it.")
@@ -78,16 +79,16 @@ class SpoolSettings(Section, frozen=True):
     max_bytes: Annotated[
         Bytes,
         says(
-            "Most bytes of events that wait on disk, over all workers: each has its share. A quarter is kept for "
-            "events that were accepted already; when the rest is full, new ones are refused."
+            "Most bytes of events that wait on disk, over all workers; each worker has an equal share. A quarter is "
+            "kept for events that were accepted already; when the rest is full, new ones are refused."
         ),
     ] = 1_073_741_824
     on_broker_down: Annotated[
         Literal["refuse", "spool"],
         says(
-            "Guaranteed events while no broker answers: `refuse` answers 503, `spool` takes them, 202 with "
-            "`X-Durability: spool`. Hasty ones are spooled. A stream's `producers.eventgate.on_broker_down` decides "
-            "for all of its events."
+            "Treatment of guaranteed events while no broker answers: `refuse` answers 503; `spool` spools them and "
+            "answers 202 with `X-Durability: spool`. Hasty ones are always spooled. A stream's "
+            "`producers.eventgate.on_broker_down` overrides this for all of its events, hasty ones too."
         ),
     ] = "refuse"
     replay_per_s: Annotated[
@@ -98,11 +99,11 @@ class SpoolSettings(Section, frozen=True):
 
 
 class SinkRules(Struct, frozen=True):
-    """What the other settings have to know of a kind of sink.
+    """The facts about a kind of sink that other settings depend on.
 
-    ``settle_s(sink, answer_s)``: within which it has said what became of an event that somebody waits for, where HTTP
+    ``settle_s(sink, answer_s)`` returns the time within which it settles an event that a request waits for, if HTTP
     answers within ``answer_s``. ``settled_by`` names the settings that decide it; empty: it follows ``answer_s``.
-    ``wants_spool``: whether events wait on the local disk while it is away.
+    ``wants_spool``: whether events wait on the local disk while the sink is away.
     """
 
     settle_s: Callable[[SinkSettings, float], float] = lambda sink, answer_s: 0.0

@@ -24,11 +24,11 @@ def tracing_breaches(config: Config, document: SettingsDocument) -> Iterator[Bre
     if endpoint is None:
         for name in document.value.get("tracing") or {}:
             if name != "endpoint":
-                yield Breach(("tracing", name), "is not used: tracing.endpoint is not set", "set it", is_warning=True)
+                yield Breach(("tracing", name), "has no effect: tracing.endpoint is not set", "set it", is_warning=True)
         return
     problem = problem_of(endpoint, may_have_query=True)
     if problem is not None:
-        hint = "write http://host:4318/v1/traces; what is secret goes into OTEL_EXPORTER_OTLP_HEADERS"
+        hint = "write http://host:4318/v1/traces; secrets go into OTEL_EXPORTER_OTLP_HEADERS"
         yield Breach(("tracing", "endpoint"), problem, hint)
     if not is_installed():
         reason = "needs OpenTelemetry's SDK and its OTLP exporter, which are not installed here"
@@ -39,5 +39,5 @@ def is_installed() -> bool:
     """Whether the extra ``otel`` is installed. This loads only packages without code."""
     try:
         return all(find_spec(name) is not None for name in _NEEDED)
-    except ModuleNotFoundError:  # Of what the name is in.
+    except ModuleNotFoundError:  # The root package of the name.
         return False

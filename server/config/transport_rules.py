@@ -20,15 +20,16 @@ def transport_breaches(config: Config, _: SettingsDocument) -> Iterator[Breach]:
     for index, name in enumerate(config.http.webhook_origins):
         if not is_host_name(name):
             hint = (
-                "write a host name in small letters, without scheme and port, `*.` before it for those below it, or `*`"
+                "write a host name in lower case, without scheme and port; `*.` before the name stands for all hosts "
+                "below it, `*` for every host"
             )
-            yield Breach(("http", "webhook_origins", index), f"{name!r} is no host name", hint)
+            yield Breach(("http", "webhook_origins", index), f"{name!r} is not a host name", hint)
     cors = config.http.cors
     for index, origin in enumerate(cors.origins):
         if origin != "*" and not is_origin(origin):
-            yield Breach(("http", "cors", "origins", index), f"{origin!r} is no origin", HINT)
+            yield Breach(("http", "cors", "origins", index), f"{origin!r} is not an origin", HINT)
     if cors.credentials and "*" in cors.origins:
-        reason = "cannot be with the origin `*`: any site could send with the cookies of its visitors"
+        reason = "cannot be combined with the origin `*`: any site could send with the cookies of its visitors"
         yield Breach(("http", "cors", "credentials"), reason, "list the origins, or leave it out")
     if cors.credentials and not cors.origins:
-        yield Breach(("http", "cors", "credentials"), "is not used: http.cors.origins is empty", "", is_warning=True)
+        yield Breach(("http", "cors", "credentials"), "has no effect: http.cors.origins is empty", "", is_warning=True)

@@ -2,7 +2,7 @@
 
 Place: config.settings → HERE.
 Rule: as in config.settings, which is read first.
-Not here: what settings ask of one another (config.transport_rules).
+Not here: checks of settings against one another (config.transport_rules).
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ class CloudEventRule(Section, frozen=True):
 
 class CorsSettings(Section, frozen=True):
     """Which pages of other sites may send events and read the answers (CORS). `text/plain` needs no permission to be
-    sent: without any of this, `sendBeacon` works, and the page does not learn what became of it."""
+    sent: `sendBeacon` works without any of these settings, but the page does not learn the outcome."""
 
     origins: Annotated[
         list[Text],
         says(
-            "Origins whose pages may: `https://a.example`, `https://*.example.org` (any host below it), or `*` for "
-            "all. None: no page of another site. A stream may take events from fewer (`producers.eventgate.origins`)."
+            "Origins whose pages may do so: `https://a.example`, `https://*.example.org` (any host below it), or `*` "
+            "for all. Empty: no page of another site. A stream may accept fewer (`producers.eventgate.origins`)."
         ),
     ] = field(default_factory=list)
     credentials: Annotated[
-        bool, says("Whether those pages may send cookies and other credentials along. Not with the origin `*`.")
+        bool, says("Whether those pages may send cookies and other credentials along. Not allowed with the origin `*`.")
     ] = False
     headers: Annotated[
         list[HeaderName],
         says(
-            "Headers that those pages may send beside the usual ones and those of tracing, such as one that a stream "
-            "puts into its events (`enrich_fields_from_http_headers`)."
+            "Headers that those pages may send in addition to the usual ones and those of tracing, such as one that a "
+            "stream copies into its events (`enrich_fields_from_http_headers`)."
         ),
     ] = field(default_factory=list)
     max_age_s: Annotated[
-        int, Meta(ge=0, le=86_400), says("For so long a browser need not ask again before it sends.")
+        int, Meta(ge=0, le=86_400), says("Time for which a browser may cache the permission before it asks again.")
     ] = 7_200

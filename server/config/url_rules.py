@@ -22,7 +22,7 @@ _OURS = (
     *("accept", "accept-encoding", "connection", "content-length", "if-modified-since", "if-none-match"),
     *("te", "trailer", "transfer-encoding", "upgrade"),
 )
-_URL_HINT = "write https://host/path; what is secret goes into headers"
+_URL_HINT = "write https://host/path; secrets go into headers"
 
 
 def url_breaches(config: Config, document: SettingsDocument) -> Iterator[Breach]:
@@ -57,7 +57,7 @@ def _places(config: Config) -> Iterator[Breach]:
         except ValueError:
             is_bare = False
         if not is_bare:
-            reason = f"{_shown(text)} is no origin"
+            reason = f"{_shown(text)} is not an origin"
             yield Breach(("fetch", "allowed_origins", index), reason, "write https://host or https://host:8443")
 
 
@@ -70,7 +70,7 @@ def _headers(section: str, headers: dict[str, str]) -> Iterator[Breach]:
     for name, value in headers.items():
         path = (section, "headers", name)
         if not HEADER_NAME.fullmatch(name):
-            yield Breach(path, f"{name!r} is no name of a header", "write a name such as X-Api-Key")
+            yield Breach(path, f"{name!r} is not a header name", "write a name such as X-Api-Key")
         elif name.lower() in _OURS:
             yield Breach(path, "is set by this service itself", "leave it out")
         elif not _HEADER_VALUE.fullmatch(value):
@@ -93,4 +93,4 @@ def _unused(config: Config, document: SettingsDocument) -> Iterator[Breach]:
     for section, name in settings:
         if not urls_of(lists[section]) and (document.value.get(section) or {}).get(name):
             what = "streams.sources" if section == "streams" else "schemas.base_uris"
-            yield Breach((section, name), f"is not used: {what} has no URL", "leave it out, or add one", True)
+            yield Breach((section, name), f"has no effect: {what} has no URL", "leave it out, or add one", True)

@@ -28,7 +28,7 @@ def origin_of(url: str) -> str:
     parts = urlsplit(url)
     scheme, host = parts.scheme.lower(), parts.hostname
     if scheme not in _PORTS or not host:
-        raise ValueError("is no http or https URL with a host")
+        raise ValueError("is not an http or https URL with a host")
     name = f"[{host}]" if ":" in host else host
     return f"{scheme}://{name}:{parts.port or _PORTS[scheme]}"
 
@@ -43,7 +43,7 @@ def problem_of(url: str, *, may_have_query: bool) -> str | None:
     if any(character <= " " or character == "\x7f" for character in url):
         return "has a space or a control character in it"
     if "@" in parts.netloc:
-        return "has a user name or a password in it, which every log line would show"
+        return "has a user name or a password in it, which log lines would show"
     if parts.fragment:
         return "has a fragment, which is never sent"
     if parts.query and not may_have_query:

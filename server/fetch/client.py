@@ -82,7 +82,7 @@ class HttpClient:
             async with asyncio.timeout(self._settings.total_s):  # This is for all redirects together.
                 return await self._follow(url, headers, max_bytes)
         except TimeoutError:
-            raise FetchError(f"{url}: no whole answer within the time for it", may_pass=True) from None
+            raise FetchError(f"{url}: no complete answer in time", may_pass=True) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise FetchError(f"{url}: {_words(error)}", may_pass=True) from error
 
@@ -125,7 +125,7 @@ async def _read(response: aiohttp.ClientResponse, url: str, max_bytes: int) -> F
         raise FetchError(f"{url}: answered {status}", may_pass=status in _MAY_PASS, retry_after_s=wait_s)
     coding = response.headers.get("Content-Encoding", "identity").lower()
     if coding not in ("", "identity"):
-        raise FetchError(f"{url}: is sent as {coding}, though that was not asked for", may_pass=False)
+        raise FetchError(f"{url}: is sent as {coding}, which was not asked for", may_pass=False)
     too_large = FetchError(f"{url}: is larger than {max_bytes} bytes", may_pass=False)
     if (response.content_length or 0) > max_bytes:
         raise too_large
@@ -136,7 +136,7 @@ async def _read(response: aiohttp.ClientResponse, url: str, max_bytes: int) -> F
             raise too_large
     content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if content_type == "text/html" or body.lstrip()[:1] == b"<":
-        raise FetchError(f"{url}: answered a web page", may_pass=True)  # Of a proxy, mostly, which is having a bad day.
+        raise FetchError(f"{url}: answered with a web page", may_pass=True)  # Usually the error page of a proxy.
     return FetchedAnswer(bytes(body), content_type, response.headers.get("ETag"), response.headers.get("Last-Modified"))
 
 

@@ -80,12 +80,12 @@ class FetchSocket:
         self.idle.clear()
         try:
             if _uid(writer) != os.getuid():
-                _logger.warning("a process of another user asked for schemas: turned away")
+                _logger.warning("a process of another user asked for schemas and was refused")
                 return
             async for line in reader:
                 self._begin(msgspec.json.decode(line, type=Ask), writer)
         except (ConnectionError, msgspec.MsgspecError) as error:
-            _logger.warning("a worker's asks have ended: %s", error)
+            _logger.warning("the connection of a worker that asks for schemas ended: %s", error)
         finally:
             self._callers.discard(task)
             if not self._callers:

@@ -1,9 +1,9 @@
 """Follow new streams and ask for schemas at URLs, in a worker.
 
 Place: worker → HERE → catalog.snapshot_follower, fetch.schema_fetcher.
-Rules: it is made before the loop runs and begins on the loop. Where no schema is at a URL nothing is asked for, and no
+Rules: it is made before the loop runs and begins on the loop. If no schema is at a URL, nothing is asked for and no
 request waits.
-Not here: fetching (fetch.process), what a new snapshot changes (worker).
+Not here: fetching (fetch.process), the effects of a new snapshot (worker).
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Fetched:
             self._following.look(asyncio.get_running_loop().call_later)
 
     def close(self) -> None:
-        """Nobody waits any more."""
+        """Stop: let all waiting requests continue."""
         if self.fetcher is not None:
             self.fetcher.close()
 

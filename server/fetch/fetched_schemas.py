@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1_048_576  # A registry reads no larger schema.
 THREADS = 8  # Blocking code reads a schema with its references; so many are read at a time.
-FETCH_S = 30.0  # The time for one schema and all that it refers to.
-FAILED_S = 5.0  # Clients are told to wait as long. It is short, so that a registry which is back is soon noticed.
+FETCH_S = 30.0  # The time for one schema and all schemas that it refers to.
+# Clients are told to wait for this time. It is short, so that a registry that has returned is soon noticed.
+FAILED_S = 5.0
 KNOWN_MAX = 10_000
-UNDER_WAY_MAX = 500  # How many schemas are waited for at a time, by all clients.
+UNDER_WAY_MAX = 500  # How many schemas may be waited for at a time, by all clients.
 UNDER_WAY_CLIENT_MAX = 100  # The same by one client: the rate limit is charged after a fetch, too late for a burst.
 
 
@@ -82,11 +83,11 @@ class FetchedSchemas:
         if task is None:
             spent = self._allowance.used_up(client, time.monotonic())
             if spent is None and len(self._under_way) >= UNDER_WAY_MAX:
-                spent = "all that may wait at a time"
+                spent = "waiting requests"
             if spent is None and self._clients[client] >= UNDER_WAY_CLIENT_MAX:
-                spent = "this client, at a time,"
+                spent = "waiting requests of this client"
             if spent is not None:
-                self._trouble.warning("allowance", "schema %s is not asked for: allowance of %s is used up", uri, spent)
+                self._trouble.warning("allowance", "schema %s is not fetched: the limit of %s is reached", uri, spent)
                 return REFUSED
             self._clients[client] += 1
             task = self._under_way[uri] = asyncio.get_running_loop().create_task(self._fetch(uri, path, client))

@@ -60,7 +60,7 @@ class Streams:
         kept = [found for url in urls if (found := self._answers.good(url)) is not None]
         refusal = self._use(kept)
         if refusal is not None:
-            _logger.error("streams: what is kept on disk is not used: %s", refusal)
+            _logger.error("streams: the answers kept on disk are not used: %s", refusal)
 
     async def keep_fresh(self, client: HttpClient, url: str) -> None:
         """Ask a URL regularly, without end."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 LOOK_S = 0.2
 FETCH_S = 60.0  # The time for all schemas of one call.
 BEGIN_S = 5.0  # The time to load the client and to exit.
-_DIED = "the process that was to ask it ended early"
+_DIED = "the process that was to fetch it ended early"
 
 
 def fetch_streams(config: Config, directory: Path, urls: Sequence[str], is_over: Callable[[], bool]) -> dict[str, str]:
@@ -101,7 +101,7 @@ def _be_child(work: Callable[[], Coroutine[Any, Any, dict[str, str]]], send: int
         with open(send, "wb") as pipe:
             pipe.write(msgspec.json.encode(asyncio.run(work())))
     except Exception:  # This is the top of a process.
-        logging.getLogger("fetch").exception("asking URLs ends by an unexpected error")
+        logging.getLogger("fetch").exception("fetching URLs failed with an unexpected error")
     finally:
         sys.stderr.flush()
         os._exit(0)

@@ -128,7 +128,7 @@ class Fetcher:
 
     def _look_at_master(self) -> None:
         if self._context.is_orphan() and not self._stop.is_set():
-            _logger.warning("the master is gone: leaving")
+            _logger.warning("the master is gone: this process ends")
             self._stop.set()
 
 

@@ -2,7 +2,7 @@
 
 Place: fetch.once (at the start), fetch.process (later) → HERE → fetch.client, fetch.store.
 Rules: an answer without a usable key is never stored; the last good set stays, and the log says so once, and once more
-when it is over. Keys that are passed over are logged when they change. A set that has not changed is not written.
+when it is over. Ignored keys are logged when they change. A set that has not changed is not written.
 Not here: how workers use new keys (auth.key_follower).
 """
 
@@ -28,7 +28,7 @@ _logger = logging.getLogger("fetcher")
 
 
 async def fetch(client: HttpClient, url: str, directory: Path) -> str:
-    """Ask once. Returns a text about keys that were passed over. Raises FetchError, and OSError when the set cannot be
+    """Fetch the keys once. Returns a text about ignored keys. Raises FetchError, and OSError when the set cannot be
     stored."""
     answer = await client.get_patiently(url, {"Accept": "application/jwk-set+json, application/json"}, MAX_BYTES)
     if answer.body is None:
@@ -44,7 +44,7 @@ async def fetch(client: HttpClient, url: str, directory: Path) -> str:
 
 
 async def keep_fresh(client: HttpClient, config: Config, url: str, directory: Path) -> None:
-    """Ask regularly, without end."""
+    """Fetch the keys regularly, without end."""
     failing_since: float | None = None
     said = _passed_over(kept_path(directory, url))  # The start read the same file and logged this.
     while True:

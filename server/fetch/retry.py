@@ -29,7 +29,8 @@ def refresh_pause_s(every_s: float) -> float:
 
 
 class Bucket:
-    """``per_min`` at once, then as many a minute. Asking is free; whoever spends more than there is, owes it."""
+    """A token bucket for fetches: ``per_min`` at once, then as many per minute. Asking is free; a failed fetch takes a
+    token, and may leave a debt."""
 
     __slots__ = ("_at", "_held", "_per_min")
 
@@ -49,12 +50,14 @@ class Bucket:
 
 
 class FetchRateLimit:
-    """A bucket for everybody together and one for each of the last ``CLIENTS_MAX`` clients.
+    """A bucket for all clients together, and one for each of the last ``CLIENTS_MAX`` clients.
 
-    Asked before, paid afterwards and only for what was in vain: who begins with many schemas at once is served.
+    A fetch needs a token to begin, and takes it only if it was in vain: a client that begins with many existing schemas
+    at once is served.
     """
 
-    CLIENTS_MAX = 10_000  # Some 200 bytes each. Who is pushed out begins anew; the common bucket still holds.
+    # Some 200 bytes each. A client whose bucket is pushed out gets a full one; the common bucket still limits it.
+    CLIENTS_MAX = 10_000
 
     def __init__(self, per_min: float, per_min_client: float) -> None:
         self._per_min_client = per_min_client
@@ -69,7 +72,7 @@ class FetchRateLimit:
             self._clients.popitem(last=False)
         if bucket.is_empty(now):
             return "this client"
-        return "everybody" if self._everybody.is_empty(now) else None
+        return "all clients" if self._everybody.is_empty(now) else None
 
     def spend(self, client: str) -> None:
         """Charge one ask in vain to the client and to all."""

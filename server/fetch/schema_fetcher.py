@@ -1,10 +1,10 @@
 """Ask the fetcher for schemas, and let the requests that need them wait.
 
 Place: intake.receive → HERE → fetch.fetch_socket, in the fetcher's process. Runs on a worker's loop.
-Rules: a schema is asked for once, however many requests wait for it; each of them goes on after ``wait_s`` at the
-latest, with whatever is known by then. A fetcher that died is connected to again while anybody waits. Those who wait
-are bounded in number. Nobody else is held up.
-Not here: what a request does then (intake.receive).
+Rules: a schema is asked for once, however many requests wait for it; each of them continues after ``wait_s`` at the
+latest, with the schemas that are there by then. While a request waits, a connection to a fetcher that died is opened
+again. The number of waiting requests is limited. Other requests are not delayed.
+Not here: what a request does afterwards (intake.receive).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _REASON = "the fetcher says so"
 
 
 class Waiter:
-    """One request. ``go_on`` is called once, when nothing is left that it waits for."""
+    """One waiting request. ``go_on`` is called once, when all its schemas are settled."""
 
     __slots__ = ("go_on", "left")
 
@@ -40,11 +40,11 @@ class Waiter:
 
 
 def _no_request() -> None:
-    """There is nothing to go on with."""
+    """Do nothing: no request waits for this schema."""
 
 
 class SchemaFetcher(asyncio.Protocol):
-    """One worker's asks. ``address`` is that of the fetcher's door."""
+    """The asks of one worker. ``address`` is that of the fetcher's socket."""
 
     def __init__(self, remote: Remote, address: bytes, wait_s: float) -> None:
         self._remote = remote
@@ -75,11 +75,11 @@ class SchemaFetcher(asyncio.Protocol):
         return True
 
     def ask(self, uri: str) -> None:
-        """Ask for a schema on our own account. No request waits for it: it is for events that come later."""
+        """Ask for a schema without a request that waits for it: it is for later events."""
         self.wait((uri,), "", _no_request)
 
     def close(self) -> None:
-        """Nobody waits any more: all go on now."""
+        """Stop: all waiting requests continue now."""
         self._is_closed = True
         for waiter in list(self._waiters):
             self._let_go(waiter)
@@ -112,7 +112,8 @@ class SchemaFetcher(asyncio.Protocol):
         caller = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             caller.setblocking(False)
-            caller.connect(address)  # At once, or not at all. (uvloop takes no abstract address itself.)
+            # The connection is made at once or not at all. (uvloop itself accepts no abstract address.)
+            caller.connect(address)
             await loop.create_unix_connection(lambda: self, sock=caller)
         except OSError:
             caller.close()
@@ -121,8 +122,8 @@ class SchemaFetcher(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for all that somebody waits for: a fetcher before this one may have died with it."""
-        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's is none by inheritance.
+        """Ask for all schemas that requests wait for: an earlier fetcher may have died before it answered."""
+        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's class does not inherit from it.
         self._unread = b""
         for uri, (client, _) in self._asked.items():
             self._send(Ask(uri, client))
@@ -151,6 +152,6 @@ class SchemaFetcher(asyncio.Protocol):
         for uri in waiter.left:
             _, waiters = self._asked[uri]
             waiters.discard(waiter)
-            if not waiters:  # Whoever comes next asks again, and finds the fetch under way.
+            if not waiters:  # The next request asks again, and finds the fetch in progress.
                 del self._asked[uri]
-        asyncio.get_running_loop().call_soon(waiter.go_on)  # What fails there is its own affair.
+        asyncio.get_running_loop().call_soon(waiter.go_on)  # An exception there is handled there.

@@ -1,7 +1,7 @@
 """Ask one URL for its streams.
 
 Place: fetch.once (at the start), fetch.fetched_streams (later) → HERE → fetch.client.
-Rules: the request is conditional on the last answer; an answer that is no declaration of streams counts as none.
+Rules: the request is conditional on the last answer; an answer that does not declare streams counts as a failure.
 Not here: whether the streams make sense (catalog.check_streams), storing answers (fetch.store).
 """
 

@@ -72,7 +72,7 @@ TABLE: Final = (
     Limit("max_in_flight_bytes", "in_flight", "503", helps=True),
     Limit("max_connections", "connections", "503, closed", helps=True),
     Limit("max_connections_per_address", "address_connections", "429, closed", helps=True),
-    Limit("max_requests_per_connection", "connection_requests", "closed behind its last answer"),
+    Limit("max_requests_per_connection", "connection_requests", "closed after its last answer"),
     Limit("requests_per_s_per_address", "address_rate", "429", helps=True),
     Limit("burst_per_address", "address_rate", "429", helps=True),
     Limit("requests_per_s_per_key", "key_rate", "429", helps=True),
@@ -170,7 +170,9 @@ class RequestLimits:
             kind="body",
         )
         self.big_head = Refusal(
-            431, f"The head of the request is larger than {limits.max_head_bytes} bytes. Send less.", kind="head"
+            431,
+            f"The head of the request is larger than {limits.max_head_bytes} bytes. Send fewer or shorter headers.",
+            kind="head",
         )
         self.long_header = Refusal(
             431, f"A header field is longer than {limits.max_header_bytes} bytes. Send a shorter one.", kind="header"
@@ -182,17 +184,22 @@ class RequestLimits:
             431, f"There are more than {limits.max_headers} header fields. Send fewer.", kind="headers"
         )
         self.long_url = Refusal(
-            414, f"The request target is longer than {limits.max_url_bytes} bytes. Send a body instead.", kind="url"
+            414,
+            f"The request target is longer than {limits.max_url_bytes} bytes. Send the data in a body instead.",
+            kind="url",
         )
         self.full = Refusal(
-            503, "The server holds as much as it may. Nothing was taken: try again.", more=RETRY_AFTER, kind="in_flight"
+            503,
+            "The server holds as many bytes as its limit allows. Nothing was accepted: try again.",
+            more=RETRY_AFTER,
+            kind="in_flight",
         )
         self.many_connections = Refusal(
-            503, "The server has as many connections as it may. Try again.", more=RETRY_AFTER, kind="connections"
+            503, "The server has reached its limit of connections. Try again.", more=RETRY_AFTER, kind="connections"
         )
         self.many_of_address = Refusal(
             429,
-            "Your address has as many connections as it may. Use those that are open.",
+            "Your address has reached its limit of connections. Use those that are open.",
             more=RETRY_AFTER,
             kind="address_connections",
         )

@@ -21,18 +21,21 @@ HEAD = """\
 
 <!-- Rendered from server/config/limit_settings.py and server/http/limits.py by `python -m server.http.limits_page`. -->
 
-Whatever a client can make grow has a bound. They are settings below `http.limits` ([SETTINGS.md](SETTINGS.md) says what
-each means and allows); `profile` chooses the defaults: `internal` for clients that we know, `external` for strangers.
-Bounds are each worker's own: a client with connections to several workers has each as often.
+Everything that a client can make grow has a limit. The limits are settings below `http.limits`
+([SETTINGS.md](SETTINGS.md) says what each means and allows); `profile` chooses the defaults: `internal` for known
+clients, `external` for unknown ones. Each worker applies the limits by itself: a client with connections to several
+workers has each limit once per worker.
 
-An answer that says when to try again has `Retry-After`. "Closed" means behind the answer; "cut off" without one. A 413
-or 415 whose body is short keeps the connection. Every breach is counted, by the name in the fourth column.
+An answer that says when to try again has `Retry-After`. "Closed" means that the connection is closed after the answer,
+"cut off" that it is closed without one. A 413 or 415 whose body is short keeps the connection. Every breach is counted
+under the name in the fourth column.
 """
 
 EVENTS = """\
 ## Bodies and events
 
-Looked at once the request is whole. What is *invalid* is an event of its own: those that came with it are taken.
+These limits are checked when the request is complete. *Invalid* applies to a single event: the others of its request
+are accepted.
 """
 
 

@@ -176,7 +176,7 @@ class Listener:
         self._row.set_opening(len(self._opening))
         if not task.cancelled() and (error := task.exception()) is not None:
             connection.close()
-            self._limited.warning("open", "a connection could not be taken over: %s", error)
+            self._limited.warning("open", "a connection could not be set up: %s", error)
 
     # The worker is full, or the host is out of resources.
 
@@ -191,7 +191,7 @@ class Listener:
 
     def _on_full(self) -> None:
         """Leave the queue to the siblings until some of max_connections have closed."""
-        self._limited.warning("full", "%d connections are open: no more are taken for now", self._row.load)
+        self._limited.warning("full", "%d connections are open: no more are accepted for now", self._row.load)
         self._row.set_taking(False)
         for index in range(len(self._sockets)):
             self._pause(index, PAUSE_S)

@@ -49,29 +49,33 @@ class Refusal:
 
 RETRY_AFTER = b"Retry-After: 1\r\n"  # In seconds. A full worker has answered most of what it holds by then.
 
-BAD_REQUEST = Refusal(400, "The bytes are not an HTTP/1.1 request; nothing after them was read. Check the client.")
+BAD_REQUEST = Refusal(400, "The bytes are not an HTTP/1.1 request, and nothing after them was read. Check the client.")
 NO_HOST = Refusal(400, "An HTTP/1.1 request needs exactly one Host header. Send one.")
-BAD_HOST = Refusal(400, "The Host header is no host with an optional port. Send one: example.org or example.org:8192.")
-BAD_TARGET = Refusal(400, "The request target is malformed: percent-encode it anew, each % with two hex digits behind.")
+BAD_HOST = Refusal(
+    400, "The Host header is not a host with an optional port. Send example.org or example.org:8192, for example."
+)
+BAD_TARGET = Refusal(400, "The request target is malformed: percent-encode it again, with two hex digits after each %.")
 OTHER_HOST = Refusal(400, "The request target names another host than the Host header. Send a path alone.")
 SHADOW = Refusal(400, "A header name has an underscore where a header that proxies set has a hyphen. Leave it out.")
 BAD_FRAMING = Refusal(400, "Transfer-Encoding needs HTTP/1.1. Send a Content-Length instead.")
-BAD_CODING = Refusal(400, "The only Transfer-Encoding taken is chunked. Send the body so, or with a Content-Length.")
+BAD_CODING = Refusal(
+    400, "The only Transfer-Encoding supported is chunked. Send the body in chunks, or with a Content-Length."
+)
 UNKNOWN_METHOD = Refusal(
     501, "The method is not known. Methods are written in capitals; GET, HEAD, POST and OPTIONS are served here."
 )
-NO_TUNNEL = Refusal(501, "CONNECT is not served: this is no proxy.")
-BAD_VERSION = Refusal(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here. Send HTTP/1.1.")
-BAD_EXPECT = Refusal(417, "The only Expect taken is 100-continue. Leave the header out.")
+NO_TUNNEL = Refusal(501, "CONNECT is not served: this server is not a proxy.")
+BAD_VERSION = Refusal(505, "Only HTTP/1.1 and HTTP/1.0 are supported. Send HTTP/1.1.")
+BAD_EXPECT = Refusal(417, "The only Expect supported is 100-continue. Leave the header out.")
 NOT_FOUND = Refusal(
     404,
-    "Nothing is served at this path. Check it: capitals, doubled slashes and encoded letters make another.",
+    "Nothing is served at this path. Check it: capitals, doubled slashes and encoded letters make a different path.",
 )
 SLOW_HEAD = Refusal(408, "The head of the request took too long to arrive. Send it again.", kind="head_slow")
 SLOW_BODY = Refusal(408, "The body of the request arrives too slowly. Send it again.", kind="body_slow")
 OVERDUE = Refusal(
     503,
-    "No answer came in time: what became of the request is not known. Send it again.",
+    "No answer came in time, and the outcome of the request is not known. Send it again.",
     more=RETRY_AFTER,
     kind="answer_slow",
 )

@@ -1,7 +1,7 @@
-"""What the server knows of one request: when it came, from whom, with which headers.
+"""The facts about one request that enrichment uses: receive time, client, headers.
 
-Place: intake.receive makes one a request; intake.text.enricher reads it for every event.
-Rule: what costs time is worked out when first asked for, and kept.
+Place: intake.receive makes one per request; intake.text.enricher reads it for every event.
+Rule: a value that costs time is computed when it is first asked for, and then cached.
 Not here: which fields of an event get these values (intake.router).
 """
 
@@ -18,22 +18,25 @@ import msgspec
 
 from server.text.octets import cut, text_of
 
-MAX_HEADER_CHARS = 400  # EventGate's cut, which schemas in the field rely on. Whole characters, as `maxLength` counts.
+# EventGate cuts header values at this length, and schemas in use rely on it. Whole characters, as `maxLength` counts.
+MAX_HEADER_CHARS = 400
 
-# Of one request, that are kept until it is answered: 15 MB. An answer has room for as many (verdict.MAX_BODY_BYTES);
-# events that are wrong beyond that are told in short.
+# Errors of one request that are kept until it is answered: 15 MB. An answer has room for as many
+# (verdict.MAX_BODY_BYTES); further invalid events are reported in short form.
 MAX_PROBLEMS = 25_000
 
-MAX_KEPT = 4096  # Header values and addresses whose JSON text is remembered: 4 MB at the most, clients choose them.
+# Number of header values and addresses whose JSON text is cached: at most 4 MB, because clients choose them.
+MAX_KEPT = 4096
 
 
 class Arrival(msgspec.Struct, eq=False, gc=False):
-    """One request as the enrichment sees it. All values are JSON text, ready to be inserted.
+    """The facts about one request, for enrichment. All values are JSON text, ready to be inserted.
 
-    ``find_address`` gives the client's address. ``ready`` is intake.text.enricher's, for the other events of the
-    request, and of other requests of the same client with the same head. ``schema_uri`` and ``stream`` are those of
-    the query, for events that name none themselves. ``trace`` is a header for the records of its events
-    (intake.trace), or None. ``grants`` is what it proved that it may write; auth.guard looks when it is first asked.
+    ``find_address`` returns the client's address. ``ready`` belongs to intake.text.enricher and is shared by the events
+    of the request and of other requests of the same client with the same head. ``schema_uri`` and ``stream`` come from
+    the query and apply to events that name none themselves. ``trace`` is a header for the records of the events
+    (intake.trace), or None. ``grants`` is what its credentials allow it to write; auth.guard determines it on first
+    use.
     """
 
     received_ms: int
@@ -59,18 +62,18 @@ class Arrival(msgspec.Struct, eq=False, gc=False):
         return msgspec.json.encode(cut(value, MAX_HEADER_CHARS))
 
     def request_id(self) -> str:
-        """For the log; "" for what is no request."""
+        """Return the ID of the request for the log; "" for an object that is not a request."""
         return self.request.request_id if self.request is not None else ""
 
     def address(self) -> str:
-        """The client's address, normalised; "" where it has none (a Unix socket, a file)."""
+        """Return the client's address, normalised; "" for a client without one (a Unix socket, a file)."""
         found = self.found_address
         if found is None:
             found = self.found_address = "" if self.find_address is None else self.find_address(self.request)
         return found
 
     def client_ip(self) -> bytes | None:
-        """The client's address as JSON string; None where it has none."""
+        """Return the client's address as JSON string; None for a client without one."""
         address = self.address()
         return _text(address) if address else None
 
@@ -84,7 +87,7 @@ _text = lru_cache(maxsize=MAX_KEPT)(msgspec.json.encode)
 
 
 class Clock:
-    """Receive times, formatted once a millisecond."""
+    """Formats receive times, at most once per millisecond."""
 
     __slots__ = ("_last_dt", "_last_ms")
 
@@ -93,7 +96,7 @@ class Clock:
         self._last_dt = b""
 
     def now(self) -> tuple[int, bytes]:
-        """Unix time in milliseconds, and the same as JSON string ``"YYYY-MM-DDTHH:MM:SS.mmmZ"``."""
+        """Return Unix time in milliseconds, and the same time as JSON string ``"YYYY-MM-DDTHH:MM:SS.mmmZ"``."""
         now_ms = time.time_ns() // 1_000_000
         if now_ms != self._last_ms:
             seconds, ms = divmod(now_ms, 1000)

@@ -1,13 +1,13 @@
-"""The events of one body, prepared a piece at a time, so that a large body shares its worker with everybody else.
+"""The events of one body, prepared piece by piece, so that a large body shares its worker with other requests.
 
 Place: intake.receive → HERE → intake.text.cut, intake.pipeline, and back to intake.receive once all events are
 prepared.
-Rules: a body has AT_ONCE_S at once, if no other waits. What is left of it has its turns as its client has them
-(server.timing.turns): first it is taken apart, then its events are prepared, and what is wrong with them is written
-down as it is found. What that takes is counted as held by the request before the first event is prepared. Whoever has
-been told that the answer is overdue will send the events again: they are dropped. Nothing is sent from here, so a body
-is still taken whole or not at all, and by one snapshot of the streams.
-Not here: what becomes of an event (intake.pipeline), of a request (intake.receive), how turns are shared.
+Rules: a body has AT_ONCE_S at once if no other body waits. The rest of the work is done in the turns of its client
+(server.timing.turns): first the body is split, then its events are prepared, and failures are written as they are
+found. The memory for this is counted as held by the request before the first event is prepared. If the answer is
+overdue, the client has been told to send the events again, so they are dropped. Nothing is sent from here: a body is
+accepted whole or not at all, and by one snapshot of the streams.
+Not here: what becomes of an event (intake.pipeline) and of a request (intake.receive), how turns are shared.
 """
 
 # hot path
@@ -28,34 +28,37 @@ if TYPE_CHECKING:
     from server.intake.forms.form import Finish
     from server.intake.forms.ndjson import BodyLines
 
-    # Raw events, the index of the first of them, who sent them.
+    # Arguments: raw events, the index of the first of them, the request's arrival.
     PrepareAll = Callable[[Sequence[Any], int, Arrival], list[Event]]
 
-# A hundred usual events take 1.2 ms and are not cut. An event that is refused takes up to 0.1 ms, and a body may have a
-# thousand; four clients of such bodies left a tenth of its rate to a fifth one (bench attacks).
+# A hundred usual events take 1.2 ms and are not cut. A refused event takes up to 0.1 ms, and a body may have a thousand
+# of them; four clients with such bodies left a fifth client a tenth of its rate (bench attacks).
 AT_ONCE_S: Final = 0.002
-# Between two looks at the clock, whichever is less; an event at least.
+# The work between two looks at the clock: whichever of these is reached first, and at least one event.
 STEP: Final = 16
 STEP_BYTES: Final = 16_384
 
-# What an event that is being prepared takes besides its bytes, of which there are two more copies (measured: 10,000 of
-# ``{}`` 4 MB, with what is written down of them).
+# Memory of an event that is being prepared, besides its bytes, of which two more copies exist (measured: 10,000 times
+# ``{}`` take 4 MB, including the entries written for them).
 EVENT_BYTES: Final = 400
 
 
 class Writes(Protocol):
-    """Writes down what the answer says of events, as they are prepared."""
+    """Writes what the answer says of events, as they are prepared."""
 
     def write(self, event: Event) -> None:
-        """This one is prepared."""
+        """Write the entry of an event that has been prepared."""
 
-    def begin_anew(self) -> None:
-        """Nothing is."""
+    def begin_again(self) -> None:
+        """Discard all entries."""
 
 
 class Batch:
-    """``arrival`` and ``found`` are those of one body of ``size`` bytes: its raw events, or what finds them.
-    ``fault``: why there are no events, as intake.text.cut says it."""
+    """The events of one body.
+
+    ``arrival`` and ``found`` belong to a body of ``size`` bytes: ``found`` is its raw events, or the object that finds
+    them. ``fault`` says why there are no events, in the form of intake.text.cut.
+    """
 
     __slots__ = (
         "_body_bytes", "_cut", "_finish", "_prepare", "_raws", "_step",
@@ -91,18 +94,18 @@ class Batch:
         self._step = max(1, min(STEP, STEP_BYTES * len(raws) // max(1, self._body_bytes)))
 
     def write(self, writer: Writes) -> None:
-        """Have ``writer`` write down the events, and those that follow."""
+        """Have ``writer`` write the entries of the events so far and of those that follow."""
         self.writer = writer
         for event in self.events:
             writer.write(event)
 
     def is_short(self) -> bool:
-        """Whether it goes before those that wait."""
+        """Whether the body is short enough to go ahead of bodies that wait."""
         return self._cut is None and len(self._raws) <= self._step
 
     def prepare(self, time_s: float, has_room: Callable[[Any, int], bool] | None = None) -> bool:
-        """Prepare events for so long at the most. Whether all are, or there is a ``fault``. ``has_room`` is asked once
-        the number of events is known."""
+        """Prepare events for at most this long. Returns whether all are prepared or there is a ``fault``. ``has_room``
+        is called once the number of events is known."""
         until = monotonic() + time_s
         if self._cut is not None:
             for _ in self._cut:
@@ -134,24 +137,24 @@ class Batch:
             self.hold(has_room)
 
     def hold(self, has_room: Callable[[Any, int], bool] | None) -> None:
-        """Count what preparing it takes, if that is known already."""
+        """Count the memory that preparing takes, if the number of events is known already."""
         if self._cut is not None:
             return
         more_bytes = 2 * self._body_bytes + EVENT_BYTES * len(self._raws)
         if has_room is not None and not has_room(self.arrival.request, more_bytes):
             self.fault = FULL
 
-    def begin_anew(self) -> None:
-        """Forget what has been prepared."""
+    def begin_again(self) -> None:
+        """Discard all prepared events and begin with the first again."""
         self.events.clear()
         if self.writer is not None:
-            self.writer.begin_anew()
+            self.writer.begin_again()
         self.arrival.problems_left = MAX_PROBLEMS
 
 
 class Preparing:
-    """The rest of a batch, as a job of its client. ``then`` is called when it is prepared, or will not be; ``waiting``
-    are all that are under way."""
+    """The rest of a batch, as a job of its client. ``then`` is called when the batch is prepared or has been given up;
+    ``waiting`` holds all jobs in progress."""
 
     __slots__ = ("_has_room", "_on_bug", "_patience_s", "_then", "_waiting", "batch")
 
@@ -173,35 +176,35 @@ class Preparing:
         waiting[self] = None
 
     def is_wanted(self) -> bool:
-        """Whether it is still to be prepared, and the client has not been told to send it again."""
+        """Whether the batch is still to be prepared, and the client has not been told to send it again."""
         return self in self._waiting and not self.batch.arrival.request.is_overdue
 
     def is_late(self) -> bool:
-        """Whether there is no time for an outcome any more."""
+        """Whether an outcome would come too late for the answer."""
         return monotonic() - self.batch.began_s > self._patience_s
 
     def refuse(self) -> None:
-        """The client sends more than its share."""
+        """Give up, because the client sends more than its share."""
         self.batch.fault = FULL
         self.end()
 
     def go_on(self, time_s: float) -> bool:
-        """A turn's worth."""
+        """Work for one turn."""
         is_whole = self.batch.prepare(time_s, self._has_room)
         if is_whole:
             self.end()
         return is_whole
 
     def end(self) -> None:
-        """Go on with the request."""
+        """Finish the job and let the request continue."""
         self.drop()
         self._then()
 
     def on_bug(self) -> None:
-        """http.protocol answers for the first turn alone."""
+        """Answer a request whose job failed in a later turn: http.protocol answers for the first turn alone."""
         self.drop()
         self._on_bug(self.batch.arrival.request)
 
     def drop(self) -> None:
-        """It is over."""
+        """Remove the job from those in progress."""
         self._waiting.pop(self, None)

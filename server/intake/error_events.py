@@ -1,8 +1,8 @@
-"""One error event for every invalid event, on the error stream, through the same pipeline.
+"""Make one error event for every invalid event, on the error stream, through the same pipeline.
 
 Place: intake.sending → HERE → intake.pipeline → sink.
-Rule: never recursive (an error event that is invalid itself is counted and dropped), rate-limited, bounded in size,
-made in turns of the loop of their own, a slice at a time. No tree is built of what a client sent.
+Rule: never recursive (an error event that is invalid itself is counted and dropped), rate-limited, bounded in size, and
+made in loop turns of its own, a slice at a time. No tree is built from client data.
 Not here: the verdict (intake.pipeline).
 """
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from server.fetch.schema_fetcher import SchemaFetcher
     from server.schemas.repository import Unfetched
 
-MAX_WAITING = 1_000  # Error events between a request and the next loop turn: one bad batch must not take memory.
-MAX_RAW_CHARS = 65_536  # Of the event that was refused; enough to see what is wrong with it.
+MAX_WAITING = 1_000  # Error events that may wait for the next loop turn: one bad batch must not fill the memory.
+MAX_RAW_CHARS = 65_536  # Characters of the refused event that are copied; enough to see what is wrong with it.
 MAX_MESSAGE_CHARS = 8_192
 
 _URI, _DOMAIN, _REQUEST_ID = _ORIGIN = (("meta", "uri"), ("meta", "domain"), ("meta", "request_id"))
@@ -41,7 +41,7 @@ _PLAIN_URI = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]+")
 
 
 class ErrorEvents:
-    """Makes error events. ``produced`` were taken by the sink, ``dropped`` were not made or not taken."""
+    """Makes error events. ``produced`` were taken by the sink; ``dropped`` were not made or not taken."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class ErrorEvents:
         config: Config,
         fetcher: SchemaFetcher | None = None,
     ) -> None:
-        """``fetcher`` is asked for the schema of error events, if that is at a URL."""
+        """``fetcher`` is asked for the schema of error events, if that schema is at a URL."""
         settings = config.intake
         name = config.service_name or "penstock"
         self._pipeline = pipeline
@@ -73,9 +73,10 @@ class ErrorEvents:
         self.dropped = 0
 
     def add(self, event: Event, verdict: Verdict) -> None:
-        """Remember one refused event; its error event is made in the next turn of the loop.
+        """Queue one refused event; its error event is made in the next turn of the loop.
 
-        There is none of an event whose sender may not write: it would be a way to write all the same.
+        An event whose sender may not write gets none: the error event contains it, and would be a way to write
+        nevertheless.
         """
         if verdict.error_type in REFUSED_TYPES:
             return
@@ -95,7 +96,7 @@ class ErrorEvents:
             asyncio.get_running_loop().call_soon(self._turn)
 
     def flush(self, time_s: float = float("inf")) -> None:
-        """Make and send the error events that wait, as many as the rate allows, for so long at the most."""
+        """Make and send queued error events, as many as the rate allows, for at most this long."""
         now = time.monotonic()
         self._tokens = min(self._most, self._tokens + (now - self._refilled_at) * self._per_s)
         self._refilled_at = now
@@ -123,7 +124,7 @@ class ErrorEvents:
             self._fetcher.ask(unfetched.uri)  # No request waits for the schema of error events.
 
     def _describe(self, event: Event, verdict: Verdict, received_dt: bytes) -> bytes:
-        """The error event, of schema /error/2.1.0."""
+        """Build the error event, of schema /error/2.1.0."""
         raw = event.value[: 4 * MAX_RAW_CHARS].decode("utf-8", "replace")
         told = self._told(event.value)
         return msgspec.json.encode(
@@ -146,25 +147,25 @@ class ErrorEvents:
         )
 
     def _told(self, raw: bytes) -> Values:
-        """What the event says of itself; nothing where it is no object, or cannot be read."""
+        """Return the fields that the event has; nothing if it is not an object, or cannot be read."""
         try:
             return self._members.read(raw)
         except (msgspec.DecodeError, RecursionError):
             return ()
 
     def _first(self, told: Values, paths: tuple[Path, ...]) -> str:
-        """The first of these fields that is there."""
+        """Return the first of these fields that is present."""
         found = (told[self._members.at(path)] for path in paths if told)
         return _word(next((value for value in found if isinstance(value, Raw) and bytes(value) != b"null"), None))
 
 
 def _uri(word: str) -> str:
-    """The event's URI unless it would make the error event invalid too; ``raw_event`` has it in any case."""
+    """Return the event's URI unless it would make the error event invalid too; ``raw_event`` has it in any case."""
     return word if _PLAIN_URI.fullmatch(word) else "unknown"
 
 
 def _word(value: object) -> str:
-    """A short string for a field that consumers search by; ``unknown`` as EventGate says it."""
+    """Return a short string for a field that consumers search by, else ``unknown``, as EventGate does."""
     try:
         found = msgspec.json.decode(value, type=str) if isinstance(value, Raw) else ""
     except msgspec.DecodeError:  # No string.

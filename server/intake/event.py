@@ -1,10 +1,10 @@
 """One event on its way through the intake.
 
-Place: intake.pipeline makes it, the sink takes it as a record, intake.pending hears of it.
-Rules: ``value`` is what the client sent plus what was filled in; numbers and strings are never written anew. The
-garbage collector does not see it (measured: bench worker, hasty 0.93 and 0.96, guaranteed 0.93 and 0.98 of before), so
-whoever makes a circle of it breaks it.
-Not here: who decides (intake.pipeline).
+Place: intake.pipeline makes it, the sink takes it as a record, intake.pending hears its outcome.
+Rules: ``value`` is the client's JSON plus the fields that were filled in; numbers and strings are never encoded again.
+The garbage collector does not track events (measured: bench worker, hasty 0.93 and 0.96, guaranteed 0.93 and 0.98 of
+before), so code that makes a reference cycle with one must break it.
+Not here: the decisions about it (intake.pipeline).
 """
 
 # hot path
@@ -23,13 +23,13 @@ if TYPE_CHECKING:  # These modules import this one.
 
 
 class Event(Struct, eq=False, gc=False):
-    """A record for the sink (topic, value, key, timestamp_ms, headers) and where it stands in its request.
+    """A record for the sink (topic, value, key, timestamp_ms, headers), and its state within its request.
 
-    ``verdict`` None means that nothing speaks against the event. ``observed`` is a verdict that does not count: the
-    stream is in ``validation: observe``. ``route`` is set once there is one, so an event without a verdict has a route.
-    ``unfetched`` is the schema that the event names, if that has to be fetched first.
-    ``pending`` is set while a request waits for the outcome. ``number`` is the order of acceptance among all events of
-    this worker and of those before it; ``is_spooled`` events wait on disk.
+    ``verdict`` None means that the event is acceptable. ``observed`` is a verdict that does not count, because the
+    stream has ``validation: observe``. ``route`` is set once it is found, so an event without a verdict has a route.
+    ``unfetched`` is the schema that the event names, if that has to be fetched first. ``pending`` is set while a
+    request waits for the outcome. ``number`` is the order of acceptance among all events of this worker and of earlier
+    workers; ``is_spooled`` events wait on disk.
     """
 
     index: int
@@ -47,7 +47,7 @@ class Event(Struct, eq=False, gc=False):
     unfetched: Unfetched | None = None
 
     def on_ack(self, error: Any, _message: Any) -> None:
-        """Hear what the sink says of this event."""
+        """Receive the sink's outcome of this event."""
         route = self.route
         assert route is not None
         if error is not None:
@@ -58,6 +58,6 @@ class Event(Struct, eq=False, gc=False):
             self.pending.settle(self)
 
     def on_kept(self, error_type: str | None) -> None:
-        """Hear what the spool says of it."""
+        """Receive the spool's outcome of this event."""
         assert self.route is not None
         self.route.tally.books.on_kept(self, error_type)

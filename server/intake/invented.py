@@ -1,11 +1,11 @@
-"""Names of streams that no declaration spells out: how many of them one worker takes.
+"""Limits how many stream names that only a regex matches one worker accepts.
 
 Place: intake.router, for the first event of a route → HERE.
-Rules: where a regex declares streams, clients choose the names, and each becomes a topic that librdkafka keeps for the
-life of its producer. It looks through all of them for each new one: with 2,000 that takes 0.2 ms, with 10,000 30 ms,
-and 100,000 made up by one client stopped a worker for so long that the master ended it. So only the first ``most``
-names are taken, each by an event that may be sent: whoever may not write uses up none. A name that was taken stays,
-whatever streams are read anew: its topic stays too.
+Rules: if a regex declares streams, clients choose the names, and each becomes a topic that librdkafka keeps for the
+life of its producer. It searches all topics for each new one: with 2,000 that takes 0.2 ms, with 10,000 30 ms, and
+100,000 names made up by one client stopped a worker for so long that the master ended it. So only the first ``most``
+names are accepted, each on an event that may be sent: a client that may not write uses up none. An accepted name stays,
+even when streams are read again, because its topic stays too.
 Not here: which names a regex matches (catalog.snapshot).
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Invented:
-    """``names`` are those that were taken."""
+    """The set of accepted names, ``names``, and the check for room in it."""
 
     __slots__ = ("_most", "_trouble", "names")
 
@@ -31,11 +31,11 @@ class Invented:
         self._trouble = Limited(logging.getLogger("intake"))
 
     def is_new(self, stream: Stream) -> bool:
-        """Whether a regex matches the name, and no event of it was taken yet."""
+        """Whether a regex matches the name, and it has not been accepted yet."""
         return stream.is_invented and stream.name not in self.names
 
     def has_room(self, stream: Stream) -> bool:
-        """Whether events of this stream may be taken."""
+        """Whether events of this stream may be accepted."""
         if not self.is_new(stream) or len(self.names) < self._most:
             return True
         self._trouble.warning(

@@ -1,8 +1,8 @@
 """Count down the outcomes of one guaranteed request, then answer it once.
 
 Place: sink, intake.delivery → HERE → intake.sending. Runs on the loop thread only.
-Rule: a reply is sent exactly once, whatever order acks, refusals and disconnects come in. It and its events know of
-each other until then (intake.sending): the garbage collector is kept out.
+Rule: a reply is sent exactly once, in whichever order acks, refusals and disconnects come in. A request and its events
+reference each other until then (intake.sending): the garbage collector does not track them.
 Not here: what an ack means (intake.delivery), which status is sent (intake.verdict).
 """
 
@@ -23,7 +23,7 @@ Settled = Callable[["Pending"], None]
 
 class Pending(Struct, eq=False, gc=False):
     """One request that waits for the outcome of ``left`` events. ``on_settled`` is called once, when none is left.
-    ``began_s``: when it came, by the monotonic clock; 0: it is not measured."""
+    ``began_s``: its receive time by the monotonic clock; 0: it is not measured."""
 
     request: Any
     events: list[Event]
@@ -34,7 +34,7 @@ class Pending(Struct, eq=False, gc=False):
     left: int = 0
 
     def settle(self, event: Event) -> None:
-        """Hear that the outcome of one event is known: it stands in the event."""
+        """Count the outcome of one event; the event holds it."""
         if event.verdict is not None:
             self.failures += 1
         elif event.is_spooled:

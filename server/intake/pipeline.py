@@ -1,4 +1,4 @@
-"""The way of one event: read it, find its route, fill in what it lacks, judge it, address it. Read this file first.
+"""The way of one event: read it, find its route, fill in absent fields, validate it, address it. Read this file first.
 
 Place: intake.receive, intake.batch → HERE → sink (by intake.sending, once all events of the request are prepared).
 Rule: nothing is sent from here; the outcome of every step is a value; the order of the steps is the contract's.
@@ -42,19 +42,20 @@ if TYPE_CHECKING:
 
 NOT_AN_OBJECT = Verdict("not_an_object", "an event should be a JSON object")
 TOO_DEEP = Verdict("event_too_large", bounds.TOO_DEEP.format(bounds.DECODERS_DEPTH))
-HALF_PAIR = Verdict("schema_violation", "the event should have no half of a surrogate pair in its strings")
+HALF_PAIR = Verdict("schema_violation", "the event should have no lone surrogate in its strings")
 MAY_NOT_WRITE = {
-    "unauthorized": "stream {!r} takes events with a key or token alone; there is none that is known and in force",
+    "unauthorized": "stream {!r} takes events only with an API key or token, and the request has none that is valid",
     "forbidden": "this client may not write to stream {!r}",
 }
-TOO_LARGE_FILLED = "with the defaults of its schema the event has more than {} bytes, and no more are taken"
+TOO_LARGE_FILLED = "with the defaults of its schema the event has more than the {} bytes that are allowed"
 DUPLICATE_KEY = Verdict("duplicate_key", "a member name occurs twice in one object")
 
 log = logging.getLogger("intake")
 
 
 class Pipeline:
-    """Turns the raw text of events into records for the sink, or into verdicts. ``judged``: how, by schema."""
+    """Turns the raw text of events into records for the sink, or into verdicts. ``judged`` counts, by schema, how they
+    were validated."""
 
     def __init__(self, router: Router, limits: Limits, *, rejects_duplicates: bool) -> None:
         self._max_event_bytes = limits.max_event_bytes
@@ -72,22 +73,25 @@ class Pipeline:
         self.judged = router.judged
 
     def use(self, stream: StreamLookup) -> None:
-        """Streams are other ones from the next event on."""
+        """Use these streams from the next event on."""
         self._router.use(stream)
         self._only_shortcut = self._router.only_shortcut
 
     def prepare(self, index: int, raw: bytes, arrival: Arrival) -> Event:
-        """Take one event, the ``index``-th of its request, all the way to the sink's door."""
+        """Prepare one event, the ``index``-th of its request, up to but not including its submission to the sink."""
         return self.at_once(index, raw, arrival) or self.slowly(index, raw, arrival)
 
     def prepare_all(self, raws: Sequence[bytes], first: int, arrival: Arrival) -> list[Event]:
-        """Take several, the first of them the ``first``-th of its request."""
+        """Prepare several events, the first of which is the ``first``-th of its request."""
         at_once, slowly = self.at_once, self.slowly
         return [at_once(index, raw, arrival) or slowly(index, raw, arrival) for index, raw in enumerate(raws, first)]
 
     def at_once(self, index: int, raw: bytes, arrival: Arrival) -> Event | None:
-        """The same for what almost every event is: of a route that is known, and valid in one decode. None: this one is
-        not, or not surely. ``raw`` may be any bytes that begin with a brace and end with one."""
+        """Prepare an event of the usual sort: its route is known, and one decode shows that it is valid.
+
+        None: the event is not of this sort, or that is not certain. ``raw`` may be any bytes that begin with a brace
+        and end with one.
+        """
         shortcut = self._only_shortcut or self._router.guess(raw)
         if shortcut is None:
             return None
@@ -103,18 +107,18 @@ class Pipeline:
             route = self._known.get((values[1], values[2]))
             if route is None:
                 return None
-            if route.shortcut is not shortcut:  # Guessed wrong.
+            if route.shortcut is not shortcut:  # The guess was wrong.
                 values = route.shortcut(raw) if route.shortcut is not None else None
                 if values is None:
                     return None
             return _take_valid(index, raw, route, values, arrival)
         except RecursionError:
             return None
-        except Exception:  # A bug must cost this event, not those that came with it.
+        except Exception:  # A bug must fail this event alone, not the others of its request.
             return Event(index, raw, self._on_bug(arrival), None, route)
 
     def slowly(self, index: int, raw: bytes, arrival: Arrival) -> Event:
-        """The same for any other: step by step, to find what is wrong or to learn the route. ``raw`` is JSON."""
+        """Prepare any other event step by step, to find what is wrong or to learn the route. ``raw`` is JSON."""
         event = Event(index, raw)
         try:
             # Not looked at twice: it takes 4 ms for 1 MB.
@@ -122,7 +126,7 @@ class Pipeline:
             event.verdict = (None if is_sure else self._too_large(raw)) or self._take_any(event, arrival)
         except msgspec.ValidationError:
             event.verdict = NOT_AN_OBJECT
-        except msgspec.DecodeError:  # The body is JSON: what is left is what intake.text.cut let through.
+        except msgspec.DecodeError:  # The body is JSON, so only faults remain that intake.text.cut lets through.
             event.verdict = HALF_PAIR
         except RecursionError:
             event.verdict = TOO_DEEP
@@ -131,14 +135,14 @@ class Pipeline:
         self._only_shortcut = self._router.only_shortcut
         return event
 
-    def _on_bug(self, arrival: Arrival) -> Verdict:  # cold: an exception of ours
+    def _on_bug(self, arrival: Arrival) -> Verdict:  # cold: an unexpected exception
         self._trouble.warning(
             "event", "an event could not be processed\n%s", traceback.format_exc(), request_id=arrival.request_id()
         )
         return error("internal")
 
     def _too_large(self, raw: bytes) -> Verdict | None:
-        """For any stream: looking at it takes time."""
+        """The limit of the service, for every stream: examining an event takes time."""
         if len(raw) <= self._sure_bytes:
             return None
         if len(raw) > self._max_event_bytes:
@@ -147,7 +151,7 @@ class Pipeline:
         return Verdict("event_too_large", over) if over is not None else None
 
     def _take_any(self, event: Event, arrival: Arrival) -> Verdict | None:
-        """The whole way step by step."""
+        """Prepare an event by all steps."""
         if self._rejects_duplicates and has_duplicate_names(event.value):
             return DUPLICATE_KEY
         values, route = self._look(event, arrival)
@@ -177,10 +181,10 @@ class Pipeline:
         return refusal
 
     def _look(self, event: Event, arrival: Arrival) -> tuple[Values, Route | Verdict]:
-        """See what the event says of itself, guessing that it is of the same kind as the one before.
+        """Read the event's members, guessing that it is of the same kind as the previous one.
 
-        Events of a request mostly share their schema, so the members that the last route needs are looked at, and
-        those of another only when the route turns out to be another.
+        Events of a request mostly share their schema, so the members that the last route needs are read, and those of
+        another route only when the guess turns out to be wrong.
         """
         members = self._members
         values = members.read(event.value)
@@ -199,17 +203,17 @@ class Pipeline:
         return values, route
 
     def _fill_names(self, event: Event, schema_text: bytes | None, stream_text: bytes | None, arrival: Arrival) -> None:
-        """Take schema URI and stream from the query where the event does not name them."""
+        """Take schema URI and stream from the query if the event does not name them."""
         if schema_text is None and arrival.schema_uri is not None:
             event.value = _insert(event.value, self._fields.schema_uri[0], arrival.schema_uri)
         if stream_text is None and arrival.stream is not None:
             event.value = _insert(event.value, self._fields.stream[0], arrival.stream)
 
     def _fill_refused(self, event: Event, schema_text: bytes | None, arrival: Arrival) -> None:
-        """What no stream takes is shown with the defaults of its schema: they come before the stream."""
+        """Fill the defaults of its schema into an event that no stream accepts, because they come before the stream."""
         draft = self._router.draft(schema_text)
         if draft is not None:
-            # One that its defaults make too large is shown as it came: it is refused for another reason already.
+            # An event that its defaults make too large is shown as it came: it is refused for another reason already.
             with contextlib.suppress(TooLargeError):
                 event.value = self._fill(event.value, draft.members.read(event.value), draft, arrival)
 
@@ -224,7 +228,7 @@ class Pipeline:
 
 
 def _take_valid(index: int, raw: bytes, route: Route, values: Values, arrival: Arrival) -> Event:
-    """The rest of the way of an event that was judged and read in one decode. Almost every event goes here."""
+    """Finish an event that was validated and read in one decode. Almost every event takes this way."""
     route.judged.one_decode += 1
     missing, dt = values[0], values[3]
     if route.guard is not None and (error_type := route.guard.refuses(arrival)) is not None:
@@ -233,7 +237,7 @@ def _take_valid(index: int, raw: bytes, route: Route, values: Values, arrival: A
     if missing and len(raw) <= route.max_event_bytes:
         value = route.filling.fill(raw, missing, arrival)
     at_ms = arrival.received_ms if dt is UNSET else timestamp_ms(dt, arrival.received_ms)
-    # By place: by name it takes twice as long.
+    # Positional arguments: keywords take twice as long.
     event = Event(index, value, None, None, route, None, route.topic, None, at_ms, headers_of(route, arrival))
     if route.key_members is not None or len(value) > route.max_event_bytes:
         event.verdict = unfit(event, route, values[4:])
@@ -255,14 +259,14 @@ def _check(value: bytes, validator: Validator, judged: Judged) -> list[Violation
 
 
 def _violation(problems: list[Violation], arrival: Arrival) -> Verdict:
-    """What is wrong with an event; in short when its request has been told of enough already."""
+    """Return the verdict of an invalid event; in short form once its request has had enough error messages."""
     found = Verdict("schema_violation", errors_text(problems), problems)
     arrival.problems_left -= len(problems)
     return found if arrival.problems_left >= 0 else in_short(found)
 
 
 def _first(values: Values, places: tuple[int, ...]) -> bytes | None:
-    """The raw JSON text of the first of several fields that is present."""
+    """Return the raw JSON text of the first of several fields that is present."""
     for at in places:
         value = values[at]
         if value is not UNSET and value is not BLOCKED:
@@ -276,9 +280,9 @@ def make_pipeline(
     stream: StreamLookup,
     tallies: Tallies | None = None,
     guard: GuardLookup | None = None,
-) -> Pipeline:  # cold: once a worker
-    """The pipeline over these schemas and streams, for a worker or a command; without tallies nothing is sent, without
-    ``guard`` nobody is asked who they are."""
+) -> Pipeline:  # cold: once per worker
+    """Make the pipeline over these schemas and streams, for a worker or a command. Without tallies nothing is sent, and
+    without ``guard`` no credentials are checked."""
     return Pipeline(
         Router(config, schema, stream, tallies or Tallies(), guard),
         config.http.limits,
@@ -291,7 +295,7 @@ def _insert(raw: bytes, path: tuple[str, ...], text: bytes) -> bytes:
 
 
 def _decoded(text: object) -> Any:
-    """What a member's JSON text stands for; None where there is none that counts."""
+    """Return the string that a member's JSON text encodes; None if it is absent or does not count."""
     try:
         return msgspec.json.decode(text) if isinstance(text, Raw) else None
     except msgspec.DecodeError:

@@ -1,4 +1,4 @@
-"""The routes that take events: read the request, prepare all of its events, hand them over to be sent and answered.
+"""The routes that accept events: read the request, prepare all of its events, have them sent and the request answered.
 
 Place: http.routes → HERE → intake.pipeline → HERE → intake.sending.
 Rule: all events of a request are prepared before any is submitted; every request gets exactly one reply.
@@ -53,7 +53,7 @@ _OPEN, _CLOSED = b"{}"
 
 
 class Receiver:
-    """Handlers of the event routes of one worker."""
+    """The handlers of the event routes of one worker."""
 
     def __init__(
         self,
@@ -129,17 +129,17 @@ class Receiver:
         self._receive(request, request.body, options)
 
     def handle_query(self, request: Request) -> None:
-        """GET /v1/beacon: the same, of what was found in the query (http.around.beacon)."""
+        """GET /v1/beacon: always hasty; the event is in the query (http.around.beacon)."""
         request.headers = without_form(request.headers)
         self.handle_beacon(request)
 
     def handle_test_events(self, request: Request) -> None:
-        """GET /v1/_test/events: the configured events, as if they were posted."""
+        """GET /v1/_test/events: submit the configured events, as if they had been posted."""
         request.headers = without_form(request.headers)
         self._receive(request, self._test_events, self._read_options(request, is_beacon=False))
 
     def handle_validate(self, request: Request) -> None:
-        """POST /v1/validate: everything but sending. 200 whatever the verdicts."""
+        """POST /v1/validate: do everything but send. The status is 200 for all verdicts."""
         options = self._read_options(request, is_beacon=False)
         self._validate(Submission(self._validate, request, request.body, options))
 
@@ -166,13 +166,13 @@ class Receiver:
         writer = cast("ReportWriter", batch.writer) if batch is not None else None
         request.reply(200, "OK", reports(events, len(request.body), writer))
 
-    def begin_anew(self) -> None:
-        """Streams are other ones now: bodies that are half prepared meet them alone."""
+    def begin_again(self) -> None:
+        """The streams changed: restart half-prepared bodies, so that all of their events meet the new snapshot."""
         for preparing in self._waiting:
-            preparing.batch.begin_anew()
+            preparing.batch.begin_again()
 
     def close(self) -> None:
-        """Take no events any more: the sink is about to be flushed."""
+        """Accept no more events: the sink is about to be flushed."""
         self._closed = True
         for preparing in list(self._waiting):
             preparing.end()
@@ -180,7 +180,7 @@ class Receiver:
             sending.end()
 
     def _receive(self, request: Request, body: bytes, options: RequestOptions) -> None:
-        """Take a request: prepare its events and send them, in this turn unless that takes too long."""
+        """Handle a request: prepare its events and send them, in this turn unless that takes too long."""
         began_s = 0.0
         self._until_measured -= 1
         if not self._until_measured:
@@ -202,7 +202,7 @@ class Receiver:
             self._go_on(Submission(self._resume, request, body, options, began_s), events, arrival, is_guarded)
 
     def _resume(self, submission: Submission) -> None:
-        """Go on in a later turn: its schemas have been waited for, or its batch is prepared."""
+        """Continue in a later turn: the schemas have been waited for, or the batch is prepared."""
         request, options, batch, delivery = submission.request, submission.options, submission.batch, self._delivery
         if self._closed:
             self._refuse_draining(request)
@@ -223,7 +223,7 @@ class Receiver:
             self._refuse_full(request)
 
     def _go_on(self, submission: Submission, events: list[Event] | Batch, arrival: Arrival, is_guarded: bool) -> None:
-        """Prepare the rest of them, wait for their schemas, or send them."""
+        """Prepare the remaining events, wait for their schemas, or send them."""
         options = submission.options
         if not isinstance(events, list):
             if not options.is_hasty:
@@ -293,16 +293,17 @@ class Receiver:
         return count == 1 or self._outstanding() + sum(self._sending.values()) + count <= self._max_outstanding
 
     def _may_still_go(self, batch: Batch, is_guarded: bool, is_hasty: bool) -> bool:
-        """Whether there is room now, and time for an outcome before the answer is overdue: who is told that it is will
-        send the events again."""
+        """Whether there is room now, and time for an outcome before the answer is overdue: a client that is told that
+        it is overdue will send the events again."""
         is_in_time = is_hasty or monotonic() - batch.began_s < self._patience_s
         return is_in_time and (is_guarded or self._has_room(len(batch.events)))
 
     def _events(
         self, request: Request, body: bytes, options: RequestOptions, arrival: Arrival, *, may_wait: bool = True
     ) -> list[Event] | Batch | None:
-        """The events of the body, prepared; or those that are so far. None: the request has been answered with why
-        there are none. ``may_wait``: on disk, if the sink has no room for all of them."""
+        """Return the events of the body, prepared, or those prepared so far. None: there are none, and the request has
+        been answered with the reason. ``may_wait``: the events may wait on disk if the sink has no room for all of
+        them."""
         if options.is_plain and body and body[0] == _OPEN and body[-1] == _CLOSED:
             # measured: bench worker: one decode instead of two of a body that is one event: -7 % of a request.
             event = self._at_once(0, body, arrival)
@@ -340,7 +341,7 @@ class Receiver:
         return batch.events
 
     def _put_off(self, submission: Submission, batch: Batch, patience_s: float) -> None:  # cold: a body of many turns
-        """Yield to others; then prepare the rest of the batch, and go on with the submission."""
+        """Let other bodies go first; then prepare the rest of the batch, and continue with the submission."""
         request = submission.request
         client = self._client_of(request) if self._client_of is not None else ""
         batch.hold(self._has_memory)
@@ -352,7 +353,7 @@ class Receiver:
         self._turns.take(client, job)
 
     def _waits(self, submission: Submission, events: list[Event]) -> bool:  # cold: schemas that have to be fetched
-        """Whether it waits for schemas of its events, and goes on once they are settled. It waits once only."""
+        """Whether the request waits for schemas of its events. It continues once they are settled, and waits once."""
         if self._fetcher is None or submission.attempt > 1:
             return False
         uris = {event.unfetched.uri: None for event in events if event.unfetched is not None}
@@ -360,7 +361,7 @@ class Receiver:
         def go_on() -> None:
             try:
                 submission.begin_again()
-            except Exception:  # As intake.batch.
+            except Exception:  # As in intake.batch.
                 self._on_bug(submission.request)
 
         return self._fetcher.wait(uris, self._address(submission.request), go_on)

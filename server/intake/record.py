@@ -1,8 +1,9 @@
-"""Where an event goes: its topic, its partition key, its time.
+"""The destination of an event: its topic, its partition key, its time.
 
 Place: intake.pipeline → HERE, the last step of both of its ways.
-Rules: values of a key are written anew, so that two spellings of one value (``1.0`` and ``1``, an escape and its
-letter) meet in one partition. A time that no calendar knows, or that a broker would refuse, is the time of receipt.
+Rules: values of a key are encoded again, so that two spellings of one value (``1.0`` and ``1``, an escape and its
+letter) meet in one partition. A time that no calendar has, or that a broker would refuse, is replaced by the time of
+receipt.
 Not here: which members these are (intake.router).
 """
 
@@ -24,16 +25,16 @@ if TYPE_CHECKING:
     from server.intake.route import Route
     from server.intake.text.members import Values
 
-TOO_LARGE: Final = "the event has {} bytes, at most {} are taken"
+TOO_LARGE: Final = "the event has {} bytes; at most {} are allowed"
 
-# Kafka 4 refuses a record more than an hour ahead of its clock (message.timestamp.after.max.ms), and the whole batch
-# of records with it: one client's clock would fail the events of others.
+# Kafka 4 refuses a record more than an hour ahead of its clock (message.timestamp.after.max.ms), and the whole batch of
+# records with it: one client's clock would fail the events of others.
 MAX_AHEAD_MS: Final = 3_000_000
 
 
 def address(event: Event, route: Route, dt: object, arrival: Arrival) -> Verdict | None:
-    """Make a record of an event that is filled in and judged, or say why it can be none. ``dt``: its time where that is
-    text."""
+    """Make a record of a filled-in and validated event, or return why that is not possible. ``dt``: its time, if that
+    is text."""
     event.topic = route.topic
     event.headers = headers_of(route, arrival)
     event.timestamp_ms = timestamp_ms(dt, arrival.received_ms)
@@ -41,13 +42,13 @@ def address(event: Event, route: Route, dt: object, arrival: Arrival) -> Verdict
 
 
 def headers_of(route: Route, arrival: Arrival) -> list[tuple[str, bytes]]:
-    """Those of its records."""
+    """Return the headers of the event's records."""
     return route.headers if arrival.trace is None else [*route.headers, arrival.trace]
 
 
 def unfit(event: Event, route: Route, keys: Values | None) -> Verdict | None:
-    """Give the event its key where its stream has keys, or say why it can be no record. ``keys``: the values of its key
-    fields where a reader gave them."""
+    """Give the event its key if its stream has keys, or return why it cannot be a record. ``keys``: the values of its
+    key fields, if a reader has found them."""
     if len(event.value) > route.max_event_bytes:
         return too_large(event, route)
     if route.key_members is not None:
@@ -59,12 +60,12 @@ def unfit(event: Event, route: Route, keys: Values | None) -> Verdict | None:
 
 
 def too_large(event: Event, route: Route) -> Verdict:
-    """The verdict of an event that its stream does not take for its size."""
+    """Return the verdict of an event that is larger than its stream allows."""
     return Verdict("event_too_large", TOO_LARGE.format(len(event.value), route.max_event_bytes))
 
 
 def _key_of_plain(keys: Values, route: Route) -> bytes | None:
-    """A JSON object of the stream's key fields in declared order. None: it takes a closer look, ``_key``."""
+    """Return the key, a JSON object of the stream's key fields in declared order. None: ``_key`` has to look closer."""
     parts = []
     for (prefix, _), value in zip(route.key_fields, keys, strict=True):
         if value.__class__ is not str and value.__class__ is not int:
@@ -74,7 +75,7 @@ def _key_of_plain(keys: Values, route: Route) -> bytes | None:
 
 
 def _key(value: bytes, route: Route) -> bytes | Verdict:
-    """The same from the event, or which field of it is missing."""
+    """Return the key from the event's members, or the name of the field that is missing."""
     assert route.key_members is not None
     values = route.key_members.read(value)
     parts = []
@@ -90,7 +91,7 @@ def _key(value: bytes, route: Route) -> bytes | Verdict:
 def _canonical(text: Raw) -> bytes:
     try:
         value: Any = msgspec.json.decode(text)
-    except msgspec.DecodeError:  # A number beyond the doubles: only its text is exact.
+    except msgspec.DecodeError:  # A number beyond the range of doubles: only its text is exact.
         return bytes(text)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -98,7 +99,7 @@ def _canonical(text: Raw) -> bytes:
 
 
 def timestamp_ms(dt: object, received_ms: int) -> int:
-    """The event's time in milliseconds for Kafka; the receive time when it has none that a calendar knows."""
+    """Return the event's time in milliseconds for Kafka; the receive time if its own is absent or in no calendar."""
     if dt.__class__ is not str:
         return received_ms
     try:

@@ -1,7 +1,7 @@
-"""What /v1/validate and ``penstock validate`` say of one event.
+"""The report on one event by /v1/validate and ``penstock validate``.
 
 Place: intake.receive, commands.validate → HERE.
-Rule: one shape for both, so that what a developer tries at home is what the server says.
+Rule: both use one form, so that a developer's machine and the server give the same report.
 Not here: the verdict (intake.pipeline).
 """
 
@@ -15,27 +15,27 @@ import msgspec
 from server.intake import verdict
 from server.intake.event import Event
 
-# Of an answer of /v1/validate, or twice the request where that is more. Beyond, events are told in short: 20 kB of
-# wrong events could otherwise be answered with 2 MB, 3 MB of them with 200.
+# Bytes of an answer of /v1/validate, or twice the request if that is more. Beyond, events are reported in short form:
+# otherwise 20 kB of invalid events could be answered with 2 MB, and 3 MB of them with 200.
 MAX_BYTES: Final = 1_048_576
 
 
 class ReportWriter:
-    """Writes down the report of each event of a body of so many bytes, as it is prepared."""
+    """Writes the report of each event of a body of this many bytes, as it is prepared."""
 
     __slots__ = ("_bytes", "_left_bytes", "entries")
 
     def __init__(self, body_bytes: int) -> None:
         self._bytes = max(MAX_BYTES, 2 * body_bytes)
-        self.begin_anew()
+        self.begin_again()
 
-    def begin_anew(self) -> None:
-        """Nothing is written yet."""
+    def begin_again(self) -> None:
+        """Discard all reports."""
         self._left_bytes = self._bytes
         self.entries: list[msgspec.Raw] = []
 
     def write(self, event: Event) -> None:
-        """The next one."""
+        """Write the report of the next event."""
         entry = b""
         if len(event.value) < self._left_bytes:
             entry = msgspec.json.encode(report(event))
@@ -48,7 +48,8 @@ class ReportWriter:
 
 
 def reports(events: Sequence[Event], body_bytes: int, writer: ReportWriter | None = None) -> bytes:
-    """The answer to a request with a body of so many bytes. ``writer``: it has written them down already."""
+    """Return the answer to a request with a body of this many bytes. ``writer`` is given if it has written the reports
+    already."""
     if writer is None:
         writer = ReportWriter(body_bytes)
         for event in events:
@@ -63,18 +64,20 @@ def _short(event: Event) -> dict[str, Any]:
 
 
 def _status(event: Event) -> str:
-    """The verdict in one word: of what is ``observed`` the sender would learn nothing otherwise, for it is accepted."""
+    """Return the verdict in one word. ``observed`` events get a word of their own: they are accepted, so their sender
+    would not learn otherwise that they are invalid."""
     if event.verdict is None:
         return "valid" if event.observed is None else "observed"
     return "invalid" if event.verdict.is_invalid else "error"
 
 
 def report(event: Event) -> dict[str, Any]:
-    """``{"index","status","schema_uri","stream","topics","key","event"}``, and ``context`` unless the event is valid.
+    """Return ``{"index","status","schema_uri","stream","topics","key","event"}``, and ``context`` unless the event is
+    valid.
 
-    ``status`` is valid, observed (accepted whatever is wrong with it, by ``validation: observe``), invalid or error;
-    ``event`` is the event with everything filled in; ``key`` the partition key or null; stream and topics are null as
-    long as the event has no valid route.
+    ``status`` is valid, observed (accepted although invalid, by ``validation: observe``), invalid or error; ``event``
+    is the event with everything filled in; ``key`` the partition key or null; stream and topics are null as long as the
+    event has no valid route.
     """
     found = event.verdict or event.observed
     route = event.route

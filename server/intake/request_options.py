@@ -1,8 +1,9 @@
-"""What the head of a request says of the events in its body.
+"""The options in the head of a request that apply to the events in its body.
 
 Place: intake.receive → HERE. Requests with the same head from the same peer share one (``Request.memo``).
-Rule: the query goes before the headers. Nothing here depends on the body, on time, or on what a reload changes.
-Not here: who sent it and what it proved (intake.arrival), bodies that are not plain JSON (intake.forms).
+Rule: the query takes precedence over the headers. Nothing here depends on the body, on time, or on anything that a
+reload changes.
+Not here: the sender and its credentials (intake.arrival), bodies that are not plain JSON (intake.forms).
 """
 
 # hot path
@@ -26,8 +27,8 @@ _NOT_HASTY: Final = frozenset({None, "", "false", "0"})
 
 
 class RequestOptions(msgspec.Struct, frozen=True, eq=False):
-    """``is_plain``: the body is JSON as it stands. ``schema_uri`` and ``stream``, JSON text, are for events that name
-    none themselves; ``trace`` is a header for their records."""
+    """The options of a request. ``is_plain``: the body is JSON as it stands. ``schema_uri`` and ``stream``, JSON text,
+    apply to events that name none themselves; ``trace`` is a header for their records."""
 
     is_hasty: bool
     is_plain: bool
@@ -53,7 +54,7 @@ class RequestOptionsReader:
         self._stream_header = _header(settings.stream_header)
 
     def read(self, request: Request, *, is_beacon: bool) -> RequestOptions:
-        """Those of a request, which is hasty when the query says so, or whatever it says when it ``is_beacon``."""
+        """Return the options of a request. It is hasty if the query says so, and always if it ``is_beacon``."""
         headers, params = request.headers, request.params()
         options = RequestOptions(
             is_hasty=is_beacon or params.get("hasty") not in _NOT_HASTY,

@@ -22,15 +22,18 @@ if TYPE_CHECKING:
     from server.intake.text.members import MemberReader, Path
     from server.schemas.repository import Unfetched, Validator
 
-Shortcut = Callable[[bytes], tuple[Any, ...] | None]  # Reader.read: judge an event and read its members in one decode.
+# Reader.read: validate an event and read its members in one decode.
+Shortcut = Callable[[bytes], tuple[Any, ...] | None]
 
 
 class Route(Struct, frozen=True, eq=False):
-    """``key_fields`` are (member prefix of the key, path in the event) pairs; ``dt_at`` is where ``members`` puts the
-    event's time; ``validator`` None: the stream's events are not validated; ``guard`` None: everybody may write.
-    ``unfetched`` is the schema where it has to be fetched first; such a route serves one event.
-    ``shortcut`` gives schema URI, stream, time and key fields of an event that is valid once it is filled in; None:
-    there is none for this route."""
+    """The result for one schema and stream.
+
+    ``key_fields`` are (member prefix of the key, path in the event) pairs; ``dt_at`` is where ``members`` puts the
+    event's time; ``validator`` None: the stream's events are not validated; ``guard`` None: every client may write.
+    ``unfetched`` is the schema if it has to be fetched first; such a route serves one event. ``shortcut`` returns
+    schema URI, stream, time and key fields of an event that is valid once it is filled in; None: the route has none.
+    """
 
     schema_uri: str
     stream: Stream
@@ -51,7 +54,8 @@ class Route(Struct, frozen=True, eq=False):
 
 
 class Draft(NamedTuple):
-    """What is filled into events of a schema when no stream takes them: what a stream adds is not known."""
+    """The enrichment by the schema alone, for events that no stream accepts: the enrichment that a stream adds is not
+    known."""
 
     validator: Validator
     members: EventMembers
@@ -60,18 +64,19 @@ class Draft(NamedTuple):
 
 
 class SchemaLookup(Protocol):
-    """server.schemas.repository: a Validator, or (error_type, reason), or a schema that has to be fetched."""
+    """The signature of server.schemas.repository: it returns a Validator, or (error_type, reason), or a schema that has
+    to be fetched."""
 
     def __call__(self, uri: str) -> Validator | Unfetched | tuple[str, str]: ...
 
 
 class StreamLookup(Protocol):
-    """catalog.snapshot.Snapshot.find."""
+    """The signature of catalog.snapshot.Snapshot.find."""
 
     def __call__(self, name: str) -> Stream | None: ...
 
 
 class GuardLookup(Protocol):
-    """auth.access.Access.guard."""
+    """The signature of auth.access.Access.guard."""
 
     def __call__(self, stream: Stream) -> Guard | None: ...

@@ -1,9 +1,9 @@
-"""Hand prepared events over, and answer their request: at once when it is hasty, else when the last outcome is known.
+"""Send prepared events, and answer their request: at once when it is hasty, else when the last outcome is known.
 
 Place: intake.receive → HERE → sink, intake.delivery; acks → intake.pending → HERE → http.request.
-Rules: a request gets exactly one reply, and what it says of an event stays true. While all is well events go to the
-sink itself; from the first one that it does not take, to intake.delivery.
-Not here: what is refused before it is looked at (intake.receive), acks that failed (intake.delivery).
+Rules: a request gets exactly one reply, and what it says of an event stays true. Events go to the sink directly until
+the sink refuses one; from that one on they go to intake.delivery.
+Not here: requests that are refused unread (intake.receive), acks that failed (intake.delivery).
 """
 
 # hot path
@@ -34,7 +34,7 @@ SPOOLED: Final = b"X-Durability: spool\r\n"
 
 
 class Sender:
-    """One a worker. ``counts`` are of all that is received."""
+    """Sends the events of one worker. ``counts`` count all received events."""
 
     def __init__(self, sink: Sink, delivery: Delivery, receipts: Receipts, error_events: ErrorEvents) -> None:
         self._submit = sink.submit
@@ -61,7 +61,7 @@ class Sender:
                 error_type = submit(event, event.on_ack)
                 if error_type is not None:
                     error_type = self._delivery.refused(event, error_type)
-                    submit = self._delivery.submit_hasty  # Younger ones of its key must not be sent before it.
+                    submit = self._delivery.submit_hasty  # Younger events of its key must not be sent before it.
                 if error_type is None:
                     route = event.route
                     assert route is not None
@@ -125,7 +125,7 @@ class Sender:
                 event.number = number = number + 1
                 error_type = submit(event, event.on_ack)
                 if error_type is not None and submit is self._submit:
-                    submit = self._delivery.submit_guaranteed  # It, and those behind it, may wait on disk.
+                    submit = self._delivery.submit_guaranteed  # This event, and those behind it, may wait on disk.
                     error_type = submit(event, event.on_ack)
                 if error_type is None:
                     route = event.route
@@ -190,12 +190,13 @@ class Sender:
         pending.request.reply(answer.status, answer.phrase, answer.body, more=SPOOLED)
 
     def on_dropped(self, event: Event) -> None:
-        """A hasty event, whose request has been answered, will never be delivered (intake.delivery)."""
+        """Handle a hasty event that will never be delivered, although its request has been answered
+        (intake.delivery)."""
         self._receipts.failed(event.number, was_spooled=event.is_spooled)
         self._note(event)
 
     def _note(self, event: Event, request: Request | None = None) -> None:
-        """Count a verdict; make the error event of an invalid one."""
+        """Count a verdict, and make the error event of an invalid event."""
         found = event.verdict or event.observed
         assert found is not None
         stream = event.route.tally.stream if event.route is not None else ""
@@ -207,6 +208,6 @@ class Sender:
 
 _NO_EVENTS: Final[list[Event]] = []
 
-# Phrases of the usual batch sizes, ready-made: a formatted one costs 0.3 µs of a request's 8.
+# Phrases of the usual batch sizes, ready-made: formatting one costs 0.3 µs of a request's 8.
 _HASTY = [verdict.hasty(count).phrase for count in range(257)]
 _ACCEPTED = [verdict.accepted(count).phrase for count in range(257)]

@@ -1,9 +1,10 @@
-"""Topics that take less than a batch: their events are sent again one by one, in the order of each key.
+"""Topics that accept no batch: their events are sent again one by one, in the order of each key.
 
 Place: intake.delivery → HERE → sink.
-Rules: the broker refused the batch, so it has none of these events, and they may be sent again at once. Until all that
-was given to the sink before has an outcome, younger keyed events of the topic stay out of it: they would overtake.
-Not here: how a sink separates a topic's records (sink.kafka.alone), where the younger ones go (intake.delivery).
+Rules: the broker refused the batch, so it has none of these events, and they may be sent again at once. Until all
+events that the sink had before have an outcome, younger events of the topic with a key are kept out of the sink: they
+would overtake.
+Not here: how a sink separates a topic's records (sink.kafka.alone), where the younger events go (intake.delivery).
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ BATCH_TOO_LARGE: Final = "batch_too_large"  # As sinks classify an ack (sink.bas
 
 
 class Separating:
-    """``settle_s``: within which the sink settles what it was given. False while no topic is on its way."""
+    """The topics that are being separated; it is false while there are none. ``settle_s``: the time within which the
+    sink settles its events."""
 
     def __init__(self, sink: Sink, settle_s: float) -> None:
         self._separate = sink.separate
@@ -30,7 +32,8 @@ class Separating:
         return bool(self._topics)
 
     def begin(self, event: Event, now: float) -> bool:
-        """A batch with this event was too large. Returns whether it may be sent again now."""
+        """Begin to separate the topic of an event whose batch was too large. Returns whether the event may be sent
+        again now."""
         is_keyed = event.key is not None
         if not self._separate(event.topic, is_keyed=is_keyed):
             return False
@@ -40,7 +43,7 @@ class Separating:
         return True
 
     def keeps_out(self, event: Event) -> bool:
-        """Whether it has to wait for its elders."""
+        """Whether an event has to wait for older events."""
         if event.key is None or event.topic not in self._topics:
             return False
         if self._topics[event.topic][0].in_flight() > 0:
@@ -49,7 +52,7 @@ class Separating:
         return False
 
     def look(self, now: float) -> None:
-        """Topics of which nothing is out any more are done, and those that have had their time."""
+        """Stop separating topics that have no event in flight any more, or whose time is over."""
         for topic, (tally, until) in list(self._topics.items()):
             if now >= until or tally.in_flight() <= 0:
                 del self._topics[topic]

@@ -1,4 +1,4 @@
-"""What became of an event that was not accepted, and of a request as a whole: status, phrase, body.
+"""The verdict on an event that was not accepted, and the answer to a request as a whole: status, phrase, body.
 
 Place: intake.pipeline makes verdicts, intake.sending asks HERE for the answer of the whole → http.request.
 Rule: ``error_type`` comes from the two closed sets below; no exception text, topic or host reaches a client.
@@ -37,17 +37,17 @@ INVALID_TYPES = frozenset(
         "forbidden",
     }
 )
-REFUSED_TYPES = frozenset({"unauthorized", "forbidden"})  # Whoever sent them may not write here.
+REFUSED_TYPES = frozenset({"unauthorized", "forbidden"})  # The sender may not write here.
 STREAM_TYPES = frozenset({"missing_stream", "unknown_stream", "schema_title_mismatch", "wrong_service"})
 RETRIABLE_TYPES = frozenset({"broker_timeout", "queue_full", "schema_unavailable"})
 ERROR_TYPES = RETRIABLE_TYPES | {"broker_rejected", "internal"}
 
-# Of an answer's body. Beyond, failed events are told in short: index, type, the beginning of the text. One request of
-# 4 MB could otherwise be answered with 100.
+# Bytes of an answer's body. Beyond, failed events are reported in short form: index, type, the beginning of the text.
+# Otherwise one request of 4 MB could be answered with 100 MB.
 MAX_BODY_BYTES = 4_194_304
 MAX_SHORT_CHARS = 200
 
-CHALLENGE = b'WWW-Authenticate: Bearer realm="events"\r\n'  # RFC 9110 wants one with every 401.
+CHALLENGE = b'WWW-Authenticate: Bearer realm="events"\r\n'  # RFC 9110 requires one with every 401.
 
 RETRY_AFTER_S = 5  # Long enough for a leader election of Kafka, short enough for a client that holds its events.
 
@@ -61,9 +61,12 @@ _MESSAGES = {
 
 
 class Verdict(NamedTuple):
-    """Why one event was not accepted. ``errors`` are AJV-shaped problems, ``text`` their one-line summary. ``entry`` is
-    what the answer says of the event, where that is written already (``EntryWriter``): then there are no errors.
-    ``unfetched`` is the schema of the event, if that has to be fetched first."""
+    """Why one event was not accepted.
+
+    ``errors`` are AJV-shaped problems, ``text`` their one-line summary. ``entry`` is the answer's text about the event,
+    if that is written already (``EntryWriter``): then there are no errors. ``unfetched`` is the schema of the event, if
+    that has to be fetched first.
+    """
 
     error_type: str
     text: str
@@ -77,7 +80,7 @@ class Verdict(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the client is told about a whole request."""
+    """The answer to a whole request."""
 
     status: int
     phrase: str
@@ -87,17 +90,18 @@ class Answer(NamedTuple):
 
 
 def error(error_type: str) -> Verdict:
-    """The verdict of an event that failed on our side, or that only the broker could find too large."""
-    return Verdict(error_type, _MESSAGES.get(error_type, "the event is larger than the broker takes"))
+    """Make the verdict of an event that failed through a fault of the service, or that only the broker could find too
+    large."""
+    return Verdict(error_type, _MESSAGES.get(error_type, "the event is larger than the broker accepts"))
 
 
 def in_short(verdict: Verdict) -> Verdict:
-    """The same without its errors, and with the beginning of its text."""
+    """Return the verdict without its errors, and with the beginning of its text."""
     return verdict._replace(errors=(), text=verdict.text[:MAX_SHORT_CHARS])
 
 
 def context(verdict: Verdict) -> dict[str, Any]:
-    """The ``context`` member of a failed event."""
+    """Return the ``context`` member of a failed event."""
     if verdict.is_invalid:
         return {"error_type": verdict.error_type, "errors": verdict.errors, "errorsText": verdict.text}
     if verdict.error_type in RETRIABLE_TYPES:
@@ -106,17 +110,17 @@ def context(verdict: Verdict) -> dict[str, Any]:
 
 
 def accepted(count: int) -> Answer:
-    """All events are kept."""
+    """Answer that all events are stored."""
     return Answer(201, f"All {count} out of {count} events were accepted.")
 
 
 def spooled(count: int, on_disk: int) -> Answer:
-    """All events are kept, some on our own disk until the broker can have them."""
+    """Answer that all events are stored, some on this host's disk until the broker can take them."""
     return Answer(202, f"All {count} out of {count} events were accepted, {on_disk} of them into the spool.")
 
 
 def hasty(count: int) -> Answer:
-    """All events were received; their verdicts go to the counters and the error stream."""
+    """Answer that all events were received; their verdicts go to the counters and the error stream."""
     return Answer(202, f"{count} events hastily received.")
 
 
@@ -183,27 +187,27 @@ class Failures:
 
 
 def _refusal(error_types: set[str]) -> int:
-    """Of a request none of whose events was accepted, all by their own fault."""
+    """Return the status of a request none of whose events was accepted, all by their own fault."""
     if error_types <= REFUSED_TYPES:
         return 401 if error_types == {"unauthorized"} else 403
     return 400
 
 
 class EntryWriter:
-    """Writes down what the answer will say of each event, as it is prepared: 10,000 of them at the end take 100 ms.
-    What is written is let go of."""
+    """Writes what the answer will say of each event, as it is prepared: 10,000 of them at the end take 100 ms. Written
+    errors are released."""
 
     __slots__ = ("_left_bytes",)
 
     def __init__(self) -> None:
         self._left_bytes = MAX_BODY_BYTES
 
-    def begin_anew(self) -> None:
-        """Nothing is written yet."""
+    def begin_again(self) -> None:
+        """Discard all entries."""
         self._left_bytes = MAX_BODY_BYTES
 
     def write(self, event: Event) -> None:
-        """If it is refused."""
+        """Write the entry of an event, if it is refused."""
         found = event.verdict
         if found is not None:
             entry = _entry("invalid" if found.is_invalid else "error", event, found, self._left_bytes)
@@ -226,7 +230,7 @@ def _listed(before: bytes, entries: list[bytes], after: bytes) -> list[bytes]:
 
 
 def _entry(status: str, event: Event, found: Verdict, left_bytes: int) -> bytes:
-    """In short if it would be longer than what is left of the answer."""
+    """Return the entry, in short form if it would be longer than the rest of the answer's room."""
     entry = {"status": status, "index": event.index}
     if len(event.value) + len(found.text) < left_bytes:
         whole = msgspec.json.encode(entry | {"event": msgspec.Raw(event.value), "context": context(found)})

@@ -58,7 +58,7 @@ def _live(run: Run, context: WorkerContext, not_inherited: Iterable[socket.socke
         log.error("%s of slot %d: %s", context.name, context.slot, error)
         return error.exit_code
     except Exception:  # This is the top of a process.
-        log.exception("%s of slot %d ends by an unexpected error", context.name, context.slot)
+        log.exception("%s of slot %d failed with an unexpected error", context.name, context.slot)
         return EXIT_FOUND
     finally:
         logging.shutdown()

@@ -155,17 +155,17 @@ class Master:
     def _grow(self) -> None:
         fleet = self._succession.newest()
         if fleet.grow():
-            _logger.info("one worker more: %d", len(fleet))
+            _logger.info("one worker added: %d", len(fleet))
         else:
-            _logger.warning("no worker more: process.max_workers is %d", fleet.config.process.max_workers)
+            _logger.warning("no worker added: process.max_workers is %d", fleet.config.process.max_workers)
 
     def _shrink(self) -> None:
         fleet = self._succession.newest()
         was_one_fewer, child = fleet.shrink()
         if not was_one_fewer:
-            _logger.warning("no worker fewer: one must remain")
+            _logger.warning("no worker removed: one must remain")
             return
-        _logger.info("one worker fewer: %d", len(fleet))
+        _logger.info("one worker removed: %d", len(fleet))
         if child is not None:
             self._succession.let_go(child, fleet)
 
@@ -181,7 +181,7 @@ class Master:
         for fleet in self._succession.fleets():
             for child in list(fleet.children()):
                 if child.note_state(now) is State.DRAINING and not self._is_stopping:
-                    _logger.info("%s drains by itself", child)
+                    _logger.info("%s drains without an order of the master", child)
                     fleet.vacate(child, now)
                     child.drain_by = now + fleet.config.drain_s + DRAIN_GRACE_S
                     self._succession.leaving.append(child)
@@ -192,7 +192,7 @@ class Master:
                 _logger.error("%s %s: aborting it, its stack follows", child, reason)
                 child.abort(now, process.abort_s)
             elif now >= child.kill_at:
-                _logger.error("%s is still there: killing it", child)
+                _logger.error("%s has not ended: killing it", child)
                 child.kill_at = now + process.abort_s
                 child.signal_it(signal.SIGKILL)
 

@@ -71,5 +71,5 @@ class Notifier:
             self._socket.sendto(message.encode(), self._address)
         except OSError as error:
             if not self._has_failed:
-                _logger.warning("the service manager cannot be told (%s): NOTIFY_SOCKET is stale or full", error)
+                _logger.warning("the service manager cannot be notified (%s): NOTIFY_SOCKET is stale or full", error)
             self._has_failed = True

@@ -73,7 +73,7 @@ def await_signal(deadline: float) -> Order | None:
     """Return the next order, or None at ``time.monotonic()`` = deadline, or a little before.
 
     Not ``sigtimedwait`` with a time: interrupted (SIGSTOP and SIGCONT, a debugger) beyond its deadline, CPython's
-    returns whatever was on the stack as if it were a signal. With 0 it cannot be interrupted.
+    returns a random value from the stack as if it were a signal. With 0 it cannot be interrupted.
     """
     wait_s = deadline - time.monotonic()
     if wait_s > 0:

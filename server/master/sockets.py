@@ -22,11 +22,11 @@ MAX_SOCKETS = 62  # Each has one bit in WorkerRow.set_last_call.
 
 _HINTS = {
     errno.EADDRINUSE: "another process listens there: stop it (`ss -ltnp` names it) or choose another address",
-    errno.EACCES: "a port below 1024 needs CAP_NET_BIND_SERVICE, a path write permission in its directory",
-    errno.EADDRNOTAVAIL: "no interface of this machine has that address: `ip addr` lists those there are",
-    errno.EAFNOSUPPORT: "this machine does not speak that kind of address",
+    errno.EACCES: "a port below 1024 needs CAP_NET_BIND_SERVICE, and a path needs write permission in its directory",
+    errno.EADDRNOTAVAIL: "no interface of this machine has that address: `ip addr` lists its addresses",
+    errno.EAFNOSUPPORT: "this machine does not support that kind of address",
     errno.ENOENT: "the directory does not exist: make it first",
-    errno.ENOTSOCK: "a file that is no socket is in the way: move it",
+    errno.ENOTSOCK: "a file that is not a socket is in the way: move it",
     errno.ENAMETOOLONG: "a socket's path has 107 bytes at most",
 }
 

@@ -148,7 +148,7 @@ class Succession:
     def _note_adopted(self, generation: Generation) -> None:
         generation.close()
         self._board.notices.note_reload("adopted")
-        _logger.info("reloaded: only streams have changed, and the workers take them up")
+        _logger.info("reloaded: only streams have changed, and the running workers take them up")
         self._notifier.ready(f"Ready: {self.current}")
 
     def _note_refused(self, reason: str) -> None:

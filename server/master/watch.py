@@ -109,4 +109,4 @@ def complaint(child: Child, process: ProcessSettings, now: float, excused_at: fl
     late_s = now - max(child.row.beat_ns / 1e9, excused_at)
     if late_s > IGNORED_AFTER_BEATS * process.beat_s:
         child.row.ignore_load()
-    return f"has not beaten for {late_s:.1f} s" if late_s >= process.late_s else None
+    return f"has given no beat for {late_s:.1f} s" if late_s >= process.late_s else None

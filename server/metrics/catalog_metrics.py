@@ -1,7 +1,7 @@
-"""Metrics of the streams that are declared, and of the URLs that declare them.
+"""Metrics of the declared streams, and of the URLs that declare them.
 
 Place: snapshot, rows of workers, fetch.link → HERE → metrics.table.
-Rule: one declaration is all that there is of a metric, but for the integer that is counted.
+Rule: a metric is defined by its declaration alone, apart from the integer that is counted.
 Not here: events by stream (metrics.event_metrics).
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def _sources(number: Callable[[float, float, int], float]) -> FromHost:
-    """URLs are told apart by their place in the settings, because a URL may hold a secret."""
+    """Label each URL by its position in the settings, because a URL may hold a secret."""
     return FromHost(
         lambda view: [
             ((str(place),), number(url.good_age_s, url.failing_s, url.failures))
@@ -37,29 +37,29 @@ CATALOG: Final = MetricGroup(
         gauge("catalog_streams", "Streams that are declared.", one(lambda view: len(view.shared.snapshot.names()))),
         gauge(
             "catalog_snapshots",
-            "Different snapshots of the streams that workers serve with; 1 but for moments.",
+            "Number of different stream snapshots that workers serve with; above 1 only for moments.",
             one(lambda view: len({row.streams[0] for row in view.workers if row.streams[1]})),
         ),
         gauge(
             "catalog_snapshot_age_seconds",
-            "Since when the workers have served with theirs; the latest counts.",
+            "Time since the last worker took up its snapshot of the streams.",
             one(_snapshot_age_s),
         ),
         gauge(
             "catalog_source_age_seconds",
-            "Since when a URL of streams has not answered well.",
+            "Time since a URL of streams last gave a good answer.",
             _sources(lambda good_age_s, _failing_s, _failures: good_age_s),
             "source",
         ),
         gauge(
             "catalog_source_failing_seconds",
-            "For how long it has failed; 0 while all is well.",
+            "Time for which a URL of streams has been failing; 0 when it answers.",
             _sources(lambda _good_age_s, failing_s, _failures: failing_s),
             "source",
         ),
         counter(
             "catalog_source_failures",
-            "How often it has failed.",
+            "Failed fetches of a URL of streams.",
             _sources(lambda _good_age_s, _failing_s, failures: failures),
             "source",
         ),

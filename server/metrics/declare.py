@@ -1,9 +1,9 @@
-"""What the declaration of a metric is made of: its name, kind, help and labels, and the source of its numbers.
+"""The declaration of a metric: its name, kind, help and labels, and the source of its numbers.
 
 Place: the declarations in this room → HERE → metrics.table, from which cells, beat, scrape and reference page follow.
-Rules: a name begins with ``penstock_`` and ends with its unit, a counter's with ``_total`` behind that. Labels are of
-closed sets: what a client sends never becomes one. A source is a function; it is called in the worker on each beat
-(``Sums``, ``Gauge``), or in the admin process on each scrape (``FromHost``).
+Rules: a name begins with ``penstock_`` and ends with its unit, a counter's with ``_total`` after that. Label values
+come from closed sets and never from clients. A source is a function; it is called in the worker on each beat (``Sums``,
+``Gauge``), or in the admin process on each scrape (``FromHost``).
 Not here: the metrics themselves (the other files of this room), cells (metrics.table), the format (admin.collect).
 """
 
@@ -29,7 +29,7 @@ NO_LABELS: tuple[Labels, ...] = ((),)
 
 
 class WorkerParts(NamedTuple):
-    """The parts of a worker that count. ``lags_s`` is by how much each of the last beats came too late."""
+    """The parts of a worker that count. ``lags_s`` holds the delays of the last beats."""
 
     server: HttpServer
     counts: Counts
@@ -40,7 +40,7 @@ class WorkerParts(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """Numbers that every worker counts and that only grow; those of workers that are gone stay in the sums.
+    """Numbers that every worker counts and that only grow; the sums include workers that are gone.
 
     ``read`` returns one number for each item of ``cells``, in that order; an item holds the values of the labels.
     ``skips_zeros``: a cell that is 0 is not shown.
@@ -64,7 +64,7 @@ class Gauge(NamedTuple):
 
 
 class FromHost(NamedTuple):
-    """Numbers that no cell holds: of settings, processes, the ledger, the lines of streams, schemas and brokers."""
+    """Numbers that no cell holds: of settings, processes, the ledger, and the lines of streams, schemas and brokers."""
 
     read: Callable[[HostView], Iterable[Sample]]
 
@@ -83,13 +83,13 @@ class Metric(NamedTuple):
 
     @property
     def unit(self) -> str:
-        """The end of the name where that is a unit of measurement."""
+        """Return the end of the name if that is a unit of measurement."""
         last = self.name.rpartition("_")[2]
         return last if last in ("seconds", "bytes") else ""
 
     @property
     def shown(self) -> str:
-        """The name by which a query asks for it."""
+        """Return the name that queries use."""
         return self.name + {"counter": "_total", "gauge": "", "histogram": "_bucket", "info": "_info"}[self.kind]
 
 
@@ -114,7 +114,7 @@ def gauge(name: str, help_text: str, source: Source, *labels: str) -> Metric:
 
 
 def histogram(name: str, help_text: str, bounds: Sequence[float], times: Callable[[WorkerParts], Times]) -> Metric:
-    """Declare how long something takes. Its cells are the counts of buckets, each without those below it, and the sum
+    """Declare a histogram of durations. Its cells are the counts of buckets, each without those below it, and the sum
     in microseconds; ``name`` ends with ``_seconds``."""
     cells = tuple((str(bound),) for bound in (*bounds, "+Inf", "sum"))
     return Metric(f"penstock_{name}", "histogram", help_text, Sums(lambda worker: _cells_of(times(worker)), cells))
@@ -128,20 +128,20 @@ def _cells_of(times: Times) -> list[int]:
 
 
 def count(read: Callable[[WorkerParts], int]) -> Sums:
-    """One number that every worker counts, without labels."""
+    """A source of one number that every worker counts, without labels."""
     return Sums(lambda worker: (read(worker),))
 
 
 def one(read: Callable[[HostView], float]) -> FromHost:
-    """One number without labels that the admin process works out."""
+    """A source of one number without labels that the admin process computes."""
     return FromHost(lambda view: [((), read(view))])
 
 
 def named(read: Callable[[HostView], dict[str, int]]) -> FromHost:
-    """Numbers by the value of their only label."""
+    """A source of numbers by the value of their only label."""
     return FromHost(lambda view: [((name,), number) for name, number in read(view).items()])
 
 
 def by_slot(read: Callable[[HostView, int], float]) -> FromHost:
-    """A number of each living worker, which stands at that position in ``view.workers``."""
+    """A source of one number for each living worker, given its position in ``view.workers``."""
     return FromHost(lambda view: view.by_slot(lambda at: read(view, at)))

@@ -1,10 +1,10 @@
-"""Metrics of events: received, rejected, judged, accepted, and what became of those that were accepted.
+"""Metrics of events: received, rejected, validated, accepted, and the outcomes of accepted ones.
 
 Place: intake.books counts → HERE → metrics.table. Numbers by stream and by schema come from shared.ledger and the lines
 of shared.scoreboard.
-Rules: one declaration is all that there is of a metric, but for the integer that is counted. Numbers of streams that
-are not declared are added up as ``other``.
-Not here: what a stream's cells hold (shared.ledger, intake.books.counts).
+Rules: a metric is defined by its declaration alone, apart from the integer that is counted. Numbers of undeclared
+streams are added up as ``other``.
+Not here: the cells of a stream (shared.ledger, intake.books.counts).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ REJECTED: Final = tuple(sorted(INVALID_TYPES | ERROR_TYPES))
 
 
 def _noted(place: int) -> FromHost:
-    """Events that were not accepted, or were invalid, by stream."""
+    """A source of events that were not accepted, or were invalid, by stream."""
     return FromHost(lambda view: view.by_stream((name, cells[place]) for name, cells in view.streams.items()))
 
 
 def _booked(name: str) -> FromHost:
-    """A count of the ledger, by stream."""
+    """A source that reads a count of the ledger, by stream."""
     return FromHost(lambda view: view.by_stream((stream, numbers[name]) for stream, numbers in view.ledger.items()))
 
 
@@ -40,7 +40,7 @@ def _dropped(view: HostView) -> Iterator[Sample]:
 
 
 def _lost(view: HostView) -> list[Sample]:
-    """Events that workers which are gone had accepted and that have no outcome."""
+    """Events without an outcome that were accepted by workers that are gone."""
     settled = len(COUNTS) + len(REASONS)
     gone = ((name, max(0, cells[0] - sum(cells[1:settled]))) for name, cells in view.retired.items())
     return view.by_stream([*gone, *((name, 0) for name in view.ledger)])
@@ -57,7 +57,7 @@ EVENTS: Final = MetricGroup(
     (
         counter(
             "events_received",
-            "Events of well-formed requests that were looked at.",
+            "Events of well-formed requests that were examined.",
             count(lambda worker: worker.counts.received),
         ),
         counter(
@@ -68,26 +68,38 @@ EVENTS: Final = MetricGroup(
             ),
             "error_type",
         ),
-        counter("events_invalid", "Events that were not accepted by fault of the sender.", _noted(INVALID), "stream"),
-        counter("events_failed", "Events that failed by fault of ours or of the broker's.", _noted(ERROR), "stream"),
-        counter("events_observed", "Invalid events, accepted: `validation: observe`.", _noted(OBSERVED), "stream"),
+        counter(
+            "events_invalid", "Events that were not accepted through a fault of the sender.", _noted(INVALID), "stream"
+        ),
+        counter(
+            "events_failed",
+            "Events that failed through a fault of this service or of the broker.",
+            _noted(ERROR),
+            "stream",
+        ),
+        counter(
+            "events_observed",
+            "Invalid events that were accepted because of `validation: observe`.",
+            _noted(OBSERVED),
+            "stream",
+        ),
         counter(
             "events_judged",
-            "How events were judged: `one_decode`, `one_pass`, or by the `reference`, which costs ten times more.",
+            "How events were validated: `one_decode`, `one_pass` or, at ten times the cost, by the `reference`.",
             FromHost(_judged),
             "schema",
             "way",
         ),
         counter(
             "events_accepted",
-            "Events that we owe a delivery. Those that report errors are among them.",
+            "Events that were accepted and are owed a delivery, including error events.",
             _booked("accepted"),
             "stream",
         ),
         counter("events_delivered", "Accepted events that the broker has acked.", _booked("delivered"), "stream"),
         counter(
             "events_spooled",
-            "Accepted events that went to the disk; `spool_replayed` has left it again.",
+            "Accepted events that went to the spool; `spool_replayed` counts those that left it.",
             _booked("spooled"),
             "stream",
         ),
@@ -111,7 +123,7 @@ EVENTS: Final = MetricGroup(
         ),
         gauge(
             "events_unaccounted",
-            "Of these, events that neither the sink nor the spool has: the books do not add up. Always 0.",
+            "Events in flight that neither the sink nor the spool has: the books do not add up. Always 0.",
             Gauge(lambda worker: worker.durability.unaccounted()),
         ),
         counter(
@@ -121,7 +133,7 @@ EVENTS: Final = MetricGroup(
         ),
         counter(
             "error_events",
-            "Events that report invalid ones: `produced`, `suppressed`.",
+            "Error events, which report invalid ones: `produced`, `suppressed`.",
             Sums(
                 lambda worker: (worker.error_events.produced, worker.error_events.dropped),
                 (("produced",), ("suppressed",)),

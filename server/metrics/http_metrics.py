@@ -1,7 +1,7 @@
-"""Metrics of HTTP: connections, requests, responses, limits, and how long requests take.
+"""Metrics of HTTP: connections, requests, responses, limits, and durations of requests.
 
 Place: http.server and intake.books.counts count → HERE → metrics.table.
-Rule: one declaration is all that there is of a metric, but for the integer that is counted.
+Rule: a metric is defined by its declaration alone, apart from the integer that is counted.
 Not here: metrics of events (metrics.event_metrics).
 """
 
@@ -26,11 +26,11 @@ UNREAD: Final = "unread"
 STATUSES: Final = tuple(PHRASES)
 _RESPONSES: Final = tuple(product((*ROUTES, OTHER, UNREAD), map(str, STATUSES)))
 _NAMED: Final = frozenset(path.encode() for path in ROUTES)
-_NOTHING: Final = [0] * 600  # By status: of a route that is not served with these settings.
+_NOTHING: Final = [0] * 600  # By status, for a route that these settings do not serve.
 
 
 def _responses(server: HttpServer) -> list[int]:
-    """Responses in the order of ``_RESPONSES``."""
+    """Return the counts of responses in the order of ``_RESPONSES``."""
     by_route = server.by_route
     columns = [by_route.get(path.encode(), _NOTHING) for path in ROUTES]
     unnamed = [counts for path, counts in by_route.items() if path not in _NAMED]
@@ -62,8 +62,8 @@ HTTP: Final = MetricGroup(
         ),
         counter(
             "http_responses",
-            "Responses by route and status. `other`: nothing is served at the path; `unread`: what came was "
-            "no request, or not all of one.",
+            "Responses by route and status. `other`: nothing is served at the path; `unread`: the bytes were "
+            "not a request, or not a whole one.",
             Sums(lambda worker: _responses(worker.server), _RESPONSES, skips_zeros=True),
             "route",
             "status",
@@ -79,7 +79,9 @@ HTTP: Final = MetricGroup(
             count(lambda worker: worker.server.parse_errors),
         ),
         counter(
-            "http_late_replies", "Answers whose client had gone.", count(lambda worker: worker.server.late_replies)
+            "http_late_replies",
+            "Answers that came after their client had gone.",
+            count(lambda worker: worker.server.late_replies),
         ),
         counter(
             "http_limits_hit",
@@ -89,12 +91,12 @@ HTTP: Final = MetricGroup(
         ),
         gauge(
             "http_held_bytes",
-            "Bytes that requests and slow responses hold; the bound is a worker's.",
+            "Bytes held by requests and slow responses; each worker has its own limit.",
             Gauge(lambda worker: worker.server.in_flight_bytes),
         ),
         gauge(
             "http_max_held_bytes",
-            "That bound, `http.limits.max_in_flight_bytes`, over all workers.",
+            "The limit, `http.limits.max_in_flight_bytes`, summed over all workers.",
             one(lambda view: view.config.http.limits.max_in_flight_bytes * len(view.workers)),
         ),
         counter(
@@ -119,13 +121,13 @@ HTTP: Final = MetricGroup(
         ),
         counter(
             "internal_errors",
-            "Exceptions of ours, caught at the top of a request or of an ack.",
+            "Unexpected exceptions, caught at the top of a request or of an ack.",
             count(lambda worker: worker.server.handler_errors + worker.durability.callback_failures()),
         ),
         counter(
             "spans",
             "Spans of sampled requests: `exported`, `failed` (the collector did not take them), `dropped` "
-            "(over `tracing.max_per_s` or `tracing.max_queued`, or left at a worker's end).",
+            "(over `tracing.max_per_s` or `tracing.max_queued`, or unsent when the worker ended).",
             Sums(lambda worker: worker.tracing.counts(), (("exported",), ("failed",), ("dropped",))),
             "outcome",
         ),

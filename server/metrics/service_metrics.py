@@ -1,8 +1,8 @@
 """Metrics of the service and its processes.
 
 Place: metrics.declare → HERE → metrics.table.
-Rule: one declaration is all that there is of a metric, but for the integer that is counted.
-Not here: what processes count of themselves (shared.row.ProcessCount), what the master tells (shared.notices).
+Rule: a metric is defined by its declaration alone, apart from the integer that is counted.
+Not here: the counters that every process has (shared.row.ProcessCount), the master's notices (shared.notices).
 """
 
 from __future__ import annotations
@@ -36,26 +36,26 @@ SERVICE: Final = MetricGroup(
         ),
         counter(
             "reloads",
-            "Reloads by what came of them: `done`, `adopted` (only streams), `refused`.",
+            "Reloads by outcome: `done`, `adopted` (only streams changed), `refused`.",
             named(lambda view: view.shared.board.notices.reloads()),
             "outcome",
         ),
         counter(
             "child_deaths",
-            "Children that ended without being told to: `crashed` (an exit code), `killed` (a signal), "
-            "`stuck` (aborted for a late beat), `not_booted`.",
+            "Child processes that ended without being told to: `crashed` (an exit code), `killed` (a signal),"
+            " `stuck` (aborted for a late beat), `not_booted`.",
             named(lambda view: view.shared.board.notices.deaths()),
             "cause",
         ),
         counter(
             "task_failures",
-            "Exceptions of ours in timers and tasks of any process; each goes on. Always 0 on a host that "
-            "lacks nothing.",
+            "Unexpected exceptions in timers and tasks of any process; the timer or task continues. Always 0 "
+            "on a host with enough descriptors, memory and disk.",
             one(lambda view: view.counters[ProcessCount.TASK_FAILURES] + view.shared.board.notices.task_failures),
         ),
         counter(
             "log_lines_dropped",
-            "Lines of the log that nobody took from standard error, of any process.",
+            "Log lines of any process that were dropped because standard error was not read.",
             one(
                 lambda view: view.counters[ProcessCount.LOG_LINES_DROPPED] + view.shared.board.notices.log_lines_dropped
             ),
@@ -71,13 +71,13 @@ SERVICE: Final = MetricGroup(
         ),
         gauge(
             "worker_loop_lag_seconds",
-            "The longest that a timer of the worker's loop had to wait, of the last 20 beats.",
+            "Longest delay of a timer of the worker's loop during the last 20 beats.",
             Gauge(lambda worker: int(max(worker.lags_s) * 1e6), is_by_slot=True, scale=1e6),
             "slot",
         ),
         gauge(
             "worker_resident_bytes",
-            "Memory of the worker, what it shares with others included.",
+            "Memory of the worker, including what it shares with other processes.",
             by_slot(lambda view, at: view.usage(view.workers[at]).resident_bytes),
             "slot",
         ),
@@ -89,7 +89,7 @@ SERVICE: Final = MetricGroup(
         ),
         gauge(
             "scrape_seconds",
-            "How long the scrape before this one took; the workers take no part in it.",
+            "Duration of the previous scrape; the workers take no part in it.",
             one(lambda view: view.shared.scrape_s),
         ),
     ),

@@ -1,8 +1,8 @@
 """Metrics of the sink and of the brokers behind it.
 
 Place: sink counts → HERE → metrics.table. Numbers by broker come from the lines of shared.scoreboard.
-Rule: one declaration is all that there is of a metric, but for the integer that is counted.
-Not here: what librdkafka says of a broker (sink.kafka.statistics).
+Rule: a metric is defined by its declaration alone, apart from the integer that is counted.
+Not here: the statistics of a broker (sink.kafka.statistics).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from server.sink.kafka.statistics import GAUGES, SUMS
 
 
 def _of_sink(name: str) -> Sums:
-    """A count of which only some kinds of sinks know."""
+    """A source of a count that only some kinds of sinks have."""
     return count(lambda worker: worker.durability.sink_counts().get(name, 0))
 
 
@@ -25,7 +25,8 @@ def _broker_sum(name: str) -> FromHost:
 
 
 def _broker_gauge(name: str, join: Callable[[Iterable[float]], float], scale: float = 1.0) -> FromHost:
-    """The numbers of all workers, joined; ``scale`` is how many units of the line make one of the metric."""
+    """A source of the numbers of all workers, merged; ``scale`` is how many units of the line make one of the
+    metric."""
     at = GAUGES.index(name)
     return FromHost(
         lambda view: [
@@ -40,12 +41,12 @@ SINK: Final = MetricGroup(
     (
         gauge(
             "sink_outstanding_events",
-            "Events that the sink has and has not settled.",
+            "Events that the sink has taken and not yet settled.",
             Gauge(lambda worker: worker.durability.outstanding()),
         ),
         gauge(
             "sink_max_outstanding_events",
-            "The bound, `sink.max_outstanding`, over all workers.",
+            "The limit, `sink.max_outstanding`, summed over all workers.",
             one(lambda view: view.config.sink.max_outstanding * len(view.workers)),
         ),
         gauge(
@@ -55,7 +56,7 @@ SINK: Final = MetricGroup(
         ),
         gauge(
             "sink_throttled_workers",
-            "Workers that a broker's quota makes wait for more than a second.",
+            "Workers that a broker's quota holds back for more than a second.",
             Gauge(lambda worker: worker.durability.is_throttled()),
         ),
         counter("sink_producers_replaced", "Producers that ended with a fatal error.", _of_sink("producers_replaced")),
@@ -71,7 +72,7 @@ SINK: Final = MetricGroup(
         ),
         counter(
             "sink_databases_gone",
-            "Databases of the embedded sink that somebody deleted or replaced.",
+            "Databases of the embedded sink that were deleted or replaced while in use.",
             _of_sink("databases_gone"),
         ),
         counter(
@@ -84,7 +85,11 @@ SINK: Final = MetricGroup(
             "Events in the queues of librdkafka.",
             Gauge(lambda worker: worker.durability.queue()[0]),
         ),
-        gauge("kafka_queue_bytes", "Bytes of these.", Gauge(lambda worker: worker.durability.queue()[1])),
+        gauge(
+            "kafka_queue_bytes",
+            "Bytes of the events in these queues.",
+            Gauge(lambda worker: worker.durability.queue()[1]),
+        ),
         gauge(
             "kafka_broker_workers",
             "Workers that have a connection to the broker.",
@@ -93,19 +98,19 @@ SINK: Final = MetricGroup(
         ),
         gauge(
             "kafka_broker_rtt_seconds",
-            "Mean time that the broker takes to answer, of the slowest worker.",
+            "Mean round-trip time to the broker, of the slowest worker.",
             _broker_gauge("rtt_us", max, 1e6),
             "broker",
         ),
         gauge(
             "kafka_broker_rtt_p99_seconds",
-            "The same for one in a hundred requests.",
+            "99th percentile of the round-trip time to the broker, of the slowest worker.",
             _broker_gauge("rtt_p99_us", max, 1e6),
             "broker",
         ),
         gauge(
             "kafka_broker_throttle_seconds",
-            "Mean time for which the broker makes us wait.",
+            "Mean time for which the broker throttles requests.",
             _broker_gauge("throttle_ms", max, 1e3),
             "broker",
         ),
@@ -125,7 +130,12 @@ SINK: Final = MetricGroup(
         counter("kafka_broker_sent_bytes", "Bytes that were sent to the broker.", _broker_sum("bytes"), "broker"),
         counter("kafka_broker_errors", "Requests that could not be sent.", _broker_sum("errors"), "broker"),
         counter("kafka_broker_retries", "Requests that were sent again.", _broker_sum("retries"), "broker"),
-        counter("kafka_broker_timeouts", "Requests without an answer in time.", _broker_sum("timeouts"), "broker"),
+        counter(
+            "kafka_broker_timeouts",
+            "Requests that the broker did not answer in time.",
+            _broker_sum("timeouts"),
+            "broker",
+        ),
         counter(
             "kafka_broker_disconnects",
             "Connections to the broker that have ended.",

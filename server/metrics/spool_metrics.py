@@ -1,7 +1,7 @@
 """Metrics of the spool: events that wait on disk.
 
 Place: sink.spool counts → HERE → metrics.table.
-Rule: one declaration is all that there is of a metric, but for the integer that is counted.
+Rule: a metric is defined by its declaration alone, apart from the integer that is counted.
 Not here: events that went into the spool, by stream (metrics.event_metrics).
 """
 
@@ -17,13 +17,13 @@ SPOOL: Final = MetricGroup(
         gauge("spool_events", "Events that wait on this host's disk.", one(lambda view: view.spool()[0])),
         gauge(
             "spool_bytes",
-            "Bytes that they take, in the databases of living workers.",
+            "Bytes of these events, in the databases of living workers.",
             Gauge(lambda worker: worker.durability.spool_bytes()),
         ),
-        gauge("spool_max_bytes", "The bound, `spool.max_bytes`.", one(lambda view: view.config.spool.max_bytes)),
+        gauge("spool_max_bytes", "The limit, `spool.max_bytes`.", one(lambda view: view.config.spool.max_bytes)),
         gauge(
             "spool_oldest_age_seconds",
-            "How long the oldest of them has waited; 0 where none waits.",
+            "Time that the oldest event in the spool has waited; 0 when the spool is empty.",
             one(lambda view: view.spool()[1]),
         ),
         counter(
@@ -43,7 +43,7 @@ SPOOL: Final = MetricGroup(
         ),
         counter(
             "spool_failed_commits",
-            "Transactions that the disk did not take; each is tried again.",
+            "Transactions that could not be committed; each is tried again.",
             count(lambda worker: worker.durability.spool.failed_commits if worker.durability.spool is not None else 0),
         ),
     ),

@@ -1,8 +1,8 @@
-"""All metrics, and which cells of a worker's row hold their numbers.
+"""All metrics, and the cells of a worker's row that hold their numbers.
 
-Place: the declarations in this room → HERE → worker.measures fills the cells by it, admin reads by it.
+Place: the declarations in this room → HERE → worker.measures fills the cells, admin reads them.
 Rules: cells follow the order of the declarations; all processes of a master have the same code, hence the same layout.
-Not here: the memory (shared.row), what a declaration is made of (metrics.declare).
+Not here: the memory (shared.row), the parts of a declaration (metrics.declare).
 """
 
 from __future__ import annotations

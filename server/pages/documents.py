@@ -99,7 +99,7 @@ class Documents:
                 return
             making = Making(key, asked)
         if self._waiting >= MAX_WAITING:
-            _refuse(request, Wrong(503, "Too many readers wait for documents. Try again.", retry_after_s=1))
+            _refuse(request, Wrong(503, "Too many requests for documents are waiting. Try again.", retry_after_s=1))
             return
         self._waiting += 1
         making.waiting.append(request)

@@ -34,9 +34,11 @@ SLICE_S: Final = 0.001
 PAUSE: Final = 3
 MAX_WAITING: Final = 256
 NO_STORE: Final = b"Cache-Control: no-store\r\n"
-UNKNOWN: Final = "No request of this identity was accepted on this host within the last hour."
-EXPIRED: Final = "What became of this request is not kept any more: for an hour, or for as long as there is room."
-BUSY: Final = "Too many readers wait for receipts. Try again."
+UNKNOWN: Final = "No request with this ID was accepted on this host within the last hour."
+EXPIRED: Final = (
+    "The outcome of this request is no longer kept: outcomes are kept for an hour, or for as long as there is room."
+)
+BUSY: Final = "Too many requests for receipts are waiting. Try again."
 
 _NOWHERE: Final[dict[str, int]] = {}  # The result of a search that has ended without a receipt.
 

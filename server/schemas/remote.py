@@ -1,8 +1,8 @@
-"""Schemas that are at URLs, as one worker knows them: where fetched ones lie, and which have failed.
+"""Schemas at URLs, as one worker knows them: where fetched ones are stored, and which have failed.
 
 Place: server.schemas.repository → HERE → fetch.schema_fetcher, which asks the fetcher.
-Rules: a schema that was fetched is a file in ``directory``, like any other schema. What failed is remembered for as
-long as the fetcher says, within bounds in number.
+Rules: a fetched schema is a file in ``directory``, like any other schema. Failures are cached for as long as the
+fetcher says, in bounded number.
 Not here: fetching (fetch.fetched_schemas), waiting (fetch.schema_fetcher).
 """
 
@@ -17,7 +17,7 @@ KNOWN_MAX = 10_000  # Some 300 bytes each.
 
 
 class Remote:
-    """``directory`` holds the schemas that were fetched."""
+    """The state of schemas at URLs. ``directory`` holds the schemas that were fetched."""
 
     __slots__ = ("_bases", "_failed", "directory")
 
@@ -35,7 +35,7 @@ class Remote:
         return uri
 
     def failure(self, uri: str) -> tuple[str, str] | None:
-        """Return ``error_type`` and reason of a fetch that failed a short while ago, or None."""
+        """Return ``error_type`` and reason of a fetch that failed recently, or None."""
         found = self._failed.get(uri)
         if found is None:
             return None

@@ -73,12 +73,12 @@ def compile_regex(text: str) -> Matcher:
 
 
 def is_slow_regex(text: str) -> bool:
-    """Whether searching some texts for it would take too long. Raises ValueError for one that is no regex."""
+    """Whether searching some texts for it would take too long. Raises ValueError if it is not a regex."""
     return pattern.danger(text) is not None
 
 
 class Unfetched(Struct, frozen=True):
-    """A schema that no directory has and that may be at a URL: ``uri`` is what the fetcher is asked for."""
+    """A schema that no directory has and that may be at a URL: ``uri`` is the one to ask the fetcher for."""
 
     uri: str
 
@@ -102,7 +102,8 @@ class SchemaRepository:
         self.remote = remote
 
     def find(self, uri: str) -> Validator | Unfetched | tuple[str, str]:
-        """The schema's validator; or the ``error_type`` and the reason for the log; or that it has to be fetched."""
+        """Return the schema's validator; or the ``error_type`` and the reason for the log; or that it has to be
+        fetched."""
         if self.remote is not None:
             return self._find_remote(uri, self.remote)
         try:
@@ -111,7 +112,7 @@ class SchemaRepository:
             return error.error_type, str(error)
 
     def find_here(self, uri: str) -> Validator | tuple[str, str]:
-        """The same for callers that have nothing fetched: for now such a schema is ``schema_unavailable``."""
+        """The same for callers that cannot wait for a fetch: such a schema is ``schema_unavailable`` for now."""
         found = self.find(uri)
         if isinstance(found, Unfetched):
             return "schema_unavailable", f"{found.uri}: has not been fetched yet"
@@ -224,12 +225,12 @@ def open_schemas(
     is_deferred: bool = False,
     before: SchemaRepository | None = None,
 ) -> SchemaRepository:
-    """Open the repository of these settings. A base URI that is no URL is a directory, relative to ``base_dir``.
+    """Open the repository of these settings.
 
-    Schemas at URLs are files below ``cache_dir`` once they have been fetched (fetch.fetched_schemas).
-    ``is_deferred``, for serving, compiles the reference of a schema only when an event needs it. ``before`` is the
-    repository of an earlier reading, whose validators are reused for unchanged files, until ``forget_before``.
-    Raises SettingsError for a base that cannot be used.
+    A base URI that is not a URL is a directory, relative to ``base_dir``. Schemas at URLs are files below ``cache_dir``
+    once they have been fetched (fetch.fetched_schemas). ``is_deferred``, for serving, compiles the reference of a
+    schema only when an event needs it. ``before`` is the repository of an earlier reading, whose validators are reused
+    for unchanged files, until ``forget_before``. Raises SettingsError for a base that cannot be used.
     """
     urls = urls_of(settings.base_uris)
     base_uris = [text if _URL.match(text) else str(base_dir / text) for text in settings.base_uris if not is_url(text)]
@@ -267,7 +268,7 @@ def fingerprint(settings: SchemaSettings, base_dir: Path) -> str:
             links = [name for name in names if os.path.islink(os.path.join(directory, name))]
             for name in (*sorted(files), *links):
                 path = os.path.join(directory, name)
-                with contextlib.suppress(FileNotFoundError):  # A link may lead nowhere.
+                with contextlib.suppress(FileNotFoundError):  # The target of a link may not exist.
                     state = os.lstat(path) if name in links else os.stat(path)
                     found.update(f"{path}\n{state.st_size} {state.st_mtime_ns} {state.st_ino}\n".encode())
     return found.hexdigest()
@@ -279,10 +280,8 @@ def fetched_directory(cache_dir: Path, urls: Sequence[str]) -> Path:
 
 
 def materialised(uri: str, settings: SchemaSettings, base_dir: Path, fetch: Callable[[str], bytes]) -> bytes:
-    """Return a schema and all that it refers to as one JSON text. ``fetch`` is as in ``validators.Registry``.
-
-    Raises SchemaLost.
-    """
+    """Return a schema and all schemas that it refers to as one JSON text. ``fetch`` is as in ``validators.Registry``.
+    Raises SchemaLost."""
     in_order = sorted(settings.base_uris, key=is_url)  # Directories come first, as for an event's schema.
     base_uris = [text if _URL.match(text) else str(base_dir / text) for text in in_order]
     try:

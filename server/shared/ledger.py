@@ -1,10 +1,10 @@
 """The books of accepted events in shared memory: a page for each worker, a line for each stream.
 
-Place: made by the scoreboard before the first fork; a worker writes its page on the beat. Processes of this master read
-all of it by inheritance, any other process of the same user by ``open``.
+Place: made by the scoreboard before the first fork; a worker writes its page on the beat. Processes of this master
+inherit all pages, any other process of the same user gets them by ``open``.
 Rules: pages are those of shared.lines; a line is a stream's name and the numbers of NAMES, which only grow and outlive
-their worker. ``kill -9`` loses the counts of one beat.
-``accepted = delivered + spooled + dropped`` + what is in flight, which for a worker that was killed is lost.
+their worker. ``kill -9`` loses the counts of one beat. ``accepted = delivered + spooled + dropped`` + the events in
+flight, which are lost if the worker was killed.
 Not here: counting (intake.books.tally), pages (shared.lines), metrics (metrics.event_metrics).
 """
 
@@ -19,15 +19,16 @@ from typing import Final, Protocol, Self
 
 from server.shared.lines import Lines, LinesPage, bytes_of
 
-# In the order of their cells: COUNTS, REASONS, OUT. The last are of events that have left the spool, whichever worker,
-# of this master or of an earlier one, had put them there: no part of the sum.
+# In the order of their cells: COUNTS, REASONS, OUT. The last count events that have left the spool, even if another
+# worker, of this master or of an earlier one, had put them there: they are no part of the sum.
 COUNTS: Final = ("accepted", "delivered", "spooled")
 REASONS: Final = ("broker_timeout", "queue_full", "broker_rejected", "event_too_large", "internal")
 OUT: Final = ("replayed", "given_up")
 NAMES: Final = COUNTS + REASONS + OUT
-# Streams of a page; the last line takes what has no room. Looking for the lines that have changed takes 0.3 ms a beat.
+# Streams of a page; the last line takes those without a line of their own. Looking for changed lines takes 0.3 ms per
+# beat.
 LINES: Final = 2048
-_BYTES: Final = bytes_of(LINES, len(NAMES))  # 90 MB of addresses; memory is taken where it is written.
+_BYTES: Final = bytes_of(LINES, len(NAMES))  # 90 MB of address space; memory is used only where it is written.
 _MEMORY: Final = "penstock-ledger"
 
 Numbers = dict[str, int]
@@ -49,14 +50,14 @@ class Ledger:
     """All pages. ``retired`` has the sums of the workers that are gone."""
 
     def __init__(self, memory: mmap.mmap | None = None) -> None:
-        """A new one, or one that ``open`` has found."""
+        """Make new books, or use memory that ``open`` has found."""
         self._lines = Lines(LINES, len(NAMES), memory=memory if memory is not None else _memory())
         self.retired = self._lines.retired
 
     @classmethod
     def open(cls, pid: int) -> Self:
-        """The books of a running master, to read; they can be read on when it is gone. Raises OSError: no such process,
-        no right, or not on Linux."""
+        """Return the books of a running master, to read; they stay readable when it is gone. Raises OSError: no such
+        process, no permission, or not on Linux."""
         for entry in Path(f"/proc/{pid}/fd").iterdir():
             with suppress(FileNotFoundError):  # A running process closes descriptors while they are listed.
                 if _MEMORY in str(entry.readlink()):
@@ -65,18 +66,18 @@ class Ledger:
         raise FileNotFoundError(f"process {pid} keeps no books")
 
     def write(self, index: int, accounts: Iterable[Account]) -> None:
-        """Write what has changed to the page of a row of the scoreboard; nothing, where there are too many workers.
-        The order of streams may only grow, to LINES at the most."""
+        """Write the changed lines to the page of a row of the scoreboard; nothing if there are too many workers. The
+        order of streams may only grow, to LINES at most."""
         page = self._lines.page(index)
         if page is not None:
             _write(page, accounts)
 
     def retire(self, index: int) -> None:
-        """A worker is gone. Master only."""
+        """Add the page of a worker that is gone to the sums. Master only."""
         self._lines.retire(index)
 
     def totals(self) -> dict[str, Numbers]:
-        """Stream by stream: what was counted over all workers that ever were, by the names in NAMES."""
+        """Return, stream by stream, the counts over all workers that ever were, by the names in NAMES."""
         return {name: dict(zip(NAMES, cells, strict=True)) for name, cells in self._lines.totals().items()}
 
 
@@ -98,12 +99,12 @@ def _write(page: LinesPage, accounts: Iterable[Account]) -> None:
 
 
 def _memory() -> mmap.mmap:
-    """Shared, with a name under which /proc shows it where the system can do that."""
+    """Map shared memory, with a name under which /proc shows it if the system supports that."""
     if not hasattr(os, "memfd_create"):
         return mmap.mmap(-1, _BYTES)
     fd = os.memfd_create(_MEMORY, os.MFD_CLOEXEC)
     try:
         os.truncate(fd, _BYTES)
-        return mmap.mmap(fd, _BYTES)  # Keeps a descriptor of its own: whoever opens the books goes by that.
+        return mmap.mmap(fd, _BYTES)  # It keeps a descriptor of its own, by which ``open`` finds the books.
     finally:
         os.close(fd)

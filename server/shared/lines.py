@@ -2,8 +2,8 @@
 
 Place: made by the scoreboard before the first fork; a worker writes its page on the beat, server.admin reads all.
 Rules: a page has one writer. A line is a name and whole numbers: first ``sums``, which only grow and outlive their
-worker, then gauges, which do not. When a worker is gone the master adds its page to the last one. Names are bounded in
-number and length; what has no room goes to the last line.
+worker, then gauges, which do not. When a worker is gone the master adds its page to the last one. Names are limited in
+number and length; names beyond the limit share the last line.
 Not here: what is counted (intake.books.counts, intake.books.judged, sink.kafka.statistics), the books of accepted
 events, which are lines with names for their numbers (shared.ledger).
 """
@@ -14,7 +14,7 @@ import mmap
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-PAGES: Final = 128  # Of workers; more than that at a time are left out.
+PAGES: Final = 128  # Number of workers; further ones at the same time have no page.
 OTHERS: Final = "(others)"
 _NAME_BYTES: Final = 256
 _FLAGS: Final = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0x4000)
@@ -71,7 +71,7 @@ class LinesPage:
         self.marks.clear()
 
     def set(self, at: int, name: str, cells: Sequence[int]) -> None:
-        """Write one line, the first that is free or one that is there."""
+        """Write one line, the first free one or one that exists."""
         view = self._view(at)
         for cell, number in enumerate(cells):
             view[cell] = number
@@ -90,7 +90,7 @@ class LinesPage:
 
 
 def bytes_of(most: int, cells: int) -> int:
-    """The size of the memory of all pages, of so many lines with so many numbers each."""
+    """Return the size of the memory of all pages, with this many lines of this many numbers each."""
     return (PAGES + 1) * (8 + most * (_NAME_BYTES + 8 * cells))
 
 
@@ -111,7 +111,7 @@ class Lines:
         return self._pages[index] if index < PAGES else None
 
     def retire(self, index: int) -> None:
-        """Add the sums of a worker that is gone to those of all before it. Master only."""
+        """Add the sums of a worker that is gone to those of all earlier workers. Master only."""
         page = self.page(index)
         if page is not None:
             self.retired.take(page)

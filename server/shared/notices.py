@@ -2,7 +2,7 @@
 
 Place: made by the scoreboard before the first fork; the master counts, server.admin reads, and asks for a log level.
 Rules: a cell is one aligned 64-bit integer with one writer; the log level has two, of which the later counts.
-Not here: how a child is (scoreboard), what a log level changes (server.log).
+Not here: the state of a child (scoreboard), the effects of a log level (server.log).
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import mmap
 import time
 from typing import Final
 
-DEATHS: Final = ("crashed", "killed", "stuck", "not_booted")  # The deaths of children that had no order to end.
+# Deaths of child processes that had not been ordered to end.
+DEATHS: Final = ("crashed", "killed", "stuck", "not_booted")
 RELOADS: Final = ("done", "adopted", "refused")
-LEVELS: Final = ("", "debug", "info", "warning", "error")  # The first: that of the settings.
+LEVELS: Final = ("", "debug", "info", "warning", "error")  # The first stands for the level of the settings.
 
 _LEVEL, _STARTED_MS, _RELOADED_MS, _DEATHS = range(4)
 _RELOADS = _DEATHS + len(DEATHS)
@@ -62,17 +63,17 @@ class Notices:
 
     @property
     def started_s(self) -> float:
-        """When the service began, in seconds since 1970."""
+        """Return when the service began, in seconds since 1970."""
         return self._cells[_STARTED_MS] / 1000
 
     @property
     def reloaded_s(self) -> float:
-        """When the settings in force were read."""
+        """Return when the settings in force were read."""
         return self._cells[_RELOADED_MS] / 1000
 
     @property
     def level(self) -> str:
-        """The least log level that is written, for all processes; "": what the settings say."""
+        """Return the lowest log level that is written, for all processes; "": that of the settings."""
         return LEVELS[self._cells[_LEVEL]]
 
     @level.setter

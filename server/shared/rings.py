@@ -17,14 +17,15 @@ from typing import Final
 
 KEPT_S: Final = 3600
 ENTRIES: Final = 1 << 17  # 4 MiB a worker: an hour at 36 requests a second, a minute at 2,000; touched only when used.
-RINGS: Final = 128  # 512 MiB of addresses.
+RINGS: Final = 128  # 512 MiB of address space.
 _FLAGS: Final = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0x4000)
 CELLS: Final = 4  # Hash of the identity; second of receipt; number of its last event; counts.
 CELL_BYTES: Final = 8
 _ENTRY_BYTES: Final = CELLS * CELL_BYTES
-PIECE: Final = 1024  # Entries looked at in one step: 35 µs.
+PIECE: Final = 1024  # Number of entries examined in one step: 35 µs.
 _HEAD: Final = 2  # Entries ever written; the number up to which everything has an outcome.
-MOST: Final = 0x7FFF  # Of each count: they share a cell. A larger request is told as this many.
+# The largest value of each count: they share a cell. A larger request is reported with this value.
+MOST: Final = 0x7FFF
 SPOOLED, FAILED, INVALID = 16, 32, 48  # Where counts begin in their cell; accepted ones begin at 0.
 MOST_INVALID: Final = 0x3FFF  # One bit less: it is IS_FINAL.
 IS_FINAL: Final = 1 << 62
@@ -32,7 +33,7 @@ NEVER: Final = (1 << 63) - 1  # For the number of its last event, while that is 
 
 
 def counts_of(accepted: int, invalid: int) -> int:
-    """The cell of counts of a request whose accepted events are on their way."""
+    """Return the cell of counts of a request whose accepted events are on their way."""
     return min(accepted, MOST) | min(invalid, MOST_INVALID) << INVALID
 
 

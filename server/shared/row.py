@@ -42,18 +42,18 @@ BOOTING, READY, DRAINING = State.BOOTING, State.READY, State.DRAINING
 
 @unique
 class ProcessCount(IntEnum):
-    """Counts that every process with a row has, a worker or a companion. What only workers count is in the room
+    """Counts that every process with a row has, a worker or a companion. The counts of workers alone are in the room
     metrics."""
 
-    LOG_LINES_DROPPED = 0  # Nothing took them from standard error.
-    TASK_FAILURES = 1  # Exceptions of ours in timers and tasks.
+    LOG_LINES_DROPPED = 0  # Lines dropped because standard error was not read.
+    TASK_FAILURES = 1  # Unexpected exceptions in timers and tasks.
 
 
 # Cells of a row, before its counters.
 STATE, _PID, SLOT, GENERATION, _BEAT_NS, _CONNECTIONS, _LAST_CALL, _STREAMS, _STREAMS_MS = range(9)
 _COUNTERS = 10
 _COUNTERS_END = _COUNTERS + len(ProcessCount)
-# Which cell holds what of these is in server.metrics.table; the master only adds up the sums.
+# server.metrics.table assigns the cells of these; the master only adds up the sums.
 SUM_CELLS = 1024
 GAUGE_CELLS = 32
 _SUMS = _COUNTERS_END
@@ -78,7 +78,7 @@ class WorkerRow:
         self.index = index
         self.counters = [0] * len(ProcessCount)
 
-    # The worker writes.
+    # Written by the worker.
 
     def set_state(self, state: State) -> None:
         """Report the state of this worker. READY means that it takes connections. This counts as a beat."""
@@ -132,24 +132,24 @@ class WorkerRow:
         return self._board.least_load()
 
     def write_books(self, accounts: Iterable[Account]) -> None:
-        """Hand over what became of accepted events, stream by stream."""
+        """Write the outcomes of accepted events, stream by stream."""
         self._board.ledger.write(self.index, accounts)
 
     def write_metrics(self, sums: array[int], gauges: array[int]) -> None:
-        """Hand over the cells that server.metrics.table lays out."""
+        """Write the cells that server.metrics.table lays out."""
         at = self._at
         self._cells[at + _SUMS : at + _SUMS + len(sums)] = memoryview(sums)
         self._cells[at + _GAUGES : at + _GAUGES + len(gauges)] = memoryview(gauges)
 
     def pages(self) -> SharedPages:
-        """The pages for what this worker counts by names."""
+        """Return the pages for this worker's counts by name."""
         return self._board.pages(self.index)
 
     def ring(self) -> Ring:
-        """The ring in which this worker writes receipts."""
+        """Return the ring in which this worker writes receipts."""
         return self._board.rings.ring(self.index)
 
-    # The master writes.
+    # Written by the master.
 
     def set_last_call(self, sockets: int) -> None:
         """Name the listening sockets (bit n is the n-th) from which no worker accepts after this one."""
@@ -159,7 +159,7 @@ class WorkerRow:
         """Hide the load of a late worker, so that no sibling waits for it; its next beat shows it again."""
         self._cells[self._load_at] = NOT_TAKING
 
-    # Everybody reads.
+    # Read by all processes.
 
     def is_last_call(self, socket_index: int) -> bool:
         """Whether no other worker will answer the connections in this socket's queue."""

@@ -1,9 +1,9 @@
 """Hold one shared memory map with a row for each worker, and everything else that the processes of a host share.
 
 Place: made by the master before the first fork; a worker writes its row, the master and the admin child read all.
-Rules: rows are claimed and released by the master alone. What a worker counted outlives it: its sums are added to those
-of all before it when its row is released.
-Not here: what a row holds (row), what follows from a late beat (master.watch), metrics (server.metrics).
+Rules: rows are claimed and released by the master alone. The counts of a worker outlive it: its sums are added to those
+of all earlier workers when its row is released.
+Not here: the content of a row (row), the response to a late beat (master.watch), metrics (server.metrics).
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ from server.shared.row import (  # fmt: skip
 )
 from server.shared.stacks import Stacks
 
-# Lines of each kind that a worker may have: a line of a stream, of a schema, of a broker.
+# Number of lines of each kind that a worker may have: for streams, schemas and brokers.
 MOST_STREAMS, MOST_SCHEMAS, MOST_BROKERS = 2048, 1024, 128
 
 
 class Kinds:
-    """What is counted by names: those of streams, schemas and brokers."""
+    """The counts by name: those of streams, schemas and brokers."""
 
     def __init__(self) -> None:
         self.streams = Lines(MOST_STREAMS, 3)  # Invalid, errors, observed.
-        self.schemas = Lines(MOST_SCHEMAS, 3)  # Judged in one decode, in one pass, by the reference.
-        self.brokers = Lines(MOST_BROKERS, 6, 6)  # As sink.kafka.statistics says.
+        self.schemas = Lines(MOST_SCHEMAS, 3)  # Validated in one decode, in one pass, by the reference.
+        self.brokers = Lines(MOST_BROKERS, 6, 6)  # In the order of sink.kafka.statistics.
 
     def every(self) -> tuple[Lines, ...]:
         return self.streams, self.schemas, self.brokers
 
 
 class SharedPages:
-    """One worker's pages of them; None where there are too many workers."""
+    """The pages of one worker; None if there are too many workers."""
 
     def __init__(self, kinds: Kinds, index: int) -> None:
         self.streams: LinesPage | None = kinds.streams.page(index)
@@ -55,7 +55,7 @@ class SharedPages:
 
 
 class Scoreboard:
-    """All rows, and the sums of the workers that are gone. An anonymous map: it dies with the last process."""
+    """All rows, and the sums of the workers that are gone. An anonymous map: it is released with the last process."""
 
     def __init__(self, rows: int) -> None:
         self._rows: list[WorkerRow | None] = [None] * rows
@@ -106,7 +106,7 @@ class Scoreboard:
         self.cells[0] = max((row.index + 1 for row in self._rows if row), default=0)
 
     def pages(self, index: int) -> SharedPages:
-        """What the worker of a row counts by names."""
+        """Return the pages for the counts by name of a row's worker."""
         return SharedPages(self.kinds, index)
 
     def least_load(self) -> int:
@@ -125,7 +125,7 @@ class Scoreboard:
         return self._summed()[: len(ProcessCount)]
 
     def sums(self) -> list[int]:
-        """The same of the sums of metrics, by the places of server.metrics.table."""
+        """Return the sums of metrics over all workers that ever were, by the places of server.metrics.table."""
         return self._summed()[len(ProcessCount) :]
 
     def _summed(self) -> list[int]:

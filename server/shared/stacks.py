@@ -43,12 +43,12 @@ class Stacks:
     def ask(self, pid: int, master_pid: int) -> str:
         """Return the stacks of a child, or the reason why there are none."""
         if _parent_of(pid) != master_pid:
-            return "it is gone\n"
+            return "the process is gone\n"
         os.ftruncate(self._fd, 0)
         try:
             os.kill(pid, ASK)
         except ProcessLookupError:
-            return "it is gone\n"
+            return "the process is gone\n"
         deadline = time.monotonic() + WAIT_S
         size = -1
         while time.monotonic() < deadline:
@@ -56,7 +56,7 @@ class Stacks:
             before, size = size, os.fstat(self._fd).st_size
             if size and size == before:
                 return os.pread(self._fd, _MAX_BYTES, 0).decode("utf-8", "replace")
-        return "it does not answer: it has only just begun, or the system has stopped it\n"
+        return "the process does not answer: it has only just started, or the system has stopped it\n"
 
 
 def _parent_of(pid: int) -> int:

@@ -1,9 +1,9 @@
-"""One kind of sink: all that the rest of the program may ask of it without opening it.
+"""One kind of sink: the questions that the rest of the program may ask about it without opening it.
 
 Place: boot, commands.events, sink.make → HERE → server/sink/<kind>/kind.py.
 Rules: nothing outside ``server/sink`` asks which kind it is. A kind's ``kind.py`` is imported by the master too, which
-has no broker client: what makes or reads a sink imports its modules when it is called.
-Not here: the list of kinds and what other settings have to know of them (config.sink_settings), the contract of an
+has no broker client: functions that make or read a sink import its modules when they are called.
+Not here: the list of kinds and the facts that other settings need about them (config.sink_settings), the contract of an
 open sink (sink.base).
 """
 
@@ -22,10 +22,11 @@ from server.sink.base import Sink
 
 
 class Reading(Struct, frozen=True):
-    """Which of the kept events are read, and where they are written.
+    """The choice of stored events to read, and the place to write them to.
 
     ``stream`` None: all. ``stream_fields`` are the paths in an event that may name its stream. ``follow``: new events
-    too, until interrupted. ``say`` tells people something; ``on_unread`` says what damage keeps from being read.
+    too, until interrupted. ``say`` prints a message; ``on_unread`` is called with each part that damage keeps from
+    being read.
     """
 
     stream: str | None
@@ -37,14 +38,14 @@ class Reading(Struct, frozen=True):
 
 
 class Kind(Struct, frozen=True):
-    """Paths that are relative are relative to ``base_dir``.
+    """A kind of sink.
 
-    ``make(settings, base_dir, settle_s)`` makes a sink, not yet open, in the worker; raises SettingsError.
-    ``describe(settings, base_dir)`` says where events go, for the log; it holds no secret.
-    ``read(settings, base_dir, reading)`` writes what is kept, one JSON object a line; raises SettingsError, which says
-    how else to read it, or PenstockError.
-    ``check(settings)`` finds what is wrong with the settings beyond what ``server.config`` sees, without a broker.
-    ``files_state(settings)`` changes when files change that the settings name and that only a new worker reads again.
+    Relative paths are relative to ``base_dir``. ``make(settings, base_dir, settle_s)`` makes a sink, not yet open, in
+    the worker; raises SettingsError. ``describe(settings, base_dir)`` says where events go, for the log; it holds no
+    secret. ``read(settings, base_dir, reading)`` writes the stored events, one JSON object per line; raises
+    SettingsError, which says how else to read them, or PenstockError. ``check(settings)`` finds faults in the settings
+    beyond the checks of ``server.config``, without a broker. ``files_state(settings)`` changes when a file changes that
+    the settings name and that only a new worker reads again.
     """
 
     make: Callable[[SinkSettings, Path, float], Sink]
@@ -55,9 +56,11 @@ class Kind(Struct, frozen=True):
 
 
 def kind_of(settings: SinkSettings) -> Kind:
-    """The kind that the settings name: ``KIND`` in the ``kind.py`` of the folder with its name. No other is imported.
+    """Return the kind that the settings name: ``KIND`` in the ``kind.py`` of the folder with its name. No other is
+    imported.
 
-    By name, because config.sink_settings is the list already; a test looks that each kind in it has its folder.
+    It is found by name, because config.sink_settings is the list already; a test checks that each kind in it has its
+    folder.
     """
     kind: Kind = import_module(f"server.sink.{settings.kind}.kind").KIND
     return kind

@@ -23,7 +23,7 @@ _INT_BYTES: Final = (0, 1, 2, 3, 4, 6, 8)
 
 
 class _Place(NamedTuple):
-    """Where the cell of a row is. Sorts by the id."""
+    """The place of a row's cell. Sorts by the id."""
 
     row_id: int
     page: int
@@ -48,7 +48,7 @@ def is_whole(row: Sequence[Any], kinds: Sequence[Any]) -> bool:
 
 
 def missing(found: Iterable[int], first: int, last: int) -> Iterator[tuple[int, int]]:
-    """The ranges of ids from ``first`` to ``last`` that are not among ``found``, which rises."""
+    """Return the ranges of ids from ``first`` to ``last`` that are not among ``found``, which is in rising order."""
     for row_id in found:
         if row_id > first:
             yield first, row_id - 1
@@ -68,7 +68,7 @@ class _Pages:
         self._size = size if size >= 512 and size & (size - 1) == 0 else _USUAL_PAGE_BYTES
 
     def places(self) -> Iterator[_Place]:
-        """Of every cell of every leaf page behind the first page, which holds the schema."""
+        """Yield the place of every cell of every leaf page after the first page, which holds the schema."""
         number = 1
         while page := self._page(number):
             if page[0] == _LEAF:
@@ -81,7 +81,7 @@ class _Pages:
             number += 1
 
     def row(self, place: _Place) -> tuple[Any, ...] | None:
-        """None: what is there is no record."""
+        """Read the row at a place. None: there is no valid record."""
         page = self._page(place.page)
         size, at = _varint(page, place.at)
         _, at = _varint(page, at)
@@ -106,7 +106,7 @@ class _Pages:
         return payload if len(payload) == size else None
 
     def _local_bytes(self, size: int) -> int:
-        """How much of a payload is on the leaf page itself."""
+        """Return how many bytes of a payload are on the leaf page itself."""
         most = self._size - 35
         if size <= most:
             return size
@@ -115,7 +115,7 @@ class _Pages:
         return wanted if wanted <= most else least
 
     def _page(self, index: int) -> bytes:
-        """Counted from 0; empty behind the end."""
+        """Return a page, counted from 0; empty after the end."""
         if index < 0:
             return b""
         self._file.seek(index * self._size)
@@ -123,7 +123,7 @@ class _Pages:
 
 
 def _varint(page: bytes, at: int) -> tuple[int, int]:
-    """The number at a place, and the place behind it. Behind the end of the page there are zeros."""
+    """Read the number at a place. Returns it and the place after it. After the end of the page there are zeros."""
     number = 0
     for count in range(8):
         byte = page[at + count] if at + count < len(page) else 0

@@ -2,7 +2,7 @@
 
 Place: worker → HERE → a Sink, after the fork.
 Rule: only the sink that is used is imported; SQLite users need no librdkafka.
-Not here: how each kind is made (its kind.py), opening it (the worker), what its settings may be (server.config).
+Not here: how each kind is made (its kind.py), opening it (the worker), the rules for its settings (server.config).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def make(settings: SinkSettings, base_dir: Path, settle_s: float = 5.0) -> Sink:
-    """A sink of ``settings.kind``, not yet open. Relative paths are relative to ``base_dir``. A sink that has no
-    setting of its own for it settles what somebody waits for within ``settle_s``. Raises SettingsError."""
+    """Make a sink of ``settings.kind``, not yet open. Relative paths are relative to ``base_dir``. A sink without a
+    setting for it settles events that a request waits for within ``settle_s``. Raises SettingsError."""
     return kind_of(settings).make(settings, base_dir, settle_s)
 
 
 def make_spool(config: Config, base_dir: Path, workers: int) -> Spool | None:
-    """This worker's spool; None where the sink is a local disk or nothing at all, and one more would not help."""
+    """Make this worker's spool; None if the sink is a local disk or memory, where a spool would not help."""
     if not config.sink.wants_spool:
         return None
     from server.sink.spool.spool import Spool

@@ -1,9 +1,10 @@
-"""Handle a SQLite file that is damaged: recognise it, set it aside, read what can be read of it.
+"""Handle a damaged SQLite file: recognise it, set it aside, read the rows that can still be read.
 
 Place: sink.spool.file, sink.sqlite.file and sink.sqlite.reader → HERE. Every call may wait for the disk.
-Rules: tables have ``id INTEGER PRIMARY KEY`` as their first column. A damaged page costs the rows that are on it and
-no others: reading goes on behind it. Nothing that was set aside is deleted; of a damaged first page a copy is kept.
-Not here: what the rows mean, where recovered ones go (sink.spool.file, sink.sqlite.recovery).
+Rules: tables have ``id INTEGER PRIMARY KEY`` as their first column. A damaged page costs the rows that are on it and no
+others: reading continues after it. Nothing that was set aside is deleted; a damaged first page is copied before it is
+mended.
+Not here: what the rows mean, where recovered rows go (sink.spool.file, sink.sqlite.recovery).
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ MOST_ID: Final = (1 << 63) - 1
 
 _PAGE_BYTES: Final = 4096  # SQLite's default since 3.12; nothing here asks for another.
 _SIZE_AT: Final = 28  # In the header: the number of pages.
-_TABLE_PAGES: Final = (b"\x05", b"\x0d")  # How a page of a table begins: one that leads to others, one with rows.
+# The first byte of a page of a table: one that leads to other pages, one with rows.
+_TABLE_PAGES: Final = (b"\x05", b"\x0d")
 
 _BROKEN: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
 
@@ -57,7 +59,7 @@ class transaction:  # noqa: N801 - used as a statement
 
 
 def is_broken(error: Exception) -> bool:
-    """Whether the file itself is bad, and not the disk that it is on."""
+    """Whether the file itself is damaged, as opposed to the disk that it is on."""
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
         return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
@@ -65,7 +67,7 @@ def is_broken(error: Exception) -> bool:
 
 
 def files_of(path: Path) -> list[Path]:
-    """The files that SQLite keeps a database in: itself, its log, the index of its log."""
+    """Return the files in which SQLite keeps a database: itself, its log, the index of its log."""
     return [path.with_name(path.name + ending) for ending in ("", "-wal", "-shm")]
 
 
@@ -84,10 +86,10 @@ def set_aside(path: Path) -> Path:
 
 
 def first_readable(can_read: Callable[[int], bool], unreadable: int, upto: int) -> int | None:
-    """The lowest id above ``unreadable`` from which on rows can be read; None when there is none to ``upto``.
+    """Return the lowest id above ``unreadable`` from which on rows can be read; None when there is none to ``upto``.
 
-    A page holds a range of ids, so that this is a search by doubling and halving: some 20 probes for a damaged leaf,
-    120 for any damage at all.
+    A page holds a range of ids, so this is a search by doubling and halving: some 20 probes for a damaged leaf, 120 for
+    any damage at all.
     """
     bad, step = unreadable, 1
     while True:
@@ -107,10 +109,11 @@ def first_readable(can_read: Callable[[int], bool], unreadable: int, upto: int) 
 
 
 def mend_head(path: Path, schema: str) -> None:
-    """Give a file whose first page is damaged that of an empty database with the same table: it says where the table
-    begins, which is page 2 where there is one table alone. The page that was there is kept in ``….head``.
+    """Replace a damaged first page by that of an empty database with the same table.
 
-    Source: https://www.sqlite.org/fileformat.html, sections 1.3 (the header), 1.6 (pages) and 2.6 (the schema table).
+    The first page says where the table begins, which is page 2 in a database with one table. The damaged page is kept
+    in ``….head``. Source: https://www.sqlite.org/fileformat.html, sections 1.3 (the header), 1.6 (pages) and 2.6 (the
+    schema table).
     """
     with closing(sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)) as database:
         try:
@@ -126,7 +129,7 @@ def mend_head(path: Path, schema: str) -> None:
         size = file.seek(0, os.SEEK_END)
         file.seek(_PAGE_BYTES)
         if file.read(1) not in _TABLE_PAGES:
-            return  # No database of ours: it is left as it is.
+            return  # Not a database of this service: it is left as it is.
         file.seek(0)
         path.with_name(path.name + ".head").write_bytes(file.read(_PAGE_BYTES))
         page[_SIZE_AT : _SIZE_AT + 4] = (size // _PAGE_BYTES).to_bytes(4, "big")
@@ -135,10 +138,13 @@ def mend_head(path: Path, schema: str) -> None:
 
 
 class Salvage:
-    """Rows of a damaged table, from its beginning to its end. ``columns`` begin with ``id``; ``kinds`` are the types
-    that each must have: damage can leave a row that reads well and is none. ``gaps`` are the ids between which rows
-    could not be read, first and last. ``keeps_all``: the table never deletes, so that rows which SQLite cannot reach
-    any more are read from their pages (sink.leaves); they come last, with texts as bytes."""
+    """The rows of a damaged table, from its beginning to its end.
+
+    ``columns`` begin with ``id``; ``kinds`` are the types that each must have: damage can leave bytes that decode as a
+    row without being one. ``gaps`` are the ids between which rows could not be read, first and last. ``keeps_all``: the
+    table never deletes, so that rows which SQLite cannot reach any more are read from their pages (sink.leaves); they
+    come last, with texts as bytes.
+    """
 
     def __init__(
         self,
@@ -175,7 +181,7 @@ class Salvage:
             yield from self._unreached()
 
     def _unreached(self) -> Iterator[list[Any]]:
-        """What the leaf pages hold of the gaps, which become what is missing even so."""
+        """Yield the rows that leaf pages hold in the gaps; the gaps shrink to the ids that are still missing."""
         gaps, self.gaps = self.gaps, []
         for first, last in gaps:
             ids: list[int] = []
@@ -205,7 +211,9 @@ class Salvage:
             if failed is not None:
                 found = first_readable(lambda row_id: self._can_read(database, row_id), after, MOST_ID)
                 self.gaps.append((after, MOST_ID if found is None else found - 1))
-                _logger.warning("%s: what has ids from %d to %d cannot be read: %s", self._path, *self.gaps[-1], failed)
+                _logger.warning(
+                    "%s: the rows with ids from %d to %d cannot be read: %s", self._path, *self.gaps[-1], failed
+                )
                 if found is None:
                     return
                 begin = found
@@ -215,7 +223,7 @@ class Salvage:
                 begin = after
 
     def _some(self, database: sqlite3.Connection, begin: int) -> tuple[list[Any], int, Exception | None]:
-        """The whole rows among the next ones, the id behind them, and what kept us from reading on."""
+        """Return the whole rows among the next ones, the id after them, and the error that ended reading, if any."""
         rows: list[Any] = []
         size, after = 0, begin
         try:

@@ -25,7 +25,9 @@ def network(text: str) -> Network:
     address, slash, prefix = text.partition("/")
     if "%" in address:
         bare = address.partition("%")[0]
-        raise ValueError(f"{text!r} has a zone, and clients are compared without theirs: write {bare}{slash}{prefix}")
+        raise ValueError(
+            f"{text!r} has a zone, but client addresses are compared without one: write {bare}{slash}{prefix}"
+        )
     found = ipaddress.ip_network(text, strict=False)
     if found.network_address != ipaddress.ip_address(address):
         raise ValueError(f"{text!r} has host bits set: the network is {_ipv4(found)}, the address is {address}")

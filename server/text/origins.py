@@ -1,12 +1,12 @@
-"""Origins of pages: their syntax in settings, and whether the ``Origin`` header of a browser names one of several.
-Host names have the same syntax without a scheme.
+"""Origins of pages: their syntax in settings, and whether the ``Origin`` header of a browser names one of several. Host
+names have the same syntax without a scheme.
 
-Place: config.transport_rules, catalog.allowed_auth, auth.key_entries ask what is one; http.cors, http.around.webhook,
+Place: config.transport_rules, catalog.allowed_auth, auth.key_entries check the syntax; http.cors, http.around.webhook,
 auth.guard → HERE.
-Rules: written as browsers send them (RFC 6454 section 6.2), a default port apart, which they leave out; or
-``https://*.example.org`` for every host below a name, at any depth. Names alone are a plain frozenset. What the rest
-said of an origin is remembered, in bounded number.
-Not here: what becomes of a request from elsewhere.
+Rules: an origin is written as browsers send it (RFC 6454 section 6.2), except that a default port may be written;
+``https://*.example.org`` stands for every host below a name, at any depth. A set of plain names is a frozenset. Answers
+for patterns are cached, in bounded number.
+Not here: the effect on a request from another origin.
 """
 
 # hot path
@@ -32,7 +32,7 @@ _NAME: Final = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
 def is_origin(text: object) -> bool:  # cold: what an operator wrote
-    """Whether this is how an origin, or those of hosts below one, is written."""
+    """Whether this is the syntax of an origin, or of a pattern for the hosts below one."""
     found = _ORIGIN.fullmatch(text) if isinstance(text, str) else None
     if found is None or int(found[3] or 0) > _MAX_PORT:
         return False
@@ -40,7 +40,7 @@ def is_origin(text: object) -> bool:  # cold: what an operator wrote
 
 
 def as_sent(origin: str) -> str:  # cold: what an operator wrote
-    """The origin as browsers send it: without the port that its scheme has anyway."""
+    """Return the origin as browsers send it: without the default port of its scheme."""
     return origin.removesuffix(_DEFAULT_PORTS.get(origin.partition("://")[0], ""))
 
 
@@ -81,6 +81,6 @@ class Origins:
 
 
 def origins_of(texts: Iterable[str]) -> frozenset[bytes] | Origins:  # cold: once a key, a stream, a worker
-    """Something to ask ``in`` of, with the value of a header."""
+    """Return a container to test the value of a header with ``in``."""
     given = tuple(map(as_sent, texts))
     return Origins(given) if any("*" in text for text in given) else frozenset(text.encode() for text in given)

@@ -1,10 +1,11 @@
 """Timers and tasks of a process, which no exception ends.
 
-Place: beside whoever has a timer or a task, in every process.
-Rules: an exception of ours in a timer or a task is counted, logged with its stack (at most once in a while for each),
-and the next time comes all the same. ``Timer`` does so for what has a fixed pace; whoever paces itself calls ``failed``
-where it catches; ``watch`` covers whatever else a loop calls. The count is a metric with an alert.
-Not here: exceptions in a request, which has to be answered (http.server), what the count becomes (row, notices).
+Place: HERE is used by every module with a timer or a task, in every process.
+Rules: an unexpected exception in a timer or a task is counted and logged with its stack (at most once in a while for
+each), and the timer or task runs again at the next time. ``Timer`` does this for work at a fixed interval; tasks with
+intervals of their own call ``failed`` where they catch; ``watch`` covers all other callbacks of a loop. The count is a
+metric with an alert.
+Not here: exceptions in a request, which has to be answered (http.server), the cells for the count (row, notices).
 """
 
 from __future__ import annotations
@@ -32,10 +33,12 @@ class _Failures:
 
 
 def failed(name: str) -> None:
-    """Count and log the exception being handled, which has ended one run of ``name``. Names are constants of our
+    """Count and log the exception being handled, which has ended one run of ``name``. Names are constants of the
     code."""
     _Failures.count += 1
-    _limited.warning(name, "%s failed, and goes on: it is a bug, or the host lacks something\n%s", name, _stack())
+    _limited.warning(
+        name, "%s failed and will run again: this is a bug, or the host lacks a resource\n%s", name, _stack()
+    )
 
 
 def _stack() -> str:
@@ -94,7 +97,7 @@ class Timer:
             self._handle = self._loop.call_later(self._every_s, self.start)
 
     def cancel(self) -> None:
-        """Stop: there is no next time."""
+        """Stop: the functions are not called again."""
         self._is_over = True
         if self._handle is not None:
             self._handle.cancel()

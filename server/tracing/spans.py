@@ -112,7 +112,7 @@ class Spans:
         failed = self._exporter.failed
         if failed > self._failed_said:
             more, self._failed_said = failed - self._failed_said, failed
-            _limited.warning("export", "%d spans were not taken by %s: %s", more, self._endpoint, self._trouble.said)
+            _limited.warning("export", "%d spans were not accepted by %s: %s", more, self._endpoint, self._trouble.said)
 
     async def close(self, deadline: float) -> None:
         """Send the remaining spans, for at most CLOSE_S and until ``loop.time()`` = deadline; the rest is lost."""

@@ -1,9 +1,9 @@
-"""Everything between an accepted event and its end: sink, spool and replay, opened and let go of in their order.
+"""Owns sink, spool and replay: opens them in order, closes them in reverse.
 
 Place: worker → HERE → intake.delivery, sink.spool.spool, sink.spool.replay.
-Rules: what was accepted is, when ``drain`` returns, delivered, on disk, or counted as dropped with a reason, and said
-in the log. The books are looked at then: what does not add up is an error of ours.
-Not here: who may be spooled (intake.delivery), HTTP (worker).
+Rules: when ``drain`` returns, every accepted event is delivered, on disk, or counted as dropped with a reason that is
+in the log. The books are checked then: a difference is a bug.
+Not here: which events may be spooled (intake.delivery), HTTP (worker).
 """
 
 from __future__ import annotations
@@ -30,13 +30,14 @@ if TYPE_CHECKING:
     from server.worker.concerns import Concerns
 
 
-SPOOL_S = 1.0  # Even a hurried end gives the disk this long: 50,000 events take about half of it.
+SPOOL_S = 1.0  # Even a hurried end leaves this much time for the disk: 50,000 events take about half of it.
 
 _logger = logging.getLogger("delivery")
 
 
 class Durability:
-    """One worker's. ``tallies`` are the books, stream by stream. ``on_dropped`` is that of intake.delivery."""
+    """Sink, spool and replay of one worker. ``tallies`` are the books, stream by stream. ``on_dropped`` is that of
+    intake.delivery."""
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class Durability:
         self._is_open = False
 
     def use(self, snapshot: Snapshot) -> None:
-        """Streams are these from now on."""
+        """Use these streams from now on."""
         is_spooled = self._config.spool.on_broker_down == "spool"
         wishes = {stream.on_broker_down for stream in snapshot.streams()}
         self.delivery.may_be_spooled = is_spooled or "spool" in wishes
@@ -85,7 +86,8 @@ class Durability:
         self._is_open = True
 
     async def drain(self, deadline: float) -> None:
-        """Deliver what is out until ``deadline``; the rest goes to the spool. Every outcome is known afterwards."""
+        """Deliver events in flight until ``deadline``, and put the rest into the spool. Afterwards every outcome is
+        known."""
         if self.replay is not None:
             self.replay.stop()
         await self.sink.drain(deadline)
@@ -95,7 +97,7 @@ class Durability:
             await self._close_spool(max(deadline, now + SPOOL_S))
 
     def sink_counts(self) -> dict[str, int]:
-        """What this kind of sink counts of itself, by the names in metrics.sink_metrics."""
+        """Return the counts of this kind of sink, by the names in metrics.sink_metrics."""
         counts = self.sink.counts()
         return {
             "producers_replaced": counts.replaced,
@@ -106,34 +108,32 @@ class Durability:
         }
 
     def replayed(self) -> int:
-        """Events that left the spool for the broker; those of earlier workers are among them."""
+        """Return the number of events that left the spool for the broker, including events of earlier workers."""
         return self.replay.replayed if self.replay is not None else 0
 
     def unaccounted(self) -> int:
-        """Events in flight that neither the sink nor the spool has.
-
-        The sink may hold more, such as replayed events: then some that are in neither are not seen until it is idle.
-        """
+        """Return the number of events in flight that neither the sink nor the spool has. The sink may also hold other
+        events, such as replayed ones, which hide missing events until it is idle."""
         in_flight = self.in_flight()
         return -in_flight if in_flight < 0 else max(0, in_flight - self.outstanding() - self.waiting())
 
     def in_flight(self) -> int:
-        """Accepted events without an outcome, by the books."""
+        """Return the number of accepted events without an outcome, by the books."""
         return sum(tally.in_flight() for tally in self.tallies)
 
     def outstanding(self) -> int:
-        """Events that the sink has and has not settled."""
+        """Return the number of events that the sink has taken and not yet settled."""
         return self.sink.outstanding() if self._is_open else 0
 
     def waiting(self) -> int:
-        """Events on the way to the disk."""
+        """Return the number of events on the way to the disk."""
         return self.spool.waiting() if self.spool is not None else 0
 
     def spool_bytes(self) -> int:
         return self.spool.used_bytes() if self.spool is not None else 0
 
     def is_broker_away(self) -> bool:
-        """Whether nothing can be kept by the sink now: no broker answers, or its database cannot be written."""
+        """Whether the sink can store nothing at the moment: no broker answers, or its database cannot be written."""
         return self.sink.is_away()
 
     def is_throttled(self) -> bool:
@@ -141,22 +141,22 @@ class Durability:
         return self.sink.is_throttled()
 
     def callback_failures(self) -> int:
-        """Exceptions of ours that the sink has caught."""
+        """Return the number of unexpected exceptions that the sink has caught."""
         return self.sink.callback_failures
 
     def queue(self) -> tuple[int, int]:
-        """Events and bytes that wait in the sink, as far as it knows."""
+        """Return the number of events and bytes that wait in the sink, as far as it knows."""
         return self.sink.queue()
 
     def brokers(self) -> list[tuple[str, list[int]]]:
-        """Each broker's name with its numbers (sink.base)."""
+        """Return each broker's name with its numbers (sink.base)."""
         return self.sink.brokers()
 
     def close_books(self) -> bool:
-        """Whether every accepted event has an outcome; if not, say which stream lacks how many."""
+        """Check that every accepted event has an outcome; if not, log which stream lacks how many."""
         dropped, spooled = self.tallies.dropped, self.tallies.spooled
         if dropped:
-            _logger.error("%d accepted events were not delivered and cannot be any more: %s", dropped, self._reasons())
+            _logger.error("%d accepted events were not delivered and never will be: %s", dropped, self._reasons())
         if spooled:
             _logger.info("%d events went into the spool since the start", spooled)
         wrong = {tally.stream: tally.in_flight() for tally in self.tallies if tally.in_flight()}
@@ -198,7 +198,8 @@ class Durability:
         self.receipts.spooled(event.number)
 
     def _on_left(self, event: Spooled, error_type: str | None) -> None:
-        """A spooled event has left the spool; those of other runs were accepted by none of ours."""
+        """Handle an event that has left the spool; this worker's books do not count those accepted by earlier
+        workers."""
         self.receipts.left_spool(event.number, is_delivered=error_type is None)
         tally = self.tallies.of(event.stream)
         if error_type is None:

@@ -1,9 +1,9 @@
-"""One worker: joins sink, intake and HTTP, runs them on one uvloop, and lets go of them in reverse.
+"""One worker: joins sink, intake and HTTP, runs them on one uvloop, and closes them in reverse.
 
 Place: server.master forks → HERE; the composition root of everything on an event's way.
-Rule: started in the order sink and spool → intake → http, so that nothing is accepted that cannot be handed on;
-drained in reverse, so that nothing is closed that somebody still needs. Everything is opened after the fork.
-Not here: what the parts do. This file only passes their bound methods to one another.
+Rule: the parts start in the order sink and spool → intake → http, so that every accepted event can be passed on; they
+drain in reverse, so that no part is closed while another needs it. Everything is opened after the fork.
+Not here: the work of the parts. This file only passes their bound methods to one another.
 """
 
 from __future__ import annotations
@@ -65,21 +65,21 @@ if TYPE_CHECKING:
     from server.master.generation import WorkerContext
     from server.schemas.repository import SchemaRepository
 
-SINK_SHARE_OF_DRAIN = 0.9  # What is left then goes to the spool, which takes milliseconds.
-FINISH_SHARE_OF_DRAIN = 0.98  # For clients to take their last answers.
+SINK_SHARE_OF_DRAIN = 0.9  # The rest then goes to the spool, which takes milliseconds.
+FINISH_SHARE_OF_DRAIN = 0.98  # Time for clients to read their last answers.
 SPANS_SHARE_OF_DRAIN = 0.99
 
 LAG_BEATS: Final = 20  # 10 s of beats: a scrape every 10 s sees every stall.
 
 log = logging.getLogger("worker")
 
-# Objects that may come into being before the garbage collector looks for circles; by default 700, a look at every
+# Number of new objects after which the garbage collector looks for cycles; by default 700, which is a look at every
 # hundredth event. measured: bench worker, a request 0.98.
 GC_EVERY: Final = 10_000
 
 
 class Materials(Protocol):
-    """What one reading of the settings yields (boot.generation)."""
+    """The result of one reading of the settings (boot.generation)."""
 
     config: Config
     data_dir: Path
@@ -90,7 +90,7 @@ class Materials(Protocol):
 
 
 class Worker:
-    """One process's share of the service."""
+    """One worker process."""
 
     def __init__(self, materials: Materials, context: WorkerContext, concerns: Concerns = ALL) -> None:
         config = materials.config
@@ -191,7 +191,7 @@ class Worker:
     def _say_what_was_done(self) -> None:
         books = self._durability.tallies
         log.info(
-            "%d events received, %d accepted, %d delivered; judged: one decode %d, one pass %d, by the reference %d",
+            "%d events received, %d accepted, %d delivered; validated: one decode %d, one pass %d, by the reference %d",
             self._receiver.counts.received,
             books.accepted,
             books.delivered,
@@ -199,8 +199,11 @@ class Worker:
         )
 
     async def _drain(self, start: float) -> None:
-        """Nobody new, then the requests under way, then the sink, then the last answers: each has a share of the time,
-        as an instant. Requests that wait for acks outlast HTTP's share: closing the sink settles every ack."""
+        """Drain in order: accept no more, finish requests in progress, then the sink, then the last answers.
+
+        Each step has its share of the time, as a deadline. Requests that wait for acks outlast HTTP's share: closing
+        the sink settles every ack.
+        """
         seconds = 0.0 if self._is_hurried else self._config.drain_s
         cut = await self._server.drain(start + seconds * HTTP_SHARE_OF_DRAIN)
         self._receiver.close()
@@ -219,14 +222,15 @@ class Worker:
         self._stop.set()
 
     def _begin_to_beat(self, loop: asyncio.AbstractEventLoop) -> None:
-        """What is looked at every ``process.beat_s``; one that fails does not keep the master from seeing the beat."""
+        """Start the checks of every ``process.beat_s``; a check that fails does not keep the beat from being
+        written."""
         beats = (self._note_lag, self._copy_counters, self._row.beat)
         looks = (self._look_at_clients, self._tracing.look, self._look_at_level, self._look_at_master)
         follows = (self._fetched.look, self._public_keys.look)
         Timer(loop, self._config.process.beat_s, *beats, *looks, *follows, self._note_due).start()
 
     def _note_lag(self) -> None:
-        """A beat came so much later than it was due: any other timer would have waited as long."""
+        """Note by how much a beat came late: any other timer would have waited as long."""
         self._lags_s.append(max(0.0, asyncio.get_running_loop().time() - self._due))
 
     def _note_due(self) -> None:
@@ -239,7 +243,7 @@ class Worker:
         self._level.look(self._row.notices.level)
 
     def _look_at_master(self) -> None:
-        """Leave when it is gone."""
+        """Drain if the master is gone."""
         if self._context.is_orphan() and not self._stop.is_set():
             log.warning("the master is gone: draining")
             self._stop.set()
@@ -270,19 +274,19 @@ class Worker:
     def _use(self, snapshot: Snapshot) -> None:
         """Swap the streams, between two requests."""
         self._pipeline.use(snapshot.find)
-        self._receiver.begin_anew()
+        self._receiver.begin_again()
         self._durability.use(snapshot)
         self._published.use(Views(snapshot.sections, self._config.streams.wiki))
         self._documents.forget()
         self._row.set_streams(*self._fetched.mark())
 
     def _judged(self) -> tuple[int, int, int]:
-        """Events in one decode, in one pass, by the reference, over all schemas."""
+        """Return the numbers of events validated in one decode, in one pass, and by the reference, over all schemas."""
         ways = list(self._pipeline.judged)
         return sum(one.one_decode for one in ways), sum(one.one_pass for one in ways), sum(one.referred for one in ways)
 
     def _copy_counters(self) -> None:
-        """Hand over what the parts have counted, as plain integers, to shared memory."""
+        """Copy the counters of the parts to shared memory."""
         hand_over(self._row.counters)
         self._row.write_books(self._durability.tallies)
         self._measures.write()

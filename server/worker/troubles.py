@@ -1,9 +1,10 @@
-"""Say what clients get wrong: at most one line a kind every 10 s, with a count and an example.
+"""Log the faults of clients: at most one line per kind every 10 s, with a count and an example.
 
-Place: worker, on the beat → HERE → the log; it looks at what intake.books.counts and http.server have counted anyway.
-Rules: nothing is logged where events pass. Kinds are of closed sets. An example names the stream, when it is declared,
-and the request; what the client sent is shown only where ``log.client_text`` allows it: it may be personal.
-Not here: trouble of ours (whoever meets it logs it), metrics (measures).
+Place: worker, on the beat → HERE → the log; it reads the counters of intake.books.counts and http.server.
+Rules: nothing is logged on the way of an event. Kinds come from closed sets. An example names the request, and the
+stream if it is declared; the text that the client sent is shown only if ``log.client_text`` allows it, because it may
+be personal.
+Not here: faults of the service (logged where they occur), metrics (measures).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _logger = logging.getLogger("clients")
 
 
 class Troubles:
-    """One worker's."""
+    """The log lines about clients of one worker."""
 
     def __init__(self, server: HttpServer, counts: Counts, *, shows_text: bool) -> None:
         self._server = server
@@ -33,22 +34,24 @@ class Troubles:
         self._due_s: dict[str, float] = {}
 
     def look(self, now_s: float, *, is_last: bool = False) -> None:
-        """Say what has happened since the last line of its kind, where one is due; at the end everything."""
+        """Log what has happened since the last line of each kind, if a line is due; at the end log everything."""
         counts, server = self._counts, self._server
         for error_type, count in counts.by_type.items():
             if more := self._more(error_type, count, now_s, is_last):
                 self._say_events(error_type, more)
         for limit, count in server.refused.items():
             if limit != "idle" and (more := self._more(f"limit {limit}", count, now_s, is_last)):
-                _logger.info("%d requests or connections met the limit %s", more, limit, extra={"kind": limit})
+                _logger.info("%d requests or connections exceeded the limit %s", more, limit, extra={"kind": limit})
         if more := self._more("parse", server.parse_errors, now_s, is_last):
-            _logger.info("%d connections were closed: what came was no HTTP request", more, extra={"kind": "parse"})
+            _logger.info(
+                "%d connections were closed: their bytes were not an HTTP request", more, extra={"kind": "parse"}
+            )
         if more := self._more("full", counts.refused_full, now_s, is_last):
             what = "%d requests were answered 503: the broker is away, or too many events wait for it"
             _logger.warning(what, more, extra={"kind": "full"})
 
     def _more(self, kind: str, count: int, now_s: float, is_last: bool) -> int:
-        """How many are to be said now."""
+        """Return how many have not been logged yet."""
         said = self._said.get(kind, 0)
         if count == said or (now_s < self._due_s.get(kind, 0.0) and not is_last):
             return 0

@@ -91,7 +91,7 @@ def test_a_quota_that_is_used_up_is_said_to_be_one(kafka_broker: Kafka, topic: s
                 kept.add(number)
                 assert post(service, number, lines_count=40, path="/v1/events?hasty=true")[0] == 202
                 number += 1
-        service.says("limits this service by a quota and takes nothing for")
+        service.says("limits this service by a quota and accepts nothing for")
         service.until(lambda: Scrape.of(service).sum("penstock_sink_throttled_workers") == 1)
         if post(service, number)[0] != 503:
             kept.add(number)

@@ -192,7 +192,7 @@ def test_keys_keep_their_order_while_a_topic_under_load_is_found_to_be_small(
         for first in range(200, 3000, 10):
             post(first)
         service.until(lambda: post(3000) == 201)
-        service.says("takes no batch of this size")
+        service.says("accepts no batch of this size")
         expected = set(accepted)
         service.until(lambda: expected <= set(numbers(kafka_broker, f"{topic}.{KEYED}")))
         stop(service)

@@ -52,11 +52,11 @@ def test_a_log_level_reaches_everybody_until_the_next_reload(tmp_path: Path) -> 
         service.signal(signal.SIGCHLD)  # It looks at the level before each wait: this one ends, then the next begins.
         service.signal(signal.SIGTTIN)
         service.until(lambda: len(service.workers()) == 2)
-        assert "one worker more" not in service.log()
+        assert "one worker added" not in service.log()
         assert ask_admin(service, "/log-level", "PUT", b"")[0] == 200
         service.signal(signal.SIGCHLD)
         service.signal(signal.SIGTTOU)
-        service.says("one worker fewer: 1")
+        service.says("one worker removed: 1")
 
 
 def test_stacks_are_those_of_a_stuck_worker_too_and_of_nobody_else(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_stacks_are_those_of_a_stuck_worker_too_and_of_nobody_else(tmp_path: Pat
         assert ask_admin(service, f"/stacks?pid={worker}")[2].count("== ") == 1
         assert ask_admin(service, f"/stacks?pid={os.getpid()}")[0] == 404
         os.kill(worker, signal.SIGSTOP)
-        assert "it does not answer" in ask_admin(service, f"/stacks?pid={worker}")[2]
+        assert "the process does not answer" in ask_admin(service, f"/stacks?pid={worker}")[2]
         os.kill(worker, signal.SIGCONT)
         assert service.workers() == {worker}
 

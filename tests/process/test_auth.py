@@ -308,12 +308,12 @@ def test_public_keys_at_a_url_are_followed_without_a_restart(tmp_path: Path) -> 
         with Served(tmp_path, workers=1, fetch=quick, **settings) as service:
             workers = service.workers()
             assert (status(old), status(new)) == (201, 401)
-            assert "1 of 2 keys are passed over: 1 that cannot be read" in service.log()
+            assert "1 of 2 keys are ignored: 1 that cannot be read" in service.log()
             site.says("/jwks", behaviours.body(beside(new, {"kty": "new"})))
             service.says("public keys of tokens are now")
 
             assert (status(old), status(new)) == (401, 201)
-            service.says("public keys: .*1 of 2 keys are passed over: 1 for something else; the other keys are used")
+            service.says("public keys: .*1 of 2 keys are ignored: 1 for something else; the other keys are used")
             site.says("/jwks", behaviours.body('{"keys": [{"kty": "new"}]}'))
             service.says("public keys: .*has no key for .*the last good ones stay in force")
             assert status(new) == 201
@@ -326,5 +326,5 @@ def test_public_keys_at_a_url_are_followed_without_a_restart(tmp_path: Path) -> 
         site.says("/jwks", behaviours.status(500))
         (tmp_path / "log").unlink()
         with Served(tmp_path, workers=1, fetch=quick, **settings) as service:
-            assert "starting with the keys that it answered last" in service.log()
+            assert "starting with the keys of its last good answer" in service.log()
             assert status(new) == 201

@@ -128,8 +128,8 @@ def test_replay_and_all_timers_go_on_after_a_time_without_descriptors(cluster: M
             cluster.hang()
             assert client.post(*map(order, range(1, 50)), path="/v1/events?hasty=true") == 202
             service.until(lambda: Scrape.of(service).value("penstock_spool_events") > 0)
-            service.says(r"Delivery._look failed, and goes on")
-            service.says(r"Replay._run failed, and goes on")
+            service.says(r"Delivery._look failed and will run again")
+            service.says(r"Replay._run failed and will run again")
             service.until(lambda: Scrape.of(service).value("penstock_task_failures_total") > 1)
         cluster.go_on()
         service.until(lambda: numbers(cluster) >= set(range(50)))

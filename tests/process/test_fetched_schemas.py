@@ -186,7 +186,7 @@ def test_a_client_can_make_us_ask_for_so_many_unknown_schemas_and_no_more(tmp_pa
             assert found[:2] == ["unknown_schema"] * 2
             assert set(found[2:]) == {"schema_unavailable"}
             assert len({path.partition(".")[0] for path in site.paths() if "/no/such" in path}) == 2
-            assert "allowance of this client is used up" in service.log()
+            assert "the limit of this client is reached" in service.log()
 
 
 def test_an_event_may_name_a_schema_by_its_url_if_so_set_and_only_below_ours(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_streams_of_a_url_are_served_and_changes_reach_every_worker_without_a_re
 @pytest.mark.parametrize(
     ("trouble", "reason"),
     [
-        (behaviours.html(), "answered a web page"),
+        (behaviours.html(), "answered with a web page"),
         (behaviours.streams(**{"app.x": {"schema_title": "/leading"}}), "is refused"),
         (behaviours.endless, "is larger than"),
     ],
@@ -228,7 +228,9 @@ def test_check_says_what_a_url_answers(tmp_path: Path) -> None:
         settings_file.write_text(json.dumps({**settings(site), "schemas": schemas}))
         with Running(["-m", "server", "check", "-c", str(settings_file)], tmp_path / "log") as check:
             assert check.exit_code() == 3
-            assert re.search(r"yaml:\d+: streams.sources\[0\]: .*/api: answered a web page; no earlier", check.log())
+            assert re.search(
+                r"yaml:\d+: streams.sources\[0\]: .*/api: answered with a web page; no earlier", check.log()
+            )
         site.says("/api", behaviours.streams(**{"app.one": TICK}))
         with Running(["-m", "server", "check", "-c", str(settings_file)], tmp_path / "log") as check:
             assert check.exit_code() == 0

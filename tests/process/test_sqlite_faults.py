@@ -196,7 +196,7 @@ def test_a_lock_at_the_start_of_a_worker_does_not_end_the_service(tmp_path: Path
         assert is_alive(service)
         service.signal(signal.SIGTERM)
         assert service.exit_code() == 0
-        assert "10 accepted events were not delivered and cannot be any more: 10 broker_timeout" in service.log()
+        assert "10 accepted events were not delivered and never will be: 10 broker_timeout" in service.log()
         assert "do not add up" not in service.log()
 
 
@@ -261,14 +261,14 @@ def test_files_that_are_deleted_are_noticed_and_what_is_answered_2xx_afterwards_
         if gone.endswith(("-wal", "-shm")):
             early.assert_kept()
         assert_books(service)
-        assert service.log().count("has deleted, replaced or barred") == 1
+        assert service.log().count("was deleted, replaced or made inaccessible") == 1
         stop(service)
 
 
 def test_files_that_are_deleted_are_noticed_when_nothing_is_sent(tmp_path: Path) -> None:
     with served(tmp_path) as service:
         shutil.rmtree(tmp_path / "events")
-        service.says("has deleted, replaced or barred")
+        service.says("was deleted, replaced or made inaccessible")
         service.until(database(tmp_path).exists)
         stop(service)
 

@@ -215,7 +215,7 @@ def test_what_nobody_took_of_the_log_is_counted_and_said_when_it_goes_on(tmp_pat
         def says() -> bool:
             nonlocal said
             said += reader.read(65_536) or b""
-            return b"lines of the log were dropped: nobody took them for a while" in said
+            return b"lines of the log were dropped: standard error or output was not read for a while" in said
 
         eventually(says)
         service.process.send_signal(signal.SIGTERM)

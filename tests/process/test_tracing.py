@@ -108,7 +108,7 @@ def test_a_collector_that_refuses_is_said_once_and_counted(tmp_path: Path) -> No
     with Collector(403) as collector, served(tmp_path, collector, ratio=1.0) as service:
         assert post(service, tick(STREAM)) == 201
         service.until(lambda: spans(service, "failed") == 1)
-        service.says(rf"1 spans were not taken by {collector.endpoint}: .*403")
+        service.says(rf"1 spans were not accepted by {collector.endpoint}: .*403")
 
         assert "opentelemetry" not in service.log()
 

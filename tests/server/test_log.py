@@ -102,7 +102,7 @@ def test_what_clients_get_wrong_is_counted_and_said_once_in_ten_seconds(caplog: 
     assert "text" not in example
     assert said(caplog) == [
         "3 events were not accepted: unknown_stream",
-        "2 requests or connections met the limit body",
+        "2 requests or connections exceeded the limit body",
     ]
     counts.note(Verdict("unknown_stream", "text"), "", "r-4", is_observed=False)
     troubles.look(1.0 + LINE_EVERY_S / 2)

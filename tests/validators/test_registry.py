@@ -96,7 +96,7 @@ def test_why_a_schema_is_insecure_is_said_each_time(tmp_path: Path) -> None:
 
     for _ in range(2):
         with pytest.raises(
-            SchemaError, match=r"^/insecure/1\.0\.0: format at /properties/a needs maxLength beside it$"
+            SchemaError, match=r"^/insecure/1\.0\.0: format at /properties/a needs maxLength next to it$"
         ):
             registry.validator("/insecure/1.0.0")
 

@@ -51,13 +51,13 @@ def findings(whole: dict[str, Any]) -> list[Insecure]:
 def _reasons(whole: dict[str, Any], schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for keyword in ("pattern", "format"):
         if keyword in schema and "maxLength" not in schema:
-            yield keyword, "needs maxLength beside it"
+            yield keyword, "needs maxLength next to it"
     if "patternProperties" in schema:
         names = schema.get("propertyNames")
         if not (names is False or (isinstance(names, dict) and "maxLength" in names)):
-            yield "patternProperties", "needs propertyNames with maxLength beside it"
+            yield "patternProperties", "needs propertyNames with maxLength next to it"
     if schema.get("uniqueItems") is True and "maxItems" not in schema and not _is_scalar(whole, schema.get("items")):
-        yield "uniqueItems", "needs maxItems beside it, for its items can be objects or arrays"
+        yield "uniqueItems", "needs maxItems next to it, because its items can be objects or arrays"
     for keyword, text in dialect.patterns(schema):
         reason = pattern.danger(text)
         if reason is not None:

@@ -99,7 +99,7 @@ def make(maker: Maker) -> tuple[TypeAndCheck | None, Way]:
     except RecursionError:
         return None, Way("reference", "is nested too deeply")
     if maker.residual:
-        return made, Way("residual", f"checked beside the type: {', '.join(sorted(maker.residual))}")
+        return made, Way("residual", f"checked besides the type: {', '.join(sorted(maker.residual))}")
     return made, Way("one-pass")
 
 
@@ -220,9 +220,9 @@ class Maker:
 
     def _members(self, schema: dict[str, Any], rest: Any, sizes: dict[str, int], place: str) -> TypeAndCheck:
         """Make an object whose members are judged one by one, from their raw text: this is the slowest way."""
-        self.residual.add("additionalProperties, or sizes, beside properties")
+        self.residual.add("additionalProperties, or sizes, next to properties")
         if self._possible(place) or self._places.wanted.get(place):
-            raise kinds.unsaid(place, "additionalProperties, or sizes, beside properties to hand out or fill in")
+            raise kinds.unsaid(place, "additionalProperties, or sizes, next to properties to hand out or fill in")
         names = self._names(schema.get("propertyNames", True), place)
         judges = {
             name: self._judge(each, place + dialect.step("properties", name))

@@ -1,8 +1,8 @@
-"""A YAML document that remembers where each of its values came from.
+"""A YAML document with the origin of each of its values.
 
 Place: file, environment and command line → HERE → config.framework.judge.
 Rule: maps merge, everything else replaces; the later source wins and is the one that messages name.
-Not here: which keys there are (config.settings).
+Not here: which keys exist (config.settings).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Compare a document with the structs, and report all faults.
 
 Place: config.framework.document → HERE → config.load.
-Rule: every problem is found, not the first alone; whether a value is allowed is msgspec's word, the text is ours; a
-secret's value is in no message.
-Not here: what settings ask of one another (config.rules).
+Rule: all faults are reported, not only the first; msgspec decides whether a value is allowed, the texts are written
+here; a secret's value is in no message.
+Not here: checks of settings against one another (config.rules).
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _is_allowed(value: Any, kind: Any) -> bool:
 
 def _hint(value: Any, kind: Any, name: str) -> str:
     if value is None:
-        return "leave the line out to have the default"
+        return "leave the line out to use the default"
     if _is_allowed([value], kind):
         return "write it as a list: [value]"
     if _is_allowed(str(value), kind) and isinstance(value, bool | int | float):

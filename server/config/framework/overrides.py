@@ -2,11 +2,11 @@
 
 Place: ``PENSTOCK_A__B=value`` and ``--set a.b=value`` → HERE → config.load.
 Rules: the file, then the environment, then the command line. A value is YAML (a scalar, or a list or map in flow
-style), but where only text is allowed it is taken as it stands, unless quoted; a secret is always taken as it stands.
-A map given for a section is merged into it; an empty value is refused there, for a deployment's unset variable would
-replace what the file says, of ``auth`` for one, by defaults. Below a free map such as ``sink.kafka`` the rest of the
-path is one key: ``--set sink.kafka.bootstrap.servers=…``, ``PENSTOCK_SINK__KAFKA__BOOTSTRAP_SERVERS=…``. Every variable
-whose name starts with ``PENSTOCK_`` must name a setting, those apart that Kubernetes sets for a service named
+style), but where only text is allowed it is taken as it stands, unless quoted; a secret is always taken as it stands. A
+map given for a section is merged into it; an empty value is refused there, because a deployment's unset variable would
+replace the values of the file, for example of ``auth``, by defaults. Below a free map such as ``sink.kafka`` the rest
+of the path is one key: ``--set sink.kafka.bootstrap.servers=…``, ``PENSTOCK_SINK__KAFKA__BOOTSTRAP_SERVERS=…``. Every
+variable whose name starts with ``PENSTOCK_`` must name a setting, except those that Kubernetes sets for a service named
 ``penstock…``.
 Not here: judging values (config.framework.judge).
 """

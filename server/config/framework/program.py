@@ -1,4 +1,4 @@
-"""Declare everything in which the settings of one program differ from those of another.
+"""The properties by which the settings of one program differ from those of another.
 
 Place: a program makes one of these → judge, source, reference.
 Rule: everything else in this folder knows no setting by name.

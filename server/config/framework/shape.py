@@ -64,7 +64,7 @@ def is_nullable(kind: Any) -> bool:
 
 
 def alternatives(kind: Any) -> list[Any]:
-    """The members of a union, each bare; a type that is none is its own only member."""
+    """Return the members of a union, without annotations; any other type is its own only member."""
     kind = bare(kind)
     if get_origin(kind) in (types.UnionType, typing.Union):
         return [inner for one in get_args(kind) for inner in alternatives(one)]
@@ -111,7 +111,7 @@ def _words(kind: inspect.Type) -> str:
 
 
 def _members(kind: inspect.StructType) -> str:
-    """What is in a map that is a struct, the names that may be left out in brackets."""
+    """Return the members of a struct in words; names that may be left out are in brackets."""
     names = [one.name if one.required else f"[{one.name}]" for one in kind.fields]
     return f"a map of {', '.join(names)}"
 
@@ -128,6 +128,6 @@ def _text(kind: inspect.StrType) -> str:
 
 
 def default_of(section: type[Section], name: str) -> Any:
-    """The value that a setting has when nobody sets it."""
+    """Return the value of a setting that is not set."""
     field = next(field for field in msgspec.structs.fields(section) if field.name == name)
     return field.default if field.default is not msgspec.NODEFAULT else field.default_factory()

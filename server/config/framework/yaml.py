@@ -2,7 +2,7 @@
 
 Place: files, the environment and the command line → HERE → document, source, and the sources of streams.
 Rule: this is one of the two modules of ``server`` that import ``validators``, and it imports its YAML reader alone.
-Not here: what the values mean.
+Not here: the meaning of the values.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class LeadingZeroError(YamlError):
 
 
 def load_yaml(text: str, name: str, *, is_strict: bool = False) -> tuple[Any, dict[tuple[str | int, ...], int]]:
-    """The value, and the line of every path in it. Raises YamlError; with ``is_strict`` LeadingZeroError for 010 too,
-    which is 8 to other readers of YAML."""
+    """Return the value, and the line of every path in it. Raises YamlError; with ``is_strict`` LeadingZeroError for 010
+    too, which other readers of YAML take for 8."""
     try:
         return yaml12.load_with_lines(text, name, is_strict=is_strict)
     except yaml12.LeadingZeroError as error:

@@ -1,9 +1,9 @@
 """The files that properties of librdkafka name: certificates, keys, keytabs.
 
-Place: config.load makes their paths absolute, config.kafka.settings asks whether they can be read, boot.generation
-whether they are still the same → HERE.
+Place: config.load makes their paths absolute, config.kafka.settings asks whether they can be read, boot.generation asks
+whether they have changed → HERE.
 Rules: a path is relative to the settings file, like all paths of the settings. librdkafka reads a file once, when a
-producer is made, so a file with other content needs new workers. Content itself is kept nowhere.
+producer is made, so a file with other content needs new workers. The content itself is stored nowhere.
 Not here: properties whose value is read from a file (config.load, for the setting ``config.kafka.files``).
 """
 
@@ -34,24 +34,25 @@ NAMES: Final = frozenset(
     }
 )
 _MAY_BE_DIRECTORY: Final = ("ssl.ca.location", "https.ca.location")
-_PROBE: Final = "probe"  # Of both: librdkafka looks for the system's certificates.
-_MAX_BYTES: Final = 1 << 20  # A bundle of all public authorities has 220 kB. What is larger is told by size and time.
+_PROBE: Final = "probe"  # In both properties: librdkafka looks for the system's certificates.
+# A bundle of all public authorities has 220 kB. A larger file is compared by size and time.
+_MAX_BYTES: Final = 1 << 20
 
 
 def resolved(properties: Properties, base_dir: Path) -> dict[str, str]:
-    """The properties that name a file, with absolute paths."""
+    """Return the properties that name a file, with absolute paths."""
     return {name: str(base_dir / path) for name, path in _named(properties)}
 
 
 def unreadable(properties: Properties) -> list[RefusedProperty]:
-    """Files that are not there or not for us to read, in words that librdkafka does not find."""
+    """Find files that do not exist or may not be read, in messages that are clearer than librdkafka's."""
     return [
         RefusedProperty(name, reason, _HINT) for name, path in _named(properties) if (reason := _trouble(name, path))
     ]
 
 
 def state(properties: Properties) -> str:
-    """Changes when one of the files does, or what a symbolic link leads to."""
+    """Return a value that changes when one of the files changes, or the target of a symbolic link."""
     whole = hashlib.sha256()
     for name, path in sorted(_named(properties)):
         whole.update(f"{name}\0{path}\0".encode())
@@ -86,7 +87,7 @@ def _trouble(name: str, path: str) -> str | None:
 
 
 def _parts(path: Path) -> list[bytes]:
-    """What tells one content from another; of a directory, of each file in it."""
+    """Return values that differ when the content differs; for a directory, those of each file in it."""
     try:
         found = path.stat()
         if stat.S_ISDIR(found.st_mode):

@@ -1,9 +1,9 @@
-"""Which librdkafka properties are refused because they break a promise.
+"""The librdkafka properties that are refused because they would break a promise.
 
-Place: beside config.kafka.settings.
+Place: config.kafka.settings → HERE.
 Rules: a property that would make an acked event lossy, late, doubled or out of order is refused by the name that the
 user wrote, with the reason and what to do. All others pass.
-Not here: our defaults, and what librdkafka itself thinks of a property (config.kafka.settings).
+Not here: the service's defaults, and librdkafka's own checks of a property (config.kafka.settings).
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ ALIASES: Final[Mapping[str, str]] = {
     "sasl.oauthbearer.client.credentials.client.secret": "sasl.oauthbearer.client.secret",
 }
 
-# librdkafka takes its properties of a topic with ``topic.`` before their names as well: ``topic.acks`` is ``acks``.
-# Every other name that begins so is a property of its own (``topic.metadata.refresh.interval.ms``) or unknown.
-# Source: rd_kafka_topic_conf_set in rdkafka_conf.c, release 2.16.
+# librdkafka accepts its properties of a topic with ``topic.`` before their names as well: ``topic.acks`` is ``acks``.
+# Every other name that begins so is a property of its own (``topic.metadata.refresh.interval.ms``) or unknown. Source:
+# rd_kafka_topic_conf_set in rdkafka_conf.c, release 2.16.
 TOPIC_PREFIX: Final = "topic."
 OF_TOPICS: Final = frozenset(
     """
@@ -50,7 +50,7 @@ OF_TOPICS: Final = frozenset(
 
 
 def canonical(name: str) -> str:
-    """The one name of a property: without ``topic.``, and not an alias. An unknown name stays as it is."""
+    """Return the one name of a property: without ``topic.``, and not an alias. An unknown name is unchanged."""
     bare = name.removeprefix(TOPIC_PREFIX)
     return ALIASES.get(bare, bare) if bare in OF_TOPICS else ALIASES.get(name, name)
 
@@ -69,7 +69,7 @@ class RefusedProperty(NamedTuple):
 
 
 def broken_promises(properties: Properties) -> list[RefusedProperty]:
-    """What our promises have against ``properties``. Looks at nothing else: no broker, no librdkafka."""
+    """Return which of ``properties`` would break a promise of the service. Uses no broker and no librdkafka."""
     problems = list(_doubles(properties))
     for name, value in properties.items():
         refusal = _REFUSALS.get(canonical(name)) or _refusal_by_form(canonical(name))
@@ -84,7 +84,7 @@ def broken_promises(properties: Properties) -> list[RefusedProperty]:
 
 
 def text_of(value: Value) -> str:
-    """The value as librdkafka reads it."""
+    """Return the value as librdkafka reads it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -99,7 +99,7 @@ def _doubles(properties: Properties) -> Iterator[RefusedProperty]:
                 yield RefusedProperty(name, f"is another name of {kept}, which is set too", "keep one of them")
 
 
-# A refusal: from the value to (reason, hint), or None when this value is fine.
+# A check of one property: from the value to (reason, hint), or None when the value is allowed.
 _Found = tuple[str, str] | None
 _Refusal = Callable[[str], _Found]
 
@@ -123,7 +123,7 @@ def _unless(banned: Callable[[float], bool], reason: str, hint: str = "remove it
         if not _PLAIN.fullmatch(value):
             if _READ_DIFFERENTLY.match(value):
                 return "is not a plain decimal number, and librdkafka would read another one", "write its digits alone"
-            return None  # Not a number: librdkafka says so itself, in its own words.
+            return None  # Not a number: librdkafka reports that itself, in its own words.
         if banned(float(value)):
             return reason, hint
         return ("is larger than librdkafka can hold", "use a smaller one") if float(value) > _INT_MAX else None
@@ -141,7 +141,7 @@ _REFUSALS: Final[Mapping[str, _Refusal]] = {
     "message.timeout.ms": _unless(
         lambda ms: not 1 <= ms <= _LATEST_MS,
         "an event could be delivered after its sender was told that it failed",
-        f"use 1 to {_LATEST_MS}; 0 means for ever",
+        f"use 1 to {_LATEST_MS}; 0 means forever",
     ),
     "message.send.max.retries": _unless(lambda n: n < 1, "without retries a leader election loses events"),
     "max.in.flight.requests.per.connection": _unless(
@@ -157,8 +157,8 @@ _REFUSALS: Final[Mapping[str, _Refusal]] = {
     "delivery.report.only.error": _only(_FALSE, "every event needs its ack"),
     "enable.gapless.guarantee": _only(_FALSE, "one late event would stop the producer and fail all others"),
     "transactional.id": _always("events are not sent in transactions, and nothing would ever commit one"),
-    "queue.buffering.max.messages": _always("the sink has its own bound", "set sink.max_outstanding"),
-    "queue.buffering.max.kbytes": _always("the sink has its own bound", "set sink.max_outstanding_bytes"),
+    "queue.buffering.max.messages": _always("the sink has its own limit", "set sink.max_outstanding"),
+    "queue.buffering.max.kbytes": _always("the sink has its own limit", "set sink.max_outstanding_bytes"),
     "plugin.library.paths": _always("it loads code into the server"),
     "logger": _always("the server's own log is used", "set log.level"),
     "log.queue": _always("the server serves librdkafka's log itself"),
@@ -166,12 +166,12 @@ _REFUSALS: Final[Mapping[str, _Refusal]] = {
     "interceptors": _always("it loads code into the server"),
     "on_delivery": _always("a callback cannot be given in a settings file"),
     "opaque": _always("a callback cannot be given in a settings file"),
-    "default.topic.config": _always("it was given up", "write its properties beside the others"),
-    "default_topic_conf": _always("it was given up", "write its properties beside the others"),
+    "default.topic.config": _always("librdkafka has removed it", "write its properties next to the others"),
+    "default_topic_conf": _always("librdkafka has removed it", "write its properties next to the others"),
 }
 
 
-# Whole numbers by the end of their names, and those of them that librdkafka reads as fractions, by strtod.
+# Properties with whole numbers, by the end of their names, and those that librdkafka reads as fractions, by strtod.
 _NUMBERS: Final = re.compile(r".*\.(ms|bytes|kbytes|messages|size|fails|level)")
 _FRACTIONS: Final = ("linger.ms",)
 

@@ -1,9 +1,9 @@
-"""Which properties of librdkafka can never authenticate, or do not protect what they seem to.
+"""Properties of librdkafka that can never authenticate, or that only seem to protect.
 
-Place: beside config.kafka.settings.
-Rules: librdkafka takes such properties and then tries for ever; each is refused by the name that the user wrote, or by
-the name that is missing. A certificate that it leaves aside, connecting in the clear, is a warning: where nothing but
-that is wrong, events arrive. What librdkafka refuses itself is its own word.
+Place: config.kafka.settings → HERE.
+Rules: librdkafka accepts such properties and then tries without end; each is refused by the name that the user wrote,
+or by the name that is missing. A certificate that librdkafka ignores while it connects without encryption is a warning:
+if nothing else is wrong, events arrive. Faults that librdkafka itself refuses are reported in its own words.
 Source: librdkafka 2.16, CONFIGURATION.md and the wiki page "Using SASL with librdkafka".
 Not here: whether files can be read (config.kafka.files).
 """
@@ -22,7 +22,7 @@ _OIDC: Final = ("token.endpoint.url", "client.id", "client.secret")
 
 
 def never_authenticates(properties: Properties) -> list[RefusedProperty]:
-    """All of them."""
+    """Return all properties that can never authenticate, and those without effect."""
     given = {canonical(name): text_of(value).strip() for name, value in properties.items()}
     written = {canonical(name): name for name in properties}
     protocol = given.get("security.protocol", "plaintext").lower()
@@ -33,7 +33,7 @@ def never_authenticates(properties: Properties) -> list[RefusedProperty]:
 
 
 def without_sasl(properties: Properties) -> dict[str, str | int | float | bool]:
-    """The rest, for librdkafka to look at when SASL is refused already: it would stop there."""
+    """Return the properties without SASL, for librdkafka to check when SASL is refused already: it would stop there."""
     kept = {name: value for name, value in properties.items() if not _is_sasl(name)}
     protocol = text_of(kept.get("security.protocol", "")).lower()
     if protocol.startswith("sasl_"):
@@ -46,14 +46,14 @@ def _is_sasl(name: str) -> bool:
 
 
 def _unused(given: dict[str, str], protocol: str) -> Iterator[RefusedProperty]:
-    """librdkafka looks at these only where the protocol asks for them."""
+    """Find properties that librdkafka uses only with another protocol."""
     for name in given:
         if protocol in ("plaintext", "ssl") and _is_sasl(name):
             wanted = "sasl_ssl" if protocol == "ssl" else "sasl_ssl or sasl_plaintext"
-            reason = f"is not used: security.protocol is {protocol}, which authenticates by no such means"
+            reason = f"has no effect: security.protocol is {protocol}, which does not authenticate this way"
             yield RefusedProperty(name, reason, f"set security.protocol to {wanted}, or remove it")
         elif protocol in ("plaintext", "sasl_plaintext") and _is_of_tls(name):
-            reason = f"is not used: security.protocol is {protocol}, which encrypts nothing"
+            reason = f"has no effect: security.protocol is {protocol}, which encrypts nothing"
             wanted = "sasl_ssl" if protocol == "sasl_plaintext" else "ssl"
             yield RefusedProperty(name, reason, f"set security.protocol to {wanted}, or remove it", is_warning=True)
 
@@ -74,9 +74,10 @@ def _sasl(given: dict[str, str]) -> Iterator[RefusedProperty]:
 
 
 def _oauth(given: dict[str, str]) -> Iterator[RefusedProperty]:
-    """A token comes from an OIDC provider, or is an unsecured one; a callback, the third way, cannot be configured."""
+    """Check where a token comes from: an OIDC provider, or an unsecured token. The third way, a callback, cannot be
+    configured."""
     if given.get(f"{_OAUTH}metadata.authentication.type", "none").lower() == "aws_iam":
-        reason = "librdkafka does not get tokens of aws_iam by itself"
+        reason = "librdkafka does not fetch aws_iam tokens by itself"
         yield RefusedProperty(f"{_OAUTH}metadata.authentication.type", reason, f"use {_OAUTH}method: oidc, or SCRAM")
     elif given.get(f"{_OAUTH}method", "default").lower() == "oidc":
         yield from _oidc(given)
@@ -91,7 +92,7 @@ def _oauth(given: dict[str, str]) -> Iterator[RefusedProperty]:
 
 
 def _oidc(given: dict[str, str]) -> Iterator[RefusedProperty]:
-    """Of the grant client_credentials; for the other grants librdkafka says what is missing."""
+    """Check the grant client_credentials; for the other grants librdkafka reports what is missing."""
     is_default = f"{_OAUTH}metadata.authentication.type" not in given
     if is_default and given.get(f"{_OAUTH}grant.type", "client_credentials") == "client_credentials":
         for name in _OIDC:

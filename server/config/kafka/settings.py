@@ -1,4 +1,4 @@
-"""The librdkafka properties of the Kafka sink: our defaults, yours, and all that is wrong with them.
+"""The librdkafka properties of the Kafka sink: the service's defaults, the user's properties, and all faults in them.
 
 Place: sink.make → HERE → sink.kafka; also `penstock check`, which needs no broker.
 Rules: any property of librdkafka passes through; unknown names and bad values are refused in librdkafka's own words.
@@ -33,7 +33,7 @@ from server.host import stdio
 
 DEFAULTS: Final[Mapping[str, str]] = {
     "client.id": "penstock",
-    # The contract of every sink: kept means acked by all in-sync replicas, once, in order.
+    # The contract of every sink: a stored record was acked by all in-sync replicas, once, in order.
     "acks": "all",
     "enable.idempotence": "true",
     # Guaranteed latency = linger + broker round trip + poll tick; 5 ms lets a burst share one request.
@@ -42,11 +42,11 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "message.timeout.ms": "6000",
     # librdkafka holds messages for an unknown topic for 30 s. 3 s let a topic that is created on first use appear.
     "topic.metadata.propagation.max.ms": "3000",
-    # 10 s without an attempt would outlive message.timeout.ms: a broker that is back would still cost events.
+    # 10 s without an attempt would outlive message.timeout.ms: a broker that has returned would still cost events.
     "reconnect.backoff.max.ms": "1000",
     # The same reason, for a connection whose packets vanish (30 s).
     "socket.connection.setup.timeout.ms": "5000",
-    # Firewalls forget idle connections silently; without it the first events of the morning find out.
+    # Firewalls drop idle connections silently; without it the first events of the morning would fail.
     "socket.keepalive.enable": "true",
     # The cheapest codec by CPU that halves JSON; every broker and consumer has it.
     "compression.codec": "snappy",
@@ -54,7 +54,7 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "statistics.interval.ms": "5000",
 }
 
-EXPIRY_S: Final = 1.0  # librdkafka looks once a second for messages whose time is over.
+EXPIRY_S: Final = 1.0  # librdkafka looks for expired messages once a second.
 
 # Names for the hint "did you mean": what a producer of librdkafka 2.16 knows, without callbacks and internals.
 NAMES: Final = tuple(
@@ -89,15 +89,12 @@ NAMES: Final = tuple(
 _NO_PROVIDER: Final = "No provider for SASL mechanism GSSAPI"
 _SASL: Final = ("sasl.mechanism", "sasl.mechanisms", "security.protocol")
 _UNKNOWN: Final = "No such configuration property"
-_ROUNDS: Final = 50  # One refusal a round; nobody writes more wrong properties than that.
+_ROUNDS: Final = 50  # One refusal per round; more wrong properties than this are not expected.
 
 
 def check(properties: Properties, *, are_files_here: bool = True) -> list[RefusedProperty]:
-    """All that is wrong with ``properties``: our promises first, then librdkafka's opinion of what is left.
-
-    Needs no broker. Imports confluent_kafka: see ``check_apart``. Files that are named are not looked at unless they
-    ``are_files_here``.
-    """
+    """Return all faults in ``properties``: broken promises first, then librdkafka's own refusals. Needs no broker.
+    Imports confluent_kafka: see ``check_apart``. The named files are not checked unless they ``are_files_here``."""
     security = never_authenticates(properties)
     unused = {problem.name for problem in security if problem.is_warning}
     used: dict[str, Value] = {name: value for name, value in properties.items() if name not in unused}
@@ -109,7 +106,8 @@ def check(properties: Properties, *, are_files_here: bool = True) -> list[Refuse
 
 
 def check_apart(properties: Properties, *, are_files_here: bool = True) -> list[RefusedProperty]:
-    """The same from a process that must stay without threads and librdkafka, such as the master: a child looks."""
+    """Check from a process that must stay without threads and librdkafka, such as the master: a child process does
+    it."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -124,9 +122,10 @@ def check_apart(properties: Properties, *, are_files_here: bool = True) -> list[
 
 
 def complete(properties: Properties, *, max_outstanding: int, max_outstanding_bytes: int) -> dict[str, str]:
-    """What librdkafka is given: our defaults, the user's properties under their one name, and the sink's bounds."""
+    """Return the properties for librdkafka: the defaults, the user's properties under their one name, and the sink's
+    limits."""
     given = {canonical(name): text_of(value) for name, value in properties.items()}
-    given.pop("delivery.report.only.error", None)  # False, or it was refused; the binding wants no text here.
+    given.pop("delivery.report.only.error", None)  # False, or it was refused; the binding accepts no text here.
     bounds = {
         "queue.buffering.max.messages": str(max_outstanding),
         "queue.buffering.max.kbytes": str(max(1, max_outstanding_bytes // 1024)),
@@ -135,7 +134,8 @@ def complete(properties: Properties, *, max_outstanding: int, max_outstanding_by
 
 
 def settle_s(properties: Properties) -> float:
-    """Within which librdkafka has said what became of a message. ``EXPIRY_S`` where ``check`` refuses the number."""
+    """Return the time within which librdkafka reports the outcome of a message. ``EXPIRY_S`` if ``check`` refuses the
+    number."""
     given = {canonical(name): value for name, value in properties.items()}
     try:
         return float(given.get("message.timeout.ms", DEFAULTS["message.timeout.ms"])) / 1000 + EXPIRY_S
@@ -144,7 +144,7 @@ def settle_s(properties: Properties) -> float:
 
 
 def redact(text: str, properties: Properties) -> str:
-    """``text`` without the value of any secret among ``properties``."""
+    """Return ``text`` without the value of any secret among ``properties``."""
     for name, value in properties.items():
         if is_secret(name) and text_of(value):
             text = text.replace(text_of(value), "***")
@@ -152,7 +152,7 @@ def redact(text: str, properties: Properties) -> str:
 
 
 def _answer(writer: int, properties: Properties, *, are_files_here: bool) -> NoReturn:
-    """The child's whole life. Whatever is raised, it must not come back into the parent's program."""
+    """Run the whole life of the child process. No exception may continue in the parent's program."""
     try:
         stdio.begin_child()
         problems = check(properties, are_files_here=are_files_here)
@@ -161,11 +161,12 @@ def _answer(writer: int, properties: Properties, *, are_files_here: bool) -> NoR
     finally:
         if (error := sys.exception()) is not None:
             traceback.print_exception(error)
-        os._exit(0)  # Nothing of the parent's may be flushed or ended twice.
+        os._exit(0)  # Nothing of the parent may be flushed or closed twice.
 
 
 def _ask(properties: Properties, secrets: Properties) -> list[RefusedProperty]:
-    """librdkafka stops at the first thing it dislikes: take that out and ask again. None of ``secrets`` is shown."""
+    """Ask librdkafka, which stops at the first fault: remove the property and ask again. None of ``secrets`` is
+    shown."""
     left: dict[str, Any] = dict(properties)
     problems: list[RefusedProperty] = []
     for _ in range(_ROUNDS):
@@ -178,7 +179,7 @@ def _ask(properties: Properties, secrets: Properties) -> list[RefusedProperty]:
         elif "SASL mechanism" in refusal:
             name = next(one for one in _SASL if one in left)
             if _NO_PROVIDER in refusal:
-                reason = "this build of librdkafka has no GSSAPI (Kerberos), which is the mechanism unless one is set"
+                reason = "this build of librdkafka has no GSSAPI (Kerberos), the default mechanism"
             hint = "use PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER as sasl.mechanism"
         problems.append(RefusedProperty(name or "", reason, hint))
         if name is None:
@@ -190,30 +191,31 @@ def _ask(properties: Properties, secrets: Properties) -> list[RefusedProperty]:
 
 
 def _refusal(properties: Mapping[str, Any]) -> str | None:
-    """Make a producer that knows no broker, so that nothing is contacted, and throw it away."""
-    from confluent_kafka import KafkaException, Producer  # Only here: SQLite users need not have it.
+    """Make a producer without brokers, so that it contacts none, and discard it."""
+    from confluent_kafka import KafkaException, Producer  # Imported here alone: SQLite users need not have it.
 
     settings = complete(properties, max_outstanding=1000, max_outstanding_bytes=1 << 20)
     try:
         Producer({**settings, "bootstrap.servers": "", "log_level": "0"})
     except KafkaException as refused:
         return str(refused.args[0].str()).strip()
-    except (TypeError, ValueError, AttributeError) as refused:  # The binding's own look at a few names.
+    except (TypeError, ValueError, AttributeError) as refused:  # The binding's own check of a few names.
         return str(refused)
     return None
 
 
 def _named_in(reason: str, properties: Mapping[str, Any]) -> str | None:
-    """The property that librdkafka means, under the name the user gave it. Longest first: names contain one another."""
+    """Return the property that librdkafka means, under the name that the user wrote. Longest first: names contain one
+    another."""
     words = re.findall(r"[a-z_]+(?:[._][a-z]+)*", reason)
-    if reason.startswith(_UNKNOWN):  # Its messages leave out the prefix ``topic.``.
+    if reason.startswith(_UNKNOWN):  # Its messages omit the prefix ``topic.``.
         for name in properties:
             if name.startswith(TOPIC_PREFIX) and f'"{name.removeprefix(TOPIC_PREFIX)}"' in reason:
                 return name
     for name in sorted(properties, key=len, reverse=True):
         if name in reason or canonical(name) in words:
             return name
-    # "queue.buffering.max.ms" is what librdkafka calls linger.ms in its own messages.
+    # librdkafka's messages call linger.ms "queue.buffering.max.ms".
     meant = {canonical(word) for word in words}
     return next((name for name in properties if canonical(name) in meant), None)
 

@@ -7,7 +7,7 @@ Rules:
 2. It is percent-decoded once; a plus sign stays a plus sign. If the result begins with a percent sign, it was encoded
    twice, since no JSON begins so, and is decoded once more. One trailing semicolon, which old scripts append, is
    dropped.
-3. Whatever the verdicts, the answer is 204 or a picture, and must not be cached. A text that is not JSON, or that there
+3. With any verdict, the answer is 204 or a picture, and must not be cached. A text that is not JSON, or that there
    is no room for, is refused as in a POST.
 Not here: the way of the event (intake.receive), the length of a URL (http.limits).
 """
@@ -66,7 +66,7 @@ class _Masked:
 
 class Beacon:
     """The handlers of /v1/beacon and /v1/pixel.gif. ``receive`` handles a request as a POST to /v1/beacon, and reads
-    its body as JSON whatever its headers say."""
+    its body as JSON under any headers."""
 
     def __init__(self, receive: Callable[[Request], None]) -> None:
         self._receive = receive

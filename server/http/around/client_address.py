@@ -5,8 +5,8 @@ Rules: a header is believed as far as its writer is trusted. From the socket's p
 X-Forwarded-For as long as the hop is a trusted proxy; the first other hop is the client. A malformed entry ends the
 walk at the proxy that passed it on; an empty one is skipped. ``client_ip_header`` is believed from a trusted peer
 alone. ``Forwarded`` is walked like X-Forwarded-For, and only if ``client_ip_header`` names it: a proxy that writes one
-of the two lets the client's other one through. Without trusted proxies the peer is the client, whatever headers it
-sends.
+of the two lets the client's other one through. Without trusted proxies the peer is the client, and its headers are
+ignored.
 Not here: the use of the address (intake.text.enrichment).
 """
 

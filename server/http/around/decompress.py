@@ -41,7 +41,7 @@ MAX_WIDE: Final = 3
 
 DAMAGED: Final = Refusal(
     400,
-    "The body is not what its Content-Encoding says: it is damaged, cut off, or followed by something else. Send "
+    "The body does not match its Content-Encoding: it is damaged, cut off, or followed by other bytes. Send "
     "whole compressed streams and nothing behind them.",
 )
 MANY_STREAMS: Final = Refusal(

@@ -29,9 +29,9 @@ _ENCODINGS: Final = f"Send the body as one of: {ACCEPT_ENCODING}, applied once; 
 _AS_JSON: Final = f"Send JSON as Content-Type: {JSON}."
 _AS_LINES: Final = "Send one event a line as Content-Type: application/x-ndjson."
 _HINTS: Final[dict[str, str]] = {
-    "application/x-www-form-urlencoded": "curl -d sends this type by itself: add -H 'Content-Type: application/json'. "
+    "application/x-www-form-urlencoded": "curl -d sends this type by default: add -H 'Content-Type: application/json'. "
     "Events are JSON, not the fields of a form.",
-    "multipart/form-data": "Events are the body itself, not a file in a form: with curl, --data-binary @FILE -H "
+    "multipart/form-data": "The body must be the events, not a file in a form. With curl, use --data-binary @FILE -H "
     "'Content-Type: application/json'.",
     **dict.fromkeys(("text/json", "application/x-json", "application/text", "text/javascript", "json"), _AS_JSON),
     **dict.fromkeys(
@@ -53,16 +53,16 @@ _HINTS: Final[dict[str, str]] = {
     ),
     **dict.fromkeys(
         ("application/gzip", "application/x-gzip", "application/zstd", "application/octet-stream"),
-        "Content-Type says what is inside, application/json for instance; Content-Encoding says how it is compressed.",
+        "Content-Type names the format of the body, such as application/json; Content-Encoding names its compression.",
     ),
 }
 _ENCODING_HINTS: Final[dict[str, str]] = {
     **dict.fromkeys(
         ("utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin1"),
-        "The charset belongs into Content-Type, and is UTF-8; this header says how the body is compressed.",
+        "The charset belongs in Content-Type, and is UTF-8; this header says how the body is compressed.",
     ),
-    "chunked": "chunked belongs into Transfer-Encoding; this header says how the body is compressed.",
-    "application/json": "The type belongs into Content-Type; this header says how the body is compressed.",
+    "chunked": "chunked belongs in Transfer-Encoding; this header says how the body is compressed.",
+    "application/json": "The type belongs in Content-Type; this header says how the body is compressed.",
     "base64": "A body may hold any byte: send it as it is, without base64.",
 }
 
@@ -78,13 +78,13 @@ def bad_type(headers: Mapping[bytes, bytes]) -> Refusal:
     name, parameters = named(given)
     charsets = [value for parameter, value in parameters if parameter == "charset"]
     if name in MEDIA_TYPES and charsets:
-        hint = f"Its charset is not taken. {_TYPES}"
+        hint = f"Its charset is not supported. {_TYPES}"
     elif len(elements(given)) > 1:
         hint = f"It names several types, or occurs several times. {_TYPES}"
     else:
         hint = f"{_HINTS.get(name, '')} {_TYPES}".strip()
     more = f"Accept-Post: {ACCEPT_POST}\r\n".encode()
-    return Refusal(415, f"The Content-Type {_shown(given)} is not taken. {hint}", more=more)
+    return Refusal(415, f"The Content-Type {_shown(given)} is not supported. {hint}", more=more)
 
 
 def bad_encoding(given: bytes) -> Refusal:
@@ -95,7 +95,7 @@ def bad_encoding(given: bytes) -> Refusal:
     else:
         hint = _ENCODING_HINTS.get(names[0], "") if names else ""
     more = f"Accept-Encoding: {ACCEPT_ENCODING}\r\n".encode()
-    detail = " ".join((f"The Content-Encoding {_shown(given)} is not taken.", *filter(None, (hint, _ENCODINGS))))
+    detail = " ".join((f"The Content-Encoding {_shown(given)} is not supported.", *filter(None, (hint, _ENCODINGS))))
     return Refusal(415, detail, more=more)
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from server.http.routes import Handler, Table
 
 _STATUS: Final = 429
-_DETAIL: Final = "Your {} sends more requests than it may. Send fewer, with more events in each."
+_DETAIL: Final = "Your {} exceeds its rate limit. Send fewer requests, with more events in each."
 
 
 class _Share(msgspec.Struct, eq=False):

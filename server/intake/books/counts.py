@@ -1,9 +1,10 @@
-"""What the intake counts: plain integers of one worker.
+"""The counters of the intake: plain integers of one worker.
 
 Place: intake.receive adds; worker copies them to the scoreboard on the beat.
-Rules: each of ``by_type`` was not accepted, or was and its sender was told that it failed. Streams are those of routes
-(intake.books.tally): what names no stream of ours is counted for "". A time is what a clock said at both ends of a way.
-Not here: what became of accepted events (intake.books.tally), HTTP's own counters, who is told
+Rules: an event counted in ``by_type`` was not accepted, or was accepted and its sender was told later that it failed.
+Streams are those of routes (intake.books.tally); events without a known stream are counted for "". A time is the
+difference of two readings of one clock.
+Not here: outcomes of accepted events (intake.books.tally), HTTP's own counters, who reads the counters
 (server.worker.measures).
 """
 
@@ -18,7 +19,8 @@ from typing import Final, NamedTuple
 from server.intake.verdict import ERROR_TYPES, INVALID_TYPES, Verdict
 from server.shared.lines import OTHERS
 
-# Seconds. Around the linger of 5 ms, after which a guaranteed event is acked at the earliest, and up to answer_s.
+# In seconds. The bounds lie around the linger of 5 ms, after which a guaranteed event is acked at the earliest, and go
+# up to answer_s.
 GUARANTEED_BOUNDS: Final = (
     0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 )  # fmt: skip
@@ -28,15 +30,15 @@ HASTY_BOUNDS: Final = (
 )  # fmt: skip
 
 INVALID, ERROR, OBSERVED = range(3)  # Places in a stream's counts.
-MAX_STREAMS: Final = 2047  # A worker has so many lines, and one for all others.
+MAX_STREAMS: Final = 2047  # A worker has this many lines, and one for all further streams.
 
-# One request in so many is measured. measured: bench worker, all of them: a clock and a bucket are 3 % of a request
-# where the kernel is left out. A prime: clients that send in turns of two or of ten are all met.
+# One request in this many is measured. measured: bench worker, all of them: a clock reading and a bucket are 3 % of a
+# request without the kernel. It is a prime, so that clients that send in cycles of two or ten are all sampled.
 MEASURED_EVERY: Final = 17
 
 
 class Times:
-    """How long something took: ``counts`` of the bounds and of what is beyond, and the sum of all in seconds."""
+    """A histogram of durations: ``counts`` per bound and beyond the last one, and the sum of all in seconds."""
 
     __slots__ = ("bounds", "counts", "sum_s")
 
@@ -46,13 +48,13 @@ class Times:
         self.sum_s = 0.0
 
     def add(self, seconds: float) -> None:
-        """One took so long."""
+        """Add one duration."""
         self.counts[bisect_left(self.bounds, seconds)] += 1
         self.sum_s += seconds
 
 
 class Example(NamedTuple):
-    """Of events that failed for one reason, the first since somebody looked."""
+    """The first event that failed for a reason since the last report, and how many there were."""
 
     stream: str
     request_id: str
@@ -60,11 +62,14 @@ class Example(NamedTuple):
 
 
 class Counts:
-    """``received`` events of well-formed requests; ``refused_hasty`` ones of hasty requests that neither the sink nor
-    the spool took; ``observed`` accepted ones that are invalid; ``refused_full``, ``refused_draining`` and
-    ``refused_many`` (of more events than are taken) requests turned away. ``guaranteed`` are times of requests from
-    receipt to answer, ``hasty`` to the hand-over of their events. ``examples`` are by ``error_type``; whoever has said
-    them takes them away."""
+    """Counters of events and requests.
+
+    ``received`` events of well-formed requests; ``refused_hasty`` events of hasty requests that neither the sink nor
+    the spool took; ``observed`` accepted events that are invalid; ``refused_full``, ``refused_draining`` and
+    ``refused_many`` (too many events) refused requests. ``guaranteed`` holds times of requests from receipt to answer,
+    ``hasty`` to the hand-over of their events. ``examples`` are by ``error_type``; the code that logs them removes
+    them.
+    """
 
     __slots__ = (
         "by_stream",
@@ -94,7 +99,7 @@ class Counts:
         self.hasty = Times(HASTY_BOUNDS)
 
     def note(self, found: Verdict, stream: str, request_id: str, *, is_observed: bool) -> None:
-        """An event was found to be so, and was accepted all the same when it ``is_observed``."""
+        """Count a verdict. An event that ``is_observed`` was accepted in spite of it."""
         if is_observed:
             self.observed += 1
             place = OBSERVED

@@ -1,8 +1,9 @@
-"""How the events of each schema were judged: plain integers of one worker.
+"""Counts by schema of the ways in which events were validated: plain integers of one worker.
 
-Place: intake.router gives each route the counts of its schema; intake.pipeline adds; server.worker.measures reads on
-the beat.
-Rules: schemas are bounded in number, those beyond share the last counts. Error events are counted like any other.
+Place: intake.router gives each route the counts of its schema; intake.pipeline adds; worker.measures reads on the
+beat.
+Rules: the number of schemas is limited, and those beyond the limit share the last counts. Error events are counted like
+any other.
 Not here: verdicts by type (intake.books.counts).
 """
 
@@ -14,11 +15,11 @@ from collections.abc import Iterator
 
 from server.shared.lines import OTHERS
 
-MAX_SCHEMAS = 1023  # A worker has so many lines, and one for all others.
+MAX_SCHEMAS = 1023  # A worker has this many lines, and one for all further schemas.
 
 
 class Judged:
-    """Events of one schema: judged and read in ``one_decode``; filled in first and then judged in ``one_pass``;
+    """Events of one schema: validated and read in ``one_decode``; enriched first and then validated in ``one_pass``;
     ``referred`` to the reference, valid or not."""
 
     __slots__ = ("one_decode", "one_pass", "referred", "schema_uri")
@@ -31,13 +32,13 @@ class Judged:
 
 
 class AllJudged:
-    """One for each schema that has had an event."""
+    """The counts of each schema that has had an event."""
 
     def __init__(self) -> None:
         self._by_schema: dict[str, Judged] = {}
 
     def of(self, schema_uri: str) -> Judged:
-        """The counts of a schema."""
+        """Return the counts of a schema."""
         name = schema_uri if schema_uri in self._by_schema or len(self._by_schema) < MAX_SCHEMAS else OTHERS
         found = self._by_schema.get(name)
         if found is None:

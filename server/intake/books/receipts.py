@@ -1,9 +1,9 @@
-"""What becomes of requests: noted for whoever asks with their identity.
+"""Receipts: the outcome of each request, for clients that ask with its ID.
 
 Place: intake.sending and intake.delivery note → HERE → server.shared.rings, which pages.receipt reads.
-Rules: per request a few integers go to lists, and the lists to the ring on a tick. Nothing is counted per event: what
-the sink has taken is delivered unless it was noted otherwise, once everything as old as it has an outcome. A guaranteed
-request is noted when it is answered, with all outcomes known.
+Rules: each request adds a few integers to lists, and a tick writes the lists to the ring. Nothing is counted per event:
+an event that the sink took counts as delivered unless it was noted otherwise, once all events as old as it have an
+outcome. A guaranteed request is noted when it is answered, with all outcomes known.
 Not here: HTTP (pages.receipt), why an event was spooled or dropped (intake.delivery).
 """
 
@@ -26,17 +26,19 @@ if TYPE_CHECKING:
     from server.intake.event import Event
 
 TICK_S: Final = 0.05
-MOST_SPOOLED: Final = 100_000  # Events in the spool whose request is told of their delivery; the others stay "spooled".
+# Number of spooled events whose later delivery is added to their receipts; further ones stay "spooled".
+MOST_SPOOLED: Final = 100_000
 
 
 class Receipts:
-    """Writes this worker's ring. ``outstanding`` is the sink's count, ``settle_s`` within which it settles anything;
-    ``oldest``, where that has no bound, the loop time before which it has settled everything.
+    """Writes this worker's ring.
 
-    A hasty request is noted by an append to ``hasty``: the hash of its identity, how many events (``counts_of``, where
-    some are invalid), the number of its last one (they rise); a guaranteed one of which all is well by one to
+    ``outstanding`` returns the sink's count, and ``settle_s`` is the time within which it settles every event;
+    ``oldest``, for a sink without such a limit, returns the loop time before which it has settled all events. A hasty
+    request is noted by appending to ``hasty``: the hash of its ID, the number of its events (``counts_of``, if some are
+    invalid), the number of its last event (numbers rise); a fully successful guaranteed request by appending to
     ``settled``, without a number. Both stay the same lists, so that their ``append`` can be bound once. measured: a
-    method call instead, 10 µs → 10.7 a request.
+    method call instead, 10 µs → 10.7 per request.
     """
 
     def __init__(
@@ -64,8 +66,8 @@ class Receipts:
         Timer(self._loop, TICK_S, self._tick).start()
 
     def note_odd(self, identity: bytes, taken: list[Event], last: int, *, is_final: bool, invalid: int = 0) -> None:
-        """A request of whose accepted events some are in the spool, or failed afterwards, or that had invalid ones too.
-        ``is_final``: all others have been acked."""
+        """Note a request of which some accepted events are in the spool or failed afterwards, or that had invalid
+        events too. ``is_final``: all others have been acked."""
         self.flush()
         failed = sum(event.verdict is not None for event in taken)
         spooled = [event.number for event in taken if event.is_spooled and event.verdict is None]
@@ -102,28 +104,28 @@ class Receipts:
         self._ring.close(entry, last)
 
     def spooled(self, number: int) -> None:
-        """An event of an answered request went into the spool."""
+        """Note that an event of an answered request went into the spool."""
         self.flush()
         if (entry := self._entry_of(number)) is not None:
             self._ring.add(entry, 1 << SPOOLED)
             self._remember(number, entry)
 
     def failed(self, number: int, *, was_spooled: bool) -> None:
-        """One will not be delivered."""
+        """Note that an event will not be delivered."""
         self.flush()
         entry = self._spooled.pop(number, None) if was_spooled else self._entry_of(number)
         if entry is not None:
             self._ring.add(entry, (1 << FAILED) - ((1 << SPOOLED) if was_spooled else 0))
 
     def left_spool(self, number: int, *, is_delivered: bool) -> None:
-        """The replay is done with one."""
+        """Note that the replay has delivered an event, or given it up."""
         self.flush()
         entry = self._spooled.pop(number, None)
         if entry is not None:
             self._ring.add(entry, (0 if is_delivered else 1 << FAILED) - (1 << SPOOLED))
 
     def flush(self) -> None:
-        """Give the ring what was noted."""
+        """Write the notes into the ring."""
         if self.hasty:
             hashes, counts, numbers = zip(*self.hasty, strict=True)
             self.hasty.clear()
@@ -157,7 +159,7 @@ class Receipts:
         lasts, first = self._open[at]
         return first + bisect_left(lasts, number)
 
-    def _tick(self) -> None:  # cold: twenty times a second
+    def _tick(self) -> None:  # cold: 20 times a second
         now = self._loop.time()
         self.flush()
         settled = 0
@@ -180,5 +182,6 @@ def _last_of(noted: tuple[array[int], int]) -> int:
 
 
 def _bounded(counts: Sequence[int]) -> Sequence[int]:
-    """None of them more than a receipt can tell. Those that count invalid events too (``counts_of``) are bounded."""
+    """Limit the counts to what a receipt can hold. Counts that include invalid events (``counts_of``) are limited
+    already."""
     return counts if max(counts) <= MOST else [count if count >> INVALID else min(count, MOST) for count in counts]

@@ -1,10 +1,10 @@
-"""What became of the accepted events of one stream: the books of one worker.
+"""The books of one stream in one worker: the outcomes of its accepted events.
 
 Place: intake.event, intake.sending and intake.delivery add; worker hands them to server.shared.ledger on the beat.
-Rules: ``accepted = delivered + spooled + dropped`` + what is still in the sink or on its way to the disk. Every term is
-counted where it happens, none is worked out from the others, so the sum can be checked. A stream is one declaration:
-names that a regex matches share its tally, so that clients, who choose them, cannot fill the books.
-Not here: what was never accepted (intake.books.counts), when spooled events leave the disk (sink.spool.replay).
+Rules: ``accepted = delivered + spooled + dropped`` + the events in the sink or on their way to the disk. Every term is
+counted where it happens and none is derived from the others, so the sum can be checked. A stream is one declaration:
+names that a regex matches share its tally, so that clients, who choose the names, cannot fill the books.
+Not here: events that were never accepted (intake.books.counts), when spooled events leave the disk (sink.spool.replay).
 """
 
 # hot path
@@ -20,14 +20,18 @@ from server.shared.lines import OTHERS
 if TYPE_CHECKING:
     from server.intake.event import Event
 
-# A page of the ledger has no more lines: later streams share the last. Without any declaration every name is a stream.
+# A page of the ledger has no more lines: later streams share the last one. If no streams are declared, every name is a
+# stream.
 MAX_TALLIES = LINES - 1
 
 
 class Tally:
-    """``dropped`` are events that were accepted and will never be delivered, by ``error_type``; ``replayed`` and
-    ``given_up`` those that have left the spool since the start, whichever worker had put them there. ``books`` has the
-    sums over all streams, and the callbacks ``on_failed`` and ``on_kept``."""
+    """The books of one stream.
+
+    ``dropped`` counts events that were accepted and will never be delivered, by ``error_type``; ``replayed`` and
+    ``given_up`` count events that have left the spool since the start, even if another worker had spooled them.
+    ``books`` has the sums over all streams, and the callbacks ``on_failed`` and ``on_kept``.
+    """
 
     __slots__ = (
         "accepted",
@@ -51,29 +55,32 @@ class Tally:
         self.given_up = 0
 
     def keep(self) -> None:
-        """One is in the spool, on disk."""
+        """Count an event that is on disk in the spool."""
         self.spooled += 1
         self.books.spooled += 1
 
     def drop(self, error_type: str) -> None:
-        """One will never be delivered."""
+        """Count an event that will never be delivered."""
         self.dropped[error_type] = self.dropped.get(error_type, 0) + 1
         self.books.dropped += 1
 
     def in_flight(self) -> int:
-        """What is neither delivered nor spooled nor dropped, by the books."""
+        """Return the number of events that are, by the books, neither delivered nor spooled nor dropped."""
         return self.accepted - self.delivered - self.spooled - sum(self.dropped.values())
 
 
 def _no_outcome(event: Event, outcome: Any) -> None:
-    """Where nothing is sent there are no outcomes: /v1/validate, `penstock validate`."""
+    """Raise: without a sender there are no outcomes (/v1/validate, `penstock validate`)."""
     raise AssertionError(f"nothing was sent, so there is no outcome: {outcome!r}")
 
 
 class Tallies:
-    """One for each stream that has had an event, and the sums over all: plain integers that are added to where the
-    streams' are. ``on_failed`` is called with an event that the sink had taken and could not deliver, and the sink's
-    error; ``on_kept`` with an event that is in the spool, or an ``error_type`` when it cannot be (intake.delivery)."""
+    """The tallies of all streams that have had an event, and the sums over all.
+
+    The sums are plain integers, incremented together with those of the streams. ``on_failed`` is called with an event
+    that the sink had taken and could not deliver, and the sink's error; ``on_kept`` with an event that is in the spool,
+    or an ``error_type`` when it cannot be spooled (intake.delivery).
+    """
 
     __slots__ = ("_by_stream", "accepted", "dropped", "on_failed", "on_kept", "spooled")
 
@@ -91,11 +98,12 @@ class Tallies:
 
     @property
     def delivered(self) -> int:
-        """The only sum that is not kept: it would cost 70 ns of each event, this 0.1 ms of a beat at the most."""
+        """Return the number of delivered events. It is the only sum that is computed: keeping it would cost 70 ns per
+        event, adding it up costs at most 0.1 ms per beat."""
         return sum(tally.delivered for tally in self._by_stream.values())
 
     def of(self, stream: str) -> Tally:
-        """The tally of a stream, by the name or the regex that declares it."""
+        """Return the tally of a stream, by the name or the regex that declares it."""
         name = stream if stream in self._by_stream or len(self._by_stream) < MAX_TALLIES else OTHERS
         found = self._by_stream.get(name)
         if found is None:

@@ -1,12 +1,12 @@
-"""CloudEvents 1.0: one as JSON, a batch of them as JSON, or one whose attributes are headers (binary mode).
+"""CloudEvents 1.0: one as JSON, a batch as JSON, or one whose attributes are headers (binary mode).
 
 Place: intake.forms → HERE.
-Rules: the event is the ``data``. ``dataschema`` is its schema and ``intake.cloudevents`` gives its stream, where it
-names none itself. ``id``, ``time`` and ``source`` are put where the settings say, if the schema declares the field and
-the event lacks it: before validation, so they are judged like anything that a client sends. One event gets the same
-verdict in every mode: without data it is ``{}``, for attributes alone are an event. Extensions are passed over.
+Rules: the event is the ``data``. ``dataschema`` is its schema and ``intake.cloudevents`` gives its stream, if it names
+none itself. ``id``, ``time`` and ``source`` are put where the settings say, if the schema declares the field and the
+event lacks it: before validation, so they are validated like all client data. An event gets the same verdict in every
+mode: without data it is ``{}``, because attributes alone are an event. Extensions are ignored.
 Sources: CloudEvents 1.0.2, HTTP protocol binding sections 3.1 to 3.3, JSON event format section 3.1.
-Not here: reading headers as HTTP has them (http.reader), the event's way (intake.pipeline).
+Not here: parsing HTTP headers (http.reader), the event's way (intake.pipeline).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from server.config.transport_settings import CloudEventRule
     from server.intake.forms.form import SchemaHere
 
-MARK: Final = b"ce-specversion"  # The header that makes a request one in binary mode.
+MARK: Final = b"ce-specversion"  # The header whose presence makes a request one in binary mode.
 ONE: Final = "The request body is an array. Send one CloudEvent, or a batch as application/cloudevents-batch+json."
 MANY: Final = "The request body is an object. Send an array, or one CloudEvent as application/cloudevents+json."
 
@@ -45,17 +45,17 @@ REQUIRED: Final = ("specversion", "id", "source", "type")
 ATTRIBUTES: Final = (*REQUIRED, "time", "dataschema")
 MAX_ATTRIBUTE_CHARS: Final = 2_048
 _VERSION: Final = re.compile(r"1\.\d+")
-# Quotes that nothing closes are matched as well (group 1 is the text of closed ones alone): a search that failed at one
-# would begin again at the next, and a header of escaped quotes would take time in the square of its length.
+# Unclosed quotes match as well (only closed text is in group 1): a search that failed at one quote would begin again at
+# the next, and a header of escaped quotes would take quadratic time.
 _QUOTED: Final = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"|"[^"\\]*+(?:\\.[^"\\]*+)*+\\?\Z', re.DOTALL)
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 NO_DATA: Final = b"{}"
 
-Attributes = dict[str, str]  # Those of ATTRIBUTES that are there.
+Attributes = dict[str, str]  # The attributes of ATTRIBUTES that are present.
 
 
 class _Envelope(msgspec.Struct, gc=False):
-    """What is looked at of one as JSON."""
+    """The members of a JSON CloudEvent that are read."""
 
     specversion: Any = None
     id: Any = None
@@ -72,8 +72,11 @@ _attributes = attrgetter(*ATTRIBUTES)
 
 
 class CloudEvents:
-    """``schema`` finds a schema by its URI. One that is nowhere yet is no matter: intake.pipeline looks for it too,
-    and a request that has waited for it is taken apart anew."""
+    """Unwraps CloudEvents.
+
+    ``schema`` finds a schema by its URI. It need not find a schema that has to be fetched: intake.pipeline looks for it
+    too, and a request that has waited for a schema is split again.
+    """
 
     def __init__(self, config: Config, schema: SchemaHere) -> None:
         settings = config.intake
@@ -86,23 +89,25 @@ class CloudEvents:
         self._rule = lru_cache(maxsize=1_024)(_Rules(settings.cloudevents).find)
 
     def binary(self, headers: Mapping[bytes, bytes]) -> Callable[[bytes], Piece]:
-        """For the CloudEvent whose data is the body, and whose attributes are headers."""
+        """Return the unwrapper of a CloudEvent in binary mode: the body is the data and the headers are the
+        attributes."""
         found: Attributes = {}
         for name in ATTRIBUTES:
             value = headers.get(b"ce-" + name.encode())
             if value is not None:
                 text = _of_header(value)
                 if text is None:
-                    wrong = _wrong(f"should have UTF-8 behind the percent signs of its '{name}'")
+                    wrong = _wrong(f"should have percent-encoded UTF-8 in its '{name}'")
                     return lambda content: Piece(content, wrong)
                 found[name] = text
         return lambda content: self._piece(found, content)
 
     def unwrap(self, raw: bytes) -> Piece:
-        """One as JSON."""
+        """Unwrap one CloudEvent in JSON."""
         try:
             envelope = _decode_envelope(raw)
-        except (msgspec.DecodeError, RecursionError):  # No object, or none that can be read: the pipeline says so.
+        # It is not an object, or cannot be read: the pipeline reports that.
+        except (msgspec.DecodeError, RecursionError):
             return Piece(raw)
         if envelope.content is not UNSET and envelope.data_base64 is not None:
             return Piece(raw, _wrong("should have 'data' or 'data_base64', and not both"))
@@ -112,7 +117,7 @@ class CloudEvents:
     def _piece(self, found: Attributes, content: bytes | None) -> Piece:
         missing = next((name for name in REQUIRED if not found.get(name)), None)
         if missing is not None:
-            return Piece(content or b"null", _wrong(f"should have '{missing}', a text that is not empty"))
+            return Piece(content or b"null", _wrong(f"should have '{missing}', a string that is not empty"))
         if not _VERSION.fullmatch(found["specversion"]):
             return Piece(content or b"null", _wrong("should have '1.0' as its 'specversion'"))
         long = next((name for name, text in found.items() if len(text) > MAX_ATTRIBUTE_CHARS), None)
@@ -130,7 +135,7 @@ class CloudEvents:
         )
 
     def _filled(self, raw: bytes, found: Attributes, schema_uri: str | None) -> bytes:
-        """The event with those attributes that its schema declares."""
+        """Return the event with those attributes that its schema declares."""
         members = self._members
         try:
             values = members.read(raw)
@@ -146,14 +151,14 @@ class CloudEvents:
                 member = _encoded(path[-1]) + b":" + _encoded(found[name]) + b","
                 lacking[path[:-1]] = lacking.get(path[:-1], b"") + member
         if lacking and self._rejects_duplicates and has_duplicate_names(raw):
-            return raw  # What is inserted level by level leaves one of them: the pipeline is to see both.
+            return raw  # Inserting level by level would remove a duplicate name, which the pipeline has to see.
         for parent, inserted in lacking.items():
             raw = insert_by_path(raw, parent, inserted)
         return raw
 
 
 class _Rules:
-    """The first rule whose patterns match wins."""
+    """The rules that choose a stream: the first whose patterns match applies."""
 
     def __init__(self, rules: list[CloudEventRule]) -> None:
         self._rules = [(_matcher(rule.source), _matcher(rule.type), rule) for rule in rules]
@@ -167,8 +172,8 @@ def _matcher(pattern: str) -> re.Pattern[str]:
 
 
 def _of_header(value: bytes) -> str | None:
-    """The attribute that a header holds (section 3.1.3.2 of the HTTP binding): quoted strings are undone, then one
-    round of percent-encoding, which version 1.0.2 asks for. None: that does not give UTF-8."""
+    """Decode the attribute in a header (section 3.1.3.2 of the HTTP binding): unquote quoted strings, then decode
+    percent-encoding once, as version 1.0.2 requires. None: the result is not UTF-8."""
     try:
         text = value.decode()
     except UnicodeDecodeError:
@@ -186,14 +191,14 @@ def _without_quotes(found: re.Match[str]) -> str:
 
 
 def _content(envelope: _Envelope) -> bytes | None:
-    """The data as JSON text: ``{}`` where there is none; None where it is no JSON."""
+    """Return the data as JSON text: ``{}`` if there is none; None if it is not JSON."""
     if isinstance(envelope.content, Raw):
         return bytes(envelope.content)
     if envelope.data_base64 is None:
         return NO_DATA
     try:
         body = base64.b64decode(envelope.data_base64, validate=True)
-    except (TypeError, ValueError):  # No text, no ASCII, no base64.
+    except (TypeError, ValueError):  # Not text, not ASCII, or not base64.
         return None
     if not body:
         return NO_DATA
@@ -204,13 +209,13 @@ def _content(envelope: _Envelope) -> bytes | None:
 
 
 def _text_of(body: bytes) -> bytes:
-    """The JSON text of a body that has been found to be one."""
+    """Return the JSON text of a body that is known to hold one."""
     return body.strip().removeprefix(BOM).lstrip()
 
 
 def as_data(body: bytes, most: int, max_event_bytes: int, *, may_take_long: bool) -> Elements | list[Any] | int | str:
-    """As intake.text.cut.elements, of the data of one CloudEvent: none is an empty object, and an array is one that is
-    no event."""
+    """Find the data of one CloudEvent, as intake.text.cut.elements does: no data is an empty object, and an array is
+    one element that is not an event."""
     if not body:
         return [NO_DATA]
     found = elements(body, most, max_event_bytes, may_take_long=may_take_long)
@@ -218,17 +223,17 @@ def as_data(body: bytes, most: int, max_event_bytes: int, *, may_take_long: bool
 
 
 def is_one(_raws: list[Any], is_array: bool) -> str | None:
-    """What is wrong with a body of one CloudEvent."""
+    """Return what is wrong with a body that should hold one CloudEvent."""
     return ONE if is_array else None
 
 
 def is_batch(_raws: list[Any], is_array: bool) -> str | None:
-    """What is wrong with a body of several."""
+    """Return what is wrong with a body that should hold a batch."""
     return None if is_array else MANY
 
 
 def one_whole(raws: list[Any], is_array: bool) -> str | None:
-    """Data are the whole body: an array of them, found element by element, is one that is no event."""
+    """Treat a whole body as data: an array, found element by element, is one element that is not an event."""
     if is_array and not (len(raws) == 1 and isinstance(raws[0], bytes) and raws[0][:1] == b"["):
         raws[:] = [unreadable(b"", "the data of the CloudEvent should be a JSON object")]
     return None

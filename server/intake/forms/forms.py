@@ -1,4 +1,4 @@
-"""Bodies that are not plain JSON: events wrapped in something else, or one a line.
+"""Bodies that are not plain JSON: wrapped events, or one event per line.
 
 Place: intake.receive → HERE → the module of the format (intake.forms.form); intake.batch → HERE → intake.pipeline.
 Rules: in whichever format an event came, it is raw JSON text before intake.pipeline sees it. What is wrong with one
@@ -56,7 +56,7 @@ class Forms:
 
 
 def without_form(headers: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
-    """The headers of a GET, whose events come from elsewhere than its body: what they say of a body says nothing."""
+    """Return the headers of a GET without those that describe a body, because its events are in the query."""
     return {name: value for name, value in headers.items() if name not in (b"content-type", cloudevents.MARK)}
 
 
@@ -70,8 +70,8 @@ class PiecePreparer:
         self._unwrap = unwrap
 
     def prepare_all(self, raws: Sequence[Any], first: int, arrival: Arrival) -> list[Event]:
-        """Prepare events, the first of them the ``first``-th of its request. What a piece says of schema and stream
-        goes before what the request says."""
+        """Prepare events, the first of which is the ``first``-th of its request. Schema and stream of a piece take
+        precedence over those of the request."""
         prepare, unwrap = self._prepare, self._unwrap
         schema_uri, stream = arrival.schema_uri, arrival.stream
         events = []

@@ -1,9 +1,9 @@
-"""Newline-delimited JSON: an event a line.
+"""Newline-delimited JSON: one event per line.
 
 Place: intake.forms → HERE.
-Rules: a line that is no JSON object has a verdict of its own, and the others are taken. Empty lines are passed over:
-they have no index. CR LF is a line's end too.
-Not here: what is inside an event (intake.pipeline).
+Rules: a line that is not a JSON object has a verdict of its own, and the others are accepted. Empty lines are skipped
+and have no index. CR LF ends a line too.
+Not here: the content of an event (intake.pipeline).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 NO_EVENT: Final = "the line should be one JSON object"
 ARRAY: Final = f"{NO_EVENT}; an array of events is sent as application/json"
 
-AT_ONCE_LINES: Final = 1_000  # Each costs 1 µs.
+AT_ONCE_LINES: Final = 1_000  # Each line costs 1 µs.
 
 _GAP: Final = re.compile(rb"[ \t\r\n]*+")
 
@@ -34,8 +34,8 @@ _SPACES: Final = b" \t\r"
 
 
 class BodyLines:
-    """The lines of a body, as intake.text.cut has the elements of an array: ``raws`` found so far, ``fault`` at the
-    end."""
+    """The lines of a body, in the form in which intake.text.cut returns the elements of an array: ``raws`` found so
+    far, ``fault`` at the end."""
 
     is_array = True
 
@@ -50,7 +50,7 @@ class BodyLines:
         self.fault: int | str | None = None
 
     def __iter__(self) -> Iterator[None]:
-        """Each step ends soon. After the last, all are found, or there is a fault."""
+        """Each step is short. After the last one, all lines are found or there is a fault."""
         return self._way
 
     def _find(self) -> Iterator[None]:
@@ -82,7 +82,7 @@ class BodyLines:
 
 
 def lines(body: bytes, most: int, max_event_bytes: int, *, may_take_long: bool) -> BodyLines | list[Any] | int | str:
-    """The lines of a body; where that takes long, they are still to be found."""
+    """Return the lines of a body; those of a long body are still to be found."""
     found = BodyLines(body, most, max_event_bytes)
     if len(body) > SMALL_BYTES and not (
         may_take_long and len(body) <= AT_ONCE_BYTES and body.count(b"\n") <= AT_ONCE_LINES
@@ -94,13 +94,13 @@ def lines(body: bytes, most: int, max_event_bytes: int, *, may_take_long: bool) 
 
 
 class LineReader:
-    """Makes pieces of lines that are no longer than an event may be."""
+    """Makes pieces of the lines that do not exceed the size limit of an event."""
 
     def __init__(self, max_event_bytes: int) -> None:
         self._max_event_bytes = max_event_bytes
 
     def piece(self, line: bytes) -> Piece:
-        """An event, or why it is none."""
+        """Return an event, or the reason why the line is not one."""
         if line[:1] != b"{":
             return unreadable(line, ARRAY if line[:1] == b"[" else NO_EVENT)
         raws = split(line, max_event_bytes=self._max_event_bytes)
@@ -116,5 +116,5 @@ def form(config: Config, _schema: SchemaHere) -> Form:
 
 
 def _of_line(reason: str) -> str:
-    """What was said of a body, said of a line."""
+    """Turn a message about a body into one about a line."""
     return f"{NO_EVENT}; {reason.removeprefix('The request body is not JSON: ').partition('. ')[0]}"

@@ -1,7 +1,7 @@
 """One event as intake.forms finds it in a body that is not plain JSON.
 
 Place: intake.text.cut, intake.forms.ndjson, intake.reports, intake.cloudevents → HERE → intake.forms.
-Rule: ``raw`` is always JSON, for it is shown in the answer.
+Rule: ``raw`` is always JSON, because the answer shows it.
 Not here: what becomes of it (intake.pipeline).
 """
 
@@ -13,12 +13,12 @@ import msgspec
 
 from server.intake.verdict import Verdict
 
-MAX_SHOWN_CHARS = 65_536  # Of what is no JSON; as much as an error event shows of an event.
+MAX_SHOWN_CHARS = 65_536  # Characters shown of text that is not JSON; as many as an error event shows of an event.
 
 
 class Piece(NamedTuple):
-    """``schema_uri`` and ``stream``, JSON text, are for an event that names none itself. With a ``verdict`` it is not
-    looked at any further."""
+    """A raw event. ``schema_uri`` and ``stream``, JSON text, apply if it names none itself. A piece with a ``verdict``
+    is not examined any further."""
 
     raw: bytes
     verdict: Verdict | None = None
@@ -27,10 +27,10 @@ class Piece(NamedTuple):
 
 
 def shown(text: bytes) -> bytes:
-    """What is no JSON, or has not been looked at, as a JSON string: its beginning."""
+    """Return the beginning of text that is not JSON, or was not examined, as a JSON string."""
     return msgspec.json.encode(text[: 4 * MAX_SHOWN_CHARS].decode("utf-8", "replace")[:MAX_SHOWN_CHARS])
 
 
 def unreadable(text: bytes, reason: str) -> Piece:
-    """A piece that is no JSON: it is shown as the text that it is."""
+    """Make a piece of text that is not JSON: it is shown as a string."""
     return Piece(shown(text), Verdict("not_an_object", reason))

@@ -1,10 +1,10 @@
-"""Reports of browsers (Reporting API, and `report-uri` of CSP): network errors, violations of policies, deprecations.
+"""Reports of browsers (Reporting API, and `report-uri` of CSP): network errors, policy violations, deprecations.
 
 Place: intake.forms → HERE.
 Rules: a report is an event as it stands, with ``type``, ``age``, ``url``, ``user_agent`` and ``body``; its type alone
-says of which schema and stream it is (``intake.reports``). What ``report-uri`` sends (CSP level 3, section 5.4) has no
-type but its Content-Type: ``csp-report``. One that names a schema itself is an event like any other.
-Not here: which members its schema wants (intake.pipeline).
+decides on schema and stream (``intake.reports``). A report sent to a ``report-uri`` (CSP level 3, section 5.4) has no
+type, and its Content-Type stands for one: ``csp-report``. A report that names a schema itself is an ordinary event.
+Not here: the members that its schema requires (intake.pipeline).
 """
 
 from __future__ import annotations
@@ -33,24 +33,25 @@ NO_TYPE = Verdict("missing_stream", "the report should have its type in '.type'"
 
 
 class Reports:
-    """``destinations``: by type of report."""
+    """Makes pieces of reports. ``destinations`` are by type of report."""
 
     def __init__(self, destinations: Mapping[str, Destination]) -> None:
         encode = msgspec.json.encode
         self._known = {name: (encode(to.schema), encode(to.stream)) for name, to in destinations.items()}
 
     def piece(self, raw: bytes) -> Piece:
-        """A report, of an array or the only one."""
+        """Return a report, from an array or alone."""
         return self._piece(raw, None)
 
     def csp_piece(self, raw: bytes) -> Piece:
-        """The same of a body of ``application/csp-report``."""
+        """Return the report in a body of type ``application/csp-report``."""
         return self._piece(raw, CSP)
 
     def _piece(self, raw: bytes, of: str | None) -> Piece:
         try:
             values = _MEMBERS.read(raw)
-        except (msgspec.DecodeError, RecursionError):  # No object, or none that can be read: the pipeline says so.
+        # It is not an object, or cannot be read: the pipeline reports that.
+        except (msgspec.DecodeError, RecursionError):
             return Piece(raw)
         if values[_SCHEMA_AT] is not UNSET:
             return Piece(raw)
@@ -59,7 +60,7 @@ class Reports:
             return Piece(raw, NO_TYPE)
         known = self._known.get(name)
         if known is None:
-            return Piece(raw, Verdict("unknown_stream", f"reports of type {name[:200]!r} are not taken here"))
+            return Piece(raw, Verdict("unknown_stream", f"reports of type {name[:200]!r} are not accepted here"))
         return Piece(raw, None, *known)
 
 

@@ -1,10 +1,10 @@
-"""Take a body apart to the raw text of its events, a slice at a time where it is large.
+"""Split a body into the raw text of its events, a slice at a time if it is large.
 
-Place: intake.receive, intake.forms → HERE → intake.batch. Small bodies are taken apart at once (intake.text.decode).
-Rules: no tree is built of what a client sent. A decoder is asked for one element at a time and sees as many bytes of it
-as an event may have; what is larger, or nested more deeply than the decoder goes, is passed over by counting its
-brackets, and is one event that is too large, whatever it holds. What is odd about one element never costs the others.
-Not here: what is inside an event (intake.pipeline), whose turn it is (server.timing.turns).
+Place: intake.receive, intake.forms → HERE → intake.batch. Small bodies are split at once (intake.text.decode).
+Rules: no tree is built from client data. A decoder is asked for one element at a time and sees at most as many bytes as
+an event may have. An element that is larger, or nested more deeply than the decoder goes, is skipped by counting its
+brackets, and is one event that is too large, with any content. A fault in one element never fails the others.
+Not here: the content of an event (intake.pipeline), the order of turns (server.timing.turns).
 """
 
 # hot path
@@ -27,29 +27,30 @@ from server.intake.text.decode import BLANKS, BOM, EMPTY, HALF_PAIR, NOT_EVENTS,
 from server.intake.text.event_limits import DECODERS_DEPTH, TOO_DEEP
 from server.intake.verdict import Verdict
 
-# What is taken apart at once, where nobody else waits: 1 ms of the smallest elements, of which each costs 100 ns.
+# Bytes that are split at once if no other body waits: 1 ms of the smallest elements, each of which costs 100 ns.
 AT_ONCE_BYTES: Final = 262_144
 AT_ONCE_COMMAS: Final = 10_000
-SMALL_BYTES: Final = 8_192  # Where others do.
+SMALL_BYTES: Final = 8_192  # The same if others wait.
 
-FULL: Final = -1  # A fault of ours: more is held already than may be.
+FULL: Final = -1  # A fault of the service: the request already holds more bytes than it may.
 
-# As much of an array at once, where its elements look alike.
+# Bytes of an array that are split at once if its elements look alike.
 CHUNK_BYTES: Final = 32_768
 ALIKE_BYTES: Final = 16
 
-# Looked at between two looks at the clock, where no element ends.
+# Bytes examined between two looks at the clock if no element ends in them.
 SLICE_BYTES: Final = 16_384
 
-# How the decoder says that a value is followed by something, and where: counted from 1, behind blanks. It stops there,
-# so an element costs no more than its own bytes (msgspec 0.19 to 0.20: tests/server/intake/text/test_cut.py holds it).
+# How the decoder reports that a value is followed by something, and where: counted from 1, after white space. It stops
+# there, so an element costs no more than its own bytes (msgspec 0.19 to 0.20: tests/server/intake/text/test_cut.py
+# checks it).
 TRAILING: Final = "JSON is malformed: trailing characters (byte "
 TRUNCATED: Final = "Input data was truncated"
 
 _ALL_BLANKS: Final = re.compile(rb"[ \t\r\n]*+")
 _OPEN, _CLOSE, _BRACE, _COMMA, _QUOTE = b'[]{,"'
 
-# Possessive, as in intake.text.event_limits: linear, and nothing is remembered of what was passed.
+# Possessive, as in intake.text.event_limits: linear, and no backtracking state is kept.
 _CLOSED_STRINGS: Final = re.compile(rb'[^"]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"]*+)*+', re.DOTALL)
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _IN_STRING: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
@@ -65,20 +66,23 @@ _EDGE_BYTES: Final = 16
 _decode_one = msgspec.json.Decoder(Raw).decode
 _decode_array = msgspec.json.Decoder(list[Raw]).decode
 
-Steps = Generator[None, None, int]  # Each step ends soon; what is returned is a place in the body.
+Steps = Generator[None, None, int]  # Each step is short; the return value is a place in the body.
 
 
-# Raw events, or pieces (intake.forms.piece); or how to find them; or why there are none (``Elements.fault``).
+# Raw events, or pieces (intake.forms.piece); or the object that finds them; or why there are none (``Elements.fault``).
 Found: TypeAlias = "Elements | list[Any] | int | str"
 
 
 class NotJsonError(Exception):
-    """What is wrong with the body, in words for the client."""
+    """A fault of the body, in words for the client."""
 
 
 class Elements:
-    """The events of a body: the only object, or the elements of an array. ``raws`` are those found so far; ``fault`` is
-    as what intake.text.decode.split says, once it is known."""
+    """The events of a body: the only object, or the elements of an array.
+
+    ``raws`` are those found so far; ``fault``, once it is known, has the form of the faults of
+    intake.text.decode.split.
+    """
 
     __slots__ = ("_body", "_max_event_bytes", "_most", "_view", "_way", "fault", "is_array", "raws")
 
@@ -93,7 +97,7 @@ class Elements:
         self.is_array = False
 
     def __iter__(self) -> Iterator[None]:
-        """Each step ends soon. After the last, all are found, or there is a fault."""
+        """Each step is short. After the last one, all are found or there is a fault."""
         return self._way
 
     def _find(self) -> Iterator[None]:
@@ -127,12 +131,12 @@ class Elements:
             self.fault = EMPTY
 
     def _elements(self, at: int) -> Steps:
-        """Those of an array, from behind its bracket. Returns where it ends."""
+        """Find the elements of an array, from after its bracket. Returns where the array ends."""
         body, raws = self._body, self.raws
         at = yield from self._pass_blanks(at)
         if body[at : at + 1] == b"]":
             return at + 1
-        between = b""  # What stands between two elements, with the end of one and the beginning of the next.
+        between = b""  # The text between two elements, with the end of one and the beginning of the next.
         while True:
             end = self._chunk(at, between) if between else at
             if end == at:
@@ -154,8 +158,8 @@ class Elements:
                 between = body[end - 1 : at + ALIKE_BYTES]
 
     def _chunk(self, at: int, between: bytes) -> int:
-        """Elements up to a place where another seems to begin, as the first two did. Returns where they end; ``at``:
-        that was no such place. What a decoder takes for whole elements, between commas, is just that."""
+        """Find elements up to a place where another seems to begin, as the first two did. Returns where they end;
+        ``at``: the place was wrong. Text that a decoder takes for whole elements between commas is exactly that."""
         cut = self._body.rfind(between, at, at + CHUNK_BYTES)
         if cut < at:
             return at
@@ -170,7 +174,7 @@ class Elements:
         return cut + 1
 
     def _element(self, at: int) -> Steps:
-        """One more of ``raws``. Returns where it ends."""
+        """Append one more element to ``raws``. Returns where it ends."""
         body, most_bytes = self._body, self._max_event_bytes
         try:
             end = self._end_of(self._view[at : at + most_bytes + 1], at)
@@ -190,7 +194,8 @@ class Elements:
         return end
 
     def _end_of(self, window: memoryview, at: int) -> int:
-        """Where the value ends that begins at ``at``, with the blanks behind it; -1: not within an event's bytes."""
+        """Return where the value ends that begins at ``at``, with the white space after it; -1: not within an event's
+        bytes."""
         is_cut = at + len(window) < len(self._body)
         said = _said_of(window)
         if said != ENDS and not said.startswith(TRAILING):  # Half of a surrogate pair is an error, too.
@@ -203,10 +208,10 @@ class Elements:
             raise NotJsonError(_moved(said, at))
         return len(self._body)
 
-    # What is too large.
+    # Values that are too large.
 
     def _pass_over(self, at: int) -> Steps:
-        """Returns where the value ends whose bracket, quote or digit is at ``at``."""
+        """Return where the value ends whose bracket, quote or digit is at ``at``."""
         body, size = self._body, len(self._body)
         if body[at] not in b"[{":
             return (yield from self._pass_scalar(at))
@@ -239,7 +244,7 @@ class Elements:
             yield
 
     def _pass_string(self, at: int) -> Steps:
-        """Returns where the string that begins at ``at`` ends."""
+        """Return where the string ends that begins at ``at``."""
         body = self._body
         at += 1
         while at < len(body):
@@ -248,13 +253,13 @@ class Elements:
             if body[end : end + 1] == b'"':
                 return end + 1
             if end == at:
-                break  # A backslash, and nothing behind it.
+                break  # A backslash with nothing after it.
             at = end
             yield
         raise NotJsonError(TRUNCATED)
 
     def _pass_blanks(self, at: int) -> Steps:
-        """Returns where something else is."""
+        """Return the first place that is not white space."""
         body = self._body
         while at < len(body) and body[at] in BLANKS:
             found = _ALL_BLANKS.match(body, at, at + SLICE_BYTES)
@@ -263,12 +268,12 @@ class Elements:
         return at
 
 
-# What _said_of answers where the decoder says nothing: the value ends with the window.
+# The result of _said_of if the decoder reports nothing: the value ends with the window.
 ENDS: Final = "the value ends"
 
 
 def _said_of(window: bytes | memoryview) -> str:
-    """What the decoder says of a value and what is behind it."""
+    """Return the decoder's message about a value and the text after it."""
     try:
         _decode_one(window)
     except msgspec.DecodeError as error:
@@ -277,8 +282,8 @@ def _said_of(window: bytes | memoryview) -> str:
 
 
 def _said_without_half_pairs(window: memoryview) -> str:
-    """The same where halves of surrogate pairs are no matter; "" where there is none. No more of a large window is
-    copied than the value needs, or some times that."""
+    """Return the message while ignoring halves of surrogate pairs; "" if there is none. Of a large window, no more is
+    copied than the value needs, up to a factor."""
     if not HALF_PAIR.search(window):
         return ""
     size = _FIRST_BYTES
@@ -295,13 +300,13 @@ def _place(said: str) -> int:
 
 
 def _moved(said: str, at: int) -> str:
-    """The decoder's words of what begins at ``at``, with the place as it is in the body."""
+    """Return the decoder's message about a value at ``at``, with the place counted from the start of the body."""
     text, place = said.removeprefix("JSON is malformed: "), _place(said)
     return text if place < 0 else _BYTE.sub(f" (byte {at + place})", text)
 
 
 def _ends_at(body: bytes, at: int, end: int, depth: int) -> int:
-    """Where the bracket is behind which the depth is 0: before ``end``."""
+    """Return the place of the bracket after which the depth is 0, before ``end``."""
     for found in _BRACKET.finditer(body, at, end):
         if found.lastindex is not None:
             depth += 1
@@ -313,12 +318,13 @@ def _ends_at(body: bytes, at: int, end: int, depth: int) -> int:
 
 
 def _too_large(body: bytes, at: int, end: int, reason: str) -> Piece:
-    """Nobody has looked at what it holds: it is shown as the text that it begins with."""
+    """Make an event that is too large: its content was not examined, so it is shown as text, cut off."""
     return Piece(shown(body[at : min(end, at + 4 * MAX_SHOWN_CHARS)]), Verdict("event_too_large", reason))
 
 
 def _check_utf8(text: bytes, at: int) -> None:
-    """Raises NotJsonError with the place in the body, where ``text`` begins at ``at``."""
+    """Check that ``text`` is UTF-8. Raises NotJsonError with the place in the body, of which ``text`` begins at
+    ``at``."""
     try:
         str(text, "utf-8")
     except UnicodeDecodeError as error:
@@ -326,8 +332,8 @@ def _check_utf8(text: bytes, at: int) -> None:
 
 
 def elements(body: bytes, most: int, max_event_bytes: int, *, may_take_long: bool) -> Found:
-    """As ``split``; a body that takes long, and one of which an event is odd, is still to be taken apart. A small one
-    takes no long time."""
+    """Find events as ``split`` does; a body that takes long, or has an odd event, is still to be split. A small body
+    takes little time."""
     size = len(body)
     if size <= SMALL_BYTES or (may_take_long and size <= AT_ONCE_BYTES and body.count(b",") <= AT_ONCE_COMMAS):
         found = at_once(body, most)
@@ -337,8 +343,8 @@ def elements(body: bytes, most: int, max_event_bytes: int, *, may_take_long: boo
 
 
 def split(body: bytes, most: int = sys.maxsize, max_event_bytes: int = sys.maxsize) -> list[Any] | int | str:
-    """The raw text of each event of a body, or what is wrong with the body, in words for the client. A number: so many
-    events are more than ``most``."""
+    """Return the raw text of each event of a body, or what is wrong with the body, in words for the client. A number:
+    that many events are more than ``most``."""
     found = elements(body, most, max_event_bytes, may_take_long=True)
     if not isinstance(found, Elements):
         return found

@@ -1,8 +1,9 @@
-"""Split a small body into the raw text of its events, and look for names that occur twice in one.
+"""Split a small body into the raw text of its events, and look for names that occur twice in one object.
 
 Place: intake.text.cut → HERE → intake.pipeline.
-Rule: every decoding error of a body is caught here; what is malformed is the request's fault, never half an event's.
-Not here: large bodies, and those of which one event is odd (intake.text.cut); content encodings and types (http).
+Rule: every decoding error of a body is caught here; a malformed body is the request's fault, never that of half an
+event.
+Not here: large bodies, and those with an odd event (intake.text.cut); content encodings and types (http).
 """
 
 # hot path
@@ -22,7 +23,7 @@ EMPTY: Final = "Request body was empty. Must provide JSON encoded events."
 NOT_JSON: Final = "The request body is not JSON: {} Send one JSON object or an array of objects, in UTF-8."
 NOT_EVENTS: Final = "The request body is neither a JSON object nor an array. Send one event or an array of events."
 
-BOM: Final = b"\xef\xbb\xbf"  # What editors of one system put before UTF-8. RFC 8259 section 8.1 lets a reader skip it.
+BOM: Final = b"\xef\xbb\xbf"  # Editors of one system write it before UTF-8. RFC 8259 section 8.1 lets a reader skip it.
 
 BLANKS: Final = b" \t\r\n"  # RFC 8259 section 2; Python strips two more.
 
@@ -31,11 +32,11 @@ _decode_one = msgspec.json.Decoder(Raw).decode
 
 
 def at_once(body: bytes, most: int = sys.maxsize) -> list[bytes] | int | str | None:
-    """The raw text of each event of a body, or what is wrong with the body, in words for the client. A number: so many
-    events are more than ``most``. None: one of them is odd, and intake.text.cut finds out which.
+    """Return the raw text of each event of a body, or what is wrong with the body, in words for the client.
 
-    The whole body is checked to be UTF-8 (50 ns a kilobyte of ASCII), because decoders skip the strings that they
-    do not need without a look.
+    A number: that many events are more than ``most``. None: one event is odd, and intake.text.cut finds out which. The
+    whole body is checked to be UTF-8 (50 ns per kilobyte of ASCII), because decoders do not check the strings that they
+    skip.
     """
     body = body.strip(BLANKS)
     if not body:
@@ -64,21 +65,24 @@ def at_once(body: bytes, most: int = sys.maxsize) -> list[bytes] | int | str | N
 
 
 def begins_array(body: bytes) -> bool:
-    """Whether a small body of which events were found is an array."""
+    """Whether a small body in which events were found is an array."""
     return body.lstrip(BLANKS).removeprefix(BOM).lstrip(BLANKS)[:1] == b"["
 
 
 def without_half_pairs(text: bytes) -> bytes:
-    """The same JSON, byte for byte as long, in which no escape stands for half of a surrogate pair: decoders refuse
-    those, though they are JSON (RFC 8259 section 8.2). Letters in strings are other ones: it is for finding ends."""
+    """Return JSON of the same length in which no escape stands for half of a surrogate pair.
+
+    Decoders refuse those halves, although they are JSON (RFC 8259 section 8.2). Letters in strings differ from the
+    original: the result only serves to find ends.
+    """
     return text.replace(b"\\ud", b"\\u0").replace(b"\\uD", b"\\u0")
 
 
 def has_duplicate_names(raw: bytes) -> bool:
-    """True when a member name occurs twice in one object of this event, in whatever spelling.
+    """Whether a member name occurs twice in one object of this event, in any spelling.
 
-    Decoding drops all but the last member of a name, and with each of them its colon. No colon comes back when the
-    rest is written again: strings keep theirs, unless they were escapes, and nothing else has any. So they are counted.
+    Decoding drops all but the last member of a name, and with each of them its colon. No colon comes back when the rest
+    is encoded again: strings keep theirs, unless they were escapes, and nothing else has any. So colons are counted.
     """
     if b"\\u003a" not in raw and b"\\u003A" not in raw:
         try:
@@ -89,7 +93,8 @@ def has_duplicate_names(raw: bytes) -> bool:
 
 
 def _has_duplicate_names(raw: bytes) -> bool:
-    """The same by looking at every object. Numbers are not made: those of thousands of digits would be refused."""
+    """Decide the same by looking at every object. Numbers are not converted: those of thousands of digits would be
+    refused."""
     try:
         json.loads(raw, object_pairs_hook=_refuse_duplicates, parse_int=len, parse_float=len)
     except _DuplicateNameError:
@@ -107,11 +112,11 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:
 
 
 def _reason(error: msgspec.DecodeError) -> str:
-    """The decoder's words, which name the byte: "invalid character (byte 8)"."""
+    """Return the decoder's message, which names the byte: "invalid character (byte 8)"."""
     return str(error).removeprefix("JSON is malformed: ")
 
 
-# Half of a pair, or a whole one: a match only means that a second look is worth it.
+# A half or a whole pair: a match only means that a second look is worth it.
 HALF_PAIR: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _BRACE = ord("{")
 _BRACKET = ord("[")

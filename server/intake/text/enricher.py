@@ -1,9 +1,9 @@
-"""Write what an event lacks into its bytes: one function for each set of members that can be missing together.
+"""Insert absent fields into the bytes of an event: one function for each set of members that can be missing together.
 
 Place: intake.router makes an Enricher once; intake.pipeline applies it to every event, before validation.
-Rule: an explicit null counts as present; nothing is overwritten; nothing is filled in under what is not an object.
-The function that is generated for a plan knows one shape: members at the front of the event, and of one object in it
-whose name stands there once. Everything else is intake.text.splice's, and the bytes that come out are the same.
+Rule: an explicit null counts as present; nothing is overwritten; nothing is inserted below a value that is not an
+object. The function generated for a plan handles one shape: members at the front of the event, and of one object in it
+whose name occurs once. intake.text.splice handles every other shape, with the same resulting bytes.
 Not here: where values come from (intake.text.enrichment, intake.arrival), how the slow way finds its places
 (intake.text.splice).
 """
@@ -24,29 +24,29 @@ from server.intake.text.enrichment import NEW_ID, RECEIVE_TIME, EnrichmentSource
 from server.intake.text.members import MemberReader, Path, Values
 from server.intake.text.splice import needle_of, splice
 
-# Functions of each Filling: what can be missing together, with what the request does not tell. Clients choose both, and
-# making one takes 0.1 ms: the first ones stay, later ones go the slow way.
+# Number of cached functions of each Enricher. Their keys are the missing members and the values that the request lacks.
+# Clients choose both, and making one takes 0.1 ms: the first ones stay, later ones take the slow way.
 MAX_KEPT: Final = 256
 
-MAX_READY: Final = 16  # Fillings whose texts are kept with a head that many requests share (http.head_cache).
+MAX_READY: Final = 16  # Enrichers whose texts are cached with a head that many requests share (http.head_cache).
 
-Texts = list[bytes | None]  # Of the sources that depend on the client and its headers alone, in their order.
-# The event, the texts, the time of receipt, what a new identity begins with.
+Texts = list[bytes | None]  # The texts of the sources that depend on the client and its headers alone, in their order.
+# Arguments: the event, the texts, the time of receipt, the beginning of a new ID.
 Insert = Callable[[bytes, Texts, bytes, bytes], bytes]
 _ID: Final = -1
 _DT: Final = -2
 _Piece = bytes | int  # JSON text as it is, or the number of a text, or _ID or _DT.
-_Plan = dict[Path, list[_Piece]]  # For each object that is there and lacks something: its new members, ending in ",".
+_Plan = dict[Path, list[_Piece]]  # For each object that is present and incomplete: its new members, ending in ",".
 
 
-def gaps_of(sources: Mapping[Path, EnrichmentSource]) -> tuple[Path, ...]:  # cold: once a route
-    """What an event may lack: the fields to fill in, and the objects around them. In the order of the bits."""
+def gaps_of(sources: Mapping[Path, EnrichmentSource]) -> tuple[Path, ...]:  # cold: once per route
+    """Return what an event may lack: the fields to fill in, and the objects around them, in the order of the bits."""
     return tuple(sorted({path[:depth] for path in sources for depth in range(1, len(path) + 1)}))
 
 
 class Enricher:
-    """The fields to fill in. What an event lacks of the ``gaps`` is a number: the sum of a bit for each, 1 for the
-    first of them, 2 for the second …"""
+    """Fills in fields. The set of ``gaps`` that an event has is a number: the sum of a bit for each: 1 for the
+    first, 2 for the second, 4 for the third."""
 
     __slots__ = ("_bits", "_inserts", "_kept", "_of_client", "_paths", "_places", "_sources")
 
@@ -60,7 +60,7 @@ class Enricher:
         self._kept = 0
 
     def missing(self, values: Values) -> int:
-        """What an event lacks, by what Members read of it."""
+        """Return what an event lacks, by the members that were read of it."""
         missing = 0
         for at, bit in self._places:
             if values[at] is UNSET:
@@ -79,7 +79,8 @@ class Enricher:
         return insert(raw, texts, arrival.received_dt, head_of(arrival.received_ms))
 
     def _ready(self, arrival: Arrival) -> tuple[Texts, dict[int, Insert]]:
-        """What is the same for all events of a client with these headers: the texts, and the functions for them."""
+        """Return the parts that are the same for all events of a client with these headers: the texts, and the
+        functions for them."""
         texts = [of(arrival) for of in self._of_client]
         unknown = tuple([text is None for text in texts]) if None in texts else ()
         inserts = self._inserts.get(unknown)
@@ -101,7 +102,7 @@ class Enricher:
         return insert
 
     def _plan(self, missing: int, texts: Texts) -> _Plan:  # cold: kept
-        """What is missing as a whole is a member of the object around it."""
+        """Plan the insertions: an object that is missing as a whole is a member of the object around it."""
         unknown = {path for path, text in zip(self._paths, texts, strict=True) if text is None}
         plan: _Plan = {}
         for path, source in self._sources.items():
@@ -122,7 +123,7 @@ def _name(path: Path) -> bytes:
 
 
 def anywhere(plan: _Plan) -> Insert:  # cold: kept
-    """A function that carries the plan out, whatever the event looks like."""
+    """Return a function that carries out the plan on an event of any shape."""
     edits = [(path, needle_of(path), pieces) for path, pieces in plan.items()]
 
     def insert(raw: bytes, texts: Texts, dt: bytes, id_head: bytes) -> bytes:
@@ -133,7 +134,7 @@ def anywhere(plan: _Plan) -> Insert:  # cold: kept
 
 
 def insert_of(plan: _Plan) -> Insert:  # cold: kept
-    """A faster one, where the plan has the usual shape."""
+    """Return a faster function, if the plan has the usual shape."""
     slow = anywhere(plan)
     inner = [(needle_of(path), pieces) for path, pieces in plan.items() if path]
     if not plan or len(inner) > 1 or (inner and not inner[0][0]):
@@ -143,12 +144,13 @@ def insert_of(plan: _Plan) -> Insert:  # cold: kept
     if inner:
         constants["needle"] = inner[0][0]
         lines += [
-            # A backslash. To find a number is a memchr; ``in`` and a second find take twice as long (measured).
+            # A backslash. Finding a byte by its number is a memchr; ``in`` and a second find take twice as long
+            # (measured).
             ' if raw.find(92) >= 0 and b"\\\\u00" in raw: return anywhere(raw, texts, dt, id_head)',
             " start = raw.find(needle)",
             " if start < 0 or raw.rfind(needle) != start: return anywhere(raw, texts, dt, id_head)",
             " inside = raw.find(123, start) + 1",
-            " if raw[inside] != 34: return anywhere(raw, texts, dt, id_head)",  # No quote: a space, or a brace.
+            " if raw[inside] != 34: return anywhere(raw, texts, dt, id_head)",  # Not a quote: a space, or a brace.
         ]
     if () in plan:
         lines.append(" if raw[1] != 34: return anywhere(raw, texts, dt, id_head)")
@@ -168,7 +170,7 @@ def _text(pieces: list[_Piece], values: list[bytes]) -> bytes:
 
 
 def _merged(pieces: list[_Piece]) -> list[_Piece]:
-    """The same with neighbouring text in one piece."""
+    """Return the pieces with neighbouring texts merged."""
     merged: list[_Piece] = []
     for piece in pieces:
         if merged and isinstance(piece, bytes) and isinstance(merged[-1], bytes):
@@ -179,7 +181,8 @@ def _merged(pieces: list[_Piece]) -> list[_Piece]:
 
 
 def _written(piece: _Piece, constants: dict[str, Any]) -> str:
-    """The piece as an expression of the generated function: nothing of a schema or a client is in its source."""
+    """Return the piece as an expression of the generated function: its source contains nothing of a schema or a
+    client."""
     if isinstance(piece, bytes):
         name = f"c{len(constants)}"
         constants[name] = piece

@@ -1,4 +1,4 @@
-"""What the server knows of an event: the sources of the fields that it fills in.
+"""The sources of the values that the server fills into events.
 
 Place: intake.router chooses sources for an Enricher (intake.text.enricher).
 Rule: an explicit null counts as present.
@@ -21,11 +21,11 @@ from server.intake.arrival import MAX_HEADER_CHARS, Arrival
 
 
 class EnrichmentSource(NamedTuple):
-    """Where a value comes from. ``of`` gives JSON text that depends on the client and its headers alone, or None where
-    there is no such value. NEW_ID and RECEIVE_TIME are known by themselves, and give None.
+    """The source of a value.
 
-    ``is_certain``: it never gives None. ``samples``: what it gives at its oddest, shortest and longest; a schema that
-    takes these takes whatever it gives.
+    ``of`` returns JSON text that depends on the client and its headers alone, or None if there is no such value. NEW_ID
+    and RECEIVE_TIME are special-cased, and return None. ``is_certain``: it never returns None. ``samples``: its oddest,
+    shortest and longest values; a schema that accepts these accepts all of its values.
     """
 
     of: Callable[[Arrival], bytes | None]
@@ -49,6 +49,6 @@ _HEADER_SAMPLES = tuple(map(msgspec.json.encode, ("", _ODD, *_LONGEST)))
 
 
 @lru_cache(maxsize=1_024)  # Settings choose the names, so equal sources are one object.
-def header(name: bytes) -> EnrichmentSource:  # cold: once a route
-    """This header's value."""
+def header(name: bytes) -> EnrichmentSource:  # cold: once per route
+    """Return the source of this header's value."""
     return EnrichmentSource(methodcaller("header", name), False, _HEADER_SAMPLES)

@@ -1,10 +1,10 @@
-"""How large the JSON of one event may be besides its bytes: values, nesting, digits of a number.
+"""Limits of the JSON of one event besides its bytes: values, nesting, digits of a number.
 
 Place: intake.pipeline, before anything is decoded → HERE.
-Rules: an event is compared with what its bytes could hold at the most (``sure_bytes``: most events are done there),
-then with counts that strings only make larger, and looked at closely when those do not settle it. Looking takes time
-linear in the bytes, and no more is looked at once there are too many values. The bytes may be no JSON at all: then the
-answer does not count, but the time does.
+Rules: an event is first compared with the most that its bytes could hold (``sure_bytes``: most events pass at once),
+then with counts that strings only make larger, and examined closely when those do not settle it. This takes time linear
+in the bytes, and stops once there are too many values. The bytes may not be JSON at all: then the answer does not
+matter, but the time does.
 Not here: bytes of an event (intake.pipeline), number of events (intake.text.decode).
 """
 
@@ -24,26 +24,25 @@ TOO_DEEP: Final = "the event is nested more than {} deep"
 TOO_MANY: Final = "the event has more than {} values"
 TOO_LONG: Final = "the event has a number of more than {} digits in a row"
 
-# Possessive: without a way back the pattern remembers nothing of each piece (before: 115 bytes a letter of a long text,
-# and 76 MB for 780 kB of escapes).
-# A string that has no end goes to the end of the bytes: were it no match, each quote in it would be tried.
+# Possessive: without backtracking the pattern keeps no state for each piece (before: 115 bytes per letter of a long
+# text, and 76 MB for 780 kB of escapes).
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-_STRINGS_AT_ONCE: Final = 5_000  # 0.1 µs each; and what is left of the event is copied each time.
+_STRINGS_AT_ONCE: Final = 5_000  # 0.1 µs each; and the rest of the event is copied each time.
 _DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
-# Objects become arrays, and all but brackets and commas goes.
+# Objects become arrays, and everything but brackets and commas is removed.
 _BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
 _REST: Final = bytes(set(range(256)) - set(b"{}[],"))
 _STEPS: Final = bytes.maketrans(b"[]", b"\x01\xff")  # +1 and -1 of signed bytes.
 _ZERO, _NINE = ord("0"), ord("9")
-_VALUE_BYTES: Final = 2  # Of a value at the least: [0,0]
+_VALUE_BYTES: Final = 2  # Bytes of a value at the least: [0,0]
 
-# Where the decoders end by themselves, give or take what is on the stack. Up to here a bound has to be counted, which
-# takes 0.4 ns a byte for each kind of bracket: 10 % of an event for whoever wants less than the decoders do.
+# The depth at which the decoders stop by themselves, depending on the stack. Up to here a limit has to be counted,
+# which takes 0.4 ns per byte for each kind of bracket: 10 % of an event for a limit below that of the decoders.
 DECODERS_DEPTH: Final = 900
 
 
 class EventLimits:
-    """The settings, and what is said of an event beyond them."""
+    """Checks events by the settings, and words the findings."""
 
     __slots__ = (
         "_counts_depth",
@@ -68,7 +67,7 @@ class EventLimits:
         self._too_long = TOO_LONG.format(self._max_digits)
 
     def over(self, raw: bytes) -> str | None:
-        """What is too large about an event of more than ``sure_bytes``; None: nothing."""
+        """Return which limit an event of more than ``sure_bytes`` exceeds; None: no limit."""
         if self._is_too_many(raw) or (len(raw) > self._max_digits and self._may_be_long(raw)):
             return self._look(raw)
         return None
@@ -79,8 +78,8 @@ class EventLimits:
         return self._counts_depth and raw.count(b"{") + raw.count(b"[") > self._max_depth
 
     def _may_be_long(self, raw: bytes) -> bool:
-        """Whether digits stand in a row for more than the bound, be it in a string: such a row has one in every
-        ``_max_digits + 1`` places, and half of it is to the left or to the right of that."""
+        """Whether more digits than the limit stand in a row, even in a string: such a row has a digit in one of every
+        ``_max_digits + 1`` places, with half of the row to the left or to the right of it."""
         step = self._max_digits + 1
         half = step // 2
         for at in range(step - 1, len(raw), step):
@@ -110,5 +109,5 @@ class EventLimits:
 
 
 def _most_values(raw: bytes) -> int:
-    """How many values there are behind the first one, or more where strings hold commas and brackets."""
-    return len(raw) - len(raw.translate(None, b",[{"))  # 1 ns a byte; ``count`` takes 10 for each that it finds.
+    """Return the number of values after the first one, or more if strings hold commas and brackets."""
+    return len(raw) - len(raw.translate(None, b",[{"))  # 1 ns per byte; ``count`` takes 10 for each match.

@@ -1,8 +1,8 @@
-"""Where an event says what it is, by the settings: its schema, its stream, its identity, its time.
+"""The fields in which an event names its schema, its stream, its ID and its time, by the settings.
 
 Place: intake.router, intake.error_events → HERE.
 Rule: of several fields for one thing the first that is present wins.
-Not here: what they say (intake.router).
+Not here: their content (intake.router).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Fields(NamedTuple):
-    """Where an event says what it is; of a list the first present wins."""
+    """The fields of the settings; of a list the first that is present wins."""
 
     schema_uri: tuple[Path, ...]
     stream: tuple[Path, ...]
@@ -34,7 +34,7 @@ class Fields(NamedTuple):
 
 
 class EventMembers(MemberReader):
-    """The fields that name schema and stream, and whatever else is wanted."""
+    """Reads the fields that name schema and stream, and further members."""
 
     def __init__(self, fields: Fields, paths: Iterable[Path]) -> None:
         super().__init__((*fields.schema_uri, *fields.stream, *paths))
@@ -43,7 +43,7 @@ class EventMembers(MemberReader):
 
 
 def dotted(paths: tuple[Path, ...]) -> str:
-    """The fields as a message names them."""
+    """Return the fields as a message names them."""
     return " or ".join(f"'.{'.'.join(path)}'" for path in paths)
 
 

@@ -1,8 +1,8 @@
-"""What helps a client whose body is not JSON: which mistake of which tool it looks like, and what to send instead.
+"""Hints for a client whose body is not JSON: which tool's mistake it looks like, and what to send instead.
 
 Place: intake.receive → HERE, once a body is refused.
-Rule: only the beginning of a body is looked at, and nothing of it is repeated. No hint is better than a wrong one.
-Not here: what is wrong with it (intake.text.decode), types and encodings that are not taken
+Rule: only the beginning of a body is examined, and nothing of it is repeated. No hint is better than a wrong one.
+Not here: what is wrong with the body (intake.text.decode), types and encodings that are not supported
 (http.around.refused_kinds).
 """
 
@@ -19,19 +19,21 @@ from server.intake.text.decode import BOM
 MOST_BYTES: Final = 8_192
 
 _LINES: Final = "It looks like one event a line: send it as Content-Type: application/x-ndjson, or as an array."
-_COMPRESSED: Final = "It begins like {0}: say so by Content-Encoding: {0}."
+_COMPRESSED: Final = "It begins like {0}: send it with Content-Encoding: {0}."
 _UTF_16: Final = "It looks like UTF-16: write it as UTF-8."
-_SINGLE: Final = "JSON has double quotes. Single ones are of another language, or of a shell that has kept them."
-_BARE_NAME: Final = "Names of members are in double quotes."
-_TWICE: Final = "It is a text that holds JSON: it was encoded twice."
+_SINGLE: Final = (
+    "JSON uses double quotes. Single quotes come from another language, or from a shell that has kept them."
+)
+_BARE_NAME: Final = "Member names must be in double quotes."
+_TWICE: Final = "It is a JSON string that contains JSON: it was encoded twice."
 _FORM: Final = "It looks like the fields of a form: send JSON itself."
 _PERCENT: Final = "It is percent-encoded: send it as it is. Only GET /v1/beacon takes events in a URL."
-_FILE: Final = "It looks like the name of a file: with curl, --data-binary @FILE sends what is in it."
-_TRAILING: Final = "A comma stands before a closing bracket or brace: JSON has none there."
-_CONSTANT: Final = "JSON has true, false and null, in small letters, and no NaN, Infinity, None or undefined."
+_FILE: Final = "It looks like the name of a file: with curl, --data-binary @FILE sends the content of the file."
+_TRAILING: Final = "There is a comma before a closing bracket or brace: JSON allows none there."
+_CONSTANT: Final = "JSON has true, false and null, in lower case, and no NaN, Infinity, None or undefined."
 _XML: Final = "It looks like XML or HTML."
 
-# By the first bytes that stand for something.
+# By the first bytes that are not white space.
 _STARTS: Final[tuple[tuple[re.Pattern[bytes], str], ...]] = tuple(
     (re.compile(pattern, re.DOTALL), hint)
     for pattern, hint in (
@@ -52,15 +54,15 @@ _LATER: Final[tuple[tuple[re.Pattern[bytes], str], ...]] = (
     (re.compile(rb",\s*[\]}]"), _TRAILING),
     (re.compile(rb"[:,\[]\s*-?(?:NaN|Infinity|None|True|False|undefined)\b"), _CONSTANT),
 )
-# One that has no end goes to the end of the text: were it no match, the search would begin again at each quote in it,
-# and the beginning of a body may be cut inside a string of nothing but escaped ones.
+# An unclosed string matches up to the end of the text: otherwise the search would begin again at each quote in it, and
+# the beginning of a body may be cut inside a string of escaped quotes only.
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 
 _decode: Callable[[bytes], object] = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def hint(body: bytes) -> str:
-    """What would help, as whole sentences; empty where nothing is known."""
+    """Return hints as whole sentences; empty if there are none."""
     start = body[:MOST_BYTES].removeprefix(BOM).lstrip(b" \t\r\n")
     for pattern, found in _STARTS:
         if pattern.match(start):

@@ -1,9 +1,8 @@
 """Insert members into a JSON object without touching the rest of its bytes.
 
 Place: intake.text.enricher, intake.pipeline → HERE.
-Rule: only members that are absent are inserted; numbers, escapes and white space of the client stay as they are.
-The fast way needs a search for each object; where it cannot be sure of the place, the slow way takes the object apart
-by level.
+Rule: only absent members are inserted; numbers, escapes and white space of the client stay as they are. The fast way
+searches once for each object; if it cannot be sure of the place, the slow way splits the object by level.
 Not here: which members are inserted, and the usual case (intake.text.enricher).
 """
 
@@ -23,23 +22,24 @@ QUOTE: Final = ord('"')
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _encode = msgspec.json.encode
 
-# (path, needle, members): put members, JSON text that ends with a comma, into the object at ``path``. ``needle`` is its
-# quoted name, None for the event itself.
+# (path, needle, members): insert members, JSON text that ends with a comma, into the object at ``path``. ``needle`` is
+# its quoted name, None for the event itself.
 Edit = tuple[Path, bytes | None, bytes]
 
 
 def needle_of(path: Path) -> bytes | None:  # cold: kept
-    """What to search for the object at ``path``: empty where its name has letters that may be spelled otherwise."""
+    """Return the text to search for the object at ``path``: empty if its name has letters that may be spelled
+    otherwise."""
     if not path:
         return None
     return _encode(path[-1]) if path[-1].isascii() else b""
 
 
 def splice(raw: bytes, edits: list[Edit]) -> bytes:
-    """Apply edits to an event that begins with its brace. Every object at the path of one is there.
+    """Apply edits to an event that begins with its brace and has an object at the path of every edit.
 
-    The quoted name of the object is searched. Where it stands once, and nothing is spelled by the number of its letter,
-    it is the member's name, because quotes inside a JSON string are escaped.
+    The quoted name of the object is searched. If it occurs once, and the event has no escape by number, it is the
+    member's name, because quotes inside a JSON string are escaped.
     """
     is_plain = b"\\" not in raw or b"\\u00" not in raw
     cuts = []
@@ -57,7 +57,7 @@ def splice(raw: bytes, edits: list[Edit]) -> bytes:
             cuts.append((inside, members[:-1]))
         else:
             cuts.append((inside, members))
-    cuts.sort(reverse=True)  # From the back, so that the places in front stay where they are.
+    cuts.sort(reverse=True)  # From the back, so that the places in front stay valid.
     for inside, members in cuts:
         raw = raw[:inside] + members + raw[inside:]
     return raw
@@ -70,7 +70,7 @@ def _insert_all(raw: bytes, edits: list[Edit]) -> bytes:
 
 
 def _inside_by_text(raw: bytes, path: Path) -> int:
-    """Where the object at ``path`` begins, behind its brace, by searching its text; 0 when that stands there twice."""
+    """Return where the object at ``path`` begins, after its brace, by searching its text; 0 when that occurs twice."""
     text = Raw(raw)
     for name in path:
         text = _decode_members(text)[name]
@@ -81,8 +81,8 @@ def _inside_by_text(raw: bytes, path: Path) -> int:
 def insert_by_path(raw: bytes, path: Path, members: bytes) -> bytes:
     """Insert members, JSON text that ends with a comma, into the object at ``path``, making parents that are absent.
 
-    A name that stood twice in one of the objects on the path stands there once afterwards, with its last value.
-    An ancestor that is not an object is left alone: what the schema says of it decides.
+    A name that occurred twice in one of the objects on the path occurs once afterwards, with its last value. An
+    ancestor that is not an object is left alone: the schema decides whether it is valid.
     """
     try:
         parts = _decode_members(raw)

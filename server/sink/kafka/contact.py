@@ -73,8 +73,8 @@ class Contact:
         self.is_throttled = self.is_shut = True
         _limited.warning(
             "throttle",
-            "Kafka broker %s limits this service by a quota and takes nothing for %.1f s; raise its producer_byte_rate "
-            "or request_percentage, or send less",
+            "Kafka broker %s limits this service by a quota and accepts nothing for %.1f s; raise its "
+            "producer_byte_rate or request_percentage, or send less",
             event.broker_id,
             event.throttle_time,
         )

@@ -1,8 +1,8 @@
 """Kafka as a kind of sink.
 
-Place: sink.kind → HERE → sink.kafka.producer, in the worker; config.kafka, anywhere.
-Rules: imported by the master: confluent_kafka only where a sink is made. A promise that the settings would break is
-refused here too, also when nobody has called ``check``.
+Place: sink.kind → HERE → sink.kafka.producer, in the worker; config.kafka, in any process.
+Rules: the master imports this file, so confluent_kafka is imported only where a sink is made. Settings that would break
+a promise are refused here too, even if ``check`` was not called.
 Not here: the properties (config.kafka).
 """
 
@@ -21,7 +21,7 @@ from server.sink.kind import Kind, Reading
 
 
 def _make(settings: SinkSettings, _base_dir: Path, _settle_s: float) -> Sink:
-    """``message.timeout.ms`` bounds the time in which it settles, not ``settle_s``."""
+    """Make the sink. ``message.timeout.ms`` limits the time in which it settles, not ``settle_s``."""
     if problems := broken_promises(settings.kafka):
         raise SettingsError("\n".join(map(str, problems)))
     from server.sink.kafka.producer import KafkaSink
@@ -53,7 +53,7 @@ def _check(settings: SinkSettings) -> list[Breach]:
 
 
 def _files_state(settings: SinkSettings) -> str:
-    """librdkafka reads certificates and keys once, when a producer is made."""
+    """Return the state of certificates and keys, which librdkafka reads once, when a producer is made."""
     return files.state(settings.kafka)
 
 

@@ -131,7 +131,7 @@ class KafkaSink(Sink):
         return SinkCounts(replaced=self.replaced)
 
     def queue(self) -> tuple[int, int]:
-        """As librdkafka last said."""
+        """Return the size of librdkafka's queue by its last statistics."""
         return self.statistics.events, self.statistics.bytes
 
     def brokers(self) -> list[tuple[str, list[int]]]:
@@ -155,8 +155,8 @@ class KafkaSink(Sink):
         if topic not in alone.topics:
             self._is_recalling = self._is_recalling or is_keyed
             _logger.warning(
-                "topic %s takes no batch of this size: its events are sent one by one for %g s, which is slower; raise "
-                "its max.message.bytes, or set batch.size in sink.kafka below it",
+                "topic %s accepts no batch of this size: its events are sent one by one for %g s, which is slower; "
+                "raise its max.message.bytes, or set batch.size in sink.kafka below it",
                 topic,
                 kafka_alone.KEPT_S,
             )
@@ -219,7 +219,7 @@ class KafkaSink(Sink):
         except KafkaException as failed:
             servers = self._properties["bootstrap.servers"]
             _logger.warning(
-                "no Kafka broker answers at %s (%s): starting all the same; until one does, events are not acked",
+                "no Kafka broker answers at %s (%s): starting anyway; events are not acked until one does",
                 servers,
                 failed.args[0].str(),
             )
@@ -270,7 +270,7 @@ class KafkaSink(Sink):
                     heard += self._alone.poll(0)
                 if heard > self._own_words - own_words:
                     self._contact.hear()
-            except Exception:  # The callbacks are not ours; the next ones must run after any exception.
+            except Exception:  # The callbacks belong to other code; the next ones must run after any exception.
                 self.callback_failures += 1
                 _limited.warning("callback", "a delivery callback failed: %s", traceback.format_exc())
             else:
@@ -314,7 +314,7 @@ class KafkaSink(Sink):
             self._serve(0.01)
         self._serve()  # A process that was stopped past the deadline has not served the acks since.
         if lost := self.outstanding():
-            _logger.error("librdkafka did not hand back %d records: their outcome is unknown", lost)
+            _logger.error("librdkafka did not report on %d records: their outcome is unknown", lost)
 
     def _refusal(self, error: KafkaError) -> str:  # cold: logs are limited
         """Name the reason why ``produce`` refused. The next tick handles a fatal error, outside any callback."""
@@ -325,12 +325,13 @@ class KafkaSink(Sink):
         return self.classify(error)
 
     def _unusable(self) -> str:  # cold: logs are limited
-        """Log a record whose topic or timestamp cannot be encoded (a lone surrogate, beyond 64 bits): a bug of ours."""
-        _limited.warning("record", "a record that cannot be sent: %s", traceback.format_exc())
+        """Log a record whose topic or timestamp cannot be encoded (a lone surrogate, beyond 64 bits), which is a
+        bug."""
+        _limited.warning("record", "a record cannot be sent: %s", traceback.format_exc())
         return "internal"
 
     def _on_error(self, error: KafkaError) -> None:  # cold: logs are limited
-        """Take an error from ``poll``. One that is not fatal passes by itself, and librdkafka has logged it."""
+        """Take an error from ``poll``. An error that is not fatal passes by itself, and librdkafka has logged it."""
         self._own_words += 1
         self._is_fatal = self._is_fatal or error.fatal() or error.code() == KafkaError._FATAL
         self._contact.on_error(error)

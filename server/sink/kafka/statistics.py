@@ -1,11 +1,11 @@
 """Read librdkafka's statistics about itself and each broker, every ``statistics.interval.ms``.
 
 Place: sink.kafka gives the text, from ``poll`` → HERE → server.worker.measures.
-Rules: only the part before the topics is read, which is small whatever their number. What librdkafka sums up begins
-anew with each producer, so growth is added up here and outlives a replaced producer. A text that cannot be read is
-passed over: statistics never cost an event. Brokers are told apart by their number; those of the list that was
-configured, which have none, are one.
-Not here: what we count ourselves (intake.books.tally), names for readers (metrics.sink_metrics).
+Rules: only the part before the topics is read, which is small however many topics there are. librdkafka's sums restart
+with each producer, so growth is added up here and outlives a replaced producer. A text that cannot be read is ignored:
+statistics never cost an event. Brokers are identified by their number; the configured bootstrap servers, which have
+none, share one line.
+Not here: the service's own counts (intake.books.tally), names for readers (metrics.sink_metrics).
 """
 
 from __future__ import annotations

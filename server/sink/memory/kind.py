@@ -1,7 +1,7 @@
 """Memory as a kind of sink.
 
 Place: sink.kind → HERE → sink.memory.sink, in the worker.
-Rule: it keeps nothing, and says so.
+Rule: it stores nothing, and says so.
 Not here: the sink (sink.memory.sink).
 """
 
@@ -22,7 +22,7 @@ def _make(settings: SinkSettings, _base_dir: Path, _settle_s: float) -> Sink:
 
 
 def _describe(_settings: SinkSettings, _base_dir: Path) -> str:
-    return "memory: they end with the process"
+    return "memory: they are lost when the process ends"
 
 
 def _read(_settings: SinkSettings, _base_dir: Path, _reading: Reading) -> None:

@@ -68,7 +68,7 @@ class MemorySink(Sink):
         return len(self._waiting)
 
     def recall(self) -> None:
-        """Nothing: acks are all alike."""
+        """Do nothing: all acks come in the next turn."""
 
     def separate(self, topic: str, *, is_keyed: bool) -> bool:
         self.separated.add(topic)
@@ -81,7 +81,7 @@ class MemorySink(Sink):
         return self.is_unreachable
 
     def release(self) -> None:
-        """Ack everything that waits."""
+        """Ack all waiting records."""
         self._is_scheduled = False
         self._ack(self.failure)
 
@@ -103,6 +103,6 @@ class MemorySink(Sink):
                 self.records.append(record)
             try:
                 on_ack(outcome, None)
-            except Exception:  # The callback is not ours; the others must be called all the same.
+            except Exception:  # The callback belongs to other code; the others must be called after any exception.
                 self.callback_failures += 1
                 _limited.warning("callback", "an ack callback failed: %s", traceback.format_exc())

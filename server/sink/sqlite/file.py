@@ -107,17 +107,18 @@ class EventFile:
         """Raise when a file is gone, or has been cut. Takes microseconds: it is asked before each commit."""
         for path, inode in zip(self._watched, self._inodes, strict=True):
             if _inode(path) != inode:
-                raise GoneError(f"somebody has deleted, replaced or barred {path}")
+                raise GoneError(f"{path} was deleted, replaced or made inaccessible")
         if self._shm_fd < 0:
             return
         database, log = (path.stat().st_size for path in self._watched[:2])
         for path, size, least in zip(self._watched, (database, log), (self._bytes, self._log_bytes()), strict=False):
             if size < least:
                 raise sqlite3.DatabaseError(f"{path.name} was cut: it has {size} bytes of at least {least}")
-        self._bytes = database  # SQLite shrinks none that was not vacuumed.
+        self._bytes = database  # SQLite only shrinks a database during a vacuum.
 
     def _log_bytes(self) -> int:
-        """How long the log is at least, by its index: https://www.sqlite.org/walformat.html, sections 1.1 and 2.1."""
+        """Return the least length of the log, by its index: https://www.sqlite.org/walformat.html, sections 1.1 and
+        2.1."""
         index = os.pread(self._shm_fd, _INDEX_BYTES, 0)
         frames = int.from_bytes(index[16:20], sys.byteorder)
         page_bytes = int.from_bytes(index[14:16], sys.byteorder)
@@ -155,7 +156,7 @@ class EventFile:
                     self.database.execute(_INSERT, row)
                     outcomes.append(None)
                 except (sqlite3.Error, OverflowError, ValueError, TypeError) as failed:
-                    if not self.database.in_transaction:  # It was not the row's fault.
+                    if not self.database.in_transaction:  # The transaction failed for another reason than this row.
                         raise
                     outcomes.append(failed)
         return outcomes
@@ -168,7 +169,7 @@ class EventFile:
     def _connect(self) -> None:
         # timeout=0: the loop must not wait for whoever locks this file. It is opened on a thread and used on the loop.
         if self.path.exists() and not self.path.stat().st_size:
-            _logger.warning("the database %s is there and empty: what it may have held is gone", self.path)
+            _logger.warning("the database %s is empty: any events that it held are lost", self.path)
         database = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             database.execute("PRAGMA journal_mode = WAL")

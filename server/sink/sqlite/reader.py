@@ -1,9 +1,9 @@
-"""Read what the embedded sink holds, oldest first, one JSON object a line.
+"""Read the events that the embedded sink has stored, oldest first, one JSON object per line.
 
 Place: sink.sqlite.kind → HERE, in a process of its own (`penstock events`) next to the server, on its files.
-Rules: files are opened read-only and never for long, so that a reader that dawdles (`| less`) does not make the
-writer's log grow; memory is bounded whatever they hold. Key and value are shown as they were stored, byte by byte, but
-for line breaks between JSON tokens.
+Rules: files are opened read-only and only for short times, so that a slow reader (`| less`) does not make the writer's
+log grow; memory is limited for files of any size. Key and value are shown as they were stored, byte by byte, except for
+line breaks between JSON tokens.
 Not here: writing (sink.sqlite.sink), the command (commands.events).
 """
 
@@ -29,16 +29,16 @@ from server.sink.sqlite.recovery import unrecovered
 
 LOOK_EVERY_S: Final = 0.2
 PAGE_ROWS: Final = 1000
-PAGE_BYTES: Final = 1 << 20  # Beside one event: a page ends with the row that reaches it.
+PAGE_BYTES: Final = 1 << 20  # Besides one event: a page ends with the row that reaches this size.
 BUSY_S: Final = 2.0  # A file that is being made or recovered is locked for milliseconds.
 
 _PAGE: Final = """
 SELECT id, stored_ns, topic, key, timestamp_ms, headers, value FROM event
 WHERE id > ? AND id <= ? ORDER BY id
 """
-_NO_TABLE: Final = "no such table"  # The file is there and its worker has not made the table yet.
+_NO_TABLE: Final = "no such table"  # The file exists, but its worker has not made the table yet.
 
-# Members that are not asked for stay bytes: numbers of any size and precision are stored, and no reader takes them all.
+# Members that are not needed stay bytes: numbers of any size and precision are stored, and no decoder takes them all.
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _MOST_ID: Final = (1 << 63) - 1
 _MOST_SAID: Final = 20  # Ranges of ids that are missing from one file.
@@ -57,8 +57,8 @@ def read(
     stream_fields: Sequence[str] = ("meta.stream",),
     on_unread: Callable[[str], None] = lambda text: None,
 ) -> None:
-    """Write every stored event to ``out``; with ``follow`` look for new rows and new files for ever. What damage keeps
-    from being read is said to ``on_unread``, each thing once, and the rest is read."""
+    """Write every stored event to ``out``; with ``follow`` also new rows and files, without end. Rows that cannot be
+    read because of damage are reported to ``on_unread``, once each, and the others are read."""
     paths = [tuple(field.split(".")) for field in stream_fields]
     name = os.fsencode(stream) if stream is not None else b""
     reader = _Reader(directory, on_unread)
@@ -82,21 +82,23 @@ class _Reader:
         self._directory = directory
         self._on_unread = on_unread
         self._unread: list[str] = []
-        self._seen: dict[tuple[Path, int], int] = {}  # The last id shown of each file; another file may get its name.
+        # The last id shown of each file, by inode, because another file may get its name.
+        self._seen: dict[tuple[Path, int], int] = {}
 
     def new_rows(self) -> Iterator[_Shown]:
-        """The rows that came since the last look, of all files, merged by the time at which they were stored."""
+        """Yield the rows stored since the last look, of all files, merged by the time at which they were stored."""
         for aside in unrecovered(self._directory, f"{STEM}-*"):
-            self._say(f"{aside} was set aside as damaged, and has not been recovered yet: a service that runs does it")
+            self._say(f"{aside} was set aside as damaged, and has not been recovered yet: a running service does it")
         files = sorted(path for path in self._directory.glob(f"{STEM}-*{SUFFIX}") if path.is_file())  # Not a pipe.
         return heapq.merge(*(self._rows_of(path) for path in files), key=lambda row: row[0])
 
     def _rows_of(self, path: Path) -> Iterator[_Shown]:
-        """A file's new rows. Those stored after we began wait for the next look: a busy writer must not hold us."""
+        """Yield a file's new rows. Those stored after this began wait for the next look, so that a busy writer cannot
+        keep it here."""
         try:
             file = path, path.stat().st_ino
         except FileNotFoundError:
-            return  # Set aside, or deleted, since we saw it.
+            return  # Set aside, or deleted, since the directory was listed.
         newest = self._newest_id(path)
         while (last := self._seen.get(file, 0)) < newest:
             page, damage = _page(path, last, newest)
@@ -115,7 +117,7 @@ class _Reader:
                 self._seen[file] = upto
             elif not page:
                 return
-            elif self._seen.get(file, 0) < page[-1][0]:  # Rows that are none.
+            elif self._seen.get(file, 0) < page[-1][0]:  # Bytes that decode as rows without being rows.
                 self._seen[file] = page[-1][0]
 
     def _newest_id(self, path: Path) -> int:
@@ -126,11 +128,12 @@ class _Reader:
             if _NO_TABLE in str(failed):
                 return 0
             if is_broken(failed):
-                return _MOST_ID  # The end cannot be read; what is before it may be.
+                return _MOST_ID  # The end cannot be read; earlier rows may be.
             raise
 
     def _behind_damage(self, path: Path, last: int, newest: int) -> int:
-        """The id after which SQLite can read on. What is before it may still be found on its pages (sink.leaves)."""
+        """Return the id after which SQLite can read on. Rows before it may still be found on their pages
+        (sink.leaves)."""
 
         def can_read(row_id: int) -> bool:
             return _page(path, row_id - 1, newest, most_rows=1)[1] is None
@@ -139,7 +142,7 @@ class _Reader:
         return newest if found is None else found - 1
 
     def _say_damage(self, path: Path, damage: sqlite3.Error, gaps: Sequence[tuple[int, int]]) -> None:
-        """Say which ids are left out. Without an end: nothing tells how many there were."""
+        """Report which ids are left out. Without an end: the number of rows is not known."""
         for first, last in gaps[:_MOST_SAID] or [(0, 0)]:
             what = f"the ids from {first} on are" if last >= _MOST_ID else f"the ids {first} to {last} are"
             self._say(f"{path} is damaged ({damage}): {what if last else 'nothing that is known is'} missing")
@@ -153,8 +156,8 @@ class _Reader:
 def _page(
     path: Path, after: int, upto: int, most_rows: int | None = None
 ) -> tuple[list[_Row], sqlite3.DatabaseError | None]:
-    """The next rows, read in one short transaction: an open one would keep the writer's log from being emptied. With
-    the damage that ended them early."""
+    """Return the next rows, and the damage that ended them early, if any. They are read in one short transaction: an
+    open one would keep the writer's log from being emptied."""
     page: list[_Row] = []
     size, most_rows = 0, most_rows or PAGE_ROWS
     try:
@@ -166,7 +169,7 @@ def _page(
                     break
     except sqlite3.DatabaseError as failed:
         if not path.exists():
-            return page, None  # Set aside, or deleted, while we read it.
+            return page, None  # Set aside, or deleted, during the read.
         if not is_broken(failed):
             raise
         return page, failed
@@ -176,7 +179,7 @@ def _page(
 def _open(path: Path) -> sqlite3.Connection:
     uri = f"file:{quote(str(path))}?mode=ro"
     if not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists():
-        uri += "&immutable=1"  # No log: no writer has it open. SQLite would want to make one to be told the same.
+        uri += "&immutable=1"  # No log: no writer has the file open. SQLite would need to make one to find that out.
     database = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)
     database.text_factory = bytes
     return database
@@ -194,12 +197,13 @@ def _line(topic: bytes, key: bytes | None, timestamp_ms: int, headers: bytes, va
 
 
 def _on_one_line(text: bytes) -> bytes:
-    """JSON strings hold no raw line break, so one can only stand between tokens, where a blank means the same."""
+    """Replace raw line breaks by blanks. They can only stand between tokens, because JSON strings contain none."""
     return text.replace(b"\n", b" ").replace(b"\r", b" ") if b"\n" in text or b"\r" in text else text
 
 
 def _stream_of(value: bytes, paths: Sequence[tuple[str, ...]]) -> str | None:
-    """The event's stream: the first of the configured fields that it has. None for a value that cannot be read."""
+    """Return the event's stream: the first of the configured fields that it has. None for a value that cannot be
+    read."""
     for path in paths:
         found = msgspec.Raw(value)
         try:
@@ -207,5 +211,5 @@ def _stream_of(value: bytes, paths: Sequence[tuple[str, ...]]) -> str | None:
                 found = _members(found)[name]
             return _text(found)
         except (KeyError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            continue  # Not there, not text, or no JSON at all: whatever was stored must not end the printing.
+            continue  # Absent, not text, or not JSON at all: no stored value may end the printing.
     return None

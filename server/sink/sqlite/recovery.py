@@ -57,14 +57,14 @@ def recover(aside: Path, is_stopped: Callable[[], bool]) -> int:
     part.rename(recovered)
     lost = "; ".join(_shown(first, last) for first, last in salvage.gaps[:10])
     _logger.error(
-        "%d events of the damaged database %s are recovered in %s; what cannot be read: %s",
-        *(count, aside, recovered, lost or "nothing that is known"),
+        "%d events of the damaged database %s are recovered in %s; not readable: %s",
+        *(count, aside, recovered, lost or "nothing known"),
     )
     return count
 
 
 def _shown(first: int, last: int) -> str:
-    return f"what there was from id {first} on" if last == MOST_ID else f"ids {first} to {last}"
+    return f"everything from id {first} on" if last == MOST_ID else f"ids {first} to {last}"
 
 
 def _copy(salvage: Salvage, part: Path, is_stopped: Callable[[], bool]) -> int:

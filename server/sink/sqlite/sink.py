@@ -1,10 +1,10 @@
 """Keep events in SQLite: the sink of the embedded default, where there is no Kafka.
 
 Place: intake.pipeline → HERE → intake.pending. The contract is in sink.base.
-Rules: the records of a loop turn are one transaction, many of them several; acks come after their commit. While the
-file cannot be written (locked, full, being opened) records wait in memory, in their order and within the bounds, and
-are tried again; one that somebody waits for fails after ``settle_s`` and is not stored afterwards. The loop never waits
-for a lock.
+Rules: the records of a loop turn are one transaction, or several if they are many; acks come after their commit. While
+the file cannot be written (locked, full, being opened) records wait in memory, in their order and within the limits,
+and are tried again; one that a request waits for fails after ``settle_s`` and is not stored afterwards. The loop never
+waits for a lock.
 Not here: the file (sink.sqlite.file), opening and replacing it (sink.sqlite.upkeep), reading it (sink.sqlite.reader).
 """
 
@@ -245,7 +245,7 @@ class SqliteSink(Sink):
     def _commit_each(self, rows: list[Row], error: Exception) -> list[Exception | None] | None:  # cold: a row is bad
         """Store all rows that can be stored. Returns the outcome of each; None: they still wait."""
         detail = error if isinstance(error, sqlite3.Error) else "".join(traceback.format_exception(error))
-        _limited.warning("commit", "%d events cannot be stored in %s at once: %s", len(rows), self._directory, detail)
+        _limited.warning("commit", "%d events cannot be stored in %s together: %s", len(rows), self._directory, detail)
         try:
             return self._file.commit_each(rows)
         except (sqlite3.Error, MemoryError) as failed:
@@ -257,7 +257,7 @@ class SqliteSink(Sink):
         if not self._is_behind:
             self._is_behind = True
             self._behind_since = now
-        text = "%d events wait in memory, for nothing can be stored in %s: %s"
+        text = "%d events wait in memory, because nothing can be stored in %s: %s"
         _limited.warning("behind", text, len(self._waiting), self._directory, why)
         overdue = [one for one in self._waiting if one[2] and one[3] + self._settle_s <= now]
         if overdue:

@@ -209,7 +209,7 @@ class Upkeep:
             for aside in unrecovered(path.parent, path.stem):
                 self.recovered += max(0, recover(aside, lambda: self._is_stopped))
         except (sqlite3.Error, OSError) as failed:
-            return OSError(f"what was set aside cannot be recovered: {failed}")
+            return OSError(f"a file that was set aside cannot be recovered: {failed}")
         try:
             return self._check(path)
         except (sqlite3.Error, OSError) as failed:
@@ -242,14 +242,15 @@ class Upkeep:
         if isinstance(failed, OtherLayoutError):
             advice = "start the version that wrote it, or move the file away"
         elif (blocking := self._blocking(failed)) is not None:
-            advice = f"{blocking} is no regular file: move it away"
+            advice = f"{blocking} is not a regular file: move it away"
         else:
             advice = "name a directory that this user may write, on a disk with room"
         reason = failed.strerror if isinstance(failed, OSError) else str(failed)
         return f"sink.sqlite.path: cannot keep events in {self._directory}: {reason}; {advice}"
 
     def _blocking(self, failed: Exception) -> Path | None:
-        """What is there in the place of one of the files, and is none: a directory, a pipe, a link to nowhere."""
+        """Find an object that is not a regular file in the place of one of the files: a directory, a pipe, a dangling
+        link."""
         named = getattr(failed, "filename", None)
         places = [Path(named)] if named else files_of(self.file.path)
         is_blocked = (path != self._directory and os.path.lexists(path) and not path.is_file() for path in places)

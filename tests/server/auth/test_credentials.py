@@ -76,8 +76,8 @@ def test_keys_can_come_from_the_environment(tmp_path: Path, web: Key, monkeypatc
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"hash": None}, "keys[0].hash: is no hash"),
-        ({"hash": "b2:x"}, "keys[0].hash: is no hash"),
+        ({"hash": None}, "keys[0].hash: is not a hash"),
+        ({"hash": "b2:x"}, "keys[0].hash: is not a hash"),
         ({"name": None}, "keys[0].name: must be a name"),
         ({"name": "a b"}, "keys[0].name: must be a name"),
         ({"stream": ["a"]}, "'stream' is unknown"),
@@ -89,10 +89,10 @@ def test_keys_can_come_from_the_environment(tmp_path: Path, web: Key, monkeypatc
         ({"origins": ["https://["]}, "keys[0].origins: must be a list"),
         ({"origins": None}, "keys[0].origins: must be a list"),
         ({"streams": None}, "keys[0].streams: must be a list"),
-        ({"expires": None}, "keys[0].expires: is no time"),
+        ({"expires": None}, "keys[0].expires: is not a time"),
         ({"origins": ["https://a@b.example"]}, "keys[0].origins: must be a list"),
-        ({"expires": "2027-01-01"}, "keys[0].expires: is no time"),
-        ({"expires": 2027}, "keys[0].expires: is no time"),
+        ({"expires": "2027-01-01"}, "keys[0].expires: is not a time"),
+        ({"expires": 2027}, "keys[0].expires: is not a time"),
     ],
 )
 def test_what_is_wrong_with_a_key_is_said_with_its_line(
@@ -153,7 +153,7 @@ def test_what_the_command_prints_can_be_appended_to_a_new_file(tmp_path: Path) -
 def test_a_wrong_entry_of_a_bare_list_is_named_with_its_line(tmp_path: Path) -> None:
     code, text = said(write(tmp_path, "- name: a\n  hash: b2:x\n"))
 
-    assert code == 3 and "keys.yaml:2: keys[0].hash: is no hash" in text
+    assert code == 3 and "keys.yaml:2: keys[0].hash: is not a hash" in text
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -164,27 +164,27 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("eventgate", "level", "reason"),
     [
-        ({"auth": "api_keys"}, "error", "asks for api_keys, but there are none"),
-        ({"auth": "jwt"}, "error", "asks for jwt, but there are none"),
-        ({"auth": ["networks"]}, "error", "asks for networks, but there are none"),
-        ({"auth": "identities", "identities": ["x"]}, "error", "asks for identities, but there are none"),
-        ({"auth": "none", "api_keys": ["web"]}, "warning", "is not obeyed: its auth is none"),
-        ({"networks": ["10.0.0.0/8"]}, "warning", "is not obeyed: its auth is none"),
-        ({"use_edge_uniques": True}, "warning", "is not obeyed"),
+        ({"auth": "api_keys"}, "error", "asks for api_keys, but none are configured"),
+        ({"auth": "jwt"}, "error", "asks for jwt, but none are configured"),
+        ({"auth": ["networks"]}, "error", "asks for networks, but none are configured"),
+        ({"auth": "identities", "identities": ["x"]}, "error", "asks for identities, but none are configured"),
+        ({"auth": "none", "api_keys": ["web"]}, "warning", "has no effect: its auth is none"),
+        ({"networks": ["10.0.0.0/8"]}, "warning", "has no effect: its auth is none"),
+        ({"use_edge_uniques": True}, "warning", "has no effect"),
         ({"auth": "keys"}, "error", "allowed is one of none, api_keys, jwt, networks, identities"),
         ({"auth": []}, "error", "allowed is one of"),
-        ({"auth": ["none", "jwt"]}, "error", "everybody would be let in"),
+        ({"auth": ["none", "jwt"]}, "error", "every client would be let in"),
         ({"api_keys": []}, "error", "an empty list"),
         ({"api_keys": "web"}, "error", "allowed is a list"),
         ({"auth": "networks", "networks": ["10.0.0.1/8"]}, "error", "has host bits set"),
         ({"auth": "identities", "identities": [5]}, "error", "allowed is text"),
         ({"origins": ["https://a.example/"]}, "error", "allowed is an origin"),
         ({"origins": ["*", "https://a.example"]}, "error", "Write ['*'] alone"),
-        ({"api_keys": ["*", "web"]}, "error", "is no name of a key"),
+        ({"api_keys": ["*", "web"]}, "error", "is not the name of a key"),
         ({"networks": ["*"]}, "error", "networks[0]"),
         ({"origins": []}, "error", "an empty list"),
         ({"origins": "https://a.example"}, "error", "allowed is a list"),
-        ({"orgins": ["https://a.example"]}, "error", "is not a setting that we know"),
+        ({"orgins": ["https://a.example"]}, "error", "is not a known setting"),
         ({"enrich_fields_from_http_headers": {"http.key": "X-API-Key"}}, "error", "would be written into events"),
     ],
 )
@@ -225,12 +225,12 @@ def test_a_name_that_no_key_has_is_a_warning(tmp_path: Path, web: Key) -> None:
 @pytest.mark.parametrize(
     ("auth", "reason"),
     [
-        ({"default": ["api_keys"]}, "nobody could write"),
-        ({"default": ["none", "api_keys"]}, "everybody would be let in"),
+        ({"default": ["api_keys"]}, "no client could write"),
+        ({"default": ["none", "api_keys"]}, "every client would be let in"),
         ({"default": []}, "one or more"),
         ({"networks": ["x"]}, "auth.networks[0]"),
-        ({"identity_header": "Authorization"}, "means something else already"),
-        ({"identity_header": "a b"}, "is no name of a header"),
+        ({"identity_header": "Authorization"}, "already has another meaning"),
+        ({"identity_header": "a b"}, "is not a header name"),
         ({"jwt": {"keys": "x.json"}}, "auth.jwt.issuer"),
         ({"jwt": {"keys": "x.json", "issuer": ISSUER}}, "auth.jwt.audience"),
         ({"jwt": {"keys": "http://issuer.example.org/", "issuer": ISSUER, "audience": ["a"]}}, "is not https"),
@@ -289,5 +289,5 @@ def test_the_command_shows_a_key_once_and_keeps_its_hash() -> None:
 
 
 def test_a_start_with_bad_keys_ends(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="is no hash"):
+    with pytest.raises(SettingsError, match="is not a hash"):
         read(write(tmp_path, {"keys": [{"name": "web", "hash": "x"}]}), [])

@@ -123,9 +123,9 @@ ODD: list[tuple[Any, str]] = [
     (WEAK, "less than 2,048 bits"),
     ({**ONE.jwk, "d": "AA"}, "secret or private"),
     ({"kty": "oct", "k": "AA", "kid": "x"}, "secret or private"),
-    (5, "no object"),
-    (None, "no object"),
-    ([], "no object"),
+    (5, "not an object"),
+    (None, "not an object"),
+    ([], "not an object"),
 ]
 
 
@@ -136,7 +136,7 @@ def test_an_odd_key_beside_a_good_one_is_passed_over_and_said(odd: Any, reason: 
     keys, passed_over = public_keys.examine(text)
 
     assert [(key.kid, key.algorithm) for key in keys] == [("good", "EdDSA")]
-    assert passed_over.startswith("2 of 3 keys are passed over: 2 ") and reason in passed_over
+    assert passed_over.startswith("2 of 3 keys are ignored: 2 ") and reason in passed_over
     assert Tokens(SETTINGS, text).find(good.token().encode()) is not None
 
 
@@ -155,7 +155,9 @@ def test_one_name_may_stand_for_a_key_of_each_algorithm() -> None:
     for issuer in (ec, ed, rsa):
         assert found.find(issuer.token().encode()) is not None
     assert found.find(late.token().encode()) is None
-    assert "1 with the kid and the algorithm of another" in public_keys.examine(jwks(ec, ed, rsa, late).encode())[1]
+    assert (
+        "1 with the same kid and algorithm as another key" in public_keys.examine(jwks(ec, ed, rsa, late).encode())[1]
+    )
 
 
 def test_a_token_without_a_key_name_goes_with_the_key_without_one() -> None:

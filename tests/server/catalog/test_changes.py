@@ -61,5 +61,5 @@ def test_streams_come_and_go() -> None:
     ]
     more = BEFORE + "  jobs.one: {schema_title: jobs}\n"
     assert told("  jobs.one: {schema_title: jobs}\n", "", more) == [
-        ("jobs.one", r"is gone; its events are taken by /^jobs\./", True)
+        ("jobs.one", r"is gone; its events now go to /^jobs\./", True)
     ]

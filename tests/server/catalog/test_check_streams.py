@@ -48,7 +48,7 @@ def only(*texts: str, **options: Any) -> Finding:
         ("schema_title: /one", "schema_title", "begins with a slash"),
         ("schema_title: one/1.0.0", "schema_title", "ends in a version"),
         ("schema_title: one/latest", "schema_title", "ends in a version"),
-        ("schema_title: one two", "schema_title", "is no title"),
+        ("schema_title: one two", "schema_title", "is not a schema title"),
         ("topics: a", "topics", "found text 'a'; allowed is a list"),
         ("topics: [a, 'b c']", "topics[1]", "found text 'b c'"),
         ("topic_prefixes: eqiad.", "topic_prefixes", "allowed is a list"),
@@ -84,13 +84,13 @@ def only(*texts: str, **options: Any) -> Finding:
         (
             "producers: {eventgate: {enrich_fields_from_http_headers: {a..b: x}}}",
             "producers.eventgate.enrich_fields_from_http_headers.a..b",
-            "is no path",
+            "is not a path",
         ),
         ("sample: 1", "sample", "a map of unit and rate"),
         ("sample: {rate: 2}", "sample.rate", "a number from 0 to 1"),
-        ("of_others: .inf", "of_others", "is a number without an end, which JSON cannot say"),
-        ("of_others: {a: [1, -.inf]}", "of_others.a[1]", "is a number without an end, which JSON cannot say"),
-        ("of_others: {a: .nan}", "of_others.a", "is a number without an end, which JSON cannot say"),
+        ("of_others: .inf", "of_others", "is an infinite number or NaN, which JSON cannot express"),
+        ("of_others: {a: [1, -.inf]}", "of_others.a[1]", "is an infinite number or NaN, which JSON cannot express"),
+        ("of_others: {a: .nan}", "of_others.a", "is an infinite number or NaN, which JSON cannot express"),
     ],
 )
 def test_a_setting_of_the_wrong_kind_is_an_error_wherever_it_is_written(setting: str, key: str, reason: str) -> None:
@@ -120,10 +120,10 @@ def test_a_setting_of_the_wrong_kind_is_an_error_wherever_it_is_written(setting:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("a b", "is no legal name of a stream"),
-        ("..", "is no legal name of a stream"),
-        ("x" * 250, "is no legal name of a stream"),
-        ("/(/", "is no usable regular expression"),
+        ("a b", "is not a legal stream name"),
+        ("..", "is not a legal stream name"),
+        ("x" * 250, "is not a legal stream name"),
+        ("/(/", "is not a usable regular expression"),
         ("/(a+)+/", "it is insecure"),
         ("/^a/BAD", "nothing may follow the last slash"),
     ],

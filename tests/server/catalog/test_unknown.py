@@ -39,7 +39,7 @@ def findings(text: str) -> list[Finding]:
         ("auth: networks", "auth", "error", "Put it below producers.eventgate"),
         ("on_broker_down: spool", "on_broker_down", "warning", "Put it below producers.eventgate"),
         ("eventgate: {auth: networks}", "eventgate", "error", "Put it below producers"),
-        ("producers.eventgate: {auth: networks}", "producers.eventgate", "error", "a map in a map"),
+        ("producers.eventgate: {auth: networks}", "producers.eventgate", "error", "nested maps"),
         ("message_key_field: {a: a}", "message_key_field", "warning", "Did you mean message_key_fields?"),
         ("sample: {rates: 0.1}", "sample.rates", "error", "Did you mean rate?"),
         (

@@ -54,7 +54,7 @@ def test_what_is_right_is_summed_up_in_one_line(directory: Path) -> None:
 
     assert code == EXIT_DONE
     assert lines == [
-        "schema versions by the way they judge: 2 one-pass",
+        "schema versions by how events are validated: 2 one-pass",
         "settings.yaml: 2 streams, 2 schema titles, 2 versions: 0 error(s), 0 warning(s).",
     ]
 
@@ -67,9 +67,9 @@ def test_what_the_reference_alone_can_judge_is_said_with_the_reason(directory: P
     code, lines = check(directory)
 
     assert code == EXIT_DONE
-    assert lines[0].startswith("info: /one/1.1.0 is judged by the reference alone, not in one pass: ")
+    assert lines[0].startswith("info: /one/1.1.0 is validated by the reference alone, not in one pass: ")
     assert lines[0].endswith(" at /properties/tree")
-    assert lines[1] == "schema versions by the way they judge: 2 one-pass, 1 reference"
+    assert lines[1] == "schema versions by how events are validated: 2 one-pass, 1 reference"
 
 
 def test_the_embedded_default_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

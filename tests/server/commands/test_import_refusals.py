@@ -59,7 +59,7 @@ def test_what_is_off_in_eventgate_is_off_here(off: str, tmp_path: Path, capsys: 
     [
         ("max_body_size: 100", "one.yaml:1: max_body_size: is 100 bytes: 1024 was written"),
         ("max_body_size: 0", "one.yaml:1: max_body_size: is 0 bytes: 1024 was written"),
-        ("id_field: null", "one.yaml:1: id_field: is null and became nothing"),
+        ("id_field: null", "one.yaml:1: id_field: is null and was not imported"),
         ("num_workers: null", "one.yaml:1: num_workers: "),
     ],
 )
@@ -75,11 +75,11 @@ def test_a_value_that_was_changed_is_said(
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("cors: a.example", "http.cors.origins[0]: 'a.example' is no origin"),
+        ("cors: a.example", "http.cors.origins[0]: 'a.example' is not an origin"),
         ("cors: [https://A.example/]", "http.cors.origins[0]: "),
         ("port: many", "http.listen[0]"),
         ("id_field: false", "intake.id_field: found boolean False"),
-        ("stream_field: a..b", "intake.stream_field: 'a..b' is no path in an event"),
+        ("stream_field: a..b", "intake.stream_field: 'a..b' is not a path in an event"),
         ("error_stream: a b", "makes 'a b' the error stream"),
         ("topic_prefix: a b", "sink.topic_prefix: found text 'a b'"),
         ("max_body_size: 2000gb", "max_body_bytes"),

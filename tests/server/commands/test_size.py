@@ -63,7 +63,7 @@ def test_each_worker_talks_to_each_broker() -> None:
 def test_it_is_printed_for_people_and_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(LOAD, is_json=False) == 0
     said = capsys.readouterr().out
-    assert said.startswith("10,000 events/s of 500 bytes, one event a request:") and "spool.max_bytes" in said
+    assert said.startswith("10,000 events/s of 500 bytes, one event per request:") and "spool.max_bytes" in said
     assert run(LOAD, is_json=True) == 0
 
     assert json.loads(capsys.readouterr().out)["size"]["workers"] == sized().workers

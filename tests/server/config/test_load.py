@@ -120,7 +120,7 @@ def test_values_are_read_and_the_config_cannot_be_changed(directory: Path) -> No
             "workers: null",
             (
                 "settings.yaml:1: workers: found null; allowed is a whole number from 1 to 256, or auto. "
-                "Leave the line out to have the default"
+                "Leave the line out to use the default"
             ),
         ),
         (

@@ -41,7 +41,7 @@ def test_an_answer_comes_with_what_asks_for_it_again() -> None:
 @pytest.mark.parametrize(
     ("behaviour", "reason"),
     [
-        (behaviours.html(), "answered a web page"),
+        (behaviours.html(), "answered with a web page"),
         (behaviours.html(502), "answered 502"),
         (behaviours.status(403), "answered 403"),
         (behaviours.cut_short('{"streams": {"a": {}}}'), "a"),
@@ -68,7 +68,7 @@ def test_what_is_no_good_answer_is_an_error_that_says_why(behaviour: Behaviour, 
 def test_a_server_that_stalls_is_given_up(after: bytes) -> None:
     with Site() as site:
         site.says("/a", site.stalls(after))
-        with pytest.raises(FetchError, match="no whole answer within the time"):
+        with pytest.raises(FetchError, match="no complete answer in time"):
             get(site, total_s=0.3)
 
 

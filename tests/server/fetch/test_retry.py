@@ -44,8 +44,8 @@ def test_all_clients_together_have_a_bound_and_debts_have_one_too() -> None:
         allowance.used_up(f"client {number}", 0.0)
         allowance.spend(f"client {number}")
 
-    assert allowance.used_up("another", 0.0) == "everybody"
-    assert allowance.used_up("another", 60.0) == "everybody"
+    assert allowance.used_up("another", 0.0) == "all clients"
+    assert allowance.used_up("another", 60.0) == "all clients"
     assert allowance.used_up("another", 75.0) is None
 
 

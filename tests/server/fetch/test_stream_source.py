@@ -46,11 +46,11 @@ def test_constraints_are_added_to_the_query(url: str, expected: str) -> None:
     [
         (behaviours.body('{"streams": {"app.x": '), "is not JSON, or only a part"),
         (behaviours.body("[" * 100_000), "is not JSON, or only a part"),
-        (behaviours.body("[]"), "is no JSON object"),
+        (behaviours.body("[]"), "is not a JSON object"),
         (behaviours.body('{"error": {"code": "readonly"}}'), "is an error: {'code': 'readonly'}"),
         (behaviours.body('{"streams": []}'), "is not of the form"),
         (behaviours.body('{"streams": {"a": null}}'), "is not of the form"),
-        (behaviours.streams(), "has no stream at all"),
+        (behaviours.streams(), "has no streams"),
         (behaviours.cut_short('{"streams": {"a": {}}}'), "ot enough data|ncomplete|payload"),
     ],
 )

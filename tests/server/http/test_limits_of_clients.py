@@ -163,7 +163,7 @@ def test_requests_a_second_of_one_key(count: int) -> None:
     assert harness.server.refused["key_rate"] == (count == 6)
     if count == 6:
         assert answers[5][0].headers["Retry-After"] == "1"
-        assert b"Your key sends more" in answers[5][0].body
+        assert b"Your key exceeds its rate limit" in answers[5][0].body
         harness.pass_time(0.5)
         wires[5].send(post(headers=b"X-API-Key: a\r\n"))
         assert statuses(wires[5])[-1] == 200

@@ -81,7 +81,7 @@ def test_a_beacon_says_so_once() -> None:
         ("text/x-ndjson; charset=utf-8", "application/x-ndjson"),
         ("text/json", "Send JSON as Content-Type: application/json"),
         ("application/gzip", "Content-Encoding"),
-        ("application/json; charset=latin1", "charset is not taken"),
+        ("application/json; charset=latin1", "charset is not supported"),
         ("application/json, text/plain", "several"),
         ("application/vnd.example+json", "one of: application/json"),
         ("", "leave the header out"),
@@ -92,7 +92,7 @@ def test_a_type_that_is_not_taken_is_named_with_what_would_help(given: str, word
 
     assert response.status == 415
     assert words in detail(response)
-    assert f"The Content-Type {given!r} is not taken." in detail(response)
+    assert f"The Content-Type {given!r} is not supported." in detail(response)
     assert response.headers["Accept-Post"].startswith("application/json, ")
 
 
@@ -100,10 +100,10 @@ def test_a_type_that_is_not_taken_is_named_with_what_would_help(given: str, word
     ("given", "words"),
     [
         ("gzip, br", "several"),
-        ("utf-8", "The charset belongs into Content-Type"),
+        ("utf-8", "The charset belongs in Content-Type"),
         ("chunked", "Transfer-Encoding"),
         ("base64", "without base64"),
-        ("application/json", "The type belongs into Content-Type"),
+        ("application/json", "The type belongs in Content-Type"),
         ("snappy", "identity, gzip, deflate, br, zstd"),
     ],
 )
@@ -112,7 +112,7 @@ def test_an_encoding_that_is_not_taken_is_named_with_what_would_help(given: str,
 
     assert (response.status, response.headers["Accept-Encoding"]) == (415, "identity, gzip, deflate, br, zstd")
     assert words in detail(response)
-    assert f"The Content-Encoding {given!r} is not taken." in detail(response)
+    assert f"The Content-Encoding {given!r} is not supported." in detail(response)
 
 
 def test_what_is_named_is_cut_and_harmless() -> None:

@@ -233,7 +233,7 @@ def test_no_body_meets_two_snapshots_of_the_streams(drive: Drive) -> None:
     async def test(bench: Bench) -> None:
         large = bench.post(body(MANY))
         bench.pipeline.use(lambda _: None)
-        bench.receiver.begin_anew()
+        bench.receiver.begin_again()
         await large.answered()
 
         assert large.status == 400

@@ -243,7 +243,7 @@ def test_an_event_that_its_defaults_make_too_large_is_refused_as_too_large() -> 
     raw = b'{"$schema":"/a/b/1.0.0","meta":{"stream":"s"},"l":[{},{},{}]}'
 
     assert ways.compare(raw) == (
-        ("event_too_large", "with the defaults of its schema the event has more than 90 bytes, and no more are taken"),
+        ("event_too_large", "with the defaults of its schema the event has more than the 90 bytes that are allowed"),
         None,
     )
 

@@ -69,7 +69,7 @@ def test_a_worker_that_is_told_to_drain_by_somebody_else_is_replaced_while_it_dr
         toy.says(READY)
         (old,) = toy.workers()
         os.kill(old, signal.SIGTERM)
-        toy.says("drains by itself")
+        toy.says("drains without an order of the master")
 
         new = toy.until(lambda: toy.workers() - {old})
         assert is_alive(old)
@@ -90,7 +90,7 @@ def test_a_stuck_worker_dumps_its_stack_and_is_replaced(tmp_path: Path) -> None:
     with Toy.serving(tmp_path, "stuck", workers=1, process={"late_s": 0.3}) as toy:
         toy.says("died: SIGABRT")
 
-        assert re.search(r"has not beaten for \d+\.\d s: aborting it", toy.log())
+        assert re.search(r"has given no beat for \d+\.\d s: aborting it", toy.log())
         toy.says("this_loop_is_stuck")  # One that was late on its way there was aborted too; the next is not.
 
 
@@ -211,11 +211,11 @@ def test_ttin_and_ttou_change_the_number_of_workers_by_one(tmp_path: Path) -> No
     with Toy.serving(tmp_path, process={"max_workers": 3}) as toy:
         toy.says(READY)
         for number, said, count in (
-            (signal.SIGTTIN, "one worker more: 3", 3),
-            (signal.SIGTTIN, "no worker more: process.max_workers is 3", 3),
-            (signal.SIGTTOU, "one worker fewer: 2", 2),
-            (signal.SIGTTOU, "one worker fewer: 1", 1),
-            (signal.SIGTTOU, "no worker fewer: one must remain", 1),
+            (signal.SIGTTIN, "one worker added: 3", 3),
+            (signal.SIGTTIN, "no worker added: process.max_workers is 3", 3),
+            (signal.SIGTTOU, "one worker removed: 2", 2),
+            (signal.SIGTTOU, "one worker removed: 1", 1),
+            (signal.SIGTTOU, "no worker removed: one must remain", 1),
         ):
             toy.signal(number)
             toy.says(said)
@@ -295,10 +295,10 @@ def test_a_master_that_was_frozen_itself_blames_nobody(tmp_path: Path) -> None:
         for pid in (toy.pid, *before):
             os.kill(pid, signal.SIGCONT)
         toy.signal(signal.SIGTTIN)
-        toy.says("one worker more")
+        toy.says("one worker added")
 
         assert before <= toy.workers()
-        assert "has not beaten" not in toy.log()
+        assert "has given no beat" not in toy.log()
 
 
 def companion_of(toy: Toy) -> int:
@@ -371,7 +371,7 @@ def test_what_running_workers_can_be_given_replaces_none_of_them(tmp_path: Path)
 
 def test_a_bug_in_a_step_of_the_master_does_not_end_the_service(tmp_path: Path) -> None:
     with Toy.serving(tmp_path, "serve_with_a_bug") as toy:
-        toy.says(r"Master._settle failed, and goes on")
+        toy.says(r"Master._settle failed and will run again")
         os.kill(min(toy.workers()), signal.SIGKILL)
         toy.says(r"died: SIGKILL")
         toy.until(lambda: len(toy.workers()) == 2)

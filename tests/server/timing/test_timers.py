@@ -61,7 +61,7 @@ def test_a_function_that_raises_stops_neither_the_others_nor_the_next_time(caplo
     assert (work.done, failures()) == (5, 5)
     said = [record.getMessage() for record in caplog.records if record.name == "timers"]
     assert len(said) == 1  # Once in a while, with its stack.
-    assert said[0].startswith("Work.fail failed, and goes on") and "Too many open files" in said[0]
+    assert said[0].startswith("Work.fail failed and will run again") and "Too many open files" in said[0]
 
 
 def test_a_timer_that_was_cancelled_does_not_come_again_even_by_itself() -> None:

@@ -118,7 +118,7 @@ def test_what_a_collector_refuses_is_counted_and_said(caplog: pytest.LogCaptureF
             spans.look()
 
     (said,) = [record.getMessage() for record in caplog.records if record.name == "tracing"]
-    assert said.startswith(f"2 spans were not taken by {collector.endpoint}: ")
+    assert said.startswith(f"2 spans were not accepted by {collector.endpoint}: ")
     assert "400" in said
 
 

@@ -74,5 +74,5 @@ def test_what_is_unsafe_is_found_with_its_place(schema: dict[str, Any], expected
 def test_a_finding_says_what_is_missing() -> None:
     assert (
         str(findings({"properties": {"a": {"format": "date"}}})[0])
-        == "format at /properties/a needs maxLength beside it"
+        == "format at /properties/a needs maxLength next to it"
     )

@@ -66,7 +66,7 @@ def test_what_can_authenticate_passes(properties: dict[str, Value]) -> None:
         (
             {**OIDC, "sasl.oauthbearer.metadata.authentication.type": "aws_iam"},
             "sasl.oauthbearer.metadata.authentication.type",
-            "does not get tokens of aws_iam",
+            "does not fetch aws_iam tokens",
         ),
         (without(UNSECURED, "sasl.oauthbearer.config"), "sasl.oauthbearer.config", "names no principal"),
         ({**UNSECURED, "sasl.oauthbearer.config": "scope=a"}, "sasl.oauthbearer.config", "names no principal"),
@@ -106,7 +106,7 @@ def test_what_the_protocol_leaves_aside_is_refused(properties: dict[str, Value],
 
     assert [problem.name for problem in problems] == names
     assert all(problem.is_warning == problem.name.startswith("ssl.") for problem in problems)
-    assert all("is not used" in problem.reason and words in str(problem) for problem in problems)
+    assert all("has no effect" in problem.reason and words in str(problem) for problem in problems)
 
 
 def test_every_problem_is_said_beside_that_of_sasl() -> None:

@@ -127,7 +127,7 @@ def test_the_silence_that_a_quota_announces_is_not_an_absence(caplog: pytest.Log
     with caplog.at_level(logging.WARNING, "sink.kafka"):
         run(test)
 
-    assert caplog.messages[0].startswith("Kafka broker 1 limits this service by a quota and takes nothing for 10.0 s")
+    assert caplog.messages[0].startswith("Kafka broker 1 limits this service by a quota and accepts nothing for 10.0 s")
 
 
 def test_a_short_wait_for_a_quota_closes_nothing() -> None:
