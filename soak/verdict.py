@@ -13,6 +13,7 @@ These faults are excused within limits, because docs/OPERATIONS.md says that the
   does not know of is a violation whatever was done to it.
 - Two events of a key are out of order, and the older one was answered as hasty, or as spooled, by another worker: it
   may have been in memory there for HELD_S, or its key not seen to be in a spool for SEEN_S. Not so after a 201.
+- An event comes after a younger one, and it was on its way, or in the spool, while the brokers refused it as too large.
 - An event is there twice. With mock brokers, any that was on its way during a fault: they do not know records again.
 Not here: the rules' reasons (docs/OPERATIONS.md).
 """
@@ -79,7 +80,7 @@ def judge(
             identity for identity, one in events.items() if one.status >= 400 and there[identity]
         ],
         "wrong payloads": _wrong(events, read),
-        "out of order within a key": _disordered(events, read),
+        "out of order within a key": _disordered(events, read, faults),
         "never sent by anybody": [identity for identity in there if identity not in events],
         "delivered twice, and acked at once": [
             identity for identity in kept if is_idempotent and there[identity] > 1 and _was_acked(events[identity])
@@ -173,7 +174,7 @@ def _holds(whole: Any, part: Any) -> bool:
     return bool(whole == part)
 
 
-def _disordered(events: dict[Identity, Sent], read: list[StoredRecord]) -> list[Identity]:
+def _disordered(events: dict[Identity, Sent], read: list[StoredRecord], faults: Iterable[Fault]) -> list[Identity]:
     """Return events out of order: first copies of one key, in the order of the log, must have rising numbers. Events
     without an answer are left out."""
     newest: dict[tuple[Any, bytes], Identity] = {}
@@ -190,7 +191,9 @@ def _disordered(events: dict[Identity, Sent], read: list[StoredRecord]) -> list[
         other = newest.setdefault(lane, identity)
         if identity[1] >= other[1]:
             newest[lane] = identity
-        elif _are_in_order(events[identity], events[other]):
+        elif not _was_refused(events[identity], faults, _is_too_large, IN_SPOOL_S) and _are_in_order(
+            events[identity], events[other]
+        ):
             wrong.append(identity)
     return wrong
 

@@ -130,6 +130,15 @@ class Sink(Protocol):
         """True while a quota of the broker's holds the sink back."""
         return False
 
+    def partitions(self, topic: str) -> int:
+        """The number of partitions of a topic; 0: it is not known, or there are none. It may wait for a broker for a
+        second, so that it is called on a thread."""
+        return 0
+
+    def partition_of(self, key: bytes, count: int) -> int:
+        """The partition, of ``count``, that records with this key go to; -1: it is not known."""
+        return -1
+
     def oldest(self) -> float:
         """Loop time up to which everything that was submitted has an outcome. Asked only where ``knows_oldest``."""
         return -math.inf

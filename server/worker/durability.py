@@ -87,7 +87,10 @@ class Durability:
         """Deliver what is out until ``deadline``; the rest goes to the spool. Every outcome is known afterwards."""
         if self.replay is not None:
             self.replay.stop()
+        self.delivery.empty_room()
         await self.sink.drain(deadline)
+        while asyncio.get_running_loop().time() < deadline and self.delivery.rescue(is_last=True):
+            await self.sink.drain(deadline)
         await self.sink.close()
         if self.spool is not None:
             now = asyncio.get_running_loop().time()
@@ -125,8 +128,8 @@ class Durability:
         return self.sink.outstanding() if self._is_open else 0
 
     def waiting(self) -> int:
-        """Events on the way to the disk."""
-        return self.spool.waiting() if self.spool is not None else 0
+        """Events on the way to the disk, or that wait in memory for their key."""
+        return self.spool.waiting() + self.delivery.in_room() if self.spool is not None else 0
 
     def spool_bytes(self) -> int:
         return self.spool.used_bytes() if self.spool is not None else 0
@@ -185,13 +188,11 @@ class Durability:
         spool = self.spool
         if spool is None:
             return None
-        from server.sink.spool.replay import Replay, ReplayPace
+        from server.sink.spool.pace import ReplayPace
+        from server.sink.spool.replay import Replay
 
-        pace = ReplayPace(self._config.spool.replay_per_s, self._acked, lambda: spool.written)
+        pace = ReplayPace(self._config.spool.replay_per_s)
         return Replay(spool, self.sink, self.delivery.may_replay, self._on_left, pace)
-
-    def _acked(self) -> int:
-        return self.replayed() + self.tallies.delivered
 
     def _on_spooled(self, event: Event) -> None:
         self.receipts.spooled(event.number)
