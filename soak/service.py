@@ -157,6 +157,11 @@ class Service:
         except OSError:  # The disk is full, as intended.
             return
 
+    def delete_log(self) -> None:
+        """Delete the logs of the spool's databases while they are open."""
+        for path in self.spool.glob("spool-*.db-wal"):
+            path.unlink(missing_ok=True)
+
     def free_disk(self) -> None:
         (self.spool / "filler").unlink(missing_ok=True)
 

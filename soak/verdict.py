@@ -8,7 +8,7 @@ An event without an answer may be there or not, because nothing was promised.
 These faults are excused within limits, because docs/OPERATIONS.md says that they happen:
 - A hasty event is missing, and the worker that answered it was killed within HELD_S. Which worker that was is known.
 - A hasty event is missing that was on its way while the brokers refused records for good: no more of a stream than its
-  books count as refused, and those that were in the spool first no more than the books count as given up.
+  books count as refused. What was in the spool by then has to wait there.
 - Both together are no more than the books of the stream leave without an outcome (soak.books): a loss that the service
   does not know of is a violation whatever was done to it.
 - Two events of a key are out of order, and the older one was answered as hasty, or as spooled, by another worker: it
@@ -101,17 +101,13 @@ def _judge_lost(lost: Lost, sent: list[Sent], faults: list[Fault], books: Books,
     for stream in sorted({one.event["meta"]["stream"] for _, one in lost}):
         ours = [(identity, one) for identity, one in lost if one.event["meta"]["stream"] == stream]
         alive = [(identity, one) for identity, one in ours if not _was_killed(one, books)]
-        spooled = [(identity, one) for identity, one in alive if not _was_refused(one, faults, FOR_GOOD, HELD_S)]
-        never = [
-            (identity, one) for identity, one in spooled if not _was_refused(one, faults, _is_too_large, IN_SPOOL_S)
-        ]
+        never = [(identity, one) for identity, one in alive if not _was_refused(one, faults, FOR_GOOD, HELD_S)]
         verdict.lost_to_kills += len(ours) - len(alive)
         verdict.refused_for_good += len(alive)
-        given_up, for_good = books.given_up(stream), books.for_good(stream)
+        for_good = books.for_good(stream)
         for some, most, why in (
             (never, 0, "without a kill of their worker or a refusal"),
-            (spooled, given_up, "that can only have been given up by the replay"),
-            (alive, given_up + for_good, "that can only have been refused for good"),
+            (alive, for_good, "that can only have been refused for good"),
             (ours, books.most_lost(stream, sent), "in all"),
         ):
             if len(some) > most:

@@ -166,6 +166,16 @@ class HostView:
         front = maps.front()
         return maps.pending(), max(0.0, self.now_s - front / 1e6) if front else 0.0
 
+    def catch_up_s(self) -> float:
+        """In how many seconds the spool will be empty, as it looks now."""
+        maps = self.shared.key_maps
+        return maps.catch_up_s() if maps is not None else 0.0
+
+    def aside(self) -> int:
+        """Events of the spool that are set aside for their size."""
+        maps = self.shared.key_maps
+        return maps.aside() if maps is not None else 0
+
 
 def process_of(pid: int) -> ProcessUsage:
     """Read /proc; where there is none, nothing is known."""

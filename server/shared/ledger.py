@@ -19,11 +19,11 @@ from typing import Final, Protocol, Self
 
 from server.shared.lines import Lines, LinesPage, bytes_of
 
-# In the order of their cells: COUNTS, REASONS, OUT. The last are of events that have left the spool, whichever worker,
-# of this master or of an earlier one, had put them there: no part of the sum.
+# In the order of their cells: COUNTS, REASONS, OUT. The last are events that have left the spool for the broker, whatever
+# worker, of this master or of an earlier one, had put them there: no part of the sum.
 COUNTS: Final = ("accepted", "delivered", "spooled")
 REASONS: Final = ("broker_timeout", "queue_full", "broker_rejected", "event_too_large", "internal")
-OUT: Final = ("replayed", "given_up")
+OUT: Final = ("replayed",)
 NAMES: Final = COUNTS + REASONS + OUT
 # Streams of a page; the last line takes what has no room. Looking for the lines that have changed takes 0.3 ms a beat.
 LINES: Final = 2048
@@ -42,7 +42,6 @@ class Account(Protocol):
     spooled: int
     dropped: dict[str, int]
     replayed: int
-    given_up: int
 
 
 class Ledger:
@@ -85,7 +84,7 @@ def _write(page: LinesPage, accounts: Iterable[Account]) -> None:
     for line, account in enumerate(accounts):
         dropped = account.dropped
         # The numbers only grow, so the same sum is the same line.
-        numbers = account.accepted + account.delivered + account.spooled + account.replayed + account.given_up
+        numbers = account.accepted + account.delivered + account.spooled + account.replayed
         if dropped:
             numbers += sum(dropped.values())
         if line == len(marks):
@@ -94,7 +93,7 @@ def _write(page: LinesPage, accounts: Iterable[Account]) -> None:
             marks[line] = numbers
             cells = [account.accepted, account.delivered, account.spooled]
             cells += [dropped.get(reason, 0) for reason in REASONS]
-            page.set(line, account.stream, [*cells, account.replayed, account.given_up])
+            page.set(line, account.stream, [*cells, account.replayed])
 
 
 def _memory() -> mmap.mmap:

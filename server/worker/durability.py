@@ -63,7 +63,6 @@ class Durability:
         self.use(snapshot)
         self.replay: Replay | None = None
         self.replay = self._make_replay()
-        self.given_up = 0
         self._is_open = False
 
     def use(self, snapshot: Snapshot) -> None:
@@ -75,7 +74,7 @@ class Durability:
     async def open(self) -> None:
         """Get ready to take events. Raises BootError when that can never succeed with these settings."""
         if self.spool is not None:
-            await self.spool.open()
+            await self.spool.open(self.receipts.left_spool)
         await self.sink.open()
         self.delivery.open(self.spool.first_number() if self.spool is not None else 0)
         self.receipts.start()
@@ -106,6 +105,15 @@ class Durability:
             "databases_gone": counts.gone,
             "events_recovered": counts.recovered,
         }
+
+    def damaged(self) -> int:
+        """Spooled events that were found damaged, and are not delivered."""
+        damaged = self.replay.damaged if self.replay is not None else 0
+        return damaged + (self.spool.damaged if self.spool is not None else 0)
+
+    def is_spool_unusable(self) -> bool:
+        """Whether the spool's disk takes nothing, as far as is known."""
+        return self.spool is not None and not self.spool.is_usable()
 
     def replayed(self) -> int:
         """Events that left the spool for the broker; those of earlier workers are among them."""
@@ -192,20 +200,14 @@ class Durability:
         from server.sink.spool.replay import Replay
 
         pace = ReplayPace(self._config.spool.replay_per_s)
-        return Replay(spool, self.sink, self.delivery.may_replay, self._on_left, pace)
+        return Replay(spool, self.sink, self.delivery.may_replay, self._on_replayed, pace)
 
     def _on_spooled(self, event: Event) -> None:
         self.receipts.spooled(event.number)
 
-    def _on_left(self, event: Spooled, error_type: str | None) -> None:
-        """A spooled event has left the spool; those of other runs were accepted by none of ours."""
-        self.receipts.left_spool(event.number, is_delivered=error_type is None)
-        tally = self.tallies.of(event.stream)
-        if error_type is None:
-            tally.replayed += 1
-        else:
-            tally.given_up += 1
-            self.given_up += 1
+    def _on_replayed(self, event: Spooled) -> None:
+        """Count an event that this worker has replayed; those of other runs were accepted by none of ours."""
+        self.tallies.of(event.stream).replayed += 1
 
 
 def _workers(config: Config) -> int:

@@ -92,12 +92,12 @@ class Receipts:
         if entry is not None:
             self._ring.add(entry, (1 << FAILED) - ((1 << SPOOLED) if was_spooled else 0))
 
-    def left_spool(self, number: int, *, is_delivered: bool) -> None:
-        """The replay is done with one."""
+    def left_spool(self, number: int) -> None:
+        """Note that an event was delivered from the spool."""
         self.flush()
         entry = self._spooled.pop(number, None)
         if entry is not None:
-            self._ring.add(entry, (0 if is_delivered else 1 << FAILED) - (1 << SPOOLED))
+            self._ring.add(entry, -(1 << SPOOLED))
 
     def flush(self) -> None:
         """Give the ring what was noted."""

@@ -25,8 +25,8 @@ MAX_TALLIES = LINES - 1
 
 
 class Tally:
-    """``dropped`` are events that were accepted and will never be delivered, by ``error_type``; ``replayed`` and
-    ``given_up`` those that have left the spool since the start, whichever worker had put them there. ``books`` has the
+    """``dropped`` are events that were accepted and will never be delivered, by ``error_type``; ``replayed``
+    those that this worker has delivered from the spool, whichever worker had put them there. ``books`` has the
     sums over all streams, and the callbacks ``on_failed`` and ``on_kept``. Outcomes of events with numbers up to
     ``doubt_to`` are counted apart (``Tallies.begin_doubt``)."""
 
@@ -36,7 +36,6 @@ class Tally:
         "delivered",
         "doubt_to",
         "dropped",
-        "given_up",
         "replayed",
         "spooled",
         "stream",
@@ -51,7 +50,6 @@ class Tally:
         self.spooled = 0
         self.dropped: dict[str, int] = {}
         self.replayed = 0
-        self.given_up = 0
 
     def keep(self) -> None:
         """One is in the spool, on disk."""

@@ -45,9 +45,6 @@ CAN_PASS: Final = frozenset({"broker_timeout", "queue_full"})
 _logger = logging.getLogger("sink.replay")
 _limited = Limited(_logger)
 
-# (event, error_type or None) of each one that left the spool.
-OnLeft = Callable[[Spooled, str | None], None]
-
 
 class Replay:
     """``may_run`` says whether the sink has contact with a broker. ``replayed`` and ``damaged`` are for metrics."""
@@ -57,7 +54,7 @@ class Replay:
         spool: Spool,
         sink: Sink,
         may_run: Callable[[], bool],
-        on_left: OnLeft,
+        on_replayed: Callable[[Spooled], None],
         pace: ReplayPace,
     ) -> None:
         self._spool = spool
@@ -65,7 +62,7 @@ class Replay:
         self._submit = sink.submit
         self._classify = sink.classify
         self._may_run = may_run
-        self._on_left = on_left
+        self._on_replayed = on_replayed
         self._pace = pace
         self._lock_fd: int | None = None
         self._backlog: Backlog | None = None
@@ -262,7 +259,7 @@ class Replay:
             if error is None:
                 self.replayed += 1
                 self._outcomes.append((taken, False))
-                self._on_left(taken.event, None)
+                self._on_replayed(taken.event)
                 return
             error_type = self._classify(error)
             if error_type == BATCH_TOO_LARGE:

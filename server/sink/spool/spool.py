@@ -13,6 +13,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +23,7 @@ from server.sink.base import Record
 from server.sink.spool import claim
 from server.sink.spool.event import ROW_BYTES
 from server.sink.spool.file import SUFFIX
-from server.sink.spool.keys import KeyMaps, Mark
+from server.sink.spool.keys import KeyMaps, Mark, slot_of
 from server.sink.spool.store import Store
 from server.sink.spool.writer import WATCH_S, OnKept, Writer
 from server.timing.timers import Timer
@@ -29,6 +31,7 @@ from server.timing.timers import Timer
 STEM: Final = "spool"
 MAX_WAITING_BYTES: Final = 32 << 20  # In memory, on the way to a disk that is slower than the clients.
 CLOSE_S: Final = 2.0
+MOST_WATCHED: Final = 100_000  # Events of which it is told that they were delivered.
 LOOK_S: Final = 0.25  # Time between looks for maps of other workers; a glob of a small directory takes 20 µs.
 # The share of ``max_bytes`` that is reserved for owed events, so that a full spool still takes those that the broker
 # fails.
@@ -48,9 +51,13 @@ class Spool:
         self._writer = Writer(directory)
         self.maps = KeyMaps(directory)
         self._watching: Timer | None = None
+        self._watched: dict[int, deque[tuple[int, int]]] = {}  # By slot of the topic: sequence number, number.
+        self._count = 0
 
-    async def open(self) -> None:
-        """Claim a database and count its events. A disk that is full or failing only makes the spool refuse."""
+    async def open(self, on_gone: Callable[[int], None] = lambda _: None) -> None:
+        """Claim a database and count its events. A disk that is full or failing only makes the spool refuse.
+        ``on_gone`` is called with the numbers of events that were put by this worker and are delivered now."""
+        self._on_gone = on_gone
         self._loop = asyncio.get_running_loop()
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
@@ -115,7 +122,10 @@ class Spool:
         if not self.has_room(size) and not (is_owed and self.used_bytes() + size <= self._max_bytes):
             self._writer.refused += 1
             return False
-        self._writer.put(number, stream, record, on_kept, is_awaited=is_awaited)
+        seq = self._writer.put(number, stream, record, on_kept, is_awaited=is_awaited)
+        if self._count < MOST_WATCHED:
+            self._count += 1
+            self._watched.setdefault(slot_of(record.topic), deque()).append((seq, number))
         return True
 
     def take_back(self) -> list[tuple[Record, OnKept]]:
@@ -204,3 +214,14 @@ class Spool:
             self._own.share_keys()
             self.maps.set_own(self._own.path, self._own.keys)
         self._writer.watch()
+        if self._watched and not self._own.keys[Mark.ASIDE]:  # What is set aside is not delivered.
+            self._tell_gone()
+
+    def _tell_gone(self) -> None:
+        for slot, watched in list(self._watched.items()):
+            done = self._own.keys.done(slot)
+            while watched and watched[0][0] <= done:
+                self._count -= 1
+                self._on_gone(watched.popleft()[1])
+            if not watched:
+                del self._watched[slot]

@@ -79,15 +79,17 @@ class Writer:
         self._broken = own.keys[Mark.BROKEN]
         self.hear(await self.load(own))
 
-    def put(self, number: int, stream: str, record: Record, on_kept: OnKept, *, is_awaited: bool) -> None:
-        """Take an event for the next transaction."""
-        row = row_of(self.own.keys.add(record.topic, record.key, number), number, stream, record)
+    def put(self, number: int, stream: str, record: Record, on_kept: OnKept, *, is_awaited: bool) -> int:
+        """Take an event for the next transaction. Returns its sequence number."""
+        seq = self.own.keys.add(record.topic, record.key, number)
+        row = row_of(seq, number, stream, record)
         size = size_of(row)
         self._waiting.append(_Waiting(row, size, is_awaited, on_kept, record))
         self.waiting_bytes += size
         if not self._is_writing:
             self._is_writing = True
             self._loop.call_soon(self._write)
+        return seq
 
     def waiting(self) -> int:
         """Return the number of events that are not on disk yet."""
