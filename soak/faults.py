@@ -41,7 +41,8 @@ class Fault(Struct):
 
 
 class Faults:
-    """Inflicts faults. ``done`` lists them, ``late`` the outages after which the spool was not empty again in time. ``names`` are those that this machine and these brokers support."""
+    """Inflicts faults. ``done`` lists them, and ``late`` the outages after which the spool was not empty in time.
+    ``names`` are those that this machine and these brokers support."""
 
     def __init__(self, seed: int, service: Service, cluster: Brokers, strangers: Strangers) -> None:
         self._chance = random.Random(f"{seed}/faults")

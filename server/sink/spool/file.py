@@ -71,6 +71,7 @@ class SpoolFile:
     def open(self) -> None:
         """Open the database. Raises sqlite3.Error or OSError if that fails for now: no room, no permission."""
         self.close()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._connect()
         except sqlite3.Error as failed:
@@ -122,11 +123,13 @@ class SpoolFile:
     def check(self) -> None:
         """Notice files that were deleted, or replaced, while they are open. What is in a deleted log is saved into the
         database first, and what is in a deleted database cannot be: SQLite would go on writing into both."""
-        if self._database is None or self._seen() == self._inodes:
+        if self._database is None or inodes_of(self.path) == self._inodes:
             return
-        if self._seen()[0] == self._inodes[0]:
+        if inodes_of(self.path)[0] == self._inodes[0]:
             _logger.error("the log of the spool %s was deleted while it was open: its events are saved", self.path)
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        else:
+            _logger.error("the spool %s is gone: it was deleted or replaced, with its events", self.path)
         self.open()
 
     def close(self) -> None:
@@ -149,19 +152,7 @@ class SpoolFile:
         assert self._database is not None
         return self._database
 
-    def _seen(self) -> tuple[int, int]:
-        """Return the inodes of the database and its log; 0 for one that is not there."""
-        found = []
-        for path in files_of(self.path)[:2]:
-            try:
-                found.append(path.stat().st_ino)
-            except FileNotFoundError:
-                found.append(0)
-        return found[0], found[1]
-
     def _connect(self) -> None:
-        if self._database is None and self._inodes[0] and not self._seen()[0]:
-            _logger.error("the spool %s is gone: it was deleted, with its events", self.path)
         database = connect(self.path)
         try:
             database.execute("PRAGMA journal_mode = WAL")
@@ -175,7 +166,18 @@ class SpoolFile:
             database.close()
             raise
         self._database = database
-        self._inodes = self._seen()
+        self._inodes = inodes_of(self.path)
+
+
+def inodes_of(path: Path) -> tuple[int, int]:
+    """Return the inodes of a database and its log; 0 for one that is not there."""
+    found = []
+    for file in files_of(path)[:2]:
+        try:
+            found.append(file.stat().st_ino)
+        except FileNotFoundError:
+            found.append(0)
+    return found[0], found[1]
 
 
 def connect(path: Path) -> sqlite3.Connection:

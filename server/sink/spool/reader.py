@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from server.sink.salvage import transaction
 from server.sink.spool.event import COLUMNS, ROW_BYTES, Row, is_whole
-from server.sink.spool.file import VERSION, connect
+from server.sink.spool.file import VERSION, connect, inodes_of
 
 DAMAGED: Final = "damaged"
 TOO_LARGE: Final = "event_too_large"
@@ -50,21 +50,17 @@ class SpoolReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._database: sqlite3.Connection | None = None
-        self._inode = 0
+        self._inodes = 0, 0
 
     def is_same(self) -> bool:
-        """Whether the file is still the one that is open."""
-        try:
-            return self._database is not None and self.path.stat().st_ino == self._inode
-        except FileNotFoundError:
-            return False
+        """Whether the file, and its log, are still those that are open."""
+        return self._database is not None and inodes_of(self.path) == self._inodes
 
     def open(self) -> bool:
         """Open the file. Returns False if the worker that holds it has not made it yet."""
         self.close()
         if not self.path.exists():
             return False
-        inode = self.path.stat().st_ino
         database = connect(self.path)
         try:
             (version,) = database.execute("PRAGMA user_version").fetchone()
@@ -74,7 +70,7 @@ class SpoolReader:
         if version != VERSION:
             database.close()
             return False
-        self._database, self._inode = database, inode
+        self._database, self._inodes = database, inodes_of(self.path)
         return True
 
     def close(self) -> None:

@@ -96,7 +96,7 @@ class Spool:
     @property
     def damaged(self) -> int:
         """The number of events that could be read from a damaged file and were not as they were written."""
-        return self._own.file.damaged
+        return 0 if self._watching is None else self._own.file.damaged
 
     # Putting events in.
 
@@ -210,7 +210,7 @@ class Spool:
 
     def _watch(self) -> None:
         """Look after the disk, and after what the replay asks for."""
-        if self._own.keys.is_private and self._writer.is_usable:
+        if self._writer.is_usable and not self._own.keys.is_at(self._own.path):  # Private, or deleted.
             self._own.share_keys()
             self.maps.set_own(self._own.path, self._own.keys)
         self._writer.watch()
