@@ -19,8 +19,8 @@ from typing import Final, Protocol, Self
 
 from server.shared.lines import Lines, LinesPage, bytes_of
 
-# In the order of their cells: COUNTS, REASONS, OUT. The last are events that have left the spool for the broker, whatever
-# worker, of this master or of an earlier one, had put them there: no part of the sum.
+# In the order of their cells: COUNTS, REASONS, OUT. The last are events that a worker has delivered from the spool. Any
+# worker, of this master or of an earlier one, may have put them there, so they are no part of the sum.
 COUNTS: Final = ("accepted", "delivered", "spooled")
 REASONS: Final = ("broker_timeout", "queue_full", "broker_rejected", "event_too_large", "internal")
 OUT: Final = ("replayed",)
