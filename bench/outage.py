@@ -53,7 +53,7 @@ class Watch:
         replayed = books.get("replayed", 0)
         self.replayed_per_s.append((replayed - self._replayed) / (now - self._at))
         self._replayed, self._at = replayed, now
-        self.waiting.append(books.get("spooled", 0) - replayed - books.get("given_up", 0))
+        self.waiting.append(books.get("spooled", 0) - replayed)
         self.rss_mb.append(self._service.worker_rss_mb())
         return self.waiting[-1]
 

@@ -36,16 +36,12 @@ class Books(Struct):
         """Count accepted events that the brokers refused for good before they were ever spooled."""
         return self.total(stream, *FOR_GOOD)
 
-    def given_up(self, stream: str) -> int:
-        """Count accepted events that the brokers refused for good after they were spooled."""
-        return self.total(stream, "given_up")
-
     def most_lost(self, stream: str, sent: list[Sent]) -> int:
         """Count the accepted events of a stream that may be missing: those without an outcome when their worker was
         killed, those accepted since its last beat, and those refused for good."""
         in_flight = sum(_in_flight(run[stream]) for run in self.runs if stream in run)
         unheard = sum(_stream(one) == stream and self._is_unheard(one) for one in sent)
-        return in_flight + unheard + self.for_good(stream) + self.given_up(stream)
+        return in_flight + unheard + self.for_good(stream)
 
     def _is_unheard(self, one: Sent) -> bool:
         """Whether an event's worker may have been killed before the beat that would have counted the event."""

@@ -50,6 +50,7 @@ class Brokers(Protocol):
     def create(self, topics: list[str]) -> None: ...
     def hang(self) -> None: ...
     def go_on(self) -> None: ...
+    def sicken(self) -> None: ...
     def down(self) -> None: ...
     def up(self) -> None: ...
     def slow(self, ms: int) -> None: ...
@@ -65,7 +66,7 @@ class Mock:
     that both are in the log and acks the first, although that record is lost. So only one request is in flight.
     """
 
-    can = frozenset({"hang", "down", "slow", "refuse"})
+    can = frozenset({"hang", "sicken", "down", "slow", "refuse"})
     refusals: tuple[int, ...] = (NOT_ENOUGH_REPLICAS, MESSAGE_TOO_LARGE, TOPIC_AUTHORIZATION_FAILED)
     is_idempotent = False
     most_in_flight = 1
@@ -85,6 +86,9 @@ class Mock:
 
     def go_on(self) -> None:
         self._process.send_signal(signal.SIGCONT)
+
+    def sicken(self) -> None:
+        self._order("sicken")
 
     def down(self) -> None:
         self._order("down")
@@ -148,6 +152,9 @@ class Kafka:
 
     def go_on(self) -> None:
         os.killpg(self._process.pid, signal.SIGCONT)
+
+    def sicken(self) -> None:
+        raise NotImplementedError("one node alone leads every partition")
 
     def down(self) -> None:
         """End the node with kill -9."""

@@ -24,6 +24,10 @@ from soak.strangers import Strangers
 GAP_S: Final = (1.0, 4.0)
 OUTAGE_S: Final = (0.5, 10.0)  # The longest exceeds the time-out of an event, the shortest does not.
 
+# The spool is empty within twice an outage, at least this long; busy machines get a little more.
+RECOVERY: Final = 2.0
+LEAST_RECOVERY_S: Final = 15.0
+
 REFUSE: Final = "brokers refuse"
 
 
@@ -37,13 +41,15 @@ class Fault(Struct):
 
 
 class Faults:
-    """Inflicts faults. ``done`` lists them. ``names`` are those that this machine and these brokers support."""
+    """Inflicts faults. ``done`` lists them, and ``late`` the outages after which the spool was not empty in time.
+    ``names`` are those that this machine and these brokers support."""
 
     def __init__(self, seed: int, service: Service, cluster: Brokers, strangers: Strangers) -> None:
         self._chance = random.Random(f"{seed}/faults")
         self._service = service
         self._brokers = cluster
         self.done: list[Fault] = []
+        self.late: list[str] = []
         acts: dict[str, Callable[[], Awaitable[str]]] = {
             "kill a worker": self._kill_worker,
             "kill the master": self._kill_master,
@@ -56,10 +62,12 @@ class Faults:
             "strangers use up the descriptors": lambda: strangers.use_up_descriptors(self._chance.uniform(*OUTAGE_S)),
             "the reader of the log stalls": self._stall_log,
             "the reader of the log is gone": self._lose_log,
+            "the logs of the spool are deleted while the brokers are away": self._delete_log,
         }
         of_brokers = {
             "hang": ("brokers hang", self._hang),
             "down": ("brokers die", self._down),
+            "sicken": ("one broker dies", self._sicken),
             "slow": ("brokers are slow", self._slow),
             "refuse": (REFUSE, self._refuse),
             "shrink": ("brokers take no batches", self._shrink),
@@ -67,6 +75,7 @@ class Faults:
         acts |= dict(act for can, act in of_brokers.items() if can in cluster.can)
         if service.can_fill_disk:
             acts["the disk is full while the brokers are away"] = self._fill_disk
+            acts["the disk stays full when the brokers are back"] = self._keep_disk_full
         if service.can_jump:
             acts["the clock jumps"] = self._jump
         self._acts = acts
@@ -128,17 +137,40 @@ class Faults:
 
     async def _hang(self) -> str:
         self._brokers.hang()
+        began = time.monotonic()
         try:
-            return await self._outage()
+            told = await self._outage()
         finally:
             self._brokers.go_on()
+        return told + await self._recovered("brokers hang", time.monotonic() - began)
 
     async def _down(self) -> str:
         self._brokers.down()
+        began = time.monotonic()
         try:
-            return await self._outage()
+            told = await self._outage()
         finally:
             await asyncio.to_thread(self._brokers.up)
+        return told + await self._recovered("brokers die", time.monotonic() - began)
+
+    async def _sicken(self) -> str:
+        self._brokers.sicken()
+        began = time.monotonic()
+        try:
+            told = await self._outage()
+        finally:
+            await asyncio.to_thread(self._brokers.up)
+        return told + await self._recovered("one broker dies", time.monotonic() - began)
+
+    async def _recovered(self, name: str, outage_s: float) -> str:
+        """Wait until the spool is empty under the load that goes on, at most as long as is promised."""
+        began, most_s = time.monotonic(), max(LEAST_RECOVERY_S, RECOVERY * outage_s)
+        while self._service.waiting():
+            if time.monotonic() > began + most_s:
+                self.late.append(f"{name} for {outage_s:.1f} s: the spool is not empty {most_s:.0f} s later")
+                return ", spool not empty in time"
+            await asyncio.sleep(0.1)
+        return f", spool empty after {time.monotonic() - began:.1f} s"
 
     async def _outage(self) -> str:
         """Wait for the length of an outage; sometimes kill a worker, restart or reload meanwhile."""
@@ -192,4 +224,27 @@ class Faults:
         finally:
             self._service.free_disk()
             self._brokers.go_on()
-        return "3 s"
+        return "3 s" + await self._recovered("a full disk while brokers hang", 9.0)
+
+    async def _keep_disk_full(self) -> str:
+        self._brokers.hang()
+        try:
+            await asyncio.sleep(4)
+            self._service.fill_disk()
+            await asyncio.sleep(3)
+            self._brokers.go_on()
+            told = await self._recovered("a disk that stays full", 7.0)
+        finally:
+            self._brokers.go_on()
+            self._service.free_disk()
+        return told.removeprefix(", ")
+
+    async def _delete_log(self) -> str:
+        self._brokers.hang()
+        try:
+            await asyncio.sleep(4)
+            self._service.delete_log()
+            await asyncio.sleep(2)
+        finally:
+            self._brokers.go_on()
+        return (await self._recovered("deleted logs", 6.0)).removeprefix(", ")

@@ -46,6 +46,10 @@ class Cluster:
     def create(self, topic: str) -> None:
         self._lib.rd_kafka_mock_topic_create(self._cluster, topic.encode(), PARTITIONS, BROKERS)
 
+    def sicken(self) -> None:
+        """Do the same with one broker: the partitions that it leads have no leader then."""
+        self._lib.rd_kafka_mock_broker_set_down(self._cluster, 1)
+
     def down(self) -> None:
         """Cut all connections and refuse new ones; stored records stay."""
         for broker in range(1, BROKERS + 1):
@@ -71,7 +75,7 @@ class Cluster:
         )
 
     def obey(self, order: str) -> None:
-        """Obey a command: ``down``, ``up``, ``slow 500``, ``refuse 19 10``, ``create a.topic``."""
+        """Obey a command: ``down``, ``up``, ``slow 500``, ``sicken``, ``refuse 19 10``, ``create a.topic``."""
         name, *arguments = order.split()
         if name == "create":
             self.create(arguments[0])
@@ -79,6 +83,8 @@ class Cluster:
             self.slow(int(arguments[0]))
         elif name == "refuse":
             self.refuse(int(arguments[0]), int(arguments[1]))
+        elif name == "sicken":
+            self.sicken()
         elif name == "down":
             self.down()
         elif name == "up":

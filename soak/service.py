@@ -157,6 +157,11 @@ class Service:
         except OSError:  # The disk is full, as intended.
             return
 
+    def delete_log(self) -> None:
+        """Delete the logs of the spool's databases while they are open."""
+        for path in self.spool.glob("spool-*.db-wal"):
+            path.unlink(missing_ok=True)
+
     def free_disk(self) -> None:
         (self.spool / "filler").unlink(missing_ok=True)
 
@@ -185,7 +190,7 @@ class Service:
 
     def waiting(self) -> int:
         """Count the events in all databases of the spool, by its files."""
-        return sum(_count(path) for path in self.spool.glob("spool-*.db"))
+        return spooled_events(self.spool)
 
     def log(self) -> str:
         return self._log.read_text(encoding="utf-8", errors="replace")
@@ -289,11 +294,17 @@ def _signal(pid: int, number: signal.Signals) -> None:
         return
 
 
+def spooled_events(spool: Path) -> int:
+    """Count the events in all databases of a spool, by its files."""
+    return sum(_count(path) for path in spool.glob("spool-*.db"))
+
+
 def _count(path: Path) -> int:
     try:
         database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)
         try:
-            return int(database.execute("SELECT count(*) FROM event").fetchone()[0])
+            aside = "SELECT count(*) FROM aside WHERE reason = 'event_too_large'"  # These are tried again.
+            return int(database.execute(f"SELECT (SELECT count(*) FROM event) + ({aside})").fetchone()[0])
         finally:
             database.close()
     except sqlite3.Error:  # The database is being made or deleted.

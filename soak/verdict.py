@@ -8,11 +8,12 @@ An event without an answer may be there or not, because nothing was promised.
 These faults are excused within limits, because docs/OPERATIONS.md says that they happen:
 - A hasty event is missing, and the worker that answered it was killed within HELD_S. Which worker that was is known.
 - A hasty event is missing that was on its way while the brokers refused records for good: no more of a stream than its
-  books count as refused, and those that were in the spool first no more than the books count as given up.
+  books count as refused. What was in the spool by then has to wait there.
 - Both together are no more than the books of the stream leave without an outcome (soak.books): a loss that the service
   does not know of is a violation whatever was done to it.
 - Two events of a key are out of order, and the older one was answered as hasty, or as spooled, by another worker: it
   may have been in memory there for HELD_S, or its key not seen to be in a spool for SEEN_S. Not so after a 201.
+- An event comes after a younger one, and it was on its way, or in the spool, while the brokers refused it as too large.
 - An event is there twice. With mock brokers, any that was on its way during a fault: they do not know records again.
 Not here: the rules' reasons (docs/OPERATIONS.md).
 """
@@ -79,7 +80,7 @@ def judge(
             identity for identity, one in events.items() if one.status >= 400 and there[identity]
         ],
         "wrong payloads": _wrong(events, read),
-        "out of order within a key": _disordered(events, read),
+        "out of order within a key": _disordered(events, read, faults),
         "never sent by anybody": [identity for identity in there if identity not in events],
         "delivered twice, and acked at once": [
             identity for identity in kept if is_idempotent and there[identity] > 1 and _was_acked(events[identity])
@@ -100,17 +101,13 @@ def _judge_lost(lost: Lost, sent: list[Sent], faults: list[Fault], books: Books,
     for stream in sorted({one.event["meta"]["stream"] for _, one in lost}):
         ours = [(identity, one) for identity, one in lost if one.event["meta"]["stream"] == stream]
         alive = [(identity, one) for identity, one in ours if not _was_killed(one, books)]
-        spooled = [(identity, one) for identity, one in alive if not _was_refused(one, faults, FOR_GOOD, HELD_S)]
-        never = [
-            (identity, one) for identity, one in spooled if not _was_refused(one, faults, _is_too_large, IN_SPOOL_S)
-        ]
+        never = [(identity, one) for identity, one in alive if not _was_refused(one, faults, FOR_GOOD, HELD_S)]
         verdict.lost_to_kills += len(ours) - len(alive)
         verdict.refused_for_good += len(alive)
-        given_up, for_good = books.given_up(stream), books.for_good(stream)
+        for_good = books.for_good(stream)
         for some, most, why in (
             (never, 0, "without a kill of their worker or a refusal"),
-            (spooled, given_up, "that can only have been given up by the replay"),
-            (alive, given_up + for_good, "that can only have been refused for good"),
+            (alive, for_good, "that can only have been refused for good"),
             (ours, books.most_lost(stream, sent), "in all"),
         ):
             if len(some) > most:
@@ -173,7 +170,7 @@ def _holds(whole: Any, part: Any) -> bool:
     return bool(whole == part)
 
 
-def _disordered(events: dict[Identity, Sent], read: list[StoredRecord]) -> list[Identity]:
+def _disordered(events: dict[Identity, Sent], read: list[StoredRecord], faults: Iterable[Fault]) -> list[Identity]:
     """Return events out of order: first copies of one key, in the order of the log, must have rising numbers. Events
     without an answer are left out."""
     newest: dict[tuple[Any, bytes], Identity] = {}
@@ -190,7 +187,9 @@ def _disordered(events: dict[Identity, Sent], read: list[StoredRecord]) -> list[
         other = newest.setdefault(lane, identity)
         if identity[1] >= other[1]:
             newest[lane] = identity
-        elif _are_in_order(events[identity], events[other]):
+        elif not _was_refused(events[identity], faults, _is_too_large, IN_SPOOL_S) and _are_in_order(
+            events[identity], events[other]
+        ):
             wrong.append(identity)
     return wrong
 

@@ -172,13 +172,14 @@ DESCRIPTION: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 "Bytes of the bound", "percentunit", ((f"{_now('spool_bytes')} / {_now('spool_max_bytes')}", "used"),)
             ),
             Panel("Age of the oldest", "s", ((_now("spool_oldest_age_seconds", "max"), "oldest"),)),
+            Panel("Empty again in", "s", ((_now("spool_catch_up_seconds", "max"), "seconds"),)),
             Panel(
                 "In and out",
                 "eps",
                 (
                     (_rate("events_spooled_total"), "in"),
                     (_rate("spool_replayed_total"), "replayed"),
-                    (_rate("spool_given_up_total"), "given up"),
+                    (_rate("spool_damaged_total"), "damaged"),
                     (_rate("spool_refused_total"), "no room"),
                 ),
             ),

@@ -17,7 +17,7 @@ from server.metrics.declare import Labels, Sample
 from server.metrics.table import GAUGE_PLACES, SUM_PLACES, SUMS
 from server.shared.row import State, WorkerRow
 from server.shared.scoreboard import Scoreboard
-from server.sink.spool.keys import Elders
+from server.sink.spool.keys import KeyMaps
 
 if TYPE_CHECKING:
     from server.catalog.snapshot import Snapshot
@@ -64,9 +64,9 @@ class Shared:
         self.master_pid = master_pid
         self.companions = [role.name for role in materials.companions]
         self.scrape_s: float = 0.0
-        self.elders: Elders | None = None
+        self.key_maps: KeyMaps | None = None
         if config.sink.wants_spool:
-            self.elders = Elders(materials.data_dir / config.spool.path)
+            self.key_maps = KeyMaps(materials.data_dir / config.spool.path)
 
     def look(self) -> HostView:
         """Return a view of the present state."""
@@ -94,8 +94,8 @@ class HostView:
         self.schemas: dict[str, list[int]] = board.kinds.schemas.totals()
         self.brokers: dict[str, list[int]] = board.kinds.brokers.totals()
         self._labels: dict[str, str] = {}
-        if shared.elders is not None:
-            shared.elders.look()
+        if shared.key_maps is not None:
+            shared.key_maps.look()
 
     def cells(self, name: str) -> list[tuple[Labels, int]]:
         """Return the numbers of a metric that workers count, with their labels, over all workers of the master so
@@ -162,11 +162,21 @@ class HostView:
 
     def spool(self) -> tuple[int, float]:
         """Return the number of events in the spools of this host, and the age of the oldest."""
-        elders = self.shared.elders
-        if elders is None:
+        maps = self.shared.key_maps
+        if maps is None:
             return 0, 0.0
-        front = elders.front()
-        return elders.pending(), max(0.0, self.now_s - front / 1e6) if front else 0.0
+        front = maps.front()
+        return maps.pending(), max(0.0, self.now_s - front / 1e6) if front else 0.0
+
+    def catch_up_s(self) -> float:
+        """In how many seconds the spool will be empty, as it looks now."""
+        maps = self.shared.key_maps
+        return maps.catch_up_s() if maps is not None else 0.0
+
+    def aside(self) -> int:
+        """Events of the spool that are set aside for their size."""
+        maps = self.shared.key_maps
+        return maps.aside() if maps is not None else 0
 
 
 def process_of(pid: int) -> ProcessUsage:

@@ -140,7 +140,7 @@ class _Run:
         books = Books(self._service.books(), self._service.kills)
         is_idempotent = self._brokers.is_idempotent
         verdict = judge(sent, reader.found, self._faults.done, books, reader.gaps, is_idempotent=is_idempotent)
-        verdict.violations += self._service.unclean
+        verdict.violations += self._service.unclean + self._faults.late
         if not is_empty:
             verdict.violations.append(f"{self._service.waiting()} events still wait in the spool after {EMPTY_S:g} s")
         said = self._service.log()
@@ -168,7 +168,9 @@ class _Run:
 
     def _left_out(self) -> list[str]:
         left_out = [
-            f"brokers: {kind}" for kind in ("hang", "down", "slow", "refuse", "shrink") if kind not in self._brokers.can
+            f"brokers: {kind}"
+            for kind in ("hang", "sicken", "down", "slow", "refuse", "shrink")
+            if kind not in self._brokers.can
         ]
         if not self._service.can_fill_disk:
             left_out.append("a full disk: this user may not mount a tmpfs")

@@ -7,8 +7,10 @@ Rules:
 2. What the sink has taken is never told to a client as failed for a reason that can pass: the broker may have it all
    the same. It goes to the spool, is delivered from there, and the client is told so (202, ``X-Durability: spool``).
 3. What was refused because its batch is too large is sent again by itself (intake.separating).
-4. A live event never overtakes an older one of its key that waits in a spool of this host.
-5. Every accepted event ends in its stream's tally: delivered, spooled, or dropped with a reason.
+4. A live event never overtakes an older one of its key that waits in a spool of this host. It waits in memory while
+   the spool is nearly empty, or where the stream wants no spool; else it goes behind it.
+5. While the disk takes nothing and a broker answers, what waits for the disk in memory is sent instead.
+6. Every accepted event ends in its stream's tally: delivered, spooled, or dropped with a reason.
 Not here: how the spool keeps and replays (sink.spool.spool, sink.spool.replay), what a request is answered
 (intake.sending).
 """
@@ -17,12 +19,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from server.intake import verdict
 from server.intake.books.tally import Tallies
 from server.intake.separating import BATCH_TOO_LARGE, Separating
+from server.intake.waiting_room import Guest, WaitingRoom
 from server.log import Limited
 from server.timing.timers import Timer
 
@@ -30,7 +33,11 @@ if TYPE_CHECKING:
     from server.intake.event import Event
     from server.sink.base import OnAck, Sink
 
-LOOK_S: Final = 0.05
+LOOK_S: Final = 0.02
+NEARLY_EMPTY_S: Final = 1.0  # A spool that will be empty within this time is waited for,
+WAIT_S: Final = 2.0  # for so long,
+LONG_WAIT_S: Final = 5.0  # or so long by events that may not go to the disk.
+RESCUE_EVERY_S: Final = 1.0
 # Reasons for which an event is as good as before; ``broker_timeout`` includes a producer that was replaced.
 CAN_PASS: Final = frozenset({"broker_timeout", "queue_full"})
 
@@ -53,8 +60,15 @@ class Keeper(Protocol):
         is_owed: bool,
         is_awaited: bool,
     ) -> bool: ...
+    def take_back(self) -> Sequence[tuple[Any, object]]: ...
+    def doubt(self, until_s: float) -> None: ...
+    def tell(self, *, is_away: bool, acked: int) -> None: ...
+    def is_usable(self) -> bool: ...
+    def waiting(self) -> int: ...
     def waits(self) -> bool: ...
     def holds(self, topic: str, key: bytes) -> bool: ...
+    def done(self, topic: str) -> object: ...
+    def catch_up_s(self) -> float: ...
     def newest(self) -> int: ...
 
 
@@ -91,6 +105,9 @@ class Delivery:
         self._is_spooled = is_spooled
         self.may_be_spooled = may_be_spooled
         self._doubt_until = 0.0
+        self._is_doubt_new = False
+        self._rescue_at = 0.0
+        self._room: WaitingRoom | None = None if spool is None else WaitingRoom(spool.holds, spool.done)
         self.number = 0
         self._on_spooled = on_spooled
         self._on_dropped = on_dropped
@@ -106,18 +123,109 @@ class Delivery:
     def _look(self) -> None:
         """Whether something waits on this host, so that keys have to be looked up."""
         assert self._spool is not None
+        assert self._room is not None
         self.is_guarded = True  # As long as it cannot be told (no descriptor to look with), keys are looked up.
-        self._separating.look(self._loop.time())
+        now, is_shut = self._loop.time(), self._is_shut()
+        self._separating.look(now)
+        self._spool.tell(is_away=is_shut, acked=self.tallies.delivered)
+        self._look_at_doubt(now)
+        if not is_shut and not self._spool.is_usable() and now >= self._rescue_at:
+            self._rescue_at = now + RESCUE_EVERY_S
+            self.rescue()
+        if self._room:
+            self._look_at_room(now, is_shut)
         waits = self._spool.waits()
-        self.is_guarded = waits or bool(self._separating)
+        self.is_guarded = waits or bool(self._separating) or bool(self._room)
         if waits:  # Another worker's clock may be, or have been, ahead of ours.
             self.number = max(self.number, self._spool.newest())
-        if self._doubt_until and self._outstanding() == 0:
+
+    def _look_at_doubt(self, now: float) -> None:
+        """Nothing is replayed while the sink still holds events that may have to go to the spool, before others of
+        their keys that are there already: until all have an outcome that were in the sink when the doubt arose."""
+        assert self._spool is not None
+        if not self._doubt_until:
+            return
+        if self._is_doubt_new:
+            self._is_doubt_new = False
+            self.tallies.begin_doubt(self._in_sink(), self.number)
+        is_kept = self._spool.waiting() == 0 or not self._spool.is_usable()
+        if now >= self._doubt_until or (self.tallies.doubted <= 0 and is_kept):
             self._doubt_until = 0.0
+            self.tallies.end_doubt()
+        self._spool.doubt(self._doubt_until)
+
+    def _in_sink(self) -> int:
+        """How many events the sink has not settled, by the books."""
+        assert self._spool is not None
+        in_flight = sum(tally.in_flight() for tally in self.tallies)
+        return in_flight - self._spool.waiting() - self.in_room()
+
+    def in_room(self) -> int:
+        """Return how many events wait in memory for their key."""
+        return 0 if self._room is None else len(self._room)
+
+    def _look_at_room(self, now: float, is_shut: bool) -> None:
+        """Send what need not wait any more, and spool what has waited for too long."""
+        assert self._room is not None
+        if not is_shut:
+            for key in self._room.free():
+                self._send_guests(self._room.take(key))
+        for key in self._room.overdue(now):
+            self._spool_guests(self._room.take(key))
+
+    def _send_guests(self, guests: Sequence[Guest]) -> None:
+        """Hand events of one key to the sink, in order; those that it does not take now wait on."""
+        assert self._room is not None
+        is_refused = False
+        for guest in guests:
+            event = guest.event
+            error_type = None if is_refused else self._sink_submit(event, event.on_ack)
+            if is_refused or error_type in CAN_PASS:
+                is_refused = True
+                self._room.add(guest)
+            elif error_type is not None:
+                self._drop(event, error_type)
+            else:
+                self.tallies.doubt_again(event.number)
+
+    def _spool_guests(self, guests: Sequence[Guest]) -> None:
+        """Put events of one key into the spool, in order. What has been answered already is put there in any case."""
+        for guest in guests:
+            is_owed = guest.event.pending is None
+            if not (guest.may_spool or is_owed) or not self._put(guest.event, is_owed=is_owed, may_have_elders=False):
+                self._drop(guest.event, "queue_full")
+            elif is_owed and guest.event.index != OWN:
+                self._on_spooled(guest.event)
+
+    def rescue(self, *, is_last: bool = False) -> int:
+        """Send what waits in memory for a disk that takes nothing; a key with older events on the disk waits for them,
+        unless this is the last chance. Returns how many events were sent."""
+        if self._spool is None or self._room is None or self._spool.is_usable():
+            return 0
+        sent, until = 0, self._loop.time() + LONG_WAIT_S
+        for event, _ in self._spool.take_back():
+            event.is_spooled = False
+            guest = Guest(event, until, may_spool=True)
+            if is_last or event.key is None or not self._must_wait(event):
+                error_type = self._sink_submit(event, event.on_ack)
+                if error_type is None:
+                    sent += 1
+                    self.tallies.doubt_again(event.number)
+                    continue
+            if event.key is not None and not is_last and self._room.has_place(len(event.value)):
+                self._room.add(guest)
+            else:
+                self._spool_guests([guest])
+        return sent
+
+    def empty_room(self) -> None:
+        """Put everything into the spool that waits in memory for its key: the worker is about to end."""
+        if self._room is not None:
+            self._spool_guests(list(self._room.take_all()))
 
     def may_replay(self) -> bool:
-        """True when the broker answers and the sink holds nothing older than what is in the spool."""
-        return not self._is_shut() and self._loop.time() >= self._doubt_until
+        """True when the broker answers."""
+        return not self._is_shut()
 
     def can_take(self, size: int, *, is_hasty: bool) -> bool:
         """Whether it is worth looking at a request of this size: refusing must cost nothing."""
@@ -157,15 +265,38 @@ class Delivery:
     def _submit(self, event: Event, on_ack: OnAck, may_spool: bool) -> str | None:
         if self._is_shut():
             return None if may_spool and self._put(event) else "queue_full"
-        if event.key is not None and self._spool is not None and self._spool.holds(event.topic, event.key):
-            # Its elders in the sink, if any, are older than those in the spool: they are waited for already.
-            return None if may_spool and self._put(event, may_have_elders=False) else "queue_full"
+        if event.key is not None and self._must_wait(event):
+            return None if self._let_wait(event, may_spool) else "queue_full"
         if self._separating and self._separating.keeps_out(event):
             return None if may_spool and self._put(event) else "queue_full"
         error_type = self._sink_submit(event, on_ack)
         if error_type in CAN_PASS and may_spool and self._put(event):
             return None
         return error_type
+
+    def _must_wait(self, event: Event) -> bool:
+        """Whether older events of its key wait on this host."""
+        if self._spool is None or self._room is None:
+            return False
+        assert event.key is not None
+        return self._room.has(event.topic, event.key) or self._spool.holds(event.topic, event.key)
+
+    def _let_wait(self, event: Event, may_spool: bool) -> bool:
+        """Let it wait for its elders: in memory if that is not for long, or where it may not be spooled."""
+        assert self._spool is not None
+        assert self._room is not None
+        assert event.key is not None
+        is_worth_it = not may_spool or self._spool.catch_up_s() <= NEARLY_EMPTY_S
+        if is_worth_it and self._room.has_place(len(event.value)):
+            until = self._loop.time() + (WAIT_S if may_spool else LONG_WAIT_S)
+            self._room.add(Guest(event, until, may_spool))
+            self.is_guarded = True
+            return True
+        if not may_spool:
+            return False
+        # Its elders in the sink, if any, are older than those in the spool: they are waited for already.
+        self._spool_guests(self._room.take((event.topic, event.key)))
+        return self._put(event, may_have_elders=False)
 
     def _put(self, event: Event, *, is_owed: bool = False, may_have_elders: bool = True) -> bool:
         """Into the spool. Elders that the sink still holds must have an outcome before anything is replayed."""
@@ -179,11 +310,14 @@ class Delivery:
         self.is_guarded = True
         if may_have_elders and self._outstanding():
             self._doubt_until = self._loop.time() + self._settle_s
+            self._is_doubt_new = True
+            self._spool.doubt(self._doubt_until)
         return True
 
     def _on_failed(self, event: Event, error: Any) -> None:
         """The sink had taken it and could not deliver it, as far as it knows."""
         assert event.route is not None
+        self.tallies.settle_doubt(event.number)
         error_type = self._classify(error)
         if error_type == BATCH_TOO_LARGE:
             again = self._send_alone(event)
@@ -207,6 +341,7 @@ class Delivery:
         self.is_guarded = True
         if event.key is not None and self._spool.holds(event.topic, event.key):
             return "broker_timeout"  # Behind its elders.
+        self.tallies.doubt_again(event.number)
         return self._sink_submit(event, event.on_ack)
 
     def _on_kept(self, event: Event, error_type: str | None) -> None:

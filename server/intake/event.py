@@ -53,7 +53,10 @@ class Event(Struct, eq=False, gc=False):
         if error is not None:
             route.tally.books.on_failed(self, error)
             return
-        route.tally.delivered += 1
+        tally = route.tally
+        tally.delivered += 1
+        if self.number <= tally.doubt_to:
+            tally.books.doubted -= 1
         if self.pending is not None:
             self.pending.settle(self)
 

@@ -26,15 +26,35 @@ SPOOL: Final = MetricGroup(
             "Time that the oldest event in the spool has waited; 0 when the spool is empty.",
             one(lambda view: view.spool()[1]),
         ),
+        gauge(
+            "spool_catch_up_seconds",
+            "In how many seconds the replay will have caught up, as it looks now; a year where it does not.",
+            one(lambda view: view.catch_up_s()),
+        ),
+        gauge(
+            "spool_aside_events",
+            "Of these, events that are set aside because they are too large for their topic. They are tried again.",
+            one(lambda view: view.aside()),
+        ),
+        gauge(
+            "spool_unusable_workers",
+            "Workers whose spool takes nothing: its disk is full, read-only or gone.",
+            Gauge(lambda worker: int(worker.durability.is_spool_unusable())),
+        ),
+        gauge(
+            "events_waiting_for_key",
+            "Live events that wait in memory until older ones of their key have left the spool.",
+            Gauge(lambda worker: worker.durability.delivery.in_room()),
+        ),
         counter(
             "spool_replayed",
             "Events that left the spool for the broker.",
             count(lambda worker: worker.durability.replayed()),
         ),
         counter(
-            "spool_given_up",
-            "Events that left the spool because they are too large for their topic.",
-            count(lambda worker: worker.durability.given_up),
+            "spool_damaged",
+            "Events that were found damaged on the disk: they are set aside there, and not delivered.",
+            count(lambda worker: worker.durability.damaged()),
         ),
         counter(
             "spool_refused",

@@ -19,11 +19,11 @@ from typing import Final, Protocol, Self
 
 from server.shared.lines import Lines, LinesPage, bytes_of
 
-# In the order of their cells: COUNTS, REASONS, OUT. The last count events that have left the spool, even if another
-# worker, of this master or of an earlier one, had put them there: they are no part of the sum.
+# In the order of their cells: COUNTS, REASONS, OUT. The last are events that a worker has delivered from the spool. Any
+# worker, of this master or of an earlier one, may have put them there, so they are no part of the sum.
 COUNTS: Final = ("accepted", "delivered", "spooled")
 REASONS: Final = ("broker_timeout", "queue_full", "broker_rejected", "event_too_large", "internal")
-OUT: Final = ("replayed", "given_up")
+OUT: Final = ("replayed",)
 NAMES: Final = COUNTS + REASONS + OUT
 # Streams of a page; the last line takes those without a line of their own. Looking for changed lines takes 0.3 ms per
 # beat.
@@ -43,7 +43,6 @@ class Account(Protocol):
     spooled: int
     dropped: dict[str, int]
     replayed: int
-    given_up: int
 
 
 class Ledger:
@@ -86,7 +85,7 @@ def _write(page: LinesPage, accounts: Iterable[Account]) -> None:
     for line, account in enumerate(accounts):
         dropped = account.dropped
         # The numbers only grow, so the same sum is the same line.
-        numbers = account.accepted + account.delivered + account.spooled + account.replayed + account.given_up
+        numbers = account.accepted + account.delivered + account.spooled + account.replayed
         if dropped:
             numbers += sum(dropped.values())
         if line == len(marks):
@@ -95,7 +94,7 @@ def _write(page: LinesPage, accounts: Iterable[Account]) -> None:
             marks[line] = numbers
             cells = [account.accepted, account.delivered, account.spooled]
             cells += [dropped.get(reason, 0) for reason in REASONS]
-            page.set(line, account.stream, [*cells, account.replayed, account.given_up])
+            page.set(line, account.stream, [*cells, account.replayed])
 
 
 def _memory() -> mmap.mmap:

@@ -133,6 +133,15 @@ class Sink(Protocol):
         """True while a quota of the broker holds the sink back."""
         return False
 
+    def partitions(self, topic: str) -> int:
+        """The number of partitions of a topic; 0: it is not known, or there are none. It may wait for a broker for a
+        second, so that it is called on a thread."""
+        return 0
+
+    def partition_of(self, key: bytes, count: int) -> int:
+        """The partition, of ``count``, that records with this key go to; -1: it is not known."""
+        return -1
+
     def oldest(self) -> float:
         """Return the loop time before which all submitted records have their outcome. Called only if
         ``knows_oldest``."""

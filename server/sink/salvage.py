@@ -40,8 +40,9 @@ class transaction:  # noqa: N801 - used as a statement
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> sqlite3.Connection:
         self._database.execute("BEGIN IMMEDIATE")
+        return self._database
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None:
@@ -123,7 +124,7 @@ def mend_head(path: Path, schema: str) -> None:
             if not is_broken(failed):
                 raise
     with closing(sqlite3.connect(":memory:")) as database:
-        database.execute(schema)
+        database.executescript(schema)
         page = bytearray(database.serialize()[:_PAGE_BYTES])
     with path.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)

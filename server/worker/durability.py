@@ -65,7 +65,6 @@ class Durability:
         self.use(snapshot)
         self.replay: Replay | None = None
         self.replay = self._make_replay()
-        self.given_up = 0
         self._is_open = False
 
     def use(self, snapshot: Snapshot) -> None:
@@ -77,7 +76,7 @@ class Durability:
     async def open(self) -> None:
         """Get ready to take events. Raises BootError when that can never succeed with these settings."""
         if self.spool is not None:
-            await self.spool.open()
+            await self.spool.open(self.receipts.left_spool)
         await self.sink.open()
         self.delivery.open(self.spool.first_number() if self.spool is not None else 0)
         self.receipts.start()
@@ -90,7 +89,10 @@ class Durability:
         known."""
         if self.replay is not None:
             self.replay.stop()
+        self.delivery.empty_room()
         await self.sink.drain(deadline)
+        while asyncio.get_running_loop().time() < deadline and self.delivery.rescue(is_last=True):
+            await self.sink.drain(deadline)
         await self.sink.close()
         if self.spool is not None:
             now = asyncio.get_running_loop().time()
@@ -106,6 +108,15 @@ class Durability:
             "databases_gone": counts.gone,
             "events_recovered": counts.recovered,
         }
+
+    def damaged(self) -> int:
+        """Spooled events that were found damaged, and are not delivered."""
+        damaged = self.replay.damaged if self.replay is not None else 0
+        return damaged + (self.spool.damaged if self.spool is not None else 0)
+
+    def is_spool_unusable(self) -> bool:
+        """Whether the spool's disk takes nothing, as far as is known."""
+        return self.spool is not None and not self.spool.is_usable()
 
     def replayed(self) -> int:
         """Return the number of events that left the spool for the broker, including events of earlier workers."""
@@ -126,8 +137,8 @@ class Durability:
         return self.sink.outstanding() if self._is_open else 0
 
     def waiting(self) -> int:
-        """Return the number of events on the way to the disk."""
-        return self.spool.waiting() if self.spool is not None else 0
+        """Return the number of events on the way to the disk, and of those that wait in memory for their key."""
+        return self.spool.waiting() + self.delivery.in_room() if self.spool is not None else 0
 
     def spool_bytes(self) -> int:
         return self.spool.used_bytes() if self.spool is not None else 0
@@ -186,27 +197,18 @@ class Durability:
         spool = self.spool
         if spool is None:
             return None
-        from server.sink.spool.replay import Replay, ReplayPace
+        from server.sink.spool.pace import ReplayPace
+        from server.sink.spool.replay import Replay
 
-        pace = ReplayPace(self._config.spool.replay_per_s, self._acked, lambda: spool.written)
-        return Replay(spool, self.sink, self.delivery.may_replay, self._on_left, pace)
-
-    def _acked(self) -> int:
-        return self.replayed() + self.tallies.delivered
+        pace = ReplayPace(self._config.spool.replay_per_s)
+        return Replay(spool, self.sink, self.delivery.may_replay, self._on_replayed, pace)
 
     def _on_spooled(self, event: Event) -> None:
         self.receipts.spooled(event.number)
 
-    def _on_left(self, event: Spooled, error_type: str | None) -> None:
-        """Handle an event that has left the spool; this worker's books do not count those accepted by earlier
-        workers."""
-        self.receipts.left_spool(event.number, is_delivered=error_type is None)
-        tally = self.tallies.of(event.stream)
-        if error_type is None:
-            tally.replayed += 1
-        else:
-            tally.given_up += 1
-            self.given_up += 1
+    def _on_replayed(self, event: Spooled) -> None:
+        """Count an event that this worker has replayed, even if an earlier worker had accepted it."""
+        self.tallies.of(event.stream).replayed += 1
 
 
 def _workers(config: Config) -> int:

@@ -117,12 +117,12 @@ class Receipts:
         if entry is not None:
             self._ring.add(entry, (1 << FAILED) - ((1 << SPOOLED) if was_spooled else 0))
 
-    def left_spool(self, number: int, *, is_delivered: bool) -> None:
-        """Note that the replay has delivered an event, or given it up."""
+    def left_spool(self, number: int) -> None:
+        """Note that an event was delivered from the spool."""
         self.flush()
         entry = self._spooled.pop(number, None)
         if entry is not None:
-            self._ring.add(entry, (0 if is_delivered else 1 << FAILED) - (1 << SPOOLED))
+            self._ring.add(entry, -(1 << SPOOLED))
 
     def flush(self) -> None:
         """Write the notes into the ring."""

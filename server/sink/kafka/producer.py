@@ -30,6 +30,7 @@ from server.sink.kafka import alone as kafka_alone
 from server.sink.kafka import errors as kafka_errors
 from server.sink.kafka.alone import Alone
 from server.sink.kafka.contact import PROBE_S, Contact
+from server.sink.kafka.partitions import partitioner_of
 from server.sink.kafka.statistics import Statistics
 from server.timing import timers
 
@@ -72,6 +73,7 @@ class KafkaSink(Sink):
             self._properties["bootstrap.servers"], float(self._properties["message.timeout.ms"]) / 1000, self._ask
         )
         self._own_words = 0
+        self._partition_of = partitioner_of(self._properties)
         self._produce: Callable[..., None]
         self._alone: Alone | None = None
         self._is_recalling = self._is_recalling_alone = False
@@ -126,6 +128,17 @@ class KafkaSink(Sink):
     def is_throttled(self) -> bool:
         """Whether a broker's quota throttles us."""
         return self._contact.is_throttled
+
+    def partitions(self, topic: str) -> int:
+        """As a broker says within PROBE_S."""
+        try:
+            found = self._producer.list_topics(topic, timeout=PROBE_S).topics.get(topic)
+        except KafkaException:
+            return 0
+        return 0 if found is None else len(found.partitions)
+
+    def partition_of(self, key: bytes, count: int) -> int:
+        return self._partition_of(key, count)
 
     def counts(self) -> SinkCounts:
         return SinkCounts(replaced=self.replaced)

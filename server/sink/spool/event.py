@@ -1,25 +1,36 @@
 """Convert an event to a row of the spool, and back.
 
 Place: sink.spool.spool → HERE; the event that comes back is a record for the sink (sink.spool.replay).
-Rule: the size of a row is computed here alone, both for rows that go in and for rows that come out.
+Rules: the size of a row is computed here alone, both for rows that go in and for rows that come out. A row has a
+checksum over all of its columns, each with its type and length: what was damaged on the disk is recognised, whatever
+it has become.
 Not here: the table (sink.spool.file).
 """
 
 from __future__ import annotations
 
+import zlib
+from typing import Any, Final
+
 import msgspec
 
 from server.sink.base import Record
-from server.sink.spool.file import Row
-from server.sink.spool.store import ROW_BYTES
 
-_encode_headers = msgspec.msgpack.Encoder().encode
+# (id, number, topic, key, timestamp_ms, headers as MessagePack, value, stream, checksum). Texts are UTF-8 bytes.
+Row = tuple[int, int, bytes, bytes | None, int, bytes, bytes, bytes, int]
+COLUMNS: Final = "id, number, topic, key, timestamp_ms, headers, value, stream, checksum"
+KINDS: Final[tuple[Any, ...]] = (int, int, bytes, (bytes, type(None)), int, bytes, bytes, bytes, int)
+ROW_BYTES: Final = 96  # About as many bytes as SQLite adds to a row, in the table and its index.
+
+_encode = msgspec.msgpack.Encoder().encode
 _decode_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes]]).decode
 
 
 class Spooled(msgspec.Struct, eq=False):
-    """An event that was read from the spool: a record for the sink."""
+    """An event that was read from the spool: a record for the sink. ``id`` is its sequence number in its database,
+    ``number`` the order of acceptance."""
 
+    id: int
     number: int
     topic: str
     key: bytes | None
@@ -31,19 +42,44 @@ class Spooled(msgspec.Struct, eq=False):
     pending: None = None
 
 
-def row_of(number: int, stream: str, record: Record) -> Row:
+def row_of(seq: int, number: int, stream: str, record: Record) -> Row:
     """Return the row of an event."""
-    headers = _encode_headers(record.headers)
-    return number, record.topic, record.key, record.timestamp_ms, headers, record.value, stream
+    columns: Any = (
+        seq,
+        number,
+        record.topic.encode("utf-8", "surrogatepass"),
+        record.key,
+        record.timestamp_ms,
+        _encode(record.headers),
+        record.value,
+        stream.encode("utf-8", "surrogatepass"),
+    )
+    return (*columns, checksum_of(columns))
+
+
+def checksum_of(columns: tuple[Any, ...]) -> int:
+    """Return the checksum of all columns before it, each with its type and length. Raises OverflowError."""
+    return zlib.crc32(_encode(columns))
 
 
 def size_of(row: Row) -> int:
     """Return the bytes by which a row counts against the limit."""
-    _, topic, key, _, headers, value, stream = row
+    _, _, topic, key, _, headers, value, stream, _ = row
     return len(value) + len(headers) + len(stream) + len(key or b"") + len(topic) + ROW_BYTES
 
 
+def is_whole(row: tuple[Any, ...]) -> bool:
+    """Whether a row is as it was written."""
+    if not all(isinstance(part, kind) for part, kind in zip(row, KINDS, strict=True)):
+        return False
+    try:
+        return bool(checksum_of(row[:-1]) == row[-1])
+    except OverflowError:
+        return False
+
+
 def spooled(row: Row) -> Spooled:
-    """Return the event of a row."""
-    number, topic, key, timestamp_ms, headers, value, stream = row
-    return Spooled(number, topic, key, timestamp_ms, _decode_headers(headers), value, stream, size_of(row))
+    """Return the event of a row that is whole."""
+    seq, number, topic, key, timestamp_ms, headers, value, stream, _ = row
+    names = topic.decode("utf-8", "surrogatepass"), stream.decode("utf-8", "surrogatepass")
+    return Spooled(seq, number, names[0], key, timestamp_ms, _decode_headers(headers), value, names[1], size_of(row))

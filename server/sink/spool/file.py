@@ -1,9 +1,10 @@
-"""One database of the spool: events that wait for the broker, oldest first.
+"""One database of the spool, as the worker that holds it writes it: events that wait for the broker.
 
-Place: sink.spool.spool → HERE, on the spool's thread; every call may wait for the disk.
-Rules: a commit is on disk when it returns (WAL, ``synchronous = FULL``). The id of a row is the number under which its
-event was accepted, so the order of ids is the order of acceptance, in whichever order rows are written. A damaged file
-is set aside under a dated name, its readable rows go into a new one, and the service continues.
+Place: sink.spool.store → HERE, on the spool's thread; every call may wait for the disk.
+Rules: a commit is on disk when it returns (WAL, ``synchronous = FULL``). The id of a row is its sequence number: ids
+rise in the order of commits and are never used twice. The replay reads and deletes rows through a connection of its own
+(sink.spool.reader), maybe in another process. A damaged file is set aside under a dated name, its readable rows go into
+a new one, and the service continues.
 Not here: threads, limits and keys (sink.spool.spool, sink.spool.keys), reading a damaged file (sink.salvage).
 """
 
@@ -11,49 +12,66 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 from server.sink.salvage import Salvage, files_of, is_broken, set_aside, transaction
+from server.sink.spool.event import COLUMNS, KINDS, Row, checksum_of, is_whole
 
-VERSION: Final = 1
+VERSION: Final = 2
 SUFFIX: Final = ".db"
 
-# (id, topic, key, timestamp_ms, headers as MessagePack, value, stream)
-Row = tuple[int, str, bytes | None, int, bytes, bytes, str]
-
-_SCHEMA: Final = """
+SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS event (
-    id INTEGER PRIMARY KEY,
-    topic TEXT NOT NULL,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    number INTEGER NOT NULL,
+    topic BLOB NOT NULL,
     key BLOB,
     timestamp_ms INTEGER NOT NULL,
     headers BLOB NOT NULL,
     value BLOB NOT NULL,
-    stream TEXT NOT NULL
-)
+    stream BLOB NOT NULL,
+    checksum INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS in_order ON event (topic, number);
+CREATE TABLE IF NOT EXISTS aside (
+    id INTEGER PRIMARY KEY, number, topic, key, timestamp_ms, headers, value, stream, checksum,
+    reason TEXT NOT NULL
+);
 """
-_INSERT: Final = "INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?, ?)"
-_COLUMNS: Final = "id, topic, key, timestamp_ms, headers, value, stream"
+_INSERT: Final = f"INSERT OR REPLACE INTO event ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_CONVERT: Final = f"""
+INSERT INTO event ({COLUMNS})
+SELECT seq, id, topic, key, timestamp_ms, headers, value, stream,
+    checksum(seq, id, topic, key, timestamp_ms, headers, value, stream)
+FROM (
+    SELECT row_number() OVER (ORDER BY id) AS seq, id, CAST(topic AS BLOB) AS topic, key, timestamp_ms, headers, value,
+        CAST(stream AS BLOB) AS stream
+    FROM event_1
+)
+ORDER BY seq
+"""
 _MAX_WAL_BYTES: Final = 16 << 20  # A burst may grow the log; after a checkpoint it is cut back to this.
-_VACUUM_PAGES: Final = 1024  # An empty file of more than 4 MiB gives its room back to the disk.
-_KINDS: Final = (int, str, (bytes, type(None)), int, bytes, bytes, str)
+_BUSY_S: Final = 5.0  # The replay deletes a batch in milliseconds.
 
 _logger = logging.getLogger("sink.spool")
 
 
 class SpoolFile:
-    """One database of the spool. This process must hold the lock of ``path`` (sink.spool.claim)."""
+    """One database of the spool. This process must hold the lock of ``path`` (sink.spool.claim). ``damaged`` counts
+    rows that were lost to damage."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.damaged = 0
         self._database: sqlite3.Connection | None = None
-        self._inode = 0
+        self._inodes: tuple[int, int] = 0, 0
 
     def open(self) -> None:
         """Open the database. Raises sqlite3.Error or OSError if that fails for now: no room, no permission."""
         self.close()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._connect()
         except sqlite3.Error as failed:
@@ -67,9 +85,12 @@ class SpoolFile:
         aside = set_aside(self.path)
         self._connect()
         count = 0
-        for rows in Salvage(aside, _SCHEMA, _COLUMNS, _KINDS).batches():
-            self.append(rows)
-            count += len(rows)
+        salvage = Salvage(aside, SCHEMA, COLUMNS, KINDS, text_factory=bytes)
+        for rows in salvage.batches():
+            whole = [row for row in rows if is_whole(row)]
+            self.damaged += len(rows) - len(whole)
+            self.append(whole)
+            count += len(whole)
         _logger.error("the spool %s was broken (%s): kept as %s, %d events recovered", self.path, why, aside, count)
 
     def append(self, rows: Iterable[Row]) -> None:
@@ -78,36 +99,38 @@ class SpoolFile:
         with transaction(database):
             database.executemany(_INSERT, rows)
 
-    def oldest(self, count: int, without: Sequence[str] = ()) -> list[Row]:
-        """Return up to ``count`` of the oldest rows, in order, except rows of the topics ``without``."""
-        marks = ", ".join("?" * len(without))
-        found = self._ready().execute(
-            f"SELECT {_COLUMNS} FROM event WHERE topic NOT IN ({marks}) ORDER BY id LIMIT ?", (*without, count)
-        )
-        return found.fetchall()
-
-    def delete(self, ids: Sequence[int]) -> None:
-        """Delete rows that were delivered or given up. An empty file returns its room to the disk."""
+    def skip_to(self, seq: int) -> None:
+        """Write something small, which raises the error that a write would raise: no row will have a lower id."""
         database = self._ready()
         with transaction(database):
-            database.executemany("DELETE FROM event WHERE id = ?", [(number,) for number in ids])
-        (left,) = database.execute("SELECT EXISTS (SELECT 1 FROM event)").fetchone()
-        (pages,) = database.execute("PRAGMA page_count").fetchone()
-        if not left and pages > _VACUUM_PAGES:
-            database.execute("VACUUM")
-            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            (last,) = database.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'event'").fetchone()
+            if last is None:
+                database.execute("INSERT INTO sqlite_sequence VALUES ('event', ?)", (seq,))
+            else:
+                database.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'event'", (max(seq, last),))
 
-    def probe(self) -> None:
-        """Write something small, to raise the error that a write would raise."""
-        database = self._ready()
-        with transaction(database):
-            database.execute(f"PRAGMA user_version = {VERSION}")
-
-    def contents(self) -> Iterator[tuple[int, str, bytes | None, int]]:
-        """Yield (id, topic, key, bytes of the rest) of every row, in order."""
+    def contents(self) -> Iterator[tuple[int, int, bytes, bytes | None, int]]:
+        """Yield (id, number, topic, key, bytes of the rest) of every row."""
         yield from self._ready().execute(
-            "SELECT id, topic, key, length(value) + length(headers) + length(stream) FROM event ORDER BY id"
+            "SELECT id, number, topic, key, length(value) + length(headers) + length(stream) FROM event ORDER BY id"
         )
+
+    def last(self) -> int:
+        """Return the highest id that any row has had; 0 if there was none."""
+        found = self._ready().execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'event'").fetchone()
+        return found[0] or 0
+
+    def check(self) -> None:
+        """Notice files that were deleted, or replaced, while they are open. What is in a deleted log is saved into the
+        database first, and what is in a deleted database cannot be: SQLite would go on writing into both."""
+        if self._database is None or inodes_of(self.path) == self._inodes:
+            return
+        if inodes_of(self.path)[0] == self._inodes[0]:
+            _logger.error("the log of the spool %s was deleted while it was open: its events are saved", self.path)
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        else:
+            _logger.error("the spool %s is gone: it was deleted or replaced, with its events", self.path)
+        self.open()
 
     def close(self) -> None:
         """Close the database. Everything that was committed is on disk."""
@@ -122,39 +145,64 @@ class SpoolFile:
             path.unlink(missing_ok=True)
 
     def _ready(self) -> sqlite3.Connection:
-        """Return the connection; reopen it after a failure, or if the file was moved away."""
-        if self._database is None or not self._is_there():
+        """Return the connection; reopen it after a failure, or if a file was moved away."""
+        self.check()
+        if self._database is None:
             self.open()
         assert self._database is not None
         return self._database
 
-    def _is_there(self) -> bool:
-        """Whether the file is still in its place. SQLite would go on writing to a deleted file that can never be
-        read."""
-        try:
-            return self.path.stat().st_ino == self._inode
-        except FileNotFoundError:
-            _logger.error("the spool %s is gone: somebody has deleted it, with what it held", self.path)
-            return False
-
     def _connect(self) -> None:
-        # timeout=0: no other process writes this file. The thread that opens it may not be the one that uses it.
-        database = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
+        database = connect(self.path)
         try:
             database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = FULL")
             database.execute(f"PRAGMA journal_size_limit = {_MAX_WAL_BYTES}")
-            (version,) = database.execute("PRAGMA user_version").fetchone()
-            if version not in (0, VERSION):
-                raise sqlite3.DatabaseError(f"it has layout {version}, this program writes {VERSION}")
-            database.execute(_SCHEMA)
-            database.execute(f"PRAGMA user_version = {VERSION}")
+            _bring_up_to_date(database)
             # Every page is checked: damage that shows only in a replay would stop that replay for ever.
             (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
-            if verdict != "ok":
+            if verdict not in ("ok", b"ok"):
                 raise sqlite3.DatabaseError(verdict)
         except BaseException:
             database.close()
             raise
         self._database = database
-        self._inode = self.path.stat().st_ino
+        self._inodes = inodes_of(self.path)
+
+
+def inodes_of(path: Path) -> tuple[int, int]:
+    """Return the inodes of a database and its log; 0 for one that is not there."""
+    found = []
+    for file in files_of(path)[:2]:
+        try:
+            found.append(file.stat().st_ino)
+        except FileNotFoundError:
+            found.append(0)
+    return found[0], found[1]
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Connect to a database of the spool. Texts are bytes: damaged ones are no UTF-8. The thread that opens it may not
+    be the one that uses it."""
+    database = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+    database.text_factory = bytes
+    database.execute("PRAGMA synchronous = FULL")
+    return database
+
+
+def _bring_up_to_date(database: sqlite3.Connection) -> None:
+    """Make the tables, or convert those of layout 1, where the id of a row was the number of its event."""
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version not in (0, 1, VERSION):
+        raise sqlite3.DatabaseError(f"it has layout {version}, this program writes {VERSION}")
+    if version == VERSION:
+        return
+    with transaction(database):
+        if version == 1:
+            database.execute("ALTER TABLE event RENAME TO event_1")
+        for statement in SCHEMA.split(";")[:-1]:
+            database.execute(statement)
+        if version == 1:
+            database.create_function("checksum", 8, lambda *columns: checksum_of(columns), deterministic=True)
+            database.execute(_CONVERT)
+            database.execute("DROP TABLE event_1")
+        database.execute(f"PRAGMA user_version = {VERSION}")

@@ -1,14 +1,13 @@
-"""Which keys have events in a spool, for all workers of the host: a small shared map next to each database.
+"""Which keys have events in a spool, for all processes of the host: a small shared map next to each database.
 
-Place: sink.spool.spool → HERE; intake.delivery checks it before it sends a live event.
-Rules: the hash of a key selects a cell, which counts the events that wait. If two keys share a cell, the second one
-only goes through the spool as well: order is kept, room is bounded. A map has one writer, the worker that holds the
-database's lock; the others only read. Its blocks are allocated when it is made: a full disk must not end a worker with
-SIGBUS.
-Events of a key wait for older ones in another map: for its ``front``, the number of the oldest event there, or, if
-their topic is paused there (sink.spool.replay), for the oldest event of that topic, which is listed. With too high a
-number they would overtake; with too low a number two workers would wait for each other as long as a topic is paused.
-Not here: the events themselves (sink.spool.file).
+Place: sink.spool.spool and sink.spool.backlog → HERE; intake.delivery asks it before it sends a live event.
+Rules: every cell has one writer. The worker that holds the database writes what it put in: the hash of a key selects a
+cell, which has the sequence number of the newest event put with such a key. The replay, which runs in one process of
+the host, writes how far it has come: ``horizon``, and of each topic that still has events, up to which sequence number
+they are gone. A key waits while its cell is above that. If two keys share a cell, or two topics a slot, one only waits
+with the other: order is kept, room is bounded. Blocks are allocated when a map is made: a full disk must not end a
+worker with SIGBUS. A reader reads the horizon before the slot, and a writer writes the slot first.
+Not here: the events themselves (sink.spool.file), their order (sink.spool.lane).
 """
 
 from __future__ import annotations
@@ -16,194 +15,259 @@ from __future__ import annotations
 import logging
 import mmap
 import os
+import time
 import zlib
-from array import array
-from collections.abc import Mapping
+from enum import IntEnum
 from pathlib import Path
 from typing import Final
 
-SUFFIX: Final = ".keys"
-_CELLS: Final = 1 << 18  # 1 MiB per worker. Beyond some 200,000 waiting keys, most other keys wait with them.
-_HEAD_BYTES: Final = 4096
-_BYTES: Final = _HEAD_BYTES + 4 * _CELLS
-_PENDING, _FRONT, _NEWEST, _RESTING, _TOPICS = range(5)
-MAX_RESTING: Final = (_HEAD_BYTES // 8 - _TOPICS) // 2
+SUFFIX: Final = ".map"
+_CELLS: Final = 1 << 18  # 2 MiB per worker. Beyond some 100,000 waiting keys, many other keys wait with them.
+_CELL_SHIFT: Final = 32 - 18
+_SPREAD: Final = 0x9E3779B1  # 2^32 / golden ratio: CRC-32 is linear, so low bits of similar keys are alike.
+_SLOTS: Final = 1024
+_HEAD: Final = 64
+_BYTES: Final = 8 * (_HEAD + _SLOTS + _CELLS)
 NONE: Final = 1 << 62  # Higher than all numbers of events.
 
 _logger = logging.getLogger("sink.spool")
 
 
+class Mark(IntEnum):
+    """The numbers at the head of a map. The first group is written by the worker that holds the database, the second
+    by the replay."""
+
+    NEWEST = 0  # The highest number of any event that was put.
+    LAST = 1  # The sequence number of the last event that was put;
+    COMMITTED = 2  # of the last one on disk;
+    VOID = 3  # all between COMMITTED and this will never be on disk.
+    WAITING = 4  # Events on their way to the disk,
+    LOWEST = 5  # and the lowest number of these; 0: there are none.
+    DOUBT_UNTIL_NS = 6  # Until then (monotonic clock) the worker's sink may still hand events down that are older.
+    ACKED = 8  # Events of live requests that brokers have acked to this worker.
+    IS_AWAY = 7  # The worker's sink has no contact with a broker.
+
+    HORIZON = 32  # The replay has seen all events up to this sequence number;
+    REMAINING = 33  # so many of them are left,
+    REMAINING_BYTES = 34
+    FRONT = 35  # and the oldest has this number; 0: none is left.
+    ASIDE = 36  # Events that are set aside.
+    BROKEN = 38  # How often the replay has found the file damaged: the worker that holds it replaces it then.
+    CATCH_UP_MS = 37  # When the replay will have caught up, as it looks now.
+
+
 def cell_of(topic: str, key: bytes) -> int:
     """Return the cell of a key. It is the same in every process, unlike Python's own hash."""
-    return zlib.crc32(key, _hash(topic)) % _CELLS
+    return (zlib.crc32(key, _hash(topic)) * _SPREAD & 0xFFFFFFFF) >> _CELL_SHIFT
+
+
+def slot_of(topic: str) -> int:
+    """Return the slot of a topic."""
+    return (_hash(topic) * _SPREAD & 0xFFFFFFFF) % _SLOTS
 
 
 def _hash(topic: str) -> int:
     return zlib.crc32(topic.encode("utf-8", "replace"))
 
 
-class KeyTable:
-    """One map. ``pending`` is the number of events in its spool. ``front`` is 0 if there are none, NONE if all topics
-    are paused."""
+class KeyMap:
+    """One map. ``is_private``: there was no room for its file, so no other process sees it."""
 
     def __init__(self, memory: mmap.mmap, inode: int = 0) -> None:
         self.inode = inode
-        self._view = memoryview(memory)
-        self._head = self._view[:_HEAD_BYTES].cast("q")
-        self._cells = self._view[_HEAD_BYTES:].cast("I")
+        self.is_private = inode == 0
+        view = memoryview(memory).cast("q")
+        self._head = view[:_HEAD]
+        self._slots = view[_HEAD : _HEAD + _SLOTS]
+        self._cells = view[_HEAD + _SLOTS :]
 
     @classmethod
-    def make(cls, path: Path) -> KeyTable:
-        """Make the map of the database at ``path``; without room for the file it is private to this process."""
+    def make(cls, path: Path) -> KeyMap:
+        """Open the map of the database at ``path``, or make it; without room for the file it is private."""
         try:
             fd = os.open(path.with_suffix(SUFFIX), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as failed:
-            return cls._own(path, failed)
+            return cls._private(path, failed)
         try:
             os.posix_fallocate(fd, 0, _BYTES)
             return cls(mmap.mmap(fd, _BYTES), os.fstat(fd).st_ino)
         except OSError as failed:
-            return cls._own(path, failed)
+            return cls._private(path, failed)
         finally:
             os.close(fd)
 
     @classmethod
-    def _own(cls, path: Path, failed: OSError) -> KeyTable:
+    def _private(cls, path: Path, failed: OSError) -> KeyMap:
         _logger.warning("no room for %s (%s): other workers do not see its keys", path.with_suffix(SUFFIX), failed)
         return cls(mmap.mmap(-1, _BYTES))
 
     @classmethod
-    def see(cls, path: Path) -> KeyTable | None:
-        """Open another worker's map to read it; None while it is being made."""
+    def see(cls, path: Path, *, is_written: bool = False) -> KeyMap | None:
+        """Open the map of a database, to read it or as the replay (``is_written``); None while it is being made."""
         try:
-            with path.open("rb") as file:
+            with path.with_suffix(SUFFIX).open("r+b" if is_written else "rb") as file:
                 status = os.fstat(file.fileno())
                 if status.st_size < _BYTES:
                     return None
-                return cls(mmap.mmap(file.fileno(), _BYTES, prot=mmap.PROT_READ), status.st_ino)
+                access = mmap.PROT_READ | (mmap.PROT_WRITE if is_written else 0)
+                return cls(mmap.mmap(file.fileno(), _BYTES, prot=access), status.st_ino)
         except OSError:
             return None
 
-    def set(self, cells: dict[int, int], count: int, first: int, last: int) -> None:
-        """Set the contents of the database: events of each cell, all events, the first and last number. Until then the
-        map holds the values that a killed worker left, so that no event overtakes its events meanwhile."""
-        whole = array("I", bytes(4 * _CELLS))
-        for cell, events in cells.items():
-            whole[cell] = events
-        self._cells[:] = memoryview(whole)
-        self._head[_FRONT], self._head[_PENDING], self._head[_RESTING] = (first if count else 0), count, 0
-        self._head[_NEWEST] = last
+    def __getitem__(self, mark: Mark) -> int:
+        return self._head[mark]
 
-    @property
+    def __setitem__(self, mark: Mark, number: int) -> None:
+        self._head[mark] = number
+
+    def is_at(self, path: Path) -> bool:
+        """Whether this is still the map of the database at ``path``."""
+        return self.inode == _inode(path.with_suffix(SUFFIX))
+
+    def copy(self, other: KeyMap) -> None:
+        """Take over all contents of another map, cells first: until then a key rather waits."""
+        self._cells[:] = other._cells
+        self._slots[:] = other._slots
+        self._head[:] = other._head
+
+    # The worker that holds the database.
+
+    def fill(self, cells: dict[int, int], last: int, newest: int) -> None:
+        """Set what the database holds, as it was read when it was opened. Until then a map has what a killed worker
+        has left there, so that no event overtakes its events."""
+        for cell in [cell for cell, seq in enumerate(self._cells.tolist()) if seq and cell not in cells]:
+            self._cells[cell] = 0
+        for cell, seq in cells.items():
+            self._cells[cell] = seq
+        self._head[Mark.NEWEST] = max(newest, self._head[Mark.NEWEST])
+        self._head[Mark.LAST] = self._head[Mark.COMMITTED] = self._head[Mark.VOID] = last
+        self._head[Mark.WAITING] = self._head[Mark.LOWEST] = self._head[Mark.DOUBT_UNTIL_NS] = 0
+
+    def add(self, topic: str, key: bytes | None, number: int) -> int:
+        """Count in an event that is on its way to the disk. Returns its sequence number."""
+        head = self._head
+        seq = head[Mark.LAST] + 1
+        if key is not None:
+            self._cells[cell_of(topic, key)] = seq
+        head[Mark.WAITING] += 1
+        head[Mark.LAST] = seq
+        head[Mark.NEWEST] = max(number, head[Mark.NEWEST])
+        if not 0 < head[Mark.LOWEST] <= number:
+            head[Mark.LOWEST] = number
+        return seq
+
+    def set_waiting(self, count: int, lowest: int) -> None:
+        """Set how many events are on their way to the disk, and their lowest number. Without any, what was put and is
+        not on disk never will be."""
+        self._head[Mark.LOWEST] = lowest
+        self._head[Mark.WAITING] = count
+        if count == 0:
+            self._head[Mark.VOID] = self._head[Mark.LAST]
+
+    # The replay.
+
+    def publish(self, slots: dict[int, int], horizon: int) -> None:
+        """Set how far the replay is: all events up to ``horizon`` have been seen, and they are gone, but for those of
+        the topics of ``slots``, which are gone up to the sequence number that is given there."""
+        for slot in [slot for slot, done in enumerate(self._slots.tolist()) if done and slot not in slots]:
+            self._slots[slot] = 0
+        for slot, done in slots.items():
+            self._slots[slot] = done + 1
+        self._head[Mark.HORIZON] = horizon
+
+    # Everybody.
+
+    def done(self, slot: int) -> int:
+        """Return up to which sequence number the events of a topic are gone."""
+        head = self._head
+        horizon = head[Mark.HORIZON]
+        done = self._slots[slot] - 1
+        if done < 0:
+            done = horizon
+        committed, void = head[Mark.COMMITTED], head[Mark.VOID]
+        return void if done >= committed and void > committed else done
+
+    def holds(self, cell: int, slot: int) -> bool:
+        """Whether an event of a key in this cell may wait."""
+        return self._cells[cell] > self.done(slot)
+
     def pending(self) -> int:
-        return self._head[_PENDING]
+        """Return how many events wait, those included that are set aside."""
+        head = self._head
+        unseen = max(0, head[Mark.COMMITTED] - head[Mark.HORIZON])
+        return head[Mark.WAITING] + head[Mark.REMAINING] + unseen + head[Mark.ASIDE]
 
-    @property
-    def newest(self) -> int:
-        """The highest number of any event that was added."""
-        return self._head[_NEWEST]
-
-    @property
     def front(self) -> int:
-        return self._head[_FRONT]
+        """Return the number of the oldest event; 0 if none waits."""
+        fronts = [number for number in (self._head[Mark.FRONT], self._head[Mark.LOWEST]) if number]
+        return min(fronts, default=0)
 
-    @front.setter
-    def front(self, number: int) -> None:
-        self._head[_FRONT] = number
-
-    def rest(self, topics: Mapping[str, int]) -> None:
-        """Set the paused topics, at most MAX_RESTING, with the numbers of their oldest events. No number is too high
-        meanwhile: the front is lowered to include topics whose pause ends, until it is set again."""
-        self._head[_FRONT] = min(self._head[_FRONT] or NONE, *self._listed().values(), NONE)
-        self._head[_RESTING] = 0
-        for at, (topic, number) in enumerate(topics.items()):
-            self._head[_TOPICS + 2 * at] = _hash(topic)
-            self._head[_TOPICS + 2 * at + 1] = number
-        self._head[_RESTING] = len(topics)
-
-    def _listed(self) -> dict[int, int]:
-        listed = self._head[_TOPICS : _TOPICS + 2 * self._head[_RESTING]].tolist()
-        return dict(zip(listed[::2], listed[1::2], strict=True))
-
-    def add(self, topic: str, key: bytes | None, number: int) -> None:
-        """Count an event in."""
-        if key is not None:
-            self._cells[cell_of(topic, key)] += 1
-        self._head[_PENDING] += 1
-        front = self._head[_FRONT]
-        if front == 0 or number < front:
-            self._head[_FRONT] = number
-        self._head[_NEWEST] = max(number, self._head[_NEWEST])
-
-    def remove(self, topic: str, key: bytes | None) -> None:
-        """Count an event out."""
-        if key is not None:
-            self._cells[cell_of(topic, key)] -= 1
-        self._head[_PENDING] -= 1
-        if self._head[_PENDING] == 0:
-            self._head[_FRONT] = 0
-
-    def holds(self, cell: int) -> bool:
-        """Whether events of keys in this cell wait."""
-        return self._cells[cell] > 0
-
-    def holds_older(self, cell: int, topic: str, number: int) -> bool:
-        """Whether one of the cell's events may be older than ``number``."""
-        front = self._head[_FRONT]
-        if self._head[_RESTING]:
-            front = self._listed().get(_hash(topic), front)
-        return 0 < front < number and self.holds(cell)
+    def is_doubtful(self) -> bool:
+        """Whether the worker may still put events that are older than those that it has put."""
+        return self._head[Mark.DOUBT_UNTIL_NS] > time.monotonic_ns()
 
 
-class Elders:
+class KeyMaps:
     """All maps of a directory: this worker's own, and the others that ``look`` found last."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._others: dict[str, KeyTable] = {}
-        self.own: dict[str, KeyTable] = {}
+        self._others: dict[str, KeyMap] = {}
+        self._all: list[KeyMap] = []
+        self._own: tuple[str, KeyMap] | None = None
+
+    def set_own(self, path: Path, own: KeyMap) -> None:
+        """Set the map of the database that this process holds."""
+        self._own = path.with_suffix(SUFFIX).name, own
+        self._all = [own, *self._others.values()]
 
     def look(self) -> None:
         """Open maps that are new, and drop those that are gone."""
-        found: dict[str, KeyTable] = {}
+        found: dict[str, KeyMap] = {}
         for path in self._directory.glob(f"*{SUFFIX}"):
-            if path.name in self.own:
+            if self._own is not None and path.name == self._own[0]:
                 continue
-            table = self._others.get(path.name)
-            if table is None or table.inode != _inode(path):
-                table = KeyTable.see(path)
-            if table is not None:
-                found[path.name] = table
+            seen = self._others.get(path.name)
+            if seen is None or seen.inode != _inode(path):
+                seen = KeyMap.see(path)
+            if seen is not None:
+                found[path.name] = seen
         self._others = found
+        self._all = [*found.values()] if self._own is None else [self._own[1], *found.values()]
 
     def pending(self) -> int:
         """Return the number of events that wait on this host, as far as is known."""
-        return sum(table.pending for tables in (self.own, self._others) for table in tables.values())
+        return sum(one.pending() for one in self._all)
+
+    def aside(self) -> int:
+        """Return how many of them are set aside."""
+        return sum(one[Mark.ASIDE] for one in self._all)
 
     def newest(self) -> int:
         """Return the highest number on this host; numbers of new events must be higher, whatever the clock says."""
-        return max((table.newest for tables in (self.own, self._others) for table in tables.values()), default=0)
+        return max((one[Mark.NEWEST] for one in self._all), default=0)
 
     def front(self) -> int:
         """Return the number of the oldest event that waits on this host; 0 if none does."""
-        fronts = [table.front for tables in (self.own, self._others) for table in tables.values() if table.front]
-        return min(fronts, default=0)
+        return min((front for one in self._all if (front := one.front())), default=0)
+
+    def catch_up_s(self) -> float:
+        """Return in how many seconds the replay will have caught up, as it looks now."""
+        return max((one[Mark.CATCH_UP_MS] for one in self._all), default=0) / 1000
+
+    def is_any_in_contact(self) -> bool:
+        """Whether a worker's sink has contact with a broker, as far as the others are known."""
+        return any(one[Mark.LAST] and not one[Mark.IS_AWAY] for one in self._others.values())
 
     def holds(self, topic: str, key: bytes) -> bool:
         """Whether an older event of this key may wait: a live one must not overtake it."""
-        cell = cell_of(topic, key)
-        return any(table.holds(cell) for tables in (self.own, self._others) for table in tables.values())
+        cell, slot = cell_of(topic, key), slot_of(topic)
+        return any(one.holds(cell, slot) for one in self._all)
 
-    def is_older_elsewhere(self, table: KeyTable, topic: str, key: bytes | None, number: int) -> bool:
-        """Whether another map holds this key with events that may be older than ``number``."""
-        if key is None:
-            return False
-        cell = cell_of(topic, key)
-        for tables in (self.own, self._others):
-            for other in tables.values():
-                if other is not table and other.holds_older(cell, topic, number):
-                    return True
-        return False
+    def done(self, topic: str) -> tuple[int, ...]:
+        """Return how far the events of a topic are gone in each map: while it is the same, no key has become free."""
+        slot = slot_of(topic)
+        return tuple(one.done(slot) for one in self._all)
 
 
 def _inode(path: Path) -> int:

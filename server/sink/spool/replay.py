@@ -1,256 +1,291 @@
-"""Replay spooled events to the broker: oldest first, in order per key, at a limited rate.
+"""Replay spooled events to the broker: one process of the host does it for all workers.
 
-Place: sink.spool.spool → HERE → a sink, as a task of the worker's loop that sleeps while nothing waits.
-Rules: one batch is out at a time, and it is deleted when all of its acks are in, so a worker that is killed delivers
-at most one batch twice. An event that fails for a reason that can pass stays, and nothing after it is sent before it.
-An event that is too large for its topic by itself is given up and counted; one that was refused as part of a batch is
-sent by itself the next time. A topic that the broker refuses (no permission, does not exist) pauses for REST_S, and its
-events wait: they were promised, and an operator may mend the topic. A key waits for its older events in another
-worker's spool.
-The rate begins at START_PER_S after every failure and doubles each second, up to the configured limit and to a share of
-the acks that this worker was seen to get, so that a broker that has just come back is not overloaded again.
-Not here: what goes into the spool (intake.delivery).
+Place: worker.durability → HERE → a sink; sink.spool.backlog on a thread of its own. It is a task of the worker's loop.
+Rules: the worker that holds the lock ``replay`` replays the databases of all workers. One that has lost contact with
+the brokers leaves that to one that has it. The events of a topic are sent in the order of their numbers, a batch at a
+time, and deleted when they are acked: when this worker is killed, the batches that are out may be delivered twice.
+Nothing is sent while a worker may still put older events. An event that stays too large for its topic is set aside, and
+tried again later; one that was refused as part of a batch is sent by itself the next time.
+Not here: what goes into the spool (intake.delivery), how fast it leaves (sink.spool.pace), which topics pause
+(sink.spool.lane).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Final
 
 from server.log import Limited
 from server.sink.base import BATCH_TOO_LARGE, Sink
+from server.sink.spool import claim
+from server.sink.spool.backlog import Backlog, BacklogView, Taken, Want
 from server.sink.spool.event import Spooled
+from server.sink.spool.lane import ALL, Lane
+from server.sink.spool.pace import ReplayPace
 from server.sink.spool.spool import Spool
-from server.sink.spool.store import Store
 from server.timing import timers
 
-START_PER_S: Final = 100.0
-# A worker that has seen no traffic yet may still replay this much: half of the acks of one slow broker.
-MIN_CAP_PER_S: Final = 500.0
-SHARE: Final = 0.5
-BATCH_S: Final = 0.1  # A batch holds the events that the rate allows in this time, at most MAX_AT_ONCE.
-MAX_AT_ONCE: Final = 200  # A full batch may be delivered twice after a kill -9, and holds the loop for 2 ms.
-LOOK_S: Final = 0.1
-IDLE_S: Final = 0.5
+MAX_AT_ONCE: Final = 500  # Events of a batch may be delivered twice after a kill -9, and hold the loop for 5 ms.
+TURN_S: Final = 0.02  # Time between turns while something waits,
+IDLE_S: Final = 0.1  # and while nothing does.
+LEAD_S: Final = 0.25  # Time between attempts to become the one that replays.
+AWAY_S: Final = 2.0  # A worker without contact leaves the replay to others after this long.
 TROUBLE_S: Final = 1.0
-REST_S: Final = 30.0
+TOO_LARGE_S: Final = (
+    60.0  # An event that is refused as too large for this long is set aside; until then its topic waits,
+)
+TRY_AGAIN_S: Final = 5.0  # and is tried again after this time.
 CAN_PASS: Final = frozenset({"broker_timeout", "queue_full"})
 
 _logger = logging.getLogger("sink.replay")
 _limited = Limited(_logger)
 
-# (event, error_type or None) of each one that left the spool.
-OnLeft = Callable[[Spooled, str | None], None]
-
-
-class ReplayPace:
-    """The rate limit of the replay. ``acked`` and ``spooled`` return the totals of this worker's acked events, replayed
-    ones included, and of its spooled events."""
-
-    def __init__(self, max_per_s: float, acked: Callable[[], int], spooled: Callable[[], int]) -> None:
-        self._max_per_s = max_per_s
-        self._acked = _Rate(acked)
-        self._spooled = _Rate(spooled)
-        self._peak_per_s = 0.0
-        self._at = 0.0
-        self.per_s = min(START_PER_S, max_per_s)
-
-    def look(self, now: float) -> None:
-        """Measure and double the rate, once a second. The highest rate of acks decays by a tenth per minute."""
-        passed_s = now - self._at
-        if passed_s < 1.0:
-            return
-        self._at = now
-        self._peak_per_s = max(self._acked.per_s(now), self._peak_per_s * 0.9 ** (passed_s / 60))
-        self.per_s = min(self.per_s * 2, self._cap_per_s(now))
-
-    def _cap_per_s(self, now: float) -> float:
-        """Return the highest allowed rate. It is at least twice the rate of newly spooled events, since the spool would
-        otherwise never become empty."""
-        return min(self._max_per_s, max(MIN_CAP_PER_S, SHARE * self._peak_per_s, 2 * self._spooled.per_s(now)))
-
-    def begin_again(self) -> None:
-        """Return to the start rate after a failure."""
-        self.per_s = min(START_PER_S, self._max_per_s)
-
-
-class _Rate:
-    """Measures the growth of a count per second, from one call to the next."""
-
-    def __init__(self, count: Callable[[], int]) -> None:
-        self._count = count
-        self._last = count()
-        self._at = 0.0
-
-    def per_s(self, now: float) -> float:
-        count, passed_s = self._count(), now - self._at
-        grown, is_first = count - self._last, self._at == 0.0
-        self._last, self._at = count, now
-        return 0.0 if is_first else grown / passed_s
-
-
-class _Batch:
-    """The batch that is out. ``done`` were delivered or given up; ``stays`` have to stay in the spool."""
-
-    def __init__(self) -> None:
-        self.left = 0
-        self.done: list[Spooled] = []
-        self.stays: list[Spooled] = []
-        self.is_sent = False
-        self.has_failed = False
-        self.settled = asyncio.get_running_loop().create_future()
-
-    def settle_if_done(self) -> None:
-        if self.is_sent and self.left == 0 and not self.settled.done():
-            self.settled.set_result(None)
-
 
 class Replay:
-    """Replays the spool. ``may_run`` says whether the broker answers and no older event is still on its way."""
+    """``may_run`` says whether the sink has contact with a broker. ``replayed`` and ``damaged`` are for metrics."""
 
     def __init__(
-        self, spool: Spool, sink: Sink, may_run: Callable[[], bool], on_left: OnLeft, pace: ReplayPace
+        self,
+        spool: Spool,
+        sink: Sink,
+        may_run: Callable[[], bool],
+        on_replayed: Callable[[Spooled], None],
+        pace: ReplayPace,
     ) -> None:
         self._spool = spool
+        self._sink = sink
         self._submit = sink.submit
-        self._is_full = sink.is_full
         self._classify = sink.classify
-        self._separate = sink.separate
         self._may_run = may_run
-        self._on_left = on_left
+        self._on_replayed = on_replayed
         self._pace = pace
+        self._lock_fd: int | None = None
+        self._backlog: Backlog | None = None
+        self._lanes: dict[bytes, Lane] = {}
+        self._outcomes: list[tuple[Taken, bool]] = []  # With whether it is too large.
+        self._partitions: dict[str, int] = {}
+        self._too_large_since: dict[tuple[Path, int], float] = {}
         self._is_stopping = False
+        self._is_away_since = 0.0
         self._task: asyncio.Task[None] | None = None
+        self._damaged_before = 0
         self.replayed = 0
+
+    @property
+    def damaged(self) -> int:
+        """The number of events that were set aside because they are damaged."""
+        return self._damaged_before + (self._backlog.damaged if self._backlog is not None else 0)
+
+    @property
+    def is_leading(self) -> bool:
+        """Whether this worker replays."""
+        return self._backlog is not None
 
     def start(self) -> None:
         """Start the task."""
-        self._stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._loop = asyncio.get_running_loop()
+        self._thread = ThreadPoolExecutor(1, "replay")
+        self._stopping: asyncio.Future[None] = self._loop.create_future()
+        self._task = self._loop.create_task(self._run())
 
     def stop(self) -> None:
-        """Send nothing more; the acks of the last batch are still awaited."""
+        """Send nothing more; the acks of what is out are still awaited."""
         self._is_stopping = True
         if self._task is not None:
             self._stopping.set_result(None)
 
     async def finish(self, deadline: float) -> None:
-        """Store the outcome of the last batch. The sink must be closed, so that all acks are in."""
-        if self._task is not None:
-            await asyncio.wait({self._task}, timeout=max(0.1, deadline - asyncio.get_running_loop().time()))
-            self._task.cancel()
+        """Write down what the last acks have said. The sink must be closed, so that all acks are in."""
+        if self._task is None:
+            return
+        await asyncio.wait({self._task}, timeout=max(0.1, deadline - self._loop.time()))
+        self._task.cancel()
+        closing = asyncio.ensure_future(self._let_go())
+        await asyncio.wait({closing}, timeout=max(0.1, deadline - self._loop.time()))
+        if not closing.done():
+            _logger.error(
+                "delivered events cannot be deleted from the spool before the end of the drain: they come again"
+            )
+        self._thread.shutdown(wait=False)
 
     async def _run(self) -> None:
         while not self._is_stopping:
             try:
-                await self._turn(asyncio.get_running_loop())
-            except Exception:  # The batch is read from the disk again, and may be delivered twice.
+                await self._sleep(await self._turn())
+            except Exception:  # The events are read from the disk again, and may be delivered twice.
                 timers.failed("Replay._run")
                 self._pace.begin_again()
                 await self._sleep(TROUBLE_S)
-
-    async def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Send one batch, or pause."""
-        self._pace.look(loop.time())
-        await self._spool.adopt()
-        store = self._spool.store()
-        if store is None:
-            await self._sleep(IDLE_S)
-        elif not self._may_run():
-            self._pace.begin_again()
-            await self._sleep(LOOK_S)
-        else:
-            await self._send(store, loop.time())
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep, but not beyond ``stop``."""
         if not self._is_stopping and seconds > 0:
             await asyncio.wait({self._stopping}, timeout=seconds)
 
-    async def _send(self, store: Store, began: float) -> None:
-        """Send one batch and wait for its end."""
-        count = max(1, min(MAX_AT_ONCE, int(self._pace.per_s * BATCH_S)))
-        events = await self._spool.oldest(store, count)
-        if not events:
-            await self._sleep(LOOK_S)  # All topics are paused, or the disk fails, which the spool has logged.
-            return
-        batch = self._submit_all(store, events)
-        sent = len(events) - len(batch.stays)  # Counted before acks come in.
-        await batch.settled
-        batch.stays.sort(key=lambda one: one.number)
-        front = batch.stays[0].number if batch.stays else events[-1].number + 1
-        while batch.done and not await self._spool.forget(store, batch.done, front):
-            if self._is_stopping:
-                _logger.error("%d delivered events cannot be deleted from the spool: they come again", len(batch.done))
-                return
-            await self._sleep(TROUBLE_S)
-        if sent == 0:
-            await self._sleep(LOOK_S)  # The sink is full, or older events are in another spool.
-        elif batch.has_failed:
-            self._pace.begin_again()
-            await self._sleep(TROUBLE_S)
-        else:
-            await self._sleep(began + sent / self._pace.per_s - asyncio.get_running_loop().time())
+    async def _on_thread(self, function: Callable[[], Any]) -> Any:
+        return await self._loop.run_in_executor(self._thread, function)
 
-    def _submit_all(self, store: Store, events: list[Spooled]) -> _Batch:
-        """Submit events to the sink in order, up to the first that may not be sent now; the rest stays."""
-        batch = _Batch()
-        for index, event in enumerate(events):
-            if event.topic in store.resting:  # It was paused after this batch was read.
-                batch.stays.append(event)
-                continue
-            if self._spool.elders.is_older_elsewhere(store.keys, event.topic, event.key, event.number):
-                # The older event's topic may be paused there for long: other topics need not wait with this one.
-                if store.rest(event.topic, self._now() + LOOK_S, event.number):
-                    batch.stays.append(event)
-                    continue
-                batch.stays += events[index:]
-                break
-            refusal = self._submit(event, self._on_ack(store, batch, event))
+    # Who replays.
+
+    async def _turn(self) -> float:
+        """Do what can be done now. Returns the seconds until the next turn."""
+        if self._backlog is None and not self._lead():
+            return LEAD_S
+        assert self._backlog is not None
+        may_run = self._may_run()
+        if await self._is_relieved(may_run):
+            return AWAY_S
+        view = await self._work(self._backlog, may_run=may_run)
+        if not view.events:
+            self._pace.begin_again()
+            self._too_large_since.clear()
+            return IDLE_S
+        if may_run and not view.is_doubtful:
+            for topic, taken in view.taken.items():
+                if taken:
+                    self._send(self._lanes[topic], taken)
+        return TURN_S
+
+    def _lead(self) -> bool:
+        """Become the one that replays, unless another worker is."""
+        try:
+            self._lock_fd = claim.take(self._spool.directory / "replay")
+        except OSError as failed:
+            _limited.warning("lead", "the spool %s cannot be replayed: %s", self._spool.directory, failed)
+        if self._lock_fd is None:
+            return False
+        self._backlog = Backlog(self._spool.directory)
+        self._lanes = {}
+        return True
+
+    async def _is_relieved(self, may_run: bool) -> bool:
+        """Leave the replay to another worker, if this one has no contact and another one has."""
+        now = self._loop.time()
+        if may_run:
+            self._is_away_since = 0.0
+            return False
+        self._pace.begin_again()
+        self._is_away_since = self._is_away_since or now
+        if now - self._is_away_since < AWAY_S or any(lane.out for lane in self._lanes.values()):
+            return False
+        if not self._spool.is_any_in_contact():
+            return False
+        _logger.info("another worker replays the spool: this one has no contact with a broker")
+        await self._let_go()
+        self._is_away_since = 0.0
+        return True
+
+    async def _let_go(self) -> None:
+        backlog, self._backlog = self._backlog, None
+        if backlog is not None:
+            self._damaged_before += backlog.damaged
+            self._write_down()
+            await self._on_thread(backlog.close)
+        if self._lock_fd is not None:
+            os.close(self._lock_fd)
+            self._lock_fd = None
+
+    # What is sent.
+
+    async def _work(self, backlog: Backlog, *, may_run: bool) -> BacklogView:
+        """Write down what is gone, look again, and read what may be sent."""
+        now = self._loop.time()
+        for lane in self._lanes.values():
+            if lane.has_been_sent and not lane.out:
+                if may_run and lane.has_failed():
+                    await self._count_partitions(lane.name)
+                lane.settle(now, is_away=not may_run)
+        self._write_down()
+        wants = self._wants(now) if may_run else []
+        catch_up_s = self._pace.catch_up_s()
+        view: BacklogView = await self._on_thread(lambda: backlog.work(wants, catch_up_s))
+        self._pace.look(self._loop.time(), view.acked, view.put, view.events)
+        for topic in view.topics - self._lanes.keys():
+            self._lanes[topic] = Lane(topic, self._partition_of)
+        for topic in [topic for topic, lane in self._lanes.items() if topic not in view.topics and lane.is_idle()]:
+            del self._lanes[topic]
+        return view
+
+    async def _count_partitions(self, topic: str) -> None:
+        if not self._partitions.get(topic):
+            self._partitions[topic] = await self._on_thread(lambda: self._sink.partitions(topic))
+
+    def _partition_of(self, topic: str, key: bytes) -> int:
+        count = self._partitions.get(topic, 0)
+        return self._sink.partition_of(key, count) if count else ALL
+
+    def _write_down(self) -> None:
+        """Tell the parts what is gone. Their thread is idle."""
+        outcomes, self._outcomes = self._outcomes, []
+        for taken, is_too_large in outcomes:
+            if is_too_large:
+                taken.part.leave_too_large(taken.event)
+            else:
+                taken.part.leave(taken.event)
+
+    def _wants(self, now: float) -> list[Want]:
+        """Share what may be sent now between the topics."""
+        ready = [lane for lane in self._lanes.values() if lane.may_send(now)]
+        budget = self._pace.draw(now)
+        if not ready or budget <= 0 or self._sink.is_full():
+            return []
+        share = max(1, min(budget // len(ready), MAX_AT_ONCE))
+        return [Want(lane.topic, share, lane.above) for lane in ready[:budget]]
+
+    def _send(self, lane: Lane, taken: Sequence[Taken]) -> None:
+        """Submit the events of a topic in order, up to the first that the sink does not take."""
+        sent = 0
+        for one in lane.choose(list(taken), len(taken)):
+            refusal = self._submit(one.event, self._on_ack(lane, one))
             if refusal is None:
-                batch.left += 1
+                lane.out += 1
+                sent += 1
             elif refusal in CAN_PASS:
-                batch.stays += events[index:]
                 break
             else:
-                self._refused(store, batch, event, refusal)
-        batch.is_sent = True
-        batch.settle_if_done()
-        return batch
+                self._refused(lane, one, refusal)
+        if sent:
+            lane.has_been_sent = True
+            self._pace.spend(sent)
 
-    def _on_ack(self, store: Store, batch: _Batch, event: Spooled) -> Callable[[Any, Any], None]:
+    def _on_ack(self, lane: Lane, taken: Taken) -> Callable[[Any, Any], None]:
         def on_ack(error: Any, _message: Any) -> None:
-            batch.left -= 1
-            try:
-                if error is None:
-                    self.replayed += 1
-                    batch.done.append(event)
-                    self._on_left(event, None)
-                elif (error_type := self._classify(error)) in CAN_PASS or error_type == BATCH_TOO_LARGE:
-                    if error_type == BATCH_TOO_LARGE:
-                        self._separate(event.topic, is_keyed=event.key is not None)
-                    batch.has_failed = True
-                    batch.stays.append(event)
-                else:
-                    self._refused(store, batch, event, error_type)
-            finally:  # The sink handles an exception, and the batch must settle all the same.
-                batch.settle_if_done()
+            lane.out -= 1
+            if error is None:
+                self.replayed += 1
+                self._outcomes.append((taken, False))
+                self._on_replayed(taken.event)
+                return
+            error_type = self._classify(error)
+            if error_type == BATCH_TOO_LARGE:
+                self._sink.separate(taken.event.topic, is_keyed=taken.event.key is not None)
+            elif error_type in CAN_PASS:
+                if taken.event.key is not None:
+                    self._sink.recall()  # Younger ones of its key must not be sent before it.
+                lane.fail(taken.event)
+            else:
+                self._refused(lane, taken, error_type)
 
         return on_ack
 
-    def _refused(self, store: Store, batch: _Batch, event: Spooled, error_type: str) -> None:
-        """Give up an event that would always be refused, or pause its topic until an operator mends it."""
+    def _refused(self, lane: Lane, taken: Taken, error_type: str) -> None:
+        """Pause the topic of a refused event until an operator mends it. One that stays too large is set aside."""
+        stream, now = taken.event.stream, self._loop.time()
         if error_type == "event_too_large":
-            batch.done.append(event)
-            self._on_left(event, error_type)
-            _limited.warning(error_type, "a spooled event of stream %s is given up: it is too large", event.stream)
+            if now >= self._too_large_since.setdefault((taken.part.path, taken.event.id), now) + TOO_LARGE_S:
+                self._outcomes.append((taken, True))
+                _limited.warning(error_type, "a spooled event of stream %s is set aside: it is too large", stream)
+                return
+            self._sink.recall()  # Younger ones of its key must not be sent before it.
+            lane.rest(now, TRY_AGAIN_S)
+            _limited.warning(
+                error_type, "spooled events of stream %s wait: Kafka says that one is too large for its topic", stream
+            )
             return
-        batch.stays.append(event)
-        store.rest(event.topic, self._now() + REST_S, event.number)
-        _limited.warning(error_type, "spooled events of stream %s wait: Kafka refuses its topic", event.stream)
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
+        lane.rest(now)
+        _limited.warning(error_type, "spooled events of stream %s wait: Kafka refuses its topic", stream)

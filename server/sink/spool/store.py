@@ -1,7 +1,8 @@
-"""One database of the spool with its map of keys, its lock, and the count and size of its events.
+"""The database that a worker writes to, with its map of keys and its lock.
 
-Place: sink.spool.spool → HERE → sink.spool.file, sink.spool.keys.
-Rule: reads and writes of the database run on the spool's thread; changes of the map and the counts run on the loop.
+Place: sink.spool.spool, and sink.spool.backlog for databases that no worker holds → HERE → sink.spool.file,
+sink.spool.keys.
+Rule: reads and writes of the database run on a thread, and so does ``census``; changes of the map run on the loop.
 Not here: which databases there are (sink.spool.spool).
 """
 
@@ -9,78 +10,59 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
 
+import msgspec
+
+from server.sink.spool.event import ROW_BYTES
 from server.sink.spool.file import SpoolFile
-from server.sink.spool.keys import MAX_RESTING, KeyTable, cell_of
-
-ROW_BYTES: Final = 64  # About as many bytes as SQLite adds to a row.
+from server.sink.spool.keys import KeyMap, cell_of
 
 
-class Census:
-    """The contents of a database when it was opened."""
+class Census(msgspec.Struct):
+    """The contents of a database when it was opened. ``cells``: the highest id of each cell's keys."""
 
-    def __init__(self) -> None:
-        self.cells: dict[int, int] = {}
-        self.count = self.size = self.first = self.last = 0
+    cells: dict[int, int]
+    count: int = 0
+    size: int = 0
+    last: int = 0
+    newest: int = 0
 
 
 class Store:
-    """One database with its map of keys and its lock. ``count`` rows and ``size`` bytes of it are on disk."""
+    """One database with its map and its lock."""
 
     def __init__(self, path: Path, lock_fd: int) -> None:
+        self.path = path
         self.file = SpoolFile(path)
-        self.keys = KeyTable.make(path)
+        self.keys = KeyMap.make(path)
         self.lock_fd = lock_fd
-        self.count = 0
-        self.size = 0
-        self.last = 0
         self.is_loaded = False
-        self.resting: dict[str, tuple[float, int]] = {}  # By topic: until when, from which event on.
 
     def census(self) -> Census:
         """Open the database and count its rows. It runs on the thread, so it must not touch the map."""
         self.file.open()
-        found = Census()
-        for number, topic, key, size in self.file.contents():
+        found = Census({})
+        for seq, number, topic, key, size in self.file.contents():
             if key is not None:
-                cell = cell_of(topic, key)
-                found.cells[cell] = found.cells.get(cell, 0) + 1
+                found.cells[cell_of(topic.decode("utf-8", "surrogatepass"), key)] = seq
             found.count += 1
             found.size += size + len(key or b"") + len(topic) + ROW_BYTES
-            found.first = found.first or number
-            found.last = number
+            found.newest = max(found.newest, number)
+        found.last = self.file.last()
         return found
 
     def load(self, found: Census) -> None:
-        """Take over the counts of ``census``. It runs on the loop."""
-        self.keys.set(found.cells, found.count, found.first, found.last)
-        self.count, self.size, self.last = found.count, found.size, found.last
+        """Take over what ``census`` has found. It runs on the loop."""
+        self.keys.fill(found.cells, found.last, found.newest)
         self.is_loaded = True
 
-    def rest(self, topic: str, until: float, number: int) -> bool:
-        """Pause a topic, whose oldest event is ``number``. Returns False if too many topics are paused."""
-        if topic not in self.resting and len(self.resting) >= MAX_RESTING:
-            return False
-        _, before = self.resting.get(topic, (until, number))
-        self.resting[topic] = until, min(number, before)
-        self._tell()
-        return True
-
-    def wake(self, now: float) -> None:
-        """Un-pause topics whose pause has expired."""
-        resting = {topic: one for topic, one in self.resting.items() if one[0] > now}
-        if len(resting) < len(self.resting):
-            self.resting = resting
-            self._tell()
-
-    def lower(self, topic: str, number: int) -> None:
-        """Note that an event was put which may be the oldest of a paused topic."""
-        if topic in self.resting:
-            self.rest(topic, self.resting[topic][0], number)
-
-    def _tell(self) -> None:
-        self.keys.rest({topic: number for topic, (_, number) in self.resting.items()})
+    def share_keys(self) -> None:
+        """Make the map's file if there was no room for it. It runs on the loop, which waits for some pages to be
+        copied."""
+        made = KeyMap.make(self.path)
+        if not made.is_private:
+            made.copy(self.keys)
+            self.keys = made
 
     def release(self) -> None:
         """Release the lock, so that another process can claim the database."""

@@ -3,14 +3,16 @@
 Place: sink.spool.spool → HERE → sink.spool.store, sink.spool.file.
 Rules: the loop never waits for the disk. One thread writes the queue in transactions and fsyncs; the outcome is
 reported on the loop. Errors are values, logged at a limited rate, and writing is tried again every ``RETRY_S``: events
-that a request waits for are refused then, owed events stay in memory.
-Not here: limits, reading and deleting (sink.spool.spool).
+that a request waits for are refused then, owed events stay in memory. While nothing is written, the thread looks every
+``WATCH_S`` whether the files are still there and the disk takes writes.
+Not here: limits (sink.spool.spool), reading and deleting (sink.spool.reader).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +22,10 @@ from typing import Final
 import msgspec
 
 from server.log import Limited
+from server.sink.base import Record
 from server.sink.salvage import is_broken
-from server.sink.spool.file import Row
-from server.sink.spool.keys import NONE
+from server.sink.spool.event import Row, row_of, size_of
+from server.sink.spool.keys import Mark
 from server.sink.spool.store import Census, Store
 from server.timing import timers
 
@@ -32,6 +35,8 @@ OnKept = Callable[[str | None], None]
 # A transaction of 500 rows of 500 bytes takes some 4 ms of the thread, their acks 1 ms of the loop.
 ROWS_AT_ONCE: Final = 500
 RETRY_S: Final = 1.0
+WATCH_S: Final = 0.5
+LEAST_FREE_BYTES: Final = 1 << 20  # A disk with less room takes no more events: what is left is for deleting.
 
 _logger = logging.getLogger("sink.spool")
 _limited = Limited(_logger)
@@ -44,6 +49,7 @@ class _Waiting(msgspec.Struct):
     size: int
     is_awaited: bool
     on_kept: OnKept
+    record: Record
 
 
 class Writer:
@@ -53,9 +59,12 @@ class Writer:
         self._directory = directory
         self._thread = ThreadPoolExecutor(1, "spool")
         self._waiting: list[_Waiting] = []
-        self._is_writing = False
+        self._is_writing = False  # One is under way, or will be.
+        self._is_at_disk = False  # One is under way.
+        self._is_watching = False
         self._is_closed = False
-        self._lowest_written = NONE  # The lowest number of an event written since ``forget_lowest``.
+        self._broken = 0
+        self._unseen: list[tuple[int, int]] = []  # (id of the last row, bytes) of commits that the replay has not seen.
         self.own: Store
         self.waiting_bytes = 0
         self.is_usable = False
@@ -67,27 +76,40 @@ class Writer:
         """Open the database. A disk that is full or failing only makes the spool refuse."""
         self._loop = asyncio.get_running_loop()
         self.own = own
+        self._broken = own.keys[Mark.BROKEN]
         self.hear(await self.load(own))
 
-    def put(self, row: Row, size: int, on_kept: OnKept, *, is_awaited: bool) -> None:
-        """Take an event for the next transaction."""
-        self._waiting.append(_Waiting(row, size, is_awaited, on_kept))
+    def put(self, number: int, stream: str, record: Record, on_kept: OnKept, *, is_awaited: bool) -> int:
+        """Take an event for the next transaction. Returns its sequence number."""
+        seq = self.own.keys.add(record.topic, record.key, number)
+        row = row_of(seq, number, stream, record)
+        size = size_of(row)
+        self._waiting.append(_Waiting(row, size, is_awaited, on_kept, record))
         self.waiting_bytes += size
         if not self._is_writing:
             self._is_writing = True
             self._loop.call_soon(self._write)
+        return seq
 
     def waiting(self) -> int:
         """Return the number of events that are not on disk yet."""
         return len(self._waiting)
 
-    def forget_lowest(self) -> None:
-        """Reset ``lowest`` before the thread reads the oldest events: only later writes may be older than those."""
-        self._lowest_written = NONE
+    def unseen_bytes(self) -> int:
+        """Return the bytes on disk that the replay has not counted yet."""
+        horizon = self.own.keys[Mark.HORIZON]
+        while self._unseen and self._unseen[0][0] <= horizon:
+            self._unseen.pop(0)
+        return sum(size for _, size in self._unseen)
 
-    def lowest(self) -> int:
-        """Return the lowest number on its way to the disk, or written since ``forget_lowest``."""
-        return min([self._lowest_written, *(one.row[0] for one in self._waiting)])
+    def take_back(self) -> list[tuple[Record, OnKept]]:
+        """Return the events that wait in memory, in the order in which they were put; they are not written."""
+        if self._is_at_disk:
+            return []  # A transaction with the first of them is under way.
+        waiting, self._waiting = self._waiting, []
+        self.waiting_bytes = 0
+        self._tell_map()
+        return [(one.record, one.on_kept) for one in waiting]
 
     async def flush(self, deadline: float) -> int:
         """Wait until all events are on disk, until ``deadline`` at the latest. Returns the number that are not."""
@@ -99,6 +121,7 @@ class Writer:
         """Refuse all events that are still in memory."""
         waiting, self._waiting = self._waiting, []
         self._refuse(waiting)
+        self._tell_map()
 
     def stop(self) -> None:
         """Write nothing more; the thread still runs ``attempt``."""
@@ -107,6 +130,29 @@ class Writer:
     def end(self) -> None:
         """Let the thread end when it is idle."""
         self._thread.shutdown(wait=False)
+
+    def watch(self) -> None:
+        """Look after the files and the disk while nothing is written. Called every WATCH_S."""
+        if self._is_writing or self._is_watching or self._is_closed or not self.own.is_loaded:
+            return
+        self._is_watching = True
+        self.attempt(self._look).add_done_callback(self._on_watched)
+
+    def _on_watched(self, done: asyncio.Future[Exception | None]) -> None:
+        self._is_watching = False
+        if not done.cancelled() and done.result() is not None:
+            self.hear(done.result())
+
+    def _look(self) -> None:
+        if self.own.keys[Mark.BROKEN] != self._broken:
+            self._broken = self.own.keys[Mark.BROKEN]
+            self.own.file.replace(sqlite3.DatabaseError("the replay cannot read it"))
+        self.own.file.check()
+        disk = os.statvfs(self._directory)
+        if disk.f_flag & os.ST_RDONLY:
+            raise OSError(f"{self._directory} is mounted read-only")
+        if disk.f_bavail * disk.f_frsize < LEAST_FREE_BYTES:
+            raise OSError(f"less than {LEAST_FREE_BYTES >> 20} MiB are free on the disk of {self._directory}")
 
     # The thread.
 
@@ -120,9 +166,17 @@ class Writer:
         failed = await self.attempt(lambda: found.append(store.census()))
         if failed is None:
             store.load(found[0])
-            for one in self._waiting if store is self.own else ():  # Taken while the disk had no room for the file.
-                store.keys.add(one.row[1], one.row[2], one.row[0])
+            self._number_again()
         return failed
+
+    def _number_again(self) -> None:
+        """Give events that were put before the database could be opened ids that no row in it has."""
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            _, number, *_, stream, _ = one.row
+            seq = self.own.keys.add(one.record.topic, one.record.key, number)
+            one.row = row_of(seq, number, stream.decode("utf-8", "surrogatepass"), one.record)
+        self._waiting = waiting
 
     def hear(self, failed: Exception | None) -> None:
         """Note whether the disk works, log a change, and schedule a retry while it does not."""
@@ -147,7 +201,7 @@ class Writer:
             self._loop.call_later(RETRY_S, self._write)
 
     def _hand_over(self) -> None:
-        """Pass a batch to the thread; an empty one tests whether the disk works again."""
+        """Pass a batch to the thread, or test whether the disk works again."""
         if self._is_closed:
             return
         self._is_writing = True
@@ -155,48 +209,63 @@ class Writer:
             loading = asyncio.ensure_future(self.load(self.own))
             loading.add_done_callback(lambda done: self._on_written([], done.result()))
             return
+        self._is_at_disk = True
         batch = self._waiting[:ROWS_AT_ONCE]
-        writing = self.attempt(self._commit, [one.row for one in batch])
+        # Without any event the highest id is written, which tests whether the disk works again.
+        last = 0 if batch else self.own.keys[Mark.LAST]
+        writing = self.attempt(self._commit, [one.row for one in batch], last)
         writing.add_done_callback(lambda done: self._on_written(batch, done.result()))
 
-    def _commit(self, rows: Sequence[Row]) -> None:
-        if not rows:
-            self.own.file.probe()
-            return
+    def _commit(self, rows: Sequence[Row], last: int) -> None:
+        self._look()
         try:
-            self.own.file.append(rows)
+            self._store(rows, last)
         except sqlite3.Error as failed:
             if not is_broken(failed):
                 raise
             self.own.file.replace(failed)
+            self._store(rows, last)
+
+    def _store(self, rows: Sequence[Row], last: int) -> None:
+        if rows:
             self.own.file.append(rows)
+        else:
+            self.own.file.skip_to(last)
 
     def _on_written(self, batch: list[_Waiting], failed: Exception | None) -> None:
         """Report the outcome of a batch, which is the beginning of ``_waiting``."""
-        self._is_writing = False
+        self._is_writing = self._is_at_disk = False
         rest = self._waiting[len(batch) :]
         if failed is None:
             self._waiting = rest
-            self._lowest_written = min([self._lowest_written, *(one.row[0] for one in batch)])
-            for one in batch:
-                self.waiting_bytes -= one.size
-                self.own.count += 1
-                self.own.size += one.size
-                self.written += 1
-                _tell(one, None)
+            self._on_stored(batch)
         else:
             self.failed_commits += 1
             self._waiting = [one for one in batch if not one.is_awaited] + rest
             self._refuse([one for one in batch if one.is_awaited])
+            self._tell_map()
         self.hear(failed)
         if failed is None and self._waiting and not self._is_writing:
             self._write()
+
+    def _on_stored(self, batch: list[_Waiting]) -> None:
+        if batch:
+            last, size = batch[-1].row[0], sum(one.size for one in batch)
+            self._unseen.append((last, size))
+            self.own.keys[Mark.COMMITTED] = last
+            self.waiting_bytes -= size
+            self.written += len(batch)
+        self._tell_map()
+        for one in batch:
+            _tell(one, None)
+
+    def _tell_map(self) -> None:
+        self.own.keys.set_waiting(len(self._waiting), min((one.row[1] for one in self._waiting), default=0))
 
     def _refuse(self, batch: list[_Waiting]) -> None:
         """Report to each event's ``on_kept`` that it is not kept."""
         for one in batch:
             self.waiting_bytes -= one.size
-            self.own.keys.remove(one.row[1], one.row[2])
             self.refused += 1
             _tell(one, "queue_full")
 

@@ -1,0 +1,251 @@
+"""How a service finds back after its brokers hung: when its spool is empty again, and when every key is answered 201.
+
+Place: `python -m bench recovery` → HERE → a served intake, the soak's brokers, steady.
+Rules: an open loop of keyed events, one in ten guaranteed, goes on through the outage and all of the way back, and
+guaranteed events of new keys come 20 times a second. The brokers are stopped by SIGSTOP. The bench looks for what was
+promised in their log afterwards. A row holds if the spool is empty within twice the outage, at least MIN_EMPTY_S, new
+keys are answered 201 within NEW_KEYS_S, nothing is lost, and until then the brokers get at most LOAD times their usual
+events; ``peak`` is that of a second, in which brokers that go on take what was queued.
+Not here: order within a key, and faults of processes (penstock soak).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final
+
+from bench import measure
+from bench.events import ROOT
+from bench.servers import Child, free_port
+from bench.steady import Answer, Steady
+from server.shared.ledger import Ledger
+from soak.brokers import PARTITIONS, Brokers, Kafka, Mock
+from soak.service import spooled_events
+from soak.topic_reader import TopicReader
+
+RESULTS: Final = Path(__file__).parent / "results" / "recovery.json"
+TOPIC: Final = "shop.order"
+CALM_S: Final = 5.0
+LOOK_S: Final = 0.1
+MIN_EMPTY_S: Final = 10.0
+NEW_KEYS_S: Final = 5.0
+LOAD: Final = 2.0
+MOST_S: Final = 6.0  # Times the outage, and a minute: then it is not waited for any longer.
+NEW_PER_S: Final = 20.0
+ROW: Final = (
+    "{workers:>7} {per_s:>8} {keys:>8} {outage_s:>8} {empty_s:>9} {new_201_s:>9} {all_201_s:>9} "
+    "{load:>6} {peak:>6}  {verdict}"
+)
+
+
+class Orders(Steady):
+    """Events of a limited set of keys, ``batch`` per request; one request in ten is guaranteed. ``promised`` are the
+    numbers of those that were answered 201 or 202; ``refused_at`` is when one was last not answered 201 that is
+    guaranteed."""
+
+    def __init__(self, port: int, per_s: float, keys: int, batch: int) -> None:
+        super().__init__(port, per_s / batch, self._make, self._hear, 128)
+        self._keys = keys
+        self._batch = batch
+        self.promised: set[int] = set()
+        self.refused: set[int] = set()
+        self.refused_at = 0.0
+
+    def _make(self, number: int) -> bytes:
+        first = number * self._batch
+        return request(
+            [(one % self._keys, one) for one in range(first, first + self._batch)], is_hasty=number % 10 != 0
+        )
+
+    def _hear(self, number: int, answer: Answer) -> None:
+        numbers = range(number * self._batch, (number + 1) * self._batch)
+        if answer[0] in (201, 202):
+            self.promised.update(numbers)
+        elif answer[0] >= 400:
+            self.refused.update(numbers)
+        if number % 10 == 0 and answer[0] != 201:
+            self.refused_at = time.monotonic()
+
+
+class NewKeys(Steady):
+    """Guaranteed events whose keys were never seen; ``refused_at`` as above."""
+
+    FIRST: Final = 1_000_000_000
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port, NEW_PER_S, self._make, self._hear, 128)
+        self.refused_at = 0.0
+
+    def _make(self, number: int) -> bytes:
+        return request([(self.FIRST + number, self.FIRST + number)], is_hasty=False)
+
+    def _hear(self, _number: int, answer: Answer) -> None:
+        if answer[0] != 201:
+            self.refused_at = time.monotonic()
+
+
+def request(orders: list[tuple[int, int]], *, is_hasty: bool) -> bytes:
+    """Events with these keys and numbers."""
+    events = [
+        {
+            "$schema": "/shop/order/1.0.0",
+            "meta": {"stream": TOPIC, "request_id": str(number)},
+            "order_id": f"key-{key}",
+            "total": number,
+        }
+        for key, number in orders
+    ]
+    body = json.dumps(events).encode()
+    path = b"/v1/events?hasty=true" if is_hasty else b"/v1/events"
+    head = b"POST %b HTTP/1.1\r\nHost: bench.example\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    return head % (path, len(body)) + body
+
+
+async def scenario(port: int, pid: int, spool: Path, cluster: Brokers, one: dict[str, Any]) -> dict[str, Any]:
+    """Calm, outage, and the way back."""
+    orders, new, ledger = Orders(port, one["per_s"], one["keys"], one["batch"]), NewKeys(port), Ledger.open(pid)
+    running = asyncio.gather(orders.run(3600), new.run(3600))
+    await asyncio.sleep(CALM_S)
+    cluster.hang()
+    await asyncio.sleep(one["outage_s"])
+    cluster.go_on()
+    back_at = time.monotonic()
+    rates, kept, kept_at, empty_at, empty_since = [0.0], _kept(ledger), back_at, 0.0, 0
+    at_return, mean = kept, 0.0
+    while time.monotonic() < back_at + MOST_S * one["outage_s"] + 60 and empty_since < 30:
+        await asyncio.sleep(LOOK_S)
+        waiting = await asyncio.to_thread(spooled_events, spool)
+        empty_since = empty_since + 1 if waiting == 0 else 0
+        if empty_since == 1:
+            empty_at = time.monotonic()
+            mean = (_kept(ledger) - at_return) / (empty_at - back_at)
+        if (now := time.monotonic()) >= kept_at + 1.0:
+            rates.append((_kept(ledger) - kept) / (now - kept_at))
+            kept, kept_at = _kept(ledger), now
+    orders.stop()
+    new.stop()
+    await running
+    return {
+        "empty_s": round(empty_at - back_at, 1) if empty_since else None,
+        "new_201_s": round(max(0.0, new.refused_at - back_at), 1),
+        "all_201_s": round(max(0.0, orders.refused_at - back_at), 1),
+        "load": round(mean / (one["per_s"] + NEW_PER_S), 2),
+        "peak": round(max(rates) / (one["per_s"] + NEW_PER_S), 2),
+        "promised": sorted(orders.promised),
+        "refused": orders.refused,
+        "wrong": dict(orders.wrong + new.wrong),
+        "books": {name: sum(numbers[name] for numbers in ledger.totals().values()) for name in ("accepted", "spooled")},
+    }
+
+
+def _kept(ledger: Ledger) -> int:
+    numbers = ledger.totals().get(TOPIC, {})
+    return int(numbers.get("delivered", 0) + numbers.get("replayed", 0))
+
+
+def measured(one: dict[str, Any], script: Path | None) -> dict[str, Any]:
+    """One row."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        cluster: Brokers = Mock() if script is None else Kafka(script, directory)
+        try:
+            cluster.create([TOPIC, "web.page_view"])
+            with _served(directory, cluster, one["workers"]) as (service, port, spool):
+                found = asyncio.run(scenario(port, service.pid, spool, cluster, one))
+            found |= _looked_for(cluster, found.pop("promised"), found.pop("refused"))
+        finally:
+            cluster.stop()
+    bound = max(MIN_EMPTY_S, 2 * one["outage_s"])
+    held = {
+        "empty": found["empty_s"] is not None and found["empty_s"] <= bound,
+        "new keys": found["new_201_s"] <= NEW_KEYS_S,
+        "nothing lost": not found["lost"],
+        "no ghosts": not found["ghosts"],
+        "load": found["load"] <= LOAD,
+    }
+    missed = [what for what, holds in held.items() if not holds]
+    return one | found | {"verdict": "holds" if not missed else f"misses: {', '.join(missed)}"}
+
+
+def _served(directory: Path, cluster: Brokers, workers: int) -> Any:
+    from contextlib import contextmanager
+
+    @contextmanager
+    def serve() -> Any:
+        port, spool, file = free_port(), directory / "spool", directory / "settings.yaml"
+        examples = ROOT / "server" / "examples"
+        kafka = {
+            "bootstrap.servers": cluster.servers,
+            "message.timeout.ms": 4000,
+            "max.in.flight.requests.per.connection": cluster.most_in_flight,
+        }
+        written = {
+            "workers": workers,
+            "http": {"listen": [f"127.0.0.1:{port}"]},
+            "schemas": {"base_uris": [str(examples / "schemas")]},
+            "streams": {"sources": [str(examples / "streams.yaml")]},
+            "sink": {"kind": "kafka", "kafka": kafka},
+            "spool": {"path": str(spool)},
+        }
+        file.write_text(json.dumps(written), encoding="utf-8")
+        with Child("service", ["server", "serve", "-c", str(file)], set(os.sched_getaffinity(0)), directory) as service:
+            service.wait_for(port)
+            yield service, port, spool
+
+    return serve()
+
+
+def _looked_for(cluster: Brokers, promised: list[int], refused: set[int]) -> dict[str, int]:
+    """Compare what was promised with what the brokers hold."""
+    reader = TopicReader(cluster.servers, [TOPIC], PARTITIONS)
+    reader.start()
+    reader.finish()
+    there = Counter(int(one.event["meta"]["request_id"]) for one in reader.found)
+    return {
+        "promised": len(promised),
+        "lost": sum(not there[number] for number in promised),
+        "twice": sum(there[number] > 1 for number in promised),
+        "ghosts": sum(there[number] > 0 for number in refused),
+    }
+
+
+def run(arguments: list[str]) -> int:
+    """Print the table; 1 when a row does not hold."""
+    parser = argparse.ArgumentParser(prog="python -m bench recovery", description=__doc__.partition("\n")[0])
+    parser.add_argument("--workers", nargs="+", type=int, default=[1, 2, 4])
+    parser.add_argument("--per-s", nargs="+", type=int, default=[300, 3000], help="events a second")
+    parser.add_argument("--keys", nargs="+", type=int, default=[50, 2000, 1 << 30], help="2^30: each its own")
+    parser.add_argument("--outage", nargs="+", type=float, default=[6.0, 40.0], help="seconds")
+    parser.add_argument("--kafka", type=Path, help="start Apache Kafka by this script instead of mock brokers")
+    parser.add_argument("--keep", action="store_true", help=f"write the figures to bench/results/{RESULTS.name}")
+    options = parser.parse_args(arguments)
+    head = {
+        name: name
+        for name in ("workers", "per_s", "keys", "outage_s", "empty_s", "new_201_s", "all_201_s", "load", "peak")
+    }
+    print(ROW.format(**head, verdict="verdict"))
+    results = []
+    for workers in options.workers:
+        for per_s in options.per_s:
+            for keys in options.keys:
+                for outage_s in options.outage:
+                    one = {"workers": workers, "per_s": per_s, "keys": keys, "outage_s": outage_s}
+                    found = measured(one | {"batch": 1 if per_s <= 500 else 10}, options.kafka)
+                    results.append(found)
+                    print(ROW.format(**{name: _said(value) for name, value in found.items()}), flush=True)
+    if options.keep:
+        environment = measure.environment() | {"load_average": os.getloadavg()[0]}
+        kept = {"environment": environment, "results": results}
+        RESULTS.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    return int(any(found["verdict"] != "holds" for found in results))
+
+
+def _said(value: Any) -> Any:
+    return "never" if value is None else "all" if value == 1 << 30 else value

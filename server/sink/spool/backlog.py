@@ -1,0 +1,173 @@
+"""All databases of a host's spool, as the replay sees them: what waits, the oldest of each topic, how far it has come.
+
+Place: sink.spool.replay → HERE, on the replay's thread → sink.spool.reader, sink.spool.part.
+Rules: the events of a topic come in the order of their numbers, whichever worker has put them. A part that cannot be
+read or written costs the others nothing. Databases that no worker holds are opened once, so that a file of an earlier
+version or a damaged one is brought into order, and are deleted when they are empty.
+Not here: what is sent when (sink.spool.replay), one database (sink.spool.part).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from server.log import Limited
+from server.sink.spool import claim
+from server.sink.spool.event import Spooled
+from server.sink.spool.file import SUFFIX
+from server.sink.spool.part import Part
+from server.sink.spool.spool import STEM
+
+ADOPT_EVERY_S: Final = 5.0
+TAKE_BACK_EVERY_S: Final = 60.0  # Events that were too large for their topic are tried again: its limit may be raised.
+FRESH_US: Final = 1_000_000
+_RESERVE: Final = "reserve"
+_RESERVE_BYTES: Final = 4 << 20  # Room for deleting on a full disk.
+
+_logger = logging.getLogger("sink.spool")
+_limited = Limited(_logger)
+
+
+class Want(NamedTuple):
+    """Up to ``most`` events of a topic with numbers above ``above`` are wanted."""
+
+    topic: bytes
+    most: int
+    above: int
+
+
+class Taken(NamedTuple):
+    """An event that was read, and the database that it is in."""
+
+    part: Part
+    event: Spooled
+
+
+class BacklogView(NamedTuple):
+    """``topics`` are those that have events, ``put`` is how many were ever put, and ``acked`` how many
+    of live requests brokers have acked to the workers; ``is_doubtful``: older ones than those
+    may still come."""
+
+    topics: frozenset[bytes]
+    events: int
+    put: int
+    acked: int
+    is_doubtful: bool
+    taken: dict[bytes, list[Taken]]
+
+
+class Backlog:
+    """The databases. ``damaged`` counts events that were set aside as such."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._parts: dict[Path, Part] = {}
+        # Workers that start at the same time claim their databases first.
+        self._adopt_at = time.monotonic() + ADOPT_EVERY_S
+        self._take_back_at = 0.0
+        self._reserve = directory / _RESERVE
+
+    @property
+    def damaged(self) -> int:
+        """The number of events that were found damaged."""
+        return sum(part.damaged for part in self._parts.values())
+
+    def work(self, wants: Iterable[Want], catch_up_s: float) -> BacklogView:
+        """Write down what is gone, look again, and read what is wanted."""
+        now = time.monotonic()
+        self._find()
+        if now >= self._adopt_at:
+            self._adopt_at = now + ADOPT_EVERY_S
+            self._adopt()
+            self._keep_reserve()
+        is_time = now >= self._take_back_at
+        if is_time:
+            self._take_back_at = now + TAKE_BACK_EVERY_S
+        for part in self._parts.values():
+            self._try(part, part.write_down)
+            if is_time:
+                self._try(part, part.take_back)
+            self._try(part, part.look)
+            part.publish(int(catch_up_s * 1000))
+        parts = [part for part in self._parts.values() if part.topics]
+        newest_allowed = min((part.lowest_on_the_way(FRESH_US) for part in self._parts.values()), default=0)
+        return BacklogView(
+            frozenset(topic for part in parts for topic in part.topics),
+            sum(part.remaining for part in parts),
+            sum(part.put() for part in self._parts.values()),
+            sum(part.acked() for part in self._parts.values()),
+            any(part.is_doubtful() for part in self._parts.values()),
+            {want.topic: self._oldest(parts, want, newest_allowed) for want in wants},
+        )
+
+    def close(self) -> None:
+        """Write down what is gone, and close the files."""
+        for part in self._parts.values():
+            self._try(part, part.write_down)
+            self._try(part, part.look)
+            part.publish(0)
+            part.close()
+        self._parts = {}
+
+    def _find(self) -> None:
+        """Look for databases that are new, and forget those that are gone."""
+        paths = set(self._directory.glob(f"{STEM}-*{SUFFIX}"))
+        for path in paths - self._parts.keys():
+            self._parts[path] = Part(path)
+        for path in self._parts.keys() - paths:
+            self._parts.pop(path).close()
+
+    def _adopt(self) -> None:
+        """Bring databases into order that no worker holds, and delete those that are empty."""
+        for path, part in list(self._parts.items()):
+            try:
+                lock_fd = claim.take(path)
+            except OSError as failed:  # There is no descriptor left, or no permission: the next look tries again.
+                _limited.warning("adopt", "the spool %s, which no worker holds, cannot be read: %s", path, failed)
+                continue
+            if lock_fd is None:
+                part.is_adopted = False
+                continue
+            try:
+                self._try(part, part.adopt)
+            finally:
+                os.close(lock_fd)
+            if part.is_removed:
+                del self._parts[path]
+
+    def _oldest(self, parts: list[Part], want: Want, newest_allowed: int) -> list[Taken]:
+        """Read the oldest events of a topic from all parts. Where a part has more, no younger one is taken."""
+        found: list[Taken] = []
+        upto = newest_allowed - 1
+        for part in parts:
+            if want.topic in part.topics:
+                events: list[Spooled] = []
+                self._try(part, lambda part=part, events=events: events.extend(part.oldest(*want)))  # type: ignore[misc]
+                found += [Taken(part, event) for event in events]
+                if part.has_more:
+                    upto = min(upto, events[-1].number if events else want.above)
+        found.sort(key=lambda taken: taken.event.number)
+        return [taken for taken in found[: want.most] if taken.event.number <= upto]
+
+    def _try(self, part: Part, function: Callable[[], object]) -> None:
+        """Work with one part. A full disk gets the room that was reserved, once."""
+        failed = part.attempt(function)
+        if failed is not None and part.is_full(failed) and self._reserve.exists():
+            self._reserve.unlink(missing_ok=True)
+            failed = part.attempt(function)
+        if failed is not None:
+            _limited.warning("replay", "the spool %s cannot be replayed: %s", part.path, failed)
+
+    def _keep_reserve(self) -> None:
+        if self._reserve.exists():
+            return
+        try:
+            with self._reserve.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, _RESERVE_BYTES)
+        except OSError:  # The next look tries again.
+            self._reserve.unlink(missing_ok=True)

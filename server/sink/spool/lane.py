@@ -1,0 +1,101 @@
+"""The events of one topic on their way out of the spool: which may be sent, and which have to wait for how long.
+
+Place: sink.spool.replay → HERE.
+Rules: one batch of a topic is out at a time. Events that time out while a broker answers keep their partition waiting,
+or their topic where the partition is not known, and nothing else. A topic that the broker refuses (no permission, does
+not exist) rests for REST_S, and its events wait: they were promised, and an operator may mend the topic.
+Not here: sending (sink.spool.replay), reading (sink.spool.backlog).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from server.sink.spool.backlog import Taken
+from server.sink.spool.event import Spooled
+
+REST_S: Final = 30.0
+FIRST_PAUSE_S: Final = 0.5
+ALL: Final = -1  # In place of a partition.
+
+# The partition of a topic that a key belongs to; ALL where it is not known.
+PartitionOf = Callable[[str, bytes], int]
+
+
+class _Pause(msgspec.Struct):
+    until: float
+    length_s: float
+
+
+class Lane:
+    """One topic. ``out`` events have no outcome yet; ``above``: events up to this number were looked at and wait for
+    their partition."""
+
+    def __init__(self, topic: bytes, partition_of: PartitionOf) -> None:
+        self.topic = topic
+        self.name = topic.decode("utf-8", "surrogatepass")
+        self._partition_of = partition_of
+        self._pauses: dict[int, _Pause] = {}
+        self._failed: list[Spooled] = []
+        self.has_been_sent = False
+        self.out = 0
+        self.above = -1
+
+    def may_send(self, now: float) -> bool:
+        """Whether its next events may be read and sent."""
+        if self.out or self.has_been_sent:
+            return False
+        for partition, pause in list(self._pauses.items()):
+            if pause.until <= now and pause.until:
+                pause.until = 0.0  # The length is remembered until something was delivered.
+                self.above = -1
+            elif partition == ALL and pause.until:
+                return False
+        return True
+
+    def choose(self, taken: list[Taken], wanted: int) -> list[Taken]:
+        """Leave out events of partitions that pause."""
+        pausing = {partition for partition, pause in self._pauses.items() if pause.until}
+        if not pausing:
+            self.above = -1
+            return taken
+        chosen = [one for one in taken if self._partition(one.event) not in pausing]
+        # At the end of what there is, it begins again: what failed otherwise is before it.
+        self.above = taken[-1].event.number if len(taken) >= wanted else -1
+        return chosen
+
+    def _partition(self, event: Spooled) -> int:
+        return ALL if event.key is None else self._partition_of(event.topic, event.key)
+
+    def fail(self, event: Spooled) -> None:
+        """Note that an event was not delivered for a reason that can pass."""
+        self._failed.append(event)
+
+    def has_failed(self) -> bool:
+        """Whether an event of the batch that was out has failed."""
+        return bool(self._failed)
+
+    def rest(self, now: float, seconds: float = REST_S) -> None:
+        """Pause the whole topic: the broker refuses it."""
+        self._pauses[ALL] = _Pause(now + seconds, seconds)
+
+    def settle(self, now: float, *, is_away: bool) -> None:
+        """Take the outcome of the batch that was out. While no broker answers (``is_away``) no failure says anything
+        of one partition."""
+        failed, self._failed = {self._partition(event) for event in self._failed}, []
+        self.has_been_sent = False
+        if is_away:
+            return
+        for partition in failed:
+            before = self._pauses.get(partition)
+            length_s = FIRST_PAUSE_S if before is None else min(2 * before.length_s, REST_S)
+            self._pauses[partition] = _Pause(now + length_s, length_s)
+        if not failed:
+            self._pauses = {partition: pause for partition, pause in self._pauses.items() if pause.until}
+
+    def is_idle(self) -> bool:
+        """Whether it has nothing to remember."""
+        return not (self.out or self.has_been_sent or self._pauses)

@@ -1,0 +1,93 @@
+"""How fast the replay may send: slowly at first, then as fast as it takes to catch up.
+
+Place: sink.spool.replay → HERE.
+Rules: the rate begins at START_PER_S after every outage and doubles each DOUBLE_S. Its limit lets the brokers have LOAD
+times what they usually have of this host, live events included, and at least twice what newly comes into the spool,
+which would otherwise never become empty. It is never below MIN_PER_S for long, nor above ``max_per_s``.
+Not here: which events are sent (sink.spool.replay).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+START_PER_S: Final = 200.0
+MIN_PER_S: Final = 200.0
+UNKNOWN_PER_S: Final = 1000.0  # The usual load of a host that has had no usual time yet.
+DOUBLE_S: Final = 0.5
+LOAD: Final = 2.0
+BURST_S: Final = 0.2  # What was not sent is made up for, up to this much.
+_DECAY: Final = 0.9  # Of the highest usual rate, per minute.
+_YEAR_S: Final = 365 * 86400.0
+
+
+class ReplayPace:
+    """``per_s`` is the rate now."""
+
+    def __init__(self, max_per_s: float) -> None:
+        self._max_per_s = max_per_s
+        self._acked = _Rate()
+        self._put = _Rate()
+        self._usual_per_s = 0.0
+        self._measured_at = self._doubled_at = self._drawn_at = 0.0
+        self._tokens = 0.0
+        self._waiting = 0
+        self.per_s = min(START_PER_S, max_per_s)
+
+    def look(self, now: float, acked: int, put: int, waiting: int) -> None:
+        """Measure, and raise the rate. ``acked`` and ``put`` are totals: events of live requests that brokers have
+        acked to this host, and that were put into its spool. ``waiting`` events are there now."""
+        is_usual = not waiting and not self._waiting
+        self._waiting = waiting
+        if now - self._measured_at >= 1.0:
+            passed_s, self._measured_at = min(now - self._measured_at, 3600.0), now
+            self._acked.look(now, acked)
+            self._put.look(now, put)
+            if is_usual:
+                self._usual_per_s = max(self._acked.per_s, self._usual_per_s * _DECAY ** (passed_s / 60))
+        if now - self._doubled_at >= DOUBLE_S:
+            self._doubled_at = now
+            self.per_s = min(self.per_s * 2, self._limit_per_s())
+
+    def _limit_per_s(self) -> float:
+        usual_per_s = self._usual_per_s or UNKNOWN_PER_S
+        left_per_s = LOAD * usual_per_s - min(self._acked.per_s, usual_per_s)
+        return min(self._max_per_s, max(MIN_PER_S, left_per_s, 2 * self._put.per_s))
+
+    def draw(self, now: float) -> int:
+        """Return how many events may be sent now."""
+        if self._drawn_at:
+            self._tokens += (now - self._drawn_at) * self.per_s
+        self._drawn_at = now
+        self._tokens = min(self._tokens, max(1.0, BURST_S * self.per_s))
+        return int(self._tokens)
+
+    def spend(self, count: int) -> None:
+        """Note that so many were sent."""
+        self._tokens -= count
+
+    def begin_again(self) -> None:
+        """Return to the start rate after an outage."""
+        self.per_s = min(START_PER_S, self._max_per_s)
+
+    def catch_up_s(self) -> float:
+        """Return in how many seconds nothing will wait, as it looks now: a year if what comes is as much as what
+        leaves."""
+        if not self._waiting:
+            return 0.0
+        gain_per_s = self.per_s - self._put.per_s
+        return min(self._waiting / gain_per_s, _YEAR_S) if gain_per_s > 0 else _YEAR_S
+
+
+class _Rate:
+    """The growth of a total per second, from one look to the next."""
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._at = 0.0
+        self.per_s = 0.0
+
+    def look(self, now: float, total: int) -> None:
+        if self._at:
+            self.per_s = max(0.0, (total - self._last) / (now - self._at))
+        self._last, self._at = total, now

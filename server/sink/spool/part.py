@@ -1,0 +1,234 @@
+"""One database of the spool and its map, as the replay sees them: what it holds, and how far it is gone.
+
+Place: sink.spool.backlog → HERE → sink.spool.reader, sink.spool.keys; on the replay's thread.
+Rules: events that are gone from the spool but could not be deleted yet are not read again. How far a topic is gone is
+known in laps: when all events that a look has found are gone, so are all up to the sequence number at that look.
+Not here: several databases (sink.spool.backlog).
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from server.log import Limited
+from server.sink.salvage import is_broken
+from server.sink.spool.event import Spooled, spooled
+from server.sink.spool.file import SpoolFile
+from server.sink.spool.keys import NONE, SUFFIX, KeyMap, Mark, slot_of
+from server.sink.spool.reader import DAMAGED, TOO_LARGE, SpoolReader
+from server.sink.spool.store import Store
+
+BYTES_AT_ONCE: Final = 4 << 20
+MOST_UNDELETED: Final = 5_000  # A disk that takes no deletion makes us remember what is gone, but not without bounds.
+
+_logger = logging.getLogger("sink.spool")
+_limited = Limited(_logger)
+
+
+class _Lap(msgspec.Struct):
+    """A topic's events up to ``done`` (a sequence number) are gone. When those with numbers up to ``highest`` are, so
+    are all up to ``last``."""
+
+    done: int
+    last: int
+    highest: int
+
+
+class Part:
+    """One database. ``remaining`` events of ``size`` bytes are in it, the oldest of which has the number ``front``;
+    ``has_more``: the last reading left some out. ``is_adopted``: it was brought into order, and no worker holds it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._reader = SpoolReader(path)
+        self._keys: KeyMap | None = None
+        self._laps: dict[bytes, _Lap] = {}
+        self._gone: dict[int, int] = {}  # By id: the bytes.
+        self._too_large: set[int] = set()
+        self._forget_counts()
+        self.damaged = 0
+        self.has_more = False
+        self.is_adopted = False
+        self.is_removed = False
+        self._broken_inode = 0
+
+    def _forget_counts(self) -> None:
+        self._horizon = 0
+        self._aside = 0
+        self.remaining = self.size = self.front = 0
+        self._laps = {}
+        self.topics: frozenset[bytes] = frozenset()
+
+    def attempt(self, function: Callable[[], object]) -> Exception | None:
+        """Call a function of this part. An error of the disk or of SQLite is the result; a broken file is left to the
+        worker that holds it."""
+        try:
+            function()
+        except (sqlite3.Error, OSError) as failed:
+            if isinstance(failed, sqlite3.Error) and is_broken(failed):
+                self._leave_broken()
+            return failed
+        return None
+
+    @staticmethod
+    def is_full(failed: Exception) -> bool:
+        """Whether the disk has no room."""
+        return getattr(failed, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+
+    def _leave_broken(self) -> None:
+        self._reader.close()
+        self._forget_counts()
+        self._broken_inode = self.path.stat().st_ino if self.path.exists() else 0
+        self.is_adopted = False
+        if self._keys is not None:
+            self._keys[Mark.BROKEN] += 1
+
+    def adopt(self) -> None:
+        """Bring a database into order that no worker holds, or delete it when it is empty. The caller has its lock."""
+        if not self.is_adopted:
+            self._reader.close()
+            store = Store(self.path, -1)
+            try:
+                found = store.census()
+            finally:
+                store.file.close()
+            store.load(found)
+            self.damaged += store.file.damaged
+            self._keys, self._broken_inode = None, 0
+            self.is_adopted = True
+            if found.count:
+                _logger.warning("took over %s with %d events: no worker holds it any more", self.path, found.count)
+        elif not self.remaining and not self._gone and self._reader.is_same() and self._reader.is_empty():
+            self._reader.close()
+            self.path.with_suffix(SUFFIX).unlink(missing_ok=True)
+            SpoolFile(self.path).remove()
+            self.is_removed = True
+
+    # What is gone.
+
+    def leave(self, event: Spooled) -> None:
+        """Note that an event is delivered. It may be called on the loop, while the thread is idle."""
+        self._gone[event.id] = event.size
+
+    def leave_too_large(self, event: Spooled) -> None:
+        """Note that an event is too large for its topic."""
+        self._too_large.add(event.id)
+        self._gone[event.id] = event.size
+
+    def write_down(self) -> None:
+        """Delete what is gone, and set aside what is too large."""
+        if not self._gone or not self._reader.is_same():
+            return
+        if self._too_large:
+            self._reader.set_aside(sorted(self._too_large), TOO_LARGE)
+        self._reader.delete([one for one in self._gone if one not in self._too_large])
+        self.remaining -= len(self._gone)
+        self.size -= sum(self._gone.values())
+        self._gone, self._too_large = {}, set()
+        if self.remaining <= 0:
+            self._reader.shrink()
+
+    def take_back(self) -> None:
+        """Try events again that were too large."""
+        if self._aside and self._reader.is_same():
+            self._reader.take_back()
+            self._forget_counts()  # The rows come back with ids below the horizon.
+
+    # What is there.
+
+    def look(self) -> None:
+        """Look what is in the database now."""
+        if not self._reader.is_same():
+            self._forget_counts()
+            if self.path.exists() and self.path.stat().st_ino == self._broken_inode:
+                return
+            if not self._reader.open():
+                return
+        if self._keys is None or not self._keys.is_at(self.path):
+            self._keys = KeyMap.see(self.path, is_written=True)
+        before = self._horizon
+        if self._keys is not None and not self.topics and 0 < before == self._keys[Mark.COMMITTED]:
+            return
+        view = self._reader.look(before)
+        self.remaining += view.events
+        self.size += view.size
+        self._aside = view.aside
+        self._horizon = view.last
+        self.topics = frozenset(view.topics)
+        self.front = min((extent.lowest for extent in view.topics.values()), default=0)
+        self._laps = {topic: lap for topic, lap in self._laps.items() if topic in view.topics}
+        for topic, extent in view.topics.items():
+            lap = self._laps.setdefault(topic, _Lap(before, view.last, extent.highest))
+            if extent.lowest > lap.highest:
+                self._laps[topic] = _Lap(lap.last, view.last, extent.highest)
+
+    def publish(self, catch_up_ms: int) -> None:
+        """Write into the map how far this database is gone."""
+        keys = self._keys
+        if keys is None or not self._reader.is_same():
+            return
+        slots: dict[int, int] = {}
+        for topic, lap in self._laps.items():
+            slot = slot_of(topic.decode("utf-8", "surrogatepass"))
+            slots[slot] = min(lap.done, slots.get(slot, lap.done))
+        keys.publish(slots, self._horizon)
+        keys[Mark.REMAINING], keys[Mark.REMAINING_BYTES] = max(0, self.remaining), max(0, self.size)
+        keys[Mark.FRONT], keys[Mark.ASIDE] = self.front, self._aside
+        keys[Mark.CATCH_UP_MS] = catch_up_ms
+
+    def oldest(self, topic: bytes, count: int, above: int) -> list[Spooled]:
+        """Read the oldest events of a topic that are not gone, up to BYTES_AT_ONCE."""
+        self.has_more = True
+        if len(self._gone) > MOST_UNDELETED:
+            return []
+        asked = count + len(self._gone)
+        rows, damaged = self._reader.oldest(topic, asked, above)
+        if damaged:
+            self._set_aside_damaged(damaged)
+        events: list[Spooled] = []
+        size = 0
+        for row in rows:
+            if row[0] not in self._gone:
+                events.append(spooled(row))
+                size += events[-1].size
+                if size >= BYTES_AT_ONCE:
+                    return events
+        self.has_more = len(rows) + len(damaged) >= asked
+        return events
+
+    def _set_aside_damaged(self, ids: list[int]) -> None:
+        self._reader.set_aside(ids, DAMAGED)
+        self.damaged += len(ids)
+        self.remaining -= len(ids)
+        _limited.warning("damaged", "%d events in %s are damaged: they are set aside in it", len(ids), self.path)
+
+    # What its worker says.
+
+    def put(self) -> int:
+        """Return how many events were ever put into it, as far as is known."""
+        return self._horizon if self._keys is None else self._keys[Mark.LAST]
+
+    def acked(self) -> int:
+        """Return how many events of live requests its worker has delivered."""
+        return 0 if self._keys is None else self._keys[Mark.ACKED]
+
+    def is_doubtful(self) -> bool:
+        """Whether older events than those in it may still come."""
+        return self._keys is not None and not self.is_adopted and self._keys.is_doubtful()
+
+    def lowest_on_the_way(self, fresh_us: int) -> int:
+        """Return the lowest number that is on its way to the disk; NONE if there is none, or if it has been on its way
+        for longer than ``fresh_us``, because the disk takes nothing."""
+        if self._keys is None or self.is_adopted:
+            return NONE
+        lowest = self._keys[Mark.LOWEST]
+        return lowest if lowest and self._keys[Mark.NEWEST] - lowest < fresh_us else NONE
+
+    def close(self) -> None:
+        self._reader.close()

@@ -1,0 +1,163 @@
+"""One database of the spool, as the replay reads it: the oldest events of each topic, and those that are gone.
+
+Place: sink.spool.backlog → HERE, on the replay's thread; every call may wait for the disk.
+Rules: the file is never made or repaired here: the worker that holds it does that (sink.spool.file). Rows that are not
+as they were written, and those that the broker does not take for their size, are set aside in a table of their own.
+Not here: which events are sent when (sink.spool.lane).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from server.sink.salvage import transaction
+from server.sink.spool.event import COLUMNS, ROW_BYTES, Row, is_whole
+from server.sink.spool.file import VERSION, connect, inodes_of
+
+DAMAGED: Final = "damaged"
+TOO_LARGE: Final = "event_too_large"
+
+_SIZE: Final = (
+    f"length(value) + length(headers) + length(stream) + ifnull(length(key), 0) + length(topic) + {ROW_BYTES}"
+)
+_VACUUM_PAGES: Final = 1024  # An empty file of more than 4 MiB gives its room back to the disk.
+
+
+class Extent(NamedTuple):
+    """The lowest and the highest number of the events of a topic."""
+
+    lowest: int
+    highest: int
+
+
+class FileView(NamedTuple):
+    """What is in a database at one moment: ``last`` is the highest id that any row has had, ``events`` and
+    ``size`` are of the rows above the id that was asked for."""
+
+    last: int
+    topics: dict[bytes, Extent]
+    events: int
+    size: int
+    aside: int
+
+
+class SpoolReader:
+    """One database of the spool. Every call raises sqlite3.Error when it fails."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._database: sqlite3.Connection | None = None
+        self._inodes = 0, 0
+
+    def is_same(self) -> bool:
+        """Whether the file, and its log, are still those that are open."""
+        return self._database is not None and inodes_of(self.path) == self._inodes
+
+    def open(self) -> bool:
+        """Open the file. Returns False if the worker that holds it has not made it yet."""
+        self.close()
+        if not self.path.exists():
+            return False
+        database = connect(self.path)
+        try:
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+        except BaseException:
+            database.close()
+            raise
+        if version != VERSION:
+            database.close()
+            return False
+        self._database, self._inodes = database, inodes_of(self.path)
+        return True
+
+    def close(self) -> None:
+        if self._database is not None:
+            database, self._database = self._database, None
+            database.close()
+
+    def look(self, above: int) -> FileView:
+        """Look at the database as it is now."""
+        database = self._ready()
+        database.execute("BEGIN")
+        try:
+            (last,) = database.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'event'").fetchone()
+            count, size = database.execute(
+                f"SELECT count(*), ifnull(sum({_SIZE}), 0) FROM event NOT INDEXED WHERE id > ?", (above,)
+            ).fetchone()
+            (aside,) = database.execute("SELECT count(*) FROM aside WHERE reason = ?", (TOO_LARGE,)).fetchone()
+            return FileView(last or 0, self._topics(database), count, size, aside)
+        finally:
+            database.execute("COMMIT")
+
+    @staticmethod
+    def _topics(database: sqlite3.Connection) -> dict[bytes, Extent]:
+        """Step from topic to topic by the index: ``DISTINCT`` would read all of it."""
+        found: dict[bytes, Extent] = {}
+        step = database.execute("SELECT min(topic) FROM event").fetchone()
+        while step[0] is not None:
+            topic = step[0]
+            (lowest,) = database.execute("SELECT min(number) FROM event WHERE topic = ?", (topic,)).fetchone()
+            (highest,) = database.execute("SELECT max(number) FROM event WHERE topic = ?", (topic,)).fetchone()
+            found[topic] = Extent(lowest, highest)
+            step = database.execute("SELECT min(topic) FROM event WHERE topic > ?", (topic,)).fetchone()
+        if not found and database.execute("SELECT EXISTS (SELECT 1 FROM event NOT INDEXED)").fetchone() != (0,):
+            raise sqlite3.DatabaseError("its index lacks events that its table has")
+        return found
+
+    def oldest(self, topic: bytes, count: int, above: int) -> tuple[list[Row], list[int]]:
+        """Return the oldest events of a topic with numbers above ``above``, and the ids of those that are damaged."""
+        rows: list[Row] = []
+        damaged: list[int] = []
+        found = self._ready().execute(
+            f"SELECT {COLUMNS} FROM event WHERE topic = ? AND number > ? ORDER BY number, id LIMIT ?",
+            (topic, above, count),
+        )
+        for row in found:
+            if is_whole(row):
+                rows.append(row)
+            else:
+                damaged.append(row[0])
+        return rows, damaged
+
+    def delete(self, ids: Sequence[int]) -> None:
+        """Delete events that were delivered."""
+        with transaction(self._ready()) as database:
+            database.executemany("DELETE FROM event WHERE id = ?", [(one,) for one in ids])
+
+    def set_aside(self, ids: Sequence[int], reason: str) -> None:
+        """Move events to the other table."""
+        with transaction(self._ready()) as database:
+            for one in ids:
+                database.execute(
+                    f"INSERT OR REPLACE INTO aside SELECT {COLUMNS}, ? FROM event WHERE id = ?", (reason, one)
+                )
+                database.execute("DELETE FROM event WHERE id = ?", (one,))
+
+    def take_back(self) -> int:
+        """Move the events that were set aside for their size back, to be tried again. Returns how many there were."""
+        with transaction(self._ready()) as database:
+            moved = database.execute(
+                f"INSERT OR REPLACE INTO event ({COLUMNS}) SELECT {COLUMNS} FROM aside WHERE reason = ?", (TOO_LARGE,)
+            ).rowcount
+            database.execute("DELETE FROM aside WHERE reason = ?", (TOO_LARGE,))
+        return moved
+
+    def shrink(self) -> None:
+        """Return the room of an empty file to the disk, if it is much."""
+        database = self._ready()
+        (pages,) = database.execute("PRAGMA page_count").fetchone()
+        if pages > _VACUUM_PAGES:
+            database.execute("VACUUM")
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def is_empty(self) -> bool:
+        """Whether no event is in it, neither waiting nor set aside."""
+        found = "SELECT EXISTS (SELECT 1 FROM event NOT INDEXED) OR EXISTS (SELECT 1 FROM aside)"
+        return bool(self._ready().execute(found).fetchone() == (0,))
+
+    def _ready(self) -> Any:
+        assert self._database is not None
+        return self._database
