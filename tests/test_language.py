@@ -54,7 +54,7 @@ EXCEPTIONS = {
     "``beside`` is a further condition": "the name of a field",
 }
 # Rooms that are being redesigned; their texts are held to this when they are done.
-NOT_YET = ("server/sink/spool/", "server/intake/delivery.py")
+NOT_YET = ("server/sink/spool/", "server/intake/delivery/delivery.py")
 
 
 def pages() -> Iterator[tuple[str, str]]:

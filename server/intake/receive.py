@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from server.http.request import Request
     from server.http.routes import Handler
     from server.intake.batch import PrepareAll
-    from server.intake.delivery import Delivery
+    from server.intake.delivery.delivery import Delivery
     from server.intake.event import Event
     from server.intake.forms.form import Cut
     from server.sink.base import Sink

@@ -22,7 +22,7 @@ from server.shared.rings import counts_of
 if TYPE_CHECKING:
     from server.http.request import Request
     from server.intake.books.receipts import Receipts
-    from server.intake.delivery import Delivery
+    from server.intake.delivery.delivery import Delivery
     from server.intake.error_events import ErrorEvents
     from server.intake.event import Event
     from server.intake.slices import Sending

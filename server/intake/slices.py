@@ -22,7 +22,7 @@ from server.shared.rings import MOST, counts_of
 
 if TYPE_CHECKING:
     from server.http.request import Request
-    from server.intake.delivery import Delivery
+    from server.intake.delivery.delivery import Delivery
     from server.intake.event import Event
     from server.intake.sending import Sender
     from server.timing.turns import Turns

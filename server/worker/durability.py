@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from server.config.rules import settle_s
 from server.host import cores
-from server.intake.delivery import Delivery
+from server.intake.delivery.delivery import Delivery
 from server.sink.make import make
 
 if TYPE_CHECKING:

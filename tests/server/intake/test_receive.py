@@ -16,7 +16,7 @@ from server.http.around import content
 from server.intake.arrival import Clock
 from server.intake.books.counts import MEASURED_EVERY
 from server.intake.books.receipts import Receipts
-from server.intake.delivery import Delivery
+from server.intake.delivery.delivery import Delivery
 from server.intake.error_events import ErrorEvents
 from server.intake.event import Event
 from server.intake.forms.forms import Forms

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from server.intake.delivery import LOOK_S
+from server.intake.delivery.delivery import LOOK_S
 from tests.server.intake.test_receive import INVALID, VALID, Bench, settled
 
 KEYED = VALID.replace(b'"plain"', b'"keyed"').replace(b'"test":"x"', b'"page":{"wiki":"w"},"n":1')

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.server.intake.test_delivery import KEYED, FakeSpool, books, drive
+from tests.server.intake.delivery.test_delivery import KEYED, FakeSpool, books, drive
 from tests.server.intake.test_receive import VALID, Bench, settled
 
 __all__ = ["drive"]

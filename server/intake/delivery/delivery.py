@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from server.intake import verdict
 from server.intake.books.tally import Tallies
-from server.intake.separating import BATCH_TOO_LARGE, Separating
-from server.intake.waiting_room import Guest, WaitingRoom
+from server.intake.delivery.separating import BATCH_TOO_LARGE, Separating
+from server.intake.delivery.waiting_room import Guest, WaitingRoom
 from server.log import Limited
 from server.timing.timers import Timer
 
