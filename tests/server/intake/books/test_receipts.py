@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from server.shared.rings import KEPT_S, MOST, MOST_INVALID, Rings, counts_of
-from tests.server.intake.delivery.test_delivery import FakeSpool
+from tests.server.intake.fake_spool import FakeSpool
 from tests.server.intake.test_receive import INVALID, VALID, Bench, FakeRequest, settled
 
 Test = Callable[[Bench, FakeSpool], Awaitable[None]]

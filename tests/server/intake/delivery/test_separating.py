@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.server.intake.delivery.test_delivery import KEYED, FakeSpool, books, drive
+from tests.server.intake.delivery.test_delivery import KEYED, books, drive
+from tests.server.intake.fake_spool import FakeSpool
 from tests.server.intake.test_receive import VALID, Bench, settled
 
 __all__ = ["drive"]

@@ -1,0 +1,91 @@
+"""A spool in memory, for tests of intake.delivery: the test says what its disk does and which keys it lets go of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+class FakeSpool:
+    """Takes everything, or nothing; ``settle`` tells what became of it, ``let_go`` that everything was delivered.
+
+    ``kept`` are (number, stream, value, on_kept, is_owed), ``doubts`` what the delivery has said of older events that
+    may still come, ``told`` what it has said of its sink.
+    """
+
+    def __init__(self) -> None:
+        self.kept: list[Any] = []
+        self.awaited: list[bool] = []
+        self.is_full = False
+        self.is_broken = False
+        self.seconds_left = 60.0
+        self.number = 0
+        self.keys: set[tuple[str, bytes]] = set()
+        self.doubts: list[float] = []
+        self.told: list[tuple[bool, int]] = []
+        self._records: list[Any] = []
+        self._unsettled: list[Any] = []
+        self._laps = 0
+
+    def has_room(self, size: int) -> bool:
+        return not (self.is_full or self.is_broken)
+
+    def put(self, number: int, stream: str, record: Any, on_kept: Any, *, is_owed: bool, is_awaited: bool) -> bool:
+        if not self.has_room(0) and not is_owed:
+            return False
+        self.kept.append((number, stream, record.value, on_kept, is_owed))
+        self.awaited.append(is_awaited)
+        self._records.append(record)
+        self._unsettled.append(on_kept)
+        if record.key is not None:
+            self.keys.add((record.topic, record.key))
+        return True
+
+    def take_back(self) -> Sequence[tuple[Any, object]]:
+        taken = [
+            (record, one[3]) for record, one in zip(self._records, self.kept, strict=True) if one[3] in self._unsettled
+        ]
+        self._unsettled.clear()
+        return taken
+
+    def doubt(self, until_s: float) -> None:
+        self.doubts.append(until_s)
+
+    @property
+    def is_doubtful(self) -> bool:
+        return bool(self.doubts and self.doubts[-1])
+
+    def tell(self, *, is_away: bool, acked: int) -> None:
+        self.told.append((is_away, acked))
+
+    def is_usable(self) -> bool:
+        return not self.is_broken
+
+    def waiting(self) -> int:
+        return len(self._unsettled)
+
+    def waits(self) -> bool:
+        return bool(self.keys or self._unsettled)
+
+    def holds(self, topic: str, key: bytes) -> bool:
+        return (topic, key) in self.keys
+
+    def done(self, topic: str) -> object:
+        return self._laps
+
+    def catch_up_s(self) -> float:
+        return self.seconds_left
+
+    def newest(self) -> int:
+        return self.number
+
+    def settle(self, outcome: str | None = None) -> None:
+        """Tell what became of the events that are not on disk yet."""
+        unsettled, self._unsettled = self._unsettled, []
+        for on_kept in unsettled:
+            on_kept(outcome)
+
+    def let_go(self) -> None:
+        """Everything has left: keys are free."""
+        self.keys.clear()
+        self._laps += 1
