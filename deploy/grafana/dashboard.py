@@ -174,6 +174,15 @@ DESCRIPTION: tuple[tuple[str, tuple[Panel, ...]], ...] = (
             Panel("Age of the oldest", "s", ((_now("spool_oldest_age_seconds", "max"), "oldest"),)),
             Panel("Empty again in", "s", ((_now("spool_catch_up_seconds", "max"), "seconds"),)),
             Panel(
+                "Not on their way",
+                "none",
+                (
+                    (_now("spool_aside_events"), "set aside for their size"),
+                    (_now("events_waiting_for_key"), "wait in memory for their key"),
+                    (_now("spool_unusable_workers"), "workers whose disk takes nothing"),
+                ),
+            ),
+            Panel(
                 "In and out",
                 "eps",
                 (

@@ -75,10 +75,10 @@ def test_what_goes_through_the_spool_is_told_from_beginning_to_end(drive: Callab
         assert receipt(bench, before) == (1, 0, 1, 0, 0)
         numbers = [one[0] for one in spool.kept]
         assert len(numbers) == 3
-        bench.receipts.left_spool(numbers[0], is_delivered=True)
-        bench.receipts.left_spool(numbers[1], is_delivered=False)
-        bench.receipts.left_spool(numbers[2], is_delivered=True)
-        assert receipt(bench, during) == (2, 1, 0, 1, 0)
+        bench.receipts.left_spool(numbers[0])
+        bench.receipts.left_spool(numbers[1])
+        bench.receipts.left_spool(numbers[2])
+        assert receipt(bench, during) == (2, 2, 0, 0, 0)
         assert receipt(bench, before) == (1, 1, 0, 0, 0)
 
     drive(test)
@@ -103,7 +103,7 @@ def test_guaranteed_events_in_the_spool(drive: Callable[..., None]) -> None:
         await settled()
         spool.settle()
         assert receipt(bench, request) == (2, 0, 2, 0, 0)
-        bench.receipts.left_spool(spool.kept[0][0], is_delivered=True)
+        bench.receipts.left_spool(spool.kept[0][0])
         assert receipt(bench, request) == (2, 1, 1, 0, 0)
 
     drive(test)
