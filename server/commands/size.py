@@ -30,6 +30,7 @@ STORED_BYTES = 350
 OWED_SHARE = 0.25  # The share of spool.max_bytes that is reserved for accepted events: sink.spool.spool.
 ON_DISK = 1.2  # SQLite's pages are never full.
 WAL_BYTES = 16 << 20  # The size of a worker's log: sink.spool.file.
+REPLAY_GAIN = 0.8  # sink.spool.pace lets the brokers have 1.8 times the usual load.
 MAX_SPOOL_BYTES = 1 << 34  # The largest spool.max_bytes.
 # How long an event is in memory while brokers are healthy: linger, round trip and a poll.
 IN_FLIGHT_S = 0.1
@@ -93,7 +94,8 @@ def size(load: Load, constants: dict[str, Any]) -> Size:
     in_memory_mb = load.events_per_s / workers * IN_FLIGHT_S * stored_bytes / MB
     bound_mb = (defaults.sink.max_outstanding_bytes + defaults.http.limits.max_in_flight_bytes) / MB
     spool_bytes = math.ceil(waiting_bytes / hosts)
-    replay_per_s = min(defaults.spool.replay_per_s, 1e6 / event_us / 2) * workers
+    # Live events go on: the replay gains on them by what the brokers take beyond the usual load (sink.spool.pace).
+    gain_per_s = min(defaults.spool.replay_per_s * hosts, REPLAY_GAIN * load.events_per_s)
     return Size(
         cpu_us_per_event=per_event_us,
         cores=cores,
@@ -104,7 +106,7 @@ def size(load: Load, constants: dict[str, Any]) -> Size:
         memory_limit_mb_per_host=math.ceil(cost["master_mb"] + workers_per_host * (cost["worker_mb"] + bound_mb)),
         spool_bytes_per_host=spool_bytes,
         disk_bytes_per_host=math.ceil(spool_bytes * ON_DISK) + workers_per_host * WAL_BYTES,
-        replay_min=load.events_per_s * load.outage_min / replay_per_s,
+        replay_min=load.events_per_s * load.outage_min / gain_per_s,
         partitions=max(math.ceil(load.events_per_s * stored_bytes / PARTITION_BYTES_PER_S), load.brokers),
         broker_connections=workers * (load.brokers + 1),
         to_brokers_mb_per_s=load.events_per_s * stored_bytes / MB,

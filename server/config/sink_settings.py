@@ -94,7 +94,7 @@ class SpoolSettings(Section, frozen=True):
     replay_per_s: Annotated[
         float,
         Meta(gt=0, le=1_000_000),
-        says("Most spooled events a second that one worker gives to the broker when it is back."),
+        says("Most spooled events a second that a host gives to the broker when it is back."),
     ] = 10_000.0
 
 
