@@ -67,6 +67,10 @@ class Lane:
         self.above = taken[-1].event.number if len(taken) >= wanted else -1
         return chosen
 
+    def begin_again(self) -> None:
+        """Read from the oldest event again: one was neither delivered nor belongs to a partition that pauses."""
+        self.above = -1
+
     def _partition(self, event: Spooled) -> int:
         return ALL if event.key is None else self._partition_of(event.topic, event.key)
 

@@ -238,17 +238,22 @@ class Replay:
         return [Want(lane.topic, share, lane.above) for lane in ready[:budget]]
 
     def _send(self, lane: Lane, taken: Sequence[Taken]) -> None:
-        """Submit the events of a topic in order, up to the first that the sink does not take."""
+        """Submit the events of a topic in order, up to the first that the sink does not take now."""
         sent = 0
+        refused: set[bytes | None] = set()  # Keys; younger events of these must not be sent first.
         for one in lane.choose(list(taken), len(taken)):
+            if one.event.key is not None and one.event.key in refused:
+                continue
             refusal = self._submit(one.event, self._on_ack(lane, one))
             if refusal is None:
                 lane.out += 1
                 sent += 1
-            elif refusal in CAN_PASS:
+                continue
+            lane.begin_again()
+            if refusal in CAN_PASS:
                 break
-            else:
-                self._refused(lane, one, refusal)
+            self._refused(lane, one, refusal)
+            refused.add(one.event.key)
         if sent:
             lane.has_been_sent = True
             self._pace.spend(sent)
@@ -263,6 +268,7 @@ class Replay:
                 return
             error_type = self._classify(error)
             if error_type == BATCH_TOO_LARGE:
+                lane.begin_again()
                 self._sink.separate(taken.event.topic, is_keyed=taken.event.key is not None)
             elif error_type in CAN_PASS:
                 if taken.event.key is not None:

@@ -1,16 +1,19 @@
-"""A spool under test, and the loop that it runs on."""
+"""A spool under test, the loop that it runs on, and what its files hold."""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
+from server.sink.spool.event import COLUMNS, Row, row_of
 from server.sink.spool.file import SpoolFile
+from server.sink.spool.reader import SpoolReader
 from server.sink.spool.spool import Spool
 from tests.contract.sinks import record
 
@@ -28,12 +31,13 @@ class Kept:
 
 
 class Disk:
-    """Every write fails while ``error`` is set."""
+    """Every write fails while ``error`` is set: those of workers and those of the replay."""
 
     def __init__(self, monkeypatch: Any) -> None:
         self.error: sqlite3.Error | OSError | None = None
-        for name in ("append", "delete", "probe"):
-            monkeypatch.setattr(SpoolFile, name, self._failing(getattr(SpoolFile, name)))
+        for kind, names in ((SpoolFile, ("append", "skip_to")), (SpoolReader, ("delete", "set_aside"))):
+            for name in names:
+                monkeypatch.setattr(kind, name, self._failing(getattr(kind, name)))
 
     def fill(self) -> None:
         """There is no room on it."""
@@ -50,8 +54,13 @@ class Disk:
 
 
 def put(spool: Spool, number: int, key: int | None = None, *, kept: Kept | None = None, is_owed: bool = False) -> bool:
-    """One event of topic ``t``."""
+    """Put one event of topic ``t``."""
     return spool.put(number, "s", record("t", number, key), kept or Kept(), is_owed=is_owed, is_awaited=not is_owed)
+
+
+def put_to(spool: Spool, topic: str, number: int, key: int | None = None) -> None:
+    """Put one event of this topic, which is owed."""
+    assert spool.put(number, "s", record(topic, number, key), Kept(), is_owed=True, is_awaited=False)
 
 
 def drive(directory: Path, test: Callable[[Spool], Awaitable[None]], *, max_bytes: int = 1 << 20) -> None:
@@ -70,17 +79,42 @@ def drive(directory: Path, test: Callable[[Spool], Awaitable[None]], *, max_byte
 
 
 async def flushed(spool: Spool) -> None:
-    """Everything is on disk."""
+    """Return when everything is on disk."""
     assert await spool.flush(asyncio.get_running_loop().time() + FOREVER_S) == 0
 
 
-async def numbers(spool: Spool) -> list[int]:
-    """What waits, in order."""
-    store = spool.store()
-    return [] if store is None else [one.number for one in await spool.oldest(store, 10_000)]
+def rows(directory: Path, table: str = "event") -> list[Row]:
+    """Return the rows of all databases, in the order of their numbers."""
+    found: list[Row] = []
+    for path in directory.glob("spool-*.db"):
+        with closing(sqlite3.connect(path)) as database:
+            found += database.execute(f"SELECT {COLUMNS} FROM {table}").fetchall()
+    return sorted(found, key=lambda row: (row[1], row[0]))
+
+
+def numbers(directory: Path, table: str = "event") -> list[int]:
+    """Return the numbers of the events in all databases, in order."""
+    return [row[1] for row in rows(directory, table)]
+
+
+def row(seq: int, number: int | None = None, *, topic: str = "t", key: int | None = None, value: bytes = b"") -> Row:
+    """Make a row of its own."""
+    one = record(topic, seq if number is None else number, key)
+    if value:
+        one.value = value
+    return row_of(seq, seq if number is None else number, "s", one)
+
+
+def made(path: Path, *found: Row) -> Path:
+    """Make a database with these rows, which no process holds."""
+    file = SpoolFile(path)
+    file.open()
+    file.append(found)
+    file.close()
+    return path
 
 
 async def until(look: Callable[[], object]) -> None:
-    """The loop turns until this is true."""
+    """Return when this is true; the loop turns until then."""
     while not look():
         await asyncio.sleep(0.005)

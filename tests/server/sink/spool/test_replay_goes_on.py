@@ -1,32 +1,37 @@
-"""server.sink.spool.replay outlives whatever raises."""
+"""server.sink.spool.replay outlives every exception."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from server.sink.spool.backlog import Backlog
 from server.sink.spool.event import Spooled
 from server.sink.spool.spool import Spool
-from tests.server.sink.spool.spools import drive, flushed, put, until
-from tests.server.sink.spool.test_replay import Replayed, _quick
+from tests.server.sink.spool.replays import Replayed, quick
+from tests.server.sink.spool.spools import drive, flushed, made, numbers, put, row, until
 
-__all__ = ["_quick"]  # A fixture for these tests, too.
+__all__ = ["quick"]
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 
-def test_whatever_raises_the_replay_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """EMFILE where it looked for spools of others ended it for good, and 150 events with it."""
+def test_an_exception_in_a_turn_does_not_end_the_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failed: list[str] = []
     monkeypatch.setattr("server.timing.timers.failed", failed.append)
-    look = Spool.adopt
+    work = Backlog.work
 
-    async def adopt(spool: Spool) -> None:
+    def lacking(backlog: Backlog, *arguments: Any) -> Any:
         if len(failed) < 3:
             raise OSError(24, "Too many open files")
-        await look(spool)
+        return work(backlog, *arguments)
 
     async def test(spool: Spool) -> None:
-        monkeypatch.setattr(Spool, "adopt", adopt)
+        monkeypatch.setattr(Backlog, "work", lacking)
         replayed = Replayed(spool)
         for number in range(1, 11):
             put(spool, number)
@@ -44,11 +49,11 @@ def test_whatever_raises_the_replay_goes_on(tmp_path: Path, monkeypatch: pytest.
 def test_a_batch_whose_ack_raises_is_not_waited_for(tmp_path: Path) -> None:
     async def test(spool: Spool) -> None:
         replayed = Replayed(spool)
-        on_left, was_told = replayed.replay._on_left, []
+        on_left, told = replayed.replay._on_left, []
 
         def raise_once(event: Spooled, error_type: str | None) -> None:
-            was_told.append(event)
-            if len(was_told) == 1:
+            told.append(event)
+            if len(told) == 1:
                 raise ValueError("a bug")
             on_left(event, error_type)
 
@@ -64,3 +69,51 @@ def test_a_batch_whose_ack_raises_is_not_waited_for(tmp_path: Path) -> None:
         assert replayed.delivered == [1, 2]
 
     drive(tmp_path, test)
+
+
+def test_a_database_without_a_worker_that_cannot_be_opened_now_is_taken_over_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(tmp_path / "spool-7.db", row(1))
+    attempts: list[Path] = []
+
+    async def test(spool: Spool) -> None:
+        with monkeypatch.context() as patched:
+
+            def no_descriptor(path: Path) -> int:
+                attempts.append(path)
+                raise OSError(24, "Too many open files")
+
+            replayed = Replayed(spool)
+            await replayed.start()
+            await until(lambda: replayed.replay.is_leading)
+            patched.setattr("server.sink.spool.claim.take", no_descriptor)
+            await until(lambda: len(attempts) > 2)
+        await until(lambda: not (tmp_path / "spool-7.db").exists())
+        await replayed.end()
+        assert replayed.delivered == [1]
+
+    drive(tmp_path, test)
+
+
+def test_a_disk_that_hangs_at_the_end_does_not_keep_the_worker_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test(spool: Spool) -> None:
+        replayed = Replayed(spool)
+        put(spool, 1)
+        await flushed(spool)
+        await replayed.start()
+        await until(lambda: replayed.replay.is_leading)
+        hanging: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def never(function: Callable[[], Any]) -> Any:
+            await hanging
+
+        replayed.replay._on_thread = never  # type: ignore[method-assign]
+        replayed.replay.stop()
+        await replayed.replay.finish(0.0)
+
+    drive(tmp_path, test)
+    assert "they come again" in caplog.text
+    assert numbers(tmp_path) in ([], [1])

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import logging
 import os
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from server.errors import BootError
+from server.log import Limited
 from server.sink.spool import claim
+from server.sink.spool.backlog import Backlog, Want
+from server.sink.spool.event import row_of
 from server.sink.spool.file import SpoolFile
-from server.sink.spool.keys import cell_of
+from server.sink.spool.keys import KeyMaps
 from server.sink.spool.spool import Spool
 from server.sink.spool.writer import Writer
-from tests.contract.sinks import HEADERS, TIMESTAMP_MS, record
-from tests.server.sink.spool.spools import Disk, Kept, drive, flushed, numbers, put, until
+from tests.contract.sinks import record
+from tests.server.sink.spool.spools import FOREVER_S, Disk, Kept, drive, flushed, made, numbers, put, row, rows, until
 
 
 def test_what_was_put_waits_for_the_next_start_with_all_its_parts(tmp_path: Path) -> None:
@@ -30,20 +36,15 @@ def test_what_was_put_waits_for_the_next_start_with_all_its_parts(tmp_path: Path
         assert kept.outcomes == [None, None]
 
     async def second(spool: Spool) -> None:
-        store = spool.store()
-        assert store is not None
-        four, five = await spool.oldest(store, 10)
-        assert (four.number, four.key, five.number, five.key) == (4, None, 5, b'{"k":7}')
-        assert (five.topic, five.stream, five.value) == ("t", "s", b'{"n":5}')
-        assert (five.timestamp_ms, five.headers) == (TIMESTAMP_MS + 5, HEADERS)
+        assert rows(tmp_path) == [row_of(2, 4, "s", record("t", 4)), row_of(1, 5, "s", record("t", 5, 7))]
         assert spool.first_number() == 6
-        assert (store.keys.pending, store.keys.front) == (2, 4)
+        assert (spool.pending(), spool.waits(), spool.holds("t", b'{"k":7}')) == (2, True, True)
 
     drive(tmp_path, first)
     drive(tmp_path, second)
 
 
-def test_keys_are_held_from_the_moment_of_putting_until_they_are_forgotten(tmp_path: Path) -> None:
+def test_keys_are_held_from_the_moment_of_putting(tmp_path: Path) -> None:
     async def test(spool: Spool) -> None:
         assert not spool.waits()
         put(spool, 1, 7)
@@ -51,49 +52,7 @@ def test_keys_are_held_from_the_moment_of_putting_until_they_are_forgotten(tmp_p
         assert spool.holds("t", b'{"k":7}')
         assert not spool.holds("t", b'{"k":8}')
         await flushed(spool)
-        store = spool.store()
-        assert store is not None
-        assert await spool.forget(store, await spool.oldest(store, 1), 2)
-        assert not spool.holds("t", b'{"k":7}')
-        assert not spool.waits()
-        assert spool.store() is None
-
-    drive(tmp_path, test)
-
-
-def test_what_others_wait_for_is_never_younger_than_what_there_is(tmp_path: Path) -> None:
-    """Whatever rests, and whatever comes to the disk while the thread looks."""
-
-    async def test(spool: Spool) -> None:
-        for number, topic in ((5, "rests"), (7, "t"), (9, "t")):
-            spool.put(number, "s", record(topic, number, 1), Kept(), is_owed=True, is_awaited=False)
-        await flushed(spool)
-        store = spool.store()
-        assert store is not None
-        keys, cells = store.keys, {topic: cell_of(topic, b'{"k":1}') for topic in ("rests", "t")}
-        store.rest("rests", 100.0, 5)
-        events = await spool.oldest(store, 1)
-        assert ([one.number for one in events], keys.front) == ([7], 7)
-        assert [keys.holds_older(cells["rests"], "rests", number) for number in (5, 6)] == [False, True]
-        assert [keys.holds_older(cells["t"], "t", number) for number in (6, 8)] == [False, True]
-        spool.put(4, "s", record("rests", 4, 1), Kept(), is_owed=True, is_awaited=False)
-        assert keys.holds_older(cells["rests"], "rests", 5)
-        assert await spool.forget(store, events, 8)
-        await flushed(spool)
-        assert [one.number for one in await spool.oldest(store, 1)] == [9]
-        assert keys.front == 9
-        forgetting = asyncio.ensure_future(spool.forget(store, await spool.oldest(store, 1), 10))
-        put(spool, 3)
-        assert await forgetting
-        await flushed(spool)
-        assert keys.front == 3
-        assert await spool.forget(store, await spool.oldest(store, 1), 10)
-        assert await spool.oldest(store, 1) == []
-        assert not keys.holds_older(cells["t"], "t", 1 << 60)
-        store.wake(100.0)
-        assert keys.front == 4
-        assert await spool.forget(store, await spool.oldest(store, 2), 10)
-        assert keys.front == 0
+        assert spool.holds("t", b'{"k":7}')
 
     drive(tmp_path, test)
 
@@ -128,10 +87,15 @@ def test_bytes_are_bounded_and_what_is_owed_has_room_beyond(tmp_path: Path) -> N
         assert 0.7 * (taken + owed) < taken < 0.8 * (taken + owed)
         assert spool.refused == 2
         await flushed(spool)
-        assert len(await numbers(spool)) == taken + owed
-        store = spool.store()
-        assert store is not None
-        await spool.forget(store, await spool.oldest(store, 10_000), 10_000)
+        assert len(numbers(tmp_path)) == taken + owed
+        assert not put(spool, 10_000), "on disk they count as they did in memory"
+        backlog = Backlog(tmp_path)
+        view = backlog.work([], 0.0)
+        assert not put(spool, 10_000), "the replay counts them as the writer does"
+        assert (view.events, spool.pending()) == (taken + owed, taken + owed)
+        for part, event in backlog.work([Want(b"t", 10_000, -1)], 0.0).taken[b"t"]:
+            part.leave(event)
+        backlog.close()
         assert put(spool, 10_000)
 
     drive(tmp_path, test, max_bytes=100_000)
@@ -149,7 +113,7 @@ def test_a_full_disk_refuses_keeps_what_is_owed_and_recovers(tmp_path: Path, mon
         assert unowed.outcomes == ["queue_full"]
         assert owed.outcomes == []
         assert not put(spool, 3)
-        assert not spool.holds("t", b'{"k":1}')
+        assert not spool.is_usable()
         assert spool.holds("t", b'{"k":2}')
         assert put(spool, 4, kept=owed, is_owed=True)
         disk.error = None
@@ -157,14 +121,57 @@ def test_a_full_disk_refuses_keeps_what_is_owed_and_recovers(tmp_path: Path, mon
         assert owed.outcomes == [None, None]
         assert put(spool, 5)
         await flushed(spool)
-        assert await numbers(spool) == [2, 4, 5]
+        assert numbers(tmp_path) == [2, 4, 5]
+        assert spool.failed_commits >= 1
 
     drive(tmp_path, test)
+
+
+def test_what_waits_for_a_full_disk_can_be_taken_back_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk, kept = Disk(monkeypatch), Kept()
+
+    async def test(spool: Spool) -> None:
+        disk.fill()
+        for number in (1, 2, 3):
+            put(spool, number, 7, kept=kept, is_owed=True)
+        await until(lambda: not spool.is_usable())
+        taken = spool.take_back()
+        assert [record.value for record, _ in taken] == [b'{"n":1}', b'{"n":2}', b'{"n":3}']
+        assert [on_kept for _, on_kept in taken] == [kept] * 3
+        assert (spool.waiting(), spool.used_bytes(), spool.waits()) == (0, 0, False)
+        assert not spool.holds("t", b'{"k":7}'), "what was put will never be on disk"
+        assert spool.take_back() == []
+        disk.error = None
+
+    drive(tmp_path, test)
+    assert (numbers(tmp_path), kept.outcomes) == ([], [])
+
+
+def test_nothing_is_taken_back_while_it_is_being_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    append, is_begun, may_go_on = SpoolFile.append, threading.Event(), threading.Event()
+
+    def slow(file: SpoolFile, found: Any) -> None:
+        is_begun.set()
+        assert may_go_on.wait(FOREVER_S)
+        append(file, found)
+
+    async def test(spool: Spool) -> None:
+        monkeypatch.setattr(SpoolFile, "append", slow)
+        put(spool, 1)
+        await until(is_begun.is_set)
+        assert spool.take_back() == []
+        may_go_on.set()
+        await flushed(spool)
+
+    drive(tmp_path, test)
+    assert numbers(tmp_path) == [1]
 
 
 def test_a_disk_that_is_full_at_the_start_does_not_keep_a_worker_from_starting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Events that came before the file could be opened get ids that no row in it has."""
+    made(tmp_path / "spool-0.db", *(row(number) for number in range(1, 6)))
     monkeypatch.setattr("server.sink.spool.writer.RETRY_S", 0.01)
     connect = SpoolFile._connect
     is_full = [True]
@@ -179,11 +186,13 @@ def test_a_disk_that_is_full_at_the_start_does_not_keep_a_worker_from_starting(
 
     async def test(spool: Spool) -> None:
         assert not spool.has_room(1)
-        assert put(spool, 1, 1, kept=kept, is_owed=True)
+        assert put(spool, 11, 1, kept=kept, is_owed=True)
         is_full[0] = False
         await until(lambda: kept.outcomes)
         assert kept.outcomes == [None]
         assert spool.has_room(1)
+        assert numbers(tmp_path) == [1, 2, 3, 4, 5, 11]
+        assert spool.holds("t", b'{"k":1}')
 
     drive(tmp_path, test)
 
@@ -200,7 +209,7 @@ def test_each_worker_has_a_database_and_sees_the_keys_of_the_others(tmp_path: Pa
         other = Spool(tmp_path, max_bytes=1 << 20)
         await other.open()
         put(other, 1, 7)
-        spool.elders.look()
+        spool.maps.look()
         assert spool.waits()
         assert spool.holds("t", b'{"k":7}')
         await other.close()
@@ -210,26 +219,22 @@ def test_each_worker_has_a_database_and_sees_the_keys_of_the_others(tmp_path: Pa
     assert {path.name for path in tmp_path.glob("*.db")} == {"spool-0.db", "spool-1.db"}
 
 
-def test_a_database_that_nobody_holds_is_adopted_and_removed_when_it_is_empty(tmp_path: Path) -> None:
-    async def orphaned(first: Spool) -> None:
-        second = Spool(tmp_path, max_bytes=1 << 20)
-        await second.open()
-        put(second, 10, 1)
-        await flushed(second)
-        await second.close()
-        await first.adopt()
-        assert await numbers(first) == [10]
-        put(first, 11, 1)
-        await flushed(first)
-        assert await numbers(first) == [10]
-        store = first.store()
-        assert store is not None
-        await first.forget(store, await first.oldest(store, 10), 11)
-        assert await numbers(first) == [11]
+def test_a_worker_says_whether_it_has_contact_and_what_it_has_delivered(tmp_path: Path) -> None:
+    async def test(spool: Spool) -> None:
+        other = Spool(tmp_path, max_bytes=1 << 20)
+        await other.open()
+        spool.maps.look()
+        assert not spool.is_any_in_contact(), "one that has put nothing says nothing"
+        put(other, 1)
+        other.tell(is_away=True, acked=5)
+        assert not spool.is_any_in_contact()
+        other.tell(is_away=False, acked=6)
+        assert spool.is_any_in_contact()
+        await flushed(other)
+        assert Backlog(tmp_path).work([], 0.0).acked == 6
+        await other.close()
 
-    drive(tmp_path, orphaned)
-
-    assert sorted(path.name for path in tmp_path.iterdir() if "spool-1" in path.name) == []
+    drive(tmp_path, test)
 
 
 def test_a_lock_that_was_deleted_while_somebody_waited_for_it_is_no_lock(
@@ -266,25 +271,85 @@ def test_what_cannot_be_written_before_the_end_is_said(tmp_path: Path, monkeypat
     drive(tmp_path, test)
 
 
-def test_a_spool_of_another_that_cannot_be_opened_now_is_adopted_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("server.sink.spool.spool.ADOPT_EVERY_S", 0.0)
-    (tmp_path / "spool-7.db").touch()
+class _Statvfs:
+    """What os.statvfs says of a disk."""
 
-    def no_descriptor(_path: Path) -> int:
-        raise OSError(24, "Too many open files")
+    f_flag = 0
+    f_frsize = 4096
+    f_bavail = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [("f_flag", os.ST_RDONLY, "read-only"), ("f_bavail", 10, "MiB are free")],
+)
+def test_a_disk_that_takes_no_more_is_noticed_though_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str, value: int, said: str
+) -> None:
+    for constant in ("spool.WATCH_S", "writer.RETRY_S"):
+        monkeypatch.setattr(f"server.sink.spool.{constant}", 0.01)
+    disk = _Statvfs()
+    monkeypatch.setattr("os.statvfs", lambda _path: disk)
+    monkeypatch.setattr("server.sink.spool.writer._limited", Limited(logging.getLogger("sink.spool")))
 
     async def test(spool: Spool) -> None:
-        with monkeypatch.context() as patched:
-            patched.setattr("server.sink.spool.claim.take", no_descriptor)
-            await spool.adopt()
-        assert len(spool._stores) == 1
-        await spool.adopt()
+        assert spool.is_usable()
+        setattr(disk, name, value)
+        await until(lambda: not spool.is_usable())
+        setattr(disk, name, getattr(_Statvfs, name))
+        await until(spool.is_usable)
+
+    drive(tmp_path, test)
+    assert said in caplog.text
+
+
+def test_a_spool_whose_files_are_deleted_while_nothing_is_written_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.sink.spool.spool.WATCH_S", 0.01)
+
+    async def test(spool: Spool) -> None:
+        put(spool, 1)
+        await flushed(spool)
+        for path in tmp_path.glob("spool-0.db*"):
+            path.unlink()
+        await until((tmp_path / "spool-0.db").exists)
+        put(spool, 2)
+        await flushed(spool)
+        assert numbers(tmp_path) == [2]
 
     drive(tmp_path, test)
 
-    assert not (tmp_path / "spool-7.db").exists()  # It was empty.
+
+def test_a_map_without_room_is_private_until_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.sink.spool.spool.WATCH_S", 0.01)
+
+    def no_room(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    async def test(spool: Spool) -> None:
+        put(spool, 1, 7)
+        await flushed(spool)
+        other = KeyMaps(tmp_path)
+        other.look()
+        assert (spool.holds("t", b'{"k":7}'), other.holds("t", b'{"k":7}')) == (True, False)
+        patched.undo()
+
+        def is_seen() -> bool:
+            other.look()
+            return other.holds("t", b'{"k":7}')
+
+        await until(is_seen)
+        put(spool, 2, 8)
+        assert other.holds("t", b'{"k":8}')
+        await flushed(spool)
+
+    patched = pytest.MonkeyPatch()
+    patched.setattr("os.posix_fallocate", no_room)
+    try:
+        drive(tmp_path, test)
+    finally:
+        patched.undo()
 
 
 def test_whoever_raises_when_told_does_not_keep_the_others_from_being_told(
