@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from server.intake.text.members import MemberReader, Path
     from server.schemas.repository import Unfetched, Validator
 
+# The places of what a Shortcut gives: the number of what is missing (intake.text.enricher), then values of the event,
+# which end with those of the stream's key fields.
+MISSING, SCHEMA_URI, STREAM, DT, KEYS = range(5)
 Shortcut = Callable[[bytes], tuple[Any, ...] | None]  # Reader.read: judge an event and read its members in one decode.
 
 
