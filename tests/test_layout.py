@@ -94,8 +94,10 @@ def test_a_second_program_can_be_written_without_loading_the_intake() -> None:
     assert sorted(name for name in loaded if name.startswith(rooms_of_the_intake)) == []
 
 
-def test_reading_settings_loads_no_schema_compiler_no_http_client_and_no_broker_client() -> None:
-    loaded = loaded_by("import os; from server.config.load import load; load(None, [], os.environ)")
+@pytest.mark.parametrize("file", ["None", "Path('deploy/config/kafka.yaml')"])
+def test_reading_settings_loads_no_schema_compiler_no_http_client_and_no_broker_client(file: str) -> None:
+    """Of ``validators`` it loads the reader of YAML 1.2 alone."""
+    loaded = loaded_by(f"from pathlib import Path; from server.config.load import load; load({file}, [], {{}})")
 
     assert {name for name in loaded if name.startswith("validators")} == {
         "validators",

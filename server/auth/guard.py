@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from server.auth.grant import OURS, OWN, Grants
-from server.auth.networks import Networks
+from server.text.networks import Networks
 from server.text.origins import origins_of
 
 if TYPE_CHECKING:

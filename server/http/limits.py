@@ -2,7 +2,8 @@
 
 Place: config.limit_settings → HERE → http.reader, http.closing, http.server.
 Rule: everything that a client can make grow has a number here or in the settings, and a ready-made answer.
-Not here: how limits on events are checked (intake), records that wait for the broker (sink).
+Not here: how limits on events are checked (intake), the answer to too many of them (intake.refusals), records that
+wait for the broker (sink).
 """
 
 # hot path

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from server.host.descriptors import HARD_PART
 from server.http import head
-from server.http.around.client_address import ClientAddress, TrustedProxies, holder, normalised
+from server.http.around.client_address import ClientAddress, holder, normalised, trusted_proxies
 from server.http.around.cors import Cors
 from server.http.around.decompress import Decompressor
 from server.http.around.proxy_header import ProxyHeader
@@ -81,7 +81,7 @@ class HttpServer:
         self._gone: asyncio.Future[None] | None = None
         self._connections: set[Connection | ProxyHeader] = set()
         self._of_address: Counter[str] = Counter()  # Connections of each address, if their number has a limit.
-        self._proxies = TrustedProxies(settings.trusted_proxies)
+        self._proxies = trusted_proxies(settings.trusted_proxies)
         self._has_proxy_header = settings.proxy_protocol
         self._client_address = ClientAddress(settings)
         self._key_holder = key_holder
@@ -264,7 +264,7 @@ class HttpServer:
     def _holder(self, connection: Connection) -> str:
         """The holder that a connection counts for; "" for our own proxies, which have many clients."""
         address = normalised(connection.peer) or ""
-        return holder(address) if address and not self._proxies.is_trusted(address) else ""
+        return holder(address) if address and address not in self._proxies else ""
 
     def client_of(self, request: Request) -> str:
         """Name the client with whose other requests this one shares turns and memory. The name joins the client's

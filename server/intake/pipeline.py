@@ -22,7 +22,7 @@ from server.intake.arrival import Arrival
 from server.intake.books.tally import Tallies
 from server.intake.event import Event
 from server.intake.record import TOO_LARGE, address, headers_of, timestamp_ms, too_large, unfit
-from server.intake.route import Draft, Route
+from server.intake.route import DT, KEYS, MISSING, SCHEMA_URI, STREAM, Draft, Route
 from server.intake.router import Router
 from server.intake.text import event_limits as bounds
 from server.intake.text.decode import has_duplicate_names
@@ -104,7 +104,7 @@ class Pipeline:
             values = shortcut(raw)
             if values is None or (self._rejects_duplicates and has_duplicate_names(raw)):
                 return None
-            route = self._known.get((values[1], values[2]))
+            route = self._known.get((values[SCHEMA_URI], values[STREAM]))
             if route is None:
                 return None
             if route.shortcut is not shortcut:  # The guess was wrong.
@@ -230,7 +230,7 @@ class Pipeline:
 def _take_valid(index: int, raw: bytes, route: Route, values: Values, arrival: Arrival) -> Event:
     """Finish an event that was validated and read in one decode. Almost every event takes this way."""
     route.judged.one_decode += 1
-    missing, dt = values[0], values[3]
+    missing, dt = values[MISSING], values[DT]
     if route.guard is not None and (error_type := route.guard.refuses(arrival)) is not None:
         return Event(index, raw, _may_not_write(error_type, route), None, route)
     value = raw
@@ -240,7 +240,7 @@ def _take_valid(index: int, raw: bytes, route: Route, values: Values, arrival: A
     # Positional arguments: keywords take twice as long.
     event = Event(index, value, None, None, route, None, route.topic, None, at_ms, headers_of(route, arrival))
     if route.key_members is not None or len(value) > route.max_event_bytes:
-        event.verdict = unfit(event, route, values[4:])
+        event.verdict = unfit(event, route, values[KEYS:])
     return event
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from server.intake.text.members import MemberReader, Path
     from server.schemas.repository import Unfetched, Validator
 
+# The positions in a Shortcut's result: the number of the missing members (intake.text.enricher), then values of the
+# event, the last of which are those of the stream's key fields.
+MISSING, SCHEMA_URI, STREAM, DT, KEYS = range(5)
 # Reader.read: validate an event and read its members in one decode.
 Shortcut = Callable[[bytes], tuple[Any, ...] | None]
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from server.errors import SettingsError
 from server.http.fields import BLANKS, elements
-from server.text.networks import HINT, Network, network
+from server.text.networks import HINT, Networks
 from server.text.octets import without_quotes
 
 if TYPE_CHECKING:
@@ -75,49 +75,22 @@ def _is_port(text: str) -> bool:
     return _PORT.fullmatch(text) is not None
 
 
-class TrustedProxies:
-    """The networks whose hosts are believed. Raises SettingsError for a text that is not an address or a network."""
-
-    __slots__ = ("_cache", "_networks")
-
-    def __init__(self, texts: Iterable[str]) -> None:
-        self._networks = [_network(text) for text in texts]
-        self._cache: dict[str, bool] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._networks)
-
-    def is_trusted(self, address: str) -> bool:
-        """Whether a peer is trusted. ``address`` is normalised, or "" for a Unix socket, whose clients are on this
-        host."""
-        answer = self._cache.get(address)
-        if answer is None:
-            if len(self._cache) >= _MAX_CACHED:
-                self._cache.clear()
-            answer = self._cache[address] = self._look_up(address)
-        return answer
-
-    def _look_up(self, address: str) -> bool:
-        if not address:
-            return bool(self._networks)
-        parsed = ipaddress.ip_address(address)
-        return any(parsed in network for network in self._networks)
-
-
-def _network(text: str) -> Network:
+def trusted_proxies(texts: Iterable[str]) -> Networks:
+    """Return the networks whose hosts are believed, and Unix sockets, whose clients are on this host. Raises
+    SettingsError for a text that is not an address or a network."""
     try:
-        return network(text)
+        return Networks(texts, has_unix=True)
     except ValueError as error:
         raise SettingsError(f"http.trusted_proxies: {error}; {HINT}") from None
 
 
-def address(request: Request, trusted_proxies: TrustedProxies, client_ip_header: bytes | None) -> str:
+def address(request: Request, proxies: Networks, client_ip_header: bytes | None) -> str:
     """Return the client's address, normalised; "" if the request came by a Unix socket and no header names one."""
     hop = normalised(request.peer) or ""
-    if not trusted_proxies.is_trusted(hop):
+    if hop not in proxies:
         return hop
     if client_ip_header == b"forwarded" and client_ip_header in request.headers:
-        return _walk(hop, _forwarded(request.headers[client_ip_header]), trusted_proxies)
+        return _walk(hop, _forwarded(request.headers[client_ip_header]), proxies)
     if client_ip_header is not None:
         named = _parse(request.headers.get(client_ip_header, b""))
         if named is not None:
@@ -126,16 +99,16 @@ def address(request: Request, trusted_proxies: TrustedProxies, client_ip_header:
     if chain is None:
         return hop
     entries = [entry for entry in chain.rsplit(b",", MAX_HOPS)[-MAX_HOPS:] if entry.strip(BLANKS)]
-    return _walk(hop, entries, trusted_proxies)
+    return _walk(hop, entries, proxies)
 
 
-def _walk(hop: str, chain: list[bytes], trusted_proxies: TrustedProxies) -> str:
+def _walk(hop: str, chain: list[bytes], proxies: Networks) -> str:
     for entry in reversed(chain):
         parsed = _parse(entry)
         if parsed is None:
             return hop
         hop = parsed
-        if not trusted_proxies.is_trusted(hop):
+        if hop not in proxies:
             return hop
     return hop
 
@@ -164,7 +137,7 @@ class ClientAddress:
     __slots__ = ("_header", "_proxies")
 
     def __init__(self, settings: Http) -> None:
-        self._proxies = TrustedProxies(settings.trusted_proxies)
+        self._proxies = trusted_proxies(settings.trusted_proxies)
         header = settings.client_ip_header
         self._header = header.lower().encode() if header else None
 
@@ -176,7 +149,7 @@ class ClientAddress:
         """Return the unit that limits count ``request`` by. "": no limit applies, since it came from a proxy of ours
         that names no client, or by a Unix socket."""
         address = self.of(request)
-        return "" if not address or self._proxies.is_trusted(address) else holder(address)
+        return "" if not address or address in self._proxies else holder(address)
 
     def sharer(self, request: Request) -> str:
         """Return the same, except that a proxy that names no client, or the host of a Unix socket, is a client
@@ -185,4 +158,4 @@ class ClientAddress:
 
     def is_from_proxy(self, request: Request) -> bool:
         """Whether a trusted proxy passed the request on, so that its headers are believed."""
-        return self._proxies.is_trusted(normalised(request.peer) or "")
+        return (normalised(request.peer) or "") in self._proxies

@@ -14,13 +14,14 @@ import asyncio
 import ipaddress
 from typing import TYPE_CHECKING, Final, cast
 
-from server.http.around.client_address import TrustedProxies, normalised
+from server.http.around.client_address import normalised
 from server.http.protocol import Connection, peer_of
 from server.http.reader import HEAD
 
 if TYPE_CHECKING:
     from server.http.server import HttpServer
     from server.http.wheel import Timed
+    from server.text.networks import Networks
 
 SIGNATURE: Final = b"\r\n\r\n\0\r\nQUIT\n"
 FIXED_BYTES: Final = 16
@@ -61,7 +62,7 @@ class ProxyHeader(asyncio.Protocol):
 
     __slots__ = ("_connection", "_proxies", "_received", "_server", "_transport", "bucket", "deadline")
 
-    def __init__(self, server: HttpServer, connection: Connection, proxies: TrustedProxies) -> None:
+    def __init__(self, server: HttpServer, connection: Connection, proxies: Networks) -> None:
         self._server = server
         self._connection = connection
         self._proxies = proxies
@@ -76,7 +77,7 @@ class ProxyHeader(asyncio.Protocol):
         is_too_many = self._server.carry(self) > self._server.hard_max_connections
         if is_too_many:
             self._refuse("connections")
-        elif not self._proxies.is_trusted(normalised(peer_of(transport)) or ""):
+        elif (normalised(peer_of(transport)) or "") not in self._proxies:
             self._refuse("proxy_header")
 
     def data_received(self, received: bytes) -> None:

@@ -2,8 +2,8 @@
 
 Place: intake.router chooses sources for an Enricher (intake.text.enricher).
 Rule: an explicit null counts as present.
-Not here: where the values come from (intake.arrival), how they are inserted (intake.text.enricher, intake.text.splice),
-the defaults of a schema (validators).
+Not here: which fields are filled in, in which order (intake.router), where the values come from (intake.arrival), how
+they are inserted (intake.text.enricher, intake.text.splice), the defaults of a schema (validators).
 """
 
 # hot path

@@ -15,7 +15,7 @@ import pytest
 from server.intake import receive, refusals, slices, verdict
 from server.log import Limited
 from server.timing import turns as server_turns
-from tests.server.intake.delivery.test_delivery import FakeSpool
+from tests.server.intake.fake_spool import FakeSpool
 from tests.server.intake.test_receive import INVALID, VALID, Bench, FakeRequest, settled
 
 STEP = 4

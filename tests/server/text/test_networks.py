@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.auth.networks import Networks
-from server.text.networks import network
+from server.text.networks import Networks, network
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from server.config.settings import Http
 from server.errors import SettingsError
 from server.http.around import client_address
-from server.http.around.client_address import MAX_HOPS, ClientAddress, TrustedProxies, address, normalised
+from server.http.around.client_address import MAX_HOPS, ClientAddress, address, normalised, trusted_proxies
 
 
 class Asked:
@@ -26,7 +26,7 @@ PROXIES = ["10.0.0.0/8", "2001:db8::/32", "::ffff:192.0.2.128/121"]
 
 
 def _of(asked: Asked, proxies: list[str] = PROXIES, header: bytes | None = None) -> str:
-    return address(cast(Any, asked), TrustedProxies(proxies), header)
+    return address(cast(Any, asked), trusted_proxies(proxies), header)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_what_is_no_address_is_none(entry: str) -> None:
 @pytest.mark.parametrize("cidr", ["10.0.0.0/33", "proxy.example", ""])
 def test_a_proxy_that_is_no_network_is_a_settings_error(cidr: str) -> None:
     with pytest.raises(SettingsError, match=r"http\.trusted_proxies"):
-        TrustedProxies([cidr])
+        trusted_proxies([cidr])
 
 
 def test_the_settings_are_bound_once() -> None:

@@ -51,18 +51,18 @@ class PartedSink(MemorySink):
 
 
 class Replayed:
-    """A replay of this spool into memory. ``left`` are (stream, error_type) of what has left."""
+    """A replay of this spool into memory. ``left`` are the streams of what has left."""
 
     def __init__(self, spool: Spool, *, per_s: float = 1e6) -> None:
         self.sink = PartedSink()
-        self.left: list[tuple[str, str | None]] = []
+        self.left: list[str] = []
         self.is_away = False
         pace = ReplayPace(per_s)
         pace.per_s = per_s
-        self.replay = Replay(spool, self.sink, lambda: not self.is_away, self._on_left, pace)
+        self.replay = Replay(spool, self.sink, lambda: not self.is_away, self._on_replayed, pace)
 
-    def _on_left(self, event: Spooled, error_type: str | None) -> None:
-        self.left.append((event.stream, error_type))
+    def _on_replayed(self, event: Spooled) -> None:
+        self.left.append(event.stream)
 
     async def start(self) -> None:
         await self.sink.open()

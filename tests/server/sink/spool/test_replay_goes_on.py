@@ -49,15 +49,15 @@ def test_an_exception_in_a_turn_does_not_end_the_replay(tmp_path: Path, monkeypa
 def test_a_batch_whose_ack_raises_is_not_waited_for(tmp_path: Path) -> None:
     async def test(spool: Spool) -> None:
         replayed = Replayed(spool)
-        on_left, told = replayed.replay._on_left, []
+        on_replayed, told = replayed.replay._on_replayed, []
 
-        def raise_once(event: Spooled, error_type: str | None) -> None:
+        def raise_once(event: Spooled) -> None:
             told.append(event)
             if len(told) == 1:
                 raise ValueError("a bug")
-            on_left(event, error_type)
+            on_replayed(event)
 
-        replayed.replay._on_left = raise_once
+        replayed.replay._on_replayed = raise_once
         put(spool, 1)
         await flushed(spool)
         await replayed.start()
