@@ -1,12 +1,13 @@
 """Which keys have events in a spool, for all processes of the host: a small shared map next to each database.
 
 Place: sink.spool.spool and sink.spool.backlog → HERE; intake.delivery asks it before it sends a live event.
-Rules: every cell has one writer. The worker that holds the database writes what it put in: the hash of a key selects a
-cell, which has the sequence number of the newest event put with such a key. The replay, which runs in one process of
-the host, writes how far it has come: ``horizon``, and of each topic that still has events, up to which sequence number
-they are gone. A key waits while its cell is above that. If two keys share a cell, or two topics a slot, one only waits
-with the other: order is kept, room is bounded. Blocks are allocated when a map is made: a full disk must not end a
-worker with SIGBUS. A reader reads the horizon before the slot, and a writer writes the slot first.
+Rules: every cell has one writer. The worker that holds the database writes what it put in: the hash of a key selects
+PROBES cells, which have the sequence number of the newest event put with such a key. The replay, which runs in one
+process of the host, writes how far it has come: ``horizon``, and of each topic that still has events, up to which
+sequence number they are gone. A key waits while all of its cells are above that. If keys share their cells, or two
+topics a slot, one only waits with the other: order is kept, room is bounded. Blocks are allocated when a map is made: a
+full disk must not end a worker with SIGBUS. A reader reads the horizon before the slot, and a writer writes the slot
+first.
 Not here: the events themselves (sink.spool.file), their order (sink.spool.lane).
 """
 
@@ -18,13 +19,15 @@ import os
 import time
 import zlib
 from enum import IntEnum
+from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
 SUFFIX: Final = ".map"
-_CELLS: Final = 1 << 18  # 2 MiB per worker. Beyond some 100,000 waiting keys, many other keys wait with them.
-_CELL_SHIFT: Final = 32 - 18
-_SPREAD: Final = 0x9E3779B1  # 2^32 / golden ratio: CRC-32 is linear, so low bits of similar keys are alike.
+# 4 MiB per worker. With 20,000 waiting keys one in a thousand other keys waits with them, with 150,000 one in five.
+_CELL_BITS: Final = 19
+_CELLS: Final = 1 << _CELL_BITS
+PROBES: Final = 3
 _SLOTS: Final = 1024
 _HEAD: Final = 64
 _BYTES: Final = 8 * (_HEAD + _SLOTS + _CELLS)
@@ -56,18 +59,17 @@ class Mark(IntEnum):
     CATCH_UP_MS = 37  # When the replay will have caught up, as it looks now.
 
 
-def cell_of(topic: str, key: bytes) -> int:
-    """Return the cell of a key. It is the same in every process, unlike Python's own hash."""
-    return (zlib.crc32(key, _hash(topic)) * _SPREAD & 0xFFFFFFFF) >> _CELL_SHIFT
+def cells_of(topic: str, key: bytes) -> tuple[int, int, int]:
+    """Return the cells of a key. They are the same in every process, unlike Python's own hash. CRC-32 would not do: it
+    is linear, and similar keys share cells."""
+    salt = zlib.crc32(topic.encode("utf-8", "replace")).to_bytes(4, "little")
+    whole = int.from_bytes(blake2b(key, digest_size=8, salt=salt).digest(), "little")
+    return whole % _CELLS, (whole >> _CELL_BITS) % _CELLS, (whole >> 2 * _CELL_BITS) % _CELLS
 
 
 def slot_of(topic: str) -> int:
     """Return the slot of a topic."""
-    return (_hash(topic) * _SPREAD & 0xFFFFFFFF) % _SLOTS
-
-
-def _hash(topic: str) -> int:
-    return zlib.crc32(topic.encode("utf-8", "replace"))
+    return zlib.crc32(topic.encode("utf-8", "replace")) % _SLOTS
 
 
 class KeyMap:
@@ -148,7 +150,8 @@ class KeyMap:
         head = self._head
         seq = head[Mark.LAST] + 1
         if key is not None:
-            self._cells[cell_of(topic, key)] = seq
+            for cell in cells_of(topic, key):
+                self._cells[cell] = seq
         head[Mark.WAITING] += 1
         head[Mark.LAST] = seq
         head[Mark.NEWEST] = max(number, head[Mark.NEWEST])
@@ -187,9 +190,10 @@ class KeyMap:
         committed, void = head[Mark.COMMITTED], head[Mark.VOID]
         return void if done >= committed and void > committed else done
 
-    def holds(self, cell: int, slot: int) -> bool:
-        """Whether an event of a key in this cell may wait."""
-        return self._cells[cell] > self.done(slot)
+    def holds(self, cells: tuple[int, int, int], slot: int) -> bool:
+        """Whether an event of a key with these cells may wait."""
+        newest = self._cells
+        return min(newest[cells[0]], newest[cells[1]], newest[cells[2]]) > self.done(slot)
 
     def pending(self) -> int:
         """Return how many events wait, those included that are set aside."""
@@ -261,8 +265,8 @@ class KeyMaps:
 
     def holds(self, topic: str, key: bytes) -> bool:
         """Whether an older event of this key may wait: a live one must not overtake it."""
-        cell, slot = cell_of(topic, key), slot_of(topic)
-        return any(one.holds(cell, slot) for one in self._all)
+        cells, slot = cells_of(topic, key), slot_of(topic)
+        return any(one.holds(cells, slot) for one in self._all)
 
     def done(self, topic: str) -> tuple[int, ...]:
         """Return how far the events of a topic are gone in each map: while it is the same, no key has become free."""

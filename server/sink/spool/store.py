@@ -15,7 +15,7 @@ import msgspec
 
 from server.sink.spool.event import ROW_BYTES
 from server.sink.spool.file import SpoolFile
-from server.sink.spool.keys import KeyMap, cell_of
+from server.sink.spool.keys import KeyMap, cells_of
 
 
 class Census(msgspec.Struct):
@@ -44,7 +44,8 @@ class Store:
         found = Census({})
         for seq, number, topic, key, size in self.file.contents():
             if key is not None:
-                found.cells[cell_of(topic.decode("utf-8", "surrogatepass"), key)] = seq
+                for cell in cells_of(topic.decode("utf-8", "surrogatepass"), key):
+                    found.cells[cell] = seq
             found.count += 1
             found.size += size + len(key or b"") + len(topic) + ROW_BYTES
             found.newest = max(found.newest, number)

@@ -27,7 +27,7 @@ def test_everything_is_delivered_oldest_first_and_then_gone(tmp_path: Path) -> N
         await replayed.end()
         assert replayed.delivered == [1, 2, 3, *range(10, 1300)]
         assert replayed.replay.replayed == 1293
-        assert set(replayed.left) == {("s", None)}
+        assert replayed.left == ["s"] * 1293
         assert numbers(tmp_path) == []
         assert not any(spool.holds("t", b'{"k":%d}' % key) for key in range(7))
 
@@ -119,7 +119,6 @@ def test_what_stays_too_large_is_set_aside_and_the_rest_goes_on(
         await until(lambda: spool.pending() == 0)
         await replayed.end()
         assert sorted(replayed.delivered) == [1, 2, 3, 4]
-        assert {error for _, error in replayed.left} == {None}
 
     drive(tmp_path, test)
 
@@ -158,7 +157,6 @@ def test_a_topic_that_is_refused_rests_while_others_go_on_and_loses_nothing(tmp_
         await until(lambda: not spool.waits())
         await replayed.end()
         assert sorted(set(replayed.delivered)) == [1, 2, 3, 4, 5]
-        assert {error for _, error in replayed.left} == {None}
 
     drive(tmp_path, test)
 
