@@ -39,7 +39,7 @@ class PublicKeysError(Exception):
 
 
 class PublicKey(msgspec.Struct, frozen=True, eq=False):
-    """A public key. Tokens name it by ``kid``; None: they do not name it."""
+    """A public key. ``kid`` is the ID by which tokens name it; None: it has no ID."""
 
     kid: str | None
     algorithm: str

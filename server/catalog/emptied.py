@@ -54,7 +54,10 @@ def emptied(sources: Sequence[Source], wiki: str | None, merged: Declared) -> It
 
 
 def _lost(general: Any, specific: Any, names: int, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """The maps of ``general`` for which ``specific`` has null: below names, ``names`` levels deep, those of INTAKE."""
+    """Yield path and content of each map of INTAKE in ``general`` that ``specific`` replaces by null.
+
+    The maps stand ``names`` levels deep, below names of streams or wikis.
+    """
     if not isinstance(general, dict) or not isinstance(specific, dict):
         return
     depth = len(path) - names

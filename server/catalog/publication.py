@@ -2,9 +2,9 @@
 
 Place: fetch.process publishes, or the master on HUP; catalog.snapshot_follower, in every worker, reads. A publication
 is made before the fork.
-Rules: a text is written whole before its number is; numbers go up. Two places take turns, so a reader has time until
-the second publication after it began; the number then shows that it was too slow. Nothing is on disk: a publication
-ends with the service.
+Rules: the text of a snapshot is complete before its number is written; numbers only
+rise. Two places are used in turn, so a reader has time until the second publication after it began; the number then
+shows that it was too slow. Nothing is on disk: a publication ends with the service.
 Not here: what the text says (catalog.snapshot).
 """
 

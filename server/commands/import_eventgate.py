@@ -238,7 +238,7 @@ class Import:
             self._file((*at, name), str(ours[name]))
 
     def _places(self) -> None:
-        """Note relative paths, which mean another place now."""
+        """Note relative paths: their base was EventGate's working directory, and is the settings file now."""
         for name, (section, setting) in (
             ("schema_base_uris", ("schemas", "base_uris")),
             ("stream_config_uri", ("streams", "sources")),
@@ -248,7 +248,7 @@ class Import:
                     self._note(self._items[name].where, f"{place} {RELATIVE}")
 
     def _file(self, where: KeyPath, path: str) -> None:
-        """Note files that do not exist here. Their content is not read: the service may run elsewhere."""
+        """Note a relative path, or a file that is not on this machine. The service may run elsewhere."""
         if not Path(path).is_absolute():
             if path != "probe":
                 self._note(where, f"{path} {RELATIVE}")

@@ -86,9 +86,9 @@ class AdminSettings(Section, frozen=True):
         list[HostName],
         says(
             "Host names by which `listen` is reached: `metrics.a.example`, or `*.a.example` for all below it. Requests "
-            "for other hosts get 421, so that no web page in a browser can reach this address by a name of its own. "
-            "IP addresses, `localhost`, names without a dot, the name of the machine and the host in `listen` are "
-            "always allowed."
+            "for other hosts get 421, so that no web page in a browser can reach this address under a host name of its "
+            "own choice. IP addresses, `localhost`, names without a dot, the name of the machine and the host in "
+            "`listen` are always allowed."
         ),
     ] = field(default_factory=list)
 
@@ -113,9 +113,9 @@ class Intake(Section, frozen=True):
     schema_uri_header: Annotated[
         HeaderName | None, says("Header that names the schema of events when neither event nor query does. Null: none.")
     ] = None
-    stream_header: Annotated[HeaderName | None, says("Header that names their stream in the same way. Null: none.")] = (
-        None
-    )
+    stream_header: Annotated[
+        HeaderName | None, says("Header that names the stream of events when neither event nor query does. Null: none.")
+    ] = None
     reports: Annotated[
         dict[Text, Destination],
         says(

@@ -56,7 +56,9 @@ class SinkSettings(Section, frozen=True):
     max_outstanding: Annotated[
         Count, says("Most events of one worker that wait for their ack; above it new requests get 503.")
     ] = 50_000
-    max_outstanding_bytes: Annotated[Bytes, says("Most bytes of these events.")] = 67_108_864
+    max_outstanding_bytes: Annotated[Bytes, says("Most bytes of the events of one worker that wait for their ack.")] = (
+        67_108_864
+    )
 
     @property
     def wants_spool(self) -> bool:

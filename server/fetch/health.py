@@ -28,8 +28,8 @@ class UrlHealth(NamedTuple):
 
 
 class Health:
-    """The health of all URLs. ``fetched_at``: when the answers that the generation was made with were right, in seconds
-    since 1970."""
+    """The health of all URLs. ``fetched_at`` has, for the answer of each URL that this generation began with, the time
+    at which it was last found to be current, in seconds since 1970."""
 
     def __init__(self, urls: Sequence[str], fetched_at: Sequence[float]) -> None:
         self._urls = list(urls)

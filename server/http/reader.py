@@ -340,7 +340,7 @@ class RequestReader:
         self._stop(self._bounds.big_framing)
 
     def _on_partial(self, received: bytes | memoryview) -> None:
-        """Check the limits on an unfinished message: what is held for it here and inside the parser."""
+        """Check the limits on an unfinished message: the bytes that are held for it here and inside the parser."""
         bounds = self._bounds
         fed_bytes = self.framing_bytes = len(received)
         self._candidate = b""

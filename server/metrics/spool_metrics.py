@@ -17,7 +17,7 @@ SPOOL: Final = MetricGroup(
         gauge("spool_events", "Events that wait on this host's disk.", one(lambda view: view.spool()[0])),
         gauge(
             "spool_bytes",
-            "Bytes of these events, in the databases of living workers.",
+            "Bytes of the events in the spools of living workers.",
             Gauge(lambda worker: worker.durability.spool_bytes()),
         ),
         gauge("spool_max_bytes", "The limit, `spool.max_bytes`.", one(lambda view: view.config.spool.max_bytes)),

@@ -54,7 +54,7 @@ def page(described: Mapping[str, Any]) -> bytes:
 
 
 class ServicePages:
-    """The handlers. ``unready`` returns why no request should come now ("booting", "draining"), or None."""
+    """The handlers. ``unready`` returns the state in which the worker does not serve (booting or draining), or None."""
 
     def __init__(
         self, name: str, version: str, unready: Callable[[], str | None], info: Callable[[], Mapping[str, Any]]

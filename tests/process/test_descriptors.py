@@ -101,7 +101,7 @@ def idle_connections(service: Served, stack: ExitStack, count: int) -> None:
 def test_clients_that_hold_all_connections_keep_no_event_from_the_broker(cluster: MockCluster, tmp_path: Path) -> None:
     """228 idle ones took the descriptors of spool and brokers, and 150 of 300 spooled events were stuck for good."""
     with Few(tmp_path, **kafka(cluster)) as service, ExitStack() as stack:
-        said = re.findall(rf"(\d+) \(not 20000: it may open {FEW} files\) connections a worker", service.log())
+        said = re.findall(rf"(\d+) \(not 20000: it may open {FEW} files\) connections per worker", service.log())
         client = stack.enter_context(closing(Client(service)))
         idle_connections(service, stack, IDLE)
         (pid,) = service.workers()

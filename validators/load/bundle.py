@@ -173,7 +173,7 @@ class _Bundler:
         found = self._lookup(ref, resolver)
         target = found.contents
         if not dialect.is_schema(target):
-            raise SchemaError("schema_unavailable", f"{self._uri}: $ref {ref!r} leads to what is not a schema")
+            raise SchemaError("schema_unavailable", f"{self._uri}: $ref {ref!r} leads to a value that is not a schema")
         if target is self._root:
             return "#"
         if id(target) not in self._names:  # Documents are trees: one object is one place in one document.

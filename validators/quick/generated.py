@@ -3,7 +3,7 @@
 Place: structs → HERE → validator and event_reader. A function is generated once per schema; an event then costs one
 call.
 Rules:
-1. The source holds nothing of the schema: all names are made here, and every constant comes in by its number.
+1. The source contains no text of the schema: all names are made here, and constants are passed in by number.
 2. The function accepts, or leaves the event to the reference; it never raises (that of a part does: its caller
    catches).
 3. The decoder skips texts that no field names without checking their UTF-8, so all of the bytes are checked here.

@@ -281,8 +281,7 @@ class Maker:
         return not self._may_be_made(each, below) or (is_required and not certain)
 
     def _may_be_made(self, schema: Any, place: str) -> bool:
-        """Whether an object that holds only filled-in members is valid, with every object inside it that filling in
-        makes."""
+        """Whether an absent object becomes valid when it is made of the members that will be filled in."""
         while isinstance(schema, dict) and "$ref" in schema:
             schema = target_of(self.whole, schema["$ref"])
         if not isinstance(schema, dict):
