@@ -1,6 +1,6 @@
 """Compare the service's own books with the answers to clients and with the records that were read.
 
-Place: commands.soak → HERE, beside soak.verdict.
+Place: commands.soak, soak.verdict → HERE.
 Rules: a worker's books are at most one beat old when it is killed; everything else is exact. ``in_flight`` of a run
 without kills is 0; with kills it counts the events that were lost with the workers, except those of the last beat.
 Not here: which losses are excused (soak.verdict calls ``most_lost``).
@@ -18,7 +18,7 @@ from soak.clients import Sent
 from soak.service import BEAT_S, Kill
 from soak.topic_reader import StoredRecord
 
-LATE_S: Final = 2.0  # A beat may be so late on a busy machine.
+LATE_S: Final = 2.0  # On a busy machine a beat may be late by this much.
 FOR_GOOD: Final = ("broker_rejected", "event_too_large")
 
 

@@ -1,4 +1,4 @@
-"""The brokers of a soak, and what can be done to them: a mock cluster, or an Apache Kafka that a script starts.
+"""Run the brokers of a soak and harm them: a mock cluster, or an Apache Kafka that a script starts.
 
 Place: commands.soak → HERE → soak.mock, or ``deploy/kafka/run``.
 Rule: both keep what they stored through every fault; only processes started here are signalled.
@@ -39,7 +39,8 @@ _SETTINGS: Final = {NOT_ENOUGH_REPLICAS: ("min.insync.replicas", "2"), MESSAGE_T
 class Brokers(Protocol):
     """A cluster that can be harmed. ``servers`` are its addresses for clients. ``can`` names the faults that it
     supports, ``refusals`` the errors that it can be made to answer. ``is_idempotent``: it checks the sequence numbers
-    of an idempotent producer."""
+    of an idempotent producer. ``most_in_flight`` is the most unanswered requests that the service may have with it.
+    ``sicken`` takes the leader away from some partitions; the others go on."""
 
     servers: str
     can: frozenset[str]
@@ -103,7 +104,7 @@ class Mock:
         self._order(f"refuse {code} {count}")
 
     def shrink(self, most_bytes: int) -> None:
-        raise NotImplementedError(f"mock brokers weigh nothing, and take more than {most_bytes} bytes")
+        raise NotImplementedError(f"mock brokers limit no batches, not even to {most_bytes} bytes")
 
     def stop(self) -> None:
         self._process.kill()
@@ -154,7 +155,7 @@ class Kafka:
         os.killpg(self._process.pid, signal.SIGCONT)
 
     def sicken(self) -> None:
-        raise NotImplementedError("one node alone leads every partition")
+        raise NotImplementedError("a cluster of one node has no partition that another node leads")
 
     def down(self) -> None:
         """End the node with kill -9."""
@@ -189,7 +190,7 @@ class Kafka:
         operation = AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET
         entry = ConfigEntry(name, value, incremental_operation=operation)
         topics = [ConfigResource("topic", topic, incremental_configs=[entry]) for topic in self._topics]
-        admin = self._admin()  # What it has begun ends with it.
+        admin = self._admin()  # It must live until the changes are made.
         for changed in admin.incremental_alter_configs(topics).values():
             changed.result(START_S)
 

@@ -22,9 +22,9 @@ from soak.service import Service
 from soak.strangers import Strangers
 
 GAP_S: Final = (1.0, 4.0)
-OUTAGE_S: Final = (0.5, 10.0)  # The longest exceeds the time-out of an event, the shortest does not.
+OUTAGE_S: Final = (0.5, 10.0)  # The longest outage exceeds the time-out of an event, the shortest does not.
 
-# The spool is empty within twice an outage, at least this long; busy machines get a little more.
+# The spool must be empty within this multiple of an outage, and is given this time at least.
 RECOVERY: Final = 2.0
 LEAST_RECOVERY_S: Final = 15.0
 
@@ -41,8 +41,8 @@ class Fault(Struct):
 
 
 class Faults:
-    """Inflicts faults. ``done`` lists them, and ``late`` the outages after which the spool was not empty in time.
-    ``names`` are those that this machine and these brokers support."""
+    """Inflicts faults. ``done`` lists them, and ``late`` those after which the spool was not empty in time. ``names``
+    are the faults that this machine and these brokers support."""
 
     def __init__(self, seed: int, service: Service, cluster: Brokers, strangers: Strangers) -> None:
         self._chance = random.Random(f"{seed}/faults")
@@ -208,7 +208,7 @@ class Faults:
         return f"{names[code]}, up to {count} times"
 
     async def _jump(self) -> str:
-        """Set the clock, which stays so until the next jump, also for processes that start meanwhile."""
+        """Set the clock until the next jump, also for processes that start meanwhile."""
         seconds = self._chance.choice((-7200, -600, -10, 0, 10, 600, 7200))
         self._service.jump(seconds)
         return f"to {seconds:+d} s"

@@ -47,7 +47,7 @@ class Cluster:
         self._lib.rd_kafka_mock_topic_create(self._cluster, topic.encode(), PARTITIONS, BROKERS)
 
     def sicken(self) -> None:
-        """Do the same with one broker: the partitions that it leads have no leader then."""
+        """Do the same as ``down`` with one broker, so that the partitions that it leads have no leader."""
         self._lib.rd_kafka_mock_broker_set_down(self._cluster, 1)
 
     def down(self) -> None:
@@ -65,7 +65,7 @@ class Cluster:
             self._lib.rd_kafka_mock_broker_set_rtt(self._cluster, broker, ms)
 
     def refuse(self, code: int, count: int) -> None:
-        """Answer the next ``count`` Produce requests with this error of Kafka's protocol; 0 ends the errors."""
+        """Answer the next ``count`` Produce requests with this error of Kafka's protocol; a count of 0 ends that."""
         if count == 0:
             self._lib.rd_kafka_mock_clear_request_errors(self._cluster, ctypes.c_int16(PRODUCE))
             return

@@ -36,11 +36,11 @@ from soak.log_reader import LogReader
 
 BEAT_S: Final = 0.5
 DRAIN_S: Final = 10.0
-LATE_S: Final = 5.0  # A machine that does all of this at once may be so late; the master kills workers after 2 s of it.
+LATE_S: Final = 5.0  # The service may end so late, because it shares the machine with brokers, clients and faults.
 START_S: Final = 40.0
 WORKERS: Final = 2
 DISK_BYTES: Final = 64 << 20
-DESCRIPTORS: Final = 256  # Each process has few enough for strangers to use them up.
+DESCRIPTORS: Final = 256  # Descriptors of each process: few enough for strangers to use them up.
 CLOCK: Final = "/usr/lib/*/faketime/libfaketimeMT.so.1"  # This is its place in Debian's package.
 
 

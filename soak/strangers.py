@@ -21,17 +21,17 @@ import orjson
 
 from soak.clients import KEYED, Sent
 
-FIRST: Final = 100_000  # Their numbers as clients begin here, above those of polite clients.
+FIRST: Final = 100_000  # The numbers of strangers begin here, above those of polite clients.
 HANGS_UP: Final = 20  # The connections of one visit.
 PIPELINED: Final = 3
-REFUSED_EVENTS: Final = 5_000  # Each is answered with more bytes than it has: some 4 MB in all.
+REFUSED_EVENTS: Final = 5_000  # Requests of one visit. Each answer is longer than its request: some 4 MB in all.
 IDLE_CONNECTIONS: Final = 700  # More than the service has descriptors (soak.service).
 CONNECT_S: Final = 2.0
 RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset.
 
 
 class Strangers:
-    """The strangers. ``sent`` lists the events that may have been accepted."""
+    """Plays all strangers. ``sent`` lists the events that may have been accepted."""
 
     def __init__(self, seed: int, address: Callable[[], tuple[str, int]]) -> None:
         self._chance = random.Random(f"{seed}/strangers")

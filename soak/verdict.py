@@ -1,21 +1,24 @@
 """The oracle: compare the records that were read with the answers that clients got.
 
 Place: soak.clients and soak.topic_reader → HERE → the report.
-Rules: an event that was answered 2xx is there; one that was answered as failed is not; what is there is what was sent;
-what was answered 201 is there once, if the brokers look at sequences; first copies of events of one key are in order.
+Rules: an event that was answered 2xx is there; one that was answered as failed is not; every record holds what was
+sent; an event that was answered 201 is there once, if the brokers check sequence numbers; first copies of events of one
+key are in order.
 An event without an answer may be there or not, because nothing was promised.
 
 These faults are excused within limits, because docs/OPERATIONS.md says that they happen:
 - A hasty event is missing, and the worker that answered it was killed within HELD_S. Which worker that was is known.
 - A hasty event is missing that was on its way while the brokers refused records for good: no more of a stream than its
-  books count as refused. What was in the spool by then has to wait there.
+  books count as refused. Events that were in the spool by then have to wait there instead.
 - Both together are no more than the books of the stream leave without an outcome (soak.books): a loss that the service
-  does not know of is a violation whatever was done to it.
-- Two events of a key are out of order, and the older one was answered as hasty, or as spooled, by another worker: it
-  may have been in memory there for HELD_S, or its key not seen to be in a spool for SEEN_S. Not so after a 201.
+  does not know of is a violation in any case.
+- Two events of a key are out of order, and another worker answered the older one as hasty or as spooled. It may have
+  been in memory there for HELD_S, or other workers may not have seen for SEEN_S that its key is spooled. After a 201
+  there is no such excuse.
 - An event comes after a younger one, and it was on its way, or in the spool, while the brokers refused it as too large.
-- An event is there twice. With mock brokers, any that was on its way during a fault: they do not know records again.
-Not here: the rules' reasons (docs/OPERATIONS.md).
+- An event is there twice. With mock brokers this holds for any event that was on its way during a fault, since they do
+  not recognise a record that comes again.
+Not here: the reasons of the rules (docs/OPERATIONS.md).
 """
 
 from __future__ import annotations
@@ -48,7 +51,7 @@ Lost = list[tuple[Identity, Sent]]
 
 
 class SoakVerdict(Struct):
-    """The verdict: numbers for people, and ``violations``, one line for each kind, with examples."""
+    """The verdict: numbers for people, and ``violations``, one line for each kind of violation, with examples."""
 
     sent: int = 0
     answered: dict[str, int] = field(default_factory=dict)
@@ -81,7 +84,7 @@ def judge(
         ],
         "wrong payloads": _wrong(events, read),
         "out of order within a key": _disordered(events, read, faults),
-        "never sent by anybody": [identity for identity in there if identity not in events],
+        "stored, and never sent": [identity for identity in there if identity not in events],
         "delivered twice, and acked at once": [
             identity for identity in kept if is_idempotent and there[identity] > 1 and _was_acked(events[identity])
         ],

@@ -136,7 +136,7 @@ class Closing(asyncio.Protocol):
     # Time.
 
     def on_deadline(self) -> None:
-        """``deadline`` has passed."""
+        """Act on a deadline that has passed: by the stage, send 408, answer in place of a handler, or close."""
         stage = self._reader.stage
         if self._is_lingering:
             self._transport.abort()

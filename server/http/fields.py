@@ -1,7 +1,6 @@
 """Parse values of header fields: lists, and names with parameters.
 
-Place: http.around.accept, http.around.client_address, http.around.content, http.cors, pages.documents, http.head →
-HERE.
+Place: http.around.accept, http.around.client_address, http.around.content, http.head, pages.documents → HERE.
 Rules: a field that occurs several times is one list (http.reader joins it). Empty elements and the blanks around them
 mean nothing (RFC 9110 section 5.6.1.2). A comma or semicolon inside a quoted string is text (section 5.6.4), unless a
 quote is opened and never closed: then each of them separates, so that a quote which a client leaves open cannot hide

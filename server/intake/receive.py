@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from server.intake.forms.form import Cut
     from server.sink.base import Sink
 
-LONG_SHARE: Final = 0.8  # Of ``answer_s``, that a body may wait whose events need no outcome.
-MIN_PATIENCE_S: Final = 1.0  # Even where ``answer_s`` leaves less.
+LONG_SHARE: Final = 0.8  # A body whose events need no outcome may wait for this share of ``answer_s``.
+MIN_PATIENCE_S: Final = 1.0  # Other bodies may wait at least this long, even where ``answer_s`` leaves less.
 
 _NO_MEMO: Final[Mapping[Any, Any]] = {}
 _OPEN, _CLOSED = b"{}"
@@ -71,9 +71,9 @@ class Receiver:
         has_room: Callable[[Request, int], bool] | None = None,
         measured_every: int = MEASURED_EVERY,
     ) -> None:
-        """``fetcher`` is asked for schemas that are at URLs; None: there are none. ``turns``: shared with what else
-        takes long; ``client_of`` says whose a request is there. ``has_room`` counts more bytes as held by a request,
-        and says whether they are too many (http.server). One request in
+        """``fetcher`` is asked for schemas that are at URLs; None: there are none. ``turns`` are shared with the other
+        long jobs of this worker; ``client_of`` returns the client whose turns a request takes. ``has_room`` counts more
+        bytes as held by a request, and returns whether there is room for them (http.server). One request in
         ``measured_every`` is timed; 0: none."""
         self._forms = forms
         self._read_options = RequestOptionsReader(config, forms).read
@@ -97,7 +97,7 @@ class Receiver:
         self._clock = clock
         self._closed = False
         self._fetcher = fetcher
-        self._sender, self._sending = sender, dict[Sending, int]()  # And the events that are still to be sent.
+        self._sender, self._sending = sender, dict[Sending, int]()  # With the number of events still to be sent.
         self._send_hasty, self._send_guaranteed = sender.hasty, sender.guaranteed
         self.counts = sender.counts
         self._hasty = self.counts.hasty
@@ -105,7 +105,7 @@ class Receiver:
         self._refuse_fault, self._refuse_full = refusals.fault, refusals.full
         self._refuse_draining, self._on_bug = refusals.draining, refusals.bug
         self._measured_every = measured_every
-        self._until_measured = min(1, measured_every)  # From 0 it is counted down for ever.
+        self._until_measured = min(1, measured_every)  # A request is timed when this is counted down from 1 to 0.
 
     def routes(self) -> dict[str, dict[str, Handler | None]]:  # cold: once, at start-up
         """Return the routes of these handlers, by path and method. HEAD None: such a GET sends events."""
@@ -243,8 +243,8 @@ class Receiver:
         began_s: float,
         since_s: float = 0.0,
     ) -> None:
-        """Count and number the events of a request, and hand them over. ``since_s``: when it came, by the monotonic
-        clock, if that is not this turn."""
+        """Count and number the events of a request, and hand them over. ``since_s`` is the time of its arrival by the
+        monotonic clock; 0: it came in this turn."""
         delivery = self._delivery
         count = len(events)
         self.counts.received += count
@@ -289,7 +289,7 @@ class Receiver:
         )  # fmt: skip
 
     def _has_room(self, count: int) -> bool:
-        """All or none: half of a batch would be spooled, the other half not."""
+        """Whether the sink has room for all events of a request: otherwise half of a batch would be spooled."""
         return count == 1 or self._outstanding() + sum(self._sending.values()) + count <= self._max_outstanding
 
     def _may_still_go(self, batch: Batch, is_guarded: bool, is_hasty: bool) -> bool:
@@ -301,9 +301,8 @@ class Receiver:
     def _events(
         self, request: Request, body: bytes, options: RequestOptions, arrival: Arrival, *, may_wait: bool = True
     ) -> list[Event] | Batch | None:
-        """Return the events of the body, prepared, or those prepared so far. None: there are none, and the request has
-        been answered with the reason. ``may_wait``: the events may wait on disk if the sink has no room for all of
-        them."""
+        """Return the prepared events of the body, or a batch that is not wholly prepared yet. None: the request was
+        refused and is answered. ``may_wait``: the events may wait on disk if the sink has no room for all of them."""
         if options.is_plain and body and body[0] == _OPEN and body[-1] == _CLOSED:
             # measured: bench worker: one decode instead of two of a body that is one event: -7 % of a request.
             event = self._at_once(0, body, arrival)
@@ -361,7 +360,7 @@ class Receiver:
         def go_on() -> None:
             try:
                 submission.begin_again()
-            except Exception:  # As in intake.batch.
+            except Exception:  # The request is answered here: http.protocol answers for its first turn alone.
                 self._on_bug(submission.request)
 
         return self._fetcher.wait(uris, self._address(submission.request), go_on)

@@ -32,7 +32,7 @@ _trouble = Limited(logging.getLogger("intake"))
 
 
 class Refusals:
-    """Answers requests, and adds to ``counts``."""
+    """Answers requests whose events are not taken, and counts them in ``counts``."""
 
     def __init__(self, counts: Counts, max_events: int) -> None:
         self._counts = counts

@@ -51,7 +51,7 @@ class Router:
         tallies: Tallies,
         guard: GuardLookup | None = None,
     ) -> None:
-        """``guard`` None: everybody may write everywhere."""
+        """``guard`` None: every client may write to every stream."""
         self._tallies = tallies
         self.judged = AllJudged()
         self.fields = Fields.of(config)
@@ -63,20 +63,20 @@ class Router:
         self._members: dict[tuple[Path, ...], EventMembers] = {}
         self._fillings: dict[tuple[tuple[Path, enrich.EnrichmentSource], ...], Enricher] = {}
         self._routes: dict[tuple[bytes | None, bytes | None], Route] = {}
-        self.known: dict[tuple[str, str], Route] = {}  # Those with a shortcut: by schema URI and stream.
-        self._shortcuts: dict[bytes, Shortcut] = {}  # By schema URI, as it is written.
-        self._sharing: Counter[bytes] = Counter()  # How many routes there are for each of these.
+        self.known: dict[tuple[str, str], Route] = {}  # The routes with a shortcut, by schema URI and stream.
+        self._shortcuts: dict[bytes, Shortcut] = {}  # By schema URI, as events write it.
+        self._sharing: Counter[bytes] = Counter()  # The number of routes that share each of these.
         self._readers: dict[Any, EventReader | None] = {}
         self._drafts: dict[Validator, Draft] = {}
         self._mark = msgspec.json.encode(self.fields.schema_uri[0][-1])
         self.first_members = self._members_of(())
 
     def find(self, schema_text: bytes | None, stream_text: bytes | None) -> Route | Verdict:
-        """The route of these raw JSON texts, or why there is none; None when the event has no such field."""
+        """Return the route of these raw JSON texts, or why there is none. None: the event has no such field."""
         return self._routes.get((schema_text, stream_text)) or self._find_new(schema_text, stream_text)
 
     def draft(self, schema_text: bytes | None) -> Draft | None:
-        """How to fill in events of a schema alone; None where there is none."""
+        """Return how events of a schema are filled in when no stream takes them. None: there is no such schema."""
         schema_uri = _text(schema_text)
         validator = self._validator(schema_uri) if schema_uri else None
         if validator is None or isinstance(validator, Verdict):
@@ -93,12 +93,12 @@ class Router:
         return draft
 
     def use(self, stream: StreamLookup) -> None:
-        """Streams are other ones from now on: every route is found anew."""
+        """Replace the streams: every route is found again."""
         self._stream = stream
         self._members.clear()
         self._fillings.clear()
         self._drafts.clear()
-        self._forget_all()  # What reads them stays: it depends on schemas, and is costly to make.
+        self._forget_all()  # The readers stay: they depend on schemas alone, and are costly to make.
 
     def _forget_all(self) -> None:
         self._routes.clear()
@@ -107,14 +107,14 @@ class Router:
         self._sharing.clear()
 
     def guess(self, raw: bytes) -> Shortcut | None:
-        """That of the schema that this event seems to name."""
+        """Return the shortcut of the schema that this event seems to name; None if there is none."""
         at = raw.find(self._mark)
         start = raw.find(b'"', at + len(self._mark))
         return self._shortcuts.get(raw[start : raw.find(b'"', start + 1) + 1])
 
     @property
     def only_shortcut(self) -> Shortcut | None:
-        """That of every event that was seen so far, if there is but one."""
+        """The shortcut that all events so far have in common; None if they have several or none."""
         return next(iter(self._shortcuts.values())) if len(self._shortcuts) == 1 else None
 
     def _find_new(self, schema_text: bytes | None, stream_text: bytes | None) -> Route | Verdict:
@@ -137,11 +137,13 @@ class Router:
         wrong = self._mismatch(stream, validator)
         if wrong is None and not self._invented.has_room(stream):
             wrong = _not_taken(stream.name)
-        if wrong is not None:  # The defaults of its schema are shown all the same.
+        if wrong is not None:  # The schema is fetched all the same, so that its defaults can be shown.
             return wrong if unfetched is None else wrong._replace(unfetched=unfetched)
         route = self._make(schema_uri, stream, validator, unfetched)
         if validator is None or b"\\" in schema_text + stream_text or self._invented.is_new(stream):
-            return route  # The schema may come yet; other spellings, and names made up, must not push routes out.
+            # It is not cached: its schema may still come, and other spellings and invented names must not push out
+            # routes that are in use.
+            return route
         if len(self._routes) >= MAX_ROUTES:
             self._forget(next(iter(self._routes)))
         self._routes[(schema_text, stream_text)] = route
@@ -152,7 +154,7 @@ class Router:
         return route
 
     def take(self, stream: Stream) -> None:
-        """An event of a stream whose name a regex has matched may be sent: the name is one of ours from now on."""
+        """Count the name of a stream that a regex has matched as in use, since a valid event of it may be sent."""
         self._invented.names.add(stream.name)
 
     def _forget(self, key: tuple[bytes | None, bytes | None]) -> None:
@@ -228,7 +230,8 @@ class Router:
         keys: tuple[Path, ...],
         gaps: tuple[Path, ...],
     ) -> EventReader | None:
-        """One object for all routes of a schema that look at the same members. None: there is no such way for it."""
+        """Return the reader for these members, one for all routes of a schema that need them. None: the schema has no
+        reader (validators.quick)."""
         made = self._readers
         wanted = (validator, tuple(sources.items()), keys)
         if wanted not in made:
@@ -243,7 +246,7 @@ class Router:
     def _sources(
         self, header_fields: Iterable[tuple[Path, bytes]], validator: Validator | None
     ) -> Mapping[Path, enrich.EnrichmentSource]:
-        """Which fields are filled in: those that the schema declares."""
+        """Return which fields are filled in, with the source of each: those that the schema declares."""
         if validator is None:
             return {}
         wanted: dict[Path, enrich.EnrichmentSource] = {
@@ -261,14 +264,14 @@ class Router:
     def _filling(
         self, sources: Mapping[Path, enrich.EnrichmentSource], members: EventMembers, gaps: tuple[Path, ...]
     ) -> Enricher:
-        """One object for all routes that fill in the same: it keeps what it has planned."""
+        """Return the enricher for these fields, one for all routes that fill in the same, since it caches its plans."""
         wanted = tuple(sources.items())
         if wanted not in self._fillings:
             self._fillings[wanted] = Enricher(sources, members, gaps)
         return self._fillings[wanted]
 
     def _members_of(self, paths: tuple[Path, ...]) -> EventMembers:
-        """One object for all routes that look at the same members, so that events of several need one read."""
+        """Return the object that reads these members, one for all routes that need the same: an event is read once."""
         if paths not in self._members:
             self._members[paths] = EventMembers(self.fields, paths)
         return self._members[paths]
@@ -294,7 +297,7 @@ def _not_taken(stream: str) -> Verdict:
 
 
 def _text(raw: bytes | None) -> str | None:
-    """The string that this JSON text stands for; None when it stands for anything else."""
+    """Return the string that this JSON text stands for; None if it is not a string."""
     if raw is None:
         return None
     try:

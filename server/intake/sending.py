@@ -49,9 +49,8 @@ class Sender:
     def hasty(
         self, request: Request, events: list[Event], number: int, is_guarded: bool, sending: Sending | None = None
     ) -> None:
-        """Hand over what is valid, then answer: by then the events are in the sink's memory, or in the spool's.
-        They are numbered from ``number`` + 1. Those that are a slice of a request are not answered: ``sending`` hears
-        of them."""
+        """Hand over the valid events, then answer: by then they are in the memory of the sink or of the spool. They are
+        numbered from ``number`` + 1. If they are a slice of a request, ``sending`` is told instead of answering."""
         submit: Submit = self._delivery.submit_hasty if is_guarded else self._submit
         count, taken, refused = len(events), 0, 0
         last = number + count
@@ -89,7 +88,7 @@ class Sender:
     def answer_hasty(
         self, request: Request, events: list[Event], refused: int, failures: verdict.Failures | None = None
     ) -> None:
-        """Say that they were received, unless some were ``refused``. ``failures``: as ``answer``."""
+        """Answer that the events were received, unless some were ``refused``. ``failures``: as for ``answer``."""
         count = len(events)
         if refused:
             self._answer_refused(request, events, refused, failures)
@@ -99,7 +98,7 @@ class Sender:
     def _answer_refused(
         self, request: Request, events: list[Event], refused: int, failures: verdict.Failures | None
     ) -> None:
-        """Nothing may be lost behind a 202: say which events of a hasty request were not taken."""
+        """Answer which events of a hasty request were not taken: a 202 would hide their loss."""
         self.counts.refused_hasty += refused
         answer = (failures or verdict.failures(events)).answer(len(events))
         request.reply(answer.status, answer.phrase, answer.body, retry_after_s=answer.retry_after_s)
@@ -113,8 +112,9 @@ class Sender:
         began_s: float = 0.0,
         pending: Pending | None = None,
     ) -> bool:
-        """Hand over what is valid and answer when the last outcome is known. ``began_s``: see intake.pending. Events
-        that are a slice of a request have the ``pending`` of all. Returns whether intake.delivery had to be asked."""
+        """Hand over the valid events and answer when the last outcome is known. ``began_s``: see intake.pending. If the
+        events are a slice of a request, ``pending`` is that of the whole request. Returns whether intake.delivery had
+        to be asked."""
         submit: Submit = self._delivery.submit_guaranteed if is_guarded else self._submit
         if pending is None:
             pending = Pending(request, events, self._on_settled, began_s)
@@ -156,9 +156,10 @@ class Sender:
             self._note(event, request)
 
     def answer(self, pending: Pending, failures: verdict.Failures | None = None) -> None:
-        """Answer a guaranteed request, all outcomes of which are known. ``failures``: what is said of those that
-        failed, if that is written already."""
-        # They know of it, and the garbage collector of neither: it lets go of them, whatever fails below.
+        """Answer a guaranteed request, all outcomes of which are known. ``failures``: the failed events, if they have
+        been collected already."""
+        # Events and pending refer to each other, and the garbage collector tracks neither: the cycle is broken before
+        # anything below can fail.
         events, pending.events = pending.events, _NO_EVENTS
         count, request = len(events), pending.request
         if pending.began_s:
@@ -182,7 +183,7 @@ class Sender:
             )
 
     def _answer_spooled(self, pending: Pending, events: list[Event], failures: verdict.Failures | None) -> None:
-        """Some of it is on our disk instead of with the broker: the sender is told so."""
+        """Answer a request of which some events are on our disk instead of with the broker, and say so."""
         if failures is not None:
             answer = failures.answer(len(events))
         else:
@@ -208,6 +209,6 @@ class Sender:
 
 _NO_EVENTS: Final[list[Event]] = []
 
-# Phrases of the usual batch sizes, ready-made: formatting one costs 0.3 µs of a request's 8.
+# The phrases of the usual batch sizes are made beforehand: formatting one costs 0.3 µs of a request's 8.
 _HASTY = [verdict.hasty(count).phrase for count in range(257)]
 _ACCEPTED = [verdict.accepted(count).phrase for count in range(257)]

@@ -1,11 +1,12 @@
 """Hand over the events of a large request in several turns of the loop, so that others are served in between.
 
 Place: intake.receive → HERE → intake.sending, and back to it with the answer.
-Rules: the events of a slice are numbered when they are handed over, so numbers follow the order of acceptance though
-other requests come in between. Where a slice had to leave the direct way to the sink, the later ones do as well. Room
-for what is left is reserved. What is left when no outcome can come in time any more is refused, not sent. A request is
-answered once, when all slices are handed over and have their outcomes; a long answer is written in slices too.
-Not here: what becomes of one event (intake.sending), whose turn it is (timing.turns).
+Rules: the events of a slice are numbered when they are handed over, so numbers follow the order of acceptance although
+other requests come in between. Once a slice had to ask intake.delivery, the later ones do as well. Room in the sink is
+reserved for the remaining events. When no outcome can come in time any more, the remaining events are refused and not
+sent. A request is answered once, when all slices are handed over and have their outcomes; a long answer is written in
+slices too.
+Not here: the way of one event (intake.sending), whose turn it is (timing.turns).
 """
 
 # hot path
@@ -27,14 +28,14 @@ if TYPE_CHECKING:
     from server.intake.sending import Sender
     from server.timing.turns import Turns
 
-AT_ONCE: Final = 512  # Events that are handed over in one turn: 10,000 took 11 to 22 ms.
-STEP: Final = 64  # Between two looks at the clock.
+AT_ONCE: Final = 512  # Up to so many events are handed over in one turn: 10,000 took 11 to 22 ms.
+STEP: Final = 64  # Events of a slice, and between two looks at the clock.
 
 
 class Sending:
-    """The events of one request, as a job of its client. ``first`` is the least number that they may have. Guaranteed
-    ones are sent until ``until_s``, by the monotonic clock. ``on_bug`` answers a request after an exception of ours;
-    ``under_way`` are all requests whose events are being handed over."""
+    """The sending of one request's events, as a job of its client. ``first`` is the lowest number that they may have.
+    Guaranteed ones are sent until ``until_s``, by the monotonic clock. ``on_bug`` answers a request after an exception
+    of ours. ``under_way`` holds, for each request that is being sent, the number of events that remain."""
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class Sending:
         self._steps: Iterator[None] = iter(())
 
     def begin(self, turns: Turns, client: str, *, is_hasty: bool) -> None:
-        """Do it in the next turns of this client."""
+        """Start to send the events, in the next turns of this client."""
         self._turns, self._client = turns, client
         self._under_way[self] = len(self._events)
         self._go_on_with(self._hasty() if is_hasty else self._guaranteed())
@@ -80,7 +81,7 @@ class Sending:
         self._turns.take(self._client, self, is_begun=True)
 
     def _slices(self) -> Iterator[tuple[list[Event], int]]:
-        """Each slice, and the number before that of its first event."""
+        """Yield each slice, and the number before that of its first event."""
         delivery, events = self._delivery, self._events
         for at in range(0, len(events), STEP):
             part = events[at : at + STEP]
@@ -103,7 +104,8 @@ class Sending:
         self._sender.answer_hasty(self._request, self._events, self._refused, failures)
 
     def on_handed_over(self, part: list[Event], taken: int, refused: int, last: int, is_guarded: bool) -> None:
-        """Hear what became of a slice of hasty events, the last of which has the number ``last``."""
+        """Note how many events of a slice of hasty ones were taken and refused. The last of them has the number
+        ``last``."""
         before, self._taken = self._taken, self._taken + taken
         self._refused += refused
         self._is_guarded = is_guarded
@@ -111,7 +113,7 @@ class Sending:
 
     def _guaranteed(self) -> Iterator[None]:
         pending = self._pending = Pending(self._request, self._events, self._on_settled, self._began_s)
-        pending.left = 1  # Until all are handed over, whatever outcomes come before.
+        pending.left = 1  # One more than are open, so that outcomes of early slices do not complete the request.
         for part, number in self._slices():
             if monotonic() > self._until_s:
                 _refuse(part)
@@ -133,7 +135,7 @@ class Sending:
         self._end(pending, failures)
 
     def _failures(self) -> Generator[None, None, verdict.Failures]:
-        """Count what failed after it was taken, and write down what the answer says of it."""
+        """Count the events that failed after the sink took them, and collect all failures for the answer."""
         failures = verdict.Failures()
         for count, event in enumerate(self._events):
             self._sender.note_failed(event, self._request)
@@ -147,11 +149,11 @@ class Sending:
         self._sender.answer(pending, failures)
 
     def _let_go(self) -> None:
-        """The garbage collector knows neither events nor what waits for them: this circle is broken here."""
+        """Break the cycle of events and objects that wait for them: the garbage collector does not track either."""
         self._events, self._pending = [], None
 
     def _write_entries(self) -> Iterator[None]:
-        """Count what failed after it was taken, and write down what the answer says of each event."""
+        """Count the events that failed after the sink took them, and write the answer's entry of each event."""
         writer = verdict.EntryWriter()
         for count, event in enumerate(self._events):
             self._sender.note_failed(event, self._request)
@@ -162,7 +164,7 @@ class Sending:
     # A job of timing.turns.
 
     def is_wanted(self) -> bool:
-        """What has been begun is brought to its end."""
+        """Always true: a request of which a part was sent is sent to its end."""
         return True
 
     def is_late(self) -> bool:
@@ -172,7 +174,7 @@ class Sending:
         raise AssertionError("a request whose events are being sent is not refused")
 
     def go_on(self, time_s: float) -> bool:
-        """Hand over slices, or write the answer, for so long."""
+        """Hand over slices, or write the answer, for ``time_s``. Returns whether the job is done."""
         until = monotonic() + time_s
         for _ in self._steps:  # noqa: SIM110 - a generator more would be made in each turn
             if monotonic() > until:
@@ -180,7 +182,7 @@ class Sending:
         return True
 
     def end(self) -> None:
-        """Hand over what is left at once."""
+        """Hand over the remaining events at once."""
         while self in self._under_way:
             next(self._steps, None)
 

@@ -1,10 +1,10 @@
 """Read rows straight from the leaf pages of a damaged SQLite file, without the pages that lead to them.
 
 Place: sink.salvage and commands.events → HERE, for ids that SQLite itself can no longer reach. The file is only read.
-Rules: the file holds one table, ``id INTEGER PRIMARY KEY`` first. Whatever the bytes are, a page gives rows or nothing.
+Rules: the file holds one table, ``id INTEGER PRIMARY KEY`` first. A page of any bytes gives rows or nothing, no error.
 Rows that were deleted may still lie on free pages: only tables that never delete are read this way.
-Not here: the columns of a table (sink.salvage, sink.sqlite.reader), the log beside the file, which SQLite applies when
-it can.
+Not here: the columns of a table (sink.salvage, sink.sqlite.reader), the write-ahead log of the file, which SQLite
+applies when it can.
 Source: https://www.sqlite.org/fileformat.html, sections 1.6 (pages, cells, overflow) and 2.1 (records).
 """
 
@@ -43,7 +43,7 @@ def rows_between(path: Path, first: int, last: int) -> Iterator[tuple[Any, ...]]
 
 
 def is_whole(row: Sequence[Any], kinds: Sequence[Any]) -> bool:
-    """Whether a row has the columns of these types: damage can leave one that reads well and is none."""
+    """Whether a row has as many columns, of these types: damage can leave bytes that can be read as another row."""
     return len(row) == len(kinds) and all(isinstance(part, kind) for part, kind in zip(row, kinds, strict=True))
 
 
@@ -151,7 +151,7 @@ def _record(payload: bytes) -> list[Any] | None:
         elif kind in (0, 8, 9):
             size, value = 0, (None, 0, 1)[(0, 8, 9).index(kind)]
         else:
-            return None  # A float, or nothing that SQLite writes: no column here has one.
+            return None  # It is a float, which no column here holds, or no type that SQLite writes.
         behind += size
         values.append(value)
     return values if behind == len(payload) else None

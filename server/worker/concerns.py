@@ -1,9 +1,9 @@
-"""What a worker makes those of its parts with that a bench leaves out to see what they cost.
+"""Name the parts of a worker that a bench can leave out, to measure what they cost.
 
 Place: worker.process → HERE → worker.durability, worker.measures, intake.receive.
-Rule: the service always has all of them: ``ALL``. A part that is left out is replaced by one of the same shape that
-does nothing, so the code of the hot path is the same with and without.
-Not here: what the parts do. What settings can switch off needs no place here.
+Rule: the service always has all of them: ``ALL``. A bench replaces a part by one of the same shape that does nothing,
+so that the code of the hot path is the same with and without it.
+Not here: what the parts do, and parts that a setting can switch off.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Concerns(Struct, frozen=True):
-    """``make_spool``, ``receipts`` and ``measures`` are called as those of the service are. One request in
+    """The parts. ``make_spool``, ``receipts`` and ``measures`` are called like those of the service. One request in
     ``measured_every`` is timed; 0: none."""
 
     make_spool: Callable[[Config, Path, int], Spool | None] = make_spool

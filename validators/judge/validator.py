@@ -76,7 +76,8 @@ class Validator:
             value = _read(raw)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             return [_unreadable(error)]
-        problems = self._explain(value) if self._is_typed else None  # An event that its type refused is hardly valid.
+        # An event that its type refused is hardly ever valid.
+        problems = self._explain(value) if self._is_typed else None
         if problems:
             return problems
         try:

@@ -26,7 +26,7 @@ from validators.errors import SchemaError
 from validators.load import dialect
 
 MAX_REFERENCES = 1_000
-MAX_FAR_NAMES = 10  # For each of them, referencing walks over the whole document.
+MAX_FAR_NAMES = 10  # Named schemas in other documents: for each of them, referencing walks over the whole document.
 MAX_SCHEMAS = 10_000  # Counts the subschemas of the result. The largest of 129 real schemas has 123.
 
 _ABOUT = ("title", "description", "$id", "id", "$schema", "examples")  # The root keeps these even next to a $ref.
@@ -162,7 +162,7 @@ class _Bundler:
         self._references += 1
         if not isinstance(ref, str):
             raise SchemaError("schema_unavailable", f"{self._uri}: has a $ref that is not text")
-        if ref.startswith("./#"):  # The tools of real repositories write "in this document" so.
+        if ref.startswith("./#"):  # Tools of real repositories write references within the same document in this way.
             ref = ref[2:]
         self._far_names += _is_far_name(ref)
         if self._far_names > MAX_FAR_NAMES:

@@ -91,7 +91,7 @@ def place_of(path: Path) -> str:
 
 def _takes(
     schema: dict[str, Any], fills: Mapping[Path, Fill], filled: tuple[str, str, Any, TypeAndCheck]
-) -> bool:  # cold: once a schema
+) -> bool:  # cold: once for each schema
     """Whether a member's schema accepts every text that will be filled in."""
     place, name, each, made = filled
     while isinstance(each, dict) and "$ref" in each:

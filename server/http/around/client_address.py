@@ -35,7 +35,7 @@ _MAX_ENTRY_CHARS = 64
 
 # RFC 7239 sections 4 and 6.
 _PORT = re.compile(r":([0-9]{1,5}|_[A-Za-z0-9._-]+)")
-# A search may begin where a name begins alone: else a long name without a value takes time in its square.
+# A search may begin only where a name begins: otherwise a long name without a value takes quadratic time.
 _LETTER = rb"[A-Za-z0-9!#$%&*+.^_`|~-]"
 _PAIR = re.compile(rb'(?<!%b)(%b++)=("(?:[^"\\]|\\.)*+"|[^\s",;=]+)' % (_LETTER, _LETTER))
 

@@ -1,17 +1,17 @@
-"""Where an event goes that may be sent: to the broker, or into the spool while the broker cannot have it.
+"""Decide where an accepted event goes: to the sink, into the waiting room, or into the spool.
 
-Place: intake.sending → HERE → sink, spool; acks that failed come back here.
+Place: intake.sending → HERE → sink, sink.spool.spool; acks that failed come back here.
 Rules:
-1. While all is well this file does nothing: intake.sending hands events to the sink itself. ``is_guarded`` says when
-   not.
-2. What the sink has taken is never told to a client as failed for a reason that can pass: the broker may have it all
-   the same. It goes to the spool, is delivered from there, and the client is told so (202, ``X-Durability: spool``).
-3. What was refused because its batch is too large is sent again by itself (intake.separating).
-4. A live event never overtakes an older one of its key that waits in a spool of this host. It waits in memory while
-   the spool is nearly empty, or where the stream wants no spool; else it goes behind it.
-5. While the disk takes nothing and a broker answers, what waits for the disk in memory is sent instead.
-6. Every accepted event ends in its stream's tally: delivered, spooled, or dropped with a reason.
-Not here: how the spool keeps and replays (sink.spool.spool, sink.spool.replay), what a request is answered
+1. While the brokers answer and the spool is empty, events do not come here: intake.sending hands them to the sink
+   itself, unless ``is_guarded``.
+2. An event that the sink has taken is never reported as failed for a transient reason, because the broker may have
+   it. It goes to the spool, is delivered from there, and the client is told so (202, ``X-Durability: spool``).
+3. An event that was refused because its batch is too large is sent again by itself (intake.delivery.separating).
+4. A live event never overtakes an older one of its key that waits in a spool of this host. If the spool is nearly
+   empty, or the stream wants no spool, it waits in memory (intake.delivery.waiting_room); otherwise it is spooled.
+5. While the disk takes nothing and a broker answers, events that wait in memory for the disk are sent instead.
+6. Every accepted event is counted once in its stream's tally: as delivered, spooled, or dropped with a reason.
+Not here: how the spool keeps and replays (sink.spool.spool, sink.spool.replay), the answer to a request
 (intake.sending).
 """
 
@@ -34,20 +34,20 @@ if TYPE_CHECKING:
     from server.sink.base import OnAck, Sink
 
 LOOK_S: Final = 0.02
-NEARLY_EMPTY_S: Final = 1.0  # A spool that will be empty within this time is waited for,
-WAIT_S: Final = 2.0  # for so long,
-LONG_WAIT_S: Final = 5.0  # or so long by events that may not go to the disk.
+NEARLY_EMPTY_S: Final = 1.0  # If the spool will be empty within this time, live events wait in memory,
+WAIT_S: Final = 2.0  # at most for this time,
+LONG_WAIT_S: Final = 5.0  # or for this time if they may not be spooled.
 RESCUE_EVERY_S: Final = 1.0
-# Reasons for which an event is as good as before; ``broker_timeout`` includes a producer that was replaced.
+# Transient reasons: the event may be sent again. ``broker_timeout`` includes a producer that was replaced.
 CAN_PASS: Final = frozenset({"broker_timeout", "queue_full"})
 
-OWN: Final = -1  # The index of an event that is no client's.
+OWN: Final = -1  # The index of an event that the service itself has made.
 
 _limited = Limited(logging.getLogger("delivery"))
 
 
 class Keeper(Protocol):
-    """What is asked of a spool (sink.spool.spool), and of the maps of keys beside it."""
+    """The methods of a spool that are called here (sink.spool.spool)."""
 
     def has_room(self, size: int) -> bool: ...
     def put(
@@ -73,14 +73,17 @@ class Keeper(Protocol):
 
 
 def _forget(event: Event) -> None:
-    """Its tally has it."""
+    """Do nothing: the tally has counted the event."""
 
 
 class Delivery:
-    """``settle_s``: within which the sink settles what it was given. ``spool`` None: what cannot be sent is refused.
-    ``is_spooled``: so are guaranteed events of streams without a wish; ``may_be_spooled``: those of some stream are.
-    ``on_spooled`` and ``on_dropped`` are called with hasty events, whose requests have been answered: that go to the
-    spool after all, and that will never be delivered. ``tallies`` are the books of the events."""
+    """The way of one worker's events.
+
+    ``spool`` None: events that cannot be sent are refused. ``settle_s`` is the time within which the sink reports an
+    outcome. ``is_spooled``: guaranteed events are spooled too, unless their stream says otherwise; ``may_be_spooled``:
+    those of at least one stream are. ``on_spooled`` and ``on_dropped`` are called with hasty events whose requests have
+    been answered, when they go to the spool after all or will never be delivered. ``tallies`` are the books.
+    """
 
     def __init__(
         self,
@@ -95,7 +98,7 @@ class Delivery:
     ) -> None:
         self._sink_submit = sink.submit
         self._outstanding = sink.outstanding
-        self._is_shut = sink.is_full  # Full, or nobody answers.
+        self._is_shut = sink.is_full  # The sink is full, or no broker answers.
         self._classify = sink.classify
         self._recall = sink.recall
         self._separating = Separating(sink, settle_s)
@@ -114,17 +117,17 @@ class Delivery:
         self.is_guarded = False
 
     def open(self, first_number: int) -> None:
-        """Begin to look after the spool."""
+        """Start the timer that looks at the spool. Events are numbered from ``first_number`` on."""
         self._loop = asyncio.get_running_loop()
         self.number = first_number
         if self._spool is not None:
             Timer(self._loop, LOOK_S, self._look).start()
 
     def _look(self) -> None:
-        """Whether something waits on this host, so that keys have to be looked up."""
+        """Look whether events wait on this host, send or spool those whose wait is over, and set ``is_guarded``."""
         assert self._spool is not None
         assert self._room is not None
-        self.is_guarded = True  # As long as it cannot be told (no descriptor to look with), keys are looked up.
+        self.is_guarded = True  # If a line below raises (there may be no descriptor left), keys are looked up.
         now, is_shut = self._loop.time(), self._is_shut()
         self._separating.look(now)
         self._spool.tell(is_away=is_shut, acked=self.tallies.delivered)
@@ -140,8 +143,9 @@ class Delivery:
             self.number = max(self.number, self._spool.newest())
 
     def _look_at_doubt(self, now: float) -> None:
-        """Nothing is replayed while the sink still holds events that may have to go to the spool, before others of
-        their keys that are there already: until all have an outcome that were in the sink when the doubt arose."""
+        """Tell the replay whether there is doubt: the sink holds events that may have to go to the spool, and would be
+        older there than others of their keys. The doubt ends when all events that were in the sink when it began have
+        an outcome, or after ``settle_s``."""
         assert self._spool is not None
         if not self._doubt_until:
             return
@@ -155,7 +159,7 @@ class Delivery:
         self._spool.doubt(self._doubt_until)
 
     def _in_sink(self) -> int:
-        """How many events the sink has not settled, by the books."""
+        """Return how many events have no outcome from the sink yet, by the books."""
         assert self._spool is not None
         in_flight = sum(tally.in_flight() for tally in self.tallies)
         return in_flight - self._spool.waiting() - self.in_room()
@@ -165,7 +169,7 @@ class Delivery:
         return 0 if self._room is None else len(self._room)
 
     def _look_at_room(self, now: float, is_shut: bool) -> None:
-        """Send what need not wait any more, and spool what has waited for too long."""
+        """Send the events whose key is free, and spool those that have waited for too long."""
         assert self._room is not None
         if not is_shut:
             for key in self._room.free():
@@ -174,7 +178,7 @@ class Delivery:
             self._spool_guests(self._room.take(key))
 
     def _send_guests(self, guests: Sequence[Guest]) -> None:
-        """Hand events of one key to the sink, in order; those that it does not take now wait on."""
+        """Hand events of one key to the sink, in order. From the first that it does not take now, they wait again."""
         assert self._room is not None
         is_refused = False
         for guest in guests:
@@ -189,7 +193,8 @@ class Delivery:
                 self.tallies.doubt_again(event.number)
 
     def _spool_guests(self, guests: Sequence[Guest]) -> None:
-        """Put events of one key into the spool, in order. What has been answered already is put there in any case."""
+        """Put events into the spool, in order. Those that have been answered are spooled even if their stream wants no
+        spool; the others are dropped then."""
         for guest in guests:
             is_owed = guest.event.pending is None
             if not (guest.may_spool or is_owed) or not self._put(guest.event, is_owed=is_owed, may_have_elders=False):
@@ -198,8 +203,8 @@ class Delivery:
                 self._on_spooled(guest.event)
 
     def rescue(self, *, is_last: bool = False) -> int:
-        """Send what waits in memory for a disk that takes nothing; a key with older events on the disk waits for them,
-        unless this is the last chance. Returns how many events were sent."""
+        """Send the events that wait in memory for a disk that takes nothing. Those whose key has older events on the
+        disk wait for them, unless ``is_last``: the worker is about to end. Returns how many events were sent."""
         if self._spool is None or self._room is None or self._spool.is_usable():
             return 0
         sent, until = 0, self._loop.time() + LONG_WAIT_S
@@ -219,33 +224,33 @@ class Delivery:
         return sent
 
     def empty_room(self) -> None:
-        """Put everything into the spool that waits in memory for its key: the worker is about to end."""
+        """Put the events into the spool that wait in memory for their key: the worker is about to end."""
         if self._room is not None:
             self._spool_guests(list(self._room.take_all()))
 
     def may_replay(self) -> bool:
-        """True when the broker answers."""
+        """Whether a broker answers and the sink has room."""
         return not self._is_shut()
 
     def can_take(self, size: int, *, is_hasty: bool) -> bool:
-        """Whether it is worth looking at a request of this size: refusing must cost nothing."""
+        """Whether events of a request of this size could be sent or spooled; if not, it is refused unread."""
         if not self._is_shut():
             return True
         return self._spool is not None and (is_hasty or self.may_be_spooled) and self._spool.has_room(size)
 
     def submit_hasty(self, event: Event, on_ack: OnAck) -> str | None:
-        """Send it or spool it; an ``error_type`` when neither can be."""
+        """Send or spool a hasty event. Returns an ``error_type`` when neither can be done."""
         assert event.route is not None
         return self._submit(event, on_ack, event.route.stream.on_broker_down != "refuse")
 
     def submit_guaranteed(self, event: Event, on_ack: OnAck) -> str | None:
-        """The same for an event whose sender waits; what was spooled settles when it is on disk."""
+        """Do the same with an event whose client waits. If it is spooled, its outcome comes when it is on disk."""
         assert event.route is not None
         wish = event.route.stream.on_broker_down
         return self._submit(event, on_ack, wish == "spool" or (wish is None and self._is_spooled))
 
     def submit_own(self, event: Event) -> str | None:
-        """An event that the service itself has made: hasty."""
+        """Send or spool an event that the service itself has made, as a hasty one."""
         self.number += 1
         event.number, event.index = self.number, OWN
         error_type = self.submit_hasty(event, event.on_ack)
@@ -256,7 +261,8 @@ class Delivery:
         return error_type
 
     def refused(self, event: Event, error_type: str) -> str | None:
-        """The sink did not take a hasty event: spool it for a reason that can pass. What remains to be said."""
+        """Spool a hasty event that the sink did not take, if the reason can pass. Returns an ``error_type`` if it is
+        not spooled."""
         assert event.route is not None
         if error_type not in CAN_PASS or event.route.stream.on_broker_down == "refuse":
             return error_type
@@ -275,14 +281,15 @@ class Delivery:
         return error_type
 
     def _must_wait(self, event: Event) -> bool:
-        """Whether older events of its key wait on this host."""
+        """Whether older events of its key wait in memory here, or in a spool of this host."""
         if self._spool is None or self._room is None:
             return False
         assert event.key is not None
         return self._room.has(event.topic, event.key) or self._spool.holds(event.topic, event.key)
 
     def _let_wait(self, event: Event, may_spool: bool) -> bool:
-        """Let it wait for its elders: in memory if that is not for long, or where it may not be spooled."""
+        """Let an event wait for older ones of its key: in memory if that takes little time or it may not be spooled,
+        otherwise in the spool. Returns False if there is no place for it."""
         assert self._spool is not None
         assert self._room is not None
         assert event.key is not None
@@ -294,12 +301,13 @@ class Delivery:
             return True
         if not may_spool:
             return False
-        # Its elders in the sink, if any, are older than those in the spool: they are waited for already.
+        # If the sink holds older events of the key, they are older than those in the spool: the doubt covers them.
         self._spool_guests(self._room.take((event.topic, event.key)))
         return self._put(event, may_have_elders=False)
 
     def _put(self, event: Event, *, is_owed: bool = False, may_have_elders: bool = True) -> bool:
-        """Into the spool. Elders that the sink still holds must have an outcome before anything is replayed."""
+        """Put an event into the spool. If the sink may hold older events of its key, doubt begins: nothing is replayed
+        before they have an outcome. Returns whether there was room."""
         if self._spool is None:
             return False
         assert event.route is not None
@@ -315,7 +323,7 @@ class Delivery:
         return True
 
     def _on_failed(self, event: Event, error: Any) -> None:
-        """The sink had taken it and could not deliver it, as far as it knows."""
+        """Handle an event that the sink had taken and did not deliver, as far as it knows: the broker may have it."""
         assert event.route is not None
         self.tallies.settle_doubt(event.number)
         error_type = self._classify(error)
@@ -326,7 +334,7 @@ class Delivery:
             error_type = again
         if error_type in CAN_PASS and self._spool is not None:
             if event.key is not None:
-                self._recall()  # Younger ones of its key must not be sent before it.
+                self._recall()  # Younger events of its key must not be sent before it.
             if self._put(event, is_owed=True):
                 if event.pending is None and event.index != OWN:
                     self._on_spooled(event)
@@ -335,17 +343,17 @@ class Delivery:
         self._drop(event, error_type)
 
     def _send_alone(self, event: Event) -> str | None:
-        """Its batch was too large: what remains to be said is whether it is."""
+        """Send an event by itself whose batch was too large. Returns an ``error_type`` if it was not sent."""
         if self._spool is None or not self._separating.begin(event, self._loop.time()):
             return "broker_timeout"
         self.is_guarded = True
         if event.key is not None and self._spool.holds(event.topic, event.key):
-            return "broker_timeout"  # Behind its elders.
+            return "broker_timeout"  # It has to go behind older events of its key.
         self.tallies.doubt_again(event.number)
         return self._sink_submit(event, event.on_ack)
 
     def _on_kept(self, event: Event, error_type: str | None) -> None:
-        """The spool has it on disk, or will not have it."""
+        """Handle the outcome of an event that was put into the spool: it is on disk, or it could not be written."""
         if error_type is not None:
             self._drop(event, error_type)
             return

@@ -1,9 +1,9 @@
-"""Topics that accept no batch: their events are sent again one by one, in the order of each key.
+"""Send the events of a topic one by one after it refused a batch as too large, in the order of each key.
 
 Place: intake.delivery → HERE → sink.
 Rules: the broker refused the batch, so it has none of these events, and they may be sent again at once. Until all
-events that the sink had before have an outcome, younger events of the topic with a key are kept out of the sink: they
-would overtake.
+events that the sink had before have an outcome, younger events of the topic with a key are kept out of the sink,
+because they would overtake those.
 Not here: how a sink separates a topic's records (sink.kafka.alone), where the younger events go (intake.delivery).
 """
 

@@ -1,9 +1,9 @@
-"""Live events whose key has older ones in the spool, held in memory until those are gone.
+"""Hold live events in memory whose key has older ones in the spool, until those are gone.
 
-Place: intake.delivery → HERE → sink, or the spool after all.
-Rules: the events of a key leave in the order in which they came, and none of them before the spool has let go of the
-key. Without this a busy key would never be free: each of its events would find the last one still on disk. Room and
-time are bounded.
+Place: intake.delivery → HERE → the sink, or the spool when the wait takes too long.
+Rules: the events of a key leave in the order in which they came, and none of them leaves while the spool holds the key.
+Without this room a busy key would never be free: each of its events would find the one before still on disk, and be
+spooled too. Number, bytes and time are limited.
 Not here: whether it is worth waiting (intake.delivery).
 """
 
@@ -24,7 +24,7 @@ Key = tuple[str, bytes]
 
 
 class Guest(Struct, eq=False):
-    """One event; it waits until ``until`` (loop time). ``may_spool``: then it may go to the spool."""
+    """One event that waits, at most until ``until`` (loop time). ``may_spool``: after that it may go to the spool."""
 
     event: Event
     until: float
@@ -32,8 +32,8 @@ class Guest(Struct, eq=False):
 
 
 class WaitingRoom:
-    """``holds`` says whether older events of a key are in the spool; ``done`` stays the same while no key of a topic
-    can have become free."""
+    """The waiting room of one worker. ``holds`` says whether older events of a key are in the spool. ``done`` returns,
+    for a topic, a value that stays the same as long as no key of it can have become free."""
 
     def __init__(self, holds: Callable[[str, bytes], bool], done: Callable[[str], object]) -> None:
         self._holds = holds
@@ -51,7 +51,7 @@ class WaitingRoom:
         return (topic, key) in self._guests
 
     def has_place(self, size: int) -> bool:
-        """Whether one more event of this size may wait."""
+        """Whether there is room for one more event of this size."""
         return self._count < MAX_EVENTS and self._bytes + size <= MAX_BYTES
 
     def add(self, guest: Guest) -> None:
@@ -70,12 +70,12 @@ class WaitingRoom:
         return guests
 
     def take_all(self) -> Iterator[Guest]:
-        """Take out everything."""
+        """Take out all events."""
         for key in list(self._guests):
             yield from self.take(key)
 
     def free(self) -> list[Key]:
-        """Return the keys that the spool has let go of."""
+        """Return the keys of which the spool holds no events any more."""
         if not self._guests:
             return []
         done = {topic: self._done(topic) for topic in {topic for topic, _ in self._guests}}

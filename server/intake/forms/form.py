@@ -1,9 +1,9 @@
-"""How the events of a body in one format are found, and what a module of a format promises.
+"""Say how the events of a body in one format are found, and what a module of a format promises.
 
 Place: server/intake/forms/<format>.py makes a Form → HERE → intake.forms.forms, intake.receive.
 Rules: a format is a module of this folder, which has ``form(config, schema)`` and the name that
-http.around.content gives to the format of its media types. It adds no decision of its own on an event: that is raw JSON
-when intake.pipeline sees it.
+http.around.content gives to the format of its media types. A format decides nothing about an event, which is raw JSON
+by the time intake.pipeline sees it.
 Not here: which media types there are (http.around.content), what is inside an event (intake.pipeline).
 """
 
@@ -37,9 +37,9 @@ Finish = Callable[[list[Any], bool], "str | None"]
 
 
 class Form(NamedTuple):
-    """How bodies of one format are read. ``cut`` finds what stands for an event, by default the elements of an array.
-    ``unwrap`` makes a piece of each of these when it is prepared. ``finish`` is told all of them and whether they stood
-    in an array, and says what is wrong with that, if anything."""
+    """How bodies of one format are read. ``cut`` splits a body into one text per event; by default these are the
+    elements of an array. ``unwrap`` makes a piece of each text when it is prepared. ``finish`` is called with all texts
+    and whether they stood in an array, and returns what is wrong with that, or None."""
 
     cut: Cut = elements
     unwrap: Unwrap | None = None

@@ -1,8 +1,8 @@
 """Bodies that are not plain JSON: wrapped events, or one event per line.
 
 Place: intake.receive → HERE → the module of the format (intake.forms.form); intake.batch → HERE → intake.pipeline.
-Rules: in whichever format an event came, it is raw JSON text before intake.pipeline sees it. What is wrong with one
-piece is a verdict with its index; what is wrong with the whole is the request's fault, as in intake.text.decode.
+Rules: an event of any format is raw JSON text by the time intake.pipeline sees it. A fault in one piece is a verdict
+with its index; a fault in the body as a whole is a fault of the request, as in intake.text.decode.
 Not here: content types and encodings (http.around.content, http.around.decompress).
 """
 
@@ -50,7 +50,7 @@ class Forms:
         return not self._looks_at_headers or cloudevents.MARK not in headers
 
     def of(self, headers: Mapping[bytes, bytes]) -> Form:
-        """The form of a body that is not plain."""
+        """Return the form of a body with these headers, which is not plain."""
         form = self._forms.get(self._format_of(headers.get(b"content-type")))
         return form if form is not None else Form(cloudevents.as_data, self._binary(headers), cloudevents.one_whole)
 
@@ -90,6 +90,6 @@ class PiecePreparer:
 
 
 def _maker(name: str) -> Make:
-    """``form`` in the module of the format: by name, because http.around.content is the list already."""
+    """Return the function ``form`` of a format's module, which has the name that http.around.content gives to it."""
     make: Make = import_module(f"server.intake.forms.{name}").form
     return make

@@ -1,9 +1,10 @@
-"""All databases of a host's spool, as the replay sees them: what waits, the oldest of each topic, how far it has come.
+"""All databases of a host's spool, as the replay sees them: the events that wait, and how far the replay has come.
 
 Place: sink.spool.replay → HERE, on the replay's thread → sink.spool.reader, sink.spool.part.
-Rules: the events of a topic come in the order of their numbers, whichever worker has put them. A part that cannot be
-read or written costs the others nothing. Databases that no worker holds are opened once, so that a file of an earlier
-version or a damaged one is brought into order, and are deleted when they are empty.
+Rules: the events of a topic are returned in the order of their numbers, whichever worker put them. A database that
+cannot be read or written does not hold up the others. One that no worker holds is adopted: it is opened as its worker
+would open it, so that a file of an earlier version is converted and a damaged one is recovered, and it is deleted when
+it is empty.
 Not here: what is sent when (sink.spool.replay), one database (sink.spool.part).
 """
 
@@ -49,9 +50,9 @@ class Taken(NamedTuple):
 
 
 class BacklogView(NamedTuple):
-    """``topics`` are those that have events, ``put`` is how many were ever put, and ``acked`` how many
-    of live requests brokers have acked to the workers; ``is_doubtful``: older ones than those
-    may still come."""
+    """The spool after one turn. ``topics`` are those that have events. ``put`` is the number of events that were ever
+    put, ``acked`` the number of events of live requests that brokers have acked to the workers. ``is_doubtful``: a
+    worker may still put events that are older than those. ``taken`` are the wanted events, by topic."""
 
     topics: frozenset[bytes]
     events: int
@@ -62,7 +63,7 @@ class BacklogView(NamedTuple):
 
 
 class Backlog:
-    """The databases. ``damaged`` counts events that were set aside as such."""
+    """Reads and deletes events in all databases of a directory."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -74,11 +75,12 @@ class Backlog:
 
     @property
     def damaged(self) -> int:
-        """The number of events that were found damaged."""
+        """The number of events that were found damaged, and were set aside or lost."""
         return sum(part.damaged for part in self._parts.values())
 
     def work(self, wants: Iterable[Want], catch_up_s: float) -> BacklogView:
-        """Write down what is gone, look again, and read what is wanted."""
+        """Do one turn: delete delivered events, count the others, publish how far the replay is, and read the wanted
+        events. Errors of a database are logged."""
         now = time.monotonic()
         self._find()
         if now >= self._adopt_at:
@@ -106,7 +108,7 @@ class Backlog:
         )
 
     def close(self) -> None:
-        """Write down what is gone, and close the files."""
+        """Delete delivered events, and close the files."""
         for part in self._parts.values():
             self._try(part, part.write_down)
             self._try(part, part.look)
@@ -115,7 +117,7 @@ class Backlog:
         self._parts = {}
 
     def _find(self) -> None:
-        """Look for databases that are new, and forget those that are gone."""
+        """Open databases that are new, and close those that were deleted."""
         paths = set(self._directory.glob(f"{STEM}-*{SUFFIX}"))
         for path in paths - self._parts.keys():
             self._parts[path] = Part(path)
@@ -123,7 +125,7 @@ class Backlog:
             self._parts.pop(path).close()
 
     def _adopt(self) -> None:
-        """Bring databases into order that no worker holds, and delete those that are empty."""
+        """Adopt the databases that no worker holds, and delete those of them that are empty."""
         for path, part in list(self._parts.items()):
             try:
                 lock_fd = claim.take(path)
@@ -141,7 +143,8 @@ class Backlog:
                 del self._parts[path]
 
     def _oldest(self, parts: list[Part], want: Want, newest_allowed: int) -> list[Taken]:
-        """Read the oldest events of a topic from all parts. Where a part has more, no younger one is taken."""
+        """Read the oldest events of a topic from all databases. If a database has more of them than it returned, no
+        event is taken that is younger than those, because the rest may come before it."""
         found: list[Taken] = []
         upto = newest_allowed - 1
         for part in parts:
@@ -155,7 +158,8 @@ class Backlog:
         return [taken for taken in found[: want.most] if taken.event.number <= upto]
 
     def _try(self, part: Part, function: Callable[[], object]) -> None:
-        """Work with one part. A full disk gets the room that was reserved, once."""
+        """Call a function of one database. If the disk is too full to delete rows, the reserved file is removed, and
+        the call is repeated once."""
         failed = part.attempt(function)
         if failed is not None and part.is_full(failed) and self._reserve.exists():
             self._reserve.unlink(missing_ok=True)

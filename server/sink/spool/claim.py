@@ -36,7 +36,7 @@ def take(path: Path) -> int | None:
             return None
         if _is_named(fd, lock):
             return fd
-        os.close(fd)  # Its holder has deleted the file meanwhile, so no other process can see this lock.
+        os.close(fd)  # Its holder has deleted the file meanwhile, so other processes do not see this lock.
 
 
 def _is_named(fd: int, lock: Path) -> bool:

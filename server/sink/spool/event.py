@@ -1,9 +1,9 @@
 """Convert an event to a row of the spool, and back.
 
 Place: sink.spool.spool → HERE; the event that comes back is a record for the sink (sink.spool.replay).
-Rules: the size of a row is computed here alone, both for rows that go in and for rows that come out. A row has a
-checksum over all of its columns, each with its type and length: what was damaged on the disk is recognised, whatever
-it has become.
+Rules: the size of a row is computed here, both for rows that go in and for rows that come out (sink.spool.reader has
+the same sum in SQL). A row has a checksum over all of its columns, each with its type and length, so damage is
+recognised even if the row can still be read.
 Not here: the table (sink.spool.file).
 """
 
@@ -58,7 +58,8 @@ def row_of(seq: int, number: int, stream: str, record: Record) -> Row:
 
 
 def checksum_of(columns: tuple[Any, ...]) -> int:
-    """Return the checksum of all columns before it, each with its type and length. Raises OverflowError."""
+    """Return the checksum of the columns before it, each with its type and length. Raises OverflowError for an integer
+    of more than 64 bits."""
     return zlib.crc32(_encode(columns))
 
 
@@ -69,7 +70,7 @@ def size_of(row: Row) -> int:
 
 
 def is_whole(row: tuple[Any, ...]) -> bool:
-    """Whether a row is as it was written."""
+    """Whether a row is as it was written: its columns have the right types, and the checksum matches."""
     if not all(isinstance(part, kind) for part, kind in zip(row, KINDS, strict=True)):
         return False
     try:
@@ -79,7 +80,7 @@ def is_whole(row: tuple[Any, ...]) -> bool:
 
 
 def spooled(row: Row) -> Spooled:
-    """Return the event of a row that is whole."""
+    """Return the event of a row. ``is_whole`` must be true of it."""
     seq, number, topic, key, timestamp_ms, headers, value, stream, _ = row
     names = topic.decode("utf-8", "surrogatepass"), stream.decode("utf-8", "surrogatepass")
     return Spooled(seq, number, names[0], key, timestamp_ms, _decode_headers(headers), value, names[1], size_of(row))

@@ -3,8 +3,8 @@
 Place: sink.spool.store → HERE, on the spool's thread; every call may wait for the disk.
 Rules: a commit is on disk when it returns (WAL, ``synchronous = FULL``). The id of a row is its sequence number: ids
 rise in the order of commits and are never used twice. The replay reads and deletes rows through a connection of its own
-(sink.spool.reader), maybe in another process. A damaged file is set aside under a dated name, its readable rows go into
-a new one, and the service continues.
+(sink.spool.reader), possibly in another process. A damaged file is renamed with a date, its readable rows are copied
+into a new one, and the service continues.
 Not here: threads, limits and keys (sink.spool.spool, sink.spool.keys), reading a damaged file (sink.salvage).
 """
 
@@ -100,7 +100,8 @@ class SpoolFile:
             database.executemany(_INSERT, rows)
 
     def skip_to(self, seq: int) -> None:
-        """Write something small, which raises the error that a write would raise: no row will have a lower id."""
+        """Make sure that no later row has an id up to ``seq``. This is a small write: it raises what any write to this
+        disk would raise, and so tells whether the disk works."""
         database = self._ready()
         with transaction(database):
             (last,) = database.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'event'").fetchone()
@@ -121,8 +122,8 @@ class SpoolFile:
         return found[0] or 0
 
     def check(self) -> None:
-        """Notice files that were deleted, or replaced, while they are open. What is in a deleted log is saved into the
-        database first, and what is in a deleted database cannot be: SQLite would go on writing into both."""
+        """Reopen the database if a file of it was deleted or replaced: SQLite would go on writing into the deleted
+        file. The events of a deleted log are saved into the database first; those of a deleted database are lost."""
         if self._database is None or inodes_of(self.path) == self._inodes:
             return
         if inodes_of(self.path)[0] == self._inodes[0]:
@@ -139,7 +140,7 @@ class SpoolFile:
             database.close()
 
     def remove(self) -> None:
-        """Close the database and delete its files, the lock's last: no event is in them."""
+        """Close the database and delete its files, the lock last. It must be empty."""
         self.close()
         for path in (*files_of(self.path), self.path.with_suffix(".lock")):
             path.unlink(missing_ok=True)
@@ -158,7 +159,7 @@ class SpoolFile:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute(f"PRAGMA journal_size_limit = {_MAX_WAL_BYTES}")
             _bring_up_to_date(database)
-            # Every page is checked: damage that shows only in a replay would stop that replay for ever.
+            # Every page is checked now, because damage that is found only by the replay would hold up the replay.
             (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
             if verdict not in ("ok", b"ok"):
                 raise sqlite3.DatabaseError(verdict)
@@ -181,8 +182,8 @@ def inodes_of(path: Path) -> tuple[int, int]:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Connect to a database of the spool. Texts are bytes: damaged ones are no UTF-8. The thread that opens it may not
-    be the one that uses it."""
+    """Connect to a database of the spool. Texts are read as bytes, because damaged ones may not be UTF-8. The
+    connection may be used by another thread than the one that opened it."""
     database = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
     database.text_factory = bytes
     database.execute("PRAGMA synchronous = FULL")

@@ -1,13 +1,16 @@
-"""Which keys have events in a spool, for all processes of the host: a small shared map next to each database.
+"""Tell all processes of the host which keys have events in a spool, by a small shared map next to each database.
 
-Place: sink.spool.spool and sink.spool.backlog → HERE; intake.delivery asks it before it sends a live event.
-Rules: every cell has one writer. The worker that holds the database writes what it put in: the hash of a key selects
-PROBES cells, which have the sequence number of the newest event put with such a key. The replay, which runs in one
-process of the host, writes how far it has come: ``horizon``, and of each topic that still has events, up to which
-sequence number they are gone. A key waits while all of its cells are above that. If keys share their cells, or two
-topics a slot, one only waits with the other: order is kept, room is bounded. Blocks are allocated when a map is made: a
-full disk must not end a worker with SIGBUS. A reader reads the horizon before the slot, and a writer writes the slot
-first.
+Place: sink.spool.spool and sink.spool.backlog → HERE; intake.delivery asks before it sends a live event.
+Rules:
+1. Every number has one writer. The worker that holds the database writes what it puts in: the hash of a key selects
+   PROBES cells, each of which holds the sequence number of the newest event of any key that selects it.
+2. The replay, which runs in one process of the host, writes how far it has come: the horizon, up to which it has seen
+   all events, and a slot for each topic that still has events, up to which those of the topic are gone.
+3. A key waits while all of its cells are above the number of its topic. Keys that select the same cells, and topics
+   that share a slot, may wait for each other without need; none is let through too early.
+4. A reader reads the horizon before the slot, and the replay writes the slot before the horizon.
+5. The blocks of the file are allocated when it is made, because writing to a map on a full disk ends the process with
+   SIGBUS.
 Not here: the events themselves (sink.spool.file), their order (sink.spool.lane).
 """
 
@@ -43,10 +46,10 @@ class Mark(IntEnum):
     NEWEST = 0  # The highest number of any event that was put.
     LAST = 1  # The sequence number of the last event that was put;
     COMMITTED = 2  # of the last one on disk;
-    VOID = 3  # all between COMMITTED and this will never be on disk.
+    VOID = 3  # None between COMMITTED and this will ever be on disk.
     WAITING = 4  # Events on their way to the disk,
     LOWEST = 5  # and the lowest number of these; 0: there are none.
-    DOUBT_UNTIL_NS = 6  # Until then (monotonic clock) the worker's sink may still hand events down that are older.
+    DOUBT_UNTIL_NS = 6  # Until this instant (monotonic clock) the worker may still put older events: its sink has them.
     ACKED = 8  # Events of live requests that brokers have acked to this worker.
     IS_AWAY = 7  # The worker's sink has no contact with a broker.
 
@@ -56,7 +59,7 @@ class Mark(IntEnum):
     FRONT = 35  # and the oldest has this number; 0: none is left.
     ASIDE = 36  # Events that are set aside.
     BROKEN = 38  # How often the replay has found the file damaged: the worker that holds it replaces it then.
-    CATCH_UP_MS = 37  # When the replay will have caught up, as it looks now.
+    CATCH_UP_MS = 37  # An estimate of the time until the whole spool is empty.
 
 
 def cells_of(topic: str, key: bytes) -> tuple[int, int, int]:
@@ -73,7 +76,7 @@ def slot_of(topic: str) -> int:
 
 
 class KeyMap:
-    """One map. ``is_private``: there was no room for its file, so no other process sees it."""
+    """One map. ``is_private``: there was no room for its file, so other processes do not see it."""
 
     def __init__(self, memory: mmap.mmap, inode: int = 0) -> None:
         self.inode = inode
@@ -100,7 +103,9 @@ class KeyMap:
 
     @classmethod
     def _private(cls, path: Path, failed: OSError) -> KeyMap:
-        _logger.warning("no room for %s (%s): other workers do not see its keys", path.with_suffix(SUFFIX), failed)
+        _logger.warning(
+            "no room for %s (%s): other workers do not see the keys of this spool", path.with_suffix(SUFFIX), failed
+        )
         return cls(mmap.mmap(-1, _BYTES))
 
     @classmethod
@@ -127,7 +132,8 @@ class KeyMap:
         return self.inode == _inode(path.with_suffix(SUFFIX))
 
     def copy(self, other: KeyMap) -> None:
-        """Take over all contents of another map, cells first: until then a key rather waits."""
+        """Take over the contents of another map. The cells come first, so that meanwhile a key may wait without need,
+        but none is let through too early."""
         self._cells[:] = other._cells
         self._slots[:] = other._slots
         self._head[:] = other._head
@@ -135,8 +141,8 @@ class KeyMap:
     # The worker that holds the database.
 
     def fill(self, cells: dict[int, int], last: int, newest: int) -> None:
-        """Set what the database holds, as it was read when it was opened. Until then a map has what a killed worker
-        has left there, so that no event overtakes its events."""
+        """Set what the database held when it was opened. Until then the map keeps what a killed worker has written
+        there, so that no event overtakes those of that worker."""
         for cell in [cell for cell, seq in enumerate(self._cells.tolist()) if seq and cell not in cells]:
             self._cells[cell] = 0
         for cell, seq in cells.items():
@@ -170,18 +176,18 @@ class KeyMap:
     # The replay.
 
     def publish(self, slots: dict[int, int], horizon: int) -> None:
-        """Set how far the replay is: all events up to ``horizon`` have been seen, and they are gone, but for those of
-        the topics of ``slots``, which are gone up to the sequence number that is given there."""
+        """Set how far the replay is. It has seen all events up to ``horizon``. Those of the topics of ``slots`` are
+        gone up to the sequence number that is given there, and those of all other topics up to ``horizon``."""
         for slot in [slot for slot, done in enumerate(self._slots.tolist()) if done and slot not in slots]:
             self._slots[slot] = 0
         for slot, done in slots.items():
             self._slots[slot] = done + 1
         self._head[Mark.HORIZON] = horizon
 
-    # Everybody.
+    # All processes.
 
     def done(self, slot: int) -> int:
-        """Return up to which sequence number the events of a topic are gone."""
+        """Return the sequence number up to which the events of a topic are gone."""
         head = self._head
         horizon = head[Mark.HORIZON]
         done = self._slots[slot] - 1
@@ -196,7 +202,7 @@ class KeyMap:
         return min(newest[cells[0]], newest[cells[1]], newest[cells[2]]) > self.done(slot)
 
     def pending(self) -> int:
-        """Return how many events wait, those included that are set aside."""
+        """Return how many events wait, including those that are set aside for their size."""
         head = self._head
         unseen = max(0, head[Mark.COMMITTED] - head[Mark.HORIZON])
         return head[Mark.WAITING] + head[Mark.REMAINING] + unseen + head[Mark.ASIDE]
@@ -248,7 +254,7 @@ class KeyMaps:
         return sum(one[Mark.ASIDE] for one in self._all)
 
     def newest(self) -> int:
-        """Return the highest number on this host; numbers of new events must be higher, whatever the clock says."""
+        """Return the highest number on this host; numbers of new events must be higher, even if the clock is behind."""
         return max((one[Mark.NEWEST] for one in self._all), default=0)
 
     def front(self) -> int:
@@ -256,11 +262,11 @@ class KeyMaps:
         return min((front for one in self._all if (front := one.front())), default=0)
 
     def catch_up_s(self) -> float:
-        """Return in how many seconds the replay will have caught up, as it looks now."""
+        """Return the estimated seconds until the replay has caught up: until the spool of this host is empty."""
         return max((one[Mark.CATCH_UP_MS] for one in self._all), default=0) / 1000
 
     def is_any_in_contact(self) -> bool:
-        """Whether a worker's sink has contact with a broker, as far as the others are known."""
+        """Whether the sink of another worker, as far as it has told, has contact with a broker."""
         return any(one[Mark.LAST] and not one[Mark.IS_AWAY] for one in self._others.values())
 
     def holds(self, topic: str, key: bytes) -> bool:
@@ -269,7 +275,8 @@ class KeyMaps:
         return any(one.holds(cells, slot) for one in self._all)
 
     def done(self, topic: str) -> tuple[int, ...]:
-        """Return how far the events of a topic are gone in each map: while it is the same, no key has become free."""
+        """Return the sequence numbers up to which the events of a topic are gone, one for each map. As long as they are
+        the same, no key of the topic can have become free."""
         slot = slot_of(topic)
         return tuple(one.done(slot) for one in self._all)
 

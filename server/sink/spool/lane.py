@@ -1,9 +1,10 @@
-"""The events of one topic on their way out of the spool: which may be sent, and which have to wait for how long.
+"""The lane of one topic on the way out of the spool: which of its events may be sent, and which wait for how long.
 
 Place: sink.spool.replay → HERE.
-Rules: one batch of a topic is out at a time. Events that time out while a broker answers keep their partition waiting,
-or their topic where the partition is not known, and nothing else. A topic that the broker refuses (no permission, does
-not exist) rests for REST_S, and its events wait: they were promised, and an operator may mend the topic.
+Rules: at most one batch of a topic is out, that is, sent and without an outcome. If events time out while a broker
+answers, their partition pauses, or their topic if the partition is not known, and nothing else does. A topic that the
+broker refuses (it does not exist, or there is no permission) pauses for REST_S. Its events are kept, because they were
+accepted and an operator can mend the topic.
 Not here: sending (sink.spool.replay), reading (sink.spool.backlog).
 """
 
@@ -31,8 +32,8 @@ class _Pause(msgspec.Struct):
 
 
 class Lane:
-    """One topic. ``out`` events have no outcome yet; ``above``: events up to this number were looked at and wait for
-    their partition."""
+    """The lane of one topic. ``out`` is the number of events that were sent and have no outcome yet. The next events
+    are read ``above`` this number, because those up to it wait for their partition; -1: from the oldest on."""
 
     def __init__(self, topic: bytes, partition_of: PartitionOf) -> None:
         self.topic = topic
@@ -50,25 +51,25 @@ class Lane:
             return False
         for partition, pause in list(self._pauses.items()):
             if pause.until <= now and pause.until:
-                pause.until = 0.0  # The length is remembered until something was delivered.
+                pause.until = 0.0  # Its length is kept until a batch succeeds, so that the next pause is longer.
                 self.above = -1
             elif partition == ALL and pause.until:
                 return False
         return True
 
     def choose(self, taken: list[Taken], wanted: int) -> list[Taken]:
-        """Leave out events of partitions that pause."""
+        """Return the events whose partition does not pause. ``wanted`` is the number of events that were asked for."""
         pausing = {partition for partition, pause in self._pauses.items() if pause.until}
         if not pausing:
             self.above = -1
             return taken
         chosen = [one for one in taken if self._partition(one.event) not in pausing]
-        # At the end of what there is, it begins again: what failed otherwise is before it.
+        # At the end of the topic it begins again with the oldest event, since others before it may have failed.
         self.above = taken[-1].event.number if len(taken) >= wanted else -1
         return chosen
 
     def begin_again(self) -> None:
-        """Read from the oldest event again: one was neither delivered nor belongs to a partition that pauses."""
+        """Read from the oldest event again: one of the batch has to be sent again, and no partition pauses for it."""
         self.above = -1
 
     def _partition(self, event: Spooled) -> int:
@@ -87,8 +88,8 @@ class Lane:
         self._pauses[ALL] = _Pause(now + seconds, seconds)
 
     def settle(self, now: float, *, is_away: bool) -> None:
-        """Take the outcome of the batch that was out. While no broker answers (``is_away``) no failure says anything
-        of one partition."""
+        """Take the outcome of the batch that was out: pause the partitions of failed events. While no broker answers
+        (``is_away``), a failure says nothing of a single partition."""
         failed, self._failed = {self._partition(event) for event in self._failed}, []
         self.has_been_sent = False
         if is_away:
@@ -101,5 +102,5 @@ class Lane:
             self._pauses = {partition: pause for partition, pause in self._pauses.items() if pause.until}
 
     def is_idle(self) -> bool:
-        """Whether it has nothing to remember."""
+        """Whether the lane can be dropped: it holds neither a batch nor a pause."""
         return not (self.out or self.has_been_sent or self._pauses)

@@ -1,9 +1,10 @@
-"""How fast the replay may send: slowly at first, then as fast as it takes to catch up.
+"""Limit how fast the replay may send: slowly at first, then as fast as it takes to catch up.
 
 Place: sink.spool.replay → HERE.
-Rules: the rate begins at START_PER_S after every outage and doubles each DOUBLE_S. Its limit lets the brokers have LOAD
-times what they usually have of this host, live events included, and at least twice what newly comes into the spool,
-which would otherwise never become empty. It is never below MIN_PER_S for long, nor above ``max_per_s``.
+Rules: the rate begins at START_PER_S after every outage and doubles every DOUBLE_S, up to a limit. With it the brokers
+get LOAD times the usual load of this host, live events included. The limit is at least twice the rate at which events
+still come into the spool, because the spool would otherwise never become empty. It is at least MIN_PER_S, and never
+above ``max_per_s``.
 Not here: which events are sent (sink.spool.replay).
 """
 
@@ -13,11 +14,11 @@ from typing import Final
 
 START_PER_S: Final = 200.0
 MIN_PER_S: Final = 200.0
-UNKNOWN_PER_S: Final = 1000.0  # The usual load of a host that has had no usual time yet.
+UNKNOWN_PER_S: Final = 1000.0  # The usual load that is assumed until one was measured while nothing waited.
 DOUBLE_S: Final = 0.5
-LOAD: Final = 1.8  # Brokers get what was queued in the producers at the same time, which makes it 2.
-BURST_S: Final = 0.2  # What was not sent is made up for, up to this much.
-_DECAY: Final = 0.9  # Of the highest usual rate, per minute.
+LOAD: Final = 1.8  # The producers' queues are sent to the brokers at the same time, which makes it about 2.
+BURST_S: Final = 0.2  # Events that could have been sent and were not are made up for, up to the rate times this.
+_DECAY: Final = 0.9  # The highest usual rate counts for so much of itself a minute later.
 _YEAR_S: Final = 365 * 86400.0
 
 
@@ -35,8 +36,9 @@ class ReplayPace:
         self.per_s = min(START_PER_S, max_per_s)
 
     def look(self, now: float, acked: int, put: int, waiting: int) -> None:
-        """Measure, and raise the rate. ``acked`` and ``put`` are totals: events of live requests that brokers have
-        acked to this host, and that were put into its spool. ``waiting`` events are there now."""
+        """Measure the load and raise the rate. ``acked`` and ``put`` are totals of this host: the events of live
+        requests that brokers have acked, and the events that were put into the spool. ``waiting`` is the number of
+        events in the spool now."""
         is_usual = not waiting and not self._waiting
         self._waiting = waiting
         if now - self._measured_at >= 1.0:
@@ -71,8 +73,7 @@ class ReplayPace:
         self.per_s = min(START_PER_S, self._max_per_s)
 
     def catch_up_s(self) -> float:
-        """Return in how many seconds nothing will wait, as it looks now: a year if what comes is as much as what
-        leaves."""
+        """Return the estimated seconds until the spool is empty; a year if events come in as fast as they leave."""
         if not self._waiting:
             return 0.0
         gain_per_s = self.per_s - self._put.per_s

@@ -1,8 +1,10 @@
-"""One database of the spool and its map, as the replay sees them: what it holds, and how far it is gone.
+"""One database of the spool and its map, as the replay sees them: which events it holds, and up to which they are gone.
 
 Place: sink.spool.backlog → HERE → sink.spool.reader, sink.spool.keys; on the replay's thread.
-Rules: events that are gone from the spool but could not be deleted yet are not read again. How far a topic is gone is
-known in laps: when all events that a look has found are gone, so are all up to the sequence number at that look.
+Rules: an event is gone when it is delivered or set aside. Gone events that could not be deleted yet are not read again.
+Events leave in the order of their numbers and the map needs sequence numbers, which have another order, so progress is
+measured in laps: a lap begins with a look at the database, and ends when the events of the topic that were there at
+that look are gone; then all of its events up to the last sequence number of that look are gone.
 Not here: several databases (sink.spool.backlog).
 """
 
@@ -25,15 +27,15 @@ from server.sink.spool.reader import DAMAGED, TOO_LARGE, SpoolReader
 from server.sink.spool.store import Store
 
 BYTES_AT_ONCE: Final = 4 << 20
-MOST_UNDELETED: Final = 5_000  # A disk that takes no deletion makes us remember what is gone, but not without bounds.
+MOST_UNDELETED: Final = 5_000  # While the disk takes no deletions, so many gone events are noted; then reading stops.
 
 _logger = logging.getLogger("sink.spool")
 _limited = Limited(_logger)
 
 
 class _Lap(msgspec.Struct):
-    """A topic's events up to ``done`` (a sequence number) are gone. When those with numbers up to ``highest`` are, so
-    are all up to ``last``."""
+    """A topic's events up to the sequence number ``done`` are gone. When those with numbers up to ``highest`` are gone,
+    so are all up to the sequence number ``last``, and the lap ends."""
 
     done: int
     last: int
@@ -41,8 +43,9 @@ class _Lap(msgspec.Struct):
 
 
 class Part:
-    """One database. ``remaining`` events of ``size`` bytes are in it, the oldest of which has the number ``front``;
-    ``has_more``: the last reading left some out. ``is_adopted``: it was brought into order, and no worker holds it."""
+    """One database. It holds ``remaining`` events of ``size`` bytes, the oldest of which has the number ``front``.
+    ``has_more``: the last call of ``oldest`` did not return all events of its topic. ``is_adopted``: no worker holds
+    the database, and it was opened and counted here (sink.spool.backlog)."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -66,8 +69,8 @@ class Part:
         self.topics: frozenset[bytes] = frozenset()
 
     def attempt(self, function: Callable[[], object]) -> Exception | None:
-        """Call a function of this part. An error of the disk or of SQLite is the result; a broken file is left to the
-        worker that holds it."""
+        """Call a function of this database. An error of the disk or of SQLite is the result. A broken file is not
+        touched again: the worker that holds it is told to replace it."""
         try:
             function()
         except (sqlite3.Error, OSError) as failed:
@@ -90,7 +93,7 @@ class Part:
             self._keys[Mark.BROKEN] += 1
 
     def adopt(self) -> None:
-        """Bring a database into order that no worker holds, or delete it when it is empty. The caller has its lock."""
+        """Open and count a database that no worker holds, or delete it when it is empty. The caller has its lock."""
         if not self.is_adopted:
             self._reader.close()
             store = Store(self.path, -1)
@@ -110,19 +113,19 @@ class Part:
             SpoolFile(self.path).remove()
             self.is_removed = True
 
-    # What is gone.
+    # Events that are gone.
 
     def leave(self, event: Spooled) -> None:
-        """Note that an event is delivered. It may be called on the loop, while the thread is idle."""
+        """Note that an event is delivered. It may be called on the loop, but only while the thread is idle."""
         self._gone[event.id] = event.size
 
     def leave_too_large(self, event: Spooled) -> None:
-        """Note that an event is too large for its topic."""
+        """Note that an event is too large for its topic. The same holds for threads."""
         self._too_large.add(event.id)
         self._gone[event.id] = event.size
 
     def write_down(self) -> None:
-        """Delete what is gone, and set aside what is too large."""
+        """Delete delivered events, and set aside those that are too large."""
         if not self._gone or not self._reader.is_same():
             return
         if self._too_large:
@@ -135,15 +138,15 @@ class Part:
             self._reader.shrink()
 
     def take_back(self) -> None:
-        """Try events again that were too large."""
+        """Put events that were set aside for their size back among the others, to be tried again."""
         if self._aside and self._reader.is_same():
             self._reader.take_back()
             self._forget_counts()  # The rows come back with ids below the horizon.
 
-    # What is there.
+    # Events that wait.
 
     def look(self) -> None:
-        """Look what is in the database now."""
+        """Count the events in the database, and end the laps that are complete."""
         if not self._reader.is_same():
             self._forget_counts()
             if self.path.exists() and self.path.stat().st_ino == self._broken_inode:
@@ -169,7 +172,7 @@ class Part:
                 self._laps[topic] = _Lap(lap.last, view.last, extent.highest)
 
     def publish(self, catch_up_ms: int) -> None:
-        """Write into the map how far this database is gone."""
+        """Write into the map up to which sequence numbers the events are gone, and the counts."""
         keys = self._keys
         if keys is None or not self._reader.is_same():
             return
@@ -183,7 +186,8 @@ class Part:
         keys[Mark.CATCH_UP_MS] = catch_up_ms
 
     def oldest(self, topic: bytes, count: int, above: int) -> list[Spooled]:
-        """Read the oldest events of a topic that are not gone, up to BYTES_AT_ONCE."""
+        """Read the oldest events of a topic with numbers above ``above`` that are not gone, up to BYTES_AT_ONCE.
+        Damaged ones are set aside."""
         self.has_more = True
         if len(self._gone) > MOST_UNDELETED:
             return []
@@ -208,10 +212,10 @@ class Part:
         self.remaining -= len(ids)
         _limited.warning("damaged", "%d events in %s are damaged: they are set aside in it", len(ids), self.path)
 
-    # What its worker says.
+    # Told by the worker that holds the database.
 
     def put(self) -> int:
-        """Return how many events were ever put into it, as far as is known."""
+        """Return how many events were ever put into it, or were seen in it if there is no map."""
         return self._horizon if self._keys is None else self._keys[Mark.LAST]
 
     def acked(self) -> int:
@@ -219,12 +223,13 @@ class Part:
         return 0 if self._keys is None else self._keys[Mark.ACKED]
 
     def is_doubtful(self) -> bool:
-        """Whether older events than those in it may still come."""
+        """Whether the worker may still put events that are older than those in the database."""
         return self._keys is not None and not self.is_adopted and self._keys.is_doubtful()
 
     def lowest_on_the_way(self, fresh_us: int) -> int:
-        """Return the lowest number that is on its way to the disk; NONE if there is none, or if it has been on its way
-        for longer than ``fresh_us``, because the disk takes nothing."""
+        """Return the lowest number of the events on their way to the disk. The result is NONE if there are none, and if
+        that event is more than ``fresh_us`` older than the newest: then the disk takes nothing, and is not waited for.
+        """
         if self._keys is None or self.is_adopted:
             return NONE
         lowest = self._keys[Mark.LOWEST]

@@ -1,8 +1,8 @@
-"""One database of the spool, as the replay reads it: the oldest events of each topic, and those that are gone.
+"""One database of the spool, as the replay uses it: it reads the oldest events of a topic and deletes delivered ones.
 
 Place: sink.spool.backlog → HERE, on the replay's thread; every call may wait for the disk.
-Rules: the file is never made or repaired here: the worker that holds it does that (sink.spool.file). Rows that are not
-as they were written, and those that the broker does not take for their size, are set aside in a table of their own.
+Rules: the file is never made or repaired here: the worker that holds it does that (sink.spool.file). Damaged rows, and
+those that are too large for their topic, are set aside: they are moved to the table ``aside`` with the reason.
 Not here: which events are sent when (sink.spool.lane).
 """
 
@@ -34,8 +34,9 @@ class Extent(NamedTuple):
 
 
 class FileView(NamedTuple):
-    """What is in a database at one moment: ``last`` is the highest id that any row has had, ``events`` and
-    ``size`` are of the rows above the id that was asked for."""
+    """The contents of a database at one moment. ``last`` is the highest id that any row has had. ``events`` and
+    ``size`` (bytes) count the rows above the id that was asked for, ``aside`` those that are set aside for their size.
+    """
 
     last: int
     topics: dict[bytes, Extent]
@@ -79,7 +80,7 @@ class SpoolReader:
             database.close()
 
     def look(self, above: int) -> FileView:
-        """Look at the database as it is now."""
+        """Read the counts and topics of the database, in one transaction."""
         database = self._ready()
         database.execute("BEGIN")
         try:
@@ -128,7 +129,7 @@ class SpoolReader:
             database.executemany("DELETE FROM event WHERE id = ?", [(one,) for one in ids])
 
     def set_aside(self, ids: Sequence[int], reason: str) -> None:
-        """Move events to the other table."""
+        """Move events to the table ``aside``."""
         with transaction(self._ready()) as database:
             for one in ids:
                 database.execute(
@@ -146,7 +147,7 @@ class SpoolReader:
         return moved
 
     def shrink(self) -> None:
-        """Return the room of an empty file to the disk, if it is much."""
+        """Return the room of an empty file to the disk, if it has more than _VACUUM_PAGES pages."""
         database = self._ready()
         (pages,) = database.execute("PRAGMA page_count").fetchone()
         if pages > _VACUUM_PAGES:

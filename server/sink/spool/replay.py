@@ -1,11 +1,14 @@
-"""Replay spooled events to the broker: one process of the host does it for all workers.
+"""Replay spooled events to the broker. One worker of the host does this for all of them.
 
 Place: worker.durability → HERE → a sink; sink.spool.backlog on a thread of its own. It is a task of the worker's loop.
-Rules: the worker that holds the lock ``replay`` replays the databases of all workers. One that has lost contact with
-the brokers leaves that to one that has it. The events of a topic are sent in the order of their numbers, a batch at a
-time, and deleted when they are acked: when this worker is killed, the batches that are out may be delivered twice.
-Nothing is sent while a worker may still put older events. An event that stays too large for its topic is set aside, and
-tried again later; one that was refused as part of a batch is sent by itself the next time.
+Rules:
+1. The worker that holds the lock ``replay`` leads: it replays the databases of all workers. If it has lost contact with
+   the brokers while another worker has it, it releases the lock.
+2. The events of a topic are sent in the order of their numbers, one batch at a time, and deleted once they are acked.
+   When this worker is killed, the batches that are out may be delivered twice.
+3. Nothing is sent while a worker is in doubt, that is, while it may still put older events.
+4. An event that stays too large for its topic is set aside, and tried again later (sink.spool.backlog). After a batch
+   was refused as too large, its events are sent one by one.
 Not here: what goes into the spool (intake.delivery), how fast it leaves (sink.spool.pace), which topics pause
 (sink.spool.lane).
 """
@@ -31,10 +34,10 @@ from server.sink.spool.spool import Spool
 from server.timing import timers
 
 MAX_AT_ONCE: Final = 500  # Events of a batch may be delivered twice after a kill -9, and hold the loop for 5 ms.
-TURN_S: Final = 0.02  # Time between turns while something waits,
-IDLE_S: Final = 0.1  # and while nothing does.
-LEAD_S: Final = 0.25  # Time between attempts to become the one that replays.
-AWAY_S: Final = 2.0  # A worker without contact leaves the replay to others after this long.
+TURN_S: Final = 0.02  # Time between turns while events wait,
+IDLE_S: Final = 0.1  # and while none does.
+LEAD_S: Final = 0.25  # Time between attempts to take the lock.
+AWAY_S: Final = 2.0  # After this long without contact to a broker, a worker releases the lock if another has contact.
 TROUBLE_S: Final = 1.0
 TOO_LARGE_S: Final = (
     60.0  # An event that is refused as too large for this long is set aside; until then its topic waits,
@@ -47,7 +50,8 @@ _limited = Limited(_logger)
 
 
 class Replay:
-    """``may_run`` says whether the sink has contact with a broker. ``replayed`` and ``damaged`` are for metrics."""
+    """Replays the spool while it leads. ``may_run`` says whether the sink has contact with a broker; ``on_replayed`` is
+    called for each delivered event. ``replayed`` and ``damaged`` are for metrics."""
 
     def __init__(
         self,
@@ -83,7 +87,7 @@ class Replay:
 
     @property
     def is_leading(self) -> bool:
-        """Whether this worker replays."""
+        """Whether this worker holds the lock, and so replays."""
         return self._backlog is not None
 
     def start(self) -> None:
@@ -94,13 +98,13 @@ class Replay:
         self._task = self._loop.create_task(self._run())
 
     def stop(self) -> None:
-        """Send nothing more; the acks of what is out are still awaited."""
+        """Send nothing more. The acks of events that are out are still awaited."""
         self._is_stopping = True
         if self._task is not None:
             self._stopping.set_result(None)
 
     async def finish(self, deadline: float) -> None:
-        """Write down what the last acks have said. The sink must be closed, so that all acks are in."""
+        """Delete the events that the last acks were for. The sink must be closed, so that all acks are in."""
         if self._task is None:
             return
         await asyncio.wait({self._task}, timeout=max(0.1, deadline - self._loop.time()))
@@ -109,7 +113,7 @@ class Replay:
         await asyncio.wait({closing}, timeout=max(0.1, deadline - self._loop.time()))
         if not closing.done():
             _logger.error(
-                "delivered events cannot be deleted from the spool before the end of the drain: they come again"
+                "delivered events cannot be deleted from the spool before the end of the drain and will be sent again"
             )
         self._thread.shutdown(wait=False)
 
@@ -130,10 +134,10 @@ class Replay:
     async def _on_thread(self, function: Callable[[], Any]) -> Any:
         return await self._loop.run_in_executor(self._thread, function)
 
-    # Who replays.
+    # Leading.
 
     async def _turn(self) -> float:
-        """Do what can be done now. Returns the seconds until the next turn."""
+        """Read and send what may be sent now. Returns the seconds until the next turn."""
         if self._backlog is None and not self._lead():
             return LEAD_S
         assert self._backlog is not None
@@ -152,7 +156,7 @@ class Replay:
         return TURN_S
 
     def _lead(self) -> bool:
-        """Become the one that replays, unless another worker is."""
+        """Take the lock, unless another worker holds it. Returns whether this worker leads now."""
         try:
             self._lock_fd = claim.take(self._spool.directory / "replay")
         except OSError as failed:
@@ -164,7 +168,7 @@ class Replay:
         return True
 
     async def _is_relieved(self, may_run: bool) -> bool:
-        """Leave the replay to another worker, if this one has no contact and another one has."""
+        """Release the lock if this worker has had no contact for AWAY_S and another one has. Returns whether it did."""
         now = self._loop.time()
         if may_run:
             self._is_away_since = 0.0
@@ -190,10 +194,10 @@ class Replay:
             os.close(self._lock_fd)
             self._lock_fd = None
 
-    # What is sent.
+    # Sending.
 
     async def _work(self, backlog: Backlog, *, may_run: bool) -> BacklogView:
-        """Write down what is gone, look again, and read what may be sent."""
+        """Settle the batches whose outcomes are all known, delete delivered events, and read those that may be sent."""
         now = self._loop.time()
         for lane in self._lanes.values():
             if lane.has_been_sent and not lane.out:
@@ -220,7 +224,7 @@ class Replay:
         return self._sink.partition_of(key, count) if count else ALL
 
     def _write_down(self) -> None:
-        """Tell the parts what is gone. Their thread is idle."""
+        """Note in their databases which events are delivered or too large. The thread must be idle."""
         outcomes, self._outcomes = self._outcomes, []
         for taken, is_too_large in outcomes:
             if is_too_large:
@@ -229,7 +233,7 @@ class Replay:
                 taken.part.leave(taken.event)
 
     def _wants(self, now: float) -> list[Want]:
-        """Share what may be sent now between the topics."""
+        """Divide the number of events that may be sent now among the topics that are ready."""
         ready = [lane for lane in self._lanes.values() if lane.may_send(now)]
         budget = self._pace.draw(now)
         if not ready or budget <= 0 or self._sink.is_full():
@@ -240,7 +244,7 @@ class Replay:
     def _send(self, lane: Lane, taken: Sequence[Taken]) -> None:
         """Submit the events of a topic in order, up to the first that the sink does not take now."""
         sent = 0
-        refused: set[bytes | None] = set()  # Keys; younger events of these must not be sent first.
+        refused: set[bytes | None] = set()  # The keys of refused events; younger events of them must not be sent first.
         for one in lane.choose(list(taken), len(taken)):
             if one.event.key is not None and one.event.key in refused:
                 continue
@@ -272,7 +276,7 @@ class Replay:
                 self._sink.separate(taken.event.topic, is_keyed=taken.event.key is not None)
             elif error_type in CAN_PASS:
                 if taken.event.key is not None:
-                    self._sink.recall()  # Younger ones of its key must not be sent before it.
+                    self._sink.recall()  # Younger events of its key must not be sent before it.
                 lane.fail(taken.event)
             else:
                 self._refused(lane, taken, error_type)
@@ -280,14 +284,14 @@ class Replay:
         return on_ack
 
     def _refused(self, lane: Lane, taken: Taken, error_type: str) -> None:
-        """Pause the topic of a refused event until an operator mends it. One that stays too large is set aside."""
+        """Pause the topic of a refused event. If the event has been too large for TOO_LARGE_S, set it aside instead."""
         stream, now = taken.event.stream, self._loop.time()
         if error_type == "event_too_large":
             if now >= self._too_large_since.setdefault((taken.part.path, taken.event.id), now) + TOO_LARGE_S:
                 self._outcomes.append((taken, True))
                 _limited.warning(error_type, "a spooled event of stream %s is set aside: it is too large", stream)
                 return
-            self._sink.recall()  # Younger ones of its key must not be sent before it.
+            self._sink.recall()  # Younger events of its key must not be sent before it.
             lane.rest(now, TRY_AGAIN_S)
             _limited.warning(
                 error_type, "spooled events of stream %s wait: Kafka says that one is too large for its topic", stream

@@ -2,9 +2,9 @@
 
 Place: intake.delivery → HERE → sink.spool.writer, which writes them; sink.spool.replay takes them out again.
 Rules: the loop never waits for the disk: everything that touches a file runs on the writer's thread. The spool is
-bounded in bytes, on disk and in memory. An event that is owed already (a 202 was answered, or the broker may have it)
-is taken beyond that limit rather than lost. With a disk that is full, read-only or gone, the spool refuses events; it
-loses none.
+limited in bytes, on disk and in memory. A share of the limit is reserved for events that are owed: a 202 was answered,
+or the broker may have them already. While its disk is full, read-only or gone, the spool refuses events that are not
+owed and keeps the others in memory.
 Not here: which events go to the spool (intake.delivery), how they leave it (sink.spool.replay).
 """
 
@@ -31,7 +31,7 @@ from server.timing.timers import Timer
 STEM: Final = "spool"
 MAX_WAITING_BYTES: Final = 32 << 20  # In memory, on the way to a disk that is slower than the clients.
 CLOSE_S: Final = 2.0
-MOST_WATCHED: Final = 100_000  # Events of which it is told that they were delivered.
+MOST_WATCHED: Final = 100_000  # The most events whose receipts are updated when they are delivered.
 LOOK_S: Final = 0.25  # Time between looks for maps of other workers; a glob of a small directory takes 20 µs.
 # The share of ``max_bytes`` that is reserved for owed events, so that a full spool still takes those that the broker
 # fails.
@@ -55,8 +55,8 @@ class Spool:
         self._count = 0
 
     async def open(self, on_gone: Callable[[int], None] = lambda _: None) -> None:
-        """Claim a database and count its events. A disk that is full or failing only makes the spool refuse.
-        ``on_gone`` is called with the numbers of events that were put by this worker and are delivered now."""
+        """Claim a database and count its events. If the disk is full or fails, the spool is open and refuses events.
+        ``on_gone`` is called with the number of each event that this worker has put and the replay has delivered."""
         self._on_gone = on_gone
         self._loop = asyncio.get_running_loop()
         try:
@@ -101,11 +101,11 @@ class Spool:
     # Putting events in.
 
     def is_usable(self) -> bool:
-        """Whether the disk takes events, as far as is known."""
+        """Whether the last write to the disk succeeded."""
         return self._writer.is_usable
 
     def has_room(self, size: int) -> bool:
-        """Whether ``size`` bytes more would be taken of an event that can still be refused."""
+        """Whether an event of ``size`` bytes would be taken that is not owed."""
         return (
             self._writer.is_usable
             and self.used_bytes() + size <= self._max_unowed_bytes
@@ -115,9 +115,9 @@ class Spool:
     def put(
         self, number: int, stream: str, record: Record, on_kept: OnKept, *, is_owed: bool, is_awaited: bool
     ) -> bool:
-        """Take an event, unless there is no room for it. ``on_kept`` is called when it is on disk. If a request waits
-        for that (``is_awaited``), it may be called with an ``error_type`` instead when the disk fails; other events are
-        tried for ever."""
+        """Take an event, unless there is no room for it; returns whether it was taken. ``on_kept`` is called with None
+        when it is on disk. If a request waits for that (``is_awaited``) and the disk fails, it is called with an
+        ``error_type`` instead; the writing of other events is tried again until it succeeds."""
         size = len(record.value) + ROW_BYTES
         if not self.has_room(size) and not (is_owed and self.used_bytes() + size <= self._max_bytes):
             self._writer.refused += 1
@@ -133,22 +133,23 @@ class Spool:
         return self._writer.take_back()
 
     def doubt(self, until_s: float) -> None:
-        """Say until when (loop time) this worker may still put events that are older than those in the spool; 0: it
-        does not."""
+        """Tell the replay until when (loop time) this worker may still put events that are older than those in the
+        spool; 0: it will not put any."""
         left_ns = int((until_s - self._loop.time()) * 1e9) if until_s else 0
         self._own.keys[Mark.DOUBT_UNTIL_NS] = time.monotonic_ns() + left_ns if left_ns > 0 else 0
 
     def tell(self, *, is_away: bool, acked: int) -> None:
-        """Say whether this worker's sink has lost contact with the brokers, and how many events it has delivered."""
+        """Tell the replay whether this worker's sink has lost contact with the brokers, and how many events of requests
+        it has delivered so far."""
         self._own.keys[Mark.IS_AWAY] = is_away
         self._own.keys[Mark.ACKED] = acked
 
     def is_any_in_contact(self) -> bool:
-        """Whether a worker of this host has contact with a broker."""
+        """Whether another worker of this host has contact with a broker."""
         return self.maps.is_any_in_contact()
 
     def waits(self) -> bool:
-        """Whether any event waits in a spool of this host, as far as is known. It is cheap enough to call often."""
+        """Whether any event waits in a spool of this host. Maps of other workers are looked for every LOOK_S."""
         now = self._loop.time()
         if now >= self._look_at:
             self._look_at = now + LOOK_S
@@ -164,7 +165,7 @@ class Spool:
         return self.maps.done(topic)
 
     def catch_up_s(self) -> float:
-        """Return in how many seconds all will have left, as it looks now."""
+        """Return the estimated seconds until the spool of this host is empty."""
         return self.maps.catch_up_s()
 
     def waiting(self) -> int:
@@ -172,7 +173,7 @@ class Spool:
         return self._writer.waiting()
 
     def pending(self) -> int:
-        """Return the number of events of this worker's database, on disk or on the way there."""
+        """Return the number of events that wait in this worker's database or on their way there."""
         return self._own.keys.pending()
 
     def used_bytes(self) -> int:
@@ -186,7 +187,7 @@ class Spool:
         return self.newest() + 1
 
     def newest(self) -> int:
-        """Return the highest number of the events that wait on this host, as far as is known."""
+        """Return the highest number of any event that was put into a spool of this host, as far as is known."""
         return self.maps.newest()
 
     async def flush(self, deadline: float) -> int:
@@ -209,12 +210,12 @@ class Spool:
         self._writer.end()
 
     def _watch(self) -> None:
-        """Look after the disk, and after what the replay asks for."""
+        """Make the map's file again if it is missing, look whether the disk works, and report delivered events."""
         if self._writer.is_usable and not self._own.keys.is_at(self._own.path):  # Private, or deleted.
             self._own.share_keys()
             self.maps.set_own(self._own.path, self._own.keys)
         self._writer.watch()
-        if self._watched and not self._own.keys[Mark.ASIDE]:  # What is set aside is not delivered.
+        if self._watched and not self._own.keys[Mark.ASIDE]:  # Events that are set aside are gone, but not delivered.
             self._tell_gone()
 
     def _tell_gone(self) -> None:

@@ -58,8 +58,8 @@ class Store:
         self.is_loaded = True
 
     def share_keys(self) -> None:
-        """Make the map's file if there was no room for it. It runs on the loop, which waits for some pages to be
-        copied."""
+        """Make the map's file if there was no room for it, or if it was deleted. It runs on the loop, and copies 4 MiB
+        of memory."""
         made = KeyMap.make(self.path)
         if not made.is_private:
             made.copy(self.keys)

@@ -1,10 +1,10 @@
-"""Write spooled events to disk: the queue in memory, the one thread that touches files, and whether the disk works.
+"""Write spooled events to disk, from a queue in memory, on one thread that touches the files.
 
 Place: sink.spool.spool → HERE → sink.spool.store, sink.spool.file.
-Rules: the loop never waits for the disk. One thread writes the queue in transactions and fsyncs; the outcome is
-reported on the loop. Errors are values, logged at a limited rate, and writing is tried again every ``RETRY_S``: events
-that a request waits for are refused then, owed events stay in memory. While nothing is written, the thread looks every
-``WATCH_S`` whether the files are still there and the disk takes writes.
+Rules: the loop never waits for the disk. The thread writes the queue in transactions with an fsync each; the outcome is
+reported on the loop. After an error, events that a request waits for are refused, the others stay in memory, and
+writing is tried again every ``RETRY_S``; errors are logged at a limited rate. While nothing is written, the thread
+looks every ``WATCH_S`` whether the files still exist and the disk takes writes.
 Not here: limits (sink.spool.spool), reading and deleting (sink.spool.reader).
 """
 
@@ -29,14 +29,14 @@ from server.sink.spool.keys import Mark
 from server.sink.spool.store import Census, Store
 from server.timing import timers
 
-# It is called once, on the loop, with None when the event is on disk, else with an ``error_type``: it is not kept.
+# Called once, on the loop: with None when the event is on disk, with an ``error_type`` when it will not be kept.
 OnKept = Callable[[str | None], None]
 
 # A transaction of 500 rows of 500 bytes takes some 4 ms of the thread, their acks 1 ms of the loop.
 ROWS_AT_ONCE: Final = 500
 RETRY_S: Final = 1.0
 WATCH_S: Final = 0.5
-LEAST_FREE_BYTES: Final = 1 << 20  # A disk with less room takes no more events: what is left is for deleting.
+LEAST_FREE_BYTES: Final = 1 << 20  # With less room than this no events are written, because deleting needs some too.
 
 _logger = logging.getLogger("sink.spool")
 _limited = Limited(_logger)
@@ -59,8 +59,8 @@ class Writer:
         self._directory = directory
         self._thread = ThreadPoolExecutor(1, "spool")
         self._waiting: list[_Waiting] = []
-        self._is_writing = False  # One is under way, or will be.
-        self._is_at_disk = False  # One is under way.
+        self._is_writing = False  # A transaction is under way or scheduled.
+        self._is_at_disk = False  # A transaction is under way.
         self._is_watching = False
         self._is_closed = False
         self._broken = 0
@@ -73,7 +73,7 @@ class Writer:
         self.failed_commits = 0
 
     async def open(self, own: Store) -> None:
-        """Open the database. A disk that is full or failing only makes the spool refuse."""
+        """Open the database. If the disk is full or fails, the writer is open and not usable."""
         self._loop = asyncio.get_running_loop()
         self.own = own
         self._broken = own.keys[Mark.BROKEN]
@@ -103,7 +103,8 @@ class Writer:
         return sum(size for _, size in self._unseen)
 
     def take_back(self) -> list[tuple[Record, OnKept]]:
-        """Return the events that wait in memory, in the order in which they were put; they are not written."""
+        """Take the events out of memory that are not on disk, and return them in the order in which they were put. They
+        are not written any more."""
         if self._is_at_disk:
             return []  # A transaction with the first of them is under way.
         waiting, self._waiting = self._waiting, []
@@ -118,13 +119,13 @@ class Writer:
         return len(self._waiting)
 
     def give_up(self) -> None:
-        """Refuse all events that are still in memory."""
+        """Refuse all events that are still in memory; their ``on_kept`` is called."""
         waiting, self._waiting = self._waiting, []
         self._refuse(waiting)
         self._tell_map()
 
     def stop(self) -> None:
-        """Write nothing more; the thread still runs ``attempt``."""
+        """Write no more events. The thread still runs functions that are passed to ``attempt``."""
         self._is_closed = True
 
     def end(self) -> None:
@@ -132,7 +133,7 @@ class Writer:
         self._thread.shutdown(wait=False)
 
     def watch(self) -> None:
-        """Look after the files and the disk while nothing is written. Called every WATCH_S."""
+        """Have the thread look at the files and the disk, unless it is busy. Called every WATCH_S."""
         if self._is_writing or self._is_watching or self._is_closed or not self.own.is_loaded:
             return
         self._is_watching = True
@@ -154,10 +155,10 @@ class Writer:
         if disk.f_bavail * disk.f_frsize < LEAST_FREE_BYTES:
             raise OSError(f"less than {LEAST_FREE_BYTES >> 20} MiB are free on the disk of {self._directory}")
 
-    # The thread.
+    # Running on the thread.
 
     def attempt(self, function: Callable[..., object], *arguments: object) -> asyncio.Future[Exception | None]:
-        """Run a function on the thread. An error of the disk or of SQLite is the result."""
+        """Run a function on the thread. The result is its exception, or None; it never raises."""
         return self._loop.run_in_executor(self._thread, _try, function, *arguments)
 
     async def load(self, store: Store) -> Exception | None:
@@ -192,8 +193,8 @@ class Writer:
             self._loop.call_later(RETRY_S, self._write)
 
     def _write(self) -> None:
-        """Pass a batch to the thread. After an exception it runs again later: otherwise nothing would reach the disk
-        any more."""
+        """Pass a batch to the thread. After an exception this is scheduled again, because otherwise nothing would reach
+        the disk any more."""
         try:
             self._hand_over()
         except Exception:
@@ -283,7 +284,7 @@ def _try(function: Callable[..., object], *arguments: object) -> Exception | Non
         function(*arguments)
     except (sqlite3.Error, OSError) as failed:
         return failed
-    except Exception as failed:  # A bug: the loop waits for an answer all the same.
+    except Exception as failed:  # This is a bug of ours, and the loop still needs an answer.
         timers.failed("Writer._try")
         return failed
     return None
