@@ -222,12 +222,12 @@ class EventFile:
 
 
 def _empty_log(database: sqlite3.Connection) -> None:
-    """Move what is in a deleted log into its database: a connection that is not the last one does not do it when it
-    is closed. A reader may have made an empty file in the place of the log; it holds nothing."""
+    """Save the events of a deleted log into its database, because closing a connection does that only if it is the last
+    one. A reader may have made an empty file in the place of the log; it holds nothing."""
     try:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     except sqlite3.Error as failed:
-        _logger.error("what was in a deleted log cannot be moved into its database: %s", failed)
+        _logger.error("the events of a deleted log cannot be saved into its database: %s", failed)
 
 
 def _size(path: Path) -> int:
