@@ -1,6 +1,6 @@
 """`python -m bench NAME`: run a bench by its name.
 
-Place: the Makefile calls it; README.md beside it is the method.
+Place: the Makefile calls it; README.md in this folder is the method.
 Rule: a bench is bounded in time, loads 127.0.0.1 alone, and stops what it started.
 Not here: what is measured (the module of that name; micro for single steps).
 """

@@ -1,4 +1,4 @@
-"""What an event costs, step by step: parse, decode and validate, enrich, submit, ack, answer, kernel.
+"""Measure the cost of an event step by step: parse, decode and validate, enrich, submit, ack, answer, kernel.
 
 Place: `python -m bench budget`.
 Rules:

@@ -1,4 +1,4 @@
-"""What a large catalog costs: time to start and to reload, memory, and what the first event of a schema does to others.
+"""Measure the cost of a large catalog: seconds to start and reload, memory, and how first events delay others.
 
 Place: `python -m bench catalog`.
 Rules: the small catalog beside the large one is what growth is measured from. Wall time is what an operator waits, CPU

@@ -1,9 +1,9 @@
-"""The same work on two revisions, in turns, and whether the difference is more than noise.
+"""Compare two revisions under the same work, in turns, and tell whether the difference is more than noise.
 
 Place: `python -m bench compare BASE`, `make bench-compare BASE=rev`.
 Rules:
 1. One side is this tree as it stands, the other a worktree of BASE; both by the same Python and the same packages.
-2. Both are started anew several times, because where a process happens to lie in memory moves its speed by 2 %, and no
+2. Both are started several times, because where a process happens to lie in memory moves its speed by 2 %, and no
    number of rounds on one process shows that. Within a start rounds are taken as base, here, here, base, so that a
    machine whose speed drifts treats both alike.
 3. A start gives one ratio for each work. The verdict is by Student's t over these: "faster" or "slower" only when 95 %
@@ -83,7 +83,7 @@ def _git(*arguments: str) -> str:
 
 
 class Sides:
-    """Both servers of one start, beside the same brokers."""
+    """Both servers of one start, with the same brokers."""
 
     def __init__(self, trees: dict[str, Path], brokers: str, directory: Path, number: int) -> None:
         self._processes: dict[str, tuple[int, int]] = {}

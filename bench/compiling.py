@@ -1,4 +1,4 @@
-"""What compiling a schema costs at the bounds, for each kind of construct.
+"""Measure the cost of compiling the largest allowed schema, for each kind of construct.
 
 Place: `python -m bench compiling`; what it prints is the ground of the numbers in validators.load.cost_limits.
 Rules:

@@ -1,4 +1,4 @@
-"""CPU per event of the intake, of its peers and of the floors, under every kind of work, in one run.
+"""Measure CPU per event of the intake, its peers and the floors, under every kind of work, in one run.
 
 Place: `python -m bench costs`, part of `make bench`.
 Rules: all servers stay up, rounds are taken in turns (suite), the floors stand between the works. A peer that cannot be

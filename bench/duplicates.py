@@ -1,4 +1,4 @@
-"""What ``duplicate_keys: reject`` costs per event: looking for names that occur twice in an object.
+"""Measure the cost of ``duplicate_keys: reject`` per event: the search for names that occur twice in an object.
 
 Place: `python -m bench duplicates`.
 Rule: CPU time in this process, the best round of several, beside an untyped decode of the same bytes.

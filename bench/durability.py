@@ -1,4 +1,4 @@
-"""What it costs that nothing is lost: CPU per event of the intake, and of the same without receipts and spool.
+"""Measure the cost of durability: CPU per event of the intake, compared with the same without receipts and spool.
 
 Place: `python -m bench durability` → HERE → rounds, servers, peers.undurable.
 Rules: two services over one mock cluster, the broker well; rounds of both in turns, compared pair by pair, so that a

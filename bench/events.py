@@ -1,6 +1,6 @@
 """The events that benches send: seeded, so that every run and every peer gets the same bytes.
 
-Place: read by the load client, the peers and whoever writes settings for a bench.
+Place: read by the load client, the peers and the benches that write settings.
 Rule: none has what the intake fills in (`meta.dt`, `meta.id`); events are valid, but for those of ``invalid``.
 Not here: how requests are made of them (works) and sent (load.client).
 """
@@ -80,7 +80,7 @@ def workload(name: str) -> Workload:
 
 
 def names() -> list[str]:
-    """The workloads that can be had here: real ones need the corpus beside the checkout."""
+    """The workloads that can be had here: real ones need the corpus next to the checkout."""
     return ["example", "real"] if CORPUS.is_dir() else ["example"]
 
 

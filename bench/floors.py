@@ -1,4 +1,4 @@
-"""What no design can go below: decoding an event, and handing one to librdkafka, each alone.
+"""Measure the floors below which no design can go: decoding an event, and handing one to librdkafka, each alone.
 
 Place: costs → HERE, in a process of its own (`python -m bench.floors BROKERS WORK`); prints one line of JSON.
 Rules: the same events as the servers get. Decoding: the best of many rounds, because only work is compared. Handing

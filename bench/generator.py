@@ -1,4 +1,4 @@
-"""Requests at a steady rate from a kept generator: oha, whose times count from when a request was due.
+"""Send requests at a steady rate by the generator oha, whose times count from when a request was due.
 
 Place: latency, scaling → HERE → oha, a process of its own on the core of the load.
 Rules: an open loop. A closed one leaves out what a slow server keeps from being sent (coordinated omission); with

@@ -1,4 +1,4 @@
-"""How long an answer takes at a quarter, half, three quarters and nine tenths of what a server can do, on a real Kafka.
+"""Measure the latency of answers at a quarter, half, three quarters and nine tenths of capacity, on a real Kafka.
 
 Place: `python -m bench latency`, part of `make bench`.
 Rules:

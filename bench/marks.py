@@ -1,4 +1,4 @@
-"""The marks that the intake is held to, each met or missed, from the figures that were kept last.
+"""Judge the marks that the intake is held to, each met or missed, by the figures that were kept last.
 
 Place: `python -m bench marks`; costs, latency, scaling and budget keep the figures.
 Rules: a mark is a ratio within one run, or a bound. One whose figures are not there is "not measured", no pass: the

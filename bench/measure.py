@@ -1,4 +1,4 @@
-"""What a process and its children cost: CPU from /proc, memory from /proc, and the machine that it was measured on.
+"""Measure CPU and memory of a process and its children, by /proc, and describe the machine.
 
 Place: used by every load bench around a counted load.
 Rules: CPU is user and kernel time of all threads, librdkafka's included, of the whole tree of processes. Its sum is the
@@ -145,7 +145,7 @@ def peak_mb(pid: int) -> float:
 
 
 def environment() -> dict[str, Any]:
-    """Whatever a reader needs to judge the figures."""
+    """Return the facts about the machine that a reader needs to judge the figures."""
     packages = ("uvloop", "httptools", "orjson", "msgspec", "fastjsonschema", "confluent-kafka")
     cpu = [
         line.partition(":")[2].strip()

@@ -1,4 +1,4 @@
-"""librdkafka's mock cluster in a process of its own: Kafka's protocol without Kafka's cost.
+"""librdkafka's mock cluster in a process of its own: it has Kafka's protocol, but not its cost.
 
 Place: started by servers; `python -m bench.mock_cluster` prints its addresses and stays until standard input ends.
 Rule: three brokers on loopback, nothing on disk. It takes what it is given and keeps the last few MB of each partition.

@@ -1,4 +1,4 @@
-"""A minute without brokers under steady hasty events: memory, the price of a refusal, and how the spool empties again.
+"""Measure a minute without brokers under steady hasty events: memory, the cost of a refusal, and how the spool empties.
 
 Place: `python -m bench outage` → HERE → away.
 Rules: one worker, an open loop, brokers that refuse connections from the start, that are killed under load, and that

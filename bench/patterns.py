@@ -1,4 +1,4 @@
-"""What hostile texts cost with patterns that are known to be slow, by the engine that runs each.
+"""Measure the cost of hostile texts under patterns that are known to be slow, by the engine that runs each.
 
 Place: `python -m bench patterns`; tests/harness/redos.py is the table, validators.regex.pattern chooses the engine.
 Rule: CPU time of one search, in this process; a pattern that is refused (danger) is not run.

@@ -1,4 +1,4 @@
-"""Where a worker spends its time, sampled from outside while it serves: a flame graph, with native frames.
+"""Draw a flame graph of a worker, with native frames, from samples that are taken from outside while it serves.
 
 Place: `python -m bench profile`, `make profile`; budget → HERE for samples.
 Rules: the sampler (py-spy) stops the worker for each sample, so nothing is measured while it looks: costs come from

@@ -1,4 +1,4 @@
-"""CPU per event of the served intake beside a bare and a naive server, interleaved in one run.
+"""Measure CPU per event of the served intake, compared with a bare and a naive server in one run.
 
 Place: `python -m bench quick`, `make bench-quick`; README.md says how to read it.
 Rule: CPU is per accepted event; what was refused, and what did not reach the brokers, stands beside it.

@@ -1,4 +1,4 @@
-"""How a service finds back after its brokers hung: when its spool is empty again, and when every key is answered 201.
+"""Measure the way back after brokers hung: when the spool is empty again, and when every key is answered 201.
 
 Place: `python -m bench recovery` → HERE → a served intake, the soak's brokers, steady.
 Rules: an open loop of keyed events, one in ten guaranteed, goes on through the outage and all of the way back, and

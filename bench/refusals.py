@@ -1,11 +1,11 @@
-"""What refusing an event costs, beside accepting one: the corpus' examples with one field changed, and hostile events.
+"""Measure the cost of refusing an event, compared with accepting one: examples with one change, and hostile events.
 
 Place: `python -m bench refusals`.
 Rules:
 1. CPU time of ``Validator.check`` in this process; the best of several rounds. A refusal is all of it: the way that
    says "ask the reference", the reference, and the words.
-2. A hostile event is compared with an accepted one of the same schema and about the same length, as nobody can refuse
-   what nobody has read.
+2. A hostile event is compared with an accepted one of the same schema and about the same length, because an event must
+   be read before it can be refused.
 Not here: whole requests (quick).
 """
 

@@ -1,4 +1,4 @@
-"""What a change of streams costs those who send meanwhile: latency with and without reloads, and every answer judged.
+"""Measure what a change of streams costs clients that send meanwhile: latency with and without, and their answers.
 
 Place: `python -m bench reloads` → HERE → a whole service with two workers, under 64 connections.
 Rules: two declarations take turns; each has one of two streams, and every request sends an event to both. So exactly
@@ -137,7 +137,7 @@ def put(file: Path, text: bytes) -> None:
 
 
 def reload_often(load: Load, options: argparse.Namespace, file: Path, service: Child, log: Path) -> None:
-    """Nothing for a while, then one reload after another, each waited for. In a thread beside the load."""
+    """Wait, then reload again and again, each time until it is done. It runs in a thread, during the load."""
     try:
         time.sleep(2.0)
         load.phase = "without"
@@ -167,7 +167,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--pause-s", type=float, default=0.5, help="between two reloads")
     parser.add_argument("--by", choices=("refresh", "hup"), default="refresh")
     parser.add_argument("--reloads", type=int, default=100)
-    parser.add_argument("--streams", type=int, default=250, help="beside the one that is sent to")
+    parser.add_argument("--streams", type=int, default=250, help="streams in addition to the one that is sent to")
     parser.add_argument("--seconds", type=float, default=15.0, help="how long to measure without reloads")
     parser.add_argument("--per-s", type=float, default=500.0, help="requests a second")
     options = parser.parse_args(arguments)

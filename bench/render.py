@@ -1,4 +1,4 @@
-"""Tables and pictures of the figures that were kept last: bench/results/RESULTS.md, SVG for light and dark, the README.
+"""Render the figures that were kept last: bench/results/RESULTS.md, pictures for light and dark, and the README.
 
 Place: `python -m bench render`, the end of `make bench`.
 Rules: everything drawn is read from the JSON files beside it, nothing is typed in; the same figures give the same

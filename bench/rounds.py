@@ -1,4 +1,4 @@
-"""One counted load on one server: what it cost, what was answered, what the brokers hold of it.
+"""Put one counted load on one server: its cost, the answers, and the records that the brokers hold of it.
 
 Place: quick, peers, compare, scaling → HERE → load.client, measure.
 Rules: CPU is per event of a request that was answered 2xx. The ends of the topics' partitions before and after tell

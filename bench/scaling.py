@@ -1,4 +1,4 @@
-"""Whether the cost of an event stays the same: with more workers, connections, streams and schemas, at a fixed rate.
+"""Measure whether the cost of an event stays the same with more workers, connections, streams and schemas.
 
 Place: `python -m bench scaling`, part of `make bench`.
 Rules: the rate is fixed (generator), so what changes is the cost and not the load. Single hasty events; the brokers are

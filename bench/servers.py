@@ -1,4 +1,4 @@
-"""Start what is measured, each in its own process on its own core, and stop it again.
+"""Start the measured servers, each in its own process on its own core, and stop them again.
 
 Place: the benches → HERE → the intake, the mock cluster; peers.start uses it for the others.
 Rule: a process that was started here is stopped here, by its pid; none outlives the bench.
@@ -104,7 +104,7 @@ def _is_ready(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A loopback port that nobody has just now."""
+    """Return a loopback port that no process listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

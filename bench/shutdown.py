@@ -1,4 +1,4 @@
-"""TERM in the middle of hasty traffic, with brokers that live, that are dead and that hang: what of the 202s is lost?
+"""Measure the loss at TERM under hasty traffic, with brokers that live, are dead or hang: which of the 202s are lost?
 
 Place: `python -m bench shutdown` → HERE → away.
 Rules: the load goes on until the service is gone. An event that was answered 202 is found in the brokers' log or on

@@ -1,4 +1,4 @@
-"""What `penstock size` reckons with, worked out from the kept results of the other benches: no load of its own.
+"""Work out the constants of `penstock size` from the kept results of the other benches, without a load of its own.
 
 Place: bench/results → HERE → server/commands/size_constants.json. `quick --keep` ends with it.
 Rules: every constant names the file that it came from; a test holds the two together. The dearer of two figures wins.

@@ -1,4 +1,4 @@
-"""Requests at a steady rate over kept connections, with the time that each took from when it was due.
+"""Send requests at a steady rate over kept connections, and time each from the instant at which it was due.
 
 Place: catalog, reload → HERE.
 Rules: an open loop: a request is due at its instant, whether those before it are answered or not, and its time counts

@@ -1,4 +1,4 @@
-"""Several servers under several kinds of work, in turns, in one run: the rounds, and what they say.
+"""Measure several servers under several kinds of work, in turns, in one run, and sum up the rounds.
 
 Place: quick, peers → HERE → rounds, servers, peers.start.
 Rules: each server is a process of its own and stays up for the whole run. Rounds are taken in turns, each time
@@ -32,7 +32,7 @@ class Cell(NamedTuple):
 
 
 class Suite:
-    """All servers, running. Where schemas lie in two directories each peer has a process for each."""
+    """All servers of one run. A peer has one process for each directory of schemas that the works need."""
 
     def __init__(
         self, names: Sequence[str], works: Sequence[Work], takes: Callable[[str, Work], bool] = start.takes

@@ -1,4 +1,4 @@
-"""Build what benches need beside Python: the peers, and the generator of requests.
+"""Build the tools that benches need in addition to Python: the peers, and the generator of requests.
 
 Place: `python -m bench tools`, `make bench-tools`; what is built already is left alone.
 Rules: exact versions, below ``build/``, one job at a time, niced. What has no tool chain here is named and passed over.

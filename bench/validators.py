@@ -1,4 +1,4 @@
-"""What a check costs, beside the untyped decoding of the same bytes: every schema of the corpus, its own examples.
+"""Measure the cost of a check, compared with an untyped decode of the same bytes, for every schema of the corpus.
 
 Place: `python -m bench validators`, `make bench-validators`.
 Rule: all are timed in turns, in one process on one core; the best round of each counts, because the work is compared.

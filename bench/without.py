@@ -1,4 +1,4 @@
-"""Workers that lack one of their concerns: the other side of the benches that say what it costs.
+"""Make workers that lack one of their concerns, to compare them with whole ones.
 
 Place: bench.micro.worker, bench.peers.undurable → HERE → server.worker.concerns.
 Rules: what is left out is replaced by a part of the same shape that does nothing; no code of the product is changed.

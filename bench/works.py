@@ -1,4 +1,4 @@
-"""The work that servers are given: which events, in which shape, over how many connections.
+"""Describe the work that servers are given: which events, in which shape, over how many connections.
 
 Place: events → HERE → load.client, latency; quick, peers, compare and scaling choose by name.
 Rules: the same seed gives the same requests to all. What is counted is events of requests that were answered 2xx;

@@ -1,4 +1,4 @@
-"""Where attacks are run: the served intake as the public internet finds it, a mock cluster behind it, a site beside it.
+"""Start the target of attacks: an intake as the public internet meets it, a mock cluster behind it, and a site.
 
 Place: measured and tests/process/test_attacks.py: ``with Arena(directory) as arena``.
 Rules: profile external, one worker (all attacks meet the bystander's), limits of size as they are by default, limits of

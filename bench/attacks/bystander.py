@@ -1,4 +1,4 @@
-"""`python -m bench.attacks.bystander PORT`: an honest client beside an attack, and what it notices.
+"""`python -m bench.attacks.bystander PORT`: an honest client during an attack, and its latency.
 
 Place: measured starts one for the whole table: ``go`` on standard input begins a span, ``stop`` ends it, and a line of
 JSON tells of it.

@@ -1,4 +1,4 @@
-"""Attacks by one client on many connections, and by requests that are dear for their size.
+"""Attacks by one client on many connections, and by requests that cost much for their size.
 
 Place: table → HERE → wire.
 Rule: no pauses: what others have left is what the server leaves them. Each connection sends a few requests, one after
@@ -75,7 +75,7 @@ async def _word(line: Line, sent_bytes: int) -> str:
 
 
 async def batches(target: Target) -> Outcome:
-    """100 connections of one client, each with as many events a body as may be: valid, {}, and wrong ones."""
+    """100 connections of one client, each with as many events per body as may be: valid, {}, and wrong ones."""
     bodies = (event(), b"{}", event(number="1"))
     return await _crowd(target, CROWD, *(post(b"[" + b",".join([each] * EVENTS) + b"]") for each in bodies))
 

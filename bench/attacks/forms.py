@@ -1,4 +1,4 @@
-"""The schemas and streams that are attacked: every keyword that a client could make dear, within what is secure.
+"""The schemas and streams that are attacked: every keyword that a client could make costly, as far as it is secure.
 
 Place: arena writes them into the directories of the served intake; bodies and words send events of them.
 Rule: the schemas pass the check of insecure schemas, for those that do not are refused before a client comes.

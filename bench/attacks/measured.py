@@ -1,4 +1,4 @@
-"""`make attack`: every attack beside a bystander, what it cost, and what it left.
+"""`make attack`: every attack together with a bystander: the cost of each, and the latency that it leaves to others.
 
 Place: `python -m bench attacks` → HERE → arena, attacker, bystander; the table is in table.
 Rules:

@@ -1,4 +1,4 @@
-"""Attacks by numbers of names: whatever a server might remember, a million times another one.
+"""Attacks by the number of names: a million different values of each kind that a server might cache.
 
 Place: table → HERE → wire.
 Rule: a name that comes once must not cost memory for ever, nor push out the names that are in use.
@@ -26,13 +26,13 @@ def _batches(target: Target, event: Callable[[int], str], *lines: bytes) -> Iter
 
 
 async def schema_uris(target: Target) -> Outcome:
-    """A million schemas that nobody has."""
+    """Name a million schemas that do not exist."""
     form = '{"$schema":"/attack/none%d/1.0.0","meta":{"stream":"attack.form"}}'
     return await pour(target, _batches(target, lambda number: form % number), depth=1)
 
 
 async def streams(target: Target) -> Outcome:
-    """A million streams that nobody has declared."""
+    """Name a million streams that are not declared."""
     form = f'{{"$schema":"{FORM}","meta":{{"stream":"attack.none%d"}}}}'
     return await pour(target, _batches(target, lambda number: form % number), depth=1)
 
@@ -71,7 +71,7 @@ async def header_names(target: Target) -> Outcome:
 
 
 async def header_values(target: Target) -> Outcome:
-    """Other values of whatever is looked at: types, identities, agents, queries."""
+    """Send new values of everything that is looked at: types, identities, agents, queries."""
 
     def make(number: int) -> bytes:
         lines = (b"X-Request-Id: r%d" % number, b"User-Agent: agent/%d" % number, b"Cookie: c=%d" % number)

@@ -1,4 +1,4 @@
-"""Attacks by those who take their time, hold what they can, or leave in the middle.
+"""Attacks by clients that are slow, that hold as much as they can, or that disconnect in the middle.
 
 Place: table → HERE → wire.
 Rule: they cost the attacker next to nothing, so they must cost the server next to nothing.
@@ -118,7 +118,7 @@ def _has_ended(connection: socket.socket) -> bool:
 
 
 async def no_readers(target: Target) -> Outcome:
-    """Answers that nobody takes."""
+    """Send requests and read no answers."""
     return await together(target.count(40), lambda _: _not_reading(target, 0))
 
 

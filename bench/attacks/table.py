@@ -1,7 +1,7 @@
-"""Every attack: what it is called, what does it, how it must end, and what must be left to others meanwhile.
+"""The table of attacks: the name and function of each, how it must end, and how well others must be served meanwhile.
 
 Place: attacker and measured run it whole, tests/process/test_attacks.py a small part of each.
-Rule: an outcome that is not in ``answers`` is a finding; so is one that is in none.
+Rule: an outcome that is not in the ``answers`` of its attack is a finding, and so is an attack without any outcome.
 Not here: how it is done (slow, bodies, names, words), how it is measured (measured).
 """
 
@@ -104,7 +104,7 @@ def by_name(name: str) -> Attack:
 
 
 def wrong(attack: Attack, outcome: Outcome) -> str:
-    """What is not as documented, in words; "" when all is."""
+    """Return the outcomes that are not documented, with their numbers; "" if there are none."""
     found = {word: count for word, count in outcome.items() if count and word not in attack.answers}
     if found or not outcome.total():
         return ", ".join(f"{count} x {word}" for word, count in found.items()) or "nothing came back"

@@ -1,4 +1,4 @@
-"""What an attacker speaks: requests as bytes, over plain connections to one port of loopback.
+"""Send requests of an attacker as bytes, over plain connections to one port of loopback.
 
 Place: slow, bodies, names, words → HERE → the served intake.
 Rules: everything ends by itself, in count and in ANSWER_S; what came back is one word an answer: its status,
@@ -63,7 +63,7 @@ _PAGE = b"text/html"  # Of stream settings, for people: it may run nothing, and 
 
 
 def unfit(answer: Answer) -> str:
-    """What is wrong with the head, if anything is: no client's text may become a line, a type, or a page."""
+    """Return what is wrong with the head: text of a client must not become a line, a type or a page. "": nothing."""
     first, *lines = answer.head.split(b"\r\n")
     if not re.fullmatch(rb"HTTP/1\.1 \d{3} [\x20-\x7e]*", first) or not all(map(_LINE.fullmatch, lines)):
         return "with a broken head"

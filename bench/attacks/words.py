@@ -1,4 +1,4 @@
-"""Attacks by what texts say: paths that climb, addresses inside, lines that are forged, pages for a browser.
+"""Attacks by the content of texts: paths that climb, addresses inside, lines that are forged, pages for a browser.
 
 Place: table → HERE → wire.
 Rule: an answer is looked at as a browser or a proxy would (wire.unfit); arena looks at the log, and at who was asked.
@@ -36,7 +36,7 @@ def _uris(inner: int) -> list[str]:
 
 
 async def _watched(target: Target, requests: Callable[[int], list[bytes]]) -> Outcome:
-    """Ask, and count who knocks at a port that nobody has any business with."""
+    """Ask, and count connections to a port that the server must not connect to."""
     reached = 0
 
     def knock(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

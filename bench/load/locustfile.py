@@ -123,7 +123,7 @@ class Misbehaving(Sender):
 
     @task(1)
     def send_too_much(self) -> None:
-        """A body that nobody should send."""
+        """Send a body above the limit."""
         body = json.dumps(tick(1)) + " " * TOO_LARGE_BYTES
         self.send("misbehaving: too large", "/v1/events", body, JSON, 413)
 

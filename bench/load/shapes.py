@@ -1,7 +1,7 @@
-"""How many users come when: steady, a daily wave, a spike.
+"""The number of users over time: steady, a daily wave, or a spike.
 
 Place: run by Locust beside locustfile.py: `make load SHAPE=wave`. Without it, Locust's own web page asks for numbers.
-Rule: `--users` is the most that are there at once and `--run-time` the length, whatever the shape.
+Rule: `--users` is the most that are there at once and `--run-time` the length, for every shape.
 Not here: what users do (locustfile).
 """
 
@@ -27,7 +27,7 @@ def wave(passed: float) -> float:
 
 
 def spike(passed: float) -> float:
-    """A quiet time, then everybody at once for a fifth of it."""
+    """A quiet time, then all users at once for a fifth of it."""
     return 1.0 if 0.4 <= passed < 0.6 else QUIET
 
 

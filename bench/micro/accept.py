@@ -39,7 +39,7 @@ _REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 class Answer(asyncio.Protocol):
-    """Answer whatever comes with the slot of this worker."""
+    """Answers every request with the slot of this worker."""
 
     def __init__(self, row: WorkerRow) -> None:
         self.row = row
@@ -189,7 +189,7 @@ async def churn(port: int, connections: int, at_once: int = 16) -> list[tuple[st
 
 
 async def steady(port: int, for_s: float, per_s: int) -> list[tuple[str, str, float]]:
-    """Attempts at a fixed rate, whatever became of those before."""
+    """Make attempts at a fixed rate, without waiting for the outcome of earlier ones."""
     tasks = []
     begun = time.monotonic()
     for number in range(int(for_s * per_s)):

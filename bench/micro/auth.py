@@ -1,9 +1,9 @@
-"""What it costs to ask who writes, beside an event's whole way through the pipeline.
+"""Measure the cost of access control, compared with an event's whole way through the pipeline.
 
 Place: ``python -m bench auth``, some seconds.
 Rules: the ways are asked in turns, in one process, for short rounds; CPU of the process, and the least of many rounds:
 neighbours on a shared machine only ever add. Each way is a stream of its own, of one schema, and a request of its own;
-what it costs is the difference to the stream that everybody may write to.
+what it costs is the difference to the stream that all clients may write to.
 Not here: HTTP, verifying what was not seen before (but once, for the table).
 """
 

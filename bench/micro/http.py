@@ -1,4 +1,4 @@
-"""What HTTP alone costs: an immediate 202 to a POST, beside the bare server of bench.peers, in one interleaved run.
+"""Measure the cost of HTTP alone: an immediate 202 to a POST, compared with the bare server of bench.peers in one run.
 
 Place: ``python -m bench.micro.http [--against TREE]``, about 20 s; bench.quick measures the whole intake.
 Rules: each peer is a process of its own, asked in turns for short rounds. Minima of many: neighbours on a shared

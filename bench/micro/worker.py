@@ -1,4 +1,4 @@
-"""What a request costs a whole worker, without a kernel: this tree beside another, in one interleaved run.
+"""Measure the cost of a request in a whole worker without a kernel: this tree compared with another, in one run.
 
 Place: ``python -m bench worker --against TREE``, about 30 s; bench.quick measures it with sockets and brokers.
 ``--without limits``, ``metrics``, ``rates`` or ``durability``: the other one is this tree without what can be left out

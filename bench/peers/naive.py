@@ -1,4 +1,4 @@
-"""What the parts give without the design: uvloop, httptools, orjson, fastjsonschema, confluent-kafka, put together.
+"""A plain server of the same parts: uvloop, httptools, orjson, fastjsonschema and confluent-kafka, put together.
 
 Place: `python -m bench.peers.naive PORT BROKERS SCHEMAS`; the peer that the intake must not be worse than.
 Rule: plain, but fair: what costs time is left out rather than done badly. Parse, find the schema by URI, fill in id and

@@ -1,4 +1,4 @@
-"""A floor that is no Python: nginx answers 204 to everything.
+"""A floor without Python: nginx answers 204 to every request.
 
 Place: `python -m bench.peers.nginx PORT`; it becomes nginx (Debian's package), with one worker.
 Rule: it reads no body that it does not need, as nginx does: the server that other servers stand behind.

@@ -1,4 +1,4 @@
-"""The peers by name: how each is built, what it cannot take, how it is started.
+"""Build and start the peers by name, and say which work each of them cannot do.
 
 Place: suite, latency → HERE → servers.Child.
 Rules: a peer that cannot be had here says why in ``missing``; who runs benches prints that, and goes on without it.

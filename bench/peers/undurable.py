@@ -1,8 +1,8 @@
-"""The service without what keeps events: no receipts and no spool. What it accepted may be lost.
+"""The service without durability: it has no receipts and no spool, and may lose accepted events.
 
 Place: `python -m bench.peers.undurable serve -c FILE`, started by durability.
 Rule: it is the service, started as it always is, whose workers are given other parts (bench.without).
-Not here: measuring. Nobody should serve with this.
+Not here: measuring. Do not serve with this.
 """
 
 from __future__ import annotations

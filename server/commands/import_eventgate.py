@@ -271,11 +271,11 @@ class Import:
             limits = self.settings.get("http", {}).get("limits", {})
             size = limits.get("max_event_bytes", Config().http.limits.max_event_bytes)
             reason = (
-                f"{size} here: a chart sets message.max.bytes, 4194304 or 1048576 at Wikimedia, which bounds events"
+                f"it is {size} here; charts set message.max.bytes, which limits events (Wikimedia: 4194304 or 1048576)"
             )
             self.notes.append(f"http.limits.max_event_bytes: {reason}")
         if "error_stream" not in self._items:
-            reason = "none is set: a chart names <service>.error.validation, which is ours too once service_name is set"
+            reason = "it is not set; charts name <service>.error.validation, the default here once service_name is set"
             self.notes.append(f"intake.error_stream: {reason}")
 
     def _value(self, name: str) -> Any:

@@ -38,7 +38,7 @@ def until_nobody_reads() -> Iterator[None]:
 
 
 def say(text: str) -> None:
-    """Print a line to standard error. If that has no reader, the exit code has to suffice."""
+    """Print a line to standard error. If that has no reader either, only the exit code tells."""
     try:
         print(text, file=sys.stderr, flush=True)
     except OSError:

@@ -69,7 +69,10 @@ EVENTS: Final = MetricGroup(
             "error_type",
         ),
         counter(
-            "events_invalid", "Events that were not accepted through a fault of the sender.", _noted(INVALID), "stream"
+            "events_invalid",
+            "Events that were not accepted because of a fault of the sender.",
+            _noted(INVALID),
+            "stream",
         ),
         counter(
             "events_failed",

@@ -275,7 +275,7 @@ def fingerprint(settings: SchemaSettings, base_dir: Path) -> str:
 
 
 def fetched_directory(cache_dir: Path, urls: Sequence[str]) -> Path:
-    """Return the directory for fetched schemas of these URLs. Other URLs have another directory."""
+    """Return the directory for schemas that are fetched from these URLs; each list of URLs has its own."""
     return cache_dir / "schemas" / hashlib.sha256("\n".join(urls).encode()).hexdigest()[:16]
 
 

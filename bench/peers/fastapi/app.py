@@ -98,7 +98,7 @@ def take(app: FastAPI, event: Any, on_delivery: Callable[[Any, Any], None] | Non
 
 
 def _ignore(_error: Any, _message: Any) -> None:
-    """Hasty events: nobody asks."""
+    """Do nothing: no client waits for the outcome of a hasty event."""
 
 
 def make(brokers: str, schemas: dict[str, Any]) -> FastAPI:

@@ -2,9 +2,9 @@
 
 Place: sink.spool.backlog → HERE → sink.spool.reader, sink.spool.keys; on the replay's thread.
 Rules: an event is gone when it is delivered or set aside. Gone events that could not be deleted yet are not read again.
-Events leave in the order of their numbers and the map needs sequence numbers, which have another order, so progress is
-measured in laps: a lap begins with a look at the database, and ends when the events of the topic that were there at
-that look are gone; then all of its events up to the last sequence number of that look are gone.
+Progress is measured in laps, because events leave in the order of their numbers and the map needs sequence numbers,
+which have another order. A lap begins with a look at the database and ends when all events of the topic that were there
+are gone. Then the topic is gone up to the last sequence number of that look.
 Not here: several databases (sink.spool.backlog).
 """
 
