@@ -65,7 +65,7 @@ def schema() -> dict[str, Any]:
 
 
 def streams() -> dict[str, Any]:
-    """What is declared beside the examples."""
+    """The streams that are declared in addition to the examples."""
     asked = {LOCKED: {"auth": ["api_keys", "jwt"]}, PAGES: {"origins": [SITES]}, STREAM: {}}
     return {
         "streams": {

@@ -165,5 +165,5 @@ def run(argv: list[str]) -> int:
 
 
 def _pipeline(generation: Any, access: Access) -> Pipeline:
-    """One a way: each has seen but one stream, as a worker with one busy stream has."""
+    """Make a pipeline for each way. Each has seen one stream only, like a worker with one busy stream."""
     return make_pipeline(generation.config, generation.schemas.find, generation.snapshot.find, None, access.guard)

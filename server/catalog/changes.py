@@ -1,6 +1,6 @@
 """Tell what a change of declarations would do: which streams are new or gone, and how events of the rest would change.
 
-Place: two catalog.snapshots → HERE → ``penstock check --diff``.
+Place: two snapshots (catalog.snapshot) → HERE → ``penstock check --diff``.
 Rule: ``is_breaking`` says that today's senders or readers would notice: events would be refused, or go to another topic
 or partition. Changed settings of other programs (clients, consumers) are listed, but break nothing here.
 Not here: whether the new declarations are valid (catalog.check_streams).

@@ -1,8 +1,8 @@
-"""One event as intake.forms finds it in a body that is not plain JSON.
+"""One event as a format finds it in a body that is not plain JSON.
 
-Place: intake.text.cut, intake.forms.ndjson, intake.reports, intake.cloudevents → HERE → intake.forms.
+Place: intake.text.cut, and the formats of this folder → HERE → intake.forms.forms.
 Rule: ``raw`` is always JSON, because the answer shows it.
-Not here: what becomes of it (intake.pipeline).
+Not here: the way of the event (intake.pipeline).
 """
 
 from __future__ import annotations
