@@ -38,6 +38,7 @@ NEARLY_EMPTY_S: Final = 1.0  # A spool that will be empty within this time is wa
 WAIT_S: Final = 2.0  # for so long,
 LONG_WAIT_S: Final = 5.0  # or so long by events that may not go to the disk.
 RESCUE_EVERY_S: Final = 1.0
+TELL_S: Final = 0.25  # The sum over all streams takes up to 0.1 ms.
 # Reasons for which an event is as good as before; ``broker_timeout`` includes a producer that was replaced.
 CAN_PASS: Final = frozenset({"broker_timeout", "queue_full"})
 
@@ -106,7 +107,7 @@ class Delivery:
         self.may_be_spooled = may_be_spooled
         self._doubt_until = 0.0
         self._is_doubt_new = False
-        self._rescue_at = 0.0
+        self._rescue_at = self._tell_at = 0.0
         self._room: WaitingRoom | None = None if spool is None else WaitingRoom(spool.holds, spool.done)
         self.number = 0
         self._on_spooled = on_spooled
@@ -127,7 +128,9 @@ class Delivery:
         self.is_guarded = True  # As long as it cannot be told (no descriptor to look with), keys are looked up.
         now, is_shut = self._loop.time(), self._is_shut()
         self._separating.look(now)
-        self._spool.tell(is_away=is_shut, acked=self.tallies.delivered)
+        if now >= self._tell_at:
+            self._tell_at = now + TELL_S
+            self._spool.tell(is_away=is_shut, acked=self.tallies.delivered)
         self._look_at_doubt(now)
         if not is_shut and not self._spool.is_usable() and now >= self._rescue_at:
             self._rescue_at = now + RESCUE_EVERY_S
