@@ -170,9 +170,11 @@ class Delivery:
     def _look_at_room(self, now: float, is_shut: bool) -> None:
         """Send what need not wait any more, and spool what has waited for too long."""
         assert self._room is not None
-        if not is_shut:
-            for key in self._room.free():
-                self._send_guests(self._room.take(key))
+        if is_shut:
+            self.empty_room()
+            return
+        for key in self._room.free():
+            self._send_guests(self._room.take(key))
         for key in self._room.overdue(now):
             self._spool_guests(self._room.take(key))
 
@@ -222,7 +224,8 @@ class Delivery:
         return sent
 
     def empty_room(self) -> None:
-        """Put everything into the spool that waits in memory for its key: the worker is about to end."""
+        """Put everything into the spool that waits in memory for its key: the broker is away, or the worker is about
+        to end."""
         if self._room is not None:
             self._spool_guests(list(self._room.take_all()))
 
@@ -267,6 +270,8 @@ class Delivery:
 
     def _submit(self, event: Event, on_ack: OnAck, may_spool: bool) -> str | None:
         if self._is_shut():
+            if self._room:  # Its elders there go before it.
+                self.empty_room()
             return None if may_spool and self._put(event) else "queue_full"
         if event.key is not None and self._must_wait(event):
             return None if self._let_wait(event, may_spool) else "queue_full"
