@@ -80,21 +80,21 @@ class Elements:
     """The events of a body: the only object, or the elements of an array. ``raws`` are those found so far; ``fault`` is
     as what intake.text.decode.split says, once it is known."""
 
-    __slots__ = ("_body", "_max_event_bytes", "_most", "_view", "_way", "fault", "is_array", "raws")
+    __slots__ = ("_body", "_max_event_bytes", "_most", "_view", "fault", "is_array", "raws")
 
     def __init__(self, body: bytes, most: int, max_event_bytes: int) -> None:
         self._body = body
         self._view = memoryview(body)
         self._most = most
         self._max_event_bytes = max_event_bytes
-        self._way = self._find()
         self.raws: list[bytes | Piece] = []
         self.fault: int | str | None = None
         self.is_array = False
 
     def __iter__(self) -> Iterator[None]:
-        """Each step ends soon. After the last, all are found, or there is a fault."""
-        return self._way
+        """Each step ends soon. After the last, all are found, or there is a fault. Who asks for it keeps it: an object
+        that knew its own generator would keep a body that is let go of until the garbage collector comes."""
+        return self._find()
 
     def _find(self) -> Iterator[None]:
         try:
