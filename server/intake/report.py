@@ -16,26 +16,35 @@ from server.intake import verdict
 from server.intake.event import Event
 
 # Of an answer of /v1/validate, or twice the request where that is more. Beyond, events are told in short: 20 kB of
-# wrong events could otherwise be answered with 2 MB, 3 MB of them with 200.
+# wrong events could otherwise be answered with 2 MB, 3 MB of them with 200. Compressed requests: intake.verdict.
 MAX_BYTES: Final = 1_048_576
 
 
 class ReportWriter:
-    """Writes down the report of each event of a body of so many bytes, as it is prepared."""
+    """Writes down the report of each event of a request, as it is prepared. What is told in short may take as much room
+    as the rest; ``left_out`` is the index of the first event for which there is none at all."""
 
-    __slots__ = ("_bytes", "_left_bytes", "entries")
+    __slots__ = ("_bytes", "_left_bytes", "entries", "left_out")
 
-    def __init__(self, body_bytes: int) -> None:
-        self._bytes = max(MAX_BYTES, 2 * body_bytes)
+    def __init__(self, request: Any) -> None:
+        self._bytes = max(MAX_BYTES, 2 * len(request.body))
+        if request.compressed_bytes:
+            self._bytes = min(self._bytes, verdict.room_of(request))
         self.begin_anew()
 
     def begin_anew(self) -> None:
         """Nothing is written yet."""
         self._left_bytes = self._bytes
         self.entries: list[msgspec.Raw] = []
+        self.left_out: int | None = None
 
     def write(self, event: Event) -> None:
         """The next one."""
+        if self._left_bytes <= -self._bytes:
+            self.left_out = len(self.entries)
+            if event.verdict is not None:
+                event.verdict = event.verdict._replace(errors=())
+            return
         entry = b""
         if len(event.value) < self._left_bytes:
             entry = msgspec.json.encode(report(event))
@@ -47,13 +56,16 @@ class ReportWriter:
             event.verdict = event.verdict._replace(errors=())
 
 
-def reports(events: Sequence[Event], body_bytes: int, writer: ReportWriter | None = None) -> bytes:
-    """The answer to a request with a body of so many bytes. ``writer``: it has written them down already."""
+def reports(events: Sequence[Event], request: Any, writer: ReportWriter | None = None) -> bytes:
+    """The answer to a request. ``writer``: it has written the events down already."""
     if writer is None:
-        writer = ReportWriter(body_bytes)
+        writer = ReportWriter(request)
         for event in events:
             writer.write(event)
-    return msgspec.json.encode({"events": writer.entries})
+    answer: dict[str, Any] = {"events": writer.entries}
+    if writer.left_out is not None:
+        answer["left_out"] = {"events": [[writer.left_out, len(events) - 1]]}
+    return msgspec.json.encode(answer)
 
 
 def _short(event: Event) -> dict[str, Any]:

@@ -101,7 +101,7 @@ class Sender:
     ) -> None:
         """Nothing may be lost behind a 202: say which events of a hasty request were not taken."""
         self.counts.refused_hasty += refused
-        answer = (failures or verdict.failures(events)).answer(len(events))
+        answer = (failures or verdict.failures(events, verdict.room_of(request))).answer(len(events))
         request.reply(answer.status, answer.phrase, answer.body, retry_after_s=answer.retry_after_s)
 
     def guaranteed(
@@ -164,7 +164,7 @@ class Sender:
         if pending.began_s:
             self._times.add(monotonic() - pending.began_s)
         if pending.failures and failures is None:
-            failures = verdict.failures(events)
+            failures = verdict.failures(events, verdict.room_of(request))
         if failures is not None or pending.spooled:
             kept = [event for event in events if event.pending is not None]
             invalid = failures.never_taken if failures is not None else 0

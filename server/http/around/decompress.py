@@ -183,6 +183,7 @@ class Decompression:
     def _hand_on(self) -> None:
         request = self._request
         self._leave()
+        request.compressed_bytes = len(request.body)
         request.body = b"".join(self._pieces)
         self._pieces.clear()
         self._handler(request)

@@ -71,6 +71,7 @@ def test_a_handler_sees_what_was_compressed(name: str, body: bytes) -> None:
     harness, response = answer(packed(name, body), max_ratio=1_000_000)
 
     assert (response.status, harness.seen[0].body) == (200, body)
+    assert harness.seen[0].compressed_bytes == len(PACK[name][1](body))
     assert harness.server.in_flight_bytes == 0
 
 
