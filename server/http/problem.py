@@ -53,6 +53,11 @@ BAD_REQUEST = Refusal(400, "The bytes are not an HTTP/1.1 request; nothing after
 NO_HOST = Refusal(400, "An HTTP/1.1 request needs exactly one Host header. Send one.")
 BAD_HOST = Refusal(400, "The Host header is no host with an optional port. Send one: example.org or example.org:8192.")
 BAD_TARGET = Refusal(400, "The request target is malformed: percent-encode it anew, each % with two hex digits behind.")
+ODD_TARGET = Refusal(
+    400,
+    "The request target holds characters that no URL has as they are: percent-encode all that is no ASCII letter or "
+    "digit, as UTF-8.",
+)
 OTHER_HOST = Refusal(400, "The request target names another host than the Host header. Send a path alone.")
 SHADOW = Refusal(400, "A header name has an underscore where a header that proxies set has a hyphen. Leave it out.")
 BAD_FRAMING = Refusal(400, "Transfer-Encoding needs HTTP/1.1. Send a Content-Length instead.")
