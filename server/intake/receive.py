@@ -11,6 +11,7 @@ way (intake.pipeline), acks and answers (intake.sending).
 from __future__ import annotations
 
 import logging
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from time import monotonic
@@ -52,6 +53,12 @@ FULL: Final = "The broker is away, or too many events wait for it. Send them aga
 DRAINING: Final = "This server is shutting down. Send the events again; another one will take them."
 BUG: Final = "internal: the server failed on this request, and has logged it. Try again later."
 TOO_MANY: Final = "The request has more than the {} events that are taken at a time. Send them in smaller batches."
+
+IN_QUERY: Final = (
+    "In a query only GET /v1/beacon and GET /v1/pixel.gif take an event: its JSON alone, percent-encoded, without a "
+    "name and an equals sign before it. A POST has it in its body."
+)
+_BRACE: Final = re.compile(rb"[{\[]|%7b|%5b", re.IGNORECASE)
 
 LONG_SHARE: Final = 0.8  # Of ``answer_s``, that a body may wait whose events need no outcome.
 MIN_PATIENCE_S: Final = 1.0  # Even where ``answer_s`` leaves less.
@@ -333,7 +340,8 @@ class Receiver:
     def _refuse_fault(self, request: Request, fault: int | str) -> None:
         """Answer a request whose body gives no events."""
         if isinstance(fault, str):
-            request.problem(400, f"{fault} {hint(request.body)}".rstrip())
+            advice = IN_QUERY if not request.body and _BRACE.search(request.query) else hint(request.body)
+            request.problem(400, f"{fault} {advice}".rstrip())
         elif fault == HELD:
             self._refuse_full(request)
         else:
