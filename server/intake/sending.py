@@ -84,17 +84,19 @@ class Sender:
             self._receipt_of_hasty((hash(request.identity()), taken, last))
         elif taken or not refused:
             self._receipt_of_hasty((hash(request.identity()), counts_of(taken, count - taken - refused), last))
-        self.answer_hasty(request, events, refused)
+        if refused:
+            self._answer_refused(request, events, refused, None)
+        else:
+            request.reply(202, _HASTY[count] if count < len(_HASTY) else verdict.hasty(count).phrase)
 
     def answer_hasty(
         self, request: Request, events: list[Event], refused: int, failures: verdict.Failures | None = None
     ) -> None:
-        """Say that they were received, unless some were ``refused``. ``failures``: as ``answer``."""
-        count = len(events)
+        """Say that all events of many were received, unless some were ``refused``. ``failures``: as ``answer``."""
         if refused:
             self._answer_refused(request, events, refused, failures)
         else:
-            request.reply(202, _HASTY[count] if count < len(_HASTY) else verdict.hasty(count).phrase)
+            request.reply(202, verdict.hasty(len(events)).phrase)
 
     def _answer_refused(
         self, request: Request, events: list[Event], refused: int, failures: verdict.Failures | None
