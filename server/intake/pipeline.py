@@ -47,6 +47,7 @@ MAY_NOT_WRITE = {
     "forbidden": "this client may not write to stream {!r}",
 }
 TOO_LARGE_FILLED = "with the defaults of its schema the event has more than {} bytes, and no more are taken"
+LARGE_BYTES = 65_536  # To look at a smaller event twice costs less than to keep it.
 DUPLICATE_KEY = Verdict("duplicate_key", "a member name occurs twice in one object")
 
 log = logging.getLogger("intake")
@@ -95,7 +96,8 @@ class Pipeline:
             if len(raw) > self._sure_bytes and raw is not self._looked_at:
                 if self._too_large(raw) is not None:
                     return None
-                self._looked_at = raw
+                if len(raw) > LARGE_BYTES:
+                    self._looked_at = raw
             values = shortcut(raw)
             if values is None or (self._rejects_duplicates and has_duplicate_names(raw)):
                 return None
