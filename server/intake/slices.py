@@ -134,7 +134,7 @@ class Sending:
 
     def _failures(self) -> Generator[None, None, verdict.Failures]:
         """Count what failed after it was taken, and write down what the answer says of it."""
-        failures = verdict.Failures()
+        failures = verdict.Failures(verdict.room_of(self._request))
         for count, event in enumerate(self._events):
             self._sender.note_failed(event, self._request)
             failures.add(event)
@@ -149,15 +149,6 @@ class Sending:
     def _let_go(self) -> None:
         """The garbage collector knows neither events nor what waits for them: this circle is broken here."""
         self._events, self._pending = [], None
-
-    def _write_entries(self) -> Iterator[None]:
-        """Count what failed after it was taken, and write down what the answer says of each event."""
-        writer = verdict.EntryWriter()
-        for count, event in enumerate(self._events):
-            self._sender.note_failed(event, self._request)
-            writer.write(event)
-            if count % STEP == 0:
-                yield
 
     # A job of timing.turns.
 
