@@ -13,6 +13,7 @@ Not here: tokens (auth.tokens).
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -92,8 +93,9 @@ def _entries(text: bytes) -> list[Any]:
     if len(text) > MAX_BYTES:
         raise PublicKeysError(f"has more than {MAX_BYTES} bytes")
     try:
-        whole = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # msgspec does not accept half of a surrogate pair, but it is JSON (RFC 8259 section 8.2).
+        whole = json.loads(text)
+    except (ValueError, RecursionError):
         raise PublicKeysError("is not JSON") from None
     entries = whole.get("keys") if isinstance(whole, dict) else None
     if not isinstance(entries, list) or len(entries) > MAX_KEYS:
@@ -101,10 +103,20 @@ def _entries(text: bytes) -> list[Any]:
     return entries
 
 
+def _has_half_pair(entry: dict[str, Any]) -> bool:
+    try:
+        json.dumps(entry, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def _key(entry: Any) -> PublicKey | str:
     """Read one key of the set. Returns it, or the reason why it is passed over."""
     if not isinstance(entry, dict):
         return "that is not an object"
+    if _has_half_pair(entry):
+        return "with half of a surrogate pair in a text"
     kty, kid = entry.get("kty"), entry.get("kid")
     if kty == "oct" or not _PRIVATE.isdisjoint(entry):
         return "secret or private, so that every reader of it could sign tokens: withdraw it"

@@ -8,7 +8,6 @@ Not here: the checks (boot.examine), what a worker does with a generation (worke
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import logging
 import os
@@ -21,6 +20,7 @@ from server.config.load import Loaded, load
 from server.config.settings import Config
 from server.config.urls import urls_of
 from server.fetch.link import Link
+from server.host.memory import give_back
 from server.log import set_up
 from server.master.generation import Role
 from server.schemas.repository import SchemaRepository, fingerprint
@@ -149,7 +149,7 @@ def read(
         examined = examine(loaded, READ_S, before, occasion)
     finally:
         gc.enable()
-    _give_back()
+    give_back()  # 8 MB after 10,000 streams, which every worker would hold for its life.
     snapshot, schemas = usable(examined)
     for finding in examined.findings:
         log.warning("%s", finding)
@@ -164,13 +164,3 @@ def _files_state(loaded: Loaded) -> tuple[str, str]:
     """Changes when schemas do, or files that the sink's settings name: workers that run have read the old ones."""
     sink = loaded.config.sink
     return fingerprint(loaded.config.schemas, loaded.base_dir), kind_of(sink).files_state(sink)
-
-
-def _give_back() -> None:
-    """Return free memory to the kernel after reading, because every worker would hold it for its life.
-
-    It is 8 MB after 10,000 streams. C libraries other than glibc may lack this function.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)

@@ -25,6 +25,7 @@ from server.http.problem import (
     BAD_REQUEST,
     BAD_TARGET,
     BAD_VERSION,
+    ODD_TARGET,
     OTHER_HOST,
     SHADOW,
     UNKNOWN_METHOD,
@@ -188,6 +189,8 @@ def refusal_of(error: Exception) -> Refusal:
         return BAD_VERSION
     if "Invalid method for" in reason:  # A method of RTSP, which the parser knows too.
         return UNKNOWN_METHOD
+    if reason.startswith("Invalid char in url"):  # Raw UTF-8, for instance.
+        return ODD_TARGET
     return BAD_REQUEST
 
 

@@ -55,6 +55,11 @@ BAD_HOST = Refusal(
     400, "The Host header is not a host with an optional port. Send example.org or example.org:8192, for example."
 )
 BAD_TARGET = Refusal(400, "The request target is malformed: percent-encode it again, with two hex digits after each %.")
+ODD_TARGET = Refusal(
+    400,
+    "The request target has characters that no URL may contain: percent-encode every character that is not an ASCII "
+    "letter or digit, as UTF-8.",
+)
 OTHER_HOST = Refusal(400, "The request target names another host than the Host header. Send a path alone.")
 SHADOW = Refusal(400, "A header name has an underscore where a header that proxies set has a hyphen. Leave it out.")
 BAD_FRAMING = Refusal(400, "Transfer-Encoding needs HTTP/1.1. Send a Content-Length instead.")

@@ -52,6 +52,7 @@ class Request(msgspec.Struct, eq=False):
     memo: dict[Any, Any] | None = None  # A cache of values that depend on head and peer alone; None: there is none.
     # Set later, or never:
     body: bytes = b""
+    compressed_bytes: int = 0  # Of the body as it came, if it was compressed.
     held_bytes: int = 0  # Counted in the worker's bytes in flight,
     client: str = ""  # and in those of this client, once it is known (HttpServer.client_of).
     is_awaited: bool = False  # The client waits for 100 before it sends the body.

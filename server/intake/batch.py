@@ -14,7 +14,7 @@ Not here: what becomes of an event (intake.pipeline) and of a request (intake.re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -61,7 +61,7 @@ class Batch:
     """
 
     __slots__ = (
-        "_body_bytes", "_cut", "_finish", "_prepare", "_raws", "_step",
+        "_body_bytes", "_cut", "_finish", "_prepare", "_raws", "_step", "_steps",
         "arrival", "began_s", "events", "fault", "writer",
     )  # fmt: skip
 
@@ -74,13 +74,14 @@ class Batch:
         finish: Finish | None = None,
     ) -> None:
         self._cut: Any = None
+        self._steps: Iterator[None] = iter(())
         self._raws: Sequence[Any] = ()
         self._body_bytes = size
         self._step = 0
         if isinstance(found, list):
             self._use(found)
         else:
-            self._cut = found
+            self._cut, self._steps = found, iter(found)
         self._finish = finish
         self._prepare = prepare
         self.arrival = arrival
@@ -108,7 +109,7 @@ class Batch:
         is called once the number of events is known."""
         until = monotonic() + time_s
         if self._cut is not None:
-            for _ in self._cut:
+            for _ in self._steps:
                 if monotonic() > until:
                     return False
             self._on_cut(has_room)
@@ -127,7 +128,7 @@ class Batch:
         return len(events) == count
 
     def _on_cut(self, has_room: Callable[[Any, int], bool] | None) -> None:
-        cut, self._cut = self._cut, None
+        cut, self._cut, self._steps = self._cut, None, iter(())
         self.fault = cut.fault
         if self.fault is None and self._finish is not None:
             found = self._finish(cut.raws, cut.is_array)

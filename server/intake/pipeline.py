@@ -48,6 +48,7 @@ MAY_NOT_WRITE = {
     "forbidden": "this client may not write to stream {!r}",
 }
 TOO_LARGE_FILLED = "with the defaults of its schema the event has more than the {} bytes that are allowed"
+LARGE_BYTES = 65_536  # Looking twice at a smaller event costs less than keeping the result.
 DUPLICATE_KEY = Verdict("duplicate_key", "a member name occurs twice in one object")
 
 log = logging.getLogger("intake")
@@ -100,7 +101,8 @@ class Pipeline:
             if len(raw) > self._sure_bytes and raw is not self._looked_at:
                 if self._too_large(raw) is not None:
                     return None
-                self._looked_at = raw
+                if len(raw) > LARGE_BYTES:
+                    self._looked_at = raw
             values = shortcut(raw)
             if values is None or (self._rejects_duplicates and has_duplicate_names(raw)):
                 return None

@@ -30,7 +30,7 @@ from server.intake.slices import AT_ONCE, Sending
 from server.intake.submission import Submission
 from server.intake.text.cut import elements
 from server.intake.text.decode import begins_array
-from server.intake.verdict import EntryWriter
+from server.intake.verdict import EntryWriter, room_of
 from server.paths import Paths
 from server.timing.turns import Turns
 
@@ -153,7 +153,7 @@ class Receiver:
             events = self._events(request, submission.body, submission.options, arrival)
             if not isinstance(events, list):
                 if events is not None:
-                    events.write(ReportWriter(len(request.body)))
+                    events.write(ReportWriter(request))
                     self._put_off(submission, events, self._long_s)
                 return
         elif batch.fault is not None:
@@ -164,7 +164,7 @@ class Receiver:
         if self._waits(submission, events):
             return
         writer = cast("ReportWriter", batch.writer) if batch is not None else None
-        request.reply(200, "OK", reports(events, len(request.body), writer))
+        request.reply(200, "OK", reports(events, request, writer))
 
     def begin_again(self) -> None:
         """The streams changed: restart half-prepared bodies, so that all of their events meet the new snapshot."""
@@ -227,7 +227,7 @@ class Receiver:
         options = submission.options
         if not isinstance(events, list):
             if not options.is_hasty:
-                events.write(EntryWriter())
+                events.write(EntryWriter(room_of(submission.request)))
             self._put_off(submission, events, self._long_s if options.is_hasty else self._patience_s)
         elif not self._waits(submission, events):
             since_s = monotonic() if submission.batch is None else submission.batch.began_s

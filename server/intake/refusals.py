@@ -11,6 +11,7 @@ Not here: what is wrong with single events (intake.verdict), sizes of heads and 
 from __future__ import annotations
 
 import logging
+import re
 import traceback
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +29,12 @@ DRAINING: Final = "This server is shutting down. Send the events again; another 
 BUG: Final = "internal: the server failed on this request, and has logged it. Try again later."
 TOO_MANY: Final = "The request has more than the {} events that are taken at a time. Send them in smaller batches."
 
+IN_QUERY: Final = (
+    "In a query only GET /v1/beacon and GET /v1/pixel.gif take an event: its JSON alone, percent-encoded, without a "
+    "name and an equals sign before it. A POST has it in its body."
+)
+
+_BRACE: Final = re.compile(rb"[{\[]|%7b|%5b", re.IGNORECASE)
 _trouble = Limited(logging.getLogger("intake"))
 
 
@@ -42,7 +49,8 @@ class Refusals:
         """Answer a request whose body gives no events: 400 with the reason, 503 if it has no room, 413 if it has too
         many (intake.text.cut)."""
         if isinstance(fault, str):
-            request.problem(400, f"{fault} {hint(request.body)}".rstrip())
+            advice = IN_QUERY if not request.body and _BRACE.search(request.query) else hint(request.body)
+            request.problem(400, f"{fault} {advice}".rstrip())
         elif fault == HELD:
             self.full(request)
         else:

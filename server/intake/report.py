@@ -16,26 +16,36 @@ from server.intake import verdict
 from server.intake.event import Event
 
 # Bytes of an answer of /v1/validate, or twice the request if that is more. Beyond, events are reported in short form:
-# otherwise 20 kB of invalid events could be answered with 2 MB, and 3 MB of them with 200.
+# otherwise 20 kB of invalid events could be answered with 2 MB, and 3 MB of them with 200. Compressed requests:
+# intake.verdict.
 MAX_BYTES: Final = 1_048_576
 
 
 class ReportWriter:
-    """Writes the report of each event of a body of this many bytes, as it is prepared."""
+    """Writes the report of each event of a request, as it is prepared. Reports in short form may take as much room as
+    the others; ``left_out`` is the index of the first event for which there is none at all."""
 
-    __slots__ = ("_bytes", "_left_bytes", "entries")
+    __slots__ = ("_bytes", "_left_bytes", "entries", "left_out")
 
-    def __init__(self, body_bytes: int) -> None:
-        self._bytes = max(MAX_BYTES, 2 * body_bytes)
+    def __init__(self, request: Any) -> None:
+        self._bytes = max(MAX_BYTES, 2 * len(request.body))
+        if request.compressed_bytes:
+            self._bytes = min(self._bytes, verdict.room_of(request))
         self.begin_again()
 
     def begin_again(self) -> None:
         """Discard all reports."""
         self._left_bytes = self._bytes
         self.entries: list[msgspec.Raw] = []
+        self.left_out: int | None = None
 
     def write(self, event: Event) -> None:
         """Write the report of the next event."""
+        if self._left_bytes <= -self._bytes:
+            self.left_out = len(self.entries)
+            if event.verdict is not None:
+                event.verdict = event.verdict._replace(errors=())
+            return
         entry = b""
         if len(event.value) < self._left_bytes:
             entry = msgspec.json.encode(report(event))
@@ -47,14 +57,16 @@ class ReportWriter:
             event.verdict = event.verdict._replace(errors=())
 
 
-def reports(events: Sequence[Event], body_bytes: int, writer: ReportWriter | None = None) -> bytes:
-    """Return the answer to a request with a body of this many bytes. ``writer`` is given if it has written the reports
-    already."""
+def reports(events: Sequence[Event], request: Any, writer: ReportWriter | None = None) -> bytes:
+    """Return the answer to a request. ``writer`` is given if it has written the reports already."""
     if writer is None:
-        writer = ReportWriter(body_bytes)
+        writer = ReportWriter(request)
         for event in events:
             writer.write(event)
-    return msgspec.json.encode({"events": writer.entries})
+    answer: dict[str, Any] = {"events": writer.entries}
+    if writer.left_out is not None:
+        answer["left_out"] = {"events": [[writer.left_out, len(events) - 1]]}
+    return msgspec.json.encode(answer)
 
 
 def _short(event: Event) -> dict[str, Any]:

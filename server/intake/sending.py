@@ -83,24 +83,26 @@ class Sender:
             self._receipt_of_hasty((hash(request.identity()), taken, last))
         elif taken or not refused:
             self._receipt_of_hasty((hash(request.identity()), counts_of(taken, count - taken - refused), last))
-        self.answer_hasty(request, events, refused)
+        if refused:
+            self._answer_refused(request, events, refused, None)
+        else:
+            request.reply(202, _HASTY[count] if count < len(_HASTY) else verdict.hasty(count).phrase)
 
     def answer_hasty(
         self, request: Request, events: list[Event], refused: int, failures: verdict.Failures | None = None
     ) -> None:
-        """Answer that the events were received, unless some were ``refused``. ``failures``: as for ``answer``."""
-        count = len(events)
+        """Answer that several events were received, unless some were ``refused``. ``failures``: as for ``answer``."""
         if refused:
             self._answer_refused(request, events, refused, failures)
         else:
-            request.reply(202, _HASTY[count] if count < len(_HASTY) else verdict.hasty(count).phrase)
+            request.reply(202, verdict.hasty(len(events)).phrase)
 
     def _answer_refused(
         self, request: Request, events: list[Event], refused: int, failures: verdict.Failures | None
     ) -> None:
         """Answer which events of a hasty request were not taken: a 202 would hide their loss."""
         self.counts.refused_hasty += refused
-        answer = (failures or verdict.failures(events)).answer(len(events))
+        answer = (failures or verdict.failures(events, verdict.room_of(request))).answer(len(events))
         request.reply(answer.status, answer.phrase, answer.body, retry_after_s=answer.retry_after_s)
 
     def guaranteed(
@@ -165,7 +167,7 @@ class Sender:
         if pending.began_s:
             self._times.add(monotonic() - pending.began_s)
         if pending.failures and failures is None:
-            failures = verdict.failures(events)
+            failures = verdict.failures(events, verdict.room_of(request))
         if failures is not None or pending.spooled:
             kept = [event for event in events if event.pending is not None]
             invalid = failures.never_taken if failures is not None else 0

@@ -136,7 +136,7 @@ class Sending:
 
     def _failures(self) -> Generator[None, None, verdict.Failures]:
         """Count the events that failed after the sink took them, and collect all failures for the answer."""
-        failures = verdict.Failures()
+        failures = verdict.Failures(verdict.room_of(self._request))
         for count, event in enumerate(self._events):
             self._sender.note_failed(event, self._request)
             failures.add(event)
@@ -151,15 +151,6 @@ class Sending:
     def _let_go(self) -> None:
         """Break the cycle of events and objects that wait for them: the garbage collector does not track either."""
         self._events, self._pending = [], None
-
-    def _write_entries(self) -> Iterator[None]:
-        """Count the events that failed after the sink took them, and write the answer's entry of each event."""
-        writer = verdict.EntryWriter()
-        for count, event in enumerate(self._events):
-            self._sender.note_failed(event, self._request)
-            writer.write(event)
-            if count % STEP == 0:
-                yield
 
     # A job of timing.turns.
 

@@ -46,6 +46,10 @@ ERROR_TYPES = RETRIABLE_TYPES | {"broker_rejected", "internal"}
 # Otherwise one request of 4 MB could be answered with 100 MB.
 MAX_BODY_BYTES = 4_194_304
 MAX_SHORT_CHARS = 200
+# The same of a body that was compressed, for each byte of it, and at the least. What is told in short may take as much
+# again; of what is left, places alone are told. 60 bytes, 10,000 of ``{}``, could otherwise be answered with 3 MB.
+BYTES_PER_COMPRESSED = 64
+MIN_BODY_BYTES = 65_536
 
 CHALLENGE = b'WWW-Authenticate: Bearer realm="events"\r\n'  # RFC 9110 requires one with every 401.
 
@@ -124,9 +128,17 @@ def hasty(count: int) -> Answer:
     return Answer(202, f"{count} events hastily received.")
 
 
-def failures(events: Sequence[Event]) -> Failures:
+def room_of(request: Any) -> int:
+    """Bytes of an answer in which failures are told as a whole."""
+    compressed: int = request.compressed_bytes
+    if not compressed:
+        return MAX_BODY_BYTES
+    return min(MAX_BODY_BYTES, max(MIN_BODY_BYTES, BYTES_PER_COMPRESSED * compressed))
+
+
+def failures(events: Sequence[Event], room_bytes: int = MAX_BODY_BYTES) -> Failures:
     """Of a request at least one of whose events has a verdict."""
-    found = Failures()
+    found = Failures(room_bytes)
     for event in events:
         found.add(event)
     return found
@@ -141,11 +153,12 @@ class Failures:
     """The answer of a request some of whose events have verdicts, made event by event: 10,000 of them take 20 ms.
     Phrases are EventGate's, which its clients parse. ``never_taken`` are invalid events that the sink has not seen."""
 
-    __slots__ = ("_errored", "_invalid", "_left_bytes", "_types", "never_taken")
+    __slots__ = ("_errored", "_invalid", "_left_out", "_room", "_types", "never_taken")
 
-    def __init__(self) -> None:
+    def __init__(self, room_bytes: int = MAX_BODY_BYTES) -> None:
         self.never_taken = 0
-        self._left_bytes = MAX_BODY_BYTES
+        self._room = _Room(room_bytes)
+        self._left_out: dict[str, list[list[int]]] = {}
         self._invalid: list[bytes] = []
         self._errored: list[bytes] = []
         self._types: set[str] = set()
@@ -156,34 +169,57 @@ class Failures:
         if found is None:
             return
         is_invalid = found.error_type in INVALID_TYPES
-        entry = found.entry or _entry("invalid" if is_invalid else "error", event, found, self._left_bytes)
-        self._left_bytes -= len(entry)
+        entry = found.entry or self._room.entry(event, found)
         self._types.add(found.error_type)
-        (self._invalid if is_invalid else self._errored).append(entry)
         self.never_taken += is_invalid and event.pending is None
+        if entry == LEFT_OUT:
+            self._leave_out("invalid" if is_invalid else "error", event.index)
+        else:
+            (self._invalid if is_invalid else self._errored).append(entry)
+
+    def _leave_out(self, status: str, index: int) -> None:
+        ranges = self._left_out.setdefault(status, [])
+        if ranges and ranges[-1][1] == index - 1:
+            ranges[-1][1] = index
+        else:
+            ranges.append([index, index])
 
     def answer(self, count: int) -> Answer:
         """Answer a request of ``count`` events, of which all with verdicts were added."""
-        invalid, errored = len(self._invalid), len(self._errored)
+        left_out = {
+            status: sum(last - first + 1 for first, last in ranges) for status, ranges in self._left_out.items()
+        }
+        invalid = len(self._invalid) + left_out.get("invalid", 0)
+        errored = len(self._errored) + left_out.get("error", 0)
         both = invalid + errored
         if both < count:
             phrase = (
                 f"{count - both} out of {count} events were accepted, "
                 f"but {both} failed ({invalid} invalid and {errored} errored)."
             )
-            return Answer(207, phrase, _body(self._invalid, self._errored))
+            return Answer(207, phrase, self._body(has_both=True))
         if not errored:
             phrase = f"{count} out of {count} events were invalid and not accepted."
             status = _refusal(self._types)
-            return Answer(status, phrase, _body(self._invalid), more=CHALLENGE if status == 401 else b"")
+            return Answer(status, phrase, self._body(has_both=False), more=CHALLENGE if status == 401 else b"")
         phrase = (
             f"{both} out of {count} events had failures and were not accepted. "
             f"({invalid} invalid and {errored} errored)."
         )
-        body = _body(self._invalid, self._errored)
+        body = self._body(has_both=True)
         if self._types <= INVALID_TYPES | RETRIABLE_TYPES:
             return Answer(503, phrase, body, RETRY_AFTER_S)
         return Answer(500, phrase, body)
+
+    def _body(self, *, has_both: bool) -> bytes:
+        """One copy of it is made: the memory of an encoder grows step by step, which took 8 ms for an event of 1 MB."""
+        parts = _listed(b'{"invalid":[', self._invalid, b"]")
+        if has_both:
+            parts += _listed(b'"error":[', self._errored, b"]")
+        if self._left_out:
+            parts.append(b'"left_out":' + msgspec.json.encode(self._left_out))
+        parts[-1] += b"}"
+        return b",".join(parts)
 
 
 def _refusal(error_types: set[str]) -> int:
@@ -197,29 +233,42 @@ class EntryWriter:
     """Writes what the answer will say of each event, as it is prepared: 10,000 of them at the end take 100 ms. Written
     errors are released."""
 
-    __slots__ = ("_left_bytes",)
+    __slots__ = ("_room", "_room_bytes")
 
-    def __init__(self) -> None:
-        self._left_bytes = MAX_BODY_BYTES
+    def __init__(self, room_bytes: int = MAX_BODY_BYTES) -> None:
+        self._room_bytes = room_bytes
+        self.begin_again()
 
     def begin_again(self) -> None:
         """Discard all entries."""
-        self._left_bytes = MAX_BODY_BYTES
+        self._room = _Room(self._room_bytes)
 
     def write(self, event: Event) -> None:
         """Write the entry of an event, if it is refused."""
         found = event.verdict
         if found is not None:
-            entry = _entry("invalid" if found.is_invalid else "error", event, found, self._left_bytes)
-            self._left_bytes -= len(entry)
-            event.verdict = Verdict(found.error_type, found.text, (), entry)
+            event.verdict = Verdict(found.error_type, found.text, (), self._room.entry(event, found))
 
 
-def _body(invalid: list[bytes], errored: list[bytes] | None = None) -> bytes:
-    """One copy of it is made: the memory of an encoder grows step by step, which took 8 ms for an event of 1 MB."""
-    if errored is None:
-        return b",".join(_listed(b'{"invalid":[', invalid, b"]}"))
-    return b",".join(_listed(b'{"invalid":[', invalid, b"]") + _listed(b'"error":[', errored, b"]}"))
+LEFT_OUT = b" "  # The entry of an event of which only the place is told.
+
+
+class _Room:
+    """What is left of an answer for entries as a whole, and, of as much again, for those in short."""
+
+    __slots__ = ("_least_bytes", "_left_bytes")
+
+    def __init__(self, room_bytes: int) -> None:
+        self._left_bytes = room_bytes
+        self._least_bytes = -room_bytes
+
+    def entry(self, event: Event, found: Verdict) -> bytes:
+        """What is said of an event."""
+        if self._left_bytes <= self._least_bytes:
+            return LEFT_OUT
+        entry = _entry("invalid" if found.is_invalid else "error", event, found, self._left_bytes)
+        self._left_bytes -= len(entry)
+        return entry
 
 
 def _listed(before: bytes, entries: list[bytes], after: bytes) -> list[bytes]:

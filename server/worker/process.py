@@ -50,6 +50,7 @@ from server.tracing.make import make as make_tracing
 from server.version import VERSION
 from server.worker.concerns import ALL, Concerns
 from server.worker.durability import Durability
+from server.worker.memory import Memory
 from server.worker.troubles import Troubles
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class Worker:
         self._is_hurried = False
         self._lags_s = deque([0.0], LAG_BEATS)
         self._level = Level()
+        self._memory = Memory()
         self.is_balanced = True
         self._durability = Durability(
             config, materials.data_dir, materials.snapshot, context.row.ring(), self._on_dropped, concerns
@@ -225,7 +227,13 @@ class Worker:
         """Start the checks of every ``process.beat_s``; a check that fails does not keep the beat from being
         written."""
         beats = (self._note_lag, self._copy_counters, self._row.beat)
-        looks = (self._look_at_clients, self._tracing.look, self._look_at_level, self._look_at_master)
+        looks = (
+            self._look_at_clients,
+            self._tracing.look,
+            self._look_at_level,
+            self._look_at_master,
+            self._memory.look,
+        )
         follows = (self._fetched.look, self._public_keys.look)
         Timer(loop, self._config.process.beat_s, *beats, *looks, *follows, self._note_due).start()
 

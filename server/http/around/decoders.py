@@ -29,6 +29,8 @@ WINDOW_LOG: Final = 23  # 8 MiB, the limit of RFC 9659 for zstd. Brotli's own li
 # have a stream for every 64 KiB or so (bgzip).
 MAX_STREAMS: Final = 10_000
 
+_TOO_WIDE: Final = "too much memory"  # What libzstd says of a window (lib/common/error_private.c).
+
 
 class DamagedError(Exception):
     """The bytes are not a body of this encoding."""
@@ -38,6 +40,10 @@ class ManyStreamsError(Exception):
     """The body has more than ``MAX_STREAMS`` streams."""
 
 
+class WideWindowError(Exception):
+    """The body needs a window of more than 2 ** ``WINDOW_LOG`` bytes (RFC 8878 section 3.1.1.1.2)."""
+
+
 class Decoder(Protocol):
     """Decompresses one body. ``more`` returns its next bytes, at most ``OUT_BYTES`` or a little more."""
 
@@ -45,7 +51,7 @@ class Decoder(Protocol):
 
     def more(self, received: memoryview) -> bytes:
         """Take all of ``received``, which is empty as long as ``is_hungry`` is False. Raises DamagedError,
-        ManyStreamsError."""
+        ManyStreamsError, WideWindowError."""
 
     def is_hungry(self) -> bool:
         """Whether it needs more input to yield anything."""
@@ -74,7 +80,7 @@ class _Streams:
         try:
             made, self._rest = self._step(given)
         except (zlib.error, zstd.ZstdError) as error:
-            raise DamagedError from error
+            raise (WideWindowError if _TOO_WIDE in str(error) else DamagedError) from error
         return made
 
     def _step(self, given: bytes | memoryview) -> tuple[bytes, bytes]:

@@ -20,7 +20,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, cast
 
 from server.http.around import decoders
-from server.http.around.decoders import IN_BYTES, MAX_STREAMS, DamagedError, Decoder, ManyStreamsError
+from server.http.around.decoders import (
+    IN_BYTES,
+    MAX_STREAMS,
+    WINDOW_LOG,
+    DamagedError,
+    Decoder,
+    ManyStreamsError,
+    WideWindowError,
+)
 from server.http.around.refused_kinds import not_compressed
 from server.http.around.request_rate import behind
 from server.http.limits import REQUEST_BYTES, RequestLimits
@@ -46,6 +54,11 @@ DAMAGED: Final = Refusal(
 )
 MANY_STREAMS: Final = Refusal(
     413, f"The body is made of more than {MAX_STREAMS} compressed streams. Compress it as one.", kind="body"
+)
+WIDE_WINDOW: Final = Refusal(
+    400,
+    f"The zstd body asks for a window of more than {(1 << WINDOW_LOG) >> 20} MiB, and a larger one is not taken "
+    "(RFC 9659). Compress it at a lower level and without a long window.",
 )
 
 
@@ -144,6 +157,8 @@ class Decompression:
                 refusal = not_compressed(self._request.body) or DAMAGED
             except ManyStreamsError:
                 refusal = MANY_STREAMS
+            except WideWindowError:
+                refusal = WIDE_WINDOW
             if refusal is not None:
                 self._end(refusal)
                 return True
@@ -183,13 +198,14 @@ class Decompression:
     def _hand_on(self) -> None:
         request = self._request
         self._leave()
+        request.compressed_bytes = len(request.body)
         request.body = b"".join(self._pieces)
         self._pieces.clear()
         self._handler(request)
 
     def _step(self, decoder: Decoder) -> Refusal | None:
         """Decompress one piece. Returns a refusal if the body exceeds a limit. Raises DamagedError,
-        ManyStreamsError."""
+        ManyStreamsError, WideWindowError."""
         cut = IN_BYTES if decoder.is_hungry() else 0
         received, self._rest = self._rest[:cut], self._rest[cut:]
         made = decoder.more(received)

@@ -38,6 +38,7 @@ NEARLY_EMPTY_S: Final = 1.0  # If the spool will be empty within this time, live
 WAIT_S: Final = 2.0  # at most for this time,
 LONG_WAIT_S: Final = 5.0  # or for this time if they may not be spooled.
 RESCUE_EVERY_S: Final = 1.0
+TELL_S: Final = 0.25  # The sum over all streams takes up to 0.1 ms.
 # Transient reasons: the event may be sent again. ``broker_timeout`` includes a producer that was replaced.
 CAN_PASS: Final = frozenset({"broker_timeout", "queue_full"})
 
@@ -109,7 +110,7 @@ class Delivery:
         self.may_be_spooled = may_be_spooled
         self._doubt_until = 0.0
         self._is_doubt_new = False
-        self._rescue_at = 0.0
+        self._rescue_at = self._tell_at = 0.0
         self._room: WaitingRoom | None = None if spool is None else WaitingRoom(spool.holds, spool.done)
         self.number = 0
         self._on_spooled = on_spooled
@@ -130,7 +131,9 @@ class Delivery:
         self.is_guarded = True  # If a line below raises (there may be no descriptor left), keys are looked up.
         now, is_shut = self._loop.time(), self._is_shut()
         self._separating.look(now)
-        self._spool.tell(is_away=is_shut, acked=self.tallies.delivered)
+        if now >= self._tell_at:
+            self._tell_at = now + TELL_S
+            self._spool.tell(is_away=is_shut, acked=self.tallies.delivered)
         self._look_at_doubt(now)
         if not is_shut and not self._spool.is_usable() and now >= self._rescue_at:
             self._rescue_at = now + RESCUE_EVERY_S
@@ -171,9 +174,11 @@ class Delivery:
     def _look_at_room(self, now: float, is_shut: bool) -> None:
         """Send the events whose key is free, and spool those that have waited for too long."""
         assert self._room is not None
-        if not is_shut:
-            for key in self._room.free():
-                self._send_guests(self._room.take(key))
+        if is_shut:
+            self.empty_room()
+            return
+        for key in self._room.free():
+            self._send_guests(self._room.take(key))
         for key in self._room.overdue(now):
             self._spool_guests(self._room.take(key))
 
@@ -224,7 +229,8 @@ class Delivery:
         return sent
 
     def empty_room(self) -> None:
-        """Put the events into the spool that wait in memory for their key: the worker is about to end."""
+        """Put the events into the spool that wait in memory for their key: the broker is away, or the worker is about
+        to end."""
         if self._room is not None:
             self._spool_guests(list(self._room.take_all()))
 
@@ -270,6 +276,8 @@ class Delivery:
 
     def _submit(self, event: Event, on_ack: OnAck, may_spool: bool) -> str | None:
         if self._is_shut():
+            if self._room:  # Its elders there go before it.
+                self.empty_room()
             return None if may_spool and self._put(event) else "queue_full"
         if event.key is not None and self._must_wait(event):
             return None if self._let_wait(event, may_spool) else "queue_full"

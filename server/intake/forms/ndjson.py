@@ -39,19 +39,18 @@ class BodyLines:
 
     is_array = True
 
-    __slots__ = ("_body", "_max_event_bytes", "_most", "_way", "fault", "raws")
+    __slots__ = ("_body", "_max_event_bytes", "_most", "fault", "raws")
 
     def __init__(self, body: bytes, most: int, max_event_bytes: int) -> None:
         self._body = body
         self._most = most
         self._max_event_bytes = max_event_bytes
-        self._way = self._find()
         self.raws: list[bytes | Piece] = []
         self.fault: int | str | None = None
 
     def __iter__(self) -> Iterator[None]:
-        """Each step is short. After the last one, all lines are found or there is a fault."""
-        return self._way
+        """Each step is short. After the last one, all lines are found or there is a fault. The caller keeps it."""
+        return self._find()
 
     def _find(self) -> Iterator[None]:
         body, raws = self._body, self.raws

@@ -84,21 +84,21 @@ class Elements:
     intake.text.decode.split.
     """
 
-    __slots__ = ("_body", "_max_event_bytes", "_most", "_view", "_way", "fault", "is_array", "raws")
+    __slots__ = ("_body", "_max_event_bytes", "_most", "_view", "fault", "is_array", "raws")
 
     def __init__(self, body: bytes, most: int, max_event_bytes: int) -> None:
         self._body = body
         self._view = memoryview(body)
         self._most = most
         self._max_event_bytes = max_event_bytes
-        self._way = self._find()
         self.raws: list[bytes | Piece] = []
         self.fault: int | str | None = None
         self.is_array = False
 
     def __iter__(self) -> Iterator[None]:
-        """Each step is short. After the last one, all are found or there is a fault."""
-        return self._way
+        """Each step is short. After the last one, all are found or there is a fault. The caller keeps the generator: an
+        object that referenced its own would hold a body until the garbage collector runs."""
+        return self._find()
 
     def _find(self) -> Iterator[None]:
         try:

@@ -71,12 +71,13 @@ class Backlog:
         # Workers that start at the same time claim their databases first.
         self._adopt_at = time.monotonic() + ADOPT_EVERY_S
         self._take_back_at = 0.0
+        self._damaged_before = 0  # In databases that are gone.
         self._reserve = directory / _RESERVE
 
     @property
     def damaged(self) -> int:
         """The number of events that were found damaged, and were set aside or lost."""
-        return sum(part.damaged for part in self._parts.values())
+        return self._damaged_before + sum(part.damaged for part in self._parts.values())
 
     def work(self, wants: Iterable[Want], catch_up_s: float) -> BacklogView:
         """Do one turn: delete delivered events, count the others, publish how far the replay is, and read the wanted
@@ -110,9 +111,10 @@ class Backlog:
     def close(self) -> None:
         """Delete delivered events, and close the files."""
         for part in self._parts.values():
-            self._try(part, part.write_down)
-            self._try(part, part.look)
+            for step in (part.look, part.write_down, part.look):
+                self._try(part, step)
             part.publish(0)
+            self._damaged_before += part.damaged
             part.close()
         self._parts = {}
 
@@ -122,7 +124,7 @@ class Backlog:
         for path in paths - self._parts.keys():
             self._parts[path] = Part(path)
         for path in self._parts.keys() - paths:
-            self._parts.pop(path).close()
+            self._forget(path)
 
     def _adopt(self) -> None:
         """Adopt the databases that no worker holds, and delete those of them that are empty."""
@@ -140,7 +142,12 @@ class Backlog:
             finally:
                 os.close(lock_fd)
             if part.is_removed:
-                del self._parts[path]
+                self._forget(path)
+
+    def _forget(self, path: Path) -> None:
+        part = self._parts.pop(path)
+        self._damaged_before += part.damaged
+        part.close()
 
     def _oldest(self, parts: list[Part], want: Want, newest_allowed: int) -> list[Taken]:
         """Read the oldest events of a topic from all databases. If a database has more of them than it returned, no

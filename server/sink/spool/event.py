@@ -63,6 +63,16 @@ def checksum_of(columns: tuple[Any, ...]) -> int:
     return zlib.crc32(_encode(columns))
 
 
+def name_of(raw: object) -> str:
+    """Return a name that a row has, or something like it if it is damaged."""
+    if not isinstance(raw, bytes):
+        return ""
+    try:
+        return raw.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return raw.decode("utf-8", "replace")
+
+
 def size_of(row: Row) -> int:
     """Return the bytes by which a row counts against the limit."""
     _, _, topic, key, _, headers, value, stream, _ = row

@@ -18,6 +18,7 @@ from typing import Final
 
 from server.sink.salvage import Salvage, files_of, is_broken, set_aside, transaction
 from server.sink.spool.event import COLUMNS, KINDS, Row, checksum_of, is_whole
+from server.sink.spool.keys import NONE
 
 VERSION: Final = 2
 SUFFIX: Final = ".db"
@@ -104,22 +105,20 @@ class SpoolFile:
         disk would raise, and so tells whether the disk works."""
         database = self._ready()
         with transaction(database):
-            (last,) = database.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'event'").fetchone()
-            if last is None:
-                database.execute("INSERT INTO sqlite_sequence VALUES ('event', ?)", (seq,))
-            else:
-                database.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'event'", (max(seq, last),))
+            last = max(seq, last_id(database))
+            if database.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'event'", (last,)).rowcount == 0:
+                database.execute("INSERT INTO sqlite_sequence VALUES ('event', ?)", (last,))
 
-    def contents(self) -> Iterator[tuple[int, int, bytes, bytes | None, int]]:
-        """Yield (id, number, topic, key, bytes of the rest) of every row."""
+    def contents(self) -> Iterator[tuple[int, object, object, object, object]]:
+        """Yield (id, number, topic, key, bytes) of every row, as they are: damaged ones have parts of any type."""
         yield from self._ready().execute(
-            "SELECT id, number, topic, key, length(value) + length(headers) + length(stream) FROM event ORDER BY id"
+            "SELECT id, number, topic, key, length(value) + length(headers) + length(stream) + ifnull(length(key), 0) "
+            "+ length(topic) FROM event NOT INDEXED ORDER BY id"
         )
 
     def last(self) -> int:
         """Return the highest id that any row has had; 0 if there was none."""
-        found = self._ready().execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'event'").fetchone()
-        return found[0] or 0
+        return last_id(self._ready())
 
     def check(self) -> None:
         """Reopen the database if a file of it was deleted or replaced: SQLite would go on writing into the deleted
@@ -159,8 +158,9 @@ class SpoolFile:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute(f"PRAGMA journal_size_limit = {_MAX_WAL_BYTES}")
             _bring_up_to_date(database)
-            # Every page is checked now, because damage that is found only by the replay would hold up the replay.
-            (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
+            # The whole file is checked now, because damage that only the replay finds would hold up the replay. So is
+            # the index: an event that it lacks would be delivered behind younger ones of its key.
+            (verdict,) = database.execute("PRAGMA integrity_check(1)").fetchone()
             if verdict not in ("ok", b"ok"):
                 raise sqlite3.DatabaseError(verdict)
         except BaseException:
@@ -188,6 +188,16 @@ def connect(path: Path) -> sqlite3.Connection:
     database.text_factory = bytes
     database.execute("PRAGMA synchronous = FULL")
     return database
+
+
+def last_id(database: sqlite3.Connection) -> int:
+    """Return the highest id that any row has had; 0 if there was none. A damaged one raises sqlite3.DatabaseError."""
+    (last,) = database.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'event'").fetchone()
+    if last is None:
+        return 0
+    if not isinstance(last, int) or not 0 <= last < NONE:
+        raise sqlite3.DatabaseError("its highest id is none")
+    return last
 
 
 def _bring_up_to_date(database: sqlite3.Connection) -> None:

@@ -142,7 +142,11 @@ class KeyMap:
 
     def fill(self, cells: dict[int, int], last: int, newest: int) -> None:
         """Set what the database held when it was opened. Until then the map keeps what a killed worker has written
-        there, so that no event overtakes those of that worker."""
+        there, so that no event overtakes those of that worker. A map that cannot be of this database is begun again."""
+        if not self._is_likely(last):
+            for number in [number for number in range(_HEAD) if number != Mark.BROKEN]:
+                self._head[number] = 0
+            self._slots[:] = memoryview(bytes(8 * _SLOTS)).cast("q")
         for cell in [cell for cell, seq in enumerate(self._cells.tolist()) if seq and cell not in cells]:
             self._cells[cell] = 0
         for cell, seq in cells.items():
@@ -150,6 +154,14 @@ class KeyMap:
         self._head[Mark.NEWEST] = max(newest, self._head[Mark.NEWEST])
         self._head[Mark.LAST] = self._head[Mark.COMMITTED] = self._head[Mark.VOID] = last
         self._head[Mark.WAITING] = self._head[Mark.LOWEST] = self._head[Mark.DOUBT_UNTIL_NS] = 0
+
+    def _is_likely(self, last: int) -> bool:
+        """Whether the head can be that of a database whose last sequence number is this: the disk may have damaged it,
+        and the database may be a new one."""
+        numbers = self._head.tolist()
+        numbers[Mark.BROKEN] = 0
+        is_bounded = all(0 <= number < NONE for number in numbers) and numbers[Mark.IS_AWAY] <= 1
+        return is_bounded and numbers[Mark.HORIZON] <= last
 
     def add(self, topic: str, key: bytes | None, number: int) -> int:
         """Count in an event that is on its way to the disk. Returns its sequence number."""

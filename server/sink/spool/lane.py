@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from server.sink.spool.backlog import Taken
-from server.sink.spool.event import Spooled
+from server.sink.spool.event import Spooled, name_of
 
 REST_S: Final = 30.0
 FIRST_PAUSE_S: Final = 0.5
@@ -37,7 +37,7 @@ class Lane:
 
     def __init__(self, topic: bytes, partition_of: PartitionOf) -> None:
         self.topic = topic
-        self.name = topic.decode("utf-8", "surrogatepass")
+        self.name = name_of(topic)
         self._partition_of = partition_of
         self._pauses: dict[int, _Pause] = {}
         self._failed: list[Spooled] = []

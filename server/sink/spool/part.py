@@ -20,7 +20,7 @@ import msgspec
 
 from server.log import Limited
 from server.sink.salvage import is_broken
-from server.sink.spool.event import Spooled, spooled
+from server.sink.spool.event import Spooled, name_of, spooled
 from server.sink.spool.file import SpoolFile
 from server.sink.spool.keys import NONE, SUFFIX, KeyMap, Mark, slot_of
 from server.sink.spool.reader import DAMAGED, TOO_LARGE, SpoolReader
@@ -52,8 +52,9 @@ class Part:
         self._reader = SpoolReader(path)
         self._keys: KeyMap | None = None
         self._laps: dict[bytes, _Lap] = {}
-        self._gone: dict[int, int] = {}  # By id: the bytes.
+        self._gone: dict[int, tuple[int, int]] = {}  # By id: number, bytes.
         self._too_large: set[int] = set()
+        self._is_another_file = False  # Than that from which all of these were read.
         self._forget_counts()
         self.damaged = 0
         self.has_more = False
@@ -65,6 +66,7 @@ class Part:
         self._horizon = 0
         self._aside = 0
         self.remaining = self.size = self.front = 0
+        self._is_miscounted = False
         self._laps = {}
         self.topics: frozenset[bytes] = frozenset()
 
@@ -90,7 +92,7 @@ class Part:
         self._broken_inode = self.path.stat().st_ino if self.path.exists() else 0
         self.is_adopted = False
         if self._keys is not None:
-            self._keys[Mark.BROKEN] += 1
+            self._keys[Mark.BROKEN] = (self._keys[Mark.BROKEN] + 1) & 0xFFFF
 
     def adopt(self) -> None:
         """Open and count a database that no worker holds, or delete it when it is empty. The caller has its lock."""
@@ -98,6 +100,8 @@ class Part:
             self._reader.close()
             store = Store(self.path, -1)
             try:
+                if self._broken_inode:
+                    store.file.replace(sqlite3.DatabaseError("the replay cannot read it"))
                 found = store.census()
             finally:
                 store.file.close()
@@ -117,23 +121,30 @@ class Part:
 
     def leave(self, event: Spooled) -> None:
         """Note that an event is delivered. It may be called on the loop, but only while the thread is idle."""
-        self._gone[event.id] = event.size
+        self._gone[event.id] = event.number, event.size
 
     def leave_too_large(self, event: Spooled) -> None:
         """Note that an event is too large for its topic. The same holds for threads."""
         self._too_large.add(event.id)
-        self._gone[event.id] = event.size
+        self.leave(event)
 
     def write_down(self) -> None:
-        """Delete delivered events, and set aside those that are too large."""
-        if not self._gone or not self._reader.is_same():
+        """Delete delivered events, and set aside those that are too large, of the events that a look has counted."""
+        gone = {one: what for one, what in self._gone.items() if one <= self._horizon}
+        if not gone or not self._reader.is_same():
             return
-        if self._too_large:
-            self._reader.set_aside(sorted(self._too_large), TOO_LARGE)
-        self._reader.delete([one for one in self._gone if one not in self._too_large])
-        self.remaining -= len(self._gone)
-        self.size -= sum(self._gone.values())
-        self._gone, self._too_large = {}, set()
+        known = self._reader.numbers(gone) if self._is_another_file else None
+        ids = {one for one, (number, _) in gone.items() if known is None or known.get(one) == number}
+        large = self._too_large & ids
+        count = self._reader.set_aside(sorted(large), TOO_LARGE) + self._reader.delete(sorted(ids - large))
+        self._gone = {one: what for one, what in self._gone.items() if one not in gone}
+        self._too_large -= gone.keys()
+        self._is_another_file = self._is_another_file and bool(self._gone)
+        if count != len(gone):
+            self._is_miscounted = True
+            return
+        self.remaining -= count
+        self.size -= sum(size for _, size in gone.values())
         if self.remaining <= 0:
             self._reader.shrink()
 
@@ -153,6 +164,9 @@ class Part:
                 return
             if not self._reader.open():
                 return
+            self._is_another_file = bool(self._gone)
+        if self._is_miscounted:
+            self._forget_counts()
         if self._keys is None or not self._keys.is_at(self.path):
             self._keys = KeyMap.see(self.path, is_written=True)
         before = self._horizon
@@ -178,7 +192,7 @@ class Part:
             return
         slots: dict[int, int] = {}
         for topic, lap in self._laps.items():
-            slot = slot_of(topic.decode("utf-8", "surrogatepass"))
+            slot = slot_of(name_of(topic))
             slots[slot] = min(lap.done, slots.get(slot, lap.done))
         keys.publish(slots, self._horizon)
         keys[Mark.REMAINING], keys[Mark.REMAINING_BYTES] = max(0, self.remaining), max(0, self.size)
@@ -198,7 +212,7 @@ class Part:
         events: list[Spooled] = []
         size = 0
         for row in rows:
-            if row[0] not in self._gone:
+            if row[0] not in self._gone or self._gone[row[0]][0] != row[1]:
                 events.append(spooled(row))
                 size += events[-1].size
                 if size >= BYTES_AT_ONCE:
@@ -207,9 +221,8 @@ class Part:
         return events
 
     def _set_aside_damaged(self, ids: list[int]) -> None:
-        self._reader.set_aside(ids, DAMAGED)
-        self.damaged += len(ids)
-        self.remaining -= len(ids)
+        self.damaged += self._reader.set_aside(ids, DAMAGED)
+        self._is_miscounted = True  # Their bytes are not known.
         _limited.warning("damaged", "%d events in %s are damaged: they are set aside in it", len(ids), self.path)
 
     # Told by the worker that holds the database.

@@ -9,13 +9,14 @@ Not here: which events are sent when (sink.spool.lane).
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from server.sink.salvage import transaction
 from server.sink.spool.event import COLUMNS, ROW_BYTES, Row, is_whole
-from server.sink.spool.file import VERSION, connect, inodes_of
+from server.sink.spool.file import VERSION, connect, inodes_of, last_id
+from server.sink.spool.keys import NONE
 
 DAMAGED: Final = "damaged"
 TOO_LARGE: Final = "event_too_large"
@@ -24,6 +25,10 @@ _SIZE: Final = (
     f"length(value) + length(headers) + length(stream) + ifnull(length(key), 0) + length(topic) + {ROW_BYTES}"
 )
 _VACUUM_PAGES: Final = 1024  # An empty file of more than 4 MiB gives its room back to the disk.
+
+
+def _is_number(found: object) -> bool:
+    return isinstance(found, int) and 0 <= found < NONE
 
 
 class Extent(NamedTuple):
@@ -84,12 +89,12 @@ class SpoolReader:
         database = self._ready()
         database.execute("BEGIN")
         try:
-            (last,) = database.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'event'").fetchone()
+            last = last_id(database)
             count, size = database.execute(
                 f"SELECT count(*), ifnull(sum({_SIZE}), 0) FROM event NOT INDEXED WHERE id > ?", (above,)
             ).fetchone()
             (aside,) = database.execute("SELECT count(*) FROM aside WHERE reason = ?", (TOO_LARGE,)).fetchone()
-            return FileView(last or 0, self._topics(database), count, size, aside)
+            return FileView(last, self._topics(database), count, size, aside)
         finally:
             database.execute("COMMIT")
 
@@ -102,6 +107,8 @@ class SpoolReader:
             topic = step[0]
             (lowest,) = database.execute("SELECT min(number) FROM event WHERE topic = ?", (topic,)).fetchone()
             (highest,) = database.execute("SELECT max(number) FROM event WHERE topic = ?", (topic,)).fetchone()
+            if not (_is_number(lowest) and _is_number(highest)):
+                raise sqlite3.DatabaseError("its index has a number that is none")
             found[topic] = Extent(lowest, highest)
             step = database.execute("SELECT min(topic) FROM event WHERE topic > ?", (topic,)).fetchone()
         if not found and database.execute("SELECT EXISTS (SELECT 1 FROM event NOT INDEXED)").fetchone() != (0,):
@@ -123,19 +130,32 @@ class SpoolReader:
                 damaged.append(row[0])
         return rows, damaged
 
-    def delete(self, ids: Sequence[int]) -> None:
-        """Delete events that were delivered."""
-        with transaction(self._ready()) as database:
-            database.executemany("DELETE FROM event WHERE id = ?", [(one,) for one in ids])
+    def numbers(self, ids: Iterable[int]) -> dict[int, object]:
+        """Return the number of each of these events that is there."""
+        database = self._ready()
+        found = (database.execute("SELECT id, number FROM event NOT INDEXED WHERE id = ?", (one,)) for one in ids)
+        return {one: number for rows in found for one, number in rows}
 
-    def set_aside(self, ids: Sequence[int], reason: str) -> None:
-        """Move events to the table ``aside``."""
+    def delete(self, ids: Sequence[int]) -> int:
+        """Delete events that were delivered. Returns how many there were."""
+        if not ids:
+            return 0
+        with transaction(self._ready()) as database:
+            return int(database.executemany("DELETE FROM event WHERE id = ?", [(one,) for one in ids]).rowcount)
+
+    def set_aside(self, ids: Sequence[int], reason: str) -> int:
+        """Move events to the table ``aside``. Returns how many there were."""
+        count = 0
+        if not ids:
+            return count
         with transaction(self._ready()) as database:
             for one in ids:
-                database.execute(
-                    f"INSERT OR REPLACE INTO aside SELECT {COLUMNS}, ? FROM event WHERE id = ?", (reason, one)
-                )
+                count += database.execute(
+                    f"INSERT OR REPLACE INTO aside SELECT {COLUMNS}, ? FROM event NOT INDEXED WHERE id = ?",
+                    (reason, one),
+                ).rowcount
                 database.execute("DELETE FROM event WHERE id = ?", (one,))
+        return count
 
     def take_back(self) -> int:
         """Move the events that were set aside for their size back, to be tried again. Returns how many there were."""

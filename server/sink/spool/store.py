@@ -9,13 +9,15 @@ Not here: which databases there are (sink.spool.spool).
 from __future__ import annotations
 
 import os
+import sqlite3
 from pathlib import Path
 
 import msgspec
 
-from server.sink.spool.event import ROW_BYTES
+from server.sink.salvage import is_broken
+from server.sink.spool.event import ROW_BYTES, name_of
 from server.sink.spool.file import SpoolFile
-from server.sink.spool.keys import KeyMap, cells_of
+from server.sink.spool.keys import NONE, KeyMap, cells_of
 
 
 class Census(msgspec.Struct):
@@ -39,17 +41,28 @@ class Store:
         self.is_loaded = False
 
     def census(self) -> Census:
-        """Open the database and count its rows. It runs on the thread, so it must not touch the map."""
+        """Open the database and count its rows. It runs on the thread, so it must not touch the map. Damage that
+        opening has not shown is found here."""
         self.file.open()
-        found = Census({})
+        try:
+            return self._count()
+        except sqlite3.Error as failed:
+            if not is_broken(failed):
+                raise
+            self.file.replace(failed)
+            return self._count()
+
+    def _count(self) -> Census:
+        found = Census({}, last=self.file.last())
         for seq, number, topic, key, size in self.file.contents():
-            if key is not None:
-                for cell in cells_of(topic.decode("utf-8", "surrogatepass"), key):
+            if not (isinstance(number, int) and 0 <= number < NONE and isinstance(size, int) and seq <= found.last):
+                continue  # It is damaged: the replay sets it aside.
+            if isinstance(key, bytes):
+                for cell in cells_of(name_of(topic), key):
                     found.cells[cell] = seq
             found.count += 1
-            found.size += size + len(key or b"") + len(topic) + ROW_BYTES
+            found.size += size + ROW_BYTES
             found.newest = max(found.newest, number)
-        found.last = self.file.last()
         return found
 
     def load(self, found: Census) -> None:

@@ -142,6 +142,10 @@ def test_an_odd_key_beside_a_good_one_is_passed_over_and_said(odd: Any, reason: 
 
 def test_only_members_that_are_needed_are_looked_at() -> None:
     """RFC 7517 section 4: members that are not understood are ignored."""
+    half = {**ONE.jwk, "kid": "\ud800"}  # JSON by RFC 8259 section 8.2, and no name that a token can have.
+    keys, passed_over = public_keys.examine(json.dumps({"keys": [half, ONE.jwk]}).encode())
+    assert len(keys) == 1
+    assert "1 with half of a surrogate pair in a text" in passed_over
     _, passed_over = public_keys.examine(json.dumps({"keys": [{**ONE.jwk, "x5c": 5, "new": {}}], "more": 1}).encode())
 
     assert passed_over == ""

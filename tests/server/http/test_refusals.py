@@ -129,3 +129,12 @@ def test_plain_json_that_is_called_compressed_is_told_so(encoding: str, body: by
 
     assert response.status == 400
     assert "begins like JSON" in detail(response)
+
+
+@pytest.mark.parametrize("target", ["/v1/beacon?x=é".encode(), "/é".encode(), "/page?x=é".encode("latin-1")])
+def test_a_target_of_raw_characters_is_told_to_percent_encode_them(target: bytes) -> None:
+    """RFC 3986 section 2.1; RFC 9112 section 3.2 has a URI there."""
+    response = ask(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % target)
+
+    assert response.status == 400
+    assert "percent-encode" in detail(response)

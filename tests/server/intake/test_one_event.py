@@ -144,3 +144,22 @@ def test_a_large_event_is_looked_at_once_for_its_size(
         assert looked.count(large) == 1
 
     drive(test)
+
+
+@pytest.mark.parametrize(
+    ("query", "is_named"),
+    [(b"event=%7B%22a%22:1%7D", True), (b'event={"a":1}', True), (b"e=%5b1]", True), (b"hasty=1", False), (b"", False)],
+)
+def test_an_event_that_stands_in_the_query_of_an_empty_request_is_told_where_it_belongs(
+    drive: Callable[..., None], query: bytes, *, is_named: bool
+) -> None:
+    async def test(bench: Bench) -> None:
+        request = FakeRequest(b"")
+        request.query = query
+        bench.receiver.handle_beacon(request)  # type: ignore[arg-type]
+
+        ((status, _, told),) = request.replies
+        assert (status, b"was empty" in told) == (400, True)
+        assert (b"GET /v1/beacon" in told) == is_named
+
+    drive(test)

@@ -39,6 +39,7 @@ class FakeRequest:
         self.request_id = str(uuid.uuid4())
         self.memo: dict[Any, Any] | None = None
         self.is_overdue = False
+        self.compressed_bytes = 0
         self.headers: dict[bytes, bytes] = {}
         self.replies: list[tuple[int, str, bytes]] = []
         self._params = params or {}

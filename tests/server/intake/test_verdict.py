@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -105,3 +106,36 @@ def test_what_is_written_down_as_it_is_found_is_what_the_answer_says() -> None:
     assert found["invalid"] == json.loads(verdict.failed(at_the_end).body)["invalid"]
     assert [entry["index"] for entry in found["error"]] == [2, 43]
     assert all(event.verdict is None or not event.verdict.errors for event in as_found)
+
+
+@pytest.mark.parametrize("is_written_before", [True, False])
+def test_a_small_compressed_request_has_no_large_answer_and_every_failure_has_its_place(
+    *, is_written_before: bool
+) -> None:
+    """Some 60 bytes of ``[{},{},…]`` were answered with 3 MB."""
+    events = _events(*[[None, INVALID, INVALID, TIMEOUT][number % 4] for number in range(10_000)])
+    room_bytes = verdict.room_of(SimpleNamespace(compressed_bytes=60))
+    if is_written_before:
+        writer = verdict.EntryWriter(room_bytes)
+        for event in events:
+            writer.write(event)
+    answer = verdict.failures(events, room_bytes).answer(len(events))
+    told = json.loads(answer.body)
+    left_out = {
+        status: [index for first, last in told["left_out"][status] for index in range(first, last + 1)]
+        for status in ("invalid", "error")
+    }
+
+    assert len(answer.body) < 2 * verdict.MIN_BODY_BYTES + 100_000
+    assert answer.status == 207
+    assert answer.phrase.endswith("but 7500 failed (5000 invalid and 2500 errored).")
+    for status, places in (("invalid", (1, 2)), ("error", (3,))):
+        indexes = [entry["index"] for entry in told[status]] + left_out[status]
+        assert indexes == [number for number in range(10_000) if number % 4 in places]
+
+
+@pytest.mark.parametrize(
+    ("compressed", "room"), [(0, verdict.MAX_BODY_BYTES), (10, 65_536), (10_000, 640_000), (10**6, 4_194_304)]
+)
+def test_the_room_for_failures_follows_what_was_sent(compressed: int, room: int) -> None:
+    assert verdict.room_of(SimpleNamespace(compressed_bytes=compressed)) == room

@@ -71,6 +71,7 @@ def test_a_handler_sees_what_was_compressed(name: str, body: bytes) -> None:
     harness, response = answer(packed(name, body), max_ratio=1_000_000)
 
     assert (response.status, harness.seen[0].body) == (200, body)
+    assert harness.seen[0].compressed_bytes == len(PACK[name][1](body))
     assert harness.server.in_flight_bytes == 0
 
 
@@ -146,11 +147,14 @@ def test_the_bound_on_growth_is_exact_and_spares_what_is_small() -> None:
     assert "times its size" in json.loads(refused.body)["detail"]
 
 
-def test_a_window_of_zstd_larger_than_8_mib_is_refused() -> None:
+def test_a_window_of_zstd_larger_than_8_mib_is_refused_and_named() -> None:
+    """RFC 8878 section 3.1.1.1.2 lets a decoder refuse it, RFC 9659 section 3 sets the limit for HTTP."""
     for window, status in ((23, 200), (24, 400)):
         packer = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: window})
         body = packer.compress(b"{}" * 1000) + packer.flush()
-        assert answer(sent(b"zstd", body))[1].status == status
+        response = answer(sent(b"zstd", body))[1]
+        assert response.status == status
+        assert (b"window of more than 8 MiB" in response.body) == (status == 400)
 
 
 @pytest.mark.parametrize("header", [b"gzip, gzip", b"br, zstd", b"compress", b"GZIP;q=1", b"identity, x"])

@@ -252,3 +252,25 @@ def test_as_long_as_nobody_can_tell_whether_something_waits_keys_are_looked_up(d
         assert not bench.delivery.is_guarded
 
     drive(test)
+
+
+def test_events_that_wait_for_their_key_go_to_the_spool_before_younger_ones_when_the_broker_leaves(
+    drive: Callable[..., None],
+) -> None:
+    async def test(bench: Bench, spool: FakeSpool) -> None:
+        bench.sink.is_unreachable = True
+        bench.post(KEYED, hasty="true")
+        spool.settle()
+        bench.sink.is_unreachable = False
+        spool.seconds_left = 0.5
+        bench.post(KEYED, hasty="true")
+        assert len(spool.kept) == 1, "the second waits in memory"
+        assert bench.delivery.in_room() == 1
+        bench.sink.is_unreachable = True
+        bench.post(KEYED, hasty="true")
+        numbers = [one[0] for one in spool.kept]
+        assert len(numbers) == 3
+        assert numbers == sorted(numbers)
+        assert bench.delivery.in_room() == 0
+
+    drive(test)
