@@ -8,10 +8,10 @@ from collections.abc import Callable
 import orjson
 import pytest
 
+from server.intake.delivery.waiting_room import MAX_BYTES, MAX_EVENTS, Guest, WaitingRoom
 from server.intake.event import Event
-from server.intake.waiting_room import MAX_BYTES, MAX_EVENTS, Guest, WaitingRoom
+from tests.server.intake.delivery.test_delivery import KEYED, books, drive
 from tests.server.intake.fake_spool import FakeSpool
-from tests.server.intake.test_delivery import KEYED, books, drive
 from tests.server.intake.test_receive import VALID, Bench, settled
 
 __all__ = ["drive"]
