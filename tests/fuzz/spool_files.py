@@ -42,12 +42,11 @@ EVENTS: Final = 100
 FIRST: Final = 1_700_000_000_000_000  # Numbers are Unix microseconds, as those of the intake.
 NEW: Final = 5
 PAGE_BYTES: Final = 4096
-CASE_S: Final = 20.0
+CASE_S: Final = 120.0
 
 
 class Damage(NamedTuple):
-    """One way of damage. ``least`` of EVENTS are delivered all the same; ``is_quiet``: nothing of it is damage to an
-    event, so nothing is counted."""
+    """One way of damage, after which at least ``least`` events are delivered all the same."""
 
     name: str
     make: Callable[[Path, random.Random], None]

@@ -53,6 +53,7 @@ FROM (
 )
 ORDER BY seq
 """
+_ANY_KINDS: Final = (object,) * len(KINDS)  # Rows with parts of other types are counted as damaged.
 _MAX_WAL_BYTES: Final = 16 << 20  # A burst may grow the log; after a checkpoint it is cut back to this.
 _BUSY_S: Final = 5.0  # The replay deletes a batch in milliseconds.
 
@@ -86,7 +87,7 @@ class SpoolFile:
         aside = set_aside(self.path)
         self._connect()
         count = 0
-        salvage = Salvage(aside, SCHEMA, COLUMNS, KINDS, text_factory=bytes)
+        salvage = Salvage(aside, SCHEMA, COLUMNS, _ANY_KINDS, text_factory=bytes)
         for rows in salvage.batches():
             whole = [row for row in rows if is_whole(row)]
             self.damaged += len(rows) - len(whole)

@@ -23,8 +23,7 @@ class FakeSpool:
         self.keys: set[tuple[str, bytes]] = set()
         self.doubts: list[float] = []
         self.told: list[tuple[bool, int]] = []
-        self._records: list[Any] = []
-        self._unsettled: list[Any] = []
+        self._unsettled: list[tuple[Any, Any]] = []
         self._laps = 0
 
     def has_room(self, size: int) -> bool:
@@ -35,17 +34,13 @@ class FakeSpool:
             return False
         self.kept.append((number, stream, record.value, on_kept, is_owed))
         self.awaited.append(is_awaited)
-        self._records.append(record)
-        self._unsettled.append(on_kept)
+        self._unsettled.append((record, on_kept))
         if record.key is not None:
             self.keys.add((record.topic, record.key))
         return True
 
     def take_back(self) -> Sequence[tuple[Any, object]]:
-        taken = [
-            (record, one[3]) for record, one in zip(self._records, self.kept, strict=True) if one[3] in self._unsettled
-        ]
-        self._unsettled.clear()
+        taken, self._unsettled = self._unsettled, []
         return taken
 
     def doubt(self, until_s: float) -> None:
@@ -82,7 +77,7 @@ class FakeSpool:
     def settle(self, outcome: str | None = None) -> None:
         """Tell what became of the events that are not on disk yet."""
         unsettled, self._unsettled = self._unsettled, []
-        for on_kept in unsettled:
+        for _, on_kept in unsettled:
             on_kept(outcome)
 
     def let_go(self) -> None:
