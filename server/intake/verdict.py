@@ -129,7 +129,7 @@ def hasty(count: int) -> Answer:
 
 
 def room_of(request: Any) -> int:
-    """Bytes of an answer in which failures are told as a whole."""
+    """Return the bytes of an answer that whole entries may take."""
     compressed: int = request.compressed_bytes
     if not compressed:
         return MAX_BODY_BYTES
@@ -250,11 +250,11 @@ class EntryWriter:
             event.verdict = Verdict(found.error_type, found.text, (), self._room.entry(event, found))
 
 
-LEFT_OUT = b" "  # The entry of an event of which only the place is told.
+LEFT_OUT = b" "  # The entry of an event that the answer names by its index alone.
 
 
 class _Room:
-    """What is left of an answer for entries as a whole, and, of as much again, for those in short."""
+    """The room that remains in an answer: for whole entries, and, of as much again, for short ones."""
 
     __slots__ = ("_least_bytes", "_left_bytes")
 
@@ -263,7 +263,7 @@ class _Room:
         self._least_bytes = -room_bytes
 
     def entry(self, event: Event, found: Verdict) -> bytes:
-        """What is said of an event."""
+        """Return the entry of an event, as long as the room allows: whole, short, or LEFT_OUT."""
         if self._left_bytes <= self._least_bytes:
             return LEFT_OUT
         entry = _entry("invalid" if found.is_invalid else "error", event, found, self._left_bytes)
