@@ -46,8 +46,9 @@ ERROR_TYPES = RETRIABLE_TYPES | {"broker_rejected", "internal"}
 # Otherwise one request of 4 MB could be answered with 100 MB.
 MAX_BODY_BYTES = 4_194_304
 MAX_SHORT_CHARS = 200
-# The same of a body that was compressed, for each byte of it, and at the least. What is told in short may take as much
-# again; of what is left, places alone are told. 60 bytes, 10,000 of ``{}``, could otherwise be answered with 3 MB.
+# The same limit for a request whose body was compressed: this much for each of its bytes, and at least MIN_BODY_BYTES.
+# Short entries may take as much again; the remaining events are named by their index alone. A body of 60 bytes, which
+# holds ``{}`` 10,000 times, could otherwise be answered with 3 MB.
 BYTES_PER_COMPRESSED = 64
 MIN_BODY_BYTES = 65_536
 

@@ -1,8 +1,9 @@
 """Return a worker's free memory to the kernel after a burst of large requests.
 
 Place: worker.process, on the beat → HERE → server.host.memory.
-Rules: glibc keeps memory that is freed below the top of its heap, so a worker would keep the memory of its worst minute
-for ever. It is returned when GROWN_BYTES more are resident than after the last time, at most every EVERY_S, on a thread.
+Rules: glibc keeps memory that is freed below the top of its heap, so a worker would keep the memory of its worst
+minute for ever. It is returned on a thread, at most every EVERY_S, when GROWN_BYTES more are resident than after the
+last time.
 Not here: how much a worker may hold (http.limits, sink).
 """
 
