@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from server.boot.generation import read
 from server.shared.rings import Rings
 from server.sink.memory.sink import MemorySink
 from server.sink.spool.spool import Spool
+from server.worker.concerns import ALL
 from server.worker.durability import Durability
 from tests.server.intake.conftest import write
-from tests.server.intake.test_delivery import KEYED
+from tests.server.intake.delivery.test_delivery import KEYED
 from tests.server.intake.test_receive import VALID, Bench
 from tests.server.sink.spool.spools import Disk, numbers, until
 
@@ -28,13 +30,15 @@ Test = Callable[[Durability, MemorySink, Bench], Awaitable[None]]
 def drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Test], None]:
     """Run a test on a worker's durability over memory and a real spool, with a receiver before it."""
     settings = write(tmp_path)
-    monkeypatch.setattr("server.worker.durability.make_spool", lambda *_: Spool(tmp_path / "spool", max_bytes=1 << 20))
+    concerns = structs.replace(ALL, make_spool=lambda *_: Spool(tmp_path / "spool", max_bytes=1 << 20))
 
     def _drive(test: Test) -> None:
         async def main() -> None:
             generation = read(settings, [])
             ring = Rings(2, 1000).ring(1)
-            durability = Durability(generation.config, tmp_path, generation.snapshot, ring, lambda _event: None)
+            durability = Durability(
+                generation.config, tmp_path, generation.snapshot, ring, lambda _event: None, concerns
+            )
             sink: Any = durability.sink
             monkeypatch.setattr("tests.server.intake.test_receive.MemorySink", lambda **_: sink)
             monkeypatch.setattr("tests.server.intake.test_receive.Delivery", lambda *_, **__: durability.delivery)

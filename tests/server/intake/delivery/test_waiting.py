@@ -72,7 +72,7 @@ def test_other_keys_do_not_wait(drive: Callable[..., None]) -> None:
 def test_what_waits_in_memory_for_too_long_goes_to_the_spool_in_order(
     drive: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.intake.delivery.WAIT_S", -1.0)
+    monkeypatch.setattr("server.intake.delivery.delivery.WAIT_S", -1.0)
 
     async def test(bench: Bench, spool: FakeSpool) -> None:
         await a_key_waits(bench, spool)
@@ -117,7 +117,7 @@ def test_a_stream_that_wants_no_spool_waits_in_memory_and_is_answered_201(drive:
 def test_a_stream_that_wants_no_spool_is_refused_when_it_has_waited_for_too_long(
     drive: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.intake.delivery.LONG_WAIT_S", -1.0)
+    monkeypatch.setattr("server.intake.delivery.delivery.LONG_WAIT_S", -1.0)
 
     async def test(bench: Bench, spool: FakeSpool) -> None:
         await a_key_waits(bench, spool, seconds_left=60.0)
@@ -229,7 +229,9 @@ def test_what_the_sink_does_not_take_in_place_of_the_disk_waits_for_the_disk_aga
     drive(test)
 
 
-def test_the_delivery_tells_the_spool_of_its_sink(drive: Callable[..., None]) -> None:
+def test_the_delivery_tells_the_spool_of_its_sink(drive: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.intake.delivery.delivery.TELL_S", 0.0)
+
     async def test(bench: Bench, spool: FakeSpool) -> None:
         bench.post(VALID, hasty="true")
         await settled()
