@@ -189,6 +189,7 @@ def _served(directory: Path, cluster: Brokers, workers: int) -> Any:
         written = {
             "workers": workers,
             "http": {"listen": [f"127.0.0.1:{port}"]},
+            "admin": {"listen": "127.0.0.1:0"},
             "schemas": {"base_uris": [str(examples / "schemas")]},
             "streams": {"sources": [str(examples / "streams.yaml")]},
             "sink": {"kind": "kafka", "kafka": kafka},
