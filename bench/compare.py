@@ -178,7 +178,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--keep", action="store_true", help=f"append a line to bench/results/{HISTORY.name}")
     options = parser.parse_args(arguments)
     if options.starts < 2 or options.rounds < 2:
-        parser.error("a difference needs at least 2 starts and 2 rounds")
+        parser.error("--starts and --rounds must be at least 2: fewer show no difference")
     works = [WORKS[name] for name in options.works]
     with tempfile.TemporaryDirectory() as name:
         try:

@@ -59,14 +59,14 @@ class Watch:
 
 
 class Loads:
-    """Both kinds of events, by phase."""
+    """Sends hasty and guaranteed events, and keeps the response times of the current phase."""
 
     def __init__(self, port: int, per_s: float) -> None:
         self.hasty = Hasty(port, per_s)
         self.guaranteed = Guaranteed(port, per_s / 100)
 
     async def run(self) -> None:
-        """Until ``stop``."""
+        """Send until ``stop`` is called."""
         await asyncio.gather(self.hasty.run(3600), self.guaranteed.run(3600))
 
     def stop(self) -> None:
@@ -92,7 +92,7 @@ class Loads:
 
 
 async def phase(loads: Loads, watch: Watch, seconds: float, *, until_empty: bool = False) -> dict[str, Any]:
-    """So long, or until nothing waits any more."""
+    """Run one phase for ``seconds``, or until no event waits any more."""
     loads.begin()
     began, before_s = time.monotonic(), watch.cpu_s()
     while (passed_s := time.monotonic() - began) < seconds:

@@ -102,7 +102,7 @@ class Unwaited(io.TextIOBase):
             self._on_resumed(unsaid)
 
     def _is_written(self) -> bool:
-        """Write the held texts. False: not all of them could be written."""
+        """Write the held texts. Return whether all of them were written."""
         try:
             while self._kept:
                 taken = self._take(self._kept[0])

@@ -3,7 +3,7 @@
 Place: intake.pipeline → HERE → schemas, catalog.
 Rules: an event whose schema and stream have been seen before costs one dict lookup here, no regex, no merge. Which
 fields are filled in, and from what, is decided here (``_sources``): those that the schema declares.
-Not here: what a route holds (intake.route), in which order fields are inserted (intake.text.enricher), reading an event
+Not here: what a route holds (intake.route), how fields are inserted (intake.text.enricher), reading an event
 (intake.text.members), judging it (the validator).
 """
 

@@ -1,6 +1,6 @@
 """The contract of sinks, which Kafka, SQLite and memory all keep.
 
-Place: intake.pipeline → HERE → intake.pending.
+Place: intake.sending, intake.delivery → HERE → intake.pending.
 Rules, the same for every sink and checked by tests/contract:
 1. ``submit`` never blocks and never calls back before it returns.
 2. ``submit`` returns None when it took the record: exactly one call of ``on_ack(error, message)`` follows, on the loop

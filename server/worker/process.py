@@ -216,7 +216,7 @@ class Worker:
         await self._tracing.close(start + seconds * SPANS_SHARE_OF_DRAIN)
         if cut:
             log.warning(
-                "%d connections were cut off in the middle of a request or an answer by the end of the drain", cut
+                "%d connections were still in the middle of a request or an answer when the drain ended, and were cut off", cut
             )
 
     def _stop_now(self) -> None:

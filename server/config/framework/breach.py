@@ -1,4 +1,4 @@
-"""One rule of the settings that is broken.
+"""One violation of a rule about the settings.
 
 Place: config.rules, config.url_rules → HERE → config.framework.finding.
 Rule: it names the path that an operator would change, why, and what to do.
