@@ -191,7 +191,9 @@ class Listener:
 
     def _on_full(self) -> None:
         """Leave the queue to the siblings until some of max_connections have closed."""
-        self._limited.warning("full", "%d connections are open in this worker: it accepts no more for now", self._row.load)
+        self._limited.warning(
+            "full", "%d connections are open in this worker: it accepts no more for now", self._row.load
+        )
         self._row.set_taking(False)
         for index in range(len(self._sockets)):
             self._pause(index, PAUSE_S)

@@ -1,8 +1,9 @@
 """Read rows straight from the leaf pages of a damaged SQLite file, without the pages that lead to them.
 
 Place: sink.salvage and commands.events → HERE, for ids that SQLite itself can no longer reach. The file is only read.
-Rules: the file holds one table, ``id INTEGER PRIMARY KEY`` first. A page of any bytes gives rows or nothing, no error.
-Rows that were deleted may still lie on free pages: only tables that never delete are read this way.
+Rules: a table has ``id INTEGER PRIMARY KEY`` first, and rows of other tables differ from its rows in their columns. A
+page of any bytes gives rows or nothing, no error. Rows that were deleted may still lie on free pages, so a caller knows
+which ones were.
 Not here: the columns of a table (sink.salvage, sink.sqlite.reader), the write-ahead log of the file, which SQLite
 applies when it can.
 Source: https://www.sqlite.org/fileformat.html, sections 1.6 (pages, cells, overflow) and 2.1 (records).
@@ -30,15 +31,15 @@ class _Place(NamedTuple):
     at: int
 
 
-def rows_between(path: Path, first: int, last: int) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows with these ids that any leaf page holds, in order, each once: ``(id, column, …)``, texts as bytes.
-    Raises OSError."""
+def rows_between(path: Path, first: int, last: int, kinds: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows with these ids and columns of these types that any leaf page holds, in order, each once:
+    ``(id, column, …)``, texts as bytes. Raises OSError."""
     with path.open("rb") as file:
         pages = _Pages(file)
         previous = None
         for place in sorted(place for place in pages.places() if first <= place.row_id <= last):
-            if place.row_id != previous and (row := pages.row(place)) is not None:
-                previous = place.row_id
+            if place.row_id != previous and (row := pages.row(place)) is not None and is_whole(row, kinds):
+                previous = place.row_id  # Not that of another table, which has the same ids.
                 yield row
 
 

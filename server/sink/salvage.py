@@ -188,10 +188,9 @@ class Salvage:
             ids: list[int] = []
             rows: list[Any] = []
             try:
-                for row in leaves.rows_between(self._path, first, last):
-                    if leaves.is_whole(row, self._kinds):
-                        ids.append(row[0])
-                        rows.append(row)
+                for row in leaves.rows_between(self._path, first, last, self._kinds):
+                    ids.append(row[0])
+                    rows.append(row)
                     if len(rows) == ROWS_AT_ONCE:
                         yield rows
                         rows = []

@@ -60,7 +60,7 @@ class Durability:
         )
         self.tallies = self.delivery.tallies
         oldest = self.sink.oldest if self.sink.knows_oldest else None
-        self.receipts = concerns.receipts(ring, self.sink.outstanding, 0.0 if oldest else settle_s(config), oldest)
+        self.receipts = concerns.receipts(ring, self._unsettled, 0.0 if oldest else settle_s(config), oldest)
         self._config = config
         self.use(snapshot)
         self.replay: Replay | None = None
@@ -121,6 +121,10 @@ class Durability:
     def replayed(self) -> int:
         """Return the number of events that left the spool for the broker, including events of earlier workers."""
         return self.replay.replayed if self.replay is not None else 0
+
+    def _unsettled(self) -> int:
+        """Return the number of events in the sink, and of those that wait in memory for their key."""
+        return self.sink.outstanding() + self.delivery.in_room()
 
     def unaccounted(self) -> int:
         """Return the number of events in flight that neither the sink nor the spool has. The sink may also hold other

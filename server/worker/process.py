@@ -215,9 +215,8 @@ class Worker:
         cut += await self._server.finish(start + seconds * FINISH_SHARE_OF_DRAIN)
         await self._tracing.close(start + seconds * SPANS_SHARE_OF_DRAIN)
         if cut:
-            log.warning(
-                "%d connections were still in the middle of a request or an answer when the drain ended, and were cut off", cut
-            )
+            text = "%d connections were cut off when the drain ended, in the middle of a request or an answer"
+            log.warning(text, cut)
 
     def _stop_now(self) -> None:
         self._is_hurried = True

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from server.sink.base import OnAck, Sink
 
 LOOK_S: Final = 0.02
-NEARLY_EMPTY_S: Final = 1.0  # If the spool will be empty within this time, live events wait in memory,
-WAIT_S: Final = 2.0  # at most for this time,
+NEARLY_EMPTY_S: Final = 0.5  # If the spool will be empty within this time, live events wait in memory,
+WAIT_S: Final = 1.0  # at most for this time,
 LONG_WAIT_S: Final = 5.0  # or for this time if they may not be spooled.
 RESCUE_EVERY_S: Final = 1.0
 TELL_S: Final = 0.25  # The sum over all streams takes up to 0.1 ms.

@@ -14,6 +14,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -135,10 +136,12 @@ class Backlog:
                 _limited.warning("adopt", "the spool %s, which no worker holds, cannot be read: %s", path, failed)
                 continue
             if lock_fd is None:
-                part.is_adopted = False
+                part.is_adopted = part.was_free = False
                 continue
             try:
-                self._try(part, part.adopt)
+                if part.was_free:  # Not at once: a worker whose lock was deleted is about to take it again.
+                    self._try(part, part.adopt)
+                part.was_free = True
             finally:
                 os.close(lock_fd)
             if part.is_removed:
@@ -181,4 +184,5 @@ class Backlog:
             with self._reserve.open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, _RESERVE_BYTES)
         except OSError:  # The next look tries again.
-            self._reserve.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._reserve.unlink(missing_ok=True)

@@ -39,6 +39,11 @@ def take(path: Path) -> int | None:
         os.close(fd)  # Its holder has deleted the file meanwhile, so other processes do not see this lock.
 
 
+def is_held(fd: int, path: Path) -> bool:
+    """Whether the lock behind ``fd`` is still that of this database: its file may have been deleted."""
+    return _is_named(fd, path.with_suffix(".lock"))
+
+
 def _is_named(fd: int, lock: Path) -> bool:
     try:
         return os.fstat(fd).st_ino == lock.stat().st_ino

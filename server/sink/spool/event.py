@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from server.sink.base import Record
+from server.sink.spool.keys import is_likely
 
 # (id, number, topic, key, timestamp_ms, headers as MessagePack, value, stream, checksum). Texts are UTF-8 bytes.
 Row = tuple[int, int, bytes, bytes | None, int, bytes, bytes, bytes, int]
@@ -87,6 +88,16 @@ def is_whole(row: tuple[Any, ...]) -> bool:
         return bool(checksum_of(row[:-1]) == row[-1])
     except OverflowError:
         return False
+
+
+def converted(seq: int, row: tuple[Any, ...]) -> Row:
+    """Return the row of an event that layout 1 has as (number, topic, key, timestamp_ms, headers, value, stream)."""
+    return (seq, *row, checksum_of((seq, *row)))
+
+
+def sound(row: Row) -> Row:
+    """Return a whole row with a number that an event can have: one that was far too high becomes the lowest."""
+    return row if is_likely(row[1]) else converted(row[0], (0, *row[2:-1]))
 
 
 def spooled(row: Row) -> Spooled:

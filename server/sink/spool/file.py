@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 from server.sink.salvage import Salvage, files_of, is_broken, set_aside, transaction
-from server.sink.spool.event import COLUMNS, KINDS, Row, checksum_of, is_whole
+from server.sink.spool.event import COLUMNS, KINDS, Row, checksum_of, converted, is_whole, sound
 from server.sink.spool.keys import NONE
 
 VERSION: Final = 2
@@ -53,6 +53,14 @@ FROM (
 )
 ORDER BY seq
 """
+_SCHEMA_1: Final = """
+CREATE TABLE event (
+    id INTEGER PRIMARY KEY, topic TEXT NOT NULL, key BLOB, timestamp_ms INTEGER NOT NULL, headers BLOB NOT NULL,
+    value BLOB NOT NULL, stream TEXT NOT NULL
+)
+"""
+_COLUMNS_1: Final = "id, topic, key, timestamp_ms, headers, value, stream"
+_KINDS_1: Final = (int, bytes, (bytes, type(None)), int, bytes, bytes, bytes)
 _ANY_KINDS: Final = (object,) * len(KINDS)  # Rows with parts of other types are counted as damaged.
 _MAX_WAL_BYTES: Final = 16 << 20  # A burst may grow the log; after a checkpoint it is cut back to this.
 _BUSY_S: Final = 5.0  # The replay deletes a batch in milliseconds.
@@ -64,8 +72,11 @@ class SpoolFile:
     """One database of the spool. This process must hold the lock of ``path`` (sink.spool.claim). ``damaged`` counts
     rows that were lost to damage."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, is_gone: Callable[[int, bytes], bool] = lambda *_: False) -> None:
+        """``is_gone`` says whether the event with this id and topic had been deleted: pages that are not used any more
+        may still hold it."""
         self.path = path
+        self._is_gone = is_gone
         self.damaged = 0
         self._database: sqlite3.Connection | None = None
         self._inodes: tuple[int, int] = 0, 0
@@ -86,14 +97,31 @@ class SpoolFile:
         self.close()
         aside = set_aside(self.path)
         self._connect()
-        count = 0
-        salvage = Salvage(aside, SCHEMA, COLUMNS, _ANY_KINDS, text_factory=bytes)
-        for rows in salvage.batches():
-            whole = [row for row in rows if is_whole(row)]
-            self.damaged += len(rows) - len(whole)
-            self.append(whole)
-            count += len(whole)
+        count = self._recover(aside) or self._recover_old(aside)
         _logger.error("the spool %s was broken (%s): kept as %s, %d events recovered", self.path, why, aside, count)
+
+    def _recover(self, aside: Path) -> int:
+        """Copy the readable rows of a file that was set aside. Rows that only their pages give are copied if they are
+        whole, and if they had not been deleted."""
+        found: set[int] = set()
+        salvage = Salvage(aside, SCHEMA, COLUMNS, _ANY_KINDS, text_factory=bytes, keeps_all=True)
+        for rows in salvage.batches():
+            new = [row for row in rows if row[0] not in found]
+            whole = [row for row in new if is_whole(row)]
+            self.damaged += len(new) - len(whole)
+            kept = [sound(row) for row in whole if not self._is_gone(row[0], row[2])]
+            self.append(kept)
+            found.update(row[0] for row in kept)
+        return len(found)
+
+    def _recover_old(self, aside: Path) -> int:
+        """Copy the readable rows of a file of layout 1."""
+        count = 0
+        for rows in Salvage(aside, _SCHEMA_1, _COLUMNS_1, _KINDS_1, text_factory=bytes).batches():
+            last = last_id(self._ready())
+            self.append(converted(last + at, row) for at, row in enumerate(rows, 1))
+            count += len(rows)
+        return count
 
     def append(self, rows: Iterable[Row]) -> None:
         """Store these rows, all or none."""
@@ -164,6 +192,7 @@ class SpoolFile:
             (verdict,) = database.execute("PRAGMA integrity_check(1)").fetchone()
             if verdict not in ("ok", b"ok"):
                 raise sqlite3.DatabaseError(verdict)
+            database.execute(f"SELECT {COLUMNS} FROM event LIMIT 0")  # The names are in the file, too.
         except BaseException:
             database.close()
             raise

@@ -34,6 +34,7 @@ PROBES: Final = 3
 _SLOTS: Final = 1024
 _HEAD: Final = 64
 _BYTES: Final = 8 * (_HEAD + _SLOTS + _CELLS)
+_AHEAD_US: Final = 86_400_000_000
 NONE: Final = 1 << 62  # Higher than all numbers of events.
 
 _logger = logging.getLogger("sink.spool")
@@ -60,6 +61,12 @@ class Mark(IntEnum):
     ASIDE = 36  # Events that are set aside.
     BROKEN = 38  # How often the replay has found the file damaged: the worker that holds it replaces it then.
     CATCH_UP_MS = 37  # An estimate of the time until the whole spool is empty.
+
+
+def is_likely(number: int) -> bool:
+    """Whether an event can have this number, which is a time in microseconds: a damaged one must not become the number
+    that all later events have to exceed. Clocks that are a day ahead are believed."""
+    return 0 <= number < time.time_ns() // 1000 + _AHEAD_US
 
 
 def cells_of(topic: str, key: bytes) -> tuple[int, int, int]:
@@ -143,7 +150,7 @@ class KeyMap:
     def fill(self, cells: dict[int, int], last: int, newest: int) -> None:
         """Set what the database held when it was opened. Until then the map keeps what a killed worker has written
         there, so that no event overtakes those of that worker. A map that cannot be of this database is begun again."""
-        if not self._is_likely(last):
+        if not self.is_likely(last):
             for number in [number for number in range(_HEAD) if number != Mark.BROKEN]:
                 self._head[number] = 0
             self._slots[:] = memoryview(bytes(8 * _SLOTS)).cast("q")
@@ -155,13 +162,13 @@ class KeyMap:
         self._head[Mark.LAST] = self._head[Mark.COMMITTED] = self._head[Mark.VOID] = last
         self._head[Mark.WAITING] = self._head[Mark.LOWEST] = self._head[Mark.DOUBT_UNTIL_NS] = 0
 
-    def _is_likely(self, last: int) -> bool:
+    def is_likely(self, last: int) -> bool:
         """Whether the head can be that of a database whose last sequence number is this: the disk may have damaged it,
         and the database may be a new one."""
         numbers = self._head.tolist()
         numbers[Mark.BROKEN] = 0
         is_bounded = all(0 <= number < NONE for number in numbers) and numbers[Mark.IS_AWAY] <= 1
-        return is_bounded and numbers[Mark.HORIZON] <= last
+        return is_bounded and is_likely(numbers[Mark.NEWEST]) and numbers[Mark.HORIZON] <= last
 
     def add(self, topic: str, key: bytes | None, number: int) -> int:
         """Count in an event that is on its way to the disk. Returns its sequence number."""
@@ -267,7 +274,7 @@ class KeyMaps:
 
     def newest(self) -> int:
         """Return the highest number on this host; numbers of new events must be higher, even if the clock is behind."""
-        return max((one[Mark.NEWEST] for one in self._all), default=0)
+        return max((number for one in self._all if is_likely(number := one[Mark.NEWEST])), default=0)
 
     def front(self) -> int:
         """Return the number of the oldest event that waits on this host; 0 if none does."""

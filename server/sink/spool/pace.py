@@ -72,11 +72,11 @@ class ReplayPace:
         """Return to the start rate after an outage."""
         self.per_s = min(START_PER_S, self._max_per_s)
 
-    def catch_up_s(self) -> float:
+    def catch_up_s(self, *, is_paused: bool = False) -> float:
         """Return the estimated seconds until the spool is empty; a year if events come in as fast as they leave."""
         if not self._waiting:
             return 0.0
-        gain_per_s = self.per_s - self._put.per_s
+        gain_per_s = 0.0 if is_paused else self.per_s - self._put.per_s
         return min(self._waiting / gain_per_s, _YEAR_S) if gain_per_s > 0 else _YEAR_S
 
 

@@ -59,6 +59,7 @@ class Part:
         self.damaged = 0
         self.has_more = False
         self.is_adopted = False
+        self.was_free = False
         self.is_removed = False
         self._broken_inode = 0
 
@@ -113,7 +114,8 @@ class Part:
                 _logger.warning("took over %s with %d events: no worker holds it any more", self.path, found.count)
         elif not self.remaining and not self._gone and self._reader.is_same() and self._reader.is_empty():
             self._reader.close()
-            self.path.with_suffix(SUFFIX).unlink(missing_ok=True)
+            for suffix in (SUFFIX, ".keys"):  # The second is the map of an earlier version.
+                self.path.with_suffix(suffix).unlink(missing_ok=True)
             SpoolFile(self.path).remove()
             self.is_removed = True
 
@@ -191,9 +193,10 @@ class Part:
         if keys is None or not self._reader.is_same():
             return
         slots: dict[int, int] = {}
-        for topic, lap in self._laps.items():
-            slot = slot_of(name_of(topic))
-            slots[slot] = min(lap.done, slots.get(slot, lap.done))
+        if len(self._gone) < self.remaining:  # Else the disk takes no deletion, but no key has to wait.
+            for topic, lap in self._laps.items():
+                slot = slot_of(name_of(topic))
+                slots[slot] = min(lap.done, slots.get(slot, lap.done))
         keys.publish(slots, self._horizon)
         keys[Mark.REMAINING], keys[Mark.REMAINING_BYTES] = max(0, self.remaining), max(0, self.size)
         keys[Mark.FRONT], keys[Mark.ASIDE] = self.front, self._aside

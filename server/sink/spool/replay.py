@@ -144,7 +144,13 @@ class Replay:
         may_run = self._may_run()
         if await self._is_relieved(may_run):
             return AWAY_S
+        if self._lock_fd is None or not claim.is_held(self._lock_fd, self._lock_path()):
+            _limited.warning("lock", "the lock %s was deleted: it is taken again", self._lock_path())
+            await self._let_go()
+            return LEAD_S
         view = await self._work(self._backlog, may_run=may_run)
+        if self._is_stopping:  # The sink may be closed by now.
+            return 0.0
         if not view.events:
             self._pace.begin_again()
             self._too_large_since.clear()
@@ -158,7 +164,7 @@ class Replay:
     def _lead(self) -> bool:
         """Take the lock, unless another worker holds it. Returns whether this worker leads now."""
         try:
-            self._lock_fd = claim.take(self._spool.directory / "replay")
+            self._lock_fd = claim.take(self._lock_path())
         except OSError as failed:
             _limited.warning("lead", "the spool %s cannot be replayed: %s", self._spool.directory, failed)
         if self._lock_fd is None:
@@ -166,6 +172,9 @@ class Replay:
         self._backlog = Backlog(self._spool.directory)
         self._lanes = {}
         return True
+
+    def _lock_path(self) -> Path:
+        return self._spool.directory / "replay"
 
     async def _is_relieved(self, may_run: bool) -> bool:
         """Release the lock if this worker has had no contact for AWAY_S and another one has. Returns whether it did."""
@@ -206,7 +215,8 @@ class Replay:
                 lane.settle(now, is_away=not may_run)
         self._write_down()
         wants = self._wants(now) if may_run else []
-        catch_up_s = self._pace.catch_up_s()
+        is_paused = bool(self._lanes) and not any(lane.out or lane.may_send(now) for lane in self._lanes.values())
+        catch_up_s = self._pace.catch_up_s(is_paused=is_paused)
         view: BacklogView = await self._on_thread(lambda: backlog.work(wants, catch_up_s))
         self._pace.look(self._loop.time(), view.acked, view.put, view.events)
         for topic in view.topics - self._lanes.keys():

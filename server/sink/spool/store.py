@@ -8,6 +8,7 @@ Not here: which databases there are (sink.spool.spool).
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from pathlib import Path
@@ -15,9 +16,12 @@ from pathlib import Path
 import msgspec
 
 from server.sink.salvage import is_broken
+from server.sink.spool import claim
 from server.sink.spool.event import ROW_BYTES, name_of
 from server.sink.spool.file import SpoolFile
-from server.sink.spool.keys import NONE, KeyMap, cells_of
+from server.sink.spool.keys import KeyMap, cells_of, is_likely, slot_of
+
+_logger = logging.getLogger("sink.spool")
 
 
 class Census(msgspec.Struct):
@@ -35,7 +39,7 @@ class Store:
 
     def __init__(self, path: Path, lock_fd: int) -> None:
         self.path = path
-        self.file = SpoolFile(path)
+        self.file = SpoolFile(path, self._is_gone)
         self.keys = KeyMap.make(path)
         self.lock_fd = lock_fd
         self.is_loaded = False
@@ -55,7 +59,7 @@ class Store:
     def _count(self) -> Census:
         found = Census({}, last=self.file.last())
         for seq, number, topic, key, size in self.file.contents():
-            if not (isinstance(number, int) and 0 <= number < NONE and isinstance(size, int) and seq <= found.last):
+            if not (isinstance(number, int) and is_likely(number) and isinstance(size, int) and seq <= found.last):
                 continue  # It is damaged: the replay sets it aside.
             if isinstance(key, bytes):
                 for cell in cells_of(name_of(topic), key):
@@ -70,6 +74,10 @@ class Store:
         self.keys.fill(found.cells, found.last, found.newest)
         self.is_loaded = True
 
+    def _is_gone(self, seq: int, topic: bytes) -> bool:
+        """Whether an event that was read from a damaged file had been deleted before, as far as the map tells."""
+        return self.keys.is_likely(seq) and seq <= self.keys.done(slot_of(name_of(topic)))
+
     def share_keys(self) -> None:
         """Make the map's file if there was no room for it, or if it was deleted. It runs on the loop, and copies 4 MiB
         of memory."""
@@ -77,6 +85,19 @@ class Store:
         if not made.is_private:
             made.copy(self.keys)
             self.keys = made
+
+    def hold(self) -> None:
+        """Take the lock again if its file was deleted: other processes do not see a lock without a name. Raises OSError
+        if that fails. It runs on the thread."""
+        if claim.is_held(self.lock_fd, self.path):
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        taken = claim.take(self.path)
+        if taken is None:
+            raise OSError(f"the lock of {self.path} was deleted, and another process has it now")
+        os.close(self.lock_fd)
+        self.lock_fd = taken
+        _logger.warning("the lock of the spool %s was deleted: it is taken again", self.path)
 
     def release(self) -> None:
         """Release the lock, so that another process can claim the database."""

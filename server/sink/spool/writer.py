@@ -148,6 +148,7 @@ class Writer:
         if self.own.keys[Mark.BROKEN] != self._broken:
             self._broken = self.own.keys[Mark.BROKEN]
             self.own.file.replace(sqlite3.DatabaseError("the replay cannot read it"))
+        self.own.hold()
         self.own.file.check()
         disk = os.statvfs(self._directory)
         if disk.f_flag & os.ST_RDONLY:

@@ -109,10 +109,9 @@ class _Reader:
             if damage is not None:
                 upto = self._behind_damage(path, last, newest)
                 ids = []
-                for row in leaves.rows_between(path, last + 1, upto):
-                    if leaves.is_whole(row, _KINDS) and row[0] > last:
-                        ids.append(row[0])
-                        yield row[1:]
+                for row in leaves.rows_between(path, last + 1, upto, _KINDS):
+                    ids.append(row[0])
+                    yield row[1:]
                 self._say_damage(path, damage, list(leaves.missing(ids, last + 1, upto)))
                 self._seen[file] = upto
             elif not page:

@@ -245,7 +245,13 @@ class SqliteSink(Sink):
     def _commit_each(self, rows: list[Row], error: Exception) -> list[Exception | None] | None:  # cold: a row is bad
         """Store all rows that can be stored. Returns the outcome of each; None: they still wait."""
         detail = error if isinstance(error, sqlite3.Error) else "".join(traceback.format_exception(error))
-        _limited.warning("commit", "%d events could not be stored in %s in one transaction; trying them one by one: %s", len(rows), self._directory, detail)
+        _limited.warning(
+            "commit",
+            "%d events could not be stored in %s in one transaction; trying them one by one: %s",
+            len(rows),
+            self._directory,
+            detail,
+        )
         try:
             return self._file.commit_each(rows)
         except (sqlite3.Error, MemoryError) as failed:

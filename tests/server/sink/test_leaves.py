@@ -14,6 +14,7 @@ import pytest
 from server.sink import leaves
 from server.sink.salvage import MOST_ID, Salvage
 
+KINDS = (int, (int, type(None)), (bytes, type(None)), bytes)
 SCHEMA = "CREATE TABLE IF NOT EXISTS event (id INTEGER PRIMARY KEY, number INTEGER, key TEXT, value TEXT NOT NULL)"
 NUMBERS = (0, 1, -1, 127, 1 << 14, -(1 << 22), 1 << 30, 1 << 40, 1 << 50, -(1 << 62), None)
 SIZES = (0, 1, 100, 3_000, 4_020, 4_060, 4_061, 4_062, 4_100, 9_000, 70_000)
@@ -45,8 +46,8 @@ def test_every_row_is_found_as_sqlite_finds_it(tmp_path: Path, page_bytes: int) 
     """Inserted with ids that SQLite leaves out of the record, where it writes null."""
     rows = stored(tmp_path / "a.db", 300, page_bytes)
 
-    assert list(leaves.rows_between(tmp_path / "a.db", 1, MOST_ID)) == rows
-    assert list(leaves.rows_between(tmp_path / "a.db", 20, 29)) == rows[19:29]
+    assert list(leaves.rows_between(tmp_path / "a.db", 1, MOST_ID, KINDS)) == rows
+    assert list(leaves.rows_between(tmp_path / "a.db", 20, 29, KINDS)) == rows[19:29]
 
 
 def overwrite(path: Path, page: int) -> None:
@@ -67,9 +68,9 @@ def test_a_page_that_leads_to_others_costs_no_row(tmp_path: Path, damage: Callab
     """The root of the table is page 2: when it was damaged, every row was lost."""
     path = tmp_path / "a.db"
     rows = stored(path, 2_000)
-    on_whole_pages = {row[0] for row in leaves.rows_between(path, 1, MOST_ID)}
+    on_whole_pages = {row[0] for row in leaves.rows_between(path, 1, MOST_ID, KINDS)}
     damage(path)
-    kept = {row[0] for row in leaves.rows_between(path, 1, MOST_ID)}
+    kept = {row[0] for row in leaves.rows_between(path, 1, MOST_ID, KINDS)}
     salvage = Salvage(
         path, SCHEMA, "id, number, key, value", (int, object, object, bytes), text_factory=bytes, keeps_all=True
     )
@@ -92,7 +93,7 @@ def test_no_bytes_make_it_fail(tmp_path: Path, seed: int) -> None:
         content[rng.randrange(4096, len(content))] = rng.randrange(256)
     path.write_bytes(content[: rng.randrange(len(content))])
 
-    for row in leaves.rows_between(path, -MOST_ID, MOST_ID):
+    for row in leaves.rows_between(path, -MOST_ID, MOST_ID, (int, object, object, object)):
         assert isinstance(row[0], int)
 
 
