@@ -1,0 +1,26 @@
+/** Identities: UUIDv7 for events and requests, random ones for sampling. */
+
+let lastMs = 0;
+let sequence = 0;
+
+/** Return `count` random bytes in hexadecimal. */
+export const randomHex = (count: number): string =>
+  Array.from(crypto.getRandomValues(new Uint8Array(count)), (byte) => (byte + 256).toString(16).slice(1)).join("");
+
+/**
+ * Return a UUIDv7 (RFC 9562 section 5.7). Those of one page sort in the order of their making, even when the wall clock
+ * goes back: the 12 bits after the time count.
+ */
+export const uuid7 = (): string => {
+  const now = Date.now();
+  if (now > lastMs) {
+    lastMs = now;
+    sequence = 0;
+  } else if (++sequence > 0xfff) {
+    lastMs++;
+    sequence = 0;
+  }
+  // The variant's two bits are 10.
+  const text = lastMs.toString(16).padStart(12, "0") + (0x7000 + sequence).toString(16) + randomHex(8);
+  return text.replace(/^(.{8})(.{4})(.{4})(.)(.{3})/, (_, a, b, c, d, e) => `${a}-${b}-${c}-${"89ab"[parseInt(d, 16) & 3]}${e}-`);
+};

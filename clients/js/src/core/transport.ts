@@ -1,0 +1,59 @@
+/** Requests of the browser: `fetch` with `keepalive` as far as it is allowed, `sendBeacon` where there is none. */
+
+/**
+ * The Fetch Standard allows 64 KiB of bodies in flight with `keepalive` for all scripts of a page; Chromium allows 9 such
+ * requests. All intakes of a page share what is counted here, and leave 4 KiB to other scripts.
+ */
+const MAX_KEEPALIVE_BYTES = 61440;
+const MAX_KEEPALIVE_REQUESTS = 9;
+let keptBytes = 0;
+let keptRequests = 0;
+
+/** How many bytes a request may have now to outlive the page. */
+export const keepaliveRoom = (): number => (keptRequests < MAX_KEEPALIVE_REQUESTS ? MAX_KEEPALIVE_BYTES - keptBytes : 0);
+
+const hasKeepalive = (): boolean => "keepalive" in Request.prototype;
+
+export interface Answer {
+  /** The status, or why there is none: `reset` or `timeout`. */
+  status: number | string;
+  text?: string;
+  headers?: Headers;
+}
+
+/** Send a body as text/plain, which needs no preflight. Never rejects. `isLast`: the page may end now. */
+export const post = async (
+  url: string, body: string, bytes: number, timeoutMs: number, isLast: boolean, headers: Record<string, string>,
+): Promise<Answer> => {
+  if (isLast && !hasKeepalive()) {
+    // False: the browser's own queue is full, and nothing was sent.
+    return { status: navigator.sendBeacon(url, body) ? 202 : "connect" };
+  }
+  const keepalive = bytes <= keepaliveRoom();
+  if (keepalive) {
+    keptBytes += bytes;
+    keptRequests++;
+  }
+  const answer = await request(url, { method: "POST", body, headers, keepalive }, timeoutMs);
+  if (keepalive) {
+    keptBytes -= bytes;
+    keptRequests--;
+  }
+  return answer;
+};
+
+/** Make a request without credentials and read its answer. Never rejects. */
+export const request = async (url: string, init: RequestInit, timeoutMs: number): Promise<Answer> => {
+  const abort = new AbortController();
+  const timer = setTimeout(() => abort.abort(), timeoutMs);
+  try {
+    const response = await fetch(url, { credentials: "omit", redirect: "manual", signal: abort.signal, ...init });
+    // A redirect is not followed: its status cannot be read, and it is none of the intake's.
+    const status = response.type == "opaqueredirect" ? 308 : response.status;
+    return { status, text: await response.text(), headers: response.headers };
+  } catch {
+    return { status: abort.signal.aborted ? "timeout" : "reset" };
+  } finally {
+    clearTimeout(timer);
+  }
+};
