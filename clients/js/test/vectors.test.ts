@@ -42,7 +42,7 @@ cases("retry", ({ events, status, failure, headers = {}, body }, expected) => {
   const found = decide(events, failure || status, typeof body == "string" ? undefined : body, retryAfter(headers["retry-after"], null, 0));
 
   assert.deepEqual(found.outcomes, expected.outcomes);
-  assert.deepEqual(found.reasons, expected.reasons);
+  assert.deepEqual(found.reasons.map((reason) => reason ?? null), expected.reasons);
   assert.equal(found.isSplit, expected.split);
   assert.equal(found.isTrouble, expected.pause);
   assert.equal(found.afterS, expected.retry_after_s);

@@ -20,7 +20,7 @@ export const uuid7 = (): string => {
     lastMs++;
     sequence = 0;
   }
-  // The variant's two bits are 10.
-  const text = lastMs.toString(16).padStart(12, "0") + (0x7000 + sequence).toString(16) + randomHex(8);
-  return text.replace(/^(.{8})(.{4})(.{4})(.)(.{3})/, (_, a, b, c, d, e) => `${a}-${b}-${c}-${"89ab"[parseInt(d, 16) & 3]}${e}-`);
+  // Version 7, and the variant's two bits 10.
+  const marked = (0x7000 + sequence).toString(16) + (0x8000 + Math.random() * 0x4000 | 0).toString(16);
+  return (lastMs.toString(16).padStart(12, "0") + marked + randomHex(6)).replace(/(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 };

@@ -94,7 +94,7 @@ export const createIntake = (options: Options): Intake => {
       const streams = table();
       const meta = { ...event.meta, stream };
       const id = (meta.id ||= uuid7());
-      if (page) meta.domain ||= location.hostname;
+      meta.domain ||= globalThis.location?.hostname;
       const dated = { ...event, meta, dt: event.dt || new Date().toISOString() };
       if (streams === undefined) {
         // Its text as of now: the caller may go on to change the object.

@@ -4,7 +4,7 @@ export type Outcome = "sent" | "rejected" | "retry" | "unknown";
 
 export interface Decision {
   outcomes: Outcome[];
-  reasons: (string | null)[];
+  reasons: (string | undefined)[];
   /** What the intake said of each event that it refused, by index. */
   contexts: Record<number, Record<string, unknown>>;
   /** The batch is to be halved. */
@@ -34,7 +34,7 @@ const FINAL_ERRORS = /^(broker_rejected|internal)$/;
 
 /** Decide by status and parsed body (undefined: not readable), or by a failure: `connect`, `reset`, `timeout`. */
 export const decide = (count: number, status: number | string, body?: any, afterS: number | null = null): Decision => {
-  const all = (outcome: Outcome, reason: string | null, isTrouble = false, isSplit = false): Decision => ({
+  const all = (outcome: Outcome, reason?: string, isTrouble = false, isSplit = false): Decision => ({
     outcomes: Array(count).fill(outcome), reasons: Array(count).fill(reason), contexts: {}, isSplit, isTrouble, afterS,
   });
   if (typeof status == "string") return all(status == "connect" ? "retry" : "unknown", status, true);
@@ -44,8 +44,8 @@ export const decide = (count: number, status: number | string, body?: any, after
   // Errors first: an index in both lists is invalid.
   const lists = [body?.error, body?.invalid];
   const isListed = lists.some(Array.isArray);
-  if (status == 207 && !isListed) return all("unknown", null);
-  const decision = status < 300 ? all("sent", null)
+  if (status == 207 && !isListed) return all("unknown");
+  const decision = status < 300 ? all("sent")
     : isPassing ? all("retry", reason, true)
     : /^([34]|50[15])/.test(status + "") ? all("rejected", reason)
     : all("unknown", reason, true);

@@ -67,18 +67,18 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
 
   const each = (look: (lane: Lane) => void): void => Object.values(lanes).forEach(look);
   const isOffline = (): boolean => globalThis.navigator?.onLine === false;
-  const settle = (items: Item[], result: (index: number) => Result): void => {
-    if (items.length) store?.remove(items.map((item) => item.id));
-    items.forEach((item, index) => {
+  const settle = (items: Item[], status: Result["status"], reason?: string, context?: Result["context"]): void => {
+    store?.remove(items.map((item) => item.id));
+    for (const item of items) {
       forget(item);
-      finish(item.stream, { ...result(index), id: item.id }, item.done);
-    });
+      finish(item.stream, { status, reason, context, id: item.id }, item.done);
+    }
   };
   const forget = (item: Item): void => {
     pending--;
     pendingBytes -= item.bytes;
   };
-  const discard = (items: Item[], reason: DropReason): void => settle(items, () => ({ status: "dropped", reason }));
+  const discard = (items: Item[], reason: DropReason): void => settle(items, "dropped", reason);
   /** Discard what is too old; return what is not. */
   const young = (items: Item[]): Item[] =>
     items.filter((item) => {
@@ -187,10 +187,9 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
     lane.troubles = isTrouble ? lane.troubles + 1 : 0;
     lane.silences = /^(reset|timeout)$/.test(reasons[0]!) && !isOffline() ? lane.silences + 1 : 0;
     items.forEach((item, index) => {
-      const reason = reasons[index] as DropReason;
-      if (outcomes[index] == "sent") settle([item], () => ({ status: "sent" }));
-      else if (reason == "too_large") discard([item], reason);
-      else if (outcomes[index] == "rejected") settle([item], () => ({ status: "rejected", reason, context: contexts[index] || {} }));
+      const outcome = outcomes[index]!;
+      const reason = reasons[index];
+      if (outcome == "sent" || outcome == "rejected") settle([item], reason == "too_large" ? "dropped" : outcome, reason, contexts[index]);
     });
     const isUnknown = outcomes.includes("unknown");
     const again = isUnknown ? items : items.filter((_, index) => outcomes[index] == "retry");
@@ -215,7 +214,7 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
     const answer = await request(address(lane, "/v1/receipts/" + batch.request), {}, timeoutMs);
     const ageMs = Date.now() - batch.items[0]!.sentAt!;
     const todo = decideByReceipt(batch.items.length, ageMs, settleMs, giveUpMs, answer.status, parse(answer.text!));
-    if (todo == "sent") settle(batch.items, () => ({ status: "sent" }));
+    if (todo == "sent") settle(batch.items, "sent");
     else if (!mayTake()) discard(batch.items, "consent");
     else if (todo == "resend") lane.waiting.unshift({ ...batch, isUnknown: false, due: 0 });
     else {

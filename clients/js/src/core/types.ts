@@ -54,10 +54,10 @@ export type DropReason =
 /** What became of one event. `sent`: the intake accepted it. `queued`: not yet, `reason` says why; it is tried again. */
 export interface Result {
   status: "sent" | "rejected" | "dropped" | "queued";
-  id?: string;
-  reason?: string;
+  id?: string | undefined;
+  reason?: string | undefined;
   /** The intake's words for a rejected event. */
-  context?: { error_type?: string; errorsText?: string; message?: string; [name: string]: unknown };
+  context?: { error_type?: string; errorsText?: string; message?: string; [name: string]: unknown } | undefined;
 }
 
 export interface FlushResult {
