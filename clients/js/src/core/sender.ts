@@ -161,6 +161,14 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
   };
 
   const address = (lane: Lane, path: string, params = {}): string => lane.url + path + "?" + new URLSearchParams({ ...hooks.params, ...params });
+  /** Count an answer, or that there was none. */
+  const hear = (lane: Lane, isTrouble: boolean, status: number | string): void => {
+    lane.troubles = isTrouble ? lane.troubles + 1 : 0;
+    lane.silences = +status || isOffline() ? 0 : lane.silences + 1;
+  };
+  const delay = (lane: Lane, attempt: number, afterS: number | null = null): number =>
+    backoffMs(lane.silences < SILENCES ? attempt : 99, Math.random(), afterS, baseMs, capMs);
+
   /** Send a batch. The attempt and the request's identity are in the query: a header would need a preflight. */
   const send = async (lane: Lane, batch: Batch, isLast = false): Promise<void> => {
     const items = (batch.items = young(batch.items));
@@ -184,8 +192,7 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
     if (date) offset = Date.parse(date) - now;
     const found = retryAfter(headers?.get("retry-after"), date, now);
     const { outcomes, reasons, contexts, isSplit, isTrouble, afterS } = decide(items.length, status, parse(text!), found);
-    lane.troubles = isTrouble ? lane.troubles + 1 : 0;
-    lane.silences = /^(reset|timeout)$/.test(reasons[0]!) && !isOffline() ? lane.silences + 1 : 0;
+    hear(lane, isTrouble, status);
     items.forEach((item, index) => {
       const outcome = outcomes[index]!;
       const reason = reasons[index];
@@ -198,8 +205,7 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
       lane.mostBytes = Math.max(bytes >> 1, 1024);
       lane.waiting.unshift(batchOf(items.slice(0, items.length >> 1), 0), batchOf(items.slice(items.length >> 1), 0));
     } else if (again.length) {
-      const attempt = lane.silences < SILENCES ? lane.troubles || tries : 99;
-      const delayMs = backoffMs(attempt, Math.random(), afterS, baseMs, capMs);
+      const delayMs = delay(lane, lane.troubles || tries, afterS);
       const due = Date.now() + delayMs;
       lane.waiting.push(isUnknown ? { ...batch, due, isUnknown } : batchOf(again, tries, due));
       if (isTrouble) lane.pausedUntil = due;
@@ -214,16 +220,17 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
     const answer = await request(address(lane, "/v1/receipts/" + batch.request), {}, timeoutMs);
     const ageMs = Date.now() - batch.items[0]!.sentAt!;
     const todo = decideByReceipt(batch.items.length, ageMs, settleMs, giveUpMs, answer.status, parse(answer.text!));
+    hear(lane, !+answer.status, answer.status);
     if (todo == "sent") settle(batch.items, "sent");
     else if (!mayTake()) discard(batch.items, "consent");
     else if (todo == "resend") lane.waiting.unshift({ ...batch, isUnknown: false, due: 0 });
     else {
-      const due = Date.now() + (+answer.status ? settleMs / 4 : backoffMs(++lane.troubles, Math.random(), null, baseMs, capMs));
+      const due = Date.now() + (lane.troubles ? delay(lane, lane.troubles) : settleMs / 4);
       lane.waiting.push({ ...batch, due });
       lane.pausedUntil = Math.max(lane.pausedUntil, due);
       return;
     }
-    lane.troubles = lane.silences = lane.pausedUntil = 0;
+    lane.pausedUntil = 0;
   };
 
   return {
