@@ -1,5 +1,5 @@
 /** Validation in the page, by the schemas that the intake serves: the verdicts are the intake's. */
-import { Validator, type Schema } from "@cfworker/json-schema";
+import { format, Validator, type Schema } from "@cfworker/json-schema";
 import type { Event } from "../core/types.js";
 
 export interface Verdict {
@@ -16,6 +16,10 @@ const fill = (schema: any, value: any): void => {
     if (name in value) fill(property, value[name]);
   }
 };
+
+// The library takes a blank in place of the T.
+const isDateTime = format["date-time"]!;
+format["date-time"] = (text) => !/\s/.test(text) && isDateTime(text);
 
 /** Judge a value by a schema. The value is not changed. */
 export const validate = (schema: object, value: unknown): Verdict => {

@@ -54,7 +54,7 @@ export const persistence = (): Store => {
   };
 
   const feed = (): void => {
-    while (backlog.length && adopted.size < CHUNK) {
+    while (backlog.length && (!adopted.size || adopted.size + backlog[0]!.length <= CHUNK)) {
       const group = backlog.shift()!;
       for (const item of group) adopted.add(item.id);
       host.adopt(group);
