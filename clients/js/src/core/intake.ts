@@ -116,7 +116,7 @@ export const createIntake = (options: Options): Intake => {
       const item: Item = { id, stream, url: judged.url, body, bytes: utf8Bytes(body), at: Date.now(), tries: 0, done };
       if (!fits(item.bytes, maxEventBytes)) return refuse(stream, "too_large", done);
       store?.put(item);
-      sender[done ? "express" : "take"](item);
+      done ? sender.express(item) : sender.take(item);
       emit("queued", { status: "queued", id, stream, event: whole });
       return id;
     } catch {
