@@ -68,8 +68,9 @@ function types() {
   for (const extension of ["ts", "cts"]) {
     const from = extension == "ts" ? "./core.js" : "./core.cjs";
     writeFileSync(`dist/core.d.${extension}`, core);
-    for (const name of ["persistence", "debug"]) {
-      writeFileSync(`dist/${name}.d.${extension}`, read(`${name}/index`).replaceAll("../core/types.js", from));
+    const schemas = extension == "ts" ? "./schemas.js" : "./schemas.cjs";
+    for (const [name, source] of [["persistence", "persistence/index"], ["debug", "debug/index"], ["schemas", "debug/schemas"]]) {
+      writeFileSync(`dist/${name}.d.${extension}`, read(source).replaceAll("../core/types.js", from).replaceAll("./schemas.js", schemas));
     }
   }
 }

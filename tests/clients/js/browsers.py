@@ -1,7 +1,7 @@
 """Three browser engines, driven without a driver library: Chromium, Firefox and WebKit, as Debian packages them.
 
-Rules: a test sees ``Browser`` alone. Every browser has a profile of its own in the test's directory, runs headless (WebKit
-below Xvfb) and ends with the ``with`` block; ``kill_pages`` signals descendants of that browser only.
+Rules: a test sees ``Browser`` alone. Every browser has a profile of its own in the test's directory, runs headless
+(WebKit below Xvfb) and ends with the ``with`` block; ``kill`` signals descendants of that browser only.
 Not here: what pages do (page.js), what the network does (site).
 
 Chromium and WebKit speak WebDriver (W3C). There is no geckodriver in Debian; Firefox itself speaks WebDriver BiDi.
@@ -18,6 +18,7 @@ import signal
 import socket
 import subprocess
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+import pytest
 
 from tests.harness.running import eventually
 
@@ -35,7 +37,7 @@ PROGRAMS = {
     "webkit": ["WebKitWebDriver", "Xvfb"],
 }
 # What the process of a page calls itself.
-PAGES = {"chromium": r"--type=renderer", "firefox": r"-contentproc.*-isForBrowser", "webkit": r"WebKitWebProcess"}
+PAGES = r"-contentproc.*-isForBrowser"
 
 
 def lacks(engine: str) -> str:
@@ -50,6 +52,13 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+def wait_for(pattern: str, said: Path) -> str:
+    """Wait until a program has said something; return the first group."""
+    found = eventually(lambda: re.findall(pattern, said.read_text(), re.MULTILINE), or_show=said.read_text)
+    word: str = found[0]
+    return word
 
 
 def descendants(pid: int) -> Iterator[tuple[int, str]]:
@@ -110,13 +119,9 @@ class Browser:
         """Close a tab."""
         raise NotImplementedError
 
-    def kill_pages(self) -> None:
-        """Kill the processes of all pages, as when memory runs out."""
-        pages = [pid for pid, line in self._below() if re.search(PAGES[self.engine], line)]
-        assert pages, "no process of a page"
-        for pid in pages:
-            os.kill(pid, signal.SIGKILL)
-        eventually(lambda: not any(pid in pages for pid, _line in self._below()))
+    def kill(self, tabs: list[str]) -> None:
+        """Kill the processes of these tabs, which are all that are open, as when memory runs out."""
+        raise NotImplementedError
 
     def _below(self) -> list[tuple[int, str]]:
         return [found for process in self._processes for found in descendants(process.pid)]
@@ -167,8 +172,11 @@ class WebDriver(Browser):
         request = urllib.request.Request(
             self._address + path, data, {"Content-Type": "application/json"}, method=method
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.loads(answer.read())["value"]
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.loads(answer.read())["value"]
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{method} {path}: {error.read().decode()[:500]}") from error
 
     def open(self, url: str) -> str:
         self._switch(self._first)
@@ -204,19 +212,25 @@ class Chromium(WebDriver):
         profile = f"--user-data-dir={self._directory / 'profile'}"
         self._begin({"goog:chromeOptions": {"binary": shutil.which("chromium"), "args": [*arguments, profile]}})
 
+    def kill(self, tabs: list[str]) -> None:
+        for tab in tabs:
+            self._switch(tab)
+            with pytest.raises(AssertionError, match="crashed"):
+                self._ask("POST", f"{self._session}/goog/cdp/execute", {"cmd": "Page.crash", "params": {}})
+
 
 class WebKit(WebDriver):
     engine = "webkit"
 
     def begin(self) -> None:
         screen = self._start("Xvfb", "-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp")
-        display = eventually(lambda: re.search(r"^(\d+)$", screen.read_text(), re.MULTILINE), or_show=screen.read_text)
+        display = wait_for(r"^(\d+)$", screen)
         port = free_port()
         said = self._start(
             "WebKitWebDriver",
             "--host=127.0.0.1",
             f"--port={port}",
-            DISPLAY=f":{display[1]}",
+            DISPLAY=f":{display}",
             GDK_BACKEND="x11",
             LIBGL_ALWAYS_SOFTWARE="1",
             WEBKIT_DISABLE_COMPOSITING_MODE="1",
@@ -226,6 +240,11 @@ class WebKit(WebDriver):
         self._address = f"http://127.0.0.1:{port}"
         eventually(self._is_up, or_show=said.read_text)
         self._begin({"webkitgtk:browserOptions": {"binary": str(MINI_BROWSER), "args": ["--automation"]}})
+
+    def kill(self, tabs: list[str]) -> None:
+        """Close the tabs: the driver ends the whole session, and all that it stored, when a process of a page dies."""
+        for tab in tabs:
+            self.close(tab)
 
     def _is_up(self) -> bool:
         try:
@@ -250,14 +269,12 @@ class Firefox(Browser):
             "--remote-debugging-port=0",
             MOZ_CRASHREPORTER_DISABLE="1",
         )
-        found = eventually(
-            lambda: re.search(r"WebDriver BiDi listening on (ws://\S+)", said.read_text()), or_show=said.read_text
-        )
+        address = wait_for(r"WebDriver BiDi listening on (ws://\S+)", said)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._answers: dict[int, asyncio.Future[Any]] = {}
-        self._wait(self._connect(found[1] + "/session"))
+        self._wait(self._connect(address + "/session"))
         self._ask("session.new", capabilities={})
 
     def open(self, url: str) -> str:
@@ -274,6 +291,16 @@ class Firefox(Browser):
 
     def close(self, tab: str) -> None:
         self._ask("browsingContext.close", context=tab)
+
+    def kill(self, tabs: list[str]) -> None:
+        pages = self._pages()
+        assert pages, f"no process of a page for {tabs}"
+        for pid in pages:
+            os.kill(pid, signal.SIGKILL)
+        eventually(lambda: pages.isdisjoint(self._pages()))
+
+    def _pages(self) -> set[int]:
+        return {pid for pid, line in self._below() if re.search(PAGES, line)}
 
     def _wait(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)

@@ -1,4 +1,7 @@
-"""The built client, browsers and a served intake. Without a browser its tests are skipped; REQUIRE_BROWSERS=1 fails them."""
+"""The built client, browsers and a served intake.
+
+Without a browser its tests are skipped; REQUIRE_BROWSERS=1 makes them fail.
+"""
 
 from __future__ import annotations
 

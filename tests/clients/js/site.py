@@ -1,7 +1,8 @@
-"""A site with one page, whose server is a first hop in front of a real intake and does to requests what a test asks for.
+"""A site with one page. Its server is a first hop in front of a real intake, and spoils requests as a test asks.
 
-Rules: ``fault`` decides for each POST of events: None forwards it; a status answers without the intake; ``drop`` closes
-the connection before the intake has it, ``lose`` after; every page has a policy that forbids inline and evaluated scripts.
+Rules: ``fault`` decides for each POST of events: None forwards it; an answer is given without the intake; ``drop``
+closes the connection before the intake has it, ``lose`` after. Every page has a policy that forbids inline and
+evaluated scripts.
 Not here: browsers, and what the pages do (page.js).
 """
 
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple, Self
 from urllib.parse import parse_qs, quote, urlsplit
 
 HERE = Path(__file__).parent
-PAGE = b"<!doctype html><meta charset=utf-8><title>page</title><script src=/penstock.iife.js></script><script src=/page.js></script>"
+PAGE = b"<!doctype html><title>page</title><script src=/penstock.iife.js></script><script src=/page.js></script>"
 
 
 class Answer(NamedTuple):
