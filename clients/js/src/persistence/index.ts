@@ -32,7 +32,11 @@ export const persistence = (): Store => {
     if (changes.size == 0) return;
     const batch = changes;
     changes = new Map();
-    backend?.write(batch).catch(() => host.lost([...batch.values()].filter(Boolean).length));
+    const lose = (): void => {
+      const count = [...batch.values()].filter(Boolean).length;
+      if (count) host.lost(count);
+    };
+    backend ? backend.write(batch).catch(lose) : lose();
   };
   const change = (id: string, kept: Kept | null): void => {
     // One transaction for everything that happens in one task.
@@ -48,7 +52,7 @@ export const persistence = (): Store => {
       try {
         backend = openLocal(name);
       } catch {
-        host.lost(0);
+        // There is no storage at all.
       }
     }
   };
