@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 export PYTHON VENV
 
 .DEFAULT_GOAL := help
-.PHONY: clients clients-js node-modules help setup run dev fmt lint type test test-quick test-all soak fuzz wheel bench bench-quick bench-tools bench-compare bench-marks bench-validators profile attack load load-ui load-check requirements clean runtime-venv dev-venv load-venv bench-venv fuzz-venv
+.PHONY: help setup run dev fmt lint type test test-quick test-all soak fuzz wheel bench bench-quick bench-tools bench-compare bench-marks bench-validators profile attack load load-ui load-check requirements clean runtime-venv dev-venv load-venv bench-venv fuzz-venv
 
 help:           ## What there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -64,13 +64,6 @@ fuzz: fuzz-venv ## A million cases before three judges, and bytes before the who
 soak: dev-venv  ## An hour of faults, and everything read back: make soak ARGS="--seed 7 --minutes 3"
 	@$(BIN)/python -m server soak --minutes 60 --report var/soak.json $(ARGS)
 
-clients: clients-js ## Build the client libraries into build/clients
-
-clients-js: node-modules
-	@cd clients/js && node build.mjs
-node-modules:
-	@cd clients/js && { cmp -s package-lock.json node_modules/.installed || { npm ci --no-audit --no-fund --silent --ignore-scripts && cp package-lock.json node_modules/.installed; }; }
-
 wheel: runtime-venv ## Build the wheel into dist, with a file that pins it and all it needs by hash
 	@deploy/wheel
 
@@ -113,6 +106,13 @@ load-ui: load-venv ## The same by Locust's web page, at 127.0.0.1:8089
 
 load-check: load-venv ## 15 s of them on an intake of its own: every answer must be the expected one
 	@$(BIN)/python -m bench.load.check
+
+.PHONY: clients clients-js node-modules
+clients: clients-js
+clients-js: node-modules ## Build the JavaScript client into build/clients/js
+	@cd clients/js && node build.mjs
+node-modules:
+	@cd clients/js && { cmp -s package-lock.json node_modules/.installed || { npm ci --no-audit --no-fund --silent --ignore-scripts && cp package-lock.json node_modules/.installed; }; }
 
 requirements:   ## Pin again what requirements/*.in name (needs the network)
 	@.ci/venv pin

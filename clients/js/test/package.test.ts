@@ -1,4 +1,4 @@
-// What is published: its forms, and that importing it does nothing. Needs the build (node build.mjs).
+// What is published: its forms, its types, and that importing it does nothing.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, mkdirSync, writeFileSync } from "node:fs";
@@ -9,12 +9,14 @@ import { createContext, runInContext } from "node:vm";
 import { advance, EVENT, World } from "./world.js";
 
 const ROOT = new URL("../../../", import.meta.url).pathname;
+/** A folder of its own, and the folder of the minified files: BUILT if they are built already. */
 let out: string;
+const minified = (name: string): string => join(process.env.BUILT || out, name);
 before(() => {
   out = mkdtempSync(join(tmpdir(), "penstock-client-"));
   mkdirSync(join(out, "node_modules"));
   symlinkSync(ROOT, join(out, "node_modules", "penstock-client"));
-  execFileSync("node", ["build.mjs"], { cwd: ROOT, env: { ...process.env, OUT: out } });
+  if (!process.env.BUILT) execFileSync("node", ["build.mjs"], { cwd: ROOT, env: { ...process.env, OUT: out } });
 });
 after(() => rmSync(out, { recursive: true }));
 
@@ -47,7 +49,7 @@ test("as a script it defines one name, where there is no page at all", () => {
   const context = createContext({});
   const before = runInContext("Object.getOwnPropertyNames(globalThis)", context);
 
-  runInContext(readFileSync(join(out, "penstock.iife.js"), "utf8"), context);
+  runInContext(readFileSync(minified("penstock.iife.js"), "utf8"), context);
 
   const added = runInContext("Object.getOwnPropertyNames(globalThis)", context).filter((name: string) => !before.includes(name));
   assert.deepEqual([...added], ["penstock"]);
@@ -56,17 +58,17 @@ test("as a script it defines one name, where there is no page at all", () => {
 
 test("no file evaluates text, and the core has no validator in it", () => {
   for (const name of ["core.min.js", "persistence.min.js", "debug.min.js", "penstock.iife.js"]) {
-    const text = readFileSync(join(out, name), "utf8");
+    const text = readFileSync(minified(name), "utf8");
 
     assert.doesNotMatch(text, /\beval\(|new Function|Function\(|\.style\b|document\.write|import\(/, name);
   }
-  assert.doesNotMatch(readFileSync(join(out, "core.min.js"), "utf8"), /draft|multipleOf/);
+  assert.doesNotMatch(readFileSync(minified("core.min.js"), "utf8"), /draft|multipleOf/);
 });
 
 test("the minified core sends, retries, and tells, as the other one does", async () => {
   const world = new World();
   try {
-    const { createIntake } = await import(join(out, "core.min.js"));
+    const { createIntake } = await import(minified("core.min.js"));
     world.answer = () => [{ status: 503 }, { status: 413 }, { failure: "reset" as const }][world.posts().length - 1];
     const intake = createIntake({ url: "https://intake.example", batch: { flushAt: 2 } });
     const kinds: string[] = [];

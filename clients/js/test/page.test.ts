@@ -247,7 +247,7 @@ test("what is meant makes no report", async () => {
 });
 
 test("the session is the tab's, the pageview the page's, and neither is stored without consent", async () => {
-  world.page();
+  world.page({ webdriver: false });
   const rules = { producers: { metrics_platform_client: { provide_values: ["performer_session_id", "performer_pageview_id", "agent_is_automated"] } } };
   const off = make({ streams: { s: rules }, consent: false });
   off.submit("s", EVENT);

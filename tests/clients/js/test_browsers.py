@@ -157,7 +157,7 @@ def test_without_room_in_the_store_events_are_sent_all_the_same(browser: Browser
     wait_for(site, ids(name, 5))
 
     warnings = [notice for notice in browser.run(tab, "window.notices") if notice[0] == "warning"]
-    assert warnings == [["warning", None, "quota: some events are kept in memory alone"]]
+    assert warnings == [["warning", None, "quota: kept in memory alone"]]
     browser.close(tab)
 
 
@@ -250,3 +250,25 @@ def test_a_page_of_another_site_sends_without_a_preflight(browser: Browser, buil
         eventually(lambda: stored(service, wanted).keys() == wanted)
 
         assert "OPTIONS" not in service.log()
+
+
+@pytest.mark.parametrize("store", [False, True])
+def test_a_page_comes_back_by_the_back_button_as_it_was_and_goes_on(browser: Browser, site: Site, store: bool) -> None:
+    name = label()
+    tab = open_page(browser, site, store=store)
+
+    browser.run(tab, f"(submit({name!r}, 3), setTimeout(() => location.assign('/blank')), 1)")
+    eventually(
+        lambda: (
+            browser.run(tab, "location.pathname") == "/blank" and browser.run(tab, "document.readyState") == "complete"
+        )
+    )
+    browser.run(tab, "setTimeout(() => history.back())")
+    eventually(lambda: browser.run(tab, "location.pathname == '/page' && 'isRestored' in window"))
+    browser.run(tab, f"submit('{name}again', 3)")
+    wait_for(site, ids(name, 3) | ids(f"{name}again", 3))
+
+    # Firefox keeps no page that holds a Web Lock.
+    assert browser.run(tab, "window.isRestored") is not (store and browser.engine == "firefox")
+    assert sum(len(request.events) for request in site.requests) == 6
+    browser.close(tab)

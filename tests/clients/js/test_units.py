@@ -1,7 +1,8 @@
-"""The JavaScript client's own tests run: vectors, core, persistence, developer mode, package and its budgets of size."""
+"""The client's own tests run: vectors, core, persistence, developer mode, its package and its budgets of size."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -12,8 +13,10 @@ from tests.clients.js.conftest import CLIENT
 
 
 @pytest.mark.slow(reason="builds the client and runs its tests")
+@pytest.mark.timeout(400)
 def test_the_tests_of_the_client_pass(built: Path) -> None:
-    done = subprocess.run(["npm", "test"], cwd=CLIENT, capture_output=True, text=True, timeout=200)
+    environ = {**os.environ, "BUILT": str(built)}
+    done = subprocess.run(["npm", "test"], cwd=CLIENT, env=environ, capture_output=True, text=True, timeout=350)
 
     failed = re.findall(r"^\s*not ok .*(?:\n(?!\s*(?:ok|not ok)).*){0,25}", done.stdout, re.MULTILINE)
     assert done.returncode == 0, "\n".join(failed) or done.stdout[-2000:] + done.stderr

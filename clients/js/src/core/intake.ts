@@ -68,7 +68,7 @@ export const createIntake = (options: Options): Intake => {
     return ids;
   };
   const context = (): Context => ({
-    agent_is_automated: !!nav.webdriver,
+    agent_is_automated: nav.webdriver,
     performer_session_id: identities().session,
     performer_pageview_id: identities().pageview,
     ...(typeof options.context == "function" ? options.context() : options.context),
@@ -211,7 +211,7 @@ export const createIntake = (options: Options): Intake => {
     release: sender.release,
     lost(count) {
       note("", "quota", count);
-      warn("quota", "some events are kept in memory alone");
+      warn("quota", "kept in memory alone");
     },
   });
   return intake;

@@ -28,7 +28,7 @@ export const retryAfter = (value: string | null | undefined, date: string | null
 
 /** Return how long to wait before the attempt after `attempt`: full jitter, or Retry-After and up to a quarter of it. */
 export const backoffMs = (attempt: number, random: number, afterS: number | null, baseMs: number, capMs: number): number =>
-  afterS ? afterS * 1000 * (1 + random / 4) : random * Math.min(capMs, baseMs * 2 ** Math.min(attempt - 1, 30));
+  afterS ? afterS * 1000 * (1 + random / 4) : random * Math.min(capMs, baseMs * 2 ** (attempt - 1));
 
 const FINAL_ERRORS = /^(broker_rejected|internal)$/;
 

@@ -48,8 +48,8 @@ export const judge = (
     }
     for (const name of platform.provide_values || []) {
       const [, group, field] = /^([^_]+)_(.+)$/.exec(name) || [];
-      const value = group && context()[name];
-      if (value == null || value === "") continue;
+      const value = field && context()[name];
+      if (value == null) continue;
       const object = (result.added[group!] ?? event[group!] ?? {}) as Record<string, unknown>;
       if (typeof object == "object" && !(field! in object)) result.added[group!] = { ...object, [field!]: value };
     }

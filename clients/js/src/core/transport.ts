@@ -42,13 +42,25 @@ export const post = async (
   return answer;
 };
 
-/** Make a request without credentials and read its answer. Never rejects. */
-export const request = async (url: string, init: RequestInit, timeoutMs: number): Promise<Answer> => {
-  try {
-    const response = await fetch(url, { credentials: "omit", redirect: "manual", signal: AbortSignal.timeout(timeoutMs), ...init });
-    // A redirect is not followed. Browsers hide which it was, and say 0.
-    return { status: response.status || 308, text: await response.text(), headers: response.headers };
-  } catch (error) {
-    return { status: (error as Error).name == "TimeoutError" ? "timeout" : "reset" };
-  }
-};
+/**
+ * Make a request without credentials and read its answer. Never rejects. The timer is ours and not only the signal's: in
+ * Firefox a request that was under way when the page was kept for the back button is never settled.
+ */
+export const request = (url: string, init: RequestInit, timeoutMs: number): Promise<Answer> =>
+  new Promise((resolve) => {
+    const abort = new AbortController();
+    const settle = (answer: Answer): void => {
+      clearTimeout(timer);
+      resolve(answer);
+    };
+    const timer = setTimeout(() => {
+      settle({ status: "timeout" });
+      abort.abort();
+    }, timeoutMs);
+    const run = async (): Promise<Answer> => {
+      const response = await fetch(url, { credentials: "omit", redirect: "manual", signal: abort.signal, ...init });
+      // A redirect is not followed. Browsers hide which it was, and say 0.
+      return { status: response.status || 308, text: await response.text(), headers: response.headers };
+    };
+    run().then(settle, () => settle({ status: "reset" }));
+  });
