@@ -1,15 +1,7 @@
 /** How events become the bodies of requests. */
 
-/** Return how many bytes of UTF-8 a text has. `JSON.stringify` leaves no lone surrogate. */
-export const utf8Bytes = (text: string): number => {
-  let bytes = text.length;
-  for (let i = text.length; i--; ) {
-    const code = text.charCodeAt(i);
-    // Each half of a pair is 2 of its 4 bytes.
-    if (code > 0x7f) bytes += code > 0x7ff && (code < 0xd800 || code > 0xdfff) ? 2 : 1;
-  }
-  return bytes;
-};
+/** Return how many bytes of UTF-8 a text has. */
+export const utf8Bytes = (text: string): number => new TextEncoder().encode(text).length;
 
 /** Whether an event fits into a JSON array of `maxBytes` at all. */
 export const fits = (bytes: number, maxBytes: number): boolean => bytes + 2 <= maxBytes;

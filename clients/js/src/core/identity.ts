@@ -20,7 +20,10 @@ export const uuid7 = (): string => {
     lastMs++;
     sequence = 0;
   }
+  const time = lastMs.toString(16).padStart(12, "0");
+  const [high, low] = crypto.getRandomValues(new Uint32Array(2)) as unknown as [number, number];
+  const random = (high + 2 ** 32).toString(16).slice(1) + (low + 2 ** 32).toString(16).slice(5);
   // Version 7, and the variant's two bits 10.
-  const marked = (0x7000 + sequence).toString(16) + (0x8000 + Math.random() * 0x4000 | 0).toString(16);
-  return (lastMs.toString(16).padStart(12, "0") + marked + randomHex(6)).replace(/(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+  const marked = (0x7000 + sequence).toString(16) + "-" + ((0x8000 + Math.random() * 0x4000) | 0).toString(16);
+  return time.slice(0, 8) + "-" + time.slice(8) + "-" + marked + "-" + random;
 };
