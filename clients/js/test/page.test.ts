@@ -228,6 +228,7 @@ test("drops make one report, which goes with the page", async () => {
   const reports = world.accepted.filter((event) => event.meta.stream == "penstock.client_report");
   assert.equal(reports.length, 1);
   assert.equal(reports[0].$schema, "/penstock/client_report/1.0.0");
+  assert.equal(world.accepted.length, 6);
   assert.deepEqual(reports[0].dropped, [
     { stream: "web.page_view", reason: "queue_full", count: 3 },
     { stream: "out", reason: "sampled", count: 1 },

@@ -126,7 +126,7 @@ export const createIntake = (options: Options): Intake => {
 
   const sender = createSender(options, { hooks, store, mayTake, finish, emit, refresh: table });
 
-  /** Queue one report for all drops since the last one, if any was not meant. */
+  /** Send one report for all drops since the last one, if any was not meant: by itself, for in a full queue it would drop one more. */
   const report = (): void => {
     const stream = reports ?? REPORTS;
     const streams = table();
@@ -136,7 +136,7 @@ export const createIntake = (options: Options): Intake => {
       (reports || (streams && !judgeBy(streams, stream, ANY, false).reason))
     ) {
       for (const key in unreported) delete unreported[key];
-      admit(stream, { $schema: "/penstock/client_report/1.0.0", client: VERSION, clock_offset_ms: sender.offset(), dropped: drops.slice(0, MAX_KEPT) });
+      admit(stream, { $schema: "/penstock/client_report/1.0.0", client: VERSION, clock_offset_ms: sender.offset(), dropped: drops.slice(0, MAX_KEPT) }, () => undefined);
     }
   };
   const leave = (): void => {
