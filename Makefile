@@ -107,6 +107,13 @@ load-ui: load-venv ## Do the same from Locust's web page, at 127.0.0.1:8089
 load-check: load-venv ## Simulate them for 15 s on a separate intake; every answer must be the expected one
 	@$(BIN)/python -m bench.load.check
 
+.PHONY: clients clients-js node-modules
+clients: clients-js
+clients-js: node-modules ## Build the JavaScript client into build/clients/js
+	@cd clients/js && node build.mjs
+node-modules:
+	@cd clients/js && { cmp -s package-lock.json node_modules/.installed || { npm ci --no-audit --no-fund --silent --ignore-scripts && cp package-lock.json node_modules/.installed; }; }
+
 requirements:   ## Pin the packages of requirements/*.in again (needs the network)
 	@.ci/venv pin
 

@@ -1,0 +1,19 @@
+/** How events become the bodies of requests. */
+
+/** Return how many bytes of UTF-8 a text has. */
+export const utf8Bytes = (text: string): number => new TextEncoder().encode(text).length;
+
+/** Whether an event fits into a JSON array of `maxBytes` at all. */
+export const fits = (bytes: number, maxBytes: number): boolean => bytes + 2 <= maxBytes;
+
+/** Take the first items, in their order, that fit into a JSON array of `maxBytes`; one that is larger goes alone. */
+export const takeBatch = <T extends { bytes: number }>(items: T[], maxEvents: number, maxBytes: number): T[] => {
+  let size = 1;
+  let count = 0;
+  for (const { bytes } of items) {
+    size += bytes + 1;
+    if (count >= maxEvents || (count && size > maxBytes)) break;
+    count++;
+  }
+  return items.slice(0, count);
+};

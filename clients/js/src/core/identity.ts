@@ -1,0 +1,29 @@
+/** Identities: UUIDv7 for events and requests, random ones for sampling. */
+
+let lastMs = 0;
+let sequence = 0;
+
+/** Return `count` random bytes in hexadecimal. */
+export const randomHex = (count: number): string =>
+  Array.from(crypto.getRandomValues(new Uint8Array(count)), (byte) => (byte + 256).toString(16).slice(1)).join("");
+
+/**
+ * Return a UUIDv7 (RFC 9562 section 5.7). Those of one page sort in the order of their making, even when the wall clock
+ * goes back: the 12 bits after the time count.
+ */
+export const uuid7 = (): string => {
+  const now = Date.now();
+  if (now > lastMs) {
+    lastMs = now;
+    sequence = 0;
+  } else if (++sequence > 0xfff) {
+    lastMs++;
+    sequence = 0;
+  }
+  const time = lastMs.toString(16).padStart(12, "0");
+  const [high, low] = crypto.getRandomValues(new Uint32Array(2)) as unknown as [number, number];
+  const random = (high + 2 ** 32).toString(16).slice(1) + (low + 2 ** 32).toString(16).slice(5);
+  // Version 7, and the variant's two bits 10.
+  const marked = (0x7000 + sequence).toString(16) + "-" + ((0x8000 + Math.random() * 0x4000) | 0).toString(16);
+  return time.slice(0, 8) + "-" + time.slice(8) + "-" + marked + "-" + random;
+};

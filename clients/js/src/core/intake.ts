@@ -1,0 +1,218 @@
+/** The public face: judge an event, write it as JSON once, and give it to the sender; listen to the page. */
+import { fits, utf8Bytes } from "./batching.js";
+import { fetchConfig } from "./config.js";
+import { randomHex, uuid7 } from "./identity.js";
+import { limitRate } from "./rate.js";
+import { createSender } from "./sender.js";
+import { judge } from "./streams.js";
+import { parse, quietly } from "./quietly.js";
+import type { Context, DropReason, Event, FlushResult, Hooks, Ids, Intake, Item, Notices, Options, Result, StreamTable } from "./types.js";
+
+const VERSION = "js/0.1.0";
+const REPORTS = "penstock.client_report";
+const SESSION = "penstock:session";
+/** Drops for these reasons are meant, and make no report by themselves. */
+const MEANT = /^(sampled|curated|consent)$/;
+const MAX_KEPT = 100;
+/** Stands for an event where only its stream is judged. */
+const ANY = { $schema: "/any" } as Event;
+
+export const createIntake = (options: Options): Intake => {
+  const url = options.url.replace(/\/+$/, "");
+  const { store, honour, reports, services = {} } = options;
+  const { maxEvents: mostHeld = 1000, maxEventBytes = 1048576 } = options.queue || {};
+  const page = globalThis.document as Document | undefined;
+  const nav = (globalThis.navigator || {}) as Navigator & { globalPrivacyControl?: boolean };
+  const hooks: Hooks = { sampling: true, hasty: !!options.hasty, params: {} };
+  const listeners: Partial<Record<keyof Notices, Set<(notice: any) => void>>> = {};
+  const counts = { sent: 0, rejected: 0, dropped: 0, queued: 0 };
+  const unreported: Record<string, { stream: string; reason: string; count: number }> = {};
+  const warned = new Set<string>();
+  const overRate = limitRate(options.rate ?? { perSecond: 50, burst: 500 });
+  let held: [stream: string, event: Event, done?: Item["done"]][] = [];
+  let granted = options.consent !== false;
+  let ids: Ids | undefined;
+
+  const emit = <K extends keyof Notices>(kind: K, notice: Notices[K]): void => {
+    // A listener's mistake is not the sender's.
+    listeners[kind]?.forEach((listener) => quietly(() => listener(notice)));
+  };
+  const mayTake = (): boolean =>
+    granted && !((honour != "none" && nav.globalPrivacyControl) || (honour == "both" && nav.doNotTrack == "1"));
+  const note = (stream: string, reason: string, count: number): void => {
+    (unreported[reason + stream] ||= { stream, reason, count: 0 }).count += count;
+  };
+  /** Warn of each thing once. */
+  const warn = (of: string, message: string): void => {
+    if (warned.has(of) || warned.size > MAX_KEPT) return;
+    warned.add(of);
+    emit("warning", { message: of + ": " + message });
+  };
+  const finish = (stream: string, result: Result, done?: Item["done"]): undefined => {
+    const { status, reason } = result;
+    counts[status]++;
+    if (status == "dropped") note(stream, reason!, 1);
+    emit(status, { stream, ...result });
+    done?.(result);
+  };
+  const refuse = (stream: string, reason: DropReason, done?: Item["done"]): undefined => finish(stream, { status: "dropped", reason }, done);
+
+  /** A copied tab has the session of the first, and a pageview of its own, which is in memory alone. */
+  const identities = (): Ids => {
+    if (!ids) {
+      // Without storage the session ends with the page.
+      const session = quietly(() => sessionStorage.getItem(SESSION)) || randomHex(10);
+      quietly(() => sessionStorage.setItem(SESSION, session));
+      ids = { pageview: randomHex(10), session, ...options.ids };
+    }
+    return ids;
+  };
+  const context = (): Context => ({
+    agent_is_automated: nav.webdriver,
+    performer_session_id: identities().session,
+    performer_pageview_id: identities().pageview,
+    ...(typeof options.context == "function" ? options.context() : options.context),
+  });
+
+  const config =
+    options.streams == "fetch"
+      ? fetchConfig(url + "/v1/streamconfigs" + (options.names ? "?streams=" + encodeURIComponent(options.names.join("|")) : ""), (streams) => {
+          if (!streams) return sender.wake(30000);
+          emit("config", { streams });
+          for (const event of held.splice(0)) admit(...event);
+        })
+      : undefined;
+  /** Undefined: not known yet. */
+  const table = (): StreamTable | false | undefined => (config ? config() : (options.streams as StreamTable) || false);
+  const judgeBy = (streams: StreamTable | false, stream: string, event: Event, sampling: boolean) =>
+    judge(streams, stream, event, identities, context, url, services, sampling);
+
+  /** Judge an event and have it sent. The moment and the identity of one that was held are in it already. */
+  const admit = (stream: string, event: Event, done?: Item["done"]): string | undefined => {
+    try {
+      if (!mayTake()) return refuse(stream, "consent", done);
+      const streams = table();
+      const meta = { ...event.meta, stream };
+      const id = (meta.id ||= uuid7());
+      meta.domain ||= globalThis.location?.hostname;
+      const dated = { ...event, meta, dt: event.dt || new Date().toISOString() };
+      if (streams === undefined) {
+        // Its text as of now: the caller may go on to change the object.
+        held.push([stream, parse(JSON.stringify(dated)), done]);
+        if (held.length > mostHeld) {
+          const [oldest, , told] = held.shift()!;
+          refuse(oldest, "queue_full", told);
+        }
+        return id;
+      }
+      const judged = judgeBy(streams, stream, event, hooks.sampling);
+      const whole = { ...dated, ...judged.added };
+      let { reason } = judged;
+      if (/unknown|schema/.test(reason!)) warn(stream, reason!);
+      if (!reason && hooks.sampling && meta.domain != "canary" && overRate(stream)) reason = "rate_limited";
+      if (!reason && hooks.admit?.(stream, whole) === false) reason = "invalid";
+      if (reason) return refuse(stream, reason, done);
+      const body = JSON.stringify(whole);
+      const item: Item = { id, stream, url: judged.url, body, bytes: utf8Bytes(body), at: Date.now(), tries: 0, done };
+      if (!fits(item.bytes, maxEventBytes)) return refuse(stream, "too_large", done);
+      store?.put(item);
+      done ? sender.express(item) : sender.take(item);
+      emit("queued", { status: "queued", id, stream, event: whole });
+      return id;
+    } catch {
+      return refuse(stream, "unserializable", done);
+    }
+  };
+
+  const sender = createSender(options, { hooks, store, mayTake, finish, emit, refresh: table });
+
+  /** Send one report for all drops since the last one, if any was not meant: by itself, for in a full queue it would drop one more. */
+  const report = (): void => {
+    const stream = reports ?? REPORTS;
+    const streams = table();
+    const drops = Object.values(unreported);
+    if (
+      stream && mayTake() && drops.some((drop) => drop.stream != stream && !MEANT.test(drop.reason)) &&
+      (reports || (streams && !judgeBy(streams, stream, ANY, false).reason))
+    ) {
+      for (const key in unreported) delete unreported[key];
+      admit(stream, { $schema: "/penstock/client_report/1.0.0", client: VERSION, clock_offset_ms: sender.offset(), dropped: drops.slice(0, MAX_KEPT) }, () => undefined);
+    }
+  };
+  const leave = (): void => {
+    if (config && !table()) for (const [stream, , done] of held.splice(0)) refuse(stream, "no_config", done);
+    report();
+    sender.leave();
+  };
+  const onHidden = (): void => {
+    if (page!.visibilityState == "hidden") leave();
+  };
+  const listen = (on: "addEventListener" | "removeEventListener"): void => {
+    globalThis[on]?.("online", sender.hurry);
+    if (page) {
+      page[on]("visibilitychange", onHidden);
+      globalThis[on]("pagehide", leave);
+    }
+  };
+
+  const intake: Intake = {
+    submit: (stream, event) => admit(stream, event as Event),
+    submitNow: (stream, event) =>
+      new Promise((resolve) => {
+        admit(stream, event as Event, resolve);
+      }),
+    async flush(): Promise<FlushResult> {
+      const { sent, rejected, dropped } = counts;
+      sender.hurry();
+      await sender.rest();
+      return {
+        sent: counts.sent - sent,
+        rejected: counts.rejected - rejected,
+        dropped: counts.dropped - dropped,
+        pending: sender.pending() + held.length,
+      };
+    },
+    isInSample(stream) {
+      const streams = table();
+      return streams === undefined ? streams : !judgeBy(streams, stream, ANY, hooks.sampling).reason;
+    },
+    setConsent(isGranted) {
+      granted = isGranted;
+      if (granted) return;
+      for (const [stream, , done] of held.splice(0)) refuse(stream, "consent", done);
+      sender.clear("consent");
+      store?.clear();
+      ids = undefined;
+      quietly(() => sessionStorage.removeItem(SESSION));
+    },
+    on(kind, listener) {
+      const set = (listeners[kind] ||= new Set());
+      set.add(listener);
+      return () => void set.delete(listener);
+    },
+    close() {
+      listen("removeEventListener");
+      leave();
+      return intake.flush().finally(() => {
+        sender.stop();
+        store?.close();
+      });
+    },
+    get serverOffsetMs() {
+      return sender.offset();
+    },
+  };
+
+  listen("addEventListener");
+  for (const plugin of options.plugins || []) plugin(intake, hooks, options);
+  if (page) table();
+  store?.open(url, {
+    adopt: (items) => (mayTake() ? sender.adopt(items) : store.clear()),
+    release: sender.release,
+    lost(count) {
+      note("", "quota", count);
+      warn("quota", "kept in memory alone");
+    },
+  });
+  return intake;
+};

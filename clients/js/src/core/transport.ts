@@ -1,0 +1,66 @@
+/** Requests of the browser: `fetch` with `keepalive` as far as it is allowed, `sendBeacon` where there is none. */
+
+/**
+ * The Fetch Standard allows 64 KiB of bodies in flight with `keepalive` for all scripts of a page; Chromium allows 9 such
+ * requests. All intakes of a page share what is counted here, and leave 4 KiB to other scripts.
+ */
+const MAX_KEEPALIVE_BYTES = 61440;
+const MAX_KEEPALIVE_REQUESTS = 9;
+let keptBytes = 0;
+let keptRequests = 0;
+
+/** How many bytes a request may have now to outlive the page. */
+export const keepaliveRoom = (): number => (keptRequests < MAX_KEEPALIVE_REQUESTS ? MAX_KEEPALIVE_BYTES - keptBytes : 0);
+
+const hasKeepalive = (): boolean => "keepalive" in Request.prototype;
+
+export interface Answer {
+  /** The status, or why there is none: `reset` or `timeout`. */
+  status: number | string;
+  text?: string;
+  headers?: Headers;
+}
+
+/** Send a body as text/plain, which needs no preflight. Never rejects. `isLast`: the page may end now. */
+export const post = async (
+  url: string, body: string, bytes: number, timeoutMs: number, isLast: boolean, headers: Record<string, string>,
+): Promise<Answer> => {
+  if (isLast && !hasKeepalive()) {
+    // False: the browser's own queue is full, and nothing was sent.
+    return { status: navigator.sendBeacon(url, body) ? 202 : "connect" };
+  }
+  const keepalive = bytes <= keepaliveRoom();
+  if (keepalive) {
+    keptBytes += bytes;
+    keptRequests++;
+  }
+  const answer = await request(url, { method: "POST", body, headers, keepalive }, timeoutMs);
+  if (keepalive) {
+    keptBytes -= bytes;
+    keptRequests--;
+  }
+  return answer;
+};
+
+/**
+ * Make a request without credentials and read its answer. Never rejects. The timer is ours and not only the signal's: in
+ * Firefox a request that was under way when the page was kept for the back button is never settled.
+ */
+export const request = (url: string, init: RequestInit, timeoutMs: number): Promise<Answer> =>
+  new Promise((resolve) => {
+    const abort = new AbortController();
+    const settle = (answer: Answer): void => {
+      clearTimeout(timer);
+      resolve(answer);
+    };
+    const timer = setTimeout(() => {
+      settle({ status: "timeout" });
+      abort.abort();
+    }, timeoutMs);
+    const run = async (): Promise<Answer> => {
+      const response = await fetch(url, { credentials: "omit", redirect: "manual", signal: abort.signal, ...init });
+      // A redirect is not followed. Browsers hide which it was, and say 0.
+      return { status: response.status || 308, text: await response.text(), headers: response.headers };
+    };
+    run().then(settle, () => settle({ status: "reset" }));
+  });

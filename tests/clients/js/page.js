@@ -1,0 +1,39 @@
+// The page of the browser tests: an intake by the options in the address, and functions for the test to call.
+const { store, isFull, ...options } = JSON.parse(decodeURIComponent(location.hash.slice(1)) || "{}");
+if (isFull) {
+  IDBObjectStore.prototype.put = () => {
+    throw new DOMException("full", "QuotaExceededError");
+  };
+}
+window.notices = [];
+window.intake = penstock.createIntake({
+  url: location.origin,
+  rate: false,
+  batch: { intervalMs: 100 },
+  retry: { baseMs: 100, capMs: 500, timeoutMs: 3000, settleMs: 1000, giveUpMs: 4000 },
+  ...options,
+  ...(store ? { store: penstock.persistence() } : {}),
+});
+for (const kind of ["sent", "rejected", "dropped", "retry", "warning"]) {
+  window.intake.on(kind, ({ id, reason, message }) => window.notices.push([kind, id, reason ?? message]));
+}
+window.submit = (label, count, pad = 0) => {
+  for (let i = 0; i < count; i++) {
+    const meta = { id: `${label}-${i}`, pad: "x".repeat(pad) };
+    window.intake.submit("app.tick.test", { $schema: "/app/tick/1.0.0", meta, count: i });
+  }
+  return count;
+};
+window.kept = () => {
+  const opening = indexedDB.open("penstock:" + location.origin, 1);
+  opening.onsuccess = () => {
+    const counting = opening.result.transaction("events").objectStore("events").count();
+    counting.onsuccess = () => {
+      window.keptCount = counting.result;
+      opening.result.close();
+    };
+  };
+  return window.keptCount ?? -1;
+};
+window.addEventListener("pageshow", (event) => (window.isRestored = event.persisted));
+window.isReady = true;
