@@ -140,6 +140,7 @@ class AsyncIntake(Client):
                     self._run_outbox()
                     self._tell()
                 if job is None:
+                    self._tell()
                     await _within(work.wait(), delay_s)
                     continue
                 try:

@@ -62,11 +62,16 @@ class Client:
         with _beginning:
             if self._pid == _getpid():
                 return
+            # Not at the import of the package, for socket takes 10 ms; and not in the thread: a fork during that import
+            # would leave the child half a module.
+            from penstock_client.connection import Connections
+
+            self._make_connections: Callable[[Options], Connections] = Connections
             spool = None
             if self.options.spool is not None:
                 from penstock_client.spool import Spool
 
-                spool = Spool(self.options.spool, self.options.spool_max_bytes)
+                spool = Spool(self.options.spool, self.options.spool_max_bytes, self.options.url)
             # Reentrant: a signal handler or a log handler may submit while this thread holds it.
             self._lock = threading.RLock()
             self._changed = threading.Condition(self._lock)
@@ -189,9 +194,7 @@ class Client:
             self._driving.release()
 
     def _connect(self) -> Connections:
-        from penstock_client.connection import Connections  # socket and what it needs take 10 ms: not at import.
-
-        return Connections(self.options)
+        return self._make_connections(self.options)
 
     def _run_outbox(self) -> None:
         """Call callbacks and log, without the lock."""

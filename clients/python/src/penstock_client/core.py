@@ -161,6 +161,8 @@ class Core(Queue):
         """Hurry with everything that was submitted so far; return the mark for ``is_flushed``."""
         if self.options.report_stream is not None:
             self._report(now_s)
+        if self.spool is not None:
+            self._is_adopting, self._adopt_due_s = True, now_s
         mark = self._epoch
         self._epoch += 1
         self._flushing += 1

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self, Unpack
 
 from penstock_client.client import Client
 from penstock_client.core import Core
+from penstock_client.jobs import Result
 from penstock_client.options import Options, OptionValues
 from penstock_client.outcomes import FlushResult, Outcome, Ticket
 
@@ -148,16 +149,20 @@ class Intake(Client):
                 now_s = _monotonic()
                 job = core.next_job(now_s)
                 if job is None and not core.outbox:
+                    changed.notify_all()  # What a flush waits for may have been found on disk, and nothing there.
                     self._sleeps = True
                     work.wait(min(max(core.wake_s() - now_s, 0.0), 3600.0))
                     self._sleeps = False
             if core.outbox:
                 self._run_outbox()
             if job is not None:
-                result = connections.run(job, _monotonic() + self.options.timeout_s)
-                with lock:
-                    core.done(job, result, _monotonic())
-                    changed.notify_all()
+                result: Result = "reset"
+                try:
+                    result = connections.run(job, _monotonic() + self.options.timeout_s)
+                finally:  # Whatever happened: the events of this request are not forgotten.
+                    with lock:
+                        core.done(job, result, _monotonic())
+                        changed.notify_all()
                 if core.outbox:
                     self._run_outbox()
         connections.close()

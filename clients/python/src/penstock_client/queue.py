@@ -48,6 +48,7 @@ class Queue:
         self._flushed = (0, 0, 0)
         self._on_disk: WeakValueDictionary[int, Ticket] = WeakValueDictionary()
         self._adopt_due_s = now_s
+        self._is_adopting = spool is not None  # Clients that are gone may have left events.
 
     def is_full(self, ticket: Ticket) -> bool:
         """Whether an event can be taken only by dropping another one."""
@@ -94,7 +95,7 @@ class Queue:
 
     def is_flushed(self, mark: int) -> bool:
         """Whether everything before the mark has an outcome."""
-        is_on_disk = self.spool is not None and self.spool.unloaded > 0
+        is_on_disk = self._is_adopting or (self.spool is not None and self.spool.unloaded > 0)
         return not is_on_disk and all(epoch > mark for epoch in self._open)
 
     def begin_hurry(self, now_s: float) -> None:
@@ -182,8 +183,8 @@ class Queue:
         if spool is None:
             return
         if now_s >= self._adopt_due_s:
-            more = spool.adopt()
-            self._adopt_due_s = now_s if more else now_s + ADOPT_EVERY_S
+            self._is_adopting = spool.adopt()
+            self._adopt_due_s = now_s if self._is_adopting else now_s + ADOPT_EVERY_S
         if spool.unloaded and self.queued_events < self.options.max_queue_events // 2:
             room = self.options.max_queue_events - self.queued_events
             for row, stored in spool.load(min(room, 1000)):

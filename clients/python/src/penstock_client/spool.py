@@ -48,10 +48,12 @@ class Stored(NamedTuple):
 class Spool:
     """One client's database. ``unloaded`` counts rows whose events are not in memory."""
 
-    def __init__(self, directory: str, max_bytes: int) -> None:
-        """Make the directory and the database. Raises SpoolError."""
+    def __init__(self, directory: str, max_bytes: int, url: str) -> None:
+        """Make the directory and the database. Events for ``url`` are stored without an address: whoever sends them
+        uses its own. Raises SpoolError."""
         self.unloaded = 0
         self._max_bytes = max_bytes
+        self._url = url
         self._bytes = 0
         self._loaded = 0  # Rows up to this one are in memory, or were.
         self._forgotten: list[tuple[int]] = []
@@ -72,7 +74,8 @@ class Spool:
         """Write an event; it survives the end of the process when this returns None. Otherwise return what failed."""
         lane = ticket.lane
         assert lane is not None and ticket.body is not None
-        row = (ticket.id, ticket.stream, lane.url, lane.is_hasty, unix_ns // 1_000_000, ticket.body)
+        address = "" if lane.url == self._url else lane.url
+        row = (ticket.id, ticket.stream, address, lane.is_hasty, unix_ns // 1_000_000, ticket.body)
         try:
             ticket.row = self._database.execute(_INSERT, row).lastrowid or 0
         except sqlite3.Error as error:
