@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 export PYTHON VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev fmt lint type test test-quick test-all soak fuzz wheel bench bench-quick bench-tools bench-compare bench-marks bench-validators profile attack load load-ui load-check requirements clean runtime-venv dev-venv load-venv bench-venv fuzz-venv
+.PHONY: help setup run dev fmt lint type test test-quick test-all soak fuzz wheel bench bench-quick bench-tools bench-compare bench-marks bench-validators profile attack load load-ui load-check requirements clean clients clients-python runtime-venv dev-venv load-venv bench-venv fuzz-venv
 
 help:           ## What there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -66,6 +66,13 @@ soak: dev-venv  ## An hour of faults, and everything read back: make soak ARGS="
 
 wheel: runtime-venv ## Build the wheel into dist, with a file that pins it and all it needs by hash
 	@deploy/wheel
+
+clients: clients-python ## Build the client libraries into build/clients
+
+clients-python: runtime-venv
+	@rm -rf build/clients/python
+	@cd clients/python && "$(abspath $(BIN))/python" -m hatchling build -t wheel -d "$(CURDIR)/build/clients/python" >/dev/null
+	@ls build/clients/python/*.whl
 
 bench-quick: bench-venv ## CPU per event beside a bare and a naive server, in 90 s
 	@$(BIN)/python -m bench quick --keep $(ARGS)

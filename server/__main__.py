@@ -25,6 +25,7 @@ COMMANDS = {
     "check": "check settings, streams and schemas; serve nothing",
     "validate": "say what would become of events; send nothing",
     "streams": "list declared streams, or explain some of them",
+    "types": "write types of events for programs that send them",
     "events": "print what the embedded sink holds",
     "key": "make an API key: the key on standard error, what to keep of it on output",
     "soak": "start a service and brokers, do them harm, and see whether a promise breaks",

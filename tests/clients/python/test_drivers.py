@@ -287,7 +287,7 @@ def test_what_was_lost_is_reported_to_the_intake(driver: str, faulty: FaultServe
     client.close(LONG_S)
     events = [json.loads(event) for request in faulty.accepted for event in request]
     reports = [event for event in events if event["meta"]["stream"] == "penstock.client_report"]
-    lost = {(one["stream"], one["reason"]): one["count"] for report in reports for one in report["lost"]}
+    lost = {(one["stream"], one["reason"]): one["count"] for report in reports for one in report["dropped"]}
 
     assert lost == {(STREAM, "no_schema"): 1, (STREAM, "rejected"): 1}
 

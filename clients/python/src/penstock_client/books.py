@@ -73,10 +73,10 @@ class Books:
         self._reported = (self.submitted, self.sent)
         return {
             "$schema": REPORT_SCHEMA,
-            "client": {"name": "python", "version": VERSION},
+            "client": f"python/{VERSION}",
             "submitted": self.submitted - submitted,
             "sent": self.sent - sent,
-            "lost": [
+            "dropped": [
                 {"stream": stream[:249], "reason": reason[:64], "count": count} for (stream, reason), count in chosen
             ],
         }

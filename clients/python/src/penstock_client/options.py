@@ -84,7 +84,7 @@ class Options:
       ``set_dt``              write the time of the call as ``dt`` if the event has none.
       ``domain``              ``meta.domain``.
     What it checks:
-      ``validator``           called with each event; what it returns is why the event is not sent. See validation.py.
+      ``validator``           called with each event; returns why it is not to be sent, or None. See validation.py.
       ``debug``               no sampling; every outcome is logged as it comes.
     Stream configuration:
       ``streams``             None: off; a mapping as in an answer of ``/v1/streamconfigs``; ``"fetch"``: from there.

@@ -250,5 +250,7 @@ def _members(body: bytes) -> list[bytes]:
     while text[at] != "]":
         _, end = decoder.raw_decode(text, at)
         members.append(text[at:end].encode())
-        at = end + (text[end] == ",")
+        at = end + 1 if text[end] == "," else end
+        while text[at] == " ":  # Other clients write some.
+            at += 1
     return members
