@@ -144,6 +144,14 @@ def stores(url: str, directory: str, count: str) -> None:
     os._exit(0)
 
 
+def flushes_and_leaves(url: str) -> None:
+    """Flushes and ends by os._exit, as a job of RQ should."""
+    intake = Intake(url, linger_s=LONG_S)
+    submit(intake, 10)
+    say(*intake.flush(LONG_S))
+    os._exit(0)
+
+
 def sends_stored(url: str, directory: str) -> None:
     """Sends what is on disk."""
     say(*Intake(url, spool=directory).close(LONG_S))

@@ -88,6 +88,13 @@ def test_children_of_multiprocessing_send_what_they_submit(method: str, faulty: 
     assert sorted(faulty.ids()) == submitted(done)
 
 
+def test_a_flush_before_os_exit_loses_nothing(faulty: FaultServer) -> None:
+    done = run("flushes_and_leaves", faulty.url)
+
+    assert done.stdout.splitlines()[-1] == "10 0 0 0"
+    assert sorted(faulty.ids()) == submitted(done)
+
+
 def test_events_on_disk_survive_an_end_without_any_exit_handler(faulty: FaultServer, spool: str) -> None:
     stored = [submitted(run("stores", "http://127.0.0.1:9", spool, "40")) for _ in range(2)]
     done = run("sends_stored", faulty.url, spool)

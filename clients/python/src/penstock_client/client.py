@@ -81,7 +81,7 @@ class Client:
             self._wait_for = self._wait if self._waits_in_thread else None
             self._reset()
             self._pid = _getpid()
-        process.hook_multiprocessing()
+        process.hook_pools()
 
     def _reset(self) -> None:
         """Set what a kind of client adds."""

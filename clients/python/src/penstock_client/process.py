@@ -47,18 +47,22 @@ def close_all() -> None:
             client.close_at_exit(began_s + client.options.exit_timeout_s)
 
 
-def hook_multiprocessing() -> None:
-    """Close clients at the end of a child of multiprocessing or of Celery's billiard, which skips ``atexit``. Called
-    when a client is first used in a process: such children drop what was registered before they began."""
+def hook_pools() -> None:
+    """Close clients at the end of a child of multiprocessing or of Celery, which skips ``atexit``. Called when a client
+    is first used in a process: such children drop what was registered before they began."""
     if os.getpid() in _hooked:
         return
     _hooked.add(os.getpid())
-    for name in ("multiprocessing", "billiard"):
-        util = sys.modules.get(f"{name}.util")
-        process = sys.modules.get(f"{name}.process")
-        is_child = process is not None and getattr(process.current_process(), "_parent_pid", None) is not None
-        if util is not None and is_child:
-            util.Finalize(None, close_all, exitpriority=-100)  # After everything that may still submit.
+    util, process = sys.modules.get("multiprocessing.util"), sys.modules.get("multiprocessing.process")
+    if util is not None and process is not None and process.parent_process() is not None:
+        util.Finalize(None, close_all, exitpriority=-100)  # After everything that may still submit.
+    signals = sys.modules.get("celery.signals")
+    if signals is not None:  # Its pool ends children by os._exit, after this signal.
+        signals.worker_process_shutdown.connect(_on_worker_shutdown, weak=False)
+
+
+def _on_worker_shutdown(**_: object) -> None:
+    close_all()
 
 
 def exit_on_sigterm() -> None:
