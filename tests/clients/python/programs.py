@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -42,6 +43,42 @@ def leaves(url: str) -> None:
 def leaves_inline(url: str) -> None:
     """Ends without a flush, and had no thread."""
     submit(Intake(url, driver="inline"), 100)
+
+
+def leaves_asyncio(url: str) -> None:
+    """Ends its loop and then itself, without a flush. The first events come before there is a loop."""
+    import asyncio
+
+    from penstock_client import AsyncIntake
+
+    intake = AsyncIntake(url, linger_s=LONG_S)
+    say(intake.submit(STREAM, EVENT).id)
+
+    async def main() -> None:
+        for _ in range(50):
+            say(intake.submit(STREAM, EVENT).id)
+        await asyncio.sleep(0)  # The task begins.
+
+    asyncio.run(main())
+    say(intake.submit(STREAM, EVENT).id)
+
+
+def uses_two_loops(url: str) -> None:
+    """Uses a client on one loop after the other."""
+    import asyncio
+
+    from penstock_client import AsyncIntake
+
+    intake = AsyncIntake(url)
+
+    async def main() -> None:
+        ticket = intake.submit(STREAM, EVENT)
+        say(ticket.id)
+        assert (await intake.flush(LONG_S)).pending == 0
+        assert (await ticket).is_sent
+
+    for _ in range(2):
+        asyncio.run(main())
 
 
 def raises(url: str) -> None:
@@ -77,6 +114,8 @@ def hangs_at_exit(url: str) -> None:
 
 def forks(url: str) -> None:
     """Forks with events in the queue and its thread at work; both processes submit more."""
+    # Python 3.12 warns of every fork of a process with threads, whatever they do.
+    warnings.simplefilter("ignore", DeprecationWarning)
     intake = Intake(url, linger_s=LONG_S)
     submit(intake, 50)
     child = os.fork()

@@ -31,7 +31,7 @@ def submitted(done: subprocess.CompletedProcess[str]) -> list[str]:
     return sorted(line for line in done.stdout.splitlines() if " " not in line)
 
 
-@pytest.mark.parametrize("name", ["leaves", "leaves_inline", "submits_late"])
+@pytest.mark.parametrize("name", ["leaves", "leaves_inline", "leaves_asyncio", "uses_two_loops", "submits_late"])
 def test_the_end_of_the_interpreter_sends_what_is_left(name: str, faulty: FaultServer) -> None:
     done = run(name, faulty.url)
 

@@ -13,13 +13,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import parse_qs, urlsplit
 
 from penstock_client.connection import Connections
 from penstock_client.intake import Intake
 from penstock_client.jobs import Answer, Job, Result
 from penstock_client.options import Options
+
+if TYPE_CHECKING:
+    import ssl
 
 Where = Mapping[str, Any] | Callable[[Mapping[str, Any]], bool] | None
 
@@ -106,9 +109,16 @@ ERRORS = frozenset({"broker_timeout", "queue_full", "schema_unavailable", "broke
 class FaultServer:
     """An intake on a free port of the loopback, in threads of the test's process. Each request with events takes the
     next of ``faults``; without any left it is accepted. ``accepted`` and ``seen`` are the bytes of events, by request;
-    ``paths`` the targets of all requests. ``max_events``: more of them in a request are answered 413."""
+    ``paths`` the targets of all requests. ``max_events``: more of them in a request are answered 413. ``ssl_context``:
+    it speaks TLS."""
 
-    def __init__(self, faults: list[Fault] | None = None, *, max_events: int = 10_000) -> None:
+    def __init__(
+        self,
+        faults: list[Fault] | None = None,
+        *,
+        max_events: int = 10_000,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
         self.faults = deque(faults or [])
         self.max_events = max_events
         self.accepted: list[list[bytes]] = []
@@ -124,12 +134,17 @@ class FaultServer:
             intake = server
 
         self._http = _Quiet(("127.0.0.1", 0), Handler)
+        self._scheme = "http" if ssl_context is None else "https"
+        if ssl_context is not None:  # The handshake is made by the thread of the connection.
+            self._http.socket = ssl_context.wrap_socket(
+                self._http.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
 
     @property
     def url(self) -> str:
         """The address."""
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._http.server_address[1]}"
 
     def __enter__(self) -> Self:
         self._thread.start()
