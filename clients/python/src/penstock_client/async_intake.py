@@ -14,6 +14,8 @@ from penstock_client.core import Core
 from penstock_client.options import Options, OptionValues
 from penstock_client.outcomes import FlushResult, Outcome, Ticket
 
+CLOSING_S = 0.1  # The task ends at once when it is cancelled; this bounds the wait all the same.
+
 _monotonic = time.monotonic
 
 
@@ -88,8 +90,10 @@ class AsyncIntake(Client):
         finally:
             result = self._close_core()
             task, self._task = self._task, None
-            if task is not None:
+            if task is not None and self._loop is asyncio.get_running_loop():
                 task.cancel()
+                await asyncio.wait([task], timeout=CLOSING_S)
+                await asyncio.sleep(0)  # Connections that were given up close in the next turn of the loop.
         return result
 
     # The task.

