@@ -51,7 +51,7 @@ test: dev-venv  ## Run the whole suite; ARGS="-k name" picks
 	@$(BIN)/python -m pytest -q $(ARGS)
 
 # Folders whose tests start services or brokers. Slow tests in other folders have the marker `slow`.
-NOT_QUICK := contract deploy fuzz kafka process server/master server/sink/kafka two_hop test_kafka_summary.py
+NOT_QUICK := clients contract deploy fuzz kafka process server/master server/sink/kafka two_hop test_kafka_summary.py
 test-quick: dev-venv ## The tests that need no running service, broker or browser, in less than a minute
 	@$(BIN)/python -m pytest -q -m "not slow and not kafka" $(addprefix --ignore=tests/,$(NOT_QUICK)) $(ARGS)
 

@@ -307,6 +307,32 @@ def test_events_wait_for_the_first_stream_configuration(driver: str, faulty: Fau
     assert faulty.ids() == [tickets[0].id]
 
 
+@drivers
+@pytest.mark.parametrize(("compress_over", "is_compressed"), [(None, False), (10_000, False), (100, True)])
+def test_large_bodies_are_compressed(
+    driver: str, compress_over: int | None, is_compressed: bool, faulty: FaultServer
+) -> None:
+    client = make(driver, faulty.url, compress_over=compress_over, linger_s=LONG_S)
+    tickets = [client.submit(STREAM, EVENT) for _ in range(5)]
+    client.close(LONG_S)
+
+    assert faulty.ids() == [ticket.id for ticket in tickets]
+    assert faulty.codings == ["gzip" if is_compressed else ""]
+
+
+@drivers
+def test_a_developer_sees_every_outcome_and_no_sampling(
+    driver: str, faulty: FaultServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    streams = {STREAM: {"sample": {"unit": "session", "rate": 0}}}
+    client = make(driver, faulty.url, debug=True, streams=streams)
+    ticket = client.submit(STREAM, EVENT)
+    client.close(LONG_S)
+
+    assert faulty.ids() == [ticket.id]
+    assert f"event sent (web.page_view, {ticket.id})" in caplog.text
+
+
 def test_an_event_that_is_too_old_is_dropped(faulty: FaultServer) -> None:
     faulty.faults.extend([UNAVAILABLE] * 1000)
     client = make("thread", faulty.url, max_age_s=0.05, **SOON)

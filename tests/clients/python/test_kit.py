@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from penstock_client import AsyncIntake, Intake
-from penstock_client.metrics import PrometheusCollector
+from penstock_client.metrics import PrometheusCollector, observe_with_opentelemetry
 from penstock_client.testing import Captured, Fault, FaultServer, MemoryIntake
 from penstock_client.validation import Validator
 from tests.clients.python.conftest import EVENT, STREAM
@@ -60,6 +60,32 @@ def test_prometheus_gets_all_numbers(faulty: FaultServer) -> None:
     assert samples["penstock_client_dropped_total", "no_schema", None] == 1
     assert samples["penstock_client_request_seconds_bucket", None, "+Inf"] == 1
     assert samples["penstock_client_queued_events", None, None] == 0
+
+
+def test_opentelemetry_gets_them_too(faulty: FaultServer) -> None:
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader])
+    intake = Intake(faulty.url)
+    observe_with_opentelemetry(intake, provider.get_meter("test"))
+    intake.submit(STREAM, EVENT)
+    intake.submit(STREAM, {})
+    intake.close(60)
+    gathered: Any = reader.get_metrics_data()
+    points = {
+        (metric.name, point.attributes.get("reason")): point.value
+        for resource in gathered.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        for point in metric.data.data_points
+    }
+    provider.shutdown()
+
+    assert points["penstock_client.sent", None] == 1
+    assert points["penstock_client.dropped", "no_schema"] == 1
+    assert points["penstock_client.queued_events", None] == 0
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from typing import Any
 from urllib.parse import urlsplit
 
 from penstock_client.connection import IDLE_S, MAX_CONNECT_S, READ_BYTES
@@ -57,13 +58,13 @@ class AsyncConnections:
             if keeps:
                 self._open[place] = streams, time.monotonic()
             else:
-                writer.transport.abort()
+                _abort(writer)
         return answer.answer or failure
 
     def close(self) -> None:
-        """Close what idles."""
+        """Close what idles, at once: the farewell of TLS would take longer than the loop may live."""
         while self._open:
-            self._open.popitem()[1][0][1].close()
+            _abort(self._open.popitem()[1][0][1])
 
     def _reuse(self, place: tuple[str, str]) -> _Streams | None:
         kept = self._open.pop(place, None)
@@ -72,7 +73,7 @@ class AsyncConnections:
         (reader, writer), since_s = kept
         if time.monotonic() - since_s < IDLE_S and not reader.at_eof() and not writer.is_closing():
             return reader, writer
-        writer.close()
+        _abort(writer)
         return None
 
     async def _connect(self, place: tuple[str, str], deadline_s: float) -> _Streams:
@@ -95,6 +96,15 @@ class AsyncConnections:
             except OSError as failed:
                 error = failed
         raise error
+
+
+def _abort(writer: asyncio.StreamWriter) -> None:
+    """Close a connection without a farewell."""
+    transport: Any = writer.transport
+    try:
+        transport.abort()
+    except TypeError:  # Up to Python 3.12.1 a transport over TLS forgets an argument here, and closes nothing.
+        transport._force_close(None)
 
 
 async def _resolve(host: str, port: int, deadline_s: float) -> list[Address]:

@@ -14,7 +14,7 @@ from penstock_client.core import Core
 from penstock_client.options import Options, OptionValues
 from penstock_client.outcomes import FlushResult, Outcome, Ticket
 
-CLOSING_S = 0.1  # The task ends at once when it is cancelled; this bounds the wait all the same.
+CLOSING_TURNS = 10
 
 _monotonic = time.monotonic
 
@@ -92,8 +92,10 @@ class AsyncIntake(Client):
             task, self._task = self._task, None
             if task is not None and self._loop is asyncio.get_running_loop():
                 task.cancel()
-                await asyncio.wait([task], timeout=CLOSING_S)
-                await asyncio.sleep(0)  # Connections that were given up close in the next turn of the loop.
+                # The task and the connections that it gives up need a few turns of the loop to end. Turns are counted:
+                # no clock says how long a turn takes on a busy machine.
+                for _ in range(CLOSING_TURNS):
+                    await asyncio.sleep(0)
         return result
 
     # The task.

@@ -180,6 +180,8 @@ class Client:
                     if is_over():
                         return
                     job = self._core.next_job(now_s)
+                    if job is None and is_over():  # It may have found that nothing is left on disk.
+                        return
                     wake_s = self._core.wake_s()
                 self._run_outbox()
                 if job is None:

@@ -177,9 +177,6 @@ class Core(Queue):
     def close(self, now_s: float) -> None:
         """Take no more events. What is left is dropped, or stays on disk."""
         self.is_closed = True
-        if self.spool is not None:
-            self.spool.close()
-            return
         left = [*self._unjudged]
         for lane in self._lanes.values():
             left += [*lane.fresh, *(ticket for batch in lane.again for ticket in batch.tickets)]
@@ -188,7 +185,10 @@ class Core(Queue):
         self._lanes.clear()
         self._unjudged.clear()
         for ticket in left:
-            self._settle(ticket, Outcome("dropped", "closed", "not sent before close() was over"), now_s)
+            if not ticket.stored:
+                self._settle(ticket, Outcome("dropped", "closed", "not sent before close() was over"), now_s)
+        if self.spool is not None:
+            self.spool.close()
 
     def _judged(self, stream: str, made: dict[str, Any], ids: Mapping[str, str]) -> str | Mapping[str, Any]:
         options = self.options

@@ -113,8 +113,11 @@ class Intake(Client):
         if not has_thread:
             self._drive(lambda: core.is_flushed(mark), deadline_s)
         result = self._close_core()
+        thread = self._thread
         with self._lock:
             self._work.notify_all()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(max(deadline_s - _monotonic(), 0.0))  # It may be about to call back, or to log.
         self._close_connections()
         return result
 

@@ -110,7 +110,11 @@ class Spool:
     def load(self, limit: int) -> list[tuple[int, Stored]]:
         """Return the next events that are not in memory."""
         query = f"SELECT {_COLUMNS} FROM events WHERE row > ? ORDER BY row LIMIT ?"
-        rows = self._database.execute(query, (self._loaded, limit)).fetchall()
+        try:
+            rows = self._database.execute(query, (self._loaded, limit)).fetchall()
+        except sqlite3.Error:  # Damaged meanwhile: what is in it cannot be had by this process.
+            self.unloaded = 0
+            return []
         self.unloaded = self.unloaded - len(rows) if len(rows) == limit else 0
         if rows:
             self._loaded = rows[-1][0]
@@ -155,7 +159,10 @@ class Spool:
         self.commit()
         if self._orphan is not None:
             self._let_go(*self._orphan, is_empty=False)
-        is_empty = self._database.execute("SELECT 1 FROM events LIMIT 1").fetchone() is None
+        try:
+            is_empty = self._database.execute("SELECT 1 FROM events LIMIT 1").fetchone() is None
+        except sqlite3.Error:  # Damaged meanwhile: it stays for a person to look at.
+            is_empty = False
         self._let_go(self._path, self._lock, self._database, is_empty=is_empty)
 
     def abandon(self) -> None:

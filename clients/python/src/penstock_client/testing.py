@@ -109,8 +109,8 @@ ERRORS = frozenset({"broker_timeout", "queue_full", "schema_unavailable", "broke
 class FaultServer:
     """An intake on a free port of the loopback, in threads of the test's process. Each request with events takes the
     next of ``faults``; without any left it is accepted. ``accepted`` and ``seen`` are the bytes of events, by request;
-    ``paths`` the targets of all requests. ``max_events``: more of them in a request are answered 413. ``ssl_context``:
-    it speaks TLS."""
+    ``paths`` the targets of all requests, ``codings`` the content codings of those with events. ``max_events``: more of
+    them in a request are answered 413. ``ssl_context``: it speaks TLS."""
 
     def __init__(
         self,
@@ -124,6 +124,7 @@ class FaultServer:
         self.accepted: list[list[bytes]] = []
         self.seen: list[list[bytes]] = []
         self.paths: list[str] = []
+        self.codings: list[str] = []
         self.receipts: dict[str, int] = {}
         self.streams: dict[str, Any] = {}
         self._lock = threading.Lock()
@@ -224,6 +225,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.intake.paths.append(self.path)
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.intake.codings.append(self.headers["Content-Encoding"] or "")
         if self.headers["Content-Encoding"] == "gzip":
             import gzip
 
