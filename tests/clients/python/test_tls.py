@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from penstock_client.testing import FaultServer
 from tests.clients.python.conftest import EVENT, STREAM
 from tests.clients.python.driven import DRIVERS, SOON, make
-from tests.clients.python.test_drivers import ATTEMPTS, FLUSH_S, LATE_S
+from tests.clients.python.test_deadlines import ATTEMPTS, FLUSH_S, LATE_S
 
 LONG_S = 60.0
 drivers = pytest.mark.parametrize("driver", DRIVERS)
