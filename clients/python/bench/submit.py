@@ -25,7 +25,7 @@ STREAM = "web.page_view"
 
 def main(url: str, count: int) -> None:
     """Measure."""
-    intake = Intake(url)
+    intake = Intake(url, max_queue_events=count + 1, max_queue_bytes=1 << 30)  # Nothing is dropped, whatever waits.
     for _ in range(2000):
         intake.submit(STREAM, EVENT)
     intake.flush(60)

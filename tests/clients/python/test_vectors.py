@@ -11,6 +11,7 @@ import pytest
 
 from penstock_client import Ticket, batches, decisions, streams
 from penstock_client.lanes import Lane
+from penstock_client.validation import Judge
 
 VECTORS = Path(__file__).parents[2] / "contract" / "clients"
 NOW_S = datetime.fromisoformat("2026-11-28T12:00:00Z").timestamp()
@@ -75,6 +76,13 @@ def test_how_events_become_batches(case: dict[str, Any]) -> None:
 
     assert found == case["expected"]["batches"]
     assert too_large == case["expected"].get("too_large", [])
+
+
+@cases("validation")
+def test_what_is_valid(case: dict[str, Any]) -> None:
+    given = case["input"]
+
+    assert {"valid": not Judge(given["schema"]).errors(given["event"])} == case["expected"]
 
 
 @cases("sampling")

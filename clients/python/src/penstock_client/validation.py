@@ -8,7 +8,9 @@ intake decides.
 
 from __future__ import annotations
 
+import copy
 import json
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -20,6 +22,51 @@ from penstock_client.options import Options
 
 UNKNOWN_S = 60.0  # How long a schema that could not be fetched is not asked for again.
 MAX_SHOWN = 5
+MAX_DEPTH = 64
+
+
+class Judge:
+    """One schema. Its verdicts are those of the intake: defaults are written first, and formats are asserted."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        import jsonschema_rs
+
+        self._schema = schema
+        is_uuid = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}").fullmatch
+        formats = {"uuid": lambda text: is_uuid(text) is not None}
+        self._judge = jsonschema_rs.Draft7Validator(dict(schema), formats=formats, validate_formats=True)
+
+    def errors(self, event: Any) -> list[str]:
+        """Return everything that is wrong with an event of JSON's types, which gets the defaults that it lacks."""
+        self._fill(self._schema, event, 0)
+        return [
+            f"{''.join(f'/{step}' for step in error.instance_path) or 'the event'}: {error.message}"
+            for error in self._judge.iter_errors(event)
+        ]
+
+    def _fill(self, schema: Any, value: Any, depth: int) -> None:
+        if not isinstance(schema, Mapping) or depth > MAX_DEPTH:
+            return
+        reference = schema.get("$ref")
+        if isinstance(reference, str):
+            self._fill(self._target(reference), value, depth + 1)
+            return
+        properties, items = schema.get("properties"), schema.get("items")
+        if isinstance(value, dict) and isinstance(properties, Mapping):
+            for name, inner in properties.items():
+                if name not in value and isinstance(inner, Mapping) and "default" in inner:
+                    value[name] = copy.deepcopy(inner["default"])
+                if name in value:
+                    self._fill(inner, value[name], depth + 1)
+        elif isinstance(value, list) and isinstance(items, Mapping):
+            for one in value:
+                self._fill(items, one, depth + 1)
+
+    def _target(self, reference: str) -> Any:
+        found: Any = self._schema
+        for step in reference.removeprefix("#").split("/")[1:]:
+            found = found.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
+        return found
 
 
 class Validator:
@@ -29,7 +76,7 @@ class Validator:
     def __init__(self, url: str, uris: tuple[str, ...] = (), *, timeout_s: float = 5.0) -> None:
         self._options = Options(url, timeout_s=timeout_s)
         self._lock = threading.Lock()
-        self._validators: dict[str, Any] = {}
+        self._validators: dict[str, Judge] = {}
         self._unknown: dict[str, float] = {}
         for uri in uris:
             self._find(uri)
@@ -51,13 +98,9 @@ class Validator:
         # As the intake sees it: it fills in the time of receipt where the event has none.
         meta = dict(event.get("meta") or {})
         meta.setdefault("dt", "2026-01-01T00:00:00Z")
-        seen = json.loads(json.dumps({**event, "meta": meta}, default=str))
-        return [
-            f"{''.join(f'/{step}' for step in error.instance_path) or 'the event'}: {error.message}"
-            for error in validator.iter_errors(seen)
-        ]
+        return validator.errors(json.loads(json.dumps({**event, "meta": meta}, default=str)))
 
-    def _find(self, uri: str) -> Any:
+    def _find(self, uri: str) -> Judge | None:
         found = self._validators.get(uri)
         if found is not None:
             return found
@@ -68,9 +111,7 @@ class Validator:
             if schema is None:
                 self._unknown[uri] = time.monotonic() + UNKNOWN_S
                 return None
-            import jsonschema_rs
-
-            found = self._validators[uri] = jsonschema_rs.Draft7Validator(schema, validate_formats=True)
+            found = self._validators[uri] = Judge(schema)
             return found
 
     def _fetch(self, uri: str) -> dict[str, Any] | None:
