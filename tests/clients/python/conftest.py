@@ -13,7 +13,6 @@ from tests.harness.served import Served
 
 EVENT: dict[str, Any] = {"$schema": "/web/page_view/1.1.0", "page": "/"}
 STREAM = "web.page_view"
-pytest_plugins = ()
 
 
 @pytest.fixture
