@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 export PYTHON VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev fmt lint type test test-quick test-all soak fuzz wheel bench bench-quick bench-tools bench-compare bench-marks bench-validators profile attack load load-ui load-check requirements clean runtime-venv dev-venv load-venv bench-venv fuzz-venv
+.PHONY: help setup run dev fmt lint type test test-quick test-all soak fuzz wheel bench bench-quick bench-tools bench-compare bench-marks bench-validators profile attack load load-ui load-check requirements clean clients clients-python runtime-venv dev-venv load-venv bench-venv fuzz-venv
 
 help:           ## List the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -51,7 +51,7 @@ test: dev-venv  ## Run the whole suite; ARGS="-k name" selects tests
 	@$(BIN)/python -m pytest -q $(ARGS)
 
 # Folders whose tests start services or brokers. Slow tests in other folders have the marker `slow`.
-NOT_QUICK := contract deploy fuzz kafka process server/master server/sink/kafka two_hop test_kafka_summary.py
+NOT_QUICK := clients contract deploy fuzz kafka process server/master server/sink/kafka two_hop test_kafka_summary.py
 test-quick: dev-venv ## The tests that need no running service, broker or browser, in less than a minute
 	@$(BIN)/python -m tests.quick $(NOT_QUICK) -- $(ARGS)
 
@@ -66,6 +66,13 @@ soak: dev-venv  ## Inject faults for an hour, then read all events back: make so
 
 wheel: runtime-venv ## Build the wheel into dist, with a file that pins it and its dependencies by hash
 	@deploy/wheel
+
+clients: clients-python
+
+clients-python: runtime-venv ## Build the Python client into build/clients/python
+	@rm -rf build/clients/python
+	@cd clients/python && "$(abspath $(BIN))/python" -m hatchling build -t wheel -d "$(CURDIR)/build/clients/python" >/dev/null
+	@ls build/clients/python/*.whl
 
 bench-quick: bench-venv ## Compare the CPU per event with a bare and a naive server, in 90 s
 	@$(BIN)/python -m bench quick --keep $(ARGS)

@@ -25,6 +25,7 @@ COMMANDS = {
     "check": "check settings, streams and schemas; serve nothing",
     "validate": "print the verdict on each event; send nothing",
     "streams": "list declared streams, or explain some of them",
+    "types": "write types of events for programs that send them",
     "events": "print what the embedded sink holds",
     "key": "make an API key: print the key on standard error, and its entry for the settings on standard output",
     "soak": "start a service and brokers, inject faults, and check that no promise is broken",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MAX_PARAMS: Final = 100  # Further parameters are ignored.
 MAX_ID_CHARS: Final = 128
 _MAX_CACHED_BYTES: Final = 256
+_IN_QUERY: Final = b"request_id="
 
 
 class Answering(Protocol):
@@ -65,10 +66,13 @@ class Request(msgspec.Struct, eq=False):
         return self.identity().decode()
 
     def identity(self) -> bytes:
-        """Return the client's ``X-Request-Id`` if it is 1 to 128 visible ASCII characters, else a new UUIDv7."""
+        """Return the client's ``X-Request-Id`` if it is 1 to 128 visible ASCII characters, else a new UUIDv7. Pages
+        name theirs in the query (``request_id``), because a header would need a preflight."""
         identity = self._identity
         if identity is None:
             given = self.headers.get(b"x-request-id")
+            if given is None and _IN_QUERY in self.query:
+                given = self.params().get("request_id", "").encode()
             identity = self._identity = given if given and _is_visible(given) else new_id()
         return identity
 

@@ -181,6 +181,8 @@ class Receiver:
 
     def _receive(self, request: Request, body: bytes, options: RequestOptions) -> None:
         """Handle a request: prepare its events and send them, in this turn unless that takes too long."""
+        if options.attempt > 1:
+            self.counts.repeat(options.attempt)
         began_s = 0.0
         self._until_measured -= 1
         if not self._until_measured:

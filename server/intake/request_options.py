@@ -28,13 +28,15 @@ _NOT_HASTY: Final = frozenset({None, "", "false", "0"})
 
 class RequestOptions(msgspec.Struct, frozen=True, eq=False):
     """The options of a request. ``is_plain``: the body is JSON as it stands. ``schema_uri`` and ``stream``, JSON text,
-    apply to events that name none themselves; ``trace`` is a header for their records."""
+    apply to events that name none themselves; ``trace`` is a header for their records. ``attempt``, from 1, counts how
+    often the client has sent these events."""
 
     is_hasty: bool
     is_plain: bool
     schema_uri: bytes | None = None
     stream: bytes | None = None
     trace: tuple[str, bytes] | None = None
+    attempt: int = 1
 
 
 PLAIN: Final = RequestOptions(is_hasty=False, is_plain=True)
@@ -62,10 +64,16 @@ class RequestOptionsReader:
             schema_uri=_text(params.get(self._schema_uri_param or "")) or _named(request, self._schema_uri_header),
             stream=_text(params.get(self._stream_param or "")) or _named(request, self._stream_header),
             trace=header_of(headers[TRACE]) if TRACE in headers else None,
+            attempt=attempt_of(params.get("attempt", "")),
         )
         if request.memo is not None:
             request.memo[RequestOptions] = options
         return options
+
+
+def attempt_of(text: str) -> int:
+    """Return the number of an attempt; 1 for what is none."""
+    return max(int(text), 1) if text.isascii() and text.isdecimal() and len(text) < 10 else 1
 
 
 def _header(name: str | None) -> bytes:

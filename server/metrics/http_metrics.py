@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from server.http.limits import KINDS
 from server.http.response import PHRASES
-from server.intake.books.counts import GUARANTEED_BOUNDS, HASTY_BOUNDS
+from server.intake.books.counts import GUARANTEED_BOUNDS, HASTY_BOUNDS, REPEATED
 from server.metrics.declare import Gauge, MetricGroup, Sums, count, counter, gauge, histogram, one
 from server.paths import Paths
 
@@ -106,6 +106,12 @@ HTTP: Final = MetricGroup(
                 lambda worker: (worker.counts.refused_full, worker.counts.refused_draining), (("full",), ("draining",))
             ),
             "reason",
+        ),
+        counter(
+            "requests_repeated",
+            "Requests that clients sent again, by the attempt that their query names.",
+            Sums(lambda worker: worker.counts.repeated, tuple((attempt,) for attempt in REPEATED), skips_zeros=True),
+            "attempt",
         ),
         histogram(
             "guaranteed_seconds",

@@ -22,7 +22,7 @@ GZIP_LEVEL: Final = 5  # Settings repeat themselves: level 9 takes twice as long
 
 JSON_TYPE: Final = b"application/json"
 HTML_TYPE: Final = b"text/html; charset=utf-8"
-CORS: Final = b"Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: ETag, X-Request-Id\r\n"
+CORS: Final = b"Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: Date, ETag, X-Request-Id\r\n"
 # A page shows texts of settings and schemas: nothing in it may ever run.
 HTML_ONLY: Final = b"Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n"
 _GZIP_WINDOW: Final = 31  # By this number zlib writes the head and the checksum of gzip.

@@ -29,6 +29,8 @@ HASTY_BOUNDS: Final = (
     0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 1.0,
 )  # fmt: skip
 
+REPEATED: Final = ("2", "3", "4", "5 to 9", "10 or more")  # Attempts of requests that are not the first.
+
 INVALID, ERROR, OBSERVED = range(3)  # Places in a stream's counts.
 MAX_STREAMS: Final = 2047  # A worker has this many lines, and one for all further streams.
 
@@ -66,9 +68,9 @@ class Counts:
 
     ``received`` events of well-formed requests; ``refused_hasty`` events of hasty requests that neither the sink nor
     the spool took; ``observed`` accepted events that are invalid; ``refused_full``, ``refused_draining`` and
-    ``refused_many`` (too many events) refused requests. ``guaranteed`` holds times of requests from receipt to answer,
-    ``hasty`` to the hand-over of their events. ``examples`` are by ``error_type``; the code that logs them removes
-    them.
+    ``refused_many`` (too many events) refused requests; ``repeated``, by ``REPEATED``, requests that a client sent
+    again. ``guaranteed`` holds times of requests from receipt to answer, ``hasty`` to the hand-over of their events.
+    ``examples`` are by ``error_type``; the code that logs them removes them.
     """
 
     __slots__ = (
@@ -83,6 +85,7 @@ class Counts:
         "refused_full",
         "refused_hasty",
         "refused_many",
+        "repeated",
     )
 
     def __init__(self) -> None:
@@ -92,11 +95,16 @@ class Counts:
         self.refused_full = 0
         self.refused_draining = 0
         self.refused_many = 0
+        self.repeated = [0] * len(REPEATED)
         self.by_type = dict.fromkeys(sorted(INVALID_TYPES | ERROR_TYPES), 0)
         self.by_stream: dict[str, list[int]] = {}
         self.examples: dict[str, Example] = {}
         self.guaranteed = Times(GUARANTEED_BOUNDS)
         self.hasty = Times(HASTY_BOUNDS)
+
+    def repeat(self, attempt: int) -> None:
+        """A client has sent a request for this time, from 2."""
+        self.repeated[attempt - 2 if attempt < 5 else 3 + (attempt >= 10)] += 1
 
     def note(self, found: Verdict, stream: str, request_id: str, *, is_observed: bool) -> None:
         """Count a verdict. An event that ``is_observed`` was accepted in spite of it."""

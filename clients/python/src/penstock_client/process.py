@@ -1,0 +1,80 @@
+"""What the process does to its clients: forks, ends, signals."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from penstock_client.client import Client
+
+_clients: set[Client] = set()
+_lock = threading.Lock()
+_hooked: set[int] = set()
+
+
+def watch(client: Client) -> None:
+    """Flush a client at the end of the process, until ``forget``; and make it begin again in the child of a fork."""
+    with _lock:
+        _clients.add(client)
+
+
+def forget(client: Client) -> None:
+    """A client was closed."""
+    with _lock:
+        _clients.discard(client)
+
+
+def _after_fork_in_child() -> None:
+    global _lock  # noqa: PLW0603 - a thread of the parent may have held it
+    _lock = threading.Lock()
+    _hooked.clear()
+    for client in _clients:
+        client.leave_parent()
+
+
+def close_all() -> None:
+    """Flush and close every client, within the longest ``exit_timeout_s`` of them."""
+    began_s = time.monotonic()
+    for client in list(_clients):
+        if client.is_of_this_process():
+            client.close_at_exit(began_s + client.options.exit_timeout_s)
+
+
+def hook_pools() -> None:
+    """Close clients at the end of a child of multiprocessing or of Celery, which skips ``atexit``. Called when a client
+    is first used in a process: such children drop what was registered before they began."""
+    if os.getpid() in _hooked:
+        return
+    _hooked.add(os.getpid())
+    util, process = sys.modules.get("multiprocessing.util"), sys.modules.get("multiprocessing.process")
+    if util is not None and process is not None and process.parent_process() is not None:
+        util.Finalize(None, close_all, exitpriority=-100)  # After everything that may still submit.
+    signals = sys.modules.get("celery.signals")
+    if signals is not None:  # Its pool ends children by os._exit, after this signal.
+        signals.worker_process_shutdown.connect(_on_worker_shutdown, weak=False)
+
+
+def _on_worker_shutdown(**_: object) -> None:
+    close_all()
+
+
+def exit_on_sigterm() -> None:
+    """Make SIGTERM end the program by ``SystemExit``, so that clients are flushed as at any other exit. For programs
+    that do not handle SIGTERM themselves; the default action ends a process without running anything."""
+
+    def leave(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
+atexit.register(close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,241 @@
+"""Keep events on a local disk until the intake has them, so that a killed process loses none.
+
+Every client has a SQLite database of its own in the directory, so that processes never wait for each other's writes. A
+lock on a file says that the owner lives; the kernel releases it when the process ends, however it ends. Files without
+an owner are adopted by any other client that uses the directory. Events keep their bytes and ids on this way.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from penstock_client.errors import SpoolError
+from penstock_client.identity import new_id
+
+if TYPE_CHECKING:
+    from penstock_client.outcomes import Ticket
+
+ADOPT_AT_ONCE: Final = 1000
+ROW_BYTES: Final = 200  # Of a row beside its body: id, stream, address, B-tree.
+
+_held: set[str] = set()  # Lock files of this process: such a lock keeps out other processes alone.
+_held_lock = threading.Lock()
+_abandoned: list[sqlite3.Connection] = []  # Of a parent process: SQLite forbids even to close them after a fork.
+
+_TABLE: Final = (
+    "CREATE TABLE IF NOT EXISTS events (row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, stream TEXT NOT NULL,"
+    " url TEXT NOT NULL, hasty INTEGER NOT NULL, unix_ms INTEGER NOT NULL, body BLOB NOT NULL)"
+)
+_INSERT: Final = "INSERT INTO events (id, stream, url, hasty, unix_ms, body) VALUES (?, ?, ?, ?, ?, ?)"
+_COLUMNS: Final = "row, id, stream, url, hasty, unix_ms, body"
+
+
+class Stored(NamedTuple):
+    """One event on disk."""
+
+    id: str
+    stream: str
+    url: str
+    is_hasty: bool
+    unix_s: float
+    body: bytes
+
+
+class Spool:
+    """One client's database. ``unloaded`` counts rows whose events are not in memory."""
+
+    def __init__(self, directory: str, max_bytes: int, url: str) -> None:
+        """Make the directory and the database. Events for ``url`` are stored without an address: whoever sends them
+        uses its own. Raises SpoolError."""
+        self.unloaded = 0
+        self._max_bytes = max_bytes
+        self._url = url
+        self._bytes = 0
+        self._loaded = 0  # Rows up to this one are in memory, or were.
+        self._forgotten: list[tuple[int]] = []
+        self._orphan: tuple[Path, int, sqlite3.Connection] | None = None
+        self._directory = Path(directory).absolute()
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self._path, self._lock = self._new_lock()
+            self._database = _connect(self._path.with_suffix(".sqlite"))
+        except (OSError, sqlite3.Error, ImportError) as error:
+            raise SpoolError(f"the spool {directory} cannot be used: {error}") from error
+
+    def is_full(self, size: int) -> bool:
+        """Whether an event of so many bytes has no room."""
+        return self._bytes + size + ROW_BYTES > self._max_bytes
+
+    def put(self, ticket: Ticket, unix_ns: int, *, is_loaded: bool) -> str | None:
+        """Write an event; it survives the end of the process when this returns None. Otherwise return what failed."""
+        lane = ticket.lane
+        assert lane is not None and ticket.body is not None
+        address = "" if lane.url == self._url else lane.url
+        row = (ticket.id, ticket.stream, address, lane.is_hasty, unix_ns // 1_000_000, ticket.body)
+        try:
+            ticket.row = self._database.execute(_INSERT, row).lastrowid or 0
+        except sqlite3.Error as error:
+            return str(error)
+        self._bytes += len(ticket.body) + ROW_BYTES
+        if is_loaded:
+            self._loaded = ticket.row
+        else:
+            self.unloaded += 1
+        return None
+
+    def forget(self, ticket: Ticket) -> None:
+        """Delete an event with the next ``commit``."""
+        self._forgotten.append((ticket.row,))
+        self._bytes -= len(ticket.body or b"") + ROW_BYTES
+        ticket.row = 0
+
+    def commit(self) -> None:
+        """Delete what is to be forgotten, in one transaction. What fails is sent again by a later process."""
+        if not self._forgotten:
+            return
+        try:
+            self._database.execute("BEGIN")
+            self._database.executemany("DELETE FROM events WHERE row = ?", self._forgotten)
+            self._database.execute("COMMIT")
+        except sqlite3.Error:
+            if self._database.in_transaction:
+                self._database.rollback()
+            return
+        self._forgotten.clear()
+
+    def load(self, limit: int) -> list[tuple[int, Stored]]:
+        """Return the next events that are not in memory."""
+        query = f"SELECT {_COLUMNS} FROM events WHERE row > ? ORDER BY row LIMIT ?"
+        try:
+            rows = self._database.execute(query, (self._loaded, limit)).fetchall()
+        except sqlite3.Error:  # Damaged meanwhile: what is in it cannot be had by this process.
+            self.unloaded = 0
+            return []
+        self.unloaded = self.unloaded - len(rows) if len(rows) == limit else 0
+        if rows:
+            self._loaded = rows[-1][0]
+        return [
+            (row, Stored(one, stream, url, bool(hasty), ms / 1000, body))
+            for row, one, stream, url, hasty, ms, body in rows
+        ]
+
+    def adopt(self) -> bool:
+        """Take over some events of a client that is gone; say whether there may be more."""
+        if self._orphan is None:
+            self._orphan = self._find_orphan()
+            if self._orphan is None:
+                return False
+        path, lock, database = self._orphan
+        try:
+            query = f"SELECT {_COLUMNS} FROM events ORDER BY row LIMIT ?"
+            rows = database.execute(query, (ADOPT_AT_ONCE,)).fetchall()
+            size = sum(len(row[-1]) + ROW_BYTES for row in rows)
+            if rows and self._bytes + size > self._max_bytes:
+                self._let_go(path, lock, database, is_empty=False)
+                return False
+            if not rows:
+                self._let_go(path, lock, database, is_empty=True)
+                return True
+            self._database.execute("BEGIN")
+            self._database.executemany(_INSERT, [row[1:] for row in rows])
+            self._database.execute("COMMIT")
+            # Killed here, both files have these events: they are sent twice, with the same ids.
+            database.execute("DELETE FROM events WHERE row <= ?", (rows[-1][0],))
+        except sqlite3.Error:
+            if self._database.in_transaction:
+                self._database.rollback()
+            self._let_go(path, lock, database, is_empty=False)
+            return False
+        self._bytes += size
+        self.unloaded += len(rows)
+        return True
+
+    def close(self) -> None:
+        """Close the database, and remove it if it is empty. Otherwise the next client adopts it."""
+        self.commit()
+        if self._orphan is not None:
+            self._let_go(*self._orphan, is_empty=False)
+        try:
+            is_empty = self._database.execute("SELECT 1 FROM events LIMIT 1").fetchone() is None
+        except sqlite3.Error:  # Damaged meanwhile: it stays for a person to look at.
+            is_empty = False
+        self._let_go(self._path, self._lock, self._database, is_empty=is_empty)
+
+    def abandon(self) -> None:
+        """Forget the parent's database in the child of a fork: the parent goes on using it."""
+        for path, lock, database in (
+            (self._path, self._lock, self._database),
+            *([self._orphan] if self._orphan else []),
+        ):
+            _abandoned.append(database)
+            os.close(lock)  # The locks of the parent are not this process's: they stay.
+            _held.discard(str(path))
+
+    def _new_lock(self) -> tuple[Path, int]:
+        while True:
+            path = self._directory / f"{new_id()}.lock"
+            lock = _try_lock(path, os.O_CREAT)
+            if lock is not None:
+                return path, lock
+
+    def _find_orphan(self) -> tuple[Path, int, sqlite3.Connection] | None:
+        for path in sorted(self._directory.glob("*.lock")):
+            lock = _try_lock(path, 0)
+            if lock is None:
+                continue
+            try:
+                self._orphan = None
+                return path, lock, _connect(path.with_suffix(".sqlite"))
+            except sqlite3.Error:  # Damaged: it stays for a person to look at.
+                _unlock(path, lock)
+        return None
+
+    def _let_go(self, path: Path, lock: int, database: sqlite3.Connection, *, is_empty: bool) -> None:
+        if self._orphan is not None and self._orphan[0] == path:
+            self._orphan = None
+        database.close()
+        if is_empty:
+            for suffix in (".sqlite", ".sqlite-wal", ".sqlite-shm", ".lock"):  # The lock last: it guards the others.
+                path.with_suffix(suffix).unlink(missing_ok=True)
+        _unlock(path, lock)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # The client's lock guards the connection, whatever thread uses it.
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    database.execute("PRAGMA journal_mode=WAL")
+    # A commit is in the kernel's hands, not on the platter: a killed process loses nothing, a power cut the last ones.
+    database.execute("PRAGMA synchronous=NORMAL")
+    database.execute(_TABLE)
+    return database
+
+
+def _try_lock(path: Path, flags: int) -> int | None:
+    import fcntl
+
+    with _held_lock:
+        if str(path) in _held:
+            return None
+        try:
+            lock = os.open(path, os.O_RDWR | os.O_CLOEXEC | flags, 0o600)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(lock).st_ino != path.stat().st_ino:
+                raise FileNotFoundError(path)
+        except OSError:  # Another process has it, or had it and removed the file meanwhile.
+            os.close(lock)
+            return None
+        _held.add(str(path))
+        return lock
+
+
+def _unlock(path: Path, lock: int) -> None:
+    with _held_lock:
+        _held.discard(str(path))
+        os.close(lock)

@@ -1,0 +1,221 @@
+"""Programs that use the client, run as processes of their own: ``python -m tests.clients.python.programs NAME URL …``.
+
+Each prints what its test wants to know, one word a line.
+"""
+
+from __future__ import annotations
+
+import atexit
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from penstock_client import Intake, exit_on_sigterm
+
+EVENT = {"$schema": "/web/page_view/1.1.0", "page": "/"}
+STREAM = "web.page_view"
+LONG_S = 60.0
+
+
+def say(*words: object) -> None:
+    """Print a line that is not lost when the process is killed."""
+    os.write(1, (" ".join(map(str, words)) + "\n").encode())
+
+
+def submit(intake: Intake, count: int) -> None:
+    """Submit so many events, and say their ids."""
+    for _ in range(count):
+        say(intake.submit(STREAM, EVENT).id)
+
+
+def leaves(url: str) -> None:
+    """Ends without a flush."""
+    submit(Intake(url, linger_s=LONG_S), 100)
+
+
+def leaves_inline(url: str) -> None:
+    """Ends without a flush, and had no thread."""
+    submit(Intake(url, driver="inline"), 100)
+
+
+def leaves_asyncio(url: str) -> None:
+    """Ends its loop and then itself, without a flush. The first events come before there is a loop."""
+    import asyncio
+
+    from penstock_client import AsyncIntake
+
+    intake = AsyncIntake(url, linger_s=LONG_S)
+    say(intake.submit(STREAM, EVENT).id)
+
+    async def main() -> None:
+        for _ in range(50):
+            say(intake.submit(STREAM, EVENT).id)
+        await asyncio.sleep(0)  # The task begins.
+
+    asyncio.run(main())
+    say(intake.submit(STREAM, EVENT).id)
+
+
+def uses_two_loops(url: str) -> None:
+    """Uses a client on one loop after the other."""
+    import asyncio
+
+    from penstock_client import AsyncIntake
+
+    intake = AsyncIntake(url)
+
+    async def main() -> None:
+        ticket = intake.submit(STREAM, EVENT)
+        say(ticket.id)
+        assert (await intake.flush(LONG_S)).pending == 0
+        assert (await ticket).is_sent
+
+    for _ in range(2):
+        asyncio.run(main())
+
+
+def raises(url: str) -> None:
+    """Ends by an exception."""
+    submit(Intake(url, linger_s=LONG_S), 10)
+    raise SystemExit(3)
+
+
+def submits_late(url: str) -> None:
+    """Submits while the interpreter ends, when a thread can no longer be started."""
+    intake = Intake(url, linger_s=LONG_S)
+    setattr(threading.Thread, "start", _refuse)  # noqa: B010 - as the interpreter does then
+    atexit.register(submit, intake, 10)
+
+
+def _refuse(_: threading.Thread) -> None:
+    raise RuntimeError("can't create new thread at interpreter shutdown")
+
+
+def never_ends(url: str) -> None:
+    """Waits for SIGTERM."""
+    exit_on_sigterm()
+    submit(Intake(url, linger_s=LONG_S), 10)
+    say("ready")
+    while True:
+        signal.pause()
+
+
+def hangs_at_exit(url: str) -> None:
+    """Ends while the intake answers nothing."""
+    submit(Intake(url, exit_timeout_s=0.5), 10)
+
+
+def forks(url: str) -> None:
+    """Forks with events in the queue and its thread at work; both processes submit more."""
+    # Python 3.12 warns of every fork of a process with threads, whatever they do.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    intake = Intake(url, linger_s=LONG_S)
+    submit(intake, 50)
+    child = os.fork()
+    submit(intake, 30)
+    if child:
+        assert os.waitpid(child, 0)[1] == 0
+        say("queued", intake.health().queued_events)
+    else:
+        assert intake.health().queued_events == 30
+
+
+def forks_unseen(url: str) -> None:
+    """Forks as programs in C do, of which Python's hooks learn nothing: the child notices by its pid."""
+    import ctypes
+
+    intake = Intake(url, linger_s=LONG_S)
+    submit(intake, 50)
+    child = ctypes.PyDLL(None).fork()
+    submit(intake, 30)
+    if child:
+        assert os.waitpid(child, 0)[1] == 0
+    else:
+        intake.close(LONG_S)
+        os._exit(0)
+
+
+_shared: Intake | None = None
+
+
+def _work(url: str, count: int) -> None:
+    global _shared  # noqa: PLW0603 - as programs keep a client: one for the process
+    _shared = _shared or Intake(url, linger_s=LONG_S)
+    submit(_shared, count)
+
+
+def _children(url: str, method: str) -> None:
+    context: Any = multiprocessing.get_context(method)
+    children = [context.Process(target=_work, args=(url, 20)) for _ in range(2)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+        assert child.exitcode == 0
+
+
+def multiprocessing_fork(url: str) -> None:
+    """Children of multiprocessing by fork, with a client of the parent's that is in use."""
+    _work(url, 10)
+    _children(url, "fork")
+
+
+def multiprocessing_spawn(url: str) -> None:
+    """By spawn."""
+    _children(url, "spawn")
+
+
+def multiprocessing_forkserver(url: str) -> None:
+    """By a server of forks."""
+    _children(url, "forkserver")
+
+
+def stores(url: str, directory: str, count: str) -> None:
+    """Leaves events on disk and ends by os._exit, as RQ's work horse does."""
+    submit(Intake(url, linger_s=LONG_S, spool=directory), int(count))
+    os._exit(0)
+
+
+def flushes_and_leaves(url: str) -> None:
+    """Flushes and ends by os._exit, as a job of RQ should."""
+    intake = Intake(url, linger_s=LONG_S)
+    submit(intake, 10)
+    say(*intake.flush(LONG_S))
+    os._exit(0)
+
+
+def sends_stored(url: str, directory: str) -> None:
+    """Sends what is on disk."""
+    say(*Intake(url, spool=directory).close(LONG_S))
+
+
+def is_killed(url: str, directory: str, times: str, seed: str) -> None:
+    """Forks children that submit and send, and kills each at a random point. A line is an id that was on disk."""
+    chance = random.Random(int(seed))
+    intake = Intake(url, spool=directory, linger_s=0.001, max_batch_events=7, retry_base_s=0.001)
+    for _ in range(int(times)):
+        child = os.fork()
+        if not child:
+            while True:
+                ticket = intake.submit(STREAM, EVENT)
+                assert ticket.stored
+                say(ticket.id)
+        time.sleep(chance.random() * 0.1)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    os._exit(0)
+
+
+PROGRAMS: dict[str, Callable[..., None]] = {
+    name: found for name, found in list(globals().items()) if callable(found) and not name.startswith("_")
+}
+
+if __name__ == "__main__":
+    PROGRAMS[sys.argv[1]](*sys.argv[2:])

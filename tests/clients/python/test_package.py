@@ -1,0 +1,129 @@
+"""The package is small to import, changes nothing by that, and its README is true."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from penstock_client.options import Options, OptionValues
+from penstock_client.testing import FaultServer
+from tests.harness.running import ROOT
+
+PACKAGE = ROOT / "clients" / "python"
+SOURCES = PACKAGE / "src"
+README = (PACKAGE / "README.md").read_text(encoding="utf-8")
+
+
+def run(program: str, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *options, "-c", program]
+    environ = os.environ | {"PYTHONPATH": str(SOURCES)}
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+
+
+def test_importing_it_starts_prints_and_configures_nothing() -> None:
+    program = """
+import logging, signal, sys, threading
+before = list(logging.root.handlers), signal.getsignal(signal.SIGTERM), sys.excepthook
+import penstock_client
+assert (list(logging.root.handlers), signal.getsignal(signal.SIGTERM), sys.excepthook) == before
+assert threading.active_count() == 1
+"""
+    done = run(program, "-W", "error")
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_importing_it_loads_no_module_that_takes_long() -> None:
+    """What these take on their own is more than all the rest: asyncio 40 ms, ssl 10, socket 7, random 8."""
+    done = run("import sys, penstock_client; print(*sys.modules)")
+    slow = {"asyncio", "dataclasses", "email", "http.client", "logging", "random", "socket", "sqlite3", "ssl", "uuid"}
+
+    assert slow & set(done.stdout.split()) == set()
+
+
+def test_it_imports_the_standard_library_alone() -> None:
+    allowed = sys.stdlib_module_names | {"penstock_client"}
+    optional = {"jsonschema_rs", "opentelemetry", "prometheus_client", "pytest"}  # Each where it is asked for alone.
+    found = set()
+    for path in SOURCES.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found.add((node.module or "").split(".")[0])
+
+    assert found - allowed <= optional
+
+
+def test_the_wheel_holds_the_package_and_its_types(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    done = subprocess.run(command, cwd=PACKAGE, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if name.startswith("penstock_client/")}
+        metadata = archive.read(next(name for name in archive.namelist() if name.endswith("/METADATA"))).decode()
+
+    files = {f"penstock_client/{path.name}" for path in (SOURCES / "penstock_client").iterdir() if path.is_file()}
+    assert names == files
+    assert not re.search(r"^Requires-Dist: (?!.*extra ==)", metadata, re.MULTILINE), "no dependency"
+
+
+def test_the_first_example_of_the_readme_runs(faulty: FaultServer) -> None:
+    (example, *_) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    done = run(example.replace("http://127.0.0.1:8192", faulty.url))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "FlushResult(sent=1, rejected=0, pending=0, dropped=0)\n"
+
+
+def test_the_readme_and_the_help_name_every_option() -> None:
+    names = set(OptionValues.__annotations__)
+    table = README.partition("## Options")[2].partition("## Coming")[0]
+    undescribed = {
+        "retry_base_s",
+        "retry_cap_s",
+        "receipts",
+        "settle_s",
+        "exit_timeout_s",
+        "block_s",
+        "dumps",
+        "headers",
+    }
+
+    assert set(re.findall(r"`([a-z_]+)`", table)) >= names
+    assert {name for name in names if f"``{name}``" not in (Options.__doc__ or "")} <= undescribed
+
+
+@pytest.mark.parametrize(
+    "url", ["", "127.0.0.1:8192", "ftp://a", "http://", "http://a/?x=1", "http://u:p@a", "https://a/#x"]
+)
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"is not the address|give the address alone"):
+        Options(url)
+
+
+def test_the_path_of_events_may_be_given() -> None:
+    assert Options("https://a.example:1/intake/v1/events/").url == "https://a.example:1/intake"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"on_full": "wait"},
+        {"streams": "always"},
+        {"timeout_s": 0},
+        {"headers": {"X": "a\r\nb"}},
+        {"max_queue_events": -1},
+    ],
+)
+def test_an_option_that_cannot_be_used_is_refused(options: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"on_full|streams|above 0|header"):
+        Options("http://a", **options)  # type: ignore[arg-type]

@@ -1,0 +1,120 @@
+"""Forks, ends and kills of processes lose nothing that the client has taken."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from penstock_client.testing import HANGS, FaultServer
+from tests.harness.running import ROOT, Running
+
+SOURCES = ROOT / "clients" / "python" / "src"
+ENVIRON = {"PYTHONPATH": os.pathsep.join([str(SOURCES), *filter(None, [os.environ.get("PYTHONPATH")])])}
+LONG_S = 120.0
+
+
+def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end."""
+    command = [sys.executable, "-m", "tests.clients.python.programs", name, *arguments]
+    environ = os.environ | ENVIRON
+    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=LONG_S)
+
+
+def submitted(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """The ids that a program said."""
+    return sorted(line for line in done.stdout.splitlines() if " " not in line)
+
+
+@pytest.mark.parametrize("name", ["leaves", "leaves_inline", "leaves_asyncio", "uses_two_loops", "submits_late"])
+def test_the_end_of_the_interpreter_sends_what_is_left(name: str, faulty: FaultServer) -> None:
+    done = run(name, faulty.url)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert submitted(done)
+    assert sorted(faulty.ids()) == submitted(done)
+
+
+def test_an_exception_ends_the_program_and_loses_nothing(faulty: FaultServer) -> None:
+    done = run("raises", faulty.url)
+
+    assert done.returncode == 3
+    assert sorted(faulty.ids()) == submitted(done)
+
+
+def test_sigterm_loses_nothing(faulty: FaultServer, tmp_path: Path) -> None:
+    arguments = ["-m", "tests.clients.python.programs", "never_ends", faulty.url]
+    with Running(arguments, tmp_path / "log", ENVIRON) as program:
+        program.says("ready")
+        program.signal(signal.SIGTERM)
+        code = program.exit_code()
+        ids = [line for line in program.log().splitlines() if line != "ready"]
+
+    assert code == 143
+    assert sorted(faulty.ids()) == sorted(ids)
+
+
+def test_an_intake_that_hangs_holds_up_the_end_for_the_exit_timeout_alone(faulty: FaultServer) -> None:
+    """The program's time-out is half a second; its requests would hang for 15 s."""
+    faulty.faults.extend([HANGS] * 10)
+    began_s = time.monotonic()
+    done = run("hangs_at_exit", faulty.url)
+
+    assert done.returncode == 0
+    assert "closed" in done.stderr, "what was dropped is said"
+    assert time.monotonic() - began_s < 15
+
+
+@pytest.mark.parametrize("name", ["forks", "forks_unseen"])
+def test_after_a_fork_each_process_sends_its_own_events_once(name: str, faulty: FaultServer) -> None:
+    done = run(name, faulty.url)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(submitted(done)) == 110
+    assert sorted(faulty.ids()) == submitted(done)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_children_of_multiprocessing_send_what_they_submit(method: str, faulty: FaultServer) -> None:
+    done = run(f"multiprocessing_{method}", faulty.url)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(submitted(done)) >= 40
+    assert sorted(faulty.ids()) == submitted(done)
+
+
+def test_a_flush_before_os_exit_loses_nothing(faulty: FaultServer) -> None:
+    done = run("flushes_and_leaves", faulty.url)
+
+    assert done.stdout.splitlines()[-1] == "10 0 0 0"
+    assert sorted(faulty.ids()) == submitted(done)
+
+
+def test_events_on_disk_survive_an_end_without_any_exit_handler(faulty: FaultServer, spool: str) -> None:
+    stored = [submitted(run("stores", "http://127.0.0.1:9", spool, "40")) for _ in range(2)]
+    done = run("sends_stored", faulty.url, spool)
+
+    assert (len(stored[0]), len(stored[1]), done.stdout.split()[0]) == (40, 40, "80")
+    assert sorted(faulty.ids()) == sorted(stored[0] + stored[1])
+    assert list(Path(spool).iterdir()) == []
+
+
+@pytest.mark.slow(reason="200 processes are killed")
+def test_killed_at_200_random_points_no_event_on_disk_is_lost_or_changed(faulty: FaultServer, spool: str) -> None:
+    done = run("is_killed", faulty.url, spool, "200", "17")
+    stored = submitted(done)
+    run("sends_stored", faulty.url, spool)
+    accepted = faulty.ids()
+
+    assert done.returncode == 0, done.stderr
+    assert len(stored) > 200
+    assert set(stored) <= set(accepted)
+    assert all(len(bodies) == 1 for bodies in faulty.bodies().values()), "a repetition has the same bytes"
+    # An id that was not said was written to disk before the kill came between that and the word.
+    assert len(set(accepted) - set(stored)) <= 200
+    assert list(Path(spool).glob("*.sqlite")) == []
