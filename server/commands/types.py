@@ -1,8 +1,8 @@
 """``penstock types``: write types of the events of declared streams, for programs that send them.
 
 Place: a command of its own.
-Rules: the same settings, streams and schemas give the same bytes. With ``-o`` a lock is written beside the types; a
-check writes nothing, and says which streams have changed.
+Rules: the same settings, streams and schemas give the same bytes. With ``-o`` a lock is written next to the types; a
+check writes nothing, and names the streams that have changed.
 Not here: what a type says (event_types), reading settings and schemas (boot.generation).
 """
 

@@ -1,9 +1,9 @@
-"""What a schema says of the form of its events, as far as a type can say it.
+"""Reduce a schema to the shapes of its events, as far as a type can express them.
 
 Place: commands.types → HERE → event_types.python, event_types.typescript.
-Rules: the same schema gives the same shapes, in the order of the schema. What a type cannot say (patterns, bounds,
-conditions) is left out; a schema inside itself is of any type there. Members that the intake or the client library
-fills in are optional, whatever the schema requires. Members that a schema allows without declaring them are no part of
+Rules: the same schema gives the same shapes, in the order of the schema. Patterns, bounds and conditions, which a type
+cannot express, are left out; where a schema contains itself, any type is allowed. Members that the intake or the client
+library fills in are optional, even if the schema requires them. Members that a schema allows without declaring them are no part of
 a type: in a program they are misspelt names more often than not.
 Not here: how a language writes it.
 """

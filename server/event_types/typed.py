@@ -31,7 +31,7 @@ class TypedStream(NamedTuple):
 
 
 def digest_of(schema: Mapping[str, Any]) -> str:
-    """Return the hash of a schema's content, whatever the order and the blanks of its file."""
+    """Return the hash of a schema's content; it does not depend on the order and the blanks of its file."""
     return hashlib.sha256(json.dumps(schema, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
