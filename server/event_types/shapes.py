@@ -3,8 +3,8 @@
 Place: commands.types → HERE → event_types.python, event_types.typescript.
 Rules: the same schema gives the same shapes, in the order of the schema. Patterns, bounds and conditions, which a type
 cannot express, are left out; where a schema contains itself, any type is allowed. Members that the intake or the client
-library fills in are optional, even if the schema requires them. Members that a schema allows without declaring them are no part of
-a type: in a program they are misspelt names more often than not.
+library fills in are optional, even if the schema requires them. Members that a schema allows without declaring them are
+no part of a type: in a program they are misspelt names more often than not.
 Not here: how a language writes it.
 """
 

@@ -179,9 +179,9 @@ def test_a_closed_client_takes_nothing_and_what_was_left_is_counted(driver: str,
 @pytest.mark.parametrize(
     ("event", "reason"),
     [
-        ({"$schema": "/a/1.0.0", "x": float("nan")}, "unserialisable"),
-        ({"$schema": "/a/1.0.0", "x": {1, 2}}, "unserialisable"),
-        ({"$schema": "/a/1.0.0", "x": "\ud800"}, "unserialisable"),
+        ({"$schema": "/a/1.0.0", "x": float("nan")}, "unserializable"),
+        ({"$schema": "/a/1.0.0", "x": {1, 2}}, "unserializable"),
+        ({"$schema": "/a/1.0.0", "x": "\ud800"}, "unserializable"),
         ({"$schema": "/a/1.0.0", "x": "x" * 2_000_000}, "too_large"),
         ({"x": 1}, "no_schema"),
         ({"$schema": "/a/1.0.0", "meta": 7}, "not_an_object"),

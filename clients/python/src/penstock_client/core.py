@@ -81,7 +81,7 @@ class Core(Queue):
         try:
             body = encode(made, options.dumps)
         except (TypeError, ValueError, RecursionError) as error:
-            return self._refused(stream, identity, "unserialisable", f"{stream}: {error}", now_s)
+            return self._refused(stream, identity, "unserializable", f"{stream}: {error}", now_s)
         if not fits(len(body), options.max_batch_bytes):
             text = f"{stream}: an event of {len(body)} bytes; max_batch_bytes is {options.max_batch_bytes}"
             return self._refused(stream, identity, "too_large", text, now_s)
