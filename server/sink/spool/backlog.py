@@ -25,7 +25,7 @@ from server.sink.spool.file import SUFFIX
 from server.sink.spool.part import Part
 from server.sink.spool.spool import STEM
 
-ADOPT_EVERY_S: Final = 5.0
+ADOPT_EVERY_S: Final = 2.0
 TAKE_BACK_EVERY_S: Final = 60.0  # Events that were too large for their topic are tried again: its limit may be raised.
 FRESH_US: Final = 1_000_000
 _RESERVE: Final = "reserve"
@@ -124,6 +124,7 @@ class Backlog:
         paths = set(self._directory.glob(f"{STEM}-*{SUFFIX}"))
         for path in paths - self._parts.keys():
             self._parts[path] = Part(path)
+            self._parts[path].is_held = _is_held(path)
         for path in self._parts.keys() - paths:
             self._forget(path)
 
@@ -137,8 +138,10 @@ class Backlog:
                 continue
             if lock_fd is None:
                 part.is_adopted = part.was_free = False
+                part.is_held = True
                 continue
             try:
+                part.is_held = False
                 if part.was_free:  # Not at once: a worker whose lock was deleted is about to take it again.
                     self._try(part, part.adopt)
                 part.was_free = True
@@ -186,3 +189,14 @@ class Backlog:
         except OSError:  # The next look tries again.
             with suppress(OSError):
                 self._reserve.unlink(missing_ok=True)
+
+
+def _is_held(path: Path) -> bool:
+    """Whether a worker holds a database. It is asked once for each, because it takes the lock for a moment."""
+    try:
+        lock_fd = claim.take(path)
+    except OSError:
+        return True
+    if lock_fd is not None:
+        os.close(lock_fd)
+    return lock_fd is None

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -94,6 +95,8 @@ class SpoolFile:
 
     def replace(self, why: Exception) -> None:
         """Set a broken file aside, begin a new one, and copy the readable rows of the old one."""
+        with suppress(sqlite3.Error):
+            self._save_log()
         self.close()
         aside = set_aside(self.path)
         self._connect()
@@ -154,12 +157,19 @@ class SpoolFile:
         file. The events of a deleted log are saved into the database first; those of a deleted database are lost."""
         if self._database is None or inodes_of(self.path) == self._inodes:
             return
-        if inodes_of(self.path)[0] == self._inodes[0]:
-            _logger.error("the log of the spool %s was deleted while it was open: its events are saved", self.path)
-            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        else:
+        if not self._save_log():
             _logger.error("the spool %s is gone: it was deleted or replaced, with its events", self.path)
         self.open()
+
+    def _save_log(self) -> bool:
+        """Save the events of a log that was deleted, if it was. Returns whether the database is still there."""
+        if self._database is None:
+            return True
+        database, log = inodes_of(self.path)
+        if database == self._inodes[0] and log != self._inodes[1]:
+            _logger.error("the log of the spool %s was deleted while it was open: its events are saved", self.path)
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return database == self._inodes[0]
 
     def close(self) -> None:
         """Close the database. Everything that was committed is on disk."""

@@ -60,6 +60,7 @@ class Part:
         self.has_more = False
         self.is_adopted = False
         self.was_free = False
+        self.is_held = True
         self.is_removed = False
         self._broken_inode = 0
 
@@ -109,7 +110,7 @@ class Part:
             store.load(found)
             self.damaged += store.file.damaged
             self._keys, self._broken_inode = None, 0
-            self.is_adopted = True
+            self.is_adopted, self.is_held = True, False
             if found.count:
                 _logger.warning("took over %s with %d events: no worker holds it any more", self.path, found.count)
         elif not self.remaining and not self._gone and self._reader.is_same() and self._reader.is_empty():
@@ -164,7 +165,7 @@ class Part:
             self._forget_counts()
             if self.path.exists() and self.path.stat().st_ino == self._broken_inode:
                 return
-            if not self._reader.open():
+            if not self._reader.open(is_held=self.is_held):
                 return
             self._is_another_file = bool(self._gone)
         if self._is_miscounted:

@@ -62,10 +62,12 @@ class SpoolReader:
         """Whether the file, and its log, are still those that are open."""
         return self._database is not None and inodes_of(self.path) == self._inodes
 
-    def open(self) -> bool:
-        """Open the file. Returns False if the worker that holds it has not made it yet."""
+    def open(self, *, is_held: bool = False) -> bool:
+        """Open the file. Returns False if the worker that holds it (``is_held``) has not made it yet, or has yet to
+        notice that its log was deleted: another one must not be begun before the events of that one are saved."""
         self.close()
-        if not self.path.exists():
+        database_inode, log_inode = inodes_of(self.path)
+        if not database_inode or (is_held and not log_inode):
             return False
         database = connect(self.path)
         try:

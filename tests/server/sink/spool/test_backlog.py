@@ -38,6 +38,16 @@ def held() -> Iterator[list[int]]:
         os.close(fd)
 
 
+def hold(path: Path, held: list[int]) -> SpoolFile:
+    """Hold a database as a worker does: with its lock, and a connection."""
+    lock = claim.take(path)
+    assert lock is not None
+    held.append(lock)
+    file = SpoolFile(path)
+    file.open()
+    return file
+
+
 def read(backlog: Backlog, most: int = 1000, *, topic: bytes = b"t", above: int = -1) -> list[Taken]:
     return backlog.work([Want(topic, most, above)], 0.0).taken[topic]
 
@@ -94,9 +104,7 @@ def test_what_is_on_its_way_to_the_disk_keeps_younger_events_waiting(
     tmp_path: Path, backlog: Backlog, held: list[int]
 ) -> None:
     path = made(tmp_path / "spool-0.db", row(1, 100), row(2, 300))
-    lock = claim.take(path)
-    assert lock is not None
-    held.append(lock)
+    file = hold(path, held)
     keys = KeyMap.make(path)
     keys.fill({}, 2, 300)
     keys.add("t", b"k", 200)
@@ -104,6 +112,7 @@ def test_what_is_on_its_way_to_the_disk_keeps_younger_events_waiting(
     assert found(backlog) == [100]
     keys[Mark.NEWEST] = 200 + 2_000_000
     assert found(backlog) == [100, 300], "the disk takes nothing: it is not waited for"
+    file.close()
 
 
 def test_what_is_gone_is_deleted_and_counted(tmp_path: Path, backlog: Backlog) -> None:
@@ -121,9 +130,7 @@ def test_rows_that_come_between_a_look_and_a_reading_are_counted_once(
 ) -> None:
     """Otherwise the count would drift below zero, and the last events would wait for ever."""
     path = made(tmp_path / "spool-0.db", row(1), row(2))
-    lock = claim.take(path)
-    assert lock is not None
-    held.append(lock)
+    file = hold(path, held)
     KeyMap.make(path).fill({}, 2, 2)
     file, look = SpoolFile(path), SpoolReader.look
     file.open()
@@ -152,17 +159,13 @@ def test_what_was_delivered_of_a_file_that_was_replaced_does_not_come_again(
     tmp_path: Path, backlog: Backlog, held: list[int]
 ) -> None:
     path = made(tmp_path / "spool-0.db", *(row(n) for n in range(1, 11)))
-    lock = claim.take(path)
-    assert lock is not None
-    held.append(lock)
+    file = hold(path, held)
     assert leave(backlog, 4) == [1, 2, 3, 4]
-    file = SpoolFile(path)
-    file.open()
     file.replace(sqlite3.DatabaseError("a test"))
-    file.close()
     order: list[int] = []
     for _ in range(4):
         order += leave(backlog)
+    file.close()
     assert order == [5, 6, 7, 8, 9, 10]
     assert numbers(tmp_path) == []
 
@@ -171,15 +174,16 @@ def test_new_events_that_have_the_ids_of_delivered_ones_of_a_deleted_file_stay(
     tmp_path: Path, backlog: Backlog, held: list[int]
 ) -> None:
     path = made(tmp_path / "spool-0.db", row(1, 100), row(2, 101))
-    lock = claim.take(path)
-    assert lock is not None
-    held.append(lock)
+    file = hold(path, held)
     assert leave(backlog) == [100, 101]
     for one in tmp_path.glob("spool-0.db*"):
         one.unlink()
+    file.close()
     made(path, row(1, 500), row(2, 501))
+    file.open()
     backlog.work([], 0.0)
     assert found(backlog) == [500, 501]
+    file.close()
 
 
 def test_damaged_rows_are_set_aside_and_the_rest_goes_on(tmp_path: Path, backlog: Backlog) -> None:
@@ -242,9 +246,8 @@ def test_an_empty_database_without_a_worker_is_removed_and_its_damage_stays_coun
 
 def test_a_database_that_a_worker_holds_is_left_to_it(tmp_path: Path, backlog: Backlog, held: list[int]) -> None:
     path = made(tmp_path / "spool-0.db")
-    lock = claim.take(path)
-    assert lock is not None
-    held.append(lock)
+    hold(path, held).close()
+    (lock,) = held
     for _ in range(3):
         backlog.work([], 0.0)
     assert path.exists()
@@ -318,13 +321,12 @@ def test_more_than_can_be_remembered_is_not_read_while_nothing_can_be_deleted(
 
 def test_a_large_file_that_is_empty_gives_its_room_back(tmp_path: Path, backlog: Backlog, held: list[int]) -> None:
     path = made(tmp_path / "spool-0.db", *(row(n, value=b"x" * 10_000) for n in range(1, 1001)))
-    lock = claim.take(path)
-    assert lock is not None
-    held.append(lock)
+    file = hold(path, held)
     full = path.stat().st_size
     while leave(backlog):
         pass
     backlog.work([], 0.0)
 
+    file.close()
     assert full > 8_000_000
     assert path.stat().st_size < 100_000

@@ -217,3 +217,24 @@ def test_keys_are_free_when_all_is_delivered_though_nothing_can_be_deleted(
     backlog.work([], 0.0)
 
     assert not keys.holds("t", key)
+
+
+def test_a_log_that_was_deleted_is_saved_before_anything_reads_the_database_again(tmp_path: Path) -> None:
+    path = tmp_path / "spool-0.db"
+    fd = claim.take(path)
+    assert fd is not None
+    store = Store(path, fd)
+    store.load(store.census())
+    backlog = Backlog(tmp_path)
+    store.file.append([row(n) for n in range(1, 6)])
+    assert backlog.work([], 0.0).events == 5
+    path.with_name(path.name + "-wal").unlink()
+    backlog.work([], 0.0)
+    assert not path.with_name(path.name + "-wal").exists(), "none is begun by the replay"
+    store.file.replace(sqlite3.DatabaseError("a test"))
+    for _ in range(2):
+        view = backlog.work([], 0.0)
+    assert view.events == 5
+    backlog.close()
+    store.file.close()
+    store.release()
