@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from server.sink.salvage import Salvage, files_of, is_broken, set_aside, transaction
+from server.sink import leaves
+from server.sink.salvage import MOST_ID, ROWS_AT_ONCE, Salvage, files_of, is_broken, set_aside, transaction
 from server.sink.spool.event import COLUMNS, KINDS, Row, checksum_of, converted, is_whole, sound
 from server.sink.spool.keys import NONE
 
@@ -100,27 +102,36 @@ class SpoolFile:
         self.close()
         aside = set_aside(self.path)
         self._connect()
-        count = self._recover(aside) or self._recover_old(aside)
+        damaged = self.damaged
+        count = self._recover(aside)
+        if not count and (count := self._recover_old(aside)):
+            self.damaged = damaged  # They were read as rows of this layout.
         _logger.error("the spool %s was broken (%s): kept as %s, %d events recovered", self.path, why, aside, count)
 
     def _recover(self, aside: Path) -> int:
-        """Copy the readable rows of a file that was set aside. Rows that only their pages give are copied if they are
-        whole, and if they had not been deleted."""
+        """Copy the whole rows of a file that was set aside: those that SQLite reads, then those that only their pages
+        give, unless they had been deleted."""
         found: set[int] = set()
-        salvage = Salvage(aside, SCHEMA, COLUMNS, _ANY_KINDS, text_factory=bytes, keeps_all=True)
-        for rows in salvage.batches():
-            new = [row for row in rows if row[0] not in found]
-            whole = [row for row in new if is_whole(row)]
-            self.damaged += len(new) - len(whole)
-            kept = [sound(row) for row in whole if not self._is_gone(row[0], row[2])]
+        for rows in Salvage(aside, SCHEMA, COLUMNS, _ANY_KINDS, text_factory=bytes).batches():
+            whole = [row for row in rows if is_whole(row)]
+            self.damaged += len(rows) - len(whole)
+            self.append(map(sound, whole))
+            found.update(row[0] for row in whole)
+        for rows in _pages_of(aside, KINDS):
+            unread = [row for row in rows if row[0] not in found and is_whole(row)]
+            kept = [sound(row) for row in unread if not self._is_gone(row[0], row[2])]
             self.append(kept)
             found.update(row[0] for row in kept)
         return len(found)
 
     def _recover_old(self, aside: Path) -> int:
-        """Copy the readable rows of a file of layout 1."""
+        """Copy the readable rows of a file of layout 1. It had no checksums."""
+        salvage = Salvage(aside, _SCHEMA_1, _COLUMNS_1, _KINDS_1, text_factory=bytes)
+        return self._convert(salvage.batches()) or self._convert(_pages_of(aside, _KINDS_1))
+
+    def _convert(self, batches: Iterable[list[tuple[Any, ...]]]) -> int:
         count = 0
-        for rows in Salvage(aside, _SCHEMA_1, _COLUMNS_1, _KINDS_1, text_factory=bytes).batches():
+        for rows in batches:
             last = last_id(self._ready())
             self.append(converted(last + at, row) for at, row in enumerate(rows, 1))
             count += len(rows)
@@ -257,3 +268,13 @@ def _bring_up_to_date(database: sqlite3.Connection) -> None:
             database.execute(_CONVERT)
             database.execute("DROP TABLE event_1")
         database.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _pages_of(path: Path, kinds: Sequence[Any]) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield the rows of these kinds on any leaf page of a file, some at a time."""
+    try:
+        rows = leaves.rows_between(path, 0, MOST_ID, kinds)
+        while some := list(islice(rows, ROWS_AT_ONCE)):
+            yield some
+    except OSError as failed:
+        _logger.warning("the pages of %s cannot be read one by one: %s", path, failed)

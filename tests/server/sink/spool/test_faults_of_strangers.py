@@ -130,8 +130,8 @@ def test_one_worker_replays_though_the_lock_of_the_replay_is_deleted(tmp_path: P
 
 
 @pytest.mark.parametrize("damage", ["type", "cells", "zeroed", "schema"])
-def test_events_whose_pages_are_whole_outlive_the_root_of_their_table(tmp_path: Path, damage: str) -> None:
-    count = 300
+@pytest.mark.parametrize("count", [300, 3140])
+def test_events_whose_pages_are_whole_outlive_the_root_of_their_table(tmp_path: Path, damage: str, count: int) -> None:
     path = made(tmp_path / "spool-0.db", *(row(n) for n in range(1, count + 1)))
     root = root_of(path)
     if damage == "type":
@@ -172,7 +172,10 @@ def test_events_that_were_delivered_do_not_come_back_with_a_damaged_root(tmp_pat
     assert numbers(tmp_path) == list(range(251, count + 1))
 
 
-def test_a_damaged_spool_of_an_earlier_version_is_converted_as_far_as_it_can_be_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["last page", "root", "header"])
+def test_a_damaged_spool_of_an_earlier_version_is_converted_as_far_as_it_can_be_read(
+    tmp_path: Path, damage: str
+) -> None:
     path = tmp_path / "spool-0.db"
     with closing(sqlite3.connect(path)) as database:
         database.executescript(_LAYOUT_1)
@@ -181,10 +184,10 @@ def test_a_damaged_spool_of_an_earlier_version_is_converted_as_far_as_it_can_be_
                 value = b'{"n":%d}' % n
                 found = (n, "t", b"k", 5, b"\x90", value + b" " * 100, "s")
                 database.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", found)
-    size = path.stat().st_size
+    at = {"last page": path.stat().st_size - _PAGE, "root": root_of(path), "header": 0}[damage]
     with path.open("r+b") as file:
-        file.seek(size - _PAGE)
-        file.write(bytes(_PAGE))
+        file.seek(at)
+        file.write(bytes(_PAGE if at else 16))
     spool = SpoolFile(path)
     spool.open()
     spool.close()
