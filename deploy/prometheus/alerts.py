@@ -101,13 +101,6 @@ or predict_linear(penstock_spool_bytes[<15m>], <1h:s>) > 0.75 * penstock_spool_m
         "penstock_spool_unusable_workers > 0",
     ),
     Alert(
-        "PenstockSpoolBehind",
-        "ticket",
-        "The spool of {{ $labels.instance }} will not be empty within the hour, though brokers answer.",
-        "<10m>",
-        "penstock_spool_catch_up_seconds > <1h:s> unless on (instance) penstock_sink_away_workers > 0",
-    ),
-    Alert(
         "PenstockBrokerTrouble",
         "page",
         "{{ $labels.instance }}: brokers do not answer, or answer with errors.",

@@ -44,12 +44,12 @@ def announce(generation: Generation, config_path: Path | None, overrides: Sequen
         "answers within %g s",
         *(limits.max_body_bytes, limits.max_events, limits.max_event_bytes, _connections(limits), limits.answer_s),
     )
-    log.info("metrics and operations on %s", config.admin.listen)
+    log.info("metrics and operations are served on %s", config.admin.listen)
     declared = "any stream name is accepted" if snapshot.is_open else f"{len(snapshot.names())} declared"
     log.info("streams: %s, snapshot %s, of %s", declared, snapshot.digest[:12], _places(config.streams.sources))
     log.info("schemas of %s%s", _places(config.schemas.base_uris), _insecure(config))
     log.info("events go to %s", kind_of(config.sink).describe(config.sink, generation.data_dir))
-    log.info("what the broker cannot take %s", _spool(config, generation.data_dir))
+    log.info("when the sink takes no events, %s", _spool(config, generation.data_dir))
 
 
 def _connections(limits: Limits) -> str:
@@ -87,6 +87,6 @@ def _insecure(config: Config) -> str:
 def _spool(config: Config, data_dir: Path) -> str:
     spool = config.spool
     if not config.sink.wants_spool:
-        return f"is refused: the {config.sink.kind} sink has no spool"
+        return f"they are refused: the {config.sink.kind} sink has no spool"
     guaranteed = "guaranteed events too" if spool.on_broker_down == "spool" else "guaranteed events are refused"
-    return f"waits in {data_dir / spool.path}, {spool.max_bytes} bytes at most; {guaranteed}"
+    return f"hasty events wait in {data_dir / spool.path}, {spool.max_bytes} bytes at most; {guaranteed}"

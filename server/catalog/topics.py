@@ -38,7 +38,9 @@ def effective(settings: Mapping[str, Any], name: str) -> list[str]:
 
 
 def produced(settings: Mapping[str, Any], name: str, topic_prefix: str) -> str:
-    """Return the topic to produce to. A regex in ``topics`` is an answer of the settings API, and no topic."""
+    """Return the topic that the stream's events are produced to.
+
+    A regex in ``topics`` is an answer of the settings API, and no topic."""
     topics: list[str] = [topic for topic in settings.get("topics") or () if not is_regex(topic)]
     if len(topics) == 1:
         return topics[0]

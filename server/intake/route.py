@@ -1,6 +1,6 @@
 """A route: all that is known of events of one schema in one stream, worked out once; and how its parts are looked up.
 
-Place: intake.router makes it → intake.pipeline.
+Place: intake.router makes a Route; intake.pipeline uses it.
 Rule: a Route is immutable.
 Not here: finding it (intake.router), reading an event (intake.text.members), judging it (the validator).
 """

@@ -211,7 +211,7 @@ class Durability:
         self.receipts.spooled(event.number)
 
     def _on_replayed(self, event: Spooled) -> None:
-        """Count an event that this worker has replayed, even if an earlier worker had accepted it."""
+        """Count an event that this worker has replayed; any worker may have accepted it."""
         self.tallies.of(event.stream).replayed += 1
 
 

@@ -129,7 +129,7 @@ def test_what_waited_in_the_spool_arrives_too(kafka_broker: Kafka, topic: str, t
     assert answer == (202, None)
     keyed = [number_of(kept.value) for kept in read_all(kafka_broker.servers, f"{topic}.{KEYED}")]
     assert keyed == sorted(keyed)
-    assert service.log().count("is given up: it is too large") >= 1
+    assert service.log().count("is set aside: it is too large") >= 1
 
 
 def both(kafka: Kafka, topic: str) -> Counter[int]:

@@ -212,6 +212,7 @@ def test_each_alert_fires_in_its_fault_and_clears_after_it(
         with busy:
             watch.until_clear()
             fired = much_fails(service, cluster, site, watch)
+            fired |= disk_goes(service, watch)
             watch.until_clear()
             watch.until_usual("StreamSilent")
         fired |= senders_wait(service, cluster, watch)
@@ -241,6 +242,18 @@ def much_fails(service: Served, cluster: MockCluster, site: Site, watch: Watch) 
             watch.until_fired(*of_the_rest)
     site.says("/api", streams)
     return {*of_a_bug, *of_kills, *of_a_flood, *of_the_rest}
+
+
+def disk_goes(service: Served, watch: Watch) -> set[str]:
+    """The directory of the spool is replaced by a file for a while. Returns the alert of that."""
+    spool = service.settings_file.parent / "var" / "spool"
+    away = spool.with_name("away")
+    spool.rename(away)
+    spool.touch()
+    watch.until_fired("SpoolUnusable")
+    spool.unlink()
+    away.rename(spool)
+    return {"SpoolUnusable"}
 
 
 def senders_wait(service: Served, cluster: MockCluster, watch: Watch) -> set[str]:

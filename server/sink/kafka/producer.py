@@ -163,7 +163,9 @@ class KafkaSink(Sink):
         try:
             alone = self._alone if self._alone is not None else Alone(self._make(kafka_alone.PROPERTIES))
         except BootError as failed:  # There is no thread or no memory left.
-            _limited.warning("separate", "cannot make a producer for small topics: %s", failed)
+            _limited.warning(
+                "separate", "cannot make a second producer for topics that refuse our batches as too large: %s", failed
+            )
             return False
         if topic not in alone.topics:
             self._is_recalling = self._is_recalling or is_keyed

@@ -227,7 +227,9 @@ class Part:
     def _set_aside_damaged(self, ids: list[int]) -> None:
         self.damaged += self._reader.set_aside(ids, DAMAGED)
         self._is_miscounted = True  # Their bytes are not known.
-        _limited.warning("damaged", "%d events in %s are damaged: they are set aside in it", len(ids), self.path)
+        _limited.warning(
+            "damaged", '%d events in %s are damaged: they were moved to its table "aside"', len(ids), self.path
+        )
 
     # Told by the worker that holds the database.
 

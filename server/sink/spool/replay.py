@@ -39,10 +39,10 @@ IDLE_S: Final = 0.1  # and while none does.
 LEAD_S: Final = 0.25  # Time between attempts to take the lock.
 AWAY_S: Final = 2.0  # After this long without contact to a broker, a worker releases the lock if another has contact.
 TROUBLE_S: Final = 1.0
-TOO_LARGE_S: Final = (
-    60.0  # An event that is refused as too large for this long is set aside; until then its topic waits,
-)
-TRY_AGAIN_S: Final = 5.0  # and is tried again after this time.
+# An event that is refused as too large for this long is set aside. Until then its topic waits, and is tried again after
+# TRY_AGAIN_S.
+TOO_LARGE_S: Final = 20.0
+TRY_AGAIN_S: Final = 5.0
 CAN_PASS: Final = frozenset({"broker_timeout", "queue_full"})
 
 _logger = logging.getLogger("sink.replay")

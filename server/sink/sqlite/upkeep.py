@@ -159,7 +159,12 @@ class Upkeep:
             self._on_usable()
             self._read_through()
             return
-        _limited.warning("open", "no events can be stored in %s: %s; it is tried again", self._directory, failed)
+        _limited.warning(
+            "open",
+            "cannot open the database in %s: %s; events are not stored until a retry succeeds",
+            self._directory,
+            failed,
+        )
         if not self._is_stopped:
             self._loop.call_later(RETRY_S, self._retry)
 
