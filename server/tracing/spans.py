@@ -68,7 +68,7 @@ class Spans:
         self._failed_said = 0
 
     def begin(self, method: bytes, path: str, headers: Mapping[bytes, bytes], body_bytes: int) -> Span | None:
-        """Begin a span in the trace that the headers name, or in a new one. None: too many spans, or none are wanted."""
+        """Begin a span in the trace that the headers name, or in a new one. None: too many, or none are wanted."""
         if not self._has_room() or self._buckets.take("", time.monotonic()):
             self._dropped += 1
             return None

@@ -51,6 +51,7 @@ class Mark(IntEnum):
     WAITING = 4  # Events on their way to the disk,
     LOWEST = 5  # and the lowest number of these; 0: there are none.
     DOUBT_UNTIL_NS = 6  # Until this instant (monotonic clock) the worker may still put older events: its sink has them.
+    SINCE = 9  # The number of the event that was put when none waited.
     ACKED = 8  # Events of live requests that brokers have acked to this worker.
     IS_AWAY = 7  # The worker's sink has no contact with a broker.
 
@@ -173,6 +174,8 @@ class KeyMap:
     def add(self, topic: str, key: bytes | None, number: int) -> int:
         """Count in an event that is on its way to the disk. Returns its sequence number."""
         head = self._head
+        if self.pending() == 0:
+            head[Mark.SINCE] = number
         seq = head[Mark.LAST] + 1
         if key is not None:
             for cell in cells_of(topic, key):
@@ -229,6 +232,8 @@ class KeyMap:
     def front(self) -> int:
         """Return the number of the oldest event; 0 if none waits."""
         fronts = [number for number in (self._head[Mark.FRONT], self._head[Mark.LOWEST]) if number]
+        if not fronts and self.pending():  # The replay has not looked yet.
+            return self._head[Mark.SINCE]
         return min(fronts, default=0)
 
     def is_doubtful(self) -> bool:
