@@ -229,8 +229,10 @@ def test_what_nobody_took_of_the_log_is_counted_and_said_when_it_goes_on(tmp_pat
 
 def test_a_worker_that_stands_still_is_killed_though_nobody_reads_the_log(tmp_path: Path) -> None:
     # Long enough that a busy machine does not keep the other workers from their beat for as long.
-    late: dict[str, Any] = {"process.late_s": 10, "process.abort_s": 1}
+    late: dict[str, Any] = {"process.late_s": 4, "process.abort_s": 1}
     with full_pipe() as (_, into), open(NOWHERE, "wb") as nowhere, Unread(tmp_path, nowhere, into, **late) as service:
+        # A worker that still boots has more time.
+        eventually(lambda: service.metric(r'penstock_workers\{state="ready"\}') == 2)
         stuck = min(service.workers())
         os.kill(stuck, signal.SIGSTOP)
         eventually(lambda: stuck not in service.workers() and service.is_ready())
