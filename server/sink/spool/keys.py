@@ -51,17 +51,17 @@ class Mark(IntEnum):
     WAITING = 4  # Events on their way to the disk,
     LOWEST = 5  # and the lowest number of these; 0: there are none.
     DOUBT_UNTIL_NS = 6  # Until this instant (monotonic clock) the worker may still put older events: its sink has them.
-    SINCE = 9  # The number of the event that was put when none waited.
-    ACKED = 8  # Events of live requests that brokers have acked to this worker.
     IS_AWAY = 7  # The worker's sink has no contact with a broker.
+    ACKED = 8  # Events of live requests that brokers have acked to this worker.
+    SINCE = 9  # The number of the event that was put when none waited.
 
     HORIZON = 32  # The replay has seen all events up to this sequence number;
     REMAINING = 33  # so many of them are left,
     REMAINING_BYTES = 34
     FRONT = 35  # and the oldest has this number; 0: none is left.
     ASIDE = 36  # Events that are set aside.
-    BROKEN = 38  # How often the replay has found the file damaged: the worker that holds it replaces it then.
     CATCH_UP_MS = 37  # An estimate of the time until the whole spool is empty.
+    BROKEN = 38  # How often the replay has found the file damaged: the worker that holds it replaces it then.
 
 
 def is_likely(number: int) -> bool:

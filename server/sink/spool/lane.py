@@ -57,16 +57,14 @@ class Lane:
                 return False
         return True
 
-    def choose(self, taken: list[Taken], wanted: int) -> list[Taken]:
-        """Return the events whose partition does not pause. ``wanted`` is the number of events that were asked for."""
+    def choose(self, taken: list[Taken]) -> list[Taken]:
+        """Return the events whose partition does not pause. Those before them are read again when a pause ends."""
         pausing = {partition for partition, pause in self._pauses.items() if pause.until}
         if not pausing:
             self.above = -1
             return taken
-        chosen = [one for one in taken if self._partition(one.event) not in pausing]
-        # At the end of the topic it begins again with the oldest event, since others before it may have failed.
-        self.above = taken[-1].event.number if len(taken) >= wanted else -1
-        return chosen
+        self.above = taken[-1].event.number
+        return [one for one in taken if self._partition(one.event) not in pausing]
 
     def begin_again(self) -> None:
         """Read from the oldest event again: one of the batch has to be sent again, and no partition pauses for it."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -251,11 +251,11 @@ class Replay:
         share = max(1, min(budget // len(ready), MAX_AT_ONCE))
         return [Want(lane.topic, share, lane.above) for lane in ready[:budget]]
 
-    def _send(self, lane: Lane, taken: Sequence[Taken]) -> None:
+    def _send(self, lane: Lane, taken: list[Taken]) -> None:
         """Submit the events of a topic in order, up to the first that the sink does not take now."""
         sent = 0
         refused: set[bytes | None] = set()  # The keys of refused events; younger events of them must not be sent first.
-        for one in lane.choose(list(taken), len(taken)):
+        for one in lane.choose(taken):
             if one.event.key is not None and one.event.key in refused:
                 continue
             refusal = self._submit(one.event, self._on_ack(lane, one))

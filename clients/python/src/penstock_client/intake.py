@@ -79,16 +79,9 @@ class Intake(Client):
         deadline_s = _monotonic() + timeout
         if not self.is_of_this_process():
             self._begin()
-        core = self._core
+        self._flush_by(deadline_s)
         with self._lock:
-            mark = core.begin_flush(_monotonic())
-            has_thread = core.is_flushed(mark) or self._has_sender()
-            if has_thread:
-                self._until(lambda: core.is_flushed(mark), deadline_s)
-        if not has_thread:
-            self._drive(lambda: core.is_flushed(mark), deadline_s)
-        with self._lock:
-            return core.end_flush()
+            return self._core.end_flush()
 
     def close(self, timeout: float = 5.0) -> FlushResult:
         """Flush, for ``timeout`` seconds at most, and take no more events. What is left is dropped and counted, or
@@ -103,7 +96,8 @@ class Intake(Client):
         """Flush and close at the end of the process."""
         self._close_by(deadline_s)
 
-    def _close_by(self, deadline_s: float) -> FlushResult:
+    def _flush_by(self, deadline_s: float) -> None:
+        """Wait until everything that was submitted so far has an outcome, until ``deadline_s`` at the latest."""
         core = self._core
         with self._lock:
             mark = core.begin_flush(_monotonic())
@@ -112,6 +106,9 @@ class Intake(Client):
                 self._until(lambda: core.is_flushed(mark), deadline_s)
         if not has_thread:
             self._drive(lambda: core.is_flushed(mark), deadline_s)
+
+    def _close_by(self, deadline_s: float) -> FlushResult:
+        self._flush_by(deadline_s)
         result = self._close_core()
         thread = self._thread
         with self._lock:

@@ -37,7 +37,7 @@ def fail(lane: Lane, now: float, *events: Spooled) -> None:
 
 def test_events_of_a_partition_that_pauses_are_left_out(lane: Lane) -> None:
     fail(lane, 100.0, event(1, 1))
-    chosen = lane.choose(taken(event(1, 1), event(2, 2), event(3, None), event(4, 11)), 4)
+    chosen = lane.choose(taken(event(1, 1), event(2, 2), event(3, None), event(4, 11)))
 
     assert lane.may_send(100.0)
     assert [one.event.number for one in chosen] == [2, 3]
@@ -50,11 +50,11 @@ def test_a_pause_doubles_up_to_its_bound_and_ends_with_what_is_delivered(lane: L
         fail(lane, now, event(1, 1))
         (pause,) = lane._pauses.values()
         lengths.append(pause.length_s)
-        assert lane.choose(taken(event(1, 1)), 1) == []
+        assert lane.choose(taken(event(1, 1))) == []
         now = pause.until
         assert lane.may_send(now)
         assert lane.above == -1
-        assert len(lane.choose(taken(event(1, 1)), 1)) == 1
+        assert len(lane.choose(taken(event(1, 1)))) == 1
     assert lengths == [min(FIRST_PAUSE_S * 2**n, REST_S) for n in range(9)]
     fail(lane, now)
     assert lane.is_idle()
@@ -98,7 +98,7 @@ def test_while_no_broker_answers_no_partition_is_blamed(lane: Lane) -> None:
 
 def test_it_begins_again_where_an_event_was_left_that_belongs_to_no_pause(lane: Lane) -> None:
     fail(lane, 100.0, event(1, 1))
-    lane.choose(taken(event(1, 1), event(2, 2)), 2)
+    lane.choose(taken(event(1, 1), event(2, 2)))
     lane.begin_again()
 
     assert lane.above == -1
