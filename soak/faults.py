@@ -65,9 +65,9 @@ class Faults:
             "the logs of the spool are deleted while the brokers are away": self._delete_log,
         }
         of_brokers = {
-            "hang": ("brokers hang", self._hang),
-            "down": ("brokers die", self._down),
-            "sicken": ("one broker dies", self._sicken),
+            "hang": ("brokers hang", lambda: self._without("brokers hang", cluster.hang, cluster.go_on)),
+            "down": ("brokers die", lambda: self._without("brokers die", cluster.down, cluster.up)),
+            "sicken": ("one broker dies", lambda: self._without("one broker dies", cluster.sicken, cluster.up)),
             "slow": ("brokers are slow", self._slow),
             "refuse": (REFUSE, self._refuse),
             "shrink": ("brokers take no batches", self._shrink),
@@ -135,32 +135,15 @@ class Faults:
         await asyncio.to_thread(self._brokers.shrink, 0)
         return f"{brokers.SMALL_BYTES} bytes, {seconds:.1f} s"
 
-    async def _hang(self) -> str:
-        self._brokers.hang()
+    async def _without(self, name: str, leave: Callable[[], None], come_back: Callable[[], None]) -> str:
+        """Take brokers away for a while, and wait for the recovery."""
+        leave()
         began = time.monotonic()
         try:
             told = await self._outage()
         finally:
-            self._brokers.go_on()
-        return told + await self._recovered("brokers hang", time.monotonic() - began)
-
-    async def _down(self) -> str:
-        self._brokers.down()
-        began = time.monotonic()
-        try:
-            told = await self._outage()
-        finally:
-            await asyncio.to_thread(self._brokers.up)
-        return told + await self._recovered("brokers die", time.monotonic() - began)
-
-    async def _sicken(self) -> str:
-        self._brokers.sicken()
-        began = time.monotonic()
-        try:
-            told = await self._outage()
-        finally:
-            await asyncio.to_thread(self._brokers.up)
-        return told + await self._recovered("one broker dies", time.monotonic() - began)
+            await asyncio.to_thread(come_back)
+        return told + await self._recovered(name, time.monotonic() - began)
 
     async def _recovered(self, name: str, outage_s: float) -> str:
         """Wait until the spool is empty under the load that goes on, at most as long as is promised."""
