@@ -1,7 +1,8 @@
 """What every test may use, and the last line of a run: which Kafka it ran on.
 
 Rule: a test that needs a real Kafka and cannot have it is skipped with the reason; with REQUIRE_KAFKA=1 a run in which
-that happened, or in which no test met a real Kafka, has failed.
+that happened, or in which no test met a real Kafka, has failed. A run of what failed before (``--last-failed``) may
+consist of tests that need none.
 Not here: the brokers themselves (tests/kafka).
 """
 
@@ -44,9 +45,10 @@ def kafka_version() -> str:
 class KafkaTally:
     """Counts the tests that need a real Kafka, by what became of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_rerun: bool) -> None:
         self.ran: set[str] = set()
         self.skipped: dict[str, str] = {}
+        self._is_rerun = is_rerun
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Mark by the fixture that they ask for, so that nobody can forget the mark."""
@@ -79,7 +81,7 @@ class KafkaTally:
 
     def is_lacking(self) -> bool:
         """Whether a run that must meet a real Kafka has not."""
-        return bool(self.skipped) or not self.ran
+        return bool(self.skipped) or not (self.ran or self._is_rerun)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """A skip is a failure where a real Kafka is required."""
@@ -102,7 +104,7 @@ class KafkaTally:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Begin to count."""
-    config.pluginmanager.register(KafkaTally(), "kafka-tally")
+    config.pluginmanager.register(KafkaTally(is_rerun=bool(config.getoption("lf", default=False))), "kafka-tally")
 
 
 @pytest.fixture(scope="session")

@@ -16,10 +16,11 @@ OTHER = "\ndef test_other(kafka_node):\n    import pytest\n    pytest.skip('no c
 LACKS = FIXTURE.replace("return 1", "pytest.skip('no real Kafka: Java is missing')")
 
 
-def run(tmp_path: Path, text: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def run(tmp_path: Path, text: str, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:
     (tmp_path / "test_some.py").write_text(text)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--confcutdir={ROOT / 'tests'}"]
-    command += ["-c", str(ROOT / "pyproject.toml"), "-p", "tests.conftest", str(tmp_path)]
+    command = [sys.executable, "-m", "pytest", "-q", "-o", f"cache_dir={tmp_path / 'cache'}"]
+    command += [f"--confcutdir={ROOT / 'tests'}", "-c", str(ROOT / "pyproject.toml"), "-p", "tests.conftest"]
+    command += [*options, str(tmp_path)]
     clean = {name: value for name, value in os.environ.items() if name != "REQUIRE_KAFKA"}
     return subprocess.run(command, cwd=ROOT, env=clean | environ, capture_output=True, text=True, timeout=60)
 
@@ -48,3 +49,12 @@ def test_a_required_kafka_that_is_lacking_fails_the_run(text: str, code: int, tm
     result = run(tmp_path, text, REQUIRE_KAFKA="1")
 
     assert result.returncode == code, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(("mended", "code"), [("def test_it(): pass\n", 0), (LACKS + PASSES, 1)])
+def test_what_failed_runs_again_without_a_kafka_that_it_needs_not(mended: str, code: int, tmp_path: Path) -> None:
+    first = run(tmp_path, "def test_it(): assert False\n", REQUIRE_KAFKA="1")
+    again = run(tmp_path, mended, "--last-failed", REQUIRE_KAFKA="1")
+
+    assert first.returncode == 1, first.stdout + first.stderr
+    assert again.returncode == code, again.stdout + again.stderr
