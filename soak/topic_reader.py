@@ -20,12 +20,13 @@ QUIET_S: Final = 5.0  # Longer than a consumer's back-off after the last outage.
 
 
 class StoredRecord(NamedTuple):
-    """One record: its place, and the event in it."""
+    """One record: its place, the event in it, and when it was read (seconds, the clock's)."""
 
     place: tuple[str, int]
     offset: int
     key: bytes | None
     event: dict[str, Any]
+    read_at: float = 0.0
 
 
 class TopicReader(threading.Thread):
@@ -72,4 +73,4 @@ class TopicReader(threading.Thread):
         self.gaps += offset != self._next.get(place, 0)
         self._next[place] = offset + 1
         self._read_at = time.monotonic()
-        self.found.append(StoredRecord(place, offset, message.key(), orjson.loads(message.value())))
+        self.found.append(StoredRecord(place, offset, message.key(), orjson.loads(message.value()), time.time()))

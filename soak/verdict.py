@@ -33,6 +33,7 @@ from msgspec import Struct, field
 from soak.books import Books
 from soak.clients import Sent
 from soak.faults import REFUSE, Fault
+from soak.histories import Identity, identify, tell_histories
 from soak.topic_reader import StoredRecord
 
 # librdkafka holds an event until it is acked, or until its time-out (4 s here) and a second; then it is on disk. One
@@ -46,12 +47,12 @@ SHOWN: Final = 10
 TOO_LARGE: Final = "message too large"
 FOR_GOOD: Final = re.compile(f"{TOO_LARGE}|not authorised").match
 
-Identity = tuple[int, int]
 Lost = list[tuple[Identity, Sent]]
 
 
 class SoakVerdict(Struct):
-    """The verdict: numbers for people, and ``violations``, one line for each kind of violation, with examples."""
+    """The verdict: numbers for people, and ``violations``, one line for each kind of violation, with examples.
+    ``histories`` has a line for each example of any kind: what was answered, and where and when it was read back."""
 
     sent: int = 0
     answered: dict[str, int] = field(default_factory=dict)
@@ -62,6 +63,7 @@ class SoakVerdict(Struct):
     lost_to_kills: int = 0
     refused_for_good: int = 0
     violations: list[str] = field(default_factory=list)
+    histories: list[str] = field(default_factory=list)
 
 
 def judge(
@@ -69,7 +71,7 @@ def judge(
 ) -> SoakVerdict:
     """Judge one run. ``is_idempotent``: the brokers recognise records that come a second time."""
     events = {(one.client, one.number): one for one in sent}
-    there = Counter(identity for one in read if (identity := _identity(one.event)) is not None)
+    there = Counter(identity for one in read if (identity := identify(one.event)) is not None)
     verdict = SoakVerdict(len(sent), dict(sorted(Counter(map(_answer, sent)).items())))
     kept = [identity for identity, one in events.items() if one.status in (201, 202)]
     verdict.once = sum(there[identity] == 1 for identity in kept)
@@ -89,8 +91,10 @@ def judge(
             identity for identity in kept if is_idempotent and there[identity] > 1 and _was_acked(events[identity])
         ],
     }
+    examples = [identity for some in found.values() for identity in some[:SHOWN]]
     verdict.violations = [_told(kind, some) for kind, some in found.items() if some]
-    _judge_lost([(identity, one) for identity, one in lost if one.is_hasty], sent, faults, books, verdict)
+    examples += _judge_lost([(identity, one) for identity, one in lost if one.is_hasty], sent, faults, books, verdict)
+    verdict.histories = list(tell_histories(examples, events, read))
     verdict.violations += books.audit(sent, read)
     if verdict.twice and not faults:
         verdict.violations.append(f"{verdict.twice} delivered twice without any fault")
@@ -99,8 +103,12 @@ def judge(
     return verdict
 
 
-def _judge_lost(lost: Lost, sent: list[Sent], faults: list[Fault], books: Books, verdict: SoakVerdict) -> None:
-    """Judge the lost events: which hasty ones may be missing, and how many of each stream."""
+def _judge_lost(
+    lost: Lost, sent: list[Sent], faults: list[Fault], books: Books, verdict: SoakVerdict
+) -> list[Identity]:
+    """Judge the lost events: which hasty ones may be missing, and how many of each stream. Returns examples of those
+    that may not."""
+    examples: list[Identity] = []
     for stream in sorted({one.event["meta"]["stream"] for _, one in lost}):
         ours = [(identity, one) for identity, one in lost if one.event["meta"]["stream"] == stream]
         alive = [(identity, one) for identity, one in ours if not _was_killed(one, books)]
@@ -116,7 +124,9 @@ def _judge_lost(lost: Lost, sent: list[Sent], faults: list[Fault], books: Books,
             if len(some) > most:
                 kind = f"hasty events of {stream} lost {why}, and {most} by the books of the service"
                 verdict.violations.append(_told(kind, [identity for identity, _ in some]))
+                examples += [identity for identity, _ in some[:SHOWN]]
                 break
+    return examples
 
 
 def _told(kind: str, some: list[Identity]) -> str:
@@ -126,12 +136,6 @@ def _told(kind: str, some: list[Identity]) -> str:
 def _answer(one: Sent) -> str:
     kind = "hasty" if one.is_hasty else "guaranteed"
     return f"{kind} {one.status or 'no answer'}{' spooled' if one.durability else ''}"
-
-
-def _identity(event: dict[str, Any]) -> Identity | None:
-    """Return the identity in ``meta.request_id``; the service's own error events have another form."""
-    client, _, number = str(event.get("meta", {}).get("request_id", "")).partition("/")
-    return (int(client), int(number)) if client.isdigit() and number.isdigit() else None
 
 
 def _was_acked(one: Sent) -> bool:
@@ -161,7 +165,7 @@ def _wrong(events: dict[Identity, Sent], read: list[StoredRecord]) -> list[Ident
     """Return events that were not stored as they were sent; the service may add members but not change any."""
     wrong = []
     for one in read:
-        identity = _identity(one.event)
+        identity = identify(one.event)
         if identity in events and not _holds(one.event, events[identity].event):
             wrong.append(identity)
     return wrong
@@ -180,7 +184,7 @@ def _disordered(events: dict[Identity, Sent], read: list[StoredRecord], faults: 
     seen: set[Identity] = set()
     wrong = []
     for one in read:
-        identity = _identity(one.event)
+        identity = identify(one.event)
         if one.key is None or identity is None or identity in seen or identity not in events:
             continue
         seen.add(identity)

@@ -199,6 +199,8 @@ def _write(outcome: Outcome, out: TextIO) -> None:
     print("by the books: " + ", ".join(f"{count} {name}" for name, count in outcome.books.items() if count), file=out)
     for violation in verdict.violations:
         print(f"VIOLATION: {violation}", file=out)
+    for history in verdict.histories:
+        print(f"  {history}", file=out)
     print("violations: " + (str(len(verdict.violations)) if verdict.violations else "none"), file=out, flush=True)
 
 

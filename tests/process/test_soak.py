@@ -233,3 +233,14 @@ def test_books_that_do_not_add_up_are_found() -> None:
     assert "have no outcome" in violations(told, [read(0, 0)], accepted=1, spooled=0)[0]
     assert "by the answers" in violations(told, [read(0, 0)], accepted=2, delivered=2)[0]
     assert "acked by the books" in violations(told, [read(0, 0)], delivered=1, replayed=1)[0]
+
+
+def test_what_became_of_an_example_is_told_with_every_copy() -> None:
+    told = [sent(0, 201)]
+
+    (history,) = judge(told, [read(0, 0), read(3, 0)], [], books(told, []), 0, is_idempotent=True).histories
+
+    assert history.startswith("(1, 0) guaranteed, sent ")
+    assert ", 201 " in history and " by 7; t/0 offset 0 read " in history and "t/0 offset 3 read " in history
+    (lost,) = judge(told, [], [], books(told, []), 0, is_idempotent=True).histories
+    assert lost.endswith("; never read")
