@@ -47,24 +47,27 @@ class Sender:
         self._times = self.counts.guaranteed
 
     def hasty(
-        self, request: Request, events: list[Event], number: int, is_guarded: bool, sending: Sending | None = None
+        self, request: Request, events: list[Event], least: int, is_guarded: bool, sending: Sending | None = None
     ) -> None:
-        """Hand over the valid events, then answer: by then they are in the memory of the sink or of the spool. They are
-        numbered from ``number`` + 1. If they are a slice of a request, ``sending`` is told instead of answering."""
-        submit: Submit = self._delivery.submit_hasty if is_guarded else self._submit
+        """Hand over the valid events, then answer: by then they are in the memory of the sink or of the spool. Their
+        numbers are above ``least``, and above all numbers of this worker so far. If they are a slice of a request,
+        ``sending`` is told instead of answering."""
+        delivery = self._delivery
+        submit: Submit = delivery.submit_hasty if is_guarded else self._submit
         count, taken, refused = len(events), 0, 0
-        last = number + count
+        number = delivery.number
+        if number < least:  # A call of max would take 1 % of a request.
+            number = least
+        delivery.number = last = number + count
         for event in events:
             if event.verdict is None:
                 event.number = number = number + 1
                 error_type = submit(event, event.on_ack)
                 if error_type is not None:
-                    error_type = self._delivery.refused(event, error_type)
-                    submit = self._delivery.submit_hasty  # Younger events of its key must not be sent before it.
+                    error_type = delivery.refused(event, error_type)
+                    submit = delivery.submit_hasty  # Younger events of its key must not be sent before it.
                 if error_type is None:
-                    route = event.route
-                    assert route is not None
-                    route.tally.accepted += 1
+                    event.route.tally.accepted += 1
                     taken += 1
                 else:
                     event.verdict = verdict.error(error_type)
@@ -109,15 +112,20 @@ class Sender:
         self,
         request: Request,
         events: list[Event],
-        number: int,
+        least: int,
         is_guarded: bool,
         began_s: float = 0.0,
         pending: Pending | None = None,
     ) -> bool:
-        """Hand over the valid events and answer when the last outcome is known. ``began_s``: see intake.pending. If the
-        events are a slice of a request, ``pending`` is that of the whole request. Returns whether intake.delivery had
-        to be asked."""
-        submit: Submit = self._delivery.submit_guaranteed if is_guarded else self._submit
+        """Hand over the valid events and answer when the last outcome is known. ``least``: see ``hasty``; ``began_s``:
+        see intake.pending. If the events are a slice of a request, ``pending`` is that of the whole request. Returns
+        whether intake.delivery had to be asked."""
+        delivery = self._delivery
+        submit: Submit = delivery.submit_guaranteed if is_guarded else self._submit
+        number = delivery.number
+        if number < least:  # A call of max would take 1 % of a request.
+            number = least
+        delivery.number = number + len(events)
         if pending is None:
             pending = Pending(request, events, self._on_settled, began_s)
         before = pending.left
@@ -127,12 +135,10 @@ class Sender:
                 event.number = number = number + 1
                 error_type = submit(event, event.on_ack)
                 if error_type is not None and submit is self._submit:
-                    submit = self._delivery.submit_guaranteed  # This event, and those behind it, may wait on disk.
+                    submit = delivery.submit_guaranteed  # This event, and those behind it, may wait on disk.
                     error_type = submit(event, event.on_ack)
                 if error_type is None:
-                    route = event.route
-                    assert route is not None
-                    route.tally.accepted += 1
+                    event.route.tally.accepted += 1
                     pending.left += 1
                 else:
                     event.pending = None

@@ -33,7 +33,7 @@ STEP: Final = 64  # Events of a slice, and between two looks at the clock.
 
 
 class Sending:
-    """The sending of one request's events, as a job of its client. ``first`` is the lowest number that they may have.
+    """The sending of one request's events, as a job of its client. All their numbers are above ``least``.
     Guaranteed ones are sent until ``until_s``, by the monotonic clock. ``on_bug`` answers a request after an exception
     of ours. ``under_way`` holds, for each request that is being sent, the number of events that remain."""
 
@@ -43,7 +43,7 @@ class Sending:
         delivery: Delivery,
         request: Request,
         events: list[Event],
-        first: int,
+        least: int,
         *,
         began_s: float,
         until_s: float,
@@ -56,7 +56,7 @@ class Sending:
         self._delivery = delivery
         self._request = request
         self._events = events
-        self._first = first
+        self._least = least
         self._began_s = began_s
         self._until_s = until_s
         self._is_guarded = is_guarded
@@ -80,21 +80,18 @@ class Sending:
         self._steps = steps
         self._turns.take(self._client, self, is_begun=True)
 
-    def _slices(self) -> Iterator[tuple[list[Event], int]]:
-        """Yield each slice, and the number before that of its first event."""
-        delivery, events = self._delivery, self._events
+    def _slices(self) -> Iterator[list[Event]]:
+        events = self._events
         for at in range(0, len(events), STEP):
             part = events[at : at + STEP]
-            number = max(self._first, delivery.number)
-            delivery.number = number + len(part)
             self._under_way[self] = len(events) - at - len(part)
-            yield part, number
+            yield part
 
     def _hasty(self) -> Iterator[None]:
         receipts = self._receipts
         self._entry = receipts.begin(self._request.identity())
-        for part, number in self._slices():
-            self._sender.hasty(self._request, part, number, self._must_ask(), self)
+        for part in self._slices():
+            self._sender.hasty(self._request, part, self._least, self._must_ask(), self)
             yield
         self._under_way.pop(self, None)
         receipts.end(self._entry, counts_of(0, len(self._events) - self._taken - self._refused), self._delivery.number)
@@ -114,10 +111,11 @@ class Sending:
     def _guaranteed(self) -> Iterator[None]:
         pending = self._pending = Pending(self._request, self._events, self._on_settled, self._began_s)
         pending.left = 1  # One more than are open, so that outcomes of early slices do not complete the request.
-        for part, number in self._slices():
+        for part in self._slices():
             if monotonic() > self._until_s:
                 _refuse(part)
-            self._is_guarded = self._sender.guaranteed(self._request, part, number, self._must_ask(), pending=pending)
+            must_ask = self._must_ask()
+            self._is_guarded = self._sender.guaranteed(self._request, part, self._least, must_ask, pending=pending)
             yield
         self._under_way.pop(self, None)
         pending.left -= 1

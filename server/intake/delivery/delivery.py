@@ -246,12 +246,10 @@ class Delivery:
 
     def submit_hasty(self, event: Event, on_ack: OnAck) -> str | None:
         """Send or spool a hasty event. Returns an ``error_type`` when neither can be done."""
-        assert event.route is not None
         return self._submit(event, on_ack, event.route.stream.on_broker_down != "refuse")
 
     def submit_guaranteed(self, event: Event, on_ack: OnAck) -> str | None:
         """Do the same with an event whose client waits. If it is spooled, its outcome comes when it is on disk."""
-        assert event.route is not None
         wish = event.route.stream.on_broker_down
         return self._submit(event, on_ack, wish == "spool" or (wish is None and self._is_spooled))
 
@@ -261,7 +259,6 @@ class Delivery:
         event.number, event.index = self.number, OWN
         error_type = self.submit_hasty(event, event.on_ack)
         if error_type is None:
-            assert event.route is not None
             event.route.tally.accepted += 1
             self.tallies.accepted += 1
         return error_type
@@ -269,7 +266,6 @@ class Delivery:
     def refused(self, event: Event, error_type: str) -> str | None:
         """Spool a hasty event that the sink did not take, if the reason can pass. Returns an ``error_type`` if it is
         not spooled."""
-        assert event.route is not None
         if error_type not in CAN_PASS or event.route.stream.on_broker_down == "refuse":
             return error_type
         return None if self._put(event) else error_type
@@ -318,7 +314,6 @@ class Delivery:
         before they have an outcome. Returns whether there was room."""
         if self._spool is None:
             return False
-        assert event.route is not None
         stream, is_awaited = event.route.tally.stream, event.pending is not None and not is_owed
         if not self._spool.put(event.number, stream, event, event.on_kept, is_owed=is_owed, is_awaited=is_awaited):
             return False
@@ -332,7 +327,6 @@ class Delivery:
 
     def _on_failed(self, event: Event, error: Any) -> None:
         """Handle an event that the sink had taken and did not deliver, as far as it knows: the broker may have it."""
-        assert event.route is not None
         self.tallies.settle_doubt(event.number)
         error_type = self._classify(error)
         if error_type == BATCH_TOO_LARGE:
@@ -365,13 +359,11 @@ class Delivery:
         if error_type is not None:
             self._drop(event, error_type)
             return
-        assert event.route is not None
         event.route.tally.keep()
         if event.pending is not None:
             event.pending.settle(event)
 
     def _drop(self, event: Event, error_type: str) -> None:
-        assert event.route is not None
         event.route.tally.drop(error_type)
         event.verdict = verdict.error(error_type)
         if event.pending is not None:

@@ -38,7 +38,6 @@ class Separating:
         if not self._separate(event.topic, is_keyed=is_keyed):
             return False
         if is_keyed:
-            assert event.route is not None
             self._topics.setdefault(event.topic, (event.route.tally, now + self._settle_s))
         return True
 

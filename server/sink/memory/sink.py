@@ -98,8 +98,9 @@ class MemorySink(Sink):
         batch, self._waiting = self._waiting, []
         alone = frozenset(self.separated) if error == BATCH_TOO_LARGE else frozenset[str]()
         for record, on_ack in batch:
-            outcome = None if record.topic in alone else error
-            if outcome is None:
+            outcome = error
+            if error is None or record.topic in alone:
+                outcome = None
                 self.records.append(record)
             try:
                 on_ack(outcome, None)

@@ -71,7 +71,7 @@ def test_an_event_that_a_bug_has_cost_is_counted_for_its_stream(
     async def test(bench: Bench) -> None:
         bench.post(VALID)
         await settled()
-        monkeypatch.setattr("server.intake.pipeline.headers_of", broken)
+        monkeypatch.setattr("server.intake.pipeline._take_valid", broken)
 
         assert bench.post(VALID).status == 500
         assert list(bench.receiver.counts.by_stream) == ["plain"]
