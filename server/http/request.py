@@ -28,6 +28,7 @@ MAX_PARAMS: Final = 100  # Further parameters are ignored.
 MAX_ID_CHARS: Final = 128
 _MAX_CACHED_BYTES: Final = 256
 _IN_QUERY: Final = b"request_id="
+_SHORTEST: Final = len(_IN_QUERY) + 1  # With an id of one character.
 
 
 class Answering(Protocol):
@@ -72,7 +73,7 @@ class Request(msgspec.Struct, eq=False):
         if identity is None:
             given = self.headers.get(b"x-request-id")
             # measured: ``in`` takes 0.3 µs, because bytes look for a number first.
-            if given is None and len(self.query) > len(_IN_QUERY) and self.query.find(_IN_QUERY) >= 0:
+            if given is None and len(self.query) >= _SHORTEST and self.query.find(_IN_QUERY) >= 0:
                 given = self.params().get("request_id", "").encode()
             identity = self._identity = given if given and _is_visible(given) else new_id()
         return identity

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from server.intake.event import Event
     from server.sink.base import OnAck, Sink
 
-LOOK_S: Final = 0.02
+LOOK_S: Final = 0.05  # A look takes 60 µs.
 NEARLY_EMPTY_S: Final = 0.5  # If the spool will be empty within this time, live events wait in memory,
 WAIT_S: Final = 1.0  # at most for this time,
 LONG_WAIT_S: Final = 5.0  # or for this time if they may not be spooled.

@@ -38,6 +38,7 @@ from server.timing import timers
 # costs about 3 µs, so 0.3 % of a core. When idle, only librdkafka's log and errors are waiting.
 BUSY_S: Final = 0.001
 IDLE_S: Final = 0.1
+LOOK_S: Final = 0.02  # Time between looks for silence while records are out.
 
 # New requests are refused from the high mark on, so that those already parsed still find room, and until the low one,
 # so that the answer does not flap.
@@ -68,7 +69,7 @@ class KafkaSink(Sink):
         self._was_full = False
         self._is_idle = True
         self._is_fatal = False
-        self._replace_at = 0.0
+        self._replace_at = self._look_at = 0.0
         self._contact = Contact(
             self._properties["bootstrap.servers"], float(self._properties["message.timeout.ms"]) / 1000, self._ask
         )
@@ -253,18 +254,25 @@ class KafkaSink(Sink):
         """Serve the callbacks, then schedule the next tick: soon while records are out, rarely when idle."""
         try:
             self._serve()
-            self._recall_now()
+            if self._is_recalling or self._is_recalling_alone:
+                self._recall_now()
             now = self._loop.time()
-            if self._alone is not None and self._alone.is_over(now):
-                self._alone, self._produce = None, self._producer.produce
-            if self._is_fatal and now >= self._replace_at:
-                self._replace()
-            self._contact.look(now, is_idle=self._is_idle)
+            if now >= self._look_at:  # Not at each tick: at low load there is a tick for each record.
+                self._look_at = now + LOOK_S
+                self._look(now)
         except Exception:  # Acks must still be served.
             timers.failed("KafkaSink._tick")
         finally:
-            self._is_idle = not self.outstanding()
+            self._is_idle = not (len(self._producer) if self._alone is None else self.outstanding())
             self._timer = self._loop.call_later(IDLE_S if self._is_idle else BUSY_S, self._tick)
+
+    def _look(self, now: float) -> None:
+        """Look whether the brokers are silent, and whether another producer is needed, or needed no longer."""
+        if self._alone is not None and self._alone.is_over(now):
+            self._alone, self._produce = None, self._producer.produce
+        if self._is_fatal and now >= self._replace_at:
+            self._replace()
+        self._contact.look(now, is_idle=self._is_idle)
 
     def _recall_now(self) -> None:  # cold: after a failure
         if self._is_recalling:

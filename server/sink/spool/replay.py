@@ -36,6 +36,7 @@ from server.timing import timers
 MAX_AT_ONCE: Final = 500  # Events of a batch may be delivered twice after a kill -9, and hold the loop for 5 ms.
 TURN_S: Final = 0.02  # Time between turns while events wait,
 IDLE_S: Final = 0.1  # and while none does.
+IDLE_LOOK_S: Final = 1.0  # Time between looks at the databases while their maps say that no event waits.
 LEAD_S: Final = 0.25  # Time between attempts to take the lock.
 AWAY_S: Final = 2.0  # After this long without contact to a broker, a worker releases the lock if another has contact.
 TROUBLE_S: Final = 1.0
@@ -76,6 +77,7 @@ class Replay:
         self._too_large_since: dict[tuple[Path, int], float] = {}
         self._is_stopping = False
         self._is_away_since = 0.0
+        self._look_at = 0.0
         self._task: asyncio.Task[None] | None = None
         self._damaged_before = 0
         self.replayed = 0
@@ -144,6 +146,8 @@ class Replay:
         may_run = self._may_run()
         if await self._is_relieved(may_run):
             return AWAY_S
+        if self._loop.time() < self._look_at and not self._spool.waits():
+            return IDLE_S  # Opening and reading all databases ten times a second would take 1 % of a core.
         if self._lock_fd is None or not claim.is_held(self._lock_fd, self._lock_path()):
             _limited.warning("lock", "the lock %s was deleted: it is taken again", self._lock_path())
             await self._let_go()
@@ -152,6 +156,7 @@ class Replay:
         if self._is_stopping:  # The sink may be closed by now.
             return 0.0
         if not view.events:
+            self._look_at = self._loop.time() + IDLE_LOOK_S
             self._pace.begin_again()
             self._too_large_since.clear()
             return IDLE_S
@@ -171,6 +176,7 @@ class Replay:
             return False
         self._backlog = Backlog(self._spool.directory)
         self._lanes = {}
+        self._look_at = 0.0
         return True
 
     def _lock_path(self) -> Path:
