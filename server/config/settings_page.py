@@ -28,7 +28,7 @@ One YAML 1.2 file (JSON is YAML), named by `-c`. Every key has a default; an unk
 relative to the file or, without `-c`, to the working directory.
 
 `<<: *anchor` merges as in YAML 1.1: a map's own keys win, then those of the earlier maps of a list. A number such as
-010, which other readers of YAML take for 8, is an error.
+010, which other readers of YAML take for 8, is an error, and so is the directive `%YAML 1.1`.
 
 `PENSTOCK_A__B=value` in the environment overrides `a.b` of the file, and `--set a.b=value` overrides both. The value is
 YAML; a map given for a section is merged into it, and an empty value is an error there. Where only text is allowed, and

@@ -108,8 +108,8 @@ def load_with_lines(
 ) -> tuple[Any, Lines]:
     """Read one document and the line of every path in it: ``("streams", "a", 0)`` → 12. Raises YamlError.
 
-    ``is_strict``: a number such as 010, which is 10 here and 8 to YAML 1.1, is refused (LeadingZeroError). So is 08,
-    which js-yaml takes for text.
+    ``is_strict``: a number such as 010, which is 10 here and 8 to YAML 1.1, is refused (LeadingZeroError). So are 08,
+    which js-yaml takes for text, and a document that declares itself as YAML 1.1.
     """
     reader = _Reader(name, max_values, number, is_strict=is_strict)
     try:
@@ -145,6 +145,12 @@ class _Reader:
         event = self._next()
         if isinstance(event, yaml.StreamEndEvent):
             return None
+        if self._is_strict and event.version == (1, 1):
+            reason = (
+                "is declared as YAML 1.1, which reads yes, on and 010 differently; it is read as YAML 1.2: remove the "
+                "directive %YAML 1.1, and write true, false and 0o10 for these"
+            )
+            raise YamlError(self._name, event.start_mark.line + 1, reason)
         value = self._value(self._next(), (), 1)
         self._next()  # DocumentEnd
         event = self._next()

@@ -63,8 +63,9 @@ class Preflight:
         names = (*OWN, *INSTRUMENTATION, *headers)
         self._known = frozenset(name.lower().encode() for name in names)
         self._allowed = f"Access-Control-Allow-Headers: {', '.join(names)}".encode()
+        allow = ", ".join(sorted({*methods.split(", "), "OPTIONS"}))  # Every method that is served (RFC 9110 10.2.1).
         self._lines = (
-            f"Allow: {methods}\r\nAccess-Control-Allow-Methods: {methods}\r\nAccess-Control-Max-Age: {max_age_s}\r\n"
+            f"Allow: {allow}\r\nAccess-Control-Allow-Methods: {methods}\r\nAccess-Control-Max-Age: {max_age_s}\r\n"
         ).encode() + more
 
     def handle(self, request: Request) -> None:

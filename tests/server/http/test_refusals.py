@@ -138,3 +138,14 @@ def test_a_target_of_raw_characters_is_told_to_percent_encode_them(target: bytes
 
     assert response.status == 400
     assert "percent-encode" in detail(response)
+
+
+@pytest.mark.parametrize("coding", [", chunked", ",,chunked", "chunked;a=b", "identity", "gzip, chunked"])
+def test_no_other_transfer_coding_than_chunked_alone_is_read(coding: str) -> None:
+    raw = f"POST /events HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: {coding}\r\n\r\n2\r\n[]\r\n0\r\n\r\n"
+
+    response = ask(raw.encode())
+
+    assert response.status == 400
+    assert "The only Transfer-Encoding supported is chunked." in detail(response)
+    assert response.headers["Connection"] == "close"  # What follows may be another request, or the rest of this one.

@@ -202,3 +202,13 @@ def test_merges_cannot_stand_for_too_much() -> None:
 def test_depth_without_end_is_refused_without_recursion() -> None:
     with pytest.raises(YamlError):
         yaml12.load("[" * 1_000_000)
+
+
+def test_a_document_that_declares_yaml_1_1_is_refused_where_that_would_change_values() -> None:
+    text = "%YAML 1.1\n---\nopen: yes\n"
+
+    with pytest.raises(YamlError, match="remove the directive") as refused:
+        yaml12.load(text, "streams.yaml", is_strict=True)
+    assert refused.value.line == 1
+    assert yaml12.load(text) == {"open": "yes"}  # A schema, as EventGate's reader takes it.
+    assert yaml12.load("%YAML 1.2\n---\nopen: yes\n", is_strict=True) == {"open": "yes"}

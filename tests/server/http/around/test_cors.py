@@ -112,6 +112,7 @@ def test_a_browser_that_asks_first_is_told_what_it_may_send() -> None:
 
     assert (response.status, allowed(response)) == (204, "https://a.example")
     assert response.headers["Access-Control-Allow-Methods"] == "POST, GET"
+    assert response.headers["Allow"] == "GET, OPTIONS, POST"  # As a 405 of this path says.
     assert {"Content-Type", "Content-Encoding", "X-Stream"} <= set(
         response.headers["Access-Control-Allow-Headers"].split(", ")
     )
