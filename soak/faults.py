@@ -32,12 +32,14 @@ REFUSE: Final = "brokers refuse"
 
 
 class Fault(Struct):
-    """One fault and its time; ``until`` is 0.0 for a fault without a duration."""
+    """One fault and its time; ``until`` is 0.0 for a fault without a duration. ``is_of_brokers``: they were away, or
+    refused records."""
 
     name: str
     at: float
     until: float = 0.0
     detail: str = ""
+    is_of_brokers: bool = False
 
 
 class Faults:
@@ -62,7 +64,6 @@ class Faults:
             "strangers use up the descriptors": lambda: strangers.use_up_descriptors(self._chance.uniform(*OUTAGE_S)),
             "the reader of the log stalls": self._stall_log,
             "the reader of the log is gone": self._lose_log,
-            "the logs of the spool are deleted while the brokers are away": self._delete_log,
         }
         of_brokers = {
             "hang": ("brokers hang", lambda: self._without("brokers hang", cluster.hang, cluster.go_on)),
@@ -72,14 +73,16 @@ class Faults:
             "refuse": (REFUSE, self._refuse),
             "shrink": ("brokers take no batches", self._shrink),
         }
-        acts |= dict(act for can, act in of_brokers.items() if can in cluster.can)
+        at_brokers = dict(act for can, act in of_brokers.items() if can in cluster.can)
+        at_brokers["the logs of the spool are deleted while the brokers are away"] = self._delete_log
         if service.can_fill_disk:
-            acts["the disk is full while the brokers are away"] = self._fill_disk
-            acts["the disk stays full when the brokers are back"] = self._keep_disk_full
+            at_brokers["the disk is full while the brokers are away"] = self._fill_disk
+            at_brokers["the disk stays full when the brokers are back"] = self._keep_disk_full
         if service.can_jump:
             acts["the clock jumps"] = self._jump
-        self._acts = acts
-        self.names = list(acts)
+        self._of_brokers = frozenset(at_brokers)
+        self._acts = acts | at_brokers
+        self.names = list(self._acts)
 
     async def run(self, until: float) -> None:
         """Inflict one fault after the other, each kind once before any comes twice."""
@@ -88,7 +91,7 @@ class Faults:
                 await asyncio.sleep(self._chance.uniform(*GAP_S))
                 if time.time() >= until:
                     return
-                fault = Fault(name, time.time())
+                fault = Fault(name, time.time(), is_of_brokers=name in self._of_brokers)
                 self.done.append(fault)
                 fault.detail = await self._acts[name]()
                 fault.until = time.time()

@@ -209,6 +209,20 @@ def test_duplicates_need_a_fault_and_brokers_that_do_not_know_them_again() -> No
     assert violations([sent(0, 202)], twice, is_idempotent=True) == []
 
 
+def test_an_event_that_was_on_its_way_while_brokers_were_away_may_be_there_twice() -> None:
+    told, twice = [sent(0, 201)], [read(0, 0), read(1, 0)]
+
+    for at, until, is_of_brokers, is_excused in (
+        (99.0, 100.05, True, True),
+        (95.0, 99.0, True, True),  # What it held up times out as late as this.
+        (99.0, 100.05, False, False),  # A worker died.
+        (80.0, 90.0, True, False),
+        (101.0, 105.0, True, False),  # It had been answered by then.
+    ):
+        fault = Fault("brokers hang", at, until, is_of_brokers=is_of_brokers)
+        assert (violations(told, twice, [fault], is_idempotent=True) == []) == is_excused
+
+
 def test_order_is_asked_for_wherever_the_service_must_have_known_it() -> None:
     there = [read(0, 1), read(1, 0)]
     older, younger = sent(0, 202, is_hasty=True, worker=7), sent(1, 202, is_hasty=True, worker=8)
