@@ -118,6 +118,7 @@ def test_the_first_event_after_the_start_does_not_wait_for_a_producer_id(kafka_b
 def test_nothing_acked_is_missing_and_nothing_is_there_twice_when_the_broker_is_started_again(
     kafka_broker: Kafka, topic: str, end: Callable[[Kafka], None]
 ) -> None:
+    """Unless events timed out: then librdkafka sends those that were on the wire again under new numbers (OPERATIONS)."""
     create(kafka_broker.servers, topic)
     sink = make(kafka_broker)
     outcomes = Outcomes(sink, topic)
@@ -149,8 +150,9 @@ def test_nothing_acked_is_missing_and_nothing_is_there_twice_when_the_broker_is_
 
     there = values(kafka_broker, topic)
     assert outcomes.acked() - set(there) == set()
-    assert [value for value, count in there.items() if count > 1] == []
     assert set(outcomes.kinds()) <= {None, "broker_timeout"}
+    if "broker_timeout" not in outcomes.kinds():
+        assert [value for value, count in there.items() if count > 1] == []
 
 
 def test_what_a_hung_broker_did_not_take_is_said_in_time_and_not_delivered_afterwards(
