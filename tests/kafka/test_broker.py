@@ -118,7 +118,7 @@ def test_the_first_event_after_the_start_does_not_wait_for_a_producer_id(kafka_b
 def test_nothing_acked_is_missing_and_nothing_is_there_twice_when_the_broker_is_started_again(
     kafka_broker: Kafka, topic: str, end: Callable[[Kafka], None]
 ) -> None:
-    """Unless events timed out: then librdkafka sends those that were on the wire again under new numbers (OPERATIONS)."""
+    """Unless events timed out: then librdkafka sends those that were on the wire again, under new numbers."""
     create(kafka_broker.servers, topic)
     sink = make(kafka_broker)
     outcomes = Outcomes(sink, topic)
