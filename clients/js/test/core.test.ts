@@ -1,30 +1,10 @@
 // The core: what becomes of events, by what the intake answers.
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, test } from "node:test";
-import { createIntake } from "../src/core/index.js";
-import type { Intake, Notice, Options, Result } from "../src/core/index.js";
-import { advance, EVENT, refusal, settle, START, World } from "./world.js";
+import { test } from "node:test";
+import type { Intake, Notice, Result } from "../src/core/index.js";
+import { advance, drops, EVENT, make, refusal, setStage, settle, START, world } from "./world.js";
 
-let world: World;
-let intakes: Intake[];
-beforeEach(() => {
-  world = new World();
-  intakes = [];
-});
-afterEach(async () => {
-  for (const intake of intakes) await intake.close();
-  world.end();
-});
-const make = (options: Partial<Options> = {}): Intake => {
-  const intake = createIntake({ url: "https://intake.example", ...options });
-  intakes.push(intake);
-  return intake;
-};
-const drops = (intake: Intake): Notice[] => {
-  const list: Notice[] = [];
-  intake.on("dropped", (notice) => list.push(notice));
-  return list;
-};
+setStage();
 const count = (intake: Intake, from: number, to: number): void => {
   for (let i = from; i < to; i++) intake.submit("web.page_view", { ...EVENT, page: `/${i}` });
 };

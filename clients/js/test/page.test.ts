@@ -1,25 +1,10 @@
 // The core on a page: the end of it, being offline, settings of streams, reports.
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, test } from "node:test";
-import { createIntake } from "../src/core/index.js";
-import type { Intake, Notice, Options } from "../src/core/index.js";
-import { advance, EVENT, settle, World } from "./world.js";
+import { test } from "node:test";
+import type { Intake } from "../src/core/index.js";
+import { advance, drops, EVENT, make, setStage, settle, world } from "./world.js";
 
-let world: World;
-let intakes: Intake[];
-beforeEach(() => {
-  world = new World();
-  intakes = [];
-});
-afterEach(async () => {
-  for (const intake of intakes) await intake.close();
-  world.end();
-});
-const make = (options: Partial<Options> = {}): Intake => {
-  const intake = createIntake({ url: "https://intake.example", ...options });
-  intakes.push(intake);
-  return intake;
-};
+setStage();
 const submit = (intake: Intake, from: number, to: number, bytes = 10): void => {
   for (let i = from; i < to; i++) intake.submit("web.page_view", { ...EVENT, page: `/${i}`, pad: "x".repeat(bytes) });
 };
@@ -204,8 +189,7 @@ test("events that wait for settings when the page ends are dropped as that, and 
   const page = world.page();
   world.answerOther = () => ({ failure: "timeout" });
   const intake = make({ streams: "fetch" });
-  const dropped: Notice[] = [];
-  intake.on("dropped", (notice) => dropped.push(notice));
+  const dropped = drops(intake);
 
   submit(intake, 0, 2);
   page.leave();

@@ -1,5 +1,7 @@
 // A world for the core: a clock that the test moves, an intake that answers as told, and a page if one is wanted.
-import { mock } from "node:test";
+import { afterEach, beforeEach, mock } from "node:test";
+import { createIntake } from "../src/core/index.js";
+import type { Intake, Notice, Options } from "../src/core/index.js";
 
 export interface Seen {
   url: string;
@@ -151,3 +153,35 @@ export const EVENT = { $schema: "/web/page_view/1.1.0", page: "/home" };
 export const refusal = (status: "invalid" | "error", index: number, type: string): object => ({
   status, index, event: {}, context: { error_type: type, errorsText: "it is wrong" },
 });
+
+/** The world of the test that runs. */
+export let world: World;
+let intakes: Intake[];
+
+/** Give each test of a file a world of its own, and close its intakes after it. */
+export const setStage = (): void => {
+  beforeEach(() => {
+    world = new World();
+    intakes = [];
+  });
+  afterEach(async () => {
+    // What a test left unanswered is let go.
+    world.answer = () => undefined;
+    for (const intake of intakes) await intake.close();
+    await settle(50);
+    world.end();
+  });
+};
+export const make = (options: Partial<Options> = {}): Intake => {
+  const intake = createIntake({ url: "https://intake.example", ...options });
+  intakes.push(intake);
+  return intake;
+};
+/** Leave an intake as it is: its page was killed. */
+export const forsake = (intake: Intake): void => void intakes.splice(intakes.indexOf(intake), 1);
+/** A list that grows by what an intake drops. */
+export const drops = (intake: Intake): Notice[] => {
+  const list: Notice[] = [];
+  intake.on("dropped", (notice) => list.push(notice));
+  return list;
+};
