@@ -108,8 +108,8 @@ def never_ends(url: str) -> None:
 
 
 def hangs_at_exit(url: str) -> None:
-    """Ends while the intake answers nothing."""
-    submit(Intake(url, exit_timeout_s=0.5), 10)
+    """Ends while the intake answers nothing, and would be waited for until the test gives up."""
+    submit(Intake(url, exit_timeout_s=0.5, timeout_s=3600), 10)
 
 
 def forks(url: str) -> None:
