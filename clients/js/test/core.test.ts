@@ -318,13 +318,20 @@ test("events go to the address of their stream's service, each address by itself
   assert.deepEqual(world.accepted.map((event) => event.meta.stream), ["b"]);
 });
 
-test("the server's clock is said and not applied", async () => {
+test("the server's clock is said and not applied, and a clock that is far from it is warned of once", async () => {
   const intake = make();
-  world.answer = () => ({ status: 201, headers: { date: new Date(START + 3_600_000).toUTCString() } });
+  const warnings: string[] = [];
+  intake.on("warning", ({ message }) => warnings.push(message));
+  let ahead = 299_000;
+  world.answer = () => ({ status: 201, headers: { date: new Date(START + ahead).toUTCString() } });
 
   await intake.submitNow("web.page_view", EVENT);
+  assert.deepEqual(warnings, []);
+  ahead = 3_600_000;
+  for (let i = 0; i < 2; i++) await intake.submitNow("web.page_view", EVENT);
 
   assert.equal(intake.serverOffsetMs, 3_600_000);
+  assert.deepEqual(warnings, ["clock: 3600000 ms off"]);
   assert.equal(world.accepted[0].dt, "2026-11-28T12:00:00.000Z");
 });
 

@@ -97,12 +97,32 @@ test("offline nothing is tried; online everything is, at once", async () => {
   assert.equal(world.accepted.length, 30);
 });
 
+test("a page that is asked whether it may be left sends what waits, and goes on if it stays", async () => {
+  const page = world.page();
+  world.answerOther = (request) => (request.path == "/v1/streamconfigs" ? { failure: "timeout" } : undefined);
+  const intake = make();
+  const fetching = make({ streams: "fetch" });
+  const dropped = drops(fetching);
+
+  submit(intake, 0, 3);
+  submit(fetching, 3, 4);
+  page.ask();
+  await settle();
+  assert.deepEqual(world.posts().map(({ keepalive, params, events }) => [keepalive, params.hasty, events.length]), [[true, "true", 3]]);
+  submit(intake, 4, 5);
+  await advance(3100);
+
+  assert.deepEqual(world.accepted.map((event) => event.page), ["/0", "/1", "/2", "/4"]);
+  assert.deepEqual(dropped, []);
+});
+
 test("closing takes the listeners off the page", async () => {
   const page = world.page();
   const intake = make();
   await intake.close();
 
   submit(intake, 0, 1);
+  page.ask();
   page.leave();
   await settle();
 

@@ -82,7 +82,7 @@ export class World {
   }
 
   /** Make this the world of a page. */
-  page(navigator: Record<string, unknown> = {}): { hide(): void; show(): void; leave(): void; online(is: boolean): void; navigator: any } {
+  page(navigator: Record<string, unknown> = {}): { hide(): void; show(): void; ask(): void; leave(): void; online(is: boolean): void; navigator: any } {
     const target = new EventTarget();
     const page: any = new EventTarget();
     page.visibilityState = "visible";
@@ -101,6 +101,7 @@ export class World {
       navigator: state,
       hide: () => become("hidden"),
       show: () => become("visible"),
+      ask: () => void target.dispatchEvent(new globalThis.Event("beforeunload")),
       leave() {
         become("hidden");
         target.dispatchEvent(new globalThis.Event("pagehide"));

@@ -124,7 +124,7 @@ export const createIntake = (options: Options): Intake => {
     }
   };
 
-  const sender = createSender(options, { hooks, store, mayTake, finish, emit, refresh: table });
+  const sender = createSender(options, { hooks, store, mayTake, finish, emit, warn, refresh: table });
 
   /** Send one report for all drops since the last one, if any was not meant: by itself, for in a full queue it would drop one more. */
   const report = (): void => {
@@ -139,10 +139,14 @@ export const createIntake = (options: Options): Intake => {
       admit(stream, { $schema: "/penstock/client_report/1.0.0", client: VERSION, clock_offset_ms: sender.offset(), dropped: drops.slice(0, MAX_KEPT) }, () => undefined);
     }
   };
-  const leave = (): void => {
-    if (config && !table()) for (const [stream, , done] of held.splice(0)) refuse(stream, "no_config", done);
+  /** The page is asked whether it may be left: Firefox closes many a tab without the events that come after. */
+  const onAsked = (): void => {
     report();
     sender.leave();
+  };
+  const leave = (): void => {
+    if (config && !table()) for (const [stream, , done] of held.splice(0)) refuse(stream, "no_config", done);
+    onAsked();
   };
   const onHidden = (): void => {
     if (page!.visibilityState == "hidden") leave();
@@ -151,6 +155,7 @@ export const createIntake = (options: Options): Intake => {
     globalThis[on]?.("online", sender.hurry);
     if (page) {
       page[on]("visibilitychange", onHidden);
+      globalThis[on]("beforeunload", onAsked);
       globalThis[on]("pagehide", leave);
     }
   };

@@ -36,6 +36,9 @@ interface Lane {
 /** So many requests in a row without an answer, while the browser says it is online: the destination is blocked. */
 const SILENCES = 6;
 
+/** A clock that is further from the intake's is said to be wrong. */
+const MAX_OFFSET_MS = 300000;
+
 /** What the sender needs of the intake. */
 export interface Office {
   hooks: Hooks;
@@ -44,11 +47,13 @@ export interface Office {
   /** An event has its outcome. */
   finish(stream: string, result: Result, done?: Item["done"]): void;
   emit<K extends keyof Notices>(kind: K, notice: Notices[K]): void;
+  /** Warn of a thing, once. */
+  warn(of: string, message: string): void;
   /** Called before each look at the queue. */
   refresh(): void;
 }
 
-export const createSender = (options: Options, { hooks, store, mayTake, finish, emit, refresh }: Office) => {
+export const createSender = (options: Options, { hooks, store, mayTake, finish, emit, warn, refresh }: Office) => {
   const { maxEvents = 100, maxBytes = 32768, intervalMs = 3000, flushAt = 20 } = options.batch || {};
   const bounds = { maxEvents: 1000, maxBytes: 4194304, maxAgeMs: store ? 259200000 : 3600000, ...options.queue };
   const { baseMs = 1000, capMs = 300000, timeoutMs = 15000, settleMs = 11000, giveUpMs = 60000 } = options.retry || {};
@@ -180,7 +185,7 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
     const url = address(lane, "/v1/events", {
       attempt: tries,
       request_id: batch.request,
-      ...((isLast || hooks.hasty) && { hasty: "true" }),
+      ...((isLast || hooks.hasty) && { hasty: true }),
     });
     const isOwn = url.startsWith(globalThis.location?.origin + "/");
     const bytes = items.reduce((sum, item) => sum + item.bytes + 1, 1);
@@ -189,7 +194,7 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
     );
     const date = headers?.get("date");
     const now = Date.now();
-    if (date) offset = Date.parse(date) - now;
+    if (date && Math.abs((offset = Date.parse(date) - now)) > MAX_OFFSET_MS) warn("clock", offset + " ms off");
     const found = retryAfter(headers?.get("retry-after"), date, now);
     const { outcomes, reasons, contexts, isSplit, isTrouble, afterS } = decide(items.length, status, parse(text!), found);
     hear(lane, isTrouble, status);

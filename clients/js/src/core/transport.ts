@@ -1,4 +1,7 @@
-/** Requests of the browser: `fetch` with `keepalive` as far as it is allowed, `sendBeacon` where there is none. */
+/**
+ * Requests of the browser: `fetch` with `keepalive` as far as it is allowed, `sendBeacon` where there is none. A beacon
+ * survives the end of a page no better, has no answer, and is what lists of blockers name.
+ */
 
 /**
  * The Fetch Standard allows 64 KiB of bodies in flight with `keepalive` for all scripts of a page; Chromium allows 9 such
