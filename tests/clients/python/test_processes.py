@@ -39,6 +39,15 @@ def test_the_end_of_the_interpreter_sends_what_is_left(name: str, faulty: FaultS
     assert sorted(faulty.ids()) == submitted(done)
 
 
+def test_what_is_submitted_when_all_is_over_is_dropped_without_a_traceback(faulty: FaultServer) -> None:
+    done = run("submits_when_all_is_over", faulty.url)
+
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert done.stdout.splitlines()[-1] == "outcome dropped closed"
+    assert set(submitted(done)) <= set(faulty.ids())
+
+
 def test_an_exception_ends_the_program_and_loses_nothing(faulty: FaultServer) -> None:
     done = run("raises", faulty.url)
 
