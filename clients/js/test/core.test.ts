@@ -177,6 +177,25 @@ test("an event that is too large for any request is refused at once", () => {
   assert.equal(dropped[0]!.reason, "too_large");
 });
 
+for (const jumpMs of [-7_200_000, 7_200_000]) {
+  test(`a wall clock that is put ${jumpMs < 0 ? "back" : "forward"} holds nothing up, and ages nothing`, async () => {
+    const intake = make({ queue: { maxAgeMs: 3_600_000 } });
+    const dropped = drops(intake);
+    world.answer = () => (world.posts().length == 1 ? { status: 503, headers: { "retry-after": "30" } } : undefined);
+
+    count(intake, 0, 1);
+    await advance(3100);
+    count(intake, 1, 2);
+    world.wallOffsetMs = jumpMs;
+    await advance(40_000);
+    count(intake, 2, 3);
+    await advance(3100);
+
+    assert.deepEqual(dropped, []);
+    assert.deepEqual(pages(), ["/0", "/1", "/2"]);
+  });
+}
+
 test("what waits for too long expires", async () => {
   const intake = make({ queue: { maxAgeMs: 60_000 } });
   const dropped = drops(intake);
@@ -202,8 +221,27 @@ test("submit never throws", () => {
   assert.equal(intake.submit("web.page_view", circular), undefined);
   assert.equal(intake.submit("web.page_view", { ...EVENT, big: 1n } as any), undefined);
   assert.equal(intake.submit("web.page_view", undefined as any), undefined);
+  assert.equal(intake.submit("web.page_view", { ...EVENT, toJSON: () => undefined }), undefined);
   assert.ok(intake.submit("web.page_view", EVENT));
-  assert.deepEqual(dropped.map((notice) => notice.reason), Array(3).fill("unserializable"));
+  assert.deepEqual(dropped.map((notice) => notice.reason), Array(4).fill("unserializable"));
+});
+
+test("attributes that cannot be had keep no event from being sent", async () => {
+  const streams = { s: { producers: { metrics_platform_client: { provide_values: ["page_id"] } } } };
+  const context = (): never => {
+    throw new Error("a mistake of the page's");
+  };
+
+  assert.equal((await make({ streams, context }).submitNow("s", EVENT)).status, "sent");
+});
+
+test("a batch holds one event at least", async () => {
+  const intake = make({ batch: { maxEvents: 0 } });
+
+  count(intake, 0, 2);
+  await intake.flush();
+
+  assert.deepEqual(pages(), ["/0", "/1"]);
 });
 
 test("the caller may go on to change the event", async () => {

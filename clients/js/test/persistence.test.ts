@@ -182,6 +182,28 @@ test("where the database is forbidden localStorage keeps the events, one key eac
   }
 });
 
+test("where storage and locks are forbidden events stay in memory, and that is said", async () => {
+  const refuse = (): never => {
+    throw new DOMException("no", "SecurityError");
+  };
+  const before = globalThis.indexedDB.open;
+  globalThis.indexedDB.open = refuse;
+  Object.defineProperty(globalThis, "localStorage", { get: refuse, configurable: true });
+  page.navigator.locks = { request: async () => refuse(), query: async () => refuse() };
+  try {
+    const intake = make({ url, store: persistence() });
+    const warnings: string[] = [];
+    intake.on("warning", ({ message }) => warnings.push(message));
+    intake.submit("web.page_view", EVENT);
+    await advance(3100);
+
+    assert.deepEqual(warnings, ["quota: kept in memory alone"]);
+    assert.equal(world.accepted.length, 1);
+  } finally {
+    globalThis.indexedDB.open = before;
+  }
+});
+
 test("without room events stay in memory, and that is said once and reported", async () => {
   const store: Store = persistence();
   const before = IDBObjectStore.prototype.put;

@@ -64,15 +64,21 @@ export class World {
   answer: Answering = () => undefined;
   /** Other paths than /v1/events. */
   answerOther: Answering = () => undefined;
+  /** How far the wall clock was put forward since the test began. */
+  wallOffsetMs = 0;
   private readonly restore: (() => void)[] = [];
 
   constructor() {
     mock.timers.enable({ apis: ["setTimeout", "Date"], now: START });
-    const names = ["fetch", "document", "location", "navigator", "addEventListener", "removeEventListener", "dispatchEvent", "localStorage", "sessionStorage", "Request"];
+    const names = ["fetch", "document", "location", "navigator", "addEventListener", "removeEventListener", "dispatchEvent", "localStorage", "sessionStorage", "Request", "performance"];
     for (const name of names) {
       const before = Object.getOwnPropertyDescriptor(globalThis, name);
       this.restore.push(() => (before ? Object.defineProperty(globalThis, name, before) : delete (globalThis as any)[name]));
     }
+    // Node's clock of a test is the wall's and the timers' at once. A jump is the wall's alone.
+    const { now } = Date;
+    Date.now = () => now() + this.wallOffsetMs;
+    set("performance", { timeOrigin: START, now: () => now() - START });
     set("fetch", (url: string, init: RequestInit = {}) => this.fetch(url, init));
   }
 
@@ -85,7 +91,7 @@ export class World {
   page(navigator: Record<string, unknown> = {}): { hide(): void; show(): void; ask(): void; leave(): void; online(is: boolean): void; navigator: any } {
     const target = new EventTarget();
     const page: any = new EventTarget();
-    page.visibilityState = "visible";
+    page.hidden = false;
     const state: any = { onLine: true, ...navigator };
     set("document", page);
     set("location", new URL("https://shop.example/cart"));
@@ -93,17 +99,17 @@ export class World {
     for (const name of ["addEventListener", "removeEventListener", "dispatchEvent"] as const) set(name, target[name].bind(target));
     set("localStorage", new MemoryStorage());
     set("sessionStorage", new MemoryStorage());
-    const become = (visibility: string): void => {
-      page.visibilityState = visibility;
+    const become = (isHidden: boolean): void => {
+      page.hidden = isHidden;
       page.dispatchEvent(new globalThis.Event("visibilitychange"));
     };
     return {
       navigator: state,
-      hide: () => become("hidden"),
-      show: () => become("visible"),
+      hide: () => become(true),
+      show: () => become(false),
       ask: () => void target.dispatchEvent(new globalThis.Event("beforeunload")),
       leave() {
-        become("hidden");
+        become(true);
         target.dispatchEvent(new globalThis.Event("pagehide"));
       },
       online(is) {

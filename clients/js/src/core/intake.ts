@@ -1,5 +1,6 @@
 /** The public face: judge an event, write it as JSON once, and give it to the sender; listen to the page. */
 import { fits, utf8Bytes } from "./batching.js";
+import { clock } from "./clock.js";
 import { fetchConfig } from "./config.js";
 import { randomHex, uuid7 } from "./identity.js";
 import { limitRate } from "./rate.js";
@@ -71,7 +72,7 @@ export const createIntake = (options: Options): Intake => {
     agent_is_automated: nav.webdriver,
     performer_session_id: identities().session,
     performer_pageview_id: identities().pageview,
-    ...(typeof options.context == "function" ? options.context() : options.context),
+    ...(typeof options.context == "function" ? quietly(options.context) : options.context),
   });
 
   const config =
@@ -113,7 +114,7 @@ export const createIntake = (options: Options): Intake => {
       if (!reason && hooks.admit?.(stream, whole) === false) reason = "invalid";
       if (reason) return refuse(stream, reason, done);
       const body = JSON.stringify(whole);
-      const item: Item = { id, stream, url: judged.url, body, bytes: utf8Bytes(body), at: Date.now(), tries: 0, done };
+      const item: Item = { id, stream, url: judged.url, body, bytes: body.length && utf8Bytes(body), at: clock(), tries: 0, done };
       if (!fits(item.bytes, maxEventBytes)) return refuse(stream, "too_large", done);
       store?.put(item);
       done ? sender.express(item) : sender.take(item);
@@ -149,7 +150,7 @@ export const createIntake = (options: Options): Intake => {
     onAsked();
   };
   const onHidden = (): void => {
-    if (page!.visibilityState == "hidden") leave();
+    if (page!.hidden) leave();
   };
   const listen = (on: "addEventListener" | "removeEventListener"): void => {
     globalThis[on]?.("online", sender.hurry);

@@ -18,7 +18,7 @@ const MAX_WAIT_S = 3600;
 
 /** Read Retry-After (RFC 9110 section 10.2.3): seconds or a date, which counts from the answer's own `Date`. */
 export const retryAfter = (value: string | null | undefined, date: string | null | undefined, nowMs: number): number | null => {
-  const text = (value || "").trim();
+  const text = value?.trim()!;
   if (/^[0-9]+$/.test(text)) return Math.min(+text, MAX_WAIT_S);
   // `Date.parse` takes much that is no date of HTTP; 31 November becomes 1 December, so the text is compared.
   const at = Date.parse(text);

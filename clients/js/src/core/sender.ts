@@ -6,6 +6,7 @@
  * is asked for before it is sent again.
  */
 import { takeBatch } from "./batching.js";
+import { clock } from "./clock.js";
 import { uuid7 } from "./identity.js";
 import { backoffMs, decide, decideByReceipt, retryAfter } from "./outcome.js";
 import { parse } from "./quietly.js";
@@ -87,7 +88,7 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
   /** Discard what is too old; return what is not. */
   const young = (items: Item[]): Item[] =>
     items.filter((item) => {
-      const isYoung = item.at > Date.now() - bounds.maxAgeMs;
+      const isYoung = item.at > clock() - bounds.maxAgeMs;
       if (!isYoung) discard([item], laneOf(item.url).silences < SILENCES ? "expired" : "blocked");
       return isYoung;
     });
@@ -108,7 +109,7 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
 
   /** Look at the lanes in `delayMs`, or sooner if that was asked for. */
   const wake = (delayMs: number): void => {
-    const at = Date.now() + delayMs;
+    const at = clock() + delayMs;
     if (at >= timerAt) return;
     clearTimeout(timer);
     timerAt = at;
@@ -121,7 +122,7 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
     timerAt = Infinity;
     refresh();
     queue = young(queue);
-    const now = Date.now();
+    const now = clock();
     if (!isOffline()) {
       each((lane) => {
         if (lane.isBusy) return;
@@ -179,7 +180,7 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
     const items = (batch.items = young(batch.items));
     if (!items.length) return;
     const tries = ++batch.tries;
-    const sentAt = Date.now();
+    const sentAt = clock();
     for (const item of items) Object.assign(item, { tries, sentAt, request: batch.request });
     store?.mark(items);
     const url = address(lane, "/v1/events", {
@@ -211,7 +212,7 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
       lane.waiting.unshift(batchOf(items.slice(0, items.length >> 1), 0), batchOf(items.slice(items.length >> 1), 0));
     } else if (again.length) {
       const delayMs = delay(lane, lane.troubles || tries, afterS);
-      const due = Date.now() + delayMs;
+      const due = clock() + delayMs;
       lane.waiting.push(isUnknown ? { ...batch, due, isUnknown } : batchOf(again, tries, due));
       if (isTrouble) lane.pausedUntil = due;
       const reason = reasons.find(Boolean) || "unreadable";
@@ -223,14 +224,14 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
   /** Ask what became of a batch. */
   const inquire = async (lane: Lane, batch: Batch): Promise<void> => {
     const answer = await request(address(lane, "/v1/receipts/" + batch.request), {}, timeoutMs);
-    const ageMs = Date.now() - batch.items[0]!.sentAt!;
+    const ageMs = clock() - batch.items[0]!.sentAt!;
     const todo = decideByReceipt(batch.items.length, ageMs, settleMs, giveUpMs, answer.status, parse(answer.text!));
     hear(lane, !+answer.status, answer.status);
     if (todo == "sent") settle(batch.items, "sent");
     else if (!mayTake()) discard(batch.items, "consent");
     else if (todo == "resend") lane.waiting.unshift({ ...batch, isUnknown: false, due: 0 });
     else {
-      const due = Date.now() + (lane.troubles ? delay(lane, lane.troubles) : settleMs / 4);
+      const due = clock() + (lane.troubles ? delay(lane, lane.troubles) : settleMs / 4);
       lane.waiting.push({ ...batch, due });
       lane.pausedUntil = Math.max(lane.pausedUntil, due);
       return;
@@ -266,7 +267,7 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
       if (isOffline()) return;
       each((lane) => {
         // What waits for a reason stays where a store has it. Without one this is its last chance.
-        if (store && lane.pausedUntil > Date.now()) return;
+        if (store && lane.pausedUntil > clock()) return;
         if (!store) queue.unshift(...lane.waiting.splice(0).flatMap((waiting) => waiting.items));
         for (let batch; (batch = form(lane, keepaliveRoom(), true)); ) fly(send(lane, batch, true));
       });
