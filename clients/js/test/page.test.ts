@@ -48,6 +48,24 @@ test("requests that outlive the page share 60 KiB, and the newest events have th
   assert.equal(new Set(world.accepted.map((event) => event.page)).size, 19);
 });
 
+test("an ordinary request outlives the page if two like it are allowed, and nine do at most", async () => {
+  const page = world.page();
+  const intake = make({ batch: { maxBytes: 60_000 } });
+
+  for (const bytes of [40_000, 30_000]) await intake.submitNow("web.page_view", { ...EVENT, page: "x".repeat(bytes) });
+  assert.deepEqual(world.posts().map((request) => request.keepalive), [false, true]);
+  let open = (): void => undefined;
+  const gate = new Promise<undefined>((resolve) => (open = () => resolve(undefined)));
+  world.answer = () => gate;
+  for (let i = 0; i < 12; i++) void intake.submitNow("web.page_view", EVENT);
+  submit(intake, 0, 1);
+  page.leave();
+  await settle();
+
+  assert.deepEqual(world.posts().slice(2).map((request) => request.keepalive), [...Array(9).fill(true), ...Array(4).fill(false)]);
+  open();
+});
+
 test("without keepalive the page's end uses sendBeacon, and believes it when it says no", async () => {
   const beacons: string[] = [];
   let isTaken = true;
