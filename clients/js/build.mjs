@@ -14,7 +14,7 @@ const OUT = process.env.OUT || join(here, "../../build/clients/js");
 const ENTRIES = ["core", "persistence", "debug"];
 // Names of properties that no other bundle and no user sees: they become letters in the minified files.
 const INTERNAL =
-  /^(isBusy|waiting|pausedUntil|troubles|silences|due|isUnknown|outcomes|reasons|contexts|isTrouble|afterS|isSplit|added|mostBytes|hurry|express|leave|rest|wake|take|offset|finish|refresh|mayTake)$/;
+  /^(isBusy|waiting|pausedUntil|troubles|silences|due|isUnknown|outcomes|reasons|contexts|isTrouble|afterS|isSplit|added|mostBytes|hurry|express|leave|rest|wake|take|offset|finish|refresh|mayTake|emit|hooks|stop)$/;
 // Bytes after gzip -9. "kB" is 1,000 bytes.
 const BUDGET = { "core.min.js": 6000, "persistence.min.js": 2000, "penstock.iife.js": 8000 };
 const target = "es2022";

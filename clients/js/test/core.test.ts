@@ -1,30 +1,10 @@
 // The core: what becomes of events, by what the intake answers.
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, test } from "node:test";
-import { createIntake } from "../src/core/index.js";
-import type { Intake, Notice, Options, Result } from "../src/core/index.js";
-import { advance, EVENT, refusal, settle, START, World } from "./world.js";
+import { test } from "node:test";
+import type { Intake, Notice, Result } from "../src/core/index.js";
+import { advance, drops, EVENT, make, refusal, setStage, settle, START, world } from "./world.js";
 
-let world: World;
-let intakes: Intake[];
-beforeEach(() => {
-  world = new World();
-  intakes = [];
-});
-afterEach(async () => {
-  for (const intake of intakes) await intake.close();
-  world.end();
-});
-const make = (options: Partial<Options> = {}): Intake => {
-  const intake = createIntake({ url: "https://intake.example", ...options });
-  intakes.push(intake);
-  return intake;
-};
-const drops = (intake: Intake): Notice[] => {
-  const list: Notice[] = [];
-  intake.on("dropped", (notice) => list.push(notice));
-  return list;
-};
+setStage();
 const count = (intake: Intake, from: number, to: number): void => {
   for (let i = from; i < to; i++) intake.submit("web.page_view", { ...EVENT, page: `/${i}` });
 };
@@ -197,6 +177,25 @@ test("an event that is too large for any request is refused at once", () => {
   assert.equal(dropped[0]!.reason, "too_large");
 });
 
+for (const jumpMs of [-7_200_000, 7_200_000]) {
+  test(`a wall clock that is put ${jumpMs < 0 ? "back" : "forward"} holds nothing up, and ages nothing`, async () => {
+    const intake = make({ queue: { maxAgeMs: 3_600_000 } });
+    const dropped = drops(intake);
+    world.answer = () => (world.posts().length == 1 ? { status: 503, headers: { "retry-after": "30" } } : undefined);
+
+    count(intake, 0, 1);
+    await advance(3100);
+    count(intake, 1, 2);
+    world.wallOffsetMs = jumpMs;
+    await advance(40_000);
+    count(intake, 2, 3);
+    await advance(3100);
+
+    assert.deepEqual(dropped, []);
+    assert.deepEqual(pages(), ["/0", "/1", "/2"]);
+  });
+}
+
 test("what waits for too long expires", async () => {
   const intake = make({ queue: { maxAgeMs: 60_000 } });
   const dropped = drops(intake);
@@ -222,8 +221,27 @@ test("submit never throws", () => {
   assert.equal(intake.submit("web.page_view", circular), undefined);
   assert.equal(intake.submit("web.page_view", { ...EVENT, big: 1n } as any), undefined);
   assert.equal(intake.submit("web.page_view", undefined as any), undefined);
+  assert.equal(intake.submit("web.page_view", { ...EVENT, toJSON: () => undefined }), undefined);
   assert.ok(intake.submit("web.page_view", EVENT));
-  assert.deepEqual(dropped.map((notice) => notice.reason), Array(3).fill("unserializable"));
+  assert.deepEqual(dropped.map((notice) => notice.reason), Array(4).fill("unserializable"));
+});
+
+test("attributes that cannot be had keep no event from being sent", async () => {
+  const streams = { s: { producers: { metrics_platform_client: { provide_values: ["page_id"] } } } };
+  const context = (): never => {
+    throw new Error("a mistake of the page's");
+  };
+
+  assert.equal((await make({ streams, context }).submitNow("s", EVENT)).status, "sent");
+});
+
+test("a batch holds one event at least", async () => {
+  const intake = make({ batch: { maxEvents: 0 } });
+
+  count(intake, 0, 2);
+  await intake.flush();
+
+  assert.deepEqual(pages(), ["/0", "/1"]);
 });
 
 test("the caller may go on to change the event", async () => {
@@ -338,13 +356,20 @@ test("events go to the address of their stream's service, each address by itself
   assert.deepEqual(world.accepted.map((event) => event.meta.stream), ["b"]);
 });
 
-test("the server's clock is said and not applied", async () => {
+test("the server's clock is said and not applied, and a clock that is far from it is warned of once", async () => {
   const intake = make();
-  world.answer = () => ({ status: 201, headers: { date: new Date(START + 3_600_000).toUTCString() } });
+  const warnings: string[] = [];
+  intake.on("warning", ({ message }) => warnings.push(message));
+  let ahead = 299_000;
+  world.answer = () => ({ status: 201, headers: { date: new Date(START + ahead).toUTCString() } });
 
   await intake.submitNow("web.page_view", EVENT);
+  assert.deepEqual(warnings, []);
+  ahead = 3_600_000;
+  for (let i = 0; i < 2; i++) await intake.submitNow("web.page_view", EVENT);
 
   assert.equal(intake.serverOffsetMs, 3_600_000);
+  assert.deepEqual(warnings, ["clock: 3600000 ms off"]);
   assert.equal(world.accepted[0].dt, "2026-11-28T12:00:00.000Z");
 });
 

@@ -1,16 +1,11 @@
 // Developer mode, and validation in the page.
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
-import { afterEach, beforeEach, test } from "node:test";
-import { createIntake } from "../src/core/index.js";
+import { test } from "node:test";
 import { debug, validate } from "../src/debug/index.js";
-import { EVENT, settle, World } from "./world.js";
+import { drops, EVENT, make, setStage, settle, world } from "./world.js";
 
-let world: World;
-beforeEach(() => {
-  world = new World();
-});
-afterEach(() => world.end());
+setStage();
 
 const SCHEMA = { type: "object", required: ["page"], properties: { page: { type: "string", maxLength: 8 }, count: { type: "integer" } } };
 const recorder = () => {
@@ -21,7 +16,7 @@ const recorder = () => {
 
 test("developer mode sends everything, guaranteed, under the name of the test", async () => {
   const to = recorder();
-  const intake = createIntake({ url: "https://intake.example", hasty: true, streams: { s: { sample: { unit: "session", rate: 0 } } }, plugins: [debug({ test: "cart", console: to })] });
+  const intake = make({ hasty: true, streams: { s: { sample: { unit: "session", rate: 0 } } }, plugins: [debug({ test: "cart", console: to })] });
 
   const result = await intake.submitNow("s", EVENT);
 
@@ -34,7 +29,7 @@ test("the intake's verdict is in the console before the event is sent", async ()
   const to = recorder();
   const context = { error_type: "schema_violation", errors: [{ dataPath: ".page", message: "should be string" }], errorsText: "'.page' should be string" };
   world.answerOther = (request) => (request.path == "/v1/validate" ? { status: 200, body: { events: [{ index: 0, status: "invalid", context }] } } : undefined);
-  const intake = createIntake({ url: "https://intake.example", plugins: [debug({ console: to })] });
+  const intake = make({ plugins: [debug({ console: to })] });
 
   intake.submit("s", EVENT);
   await settle();
@@ -46,9 +41,8 @@ test("the intake's verdict is in the console before the event is sent", async ()
 test("the page judges by the intake's schemas, and drops what is invalid when asked to", async () => {
   const to = recorder();
   world.answerOther = (request) => (request.path == "/v1/schemas/web/page_view/1.1.0" ? { status: 200, body: SCHEMA } : undefined);
-  const intake = createIntake({ url: "https://intake.example", plugins: [debug({ validate: "page", drop: true, console: to })] });
-  const dropped: (string | undefined)[] = [];
-  intake.on("dropped", ({ reason }) => dropped.push(reason));
+  const intake = make({ plugins: [debug({ validate: "page", drop: true, console: to })] });
+  const dropped = drops(intake);
 
   intake.submit("s", EVENT);
   await settle();
@@ -56,7 +50,7 @@ test("the page judges by the intake's schemas, and drops what is invalid when as
   intake.submit("s", EVENT);
   await intake.flush();
 
-  assert.deepEqual(dropped, ["invalid"]);
+  assert.deepEqual(dropped.map((notice) => notice.reason), ["invalid"]);
   assert.equal(world.accepted.length, 2);
   assert.equal(world.seen.filter((request) => request.path.startsWith("/v1/schemas")).length, 1);
 });

@@ -1,25 +1,10 @@
 // The core on a page: the end of it, being offline, settings of streams, reports.
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, test } from "node:test";
-import { createIntake } from "../src/core/index.js";
-import type { Intake, Notice, Options } from "../src/core/index.js";
-import { advance, EVENT, settle, World } from "./world.js";
+import { test } from "node:test";
+import type { Intake } from "../src/core/index.js";
+import { advance, drops, EVENT, make, setStage, settle, world } from "./world.js";
 
-let world: World;
-let intakes: Intake[];
-beforeEach(() => {
-  world = new World();
-  intakes = [];
-});
-afterEach(async () => {
-  for (const intake of intakes) await intake.close();
-  world.end();
-});
-const make = (options: Partial<Options> = {}): Intake => {
-  const intake = createIntake({ url: "https://intake.example", ...options });
-  intakes.push(intake);
-  return intake;
-};
+setStage();
 const submit = (intake: Intake, from: number, to: number, bytes = 10): void => {
   for (let i = from; i < to; i++) intake.submit("web.page_view", { ...EVENT, page: `/${i}`, pad: "x".repeat(bytes) });
 };
@@ -61,6 +46,24 @@ test("requests that outlive the page share 60 KiB, and the newest events have th
   open();
   await advance(100);
   assert.equal(new Set(world.accepted.map((event) => event.page)).size, 19);
+});
+
+test("an ordinary request outlives the page if two like it are allowed, and nine do at most", async () => {
+  const page = world.page();
+  const intake = make({ batch: { maxBytes: 60_000 } });
+
+  for (const bytes of [40_000, 30_000]) await intake.submitNow("web.page_view", { ...EVENT, page: "x".repeat(bytes) });
+  assert.deepEqual(world.posts().map((request) => request.keepalive), [false, true]);
+  let open = (): void => undefined;
+  const gate = new Promise<undefined>((resolve) => (open = () => resolve(undefined)));
+  world.answer = () => gate;
+  for (let i = 0; i < 12; i++) void intake.submitNow("web.page_view", EVENT);
+  submit(intake, 0, 1);
+  page.leave();
+  await settle();
+
+  assert.deepEqual(world.posts().slice(2).map((request) => request.keepalive), [...Array(9).fill(true), ...Array(4).fill(false)]);
+  open();
 });
 
 test("without keepalive the page's end uses sendBeacon, and believes it when it says no", async () => {
@@ -112,12 +115,32 @@ test("offline nothing is tried; online everything is, at once", async () => {
   assert.equal(world.accepted.length, 30);
 });
 
+test("a page that is asked whether it may be left sends what waits, and goes on if it stays", async () => {
+  const page = world.page();
+  world.answerOther = (request) => (request.path == "/v1/streamconfigs" ? { failure: "timeout" } : undefined);
+  const intake = make();
+  const fetching = make({ streams: "fetch" });
+  const dropped = drops(fetching);
+
+  submit(intake, 0, 3);
+  submit(fetching, 3, 4);
+  page.ask();
+  await settle();
+  assert.deepEqual(world.posts().map(({ keepalive, params, events }) => [keepalive, params.hasty, events.length]), [[true, "true", 3]]);
+  submit(intake, 4, 5);
+  await advance(3100);
+
+  assert.deepEqual(world.accepted.map((event) => event.page), ["/0", "/1", "/2", "/4"]);
+  assert.deepEqual(dropped, []);
+});
+
 test("closing takes the listeners off the page", async () => {
   const page = world.page();
   const intake = make();
   await intake.close();
 
   submit(intake, 0, 1);
+  page.ask();
   page.leave();
   await settle();
 
@@ -204,8 +227,7 @@ test("events that wait for settings when the page ends are dropped as that, and 
   const page = world.page();
   world.answerOther = () => ({ failure: "timeout" });
   const intake = make({ streams: "fetch" });
-  const dropped: Notice[] = [];
-  intake.on("dropped", (notice) => dropped.push(notice));
+  const dropped = drops(intake);
 
   submit(intake, 0, 2);
   page.leave();

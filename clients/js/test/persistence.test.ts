@@ -1,11 +1,10 @@
 // Events that outlive their page: several pages of one origin, one database.
 import "fake-indexeddb/auto";
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, test } from "node:test";
-import { createIntake } from "../src/core/index.js";
+import { beforeEach, test } from "node:test";
 import type { Intake, Item, Options, Store } from "../src/core/index.js";
 import { persistence } from "../src/persistence/index.js";
-import { advance, EVENT, settle, World } from "./world.js";
+import { advance, drops, EVENT, forsake, make, setStage, settle, world, type World } from "./world.js";
 
 /** Web Locks of one origin, for several pages: granted in order, released when a page is killed. */
 class Locks {
@@ -52,35 +51,25 @@ globalThis.BroadcastChannel = class extends Channel {
 /** A page that will be killed: its timers would go on here, so it sends only when told to. */
 const SILENT = { batch: { intervalMs: 1e9, flushAt: 1e9 } };
 
-let world: World;
 let locks: Locks;
 let page: ReturnType<World["page"]>;
-let intakes: Intake[];
 let url: string;
 let serial = 0;
+setStage();
 beforeEach(() => {
-  world = new World();
   locks = new Locks();
-  intakes = [];
   url = `https://intake-${serial++}.example`;
   page = world.page();
-});
-afterEach(async () => {
-  world.answer = () => undefined;
-  for (const intake of intakes) await intake.close();
-  await settle(50);
-  world.end();
 });
 
 /** Open a page with an intake of its own, as far as its lock. */
 const open = async (options: Partial<Options> = {}): Promise<{ intake: Intake; kill(): void }> => {
   const owner = {};
   page.navigator.locks = locks.of(owner);
-  const intake = createIntake({ url, store: persistence(), ...options });
-  intakes.push(intake);
+  const intake = make({ url, store: persistence(), ...options });
   await kept();
   const kill = (): void => {
-    intakes.splice(intakes.indexOf(intake), 1);
+    forsake(intake);
     locks.kill(owner);
   };
   return { intake, kill };
@@ -180,8 +169,7 @@ test("where the database is forbidden localStorage keeps the events, one key eac
     throw new DOMException("no", "SecurityError");
   };
   try {
-    const intake = createIntake({ url, store: persistence() });
-    intakes.push(intake);
+    const intake = make({ url, store: persistence() });
     await settle(20);
 
     const ids = [intake.submit("web.page_view", EVENT), intake.submit("web.page_view", EVENT)];
@@ -189,6 +177,28 @@ test("where the database is forbidden localStorage keeps the events, one key eac
 
     const keys = [...(localStorage as any).map.keys()];
     assert.deepEqual(keys.sort(), ids.map((id) => `penstock:${url}:${id}`).sort());
+  } finally {
+    globalThis.indexedDB.open = before;
+  }
+});
+
+test("where storage and locks are forbidden events stay in memory, and that is said", async () => {
+  const refuse = (): never => {
+    throw new DOMException("no", "SecurityError");
+  };
+  const before = globalThis.indexedDB.open;
+  globalThis.indexedDB.open = refuse;
+  Object.defineProperty(globalThis, "localStorage", { get: refuse, configurable: true });
+  page.navigator.locks = { request: async () => refuse(), query: async () => refuse() };
+  try {
+    const intake = make({ url, store: persistence() });
+    const warnings: string[] = [];
+    intake.on("warning", ({ message }) => warnings.push(message));
+    intake.submit("web.page_view", EVENT);
+    await advance(3100);
+
+    assert.deepEqual(warnings, ["quota: kept in memory alone"]);
+    assert.equal(world.accepted.length, 1);
   } finally {
     globalThis.indexedDB.open = before;
   }
@@ -232,8 +242,7 @@ test("a backlog of many events is taken over in parts that the queue has room fo
   world.answer = () => undefined;
 
   const { intake } = await open({ queue: { maxEvents: 150 } });
-  const dropped: (string | undefined)[] = [];
-  intake.on("dropped", ({ reason }) => dropped.push(reason));
+  const dropped = drops(intake);
   for (let i = 0; i < 8; i++) {
     void intake.flush();
     await kept(12_000);

@@ -1,5 +1,7 @@
 // A world for the core: a clock that the test moves, an intake that answers as told, and a page if one is wanted.
-import { mock } from "node:test";
+import { afterEach, beforeEach, mock } from "node:test";
+import { createIntake } from "../src/core/index.js";
+import type { Intake, Notice, Options } from "../src/core/index.js";
 
 export interface Seen {
   url: string;
@@ -62,15 +64,21 @@ export class World {
   answer: Answering = () => undefined;
   /** Other paths than /v1/events. */
   answerOther: Answering = () => undefined;
+  /** How far the wall clock was put forward since the test began. */
+  wallOffsetMs = 0;
   private readonly restore: (() => void)[] = [];
 
   constructor() {
     mock.timers.enable({ apis: ["setTimeout", "Date"], now: START });
-    const names = ["fetch", "document", "location", "navigator", "addEventListener", "removeEventListener", "dispatchEvent", "localStorage", "sessionStorage", "Request"];
+    const names = ["fetch", "document", "location", "navigator", "addEventListener", "removeEventListener", "dispatchEvent", "localStorage", "sessionStorage", "Request", "performance"];
     for (const name of names) {
       const before = Object.getOwnPropertyDescriptor(globalThis, name);
       this.restore.push(() => (before ? Object.defineProperty(globalThis, name, before) : delete (globalThis as any)[name]));
     }
+    // Node's clock of a test is the wall's and the timers' at once. A jump is the wall's alone.
+    const { now } = Date;
+    Date.now = () => now() + this.wallOffsetMs;
+    set("performance", { timeOrigin: START, now: () => now() - START });
     set("fetch", (url: string, init: RequestInit = {}) => this.fetch(url, init));
   }
 
@@ -80,10 +88,10 @@ export class World {
   }
 
   /** Make this the world of a page. */
-  page(navigator: Record<string, unknown> = {}): { hide(): void; show(): void; leave(): void; online(is: boolean): void; navigator: any } {
+  page(navigator: Record<string, unknown> = {}): { hide(): void; show(): void; ask(): void; leave(): void; online(is: boolean): void; navigator: any } {
     const target = new EventTarget();
     const page: any = new EventTarget();
-    page.visibilityState = "visible";
+    page.hidden = false;
     const state: any = { onLine: true, ...navigator };
     set("document", page);
     set("location", new URL("https://shop.example/cart"));
@@ -91,16 +99,17 @@ export class World {
     for (const name of ["addEventListener", "removeEventListener", "dispatchEvent"] as const) set(name, target[name].bind(target));
     set("localStorage", new MemoryStorage());
     set("sessionStorage", new MemoryStorage());
-    const become = (visibility: string): void => {
-      page.visibilityState = visibility;
+    const become = (isHidden: boolean): void => {
+      page.hidden = isHidden;
       page.dispatchEvent(new globalThis.Event("visibilitychange"));
     };
     return {
       navigator: state,
-      hide: () => become("hidden"),
-      show: () => become("visible"),
+      hide: () => become(true),
+      show: () => become(false),
+      ask: () => void target.dispatchEvent(new globalThis.Event("beforeunload")),
       leave() {
-        become("hidden");
+        become(true);
         target.dispatchEvent(new globalThis.Event("pagehide"));
       },
       online(is) {
@@ -151,3 +160,35 @@ export const EVENT = { $schema: "/web/page_view/1.1.0", page: "/home" };
 export const refusal = (status: "invalid" | "error", index: number, type: string): object => ({
   status, index, event: {}, context: { error_type: type, errorsText: "it is wrong" },
 });
+
+/** The world of the test that runs. */
+export let world: World;
+let intakes: Intake[];
+
+/** Give each test of a file a world of its own, and close its intakes after it. */
+export const setStage = (): void => {
+  beforeEach(() => {
+    world = new World();
+    intakes = [];
+  });
+  afterEach(async () => {
+    // What a test left unanswered is let go.
+    world.answer = () => undefined;
+    for (const intake of intakes) await intake.close();
+    await settle(50);
+    world.end();
+  });
+};
+export const make = (options: Partial<Options> = {}): Intake => {
+  const intake = createIntake({ url: "https://intake.example", ...options });
+  intakes.push(intake);
+  return intake;
+};
+/** Leave an intake as it is: its page was killed. */
+export const forsake = (intake: Intake): void => void intakes.splice(intakes.indexOf(intake), 1);
+/** A list that grows by what an intake drops. */
+export const drops = (intake: Intake): Notice[] => {
+  const list: Notice[] = [];
+  intake.on("dropped", (notice) => list.push(notice));
+  return list;
+};

@@ -204,10 +204,8 @@ class Chromium(WebDriver):
     engine = "chromium"
 
     def begin(self) -> None:
-        port = free_port()
-        said = self._start("chromedriver", f"--port={port}")
-        eventually(lambda: "started successfully" in said.read_text(), or_show=said.read_text)
-        self._address = f"http://127.0.0.1:{port}"
+        said = self._start("chromedriver", "--port=0")
+        self._address = "http://127.0.0.1:" + wait_for(r"started successfully on port (\d+)", said)
         arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic"]
         profile = f"--user-data-dir={self._directory / 'profile'}"
         self._begin({"goog:chromeOptions": {"binary": shutil.which("chromium"), "args": [*arguments, profile]}})
@@ -290,7 +288,8 @@ class Firefox(Browser):
         return json.loads(answer["result"]["value"]) if "value" in answer["result"] else None
 
     def close(self, tab: str) -> None:
-        self._ask("browsingContext.close", context=tab)
+        """Close it as a user does: the page is asked first."""
+        self._ask("browsingContext.close", context=tab, promptUnload=True)
 
     def kill(self, tabs: list[str]) -> None:
         pages = self._pages()

@@ -10,7 +10,8 @@ window.intake = penstock.createIntake({
   url: location.origin,
   rate: false,
   batch: { intervalMs: 100 },
-  retry: { baseMs: 100, capMs: 500, timeoutMs: 3000, settleMs: 1000, giveUpMs: 4000 },
+  // On a busy machine an answer may take seconds: a request that is only slow is not one whose outcome is unknown.
+  retry: { baseMs: 100, capMs: 500, timeoutMs: 15000, settleMs: 3000, giveUpMs: 30000 },
   ...options,
   ...(store ? { store: penstock.persistence() } : {}),
 });

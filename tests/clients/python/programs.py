@@ -94,6 +94,25 @@ def submits_late(url: str) -> None:
     atexit.register(submit, intake, 10)
 
 
+def submits_when_all_is_over(url: str) -> None:
+    """Submits after the flush at the end: from a thread that nothing stops, and from a finalizer."""
+    intake = Intake(url, linger_s=LONG_S)
+    submit(intake, 10)
+
+    class Last:
+        def __del__(self) -> None:
+            outcome = intake.submit(STREAM, EVENT).outcome
+            assert outcome[:2] == ("dropped", "closed")
+            say("outcome", *outcome[:2])
+
+    def run_on() -> None:
+        while intake.submit(STREAM, EVENT).outcome.reason != "closed":
+            time.sleep(0.001)
+
+    threading.Thread(target=run_on, daemon=True).start()
+    sys.modules["kept to the end"] = Last()  # type: ignore[assignment]
+
+
 def _refuse(_: threading.Thread) -> None:
     raise RuntimeError("can't create new thread at interpreter shutdown")
 
@@ -108,8 +127,8 @@ def never_ends(url: str) -> None:
 
 
 def hangs_at_exit(url: str) -> None:
-    """Ends while the intake answers nothing."""
-    submit(Intake(url, exit_timeout_s=0.5), 10)
+    """Ends while the intake answers nothing, and would be waited for until the test gives up."""
+    submit(Intake(url, exit_timeout_s=0.5, timeout_s=3600), 10)
 
 
 def forks(url: str) -> None:

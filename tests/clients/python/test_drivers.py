@@ -270,7 +270,7 @@ def test_retry_after_is_kept_even_by_a_flush(faulty: FaultServer) -> None:
     faulty.faults.append(Fault(status=503, accepts=False, headers={"Retry-After": "3000"}))
     client = make("thread", faulty.url, **SOON)
     client.submit(STREAM, EVENT)
-    faulty.until(lambda: len(faulty.seen) == 1)
+    faulty.until(lambda: client.health().last_error is not None)
     result = client.flush(0.2)
 
     assert result.pending == 1

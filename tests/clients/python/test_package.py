@@ -103,11 +103,29 @@ def test_the_readme_and_the_help_name_every_option() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "127.0.0.1:8192", "ftp://a", "http://", "http://a/?x=1", "http://u:p@a", "https://a/#x"]
+    "url",
+    [
+        "",
+        "127.0.0.1:8192",
+        "ftp://a",
+        "http://",
+        "http://a/?x=1",
+        "http://u:p@a",
+        "https://a/#x",
+        "http://a:99999",
+        "http://a:0",
+        "http://a:b",
+        "http://[::1",
+        "http://a b",
+        "http://a\n",
+        None,
+        5,
+        b"http://a",
+    ],
 )
-def test_an_address_that_is_none_is_refused(url: str) -> None:
+def test_an_address_that_is_none_is_refused(url: object) -> None:
     with pytest.raises(ValueError, match=r"is not the address|give the address alone"):
-        Options(url)
+        Options(url)  # type: ignore[arg-type]
 
 
 def test_the_path_of_events_may_be_given() -> None:
@@ -122,8 +140,12 @@ def test_the_path_of_events_may_be_given() -> None:
         {"timeout_s": 0},
         {"headers": {"X": "a\r\nb"}},
         {"max_queue_events": -1},
+        {"dumps": 5},
+        {"on_drop": "print"},
+        {"validator": {}},
+        {"context": 5},
     ],
 )
 def test_an_option_that_cannot_be_used_is_refused(options: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"on_full|streams|above 0|header"):
+    with pytest.raises(ValueError, match=r"on_full|streams|above 0|header|is a function|context is"):
         Options("http://a", **options)  # type: ignore[arg-type]

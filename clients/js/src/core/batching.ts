@@ -12,7 +12,7 @@ export const takeBatch = <T extends { bytes: number }>(items: T[], maxEvents: nu
   let count = 0;
   for (const { bytes } of items) {
     size += bytes + 1;
-    if (count >= maxEvents || (count && size > maxBytes)) break;
+    if (count && (count >= maxEvents || size > maxBytes)) break;
     count++;
   }
   return items.slice(0, count);

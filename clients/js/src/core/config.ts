@@ -1,4 +1,5 @@
 /** The settings of streams, fetched: with an ETag, for as long as the answer allows, and kept when the intake errs. */
+import { clock } from "./clock.js";
 import { parse, quietly } from "./quietly.js";
 import { request } from "./transport.js";
 import type { StreamTable } from "./types.js";
@@ -27,11 +28,11 @@ export const fetchConfig = (url: string, onAnswer: (streams: StreamTable | undef
       quietly(() => localStorage.setItem(key, JSON.stringify(found)));
     }
     const isGood = found || answer.status == 304;
-    askAt = Date.now() + (isGood ? +(/max-age=(\d+)/.exec(answer.headers!.get("cache-control")!)?.[1] ?? DEFAULT_TTL_S) * 1000 : RETRY_MS * Math.random());
+    askAt = clock() + (isGood ? +(/max-age=(\d+)/.exec(answer.headers!.get("cache-control")!)?.[1] ?? DEFAULT_TTL_S) * 1000 : RETRY_MS * Math.random());
     onAnswer(streams);
   };
   return () => {
-    if (Date.now() >= askAt) {
+    if (clock() >= askAt) {
       askAt = Infinity;
       void ask();
     }

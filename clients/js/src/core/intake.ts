@@ -1,5 +1,6 @@
 /** The public face: judge an event, write it as JSON once, and give it to the sender; listen to the page. */
 import { fits, utf8Bytes } from "./batching.js";
+import { clock } from "./clock.js";
 import { fetchConfig } from "./config.js";
 import { randomHex, uuid7 } from "./identity.js";
 import { limitRate } from "./rate.js";
@@ -71,7 +72,7 @@ export const createIntake = (options: Options): Intake => {
     agent_is_automated: nav.webdriver,
     performer_session_id: identities().session,
     performer_pageview_id: identities().pageview,
-    ...(typeof options.context == "function" ? options.context() : options.context),
+    ...(typeof options.context == "function" ? quietly(options.context) : options.context),
   });
 
   const config =
@@ -113,7 +114,7 @@ export const createIntake = (options: Options): Intake => {
       if (!reason && hooks.admit?.(stream, whole) === false) reason = "invalid";
       if (reason) return refuse(stream, reason, done);
       const body = JSON.stringify(whole);
-      const item: Item = { id, stream, url: judged.url, body, bytes: utf8Bytes(body), at: Date.now(), tries: 0, done };
+      const item: Item = { id, stream, url: judged.url, body, bytes: body.length && utf8Bytes(body), at: clock(), tries: 0, done };
       if (!fits(item.bytes, maxEventBytes)) return refuse(stream, "too_large", done);
       store?.put(item);
       done ? sender.express(item) : sender.take(item);
@@ -124,7 +125,7 @@ export const createIntake = (options: Options): Intake => {
     }
   };
 
-  const sender = createSender(options, { hooks, store, mayTake, finish, emit, refresh: table });
+  const sender = createSender(options, { hooks, store, mayTake, finish, emit, warn, refresh: table });
 
   /** Send one report for all drops since the last one, if any was not meant: by itself, for in a full queue it would drop one more. */
   const report = (): void => {
@@ -139,18 +140,23 @@ export const createIntake = (options: Options): Intake => {
       admit(stream, { $schema: "/penstock/client_report/1.0.0", client: VERSION, clock_offset_ms: sender.offset(), dropped: drops.slice(0, MAX_KEPT) }, () => undefined);
     }
   };
-  const leave = (): void => {
-    if (config && !table()) for (const [stream, , done] of held.splice(0)) refuse(stream, "no_config", done);
+  /** The page is asked whether it may be left: Firefox closes many a tab without the events that come after. */
+  const onAsked = (): void => {
     report();
     sender.leave();
   };
+  const leave = (): void => {
+    if (config && !table()) for (const [stream, , done] of held.splice(0)) refuse(stream, "no_config", done);
+    onAsked();
+  };
   const onHidden = (): void => {
-    if (page!.visibilityState == "hidden") leave();
+    if (page!.hidden) leave();
   };
   const listen = (on: "addEventListener" | "removeEventListener"): void => {
     globalThis[on]?.("online", sender.hurry);
     if (page) {
       page[on]("visibilitychange", onHidden);
+      globalThis[on]("beforeunload", onAsked);
       globalThis[on]("pagehide", leave);
     }
   };

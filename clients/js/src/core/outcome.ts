@@ -18,12 +18,12 @@ const MAX_WAIT_S = 3600;
 
 /** Read Retry-After (RFC 9110 section 10.2.3): seconds or a date, which counts from the answer's own `Date`. */
 export const retryAfter = (value: string | null | undefined, date: string | null | undefined, nowMs: number): number | null => {
-  const text = (value || "").trim();
+  const text = value?.trim()!;
   if (/^[0-9]+$/.test(text)) return Math.min(+text, MAX_WAIT_S);
   // `Date.parse` takes much that is no date of HTTP; 31 November becomes 1 December, so the text is compared.
   const at = Date.parse(text);
   if (new Date(at).toUTCString() != text) return null;
-  return Math.min(Math.max((at - (Date.parse(date || "") || nowMs)) / 1000, 0), MAX_WAIT_S);
+  return Math.min(Math.max((at - (Date.parse(date!) || nowMs)) / 1000, 0), MAX_WAIT_S);
 };
 
 /** Return how long to wait before the attempt after `attempt`: full jitter, or Retry-After and up to a quarter of it. */
@@ -40,14 +40,15 @@ export const decide = (count: number, status: number | string, body?: any, after
   if (typeof status == "string") return all(status == "connect" ? "retry" : "unknown", status, true);
   const reason = "http_" + status;
   if (status == 413) return count > 1 ? all("retry", reason, false, true) : all("rejected", "too_large");
-  const isPassing = /^(408|425|429|503)$/.test(status + "");
+  const text = status as unknown as string;
+  const isPassing = /^(408|425|429|503)$/.test(text);
   // Errors first: an index in both lists is invalid.
   const lists = [body?.error, body?.invalid];
   const isListed = lists.some(Array.isArray);
   if (status == 207 && !isListed) return all("unknown");
   const decision = status < 300 ? all("sent")
     : isPassing ? all("retry", reason, true)
-    : /^([34]|50[15])/.test(status + "") ? all("rejected", reason)
+    : /^([34]|50[15])/.test(text) ? all("rejected", reason)
     : all("unknown", reason, true);
   if (isListed) {
     lists.forEach((list, isInvalid) => {

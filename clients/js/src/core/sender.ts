@@ -6,6 +6,7 @@
  * is asked for before it is sent again.
  */
 import { takeBatch } from "./batching.js";
+import { clock } from "./clock.js";
 import { uuid7 } from "./identity.js";
 import { backoffMs, decide, decideByReceipt, retryAfter } from "./outcome.js";
 import { parse } from "./quietly.js";
@@ -36,6 +37,9 @@ interface Lane {
 /** So many requests in a row without an answer, while the browser says it is online: the destination is blocked. */
 const SILENCES = 6;
 
+/** A clock that is further from the intake's is said to be wrong. */
+const MAX_OFFSET_MS = 300000;
+
 /** What the sender needs of the intake. */
 export interface Office {
   hooks: Hooks;
@@ -44,11 +48,13 @@ export interface Office {
   /** An event has its outcome. */
   finish(stream: string, result: Result, done?: Item["done"]): void;
   emit<K extends keyof Notices>(kind: K, notice: Notices[K]): void;
+  /** Warn of a thing, once. */
+  warn(of: string, message: string): void;
   /** Called before each look at the queue. */
   refresh(): void;
 }
 
-export const createSender = (options: Options, { hooks, store, mayTake, finish, emit, refresh }: Office) => {
+export const createSender = (options: Options, { hooks, store, mayTake, finish, emit, warn, refresh }: Office) => {
   const { maxEvents = 100, maxBytes = 32768, intervalMs = 3000, flushAt = 20 } = options.batch || {};
   const bounds = { maxEvents: 1000, maxBytes: 4194304, maxAgeMs: store ? 259200000 : 3600000, ...options.queue };
   const { baseMs = 1000, capMs = 300000, timeoutMs = 15000, settleMs = 11000, giveUpMs = 60000 } = options.retry || {};
@@ -82,7 +88,7 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
   /** Discard what is too old; return what is not. */
   const young = (items: Item[]): Item[] =>
     items.filter((item) => {
-      const isYoung = item.at > Date.now() - bounds.maxAgeMs;
+      const isYoung = item.at > clock() - bounds.maxAgeMs;
       if (!isYoung) discard([item], laneOf(item.url).silences < SILENCES ? "expired" : "blocked");
       return isYoung;
     });
@@ -103,7 +109,7 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
 
   /** Look at the lanes in `delayMs`, or sooner if that was asked for. */
   const wake = (delayMs: number): void => {
-    const at = Date.now() + delayMs;
+    const at = clock() + delayMs;
     if (at >= timerAt) return;
     clearTimeout(timer);
     timerAt = at;
@@ -116,7 +122,7 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
     timerAt = Infinity;
     refresh();
     queue = young(queue);
-    const now = Date.now();
+    const now = clock();
     if (!isOffline()) {
       each((lane) => {
         if (lane.isBusy) return;
@@ -174,13 +180,13 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
     const items = (batch.items = young(batch.items));
     if (!items.length) return;
     const tries = ++batch.tries;
-    const sentAt = Date.now();
+    const sentAt = clock();
     for (const item of items) Object.assign(item, { tries, sentAt, request: batch.request });
     store?.mark(items);
     const url = address(lane, "/v1/events", {
       attempt: tries,
       request_id: batch.request,
-      ...((isLast || hooks.hasty) && { hasty: "true" }),
+      ...((isLast || hooks.hasty) && { hasty: true }),
     });
     const isOwn = url.startsWith(globalThis.location?.origin + "/");
     const bytes = items.reduce((sum, item) => sum + item.bytes + 1, 1);
@@ -189,7 +195,7 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
     );
     const date = headers?.get("date");
     const now = Date.now();
-    if (date) offset = Date.parse(date) - now;
+    if (date && Math.abs((offset = Date.parse(date) - now)) > MAX_OFFSET_MS) warn("clock", offset + " ms off");
     const found = retryAfter(headers?.get("retry-after"), date, now);
     const { outcomes, reasons, contexts, isSplit, isTrouble, afterS } = decide(items.length, status, parse(text!), found);
     hear(lane, isTrouble, status);
@@ -206,7 +212,7 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
       lane.waiting.unshift(batchOf(items.slice(0, items.length >> 1), 0), batchOf(items.slice(items.length >> 1), 0));
     } else if (again.length) {
       const delayMs = delay(lane, lane.troubles || tries, afterS);
-      const due = Date.now() + delayMs;
+      const due = clock() + delayMs;
       lane.waiting.push(isUnknown ? { ...batch, due, isUnknown } : batchOf(again, tries, due));
       if (isTrouble) lane.pausedUntil = due;
       const reason = reasons.find(Boolean) || "unreadable";
@@ -218,14 +224,14 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
   /** Ask what became of a batch. */
   const inquire = async (lane: Lane, batch: Batch): Promise<void> => {
     const answer = await request(address(lane, "/v1/receipts/" + batch.request), {}, timeoutMs);
-    const ageMs = Date.now() - batch.items[0]!.sentAt!;
+    const ageMs = clock() - batch.items[0]!.sentAt!;
     const todo = decideByReceipt(batch.items.length, ageMs, settleMs, giveUpMs, answer.status, parse(answer.text!));
     hear(lane, !+answer.status, answer.status);
     if (todo == "sent") settle(batch.items, "sent");
     else if (!mayTake()) discard(batch.items, "consent");
     else if (todo == "resend") lane.waiting.unshift({ ...batch, isUnknown: false, due: 0 });
     else {
-      const due = Date.now() + (lane.troubles ? delay(lane, lane.troubles) : settleMs / 4);
+      const due = clock() + (lane.troubles ? delay(lane, lane.troubles) : settleMs / 4);
       lane.waiting.push({ ...batch, due });
       lane.pausedUntil = Math.max(lane.pausedUntil, due);
       return;
@@ -261,7 +267,7 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
       if (isOffline()) return;
       each((lane) => {
         // What waits for a reason stays where a store has it. Without one this is its last chance.
-        if (store && lane.pausedUntil > Date.now()) return;
+        if (store && lane.pausedUntil > clock()) return;
         if (!store) queue.unshift(...lane.waiting.splice(0).flatMap((waiting) => waiting.items));
         for (let batch; (batch = form(lane, keepaliveRoom(), true)); ) fly(send(lane, batch, true));
       });

@@ -1,16 +1,20 @@
-/** Requests of the browser: `fetch` with `keepalive` as far as it is allowed, `sendBeacon` where there is none. */
+/**
+ * Requests of the browser: `fetch` with `keepalive` as far as it is allowed, `sendBeacon` where there is none. A beacon
+ * survives the end of a page no better, has no answer, and is what lists of blockers name.
+ */
 
 /**
  * The Fetch Standard allows 64 KiB of bodies in flight with `keepalive` for all scripts of a page; Chromium allows 9 such
- * requests. All intakes of a page share what is counted here, and leave 4 KiB to other scripts.
+ * requests. All intakes of a page share what is counted here, and leave 4 KiB to other scripts. A request counts as a
+ * ninth at least.
  */
 const MAX_KEEPALIVE_BYTES = 61440;
-const MAX_KEEPALIVE_REQUESTS = 9;
+/** Firefox counts a request for a moment after its answer: of two that follow each other, each may have half. */
+const MAX_FOLLOWING_BYTES = 32768;
 let keptBytes = 0;
-let keptRequests = 0;
 
 /** How many bytes a request may have now to outlive the page. */
-export const keepaliveRoom = (): number => (keptRequests < MAX_KEEPALIVE_REQUESTS ? MAX_KEEPALIVE_BYTES - keptBytes : 0);
+export const keepaliveRoom = (): number => MAX_KEEPALIVE_BYTES - keptBytes;
 
 const hasKeepalive = (): boolean => "keepalive" in Request.prototype;
 
@@ -29,16 +33,11 @@ export const post = async (
     // False: the browser's own queue is full, and nothing was sent.
     return { status: navigator.sendBeacon(url, body) ? 202 : "connect" };
   }
-  const keepalive = bytes <= keepaliveRoom();
-  if (keepalive) {
-    keptBytes += bytes;
-    keptRequests++;
-  }
+  const keepalive = bytes <= keepaliveRoom() && (isLast || bytes <= MAX_FOLLOWING_BYTES);
+  const counted = keepalive ? Math.max(bytes, MAX_KEEPALIVE_BYTES / 9) : 0;
+  keptBytes += counted;
   const answer = await request(url, { method: "POST", body, headers, keepalive }, timeoutMs);
-  if (keepalive) {
-    keptBytes -= bytes;
-    keptRequests--;
-  }
+  keptBytes -= counted;
   return answer;
 };
 

@@ -106,11 +106,12 @@ export const persistence = (): Store => {
     ready = opened.then(
       () =>
         new Promise((resolve) => {
+          // In a frame without an origin locks are refused, as storage is.
           void hold(own, () => {
             resolve();
             channel.postMessage(own);
             return ended;
-          });
+          }).then(resolve);
         }),
     );
     void ready.then(() =>

@@ -77,6 +77,12 @@ class Books:
             "submitted": self.submitted - submitted,
             "sent": self.sent - sent,
             "dropped": [
-                {"stream": stream[:249], "reason": reason[:64], "count": count} for (stream, reason), count in chosen
+                {"stream": _writable(stream)[:249], "reason": reason[:64], "count": count}
+                for (stream, reason), count in chosen
             ],
         }
+
+
+def _writable(text: str) -> str:
+    """Return a text with what no encoding has replaced: a report must not be lost for a name that is none."""
+    return text.encode("utf-8", "replace").decode()

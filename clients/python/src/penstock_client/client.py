@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -93,7 +94,8 @@ class Client:
     ) -> Ticket:
         """Queue an event and return at once. The event is copied: ``meta.id``, ``meta.stream`` and ``dt`` are written
         into the copy, and its bytes are made now. ``ids`` are for sampling. What is wrong with an event is the outcome
-        of its ticket; raises QueueFull with ``on_full="raise"``, and Closed after ``close``."""
+        of its ticket; raises QueueFull with ``on_full="raise"``, and Closed after ``close``. After the flush at the end
+        of the process, where threads and finalizers may still submit, the outcome says that instead."""
         if self._pid != _getpid():
             self._begin()
         core = self._core
@@ -102,8 +104,10 @@ class Client:
             ticket.bind(self._wait_for)
         with self._lock:
             if core.is_closed:
-                raise Closed("this intake was closed")
-            if self._is_strict and core.is_full(ticket) and not self._has_found_room(ticket):
+                if not process.is_ending():
+                    raise Closed("this intake was closed")
+                core.offer(ticket)  # It refuses, and counts.
+            elif self._is_strict and core.is_full(ticket) and not self._has_found_room(ticket):
                 core.refuse(ticket, "queue_full", "the queue is full")
             elif core.offer(ticket):
                 self._on_taken(ticket)
@@ -209,6 +213,8 @@ class Client:
             try:
                 action()
             except Exception:  # Callbacks are not ours: the next ones are called all the same.
+                if sys.is_finalizing():  # Nothing can be imported any more, logging neither.
+                    continue
                 import logging
 
                 logging.getLogger("penstock_client").exception("a callback of on_drop or on_done failed")

@@ -47,15 +47,18 @@ class Core(Queue):
         self._limits = (options.linger_s, options.max_batch_events, options.max_batch_bytes)
 
     def prepare(
-        self, stream: str, event: Mapping[str, Any], hasty: bool, ids: Mapping[str, str] | None, now_s: float
+        self, stream: object, event: Mapping[str, Any], hasty: bool, ids: Mapping[str, str] | None, now_s: float
     ) -> Ticket:
-        """Make the ticket of an event. It has an outcome already if the event is not to be sent."""
+        """Make the ticket of an event. It has an outcome already if the event is not to be sent. Nothing that the
+        caller gave, a mapping or a function, raises here."""
         options = self.options
         unix_ns = self._wall_ns()
+        if not isinstance(stream, str):
+            return self._refused(str(stream), "", "unknown_stream", f"a stream is named by text, not {stream!r}", now_s)
         try:
             made = dict(event)
             meta = made["meta"] = dict(made.get("meta") or ())
-        except (TypeError, ValueError):
+        except Exception:  # Mappings may be the caller's own classes.
             return self._refused(stream, "", "not_an_object", "events and their meta are mappings", now_s)
         identity = meta.get("id")
         if not isinstance(identity, str) or not identity:
@@ -67,20 +70,20 @@ class Core(Queue):
             made["dt"] = timestamp(unix_ns)
         if "$schema" not in made and stream in options.schemas:
             made["$schema"] = options.schemas[stream]
-        if options.validator is not None and (invalid := options.validator(made)) is not None:
+        if options.validator is not None and (invalid := self._validate(made, now_s)) is not None:
             return self._refused(stream, identity, "invalid", f"{stream}: {invalid}", now_s)
         lane = None
         is_waiting = self.streams.is_awaited()
         if self._has_no_streams and made.get("$schema"):
             lane = self._lanes.get((options.url, hasty)) or self._lane(options.url, hasty)
         elif not is_waiting:
-            found = self._judged(stream, made, ids or self._ids)
+            found = self._judged(stream, made, ids or self._ids, now_s)
             if isinstance(found, str):
                 return self._refused(stream, identity, found, f"not sent to {stream}: {found}", now_s)
             lane = self._lane(destination(found, options.services, options.url), hasty)
         try:
             body = encode(made, options.dumps)
-        except (TypeError, ValueError, RecursionError) as error:
+        except Exception as error:
             return self._refused(stream, identity, "unserializable", f"{stream}: {error}", now_s)
         if not fits(len(body), options.max_batch_bytes):
             text = f"{stream}: an event of {len(body)} bytes; max_batch_bytes is {options.max_batch_bytes}"
@@ -190,9 +193,25 @@ class Core(Queue):
         if self.spool is not None:
             self.spool.close()
 
-    def _judged(self, stream: str, made: dict[str, Any], ids: Mapping[str, str]) -> str | Mapping[str, Any]:
-        options = self.options
-        return judge(self.streams.streams, stream, made, ids, options.attributes, is_sampled=not options.debug)
+    def _judged(
+        self, stream: str, made: dict[str, Any], ids: Mapping[str, str], now_s: float
+    ) -> str | Mapping[str, Any]:
+        def attributes() -> Mapping[str, Any]:
+            try:
+                return self.options.attributes()
+            except Exception as error:
+                self._warn("context", f"context failed: {error!r}; going on without attributes", now_s)
+                return {}
+
+        return judge(self.streams.streams, stream, made, ids, attributes, is_sampled=not self.options.debug)
+
+    def _validate(self, made: dict[str, Any], now_s: float) -> str | None:
+        validator = self.options.validator
+        try:
+            return None if validator is None else validator(made)
+        except Exception as error:
+            self._warn("validator", f"the validator failed: {error!r}; the intake judges", now_s)
+            return None
 
     def _refused(self, stream: str, identity: str, reason: str, text: str, now_s: float) -> Ticket:
         ticket = Ticket(stream, identity, None, None, now_s)
@@ -313,7 +332,7 @@ class Core(Queue):
             if ticket.unjudged is None:
                 continue
             (made, ids, hasty), ticket.unjudged = ticket.unjudged, None
-            found = self._judged(ticket.stream, made, ids)
+            found = self._judged(ticket.stream, made, ids, now_s)
             if isinstance(found, str):
                 self._settle(ticket, Outcome("dropped", found, f"not sent to {ticket.stream}: {found}"), now_s)
                 continue

@@ -31,6 +31,7 @@ _dumps = _encoder.encode
 
 
 def encode(event: Mapping[str, Any], dumps: Dumps | None) -> bytes:
-    """Return the event as JSON. Raises TypeError, ValueError or RecursionError if it cannot be written."""
+    """Return the event as JSON. Raises TypeError, ValueError or RecursionError if it cannot be written, and what
+    ``dumps`` raises."""
     text = dumps(event) if dumps is not None else _dumps(event)
     return text if isinstance(text, bytes) else text.encode()

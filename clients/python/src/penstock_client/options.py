@@ -175,6 +175,11 @@ class Options:
             raise ValueError(f"on_full is drop_oldest, drop_new, block or raise, not {self.on_full!r}")
         if not (isinstance(self.streams, Mapping) or self.streams in (None, "fetch")):
             raise ValueError(f"streams is a mapping, 'fetch' or None, not {self.streams!r}")
+        for name in ("dumps", "on_drop", "validator"):
+            if not (getattr(self, name) is None or callable(getattr(self, name))):
+                raise ValueError(f"{name} is a function, not {getattr(self, name)!r}")
+        if not (self.context is None or callable(self.context) or isinstance(self.context, Mapping)):
+            raise ValueError(f"context is a mapping or a function, not {self.context!r}")
         above_zero = (
             "max_batch_events",
             "max_batch_bytes",
@@ -191,15 +196,23 @@ class Options:
                 raise ValueError(f"the header {name!r} has characters that no header may have")
 
     def attributes(self) -> Values:
-        """Return the attributes for curation and ``provide_values`` of an event that is submitted now."""
-        context = self.context
-        return context() if callable(context) else context or {}
+        """Return the attributes for curation and ``provide_values`` of an event that is submitted now. Raises what the
+        function raises, and TypeError if it returns no mapping."""
+        found = self.context() if callable(self.context) else self.context or {}
+        if not isinstance(found, Mapping):
+            raise TypeError(f"context returned {type(found).__name__}, not a mapping")
+        return found
 
 
 def checked_url(url: str) -> str:
     """Return the URL without a slash at its end, or raise ValueError."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_one = is_one and url.isprintable() and " " not in url
+    except (AttributeError, TypeError, ValueError):  # No text, half an IPv6 address, a port that is none.
+        is_one = False
+    if not is_one:
         raise ValueError(f"{url!r} is not the address of an intake: http://host[:port] or https://host[:port]")
     if parts.query or parts.fragment or parts.username:
         raise ValueError(f"{url!r} has a query, a fragment or a user name; give the address alone")

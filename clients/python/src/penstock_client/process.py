@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _clients: set[Client] = set()
 _lock = threading.Lock()
 _hooked: set[int] = set()
+_ending = 0  # The process whose clients are closed, or being closed, for its end.
 
 
 def watch(client: Client) -> None:
@@ -39,8 +40,15 @@ def _after_fork_in_child() -> None:
         client.leave_parent()
 
 
+def is_ending() -> bool:
+    """Whether clients were closed because this process ends."""
+    return _ending == os.getpid()
+
+
 def close_all() -> None:
     """Flush and close every client, within the longest ``exit_timeout_s`` of them."""
+    global _ending  # noqa: PLW0603 - one process has one end
+    _ending = os.getpid()
     began_s = time.monotonic()
     for client in list(_clients):
         if client.is_of_this_process():

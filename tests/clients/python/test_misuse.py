@@ -1,0 +1,114 @@
+"""Whatever a caller hands over, ``submit`` does not raise, and what sends goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from penstock_client.testing import FaultServer
+from tests.clients.python.conftest import EVENT, STREAM
+from tests.clients.python.driven import DRIVERS, make
+
+drivers = pytest.mark.parametrize("driver", DRIVERS)
+LONG_S = 60.0
+
+
+def fails(*_: object) -> Any:
+    raise RuntimeError("a mistake of the caller's")
+
+
+class Broken(Mapping[str, Any]):
+    """A mapping that cannot be read."""
+
+    __getitem__ = __len__ = fails
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(EVENT)
+
+
+class Unprintable:
+    """An object that not even an error can name."""
+
+    __str__ = fails
+
+
+@drivers
+@pytest.mark.parametrize("stream", [None, 5, ["web.page_view"], b"web.page_view"])
+def test_a_stream_that_is_no_text_is_an_outcome_and_reported(driver: str, stream: Any, faulty: FaultServer) -> None:
+    client = make(driver, faulty.url, report_stream="penstock.client_report", linger_s=LONG_S)
+    bad = [client.submit(stream, event) for event in (EVENT, {})]
+    good = client.submit(STREAM, EVENT)
+    client.flush(LONG_S)
+    client.close(LONG_S)
+
+    assert [ticket.outcome[:2] for ticket in bad] == [("dropped", "unknown_stream")] * 2
+    assert good.outcome.is_sent
+    (report,) = [event for request in faulty.accepted for event in request if b"client_report/1" in event]
+    assert b'"reason":"unknown_stream","count":2' in report
+
+
+@drivers
+def test_the_report_survives_a_stream_whose_name_cannot_be_written(driver: str, faulty: FaultServer) -> None:
+    client = make(driver, faulty.url, report_stream="penstock.client_report", linger_s=LONG_S)
+    client.submit("a\ud800", EVENT)
+    client.flush(LONG_S)
+    result = client.close(LONG_S)
+
+    (event,) = (event for request in faulty.accepted for event in request)
+    assert b'"stream":"a?","reason":"unserializable"' in event
+    assert result.pending == 0
+
+
+@drivers
+@pytest.mark.parametrize(
+    ("event", "options", "reason"),
+    [
+        (Broken(), {}, "not_an_object"),
+        (EVENT | {"x": Unprintable()}, {}, "unserializable"),
+        (EVENT, {"dumps": fails}, "unserializable"),
+        (EVENT, {"dumps": lambda _: 5}, "unserializable"),
+    ],
+)
+def test_an_event_that_cannot_be_read_or_written_is_an_outcome(
+    driver: str, event: Mapping[str, Any], options: dict[str, Any], reason: str, faulty: FaultServer
+) -> None:
+    client = make(driver, faulty.url, **options)
+
+    assert client.submit(STREAM, event).outcome[:2] == ("dropped", reason)
+    client.close(LONG_S)
+
+
+SETTINGS = {STREAM: {"producers": {"metrics_platform_client": {"provide_values": ["page_id"]}}}}
+
+
+@drivers
+@pytest.mark.parametrize("is_fetched", [False, True])
+@pytest.mark.parametrize("context", [fails, lambda: 5])
+def test_without_attributes_events_are_sent_all_the_same(
+    driver: str,
+    is_fetched: bool,
+    context: Callable[[], Any],
+    faulty: FaultServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    faulty.streams = SETTINGS
+    client = make(driver, faulty.url, streams="fetch" if is_fetched else SETTINGS, context=context)
+    ticket = client.submit(STREAM, EVENT)
+
+    assert client.close(LONG_S).sent == 1
+    assert faulty.ids() == [ticket.id]
+    assert "going on without attributes" in caplog.text
+
+
+@drivers
+def test_a_validator_that_fails_leaves_the_verdict_to_the_intake(
+    driver: str, faulty: FaultServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make(driver, faulty.url, validator=fails)
+    ticket = client.submit(STREAM, EVENT)
+
+    assert client.close(LONG_S).sent == 1
+    assert faulty.ids() == [ticket.id]
+    assert "the validator failed" in caplog.text
