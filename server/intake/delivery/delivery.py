@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -37,7 +38,7 @@ LOOK_S: Final = 0.05  # A look takes 60 µs.
 NEARLY_EMPTY_S: Final = 0.5  # If the spool will be empty within this time, live events wait in memory,
 WAIT_S: Final = 1.0  # at most for this time,
 LONG_WAIT_S: Final = 5.0  # or for this time if they may not be spooled.
-RESCUE_EVERY_S: Final = 1.0
+RESCUE_EVERY_S: Final = 0.2
 TELL_S: Final = 0.25  # The sum over all streams takes up to 0.1 ms.
 # Transient reasons: the event may be sent again. ``broker_timeout`` includes a producer that was replaced.
 CAN_PASS: Final = frozenset({"broker_timeout", "queue_full"})
@@ -61,7 +62,8 @@ class Keeper(Protocol):
         is_owed: bool,
         is_awaited: bool,
     ) -> bool: ...
-    def take_back(self) -> Sequence[tuple[Any, object]]: ...
+    def take_back(self, below: float) -> Sequence[tuple[Any, object]]: ...
+    def front_on_disk(self) -> int: ...
     def doubt(self, until_s: float) -> None: ...
     def tell(self, *, is_away: bool, acked: int) -> None: ...
     def is_usable(self) -> bool: ...
@@ -135,7 +137,8 @@ class Delivery:
             self._tell_at = now + TELL_S
             self._spool.tell(is_away=is_shut, acked=self.tallies.delivered)
         self._look_at_doubt(now)
-        if not is_shut and not self._spool.is_usable() and now >= self._rescue_at:
+        may_rescue = not is_shut and not self._doubt_until and now >= self._rescue_at
+        if may_rescue and not self._spool.is_usable():
             self._rescue_at = now + RESCUE_EVERY_S
             self.rescue()
         if self._room:
@@ -208,24 +211,21 @@ class Delivery:
                 self._on_spooled(guest.event)
 
     def rescue(self, *, is_last: bool = False) -> int:
-        """Send the events that wait in memory for a disk that takes nothing. Those whose key has older events on the
-        disk wait for them, unless ``is_last``: the worker is about to end. Returns how many events were sent."""
-        if self._spool is None or self._room is None or self._spool.is_usable():
+        """Send the events that wait in memory for a disk that takes nothing, in the order of their numbers. Events with
+        a key go on waiting while older ones are on a disk of this host, which may be of their key, unless ``is_last``:
+        the worker is about to end. Returns how many events were sent."""
+        if self._spool is None or self._spool.is_usable():
             return 0
-        sent, until = 0, self._loop.time() + LONG_WAIT_S
-        for event, _ in self._spool.take_back():
+        front = 0 if is_last else self._spool.front_on_disk()
+        sent, is_refused = 0, False
+        for event, _ in self._spool.take_back(front or math.inf):
             event.is_spooled = False
-            guest = Guest(event, until, may_spool=True)
-            if is_last or event.key is None or not self._must_wait(event):
-                error_type = self._sink_submit(event, event.on_ack)
-                if error_type is None:
-                    sent += 1
-                    self.tallies.doubt_again(event.number)
-                    continue
-            if event.key is not None and not is_last and self._room.has_place(len(event.value)):
-                self._room.add(guest)
+            if is_refused or self._sink_submit(event, event.on_ack) is not None:
+                is_refused = True  # Those behind it may be of its key.
+                self._spool_guests([Guest(event, 0.0, may_spool=True)])
             else:
-                self._spool_guests([guest])
+                sent += 1
+                self.tallies.doubt_again(event.number)
         return sent
 
     def empty_room(self) -> None:

@@ -236,6 +236,11 @@ class KeyMap:
             return self._head[Mark.SINCE]
         return min(fronts, default=0)
 
+    def front_on_disk(self) -> int:
+        """Return a number that no event on the disk is below; 0 if none waits there."""
+        head = self._head
+        return 1 if head[Mark.COMMITTED] > head[Mark.HORIZON] else head[Mark.FRONT]  # 1: the replay has not looked yet.
+
     def is_doubtful(self) -> bool:
         """Whether the worker may still put events that are older than those that it has put."""
         return self._head[Mark.DOUBT_UNTIL_NS] > time.monotonic_ns()
@@ -284,6 +289,10 @@ class KeyMaps:
     def front(self) -> int:
         """Return the number of the oldest event that waits on this host; 0 if none does."""
         return min((front for one in self._all if (front := one.front())), default=0)
+
+    def front_on_disk(self) -> int:
+        """Return a number that no event on a disk of this host is below; 0 if none waits there."""
+        return min((front for one in self._all if (front := one.front_on_disk())), default=0)
 
     def catch_up_s(self) -> float:
         """Return the estimated seconds until the replay has caught up: until the spool of this host is empty."""

@@ -200,7 +200,8 @@ class Part:
                 slots[slot] = min(lap.done, slots.get(slot, lap.done))
         keys.publish(slots, self._horizon)
         keys[Mark.REMAINING], keys[Mark.REMAINING_BYTES] = max(0, self.remaining), max(0, self.size)
-        keys[Mark.FRONT], keys[Mark.ASIDE] = self.front, self._aside
+        keys[Mark.FRONT] = self.front if len(self._gone) < self.remaining else 0
+        keys[Mark.ASIDE] = self._aside
         keys[Mark.CATCH_UP_MS] = catch_up_ms
 
     def oldest(self, topic: bytes, count: int, above: int) -> list[Spooled]:

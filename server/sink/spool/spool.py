@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -128,9 +129,10 @@ class Spool:
             self._watched.setdefault(slot_of(record.topic), deque()).append((seq, number))
         return True
 
-    def take_back(self) -> list[tuple[Record, OnKept]]:
-        """Return the events that are not on disk, in the order in which they were put; they are not written."""
-        return self._writer.take_back()
+    def take_back(self, below: float = math.inf) -> list[tuple[Record, OnKept]]:
+        """Return the events that are not on disk and have no key, or a number below ``below``, in the order of their
+        numbers; they are not written."""
+        return self._writer.take_back(below)
 
     def doubt(self, until_s: float) -> None:
         """Tell the replay until when (loop time) this worker may still put events that are older than those in the
@@ -185,6 +187,10 @@ class Spool:
     def first_number(self) -> int:
         """Return the first number for new events, so that they follow those of earlier runs."""
         return self.newest() + 1
+
+    def front_on_disk(self) -> int:
+        """Return a number that no event on a disk of this host is below; 0 if none waits there."""
+        return self.maps.front_on_disk()
 
     def newest(self) -> int:
         """Return the highest number of any event that was put into a spool of this host, as far as is known."""

@@ -102,15 +102,18 @@ class Writer:
             self._unseen.pop(0)
         return sum(size for _, size in self._unseen)
 
-    def take_back(self) -> list[tuple[Record, OnKept]]:
-        """Take the events out of memory that are not on disk, and return them in the order in which they were put. They
-        are not written any more."""
+    def take_back(self, below: float) -> list[tuple[Record, OnKept]]:
+        """Take the events out of memory that are not on disk and have no key, or a number below ``below``, and return
+        them in the order of their numbers. They are not written any more."""
         if self._is_at_disk:
             return []  # A transaction with the first of them is under way.
-        waiting, self._waiting = self._waiting, []
-        self.waiting_bytes = 0
+        taken = [one for one in self._waiting if one.record.key is None or one.row[1] < below]
+        if not taken:
+            return []
+        self._waiting = [one for one in self._waiting if one.record.key is not None and one.row[1] >= below]
+        self.waiting_bytes = sum(one.size for one in self._waiting)
         self._tell_map()
-        return [(one.record, one.on_kept) for one in waiting]
+        return [(one.record, one.on_kept) for one in sorted(taken, key=lambda one: one.row[1])]
 
     async def flush(self, deadline: float) -> int:
         """Wait until all events are on disk, until ``deadline`` at the latest. Returns the number that are not."""

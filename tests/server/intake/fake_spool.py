@@ -19,7 +19,7 @@ class FakeSpool:
         self.is_full = False
         self.is_broken = False
         self.seconds_left = 60.0
-        self.number = 0
+        self.number = self.front = 0
         self.keys: set[tuple[str, bytes]] = set()
         self.doubts: list[float] = []
         self.told: list[tuple[bool, int]] = []
@@ -39,9 +39,13 @@ class FakeSpool:
             self.keys.add((record.topic, record.key))
         return True
 
-    def take_back(self) -> Sequence[tuple[Any, object]]:
-        taken, self._unsettled = self._unsettled, []
-        return taken
+    def take_back(self, below: float) -> Sequence[tuple[Any, object]]:
+        taken = [one for one in self._unsettled if one[0].key is None or one[0].number < below]
+        self._unsettled = [one for one in self._unsettled if one not in taken]
+        return sorted(taken, key=lambda one: one[0].number)
+
+    def front_on_disk(self) -> int:
+        return self.front
 
     def doubt(self, until_s: float) -> None:
         self.doubts.append(until_s)

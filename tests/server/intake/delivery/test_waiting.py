@@ -199,15 +199,59 @@ def test_nothing_is_sent_in_place_of_the_disk_while_the_disk_works_or_no_broker_
 def test_events_with_older_ones_on_the_disk_wait_for_them_but_not_at_the_end(drive: Callable[..., None]) -> None:
     async def test(bench: Bench, spool: FakeSpool) -> None:
         await a_key_waits(bench, spool, seconds_left=60.0)
+        spool.front = spool.kept[0][0]
         bench.post(keyed(1), hasty="true")
         spool.is_broken = True
         assert bench.delivery.rescue() == 0
-        assert (bench.delivery.in_room(), spool.waiting()) == (1, 0)
-        bench.delivery.empty_room()
-        assert spool.waiting() == 1
+        assert (bench.delivery.in_room(), spool.waiting()) == (0, 1)
         assert bench.delivery.rescue(is_last=True) == 1
         await settled()
         assert sent(bench) == ["1"]
+
+    drive(test)
+
+
+def test_events_older_than_all_on_the_disk_are_sent_and_younger_ones_behind_it(drive: Callable[..., None]) -> None:
+    """Those in the sink when the broker went away come back last, when younger ones of their key are on the disk."""
+
+    async def test(bench: Bench, spool: FakeSpool) -> None:
+        bench.sink.is_held = True
+        bench.post(keyed(0), hasty="true")
+        bench.sink.is_unreachable = True
+        bench.post(keyed(1), hasty="true")
+        spool.settle()
+        spool.front = spool.kept[0][0]
+        bench.post(keyed(2), hasty="true")
+        spool.is_broken, bench.sink.failure = True, "broker_timeout"
+        bench.sink.release()
+        bench.sink.is_unreachable, bench.sink.is_held, bench.sink.failure = False, False, None
+        bench.delivery._look()
+        await settled()
+        assert sent(bench) == ["0"]
+        spool.front = 0
+        bench.delivery._rescue_at = 0.0
+        bench.delivery._look()
+        await settled()
+        assert sent(bench) == ["0", "2"]
+
+    drive(test)
+
+
+def test_nothing_is_sent_in_place_of_the_disk_while_the_sink_holds_older_events(drive: Callable[..., None]) -> None:
+    async def test(bench: Bench, spool: FakeSpool) -> None:
+        bench.delivery._settle_s = 600.0
+        bench.sink.is_held = True
+        bench.post(keyed(0), hasty="true")
+        bench.sink.is_unreachable = True
+        bench.post(keyed(1), hasty="true")
+        spool.is_broken, bench.sink.is_unreachable = True, False
+        bench.delivery._look()
+        assert spool.waiting() == 1
+        bench.sink.release()
+        bench.sink.is_held = False
+        bench.delivery._look()
+        await settled()
+        assert sent(bench) == ["0", "1"]
 
     drive(test)
 

@@ -147,6 +147,27 @@ def test_what_waits_for_a_full_disk_can_be_taken_back_in_order(tmp_path: Path, m
     assert (numbers(tmp_path), kept.outcomes) == ([], [])
 
 
+def test_only_events_below_a_number_or_without_a_key_are_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(monkeypatch)
+
+    async def test(spool: Spool) -> None:
+        disk.fill()
+        for number, key in ((5, 7), (3, 7), (6, None), (4, 8)):
+            put(spool, number, key, is_owed=True)
+        await until(lambda: not spool.is_usable())
+        assert [record.value for record, _ in spool.take_back(5)] == [b'{"n":3}', b'{"n":4}', b'{"n":6}']
+        assert (spool.waiting(), spool.holds("t", b'{"k":7}')) == (1, True)
+        assert spool.front_on_disk() == 0
+        disk.error = None
+        await flushed(spool)
+        assert spool.front_on_disk() == 1, "the replay has not looked yet"
+
+    drive(tmp_path, test)
+    assert numbers(tmp_path) == [5]
+
+
 def test_nothing_is_taken_back_while_it_is_being_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     append, is_begun, may_go_on = SpoolFile.append, threading.Event(), threading.Event()
 
