@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import logging
 import random
+import signal
 import socket
 import sys
 import tempfile
@@ -62,8 +63,14 @@ def _run(options: argparse.Namespace) -> int:
     return run(options.seed, options.minutes, options.kafka, options.report, has_own_clock=options.clock)
 
 
+def _end(number: int, _frame: object) -> None:
+    """End as after an exception, so that nothing that was started is left behind."""
+    raise SystemExit(128 + number)
+
+
 def run(seed: int, minutes: float, kafka: Path | None, report: Path | None, *, has_own_clock: bool) -> int:
     """Do one run. Returns the exit code."""
+    signal.signal(signal.SIGTERM, _end)
     with tempfile.TemporaryDirectory(prefix="penstock-soak-") as name:
         directory = Path(name)
         brokers: Brokers = Kafka(kafka, directory) if kafka is not None else Mock()

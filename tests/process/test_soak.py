@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,26 @@ def test_a_short_soak_breaks_no_promise(tmp_path: Path) -> None:
     assert outcome["verdict"]["violations"] == []
     assert outcome["verdict"]["once"] > 500
     assert len(outcome["faults"]) > 1
+
+
+def test_a_soak_that_is_told_to_end_leaves_no_process_and_no_directory(tmp_path: Path) -> None:
+    def started() -> int:
+        count = 0
+        for line in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):  # It has ended meanwhile.
+                count += os.fsencode(tmp_path) in line.read_bytes()
+        return count
+
+    command = [sys.executable, "-m", "server", "soak", "--minutes", "5"]
+    soak = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)})
+    try:
+        eventually(lambda: started() > 2)  # The master and workers.
+        soak.terminate()
+        assert soak.wait(60) == 143
+    finally:
+        soak.kill()
+    eventually(lambda: started() == 0)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("arguments", [["--minutes", "0"], ["--minutes", "x"], ["--kafka", "/nowhere"]])
