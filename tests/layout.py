@@ -137,7 +137,13 @@ FORBIDDEN = [
     ("validators", ("server",), "validators stands alone"),
 ]
 VALIDATORS_IMPORTERS = ("server.schemas.repository", "server.config.framework.yaml")
-AIOHTTP_IMPORTERS = ("server.fetch.client", "server.admin")  # Processes of their own.
+AIOHTTP_IMPORTERS = (
+    "server.fetch.client",
+    "server.admin",
+    "server.console.access",
+    "server.console.routes",
+    "server.console.tryout",
+)  # Processes of their own.
 TOKEN_IMPORTERS = ("server.auth.public_keys", "server.auth.tokens")
 SPANS_IMPORTER = "server.tracing.spans"  # Which the extra alone makes work.
 
