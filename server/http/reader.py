@@ -109,10 +109,7 @@ class RequestReader:
         self._head_cache = server.head_cache
         self._cached_heads = server.head_cache.entries
         self._head_bytes = 0  # Size of the last cached head. The next is mostly as long, which saves finding its end.
-        self._candidate, self._candidate_bytes = (
-            b"",
-            0,
-        )  # A head that may be worth caching; its read's size.
+        self._candidate, self._candidate_bytes = b"", 0  # A head that may be worth caching, and the size of its read.
         # The head.
         self._url = b""
         self._line = b""  # The first line, as far as it has come, when the parser does not know the method.
