@@ -37,8 +37,8 @@ class ConsoleSettings(Section, frozen=True):
     mask: Annotated[
         list[Text],
         says(
-            "Fields whose values the console never gets, as dotted paths (`performer.user_text`) or as names at any depth "
-            "(`*.password`). Workers mask them. The credentials of a request are always masked."
+            "Fields whose values the console never gets, as dotted paths (`performer.user_text`) or as names at any "
+            "depth (`*.password`). Workers mask them. The credentials of a request are always masked."
         ),
     ] = field(default_factory=lambda: ["http.client_ip"])
     show_addresses: Annotated[

@@ -63,6 +63,10 @@ class Console:
         """Whether the page may send events and order chaos."""
         return self.settings.mode == "development"
 
+    def state(self) -> dict[str, Any]:
+        """Return what changes and is no row."""
+        return {"workers": self.workers(), "notices": self.notices}
+
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to take copies."""
         self._reader.start(loop)

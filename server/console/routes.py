@@ -26,7 +26,7 @@ from server.console.rows import Row
 from server.console.tryout import post
 from server.console.viewers import Viewer
 from server.filter.fault import FilterError
-from server.filter.language import Filter, compile_filter
+from server.filter.language import Column, Filter, column, compile_filter
 
 if TYPE_CHECKING:
     from server.console.checks.sessions import Session
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 API: Final = "/console/api/v1"
 MAX_BODY_BYTES: Final = 1_048_576
 MAX_LIMIT: Final = 1_000
+MAX_COLUMNS: Final = 8
 MAX_VIEWERS: Final = 100
 LONGEST_S: Final = 3_600.0  # A connection of server-sent events; viewers come back.
 
@@ -174,14 +175,14 @@ class ConsoleRoutes:
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         console = self._console
-        wanted = _filter_of(request)
+        wanted, columns = _filter_of(request), _columns_of(request)
         if self._viewers >= MAX_VIEWERS:
             return _problem(503, f"{MAX_VIEWERS} viewers look at the console already. Close one.")
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         )
         last_id = request.headers.get("Last-Event-ID", "") or request.query.get("after", "")
-        viewer = Viewer(console.ring, console.arrivals, console.rates, wanted, console.workers)
+        viewer = Viewer(console.ring, console.arrivals, console.rates, wanted, columns, console.state)
         self._viewers += 1
         try:
             await response.prepare(request)
@@ -230,7 +231,7 @@ class ConsoleRoutes:
         return _json({"total": sum(verdicts.values()), "verdicts": verdicts, "streams": streams})
 
     async def _filter(self, request: web.Request) -> web.Response:
-        return _json({"filter": _filter_of(request).text})
+        return _json({"filter": _filter_of(request).text, "columns": len(_columns_of(request))})
 
     async def _expect(self, request: web.Request) -> web.Response:
         order = await _body(request, Order)
@@ -328,6 +329,13 @@ class ConsoleRoutes:
 
 def _filter_of(request: web.Request) -> Filter:
     return compile_filter(request.query.get("where", ""), FACTS)
+
+
+def _columns_of(request: web.Request) -> list[Column]:
+    texts = [text.strip() for text in request.query.get("columns", "").split(",") if text.strip()]
+    if len(texts) > MAX_COLUMNS:
+        raise BadRequestError(400, f"A row has at most {MAX_COLUMNS} columns of its own.")
+    return [column(text, FACTS) for text in texts]
 
 
 def _number(request: web.Request, name: str, otherwise: int, most: int) -> int:

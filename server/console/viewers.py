@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -20,12 +20,14 @@ from server.console.arrivals import Arrivals
 from server.console.rates import Rates
 from server.console.ring import Missed, Ring
 from server.console.rows import Row
-from server.filter.language import Filter
+from server.filter.language import Column, Filter
 
 BATCH_S: Final = 0.03  # Rows that come within this time leave in one message, so that a page paints once.
 FACTS_S: Final = 1.0
 STALL_S: Final = 5.0
 MAX_ROWS: Final = 500  # Of one message.
+MAX_VALUES: Final = 5  # Of one column of one row.
+MAX_VALUE_CHARS: Final = 200
 MAX_BACKLOG: Final = 2_000  # Rows from before its first connection that a viewer gets.
 
 Write = Callable[[bytes], Awaitable[None]]
@@ -35,13 +37,21 @@ class Viewer:
     """One stream of messages."""
 
     def __init__(
-        self, ring: Ring, arrivals: Arrivals, rates: Rates, wanted: Filter, workers: Callable[[], int]
+        self,
+        ring: Ring,
+        arrivals: Arrivals,
+        rates: Rates,
+        wanted: Filter,
+        columns: Sequence[Column],
+        state: Callable[[], dict[str, Any]],
     ) -> None:
+        """``state`` returns what else the page shows: the number of workers, and notices."""
+        self._columns = columns
         self._ring = ring
         self._arrivals = arrivals
         self._rates = rates
         self._wanted = wanted
-        self._workers = workers
+        self._state = state
         self._news = asyncio.Event()
         self._seen = self._matched = 0
 
@@ -95,8 +105,13 @@ class Viewer:
         return not self._wanted.text or self._wanted.matches(row.decoded(), row.summary)
 
     def _with_gap(self, row: Row) -> dict[str, Any]:
-        gap = self._arrivals.gap_before(row.seq)
-        return row.summary | {"gap": gap} if gap else row.summary
+        found = row.summary
+        if gap := self._arrivals.gap_before(row.seq):
+            found = found | {"gap": gap}
+        if self._columns:
+            decoded = row.decoded()
+            found = found | {"columns": [_values(each, decoded, found) for each in self._columns]}
+        return found
 
     def _counts(self) -> dict[str, int]:
         return {"seen": self._seen, "matched": self._matched}
@@ -109,7 +124,7 @@ class Viewer:
             "skipped": dict(self._arrivals.skipped),
             "remembered": len(ring),
             "bytes": ring.bytes,
-            "workers": self._workers(),
+            **self._state(),
             "viewers": len(ring.on_row),
         }
         return message_of("facts", facts)
@@ -117,6 +132,17 @@ class Viewer:
     @staticmethod
     async def _send(write: Write, message: bytes) -> None:
         await asyncio.wait_for(write(message), STALL_S)
+
+
+def _values(column: Column, decoded: Any, summary: dict[str, Any]) -> list[Any]:
+    """Return the first values of a column, and of objects and lists only their size: a cell is one line."""
+    return [_short(value) for value in column.values(decoded, summary)[:MAX_VALUES]]
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, dict | list):
+        return f"{{{len(value)}}}" if isinstance(value, dict) else f"[{len(value)}]"
+    return value[:MAX_VALUE_CHARS] if isinstance(value, str) else value
 
 
 def message_of(kind: str, content: Any, message_id: str = "") -> bytes:

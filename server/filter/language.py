@@ -75,6 +75,33 @@ def compile_filter(text: str, facts: Facts | None = None) -> Filter:
     return Filter(node, facts)
 
 
+class Column:
+    """A path by itself: the values that an event has there."""
+
+    __slots__ = ("_is_fact", "_path")
+
+    def __init__(self, path: Path, *, is_fact: bool) -> None:
+        self._path = path
+        self._is_fact = is_fact
+
+    def values(self, event: Any, facts: Mapping[str, Any] = _NO_FACTS) -> list[Any]:
+        """Return the values at the path, a bounded number of them."""
+        return list(values_at(facts if self._is_fact else event, self._path))
+
+
+def column(text: str, facts: Facts | None = None) -> Column:
+    """Read a path. Raises FilterError."""
+    before = "has:"
+    try:
+        node, _ = parse(before + text)
+    except FilterError as fault:
+        raise FilterError(text, max(0, fault.at - len(before)), fault.problem, fault.remedy) from None
+    if not isinstance(node, Has):
+        raise FilterError(text, 0, "this is no path", "write the names of a field, such as meta.domain")
+    is_fact = not node.path.is_own and (facts or Facts()).find(node.path.steps[0]) is not None
+    return Column(node.path, is_fact=is_fact)
+
+
 def _searches(node: Node) -> int:
     if isinstance(node, All | Either):
         return sum(_searches(part) for part in node.parts)
