@@ -331,7 +331,7 @@ def test_what_is_above_the_budget_is_counted_as_a_gap(tmp_path: Path) -> None:
             sent += 1
             send(service.address, GOOD, headers={"X-Penstock-Test": "last"})
             rows[:] = next(client.messages({}))["rows"]
-            return len(rows) + sum(row.get("gap", 0) for row in rows) == sent
+            return bool(len(rows) + sum(row.get("gap", 0) for row in rows) == sent)
 
         eventually(is_whole)
 

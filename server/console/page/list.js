@@ -88,14 +88,19 @@ export class List {
         this.drawn.delete(row);
       }
     }
-    for (const row of wanted) {
+    let above = null;
+    const inOrder = [...wanted].map((row) => [this.positionOf(row), row]).sort((one, other) => one[0] - other[0]);
+    for (const [position, row] of inOrder) {
       let item = this.drawn.get(row);
       if (!item) {
         item = element("div", { class: "item", role: "listitem" }, this.draw(row));
         this.drawn.set(row, item);
-        this.space.append(item);
       }
-      const position = this.positionOf(row);
+      // The order of the document is that of the eye. An item that is in its place is not moved, so it keeps its focus.
+      if (item.parentNode !== this.space || item.previousElementSibling !== above) {
+        this.space.insertBefore(item, above ? above.nextSibling : this.space.firstChild);
+      }
+      above = item;
       item.style.top = `${top(position)}px`;
       item.setAttribute("aria-posinset", position + 1);
       item.setAttribute("aria-setsize", this.rows.length);

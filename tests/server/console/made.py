@@ -22,7 +22,8 @@ def copy_of(events: list[EventCopy] | None = None, **more: Any) -> RequestCopy:
 
 def event_copy(value: Any = None, verdict: str = "accepted", **more: Any) -> EventCopy:
     raw = value if isinstance(value, bytes) else json.dumps(value or {"page": "/"}).encode()
-    return EventCopy(**({"index": 0, "value": raw, "verdict": verdict, "stream": "web.page_view"} | more))
+    given: dict[str, Any] = {"index": 0, "value": raw, "verdict": verdict, "stream": "web.page_view"}
+    return EventCopy(**(given | more))
 
 
 def add(ring: Ring, value: Any = None, verdict: str = "accepted", **more: Any) -> Row:
