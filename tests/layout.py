@@ -126,10 +126,24 @@ FORBIDDEN = [
         ("server.http", "server.intake", "server.sink", "server.worker"),
         "it sees requests and their answers, nothing of who serves them",
     ),
+    (
+        "server.filter",
+        tuple(
+            f"server.{room}"
+            for room in ("admin", "catalog", "config", "http", "intake", "pages", "schemas", "shared", "sink", "worker")
+        ),
+        "programs give it their facts: it knows none of them",
+    ),
     ("validators", ("server",), "validators stands alone"),
 ]
 VALIDATORS_IMPORTERS = ("server.schemas.repository", "server.config.framework.yaml")
-AIOHTTP_IMPORTERS = ("server.fetch.client", "server.admin")  # Processes of their own.
+AIOHTTP_IMPORTERS = (
+    "server.fetch.client",
+    "server.admin",
+    "server.console.access",
+    "server.console.routes",
+    "server.console.tryout",
+)  # Processes of their own.
 TOKEN_IMPORTERS = ("server.auth.public_keys", "server.auth.tokens")
 SPANS_IMPORTER = "server.tracing.spans"  # Which the extra alone makes work.
 

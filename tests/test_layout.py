@@ -18,6 +18,7 @@ PACKAGES = ("server", "soak", "validators", "bench", "tests")
 # Where everything may be caught, and why. Elsewhere an exception that nobody expects must end what it happened in.
 BROAD_EXCEPTS: dict[str, str] = {
     "server/catalog/snapshot_follower.py:SnapshotFollower._slice": "top of a slice: the next snapshot begins again",
+    "server/console/copying/tap.py:Tap.copy": "top of a copy: the request is answered, and lacks only its copy",
     "server/fetch/once.py:_be_child": "top of a process: logged with its stack, then it ends",
     "server/pages/documents.py:Documents._turn": "top of a slice: whoever waits for the document must be answered",
     "server/http/around/decompress.py:Decompression.go_on": "top of a request: answered 500, counted, logged",
@@ -186,6 +187,7 @@ BREACHES = {
         "imports",
     ),
     "sink imports intake": ("server/sink/a.py", DOC + "import server.intake.verdict\n", "imports"),
+    "filter imports intake": ("server/filter/a.py", DOC + "import server.intake.verdict\n", "imports"),
     "the master imports asyncio": ("server/master/a.py", DOC + "import asyncio\n", "imports"),
     "the master imports a broker client": (
         "server/master/a.py",

@@ -25,6 +25,7 @@ from server.shared.notices import LEVELS
 
 if TYPE_CHECKING:
     from server.admin.view import Shared
+    from server.console.routes import ConsoleRoutes
 
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _INDEX = """<!doctype html><meta charset="utf-8"><title>Penstock: operations</title>
@@ -37,14 +38,17 @@ _INDEX = """<!doctype html><meta charset="utf-8"><title>Penstock: operations</ti
 </ul>
 """
 
+_CONSOLE = '<li><a href="console/">console</a>: every event and every refused request, as they come\n'
+
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class AdminPages:
     """The handlers."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, console: ConsoleRoutes | None = None) -> None:
         self._shared = shared
+        self._console = console
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(Collected(shared))
         self._asking = asyncio.Lock()  # The stacks of one process at a time.
@@ -64,10 +68,13 @@ class AdminPages:
                 web.get("/stacks", self._stacks),
             ]
         )
+        if self._console is not None:
+            application.add_routes(self._console.routes())
         return application
 
     async def _index(self, _: web.Request) -> web.Response:
-        return web.Response(text=_INDEX, content_type="text/html")
+        more = _CONSOLE if self._console is not None else ""
+        return web.Response(text=_INDEX.replace("</ul>", f"{more}</ul>"), content_type="text/html")
 
     async def _metrics(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))

@@ -22,6 +22,8 @@ from server.admin.door import TICK_S, AdminConnection, AdminConnections, Allowed
 from server.admin.pages import AdminPages
 from server.admin.view import Materials, Shared
 from server.catalog.snapshot_follower import SnapshotFollower
+from server.console.console import Console
+from server.console.routes import ConsoleRoutes
 from server.log import Level
 from server.shared.row import State
 from server.timing.timers import Timer, hand_over, watch
@@ -47,10 +49,20 @@ class Admin:
         self._hurry = asyncio.Event()
         self._level = Level()
         self._shared = Shared(context.row.board, materials, context.master_pid)
+        self._console = self._open_console(materials)
         self._following: SnapshotFollower | None = None
         if not materials.snapshot.is_open:
             publication, prefix = materials.link.publication, materials.config.sink.topic_prefix
             self._following = SnapshotFollower(publication, materials.snapshot, prefix, self._use)
+
+    def _open_console(self, materials: Materials) -> Console | None:
+        if materials.channel is None:
+            return None
+        board = self._context.row.board
+        return Console(
+            self._config, materials.data_dir, materials.channel, materials.schemas, materials.snapshot,
+            lambda: sum(row.slot >= 0 for row in board.live()),
+        )  # fmt: skip
 
     async def run(self) -> None:
         """Serve until told to stop, and until the drain has ended."""
@@ -66,8 +78,9 @@ class Admin:
         door = AdminConnections(
             self._config.http.limits, AllowedHosts(self._config.admin.hosts, self._config.admin.listen)
         )
+        console = ConsoleRoutes(self._console) if self._console is not None else None
         runner = web.AppRunner(
-            AdminPages(self._shared).application(door), handle_signals=False, shutdown_timeout=LAST_S
+            AdminPages(self._shared, console).application(door), handle_signals=False, shutdown_timeout=LAST_S
         )
         await runner.setup()
         manager = runner.server
@@ -75,12 +88,16 @@ class Admin:
         sockets = self._context.sockets
         servers = [await loop.create_server(lambda: AdminConnection(door, manager), sock=each) for each in sockets]
         Timer(loop, TICK_S, door.look).start()
+        if self._console is not None:
+            self._console.start(loop)
         self._context.row.set_state(State.READY)
         await self._stop.wait()
         self._context.row.set_state(State.DRAINING)
         await self._until_workers_have_gone(loop.time() + self._config.drain_s)
         for server in servers:
             server.close()
+        if self._console is not None:
+            self._console.close(loop)
         await runner.cleanup()
 
     async def _until_workers_have_gone(self, deadline: float) -> None:
@@ -93,6 +110,8 @@ class Admin:
 
     def _use(self, snapshot: Snapshot) -> None:
         self._shared.snapshot = snapshot
+        if self._console is not None:
+            self._console.use(snapshot)
 
     def _stop_now(self) -> None:
         self._hurry.set()

@@ -22,8 +22,10 @@ from server.sink.spool.keys import KeyMaps
 if TYPE_CHECKING:
     from server.catalog.snapshot import Snapshot
     from server.config.settings import Config
+    from server.console.copying.channel import Channel
     from server.fetch.link import Link
     from server.master.generation import Role
+    from server.schemas.repository import SchemaRepository
     from server.shared.ledger import Numbers
 
 OTHER = "other"
@@ -37,7 +39,9 @@ class Materials(Protocol):
     config: Config
     data_dir: Path
     snapshot: Snapshot
+    schemas: SchemaRepository
     link: Link
+    channel: Channel | None
 
     @property
     def companions(self) -> Sequence[Role]: ...

@@ -19,6 +19,7 @@ from server.catalog.snapshot import Snapshot, publishable
 from server.config.load import Loaded, load
 from server.config.settings import Config
 from server.config.urls import urls_of
+from server.console.copying.channel import Channel
 from server.fetch.link import Link
 from server.host.memory import give_back
 from server.log import set_up
@@ -61,6 +62,7 @@ class Generation:
         self.files_state = files_state
         self.credentials = credentials
         self.link = Link(config, loaded.base_dir, sources, snapshot.digest)
+        self.channel = Channel() if config.console.enabled else None
         self.companions: list[Role] = []
         if urls_of((*config.streams.sources, *config.schemas.base_uris, config.auth.jwt.keys or "")):
             self.companions.append(Role("fetcher", self._run_fetcher))
@@ -100,6 +102,8 @@ class Generation:
     def close(self) -> None:
         """Release the master's parts, when no more children will be forked with this generation."""
         self.link.close()
+        if self.channel is not None:
+            self.channel.close()
 
     def _run_admin(self, context: WorkerContext) -> int:
         from server.admin import process  # The admin process serves HTTP with aiohttp, which no worker needs.

@@ -33,6 +33,11 @@ and see it arrive, from another terminal:
 
   {penstock} events --follow
 """
+CONSOLE = """
+The console shows every event, and why one was refused:
+
+  http://{listen}/console/
+"""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +76,7 @@ class _Welcome:
         from server.sink.kind import kind_of
 
         self._sink = kind_of(first.config.sink).describe(first.config.sink, first.data_dir)
+        self._console_on = first.config.admin.listen if first.config.console.enabled else ""
         self._is_said = False
 
     def say(self, addresses: list[str]) -> None:
@@ -80,4 +86,6 @@ class _Welcome:
         self._is_said = True
         local = Path(".venv/bin/penstock")
         penstock = str(local) if local.exists() else "penstock"
-        print(WELCOME.format(address=addresses[0], sink=self._sink, penstock=penstock))
+        print(WELCOME.format(address=addresses[0], sink=self._sink, penstock=penstock), flush=True)
+        if self._console_on and not self._console_on.endswith(":0"):  # Else the log names the port.
+            print(CONSOLE.format(listen=self._console_on), flush=True)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from server.config.addresses import parse
 from server.config.auth_rules import auth_breaches
+from server.config.console_rules import console_breaches
 from server.config.framework.breach import Breach
 from server.config.framework.document import KeyPath, SettingsDocument, dotted
 from server.config.framework.finding import Finding, Level
@@ -188,5 +189,5 @@ def _unused(config: Config, document: SettingsDocument) -> Iterator[Breach]:
 
 _RULES = (
     *(_sizes, _queue, _addresses, _proxies, transport_breaches, _times, _acks, _event_paths),
-    *(url_breaches, auth_breaches, tracing_breaches, _names, _secrets, _unused),
+    *(url_breaches, auth_breaches, tracing_breaches, console_breaches, _names, _secrets, _unused),
 )

@@ -15,6 +15,7 @@ from msgspec import Meta, field
 
 from server.config.auth_settings import Auth
 from server.config.catalog_settings import Fetch, SchemaSettings, StreamSettings
+from server.config.console_settings import ConsoleSettings
 from server.config.framework.section import Count, HeaderName, Seconds, Section, Text, Texts, says
 from server.config.limit_settings import Limits
 from server.config.sink_settings import SinkSettings, SpoolSettings
@@ -208,6 +209,7 @@ class Config(Section, frozen=True):
     drain_s: Annotated[Seconds, says("Time to answer and deliver what is in flight after TERM.")] = 20.0
     http: Annotated[Http, says("Connections and requests of clients.")] = field(default_factory=Http)
     admin: Annotated[AdminSettings, says("Metrics and operations.")] = field(default_factory=AdminSettings)
+    console: Annotated[ConsoleSettings, says("The console.")] = field(default_factory=ConsoleSettings)
     schemas: Annotated[SchemaSettings, says("Schema repositories.")] = field(default_factory=SchemaSettings)
     streams: Annotated[StreamSettings, says("Declared streams.")] = field(default_factory=StreamSettings)
     fetch: Annotated[Fetch, says("Fetching of URLs.")] = field(default_factory=Fetch)

@@ -106,6 +106,8 @@ class Closing(asyncio.Protocol):
         self._fault = None
         self._server.count(fault)
         self._server.unread[fault.status] += 1
+        if self._server.watcher is not None:
+            self._server.watcher.on_fault(fault, self._reader.refused)
         self._outgoing.now(self._transport, self._heads.last(fault, self._server.cors.of_fault(self._reader.origin)))
         if self._is_eof:
             self._finish()

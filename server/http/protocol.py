@@ -154,6 +154,8 @@ class Connection(Closing):
         if server.is_draining and stage == IDLE and not self._waiting and not self._rest:
             tail = CLOSE
         (server.by_route.get(request.path) or server.elsewhere(request.path))[status] += 1
+        if status >= 400 and server.watcher is not None:
+            server.watcher.on_answer(request, status, phrase, body)
         self._current = None
         if not self._is_write_paused:
             self.deadline = self._deadlines[stage]

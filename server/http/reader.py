@@ -89,6 +89,7 @@ class RequestReader:
         "incoming",
         "is_new",
         "origin",
+        "refused",
         "stage",
     )
 
@@ -108,8 +109,7 @@ class RequestReader:
         self._head_cache = server.head_cache
         self._cached_heads = server.head_cache.entries
         self._head_bytes = 0  # Size of the last cached head. The next is mostly as long, which saves finding its end.
-        self._candidate = b""  # The head of a read that may be worth caching,
-        self._candidate_bytes = 0  # and the size of that read.
+        self._candidate, self._candidate_bytes = b"", 0  # A head that may be worth caching, and the size of its read.
         # The head.
         self._url = b""
         self._line = b""  # The first line, as far as it has come, when the parser does not know the method.
@@ -119,10 +119,10 @@ class RequestReader:
         # The body.
         self.incoming: Request | None = None
         self._upgrading: Request | None = None
-        self._length = 0
+        self.refused: Request | None = None  # The one whose body was being read when the reader ended.
+        self._length, self._body_bytes = 0, 0
         self._is_chunked = False
         self._pieces: list[bytes] = []
-        self._body_bytes = 0
         self._chunks: Chunks | None = None
         self.framing_bytes = 0  # Bytes of the last ``feed`` that were not body, if a message continues.
 
@@ -179,6 +179,7 @@ class RequestReader:
         for request in (self.incoming, self._upgrading):
             if request is not None:
                 self.origin = request.headers.get(b"origin", b"")
+                self.refused = request
                 self._server.release(request)
         self.incoming = self._upgrading = None
         self._headers = {}

@@ -20,7 +20,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from server.host.descriptors import HARD_PART
 from server.http import head
@@ -50,6 +50,16 @@ if TYPE_CHECKING:
 
 _FAR = 1e9  # In seconds on the wheel: an instant that never comes.
 ALWAYS_BELIEVED = ("x-forwarded-for", "forwarded")  # Headers of trusted proxies that we or our consumers believe.
+
+
+class Watcher(Protocol):
+    """Looks at refused requests, for the console."""
+
+    def on_answer(self, request: Request, status: int, phrase: str, body: bytes) -> None:
+        """Look at a request that was refused or failed, after its answer was given to the connection."""
+
+    def on_fault(self, fault: Refusal, request: Request | None) -> None:
+        """Look at an answer that ends a connection. ``request`` is the one whose body was not read, if its head was."""
 
 
 class HttpServer:
@@ -124,6 +134,7 @@ class HttpServer:
             rate_limit = RateLimit("address", whose, buckets, loop.time, self.refused, self.cors, is_of_head=True)
             routes = rate_limit.routes(routes)
         self.routes = Routes(routes)
+        self.watcher: Watcher | None = None  # Told of every refused request.
         self._set_deadlines()
 
     def start(self, sockets: Sequence[socket.socket]) -> None:

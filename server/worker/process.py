@@ -21,6 +21,7 @@ from server.auth.access import Access
 from server.auth.key_follower import KeyFollower
 from server.catalog.views import Views
 from server.config.settings import HTTP_SHARE_OF_DRAIN
+from server.console.copying.tap import Tap
 from server.errors import EXIT_BOOT, EXIT_DONE, EXIT_FOUND, BootError
 from server.fetch.fetched import Fetched
 from server.http.around import content
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from server.auth.credentials import Credentials
     from server.catalog.snapshot import Snapshot
     from server.config.settings import Config
+    from server.console.copying.channel import Channel
     from server.fetch.link import Link
     from server.http.request import Request
     from server.http.routes import Table
@@ -88,6 +90,7 @@ class Materials(Protocol):
     schemas: SchemaRepository
     credentials: Credentials
     link: Link
+    channel: Channel | None
 
 
 class Worker:
@@ -103,6 +106,8 @@ class Worker:
         self._is_hurried = False
         self._lags_s = deque([0.0], LAG_BEATS)
         self._level = Level()
+        channel = materials.channel
+        self._tap = Tap(config.console, channel, context.slot) if channel is not None else None
         self._memory = Memory()
         self.is_balanced = True
         self._durability = Durability(
@@ -139,6 +144,8 @@ class Worker:
 
     def _on_dropped(self, event: Event) -> None:
         self._sender.on_dropped(event)
+        if self._tap is not None:
+            self._tap.on_dropped(event)
 
     def _client_of(self, request: Request) -> str:
         return self._server.client_of(request)
@@ -172,6 +179,10 @@ class Worker:
             self._server, self._receiver.counts, self._durability, self._error_events, self._tracing, self._lags_s
         )
         self._measures = self._concerns.measures(self._row, parts, self._pipeline)
+        if self._tap is not None:
+            self._server.watcher = self._tap
+            self._receiver.on_events = self._tap.on_events
+            self._tap.start(loop, self._context.sockets)
         shows_text = self._config.log.client_text
         self._troubles = Troubles(self._server, self._receiver.counts, shows_text=shows_text)
         self._due = loop.time()
@@ -263,6 +274,8 @@ class Worker:
         routes[Paths.PIXEL] = {"GET": beacon.handle_pixel, "HEAD": None}
         routes[Paths.RECEIPTS] = {"GET": ReceiptPage(self._row.rings, self._durability.receipts.flush).handle}
         routes = Webhooks(self._config.http).table(cors.table(self._tracing.table(routes)))
+        if self._tap is not None:
+            routes = self._tap.table(routes)
         name = self._config.service_name or "penstock"
         self._documents = Documents(asyncio.get_running_loop(), self._published.ask, log)
         return routes | self._documents.routes(PATHS) | ServicePages(name, VERSION, self._unready, self._info).routes()

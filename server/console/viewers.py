@@ -1,0 +1,151 @@
+"""Server-sent events: rows for one viewer, from its last number on.
+
+Place: console.routes → HERE → console.ring.
+Rules: nothing is buffered for a viewer. It has a place in the ring and is sent what lies behind it, so one that is too
+slow meets a gap, and one that reads nothing for STALL_S is cut off. A message with rows carries the number of the last
+row that was looked at, so a viewer that comes back misses nothing and gets nothing twice.
+Not here: HTTP (console.routes), the filter language (server.filter).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from server.console.arrivals import Arrivals
+from server.console.rates import Rates
+from server.console.ring import Missed, Ring
+from server.console.rows import Row
+from server.filter.language import Column, Filter
+
+BATCH_S: Final = 0.03  # Rows that come within this time leave in one message, so that a page paints once.
+FACTS_S: Final = 1.0
+STALL_S: Final = 5.0
+MAX_ROWS: Final = 500  # Of one message.
+MAX_VALUES: Final = 5  # Of one column of one row.
+MAX_VALUE_CHARS: Final = 200
+MAX_BACKLOG: Final = 2_000  # Rows from before its first connection that a viewer gets.
+
+Write = Callable[[bytes], Awaitable[None]]
+
+
+class Viewer:
+    """One stream of messages."""
+
+    def __init__(
+        self,
+        ring: Ring,
+        arrivals: Arrivals,
+        rates: Rates,
+        wanted: Filter,
+        columns: Sequence[Column],
+        state: Callable[[], dict[str, Any]],
+    ) -> None:
+        """``state`` returns what else the page shows: the number of workers, and notices."""
+        self._columns = columns
+        self._ring = ring
+        self._arrivals = arrivals
+        self._rates = rates
+        self._wanted = wanted
+        self._state = state
+        self._news = asyncio.Event()
+        self._seen = self._matched = 0
+
+    async def run(self, last_id: str, write: Write) -> None:
+        """Send messages until the viewer is gone or stalls. ``last_id`` is that of the last message it got, or ""."""
+        cursor, missed = self._ring.resume(last_id)
+        if not last_id:
+            cursor = max(cursor, self._ring.next_seq - 1 - MAX_BACKLOG)
+        self._ring.on_row.append(self._on_row)
+        try:
+            await self._send(write, self._facts())
+            facts_due = time.monotonic() + FACTS_S
+            while True:
+                cursor, missed = await self._send_rows(write, cursor, missed)
+                if time.monotonic() >= facts_due:
+                    await self._send(write, self._facts())
+                    facts_due = time.monotonic() + FACTS_S
+                await self._wait(facts_due)
+        finally:
+            self._ring.on_row.remove(self._on_row)
+
+    def _on_row(self, _: Row) -> None:
+        self._news.set()
+
+    async def _wait(self, until: float) -> None:
+        """Wait for the next row, and a moment longer for those that come with it."""
+        try:
+            await asyncio.wait_for(self._news.wait(), max(0.0, until - time.monotonic()))
+        except TimeoutError:
+            return
+        await asyncio.sleep(BATCH_S)
+
+    async def _send_rows(self, write: Write, cursor: int, missed: Missed | None) -> tuple[int, Missed | None]:
+        """Send all rows behind ``cursor``. Returns the new place."""
+        self._news.clear()
+        while missed is not None or cursor + 1 < self._ring.next_seq:
+            lost = self._ring.first_seq - 1 - cursor
+            if lost > 0 and missed is None:
+                missed, cursor = Missed(lost, "forgotten: the viewer was too slow"), self._ring.first_seq - 1
+            looked = list(self._ring.after(cursor, MAX_ROWS))
+            rows = [self._with_gap(row) for row in looked if self._matches(row)]
+            cursor = looked[-1].seq if looked else cursor
+            self._seen += len(looked)
+            self._matched += len(rows)
+            message = {"missed": missed._asdict() if missed else None, "rows": rows, **self._counts()}
+            await self._send(write, message_of("rows", message, self._ring.id_of(cursor)))
+            missed = None
+        return cursor, None
+
+    def _matches(self, row: Row) -> bool:
+        return not self._wanted.text or self._wanted.matches(row.decoded(), row.summary)
+
+    def _with_gap(self, row: Row) -> dict[str, Any]:
+        found = row.summary
+        if gap := self._arrivals.gap_before(row.seq):
+            found = found | {"gap": gap}
+        if self._columns:
+            decoded = row.decoded()
+            found = found | {"columns": [_values(each, decoded, found) for each in self._columns]}
+        return found
+
+    def _counts(self) -> dict[str, int]:
+        return {"seen": self._seen, "matched": self._matched}
+
+    def _facts(self) -> bytes:
+        ring = self._ring
+        facts = {
+            **self._counts(),
+            "streams": self._rates.document(int(time.time())),
+            "skipped": dict(self._arrivals.skipped),
+            "remembered": len(ring),
+            "bytes": ring.bytes,
+            **self._state(),
+            "viewers": len(ring.on_row),
+        }
+        return message_of("facts", facts)
+
+    @staticmethod
+    async def _send(write: Write, message: bytes) -> None:
+        await asyncio.wait_for(write(message), STALL_S)
+
+
+def _values(column: Column, decoded: Any, summary: dict[str, Any]) -> list[Any]:
+    """Return the first values of a column, and of objects and lists only their size: a cell is one line."""
+    return [_short(value) for value in column.values(decoded, summary)[:MAX_VALUES]]
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, dict | list):
+        return f"{{{len(value)}}}" if isinstance(value, dict) else f"[{len(value)}]"
+    return value[:MAX_VALUE_CHARS] if isinstance(value, str) else value
+
+
+def message_of(kind: str, content: Any, message_id: str = "") -> bytes:
+    """Return one message of a stream of server-sent events."""
+    head = f"event: {kind}\n" + (f"id: {message_id}\n" if message_id else "")
+    return head.encode() + b"data: " + msgspec.json.encode(content) + b"\n\n"
