@@ -126,6 +126,14 @@ FORBIDDEN = [
         ("server.http", "server.intake", "server.sink", "server.worker"),
         "it sees requests and their answers, nothing of who serves them",
     ),
+    (
+        "server.filter",
+        tuple(
+            f"server.{room}"
+            for room in ("admin", "catalog", "config", "http", "intake", "pages", "schemas", "shared", "sink", "worker")
+        ),
+        "programs give it their facts: it knows none of them",
+    ),
     ("validators", ("server",), "validators stands alone"),
 ]
 VALIDATORS_IMPORTERS = ("server.schemas.repository", "server.config.framework.yaml")

@@ -186,6 +186,7 @@ BREACHES = {
         "imports",
     ),
     "sink imports intake": ("server/sink/a.py", DOC + "import server.intake.verdict\n", "imports"),
+    "filter imports intake": ("server/filter/a.py", DOC + "import server.intake.verdict\n", "imports"),
     "the master imports asyncio": ("server/master/a.py", DOC + "import asyncio\n", "imports"),
     "the master imports a broker client": (
         "server/master/a.py",
