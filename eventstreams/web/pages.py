@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from eventstreams.refusal import RefusedError, bad_request
 from eventstreams.sources.base import SourceError
 from eventstreams.web.openapi import description
 from eventstreams.web.paths import StreamPaths
@@ -200,15 +199,3 @@ class StreamPages:
     @staticmethod
     def _read(name: str) -> bytes:
         return (Path(__file__).parent / "page" / name).read_bytes()
-
-
-def latest_of(names: list[str], count_text: str) -> tuple[str, int] | None:
-    """Read ``{stream}/latest?n=``: returns the stream and the number of events; None for other paths."""
-    if len(names) != 1 or not names[0].endswith("/latest"):
-        return None
-    if not (count_text.isascii() and count_text.isdigit() and 1 <= int(count_text[:4]) <= 100 and len(count_text) < 4):
-        raise bad_request("n must be a whole number from 1 to 100.")
-    return names[0].removesuffix("/latest"), int(count_text)
-
-
-__all__ = ["RefusedError", "StreamPages", "latest_of"]

@@ -21,7 +21,7 @@ from eventstreams.flow.frames import Wire
 from eventstreams.flow.projection import Projection
 from eventstreams.refusal import RefusedError
 from eventstreams.sources.base import SourceError
-from eventstreams.web import ask, start
+from eventstreams.web import ask, latest, start
 from eventstreams.web.paths import StreamPaths
 from server.http.protocol import Connection
 from server.http.response import KEEP
@@ -105,6 +105,9 @@ class StreamRequests:
                     503, "draining", "Service Unavailable", "The server drains. Try again.", retry_after_s=1
                 )
             settings = self._hub.settings
+            if (of_latest := latest.asked_of(names, request.params().get("n", ""))) is not None:
+                self._handle_latest(request, *of_latest)
+                return
             most = settings.limits.max_streams
             asked = ask.read(request, names, self._hub.streams, most, compresses=settings.compression)
             self._allow(request, asked.streams)
@@ -123,6 +126,24 @@ class StreamRequests:
         self._starting.add(task)
         task.add_done_callback(self._starting.discard)
         counts.starts[asked.kind] += 1
+
+    def _handle_latest(self, request: Request, name: str, count: int) -> None:
+        """Answer with the newest events of one stream."""
+        (stream,) = self._hub.streams.find([name], 1)
+        self._allow(request, [stream])
+        task = asyncio.get_running_loop().create_task(self._send_latest(request, stream, count))
+        self._starting.add(task)
+        task.add_done_callback(self._starting.discard)
+
+    async def _send_latest(self, request: Request, stream: PublicStream, count: int) -> None:
+        try:
+            body = await latest.newest(self._hub, stream, count)
+        except SourceError as failed:
+            self._hub.on_failed(failed)
+            self._refuse(request, _unreadable())
+            return
+        self._cors.share(request)
+        request.reply(200, "OK", body, more=b"Cache-Control: no-store\r\n")
 
     def _projection(self, asked: ask.Asked) -> Projection:
         text, test = "", None
@@ -182,8 +203,7 @@ class StreamRequests:
             self._refuse(request, refused)
         except SourceError as failed:
             self._hub.on_failed(failed)
-            detail = "Events cannot be read for now. Try again."
-            self._refuse(request, RefusedError(503, "source", "Service Unavailable", detail, retry_after_s=RETRY_S))
+            self._refuse(request, _unreadable())
         except Exception:
             self._server.handler_errors += 1
             _limited.warning("begin", "internal error: a stream could not begin\n%s", traceback.format_exc())
@@ -260,3 +280,8 @@ class StreamRequests:
             request.reply(200, "OK", body, ask.SSE_TYPE, more=b"Cache-Control: no-store\r\n")
             return
         refused.answer(request)
+
+
+def _unreadable() -> RefusedError:
+    detail = "Events cannot be read for now. Try again."
+    return RefusedError(503, "source", "Service Unavailable", detail, retry_after_s=RETRY_S)
