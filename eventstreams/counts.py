@@ -41,6 +41,7 @@ class Counts:
         self.lost = 0  # Offsets within gaps, as far as known.
         self.skipped = 0  # Undecodable records that were passed over, once per client.
         self.source_failures = 0
+        self.evaluated = 0  # Evaluations of filters.
         self.by_stream: dict[str, StreamCounts] = {}
 
     def of(self, stream: str) -> StreamCounts:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from eventstreams.filters import compile_filter
+from eventstreams.sources.make import check
 from eventstreams.streams import public_streams
 from eventstreams.web.admission import AdmissionMemory
 from server.boot.generation import Generation
@@ -22,6 +23,7 @@ from server.master.loop import ROWS
 
 if TYPE_CHECKING:
     from server.master.generation import WorkerContext
+    from server.metrics.table import MetricTable
 
 _memory: list[AdmissionMemory] = []  # One for the master: streams are counted over all of its generations.
 
@@ -34,6 +36,7 @@ class StreamsGeneration(Generation):
         if not _memory:
             _memory.append(AdmissionMemory(ROWS))
         self.admission = _memory[0]
+        check(self.config)
         self.public = public_streams(self.snapshot, self.config.intake.stream_field, compile_filter)
 
     @staticmethod
@@ -46,6 +49,12 @@ class StreamsGeneration(Generation):
             config, http=http, admin=admin, workers=own.workers, drain_s=own.drain_s
         )
         return changed
+
+    def metric_table(self) -> MetricTable:
+        """Return the metrics of this program."""
+        from eventstreams.metrics import TABLE
+
+        return TABLE
 
     def run_worker(self, context: WorkerContext) -> int:
         """Be a worker, in the child."""

@@ -20,6 +20,7 @@ import uvloop
 from eventstreams.counts import Counts
 from eventstreams.filters import Filters, compile_filter
 from eventstreams.flow.hub import Hub
+from eventstreams.metrics import StreamMeasures, StreamParts
 from eventstreams.sources.make import make_source
 from eventstreams.sources.pool import ReaderPool
 from eventstreams.streams import public_streams
@@ -96,6 +97,7 @@ class StreamsWorker:
             loop, config.http, routes, self._row, _logger, key_holder=self._access.key_holder, cors=cors
         )
         requests.use_server(self._server)
+        self._measures = StreamMeasures(self._row, StreamParts(self._hub, self._server, self._counts, self._lags_s))
         self._due = loop.time()
         self._fetched.begin()
         self._row.set_streams(*self._fetched.mark())
@@ -134,6 +136,7 @@ class StreamsWorker:
 
     def _beat(self) -> None:
         hand_over(self._row.counters)
+        self._measures.write()
         self._row.beat()
 
     def _look_at_level(self) -> None:

@@ -39,7 +39,10 @@ class Framed:
 
     def add(self, record: Record, positions: Positions) -> bool:
         """Step over the record, and write it if it is chosen. Returns whether it is."""
-        text = self._projection.text(record, self._hub.policies(record.topic))
+        projection = self._projection
+        evaluated = projection.evaluated
+        text = projection.text(record, self._hub.policies(record.topic))
+        self._hub.counts.evaluated += projection.evaluated - evaluated
         positions.advance(record)
         if text is None:
             return False

@@ -42,7 +42,7 @@ _limited = Limited(logging.getLogger("eventstreams"))
 class TopicLog:
     """One topic that is followed."""
 
-    __slots__ = ("clients", "groups", "left_at", "looked_at", "policies", "read", "rings", "topic")
+    __slots__ = ("clients", "groups", "left_at", "looked_at", "policies", "rings", "topic")
 
     def __init__(self, topic: str, policies: Policies) -> None:
         self.topic = topic
@@ -52,7 +52,6 @@ class TopicLog:
         self.clients: dict[StreamClient, None] = {}
         self.left_at = 0.0
         self.looked_at = 0.0
-        self.read = 0
 
 
 class Hub:
@@ -222,7 +221,9 @@ class Hub:
             ring = log.rings.get(record.partition) if log is not None else None
             if log is None or ring is None or not ring.append(record):
                 continue
-            log.read += 1
+            prepared = record.prepared(log.policies)
+            if not isinstance(prepared, str):
+                self.counts.of(prepared.stream).read += 1
             topics[log] = None
             for group in log.groups:
                 group.pending.append(record)
@@ -319,16 +320,20 @@ class Hub:
                     for record in ring.all():
                         record.forget()
 
-    def lag(self) -> int:
-        """Return the largest number of events that a client of this worker is behind, as far as the rings know."""
-        most = 0
+    def lags(self) -> dict[str, int]:
+        """Return by stream the most offsets that a client is behind the newest event of a partition."""
+        lags: dict[str, int] = {}
         for client in self.clients:
-            if client.own is not None:
-                for place, position in client.own.next.items():
-                    ring = self.ring(place)
-                    if ring is not None:
-                        most = max(most, ring.end - position)
-        return most
+            if client.own is None:
+                continue
+            behind = 0
+            for place, position in client.own.next.items():
+                ring = self.ring(place)
+                if ring is not None:
+                    behind = max(behind, ring.end - position)
+            for name in client.projection.names:
+                lags[name] = max(lags.get(name, 0), behind)
+        return lags
 
     def projection_count(self) -> int:
         """Return how many different choices clients have made."""

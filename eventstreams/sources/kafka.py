@@ -259,10 +259,10 @@ class KafkaTail:
             leaving = followed.intersection(places) | followed.intersection(positions)
             if leaving:
                 consumer.incremental_unassign([TopicPartition(*place) for place in leaving])
-                followed -= leaving
+                followed.difference_update(leaving)
             if positions:
                 consumer.incremental_assign([TopicPartition(*place, at) for place, at in positions.items()])
-                followed |= positions.keys()
+                followed.update(positions)
 
     def _consume(self, consumer: Consumer, followed: set[Place]) -> None:
         message = consumer.poll(POLL_S)

@@ -8,7 +8,7 @@ Not here: reading (sources).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from eventstreams.sources.base import Reader, Tail
 from eventstreams.sources.sqlite import SqliteReader, SqliteTail
@@ -20,15 +20,23 @@ if TYPE_CHECKING:
     from server.config.settings import Config
 
 
+READABLE: Final = ("kafka", "sqlite")
+
+
+def check(config: Config) -> None:
+    """Raise SettingsError if the sink of the settings stores nothing that could be read."""
+    if config.sink.kind not in READABLE:
+        kinds = " and ".join(READABLE)
+        raise SettingsError(f"sink.kind: {config.sink.kind} stores no events: EventStreams reads those of {kinds}")
+
+
 def make_source(config: Config, base_dir: Path) -> tuple[Callable[[], Reader], Tail]:
-    """Return a function that makes a reader, and the live reader. Raises SettingsError."""
+    """Return a function that makes a reader, and the live reader. ``check`` has passed."""
     sink = config.sink
     if sink.kind == "sqlite":
         directory = base_dir / sink.sqlite.path
         return lambda: SqliteReader(directory), SqliteTail(directory)
-    if sink.kind == "kafka":
-        from eventstreams.sources.kafka import KafkaReader, KafkaTail, consumer_properties
+    from eventstreams.sources.kafka import KafkaReader, KafkaTail, consumer_properties
 
-        properties = consumer_properties(sink.kafka, config.eventstreams.kafka)
-        return lambda: KafkaReader(properties), KafkaTail(properties)
-    raise SettingsError(f"sink.kind: {sink.kind} stores no events: EventStreams reads those of kafka and sqlite")
+    properties = consumer_properties(sink.kafka, config.eventstreams.kafka)
+    return lambda: KafkaReader(properties), KafkaTail(properties)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from server.boot.declarations import Occasion
     from server.catalog.sources import Source
     from server.master.generation import WorkerContext
+    from server.metrics.table import MetricTable
 
 # The share of a start or a reload; the rest of its 5 s is for work that cannot wait. 2,000 schemas of 25 properties
 # take 2 s when schemas.prepared_path has them, else 6 s; 10,000 streams take 1.2 s.
@@ -71,6 +72,12 @@ class Generation:
         """Return the settings that master and children see. Another program on the same file has addresses and workers
         of its own."""
         return config
+
+    def metric_table(self) -> MetricTable:
+        """Return the metrics of this program. It is asked for in the admin process alone."""
+        from server.metrics.table import INTAKE
+
+        return INTAKE
 
     def run_worker(self, context: WorkerContext) -> int:
         """Be a worker, in the child. Its log is set up here, because the master logs by the settings of the generation
