@@ -2,7 +2,7 @@
 
 Place: commands.eventstreams → HERE → master, worker.
 Rules: everything is read and checked as for the intake (server.boot), so that a file that serves one serves the other.
-What both have of the same name, such as addresses, is this program's own.
+Settings of the same name in both, such as addresses, are this program's own.
 Not here: what a worker does (worker).
 """
 

@@ -1,11 +1,11 @@
-"""One stored event with its place in the log, and what consumers see of it.
+"""One stored event with its place in the log, in the form that consumers see.
 
 Place: sources → HERE → ring, group, client.
 Rules: a record is decoded once per worker, when the first client needs it, and its whole text is made once for all
-clients. Members that are not touched keep their bytes: numbers of any size and precision pass unchanged. What a stream
-redacts is removed here, before any filter can see it. An event whose stream is not one of those that the topic serves
-is nobody's: topics may be shared with streams that are not public.
-Not here: which events a client gets (projection), how they are framed (frames).
+clients. Members that are not touched keep their bytes: numbers of any size and precision pass unchanged. Members that a
+stream redacts are removed here, before any filter can see them. An event whose stream is not one of those that the
+topic serves is not shown, because topics may be shared with streams that are not public.
+Not here: the choice of events for a client (projection), how they are framed (frames).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _decode: Final = msgspec.json.Decoder().decode
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """What decides how events of one stream are shown. ``redact`` are paths that are removed from every event;
+    """The rules by which events of one stream are shown. ``redact`` are paths that are removed from every event;
     ``redact_when`` pairs a test of the whole event with paths that are removed where it holds."""
 
     stream: str

@@ -1,4 +1,4 @@
-"""What EventStreams asks of a place where events are stored.
+"""The contract of a place where events are stored, as EventStreams reads it.
 
 Place: sources.kafka and sources.sqlite keep these promises → sources.pool and hub use them.
 Rules: a reader blocks and is used by one thread at a time; a tail has a thread of its own and calls back on it. A
@@ -28,7 +28,7 @@ class Bounds(Struct, frozen=True):
 
 
 class Described(Struct, frozen=True):
-    """What is stored of some topics. A topic that does not exist has no places."""
+    """The stored part of some topics. A topic that does not exist has no places."""
 
     cluster: str
     bounds: dict[Place, Bounds]

@@ -1,4 +1,4 @@
-"""What a request for events asks: streams, where to begin and to end, which events, and in which form.
+"""Read a request for events: its streams, where to begin and to end, which events, and in which form.
 
 Place: handler → HERE → start.
 Rules: everything is checked before anything is read; a wrong value is refused and never replaced by a default. Of the

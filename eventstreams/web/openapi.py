@@ -39,10 +39,7 @@ _PARAMETERS: Final[tuple[tuple[str, dict[str, Any], str], ...]] = (
     (
         "on_gap",
         {"type": "string", "enum": ["error", "earliest", "latest"]},
-        (
-            "What to do when the position is no longer there: answer 410 (the default), or go on elsewhere after an "
-            "event `gap`."
-        ),
+        ("If the position is no longer there: answer 410 (the default), or go on elsewhere after an event `gap`."),
     ),
     ("format", {"type": "string", "enum": ["sse", "ndjson", "json"]}, "Overrides `Accept`."),
     ("compression", {"type": "string", "enum": ["none", "gzip", "zstd"]}, "Narrows `Accept-Encoding`."),

@@ -1,4 +1,4 @@
-"""What people and programs read about the streams: the list, the newest events, the description, a page to try it.
+"""The documents about the streams: the list, the newest events, the description, a page to try it.
 
 Place: server.http.routes → HERE.
 Rules: only public streams are named. The description and the page are made once for each set of streams. Answers may be
@@ -144,7 +144,7 @@ class StreamPages:
                 request.reply(200, "OK", body, more=OPEN)
         except SourceError as failed:
             self._hub.on_failed(failed)
-            detail = "What is stored cannot be looked up for now. Try again."
+            detail = "The stored events cannot be looked up for now. Try again."
             for request in self._waiting:
                 request.problem(503, detail, retry_after_s=5)
         except Exception:

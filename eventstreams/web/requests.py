@@ -175,7 +175,7 @@ class StreamRequests:
             reading = reading or Reading(request, self._address)
             refused = guard.refuses(reading)
             if refused == "unauthorized":
-                detail = f"Reading {stream.name} needs a key or token. Send it as Authorization: Bearer …"
+                detail = f"Reading {stream.name} needs a key or token. Send it in Authorization, after the word Bearer."
                 lines = b'WWW-Authenticate: Bearer realm="streams"\r\n'
                 raise RefusedError(401, "unauthorized", "Unauthorized", detail, lines=lines)
             if refused is not None:
