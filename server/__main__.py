@@ -22,6 +22,7 @@ from server.version import VERSION
 # ``arguments(parser)``, which sets ``run``: a function from the parsed options to the exit code.
 COMMANDS = {
     "serve": "take events",
+    "eventstreams": "serve streams of events to their consumers",
     "check": "check settings, streams and schemas; serve nothing",
     "validate": "print the verdict on each event; send nothing",
     "streams": "list declared streams, or explain some of them",

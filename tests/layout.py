@@ -134,7 +134,12 @@ FORBIDDEN = [
         ),
         "programs give it their facts: it knows none of them",
     ),
-    ("validators", ("server",), "validators stands alone"),
+    (
+        "eventstreams",
+        ("validators", "server.intake", "server.worker.process", "server.sink.kafka.producer", "aiohttp"),
+        "it reads what the intake wrote, and shares no process with it",
+    ),
+    ("validators", ("server", "eventstreams"), "validators stands alone"),
 ]
 VALIDATORS_IMPORTERS = ("server.schemas.repository", "server.config.framework.yaml")
 AIOHTTP_IMPORTERS = (

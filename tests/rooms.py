@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from tests.layout import Found, Module, is_within
 
 MOST_FILES = 20
-PRODUCT = ("server", "validators", "soak")
+PRODUCT = ("server", "eventstreams", "validators", "soak")
 # On the ground floor: every room may import these, and none of them imports a room that is not one of them.
 GROUND = {
     "server.errors",
@@ -89,6 +89,9 @@ def check_ways(modules: Iterable[Module]) -> Iterator[Found]:
             is_allowed = module.name == "server.__main__" or is_within(module.name, "server.commands")
             if is_command and is_product and not is_allowed:
                 yield Found("ways", where, f"{module.name} imports a command: what it needs of it belongs into boot")
+            is_own = is_within(module.name, "eventstreams")
+            if is_within(imported, "eventstreams") and is_product and not is_own and not is_allowed:
+                yield Found("ways", where, f"{module.name} imports eventstreams, which stands on the server")
             if is_within(imported, "soak") and is_product and not is_within(module.name, "soak") and not is_allowed:
                 yield Found("ways", where, f"{module.name} imports soak, which judges the service from outside")
 

@@ -50,7 +50,7 @@ SIGNS = {
 }
 # Texts in which a sign is right, and why.
 EXCEPTIONS = {"``beside`` is a further condition": "the name of a field"}
-ROOMS = ("server", "validators", "soak")
+ROOMS = ("server", "eventstreams", "validators", "soak")
 
 
 def pages() -> Iterator[tuple[str, str]]:

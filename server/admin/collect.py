@@ -17,7 +17,6 @@ from prometheus_client.registry import Collector
 
 from server.admin.view import HostView, Shared
 from server.metrics.declare import Gauge, Metric, Sample, Sums
-from server.metrics.table import METRICS
 
 
 class Collected(Collector):
@@ -29,7 +28,7 @@ class Collected(Collector):
     def collect(self) -> Iterator[MetricFamily]:
         """Yield every metric of the table."""
         view = self._shared.look()
-        for metric in METRICS.values():
+        for metric in view.table.metrics.values():
             yield _histogram(metric, view) if metric.kind == "histogram" else _family(metric, _samples(metric, view))
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from server.admin.view import HostView, process_of
 from server.intake.verdict import INVALID_TYPES
+from server.metrics.declare import NO_LABELS
 from server.shared.row import WorkerRow
 from server.sink.kafka.statistics import GAUGES, SUMS
 from server.version import VERSION
@@ -33,8 +34,7 @@ def status(shared: Shared) -> dict[str, Any]:
     """Return the whole state."""
     view = shared.look()
     states = view.states()
-    pending, age_s = view.spool()
-    return {
+    said = {
         "version": VERSION,
         "state": "ready" if states["ready"] else "draining" if states["draining"] else "not ready",
         "service_name": view.config.service_name,
@@ -45,6 +45,27 @@ def status(shared: Shared) -> dict[str, Any]:
         "log_level": shared.board.notices.level or view.config.log.level,
         "workers": [_worker(view, at, row) for at, row in enumerate(view.workers)],
         "companions": [_companion(view, row) for row in view.rows if row.slot < 0],
+        "streams": _streams(view),
+    }
+    return said | (_intake(view) if _is_intake(view) else _counts(view))
+
+
+def _is_intake(view: HostView) -> bool:
+    return "penstock_events_received" in view.table.sums
+
+
+def _counts(view: HostView) -> dict[str, Any]:
+    """Return the counts without labels of a program that is not the intake, by the names of its metrics."""
+    sums = {name: view.total(name) for name, source in view.table.sums.items() if source.cells == NO_LABELS}
+    gauges = {
+        name: view.gauge(name) / source.scale for name, source in view.table.gauges.items() if not source.is_by_slot
+    }
+    return {"counts": {name.removeprefix("penstock_"): number for name, number in (sums | gauges).items()}}
+
+
+def _intake(view: HostView) -> dict[str, Any]:
+    pending, age_s = view.spool()
+    return {
         "events": {
             "received": view.total("penstock_events_received"),
             "accepted": _booked(view, "accepted"),
@@ -53,7 +74,6 @@ def status(shared: Shared) -> dict[str, Any]:
             "in_flight": view.gauge("penstock_events_in_flight"),
             "unaccounted": view.gauge("penstock_events_unaccounted"),
         },
-        "streams": _streams(view),
         "spool": {
             "events": pending,
             "oldest_age_s": round(age_s, 1),
@@ -127,7 +147,7 @@ def _worker(view: HostView, at: int, row: WorkerRow) -> dict[str, Any]:
         "beat_age_s": round(view.beat_age_s(row), 3),
         "loop_lag_s": view.gauge_of(at, "penstock_worker_loop_lag_seconds") / 1e6,
         "connections": row.connections,
-        "outstanding": view.gauge_of(at, "penstock_sink_outstanding_events"),
+        **({"outstanding": view.gauge_of(at, "penstock_sink_outstanding_events")} if _is_intake(view) else {}),
         "snapshot": _digest(row),
     }
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from server.metrics.declare import Labels, Sample
-from server.metrics.table import GAUGE_PLACES, SUM_PLACES, SUMS
 from server.shared.row import State, WorkerRow
 from server.shared.scoreboard import Scoreboard
 from server.sink.spool.keys import KeyMaps
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from server.console.copying.channel import Channel
     from server.fetch.link import Link
     from server.master.generation import Role
+    from server.metrics.table import MetricTable
     from server.schemas.repository import SchemaRepository
     from server.shared.ledger import Numbers
 
@@ -46,6 +46,9 @@ class Materials(Protocol):
     @property
     def companions(self) -> Sequence[Role]: ...
 
+    def metric_table(self) -> MetricTable:
+        """Return the metrics of the program that this generation is of."""
+
 
 class ProcessUsage(NamedTuple):
     """The system's figures about a process; zeros if it has none."""
@@ -65,6 +68,7 @@ class Shared:
         self.config: Config = config
         self.link: Link = materials.link
         self.snapshot: Snapshot = materials.snapshot
+        self.table: MetricTable = materials.metric_table()
         self.master_pid = master_pid
         self.companions = [role.name for role in materials.companions]
         self.scrape_s: float = 0.0
@@ -84,6 +88,7 @@ class HostView:
         # Types are written out because metrics and this file refer to each other.
         self.shared: Shared = shared
         self.config: Config = shared.config
+        self.table: MetricTable = shared.table
         self.now_s = time.time()
         self.monotonic_ns = time.monotonic_ns()
         board = shared.board
@@ -97,6 +102,8 @@ class HostView:
         self.streams: dict[str, list[int]] = board.kinds.streams.totals()
         self.schemas: dict[str, list[int]] = board.kinds.schemas.totals()
         self.brokers: dict[str, list[int]] = board.kinds.brokers.totals()
+        self.consumed: dict[str, list[int]] = board.kinds.consumed.totals()
+        self.consuming: dict[str, list[list[int]]] = board.kinds.consumed.gauges()
         self._labels: dict[str, str] = {}
         if shared.key_maps is not None:
             shared.key_maps.look()
@@ -104,19 +111,19 @@ class HostView:
     def cells(self, name: str) -> list[tuple[Labels, int]]:
         """Return the numbers of a metric that workers count, with their labels, over all workers of the master so
         far."""
-        return list(zip(SUMS[name].cells, self.sums[SUM_PLACES[name]], strict=True))
+        return list(zip(self.table.sums[name].cells, self.sums[self.table.sum_places[name]], strict=True))
 
     def total(self, name: str) -> int:
         """Return the same, added up over the labels."""
-        return sum(self.sums[SUM_PLACES[name]])
+        return sum(self.sums[self.table.sum_places[name]])
 
     def gauge(self, name: str) -> int:
         """Return the sum over living workers, in units of the cell."""
-        return sum(values[GAUGE_PLACES[name]] for values in self.gauges)
+        return sum(values[self.table.gauge_places[name]] for values in self.gauges)
 
     def gauge_of(self, at: int, name: str) -> int:
         """Return the number of the worker at that position in ``workers``, in units of the cell."""
-        return self.gauges[at][GAUGE_PLACES[name]]
+        return self.gauges[at][self.table.gauge_places[name]]
 
     def by_slot(self, number: Callable[[int], float]) -> list[Sample]:
         """Return a number of each worker by its slot; of two workers in one slot, one of which drains, the larger

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from server.boot.declarations import Occasion
     from server.catalog.sources import Source
     from server.master.generation import WorkerContext
+    from server.metrics.table import MetricTable
 
 # The share of a start or a reload; the rest of its 5 s is for work that cannot wait. 2,000 schemas of 25 properties
 # take 2 s when schemas.prepared_path has them, else 6 s; 10,000 streams take 1.2 s.
@@ -54,7 +55,7 @@ class Generation:
         files_state: tuple[str, str],
         credentials: Credentials,
     ) -> None:
-        config = loaded.config
+        config = self.settings_of(loaded.config)
         self.config: Config = config
         self.data_dir: Path = loaded.base_dir
         self.snapshot = snapshot
@@ -67,6 +68,18 @@ class Generation:
         if urls_of((*config.streams.sources, *config.schemas.base_uris, config.auth.jwt.keys or "")):
             self.companions.append(Role("fetcher", self._run_fetcher))
         self.companions.append(Role("admin", self._run_admin, (config.admin.listen,)))
+
+    @staticmethod
+    def settings_of(config: Config) -> Config:
+        """Return the settings that master and children see. Another program on the same file has addresses and workers
+        of its own."""
+        return config
+
+    def metric_table(self) -> MetricTable:
+        """Return the metrics of this program. It is asked for in the admin process alone."""
+        from server.metrics.table import INTAKE
+
+        return INTAKE
 
     def run_worker(self, context: WorkerContext) -> int:
         """Be a worker, in the child. Its log is set up here, because the master logs by the settings of the generation
@@ -126,15 +139,17 @@ def _titles(generation: Generation) -> set[str | None]:
 class Readings:
     """Reads the settings repeatedly, and reuses unchanged parts of the previous reading, so that both share memory."""
 
-    def __init__(self, config_path: Path | None, overrides: list[str]) -> None:
+    def __init__(self, config_path: Path | None, overrides: list[str], make: type[Generation] = Generation) -> None:
+        """``make`` is the kind of generation, which differs between the programs that read one file."""
         self._config_path = config_path
         self._overrides = overrides
+        self._make = make
         self._schemas: SchemaRepository | None = None
 
     def read(self) -> Generation:
         """Read the next generation. Raises SettingsError."""
         occasion: Occasion = "start" if self._schemas is None else "reload"
-        made = read(self._config_path, self._overrides, self._schemas, occasion)
+        made = read(self._config_path, self._overrides, self._schemas, occasion, self._make)
         self._schemas = made.schemas
         return made
 
@@ -144,6 +159,7 @@ def read(
     overrides: list[str],
     before: SchemaRepository | None = None,
     occasion: Occasion = "check",
+    make: type[Generation] = Generation,
 ) -> Generation:
     """Read everything. Raises SettingsError with all errors; warnings are logged."""
     gc.disable()  # The objects that are made here stay, and collecting them in vain would take a tenth of the time.
@@ -161,7 +177,7 @@ def read(
         log.warning(
             "%d schemas will be read at their first event: penstock check reads all of them ahead", examined.unread
         )
-    return Generation(loaded, examined.sources, snapshot, schemas, state, examined.credentials)
+    return make(loaded, examined.sources, snapshot, schemas, state, examined.credentials)
 
 
 def _files_state(loaded: Loaded) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from msgspec import Meta, field
 from server.config.auth_settings import Auth
 from server.config.catalog_settings import Fetch, SchemaSettings, StreamSettings
 from server.config.console_settings import ConsoleSettings
+from server.config.eventstreams_settings import EventStreams
 from server.config.framework.section import Count, HeaderName, Seconds, Section, Text, Texts, says
 from server.config.limit_settings import Limits
 from server.config.sink_settings import SinkSettings, SpoolSettings
@@ -220,6 +221,7 @@ class Config(Section, frozen=True):
     process: Annotated[ProcessSettings, says("Supervision of workers.")] = field(default_factory=ProcessSettings)
     log: Annotated[Log, says("The log.")] = field(default_factory=Log)
     tracing: Annotated[TracingSettings, says("Spans for OpenTelemetry.")] = field(default_factory=TracingSettings)
+    eventstreams: Annotated[EventStreams, says("Streams for their consumers.")] = field(default_factory=EventStreams)
 
     @property
     def rejects_duplicates(self) -> bool:

@@ -98,7 +98,7 @@ class Connection(Closing):
         self._reader.close()
         self._drop_waiting()
         self._count_unsent(0)
-        self._server.on_lost(self)
+        self._server.on_lost(self, self.peer)
 
     def pause_writing(self) -> None:
         """The client reads more slowly than we answer."""
@@ -173,6 +173,28 @@ class Connection(Closing):
             self._finish()
         elif self._is_queued:
             self._advance()
+
+    def hand_over(self, request: Request, status: int) -> asyncio.Transport | None:  # cold: once for a stream
+        """Give the socket to another protocol, which answers ``request`` with ``status`` and all that follows.
+
+        It must be carried by the server in the place of this connection (``HttpServer.carry``, ``on_lost``), and must
+        be given the transport by ``set_protocol``. Returns None when the client has gone.
+
+        It must not be called before the handler has returned: the parser is then still at work.
+        """
+        if self._current is not request or self._is_closing():
+            return None
+        server = self._server
+        server.release(request)
+        (server.by_route.get(request.path) or server.elsewhere(request.path))[status] += 1
+        self._current = None
+        self._is_lost = self._is_queued = True
+        self._drop_waiting()
+        self._count_unsent(0)
+        self._outgoing.flush()
+        self._reader.close()
+        server.drop(self)
+        return self._transport
 
     # The next request.
 

@@ -37,7 +37,7 @@ from server.http.problem import Refusal
 from server.http.protocol import ANSWER, Connection
 from server.http.response import Heads
 from server.http.routes import Routes, Table
-from server.http.wheel import TICK_S, Wheel
+from server.http.wheel import TICK_S, Carried, Wheel
 from server.log import Limited
 from server.timing.rate_limit import TokenBuckets
 from server.timing.timers import Timer
@@ -89,7 +89,7 @@ class HttpServer:
         self._timer: Timer | None = None
         self._unix_s = 0
         self._gone: asyncio.Future[None] | None = None
-        self._connections: set[Connection | ProxyHeader] = set()
+        self._connections: set[Carried] = set()
         self._of_address: Counter[str] = Counter()  # Connections of each address, if their number has a limit.
         self._proxies = trusted_proxies(settings.trusted_proxies)
         self._has_proxy_header = settings.proxy_protocol
@@ -106,6 +106,7 @@ class HttpServer:
         self.cors = cors or Cors(settings.cors)
         self.decompressor = Decompressor(loop.time, self, bounds, turns or Turns(loop.call_soon, loop.time))
         self.call_soon = loop.call_soon
+        self.call_later = loop.call_later
         shortest_s = min(bounds.head_s, bounds.body_stall_s, bounds.idle_s, bounds.write_stall_s, bounds.answer_s)
         self.wheel = Wheel(loop.time(), shortest_s)
         self.deadlines = [0.0, 0.0, 0.0, _FAR, 0.0]  # By a reader's stage, then ANSWER; set at the last tick.
@@ -189,7 +190,7 @@ class HttpServer:
             await self._gone
             handle.cancel()
 
-    def _cut(self, connections: Iterable[Connection | ProxyHeader]) -> int:
+    def _cut(self, connections: Iterable[Carried]) -> int:
         self.outgoing.flush()
         return sum([connection.abort() for connection in connections])
 
@@ -230,7 +231,7 @@ class HttpServer:
 
     # Connections call.
 
-    def carry(self, connection: Connection | ProxyHeader) -> int:
+    def carry(self, connection: Carried) -> int:
         """Watch the deadline of one more connection, also during a drain. Returns the number of connections."""
         self._connections.add(connection)
         self._row.connections = len(self._connections)
@@ -239,7 +240,7 @@ class HttpServer:
             connection.drain(self.wheel.now + GRACE_S)
         return len(self._connections)
 
-    def drop(self, connection: Connection | ProxyHeader) -> None:
+    def drop(self, connection: Carried) -> None:
         """Forget a connection that is gone, or that another protocol has taken over."""
         self.wheel.remove(connection)
         self._connections.discard(connection)
@@ -252,7 +253,7 @@ class HttpServer:
         self.connections += 1
         bounds = self.bounds
         refusal = self._too_many(connection, self.carry(connection), bounds.max_connections, bounds.many_connections)
-        if bounds.max_connections_per_address and (name := self._holder(connection)):
+        if bounds.max_connections_per_address and (name := self._holder(connection.peer)):
             self._of_address[name] += 1
             limit = bounds.max_connections_per_address
             refusal = self._too_many(connection, self._of_address[name], limit, bounds.many_of_address) or refusal
@@ -264,17 +265,17 @@ class HttpServer:
             connection.abort()
         return refusal if count > limit else None
 
-    def on_lost(self, connection: Connection) -> None:
+    def on_lost(self, connection: Carried, peer: str) -> None:
         """Count a connection out."""
         self.drop(connection)
-        if self.bounds.max_connections_per_address and (name := self._holder(connection)):
+        if self.bounds.max_connections_per_address and (name := self._holder(peer)):
             self._of_address[name] -= 1
             if not self._of_address[name]:
                 del self._of_address[name]
 
-    def _holder(self, connection: Connection) -> str:
-        """The holder that a connection counts for; "" for our own proxies, which have many clients."""
-        address = normalised(connection.peer) or ""
+    def _holder(self, peer: str) -> str:
+        """The holder that a connection of ``peer`` counts for; "" for our own proxies, which have many clients."""
+        address = normalised(peer) or ""
         return holder(address) if address and address not in self._proxies else ""
 
     def client_of(self, request: Request) -> str:

@@ -29,6 +29,19 @@ class Timed(Protocol):
         """Move the deadline, which has passed, or close."""
 
 
+class Carried(Timed, Protocol):
+    """A connection of a worker in any of its protocols: PROXY header, requests, or a stream that took it over."""
+
+    def drain(self, deadline: float) -> None:
+        """Close by ``deadline``, on the wheel's clock, unless something is under way."""
+
+    def is_owed(self) -> bool:
+        """Whether the client still waits for something that was promised."""
+
+    def abort(self) -> bool:
+        """Close now. Returns whether that cuts something short."""
+
+
 class Wheel:
     """Hashed timer wheel (Varghese and Lauck 1987), lazy as in Kafka's purgatory: moving a deadline moves nothing."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from server.metrics.catalog_metrics import CATALOG
-from server.metrics.declare import Gauge, Sums
+from server.metrics.declare import Gauge, MetricGroup, Sums
 from server.metrics.event_metrics import EVENTS
 from server.metrics.http_metrics import HTTP
 from server.metrics.service_metrics import SERVICE
@@ -18,27 +18,32 @@ from server.metrics.sink_metrics import SINK
 from server.metrics.spool_metrics import SPOOL
 from server.shared.row import GAUGE_CELLS, SUM_CELLS
 
-SECTIONS: Final = (SERVICE, HTTP, EVENTS, SPOOL, SINK, CATALOG)  # In the order of the reference page.
-METRICS: Final = {metric.name: metric for section in SECTIONS for metric in section.metrics}
 
-# By name of the metric, in the order of their cells.
-SUMS: Final[dict[str, Sums]] = {
-    name: metric.source for name, metric in METRICS.items() if isinstance(metric.source, Sums)
-}
-GAUGES: Final[dict[str, Gauge]] = {
-    name: metric.source for name, metric in METRICS.items() if isinstance(metric.source, Gauge)
-}
+class MetricTable:
+    """The metrics of one program. ``sections`` are in the order of the reference page; ``sums`` and ``gauges`` hold the
+    sources by name of the metric, in the order of their cells."""
+
+    def __init__(self, *sections: MetricGroup) -> None:
+        self.sections = sections
+        self.metrics = {metric.name: metric for section in sections for metric in section.metrics}
+        sources = {name: metric.source for name, metric in self.metrics.items()}
+        self.sums: dict[str, Sums] = {name: one for name, one in sources.items() if isinstance(one, Sums)}
+        self.gauges: dict[str, Gauge] = {name: one for name, one in sources.items() if isinstance(one, Gauge)}
+        self.sum_places = self._places()
+        self.gauge_places = {name: place for place, name in enumerate(self.gauges)}
+
+    def _places(self) -> dict[str, slice]:
+        places, at = {}, 0
+        for name, source in self.sums.items():
+            places[name] = slice(at, at + len(source.cells))
+            at += len(source.cells)
+        assert at <= SUM_CELLS, f"a row has {SUM_CELLS} cells for sums, {at} are needed"
+        assert len(self.gauges) <= GAUGE_CELLS, (
+            f"a row has {GAUGE_CELLS} cells for gauges, {len(self.gauges)} are needed"
+        )
+        return places
 
 
-def _places() -> dict[str, slice]:
-    places, at = {}, 0
-    for name, source in SUMS.items():
-        places[name] = slice(at, at + len(source.cells))
-        at += len(source.cells)
-    assert at <= SUM_CELLS, f"a row has {SUM_CELLS} cells for sums, {at} are needed"
-    assert len(GAUGES) <= GAUGE_CELLS, f"a row has {GAUGE_CELLS} cells for gauges, {len(GAUGES)} are needed"
-    return places
-
-
-SUM_PLACES: Final = _places()
-GAUGE_PLACES: Final = {name: place for place, name in enumerate(GAUGES)}
+INTAKE: Final = MetricTable(SERVICE, HTTP, EVENTS, SPOOL, SINK, CATALOG)
+SECTIONS, METRICS = INTAKE.sections, INTAKE.metrics
+SUMS, GAUGES, SUM_PLACES, GAUGE_PLACES = INTAKE.sums, INTAKE.gauges, INTAKE.sum_places, INTAKE.gauge_places

@@ -30,19 +30,22 @@ from server.shared.row import (  # fmt: skip
 from server.shared.stacks import Stacks
 
 # Number of lines of each kind that a worker may have: for streams, schemas and brokers.
-MOST_STREAMS, MOST_SCHEMAS, MOST_BROKERS = 2048, 1024, 128
+MOST_STREAMS, MOST_SCHEMAS, MOST_BROKERS, MOST_CONSUMED = 2048, 1024, 128, 512
 
 
 class Kinds:
-    """The counts by name: those of streams, schemas and brokers."""
+    """The counts by name: those of streams, schemas and brokers, and of streams that consumers read.
+
+    A program that does not count something leaves its memory untouched, and so unused."""
 
     def __init__(self) -> None:
         self.streams = Lines(MOST_STREAMS, 3)  # Invalid, errors, observed.
         self.schemas = Lines(MOST_SCHEMAS, 3)  # Validated in one decode, in one pass, by the reference.
         self.brokers = Lines(MOST_BROKERS, 6, 6)  # In the order of sink.kafka.statistics.
+        self.consumed = Lines(MOST_CONSUMED, 3, 2)  # Deliveries, their bytes, events read; clients, their lag.
 
     def every(self) -> tuple[Lines, ...]:
-        return self.streams, self.schemas, self.brokers
+        return self.streams, self.schemas, self.brokers, self.consumed
 
 
 class SharedPages:
@@ -52,6 +55,7 @@ class SharedPages:
         self.streams: LinesPage | None = kinds.streams.page(index)
         self.schemas: LinesPage | None = kinds.schemas.page(index)
         self.brokers: LinesPage | None = kinds.brokers.page(index)
+        self.consumed: LinesPage | None = kinds.consumed.page(index)
 
 
 class Scoreboard:

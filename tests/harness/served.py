@@ -26,11 +26,15 @@ class Served(Running):
     """One service. ``settings`` are merged into the test's own, section by section."""
 
     module = "server"  # The module that ``python -m`` runs.
+    command = "serve"
 
     def __init__(self, directory: Path, /, **settings: Any) -> None:
         self.settings_file = directory / "penstock.yaml"
         self.write(**settings)
-        super().__init__(["-m", self.module, "serve", "-c", str(self.settings_file)], directory / "log")
+        super().__init__(
+            ["-m", self.module, self.command, "-c", str(self.settings_file)],
+            directory / ("log" if self.command == "serve" else f"log.{self.command}"),
+        )
 
     def __enter__(self) -> Self:
         try:

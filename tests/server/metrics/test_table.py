@@ -13,7 +13,7 @@ from server.admin.view import HostView
 from server.http.limits import KINDS
 from server.intake.books.counts import Counts
 from server.metrics.http_metrics import ROUTES
-from server.metrics.table import GAUGE_PLACES, METRICS, SECTIONS, SUM_PLACES, SUMS
+from server.metrics.table import GAUGE_PLACES, INTAKE, METRICS, SECTIONS, SUM_PLACES, SUMS
 from server.paths import Paths
 from server.shared.row import GAUGE_CELLS, SUM_CELLS
 from server.shared.scoreboard import Scoreboard
@@ -72,6 +72,7 @@ def test_a_worker_that_is_gone_leaves_its_sums_and_takes_its_gauges_along() -> N
         row.write_metrics(sums, gauges)
     board.release(gone)
     view = HostView.__new__(HostView)
+    view.table = INTAKE
     view.workers, view.sums, view.gauges = board.live(), board.sums(), [row.gauges() for row in board.live()]
 
     for name, source in SUMS.items():

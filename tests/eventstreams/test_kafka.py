@@ -1,0 +1,238 @@
+"""The real program on a real Apache Kafka: partitions, retention, transactions, new partitions, a topic made again."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions, NewTopic
+
+from eventstreams.sources.base import Batch
+from eventstreams.sources.kafka import KafkaReader, consumer_properties
+from tests.eventstreams.programs import OWN, Streams
+from tests.harness.broker import Kafka
+from tests.kafka.fixtures import kafka_broker, kafka_node, topic
+
+__all__ = ["kafka_broker", "kafka_node", "topic"]
+
+
+class Topic:
+    """A topic of one test, as producers see it."""
+
+    def __init__(self, kafka: Kafka, name: str) -> None:
+        self.name = name
+        self._admin = AdminClient({"bootstrap.servers": kafka.servers})
+        self._servers = kafka.servers
+        self._producer = Producer({"bootstrap.servers": kafka.servers, "linger.ms": 0})
+
+    def create(self, partitions: int) -> None:
+        for done in self._admin.create_topics([NewTopic(self.name, partitions, 1)]).values():
+            done.result(60)
+
+    def delete(self) -> None:
+        for done in self._admin.delete_topics([self.name]).values():
+            done.result(60)
+
+    def grow(self, partitions: int) -> None:
+        for done in self._admin.create_partitions([NewPartitions(self.name, partitions)]).values():
+            done.result(60)
+        self._producer = Producer({"bootstrap.servers": self._servers, "linger.ms": 0})  # It knows the new ones.
+
+    def retain(self, partition: int, offset: int) -> None:
+        for done in self._admin.delete_records([TopicPartition(self.name, partition, offset)]).values():
+            done.result(60)
+
+    def event(self, name: str) -> bytes:
+        return json.dumps({"meta": {"stream": "kafka.test", "id": name}}).encode()
+
+    def send(self, *names: str, partition: int = 0, ms: int = 0) -> None:
+        for name in names:
+            self._producer.produce(
+                self.name, self.event(name), partition=partition, timestamp=ms or int(time.time() * 1000)
+            )
+        assert self._producer.flush(60) == 0
+
+    def transact(self, *names: str, is_committed: bool) -> None:
+        producer = Producer({"bootstrap.servers": self._servers, "transactional.id": self.name})
+        producer.init_transactions(60)
+        producer.begin_transaction()
+        for name in names:
+            producer.produce(self.name, self.event(name), partition=0)
+        producer.flush(60)
+        if is_committed:
+            producer.commit_transaction(60)
+        else:
+            producer.abort_transaction(60)
+
+
+@pytest.fixture
+def of_test(kafka_broker: Kafka, topic: str) -> Topic:
+    return Topic(kafka_broker, topic)
+
+
+@pytest.fixture
+def streams(kafka_broker: Kafka, topic: str, tmp_path: Path) -> Iterator[Streams]:
+    (tmp_path / "own.yaml").write_text(
+        f"streams: {{kafka.test: {{schema_title: web/page_view, topics: [{topic}],"
+        " consumers: {eventstreams: {enabled: true}}}}"
+    )
+    more: dict[str, Any] = {
+        "streams": {"sources": [str(tmp_path / "own.yaml")]},
+        "sink": {"kind": "kafka", "kafka": {"bootstrap.servers": kafka_broker.servers}},
+        "eventstreams": OWN | {"limits": {"ring_events": 5}},
+    }
+    with Streams(tmp_path, **more) as running:
+        yield running
+
+
+PATH = "/v2/stream/kafka.test"
+
+
+def ids(events: list[dict[str, Any]]) -> list[str]:
+    return [str(event["meta"]["id"]) for event in events]
+
+
+def test_old_and_new_events_come_once_and_in_the_order_of_their_partition(of_test: Topic, streams: Streams) -> None:
+    of_test.create(3)
+    for partition in range(3):
+        of_test.send(*(f"{partition}/{number}" for number in range(50)), partition=partition)
+    with streams.open(f"{PATH}?since=earliest").opened() as stream:
+        old = stream.take(150)
+        for partition in range(3):
+            of_test.send(*(f"{partition}/{number}" for number in range(50, 60)), partition=partition)
+        new = stream.take(30)
+        of_test.send("last")
+        last_id = stream.last_id
+
+        assert ids(stream.take(1)) == ["last"]
+    for partition in range(3):
+        mine = [one for one in old + new if one["meta"]["partition"] == partition]
+        assert ids(mine) == [f"{partition}/{number}" for number in range(60)]
+        assert [one["meta"]["offset"] for one in mine] == list(range(60))
+    with streams.open(PATH, Last_Event_ID=last_id) as stream:
+        assert ids(stream.take(1)) == ["last"]
+    assert '"cluster":"' in last_id
+
+
+def test_since_finds_the_first_event_of_that_time(of_test: Topic, streams: Streams) -> None:
+    of_test.create(1)
+    for number in range(5):
+        of_test.send(str(number), ms=1_700_000_000_000 + 1000 * number)
+    with streams.open(f"{PATH}?since=1700000003000&poll=1") as stream:
+        assert ids(list(stream.events())) == ["3", "4"]
+    with streams.open(f"{PATH}?since=earliest&until=1700000002000") as stream:
+        assert ids(list(stream.events())) == ["0", "1"]
+
+
+def test_a_position_before_what_is_kept_is_answered_410_and_may_go_on_with_a_gap(
+    of_test: Topic, streams: Streams
+) -> None:
+    of_test.create(1)
+    of_test.send(*(str(number) for number in range(10)))
+    of_test.retain(0, 6)
+    position = json.dumps([{"topic": of_test.name, "partition": 0, "offset": 2}])
+    with streams.open(PATH, Last_Event_ID=position) as stream:
+        assert stream.response.status == 410
+        (gap,) = json.loads(stream.response.read())["gaps"]
+        assert (gap["asked"], gap["earliest"], gap["latest"]) == (2, 6, 10)
+    with streams.open(f"{PATH}?on_gap=earliest&poll=1", Last_Event_ID=position) as stream:
+        told, *events = stream.events()
+        assert (told["kind"], told["lost"]) == ("gap", 4)
+        assert ids(events) == ["6", "7", "8", "9"]
+
+
+def test_transactions_leave_no_gap_and_what_was_aborted_is_not_sent(of_test: Topic, streams: Streams) -> None:
+    of_test.create(1)
+    of_test.send("plain")
+    of_test.transact("aborted", is_committed=False)
+    of_test.transact("committed", is_committed=True)
+    with streams.open(f"{PATH}?since=earliest&poll=1") as stream:
+        assert ids(list(stream.events())) == ["plain", "committed"]
+    with streams.open(f"{PATH}?poll=1", Last_Event_ID=stream.last_id) as stream:
+        assert list(stream.events()) == []
+    with streams.open(PATH, Last_Event_ID=stream.last_id).opened() as stream:
+        of_test.send("next")
+        assert ids(stream.take(1)) == ["next"]
+
+
+def test_a_topic_that_does_not_exist_yet_and_partitions_that_are_added_are_read_from_their_beginning(
+    of_test: Topic, streams: Streams
+) -> None:
+    with streams.open(PATH) as stream:
+        assert stream.response.status == 200
+        streams.until(lambda: b'"clients":1' in streams.get("/_info")[1])
+        of_test.create(1)
+        of_test.send("first")
+        assert ids(stream.take(1)) == ["first"]
+        last_id = stream.last_id
+    of_test.grow(2)
+    of_test.send("of the second", partition=1)
+    with streams.open(PATH, Last_Event_ID=last_id) as stream:
+        assert ids(stream.take(1)) == ["of the second"]
+
+
+def test_a_topic_that_was_made_again_is_no_silent_jump(of_test: Topic, streams: Streams) -> None:
+    of_test.create(1)
+    of_test.send("a", "b", "c")
+    with streams.open(f"{PATH}?since=earliest") as stream:
+        assert ids(stream.take(3)) == ["a", "b", "c"]
+        last_id = stream.last_id
+    of_test.delete()
+
+    def is_made() -> bool:
+        try:
+            of_test.create(1)
+        except KafkaException:
+            return False
+        return True
+
+    streams.until(is_made)
+    of_test.send("new")
+    streams.until(lambda: streams.status(f"{PATH}?since=earliest&poll=1") == 200)
+    with streams.open(PATH, Last_Event_ID=last_id) as stream:
+        assert stream.response.status == 410
+
+
+def test_readers_return_what_is_there_and_see_the_end(kafka_broker: Kafka, of_test: Topic) -> None:
+    of_test.create(2)
+    of_test.send("0", "1", "2")
+    reader = KafkaReader(consumer_properties({"bootstrap.servers": kafka_broker.servers}, {}))
+    try:
+        described = reader.describe([of_test.name, "no.such.topic"])
+        first: Batch = reader.read({(of_test.name, 0): 1, (of_test.name, 1): 0}, 1 << 20, 100)
+        again: Batch = reader.read(first.reached, 1 << 20, 100)
+        assert [described.bounds[of_test.name, at].high for at in range(2)] == [3, 0]
+        assert set(described.bounds) == {(of_test.name, 0), (of_test.name, 1)}
+        assert [record.offset for record in first.records] == [1, 2]
+        assert first.reached == {(of_test.name, 0): 3, (of_test.name, 1): 0}
+        assert (again.records, again.reached) == ([], first.reached)
+    finally:
+        reader.close()
+
+
+def test_consumers_reach_the_brokers_as_the_producer_does_and_take_nothing_else_of_it() -> None:
+    properties = consumer_properties(
+        {
+            "bootstrap.servers": "a:9092",
+            "security.protocol": "SASL_SSL",
+            "sasl.username": "writer",
+            "sasl.password": "w",
+            "acks": "all",
+            "linger.ms": 5,
+            "message.timeout.ms": 6000,
+        },
+        {"sasl.username": "reader", "sasl.password": "r"},
+    )
+
+    assert properties["bootstrap.servers"] == "a:9092"
+    assert (properties["sasl.username"], properties["sasl.password"]) == ("reader", "r")
+    assert properties.keys().isdisjoint({"acks", "linger.ms", "message.timeout.ms"})
+    assert (properties["enable.auto.commit"], properties["auto.offset.reset"]) == ("false", "error")
+    other = consumer_properties({"bootstrap.servers": "a:9092", "sasl.password": "w"}, {"bootstrap.servers": "b:9092"})
+    assert other["bootstrap.servers"] == "b:9092" and "sasl.password" not in other
