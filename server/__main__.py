@@ -28,6 +28,7 @@ COMMANDS = {
     "types": "write types of events for programs that send them",
     "events": "print what the embedded sink holds",
     "key": "make an API key: print the key on standard error, and its entry for the settings on standard output",
+    "process": "run a stream processor: page-change makes one ordered stream of page changes",
     "soak": "start a service and brokers, inject faults, and check that no promise is broken",
     "size": "estimate the resources for a load: workers, memory, spool, partitions, connections",
     "import-eventgate": "convert the settings of an EventGate into settings of this service",

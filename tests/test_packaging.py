@@ -34,7 +34,7 @@ def names_in(file: Path) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("package", ["server", "soak", "validators", "bench", "tests"])
+@pytest.mark.parametrize("package", ["processors", "server", "soak", "validators", "bench", "tests"])
 def test_no_other_distribution_owns_our_package_names(package: str) -> None:
     """A public project named validators would silently overwrite ours in one environment."""
     owners = set(importlib.metadata.packages_distributions().get(package, []))
@@ -85,7 +85,7 @@ def owners_of(name: str, by_package: Mapping[str, list[str]]) -> set[str]:
 
 
 def test_what_the_product_imports_is_what_it_depends_on() -> None:
-    ours = {"server", "soak", "validators"}
+    ours = {"processors", "server", "soak", "validators"}
     imported = {
         name
         for package in ours
@@ -131,8 +131,12 @@ def test_a_wheel_holds_both_packages_with_the_examples(tmp_path: Path) -> None:
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         held = set(wheel.namelist())
     examples = {
-        path.relative_to(ROOT).as_posix() for path in (ROOT / "server" / "examples").rglob("*") if path.is_file()
+        path.relative_to(ROOT).as_posix()
+        for folder in ("server/examples", "processors/page_change/example")
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file()
     }
 
-    assert {name.split("/")[0] for name in held} == {"server", "soak", "validators", f"penstock-{VERSION}.dist-info"}
+    packages = {"processors", "server", "soak", "validators"}
+    assert {name.split("/")[0] for name in held} == {*packages, f"penstock-{VERSION}.dist-info"}
     assert {"server/__main__.py", "validators/__init__.py"} | examples <= held
