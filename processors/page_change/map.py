@@ -77,6 +77,8 @@ def _draft(
     made = None
     if kind in CHANGES and kind != "move" and (made := millis_of(event.get("rev_timestamp"))) is None:
         return Invalid(stream, ".rev_timestamp is not a time", raw)
+    if kind == "visibility":
+        made = millis_of(event.get("rev_timestamp"))
     if fault := _fault(event, kind):
         return Invalid(stream, fault, raw)
     given = meta.get("id")

@@ -206,7 +206,8 @@ def apply_visibility(state: State, draft: Draft) -> tuple[State, Step]:
     if state.exists == GONE:
         return state, Step("visibility_of_gone", "", [draft], state)
     if state.head and draft.rev != state.head:
-        return state, Step("visibility_of_unseen" if draft.rev > state.top else "not_current", "", [draft], state)
+        is_newer = draft.rev > state.top or (draft.made is not None and draft.made > state.head_made >= 0)
+        return state, Step("visibility_of_unseen" if is_newer else "not_current", "", [draft], state)
     if draft.at <= state.visibility_at:
         return state, Step("superseded", "", [draft], state)
     after = replace(

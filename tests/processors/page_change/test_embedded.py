@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,13 @@ from processors.page_change.catalog import open_catalog
 from processors.page_change.consolidator import Consolidator, Output
 from processors.page_change.draft import Bounds
 from processors.page_change.embedded.run import Runner, Stop
-from processors.page_change.embedded.store import NAME
 from processors.page_change.embedded.watermarks import Watermarks
 from processors.page_change.oracle.history import Wiki
 from processors.page_change.oracle.inputs import Inputs, spread
 from processors.page_change.oracle.run import history_of, judged, prepared, records_of, stored, verdict_on
 from processors.page_change.settings import PageChangeSettings, load
 from server.errors import SettingsError
-from tests.harness.running import ROOT, eventually
+from tests.harness.running import ROOT, Running, eventually
 from tests.processors.page_change.events import NAMES, T, event
 
 SETTINGS = PageChangeSettings(intake="intake.yaml")
@@ -158,12 +159,10 @@ def test_a_kill_in_the_middle_loses_nothing_and_repeats_nothing(tmp_path: Path) 
     config = prepared(tmp_path, inputs.centres, commit_events=100, commit_s=0.01)
     kills = 0
     for goal in (200, 900, 1_700):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "server", "process", "page-change", "-c", str(config), "--once"], cwd=ROOT
-        )
-        eventually(lambda goal=goal, process=process: _rows(tmp_path) >= goal or process.poll() is not None)  # type: ignore[misc]
-        process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
+        with Running(["-m", "server", "process", "page-change", "-c", str(config), "--once"], tmp_path / "log") as one:
+            eventually(partial(_has_rows_or_is_done, tmp_path, goal, one))
+            one.signal(signal.SIGKILL)
+            kills += one.exit_code() == -signal.SIGKILL
     outputs = run(config)
     report = verdict_on(wiki, inputs, outputs)
 
@@ -174,8 +173,13 @@ def test_a_kill_in_the_middle_loses_nothing_and_repeats_nothing(tmp_path: Path) 
     )
 
 
-def _rows(directory: Path) -> int:
-    return len(stored(directory / "out")) if (directory / "out" / NAME).exists() else 0
+def _has_rows_or_is_done(directory: Path, goal: int, process: Running) -> bool:
+    """Whether this many records of the output are stored, or no more will be."""
+    try:
+        rows = len(stored(directory / "out"))
+    except sqlite3.OperationalError:
+        rows = 0  # It has not been made yet.
+    return rows >= goal or process.process.poll() is not None
 
 
 def test_two_processes_cannot_have_one_state(tmp_path: Path) -> None:
