@@ -19,7 +19,7 @@ from msgspec import Struct
 from processors.page_change import format as formats
 from processors.page_change.draft import Bounds, Heartbeat, Invalid, Kind, Step
 from processors.page_change.format import Names
-from processors.page_change.map import STREAMS, map_event
+from processors.page_change.map import STREAMS, digest_of, map_event
 from processors.page_change.page import Page
 
 Key = tuple[str, int]
@@ -105,14 +105,14 @@ class Consolidator:
             for draft in page.pending:
                 heapq.heappush(self._timers, (draft.at + self._bounds.reorder_ms, key))
 
-    def take(self, raw: bytes, at: int | None, place: str) -> list[Output]:
+    def take(self, raw: bytes, at: int | None) -> list[Output]:
         """Take one record. Returns the records that follow at once: of late, repeated and invalid events."""
-        draft = map_event(raw, at, place, self._streams)
+        draft = map_event(raw, at, self._streams)
         if isinstance(draft, Heartbeat):
             self.counts[draft.stream, "canary"] += 1
             return []
         if isinstance(draft, Invalid):
-            return [self._refuse(draft, at, place)]
+            return [self._refuse(draft, at)]
         key = draft.key
         page = self._page(key)
         self.pending -= len(page.pending)
@@ -173,10 +173,10 @@ class Consolidator:
                 found.append(self._error(Invalid(output.stream, fault, output.value), output.at, source))
         return found
 
-    def _refuse(self, invalid: Invalid, at: int | None, place: str) -> Output:
+    def _refuse(self, invalid: Invalid, at: int | None) -> Output:
         self.counts[invalid.stream, "invalid"] += 1
-        return self._error(invalid, at or 0, place)
+        return self._error(invalid, at or 0, digest_of(invalid.raw))
 
-    def _error(self, invalid: Invalid, at: int, place: str) -> Output:
-        event = formats.error_event(self._names.error, invalid, at, place)
+    def _error(self, invalid: Invalid, at: int, source: str) -> Output:
+        event = formats.error_event(self._names.error, invalid, at, source)
         return Output(self._names.error, None, at, orjson.dumps(event))

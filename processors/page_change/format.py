@@ -198,11 +198,11 @@ def aside(stream: str, schema: str, draft: Draft, verdict: str, state: State, wa
     }
 
 
-def error_event(stream: str, invalid: Invalid, at: int, place: str) -> dict[str, Any]:
+def error_event(stream: str, invalid: Invalid, at: int, source: str) -> dict[str, Any]:
     """Return the error event of an event that could not be used."""
     return {
         "$schema": ERROR_SCHEMA,
-        "meta": {"stream": stream, "id": identifier(stream, place), "dt": text_of(at)},
+        "meta": {"stream": stream, "id": identifier(stream, source), "dt": text_of(at)},
         "dt": text_of(at),
         "emitter_id": "penstock page-change",
         "raw_event": invalid.raw[:MOST_RAW].decode("utf-8", "replace"),

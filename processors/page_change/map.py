@@ -9,6 +9,7 @@ Not here: the members of the output (tables, format), the order (order).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any, Final
 
 import orjson
@@ -38,10 +39,8 @@ STREAMS: Final[dict[str, Kind]] = {
 CANARY: Final = "canary"  # meta.domain of the events that an operator sends to see that a stream is alive.
 
 
-def map_event(
-    raw: bytes, at: int | None, place: str, streams: Mapping[str, Kind] = STREAMS
-) -> Draft | Invalid | Heartbeat:
-    """Map one record. ``at`` is its time in milliseconds, or None; ``place`` names it where it has no ``meta.id``."""
+def map_event(raw: bytes, at: int | None, streams: Mapping[str, Kind] = STREAMS) -> Draft | Invalid | Heartbeat:
+    """Map one record. ``at`` is its time in milliseconds, or None."""
     try:
         event = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -57,11 +56,16 @@ def map_event(
     uri = event.get("$schema")
     if not isinstance(uri, str) or uri.strip("/").rpartition("/")[0] != TITLES[kind]:
         return Invalid(stream, f".$schema {uri!r} is not a version of {TITLES[kind]}", raw)
-    return _draft(event, meta, stream, kind, at, place, raw)
+    return _draft(event, meta, stream, kind, at, raw)
+
+
+def digest_of(raw: bytes) -> str:
+    """Return a name for an event without an ID: equal events have one name, wherever they are read."""
+    return f"sha256:{sha256(raw).hexdigest()}"
 
 
 def _draft(
-    event: dict[str, Any], meta: dict[str, Any], stream: str, kind: Kind, at: int | None, place: str, raw: bytes
+    event: dict[str, Any], meta: dict[str, Any], stream: str, kind: Kind, at: int | None, raw: bytes
 ) -> Draft | Invalid:
     wiki, page_id, rev = event.get("database"), event.get("page_id"), event.get("rev_id")
     if not isinstance(wiki, str) or not wiki:
@@ -82,7 +86,7 @@ def _draft(
     if fault := _fault(event, kind):
         return Invalid(stream, fault, raw)
     given = meta.get("id")
-    source = given if isinstance(given, str) and given else place
+    source = given if isinstance(given, str) and given else digest_of(raw)
     has_parent = bool(event.get("rev_parent_id"))
     return Draft(kind, wiki, page_id, rev, at, made, source, stream, raw, has_parent, event=event)
 

@@ -14,11 +14,10 @@ from msgspec import Struct
 
 
 class Read(Struct, frozen=True):
-    """One record: its value, its time in milliseconds, and its place, which names it."""
+    """One record: its value, and its time in milliseconds."""
 
     value: bytes
     at: int
-    place: str
 
 
 class Batch(Struct, frozen=True):

@@ -89,7 +89,7 @@ class KafkaInput:
         self._positions[name] = offset + 1
         at = message.timestamp()[1]
         self._newest[name] = max(at, self._newest.get(name, -1))
-        records.setdefault(name, []).append(Read(message.value() or b"", at, f"{name}/{offset}"))
+        records.setdefault(name, []).append(Read(message.value() or b"", at))
 
     def _hold_back(self, least_ahead: str | None) -> None:
         """Pause the partitions that are far ahead of the one that holds the watermark up; resume the others."""

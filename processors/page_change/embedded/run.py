@@ -138,7 +138,7 @@ class Runner:
         newest = -1
         for record in batch.records:
             newest = max(newest, record.at)
-            if found := take(record.value, record.at, record.place):
+            if found := take(record.value, record.at):
                 add(found)
         self._marks.note(batch.partition, newest, batch.ended_at)
         if batch.position != self._stored.get(batch.partition, 0):

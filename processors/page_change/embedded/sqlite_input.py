@@ -63,9 +63,7 @@ class SqliteInput:
             if "no such table" not in str(error):
                 raise PenstockError(f"{self._directory / name} cannot be read: {error}") from error
             rows = []
-        records = [
-            Read(value.encode(), at, f"{name}/{number}") for number, topic, at, value in rows if topic in self._topics
-        ]
+        records = [Read(value.encode(), at) for _, topic, at, value in rows if topic in self._topics]
         if rows:
             position = self._positions[name] = rows[-1][0]
         is_end = len(rows) < ROWS

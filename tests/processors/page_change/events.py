@@ -58,8 +58,8 @@ def consolidated(*given: dict[str, Any], bounds: Bounds | None = None) -> tuple[
     """All records that these events become when they arrive before any of them is due, and the counts."""
     consolidator = Consolidator(bounds or Bounds(), NAMES)
     found: list[Output] = []
-    for number, one in enumerate(given):
-        found += consolidator.take(orjson.dumps(one), None, f"test/{number}")
+    for one in given:
+        found += consolidator.take(orjson.dumps(one), None)
     found += consolidator.advance(FOREVER)
     return [orjson.loads(output.value) for output in found], consolidator
 

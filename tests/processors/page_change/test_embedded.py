@@ -74,7 +74,7 @@ def interleaved(inputs: Inputs, seed: int) -> list[Output]:
         for _ in range(chance.randint(1, 200)):
             if left[centre]:
                 one = left[centre].pop()
-                found += consolidator.take(one.raw, one.at, f"{centre}/{len(left[centre])}")
+                found += consolidator.take(one.raw, one.at)
                 marks.note(centre, one.at, None if left[centre] else 1 << 60)
         found += consolidator.advance(marks.value(list(left)))
     return [one for one in found + consolidator.flush() if one.stream == NAMES.output]
@@ -87,9 +87,9 @@ def test_nothing_of_a_shuffled_history_is_lost_without_an_outcome() -> None:
     for records in inputs.centres.values():
         random.Random(1).shuffle(records)  # Far beyond all bounds.
     consolidator = Consolidator(Bounds(), NAMES)
-    for centre, records in inputs.centres.items():
-        for number, one in enumerate(records):
-            consolidator.take(one.raw, one.at, f"{centre}/{number}")
+    for records in inputs.centres.values():
+        for one in records:
+            consolidator.take(one.raw, one.at)
             consolidator.advance(one.at - 60_000)
     consolidator.flush()
     facts = {"unmerged", "missed_revision", "rev_dt_unknown", "flushed"}

@@ -95,21 +95,21 @@ def test_a_broken_event_is_invalid_with_its_reason(
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"null", b'"text"', b"\xff"])
 def test_what_is_no_object_is_invalid(raw: bytes) -> None:
-    assert isinstance(map_event(raw, T, "here"), Invalid)
+    assert isinstance(map_event(raw, T), Invalid)
 
 
-def test_an_event_without_an_id_is_named_by_its_place() -> None:
+def test_an_event_without_an_id_is_named_by_its_content() -> None:
     source = event("page-delete", 11, 0)
     del source["meta"]["id"]
-    draft = map_event(orjson.dumps(source), None, "topic/3/99")
+    draft = map_event(orjson.dumps(source), None)
 
     assert isinstance(draft, Draft)
-    assert draft.source == "topic/3/99"
+    assert draft.source.startswith("sha256:")
 
 
 def test_an_output_that_is_not_valid_becomes_an_error_event() -> None:
     consolidator = Consolidator(Bounds(), NAMES, check=lambda value: "'.dt' should be a time")
-    consolidator.take(orjson.dumps(event("page-delete", 11, 0)), None, "here")
+    consolidator.take(orjson.dumps(event("page-delete", 11, 0)), None)
     (output,) = consolidator.advance(FOREVER)
 
     assert output.stream == NAMES.error
@@ -154,7 +154,7 @@ def test_the_examples_of_every_real_input_schema_map_to_valid_events(corpus: Pat
     checked = 0
     for source in given:
         consolidator = Consolidator(Bounds(), Names())
-        consolidator.take(orjson.dumps(source), T, "here")
+        consolidator.take(orjson.dumps(source), T)
         (output,) = consolidator.advance(FOREVER)
         record = orjson.loads(output.value)
 

@@ -176,7 +176,7 @@ def test_healing_is_told_to_the_stream_of_inconsistencies() -> None:
 
 def _fed(consolidator: Consolidator, one: dict[str, Any], watermark_s: float) -> list[dict[str, Any]]:
     found = consolidator.advance(T + round(watermark_s * 1000))
-    found += consolidator.take(orjson.dumps(one), None, "here")
+    found += consolidator.take(orjson.dumps(one), None)
     return [orjson.loads(output.value) for output in found]
 
 
