@@ -35,8 +35,14 @@ class _Stored(Struct, array_like=True):
     pending: list[_Waiting]
 
 
+class _Keyed(_Waiting, array_like=True):
+    wiki: str
+    page_id: int
+
+
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(_Stored).decode
+_decode_draft: Final = msgspec.msgpack.Decoder(_Keyed).decode
 
 
 def packed(page: Page) -> bytes:
@@ -62,3 +68,24 @@ def unpacked(stored: bytes, wiki: str, page_id: int) -> Page:
         for one in found.pending
     ]
     return Page(found.state, pending)
+
+
+def packed_draft(one: Draft) -> bytes:
+    """Return the bytes of a draft with its page, for the way between two processes."""
+    return _encode(
+        _Keyed(
+            *(one.kind, one.rev, one.at, one.made, one.source, one.stream, one.has_parent, one.raw, one.more),
+            wiki=one.wiki,
+            page_id=one.page_id,
+        )
+    )
+
+
+def unpacked_draft(stored: bytes) -> Draft:
+    """Return the draft of these bytes."""
+    one = _decode_draft(stored)
+    return Draft(
+        *(one.kind, one.wiki, one.page_id, one.rev, one.at, one.made, one.source, one.stream, one.raw),
+        has_parent=one.has_parent,
+        more=one.more,
+    )

@@ -128,7 +128,9 @@ class Consolidator:
         found: list[Output] = []
         while self._timers and self._timers[0][0] <= watermark:
             now, key = heapq.heappop(self._timers)
-            page = self._page(key)
+            page = self._pages.get(key)
+            if page is None or not page.pending:
+                continue
             before = len(page.pending)
             steps = page.fire(now, self._bounds)
             if steps:

@@ -41,7 +41,7 @@ class Bounds(Struct, frozen=True):
     heal: bool = True
 
 
-class Draft(Struct):
+class Draft(Struct, gc=False):
     """One source event that was understood. ``at`` is its order time, ``made`` the time at which its revision was made
     (None where the event does not say). ``source`` names the event: its ``meta.id``, or a digest of it.
     ``has_parent``: it names the revision before its own. ``raw`` is the event as it came, ``event`` the same decoded,
@@ -99,7 +99,7 @@ class State(Struct, frozen=True, array_like=True):
     last_at: int = -1
 
 
-class Step(Struct):
+class Step(Struct, gc=False):
     """The outcome of one or several drafts that are one change.
 
     ``verdict``: ``emitted``, ``late_emitted``, or why there is no output. ``kind`` is the page_change_kind of an

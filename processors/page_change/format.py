@@ -68,6 +68,8 @@ def _getter(source: str) -> _Getter:
     if prefix:
         (name,) = path
         return lambda place: None if place.revision is None else place.revision.get(name)
+    if len(path) == 1:
+        return lambda place: place.event.get(dotted)
     return lambda place: _walk(place.event, path)
 
 

@@ -43,6 +43,9 @@ class Page:
 
     def fire(self, now: int, bounds: Bounds) -> list[Step]:
         """Return the steps of all events whose time has come at ``now``."""
+        due_at = now - bounds.reorder_ms
+        if not any(draft.at <= due_at for draft in self.pending):
+            return []  # What this timer was for came along with an event before it.
         visible = [draft for draft in self.pending if draft.at <= now]
         self._expire(now, bounds)
         self.state, steps = arrange(self.state, visible, now, bounds)

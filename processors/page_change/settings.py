@@ -34,6 +34,10 @@ class FlinkSettings(Section, frozen=True):
     checkpoint_s: Annotated[Seconds, says("Time between two checkpoints.")] = 30.0
     checkpoint_path: Annotated[str, says("Directory of checkpoints; empty: that of the cluster.")] = ""
     idleness_s: Annotated[Seconds, says("After this time without a record a partition holds nothing up.")] = 60.0
+    jars: Annotated[
+        list[Text],
+        says("Jars that the cluster does not have: those that deploy/flink/fetch prints."),
+    ] = field(default_factory=list)
     delivery: Annotated[
         Literal["at-least-once", "exactly-once"], says("With exactly-once, output appears with each checkpoint.")
     ] = "at-least-once"

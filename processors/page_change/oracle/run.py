@@ -17,13 +17,14 @@ import orjson
 
 from processors.page_change.catalog import open_catalog
 from processors.page_change.consolidator import Output
+from processors.page_change.draft import Bounds
 from processors.page_change.embedded.run import Runner
 from processors.page_change.embedded.store import NAME
 from processors.page_change.format import Names
 from processors.page_change.oracle.checker import Report, check
 from processors.page_change.oracle.history import Wiki
 from processors.page_change.oracle.inputs import Arrival, Inputs, spread
-from processors.page_change.settings import PageChangeSettings, load
+from processors.page_change.settings import load
 from processors.page_change.times import millis_of
 from server.sink.sqlite.file import SCHEMA, STEM, SUFFIX, VERSION
 
@@ -36,17 +37,17 @@ INSERT INTO event (stored_ns, topic, key, timestamp_ms, headers, value) VALUES (
 
 def judged(directory: Path, seed: int, pages: int) -> Report:
     """Run one seed."""
-    settings = PageChangeSettings(intake="intake.yaml")
-    wiki, inputs = history_of(seed, pages, settings)
+    wiki, inputs = history_of(seed, pages)
     outputs = consolidated(directory, inputs.centres)
     return verdict_on(wiki, inputs, outputs)
 
 
-def history_of(seed: int, pages: int, settings: PageChangeSettings) -> tuple[Wiki, Inputs]:
+def history_of(seed: int, pages: int) -> tuple[Wiki, Inputs]:
     """Make the history of a seed and its inputs."""
     wiki = Wiki(seed, pages)
     wiki.run()
-    return wiki, spread(wiki, seed, settings.bounds.disorder_ms, settings.bounds.reorder_ms)
+    bounds = Bounds()
+    return wiki, spread(wiki, seed, bounds.disorder_ms, bounds.reorder_ms)
 
 
 def verdict_on(wiki: Wiki, inputs: Inputs, outputs: Sequence[Output]) -> Report:

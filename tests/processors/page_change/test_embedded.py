@@ -23,12 +23,10 @@ from processors.page_change.embedded.watermarks import Watermarks
 from processors.page_change.oracle.history import Wiki
 from processors.page_change.oracle.inputs import Inputs, spread
 from processors.page_change.oracle.run import history_of, judged, prepared, records_of, stored, verdict_on
-from processors.page_change.settings import PageChangeSettings, load
+from processors.page_change.settings import load
 from server.errors import SettingsError
 from tests.harness.running import ROOT, Running, eventually
 from tests.processors.page_change.events import NAMES, T, event
-
-SETTINGS = PageChangeSettings(intake="intake.yaml")
 
 
 def run(config: Path) -> list[Output]:
@@ -152,7 +150,7 @@ def test_an_input_that_appears_later_is_read_and_its_old_events_are_late(tmp_pat
 
 @pytest.mark.slow(reason="starts the command several times")
 def test_a_kill_in_the_middle_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
-    wiki, inputs = history_of(21, 400, SETTINGS)
+    wiki, inputs = history_of(21, 400)
     expected_at = tmp_path / "expected"
     expected_at.mkdir()
     expected = run(prepared(expected_at, inputs.centres))
@@ -232,7 +230,7 @@ def test_the_oracle_prints_one_object() -> None:
 
 
 def test_the_checker_finds_each_fault(tmp_path: Path) -> None:
-    wiki, inputs = history_of(4, 40, SETTINGS)
+    wiki, inputs = history_of(4, 40)
     outputs = run(prepared(tmp_path, inputs.centres))
     changes = [one for one in outputs if one.stream == NAMES.output]
     page = next(page for page, history in wiki.truth.items() if len(history) > 3 and page not in inputs.late_pages)
