@@ -25,6 +25,7 @@ LATE_SCHEMA: Final = "/penstock/page_change/late/1.0.0"
 INCONSISTENT_SCHEMA: Final = "/penstock/page_change/inconsistent/1.0.0"
 ERROR_SCHEMA: Final = "/error/2.1.0"
 NAMESPACE: Final = UUID("5b1f7a4e-3c0d-5d1e-9a55-7a1d6b0f2c11")
+_NAMESPACE_BYTES: Final = NAMESPACE.bytes
 MOST_RAW: Final = 100_000  # Bytes of a source event within an error event.
 
 
@@ -100,7 +101,7 @@ _COMPILED: Final[dict[Kind, list[_Group]]] = {kind: _compiled(rows) for kind, ro
 
 def identifier(stream: str, source: str) -> str:
     """Return the ``meta.id`` of what a source event becomes in a stream: a UUID of version 5 (RFC 9562)."""
-    digest = sha1(NAMESPACE.bytes + f"{stream}\n{source}".encode(), usedforsecurity=False).digest()
+    digest = sha1(_NAMESPACE_BYTES + f"{stream}\n{source}".encode(), usedforsecurity=False).digest()
     number = int.from_bytes(digest[:16], "big") & ~(0xF << 76) & ~(0x3 << 62) | (5 << 76) | (2 << 62)
     text = f"{number:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

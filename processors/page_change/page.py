@@ -9,7 +9,7 @@ Not here: who fires timers (embedded, flink), how a page is stored (codec).
 from __future__ import annotations
 
 from processors.page_change.draft import CHANGES, GONE, PRESENT, Bounds, Draft, State, Step
-from processors.page_change.order import apply_change, apply_lifecycle, apply_visibility, arrange
+from processors.page_change.order import apply_only, arrange
 
 
 class Page:
@@ -65,12 +65,7 @@ class Page:
         if self._is_repeated(draft):
             return Step("superseded", "", [draft], before)
         if bounds.heal and draft.at >= watermark - bounds.ttl_ms and self._is_newest(draft):
-            if draft.kind in CHANGES:
-                after, step = apply_change(before, [draft], bounds)
-            elif draft.kind == "visibility":
-                after, step = apply_visibility(before, draft)
-            else:
-                after, step = apply_lifecycle(before, [draft])
+            after, step = apply_only(before, draft, bounds)
             if step.verdict == "emitted":
                 self.state = after
                 step.verdict = "late_emitted"
