@@ -87,8 +87,8 @@ class Heartbeat(Struct, frozen=True):
 
 
 class State(Struct, frozen=True, array_like=True):
-    """The state of one page after its last emitted change. ``top`` is the largest revision that was ever its head;
-    0 and -1 mean that nothing is known."""
+    """The state of one page after its last emitted change. ``top`` is the largest revision that was ever its head,
+    ``changed`` the last one that a create, an edit or a move told of; 0 and -1 mean that nothing is known."""
 
     exists: int = UNKNOWN
     head: int = 0
@@ -97,6 +97,7 @@ class State(Struct, frozen=True, array_like=True):
     lifecycle_at: int = -1
     visibility_at: int = -1
     last_at: int = -1
+    changed: int = 0
 
 
 class Step(Struct, gc=False):

@@ -182,7 +182,9 @@ def apply_change(state: State, parts: list[Draft], bounds: Bounds) -> tuple[Stat
         kind = "create"
     note = "missed_undelete" if state.exists == GONE else ""
     counts = ("unmerged",) if first.kind == "move" and known is None else ()
-    after = replace(state, exists=PRESENT, head=rev, top=rev, head_made=made, last_at=max(state.last_at, at))
+    after = replace(
+        state, exists=PRESENT, head=rev, top=rev, head_made=made, last_at=max(state.last_at, at), changed=rev
+    )
     return after, Step("emitted", kind, parts, state, note, counts)
 
 

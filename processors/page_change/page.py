@@ -8,7 +8,7 @@ Not here: who fires timers (embedded, flink), how a page is stored (codec).
 
 from __future__ import annotations
 
-from processors.page_change.draft import CHANGES, GONE, PRESENT, Bounds, Draft, State, Step
+from processors.page_change.draft import CHANGES, GONE, Bounds, Draft, State, Step
 from processors.page_change.order import apply_only, arrange
 
 
@@ -76,10 +76,8 @@ class Page:
         state = self.state
         if draft.kind in CHANGES:
             return draft.rev > state.top and state.exists != GONE
-        if draft.kind == "visibility":
-            return draft.at > state.visibility_at
-        is_passed = draft.kind != "undelete" and draft.rev < state.head
-        return draft.at > state.lifecycle_at and not is_passed
+        is_passed = draft.kind in ("delete", "suppress") and draft.rev < state.head
+        return draft.at > max(state.lifecycle_at, state.visibility_at) and not is_passed
 
     def _is_repeated(self, draft: Draft) -> bool:
         """Whether this very change was emitted: the event came twice, the second time late."""
@@ -87,5 +85,5 @@ class Page:
         if draft.kind == "move":
             return False  # Only its revision-create may have been emitted, as an edit.
         if draft.kind in CHANGES:
-            return state.exists == PRESENT and draft.rev == state.head
+            return draft.rev == state.changed
         return draft.at == (state.visibility_at if draft.kind == "visibility" else state.lifecycle_at)
