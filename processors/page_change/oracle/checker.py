@@ -91,7 +91,11 @@ def _check_page(
         index = index_of.get(event["meta"]["id"], -1)
         shown = f"page {page_id}: {event['page_change_kind']} of revision {event['revision']['rev_id']}"
         if index < 0 and is_late:
-            report.outside += 1  # Such as a revision that was imported, when its page's head is not known yet.
+            # Such as a revision that was imported, when its page's head is not known yet. Another event of a revision
+            # that is in the history tells of it all the same.
+            report.outside += 1
+            rev = event["revision"]["rev_id"]
+            seen.update(other for other, one in enumerate(history) if one.rev == rev and one.kind == "edit")
             continue
         if index < 0 or not _is_like(event, history[index], is_late=is_late):
             report.unexpected += 1
