@@ -17,6 +17,7 @@ BENCHES = {
         "validators", "compiling", "refusals", "patterns", "duplicates", "reloads", "catalog",
         "shutdown", "outage", "recovery", "durability", "sizing",
     )},
+    "page-change": "bench.page_change",
     "attacks": "bench.attacks.measured",
     "http": "bench.micro.http",
     "auth": "bench.micro.auth",

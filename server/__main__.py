@@ -34,6 +34,7 @@ COMMANDS = {
     "record": "print the events that reached a running service, for replay",
     "replay": "validate a recording again, and say what has changed",
     "key": "make an API key: print the key on standard error, and its entry for the settings on standard output",
+    "process": "run a stream processor: page-change makes one ordered stream of page changes",
     "soak": "start a service and brokers, inject faults, and check that no promise is broken",
     "size": "estimate the resources for a load: workers, memory, spool, partitions, connections",
     "import-eventgate": "convert the settings of an EventGate into settings of this service",

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from tests.layout import Found, Module, is_within
 
 MOST_FILES = 20
-PRODUCT = ("server", "eventstreams", "validators", "soak")
+PRODUCT = ("server", "eventstreams", "validators", "soak", "processors")
 # On the ground floor: every room may import these, and none of them imports a room that is not one of them.
 GROUND = {
     "server.errors",
@@ -94,6 +94,9 @@ def check_ways(modules: Iterable[Module]) -> Iterator[Found]:
                 yield Found("ways", where, f"{module.name} imports eventstreams, which stands on the server")
             if is_within(imported, "soak") and is_product and not is_within(module.name, "soak") and not is_allowed:
                 yield Found("ways", where, f"{module.name} imports soak, which judges the service from outside")
+            is_of_server = is_within(module.name, "server") or is_within(module.name, "validators")
+            if is_within(imported, "processors") and is_of_server and not is_allowed:
+                yield Found("ways", where, f"{module.name} imports processors, which stand behind the intake")
 
 
 def check_harness(modules: Iterable[Module]) -> Iterator[Found]:

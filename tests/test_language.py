@@ -50,7 +50,7 @@ SIGNS = {
 }
 # Texts in which a sign is right, and why.
 EXCEPTIONS = {"``beside`` is a further condition": "the name of a field"}
-ROOMS = ("server", "eventstreams", "validators", "soak")
+ROOMS = ("server", "eventstreams", "validators", "soak", "processors")
 
 
 def pages() -> Iterator[tuple[str, str]]:
@@ -58,6 +58,7 @@ def pages() -> Iterator[tuple[str, str]]:
     found = [ROOT / name for name in PAGES] + [*(ROOT / "docs").rglob("*.md"), ROOT / "server/pages/openapi.yaml"]
     found += [path for path in (ROOT / "deploy").rglob("*") if path.suffix in (".md", ".yaml", ".yml", ".service")]
     found += (ROOT / "server/examples").glob("*.yaml")
+    found += (ROOT / "processors").rglob("example/*.yaml")
     for path in found:
         for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
             if path.suffix == ".md" and line.startswith("#"):

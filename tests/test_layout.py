@@ -13,7 +13,7 @@ from tests import layout, quick, rooms
 from tests.layout import Found, Module
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("server", "eventstreams", "soak", "validators", "bench", "tests")
+PACKAGES = ("eventstreams", "processors", "server", "soak", "validators", "bench", "tests")
 
 # Where everything may be caught, and why. Elsewhere an exception that nobody expects must end what it happened in.
 BROAD_EXCEPTS: dict[str, str] = {

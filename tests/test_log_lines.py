@@ -54,7 +54,9 @@ def message_of(call: ast.Call, known: dict[str, object]) -> str | None:
 
 def said_by_the_code() -> set[str]:
     found = set()
-    for path in sorted([*(ROOT / "server").rglob("*.py"), *(ROOT / "eventstreams").rglob("*.py")]):
+    for path in sorted(
+        path for room in ("eventstreams", "processors", "server") for path in (ROOT / room).rglob("*.py")
+    ):
         if path.relative_to(ROOT).as_posix().startswith(SOAK):
             continue
         tree = ast.parse(path.read_text())

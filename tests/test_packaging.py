@@ -20,6 +20,7 @@ from tests.layout import Module
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 REQUIREMENTS = ROOT / "requirements"
+OWNERS = {"pyflink": "apache-flink"}  # It is installed in an environment of its own.
 NEWER_STDLIB = {"compression"}  # Of Python 3.14; before, backports.zstd stands in.
 
 
@@ -34,7 +35,7 @@ def names_in(file: Path) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("package", ["eventstreams", "server", "soak", "validators", "bench", "tests"])
+@pytest.mark.parametrize("package", ["eventstreams", "processors", "server", "soak", "validators", "bench", "tests"])
 def test_no_other_distribution_owns_our_package_names(package: str) -> None:
     """A public project named validators would silently overwrite ours in one environment."""
     owners = set(importlib.metadata.packages_distributions().get(package, []))
@@ -64,8 +65,9 @@ def test_it_cannot_be_uploaded_by_mistake() -> None:
     [
         (PROJECT["project"]["dependencies"], "runtime"),
         (PROJECT["project"]["optional-dependencies"]["otel"], "otel"),
+        (PROJECT["project"]["optional-dependencies"]["flink"], "flink"),
     ],
-    ids=["runtime", "otel"],
+    ids=["runtime", "otel", "flink"],
 )
 def test_the_project_depends_on_what_is_pinned(wanted: list[str], name: str) -> None:
     declared = {normal(re.split(r"[<>=!~ ]", one)[0]) for one in wanted}
@@ -85,7 +87,7 @@ def owners_of(name: str, by_package: Mapping[str, list[str]]) -> set[str]:
 
 
 def test_what_the_product_imports_is_what_it_depends_on() -> None:
-    ours = {"eventstreams", "server", "soak", "validators"}
+    ours = {"eventstreams", "processors", "server", "soak", "validators"}
     imported = {
         name
         for package in ours
@@ -94,14 +96,14 @@ def test_what_the_product_imports_is_what_it_depends_on() -> None:
     }
     theirs = {name for name in imported if name.split(".")[0] not in sys.stdlib_module_names | NEWER_STDLIB | ours}
     by_package = importlib.metadata.packages_distributions()
-    needed = {normal(owner) for name in theirs for owner in owners_of(name, by_package)}
-    declared = names_in(REQUIREMENTS / "runtime.in") | names_in(REQUIREMENTS / "otel.in")
+    needed = {OWNERS.get(owner) or normal(owner) for name in theirs for owner in owners_of(name, by_package)}
+    declared = set().union(*(names_in(REQUIREMENTS / f"{extra}.in") for extra in ("runtime", "otel", "flink")))
 
     assert needed - declared == set(), "name it in requirements/runtime.in and pyproject.toml"
     assert declared - needed == set(), "nothing imports it any more"
 
 
-@pytest.mark.parametrize("name", ["runtime", "otel", "build", "dev", "load"])
+@pytest.mark.parametrize("name", ["runtime", "otel", "flink", "build", "dev", "load"])
 def test_every_requirement_is_pinned_with_hashes_and_names_no_registry(name: str) -> None:
     text = (REQUIREMENTS / f"{name}.txt").read_text(encoding="utf-8")
     requirements = re.split(r"\n(?=[A-Za-z])", text.split("\n#\n", 1)[-1])
@@ -118,10 +120,18 @@ def test_every_requirement_is_pinned_with_hashes_and_names_no_registry(name: str
 def test_what_several_files_pin_is_pinned_alike() -> None:
     pins: dict[str, set[str]] = {}
     for file in REQUIREMENTS.glob("*.txt"):
+        if file.stem == "flink":
+            continue  # Flink forbids the protobuf of others: an environment of its own, with the same runtime.
         for name, version in re.findall(r"^([\w.-]+)==([\w.]+)", file.read_text(encoding="utf-8"), re.MULTILINE):
             pins.setdefault(name, set()).add(version)
 
     assert {name: versions for name, versions in pins.items() if len(versions) > 1} == {}
+    assert pinned_in("runtime").items() <= pinned_in("flink").items()
+
+
+def pinned_in(name: str) -> dict[str, str]:
+    """Package → version in a requirements file."""
+    return dict(re.findall(r"^([\w.-]+)==([\w.]+)", (REQUIREMENTS / f"{name}.txt").read_text("utf-8"), re.MULTILINE))
 
 
 def test_a_wheel_holds_both_packages_with_the_examples(tmp_path: Path) -> None:
@@ -131,9 +141,12 @@ def test_a_wheel_holds_both_packages_with_the_examples(tmp_path: Path) -> None:
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         held = set(wheel.namelist())
     examples = {
-        path.relative_to(ROOT).as_posix() for path in (ROOT / "server" / "examples").rglob("*") if path.is_file()
+        path.relative_to(ROOT).as_posix()
+        for folder in ("server/examples", "processors/page_change/example")
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file()
     }
 
-    packages = {"eventstreams", "server", "soak", "validators"}
-    assert {name.split("/")[0] for name in held} == packages | {f"penstock-{VERSION}.dist-info"}
+    packages = {"eventstreams", "processors", "server", "soak", "validators"}
+    assert {name.split("/")[0] for name in held} == {*packages, f"penstock-{VERSION}.dist-info"}
     assert {"server/__main__.py", "validators/__init__.py", "eventstreams/web/page/ui.html"} | examples <= held

@@ -1,0 +1,125 @@
+"""Read the inputs from Kafka.
+
+Place: the topics of the inputs → HERE → embedded.run.
+Rules: positions are in the store and never in Kafka, because they are committed with the state. Topics and partitions
+that appear later are read from their beginning. A partition that is far ahead of the watermark pauses, so that the
+buffer is bounded during a replay.
+Not here: which topics (catalog), the output (embedded.kafka_output).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from processors.page_change.embedded.inputs import Batch, Read
+from server.errors import PenstockError
+
+RECORDS: Final = 2_000
+WAIT_S: Final = 0.2
+LOOK_EVERY_S: Final = 10.0
+METADATA_S: Final = 30.0
+MOST_AHEAD_MS: Final = 600_000
+
+
+class KafkaInput:
+    """The partitions of the input topics."""
+
+    def __init__(self, properties: Mapping[str, object], topics: frozenset[str], positions: Mapping[str, int]) -> None:
+        self._consumer = Consumer(
+            {
+                "group.id": "penstock-page-change",
+                **properties,
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "earliest",
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
+            }
+        )
+        self._topics = topics
+        self._positions = dict(positions)
+        self._newest: dict[str, int] = {}
+        self._known: dict[str, TopicPartition] = {}
+        self._ended: dict[str, int] = {}
+        self._paused: set[str] = set()
+        self._looked_at = -LOOK_EVERY_S
+        self._look()
+
+    def partitions(self) -> list[str]:
+        """Return the partitions that are assigned."""
+        return sorted(self._known)
+
+    def read(self, least_ahead: str | None) -> list[Batch]:
+        """Return the next records, by partition, and the partitions that are at their ends."""
+        if time.monotonic() - self._looked_at >= LOOK_EVERY_S:
+            self._look()
+        self._hold_back(least_ahead)
+        now = time.time_ns() // 1_000_000
+        records: dict[str, list[Read]] = {}
+        for message in self._consumer.consume(RECORDS, WAIT_S):
+            self._take(message, records, now)
+        for name in self._ended:
+            self._ended[name] = now
+        names = records.keys() | self._ended.keys()
+        return [
+            Batch(name, records.get(name, []), self._positions.get(name, 0), self._ended.get(name))
+            for name in sorted(names)
+        ]
+
+    def close(self) -> None:
+        """Leave the brokers."""
+        self._consumer.close()
+
+    def _take(self, message: Message, records: dict[str, list[Read]], now: int) -> None:
+        name = f"{message.topic()}/{message.partition()}"
+        error = message.error()
+        if error is not None:
+            if error.code() == KafkaError._PARTITION_EOF:
+                self._ended[name] = now
+            elif not error.retriable():
+                raise PenstockError(f"{name} cannot be read: {error.str()}")
+            return
+        offset = message.offset()
+        assert offset is not None
+        self._ended.pop(name, None)
+        self._positions[name] = offset + 1
+        at = message.timestamp()[1]
+        self._newest[name] = max(at, self._newest.get(name, -1))
+        records.setdefault(name, []).append(Read(message.value() or b"", at))
+
+    def _hold_back(self, least_ahead: str | None) -> None:
+        """Pause the partitions that are far ahead of the one that holds the watermark up; resume the others."""
+        least = self._newest.get(least_ahead, 0) if least_ahead is not None else None
+        ahead = {
+            name
+            for name, newest in self._newest.items()
+            if least is not None and name != least_ahead and newest > least + MOST_AHEAD_MS
+        }
+        if paused := ahead - self._paused:
+            self._consumer.pause([self._known[name] for name in paused])
+        if resumed := self._paused - ahead:
+            self._consumer.resume([self._known[name] for name in resumed])
+        self._paused = ahead
+
+    def _look(self) -> None:
+        """Assign the partitions that are new."""
+        try:
+            found = self._consumer.list_topics(timeout=METADATA_S).topics
+        except KafkaException as error:
+            if self._known:
+                return  # The brokers are away; reading goes on when they are back.
+            raise PenstockError(f"no broker answers: {error.args[0].str()}") from error
+        self._looked_at = time.monotonic()
+        new = []
+        for topic in sorted(self._topics & found.keys()):
+            for number in sorted(found[topic].partitions):
+                name = f"{topic}/{number}"
+                if name not in self._known:
+                    self._known[name] = TopicPartition(topic, number, self._positions.get(name, 0))
+                    new.append(self._known[name])
+        if new:
+            self._consumer.incremental_assign(new)

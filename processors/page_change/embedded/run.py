@@ -1,0 +1,208 @@
+"""The embedded runner: read, consolidate, commit.
+
+Place: commands.process → HERE → inputs, consolidator, outputs, store.
+Rules: one thread. A commit holds the outputs, the state and the positions of everything read so far; reading goes on
+there after a stop or a kill. TERM and INT end the run after a commit.
+Not here: the order (page, order), the kinds of inputs (embedded.inputs).
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from msgspec import Struct
+
+from processors.page_change.catalog import Catalog, checker
+from processors.page_change.consolidator import Consolidator, Output
+from processors.page_change.embedded.inputs import Batch, Input
+from processors.page_change.embedded.kafka_input import KafkaInput
+from processors.page_change.embedded.outputs import Addressed, IntoKafka, IntoStore, Outputs
+from processors.page_change.embedded.sqlite_input import SqliteInput
+from processors.page_change.embedded.store import Store
+from processors.page_change.embedded.watermarks import Watermarks
+from processors.page_change.settings import PageChangeSettings
+from server.errors import SettingsError
+
+REPORT_EVERY_S: Final = 60.0
+GC_THRESHOLDS: Final = (100_000, 50, 1_000)
+
+log = logging.getLogger("page_change")
+
+
+class Stop:
+    """Set by TERM or INT."""
+
+    def __init__(self) -> None:
+        self.is_asked = False
+
+    def ask(self, _number: int = 0, _frame: FrameType | None = None) -> None:
+        """End the run after the next commit."""
+        self.is_asked = True
+
+    def listen(self) -> None:
+        """Take the signals of this process."""
+        signal.signal(signal.SIGTERM, self.ask)
+        signal.signal(signal.SIGINT, self.ask)
+
+
+class Counts(Struct, frozen=True):
+    """The counts of one run: a number for each stream and verdict."""
+
+    read: int
+    written: int
+    by_verdict: dict[str, dict[str, int]]
+    pending: int
+    watermark: int
+
+
+class Runner:
+    """One processor. ``once``: read every input to its end, emit all that waits, and return."""
+
+    def __init__(self, settings: PageChangeSettings, base_dir: Path, catalog: Catalog) -> None:
+        self._settings = settings
+        self._catalog = catalog
+        bounds = settings.bounds
+        self._bounds = bounds
+        self._store = Store(base_dir / settings.path)
+        positions, newest, watermark = self._store.positions()
+        self._marks = Watermarks(bounds.disorder_ms, newest)
+        self._input, self._outputs = _ends(settings, catalog, positions)
+        check = checker(catalog.generation.schemas)
+        self._consolidator = Consolidator(bounds, settings.names, self._store.load, check, settings.inputs)
+        self._consolidator.resume(self._store.waiting(), watermark)
+        self._unwritten: list[Addressed] = []
+        self._positions: dict[str, int] = {}  # Those that changed since the last commit.
+        self._stored = dict(positions)
+        self._read = self._written = self._since_commit = 0
+        self._forgotten_at = 0
+
+    def run(
+        self, *, once: bool = False, stop: Stop | None = None, on_commit: Callable[[], None] = lambda: None
+    ) -> Counts:
+        """Work until told to stop, or with ``once`` until everything is emitted. Raises PenstockError."""
+        stop = stop or Stop()
+        # Events wait as trees of dicts without cycles: looking for some would take an eighth of the time.
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+        committed = reported = time.monotonic()
+        log.info("reading the topics %s", ", ".join(sorted(self._catalog.topics)))
+        while not stop.is_asked:
+            partitions = self._input.partitions()
+            least = self._marks.least_ahead(partitions)
+            batches = self._input.read(least)
+            for batch in batches:
+                self._take(batch)
+            is_done = once and self._is_at_end(batches)
+            watermark = self._marks.value(self._input.partitions())
+            self._add(self._consolidator.advance(watermark))
+            if is_done:
+                self._add(self._consolidator.flush())
+            now = time.monotonic()
+            if (
+                is_done
+                or self._since_commit >= self._settings.commit_events
+                or now - committed >= self._settings.commit_s
+            ):
+                self._commit()
+                on_commit()
+                committed = now
+            if is_done:
+                break
+            if now - reported >= REPORT_EVERY_S:
+                self._report()
+                reported = now
+        self._commit()
+        self._report()
+        return self.counts()
+
+    def close(self) -> None:
+        """Release everything. The next run reads again from the last commit."""
+        self._input.close()
+        self._store.close()
+
+    def counts(self) -> Counts:
+        """Return what was counted since the start."""
+        by_verdict: dict[str, dict[str, int]] = {}
+        for (stream, verdict), count in sorted(self._consolidator.counts.items()):
+            by_verdict.setdefault(verdict, {})[stream] = count
+        return Counts(self._read, self._written, by_verdict, self._consolidator.pending, self._consolidator.watermark)
+
+    def state_sizes(self) -> tuple[int, int]:
+        """Return the number of stored pages and the bytes of their states."""
+        return self._store.sizes()
+
+    def _take(self, batch: Batch) -> None:
+        take, add = self._consolidator.take, self._add
+        newest = -1
+        for record in batch.records:
+            newest = max(newest, record.at)
+            if found := take(record.value, record.at):
+                add(found)
+        self._marks.note(batch.partition, newest, batch.ended_at)
+        if batch.position != self._stored.get(batch.partition, 0):
+            self._positions[batch.partition] = self._stored[batch.partition] = batch.position
+        self._read += len(batch.records)
+        self._since_commit += len(batch.records)
+
+    def _is_at_end(self, batches: list[Batch]) -> bool:
+        is_quiet = not any(batch.records for batch in batches)
+        return is_quiet and self._marks.least_ahead(self._input.partitions()) is None
+
+    def _add(self, outputs: list[Output]) -> None:
+        topic_of = self._catalog.topic_of
+        self._unwritten += [(topic_of[output.stream], output) for output in outputs]
+
+    def _commit(self) -> None:
+        """Write and store everything since the last commit."""
+        dirty = self._consolidator.dirty
+        if not (dirty or self._unwritten or self._positions):
+            return
+        kept = self._outputs.write(self._unwritten)
+        pages = ((key, self._consolidator.page(key)) for key in dirty)
+        positions = {name: (where, self._marks.newest.get(name, -1)) for name, where in self._positions.items()}
+        self._store.commit(pages, kept, positions, self._consolidator.watermark)
+        self._consolidator.clean()
+        self._written += len(self._unwritten)
+        self._unwritten = []
+        self._positions = {}
+        self._since_commit = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        """Delete the states that are too old to be used, a few times for each time that they live."""
+        watermark = self._consolidator.watermark
+        if watermark - self._forgotten_at > self._bounds.ttl_ms // 8:
+            self._forgotten_at = watermark
+            self._store.forget_before(watermark - self._bounds.ttl_ms)
+
+    def _report(self) -> None:
+        counts = self.counts()
+        log.info(
+            "read %d events and wrote %d; %d wait",
+            *(counts.read, counts.written, counts.pending),
+            extra={"watermark_ms": counts.watermark, "verdicts": counts.by_verdict},
+        )
+
+
+def _ends(settings: PageChangeSettings, catalog: Catalog, positions: dict[str, int]) -> tuple[Input, Outputs]:
+    """Open the input and the output of the intake's kind of sink."""
+    sink = catalog.generation.config.sink
+    if sink.kind == "sqlite":
+        directory = catalog.generation.data_dir / sink.sqlite.path
+        return SqliteInput(directory, catalog.topics, positions), IntoStore()
+    if sink.kind == "kafka":
+        reading = {name: value for name, value in sink.kafka.items() if name in _SHARED or name.startswith(_SECURITY)}
+        return KafkaInput({**reading, **settings.kafka}, catalog.topics, positions), IntoKafka(sink.kafka)
+    raise SettingsError(f"sink.kind is {sink.kind}: it keeps nothing that a processor could read")
+
+
+# The properties of the intake's producer that a consumer needs as well.
+_SHARED: Final = ("bootstrap.servers", "metadata.broker.list", "client.dns.lookup", "broker.address.family")
+_SECURITY: Final = ("sasl.", "ssl.", "security.")

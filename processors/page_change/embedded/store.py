@@ -1,0 +1,117 @@
+"""State, positions and, with an embedded sink, the output, in one SQLite database: one commit holds all of them.
+
+Place: consolidator → HERE; `penstock events` reads the output like that of any embedded sink.
+Rules: a commit is on disk when it returns. After a kill the database is as after the last commit, and reading goes on
+there. One process holds the database: a lock next to it says so.
+Not here: a page as bytes (codec).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from processors.page_change.codec import packed, unpacked
+from processors.page_change.consolidator import Key, Output
+from processors.page_change.page import Page
+from server.errors import SettingsError
+from server.sink.spool import claim
+from server.sink.sqlite.file import SCHEMA, VERSION
+
+NAME: Final = "events-page-change.db"
+_TABLES: Final = f"""
+{SCHEMA};
+CREATE TABLE IF NOT EXISTS page (
+    wiki TEXT NOT NULL, page_id INTEGER NOT NULL, last_at INTEGER NOT NULL, is_waiting INTEGER NOT NULL,
+    page BLOB NOT NULL, PRIMARY KEY (wiki, page_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS waiting ON page (is_waiting) WHERE is_waiting = 1;
+CREATE TABLE IF NOT EXISTS position (
+    partition TEXT PRIMARY KEY, position INTEGER NOT NULL, newest INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS watermark (id INTEGER PRIMARY KEY CHECK (id = 1), at INTEGER NOT NULL);
+PRAGMA user_version = {VERSION};
+"""
+_EVENT: Final = """
+INSERT INTO event (stored_ns, topic, key, timestamp_ms, headers, value)
+VALUES (?, ?, CAST(? AS TEXT), ?, '[]', CAST(? AS TEXT))
+"""
+
+
+class Store:
+    """The database of one processor."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.path = directory / NAME
+        lock = claim.take(self.path)
+        if lock is None:
+            raise SettingsError(f"{self.path} is in use by another process")
+        self._lock = lock
+        self._database = sqlite3.connect(self.path, isolation_level=None)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = FULL")
+        self._database.executescript(_TABLES)
+
+    def positions(self) -> tuple[dict[str, int], dict[str, int], int]:
+        """Return the position and the largest time of each partition, and the watermark (-1: none yet)."""
+        rows = self._database.execute("SELECT partition, position, newest FROM position").fetchall()
+        found = self._database.execute("SELECT at FROM watermark").fetchone()
+        return {row[0]: row[1] for row in rows}, {row[0]: row[2] for row in rows}, found[0] if found else -1
+
+    def waiting(self) -> dict[Key, Page]:
+        """Return the pages that have waiting events."""
+        rows = self._database.execute("SELECT wiki, page_id, page FROM page WHERE is_waiting = 1")
+        return {(wiki, page_id): unpacked(stored, wiki, page_id) for wiki, page_id, stored in rows}
+
+    def load(self, key: Key) -> Page | None:
+        """Return a page, or None."""
+        row = self._database.execute("SELECT page FROM page WHERE wiki = ? AND page_id = ?", key).fetchone()
+        return None if row is None else unpacked(row[0], *key)
+
+    def commit(
+        self,
+        pages: Iterable[tuple[Key, Page]],
+        outputs: Iterable[tuple[str, Output]],
+        positions: Mapping[str, tuple[int, int]],
+        watermark: int,
+    ) -> None:
+        """Store changed pages, outputs with their topics, positions with largest times, and the watermark."""
+        stored_ns = time.time_ns()
+        execute = self._database.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            self._database.executemany(
+                "INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?)",
+                ((*key, page.state.last_at, bool(page.pending), packed(page)) for key, page in pages),
+            )
+            self._database.executemany(
+                _EVENT, ((stored_ns, topic, one.key, one.at, one.value) for topic, one in outputs)
+            )
+            self._database.executemany(
+                "INSERT OR REPLACE INTO position VALUES (?, ?, ?)",
+                ((partition, *where) for partition, where in positions.items()),
+            )
+            execute("INSERT OR REPLACE INTO watermark VALUES (1, ?)", (watermark,))
+            execute("COMMIT")
+        except BaseException:
+            execute("ROLLBACK")
+            raise
+
+    def forget_before(self, at: int) -> int:
+        """Delete the pages whose last change is older, and that wait for nothing. Returns their number."""
+        return self._database.execute("DELETE FROM page WHERE last_at < ? AND is_waiting = 0", (at,)).rowcount
+
+    def sizes(self) -> tuple[int, int]:
+        """Return the number of pages, and the bytes of their states."""
+        found = self._database.execute("SELECT count(*), coalesce(sum(length(page)), 0) FROM page").fetchone()
+        return found[0], found[1]
+
+    def close(self) -> None:
+        """Release the database."""
+        self._database.close()
+        os.close(self._lock)

@@ -1,0 +1,102 @@
+"""Turn one event of an input stream into a draft, or say why it is none.
+
+Place: the runners → HERE → order.
+Rules: nothing is raised: an event that cannot be used is ``Invalid``, with a reason that names the field. The order
+time is that of the record; an input without record times uses ``meta.dt``.
+Not here: the members of the output (tables, format), the order (order).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any, Final
+
+import orjson
+
+from processors.page_change.draft import CHANGES, Draft, Heartbeat, Invalid, Kind
+from processors.page_change.times import millis_of
+
+# Kind of an input → the title of its schema.
+TITLES: Final[dict[Kind, str]] = {
+    "create": "mediawiki/revision/create",
+    "revision": "mediawiki/revision/create",
+    "move": "mediawiki/page/move",
+    "delete": "mediawiki/page/delete",
+    "suppress": "mediawiki/page/delete",
+    "undelete": "mediawiki/page/undelete",
+    "visibility": "mediawiki/revision/visibility-change",
+}
+STREAMS: Final[dict[str, Kind]] = {
+    "mediawiki.page-create": "create",
+    "mediawiki.revision-create": "revision",
+    "mediawiki.page-move": "move",
+    "mediawiki.page-delete": "delete",
+    "mediawiki.page-suppress": "suppress",
+    "mediawiki.page-undelete": "undelete",
+    "mediawiki.revision-visibility-change": "visibility",
+}
+CANARY: Final = "canary"  # meta.domain of the events that an operator sends to see that a stream is alive.
+
+
+def map_event(raw: bytes, at: int | None, streams: Mapping[str, Kind] = STREAMS) -> Draft | Invalid | Heartbeat:
+    """Map one record. ``at`` is its time in milliseconds, or None."""
+    try:
+        event = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return Invalid("", "it is not JSON", raw)
+    meta = event.get("meta") if isinstance(event, dict) else None
+    if not isinstance(meta, dict):
+        return Invalid("", ".meta is missing", raw)
+    stream = meta.get("stream")
+    if not isinstance(stream, str) or (kind := streams.get(stream)) is None:
+        return Invalid("", f".meta.stream {stream!r} is not one of the inputs", raw)
+    if meta.get("domain") == CANARY:
+        return Heartbeat(stream)
+    uri = event.get("$schema")
+    if not isinstance(uri, str) or uri.strip("/").rpartition("/")[0] != TITLES[kind]:
+        return Invalid(stream, f".$schema {uri!r} is not a version of {TITLES[kind]}", raw)
+    return _draft(event, meta, stream, kind, at, raw)
+
+
+def digest_of(raw: bytes) -> str:
+    """Return a name for an event without an ID: equal events have one name, wherever they are read."""
+    return f"sha256:{sha256(raw).hexdigest()}"
+
+
+def _draft(
+    event: dict[str, Any], meta: dict[str, Any], stream: str, kind: Kind, at: int | None, raw: bytes
+) -> Draft | Invalid:
+    wiki, page_id, rev = event.get("database"), event.get("page_id"), event.get("rev_id")
+    if not isinstance(wiki, str) or not wiki:
+        return Invalid(stream, ".database is missing", raw)
+    if type(page_id) is not int or page_id < 1:
+        return Invalid(stream, ".page_id is not a number of a page", raw)
+    if type(rev) is not int or rev < 1:
+        return Invalid(stream, ".rev_id is not a number of a revision", raw)
+    if not isinstance(event.get("page_title"), str) or not event["page_title"]:
+        return Invalid(stream, ".page_title is missing", raw)
+    if at is None and (at := millis_of(meta.get("dt"))) is None:
+        return Invalid(stream, ".meta.dt is not a time", raw)
+    made = None
+    if kind in CHANGES and kind != "move" and (made := millis_of(event.get("rev_timestamp"))) is None:
+        return Invalid(stream, ".rev_timestamp is not a time", raw)
+    if kind == "visibility":
+        made = millis_of(event.get("rev_timestamp"))
+    if fault := _fault(event, kind):
+        return Invalid(stream, fault, raw)
+    given = meta.get("id")
+    source = given if isinstance(given, str) and given else digest_of(raw)
+    has_parent = bool(event.get("rev_parent_id"))
+    return Draft(kind, wiki, page_id, rev, at, made, source, stream, raw, has_parent, event=event)
+
+
+def _fault(event: dict[str, Any], kind: Kind) -> str:
+    """Return what is wrong with the members that one kind needs; "" for nothing."""
+    if kind == "move" and not isinstance(event.get("prior_state"), dict):
+        return ".prior_state is missing"
+    if kind == "visibility":
+        bits = event.get("visibility")
+        if not isinstance(bits, dict) or any(type(bits.get(name)) is not bool for name in ("text", "user", "comment")):
+            return ".visibility lacks one of text, user and comment"
+    return ""

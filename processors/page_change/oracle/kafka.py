@@ -1,0 +1,123 @@
+"""Run the processor between topics of a real broker, for the oracle and for tests.
+
+Place: oracle.run → HERE → a runner.
+Rules: each run has topics of its own, by a prefix, and deletes them. Records have the times of their events.
+Not here: the histories (history), the verdict (checker).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import orjson
+import yaml
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from processors.page_change.consolidator import Output
+from processors.page_change.map import STREAMS
+from processors.page_change.oracle.inputs import Arrival
+from processors.page_change.oracle.run import EXAMPLE, prepared
+from server.errors import PenstockError
+
+PARTITIONS: Final = 2
+WAIT_S: Final = 30.0
+
+
+class Topics:
+    """The topics of one run. ``servers`` are the brokers."""
+
+    def __init__(self, servers: str) -> None:
+        self._servers = servers
+        self._prefix = f"oracle-{os.getpid()}-{os.urandom(3).hex()}."
+        self._admin = AdminClient({"bootstrap.servers": servers})
+        declared = yaml.safe_load((EXAMPLE / "streams.yaml").read_text("utf-8"))
+        self._declared = declared
+        self._outputs = [name for name in declared["streams"] if name not in STREAMS]
+        names = [f"{self._prefix}{centre}.{name}" for name in STREAMS for centre in ("eqiad", "codfw")]
+        new = [NewTopic(name, PARTITIONS) for name in names]
+        # One partition, so that the whole output has an order that can be compared.
+        new += [NewTopic(f"{self._prefix}eqiad.{name}", 1) for name in self._outputs]
+        self._topics = [topic.topic for topic in new]
+        for done in self._admin.create_topics(new).values():
+            done.result(WAIT_S)
+
+    def settings(self, directory: Path, **settings: object) -> Path:
+        """Write the settings of an intake and a processor for these topics. Returns those of the processor."""
+        config = prepared(directory, {}, **settings)
+        streams = self._declared | {
+            "default_settings": {
+                "destination_event_service": "penstock",
+                "topic_prefixes": [f"{self._prefix}eqiad.", f"{self._prefix}codfw."],
+            }
+        }
+        (directory / "streams.yaml").write_bytes(orjson.dumps(streams))
+        intake = orjson.loads((directory / "intake.yaml").read_bytes())
+        intake["streams"] = {"sources": ["streams.yaml"]}
+        intake["sink"] = {
+            "kind": "kafka",
+            "kafka": {"bootstrap.servers": self._servers},
+            "topic_prefix": f"{self._prefix}eqiad.",
+        }
+        (directory / "intake.yaml").write_bytes(orjson.dumps(intake))
+        return config
+
+    def produce(self, centres: Mapping[str, Sequence[Arrival]]) -> None:
+        """Produce the records, in order, with one partition for each page."""
+        producer = Producer({"bootstrap.servers": self._servers, "enable.idempotence": True, "linger.ms": 5})
+        for centre, arrivals in centres.items():
+            prefix = f"{self._prefix}{centre if centre in ('eqiad', 'codfw') else 'codfw'}."
+            for one in arrivals:
+                producer.produce(prefix + one.stream, one.raw, str(one.page_id), timestamp=one.at)
+                producer.poll(0)
+        if producer.flush(WAIT_S):
+            raise PenstockError(f"{self._servers} does not take the records")
+
+    def outputs(self) -> list[Output]:
+        """Return all records of the output and of the side streams."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self._servers,
+                "group.id": self._prefix,
+                "enable.partition.eof": True,
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+            }
+        )
+        found: list[Output] = []
+        for name in self._outputs:
+            consumer.assign([TopicPartition(f"{self._prefix}eqiad.{name}", 0, 0)])
+            while (message := consumer.poll(WAIT_S)) is not None and message.error() is None:
+                found.append(_output(name, message))
+        consumer.close()
+        return found
+
+    def delete(self) -> None:
+        """Delete the topics."""
+        for done in self._admin.delete_topics(self._topics).values():
+            done.result(WAIT_S)
+
+
+def _output(stream: str, message: Message) -> Output:
+    key = message.key()
+    assert not isinstance(key, str)
+    return Output(stream, key, message.timestamp()[1], message.value() or b"")
+
+
+def consolidated(
+    directory: Path, centres: Mapping[str, Sequence[Arrival]], runner: str, servers: str, jars: Sequence[str] = ()
+) -> list[Output]:
+    """Run the processor to the end of these inputs. Returns all records that it wrote."""
+    from processors.page_change.command import run
+
+    topics = Topics(servers)
+    try:
+        topics.produce(centres)
+        run(topics.settings(directory, flink={"jars": list(jars)}), runner, once=True)
+        return topics.outputs()
+    finally:
+        topics.delete()

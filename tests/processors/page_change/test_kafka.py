@@ -1,0 +1,117 @@
+"""Both runners between topics of a real Apache Kafka, judged by the oracle and compared with each other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from processors.page_change.consolidator import Output
+from processors.page_change.embedded.store import NAME
+from processors.page_change.oracle.kafka import Topics
+from processors.page_change.oracle.run import history_of, verdict_on
+from tests.harness.broker import Kafka
+from tests.harness.running import ROOT, Running, eventually
+from tests.processors.page_change.events import NAMES
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow(reason="starts a broker")]
+
+
+@pytest.fixture
+def topics(kafka_broker: Kafka) -> Iterator[Topics]:
+    """Topics of their own."""
+    made = Topics(kafka_broker.servers)
+    yield made
+    made.delete()
+
+
+def process(python: str, config: Path, *options: str, within_s: float = 220) -> None:
+    """Run the processor to the ends of its inputs."""
+    command = [python, "-m", "server", "process", "page-change", "-c", str(config), "--once", *options]
+    environ = os.environ | {"FLINK_LOG_DIR": str(config.parent)}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=within_s, env=environ)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def by_page(outputs: list[Output]) -> dict[tuple[str, bytes | None], list[Output]]:
+    found = defaultdict(list)
+    for one in outputs:
+        found[one.stream, one.key].append(one)
+    return found
+
+
+def test_the_embedded_runner_between_topics(topics: Topics, tmp_path: Path) -> None:
+    wiki, inputs = history_of(31, 60)
+    topics.produce(inputs.centres)
+
+    process(sys.executable, topics.settings(tmp_path))
+    outputs = topics.outputs()
+    report = verdict_on(wiki, inputs, outputs)
+
+    assert report.is_good, report
+    assert report.emitted > 200
+
+
+def test_after_a_kill_the_only_fault_is_that_some_changes_come_twice_with_the_same_bytes(
+    topics: Topics, tmp_path: Path
+) -> None:
+    wiki, inputs = history_of(32, 400)
+    topics.produce(inputs.centres)
+    config = topics.settings(tmp_path, commit_events=50, commit_s=0.01)
+    command = ["-m", "server", "process", "page-change", "-c", str(config), "--once"]
+    with Running(command, tmp_path / "log") as one:
+        eventually(lambda: _events_read(tmp_path / "out" / NAME) > 500)
+        one.signal(signal.SIGKILL)
+        killed = one.exit_code()
+    process(sys.executable, config)
+    outputs = topics.outputs()
+    seen: dict[bytes, Output] = {}
+    repeated = [one for one in outputs if seen.setdefault(one.value, one) is not one]
+    report = verdict_on(wiki, inputs, list(seen.values()))
+
+    assert killed == -signal.SIGKILL
+    assert report.is_good, report
+    assert len(repeated) < len(outputs) / 2
+
+
+@pytest.mark.slow(reason="starts Flink")
+def test_flink_writes_the_same_bytes_for_each_page(
+    topics: Topics, tmp_path: Path, flink_python: str, flink_jars: list[str]
+) -> None:
+    wiki, inputs = history_of(33, 60)
+    topics.produce(inputs.centres)
+    config = topics.settings(tmp_path, flink={"jars": flink_jars, "checkpoint_s": 5})
+
+    process(sys.executable, config)
+    embedded = topics.outputs()
+    process(flink_python, config, "--runner", "flink")
+    both = by_page(topics.outputs())
+    strict = {key: found for key, found in by_page(embedded).items() if key[0] == NAMES.output}
+    first = {key: found for key, found in strict.items() if _page(key) not in inputs.late_pages}
+    second = {key: found[len(strict.get(key, ())) :] for key, found in both.items()}
+
+    assert len(first) > 30
+    assert {key: second[key] for key in first} == first
+    assert verdict_on(wiki, inputs, embedded).is_good
+
+
+def _events_read(path: Path) -> int:
+    """The number of source events that the committed positions are behind."""
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            return int(database.execute("SELECT coalesce(sum(position), 0) FROM position").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0  # It has not been made yet.
+
+
+def _page(key: tuple[str, bytes | None]) -> int:
+    assert key[1] is not None
+    return int(key[1].rpartition(b":")[2][:-1])
