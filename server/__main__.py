@@ -13,7 +13,7 @@ import importlib
 import sys
 from collections.abc import Collection, Sequence
 
-from server.commands.output import say, until_nobody_reads
+from server.commands.support.output import say, until_nobody_reads
 from server.errors import EXIT_DONE, EXIT_FOUND, PenstockError
 from server.host import stdio
 from server.version import VERSION

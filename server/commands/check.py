@@ -19,8 +19,8 @@ from typing import TextIO
 
 from server.boot.examine import Examined, examine
 from server.commands import streams
-from server.commands.options import add_settings
-from server.commands.output import until_nobody_reads
+from server.commands.support.options import add_settings
+from server.commands.support.output import until_nobody_reads
 from server.config.framework.finding import errors_of
 from server.config.load import load
 from server.errors import EXIT_DONE, EXIT_SETTINGS, SettingsError

@@ -20,9 +20,9 @@ from pathlib import Path
 from types import FrameType
 
 from server.commands import check
-from server.commands.console_options import client_of
-from server.commands.options import add_settings
-from server.commands.output import say
+from server.commands.support.console_options import client_of
+from server.commands.support.options import add_settings
+from server.commands.support.output import say
 from server.config.load import load
 from server.config.urls import is_url
 from server.console.client import ConsoleError

@@ -12,8 +12,8 @@ import os
 import sys
 from pathlib import Path
 
-from server.commands.options import add_settings
-from server.commands.output import say, until_nobody_reads
+from server.commands.support.options import add_settings
+from server.commands.support.output import say, until_nobody_reads
 from server.config.load import load
 from server.config.settings import Config
 from server.errors import EXIT_DONE, EXIT_FOUND

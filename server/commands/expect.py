@@ -15,8 +15,8 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
-from server.commands.console_options import add_console, client_of, duration
-from server.commands.output import until_nobody_reads
+from server.commands.support.console_options import add_console, client_of, duration
+from server.commands.support.output import until_nobody_reads
 from server.commands.tail import check_filter, escaped
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
 

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from server.commands import eventgate_keys as keys
-from server.commands.output import say, until_nobody_reads
+from server.commands.support import eventgate_keys as keys
+from server.commands.support.output import say, until_nobody_reads
 from server.config.framework import document
 from server.config.framework.document import KeyPath, SettingsDocument, dotted
 from server.config.framework.finding import errors_of

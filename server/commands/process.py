@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from server.commands.options import whole
+from server.commands.support.options import whole
 from server.errors import UsageError
 
 

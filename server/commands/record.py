@@ -13,8 +13,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from server.commands.console_options import add_console, client_of
-from server.commands.output import say, until_nobody_reads
+from server.commands.support.console_options import add_console, client_of
+from server.commands.support.output import say, until_nobody_reads
 from server.commands.tail import check_filter
 from server.console.client import ConsoleClient
 from server.errors import EXIT_DONE

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from server.boot.generation import read
-from server.commands.options import add_settings
-from server.commands.output import until_nobody_reads
+from server.commands.support.options import add_settings
+from server.commands.support.output import until_nobody_reads
 from server.commands.tail import escaped
 from server.console.checks.differences import differences
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError

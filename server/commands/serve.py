@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server import log
-from server.commands.options import add_settings
+from server.commands.support.options import add_settings
 from server.host import stdio
 from server.master import signals
 from server.master.loop import Master

@@ -16,8 +16,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from server.commands.options import positive, whole
-from server.commands.output import until_nobody_reads
+from server.commands.support.options import positive, whole
+from server.commands.support.output import until_nobody_reads
 from server.config.settings import Config
 from server.errors import EXIT_DONE
 

@@ -23,7 +23,7 @@ from typing import TextIO
 
 import msgspec
 
-from server.commands.options import minutes
+from server.commands.support.options import minutes
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
 from server.shared.ledger import Numbers
 from soak.books import Books

@@ -22,8 +22,8 @@ from server.catalog.query import Query, listed
 from server.catalog.snapshot import build
 from server.catalog.sources import Source, read_files, sections, where
 from server.catalog.views import Views
-from server.commands.options import add_settings
-from server.commands.output import say, until_nobody_reads
+from server.commands.support.options import add_settings
+from server.commands.support.output import say, until_nobody_reads
 from server.config.framework.document import KeyPath, dotted
 from server.config.framework.finding import errors_of, text_of
 from server.config.load import Loaded, load

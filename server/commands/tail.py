@@ -15,8 +15,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from server.commands.console_options import add_console, client_of
-from server.commands.output import until_nobody_reads
+from server.commands.support.console_options import add_console, client_of
+from server.commands.support.output import until_nobody_reads
 from server.console.client import ConsoleClient
 from server.console.facts import FACTS
 from server.errors import EXIT_DONE, UsageError

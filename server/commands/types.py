@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from server.boot.generation import Generation, read
-from server.commands.options import add_settings
-from server.commands.output import say, until_nobody_reads
+from server.commands.support.options import add_settings
+from server.commands.support.output import say, until_nobody_reads
 from server.errors import EXIT_DONE, EXIT_FOUND, PenstockError, UsageError
 from server.event_types import python, typescript
 from server.event_types.shapes import shape_of

@@ -16,8 +16,8 @@ from pathlib import Path
 import msgspec
 
 from server.boot.generation import Generation, read
-from server.commands.options import add_settings
-from server.commands.output import until_nobody_reads
+from server.commands.support.options import add_settings
+from server.commands.support.output import until_nobody_reads
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
 from server.fetch.once import fetch_schemas
 from server.intake.arrival import Arrival, Clock

@@ -2,7 +2,7 @@
 
 Place: config.settings → HERE.
 Rule: as in config.settings, which is read first.
-Not here: the settings of a stream (catalog.stream), checks of settings against one another (config.auth_rules).
+Not here: the settings of a stream (catalog.stream), checks of settings against one another (config.checks.auth_rules).
 """
 
 from __future__ import annotations

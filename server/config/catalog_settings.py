@@ -2,7 +2,7 @@
 
 Place: config.settings → HERE.
 Rule: as in config.settings, which is read first.
-Not here: checks of settings against one another (config.rules, config.url_rules).
+Not here: checks of settings against one another (config.rules, config.checks.url_rules).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Place: config.settings → HERE.
 Rule: as in config.settings, which is read first.
-Not here: checks against the admin address (config.console_rules), what the console shows (server.console).
+Not here: checks against the admin address (config.checks.console_rules), what the console shows (server.console).
 """
 
 from __future__ import annotations

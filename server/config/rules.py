@@ -11,17 +11,17 @@ import re
 from collections.abc import Iterator
 
 from server.config.addresses import parse
-from server.config.auth_rules import auth_breaches
-from server.config.console_rules import console_breaches
+from server.config.checks.auth_rules import auth_breaches
+from server.config.checks.console_rules import console_breaches
+from server.config.checks.tracing_rules import tracing_breaches
+from server.config.checks.transport_rules import transport_breaches
+from server.config.checks.url_rules import HEADER_NAME, url_breaches
 from server.config.framework.breach import Breach
 from server.config.framework.document import KeyPath, SettingsDocument, dotted
 from server.config.framework.finding import Finding, Level
 from server.config.listen_conflicts import Address, overlap
 from server.config.settings import HTTP_SHARE_OF_DRAIN, Config
 from server.config.sink_settings import SINK_KINDS
-from server.config.tracing_rules import tracing_breaches
-from server.config.transport_rules import transport_breaches
-from server.config.url_rules import HEADER_NAME, url_breaches
 from server.config.urls import urls_of
 from server.errors import SettingsError
 from server.text.networks import HINT as NETWORK_HINT

@@ -2,7 +2,7 @@
 
 Place: config.settings → HERE.
 Rule: as in config.settings, which is read first.
-Not here: checks of these settings against the machine and one another (config.tracing_rules).
+Not here: checks of these settings against the machine and one another (config.checks.tracing_rules).
 """
 
 from __future__ import annotations

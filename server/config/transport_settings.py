@@ -2,7 +2,7 @@
 
 Place: config.settings → HERE.
 Rule: as in config.settings, which is read first.
-Not here: checks of settings against one another (config.transport_rules).
+Not here: checks of settings against one another (config.checks.transport_rules).
 """
 
 from __future__ import annotations

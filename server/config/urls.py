@@ -1,6 +1,6 @@
 """Tell which texts of the settings are URLs, and whether a URL can be fetched.
 
-Place: settings → HERE → config.url_rules, boot.generation, fetch.client.
+Place: settings → HERE → config.checks.url_rules, boot.generation, fetch.client.
 Rule: an origin is ``scheme://host:port`` in lower case with its port always written, so two of them compare as text.
 Not here: fetching (fetch.client), what is at a URL (fetch.stream_source, fetch.fetched_schemas).
 """

@@ -4,7 +4,7 @@ Place: console.routes asks HERE before anything else.
 Rules: the check of host names was made before (admin.door). A request that changes something is JSON, which a page of
 another site cannot send without a preflight that is never answered, and a browser that says the request is cross-site
 is believed. Comparing tokens takes the same time for all.
-Not here: whether a console without a token is allowed (config.console_rules).
+Not here: whether a console without a token is allowed (config.checks.console_rules).
 """
 
 from __future__ import annotations

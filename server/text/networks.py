@@ -1,6 +1,6 @@
 """Networks as an operator writes them, and whether an address of a client is in one of them.
 
-Place: config.rules, config.auth_rules, catalog.allowed_auth check settings with it; http.around.client_address,
+Place: config.rules, config.checks.auth_rules, catalog.allowed_auth check settings with it; http.around.client_address,
 auth.guard → HERE.
 Rules: a client that arrives as ``::ffff:10.0.0.1`` is compared as ``10.0.0.1``, so an IPv4-mapped network (RFC 4291
 section 2.5.5.2) is the IPv4 network that it maps. A text that could never match, or not as intended, is refused: bits

@@ -1,7 +1,7 @@
 """Origins of pages: their syntax in settings, and whether the ``Origin`` header of a browser names one of several. Host
 names have the same syntax without a scheme.
 
-Place: config.transport_rules, catalog.allowed_auth, auth.key_entries check the syntax; http.around.cors,
+Place: config.checks.transport_rules, catalog.allowed_auth, auth.key_entries check the syntax; http.around.cors,
 http.around.webhook, auth.guard → HERE.
 Rules: an origin is written as browsers send it (RFC 6454 section 6.2), except that a default port may be written;
 ``https://*.example.org`` stands for every host below a name, at any depth. A set of plain names is a frozenset. Answers

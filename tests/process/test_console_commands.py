@@ -138,7 +138,7 @@ class Developed(Running):
         return ConsoleClient(f"http://127.0.0.1:{self.admin_port}")
 
     def address(self) -> tuple[str, int]:
-        host, port = self.says(r"ready: generation .*? on http://([\d.]+):(\d+)")[-1]
+        host, _, port = self.says(r"ready: generation .*? on http://([\d.]+:\d+)")[-1].partition(":")
         return host, int(port)
 
 

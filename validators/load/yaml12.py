@@ -142,7 +142,7 @@ class _Reader:
             text = text.decode()
         self._next = iter(yaml.parse(text, Loader=yaml.CBaseLoader)).__next__
         self._next()  # StreamStart
-        event = self._next()
+        event: Any = self._next()
         if isinstance(event, yaml.StreamEndEvent):
             return None
         if self._is_strict and event.version == (1, 1):

@@ -1,6 +1,6 @@
 """One violation of a rule about the settings.
 
-Place: config.rules, config.url_rules → HERE → config.framework.finding.
+Place: config.rules, config.checks.url_rules → HERE → config.framework.finding.
 Rule: it names the path that an operator would change, why, and what to do.
 Not here: the rules.
 """

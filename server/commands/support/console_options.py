@@ -12,7 +12,7 @@ import argparse
 import os
 import re
 
-from server.commands.options import add_settings
+from server.commands.support.options import add_settings
 from server.config.load import load
 from server.console.access import read_token
 from server.console.client import ConsoleClient

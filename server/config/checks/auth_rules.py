@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from server.config.checks.url_rules import HEADER_NAME
 from server.config.framework.breach import Breach
 from server.config.framework.document import SettingsDocument
 from server.config.settings import Config
-from server.config.url_rules import HEADER_NAME
 from server.config.urls import is_url, problem_of
 from server.text.networks import HINT, network
 
