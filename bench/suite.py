@@ -1,4 +1,4 @@
-"""Measure several servers under several kinds of work, in turns, in one run, and sum up the rounds.
+"""Measure several servers under several kinds of work, in turns, in one run, and summarise the rounds.
 
 Place: quick, peers → HERE → rounds, servers, peers.start.
 Rules: each server is a process of its own and stays up for the whole run. Rounds are taken in turns, each time

@@ -44,7 +44,7 @@ def announce(generation: Generation, config_path: Path | None, overrides: Sequen
         "answers within %g s",
         *(limits.max_body_bytes, limits.max_events, limits.max_event_bytes, _connections(limits), limits.answer_s),
     )
-    log.info("metrics and operations are served on %s", config.admin.listen)
+    log.info("metrics, health and log levels are served on %s", config.admin.listen)
     declared = "any stream name is accepted" if snapshot.is_open else f"{len(snapshot.names())} declared"
     log.info("streams: %s, snapshot %s, of %s", declared, snapshot.digest[:12], _places(config.streams.sources))
     log.info("schemas of %s%s", _places(config.schemas.base_uris), _insecure(config))

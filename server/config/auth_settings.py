@@ -1,7 +1,7 @@
 """Define the settings of who may write to streams.
 
 Place: config.settings → HERE.
-Rule: as in config.settings, which is read first.
+Rule: the same as in config.settings; read that file before this one.
 Not here: the settings of a stream (catalog.stream), checks of settings against one another (config.checks.auth_rules).
 """
 

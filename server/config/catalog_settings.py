@@ -1,7 +1,7 @@
 """Define the settings of where streams and schemas are found, and how URLs are fetched.
 
 Place: config.settings → HERE.
-Rule: as in config.settings, which is read first.
+Rule: the same as in config.settings; read that file before this one.
 Not here: checks of settings against one another (config.rules, config.checks.url_rules).
 """
 

@@ -1,7 +1,7 @@
 """Define the settings of the console.
 
 Place: config.settings → HERE.
-Rule: as in config.settings, which is read first.
+Rule: the same as in config.settings; read that file before this one.
 Not here: checks against the admin address (config.checks.console_rules), what the console shows (server.console).
 """
 

@@ -1,8 +1,8 @@
 """Define the settings of EventStreams, the program that serves streams to their consumers.
 
 Place: config.settings → HERE.
-Rules: as in config.settings, which is read first. Everything that EventStreams shares with the intake (streams,
-schemas, the sink, keys, proxies, limits of HTTP) is not repeated here: both programs read one file.
+Rules: the same as in config.settings; read that file before this one. Everything that EventStreams shares with the
+intake (streams, schemas, the sink, keys, proxies, limits of HTTP) is not repeated here: both programs read one file.
 Not here: which streams are served (a stream's ``consumers.eventstreams``).
 """
 

@@ -1,7 +1,7 @@
 """Define the settings of spans of sampled requests, for OpenTelemetry.
 
 Place: config.settings → HERE.
-Rule: as in config.settings, which is read first.
+Rule: the same as in config.settings; read that file before this one.
 Not here: checks of these settings against the machine and one another (config.checks.tracing_rules).
 """
 

@@ -1,7 +1,7 @@
 """Define the settings for events that do not come as JSON from a server.
 
 Place: config.settings → HERE.
-Rule: as in config.settings, which is read first.
+Rule: the same as in config.settings; read that file before this one.
 Not here: checks of settings against one another (config.checks.transport_rules).
 """
 

@@ -1,9 +1,9 @@
 """Compute when to try again, and limit the rate of asks for unknown schemas.
 
 Place: fetch.client, fetch.stream_source, fetch.fetched_schemas → HERE.
-Rules: pauses double and are drawn from the upper half of their span, so that many hosts which failed together do not
-come back together. A server's Retry-After is obeyed up to ``RETRY_AFTER_MAX_S``. A bucket holds the tokens that may be
-spent at once, and fills evenly.
+Rules: a pause is chosen at random from the upper half of a span that doubles, so that machines which failed at the same
+time do not all try again at the same time. A server's Retry-After is obeyed up to ``RETRY_AFTER_MAX_S``. A bucket holds
+the tokens that may be spent at once, and fills evenly.
 Not here: waiting.
 """
 

@@ -129,7 +129,8 @@ class Scoreboard:
         return self._summed()[: len(ProcessCount)]
 
     def sums(self) -> list[int]:
-        """Return the sums of metrics over all workers that ever were, by the places of server.metrics.table."""
+        """Return the sums of metrics over all workers that ever were, in the
+        order of their cells in server.metrics.table."""
         return self._summed()[len(ProcessCount) :]
 
     def _summed(self) -> list[int]:

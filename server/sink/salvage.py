@@ -200,7 +200,7 @@ class Salvage:
                 yield rows
             self.gaps += leaves.missing(ids, first, last)
             if ids:
-                _logger.warning("%s: %d rows were read from their pages alone", self._path, len(ids))
+                _logger.warning("%s: %d rows were read straight from their pages", self._path, len(ids))
 
     def _batches(self, database: sqlite3.Connection) -> Iterator[list[Any]]:
         begin = 0

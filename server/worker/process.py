@@ -204,7 +204,8 @@ class Worker:
     def _say_what_was_done(self) -> None:
         books = self._durability.tallies
         log.info(
-            "%d events received, %d accepted, %d delivered; validated: one decode %d, one pass %d, by the reference %d",
+            "%d events received, %d accepted, %d delivered; validated: %d while they were read, %d after fields were "
+            "filled in, %d by the slow reference",
             self._receiver.counts.received,
             books.accepted,
             books.delivered,

@@ -19,7 +19,7 @@ class Program(Struct, frozen=True):
     """``root`` is the struct of the whole file; ``prefix`` begins the names of its environment variables.
 
     ``holds_secret`` says of a path whether its value, or a value below it, may be a secret: messages do not show it.
-    ``is_verbatim`` says of a path whether a text for it is taken as it stands, without reading it as YAML.
+    ``is_verbatim`` says of the path of a setting whether a text for it is taken as it stands, not read as YAML.
     ``free_key`` turns a part of a variable's name into a key of a free map, given the section at the top of its path.
     ``is_foreign`` says of a variable with the prefix whether another program sets it.
     """

@@ -350,7 +350,11 @@ class KafkaSink(Sink):
     def _unusable(self) -> str:  # cold: logs are limited
         """Log a record whose topic or timestamp cannot be encoded (a lone surrogate, beyond 64 bits), which is a
         bug."""
-        _limited.warning("record", "a record cannot be sent: %s", traceback.format_exc())
+        _limited.warning(
+            "record",
+            "a topic or a time cannot be encoded, which is a bug: the event fails as internal: %s",
+            traceback.format_exc(),
+        )
         return "internal"
 
     def _on_error(self, error: KafkaError) -> None:  # cold: logs are limited
