@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 HEADER: Final = b"x-penstock-test"
 PARAMETER: Final = "test"
-IN_QUERY: Final = b"test="
+_IN_QUERY: Final = b"test="
 _TEST: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 DETAIL: Final = "The test session of this request ordered this answer."
 
@@ -31,7 +31,7 @@ def test_of(request: Request) -> str:
     given = request.headers.get(HEADER)
     if given is not None:
         text = given.decode("latin-1").strip()
-    elif IN_QUERY in request.query:
+    elif _IN_QUERY in request.query:
         text = request.params().get(PARAMETER, "")
     else:
         return ""
