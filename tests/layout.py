@@ -146,6 +146,7 @@ AIOHTTP_IMPORTERS = (
     "server.fetch.client",
     "server.admin",
     "server.console.access",
+    "server.console.answers",
     "server.console.routes",
     "server.console.tryout",
 )  # Processes of their own.

@@ -18,6 +18,7 @@ from server.console.checks.coverage import Coverage
 from server.console.checks.sessions import Sessions
 from server.console.copying.channel import Channel, CopyReader
 from server.console.explain import Explainer
+from server.console.micro import Micro
 from server.console.rates import Rates
 from server.console.ring import Ring
 
@@ -46,6 +47,7 @@ class Console:
         self.service = config.service_name or "penstock"
         self.ring = Ring(config.console.max_events, config.console.max_bytes)
         self.arrivals = Arrivals(self.ring)
+        self.micro = Micro(self.ring)
         self.rates = Rates()
         self.coverage = Coverage()
         self.sessions = Sessions(channel.rules)

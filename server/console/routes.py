@@ -8,16 +8,28 @@ Not here: who may ask (console.access), what an answer holds.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from aiohttp import web
 
 from server.console import files
 from server.console.access import COOKIE
+from server.console.answers import (
+    BadRequestError,
+    body_of,
+    columns_of,
+    cut_off,
+    extend,
+    filter_of,
+    is_test_id,
+    json_answer,
+    number_of,
+    problem,
+    reachable,
+)
 from server.console.checks.expect import Order, shown, wait
 from server.console.copying.chaos import Rule
 from server.console.detail import detail
@@ -26,29 +38,17 @@ from server.console.rows import Row
 from server.console.tryout import post
 from server.console.viewers import Viewer
 from server.filter.fault import FilterError
-from server.filter.language import Column, Filter, column, compile_filter
 
 if TYPE_CHECKING:
     from server.console.checks.sessions import Session
     from server.console.console import Console
 
 API: Final = "/console/api/v1"
-MAX_BODY_BYTES: Final = 1_048_576
+MICRO: Final = "/console/micro"
 MAX_LIMIT: Final = 1_000
-MAX_COLUMNS: Final = 8
 MAX_VIEWERS: Final = 100
-LONGEST_S: Final = 3_600.0  # A connection of server-sent events; viewers come back.
 
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Wanted = TypeVar("Wanted")
-
-
-class BadRequestError(Exception):
-    """A request that the interface cannot take: its status, what is wrong and what to do."""
-
-    def __init__(self, status: int, detail: str, more: dict[str, Any] | None = None) -> None:
-        super().__init__(detail)
-        self.status, self.detail, self.more = status, detail, more or {}
 
 
 class _Begin(msgspec.Struct, forbid_unknown_fields=True):
@@ -106,6 +106,7 @@ class ConsoleRoutes:
             ("GET", f"{API}/catalog", self._catalog),
             ("POST", f"{API}/try", self._try),
             ("PUT", f"{API}/notice", self._notice),
+            *((method, f"{MICRO}/{{what:all|good|bad|reset}}", self._answer_micro) for method in ("GET", "POST")),
         ]
         return [web.route(method, path, self._guarded(handle)) for method, path, handle in table]
 
@@ -116,17 +117,17 @@ class ConsoleRoutes:
             access = self._console.access
             refusal = access.refusal(request)
             if refusal is not None:
-                return _problem(*refusal)
+                return problem(*refusal)
             if not is_open and not access.is_known(request):
-                answer = _problem(401, "Send the token of console.token_file as Authorization: Bearer.")
+                answer = problem(401, "Send the token of console.token_file as Authorization: Bearer.")
                 answer.headers["WWW-Authenticate"] = 'Bearer realm="console"'
                 return answer
             try:
                 return await handle(request)
             except BadRequestError as error:
-                return _problem(error.status, error.detail, error.more)
+                return problem(error.status, error.detail, error.more)
             except FilterError as fault:
-                return _problem(400, str(fault), {"filter": fault.document()})
+                return problem(400, str(fault), {"filter": fault.document()})
 
         return guarded
 
@@ -142,13 +143,13 @@ class ConsoleRoutes:
     def _answer_file(self, name: str) -> web.Response:
         found = self._files.get(name)
         if found is None:
-            return _problem(404, "The page has no file of this name.")
+            return problem(404, "The page has no file of this name.")
         body, kind = found
         return web.Response(body=body, headers={**files.HEADERS, "Content-Type": kind})
 
     async def _info(self, _: web.Request) -> web.Response:
         console = self._console
-        return _json(
+        return json_answer(
             {
                 "service": console.service,
                 "mode": console.settings.mode,
@@ -158,7 +159,7 @@ class ConsoleRoutes:
                     {"name": one.name, "kind": one.kind.name.lower(), "words": one.words, "meaning": one.meaning}
                     for one in FACTS.all()
                 ],
-                "listens": [f"{_reachable(host)}:{port}" for host, port in console.arrivals.addresses],
+                "listens": [f"{reachable(host)}:{port}" for host, port in console.arrivals.addresses],
                 "notices": console.notices,
                 "cursor": console.ring.next_seq - 1,
                 "epoch": console.ring.epoch,
@@ -166,18 +167,18 @@ class ConsoleRoutes:
         )
 
     async def _login(self, request: web.Request) -> web.Response:
-        given = await _body(request, _Login)
+        given = await body_of(request, _Login)
         if not self._console.access.is_token(given.token):
-            return _problem(401, "This is not the token of console.token_file.")
-        answer = _json({})
+            return problem(401, "This is not the token of console.token_file.")
+        answer = json_answer({})
         answer.set_cookie(COOKIE, given.token, path="/console/", httponly=True, samesite="Strict", max_age=86_400)
         return answer
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         console = self._console
-        wanted, columns = _filter_of(request), _columns_of(request)
+        wanted, columns = filter_of(request), columns_of(request)
         if self._viewers >= MAX_VIEWERS:
-            return _problem(503, f"{MAX_VIEWERS} viewers look at the console already. Close one.")
+            return problem(503, f"{MAX_VIEWERS} viewers look at the console already. Close one.")
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         )
@@ -186,18 +187,18 @@ class ConsoleRoutes:
         self._viewers += 1
         try:
             await response.prepare(request)
-            _extend(request)
+            extend(request)
             await response.write(b"retry: 1000\n\n")
             await viewer.run(last_id, response.write)
         except (ConnectionError, TimeoutError):
-            _cut(request)  # The viewer is gone, or reads nothing.
+            cut_off(request)  # The viewer is gone, or reads nothing.
         finally:
             self._viewers -= 1
         return response
 
     async def _events(self, request: web.Request) -> web.Response:
-        console, wanted = self._console, _filter_of(request)
-        limit, after = _number(request, "limit", 100, MAX_LIMIT), _number(request, "after", 0, 1 << 60)
+        console, wanted = self._console, filter_of(request)
+        limit, after = number_of(request, "limit", 100, MAX_LIMIT), number_of(request, "after", 0, 1 << 60)
         session = request.query.get("session", "")
         found: list[Row] = []
         cursor = max(after, console.ring.first_seq - 1)
@@ -208,16 +209,16 @@ class ConsoleRoutes:
             if (not session or row.summary.get("test") == session) and wanted.matches(row.decoded(), row.summary):
                 found.append(row)
         missed = max(0, console.ring.first_seq - 1 - after) if "after" in request.query else 0
-        return _json({"events": [shown(row) for row in found], "cursor": cursor, "missed": missed})
+        return json_answer({"events": [shown(row) for row in found], "cursor": cursor, "missed": missed})
 
     async def _event(self, request: web.Request) -> web.Response:
         row = self._console.ring.find(int(request.match_info["seq"]))
         if row is None:
-            return _problem(404, "The console does not remember this event: it is too old, or not there yet.")
-        return _json(detail(row, self._console.explainer))
+            return problem(404, "The console does not remember this event: it is too old, or not there yet.")
+        return json_answer(detail(row, self._console.explainer))
 
     async def _summary(self, request: web.Request) -> web.Response:
-        session, after = request.query.get("session", ""), _number(request, "after", 0, 1 << 60)
+        session, after = request.query.get("session", ""), number_of(request, "after", 0, 1 << 60)
         verdicts: dict[str, int] = {}
         streams: dict[str, dict[str, int]] = {}
         for row in self._console.ring.after(after):
@@ -228,42 +229,42 @@ class ConsoleRoutes:
             if row.event is not None:
                 stream = streams.setdefault(row.summary.get("stream", ""), {})
                 stream[verdict] = stream.get(verdict, 0) + 1
-        return _json({"total": sum(verdicts.values()), "verdicts": verdicts, "streams": streams})
+        return json_answer({"total": sum(verdicts.values()), "verdicts": verdicts, "streams": streams})
 
     async def _filter(self, request: web.Request) -> web.Response:
-        return _json({"filter": _filter_of(request).text, "columns": len(_columns_of(request))})
+        return json_answer({"filter": filter_of(request).text, "columns": len(columns_of(request))})
 
     async def _expect(self, request: web.Request) -> web.Response:
-        order = await _body(request, Order)
+        order = await body_of(request, Order)
         after = order.after
         if after is None:
             session = self._console.sessions.find(order.session) if order.session else None
             after = session.after if session is not None else 0
-        _extend(request)
-        return _json(await wait(order, self._console.ring, after))
+        extend(request)
+        return json_answer(await wait(order, self._console.ring, after))
 
     async def _sessions(self, _: web.Request) -> web.Response:
-        return _json({"sessions": self._console.sessions.documents()})
+        return json_answer({"sessions": self._console.sessions.documents()})
 
     async def _begin(self, request: web.Request) -> web.Response:
-        wanted = await _body(request, _Begin)
-        if wanted.id and not _is_test_id(wanted.id):
+        wanted = await body_of(request, _Begin)
+        if wanted.id and not is_test_id(wanted.id):
             raise BadRequestError(400, "An id has 1 to 64 letters, digits and . _ : -")
         begun = self._console.sessions.begin(self._console.ring.next_seq - 1, wanted.ttl_s, wanted.id)
-        return _json({"id": begun.id, "after": begun.after, "expires_in_s": min(wanted.ttl_s, 86_400.0)}, 201)
+        return json_answer({"id": begun.id, "after": begun.after, "expires_in_s": min(wanted.ttl_s, 86_400.0)}, 201)
 
     async def _end(self, request: web.Request) -> web.Response:
         if not self._console.sessions.end(request.match_info["id"]):
-            return _problem(404, "There is no session of this id: it has ended, or expired.")
+            return problem(404, "There is no session of this id: it has ended, or expired.")
         return web.Response(status=204)
 
     async def _disturb(self, request: web.Request) -> web.Response:
         self._must_be_development()
         session = self._session(request.match_info["id"])
-        wanted = await _body(request, _Disturb)
+        wanted = await body_of(request, _Disturb)
         if not self._console.sessions.disturb(session, wanted.rules):
             raise BadRequestError(413, "All sessions together have too many rules. End some of them.")
-        return _json({"rules": len(wanted.rules)})
+        return json_answer({"rules": len(wanted.rules)})
 
     async def _coverage(self, request: web.Request) -> web.Response:
         console, test = self._console, request.query.get("session", "")
@@ -273,7 +274,7 @@ class ConsoleRoutes:
             if not isinstance(found, tuple):
                 declared[uri] = found.schema
         document = console.coverage.document(test, declared)
-        return _json(
+        return json_answer(
             document | {"streams_never_seen": sorted(set(console.snapshot.names()) - set(document["streams"]))}
         )
 
@@ -294,13 +295,13 @@ class ConsoleRoutes:
                     "examples": examples,
                 }
             )
-        return _json({"streams": streams})
+        return json_answer({"streams": streams})
 
     async def _try(self, request: web.Request) -> web.Response:
-        wanted = await _body(request, _Try)
+        wanted = await body_of(request, _Try)
         if wanted.send:
             self._must_be_development()
-        return _json(
+        return json_answer(
             await post(
                 self._console.arrivals.addresses,
                 wanted.body,
@@ -312,9 +313,19 @@ class ConsoleRoutes:
 
     async def _notice(self, request: web.Request) -> web.Response:
         self._must_be_development()
-        notice = await _body(request, _Notice)
+        notice = await body_of(request, _Notice)
         self._console.notices[:] = [msgspec.to_builtins(notice)] if notice.text else []
-        return _json({})
+        return json_answer({})
+
+    async def _answer_micro(self, request: web.Request) -> web.Response:
+        what, session = request.match_info["what"], request.query.get("session", "")
+        if what == "all":
+            return json_answer(self._console.micro.count(session))
+        if what == "reset":
+            return json_answer(self._console.micro.reset(session))
+        wanted = await body_of(request, dict[str, Any]) if request.method == "POST" else {}
+        find = self._console.micro.good if what == "good" else self._console.micro.bad
+        return json_answer(find(session, wanted))
 
     def _session(self, name: str) -> Session:
         found = self._console.sessions.find(name)
@@ -325,66 +336,3 @@ class ConsoleRoutes:
     def _must_be_development(self) -> None:
         if not self._console.is_development:
             raise BadRequestError(403, "The console is read only. This needs console.mode: development.")
-
-
-def _filter_of(request: web.Request) -> Filter:
-    return compile_filter(request.query.get("where", ""), FACTS)
-
-
-def _columns_of(request: web.Request) -> list[Column]:
-    texts = [text.strip() for text in request.query.get("columns", "").split(",") if text.strip()]
-    if len(texts) > MAX_COLUMNS:
-        raise BadRequestError(400, f"A row has at most {MAX_COLUMNS} columns of its own.")
-    return [column(text, FACTS) for text in texts]
-
-
-def _number(request: web.Request, name: str, otherwise: int, most: int) -> int:
-    text = request.query.get(name, str(otherwise))
-    if not text.isascii() or not text.isdecimal() or len(text) > 18:
-        raise BadRequestError(400, f"{name} is a whole number.")
-    return min(int(text), most)
-
-
-async def _body(request: web.Request, kind: type[Wanted]) -> Wanted:
-    parts, size = [], 0
-    while part := await request.content.readany():
-        parts.append(part)
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise BadRequestError(413, f"The body has more than {MAX_BODY_BYTES} bytes.")
-    try:
-        return msgspec.json.decode(b"".join(parts) or b"{}", type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise BadRequestError(400, f"The body is not as documented: {error}.") from None
-
-
-def _json(value: Any, status: int = 200) -> web.Response:
-    body = msgspec.json.encode(value)
-    return web.Response(body=body, status=status, content_type="application/json", headers=files.HEADERS)
-
-
-def _problem(status: int, said: str, more: dict[str, Any] | None = None) -> web.Response:
-    body = msgspec.json.encode({"type": "about:blank", "status": status, "detail": said, **(more or {})})
-    return web.Response(body=body, status=status, content_type="application/problem+json", headers=files.HEADERS)
-
-
-def _is_test_id(text: str) -> bool:
-    return len(text) <= 64 and text.isascii() and all(letter.isalnum() or letter in "._:-" for letter in text)
-
-
-def _reachable(host: str) -> str:
-    if host in ("", "0.0.0.0", "::"):
-        return "127.0.0.1"
-    return f"[{host}]" if ":" in host else host
-
-
-def _extend(request: web.Request) -> None:
-    """Let the connection live longer than other requests may (admin.door)."""
-    protocol: Any = request.protocol
-    if hasattr(protocol, "deadline"):
-        protocol.deadline = asyncio.get_running_loop().time() + LONGEST_S
-
-
-def _cut(request: web.Request) -> None:
-    if request.transport is not None:
-        request.transport.abort()

@@ -181,8 +181,7 @@ class Worker:
         self._measures = self._concerns.measures(self._row, parts, self._pipeline)
         if self._tap is not None:
             self._server.watcher = self._tap
-            self._receiver.on_events = self._tap.on_events
-            self._tap.start(loop, self._context.sockets)
+            self._tap.start(loop, self._receiver, self._context.sockets)
         shows_text = self._config.log.client_text
         self._troubles = Troubles(self._server, self._receiver.counts, shows_text=shows_text)
         self._due = loop.time()

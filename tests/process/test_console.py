@@ -362,3 +362,22 @@ def test_the_coverage_of_a_session_names_fields_and_values_that_no_event_had(ser
     assert "order_id" not in schema["never_seen"]
     assert "web.page_view" in covered["streams_never_seen"]
     assert schema["seen"] + len(schema["never_seen"]) == schema["fields"]
+
+
+def test_helpers_written_for_micro_see_and_reset_their_session_alone(service: Served) -> None:
+    def micro(what: str, session: str, body: Any = None) -> Any:
+        method = "GET" if body is None else "POST"
+        path = f"/console/micro/{what}?session={session}"
+        return json.loads(send(service.admin_address, body, path, method)[1])
+
+    for session in ("mic-a", "mic-b"):
+        for page in ("/1", "/2", 3):
+            send(service.address, page_view(page), headers={"X-Penstock-Test": session})
+        expect(service, session=session, at_least=3)
+
+    assert micro("all", "mic-a") == {"total": 3, "good": 2, "bad": 1}
+    assert [one["event"]["page"] for one in micro("good", "mic-a", {"stream": "web.page_view", "limit": 1})] == ["/2"]
+    assert micro("good", "mic-a", {"schema": "/other/1.0.0"}) == []
+    assert micro("bad", "mic-a")[0]["errors"] == ["'.page' should be string"]
+    assert micro("reset", "mic-a", {}) == {"total": 0, "good": 0, "bad": 0}
+    assert micro("all", "mic-b") == {"total": 3, "good": 2, "bad": 1}

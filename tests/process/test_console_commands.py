@@ -76,8 +76,7 @@ def test_expect_has_an_exit_code_and_a_report_for_a_ci(service: Served, tmp_path
 
     assert met.startswith("matched: 2 events")
     assert 'page:"/z": found ["/' in missed
-    (case,) = ET.parse(report).getroot()
-    assert case[0].tag == "failure"
+    assert ET.parse(report).getroot().find("testcase/failure") is not None
 
 
 def test_a_recording_is_validated_again_and_changes_are_named(service: Served, tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ PART_BYTES: Final = 49_152  # Several fit into the kernel's buffer for a socket,
 MAX_WAITING_BYTES: Final = 8_388_608
 MAX_READS: Final = 32  # Parts that are read in one turn of the loop.
 
-_HEAD: Final = struct.Struct("<IIII")
+_HEAD: Final = struct.Struct("<IIII")  # Sender, number of the copy, number of this part, and of all; 0: a batch.
+_SIZE: Final = struct.Struct("<I")
 
 
 class Channel:
@@ -50,6 +51,8 @@ class CopyWriter:
         self._loop: asyncio.AbstractEventLoop
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
+        self._batch: list[bytes] = []
+        self._batch_bytes = 0
         self._pid = os.getpid() & 0xFFFF_FFFF
         self.dropped = 0
 
@@ -58,15 +61,30 @@ class CopyWriter:
         self._loop = loop
 
     def write(self, number: int, text: bytes) -> bool:
-        """Send a copy in as many parts as it needs, now or when the reader has room. Returns whether it is sent."""
-        if self._waiting_bytes + len(text) > MAX_WAITING_BYTES:
+        """Send a copy at the end of the turn, or when the reader has room. Returns whether it will be sent."""
+        if self._waiting_bytes + self._batch_bytes + len(text) > MAX_WAITING_BYTES:
             self.dropped += 1
             return False
-        count = -(-len(text) // PART_BYTES)
-        for part in range(count):
-            head = _HEAD.pack(self._pid, number & 0xFFFF_FFFF, part, count)
-            self._send(head + text[part * PART_BYTES : (part + 1) * PART_BYTES])
+        if len(text) + _SIZE.size > PART_BYTES:
+            self._flush()
+            count = -(-len(text) // PART_BYTES)
+            for part in range(count):
+                head = _HEAD.pack(self._pid, number & 0xFFFF_FFFF, part, count)
+                self._send(head + text[part * PART_BYTES : (part + 1) * PART_BYTES])
+            return True
+        if self._batch_bytes + len(text) + _SIZE.size > PART_BYTES:
+            self._flush()
+        if not self._batch:
+            self._loop.call_soon(self._flush)
+        self._batch += (_SIZE.pack(len(text)), text)
+        self._batch_bytes += len(text) + _SIZE.size
         return True
+
+    def _flush(self) -> None:
+        """Send the small copies of this turn as one part: each send costs a system call and wakes the reader."""
+        if self._batch:
+            self._send(b"".join((_HEAD.pack(self._pid, 0, 0, 0), *self._batch)))
+            self._batch, self._batch_bytes = [], 0
 
     def _send(self, part: bytes) -> None:
         if not self._waiting:
@@ -94,6 +112,7 @@ class CopyWriter:
 
     def close(self) -> None:
         """Write no more."""
+        self._batch = []
         if self._waiting:
             self._loop.remove_writer(self._socket)
             self._waiting.clear()
@@ -127,8 +146,13 @@ class CopyReader:
 
     def _take(self, part: bytes) -> None:
         sender, number, at, count = _HEAD.unpack_from(part)
-        if count == 1:
-            self._on_copy(part[PART_HEAD:])
+        if count == 0:
+            place = PART_HEAD
+            while place < len(part):
+                (size,) = _SIZE.unpack_from(part, place)
+                place += _SIZE.size
+                self._on_copy(part[place : place + size])
+                place += size
             return
         begun = self._begun.setdefault((sender, number), [])
         if at == len(begun):  # A part in front of it was lost otherwise: the gap shows in the numbers of copies.

@@ -15,8 +15,8 @@ import logging
 import os
 import time
 import traceback
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
@@ -45,18 +45,27 @@ REFILL_S: Final = 0.1
 _limited: Final = Limited(logging.getLogger("console"))
 
 
+class EventReceiver(Protocol):
+    """Tells ``on_events`` of the events of each request before they are sent (intake.receive)."""
+
+    on_events: Callable[[Any, Sequence[Any]], None] | None
+
+
 class Tap:
-    """Makes the copies of one worker. ``made`` and ``skipped`` count requests."""
+    """Makes the copies of one worker. ``left`` is the number of copies that may be made until the next refill;
+    ``skipped`` counts requests of which none was made."""
 
     def __init__(self, settings: ConsoleSettings, channel: Channel, slot: int) -> None:
         is_open = settings.mode == "development"
         self._masks = Masks(settings.mask, shows_addresses=settings.show_addresses and is_open)
         self._max_bytes = settings.max_copy_bytes
         self._per_refill = max(1, round(settings.max_per_s * REFILL_S))
-        self._left = self._left_of_tests = self._per_refill
-        self._skipped = 0
+        self.left = self._left_of_tests = self._per_refill
+        self.skipped = 0
         self._number = 0
         self._slot = slot
+        self._under_way = 0  # Requests that are copied and not answered yet.
+        self._receiver: EventReceiver
         self._sender = os.getpid() & 0xFFFF_FFFF
         self._writer = CopyWriter(channel)
         self._disturbance = Disturbance(channel.rules) if is_open else None
@@ -69,8 +78,9 @@ class Tap:
             for path, methods in routes.items()
         }
 
-    def start(self, loop: asyncio.AbstractEventLoop, sockets: Iterable[socket.socket]) -> None:
+    def start(self, loop: asyncio.AbstractEventLoop, receiver: EventReceiver, sockets: Iterable[socket.socket]) -> None:
         """Begin to copy, on this loop, and tell the console where the service listens."""
+        self._receiver = receiver
         self._writer.start(loop)
         Timer(loop, REFILL_S, self.refill).start()
         copy = self._request_copy(0, "", b"")
@@ -79,22 +89,24 @@ class Tap:
 
     def refill(self) -> None:
         """Allow more copies. Called every REFILL_S."""
-        self._left = self._left_of_tests = self._per_refill
-        if self._skipped and self._number:
+        self.left = self._left_of_tests = self._per_refill
+        if self.skipped and self._number:
             self._tell_skipped()
 
     def begin(self, request: Request, handler: Handler) -> None:
         """Serve a request, and make a copy of it with its answer if the budget allows."""
         test = test_of(request)
-        if self._left > 0:
-            self._left -= 1
+        if self.left > 0:
+            self.left -= 1
         elif test and self._left_of_tests > 0:
             self._left_of_tests -= 1
         else:
-            self._skipped += 1
+            self.skipped += 1
             handler(request)
             return
         request.answering = _Copying(self, request.answering, test)
+        self._under_way += 1
+        self._receiver.on_events = self.on_events
         if test and self._disturbance is not None:
             self._disturbance.serve(request, test, handler)
         else:
@@ -109,25 +121,29 @@ class Tap:
             answering.events = events
 
     def on_answering(self, request: Request) -> None:
-        """Note that the answer which is about to leave is copied by its handler's wrapper."""
+        """Note that the answer which is about to leave is copied by its handler's wrapper. Without any such request
+        under way, no other one pays for telling its events."""
         self._copied = request
+        self._under_way -= 1
+        if not self._under_way:
+            self._receiver.on_events = None
 
     def on_answer(self, request: Request, status: int, phrase: str, body: bytes) -> None:
         """Copy a refused request of which no copy was made: no handler of events has seen it."""
         if request is self._copied:
             self._copied = None
-        elif self._left > 0:
-            self._left -= 1
+        elif self.left > 0:
+            self.left -= 1
             self.copy(request, status, phrase, body, (), test_of(request), 0.0)
         else:
-            self._skipped += 1
+            self.skipped += 1
 
     def on_fault(self, fault: Refusal, request: Request | None) -> None:
         """Copy what is known of bytes that were not read to their end."""
-        if self._left <= 0:
-            self._skipped += 1
+        if self.left <= 0:
+            self.skipped += 1
             return
-        self._left -= 1
+        self.left -= 1
         if request is not None:
             self.copy(request, fault.status, fault.phrase, fault.body, (), test_of(request), 0.0)
         else:
@@ -204,9 +220,9 @@ class Tap:
 
     def _send(self, copy: RequestCopy) -> None:
         copy.number = self._number = self._number + 1
-        copy.skipped, self._skipped = self._skipped, 0
+        copy.skipped, self.skipped = self.skipped, 0
         if not self._writer.write(copy.number, copies.encode(copy)):
-            self._skipped += copy.skipped + 1
+            self.skipped += copy.skipped + 1
 
     def _tell_skipped(self) -> None:
         """Send an empty copy, so that the console shows the gap even if no copy follows."""
@@ -250,7 +266,12 @@ class _Watched:
 
     def handle(self, request: Request) -> None:
         """Serve the request."""
-        self._tap.begin(request, self._handler)
+        tap, query = self._tap, request.query
+        if not tap.left and b"x-penstock-test" not in request.headers and (not query or b"test=" not in query):
+            tap.skipped += 1
+            self._handler(request)
+        else:
+            tap.begin(request, self._handler)
 
 
 class _Copying:
