@@ -15,7 +15,7 @@ BENCHES = {
     **{name: f"bench.{name}" for name in (
         "quick", "costs", "latency", "scaling", "budget", "profile", "compare", "marks", "render", "tools",
         "validators", "compiling", "refusals", "patterns", "duplicates", "reloads", "catalog",
-        "shutdown", "outage", "recovery", "durability", "sizing",
+        "shutdown", "outage", "recovery", "durability", "sizing", "eventstreams",
     )},
     "page-change": "bench.page_change",
     "attacks": "bench.attacks.measured",

@@ -1,8 +1,8 @@
 """The embedded sink as a source: each database of its directory is a partition, a row's id is its offset.
 
 Place: hub and sources.pool → HERE, on files that the workers of the intake write (server.sink.sqlite.file).
-Rules: files are opened read-only and for short times, so that no reader makes a writer's log grow. A file that has not
-changed by its times and sizes is not opened. Every topic has the same partitions, with holes where rows are another
+Rules: files are opened read-only and for short times, so that no reader makes a writer's log grow. A file without a
+new commit is not opened. Every topic has the same partitions, with holes where rows are another
 topic's.
 Not here: writing, and what can be read of a damaged file (server.sink.sqlite).
 """
@@ -30,6 +30,8 @@ BUSY_S: Final = 1.0
 WINDOW_ROWS: Final = 5_000  # Rows of other topics are passed over this many at a time.
 TAIL_ROWS: Final = 1_000
 JOIN_S: Final = 2.0
+
+_INDEX_HEAD_BYTES: Final = 96
 
 _NAME: Final = re.compile(rf"{STEM}-(\d+){re.escape(SUFFIX)}")
 _PAGE: Final = "SELECT id, topic, key, timestamp_ms, value FROM event WHERE id >= ? AND id < ? ORDER BY id"
@@ -140,7 +142,7 @@ class SqliteTail:
         self._directory = directory
         self._lock = threading.Lock()
         self._positions: dict[Place, int] = {}
-        self._stamps: dict[int, tuple[int, ...]] = {}
+        self._stamps: dict[int, bytes] = {}
         self._is_over = threading.Event()
         self._thread: threading.Thread | None = None
         self._on_records: OnRecords
@@ -205,14 +207,18 @@ class SqliteTail:
             at = until
 
 
-def _stamp(path: Path) -> tuple[int, ...] | None:
-    """Return numbers that differ after a commit: those of the database and of its log."""
-    found: list[int] = []
-    for one in (path, Path(f"{path}-wal")):
-        try:
-            state = one.stat()
-        except FileNotFoundError:
-            found += (0, 0, 0)
-        else:
-            found += (state.st_ino, state.st_size, state.st_mtime_ns)
-    return tuple(found) if found[0] else None
+def _stamp(path: Path) -> bytes | None:
+    """Return bytes that differ after each commit that a reader can see; None: there is no database.
+
+    They are the head of the index of the log (https://www.sqlite.org/walformat.html, section 2.1), both copies. The
+    times of the files would not do: a writer changes the log, waits for the disk, and only then makes the commit
+    visible in the index, which is mapped into memory and has no time.
+    """
+    found = b""
+    try:
+        state = path.stat()
+        found = b"%d %d %d" % (state.st_ino, state.st_size, state.st_mtime_ns)
+        with Path(f"{path}-shm").open("rb") as index:
+            return found + index.read(_INDEX_HEAD_BYTES)
+    except FileNotFoundError:  # Of the index: no process has the database open.
+        return found or None

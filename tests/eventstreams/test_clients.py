@@ -1,0 +1,184 @@
+"""Clients of others read streams, lose nothing when the worker that serves them dies, and get each event once.
+
+Rule: a client that is not installed skips its test with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clients.js.browsers import ENGINES, Browser, lacks
+from tests.eventstreams.programs import Intake, Streams
+from tests.harness.running import ROOT, eventually
+
+NODE_MODULES = ROOT / "clients" / "js" / "node_modules"
+PATH = "/v2/stream/web.page_view"
+FAST = {"retry_s": 0.2, "keepalive_s": 1.0}
+
+
+@contextmanager
+def programs(directory: Path) -> Iterator[tuple[Intake, Streams]]:
+    with Intake(directory) as intake, Streams(directory, FAST) as streams:
+        yield intake, streams
+
+
+def replace_worker(streams: Streams) -> None:
+    """Kill the worker that serves all streams, and wait for the next."""
+    (worker,) = streams.workers()
+    os.kill(worker, signal.SIGKILL)
+    streams.until(lambda: len(streams.workers() - {worker}) == 1)
+
+
+def check(intake: Intake, streams: Streams, pages: Callable[[], list[str]]) -> None:
+    """Send events before, between and after a death of the worker; the client must have each once, in order."""
+    sent = [f"/{number}" for number in range(30)]
+    intake.post(*sent[:10])
+    eventually(lambda: pages() == sent[:10], or_show=lambda: str(pages()))
+    replace_worker(streams)
+    intake.post(*sent[10:20])
+    eventually(lambda: pages() == sent[:20], or_show=lambda: str(pages()))
+    intake.post(*sent[20:])
+    eventually(lambda: pages() == sent, or_show=lambda: str(pages()))
+
+
+@pytest.mark.slow("a browser is started")
+@pytest.mark.parametrize("engine", list(ENGINES))
+def test_eventsource_of_browsers(engine: str, tmp_path: Path) -> None:
+    if lacking := lacks(engine):
+        if os.environ.get("REQUIRE_BROWSERS"):
+            pytest.fail(f"REQUIRE_BROWSERS is set, and there is no {lacking}")
+        pytest.skip(f"there is no {lacking} for {engine}")
+    with programs(tmp_path) as (intake, streams), ENGINES[engine](tmp_path) as browser:
+        host, port = streams.address
+        tab = browser.open(f"http://{host}:{port}/v2/ui")
+        of_page(browser, tab, intake)
+        source = f'new EventSource("{PATH}?since=earliest&on_gap=earliest")'
+        listen = "s.addEventListener('message', e => window.pages.push(JSON.parse(e.data).page))"
+        browser.run(tab, f"((s) => {{ window.pages = []; window.source = s; {listen}; return 1 }})({source})")
+
+        def pages() -> list[str]:
+            return [one for one in browser.run(tab, "window.pages") if one != "/page"]
+
+        check(intake, streams, pages)
+        told_a_position_without_an_event(browser, tab, intake, streams)
+
+
+def of_page(browser: Browser, tab: str, intake: Intake) -> None:
+    """The page that is served starts a stream and shows its events."""
+    eventually(lambda: browser.run(tab, 'document.querySelectorAll("#stream option").length') > 0)
+    press = 'document.getElementById("go").click()'
+    browser.run(tab, f'((d) => {{ d.getElementById("stream").value = "web.page_view"; {press}; return 1 }})(document)')
+    state = 'document.getElementById("state").textContent'
+    eventually(lambda: "Connected" in browser.run(tab, state), or_show=lambda: browser.run(tab, state))
+    intake.post("/page")
+    shown = 'document.querySelectorAll("#events li").length'
+    eventually(lambda: browser.run(tab, shown) == 1)
+    assert "/page" in browser.run(tab, 'document.querySelector("#events pre").textContent')
+    browser.run(tab, '((d) => { d.getElementById("stop").click(); return 1 })(document)')
+
+
+def told_a_position_without_an_event(browser: Browser, tab: str, intake: Intake, streams: Streams) -> None:
+    """An id without data moves the position that the browser sends when it returns (HTML, section 9.2.6)."""
+    source = f'new EventSource("{PATH}?filter=page:/wanted")'
+    listen = "s.onmessage = e => window.wanted.push(e.lastEventId); s.onopen = () => { window.opened += 1 }"
+    start = f"((s) => {{ window.wanted = []; window.opened = 0; window.quiet = s; {listen}; return 1 }})({source})"
+    browser.run(tab, start)
+    eventually(lambda: browser.run(tab, "window.opened") == 1)
+    intake.post("/other", "/other", "/other")
+    passed_over = "penstock_eventstreams_filter_evaluations_total 3.0"
+    streams.until(lambda: passed_over in streams.get("/metrics", is_admin=True)[1].decode())
+    replace_worker(streams)
+    eventually(lambda: browser.run(tab, "window.opened") >= 2)
+    intake.post("/wanted")
+    eventually(lambda: len(browser.run(tab, "window.wanted")) == 1)
+
+
+def test_the_package_eventsource(tmp_path: Path) -> None:
+    if not shutil.which("node") or not (NODE_MODULES / "eventsource").is_dir():
+        pytest.skip("there is no Node.js with the package eventsource: make node-modules")
+    with programs(tmp_path) as (intake, streams):
+        host, port = streams.address
+        said = tmp_path / "said"
+        program = str(ROOT / "tests" / "eventstreams" / "js_client.mjs")
+        url = f"http://{host}:{port}{PATH}"
+        with said.open("w") as out:
+            client = subprocess.Popen(["node", program, str(NODE_MODULES), url], stdout=out, stderr=out)
+        try:
+            eventually(lambda: "open" in said.read_text(), or_show=said.read_text)
+
+            def pages() -> list[str]:
+                return [line.split()[1] for line in said.read_text().splitlines() if line.startswith("message ")]
+
+            check(intake, streams, pages)
+            assert '"cluster":"sqlite"' in said.read_text()
+        finally:
+            client.kill()
+            client.wait(10)
+
+
+def test_httpx_sse(tmp_path: Path) -> None:
+    httpx, httpx_sse = pytest.importorskip("httpx"), pytest.importorskip("httpx_sse")
+    got: list[str] = []
+
+    def read(base: str, is_over: threading.Event) -> None:
+        """Return with the last id, as its documentation shows."""
+        last_id = ""
+        with httpx.Client(base_url=base, timeout=60) as client:
+            while not is_over.is_set():
+                try:
+                    headers = {"Last-Event-ID": last_id} if last_id else {}
+                    with httpx_sse.connect_sse(client, "GET", PATH + "?since=earliest", headers=headers) as source:
+                        for event in source.iter_sse():
+                            last_id = event.id or last_id
+                            if event.event == "message" and event.data:
+                                got.append(event.json()["page"])
+                except httpx.TransportError:
+                    is_over.wait(0.05)
+
+    with programs(tmp_path) as (intake, streams):
+        read_in_a_thread(intake, streams, read, got)
+
+
+def test_requests_sse(tmp_path: Path) -> None:
+    requests_sse = pytest.importorskip("requests_sse")
+    got: list[str] = []
+
+    def read(base: str, is_over: threading.Event) -> None:
+        while not is_over.is_set():
+            with requests_sse.EventSource(f"{base}{PATH}?since=earliest", timeout=60, reconnection_time=None) as source:
+                try:
+                    got.extend(json.loads(event.data)["page"] for event in source if event.type == "message")
+                except Exception as error:
+                    if is_over.is_set():
+                        return
+                    raise AssertionError(f"the client gave up: {error}") from error
+
+    with programs(tmp_path) as (intake, streams):
+        read_in_a_thread(intake, streams, read, got)
+
+
+def read_in_a_thread(
+    intake: Intake, streams: Streams, read: Callable[[str, threading.Event], None], got: list[Any]
+) -> None:
+    host, port = streams.address
+    is_over = threading.Event()
+    thread = threading.Thread(target=read, args=(f"http://{host}:{port}", is_over), daemon=True)
+    thread.start()
+    try:
+        check(intake, streams, lambda: list(got))
+    finally:
+        is_over.set()
+        streams.signal(signal.SIGTERM)
+        streams.exit_code()
+        thread.join(60)
