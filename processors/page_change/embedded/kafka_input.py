@@ -132,13 +132,13 @@ class KafkaInput:
 
     def _look(self) -> None:
         """Assign the partitions that are new."""
+        self._looked_at = time.monotonic()
         try:
-            found = self._consumer.list_topics(timeout=METADATA_S).topics
+            found = self._consumer.list_topics(timeout=CONFIRM_S if self._known else METADATA_S).topics
         except KafkaException as error:
             if self._known:
                 return  # The brokers are away; reading goes on when they are back.
             raise PenstockError(f"no broker answers: {error.args[0].str()}") from error
-        self._looked_at = time.monotonic()
         new = []
         for topic in sorted(self._topics & found.keys()):
             for number in sorted(found[topic].partitions):

@@ -20,6 +20,7 @@ from processors.page_change.oracle.kafka import Topics
 from processors.page_change.oracle.run import history_of, verdict_on
 from tests.harness.broker import Kafka
 from tests.harness.running import ROOT, Running, eventually
+from tests.kafka.fixtures import have_kafka
 from tests.processors.page_change.events import NAMES
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow(reason="starts a broker")]
@@ -82,7 +83,8 @@ def test_after_a_kill_the_only_fault_is_that_some_changes_come_twice_with_the_sa
     assert len(repeated) < len(outputs) / 2
 
 
-def test_a_broker_that_is_killed_in_the_middle_loses_nothing(kafka_node: Kafka, tmp_path: Path) -> None:
+def test_a_broker_that_is_killed_in_the_middle_loses_nothing(tmp_path: Path) -> None:
+    have_kafka()
     broker = Kafka(tmp_path)  # Its own: others use that of the session.
     broker.start()
     try:
