@@ -24,7 +24,9 @@ from processors.page_change.page import Page
 
 Key = tuple[str, int]
 # Verdicts whose events go to the stream of inconsistencies.
-INCONSISTENT: Final = frozenset({"undelete_of_present", "delete_of_gone", "visibility_of_gone", "visibility_of_unseen"})
+INCONSISTENT: Final = frozenset(
+    {"undelete_of_present", "delete_of_gone", "visibility_of_gone", "visibility_of_unseen", "overtaken"}
+)
 FOREVER: Final = 1 << 62
 
 

@@ -17,6 +17,7 @@ import orjson
 from msgspec import Struct
 
 from processors.page_change.draft import GONE, PRESENT, Draft, Invalid, Kind, State, Step
+from processors.page_change.map import END_OF_CALENDAR_MS
 from processors.page_change.tables import CHANGELOG, COPY, TABLES, Members, Row
 from processors.page_change.times import text_of
 
@@ -203,6 +204,7 @@ def aside(stream: str, schema: str, draft: Draft, verdict: str, state: State, wa
 
 def error_event(stream: str, invalid: Invalid, at: int, source: str) -> dict[str, Any]:
     """Return the error event of an event that could not be used."""
+    at = at if 0 < at < END_OF_CALENDAR_MS else 0
     return {
         "$schema": ERROR_SCHEMA,
         "meta": {"stream": stream, "id": identifier(stream, source), "dt": text_of(at)},

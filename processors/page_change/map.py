@@ -36,6 +36,7 @@ STREAMS: Final[dict[str, Kind]] = {
     "mediawiki.page-undelete": "undelete",
     "mediawiki.revision-visibility-change": "visibility",
 }
+END_OF_CALENDAR_MS: Final = 253_402_300_800_000
 CANARY: Final = "canary"  # meta.domain of the events that an operator sends to see that a stream is alive.
 
 
@@ -78,6 +79,8 @@ def _draft(
         return Invalid(stream, ".page_title is missing", raw)
     if at is None and (at := millis_of(meta.get("dt"))) is None:
         return Invalid(stream, ".meta.dt is not a time", raw)
+    if not 0 < at < END_OF_CALENDAR_MS:
+        return Invalid(stream, "the time of the record is in no calendar", raw)
     made = None
     if kind in CHANGES and kind != "move" and (made := millis_of(event.get("rev_timestamp"))) is None:
         return Invalid(stream, ".rev_timestamp is not a time", raw)

@@ -174,7 +174,9 @@ def apply_change(state: State, parts: list[Draft], bounds: Bounds) -> tuple[Stat
     known = next((part.made for part in parts if part.made is not None), None)
     made = at if known is None else known
     if rev <= state.top:
-        return state, Step("superseded", "", parts, state)
+        return state, Step(
+            "overtaken" if _is_overtaken(state, first, at, made, bounds) else "superseded", "", parts, state
+        )
     if at - made > bounds.historical_ms and state.exists == PRESENT and made < state.head_made:
         return state, Step("historical", "", parts, state)
     kind = first.kind if first.kind != "revision" else "edit"
@@ -186,6 +188,13 @@ def apply_change(state: State, parts: list[Draft], bounds: Bounds) -> tuple[Stat
         state, exists=PRESENT, head=rev, top=rev, head_made=made, last_at=max(state.last_at, at), changed=rev
     )
     return after, Step("emitted", kind, parts, state, note, counts)
+
+
+def _is_overtaken(state: State, first: Draft, at: int, made: int, bounds: Bounds) -> bool:
+    """Whether a newer change was emitted although this one is new too: the inputs broke the bounds. A revision that was
+    emitted, or that a restore inserts again, is none of that."""
+    is_new = at - made <= bounds.historical_ms and abs(at - state.lifecycle_at) > bounds.reorder_ms
+    return is_new and (first.kind == "move" or first.rev != state.changed)
 
 
 def apply_lifecycle(state: State, parts: list[Draft]) -> tuple[State, Step]:

@@ -2,7 +2,8 @@
 
 Place: the topics of the inputs → HERE → embedded.run.
 Rules: positions are in the store and never in Kafka, because they are committed with the state. Topics and partitions
-that appear later are read from their beginning. A partition that is far ahead of the watermark pauses, so that the
+that appear later are read from their beginning. A partition is at its end only as long as the broker confirms it: the
+clock must not go on for partitions that cannot be read. One that is far ahead of the watermark pauses, so that the
 buffer is bounded during a replay.
 Not here: which topics (catalog), the output (embedded.kafka_output).
 """
@@ -22,6 +23,15 @@ RECORDS: Final = 2_000
 WAIT_S: Final = 0.2
 LOOK_EVERY_S: Final = 10.0
 METADATA_S: Final = 30.0
+CONFIRM_EVERY_S: Final = 1.0
+CONFIRM_S: Final = 2.0
+# Errors that do not pass by waiting. All others are those of a broker that is away, to which librdkafka connects again.
+LASTING: Final = (
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_PARTITION,
+    KafkaError._AUTHENTICATION,
+)
 MOST_AHEAD_MS: Final = 600_000
 
 
@@ -45,6 +55,8 @@ class KafkaInput:
         self._newest: dict[str, int] = {}
         self._known: dict[str, TopicPartition] = {}
         self._ended: dict[str, int] = {}
+        self._end_offsets: dict[str, int] = {}
+        self._confirmed_at = 0.0
         self._paused: set[str] = set()
         self._looked_at = -LOOK_EVERY_S
         self._look()
@@ -62,8 +74,8 @@ class KafkaInput:
         records: dict[str, list[Read]] = {}
         for message in self._consumer.consume(RECORDS, WAIT_S):
             self._take(message, records, now)
-        for name in self._ended:
-            self._ended[name] = now
+        if time.monotonic() - self._confirmed_at >= CONFIRM_EVERY_S:
+            self._confirm()
         names = records.keys() | self._ended.keys()
         return [
             Batch(name, records.get(name, []), self._positions.get(name, 0), self._ended.get(name))
@@ -80,7 +92,8 @@ class KafkaInput:
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF:
                 self._ended[name] = now
-            elif not error.retriable():
+                self._end_offsets[name] = message.offset() or 0
+            elif error.fatal() or error.code() in LASTING:
                 raise PenstockError(f"{name} cannot be read: {error.str()}")
             return
         offset = message.offset()
@@ -90,6 +103,18 @@ class KafkaInput:
         at = message.timestamp()[1]
         self._newest[name] = max(at, self._newest.get(name, -1))
         records.setdefault(name, []).append(Read(message.value() or b"", at))
+
+    def _confirm(self) -> None:
+        """Ask the brokers whether the partitions that were read to their ends still are at them."""
+        self._confirmed_at = time.monotonic()
+        for name in sorted(self._ended):
+            now = time.time_ns() // 1_000_000
+            try:
+                _, end = self._consumer.get_watermark_offsets(self._known[name], timeout=CONFIRM_S, cached=False)
+            except KafkaException:
+                return  # A broker is away: these partitions stay at the clock of the last answer.
+            if end <= self._end_offsets[name]:
+                self._ended[name] = now
 
     def _hold_back(self, least_ahead: str | None) -> None:
         """Pause the partitions that are far ahead of the one that holds the watermark up; resume the others."""
@@ -107,13 +132,13 @@ class KafkaInput:
 
     def _look(self) -> None:
         """Assign the partitions that are new."""
+        self._looked_at = time.monotonic()
         try:
-            found = self._consumer.list_topics(timeout=METADATA_S).topics
+            found = self._consumer.list_topics(timeout=CONFIRM_S if self._known else METADATA_S).topics
         except KafkaException as error:
             if self._known:
                 return  # The brokers are away; reading goes on when they are back.
             raise PenstockError(f"no broker answers: {error.args[0].str()}") from error
-        self._looked_at = time.monotonic()
         new = []
         for topic in sorted(self._topics & found.keys()):
             for number in sorted(found[topic].partitions):

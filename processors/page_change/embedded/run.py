@@ -141,11 +141,12 @@ class Runner:
     def _take(self, batch: Batch) -> None:
         take, add = self._consolidator.take, self._add
         newest = -1
+        clock = time.time_ns() // 1_000_000  # A time in the future must not make all others late.
         for record in batch.records:
             newest = max(newest, record.at)
             if found := take(record.value, record.at):
                 add(found)
-        self._marks.note(batch.partition, newest, batch.ended_at)
+        self._marks.note(batch.partition, min(newest, clock), batch.ended_at)
         if batch.position != self._stored.get(batch.partition, 0):
             self._positions[batch.partition] = self._stored[batch.partition] = batch.position
         self._read += len(batch.records)

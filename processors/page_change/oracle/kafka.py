@@ -20,7 +20,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from processors.page_change.consolidator import Output
 from processors.page_change.map import STREAMS
-from processors.page_change.oracle.inputs import Arrival
+from processors.page_change.oracle.inputs import CENTRES, Arrival
 from processors.page_change.oracle.run import EXAMPLE, prepared
 from server.errors import PenstockError
 
@@ -38,7 +38,7 @@ class Topics:
         declared = yaml.safe_load((EXAMPLE / "streams.yaml").read_text("utf-8"))
         self._declared = declared
         self._outputs = [name for name in declared["streams"] if name not in STREAMS]
-        names = [f"{self._prefix}{centre}.{name}" for name in STREAMS for centre in ("eqiad", "codfw")]
+        names = [f"{self._prefix}{centre}.{name}" for name in STREAMS for centre in CENTRES]
         new = [NewTopic(name, PARTITIONS) for name in names]
         # One partition, so that the whole output has an order that can be compared.
         new += [NewTopic(f"{self._prefix}eqiad.{name}", 1) for name in self._outputs]
@@ -52,7 +52,7 @@ class Topics:
         streams = self._declared | {
             "default_settings": {
                 "destination_event_service": "penstock",
-                "topic_prefixes": [f"{self._prefix}eqiad.", f"{self._prefix}codfw."],
+                "topic_prefixes": [f"{self._prefix}{centre}." for centre in CENTRES],
             }
         }
         (directory / "streams.yaml").write_bytes(orjson.dumps(streams))
@@ -70,9 +70,9 @@ class Topics:
         """Produce the records, in order, with one partition for each page."""
         producer = Producer({"bootstrap.servers": self._servers, "enable.idempotence": True, "linger.ms": 5})
         for centre, arrivals in centres.items():
-            prefix = f"{self._prefix}{centre if centre in ('eqiad', 'codfw') else 'codfw'}."
             for one in arrivals:
-                producer.produce(prefix + one.stream, one.raw, str(one.page_id), timestamp=one.at)
+                topic = f"{self._prefix}{centre}.{one.stream}"
+                producer.produce(topic, one.raw, str(one.page_id), timestamp=one.at)
                 producer.poll(0)
         if producer.flush(WAIT_S):
             raise PenstockError(f"{self._servers} does not take the records")

@@ -20,6 +20,7 @@ from processors.page_change.oracle.kafka import Topics
 from processors.page_change.oracle.run import history_of, verdict_on
 from tests.harness.broker import Kafka
 from tests.harness.running import ROOT, Running, eventually
+from tests.kafka.fixtures import have_kafka
 from tests.processors.page_change.events import NAMES
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow(reason="starts a broker")]
@@ -80,6 +81,29 @@ def test_after_a_kill_the_only_fault_is_that_some_changes_come_twice_with_the_sa
     assert killed == -signal.SIGKILL
     assert report.is_good, report
     assert len(repeated) < len(outputs) / 2
+
+
+def test_a_broker_that_is_killed_in_the_middle_loses_nothing(tmp_path: Path) -> None:
+    have_kafka()
+    broker = Kafka(tmp_path)  # Its own: others use that of the session.
+    broker.start()
+    try:
+        wiki, inputs = history_of(34, 300)
+        topics = Topics(broker.servers)
+        topics.produce(inputs.centres)
+        config = topics.settings(tmp_path, commit_events=50, commit_s=0.01)
+        command = ["-m", "server", "process", "page-change", "-c", str(config), "--once"]
+        with Running(command, tmp_path / "log") as one:
+            eventually(lambda: _events_read(tmp_path / "out" / NAME) > 500)
+            broker.kill()
+            broker.start()
+            ended = one.exit_code(120)
+        report = verdict_on(wiki, inputs, topics.outputs())
+    finally:
+        broker.stop()
+
+    assert ended == 0
+    assert report.is_good, report
 
 
 @pytest.mark.slow(reason="starts Flink")

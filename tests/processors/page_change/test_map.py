@@ -98,6 +98,14 @@ def test_what_is_no_object_is_invalid(raw: bytes) -> None:
     assert isinstance(map_event(raw, T), Invalid)
 
 
+@pytest.mark.parametrize("at", [-1, 0, 1 << 60])
+def test_a_record_whose_time_is_in_no_calendar_is_invalid(at: int) -> None:
+    consolidator = Consolidator(Bounds(), NAMES)
+    (output,) = consolidator.take(orjson.dumps(event("page-delete", 11, 0)), at)
+
+    assert orjson.loads(output.value)["message"] == "the time of the record is in no calendar"
+
+
 def test_an_event_without_an_id_is_named_by_its_content() -> None:
     source = event("page-delete", 11, 0)
     del source["meta"]["id"]

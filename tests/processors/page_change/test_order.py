@@ -85,7 +85,7 @@ CASES: dict[str, tuple[tuple[dict[str, Any], ...], list[tuple[str, int]], dict[s
         {},
     ),
     "an old revision comes again": (
-        (*BEGUN, event("revision-create", 11, 100, rev_parent_id=10), event("revision-create", 10, 300)),
+        (*BEGUN, event("revision-create", 11, 100, rev_parent_id=10), event("revision-create", 10, 600, 0)),
         [("create", 10), ("edit", 11)],
         {"superseded": 1},
     ),
@@ -216,3 +216,12 @@ def test_a_page_is_forgotten_after_its_time() -> None:
 
     assert kinds(records) == [("create", 10), ("undelete", 10)]
     assert "undelete_of_present" not in verdicts(consolidator)
+
+
+def test_a_change_that_was_overtaken_beyond_the_bounds_is_told() -> None:
+    given = event("revision-create", 11, 500, rev_parent_id=10), event("revision-create", 12, 100, rev_parent_id=11)
+    records, consolidator = consolidated(*BEGUN, *given)
+
+    assert kinds(records) == [("create", 10), ("edit", 12)]
+    assert verdicts(consolidator)["overtaken"] == 1
+    assert [one["verdict"] for one in records if one["meta"]["stream"] == NAMES.inconsistent] == ["overtaken"]
