@@ -74,13 +74,13 @@ clients-python: runtime-venv ## Build the Python client into build/clients/pytho
 	@cd clients/python && "$(abspath $(BIN))/python" -m hatchling build -t wheel -d "$(CURDIR)/build/clients/python" >/dev/null
 	@ls build/clients/python/*.whl
 
-bench-quick: bench-venv ## Compare the CPU per event with a bare and a naive server, in 90 s
-	@$(BIN)/python -m bench quick --keep $(ARGS)
+bench-quick: bench-venv ## Compare the CPU per event with a bare and a naive server, in 90 s; ARGS=--keep writes bench/results
+	@$(BIN)/python -m bench quick $(ARGS)
 
 bench-tools: bench-venv ## Build the peers and the generator for make bench, once: about 15 min
 	@$(BIN)/python -m bench tools
 
-bench: bench-tools ## Measure all peers, latency on a real Kafka, scaling and the budget; render them, in 15 min
+bench: bench-tools ## Measure all peers, latency on a real Kafka, scaling and the budget; render them, in 15 min; it writes bench/results
 	@$(BIN)/python -m bench costs --keep
 	@$(BIN)/python -m bench latency --keep
 	@$(BIN)/python -m bench scaling --keep
@@ -94,16 +94,17 @@ bench-marks: runtime-venv ## Show for each mark whether the last kept figures me
 bench-compare: bench-venv ## Compare this tree with another revision, in 3 min: make bench-compare BASE=main ARGS="--keep"
 	@$(BIN)/python -m bench compare "$(BASE)" $(ARGS)
 
-bench-validators: runtime-venv ## Compare validation with an untyped decode, over the real schemas, in 20 s
-	@$(BIN)/python -m bench validators --keep $(ARGS)
+bench-validators: runtime-venv ## Compare validation with an untyped decode, in 20 s; ARGS=--keep writes bench/results
+	@$(BIN)/python -m bench validators $(ARGS)
 
 attack: dev-venv ## Attack a served intake while another client uses it, for an hour: make attack ARGS="--scale 0.2"
-	@$(BIN)/python -m bench attacks --keep $(ARGS)
+	@$(BIN)/python -m bench attacks $(ARGS)
 
 profile: bench-venv ## Draw flame graphs of a serving worker, with native frames, in build/profile
 	@$(BIN)/python -m bench profile $(ARGS)
 
 load: load-venv ## Simulate typical users for 60 s: make load SHAPE=steady|wave|spike URL=http://127.0.0.1:8192
+	@$(BIN)/python -m bench.load.there "$(URL)"
 	@mkdir -p build/load
 	@$(BIN)/locust -f bench/load/locustfile.py,bench/load/shapes.py --headless --only-summary --users 40 --spawn-rate 20 \
 		--run-time 60s --shape "$(SHAPE)" --html "build/load/$(SHAPE).html" --host "$(URL)" $(ARGS)

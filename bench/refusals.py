@@ -130,7 +130,7 @@ def _corpus() -> list[tuple[float, float, str]]:
     """Ratio, µs of the refusal, and what was refused: the dearest refusal of each schema's first example."""
     registry = Registry([str(CORPUS)])
     rows = []
-    for uri in versions():
+    for uri in versions(CORPUS):
         validator = registry.validator(uri)
         for example in validator.schema.get("examples", [])[:1]:
             accepted_us = _time_us(validator.check, msgspec.json.encode(example), 50)

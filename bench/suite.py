@@ -102,6 +102,7 @@ def results(found: dict[Cell, list[Round]]) -> list[dict[str, Any]]:
         {
             "peer": cell.peer,
             "work": cell.work.name,
+            "workload": cell.work.workload.name,
             "batch": cell.work.batch,
             "event_bytes": cell.work.workload.event_bytes,
         }

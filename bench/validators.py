@@ -1,4 +1,5 @@
-"""Measure the cost of a check, compared with an untyped decode of the same bytes, for every schema of the corpus.
+"""Measure the cost of a check, compared with an untyped decode of the same bytes, for every schema of the corpus; or of
+the project's examples where there is no corpus.
 
 Place: `python -m bench validators`, `make bench-validators`.
 Rule: all are timed in turns, in one process on one core; the best round of each counts, because the work is compared.
@@ -26,6 +27,7 @@ from bench import measure
 from validators import Registry, Validator
 
 CORPUS = Path(__file__).parents[1].parent / "shared" / "corpus" / "jsonschema"
+EXAMPLES = Path(__file__).parents[1] / "server" / "examples" / "schemas"
 RESULTS = Path(__file__).parent / "results" / "validators.json"
 ROUNDS, CALLS = 25, 100
 WORST = 10
@@ -47,11 +49,11 @@ class Row(NamedTuple):
         return self.check_us / self.decode_us
 
 
-def versions() -> Iterator[str]:
-    """The URI of every version in the corpus."""
-    for file in sorted(CORPUS.rglob("*.yaml")):
+def versions(directory: Path) -> Iterator[str]:
+    """The URI of every version in a directory of schemas."""
+    for file in sorted(directory.rglob("*.yaml")):
         if re.fullmatch(r"\d+\.\d+\.\d+", file.stem):
-            yield f"/{file.relative_to(CORPUS).as_posix().removesuffix('.yaml')}"
+            yield f"/{file.relative_to(directory).as_posix().removesuffix('.yaml')}"
 
 
 def _best_us(calls: list[Callable[[bytes], Any]], raw: bytes) -> list[float]:
@@ -117,14 +119,17 @@ def run(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench validators", description=__doc__.partition("\n")[0])
     parser.add_argument("--keep", action="store_true", help=f"write the figures to bench/results/{RESULTS.name}")
     options = parser.parse_args(arguments)
-    if not CORPUS.is_dir():
-        print(f"validators: there is no {CORPUS}", file=sys.stderr)
-        return 2
+    directory = CORPUS if CORPUS.is_dir() else EXAMPLES
+    if directory is EXAMPLES:
+        print(f"There is no {CORPUS}, a copy of Wikimedia's schemas: these are the examples.", file=sys.stderr)
+        if options.keep:
+            print("Only figures of the corpus are kept.", file=sys.stderr)
+            return 2
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    registry = Registry([str(CORPUS)])
+    registry = Registry([str(directory)])
     rows: list[Row] = []
     ways: Counter[str] = Counter()
-    for uri in versions():
+    for uri in versions(directory):
         validator = registry.validator(uri)
         examples = [msgspec.json.encode(example) for example in validator.schema.get("examples", [])]
         ways[validator.way.kind] += bool(examples)

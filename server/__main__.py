@@ -14,7 +14,7 @@ import sys
 from collections.abc import Collection, Sequence
 
 from server.commands.support.output import say, until_nobody_reads
-from server.errors import EXIT_DONE, EXIT_FOUND, PenstockError
+from server.errors import EXIT_DONE, EXIT_FOUND, EXIT_INTERRUPTED, PenstockError
 from server.host import stdio
 from server.version import VERSION
 
@@ -55,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"penstock: {error}")
         return error.exit_code
     except KeyboardInterrupt:
-        return EXIT_DONE
+        # A service that is still reading its settings has nothing to lose; other commands have not done their work.
+        return EXIT_DONE if list(arguments[:1]) == ["serve"] else EXIT_INTERRUPTED
     finally:
         stdio.finish()
     return code

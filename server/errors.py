@@ -13,6 +13,7 @@ EXIT_USAGE = 2
 EXIT_SETTINGS = 3
 EXIT_BIND = 4
 EXIT_BOOT = 5
+EXIT_INTERRUPTED = 130  # 128 and the number of INT, as shells have it.
 
 
 class PenstockError(Exception):

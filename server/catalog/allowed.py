@@ -110,7 +110,11 @@ def _title(value: Any, path: KeyPath) -> Iterator[StreamFault]:
     if not isinstance(value, str):
         yield StreamFault(path, f"found {quoted(value)}; allowed is the title of a schema")
     elif value.startswith("/"):
-        yield StreamFault(path, f"{value!r} begins with a slash, as URIs do", f"a title does not: {value.strip('/')}")
+        yield StreamFault(
+            path,
+            f"{value!r} begins with a slash, as URIs do",
+            f"a title does not: {_VERSION_AT_END.sub('', value.strip('/'))}",
+        )
     elif found := _VERSION_AT_END.search(value):
         hint = f"a stream takes every version of its title: {value[: found.start()]}"
         yield StreamFault(path, f"{value!r} ends in a version, as URIs do", hint)

@@ -317,7 +317,10 @@ def run(path: Path, output: Path | None) -> int:
     """Write the settings to ``output`` or standard output, and the notes to standard error."""
     if output is not None and output.exists():
         raise UsageError(f"{output} is there already: name another file, or remove it")
-    work = Import(document.read(path, hint="name EventGate's config.yaml, or values of its chart"))
+    source = document.read(path, hint="name EventGate's config.yaml, or values of its chart")
+    if not source.value:
+        raise UsageError(f"{path} has no settings: name EventGate's config.yaml, or values of its chart")
+    work = Import(source)
     work.run()
     text = HEAD.format(name=path.name) + yaml.safe_dump(work.settings, sort_keys=False, allow_unicode=True, width=110)
     if output is not None:

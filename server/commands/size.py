@@ -86,14 +86,14 @@ def size(load: Load, constants: dict[str, Any]) -> Size:
     # A host can spool no more than the largest spool.max_bytes; beyond that it takes more hosts, not a larger disk.
     for_cpu = math.ceil(cores / BUSY / load.cores)
     hosts = max(for_cpu, math.ceil(waiting_bytes / MAX_SPOOL_BYTES))
-    if hosts > 1 or cores / BUSY > load.cores / 2:
-        hosts += 1  # One host may be down.
+    spare = 1 if hosts > 1 or cores / BUSY > load.cores / 2 else 0  # One host may be down.
+    spool_bytes = math.ceil(waiting_bytes / hosts)  # The spool of a host that is down takes nothing.
+    hosts += spare
     workers = max(math.ceil(cores / BUSY), hosts)
     workers_per_host = math.ceil(workers / hosts)
     workers = workers_per_host * hosts
     in_memory_mb = load.events_per_s / workers * IN_FLIGHT_S * stored_bytes / MB
     bound_mb = (defaults.sink.max_outstanding_bytes + defaults.http.limits.max_in_flight_bytes) / MB
-    spool_bytes = math.ceil(waiting_bytes / hosts)
     # Live events go on: the replay gains on them by what the brokers take beyond the usual load (sink.spool.pace).
     gain_per_s = min(defaults.spool.replay_per_s * hosts, REPLAY_GAIN * load.events_per_s)
     return Size(

@@ -51,7 +51,18 @@ def settings(directory: Path, **sections: object) -> Path:
     return path
 
 
-@pytest.mark.parametrize("arguments", [(), ("fly",), ("serve", "--fast"), ("validate", "nowhere.ndjson")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("fly",),
+        ("serve", "--fast"),
+        ("validate", "nowhere.ndjson"),
+        ("serve", "--set", "foo"),
+        ("check", "--set", "=1"),
+        ("soak", "--minutes", "0"),
+    ],
+)
 def test_a_wrong_command_line_ends_with_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     assert penstock(tmp_path, *arguments)[0] == 2
 

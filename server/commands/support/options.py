@@ -14,14 +14,24 @@ from pathlib import Path
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Add ``-c FILE`` and ``--set A.B=VALUE``, as ``config`` and ``set``."""
     parser.add_argument("-c", "--config", type=Path, metavar="FILE", help="settings; without it the embedded default")
-    parser.add_argument("--set", action="append", default=[], metavar="A.B=VALUE", help="override one setting")
+    parser.add_argument(
+        "--set", type=override, action="append", default=[], metavar="A.B=VALUE", help="override one setting"
+    )
+
+
+def override(text: str) -> str:
+    """Check that an override has the form ``a.b=value``; what it sets is checked with the settings."""
+    name, equals, _ = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text} is not of the form a.b=value. Write --set http.backlog=2048")
+    return text
 
 
 def minutes(text: str) -> float:
-    """Parse a number of seconds: more than none, a day at most."""
+    """Parse a number of minutes: more than none, a day at most."""
     number = float(text)
     if not 0 < number <= 24 * 60:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and {24 * 60}")
+        raise argparse.ArgumentTypeError(f"{text} is not a number of minutes above 0 and up to {24 * 60}")
     return number
 
 
@@ -29,7 +39,7 @@ def positive(text: str) -> float:
     """Parse a number above zero, a billion at most."""
     number = float(text)
     if not 0 < number <= 1e9:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and {1e9:g}")
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and up to {1e9:g}")
     return number
 
 

@@ -56,17 +56,26 @@ def read(
     *,
     stream_fields: Sequence[str] = ("meta.stream",),
     on_unread: Callable[[str], None] = lambda text: None,
+    on_none: Callable[[list[str]], None] = lambda topics: None,
 ) -> None:
     """Write every stored event to ``out``; with ``follow`` also new rows and files, without end. Rows that cannot be
-    read because of damage are reported to ``on_unread``, once each, and the others are read."""
+    read because of damage are reported to ``on_unread``, once each, and the others are read. If the first look finds no
+    event of ``stream``, ``on_none`` is called with the topics of the others."""
     paths = [tuple(field.split(".")) for field in stream_fields]
     name = os.fsencode(stream) if stream is not None else b""
     reader = _Reader(directory, on_unread)
+    is_found, topics = stream is None, set[bytes]()
     while True:
         for _, topic, key, timestamp_ms, headers, value in reader.new_rows():
             if stream is None or topic == name or _stream_of(value, paths) == stream:
+                is_found = True
                 out.write(_line(topic, key, timestamp_ms, headers, value))
+            elif not is_found and len(topics) < _MOST_SAID:
+                topics.add(topic)
         out.flush()
+        if not is_found:
+            is_found = True  # It is said once.
+            on_none(sorted(one.decode("utf-8", "replace") for one in topics))
         if not follow:
             return
         time.sleep(LOOK_EVERY_S)
