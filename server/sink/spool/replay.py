@@ -115,8 +115,8 @@ class Replay:
         await asyncio.wait({closing}, timeout=max(0.1, deadline - self._loop.time()))
         if not closing.done():
             _logger.error(
-                "the disk of the spool was too slow: delivered events were not deleted before the end of the drain, and "
-                "may be sent again"
+                "the disk of the spool was too slow: delivered events were not deleted before the end of the drain, "
+                "and may be sent again"
             )
         self._thread.shutdown(wait=False)
 
