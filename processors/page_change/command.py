@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from processors.page_change.catalog import open_catalog
+from processors.page_change.format import Names
 from processors.page_change.settings import load
 from server import log
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
@@ -77,7 +78,8 @@ def example(where: Where) -> int:
     arrivals = records_of((EXAMPLE / "events.ndjson").read_bytes().splitlines())
     with tempfile.TemporaryDirectory(prefix="penstock-page-change-") as name:
         for output in _consolidated(Path(name), {"eqiad": arrivals}, where):
-            sys.stdout.write(output.value.decode() + "\n")
+            if output.stream == Names().output:
+                sys.stdout.write(output.value.decode() + "\n")
     return EXIT_DONE
 
 

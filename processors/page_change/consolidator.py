@@ -23,9 +23,10 @@ from processors.page_change.map import STREAMS, digest_of, map_event
 from processors.page_change.page import Page
 
 Key = tuple[str, int]
-# Verdicts whose events go to the stream of inconsistencies.
+# Verdicts whose events go to the stream of inconsistencies. Whether a revision is not current is not certain while a
+# deletion or a restore may be late, and what is hidden must not stay visible without a trace.
 INCONSISTENT: Final = frozenset(
-    {"undelete_of_present", "delete_of_gone", "visibility_of_gone", "visibility_of_unseen", "overtaken"}
+    {"undelete_of_present", "delete_of_gone", "visibility_of_gone", "visibility_of_unseen", "not_current", "overtaken"}
 )
 FOREVER: Final = 1 << 62
 

@@ -40,6 +40,7 @@ def run(config: Path) -> list[Output]:
     return stored(base_dir / settings.path)
 
 
+@pytest.mark.slow(reason="three histories from database to database")
 @pytest.mark.parametrize("seed", range(3))
 def test_the_output_of_a_seed_is_its_history(tmp_path: Path, seed: int) -> None:
     report = judged(tmp_path, seed, 60)
@@ -210,6 +211,7 @@ def test_wrong_settings_are_refused(tmp_path: Path, change: dict[str, Any], reas
         open_catalog(*load(config))
 
 
+@pytest.mark.slow(reason="starts the command")
 def test_the_example_is_one_command() -> None:
     command = [sys.executable, "-m", "server", "process", "page-change", "--example"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60)
@@ -219,6 +221,7 @@ def test_the_example_is_one_command() -> None:
     assert [orjson.loads(line)["page_change_kind"] for line in done.stdout.splitlines()].count("create") == 4
 
 
+@pytest.mark.slow(reason="starts the command")
 def test_the_oracle_prints_one_object() -> None:
     command = [sys.executable, "-m", "server", "process", "page-change", "--oracle", "--seed", "4", "--pages", "30"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60)
