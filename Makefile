@@ -14,7 +14,9 @@ export PYTHON VENV
 .PHONY: help setup run dev fmt lint type test test-quick test-all soak fuzz wheel bench bench-quick bench-tools bench-compare bench-marks bench-validators profile attack load load-ui load-check requirements clean clients clients-python runtime-venv dev-venv load-venv bench-venv fuzz-venv
 
 help:           ## List the targets
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
+	@sed -n -e 's/^##@ \(.*\)/\n\1/p' -e 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do \
+		if [ -n "$$what" ]; then printf '  make %-16s %s\n' "$$name" "$$what"; else printf '%s\n' "$$name"; fi; done
+	@printf '\nThe command of the service is %s/penstock; README.md and docs/TUTORIAL.md are the way in.\n' "$(BIN)"
 
 # .ci/venv does nothing, and needs no network, when the environment already has the pinned requirements.
 runtime-venv:
@@ -28,6 +30,7 @@ bench-venv:
 fuzz-venv:
 	@.ci/venv fuzz
 
+##@ Start
 setup: dev-venv ## Make the virtual environment for tests and checks
 
 run: runtime-venv ## Start the embedded default: example schemas and streams, SQLite, no broker
@@ -36,6 +39,7 @@ run: runtime-venv ## Start the embedded default: example schemas and streams, SQ
 dev: dev-venv   ## Start the service with the development mode of Python
 	@exec $(BIN)/python -X dev -m server serve --set log.level=debug $(ARGS)
 
+##@ Check and test
 fmt: dev-venv   ## Format the code
 	@$(BIN)/ruff check --quiet --fix-only --exit-zero .
 	@$(BIN)/ruff format --quiet .
@@ -64,6 +68,7 @@ fuzz: fuzz-venv ## Fuzz: a million cases against three validators, random bytes 
 soak: dev-venv  ## Inject faults for an hour, then read all events back: make soak ARGS="--seed 7 --minutes 3"
 	@$(BIN)/python -m server soak --minutes 60 --report var/soak.json $(ARGS)
 
+##@ Build
 wheel: runtime-venv ## Build the wheel into dist, with a file that pins it and its dependencies by hash
 	@deploy/wheel
 
@@ -74,6 +79,7 @@ clients-python: runtime-venv ## Build the Python client into build/clients/pytho
 	@cd clients/python && "$(abspath $(BIN))/python" -m hatchling build -t wheel -d "$(CURDIR)/build/clients/python" >/dev/null
 	@ls build/clients/python/*.whl
 
+##@ Measure
 bench-quick: bench-venv ## Compare the CPU per event with a bare and a naive server, in 90 s; ARGS=--keep writes bench/results
 	@$(BIN)/python -m bench quick $(ARGS)
 
@@ -122,6 +128,7 @@ clients-js: node-modules ## Build the JavaScript client into build/clients/js
 node-modules:
 	@cd clients/js && { cmp -s package-lock.json node_modules/.installed || { npm ci --no-audit --no-fund --silent --ignore-scripts && cp package-lock.json node_modules/.installed; }; }
 
+##@ Maintain
 requirements:   ## Pin the packages of requirements/*.in again (needs the network)
 	@.ci/venv pin
 

@@ -18,9 +18,24 @@ from server.errors import EXIT_DONE, EXIT_FOUND, EXIT_INTERRUPTED, PenstockError
 from server.host import stdio
 from server.version import VERSION
 
+EXAMPLES = """\
+examples:
+  penstock serve                                   example schemas and streams, SQLite, http://127.0.0.1:8192
+  penstock init my-intake                          begin an intake of your own
+  penstock check -c intake.yaml                    list what is wrong with settings, streams and schemas
+  penstock serve -c intake.yaml --set workers=4    serve, with one setting overridden
+  penstock validate -c intake.yaml events.ndjson   judge events without sending them
+  penstock events -c intake.yaml --follow          show what the embedded sink holds, and what comes
+  penstock key website --file keys.yaml            make an API key
+
+penstock COMMAND --help describes the options of a command. While a service runs, a browser finds streams, schemas
+and a form at its address, http://127.0.0.1:8192/ by default; docs/TUTORIAL.md is the way in.
+"""
+
 # The commands in the order of the help, each with its line there. A command is a module of server.commands that has
 # ``arguments(parser)``, which sets ``run``: a function from the parsed options to the exit code.
 COMMANDS = {
+    "init": "write the files of an intake of your own: settings, a schema, a stream, a script that posts",
     "serve": "take events",
     "eventstreams": "serve streams of events to their consumers",
     "check": "check settings, streams and schemas; serve nothing",
@@ -64,7 +79,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def make_parser(asked: Collection[str]) -> argparse.ArgumentParser:
     """Make the parser of all commands, with the options of the ``asked`` ones alone."""
-    parser = argparse.ArgumentParser(prog="penstock", description="An HTTP event intake in front of Apache Kafka.")
+    parser = argparse.ArgumentParser(
+        prog="penstock",
+        description="An HTTP event intake in front of Apache Kafka.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"penstock {VERSION}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for name, what in COMMANDS.items():

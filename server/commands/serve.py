@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 WELCOME = """
 Penstock serves its example schemas and streams on {address}; events go to {sink}.
-Post a first event:
+Open {address}/ in a browser, or post a first event:
 
   curl -i {address}/v1/events -H 'content-type: application/json' \\
     -d '{{"$schema":"/web/page_view/1.1.0","meta":{{"stream":"web.page_view"}},"page":"/home"}}'

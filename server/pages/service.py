@@ -1,9 +1,9 @@
-"""Plain pages: liveness, readiness, name and version, robots, and the description of all routes.
+"""Plain pages: home, liveness, readiness, name and version, robots, and the description of all routes.
 
 Place: http.routes → HERE.
 Rules: readiness says whether this worker takes requests, and nothing about the broker: a broker outage must not take
 every instance out of rotation. Pages are never cached, except robots.txt and the description.
-Not here: metrics and operations (admin).
+Not here: the content of the home page (pages.home), metrics and operations (admin).
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import yaml
 
+from server.http.around.accept import wants_page
 from server.http.problem import Refusal
 from server.pages.document import HTML_ONLY, HTML_TYPE
 from server.pages.documents import PREFLIGHT
+from server.pages.home import home
 from server.paths import Paths
 
 if TYPE_CHECKING:
@@ -28,7 +30,11 @@ if TYPE_CHECKING:
 NO_STORE = b"Cache-Control: no-store\r\n"
 ROBOTS = b"User-agent: *\nDisallow: /\n"
 OPEN = b"Cache-Control: public, max-age=600\r\nAccess-Control-Allow-Origin: *\r\n"
-NO_PAGE = Refusal(404, "There is no page here. GET /?spec has the description of all routes (OpenAPI).")
+NO_PAGE = Refusal(
+    404,
+    "There is no page here but for browsers. GET /?spec has the description of all routes (OpenAPI).",
+    more=b"Vary: Accept\r\n",
+)
 
 
 def description() -> bytes:
@@ -54,16 +60,23 @@ def page(described: Mapping[str, Any]) -> bytes:
 
 
 class ServicePages:
-    """The handlers. ``unready`` returns the state in which the worker does not serve (booting or draining), or None."""
+    """The handlers. ``unready`` returns the state in which the worker does not serve (booting or draining), or None;
+    ``operations`` is the address of the admin pages that the home page shows, or empty."""
 
     def __init__(
-        self, name: str, version: str, unready: Callable[[], str | None], info: Callable[[], Mapping[str, Any]]
+        self,
+        name: str,
+        version: str,
+        unready: Callable[[], str | None],
+        info: Callable[[], Mapping[str, Any]],
+        operations: str = "",
     ) -> None:
         self._name = name
         self._version = version
         self._unready = unready
         self._info = info
         self._description = description()
+        self._home, self._home_lines = home(name, version, operations)
         self._page = page(orjson.loads(self._description))
 
     def routes(self) -> dict[str, dict[str, Handler]]:
@@ -80,12 +93,14 @@ class ServicePages:
         return table | {Paths.ROOT: {"GET": self.handle_root, "OPTIONS": PREFLIGHT}}
 
     def handle_root(self, request: Request) -> None:
-        """Answer ``/?spec`` and ``/?doc``, with any value, as the existing system does."""
+        """Answer ``/?spec`` and ``/?doc``, with any value, as the existing system does; browsers get the home page."""
         params = request.params()
         if "spec" in params:
             request.reply(200, "OK", self._description, more=OPEN)
         elif "doc" in params:
             request.reply(200, "OK", self._page, HTML_TYPE, more=OPEN + HTML_ONLY)
+        elif wants_page(request.headers.get(b"accept", b"")):
+            request.reply(200, "OK", self._home, HTML_TYPE, more=self._home_lines)
         else:
             NO_PAGE.handle(request)
 

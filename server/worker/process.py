@@ -278,7 +278,10 @@ class Worker:
             routes = self._tap.table(routes)
         name = self._config.service_name or "penstock"
         self._documents = Documents(asyncio.get_running_loop(), self._published.ask, log)
-        return routes | self._documents.routes(PATHS) | ServicePages(name, VERSION, self._unready, self._info).routes()
+        listen = self._config.admin.listen
+        is_shown = self._config.profile == "internal" and listen.startswith(("127.", "[::1]")) and listen[-2:] != ":0"
+        pages = ServicePages(name, VERSION, self._unready, self._info, f"http://{listen}" if is_shown else "")
+        return routes | self._documents.routes(PATHS) | pages.routes()
 
     def _unready(self) -> str | None:
         state = self._row.state

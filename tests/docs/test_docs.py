@@ -135,3 +135,10 @@ def test_every_file_of_deploy_and_tests_that_a_page_names_is_there() -> None:
         ]
 
     assert missing == []
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    text = text_of(ROOT / "README.md")
+    pages = [path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.*")]
+
+    assert [page for page in pages if f"]({page})" not in text] == []
