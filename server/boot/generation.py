@@ -63,11 +63,16 @@ class Generation:
         self.files_state = files_state
         self.credentials = credentials
         self.link = Link(config, loaded.base_dir, sources, snapshot.digest)
-        self.channel = Channel() if config.console.enabled else None
+        self.channel: Channel | None = None
         self.companions: list[Role] = []
         if urls_of((*config.streams.sources, *config.schemas.base_uris, config.auth.jwt.keys or "")):
             self.companions.append(Role("fetcher", self._run_fetcher))
         self.companions.append(Role("admin", self._run_admin, (config.admin.listen,)))
+
+    def open(self) -> None:
+        """Make what is shared by the processes that will be forked: the way of copies to the console."""
+        if self.config.console.enabled:
+            self.channel = Channel()
 
     @staticmethod
     def settings_of(config: Config) -> Config:
@@ -151,6 +156,7 @@ class Readings:
         occasion: Occasion = "start" if self._schemas is None else "reload"
         made = read(self._config_path, self._overrides, self._schemas, occasion, self._make)
         self._schemas = made.schemas
+        made.open()
         return made
 
 

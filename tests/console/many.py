@@ -62,6 +62,7 @@ class Many:
 
     async def _begin(self) -> str:
         made = self._generation
+        made.open()
         assert made.channel is not None
         self.console = Console(made.config, made.data_dir, made.channel, made.schemas, made.snapshot, lambda: 1)
         application = web.Application()
