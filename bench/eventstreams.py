@@ -25,8 +25,8 @@ from typing import Any, cast
 
 from confluent_kafka import Producer
 
-from tests.eventstreams.programs import OWN, Streams
 from tests.harness.broker import Kafka
+from tests.harness.streaming import OWN, Streams
 from tests.harness.topics import create
 
 TOPIC = "bench.eventstreams"

@@ -15,8 +15,8 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from eventstreams.sources.base import Batch
 from eventstreams.sources.kafka import KafkaReader, consumer_properties
-from tests.eventstreams.programs import OWN, Streams
 from tests.harness.broker import Kafka
+from tests.harness.streaming import OWN, Streams
 from tests.kafka.fixtures import kafka_broker, kafka_node, topic
 
 __all__ = ["kafka_broker", "kafka_node", "topic"]

@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from tests.eventstreams.programs import Intake, Streams
+from tests.harness.streaming import Intake, Streams
 
 
 def test_events_go_from_the_intake_to_consumers_through_sqlite(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from penstock_client import reading
 from penstock_client.reading import EventStream, StreamRefused
-from tests.eventstreams.programs import Intake, Streams
+from tests.harness.streaming import Intake, Streams
 
 PATH = "/v2/stream/web.page_view"
 
