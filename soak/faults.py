@@ -29,6 +29,9 @@ RECOVERY: Final = 2.0
 LEAST_RECOVERY_S: Final = 15.0
 
 REFUSE: Final = "brokers refuse"
+FULL: Final = "the disk is full while the brokers are away"
+STAYS_FULL: Final = "the disk stays full when the brokers are back"
+FULL_DISK: Final = frozenset({FULL, STAYS_FULL})
 
 
 class Fault(Struct):
@@ -76,8 +79,8 @@ class Faults:
         at_brokers = dict(act for can, act in of_brokers.items() if can in cluster.can)
         at_brokers["the logs of the spool are deleted while the brokers are away"] = self._delete_log
         if service.can_fill_disk:
-            at_brokers["the disk is full while the brokers are away"] = self._fill_disk
-            at_brokers["the disk stays full when the brokers are back"] = self._keep_disk_full
+            at_brokers[FULL] = self._fill_disk
+            at_brokers[STAYS_FULL] = self._keep_disk_full
         if service.can_jump:
             acts["the clock jumps"] = self._jump
         self._of_brokers = frozenset(at_brokers)

@@ -16,6 +16,8 @@ These faults are excused within limits, because docs/OPERATIONS.md says that the
   been in memory there for HELD_S, or other workers may not have seen for SEEN_S that its key is spooled. After a 201
   there is no such excuse.
 - An event comes after a younger one, and it was on its way, or in the spool, while the brokers refused it as too large.
+- A guaranteed event is there after a 503, and it timed out on its way while brokers hung and the disk was full: they
+  may have it, and it cannot be kept.
 - An event is there twice, and it was on its way while brokers were away or refused records. librdkafka begins a new
   epoch when an event times out, or when a broker refuses one of several batches in flight, and sends the others again
   under new numbers, though the broker may have them (issues 4953 and 2188 of librdkafka). With mock brokers this holds
@@ -34,13 +36,14 @@ from msgspec import Struct, field
 
 from soak.books import Books
 from soak.clients import Sent
-from soak.faults import REFUSE, Fault
+from soak.faults import FULL_DISK, REFUSE, Fault
 from soak.histories import Identity, identify, tell_histories
 from soak.topic_reader import StoredRecord
 
 # librdkafka holds an event until it is acked, or until its time-out (4 s here) and a second; then it is on disk. One
 # more second is for a busy machine.
 HELD_S: Final = 6.0
+TIMEOUT_S: Final = 4.0  # message.timeout.ms of the service under test.
 SEEN_S: Final = 0.5
 IN_SPOOL_S: Final = float("inf")  # The wait for a replay has no promised limit; the books give the number of events.
 CLOCK_S: Final = 0.5  # The time between an event on one side and its note on the other.
@@ -84,7 +87,9 @@ def judge(
     found = {
         "guaranteed events lost": [identity for identity, one in lost if not one.is_hasty],
         "ghosts: answered as failed, and delivered": [
-            identity for identity, one in events.items() if one.status >= 400 and there[identity]
+            identity
+            for identity, one in events.items()
+            if one.status >= 400 and there[identity] and not _may_be_ghost(one, faults)
         ],
         "wrong payloads": _wrong(events, read),
         "out of order within a key": _disordered(events, read, faults),
@@ -166,6 +171,13 @@ def _was_refused(one: Sent, faults: Iterable[Fault], kind: Any, within_s: float)
     """Whether the brokers refused records for good while this event may have been on its way."""
     times = [(fault.at, fault.until or fault.at) for fault in faults if fault.name == REFUSE and kind(fault.detail)]
     return any(one.sent_at - CLOCK_S <= until and at <= one.answered_at + within_s for at, until in times)
+
+
+def _may_be_ghost(one: Sent, faults: Iterable[Fault]) -> bool:
+    """Whether the event timed out on its way to the brokers while the disk was full."""
+    is_held_up = one.status == 503 and one.answered_at - one.sent_at >= TIMEOUT_S - CLOCK_S
+    times = [(fault.at, fault.until or fault.at) for fault in faults if fault.name in FULL_DISK]
+    return is_held_up and any(one.sent_at - CLOCK_S <= until and at <= one.answered_at for at, until in times)
 
 
 def _may_be_doubled(one: Sent, faults: Iterable[Fault]) -> bool:

@@ -230,6 +230,16 @@ def test_duplicates_need_a_fault_and_brokers_that_do_not_know_them_again() -> No
     assert violations([sent(0, 202)], twice, is_idempotent=True) == []
 
 
+def test_an_event_that_timed_out_while_the_disk_was_full_may_be_there_after_a_503() -> None:
+    quick, late = sent(0, 503), sent(0, 503)
+    late.answered_at = late.sent_at + 6
+    full = Fault("the disk is full while the brokers are away", 99.0, 109.0, is_of_brokers=True)
+
+    assert "ghosts" in violations([quick], [read(0, 0)], [full], accepted=0)[0]
+    assert "ghosts" in violations([late], [read(0, 0)], [Fault("brokers hang", 99.0, 109.0)], accepted=0)[0]
+    assert not any("ghosts" in one for one in violations([late], [read(0, 0)], [full], accepted=0))
+
+
 def test_an_event_that_was_on_its_way_while_brokers_were_away_may_be_there_twice() -> None:
     told, twice = [sent(0, 201)], [read(0, 0), read(1, 0)]
 

@@ -64,6 +64,7 @@ class Keeper(Protocol):
     ) -> bool: ...
     def take_back(self, below: float) -> Sequence[tuple[Any, object]]: ...
     def front_on_disk(self) -> int: ...
+    def withdraw(self, is_unwanted: Callable[[Any], bool]) -> Sequence[Any]: ...
     def doubt(self, until_s: float) -> None: ...
     def tell(self, *, is_away: bool, acked: int) -> None: ...
     def is_usable(self) -> bool: ...
@@ -77,6 +78,11 @@ class Keeper(Protocol):
 
 def _forget(event: Event) -> None:
     """Do nothing: the tally has counted the event."""
+
+
+def _is_overdue(event: Event) -> bool:
+    """Whether the client has waited for this event in vain, and was told so."""
+    return event.pending is not None and event.pending.request.is_overdue
 
 
 class Delivery:
@@ -137,6 +143,9 @@ class Delivery:
             self._tell_at = now + TELL_S
             self._spool.tell(is_away=is_shut, acked=self.tallies.delivered)
         self._look_at_doubt(now)
+        if not self._spool.is_usable():
+            for event in self._spool.withdraw(_is_overdue):  # To deliver it after a 503 would make it a ghost.
+                self._drop(event, "queue_full")
         may_rescue = not is_shut and not self._doubt_until and now >= self._rescue_at
         if may_rescue and not self._spool.is_usable():
             self._rescue_at = now + RESCUE_EVERY_S

@@ -237,7 +237,11 @@ def connect(path: Path) -> sqlite3.Connection:
     connection may be used by another thread than the one that opened it."""
     database = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
     database.text_factory = bytes
-    database.execute("PRAGMA synchronous = FULL")
+    try:
+        database.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        database.close()  # Else it stays open until the garbage collector runs: 50 times a second on a full disk.
+        raise
     return database
 
 

@@ -134,6 +134,10 @@ class Spool:
         numbers; they are not written."""
         return self._writer.take_back(below)
 
+    def withdraw(self, is_unwanted: Callable[[Record], bool]) -> list[Record]:
+        """Return the events that are not on disk and are not wanted any more; they are not written."""
+        return self._writer.withdraw(is_unwanted)
+
     def doubt(self, until_s: float) -> None:
         """Tell the replay until when (loop time) this worker may still put events that are older than those in the
         spool; 0: it will not put any."""

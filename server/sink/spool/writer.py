@@ -115,6 +115,17 @@ class Writer:
         self._tell_map()
         return [(one.record, one.on_kept) for one in sorted(taken, key=lambda one: one.row[1])]
 
+    def withdraw(self, is_unwanted: Callable[[Record], bool]) -> list[Record]:
+        """Take those events out of memory that are not wanted any more, and return them. They are not written."""
+        if self._is_at_disk:
+            return []
+        unwanted = [one.record for one in self._waiting if is_unwanted(one.record)]
+        if unwanted:
+            self._waiting = [one for one in self._waiting if not is_unwanted(one.record)]
+            self.waiting_bytes = sum(one.size for one in self._waiting)
+            self._tell_map()
+        return unwanted
+
     async def flush(self, deadline: float) -> int:
         """Wait until all events are on disk, until ``deadline`` at the latest. Returns the number that are not."""
         while self._waiting and self._loop.time() < deadline:  # noqa: ASYNC110 - many places change it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -43,6 +43,11 @@ class FakeSpool:
         taken = [one for one in self._unsettled if one[0].key is None or one[0].number < below]
         self._unsettled = [one for one in self._unsettled if one not in taken]
         return sorted(taken, key=lambda one: one[0].number)
+
+    def withdraw(self, is_unwanted: Callable[[Any], bool]) -> Sequence[Any]:
+        unwanted = [record for record, _ in self._unsettled if is_unwanted(record)]
+        self._unsettled = [one for one in self._unsettled if one[0] not in unwanted]
+        return unwanted
 
     def front_on_disk(self) -> int:
         return self.front

@@ -256,6 +256,22 @@ def test_nothing_is_sent_in_place_of_the_disk_while_the_sink_holds_older_events(
     drive(test)
 
 
+def test_an_event_whose_client_was_told_that_it_failed_is_not_sent_afterwards(drive: Callable[..., None]) -> None:
+    async def test(bench: Bench, spool: FakeSpool) -> None:
+        bench.sink.is_held = True
+        waiting = bench.post(keyed(0))
+        spool.is_broken, bench.sink.failure = True, "broker_timeout"
+        bench.sink.release()
+        assert spool.waiting() == 1
+        waiting.is_overdue = True
+        bench.sink.is_unreachable = True
+        bench.delivery._look()
+        assert spool.waiting() == 0
+        assert books(bench)["keyed"] == (1, 0, 0, {"queue_full": 1})
+
+    drive(test)
+
+
 def test_what_the_sink_does_not_take_in_place_of_the_disk_waits_for_the_disk_again(
     drive: Callable[..., None],
 ) -> None:

@@ -54,6 +54,23 @@ def test_only_events_below_a_number_or_without_a_key_are_taken_back(
     assert numbers(tmp_path) == [5]
 
 
+def test_what_is_not_wanted_any_more_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk(monkeypatch)
+
+    async def test(spool: Spool) -> None:
+        disk.fill()
+        for number in (1, 2, 3):
+            put(spool, number, is_owed=True)
+        await until(lambda: not spool.is_usable())
+        assert [one.value for one in spool.withdraw(lambda one: one.value == b'{"n":2}')] == [b'{"n":2}']
+        assert spool.withdraw(lambda _: False) == []
+        disk.error = None
+        await flushed(spool)
+
+    drive(tmp_path, test)
+    assert numbers(tmp_path) == [1, 3]
+
+
 def test_nothing_is_taken_back_while_it_is_being_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     append, is_begun, may_go_on = SpoolFile.append, threading.Event(), threading.Event()
 
