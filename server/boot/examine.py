@@ -179,13 +179,21 @@ def _declaration(sources: Sequence[Source], stream: str) -> tuple[str, int]:
 
 
 def _services(loaded: Loaded, snapshot: Snapshot) -> list[Finding]:
-    """Check service names: a wrong one refuses every event, which is noticed only when the data is missing."""
+    """Check that any event could be accepted: a service that refuses all of them is noticed only when the data is
+    missing."""
     name = loaded.config.service_name
-    if name is None or snapshot.is_open or any(stream.service in (None, name) for stream in snapshot.streams()):
+    if snapshot.is_open:
         return []
+    ours = [stream for stream in snapshot.streams() if name is None or stream.service in (None, name)]
+    if any(stream.enabled for stream in ours):
+        return []
+    if ours:
+        reason = "every declared stream has `producers.eventgate.enabled: false`, so every event would be refused"
+        return [_about(loaded, ("streams", "sources"), reason, "enable one of them")]
     reason = f"no declared stream has {name!r} as its destination_event_service, so every event would be refused"
     hint = f"the declared ones are {', '.join(sorted({stream.service or '' for stream in snapshot.streams()}))}"
-    return [_about(loaded, ("service_name",), reason, hint, "warning")]
+    hint += "; correct service_name, or leave destination_event_service out: then every service takes the stream"
+    return [_about(loaded, ("service_name",), reason, hint)]
 
 
 def _error_stream(loaded: Loaded, schemas: SchemaRepository, snapshot: Snapshot) -> list[Finding]:

@@ -20,7 +20,7 @@ from server.catalog.emptied import emptied
 from server.catalog.merge import merge
 from server.catalog.regex import RegexError, compiled, is_regex, sample
 from server.catalog.sources import SECTIONS, Declared, Source, declared, where
-from server.catalog.topics import LENGTH_MAX, is_legal, produced
+from server.catalog.topics import LENGTH_MAX, effective, is_legal, produced
 from server.catalog.unknown import IN_QUOTES, MERGE, MERGE_HINT
 from server.config.framework.document import KeyPath, dotted
 from server.config.framework.finding import Finding, Level, quoted
@@ -135,6 +135,7 @@ class _Streams:
             if settings.get("stream", name) != name:
                 reason = f"says {quoted(settings['stream'])}, but the name of a stream is its key"
                 self._add("warning", name, ("stream",), reason, "leave the line out")
+        self._unread()
         self._overlaps()
         self._services()
         self._other_wikis()
@@ -160,6 +161,27 @@ class _Streams:
         if not is_legal(topic) and (is_legal(name) or is_named):
             hint = f"a topic has 1 to {LENGTH_MAX} letters, digits, '.', '_', '-'"
             self._add("error", name, ("topics",), f"Kafka would refuse the topic {topic!r}", hint)
+
+    def _unread(self) -> None:
+        """Report, once, streams whose events go to a topic that is none of their topics: readers would miss them."""
+        missed = {}
+        for name, settings in self._settings.items():
+            if not (settings.get("topics") or settings.get("topic_prefixes")):
+                continue  # Its readers know the service's prefix from elsewhere.
+            topics = [topic for topic in effective(settings, name) if not is_regex(topic)]
+            if not is_regex(name) and topics and produced(settings, name, self._topic_prefix) not in topics:
+                missed[name] = topics
+        if not missed:
+            return
+        name, topics = next(iter(missed.items()))
+        topic = produced(self._settings[name], name, self._topic_prefix)
+        more = f", and so do those of {len(missed) - 1} other streams" if len(missed) > 1 else ""
+        reason = f"its events go to {topic!r}, which is none of its topics ({', '.join(topics[:5])}){more}"
+        prefixes = [one.removesuffix(name) for one in topics if one.endswith(name)]
+        hint = f"set sink.topic_prefix: {' or '.join(map(repr, prefixes[:5]))}" if prefixes else "write one of `topics`"
+        self._add(
+            "warning", name, ("topics" if self._settings[name].get("topics") else "topic_prefixes",), reason, hint
+        )
 
     def _overlaps(self) -> None:
         """Report two regexes that match one name, where that is cheap to find: the first one would always win."""

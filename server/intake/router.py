@@ -26,6 +26,7 @@ from server.intake.text.enricher import Enricher, gaps_of
 from server.intake.text.fields import EventMembers, Fields, dotted
 from server.intake.text.members import MemberReader, Path
 from server.intake.verdict import Verdict
+from server.paths import Paths
 from server.schemas.repository import Fill, Unfetched
 from server.shared.lines import OTHERS
 
@@ -282,7 +283,7 @@ _key_members = lru_cache(maxsize=1_024)(MemberReader)  # One object for all stre
 
 _SCHEMA_REASONS = {
     "bad_schema_uri": "schema URI {!r} is not of the form /title/1.0.0",
-    "unknown_schema": "schema {!r} is not known",
+    "unknown_schema": "schema {!r} is not known: GET " + Paths.SCHEMAS + " lists titles and versions",
     "insecure_schema": "schema {!r} has keywords that this service refuses",
     "schema_unavailable": "schema {!r} cannot be read at the moment",
 }
@@ -293,7 +294,10 @@ def _no_schema(error_type: str, schema_uri: str) -> Verdict:
 
 
 def _not_taken(stream: str) -> Verdict:
-    return Verdict("unknown_stream", f"stream {stream[:200]!r} takes no events here")
+    return Verdict(
+        "unknown_stream",
+        f"stream {stream[:200]!r} takes no events here: GET {Paths.STREAM_CONFIGS} lists those that do",
+    )
 
 
 def _text(raw: bytes | None) -> str | None:

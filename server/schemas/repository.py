@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import math
 import os
 import re
@@ -64,6 +65,9 @@ __all__ = [
     "open_schemas",
 ]
 
+MAX_TOLD = 1_000  # Reasons that are logged; only schemas that exist have one, and clients cannot make any.
+_FAULTS = ("schema_unavailable", "insecure_schema")
+_logger = logging.getLogger("schemas")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
@@ -94,11 +98,12 @@ class Unusable(Struct, frozen=True):
 class SchemaRepository:
     """The schemas of one configuration. Compiled ones are cached, so that a fork shares those read before it."""
 
-    __slots__ = ("_failed_s", "_registry", "remote")
+    __slots__ = ("_failed_s", "_registry", "_told", "remote")
 
     def __init__(self, registry: Registry, remote: Remote | None = None, failed_s: float = 60.0) -> None:
         self._registry = registry
         self._failed_s = failed_s
+        self._told: set[tuple[str, str]] = set()
         self.remote = remote
 
     def find(self, uri: str) -> Validator | Unfetched | tuple[str, str]:
@@ -110,6 +115,14 @@ class SchemaRepository:
             return self._registry.validator(uri)
         except SchemaError as error:
             return error.error_type, str(error)
+
+    def find_telling(self, uri: str) -> Validator | Unfetched | tuple[str, str]:
+        """The same for events: the log says of each schema once, per reason, why it cannot be used."""
+        found = self.find(uri)
+        if isinstance(found, tuple) and found[0] in _FAULTS and found not in self._told and len(self._told) < MAX_TOLD:
+            self._told.add(found)
+            _logger.error("events of the schema %s are refused: %s", uri, found[1])
+        return found
 
     def find_here(self, uri: str) -> Validator | tuple[str, str]:
         """The same for callers that cannot wait for a fetch: such a schema is ``schema_unavailable`` for now."""

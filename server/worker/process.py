@@ -120,7 +120,9 @@ class Worker:
         address = ClientAddress(config.http)
         access = self._access = Access(config.auth, materials.credentials, address.is_from_proxy, address.holder)
         self._public_keys = KeyFollower(materials.credentials, access)
-        self._pipeline = make_pipeline(config, materials.schemas.find, materials.snapshot.find, tallies, access.guard)
+        self._pipeline = make_pipeline(
+            config, materials.schemas.find_telling, materials.snapshot.find, tallies, access.guard
+        )
         self._fetched = Fetched(materials, self._use)
         self._turns = Turns()
         self._tracing = make_tracing(config, context.slot, header_of)

@@ -135,3 +135,12 @@ def test_a_profile_is_named_after_the_service_whose_streams_it_takes(name: str) 
     assert config.streams.constraints == {"destination_event_service": name}
     assert (config.profile == "external") == name.endswith("-external")
     assert config.rejects_duplicates == name.endswith("-external")
+
+
+@pytest.mark.parametrize("name", ["kafka.yaml", "edge.yaml"])
+def test_a_profile_for_systemd_writes_below_its_state_directory(name: str) -> None:
+    """A unit with ProtectSystem=strict cannot write next to settings in /etc."""
+    config = load(ROOT / "deploy" / "config" / name, [], {}).config
+
+    places = [config.spool.path, config.fetch.path, config.schemas.prepared_path]
+    assert [place for place in places if not place.startswith("/var/lib/penstock/")] == []

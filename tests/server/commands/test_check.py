@@ -154,13 +154,38 @@ def test_kafka_properties_that_break_a_promise_are_errors(directory: Path) -> No
     assert lines[0].startswith("error: --set sink.kafka.acks: sink.kafka.acks: ")
 
 
-def test_a_service_that_no_stream_is_for_is_a_warning(directory: Path) -> None:
+def test_a_service_that_could_accept_no_event_is_an_error(directory: Path) -> None:
     (directory / "streams.yaml").write_text("streams: {a: {schema_title: one, destination_event_service: other}}\n")
 
     no_errors = "intake.error_stream=''"
 
-    assert "no declared stream has 'mine'" in check(directory, "service_name=mine", no_errors)[1][0]
+    code, lines = check(directory, "service_name=mine", no_errors)
+
+    assert code == EXIT_SETTINGS
+    assert "no declared stream has 'mine'" in lines[0]
     assert check(directory, "service_name=other", no_errors)[1][-1].startswith("settings.yaml: 1 streams")
+
+    off = "producers: {eventgate: {enabled: false}}"
+    (directory / "streams.yaml").write_text(f"streams: {{a: {{schema_title: one, {off}}}}}\n")
+    code, lines = check(directory, no_errors)
+
+    assert code == EXIT_SETTINGS
+    assert "every declared stream has `producers.eventgate.enabled: false`" in lines[0]
+
+
+def test_events_that_go_to_none_of_their_topics_are_a_warning(directory: Path) -> None:
+    """Readers of the stream's topics would never see them."""
+    text = "streams: {a: {schema_title: one, topic_prefixes: [east., west.]}, b: {schema_title: one, topics: [x, y]}}\n"
+    (directory / "streams.yaml").write_text(text)
+    code, lines = check(directory, "intake.error_stream=''")
+
+    assert code == EXIT_DONE
+    assert "its events go to 'a', which is none of its topics (east.a, west.a), and so do those of 1 other" in lines[0]
+    assert "set sink.topic_prefix: 'east.' or 'west.'" in lines[0].replace("Set", "set")
+
+    (directory / "streams.yaml").write_text(text.split(", b:")[0] + "}\n")
+
+    assert "0 warning(s)" in check(directory, "intake.error_stream=''", "sink.topic_prefix=east.")[1][-1]
 
 
 def test_error_events_without_a_stream_or_a_schema_are_a_warning(directory: Path) -> None:
