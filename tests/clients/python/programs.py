@@ -146,6 +146,49 @@ def forks(url: str) -> None:
         assert intake.health().queued_events == 30
 
 
+def imports_in_threads(url: str) -> None:
+    """Says what any thread but the first one imports, while events are sent, refused and tried again over all ways."""
+
+    def hear(name: str, arguments: tuple[Any, ...]) -> None:
+        if name == "import" and threading.current_thread() is not threading.main_thread():
+            say(arguments[0])
+
+    sys.addaudithook(hear)
+    for address in (url, "http://localhost:9", "https://localhost:9", url.replace("http:", "https:")):
+        intake = Intake(address, linger_s=0)
+        intake.submit(STREAM, EVENT).on_done(lambda _: None)
+        while intake.health().sent == 0 and intake.health().is_well:
+            intake.flush(0.2)
+        intake.close(0)
+
+
+def forks_while_threads_store(url: str, directory: str, times: str) -> None:
+    """Forks while three threads submit to a spool; each child submits one event and says its id."""
+    warnings.simplefilter("ignore", DeprecationWarning)
+    intake = Intake(url, spool=directory, linger_s=0.001)
+    over = threading.Event()
+
+    def run_on() -> None:
+        while not over.is_set():
+            intake.submit(STREAM, EVENT)
+
+    threads = [threading.Thread(target=run_on) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(int(times)):
+        child = os.fork()
+        if not child:
+            ticket = intake.submit(STREAM, EVENT)
+            intake.close(LONG_S)
+            say(ticket.id)
+            os._exit(0 if ticket.outcome.is_sent else 1)
+        assert os.waitpid(child, 0)[1] == 0
+    over.set()
+    for thread in threads:
+        thread.join()
+    intake.close(LONG_S)
+
+
 def forks_unseen(url: str) -> None:
     """Forks as programs in C do, of which Python's hooks learn nothing: the child notices by its pid."""
     import ctypes

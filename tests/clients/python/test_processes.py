@@ -85,6 +85,13 @@ def test_after_a_fork_each_process_sends_its_own_events_once(name: str, faulty: 
     assert sorted(faulty.ids()) == submitted(done)
 
 
+def test_the_sending_thread_imports_nothing(faulty: FaultServer) -> None:
+    """A fork during an import of another thread leaves the child half a module, and a lock that is never released."""
+    done = run("imports_in_threads", faulty.url)
+
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_children_of_multiprocessing_send_what_they_submit(method: str, faulty: FaultServer) -> None:
     done = run(f"multiprocessing_{method}", faulty.url)
@@ -124,3 +131,14 @@ def test_killed_at_200_random_points_no_event_on_disk_is_lost_or_changed(faulty:
     # An id that was not said was written to disk before the kill came between that and the word.
     assert len(set(accepted) - set(stored)) <= 200
     assert list(Path(spool).glob("*.sqlite")) == []
+
+
+def test_children_forked_while_threads_write_to_the_spool_send_what_they_submit(
+    faulty: FaultServer, spool: str
+) -> None:
+    """SQLite's locks are held now and then in the parent: a child that inherited a held one would never end."""
+    done = run("forks_while_threads_store", faulty.url, spool, "30")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert set(submitted(done)) <= set(faulty.ids())
+    assert len(submitted(done)) == 30

@@ -48,6 +48,15 @@ class Client:
         """Whether the client was used in this process."""
         return self._pid == _getpid()
 
+    def hold(self, timeout_s: float) -> bool:
+        """Before a fork: keep other threads out of SQLite, whose own locks the child would find held for ever. Say
+        whether the client is held."""
+        return self._core.spool is not None and self.is_of_this_process() and self._lock.acquire(timeout=timeout_s)
+
+    def let_go(self) -> None:
+        """After a fork, in the parent."""
+        self._lock.release()
+
     def leave_parent(self) -> None:
         """In the child of a fork: touch nothing that the parent uses."""
         global _beginning  # noqa: PLW0603 - a thread of the parent may have held it
@@ -63,8 +72,7 @@ class Client:
         with _beginning:
             if self._pid == _getpid():
                 return
-            # Not at the import of the package, for socket takes 10 ms; and not in the thread: a fork during that import
-            # would leave the child half a module.
+            process.load_what_threads_need(is_secure=self.options.is_secure())
             from penstock_client.connection import Connections
 
             self._make_connections: Callable[[Options], Connections] = Connections

@@ -195,6 +195,10 @@ class Options:
             if not (f"{name}{value}".isascii() and f"{name}{value}".isprintable() and name):
                 raise ValueError(f"the header {name!r} has characters that no header may have")
 
+    def is_secure(self) -> bool:
+        """Whether any of the addresses is one of https."""
+        return any(one.startswith("https:") for one in (self.url, self.streams_url, *self.services.values()))
+
     def attributes(self) -> Values:
         """Return the attributes for curation and ``provide_values`` of an event that is submitted now. Raises what the
         function raises, and TypeError if it returns no mapping."""

@@ -34,6 +34,15 @@ _INSERT: Final = "INSERT INTO events (id, stream, url, hasty, unix_ms, body) VAL
 _COLUMNS: Final = "row, id, stream, url, hasty, unix_ms, body"
 
 
+def _after_fork_in_child() -> None:
+    global _held_lock  # noqa: PLW0603 - a thread of the parent may have held it
+    _held_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
 class Stored(NamedTuple):
     """One event on disk."""
 
