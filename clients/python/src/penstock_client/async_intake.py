@@ -11,6 +11,7 @@ from typing import Any, Self, Unpack
 from penstock_client.async_connection import AsyncConnections
 from penstock_client.client import Client
 from penstock_client.core import Core
+from penstock_client.jobs import Result
 from penstock_client.options import Options, OptionValues
 from penstock_client.outcomes import FlushResult, Outcome, Ticket
 
@@ -150,7 +151,9 @@ class AsyncIntake(Client):
                     await _within(work.wait(), delay_s)
                     continue
                 try:
-                    result = await connections.run(job, _monotonic() + self.options.timeout_s)
+                    result: Result = await connections.run(job, _monotonic() + self.options.timeout_s)
+                except Exception as error:
+                    result = error
                 except BaseException:  # Cancelled: what became of the request is not known.
                     with self._lock:
                         core.done(job, "timeout", _monotonic())

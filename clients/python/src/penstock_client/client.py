@@ -199,13 +199,15 @@ class Client:
                 if job is None:
                     time.sleep(max(min(wake_s, deadline_s) - _monotonic(), 0.0))
                     continue
-                result = connections.run(job, min(deadline_s, now_s + self.options.timeout_s))
+                result = connections.attempt(job, min(deadline_s, now_s + self.options.timeout_s))
                 with self._lock:
                     self._core.done(job, result, _monotonic())
                     self._changed.notify_all()
                 self._run_outbox()
         finally:
             self._driving.release()
+            if self._core.outbox:  # The last turn may have dropped events instead of sending any.
+                self._run_outbox()
 
     def _connect(self) -> Connections:
         return self._make_connections(self.options)
@@ -220,7 +222,9 @@ class Client:
                 return
             try:
                 action()
-            except Exception:  # Callbacks are not ours: the next ones are called all the same.
+            except BaseException as error:  # Callbacks are not ours: the next ones are called all the same.
+                if not isinstance(error, Exception) and threading.current_thread() is threading.main_thread():
+                    raise  # The program is to end.
                 if sys.is_finalizing():  # Nothing can be imported any more, logging neither.
                     continue
                 import logging

@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any, Literal, Self, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from penstock_client.client import Client
 from penstock_client.core import Core
-from penstock_client.jobs import Result
 from penstock_client.options import Options, OptionValues
 from penstock_client.outcomes import FlushResult, Outcome, Ticket
+
+if TYPE_CHECKING:
+    from penstock_client.connection import Connections
 
 _monotonic = time.monotonic
 
@@ -143,26 +145,31 @@ class Intake(Client):
 
     def _send(self, core: Core) -> None:
         connections = self._connect()
-        lock, work, changed = self._lock, self._work, self._changed
         while not core.is_closed:
-            with lock:
-                now_s = _monotonic()
-                job = core.next_job(now_s)
-                if job is None and not core.outbox:
-                    changed.notify_all()  # What a flush waits for may have been found on disk, and nothing there.
-                    self._sleeps = True
-                    work.wait(min(max(core.wake_s() - now_s, 0.0), 3600.0))
-                    self._sleeps = False
-            if core.outbox:
-                self._run_outbox()
-            if job is not None:
-                result: Result = "reset"
-                try:
-                    result = connections.run(job, _monotonic() + self.options.timeout_s)
-                finally:  # Whatever happened: the events of this request are not forgotten.
-                    with lock:
-                        core.done(job, result, _monotonic())
-                        changed.notify_all()
-                if core.outbox:
-                    self._run_outbox()
+            try:
+                self._take_turn(core, connections)
+            except BaseException as error:  # Such as SystemExit of a callback: no exception ends this thread.
+                with self._lock:
+                    core.fail(None, error, _monotonic())
         connections.close()
+
+    def _take_turn(self, core: Core, connections: Connections) -> None:
+        """Make the next request, or wait for one."""
+        with self._lock:
+            now_s = _monotonic()
+            job = core.next_job(now_s)
+            if job is None and not core.outbox:
+                self._changed.notify_all()  # What a flush waits for may have been found on disk, and nothing there.
+                self._sleeps = True
+                self._work.wait(min(max(core.wake_s() - now_s, 0.0), 3600.0))
+                self._sleeps = False
+        if core.outbox:
+            self._run_outbox()
+        if job is None:
+            return
+        result = connections.attempt(job, _monotonic() + self.options.timeout_s)
+        with self._lock:
+            core.done(job, result, _monotonic())
+            self._changed.notify_all()
+        if core.outbox:
+            self._run_outbox()

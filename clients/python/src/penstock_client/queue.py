@@ -209,6 +209,7 @@ class Queue:
             for ticket in batch.tickets:
                 if ticket.since_s < oldest_s:
                     text = f"an event of {ticket.stream} could not be sent for {self.options.max_age_s:g} s"
+                    text += f"; the last error was {self.last_error}" if self.last_error else ""
                     self._settle(ticket, Outcome("dropped", "expired", text), now_s)
             batch.tickets = kept
         return bool(batch.tickets)

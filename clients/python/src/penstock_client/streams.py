@@ -173,4 +173,5 @@ def judge(
 
 def destination(settings: Settings, services: Mapping[str, str], url: str) -> str:
     """Return the address to which events of a stream go."""
-    return services.get(settings.get("destination_event_service") or "", url)
+    name = settings.get("destination_event_service")
+    return services.get(name, url) if isinstance(name, str) else url
