@@ -106,7 +106,7 @@ def test_a_mistake_of_the_client_ends_its_batch_with_a_reason_and_sending_goes_o
     client.flush(LONG_S)
 
     assert ticket.outcome == ("dropped", "client_error", "ZeroDivisionError('a mistake')")
-    assert lost == ["client_error"]
+    faulty.until(lambda: lost == ["client_error"])  # A thread tells it after the flush.
     assert client.health().dropped == {"client_error": 1}
     assert (client.health().is_well, client.health().last_error) == (False, "client_error")
     assert client.submit_now(STREAM, EVENT, timeout=LONG_S).is_sent

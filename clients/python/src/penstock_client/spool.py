@@ -57,7 +57,7 @@ class Stored(NamedTuple):
 class Spool:
     """One client's database. ``unloaded`` counts rows whose events are not in memory."""
 
-    def __init__(self, directory: str, max_bytes: int, url: str) -> None:
+    def __init__(self, directory: str | os.PathLike[str], max_bytes: int, url: str) -> None:
         """Make the directory and the database. Events for ``url`` are stored without an address: whoever sends them
         uses its own. Raises SpoolError."""
         self.unloaded = 0
