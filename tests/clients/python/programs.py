@@ -189,6 +189,23 @@ def forks_while_threads_store(url: str, directory: str, times: str) -> None:
     intake.close(LONG_S)
 
 
+def forks_without_spool(url: str, directory: str) -> None:
+    """Forks when the directory of the spool has become a file; the child submits one event."""
+    warnings.simplefilter("ignore", DeprecationWarning)
+    intake = Intake(url, spool=directory)
+    os.rename(directory, directory + ".old")
+    open(directory, "x").close()
+    child = os.fork()
+    if child:
+        assert os.waitpid(child, 0)[1] == 0
+    else:
+        ticket = intake.submit(STREAM, EVENT)
+        assert not ticket.stored
+        say(ticket.id)
+        intake.close(LONG_S)
+        os._exit(0)
+
+
 def forks_unseen(url: str) -> None:
     """Forks as programs in C do, of which Python's hooks learn nothing: the child notices by its pid."""
     import ctypes

@@ -66,13 +66,19 @@ def test_the_report_survives_a_stream_whose_name_cannot_be_written(driver: str, 
     ("event", "options", "reason"),
     [
         (Broken(), {}, "not_an_object"),
+        ([EVENT], {}, "not_an_object"),
+        ([("$schema", "/web/page_view/1.1.0")], {}, "not_an_object"),
+        ("event", {}, "not_an_object"),
+        (None, {}, "not_an_object"),
+        (EVENT | {"meta": [("id", "x")]}, {}, "not_an_object"),
+        (EVENT | {"meta": 5}, {}, "not_an_object"),
         (EVENT | {"x": Unprintable()}, {}, "unserializable"),
         (EVENT, {"dumps": fails}, "unserializable"),
         (EVENT, {"dumps": lambda _: 5}, "unserializable"),
     ],
 )
 def test_an_event_that_cannot_be_read_or_written_is_an_outcome(
-    driver: str, event: Mapping[str, Any], options: dict[str, Any], reason: str, faulty: FaultServer
+    driver: str, event: Any, options: dict[str, Any], reason: str, faulty: FaultServer
 ) -> None:
     client = make(driver, faulty.url, **options)
 

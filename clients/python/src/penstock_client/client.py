@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from penstock_client import process
 from penstock_client.core import Core
-from penstock_client.errors import Closed, QueueFull
+from penstock_client.errors import Closed, QueueFull, SpoolError
 from penstock_client.options import Options
 from penstock_client.outcomes import PENDING, FlushResult, Health, Ticket
 
 if TYPE_CHECKING:
     from penstock_client.connection import Connections
+    from penstock_client.spool import Spool
 
 _getpid = os.getpid
 _urandom = os.urandom
@@ -41,7 +42,9 @@ class Client:
         self._is_strict = options.on_full != "drop_oldest"
         self._pid = 0
         self._connections: Connections | None = None
+        self._was_made = False
         self._begin()
+        self._was_made = True
         process.watch(self)
 
     def is_of_this_process(self) -> bool:
@@ -76,21 +79,33 @@ class Client:
             from penstock_client.connection import Connections
 
             self._make_connections: Callable[[Options], Connections] = Connections
-            spool = None
-            if self.options.spool is not None:
-                from penstock_client.spool import Spool
-
-                spool = Spool(self.options.spool, self.options.spool_max_bytes, self.options.url)
+            spool, problem = self._open_spool()
             # Reentrant: a signal handler or a log handler may submit while this thread holds it.
             self._lock = threading.RLock()
             self._changed = threading.Condition(self._lock)
             self._driving = threading.Lock()
             self._connections = None
             self._core: Core = Core(self.options, _monotonic(), time.time_ns, _random, spool)
+            if problem is not None:
+                self._core.warn_of_spool(problem, _monotonic())
             self._wait_for = self._wait if self._waits_in_thread else None
             self._reset()
             self._pid = _getpid()
         process.hook_pools()
+
+    def _open_spool(self) -> tuple[Spool | None, str | None]:
+        """Return the spool, or why there is none. Raises SpoolError when the client is made; in the child of a fork,
+        where ``submit`` begins, events are kept in memory instead."""
+        if self.options.spool is None:
+            return None, None
+        from penstock_client.spool import Spool
+
+        try:
+            return Spool(self.options.spool, self.options.spool_max_bytes, self.options.url), None
+        except SpoolError as error:
+            if not self._was_made:
+                raise
+            return None, str(error)
 
     def _reset(self) -> None:
         """Set what a kind of client adds."""

@@ -59,8 +59,8 @@ class Core(Queue):
         if not isinstance(stream, str):
             return self._refused(str(stream), "", "unknown_stream", f"a stream is named by text, not {stream!r}", now_s)
         try:
-            made = dict(event)
-            meta = made["meta"] = dict(made.get("meta") or ())
+            made = _copy(event)
+            meta = made["meta"] = {} if made.get("meta") is None else _copy(made["meta"])
         except Exception:  # Mappings may be the caller's own classes.
             return self._refused(stream, "", "not_an_object", "events and their meta are mappings", now_s)
         identity = meta.get("id")
@@ -394,6 +394,13 @@ class Core(Queue):
             self.spool.put(ticket, self._wall_ns(), is_loaded=True)
         lane.fresh.append(ticket)
         lane.fresh_bytes += len(body)
+
+
+def _copy(given: object) -> dict[str, Any]:
+    """Return a copy of a mapping. A list of pairs is none. Raises TypeError."""
+    if type(given) is dict or isinstance(given, Mapping):
+        return dict(given)
+    raise TypeError(f"{type(given).__name__} is no mapping")
 
 
 def _described(result: Answer | Failed | Failure) -> str:
