@@ -256,6 +256,20 @@ def multiprocessing_forkserver(url: str) -> None:
     _children(url, "forkserver")
 
 
+def _work_in_pool(url: str) -> str:
+    global _shared  # noqa: PLW0603 - as programs keep a client: one for the process
+    _shared = _shared or Intake(url, linger_s=LONG_S)
+    return _shared.submit(STREAM, EVENT).id
+
+
+def multiprocessing_pool(url: str) -> None:
+    """A pool whose block ends its children by SIGTERM."""
+    with multiprocessing.get_context("spawn").Pool(2, initializer=exit_on_sigterm) as pool:
+        for identity in pool.map(_work_in_pool, [url] * 20):
+            say(identity)
+    pool.join()
+
+
 def stores(url: str, directory: str, count: str) -> None:
     """Leaves events on disk and ends by os._exit, as RQ's work horse does."""
     submit(Intake(url, linger_s=LONG_S, spool=directory), int(count))

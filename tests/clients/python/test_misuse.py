@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from penstock_client import Intake
 from penstock_client.testing import FaultServer
 from tests.clients.python.conftest import EVENT, STREAM
 from tests.clients.python.driven import DRIVERS, make
@@ -118,3 +119,57 @@ def test_a_validator_that_fails_leaves_the_verdict_to_the_intake(
     assert client.close(LONG_S).sent == 1
     assert faulty.ids() == [ticket.id]
     assert "the validator failed" in caplog.text
+
+
+@drivers
+@pytest.mark.parametrize(
+    "sample",
+    [
+        {"unit": "session", "rate": "0.5"},
+        {"rate": 0.5},
+        {"unit": "session", "rate": 2},
+        {"unit": "session", "rate": True},
+        {"unit": [], "rate": 1},
+        [0.5],
+    ],
+)
+def test_a_sample_that_cannot_be_drawn_is_in_the_log(
+    driver: str, sample: Any, faulty: FaultServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make(driver, faulty.url, streams={STREAM: {"sample": sample}})
+
+    assert client.submit(STREAM, EVENT).outcome[:2] == ("dropped", "sampled")
+    assert f"no event of {STREAM} is sent: " in caplog.text
+    client.close(LONG_S)
+
+
+@pytest.mark.parametrize("identity", [5, "zz", "12", None])
+def test_an_id_that_no_sample_goes_by_is_in_the_log(
+    identity: Any, faulty: FaultServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = Intake(faulty.url, streams={STREAM: {"sample": {"unit": "session", "rate": 1}}})
+    outcome = client.submit(STREAM, EVENT, ids={"session": identity}).outcome
+    client.close(LONG_S)
+
+    assert outcome[:2] == ("dropped", "sampled")
+    assert "the id of the session begins with eight hexadecimal digits" in caplog.text
+
+
+def test_a_sample_of_nothing_is_no_mistake(faulty: FaultServer, caplog: pytest.LogCaptureFixture) -> None:
+    client = Intake(faulty.url, streams={STREAM: {"sample": {"unit": "session", "rate": 0}}})
+    client.submit(STREAM, EVENT)
+    client.close(LONG_S)
+
+    assert caplog.text == ""
+
+
+@drivers
+@pytest.mark.parametrize("timeout", [None, float("inf"), 1e300])
+def test_a_wait_without_a_bound_ends_with_its_events(driver: str, timeout: Any, faulty: FaultServer) -> None:
+    client = make(driver, faulty.url, linger_s=LONG_S)
+    client.submit(STREAM, EVENT)
+
+    assert client.flush(timeout).sent == 1
+    assert client.submit_now(STREAM, EVENT, timeout=timeout).is_sent
+    client.submit(STREAM, EVENT)
+    assert client.close(timeout).sent == 2

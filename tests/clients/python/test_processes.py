@@ -101,6 +101,14 @@ def test_children_of_multiprocessing_send_what_they_submit(method: str, faulty: 
     assert sorted(faulty.ids()) == submitted(done)
 
 
+def test_a_pool_that_is_ended_by_sigterm_sends_what_its_children_submitted(faulty: FaultServer) -> None:
+    done = run("multiprocessing_pool", faulty.url)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(submitted(done)) == 20
+    assert sorted(faulty.ids()) == submitted(done)
+
+
 def test_a_flush_before_os_exit_loses_nothing(faulty: FaultServer) -> None:
     done = run("flushes_and_leaves", faulty.url)
 

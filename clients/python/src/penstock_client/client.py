@@ -23,11 +23,17 @@ _getpid = os.getpid
 _urandom = os.urandom
 _monotonic = time.monotonic
 _beginning = threading.Lock()
+CENTURY_S = 3.2e9
 
 
 def _random() -> float:
     """Return a number from 0 to 1, for jitter. The module random takes longer to import than all of this package."""
     return int.from_bytes(_urandom(6)) / 2.0**48
+
+
+def deadline(timeout_s: float | None) -> float:
+    """Return when a wait is over, in monotonic time. None and infinity: in a century, which locks can wait for."""
+    return _monotonic() + (CENTURY_S if timeout_s is None else min(timeout_s, CENTURY_S))
 
 
 class Client:
@@ -172,7 +178,7 @@ class Client:
         """An event waits now. The lock is held."""
 
     def _wait(self, ticket: Ticket, timeout: float | None) -> None:
-        deadline_s = _monotonic() + (threading.TIMEOUT_MAX / 2 if timeout is None else timeout)
+        deadline_s = deadline(timeout)
         with self._lock:
             self._until(lambda: ticket.outcome is not PENDING, deadline_s)
 

@@ -21,7 +21,7 @@ from penstock_client.options import Options
 from penstock_client.outcomes import SENT, Outcome, Ticket
 from penstock_client.queue import Queue
 from penstock_client.streamconfig import StreamSource
-from penstock_client.streams import destination, is_in_sample, judge
+from penstock_client.streams import destination, is_in_sample, judge, sample_problem
 
 if TYPE_CHECKING:
     from penstock_client.spool import Spool
@@ -244,7 +244,12 @@ class Core(Queue):
                 self._warn("context", f"context failed: {error!r}; going on without attributes", now_s)
                 return {}
 
-        return judge(self.streams.streams, stream, made, ids, attributes, is_sampled=not self.options.debug)
+        found = judge(self.streams.streams, stream, made, ids, attributes, is_sampled=not self.options.debug)
+        if found == "sampled" and self.streams.streams is not None:
+            problem = sample_problem(self.streams.streams.find(stream) or {}, ids)
+            if problem is not None:
+                self._warn("sample", f"no event of {stream} is sent: {problem}", now_s)
+        return found
 
     def _validate(self, made: dict[str, Any], now_s: float) -> str | None:
         validator = self.options.validator
