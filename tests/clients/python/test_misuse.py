@@ -35,8 +35,17 @@ class Unprintable:
     __str__ = fails
 
 
+@pytest.mark.parametrize("arguments", [{"ids": 5}, {"hasty": []}, {"hasty": "yes"}])
+def test_arguments_of_a_wrong_kind_are_no_exception(arguments: Any, faulty: FaultServer) -> None:
+    with_ids = {STREAM: {"sample": {"unit": "session", "rate": 1}}} if "ids" in arguments else None
+    client = Intake(faulty.url, streams=with_ids)
+
+    assert client.submit(STREAM, EVENT, **arguments).outcome.status in ("pending", "dropped")
+    assert client.close(LONG_S).pending == 0
+
+
 @drivers
-@pytest.mark.parametrize("stream", [None, 5, ["web.page_view"], b"web.page_view"])
+@pytest.mark.parametrize("stream", [None, 5, ["web.page_view"], b"web.page_view", Unprintable()])
 def test_a_stream_that_is_no_text_is_an_outcome_and_reported(driver: str, stream: Any, faulty: FaultServer) -> None:
     client = make(driver, faulty.url, report_stream="penstock.client_report", linger_s=LONG_S)
     bad = [client.submit(stream, event) for event in (EVENT, {})]

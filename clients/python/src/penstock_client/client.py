@@ -128,7 +128,7 @@ class Client:
         if self._pid != _getpid():
             self._begin()
         core = self._core
-        ticket = core.prepare(stream, event, self._hasty if hasty is None else hasty, ids, _monotonic())
+        ticket = core.prepare(stream, event, self._hasty if hasty is None else bool(hasty), ids, _monotonic())
         if self._wait_for is not None:
             ticket.bind(self._wait_for)
         with self._lock:

@@ -57,7 +57,8 @@ class Core(Queue):
         options = self.options
         unix_ns = self._wall_ns()
         if not isinstance(stream, str):
-            return self._refused(str(stream), "", "unknown_stream", f"a stream is named by text, not {stream!r}", now_s)
+            name = str(stream) if isinstance(stream, int | float | bytes | None) else type(stream).__name__
+            return self._refused(name, "", "unknown_stream", f"a stream is named by text, not {name}", now_s)
         try:
             made = _copy(event)
             meta = made["meta"] = {} if made.get("meta") is None else _copy(made["meta"])

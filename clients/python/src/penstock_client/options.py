@@ -77,7 +77,8 @@ class Options:
       ``max_queue_events``, ``max_queue_bytes``   bounds of what waits, retries included.
       ``on_full``             ``drop_oldest``, ``drop_new``, ``raise``, or ``block``, for ``block_s`` at most.
       ``max_age_s``           an event that could not be sent for so long is dropped: an hour; three days with a spool.
-      ``spool``               a directory on a local disk: what is submitted survives the process.
+      ``spool``               a directory on a local disk: what is submitted survives the process. Its events go to
+                              the address they were submitted for alone.
       ``spool_max_bytes``     bound of that.
     What it says:
       ``on_drop``             called with ticket and reason for each event that is dropped or rejected.
