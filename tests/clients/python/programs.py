@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from penstock_client import Intake, exit_on_sigterm
+from penstock_client import Intake, exit_on_sigterm, process
 
 EVENT = {"$schema": "/web/page_view/1.1.0", "page": "/"}
 STREAM = "web.page_view"
@@ -162,30 +162,33 @@ def imports_in_threads(url: str) -> None:
         intake.close(0)
 
 
-def forks_while_threads_store(url: str, directory: str, times: str) -> None:
-    """Forks while three threads submit to a spool; each child submits one event and says its id."""
+def forks_with_spool(url: str, directory: str) -> None:
+    """Says whether another thread can use the client of a spool during a fork, and after it."""
     warnings.simplefilter("ignore", DeprecationWarning)
-    intake = Intake(url, spool=directory, linger_s=0.001)
-    over = threading.Event()
+    intake = Intake(url, spool=directory, driver="inline")
 
-    def run_on() -> None:
-        while not over.is_set():
-            intake.submit(STREAM, EVENT)
+    def say_whether_free(when: str) -> None:
+        def look() -> None:
+            is_free = intake._lock.acquire(blocking=False)
+            say(when, is_free)
+            if is_free:
+                intake._lock.release()
 
-    threads = [threading.Thread(target=run_on) for _ in range(3)]
-    for thread in threads:
+        thread = threading.Thread(target=look)
         thread.start()
-    for _ in range(int(times)):
-        child = os.fork()
-        if not child:
-            ticket = intake.submit(STREAM, EVENT)
-            intake.close(LONG_S)
-            say(ticket.id)
-            os._exit(0 if ticket.outcome.is_sent else 1)
-        assert os.waitpid(child, 0)[1] == 0
-    over.set()
-    for thread in threads:
         thread.join()
+
+    process._before_fork()
+    say_whether_free("during")
+    process._after_fork_in_parent()
+    say_whether_free("after")
+    child = os.fork()
+    if not child:
+        ticket = intake.submit(STREAM, EVENT)
+        intake.close(LONG_S)
+        say("child", ticket.outcome.status)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
     intake.close(LONG_S)
 
 
