@@ -19,13 +19,13 @@ class Driven(Protocol):
     def submit(self, stream: str, event: Mapping[str, Any], *, hasty: bool | None = None) -> Ticket:
         """Queue an event."""
 
-    def submit_now(self, stream: str, event: Mapping[str, Any], *, timeout: float = 15.0) -> Outcome:
+    def submit_now(self, stream: str, event: Mapping[str, Any], *, timeout: float | None = 15.0) -> Outcome:
         """Send one and wait."""
 
-    def flush(self, timeout: float = 5.0) -> FlushResult:
+    def flush(self, timeout: float | None = 5.0) -> FlushResult:
         """Send all."""
 
-    def close(self, timeout: float = 5.0) -> FlushResult:
+    def close(self, timeout: float | None = 5.0) -> FlushResult:
         """End."""
 
     def health(self) -> Health:
@@ -54,15 +54,15 @@ class OnLoop:
 
         return self._runner.run(submit())
 
-    def submit_now(self, stream: str, event: Mapping[str, Any], *, timeout: float = 15.0) -> Outcome:
+    def submit_now(self, stream: str, event: Mapping[str, Any], *, timeout: float | None = 15.0) -> Outcome:
         """On the loop."""
         return self._runner.run(self._intake.submit_now(stream, event, timeout=timeout))
 
-    def flush(self, timeout: float = 5.0) -> FlushResult:
+    def flush(self, timeout: float | None = 5.0) -> FlushResult:
         """On the loop."""
         return self._runner.run(self._intake.flush(timeout))
 
-    def close(self, timeout: float = 5.0) -> FlushResult:
+    def close(self, timeout: float | None = 5.0) -> FlushResult:
         """On the loop, which ends."""
         if self._is_over:
             return asyncio.run(self._intake.close(timeout))

@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from penstock_client import Intake, exit_on_sigterm
+from penstock_client import Intake, exit_on_sigterm, process
 
 EVENT = {"$schema": "/web/page_view/1.1.0", "page": "/"}
 STREAM = "web.page_view"
@@ -146,6 +146,69 @@ def forks(url: str) -> None:
         assert intake.health().queued_events == 30
 
 
+def imports_in_threads(url: str) -> None:
+    """Says what any thread but the first one imports, while events are sent, refused and tried again over all ways."""
+
+    def hear(name: str, arguments: tuple[Any, ...]) -> None:
+        if name == "import" and threading.current_thread() is not threading.main_thread():
+            say(arguments[0])
+
+    sys.addaudithook(hear)
+    for address in (url, "http://localhost:9", "https://localhost:9", url.replace("http:", "https:")):
+        intake = Intake(address, linger_s=0)
+        intake.submit(STREAM, EVENT).on_done(lambda _: None)
+        while intake.health().sent == 0 and intake.health().is_well:
+            intake.flush(0.2)
+        intake.close(0)
+
+
+def forks_with_spool(url: str, directory: str) -> None:
+    """Says whether another thread can use the client of a spool during a fork, and after it."""
+    warnings.simplefilter("ignore", DeprecationWarning)
+    intake = Intake(url, spool=directory, driver="inline")
+
+    def say_whether_free(when: str) -> None:
+        def look() -> None:
+            is_free = intake._lock.acquire(blocking=False)
+            say(when, is_free)
+            if is_free:
+                intake._lock.release()
+
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+
+    process._before_fork()
+    say_whether_free("during")
+    process._after_fork_in_parent()
+    say_whether_free("after")
+    child = os.fork()
+    if not child:
+        ticket = intake.submit(STREAM, EVENT)
+        intake.close(LONG_S)
+        say("child", ticket.outcome.status)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    intake.close(LONG_S)
+
+
+def forks_without_spool(url: str, directory: str) -> None:
+    """Forks when the directory of the spool has become a file; the child submits one event."""
+    warnings.simplefilter("ignore", DeprecationWarning)
+    intake = Intake(url, spool=directory)
+    os.rename(directory, directory + ".old")
+    open(directory, "x").close()
+    child = os.fork()
+    if child:
+        assert os.waitpid(child, 0)[1] == 0
+    else:
+        ticket = intake.submit(STREAM, EVENT)
+        assert not ticket.stored
+        say(ticket.id)
+        intake.close(LONG_S)
+        os._exit(0)
+
+
 def forks_unseen(url: str) -> None:
     """Forks as programs in C do, of which Python's hooks learn nothing: the child notices by its pid."""
     import ctypes
@@ -194,6 +257,20 @@ def multiprocessing_spawn(url: str) -> None:
 def multiprocessing_forkserver(url: str) -> None:
     """By a server of forks."""
     _children(url, "forkserver")
+
+
+def _work_in_pool(url: str) -> str:
+    global _shared  # noqa: PLW0603 - as programs keep a client: one for the process
+    _shared = _shared or Intake(url, linger_s=LONG_S)
+    return _shared.submit(STREAM, EVENT).id
+
+
+def multiprocessing_pool(url: str) -> None:
+    """A pool whose block ends its children by SIGTERM."""
+    with multiprocessing.get_context("spawn").Pool(2, initializer=exit_on_sigterm) as pool:
+        for identity in pool.map(_work_in_pool, [url] * 20):
+            say(identity)
+    pool.join()
 
 
 def stores(url: str, directory: str, count: str) -> None:

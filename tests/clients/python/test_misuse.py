@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from penstock_client import Intake
 from penstock_client.testing import FaultServer
 from tests.clients.python.conftest import EVENT, STREAM
 from tests.clients.python.driven import DRIVERS, make
@@ -34,8 +35,17 @@ class Unprintable:
     __str__ = fails
 
 
+@pytest.mark.parametrize("arguments", [{"ids": 5}, {"hasty": []}, {"hasty": "yes"}])
+def test_arguments_of_a_wrong_kind_are_no_exception(arguments: Any, faulty: FaultServer) -> None:
+    with_ids = {STREAM: {"sample": {"unit": "session", "rate": 1}}} if "ids" in arguments else None
+    client = Intake(faulty.url, streams=with_ids)
+
+    assert client.submit(STREAM, EVENT, **arguments).outcome.status in ("pending", "dropped")
+    assert client.close(LONG_S).pending == 0
+
+
 @drivers
-@pytest.mark.parametrize("stream", [None, 5, ["web.page_view"], b"web.page_view"])
+@pytest.mark.parametrize("stream", [None, 5, ["web.page_view"], b"web.page_view", Unprintable()])
 def test_a_stream_that_is_no_text_is_an_outcome_and_reported(driver: str, stream: Any, faulty: FaultServer) -> None:
     client = make(driver, faulty.url, report_stream="penstock.client_report", linger_s=LONG_S)
     bad = [client.submit(stream, event) for event in (EVENT, {})]
@@ -66,13 +76,19 @@ def test_the_report_survives_a_stream_whose_name_cannot_be_written(driver: str, 
     ("event", "options", "reason"),
     [
         (Broken(), {}, "not_an_object"),
+        ([EVENT], {}, "not_an_object"),
+        ([("$schema", "/web/page_view/1.1.0")], {}, "not_an_object"),
+        ("event", {}, "not_an_object"),
+        (None, {}, "not_an_object"),
+        (EVENT | {"meta": [("id", "x")]}, {}, "not_an_object"),
+        (EVENT | {"meta": 5}, {}, "not_an_object"),
         (EVENT | {"x": Unprintable()}, {}, "unserializable"),
         (EVENT, {"dumps": fails}, "unserializable"),
         (EVENT, {"dumps": lambda _: 5}, "unserializable"),
     ],
 )
 def test_an_event_that_cannot_be_read_or_written_is_an_outcome(
-    driver: str, event: Mapping[str, Any], options: dict[str, Any], reason: str, faulty: FaultServer
+    driver: str, event: Any, options: dict[str, Any], reason: str, faulty: FaultServer
 ) -> None:
     client = make(driver, faulty.url, **options)
 
@@ -112,3 +128,57 @@ def test_a_validator_that_fails_leaves_the_verdict_to_the_intake(
     assert client.close(LONG_S).sent == 1
     assert faulty.ids() == [ticket.id]
     assert "the validator failed" in caplog.text
+
+
+@drivers
+@pytest.mark.parametrize(
+    "sample",
+    [
+        {"unit": "session", "rate": "0.5"},
+        {"rate": 0.5},
+        {"unit": "session", "rate": 2},
+        {"unit": "session", "rate": True},
+        {"unit": [], "rate": 1},
+        [0.5],
+    ],
+)
+def test_a_sample_that_cannot_be_drawn_is_in_the_log(
+    driver: str, sample: Any, faulty: FaultServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make(driver, faulty.url, streams={STREAM: {"sample": sample}})
+
+    assert client.submit(STREAM, EVENT).outcome[:2] == ("dropped", "sampled")
+    assert f"no event of {STREAM} is sent: " in caplog.text
+    client.close(LONG_S)
+
+
+@pytest.mark.parametrize("identity", [5, "zz", "12", None])
+def test_an_id_that_no_sample_goes_by_is_in_the_log(
+    identity: Any, faulty: FaultServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = Intake(faulty.url, streams={STREAM: {"sample": {"unit": "session", "rate": 1}}})
+    outcome = client.submit(STREAM, EVENT, ids={"session": identity}).outcome
+    client.close(LONG_S)
+
+    assert outcome[:2] == ("dropped", "sampled")
+    assert "the id of the session begins with eight hexadecimal digits" in caplog.text
+
+
+def test_a_sample_of_nothing_is_no_mistake(faulty: FaultServer, caplog: pytest.LogCaptureFixture) -> None:
+    client = Intake(faulty.url, streams={STREAM: {"sample": {"unit": "session", "rate": 0}}})
+    client.submit(STREAM, EVENT)
+    client.close(LONG_S)
+
+    assert caplog.text == ""
+
+
+@drivers
+@pytest.mark.parametrize("timeout", [None, float("inf"), 1e300])
+def test_a_wait_without_a_bound_ends_with_its_events(driver: str, timeout: Any, faulty: FaultServer) -> None:
+    client = make(driver, faulty.url, linger_s=LONG_S)
+    client.submit(STREAM, EVENT)
+
+    assert client.flush(timeout).sent == 1
+    assert client.submit_now(STREAM, EVENT, timeout=timeout).is_sent
+    client.submit(STREAM, EVENT)
+    assert client.close(timeout).sent == 2

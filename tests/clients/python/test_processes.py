@@ -85,12 +85,27 @@ def test_after_a_fork_each_process_sends_its_own_events_once(name: str, faulty: 
     assert sorted(faulty.ids()) == submitted(done)
 
 
+def test_the_sending_thread_imports_nothing(faulty: FaultServer) -> None:
+    """A fork during an import of another thread leaves the child half a module, and a lock that is never released."""
+    done = run("imports_in_threads", faulty.url)
+
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_children_of_multiprocessing_send_what_they_submit(method: str, faulty: FaultServer) -> None:
     done = run(f"multiprocessing_{method}", faulty.url)
 
     assert (done.returncode, done.stderr) == (0, "")
     assert len(submitted(done)) >= 40
+    assert sorted(faulty.ids()) == submitted(done)
+
+
+def test_a_pool_that_is_ended_by_sigterm_sends_what_its_children_submitted(faulty: FaultServer) -> None:
+    done = run("multiprocessing_pool", faulty.url)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(submitted(done)) == 20
     assert sorted(faulty.ids()) == submitted(done)
 
 
@@ -103,6 +118,8 @@ def test_a_flush_before_os_exit_loses_nothing(faulty: FaultServer) -> None:
 
 def test_events_on_disk_survive_an_end_without_any_exit_handler(faulty: FaultServer, spool: str) -> None:
     stored = [submitted(run("stores", "http://127.0.0.1:9", spool, "40")) for _ in range(2)]
+    for lock in Path(spool).glob("*.lock"):  # Events for any address.
+        lock.write_bytes(b"")
     done = run("sends_stored", faulty.url, spool)
 
     assert (len(stored[0]), len(stored[1]), done.stdout.split()[0]) == (40, 40, "80")
@@ -124,3 +141,11 @@ def test_killed_at_200_random_points_no_event_on_disk_is_lost_or_changed(faulty:
     # An id that was not said was written to disk before the kill came between that and the word.
     assert len(set(accepted) - set(stored)) <= 200
     assert list(Path(spool).glob("*.sqlite")) == []
+
+
+def test_a_fork_waits_for_what_other_threads_do_with_a_spool(faulty: FaultServer, spool: str) -> None:
+    """SQLite has locks of its own: a child that inherited one that was held would never end."""
+    done = run("forks_with_spool", faulty.url, spool)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["during False", "after True", "child sent"]

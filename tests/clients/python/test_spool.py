@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from penstock_client import Intake
-from penstock_client.errors import SpoolError
+from penstock_client import Intake, SpoolError
 from penstock_client.testing import UNAVAILABLE, Fault, FaultServer
 from tests.clients.python.conftest import EVENT, STREAM
 from tests.clients.python.driven import DRIVERS, SOON, make
+from tests.clients.python.test_processes import run, submitted
 
 LONG_S = 60.0
 NOWHERE = "http://127.0.0.1:9"  # The port of a service that no machine runs any more.
 drivers = pytest.mark.parametrize("driver", DRIVERS)
+
+
+def hand_over(spool: str) -> None:
+    """Let a client of any address send what is left."""
+    for lock in Path(spool).glob("*.lock"):
+        lock.write_bytes(b"")
 
 
 def databases(spool: str) -> list[Path]:
@@ -55,6 +63,7 @@ def test_what_does_not_fit_into_memory_waits_on_disk_in_its_order(
     waiting = client.health()
     if is_killed:
         client.close(0)
+        hand_over(spool)
         client = make(driver, faulty.url, **options)
     result = client.close(LONG_S)
 
@@ -71,6 +80,7 @@ def test_a_client_that_is_closed_in_time_leaves_the_rest_to_the_next(
     first = make(driver, NOWHERE, spool=spool, **SOON)
     tickets = [first.submit(STREAM, EVENT) for _ in range(30)]
     left = first.close(0.05)
+    hand_over(spool)
     second = make(driver, faulty.url, spool=spool)
     result = second.close(LONG_S)
 
@@ -118,6 +128,7 @@ def test_events_that_are_too_old_are_dropped_by_the_next_client(faulty: FaultSer
     with sqlite3.connect(path) as database:
         database.execute("UPDATE events SET unix_ms = unix_ms - 4 * 24 * 3600 * 1000")
     database.close()
+    hand_over(spool)
     second = Intake(faulty.url, spool=spool)
     result = second.close(LONG_S)
 
@@ -129,17 +140,95 @@ def test_a_damaged_file_is_left_alone_and_stops_nothing(faulty: FaultServer, spo
     Path(spool).mkdir()
     (Path(spool) / "old.lock").touch()
     (Path(spool) / "old.sqlite").write_bytes(b"no database" * 100)
+    with sqlite3.connect(Path(spool) / "older.sqlite") as database:
+        database.execute("CREATE TABLE events (row)")
+    database.close()
+    (Path(spool) / "older.lock").touch()
+    first = Intake(NOWHERE, spool=spool, driver="inline")
+    left = first.submit(STREAM, EVENT)
+    first.close(0)
+    hand_over(spool)
     client = Intake(faulty.url, spool=spool)
-    client.submit(STREAM, EVENT)
+    ticket = client.submit(STREAM, EVENT)
+    result = client.close(LONG_S)
 
-    assert client.close(LONG_S).sent == 1
-    assert (Path(spool) / "old.sqlite").exists()
+    assert result.sent == 2
+    assert sorted(faulty.ids()) == sorted([left.id, ticket.id])
+    assert (Path(spool) / "old.sqlite").exists() and (Path(spool) / "older.sqlite").exists()
 
 
-def test_a_directory_that_cannot_be_used_is_an_error_at_once(tmp_path: Path) -> None:
+def test_a_damaged_file_is_named_in_the_log_once(
+    faulty: FaultServer, spool: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    Path(spool).mkdir()
+    (Path(spool) / "old.lock").touch()
+    (Path(spool) / "old.sqlite").write_bytes(b"no database" * 100)
+    client = Intake(faulty.url, spool=spool)
+    for _ in range(3):
+        client.flush(LONG_S)
+    client.close(LONG_S)
+
+    assert caplog.text.count("old.sqlite cannot be read") == 1
+    assert "(1 more" not in caplog.text
+
+
+@pytest.mark.parametrize("place", ["/proc/nowhere", "file", "file/spool"])
+def test_a_directory_that_cannot_be_used_is_an_error_at_once(place: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(SpoolError, match="cannot be used"):
-        Intake(NOWHERE, spool=str(tmp_path / "file" / "spool"))
+    for kind in (SpoolError, ValueError):
+        with pytest.raises(kind, match="cannot be used"):
+            Intake(NOWHERE, spool=tmp_path / place)
+
+
+def test_events_for_one_address_do_not_go_to_another(
+    faulty: FaultServer, spool: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with FaultServer() as other:
+        first = Intake(faulty.url, spool=spool, driver="inline")
+        left = first.submit(STREAM, EVENT)
+        first.close(0)
+        second = Intake(other.url, spool=spool)
+        ticket = second.submit(STREAM, EVENT)
+        second.close(LONG_S)
+
+        assert other.ids() == [ticket.id]
+        assert f"holds events for {faulty.url}" in caplog.text
+    assert Intake(faulty.url, spool=spool).close(LONG_S).sent == 1
+    assert faulty.ids() == [left.id]
+
+
+def test_after_its_directory_is_removed_nothing_is_said_to_be_stored(
+    faulty: FaultServer, spool: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = Intake(faulty.url, spool=spool, linger_s=LONG_S)
+    shutil.rmtree(spool)
+    ticket = client.submit(STREAM, EVENT)
+
+    assert not ticket.stored
+    assert "was removed" in caplog.text
+    assert client.close(LONG_S).sent == 1
+
+
+def test_other_users_cannot_read_what_is_stored(spool: str) -> None:
+    before = os.umask(0)
+    try:
+        client = Intake(NOWHERE, spool=spool, driver="inline")
+        client.submit(STREAM, EVENT)
+        modes = {path.suffix or "directory": path.stat().st_mode & 0o777 for path in Path(spool).iterdir()}
+    finally:
+        os.umask(before)
+    client.close(0)
+
+    assert modes == dict.fromkeys([".lock", ".sqlite", ".sqlite-wal", ".sqlite-shm"], 0o600)
+    assert Path(spool).stat().st_mode & 0o777 == 0o700
+
+
+def test_in_the_child_of_a_fork_a_spool_that_cannot_be_used_is_no_exception(faulty: FaultServer, spool: str) -> None:
+    done = run("forks_without_spool", faulty.url, spool)
+
+    assert done.returncode == 0, done.stderr
+    assert "cannot be used" in done.stderr and "events are kept in memory alone" in done.stderr
+    assert faulty.ids() == submitted(done)
 
 
 def test_a_spool_that_breaks_leaves_events_in_memory(

@@ -73,14 +73,17 @@ def test_events_go_to_an_intake_whose_certificate_is_trusted(
 
 
 @drivers
-def test_no_event_goes_to_an_intake_that_cannot_be_trusted(driver: str, secure: FaultServer) -> None:
+def test_no_event_goes_to_an_intake_that_cannot_be_trusted_and_the_log_says_why(
+    driver: str, secure: FaultServer, caplog: pytest.LogCaptureFixture
+) -> None:
     client = make(driver, secure.url, **SOON)
     client.submit(STREAM, EVENT)
     deadline_s = time.monotonic() + LONG_S
     while client.health().last_error is None and time.monotonic() < deadline_s:
         client.flush(0.3)
 
-    assert client.health().last_error == "connect"
+    assert client.health().last_error == "tls"
+    assert "TLS: self-signed certificate" in caplog.text.replace("self signed", "self-signed")
     assert client.close(0).sent == 0
     assert secure.seen == []
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penstock_client.errors import Closed, QueueFull
+from penstock_client.errors import Closed, QueueFull, SpoolError
 from penstock_client.intake import Intake
 from penstock_client.outcomes import FlushResult, Health, Outcome, Ticket
 from penstock_client.process import exit_on_sigterm
@@ -27,6 +27,7 @@ __all__ = [
     "Intake",
     "Outcome",
     "QueueFull",
+    "SpoolError",
     "Ticket",
     "__version__",
     "exit_on_sigterm",

@@ -8,7 +8,7 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from penstock_client.connection import IDLE_S, MAX_CONNECT_S, READ_BYTES
+from penstock_client.connection import IDLE_S, MAX_CONNECT_S, READ_BYTES, why
 from penstock_client.decisions import Failure
 from penstock_client.http1 import AnswerReader, BadAnswer, request_bytes
 from penstock_client.jobs import Job, Result
@@ -37,8 +37,8 @@ class AsyncConnections:
         try:
             async with asyncio.timeout(min(deadline_s - time.monotonic(), MAX_CONNECT_S)):
                 streams = self._reuse(place) or await self._connect(place, deadline_s)
-        except OSError:  # TimeoutError is one.
-            return "connect"
+        except OSError as error:  # TimeoutError is one.
+            return why(error)
         reader, writer = streams
         failure: Failure = "reset"
         answer = AnswerReader()

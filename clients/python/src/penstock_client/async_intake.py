@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self, Unpack
 
 from penstock_client.async_connection import AsyncConnections
-from penstock_client.client import Client
+from penstock_client.client import Client, deadline
 from penstock_client.core import Core
+from penstock_client.jobs import Result
 from penstock_client.options import Options, OptionValues
 from penstock_client.outcomes import FlushResult, Outcome, Ticket
 
@@ -45,7 +46,12 @@ class AsyncIntake(Client):
         await self.close()
 
     async def submit_now(
-        self, stream: str, event: Mapping[str, Any], *, timeout: float = 15.0, ids: Mapping[str, str] | None = None
+        self,
+        stream: str,
+        event: Mapping[str, Any],
+        *,
+        timeout: float | None = 15.0,
+        ids: Mapping[str, str] | None = None,
     ) -> Outcome:
         """Send an event without waiting for others to share its request, guaranteed, and return its outcome. It is
         pending if that is not known after ``timeout`` seconds; the client goes on trying."""
@@ -54,28 +60,28 @@ class AsyncIntake(Client):
         with self._lock:
             core.begin_hurry(_monotonic())
         try:
-            await self._until_so(lambda: ticket.is_done, _monotonic() + timeout)
+            await self._until_so(lambda: ticket.is_done, deadline(timeout))
         finally:
             with self._lock:
                 core.end_hurry()
         return ticket.outcome
 
-    async def flush(self, timeout: float = 5.0) -> FlushResult:
+    async def flush(self, timeout: float | None = 5.0) -> FlushResult:
         """Send everything that was submitted so far. Returns when all of it has an outcome, and at the latest after
-        ``timeout`` seconds; events that are submitted meanwhile do not prolong it."""
+        ``timeout`` seconds (None: not before); events that are submitted meanwhile do not prolong it."""
         if not self.is_of_this_process():
             self._begin()
         core = self._core
         with self._lock:
             mark = core.begin_flush(_monotonic())
         try:
-            await self._until_so(lambda: core.is_flushed(mark), _monotonic() + timeout)
+            await self._until_so(lambda: core.is_flushed(mark), deadline(timeout))
         finally:
             with self._lock:
                 result = core.end_flush()
         return result
 
-    async def close(self, timeout: float = 5.0) -> FlushResult:
+    async def close(self, timeout: float | None = 5.0) -> FlushResult:
         """Flush, for ``timeout`` seconds at most, and take no more events. What is left is dropped and counted, or
         stays on disk for the next client of the spool. Closing twice is harmless."""
         if not self.is_of_this_process():
@@ -86,7 +92,7 @@ class AsyncIntake(Client):
         with self._lock:
             mark = core.begin_flush(_monotonic())
         try:
-            await self._until_so(lambda: core.is_flushed(mark), _monotonic() + timeout)
+            await self._until_so(lambda: core.is_flushed(mark), deadline(timeout))
         finally:
             result = self._close_core()
             task, self._task = self._task, None
@@ -150,7 +156,9 @@ class AsyncIntake(Client):
                     await _within(work.wait(), delay_s)
                     continue
                 try:
-                    result = await connections.run(job, _monotonic() + self.options.timeout_s)
+                    result: Result = await connections.run(job, _monotonic() + self.options.timeout_s)
+                except Exception as error:
+                    result = error
                 except BaseException:  # Cancelled: what became of the request is not known.
                     with self._lock:
                         core.done(job, "timeout", _monotonic())

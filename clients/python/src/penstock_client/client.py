@@ -11,22 +11,29 @@ from typing import TYPE_CHECKING, Any
 
 from penstock_client import process
 from penstock_client.core import Core
-from penstock_client.errors import Closed, QueueFull
+from penstock_client.errors import Closed, QueueFull, SpoolError
 from penstock_client.options import Options
 from penstock_client.outcomes import PENDING, FlushResult, Health, Ticket
 
 if TYPE_CHECKING:
     from penstock_client.connection import Connections
+    from penstock_client.spool import Spool
 
 _getpid = os.getpid
 _urandom = os.urandom
 _monotonic = time.monotonic
 _beginning = threading.Lock()
+CENTURY_S = 3.2e9
 
 
 def _random() -> float:
     """Return a number from 0 to 1, for jitter. The module random takes longer to import than all of this package."""
     return int.from_bytes(_urandom(6)) / 2.0**48
+
+
+def deadline(timeout_s: float | None) -> float:
+    """Return when a wait is over, in monotonic time. None and infinity: in a century, which locks can wait for."""
+    return _monotonic() + (CENTURY_S if timeout_s is None else min(timeout_s, CENTURY_S))
 
 
 class Client:
@@ -41,12 +48,23 @@ class Client:
         self._is_strict = options.on_full != "drop_oldest"
         self._pid = 0
         self._connections: Connections | None = None
+        self._was_made = False
         self._begin()
+        self._was_made = True
         process.watch(self)
 
     def is_of_this_process(self) -> bool:
         """Whether the client was used in this process."""
         return self._pid == _getpid()
+
+    def hold(self, timeout_s: float) -> bool:
+        """Before a fork: keep other threads out of SQLite, whose own locks the child would find held for ever. Say
+        whether the client is held."""
+        return self._core.spool is not None and self.is_of_this_process() and self._lock.acquire(timeout=timeout_s)
+
+    def let_go(self) -> None:
+        """After a fork, in the parent."""
+        self._lock.release()
 
     def leave_parent(self) -> None:
         """In the child of a fork: touch nothing that the parent uses."""
@@ -63,26 +81,37 @@ class Client:
         with _beginning:
             if self._pid == _getpid():
                 return
-            # Not at the import of the package, for socket takes 10 ms; and not in the thread: a fork during that import
-            # would leave the child half a module.
+            process.load_what_threads_need(is_secure=self.options.is_secure())
             from penstock_client.connection import Connections
 
             self._make_connections: Callable[[Options], Connections] = Connections
-            spool = None
-            if self.options.spool is not None:
-                from penstock_client.spool import Spool
-
-                spool = Spool(self.options.spool, self.options.spool_max_bytes, self.options.url)
+            spool, problem = self._open_spool()
             # Reentrant: a signal handler or a log handler may submit while this thread holds it.
             self._lock = threading.RLock()
             self._changed = threading.Condition(self._lock)
             self._driving = threading.Lock()
             self._connections = None
             self._core: Core = Core(self.options, _monotonic(), time.time_ns, _random, spool)
+            if problem is not None:
+                self._core.warn_of_spool(problem, _monotonic())
             self._wait_for = self._wait if self._waits_in_thread else None
             self._reset()
             self._pid = _getpid()
         process.hook_pools()
+
+    def _open_spool(self) -> tuple[Spool | None, str | None]:
+        """Return the spool, or why there is none. Raises SpoolError when the client is made; in the child of a fork,
+        where ``submit`` begins, events are kept in memory instead."""
+        if self.options.spool is None:
+            return None, None
+        from penstock_client.spool import Spool
+
+        try:
+            return Spool(self.options.spool, self.options.spool_max_bytes, self.options.url), None
+        except SpoolError as error:
+            if not self._was_made:
+                raise
+            return None, str(error)
 
     def _reset(self) -> None:
         """Set what a kind of client adds."""
@@ -99,7 +128,7 @@ class Client:
         if self._pid != _getpid():
             self._begin()
         core = self._core
-        ticket = core.prepare(stream, event, self._hasty if hasty is None else hasty, ids, _monotonic())
+        ticket = core.prepare(stream, event, self._hasty if hasty is None else bool(hasty), ids, _monotonic())
         if self._wait_for is not None:
             ticket.bind(self._wait_for)
         with self._lock:
@@ -149,7 +178,7 @@ class Client:
         """An event waits now. The lock is held."""
 
     def _wait(self, ticket: Ticket, timeout: float | None) -> None:
-        deadline_s = _monotonic() + (threading.TIMEOUT_MAX / 2 if timeout is None else timeout)
+        deadline_s = deadline(timeout)
         with self._lock:
             self._until(lambda: ticket.outcome is not PENDING, deadline_s)
 
@@ -191,13 +220,15 @@ class Client:
                 if job is None:
                     time.sleep(max(min(wake_s, deadline_s) - _monotonic(), 0.0))
                     continue
-                result = connections.run(job, min(deadline_s, now_s + self.options.timeout_s))
+                result = connections.attempt(job, min(deadline_s, now_s + self.options.timeout_s))
                 with self._lock:
                     self._core.done(job, result, _monotonic())
                     self._changed.notify_all()
                 self._run_outbox()
         finally:
             self._driving.release()
+            if self._core.outbox:  # The last turn may have dropped events instead of sending any.
+                self._run_outbox()
 
     def _connect(self) -> Connections:
         return self._make_connections(self.options)
@@ -212,7 +243,9 @@ class Client:
                 return
             try:
                 action()
-            except Exception:  # Callbacks are not ours: the next ones are called all the same.
+            except BaseException as error:  # Callbacks are not ours: the next ones are called all the same.
+                if not isinstance(error, Exception) and threading.current_thread() is threading.main_thread():
+                    raise  # The program is to end.
                 if sys.is_finalizing():  # Nothing can be imported any more, logging neither.
                     continue
                 import logging

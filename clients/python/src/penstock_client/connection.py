@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import select
 import socket
+import sys
 import time
 from urllib.parse import urlsplit
 
 from penstock_client.decisions import Failure
 from penstock_client.http1 import AnswerReader, BadAnswer, request_bytes
-from penstock_client.jobs import Job, Result
+from penstock_client.jobs import Failed, Job, Result
 from penstock_client.options import Options
 from penstock_client.resolving import resolve
 
@@ -28,6 +29,13 @@ class Connections:
         self._context = options.ssl_context
         self._open: dict[tuple[str, str], tuple[socket.socket, float]] = {}
 
+    def attempt(self, job: Job, deadline_s: float) -> Result:
+        """As ``run``, with an exception as the result instead of raising it."""
+        try:
+            return self.run(job, deadline_s)
+        except Exception as error:
+            return error
+
     def run(self, job: Job, deadline_s: float) -> Result:
         """Make the request; return the answer, or how it failed, soon after the deadline (``time.monotonic``)."""
         method, headers, body = job.render()
@@ -36,8 +44,8 @@ class Connections:
         request = request_bytes(method, job.url, headers, body)
         try:
             connection = self._reuse(place) or self._connect(place, deadline_s)
-        except OSError:
-            return "connect"
+        except OSError as error:
+            return why(error)
         failure: Failure = "reset"
         reader = AnswerReader()
         keeps = False
@@ -100,6 +108,14 @@ class Connections:
             self._context = ssl.create_default_context()
         connection.settimeout(_left(deadline_s))
         return self._context.wrap_socket(connection, server_hostname=host)
+
+
+def why(error: OSError) -> Failed:
+    """Return what kept a connection from being made."""
+    ssl = sys.modules.get("ssl")
+    if ssl is not None and isinstance(error, ssl.SSLError):  # Such as a certificate that is not trusted.
+        return Failed("tls", f"TLS: {getattr(error, 'verify_message', '') or error}")
+    return Failed("connect", str(error) or "no answer in time")
 
 
 def _is_readable(connection: socket.socket) -> bool:

@@ -12,20 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 from penstock_client import decisions
 from penstock_client.batches import fits, halve
+from penstock_client.decisions import Failure
 from penstock_client.encoding import encode
 from penstock_client.identity import new_id, timestamp
-from penstock_client.jobs import USER_AGENT, Answer, Job, Result
+from penstock_client.jobs import USER_AGENT, Answer, Failed, Job, Result
 from penstock_client.lanes import Batch, Lane
 from penstock_client.options import Options
 from penstock_client.outcomes import SENT, Outcome, Ticket
 from penstock_client.queue import Queue
 from penstock_client.streamconfig import StreamSource
-from penstock_client.streams import destination, is_in_sample, judge
+from penstock_client.streams import destination, is_in_sample, judge, sample_problem
 
 if TYPE_CHECKING:
     from penstock_client.spool import Spool
 
 GIVE_UP_ASKING_S = 60.0
+STOP_S = 1.0  # How long nothing is sent after no request could be chosen: a mistake that comes again costs no CPU.
 
 
 class Core(Queue):
@@ -42,6 +44,7 @@ class Core(Queue):
         super().__init__(options, now_s, wall_ns, spool)
         self.streams = StreamSource(options, now_s)
         self._random = random
+        self._stopped_until_s = 0.0
         self._ids = options.ids if options.ids is not None else _process_ids()
         self._has_no_streams = options.streams is None
         self._limits = (options.linger_s, options.max_batch_events, options.max_batch_bytes)
@@ -54,10 +57,11 @@ class Core(Queue):
         options = self.options
         unix_ns = self._wall_ns()
         if not isinstance(stream, str):
-            return self._refused(str(stream), "", "unknown_stream", f"a stream is named by text, not {stream!r}", now_s)
+            name = str(stream) if isinstance(stream, int | float | bytes | None) else type(stream).__name__
+            return self._refused(name, "", "unknown_stream", f"a stream is named by text, not {name}", now_s)
         try:
-            made = dict(event)
-            meta = made["meta"] = dict(made.get("meta") or ())
+            made = _copy(event)
+            meta = made["meta"] = {} if made.get("meta") is None else _copy(made["meta"])
         except Exception:  # Mappings may be the caller's own classes.
             return self._refused(stream, "", "not_an_object", "events and their meta are mappings", now_s)
         identity = meta.get("id")
@@ -77,10 +81,14 @@ class Core(Queue):
         if self._has_no_streams and made.get("$schema"):
             lane = self._lanes.get((options.url, hasty)) or self._lane(options.url, hasty)
         elif not is_waiting:
-            found = self._judged(stream, made, ids or self._ids, now_s)
+            try:
+                found = self._judged(stream, made, ids or self._ids, now_s)
+                address = "" if isinstance(found, str) else destination(found, options.services, options.url)
+            except Exception as error:  # Of settings or ids that no rule foresees.
+                return self._refused(stream, identity, "client_error", f"{stream}: {error!r}", now_s)
             if isinstance(found, str):
                 return self._refused(stream, identity, found, f"not sent to {stream}: {found}", now_s)
-            lane = self._lane(destination(found, options.services, options.url), hasty)
+            lane = self._lane(address, hasty)
         try:
             body = encode(made, options.dumps)
         except Exception as error:
@@ -115,8 +123,15 @@ class Core(Queue):
 
     def next_job(self, now_s: float) -> Job | None:
         """Return the next request to make now; None: there is none."""
-        if self.is_closed:
+        if self.is_closed or now_s < self._stopped_until_s:
             return None
+        try:
+            return self._next_job(now_s)
+        except Exception as error:
+            self.fail(None, error, now_s)
+            return None
+
+    def _next_job(self, now_s: float) -> Job | None:
         if self.streams.due_s() <= now_s:
             return self.streams.job(now_s)
         self._look_at_disk(now_s)
@@ -143,12 +158,41 @@ class Core(Queue):
             at_s = min(at_s, self.books.report_due_s())
         if self.spool is not None:
             at_s = min(at_s, self._adopt_due_s)
-        return min(at_s, self.streams.due_s())
+        return max(min(at_s, self.streams.due_s()), self._stopped_until_s)
 
     def done(self, job: Job, result: Result, now_s: float) -> None:
         """Take the result of a job."""
         if self.is_closed:
             return
+        try:
+            if isinstance(result, Exception):
+                raise result
+            self._done(job, result, now_s)
+        except Exception as error:
+            self.fail(job, error, now_s)
+        if self.spool is not None:
+            self.spool.commit()
+
+    def fail(self, job: Job | None, error: BaseException, now_s: float) -> None:
+        """Give up the events of a request, or of all that are under way, for a mistake of this package. Sending goes on
+        with the others: at once after a request, in a while if even choosing one fails."""
+        self.last_error = "client_error"
+        self._warn("client_error", f"the client failed: {error!r}; going on without the events of that request", now_s)
+        if job is None:
+            self._stopped_until_s = now_s + STOP_S
+        if job is None or job.kind == "streams":
+            self.streams.use("reset", now_s, self._random())
+        lanes = list(self._lanes.values())
+        batches = [(lane, lane.in_flight) for lane in lanes] if job is None else [(job.lane, job.batch)]
+        for lane, batch in batches:
+            if lane is None or batch is None:
+                continue
+            lane.forget(batch)
+            for ticket in batch.tickets:
+                if not ticket.is_done:
+                    self._settle(ticket, Outcome("dropped", "client_error", repr(error)), now_s)
+
+    def _done(self, job: Job, result: Answer | Failed | Failure, now_s: float) -> None:
         if job.kind == "streams":
             self._use_streams(result, now_s)
             return
@@ -160,8 +204,6 @@ class Core(Queue):
         else:
             self.books.took(now_s - batch.sent_s)
             self._after_events(lane, batch, result, now_s)
-        if self.spool is not None:
-            self.spool.commit()
 
     def begin_flush(self, now_s: float) -> int:
         """Hurry with everything that was submitted so far; return the mark for ``is_flushed``."""
@@ -203,7 +245,12 @@ class Core(Queue):
                 self._warn("context", f"context failed: {error!r}; going on without attributes", now_s)
                 return {}
 
-        return judge(self.streams.streams, stream, made, ids, attributes, is_sampled=not self.options.debug)
+        found = judge(self.streams.streams, stream, made, ids, attributes, is_sampled=not self.options.debug)
+        if found == "sampled" and self.streams.streams is not None:
+            problem = sample_problem(self.streams.streams.find(stream) or {}, ids)
+            if problem is not None:
+                self._warn("sample", f"no event of {stream} is sent: {problem}", now_s)
+        return found
 
     def _validate(self, made: dict[str, Any], now_s: float) -> str | None:
         validator = self.options.validator
@@ -249,14 +296,15 @@ class Core(Queue):
             "receipt", f"{lane.url}/v1/receipts/{batch.request_id}", self._headers(None), None, None, lane, batch
         )
 
-    def _after_events(self, lane: Lane, batch: Batch, result: Result, now_s: float) -> None:
+    def _after_events(self, lane: Lane, batch: Batch, result: Answer | Failed | Failure, now_s: float) -> None:
         tickets = batch.tickets
         if isinstance(result, Answer):
             body = result.json() if result.body else None
             wall_s = self._wall_ns() / 1e9
             decision = decisions.after_answer(len(tickets), result.status, result.headers, body, wall_s)
         else:
-            decision = decisions.after_failure(len(tickets), result)
+            kind = result.kind if isinstance(result, Failed) else result
+            decision = decisions.after_failure(len(tickets), kind)
         left: list[Ticket] = []
         is_unknown = False
         for index, (ticket, outcome) in enumerate(zip(tickets, decision.outcomes, strict=True)):
@@ -269,7 +317,7 @@ class Core(Queue):
                 left.append(ticket)
                 is_unknown = is_unknown or outcome == "unknown"
         if decision.pauses:
-            self._pause(lane, str(decision.reasons[0]), decision.retry_after_s, now_s)
+            self._pause(lane, str(decision.reasons[0]), decision.retry_after_s, now_s, _described(result))
         else:
             lane.failures = 0
             self.last_error = None
@@ -289,17 +337,17 @@ class Core(Queue):
             delay_s = self._backoff(max(batch.attempt - 1, 1), decision.retry_after_s)
             lane.put_later(now_s + delay_s, batch)
 
-    def _after_receipt(self, lane: Lane, batch: Batch, result: Result, now_s: float) -> None:
+    def _after_receipt(self, lane: Lane, batch: Batch, result: Answer | Failed | Failure, now_s: float) -> None:
         status, body = (result.status, result.json()) if isinstance(result, Answer) else (None, None)
         age_s = now_s - batch.sent_s
         events = len(batch.tickets)
         action = decisions.after_receipt(events, status, body, age_s, self.options.settle_s, GIVE_UP_ASKING_S)
-        if status is None:
-            self._pause(lane, str(result), None, now_s)
-        elif status < 500 and status != 429:
+        if not isinstance(result, Answer):
+            kind = result.kind if isinstance(result, Failed) else result
+            self._pause(lane, kind, None, now_s, _described(result))
+        if action == "sent":
             lane.failures = 0
             self.last_error = None
-        if action == "sent":
             for ticket in batch.tickets:
                 self._settle(ticket, SENT, now_s)
         elif action == "resend":
@@ -310,18 +358,18 @@ class Core(Queue):
             batch.asked += 1
             lane.put_later(now_s + min(2.0**batch.asked / 2, 15.0) * (0.5 + self._random() / 2), batch)
 
-    def _pause(self, lane: Lane, reason: str, retry_after_s: float | None, now_s: float) -> None:
+    def _pause(self, lane: Lane, reason: str, retry_after_s: float | None, now_s: float, what: str) -> None:
         lane.failures += 1
         lane.paused_until_s = now_s + self._backoff(lane.failures, retry_after_s)
         lane.server_pause = bool(retry_after_s)
         self.last_error = reason
-        self._warn(reason, f"{lane.url} cannot be reached or does not take events: {reason}; trying again", now_s)
+        self._warn(reason, f"{lane.url} {what}: {reason}; trying again", now_s)
 
     def _backoff(self, attempt: int, retry_after_s: float | None) -> float:
         options = self.options
         return decisions.backoff_s(attempt, self._random(), retry_after_s, options.retry_base_s, options.retry_cap_s)
 
-    def _use_streams(self, result: Result, now_s: float) -> None:
+    def _use_streams(self, result: Answer | Failed | Failure, now_s: float) -> None:
         problem = self.streams.use(result, now_s, self._random())
         if problem is not None:
             self._warn("streams", f"stream configuration: {problem}; trying again", now_s)
@@ -331,19 +379,43 @@ class Core(Queue):
         for ticket in unjudged:
             if ticket.unjudged is None:
                 continue
-            (made, ids, hasty), ticket.unjudged = ticket.unjudged, None
-            found = self._judged(ticket.stream, made, ids, now_s)
-            if isinstance(found, str):
-                self._settle(ticket, Outcome("dropped", found, f"not sent to {ticket.stream}: {found}"), now_s)
-                continue
-            before = len(ticket.body or b"")
-            ticket.body = encode(made, self.options.dumps)  # It had no outcome when it was written first.
-            self.queued_bytes += len(ticket.body) - before
-            ticket.lane = self._lane(destination(found, self.options.services, self.options.url), hasty)
-            if self.spool is not None:
-                self.spool.put(ticket, self._wall_ns(), is_loaded=True)
-            ticket.lane.fresh.append(ticket)
-            ticket.lane.fresh_bytes += len(ticket.body)
+            try:
+                self._judge_late(ticket, *ticket.unjudged, now_s)
+            except Exception as error:  # Of settings, ids or ``dumps``: this event alone is given up.
+                self._settle(ticket, Outcome("dropped", "client_error", f"{ticket.stream}: {error!r}"), now_s)
+
+    def _judge_late(
+        self, ticket: Ticket, made: dict[str, Any], ids: Mapping[str, str], hasty: bool, now_s: float
+    ) -> None:
+        ticket.unjudged = None
+        found = self._judged(ticket.stream, made, ids, now_s)
+        if isinstance(found, str):
+            self._settle(ticket, Outcome("dropped", found, f"not sent to {ticket.stream}: {found}"), now_s)
+            return
+        lane = self._lane(destination(found, self.options.services, self.options.url), hasty)
+        body = encode(made, self.options.dumps)
+        self.queued_bytes += len(body) - len(ticket.body or b"")
+        ticket.body, ticket.lane = body, lane
+        if self.spool is not None:
+            self.spool.put(ticket, self._wall_ns(), is_loaded=True)
+        lane.fresh.append(ticket)
+        lane.fresh_bytes += len(body)
+
+
+def _copy(given: object) -> dict[str, Any]:
+    """Return a copy of a mapping. A list of pairs is none. Raises TypeError."""
+    if type(given) is dict or isinstance(given, Mapping):
+        return dict(given)
+    raise TypeError(f"{type(given).__name__} is no mapping")
+
+
+def _described(result: Answer | Failed | Failure) -> str:
+    """Return what to say of a result that is no success, after the address and before the reason."""
+    if isinstance(result, Failed):
+        return f"cannot be reached ({result.detail})"
+    if isinstance(result, Answer) and 200 <= result.status < 300:
+        return f"answers {result.status}, as no intake does: a proxy or a page for logging in may be in its place"
+    return "cannot be reached or does not take events"
 
 
 def _process_ids() -> dict[str, str]:

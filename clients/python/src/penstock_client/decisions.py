@@ -15,7 +15,7 @@ FINAL_5XX = frozenset({501, 505})
 
 Event = Literal["sent", "rejected", "retry", "unknown"]
 Action = Literal["sent", "resend", "ask_again"]
-Failure = Literal["connect", "timeout", "reset"]
+Failure = Literal["connect", "tls", "timeout", "reset"]
 
 _NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTHS = {name: number for number, name in enumerate(_NAMES, 1)}
@@ -37,8 +37,8 @@ class Decision(NamedTuple):
 
 
 def after_failure(events: int, failure: Failure) -> Decision:
-    """Decide when there is no answer. ``connect``: no byte of the request was sent."""
-    outcome: Event = "retry" if failure == "connect" else "unknown"
+    """Decide when there is no answer. ``connect`` and ``tls``: no byte of the request was sent."""
+    outcome: Event = "retry" if failure in ("connect", "tls") else "unknown"
     return Decision([outcome] * events, [failure] * events, pauses=True)
 
 
@@ -51,9 +51,11 @@ def after_answer(events: int, status: int, headers: Mapping[str, str], body: Any
         if listed is None:
             return Decision(["unknown"] * events, [None] * events)
         return _by_event(events, listed, "sent", None, retry_after_s, body)
-    if 200 <= status < 300:
+    if status in (201, 202):
         return Decision(["sent"] * events, [None] * events)
     reason = f"http_{status}"
+    if 200 <= status < 300:  # Of a proxy, or of a page for logging in: no intake answers so.
+        return Decision(["unknown"] * events, [reason] * events, pauses=True)
     if status == 413:
         if events == 1:
             return Decision(["rejected"], ["too_large"])

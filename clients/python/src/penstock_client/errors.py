@@ -15,5 +15,6 @@ class Closed(PenstockClientError):  # noqa: N818 - the same
     """The intake was closed before the call."""
 
 
-class SpoolError(PenstockClientError):
-    """The spool directory cannot be used."""
+class SpoolError(PenstockClientError, ValueError):
+    """The spool directory cannot be used: it is no directory, it may not be written to, or its disk is full. Raised
+    when a client is made, and only then."""

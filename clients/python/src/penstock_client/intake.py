@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any, Literal, Self, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
-from penstock_client.client import Client
+from penstock_client.client import Client, deadline
 from penstock_client.core import Core
-from penstock_client.jobs import Result
 from penstock_client.options import Options, OptionValues
 from penstock_client.outcomes import FlushResult, Outcome, Ticket
+
+if TYPE_CHECKING:
+    from penstock_client.connection import Connections
 
 _monotonic = time.monotonic
 
@@ -55,11 +57,16 @@ class Intake(Client):
         return ticket
 
     def submit_now(
-        self, stream: str, event: Mapping[str, Any], *, timeout: float = 15.0, ids: Mapping[str, str] | None = None
+        self,
+        stream: str,
+        event: Mapping[str, Any],
+        *,
+        timeout: float | None = 15.0,
+        ids: Mapping[str, str] | None = None,
     ) -> Outcome:
         """Send an event without waiting for others to share its request, guaranteed, and return its outcome. It is
         pending if that is not known after ``timeout`` seconds; the client goes on trying."""
-        deadline_s = _monotonic() + timeout
+        deadline_s = deadline(timeout)
         ticket = self.submit(stream, event, hasty=False, ids=ids)
         core = self._core
         with self._lock:
@@ -73,24 +80,24 @@ class Intake(Client):
             core.end_hurry()
         return ticket.outcome
 
-    def flush(self, timeout: float = 5.0) -> FlushResult:
+    def flush(self, timeout: float | None = 5.0) -> FlushResult:
         """Send everything that was submitted so far. Returns when all of it has an outcome, and at the latest after
-        ``timeout`` seconds; events that are submitted meanwhile do not prolong it."""
-        deadline_s = _monotonic() + timeout
+        ``timeout`` seconds (None: not before); events that are submitted meanwhile do not prolong it."""
+        deadline_s = deadline(timeout)
         if not self.is_of_this_process():
             self._begin()
         self._flush_by(deadline_s)
         with self._lock:
             return self._core.end_flush()
 
-    def close(self, timeout: float = 5.0) -> FlushResult:
+    def close(self, timeout: float | None = 5.0) -> FlushResult:
         """Flush, for ``timeout`` seconds at most, and take no more events. What is left is dropped and counted, or
         stays on disk for the next client of the spool. Closing twice is harmless."""
         if not self.is_of_this_process():
             self._begin()
         if self._core.is_closed:
             return FlushResult(0, 0, 0, 0)
-        return self._close_by(_monotonic() + timeout)
+        return self._close_by(deadline(timeout))
 
     def close_at_exit(self, deadline_s: float) -> None:
         """Flush and close at the end of the process."""
@@ -143,26 +150,31 @@ class Intake(Client):
 
     def _send(self, core: Core) -> None:
         connections = self._connect()
-        lock, work, changed = self._lock, self._work, self._changed
         while not core.is_closed:
-            with lock:
-                now_s = _monotonic()
-                job = core.next_job(now_s)
-                if job is None and not core.outbox:
-                    changed.notify_all()  # What a flush waits for may have been found on disk, and nothing there.
-                    self._sleeps = True
-                    work.wait(min(max(core.wake_s() - now_s, 0.0), 3600.0))
-                    self._sleeps = False
-            if core.outbox:
-                self._run_outbox()
-            if job is not None:
-                result: Result = "reset"
-                try:
-                    result = connections.run(job, _monotonic() + self.options.timeout_s)
-                finally:  # Whatever happened: the events of this request are not forgotten.
-                    with lock:
-                        core.done(job, result, _monotonic())
-                        changed.notify_all()
-                if core.outbox:
-                    self._run_outbox()
+            try:
+                self._take_turn(core, connections)
+            except BaseException as error:  # Such as SystemExit of a callback: no exception ends this thread.
+                with self._lock:
+                    core.fail(None, error, _monotonic())
         connections.close()
+
+    def _take_turn(self, core: Core, connections: Connections) -> None:
+        """Make the next request, or wait for one."""
+        with self._lock:
+            now_s = _monotonic()
+            job = core.next_job(now_s)
+            if job is None and not core.outbox:
+                self._changed.notify_all()  # What a flush waits for may have been found on disk, and nothing there.
+                self._sleeps = True
+                self._work.wait(min(max(core.wake_s() - now_s, 0.0), 3600.0))
+                self._sleeps = False
+        if core.outbox:
+            self._run_outbox()
+        if job is None:
+            return
+        result = connections.attempt(job, _monotonic() + self.options.timeout_s)
+        with self._lock:
+            core.done(job, result, _monotonic())
+            self._changed.notify_all()
+        if core.outbox:
+            self._run_outbox()

@@ -25,14 +25,22 @@ class Answer(NamedTuple):
     body: bytes
 
     def json(self) -> Any:
-        """Return the body as JSON; as text if it is none."""
+        """Return the body as JSON; as text if it is none, or nested deeper than Python reads."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return self.body.decode("utf-8", "replace")
 
 
-Result = Answer | Failure
+class Failed(NamedTuple):
+    """A request without an answer, and what is known of why."""
+
+    kind: Failure
+    detail: str
+
+
+# An exception is a mistake of this package: it ends the request's events.
+Result = Answer | Failed | Failure | Exception
 
 
 class Job(NamedTuple):

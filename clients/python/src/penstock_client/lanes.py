@@ -126,6 +126,13 @@ class Lane:
                 heapq.heappop(self.later)
         return ticket
 
+    def forget(self, batch: Batch) -> None:
+        """Take out a batch, wherever it waits."""
+        self.in_flight = None if self.in_flight is batch else self.in_flight
+        self.again = deque(one for one in self.again if one is not batch)
+        self.later = [one for one in self.later if one[2] is not batch]
+        heapq.heapify(self.later)
+
     def oldest_s(self) -> float:
         """Return since when the oldest event waits; infinity: none does."""
         firsts = [self.fresh[0]] if self.fresh else []

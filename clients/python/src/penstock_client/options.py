@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from urllib.parse import urlsplit
 
+from penstock_client import checks
+
 if TYPE_CHECKING:
+    import os
     import ssl
 
     from penstock_client.outcomes import Ticket
@@ -41,7 +44,7 @@ class OptionValues(TypedDict, total=False):
     receipts: bool
     settle_s: float
     exit_timeout_s: float
-    spool: str | None
+    spool: str | os.PathLike[str] | None
     spool_max_bytes: int
     on_drop: OnDrop | None
     report_stream: str | None
@@ -74,7 +77,8 @@ class Options:
       ``max_queue_events``, ``max_queue_bytes``   bounds of what waits, retries included.
       ``on_full``             ``drop_oldest``, ``drop_new``, ``raise``, or ``block``, for ``block_s`` at most.
       ``max_age_s``           an event that could not be sent for so long is dropped: an hour; three days with a spool.
-      ``spool``               a directory on a local disk: what is submitted survives the process.
+      ``spool``               a directory on a local disk: what is submitted survives the process. Its events go to
+                              the address they were submitted for alone.
       ``spool_max_bytes``     bound of that.
     What it says:
       ``on_drop``             called with ticket and reason for each event that is dropped or rejected.
@@ -117,7 +121,7 @@ class Options:
         receipts: bool = True,
         settle_s: float = 11.0,
         exit_timeout_s: float = 5.0,
-        spool: str | None = None,
+        spool: str | os.PathLike[str] | None = None,
         spool_max_bytes: int = 256 << 20,
         on_drop: OnDrop | None = None,
         report_stream: str | None = None,
@@ -140,14 +144,14 @@ class Options:
         self.max_batch_bytes = max_batch_bytes
         self.timeout_s = timeout_s
         self.compress_over = compress_over
-        self.headers = dict(headers or {}) | ({"X-API-Key": key} if key else {})
+        self.headers = checks.texts("headers", headers) | ({"X-API-Key": checks.text("key", key)} if key else {})
         self.ssl_context = ssl_context
-        self.services = {name: checked_url(one) for name, one in (services or {}).items()}
+        self.services = {name: checked_url(one) for name, one in checks.texts("services", services).items()}
         self.max_queue_events = max_queue_events
         self.max_queue_bytes = max_queue_bytes
         self.on_full = on_full
         self.block_s = block_s
-        self.max_age_s = max_age_s or (72 * HOUR_S if spool else HOUR_S)
+        self.max_age_s = max_age_s if max_age_s is not None else (72 * HOUR_S if spool else HOUR_S)
         self.retry_base_s = retry_base_s
         self.retry_cap_s = retry_cap_s
         self.receipts = receipts
@@ -157,14 +161,14 @@ class Options:
         self.spool_max_bytes = spool_max_bytes
         self.on_drop = on_drop
         self.report_stream = report_stream
-        self.schemas = dict(schemas or {})
+        self.schemas = checks.texts("schemas", schemas)
         self.set_dt = set_dt
         self.domain = domain
         self.dumps = dumps
         self.streams = streams
-        self.streams_url = streams_url or f"{self.url}/v1/streamconfigs"
+        self.streams_url = f"{self.url}/v1/streamconfigs" if streams_url is None else checks.web_address(streams_url)
         self.streams_ttl_s = streams_ttl_s
-        self.ids = ids
+        self.ids = None if ids is None else checks.identities(ids)
         self.context = context
         self.validator = validator
         self.debug = debug
@@ -175,25 +179,13 @@ class Options:
             raise ValueError(f"on_full is drop_oldest, drop_new, block or raise, not {self.on_full!r}")
         if not (isinstance(self.streams, Mapping) or self.streams in (None, "fetch")):
             raise ValueError(f"streams is a mapping, 'fetch' or None, not {self.streams!r}")
-        for name in ("dumps", "on_drop", "validator"):
-            if not (getattr(self, name) is None or callable(getattr(self, name))):
-                raise ValueError(f"{name} is a function, not {getattr(self, name)!r}")
         if not (self.context is None or callable(self.context) or isinstance(self.context, Mapping)):
             raise ValueError(f"context is a mapping or a function, not {self.context!r}")
-        above_zero = (
-            "max_batch_events",
-            "max_batch_bytes",
-            "max_queue_events",
-            "max_queue_bytes",
-            "timeout_s",
-            "max_age_s",
-        )
-        for name in above_zero:
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0")
-        for name, value in self.headers.items():
-            if not (f"{name}{value}".isascii() and f"{name}{value}".isprintable() and name):
-                raise ValueError(f"the header {name!r} has characters that no header may have")
+        checks.check_all(self)
+
+    def is_secure(self) -> bool:
+        """Whether any of the addresses is one of https."""
+        return any(one.startswith("https:") for one in (self.url, self.streams_url, *self.services.values()))
 
     def attributes(self) -> Values:
         """Return the attributes for curation and ``provide_values`` of an event that is submitted now. Raises what the
@@ -209,7 +201,7 @@ def checked_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        is_one = is_one and url.isprintable() and " " not in url
+        is_one = is_one and url.isprintable() and " " not in url and checks.is_host(parts.hostname or "")
     except (AttributeError, TypeError, ValueError):  # No text, half an IPv6 address, a port that is none.
         is_one = False
     if not is_one:

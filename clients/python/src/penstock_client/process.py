@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _clients: set[Client] = set()
 _lock = threading.Lock()
 _hooked: set[int] = set()
+_held_for_fork: list[Client] = []
+FORK_WAIT_S = 1.0  # How long a fork waits, at most, for what another thread does with a spool.
 _ending = 0  # The process whose clients are closed, or being closed, for its end.
 
 
@@ -32,10 +34,20 @@ def forget(client: Client) -> None:
         _clients.discard(client)
 
 
+def _before_fork() -> None:
+    _held_for_fork[:] = [client for client in list(_clients) if client.hold(FORK_WAIT_S)]
+
+
+def _after_fork_in_parent() -> None:
+    while _held_for_fork:
+        _held_for_fork.pop().let_go()
+
+
 def _after_fork_in_child() -> None:
     global _lock  # noqa: PLW0603 - a thread of the parent may have held it
     _lock = threading.Lock()
     _hooked.clear()
+    _held_for_fork.clear()  # The child makes locks of its own.
     for client in _clients:
         client.leave_parent()
 
@@ -53,6 +65,19 @@ def close_all() -> None:
     for client in list(_clients):
         if client.is_of_this_process():
             client.close_at_exit(began_s + client.options.exit_timeout_s)
+
+
+def load_what_threads_need(*, is_secure: bool) -> None:
+    """Import, in the thread that makes a client, all that its sending thread needs later. Not at the import of the
+    package, for these modules take 20 ms; and not in that thread: the child of a fork in the middle of an import waits
+    for ever for the half of the module that no thread of it will finish. ``is_secure``: there is an https address."""
+    import codecs
+    import logging  # noqa: F401
+    import socket  # noqa: F401
+
+    codecs.lookup("idna")  # Of every name that is looked up, and of TLS. It is imported by its first use.
+    if is_secure:
+        import ssl  # noqa: F401
 
 
 def hook_pools() -> None:
@@ -85,4 +110,4 @@ def exit_on_sigterm() -> None:
 
 atexit.register(close_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -163,9 +163,7 @@ class Queue:
         is_loaded = spool.unloaded == 0 and self.has_room(ticket)
         reason = spool.put(ticket, self._wall_ns(), is_loaded=is_loaded)
         if reason is not None:  # The disk is full or broken: memory is better than nothing.
-            self._warn(
-                "spool", f"the spool cannot be written ({reason}); events are kept in memory alone", ticket.since_s
-            )
+            self.warn_of_spool(f"the spool cannot be written ({reason})", ticket.since_s)
             while not self.has_room(ticket):
                 if not self._drop_oldest():
                     self.refuse(ticket, "queue_full", "the queue is full, and the spool cannot be written")
@@ -178,10 +176,23 @@ class Queue:
             self._on_disk[ticket.row] = ticket
         return True
 
+    def warn_of_spool(self, problem: str, now_s: float) -> None:
+        """Say that events are not stored."""
+        self._warn("spool", f"{problem}; events are kept in memory alone", now_s)
+
     def _look_at_disk(self, now_s: float) -> None:
-        spool = self.spool
-        if spool is None:
+        if self.spool is None:
             return
+        try:
+            self._take_from_disk(self.spool, now_s)
+        except Exception as error:  # Of files or rows that no spool wrote: what is in memory is sent all the same.
+            self._is_adopting, self._adopt_due_s = False, now_s + ADOPT_EVERY_S
+            self.spool.unloaded = 0
+            self._warn("spool_read", f"the spool cannot be read: {error!r}", now_s)
+        while self.spool.problems:
+            self._warn("spool_read", self.spool.problems.pop(0), now_s)
+
+    def _take_from_disk(self, spool: Spool, now_s: float) -> None:
         if now_s >= self._adopt_due_s:
             self._is_adopting = spool.adopt()
             self._adopt_due_s = now_s if self._is_adopting else now_s + ADOPT_EVERY_S
@@ -209,6 +220,7 @@ class Queue:
             for ticket in batch.tickets:
                 if ticket.since_s < oldest_s:
                     text = f"an event of {ticket.stream} could not be sent for {self.options.max_age_s:g} s"
+                    text += f"; the last error was {self.last_error}" if self.last_error else ""
                     self._settle(ticket, Outcome("dropped", "expired", text), now_s)
             batch.tickets = kept
         return bool(batch.tickets)

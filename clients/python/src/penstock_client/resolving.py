@@ -17,6 +17,8 @@ def resolve(host: str, port: int, deadline_s: float) -> list[Address]:
     """Return the addresses of a host, by ``time.monotonic`` before the deadline. Raises OSError."""
     try:
         return _addresses(host, port, socket.AI_NUMERICHOST)
+    except UnicodeError as error:
+        raise OSError(f"{host} is no name of a host: {error}") from error
     except socket.gaierror:
         pass_on = host, port  # It is a name.
     cached = _cache.get(pass_on)

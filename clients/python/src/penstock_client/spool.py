@@ -1,8 +1,9 @@
 """Keep events on a local disk until the intake has them, so that a killed process loses none.
 
 Every client has a SQLite database of its own in the directory, so that processes never wait for each other's writes. A
-lock on a file says that the owner lives; the kernel releases it when the process ends, however it ends. Files without
-an owner are adopted by any other client that uses the directory. Events keep their bytes and ids on this way.
+lock on a file says that the owner lives; the kernel releases it when the process ends, however it ends. The same file
+names the address of the intake: files without an owner are adopted by any other client that uses the directory for this
+address, or for any if the file is empty. Events keep their bytes and ids on this way. Only the user can read them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from penstock_client.outcomes import Ticket
 
 ADOPT_AT_ONCE: Final = 1000
+MAX_URL_BYTES: Final = 8192
 ROW_BYTES: Final = 200  # Of a row beside its body: id, stream, address, B-tree.
 
 _held: set[str] = set()  # Lock files of this process: such a lock keeps out other processes alone.
@@ -32,6 +34,15 @@ _TABLE: Final = (
 )
 _INSERT: Final = "INSERT INTO events (id, stream, url, hasty, unix_ms, body) VALUES (?, ?, ?, ?, ?, ?)"
 _COLUMNS: Final = "row, id, stream, url, hasty, unix_ms, body"
+
+
+def _after_fork_in_child() -> None:
+    global _held_lock  # noqa: PLW0603 - a thread of the parent may have held it
+    _held_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 class Stored(NamedTuple):
@@ -48,10 +59,12 @@ class Stored(NamedTuple):
 class Spool:
     """One client's database. ``unloaded`` counts rows whose events are not in memory."""
 
-    def __init__(self, directory: str, max_bytes: int, url: str) -> None:
+    def __init__(self, directory: str | os.PathLike[str], max_bytes: int, url: str) -> None:
         """Make the directory and the database. Events for ``url`` are stored without an address: whoever sends them
         uses its own. Raises SpoolError."""
         self.unloaded = 0
+        self.problems: list[str] = []  # To be logged.
+        self._passed: set[Path] = set()  # Files of others that this client leaves alone.
         self._max_bytes = max_bytes
         self._url = url
         self._bytes = 0
@@ -60,9 +73,11 @@ class Spool:
         self._orphan: tuple[Path, int, sqlite3.Connection] | None = None
         self._directory = Path(directory).absolute()
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._path, self._lock = self._new_lock()
-            self._database = _connect(self._path.with_suffix(".sqlite"))
+            os.pwrite(self._lock, url.encode(), 0)
+            self._file = self._path.with_suffix(".sqlite")
+            self._database = _connect(self._file)
         except (OSError, sqlite3.Error, ImportError) as error:
             raise SpoolError(f"the spool {directory} cannot be used: {error}") from error
 
@@ -75,6 +90,8 @@ class Spool:
         lane = ticket.lane
         assert lane is not None and ticket.body is not None
         address = "" if lane.url == self._url else lane.url
+        if not os.path.exists(self._file):  # SQLite writes to a removed file without a word.
+            return f"{self._file} was removed"
         row = (ticket.id, ticket.stream, address, lane.is_hasty, unix_ns // 1_000_000, ticket.body)
         try:
             ticket.row = self._database.execute(_INSERT, row).lastrowid or 0
@@ -133,13 +150,18 @@ class Spool:
         try:
             query = f"SELECT {_COLUMNS} FROM events ORDER BY row LIMIT ?"
             rows = database.execute(query, (ADOPT_AT_ONCE,)).fetchall()
-            size = sum(len(row[-1]) + ROW_BYTES for row in rows)
-            if rows and self._bytes + size > self._max_bytes:
-                self._let_go(path, lock, database, is_empty=False)
-                return False
-            if not rows:
-                self._let_go(path, lock, database, is_empty=True)
-                return True
+        except sqlite3.Error as error:
+            self._pass(path, error)
+            self._let_go(path, lock, database, is_empty=False)
+            return True
+        size = sum(len(row[-1]) + ROW_BYTES for row in rows)
+        if rows and self._bytes + size > self._max_bytes:
+            self._let_go(path, lock, database, is_empty=False)
+            return False
+        if not rows:
+            self._let_go(path, lock, database, is_empty=True)
+            return True
+        try:
             self._database.execute("BEGIN")
             self._database.executemany(_INSERT, [row[1:] for row in rows])
             self._database.execute("COMMIT")
@@ -184,15 +206,24 @@ class Spool:
 
     def _find_orphan(self) -> tuple[Path, int, sqlite3.Connection] | None:
         for path in sorted(self._directory.glob("*.lock")):
-            lock = _try_lock(path, 0)
+            lock = _try_lock(path, 0) if path not in self._passed else None
             if lock is None:
                 continue
+            url = os.pread(lock, MAX_URL_BYTES, 0).decode("utf-8", "replace").strip()
             try:
-                self._orphan = None
-                return path, lock, _connect(path.with_suffix(".sqlite"))
-            except sqlite3.Error:  # Damaged: it stays for a person to look at.
-                _unlock(path, lock)
+                if url in ("", self._url):
+                    return path, lock, _connect(path.with_suffix(".sqlite"))
+                self._passed.add(path)
+                self.problems.append(f"{path} holds events for {url}: a client of that address sends them")
+            except sqlite3.Error as error:
+                self._pass(path, error)
+            _unlock(path, lock)
         return None
+
+    def _pass(self, path: Path, error: sqlite3.Error) -> None:
+        """Leave a damaged file for a person to look at, and say so once."""
+        self._passed.add(path)
+        self.problems.append(f"{path.with_suffix('.sqlite')} cannot be read ({error}); it stays where it is")
 
     def _let_go(self, path: Path, lock: int, database: sqlite3.Connection, *, is_empty: bool) -> None:
         if self._orphan is not None and self._orphan[0] == path:
@@ -206,6 +237,7 @@ class Spool:
 
 def _connect(path: Path) -> sqlite3.Connection:
     # The client's lock guards the connection, whatever thread uses it.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite would let everyone read it.
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     database.execute("PRAGMA journal_mode=WAL")
     # A commit is in the kernel's hands, not on the platter: a killed process loses nothing, a power cut the last ones.
@@ -222,7 +254,9 @@ def _try_lock(path: Path, flags: int) -> int | None:
             return None
         try:
             lock = os.open(path, os.O_RDWR | os.O_CLOEXEC | flags, 0o600)
-        except FileNotFoundError:
+        except OSError:  # Of another user's, or removed meanwhile.
+            if flags & os.O_CREAT:
+                raise
             return None
         try:
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

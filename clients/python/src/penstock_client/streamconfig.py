@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 
 from penstock_client.decisions import backoff_s
-from penstock_client.jobs import USER_AGENT, Answer, Job, Result
+from penstock_client.jobs import USER_AGENT, Answer, Failed, Job, Result
 from penstock_client.options import Options
 from penstock_client.streams import Streams
 
@@ -63,7 +63,7 @@ class StreamSource:
 
     def _read(self, result: Result) -> str | None:
         if not isinstance(result, Answer):
-            return result
+            return result.detail if isinstance(result, Failed) else str(result)
         if result.status == 304 and self.streams is not None:
             return None
         if result.status != 200:

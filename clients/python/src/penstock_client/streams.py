@@ -53,15 +53,27 @@ def is_in_sample(settings: Settings, ids: Mapping[str, str]) -> bool:
     sample = settings.get("sample")
     if sample is None:
         return True
+    if sample_problem(settings, ids) is not None:
+        return False
+    return bool(int(ids[sample["unit"]][:8], 16) / 0xFFFFFFFF < sample["rate"])
+
+
+def sample_problem(settings: Settings, ids: Mapping[str, str]) -> str | None:
+    """Return why a sample cannot be drawn, which leaves every event outside it; None: it can."""
+    sample = settings.get("sample")
+    if sample is None:
+        return None
     if not isinstance(sample, Mapping):
-        return False
+        return f"sample is no mapping: {sample!r}"
     unit, rate = sample.get("unit"), sample.get("rate")
-    if unit not in UNITS or isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= 1:
-        return False
+    if unit not in UNITS:
+        return f"the unit of a sample is one of {', '.join(UNITS)}, not {unit!r}"
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
+        return f"the rate of a sample is a number from 0 to 1, not {rate!r}"
     identity = ids.get(unit)
-    if identity is None or not _HEX.match(identity):
-        return False
-    return int(identity[:8], 16) / 0xFFFFFFFF < rate
+    if not isinstance(identity, str) or not _HEX.match(identity):
+        return f"the id of the {unit} begins with eight hexadecimal digits, not {identity!r}"
+    return None
 
 
 def client_settings(settings: Settings) -> Settings:
@@ -173,4 +185,5 @@ def judge(
 
 def destination(settings: Settings, services: Mapping[str, str], url: str) -> str:
     """Return the address to which events of a stream go."""
-    return services.get(settings.get("destination_event_service") or "", url)
+    name = settings.get("destination_event_service")
+    return services.get(name, url) if isinstance(name, str) else url
