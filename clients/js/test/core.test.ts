@@ -223,7 +223,7 @@ test("submit never throws", () => {
   assert.equal(intake.submit("web.page_view", undefined as any), undefined);
   assert.equal(intake.submit("web.page_view", { ...EVENT, toJSON: () => undefined }), undefined);
   assert.ok(intake.submit("web.page_view", EVENT));
-  assert.deepEqual(dropped.map((notice) => notice.reason), Array(4).fill("unserializable"));
+  assert.deepEqual(dropped.map((notice) => notice.reason), ["unserializable", "unserializable", "not_an_object", "unserializable"]);
 });
 
 test("attributes that cannot be had keep no event from being sent", async () => {
@@ -384,6 +384,115 @@ test("identities sort in the order of submission, even when the clock goes back"
 
   assert.deepEqual([...ids].sort(), ids);
   assert.equal(new Set(ids).size, 5001);
+});
+
+for (const status of [201, 207, 400, 500, 503]) {
+  test(`entries that are none, in the lists of a ${status}, stop nothing`, async () => {
+    const intake = make();
+    const entries = [5, null, "x", [], {}, { index: "length" }, { index: "0" }, { index: -1 }, { index: 0, context: null }, { index: 1, context: 5 }];
+    world.answer = () => (world.posts().length == 1 ? { status, body: { invalid: entries, error: { length: 1 } } } : undefined);
+
+    count(intake, 0, 2);
+    await intake.flush();
+    await advance(20_000, 1000);
+    const result = await intake.submitNow("web.page_view", EVENT);
+
+    assert.equal(result.status, "sent");
+    assert.equal((await intake.flush()).pending, 0);
+  });
+}
+
+test("a mistake in a store ends its batch with a reason, and the others go on", async () => {
+  const nothing = (): void => undefined;
+  let isBroken = true;
+  const mark = (): void => {
+    if (isBroken) throw new Error("no room");
+  };
+  const intake = make({ store: { open: nothing, put: nothing, mark, remove: nothing, clear: nothing, close: nothing } });
+  const dropped = drops(intake);
+
+  count(intake, 0, 2);
+  const first = await intake.flush();
+  isBroken = false;
+  count(intake, 2, 3);
+  const second = await intake.flush();
+
+  assert.deepEqual(dropped.map(({ reason, context }) => [reason, context?.message]), Array(2).fill(["client_error", "Error: no room"]));
+  assert.deepEqual([first.pending, second], [0, { sent: 1, rejected: 0, dropped: 0, pending: 0 }]);
+});
+
+for (const status of [200, 203, 204, 206]) {
+  test(`${status}, which is no answer of an intake, is not believed: the events wait, ever longer`, async () => {
+    const intake = make({ queue: { maxAgeMs: 600_000 } });
+    const dropped = drops(intake);
+    const reasons: string[] = [];
+    intake.on("retry", ({ reason }) => reasons.push(reason));
+    world.answer = () => ({ status, body: "<html>", isAccepted: false });
+    world.answerOther = () => ({ status: 200, body: "<html>" });
+
+    count(intake, 0, 1);
+    const result = await intake.flush();
+    await advance(900_000, 5000);
+
+    assert.deepEqual([result.sent, result.pending], [0, 1]);
+    assert.equal(reasons[0], `http_${status}`);
+    assert.ok(world.posts().length < 30, `${world.posts().length} requests`);
+    assert.deepEqual(dropped.map((notice) => notice.reason), ["expired"]);
+  });
+}
+
+test("only true grants consent", async () => {
+  for (const consent of [null, 0, 1, "", "no", "false", "true", {}] as never[]) {
+    const intake = make({ consent });
+    const dropped = drops(intake);
+    intake.submit("web.page_view", EVENT);
+    intake.setConsent(true);
+    assert.ok(intake.submit("web.page_view", EVENT));
+    intake.setConsent(consent);
+    intake.submit("web.page_view", EVENT);
+
+    assert.deepEqual(dropped.map((notice) => notice.reason), Array(3).fill("consent"), String(consent));
+  }
+  assert.ok(make({ consent: undefined as never }).submit("web.page_view", EVENT));
+});
+
+test("names of streams that are no text, lists and numbers that JSON lacks are refused, with a reason", async () => {
+  const intake = make();
+  const dropped = drops(intake);
+  for (const stream of [undefined, null, 5, Symbol("s"), Object.create(null)] as never[]) intake.submit(stream, EVENT);
+  for (const event of [null, 5, "x", [EVENT]] as never[]) intake.submit("s", event);
+  for (const value of [NaN, Infinity, [1, { a: -Infinity }]]) intake.submit("s", { ...EVENT, value });
+
+  assert.deepEqual(dropped.map((notice) => notice.reason), [...Array(5).fill("unknown_stream"), ...Array(4).fill("not_an_object"), ...Array(3).fill("unserializable")]);
+  assert.ok(intake.submit("s", { ...EVENT, value: null, text: "null" }));
+});
+
+test("meta.id is text, or one is made; a stream without settings is declared; broken rules refuse and do not throw", async () => {
+  const client = (metrics_platform_client: unknown): never => ({ producers: { metrics_platform_client } }) as never;
+  const streams = {
+    s: null as never,
+    values: client({ provide_values: 5 }),
+    all: client({ curation: { agent_is_automated: { contains_all: 5 } } }),
+    not_in: client({ curation: { agent_is_automated: { not_in: 5 } } }),
+    rules: client({ curation: 5 }),
+    ids: { sample: { unit: "session", rate: 0.5 } },
+  };
+  world.page({ webdriver: false });
+  const intake = make({ streams, ids: { session: 5 as never } });
+  const dropped = drops(intake);
+
+  const id = intake.submit("s", { ...EVENT, meta: { id: 5 as never } });
+  for (const stream of ["values", "all", "not_in", "rules", "ids"]) intake.submit(stream, EVENT);
+
+  assert.match(id!, /^[\da-f]{8}-/);
+  assert.deepEqual(dropped.map(({ stream, reason }) => [stream, reason]), [["all", "curated"], ["not_in", "curated"], ["rules", "curated"], ["ids", "sampled"]]);
+});
+
+test("an address may be a URL, and one that is none is refused at once", async () => {
+  const url = new URL("https://intake.example/") as never;
+
+  assert.equal((await make({ url }).submitNow("web.page_view", EVENT)).status, "sent");
+  for (const wrong of ["", "foo", undefined, null] as never[]) assert.throws(() => make({ url: wrong }), TypeError);
 });
 
 test("a timer of ours keeps no process alive, and close sends what waits", async () => {

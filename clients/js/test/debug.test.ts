@@ -55,6 +55,33 @@ test("the page judges by the intake's schemas, and drops what is invalid when as
   assert.equal(world.seen.filter((request) => request.path.startsWith("/v1/schemas")).length, 1);
 });
 
+test("an event whose schema the intake does not have is said to be not validated", async () => {
+  const to = recorder();
+  world.answerOther = () => ({ status: 404 });
+  const intake = make({ plugins: [debug({ validate: "page", console: to })] });
+
+  intake.submit("s", EVENT);
+  await settle();
+
+  assert.ok(to.lines.includes("penstock: s: not validated; is there a schema at https://intake.example/v1/schemas/web/page_view/1.1.0?"));
+});
+
+test("options and samples that do not work are named", async () => {
+  const to = recorder();
+  const streams = { zero: { sample: { unit: "session", rate: 0 } }, text: { sample: { unit: "session", rate: "0.5" } }, none: { sample: { rate: 1 } }, all: null } as never;
+  world.answerOther = () => ({ status: 200, body: { streams } });
+
+  make({ retry: { timeoutMs: 1e12, baseMs: 10 }, queue: { maxAgeMs: 1e12, maxEvents: "5" as never }, bacth: {}, plugins: [debug({ console: to })], streams } as never);
+
+  assert.deepEqual(to.lines, [
+    "penstock: option bacth is not known",
+    "penstock: option queue.maxEvents: 5 is no number from 0",
+    "penstock: option retry.timeoutMs: 1000000000000 is no number from 0 to 2147483647",
+    "penstock: text: its sample is not valid, and without developer mode none of its events is sent",
+    "penstock: none: its sample is not valid, and without developer mode none of its events is sent",
+  ]);
+});
+
 test("validation does not change the event", () => {
   const event = { page: "/" };
 

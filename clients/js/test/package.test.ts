@@ -1,6 +1,6 @@
 // What is published: its forms, its types, and that importing it does nothing.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -63,6 +63,62 @@ test("no file evaluates text, and the core has no validator in it", () => {
     assert.doesNotMatch(text, /\beval\(|new Function|Function\(|\.style\b|document\.write|import\(/, name);
   }
   assert.doesNotMatch(readFileSync(minified("core.min.js"), "utf8"), /draft|multipleOf/);
+});
+
+/** Run a script of Node to its natural end, before an intake that takes everything; return what the script and the intake say. */
+const runToItsEnd = (lines: string): { said: string[]; accepted: string[]; code: number | null } => {
+  const script = `
+    import { createServer } from "node:http";
+    import { createIntake } from "penstock-client";
+    import { persistence } from "penstock-client/persistence";
+    const server = createServer((request, response) => {
+      let text = "";
+      request.on("data", (piece) => (text += piece)).on("end", () => {
+        for (const event of JSON.parse(text || "[]")) console.log("accepted", event.page);
+        response.writeHead(request.method == "POST" ? 201 : 404, { connection: "close" }).end();
+      });
+    }).listen(0, "127.0.0.1");
+    await new Promise((resolve) => server.on("listening", resolve));
+    server.unref();
+    const url = "http://127.0.0.1:" + server.address().port;
+    const event = (page) => ({ $schema: "/web/page_view/1.1.0", page });
+    ${lines}`;
+  writeFileSync(join(out, "end.mjs"), script);
+  const { stdout, status } = spawnSync("node", ["end.mjs"], { cwd: out, encoding: "utf8" });
+  const said = stdout.trim().split("\n");
+  return { said, accepted: said.filter((line) => line.startsWith("accepted ")).map((line) => line.slice(9)).sort(), code: status };
+};
+
+test("in Node what waits is sent when a script has run to its end", () => {
+  const { accepted, code } = runToItsEnd(`
+    const intake = createIntake({ url });
+    for (const page of ["/a", "/b"]) intake.submit("web.page_view", event(page));
+    const closed = createIntake({ url });
+    closed.submit("web.page_view", event("/c"));
+    await closed.close();`);
+
+  assert.deepEqual([accepted, code], [["/a", "/b", "/c"], 0]);
+});
+
+test("in Node a script ends although the intake is away", () => {
+  const { accepted, code } = runToItsEnd(`
+    const intake = createIntake({ url: "http://127.0.0.1:9" });
+    intake.submit("web.page_view", event("/a"));`);
+
+  assert.deepEqual([accepted, code], [[], 0]);
+});
+
+test("in Node a store has no storage: events stay in memory, and that is said once", () => {
+  const { said, accepted, code } = runToItsEnd(`
+    const intake = createIntake({ url, store: persistence() });
+    intake.on("warning", ({ message }) => console.log(message));
+    for (const page of ["/a", "/b"]) intake.submit("web.page_view", event(page));
+    await new Promise(setImmediate);
+    intake.submit("web.page_view", event("/c"));
+    console.log(JSON.stringify(await intake.close()));`);
+
+  assert.equal(said.filter((line) => line == "quota: kept in memory alone").length, 1);
+  assert.deepEqual([accepted, code], [["/a", "/b", "/c"], 0]);
 });
 
 test("the minified core sends, retries, and tells, as the other one does", async () => {

@@ -66,27 +66,6 @@ test("an ordinary request outlives the page if two like it are allowed, and nine
   open();
 });
 
-test("without keepalive the page's end uses sendBeacon, and believes it when it says no", async () => {
-  const beacons: string[] = [];
-  let isTaken = true;
-  const page = world.page({ sendBeacon: (url: string, body: string) => isTaken && beacons.push(url + body) > 0 });
-  Object.defineProperty(globalThis, "Request", { value: class {}, configurable: true });
-  const intake = make();
-
-  submit(intake, 0, 1);
-  page.hide();
-  isTaken = false;
-  submit(intake, 1, 2);
-  page.hide();
-  await settle();
-  assert.equal(beacons.length, 1);
-  assert.equal(world.posts().length, 0);
-  page.show();
-  await advance(3000);
-
-  assert.deepEqual(world.accepted.map((event) => event.page), ["/1"]);
-});
-
 test("a pause that the intake asked for ends with a page that has no store", async () => {
   const page = world.page();
   const intake = make();
@@ -147,14 +126,48 @@ test("closing takes the listeners off the page", async () => {
   assert.equal(world.posts().length, 0);
 });
 
-test("on a page of the intake's own origin the request's identity is in the header too", async () => {
+test("flush waits for the settings of the streams, and so does closing", async () => {
   world.page();
-  const intake = make({ url: "https://shop.example/" });
+  world.answerOther = () => ({ status: 200, body: { streams: table } });
+  for (const end of ["flush", "close"] as const) {
+    const intake = make({ streams: "fetch" });
 
-  await intake.submitNow("web.page_view", EVENT);
+    localStorage.removeItem("penstock:https://intake.example/v1/streamconfigs");
+    submit(intake, 0, 1);
+    const result = await intake[end]();
 
-  const [request] = world.posts();
-  assert.deepEqual(request!.headers, { "X-Request-Id": request!.params.request_id });
+    assert.deepEqual(result, { sent: 1, rejected: 0, dropped: 0, pending: 0 });
+  }
+});
+
+test("what cannot be judged when the client is closed is dropped as that", async () => {
+  world.answerOther = () => ({ status: 500 });
+  const intake = make({ streams: "fetch" });
+  const dropped = drops(intake);
+
+  submit(intake, 0, 1);
+  await intake.close();
+
+  assert.deepEqual(dropped.map((notice) => notice.reason), ["no_config"]);
+});
+
+test("an event of unknown outcome is repeated once when the page is hidden, however often it is", async () => {
+  const page = world.page();
+  const intake = make();
+  world.answer = () => ({ failure: "reset", isAccepted: true });
+  world.answerOther = () => ({ status: 404 });
+
+  submit(intake, 0, 1);
+  await advance(3100);
+  for (let i = 0; i < 5; i++) {
+    page.hide();
+    await settle();
+    page.show();
+    await advance(500);
+  }
+
+  assert.equal(world.posts().length, 2);
+  assert.equal(new Set(world.posts().map((request) => request.body)).size, 1);
 });
 
 test("events wait for the settings of their streams, and are judged by them", async () => {

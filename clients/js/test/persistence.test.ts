@@ -204,6 +204,22 @@ test("where storage and locks are forbidden events stay in memory, and that is s
   }
 });
 
+test("where there is no database and localStorage throws, an intake is made all the same", async () => {
+  const before = globalThis.indexedDB;
+  const refuse = (): never => {
+    throw new DOMException("no", "SecurityError");
+  };
+  Object.defineProperty(globalThis, "indexedDB", { value: undefined, configurable: true, writable: true });
+  Object.defineProperty(globalThis, "localStorage", { get: refuse, configurable: true });
+  try {
+    const intake = make({ url, store: persistence() });
+
+    assert.equal((await intake.submitNow("web.page_view", EVENT)).status, "sent");
+  } finally {
+    Object.defineProperty(globalThis, "indexedDB", { value: before, configurable: true, writable: true });
+  }
+});
+
 test("without room events stay in memory, and that is said once and reported", async () => {
   const store: Store = persistence();
   const before = IDBObjectStore.prototype.put;

@@ -46,6 +46,7 @@ test("accepted is what was submitted, and every repetition has the same identity
             void intake.flush().then((result) => (pending = result.pending));
             await advance(20_000, 1000);
           }
+          await intake.close();
 
           assert.deepEqual(dropped, []);
           assert.deepEqual(new Set(world.accepted.map((event) => event.meta.id)), submitted);

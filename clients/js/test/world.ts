@@ -174,7 +174,11 @@ export const setStage = (): void => {
   afterEach(async () => {
     // What a test left unanswered is let go.
     world.answer = () => undefined;
-    for (const intake of intakes) await intake.close();
+    const closing = Promise.all(intakes.map((intake) => intake.close()));
+    await settle(10);
+    // Settings that a test left unanswered are waited for no longer than that.
+    mock.timers.tick(15_000);
+    await closing;
     await settle(50);
     world.end();
   });

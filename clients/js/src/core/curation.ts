@@ -1,31 +1,33 @@
 /** Curation rules of Metrics Platform: which events a stream wants, by attributes of their context. */
 import type { Context } from "./types.js";
 
-type Test = (value: any, wanted: any) => boolean;
-const has = (list: unknown, item: unknown): boolean => Array.isArray(list) && list.includes(item);
-// Text and numbers have an order each, but none together.
-const compares = (a: unknown, b: unknown): boolean => typeof a == typeof b;
+type Test = (value: any, wanted: any) => unknown;
+/** Undefined: it is no list. */
+const has = (list: unknown, item: unknown): boolean | undefined => (Array.isArray(list) ? list.includes(item) : undefined);
+/** Text and numbers have an order each, but none together: it is NaN, and all comparisons with it fail. */
+const order = (a: any, b: any): number => (typeof a == typeof b ? +(a > b) - +(a < b) : NaN);
 
 const TESTS: Record<string, Test> = {
   equals: (value, wanted) => value === wanted,
   not_equals: (value, wanted) => value !== wanted,
   in: (value, wanted) => has(wanted, value),
-  not_in: (value, wanted) => !has(wanted, value),
-  greater_than: (value, wanted) => compares(value, wanted) && value > wanted,
-  less_than: (value, wanted) => compares(value, wanted) && value < wanted,
-  greater_than_or_equals: (value, wanted) => compares(value, wanted) && value >= wanted,
-  less_than_or_equals: (value, wanted) => compares(value, wanted) && value <= wanted,
+  not_in: (value, wanted) => has(wanted, value) === false,
+  greater_than: (value, wanted) => order(value, wanted) > 0,
+  less_than: (value, wanted) => order(value, wanted) < 0,
+  greater_than_or_equals: (value, wanted) => order(value, wanted) >= 0,
+  less_than_or_equals: (value, wanted) => order(value, wanted) <= 0,
   contains: has,
-  does_not_contain: (value, wanted) => !has(value, wanted),
-  contains_all: (value, wanted: unknown[]) => wanted.every((item) => has(value, item)),
-  contains_any: (value, wanted: unknown[]) => wanted.some((item) => has(value, item)),
+  does_not_contain: (value, wanted) => has(value, wanted) === false,
+  contains_all: (value, wanted) => wanted?.every?.((item: unknown) => has(value, item)),
+  contains_any: (value, wanted) => wanted?.some?.((item: unknown) => has(value, item)),
 };
 
 /** Whether all operators of all attributes hold. An attribute without a value fails, and so does an unknown operator. */
-export const passes = (rules: Record<string, any> | undefined, context: Context): boolean =>
-  Object.keys(rules || {}).every((name) => {
+export const passes = (rules: any, context: Context): boolean =>
+  typeof rules == "object" &&
+  Object.keys(rules).every((name) => {
     const value = context[name];
-    const operators = rules![name];
+    const operators = rules[name];
     return (
       value != null && operators === Object(operators) &&
       Object.keys(operators).every((operator) => TESTS[operator]?.(value, operators[operator]))

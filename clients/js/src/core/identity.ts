@@ -21,9 +21,7 @@ export const uuid7 = (): string => {
     sequence = 0;
   }
   const time = lastMs.toString(16).padStart(12, "0");
-  const [high, low] = crypto.getRandomValues(new Uint32Array(2)) as unknown as [number, number];
-  const random = (high + 2 ** 32).toString(16).slice(1) + (low + 2 ** 32).toString(16).slice(5);
-  // Version 7, and the variant's two bits 10.
-  const marked = (0x7000 + sequence).toString(16) + "-" + ((0x8000 + Math.random() * 0x4000) | 0).toString(16);
-  return time.slice(0, 8) + "-" + time.slice(8) + "-" + marked + "-" + random;
+  const random = randomHex(8);
+  // Version 7, and a digit that begins with the variant's two bits 10.
+  return time.slice(0, 8) + "-" + time.slice(8) + "-" + (0x7000 + sequence).toString(16) + "-a" + random.slice(1, 4) + "-" + random.slice(4);
 };

@@ -5,38 +5,46 @@ import { fetchConfig } from "./config.js";
 import { randomHex, uuid7 } from "./identity.js";
 import { limitRate } from "./rate.js";
 import { createSender } from "./sender.js";
-import { judge } from "./streams.js";
+import { judge, settingsOf } from "./streams.js";
 import { parse, quietly } from "./quietly.js";
 import type { Context, DropReason, Event, FlushResult, Hooks, Ids, Intake, Item, Notices, Options, Result, StreamTable } from "./types.js";
 
 const VERSION = "js/0.1.0";
 const REPORTS = "penstock.client_report";
 const SESSION = "penstock:session";
-/** Drops for these reasons are meant, and make no report by themselves. */
-const MEANT = /^(sampled|curated|consent)$/;
+/** Drops for these reasons (sampled, curated, consent) are meant, and make no report by themselves. */
+const MEANT = /^(sa|cu|con)/;
 const MAX_KEPT = 100;
+/** Write an event as JSON, once. JSON has no NaN and no infinity, and would say null: such an event is refused. */
+const write = (event: unknown): string => {
+  const text = JSON.stringify(event);
+  // A BigInt is what JSON.stringify throws at.
+  if (text.includes("null")) JSON.stringify(event, (_, value) => (typeof value == "number" && !isFinite(value) ? 1n : value));
+  return text;
+};
 /** Stands for an event where only its stream is judged. */
 const ANY = { $schema: "/any" } as Event;
 
 export const createIntake = (options: Options): Intake => {
-  const url = options.url.replace(/\/+$/, "");
-  const { store, honour, reports, services = {} } = options;
+  const url = new URL(options.url).href.replace(/\/+$/, "");
+  const { store, honour, reports, services = {}, consent = true } = options;
   const { maxEvents: mostHeld = 1000, maxEventBytes = 1048576 } = options.queue || {};
   const page = globalThis.document as Document | undefined;
   const nav = (globalThis.navigator || {}) as Navigator & { globalPrivacyControl?: boolean };
   const hooks: Hooks = { sampling: true, hasty: !!options.hasty, params: {} };
-  const listeners: Partial<Record<keyof Notices, Set<(notice: any) => void>>> = {};
+  const listeners = new Set<[kind: keyof Notices, listener: (notice: any) => void]>();
   const counts = { sent: 0, rejected: 0, dropped: 0, queued: 0 };
-  const unreported: Record<string, { stream: string; reason: string; count: number }> = {};
+  let unreported: Record<string, { stream: string; reason: string; count: number }> = {};
   const warned = new Set<string>();
   const overRate = limitRate(options.rate ?? { perSecond: 50, burst: 500 });
   let held: [stream: string, event: Event, done?: Item["done"]][] = [];
-  let granted = options.consent !== false;
+  // Only true grants: an answer that was misread does not.
+  let granted = consent === true;
   let ids: Ids | undefined;
 
   const emit = <K extends keyof Notices>(kind: K, notice: Notices[K]): void => {
     // A listener's mistake is not the sender's.
-    listeners[kind]?.forEach((listener) => quietly(() => listener(notice)));
+    listeners.forEach(([of, listener]) => of == kind && quietly(() => listener(notice)));
   };
   const mayTake = (): boolean =>
     granted && !((honour != "none" && nav.globalPrivacyControl) || (honour == "both" && nav.doNotTrack == "1"));
@@ -45,7 +53,7 @@ export const createIntake = (options: Options): Intake => {
   };
   /** Warn of each thing once. */
   const warn = (of: string, message: string): void => {
-    if (warned.has(of) || warned.size > MAX_KEPT) return;
+    if (warned.has(of)) return;
     warned.add(of);
     emit("warning", { message: of + ": " + message });
   };
@@ -57,6 +65,10 @@ export const createIntake = (options: Options): Intake => {
     done?.(result);
   };
   const refuse = (stream: string, reason: DropReason, done?: Item["done"]): undefined => finish(stream, { status: "dropped", reason }, done);
+
+  const refuseHeld = (reason: DropReason): void => {
+    for (const [stream, , done] of held.splice(0)) refuse(stream, reason, done);
+  };
 
   /** A copied tab has the session of the first, and a pageview of its own, which is in memory alone. */
   const identities = (): Ids => {
@@ -75,14 +87,14 @@ export const createIntake = (options: Options): Intake => {
     ...(typeof options.context == "function" ? quietly(options.context) : options.context),
   });
 
-  const config =
+  const [config, hurryConfig] =
     options.streams == "fetch"
       ? fetchConfig(url + "/v1/streamconfigs" + (options.names ? "?streams=" + encodeURIComponent(options.names.join("|")) : ""), (streams) => {
           if (!streams) return sender.wake(30000);
           emit("config", { streams });
           for (const event of held.splice(0)) admit(...event);
         })
-      : undefined;
+      : [];
   /** Undefined: not known yet. */
   const table = (): StreamTable | false | undefined => (config ? config() : (options.streams as StreamTable) || false);
   const judgeBy = (streams: StreamTable | false, stream: string, event: Event, sampling: boolean) =>
@@ -91,15 +103,17 @@ export const createIntake = (options: Options): Intake => {
   /** Judge an event and have it sent. The moment and the identity of one that was held are in it already. */
   const admit = (stream: string, event: Event, done?: Item["done"]): string | undefined => {
     try {
+      if (typeof stream != "string") return refuse(typeof stream, "unknown_stream", done);
       if (!mayTake()) return refuse(stream, "consent", done);
+      if (event !== Object(event) || Array.isArray(event)) return refuse(stream, "not_an_object", done);
       const streams = table();
       const meta = { ...event.meta, stream };
-      const id = (meta.id ||= uuid7());
+      const id = (meta.id = (typeof meta.id == "string" && meta.id) || uuid7());
       meta.domain ||= globalThis.location?.hostname;
       const dated = { ...event, meta, dt: event.dt || new Date().toISOString() };
       if (streams === undefined) {
         // Its text as of now: the caller may go on to change the object.
-        held.push([stream, parse(JSON.stringify(dated)), done]);
+        held.push([stream, parse(write(dated)), done]);
         if (held.length > mostHeld) {
           const [oldest, , told] = held.shift()!;
           refuse(oldest, "queue_full", told);
@@ -109,12 +123,13 @@ export const createIntake = (options: Options): Intake => {
       const judged = judgeBy(streams, stream, event, hooks.sampling);
       const whole = { ...dated, ...judged.added };
       let { reason } = judged;
-      if (/unknown|schema/.test(reason!)) warn(stream, reason!);
+      // unknown_stream and no_schema are mistakes.
+      if (/_s/.test(reason!)) warn(stream, reason!);
       if (!reason && hooks.sampling && meta.domain != "canary" && overRate(stream)) reason = "rate_limited";
       if (!reason && hooks.admit?.(stream, whole) === false) reason = "invalid";
       if (reason) return refuse(stream, reason, done);
-      const body = JSON.stringify(whole);
-      const item: Item = { id, stream, url: judged.url, body, bytes: body.length && utf8Bytes(body), at: clock(), tries: 0, done };
+      const body = write(whole);
+      const item: Item = { id, stream, url: judged.url, body, bytes: utf8Bytes(body), at: clock(), tries: 0, done };
       if (!fits(item.bytes, maxEventBytes)) return refuse(stream, "too_large", done);
       store?.put(item);
       done ? sender.express(item) : sender.take(item);
@@ -125,7 +140,7 @@ export const createIntake = (options: Options): Intake => {
     }
   };
 
-  const sender = createSender(options, { hooks, store, mayTake, finish, emit, warn, refresh: table });
+  const sender = createSender(options, hooks, store, mayTake, finish, emit, warn, table);
 
   /** Send one report for all drops since the last one, if any was not meant: by itself, for in a full queue it would drop one more. */
   const report = (): void => {
@@ -134,9 +149,9 @@ export const createIntake = (options: Options): Intake => {
     const drops = Object.values(unreported);
     if (
       stream && mayTake() && drops.some((drop) => drop.stream != stream && !MEANT.test(drop.reason)) &&
-      (reports || (streams && !judgeBy(streams, stream, ANY, false).reason))
+      (reports || (streams && settingsOf(streams, stream)))
     ) {
-      for (const key in unreported) delete unreported[key];
+      unreported = {};
       admit(stream, { $schema: "/penstock/client_report/1.0.0", client: VERSION, clock_offset_ms: sender.offset(), dropped: drops.slice(0, MAX_KEPT) }, () => undefined);
     }
   };
@@ -146,7 +161,7 @@ export const createIntake = (options: Options): Intake => {
     sender.leave();
   };
   const leave = (): void => {
-    if (config && !table()) for (const [stream, , done] of held.splice(0)) refuse(stream, "no_config", done);
+    refuseHeld("no_config");
     onAsked();
   };
   const onHidden = (): void => {
@@ -159,6 +174,8 @@ export const createIntake = (options: Options): Intake => {
       globalThis[on]("beforeunload", onAsked);
       globalThis[on]("pagehide", leave);
     }
+    // Node: the script has run to its end. What waits is sent once, and not again, or the process would never end.
+    else (globalThis as any).process?.[on.replace("Event", "")]?.("beforeExit", intake.close);
   };
 
   const intake: Intake = {
@@ -169,6 +186,7 @@ export const createIntake = (options: Options): Intake => {
       }),
     async flush(): Promise<FlushResult> {
       const { sent, rejected, dropped } = counts;
+      if (held.length) await hurryConfig!();
       sender.hurry();
       await sender.rest();
       return {
@@ -183,23 +201,24 @@ export const createIntake = (options: Options): Intake => {
       return streams === undefined ? streams : !judgeBy(streams, stream, ANY, hooks.sampling).reason;
     },
     setConsent(isGranted) {
-      granted = isGranted;
+      granted = isGranted === true;
       if (granted) return;
-      for (const [stream, , done] of held.splice(0)) refuse(stream, "consent", done);
+      refuseHeld("consent");
       sender.clear("consent");
       store?.clear();
       ids = undefined;
       quietly(() => sessionStorage.removeItem(SESSION));
     },
     on(kind, listener) {
-      const set = (listeners[kind] ||= new Set());
-      set.add(listener);
-      return () => void set.delete(listener);
+      const entry: [keyof Notices, (notice: any) => void] = [kind, listener];
+      listeners.add(entry);
+      return () => void listeners.delete(entry);
     },
     close() {
       listen("removeEventListener");
-      leave();
+      onAsked();
       return intake.flush().finally(() => {
+        refuseHeld("no_config");
         sender.stop();
         store?.close();
       });

@@ -46,19 +46,22 @@ export const decide = (count: number, status: number | string, body?: any, after
   const lists = [body?.error, body?.invalid];
   const isListed = lists.some(Array.isArray);
   if (status == 207 && !isListed) return all("unknown");
-  const decision = status < 300 ? all("sent")
+  // Another 2xx is of a proxy, a portal or a site: the intake has no such answer.
+  const decision = /^20[127]$/.test(text) ? all("sent")
     : isPassing ? all("retry", reason, true)
     : /^([34]|50[15])/.test(text) ? all("rejected", reason)
     : all("unknown", reason, true);
   if (isListed) {
     lists.forEach((list, isInvalid) => {
-      for (const { index, context = {} } of list || []) {
-        if (!(index in decision.outcomes)) continue;
-        const type = context.error_type || reason;
-        decision.outcomes[index] = isInvalid || FINAL_ERRORS.test(type) ? "rejected" : "retry";
-        decision.reasons[index] = type;
-        decision.contexts[index] = context;
-        if (context.retry_after_s > decision.afterS!) decision.afterS = context.retry_after_s;
+      for (let index = 0; index < count; index++) {
+        const found = Array.isArray(list) && list.find((entry) => entry?.index === index);
+        if (!found) continue;
+        const context = (decision.contexts[index] = Object(found.context));
+        const { error_type: type, retry_after_s: wait } = context;
+        const isFinal = isInvalid || FINAL_ERRORS.test(type);
+        decision.outcomes[index] = isFinal ? "rejected" : "retry";
+        decision.reasons[index] = type || reason;
+        if (!isFinal && wait > decision.afterS!) decision.afterS = wait;
       }
     });
     decision.isTrouble &&= decision.outcomes.includes("retry");

@@ -40,21 +40,20 @@ const SILENCES = 6;
 /** A clock that is further from the intake's is said to be wrong. */
 const MAX_OFFSET_MS = 300000;
 
-/** What the sender needs of the intake. */
-export interface Office {
-  hooks: Hooks;
-  store: Store | undefined;
-  mayTake(): boolean;
-  /** An event has its outcome. */
-  finish(stream: string, result: Result, done?: Item["done"]): void;
-  emit<K extends keyof Notices>(kind: K, notice: Notices[K]): void;
-  /** Warn of a thing, once. */
-  warn(of: string, message: string): void;
-  /** Called before each look at the queue. */
-  refresh(): void;
-}
-
-export const createSender = (options: Options, { hooks, store, mayTake, finish, emit, warn, refresh }: Office) => {
+/**
+ * Make a sender. `finish`: an event has its outcome. `warn`: warn of a thing, once. `refresh` is called before each look at
+ * the queue.
+ */
+export const createSender = (
+  options: Options,
+  hooks: Hooks,
+  store: Store | undefined,
+  mayTake: () => boolean,
+  finish: (stream: string, result: Result, done?: Item["done"]) => void,
+  emit: <K extends keyof Notices>(kind: K, notice: Notices[K]) => void,
+  warn: (of: string, message: string) => void,
+  refresh: () => void,
+) => {
   const { maxEvents = 100, maxBytes = 32768, intervalMs = 3000, flushAt = 20 } = options.batch || {};
   const bounds = { maxEvents: 1000, maxBytes: 4194304, maxAgeMs: store ? 259200000 : 3600000, ...options.queue };
   const { baseMs = 1000, capMs = 300000, timeoutMs = 15000, settleMs = 11000, giveUpMs = 60000 } = options.retry || {};
@@ -76,6 +75,8 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
   const settle = (items: Item[], status: Result["status"], reason?: string, context?: Result["context"]): void => {
     store?.remove(items.map((item) => item.id));
     for (const item of items) {
+      if (item.isOver) continue;
+      item.isOver = true;
       forget(item);
       finish(item.stream, { status, reason, context, id: item.id }, item.done);
     }
@@ -115,7 +116,7 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
     timerAt = at;
     timer = setTimeout(pump, delayMs);
     // Node: a timer keeps no process alive.
-    (timer as { unref?: () => void }).unref?.();
+    if ((globalThis as any).process) (timer as { unref?: () => void }).unref?.();
   };
 
   const pump = (): void => {
@@ -132,7 +133,7 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
         const batch = index < 0 ? newDue <= now && form(lane, lane.mostBytes) : lane.waiting.splice(index, 1)[0];
         if (batch) {
           lane.isBusy = true;
-          fly((batch.isUnknown ? inquire : send)(lane, batch).then(() => (lane.isBusy = false)));
+          fly(batch, (batch.isUnknown ? inquire : send)(lane, batch), lane);
         } else {
           const dues = lane.waiting.map((waiting) => waiting.due);
           if (queue.some((item) => item.url == lane.url)) dues.push(newDue);
@@ -145,24 +146,32 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
       for (const resolve of idle.splice(0)) resolve();
     }
   };
-  const fly = (request: Promise<unknown>): void => {
+  /** Await what is done with a batch. A mistake of ours ends this batch, and the others go on. */
+  const fly = (batch: Batch, action: Promise<void>, lane?: Lane): void => {
     flying++;
-    void request.then(() => {
-      flying--;
-      pump();
-    });
+    void action
+      .catch((error) => settle(batch.items, "dropped", "client_error", { message: error + "" }))
+      .then(() => {
+        flying--;
+        if (lane) lane.isBusy = false;
+        pump();
+      });
   };
 
+  /** Take out everything that is not under way. */
+  const drain = (): Item[] => {
+    each((lane) => queue.unshift(...lane.waiting.splice(0).flatMap((waiting) => waiting.items)));
+    return queue.splice(0);
+  };
   const batchOf = (items: Item[], tries: number, due = 0): Batch => ({ items, request: uuid7(), tries, due });
   /** Make a batch of what is in the queue, the newest first if the page may end. */
   const form = (lane: Lane, bytes: number, isLast = false): Batch | undefined => {
     let own = queue.filter((item) => item.url == lane.url && (!isLast || item.bytes < bytes - 2));
     if (isLast) own.reverse();
     own = takeBatch(own, maxEvents, bytes);
-    const taken = new Set(own);
     // In the order of the queue again.
-    own = queue.filter((item) => taken.has(item));
-    queue = queue.filter((item) => !taken.has(item));
+    if (isLast) own.reverse();
+    queue = queue.filter((item) => !own.includes(item));
     return own.length ? batchOf(own, Math.max(...own.map((item) => item.tries))) : undefined;
   };
 
@@ -188,10 +197,9 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
       request_id: batch.request,
       ...((isLast || hooks.hasty) && { hasty: true }),
     });
-    const isOwn = url.startsWith(globalThis.location?.origin + "/");
     const bytes = items.reduce((sum, item) => sum + item.bytes + 1, 1);
     const { status, text, headers } = await post(
-      url, "[" + items.map((item) => item.body) + "]", bytes, timeoutMs, isLast, isOwn ? { "X-Request-Id": batch.request } : {},
+      url, "[" + items.map((item) => item.body) + "]", bytes, timeoutMs, isLast,
     );
     const date = headers?.get("date");
     const now = Date.now();
@@ -199,19 +207,19 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
     const found = retryAfter(headers?.get("retry-after"), date, now);
     const { outcomes, reasons, contexts, isSplit, isTrouble, afterS } = decide(items.length, status, parse(text!), found);
     hear(lane, isTrouble, status);
-    items.forEach((item, index) => {
-      const outcome = outcomes[index]!;
-      const reason = reasons[index];
-      if (outcome == "sent" || outcome == "rejected") settle([item], reason == "too_large" ? "dropped" : outcome, reason, contexts[index]);
-    });
     const isUnknown = outcomes.includes("unknown");
-    const again = isUnknown ? items : items.filter((_, index) => outcomes[index] == "retry");
+    const again = items.filter((item, index) => {
+      const outcome = outcomes[index] as "sent" | "retry";
+      const reason = reasons[index];
+      return isUnknown || outcome == "retry" || settle([item], reason == "too_large" ? "dropped" : outcome, reason, contexts[index]);
+    });
     if (!mayTake()) discard(again, "consent");
     else if (isSplit) {
       lane.mostBytes = Math.max(bytes >> 1, 1024);
-      lane.waiting.unshift(batchOf(items.slice(0, items.length >> 1), 0), batchOf(items.slice(items.length >> 1), 0));
+      const half = items.length >> 1;
+      lane.waiting.unshift(batchOf(items.slice(0, half), 0), batchOf(items.slice(half), 0));
     } else if (again.length) {
-      const delayMs = delay(lane, lane.troubles || tries, afterS);
+      const delayMs = delay(lane, Math.max(lane.troubles, tries), afterS);
       const due = clock() + delayMs;
       lane.waiting.push(isUnknown ? { ...batch, due, isUnknown } : batchOf(again, tries, due));
       if (isTrouble) lane.pausedUntil = due;
@@ -233,7 +241,7 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
     else {
       const due = clock() + (lane.troubles ? delay(lane, lane.troubles) : settleMs / 4);
       lane.waiting.push({ ...batch, due });
-      lane.pausedUntil = Math.max(lane.pausedUntil, due);
+      lane.pausedUntil = due;
       return;
     }
     lane.pausedUntil = 0;
@@ -245,7 +253,8 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
     /** Take one event and send it in a request of its own. */
     express(item: Item): void {
       count(item);
-      fly(send(laneOf(item.url), batchOf([item], 0)));
+      const batch = batchOf([item], 0);
+      fly(batch, send(laneOf(item.url), batch));
     },
     /** Forget that anything has to wait. */
     hurry(): void {
@@ -268,16 +277,14 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
       each((lane) => {
         // What waits for a reason stays where a store has it. Without one this is its last chance.
         if (store && lane.pausedUntil > clock()) return;
-        if (!store) queue.unshift(...lane.waiting.splice(0).flatMap((waiting) => waiting.items));
-        for (let batch; (batch = form(lane, keepaliveRoom(), true)); ) fly(send(lane, batch, true));
+        // An outcome that is unknown is worth one repetition, not one each time the page is hidden.
+        if (!store) lane.waiting = lane.waiting.reverse().filter((waiting) => (waiting.isUnknown && waiting.tries > 1) || !queue.unshift(...waiting.items));
+        for (let batch; (batch = form(lane, keepaliveRoom(), true)); ) fly(batch, send(lane, batch, true));
       });
       isHasty = true;
       wake(0);
     },
-    clear(reason: DropReason): void {
-      each((lane) => lane.waiting.splice(0).forEach((waiting) => discard(waiting.items, reason)));
-      discard(queue.splice(0), reason);
-    },
+    clear: (reason: DropReason): void => discard(drain(), reason),
     /** Take events of a page that ended: never sent, or those of one request whose answer it did not see. */
     adopt(items: Item[]): void {
       const { request, tries, url } = items[0]!;
@@ -288,10 +295,7 @@ export const createSender = (options: Options, { hooks, store, mayTake, finish, 
       wake(0);
     },
     /** Leave what waits to the store: this page sends it no more. */
-    release(): void {
-      each((lane) => lane.waiting.splice(0).forEach((waiting) => waiting.items.forEach(forget)));
-      queue.splice(0).forEach(forget);
-    },
+    release: (): void => drain().forEach(forget),
     stop: (): void => clearTimeout(timer),
     pending: (): number => pending,
     offset: (): number | undefined => offset,

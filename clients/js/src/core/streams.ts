@@ -7,10 +7,10 @@ import type { Context, DropReason, Event, Ids, StreamSettings, StreamTable } fro
 /** Find a stream's settings: by its exact name, else by the first regular expression that matches. */
 export const settingsOf = (streams: StreamTable, stream: string): StreamSettings | undefined => {
   const isPattern = (name: string): boolean => /^\/.*\/$/.test(name);
-  if (Object.hasOwn(streams, stream) && !isPattern(stream)) return streams[stream] as StreamSettings;
+  if (Object.hasOwn(streams, stream) && !isPattern(stream)) return Object(streams[stream]);
   for (const name in streams) {
     // The server's dialect knows forms that ours does not: such a stream is not known here.
-    if (isPattern(name) && quietly(() => new RegExp(name.slice(1, -1)).test(stream))) return streams[name] as StreamSettings;
+    if (isPattern(name) && quietly(() => new RegExp(name.slice(1, -1)).test(stream))) return Object(streams[name]);
   }
   return undefined;
 };
@@ -43,10 +43,10 @@ export const judge = (
     result.url = (destination_event_service && services[destination_event_service]) || url;
     if (sampling && event.meta?.domain != "canary") {
       if (!inSample(sample, ids())) result.reason = "sampled";
-      else if (platform.curation && !passes(platform.curation, context())) result.reason = "curated";
+      else if (platform.curation != undefined && !passes(platform.curation, context())) result.reason = "curated";
       else if (sample && !("sample" in event)) result.added.sample = { unit: sample.unit, rate: sample.rate };
     }
-    for (const name of platform.provide_values || []) {
+    for (const name of Array.isArray(platform.provide_values) ? platform.provide_values : []) {
       const [, group, field] = /^([^_]+)_(.+)$/.exec(name) || [];
       const value = field && context()[name];
       if (value == null) continue;

@@ -1,6 +1,6 @@
 /**
- * Requests of the browser: `fetch` with `keepalive` as far as it is allowed, `sendBeacon` where there is none. A beacon
- * survives the end of a page no better, has no answer, and is what lists of blockers name.
+ * Requests of the browser: `fetch` with `keepalive` as far as it is allowed. A beacon survives the end of a page no better,
+ * has no answer, and is what lists of blockers name.
  */
 
 /**
@@ -16,8 +16,6 @@ let keptBytes = 0;
 /** How many bytes a request may have now to outlive the page. */
 export const keepaliveRoom = (): number => MAX_KEEPALIVE_BYTES - keptBytes;
 
-const hasKeepalive = (): boolean => "keepalive" in Request.prototype;
-
 export interface Answer {
   /** The status, or why there is none: `reset` or `timeout`. */
   status: number | string;
@@ -27,16 +25,12 @@ export interface Answer {
 
 /** Send a body as text/plain, which needs no preflight. Never rejects. `isLast`: the page may end now. */
 export const post = async (
-  url: string, body: string, bytes: number, timeoutMs: number, isLast: boolean, headers: Record<string, string>,
+  url: string, body: string, bytes: number, timeoutMs: number, isLast: boolean,
 ): Promise<Answer> => {
-  if (isLast && !hasKeepalive()) {
-    // False: the browser's own queue is full, and nothing was sent.
-    return { status: navigator.sendBeacon(url, body) ? 202 : "connect" };
-  }
   const keepalive = bytes <= keepaliveRoom() && (isLast || bytes <= MAX_FOLLOWING_BYTES);
   const counted = keepalive ? Math.max(bytes, MAX_KEEPALIVE_BYTES / 9) : 0;
   keptBytes += counted;
-  const answer = await request(url, { method: "POST", body, headers, keepalive }, timeoutMs);
+  const answer = await request(url, { method: "POST", body, keepalive }, timeoutMs);
   keptBytes -= counted;
   return answer;
 };
@@ -48,18 +42,16 @@ export const post = async (
 export const request = (url: string, init: RequestInit, timeoutMs: number): Promise<Answer> =>
   new Promise((resolve) => {
     const abort = new AbortController();
-    const settle = (answer: Answer): void => {
-      clearTimeout(timer);
-      resolve(answer);
-    };
     const timer = setTimeout(() => {
-      settle({ status: "timeout" });
+      resolve({ status: "timeout" });
       abort.abort();
     }, timeoutMs);
-    const run = async (): Promise<Answer> => {
-      const response = await fetch(url, { credentials: "omit", redirect: "manual", signal: abort.signal, ...init });
+    fetch(url, { credentials: "omit", redirect: "manual", signal: abort.signal, ...init })
       // A redirect is not followed. Browsers hide which it was, and say 0.
-      return { status: response.status || 308, text: await response.text(), headers: response.headers };
-    };
-    run().then(settle, () => settle({ status: "reset" }));
+      .then(async (response): Promise<Answer> => ({ status: response.status || 308, text: await response.text(), headers: response.headers }))
+      .catch((): Answer => ({ status: "reset" }))
+      .then((answer) => {
+        clearTimeout(timer);
+        resolve(answer);
+      });
   });

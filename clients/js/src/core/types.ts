@@ -36,12 +36,14 @@ export type StreamTable = Record<string, StreamSettings | unknown[]>;
 
 export type DropReason =
   | "blocked"
+  | "client_error"
   | "consent"
   | "curated"
   | "expired"
   | "invalid"
   | "no_config"
   | "no_schema"
+  | "not_an_object"
   | "queue_full"
   | "quota"
   | "rate_limited"
@@ -80,6 +82,8 @@ export interface Item {
   request?: string | undefined;
   sentAt?: number | undefined;
   done?: ((result: Result) => void) | undefined;
+  /** It has its outcome. */
+  isOver?: boolean;
 }
 
 /** A result, and the stream of its event. `event` is there for a queued one: as it is sent. */

@@ -4,6 +4,7 @@
  * A plugin and not an option, so that pages that do not ask for it do not load it.
  */
 import type { Event, Notice, Plugin } from "../core/types.js";
+import { wrongOptions, wrongSamples } from "./hints.js";
 import { schemasOf, validate, type Verdict } from "./schemas.js";
 
 export { schemasOf, validate, type Verdict };
@@ -13,7 +14,7 @@ export interface DebugOptions {
   test?: string;
   /** Who judges an event before it is sent: the intake (`/v1/validate`), or this page by the intake's schemas. */
   validate?: "intake" | "page" | false;
-  /** An event that this page found invalid is not sent. Needs `validate: "page"`, and the schema to be there already. */
+  /** An event that this page found invalid is not sent. The first events of a schema are sent while it is fetched. */
   drop?: boolean;
   /** Where to write. Default: the browser's console. */
   console?: Pick<Console, "log" | "table" | "warn">;
@@ -22,7 +23,7 @@ export interface DebugOptions {
 /** Make the plugin: `createIntake({ url, plugins: [debug()] })`. */
 export const debug = ({ test = "debug", validate: judge = "intake", drop = false, console: to = console }: DebugOptions = {}): Plugin =>
   (intake, hooks, options) => {
-    const url = options.url.replace(/\/+$/, "");
+    const url = new URL(options.url).href.replace(/\/+$/, "");
     const schemas = schemasOf(url);
     const link = (event: Event): string => `${url}/v1/schemas${event.$schema}`;
     const blame = (stream: string, event: Event, errors: string[]): void => {
@@ -35,6 +36,11 @@ export const debug = ({ test = "debug", validate: judge = "intake", drop = false
       const [verdict] = verdictsOf(await response.json());
       return verdict;
     };
+
+    const hint = (lines: string[]): void => lines.forEach((line) => to.warn(`penstock: ${line}`));
+    hint(wrongOptions(options));
+    if (typeof options.streams == "object") hint(wrongSamples(options.streams));
+    intake.on("config", ({ streams }) => hint(wrongSamples(streams)));
 
     hooks.sampling = false;
     hooks.hasty = false;
@@ -53,7 +59,10 @@ export const debug = ({ test = "debug", validate: judge = "intake", drop = false
       to.log(`penstock: ${stream}`, event);
       if (!judge) return;
       (judge == "page" ? schemas.judge(event!) : ask(event!))
-        .then((verdict) => verdict && !verdict.isValid && blame(stream, event!, verdict.errors))
+        .then((verdict) => {
+          if (!verdict) to.warn(`penstock: ${stream}: not validated; is there a schema at ${link(event!)}?`);
+          else if (!verdict.isValid) blame(stream, event!, verdict.errors);
+        })
         .catch((error: unknown) => to.warn(`penstock: ${stream}: not validated`, error));
     });
     const tell = (what: string) => ({ stream, id, reason, context }: Notice): void => {

@@ -147,9 +147,13 @@ export const persistence = (): Store => {
 
   return {
     open(of, by) {
-      if (typeof indexedDB == "undefined" && typeof localStorage == "undefined") return;
       name = "penstock:" + of;
       host = by;
+      try {
+        if (!globalThis.indexedDB && !globalThis.localStorage) return;
+      } catch {
+        return; // A page that may have none is told so by an error.
+      }
       begin();
       if (globalThis.document) {
         addEventListener("pagehide", onPageHide);
