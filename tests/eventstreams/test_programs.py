@@ -10,6 +10,9 @@ from typing import Any
 
 from tests.harness.streaming import Intake, Streams
 
+# Of the example streams.
+OPEN = "schema_title: shop/order\n    consumers: {eventstreams: {enabled: true}}"
+
 
 def test_events_go_from_the_intake_to_consumers_through_sqlite(tmp_path: Path) -> None:
     with Intake(tmp_path, workers=2) as intake, Streams(tmp_path) as streams:
@@ -115,8 +118,9 @@ def test_new_streams_are_taken_up_without_a_restart(tmp_path: Path) -> None:
             with streams.open("/v2/stream/shop.order").opened() as ends:
                 file = tmp_path / "streams.yaml"
                 text = file.read_text()
-                hidden = "  shop.order:\n    consumers: {eventstreams: {enabled: false}}\n"
-                file.write_text(text.replace("  shop.order:\n", hidden))
+                file.write_text(
+                    text.replace(OPEN, "schema_title: shop/order\n    consumers: {eventstreams: {enabled: false}}")
+                )
                 streams.reload()
                 (end,) = list(ends.events())
             intake.post("/1")
@@ -133,8 +137,8 @@ def test_a_key_opens_a_stream_that_asks_for_one(tmp_path: Path) -> None:
     entries = [{"name": name, "hash": str(hashed(key))} for name, key in keys.items()]
     with Intake(tmp_path), Streams(tmp_path, auth={"keys": entries}) as streams:
         file = tmp_path / "streams.yaml"
-        guarded = "  shop.order:\n    consumers: {eventstreams: {enabled: true, auth: api_keys, api_keys: [reader]}}\n"
-        file.write_text(file.read_text().replace("  shop.order:\n", guarded))
+        guarded = "consumers: {eventstreams: {enabled: true, auth: api_keys, api_keys: [reader]}}"
+        file.write_text(file.read_text().replace(OPEN, f"schema_title: shop/order\n    {guarded}"))
         streams.reload()
 
         def status(**headers: str) -> int:
