@@ -1,4 +1,4 @@
-"""Many clients: limits count them, slow ones lose nothing and delay nobody, frozen ones are cut off."""
+"""Many clients: limits count them, slow clients lose nothing and do not delay others, frozen ones are cut off."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class CopyWriter:
                 return
             except BlockingIOError:
                 self._loop.add_writer(self._socket, self._on_room)
-            except OSError:  # The admin process is gone for good: nobody will ask for the copy.
+            except OSError:  # The admin process has ended for good, so no program will read the copy.
                 self.dropped += 1
                 return
         self._waiting.append(part)

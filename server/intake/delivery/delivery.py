@@ -146,10 +146,9 @@ class Delivery:
         if not self._spool.is_usable():
             for event in self._spool.withdraw(_is_overdue):  # To deliver it after a 503 would make it a ghost.
                 self._drop(event, "queue_full")
-        may_rescue = not is_shut and not self._doubt_until and now >= self._rescue_at
-        if may_rescue and not self._spool.is_usable():
-            self._rescue_at = now + RESCUE_EVERY_S
-            self.rescue()
+            if not is_shut and not self._doubt_until and now >= self._rescue_at:
+                self._rescue_at = now + RESCUE_EVERY_S
+                self.rescue()
         if self._room:
             self._look_at_room(now, is_shut)
         waits = self._spool.waits()

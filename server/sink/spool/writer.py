@@ -105,26 +105,24 @@ class Writer:
     def take_back(self, below: float) -> list[tuple[Record, OnKept]]:
         """Take the events out of memory that are not on disk and have no key, or a number below ``below``, and return
         them in the order of their numbers. They are not written any more."""
-        if self._is_at_disk:
-            return []  # A transaction with the first of them is under way.
-        taken = [one for one in self._waiting if one.record.key is None or one.row[1] < below]
-        if not taken:
-            return []
-        self._waiting = [one for one in self._waiting if one.record.key is not None and one.row[1] >= below]
-        self.waiting_bytes = sum(one.size for one in self._waiting)
-        self._tell_map()
+        taken = self._take_out(lambda one: one.record.key is None or one.row[1] < below)
         return [(one.record, one.on_kept) for one in sorted(taken, key=lambda one: one.row[1])]
 
     def withdraw(self, is_unwanted: Callable[[Record], bool]) -> list[Record]:
         """Take those events out of memory that are not wanted any more, and return them. They are not written."""
+        return [one.record for one in self._take_out(lambda one: is_unwanted(one.record))]
+
+    def _take_out(self, is_out: Callable[[_Waiting], bool]) -> list[_Waiting]:
         if self._is_at_disk:
-            return []
-        unwanted = [one.record for one in self._waiting if is_unwanted(one.record)]
-        if unwanted:
-            self._waiting = [one for one in self._waiting if not is_unwanted(one.record)]
-            self.waiting_bytes = sum(one.size for one in self._waiting)
+            return []  # A transaction with the first of them is under way.
+        taken: list[_Waiting] = []
+        left: list[_Waiting] = []
+        for one in self._waiting:
+            (taken if is_out(one) else left).append(one)
+        if taken:
+            self._waiting, self.waiting_bytes = left, sum(one.size for one in left)
             self._tell_map()
-        return unwanted
+        return taken
 
     async def flush(self, deadline: float) -> int:
         """Wait until all events are on disk, until ``deadline`` at the latest. Returns the number that are not."""

@@ -1,4 +1,4 @@
-"""Whatever an address answers, the sending thread goes on, and only the intake's word counts as acceptance."""
+"""The sending thread goes on after any answer, and only an answer of an intake counts as acceptance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a caller hands over, ``submit`` does not raise, and what sends goes on."""
+"""``submit`` does not raise for any argument, and the sending thread goes on."""
 
 from __future__ import annotations
 

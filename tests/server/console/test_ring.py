@@ -1,4 +1,4 @@
-"""Whoever reads the console and is cut off at any place gets every row once, or a gap that counts what is missing."""
+"""A reader of the console that is cut off at any place gets every row once, or a gap that counts the missing rows."""
 
 from __future__ import annotations
 
