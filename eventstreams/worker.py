@@ -10,9 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import signal
 import socket
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import uvloop
@@ -34,9 +32,9 @@ from server.fetch.fetched import Fetched
 from server.http.around.client_address import ClientAddress
 from server.http.around.cors import Cors
 from server.http.server import HttpServer
-from server.log import Level
 from server.shared.row import State
-from server.timing.timers import Timer, hand_over, watch
+from server.timing.timers import hand_over
+from server.worker.life import WorkerLife
 from server.worker.memory import Memory
 
 if TYPE_CHECKING:
@@ -45,7 +43,6 @@ if TYPE_CHECKING:
     from server.master.generation import WorkerContext
 
 STREAMS_SHARE_OF_DRAIN: Final = 0.9
-LAG_BEATS: Final = 20
 GC_EVERY: Final = 10_000
 NOT_SENT_BYTES: Final = 131_072  # What the kernel holds for a client beyond its window would only be late.
 KEEPALIVE_TRIES: Final = 3
@@ -61,10 +58,7 @@ class StreamsWorker:
         self._materials = materials
         self._context = context
         self._row = context.row
-        self._stop = asyncio.Event()
-        self._is_hurried = False
-        self._lags_s = deque([0.0], LAG_BEATS)
-        self._level = Level()
+        self._life = WorkerLife(context, config.process.beat_s, _logger)
         self._memory = Memory()
         self._counts = Counts()
         address = self._address = ClientAddress(config.http)
@@ -83,22 +77,20 @@ class StreamsWorker:
     async def run(self) -> None:
         """Start, serve until told to stop, drain."""
         loop = asyncio.get_running_loop()
-        watch(loop)
-        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
-        for hurry in (signal.SIGINT, signal.SIGQUIT):
-            loop.add_signal_handler(hurry, self._stop_now)
+        self._life.hear_signals(loop)
         config = self._config
         cors = Cors(config.http.cors, ("Last-Event-ID",))
         requests = StreamRequests(self._hub, self._access, self._address, self._admission, self._filters, cors)
-        pages = StreamPages(self._hub, self._filters, config, self._unready, self._info)
+        pages = StreamPages(self._hub, self._filters, config, self._life.unready, self._info)
         self._pages = pages
         routes = requests.routes() | pages.routes()
         self._server = HttpServer(
             loop, config.http, routes, self._row, _logger, key_holder=self._access.key_holder, cors=cors
         )
         requests.use_server(self._server)
-        self._measures = StreamMeasures(self._row, StreamParts(self._hub, self._server, self._counts, self._lags_s))
-        self._due = loop.time()
+        self._measures = StreamMeasures(
+            self._row, StreamParts(self._hub, self._server, self._counts, self._life.lags_s)
+        )
         self._fetched.begin()
         self._row.set_streams(*self._fetched.mark())
         self._begin_to_beat(loop)
@@ -107,9 +99,9 @@ class StreamsWorker:
             reap_half_open(listening, config.eventstreams.peer_timeout_s)
         self._server.start(self._context.sockets)
         self._row.set_state(State.READY)
-        await self._stop.wait()
+        await self._life.stop.wait()
         self._row.set_state(State.DRAINING)
-        seconds = 0.0 if self._is_hurried else config.drain_s
+        seconds = self._life.drain_s(config.drain_s)
         start = loop.time()
         await self._server.drain(start + seconds * STREAMS_SHARE_OF_DRAIN)
         self._fetched.close()
@@ -118,34 +110,15 @@ class StreamsWorker:
         self._beat()
         _logger.info("%d events were delivered to %d streams", self._counts.deliveries, sum(self._counts.ends.values()))
 
-    def _stop_now(self) -> None:
-        self._is_hurried = True
-        self._stop.set()
-
     def _begin_to_beat(self, loop: asyncio.AbstractEventLoop) -> None:
-        beats = (self._note_lag, self._beat)
-        looks = (self._look_at_level, self._look_at_master, self._memory.look, self._hub.look)
+        looks = (self._memory.look, self._hub.look)
         follows = (self._fetched.look, self._public_keys.look)
-        Timer(loop, self._config.process.beat_s, *beats, *looks, *follows, self._note_due).start()
-
-    def _note_lag(self) -> None:
-        self._lags_s.append(max(0.0, asyncio.get_running_loop().time() - self._due))
-
-    def _note_due(self) -> None:
-        self._due = asyncio.get_running_loop().time() + self._config.process.beat_s
+        self._life.begin_to_beat(loop, self._beat, *looks, *follows)
 
     def _beat(self) -> None:
         hand_over(self._row.counters)
         self._measures.write()
         self._row.beat()
-
-    def _look_at_level(self) -> None:
-        self._level.look(self._row.notices.level)
-
-    def _look_at_master(self) -> None:
-        if self._context.is_orphan() and not self._stop.is_set():
-            _logger.warning("the master is gone: draining")
-            self._stop.set()
 
     def _use(self, snapshot: Snapshot) -> None:
         """Use other streams, between two requests. Settings that are wrong leave the old ones in force."""
@@ -157,10 +130,6 @@ class StreamsWorker:
         self._hub.use(public)
         self._pages.forget()
         self._row.set_streams(*self._fetched.mark())
-
-    def _unready(self) -> str | None:
-        state = self._row.state
-        return None if state is State.READY else state.name.lower()
 
     def _info(self) -> dict[str, object]:
         return {

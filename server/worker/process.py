@@ -11,8 +11,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import signal
-from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 import uvloop
@@ -37,7 +35,6 @@ from server.intake.pipeline import make_pipeline
 from server.intake.receive import Receiver
 from server.intake.sending import Sender
 from server.intake.trace import header_of
-from server.log import Level
 from server.metrics.declare import WorkerParts
 from server.pages.documents import Documents
 from server.pages.published import PATHS, Published
@@ -45,12 +42,13 @@ from server.pages.receipt import ReceiptPage
 from server.pages.service import ServicePages
 from server.paths import Paths
 from server.shared.row import State
-from server.timing.timers import Timer, hand_over, watch
+from server.timing.timers import hand_over
 from server.timing.turns import Turns
 from server.tracing.make import make as make_tracing
 from server.version import VERSION
 from server.worker.concerns import ALL, Concerns
 from server.worker.durability import Durability
+from server.worker.life import WorkerLife
 from server.worker.memory import Memory
 from server.worker.troubles import Troubles
 
@@ -72,7 +70,6 @@ SINK_SHARE_OF_DRAIN = 0.9  # The rest then goes to the spool, which takes millis
 FINISH_SHARE_OF_DRAIN = 0.98  # Time for clients to read their last answers.
 SPANS_SHARE_OF_DRAIN = 0.99
 
-LAG_BEATS: Final = 20  # 10 s of beats: a scrape every 10 s sees every stall.
 
 log = logging.getLogger("worker")
 
@@ -102,10 +99,7 @@ class Worker:
         self._context = context
         self._concerns = concerns
         self._row = context.row
-        self._stop = asyncio.Event()
-        self._is_hurried = False
-        self._lags_s = deque([0.0], LAG_BEATS)
-        self._level = Level()
+        self._life = WorkerLife(context, config.process.beat_s, log)
         channel = materials.channel
         self._tap = Tap(config.console, channel, context.slot) if channel is not None else None
         self._memory = Memory()
@@ -159,10 +153,7 @@ class Worker:
     async def run(self) -> None:
         """Start, serve until told to stop, drain. Raises BootError when it cannot start."""
         loop = asyncio.get_running_loop()
-        watch(loop)
-        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
-        for hurry in (signal.SIGINT, signal.SIGQUIT):
-            loop.add_signal_handler(hurry, self._stop_now)
+        self._life.hear_signals(loop)
         identity_header = self._config.auth.identity_header
         headers = (self._config.intake.schema_uri_header, self._config.intake.stream_header)
         cors = Cors(self._config.http.cors, filter(None, headers))
@@ -178,7 +169,7 @@ class Worker:
             turns=self._turns,
         )
         parts = WorkerParts(
-            self._server, self._receiver.counts, self._durability, self._error_events, self._tracing, self._lags_s
+            self._server, self._receiver.counts, self._durability, self._error_events, self._tracing, self._life.lags_s
         )
         self._measures = self._concerns.measures(self._row, parts, self._pipeline)
         if self._tap is not None:
@@ -186,14 +177,13 @@ class Worker:
             self._tap.start(loop, self._receiver, self._context.sockets)
         shows_text = self._config.log.client_text
         self._troubles = Troubles(self._server, self._receiver.counts, shows_text=shows_text)
-        self._due = loop.time()
         self._fetched.begin()
         self._row.set_streams(*self._fetched.mark())
         self._begin_to_beat(loop)
         await self._durability.open()
         self._server.start(self._context.sockets)
         self._row.set_state(State.READY)
-        await self._stop.wait()
+        await self._life.stop.wait()
         self._row.set_state(State.DRAINING)
         await self._drain(loop.time())
         self._copy_counters()
@@ -219,7 +209,7 @@ class Worker:
         Each step has its share of the time, as a deadline. Requests that wait for acks outlast HTTP's share: closing
         the sink settles every ack.
         """
-        seconds = 0.0 if self._is_hurried else self._config.drain_s
+        seconds = self._life.drain_s(self._config.drain_s)
         cut = await self._server.drain(start + seconds * HTTP_SHARE_OF_DRAIN)
         self._receiver.close()
         self._fetched.close()  # Requests that wait for schemas are answered now.
@@ -231,42 +221,15 @@ class Worker:
             text = "%d connections were cut off when the drain ended, in the middle of a request or an answer"
             log.warning(text, cut)
 
-    def _stop_now(self) -> None:
-        self._is_hurried = True
-        self._stop.set()
-
     def _begin_to_beat(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start the checks of every ``process.beat_s``; a check that fails does not keep the beat from being
         written."""
-        beats = (self._note_lag, self._copy_counters, self._row.beat)
-        looks = (
-            self._look_at_clients,
-            self._tracing.look,
-            self._look_at_level,
-            self._look_at_master,
-            self._memory.look,
-        )
+        looks = (self._look_at_clients, self._tracing.look, self._memory.look)
         follows = (self._fetched.look, self._public_keys.look)
-        Timer(loop, self._config.process.beat_s, *beats, *looks, *follows, self._note_due).start()
-
-    def _note_lag(self) -> None:
-        """Note by how much a beat came late: any other timer would have waited as long."""
-        self._lags_s.append(max(0.0, asyncio.get_running_loop().time() - self._due))
-
-    def _note_due(self) -> None:
-        self._due = asyncio.get_running_loop().time() + self._config.process.beat_s
+        self._life.begin_to_beat(loop, self._copy_counters, self._row.beat, *looks, *follows)
 
     def _look_at_clients(self) -> None:
         self._troubles.look(asyncio.get_running_loop().time())
-
-    def _look_at_level(self) -> None:
-        self._level.look(self._row.notices.level)
-
-    def _look_at_master(self) -> None:
-        """Drain if the master is gone."""
-        if self._context.is_orphan() and not self._stop.is_set():
-            log.warning("the master is gone: draining")
-            self._stop.set()
 
     def _routes(self, cors: Cors) -> Table:
         receiver = self._receiver
@@ -282,12 +245,8 @@ class Worker:
         self._documents = Documents(asyncio.get_running_loop(), self._published.ask, log)
         listen = self._config.admin.listen
         is_shown = self._config.profile == "internal" and listen.startswith(("127.", "[::1]")) and listen[-2:] != ":0"
-        pages = ServicePages(name, VERSION, self._unready, self._info, f"http://{listen}" if is_shown else "")
+        pages = ServicePages(name, VERSION, self._life.unready, self._info, f"http://{listen}" if is_shown else "")
         return routes | self._documents.routes(PATHS) | pages.routes()
-
-    def _unready(self) -> str | None:
-        state = self._row.state
-        return None if state is State.READY else state.name.lower()
 
     def _info(self) -> dict[str, object]:
         return {

@@ -55,7 +55,7 @@ async def answered(worker: Worker, row: Any) -> list[bytes]:
         lines.append(answers.written.partition(b"\r\n")[0])
         connection.connection_lost(None)
     worker._durability.receipts.flush()
-    worker._stop_now()
+    worker._life.stop_now()
     await running
     return lines
 

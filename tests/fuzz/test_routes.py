@@ -88,7 +88,7 @@ def counted(directory: Path, sent: list[tuple[list[bytes], str]], monkeypatch: p
                 for pieces, end in sent:
                     await _send(port, pieces, end)
             finally:
-                worker._stop.set()
+                worker._life.stop.set()
                 await running
 
     with asyncio.Runner(loop_factory=metered.loop_of(counter)) as runner:

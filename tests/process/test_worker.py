@@ -77,7 +77,7 @@ def within(directory: Path, test: Callable[[Place], Coroutine[Any, Any, None]], 
             try:
                 await test(place)
             finally:
-                worker._stop.set()
+                worker._life.stop.set()
                 await running
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
