@@ -39,8 +39,15 @@ NEW_KEYS_S: Final = 5.0
 LOAD: Final = 2.0
 MOST_S: Final = 6.0  # Times the outage, and a minute: then it is not waited for any longer.
 NEW_PER_S: Final = 20.0
+CHAINS: Final = 8
+CHAIN_PER_S: Final = 4.0
+CHAINED: Final = 2_000_000_000  # Numbers of their events, CHAIN_SIZE for each.
+CHAIN_SIZE: Final = 10_000_000
+FULL_BATCH: Final = 50
+FULL_S: Final = 4.0
+FULL_FIRST: Final = 3_000_000_000
 ROW: Final = (
-    "{workers:>7} {per_s:>8} {keys:>8} {outage_s:>8} {empty_s:>9} {new_201_s:>9} {all_201_s:>9} "
+    "{workers:>7} {per_s:>8} {keys:>6} {outage_s:>8} {empty_s:>9} {new_201_s:>9} {all_201_s:>9} "
     "{load:>6} {peak:>6}  {verdict}"
 )
 
@@ -50,22 +57,24 @@ class Orders(Steady):
     numbers of those that were answered 201 or 202; ``refused_at`` is when one was last not answered 201 that is
     guaranteed."""
 
-    def __init__(self, port: int, per_s: float, keys: int, batch: int) -> None:
+    def __init__(self, port: int, per_s: float, keys: int, batch: int, first: int = 0) -> None:
         super().__init__(port, per_s / batch, self._make, self._hear, 128)
         self._keys = keys
         self._batch = batch
+        self._first = first
         self.promised: set[int] = set()
         self.refused: set[int] = set()
         self.refused_at = 0.0
 
     def _make(self, number: int) -> bytes:
-        first = number * self._batch
+        first = self._first + number * self._batch
         return request(
             [(one % self._keys, one) for one in range(first, first + self._batch)], is_hasty=number % 10 != 0
         )
 
     def _hear(self, number: int, answer: Answer) -> None:
-        numbers = range(number * self._batch, (number + 1) * self._batch)
+        first = self._first + number * self._batch
+        numbers = range(first, first + self._batch)
         if answer[0] in (201, 202):
             self.promised.update(numbers)
         elif answer[0] >= 400:
@@ -91,6 +100,23 @@ class NewKeys(Steady):
             self.refused_at = time.monotonic()
 
 
+class Chain(Steady):
+    """Events of one key over one connection, each sent after the answer to the one before; half of them hasty."""
+
+    def __init__(self, port: int, place: int) -> None:
+        super().__init__(port, CHAIN_PER_S, self._make, self._hear, 1)
+        self._key = -1 - place
+        self._first = CHAINED + place * CHAIN_SIZE
+        self.promised: set[int] = set()
+
+    def _make(self, number: int) -> bytes:
+        return request([(self._key, self._first + number)], is_hasty=number % 2 == 1)
+
+    def _hear(self, number: int, answer: Answer) -> None:
+        if answer[0] in (201, 202):
+            self.promised.add(self._first + number)
+
+
 def request(orders: list[tuple[int, int]], *, is_hasty: bool) -> bytes:
     """Events with these keys and numbers."""
     events = [
@@ -110,8 +136,12 @@ def request(orders: list[tuple[int, int]], *, is_hasty: bool) -> bytes:
 
 async def scenario(port: int, pid: int, spool: Path, cluster: Brokers, one: dict[str, Any]) -> dict[str, Any]:
     """Calm, outage, and the way back."""
-    orders, new, ledger = Orders(port, one["per_s"], one["keys"], one["batch"]), NewKeys(port), Ledger.open(pid)
-    running = asyncio.gather(orders.run(3600), new.run(3600))
+    ledger = Ledger.open(pid)
+    if isinstance(one["per_s"], str):
+        one["per_s"] = round(await _capacity(port) * float(one["per_s"].removesuffix("%")) / 100)
+    orders, new = Orders(port, one["per_s"], one["keys"], one["batch"]), NewKeys(port)
+    chains = [Chain(port, place) for place in range(CHAINS)]
+    running = asyncio.gather(*(each.run(3600) for each in (orders, new, *chains)))
     await asyncio.sleep(CALM_S)
     cluster.hang()
     await asyncio.sleep(one["outage_s"])
@@ -129,20 +159,30 @@ async def scenario(port: int, pid: int, spool: Path, cluster: Brokers, one: dict
         if (now := time.monotonic()) >= kept_at + 1.0:
             rates.append((_kept(ledger) - kept) / (now - kept_at))
             kept, kept_at = _kept(ledger), now
-    orders.stop()
-    new.stop()
+    for each in (orders, new, *chains):
+        each.stop()
     await running
+    usual = one["per_s"] + NEW_PER_S + CHAINS * CHAIN_PER_S
     return {
         "empty_s": round(empty_at - back_at, 1) if empty_since else None,
         "new_201_s": round(max(0.0, new.refused_at - back_at), 1),
         "all_201_s": round(max(0.0, orders.refused_at - back_at), 1),
-        "load": round(mean / (one["per_s"] + NEW_PER_S), 2),
-        "peak": round(max(rates) / (one["per_s"] + NEW_PER_S), 2),
-        "promised": sorted(orders.promised),
+        "load": round(mean / usual, 2),
+        "peak": round(max(rates) / usual, 2),
+        "promised": sorted(orders.promised.union(*(each.promised for each in chains))),
         "refused": orders.refused,
         "wrong": dict(orders.wrong + new.wrong),
         "books": {name: sum(numbers[name] for numbers in ledger.totals().values()) for name in ("accepted", "spooled")},
     }
+
+
+async def _capacity(port: int) -> float:
+    """Events a second that are taken in while the brokers are well."""
+    full = Orders(port, 1e9, 1 << 30, FULL_BATCH, FULL_FIRST)
+    asyncio.get_running_loop().call_later(FULL_S, full.stop)
+    await full.run(3600)
+    await asyncio.sleep(CALM_S)
+    return len(full.promised) / FULL_S
 
 
 def _kept(ledger: Ledger) -> int:
@@ -168,6 +208,7 @@ def measured(one: dict[str, Any], script: Path | None) -> dict[str, Any]:
         "new keys": found["new_201_s"] <= NEW_KEYS_S,
         "nothing lost": not found["lost"],
         "no ghosts": not found["ghosts"],
+        "order": not found["disordered"],
         "load": found["load"] <= LOAD,
     }
     missed = [what for what, holds in held.items() if not holds]
@@ -208,20 +249,35 @@ def _looked_for(cluster: Brokers, promised: list[int], refused: set[int]) -> dic
     reader = TopicReader(cluster.servers, [TOPIC], PARTITIONS)
     reader.start()
     reader.finish()
-    there = Counter(int(one.event["meta"]["request_id"]) for one in reader.found)
+    numbers = [int(one.event["meta"]["request_id"]) for one in reader.found]
+    there = Counter(numbers)
     return {
         "promised": len(promised),
         "lost": sum(not there[number] for number in promised),
         "twice": sum(there[number] > 1 for number in promised),
         "ghosts": sum(there[number] > 0 for number in refused),
+        "disordered": _disordered(numbers, set(promised)),
     }
+
+
+def _disordered(numbers: list[int], promised: set[int]) -> int:
+    """How many events of chains come after a younger one of their chain, the first copies alone."""
+    newest: dict[int, int] = {}
+    count = 0
+    for number in dict.fromkeys(numbers):
+        if not CHAINED <= number < FULL_FIRST or number not in promised:
+            continue
+        chain = number // CHAIN_SIZE
+        count += number < newest.get(chain, 0)
+        newest[chain] = max(number, newest.get(chain, 0))
+    return count
 
 
 def run(arguments: list[str]) -> int:
     """Print the table; 1 when a row does not hold."""
     parser = argparse.ArgumentParser(prog="python -m bench recovery", description=__doc__.partition("\n")[0])
     parser.add_argument("--workers", nargs="+", type=int, default=[1, 2, 4])
-    parser.add_argument("--per-s", nargs="+", type=int, default=[300, 3000], help="events a second")
+    parser.add_argument("--per-s", nargs="+", default=["300", "3000", "80%"], help="events a second")
     parser.add_argument("--keys", nargs="+", type=int, default=[50, 2000, 1 << 30], help="2^30: each its own")
     parser.add_argument("--outage", nargs="+", type=float, default=[6.0, 40.0], help="seconds")
     parser.add_argument("--kafka", type=Path, help="start Apache Kafka by this script instead of mock brokers")
@@ -234,11 +290,11 @@ def run(arguments: list[str]) -> int:
     print(ROW.format(**head, verdict="verdict"))
     results = []
     for workers in options.workers:
-        for per_s in options.per_s:
+        for per_s, batch in map(_rate, options.per_s):
             for keys in options.keys:
                 for outage_s in options.outage:
                     one = {"workers": workers, "per_s": per_s, "keys": keys, "outage_s": outage_s}
-                    found = measured(one | {"batch": 1 if per_s <= 500 else 10}, options.kafka)
+                    found = measured(one | {"batch": batch}, options.kafka)
                     results.append(found)
                     print(ROW.format(**{name: _said(value) for name, value in found.items()}), flush=True)
     if options.keep:
@@ -246,6 +302,13 @@ def run(arguments: list[str]) -> int:
         kept = {"environment": environment, "results": results}
         RESULTS.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     return int(any(found["verdict"] != "holds" for found in results))
+
+
+def _rate(text: str) -> tuple[int | str, int]:
+    """A rate, and how many events a request carries at it."""
+    if text.endswith("%"):
+        return text, FULL_BATCH
+    return int(text), 1 if int(text) <= 500 else 10
 
 
 def _said(value: Any) -> Any:

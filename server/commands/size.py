@@ -30,6 +30,7 @@ STORED_BYTES = 350
 OWED_SHARE = 0.25  # The share of spool.max_bytes that is reserved for accepted events: sink.spool.spool.
 ON_DISK = 1.2  # SQLite's pages are never full.
 WAL_BYTES = 16 << 20  # The size of a worker's log: sink.spool.file.
+REPLAY_PER_S = 10_000.0  # What the worker that leads replays beside its requests (bench recovery).
 REPLAY_GAIN = 0.8  # sink.spool.pace lets the brokers have 1.8 times the usual load.
 MAX_SPOOL_BYTES = 1 << 34  # The largest spool.max_bytes.
 # How long an event is in memory while brokers are healthy: linger, round trip and a poll.
@@ -95,7 +96,7 @@ def size(load: Load, constants: dict[str, Any]) -> Size:
     in_memory_mb = load.events_per_s / workers * IN_FLIGHT_S * stored_bytes / MB
     bound_mb = (defaults.sink.max_outstanding_bytes + defaults.http.limits.max_in_flight_bytes) / MB
     # Live events go on: the replay gains on them by what the brokers take beyond the usual load (sink.spool.pace).
-    gain_per_s = min(defaults.spool.replay_per_s * hosts, REPLAY_GAIN * load.events_per_s)
+    gain_per_s = min(REPLAY_PER_S * hosts, REPLAY_GAIN * load.events_per_s)
     return Size(
         cpu_us_per_event=per_event_us,
         cores=cores,

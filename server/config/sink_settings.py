@@ -96,8 +96,11 @@ class SpoolSettings(Section, frozen=True):
     replay_per_s: Annotated[
         float,
         Meta(gt=0, le=1_000_000),
-        says("Most spooled events a second that a host gives to the broker when it is back."),
-    ] = 10_000.0
+        says(
+            "Most spooled events a second that a host gives to the broker when it is back. With less than come in "
+            "meanwhile for keys that wait, the spool does not become empty."
+        ),
+    ] = 1_000_000.0
 
 
 class SinkRules(Struct, frozen=True):

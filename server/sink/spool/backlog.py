@@ -160,15 +160,21 @@ class Backlog:
         event is taken that is younger than those, because the rest may come before it."""
         found: list[Taken] = []
         upto = newest_allowed - 1
+        having = sum(want.topic in part.topics for part in parts)
         for part in parts:
             if want.topic in part.topics:
                 events: list[Spooled] = []
-                self._try(part, lambda part=part, events=events: events.extend(part.oldest(*want)))  # type: ignore[misc]
+                self._try(part, lambda part=part, events=events: events.extend(part.oldest(*want, having)))  # type: ignore[misc]
                 found += [Taken(part, event) for event in events]
                 if part.has_more:
                     upto = min(upto, events[-1].number if events else want.above)
         found.sort(key=lambda taken: taken.event.number)
-        return [taken for taken in found[: want.most] if taken.event.number <= upto]
+        taken = [one for one in found[: want.most] if one.event.number <= upto]
+        for part in parts:
+            part.taken[want.topic] = 0
+        for one in taken:
+            one.part.taken[want.topic] += 1
+        return taken
 
     def _try(self, part: Part, function: Callable[[], object]) -> None:
         """Call a function of one database. If the disk is too full to delete rows, the reserved file is removed, and

@@ -42,6 +42,7 @@ class Lane:
         self._pauses: dict[int, _Pause] = {}
         self._failed: list[Spooled] = []
         self.has_been_sent = False
+        self.is_interrupted = False  # An event of the batch has failed, so the rest of it must not be sent.
         self.out = 0
         self.above = -1
 
@@ -59,6 +60,7 @@ class Lane:
 
     def choose(self, taken: list[Taken]) -> list[Taken]:
         """Return the events whose partition does not pause. Those before them are read again when a pause ends."""
+        self.is_interrupted = False
         pausing = {partition for partition, pause in self._pauses.items() if pause.until}
         if not pausing:
             self.above = -1
@@ -68,6 +70,7 @@ class Lane:
 
     def begin_again(self) -> None:
         """Read from the oldest event again: one of the batch has to be sent again, and no partition pauses for it."""
+        self.is_interrupted = True
         self.above = -1
 
     def _partition(self, event: Spooled) -> int:
@@ -76,6 +79,7 @@ class Lane:
     def fail(self, event: Spooled) -> None:
         """Note that an event was not delivered for a reason that can pass."""
         self._failed.append(event)
+        self.is_interrupted = True
 
     def has_failed(self) -> bool:
         """Whether an event of the batch that was out has failed."""
@@ -84,6 +88,7 @@ class Lane:
     def rest(self, now: float, seconds: float = REST_S) -> None:
         """Pause the whole topic: the broker refuses it."""
         self._pauses[ALL] = _Pause(now + seconds, seconds)
+        self.is_interrupted = True
 
     def settle(self, now: float, *, is_away: bool) -> None:
         """Take the outcome of the batch that was out: pause the partitions of failed events. While no broker answers

@@ -4,7 +4,8 @@ Place: sink.spool.replay → HERE.
 Rules: the rate begins at START_PER_S after every outage and doubles every DOUBLE_S, up to a limit. With it the brokers
 get LOAD times the usual load of this host, live events included. The limit is at least twice the rate at which events
 still come into the spool, because the spool would otherwise never become empty. It is at least MIN_PER_S, and never
-above ``max_per_s``.
+above ``max_per_s``. Brokers that hung take the events in their queues at once when they go on, and so many fewer are
+replayed in the first seconds.
 Not here: which events are sent (sink.spool.replay).
 """
 
@@ -18,6 +19,7 @@ UNKNOWN_PER_S: Final = 1000.0  # The usual load that is assumed until one was me
 DOUBLE_S: Final = 0.5
 LOAD: Final = 1.8  # The producers' queues are sent to the brokers at the same time, which makes it about 2.
 BURST_S: Final = 0.2  # Events that could have been sent and were not are made up for, up to the rate times this.
+RETURN_S: Final = 3.0  # In so many seconds after an outage, acks beyond the usual load are for events that were queued.
 _DECAY: Final = 0.9  # The highest usual rate counts for so much of itself a minute later.
 _YEAR_S: Final = 365 * 86400.0
 
@@ -32,6 +34,7 @@ class ReplayPace:
         self._usual_per_s = 0.0
         self._measured_at = self._doubled_at = self._drawn_at = 0.0
         self._tokens = 0.0
+        self._away_at = -RETURN_S
         self._waiting = 0
         self.per_s = min(START_PER_S, max_per_s)
 
@@ -45,6 +48,8 @@ class ReplayPace:
             passed_s, self._measured_at = min(now - self._measured_at, 3600.0), now
             self._acked.look(now, acked)
             self._put.look(now, put)
+            if self._usual_per_s and now < self._away_at + RETURN_S:
+                self._tokens -= max(0.0, self._acked.per_s - self._usual_per_s) * passed_s
             if is_usual:
                 self._usual_per_s = max(self._acked.per_s, self._usual_per_s * _DECAY ** (passed_s / 60))
         if now - self._doubled_at >= DOUBLE_S:
@@ -68,8 +73,9 @@ class ReplayPace:
         """Note that so many were sent."""
         self._tokens -= count
 
-    def begin_again(self) -> None:
-        """Return to the start rate after an outage."""
+    def begin_again(self, now: float) -> None:
+        """Return to the start rate: at ``now`` no broker answers, or no event waits."""
+        self._away_at = now
         self.per_s = min(START_PER_S, self._max_per_s)
 
     def catch_up_s(self, *, is_paused: bool = False) -> float:

@@ -26,6 +26,7 @@ from server.sink.spool.keys import NONE, SUFFIX, KeyMap, Mark, slot_of
 from server.sink.spool.reader import DAMAGED, TOO_LARGE, SpoolReader
 from server.sink.spool.store import Store
 
+MORE: Final = 16  # Events that are read beyond a share.
 BYTES_AT_ONCE: Final = 4 << 20
 MOST_UNDELETED: Final = 5_000  # While the disk takes no deletions, so many gone events are noted; then reading stops.
 
@@ -57,6 +58,7 @@ class Part:
         self._is_another_file = False  # Than that from which all of these were read.
         self._forget_counts()
         self.damaged = 0
+        self.taken: dict[bytes, int] = {}  # How many of the events that it returned last were used, by topic.
         self.has_more = False
         self.is_adopted = False
         self.was_free = False
@@ -204,12 +206,15 @@ class Part:
         keys[Mark.ASIDE] = self._aside
         keys[Mark.CATCH_UP_MS] = catch_up_ms
 
-    def oldest(self, topic: bytes, count: int, above: int) -> list[Spooled]:
+    def oldest(self, topic: bytes, count: int, above: int, having: int = 1) -> list[Spooled]:
         """Read the oldest events of a topic with numbers above ``above`` that are not gone, up to BYTES_AT_ONCE.
-        Damaged ones are set aside."""
+        Damaged ones are set aside. If several databases are ``having`` such events, hardly more are read than were
+        taken last time, or than this one's share: those of the others may be older."""
         self.has_more = True
         if len(self._gone) > MOST_UNDELETED:
             return []
+        if having > 1:
+            count = min(count, max(self.taken.get(topic, 0), count // having) * 5 // 4 + MORE)
         asked = count + len(self._gone)
         rows, damaged = self._reader.oldest(topic, asked, above)
         if damaged:

@@ -33,7 +33,9 @@ from server.sink.spool.pace import ReplayPace
 from server.sink.spool.spool import Spool
 from server.timing import timers
 
-MAX_AT_ONCE: Final = 500  # Events of a batch may be delivered twice after a kill -9, and hold the loop for 5 ms.
+MAX_AT_ONCE: Final = 500  # So many events hold the loop for 5 ms; a batch of more is sent in slices.
+# A batch has as many events as may be sent in this time, if that is more; a kill -9 may deliver them twice.
+BATCH_S: Final = 0.2
 TURN_S: Final = 0.02  # Time between turns while events wait,
 IDLE_S: Final = 0.1  # and while none does.
 IDLE_LOOK_S: Final = 1.0  # Time between looks at the databases while their maps say that no event waits.
@@ -126,7 +128,7 @@ class Replay:
                 await self._sleep(await self._turn())
             except Exception:  # The events are read from the disk again, and may be delivered twice.
                 timers.failed("Replay._run")
-                self._pace.begin_again()
+                self._pace.begin_again(self._loop.time())
                 await self._sleep(TROUBLE_S)
 
     async def _sleep(self, seconds: float) -> None:
@@ -158,13 +160,13 @@ class Replay:
             return 0.0
         if not view.events:
             self._look_at = self._loop.time() + IDLE_LOOK_S
-            self._pace.begin_again()
+            self._pace.begin_again(self._loop.time())
             self._too_large_since.clear()
             return IDLE_S
         if may_run and not view.is_doubtful:
             for topic, taken in view.taken.items():
                 if taken:
-                    self._send(self._lanes[topic], taken)
+                    await self._send(self._lanes[topic], taken)
         return TURN_S
 
     def _lead(self) -> bool:
@@ -189,7 +191,7 @@ class Replay:
         if may_run:
             self._is_away_since = 0.0
             return False
-        self._pace.begin_again()
+        self._pace.begin_again(self._loop.time())
         self._is_away_since = self._is_away_since or now
         if now - self._is_away_since < AWAY_S or any(lane.out for lane in self._lanes.values()):
             return False
@@ -255,16 +257,22 @@ class Replay:
         budget = self._pace.draw(now)
         if not ready or budget <= 0 or self._sink.is_full():
             return []
-        share = max(1, min(budget // len(ready), MAX_AT_ONCE))
+        share = max(1, min(budget // len(ready), max(MAX_AT_ONCE, int(BATCH_S * self._pace.per_s))))
         return [Want(lane.topic, share, lane.above) for lane in ready[:budget]]
 
-    def _send(self, lane: Lane, taken: list[Taken]) -> None:
-        """Submit the events of a topic in order, up to the first that the sink does not take now."""
+    async def _send(self, lane: Lane, taken: list[Taken]) -> None:
+        """Submit the events of a topic in order, until the sink does not take one, or one fails meanwhile."""
         sent = 0
         refused: set[bytes | None] = set()  # The keys of refused events; younger events of them must not be sent first.
         for one in lane.choose(taken):
             if one.event.key is not None and one.event.key in refused:
                 continue
+            if sent and sent % MAX_AT_ONCE == 0:
+                lane.has_been_sent = True
+                await asyncio.sleep(0)
+                if self._is_stopping or lane.is_interrupted:
+                    lane.begin_again()
+                    break
             refusal = self._submit(one.event, self._on_ack(lane, one))
             if refusal is None:
                 lane.out += 1

@@ -125,7 +125,7 @@ class Seconds:
 def test_the_pace_begins_slowly_and_doubles_each_half_second() -> None:
     seconds = Seconds()
     seconds.pass_by(10, live=20_000)
-    seconds.pace.begin_again()
+    seconds.pace.begin_again(seconds.now)
 
     assert [seconds.pass_by(0.5, waiting=9) / START_PER_S for _ in range(4)] == [2, 4, 8, 16]
 
@@ -136,6 +136,25 @@ def test_the_brokers_get_a_bounded_multiple_of_their_usual_load_live_events_incl
 
     assert seconds.pass_by(10, live=0, waiting=9) == pytest.approx(LOAD * 4000, rel=0.02)
     assert seconds.pass_by(10, live=3000, waiting=9) == pytest.approx(LOAD * 4000 - 3000, rel=0.02)
+
+
+@pytest.mark.parametrize(("seconds_away", "per_s"), [(0.0, 600.0), (10.0, 800.0)])
+def test_events_that_brokers_had_queued_are_not_replayed_on_top_of_them(seconds_away: float, per_s: float) -> None:
+    seconds = Seconds()
+    seconds.pass_by(10, live=1000)
+    seconds.pace.per_s = 800.0
+    seconds.pace.begin_again(seconds.now - seconds_away)
+    seconds.pace.per_s = 800.0
+    seconds.pace.draw(seconds.now)
+    drawn = 0
+    for at in range(8):
+        seconds.pass_by(0.5, live=1500 if at < 4 else 1000, waiting=9)
+        for tenth in range(5):
+            some = max(0, seconds.pace.draw(seconds.now + tenth / 10))
+            seconds.pace.spend(some)
+            drawn += some
+
+    assert drawn / 4 == pytest.approx(per_s, rel=0.1)
 
 
 def test_the_pace_is_twice_of_what_newly_comes_into_the_spool() -> None:
