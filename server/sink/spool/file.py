@@ -10,6 +10,7 @@ Not here: threads, limits and keys (sink.spool.spool, sink.spool.keys), reading 
 
 from __future__ import annotations
 
+import errno
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -235,6 +236,8 @@ def inodes_of(path: Path) -> tuple[int, int]:
 def connect(path: Path) -> sqlite3.Connection:
     """Connect to a database of the spool. Texts are read as bytes, because damaged ones may not be UTF-8. The
     connection may be used by another thread than the one that opened it."""
+    if path.is_dir():  # SQLite would not say which file it is that cannot be opened.
+        raise IsADirectoryError(errno.EISDIR, "a directory is in place of the database", str(path))
     database = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
     database.text_factory = bytes
     try:
