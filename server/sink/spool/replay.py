@@ -34,8 +34,6 @@ from server.sink.spool.spool import Spool
 from server.timing import timers
 
 MAX_AT_ONCE: Final = 500  # So many events hold the loop for 5 ms; a batch of more is sent in slices.
-# A batch has as many events as may be sent in this time, if that is more; a kill -9 may deliver them twice.
-BATCH_S: Final = 0.2
 TURN_S: Final = 0.02  # Time between turns while events wait,
 IDLE_S: Final = 0.1  # and while none does.
 IDLE_LOOK_S: Final = 1.0  # Time between looks at the databases while their maps say that no event waits.
@@ -257,7 +255,7 @@ class Replay:
         budget = self._pace.draw(now)
         if not ready or budget <= 0 or self._sink.is_full():
             return []
-        share = max(1, min(budget // len(ready), max(MAX_AT_ONCE, int(BATCH_S * self._pace.per_s))))
+        share = max(1, budget // len(ready))
         return [Want(lane.topic, share, lane.above) for lane in ready[:budget]]
 
     async def _send(self, lane: Lane, taken: list[Taken]) -> None:
