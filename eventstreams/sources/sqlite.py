@@ -13,7 +13,6 @@ import logging
 import os
 import re
 import sqlite3
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,7 +20,8 @@ from typing import Final
 from urllib.parse import quote
 
 from eventstreams.record import Place, Record
-from eventstreams.sources.base import Batch, Bounds, Described, Gap, OnLost, OnRecords, SourceError
+from eventstreams.sources.base import Batch, Bounds, Described, Gap, SourceError
+from eventstreams.sources.tail import TailThread
 from server.log import Limited
 from server.sink.sqlite.file import STEM, SUFFIX
 
@@ -29,7 +29,6 @@ LOOK_S: Final = 0.05
 BUSY_S: Final = 1.0
 WINDOW_ROWS: Final = 5_000  # Rows of other topics are passed over this many at a time.
 TAIL_ROWS: Final = 1_000
-JOIN_S: Final = 2.0
 
 _INDEX_HEAD_BYTES: Final = 96
 
@@ -135,23 +134,14 @@ class SqliteReader:
         """Nothing is held open."""
 
 
-class SqliteTail:
+class SqliteTail(TailThread):
     """The contract is sources.base.Tail."""
 
     def __init__(self, directory: Path) -> None:
+        super().__init__()
         self._directory = directory
-        self._lock = threading.Lock()
         self._positions: dict[Place, int] = {}
         self._stamps: dict[int, bytes] = {}
-        self._is_over = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._on_records: OnRecords
-        self._on_lost: OnLost
-
-    def start(self, on_records: OnRecords, on_lost: OnLost) -> None:
-        self._on_records, self._on_lost = on_records, on_lost
-        self._thread = threading.Thread(target=self._run, name="tail", daemon=True)
-        self._thread.start()
 
     def follow(self, positions: Mapping[Place, int]) -> None:
         with self._lock:
@@ -162,11 +152,6 @@ class SqliteTail:
         with self._lock:
             for place in places:
                 self._positions.pop(place, None)
-
-    def stop(self) -> None:
-        self._is_over.set()
-        if self._thread is not None:
-            self._thread.join(JOIN_S)
 
     def _run(self) -> None:
         while not self._is_over.wait(LOOK_S):
