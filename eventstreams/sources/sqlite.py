@@ -34,6 +34,7 @@ _INDEX_HEAD_BYTES: Final = 96
 
 _NAME: Final = re.compile(rf"{STEM}-(\d+){re.escape(SUFFIX)}")
 _PAGE: Final = "SELECT id, topic, key, timestamp_ms, value FROM event WHERE id >= ? AND id < ? ORDER BY id"
+_FIRST: Final = "SELECT topic, min(id) FROM event WHERE timestamp_ms >= ? GROUP BY topic"
 _limited = Limited(logging.getLogger("eventstreams.sqlite"))
 
 
@@ -87,13 +88,14 @@ class SqliteReader:
 
     def at_times(self, times_ms: Mapping[Place, int]) -> dict[Place, int | None]:
         files = _files(self._directory)
-        found: dict[Place, int | None] = {}
-        for (topic, number), time_ms in times_ms.items():
-            found[topic, number] = None
+        found: dict[Place, int | None] = dict.fromkeys(times_ms)
+        for number, time_ms in {(number, time_ms) for (_, number), time_ms in times_ms.items()}:
             if number in files:
-                with _open(files[number]) as database:
-                    query = "SELECT min(id) FROM event WHERE topic = ? AND timestamp_ms >= ?"
-                    found[topic, number] = database.execute(query, (topic, time_ms)).fetchone()[0]
+                with _open(files[number]) as database:  # One scan for all topics: there is no index of times.
+                    for topic, first in database.execute(_FIRST, (time_ms,)):
+                        place = (topic.decode("utf-8", "replace"), number)
+                        if times_ms.get(place) == time_ms:
+                            found[place] = first
         return found
 
     def read(self, positions: Mapping[Place, int], most_bytes: int, most_events: int) -> Batch:
