@@ -68,3 +68,13 @@ def test_the_dashboard_is_that_of_its_description_and_shows_every_metric() -> No
     wanted = "run: python -m deploy.grafana.eventstreams_dashboard > deploy/grafana/eventstreams.json"
     assert json.loads(text) == dashboard_of_streams(), wanted
     assert asked == shown
+
+
+def test_the_example_of_settings_loads_without_a_finding_and_suits_the_proxies() -> None:
+    loaded = load(FOLDER / "settings.yaml", [], {})
+    own = loaded.config.eventstreams
+
+    assert loaded.findings == []
+    assert loaded.config.http.trusted_proxies, "limits per address need the real one"
+    assert own.max_age_s < 900
+    assert own.listen[0] in (FOLDER / "nginx.conf").read_text()
