@@ -49,8 +49,13 @@ _FIXED: Final[Mapping[str, Any]] = {
     "auto.offset.reset": "error",
     "enable.partition.eof": "true",
 }
-# A reader serves a client for a piece at a time: much that is fetched ahead would be fetched for nothing.
-_READER: Final[Mapping[str, Any]] = {"queued.max.messages.kbytes": "2048", "fetch.message.max.bytes": "524288"}
+# A reader serves a client for a piece at a time: much that is fetched ahead would be fetched for nothing. A broker
+# answers the requests of a connection in their order, so that each one waits for a fetch that waits for events.
+_READER: Final[Mapping[str, Any]] = {
+    "queued.max.messages.kbytes": "2048",
+    "fetch.message.max.bytes": "524288",
+    "fetch.wait.max.ms": "20",
+}
 _TAIL: Final[Mapping[str, Any]] = {"queued.max.messages.kbytes": "16384"}
 
 _log = logging.getLogger("eventstreams.kafka")
@@ -150,6 +155,9 @@ class KafkaReader:
                 self._consumer.assign([TopicPartition(*place, at) for place, at in wanted.items()])
             self._assigned = wanted
             self._fill(batch, most_bytes, most_events)
+            if len(batch.at_end) == len(wanted):  # The client goes on without a reader, and so does the broker.
+                self._consumer.unassign()
+                self._assigned = {}
         except KafkaException as failed:
             raise SourceError(failed.args[0].str()) from None
         return batch
