@@ -15,10 +15,11 @@ BENCHES = {
     **{name: f"bench.{name}" for name in (
         "quick", "costs", "latency", "scaling", "budget", "profile", "compare", "marks", "render", "tools",
         "validators", "compiling", "refusals", "patterns", "duplicates", "reloads", "catalog",
-        "shutdown", "outage", "recovery", "durability", "sizing", "eventstreams",
+        "shutdown", "outage", "recovery", "durability", "sizing",
     )},
     "page-change": "bench.page_change",
     "attacks": "bench.attacks.measured",
+    "eventstreams": "bench.streaming.measured",
     "http": "bench.micro.http",
     "auth": "bench.micro.auth",
     "worker": "bench.micro.worker",

@@ -74,9 +74,10 @@ class Filters:
 
     def tree(self, stream: PublicStream) -> Tree | None:
         """Return the members that the newest schema of a stream declares; None if it is not known."""
-        title = stream.schema_title
-        if title is None:
-            return None
+        return None if stream.schema_title is None else self.tree_of_title(stream.schema_title)
+
+    def tree_of_title(self, title: str) -> Tree | None:
+        """Return the members that the newest schema of a title declares; None if it is not known."""
         if title not in self._trees:
             self._trees[title] = self._read(title)
         return self._trees[title]

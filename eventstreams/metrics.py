@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from eventstreams.counts import ENDS, REFUSALS, STARTS, Counts
 from eventstreams.web.paths import StreamPaths
-from server.http.limits import KINDS
-from server.http.response import PHRASES
-from server.metrics.declare import FromHost, Gauge, Labels, MetricGroup, Sums, counter, gauge, one
+from server.metrics.declare import FromHost, Gauge, Labels, MetricGroup, Sums, counter, gauge
+from server.metrics.served_metrics import connections, limits_hit, responses
 from server.metrics.service_metrics import SERVICE
 from server.metrics.table import MetricTable
 
@@ -72,18 +71,6 @@ def _lags(view: HostView) -> Iterable[tuple[Labels, float]]:
 
 
 ROUTES: Final = tuple(path.value for path in StreamPaths)
-_STATUSES: Final = tuple(PHRASES)
-_RESPONSES: Final = tuple((route, str(status)) for route in (*ROUTES, "other", "unread") for status in _STATUSES)
-_NOTHING: Final = [0] * 600
-
-
-def _responses(parts: StreamParts) -> list[int]:
-    by_route = parts.server.by_route
-    named = [by_route.get(route.encode(), _NOTHING) for route in ROUTES]
-    others = [counts for route, counts in by_route.items() if route.decode() not in ROUTES]
-    other = [sum(column) for column in zip(parts.server.unrouted, *others, strict=True)]
-    return [counts[status] for counts in (*named, other, parts.server.unread) for status in _STATUSES]
-
 
 STREAMS: Final = MetricGroup(
     "Event streams",
@@ -173,24 +160,9 @@ STREAMS: Final = MetricGroup(
             "Evaluations of filters: one for each event and different filter.",
             _count(lambda parts: parts.counts.evaluated),
         ),
-        gauge(
-            "eventstreams_http_connections",
-            "Open connections.",
-            one(lambda view: sum(row.connections for row in view.workers)),
-        ),
-        counter(
-            "eventstreams_http_responses",
-            "Responses by route and status; a stream counts when it begins.",
-            _sums(_responses, _RESPONSES, skips_zeros=True),
-            "route",
-            "status",
-        ),
-        counter(
-            "eventstreams_http_limits_hit",
-            "Requests and connections refused or ended by a limit of `http.limits`, by limit.",
-            _sums(lambda parts: [parts.server.refused[kind] for kind in KINDS], tuple((kind,) for kind in KINDS)),
-            "limit",
-        ),
+        connections("eventstreams_"),
+        responses(ROUTES, "eventstreams_", " A stream counts when it begins."),
+        limits_hit("eventstreams_"),
         counter(
             "eventstreams_internal_errors",
             "Unexpected exceptions at the top of a request.",

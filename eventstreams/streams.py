@@ -158,6 +158,16 @@ def consumer_settings(name: str, settings: Mapping[str, Any]) -> ConsumerSetting
     return found
 
 
+def compile_redactions(
+    name: str, consumers: ConsumerSettings, compile_filter: CompileFilter
+) -> tuple[tuple[Any, tuple[Path, ...]], ...]:
+    """Return ``redact_when`` as pairs of a test and paths. Raises SettingsError."""
+    try:
+        return tuple((compile_filter(one.filter), tuple(map(path_of, one.paths))) for one in consumers.redact_when)
+    except ValueError as error:
+        raise SettingsError(f"stream {name}: consumers.eventstreams.redact_when: {error}") from None
+
+
 def _public(stream: Stream, consumers: ConsumerSettings, compile_filter: CompileFilter) -> PublicStream:
     ways = (consumers.auth,) if isinstance(consumers.auth, str) else tuple(consumers.auth)
     reading = None
@@ -173,7 +183,7 @@ def _public(stream: Stream, consumers: ConsumerSettings, compile_filter: Compile
     topics = [topic for topic in effective(stream.settings, stream.name) if is_legal(topic)]
     if stream.topic not in topics and is_legal(stream.topic):
         topics.append(stream.topic)
-    when = tuple((compile_filter(one.filter), tuple(map(path_of, one.paths))) for one in consumers.redact_when)
+    when = compile_redactions(stream.name, consumers, compile_filter)
     return PublicStream(
         name=stream.name,
         topics=tuple(topics),

@@ -11,7 +11,7 @@ import { minify } from "terser";
 const here = dirname(fileURLToPath(import.meta.url));
 process.chdir(here);
 const OUT = process.env.OUT || join(here, "../../build/clients/js");
-const ENTRIES = ["core", "persistence", "debug"];
+const ENTRIES = ["core", "persistence", "debug", "reading"];
 // Names of properties that no other bundle and no user sees: they become letters in the minified files.
 const INTERNAL =
   /^(isBusy|waiting|pausedUntil|troubles|silences|due|isUnknown|outcomes|reasons|contexts|isTrouble|afterS|isSplit|added|isOver|items|mostBytes|hurry|express|leave|rest|wake|take|offset|finish|refresh|mayTake|emit|hooks|stop)$/;
@@ -42,6 +42,7 @@ if (process.argv.includes("--test")) {
   await small("core.min.js", { entryPoints: ["src/core/index.ts"], format: "esm" });
   await small("persistence.min.js", { entryPoints: ["src/persistence/index.ts"], format: "esm" });
   await small("debug.min.js", { entryPoints: ["src/debug/index.ts"], format: "esm" });
+  await small("reading.min.js", { entryPoints: ["src/reading/index.ts"], format: "esm" });
   await small("penstock.iife.js", {
     stdin: { contents: 'export * from "./src/core/index.js"; export * from "./src/persistence/index.js";', resolveDir: here, loader: "ts" },
     format: "iife",
@@ -71,7 +72,7 @@ function types() {
     const from = extension == "ts" ? "./core.js" : "./core.cjs";
     writeFileSync(`dist/core.d.${extension}`, core);
     const schemas = extension == "ts" ? "./schemas.js" : "./schemas.cjs";
-    for (const [name, source] of [["persistence", "persistence/index"], ["debug", "debug/index"], ["schemas", "debug/schemas"]]) {
+    for (const [name, source] of [["persistence", "persistence/index"], ["debug", "debug/index"], ["reading", "reading/index"], ["schemas", "debug/schemas"]]) {
       writeFileSync(`dist/${name}.d.${extension}`, read(source).replaceAll("../core/types.js", from).replaceAll("./schemas.js", schemas));
     }
   }

@@ -32,74 +32,76 @@ class Panel(NamedTuple):
     width: int = 8
 
 
-def _rate(metric: str, by: str = "", where: str = "") -> str:
-    """Per second, over all instances that are chosen."""
+def rate(metric: str, by: str = "", where: str = "") -> str:
+    """Return the expression of a metric per second, over all instances that are chosen."""
     chosen = f'instance=~"$instance"{"," if where else ""}{where}'
     return f"sum{f' by ({by})' if by else ''} (rate(penstock_{metric}{{{chosen}}}[$__rate_interval]))"
 
 
-def _now(metric: str, join: str = "sum", by: str = "") -> str:
+def now(metric: str, join: str = "sum", by: str = "") -> str:
+    """Return the expression of a metric as it is now."""
     return f'{join}{f" by ({by})" if by else ""} (penstock_{metric}{{instance=~"$instance"}})'
 
 
 def _quantile(share: float, metric: str) -> str:
-    return f"histogram_quantile({share}, {_rate(metric + '_seconds_bucket', 'le')})"
+    return f"histogram_quantile({share}, {rate(metric + '_seconds_bucket', 'le')})"
 
 
 REFERENCE = 'way="reference"'
 
-DESCRIPTION: tuple[tuple[str, tuple[Panel, ...]], ...] = (
+Description = tuple[tuple[str, tuple[Panel, ...]], ...]
+DESCRIPTION: Description = (
     (
         "Is all well?",
         (
-            Panel("Workers ready", "none", ((_now("workers", by="state"), "{{state}}"),), "stat", 4),
-            Panel("Unaccounted events (always 0)", "none", ((_now("events_unaccounted"), ""),), "stat", 4),
+            Panel("Workers ready", "none", ((now("workers", by="state"), "{{state}}"),), "stat", 4),
+            Panel("Unaccounted events (always 0)", "none", ((now("events_unaccounted"), ""),), "stat", 4),
             Panel(
                 "Lost and dropped",
                 "none",
-                ((_now("events_lost_total"), "lost"), (_now("events_dropped_total"), "dropped")),
+                ((now("events_lost_total"), "lost"), (now("events_dropped_total"), "dropped")),
                 "stat",
                 4,
             ),
-            Panel("Events in the spool", "none", ((_now("spool_events"), ""),), "stat", 4),
-            Panel("Workers without a broker", "none", ((_now("sink_away_workers"), ""),), "stat", 4),
+            Panel("Events in the spool", "none", ((now("spool_events"), ""),), "stat", 4),
+            Panel("Workers without a broker", "none", ((now("sink_away_workers"), ""),), "stat", 4),
             Panel("Version", "none", (('penstock_build_info{instance=~"$instance"}', "{{version}}"),), "stat", 4),
         ),
     ),
     (
         "Requests",
         (
-            Panel("Responses by status", "reqps", ((_rate("http_responses_total", "status"), "{{status}}"),)),
-            Panel("Responses by route", "reqps", ((_rate("http_responses_total", "route"), "{{route}}"),)),
-            Panel("Bytes of bodies", "Bps", ((_rate("http_request_body_bytes_total"), "in"),)),
+            Panel("Responses by status", "reqps", ((rate("http_responses_total", "status"), "{{status}}"),)),
+            Panel("Responses by route", "reqps", ((rate("http_responses_total", "route"), "{{route}}"),)),
+            Panel("Bytes of bodies", "Bps", ((rate("http_request_body_bytes_total"), "in"),)),
             Panel(
                 "Connections",
                 "none",
-                ((_now("http_connections"), "open"), (_rate("http_connections_opened_total"), "opened a second")),
+                ((now("http_connections"), "open"), (rate("http_connections_opened_total"), "opened a second")),
             ),
             Panel(
                 "Turned away",
                 "reqps",
                 (
-                    (_rate("requests_refused_total", "reason"), "{{reason}}"),
-                    (_rate("http_limits_hit_total", "limit"), "limit: {{limit}}"),
-                    (_rate("http_parse_errors_total"), "not HTTP"),
-                    (_rate("http_accept_errors_total"), "cannot accept"),
+                    (rate("requests_refused_total", "reason"), "{{reason}}"),
+                    (rate("http_limits_hit_total", "limit"), "limit: {{limit}}"),
+                    (rate("http_parse_errors_total"), "not HTTP"),
+                    (rate("http_accept_errors_total"), "cannot accept"),
                 ),
             ),
             Panel(
                 "Clients that went away, errors of ours",
                 "reqps",
                 (
-                    (_rate("http_connections_lost_total"), "before their answer"),
-                    (_rate("http_late_replies_total"), "late answers"),
-                    (_rate("internal_errors_total"), "internal errors"),
+                    (rate("http_connections_lost_total"), "before their answer"),
+                    (rate("http_late_replies_total"), "late answers"),
+                    (rate("internal_errors_total"), "internal errors"),
                 ),
             ),
             Panel(
                 "Held bytes of the bound",
                 "percentunit",
-                ((f"{_now('http_held_bytes')} / {_now('http_max_held_bytes')}", "held"),),
+                ((f"{now('http_held_bytes')} / {now('http_max_held_bytes')}", "held"),),
             ),
             Panel(
                 "Guaranteed: from receipt to answer",
@@ -120,79 +122,75 @@ DESCRIPTION: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 "All events",
                 "eps",
                 (
-                    (_rate("events_received_total"), "received"),
-                    (_rate("events_accepted_total"), "accepted"),
-                    (_rate("events_delivered_total"), "delivered"),
-                    (_rate("events_spooled_total"), "spooled"),
+                    (rate("events_received_total"), "received"),
+                    (rate("events_accepted_total"), "accepted"),
+                    (rate("events_delivered_total"), "delivered"),
+                    (rate("events_spooled_total"), "spooled"),
                 ),
             ),
             Panel(
-                "Accepted by stream", "eps", ((f"topk(20, {_rate('events_accepted_total', 'stream')})", "{{stream}}"),)
+                "Accepted by stream", "eps", ((f"topk(20, {rate('events_accepted_total', 'stream')})", "{{stream}}"),)
             ),
-            Panel(
-                "Invalid by stream", "eps", ((f"topk(20, {_rate('events_invalid_total', 'stream')})", "{{stream}}"),)
-            ),
-            Panel("Rejected by type", "eps", ((_rate("events_rejected_total", "error_type"), "{{error_type}}"),)),
+            Panel("Invalid by stream", "eps", ((f"topk(20, {rate('events_invalid_total', 'stream')})", "{{stream}}"),)),
+            Panel("Rejected by type", "eps", ((rate("events_rejected_total", "error_type"), "{{error_type}}"),)),
             Panel(
                 "Failed, dropped, lost by stream",
                 "eps",
                 (
-                    (_rate("events_failed_total", "stream"), "failed: {{stream}}"),
-                    (_rate("events_dropped_total", "stream, reason"), "{{reason}}: {{stream}}"),
-                    (_rate("events_lost_total", "stream"), "lost: {{stream}}"),
-                    (_rate("events_refused_hasty_total"), "hasty, no room"),
+                    (rate("events_failed_total", "stream"), "failed: {{stream}}"),
+                    (rate("events_dropped_total", "stream, reason"), "{{reason}}: {{stream}}"),
+                    (rate("events_lost_total", "stream"), "lost: {{stream}}"),
+                    (rate("events_refused_hasty_total"), "hasty, no room"),
                 ),
             ),
             Panel(
                 "Observed, and events about errors",
                 "eps",
                 (
-                    (_rate("events_observed_total", "stream"), "observed: {{stream}}"),
-                    (_rate("error_events_total", "outcome"), "error events {{outcome}}"),
+                    (rate("events_observed_total", "stream"), "observed: {{stream}}"),
+                    (rate("error_events_total", "outcome"), "error events {{outcome}}"),
                 ),
             ),
-            Panel("Judged by way", "eps", ((_rate("events_judged_total", "way"), "{{way}}"),)),
+            Panel("Judged by way", "eps", ((rate("events_judged_total", "way"), "{{way}}"),)),
             Panel(
                 "By the reference, by schema",
                 "eps",
-                ((f"topk(10, {_rate('events_judged_total', 'schema', REFERENCE)})", "{{schema}}"),),
+                ((f"topk(10, {rate('events_judged_total', 'schema', REFERENCE)})", "{{schema}}"),),
             ),
             Panel(
                 "In flight",
                 "none",
-                ((_now("events_in_flight"), "by the books"), (_now("sink_outstanding_events"), "in the sink")),
+                ((now("events_in_flight"), "by the books"), (now("sink_outstanding_events"), "in the sink")),
             ),
         ),
     ),
     (
         "Spool",
         (
-            Panel("Waiting", "none", ((_now("spool_events"), "events"),)),
-            Panel(
-                "Bytes of the bound", "percentunit", ((f"{_now('spool_bytes')} / {_now('spool_max_bytes')}", "used"),)
-            ),
-            Panel("Age of the oldest", "s", ((_now("spool_oldest_age_seconds", "max"), "oldest"),)),
-            Panel("Empty again in", "s", ((_now("spool_catch_up_seconds", "max"), "seconds"),)),
+            Panel("Waiting", "none", ((now("spool_events"), "events"),)),
+            Panel("Bytes of the bound", "percentunit", ((f"{now('spool_bytes')} / {now('spool_max_bytes')}", "used"),)),
+            Panel("Age of the oldest", "s", ((now("spool_oldest_age_seconds", "max"), "oldest"),)),
+            Panel("Empty again in", "s", ((now("spool_catch_up_seconds", "max"), "seconds"),)),
             Panel(
                 "Not on their way",
                 "none",
                 (
-                    (_now("spool_aside_events"), "set aside for their size"),
-                    (_now("events_waiting_for_key"), "wait in memory for their key"),
-                    (_now("spool_unusable_workers"), "workers whose disk takes nothing"),
+                    (now("spool_aside_events"), "set aside for their size"),
+                    (now("events_waiting_for_key"), "wait in memory for their key"),
+                    (now("spool_unusable_workers"), "workers whose disk takes nothing"),
                 ),
             ),
             Panel(
                 "In and out",
                 "eps",
                 (
-                    (_rate("events_spooled_total"), "in"),
-                    (_rate("spool_replayed_total"), "replayed"),
-                    (_rate("spool_damaged_total"), "damaged"),
-                    (_rate("spool_refused_total"), "no room"),
+                    (rate("events_spooled_total"), "in"),
+                    (rate("spool_replayed_total"), "replayed"),
+                    (rate("spool_damaged_total"), "damaged"),
+                    (rate("spool_refused_total"), "no room"),
                 ),
             ),
-            Panel("Failed commits", "ops", ((_rate("spool_failed_commits_total"), "failed"),)),
+            Panel("Failed commits", "ops", ((rate("spool_failed_commits_total"), "failed"),)),
         ),
     ),
     (
@@ -201,50 +199,50 @@ DESCRIPTION: tuple[tuple[str, tuple[Panel, ...]], ...] = (
             Panel(
                 "Sink of its bound",
                 "percentunit",
-                ((f"{_now('sink_outstanding_events')} / {_now('sink_max_outstanding_events')}", "outstanding"),),
+                ((f"{now('sink_outstanding_events')} / {now('sink_max_outstanding_events')}", "outstanding"),),
             ),
-            Panel("Queue of librdkafka", "none", ((_now("kafka_queue_events"), "events"),)),
-            Panel("Bytes of the queue", "bytes", ((_now("kafka_queue_bytes"), "bytes"),)),
-            Panel("Workers connected", "none", ((_now("kafka_broker_workers", by="broker"), "{{broker}}"),)),
+            Panel("Queue of librdkafka", "none", ((now("kafka_queue_events"), "events"),)),
+            Panel("Bytes of the queue", "bytes", ((now("kafka_queue_bytes"), "bytes"),)),
+            Panel("Workers connected", "none", ((now("kafka_broker_workers", by="broker"), "{{broker}}"),)),
             Panel(
                 "Round trip",
                 "s",
                 (
-                    (_now("kafka_broker_rtt_seconds", "max", "broker"), "{{broker}} mean"),
-                    (_now("kafka_broker_rtt_p99_seconds", "max", "broker"), "{{broker}} p99"),
+                    (now("kafka_broker_rtt_seconds", "max", "broker"), "{{broker}} mean"),
+                    (now("kafka_broker_rtt_p99_seconds", "max", "broker"), "{{broker}} p99"),
                 ),
             ),
-            Panel("Throttle", "s", ((_now("kafka_broker_throttle_seconds", "max", "broker"), "{{broker}}"),)),
-            Panel("Workers that a quota makes wait", "none", ((_now("sink_throttled_workers"), "workers"),)),
+            Panel("Throttle", "s", ((now("kafka_broker_throttle_seconds", "max", "broker"), "{{broker}}"),)),
+            Panel("Workers that a quota makes wait", "none", ((now("sink_throttled_workers"), "workers"),)),
             Panel(
                 "Requests",
                 "reqps",
                 (
-                    (_rate("kafka_broker_requests_total", "broker"), "{{broker}}"),
-                    (_now("kafka_broker_queued_requests", by="broker"), "{{broker}} queued"),
-                    (_now("kafka_broker_waiting_requests", by="broker"), "{{broker}} waiting"),
+                    (rate("kafka_broker_requests_total", "broker"), "{{broker}}"),
+                    (now("kafka_broker_queued_requests", by="broker"), "{{broker}} queued"),
+                    (now("kafka_broker_waiting_requests", by="broker"), "{{broker}} waiting"),
                 ),
             ),
-            Panel("Bytes sent", "Bps", ((_rate("kafka_broker_sent_bytes_total", "broker"), "{{broker}}"),)),
+            Panel("Bytes sent", "Bps", ((rate("kafka_broker_sent_bytes_total", "broker"), "{{broker}}"),)),
             Panel(
                 "Trouble",
                 "ops",
                 (
-                    (_rate("kafka_broker_errors_total", "broker"), "{{broker}} errors"),
-                    (_rate("kafka_broker_retries_total", "broker"), "{{broker}} retries"),
-                    (_rate("kafka_broker_timeouts_total", "broker"), "{{broker}} time-outs"),
-                    (_rate("kafka_broker_disconnects_total", "broker"), "{{broker}} disconnects"),
-                    (_rate("sink_producers_replaced_total"), "producers replaced"),
+                    (rate("kafka_broker_errors_total", "broker"), "{{broker}} errors"),
+                    (rate("kafka_broker_retries_total", "broker"), "{{broker}} retries"),
+                    (rate("kafka_broker_timeouts_total", "broker"), "{{broker}} time-outs"),
+                    (rate("kafka_broker_disconnects_total", "broker"), "{{broker}} disconnects"),
+                    (rate("sink_producers_replaced_total"), "producers replaced"),
                 ),
             ),
             Panel(
                 "Trouble of the embedded sink",
                 "ops",
                 (
-                    (_rate("sink_failed_commits_total"), "failed commits"),
-                    (_rate("sink_databases_damaged_total"), "databases damaged"),
-                    (_rate("sink_databases_gone_total"), "databases gone"),
-                    (_rate("sink_events_recovered_total"), "events recovered"),
+                    (rate("sink_failed_commits_total"), "failed commits"),
+                    (rate("sink_databases_damaged_total"), "databases damaged"),
+                    (rate("sink_databases_gone_total"), "databases gone"),
+                    (rate("sink_events_recovered_total"), "events recovered"),
                 ),
             ),
         ),
@@ -276,14 +274,14 @@ DESCRIPTION: tuple[tuple[str, tuple[Panel, ...]], ...] = (
             Panel(
                 "Failed tasks, dropped lines of the log",
                 "ops",
-                ((_rate("task_failures_total"), "tasks"), (_rate("log_lines_dropped_total"), "lines")),
+                ((rate("task_failures_total"), "tasks"), (rate("log_lines_dropped_total"), "lines")),
             ),
-            Panel("Deaths by cause", "ops", ((_rate("child_deaths_total", "cause"), "{{cause}}"),)),
+            Panel("Deaths by cause", "ops", ((rate("child_deaths_total", "cause"), "{{cause}}"),)),
             Panel(
                 "Reloads, age of the settings",
                 "none",
                 (
-                    (_now("reloads_total", by="outcome"), "{{outcome}}"),
+                    (now("reloads_total", by="outcome"), "{{outcome}}"),
                     ('(time() - penstock_settings_time_seconds{instance=~"$instance"}) / 3600', "{{instance}}: hours"),
                     (
                         '(time() - penstock_start_time_seconds{instance=~"$instance"}) / 3600',
@@ -291,9 +289,9 @@ DESCRIPTION: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                     ),
                 ),
             ),
-            Panel("Waits for another worker to accept", "ops", ((_rate("http_accept_waits_total"), "waits"),)),
-            Panel("A scrape takes", "s", ((_now("scrape_seconds", "max"), "longest"),)),
-            Panel("Spans by outcome", "ops", ((_rate("spans_total", "outcome"), "{{outcome}}"),)),
+            Panel("Waits for another worker to accept", "ops", ((rate("http_accept_waits_total"), "waits"),)),
+            Panel("A scrape takes", "s", ((now("scrape_seconds", "max"), "longest"),)),
+            Panel("Spans by outcome", "ops", ((rate("spans_total", "outcome"), "{{outcome}}"),)),
         ),
     ),
     (
@@ -302,16 +300,16 @@ DESCRIPTION: tuple[tuple[str, tuple[Panel, ...]], ...] = (
             Panel(
                 "Declared",
                 "none",
-                ((_now("catalog_streams", "max"), "streams"), (_now("catalog_snapshots", "max"), "snapshots in use")),
+                ((now("catalog_streams", "max"), "streams"), (now("catalog_snapshots", "max"), "snapshots in use")),
             ),
-            Panel("Age of the snapshot", "s", ((_now("catalog_snapshot_age_seconds", "max"), "in use for"),)),
+            Panel("Age of the snapshot", "s", ((now("catalog_snapshot_age_seconds", "max"), "in use for"),)),
             Panel(
                 "Sources at URLs",
                 "s",
                 (
-                    (_now("catalog_source_age_seconds", "max", "source"), "{{source}}: last good answer"),
-                    (_now("catalog_source_failing_seconds", "max", "source"), "{{source}}: failing for"),
-                    (_rate("catalog_source_failures_total", "source"), "{{source}}: failures a second"),
+                    (now("catalog_source_age_seconds", "max", "source"), "{{source}}: last good answer"),
+                    (now("catalog_source_failing_seconds", "max", "source"), "{{source}}: failing for"),
+                    (rate("catalog_source_failures_total", "source"), "{{source}}: failures a second"),
                 ),
             ),
         ),
@@ -333,22 +331,27 @@ def _undescribed(described: tuple[Panel, ...], metrics: Mapping[str, Metric]) ->
             name = metric.name.removeprefix("penstock_").removesuffix("_seconds")
             yield Panel(name, "s", tuple((_quantile(share, name), f"{share:.0%}") for share in (0.5, 0.99)))
         elif metric.kind == "counter":
-            yield Panel(name, "Bps" if metric.unit == "bytes" else "ops", ((_rate(name, by), legend),))
+            yield Panel(name, "Bps" if metric.unit == "bytes" else "ops", ((rate(name, by), legend),))
         else:
-            yield Panel(name, UNITS.get(metric.unit, "none"), ((_now(name, by=by), legend),))
+            yield Panel(name, UNITS.get(metric.unit, "none"), ((now(name, by=by), legend),))
 
 
 HEIGHT = 7
 SOURCE = {"type": "prometheus", "uid": "${source}"}
 
 
-def dashboard(metrics: Mapping[str, Metric] = METRICS) -> dict[str, Any]:
+def dashboard(
+    metrics: Mapping[str, Metric] = METRICS,
+    description: Description = DESCRIPTION,
+    uid: str = "penstock",
+    title: str = "Penstock",
+) -> dict[str, Any]:
     """The JSON object that Grafana imports."""
-    rest = tuple(_undescribed(tuple(panel for _, row in DESCRIPTION for panel in row), metrics))
+    rest = tuple(_undescribed(tuple(panel for _, row in description for panel in row), metrics))
     panels: list[dict[str, Any]] = []
     top = 0
-    for title, row in (*DESCRIPTION, *((("Other metrics", rest),) if rest else ())):
-        panels.append(_panel(len(panels), "row", title, {"h": 1, "w": 24, "x": 0, "y": top}))
+    for name, row in (*description, *((("Other metrics", rest),) if rest else ())):
+        panels.append(_panel(len(panels), "row", name, {"h": 1, "w": 24, "x": 0, "y": top}))
         top, left = top + 1, 0
         for panel in row:
             if left + panel.width > 24:
@@ -358,8 +361,8 @@ def dashboard(metrics: Mapping[str, Metric] = METRICS) -> dict[str, Any]:
             left += panel.width
         top += HEIGHT
     return {
-        "uid": "penstock",
-        "title": "Penstock",
+        "uid": uid,
+        "title": title,
         "tags": ["penstock"],
         "schemaVersion": 39,
         "editable": True,

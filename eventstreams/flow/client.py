@@ -108,6 +108,11 @@ class StreamClient(OpenStream):
         elif self._bound is None:
             self._hub.join(self)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether this client reads alone, and more may be written to it now."""
+        return self.group is None and not self._is_over and not self._is_paused
+
     def _is_able(self) -> bool:
         """Whether more may be written now. Writing may have changed that."""
         return not self._is_over and not self._is_paused

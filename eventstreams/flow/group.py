@@ -116,6 +116,7 @@ class Group:
         wired = self.wire.wrap(plain)
         members = list(self.members)
         framed.count(len(members))
+        self._hub.counts.sent_bytes += len(wired) * len(members)
         for client in members:
             client.events += events
             if mark is not None:

@@ -4,6 +4,8 @@ Place: worker → HERE → group, client; sources bring records.
 Rules: a topic is followed from the moment at which its first client comes until a while after the last has left: one
 live reader serves all. Everything here runs on the loop, so a client takes its place behind the newest event in one
 step, and nothing comes in between. Partitions that are added while clients are there are read from their beginning.
+New events are in the ring and wait in their groups from the moment at which they come; gathering says when they are
+sent.
 Not here: how a client catches up (client), where events are stored (sources).
 """
 
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
 from eventstreams.counts import Counts
+from eventstreams.flow.gathering import Inbox, Pace
 from eventstreams.flow.group import Group
 from eventstreams.flow.ring import Ring
 from eventstreams.record import Place, Policies, Record
@@ -73,19 +76,21 @@ class Hub:
         self._opening: dict[str, asyncio.Future[None]] = {}
         self._refreshing: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
+        self._inbox = Inbox(self._loop, self.on_records)
+        self._pace = Pace(self._loop, self.send)
+        self._touched: dict[TopicLog, None] = {}
 
     def start(self) -> None:
         """Start the live reader."""
         loop = self._loop
-        self._tail.start(
-            lambda records: _call(loop, self.on_records, records), lambda place: _call(loop, self._on_lost, place)
-        )
+        self._tail.start(self._inbox.put, lambda place: _call(loop, self._on_lost, place))
 
     def close(self) -> None:
         """Stop reading."""
         if self._refreshing is not None:
             self._refreshing.cancel()
         self.pool.close()
+        self._inbox.close()
         self._tail.stop()
 
     # Topics.
@@ -213,9 +218,7 @@ class Hub:
     # Records.
 
     def on_records(self, records: Iterable[Record]) -> None:
-        """Take the newest events, and send them on."""
-        touched: dict[Group, None] = {}
-        topics: dict[TopicLog, None] = {}
+        """Take the newest events. They are sent at once, or gathered with those that follow."""
         for record in records:
             log = self._logs.get(record.topic)
             ring = log.rings.get(record.partition) if log is not None else None
@@ -224,15 +227,21 @@ class Hub:
             prepared = record.prepared(log.policies)
             if not isinstance(prepared, str):
                 self.counts.of(prepared.stream).read += 1
-            topics[log] = None
             for group in log.groups:
                 group.pending.append(record)
-                touched[group] = None
-        for group in touched:
+            self._touched[log] = None
+        if self._touched:
+            self._pace.want()
+
+    def send(self) -> None:
+        """Send the events that wait: to groups, and to clients that read alone and had nothing to read."""
+        touched, self._touched = self._touched, {}
+        groups = {group: None for log in touched for group in log.groups}
+        for group in groups:
             group.flush()
-        for log in topics:
+        for log in touched:
             for client in list(log.clients):
-                if client.group is None:
+                if client.is_waiting:
                     client.pump()
 
     # Clients.
@@ -308,6 +317,7 @@ class Hub:
 
     def use(self, streams: PublicStreams) -> None:
         """Use other streams from now on. Clients whose streams have changed are ended; they return by themselves."""
+        self.send()  # Under the rules by which these events were read.
         before, self.streams = self.streams, streams
         for client in list(self.clients):
             if client.is_affected(before, streams):

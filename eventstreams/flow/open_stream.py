@@ -124,18 +124,19 @@ class OpenStream(asyncio.Protocol):
     # Writing.
 
     def send(self, plain: bytes, wired: bytes) -> None:
-        """Write a piece, of which ``wired`` is the form on this client's wire."""
+        """Write a piece, of which ``wired`` is the form on this client's wire. The caller counts its bytes."""
         if self.wire.encoding == "gzip":
             self._checksum = zlib.crc32(plain, self._checksum)
             self._plain_bytes += len(plain)
         self._keepalive_at = self._server.wheel.now + self._hub.settings.keepalive_s
         self._taken_bytes += len(wired)
-        self._hub.counts.sent_bytes += len(wired)
         self._transport.write(wired)
 
     def _write(self, plain: bytes) -> None:
         if plain:
-            self.send(plain, self.wire.wrap(plain))
+            wired = self.wire.wrap(plain)
+            self._hub.counts.sent_bytes += len(wired)
+            self.send(plain, wired)
 
     # Ending.
 

@@ -18,7 +18,8 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from eventstreams.record import Place, Record
-from eventstreams.sources.base import Batch, Bounds, Described, Gap, OnLost, OnRecords, SourceError
+from eventstreams.sources.base import Batch, Bounds, Described, Gap, SourceError
+from eventstreams.sources.tail import TailThread
 from server.config.kafka.rules import Properties, canonical, text_of
 from server.log import Limited
 
@@ -27,7 +28,6 @@ POLL_S: Final = 0.1
 GATHER_S: Final = 0.002  # After the first of some events, for those that come with it.
 TAIL_EVENTS: Final = 1_000
 READ_S: Final = 5.0  # The longest reading without an event.
-JOIN_S: Final = 3.0
 
 # Properties of the producer that say how to reach the brokers, which consumers need as well.
 _SHARED: Final = ("security.", "sasl.", "ssl.", "socket.", "reconnect.", "https.", "enable.ssl", "client.", "broker.a")
@@ -49,8 +49,13 @@ _FIXED: Final[Mapping[str, Any]] = {
     "auto.offset.reset": "error",
     "enable.partition.eof": "true",
 }
-# A reader serves a client for a piece at a time: much that is fetched ahead would be fetched for nothing.
-_READER: Final[Mapping[str, Any]] = {"queued.max.messages.kbytes": "2048", "fetch.message.max.bytes": "524288"}
+# A reader serves a client for a piece at a time: much that is fetched ahead would be fetched for nothing. A broker
+# answers the requests of a connection in their order, so that each one waits for a fetch that waits for events.
+_READER: Final[Mapping[str, Any]] = {
+    "queued.max.messages.kbytes": "2048",
+    "fetch.message.max.bytes": "524288",
+    "fetch.wait.max.ms": "20",
+}
 _TAIL: Final[Mapping[str, Any]] = {"queued.max.messages.kbytes": "16384"}
 
 _log = logging.getLogger("eventstreams.kafka")
@@ -150,6 +155,9 @@ class KafkaReader:
                 self._consumer.assign([TopicPartition(*place, at) for place, at in wanted.items()])
             self._assigned = wanted
             self._fill(batch, most_bytes, most_events)
+            if len(batch.at_end) == len(wanted):  # The client goes on without a reader, and so does the broker.
+                self._consumer.unassign()
+                self._assigned = {}
         except KafkaException as failed:
             raise SourceError(failed.args[0].str()) from None
         return batch
@@ -201,23 +209,14 @@ class KafkaReader:
         self._consumer.close()
 
 
-class KafkaTail:
+class KafkaTail(TailThread):
     """The contract is sources.base.Tail."""
 
     def __init__(self, properties: Mapping[str, Any]) -> None:
+        super().__init__()
         self._properties = properties
-        self._lock = threading.Lock()
         self._orders: list[tuple[dict[Place, int], list[Place]]] = []
-        self._is_over = threading.Event()
         self._has_orders = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._on_records: OnRecords
-        self._on_lost: OnLost
-
-    def start(self, on_records: OnRecords, on_lost: OnLost) -> None:
-        self._on_records, self._on_lost = on_records, on_lost
-        self._thread = threading.Thread(target=self._run, name="tail", daemon=True)
-        self._thread.start()
 
     def follow(self, positions: Mapping[Place, int]) -> None:
         self._order(dict(positions), [])
@@ -225,11 +224,8 @@ class KafkaTail:
     def leave(self, places: Sequence[Place]) -> None:
         self._order({}, list(places))
 
-    def stop(self) -> None:
-        self._is_over.set()
+    def _wake(self) -> None:
         self._has_orders.set()
-        if self._thread is not None:
-            self._thread.join(JOIN_S)
 
     def _order(self, positions: dict[Place, int], places: list[Place]) -> None:
         with self._lock:

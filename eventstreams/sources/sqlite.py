@@ -13,7 +13,6 @@ import logging
 import os
 import re
 import sqlite3
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,7 +20,8 @@ from typing import Final
 from urllib.parse import quote
 
 from eventstreams.record import Place, Record
-from eventstreams.sources.base import Batch, Bounds, Described, Gap, OnLost, OnRecords, SourceError
+from eventstreams.sources.base import Batch, Bounds, Described, Gap, SourceError
+from eventstreams.sources.tail import TailThread
 from server.log import Limited
 from server.sink.sqlite.file import STEM, SUFFIX
 
@@ -29,12 +29,12 @@ LOOK_S: Final = 0.05
 BUSY_S: Final = 1.0
 WINDOW_ROWS: Final = 5_000  # Rows of other topics are passed over this many at a time.
 TAIL_ROWS: Final = 1_000
-JOIN_S: Final = 2.0
 
 _INDEX_HEAD_BYTES: Final = 96
 
 _NAME: Final = re.compile(rf"{STEM}-(\d+){re.escape(SUFFIX)}")
 _PAGE: Final = "SELECT id, topic, key, timestamp_ms, value FROM event WHERE id >= ? AND id < ? ORDER BY id"
+_FIRST: Final = "SELECT topic, min(id) FROM event WHERE timestamp_ms >= ? GROUP BY topic"
 _limited = Limited(logging.getLogger("eventstreams.sqlite"))
 
 
@@ -88,13 +88,14 @@ class SqliteReader:
 
     def at_times(self, times_ms: Mapping[Place, int]) -> dict[Place, int | None]:
         files = _files(self._directory)
-        found: dict[Place, int | None] = {}
-        for (topic, number), time_ms in times_ms.items():
-            found[topic, number] = None
+        found: dict[Place, int | None] = dict.fromkeys(times_ms)
+        for number, time_ms in {(number, time_ms) for (_, number), time_ms in times_ms.items()}:
             if number in files:
-                with _open(files[number]) as database:
-                    query = "SELECT min(id) FROM event WHERE topic = ? AND timestamp_ms >= ?"
-                    found[topic, number] = database.execute(query, (topic, time_ms)).fetchone()[0]
+                with _open(files[number]) as database:  # One scan for all topics: there is no index of times.
+                    for topic, first in database.execute(_FIRST, (time_ms,)):
+                        place = (topic.decode("utf-8", "replace"), number)
+                        if times_ms.get(place) == time_ms:
+                            found[place] = first
         return found
 
     def read(self, positions: Mapping[Place, int], most_bytes: int, most_events: int) -> Batch:
@@ -135,23 +136,14 @@ class SqliteReader:
         """Nothing is held open."""
 
 
-class SqliteTail:
+class SqliteTail(TailThread):
     """The contract is sources.base.Tail."""
 
     def __init__(self, directory: Path) -> None:
+        super().__init__()
         self._directory = directory
-        self._lock = threading.Lock()
         self._positions: dict[Place, int] = {}
         self._stamps: dict[int, bytes] = {}
-        self._is_over = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._on_records: OnRecords
-        self._on_lost: OnLost
-
-    def start(self, on_records: OnRecords, on_lost: OnLost) -> None:
-        self._on_records, self._on_lost = on_records, on_lost
-        self._thread = threading.Thread(target=self._run, name="tail", daemon=True)
-        self._thread.start()
 
     def follow(self, positions: Mapping[Place, int]) -> None:
         with self._lock:
@@ -162,11 +154,6 @@ class SqliteTail:
         with self._lock:
             for place in places:
                 self._positions.pop(place, None)
-
-    def stop(self) -> None:
-        self._is_over.set()
-        if self._thread is not None:
-            self._thread.join(JOIN_S)
 
     def _run(self) -> None:
         while not self._is_over.wait(LOOK_S):

@@ -42,6 +42,7 @@ GUARDED: Final = (
     b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\nReferrer-Policy: no-referrer\r\n"
 )
 ROBOTS: Final = b"User-agent: *\nDisallow: /v2/stream/\n"
+RATE_S: Final = 3600.0
 LIST_S: Final = 30.0  # The list asks the brokers for every stream, at most this often.
 FILES: Final = {
     "/v2/ui": ("ui.html", HTML_TYPE),
@@ -162,6 +163,8 @@ class StreamPages:
         topics = sorted({topic for stream in public.streams.values() for topic in stream.topics})
         described = await self._hub.pool.describe(topics)
         oldest = await self._oldest({place: one.low for place, one in described.bounds.items() if one.high > one.low})
+        ends = {place: one.high for place, one in described.bounds.items()}
+        recent = await self._recent(ends)
         listed = []
         for stream in public.streams.values():
             places = {place: one for place, one in described.bounds.items() if place[0] in stream.topics}
@@ -169,9 +172,18 @@ class StreamPages:
             listed.append(self._described(stream) | {
                 "partitions": len(places),
                 "stored_at_most": sum(one.high - one.low for one in places.values()),
+                "events_per_s_at_most": round(sum(recent[place] for place in places) / RATE_S, 3),
                 "earliest_ms": min(times, default=None),
             })  # fmt: skip
         return listed
+
+    async def _recent(self, ends: dict[tuple[str, int], int]) -> dict[tuple[str, int], int]:
+        """Return how many offsets of each partition belong to the last ``RATE_S``."""
+        since_ms = int((time.time() - RATE_S) * 1000)
+        starts = await self._hub.pool.at_times(dict.fromkeys(ends, since_ms))
+        return {
+            place: end - (start if (start := starts.get(place)) is not None else end) for place, end in ends.items()
+        }
 
     async def _oldest(self, starts: dict[tuple[str, int], int]) -> dict[tuple[str, int], int]:
         """Return the time of the oldest event of each partition."""

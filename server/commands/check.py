@@ -4,7 +4,7 @@ Place: __main__ → HERE → boot.examine; ``serve`` uses the same ``examine``, 
 Rules: every finding is printed, warnings too; only an error makes the exit code 3. The way in which schemas judge is
 not a finding and is printed after them: counts, and the schemas that the reference alone can judge, which cost several
 times as much per event.
-Not here: the checks (boot.examine).
+Not here: the checks (boot.examine; eventstreams.check_consumers for what only that program reads).
 """
 
 from __future__ import annotations
@@ -53,8 +53,11 @@ def run(
     out: TextIO | None = None,
 ) -> int:
     """Print each finding and a summary line; 0 when there is no error, else 3."""
+    from eventstreams.check_consumers import check_consumers
+
     try:
         examined = examine(load(path, overrides, environ))
+        examined.findings.extend(check_consumers(examined))
     except SettingsError as error:
         lines = [str(error), f"{len(str(error).splitlines())} error(s): these settings cannot be used."]
         errors = 1

@@ -2,46 +2,24 @@
 
 Place: http.server and intake.books.counts count → HERE → metrics.table.
 Rule: a metric is defined by its declaration alone, apart from the integer that is counted.
-Not here: metrics of events (metrics.event_metrics).
+Not here: metrics of events (metrics.event_metrics), those that every program has (metrics.served_metrics).
 """
 
 from __future__ import annotations
 
-from itertools import product
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from server.http.limits import KINDS
-from server.http.response import PHRASES
 from server.intake.books.counts import GUARANTEED_BOUNDS, HASTY_BOUNDS, REPEATED
 from server.metrics.declare import Gauge, MetricGroup, Sums, count, counter, gauge, histogram, one
+from server.metrics.served_metrics import connections, limits_hit, responses
 from server.paths import Paths
 
-if TYPE_CHECKING:
-    from server.http.server import HttpServer
-
-# A route that is not among the paths counts as OTHER, and a test says so. UNREAD are answers to what was no request.
-ROUTES: Final = tuple(path.value for path in Paths)
-OTHER: Final = "other"
-UNREAD: Final = "unread"
-STATUSES: Final = tuple(PHRASES)
-_RESPONSES: Final = tuple(product((*ROUTES, OTHER, UNREAD), map(str, STATUSES)))
-_NAMED: Final = frozenset(path.encode() for path in ROUTES)
-_NOTHING: Final = [0] * 600  # By status, for a route that these settings do not serve.
-
-
-def _responses(server: HttpServer) -> list[int]:
-    """Return the counts of responses in the order of ``_RESPONSES``."""
-    by_route = server.by_route
-    columns = [by_route.get(path.encode(), _NOTHING) for path in ROUTES]
-    unnamed = [counts for path, counts in by_route.items() if path not in _NAMED]
-    others = [sum(column) for column in zip(server.unrouted, *unnamed, strict=True)]
-    return [counts[status] for counts in (*columns, others, server.unread) for status in STATUSES]
-
+ROUTES: Final = tuple(path.value for path in Paths)  # A test says so if a route is not among them.
 
 HTTP: Final = MetricGroup(
     "HTTP",
     (
-        gauge("http_connections", "Open connections.", one(lambda view: sum(row.connections for row in view.workers))),
+        connections(),
         counter(
             "http_connections_opened", "Connections that were opened.", count(lambda worker: worker.server.connections)
         ),
@@ -60,14 +38,7 @@ HTTP: Final = MetricGroup(
             "Turns in which a worker left a connection to one that has fewer.",
             count(lambda worker: worker.server.accept_waits()),
         ),
-        counter(
-            "http_responses",
-            "Responses by route and status. `other`: nothing is served at the path; `unread`: the bytes were "
-            "not a request, or not a whole one.",
-            Sums(lambda worker: _responses(worker.server), _RESPONSES, skips_zeros=True),
-            "route",
-            "status",
-        ),
+        responses(ROUTES),
         counter(
             "http_request_body_bytes",
             "Bytes of the bodies of whole requests.",
@@ -83,12 +54,7 @@ HTTP: Final = MetricGroup(
             "Answers that came after their client had gone.",
             count(lambda worker: worker.server.late_replies),
         ),
-        counter(
-            "http_limits_hit",
-            "Requests and connections refused or ended by a limit of `http.limits`, by limit.",
-            Sums(lambda worker: [worker.server.refused[kind] for kind in KINDS], tuple((kind,) for kind in KINDS)),
-            "limit",
-        ),
+        limits_hit(),
         gauge(
             "http_held_bytes",
             "Bytes held by requests and slow responses; each worker has its own limit.",

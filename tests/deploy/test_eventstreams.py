@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import yaml
 
+from deploy.grafana.eventstreams_dashboard import dashboard_of_streams
 from eventstreams.metrics import TABLE
 from eventstreams.streams import public_streams
 from server.boot.generation import read
@@ -56,3 +58,23 @@ def test_the_embedded_example_shows_its_own_streams_and_no_reports() -> None:
     generation.close()
 
     assert set(public.by_name) == {"web.page_view", "shop.order"}
+
+
+def test_the_dashboard_is_that_of_its_description_and_shows_every_metric() -> None:
+    text = (ROOT / "deploy" / "grafana" / "eventstreams.json").read_text()
+    asked = set(re.findall(r"penstock_\w+", text))
+    shown = {metric.shown for metric in TABLE.metrics.values()}
+
+    wanted = "run: python -m deploy.grafana.eventstreams_dashboard > deploy/grafana/eventstreams.json"
+    assert json.loads(text) == dashboard_of_streams(), wanted
+    assert asked == shown
+
+
+def test_the_example_of_settings_loads_without_a_finding_and_suits_the_proxies() -> None:
+    loaded = load(FOLDER / "settings.yaml", [], {})
+    own = loaded.config.eventstreams
+
+    assert loaded.findings == []
+    assert loaded.config.http.trusted_proxies, "limits per address need the real one"
+    assert own.max_age_s < 900
+    assert own.listen[0] in (FOLDER / "nginx.conf").read_text()

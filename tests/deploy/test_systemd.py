@@ -33,7 +33,7 @@ def placed(directory: Path, text: str) -> None:
 
 def test_the_units_verify(tmp_path: Path) -> None:
     placed(tmp_path, "")
-    done = analyze("verify", "--man=no", tmp_path / "penstock.socket", tmp_path / "penstock.service")
+    done = analyze("verify", "--man=no", *(tmp_path / unit.name for unit in UNITS.iterdir()))
 
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -45,8 +45,9 @@ def test_a_mistake_in_a_unit_would_be_seen(tmp_path: Path) -> None:
     assert "ProtectHoem" in done.stderr
 
 
-def test_the_service_exposes_little() -> None:
-    done = analyze("security", "--offline=true", "--no-pager", UNITS / "penstock.service")
-    level = re.search(r"Overall exposure level for penstock.service: ([\d.]+)", done.stdout)
+@pytest.mark.parametrize("unit", ["penstock.service", "penstock-eventstreams.service"])
+def test_the_services_expose_little(unit: str) -> None:
+    done = analyze("security", "--offline=true", "--no-pager", UNITS / unit)
+    level = re.search(rf"Overall exposure level for {unit}: ([\d.]+)", done.stdout)
 
     assert level and float(level[1]) <= MOST_EXPOSED, done.stdout

@@ -196,5 +196,20 @@ def test_the_list_has_the_public_streams_with_what_is_stored() -> None:
             assert listed["a"]["schema_uri"] == "/web/page_view/1.1.0"
             assert listed["a"]["example"]["page"] == "/home"
             assert listed["b"]["partitions"] == 0
+            assert listed["a"]["events_per_s_at_most"] == 0
+
+    asyncio.run(scene())
+
+
+def test_the_list_has_the_rate_of_the_last_hour() -> None:
+    async def scene() -> None:
+        log, now_ms = filled(), int(time.time() * 1000)
+        for partition in range(2):
+            for _ in range(18):
+                log.append("a", partition, ms=now_ms)
+        async with running(log) as streams, await streams.get("/v2/streams") as answer:
+            rates = {one["stream"]: one["events_per_s_at_most"] for one in (await answer.body())["streams"]}
+
+        assert rates == {"a": 0.01, "b": 0, "two.dcs": 0}
 
     asyncio.run(scene())

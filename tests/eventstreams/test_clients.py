@@ -128,6 +128,38 @@ def test_the_package_eventsource(tmp_path: Path) -> None:
             client.wait(10)
 
 
+def test_the_javascript_client(tmp_path: Path) -> None:
+    esbuild = NODE_MODULES / "esbuild"
+    if not shutil.which("node") or not esbuild.is_dir():
+        pytest.skip("there is no Node.js with the package esbuild: make node-modules")
+    module, position, said = tmp_path / "reading.mjs", tmp_path / "position", tmp_path / "said"
+    source = ROOT / "clients" / "js" / "src" / "reading" / "index.ts"
+    bundle = ["node", str(esbuild / "bin" / "esbuild"), str(source), "--bundle", "--format=esm", f"--outfile={module}"]
+    subprocess.run(bundle, check=True, capture_output=True, timeout=120)
+    program = str(ROOT / "tests" / "eventstreams" / "js_reading.mjs")
+
+    def pages() -> list[str]:
+        return [line.split()[1] for line in said.read_text().splitlines() if line.startswith("message ")]
+
+    with programs(tmp_path) as (intake, streams):
+        host, port = streams.address
+        url = f"http://{host}:{port}{PATH}?since=earliest"
+        with said.open("w") as out:
+            client = subprocess.Popen(["node", program, module, url, position], stdout=out, stderr=out)
+        try:
+            check(intake, streams, pages)
+            eventually(lambda: '"offset":31' in position.read_text())  # Behind all of them.
+        finally:
+            client.kill()
+            client.wait(10)
+        intake.post("/later")
+        with said.open("w") as out:
+            again = ["node", program, module, f"{url}&limit=1", position]
+            assert subprocess.run(again, stdout=out, stderr=out, timeout=120).returncode == 0
+        assert "done" in said.read_text()
+        assert pages()[-1] == "/later" and len(pages()) == 1
+
+
 def test_httpx_sse(tmp_path: Path) -> None:
     httpx, httpx_sse = pytest.importorskip("httpx"), pytest.importorskip("httpx_sse")
     got: list[str] = []

@@ -21,8 +21,8 @@ class Database:
         self.database.execute("PRAGMA journal_mode = WAL")
         self.database.execute(SCHEMA)
 
-    def store(self, *topics: str, ms: int = 1000) -> None:
-        rows = [(time.time_ns(), topic, None, ms, "{}", '{"a":1}') for topic in topics]
+    def store(self, *topics: str, ms: int = 1000, value: str = '{"a":1}') -> None:
+        rows = [(time.time_ns(), topic, None, ms, "{}", value) for topic in topics]
         self.database.execute("BEGIN IMMEDIATE")
         self.database.executemany(
             "INSERT INTO event (stored_ns, topic, key, timestamp_ms, headers, value) VALUES (?,?,?,?,?,?)", rows
