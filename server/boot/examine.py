@@ -106,6 +106,8 @@ def _examine(
     snapshot = build(sources, topic_prefix=config.sink.topic_prefix, wiki=config.streams.wiki)
     about_schemas, unread = _schemas(schemas, snapshot, sources, until)
     findings += about_schemas
+    if snapshot.is_open and until == math.inf:
+        findings += _open_schemas(loaded, schemas)
     schemas.forget_before()
     findings += _services(loaded, snapshot)
     findings += _error_stream(loaded, schemas, snapshot)
@@ -169,6 +171,18 @@ def _schemas(
             finding = Finding(level="error", file=file, line=line, stream=stream.name, reason=reason, hint=hint)
             findings.append(finding)
     return findings, unread
+
+
+def _open_schemas(loaded: Loaded, schemas: SchemaRepository) -> list[Finding]:
+    """Return a warning for each schema in directories that cannot be used, where any stream takes any schema. A start
+    does not read them: their first events do."""
+    hint = "its events are refused; fix the schema, or remove it"
+    path = ("schemas", "base_uris")
+    unusable, _ = schemas.read_ahead(schemas.titles())
+    return [
+        _about(loaded, path, f"schema {found.uri} cannot be used: {found.reason}", hint, "warning")
+        for found in unusable
+    ]
 
 
 def _declaration(sources: Sequence[Source], stream: str) -> tuple[str, int]:

@@ -40,6 +40,7 @@ _NO_SCHEMA = {
     "bad_schema_uri": (404, "No schema can have this address. It ends in a title and a version, or in `latest`."),
     "unknown_schema": (404, f"No repository has this schema. GET {Paths.SCHEMAS} lists those that there are."),
     "insecure_schema": (404, "This schema has keywords that this service refuses: no event can use it."),
+    "broken_schema": (500, "This schema is broken: the operator of this service has to mend it."),
     "schema_unavailable": (503, "This schema cannot be read at the moment. Try again."),
 }
 

@@ -72,6 +72,17 @@ def test_what_the_reference_alone_can_judge_is_said_with_the_reason(directory: P
     assert lines[1] == "schema versions by how events are validated: 2 one-pass, 1 reference"
 
 
+def test_a_broken_schema_of_an_open_service_is_a_warning(directory: Path) -> None:
+    """No stream names it, and its first event would be the first to learn of it."""
+    write_schema(directory, "two/broken", more=", maxLength: many")
+
+    code, lines = check(directory, "streams.sources=[]")
+
+    assert code == EXIT_DONE
+    assert "settings.yaml:2: schemas.base_uris: schema /two/broken/1.0.0 cannot be used: " in lines[0]
+    assert lines[-1] == "settings.yaml: any stream: 0 error(s), 1 warning(s)."
+
+
 def test_the_embedded_default_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     out = io.StringIO()
