@@ -189,6 +189,8 @@ DESCRIPTION: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                     (_rate("events_spooled_total"), "in"),
                     (_rate("spool_replayed_total"), "replayed"),
                     (_rate("spool_damaged_total"), "damaged"),
+                    (_rate("spool_files_broken_total"), "broken files"),
+                    (_rate("spool_files_broken_events_total"), "events in broken files"),
                     (_rate("spool_refused_total"), "no room"),
                 ),
             ),
