@@ -81,7 +81,7 @@ class Published:
             return PageDocument(pages.streams("Streams", entries), HTML_TYPE, key=("page", *told))
         end = b"}}"
         if asked.is_deprecated:
-            end = b'},"warnings":' + orjson.dumps({"streamconfigs": {"warnings": query.DEPRECATED}}) + b"}"
+            end = b'},"warnings":' + orjson.dumps({"streamconfigs": {"warnings": query.DEPRECATED}}) + b"}\n"
         return PageDocument(_joined(entries, b'{"streams":{', end), key=("streams", *told, asked.is_deprecated))
 
     def _own_streams(self, path: str, raw_query: bytes, is_page_wanted: bool) -> PageDocument:
@@ -95,7 +95,7 @@ class Published:
         )
         if is_page_wanted:
             return PageDocument(pages.streams("Streams of this service", entries), HTML_TYPE, key=("own page", names))
-        return PageDocument(_joined(entries, b"{", b"}"), key=("own", names))
+        return PageDocument(_joined(entries, b"{", b"}\n"), key=("own", names))
 
     def _is_ours(self, settings: dict[str, Any]) -> bool:
         return self._service is None or settings.get("destination_event_service") in (None, self._service)
@@ -142,7 +142,7 @@ class Published:
         }
         if versions:
             document["latest"] = f"{Paths.SCHEMAS}{versions[-1]}"
-        return PageDocument(iter((_encoded(document),)), max_age_s=LATEST_S, keep_s=LATEST_S)
+        return PageDocument(iter((_encoded(document) + b"\n",)), max_age_s=LATEST_S, keep_s=LATEST_S)
 
 
 def _joined(entries: Iterator[tuple[str, dict[str, Any]] | None], start: bytes, end: bytes) -> Iterator[bytes]:

@@ -15,7 +15,9 @@ KAFKA = ("sink.kind=kafka", 'sink.kafka={"bootstrap.servers": "127.0.0.1:1"}')
 
 
 def check(directory: Path, *overrides: str) -> tuple[int, list[str]]:
-    (directory / "settings.yaml").write_text("streams: {sources: []}\nschemas: {base_uris: [.]}\nsink: {kind: memory}\n")
+    (directory / "settings.yaml").write_text(
+        "streams: {sources: []}\nschemas: {base_uris: [.]}\nsink: {kind: memory}\n"
+    )
     out = io.StringIO()
     code = run(directory / "settings.yaml", overrides, environ={}, out=out)
     return code, out.getvalue().replace(f"{directory}/", "").splitlines()
