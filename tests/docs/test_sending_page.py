@@ -85,7 +85,7 @@ def test_the_commands_say_what_the_page_shows(tmp_path: Path) -> None:
 
     for line in BLOCKS["text"].splitlines():
         assert line in done.stdout + done.stderr
-    assert [event["name"] for event in stored] == ["Ada"]
+    assert [one["value"]["name"] for one in stored] == ["Ada"]
 
 
 def test_the_script_sends_again_what_may_be_sent_again_and_nothing_else() -> None:
@@ -146,7 +146,7 @@ def test_the_page_stores_an_event_and_a_beacon(tmp_path: Path) -> None:
             browser.run(tab, "(location.href = 'about:blank', 1)")
             eventually(lambda: len(service.events("hello.greeting")) == 2)
 
-            assert {event["name"] for event in service.events("hello.greeting")} == {"World", "Goodbye"}
+            assert {one["value"]["name"] for one in service.events("hello.greeting")} == {"World", "Goodbye"}
     finally:
         site.shutdown()
         site.server_close()
