@@ -64,11 +64,19 @@ def test_a_directory_or_a_file_in_it_that_may_not_be_written_is_an_error(
     assert f"spool.path: {what} cannot be written by this user, so no worker could start. " in lines[0]
 
 
-def test_a_spool_that_is_larger_than_its_disk_is_a_warning(tmp_path: Path) -> None:
-    code, lines = check(tmp_path, *KAFKA, f"spool.max_bytes={1 << 46}")
+class _Disk:
+    """What os.statvfs says of a disk."""
+
+    f_bavail = 10
+    f_frsize = 4096
+
+
+def test_a_spool_that_is_larger_than_its_disk_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda _: _Disk)
+    code, lines = check(tmp_path, *KAFKA, "spool.max_bytes=1048576")
 
     assert code == EXIT_DONE
-    assert f"spool.max_bytes: {1 << 46} is more than the " in lines[0] and "bytes that the disk of" in lines[0]
+    assert "spool.max_bytes: 1048576 is more than the 40960 bytes that the disk of" in lines[0]
 
 
 def test_no_directory_of_events_is_made(tmp_path: Path) -> None:
