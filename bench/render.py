@@ -33,14 +33,18 @@ THEMES = {
     "light": {"ink": "#1f2328", "faint": "#59636e", "line": "#d1d9e0", "bar": "#8c959f", "ours": "#0969da"},
     "dark": {"ink": "#f0f6fc", "faint": "#9198a1", "line": "#3d444d", "bar": "#656c76", "ours": "#4493f8"},
 }
-WIDTH, LEFT, ROW, TOP = 760, 300, 30, 64
+BARS, ROW, TOP = 460, 30, 64
+# Wide common fonts, such as Verdana, take less than this share of the font's size for a character.
+CHARACTER, BOLD = 0.66, 0.74
 
 
 def picture(title: str, rows: list[tuple[str, float, bool]], note: str, theme: dict[str, str]) -> str:
     """Horizontal bars. A row: label, µs, whether it is ours."""
     height = TOP + ROW * len(rows) + 34
     most = max(value for _, value, _ in rows)
-    size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
+    left = 20 + round(max(14 * len(label) * (BOLD if is_ours else CHARACTER) for label, _, is_ours in rows))
+    width = max(left + BARS, round(12 * len(note) * CHARACTER), round(17 * len(title) * BOLD))
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="14" role="img">',
         f"<title>{escape(title)}: CPU microseconds per event</title>",
@@ -49,15 +53,15 @@ def picture(title: str, rows: list[tuple[str, float, bool]], note: str, theme: d
     ]
     for at, (label, value, is_ours) in enumerate(rows):
         y = TOP + ROW * at
-        length = max((WIDTH - LEFT - 70) * value / most, 1)
+        length = max((width - left - 70) * value / most, 1)
         ink = f'y="{y + 15}" fill="{theme["ink"]}"' + (' font-weight="600"' if is_ours else "")
         fill = theme["ours" if is_ours else "bar"]
         lines += [
-            f'<text x="{LEFT - 10}" text-anchor="end" {ink}>{escape(label)}</text>',
-            f'<rect x="{LEFT}" y="{y}" width="{length:.1f}" height="20" rx="3" fill="{fill}"/>',
-            f'<text x="{LEFT + length + 8:.1f}" {ink}>{value:.1f}</text>',
+            f'<text x="{left - 10}" text-anchor="end" {ink}>{escape(label)}</text>',
+            f'<rect x="{left}" y="{y}" width="{length:.1f}" height="20" rx="3" fill="{fill}"/>',
+            f'<text x="{left + length + 8:.1f}" {ink}>{value:.1f}</text>',
         ]
-    lines.append(f'<line x1="{LEFT}" y1="{TOP - 6}" x2="{LEFT}" y2="{height - 36}" stroke="{theme["line"]}"/>')
+    lines.append(f'<line x1="{left}" y1="{TOP - 6}" x2="{left}" y2="{height - 36}" stroke="{theme["line"]}"/>')
     lines.append(f'<text x="0" y="{height - 8}" font-size="12" fill="{theme["faint"]}">{escape(note)}</text>')
     return "\n".join([*lines, "</svg>"]) + "\n"
 

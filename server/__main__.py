@@ -9,6 +9,7 @@ Not here: what a command does, and its options (server.commands), how settings a
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import sys
 from collections.abc import Collection, Sequence
@@ -52,6 +53,7 @@ COMMANDS = {
     "process": "run a stream processor: page-change makes one ordered stream of page changes",
     "soak": "start a service and brokers, inject faults, and check that no promise is broken",
     "size": "estimate the resources for a load: workers, memory, spool, partitions, connections",
+    "completion": "print a completion script for bash and zsh, or the manual page",
     "import-eventgate": "convert the settings of an EventGate into settings of this service",
 }
 
@@ -63,7 +65,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     try:
         with until_nobody_reads():
-            options = make_parser(arguments[:1]).parse_args(arguments)  # It ends the process when it prints help.
+            parser = make_parser(arguments[:1])
+            if arguments and arguments[0] not in COMMANDS and not arguments[0].startswith("-"):
+                parser.error(_no_command(arguments[0]))
+            options = parser.parse_args(arguments)  # It ends the process when it prints help.
             code = EXIT_FOUND  # The code if the reader of the output leaves before the command is done.
             code = int(options.run(options))
     except PenstockError as error:
@@ -75,6 +80,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         stdio.finish()
     return code
+
+
+def _no_command(name: str) -> str:
+    close = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.6)
+    hint = f"did you mean {close[0]}?" if close else "penstock --help lists all commands"
+    return f"there is no command {name!r}; {hint}"
 
 
 def make_parser(asked: Collection[str]) -> argparse.ArgumentParser:

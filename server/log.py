@@ -100,6 +100,13 @@ class Limited:
     def warning(self, kind: str, message: str, *args: object, request_id: str = "") -> None:
         """Log, or count silently. ``kind`` must come from a closed set. ``request_id`` is that of the request in
         question."""
+        self._log(logging.WARNING, kind, message, args, request_id)
+
+    def error(self, kind: str, message: str, *args: object) -> None:
+        """The same for trouble that an operator has to end before events are lost."""
+        self._log(logging.ERROR, kind, message, args, "")
+
+    def _log(self, level: int, kind: str, message: str, args: tuple[object, ...], request_id: str) -> None:
         now = time.monotonic()
         due, unsaid = self._kinds.get(kind, (0.0, 0))
         if now < due:
@@ -109,4 +116,4 @@ class Limited:
         extra: dict[str, object] = {"kind": kind, "unsaid": unsaid}
         if request_id:
             extra["request_id"] = request_id
-        self._logger.warning(message, *args, extra=extra)
+        self._logger.log(level, message, *args, extra=extra)

@@ -187,6 +187,8 @@ DESCRIPTION: Description = (
                     (rate("events_spooled_total"), "in"),
                     (rate("spool_replayed_total"), "replayed"),
                     (rate("spool_damaged_total"), "damaged"),
+                    (rate("spool_files_broken_total"), "broken files"),
+                    (rate("spool_files_broken_events_total"), "events in broken files"),
                     (rate("spool_refused_total"), "no room"),
                 ),
             ),

@@ -101,6 +101,16 @@ or predict_linear(penstock_spool_bytes[<15m>], <1h:s>) > 0.75 * penstock_spool_m
         "penstock_spool_unusable_workers > 0",
     ),
     Alert(
+        "PenstockSpoolFailing",
+        "page",
+        "{{ $labels.instance }}: writes to the spool fail, or files or events of it were found broken and set aside.",
+        "",
+        """\
+sum by (instance) (increase(penstock_spool_failed_commits_total[<15m>])) > 0
+or sum by (instance) (increase(penstock_spool_files_broken_total[<15m>])) > 0
+or sum by (instance) (increase(penstock_spool_damaged_total[<15m>])) > 0""",
+    ),
+    Alert(
         "PenstockBrokerTrouble",
         "page",
         "{{ $labels.instance }}: brokers do not answer, or answer with errors.",

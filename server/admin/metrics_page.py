@@ -27,6 +27,10 @@ Labels come from closed sets: routes, statuses, types, the streams that are decl
 stream that is not declared is `other`; nothing that a client sends becomes a label. There is room for a few thousand
 streams and schemas per worker: later ones are added up, streams as `other`, schemas as `(others)`.
 
+A counter is reset by a new master alone, unless its line says otherwise: it goes on through reloads, new workers, new
+producers and restarts of brokers. A gauge is a state of this moment. One that is summed over workers leaves out those
+that have ended.
+
 For each stream, `accepted = delivered + spooled + dropped + lost + in flight`. `penstock_events_unaccounted` is the
 difference in living workers: it is always 0, and an alert watches it.
 

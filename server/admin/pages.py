@@ -96,7 +96,7 @@ class AdminPages:
         said = status.status(self._shared)
         if "text/html" in request.headers.get("Accept", ""):
             return web.Response(text=status.page(said), content_type="text/html")
-        return web.Response(body=msgspec.json.encode(said), content_type="application/json")
+        return web.Response(body=msgspec.json.encode(said) + b"\n", content_type="application/json")
 
     async def _level(self, _: web.Request) -> web.Response:
         level = self._shared.board.notices.level
@@ -131,7 +131,7 @@ class AdminPages:
 
 
 def _problem(code: int, detail: str) -> web.Response:
-    body = msgspec.json.encode({"type": "about:blank", "status": code, "detail": detail})
+    body = msgspec.json.encode({"type": "about:blank", "status": code, "detail": detail}) + b"\n"
     return web.Response(status=code, body=body, content_type="application/problem+json")
 
 

@@ -30,6 +30,10 @@ th{{color:#555;font-weight:normal}}h2{{font-size:1em;margin:1em 0 .2em}}</style>
 """
 
 
+MAX_STREAMS = 20
+_SIZES = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
+
+
 def status(shared: Shared) -> dict[str, Any]:
     """Return the whole state."""
     view = shared.look()
@@ -66,6 +70,7 @@ def _counts(view: HostView) -> dict[str, Any]:
 def _intake(view: HostView) -> dict[str, Any]:
     pending, age_s = view.spool()
     return {
+        "busiest_streams": _busiest(view),
         "events": {
             "received": view.total("penstock_events_received"),
             "accepted": _booked(view, "accepted"),
@@ -106,19 +111,26 @@ def _table(rows: Iterable[Mapping[str, Any]]) -> str:
     lines = list(rows)
     names = list(dict.fromkeys(name for row in lines for name in row))
     if len(lines) == 1:
-        cells = (f"<tr><th>{_text(name)}<td>{_text(lines[0][name])}" for name in names)
+        cells = (f"<tr><th>{_text(name)}<td>{_shown(name, lines[0][name])}" for name in names)
         return f"<table>{''.join(cells)}</table>"
     head = "".join(f"<th>{_text(name)}" for name in names)
     return f"<table><tr>{head}{''.join(_line(row, names) for row in lines)}</table>"
 
 
 def _line(row: Mapping[str, Any], names: list[str]) -> str:
-    return "<tr>" + "".join(f"<td>{_text(row.get(name, ''))}" for name in names)
+    return "<tr>" + "".join(f"<td>{_shown(name, row.get(name, ''))}" for name in names)
+
+
+def _shown(name: str, value: Any) -> str:
+    """Return a value as text; bytes in the largest unit of which there is one."""
+    if isinstance(value, int | float) and (name == "bytes" or name.endswith("_bytes")):
+        return next((f"{value / size:.3g} {unit}" for size, unit in _SIZES if value >= size), f"{value} B")
+    return _text(value)
 
 
 def _text(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{_text(name)} {_text(one)}" for name, one in value.items())
+        return ", ".join(f"{_text(name)} {_shown(name, one)}" for name, one in value.items())
     if isinstance(value, list):
         return "; ".join(map(_text, value))
     return html.escape(str(value))
@@ -132,6 +144,22 @@ def _process(pid: int) -> dict[str, Any]:
 def _booked(view: HostView, name: str) -> int:
     """Return a count of the ledger, over all streams."""
     return sum(numbers[name] for numbers in view.ledger.values())
+
+
+def _busiest(view: HostView) -> list[dict[str, Any]]:
+    """Return the streams with the most accepted events, with the rate since an earlier look."""
+    rates = view.shared.rates.of(view.now_s, {stream: counts["accepted"] for stream, counts in view.ledger.items()})
+    busiest = sorted(view.ledger.items(), key=lambda one: (-one[1]["accepted"], one[0]))[:MAX_STREAMS]
+    return [
+        {
+            "stream": stream,
+            "accepted": counts["accepted"],
+            "accepted_per_s": round(rates.get(stream, 0.0), 1),
+            "delivered": counts["delivered"],
+            "spooled": counts["spooled"],
+        }
+        for stream, counts in busiest
+    ]
 
 
 def _invalid(view: HostView) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from server.admin.growth import Rates
 from server.metrics.declare import Labels, Sample
 from server.shared.row import State, WorkerRow
 from server.shared.scoreboard import Scoreboard
@@ -72,6 +73,7 @@ class Shared:
         self.master_pid = master_pid
         self.companions = [role.name for role in materials.companions]
         self.scrape_s: float = 0.0
+        self.rates = Rates()
         self.key_maps: KeyMaps | None = None
         if config.sink.wants_spool:
             self.key_maps = KeyMaps(materials.data_dir / config.spool.path)

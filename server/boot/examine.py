@@ -22,6 +22,7 @@ from server.boot.declarations import Occasion
 from server.catalog.check_streams import check
 from server.catalog.snapshot import Snapshot, build
 from server.catalog.sources import Source
+from server.config.addresses import is_reachable, parse
 from server.config.framework.document import dotted
 from server.config.framework.finding import Finding, Level, errors_of, text_of
 from server.config.load import Loaded
@@ -106,8 +107,11 @@ def _examine(
     snapshot = build(sources, topic_prefix=config.sink.topic_prefix, wiki=config.streams.wiki)
     about_schemas, unread = _schemas(schemas, snapshot, sources, until)
     findings += about_schemas
+    if snapshot.is_open and until == math.inf:
+        findings += _open_schemas(loaded, schemas)
     schemas.forget_before()
     findings += _services(loaded, snapshot)
+    findings += _exposed(loaded, snapshot)
     findings += _error_stream(loaded, schemas, snapshot)
     findings += auth_check.check(config, credentials, snapshot, sources)
     return Examined(loaded, findings, sources, schemas, snapshot, credentials, unread)
@@ -171,6 +175,18 @@ def _schemas(
     return findings, unread
 
 
+def _open_schemas(loaded: Loaded, schemas: SchemaRepository) -> list[Finding]:
+    """Return a warning for each schema in directories that cannot be used, where any stream takes any schema. A start
+    does not read them: their first events do."""
+    hint = "its events are refused; fix the schema, or remove it"
+    path = ("schemas", "base_uris")
+    unusable, _ = schemas.read_ahead(schemas.titles())
+    return [
+        _about(loaded, path, f"schema {found.uri} cannot be used: {found.reason}", hint, "warning")
+        for found in unusable
+    ]
+
+
 def _declaration(sources: Sequence[Source], stream: str) -> tuple[str, int]:
     for source in reversed(sources):
         if found := source.written(("streams", stream)):
@@ -194,6 +210,21 @@ def _services(loaded: Loaded, snapshot: Snapshot) -> list[Finding]:
     hint = f"the declared ones are {', '.join(sorted({stream.service or '' for stream in snapshot.streams()}))}"
     hint += "; correct service_name, or leave destination_event_service out: then every service takes the stream"
     return [_about(loaded, ("service_name",), reason, hint)]
+
+
+def _exposed(loaded: Loaded, snapshot: Snapshot) -> list[Finding]:
+    """Return a warning if other hosts may write without proof and no setting says that this is meant."""
+    config = loaded.config
+    if loaded.is_written("auth", "default") or config.auth.default != ["none"]:
+        return []
+    if not snapshot.is_open and all(stream.auth or not stream.enabled for stream in snapshot.streams()):
+        return []
+    for index, text in enumerate(config.http.listen):
+        if is_reachable(parse(text)):
+            reason = f"every host that reaches {text} may send events, because no key or token is asked for"
+            hint = "set auth.default, or write `auth: {default: [none]}` if that is meant; docs/AUTH.md has the ways"
+            return [_about(loaded, ("http", "listen", index), reason, hint, "warning")]
+    return []
 
 
 def _error_stream(loaded: Loaded, schemas: SchemaRepository, snapshot: Snapshot) -> list[Finding]:

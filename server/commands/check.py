@@ -1,6 +1,7 @@
 """``penstock check``: check settings, streams and schemas without serving.
 
-Place: __main__ → HERE → boot.examine; ``serve`` uses the same ``examine``, so settings that pass here start there.
+Place: __main__ → HERE → boot.examine, boot.directories; ``serve`` uses the same ``examine``, so settings that pass here
+start there.
 Rules: every finding is printed, warnings too; only an error makes the exit code 3. The way in which schemas judge is
 not a finding and is printed after them: counts, and the schemas that the reference alone can judge, which cost several
 times as much per event.
@@ -17,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
+from server.boot import directories
 from server.boot.examine import Examined, examine
 from server.commands import streams
 from server.commands.support.options import add_settings
@@ -56,15 +58,16 @@ def run(
     from eventstreams.check_consumers import check_consumers
 
     try:
-        examined = examine(load(path, overrides, environ))
-        examined.findings.extend(check_consumers(examined))
+        loaded = load(path, overrides, environ)
+        examined = examine(loaded)
+        found = [*examined.findings, *directories.check(loaded), *check_consumers(examined)]
     except SettingsError as error:
         lines = [str(error), f"{len(str(error).splitlines())} error(s): these settings cannot be used."]
         errors = 1
     else:
-        lines = [f"{finding.level}: {finding}" for finding in examined.findings]
-        errors = len(errors_of(examined.findings))
-        warnings = len(examined.findings) - errors
+        lines = [f"{finding.level}: {finding}" for finding in found]
+        errors = len(errors_of(found))
+        warnings = len(found) - errors
         lines += _ways(examined)
         lines.append(f"{_contents(examined)}: {errors} error(s), {warnings} warning(s).")
     with until_nobody_reads():

@@ -209,6 +209,10 @@ class Import:
                 self._note(item.where, "is not a known setting of EventGate and was not imported")
             elif name.startswith("kafka.") and not isinstance(item.value, dict | None):
                 self._note(item.where, "is not a map of properties and was not imported")
+            elif name in ("kafka.guaranteed", "kafka.hasty"):
+                for inner in (item.value or {}).keys() - {"conf", "topic_conf"}:
+                    reason = f"is no setting of EventGate and was not imported: properties stand below {name}.conf"
+                    self._note((*item.where, inner), reason)
         if not given:
             self._put(("sink", "kind"), "sqlite")
             self.notes.append("sink.kind: no broker is named: events go into SQLite, as a development server's do")

@@ -29,6 +29,7 @@ from server.intake.forms.piece import Piece
 from server.intake.pipeline import Pipeline, make_pipeline
 from server.intake.report import report
 from server.intake.text.decode import BOM
+from server.intake.text.name_hints import NameHints
 from server.schemas.repository import Unfetched
 
 
@@ -48,7 +49,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(config_path: Path | None, overrides: list[str], files: list[Path]) -> int:
     """Judge every event of the files, or of standard input, and print one JSON object for each."""
     generation = read(config_path, overrides)
-    pipeline = make_pipeline(generation.config, generation.schemas.find, generation.snapshot.find)
+    schemas, snapshot = generation.schemas, generation.snapshot
+    hints = NameHints(snapshot.streams(), schemas.versions)
+    pipeline = make_pipeline(generation.config, schemas.find, snapshot.find, hints=hints)
     lines = LineReader(generation.config.http.limits.max_event_bytes)
     clock = Clock()
     invalid = 0

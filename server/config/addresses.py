@@ -8,6 +8,7 @@ Not here: binding (master.sockets).
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 from msgspec import Struct
@@ -46,3 +47,13 @@ def parse(spec: str) -> TcpAddress | UnixAddress:
             f"http.listen: {spec!r} is not an address: write host:port, [v6]:port, :port, unix:/path or unix:@name"
         )
     return TcpAddress(spec, tcp["v6"] or tcp["host"], int(tcp["port"]))
+
+
+def is_reachable(address: TcpAddress | UnixAddress) -> bool:
+    """Whether other hosts may reach the address. A name counts as one of another host, except localhost."""
+    if isinstance(address, UnixAddress) or address.host == "localhost":
+        return False
+    try:
+        return not ipaddress.ip_address(address.host).is_loopback
+    except ValueError:
+        return True

@@ -50,6 +50,10 @@ class Loaded:
         """Return a path of the settings as an absolute path."""
         return self.base_dir / text
 
+    def is_written(self, *path: Key) -> bool:
+        """Whether any source sets the value, so that it is not the default by silence."""
+        return bool(self._document.written(path))
+
     def origin(self, *path: Key) -> tuple[str, int]:
         """Return file and line (or variable or option, and 0) of a setting, for messages."""
         return self._document.origin(path)

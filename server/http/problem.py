@@ -27,7 +27,8 @@ NO_STORE = b"Cache-Control: no-store\r\n"
 
 def problem_body(status: int, detail: str) -> bytes:
     """Return ``{"type","title","status","detail"}``; the title is the reason phrase."""
-    return orjson.dumps({"type": "about:blank", "title": phrase_of(status), "status": status, "detail": detail})
+    said = {"type": "about:blank", "title": phrase_of(status), "status": status, "detail": detail}
+    return orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE)
 
 
 class Refusal:

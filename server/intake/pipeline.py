@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from server.config.settings import Config
     from server.intake.books.judged import Judged
     from server.intake.route import GuardLookup, SchemaLookup, StreamLookup
+    from server.intake.text.name_hints import NameHints
     from server.schemas.repository import Validator, Violation
 
 NOT_AN_OBJECT = Verdict("not_an_object", "an event should be a JSON object")
@@ -283,11 +284,12 @@ def make_pipeline(
     stream: StreamLookup,
     tallies: Tallies | None = None,
     guard: GuardLookup | None = None,
+    hints: NameHints | None = None,
 ) -> Pipeline:  # cold: once per worker
-    """Make the pipeline over these schemas and streams, for a worker or a command. Without tallies nothing is sent, and
-    without ``guard`` no credentials are checked."""
+    """Make the pipeline over these schemas and streams, for a worker or a command. Without tallies nothing is sent,
+    without ``guard`` no credentials are checked, and without ``hints`` no verdict names what may have been meant."""
     return Pipeline(
-        Router(config, schema, stream, tallies or Tallies(), guard),
+        Router(config, schema, stream, tallies or Tallies(), guard, hints),
         config.http.limits,
         rejects_duplicates=config.rejects_duplicates,
     )

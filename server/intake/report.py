@@ -66,7 +66,7 @@ def reports(events: Sequence[Event], request: Any, writer: ReportWriter | None =
     answer: dict[str, Any] = {"events": writer.entries}
     if writer.left_out is not None:
         answer["left_out"] = {"events": [[writer.left_out, len(events) - 1]]}
-    return msgspec.json.encode(answer)
+    return msgspec.json.encode(answer) + b"\n"
 
 
 def _short(event: Event) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from server.intake.text import enrichment as enrich
 from server.intake.text.enricher import Enricher, gaps_of
 from server.intake.text.fields import EventMembers, Fields, dotted
 from server.intake.text.members import MemberReader, Path
+from server.intake.text.name_hints import NameHints
 from server.intake.verdict import Verdict
 from server.paths import Paths
 from server.schemas.repository import Fill, Unfetched
@@ -51,8 +52,10 @@ class Router:
         stream: StreamLookup,
         tallies: Tallies,
         guard: GuardLookup | None = None,
+        hints: NameHints | None = None,
     ) -> None:
-        """``guard`` None: every client may write to every stream."""
+        """``guard`` None: every client may write to every stream. ``hints`` are those of the same streams."""
+        self._hints = hints or NameHints()
         self._tallies = tallies
         self.judged = AllJudged()
         self.fields = Fields.of(config)
@@ -172,7 +175,8 @@ class Router:
         if isinstance(found, Unfetched):
             return _no_schema("schema_unavailable", schema_uri)._replace(unfetched=found)
         if isinstance(found, tuple):
-            return _no_schema(found[0], schema_uri)
+            hint = self._hints.of_schema(schema_uri) if found[0] == "unknown_schema" else ""
+            return _no_schema(found[0], schema_uri, hint)
         return found
 
     def _stream_of(self, stream_text: bytes | None) -> Stream | Verdict:
@@ -181,7 +185,7 @@ class Router:
             return Verdict("missing_stream", _MISSING.format(dotted(self.fields.stream), "its stream"))
         stream = self._stream(name)
         if stream is None or not stream.enabled:
-            return _not_taken(name)
+            return _not_taken(name, self._hints.of_stream(name))
         return stream
 
     def _mismatch(self, stream: Stream, validator: Validator | None) -> Verdict | None:
@@ -286,17 +290,21 @@ _SCHEMA_REASONS = {
     "unknown_schema": "schema {!r} is not known: GET " + Paths.SCHEMAS + " lists titles and versions",
     "insecure_schema": "schema {!r} has keywords that this service refuses",
     "schema_unavailable": "schema {!r} cannot be read at the moment",
+    "broken_schema": "schema {!r} is broken: the operator of this service has to mend it, so do not send the event "
+    "again before that",
 }
 
 
-def _no_schema(error_type: str, schema_uri: str) -> Verdict:
-    return Verdict(error_type, _SCHEMA_REASONS[error_type].format(schema_uri[:200]))
+def _no_schema(kind: str, schema_uri: str, hint: str = "") -> Verdict:
+    """Return the verdict. A broken schema is an error of the service that no retry mends."""
+    error_type = "internal" if kind == "broken_schema" else kind
+    return Verdict(error_type, _SCHEMA_REASONS[kind].format(schema_uri[:200]) + hint)
 
 
-def _not_taken(stream: str) -> Verdict:
+def _not_taken(stream: str, hint: str = "") -> Verdict:
     return Verdict(
         "unknown_stream",
-        f"stream {stream[:200]!r} takes no events here: GET {Paths.STREAM_CONFIGS} lists those that do",
+        f"stream {stream[:200]!r} takes no events here: GET {Paths.STREAM_CONFIGS} lists those that do{hint}",
     )
 
 

@@ -219,7 +219,7 @@ class Failures:
             parts += _listed(b'"error":[', self._errored, b"]")
         if self._left_out:
             parts.append(b'"left_out":' + msgspec.json.encode(self._left_out))
-        parts[-1] += b"}"
+        parts[-1] += b"}\n"
         return b",".join(parts)
 
 

@@ -59,7 +59,7 @@ CATALOG: Final = MetricGroup(
         ),
         counter(
             "catalog_source_failures",
-            "Failed fetches of a URL of streams.",
+            "Failed fetches of a URL of streams; a reload that changes anything but streams begins at 0 again.",
             _sources(lambda _good_age_s, _failing_s, failures: failures),
             "source",
         ),

@@ -57,6 +57,16 @@ SPOOL: Final = MetricGroup(
             count(lambda worker: worker.durability.damaged()),
         ),
         counter(
+            "spool_files_broken",
+            "Files of the spool that were found broken and set aside; their readable events were recovered.",
+            count(lambda worker: worker.durability.spool.broken if worker.durability.spool is not None else 0),
+        ),
+        counter(
+            "spool_files_broken_events",
+            "Events that these files held, as far as is known.",
+            count(lambda worker: worker.durability.spool.broken_held if worker.durability.spool is not None else 0),
+        ),
+        counter(
             "spool_refused",
             "Events for which the spool had no room.",
             count(lambda worker: worker.durability.spool.refused if worker.durability.spool is not None else 0),

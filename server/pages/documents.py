@@ -190,7 +190,7 @@ def _refuse(request: Request, wrong: Wrong) -> None:
     }
     if wrong.parameter:
         problem["parameter"] = wrong.parameter
-    body = orjson.dumps(problem)
+    body = orjson.dumps(problem, option=orjson.OPT_APPEND_NEWLINE)
     request.reply(wrong.status, title, body, PROBLEM_TYPE, wrong.retry_after_s, CORS + b"Cache-Control: no-store\r\n")
 
 

@@ -40,6 +40,7 @@ _NO_SCHEMA = {
     "bad_schema_uri": (404, "No schema can have this address. It ends in a title and a version, or in `latest`."),
     "unknown_schema": (404, f"No repository has this schema. GET {Paths.SCHEMAS} lists those that there are."),
     "insecure_schema": (404, "This schema has keywords that this service refuses: no event can use it."),
+    "broken_schema": (500, "This schema is broken: the operator of this service has to mend it."),
     "schema_unavailable": (503, "This schema cannot be read at the moment. Try again."),
 }
 
@@ -80,7 +81,7 @@ class Published:
             return PageDocument(pages.streams("Streams", entries), HTML_TYPE, key=("page", *told))
         end = b"}}"
         if asked.is_deprecated:
-            end = b'},"warnings":' + orjson.dumps({"streamconfigs": {"warnings": query.DEPRECATED}}) + b"}"
+            end = b'},"warnings":' + orjson.dumps({"streamconfigs": {"warnings": query.DEPRECATED}}) + b"}\n"
         return PageDocument(_joined(entries, b'{"streams":{', end), key=("streams", *told, asked.is_deprecated))
 
     def _own_streams(self, path: str, raw_query: bytes, is_page_wanted: bool) -> PageDocument:
@@ -94,7 +95,7 @@ class Published:
         )
         if is_page_wanted:
             return PageDocument(pages.streams("Streams of this service", entries), HTML_TYPE, key=("own page", names))
-        return PageDocument(_joined(entries, b"{", b"}"), key=("own", names))
+        return PageDocument(_joined(entries, b"{", b"}\n"), key=("own", names))
 
     def _is_ours(self, settings: dict[str, Any]) -> bool:
         return self._service is None or settings.get("destination_event_service") in (None, self._service)
@@ -141,7 +142,7 @@ class Published:
         }
         if versions:
             document["latest"] = f"{Paths.SCHEMAS}{versions[-1]}"
-        return PageDocument(iter((_encoded(document),)), max_age_s=LATEST_S, keep_s=LATEST_S)
+        return PageDocument(iter((_encoded(document) + b"\n",)), max_age_s=LATEST_S, keep_s=LATEST_S)
 
 
 def _joined(entries: Iterator[tuple[str, dict[str, Any]] | None], start: bytes, end: bytes) -> Iterator[bytes]:

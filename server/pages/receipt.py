@@ -114,7 +114,7 @@ class ReceiptPage:
             return
         self._waiting -= 1
         if found is not None:
-            search.request.reply(200, "OK", orjson.dumps(found), more=NO_STORE)
+            search.request.reply(200, "OK", orjson.dumps(found, option=orjson.OPT_APPEND_NEWLINE), more=NO_STORE)
             return
         is_gone = 0 < _made_s(search.identity) < max(time.time() - KEPT_S, self._rings.oldest_s())
         search.request.problem(410 if is_gone else 404, EXPIRED if is_gone else UNKNOWN)

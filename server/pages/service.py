@@ -134,4 +134,4 @@ class ServicePages:
 
 
 def _send(request: Request, page: Mapping[str, Any]) -> None:
-    request.reply(200, "OK", orjson.dumps(page), more=NO_STORE)
+    request.reply(200, "OK", orjson.dumps(page, option=orjson.OPT_APPEND_NEWLINE), more=NO_STORE)

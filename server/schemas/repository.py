@@ -66,7 +66,7 @@ __all__ = [
 ]
 
 MAX_TOLD = 1_000  # Reasons that are logged; only schemas that exist have one, and clients cannot make any.
-_FAULTS = ("schema_unavailable", "insecure_schema")
+_FAULTS = ("schema_unavailable", "broken_schema", "insecure_schema")
 _logger = logging.getLogger("schemas")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
@@ -108,13 +108,13 @@ class SchemaRepository:
 
     def find(self, uri: str) -> Validator | Unfetched | tuple[str, str]:
         """Return the schema's validator; or the ``error_type`` and the reason for the log; or that it has to be
-        fetched."""
+        fetched. A file that is there and is no usable schema is a ``broken_schema``: only its owner can mend it."""
         if self.remote is not None:
             return self._find_remote(uri, self.remote)
         try:
             return self._registry.validator(uri)
         except SchemaError as error:
-            return error.error_type, str(error)
+            return _kind(error), str(error)
 
     def find_telling(self, uri: str) -> Validator | Unfetched | tuple[str, str]:
         """The same for events: the log says of each schema once, per reason, why it cannot be used."""
@@ -144,8 +144,8 @@ class SchemaRepository:
             if error.error_type == "unknown_schema":
                 return Unfetched(uri)
             if error.error_type != "bad_schema_uri" and not error.may_pass:
-                remote.note_failure(uri, error.error_type, str(error), self._failed_s)
-            return error.error_type, str(error)
+                remote.note_failure(uri, _kind(error), str(error), self._failed_s)
+            return _kind(error), str(error)
 
     def for_check(self) -> SchemaRepository:
         """Return a view for catalog.check_streams: titles that may be at a URL count as known, with every field."""
@@ -173,9 +173,20 @@ class SchemaRepository:
                 if b'"$ref"' not in text:
                     return text
         except SchemaError as error:
-            return error.error_type, str(error)
+            return _kind(error), str(error)
         found = self.find_here(uri)  # Only events cause a fetch, readers do not.
         return found if isinstance(found, tuple) else msgspec.json.encode(found.schema)
+
+    def titles(self) -> list[str]:
+        """Return the titles of all schemas in directories."""
+        found, paths = [], [""]
+        while paths:
+            path = paths.pop()
+            directories, versions = self.listing(path) or ([], [])
+            if versions:
+                found.append(path[1:])
+            paths += [f"{path}/{name}" for name in directories]
+        return sorted(found)
 
     def declares(self, title: str, path: tuple[str, ...]) -> bool:
         """Whether any usable version of the title declares the property; the latest is asked first."""
@@ -216,6 +227,12 @@ class SchemaRepository:
                 if isinstance(found, tuple):
                     unusable.append(Unusable(uri, *found))
         return unusable, left
+
+
+def _kind(error: SchemaError) -> str:
+    """Return the ``error_type``, with a schema that another attempt may read apart from one that is broken."""
+    is_broken = error.error_type == "schema_unavailable" and not error.may_pass
+    return "broken_schema" if is_broken else error.error_type
 
 
 class _PerhapsAtUrls(SchemaRepository):

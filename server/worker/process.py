@@ -34,6 +34,7 @@ from server.intake.forms.forms import Forms
 from server.intake.pipeline import make_pipeline
 from server.intake.receive import Receiver
 from server.intake.sending import Sender
+from server.intake.text.name_hints import NameHints
 from server.intake.trace import header_of
 from server.metrics.declare import WorkerParts
 from server.pages.documents import Documents
@@ -114,8 +115,9 @@ class Worker:
         address = ClientAddress(config.http)
         access = self._access = Access(config.auth, materials.credentials, address.is_from_proxy, address.holder)
         self._public_keys = KeyFollower(materials.credentials, access)
+        self._hints = NameHints(materials.snapshot.streams(), materials.schemas.versions)
         self._pipeline = make_pipeline(
-            config, materials.schemas.find_telling, materials.snapshot.find, tallies, access.guard
+            config, materials.schemas.find_telling, materials.snapshot.find, tallies, access.guard, self._hints
         )
         self._fetched = Fetched(materials, self._use)
         self._turns = Turns()
@@ -257,6 +259,7 @@ class Worker:
 
     def _use(self, snapshot: Snapshot) -> None:
         """Swap the streams, between two requests."""
+        self._hints.use(snapshot.streams())
         self._pipeline.use(snapshot.find)
         self._receiver.begin_again()
         self._durability.use(snapshot)

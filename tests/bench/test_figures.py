@@ -121,6 +121,11 @@ def test_pictures_are_xml_and_the_same_each_time(tmp_path: Path) -> None:
     drawn = {file.name: file.read_bytes() for file in tmp_path.glob("*.svg")}
     assert set(drawn) == {"costs-single-light.svg", "costs-single-dark.svg"}
     assert all(ET.fromstring(text).tag.endswith("svg") for text in drawn.values())
+    for text in drawn.values():
+        for one in ET.fromstring(text).iter("{http://www.w3.org/2000/svg}text"):
+            # The widest common fonts take two thirds of their size for a character.
+            reach = len(one.text or "") * float(one.get("font-size", "14")) * 0.66
+            assert one.get("text-anchor") != "end" or float(one.get("x", "0")) >= reach
     assert "SKIPPED go: no go" in (tmp_path / "RESULTS.md").read_text()
     assert render.run(["--results", str(tmp_path)]) == 0
     assert drawn == {file.name: file.read_bytes() for file in tmp_path.glob("*.svg")}

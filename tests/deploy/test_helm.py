@@ -28,11 +28,19 @@ needs_helm = pytest.mark.skipif(
 )
 
 
+# The least that has to be set: the chart's own values declare no stream.
+STREAM = ("--set", "streams.streams.hello.schema_title=hello")
+
+
 def helm(*arguments: str | Path) -> str:
-    environ = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
-    done = subprocess.run([str(HELM), *map(str, arguments)], capture_output=True, text=True, timeout=60, env=environ)
+    done = asked(*arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def asked(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    environ = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
+    return subprocess.run([str(HELM), *map(str, arguments)], capture_output=True, text=True, timeout=60, env=environ)
 
 
 def rendered(name: str, *more: str | Path) -> dict[str, dict[str, Any]]:
@@ -99,8 +107,27 @@ def test_the_settings_of_a_release_can_be_used(name: str, tmp_path: Path) -> Non
 
 
 @needs_helm
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ((), "names streams.yaml, and `streams` is empty, so no event could be accepted"),
+        (("--set", "settings.streams.sources={a.yaml}"), 'settings.streams.sources: "a.yaml": the chart writes'),
+        ((*STREAM, "--set", "settings.schemas.base_uris={schemas}"), 'settings.schemas.base_uris: "schemas": next to'),
+        ((*STREAM, "--set", "settings.schemas.base_uris=null"), "settings.schemas.base_uris is empty"),
+        ((*STREAM, "--set", "settings.sink.kafka=null"), "settings.sink.kafka names no brokers"),
+    ],
+)
+def test_values_with_which_no_pod_could_start_are_refused(values: tuple[str, ...], reason: str) -> None:
+    """`penstock check` would refuse the settings, in a pod that restarts for ever."""
+    done = asked("template", "x", CHART, "--kube-version", KUBERNETES, *values)
+
+    assert done.returncode != 0
+    assert reason in done.stderr
+
+
+@needs_helm
 def test_a_stop_goes_in_order_and_has_time_for_all_of_it() -> None:
-    found = rendered("x")
+    found = rendered("x", *STREAM)
     pod = found["StatefulSet"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     ((_, sleep),) = [container["lifecycle"]["preStop"]["exec"]["command"]]
@@ -112,7 +139,7 @@ def test_a_stop_goes_in_order_and_has_time_for_all_of_it() -> None:
 
 @needs_helm
 def test_a_pod_has_no_rights() -> None:
-    pod = rendered("x")["StatefulSet"]["spec"]["template"]["spec"]
+    pod = rendered("x", *STREAM)["StatefulSet"]["spec"]["template"]["spec"]
     security = pod["containers"][0]["securityContext"]
 
     assert pod["securityContext"]["runAsNonRoot"] and not pod["automountServiceAccountToken"]
@@ -122,7 +149,7 @@ def test_a_pod_has_no_rights() -> None:
 
 @needs_helm
 def test_secrets_come_from_secrets() -> None:
-    found = rendered("x", "--set", "secrets.files=keys,secrets.environment=passwords")
+    found = rendered("x", *STREAM, "--set", "secrets.files=keys,secrets.environment=passwords")
     pod = found["StatefulSet"]["spec"]["template"]["spec"]
 
     assert pod["containers"][0]["envFrom"] == [{"secretRef": {"name": "passwords"}}]
@@ -131,17 +158,17 @@ def test_secrets_come_from_secrets() -> None:
 
 @needs_helm
 def test_only_monitoring_reaches_the_admin_port() -> None:
-    rules = rendered("x")["NetworkPolicy"]["spec"]["ingress"]
+    rules = rendered("x", *STREAM)["NetworkPolicy"]["spec"]["ingress"]
     by_port = {rule["ports"][0]["port"]: rule for rule in rules}
 
     assert "from" not in by_port["http"]
     assert by_port["admin"]["from"]
-    assert [one["name"] for one in rendered("x")["Service"]["spec"]["ports"]] == ["http"]
+    assert [one["name"] for one in rendered("x", *STREAM)["Service"]["spec"]["ports"]] == ["http"]
 
 
 @needs_helm
 def test_it_scales_on_cpu_and_where_asked_on_loop_lag() -> None:
-    plain, lag = rendered("x"), rendered("x", "--set", "autoscaling.loopLag.enabled=true")
+    plain, lag = rendered("x", *STREAM), rendered("x", *STREAM, "--set", "autoscaling.loopLag.enabled=true")
     names = [one.get("pods", {}).get("metric", {}).get("name") for one in _metrics(lag)]
 
     assert [one["type"] for one in _metrics(plain)] == ["Resource"]

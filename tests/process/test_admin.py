@@ -32,7 +32,8 @@ def test_status_says_how_everybody_is_to_programs_and_to_people(tmp_path: Path) 
         assert len({worker["snapshot"] for worker in said["workers"]}) == 1
         assert said["streams"]["snapshots"][0]["digest"] == said["workers"][0]["snapshot"]
         kind, page = ask_admin(service, "/status", accept="text/html")[1:]
-        assert kind.startswith("text/html") and str(service.pid) in page
+        assert said["busiest_streams"] == []
+        assert kind.startswith("text/html") and " MiB" in page and str(service.pid) in page
         assert ask_admin(service, "/")[0] == ask_admin(service, "/healthz")[0] == 200
         assert ask_admin(service, "/metrics", accept="application/openmetrics-text; version=1.0.0")[2].endswith(
             "# EOF\n"

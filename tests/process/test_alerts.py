@@ -250,10 +250,10 @@ def disk_goes(service: Served, watch: Watch) -> set[str]:
     away = spool.with_name("away")
     spool.rename(away)
     spool.touch()
-    watch.until_fired("SpoolUnusable")
+    watch.until_fired("SpoolUnusable", "SpoolFailing")
     spool.unlink()
     away.rename(spool)
-    return {"SpoolUnusable"}
+    return {"SpoolUnusable", "SpoolFailing"}
 
 
 def senders_wait(service: Served, cluster: MockCluster, watch: Watch) -> set[str]:

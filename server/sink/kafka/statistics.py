@@ -2,7 +2,8 @@
 
 Place: sink.kafka gives the text, from ``poll`` → HERE → server.worker.measures.
 Rules: only the part before the topics is read, which is small however many topics there are. librdkafka's sums restart
-with each producer, so growth is added up here and outlives a replaced producer. A text that cannot be read is ignored:
+with each producer, and with each broker that it forgets and learns of again, as when a broker restarts. So growth is
+added up here, and ends of connections are also found by the state of the broker. A text that cannot be read is ignored:
 statistics never cost an event. Brokers are identified by their number; the configured bootstrap servers, which have
 none, share one line.
 Not here: the service's own counts (intake.books.tally), names for readers (metrics.sink_metrics).
@@ -18,6 +19,10 @@ import msgspec
 SUMS: Final = ("requests", "bytes", "errors", "retries", "timeouts", "disconnects")
 GAUGES: Final = ("is_up", "rtt_us", "rtt_p99_us", "throttle_ms", "queued", "waiting")
 
+_DISCONNECTS: Final = SUMS.index("disconnects")
+_UP: Final = "UP"
+_SLACK_US: Final = 1_000  # The age of a state is read some time after the clock.
+
 BOOTSTRAP: Final = "bootstrap"
 
 
@@ -31,6 +36,7 @@ class _Broker(msgspec.Struct):
 
     nodeid: int = -1
     state: str = ""
+    stateage: int = 0
     outbuf_msg_cnt: int = 0
     waitresp_msg_cnt: int = 0
     tx: int = 0
@@ -45,9 +51,18 @@ class _Broker(msgspec.Struct):
 
 class _Head(msgspec.Struct):
     name: str = ""
+    ts: int = 0  # Monotonic, in microseconds.
     msg_cnt: int = 0
     msg_size: int = 0
     brokers: dict[str, _Broker] = msgspec.field(default_factory=dict)
+
+
+class _Known(msgspec.Struct):
+    """The last that librdkafka said of a connection. ``up_since_us``: None while there is none."""
+
+    number: str
+    sums: list[int]
+    up_since_us: int | None = None
 
 
 _decode = msgspec.json.Decoder(_Head).decode
@@ -61,7 +76,7 @@ class Statistics:
         self.bytes = 0
         self.unread = 0
         self._brokers: dict[str, list[int]] = {}
-        self._before: dict[tuple[str, str], list[int]] = {}  # librdkafka's last sums, by producer and broker.
+        self._known: dict[tuple[str, str], _Known] = {}  # By producer and broker, as librdkafka names them.
 
     def take(self, text: str) -> None:
         """Take over the statistics of a producer. Called from ``poll``."""
@@ -74,14 +89,20 @@ class Statistics:
             return
         self.events, self.bytes = said.msg_cnt, said.msg_size
         fresh: dict[str, list[int]] = {}
+        known: dict[tuple[str, str], _Known] = {}
         for name, broker in said.brokers.items():
-            if broker.nodeid < 0 and not broker.tx and not broker.txerrs and broker.state != "UP":
+            if broker.nodeid < 0 and not broker.tx and not broker.txerrs and broker.state != _UP:
                 continue  # One of librdkafka's own logical brokers, which never connect.
             number = str(broker.nodeid) if broker.nodeid >= 0 else BOOTSTRAP
             line = self._brokers.setdefault(number, [0] * (len(SUMS) + len(GAUGES)))
-            self._add(line, (said.name, name), broker)
+            up_since_us = said.ts - broker.stateage if broker.state == _UP else None
+            known[said.name, name] = now = _Known(number, _sums(broker), up_since_us)
+            _add(line, self._known.get((said.name, name)), now)
             _merge(fresh.setdefault(number, [0] * len(GAUGES)), broker)
-        self._before = {key: sums for key, sums in self._before.items() if key[0] == said.name}
+        for key, old in self._known.items():
+            if key[0] == said.name and key not in known and old.up_since_us is not None and old.number != BOOTSTRAP:
+                self._brokers[old.number][_DISCONNECTS] += 1  # A bootstrap server is only renamed.
+        self._known = known
         for number, line in self._brokers.items():
             line[len(SUMS) :] = fresh.get(number, [0] * len(GAUGES))
 
@@ -89,21 +110,27 @@ class Statistics:
         """Return a line for each broker: its number, and its values in the order of SUMS and GAUGES."""
         return list(self._brokers.items())
 
-    def _add(self, line: list[int], key: tuple[str, str], broker: _Broker) -> None:
-        sums = [
-            broker.tx, broker.txbytes, broker.txerrs, broker.txretries, broker.req_timeouts, broker.disconnects,
-        ]  # fmt: skip
-        before = self._before.get(key, [0] * len(SUMS))
-        self._before[key] = sums
-        for at, (new, old) in enumerate(zip(sums, before, strict=True)):
-            line[at] += max(0, new - old)
+
+def _sums(broker: _Broker) -> list[int]:
+    return [broker.tx, broker.txbytes, broker.txerrs, broker.txretries, broker.req_timeouts, broker.disconnects]
+
+
+def _add(line: list[int], old: _Known | None, now: _Known) -> None:
+    """Add the growth of each sum. A sum that has become smaller began again at 0."""
+    before = old.sums if old is not None else [0] * len(SUMS)
+    growth = [new - last if new >= last else new for new, last in zip(now.sums, before, strict=True)]
+    if old is not None and old.up_since_us is not None and not growth[_DISCONNECTS]:
+        is_same = now.up_since_us is not None and now.up_since_us <= old.up_since_us + _SLACK_US
+        growth[_DISCONNECTS] = int(not is_same)
+    for at, count in enumerate(growth):
+        line[at] += count
 
 
 def _merge(gauges: list[int], broker: _Broker) -> None:
     """Merge the connections to one broker: the highest of times, the sum of queues."""
     is_up, rtt_us, rtt_p99_us, throttle_ms, queued, waiting = gauges
     gauges[:] = [
-        max(is_up, broker.state == "UP"),
+        max(is_up, broker.state == _UP),
         max(rtt_us, broker.rtt.avg),
         max(rtt_p99_us, broker.rtt.p99),
         max(throttle_ms, broker.throttle.avg),

@@ -74,14 +74,22 @@ _logger = logging.getLogger("sink.spool")
 
 class SpoolFile:
     """One database of the spool. This process must hold the lock of ``path`` (sink.spool.claim). ``damaged`` counts
-    rows that were lost to damage."""
+    rows that were lost to damage, ``broken`` files that were set aside, ``broken_held`` the events that these held."""
 
-    def __init__(self, path: Path, is_gone: Callable[[int, bytes], bool] = lambda *_: False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        is_gone: Callable[[int, bytes], bool] = lambda *_: False,
+        held: Callable[[], int] = lambda: 0,
+    ) -> None:
         """``is_gone`` says whether the event with this id and topic had been deleted: pages that are not used any more
-        may still hold it."""
+        may still hold it. ``held`` is how many events the file holds, 0 if that is not known."""
         self.path = path
         self._is_gone = is_gone
+        self._held = held
         self.damaged = 0
+        self.broken = 0
+        self.broken_held = 0
         self._database: sqlite3.Connection | None = None
         self._inodes: tuple[int, int] = 0, 0
 
@@ -98,6 +106,7 @@ class SpoolFile:
 
     def replace(self, why: Exception) -> None:
         """Set a broken file aside, begin a new one, and copy the readable rows of the old one."""
+        held = self._held()
         with suppress(sqlite3.Error):
             self._save_log()
         self.close()
@@ -107,7 +116,11 @@ class SpoolFile:
         count = self._recover(aside)
         if not count and (count := self._recover_old(aside)):
             self.damaged = damaged  # They were read as rows of this layout.
-        _logger.error("the spool %s was broken (%s): kept as %s, %d events recovered", self.path, why, aside, count)
+        held = max(held, count)
+        self.broken += 1
+        self.broken_held += held
+        text = "the spool %s was broken (%s): kept as %s, %d of %d events recovered"
+        _logger.error(text, self.path, why, aside, count, held)
 
     def _recover(self, aside: Path) -> int:
         """Copy the whole rows of a file that was set aside: those that SQLite reads, then those that only their pages

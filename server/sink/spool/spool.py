@@ -99,6 +99,16 @@ class Spool:
         """The number of events that could be read from a damaged file and were not as they were written."""
         return 0 if self._watching is None else self._own.file.damaged
 
+    @property
+    def broken(self) -> int:
+        """The number of files that were found broken and set aside."""
+        return 0 if self._watching is None else self._own.file.broken
+
+    @property
+    def broken_held(self) -> int:
+        """The number of events that these files held, as far as is known."""
+        return 0 if self._watching is None else self._own.file.broken_held
+
     # Putting events in.
 
     def is_usable(self) -> bool:

@@ -19,7 +19,7 @@ from server.sink.salvage import is_broken
 from server.sink.spool import claim
 from server.sink.spool.event import ROW_BYTES, name_of
 from server.sink.spool.file import SpoolFile
-from server.sink.spool.keys import KeyMap, cells_of, is_likely, slot_of
+from server.sink.spool.keys import KeyMap, Mark, cells_of, is_likely, slot_of
 
 _logger = logging.getLogger("sink.spool")
 
@@ -39,7 +39,7 @@ class Store:
 
     def __init__(self, path: Path, lock_fd: int) -> None:
         self.path = path
-        self.file = SpoolFile(path, self._is_gone)
+        self.file = SpoolFile(path, self._is_gone, self._on_disk)
         self.keys = KeyMap.make(path)
         self.lock_fd = lock_fd
         self.is_loaded = False
@@ -77,6 +77,10 @@ class Store:
     def _is_gone(self, seq: int, topic: bytes) -> bool:
         """Whether an event that was read from a damaged file had been deleted before, as far as the map tells."""
         return self.keys.is_likely(seq) and seq <= self.keys.done(slot_of(name_of(topic)))
+
+    def _on_disk(self) -> int:
+        """Return how many events the database holds, as far as the map tells."""
+        return max(0, self.keys.pending() - self.keys[Mark.WAITING])
 
     def share_keys(self) -> None:
         """Make the map's file if there was no room for it, or if it was deleted. It runs on the loop, and copies 4 MiB

@@ -200,7 +200,7 @@ class Writer:
             self.is_usable = True
             return
         self.is_usable = False
-        _limited.warning("disk", "the spool %s cannot be used: %s", self._directory, failed)
+        _limited.error("disk", "the spool %s cannot be used: %s", self._directory, failed)
         if not self._is_writing:
             self._is_writing = True
             self._loop.call_later(RETRY_S, self._write)

@@ -72,6 +72,45 @@ def test_what_the_reference_alone_can_judge_is_said_with_the_reason(directory: P
     assert lines[1] == "schema versions by how events are validated: 2 one-pass, 1 reference"
 
 
+def test_a_broken_schema_of_an_open_service_is_a_warning(directory: Path) -> None:
+    """No stream names it, and its first event would be the first to learn of it."""
+    write_schema(directory, "two/broken", more=", maxLength: many")
+
+    code, lines = check(directory, "streams.sources=[]")
+
+    assert code == EXIT_DONE
+    assert "settings.yaml:2: schemas.base_uris: schema /two/broken/1.0.0 cannot be used: " in lines[0]
+    assert lines[-1] == "settings.yaml: any stream: 0 error(s), 1 warning(s)."
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:8192", ":8192", "[::]:8192", "192.0.2.1:8192", "intake.example:8192"])
+def test_an_address_for_other_hosts_without_auth_is_a_warning(directory: Path, address: str) -> None:
+    code, lines = check(directory, f"http.listen=['127.0.0.1:8191', '{address}']")
+
+    assert code == EXIT_DONE
+    assert f"http.listen[1]: every host that reaches {address} may send events, because no key" in lines[0]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("http.listen=['127.0.0.1:8192', '[::1]:8192', 'localhost:8191', 'unix:@name']",),
+        ("http.listen=[':8192']", "auth.default=[none]"),
+        ("http.listen=[':8192']", "auth.default=[networks]", "auth.networks=[10.0.0.0/8]"),
+    ],
+)
+def test_an_address_that_is_closed_or_meant_to_be_open_is_none(directory: Path, overrides: tuple[str, ...]) -> None:
+    assert check(directory, *overrides)[1][-1].endswith("0 error(s), 0 warning(s).")
+
+
+def test_streams_that_all_ask_for_a_key_need_no_default(directory: Path) -> None:
+    (directory / "streams.yaml").write_text(
+        "streams:\n  a: {schema_title: one, producers: {eventgate: {auth: networks, networks: [10.0.0.0/8]}}}\n"
+    )
+
+    assert check(directory, "http.listen=[':8192']")[1][-1].endswith("0 error(s), 0 warning(s).")
+
+
 def test_the_embedded_default_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     out = io.StringIO()

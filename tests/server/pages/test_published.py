@@ -132,7 +132,7 @@ def test_numbers_of_a_schema_with_references_are_served_too(
     ],
 )
 @pytest.mark.parametrize("is_page", [False, True])
-def test_a_schema_that_json_cannot_say_is_unavailable(
+def test_a_schema_that_json_cannot_say_is_broken(
     reader: Reader, schemas: Path, name: str, text: str, is_page: bool
 ) -> None:
     (schemas / "odd").mkdir()
@@ -140,7 +140,7 @@ def test_a_schema_that_json_cannot_say_is_unavailable(
     found = reader.ask("/v1/schemas/odd/1.0.0", is_page=is_page)
 
     assert isinstance(found, Wrong)
-    assert found.status == 503
+    assert found.status == 500
 
 
 def test_both_addresses_of_the_api_answer_alike(reader: Reader) -> None:
@@ -251,7 +251,7 @@ def test_a_schema_that_no_event_may_use_can_still_be_read(reader: Reader) -> Non
         ("nothing", 404),
         ("../web/page_view/1.0.0", 404),
         ("web/%2e%2e/web/page_view/1.0.0", 404),
-        ("broken/1.0.0", 503),
+        ("broken/1.0.0", 500),
         (".git", 404),
     ],
 )

@@ -52,3 +52,31 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
+
+{{- /* Refuse values with which every pod would fail at its start: the reason comes before anything is installed. */ -}}
+{{- define "penstock.refuse" -}}
+{{- $streams := default dict .Values.settings.streams -}}
+{{- $schemas := default dict .Values.settings.schemas -}}
+{{- $sink := default dict .Values.settings.sink -}}
+{{- range default list $streams.sources -}}
+{{- if not (regexMatch "^(/|https?://)" .) -}}
+{{- if ne . "streams.yaml" -}}
+{{- fail (printf "settings.streams.sources: %q: the chart writes streams.yaml alone next to the settings. Name that, a path that begins with a slash (in the image or a volume), or a URL." .) -}}
+{{- end -}}
+{{- if not $.Values.streams -}}
+{{- fail "settings.streams.sources names streams.yaml, and `streams` is empty, so no event could be accepted. Declare streams: helm install … --set-file or -f with `streams: {streams: {NAME: {schema_title: TITLE}}}`; docs/STREAMS.md describes them." -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if not $schemas.base_uris -}}
+{{- fail "settings.schemas.base_uris is empty: name the directory of the schemas in the image or a volume, or the URL of a registry." -}}
+{{- end -}}
+{{- range $schemas.base_uris -}}
+{{- if not (regexMatch "^(/|file://|https?://)" .) -}}
+{{- fail (printf "settings.schemas.base_uris: %q: next to the settings there are no schemas. Name a path that begins with a slash (in the image or a volume), or a URL." .) -}}
+{{- end -}}
+{{- end -}}
+{{- if and (eq (default "kafka" $sink.kind) "kafka") (not (or (hasKey (default dict $sink.kafka) "bootstrap.servers") (hasKey (default dict $sink.kafka) "metadata.broker.list") .Values.secrets.environment)) -}}
+{{- fail "settings.sink.kafka names no brokers: set settings.sink.kafka.\"bootstrap.servers\"." -}}
+{{- end -}}
+{{- end }}

@@ -12,10 +12,17 @@ def broker(number: int, **said: Any) -> dict[str, Any]:
     return {"nodeid": number, "state": "UP", "tx": 0, "txbytes": 0, "rtt": {"avg": 0, "p99": 0}, **said}
 
 
-def text(producer: str, *brokers: dict[str, Any], count: int = 0) -> str:
+def text(producer: str, *brokers: dict[str, Any], count: int = 0, now_us: int = 0) -> str:
     named = {f"host:{number}/{one['nodeid']}": one for number, one in enumerate(brokers)}
     return json.dumps(
-        {"name": producer, "msg_cnt": count, "msg_size": count * 100, "brokers": named, "topics": {"t": {}}}
+        {
+            "name": producer,
+            "ts": now_us,
+            "msg_cnt": count,
+            "msg_size": count * 100,
+            "brokers": named,
+            "topics": {"t": {}},
+        }
     )
 
 
@@ -66,3 +73,37 @@ def test_a_text_that_cannot_be_read_is_passed_over() -> None:
         statistics.take(broken)
 
     assert (statistics.unread, statistics.lines()) == (4, [])
+
+
+def test_an_end_of_a_connection_is_counted_whether_or_not_librdkafka_counts_it() -> None:
+    """It forgets its count with a broker that it forgets, as when a cluster of one restarts."""
+    statistics = Statistics()
+
+    def disconnects(now_us: int, *brokers: dict[str, Any]) -> int:
+        statistics.take(text("one", *brokers, now_us=now_us))
+        return line(statistics, "1")["disconnects"]
+
+    assert disconnects(1_000_000, broker(1, stateage=500_000)) == 0
+    assert disconnects(2_000_000, broker(1, stateage=1_500_000)) == 0
+    assert disconnects(3_000_000, broker(1, state="DOWN", stateage=10)) == 1  # It ended.
+    assert disconnects(4_000_000, broker(1, stateage=500_000)) == 1
+    assert disconnects(5_000_000, broker(1, stateage=100)) == 2  # It ended and began again meanwhile.
+    assert disconnects(6_000_000, broker(1, stateage=10, disconnects=3)) == 5  # librdkafka knows better.
+    assert disconnects(7_000_000) == 6  # The broker is forgotten.
+    assert disconnects(8_000_000, broker(1, stateage=10, disconnects=0)) == 6
+
+
+def test_a_bootstrap_server_that_becomes_a_broker_keeps_its_connection() -> None:
+    statistics = Statistics()
+    statistics.take(text("one", broker(-1, tx=1)))
+    statistics.take(text("one", broker(1, tx=2)))
+
+    assert line(statistics, "bootstrap")["disconnects"] == line(statistics, "1")["disconnects"] == 0
+
+
+def test_a_sum_that_begins_again_is_added_up() -> None:
+    statistics = Statistics()
+    statistics.take(text("one", broker(1, tx=10)))
+    statistics.take(text("one", broker(1, tx=4)))
+
+    assert line(statistics, "1")["requests"] == 14

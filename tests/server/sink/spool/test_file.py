@@ -77,6 +77,16 @@ def test_a_file_that_is_no_database_is_set_aside_and_the_service_goes_on(
     assert str(aside) in caplog.text
 
 
+def test_of_a_broken_file_the_number_of_its_events_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "spool-0.db"
+    path.write_bytes(b"no database at all" * 1000)
+    file = SpoolFile(path, held=lambda: 7)
+    file.open()
+
+    assert "0 of 7 events recovered" in caplog.text
+    assert (file.broken, file.broken_held) == (1, 7)
+
+
 def test_the_readable_rows_of_a_broken_file_are_recovered(file: SpoolFile) -> None:
     whole = [row(number, value=b"%05d" % number * 100) for number in range(1, 3001)]
     file.append(whole)
@@ -90,6 +100,7 @@ def test_the_readable_rows_of_a_broken_file_are_recovered(file: SpoolFile) -> No
     found = kept(file)
 
     assert 2900 < len(found) < 3000
+    assert file.broken == 1
     assert found == [one for one in whole if one in set(found)]
 
 
