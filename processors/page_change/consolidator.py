@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final
 
 import orjson
@@ -52,6 +53,8 @@ def outputs_of(
             counts[part.stream, "merged" if step.is_emitted else step.verdict] += 1
         for fact in step.counts:
             counts[first.stream, fact] += 1
+        if not (step.is_emitted or step.note or step.verdict == "late" or step.verdict in INCONSISTENT):
+            continue
         key = key_of(first.wiki, first.page_id)
         if step.is_emitted:
             event, is_known = formats.page_change(step, names.output)
@@ -70,7 +73,12 @@ def outputs_of(
 
 def key_of(wiki: str, page_id: int) -> bytes:
     """Return the key of a record, as the intake makes it from ``{wiki_id: …, page_id: …}``."""
-    return b'{"wiki_id":' + orjson.dumps(wiki) + b',"page_id":%d}' % page_id
+    return b"%b%d}" % (_key_head(wiki), page_id)
+
+
+@lru_cache(maxsize=4096)
+def _key_head(wiki: str) -> bytes:
+    return b'{"wiki_id":' + orjson.dumps(wiki) + b',"page_id":'
 
 
 class Consolidator:
