@@ -48,13 +48,17 @@ def run(config: Path, runner: str, *, once: bool) -> int:
 
         run_job(config.absolute(), settings, catalog, once=once)
         return EXIT_DONE
-    from processors.page_change.embedded.run import Runner, Stop
+    from processors.page_change.embedded.run import Runner
+    from processors.page_change.embedded.stop import GivenUpError, Stop
 
-    stop = Stop()
+    stop = Stop(settings.drain_s)
     stop.listen()
-    running = Runner(settings, base_dir, catalog)
     try:
-        running.run(once=once, stop=stop)
+        running = Runner(settings, base_dir, catalog, stop)
+    except GivenUpError:
+        return EXIT_DONE  # Nothing was read yet.
+    try:
+        running.run(once=once)
     finally:
         running.close()
     return EXIT_DONE
