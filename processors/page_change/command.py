@@ -64,6 +64,20 @@ def run(config: Path, runner: str, *, once: bool) -> int:
     return EXIT_DONE
 
 
+def forget(config: Path, wiki: str) -> int:
+    """Forget every page of a wiki, whose numbers began anew. The processor must not run."""
+    from processors.page_change.embedded.store import Store
+
+    settings, base_dir = load(config)
+    store = Store(base_dir / settings.path)
+    try:
+        forgotten = store.forget_wiki(wiki)
+    finally:
+        store.close()
+    print(msgspec.json.encode({"wiki": wiki, "forgotten": forgotten}).decode())
+    return EXIT_DONE
+
+
 def oracle(seed: int, pages: int, where: Where) -> int:
     """Print the findings of one seed as a JSON object. Returns 1 if a promise was broken."""
     from processors.page_change.oracle.run import history_of, verdict_on

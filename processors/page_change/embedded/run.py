@@ -22,6 +22,7 @@ from processors.page_change.catalog import Catalog, checker
 from processors.page_change.consolidator import Consolidator, Output
 from processors.page_change.embedded.inputs import Batch, Input
 from processors.page_change.embedded.kafka_input import KafkaInput
+from processors.page_change.embedded.metrics import Metrics, Told
 from processors.page_change.embedded.outputs import Addressed, IntoKafka, IntoStore, Outputs
 from processors.page_change.embedded.sqlite_input import SqliteInput
 from processors.page_change.embedded.stop import GivenUpError, Stop
@@ -69,6 +70,10 @@ class Runner:
         self._stored = dict(positions)
         self._read = self._written = self._since_commit = 0
         self._forgotten_at = 0
+        self._commits = 0
+        self.metrics = Metrics(self._store.path)
+        self.metrics_port = self.metrics.listen(settings.metrics_listen) if settings.metrics_listen else 0
+        self._tell()
 
     def run(self, *, once: bool = False, on_commit: Callable[[], None] = lambda: None) -> Counts:
         """Work until told to stop, or with ``once`` until every input was read to its end and everything is emitted.
@@ -165,6 +170,8 @@ class Runner:
         self._unwritten = []
         self._positions = {}
         self._since_commit = 0
+        self._commits += 1
+        self._tell()
         self._forget()
 
     def _forget(self) -> None:
@@ -173,6 +180,15 @@ class Runner:
         if watermark - self._forgotten_at > self._bounds.ttl_ms // 8:
             self._forgotten_at = watermark
             self._store.forget_before(watermark - self._bounds.ttl_ms)
+
+    def _tell(self) -> None:
+        """Hand the counts to the metrics."""
+        core = self._consolidator
+        told = Told(
+            *(dict(core.counts), dict(core.kinds), dict(core.aside), self._marks.times()),
+            *(self._commits, time.time(), core.watermark, core.pending),
+        )
+        self.metrics.tell(told)
 
     def _report(self) -> None:
         counts = self.counts()

@@ -20,8 +20,8 @@ from processors.page_change.oracle.alone import CHANGES, faults
 from processors.page_change.oracle.history import Happened, Sent, Wiki
 
 # Stream → the kinds that an event of it may become although nothing of that kind happened. Where the head of its page
-# is not known, an imported or restored revision is an edit; an old revision is the head whose visibility changes; and to
-# restore further revisions is to restore the page.
+# is not known, an imported or restored revision is an edit; an old revision is the head whose visibility changes; and
+# to restore further revisions is to restore the page.
 _MAY_BE: Final = {
     "mediawiki.revision-create": CHANGES,
     "mediawiki.page-undelete": ("undelete",),

@@ -213,16 +213,6 @@ def test_wrong_settings_are_refused(tmp_path: Path, change: dict[str, Any], reas
 
 
 @pytest.mark.slow(reason="starts the command")
-def test_the_example_is_one_command() -> None:
-    command = [sys.executable, "-m", "server", "process", "page-change", "--example"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60)
-
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == b""
-    assert [orjson.loads(line)["page_change_kind"] for line in done.stdout.splitlines()].count("create") == 4
-
-
-@pytest.mark.slow(reason="starts the command")
 def test_the_oracle_prints_one_object() -> None:
     command = [sys.executable, "-m", "server", "process", "page-change", "--oracle", "--seed", "4", "--pages", "30"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60)
