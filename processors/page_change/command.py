@@ -48,15 +48,33 @@ def run(config: Path, runner: str, *, once: bool) -> int:
 
         run_job(config.absolute(), settings, catalog, once=once)
         return EXIT_DONE
-    from processors.page_change.embedded.run import Runner, Stop
+    from processors.page_change.embedded.run import Runner
+    from processors.page_change.embedded.stop import GivenUpError, Stop
 
-    stop = Stop()
+    stop = Stop(settings.drain_s)
     stop.listen()
-    running = Runner(settings, base_dir, catalog)
     try:
-        running.run(once=once, stop=stop)
+        running = Runner(settings, base_dir, catalog, stop)
+    except GivenUpError:
+        return EXIT_DONE  # Nothing was read yet.
+    try:
+        running.run(once=once)
     finally:
         running.close()
+    return EXIT_DONE
+
+
+def forget(config: Path, wiki: str) -> int:
+    """Forget every page of a wiki, whose numbers began anew. The processor must not run."""
+    from processors.page_change.embedded.store import Store
+
+    settings, base_dir = load(config)
+    store = Store(base_dir / settings.path)
+    try:
+        forgotten = store.forget_wiki(wiki)
+    finally:
+        store.close()
+    print(msgspec.json.encode({"wiki": wiki, "forgotten": forgotten}).decode())
     return EXIT_DONE
 
 

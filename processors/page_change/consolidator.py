@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final
 
 import orjson
@@ -28,6 +29,8 @@ Key = tuple[str, int]
 INCONSISTENT: Final = frozenset(
     {"undelete_of_present", "delete_of_gone", "visibility_of_gone", "visibility_of_unseen", "not_current", "overtaken"}
 )
+# What is counted in addition to the one verdict of each source event.
+FACTS: Final = frozenset({"unmerged", "missed_revision", "rev_dt_unknown", "flushed", "refused"})
 FOREVER: Final = 1 << 62
 
 
@@ -42,9 +45,10 @@ class Output(Struct, frozen=True):
 
 def outputs_of(
     steps: list[Step], names: Names, watermark: int, counts: Counter[tuple[str, str]]
-) -> list[tuple[Output, str]]:
-    """Render steps, and count the verdict of every source event. Returns each record with the source of its event."""
-    found: list[tuple[Output, str]] = []
+) -> list[tuple[Output, str, str]]:
+    """Render steps, and count the verdict of every source event. Returns each record with the source of its event and
+    the kind of its change."""
+    found: list[tuple[Output, str, str]] = []
     for step in steps:
         first = step.parts[0]
         counts[first.stream, step.verdict] += 1
@@ -52,31 +56,39 @@ def outputs_of(
             counts[part.stream, "merged" if step.is_emitted else step.verdict] += 1
         for fact in step.counts:
             counts[first.stream, fact] += 1
+        if not (step.is_emitted or step.note or step.verdict == "late" or step.verdict in INCONSISTENT):
+            continue
         key = key_of(first.wiki, first.page_id)
         if step.is_emitted:
             event, is_known = formats.page_change(step, names.output)
             if not is_known:
                 counts[first.stream, "rev_dt_unknown"] += 1
-            found.append((Output(names.output, key, first.at, orjson.dumps(event)), first.source))
+            found.append((Output(names.output, key, first.at, orjson.dumps(event)), first.source, step.kind))
         reason = step.note or (step.verdict if step.verdict in INCONSISTENT else "")
         if reason:
             told = formats.aside(names.inconsistent, formats.INCONSISTENT_SCHEMA, first, reason, step.before, -1)
-            found.append((Output(names.inconsistent, key, first.at, orjson.dumps(told)), first.source))
+            found.append((Output(names.inconsistent, key, first.at, orjson.dumps(told)), first.source, step.kind))
         if step.verdict == "late":
             told = formats.aside(names.late, formats.LATE_SCHEMA, first, "late", step.before, watermark)
-            found.append((Output(names.late, key, first.at, orjson.dumps(told)), first.source))
+            found.append((Output(names.late, key, first.at, orjson.dumps(told)), first.source, step.kind))
     return found
 
 
 def key_of(wiki: str, page_id: int) -> bytes:
     """Return the key of a record, as the intake makes it from ``{wiki_id: …, page_id: …}``."""
-    return b'{"wiki_id":' + orjson.dumps(wiki) + b',"page_id":%d}' % page_id
+    return b"%b%d}" % (_key_head(wiki), page_id)
+
+
+@lru_cache(maxsize=4096)
+def _key_head(wiki: str) -> bytes:
+    return b'{"wiki_id":' + orjson.dumps(wiki) + b',"page_id":'
 
 
 class Consolidator:
     """All pages. ``load`` returns a stored page or None; ``check`` says why an output is not valid, or None.
 
-    ``dirty`` are the pages that changed since ``clean``. ``counts`` has a number for each stream and verdict.
+    ``dirty`` are the pages that changed since ``clean``. ``counts`` has a number for each stream and verdict,
+    ``kinds`` one for each kind of change in the output, ``aside`` one for each side stream.
     """
 
     def __init__(
@@ -96,6 +108,8 @@ class Consolidator:
         self._timers: list[tuple[int, Key]] = []
         self.dirty: set[Key] = set()
         self.counts: Counter[tuple[str, str]] = Counter()
+        self.kinds: Counter[str] = Counter()
+        self.aside: Counter[str] = Counter()
         self.watermark = -1
         self.pending = 0
 
@@ -169,9 +183,14 @@ class Consolidator:
 
     def _written(self, steps: list[Step], watermark: int) -> list[Output]:
         found = []
-        for output, source in outputs_of(steps, self._names, watermark, self.counts):
-            fault = self._check(output.value) if output.stream == self._names.output else None
+        for output, source, kind in outputs_of(steps, self._names, watermark, self.counts):
+            if output.stream != self._names.output:
+                self.aside[output.stream] += 1
+                found.append(output)
+                continue
+            fault = self._check(output.value)
             if fault is None:
+                self.kinds[kind] += 1
                 found.append(output)
             else:
                 self.counts[output.stream, "refused"] += 1
@@ -183,5 +202,6 @@ class Consolidator:
         return self._error(invalid, at or 0, digest_of(invalid.raw))
 
     def _error(self, invalid: Invalid, at: int, source: str) -> Output:
+        self.aside[self._names.error] += 1
         event = formats.error_event(self._names.error, invalid, at, source)
         return Output(self._names.error, None, at, orjson.dumps(event))

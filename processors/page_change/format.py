@@ -8,7 +8,6 @@ Not here: which member comes from where (tables).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from hashlib import sha1
 from typing import Any, Final
 from uuid import UUID
@@ -16,9 +15,10 @@ from uuid import UUID
 import orjson
 from msgspec import Struct
 
-from processors.page_change.draft import GONE, PRESENT, Draft, Invalid, Kind, State, Step
+from processors.page_change.draft import GONE, PRESENT, Draft, Invalid, State, Step
 from processors.page_change.map import END_OF_CALENDAR_MS
-from processors.page_change.tables import CHANGELOG, COPY, TABLES, Members, Row
+from processors.page_change.render import RENDER
+from processors.page_change.tables import CHANGELOG, Members
 from processors.page_change.times import text_of
 
 SCHEMA: Final = "/mediawiki/page/change/1.2.0"
@@ -27,6 +27,7 @@ INCONSISTENT_SCHEMA: Final = "/penstock/page_change/inconsistent/1.0.0"
 ERROR_SCHEMA: Final = "/error/2.1.0"
 NAMESPACE: Final = UUID("5b1f7a4e-3c0d-5d1e-9a55-7a1d6b0f2c11")
 _NAMESPACE_BYTES: Final = NAMESPACE.bytes
+_VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 MOST_RAW: Final = 100_000  # Bytes of a source event within an error event.
 
 
@@ -39,73 +40,10 @@ class Names(Struct, frozen=True):
     error: str = "penstock.page_change.error"
 
 
-class Place(Struct):
-    """The values that the sources of a row are read from."""
-
-    event: Members
-    revision: Members | None
-    at: str
-    head: str | None
-
-
-_Getter = Callable[[Place], Any]
-_Take = Callable[[Any, Members], Any]
-# A member: its name, the event's member if that is its only source, its rule, all sources, whether they begin with the
-# revision-create. A group: the path of an object of the output, and its members.
-_Member = tuple[str, str | None, _Take | None, list[_Getter], bool]
-_Group = tuple[tuple[str, ...], list[_Member]]
-
-
-def _getter(source: str) -> _Getter:
-    """Return the function that reads one source of a table."""
-    if source == "order time":
-        return lambda place: place.at
-    if source == "head":
-        return lambda place: place.head
-    if source.startswith("="):
-        value = orjson.loads(source[1:])
-        return lambda place: value
-    prefix, _, dotted = source.rpartition(":")
-    path = dotted.split(".")
-    if prefix:
-        (name,) = path
-        return lambda place: None if place.revision is None else place.revision.get(name)
-    if len(path) == 1:
-        return lambda place: place.event.get(dotted)
-    return lambda place: _walk(place.event, path)
-
-
-def _walk(value: Any, path: list[str]) -> Any:
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
-
-
-def _member(row: Row) -> _Member:
-    only = row.sources[0] if len(row.sources) == 1 else ""
-    is_plain = only.isidentifier() and only != "head"
-    take = None if row.rule is COPY else row.rule.take
-    getters = [_getter(source) for source in row.sources]
-    is_of_revision = row.sources[0].startswith("revision-create:")
-    return row.target.rpartition(".")[2], only if is_plain else None, take, getters, is_of_revision
-
-
-def _compiled(rows: tuple[Row, ...]) -> list[_Group]:
-    groups: dict[tuple[str, ...], list[_Member]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row.target.split(".")[:-1]), []).append(_member(row))
-    return list(groups.items())
-
-
-_COMPILED: Final[dict[Kind, list[_Group]]] = {kind: _compiled(rows) for kind, rows in TABLES.items()}
-
-
 def identifier(stream: str, source: str) -> str:
     """Return the ``meta.id`` of what a source event becomes in a stream: a UUID of version 5 (RFC 9562)."""
-    digest = sha1(_NAMESPACE_BYTES + f"{stream}\n{source}".encode(), usedforsecurity=False).digest()
-    number = int.from_bytes(digest[:16], "big") & ~(0xF << 76) & ~(0x3 << 62) | (5 << 76) | (2 << 62)
-    text = f"{number:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    text = sha1(_NAMESPACE_BYTES + f"{stream}\n{source}".encode(), usedforsecurity=False).hexdigest()
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
 
 
 def page_change(step: Step, stream: str) -> tuple[dict[str, Any], bool]:
@@ -114,42 +52,15 @@ def page_change(step: Step, stream: str) -> tuple[dict[str, Any], bool]:
     first = step.parts[0]
     event = first.members()
     at = text_of(_at(step))
-    place = Place(event, _companion(step), at, _head(step.before, first))
+    revision, head = _companion(step), _head(step.before, first)
     out: dict[str, Any] = {
         "$schema": SCHEMA,
         "meta": _meta(stream, first, at),
         "page_change_kind": step.kind,
         "changelog_kind": CHANGELOG[step.kind],
     }
-    for path, members in _COMPILED[first.kind]:
-        found = _members(members, place, event)
-        if not path:
-            out.update(found)
-        elif found:
-            parent = out
-            for name in path[:-1]:
-                parent = parent.setdefault(name, {})
-            parent[path[-1]] = found
-    is_known = first.made is not None or place.revision is not None or place.head is not None
-    return out, is_known
-
-
-def _members(members: list[_Member], place: Place, event: Members) -> dict[str, Any]:
-    """Return the members of one object of the output."""
-    found: dict[str, Any] = {}
-    for name, plain, take, getters, is_of_revision in members:
-        if plain is not None:
-            given = event.get(plain)
-            if given is not None and (take is None or (given := take(given, event)) is not None):
-                found[name] = given
-            continue
-        source = (place.revision or event) if is_of_revision else event
-        for get in getters:
-            given = get(place)
-            if given is not None and (take is None or (given := take(given, source)) is not None):
-                found[name] = given
-                break
-    return found
+    RENDER[first.kind](event, revision, at, head, out)
+    return out, first.made is not None or revision is not None or head is not None
 
 
 def _at(step: Step) -> int:

@@ -64,9 +64,6 @@ def _change(parts: list[Draft], due_at: int) -> _Change:
 def arrange(state: State, drafts: list[Draft], now: int, bounds: Bounds) -> tuple[State, list[Step]]:
     """Return the state after the last event that is due at ``now``, and the steps up to it. Drafts that are in no step
     go on waiting."""
-    if len(drafts) == 1 and drafts[0].at <= now - bounds.reorder_ms:
-        state, step = apply_only(state, drafts[0], bounds)
-        return state, [step]
     waiting = _Waiting(drafts, now - bounds.reorder_ms)
     steps: list[Step] = []
     while waiting.due_left:
@@ -76,7 +73,7 @@ def arrange(state: State, drafts: list[Draft], now: int, bounds: Bounds) -> tupl
 
 
 def apply_only(state: State, draft: Draft, bounds: Bounds) -> tuple[State, Step]:
-    """Apply one event, where there is nothing to arrange: the only one that waits, as most do, or a late one."""
+    """Apply one event, where there is nothing to arrange: the only one that waits, or a late one."""
     if draft.kind in CHANGES:
         return apply_change(state, [draft], bounds)
     if draft.kind == "visibility":

@@ -44,6 +44,14 @@ class Page:
     def fire(self, now: int, bounds: Bounds) -> list[Step]:
         """Return the steps of all events whose time has come at ``now``."""
         due_at = now - bounds.reorder_ms
+        if len(self.pending) == 1:
+            (only,) = self.pending
+            if only.at > due_at:
+                return []
+            self._expire(now, bounds)
+            self.state, step = apply_only(self.state, only, bounds)
+            self.pending = []
+            return [step]
         if not any(draft.at <= due_at for draft in self.pending):
             return []  # What this timer was for came along with an event before it.
         visible = [draft for draft in self.pending if draft.at <= now]

@@ -64,6 +64,11 @@ class PageChangeSettings(Section, frozen=True):
     heal_late: Annotated[bool, says("Emit a late event if nothing newer of its page was emitted.")] = True
     commit_s: Annotated[Seconds, says("Time between two commits of the embedded runner.")] = 1.0
     commit_events: Annotated[Count, says("Events after which it commits earlier.")] = 5_000
+    metrics_listen: Annotated[
+        str,
+        says("Address, as host:port, of the metrics of the embedded runner; empty: none. It asks for no credentials."),
+    ] = ""
+    drain_s: Annotated[Seconds, says("After TERM, brokers that are away hold the end up for at most this time.")] = 20.0
     kafka: Annotated[dict[Text, Property], says("Properties of the consumer, as librdkafka names them.")] = field(
         default_factory=dict
     )

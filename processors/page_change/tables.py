@@ -60,6 +60,7 @@ USER: Final = {
     "user_edit_count": ("edit_count", None),
     "user_registration_dt": ("registration_dt", None),
 }
+_USER: Final = [(name, target, rule) for name, (target, rule) in USER.items()]
 # The same for a slot of a revision.
 SLOT: Final = {
     "rev_slot_content_model": "content_model",
@@ -74,11 +75,10 @@ def user(value: Any, _event: Members) -> Any:
     if not isinstance(value, dict):
         return None
     found = {}
-    for name, (target, rule) in USER.items():
-        given = value.get(name)
-        if rule is not None:
-            given = rule(given, value)
-        if given is not None:
+    get = value.get
+    for name, target, rule in _USER:
+        given = get(name)
+        if given is not None and (rule is None or (given := rule(given, value)) is not None):
             found[target] = given
     return found or None
 

@@ -7,8 +7,11 @@ Not here: which time counts (map).
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from typing import Final
+
+_EPOCH: Final = date(1970, 1, 1)
 
 
 def millis_of(text: object) -> int | None:
@@ -27,9 +30,13 @@ def millis_of(text: object) -> int | None:
 def text_of(millis: int) -> str:
     """Return milliseconds as ``2026-11-28T16:40:00.123Z``, without a fraction for a whole second."""
     seconds, rest = divmod(millis, 1000)
-    return f"{_second(seconds)}.{rest:03d}Z" if rest else f"{_second(seconds)}Z"
+    days, seconds = divmod(seconds, 86_400)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    fraction = f".{rest:03d}" if rest else ""
+    return f"{_day(days)}T{hours:02d}:{minutes:02d}:{seconds:02d}{fraction}Z"
 
 
 @lru_cache(maxsize=4096)
-def _second(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+def _day(days: int) -> str:
+    return (_EPOCH + timedelta(days)).isoformat()

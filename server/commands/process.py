@@ -23,6 +23,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-c", "--config", type=Path, metavar="FILE", help="settings of the processor")
     parser.add_argument("--once", action="store_true", help="read the inputs to their ends, emit everything, and end")
+    parser.add_argument(
+        "--forget-wiki", metavar="WIKI", help="forget the pages of a wiki whose numbers have begun again, and end"
+    )
     parser.add_argument("--example", action="store_true", help="consolidate example data and print the output")
     parser.add_argument("--oracle", action="store_true", help="consolidate made-up histories and check the output")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="seed of the oracle; default 1")
@@ -42,6 +45,10 @@ def _run(options: argparse.Namespace) -> int:
 
     if sum((options.example, options.oracle, options.config is not None)) != 1:
         raise UsageError("name one of --config, --example and --oracle")
+    if options.forget_wiki is not None:
+        if options.config is None:
+            raise UsageError("--forget-wiki needs --config, which names the state")
+        return command.forget(options.config, options.forget_wiki)
     where = command.Where(options.runner, options.kafka, options.jar)
     if options.oracle:
         return command.oracle(options.seed, options.pages, where)

@@ -17,6 +17,7 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from processors.page_change.embedded.inputs import Batch, Read
+from processors.page_change.embedded.stop import GivenUpError, Stop
 from server.errors import PenstockError
 
 RECORDS: Final = 2_000
@@ -38,7 +39,9 @@ MOST_AHEAD_MS: Final = 600_000
 class KafkaInput:
     """The partitions of the input topics."""
 
-    def __init__(self, properties: Mapping[str, object], topics: frozenset[str], positions: Mapping[str, int]) -> None:
+    def __init__(
+        self, properties: Mapping[str, object], topics: frozenset[str], positions: Mapping[str, int], stop: Stop
+    ) -> None:
         self._consumer = Consumer(
             {
                 "group.id": "penstock-page-change",
@@ -59,7 +62,12 @@ class KafkaInput:
         self._confirmed_at = 0.0
         self._paused: set[str] = set()
         self._looked_at = -LOOK_EVERY_S
-        self._look()
+        deadline = time.monotonic() + METADATA_S
+        while not self._look():
+            if stop.is_asked:
+                raise GivenUpError("no broker has answered yet")
+            if time.monotonic() > deadline:
+                raise PenstockError("no broker answers")
 
     def partitions(self) -> list[str]:
         """Return the partitions that are assigned."""
@@ -130,15 +138,13 @@ class KafkaInput:
             self._consumer.resume([self._known[name] for name in resumed])
         self._paused = ahead
 
-    def _look(self) -> None:
-        """Assign the partitions that are new."""
+    def _look(self) -> bool:
+        """Assign the partitions that are new. Returns whether a broker answered; reading goes on when one does."""
         self._looked_at = time.monotonic()
         try:
-            found = self._consumer.list_topics(timeout=CONFIRM_S if self._known else METADATA_S).topics
-        except KafkaException as error:
-            if self._known:
-                return  # The brokers are away; reading goes on when they are back.
-            raise PenstockError(f"no broker answers: {error.args[0].str()}") from error
+            found = self._consumer.list_topics(timeout=CONFIRM_S).topics
+        except KafkaException:
+            return False
         new = []
         for topic in sorted(self._topics & found.keys()):
             for number in sorted(found[topic].partitions):
@@ -148,3 +154,4 @@ class KafkaInput:
                     new.append(self._known[name])
         if new:
             self._consumer.incremental_assign(new)
+        return True

@@ -2,7 +2,8 @@
 
 Place: commands.process → HERE → inputs, consolidator, outputs, store.
 Rules: one thread. A commit holds the outputs, the state and the positions of everything read so far; reading goes on
-there after a stop or a kill. TERM and INT end the run after a commit.
+there after a stop or a kill. TERM and INT end the run after a commit, or without one if the brokers of the output are
+away for longer than ``drain_s``.
 Not here: the order (page, order), the kinds of inputs (embedded.inputs).
 """
 
@@ -10,11 +11,9 @@ from __future__ import annotations
 
 import gc
 import logging
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 from msgspec import Struct
@@ -23,8 +22,10 @@ from processors.page_change.catalog import Catalog, checker
 from processors.page_change.consolidator import Consolidator, Output
 from processors.page_change.embedded.inputs import Batch, Input
 from processors.page_change.embedded.kafka_input import KafkaInput
+from processors.page_change.embedded.metrics import Metrics, Told
 from processors.page_change.embedded.outputs import Addressed, IntoKafka, IntoStore, Outputs
 from processors.page_change.embedded.sqlite_input import SqliteInput
+from processors.page_change.embedded.stop import GivenUpError, Stop
 from processors.page_change.embedded.store import Store
 from processors.page_change.embedded.watermarks import Watermarks
 from processors.page_change.settings import PageChangeSettings
@@ -34,22 +35,6 @@ REPORT_EVERY_S: Final = 60.0
 GC_THRESHOLDS: Final = (100_000, 50, 1_000)
 
 log = logging.getLogger("page_change")
-
-
-class Stop:
-    """Set by TERM or INT."""
-
-    def __init__(self) -> None:
-        self.is_asked = False
-
-    def ask(self, _number: int = 0, _frame: FrameType | None = None) -> None:
-        """End the run after the next commit."""
-        self.is_asked = True
-
-    def listen(self) -> None:
-        """Take the signals of this process."""
-        signal.signal(signal.SIGTERM, self.ask)
-        signal.signal(signal.SIGINT, self.ask)
 
 
 class Counts(Struct, frozen=True):
@@ -63,9 +48,12 @@ class Counts(Struct, frozen=True):
 
 
 class Runner:
-    """One processor. ``once``: read every input to its end, emit all that waits, and return."""
+    """One processor. Making one raises GivenUpError if ``stop`` is asked for before a broker has answered."""
 
-    def __init__(self, settings: PageChangeSettings, base_dir: Path, catalog: Catalog) -> None:
+    def __init__(
+        self, settings: PageChangeSettings, base_dir: Path, catalog: Catalog, stop: Stop | None = None
+    ) -> None:
+        self._stop = stop or Stop(settings.drain_s)
         self._settings = settings
         self._catalog = catalog
         bounds = settings.bounds
@@ -73,7 +61,7 @@ class Runner:
         self._store = Store(base_dir / settings.path)
         positions, newest, watermark = self._store.positions()
         self._marks = Watermarks(bounds.disorder_ms, newest)
-        self._input, self._outputs = _ends(settings, catalog, positions)
+        self._input, self._outputs = _ends(settings, catalog, positions, self._stop)
         check = checker(catalog.generation.schemas)
         self._consolidator = Consolidator(bounds, settings.names, self._store.load, check, settings.inputs)
         self._consolidator.resume(self._store.waiting(), watermark)
@@ -82,18 +70,28 @@ class Runner:
         self._stored = dict(positions)
         self._read = self._written = self._since_commit = 0
         self._forgotten_at = 0
+        self._commits = 0
+        self.metrics = Metrics(self._store.path)
+        self.metrics_port = self.metrics.listen(settings.metrics_listen) if settings.metrics_listen else 0
+        self._tell()
 
-    def run(
-        self, *, once: bool = False, stop: Stop | None = None, on_commit: Callable[[], None] = lambda: None
-    ) -> Counts:
-        """Work until told to stop, or with ``once`` until everything is emitted. Raises PenstockError."""
-        stop = stop or Stop()
+    def run(self, *, once: bool = False, on_commit: Callable[[], None] = lambda: None) -> Counts:
+        """Work until told to stop, or with ``once`` until every input was read to its end and everything is emitted.
+        Raises PenstockError."""
+        try:
+            self._work(once=once, on_commit=on_commit)
+        except GivenUpError as reason:
+            log.warning("stopped without the last commit: %s; the next run reads the same events again", reason)
+        self._report()
+        return self.counts()
+
+    def _work(self, *, once: bool, on_commit: Callable[[], None]) -> None:
         # Events wait as trees of dicts without cycles: looking for some would take an eighth of the time.
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         committed = reported = time.monotonic()
         log.info("reading the topics %s", ", ".join(sorted(self._catalog.topics)))
-        while not stop.is_asked:
+        while not self._stop.is_asked:
             partitions = self._input.partitions()
             least = self._marks.least_ahead(partitions)
             batches = self._input.read(least)
@@ -119,8 +117,6 @@ class Runner:
                 self._report()
                 reported = now
         self._commit()
-        self._report()
-        return self.counts()
 
     def close(self) -> None:
         """Release everything. The next run reads again from the last commit."""
@@ -165,7 +161,7 @@ class Runner:
         dirty = self._consolidator.dirty
         if not (dirty or self._unwritten or self._positions):
             return
-        kept = self._outputs.write(self._unwritten)
+        kept = self._outputs.write(self._unwritten, self._stop)
         pages = ((key, self._consolidator.page(key)) for key in dirty)
         positions = {name: (where, self._marks.newest.get(name, -1)) for name, where in self._positions.items()}
         self._store.commit(pages, kept, positions, self._consolidator.watermark)
@@ -174,6 +170,8 @@ class Runner:
         self._unwritten = []
         self._positions = {}
         self._since_commit = 0
+        self._commits += 1
+        self._tell()
         self._forget()
 
     def _forget(self) -> None:
@@ -182,6 +180,15 @@ class Runner:
         if watermark - self._forgotten_at > self._bounds.ttl_ms // 8:
             self._forgotten_at = watermark
             self._store.forget_before(watermark - self._bounds.ttl_ms)
+
+    def _tell(self) -> None:
+        """Hand the counts to the metrics."""
+        core = self._consolidator
+        told = Told(
+            *(dict(core.counts), dict(core.kinds), dict(core.aside), self._marks.times()),
+            *(self._commits, time.time(), core.watermark, core.pending),
+        )
+        self.metrics.tell(told)
 
     def _report(self) -> None:
         counts = self.counts()
@@ -192,7 +199,9 @@ class Runner:
         )
 
 
-def _ends(settings: PageChangeSettings, catalog: Catalog, positions: dict[str, int]) -> tuple[Input, Outputs]:
+def _ends(
+    settings: PageChangeSettings, catalog: Catalog, positions: dict[str, int], stop: Stop
+) -> tuple[Input, Outputs]:
     """Open the input and the output of the intake's kind of sink."""
     sink = catalog.generation.config.sink
     if sink.kind == "sqlite":
@@ -200,7 +209,8 @@ def _ends(settings: PageChangeSettings, catalog: Catalog, positions: dict[str, i
         return SqliteInput(directory, catalog.topics, positions), IntoStore()
     if sink.kind == "kafka":
         reading = {name: value for name, value in sink.kafka.items() if name in _SHARED or name.startswith(_SECURITY)}
-        return KafkaInput({**reading, **settings.kafka}, catalog.topics, positions), IntoKafka(sink.kafka)
+        properties = {**reading, **settings.kafka}
+        return KafkaInput(properties, catalog.topics, positions, stop), IntoKafka(sink.kafka)
     raise SettingsError(f"sink.kind is {sink.kind}: it keeps nothing that a processor could read")
 
 

@@ -106,6 +106,18 @@ class Store:
         """Delete the pages whose last change is older, and that wait for nothing. Returns their number."""
         return self._database.execute("DELETE FROM page WHERE last_at < ? AND is_waiting = 0", (at,)).rowcount
 
+    def forget_wiki(self, wiki: str) -> int:
+        """Forget what is known of every page of a wiki. Returns their number. Events that wait go on waiting."""
+        waiting = {key: page for key, page in self.waiting().items() if key[0] == wiki}
+        self._database.execute("BEGIN IMMEDIATE")
+        found = self._database.execute("DELETE FROM page WHERE wiki = ?", (wiki,)).rowcount
+        self._database.executemany(
+            "INSERT INTO page VALUES (?, ?, ?, 1, ?)",
+            ((*key, -1, packed(Page(None, page.pending))) for key, page in waiting.items()),
+        )
+        self._database.execute("COMMIT")
+        return found
+
     def sizes(self) -> tuple[int, int]:
         """Return the number of pages, and the bytes of their states."""
         found = self._database.execute("SELECT count(*), coalesce(sum(length(page)), 0) FROM page").fetchone()

@@ -35,6 +35,10 @@ class Watermarks:
             return -1
         return min(self._of(partition) for partition in partitions)
 
+    def times(self) -> dict[str, int]:
+        """Return the time that each partition has reached: of its newest record, or of the look at its end."""
+        return {name: max(at, self._ended_at.get(name, at)) for name, at in self.newest.items()}
+
     def least_ahead(self, partitions: list[str]) -> str | None:
         """Return the partition that holds the watermark up, unless all were read to their ends."""
         unread = [partition for partition in partitions if partition not in self._ended_at]

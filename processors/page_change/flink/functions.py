@@ -129,7 +129,7 @@ class KeepPage(KeyedProcessFunction):
             return
         counts: Counter[tuple[str, str]] = Counter()
         first = steps[0].parts[0]
-        for output, source in outputs_of(steps, self._names, watermark, counts):
+        for output, source, _kind in outputs_of(steps, self._names, watermark, counts):
             stream, body = output.stream, output.value
             fault = self._check(body) if stream == self._names.output else None
             if fault is not None:

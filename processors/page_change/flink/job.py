@@ -33,9 +33,10 @@ DISCOVER_EVERY_MS: Final = 10_000
 TRANSACTION_MS: Final = 900_000  # The most that a broker allows by default; Flink's own default of an hour is refused.
 
 
-def run(config: Path, settings: PageChangeSettings, catalog: Catalog, *, once: bool) -> None:
+def run(config: Path, settings: PageChangeSettings, catalog: Catalog, *, once: bool, stays: bool = True) -> None:
     """Run the job, here in a cluster of its own, or in the one that submits it. ``once``: to the ends of the inputs.
-    Raises SettingsError."""
+    ``stays``: return when the job ends; its cluster, if it is one of its own, ends with this process. Raises
+    SettingsError."""
     properties = catalog.generation.config.sink.kafka
     if catalog.generation.config.sink.kind != "kafka":
         raise SettingsError("the Flink runner reads and writes Kafka: set sink.kind to kafka in the intake's settings")
@@ -62,7 +63,7 @@ def run(config: Path, settings: PageChangeSettings, catalog: Catalog, *, once: b
     )
     _write(tables, pages.union(errors), settings, catalog, properties)
     done = env.execute_async(NAME)
-    if once:
+    if stays:
         done.get_job_execution_result().result()
 
 

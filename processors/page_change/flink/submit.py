@@ -19,7 +19,7 @@ def main() -> None:
     """Read the settings and submit."""
     config = Path(os.environ.get("PAGE_CHANGE_CONFIG", "/etc/penstock/page-change.yaml"))
     settings, base_dir = load(config)
-    run(config, settings, open_catalog(settings, base_dir), once=False)
+    run(config, settings, open_catalog(settings, base_dir), once=False, stays=False)
 
 
 if __name__ == "__main__":

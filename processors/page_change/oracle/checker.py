@@ -2,26 +2,38 @@
 
 Place: oracle.history and the records of the output → HERE.
 Rules: pages whose events kept the bounds have exactly their history, in order, each change once. Of other pages every
-change is in the output or in a side stream, and none follows a newer one of its page.
-Not here: reading the records (oracle.run).
+change is in the output or in a side stream, and none follows a newer one of its page; three things are allowed there,
+which docs/PAGE_CHANGE.md lists with their reasons, and each is bound to a source event that was really sent.
+Not here: reading the records (oracle.run), what holds of the output by itself (alone).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
+import orjson
 from msgspec import Struct, field
 
 from processors.page_change.format import identifier
-from processors.page_change.oracle.history import Happened
+from processors.page_change.oracle.alone import CHANGES, faults
+from processors.page_change.oracle.history import Happened, Sent, Wiki
+
+# Stream → the kinds that an event of it may become although nothing of that kind happened. Where the head of its page
+# is not known, an imported or restored revision is an edit; an old revision is the head whose visibility changes; and
+# to restore further revisions is to restore the page.
+_MAY_BE: Final = {
+    "mediawiki.revision-create": CHANGES,
+    "mediawiki.page-undelete": ("undelete",),
+    "mediawiki.revision-visibility-change": ("visibility_change",),
+}
 
 
 class Report(Struct):
     """The findings. ``wrong_order``: changes right after a newer one of their page. ``superseded``: changes after any
     newer one. ``lost``: changes in no stream. ``duplicates``: changes that were emitted before. ``unexpected``: output
-    that is no change, or another one. ``outside``: the same on pages with late events, which is no fault.
-    ``set_aside``: events in side streams."""
+    that is no change, or another one. ``outside``: source events of pages with late events that were taken for a
+    change, because what says otherwise came too late; this is no fault. ``set_aside``: events in side streams."""
 
     emitted: int = 0
     wrong_order: int = 0
@@ -45,7 +57,7 @@ class Report(Struct):
 
 
 def check(
-    truth: Mapping[int, list[Happened]],
+    wiki: Wiki,
     late_pages: set[int],
     output: Iterable[dict[str, Any]],
     asides: Iterable[dict[str, Any]],
@@ -53,6 +65,9 @@ def check(
     aside_streams: tuple[str, ...],
 ) -> Report:
     """Compare. ``output`` are the events of the output in its order, ``asides`` those of the side streams."""
+    asides = list(asides)
+    told = {identifier(stream, orjson.loads(event["event"])["meta"]["id"]) for event in asides}
+    sent = {identifier(stream, one.event["meta"]["id"]): _readings(one) for one in wiki.sent}
     report = Report()
     by_page: dict[int, list[dict[str, Any]]] = {}
     for event in output:
@@ -60,12 +75,17 @@ def check(
         by_page.setdefault(event["page"]["page_id"], []).append(event)
     aside_ids = {event["meta"]["id"] for event in asides}
     report.set_aside = len(aside_ids)
-    for page_id, history in truth.items():
+    for page_id, history in wiki.truth.items():
         found = by_page.pop(page_id, [])
-        seen = _check_page(report, page_id, history, found, stream, is_late=page_id in late_pages)
+        is_late = page_id in late_pages
+        seen = _check_page(report, page_id, history, found, stream, sent if is_late else {})
+        if is_late:  # Of the others, more has been checked.
+            for fault, text in faults(found, told):
+                setattr(report, fault, getattr(report, fault) + 1)
+                report.note(f"page {page_id}: {text}")
         for index, happened in enumerate(history):
             ids = {identifier(name, source) for name in aside_streams for source in happened.sources}
-            if index not in seen and not (page_id in late_pages and ids & aside_ids):
+            if index not in seen and not (is_late and ids & aside_ids):
                 report.lost += 1
                 report.note(f"page {page_id}: {happened.kind} of revision {happened.rev} is lost")
     report.unexpected += sum(len(events) for events in by_page.values())
@@ -78,10 +98,10 @@ def _check_page(
     history: list[Happened],
     found: list[dict[str, Any]],
     stream: str,
-    *,
-    is_late: bool,
+    sent: Mapping[str, set[tuple[int, int, str]]],
 ) -> set[int]:
-    """Check the events of one page. Returns which changes of its history they are."""
+    """Check the events of one page. ``sent`` says what each source event may be taken for, if the page has late ones.
+    Returns which changes of its history they are."""
     index_of = {
         identifier(stream, source): index for index, happened in enumerate(history) for source in happened.sources
     }
@@ -90,14 +110,15 @@ def _check_page(
     for event in found:
         index = index_of.get(event["meta"]["id"], -1)
         shown = f"page {page_id}: {event['page_change_kind']} of revision {event['revision']['rev_id']}"
-        if index < 0 and is_late:
-            # Such as a revision that was imported, when its page's head is not known yet. Another event of a revision
-            # that is in the history tells of it all the same.
+        rev = event["revision"]["rev_id"]
+        name, kind = event["meta"]["id"], event["page_change_kind"]
+        if index < 0 and (page_id, rev, kind) in sent.get(name, ()):
+            # A revision that a restore inserted again tells of the edit of the same revision, which came late itself.
             report.outside += 1
-            rev = event["revision"]["rev_id"]
-            seen.update(other for other, one in enumerate(history) if one.rev == rev and one.kind == "edit")
+            if kind in CHANGES:
+                seen.update(other for other, one in enumerate(history) if one.rev == rev and one.kind in CHANGES)
             continue
-        if index < 0 or not _is_like(event, history[index], is_late=is_late):
+        if index < 0 or not _is_like(event, history[index], is_late=bool(sent)):
             report.unexpected += 1
             report.note(f"{shown} is not in its history")
             continue
@@ -111,6 +132,11 @@ def _check_page(
         seen.add(index)
         newest, before = max(newest, index), index
     return seen
+
+
+def _readings(one: Sent) -> set[tuple[int, int, str]]:
+    """Return what a source event may be taken for where others are missing: page, revision and kind."""
+    return {(one.page_id, one.event["rev_id"], kind) for kind in _MAY_BE.get(one.event["meta"]["stream"], ())}
 
 
 def _is_like(event: dict[str, Any], happened: Happened, *, is_late: bool) -> bool:

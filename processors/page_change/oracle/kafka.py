@@ -19,7 +19,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from processors.page_change.consolidator import Output
-from processors.page_change.map import STREAMS
+from processors.page_change.map import CANARY, STREAMS
 from processors.page_change.oracle.inputs import CENTRES, Arrival
 from processors.page_change.oracle.run import EXAMPLE, prepared
 from server.errors import PenstockError
@@ -74,6 +74,18 @@ class Topics:
                 topic = f"{self._prefix}{centre}.{one.stream}"
                 producer.produce(topic, one.raw, str(one.page_id), timestamp=one.at)
                 producer.poll(0)
+        if producer.flush(WAIT_S):
+            raise PenstockError(f"{self._servers} does not take the records")
+
+    def produce_canaries(self, at: int) -> None:
+        """Produce a canary to every partition of the inputs: it moves the watermark to its time."""
+        producer = Producer({"bootstrap.servers": self._servers, "enable.idempotence": True})
+        for centre in CENTRES:
+            for stream in STREAMS:
+                canary = orjson.dumps({"meta": {"stream": stream, "domain": CANARY}})
+                for partition in range(PARTITIONS):
+                    topic = f"{self._prefix}{centre}.{stream}"
+                    producer.produce(topic, canary, partition=partition, timestamp=at)
         if producer.flush(WAIT_S):
             raise PenstockError(f"{self._servers} does not take the records")
 

@@ -55,7 +55,7 @@ def verdict_on(wiki: Wiki, inputs: Inputs, outputs: Sequence[Output]) -> Report:
     names = Names()
     changes = (orjson.loads(one.value) for one in outputs if one.stream == names.output)
     asides = (orjson.loads(one.value) for one in outputs if one.stream in (names.late, names.inconsistent))
-    return check(wiki.truth, inputs.late_pages, changes, asides, names.output, (names.late, names.inconsistent))
+    return check(wiki, inputs.late_pages, changes, asides, names.output, (names.late, names.inconsistent))
 
 
 def records_of(lines: Iterable[bytes]) -> list[Arrival]:

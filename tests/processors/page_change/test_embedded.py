@@ -18,7 +18,8 @@ import pytest
 from processors.page_change.catalog import open_catalog
 from processors.page_change.consolidator import Consolidator, Output
 from processors.page_change.draft import Bounds
-from processors.page_change.embedded.run import Runner, Stop
+from processors.page_change.embedded.run import Runner
+from processors.page_change.embedded.stop import Stop
 from processors.page_change.embedded.watermarks import Watermarks
 from processors.page_change.oracle.history import Wiki
 from processors.page_change.oracle.inputs import Inputs, spread
@@ -124,8 +125,8 @@ def test_a_partition_that_is_idle_holds_nothing_up_and_one_that_lags_does() -> N
 def test_an_input_that_appears_later_is_read_and_its_old_events_are_late(tmp_path: Path) -> None:
     config = prepared(tmp_path, {"eqiad": records_of([orjson.dumps(event("page-create", 10, 0))])}, commit_s=0.01)
     settings, base_dir = load(config)
-    runner = Runner(settings, base_dir, open_catalog(settings, base_dir))
     stop = Stop()
+    runner = Runner(settings, base_dir, open_catalog(settings, base_dir), stop)
     later = tmp_path / "later"
     later.mkdir()
     prepared(later, {"codfw": records_of([orjson.dumps(event("page-create", 20, 0, page_id=8))])})
@@ -139,7 +140,7 @@ def test_an_input_that_appears_later_is_read_and_its_old_events_are_late(tmp_pat
             stop.ask()
 
     try:
-        runner.run(stop=stop, on_commit=on_commit)
+        runner.run(on_commit=on_commit)
     finally:
         runner.close()
 
@@ -209,16 +210,6 @@ def test_wrong_settings_are_refused(tmp_path: Path, change: dict[str, Any], reas
 
     with pytest.raises(SettingsError, match=reason):
         open_catalog(*load(config))
-
-
-@pytest.mark.slow(reason="starts the command")
-def test_the_example_is_one_command() -> None:
-    command = [sys.executable, "-m", "server", "process", "page-change", "--example"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60)
-
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == b""
-    assert [orjson.loads(line)["page_change_kind"] for line in done.stdout.splitlines()].count("create") == 4
 
 
 @pytest.mark.slow(reason="starts the command")

@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import orjson
 import pytest
 
 from processors.page_change.consolidator import Output
 from processors.page_change.embedded.store import NAME
 from processors.page_change.oracle.kafka import Topics
-from processors.page_change.oracle.run import history_of, verdict_on
-from tests.harness.broker import Kafka
+from processors.page_change.oracle.run import history_of, prepared, verdict_on
+from tests.harness.broker import Kafka, dead_servers
 from tests.harness.running import ROOT, Running, eventually
 from tests.kafka.fixtures import have_kafka
 from tests.processors.page_change.events import NAMES
@@ -104,6 +105,50 @@ def test_a_broker_that_is_killed_in_the_middle_loses_nothing(tmp_path: Path) -> 
 
     assert ended == 0
     assert report.is_good, report
+
+
+def test_term_ends_the_process_within_its_drain_time_while_the_broker_hangs(tmp_path: Path) -> None:
+    have_kafka()
+    broker = Kafka(tmp_path)  # Its own: others use that of the session.
+    broker.start()
+    try:
+        wiki, inputs = history_of(35, 300)
+        topics = Topics(broker.servers)
+        topics.produce(inputs.centres)
+        config = topics.settings(tmp_path, commit_events=50, commit_s=0.01, drain_s=1)
+        command = ["-m", "server", "process", "page-change", "-c", str(config), "--once"]
+        with Running(command, tmp_path / "log") as one:
+            eventually(lambda: _events_read(tmp_path / "out" / NAME) > 500)
+            broker.hang()
+            one.signal(signal.SIGTERM)
+            ended = one.exit_code(60)  # Half of the time for which a record waits for its ack.
+        broker.go_on()
+        process(sys.executable, config)
+        outputs = topics.outputs()
+    finally:
+        broker.stop()
+    seen: dict[bytes, Output] = {}
+    for other in outputs:
+        seen.setdefault(other.value, other)
+    report = verdict_on(wiki, inputs, list(seen.values()))
+
+    assert ended == 0
+    assert report.is_good, report
+
+
+def test_term_ends_a_process_that_no_broker_has_answered(tmp_path: Path) -> None:
+    config = prepared(tmp_path, {})
+    intake = orjson.loads((tmp_path / "intake.yaml").read_bytes())
+    with dead_servers() as servers:
+        intake["sink"] = {"kind": "kafka", "kafka": {"bootstrap.servers": servers}}
+        intake["log"] = {"level": "info"}
+        (tmp_path / "intake.yaml").write_bytes(orjson.dumps(intake))
+        with Running(["-m", "server", "process", "page-change", "-c", str(config)], tmp_path / "log") as one:
+            one.says("Connect to .* failed|Connection refused")
+            one.signal(signal.SIGTERM)
+            ended = one.exit_code(25)  # Less than the time after which it ends by itself.
+
+    assert ended == 0
 
 
 @pytest.mark.slow(reason="starts Flink")
