@@ -31,6 +31,7 @@ from server.console.answers import (
     reachable,
 )
 from server.console.checks.expect import Order, shown, wait
+from server.console.checks.sessions import Options
 from server.console.copying.chaos import Rule
 from server.console.detail import detail
 from server.console.facts import FACTS
@@ -51,7 +52,7 @@ MAX_VIEWERS: Final = 100
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class _Begin(msgspec.Struct, forbid_unknown_fields=True):
+class _Begin(Options, frozen=True, forbid_unknown_fields=True, kw_only=True):
     id: str = ""
     ttl_s: float = 3_600.0
 
@@ -250,7 +251,10 @@ class ConsoleRoutes:
         wanted = await body_of(request, _Begin)
         if wanted.id and not is_test_id(wanted.id):
             raise BadRequestError(400, "An id has 1 to 64 letters, digits and . _ : -")
-        begun = self._console.sessions.begin(self._console.ring.next_seq - 1, wanted.ttl_s, wanted.id)
+        if wanted.dry or wanted.verbose:
+            self._must_be_development()
+        options = Options(dry=wanted.dry, strict=wanted.strict, verbose=wanted.verbose, max_bytes=wanted.max_bytes)
+        begun = self._console.sessions.begin(self._console.ring.next_seq - 1, wanted.ttl_s, wanted.id, options)
         return json_answer({"id": begun.id, "after": begun.after, "expires_in_s": min(wanted.ttl_s, 86_400.0)}, 201)
 
     async def _end(self, request: web.Request) -> web.Response:
@@ -267,16 +271,10 @@ class ConsoleRoutes:
         return json_answer({"rules": len(wanted.rules)})
 
     async def _coverage(self, request: web.Request) -> web.Response:
-        console, test = self._console, request.query.get("session", "")
-        declared = {}
-        for uri in console.coverage.schemas_of(test):
-            found = console.schemas.find_here(uri)
-            if not isinstance(found, tuple):
-                declared[uri] = found.schema
-        document = console.coverage.document(test, declared)
-        return json_answer(
-            document | {"streams_never_seen": sorted(set(console.snapshot.names()) - set(document["streams"]))}
-        )
+        console = self._console
+        document = console.coverage.document(request.query.get("session", ""))
+        never = sorted(set(console.snapshot.names()) - set(document["streams"]))
+        return json_answer(document | {"streams_never_seen": never, "sessions": console.coverage.sessions()})
 
     async def _catalog(self, _: web.Request) -> web.Response:
         console = self._console
