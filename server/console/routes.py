@@ -30,6 +30,7 @@ from server.console.answers import (
     problem,
     reachable,
 )
+from server.console.checks.coverage import declared_paths
 from server.console.checks.expect import Order, shown, wait
 from server.console.checks.sessions import Options
 from server.console.copying.chaos import Rule
@@ -48,6 +49,7 @@ API: Final = "/console/api/v1"
 MICRO: Final = "/console/micro"
 MAX_LIMIT: Final = 1_000
 MAX_VIEWERS: Final = 100
+MAX_PATHS: Final = 200  # Of a schema, that the page offers as columns.
 
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -282,7 +284,8 @@ class ConsoleRoutes:
         for stream in islice(console.snapshot.streams(), MAX_LIMIT):
             versions = console.schemas.versions(stream.schema_title) if stream.schema_title else []
             found = console.schemas.find_here(versions[-1]) if versions else ("", "")
-            examples = [] if isinstance(found, tuple) else (found.schema.get("examples") or [])[:3]
+            schema = None if isinstance(found, tuple) else found.schema
+            examples = (schema.get("examples") or [])[:3] if isinstance(schema, dict) else []
             streams.append(
                 {
                     "stream": stream.name,
@@ -291,6 +294,7 @@ class ConsoleRoutes:
                     "topic": stream.topic,
                     "validation": stream.validation,
                     "examples": examples,
+                    "paths": list(islice(dict(declared_paths(schema)), MAX_PATHS)),
                 }
             )
         return json_answer({"streams": streams})
