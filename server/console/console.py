@@ -58,6 +58,7 @@ class Console:
         self.schemas = schemas
         self.snapshot = snapshot
         self.workers = workers
+        self.viewers = 0  # Streams that are open.
         self.notices: list[dict[str, Any]] = []
         self._reader = CopyReader(channel, self.arrivals.take)
         self.ring.on_row += [self.rates.add, self.coverage.add]
@@ -69,7 +70,7 @@ class Console:
 
     def state(self) -> dict[str, Any]:
         """Return what changes and is no row."""
-        return {"workers": self.workers(), "notices": self.notices}
+        return {"workers": self.workers(), "viewers": self.viewers, "notices": self.notices}
 
     def schema_of(self, uri: str) -> Any:
         """Return a schema that this process knows; None if it does not."""

@@ -85,7 +85,6 @@ class ConsoleRoutes:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._files = files.files()
-        self._viewers = 0
 
     def routes(self) -> list[web.RouteDef]:
         """Return the table."""
@@ -180,14 +179,14 @@ class ConsoleRoutes:
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         console = self._console
         wanted, columns = filter_of(request), columns_of(request)
-        if self._viewers >= MAX_VIEWERS:
+        if console.viewers >= MAX_VIEWERS:
             return problem(503, f"{MAX_VIEWERS} viewers look at the console already. Close one.")
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         )
         last_id = request.headers.get("Last-Event-ID", "") or request.query.get("after", "")
         viewer = Viewer(console.ring, console.arrivals, console.rates, wanted, columns, console.state)
-        self._viewers += 1
+        console.viewers += 1
         try:
             await response.prepare(request)
             extend(request)
@@ -196,7 +195,7 @@ class ConsoleRoutes:
         except (ConnectionError, TimeoutError):
             cut_off(request)  # The viewer is gone, or reads nothing.
         finally:
-            self._viewers -= 1
+            console.viewers -= 1
         return response
 
     async def _events(self, request: web.Request) -> web.Response:
