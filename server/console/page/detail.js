@@ -129,7 +129,7 @@ function copies(found, page) {
     ["Copy curl", () => snippets.curl(address, path, text)],
     ["Copy Python", () => snippets.python(address, path, text)],
     ["Copy JavaScript", () => snippets.javascript(address, path, text)],
-    ["Copy test", () => snippets.test(summary, found.stored ?? "{}")],
+    ["Copy test", () => snippets.test(summary, text || "{}")],
   ];
   const made = all.map(([name, textOf]) => button(name, (event) => copy(event.currentTarget, textOf())));
   made.push(button("Edit and validate", () => page.tryEvent(text)));
