@@ -18,6 +18,8 @@ BENCHES = {
         "shutdown", "outage", "recovery", "durability", "sizing",
     )},
     "page-change": "bench.page_change",
+    "console": "bench.console",
+    "console-cost": "bench.console_cost",
     "attacks": "bench.attacks.measured",
     "eventstreams": "bench.streaming.measured",
     "http": "bench.micro.http",

@@ -120,7 +120,6 @@ SETTINGS = """\
 workers: {workers}
 drain_s: 5
 http: {{listen: ["127.0.0.1:{port}"]}}
-admin: {{listen: "127.0.0.1:0"}}
 schemas: {{base_uris: ["{work.base_uri}"]}}
 streams: {{sources: ["{work.streams}"]}}
 sink: {{kind: kafka, kafka: {{"bootstrap.servers": "{brokers}", "linger.ms": 5, compression.codec: none}}}}
@@ -139,11 +138,13 @@ def intake(
     tree: Path = ROOT,
     workers: int = 1,
     module: str = "server",
+    more: str = 'admin: {listen: "127.0.0.1:0"}\n',
 ) -> Child:
-    """Ours, as it is served: a master and its workers, all on one core. ``tree``: of another checkout."""
+    """Ours, as it is served: a master and its workers, all on one core. ``tree``: of another checkout. ``more``:
+    lines of its settings, with the admin address."""
     file = directory / f"{name}.yaml"
     text = SETTINGS.format(port=port, work=work, brokers=brokers, workers=workers, directory=directory, name=name)
-    file.write_text(text, encoding="utf-8")
+    file.write_text(text + more, encoding="utf-8")
     return Child(name, [module, "serve", "-c", str(file)], SERVER_CORES, directory, tree=tree)
 
 

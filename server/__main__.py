@@ -47,6 +47,7 @@ COMMANDS = {
     "dev": "take events, show them on the console, and use schemas and streams as soon as they are saved",
     "tail": "print every event and every refused request of a running service as they come",
     "expect": "wait until events have come, and say what came instead",
+    "coverage": "print which fields and values of their schemas the events of a test run had, and which never",
     "record": "print the events that reached a running service, for replay",
     "replay": "validate a recording again, and say what has changed",
     "key": "make an API key: print the key on standard error, and its entry for the settings on standard output",

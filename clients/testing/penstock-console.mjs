@@ -4,12 +4,15 @@
 import assert from "node:assert/strict";
 
 export class ConsoleSession {
-  // `url` is the admin address; `token` that of console.token_file, if the service has one.
-  static async begin({ url = process.env.CONSOLE_URL ?? "http://127.0.0.1:8193", token = process.env.CONSOLE_TOKEN ?? "" } = {}) {
+  // `url` is the admin address; `token` that of console.token_file, if the service has one. The other options are those
+  // of the session: `dry`, `strict`, `verbose`, `ttl_s`, `max_bytes`.
+  static async begin({
+    url = process.env.CONSOLE_URL ?? "http://127.0.0.1:8193", token = process.env.CONSOLE_TOKEN ?? "", ...options
+  } = {}) {
     const session = new ConsoleSession();
     session.base = `${url.replace(/\/$/, "")}/console/api/v1`;
     session.token = token;
-    session.id = (await session.ask("POST", "/sessions", {})).id;
+    session.id = (await session.ask("POST", "/sessions", options)).id;
     return session;
   }
 
@@ -62,9 +65,13 @@ export function report(answer) {
   return lines.join("\n");
 }
 
-// For vitest, jest and Playwright: expect.extend(matchers), then await expect(session).toEmitEvent({ where: "…" }).
+const sessions = new WeakMap(); // The session of a page of Playwright.
+
+// For vitest, jest and Playwright: expect.extend(matchers), then await expect(session).toEmitEvent({ where: "…" }). With
+// Playwright's fixture, expect(page) is the same as its session.
 export const matchers = {
-  async toEmitEvent(session, order) {
+  async toEmitEvent(received, order) {
+    const session = sessions.get(received) ?? received;
     const answer = await session.look(this.isNot ? { settle_ms: 300, ...order, exactly: 0 } : order);
     const pass = this.isNot ? !answer.matched : answer.matched;
     return { pass, message: () => (answer.matched ? `${answer.count} events came` : report(answer)) };
@@ -72,15 +79,16 @@ export const matchers = {
 };
 
 // For Playwright: const test = base.extend(fixtures). Each test gets `penstock`, and its page's requests to the intake carry
-// the session. `intake` is a pattern of the intake's URLs.
+// the session. `intake` is a pattern of the intake's URLs, `session` the options of ConsoleSession.begin.
 export const fixtures = {
   intake: ["**/v1/**", { option: true }],
-  penstock: async ({ page, intake }, use) => {
-    const session = await ConsoleSession.begin();
+  session: [{}, { option: true }],
+  penstock: async ({ page, intake, session: options }, use) => {
+    const session = await ConsoleSession.begin(options);
+    sessions.set(page, session);
     await page.route(intake, (route) => {
-      const url = new URL(route.request().url());
-      url.searchParams.set("test", session.id);
-      return route.continue({ url: url.href });
+      const url = route.request().url(); // The event of a pixel is in its query, which must stay as it is.
+      return route.continue({ url: `${url}${url.includes("?") ? "&" : "?"}${session.query}` });
     });
     await use(session);
     await session.close();

@@ -27,12 +27,13 @@ class ConsoleSession:
     host.
 
     ``token`` is that of ``console.token_file``, if the service has one; without it CONSOLE_TOKEN of the environment.
+    ``options`` are those of the session: ``dry``, ``strict``, ``verbose``, ``max_bytes``.
     """
 
-    def __init__(self, url: str = "", token: str = "", ttl_s: float = 3600.0) -> None:
+    def __init__(self, url: str = "", token: str = "", ttl_s: float = 3600.0, **options: Any) -> None:
         self._url = (url or os.environ.get("CONSOLE_URL", URL)).rstrip("/") + "/console/api/v1"
         self._token = token or os.environ.get("CONSOLE_TOKEN", "")
-        self.id: str = self.ask("POST", "/sessions", {"ttl_s": ttl_s})["id"]
+        self.id: str = self.ask("POST", "/sessions", {"ttl_s": ttl_s, **options})["id"]
 
     @property
     def headers(self) -> dict[str, str]:
@@ -110,8 +111,13 @@ except ImportError:
 else:
 
     @pytest.fixture
-    def penstock_console() -> Iterator[ConsoleSession]:
+    def penstock_options() -> dict[str, Any]:
+        """The options of each session; override it in a module or in conftest.py."""
+        return {}
+
+    @pytest.fixture
+    def penstock_console(penstock_options: dict[str, Any]) -> Iterator[ConsoleSession]:
         """A session of its own for each test."""
-        session = ConsoleSession()
+        session = ConsoleSession(**penstock_options)
         yield session
         session.close()

@@ -10,27 +10,35 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
 from server.console.copying import copies
-from server.console.copying.copies import RequestCopy
+from server.console.copying.copies import ACCEPTED, Outcome, RequestCopy
 from server.console.ring import Ring
-from server.console.rows import rows_of
+from server.console.rows import Row, rows_of
 from server.log import Limited
 
 MAX_SENDERS: Final = 1_000
+MAX_OPEN: Final = 20_000  # Copies whose events have no outcome yet.
 _limited: Final = Limited(logging.getLogger("console"))
+
+
+def _admit(_: Row) -> bool:
+    return True
 
 
 class Arrivals:
     """Takes copies. ``skipped`` counts requests that are not shown, by reason; ``addresses`` are those on which the
-    service listens."""
+    service listens. ``admit`` looks at each row first and returns whether it is shown (console.checks.sessions)."""
 
-    def __init__(self, ring: Ring) -> None:
+    def __init__(self, ring: Ring, admit: Callable[[Row], bool] = _admit) -> None:
         self._ring = ring
+        self._admit = admit
         self._numbers: dict[int, int] = {}
+        self._open: dict[tuple[int, int], list[Row]] = {}  # Rows that wait for an outcome, by sender and copy.
         self.skipped: Counter[str] = Counter()
         self.gaps: dict[int, int] = {}  # Requests that are not shown, by the number of the row behind them.
         self.addresses: list[tuple[str, int]] = []
@@ -45,10 +53,35 @@ class Arrivals:
         self._note_gap(copy)
         if copy.note.startswith("listens "):
             self._note_addresses(copy.note.split()[1:])
-        for row in rows_of(copy, self._ring.next_seq):
-            self._ring.add(row)
+        self._add_rows(copy)
+        for outcome in copy.outcomes:
+            self._note_outcome(copy.sender, outcome)
         if copy.left_out:
             self._note(copy.left_out, "events of large requests")
+
+    def _add_rows(self, copy: RequestCopy) -> None:
+        shown, refused = [], 0
+        for row in rows_of(copy, self._ring.next_seq):
+            if self._admit(row):
+                row.seq = row.summary["seq"] = self._ring.next_seq
+                self._ring.add(row)
+                shown.append(row)
+            else:
+                refused += 1
+        self._note(refused, "above the bytes of the test session")
+        is_open = copy.is_hasty and not copy.is_dry
+        if is_open and any(row.event is not None and row.event.verdict == ACCEPTED for row in shown):
+            self._open[copy.sender, copy.number] = shown
+            if len(self._open) > MAX_OPEN:
+                self._open.pop(next(iter(self._open)))
+
+    def _note_outcome(self, sender: int, outcome: Outcome) -> None:
+        rows = self._open.get((sender, outcome.number), [])
+        for row in rows:
+            if row.event is not None and row.event.index == outcome.index:
+                row.note(outcome)
+        if all(row.event is None or row.event.ack_ms for row in rows):
+            self._open.pop((sender, outcome.number), None)
 
     def gap_before(self, seq: int) -> int:
         """Return the number of requests that are not shown in front of a row."""

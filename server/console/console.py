@@ -16,18 +16,20 @@ from server.console.access import Access, read_token
 from server.console.arrivals import Arrivals
 from server.console.checks.coverage import Coverage
 from server.console.checks.sessions import Sessions
+from server.console.checks.strict import warnings
 from server.console.copying.channel import Channel, CopyReader
 from server.console.explain import Explainer
 from server.console.micro import Micro
 from server.console.rates import Rates
 from server.console.ring import Ring
+from server.console.rows import Row
 
 if TYPE_CHECKING:
     from server.catalog.snapshot import Snapshot
     from server.config.settings import Config
     from server.schemas.repository import SchemaRepository
 
-MAX_NOTICES: Final = 20
+SHARE_OF_SESSION: Final = 4  # One test session may fill this part of what the console remembers.
 
 
 class Console:
@@ -46,16 +48,17 @@ class Console:
         self.settings = config.console
         self.service = config.service_name or "penstock"
         self.ring = Ring(config.console.max_events, config.console.max_bytes)
-        self.arrivals = Arrivals(self.ring)
+        self.sessions = Sessions(channel.rules, config.console.max_bytes // SHARE_OF_SESSION)
+        self.arrivals = Arrivals(self.ring, self._admit)
         self.micro = Micro(self.ring)
         self.rates = Rates()
-        self.coverage = Coverage()
-        self.sessions = Sessions(channel.rules)
+        self.coverage = Coverage(self.schema_of)
         self.access = Access(read_token(config.console.token_file, base_dir))
         self.explainer = Explainer(schemas, snapshot)
         self.schemas = schemas
         self.snapshot = snapshot
         self.workers = workers
+        self.viewers = 0  # Streams that are open.
         self.notices: list[dict[str, Any]] = []
         self._reader = CopyReader(channel, self.arrivals.take)
         self.ring.on_row += [self.rates.add, self.coverage.add]
@@ -67,7 +70,20 @@ class Console:
 
     def state(self) -> dict[str, Any]:
         """Return what changes and is no row."""
-        return {"workers": self.workers(), "notices": self.notices}
+        return {"workers": self.workers(), "viewers": self.viewers, "notices": self.notices}
+
+    def schema_of(self, uri: str) -> Any:
+        """Return a schema that this process knows; None if it does not."""
+        found = self.schemas.find_here(uri) if uri else ("", "")
+        return None if isinstance(found, tuple) else found.schema
+
+    def _admit(self, row: Row) -> bool:
+        """Return whether a row is shown, with its warnings."""
+        if not self.sessions.admit(row):
+            return False
+        if row.event is not None and self.sessions.is_strict(row.copy.test):
+            row.warn(warnings(row.decoded(), self.schema_of(row.summary.get("schema", ""))))
+        return True
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to take copies."""

@@ -43,6 +43,8 @@ def detail(row: Row, explainer: Explainer) -> dict[str, Any]:
     found["key"] = _text(event.key) or None
     found["topic"] = event.topic or None
     found["timestamp_ms"] = event.timestamp_ms or None
+    found["outcome"] = _outcome(row)
+    found["warnings"] = row.warnings
     if isinstance(sent, dict) and isinstance(decoded, dict):
         found["differences"] = differences(sent, decoded)
     if event.error_type:
@@ -53,6 +55,15 @@ def detail(row: Row, explainer: Explainer) -> dict[str, Any]:
             **explainer.explain(event.error_type, event.problems, reference, event.value),
         }
     return found
+
+
+def _outcome(row: Row) -> dict[str, Any]:
+    """Return where the broker has an event, as far as that is known: sinks other than Kafka have no offsets."""
+    event = row.event
+    if event is None or not event.ack_ms:
+        return {}
+    found: dict[str, Any] = {"ack_ms": round(event.ack_ms, 2)}
+    return found | ({"partition": event.partition, "offset": event.offset} if event.offset >= 0 else {})
 
 
 def _text(raw: bytes) -> str:

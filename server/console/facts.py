@@ -28,6 +28,8 @@ FACTS: Final = Facts(
         Fact("bytes", Kind.NUMBER, meaning="bytes of the event, or of the body of a request without one"),
         Fact("hasty", Kind.FLAG, meaning="whether the answer did not wait for the outcome"),
         Fact("canary", Kind.FLAG, meaning="whether the event is a canary"),
+        Fact("dry", Kind.FLAG, meaning="whether the event was not sent, because its test session is dry"),
+        Fact("warnings", Kind.NUMBER, meaning="warnings about the event, in a strict test session"),
         Fact("worker", Kind.NUMBER, meaning="the slot of the worker"),
         Fact("topic", Kind.TEXT, meaning="the topic of an accepted event"),
     ]

@@ -30,7 +30,9 @@ from server.console.answers import (
     problem,
     reachable,
 )
+from server.console.checks.coverage import declared_paths
 from server.console.checks.expect import Order, shown, wait
+from server.console.checks.sessions import Options
 from server.console.copying.chaos import Rule
 from server.console.detail import detail
 from server.console.facts import FACTS
@@ -47,11 +49,12 @@ API: Final = "/console/api/v1"
 MICRO: Final = "/console/micro"
 MAX_LIMIT: Final = 1_000
 MAX_VIEWERS: Final = 100
+MAX_PATHS: Final = 200  # Of a schema, that the page offers as columns.
 
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class _Begin(msgspec.Struct, forbid_unknown_fields=True):
+class _Begin(Options, frozen=True, forbid_unknown_fields=True, kw_only=True):
     id: str = ""
     ttl_s: float = 3_600.0
 
@@ -82,7 +85,6 @@ class ConsoleRoutes:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._files = files.files()
-        self._viewers = 0
 
     def routes(self) -> list[web.RouteDef]:
         """Return the table."""
@@ -177,14 +179,14 @@ class ConsoleRoutes:
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         console = self._console
         wanted, columns = filter_of(request), columns_of(request)
-        if self._viewers >= MAX_VIEWERS:
+        if console.viewers >= MAX_VIEWERS:
             return problem(503, f"{MAX_VIEWERS} viewers look at the console already. Close one.")
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         )
         last_id = request.headers.get("Last-Event-ID", "") or request.query.get("after", "")
         viewer = Viewer(console.ring, console.arrivals, console.rates, wanted, columns, console.state)
-        self._viewers += 1
+        console.viewers += 1
         try:
             await response.prepare(request)
             extend(request)
@@ -193,7 +195,7 @@ class ConsoleRoutes:
         except (ConnectionError, TimeoutError):
             cut_off(request)  # The viewer is gone, or reads nothing.
         finally:
-            self._viewers -= 1
+            console.viewers -= 1
         return response
 
     async def _events(self, request: web.Request) -> web.Response:
@@ -250,7 +252,10 @@ class ConsoleRoutes:
         wanted = await body_of(request, _Begin)
         if wanted.id and not is_test_id(wanted.id):
             raise BadRequestError(400, "An id has 1 to 64 letters, digits and . _ : -")
-        begun = self._console.sessions.begin(self._console.ring.next_seq - 1, wanted.ttl_s, wanted.id)
+        if wanted.dry or wanted.verbose:
+            self._must_be_development()
+        options = Options(dry=wanted.dry, strict=wanted.strict, verbose=wanted.verbose, max_bytes=wanted.max_bytes)
+        begun = self._console.sessions.begin(self._console.ring.next_seq - 1, wanted.ttl_s, wanted.id, options)
         return json_answer({"id": begun.id, "after": begun.after, "expires_in_s": min(wanted.ttl_s, 86_400.0)}, 201)
 
     async def _end(self, request: web.Request) -> web.Response:
@@ -267,16 +272,10 @@ class ConsoleRoutes:
         return json_answer({"rules": len(wanted.rules)})
 
     async def _coverage(self, request: web.Request) -> web.Response:
-        console, test = self._console, request.query.get("session", "")
-        declared = {}
-        for uri in console.coverage.schemas_of(test):
-            found = console.schemas.find_here(uri)
-            if not isinstance(found, tuple):
-                declared[uri] = found.schema
-        document = console.coverage.document(test, declared)
-        return json_answer(
-            document | {"streams_never_seen": sorted(set(console.snapshot.names()) - set(document["streams"]))}
-        )
+        console = self._console
+        document = console.coverage.document(request.query.get("session", ""))
+        never = sorted(set(console.snapshot.names()) - set(document["streams"]))
+        return json_answer(document | {"streams_never_seen": never, "sessions": console.coverage.sessions()})
 
     async def _catalog(self, _: web.Request) -> web.Response:
         console = self._console
@@ -284,7 +283,8 @@ class ConsoleRoutes:
         for stream in islice(console.snapshot.streams(), MAX_LIMIT):
             versions = console.schemas.versions(stream.schema_title) if stream.schema_title else []
             found = console.schemas.find_here(versions[-1]) if versions else ("", "")
-            examples = [] if isinstance(found, tuple) else (found.schema.get("examples") or [])[:3]
+            schema = None if isinstance(found, tuple) else found.schema
+            examples = (schema.get("examples") or [])[:3] if isinstance(schema, dict) else []
             streams.append(
                 {
                     "stream": stream.name,
@@ -293,6 +293,7 @@ class ConsoleRoutes:
                     "topic": stream.topic,
                     "validation": stream.validation,
                     "examples": examples,
+                    "paths": list(islice(dict(declared_paths(schema)), MAX_PATHS)),
                 }
             )
         return json_answer({"streams": streams})

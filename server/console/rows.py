@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from server.console.copying.copies import OTHER, REFUSED, EventCopy, RequestCopy
+from server.console.copying.copies import CLOSED, OTHER, REFUSED, EventCopy, Outcome, RequestCopy
 
 MAX_TEXT_CHARS: Final = 300
 ROW_BYTES: Final = 1_500  # Of a row's objects, on average.
@@ -23,9 +23,9 @@ EVENT_PATHS: Final = ("/v1/events", "/v1/beacon", "/v1/pixel.gif", "/v1/_test/ev
 
 class Row:
     """One row. ``seq`` is its place in the order of arrival; ``summary`` holds its facts; ``event`` None: the row is
-    about a request."""
+    about a request. ``warnings`` are those of a strict session (console.checks.strict)."""
 
-    __slots__ = ("copy", "event", "seq", "size_bytes", "summary")
+    __slots__ = ("copy", "event", "seq", "size_bytes", "summary", "warnings")
 
     def __init__(self, seq: int, copy: RequestCopy, event: EventCopy | None) -> None:
         self.seq = seq
@@ -33,10 +33,23 @@ class Row:
         self.event = event
         self.size_bytes = ROW_BYTES + len(self.raw()) + len(copy.body) // max(1, len(copy.events))
         self.summary = _summary(seq, copy, event, self.decoded())
+        self.warnings: list[str] = []
 
     def raw(self) -> bytes:
         """Return the event as it is stored or, if it was refused, as it came; of a request its body."""
         return self.event.value if self.event is not None else self.copy.body
+
+    def warn(self, warnings: list[str]) -> None:
+        """Add warnings to the row, before it is shown."""
+        self.warnings = warnings
+        self.summary["warnings"] = len(warnings)
+
+    def note(self, outcome: Outcome) -> None:
+        """Note what became of the event after the row was shown."""
+        if self.event is not None:
+            self.event.partition, self.event.offset = outcome.partition, outcome.offset
+            self.event.ack_ms = outcome.ack_ms
+            self.event.verdict = self.summary["verdict"] = outcome.verdict
 
     def decoded(self) -> Any:
         """Return the event as a dictionary; None if it is no JSON."""
@@ -51,7 +64,7 @@ def rows_of(copy: RequestCopy, first: int) -> Iterator[Row]:
     if copy.events:
         for at, event in enumerate(copy.events):
             yield Row(first + at, copy, event)
-    elif copy.status:
+    elif copy.status or copy.note == CLOSED:
         yield Row(first, copy, None)
 
 
@@ -69,22 +82,26 @@ def received_of(row: Row) -> bytes:
 
 def _summary(seq: int, copy: RequestCopy, event: EventCopy | None, decoded: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"seq": seq, "at": time_text(copy.at_ms), "worker": copy.slot}
-    if copy.status:
+    if copy.request_id:
+        found["request"] = copy.request_id
+    if copy.status or copy.note == CLOSED:
         found |= {
-            "status": copy.status,
+            "status": copy.status or "",
             "method": copy.method,
             "path": copy.path,
-            "request": copy.request_id,
             "ms": round(copy.took_ms, 2),
             "hasty": copy.is_hasty,
         }
     if copy.test:
         found["test"] = copy.test
+    if copy.is_dry:
+        found["dry"] = True
     if event is None:
-        found["verdict"] = REFUSED if copy.status >= 400 or copy.note == "not shared" else OTHER
+        is_refused = copy.status >= 400 or copy.note in ("not shared", CLOSED)
+        found["verdict"] = REFUSED if is_refused else OTHER
         found["bytes"] = copy.body_bytes
         found["text"] = _reason(copy)
-        return found
+        return _without_gaps(found)
     found["verdict"] = event.verdict
     found["bytes"] = len(event.value)
     meta = decoded.get("meta") if isinstance(decoded, dict) else None
@@ -99,12 +116,23 @@ def _summary(seq: int, copy: RequestCopy, event: EventCopy | None, decoded: Any)
     if event.error_type:
         found["error"] = event.error_type
         found["text"] = event.text[:MAX_TEXT_CHARS]
+    elif copy.note == CLOSED:
+        found["text"] = f"The event is taken. {_CLOSED_TEXT}"
     if len(copy.events) + copy.left_out > 1:
         found |= {"index": event.index, "count": len(copy.events) + copy.left_out}
-    return {name: value for name, value in found.items() if value != ""}
+    return _without_gaps(found)
+
+
+def _without_gaps(facts: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if value != ""}
+
+
+_CLOSED_TEXT: Final = "Its connection was closed without an answer, as the test session ordered."
 
 
 def _reason(copy: RequestCopy) -> str:
+    if copy.note == CLOSED:
+        return f"No event is taken. {_CLOSED_TEXT}"
     if copy.note == "not shared":
         return "The page that asked may not read answers of this service: see http.cors."
     if copy.status < 400:

@@ -45,7 +45,7 @@ class Viewer:
         columns: Sequence[Column],
         state: Callable[[], dict[str, Any]],
     ) -> None:
-        """``state`` returns what else the page shows: the number of workers, and notices."""
+        """``state`` returns what else the page shows: the number of workers and of viewers, and notices."""
         self._columns = columns
         self._ring = ring
         self._arrivals = arrivals
@@ -125,7 +125,6 @@ class Viewer:
             "remembered": len(ring),
             "bytes": ring.bytes,
             **self._state(),
-            "viewers": len(ring.on_row),
         }
         return message_of("facts", facts)
 

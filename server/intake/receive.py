@@ -10,7 +10,7 @@ events (intake.request_options), one event's way (intake.pipeline), acks and ans
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from server.intake.forms.form import Cut
     from server.sink.base import Sink
 
-    OnEvents = Callable[[Request, Sequence[Event]], None]
+    OnEvents = Callable[[Request, list[Event]], bool]
 
 LONG_SHARE: Final = 0.8  # A body whose events need no outcome may wait for this share of ``answer_s``.
 MIN_PATIENCE_S: Final = 1.0  # Other bodies may wait at least this long, even where ``answer_s`` leaves less.
@@ -106,7 +106,9 @@ class Receiver:
         refusals = Refusals(self.counts, config.http.limits.max_events)
         self._refuse_fault, self._refuse_full = refusals.fault, refusals.full
         self._refuse_draining, self._on_bug = refusals.draining, refusals.bug
-        self.on_events: OnEvents | None = None  # Told of the events of each request before they are sent.
+        # Told of the events of each request before they are sent. It may put others like them in their place. If it
+        # returns true, they are answered as if they had been sent.
+        self.on_events: OnEvents | None = None
         self._measured_every = measured_every
         self._until_measured = min(1, measured_every)  # A request is timed when this is counted down from 1 to 0.
 
@@ -256,8 +258,9 @@ class Receiver:
     ) -> None:
         """Count the events of a request, and hand them over. ``since_s`` is the time of its arrival by the monotonic
         clock; 0: it came in this turn."""
-        if self.on_events is not None:
-            self.on_events(request, events)
+        if self.on_events is not None and self.on_events(request, events):
+            self._sender.answer_unsent(request, events, is_hasty=options.is_hasty)
+            return
         self.counts.received += len(events)
         # Numbers follow the clock, so that events of several workers' spools can be put in order.
         least = arrival.received_ms * 1000

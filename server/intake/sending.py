@@ -198,6 +198,16 @@ class Sender:
             answer = verdict.spooled(len(events), pending.spooled)
         pending.request.reply(answer.status, answer.phrase, answer.body, more=SPOOLED)
 
+    def answer_unsent(self, request: Request, events: list[Event], *, is_hasty: bool) -> None:  # cold: dry tests
+        """Answer as if valid events had been sent and stored. They are neither counted nor have they receipts."""
+        if is_hasty:
+            self.answer_hasty(request, events, 0)
+        elif any(event.verdict is not None for event in events):
+            answer = verdict.failures(events, verdict.room_of(request)).answer(len(events))
+            request.reply(answer.status, answer.phrase, answer.body, retry_after_s=answer.retry_after_s)
+        else:
+            request.reply(201, verdict.accepted(len(events)).phrase)
+
     def on_dropped(self, event: Event) -> None:
         """Handle a hasty event that will never be delivered, although its request has been answered
         (intake.delivery)."""

@@ -37,7 +37,7 @@ def axe() -> Path:
     if not shutil.which("npm"):
         missing("Node.js with npm")
     found = HERE / "node_modules" / "axe-core" / "axe.min.js"
-    if not found.exists():
+    if not found.exists() or not (HERE / "node_modules" / "@playwright").exists():
         command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
         subprocess.run(command, cwd=HERE, check=True, timeout=200)
     return found

@@ -38,6 +38,15 @@ def test_a_miss_names_the_closest(penstock_console):
     with pytest.raises(AssertionError, match='page = "/b": found "/a"'):
         penstock_console.expect(example={"page": "/b"}, within_ms=300)
 
+class TestDry:
+    @pytest.fixture
+    def penstock_options(self):
+        return {"dry": True}
+
+    def test_a_session_may_be_dry(self, penstock_console):
+        post(penstock_console, "/dry")
+        penstock_console.expect("dry:true verdict:accepted", exactly=1)
+
 def test_it_survives_an_outage(penstock_console):
     penstock_console.chaos({"kind": "status", "status": 503})
     with pytest.raises(urllib.error.HTTPError, match="503"):
@@ -69,12 +78,19 @@ test("it is sent", async () => {
   await session.close();
 });
 
+test("a session may be dry", async () => {
+  const session = await ConsoleSession.begin({ dry: true });
+  assert.equal((await post("", session.headers, "/dry")).status, 201);
+  await session.expect({ where: "dry:true verdict:accepted", exactly: 1 });
+  await session.close();
+});
+
 test("the fixture of a page marks its requests", async () => {
   let continued;
   const page = { route: async (_, handle) => {
     await handle({ request: () => ({ url: () => "http://a/v1/beacon" }), continue: ({ url }) => { continued = url; } });
   } };
-  await fixtures.penstock({ page, intake: "**" }, async (session) => {
+  await fixtures.penstock({ page, intake: "**", session: {} }, async (session) => {
     assert.equal(continued, `http://a/v1/beacon?test=${session.id}`);
   });
 });
@@ -102,7 +118,7 @@ def test_the_fixture_of_pytest(environment: dict[str, str], tmp_path: Path) -> N
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=2 * PATIENCE_S
     )
 
-    assert "3 passed" in done.stdout, done.stdout + done.stderr
+    assert "4 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_the_session_and_matchers_of_javascript(environment: dict[str, str], tmp_path: Path) -> None:
@@ -120,4 +136,4 @@ def test_the_session_and_matchers_of_javascript(environment: dict[str, str], tmp
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "pass 2" in done.stdout
+    assert "pass 3" in done.stdout

@@ -39,3 +39,18 @@ def send(
 
 def page_view(page: Any, **more: Any) -> dict[str, Any]:
     return {**GOOD, "page": page, **more}
+
+
+def expected(service: Served, **order: Any) -> dict[str, Any]:
+    """Return the console's answer to an expectation."""
+    asked = {"within_ms": 20_000, **order}
+    answer: dict[str, Any] = client_of(service).ask("POST", "/expect", asked, within_s=asked["within_ms"] / 1000 + 60)
+    return answer
+
+
+def facts_of(service: Served, where: str) -> dict[str, Any]:
+    """The facts of the newest row that a filter finds, once there is one."""
+    answer = expected(service, where=where)
+    assert answer["matched"], answer
+    found: dict[str, Any] = answer["events"][-1]["facts"]
+    return found

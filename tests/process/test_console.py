@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import json
 import re
 import socket
@@ -16,26 +15,14 @@ import pytest
 from server.console.client import ConsoleError
 from tests.harness.running import eventually
 from tests.harness.served import Served
-from tests.process.consoled import CONSOLE, GOOD, client_of, page_view, send
+from tests.process.consoled import CONSOLE, GOOD, client_of, facts_of, page_view, send
+from tests.process.consoled import expected as expect
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with Served(tmp_path_factory.mktemp("console"), console=CONSOLE) as service:
         yield service
-
-
-def expect(service: Served, **order: Any) -> dict[str, Any]:
-    answer: dict[str, Any] = client_of(service).ask("POST", "/expect", {"within_ms": 20_000, **order}, within_s=60)
-    return answer
-
-
-def facts_of(service: Served, where: str) -> dict[str, Any]:
-    """The facts of the newest row that a filter finds, once there is one."""
-    answer = expect(service, where=where)
-    assert answer["matched"], answer
-    found: dict[str, Any] = answer["events"][-1]["facts"]
-    return found
 
 
 def raw(service: Served, sent: bytes) -> bytes:
@@ -62,6 +49,19 @@ SENT: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     "too large": ({"body": b"[" + b" " * 4_200_000 + b"]"}, "verdict:refused status:413", {"path": "/v1/events"}),
     "another path": ({"path": "/nowhere"}, "verdict:refused status:404", {"path": "/nowhere"}),
     "a validation": ({"body": GOOD, "path": "/v1/validate"}, "path:/v1/validate", {"verdict": "other", "status": 200}),
+    "a report of a network error": (
+        {
+            "body": [{"type": "network-error", "age": 1, "url": "https://a.example/", "body": {"phase": "dns"}}],
+            "headers": {"Content-Type": "application/reports+json"},
+        },
+        "verdict:invalid",
+        {"status": 400},
+    ),
+    "a canary": (
+        {"body": {**GOOD, "meta": {"stream": "web.page_view", "domain": "canary"}}},
+        "canary:true verdict:accepted",
+        {"status": 201},
+    ),
     "a report of a browser": (
         {"body": b'{"csp-report":{}}', "headers": {"Content-Type": "application/csp-report"}},
         "verdict:invalid",
@@ -111,6 +111,17 @@ def test_a_preflight_that_is_not_shared_is_refused_on_the_console(tmp_path: Path
     assert sorted(one["facts"]["verdict"] for one in answer["events"]) == ["other", "refused"]
 
 
+def test_a_request_over_the_rate_limit_is_shown(tmp_path: Path) -> None:
+    limits = {"requests_per_s_per_address": 0.01, "burst_per_address": 2}
+    with Served(tmp_path, workers=1, console=CONSOLE, http={"listen": ["127.0.0.1:0"], "limits": limits}) as service:
+        statuses = [send(service.address, GOOD, headers={"X-Penstock-Test": "fast"})[0] for _ in range(4)]
+        answer = expect(service, where="test:fast status:429 verdict:refused", at_least=2)
+
+    assert statuses == [201, 201, 429, 429]
+    assert answer["matched"]
+    assert "rate limit" in answer["events"][0]["facts"]["text"]
+
+
 def test_an_opened_row_says_why_and_what_changed(service: Served) -> None:
     client = client_of(service)
     send(service.address, page_view(5), headers={"X-Penstock-Test": "why"})
@@ -157,84 +168,6 @@ def test_masked_fields_addresses_and_credentials_never_reach_the_console(tmp_pat
     assert "203.0.113.9" not in said
     assert {one["request"]["peer"] for one in details} == {"127.0.0.0/24"}
     assert sum("(masked)" in one.get("stored", "") for one in details) == 1
-
-
-def test_an_expectation_that_fails_names_the_closest_miss(service: Served) -> None:
-    send(service.address, page_view("/near"), headers={"X-Penstock-Test": "miss"})
-    facts_of(service, "test:miss")
-
-    answer = expect(service, session="miss", where='page:"/far" verdict:accepted', within_ms=0)
-
-    assert not answer["matched"]
-    assert answer["closest"]["misses"] == [{"term": 'page:"/far"', "found": ["/near"]}]
-
-
-def test_an_expectation_waits_for_an_event_that_comes_later(service: Served) -> None:
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(expect, service, session="later", example={"page": "/later"})
-        client = client_of(service)
-        eventually(lambda: client.ask("GET", "/summary", query={"session": "later"})["total"] == 0)
-        send(service.address, page_view("/later"), headers={"X-Penstock-Test": "later"})
-
-        assert waiting.result(60)["count"] == 1
-
-
-def test_a_hundred_sessions_at_once_see_their_own_events_alone(service: Served) -> None:
-    def one(number: int) -> dict[str, Any]:
-        session = client_of(service).ask("POST", "/sessions", {})["id"]
-        for part in range(3):
-            send(service.address, page_view(f"/{number}/{part}"), headers={"X-Penstock-Test": session})
-        return expect(service, session=session, exactly=3, schema="web/page_view", none_invalid=True, settle_ms=50)
-
-    with concurrent.futures.ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(one, range(100)))
-
-    assert all(answer["matched"] for answer in answers)
-    for number, answer in enumerate(answers):
-        assert {one["event"]["page"] for one in answer["events"]} == {f"/{number}/{part}" for part in range(3)}
-
-
-def test_chaos_disturbs_the_next_requests_of_its_session_and_no_others(service: Served) -> None:
-    client = client_of(service)
-    session = client.ask("POST", "/sessions", {})["id"]
-    rules = [{"kind": "status", "times": 2, "after": 1}, {"kind": "status", "status": 429, "retry_after_s": 7}]
-    client.ask("PUT", f"/sessions/{session}/chaos", {"rules": rules})
-    headers = {"X-Penstock-Test": session}
-
-    answers = [send(service.address, GOOD, headers=headers) for _ in range(5)]
-    other = send(service.address, GOOD, headers={"X-Penstock-Test": "other"})
-
-    assert [status for status, _, _ in answers] == [201, 503, 503, 429, 201]
-    assert answers[3][2]["Retry-After"] == "7"
-    assert other[0] == 201
-    assert expect(service, session=session, where="verdict:accepted", exactly=2, settle_ms=50)["matched"]
-
-
-def test_chaos_refuses_some_events_of_a_batch_and_closes_connections(service: Served) -> None:
-    client = client_of(service)
-    session = client.ask("POST", "/sessions", {})["id"]
-    rules = [{"kind": "partial", "indexes": [1]}, {"kind": "close_before"}, {"kind": "close_after"}]
-    client.ask("PUT", f"/sessions/{session}/chaos", {"rules": rules})
-    headers = {"X-Penstock-Test": session}
-
-    status, body, _ = send(service.address, [page_view("/a"), page_view("/b"), page_view("/c")], headers=headers)
-    for page in ("/before", "/after"):
-        with pytest.raises((ConnectionError, OSError)):
-            send(service.address, page_view(page), headers=headers)
-
-    assert status == 207
-    assert [entry["index"] for entry in json.loads(body)["error"]] == [1]
-    taken = eventually(
-        lambda: (
-            found
-            if len(found := {event["value"]["page"] for event in service.events("web.page_view")} & PAGES) >= 3
-            else set()
-        )
-    )
-    assert taken == {"/a", "/c", "/after"}
-
-
-PAGES = {"/a", "/b", "/c", "/before", "/after"}
 
 
 def test_the_console_is_not_on_the_public_listener(service: Served) -> None:
@@ -298,6 +231,8 @@ def test_in_production_the_console_is_read_only_and_wants_its_token(tmp_path: Pa
             ("PUT", f"/sessions/{session}/chaos", {"rules": []}),
             ("POST", "/try", {"body": "{}", "send": True}),
             ("PUT", "/notice", {"text": "x"}),
+            ("POST", "/sessions", {"dry": True}),
+            ("POST", "/sessions", {"verbose": True}),
         ):
             with pytest.raises(ConsoleError) as read_only:
                 client.ask(method, path, body)
@@ -306,7 +241,7 @@ def test_in_production_the_console_is_read_only_and_wants_its_token(tmp_path: Pa
         _, _, headers = send(service.admin_address, {"token": token}, "/console/api/v1/login")
 
     assert refused.value.status == 401
-    assert statuses == [403, 403, 403]
+    assert statuses == [403] * 5
     assert page == 200
     assert "HttpOnly" in headers["Set-Cookie"] and "SameSite=Strict" in headers["Set-Cookie"]
 

@@ -98,6 +98,19 @@ def test_a_recording_is_validated_again_and_changes_are_named(service: Served, t
     assert "event 2: is invalid: '.page' should be string" in run(service, "replay", str(har), code=1)
 
 
+def test_coverage_says_what_no_event_had_and_can_fail(service: Served) -> None:
+    lines = run(service, "coverage", "--session", "run").splitlines()
+    found = json.loads(run(service, "coverage", "--session", "run", "--json"))
+    run(service, "coverage", "--session", "run", "--at-least", "90", code=1)
+    run(service, "coverage", "--session", "no-such-run", "--at-least", "1", code=1)
+
+    (schema,) = found["schemas"]
+    assert schema["schema"] == "/web/page_view/1.1.0"
+    assert lines[0].startswith(f"/web/page_view/1.1.0: {schema['seen']} of {schema['fields']} fields")
+    assert "  never seen: referrer" in lines
+    assert "stream without an event: shop.order" in lines
+
+
 def test_a_console_that_is_not_there_is_named(service: Served) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "server", "tail", "--console", "http://127.0.0.1:9"],

@@ -1,6 +1,6 @@
 """Options of the commands that ask a console: where it is, and its token.
 
-Place: HERE → the ``arguments`` of tail, expect, record, replay.
+Place: HERE → the ``arguments`` of tail, expect, coverage, record, replay.
 Rule: without ``--console`` the address and the token are those of the settings, so a command that is given the same
 settings as the service finds it.
 Not here: what is asked (console.client).

@@ -1,16 +1,17 @@
-"""Which streams, fields and values of enumerations the events of a test run had.
+"""Which streams, fields, values of enumerations and branches of schemas the events of a test run had.
 
-Place: console.ring calls it with each row → HERE → console.routes.
+Place: console.ring calls it with each row → HERE → console.routes, for the page and ``penstock coverage``.
 Rules: bounded in paths and values. An event of a session is counted for the session and for all together.
-Not here: what a schema declares (its document); the page and ``penstock expect --coverage`` compare the two.
+Not here: which branch an event takes (console.checks.branches).
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from server.console.checks.branches import branches, taken
 from server.console.copying.copies import ACCEPTED, OBSERVED, SPOOLED
 from server.console.rows import Row
 
@@ -23,17 +24,21 @@ GOOD: Final = frozenset({ACCEPTED, OBSERVED, SPOOLED})
 
 
 class Seen:
-    """The events seen of one session: by schema, the paths of members, and by path the values of short strings."""
+    """The events seen of one session: by schema, the paths of members, by path the values of short strings, and the
+    branches that were taken."""
 
     def __init__(self) -> None:
         self.streams: dict[str, int] = {}
         self.schemas: dict[str, dict[str, set[str]]] = {}
+        self.branches: dict[str, set[str]] = {}
 
-    def add(self, row: Row, decoded: Any) -> None:
+    def add(self, row: Row, decoded: Any, declared: Any) -> None:
         stream, schema = row.summary.get("stream", ""), row.summary.get("schema", "")
         if len(self.streams) < MAX_PATHS:
             self.streams[stream] = self.streams.get(stream, 0) + 1
         paths = self.schemas.setdefault(schema, {}) if len(self.schemas) < MAX_SESSIONS else {}
+        if schema in self.schemas:
+            self.branches.setdefault(schema, set()).update(taken(decoded, declared))
         for path, value in leaves(decoded):
             if path not in paths and len(paths) >= MAX_PATHS:
                 return
@@ -43,9 +48,10 @@ class Seen:
 
 
 class Coverage:
-    """The coverage of all sessions; "" is all events together."""
+    """The coverage of all sessions; "" is all events together. ``schema_of`` returns a schema by its URI."""
 
-    def __init__(self) -> None:
+    def __init__(self, schema_of: Callable[[str], Any]) -> None:
+        self._schema_of = schema_of
         self._sessions: OrderedDict[str, Seen] = OrderedDict()
 
     def add(self, row: Row) -> None:
@@ -53,23 +59,27 @@ class Coverage:
         test = row.summary.get("test")
         if row.event is None or row.summary["verdict"] not in GOOD or test is None:
             return  # Without a session there is no test run: its events are not looked through.
-        decoded = row.decoded()
+        decoded, declared = row.decoded(), self._schema_of(row.summary.get("schema", ""))
         for name in ("", test):
             seen = self._sessions.setdefault(name, Seen())
-            seen.add(row, decoded)
+            seen.add(row, decoded, declared)
         while len(self._sessions) > MAX_SESSIONS:
             oldest = next(name for name in self._sessions if name)
             del self._sessions[oldest]
 
-    def document(self, test: str, declared: dict[str, Any]) -> dict[str, Any]:
-        """Return what a session had of the schemas in ``declared`` (URI → schema), and what it never had."""
+    def document(self, test: str) -> dict[str, Any]:
+        """Return what a session had of the schemas that it used, and what it never had."""
         seen = self._sessions.get(test, Seen())
         schemas = []
-        for uri, schema in sorted(declared.items()):
-            paths = seen.schemas.get(uri, {})
+        for uri in sorted(uri for uri in seen.schemas if uri):
+            schema = self._schema_of(uri)
+            if schema is None:
+                continue
+            paths = seen.schemas[uri]
             fields = dict(declared_paths(schema))
             missing = sorted(path for path in fields if path not in paths)
             enums = {path: sorted(set(values) - paths.get(path, set())) for path, values in fields.items() if values}
+            all_branches = dict.fromkeys(branches(schema))
             schemas.append(
                 {
                     "schema": uri,
@@ -77,13 +87,15 @@ class Coverage:
                     "seen": len(fields) - len(missing),
                     "never_seen": missing,
                     "values_never_seen": {path: values for path, values in enums.items() if values},
+                    "branches": len(all_branches),
+                    "branches_never_taken": [one for one in all_branches if one not in seen.branches.get(uri, set())],
                 }
             )
         return {"session": test, "streams": seen.streams, "schemas": schemas}
 
-    def schemas_of(self, test: str) -> list[str]:
-        """Return the URIs of the schemas that a session used."""
-        return sorted(uri for uri in self._sessions.get(test, Seen()).schemas if uri)
+    def sessions(self) -> list[str]:
+        """Return the sessions that had events, the newest last."""
+        return [name for name in self._sessions if name]
 
 
 def leaves(value: Any, path: str = "", level: int = 0) -> Iterator[tuple[str, Any]]:

@@ -1,4 +1,4 @@
-"""Chaos: answers that a test session orders for its next requests, so that clients can be tested against failures.
+"""The orders of test sessions: how their requests are served, and chaos, which tests clients against failures.
 
 Place: console.checks.sessions writes rules in the admin process → HERE, shared memory → console.copying.tap (workers).
 Rules:
@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+import zlib
 from typing import Final, Literal
 
 import msgspec
@@ -21,14 +22,20 @@ TEXT_BYTES: Final = 65_536
 MAX_RULES: Final = 512
 _NUMBER, _SIZE, _COUNTS = 0, 1, 2
 
-Kind = Literal["status", "delay", "close_before", "close_after", "partial"]
+Kind = Literal["status", "delay", "slow_read", "close_before", "close_after", "partial"]
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """One order. ``kind`` status: answer with ``status`` and do not take the events; delay: answer ``delay_ms`` later;
-    close_before: close before the events are taken; close_after: take them and close without an answer; partial: answer
-    207, as if the events at ``indexes`` had failed with ``queue_full``; the others are taken. ``times`` is the number
-    of requests that it serves, ``after`` the number of requests that pass before."""
+    """One order. ``kind`` is one of:
+
+    status: answer with ``status`` and do not take the events; delay: answer ``delay_ms`` later; slow_read: take the
+    events ``delay_ms`` later, as if the request came in slowly; close_before: close before the events are taken;
+    close_after: take them and close without an answer; partial: answer 207, as if the events at ``indexes`` had failed
+    with ``queue_full``; the others are taken.
+
+    ``times`` is the number of requests that it serves, ``after`` the number of requests that pass before. Of those that
+    it serves it disturbs a ``share``, chosen by ``seed``: the same seed chooses the same ones again.
+    """
 
     kind: Kind
     times: int = 1
@@ -37,25 +44,52 @@ class Rule(msgspec.Struct, frozen=True):
     retry_after_s: int = 1
     delay_ms: int = 0
     indexes: list[int] = []
+    share: float = 1.0
+    seed: int = 0
+
+    def chooses(self, number: int) -> bool:
+        """Whether the request of this number, among those that the rule serves, is disturbed."""
+        return self.share >= 1 or zlib.crc32(f"{self.seed}:{number}".encode()) < self.share * (1 << 32)
+
+
+class Orders(msgspec.Struct, frozen=True):
+    """All orders of one session. ``is_dry``: its events are not sent, and answered as if they were; ``is_verbose``:
+    answers say in plain words what is wrong, also those of hasty requests."""
+
+    rules: list[Rule] = []
+    is_dry: bool = False
+    is_verbose: bool = False
+
+
+class _Numbered(msgspec.Struct, frozen=True):
+    """Orders as they are shared: each rule with the place of its counts."""
+
+    rules: list[tuple[int, Rule]]
+    is_dry: bool
+    is_verbose: bool
+
+
+NONE: Final = _Numbered([], is_dry=False, is_verbose=False)
 
 
 class SharedRules:
-    """The rules of all sessions. One process writes them, all workers read."""
+    """The orders of all sessions. One process writes them, all workers read."""
 
     def __init__(self) -> None:
         self._cells = memoryview(mmap.mmap(-1, (_COUNTS + 2 * MAX_RULES) * 8)).cast("q")
         self._text = mmap.mmap(-1, TEXT_BYTES)
         self._lock = os.memfd_create("penstock-chaos")
         self._read_number = 0
-        self._rules: dict[str, list[tuple[int, Rule]]] = {}
+        self._orders: dict[str, _Numbered] = {}
 
-    def publish(self, rules: dict[str, list[Rule]]) -> bool:
-        """Replace all rules, and count all of them from the start. Returns whether there is room for them."""
-        numbered: dict[str, list[tuple[int, Rule]]] = {}
+    def publish(self, orders: dict[str, Orders]) -> bool:
+        """Replace all orders, and count all rules from the start. Returns whether there is room for them."""
+        numbered: dict[str, _Numbered] = {}
         count = 0
-        for test, each in rules.items():
-            numbered[test] = [(count + at, rule) for at, rule in enumerate(each)]
-            count += len(each)
+        for test, each in orders.items():
+            pairs = [(count + at, rule) for at, rule in enumerate(each.rules)]
+            numbered[test] = _Numbered(pairs, each.is_dry, each.is_verbose)
+            count += len(pairs)
         text = msgspec.json.encode(numbered)
         if count > MAX_RULES or len(text) > TEXT_BYTES:
             return False
@@ -63,8 +97,8 @@ class SharedRules:
         try:
             self._text[: len(text)] = text
             self._cells[_SIZE] = len(text)
-            for pairs in numbered.values():
-                for place, rule in pairs:
+            for each_numbered in numbered.values():
+                for place, rule in each_numbered.rules:
                     self._cells[_COUNTS + 2 * place] = rule.after
                     self._cells[_COUNTS + 2 * place + 1] = rule.times
             self._cells[_NUMBER] += 1
@@ -74,29 +108,34 @@ class SharedRules:
 
     @property
     def has_any(self) -> bool:
-        """Whether any session has rules."""
+        """Whether any session has orders."""
         return self._cells[_SIZE] > 2  # ``{}`` is two bytes long.
 
-    def take(self, test: str) -> Rule | None:
-        """Return the rule that the next request of a session obeys, and count it."""
+    def take(self, test: str) -> tuple[Rule | None, bool, bool]:
+        """Return the rule that the next request of a session obeys, and count it; and whether the session is dry, and
+        verbose."""
         fcntl.lockf(self._lock, fcntl.LOCK_EX)
         try:
             if self._cells[_NUMBER] != self._read_number:
                 self._read_number = self._cells[_NUMBER]
                 text = self._text[: self._cells[_SIZE]]
-                self._rules = msgspec.json.decode(text, type=dict[str, list[tuple[int, Rule]]])
-            for place, rule in self._rules.get(test, []):
-                at = _COUNTS + 2 * place
-                if self._cells[at + 1] <= 0:
-                    continue
-                if self._cells[at] > 0:
-                    self._cells[at] -= 1
-                    return None
-                self._cells[at + 1] -= 1
-                return rule
-            return None
+                self._orders = msgspec.json.decode(text, type=dict[str, _Numbered])
+            orders = self._orders.get(test, NONE)
+            return self._next(orders), orders.is_dry, orders.is_verbose
         finally:
             fcntl.lockf(self._lock, fcntl.LOCK_UN)
+
+    def _next(self, orders: _Numbered) -> Rule | None:
+        for place, rule in orders.rules:
+            at = _COUNTS + 2 * place
+            if self._cells[at + 1] <= 0:
+                continue
+            if self._cells[at] > 0:
+                self._cells[at] -= 1
+                return None
+            self._cells[at + 1] -= 1
+            return rule if rule.chooses(rule.times - self._cells[at + 1]) else None
+        return None
 
     def close(self) -> None:
         """Close the lock's descriptor."""

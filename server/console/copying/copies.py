@@ -32,12 +32,27 @@ class EventCopy(msgspec.Struct, array_like=True, gc=False):
     key: bytes = b""
     timestamp_ms: int = 0
     is_cut: bool = False
+    partition: int = -1  # Where the broker has it, if that is known.
+    offset: int = -1
+    ack_ms: float = 0.0  # From the hand-over to the sink until its outcome; 0: there is none yet.
+
+
+class Outcome(msgspec.Struct, array_like=True, gc=False):
+    """What became of an event after its copy was made. ``number`` is that of the copy, ``index`` that of the event."""
+
+    number: int
+    index: int
+    verdict: str
+    partition: int
+    offset: int
+    ack_ms: float
 
 
 class RequestCopy(msgspec.Struct, array_like=True, gc=False):
     """One request and its answer. ``number`` counts the copies of one sender from 1; ``skipped`` are requests since the
-    last copy of which none was made. ``status`` 0: no request, but an event of which something became known later.
-    ``left_out`` events are not in the copy."""
+    last copy of which none was made. ``status`` 0: no answer was sent, or it is an event that failed after the answer.
+    ``left_out`` events are not in the copy. ``is_dry`` events were answered as if they had been sent, and were not.
+    ``outcomes`` are of earlier copies of this sender."""
 
     sender: int
     number: int
@@ -61,6 +76,8 @@ class RequestCopy(msgspec.Struct, array_like=True, gc=False):
     events: list[EventCopy]
     left_out: int = 0
     note: str = ""
+    is_dry: bool = False
+    outcomes: list[Outcome] = []
 
 
 ACCEPTED, OBSERVED, SPOOLED, INVALID, ERROR, REFUSED, DROPPED, OTHER = VERDICTS = (
@@ -73,6 +90,8 @@ ACCEPTED, OBSERVED, SPOOLED, INVALID, ERROR, REFUSED, DROPPED, OTHER = VERDICTS 
     "dropped",
     "other",
 )
+
+CLOSED: Final = "closed"  # The note of a request whose connection its test session had closed.
 
 encode: Final = msgspec.msgpack.Encoder().encode
 decode: Final = msgspec.msgpack.Decoder(RequestCopy).decode

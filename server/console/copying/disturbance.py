@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import msgspec
 
 if TYPE_CHECKING:
+    from server.console.copying.answering import Copying
     from server.console.copying.chaos import Rule, SharedRules
     from server.http.request import Answering, Request
     from server.http.routes import Handler
@@ -44,9 +45,12 @@ class Disturbance:
     def __init__(self, rules: SharedRules) -> None:
         self._rules = rules
 
-    def serve(self, request: Request, test: str, handler: Handler) -> None:
+    def serve(self, request: Request, test: str, copying: Copying, handler: Handler) -> None:
         """Serve a request of a session."""
-        rule = self._rules.take(test) if self._rules.has_any else None
+        if not self._rules.has_any:
+            handler(request)
+            return
+        rule, copying.is_dry, copying.is_verbose = self._rules.take(test)
         if rule is None:
             handler(request)
         elif rule.kind == "status":
@@ -55,12 +59,15 @@ class Disturbance:
         elif rule.kind == "delay":
             request.answering = _Late(request.answering, rule.delay_ms / 1000)
             handler(request)
+        elif rule.kind == "slow_read":
+            asyncio.get_running_loop().call_later(rule.delay_ms / 1000, handler, request)
         elif rule.kind == "partial":
             self._refuse_some(request, rule, handler)
         elif rule.kind == "close_before":
             _abort(request)
+            copying.close(request)
         else:
-            request.answering = _Silent(request.answering)
+            request.answering = _Silent(request.answering, copying)
             handler(request)
 
     @staticmethod
@@ -97,14 +104,16 @@ class _Late:
 class _Silent:
     """Closes the connection in place of an answer."""
 
-    __slots__ = ("_answering",)
+    __slots__ = ("_answering", "_copying")
 
-    def __init__(self, answering: Answering) -> None:
+    def __init__(self, answering: Answering, copying: Copying) -> None:
         self._answering = answering
+        self._copying = copying
 
     def answer(self, request: Request, status: int, phrase: str, body: bytes, content_type: bytes, more: bytes) -> None:
         """Like ``Connection.answer``."""
         _abort(request, self._answering)
+        self._copying.close(request, phrase=f"{status} {phrase}")
 
 
 class _Partial:

@@ -3,7 +3,7 @@ import { Refused, get, post, streamOf } from "./api.js";
 import { showDetail } from "./detail.js";
 import { $, element } from "./dom.js";
 import { List } from "./list.js";
-import { showCatalog, showFacts, showRates, startTry } from "./panels.js";
+import { offerPaths, showCatalog, showCoverage, showFacts, showRates, startTry } from "./panels.js";
 
 const LIMIT = 50000;
 const SAVED = "penstock-filters";
@@ -11,7 +11,7 @@ const MARKS = {
   accepted: ["✓", "good"], observed: ["◐", "warn"], spooled: ["⧖", "warn"], invalid: ["✗", "bad"],
   error: ["!", "bad"], refused: ["⊘", "bad"], dropped: ["▼", "bad"], other: ["·", ""],
 };
-const VIEWS = ["events", "catalog", "try", "help"];
+const VIEWS = ["events", "catalog", "coverage", "try", "help"];
 
 const page = {
   info: null,
@@ -48,6 +48,7 @@ function show(view) {
     $(`show-${one}`).setAttribute("aria-pressed", one === view);
   }
   if (view === "catalog" || view === "try") showCatalog(page).catch((error) => notice(error.message));
+  if (view === "coverage") showCoverage(page).catch((error) => notice(error.message));
   if (view === "events") page.list.due();
 }
 
@@ -75,7 +76,7 @@ function take(message) {
   const rows = [];
   if (message.missed) rows.push({ order: page.order++, gap: gapText(message.missed.lost, message.missed.reason) });
   for (const summary of message.rows) {
-    if (summary.gap) rows.push({ order: page.order++, gap: gapText(summary.gap, "more than the console may copy") });
+    if (summary.gap) rows.push({ order: page.order++, gap: gapText(summary.gap, "more than the console may copy or keep") });
     rows.push({ order: page.order++, summary });
   }
   page.counts = { seen: message.seen, matched: message.matched };
@@ -235,6 +236,7 @@ async function begin() {
   showFacts(page.info.facts);
   startTry(page);
   offerFilters();
+  offerPaths().catch((error) => notice(error.message));
   await apply();
 }
 

@@ -27,6 +27,9 @@ function* parts(found, page) {
   if (isEvent) {
     yield element("h3", {}, error ? "The event" : "The event as it is stored");
     yield jsonView(found.stored, marked);
+    if (found.warnings?.length) {
+      yield element("ul", { class: "warn", "aria-label": "Warnings" }, ...found.warnings.map((text) => element("li", {}, text)));
+    }
     if (found.is_cut) yield element("p", { class: "warn" }, "The console holds only the beginning of this event.");
     if (found.differences?.length) yield differences(found.differences);
   }
@@ -41,20 +44,39 @@ function* parts(found, page) {
     ["Answer", summary.status ? `${summary.status} ${found.request.phrase}` : "later than the answer"],
     ["Answered after", summary.ms === undefined ? "" : `${summary.ms} ms${summary.hasty ? ", without waiting for the outcome" : ""}`],
     ["Stream", summary.stream],
-    ["Schema", summary.schema],
+    ["Schema", schemaLink(summary.schema, page)],
     ["Topic", found.topic],
+    ["Partition and offset", found.outcome?.offset === undefined ? "" : `${found.outcome.partition}, ${found.outcome.offset}`],
+    ["Outcome after", outcome(found)],
     ["Key", found.key],
     ["Event ID", summary.id],
     ["Event", summary.count ? `${summary.index + 1} of ${summary.count} in its request` : ""],
     ["Request", summary.method ? `${summary.method} ${summary.path}${found.request.query ? `?${found.request.query}` : ""}` : ""],
     ["Request ID", summary.request],
-    ["Receipt", summary.request && isEvent && page.info.listens[0] ? `http://${page.info.listens[0]}/v1/receipts/${summary.request}` : ""],
+    ["Receipt", summary.request && isEvent ? link(`/v1/receipts/${encodeURIComponent(summary.request)}`, "open the receipt", page) : ""],
     ["Test session", summary.test],
     ["Client", found.request.peer],
     ["Worker", summary.worker],
   ]);
   const headers = Object.entries(found.request.headers);
   if (headers.length) yield element("details", {}, element("summary", {}, "Headers of the request"), terms(headers));
+}
+
+// A link to the public address of the service, whose parts are quoted by the caller.
+function link(path, text, page) {
+  if (!page.info.listens[0]) return "";
+  return element("a", { href: `http://${page.info.listens[0]}${path}`, target: "_blank", rel: "noreferrer" }, text);
+}
+
+function schemaLink(uri, page) {
+  if (!/^(\/[\w.-]+)+$/.test(uri ?? "")) return uri;
+  return link(`/v1/schemas${uri}`, uri, page) || uri;
+}
+
+function outcome({ summary, outcome: found }) {
+  if (summary.dry) return "not sent: its test session is dry";
+  if (found?.ack_ms === undefined) return summary.hasty && summary.verdict === "accepted" ? "not known when this was opened" : "";
+  return `${found.ack_ms} ms, ${summary.verdict === "spooled" ? "on this host's disk" : "stored"}`;
 }
 
 function explanation(error, page) {
@@ -78,7 +100,7 @@ function explanation(error, page) {
   if (error.versions.length) {
     const list = element("ul");
     for (const version of error.versions) {
-      list.append(element("li", {}, version.takes ? `${version.uri} would take this event` : `${version.uri} would not: ${version.text}`));
+      list.append(element("li", {}, schemaLink(version.uri, page), version.takes ? " would take this event" : ` would not: ${version.text}`));
     }
     box.append(element("details", { open: error.versions.some((version) => version.takes) },
       element("summary", {}, "Other versions of the schema"), list));
@@ -107,7 +129,7 @@ function copies(found, page) {
     ["Copy curl", () => snippets.curl(address, path, text)],
     ["Copy Python", () => snippets.python(address, path, text)],
     ["Copy JavaScript", () => snippets.javascript(address, path, text)],
-    ["Copy test", () => snippets.test(summary, found.stored ?? "{}")],
+    ["Copy test", () => snippets.test(summary, text || "{}")],
   ];
   const made = all.map(([name, textOf]) => button(name, (event) => copy(event.currentTarget, textOf())));
   made.push(button("Edit and validate", () => page.tryEvent(text)));

@@ -21,7 +21,7 @@ export function button(text, listen, attributes = {}) {
 export function terms(pairs) {
   const list = element("dl");
   for (const [name, value] of pairs) {
-    if (value !== undefined && value !== null && value !== "") list.append(element("dt", {}, name), element("dd", { class: "mono" }, String(value)));
+    if (value !== undefined && value !== null && value !== "") list.append(element("dt", {}, name), element("dd", { class: "mono" }, value instanceof Node ? value : String(value)));
   }
   return list;
 }

@@ -34,6 +34,7 @@ export function showRates(facts, page) {
   $("rates").replaceChildren(
     element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows)),
     element("p", {}, `${facts.workers} workers, ${facts.viewers} readers, ${facts.remembered} events remembered`),
+    ...Object.entries(facts.skipped).map(([reason, count]) => element("p", { class: "warn" }, `${count} requests are not shown: ${reason}`)),
   );
 }
 
@@ -54,6 +55,45 @@ export async function showCatalog(page) {
     const stream = streams[select.value];
     if (stream) $("try-body").value = JSON.stringify(complete(stream.examples[0] ?? {}, stream), null, 2);
   };
+}
+
+// The paths of all schemas, to be chosen as columns: the last path behind a comma is completed.
+export async function offerPaths() {
+  const { streams } = await get("catalog");
+  const paths = [...new Set(streams.flatMap((stream) => stream.paths))].sort();
+  const offer = () => {
+    const before = $("columns").value.replace(/[^,]*$/, "");
+    $("paths").replaceChildren(...paths.map((path) => element("option", { value: `${before}${before ? " " : ""}${path}` })));
+  };
+  $("columns").addEventListener("input", offer);
+  offer();
+}
+
+export async function showCoverage(page) {
+  const session = $("coverage-session").value;
+  const found = await get("coverage", { session });
+  const choices = ["", ...found.sessions.reverse()];
+  $("coverage-session").replaceChildren(...choices.map((name) => element("option", { value: name }, name || "all test sessions")));
+  $("coverage-session").value = choices.includes(session) ? session : "";
+  $("coverage-session").onchange = () => showCoverage(page);
+  $("coverage-found").replaceChildren(
+    ...(found.schemas.length ? found.schemas.map(schemaCoverage) : [element("p", {}, "No event of a test session has been accepted yet.")]),
+    neverSeen("Streams without an event", found.streams_never_seen),
+  );
+}
+
+function schemaCoverage(one) {
+  const share = one.fields ? Math.round((100 * one.seen) / one.fields) : 100;
+  return element("details", { open: true },
+    element("summary", {}, `${one.schema}: ${one.seen} of ${one.fields} fields (${share} %), ${one.branches - one.branches_never_taken.length} of ${one.branches} branches`),
+    neverSeen("Fields that no event had", one.never_seen),
+    neverSeen("Values that no event had", Object.entries(one.values_never_seen).map(([path, values]) => `${path}: ${values.join(", ")}`)),
+    neverSeen("Branches that no event took", one.branches_never_taken));
+}
+
+function neverSeen(title, names) {
+  if (!names.length) return "";
+  return element("div", {}, element("h3", {}, title), element("ul", {}, ...names.map((name) => element("li", { class: "mono" }, name))));
 }
 
 // The example with the schema and the stream that the service asks for.

@@ -41,7 +41,10 @@ export function test(summary, text) {
     example = rest;
   } catch { /* The event is no JSON: the test names its facts alone. */ }
   const where = [`verdict:${summary.verdict}`, summary.stream && `stream:${JSON.stringify(summary.stream)}`].filter(Boolean).join(" ");
-  return `def test_the_event_is_sent(penstock_console):
+  return `import json
+
+
+def test_the_event_is_sent(penstock_console):
     # Let your program send the event here.
     penstock_console.expect(
         where=${JSON.stringify(where)},

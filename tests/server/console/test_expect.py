@@ -121,16 +121,16 @@ def test_an_example_is_compared_by_the_values_that_it_has(example: Any, found: A
 
 
 def test_coverage_names_what_was_never_seen() -> None:
-    ring, coverage = Ring(100, 1 << 30), Coverage()
+    ring, coverage = Ring(100, 1 << 30), Coverage({"/web/page/1.0.0": SCHEMA}.get)
     ring.on_row.append(coverage.add)
     add(ring, {"page": "/", "kind": "a"}, test="s", schema_uri="/web/page/1.0.0")
     add(ring, {"list": [{"x": 1}]}, test="t", schema_uri="/web/page/1.0.0")
     add(ring, {"kind": "b"}, "invalid", test="s", schema_uri="/web/page/1.0.0")
     add(ring, {"kind": "b"}, schema_uri="/web/page/1.0.0")
 
-    (schema,) = coverage.document("s", {"/web/page/1.0.0": SCHEMA})["schemas"]
+    (schema,) = coverage.document("s")["schemas"]
 
     assert schema["never_seen"] == ["list", "list.x"]
     assert schema["values_never_seen"] == {"kind": ["b"]}
-    (whole,) = coverage.document("", {"/web/page/1.0.0": SCHEMA})["schemas"]
+    (whole,) = coverage.document("")["schemas"]
     assert whole["never_seen"] == []
