@@ -235,6 +235,60 @@ test("attributes that cannot be had keep no event from being sent", async () => 
   assert.equal((await make({ streams, context }).submitNow("s", EVENT)).status, "sent");
 });
 
+test("what a stream provides in meta leaves its identity and its stream", async () => {
+  const streams = { s: { producers: { metrics_platform_client: { provide_values: ["meta_request_id"] } } } };
+
+  const id = make({ streams, context: { meta_request_id: "r" } }).submit("s", EVENT);
+  await advance(3100);
+
+  assert.deepEqual(world.accepted[0].meta, { id, stream: "s", request_id: "r" });
+});
+
+test("a sample that is not valid is warned of, once, and one that nothing is in is not", async () => {
+  const streams = { none: { sample: { unit: "session", rate: 0 } }, rate: { sample: { unit: "session", rate: "0.5" as never } }, unit: { sample: { rate: 1 } } };
+  const intake = make({ streams });
+  const dropped = drops(intake);
+  const warnings: string[] = [];
+  intake.on("warning", ({ message }) => warnings.push(message));
+
+  for (const stream of ["none", "rate", "unit", "rate"]) intake.submit(stream, EVENT);
+
+  assert.deepEqual(warnings, ["rate: invalid sample", "unit: invalid sample"]);
+  assert.deepEqual(dropped.map((notice) => notice.reason), Array(4).fill("sampled"));
+});
+
+test("times that are longer than any timer wait for the longest one", async () => {
+  const intake = make({ retry: { timeoutMs: 1e12 }, batch: { intervalMs: 1e12, flushAt: 2 } });
+  const reasons: string[] = [];
+  intake.on("retry", ({ reason }) => reasons.push(reason));
+  let answer!: () => void;
+  world.answer = () => new Promise((resolve) => (answer = () => resolve({})));
+
+  count(intake, 0, 1);
+  await advance(10_000);
+  assert.equal(world.posts().length, 0);
+  count(intake, 1, 2);
+  await advance(10_000);
+  answer();
+  await settle();
+
+  assert.deepEqual([reasons, world.accepted.length], [[], 2]);
+});
+
+test("a receipt that cannot be had is asked for again, and the events are not sent meanwhile", async () => {
+  const intake = make();
+  world.answer = () => (world.posts().length == 1 ? { failure: "reset" } : undefined);
+  world.answerOther = () => ({ failure: "reset" });
+
+  count(intake, 0, 1);
+  await advance(40_000);
+  assert.equal(world.posts().length, 1);
+  assert.ok(world.seen.length > 2);
+  await advance(700_000, 1000);
+
+  assert.equal(world.posts().length, 2);
+});
+
 test("a batch holds one event at least", async () => {
   const intake = make({ batch: { maxEvents: 0 } });
 

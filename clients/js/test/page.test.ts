@@ -282,6 +282,19 @@ test("what is meant makes no report", async () => {
   assert.equal(world.posts().length, 0);
 });
 
+test("a signal of the browser that says no later holds for what waits too", async () => {
+  const page = world.page();
+  const intake = make();
+  const dropped = drops(intake);
+
+  submit(intake, 0, 2);
+  page.navigator.globalPrivacyControl = true;
+  await advance(4000);
+
+  assert.equal(world.posts().length, 0);
+  assert.deepEqual(dropped.map((notice) => notice.reason), ["consent", "consent"]);
+});
+
 test("the session is the tab's, the pageview the page's, and neither is stored without consent", async () => {
   world.page({ webdriver: false });
   const rules = { producers: { metrics_platform_client: { provide_values: ["performer_session_id", "performer_pageview_id", "agent_is_automated"] } } };

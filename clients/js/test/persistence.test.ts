@@ -197,7 +197,7 @@ test("where storage and locks are forbidden events stay in memory, and that is s
     intake.submit("web.page_view", EVENT);
     await advance(3100);
 
-    assert.deepEqual(warnings, ["quota: kept in memory alone"]);
+    assert.deepEqual(warnings, ["quota: memory only"]);
     assert.equal(world.accepted.length, 1);
   } finally {
     globalThis.indexedDB.open = before;
@@ -240,7 +240,7 @@ test("without room events stay in memory, and that is said once and reported", a
     void intake.close();
     await settle(60);
 
-    assert.deepEqual(warnings, ["quota: kept in memory alone"]);
+    assert.deepEqual(warnings, ["quota: memory only"]);
     const reports = world.accepted.filter((event) => event.meta.stream == "penstock.client_report");
     assert.deepEqual(reports[0].dropped.map((drop: any) => drop.reason), ["quota"]);
     assert.equal(world.accepted.length, 4);

@@ -1,7 +1,9 @@
 // A world for the core: a clock that the test moves, an intake that answers as told, and a page if one is wanted.
 import { afterEach, beforeEach, mock } from "node:test";
-import { createIntake } from "../src/core/index.js";
 import type { Intake, Notice, Options } from "../src/core/index.js";
+
+/** CORE names the file to test: the sources, or what is built from them. */
+const { createIntake } = (await import(process.env.CORE || "../src/core/index.js")) as typeof import("../src/core/index.js");
 
 export interface Seen {
   url: string;
@@ -44,6 +46,21 @@ export const advance = async (ms: number, step = 100): Promise<void> => {
 const set = (name: string, value: unknown): void => {
   Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
 };
+
+/** Storage of a page: methods, and the keys as members. */
+const makeStorage = (): any =>
+  new Proxy(new MemoryStorage(), {
+    get: (storage: any, name: string) => (name in storage ? storage[name] : (storage.getItem(name) ?? undefined)),
+    set(storage, name: string, value) {
+      if (name == "isFull") storage.isFull = value;
+      else storage.setItem(name, value);
+      return true;
+    },
+    deleteProperty(storage, name: string) {
+      storage.removeItem(name);
+      return true;
+    },
+  });
 
 class MemoryStorage {
   readonly map = new Map<string, string>();
@@ -97,8 +114,8 @@ export class World {
     set("location", new URL("https://shop.example/cart"));
     set("navigator", state);
     for (const name of ["addEventListener", "removeEventListener", "dispatchEvent"] as const) set(name, target[name].bind(target));
-    set("localStorage", new MemoryStorage());
-    set("sessionStorage", new MemoryStorage());
+    set("localStorage", makeStorage());
+    set("sessionStorage", makeStorage());
     const become = (isHidden: boolean): void => {
       page.hidden = isHidden;
       page.dispatchEvent(new globalThis.Event("visibilitychange"));

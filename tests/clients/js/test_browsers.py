@@ -166,7 +166,7 @@ def test_without_room_in_the_store_events_are_sent_all_the_same(browser: Browser
     site.fault = lambda _events: None
     wait_for(site, ids(name, 5))
 
-    assert warnings(browser, tab) == ["quota: kept in memory alone"]
+    assert warnings(browser, tab) == ["quota: memory only"]
     browser.close(tab)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 
 from penstock_client import Ticket, batches, decisions, streams
+from penstock_client.core import Core
 from penstock_client.lanes import Lane
+from penstock_client.options import Options
 from penstock_client.validation import Judge
 
 VECTORS = Path(__file__).parents[2] / "contract" / "clients"
@@ -93,6 +96,21 @@ def test_what_is_in_the_sample(case: dict[str, Any]) -> None:
 @cases("curation")
 def test_what_passes_curation(case: dict[str, Any]) -> None:
     assert {"passes": streams.passes_curation(**case["input"])} == case["expected"]
+
+
+@cases("submit")
+def test_what_becomes_of_what_is_submitted(case: dict[str, Any]) -> None:
+    core = Core(Options("http://intake.invalid"), 0.0, lambda: int(NOW_S * 1e9), lambda: 0.5)
+
+    ticket = core.prepare(case["input"]["stream"], case["input"]["event"], False, None, 0.0)
+
+    if ticket.body is None:
+        assert {"reason": ticket.outcome.reason} == case["expected"]
+        return
+    sent = json.loads(ticket.body)
+    if case["expected"]["event"]["meta"]["id"] == "<made>" and uuid.UUID(sent["meta"]["id"]).version == 7:
+        sent["meta"]["id"] = "<made>"
+    assert {"event": sent} == case["expected"]
 
 
 @cases("streamconfig")

@@ -1,8 +1,5 @@
 /** How events become the bodies of requests. */
 
-/** Return how many bytes of UTF-8 a text has. */
-export const utf8Bytes = (text: string): number => new TextEncoder().encode(text).length;
-
 /** Whether an event fits into a JSON array of `maxBytes` at all. */
 export const fits = (bytes: number, maxBytes: number): boolean => bytes + 2 <= maxBytes;
 

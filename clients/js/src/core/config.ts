@@ -1,6 +1,6 @@
 /** The settings of streams, fetched: with an ETag, for as long as the answer allows, and kept when the intake errs. */
 import { clock } from "./clock.js";
-import { parse, quietly } from "./quietly.js";
+import { parse, quietly } from "./values.js";
 import { request } from "./transport.js";
 import type { StreamTable } from "./types.js";
 
@@ -16,7 +16,7 @@ const DEFAULT_TTL_S = 600;
  */
 export const fetchConfig = (url: string, onAnswer: (streams: StreamTable | undefined) => void) => {
   const key = "penstock:" + url;
-  let streams: StreamTable | undefined = quietly(() => parse(localStorage.getItem(key)!)) || undefined;
+  let streams: StreamTable | undefined = quietly(() => JSON.parse(localStorage[key])) || undefined;
   let etag: string | null = null;
   let askAt = 0;
   let asking: Promise<void> | undefined;
@@ -27,7 +27,7 @@ export const fetchConfig = (url: string, onAnswer: (streams: StreamTable | undef
       streams = found;
       etag = answer.headers!.get("etag");
       // Without storage, or if it is full, the next page asks for itself.
-      quietly(() => localStorage.setItem(key, JSON.stringify(found)));
+      quietly(() => (localStorage[key] = JSON.stringify(found)));
     }
     const isGood = found || answer.status == 304;
     askAt = clock() + (isGood ? +(/max-age=(\d+)/.exec(answer.headers!.get("cache-control")!)?.[1] ?? DEFAULT_TTL_S) * 1000 : RETRY_MS * Math.random());

@@ -1,11 +1,13 @@
 /** Curation rules of Metrics Platform: which events a stream wants, by attributes of their context. */
+import { own } from "./values.js";
 import type { Context } from "./types.js";
 
 type Test = (value: any, wanted: any) => unknown;
 /** Undefined: it is no list. */
 const has = (list: unknown, item: unknown): boolean | undefined => (Array.isArray(list) ? list.includes(item) : undefined);
-/** Text and numbers have an order each, but none together: it is NaN, and all comparisons with it fail. */
-const order = (a: any, b: any): number => (typeof a == typeof b ? +(a > b) - +(a < b) : NaN);
+/** Text and numbers have an order each, nothing else has one: then it is NaN, and all comparisons with it fail. */
+const order = (a: any, b: any): number =>
+  typeof a == typeof b && /string|number/.test(typeof a) ? +(a > b) - +(a < b) : NaN;
 
 const TESTS: Record<string, Test> = {
   equals: (value, wanted) => value === wanted,
@@ -22,14 +24,12 @@ const TESTS: Record<string, Test> = {
   contains_any: (value, wanted) => wanted?.some?.((item: unknown) => has(value, item)),
 };
 
+/** Whether it is an object, or a list as PHP writes an empty map, and all its names pass. */
+const all = (rules: any, test: (name: string) => unknown): boolean => rules === Object(rules) && Object.keys(rules).every(test);
+
 /** Whether all operators of all attributes hold. An attribute without a value fails, and so does an unknown operator. */
 export const passes = (rules: any, context: Context): boolean =>
-  typeof rules == "object" &&
-  Object.keys(rules).every((name) => {
-    const value = context[name];
-    const operators = rules[name];
-    return (
-      value != null && operators === Object(operators) &&
-      Object.keys(operators).every((operator) => TESTS[operator]?.(value, operators[operator]))
-    );
+  all(rules, (name) => {
+    const value = own(context, name);
+    return value != null && all(rules[name], (operator) => own(TESTS, operator)?.(value, rules[name][operator]));
   });

@@ -1,7 +1,9 @@
 /** Identities: UUIDv7 for events and requests, random ones for sampling. */
 
-let lastMs = 0;
-let sequence = 0;
+/** Identities that can be told apart by the time of one millisecond. */
+const PER_MS = 1024;
+/** Milliseconds of the last identity, times PER_MS, and its number within them. */
+let last = 0;
 
 /** Return `count` random bytes in hexadecimal. */
 export const randomHex = (count: number): string =>
@@ -12,16 +14,9 @@ export const randomHex = (count: number): string =>
  * goes back: the 12 bits after the time count.
  */
 export const uuid7 = (): string => {
-  const now = Date.now();
-  if (now > lastMs) {
-    lastMs = now;
-    sequence = 0;
-  } else if (++sequence > 0xfff) {
-    lastMs++;
-    sequence = 0;
-  }
-  const time = lastMs.toString(16).padStart(12, "0");
+  last = Math.max(last + 1, Date.now() * PER_MS);
+  const time = Math.floor(last / PER_MS).toString(16).padStart(12, "0");
   const random = randomHex(8);
   // Version 7, and a digit that begins with the variant's two bits 10.
-  return time.slice(0, 8) + "-" + time.slice(8) + "-" + (0x7000 + sequence).toString(16) + "-a" + random.slice(1, 4) + "-" + random.slice(4);
+  return time.slice(0, 8) + "-" + time.slice(8) + "-" + (0x7000 + (last % PER_MS)).toString(16) + "-a" + random.slice(1, 4) + "-" + random.slice(4);
 };

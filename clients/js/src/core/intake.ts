@@ -1,12 +1,12 @@
 /** The public face: judge an event, write it as JSON once, and give it to the sender; listen to the page. */
-import { fits, utf8Bytes } from "./batching.js";
+import { fits } from "./batching.js";
 import { clock } from "./clock.js";
 import { fetchConfig } from "./config.js";
 import { randomHex, uuid7 } from "./identity.js";
 import { limitRate } from "./rate.js";
 import { createSender } from "./sender.js";
 import { judge, settingsOf } from "./streams.js";
-import { parse, quietly } from "./quietly.js";
+import { isObject, parse, quietly } from "./values.js";
 import type { Context, DropReason, Event, FlushResult, Hooks, Ids, Intake, Item, Notices, Options, Result, StreamTable } from "./types.js";
 
 const VERSION = "js/0.1.0";
@@ -22,20 +22,18 @@ const write = (event: unknown): string => {
   if (text.includes("null")) JSON.stringify(event, (_, value) => (typeof value == "number" && !isFinite(value) ? 1n : value));
   return text;
 };
-/** Stands for an event where only its stream is judged. */
-const ANY = { $schema: "/any" } as Event;
 
 export const createIntake = (options: Options): Intake => {
   const url = new URL(options.url).href.replace(/\/+$/, "");
   const { store, honour, reports, services = {}, consent = true } = options;
-  const { maxEvents: mostHeld = 1000, maxEventBytes = 1048576 } = options.queue || {};
+  const bounds = { maxEvents: 1000, maxBytes: 4194304, maxAgeMs: store ? 259200000 : 3600000, maxEventBytes: 1048576, ...options.queue };
   const page = globalThis.document as Document | undefined;
   const nav = (globalThis.navigator || {}) as Navigator & { globalPrivacyControl?: boolean };
   const hooks: Hooks = { sampling: true, hasty: !!options.hasty, params: {} };
   const listeners = new Set<[kind: keyof Notices, listener: (notice: any) => void]>();
-  const counts = { sent: 0, rejected: 0, dropped: 0, queued: 0 };
+  const counts = { sent: 0, rejected: 0, dropped: 0 };
   let unreported: Record<string, { stream: string; reason: string; count: number }> = {};
-  const warned = new Set<string>();
+  const warned: Record<string, boolean> = {};
   const overRate = limitRate(options.rate ?? { perSecond: 50, burst: 500 });
   let held: [stream: string, event: Event, done?: Item["done"]][] = [];
   // Only true grants: an answer that was misread does not.
@@ -53,33 +51,27 @@ export const createIntake = (options: Options): Intake => {
   };
   /** Warn of each thing once. */
   const warn = (of: string, message: string): void => {
-    if (warned.has(of)) return;
-    warned.add(of);
-    emit("warning", { message: of + ": " + message });
+    // A name with a colon is no member that every object has.
+    const name = of + ": ";
+    warned[name] ||= (emit("warning", { message: name + message }), true);
   };
   const finish = (stream: string, result: Result, done?: Item["done"]): undefined => {
     const { status, reason } = result;
-    counts[status]++;
+    counts[status as keyof typeof counts]++;
     if (status == "dropped") note(stream, reason!, 1);
     emit(status, { stream, ...result });
     done?.(result);
   };
   const refuse = (stream: string, reason: DropReason, done?: Item["done"]): undefined => finish(stream, { status: "dropped", reason }, done);
 
-  const refuseHeld = (reason: DropReason): void => {
-    for (const [stream, , done] of held.splice(0)) refuse(stream, reason, done);
+  const refuseHeld = (reason: DropReason, count = held.length): void => {
+    for (const [stream, , done] of held.splice(0, count)) refuse(stream, reason, done);
   };
 
   /** A copied tab has the session of the first, and a pageview of its own, which is in memory alone. */
-  const identities = (): Ids => {
-    if (!ids) {
-      // Without storage the session ends with the page.
-      const session = quietly(() => sessionStorage.getItem(SESSION)) || randomHex(10);
-      quietly(() => sessionStorage.setItem(SESSION, session));
-      ids = { pageview: randomHex(10), session, ...options.ids };
-    }
-    return ids;
-  };
+  const identities = (): Ids =>
+    // Without storage the session ends with the page.
+    (ids ||= { pageview: randomHex(10), session: quietly(() => (sessionStorage[SESSION] ||= randomHex(10))) || randomHex(10), ...options.ids });
   const context = (): Context => ({
     agent_is_automated: nav.webdriver,
     performer_session_id: identities().session,
@@ -89,7 +81,7 @@ export const createIntake = (options: Options): Intake => {
 
   const [config, hurryConfig] =
     options.streams == "fetch"
-      ? fetchConfig(url + "/v1/streamconfigs" + (options.names ? "?streams=" + encodeURIComponent(options.names.join("|")) : ""), (streams) => {
+      ? fetchConfig(url + "/v1/streamconfigs" + (options.names ? "?" + new URLSearchParams({ streams: options.names.join("|") }) : ""), (streams) => {
           if (!streams) return sender.wake(30000);
           emit("config", { streams });
           for (const event of held.splice(0)) admit(...event);
@@ -105,32 +97,29 @@ export const createIntake = (options: Options): Intake => {
     try {
       if (typeof stream != "string") return refuse(typeof stream, "unknown_stream", done);
       if (!mayTake()) return refuse(stream, "consent", done);
-      if (event !== Object(event) || Array.isArray(event)) return refuse(stream, "not_an_object", done);
+      if (!isObject(event) || !isObject(event.meta ?? {})) return refuse(stream, "not_an_object", done);
       const streams = table();
       const meta = { ...event.meta, stream };
       const id = (meta.id = (typeof meta.id == "string" && meta.id) || uuid7());
-      meta.domain ||= globalThis.location?.hostname;
-      const dated = { ...event, meta, dt: event.dt || new Date().toISOString() };
+      meta.domain ??= globalThis.location?.hostname;
+      const dated = { ...event, meta, dt: event.dt ?? new Date().toISOString() };
       if (streams === undefined) {
         // Its text as of now: the caller may go on to change the object.
         held.push([stream, parse(write(dated)), done]);
-        if (held.length > mostHeld) {
-          const [oldest, , told] = held.shift()!;
-          refuse(oldest, "queue_full", told);
-        }
+        refuseHeld("queue_full", held.length - bounds.maxEvents);
         return id;
       }
-      const judged = judgeBy(streams, stream, event, hooks.sampling);
+      const judged = judgeBy(streams, stream, dated, hooks.sampling);
       const whole = { ...dated, ...judged.added };
-      let { reason } = judged;
-      // unknown_stream and no_schema are mistakes.
-      if (/_s/.test(reason!)) warn(stream, reason!);
-      if (!reason && hooks.sampling && meta.domain != "canary" && overRate(stream)) reason = "rate_limited";
-      if (!reason && hooks.admit?.(stream, whole) === false) reason = "invalid";
+      if (judged.warning) warn(stream, judged.warning);
+      const reason =
+        judged.reason ||
+        (hooks.sampling && meta.domain != "canary" && overRate(stream) && "rate_limited") ||
+        (hooks.admit?.(stream, whole) === false && "invalid");
       if (reason) return refuse(stream, reason, done);
       const body = write(whole);
-      const item: Item = { id, stream, url: judged.url, body, bytes: utf8Bytes(body), at: clock(), tries: 0, done };
-      if (!fits(item.bytes, maxEventBytes)) return refuse(stream, "too_large", done);
+      const item: Item = { id, stream, url: judged.url, body, bytes: new TextEncoder().encode(body).length, at: clock(), tries: 0, done };
+      if (!fits(item.bytes, bounds.maxEventBytes)) return refuse(stream, "too_large", done);
       store?.put(item);
       done ? sender.express(item) : sender.take(item);
       emit("queued", { status: "queued", id, stream, event: whole });
@@ -140,7 +129,7 @@ export const createIntake = (options: Options): Intake => {
     }
   };
 
-  const sender = createSender(options, hooks, store, mayTake, finish, emit, warn, table);
+  const sender = createSender(options, bounds, hooks, store, mayTake, finish, emit, warn, table);
 
   /** Send one report for all drops since the last one, if any was not meant: by itself, for in a full queue it would drop one more. */
   const report = (): void => {
@@ -198,7 +187,7 @@ export const createIntake = (options: Options): Intake => {
     },
     isInSample(stream) {
       const streams = table();
-      return streams === undefined ? streams : !judgeBy(streams, stream, ANY, hooks.sampling).reason;
+      return streams === undefined ? streams : !judgeBy(streams, stream, { $schema: "/" }, hooks.sampling).reason;
     },
     setConsent(isGranted) {
       granted = isGranted === true;
@@ -207,7 +196,7 @@ export const createIntake = (options: Options): Intake => {
       sender.clear("consent");
       store?.clear();
       ids = undefined;
-      quietly(() => sessionStorage.removeItem(SESSION));
+      quietly(() => delete sessionStorage[SESSION]);
     },
     on(kind, listener) {
       const entry: [keyof Notices, (notice: any) => void] = [kind, listener];
@@ -232,11 +221,11 @@ export const createIntake = (options: Options): Intake => {
   for (const plugin of options.plugins || []) plugin(intake, hooks, options);
   if (page) table();
   store?.open(url, {
-    adopt: (items) => (mayTake() ? sender.adopt(items) : store.clear()),
+    adopt: sender.adopt,
     release: sender.release,
     lost(count) {
       note("", "quota", count);
-      warn("quota", "kept in memory alone");
+      warn("quota", "memory only");
     },
   });
   return intake;

@@ -6,10 +6,10 @@
  * is asked for before it is sent again.
  */
 import { takeBatch } from "./batching.js";
-import { clock } from "./clock.js";
+import { after, clock } from "./clock.js";
 import { uuid7 } from "./identity.js";
 import { backoffMs, decide, decideByReceipt, retryAfter } from "./outcome.js";
-import { parse } from "./quietly.js";
+import { parse } from "./values.js";
 import { keepaliveRoom, post, request } from "./transport.js";
 import type { DropReason, Hooks, Item, Notices, Options, Result, Store } from "./types.js";
 
@@ -24,7 +24,7 @@ interface Batch {
 
 interface Lane {
   url: string;
-  isBusy: boolean;
+  isBusy?: boolean;
   waiting: Batch[];
   /** New batches wait until then. */
   pausedUntil: number;
@@ -46,6 +46,7 @@ const MAX_OFFSET_MS = 300000;
  */
 export const createSender = (
   options: Options,
+  bounds: Required<NonNullable<Options["queue"]>>,
   hooks: Hooks,
   store: Store | undefined,
   mayTake: () => boolean,
@@ -55,7 +56,6 @@ export const createSender = (
   refresh: () => void,
 ) => {
   const { maxEvents = 100, maxBytes = 32768, intervalMs = 3000, flushAt = 20 } = options.batch || {};
-  const bounds = { maxEvents: 1000, maxBytes: 4194304, maxAgeMs: store ? 259200000 : 3600000, ...options.queue };
   const { baseMs = 1000, capMs = 300000, timeoutMs = 15000, settleMs = 11000, giveUpMs = 60000 } = options.retry || {};
   const lanes: Record<string, Lane> = {};
   let queue: Item[] = [];
@@ -88,14 +88,10 @@ export const createSender = (
   const discard = (items: Item[], reason: DropReason): void => settle(items, "dropped", reason);
   /** Discard what is too old; return what is not. */
   const young = (items: Item[]): Item[] =>
-    items.filter((item) => {
-      const isYoung = item.at > clock() - bounds.maxAgeMs;
-      if (!isYoung) discard([item], laneOf(item.url).silences < SILENCES ? "expired" : "blocked");
-      return isYoung;
-    });
+    items.filter((item) => item.at > clock() - bounds.maxAgeMs || discard([item], laneOf(item.url).silences < SILENCES ? "expired" : "blocked"));
 
   const laneOf = (url: string): Lane =>
-    (lanes[url] ||= { url, isBusy: false, waiting: [], pausedUntil: 0, troubles: 0, silences: 0, mostBytes: maxBytes });
+    (lanes[url] ||= { url, waiting: [], pausedUntil: 0, troubles: 0, silences: 0, mostBytes: maxBytes });
   const count = (item: Item): void => {
     pending++;
     pendingBytes += item.bytes;
@@ -114,7 +110,7 @@ export const createSender = (
     if (at >= timerAt) return;
     clearTimeout(timer);
     timerAt = at;
-    timer = setTimeout(pump, delayMs);
+    timer = after(delayMs, pump);
     // Node: a timer keeps no process alive.
     if ((globalThis as any).process) (timer as { unref?: () => void }).unref?.();
   };
@@ -122,6 +118,7 @@ export const createSender = (
   const pump = (): void => {
     timerAt = Infinity;
     refresh();
+    if (!mayTake()) discard(drain(), "consent");
     queue = young(queue);
     const now = clock();
     if (!isOffline()) {
@@ -135,9 +132,8 @@ export const createSender = (
           lane.isBusy = true;
           fly(batch, (batch.isUnknown ? inquire : send)(lane, batch), lane);
         } else {
-          const dues = lane.waiting.map((waiting) => waiting.due);
-          if (queue.some((item) => item.url == lane.url)) dues.push(newDue);
-          if (dues.length) wake(Math.max(Math.min(...dues) - now, 1));
+          const isWanted = queue.some((item) => item.url == lane.url);
+          wake(Math.max(Math.min(isWanted ? newDue : Infinity, ...lane.waiting.map((waiting) => waiting.due)) - now, 1));
         }
       });
     }
@@ -163,7 +159,7 @@ export const createSender = (
     each((lane) => queue.unshift(...lane.waiting.splice(0).flatMap((waiting) => waiting.items)));
     return queue.splice(0);
   };
-  const batchOf = (items: Item[], tries: number, due = 0): Batch => ({ items, request: uuid7(), tries, due });
+  const batchOf = (items: Item[], tries = 0, due = 0): Batch => ({ items, request: uuid7(), tries, due });
   /** Make a batch of what is in the queue, the newest first if the page may end. */
   const form = (lane: Lane, bytes: number, isLast = false): Batch | undefined => {
     let own = queue.filter((item) => item.url == lane.url && (!isLast || item.bytes < bytes - 2));
@@ -172,10 +168,10 @@ export const createSender = (
     // In the order of the queue again.
     if (isLast) own.reverse();
     queue = queue.filter((item) => !own.includes(item));
-    return own.length ? batchOf(own, Math.max(...own.map((item) => item.tries))) : undefined;
+    return own[0] && batchOf(own, Math.max(...own.map((item) => item.tries)));
   };
 
-  const address = (lane: Lane, path: string, params = {}): string => lane.url + path + "?" + new URLSearchParams({ ...hooks.params, ...params });
+  const address = (lane: Lane, path: string, params?: object): string => lane.url + path + "?" + new URLSearchParams({ ...hooks.params, ...params });
   /** Count an answer, or that there was none. */
   const hear = (lane: Lane, isTrouble: boolean, status: number | string): void => {
     lane.troubles = isTrouble ? lane.troubles + 1 : 0;
@@ -213,17 +209,16 @@ export const createSender = (
       const reason = reasons[index];
       return isUnknown || outcome == "retry" || settle([item], reason == "too_large" ? "dropped" : outcome, reason, contexts[index]);
     });
-    if (!mayTake()) discard(again, "consent");
-    else if (isSplit) {
+    if (isSplit) {
       lane.mostBytes = Math.max(bytes >> 1, 1024);
-      const half = items.length >> 1;
-      lane.waiting.unshift(batchOf(items.slice(0, half), 0), batchOf(items.slice(half), 0));
+      const second = items.splice(items.length >> 1);
+      lane.waiting.unshift(batchOf(items), batchOf(second));
     } else if (again.length) {
       const delayMs = delay(lane, Math.max(lane.troubles, tries), afterS);
       const due = clock() + delayMs;
       lane.waiting.push(isUnknown ? { ...batch, due, isUnknown } : batchOf(again, tries, due));
       if (isTrouble) lane.pausedUntil = due;
-      const reason = reasons.find(Boolean) || "unreadable";
+      const reason = reasons.find(Boolean) || "unknown";
       for (const item of again) item.done?.({ status: "queued", id: item.id, reason });
       emit("retry", { url: lane.url, reason, delayMs, attempt: tries });
     }
@@ -236,7 +231,6 @@ export const createSender = (
     const todo = decideByReceipt(batch.items.length, ageMs, settleMs, giveUpMs, answer.status, parse(answer.text!));
     hear(lane, !+answer.status, answer.status);
     if (todo == "sent") settle(batch.items, "sent");
-    else if (!mayTake()) discard(batch.items, "consent");
     else if (todo == "resend") lane.waiting.unshift({ ...batch, isUnknown: false, due: 0 });
     else {
       const due = clock() + (lane.troubles ? delay(lane, lane.troubles) : settleMs / 4);
@@ -253,7 +247,7 @@ export const createSender = (
     /** Take one event and send it in a request of its own. */
     express(item: Item): void {
       count(item);
-      const batch = batchOf([item], 0);
+      const batch = batchOf([item]);
       fly(batch, send(laneOf(item.url), batch));
     },
     /** Forget that anything has to wait. */
@@ -290,7 +284,7 @@ export const createSender = (
       const { request, tries, url } = items[0]!;
       if (request) {
         items.forEach(count);
-        laneOf(url).waiting.push({ items, request, tries, due: 0, isUnknown: true });
+        laneOf(url).waiting.push({ ...batchOf(items, tries), request, isUnknown: true });
       } else items.forEach(take);
       wake(0);
     },

@@ -1,12 +1,12 @@
 /** What a stream's settings make of an event: whether it is sent, where to, and with what added. */
 import { passes } from "./curation.js";
-import { quietly } from "./quietly.js";
+import { isObject, listOf, own, quietly } from "./values.js";
 import { inSample } from "./sampling.js";
 import type { Context, DropReason, Event, Ids, StreamSettings, StreamTable } from "./types.js";
 
 /** Find a stream's settings: by its exact name, else by the first regular expression that matches. */
 export const settingsOf = (streams: StreamTable, stream: string): StreamSettings | undefined => {
-  const isPattern = (name: string): boolean => /^\/.*\/$/.test(name);
+  const isPattern = (name: string): boolean => /^\/.+\/$/.test(name);
   if (Object.hasOwn(streams, stream) && !isPattern(stream)) return Object(streams[stream]);
   for (const name in streams) {
     // The server's dialect knows forms that ours does not: such a stream is not known here.
@@ -16,7 +16,9 @@ export const settingsOf = (streams: StreamTable, stream: string): StreamSettings
 };
 
 export interface Judged {
-  reason?: DropReason;
+  reason: DropReason | undefined;
+  /** The reason is a mistake in the settings, or the lack of them. */
+  warning: string | false | undefined;
   url: string;
   /** Members to add to the event. */
   added: Record<string, unknown>;
@@ -31,28 +33,35 @@ export const judge = (
   context: () => Context,
   url: string,
   services: Record<string, string>,
-  sampling = true,
+  sampling: boolean,
 ): Judged => {
   const settings = streams ? settingsOf(streams, stream) : {};
-  const result: Judged = { url, added: {} };
-  if (!settings) result.reason = "unknown_stream";
-  else if (!event.$schema) result.reason = "no_schema";
+  const added: Judged["added"] = {};
+  let reason: DropReason | undefined;
+  let warning: Judged["warning"];
+  if (!settings) warning = reason = "unknown_stream";
+  else if (!event.$schema) warning = reason = "no_schema";
   else {
     const { sample, destination_event_service, producers } = settings;
-    const platform = producers?.metrics_platform_client || {};
-    result.url = (destination_event_service && services[destination_event_service]) || url;
-    if (sampling && event.meta?.domain != "canary") {
-      if (!inSample(sample, ids())) result.reason = "sampled";
-      else if (platform.curation != undefined && !passes(platform.curation, context())) result.reason = "curated";
-      else if (sample && !("sample" in event)) result.added.sample = { unit: sample.unit, rate: sample.rate };
-    }
-    for (const name of Array.isArray(platform.provide_values) ? platform.provide_values : []) {
-      const [, group, field] = /^([^_]+)_(.+)$/.exec(name) || [];
-      const value = field && context()[name];
-      if (value == null) continue;
-      const object = (result.added[group!] ?? event[group!] ?? {}) as Record<string, unknown>;
-      if (typeof object == "object" && !(field! in object)) result.added[group!] = { ...object, [field!]: value };
+    url = own(services, destination_event_service!) || url;
+    if (event.meta?.domain != "canary") {
+      const platform = producers?.metrics_platform_client;
+      const { curation, provide_values: names } = platform || {};
+      const attributes = platform ? context() : {};
+      const isIn = inSample(sample, ids());
+      if (sampling && !isIn) {
+        reason = "sampled";
+        warning = isIn == undefined && "invalid sample";
+      } else if (sampling && curation != undefined && !passes(curation, attributes)) reason = "curated";
+      else if (isObject(sample) && !("sample" in event)) added.sample = { unit: sample!.unit, rate: sample!.rate };
+      for (const name of listOf(names)) {
+        const [, group, field] = /^([^_]+)_(.+)$/.exec(name) || [];
+        const value = own(attributes, name);
+        if (!field || value == null) continue;
+        const object = own({ ...event, ...added }, group!) ?? {};
+        if (isObject(object) && !Object.hasOwn(object, field)) added[group!] = { ...object, [field]: value };
+      }
     }
   }
-  return result;
+  return { reason, url, added, warning };
 };

@@ -3,6 +3,8 @@
  * has no answer, and is what lists of blockers name.
  */
 
+import { after } from "./clock.js";
+
 /**
  * The Fetch Standard allows 64 KiB of bodies in flight with `keepalive` for all scripts of a page; Chromium allows 9 such
  * requests. All intakes of a page share what is counted here, and leave 4 KiB to other scripts. A request counts as a
@@ -24,15 +26,15 @@ export interface Answer {
 }
 
 /** Send a body as text/plain, which needs no preflight. Never rejects. `isLast`: the page may end now. */
-export const post = async (
+export const post = (
   url: string, body: string, bytes: number, timeoutMs: number, isLast: boolean,
 ): Promise<Answer> => {
   const keepalive = bytes <= keepaliveRoom() && (isLast || bytes <= MAX_FOLLOWING_BYTES);
   const counted = keepalive ? Math.max(bytes, MAX_KEEPALIVE_BYTES / 9) : 0;
   keptBytes += counted;
-  const answer = await request(url, { method: "POST", body, keepalive }, timeoutMs);
-  keptBytes -= counted;
-  return answer;
+  return request(url, { method: "POST", body, keepalive }, timeoutMs).finally(() => {
+    keptBytes -= counted;
+  });
 };
 
 /**
@@ -42,10 +44,10 @@ export const post = async (
 export const request = (url: string, init: RequestInit, timeoutMs: number): Promise<Answer> =>
   new Promise((resolve) => {
     const abort = new AbortController();
-    const timer = setTimeout(() => {
+    const timer = after(timeoutMs, () => {
       resolve({ status: "timeout" });
       abort.abort();
-    }, timeoutMs);
+    });
     fetch(url, { credentials: "omit", redirect: "manual", signal: abort.signal, ...init })
       // A redirect is not followed. Browsers hide which it was, and say 0.
       .then(async (response): Promise<Answer> => ({ status: response.status || 308, text: await response.text(), headers: response.headers }))

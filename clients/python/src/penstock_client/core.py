@@ -68,9 +68,9 @@ class Core(Queue):
         if not isinstance(identity, str) or not identity:
             identity = meta["id"] = new_id()
         meta["stream"] = stream
-        if options.domain is not None:
-            meta.setdefault("domain", options.domain)
-        if options.set_dt and "dt" not in made:
+        if options.domain is not None and meta.get("domain") is None:
+            meta["domain"] = options.domain
+        if options.set_dt and made.get("dt") is None:
             made["dt"] = timestamp(unix_ns)
         if "$schema" not in made and stream in options.schemas:
             made["$schema"] = options.schemas[stream]

@@ -49,13 +49,13 @@ def after_answer(events: int, status: int, headers: Mapping[str, str], body: Any
     listed = _listed(events, body)
     if status == 207:
         if listed is None:
-            return Decision(["unknown"] * events, [None] * events)
+            return Decision(["unknown"] * events, [None] * events, retry_after_s=retry_after_s)
         return _by_event(events, listed, "sent", None, retry_after_s, body)
     if status in (201, 202):
         return Decision(["sent"] * events, [None] * events)
     reason = f"http_{status}"
     if 200 <= status < 300:  # Of a proxy, or of a page for logging in: no intake answers so.
-        return Decision(["unknown"] * events, [reason] * events, pauses=True)
+        return Decision(["unknown"] * events, [reason] * events, pauses=True, retry_after_s=retry_after_s)
     if status == 413:
         if events == 1:
             return Decision(["rejected"], ["too_large"])
@@ -74,7 +74,7 @@ def after_answer(events: int, status: int, headers: Mapping[str, str], body: Any
 
 def _listed(events: int, body: Any) -> dict[int, tuple[bool, dict[str, Any]]] | None:
     """By index: whether the event is invalid, and the context; None if the body lists no events."""
-    if not isinstance(body, dict) or not ("invalid" in body or "error" in body):
+    if not isinstance(body, dict) or not any(isinstance(body.get(kind), list) for kind in ("invalid", "error")):
         return None
     found: dict[int, tuple[bool, dict[str, Any]]] = {}
     for kind in ("error", "invalid"):  # An event in both lists is invalid.
@@ -102,8 +102,9 @@ def _by_event(
     details: dict[int, str] = {}
     for index, (is_invalid, context) in listed.items():
         error_type = context.get("error_type")
-        reasons[index] = error_type if isinstance(error_type, str) else ("invalid" if is_invalid else "error")
-        outcomes[index] = "rejected" if is_invalid or error_type in FINAL_ERRORS else "retry"
+        reason = error_type if isinstance(error_type, str) else ("invalid" if is_invalid else "error")
+        reasons[index] = reason
+        outcomes[index] = "rejected" if is_invalid or reason in FINAL_ERRORS else "retry"
         text = context.get("errorsText") or context.get("message")
         if isinstance(text, str):
             details[index] = text

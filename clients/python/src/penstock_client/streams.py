@@ -89,6 +89,8 @@ def passes_curation(rules: Any, context: Context) -> bool:
         return rules is None or rules == []
     for attribute, operators in rules.items():
         value = context.get(attribute)
+        if operators == []:  # PHP writes an empty map as that.
+            operators = {}
         if value is None or not isinstance(operators, Mapping):
             return False
         for operator, operand in operators.items():
@@ -99,7 +101,9 @@ def passes_curation(rules: Any, context: Context) -> bool:
 
 
 def _equal(value: Any, operand: Any) -> bool:
-    # JSON's types: true is not 1, and 1 is 1.0.
+    # JSON's types: true is not 1, and 1 is 1.0. Lists and objects equal nothing, as in JavaScript.
+    if isinstance(value, list | tuple | Mapping):
+        return False
     return isinstance(value, bool) == isinstance(operand, bool) and bool(value == operand)
 
 
@@ -107,11 +111,17 @@ def _in(value: Any, operand: Any) -> bool:
     return isinstance(operand, list | tuple) and any(_equal(value, one) for one in operand)
 
 
+def _units(text: str) -> bytes:
+    """Return a text as bytes whose order is that of texts in JavaScript, by UTF-16."""
+    return text.encode("utf-16-be", "surrogatepass")
+
+
 def _order(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     def check(value: Any, operand: Any) -> bool:
         are_numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in (value, operand))
-        are_texts = isinstance(value, str) and isinstance(operand, str)
-        return (are_numbers or are_texts) and compare(value, operand)
+        if isinstance(value, str) and isinstance(operand, str):
+            return compare(_units(value), _units(operand))
+        return are_numbers and compare(value, operand)
 
     return check
 
@@ -138,13 +148,15 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
 
 def provide_values(names: Any, event: dict[str, Any], context: Context) -> None:
     """Write the attributes that a stream asks for into the event: ``page_id`` becomes ``page.id``. The event's own
-    values stay; null and missing attributes are left out."""
+    values stay, but null is no object; null and missing attributes are left out."""
     for name in names if isinstance(names, list | tuple) else ():
         value = context.get(name) if isinstance(name, str) else None
         parent, _, field = name.partition("_") if isinstance(name, str) else ("", "", "")
         if value is None or not parent or not field:
             continue
-        inner = event.get(parent, {})
+        inner = event.get(parent)
+        if inner is None:
+            inner = {}
         if isinstance(inner, dict) and field not in inner:
             event[parent] = inner | {field: value}  # A new object: the caller's event is not changed.
 
@@ -159,7 +171,8 @@ def judge(
     is_sampled: bool = True,
 ) -> str | Settings:
     """Return why an event is not sent (``unknown_stream, no_schema, sampled, curated``), or the settings of its stream
-    after writing ``sample`` and the provided values into it. ``streams`` None: configuration is off."""
+    after writing ``sample`` and the provided values into it. ``streams`` None: configuration is off. ``is_sampled``
+    False: neither sampling nor curation is judged."""
     settings = {} if streams is None else streams.find(stream)
     if settings is None:
         return "unknown_stream"
@@ -172,14 +185,13 @@ def judge(
     if is_sampled and not is_in_sample(settings, ids):
         return "sampled"
     client = client_settings(settings)
-    if client:
-        attributes = context()
-        if not passes_curation(client.get("curation"), attributes):
-            return "curated"
-        provide_values(client.get("provide_values"), event, attributes)
+    attributes = context() if client else {}
+    if is_sampled and not passes_curation(client.get("curation"), attributes):
+        return "curated"
     sample = settings.get("sample")
     if isinstance(sample, Mapping) and "sample" not in event:
         event["sample"] = {name: sample[name] for name in ("unit", "rate") if name in sample}
+    provide_values(client.get("provide_values"), event, attributes)
     return settings
 
 
