@@ -61,7 +61,7 @@ class ReplayPace:
     def _limit_per_s(self) -> float:
         usual_per_s = self._usual_per_s or UNKNOWN_PER_S
         left_per_s = LOAD * usual_per_s - min(self._acked.per_s, usual_per_s)
-        return min(self._max_per_s, max(MIN_PER_S, left_per_s, 2 * self._put.per_s))
+        return min(self._max_per_s, max(MIN_PER_S, left_per_s, 2 * self._put.steady_per_s))
 
     def draw(self, now: float) -> int:
         """Return how many events may be sent now."""
@@ -77,7 +77,8 @@ class ReplayPace:
 
     def begin_again(self, now: float) -> None:
         """Return to the start rate: at ``now`` no broker answers, or no event waits."""
-        self._away_at = now
+        self._away_at = self._drawn_at = now
+        self._tokens = min(self._tokens, 0.0)
         self.per_s = min(START_PER_S, self._max_per_s)
 
     def catch_up_s(self, *, is_paused: bool = False) -> float:
@@ -89,14 +90,17 @@ class ReplayPace:
 
 
 class _Rate:
-    """The growth of a total per second, from one look to the next."""
+    """The growth of a total per second, from one look to the next. ``steady_per_s`` is the lower of the last two,
+    because events that waited in memory are put together in one second."""
 
     def __init__(self) -> None:
         self._last = 0
         self._at = 0.0
-        self.per_s = 0.0
+        self.per_s = self.steady_per_s = 0.0
 
     def look(self, now: float, total: int) -> None:
+        before_per_s = self.per_s
         if self._at:
             self.per_s = max(0.0, (total - self._last) / (now - self._at))
+        self.steady_per_s = min(self.per_s, before_per_s)
         self._last, self._at = total, now

@@ -145,7 +145,7 @@ def test_events_that_brokers_had_queued_are_not_replayed_on_top_of_them(seconds_
     seconds.pace.per_s = 800.0
     seconds.pace.begin_again(seconds.now - seconds_away)
     seconds.pace.per_s = 800.0
-    seconds.pace.draw(seconds.now)
+    seconds.pace.spend(seconds.pace.draw(seconds.now))
     drawn = 0
     for at in range(8):
         seconds.pass_by(0.5, live=1500 if at < 4 else 1000, waiting=9)
@@ -159,6 +159,15 @@ def test_events_that_brokers_had_queued_are_not_replayed_on_top_of_them(seconds_
 
 def test_the_pace_is_twice_of_what_newly_comes_into_the_spool() -> None:
     assert Seconds().pass_by(10, spooled=30_000, waiting=9) == pytest.approx(60_000, rel=0.02)
+
+
+def test_events_that_are_put_together_in_one_second_do_not_raise_the_pace() -> None:
+    seconds = Seconds()
+    seconds.pass_by(10, live=1000)
+    seconds.pass_by(5, spooled=100, waiting=9)
+    seconds.pass_by(0.5, spooled=5000, waiting=9)
+
+    assert seconds.pass_by(1, spooled=100, waiting=9) == pytest.approx(LOAD * 1000, rel=0.02)
 
 
 def test_the_pace_is_bounded_by_what_is_allowed() -> None:
