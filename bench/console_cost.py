@@ -149,7 +149,9 @@ def table(results: dict[str, dict[str, Any]]) -> str:
 
 def is_too_much(results: dict[str, dict[str, Any]]) -> bool:
     """Whether a side costs more of the throughput than it may, beyond doubt."""
-    return any(1 - 1 / sides[side]["time_ratio"][1] > most for sides in results.values() for side, most in MOST.items())
+    return any(
+        sides[side]["throughput_ratio"][2] < 1 - most for sides in results.values() for side, most in MOST.items()
+    )
 
 
 def run(arguments: list[str]) -> int:
