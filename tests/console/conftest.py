@@ -1,4 +1,4 @@
-"""A browser, a service with its console, and axe-core.
+"""A browser, a service with its console, axe-core, and Playwright Test.
 
 Without a browser the tests are skipped; REQUIRE_BROWSERS=1 makes them fail.
 """
@@ -33,7 +33,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 
 @pytest.fixture(scope="session")
 def axe() -> Path:
-    """The file of axe-core, at its pinned version."""
+    """The file of axe-core. It, and Playwright Test, are installed at their pinned versions."""
     if not shutil.which("npm"):
         missing("Node.js with npm")
     found = HERE / "node_modules" / "axe-core" / "axe.min.js"

@@ -1,4 +1,4 @@
-"""The first minutes with the console, as docs/CONSOLE.md tells them: run, open, post a wrong event, see why, mend it."""
+"""The first minutes with the console, as docs/CONSOLE.md tells them: run, open, post, see why it was wrong, mend it."""
 
 from __future__ import annotations
 

@@ -144,6 +144,7 @@ CORPUS = [
 @pytest.mark.parametrize("text", CORPUS)
 def test_no_text_of_a_client_becomes_markup(page: Page, service: Served, text: str) -> None:
     """The text is in each place that the page shows: fields, names of fields, stream, schema, query, header, body."""
+    client_of(service).ask("POST", "/sessions", {"id": "x", "strict": True})  # Warnings name fields.
     event = {"$schema": text, "meta": {"stream": text, "id": text, "domain": text}, text: {text: [text]}}
     headers = {"User-Agent": text.encode("ascii", "replace").decode().replace("\x00", ""), "X-Request-Id": "a<b>&c"}
     for sent in (event, page_view(text, **{text: text}), [page_view(5, extra=text)]):
