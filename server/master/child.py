@@ -23,8 +23,7 @@ from server.master import signals
 from server.master.generation import WorkerContext
 from server.timing import timers
 
-_MAX_DUMP_BYTES = 1 << 18
-_dumps: dict[int, int] = {}  # By pid, the file in memory into which a child dumps its stacks.
+STDERR = 2
 
 Run = Callable[[WorkerContext], int]
 
@@ -32,31 +31,14 @@ Run = Callable[[WorkerContext], int]
 def fork(run: Run, context: WorkerContext, not_inherited: Iterable[socket.socket]) -> int:
     """Start a child and return its pid; in the child this call never returns."""
     sys.stdout.flush()  # Buffered text would be written twice.
-    dump = os.memfd_create("penstock-dump")
     pid = os.fork()
     if pid:
-        _dumps[pid] = dump
         return pid
     code = EXIT_FOUND
     try:
-        for other in _dumps.values():
-            os.close(other)
-        faulthandler.enable(dump)  # A crash, or ABRT from the master, leaves the stack of every thread.
         code = _live(run, context, not_inherited)
     finally:
         os._exit(code)
-
-
-def dump_of(pid: int) -> str:
-    """Return the stacks that a child has left which crashed or was aborted, once it is reaped; an empty text if it has
-    left none. They are no lines of the log by themselves, so the master logs them as one."""
-    dump = _dumps.pop(pid, None)
-    if dump is None:
-        return ""
-    try:
-        return os.pread(dump, _MAX_DUMP_BYTES, 0).decode("utf-8", "replace").strip()
-    finally:
-        os.close(dump)
 
 
 def _live(run: Run, context: WorkerContext, not_inherited: Iterable[socket.socket]) -> int:
@@ -67,6 +49,7 @@ def _live(run: Run, context: WorkerContext, not_inherited: Iterable[socket.socke
         timers.begin_child()
         signals.reset_in_child()
         context.row.board.stacks.answer()
+        faulthandler.enable(STDERR)  # A crash, or ABRT from the master, leaves the stack of every thread.
         for mine_not in not_inherited:
             mine_not.close()
         context.row.pid = os.getpid()

@@ -18,7 +18,6 @@ from server.errors import EXIT_BOOT, EXIT_DONE, EXIT_FOUND
 from server.host import stdio
 from server.log import Level
 from server.master import activation, signals
-from server.master.child import dump_of
 from server.master.generation import WORKER, Generation
 from server.master.notify import Notifier
 from server.master.signals import Order
@@ -237,8 +236,6 @@ class Master:
         is_draining = child.note_state(now) is State.DRAINING
         self._board.release(child.row)
         how = signals.describe_end(status)
-        if stacks := dump_of(child.pid):
-            _logger.error("the stacks of %s: %s", child, stacks)
         is_told = self._is_stopping or is_draining or child in self._succession.leaving
         if (
             self._is_stopping

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -93,9 +92,6 @@ def test_a_stuck_worker_dumps_its_stack_and_is_replaced(tmp_path: Path) -> None:
 
         assert re.search(r"has given no beat for \d+\.\d s: aborting it", toy.log())
         toy.says("this_loop_is_stuck")  # One that was late on its way there was aborted too; the next is not.
-        lines = [json.loads(line) for line in toy.log().splitlines()]
-        dumped = [line for line in lines if "this_loop_is_stuck" in line["message"]]
-        assert {line["level"] for line in dumped} == {"error"} and dumped[0]["message"].startswith("the stacks of ")
 
 
 @pytest.mark.parametrize("is_stopped", [False, True])
