@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import importlib.util
 import sys
 from collections.abc import Collection, Sequence
 
@@ -59,6 +60,10 @@ COMMANDS = {
 }
 
 
+# Packages of the wheel that are not below a name of its own: `pip install` of another one overwrites them in silence.
+OURS = ("server", "validators", "soak", "eventstreams", "processors")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit code (server.errors); wrong command lines exit with 2."""
     stdio.hold_open()
@@ -75,12 +80,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PenstockError as error:
         say(f"penstock: {error}")
         return error.exit_code
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] not in OURS:
+            raise
+        say(f"penstock: {_overwritten(error)}")
+        return EXIT_FOUND
     except KeyboardInterrupt:
         # A service that is still reading its settings has nothing to lose; other commands have not done their work.
         return EXIT_DONE if list(arguments[:1]) == ["serve"] else EXIT_INTERRUPTED
     finally:
         stdio.finish()
     return code
+
+
+def _overwritten(error: ImportError) -> str:
+    """Say which package is not ours any more, why that may be, and what to do."""
+    package = (error.name or "").partition(".")[0]
+    found = importlib.util.find_spec(package)
+    place = found.origin if found is not None else "nowhere"
+    return (
+        f"the package {package} of Penstock cannot be used ({error}); it was found at {place}. Another package of that "
+        f"name was probably installed over it, such as the project {package} of PyPI. Install Penstock into a virtual "
+        "environment of its own, or remove the other package and install Penstock again"
+    )
 
 
 def _no_command(name: str) -> str:

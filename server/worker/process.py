@@ -273,10 +273,14 @@ class Worker:
         return sum(one.one_decode for one in ways), sum(one.one_pass for one in ways), sum(one.referred for one in ways)
 
     def _copy_counters(self) -> None:
-        """Copy the counters of the parts to shared memory."""
+        """Copy the counters of the parts to shared memory.
+
+        The books come last, and readers read them first (admin.view): a reader that sees an event there, such as one in
+        the spool, sees its bytes in the gauges too.
+        """
         hand_over(self._row.counters)
-        self._row.write_books(self._durability.tallies)
         self._measures.write()
+        self._row.write_books(self._durability.tallies)
 
 
 def run(materials: Materials, context: WorkerContext, concerns: Concerns = ALL) -> int:

@@ -41,7 +41,7 @@ def test_a_command_that_does_not_exist_is_answered_with_the_nearest(
     assert f"there is no command {name!r}; " in (said := capsys.readouterr().err) and hint in said
 
 
-@pytest.mark.parametrize("events_per_s", [5_000, 100_000])
+@pytest.mark.parametrize("events_per_s", [40_000, 100_000])
 def test_the_disk_of_the_spare_host_takes_no_part_of_the_spool(events_per_s: int) -> None:
     """When it is needed, another host is down, and that one's disk takes nothing."""
     found = size.size(Load(events_per_s=events_per_s, event_bytes=1000, cores=4), size.measured())
