@@ -4,7 +4,7 @@ Place: sources' thread → HERE → hub.
 Rules: a write costs the same for one event as for twenty. After events were sent, the next ones wait ``REST`` times as
 long as sending took, at most ``MOST_REST_S``. A few clients therefore get every event at once; with many, the events of
 some milliseconds share one write per client, and writing takes at most 1 / (1 + REST) of the loop's time until the
-longest rest is reached. The thread that brings events waits while the loop has ``MOST_WAITING`` of them to take.
+longest rest is reached. The thread that brings events waits while the loop has ``MOST_WAITING_BYTES`` of them to take.
 Not here: what is done with the events (hub).
 """
 
@@ -22,7 +22,7 @@ from eventstreams.record import Record
 REST: Final = 3.0
 MOST_REST_S: Final = 0.05
 LEAST_REST_S: Final = 0.001  # A timer is not finer.
-MOST_WAITING: Final = 10_000
+MOST_WAITING_BYTES: Final = 16 << 20
 
 
 class Inbox:
@@ -32,7 +32,7 @@ class Inbox:
         self._loop = loop
         self._take = take
         self._batches: deque[list[Record]] = deque()
-        self._waiting = 0
+        self._waiting_bytes = 0
         self._is_called = False
         self._is_open = True
         self._changed = threading.Condition()
@@ -40,11 +40,11 @@ class Inbox:
     def put(self, records: list[Record]) -> None:
         """Hand records over. Waits while the loop is behind. Any thread but the loop's."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting < MOST_WAITING or not self._is_open)
+            self._changed.wait_for(lambda: self._waiting_bytes < MOST_WAITING_BYTES or not self._is_open)
             if not self._is_open:
                 return
             self._batches.append(records)
-            self._waiting += len(records)
+            self._waiting_bytes += sum(record.weight_bytes for record in records)
             is_called, self._is_called = self._is_called, True
         if not is_called and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._on_call)
@@ -58,7 +58,7 @@ class Inbox:
     def _on_call(self) -> None:
         with self._changed:
             batches, self._batches = self._batches, deque()
-            self._waiting = 0
+            self._waiting_bytes = 0
             self._is_called = False
             self._changed.notify_all()
         if self._is_open:

@@ -11,9 +11,11 @@ import asyncio
 import json
 import logging
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import msgspec
@@ -167,17 +169,23 @@ class FakeReader:
 
 
 class FakeTail:
-    """The contract is sources.base.Tail."""
+    """The contract is sources.base.Tail. It calls back on a thread of its own, in the order of events."""
 
     def __init__(self, log: Log) -> None:
         self.followed: dict[Place, int] = {}
         self.log = log
         log.tails.append(self)
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._on_records: OnRecords
         self._on_lost: OnLost
 
     def start(self, on_records: OnRecords, on_lost: OnLost) -> None:
         self._on_records, self._on_lost = on_records, on_lost
+        threading.Thread(target=self._run, name="fake tail", daemon=True).start()
+
+    def _run(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
 
     def follow(self, positions: Mapping[Place, int]) -> None:
         self.followed |= positions
@@ -190,15 +198,17 @@ class FakeTail:
 
     def stop(self) -> None:
         self.followed.clear()
+        self._calls.put(None)
 
     def take(self, records: list[Record]) -> None:
         wanted = [one for one in records if self.followed.get(one.place, 1 << 62) <= one.offset]
         if wanted:
-            self._on_records([Record(*one.place, one.offset, one.timestamp_ms, one.key, one.value) for one in wanted])
+            copies = [Record(*one.place, one.offset, one.timestamp_ms, one.key, one.value) for one in wanted]
+            self._calls.put(lambda: self._on_records(copies))
 
     def lose(self, place: Place) -> None:
         if self.followed.pop(place, None) is not None:
-            self._on_lost(place)
+            self._calls.put(lambda: self._on_lost(place))
 
 
 class InProcess:

@@ -154,7 +154,7 @@ def test_the_javascript_client(tmp_path: Path) -> None:
             client.wait(10)
         intake.post("/later")
         with said.open("w") as out:
-            again = ["node", program, module, f"{url}&limit=1", position]
+            again = ["node", program, str(module), f"{url}&limit=1", str(position)]
             assert subprocess.run(again, stdout=out, stderr=out, timeout=120).returncode == 0
         assert "done" in said.read_text()
         assert pages()[-1] == "/later" and len(pages()) == 1

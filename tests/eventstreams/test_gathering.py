@@ -42,7 +42,7 @@ def test_what_a_thread_brings_in_one_turn_of_the_loop_is_taken_in_one_call() -> 
 
 
 def test_a_thread_waits_for_a_loop_that_is_behind_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gathering, "MOST_WAITING", 10)
+    monkeypatch.setattr(gathering, "MOST_WAITING_BYTES", 10 * record(0).weight_bytes)
 
     async def scene() -> None:
         taken: list[int] = []
@@ -64,7 +64,7 @@ def test_a_thread_waits_for_a_loop_that_is_behind_and_loses_nothing(monkeypatch:
 
 
 def test_a_thread_that_waits_goes_on_when_the_worker_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gathering, "MOST_WAITING", 1)
+    monkeypatch.setattr(gathering, "MOST_WAITING_BYTES", 1)
 
     async def scene() -> None:
         inbox = Inbox(asyncio.get_running_loop(), lambda _: None)

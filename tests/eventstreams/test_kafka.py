@@ -212,6 +212,8 @@ def test_readers_return_what_is_there_and_see_the_end(kafka_broker: Kafka, of_te
         assert [record.offset for record in first.records] == [1, 2]
         assert first.reached == {(of_test.name, 0): 3, (of_test.name, 1): 0}
         assert (again.records, again.reached) == ([], first.reached)
+        # A fetch that waits for events would delay the next request of this connection.
+        assert reader._consumer.assignment() == []
     finally:
         reader.close()
 
