@@ -34,11 +34,10 @@ def _writer() -> Callable[[Any], str]:
         text, make = json.encoder.encode_basestring, json.encoder.c_make_encoder  # type: ignore[attr-defined]
         write = make(None, _plain, text, None, ":", ",", False, False, False)
         join = "".join
-        if join(write({"a": [1, None]}, 0)) == encoder.encode({"a": [1, None]}):
-            return lambda event: join(write(event, 0))
+        is_alike = join(write({"a": [1, None]}, 0)) == encoder.encode({"a": [1, None]})
     except (AttributeError, TypeError):  # Another Python: the module has no C part, or another one.
-        pass
-    return encoder.encode
+        return encoder.encode
+    return (lambda event: join(write(event, 0))) if is_alike else encoder.encode
 
 
 _dumps = _writer()
