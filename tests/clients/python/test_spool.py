@@ -200,13 +200,31 @@ def test_events_for_one_address_do_not_go_to_another(
 def test_after_its_directory_is_removed_nothing_is_said_to_be_stored(
     faulty: FaultServer, spool: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = Intake(faulty.url, spool=spool, linger_s=LONG_S)
+    client = Intake(faulty.url, spool=spool, driver="inline", max_queue_events=2)
+    tickets = [client.submit(STREAM, EVENT) for _ in range(4)]  # Two of them are on disk alone.
+    assert all(ticket.stored for ticket in tickets)
     shutil.rmtree(spool)
-    ticket = client.submit(STREAM, EVENT)
+    tickets.append(client.submit(STREAM, EVENT))
 
-    assert not ticket.stored
-    assert "was removed" in caplog.text
-    assert client.close(LONG_S).sent == 1
+    assert not any(ticket.stored for ticket in tickets)
+    assert "was removed); events are kept in memory alone" in caplog.text
+    assert client.health().dropped == {"queue_full": 1}  # The bound of memory holds now.
+    assert client.close(LONG_S).sent == 4
+    assert sorted(faulty.ids()) == sorted(ticket.id for ticket in tickets[1:])
+
+
+def test_when_its_directory_is_back_what_waits_is_stored_again(faulty: FaultServer, spool: str) -> None:
+    client = Intake(NOWHERE, spool=spool, driver="inline", max_queue_events=2)
+    tickets = [client.submit(STREAM, EVENT) for _ in range(4)]
+    shutil.rmtree(spool)
+    Path(spool).mkdir()
+    tickets.append(client.submit(STREAM, EVENT))
+    assert all(ticket.stored for ticket in tickets)
+    client.close(0)
+
+    hand_over(spool)
+    assert Intake(faulty.url, spool=spool).close(LONG_S).sent == 5
+    assert sorted(faulty.ids()) == sorted(ticket.id for ticket in tickets)
 
 
 def test_other_users_cannot_read_what_is_stored(spool: str) -> None:
@@ -231,17 +249,25 @@ def test_in_the_child_of_a_fork_a_spool_that_cannot_be_used_is_no_exception(faul
     assert faulty.ids() == submitted(done)
 
 
-def test_a_spool_that_breaks_leaves_events_in_memory(
+def test_a_spool_that_breaks_goes_on_in_another_file(
     faulty: FaultServer, spool: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = Intake(faulty.url, spool=spool, linger_s=LONG_S)
+    first = client.submit(STREAM, EVENT)
     (path,) = databases(spool)
     with sqlite3.connect(path) as database:
         database.execute("DROP TABLE events")
     database.close()
-    ticket = client.submit(STREAM, EVENT)
+    second = client.submit(STREAM, EVENT)
+    fresh = next(one for one in databases(spool) if one != path)
+    with sqlite3.connect(fresh) as database:
+        kept = [row[0] for row in database.execute("SELECT id FROM events ORDER BY row")]
+    database.close()
 
-    assert not ticket.stored
-    assert "the spool cannot be written" in caplog.text
-    assert client.flush(LONG_S).sent == 1
-    client.close()
+    assert (first.stored, second.stored) == (True, True)
+    assert kept == [first.id, second.id]
+    assert "the spool goes on in another file" in caplog.text
+    assert f"{path.name} cannot be read" in caplog.text or client.flush(LONG_S)
+    assert f"{path.name} cannot be read" in caplog.text
+    client.close(LONG_S)
+    assert sorted(faulty.ids()) == sorted([first.id, second.id])

@@ -12,7 +12,7 @@ from penstock_client.async_connection import AsyncConnections
 from penstock_client.client import Client, deadline
 from penstock_client.core import Core
 from penstock_client.jobs import Result
-from penstock_client.options import Options, OptionValues
+from penstock_client.options import OptionValues
 from penstock_client.outcomes import FlushResult, Outcome, Ticket
 
 CLOSING_TURNS = 10
@@ -30,7 +30,7 @@ class AsyncIntake(Client):
     def __init__(self, url: str, **options: Unpack[OptionValues]) -> None:
         if options.get("on_full") == "block":
             raise ValueError("on_full='block' would hold up the loop; choose drop_oldest, drop_new or raise")
-        super().__init__(Options(url, **options))
+        super().__init__(url, options)
 
     def _reset(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -88,7 +88,7 @@ class AsyncIntake(Client):
             self._begin()
         core = self._core
         if core.is_closed:
-            return FlushResult(0, 0, 0, 0)
+            return self._nothing()
         with self._lock:
             mark = core.begin_flush(_monotonic())
         try:

@@ -6,17 +6,19 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
 
 from penstock_client import process
-from penstock_client.core import Core
 from penstock_client.errors import Closed, QueueFull, SpoolError
-from penstock_client.options import Options
-from penstock_client.outcomes import PENDING, FlushResult, Health, Ticket
 
+TYPE_CHECKING = False  # Type checkers take it for true; typing takes long to import.
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
     from penstock_client.connection import Connections
+    from penstock_client.core import Core
+    from penstock_client.options import Options, OptionValues
+    from penstock_client.outcomes import FlushResult, Health, Ticket
     from penstock_client.spool import Spool
 
 _getpid = os.getpid
@@ -41,9 +43,12 @@ class Client:
     queued is the parent's to send."""
 
     _waits_in_thread = True  # Ticket.wait may block.
+    _has_no_threads = False  # The caller sends.
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
+    def __init__(self, url: str, values: OptionValues) -> None:
+        from penstock_client.options import Options
+
+        options = self.options = Options(url, **values)
         self._hasty = options.hasty
         self._is_strict = options.on_full != "drop_oldest"
         self._pid = 0
@@ -83,6 +88,7 @@ class Client:
                 return
             process.load_what_threads_need(is_secure=self.options.is_secure())
             from penstock_client.connection import Connections
+            from penstock_client.core import Core
 
             self._make_connections: Callable[[Options], Connections] = Connections
             spool, problem = self._open_spool()
@@ -124,13 +130,13 @@ class Client:
         """Queue an event and return at once. The event is copied: ``meta.id``, ``meta.stream`` and ``dt`` are written
         into the copy, and its bytes are made now. ``ids`` are for sampling. What is wrong with an event is the outcome
         of its ticket; raises QueueFull with ``on_full="raise"``, and Closed after ``close``. After the flush at the end
-        of the process, where threads and finalizers may still submit, the outcome says that instead."""
+        of the process, where threads and finalizers may still submit, the outcome says that instead. With the inline
+        driver it sends the batch that it completes."""
         if self._pid != _getpid():
             self._begin()
         core = self._core
-        ticket = core.prepare(stream, event, self._hasty if hasty is None else bool(hasty), ids, _monotonic())
-        if self._wait_for is not None:
-            ticket.bind(self._wait_for)
+        is_hasty = self._hasty if hasty is None else bool(hasty)
+        ticket = core.prepare(stream, event, is_hasty, ids, _monotonic(), self._wait_for)
         with self._lock:
             if core.is_closed:
                 if not process.is_ending():
@@ -142,7 +148,12 @@ class Client:
                 self._on_taken(ticket)
         if core.outbox:
             self._run_outbox()
+        if self._has_no_threads:
+            self._send_in_submit(ticket)
         return ticket
+
+    def _send_in_submit(self, ticket: Ticket) -> None:
+        """Nothing sends in the background: send the batch that this event completes."""
 
     def submit_all(
         self, stream: str, events: Iterable[Mapping[str, Any]], *, hasty: bool | None = None
@@ -180,7 +191,7 @@ class Client:
     def _wait(self, ticket: Ticket, timeout: float | None) -> None:
         deadline_s = deadline(timeout)
         with self._lock:
-            self._until(lambda: ticket.outcome is not PENDING, deadline_s)
+            self._until(lambda: ticket.is_done, deadline_s)
 
     # State.
 
@@ -253,6 +264,11 @@ class Client:
                 logging.getLogger("penstock_client").exception("a callback of on_drop or on_done failed")
         with self._lock:  # Events that were dropped have their outcome too.
             self._changed.notify_all()
+
+    def _nothing(self) -> FlushResult:
+        from penstock_client.outcomes import FlushResult
+
+        return FlushResult(0, 0, 0, 0)
 
     def _finish(self, deadline_s: float) -> FlushResult:
         """Send what is left in the calling thread, and close."""

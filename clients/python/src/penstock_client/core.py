@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from penstock_client import decisions
 from penstock_client.batches import fits, halve
 from penstock_client.decisions import Failure
-from penstock_client.encoding import encode
+from penstock_client.encoding import encoder
 from penstock_client.identity import new_id, timestamp
 from penstock_client.jobs import USER_AGENT, Answer, Failed, Job, Result
 from penstock_client.lanes import Batch, Lane
 from penstock_client.options import Options
-from penstock_client.outcomes import SENT, Outcome, Ticket
+from penstock_client.outcomes import Outcome, Ticket
 from penstock_client.queue import Queue
 from penstock_client.streamconfig import StreamSource
 from penstock_client.streams import destination, is_in_sample, judge, sample_problem
@@ -47,31 +47,39 @@ class Core(Queue):
         self._stopped_until_s = 0.0
         self._ids = options.ids if options.ids is not None else _process_ids()
         self._has_no_streams = options.streams is None
+        self._encode = encoder(options.dumps)
         self._limits = (options.linger_s, options.max_batch_events, options.max_batch_bytes)
 
     def prepare(
-        self, stream: object, event: Mapping[str, Any], hasty: bool, ids: Mapping[str, str] | None, now_s: float
+        self,
+        stream: object,
+        event: Mapping[str, Any],
+        hasty: bool,
+        ids: Mapping[str, str] | None,
+        now_s: float,
+        waiting: Callable[[Ticket, float | None], None] | None = None,
     ) -> Ticket:
         """Make the ticket of an event. It has an outcome already if the event is not to be sent. Nothing that the
-        caller gave, a mapping or a function, raises here."""
+        caller gave, a mapping or a function, raises here. ``waiting``: how the ticket waits."""
         options = self.options
-        unix_ns = self._wall_ns()
+        unix_ms = self._wall_ns() // 1_000_000
         if not isinstance(stream, str):
             name = str(stream) if isinstance(stream, int | float | bytes | None) else type(stream).__name__
             return self._refused(name, "", "unknown_stream", f"a stream is named by text, not {name}", now_s)
         try:
-            made = _copy(event)
-            meta = made["meta"] = {} if made.get("meta") is None else _copy(made["meta"])
+            made = event.copy() if type(event) is dict else _copy(event)
+            meta = made.get("meta")
+            meta = made["meta"] = {} if meta is None else meta.copy() if type(meta) is dict else _copy(meta)
         except Exception:  # Mappings may be the caller's own classes.
             return self._refused(stream, "", "not_an_object", "events and their meta are mappings", now_s)
         identity = meta.get("id")
         if not isinstance(identity, str) or not identity:
-            identity = meta["id"] = new_id()
+            identity = meta["id"] = new_id(unix_ms)
         meta["stream"] = stream
         if options.domain is not None and meta.get("domain") is None:
             meta["domain"] = options.domain
         if options.set_dt and made.get("dt") is None:
-            made["dt"] = timestamp(unix_ns)
+            made["dt"] = timestamp(unix_ms)
         if "$schema" not in made and stream in options.schemas:
             made["$schema"] = options.schemas[stream]
         if options.validator is not None and (invalid := self._validate(made, now_s)) is not None:
@@ -90,13 +98,13 @@ class Core(Queue):
                 return self._refused(stream, identity, found, f"not sent to {stream}: {found}", now_s)
             lane = self._lane(address, hasty)
         try:
-            body = encode(made, options.dumps)
+            body = self._encode(made)
         except Exception as error:
             return self._refused(stream, identity, "unserializable", f"{stream}: {error}", now_s)
         if not fits(len(body), options.max_batch_bytes):
             text = f"{stream}: an event of {len(body)} bytes; max_batch_bytes is {options.max_batch_bytes}"
             return self._refused(stream, identity, "too_large", text, now_s)
-        ticket = Ticket(stream, identity, body, lane, now_s)
+        ticket = Ticket(stream, identity, body, lane, now_s, waiting)
         if is_waiting:
             ticket.unjudged = (made, ids or self._ids, hasty)
         return ticket
@@ -224,9 +232,7 @@ class Core(Queue):
         self.is_closed = True
         left = [*self._unjudged]
         for lane in self._lanes.values():
-            left += [*lane.fresh, *(ticket for batch in lane.again for ticket in batch.tickets)]
-            left += [ticket for _, _, batch in lane.later for ticket in batch.tickets]
-            left += lane.in_flight.tickets if lane.in_flight is not None else []
+            left += lane.tickets()
         self._lanes.clear()
         self._unjudged.clear()
         for ticket in left:
@@ -299,23 +305,30 @@ class Core(Queue):
     def _after_events(self, lane: Lane, batch: Batch, result: Answer | Failed | Failure, now_s: float) -> None:
         tickets = batch.tickets
         if isinstance(result, Answer):
+            if result.status in (201, 202):  # By far the most answers: all was accepted.
+                lane.failures = 0
+                self.last_error = None
+                self._settle_sent(tickets)
+                return
             body = result.json() if result.body else None
             wall_s = self._wall_ns() / 1e9
             decision = decisions.after_answer(len(tickets), result.status, result.headers, body, wall_s)
         else:
             kind = result.kind if isinstance(result, Failed) else result
             decision = decisions.after_failure(len(tickets), kind)
+        sent: list[Ticket] = []
         left: list[Ticket] = []
         is_unknown = False
         for index, (ticket, outcome) in enumerate(zip(tickets, decision.outcomes, strict=True)):
             if outcome == "sent":
-                self._settle(ticket, SENT, now_s)
+                sent.append(ticket)
             elif outcome == "rejected":
                 reason = decision.reasons[index] or "rejected"
                 self._settle(ticket, Outcome("rejected", reason, decision.details.get(index)), now_s)
             else:
                 left.append(ticket)
                 is_unknown = is_unknown or outcome == "unknown"
+        self._settle_sent(sent)
         if decision.pauses:
             self._pause(lane, str(decision.reasons[0]), decision.retry_after_s, now_s, _described(result))
         else:
@@ -348,8 +361,7 @@ class Core(Queue):
         if action == "sent":
             lane.failures = 0
             self.last_error = None
-            for ticket in batch.tickets:
-                self._settle(ticket, SENT, now_s)
+            self._settle_sent(batch.tickets)
         elif action == "resend":
             batch.is_unknown = False
             batch.attempt += 1
@@ -393,7 +405,7 @@ class Core(Queue):
             self._settle(ticket, Outcome("dropped", found, f"not sent to {ticket.stream}: {found}"), now_s)
             return
         lane = self._lane(destination(found, self.options.services, self.options.url), hasty)
-        body = encode(made, self.options.dumps)
+        body = self._encode(made)
         self.queued_bytes += len(body) - len(ticket.body or b"")
         ticket.body, ticket.lane = body, lane
         if self.spool is not None:

@@ -18,8 +18,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
-def new_id() -> str:
-    """Return a new UUIDv7. It is made from the wall clock and 74 random bits."""
+def new_id(unix_ms: int | None = None) -> str:
+    """Return a new UUIDv7: the wall clock, which the caller may have read already, and 74 random bits."""
+    global _last_prefix  # noqa: PLW0603 - a cache of one entry, replaced whole: safe without a lock
+    if unix_ms is None:
+        unix_ms = time.time_ns() // 1_000_000
     try:
         tail = _random.pop()
     except IndexError:
@@ -27,20 +30,25 @@ def new_id() -> str:
         tails = [digits[at : at + 20] for at in range(0, len(digits), 20)]
         tail = tails.pop()
         _random.extend(tails)
-    ms = "%012x" % (time.time_ns() // 1_000_000)
-    variant = "89ab"[int(tail[3], 16) & 3]
-    return f"{ms[:8]}-{ms[8:]}-7{tail[:3]}-{variant}{tail[4:7]}-{tail[7:19]}"
+    known_ms, prefix = _last_prefix
+    if known_ms != unix_ms:
+        digits = f"{unix_ms:012x}"
+        prefix = f"{digits[:8]}-{digits[8:]}-7"
+        _last_prefix = (unix_ms, prefix)
+    return f"{prefix}{tail[:3]}-{_VARIANTS[tail[3]]}{tail[4:7]}-{tail[7:19]}"
 
 
-_last_second = (0, "")
+_VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+_last_prefix = (-1, "")
+_last_time = (-1, "")
 
 
-def timestamp(unix_ns: int) -> str:
+def timestamp(unix_ms: int) -> str:
     """Return a time as ``2026-11-28T12:00:00.000Z``."""
-    global _last_second  # noqa: PLW0603 - a cache of one entry, replaced whole: safe without a lock
-    second, rest = divmod(unix_ns, 1_000_000_000)
-    known, text = _last_second
-    if known != second:
-        text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        _last_second = (second, text)
-    return f"{text}.{rest // 1_000_000:03d}Z"
+    global _last_time  # noqa: PLW0603 - a cache of one entry, replaced whole: safe without a lock
+    known_ms, text = _last_time
+    if known_ms != unix_ms:
+        second, rest = divmod(unix_ms, 1000)
+        text = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(second))}.{rest:03d}Z"
+        _last_time = (unix_ms, text)
+    return text

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from penstock_client.client import Client, deadline
-from penstock_client.core import Core
-from penstock_client.options import Options, OptionValues
-from penstock_client.outcomes import FlushResult, Outcome, Ticket
 
+TYPE_CHECKING = False  # Type checkers take it for true; typing takes long to import.
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Literal, Self, Unpack
+
     from penstock_client.connection import Connections
+    from penstock_client.core import Core
+    from penstock_client.options import OptionValues
+    from penstock_client.outcomes import FlushResult, Outcome, Ticket
 
 _monotonic = time.monotonic
 
@@ -32,7 +34,7 @@ class Intake(Client):
         if driver not in ("thread", "inline"):
             raise ValueError(f"driver is thread or inline, not {driver!r}")
         self._is_inline = driver == "inline"
-        super().__init__(Options(url, **options))
+        super().__init__(url, options)
 
     def _reset(self) -> None:
         self._work = threading.Condition(self._lock)
@@ -46,15 +48,10 @@ class Intake(Client):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def submit(
-        self, stream: str, event: Mapping[str, Any], *, hasty: bool | None = None, ids: Mapping[str, str] | None = None
-    ) -> Ticket:
-        """As ``Client.submit``; with the inline driver it sends the batch that it completes."""
-        ticket = super().submit(stream, event, hasty=hasty, ids=ids)
-        if self._has_no_threads and self._core.has_batch(ticket):
+    def _send_in_submit(self, ticket: Ticket) -> None:
+        if self._core.has_batch(ticket):
             deadline_s = _monotonic() + self.options.timeout_s
             self._drive(lambda: not self._core.has_batch(ticket) or self._core.is_paused(ticket), deadline_s)
-        return ticket
 
     def submit_now(
         self,
@@ -96,7 +93,7 @@ class Intake(Client):
         if not self.is_of_this_process():
             self._begin()
         if self._core.is_closed:
-            return FlushResult(0, 0, 0, 0)
+            return self._nothing()
         return self._close_by(deadline(timeout))
 
     def close_at_exit(self, deadline_s: float) -> None:

@@ -133,6 +133,12 @@ class Lane:
         self.later = [one for one in self.later if one[2] is not batch]
         heapq.heapify(self.later)
 
+    def tickets(self) -> list[Ticket]:
+        """Return all events, those under way too."""
+        batches = [*self.again, *(batch for _, _, batch in self.later)]
+        batches += [self.in_flight] if self.in_flight is not None else []
+        return [*self.fresh, *(ticket for batch in batches for ticket in batch.tickets)]
+
     def oldest_s(self) -> float:
         """Return since when the oldest event waits; infinity: none does."""
         firsts = [self.fresh[0]] if self.fresh else []

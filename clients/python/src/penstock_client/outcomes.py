@@ -66,7 +66,6 @@ class Ticket:
         "__weakref__",
         "_callbacks",
         "_waiting",
-        "attempts",
         "body",
         "epoch",
         "id",
@@ -78,7 +77,15 @@ class Ticket:
         "unjudged",
     )
 
-    def __init__(self, stream: str, identity: str, body: bytes | None, lane: Lane | None, since_s: float) -> None:
+    def __init__(
+        self,
+        stream: str,
+        identity: str,
+        body: bytes | None,
+        lane: Lane | None,
+        since_s: float,
+        waiting: Callable[[Ticket, float | None], None] | None = None,
+    ) -> None:
         self.stream = stream
         self.id = identity
         self.outcome: Outcome = PENDING
@@ -86,12 +93,11 @@ class Ticket:
         self.body = body
         self.lane = lane
         self.since_s = since_s
-        self.attempts = 0
         self.epoch = 0
-        self.row = 0  # In the spool; 0: it is not there.
+        self.row = 0  # In the spool; 0: it is not there; below 0: in a file of it that is gone.
         self.unjudged: tuple[dict[str, Any], Mapping[str, str], bool] | None = None
         self._callbacks: list[Callable[[Ticket], object]] | None = None
-        self._waiting: Callable[[Ticket, float | None], None] | None = None
+        self._waiting = waiting  # How ``wait`` waits.
 
     def __repr__(self) -> str:
         return f"<Ticket {self.id} {self.stream} {self.outcome.status}>"
@@ -137,10 +143,6 @@ class Ticket:
     def has_callbacks(self) -> bool:
         """Whether anything waits. For the drivers."""
         return bool(self._callbacks)
-
-    def bind(self, waiting: Callable[[Ticket, float | None], None]) -> None:
-        """Set how ``wait`` waits. For the drivers."""
-        self._waiting = waiting
 
     def __await__(self) -> Generator[Any, None, Outcome]:
         """Wait in asyncio: ``outcome = await ticket``."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import atexit
 import os
-import signal
 import sys
 import threading
 import time
-from types import FrameType
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # Type checkers take it for true; typing takes long to import.
 if TYPE_CHECKING:
+    from types import FrameType
+
     from penstock_client.client import Client
 
 _clients: set[Client] = set()
@@ -101,6 +101,7 @@ def _on_worker_shutdown(**_: object) -> None:
 def exit_on_sigterm() -> None:
     """Make SIGTERM end the program by ``SystemExit``, so that clients are flushed as at any other exit. For programs
     that do not handle SIGTERM themselves; the default action ends a process without running anything."""
+    import signal
 
     def leave(number: int, _: FrameType | None) -> None:
         raise SystemExit(128 + number)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -35,6 +36,8 @@ class Queue:
         self.is_closed = False
         self.queued_events = 0
         self.queued_bytes = 0
+        self._most_events = options.max_queue_events
+        self._most_bytes = options.max_queue_bytes
         self.last_error: str | None = None
         # What is to be called without the lock: callbacks of users, and lines for the log.
         self.outbox: list[Callable[[], object]] = []
@@ -48,6 +51,7 @@ class Queue:
         self._flushed = (0, 0, 0)
         self._on_disk: WeakValueDictionary[int, Ticket] = WeakValueDictionary()
         self._adopt_due_s = now_s
+        self._renew_due_s = now_s
         self._is_adopting = spool is not None  # Clients that are gone may have left events.
 
     def is_full(self, ticket: Ticket) -> bool:
@@ -66,6 +70,23 @@ class Queue:
 
     def offer(self, ticket: Ticket) -> bool:
         """Take an event that has room, or for which room is made by dropping older ones; say whether it was taken."""
+        body, lane = ticket.body, ticket.lane
+        if body is None or lane is None or self.spool is not None or self.is_closed or ticket.outcome is not PENDING:
+            return self._offer(ticket)
+        queued_bytes = self.queued_bytes + len(body) + OVERHEAD_BYTES
+        if self.queued_events >= self._most_events or queued_bytes > self._most_bytes:
+            return self._offer(ticket)
+        # What nearly all calls do, without calling anything.
+        self.books.submitted += 1
+        self.queued_events += 1
+        self.queued_bytes = queued_bytes
+        epoch = ticket.epoch = self._epoch
+        self._open[epoch] += 1
+        lane.fresh.append(ticket)
+        lane.fresh_bytes += len(body)
+        return True
+
+    def _offer(self, ticket: Ticket) -> bool:
         spool = self.spool
         if ticket.outcome is not PENDING:
             self.books.submitted += 1
@@ -162,6 +183,8 @@ class Queue:
             return False
         is_loaded = spool.unloaded == 0 and self.has_room(ticket)
         reason = spool.put(ticket, self._wall_ns(), is_loaded=is_loaded)
+        if reason is not None and spool.is_lost and self._renew(spool, reason, ticket.since_s):
+            reason = spool.put(ticket, self._wall_ns(), is_loaded=is_loaded)
         if reason is not None:  # The disk is full or broken: memory is better than nothing.
             self.warn_of_spool(f"the spool cannot be written ({reason})", ticket.since_s)
             while not self.has_room(ticket):
@@ -180,6 +203,22 @@ class Queue:
         """Say that events are not stored."""
         self._warn("spool", f"{problem}; events are kept in memory alone", now_s)
 
+    def _renew(self, spool: Spool, reason: str, now_s: float) -> bool:
+        """Begin another file of the spool, or note that what was stored no longer is. Say whether there is one."""
+        if now_s < self._renew_due_s:
+            return False
+        self._renew_due_s = now_s + ADOPT_EVERY_S
+        waiting = [ticket for lane in self._lanes.values() for ticket in lane.tickets()]
+        if spool.renew(waiting, self._wall_ns()):
+            self._renew_due_s = now_s
+            for ticket in list(self._on_disk.values()):
+                ticket.row = abs(ticket.row)
+            self._warn("spool_renewed", f"{reason}; the spool goes on in another file", now_s)
+            return True
+        for ticket in (*waiting, *self._on_disk.values()):
+            ticket.row = -abs(ticket.row)
+        return False
+
     def _look_at_disk(self, now_s: float) -> None:
         if self.spool is None:
             return
@@ -194,6 +233,8 @@ class Queue:
 
     def _take_from_disk(self, spool: Spool, now_s: float) -> None:
         if now_s >= self._adopt_due_s:
+            if spool.has_vanished() and not self._renew(spool, "the file of the spool is gone or broken", now_s):
+                self.warn_of_spool("the file of the spool is gone or broken", now_s)
             self._is_adopting = spool.adopt()
             self._adopt_due_s = now_s if self._is_adopting else now_s + ADOPT_EVERY_S
         if spool.unloaded and self.queued_events < self.options.max_queue_events // 2:
@@ -202,7 +243,7 @@ class Queue:
                 age_s = max(self._wall_ns() / 1e9 - stored.unix_s, 0.0)
                 found = self._on_disk.pop(row, None)
                 ticket = found or Ticket(stored.stream, stored.id, stored.body, None, now_s - age_s)
-                ticket.row = row
+                ticket.row = -row if spool.is_lost else row
                 ticket.lane = self._lane(stored.url or self.options.url, stored.is_hasty)
                 ticket.body = stored.body
                 self.books.submitted += found is None  # By an earlier process, or its ticket is gone: counted here.
@@ -238,6 +279,28 @@ class Queue:
                 return True
         return False
 
+    def _settle_sent(self, tickets: Sequence[Ticket]) -> None:
+        """Give events of one request, which the intake accepted, their outcome. The lock is held meanwhile, and every
+        ``submit`` waits, so it is done together what can be."""
+        spool, outbox, is_debug = self.spool, self.outbox, self.options.debug
+        size = 0
+        epochs: Counter[int] = Counter()
+        for ticket in tickets:
+            size += len(ticket.body or b"")
+            epochs[ticket.epoch] += 1
+            if spool is not None and ticket.row:
+                spool.forget(ticket)
+            ticket.outcome = SENT
+            ticket.body = None
+            if ticket.has_callbacks():
+                outbox.append(ticket.run_callbacks)
+            if is_debug:
+                outbox.append(partial(log_line, f"event sent ({ticket.stream}, {ticket.id})"))
+        self.queued_events -= len(tickets)
+        self.queued_bytes -= size + OVERHEAD_BYTES * len(tickets)
+        self.books.sent += len(tickets)
+        self._open -= epochs  # Which leaves out epochs without events.
+
     def _settle(self, ticket: Ticket, outcome: Outcome, now_s: float) -> None:
         """Give an event that was taken its outcome."""
         self.queued_events -= 1
@@ -249,16 +312,7 @@ class Queue:
             del self._open[ticket.epoch]
         if self.spool is not None and ticket.row:
             self.spool.forget(ticket)
-        if outcome is SENT:
-            self.books.sent += 1
-            if self.options.debug:
-                self.outbox.append(lambda: log_line(f"event sent ({ticket.stream}, {ticket.id})"))
-            ticket.outcome = outcome
-            ticket.body = None
-            if ticket.has_callbacks():
-                self.outbox.append(ticket.run_callbacks)
-        else:
-            self._lose(ticket, outcome, now_s)
+        self._lose(ticket, outcome, now_s)
 
     def _lose(self, ticket: Ticket, outcome: Outcome, now_s: float) -> None:
         books, reason = self.books, outcome.reason or "unknown"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -28,11 +29,17 @@ _held: set[str] = set()  # Lock files of this process: such a lock keeps out oth
 _held_lock = threading.Lock()
 _abandoned: list[sqlite3.Connection] = []  # Of a parent process: SQLite forbids even to close them after a fork.
 
+# What a repetition may mend: SQLITE_BUSY, _LOCKED, _NOMEM, _FULL. The database itself is sound.
+_PASSING: Final = frozenset({5, 6, 7, 13})
+
 _TABLE: Final = (
     "CREATE TABLE IF NOT EXISTS events (row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, stream TEXT NOT NULL,"
     " url TEXT NOT NULL, hasty INTEGER NOT NULL, unix_ms INTEGER NOT NULL, body BLOB NOT NULL)"
 )
 _INSERT: Final = "INSERT INTO events (id, stream, url, hasty, unix_ms, body) VALUES (?, ?, ?, ?, ?, ?)"
+_INSERT_AS: Final = (
+    "INSERT OR IGNORE INTO events (row, id, stream, url, hasty, unix_ms, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
 _COLUMNS: Final = "row, id, stream, url, hasty, unix_ms, body"
 
 
@@ -57,12 +64,14 @@ class Stored(NamedTuple):
 
 
 class Spool:
-    """One client's database. ``unloaded`` counts rows whose events are not in memory."""
+    """One client's database. ``unloaded`` counts rows whose events are not in memory. ``is_lost``: its file was removed
+    or is broken, so that nothing survives the process until ``renew`` succeeds."""
 
     def __init__(self, directory: str | os.PathLike[str], max_bytes: int, url: str) -> None:
         """Make the directory and the database. Events for ``url`` are stored without an address: whoever sends them
         uses its own. Raises SpoolError."""
         self.unloaded = 0
+        self.is_lost = False
         self.problems: list[str] = []  # To be logged.
         self._passed: set[Path] = set()  # Files of others that this client leaves alone.
         self._max_bytes = max_bytes
@@ -87,17 +96,14 @@ class Spool:
 
     def put(self, ticket: Ticket, unix_ns: int, *, is_loaded: bool) -> str | None:
         """Write an event; it survives the end of the process when this returns None. Otherwise return what failed."""
-        lane = ticket.lane
-        assert lane is not None and ticket.body is not None
-        address = "" if lane.url == self._url else lane.url
-        if not os.path.exists(self._file):  # SQLite writes to a removed file without a word.
+        if self.has_vanished():
             return f"{self._file} was removed"
-        row = (ticket.id, ticket.stream, address, lane.is_hasty, unix_ns // 1_000_000, ticket.body)
         try:
-            ticket.row = self._database.execute(_INSERT, row).lastrowid or 0
+            ticket.row = self._database.execute(_INSERT, self._values(ticket, unix_ns)).lastrowid or 0
         except sqlite3.Error as error:
+            self.is_lost = getattr(error, "sqlite_errorcode", 0) & 0xFF not in _PASSING
             return str(error)
-        self._bytes += len(ticket.body) + ROW_BYTES
+        self._bytes += len(ticket.body or b"") + ROW_BYTES
         if is_loaded:
             self._loaded = ticket.row
         else:
@@ -106,9 +112,63 @@ class Spool:
 
     def forget(self, ticket: Ticket) -> None:
         """Delete an event with the next ``commit``."""
-        self._forgotten.append((ticket.row,))
+        self._forgotten.append((abs(ticket.row),))
         self._bytes -= len(ticket.body or b"") + ROW_BYTES
         ticket.row = 0
+
+    def has_vanished(self) -> bool:
+        """Whether the file was removed: SQLite goes on writing to it without a word."""
+        self.is_lost = self.is_lost or not os.path.exists(self._file)
+        return self.is_lost
+
+    def renew(self, tickets: Iterable[Ticket], unix_ns: int) -> bool:
+        """Begin another file in the place of a lost one: with the events that are in memory, all of which ``tickets``
+        are, and those of the old file that are not, as far as it can be read. Rows keep their numbers. Say whether the
+        directory allows it."""
+        try:
+            path, lock = self._new_lock()
+        except OSError:
+            return False
+        new: sqlite3.Connection | None = None
+        stored = [ticket for ticket in tickets if ticket.row]
+        try:
+            os.pwrite(lock, self._url.encode(), 0)
+            new = _connect(path.with_suffix(".sqlite"))
+            new.execute("BEGIN")
+            self._copy_unloaded(new, stored)
+            new.executemany(_INSERT_AS, [(abs(one.row), *self._values(one, unix_ns)) for one in stored])
+            new.execute("COMMIT")
+        except (OSError, sqlite3.Error):
+            if new is not None:
+                new.close()
+            _remove(path)
+            _unlock(path, lock)
+            return False
+        for ticket in stored:
+            ticket.row = abs(ticket.row)
+        self._database.close()
+        self._passed.add(self._path)
+        _unlock(self._path, self._lock)
+        self._path, self._lock, self._file, self._database = path, lock, path.with_suffix(".sqlite"), new
+        self.is_lost = False
+        return True
+
+    def _copy_unloaded(self, new: sqlite3.Connection, stored: Iterable[Ticket]) -> None:
+        query = f"SELECT {_COLUMNS} FROM events WHERE row > ?"
+        try:
+            rows = self._database.execute(query, (self._loaded,)).fetchall()
+        except sqlite3.Error as error:
+            self.unloaded = 0
+            self._bytes = sum(len(ticket.body or b"") + ROW_BYTES for ticket in stored)
+            self._pass(self._path, error)
+        else:
+            new.executemany(_INSERT_AS, rows)
+
+    def _values(self, ticket: Ticket, unix_ns: int) -> tuple[str, str, str, bool, int, bytes]:
+        lane = ticket.lane
+        assert lane is not None and ticket.body is not None
+        address = "" if lane.url == self._url else lane.url
+        return ticket.id, ticket.stream, address, lane.is_hasty, unix_ns // 1_000_000, ticket.body
 
     def commit(self) -> None:
         """Delete what is to be forgotten, in one transaction. What fails is sent again by a later process."""
@@ -142,6 +202,8 @@ class Spool:
 
     def adopt(self) -> bool:
         """Take over some events of a client that is gone; say whether there may be more."""
+        if self.is_lost:
+            return False
         if self._orphan is None:
             self._orphan = self._find_orphan()
             if self._orphan is None:
@@ -230,9 +292,13 @@ class Spool:
             self._orphan = None
         database.close()
         if is_empty:
-            for suffix in (".sqlite", ".sqlite-wal", ".sqlite-shm", ".lock"):  # The lock last: it guards the others.
-                path.with_suffix(suffix).unlink(missing_ok=True)
+            _remove(path)
         _unlock(path, lock)
+
+
+def _remove(path: Path) -> None:
+    for suffix in (".sqlite", ".sqlite-wal", ".sqlite-shm", ".lock"):  # The lock last: it guards the others.
+        path.with_suffix(suffix).unlink(missing_ok=True)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
