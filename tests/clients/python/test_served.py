@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import signal
 import socket
-from collections import defaultdict
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,6 @@ from penstock_client import decisions
 from penstock_client.testing import Fault
 from tests.clients.python.conftest import EVENT, STREAM
 from tests.clients.python.driven import DRIVERS, SOON, make
-from tests.clients.python.test_processes import run, submitted
 from tests.harness.served import Served
 from tests.process.scraped import Scrape
 
@@ -132,32 +129,6 @@ def test_a_service_that_is_killed_and_started_again_gets_every_event(tmp_path: P
     assert result.pending == 0
     assert all(ticket.outcome.is_sent for ticket in tickets)
     assert {event["meta"]["id"] for event in stored} == {ticket.id for ticket in tickets}
-
-
-KILLS = os.environ.get("PENSTOCK_CLIENT_KILLS", "30")
-
-
-@pytest.mark.slow(reason="processes are killed, as many as PENSTOCK_CLIENT_KILLS says")
-def test_killed_at_random_points_no_stored_event_is_lost(tmp_path: Path) -> None:
-    spool = str(tmp_path / "spool")
-    with Served(tmp_path, workers=1) as service:
-        url = "http://{}:{}".format(*service.address)
-        done = run("is_killed", url, spool, KILLS, "17")
-        last = run("sends_stored", url, spool)
-        accepted: dict[str, set[str]] = defaultdict(set)
-        for record in service.events(STREAM):
-            value = json.loads(record["value"]) if isinstance(record["value"], str) else record["value"]
-            value["meta"].pop("dt", None)  # The intake's own, of each request.
-            accepted[value["meta"]["id"]].add(json.dumps(value, sort_keys=True))
-    said = set(submitted(done))
-
-    assert (done.returncode, last.returncode) == (0, 0), done.stderr + last.stderr
-    assert said
-    assert said <= accepted.keys()
-    # An id that was not said was written to disk before the kill came between that and the word.
-    assert len(accepted.keys() - said) <= int(KILLS)
-    assert all(len(values) == 1 for values in accepted.values()), "a repetition is the same event"
-    assert list(Path(spool).glob("*.sqlite")) == []
 
 
 def test_a_body_that_is_too_large_for_the_service_is_halved_until_it_fits(tmp_path: Path) -> None:
