@@ -29,12 +29,12 @@ from typing import Any
 
 from bench import measure
 from server.console.ring import Ring
-from tests.clients.js.browsers import Chromium, lacks
-from tests.console.many import Many
-from tests.console.page import Page
+from tests.harness.browsers import Chromium, lacks
+from tests.harness.console_many import Many
+from tests.harness.console_page import Page
+from tests.harness.console_rows import add
+from tests.harness.consoled import CONSOLE, page_view
 from tests.harness.served import Served
-from tests.process.consoled import CONSOLE, page_view
-from tests.server.console.made import add
 
 RESULTS = Path(__file__).parent / "results" / "console.json"
 PER_S = 200

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.js.browsers import Chromium, lacks
 from tests.clients.js.conftest import missing
-from tests.console.page import Page
+from tests.harness.browsers import Chromium, lacks
+from tests.harness.console_page import Page
+from tests.harness.consoled import CONSOLE
 from tests.harness.served import Served
-from tests.process.consoled import CONSOLE
 
 HERE = Path(__file__).parent
 

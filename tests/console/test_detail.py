@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.js.browsers import Chromium
 from tests.clients.js.conftest import missing
-from tests.console.page import Page
 from tests.console.test_page import ROWS, WRONG
 from tests.harness.broker import MockCluster
+from tests.harness.browsers import Chromium
+from tests.harness.console_page import Page
+from tests.harness.consoled import CONSOLE, GOOD, client_of, page_view, send
 from tests.harness.running import PATIENCE_S, ROOT
 from tests.harness.served import Served
-from tests.process.consoled import CONSOLE, GOOD, client_of, page_view, send
 
 CAPTURE = """(Object.defineProperty(navigator, "clipboard",
   { value: { writeText: async (text) => { window.copied = text; } }, configurable: true }), 1)"""

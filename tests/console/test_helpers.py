@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.clients.js.conftest import missing
+from tests.harness.consoled import CONSOLE
 from tests.harness.running import PATIENCE_S, ROOT
 from tests.harness.served import Served
-from tests.process.consoled import CONSOLE
 
 TESTING = ROOT / "clients" / "testing"
 PYTHON = """

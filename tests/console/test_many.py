@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from server.console.ring import Ring
-from tests.clients.js.browsers import Chromium
-from tests.console.many import Many
-from tests.console.page import Page
-from tests.server.console.made import add
+from tests.harness.browsers import Chromium
+from tests.harness.console_many import Many
+from tests.harness.console_page import Page
+from tests.harness.console_rows import add
 
 ROWS = 50_000
 BATCH = 2_500

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.js.browsers import Chromium, free_port
-from tests.console.page import Page
 from tests.console.test_page import ROWS
+from tests.harness.browsers import Chromium, free_port
+from tests.harness.console_page import Page
 from tests.harness.running import PATIENCE_S, ROOT, Running
 
 TEXT = (ROOT / "docs" / "CONSOLE.md").read_text("utf-8")

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.clients.js.browsers import Chromium
-from tests.console.page import Page
+from tests.harness.browsers import Chromium
+from tests.harness.console_page import Page
+from tests.harness.consoled import client_of, page_view, send
 from tests.harness.running import ROOT
 from tests.harness.served import Served
-from tests.process.consoled import client_of, page_view, send
 
 ROWS = "document.querySelectorAll('.item .row').length"
 OPEN_ORDER = """([...document.querySelectorAll('.item .row')].find((one) => one.textContent.includes('shop.order'))

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from tests.clients.js.browsers import lacks
 from tests.clients.js.conftest import missing
 from tests.console.conftest import HERE
+from tests.harness.browsers import lacks
+from tests.harness.consoled import CONSOLE
 from tests.harness.running import PATIENCE_S, ROOT
 from tests.harness.served import Served
-from tests.process.consoled import CONSOLE
 
 PARALLEL = 4  # Tests of one run, in two processes.
 CONFIG = """

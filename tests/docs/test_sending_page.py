@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from tests.clients.js.browsers import Chromium, lacks
 from tests.clients.js.conftest import missing
 from tests.docs.shell import blocks_of
+from tests.harness.browsers import Chromium, lacks
 from tests.harness.running import ROOT, eventually
 from tests.harness.served import Served
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.js.browsers import ENGINES, Browser, lacks
+from tests.harness.browsers import ENGINES, Browser, lacks
 from tests.harness.running import ROOT, eventually
 from tests.harness.streaming import Intake, Streams
 

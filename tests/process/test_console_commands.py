@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from server.console.client import ConsoleClient
+from tests.harness.consoled import CONSOLE, client_of, page_view, send
 from tests.harness.running import PATIENCE_S, ROOT, Running, eventually
 from tests.harness.served import EXAMPLES, Served
-from tests.process.consoled import CONSOLE, client_of, page_view, send
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.harness.broker import MockCluster
+from tests.harness.consoled import CONSOLE, GOOD, client_of, expected, page_view, send
 from tests.harness.running import eventually
 from tests.harness.served import Served
-from tests.process.consoled import CONSOLE, GOOD, client_of, expected, page_view, send
 
 SMALL_SPOOL_BYTES = 1_048_576
 BATCH = [page_view("/" + "x" * 2_000, referrer="/" + "y" * 2_000) for _ in range(100)]

@@ -13,10 +13,10 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.harness.consoled import CONSOLE, GOOD, client_of, facts_of, page_view, send
+from tests.harness.consoled import expected as expect
 from tests.harness.running import PATIENCE_S, eventually
 from tests.harness.served import Served
-from tests.process.consoled import CONSOLE, GOOD, client_of, facts_of, page_view, send
-from tests.process.consoled import expected as expect
 
 
 @pytest.fixture(scope="module")

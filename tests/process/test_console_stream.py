@@ -13,9 +13,9 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.harness.consoled import CONSOLE, GOOD, client_of, facts_of, page_view, send
 from tests.harness.running import PATIENCE_S, eventually
 from tests.harness.served import Served
-from tests.process.consoled import CONSOLE, GOOD, client_of, facts_of, page_view, send
 
 STREAM = "/console/api/v1/stream"
 # Of one row, 8 columns of 5 values of 200 characters: 20 batches fill more than the buffers of a connection.

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.js.browsers import Chromium, lacks
 from tests.clients.js.conftest import missing
+from tests.harness.browsers import Chromium, lacks
 from tests.harness.running import eventually
 from tests.harness.served import Served
 

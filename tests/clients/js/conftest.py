@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.js.browsers import ENGINES, Browser, lacks
 from tests.clients.js.site import Site
+from tests.harness.browsers import ENGINES, Browser, lacks
 from tests.harness.running import ROOT
 from tests.harness.served import Served
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.clients.js.browsers import Browser
 from tests.clients.js.site import Answer, Site
+from tests.harness.browsers import Browser
 from tests.harness.running import eventually
 from tests.harness.served import Served
 

@@ -9,7 +9,7 @@ from server.console.checks.sessions import MAX_SESSIONS, Options, Sessions
 from server.console.copying import copies
 from server.console.copying.chaos import MAX_RULES, Orders, Rule, SharedRules
 from server.console.ring import Ring
-from tests.server.console.made import copy_of, event_copy
+from tests.harness.console_rows import copy_of, event_copy
 
 
 def test_rules_are_taken_in_order_and_counted() -> None:

@@ -11,7 +11,7 @@ from server.console.checks.closest import unlike
 from server.console.checks.coverage import Coverage
 from server.console.checks.expect import Order, wait
 from server.console.ring import Ring
-from tests.server.console.made import add
+from tests.harness.console_rows import add
 
 SCHEMA = {"properties": {"page": {}, "kind": {"enum": ["a", "b"]}, "list": {"items": {"properties": {"x": {}}}}}}
 

@@ -19,7 +19,7 @@ from server.console.rates import Rates
 from server.console.ring import Ring
 from server.console.viewers import Viewer
 from server.filter.language import compile_filter
-from tests.server.console.made import add, copy_of, event_copy
+from tests.harness.console_rows import add, copy_of, event_copy
 
 QUICK = settings(max_examples=60, deadline=None)
 

@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.clients.js.browsers import Chromium
+from tests.harness.browsers import Chromium
 from tests.harness.running import eventually
 
 KEYS = {"Enter": "\ue007", "Escape": "\ue00c"}
