@@ -11,6 +11,7 @@ import argparse
 
 from server.commands.support import manual
 from server.commands.support.output import until_nobody_reads
+from server.commands.support.parser import COMMANDS, make_parser
 from server.errors import EXIT_DONE
 
 
@@ -24,8 +25,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print it."""
-    from server.__main__ import COMMANDS, make_parser
-
     parser = make_parser(COMMANDS)
     with until_nobody_reads():
         print(manual.man(parser, COMMANDS) if options.man else manual.completion(parser), end="")

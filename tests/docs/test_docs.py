@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from server import errors
-from server.__main__ import COMMANDS, make_parser
+from server.commands.support.parser import COMMANDS, make_parser
 from server.config.framework import shape
 from server.config.settings import Config
 from server.intake import verdict

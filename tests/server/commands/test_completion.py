@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from server.__main__ import COMMANDS, make_parser
 from server.commands.support import manual
+from server.commands.support.parser import COMMANDS, make_parser
 
 
 def completed(*words: str) -> list[str]:
