@@ -65,7 +65,7 @@ def run(config: Path, runner: str, *, once: bool) -> int:
 
 
 def forget(config: Path, wiki: str) -> int:
-    """Forget every page of a wiki, whose numbers began anew. The processor must not run."""
+    """Forget every page of a wiki whose numbers have begun again. The processor must not run."""
     from processors.page_change.embedded.store import Store
 
     settings, base_dir = load(config)

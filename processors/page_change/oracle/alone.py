@@ -1,4 +1,4 @@
-"""What the output promises by itself, without a look at the true history, and beyond the bounds too.
+"""Check the promises of the output by itself, without a look at the true history, and beyond the bounds too.
 
 Place: the records of the output → HERE → checker.
 Rules: a create, an edit or a move has a larger revision than every change of its page before it. A page that is gone
