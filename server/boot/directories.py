@@ -74,7 +74,7 @@ def _fault(directory: Path) -> str:
 
 
 def _room(loaded: Loaded) -> list[Finding]:
-    """Compare the limit of the spool with the room on its disk. What the spool holds already counts as room."""
+    """Compare the limit of the spool with the room on its disk. Bytes that the spool holds already count as room."""
     spool, directory = loaded.config.spool, loaded.path(loaded.config.spool.path)
     there = _nearest(directory)
     disk = os.statvfs(there)

@@ -48,6 +48,15 @@ QUICK: Final = (
     "penstock process page-change --example",
 )
 RUN_BY: Final = {
+    "curl -sS -i http://127.0.0.1:8192/v1/events -H 'content-type: application/json' \\": (
+        "tests/console/test_newcomer.py"
+    ),
+    """-d '{"$schema":"/shop/order/1.0.0","meta":{"stream":"shop.order"},"order_id":5,"total":"12.50"}'""": (
+        "tests/console/test_newcomer.py"
+    ),
+    """-d '{"$schema":"/shop/order/1.0.0","meta":{"stream":"shop.order"},"order_id":"5","total":12.50}'""": (
+        "tests/console/test_newcomer.py"
+    ),
     'export PATH="$PWD/.venv/bin:$PATH"': "tests/docs/test_tutorial.py",
     "penstock serve -c my-intake/intake.yaml": "tests/docs/test_tutorial.py",
     "penstock serve -c penstock.yaml --set sink.kind=sqlite --set 'http.listen=[\"127.0.0.1:8192\"]'": (

@@ -38,7 +38,8 @@ class EventCopy(msgspec.Struct, array_like=True, gc=False):
 
 
 class Outcome(msgspec.Struct, array_like=True, gc=False):
-    """What became of an event after its copy was made. ``number`` is that of the copy, ``index`` that of the event."""
+    """The outcome of an event, known after its copy was made. ``number`` is that of the copy, ``index`` that
+    of the event."""
 
     number: int
     index: int
