@@ -19,6 +19,7 @@ BENCHES = {
     )},
     "page-change": "bench.page_change",
     "attacks": "bench.attacks.measured",
+    "scale": "bench.scale.report",
     "http": "bench.micro.http",
     "auth": "bench.micro.auth",
     "worker": "bench.micro.worker",
