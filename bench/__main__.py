@@ -22,6 +22,7 @@ BENCHES = {
     "console-cost": "bench.console_cost",
     "attacks": "bench.attacks.measured",
     "eventstreams": "bench.streaming.measured",
+    "scale": "bench.scale.report",
     "http": "bench.micro.http",
     "auth": "bench.micro.auth",
     "worker": "bench.micro.worker",
