@@ -19,6 +19,7 @@ from __future__ import annotations
 import logging
 import mmap
 import os
+import sys
 import time
 import zlib
 from enum import IntEnum
@@ -27,15 +28,20 @@ from pathlib import Path
 from typing import Final
 
 SUFFIX: Final = ".map"
-# 4 MiB per worker. With 20,000 waiting keys one in a thousand other keys waits with them, with 150,000 one in five.
-_CELL_BITS: Final = 19
-_CELLS: Final = 1 << _CELL_BITS
+# 16 MiB per worker for a spool of 1 GiB. With 150,000 waiting keys one in 140 other keys waits with them, with 500,000
+# one in eight. With a quarter of the cells, 150,000 keys made one in five wait.
+MOST_CELL_BITS: Final = 21
+MOST_CELLS: Final = 1 << MOST_CELL_BITS
+LEAST_CELLS: Final = 1 << 16
+BYTES_PER_CELL: Final = 512  # Of the spool's limit.
 PROBES: Final = 3
+_CHUNK: Final = 4096
+_NO_CELLS: Final = bytes(8 * _CHUNK)
 _SLOTS: Final = 1024
 _HEAD: Final = 64
-_BYTES: Final = 8 * (_HEAD + _SLOTS + _CELLS)
 _AHEAD_US: Final = 86_400_000_000
 NONE: Final = 1 << 62  # Higher than all numbers of events.
+_WAITS: Final = NONE.to_bytes(8, sys.byteorder)
 
 _logger = logging.getLogger("sink.spool")
 
@@ -70,12 +76,19 @@ def is_likely(number: int) -> bool:
     return 0 <= number < time.time_ns() // 1000 + _AHEAD_US
 
 
+def cells_for(max_bytes: int) -> int:
+    """Return how many cells the map of a spool of ``max_bytes`` has."""
+    wanted = max_bytes // BYTES_PER_CELL
+    return min(max(1 << (wanted - 1).bit_length(), LEAST_CELLS), MOST_CELLS)
+
+
 def cells_of(topic: str, key: bytes) -> tuple[int, int, int]:
-    """Return the cells of a key. They are the same in every process, unlike Python's own hash. CRC-32 would not do: it
-    is linear, and similar keys share cells."""
+    """Return the cells of a key in the largest map; a smaller one has the lower bits. They are the same in every
+    process, unlike Python's own hash. CRC-32 would not do: it is linear, and similar keys share cells."""
     salt = zlib.crc32(topic.encode("utf-8", "replace")).to_bytes(4, "little")
     whole = int.from_bytes(blake2b(key, digest_size=8, salt=salt).digest(), "little")
-    return whole % _CELLS, (whole >> _CELL_BITS) % _CELLS, (whole >> 2 * _CELL_BITS) % _CELLS
+    mask = MOST_CELLS - 1
+    return whole & mask, whole >> MOST_CELL_BITS & mask, whole >> 2 * MOST_CELL_BITS & mask
 
 
 def slot_of(topic: str) -> int:
@@ -84,10 +97,12 @@ def slot_of(topic: str) -> int:
 
 
 class KeyMap:
-    """One map. ``is_private``: there was no room for its file, so other processes do not see it."""
+    """One map of ``count`` cells. ``is_private``: there was no room for its file, so other processes do not see it."""
 
     def __init__(self, memory: mmap.mmap, inode: int = 0) -> None:
         self.inode = inode
+        self.count = _cells_in(len(memory))
+        self._mask = self.count - 1
         self.is_private = inode == 0
         view = memoryview(memory).cast("q")
         self._head = view[:_HEAD]
@@ -95,26 +110,34 @@ class KeyMap:
         self._cells = view[_HEAD + _SLOTS :]
 
     @classmethod
-    def make(cls, path: Path) -> KeyMap:
-        """Open the map of the database at ``path``, or make it; without room for the file it is private."""
+    def make(cls, path: Path, count: int = 0) -> KeyMap:
+        """Open the map of the database at ``path``, or make one of ``count`` cells; 0: as many as there are, or the
+        least. Without room for the file it is private. In place of a map of another size comes one in which every key
+        waits, until ``fill``."""
+        place = path.with_suffix(SUFFIX)
+        there = place.stat().st_size if place.exists() else 0
+        size = _bytes_of(count or _cells_in(there) or LEAST_CELLS)
         try:
-            fd = os.open(path.with_suffix(SUFFIX), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            if there not in (0, size):
+                place.unlink()  # Cutting it would end the processes that have it open with SIGBUS.
+            fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as failed:
-            return cls._private(path, failed)
+            return cls._private(place, size, failed)
         try:
-            os.posix_fallocate(fd, 0, _BYTES)
-            return cls(mmap.mmap(fd, _BYTES), os.fstat(fd).st_ino)
+            os.posix_fallocate(fd, 0, size)
+            made = cls(mmap.mmap(fd, size), os.fstat(fd).st_ino)
         except OSError as failed:
-            return cls._private(path, failed)
+            return cls._private(place, size, failed)
         finally:
             os.close(fd)
+        if there not in (0, size):
+            made._cells[:] = memoryview(_WAITS * made.count).cast("q")
+        return made
 
     @classmethod
-    def _private(cls, path: Path, failed: OSError) -> KeyMap:
-        _logger.warning(
-            "no room for %s (%s): other workers do not see the keys of this spool", path.with_suffix(SUFFIX), failed
-        )
-        return cls(mmap.mmap(-1, _BYTES))
+    def _private(cls, place: Path, size: int, failed: OSError) -> KeyMap:
+        _logger.warning("no room for %s (%s): other workers do not see the keys of this spool", place, failed)
+        return cls(mmap.mmap(-1, size))
 
     @classmethod
     def see(cls, path: Path, *, is_written: bool = False) -> KeyMap | None:
@@ -122,10 +145,10 @@ class KeyMap:
         try:
             with path.with_suffix(SUFFIX).open("r+b" if is_written else "rb") as file:
                 status = os.fstat(file.fileno())
-                if status.st_size < _BYTES:
+                if not _cells_in(status.st_size):
                     return None
                 access = mmap.PROT_READ | (mmap.PROT_WRITE if is_written else 0)
-                return cls(mmap.mmap(file.fileno(), _BYTES, prot=access), status.st_ino)
+                return cls(mmap.mmap(file.fileno(), status.st_size, prot=access), status.st_ino)
         except OSError:
             return None
 
@@ -155,9 +178,16 @@ class KeyMap:
             for number in [number for number in range(_HEAD) if number != Mark.BROKEN]:
                 self._head[number] = 0
             self._slots[:] = memoryview(bytes(8 * _SLOTS)).cast("q")
-        for cell in [cell for cell, seq in enumerate(self._cells.tolist()) if seq and cell not in cells]:
-            self._cells[cell] = 0
+        mine: dict[int, int] = {}
         for cell, seq in cells.items():
+            mine[cell & self._mask] = max(seq, mine.get(cell & self._mask, 0))
+        for first in range(0, self.count, _CHUNK):
+            chunk = self._cells[first : first + _CHUNK]
+            if chunk.tobytes() != _NO_CELLS:
+                for cell, seq in enumerate(chunk.tolist(), first):
+                    if seq and cell not in mine:
+                        self._cells[cell] = 0
+        for cell, seq in mine.items():
             self._cells[cell] = seq
         self._head[Mark.NEWEST] = max(newest, self._head[Mark.NEWEST])
         self._head[Mark.LAST] = self._head[Mark.COMMITTED] = self._head[Mark.VOID] = last
@@ -179,7 +209,7 @@ class KeyMap:
         seq = head[Mark.LAST] + 1
         if key is not None:
             for cell in cells_of(topic, key):
-                self._cells[cell] = seq
+                self._cells[cell & self._mask] = seq
         head[Mark.WAITING] += 1
         head[Mark.LAST] = seq
         head[Mark.NEWEST] = max(number, head[Mark.NEWEST])
@@ -220,8 +250,8 @@ class KeyMap:
 
     def holds(self, cells: tuple[int, int, int], slot: int) -> bool:
         """Whether an event of a key with these cells may wait."""
-        newest = self._cells
-        return min(newest[cells[0]], newest[cells[1]], newest[cells[2]]) > self.done(slot)
+        newest, mask = self._cells, self._mask
+        return min(newest[cells[0] & mask], newest[cells[1] & mask], newest[cells[2] & mask]) > self.done(slot)
 
     def pending(self) -> int:
         """Return how many events wait, including those that are set aside for their size."""
@@ -244,6 +274,16 @@ class KeyMap:
     def is_doubtful(self) -> bool:
         """Whether the worker may still put events that are older than those that it has put."""
         return self._head[Mark.DOUBT_UNTIL_NS] > time.monotonic_ns()
+
+
+def _bytes_of(count: int) -> int:
+    return 8 * (_HEAD + _SLOTS + count)
+
+
+def _cells_in(size: int) -> int:
+    """Return how many cells a file of this size has; 0: it is no map."""
+    count = size // 8 - _HEAD - _SLOTS
+    return count if size == _bytes_of(count) and count.bit_count() == 1 and count <= MOST_CELLS else 0
 
 
 class KeyMaps:

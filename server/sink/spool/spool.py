@@ -24,7 +24,7 @@ from server.sink.base import Record
 from server.sink.spool import claim
 from server.sink.spool.event import ROW_BYTES
 from server.sink.spool.file import SUFFIX
-from server.sink.spool.keys import KeyMaps, Mark, slot_of
+from server.sink.spool.keys import KeyMaps, Mark, cells_for, slot_of
 from server.sink.spool.store import Store
 from server.sink.spool.writer import WATCH_S, OnKept, Writer
 from server.timing.timers import Timer
@@ -63,7 +63,7 @@ class Spool:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             path, lock_fd = claim.first_free(self.directory, STEM, SUFFIX)
-            own = self._own = Store(path, lock_fd)
+            own = self._own = Store(path, lock_fd, cells_for(self._max_bytes))
         except OSError as failed:
             raise BootError(
                 f"spool.path: cannot keep events in {self.directory}: {failed.strerror}; "

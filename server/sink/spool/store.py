@@ -37,10 +37,11 @@ class Census(msgspec.Struct):
 class Store:
     """One database with its map and its lock."""
 
-    def __init__(self, path: Path, lock_fd: int) -> None:
+    def __init__(self, path: Path, lock_fd: int, cells: int = 0) -> None:
+        """``cells`` is the size of the map (sink.spool.keys); 0: as it is."""
         self.path = path
         self.file = SpoolFile(path, self._is_gone, self._on_disk)
-        self.keys = KeyMap.make(path)
+        self.keys = KeyMap.make(path, cells)
         self.lock_fd = lock_fd
         self.is_loaded = False
 
@@ -83,9 +84,9 @@ class Store:
         return max(0, self.keys.pending() - self.keys[Mark.WAITING])
 
     def share_keys(self) -> None:
-        """Make the map's file if there was no room for it, or if it was deleted. It runs on the loop, and copies 4 MiB
+        """Make the map's file if there was no room for it, or if it was deleted. It runs on the loop, and copies 16 MiB
         of memory."""
-        made = KeyMap.make(self.path)
+        made = KeyMap.make(self.path, self.keys.count)
         if not made.is_private:
             made.copy(self.keys)
             self.keys = made

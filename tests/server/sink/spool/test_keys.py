@@ -6,7 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from server.sink.spool.keys import _SLOTS, NONE, KeyMap, KeyMaps, Mark, cells_of, slot_of
+from server.sink.spool.keys import (
+    _SLOTS,
+    LEAST_CELLS,
+    MOST_CELLS,
+    NONE,
+    KeyMap,
+    KeyMaps,
+    Mark,
+    cells_for,
+    cells_of,
+    slot_of,
+)
 
 
 @pytest.fixture
@@ -113,6 +124,48 @@ def test_a_map_that_was_left_is_filled_with_what_the_database_holds(tmp_path: Pa
 
     assert (holds(again, key=b"gone"), holds(again)) == (False, True)
     assert (again[Mark.NEWEST], again[Mark.LAST], again[Mark.COMMITTED], again[Mark.WAITING]) == (200, 2, 2, 0)
+
+
+@pytest.mark.parametrize("count", [2 * LEAST_CELLS, MOST_CELLS])
+def test_in_place_of_a_map_of_another_size_comes_one_in_which_every_key_waits_until_it_is_filled(
+    tmp_path: Path, keys: KeyMap, count: int
+) -> None:
+    keys.add("t", b"gone", 100)
+    again = KeyMap.make(tmp_path / "spool-0.db", count)
+
+    assert (again.count, holds(again, key=b"gone"), holds(again, key=b"never seen")) == (count, True, True)
+    assert not keys.is_at(tmp_path / "spool-0.db"), "processes that have the old one open look for the new one"
+    again.fill(dict.fromkeys(cells_of("t", b"k"), 2), 2, 150)
+    assert (holds(again, key=b"gone"), holds(again)) == (False, True)
+    seen = KeyMap.see(tmp_path / "spool-0.db")
+    assert seen is not None
+    assert (seen.count, holds(seen, key=b"gone"), holds(seen)) == (count, False, True)
+    assert KeyMap.make(tmp_path / "spool-0.db").count == count, "without a size it stays as it is"
+
+
+@pytest.mark.parametrize("size", [1, 4096, 8 * LEAST_CELLS, 5_000_000])
+def test_a_file_that_is_no_map_is_replaced(tmp_path: Path, size: int) -> None:
+    (tmp_path / "spool-0.map").write_bytes(b"\x01" * size)
+    assert KeyMap.see(tmp_path / "spool-0.db") is None
+    made = KeyMap.make(tmp_path / "spool-0.db")
+
+    assert (made.count, made.is_private, holds(made)) == (LEAST_CELLS, False, True)
+    made.fill({}, 0, 0)
+    assert not holds(made)
+
+
+def test_a_large_spool_has_a_map_in_which_few_keys_wait_for_others(tmp_path: Path) -> None:
+    assert [cells_for(size) for size in (1, 1 << 26, 1 << 30, 1 << 34)] == [
+        LEAST_CELLS,
+        1 << 17,
+        MOST_CELLS,
+        MOST_CELLS,
+    ]
+    large = KeyMap.make(tmp_path / "spool-0.db", cells_for(1 << 30))
+    for number in range(150_000):
+        large.add("t", b"%d" % number, number)
+
+    assert sum(holds(large, key=b"other %d" % number) for number in range(10_000)) < 130
 
 
 @pytest.mark.parametrize("mark", [mark for mark in Mark if mark != Mark.BROKEN])
