@@ -30,7 +30,7 @@ import uvloop
 from server.sink.memory.sink import MemorySink
 from server.sink.spool import backlog, pace, replay, spool, writer
 from server.sink.spool.event import Spooled
-from server.sink.spool.keys import _BYTES, Mark
+from server.sink.spool.keys import LEAST_CELLS, Mark
 from server.sink.spool.lane import Lane
 from server.sink.spool.pace import ReplayPace
 from server.sink.spool.replay import Replay
@@ -42,6 +42,7 @@ EVENTS: Final = 100
 FIRST: Final = 1_700_000_000_000_000  # Numbers are Unix microseconds, as those of the intake.
 NEW: Final = 5
 PAGE_BYTES: Final = 4096
+MAP_BYTES: Final = 8 * LEAST_CELLS  # Of the smallest map, without its head.
 CASE_S: Final = 120.0
 
 
@@ -130,15 +131,15 @@ def map_of_another_size(directory: Path, chance: random.Random) -> None:
     path = directory / "spool-0.map"
     if chance.random() < 0.5:
         with path.open("r+b") as file:
-            file.truncate(chance.choice((0, 8, 4096, _BYTES - 1, _BYTES + 4096)))
+            file.truncate(chance.choice((0, 8, 4096, MAP_BYTES - 1, MAP_BYTES + 4096)))
     else:
-        path.write_bytes(chance.randbytes(chance.choice((1, 100, 8192, _BYTES - 1))))
+        path.write_bytes(chance.randbytes(chance.choice((1, 100, 8192, MAP_BYTES - 1))))
 
 
 def garbage_in_map(directory: Path, chance: random.Random) -> None:
     """Fill the map, or its head, with noise or ones."""
     path = directory / "spool-0.map"
-    size = chance.choice((8 * len(Mark), 8 * 64, _BYTES))
+    size = chance.choice((8 * len(Mark), 8 * 64, path.stat().st_size))
     with path.open("r+b") as file:
         file.write(chance.choice((chance.randbytes(size), b"\xff" * size, b"\x7f" + b"\xff" * (size - 1))))
 
