@@ -91,6 +91,7 @@ class NewKeys(Steady):
     def __init__(self, port: int) -> None:
         super().__init__(port, NEW_PER_S, self._make, self._hear, 128)
         self.refused_at = 0.0
+        self.others: list[tuple[float, int]] = []  # When answers other than 201 came, and their status.
 
     def _make(self, number: int) -> bytes:
         return request([(self.FIRST + number, self.FIRST + number)], is_hasty=False)
@@ -98,6 +99,7 @@ class NewKeys(Steady):
     def _hear(self, _number: int, answer: Answer) -> None:
         if answer[0] != 201:
             self.refused_at = time.monotonic()
+            self.others.append((self.refused_at, answer[0]))
 
 
 class Chain(Steady):
@@ -167,6 +169,7 @@ async def scenario(port: int, pid: int, spool: Path, cluster: Brokers, one: dict
         "empty_s": round(empty_at - back_at, 1) if empty_since else None,
         "new_201_s": round(max(0.0, new.refused_at - back_at), 1),
         "all_201_s": round(max(0.0, orders.refused_at - back_at), 1),
+        "new_others": dict(Counter(status for at, status in new.others if at > back_at + NEW_KEYS_S)),
         "load": round(mean / usual, 2),
         "peak": round(max(rates) / usual, 2),
         "promised": sorted(orders.promised.union(*(each.promised for each in chains))),
@@ -296,7 +299,11 @@ def run(arguments: list[str]) -> int:
                     one = {"workers": workers, "per_s": per_s, "keys": keys, "outage_s": outage_s}
                     found = measured(one | {"batch": batch}, options.kafka)
                     results.append(found)
-                    print(ROW.format(**{name: _said(value) for name, value in found.items()}), flush=True)
+                    print(
+                        ROW.format(**{name: _said(value) for name, value in found.items()}),
+                        found["new_others"] or "",
+                        flush=True,
+                    )
     if options.keep:
         environment = measure.environment() | {"load_average": os.getloadavg()[0]}
         kept = {"environment": environment, "results": results}

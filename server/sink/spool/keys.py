@@ -32,7 +32,7 @@ SUFFIX: Final = ".map"
 # one in eight. With a quarter of the cells, 150,000 keys made one in five wait.
 MOST_CELL_BITS: Final = 21
 MOST_CELLS: Final = 1 << MOST_CELL_BITS
-LEAST_CELLS: Final = 1 << 16
+LEAST_CELLS: Final = 1 << 19  # 4 MiB.
 BYTES_PER_CELL: Final = 512  # Of the spool's limit.
 PROBES: Final = 3
 _CHUNK: Final = 4096

@@ -155,9 +155,9 @@ def test_a_file_that_is_no_map_is_replaced(tmp_path: Path, size: int) -> None:
 
 
 def test_a_large_spool_has_a_map_in_which_few_keys_wait_for_others(tmp_path: Path) -> None:
-    assert [cells_for(size) for size in (1, 1 << 26, 1 << 30, 1 << 34)] == [
+    assert [cells_for(size) for size in (1, 1 << 29, 1 << 30, 1 << 34)] == [
         LEAST_CELLS,
-        1 << 17,
+        1 << 20,
         MOST_CELLS,
         MOST_CELLS,
     ]
