@@ -2,11 +2,14 @@
 
 Place: `python -m bench recovery` → HERE → a served intake, the soak's brokers, steady.
 Rules: an open loop of keyed events, one in ten guaranteed, goes on through the outage and all of the way back, and
-guaranteed events of new keys come 20 times a second. The brokers are stopped by SIGSTOP. The bench looks for what was
-promised in their log afterwards. A row holds if the spool is empty within twice the outage, at least MIN_EMPTY_S, new
-keys are answered 201 within NEW_KEYS_S, nothing is lost, and until then the brokers get at most LOAD times their usual
-events; ``peak`` is that of a second, in which brokers that go on take what was queued.
-Not here: order within a key, and faults of processes (penstock soak).
+guaranteed events of new keys come 20 times a second. CHAINS clients send events of one key each, one after the answer
+to the other over one connection. A rate of ``80%`` is that share of the events that the service took before, from
+clients that do not pause. The brokers are stopped by SIGSTOP. The bench looks for the promised events in their log
+afterwards. A row holds if the spool is empty within twice the outage, at least MIN_EMPTY_S; new keys are answered 201
+within NEW_KEYS_S, but for OTHERS of them; nothing is lost; the events of chains are in order; and until the spool is
+empty the brokers get at most LOAD times their usual events. ``peak`` is that of a second, in which brokers that go on
+take the events in their queues.
+Not here: order across connections, and faults of processes (penstock soak).
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ CALM_S: Final = 5.0
 LOOK_S: Final = 0.1
 MIN_EMPTY_S: Final = 10.0
 NEW_KEYS_S: Final = 5.0
+OTHERS: Final = 0.01  # Of the answers to new keys after that: the map of keys makes one in 140 wait for other keys.
 LOAD: Final = 2.0
 MOST_S: Final = 6.0  # Times the outage, and a minute: then it is not waited for any longer.
 NEW_PER_S: Final = 20.0
@@ -169,6 +173,9 @@ async def scenario(port: int, pid: int, spool: Path, cluster: Brokers, one: dict
         "empty_s": round(empty_at - back_at, 1) if empty_since else None,
         "new_201_s": round(max(0.0, new.refused_at - back_at), 1),
         "all_201_s": round(max(0.0, orders.refused_at - back_at), 1),
+        "new_share": round(
+            sum(at > back_at + NEW_KEYS_S for at, _ in new.others) / NEW_PER_S / max(1.0, empty_at - back_at), 4
+        ),
         "new_others": dict(Counter(status for at, status in new.others if at > back_at + NEW_KEYS_S)),
         "load": round(mean / usual, 2),
         "peak": round(max(rates) / usual, 2),
@@ -208,7 +215,7 @@ def measured(one: dict[str, Any], script: Path | None) -> dict[str, Any]:
     bound = max(MIN_EMPTY_S, 2 * one["outage_s"])
     held = {
         "empty": found["empty_s"] is not None and found["empty_s"] <= bound,
-        "new keys": found["new_201_s"] <= NEW_KEYS_S,
+        "new keys": found["new_201_s"] <= NEW_KEYS_S or found["new_share"] <= OTHERS,
         "nothing lost": not found["lost"],
         "no ghosts": not found["ghosts"],
         "order": not found["disordered"],

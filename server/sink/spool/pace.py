@@ -53,7 +53,7 @@ class ReplayPace:
             if self._usual_per_s and now < self._away_at + RETURN_S:
                 self._tokens -= max(0.0, self._acked.per_s - self._usual_per_s) * passed_s
             if is_usual:
-                self._usual_per_s = max(self._acked.per_s, self._usual_per_s * _DECAY ** (passed_s / 60))
+                self._usual_per_s = max(self._acked.steady_per_s, self._usual_per_s * _DECAY ** (passed_s / 60))
         if now - self._doubled_at >= DOUBLE_S:
             self._doubled_at = now
             self.per_s = min(self.per_s * 2, self._limit_per_s())
@@ -91,7 +91,7 @@ class ReplayPace:
 
 class _Rate:
     """The growth of a total per second, from one look to the next. ``steady_per_s`` is the lower of the last two,
-    because events that waited in memory are put together in one second."""
+    because events that waited for something are put, or acked, together in one second."""
 
     def __init__(self) -> None:
         self._last = 0
