@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from server.config.framework.document import dotted
 from server.config.framework.finding import Finding, Level
 from server.config.urls import urls_of
+from server.sink.kind import kind_of
 
 if TYPE_CHECKING:
     from server.config.load import Loaded
@@ -44,8 +45,8 @@ def _wanted(loaded: Loaded) -> Iterator[_Wanted]:
     config = loaded.config
     if config.sink.wants_spool:
         yield _Wanted(("spool", "path"), config.spool.path, "error", "no worker could start")
-    if config.sink.kind == "sqlite":
-        yield _Wanted(("sink", "sqlite", "path"), config.sink.sqlite.path, "error", "no worker could start")
+    for setting, path in kind_of(config.sink).directories(config.sink):
+        yield _Wanted(("sink", *setting), path, "error", "no worker could start")
     if urls_of((*config.streams.sources, *config.schemas.base_uris, config.auth.jwt.keys or "")):
         yield _Wanted(("fetch", "path"), config.fetch.path, "error", "nothing that is at a URL could be kept")
     if config.schemas.prepared_path:

@@ -45,7 +45,8 @@ class Kind(Struct, frozen=True):
     secret. ``read(settings, base_dir, reading)`` writes the stored events, one JSON object per line; raises
     SettingsError, which says how else to read them, or PenstockError. ``check(settings)`` finds faults in the settings
     beyond the checks of ``server.config``, without a broker. ``files_state(settings)`` changes when a file changes that
-    the settings name and that only a new worker reads again.
+    the settings name and that only a new worker reads again. ``directories(settings)`` are those that the sink writes:
+    the setting below ``sink``, and its value.
     """
 
     make: Callable[[SinkSettings, Path, float], Sink]
@@ -53,6 +54,7 @@ class Kind(Struct, frozen=True):
     read: Callable[[SinkSettings, Path, Reading], None]
     check: Callable[[SinkSettings], list[Breach]] = lambda settings: []
     files_state: Callable[[SinkSettings], str] = lambda settings: ""
+    directories: Callable[[SinkSettings], list[tuple[tuple[str, ...], str]]] = lambda settings: []
 
 
 def kind_of(settings: SinkSettings) -> Kind:

@@ -57,4 +57,8 @@ def _no_event(stream: str | None, topics: list[str]) -> str:
     return f"no event of the stream {stream} is stored; {stored}"
 
 
-KIND = Kind(make=_make, describe=_describe, read=_read)
+def _directories(settings: SinkSettings) -> list[tuple[tuple[str, ...], str]]:
+    return [(("sqlite", "path"), settings.sqlite.path)]
+
+
+KIND = Kind(make=_make, describe=_describe, read=_read, directories=_directories)
