@@ -165,6 +165,14 @@ def table(results: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> tuple[argparse.Namespace, list[Work]]:
+    """Return the options of a comparison, and its works. It ends the process if they show no difference."""
+    options = parser.parse_args(arguments)
+    if options.starts < 2 or options.rounds < 2:
+        parser.error("--starts and --rounds must be at least 2: fewer show no difference")
+    return options, [WORKS[name] for name in options.works]
+
+
 def run(arguments: list[str]) -> int:
     """Compare, print. 1 when something became slower by more than is let pass."""
     parser = argparse.ArgumentParser(prog="python -m bench compare", description=__doc__.partition("\n")[0])
@@ -176,10 +184,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--let-pass", type=float, default=0.0, metavar="SHARE", help="0.03: 3 %% slower is no failure")
     parser.add_argument("--note", default="", help="what the change is, for the line that is kept")
     parser.add_argument("--keep", action="store_true", help=f"append a line to bench/results/{HISTORY.name}")
-    options = parser.parse_args(arguments)
-    if options.starts < 2 or options.rounds < 2:
-        parser.error("--starts and --rounds must be at least 2: fewer show no difference")
-    works = [WORKS[name] for name in options.works]
+    options, works = parsed(parser, arguments)
     with tempfile.TemporaryDirectory() as name:
         try:
             with worktree(options.base, Path(name)) as (tree, commit):

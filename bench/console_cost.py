@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import measure, rounds, servers
-from bench.compare import Difference, difference
+from bench.compare import Difference, difference, parsed
 from bench.events import best, workload
 from bench.works import WORKS, Work, together
 
@@ -162,10 +162,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--rounds", type=int, default=4, help="of each side and work in each start")
     parser.add_argument("--seconds", type=float, default=0.6, help="of load in each round")
     parser.add_argument("--keep", action="store_true", help=f"write bench/results/{RESULTS.name}")
-    options = parser.parse_args(arguments)
-    if options.starts < 2 or options.rounds < 2:
-        parser.error("--starts and --rounds must be at least 2: fewer show no difference")
-    works = [WORKS[name] for name in options.works]
+    options, works = parsed(parser, arguments)
     with tempfile.TemporaryDirectory() as name:
         try:
             found = measured(works, options, Path(name))

@@ -36,7 +36,7 @@ def test_the_kept_figures_are_those_of_the_code() -> None:
 
 
 def test_no_event_is_lost_or_made() -> None:
-    """All that came is acked, waits, or is on its way, whatever timed out in between."""
+    """Each event that came in is acked, waits, or is on its way, also after others have timed out."""
     outcome = simulate(Fleet(per_s=100.0, outage_s=20.0, window_s=8.0, capacity=1.2, retries=False), most=0.0)
 
     assert abs(outcome.came - outcome.kept - outcome.refused) < 1e-3

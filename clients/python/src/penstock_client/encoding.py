@@ -24,7 +24,7 @@ def _plain(value: object) -> str:
 
 
 def _writer() -> Callable[[Any], str]:
-    """Return what writes JSON. JSONEncoder prepares its C part for each call anew, a sixth of all the time of
+    """Return what writes JSON. JSONEncoder prepares its C part again for each call, a sixth of all the time of
     ``submit``; here it is prepared once."""
     # Without a check for circles, which end by RecursionError instead: a fifth less time.
     encoder = json.JSONEncoder(
