@@ -70,7 +70,8 @@ class Books(Struct):
         accepted, found = self.total(stream, "accepted"), []
         told = sum(one.status in (201, 202) for one in sent)
         unanswered = sum(one.status == 0 for one in sent)
-        least, most = told - sum(map(self._is_unheard, sent)), told + unanswered + self.total(stream, *REASONS)
+        least = told - sum(map(self._is_unheard, sent))
+        most = told + unanswered + self.total(stream, "withdrawn", *REASONS)
         if not least <= accepted <= most:
             found.append(f"{stream}: {accepted} accepted by the books, {least} to {most} by the answers")
         kept = self.total(stream, "delivered", "replayed")

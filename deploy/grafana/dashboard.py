@@ -139,6 +139,7 @@ DESCRIPTION: Description = (
                 (
                     (rate("events_failed_total", "stream"), "failed: {{stream}}"),
                     (rate("events_dropped_total", "stream, reason"), "{{reason}}: {{stream}}"),
+                    (rate("events_withdrawn_total", "stream"), "withdrawn: {{stream}}"),
                     (rate("events_lost_total", "stream"), "lost: {{stream}}"),
                     (rate("events_refused_hasty_total"), "hasty, no room"),
                 ),

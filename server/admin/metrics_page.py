@@ -31,8 +31,8 @@ A counter is reset by a new master alone, unless its line says otherwise: it goe
 producers and restarts of brokers. A gauge is a state of this moment. One that is summed over workers leaves out those
 that have ended.
 
-For each stream, `accepted = delivered + spooled + dropped + lost + in flight`. `penstock_events_unaccounted` is the
-difference in living workers: it is always 0, and an alert watches it.
+For each stream, `accepted = delivered + spooled + withdrawn + dropped + lost + in flight`.
+`penstock_events_unaccounted` is the difference in living workers: it is always 0, and an alert watches it.
 
 Dashboard: `deploy/grafana/penstock.json`. Alerts: `deploy/prometheus/alerts.yml`, with what to do in
 [RUNBOOKS.md](RUNBOOKS.md).

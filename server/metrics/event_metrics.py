@@ -107,8 +107,14 @@ EVENTS: Final = MetricGroup(
             "stream",
         ),
         counter(
+            "events_withdrawn",
+            "Accepted events that were not stored after all; their clients, which waited for them, were told so.",
+            _booked("withdrawn"),
+            "stream",
+        ),
+        counter(
             "events_dropped",
-            "Accepted events that will never be delivered, by reason.",
+            "Accepted events that will never be delivered and of which no client learned that, by reason.",
             FromHost(_dropped),
             "stream",
             "reason",

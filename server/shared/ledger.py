@@ -3,8 +3,8 @@
 Place: made by the scoreboard before the first fork; a worker writes its page on the beat. Processes of this master
 inherit all pages, any other process of the same user gets them by ``open``.
 Rules: pages are those of shared.lines; a line is a stream's name and the numbers of NAMES, which only grow and outlive
-their worker. ``kill -9`` loses the counts of one beat. ``accepted = delivered + spooled + dropped`` + the events in
-flight, which are lost if the worker was killed.
+their worker. ``kill -9`` loses the counts of one beat. ``accepted = delivered + spooled + withdrawn + dropped`` + the
+events in flight, which are lost if the worker was killed.
 Not here: counting (intake.books.tally), pages (shared.lines), metrics (metrics.event_metrics).
 """
 
@@ -21,7 +21,7 @@ from server.shared.lines import Lines, LinesPage, bytes_of
 
 # In the order of their cells: COUNTS, REASONS, OUT. The last are events that a worker has delivered from the spool. Any
 # worker, of this master or of an earlier one, may have put them there, so they are no part of the sum.
-COUNTS: Final = ("accepted", "delivered", "spooled")
+COUNTS: Final = ("accepted", "delivered", "spooled", "withdrawn")
 REASONS: Final = ("broker_timeout", "queue_full", "broker_rejected", "event_too_large", "internal")
 OUT: Final = ("replayed",)
 NAMES: Final = COUNTS + REASONS + OUT
@@ -41,6 +41,7 @@ class Account(Protocol):
     accepted: int
     delivered: int
     spooled: int
+    withdrawn: int
     dropped: dict[str, int]
     replayed: int
 
@@ -85,14 +86,14 @@ def _write(page: LinesPage, accounts: Iterable[Account]) -> None:
     for line, account in enumerate(accounts):
         dropped = account.dropped
         # The numbers only grow, so the same sum is the same line.
-        numbers = account.accepted + account.delivered + account.spooled + account.replayed
+        numbers = account.accepted + account.delivered + account.spooled + account.withdrawn + account.replayed
         if dropped:
             numbers += sum(dropped.values())
         if line == len(marks):
             marks.append(None)
         if marks[line] != numbers:
             marks[line] = numbers
-            cells = [account.accepted, account.delivered, account.spooled]
+            cells = [account.accepted, account.delivered, account.spooled, account.withdrawn]
             cells += [dropped.get(reason, 0) for reason in REASONS]
             page.set(line, account.stream, [*cells, account.replayed])
 

@@ -1,9 +1,9 @@
 """The books of one stream in one worker: the outcomes of its accepted events.
 
 Place: intake.event, intake.sending and intake.delivery add; worker hands them to server.shared.ledger on the beat.
-Rules: ``accepted = delivered + spooled + dropped`` + the events in the sink or on their way to the disk. Every term is
-counted where it happens and none is derived from the others, so the sum can be checked. A stream is one declaration:
-names that a regex matches share its tally, so that clients, who choose the names, cannot fill the books.
+Rules: ``accepted = delivered + spooled + withdrawn + dropped`` + the events in the sink or on their way to the disk.
+Every term is counted where it happens and none is derived from the others, so the sum can be checked. A stream is one
+declaration: names that a regex matches share its tally, so that clients, who choose the names, cannot fill the books.
 Not here: events that were never accepted (intake.books.counts), when spooled events leave the disk (sink.spool.replay).
 """
 
@@ -28,10 +28,11 @@ MAX_TALLIES = LINES - 1
 class Tally:
     """The books of one stream.
 
-    ``dropped`` counts events that were accepted and will never be delivered, by ``error_type``; ``replayed`` counts
-    events that this worker has delivered from the spool, even if another worker had spooled them. ``books`` has the
-    sums over all streams, and the callbacks ``on_failed`` and ``on_kept``. Outcomes of events with numbers up to
-    ``doubt_to`` are counted apart (``Tallies.begin_doubt``).
+    ``withdrawn`` counts events that will not be delivered, while their client waits and is told so; ``dropped`` counts
+    those of which no client learns, by ``error_type``; ``replayed`` counts events that this worker has delivered from
+    the spool, even if another worker had spooled them. ``books`` has the sums over all streams, and the callbacks
+    ``on_failed`` and ``on_kept``. Outcomes of events with numbers up to ``doubt_to`` are counted apart
+    (``Tallies.begin_doubt``).
     """
 
     __slots__ = (
@@ -43,6 +44,7 @@ class Tally:
         "replayed",
         "spooled",
         "stream",
+        "withdrawn",
     )
 
     def __init__(self, stream: str, books: Tallies) -> None:
@@ -52,6 +54,7 @@ class Tally:
         self.delivered = 0
         self.doubt_to = books.doubt_to
         self.spooled = 0
+        self.withdrawn = 0
         self.dropped: dict[str, int] = {}
         self.replayed = 0
 
@@ -61,13 +64,17 @@ class Tally:
         self.books.spooled += 1
 
     def drop(self, error_type: str) -> None:
-        """Count an event that will never be delivered."""
+        """Count an event that will never be delivered, and of which no client learns that."""
         self.dropped[error_type] = self.dropped.get(error_type, 0) + 1
         self.books.dropped += 1
 
+    def withdraw(self) -> None:
+        """Count an event that will not be delivered, and whose client is told so."""
+        self.withdrawn += 1
+
     def in_flight(self) -> int:
-        """Return the number of events that are, by the books, neither delivered nor spooled nor dropped."""
-        return self.accepted - self.delivered - self.spooled - sum(self.dropped.values())
+        """Return the number of events that have no outcome by the books."""
+        return self.accepted - self.delivered - self.spooled - self.withdrawn - sum(self.dropped.values())
 
 
 def _no_outcome(event: Event, outcome: Any) -> None:

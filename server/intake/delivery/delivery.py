@@ -10,7 +10,8 @@ Rules:
 4. A live event never overtakes an older one of its key that waits in a spool of this host. If the spool is nearly
    empty, or the stream wants no spool, it waits in memory (intake.delivery.waiting_room); otherwise it is spooled.
 5. While the disk takes nothing and a broker answers, events that wait in memory for the disk are sent instead.
-6. Every accepted event is counted once in its stream's tally: as delivered, spooled, or dropped with a reason.
+6. Every accepted event is counted once in its stream's tally: as delivered, as spooled, as withdrawn if its client is
+   told, or else as dropped with a reason.
 Not here: how the spool keeps and replays (sink.spool.spool, sink.spool.replay), the answer to a request
 (intake.sending).
 """
@@ -372,9 +373,12 @@ class Delivery:
             event.pending.settle(event)
 
     def _drop(self, event: Event, error_type: str) -> None:
-        event.route.tally.drop(error_type)
+        """Give up an event. A client that waits for it is told so."""
         event.verdict = verdict.error(error_type)
         if event.pending is not None:
+            event.route.tally.withdraw()
             event.pending.settle(event)
-        elif event.index != OWN:
+            return
+        event.route.tally.drop(error_type)
+        if event.index != OWN:
             self._on_dropped(event)

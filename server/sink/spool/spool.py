@@ -2,9 +2,10 @@
 
 Place: intake.delivery → HERE → sink.spool.writer, which writes them; sink.spool.replay takes them out again.
 Rules: the loop never waits for the disk: everything that touches a file runs on the writer's thread. The spool is
-limited in bytes, on disk and in memory. A share of the limit is reserved for events that are owed: a 202 was answered,
-or the broker may have them already. While its disk is full, read-only or gone, the spool refuses events that are not
-owed and keeps the others in memory.
+limited in bytes, on disk and in memory, for events that are not owed. Owed are those for which a 202 was answered, or
+which the broker may have already. A share of the limit is reserved for them, and they are taken beyond it: they were in
+the memory of this worker before, which is limited. While its disk is full, read-only or gone, the spool refuses events
+that are not owed and keeps the others in memory.
 Not here: which events go to the spool (intake.delivery), how they leave it (sink.spool.replay).
 """
 
@@ -31,11 +32,11 @@ from server.timing.timers import Timer
 
 STEM: Final = "spool"
 MAX_WAITING_BYTES: Final = 32 << 20  # In memory, on the way to a disk that is slower than the clients.
+MAX_OWED_BYTES: Final = 1 << 30  # The same for owed events: what the queues of several producers hold at most.
 CLOSE_S: Final = 2.0
 MOST_WATCHED: Final = 100_000  # The most events whose receipts are updated when they are delivered.
 LOOK_S: Final = 0.25  # Time between looks for maps of other workers; a glob of a small directory takes 20 µs.
-# The share of ``max_bytes`` that is reserved for owed events, so that a full spool still takes those that the broker
-# fails.
+# The share of ``max_bytes`` that is reserved for owed events, so that a full spool seldom exceeds it.
 _OWED_SHARE: Final = 0.25
 
 _logger = logging.getLogger("sink.spool")
@@ -130,7 +131,7 @@ class Spool:
         when it is on disk. If a request waits for that (``is_awaited``) and the disk fails, it is called with an
         ``error_type`` instead; the writing of other events is tried again until it succeeds."""
         size = len(record.value) + ROW_BYTES
-        if not self.has_room(size) and not (is_owed and self.used_bytes() + size <= self._max_bytes):
+        if not self.has_room(size) and not (is_owed and self._writer.waiting_bytes + size <= MAX_OWED_BYTES):
             self._writer.refused += 1
             return False
         seq = self._writer.put(number, stream, record, on_kept, is_awaited=is_awaited)

@@ -180,6 +180,9 @@ class Writer:
         failed = await self.attempt(lambda: found.append(store.census()))
         if failed is None:
             store.load(found[0])
+            # Until the replay has looked, its count may be that of the worker before, or none.
+            unseen = found[0].size - store.keys[Mark.REMAINING_BYTES]
+            self._unseen = [(found[0].last, max(0, unseen))]
             self._number_again()
         return failed
 

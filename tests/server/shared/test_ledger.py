@@ -35,6 +35,7 @@ def test_a_stream_is_told_with_all_its_counts() -> None:
     tally.drop("queue_full")
     tally.drop("queue_full")
     tally.drop("internal")
+    tally.withdraw()
     tally.replayed = 4
     ledger.write(3, books)
 
@@ -43,6 +44,7 @@ def test_a_stream_is_told_with_all_its_counts() -> None:
         "accepted": 10,
         "delivered": 5,
         "spooled": 2,
+        "withdrawn": 1,
         "broker_timeout": 0,
         "queue_full": 2,
         "broker_rejected": 0,
@@ -85,11 +87,12 @@ def test_lines_that_have_not_changed_are_left_alone_and_changed_ones_are_not() -
     books.of("b").delivered = 1
     books.of("c").drop("internal")
     ledger.write(0, books)
+    books.of("a").withdraw()
+    ledger.write(0, books)
 
-    told = {
-        name: [counts["accepted"], counts["delivered"], counts["internal"]] for name, counts in ledger.totals().items()
-    }
-    assert told == {"a": [1, 0, 0], "b": [1, 1, 0], "c": [0, 0, 1]}
+    names = ("accepted", "delivered", "internal", "withdrawn")
+    told = {stream: [counts[name] for name in names] for stream, counts in ledger.totals().items()}
+    assert told == {"a": [1, 0, 0, 1], "b": [1, 1, 0, 0], "c": [0, 0, 1, 0]}
 
 
 def test_another_process_reads_the_books_and_goes_on_when_their_process_is_gone() -> None:

@@ -18,6 +18,14 @@ def test_the_sums_over_all_streams_are_those_of_the_streams() -> None:
     assert books.dropped == sum(sum(tally.dropped.values()) for tally in books)
 
 
+def test_what_was_withdrawn_is_settled_and_not_dropped() -> None:
+    books = Tallies()
+    tally = books.of("a")
+    tally.accepted = 3
+    tally.withdraw()
+    assert (tally.in_flight(), tally.dropped, books.dropped) == (2, {}, 0)
+
+
 def test_what_has_no_line_of_its_own_shares_the_last() -> None:
     books = Tallies()
     for number in range(MAX_TALLIES + 50):

@@ -119,7 +119,7 @@ def test_an_event_whose_client_was_told_that_it_failed_is_not_sent_afterwards(dr
         bench.sink.is_unreachable = True
         bench.delivery._look()
         assert spool.waiting() == 0
-        assert books(bench)["keyed"] == (1, 0, 0, {"queue_full": 1})
+        assert books(bench)["keyed"] == (1, 0, 0, {"withdrawn": 1})
 
     drive(test)
 

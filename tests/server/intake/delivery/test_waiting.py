@@ -124,7 +124,7 @@ def test_a_stream_that_wants_no_spool_is_refused_when_it_has_waited_for_too_long
         request = bench.post(keyed(1))
         bench.delivery._look()
         assert request.status == 503
-        assert (len(spool.kept), books(bench)["keyed"][3]) == (1, {"queue_full": 1})
+        assert (len(spool.kept), books(bench)["keyed"][3]) == (1, {"withdrawn": 1})
 
     drive(test)
 
