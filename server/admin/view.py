@@ -186,6 +186,11 @@ class HostView:
         maps = self.shared.key_maps
         return maps.catch_up_s() if maps is not None else 0.0
 
+    def sheds(self) -> bool:
+        """Whether hasty events of keys that wait in the spool are refused."""
+        maps = self.shared.key_maps
+        return maps is not None and maps.sheds()
+
     def aside(self) -> int:
         """Events of the spool that are set aside for their size."""
         maps = self.shared.key_maps

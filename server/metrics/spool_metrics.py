@@ -32,6 +32,11 @@ SPOOL: Final = MetricGroup(
             one(lambda view: view.catch_up_s()),
         ),
         gauge(
+            "spool_refuses_hasty",
+            "1 while hasty events of keys that wait are refused, because the spool grows although the broker is back.",
+            one(lambda view: int(view.sheds())),
+        ),
+        gauge(
             "spool_aside_events",
             "Of these, events that are set aside because they are too large for their topic. They are tried again.",
             one(lambda view: view.aside()),

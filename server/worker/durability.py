@@ -205,7 +205,8 @@ class Durability:
         from server.sink.spool.replay import Replay
 
         pace = ReplayPace(self._config.spool.replay_per_s)
-        return Replay(spool, self.sink, self.delivery.may_replay, self._on_replayed, pace)
+        may_shed = self._config.spool.on_growth == "refuse"
+        return Replay(spool, self.sink, self.delivery.may_replay, self._on_replayed, pace, may_shed=may_shed)
 
     def _on_spooled(self, event: Event) -> None:
         self.receipts.spooled(event.number)

@@ -8,7 +8,8 @@ Rules:
    it. It goes to the spool, is delivered from there, and the client is told so (202, ``X-Durability: spool``).
 3. An event that was refused because its batch is too large is sent again by itself (intake.delivery.separating).
 4. A live event never overtakes an older one of its key that waits in a spool of this host. If the spool is nearly
-   empty, or the stream wants no spool, it waits in memory (intake.delivery.waiting_room); otherwise it is spooled.
+   empty, or the stream wants no spool, it waits in memory (intake.delivery.waiting_room); otherwise it is spooled. A
+   hasty one is refused if the spool grows although brokers answer (sink.spool.shedding).
 5. While the disk takes nothing and a broker answers, events that wait in memory for the disk are sent instead.
 6. Every accepted event is counted once in its stream's tally: as delivered, as spooled, as withdrawn if its client is
    told, or else as dropped with a reason.
@@ -74,6 +75,7 @@ class Keeper(Protocol):
     def holds(self, topic: str, key: bytes) -> bool: ...
     def done(self, topic: str) -> object: ...
     def catch_up_s(self) -> float: ...
+    def sheds(self) -> bool: ...
     def newest(self) -> int: ...
 
 
@@ -121,6 +123,7 @@ class Delivery:
         self._is_doubt_new = False
         self._rescue_at = self._tell_at = 0.0
         self._room: WaitingRoom | None = None if spool is None else WaitingRoom(spool.holds, spool.done)
+        self._sheds = False
         self.number = 0
         self._on_spooled = on_spooled
         self._on_dropped = on_dropped
@@ -154,6 +157,7 @@ class Delivery:
             self._look_at_room(now, is_shut)
         waits = self._spool.waits()
         self.is_guarded = waits or bool(self._separating) or bool(self._room)
+        self._sheds = waits and self._spool.sheds()
         if waits:  # Another worker's clock may be, or have been, ahead of ours.
             self.number = max(self.number, self._spool.newest())
 
@@ -277,6 +281,8 @@ class Delivery:
         not spooled."""
         if error_type not in CAN_PASS or event.route.stream.on_broker_down == "refuse":
             return error_type
+        if self._is_shed(event) and self._must_wait(event):
+            return error_type
         return None if self._put(event) else error_type
 
     def _submit(self, event: Event, on_ack: OnAck, may_spool: bool) -> str | None:
@@ -312,11 +318,15 @@ class Delivery:
             self._room.add(Guest(event, until, may_spool))
             self.is_guarded = True
             return True
-        if not may_spool:
+        if not may_spool or self._is_shed(event):
             return False
         # If the sink holds older events of the key, they are older than those in the spool: the doubt covers them.
         self._spool_guests(self._room.take((event.topic, event.key)))
         return self._put(event, may_have_elders=False)
+
+    def _is_shed(self, event: Event) -> bool:
+        """Whether an event has to be refused if its key waits in the spool."""
+        return self._sheds and event.key is not None and event.pending is None and event.index != OWN
 
     def _put(self, event: Event, *, is_owed: bool = False, may_have_elders: bool = True) -> bool:
         """Put an event into the spool. If the sink may hold older events of its key, doubt begins: nothing is replayed

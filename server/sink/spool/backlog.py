@@ -53,7 +53,8 @@ class Taken(NamedTuple):
 class BacklogView(NamedTuple):
     """The spool after one turn. ``topics`` are those that have events. ``put`` is the number of events that were ever
     put, ``acked`` the number of events of live requests that brokers have acked to the workers. ``is_doubtful``: a
-    worker may still put events that are older than those. ``taken`` are the wanted events, by topic."""
+    worker may still put events that are older than those. ``taken`` are the wanted events, by topic; ``has_more``: a
+    topic has more than were wanted."""
 
     topics: frozenset[bytes]
     events: int
@@ -61,6 +62,7 @@ class BacklogView(NamedTuple):
     acked: int
     is_doubtful: bool
     taken: dict[bytes, list[Taken]]
+    has_more: bool
 
 
 class Backlog:
@@ -72,6 +74,7 @@ class Backlog:
         # Workers that start at the same time claim their databases first.
         self._adopt_at = time.monotonic() + ADOPT_EVERY_S
         self._take_back_at = 0.0
+        self._has_more = False
         self._damaged_before = 0  # In databases that are gone.
         self._reserve = directory / _RESERVE
 
@@ -80,7 +83,7 @@ class Backlog:
         """The number of events that were found damaged, and were set aside or lost."""
         return self._damaged_before + sum(part.damaged for part in self._parts.values())
 
-    def work(self, wants: Iterable[Want], catch_up_s: float) -> BacklogView:
+    def work(self, wants: Iterable[Want], catch_up_s: float, *, sheds: bool = False) -> BacklogView:
         """Do one turn: delete delivered events, count the others, publish how far the replay is, and read the wanted
         events. Errors of a database are logged."""
         now = time.monotonic()
@@ -97,9 +100,10 @@ class Backlog:
             if is_time:
                 self._try(part, part.take_back)
             self._try(part, part.look)
-            part.publish(int(catch_up_s * 1000))
+            part.publish(int(catch_up_s * 1000), sheds=sheds)
         parts = [part for part in self._parts.values() if part.topics]
         newest_allowed = min((part.lowest_on_the_way(FRESH_US) for part in self._parts.values()), default=0)
+        self._has_more = False
         return BacklogView(
             frozenset(topic for part in parts for topic in part.topics),
             sum(part.remaining for part in parts),
@@ -107,6 +111,7 @@ class Backlog:
             sum(part.acked() for part in self._parts.values()),
             any(part.is_doubtful() for part in self._parts.values()),
             {want.topic: self._oldest(parts, want, newest_allowed) for want in wants},
+            self._has_more,
         )
 
     def close(self) -> None:
@@ -167,8 +172,10 @@ class Backlog:
                 self._try(part, lambda part=part, events=events: events.extend(part.oldest(*want, having)))  # type: ignore[misc]
                 found += [Taken(part, event) for event in events]
                 if part.has_more:
+                    self._has_more = True
                     upto = min(upto, events[-1].number if events else want.above)
         found.sort(key=lambda taken: taken.event.number)
+        self._has_more = self._has_more or len(found) > want.most
         taken = [one for one in found[: want.most] if one.event.number <= upto]
         for part in parts:
             part.taken[want.topic] = 0

@@ -68,6 +68,7 @@ class Mark(IntEnum):
     ASIDE = 36  # Events that are set aside.
     CATCH_UP_MS = 37  # An estimate of the time until the whole spool is empty.
     BROKEN = 38  # How often the replay has found the file damaged: the worker that holds it replaces it then.
+    SHEDS = 39  # Hasty events of keys that wait are to be refused (sink.spool.shedding).
 
 
 def is_likely(number: int) -> bool:
@@ -337,6 +338,10 @@ class KeyMaps:
     def catch_up_s(self) -> float:
         """Return the estimated seconds until the replay has caught up: until the spool of this host is empty."""
         return max((one[Mark.CATCH_UP_MS] for one in self._all), default=0) / 1000
+
+    def sheds(self) -> bool:
+        """Whether hasty events of keys that wait are to be refused, as the replay has found."""
+        return any(one[Mark.SHEDS] == 1 for one in self._all)
 
     def is_any_in_contact(self) -> bool:
         """Whether the sink of another worker, as far as it has told, has contact with a broker."""

@@ -190,8 +190,8 @@ class Part:
             if extent.lowest > lap.highest:
                 self._laps[topic] = _Lap(lap.last, view.last, extent.highest)
 
-    def publish(self, catch_up_ms: int) -> None:
-        """Write into the map up to which sequence numbers the events are gone, and the counts."""
+    def publish(self, catch_up_ms: int, *, sheds: bool = False) -> None:
+        """Write into the map up to which sequence numbers the events are gone, the counts, and what the replay says."""
         keys = self._keys
         if keys is None or not self._reader.is_same():
             return
@@ -205,6 +205,7 @@ class Part:
         keys[Mark.FRONT] = self.front if len(self._gone) < self.remaining else 0
         keys[Mark.ASIDE] = self._aside
         keys[Mark.CATCH_UP_MS] = catch_up_ms
+        keys[Mark.SHEDS] = sheds
 
     def oldest(self, topic: bytes, count: int, above: int, having: int = 1) -> list[Spooled]:
         """Read the oldest events of a topic with numbers above ``above`` that are not gone, up to BYTES_AT_ONCE.

@@ -9,8 +9,8 @@ Rules:
 3. Nothing is sent while a worker is in doubt, that is, while it may still put older events.
 4. An event that stays too large for its topic is set aside, and tried again later (sink.spool.backlog). After a batch
    was refused as too large, its events are sent one by one.
-Not here: what goes into the spool (intake.delivery), how fast it leaves (sink.spool.pace), which topics pause
-(sink.spool.lane).
+Not here: what goes into the spool (intake.delivery), how fast it leaves (sink.spool.pace), whether it ever becomes
+empty (sink.spool.shedding), which topics pause (sink.spool.lane).
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from server.sink.spool.backlog import Backlog, BacklogView, Taken, Want
 from server.sink.spool.event import Spooled
 from server.sink.spool.lane import ALL, Lane
 from server.sink.spool.pace import ReplayPace
+from server.sink.spool.shedding import Shedding
 from server.sink.spool.spool import Spool
 from server.timing import timers
 
@@ -61,6 +62,8 @@ class Replay:
         may_run: Callable[[], bool],
         on_replayed: Callable[[Spooled], None],
         pace: ReplayPace,
+        *,
+        may_shed: bool = True,
     ) -> None:
         self._spool = spool
         self._sink = sink
@@ -69,6 +72,8 @@ class Replay:
         self._may_run = may_run
         self._on_replayed = on_replayed
         self._pace = pace
+        self._shedding = Shedding()
+        self._may_shed = may_shed
         self._lock_fd: int | None = None
         self._backlog: Backlog | None = None
         self._lanes: dict[bytes, Lane] = {}
@@ -159,6 +164,7 @@ class Replay:
         if not view.events:
             self._look_at = self._loop.time() + IDLE_LOOK_S
             self._pace.begin_again(self._loop.time())
+            self._shedding.begin_again()
             self._too_large_since.clear()
             return IDLE_S
         if may_run and not view.is_doubtful:
@@ -178,6 +184,7 @@ class Replay:
         self._backlog = Backlog(self._spool.directory)
         self._lanes = {}
         self._look_at = 0.0
+        self._shedding.begin_again()
         return True
 
     def _lock_path(self) -> Path:
@@ -224,13 +231,27 @@ class Replay:
         wants = self._wants(now) if may_run else []
         is_paused = bool(self._lanes) and not any(lane.out or lane.may_send(now) for lane in self._lanes.values())
         catch_up_s = self._pace.catch_up_s(is_paused=is_paused)
-        view: BacklogView = await self._on_thread(lambda: backlog.work(wants, catch_up_s))
+        sheds = self._may_shed and self._shedding.is_on
+        view: BacklogView = await self._on_thread(lambda: backlog.work(wants, catch_up_s, sheds=sheds))
         self._pace.look(self._loop.time(), view.acked, view.put, view.events)
+        self._look_at_growth(view, may_send=may_run and not view.is_doubtful and not is_paused, has_asked=bool(wants))
         for topic in view.topics - self._lanes.keys():
             self._lanes[topic] = Lane(topic, self._partition_of)
         for topic in [topic for topic, lane in self._lanes.items() if topic not in view.topics and lane.is_idle()]:
             del self._lanes[topic]
         return view
+
+    def _look_at_growth(self, view: BacklogView, *, may_send: bool, has_asked: bool) -> None:
+        """Note whether the replay is behind: it may send, and a topic has more events than were asked for."""
+        was_on = self._shedding.is_on
+        if not may_send or (has_asked and not view.has_more):
+            self._shedding.begin_again()
+        else:
+            self._shedding.look(self._loop.time(), view.events)
+        if self._may_shed and self._shedding.is_on and not was_on:
+            _logger.warning("the spool grows although brokers answer: hasty events of keys that wait in it are refused")
+        elif self._may_shed and was_on and not self._shedding.is_on:
+            _logger.info("hasty events are no longer refused: the replay has caught up, or may not send now")
 
     async def _count_partitions(self, topic: str) -> None:
         if not self._partitions.get(topic):

@@ -185,6 +185,10 @@ class Spool:
         """Return the estimated seconds until the spool of this host is empty."""
         return self.maps.catch_up_s()
 
+    def sheds(self) -> bool:
+        """Whether hasty events of keys that wait are to be refused, as the replay of this host has found."""
+        return self.maps.sheds()
+
     def waiting(self) -> int:
         """Return the number of events that are not on disk yet."""
         return self._writer.waiting()

@@ -18,6 +18,7 @@ class FakeSpool:
         self.awaited: list[bool] = []
         self.is_full = False
         self.is_broken = False
+        self.is_shedding = False
         self.seconds_left = 60.0
         self.number = self.front = 0
         self.keys: set[tuple[str, bytes]] = set()
@@ -79,6 +80,9 @@ class FakeSpool:
 
     def catch_up_s(self) -> float:
         return self.seconds_left
+
+    def sheds(self) -> bool:
+        return self.is_shedding
 
     def newest(self) -> int:
         return self.number

@@ -277,3 +277,46 @@ def test_the_oldest_event_of_a_key_says_when_it_has_waited_for_too_long() -> Non
 
     assert room.overdue(99.0) == []
     assert room.overdue(100.5) == [("t", b"k")]
+
+
+async def it_sheds(bench: Bench, spool: FakeSpool, seconds_left: float) -> None:
+    await a_key_waits(bench, spool, seconds_left)
+    spool.is_shedding = True
+    bench.delivery._look()
+
+
+def test_hasty_events_of_a_key_that_waits_are_refused_while_the_spool_would_grow(drive: Callable[..., None]) -> None:
+    async def test(bench: Bench, spool: FakeSpool) -> None:
+        await it_sheds(bench, spool, seconds_left=60.0)
+        refused = bench.post(keyed(1), hasty="true")
+        assert (refused.status, len(spool.kept)) == (503, 1)
+        assert bench.post(b"[" + keyed(2) + b"," + VALID + b"]", hasty="true").status == 207
+        assert bench.post(keyed(3).replace(b'"w"', b'"v"'), hasty="true").status == 202, "its key does not wait"
+        await settled()
+        assert (sent(bench)[1:], len(spool.kept)) == (["3"], 1)
+        assert books(bench)["keyed"] == (2, 1, 1, {})
+        spool.is_shedding = False
+        bench.delivery._look()
+        assert bench.post(keyed(4), hasty="true").status == 202
+        assert len(spool.kept) == 2
+
+    drive(test)
+
+
+def test_guaranteed_events_are_spooled_nevertheless(drive: Callable[..., None]) -> None:
+    async def test(bench: Bench, spool: FakeSpool) -> None:
+        await it_sheds(bench, spool, seconds_left=60.0)
+        request = bench.post(keyed(1))
+        spool.settle()
+        assert (request.status, len(spool.kept)) == (202, 2)
+
+    drive(test, may_be_spooled=True, is_spooled=True)
+
+
+def test_what_is_left_at_the_end_is_waited_for_in_memory_instead(drive: Callable[..., None]) -> None:
+    async def test(bench: Bench, spool: FakeSpool) -> None:
+        await it_sheds(bench, spool, seconds_left=0.5)
+        assert bench.post(keyed(1), hasty="true").status == 202
+        assert (bench.delivery.in_room(), len(spool.kept)) == (1, 1)
+
+    drive(test)

@@ -25,10 +25,10 @@ def test_an_exception_in_a_turn_does_not_end_the_replay(tmp_path: Path, monkeypa
     monkeypatch.setattr("server.timing.timers.failed", failed.append)
     work = Backlog.work
 
-    def lacking(backlog: Backlog, *arguments: Any) -> Any:
+    def lacking(backlog: Backlog, *arguments: Any, **more: Any) -> Any:
         if len(failed) < 3:
             raise OSError(24, "Too many open files")
-        return work(backlog, *arguments)
+        return work(backlog, *arguments, **more)
 
     async def test(spool: Spool) -> None:
         monkeypatch.setattr(Backlog, "work", lacking)
