@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from server.sink import leaves
 from server.sink.salvage import MOST_ID, ROWS_AT_ONCE, Salvage, files_of, is_broken, set_aside, transaction
+from server.sink.spool import bulk
 from server.sink.spool.event import COLUMNS, KINDS, Row, checksum_of, converted, is_whole, sound
 from server.sink.spool.keys import NONE
 
@@ -45,7 +46,6 @@ CREATE TABLE IF NOT EXISTS aside (
     reason TEXT NOT NULL
 );
 """
-_INSERT: Final = f"INSERT OR REPLACE INTO event ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _CONVERT: Final = f"""
 INSERT INTO event ({COLUMNS})
 SELECT seq, id, topic, key, timestamp_ms, headers, value, stream,
@@ -129,7 +129,7 @@ class SpoolFile:
         for rows in Salvage(aside, SCHEMA, COLUMNS, _ANY_KINDS, text_factory=bytes).batches():
             whole = [row for row in rows if is_whole(row)]
             self.damaged += len(rows) - len(whole)
-            self.append(map(sound, whole))
+            self.append([sound(row) for row in whole])
             found.update(row[0] for row in whole)
         for rows in _pages_of(aside, KINDS):
             unread = [row for row in rows if row[0] not in found and is_whole(row)]
@@ -147,15 +147,15 @@ class SpoolFile:
         count = 0
         for rows in batches:
             last = last_id(self._ready())
-            self.append(converted(last + at, row) for at, row in enumerate(rows, 1))
+            self.append([converted(last + at, row) for at, row in enumerate(rows, 1)])
             count += len(rows)
         return count
 
-    def append(self, rows: Iterable[Row]) -> None:
+    def append(self, rows: Sequence[Row]) -> None:
         """Store these rows, all or none."""
         database = self._ready()
         with transaction(database):
-            database.executemany(_INSERT, rows)
+            bulk.insert(database, rows)
 
     def skip_to(self, seq: int) -> None:
         """Make sure that no later row has an id up to ``seq``. This is a small write: it raises what any write to this

@@ -217,19 +217,12 @@ class Part:
         if having > 1:
             count = min(count, max(self.taken.get(topic, 0), count // having) * 5 // 4 + MORE)
         asked = count + len(self._gone)
-        rows, damaged = self._reader.oldest(topic, asked, above)
+        most_bytes = BYTES_AT_ONCE + sum(size for _, size in self._gone.values())
+        rows, damaged, is_cut = self._reader.oldest(topic, asked, above, most_bytes)
         if damaged:
             self._set_aside_damaged(damaged)
-        events: list[Spooled] = []
-        size = 0
-        for row in rows:
-            if row[0] not in self._gone or self._gone[row[0]][0] != row[1]:
-                events.append(spooled(row))
-                size += events[-1].size
-                if size >= BYTES_AT_ONCE:
-                    return events
-        self.has_more = len(rows) + len(damaged) >= asked
-        return events
+        self.has_more = is_cut or len(rows) + len(damaged) >= asked
+        return [spooled(row) for row in rows if row[0] not in self._gone or self._gone[row[0]][0] != row[1]]
 
     def _set_aside_damaged(self, ids: list[int]) -> None:
         self.damaged += self._reader.set_aside(ids, DAMAGED)

@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from server.sink.salvage import transaction
-from server.sink.spool.event import COLUMNS, ROW_BYTES, Row, is_whole
+from server.sink.spool import bulk
+from server.sink.spool.event import COLUMNS, Row, is_whole
 from server.sink.spool.file import VERSION, connect, inodes_of, last_id
 from server.sink.spool.keys import NONE
 
 DAMAGED: Final = "damaged"
 TOO_LARGE: Final = "event_too_large"
 
-_SIZE: Final = (
-    f"length(value) + length(headers) + length(stream) + ifnull(length(key), 0) + length(topic) + {ROW_BYTES}"
-)
 _VACUUM_PAGES: Final = 1024  # An empty file of more than 4 MiB gives its room back to the disk.
 
 
@@ -48,6 +47,15 @@ class FileView(NamedTuple):
     events: int
     size: int
     aside: int
+
+
+class Oldest(NamedTuple):
+    """Events in their order, and the ids of those that are damaged. ``is_cut``: there are more, which would exceed the
+    limit of bytes."""
+
+    rows: list[Row]
+    damaged: list[int]
+    is_cut: bool
 
 
 class SpoolReader:
@@ -93,7 +101,7 @@ class SpoolReader:
         try:
             last = last_id(database)
             count, size = database.execute(
-                f"SELECT count(*), ifnull(sum({_SIZE}), 0) FROM event NOT INDEXED WHERE id > ?", (above,)
+                f"SELECT count(*), ifnull(sum({bulk.SIZE}), 0) FROM event NOT INDEXED WHERE id > ?", (above,)
             ).fetchone()
             (aside,) = database.execute("SELECT count(*) FROM aside WHERE reason = ?", (TOO_LARGE,)).fetchone()
             return FileView(last, self._topics(database), count, size, aside)
@@ -117,20 +125,14 @@ class SpoolReader:
             raise sqlite3.DatabaseError("its index lacks events that its table has")
         return found
 
-    def oldest(self, topic: bytes, count: int, above: int) -> tuple[list[Row], list[int]]:
-        """Return the oldest events of a topic with numbers above ``above``, and the ids of those that are damaged."""
-        rows: list[Row] = []
-        damaged: list[int] = []
-        found = self._ready().execute(
-            f"SELECT {COLUMNS} FROM event WHERE topic = ? AND number > ? ORDER BY number, id LIMIT ?",
-            (topic, above, count),
-        )
-        for row in found:
-            if is_whole(row):
-                rows.append(row)
-            else:
-                damaged.append(row[0])
-        return rows, damaged
+    def oldest(self, topic: bytes, count: int, above: int, most_bytes: int) -> Oldest:
+        """Return the oldest events of a topic with numbers above ``above``: ``count`` at most, and no more than the
+        first that reach ``most_bytes``."""
+        ids, is_cut = bulk.oldest_ids(self._ready(), topic, count, above, most_bytes)
+        found, damaged = bulk.read(self._ready(), ids)
+        whole = [row for row in found if is_whole(row)]
+        damaged += {row[0] for row in found} - {row[0] for row in whole}
+        return Oldest(sorted(whole, key=itemgetter(1, 0)), damaged, is_cut)
 
     def numbers(self, ids: Iterable[int]) -> dict[int, object]:
         """Return the number of each of these events that is there."""
@@ -143,7 +145,7 @@ class SpoolReader:
         if not ids:
             return 0
         with transaction(self._ready()) as database:
-            return int(database.executemany("DELETE FROM event WHERE id = ?", [(one,) for one in ids]).rowcount)
+            return bulk.delete(database, ids)
 
     def set_aside(self, ids: Sequence[int], reason: str) -> int:
         """Move events to the table ``aside``. Returns how many there were."""
