@@ -71,6 +71,8 @@ class Keeper(Protocol):
     def tell(self, *, is_away: bool, acked: int) -> None: ...
     def is_usable(self) -> bool: ...
     def waiting(self) -> int: ...
+    def last_put(self) -> int: ...
+    def is_on_disk(self, seq: int) -> bool: ...
     def waits(self) -> bool: ...
     def holds(self, topic: str, key: bytes) -> bool: ...
     def done(self, topic: str) -> object: ...
@@ -121,6 +123,7 @@ class Delivery:
         self.may_be_spooled = may_be_spooled
         self._doubt_until = 0.0
         self._is_doubt_new = False
+        self._owed_upto = 0  # The sequence number of the last event that was put in the time of doubt; 0: it goes on.
         self._rescue_at = self._tell_at = 0.0
         self._room: WaitingRoom | None = None if spool is None else WaitingRoom(spool.holds, spool.done)
         self._sheds = False
@@ -164,14 +167,17 @@ class Delivery:
     def _look_at_doubt(self, now: float) -> None:
         """Tell the replay whether there is doubt: the sink holds events that may have to go to the spool, and would be
         older there than others of their keys. The doubt ends when all events that were in the sink when it began have
-        an outcome, or after ``settle_s``."""
+        an outcome, and those of them that were put into the spool are on disk, or after ``settle_s``."""
         assert self._spool is not None
         if not self._doubt_until:
             return
         if self._is_doubt_new:
             self._is_doubt_new = False
+            self._owed_upto = 0
             self.tallies.begin_doubt(self._in_sink(), self.number)
-        is_kept = self._spool.waiting() == 0 or not self._spool.is_usable()
+        if self.tallies.doubted <= 0 and not self._owed_upto:
+            self._owed_upto = self._spool.last_put()
+        is_kept = not self._spool.is_usable() or (self._owed_upto > 0 and self._spool.is_on_disk(self._owed_upto))
         if now >= self._doubt_until or (self.tallies.doubted <= 0 and is_kept):
             self._doubt_until = 0.0
             self.tallies.end_doubt()

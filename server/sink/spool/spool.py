@@ -189,6 +189,14 @@ class Spool:
         """Whether hasty events of keys that wait are to be refused, as the replay of this host has found."""
         return self.maps.sheds()
 
+    def last_put(self) -> int:
+        """Return the sequence number of the last event that was put."""
+        return self._own.keys[Mark.LAST]
+
+    def is_on_disk(self, seq: int) -> bool:
+        """Whether all events up to this sequence number are on disk, or will never be."""
+        return self._own.keys[Mark.COMMITTED] >= seq or self._writer.waiting() == 0
+
     def waiting(self) -> int:
         """Return the number of events that are not on disk yet."""
         return self._writer.waiting()

@@ -26,6 +26,7 @@ from server.sink.base import Record
 from server.sink.salvage import is_broken
 from server.sink.spool.event import Row, row_of, size_of
 from server.sink.spool.keys import Mark
+from server.sink.spool.lowest import Lowest
 from server.sink.spool.store import Census, Store
 from server.timing import timers
 
@@ -59,6 +60,7 @@ class Writer:
         self._directory = directory
         self._thread = ThreadPoolExecutor(1, "spool")
         self._waiting: list[_Waiting] = []
+        self._lowest = Lowest()  # Of their numbers.
         self._is_writing = False  # A transaction is under way or scheduled.
         self._is_at_disk = False  # A transaction is under way.
         self._is_watching = False
@@ -85,6 +87,7 @@ class Writer:
         row = row_of(seq, number, stream, record)
         size = size_of(row)
         self._waiting.append(_Waiting(row, size, is_awaited, on_kept, record))
+        self._lowest.add(number)
         self.waiting_bytes += size
         if not self._is_writing:
             self._is_writing = True
@@ -120,7 +123,8 @@ class Writer:
         for one in self._waiting:
             (taken if is_out(one) else left).append(one)
         if taken:
-            self._waiting, self.waiting_bytes = left, sum(one.size for one in left)
+            self.waiting_bytes = sum(one.size for one in left)
+            self._set_waiting(left)
             self._tell_map()
         return taken
 
@@ -132,7 +136,8 @@ class Writer:
 
     def give_up(self) -> None:
         """Refuse all events that are still in memory; their ``on_kept`` is called."""
-        waiting, self._waiting = self._waiting, []
+        waiting = self._waiting
+        self._set_waiting([])
         self._refuse(waiting)
         self._tell_map()
 
@@ -255,10 +260,11 @@ class Writer:
         rest = self._waiting[len(batch) :]
         if failed is None:
             self._waiting = rest
+            self._lowest.drop(len(batch))
             self._on_stored(batch)
         else:
             self.failed_commits += 1
-            self._waiting = [one for one in batch if not one.is_awaited] + rest
+            self._set_waiting([one for one in batch if not one.is_awaited] + rest)
             self._refuse([one for one in batch if one.is_awaited])
             self._tell_map()
         self.hear(failed)
@@ -277,7 +283,10 @@ class Writer:
             _tell(one, None)
 
     def _tell_map(self) -> None:
-        self.own.keys.set_waiting(len(self._waiting), min((one.row[1] for one in self._waiting), default=0))
+        self.own.keys.set_waiting(len(self._waiting), self._lowest.number())
+
+    def _set_waiting(self, waiting: list[_Waiting]) -> None:
+        self._waiting, self._lowest = waiting, Lowest(one.row[1] for one in waiting)
 
     def _refuse(self, batch: list[_Waiting]) -> None:
         """Report to each event's ``on_kept`` that it is not kept."""

@@ -69,6 +69,12 @@ class FakeSpool:
     def waiting(self) -> int:
         return len(self._unsettled)
 
+    def last_put(self) -> int:
+        return len(self.kept)
+
+    def is_on_disk(self, seq: int) -> bool:
+        return len(self.kept) - len(self._unsettled) >= seq
+
     def waits(self) -> bool:
         return bool(self.keys or self._unsettled)
 
@@ -87,9 +93,9 @@ class FakeSpool:
     def newest(self) -> int:
         return self.number
 
-    def settle(self, outcome: str | None = None) -> None:
-        """Tell what became of the events that are not on disk yet."""
-        unsettled, self._unsettled = self._unsettled, []
+    def settle(self, outcome: str | None = None, most: int | None = None) -> None:
+        """Tell what became of the events that are not on disk yet, of the first ``most`` of them."""
+        unsettled, self._unsettled = self._unsettled[:most], self._unsettled[len(self._unsettled[:most]) :]
         for _, on_kept in unsettled:
             on_kept(outcome)
 

@@ -211,6 +211,26 @@ def test_an_event_that_came_later_does_not_prolong_the_doubt(drive: Callable[...
     drive(test, settle_s=60.0)
 
 
+def test_one_that_goes_to_the_spool_later_does_not_either(drive: Callable[..., None]) -> None:
+    """On a disk that is slower than the clients some event is always on its way."""
+
+    async def test(bench: Bench, spool: FakeSpool) -> None:
+        bench.sink.is_held = True
+        bench.post(keyed(0), hasty="true")
+        bench.sink.is_unreachable = True
+        bench.post(keyed(1), hasty="true")
+        bench.sink.is_unreachable = False
+        bench.sink.release()
+        bench.delivery._look()
+        assert spool.is_doubtful, "what was put while the sink held an older one is not on disk"
+        bench.post(keyed(2), hasty="true")
+        spool.settle(most=1)
+        bench.delivery._look()
+        assert (spool.waiting(), spool.is_doubtful) == (1, False)
+
+    drive(test, settle_s=60.0)
+
+
 def guest(number: int, key: bytes = b"k", *, until: float = 0.0, value: bytes = b"") -> Guest:
     return Guest(Event(0, value, topic="t", key=key, number=number), until, may_spool=True)
 
