@@ -179,6 +179,7 @@ DESCRIPTION: Description = (
                     (now("spool_aside_events"), "set aside for their size"),
                     (now("events_waiting_for_key"), "wait in memory for their key"),
                     (now("spool_unusable_workers"), "workers whose disk takes nothing"),
+                    (now("spool_refuses_hasty"), "refuses hasty events of keys that wait"),
                 ),
             ),
             Panel(

@@ -94,6 +94,13 @@ or predict_linear(penstock_spool_bytes[<15m>], <1h:s>) > 0.75 * penstock_spool_m
         "penstock_spool_oldest_age_seconds > <15m:s>",
     ),
     Alert(
+        "PenstockSpoolGrowing",
+        "ticket",
+        "{{ $labels.instance }} refuses hasty events of keys that wait in its spool: more come in than it can replay.",
+        "<1m>",
+        "penstock_spool_refuses_hasty > 0",
+    ),
+    Alert(
         "PenstockSpoolUnusable",
         "page",
         "{{ $value }} workers of {{ $labels.instance }} cannot write their spool.",
