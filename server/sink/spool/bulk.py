@@ -12,17 +12,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from itertools import islice
 from typing import Any, Final
 
 from server.sink.spool.event import COLUMNS, ROW_BYTES, Row
 
-# Rows of one statement, the largest first: 500 rows have 4,500 parameters, of which SQLite allows 32,766.
-_AT_ONCE: Final = (500, 50, 5, 1)
+MOST_ROWS: Final = 1000  # Of one statement: 9,000 parameters, of which SQLite allows 32,766.
 _PLACES: Final = f"({', '.join('?' * len(COLUMNS.split(',')))})"
-_INSERTS: Final = {
-    count: f"INSERT OR REPLACE INTO event ({COLUMNS}) VALUES {', '.join([_PLACES] * count)}" for count in _AT_ONCE
-}
 SIZE: Final = f"length(value) + length(headers) + length(stream) + ifnull(length(key), 0) + length(topic) + {ROW_BYTES}"
 _OLDEST: Final = f"""
 SELECT group_concat(id || ' ' || size, ';') FROM (
@@ -50,13 +45,11 @@ _DELETE: Final = "DELETE FROM event WHERE id IN (SELECT value FROM json_each(?))
 
 def insert(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
     """Insert rows, or replace those with the same ids. The caller has begun a transaction."""
-    left = iter(rows)
-    count = len(rows)
-    for at_once in _AT_ONCE:
-        while count >= at_once:
-            values = [column for row in islice(left, at_once) for column in row]
-            database.execute(_INSERTS[at_once], values)
-            count -= at_once
+    for first in range(0, len(rows), MOST_ROWS):
+        some = rows[first : first + MOST_ROWS]
+        places = ", ".join([_PLACES] * len(some))
+        values = [column for row in some for column in row]
+        database.execute(f"INSERT OR REPLACE INTO event ({COLUMNS}) VALUES {places}", values)
 
 
 def oldest_ids(

@@ -27,7 +27,7 @@ from server.sink.spool.reader import DAMAGED, TOO_LARGE, SpoolReader
 from server.sink.spool.store import Store
 
 MORE: Final = 16  # Events that are read beyond a share.
-BYTES_AT_ONCE: Final = 4 << 20
+BYTES_AT_ONCE: Final = 8 << 20
 MOST_UNDELETED: Final = 5_000  # While the disk takes no deletions, so many gone events are noted; then reading stops.
 
 _logger = logging.getLogger("sink.spool")

@@ -33,8 +33,8 @@ from server.sink.spool.pace import ReplayPace
 from server.sink.spool.shedding import Shedding
 from server.sink.spool.spool import Spool
 from server.timing import timers
+from server.timing.loop_share import LoopShare
 
-MAX_AT_ONCE: Final = 500  # So many events hold the loop for 5 ms; a batch of more is sent in slices.
 TURN_S: Final = 0.02  # Time between turns while events wait,
 IDLE_S: Final = 0.1  # and while none does.
 IDLE_LOOK_S: Final = 1.0  # Time between looks at the databases while their maps say that no event waits.
@@ -282,13 +282,14 @@ class Replay:
     async def _send(self, lane: Lane, taken: list[Taken]) -> None:
         """Submit the events of a topic in order, until the sink does not take one, or one fails meanwhile."""
         sent = 0
+        share = LoopShare(self._loop)
         refused: set[bytes | None] = set()  # The keys of refused events; younger events of them must not be sent first.
         for one in lane.choose(taken):
             if one.event.key is not None and one.event.key in refused:
                 continue
-            if sent and sent % MAX_AT_ONCE == 0:
+            if sent and share.is_over():
                 lane.has_been_sent = True
-                await asyncio.sleep(0)
+                await share.pause()
                 if self._is_stopping or lane.is_interrupted:
                     lane.begin_again()
                     break
