@@ -1,11 +1,11 @@
 """Limit how fast the replay may send: slowly at first, then as fast as it takes to catch up.
 
 Place: sink.spool.replay → HERE.
-Rules: the rate begins at START_PER_S after every outage and doubles every DOUBLE_S, up to a limit. With it the brokers
-get LOAD times the usual load of this host, live events included. The limit is at least twice the rate at which events
-still come into the spool, because the spool would otherwise never become empty. It is at least MIN_PER_S, and never
-above ``max_per_s``. Brokers that hung take the events in their queues at once when they go on, and so many fewer are
-replayed in the first seconds.
+Rules: the rate begins at a quarter of the usual load of this host after every outage, at least at START_PER_S, and
+doubles every DOUBLE_S, up to a limit. With it the brokers get LOAD times the usual load, live events included. The
+limit is at least twice the rate at which events still come into the spool, because the spool would otherwise never
+become empty. It is at least MIN_PER_S, and never above ``max_per_s``. Brokers that hung take the events in their queues
+at once when they go on, and so many fewer are replayed in the first seconds.
 Not here: which events are sent (sink.spool.replay).
 """
 
@@ -38,7 +38,7 @@ class ReplayPace:
         self._tokens = 0.0
         self._away_at = -RETURN_S
         self._waiting = 0
-        self.per_s = min(START_PER_S, max_per_s)
+        self.per_s = self._start_per_s()
 
     def look(self, now: float, acked: int, put: int, waiting: int) -> None:
         """Measure the load and raise the rate. ``acked`` and ``put`` are totals of this host: the events of live
@@ -63,6 +63,9 @@ class ReplayPace:
         left_per_s = LOAD * usual_per_s - min(self._acked.per_s, usual_per_s)
         return min(self._max_per_s, max(MIN_PER_S, left_per_s, 2 * self._put.steady_per_s))
 
+    def _start_per_s(self) -> float:
+        return min(max(START_PER_S, self._usual_per_s / 4), self._max_per_s)
+
     def draw(self, now: float) -> int:
         """Return how many events may be sent now."""
         if self._drawn_at:
@@ -79,7 +82,7 @@ class ReplayPace:
         """Return to the start rate: at ``now`` no broker answers, or no event waits."""
         self._away_at = self._drawn_at = now
         self._tokens = min(self._tokens, 0.0)
-        self.per_s = min(START_PER_S, self._max_per_s)
+        self.per_s = self._start_per_s()
 
     def catch_up_s(self, *, is_paused: bool = False) -> float:
         """Return the estimated seconds until the spool is empty; a year if events come in as fast as they leave."""
