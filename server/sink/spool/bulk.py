@@ -14,6 +14,8 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
+import orjson
+
 from server.sink.spool.event import COLUMNS, ROW_BYTES, Row
 
 MOST_ROWS: Final = 1000  # Of one statement: 9,000 parameters, of which SQLite allows 32,766.
@@ -24,20 +26,16 @@ SELECT group_concat(id || ' ' || size, ';') FROM (
     SELECT id, ifnull({SIZE}, 0) AS size FROM event WHERE topic = ? AND number > ? ORDER BY number, id LIMIT ?
 )
 """
-# A row is `id number timestamp_ms checksum` and the lengths of its bytes, a semicolon, and these bytes: ``||`` joins
-# them as they are, whether they are UTF-8 or not. A row with columns of other types is its id alone.
-_WHOLE: Final = """
-SELECT group_concat(
-    id || ' ' || CASE
-        WHEN typeof(number) = 'integer' AND typeof(topic) = 'blob' AND typeof(key) IN ('blob', 'null')
-            AND typeof(timestamp_ms) = 'integer' AND typeof(headers) = 'blob' AND typeof(value) = 'blob'
-            AND typeof(stream) = 'blob' AND typeof(checksum) = 'integer'
-        THEN number || ' ' || timestamp_ms || ' ' || checksum || ' ' || length(topic) || ' ' || ifnull(length(key), -1)
-            || ' ' || length(headers) || ' ' || length(value) || ' ' || length(stream) || ';'
-            || topic || ifnull(key, x'') || headers || value || stream
-        ELSE ';'
-    END, ''
-)
+# The numbers of each row, as JSON, and the bytes of all rows: ``||`` joins them as they are, whether they are UTF-8 or
+# not. Columns that damage has given another type are cast, so that nothing shifts; the checksum tells.
+_BLOBS: Final = ("topic", "key", "headers", "value", "stream")
+_WHOLE: Final = f"""
+SELECT
+    json_group_array(json_array(
+        id, CAST(number AS INTEGER), CAST(timestamp_ms AS INTEGER), CAST(checksum AS INTEGER),
+        {", ".join(f"length(CAST({blob} AS BLOB))" for blob in _BLOBS)}
+    )),
+    group_concat(topic || ifnull(key, x'') || headers || value || stream, '')
 FROM event NOT INDEXED WHERE id IN (SELECT value FROM json_each(?))
 """
 _DELETE: Final = "DELETE FROM event WHERE id IN (SELECT value FROM json_each(?))"
@@ -69,29 +67,26 @@ def oldest_ids(
     return ids, False
 
 
-def read(database: sqlite3.Connection, ids: Sequence[int]) -> tuple[list[Row], list[int]]:
-    """Return the rows with these ids, in any order, and the ids of those with columns of other types than a row has.
-    The connection must return text as bytes."""
-    (found,) = database.execute(_WHOLE, (str(list(ids)),)).fetchone()
-    rows: list[Row] = []
-    others: list[int] = []
-    text: bytes = found or b""
+def read(database: sqlite3.Connection, ids: Sequence[int]) -> list[Row]:
+    """Return the rows with these ids, in any order. A row without a column that it must have has None in all places but
+    the first. The connection must return text as bytes."""
+    heads, text = database.execute(_WHOLE, (str(list(ids)),)).fetchone()
+    rows: list[Any] = []
     at = 0
-    while at < len(text):
-        end = text.index(b";", at)
-        head = [int(number) for number in text[at:end].split()]
-        at = end + 1
-        if len(head) == 1:
-            others.append(head[0])
+    for seq, number, timestamp_ms, checksum, topic, key, headers, value, stream in orjson.loads(heads):
+        if None in (topic, headers, value, stream):  # ``||`` with NULL is NULL: its bytes are not among the others.
+            rows.append((seq, *[None] * 8))
             continue
-        seq, number, timestamp_ms, checksum, *lengths = head
-        parts: list[Any] = []
-        for length in lengths:
-            parts.append(None if length < 0 else text[at : at + length])
-            at += max(0, length)
-        topic, key, headers, value, stream = parts
-        rows.append((seq, number, topic, key, timestamp_ms, headers, value, stream, checksum))
-    return rows, others
+        of_key = at + topic
+        of_headers = of_key + (key or 0)
+        of_value = of_headers + headers
+        of_stream = of_value + value
+        end = of_stream + stream
+        found_key = None if key is None else text[of_key:of_headers]
+        parts = text[at:of_key], found_key, timestamp_ms, text[of_headers:of_value], text[of_value:of_stream]
+        rows.append((seq, number, *parts, text[of_stream:end], checksum))
+        at = end
+    return rows
 
 
 def delete(database: sqlite3.Connection, ids: Sequence[int]) -> int:

@@ -129,9 +129,9 @@ class SpoolReader:
         """Return the oldest events of a topic with numbers above ``above``: ``count`` at most, and no more than the
         first that reach ``most_bytes``."""
         ids, is_cut = bulk.oldest_ids(self._ready(), topic, count, above, most_bytes)
-        found, damaged = bulk.read(self._ready(), ids)
+        found = bulk.read(self._ready(), ids)
         whole = [row for row in found if is_whole(row)]
-        damaged += {row[0] for row in found} - {row[0] for row in whole}
+        damaged = sorted({row[0] for row in found} - {row[0] for row in whole})
         return Oldest(sorted(whole, key=itemgetter(1, 0)), damaged, is_cut)
 
     def numbers(self, ids: Iterable[int]) -> dict[int, object]:
