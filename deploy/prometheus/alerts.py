@@ -94,7 +94,7 @@ or predict_linear(penstock_spool_bytes[<15m>], <1h:s>) > 0.75 * penstock_spool_m
         "penstock_spool_oldest_age_seconds > <15m:s>",
     ),
     Alert(
-        "PenstockSpoolGrowing",
+        "PenstockSpoolBehind",
         "ticket",
         "{{ $labels.instance }} refuses hasty events of keys that wait in its spool: more come in than it can replay.",
         "<1m>",

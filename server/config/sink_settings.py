@@ -101,10 +101,10 @@ class SpoolSettings(Section, frozen=True):
             "meanwhile for keys that wait, the spool does not become empty."
         ),
     ] = 1_000_000.0
-    on_growth: Annotated[
+    when_behind: Annotated[
         Literal["refuse", "spool"],
         says(
-            "Treatment of hasty events of keys that wait in the spool, when it grows although the broker is back: "
+            "Treatment of hasty events of keys that wait in the spool, when it hardly shrinks although the broker is back: "
             "`refuse` answers 503 until it has been replayed; `spool` spools them as long as there is room."
         ),
     ] = "refuse"

@@ -205,7 +205,7 @@ class Durability:
         from server.sink.spool.replay import Replay
 
         pace = ReplayPace(self._config.spool.replay_per_s)
-        may_shed = self._config.spool.on_growth == "refuse"
+        may_shed = self._config.spool.when_behind == "refuse"
         return Replay(spool, self.sink, self.delivery.may_replay, self._on_replayed, pace, may_shed=may_shed)
 
     def _on_spooled(self, event: Event) -> None:

@@ -16,7 +16,7 @@ from tests.server.sink.spool.spools import drive, put, until
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("server.sink.spool.shedding.SETTLE_S", 0.0)
-    monkeypatch.setattr("server.sink.spool.shedding.GROWING_S", 0.1)
+    monkeypatch.setattr("server.sink.spool.shedding.WINDOW_S", 0.05)
 
 
 async def growing(spool: Spool, replayed: Replayed) -> None:
@@ -42,7 +42,10 @@ def test_it_is_told_until_the_replay_has_caught_up(tmp_path: Path, caplog: pytes
 
     with caplog.at_level("INFO"):
         drive(tmp_path, test)
-    assert "the spool grows although brokers answer: hasty events of keys that wait in it are refused" in caplog.text
+    assert (
+        "the spool hardly shrinks although brokers answer: hasty events of keys that wait in it are refused"
+        in caplog.text
+    )
     assert "hasty events are no longer refused" in caplog.text
 
 
@@ -71,4 +74,4 @@ def test_nothing_is_told_where_it_is_not_wanted(tmp_path: Path, caplog: pytest.L
         await replayed.end()
 
     drive(tmp_path, test)
-    assert "the spool grows" not in caplog.text
+    assert "hardly shrinks" not in caplog.text
