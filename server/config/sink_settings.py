@@ -104,8 +104,8 @@ class SpoolSettings(Section, frozen=True):
     when_behind: Annotated[
         Literal["refuse", "spool"],
         says(
-            "Treatment of hasty events of keys that wait in the spool, when it hardly shrinks although the broker is back: "
-            "`refuse` answers 503 until it has been replayed; `spool` spools them as long as there is room."
+            "Treatment of hasty events of keys that wait in the spool, when it hardly shrinks although the broker is "
+            "back: `refuse` answers 503 until it has been replayed; `spool` spools them as long as there is room."
         ),
     ] = "refuse"
 

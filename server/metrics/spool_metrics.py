@@ -33,7 +33,7 @@ SPOOL: Final = MetricGroup(
         ),
         gauge(
             "spool_refuses_hasty",
-            "1 while hasty events of keys that wait are refused, because the spool hardly shrinks though the broker is back.",
+            "1 while hasty events of keys that wait are refused: the spool hardly shrinks, and brokers answer.",
             one(lambda view: int(view.sheds())),
         ),
         gauge(

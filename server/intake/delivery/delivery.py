@@ -9,7 +9,7 @@ Rules:
 3. An event that was refused because its batch is too large is sent again by itself (intake.delivery.separating).
 4. A live event never overtakes an older one of its key that waits in a spool of this host. If the spool is nearly
    empty, or the stream wants no spool, it waits in memory (intake.delivery.waiting_room); otherwise it is spooled. A
-   hasty one is refused if the spool grows although brokers answer (sink.spool.shedding).
+   hasty one is refused if the spool hardly shrinks although brokers answer (sink.spool.shedding).
 5. While the disk takes nothing and a broker answers, events that wait in memory for the disk are sent instead.
 6. Every accepted event is counted once in its stream's tally: as delivered, as spooled, as withdrawn if its client is
    told, or else as dropped with a reason.
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 LOOK_S: Final = 0.05  # A look takes 60 µs.
 NEARLY_EMPTY_S: Final = 0.5  # If the spool will be empty within this time, live events wait in memory,
-WAIT_S: Final = 1.0  # at most for this time,
+WAIT_S: Final = 3.0  # at most for this time: a turn of the replay takes 2 s on a busy host;
 LONG_WAIT_S: Final = 5.0  # or for this time if they may not be spooled.
 RESCUE_EVERY_S: Final = 0.2
 TELL_S: Final = 0.25  # The sum over all streams takes up to 0.1 ms.

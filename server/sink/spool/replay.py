@@ -249,9 +249,7 @@ class Replay:
         else:
             self._shedding.look(self._loop.time(), view.events, self.replayed)
         if self._may_shed and self._shedding.is_on and not was_on:
-            _logger.warning(
-                "the spool hardly shrinks although brokers answer: hasty events of keys that wait in it are refused"
-            )
+            _logger.warning("the spool hardly shrinks although brokers answer: hasty events of its keys are refused")
         elif self._may_shed and was_on and not self._shedding.is_on:
             _logger.info("hasty events are no longer refused: the replay has caught up, or may not send now")
 

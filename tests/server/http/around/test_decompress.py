@@ -135,7 +135,7 @@ def test_the_bound_on_what_comes_out_is_exact() -> None:
         assert answer(packed("gzip", noise(1000) * (size // 1000) + b"x" * (size % 1000)))[1].status == status
 
 
-def test_the_bound_when_behind_is_exact_and_spares_what_is_small() -> None:
+def test_the_bound_on_growth_is_exact_and_spares_what_is_small() -> None:
     small = b"\0" * 65_536
     assert answer(packed("gzip", small), max_ratio=2)[1].status == 200
     assert answer(packed("gzip", small + b"\0"), max_ratio=2)[1].status == 413
