@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from server.sink.base import OnAck, Sink
 
 LOOK_S: Final = 0.05  # A look takes 60 µs.
-NEARLY_EMPTY_S: Final = 0.5  # If the spool will be empty within this time, live events wait in memory,
+NEARLY_EMPTY_S: Final = 1.0  # If the spool will be empty within this time, live events wait in memory,
 WAIT_S: Final = 3.0  # at most for this time: a turn of the replay takes 2 s on a busy host;
 LONG_WAIT_S: Final = 5.0  # or for this time if they may not be spooled.
 RESCUE_EVERY_S: Final = 0.2

@@ -17,8 +17,8 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from server.intake.event import Event
 
-MAX_EVENTS: Final = 10_000
-MAX_BYTES: Final = 16 << 20
+MAX_EVENTS: Final = 20_000
+MAX_BYTES: Final = 32 << 20
 
 Key = tuple[str, bytes]
 
