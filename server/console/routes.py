@@ -124,6 +124,8 @@ class ConsoleRoutes:
                 answer = problem(401, "Send the token of console.token_file as Authorization: Bearer.")
                 answer.headers["WWW-Authenticate"] = 'Bearer realm="console"'
                 return answer
+            if not is_open:
+                self._console.note_reader()
             try:
                 return await handle(request)
             except BadRequestError as error:

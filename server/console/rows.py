@@ -89,9 +89,10 @@ def _summary(seq: int, copy: RequestCopy, event: EventCopy | None, decoded: Any)
             "status": copy.status or "",
             "method": copy.method,
             "path": copy.path,
-            "ms": round(copy.took_ms, 2),
             "hasty": copy.is_hasty,
         }
+        if copy.took_ms:
+            found["ms"] = round(copy.took_ms, 2)
     if copy.test:
         found["test"] = copy.test
     if copy.is_dry:

@@ -32,7 +32,7 @@ def test_of(request: Request) -> str:
     given = request.headers.get(HEADER)
     if given is not None:
         text = given.decode("latin-1").strip()
-    elif _IN_QUERY in request.query:
+    elif request.query.find(_IN_QUERY) >= 0:
         text = request.params().get(PARAMETER, "")
     else:
         return ""

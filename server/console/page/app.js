@@ -232,7 +232,7 @@ async function begin() {
   $("service").textContent = page.info.service === "penstock" ? "" : page.info.service;
   const isOpen = page.info.mode === "development";
   $("mode").textContent = isOpen ? "Development: everything is shown"
-    : `Production: read only, at most ${page.info.max_per_s} requests a second of each worker, masked: ${page.info.mask.join(", ")} and addresses`;
+    : `Production: read only, at most ${page.info.max_per_s} events a second of each worker, masked: ${page.info.mask.join(", ")} and addresses`;
   showFacts(page.info.facts);
   startTry(page);
   offerFilters();
