@@ -13,8 +13,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
 from server.console.copying import copies
 from server.console.copying.copies import ACCEPTED, Outcome, RequestCopy
 from server.console.ring import Ring
@@ -47,7 +45,7 @@ class Arrivals:
         """Take one copy."""
         try:
             copy = copies.decode(text)
-        except msgspec.DecodeError:
+        except ValueError:  # Not JSON, or not UTF-8.
             _limited.warning("copy", "a copy for the console cannot be read: this is a bug")
             return
         self._note_gap(copy)

@@ -55,7 +55,7 @@ class Row:
         """Return the event as a dictionary; None if it is no JSON."""
         try:
             return msgspec.json.decode(self.raw())
-        except (msgspec.DecodeError, RecursionError):
+        except (ValueError, RecursionError):
             return None
 
 
@@ -75,7 +75,7 @@ def received_of(row: Row) -> bytes:
         return copy.body
     try:
         return bytes(msgspec.json.decode(copy.body, type=list[msgspec.Raw])[event.index])
-    except (msgspec.DecodeError, IndexError):
+    except (ValueError, IndexError):
         lines = [line for line in copy.body.split(b"\n") if line.strip()]
         return lines[event.index] if event.index < len(lines) and len(lines) > 1 else copy.body
 
@@ -140,7 +140,7 @@ def _reason(copy: RequestCopy) -> str:
         return copy.phrase
     try:
         problem = msgspec.json.decode(copy.answer)
-    except msgspec.DecodeError:
+    except ValueError:  # Not JSON, or not UTF-8.
         return copy.phrase
     detail = problem.get("detail") if isinstance(problem, dict) else None
     return str(detail or copy.phrase)[:MAX_TEXT_CHARS]

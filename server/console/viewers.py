@@ -20,6 +20,7 @@ from server.console.arrivals import Arrivals
 from server.console.rates import Rates
 from server.console.ring import Missed, Ring
 from server.console.rows import Row
+from server.console.turns import rows_after
 from server.filter.language import Column, Filter
 
 BATCH_S: Final = 0.03  # Rows that come within this time leave in one message, so that a page paints once.
@@ -79,7 +80,8 @@ class Viewer:
     async def _wait(self, until: float) -> None:
         """Wait for the next row, and a moment longer for those that come with it."""
         try:
-            await asyncio.wait_for(self._news.wait(), max(0.0, until - time.monotonic()))
+            async with asyncio.timeout(max(0.0, until - time.monotonic())):
+                await self._news.wait()
         except TimeoutError:
             return
         await asyncio.sleep(BATCH_S)
@@ -91,10 +93,14 @@ class Viewer:
             lost = self._ring.first_seq - 1 - cursor
             if lost > 0 and missed is None:
                 missed, cursor = Missed(lost, "forgotten: the viewer was too slow"), self._ring.first_seq - 1
-            looked = list(self._ring.after(cursor, MAX_ROWS))
-            rows = [self._with_gap(row) for row in looked if self._matches(row)]
-            cursor = looked[-1].seq if looked else cursor
-            self._seen += len(looked)
+            rows, before = [], cursor
+            async for row in rows_after(self._ring, cursor):
+                if row.seq > cursor + 1 or cursor - before >= MAX_ROWS:  # Rows between them were forgotten.
+                    break
+                if self._matches(row):
+                    rows.append(self._with_gap(row))
+                cursor = row.seq
+            self._seen += cursor - before
             self._matched += len(rows)
             message = {"missed": missed._asdict() if missed else None, "rows": rows, **self._counts()}
             await self._send(write, message_of("rows", message, self._ring.id_of(cursor)))
@@ -130,7 +136,8 @@ class Viewer:
 
     @staticmethod
     async def _send(write: Write, message: bytes) -> None:
-        await asyncio.wait_for(write(message), STALL_S)
+        async with asyncio.timeout(STALL_S):  # wait_for would make a task for each message of each viewer.
+            await write(message)
 
 
 def _values(column: Column, decoded: Any, summary: dict[str, Any]) -> list[Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -20,12 +20,16 @@ from server.console.copying.copies import ERROR, INVALID
 from server.console.facts import FACTS
 from server.console.ring import Ring
 from server.console.rows import Row
+from server.console.turns import rows_after
 from server.filter.language import compile_filter
 
 MAX_WITHIN_MS: Final = 120_000
 MAX_SHOWN: Final = 50
 MAX_REMEMBERED: Final = 1_000  # Rows that did not match, among which the closest miss is looked for.
-SLICE: Final = 200  # Rows that are looked at in one turn of the loop.
+MAX_STEPS: Final = 100  # Of ``order``.
+
+
+Number = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Order(msgspec.Struct, forbid_unknown_fields=True):
@@ -33,18 +37,25 @@ class Order(msgspec.Struct, forbid_unknown_fields=True):
     ``order`` is a list of filters, each of which an event matches, in this order. ``after`` is the number of a row;
     without it all rows of the session count or, without a session, those that the console remembers."""
 
-    session: str = ""
+    session: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:-]{0,64}$")] = ""
     where: str = ""
     schema: str = ""
     example: dict[str, Any] | None = None
-    at_least: int | None = None
-    exactly: int | None = None
-    at_most: int | None = None
-    within_ms: int = 5_000
-    settle_ms: int = 200
-    order: list[str] = []
+    at_least: Number | None = None
+    exactly: Number | None = None
+    at_most: Number | None = None
+    within_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_WITHIN_MS)] = 5_000
+    settle_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_WITHIN_MS)] = 200
+    order: Annotated[list[str], msgspec.Meta(max_length=MAX_STEPS)] = []
     none_invalid: bool = False
-    after: int | None = None
+    after: Number | None = None
+
+
+def contradiction(order: Order) -> str:
+    """Return why no number of events can be as an order says; "" if one can."""
+    least = max(order.at_least or 0, order.exactly or 0)
+    most = min((each for each in (order.exactly, order.at_most) if each is not None), default=least)
+    return f"No number of events is at least {least} and at most {most}." if least > most else ""
 
 
 class Expectation:
@@ -136,7 +147,7 @@ async def wait(order: Order, ring: Ring, after: int) -> dict[str, Any]:
     """Wait until the order is met or its time is over, and return the answer. Raises FilterError."""
     expectation = Expectation(order)
     began_s = time.monotonic()
-    deadline_s = began_s + min(max(order.within_ms, 0), MAX_WITHIN_MS) / 1000
+    deadline_s = began_s + order.within_ms / 1000
     news = asyncio.Event()
     cursor = after
 
@@ -166,12 +177,10 @@ async def wait(order: Order, ring: Ring, after: int) -> dict[str, Any]:
 
 
 async def _catch_up(expectation: Expectation, ring: Ring, cursor: int) -> int:
-    """Look at all rows behind ``cursor``, in slices. Returns the number of the last one."""
-    while looked := list(ring.after(cursor, SLICE)):
-        for row in looked:
-            expectation.look(row)
-        cursor = looked[-1].seq
-        await asyncio.sleep(0)
+    """Look at all rows behind ``cursor``. Returns the number of the last one."""
+    async for row in rows_after(ring, cursor):
+        expectation.look(row)
+        cursor = row.seq
     return max(cursor, ring.next_seq - 1) if cursor < ring.first_seq else cursor
 
 

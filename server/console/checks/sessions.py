@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
@@ -33,7 +33,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     dry: bool = False
     strict: bool = False
     verbose: bool = False
-    max_bytes: int = 0
+    max_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 class Session(msgspec.Struct):

@@ -14,12 +14,14 @@ import fcntl
 import mmap
 import os
 import zlib
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 TEXT_BYTES: Final = 65_536
 MAX_RULES: Final = 512
+MAX_REQUESTS: Final = 1_000_000  # Of one rule.
+MAX_SECONDS: Final = 3_600
 _NUMBER, _SIZE, _COUNTS = 0, 1, 2
 
 Kind = Literal["status", "delay", "slow_read", "close_before", "close_after", "partial"]
@@ -38,13 +40,13 @@ class Rule(msgspec.Struct, frozen=True):
     """
 
     kind: Kind
-    times: int = 1
-    after: int = 0
-    status: int = 503
-    retry_after_s: int = 1
-    delay_ms: int = 0
-    indexes: list[int] = []
-    share: float = 1.0
+    times: Annotated[int, msgspec.Meta(ge=0, le=MAX_REQUESTS)] = 1
+    after: Annotated[int, msgspec.Meta(ge=0, le=MAX_REQUESTS)] = 0
+    status: Annotated[int, msgspec.Meta(ge=400, le=599)] = 503
+    retry_after_s: Annotated[int, msgspec.Meta(ge=0, le=MAX_SECONDS)] = 1
+    delay_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_SECONDS * 1000)] = 0
+    indexes: list[Annotated[int, msgspec.Meta(ge=0)]] = []
+    share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
     seed: int = 0
 
     def chooses(self, number: int) -> bool:
