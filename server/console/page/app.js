@@ -1,7 +1,7 @@
 // The page: it connects, keeps rows, and joins the other modules.
 import { Refused, get, post, streamOf } from "./api.js";
 import { showDetail } from "./detail.js";
-import { $, element } from "./dom.js";
+import { $, counted, element } from "./dom.js";
 import { List } from "./list.js";
 import { offerPaths, showCatalog, showCoverage, showFacts, showRates, startTry } from "./panels.js";
 
@@ -148,7 +148,7 @@ function connect(wanted) {
     const facts = JSON.parse(event.data);
     page.counts = { seen: facts.seen, matched: facts.matched };
     page.skipped = Object.values(facts.skipped).reduce((sum, count) => sum + count, 0);
-    $("link").textContent = `Connected: ${facts.workers} workers`;
+    $("link").textContent = `Connected: ${counted(facts.workers, "worker")}`;
     showNotices(facts.notices);
     showRates(facts, page);
     showCounts();
