@@ -55,6 +55,7 @@ MICRO: Final = "/console/micro"
 MAX_LIMIT: Final = 1_000
 MAX_VIEWERS: Final = 100
 MAX_EXPECTATIONS: Final = 256  # With the viewers fewer than admin.door.MAX_CONNECTIONS: probes still get through.
+ROOM_RULE: Final = "All sessions together have too many rules. End some of them."
 MAX_PATHS: Final = 200  # Of a schema, that the page offers as columns.
 
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -277,6 +278,8 @@ class ConsoleRoutes:
             self._must_be_development()
         options = Options(dry=wanted.dry, strict=wanted.strict, verbose=wanted.verbose, max_bytes=wanted.max_bytes)
         begun = self._console.sessions.begin(self._console.ring.next_seq - 1, wanted.ttl_s, wanted.id, options)
+        if begun is None:
+            raise BadRequestError(413, ROOM_RULE)
         return json_answer({"id": begun.id, "after": begun.after, "expires_in_s": min(wanted.ttl_s, 86_400.0)}, 201)
 
     async def _end(self, request: web.Request) -> web.Response:
@@ -289,7 +292,7 @@ class ConsoleRoutes:
         session = self._session(request.match_info["id"])
         wanted = await body_of(request, _Disturb)
         if not self._console.sessions.disturb(session, wanted.rules):
-            raise BadRequestError(413, "All sessions together have too many rules. End some of them.")
+            raise BadRequestError(413, ROOM_RULE)
         return json_answer({"rules": len(wanted.rules)})
 
     async def _coverage(self, request: web.Request) -> web.Response:

@@ -34,11 +34,13 @@ _SIZE: Final = struct.Struct("<I")
 class Channel:
     """Both ends, and the shared rules."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: SharedRules | None = None) -> None:
+        """``rules`` are those of the generation before; they stay open when this one is closed."""
         self.to_console, self.from_workers = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.to_console.setblocking(False)
         self.from_workers.setblocking(False)
-        self.rules = SharedRules()
+        self.rules = rules or SharedRules()
+        self._owns_rules = rules is None
         self._read_until_s = memoryview(mmap.mmap(-1, 8)).cast("d")
 
     def note_reader(self) -> None:
@@ -53,7 +55,8 @@ class Channel:
         """Close everything: in the master, when no more children will be forked with it."""
         self.to_console.close()
         self.from_workers.close()
-        self.rules.close()
+        if self._owns_rules:
+            self.rules.close()
 
 
 class CopyWriter:
