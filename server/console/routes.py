@@ -175,6 +175,8 @@ class ConsoleRoutes:
                 ],
                 "listens": [f"{reachable(host)}:{port}" for host, port in console.arrivals.addresses],
                 "notices": console.notices,
+                "viewers": console.viewers,
+                "max_viewers": MAX_VIEWERS,
                 "cursor": console.ring.next_seq - 1,
                 "epoch": console.ring.epoch,
             }

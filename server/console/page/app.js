@@ -6,6 +6,7 @@ import { List } from "./list.js";
 import { offerPaths, showCatalog, showCoverage, showFacts, showRates, startTry } from "./panels.js";
 
 const LIMIT = 50000;
+const RETRY_MS = 1000;
 const SAVED = "penstock-filters";
 const MARKS = {
   accepted: ["✓", "good"], observed: ["◐", "warn"], spooled: ["⧖", "warn"], invalid: ["✗", "bad"],
@@ -134,12 +135,16 @@ async function apply() {
   connect(wanted);
 }
 
-function connect(wanted) {
+function connect(wanted, after = "") {
   page.source?.close();
-  const source = streamOf(wanted);
+  const source = streamOf(after ? { ...wanted, after } : wanted);
   page.source = source;
   source.addEventListener("open", () => { $("link").textContent = "Connected"; });
-  source.addEventListener("error", () => { $("link").textContent = "Disconnected: trying again"; });
+  source.addEventListener("error", () => {
+    $("link").textContent = "Disconnected: trying again";
+    // After an answer that is no stream, the browser itself does not try again.
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => reconnect(source, wanted), RETRY_MS);
+  });
   source.addEventListener("rows", (event) => {
     page.lastId = event.lastEventId;
     take(JSON.parse(event.data));
@@ -153,6 +158,17 @@ function connect(wanted) {
     showRates(facts, page);
     showCounts();
   });
+}
+
+async function reconnect(source, wanted) {
+  if (page.source !== source) return;
+  try {
+    const { viewers, max_viewers } = await get("info");
+    if (viewers >= max_viewers) $("link").textContent = `Disconnected: ${max_viewers} readers look at the console already. Trying again`;
+  } catch (error) {
+    $("link").textContent = `Disconnected: ${error.message}. Trying again`;
+  }
+  if (page.source === source) connect(wanted, page.lastId);
 }
 
 function showNotices(notices) {
