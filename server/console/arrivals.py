@@ -77,7 +77,7 @@ class Arrivals:
         rows = self._open.get((sender, outcome.number), [])
         for row in rows:
             if row.event is not None and row.event.index == outcome.index:
-                row.note(outcome)
+                self._ring.note(row, outcome)
         if all(row.event is None or row.event.ack_ms for row in rows):
             self._open.pop((sender, outcome.number), None)
 

@@ -25,7 +25,7 @@ class Row:
     """One row. ``seq`` is its place in the order of arrival; ``summary`` holds its facts; ``event`` None: the row is
     about a request. ``warnings`` are those of a strict session (console.checks.strict)."""
 
-    __slots__ = ("copy", "event", "seq", "size_bytes", "summary", "warnings")
+    __slots__ = ("_encoded", "copy", "event", "seq", "size_bytes", "summary", "warnings")
 
     def __init__(self, seq: int, copy: RequestCopy, event: EventCopy | None) -> None:
         self.seq = seq
@@ -34,6 +34,13 @@ class Row:
         self.size_bytes = ROW_BYTES + len(self.raw()) + len(copy.body) // max(1, len(copy.events))
         self.summary = _summary(seq, copy, event, self.decoded())
         self.warnings: list[str] = []
+        self._encoded: msgspec.Raw | None = None
+
+    def encoded(self) -> msgspec.Raw:
+        """Return the summary as JSON, for all viewers alike."""
+        if self._encoded is None:
+            self._encoded = msgspec.Raw(msgspec.json.encode(self.summary))
+        return self._encoded
 
     def raw(self) -> bytes:
         """Return the event as it is stored or, if it was refused, as it came; of a request its body."""
@@ -46,6 +53,7 @@ class Row:
 
     def note(self, outcome: Outcome) -> None:
         """Note what became of the event after the row was shown."""
+        self._encoded = None
         if self.event is not None:
             self.event.partition, self.event.offset = outcome.partition, outcome.offset
             self.event.ack_ms = outcome.ack_ms

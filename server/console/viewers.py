@@ -55,6 +55,7 @@ class Viewer:
         self._state = state
         self._news = asyncio.Event()
         self._seen = self._matched = 0
+        self._changed: dict[int, Row] = {}
 
     async def run(self, last_id: str, write: Write) -> None:
         """Send messages until the viewer is gone or stalls. ``last_id`` is that of the last message it got, or ""."""
@@ -62,20 +63,28 @@ class Viewer:
         if not last_id:
             cursor = max(cursor, self._ring.next_seq - 1 - MAX_BACKLOG)
         self._ring.on_row.append(self._on_row)
+        self._ring.on_change.append(self._on_change)
         try:
             await self._send(write, self._facts())
             facts_due = time.monotonic() + FACTS_S
             while True:
                 cursor, missed = await self._send_rows(write, cursor, missed)
+                await self._send_changes(write, cursor)
                 if time.monotonic() >= facts_due:
                     await self._send(write, self._facts())
                     facts_due = time.monotonic() + FACTS_S
                 await self._wait(facts_due)
         finally:
             self._ring.on_row.remove(self._on_row)
+            self._ring.on_change.remove(self._on_change)
 
     def _on_row(self, _: Row) -> None:
         self._news.set()
+
+    def _on_change(self, row: Row) -> None:
+        if len(self._changed) < MAX_ROWS:  # One more shows its new verdict when it is opened.
+            self._changed[row.seq] = row
+            self._news.set()
 
     async def _wait(self, until: float) -> None:
         """Wait for the next row, and a moment longer for those that come with it."""
@@ -107,12 +116,25 @@ class Viewer:
             missed = None
         return cursor, None
 
+    async def _send_changes(self, write: Write, cursor: int) -> None:
+        """Send rows whose verdict has changed since they were sent: ``rows`` match the filter now, ``others`` do
+        not."""
+        changed, self._changed = [row for seq, row in self._changed.items() if seq <= cursor], {}
+        if changed:
+            rows: dict[bool, list[Any]] = {True: [], False: []}
+            for row in changed:
+                rows[self._matches(row)].append(self._with_gap(row))
+            await self._send(write, message_of("changes", {"rows": rows[True], "others": rows[False]}))
+
     def _matches(self, row: Row) -> bool:
         return not self._wanted.text or self._wanted.matches(row.decoded(), row.summary)
 
-    def _with_gap(self, row: Row) -> dict[str, Any]:
+    def _with_gap(self, row: Row) -> dict[str, Any] | msgspec.Raw:
+        gap = self._arrivals.gap_before(row.seq)
+        if not gap and not self._columns:
+            return row.encoded()
         found = row.summary
-        if gap := self._arrivals.gap_before(row.seq):
+        if gap:
             found = found | {"gap": gap}
         if self._columns:
             decoded = row.decoded()

@@ -70,6 +70,7 @@ class Expectation:
         self.others: list[Row] = []
         self.invalid: list[Row] = []
         self._step = 0
+        self._found: set[int] = set()  # The numbers of those that matched.
 
     def look(self, row: Row) -> None:
         """Look at the next row."""
@@ -84,10 +85,17 @@ class Expectation:
         if row.event is not None or order.where:
             if self._wanted.matches(row, decoded):
                 self.count += 1
+                self._found.add(row.seq)
                 if len(self.matched) < MAX_SHOWN:
                     self.matched.append(row)
             elif len(self.others) < MAX_REMEMBERED:
                 self.others.append(row)
+
+    def look_again(self, row: Row) -> None:
+        """Look at a row whose verdict has changed, unless it has matched before."""
+        if row.seq not in self._found:
+            self.others = [other for other in self.others if other is not row]
+            self.look(row)
 
     @property
     def needs_quiet(self) -> bool:
@@ -150,15 +158,26 @@ async def wait(order: Order, ring: Ring, after: int) -> dict[str, Any]:
     deadline_s = began_s + order.within_ms / 1000
     news = asyncio.Event()
     cursor = after
+    changed: list[Row] = []
+
+    def on_change(row: Row) -> None:
+        if len(changed) < MAX_REMEMBERED:
+            changed.append(row)
+            news.set()
 
     def on_row(_: Row) -> None:
         news.set()
 
     ring.on_row.append(on_row)
+    ring.on_change.append(on_change)
     try:
         while True:
             news.clear()
             cursor = await _catch_up(expectation, ring, cursor)
+            while changed:
+                row = changed.pop(0)
+                if after < row.seq <= cursor:
+                    expectation.look_again(row)
             quiet_s = order.settle_ms / 1000 if expectation.needs_quiet else 0.0
             is_met, is_over = expectation.is_met, time.monotonic() >= deadline_s
             if expectation.is_broken or (is_over and not is_met) or (is_met and not quiet_s):
@@ -172,6 +191,7 @@ async def wait(order: Order, ring: Ring, after: int) -> dict[str, Any]:
                     break
     finally:
         ring.on_row.remove(on_row)
+        ring.on_change.remove(on_change)
     took_ms = (time.monotonic() - began_s) * 1000
     return expectation.document(is_matched=expectation.is_met, took_ms=took_ms, cursor=cursor)
 

@@ -149,6 +149,15 @@ function connect(wanted, after = "") {
     page.lastId = event.lastEventId;
     take(JSON.parse(event.data));
   });
+  source.addEventListener("changes", (event) => {
+    const { rows, others } = JSON.parse(event.data);
+    for (const row of page.waiting) {
+      row.summary = [...rows, ...others].find((one) => one.seq === row.summary?.seq) ?? row.summary;
+    }
+    page.list.change(others);
+    const late = page.list.change(rows).filter((one) => !page.waiting.some((row) => row.summary?.seq === one.seq));
+    if (late.length) page.list.add(late.map((summary) => ({ order: page.order++, summary })));
+  });
   source.addEventListener("facts", (event) => {
     const facts = JSON.parse(event.data);
     page.counts = { seen: facts.seen, matched: facts.matched };
