@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from tests.harness.consoled import CONSOLE, GOOD, client_of, page_view, send
+from tests.harness.consoled import CONSOLE, GOOD, client_of, expected, page_view, send
 from tests.harness.running import eventually
 from tests.harness.served import Served
 
 FLOOD = 300
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Served]:
     """One worker that may copy ten events in a tenth of a second."""
-    with Served(tmp_path_factory.mktemp("budget"), workers=1, console={**CONSOLE, "max_per_s": 100}) as service:
+    with Served(tmp_path, workers=1, console={**CONSOLE, "max_per_s": 100}) as service:
         yield service
 
 
@@ -31,9 +31,9 @@ def request(body: Any, path: str = "/v1/events") -> bytes:
     ).encode() + raw
 
 
-def flood(service: Served, *last: bytes) -> int:
+def flood(service: Served, *last: bytes, test: str = "") -> int:
     """Send many accepted events and then others, on one connection. Returns how many requests were sent."""
-    good = request(page_view("/flood"), "/v1/events?hasty=true")
+    good = request(page_view("/flood"), f"/v1/events?hasty=true{test and f'&test={test}'}")
     end = b"GET /_info HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
     with socket.create_connection(service.address, timeout=60) as connection:
         connection.sendall(good * FLOOD + b"".join(last) + end)
@@ -66,6 +66,15 @@ def test_requests_that_are_not_accepted_are_shown_above_the_budget(service: Serv
     assert len(shown("page:/second")) == 1
     assert [one["facts"]["index"] for one in shown("page:150")] == [150]
     assert len(shown("page:/flood")) < FLOOD
+
+
+def test_a_session_above_its_budget_shows_what_is_not_accepted(service: Served) -> None:
+    client_of(service).ask("POST", "/sessions", {"id": "many"})
+    flood(service, request(page_view(7), "/v1/events?test=many"), test="many")
+
+    answer = expected(service, session="many", where="page:7", within_ms=60_000)
+
+    assert answer["matched"]
 
 
 def test_rows_and_gaps_are_all_that_was_sent(tmp_path: Path) -> None:

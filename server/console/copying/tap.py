@@ -140,7 +140,12 @@ class Tap:
 
     def on_faults(self, request: Request, events: list[Event]) -> None:
         """Copy a request after all, because some of its events are not accepted. It is about to be answered."""
-        if copying_of(request) is None and self._of_faults.take():
+        copying = copying_of(request)
+        if (copying is not None and copying.is_shown) or not self._of_faults.take():
+            return
+        if copying is not None:
+            copying.is_shown = True
+        else:
             self.skipped -= 1
             copying = insert(request, lambda inner: Copying(self, inner, test_of(request), self._of_faults))
             copying.began_ns = 0  # When the request began is not known.
