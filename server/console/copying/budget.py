@@ -2,7 +2,7 @@
 
 Place: console.copying.tap → HERE.
 Rules: a request is copied whole or not at all, so a large one may take more than is left; the debt is paid off before
-the next one is copied. What was not used is not saved up.
+the next one is copied. An unused rest is not saved up.
 Not here: which budget a request draws on (console.copying.tap).
 """
 

@@ -7,7 +7,7 @@ sessions, and requests that were not accepted as a whole, have budgets of their 
 out. In production a tenth of the accepted ones is enough while nothing reads the console.
 2. A failure here never reaches a request.
 3. Values are masked before they leave the process.
-4. What is not copied is counted.
+4. Requests that are not copied are counted.
 Not here: what the console does with a copy (console.arrivals), chaos (console.copying.disturbance).
 """
 
