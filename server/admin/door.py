@@ -30,7 +30,7 @@ from server.log import Limited
 if TYPE_CHECKING:
     from server.config.limit_settings import Limits
 
-MAX_CONNECTIONS: Final = 256  # For monitoring, probes, and people.
+MAX_CONNECTIONS: Final = 512  # For monitoring, probes, people, and tests that wait for events.
 TICK_S: Final = 0.25
 # The client has gone, or sent bytes that are not HTTP or do not match their Content-Encoding.
 _OF_CLIENTS: Final = (ConnectionError, HttpProcessingError, web.RequestPayloadError)
@@ -92,12 +92,13 @@ class AdminConnection(web.RequestHandler):
             self.deadline = self._door.after(self._door.limits.head_s)
         super().data_received(data)
 
-    def log_exception(self, *_: Any, **__: Any) -> None:
+    def log_exception(self, *_: Any, exc_info: BaseException | None = None, **__: Any) -> None:
         """Log an exception that aiohttp has caught: a client that has gone, or a bug. aiohttp itself would write a line
         with a stack and the client's address for each."""
-        error = sys.exc_info()[1]
-        if not isinstance(error, _OF_CLIENTS):
-            _limited.warning("request", "a request to the admin address failed\n%s", traceback.format_exc().rstrip())
+        error = exc_info if isinstance(exc_info, BaseException) else sys.exc_info()[1]
+        if error is not None and not isinstance(error, _OF_CLIENTS):
+            stack = "".join(traceback.format_exception(error)).rstrip()
+            _limited.warning("request", "a request to the admin address failed\n%s", stack)
 
     def begin(self) -> None:
         """Note that a request is being served."""

@@ -20,6 +20,7 @@ from server.config.load import Loaded, load
 from server.config.settings import Config
 from server.config.urls import urls_of
 from server.console.copying.channel import Channel
+from server.console.copying.chaos import SharedRules
 from server.fetch.link import Link
 from server.host.memory import give_back
 from server.log import set_up
@@ -69,10 +70,11 @@ class Generation:
             self.companions.append(Role("fetcher", self._run_fetcher))
         self.companions.append(Role("admin", self._run_admin, (config.admin.listen,)))
 
-    def open(self) -> None:
-        """Make what is shared by the processes that will be forked: the way of copies to the console."""
+    def open(self, rules: SharedRules | None = None) -> None:
+        """Make what is shared by the processes that will be forked: the way of copies to the console. ``rules`` of
+        test sessions are those of the generation before."""
         if self.config.console.enabled:
-            self.channel = Channel()
+            self.channel = Channel(rules)
 
     @staticmethod
     def settings_of(config: Config) -> Config:
@@ -150,13 +152,16 @@ class Readings:
         self._overrides = overrides
         self._make = make
         self._schemas: SchemaRepository | None = None
+        self._rules: SharedRules | None = None  # Test sessions outlive a reload.
 
     def read(self) -> Generation:
         """Read the next generation. Raises SettingsError."""
         occasion: Occasion = "start" if self._schemas is None else "reload"
         made = read(self._config_path, self._overrides, self._schemas, occasion, self._make)
         self._schemas = made.schemas
-        made.open()
+        if self._rules is None and made.config.console.enabled:
+            self._rules = SharedRules()
+        made.open(self._rules)
         return made
 
 

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from server.commands.support.console_options import add_console, client_of
+from server.commands.support.console_options import add_console, client_of, percent, session
 from server.commands.support.output import until_nobody_reads
 from server.commands.tail import escaped
 from server.errors import EXIT_DONE, EXIT_FOUND
@@ -22,10 +22,12 @@ from server.errors import EXIT_DONE, EXIT_FOUND
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     add_console(parser)
-    parser.add_argument("--session", default="", metavar="ID", help="of this test session; without it of all together")
+    parser.add_argument(
+        "--session", type=session, default="", metavar="ID", help="of this test session; without it of all together"
+    )
     parser.add_argument("--json", action="store_true", help="print the console's answer")
     parser.add_argument(
-        "--at-least", type=float, default=0.0, metavar="PERCENT", help="fail if a schema has fewer of its fields seen"
+        "--at-least", type=percent, default=0.0, metavar="PERCENT", help="fail if a schema has fewer of its fields seen"
     )
     parser.set_defaults(run=_run)
 

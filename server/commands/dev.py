@@ -25,8 +25,8 @@ from server.commands.support.options import add_settings
 from server.commands.support.output import say
 from server.config.load import load
 from server.config.urls import is_url
-from server.console.client import ConsoleError
-from server.errors import SettingsError
+from server.console.client import ConsoleClient, ConsoleError
+from server.errors import PenstockError, SettingsError
 from server.schemas.repository import fingerprint
 
 LOOK_S = 0.3
@@ -63,13 +63,15 @@ def _run(options: argparse.Namespace) -> int:
 def _watch(options: argparse.Namespace, service: subprocess.Popen[bytes], over: threading.Event) -> None:
     """Look for changes until the service ends."""
     before = state_of(options.config, options.set)
+    client = _console_of(options)
     while not over.wait(LOOK_S):
         state = state_of(options.config, options.set)
         if state == before:
             continue
         before = state
         fault = fault_of(options.config, options.set)
-        _show(options, fault)
+        client = _console_of(options) or client  # With settings that cannot be read, the last ones are in force.
+        _show(client, fault)
         if fault:
             say(f"\npenstock: the change cannot be used; the service goes on as before\n{fault}")
         elif service.poll() is None:
@@ -101,10 +103,20 @@ def fault_of(config: Path | None, overrides: list[str]) -> str:
     return said.getvalue().strip() if check.run(config, overrides, out=said) else ""
 
 
-def _show(options: argparse.Namespace, fault: str) -> None:
-    """Show a fault on the page, or take it away."""
+def _console_of(options: argparse.Namespace) -> ConsoleClient | None:
+    """Return the console of these settings; None if they cannot be used, or it has no fixed port."""
     try:
-        client_of(options).ask("PUT", "/notice", {"text": fault, "is_error": bool(fault)})
-    except (ConsoleError, SettingsError) as error:
+        return client_of(options)
+    except PenstockError:
+        return None
+
+
+def _show(client: ConsoleClient | None, fault: str) -> None:
+    """Show a fault on the page, or take it away."""
+    if client is None:
+        return
+    try:
+        client.ask("PUT", "/notice", {"text": fault, "is_error": bool(fault)})
+    except ConsoleError as error:
         if fault:
             say(f"penstock: the page cannot be told: {error}")

@@ -15,7 +15,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
-from server.commands.support.console_options import add_console, client_of, duration
+from server.commands.support.console_options import add_console, client_of, count, duration, session
 from server.commands.support.output import until_nobody_reads
 from server.commands.tail import check_filter, escaped
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
@@ -29,14 +29,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--where", default="", metavar="FILTER", help="which events, as docs/FILTERS.md describes")
     parser.add_argument("--schema", default="", metavar="URI", help="events of this schema or title")
     parser.add_argument("--example", metavar="JSON", help="events that have these values")
-    parser.add_argument("--at-least", type=int, metavar="N", help="so many or more; without any number one")
-    parser.add_argument("--exactly", type=int, metavar="N", help="so many, and none more until --settle is over")
-    parser.add_argument("--at-most", type=int, metavar="N", help="so many or fewer")
+    parser.add_argument("--at-least", type=count, metavar="N", help="so many or more; without any number one")
+    parser.add_argument("--exactly", type=count, metavar="N", help="so many, and none more until --settle is over")
+    parser.add_argument("--at-most", type=count, metavar="N", help="so many or fewer")
     parser.add_argument("--within", type=duration, default=5.0, metavar="TIME", help="how long to wait: 5s")
     parser.add_argument("--settle", type=duration, default=0.2, metavar="TIME", help="quiet after the last: 200ms")
     parser.add_argument("--none-invalid", action="store_true", help="fail if an event was not accepted")
-    parser.add_argument("--session", default="", metavar="ID", help="only events of this test session")
-    parser.add_argument("--after", type=int, metavar="NUMBER", help="only events behind this one")
+    parser.add_argument("--session", type=session, default="", metavar="ID", help="only events of this test session")
+    parser.add_argument("--after", type=count, metavar="NUMBER", help="only events behind this one")
     parser.add_argument("--json", action="store_true", help="print the console's answer")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write a report in JUnit's form")
     parser.set_defaults(run=_run)

@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from server.commands.support.console_options import add_console, client_of
+from server.commands.support.console_options import add_console, client_of, session
 from server.commands.support.output import say, until_nobody_reads
 from server.commands.tail import check_filter
 from server.console.client import ConsoleClient
@@ -26,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     add_console(parser)
     parser.add_argument("--filter", default="", metavar="FILTER", help="only these, as docs/FILTERS.md describes")
-    parser.add_argument("--session", default="", metavar="ID", help="only events of this test session")
+    parser.add_argument("--session", type=session, default="", metavar="ID", help="only events of this test session")
     parser.set_defaults(run=_run)
 
 

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from server.boot.generation import read
 from server.commands.support.options import add_settings
 from server.commands.support.output import until_nobody_reads
@@ -50,7 +52,7 @@ def _run(options: argparse.Namespace) -> int:
             changed += bool(found)
             for text in found:
                 print(f"event {number}: {escaped(text)}")
-        print(f"{count} events, {changed} of them changed")
+        print(f"{count} {'event' if count == 1 else 'events'}, {changed} of them changed")
     return EXIT_FOUND if changed else EXIT_DONE
 
 
@@ -83,28 +85,57 @@ def _recording(file: Path) -> Iterator[dict[str, Any]]:
     if har is not None:
         yield from har
         return
+    has_any = False
     for number, line in enumerate(text.splitlines(), 1):
         try:
             found = json.loads(line) if line.strip() else None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"{file}:{number}: this is no JSON: {error}") from None
-        if isinstance(found, dict) and "event" in found:
-            yield found
+        if found is None:
+            continue
+        if not isinstance(found, dict) or "event" not in found:
+            raise UsageError(f"{file}:{number}: this is no line of `penstock record`, which has the member event")
+        has_any = True
+        yield found
+    if not has_any:
+        raise UsageError(f"{file}: holds no event")
+
+
+class _PostData(msgspec.Struct, frozen=True):
+    text: str = ""
+
+
+class _Request(msgspec.Struct, rename="camel", frozen=True):
+    url: str = ""
+    post_data: _PostData = _PostData()
+
+
+class _Entry(msgspec.Struct):
+    request: _Request = _Request()
+
+
+class _Log(msgspec.Struct):
+    entries: list[_Entry]
+
+
+class _Har(msgspec.Struct):
+    """The part of an archive that is used: HAR 1.2."""
+
+    log: _Log
 
 
 def _har(text: str) -> list[dict[str, Any]] | None:
     try:
-        entries = json.loads(text)["log"]["entries"]
-    except (ValueError, KeyError, TypeError):
+        har = msgspec.json.decode(text, type=_Har)
+    except (ValueError, RecursionError):
         return None
     found: list[dict[str, Any]] = []
-    for entry in entries:
-        request = entry.get("request", {})
-        if not any(path in str(request.get("url", "")) for path in PATHS):
+    for entry in har.log.entries:
+        if not any(path in entry.request.url for path in PATHS):
             continue
         try:
-            body = json.loads(request.get("postData", {}).get("text", ""))
-        except ValueError:
+            body = json.loads(entry.request.post_data.text)
+        except (ValueError, RecursionError):
             continue
         found += [{"event": event} for event in (body if isinstance(body, list) else [body])]
     return found

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from server.commands.support.console_options import add_console, client_of
+from server.commands.support.console_options import add_console, client_of, positive
 from server.commands.support.output import until_nobody_reads
 from server.console.client import ConsoleClient
 from server.console.facts import FACTS
@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--filter", default="", metavar="FILTER", help="only these, as docs/FILTERS.md describes")
     parser.add_argument("--json", action="store_true", help="one JSON object per line, with the event")
     parser.add_argument("--since-start", action="store_true", help="begin with what the console remembers")
-    parser.add_argument("--count", type=int, metavar="N", help="end after N of them")
+    parser.add_argument("--count", type=positive, metavar="N", help="end after N of them")
     parser.set_defaults(run=_run)
 
 

@@ -45,7 +45,12 @@ class ConsoleSettings(Section, frozen=True):
         bool, says("Whether requests show whole client addresses in development; otherwise the last part is masked.")
     ] = False
     max_per_s: Annotated[
-        Count, says("Most requests a second that one worker copies; the rest are counted and shown as a gap.")
+        Count,
+        says(
+            "Most events a second that one worker copies; the rest are counted and shown as a gap. Requests of test "
+            "sessions, and requests that are not accepted, may each be as many again. In production a tenth of the "
+            "accepted ones is copied while nothing has read the console for a minute."
+        ),
     ] = 100
     max_copy_bytes: Annotated[Bytes, says("Most bytes of a body or an event that are copied; the rest is cut off.")] = (
         1_048_576

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any, Final, TypeVar
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from server.console import files
 from server.console.facts import FACTS
@@ -19,6 +21,7 @@ from server.filter.language import Column, Filter, column, compile_filter
 
 MAX_BODY_BYTES: Final = 1_048_576
 MAX_COLUMNS: Final = 8
+ID_RULE: Final = "An id has 1 to 64 letters, digits and . _ : -"
 LONGEST_S: Final = 3_600.0  # A connection of server-sent events; viewers come back.
 
 Wanted = TypeVar("Wanted")
@@ -53,17 +56,37 @@ def number_of(request: web.Request, name: str, otherwise: int, most: int) -> int
     return min(int(text), most)
 
 
+def session_of(request: web.Request) -> str:
+    """Return the test session in ``session``; "" for none. Raises BadRequestError."""
+    text = request.query.get("session", "")
+    if not is_test_id(text):
+        raise BadRequestError(400, f"session: {ID_RULE}")
+    return text
+
+
+def is_text(query: str) -> bool:
+    """Whether the bytes of a query, which are given with their escapes, are UTF-8."""
+    try:
+        unquote_to_bytes(query).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 async def body_of(request: web.Request, kind: type[Wanted]) -> Wanted:
     """Return the body of a request. Raises BadRequestError."""
     parts, size = [], 0
-    while part := await request.content.readany():
-        parts.append(part)
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise BadRequestError(413, f"The body has more than {MAX_BODY_BYTES} bytes.")
+    try:
+        while part := await request.content.readany():
+            parts.append(part)
+            size += len(part)
+            if size > MAX_BODY_BYTES:
+                raise BadRequestError(413, f"The body has more than {MAX_BODY_BYTES} bytes.")
+    except (HttpProcessingError, web.RequestPayloadError):
+        raise BadRequestError(400, "The body is not what its headers say, or has not come to its end.") from None
     try:
         return msgspec.json.decode(b"".join(parts) or b"{}", type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadRequestError(400, f"The body is not as documented: {error}.") from None
 
 

@@ -13,8 +13,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
 from server.console.copying import copies
 from server.console.copying.copies import ACCEPTED, Outcome, RequestCopy
 from server.console.ring import Ring
@@ -47,7 +45,7 @@ class Arrivals:
         """Take one copy."""
         try:
             copy = copies.decode(text)
-        except msgspec.DecodeError:
+        except ValueError:  # Not JSON, or not UTF-8.
             _limited.warning("copy", "a copy for the console cannot be read: this is a bug")
             return
         self._note_gap(copy)
@@ -79,7 +77,7 @@ class Arrivals:
         rows = self._open.get((sender, outcome.number), [])
         for row in rows:
             if row.event is not None and row.event.index == outcome.index:
-                row.note(outcome)
+                self._ring.note(row, outcome)
         if all(row.event is None or row.event.ack_ms for row in rows):
             self._open.pop((sender, outcome.number), None)
 

@@ -9,7 +9,9 @@ Not here: the console's own interface (console.routes).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import msgspec
 
 from server.console.copying.copies import ACCEPTED, ERROR, INVALID, OBSERVED, REFUSED, SPOOLED
 from server.console.ring import Ring
@@ -19,6 +21,14 @@ GOOD: Final = frozenset({ACCEPTED, OBSERVED, SPOOLED})
 BAD: Final = frozenset({INVALID, ERROR, REFUSED})
 MAX_EVENTS: Final = 1_000
 MAX_SESSIONS: Final = 1_000
+
+
+class Selection(msgspec.Struct):
+    """Which events are asked for. Members that Penstock's events do not have are ignored."""
+
+    schema: str | None = None
+    stream: str | None = None
+    limit: Annotated[int, msgspec.Meta(ge=0)] = MAX_EVENTS
 
 
 class Micro:
@@ -36,23 +46,23 @@ class Micro:
             bad += row.summary["verdict"] in BAD
         return {"total": good + bad, "good": good, "bad": bad}
 
-    def good(self, session: str, wanted: dict[str, Any]) -> list[dict[str, Any]]:
+    def good(self, session: str, wanted: Selection) -> list[dict[str, Any]]:
         """``/micro/good``: accepted events, the newest first. ``wanted`` may name schema, stream and limit."""
         found = [
             {"event": row.decoded(), "schema": row.summary.get("schema"), "stream": row.summary.get("stream")}
             for row in self._rows(session)
             if row.summary["verdict"] in GOOD and _is_wanted(row, wanted)
         ]
-        return found[::-1][: _limit(wanted)]
+        return found[::-1][: min(wanted.limit, MAX_EVENTS)]
 
-    def bad(self, session: str, wanted: dict[str, Any]) -> list[dict[str, Any]]:
+    def bad(self, session: str, wanted: Selection) -> list[dict[str, Any]]:
         """``/micro/bad``: refused events and requests with their errors, the newest first."""
         found = [
             {"rawEvent": row.decoded(), "errors": [row.summary.get("text", "")], "error": row.summary.get("error")}
             for row in self._rows(session)
             if row.summary["verdict"] in BAD and _is_wanted(row, wanted)
         ]
-        return found[::-1][: _limit(wanted)]
+        return found[::-1][: min(wanted.limit, MAX_EVENTS)]
 
     def reset(self, session: str) -> dict[str, int]:
         """``/micro/reset``: begin again, for this session."""
@@ -67,10 +77,6 @@ class Micro:
                 yield row
 
 
-def _is_wanted(row: Row, wanted: dict[str, Any]) -> bool:
-    return all(name not in wanted or row.summary.get(name) == wanted[name] for name in ("schema", "stream"))
-
-
-def _limit(wanted: dict[str, Any]) -> int:
-    limit = wanted.get("limit")
-    return min(limit, MAX_EVENTS) if isinstance(limit, int) and limit >= 0 else MAX_EVENTS
+def _is_wanted(row: Row, wanted: Selection) -> bool:
+    facts = row.summary
+    return wanted.schema in (None, facts.get("schema")) and wanted.stream in (None, facts.get("stream"))

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
+from server.console.copying.copies import Outcome
 from server.console.rows import Row
 
 
@@ -26,7 +27,7 @@ class Missed(NamedTuple):
 
 
 class Ring:
-    """The rows. ``on_row`` functions are called with each new one."""
+    """The rows. ``on_row`` functions are called with each new one, ``on_change`` with one whose verdict has changed."""
 
     def __init__(self, max_rows: int, max_bytes: int) -> None:
         self._rows: deque[Row] = deque()
@@ -36,6 +37,7 @@ class Ring:
         self.epoch = os.urandom(4).hex()
         self.next_seq = 1
         self.on_row: list[Callable[[Row], None]] = []
+        self.on_change: list[Callable[[Row], None]] = []
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -55,6 +57,14 @@ class Ring:
             self.bytes -= self._rows.popleft().size_bytes
         for tell in list(self.on_row):
             tell(row)
+
+    def note(self, row: Row, outcome: Outcome) -> None:
+        """Note what became of the event of a row after the row was shown."""
+        before = row.summary["verdict"]
+        row.note(outcome)
+        if row.summary["verdict"] != before:
+            for tell in list(self.on_change):
+                tell(row)
 
     def find(self, seq: int) -> Row | None:
         """Return a row; None if it is forgotten or not there yet."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from aiohttp import web
@@ -18,6 +18,7 @@ from aiohttp import web
 from server.console import files
 from server.console.access import COOKIE
 from server.console.answers import (
+    ID_RULE,
     BadRequestError,
     body_of,
     columns_of,
@@ -25,19 +26,23 @@ from server.console.answers import (
     extend,
     filter_of,
     is_test_id,
+    is_text,
     json_answer,
     number_of,
     problem,
     reachable,
+    session_of,
 )
 from server.console.checks.coverage import declared_paths
-from server.console.checks.expect import Order, shown, wait
+from server.console.checks.expect import Order, contradiction, shown, wait
 from server.console.checks.sessions import Options
 from server.console.copying.chaos import Rule
 from server.console.detail import detail
 from server.console.facts import FACTS
+from server.console.micro import Selection
 from server.console.rows import Row
 from server.console.tryout import post
+from server.console.turns import rows_after
 from server.console.viewers import Viewer
 from server.filter.fault import FilterError
 
@@ -49,6 +54,8 @@ API: Final = "/console/api/v1"
 MICRO: Final = "/console/micro"
 MAX_LIMIT: Final = 1_000
 MAX_VIEWERS: Final = 100
+MAX_EXPECTATIONS: Final = 256  # With the viewers fewer than admin.door.MAX_CONNECTIONS: probes still get through.
+ROOM_RULE: Final = "All sessions together have too many rules. End some of them."
 MAX_PATHS: Final = 200  # Of a schema, that the page offers as columns.
 
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -56,7 +63,7 @@ Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 class _Begin(Options, frozen=True, forbid_unknown_fields=True, kw_only=True):
     id: str = ""
-    ttl_s: float = 3_600.0
+    ttl_s: Annotated[float, msgspec.Meta(gt=0)] = 3_600.0
 
 
 class _Disturb(msgspec.Struct, forbid_unknown_fields=True):
@@ -85,6 +92,7 @@ class ConsoleRoutes:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._files = files.files()
+        self._expectations = 0  # That wait.
 
     def routes(self) -> list[web.RouteDef]:
         """Return the table."""
@@ -124,6 +132,10 @@ class ConsoleRoutes:
                 answer = problem(401, "Send the token of console.token_file as Authorization: Bearer.")
                 answer.headers["WWW-Authenticate"] = 'Bearer realm="console"'
                 return answer
+            if not is_open:
+                self._console.note_reader()
+            if not is_text(request.rel_url.raw_query_string):
+                return problem(400, "The query is not UTF-8.")
             try:
                 return await handle(request)
             except BadRequestError as error:
@@ -163,6 +175,8 @@ class ConsoleRoutes:
                 ],
                 "listens": [f"{reachable(host)}:{port}" for host, port in console.arrivals.addresses],
                 "notices": console.notices,
+                "viewers": console.viewers,
+                "max_viewers": MAX_VIEWERS,
                 "cursor": console.ring.next_seq - 1,
                 "epoch": console.ring.epoch,
             }
@@ -179,6 +193,8 @@ class ConsoleRoutes:
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         console = self._console
         wanted, columns = filter_of(request), columns_of(request)
+        if request.method == "HEAD":
+            return web.Response(headers={"Content-Type": "text/event-stream"})
         if console.viewers >= MAX_VIEWERS:
             return problem(503, f"{MAX_VIEWERS} viewers look at the console already. Close one.")
         response = web.StreamResponse(
@@ -201,10 +217,10 @@ class ConsoleRoutes:
     async def _events(self, request: web.Request) -> web.Response:
         console, wanted = self._console, filter_of(request)
         limit, after = number_of(request, "limit", 100, MAX_LIMIT), number_of(request, "after", 0, 1 << 60)
-        session = request.query.get("session", "")
+        session = session_of(request)
         found: list[Row] = []
         cursor = max(after, console.ring.first_seq - 1)
-        for row in islice(console.ring.after(after), None):
+        async for row in rows_after(console.ring, after):
             if len(found) >= limit:
                 break
             cursor = row.seq
@@ -220,10 +236,10 @@ class ConsoleRoutes:
         return json_answer(detail(row, self._console.explainer))
 
     async def _summary(self, request: web.Request) -> web.Response:
-        session, after = request.query.get("session", ""), number_of(request, "after", 0, 1 << 60)
+        session, after = session_of(request), number_of(request, "after", 0, 1 << 60)
         verdicts: dict[str, int] = {}
         streams: dict[str, dict[str, int]] = {}
-        for row in self._console.ring.after(after):
+        async for row in rows_after(self._console.ring, after):
             if session and row.summary.get("test") != session:
                 continue
             verdict = row.summary["verdict"]
@@ -238,12 +254,20 @@ class ConsoleRoutes:
 
     async def _expect(self, request: web.Request) -> web.Response:
         order = await body_of(request, Order)
+        if problem_text := contradiction(order):
+            raise BadRequestError(400, problem_text)
+        if self._expectations >= MAX_EXPECTATIONS:
+            return problem(503, f"{MAX_EXPECTATIONS} expectations wait already. Let some of them end.")
         after = order.after
         if after is None:
             session = self._console.sessions.find(order.session) if order.session else None
             after = session.after if session is not None else 0
         extend(request)
-        return json_answer(await wait(order, self._console.ring, after))
+        self._expectations += 1
+        try:
+            return json_answer(await wait(order, self._console.ring, after))
+        finally:
+            self._expectations -= 1
 
     async def _sessions(self, _: web.Request) -> web.Response:
         return json_answer({"sessions": self._console.sessions.documents()})
@@ -251,11 +275,13 @@ class ConsoleRoutes:
     async def _begin(self, request: web.Request) -> web.Response:
         wanted = await body_of(request, _Begin)
         if wanted.id and not is_test_id(wanted.id):
-            raise BadRequestError(400, "An id has 1 to 64 letters, digits and . _ : -")
+            raise BadRequestError(400, ID_RULE)
         if wanted.dry or wanted.verbose:
             self._must_be_development()
         options = Options(dry=wanted.dry, strict=wanted.strict, verbose=wanted.verbose, max_bytes=wanted.max_bytes)
         begun = self._console.sessions.begin(self._console.ring.next_seq - 1, wanted.ttl_s, wanted.id, options)
+        if begun is None:
+            raise BadRequestError(413, ROOM_RULE)
         return json_answer({"id": begun.id, "after": begun.after, "expires_in_s": min(wanted.ttl_s, 86_400.0)}, 201)
 
     async def _end(self, request: web.Request) -> web.Response:
@@ -268,12 +294,12 @@ class ConsoleRoutes:
         session = self._session(request.match_info["id"])
         wanted = await body_of(request, _Disturb)
         if not self._console.sessions.disturb(session, wanted.rules):
-            raise BadRequestError(413, "All sessions together have too many rules. End some of them.")
+            raise BadRequestError(413, ROOM_RULE)
         return json_answer({"rules": len(wanted.rules)})
 
     async def _coverage(self, request: web.Request) -> web.Response:
         console = self._console
-        document = console.coverage.document(request.query.get("session", ""))
+        document = console.coverage.document(session_of(request))
         never = sorted(set(console.snapshot.names()) - set(document["streams"]))
         return json_answer(document | {"streams_never_seen": never, "sessions": console.coverage.sessions()})
 
@@ -319,12 +345,12 @@ class ConsoleRoutes:
         return json_answer({})
 
     async def _answer_micro(self, request: web.Request) -> web.Response:
-        what, session = request.match_info["what"], request.query.get("session", "")
+        what, session = request.match_info["what"], session_of(request)
         if what == "all":
             return json_answer(self._console.micro.count(session))
         if what == "reset":
             return json_answer(self._console.micro.reset(session))
-        wanted = await body_of(request, dict[str, Any]) if request.method == "POST" else {}
+        wanted = await body_of(request, Selection) if request.method == "POST" else Selection()
         find = self._console.micro.good if what == "good" else self._console.micro.bad
         return json_answer(find(session, wanted))
 

@@ -25,7 +25,7 @@ class Row:
     """One row. ``seq`` is its place in the order of arrival; ``summary`` holds its facts; ``event`` None: the row is
     about a request. ``warnings`` are those of a strict session (console.checks.strict)."""
 
-    __slots__ = ("copy", "event", "seq", "size_bytes", "summary", "warnings")
+    __slots__ = ("_encoded", "copy", "event", "seq", "size_bytes", "summary", "warnings")
 
     def __init__(self, seq: int, copy: RequestCopy, event: EventCopy | None) -> None:
         self.seq = seq
@@ -34,6 +34,13 @@ class Row:
         self.size_bytes = ROW_BYTES + len(self.raw()) + len(copy.body) // max(1, len(copy.events))
         self.summary = _summary(seq, copy, event, self.decoded())
         self.warnings: list[str] = []
+        self._encoded: msgspec.Raw | None = None
+
+    def encoded(self) -> msgspec.Raw:
+        """Return the summary as JSON, for all viewers alike."""
+        if self._encoded is None:
+            self._encoded = msgspec.Raw(msgspec.json.encode(self.summary))
+        return self._encoded
 
     def raw(self) -> bytes:
         """Return the event as it is stored or, if it was refused, as it came; of a request its body."""
@@ -46,6 +53,7 @@ class Row:
 
     def note(self, outcome: Outcome) -> None:
         """Note what became of the event after the row was shown."""
+        self._encoded = None
         if self.event is not None:
             self.event.partition, self.event.offset = outcome.partition, outcome.offset
             self.event.ack_ms = outcome.ack_ms
@@ -55,7 +63,7 @@ class Row:
         """Return the event as a dictionary; None if it is no JSON."""
         try:
             return msgspec.json.decode(self.raw())
-        except (msgspec.DecodeError, RecursionError):
+        except (ValueError, RecursionError):
             return None
 
 
@@ -75,7 +83,7 @@ def received_of(row: Row) -> bytes:
         return copy.body
     try:
         return bytes(msgspec.json.decode(copy.body, type=list[msgspec.Raw])[event.index])
-    except (msgspec.DecodeError, IndexError):
+    except (ValueError, IndexError):
         lines = [line for line in copy.body.split(b"\n") if line.strip()]
         return lines[event.index] if event.index < len(lines) and len(lines) > 1 else copy.body
 
@@ -89,9 +97,10 @@ def _summary(seq: int, copy: RequestCopy, event: EventCopy | None, decoded: Any)
             "status": copy.status or "",
             "method": copy.method,
             "path": copy.path,
-            "ms": round(copy.took_ms, 2),
             "hasty": copy.is_hasty,
         }
+        if copy.took_ms:
+            found["ms"] = round(copy.took_ms, 2)
     if copy.test:
         found["test"] = copy.test
     if copy.is_dry:
@@ -139,7 +148,7 @@ def _reason(copy: RequestCopy) -> str:
         return copy.phrase
     try:
         problem = msgspec.json.decode(copy.answer)
-    except msgspec.DecodeError:
+    except ValueError:  # Not JSON, or not UTF-8.
         return copy.phrase
     detail = problem.get("detail") if isinstance(problem, dict) else None
     return str(detail or copy.phrase)[:MAX_TEXT_CHARS]

@@ -20,6 +20,7 @@ from server.console.arrivals import Arrivals
 from server.console.rates import Rates
 from server.console.ring import Missed, Ring
 from server.console.rows import Row
+from server.console.turns import rows_after
 from server.filter.language import Column, Filter
 
 BATCH_S: Final = 0.03  # Rows that come within this time leave in one message, so that a page paints once.
@@ -54,6 +55,7 @@ class Viewer:
         self._state = state
         self._news = asyncio.Event()
         self._seen = self._matched = 0
+        self._changed: dict[int, Row] = {}
 
     async def run(self, last_id: str, write: Write) -> None:
         """Send messages until the viewer is gone or stalls. ``last_id`` is that of the last message it got, or ""."""
@@ -61,25 +63,34 @@ class Viewer:
         if not last_id:
             cursor = max(cursor, self._ring.next_seq - 1 - MAX_BACKLOG)
         self._ring.on_row.append(self._on_row)
+        self._ring.on_change.append(self._on_change)
         try:
             await self._send(write, self._facts())
             facts_due = time.monotonic() + FACTS_S
             while True:
                 cursor, missed = await self._send_rows(write, cursor, missed)
+                await self._send_changes(write, cursor)
                 if time.monotonic() >= facts_due:
                     await self._send(write, self._facts())
                     facts_due = time.monotonic() + FACTS_S
                 await self._wait(facts_due)
         finally:
             self._ring.on_row.remove(self._on_row)
+            self._ring.on_change.remove(self._on_change)
 
     def _on_row(self, _: Row) -> None:
         self._news.set()
 
+    def _on_change(self, row: Row) -> None:
+        if len(self._changed) < MAX_ROWS:  # One more shows its new verdict when it is opened.
+            self._changed[row.seq] = row
+            self._news.set()
+
     async def _wait(self, until: float) -> None:
         """Wait for the next row, and a moment longer for those that come with it."""
         try:
-            await asyncio.wait_for(self._news.wait(), max(0.0, until - time.monotonic()))
+            async with asyncio.timeout(max(0.0, until - time.monotonic())):
+                await self._news.wait()
         except TimeoutError:
             return
         await asyncio.sleep(BATCH_S)
@@ -91,22 +102,39 @@ class Viewer:
             lost = self._ring.first_seq - 1 - cursor
             if lost > 0 and missed is None:
                 missed, cursor = Missed(lost, "forgotten: the viewer was too slow"), self._ring.first_seq - 1
-            looked = list(self._ring.after(cursor, MAX_ROWS))
-            rows = [self._with_gap(row) for row in looked if self._matches(row)]
-            cursor = looked[-1].seq if looked else cursor
-            self._seen += len(looked)
+            rows, before = [], cursor
+            async for row in rows_after(self._ring, cursor):
+                if row.seq > cursor + 1 or cursor - before >= MAX_ROWS:  # Rows between them were forgotten.
+                    break
+                if self._matches(row):
+                    rows.append(self._with_gap(row))
+                cursor = row.seq
+            self._seen += cursor - before
             self._matched += len(rows)
             message = {"missed": missed._asdict() if missed else None, "rows": rows, **self._counts()}
             await self._send(write, message_of("rows", message, self._ring.id_of(cursor)))
             missed = None
         return cursor, None
 
+    async def _send_changes(self, write: Write, cursor: int) -> None:
+        """Send rows whose verdict has changed since they were sent: ``rows`` match the filter now, ``others`` do
+        not."""
+        changed, self._changed = [row for seq, row in self._changed.items() if seq <= cursor], {}
+        if changed:
+            rows: dict[bool, list[Any]] = {True: [], False: []}
+            for row in changed:
+                rows[self._matches(row)].append(self._with_gap(row))
+            await self._send(write, message_of("changes", {"rows": rows[True], "others": rows[False]}))
+
     def _matches(self, row: Row) -> bool:
         return not self._wanted.text or self._wanted.matches(row.decoded(), row.summary)
 
-    def _with_gap(self, row: Row) -> dict[str, Any]:
+    def _with_gap(self, row: Row) -> dict[str, Any] | msgspec.Raw:
+        gap = self._arrivals.gap_before(row.seq)
+        if not gap and not self._columns:
+            return row.encoded()
         found = row.summary
-        if gap := self._arrivals.gap_before(row.seq):
+        if gap:
             found = found | {"gap": gap}
         if self._columns:
             decoded = row.decoded()
@@ -130,7 +158,8 @@ class Viewer:
 
     @staticmethod
     async def _send(write: Write, message: bytes) -> None:
-        await asyncio.wait_for(write(message), STALL_S)
+        async with asyncio.timeout(STALL_S):  # wait_for would make a task for each message of each viewer.
+            await write(message)
 
 
 def _values(column: Column, decoded: Any, summary: dict[str, Any]) -> list[Any]:

@@ -78,6 +78,11 @@ class Request(msgspec.Struct, eq=False):
             identity = self._identity = given if given and _is_visible(given) else new_id()
         return identity
 
+    @property
+    def has_identity(self) -> bool:
+        """Whether ``identity`` was asked for, as it is for every reply of a handler."""
+        return self._identity is not None
+
     def params(self) -> Mapping[str, str]:
         """Return the query's parameters, decoded; of equal names the first counts. The mapping is shared: do not change
         it."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from server.sink.base import OnAck, Sink
 
     Submit = Callable[[Event, OnAck], str | None]
+    OnFaults = Callable[[Request, list[Event]], None]
 
 SPOOLED: Final = b"X-Durability: spool\r\n"
 
@@ -45,6 +46,8 @@ class Sender:
         self._receipt_of_hasty, self._receipt_of_settled = receipts.hasty.append, receipts.settled.append
         self.counts = Counts()
         self._times = self.counts.guaranteed
+        # Told of the events of a request, not all of which are accepted, before it is answered.
+        self.on_faults: OnFaults | None = None
 
     def hasty(
         self, request: Request, events: list[Event], least: int, is_guarded: bool, sending: Sending | None = None
@@ -78,6 +81,8 @@ class Sender:
         if sending is not None:
             sending.on_handed_over(events, taken, refused, last, submit is not self._submit)
             return
+        if taken != count and self.on_faults is not None:
+            self.on_faults(request, events)
         if submit is not self._submit:
             kept = [event for event in events if event.verdict is None]
             invalid = count - taken - refused
@@ -95,6 +100,8 @@ class Sender:
         self, request: Request, events: list[Event], refused: int, failures: verdict.Failures | None = None
     ) -> None:
         """Answer that several events were received, unless some were ``refused``. ``failures``: as for ``answer``."""
+        if self.on_faults is not None and any(event.verdict is not None for event in events):
+            self.on_faults(request, events)
         if refused:
             self._answer_refused(request, events, refused, failures)
         else:
@@ -174,6 +181,8 @@ class Sender:
             self._times.add(monotonic() - pending.began_s)
         if pending.failures and failures is None:
             failures = verdict.failures(events, verdict.room_of(request))
+        if failures is not None and self.on_faults is not None:
+            self.on_faults(request, events)
         if failures is not None or pending.spooled:
             kept = [event for event in events if event.pending is not None]
             invalid = failures.never_taken if failures is not None else 0

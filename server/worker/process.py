@@ -176,6 +176,7 @@ class Worker:
         self._measures = self._concerns.measures(self._row, parts, self._pipeline)
         if self._tap is not None:
             self._server.watcher = self._tap
+            self._sender.on_faults = self._tap.on_faults
             self._tap.start(loop, self._receiver, self._context.sockets)
         shows_text = self._config.log.client_text
         self._troubles = Troubles(self._server, self._receiver.counts, shows_text=shows_text)

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.js.conftest import missing
+from tests.clients.js.conftest import built, missing
 from tests.harness.browsers import Chromium, lacks
 from tests.harness.console_page import Page
 from tests.harness.consoled import CONSOLE
 from tests.harness.served import Served
 
+__all__ = ["built"]  # A fixture.
 HERE = Path(__file__).parent
 
 

@@ -179,7 +179,7 @@ def test_the_strip_shows_rates_shares_ages_and_workers(browser: Chromium, tmp_pa
     assert by_name["web.page_view"][3:5] == ["1", "0"]
     assert by_name["shop.order"][3:5] == ["2", "2 (100 %)"]
     assert by_name["shop.order"][5].endswith("s ago")
-    assert "2 workers, 1 readers" in said
+    assert "2 workers, 1 reader," in said
 
 
 def test_canaries_are_shown_by_a_toggle(page: Page, service: Served) -> None:

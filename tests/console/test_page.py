@@ -197,7 +197,7 @@ def test_pictures_of_the_documentation(page: Page, service: Served, tmp_path: Pa
     page.ask(OPEN_ORDER)
     page.until("document.querySelector('.detail .hint') !== null")
     page.picture(folder / "console-why.png")
-    page.show_at(400, 760, "dark")
+    page.show_at(320, 960, "dark")
     page.picture(folder / "console-narrow.png")
 
     for name in ("events", "why", "narrow"):

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from server.admin.door import MAX_CONNECTIONS
 from tests.harness.running import PATIENCE_S, eventually, name_of
 from tests.harness.served import Served
 from tests.process.scraped import ask_admin
@@ -93,12 +94,12 @@ def test_nobody_is_waited_for_without_end(service: Served, half: str) -> None:
 def test_half_requests_take_no_place_from_others(tmp_path: Path) -> None:
     http = {"listen": ["127.0.0.1:0"], "limits": {"head_s": 600}}
     with Served(tmp_path, workers=1, http=http) as service, contextlib.ExitStack() as clients:
-        for _ in range(400):
+        for _ in range(MAX_CONNECTIONS + 150):
             client = clients.enter_context(socket.create_connection(service.admin_address, timeout=PATIENCE_S))
             client.sendall(HALVES["half a head"])
         assert ask_admin(service, "/healthz")[0] == 200
         (admin,) = [pid for pid in service.children() if name_of(pid) == "penstock:admin"]
-        eventually(lambda: len(list(Path(f"/proc/{admin}/fd").iterdir())) < 320)
+        eventually(lambda: len(list(Path(f"/proc/{admin}/fd").iterdir())) < MAX_CONNECTIONS + 64)
 
 
 def test_clients_that_leave_are_not_lines_of_the_log(service: Served) -> None:

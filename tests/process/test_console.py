@@ -40,6 +40,17 @@ SENT: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
         "verdict:invalid hasty:true",
         {"status": 202, "error": "schema_violation"},
     ),
+    "no UTF-8": ({"body": b'{"page":"\xff"}'}, "verdict:refused status:400", {"path": "/v1/events"}),
+    "no UTF-8 in a field that is masked": (
+        {"body": b'{"http":{"client_ip":"\xff"}}'},
+        "verdict:refused status:400",
+        {"path": "/v1/events"},
+    ),
+    "half of a surrogate pair": (
+        {"body": b'{"$schema":"/web/page_view/1.1.0","meta":{"stream":"web.page_view"},"page":"\\ud800"}'},
+        "status:400",
+        {"path": "/v1/events"},
+    ),
     "no JSON": ({"body": b'{"a":'}, "verdict:refused status:400", {"path": "/v1/events"}),
     "another type": (
         {"body": b"x", "headers": {"Content-Type": "image/png"}},
@@ -78,8 +89,10 @@ def test_everything_that_reached_the_port_is_shown(service: Served, case: str) -
     send(service.address, request.get("body"), request.get("path", "/v1/events"), headers=headers)
 
     facts = facts_of(service, f"test:{session} {where}")
+    opened = client_of(service).ask("GET", f"/events/{facts['seq']}")
 
     assert facts | expected == facts
+    assert opened["summary"] == facts
 
 
 def test_a_pixel_and_a_beacon_name_their_session_in_the_query(service: Served) -> None:

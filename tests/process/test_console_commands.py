@@ -142,9 +142,9 @@ class Developed(Running):
             "streams": {"sources": ["examples/streams.yaml"]},
             "sink": {"kind": "memory"},
         }
-        file = directory / "penstock.yaml"
-        file.write_text(json.dumps(settings))
-        super().__init__(["-m", "server", "dev", "-c", str(file)], directory / "log")
+        self.settings_file = directory / "penstock.yaml"
+        self.settings_file.write_text(json.dumps(settings))
+        super().__init__(["-m", "server", "dev", "-c", str(self.settings_file)], directory / "log")
 
     def client(self) -> ConsoleClient:
         return ConsoleClient(f"http://127.0.0.1:{self.admin_port}")
@@ -171,6 +171,13 @@ def test_dev_uses_a_schema_as_soon_as_it_is_saved_and_shows_its_faults(tmp_path:
             file.write_text(before.replace("properties:", "properties:\n  mine: {type: integer}", 1))
             dev.says("ready: generation", 2)
             eventually(lambda: send(dev.address(), page_view("/x", mine=1))[0] == 201, or_show=dev.log)
+
+            settings = dev.settings_file.read_text()
+            dev.settings_file.write_text("nonsense: 1\n")
+            said = eventually(lambda: dev.client().ask("GET", "/info")["notices"], or_show=dev.log)[0]["text"]
+            assert "nonsense: unknown setting" in said
+            dev.settings_file.write_text(settings)
+            eventually(lambda: dev.client().ask("GET", "/info")["notices"] == [], or_show=dev.log)
         finally:
             dev.signal(signal.SIGTERM)
             code = dev.exit_code()

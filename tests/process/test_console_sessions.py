@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -149,6 +150,17 @@ def test_a_dry_session_is_answered_as_if_its_events_were_sent_and_nothing_is_sto
     assert send(service.address, page_view("/wet"), headers=headers)[0] == 201
     stored = {event["value"]["page"] for event in service.events("web.page_view")}
     assert "/wet" in stored and not pages & stored
+
+
+def test_a_dry_session_stays_dry_after_a_reload(tmp_path: Path) -> None:
+    with Served(tmp_path, workers=1, console=CONSOLE) as service:
+        session = client_of(service).ask("POST", "/sessions", {"dry": True})["id"]
+        service.signal(signal.SIGHUP)
+        service.says("ready: generation", 2)
+
+        assert send(service.address, page_view("/never"), headers={"X-Penstock-Test": session})[0] == 201
+        assert facts_of(service, f"test:{session}")["dry"]
+        assert service.events("web.page_view") == []
 
 
 def test_a_dry_session_holds_above_the_budget_of_copies(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -20,12 +20,16 @@ from server.console.copying.copies import ERROR, INVALID
 from server.console.facts import FACTS
 from server.console.ring import Ring
 from server.console.rows import Row
+from server.console.turns import rows_after
 from server.filter.language import compile_filter
 
 MAX_WITHIN_MS: Final = 120_000
 MAX_SHOWN: Final = 50
 MAX_REMEMBERED: Final = 1_000  # Rows that did not match, among which the closest miss is looked for.
-SLICE: Final = 200  # Rows that are looked at in one turn of the loop.
+MAX_STEPS: Final = 100  # Of ``order``.
+
+
+Number = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Order(msgspec.Struct, forbid_unknown_fields=True):
@@ -33,18 +37,25 @@ class Order(msgspec.Struct, forbid_unknown_fields=True):
     ``order`` is a list of filters, each of which an event matches, in this order. ``after`` is the number of a row;
     without it all rows of the session count or, without a session, those that the console remembers."""
 
-    session: str = ""
+    session: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:-]{0,64}$")] = ""
     where: str = ""
     schema: str = ""
     example: dict[str, Any] | None = None
-    at_least: int | None = None
-    exactly: int | None = None
-    at_most: int | None = None
-    within_ms: int = 5_000
-    settle_ms: int = 200
-    order: list[str] = []
+    at_least: Number | None = None
+    exactly: Number | None = None
+    at_most: Number | None = None
+    within_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_WITHIN_MS)] = 5_000
+    settle_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_WITHIN_MS)] = 200
+    order: Annotated[list[str], msgspec.Meta(max_length=MAX_STEPS)] = []
     none_invalid: bool = False
-    after: int | None = None
+    after: Number | None = None
+
+
+def contradiction(order: Order) -> str:
+    """Return why no number of events can be as an order says; "" if one can."""
+    least = max(order.at_least or 0, order.exactly or 0)
+    most = min((each for each in (order.exactly, order.at_most) if each is not None), default=least)
+    return f"No number of events is at least {least} and at most {most}." if least > most else ""
 
 
 class Expectation:
@@ -59,6 +70,7 @@ class Expectation:
         self.others: list[Row] = []
         self.invalid: list[Row] = []
         self._step = 0
+        self._found: set[int] = set()  # The numbers of those that matched.
 
     def look(self, row: Row) -> None:
         """Look at the next row."""
@@ -73,10 +85,17 @@ class Expectation:
         if row.event is not None or order.where:
             if self._wanted.matches(row, decoded):
                 self.count += 1
+                self._found.add(row.seq)
                 if len(self.matched) < MAX_SHOWN:
                     self.matched.append(row)
             elif len(self.others) < MAX_REMEMBERED:
                 self.others.append(row)
+
+    def look_again(self, row: Row) -> None:
+        """Look at a row whose verdict has changed, unless it has matched before."""
+        if row.seq not in self._found:
+            self.others = [other for other in self.others if other is not row]
+            self.look(row)
 
     @property
     def needs_quiet(self) -> bool:
@@ -136,18 +155,29 @@ async def wait(order: Order, ring: Ring, after: int) -> dict[str, Any]:
     """Wait until the order is met or its time is over, and return the answer. Raises FilterError."""
     expectation = Expectation(order)
     began_s = time.monotonic()
-    deadline_s = began_s + min(max(order.within_ms, 0), MAX_WITHIN_MS) / 1000
+    deadline_s = began_s + order.within_ms / 1000
     news = asyncio.Event()
     cursor = after
+    changed: list[Row] = []
+
+    def on_change(row: Row) -> None:
+        if len(changed) < MAX_REMEMBERED:
+            changed.append(row)
+            news.set()
 
     def on_row(_: Row) -> None:
         news.set()
 
     ring.on_row.append(on_row)
+    ring.on_change.append(on_change)
     try:
         while True:
             news.clear()
             cursor = await _catch_up(expectation, ring, cursor)
+            while changed:
+                row = changed.pop(0)
+                if after < row.seq <= cursor:
+                    expectation.look_again(row)
             quiet_s = order.settle_ms / 1000 if expectation.needs_quiet else 0.0
             is_met, is_over = expectation.is_met, time.monotonic() >= deadline_s
             if expectation.is_broken or (is_over and not is_met) or (is_met and not quiet_s):
@@ -161,17 +191,16 @@ async def wait(order: Order, ring: Ring, after: int) -> dict[str, Any]:
                     break
     finally:
         ring.on_row.remove(on_row)
+        ring.on_change.remove(on_change)
     took_ms = (time.monotonic() - began_s) * 1000
     return expectation.document(is_matched=expectation.is_met, took_ms=took_ms, cursor=cursor)
 
 
 async def _catch_up(expectation: Expectation, ring: Ring, cursor: int) -> int:
-    """Look at all rows behind ``cursor``, in slices. Returns the number of the last one."""
-    while looked := list(ring.after(cursor, SLICE)):
-        for row in looked:
-            expectation.look(row)
-        cursor = looked[-1].seq
-        await asyncio.sleep(0)
+    """Look at all rows behind ``cursor``. Returns the number of the last one."""
+    async for row in rows_after(ring, cursor):
+        expectation.look(row)
+        cursor = row.seq
     return max(cursor, ring.next_seq - 1) if cursor < ring.first_seq else cursor
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
@@ -33,7 +33,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     dry: bool = False
     strict: bool = False
     verbose: bool = False
-    max_bytes: int = 0
+    max_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 class Session(msgspec.Struct):
@@ -60,10 +60,23 @@ class Sessions:
         """``max_bytes``: what the rows of one session may take at most."""
         self._rules = rules
         self._max_bytes = max_bytes
-        self._sessions: dict[str, Session] = {}
+        self._sessions = self._of_earlier_process()
 
-    def begin(self, after: int, ttl_s: float, name: str = "", options: Options | None = None) -> Session:
-        """Begin a session; with the name of one, begin that again."""
+    def _of_earlier_process(self) -> dict[str, Session]:
+        """Return the sessions that a reload, or the end of a process, has not ended. Their rows are forgotten."""
+        kept = self._rules.kept()
+        found = msgspec.json.decode(kept, type=list[Session]) if kept else []
+        for one in found:
+            one.after = one.bytes = 0
+        self._rules.go_on({one.id: one.chaos for one in found})
+        return {one.id: one for one in found}
+
+    def _keep(self) -> None:
+        self._rules.keep(msgspec.json.encode(list(self._sessions.values())))
+
+    def begin(self, after: int, ttl_s: float, name: str = "", options: Options | None = None) -> Session | None:
+        """Begin a session; with the name of one, begin that again. None: there is no room for its orders, and without
+        them a dry session would send."""
         self._expire()
         name = name or f"t-{secrets.token_hex(6)}"
         had_orders = self._sessions.pop(name, Session("", 0, 0.0)).has_orders
@@ -71,9 +84,11 @@ class Sessions:
             self._sessions.pop(next(iter(self._sessions)))
         found = Session(name, after, time.monotonic() + min(ttl_s, MAX_TTL_S), options or Options())
         self._sessions[name] = found
-        if had_orders or found.has_orders:
-            self._publish()
-        return found
+        has_room = self._publish() if had_orders or found.has_orders else True
+        if not has_room:
+            del self._sessions[name]
+        self._keep()
+        return found if has_room else None
 
     def find(self, name: str) -> Session | None:
         """Return a session that has not expired."""
@@ -83,6 +98,7 @@ class Sessions:
     def end(self, name: str) -> bool:
         """End a session. Returns whether there was one."""
         found = self._sessions.pop(name, None)
+        self._keep()
         if found is not None and found.has_orders:
             self._publish()
         return found is not None
@@ -106,10 +122,11 @@ class Sessions:
     def disturb(self, session: Session, rules: list[Rule]) -> bool:
         """Order chaos for the next requests of a session. Returns whether there is room for the rules."""
         before, session.chaos = session.chaos, rules
-        if self._publish():
-            return True
-        session.chaos = before
-        return False
+        is_room = self._publish()
+        if not is_room:
+            session.chaos = before
+        self._keep()
+        return is_room
 
     def documents(self) -> list[dict[str, Any]]:
         """Return all sessions, for the page."""

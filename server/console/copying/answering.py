@@ -8,13 +8,18 @@ Not here: which requests are copied, and the copy (console.copying.tap).
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 from server.console.copying import copies
+
+MAX_EVENTS: Final = 100  # Of one request; the others are counted.
+PLAIN: Final = "in no test session"  # In the memo of a head that names none.
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from server.console.copying.budget import Budget
     from server.console.copying.tap import Tap
     from server.http.request import Answering, Request
     from server.http.routes import Handler
@@ -24,31 +29,37 @@ if TYPE_CHECKING:
 class Watched:
     """A handler some of whose requests are copied."""
 
-    __slots__ = ("_handler", "_tap")
+    __slots__ = ("_budget", "_handler", "_tap")
 
     def __init__(self, tap: Tap, handler: Handler) -> None:
         self._tap = tap
+        self._budget = tap.usual
         self._handler = handler
 
     def handle(self, request: Request) -> None:
         """Serve the request."""
-        tap, query = self._tap, request.query
-        if not tap.left and b"x-penstock-test" not in request.headers and (not query or b"test=" not in query):
-            tap.skipped += 1
-            self._handler(request)
+        memo = request.memo
+        # measured: of a request that is not copied, 0.41 → 0.17 µs; it takes 25.
+        if self._budget.left > 0 or memo is None or PLAIN not in memo:
+            self._tap.begin(request, self._handler)
         else:
-            tap.begin(request, self._handler)
+            self._tap.skipped += 1
+            self._handler(request)
 
 
 class Copying:
     """Takes the answer of one request. ``events`` are set once they are prepared. ``is_shown`` False: the request is
-    served as its test session orders, and counted as skipped. ``is_dry`` and ``is_verbose`` are such orders."""
+    served as its test session orders, and counted as skipped. ``is_dry`` and ``is_verbose`` are such orders.
+    ``began_ns`` 0: it is not known."""
 
-    __slots__ = ("_answering", "_tap", "began_ns", "events", "is_dry", "is_shown", "is_verbose", "test")
+    __slots__ = ("_answering", "_budget", "_tap", "began_ns", "events", "is_dry", "is_shown", "is_verbose", "test")
 
-    def __init__(self, tap: Tap, answering: Answering, test: str, *, is_shown: bool = True) -> None:
+    def __init__(
+        self, tap: Tap, answering: Answering, test: str, budget: Budget, *, is_shown: bool = True
+    ) -> None:  # fmt: skip
         self._answering = answering
         self._tap = tap
+        self._budget = budget
         self.test = test
         self.began_ns = time.perf_counter_ns()
         self.events: Sequence[Event] = ()
@@ -80,8 +91,23 @@ class Copying:
         if not self.is_shown:
             self._tap.skipped += 1
             return
-        took_ms = (time.perf_counter_ns() - self.began_ns) / 1e6
+        self._budget.left -= max(0, min(len(events), MAX_EVENTS) - 1)  # One was taken when it began.
+        took_ms = (time.perf_counter_ns() - self.began_ns) / 1e6 if self.began_ns else 0.0
         self._tap.copy(request, status, phrase, body, events, self.test, took_ms, more, is_dry=self.is_dry, note=note)
+
+
+def insert(request: Request, made: Callable[[Any], Copying]) -> Copying:
+    """Put what ``made`` returns between the connection of a request and all wrappers of its answer."""
+    holder: Any = None
+    inner: Any = request.answering
+    while hasattr(inner, "_answering"):
+        holder, inner = inner, inner._answering
+    copying = made(inner)
+    if holder is None:
+        request.answering = copying
+    else:
+        holder._answering = copying
+    return copying
 
 
 def copying_of(request: Request) -> Copying | None:

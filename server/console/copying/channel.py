@@ -3,15 +3,18 @@
 Place: boot.generation makes it before the first fork → console.copying.tap writes (workers), console.arrivals reads.
 Rules: no file and no name. A worker never waits: copies that the reader is too slow for wait in bounded memory, then
 they are dropped and counted. The master keeps both ends open, so a new admin process goes on where a dead one was.
+Workers learn from shared memory whether the console is read; that ends by itself, also if the admin process dies.
 Not here: the form of a copy (console.copying.copies), the rules (console.copying.chaos).
 """
 
 from __future__ import annotations
 
 import asyncio
+import mmap
 import os
 import socket
 import struct
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -22,6 +25,7 @@ from server.console.copying.copies import PART_HEAD
 PART_BYTES: Final = 49_152  # Several fit into the kernel's buffer for a socket, which is 208 kB.
 MAX_WAITING_BYTES: Final = 8_388_608
 MAX_READS: Final = 32  # Parts that are read in one turn of the loop.
+READ_S: Final = 60.0  # The console counts as read for so long after a request to its interface.
 
 _HEAD: Final = struct.Struct("<IIII")  # Sender, number of the copy, number of this part, and of all; 0: a batch.
 _SIZE: Final = struct.Struct("<I")
@@ -30,17 +34,29 @@ _SIZE: Final = struct.Struct("<I")
 class Channel:
     """Both ends, and the shared rules."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: SharedRules | None = None) -> None:
+        """``rules`` are those of the generation before; they stay open when this one is closed."""
         self.to_console, self.from_workers = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.to_console.setblocking(False)
         self.from_workers.setblocking(False)
-        self.rules = SharedRules()
+        self.rules = rules or SharedRules()
+        self._owns_rules = rules is None
+        self._read_until_s = memoryview(mmap.mmap(-1, 8)).cast("d")
+
+    def note_reader(self) -> None:
+        """Note, in the admin process, that the console is read."""
+        self._read_until_s[0] = time.monotonic() + READ_S
+
+    def is_read(self) -> bool:
+        """Whether the console was read lately. The clock is that of the host, so all processes agree on it."""
+        return time.monotonic() < self._read_until_s[0]
 
     def close(self) -> None:
         """Close everything: in the master, when no more children will be forked with it."""
         self.to_console.close()
         self.from_workers.close()
-        self.rules.close()
+        if self._owns_rules:
+            self.rules.close()
 
 
 class CopyWriter:

@@ -4,7 +4,8 @@ Place: console.checks.sessions writes rules in the admin process → HERE, share
 Rules:
 1. Only requests that carry the identity of the session are touched, and only in development.
 2. Each rule serves a number of requests over all workers. A lock that processes exclude each other with guards the
-counts; only requests of a session with rules take it.
+counts; only requests of a session with rules take it. They go on counting while other sessions come and go.
+3. The memory outlives a generation: a reload ends no session, and a dry one never begins to send.
 Not here: how a request is disturbed (console.copying.disturbance).
 """
 
@@ -14,13 +15,16 @@ import fcntl
 import mmap
 import os
 import zlib
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
-TEXT_BYTES: Final = 65_536
+TEXT_BYTES: Final = 262_144
+KEPT_BYTES: Final = 1_048_576
 MAX_RULES: Final = 512
-_NUMBER, _SIZE, _COUNTS = 0, 1, 2
+MAX_REQUESTS: Final = 1_000_000  # Of one rule.
+MAX_SECONDS: Final = 3_600
+_NUMBER, _SIZE, _KEPT, _COUNTS = 0, 1, 2, 3
 
 Kind = Literal["status", "delay", "slow_read", "close_before", "close_after", "partial"]
 
@@ -38,13 +42,13 @@ class Rule(msgspec.Struct, frozen=True):
     """
 
     kind: Kind
-    times: int = 1
-    after: int = 0
-    status: int = 503
-    retry_after_s: int = 1
-    delay_ms: int = 0
-    indexes: list[int] = []
-    share: float = 1.0
+    times: Annotated[int, msgspec.Meta(ge=0, le=MAX_REQUESTS)] = 1
+    after: Annotated[int, msgspec.Meta(ge=0, le=MAX_REQUESTS)] = 0
+    status: Annotated[int, msgspec.Meta(ge=400, le=599)] = 503
+    retry_after_s: Annotated[int, msgspec.Meta(ge=0, le=MAX_SECONDS)] = 1
+    delay_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_SECONDS * 1000)] = 0
+    indexes: list[Annotated[int, msgspec.Meta(ge=0)]] = []
+    share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
     seed: int = 0
 
     def chooses(self, number: int) -> bool:
@@ -78,12 +82,37 @@ class SharedRules:
     def __init__(self) -> None:
         self._cells = memoryview(mmap.mmap(-1, (_COUNTS + 2 * MAX_RULES) * 8)).cast("q")
         self._text = mmap.mmap(-1, TEXT_BYTES)
+        self._kept = mmap.mmap(-1, KEPT_BYTES)
         self._lock = os.memfd_create("penstock-chaos")
         self._read_number = 0
         self._orders: dict[str, _Numbered] = {}
+        self._published: dict[str, tuple[list[Rule], list[int]]] = {}  # Rules, and the places of their counts.
+
+    def keep(self, text: bytes) -> None:
+        """Keep a text for the next process that publishes; nothing if it is too long."""
+        text = text if len(text) <= KEPT_BYTES else b""
+        self._kept[: len(text)] = text
+        self._cells[_KEPT] = len(text)
+
+    def kept(self) -> bytes:
+        """Return the text that was kept; b"" for none."""
+        return self._kept[: self._cells[_KEPT]]
+
+    def go_on(self, chaos: dict[str, list[Rule]]) -> None:
+        """Go on with the counts of rules that an earlier process has published."""
+        fcntl.lockf(self._lock, fcntl.LOCK_EX)
+        try:
+            self._read()
+        finally:
+            fcntl.lockf(self._lock, fcntl.LOCK_UN)
+        for test, rules in chaos.items():
+            numbered = self._orders.get(test, NONE).rules
+            if [rule for _, rule in numbered] == rules:
+                self._published[test] = (rules, [place for place, _ in numbered])
 
     def publish(self, orders: dict[str, Orders]) -> bool:
-        """Replace all orders, and count all rules from the start. Returns whether there is room for them."""
+        """Replace all orders. The same list of rules as before goes on with its counts; others begin. Returns whether
+        there is room for them."""
         numbered: dict[str, _Numbered] = {}
         count = 0
         for test, each in orders.items():
@@ -95,16 +124,27 @@ class SharedRules:
             return False
         fcntl.lockf(self._lock, fcntl.LOCK_EX)
         try:
+            left = {test: self._left(test, each.rules) for test, each in orders.items()}
             self._text[: len(text)] = text
             self._cells[_SIZE] = len(text)
-            for each_numbered in numbered.values():
-                for place, rule in each_numbered.rules:
-                    self._cells[_COUNTS + 2 * place] = rule.after
-                    self._cells[_COUNTS + 2 * place + 1] = rule.times
+            for test, each_numbered in numbered.items():
+                for (place, _), (after, times) in zip(each_numbered.rules, left[test], strict=True):
+                    self._cells[_COUNTS + 2 * place] = after
+                    self._cells[_COUNTS + 2 * place + 1] = times
             self._cells[_NUMBER] += 1
         finally:
             fcntl.lockf(self._lock, fcntl.LOCK_UN)
+        self._published = {
+            test: (orders[test].rules, [place for place, _ in each.rules]) for test, each in numbered.items()
+        }
         return True
+
+    def _left(self, test: str, rules: list[Rule]) -> list[tuple[int, int]]:
+        """Return how many requests each rule still passes over, and serves."""
+        before, places = self._published.get(test, (None, []))
+        if before is not rules:
+            return [(rule.after, rule.times) for rule in rules]
+        return [(self._cells[_COUNTS + 2 * place], self._cells[_COUNTS + 2 * place + 1]) for place in places]
 
     @property
     def has_any(self) -> bool:
@@ -116,14 +156,17 @@ class SharedRules:
         verbose."""
         fcntl.lockf(self._lock, fcntl.LOCK_EX)
         try:
-            if self._cells[_NUMBER] != self._read_number:
-                self._read_number = self._cells[_NUMBER]
-                text = self._text[: self._cells[_SIZE]]
-                self._orders = msgspec.json.decode(text, type=dict[str, _Numbered])
+            self._read()
             orders = self._orders.get(test, NONE)
             return self._next(orders), orders.is_dry, orders.is_verbose
         finally:
             fcntl.lockf(self._lock, fcntl.LOCK_UN)
+
+    def _read(self) -> None:
+        if self._cells[_NUMBER] != self._read_number:
+            self._read_number = self._cells[_NUMBER]
+            text = self._text[: self._cells[_SIZE]]
+            self._orders = msgspec.json.decode(text, type=dict[str, _Numbered])
 
     def _next(self, orders: _Numbered) -> Rule | None:
         for place, rule in orders.rules:

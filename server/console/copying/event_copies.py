@@ -55,7 +55,7 @@ def problems_of(found: verdict.Verdict) -> list[Any]:
     if found.entry and not found.errors:
         try:
             entry = msgspec.json.decode(found.entry)
-        except msgspec.DecodeError:  # The entry of an event that the answer names by its index alone.
+        except ValueError:  # The entry of an event that the answer names by its index alone.
             return []
         errors = entry["context"].get("errors", [])
         return list(errors)

@@ -49,7 +49,7 @@ def hints_of(event: Event) -> list[str]:
         return []
     try:
         value = msgspec.json.decode(event.value)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         value = None
     hints = [HINTS.get(found.error_type, "")]
     for problem in problems_of(found):

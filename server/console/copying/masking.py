@@ -49,7 +49,7 @@ class Masks:
             return raw
         try:
             value = msgspec.json.decode(raw)
-        except (msgspec.DecodeError, RecursionError):
+        except (ValueError, RecursionError):
             lines = raw.split(b"\n")
             return b"\n".join(self._line(line) for line in lines) if len(lines) > 1 else HIDDEN
         for path in self._paths:

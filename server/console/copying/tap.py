@@ -2,10 +2,12 @@
 
 Place: worker wraps the handlers of events with it; http.routes → HERE → the handler; its answer → HERE → http.protocol.
 Rules:
-1. The answer leaves first; then the copy is made, of at most ``console.max_per_s`` requests a second. Requests of test
-sessions have a budget of their own.
+1. The answer leaves first; then the copy is made, of at most ``console.max_per_s`` events a second. Requests of test
+sessions, and requests that were not accepted as a whole, have budgets of their own, so accepted ones do not crowd them
+out. In production a tenth of the accepted ones is enough while nothing reads the console.
 2. A failure here never reaches a request.
 3. Values are masked before they leave the process.
+4. Requests that are not copied are counted.
 Not here: what the console does with a copy (console.arrivals), chaos (console.copying.disturbance).
 """
 
@@ -19,7 +21,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from server.console.copying import copies
-from server.console.copying.answering import Copying, Watched, copying_of
+from server.console.copying.answering import MAX_EVENTS, PLAIN, Copying, Watched, copying_of, insert
+from server.console.copying.budget import REFILL_S, UNREAD_SHARE, Budget
 from server.console.copying.channel import CopyWriter
 from server.console.copying.copied import CopiedEvent, copied
 from server.console.copying.copies import Outcome, RequestCopy
@@ -40,8 +43,6 @@ if TYPE_CHECKING:
     from server.http.routes import Handler, Table
     from server.intake.event import Event
 
-MAX_EVENTS: Final = 100  # Of one request; the others are counted.
-REFILL_S: Final = 0.1
 MAX_OUTCOMES: Final = 10_000  # That wait for the next refill; an outcome beyond is not shown.
 _limited: Final = Limited(logging.getLogger("console"))
 
@@ -53,21 +54,22 @@ class EventReceiver(Protocol):
 
 
 class Tap:
-    """Makes the copies of one worker. ``left`` is the number of copies that may be made until the next refill;
-    ``skipped`` counts requests of which none was made."""
+    """Makes the copies of one worker. ``usual`` is the budget of requests that are in no test session; ``skipped``
+    counts requests of which no copy was made, less those of which one is made after all when they are answered."""
 
     def __init__(self, settings: ConsoleSettings, channel: Channel, slot: int) -> None:
-        is_open = settings.mode == "development"
+        is_open = self._is_open = settings.mode == "development"
         self._masks = Masks(settings.mask, shows_addresses=settings.show_addresses and is_open)
         self._max_bytes = settings.max_copy_bytes
-        self._per_refill = max(1, round(settings.max_per_s * REFILL_S))
-        self.left = self._left_of_tests = self._per_refill
+        self.usual, self._of_tests, self._of_faults = (Budget(settings.max_per_s) for _ in range(3))
         self.skipped = 0
+        self._watched: set[bytes] = set()
         self._number = 0
         self._slot = slot
         self._under_way = 0  # Requests that are copied and not answered yet.
         self._receiver: EventReceiver
         self._sender = os.getpid() & 0xFFFF_FFFF
+        self._is_read = channel.is_read
         self._writer = CopyWriter(channel)
         self._disturbance = Disturbance(channel.rules) if is_open else None
         self._outcomes: list[Outcome] = []
@@ -75,6 +77,7 @@ class Tap:
 
     def table(self, routes: Table) -> dict[str, Any]:
         """Return the routes, with handlers that make copies."""
+        self._watched = {path.encode() for path in routes}
         return {
             path: {method: handler and Watched(self, handler).handle for method, handler in methods.items()}
             for path, methods in routes.items()
@@ -91,25 +94,29 @@ class Tap:
 
     def refill(self) -> None:
         """Allow more copies. Called every REFILL_S."""
-        self.left = self._left_of_tests = self._per_refill
-        if (self.skipped and self._number) or self._outcomes:
+        self.usual.refill(1.0 if self._is_open or self._is_read() else UNREAD_SHARE)
+        self._of_tests.refill()
+        self._of_faults.refill()
+        if (self.skipped > 0 and self._number) or self._outcomes:
             self._tell()
 
     def begin(self, request: Request, handler: Handler) -> None:
         """Serve a request, and make a copy of it with its answer if the budget allows."""
         test = test_of(request)
-        is_shown = True
-        if self.left > 0:
-            self.left -= 1
-        elif test and self._left_of_tests > 0:
-            self._left_of_tests -= 1
+        is_shown, budget = True, self.usual
+        if test and self._of_tests.take():
+            budget = self._of_tests
+        elif self.usual.take():
+            pass
         elif test and self._disturbance is not None:
             is_shown = False  # What its session orders holds all the same.
         else:
             self.skipped += 1
+            if not test and request.memo is not None:
+                request.memo[PLAIN] = True
             handler(request)
             return
-        copying = request.answering = Copying(self, request.answering, test, is_shown=is_shown)
+        copying = request.answering = Copying(self, request.answering, test, budget, is_shown=is_shown)
         self._under_way += 1
         self._receiver.on_events = self.on_events
         if test and self._disturbance is not None:
@@ -131,6 +138,20 @@ class Tap:
         copying.events = events
         return copying.is_dry
 
+    def on_faults(self, request: Request, events: list[Event]) -> None:
+        """Copy a request after all, because some of its events are not accepted. It is about to be answered."""
+        copying = copying_of(request)
+        if (copying is not None and copying.is_shown) or not self._of_faults.take():
+            return
+        if copying is not None:
+            copying.is_shown = True
+        else:
+            self.skipped -= 1
+            copying = insert(request, lambda inner: Copying(self, inner, test_of(request), self._of_faults))
+            copying.began_ns = 0  # When the request began is not known.
+            copying.events = events
+            self._under_way += 1
+
     def on_outcome(self, event: CopiedEvent, verdict: str) -> None:
         """Note where the broker has an event whose copy was made before."""
         if len(self._outcomes) < MAX_OUTCOMES:
@@ -151,21 +172,23 @@ class Tap:
         self._copied = None
 
     def on_answer(self, request: Request, status: int, phrase: str, body: bytes) -> None:
-        """Copy a refused request of which no copy was made: no handler of events has seen it."""
+        """Copy a refused request of which no copy was made so far."""
         if request is self._copied:
             self._copied = None
-        elif self.left > 0:
-            self.left -= 1
+            return
+        # A handler of events that has answered it had counted it as skipped.
+        was_skipped = request.has_identity and request.path in self._watched
+        if self._of_faults.take():
+            self.skipped -= was_skipped
             self.copy(request, status, phrase, body, (), test_of(request), 0.0)
         else:
-            self.skipped += 1
+            self.skipped += not was_skipped
 
     def on_fault(self, fault: Refusal, request: Request | None) -> None:
         """Copy what is known of bytes that were not read to their end."""
-        if self.left <= 0:
+        if not self._of_faults.take():
             self.skipped += 1
             return
-        self.left -= 1
         if request is not None:
             self.copy(request, fault.status, fault.phrase, fault.body, (), test_of(request), 0.0)
         else:
@@ -173,6 +196,9 @@ class Tap:
 
     def on_dropped(self, event: Event) -> None:
         """Tell that a hasty event, whose request was answered long ago, will never be delivered."""
+        if not self._of_faults.take():
+            self.skipped += 1
+            return
         copy = self._request_copy(0, "", b"")
         if isinstance(event, CopiedEvent):
             copy.request_id, copy.test = event.request_id, event.test
@@ -200,7 +226,7 @@ class Tap:
             copy.is_dry, copy.note = is_dry, note
             if request.method == b"OPTIONS" and not note:
                 copy.note = "shared" if b"access-control-allow-origin:" in more.lower() else "not shared"
-            shown = events[:MAX_EVENTS]
+            shown = events if len(events) <= MAX_EVENTS else _most_telling(events)
             copy.events = [event_copy(event, self._masks, self._max_bytes) for event in shown]
             copy.left_out = len(events) - len(shown)
             self._send(copy)
@@ -221,7 +247,7 @@ class Tap:
         masks, body = self._masks, request.body
         copy.took_ms, copy.test = took_ms, test
         # A request that no handler has looked at was answered without an identity, unless it brought one.
-        if took_ms or b"x-request-id" in request.headers:
+        if request.has_identity or b"x-request-id" in request.headers:
             copy.request_id = request.request_id
         copy.method, copy.path = request.method.decode("latin-1"), request.path.decode("latin-1")
         copy.query = masks.query(request.query).decode("latin-1")
@@ -235,7 +261,8 @@ class Tap:
 
     def _send(self, copy: RequestCopy) -> None:
         copy.number = self._number = self._number + 1
-        copy.skipped, self.skipped = self.skipped, 0
+        copy.skipped = max(0, self.skipped)
+        self.skipped -= copy.skipped
         copy.outcomes, self._outcomes = self._outcomes, []
         if not self._writer.write(copy.number, copies.encode(copy)):
             self.skipped += copy.skipped + 1
@@ -243,6 +270,12 @@ class Tap:
     def _tell(self) -> None:
         """Send an empty copy, so that the console shows gaps and outcomes even if no copy follows."""
         self._send(self._request_copy(0, "", b""))
+
+
+def _most_telling(events: Sequence[Event]) -> list[Event]:
+    """Return MAX_EVENTS events in their order: those that were not accepted, and the first of the others."""
+    chosen = sorted(range(len(events)), key=lambda at: events[at].verdict is None)[:MAX_EVENTS]
+    return [events[at] for at in sorted(chosen)]
 
 
 def _address(listening: socket.socket) -> str:

@@ -1,11 +1,12 @@
 // The page: it connects, keeps rows, and joins the other modules.
 import { Refused, get, post, streamOf } from "./api.js";
 import { showDetail } from "./detail.js";
-import { $, element } from "./dom.js";
+import { $, counted, element } from "./dom.js";
 import { List } from "./list.js";
 import { offerPaths, showCatalog, showCoverage, showFacts, showRates, startTry } from "./panels.js";
 
 const LIMIT = 50000;
+const RETRY_MS = 1000;
 const SAVED = "penstock-filters";
 const MARKS = {
   accepted: ["✓", "good"], observed: ["◐", "warn"], spooled: ["⧖", "warn"], invalid: ["✗", "bad"],
@@ -134,25 +135,49 @@ async function apply() {
   connect(wanted);
 }
 
-function connect(wanted) {
+function connect(wanted, after = "") {
   page.source?.close();
-  const source = streamOf(wanted);
+  const source = streamOf(after ? { ...wanted, after } : wanted);
   page.source = source;
   source.addEventListener("open", () => { $("link").textContent = "Connected"; });
-  source.addEventListener("error", () => { $("link").textContent = "Disconnected: trying again"; });
+  source.addEventListener("error", () => {
+    $("link").textContent = "Disconnected: trying again";
+    // After an answer that is no stream, the browser itself does not try again.
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => reconnect(source, wanted), RETRY_MS);
+  });
   source.addEventListener("rows", (event) => {
     page.lastId = event.lastEventId;
     take(JSON.parse(event.data));
+  });
+  source.addEventListener("changes", (event) => {
+    const { rows, others } = JSON.parse(event.data);
+    for (const row of page.waiting) {
+      row.summary = [...rows, ...others].find((one) => one.seq === row.summary?.seq) ?? row.summary;
+    }
+    page.list.change(others);
+    const late = page.list.change(rows).filter((one) => !page.waiting.some((row) => row.summary?.seq === one.seq));
+    if (late.length) page.list.add(late.map((summary) => ({ order: page.order++, summary })));
   });
   source.addEventListener("facts", (event) => {
     const facts = JSON.parse(event.data);
     page.counts = { seen: facts.seen, matched: facts.matched };
     page.skipped = Object.values(facts.skipped).reduce((sum, count) => sum + count, 0);
-    $("link").textContent = `Connected: ${facts.workers} workers`;
+    $("link").textContent = `Connected: ${counted(facts.workers, "worker")}`;
     showNotices(facts.notices);
     showRates(facts, page);
     showCounts();
   });
+}
+
+async function reconnect(source, wanted) {
+  if (page.source !== source) return;
+  try {
+    const { viewers, max_viewers } = await get("info");
+    if (viewers >= max_viewers) $("link").textContent = `Disconnected: ${max_viewers} readers look at the console already. Trying again`;
+  } catch (error) {
+    $("link").textContent = `Disconnected: ${error.message}. Trying again`;
+  }
+  if (page.source === source) connect(wanted, page.lastId);
 }
 
 function showNotices(notices) {
@@ -232,7 +257,7 @@ async function begin() {
   $("service").textContent = page.info.service === "penstock" ? "" : page.info.service;
   const isOpen = page.info.mode === "development";
   $("mode").textContent = isOpen ? "Development: everything is shown"
-    : `Production: read only, at most ${page.info.max_per_s} requests a second of each worker, masked: ${page.info.mask.join(", ")} and addresses`;
+    : `Production: read only, at most ${page.info.max_per_s} events a second of each worker, masked: ${page.info.mask.join(", ")} and addresses`;
   showFacts(page.info.facts);
   startTry(page);
   offerFilters();

@@ -18,6 +18,10 @@ export function button(text, listen, attributes = {}) {
   return element("button", { type: "button", on: { click: listen }, ...attributes }, text);
 }
 
+export function counted(number, noun) {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}
+
 export function terms(pairs) {
   const list = element("dl");
   for (const [name, value] of pairs) {

@@ -35,6 +35,21 @@ export class List {
     this.due();
   }
 
+  // Rows whose summary has changed. Returns those that are not in the list.
+  change(summaries) {
+    const left = new Map(summaries.map((summary) => [summary.seq, summary]));
+    for (const row of this.rows) {
+      const changed = row.summary && left.get(row.summary.seq);
+      if (!changed) continue;
+      row.summary = changed;
+      left.delete(changed.seq);
+      const drawn = this.drawn.get(row);
+      if (drawn) drawn.firstChild.replaceWith(this.draw(row));
+    }
+    this.due();
+    return [...left.values()];
+  }
+
   clear() {
     this.close();
     this.rows = [];

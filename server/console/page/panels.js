@@ -1,6 +1,6 @@
 // The strip of rates, the catalog, the form to try an event, and the list of facts.
 import { get, post } from "./api.js";
-import { $, button, element } from "./dom.js";
+import { $, button, counted, element } from "./dom.js";
 import { jsonView } from "./json.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -33,7 +33,7 @@ export function showRates(facts, page) {
     element("td", {}, age(rate.age_s))));
   $("rates").replaceChildren(
     element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows)),
-    element("p", {}, `${facts.workers} workers, ${facts.viewers} readers, ${facts.remembered} events remembered`),
+    element("p", {}, `${counted(facts.workers, "worker")}, ${counted(facts.viewers, "reader")}, ${counted(facts.remembered, "event")} remembered`),
     ...Object.entries(facts.skipped).map(([reason, count]) => element("p", { class: "warn" }, `${count} requests are not shown: ${reason}`)),
   );
 }

@@ -10,6 +10,7 @@ import pytest
 from server.console.checks.closest import unlike
 from server.console.checks.coverage import Coverage
 from server.console.checks.expect import Order, wait
+from server.console.copying.copies import SPOOLED, Outcome
 from server.console.ring import Ring
 from tests.harness.console_rows import add
 
@@ -94,6 +95,25 @@ def test_exactly_waits_until_nothing_follows() -> None:
 
     assert not answer["matched"]
     assert answer["count"] == 2
+
+
+def test_a_verdict_that_changes_is_waited_for_and_counted_once() -> None:
+    async def story() -> list[dict[str, Any]]:
+        ring = Ring(100, 1 << 30)
+        first, second = add(ring, test="s"), add(ring, test="s")
+        orders = [Order(session="s", where="verdict:spooled", at_least=2), Order(session="s", at_least=3)]
+        waiting = [asyncio.ensure_future(wait(order, ring, 0)) for order in orders]
+        while len(ring.on_change) < 2:
+            await asyncio.sleep(0)
+        for row in (first, first, second):
+            ring.note(row, Outcome(1, 0, SPOOLED, -1, -1, 1.0))
+        add(ring, test="s")
+        return [await one for one in waiting]
+
+    spooled, all_three = asyncio.run(story())
+
+    assert (spooled["matched"], spooled["count"]) == (True, 2)
+    assert (all_three["matched"], all_three["count"]) == (True, 3)
 
 
 def test_rows_before_the_given_number_do_not_count() -> None:

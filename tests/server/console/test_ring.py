@@ -49,13 +49,17 @@ class Page:
         self.rows += [row["seq"] for row in said["rows"]]
 
 
-async def look(ring: Ring, page: Page, messages: int) -> None:
-    """Connect, and be cut off as the message with rows after so many is written, or when there is nothing more."""
+async def look(ring: Ring, page: Page, messages: int, meanwhile: int = 0) -> None:
+    """Connect, and be cut off as the message with rows after so many is written, or when there is nothing more.
+    ``meanwhile``: rows that come while a message is written, for each of the first ones."""
     viewer = Viewer(ring, Arrivals(ring), Rates(), compile_filter(""), [], dict)
-    left, is_first = messages, True
+    left, is_first, growing = messages, True, 4
 
     async def write(message: bytes) -> None:
-        nonlocal left, is_first
+        nonlocal left, is_first, growing
+        for _ in range(meanwhile if growing > 0 else 0):
+            add(ring)
+        growing -= 1
         is_facts = message.startswith(b"event: facts")
         if (is_facts and not is_first) or (not is_facts and left <= 0):
             raise CutError
@@ -78,19 +82,19 @@ def _facts_follow_at_once() -> Iterator[None]:
 @QUICK
 @given(
     st.integers(3, 30),
-    st.lists(st.tuples(st.integers(0, 12), st.integers(0, 3)), min_size=1, max_size=6),
+    st.lists(st.tuples(st.integers(0, 12), st.integers(0, 3), st.integers(0, 12)), min_size=1, max_size=6),
 )
 def test_a_viewer_that_is_cut_off_at_any_message_gets_every_row_once_or_a_gap(
-    size: int, steps: list[tuple[int, int]]
+    size: int, steps: list[tuple[int, int, int]]
 ) -> None:
     async def story() -> tuple[Ring, Page]:
         ring, page = Ring(size, 1 << 30), Page()
         add(ring)
         await look(ring, page, 1)
-        for count, messages in steps:
+        for count, messages, meanwhile in steps:
             for _ in range(count):
                 add(ring)
-            await look(ring, page, messages)
+            await look(ring, page, messages, meanwhile)
         await look(ring, page, 100)
         return ring, page
 
