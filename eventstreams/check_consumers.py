@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 from eventstreams.filters import Filters, compile_filter, has, paths_of
 from eventstreams.sources.make import READABLE
-from eventstreams.streams import ConsumerSettings, compile_redactions, consumer_settings
+from eventstreams.streams import ConsumerSettings, compile_redactions, consumer_settings, redaction_path
 from server.catalog.regex import is_regex
 from server.catalog.sources import where
-from server.catalog.stream import path_of
 from server.config.framework.document import dotted
 from server.config.framework.finding import Finding, Level
 from server.errors import SettingsError
@@ -55,6 +54,8 @@ def _problems(examined: Examined, filters: Filters, stream: Stream) -> Iterator[
     try:
         consumers = consumer_settings(stream.name, stream.settings)
         compile_redactions(stream.name, consumers, compile_filter)
+        for path in consumers.redact:
+            redaction_path(stream.name, path)
     except SettingsError as error:
         # Its text begins with the stream and the section, which the finding names by itself.
         yield "", "error", str(error).partition(": consumers.eventstreams")[2].lstrip(":. "), ""
@@ -105,7 +106,7 @@ def _redactions(filters: Filters, stream: Stream, consumers: ConsumerSettings) -
     asked = [("redact", path) for path in consumers.redact]
     asked += [("redact_when", path) for one in consumers.redact_when for path in one.paths]
     for setting, path in asked:
-        if not has(tree, path_of(path)):
+        if not has(tree, redaction_path(stream.name, path)):
             close = difflib.get_close_matches(path, list(paths_of(tree)), n=1, cutoff=0.5)
             hint = f"did you mean {close[0]}?" if close else ""
             yield setting, "warning", f"{path} is in no event of the schema {title}, so nothing is removed", hint

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-ENDS: Final = ("client", "age", "drain", "stalled", "done", "changed", "error", "cut")
+ENDS: Final = ("client", "age", "drain", "stalled", "timeout", "done", "changed", "error", "cut")
 STARTS: Final = ("latest", "earliest", "since", "id")
 REFUSALS: Final = ("bad_request", "not_found", "unauthorized", "gone", "address", "full", "source")
 

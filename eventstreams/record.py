@@ -5,26 +5,25 @@ Rules: a record is decoded once per worker, when the first client needs it, and 
 clients. Members that are not touched keep their bytes: numbers of any size and precision pass unchanged. Members that a
 stream redacts are removed here, before any filter can see them. An event whose stream is not one of those that the
 topic serves is not shown, because topics may be shared with streams that are not public.
-Not here: the choice of events for a client (projection), how they are framed (frames).
+An event that cannot be redacted as its stream asks, because it is nested too deeply, counts as undecodable.
+Not here: how members are removed (members), the choice of events for a client (projection), how they are framed
+(frames).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Raw
 
+from eventstreams.members import Path, decode, encode, members_of, remove, text_at, text_of
+
 Place = tuple[str, int]  # Topic and partition.
-Path = tuple[str, ...]
 
 CANARY: Final = "canary"
 OVERHEAD_BYTES: Final = 300  # Of a record and its lists, beyond its value.
-
-_members: Final = msgspec.json.Decoder(dict[str, Raw]).decode
-_encode: Final = msgspec.json.encode
-_decode: Final = msgspec.json.Decoder().decode
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -52,21 +51,22 @@ class Event:
         self.stream = stream
         self.members = members
         self.is_canary = is_canary
-        self.whole = one_line(_encode(members))
+        self.whole = text_of(members)
         self.texts: dict[tuple[Path, ...], bytes] = {}  # By fields: several groups share them.
         self.verdicts: dict[str, bool] = {}  # By the text of a filter.
         self._decoded: Any = None
 
     def decoded(self) -> Any:
-        """Return the event as filters see it: as shown, with everything that was added and without what is redacted."""
+        """Return the event as filters see it: as shown, with everything that was added and without what is redacted.
+        Raises RecursionError."""
         if self._decoded is None:
-            self._decoded = _decode(self.whole)
+            self._decoded = decode(self.whole)
         return self._decoded
 
     @property
     def id(self) -> str:
         """Return ``meta.id``; "" without one."""
-        return _text(self.members, ("meta", "id")) or ""
+        return text_at(self.members, ("meta", "id")) or ""
 
 
 Prepared = Event | Literal["undecodable", "private"]
@@ -115,23 +115,24 @@ class Record:
 
     def _prepare(self, policies: Policies) -> Prepared:
         try:
-            (self.value or b"").decode()
-            members = _members(self.value or b"")
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._event(policies)
+        except (ValueError, RecursionError):  # Of msgspec, of json, of UTF-8.
             return "undecodable"
+
+    def _event(self, policies: Policies) -> Prepared:
+        value = self.value or b""
+        value.decode()
+        members = members_of(value)
         policy = self._policy(members, policies)
         if policy is None:
             return "private"
-        try:
-            meta = _members(members["meta"]) if "meta" in members else {}
-        except (msgspec.DecodeError, RecursionError):
-            return "undecodable"
-        is_canary = _text(members, ("meta", "domain")) == CANARY
-        meta["topic"], meta["partition"] = Raw(_encode(self.topic)), Raw(b"%d" % self.partition)
+        meta = members_of(members["meta"]) if "meta" in members else {}
+        is_canary = text_at(members, ("meta", "domain")) == CANARY
+        meta["topic"], meta["partition"] = Raw(encode(self.topic)), Raw(b"%d" % self.partition)
         meta["offset"] = Raw(b"%d" % self.offset)
         if self.key is not None:
-            meta["key"] = Raw(_encode(self.key.decode("utf-8", "replace")))
-        members["meta"] = Raw(_encode(meta))
+            meta["key"] = Raw(encode(self.key.decode("utf-8", "replace")))
+        members["meta"] = Raw(encode(meta))
         for path in policy.redact:
             remove(members, path)
         event = Event(policy.stream, members, is_canary=is_canary)
@@ -141,7 +142,7 @@ class Record:
 
     def _policy(self, members: dict[str, Raw], policies: Policies) -> Policy | None:
         for path in policies.stream_fields:
-            name = _text(members, path)
+            name = text_at(members, path)
             if name is not None:
                 return policies.by_stream.get(name)
         return next(iter(policies.by_stream.values())) if len(policies.by_stream) == 1 else None
@@ -154,76 +155,3 @@ def _redacted(event: Event, policy: Policy) -> Event:
     for path in paths:
         remove(event.members, path)
     return Event(event.stream, event.members, is_canary=event.is_canary)
-
-
-def remove(members: dict[str, Raw], path: Sequence[str]) -> None:
-    """Remove the member at a path, if it is there."""
-    name = path[0]
-    if name not in members:
-        return
-    if len(path) == 1:
-        del members[name]
-        return
-    inner = _object(members[name])
-    if inner is not None:
-        remove(inner, path[1:])
-        members[name] = Raw(_encode(inner))
-
-
-Tree = dict[str, Any]  # Name → tree of the names below it; empty: all of it.
-
-
-def tree_of(paths: Sequence[Path]) -> Tree:
-    """Return the paths as one tree. A path covers everything below it, so longer ones add nothing."""
-    tree: Tree = {}
-    for path in sorted(set(paths), key=len):
-        at: Tree | None = tree
-        for depth, name in enumerate(path):
-            assert at is not None
-            if name in at and not at[name]:
-                break  # A shorter path covers it.
-            at = at.setdefault(name, {})
-            if depth == len(path) - 1 and at:
-                at.clear()
-    return tree
-
-
-def picked(members: dict[str, Raw], tree: Tree) -> dict[str, Raw]:
-    """Return the members that a tree names."""
-    found: dict[str, Raw] = {}
-    for name, below in tree.items():
-        if name not in members:
-            continue
-        if not below:
-            found[name] = members[name]
-        elif (inner := _object(members[name])) is not None:
-            found[name] = Raw(_encode(picked(inner, below)))
-    return found
-
-
-def text_of(members: dict[str, Raw]) -> bytes:
-    """Return members as the text of one object, on one line."""
-    return one_line(_encode(members))
-
-
-def one_line(text: bytes) -> bytes:
-    """Replace line breaks by blanks. They can only stand between tokens, because JSON strings contain none."""
-    return text.replace(b"\n", b" ").replace(b"\r", b" ") if b"\n" in text or b"\r" in text else text
-
-
-def _object(value: Raw) -> dict[str, Raw] | None:
-    try:
-        return _members(value)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-
-
-def _text(members: dict[str, Raw], path: Sequence[str]) -> str | None:
-    """Return the text at a path; None where there is none."""
-    at: dict[str, Raw] | None = members
-    for name in path[:-1]:
-        at = _object(at[name]) if at is not None and name in at else None
-    if at is None or path[-1] not in at:
-        return None
-    found = _decode(at[path[-1]])
-    return found if isinstance(found, str) else None

@@ -4,7 +4,8 @@ Place: server.catalog.snapshot → HERE → ask, hub, pages.
 Rules: a stream is public only if ``consumers.eventstreams.enabled`` is true; streams by regex have no topic of their
 own and are never public. A name that is not public is answered as one that does not exist, so that nothing tells
 whether it does. Names with ``*`` stand for all public names that they match. Settings that this program reads are
-checked: an unknown key there is an error, because it may be a misspelt restriction.
+checked: an unknown key there is an error, because it may be a misspelt restriction. So is a path to redact that names
+one element of a list: names lead into all of them.
 Not here: who may read a stream that asks for a key (server.auth.guard), merging settings (server.catalog).
 """
 
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from eventstreams.record import Path, Policies, Policy
+from eventstreams.members import Path
+from eventstreams.record import Policies, Policy
 from eventstreams.refusal import bad_request
 from server.catalog.regex import is_regex
 from server.catalog.stream import path_of
@@ -163,9 +165,23 @@ def compile_redactions(
 ) -> tuple[tuple[Any, tuple[Path, ...]], ...]:
     """Return ``redact_when`` as pairs of a test and paths. Raises SettingsError."""
     try:
-        return tuple((compile_filter(one.filter), tuple(map(path_of, one.paths))) for one in consumers.redact_when)
+        return tuple(
+            (compile_filter(one.filter), tuple(redaction_path(name, path) for path in one.paths))
+            for one in consumers.redact_when
+        )
     except ValueError as error:
         raise SettingsError(f"stream {name}: consumers.eventstreams.redact_when: {error}") from None
+
+
+def redaction_path(name: str, text: str) -> Path:
+    """Return a path to redact of a stream; ``tags[*].name`` is ``tags.name``. Raises SettingsError."""
+    path = path_of(text.replace("[*]", ""))
+    if "[" in text.replace("[*]", "") or "" in path:
+        raise SettingsError(
+            f"stream {name}: consumers.eventstreams: {text!r} is no path to redact. Write names with dots between; "
+            "a name leads into all elements of a list"
+        )
+    return path
 
 
 def _public(stream: Stream, consumers: ConsumerSettings, compile_filter: CompileFilter) -> PublicStream:
@@ -191,6 +207,6 @@ def _public(stream: Stream, consumers: ConsumerSettings, compile_filter: Compile
         description=str(stream.settings.get("description") or f"{stream.name} events."),
         has_canaries=bool(stream.settings.get("canary_events_enabled")),
         consumers=consumers,
-        policy=Policy(stream.name, tuple(map(path_of, consumers.redact)), when),
+        policy=Policy(stream.name, tuple(redaction_path(stream.name, path) for path in consumers.redact), when),
         reading=reading,
     )

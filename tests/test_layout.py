@@ -19,6 +19,7 @@ PACKAGES = ("eventstreams", "processors", "server", "soak", "validators", "bench
 BROAD_EXCEPTS: dict[str, str] = {
     "eventstreams/web/pages.py:StreamPages._list": "top of a task: all that wait for the list must be answered",
     "eventstreams/web/requests.py:StreamRequests._begin": "top of a request: answered 500, counted, logged",
+    "eventstreams/web/requests.py:StreamRequests._send_latest": "top of a request: answered 500, counted, logged",
     "server/catalog/snapshot_follower.py:SnapshotFollower._slice": "top of a slice: the next snapshot begins again",
     "server/console/copying/tap.py:Tap.copy": "top of a copy: the request is answered, and lacks only its copy",
     "server/fetch/once.py:_be_child": "top of a process: logged with its stack, then it ends",

@@ -174,7 +174,7 @@ class StreamClient(OpenStream):
         if failed is not None:
             if not isinstance(failed, SourceError):
                 self._is_reading = False
-                self.finish("error", "internal: the server failed on this stream, and has logged it")
+                self._fail()
                 raise failed
             self._hub.on_failed(failed)
             asyncio.get_running_loop().call_later(self._again_s, self._read_again)
@@ -182,7 +182,14 @@ class StreamClient(OpenStream):
             return
         self._again_s = AGAIN_S
         self._is_reading = False
-        self._take(done.result())
+        try:
+            self._take(done.result())
+        except Exception:
+            self._fail()
+            raise
+
+    def _fail(self) -> None:
+        self.finish("error", "internal: the server failed on this stream, and has logged it")
 
     def _read_again(self) -> None:
         self._is_reading = False

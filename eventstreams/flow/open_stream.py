@@ -219,6 +219,8 @@ class OpenStream(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget this client."""
         self._is_over = True
+        if self._reason == "client" and isinstance(exc, TimeoutError):
+            self._reason = "timeout"  # The kernel ended it: the peer has confirmed nothing for ``peer_timeout_s``.
         hub = self._hub
         self._forget()
         self._server.on_lost(self, self._peer)

@@ -13,7 +13,8 @@ import hashlib
 from collections.abc import Callable
 from typing import Any, Final
 
-from eventstreams.record import Path, Policies, Record, picked, text_of, tree_of
+from eventstreams.members import Path, picked, text_of, tree_of
+from eventstreams.record import Event, Policies, Record
 
 _WHOLE: Final = 1 << 64
 Test = Callable[[Any], bool]
@@ -59,7 +60,8 @@ class Projection:
         self.key = (names, topics, filter_text, fields, sample, has_canaries)
 
     def text(self, record: Record, policies: Policies) -> bytes | None:
-        """Return the text of the record for this choice; None: it is not chosen; b"": it cannot be decoded."""
+        """Return the text of the record for this choice; None: it is not chosen; b"": it cannot be decoded, or
+        is nested too deeply."""
         event = record.prepared(policies)
         if isinstance(event, str):
             return b"" if event == "undecodable" else None
@@ -70,20 +72,31 @@ class Projection:
             and _share_of(event.id or f"{record.topic}/{record.partition}/{record.offset}") >= self._share
         ):
             return None
-        if self._test is not None:
-            verdicts = event.verdicts
-            verdict = verdicts.get(self.filter_text)
-            if verdict is None:
-                self.evaluated += 1
-                verdict = verdicts[self.filter_text] = bool(self._test(event.decoded()))
-            if not verdict:
-                return None
+        if self._test is not None and not self._matches(event, self._test):
+            return None
         if not self._fields:
             return event.whole
         text = event.texts.get(self._fields)
         if text is None:
-            text = event.texts[self._fields] = text_of(picked(event.members, self._tree))
+            text = event.texts[self._fields] = self._picked(event)
         return text
+
+    def _picked(self, event: Event) -> bytes:
+        try:
+            return text_of(picked(event.members, self._tree))
+        except RecursionError:
+            return b""
+
+    def _matches(self, event: Event, test: Test) -> bool:
+        verdict = event.verdicts.get(self.filter_text)
+        if verdict is None:
+            self.evaluated += 1
+            try:
+                verdict = bool(test(event.decoded()))
+            except RecursionError:  # It is nested too deeply to be looked at.
+                verdict = False
+            event.verdicts[self.filter_text] = verdict
+        return verdict
 
 
 def _share_of(text: str) -> int:

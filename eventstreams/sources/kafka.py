@@ -77,13 +77,24 @@ def consumer_properties(sink: Properties, own: Properties) -> dict[str, Any]:
 
 def _consumer(properties: Mapping[str, Any]) -> Consumer:
     try:
-        return Consumer({**properties, "error_cb": _on_error, "logger": _log})
+        return Consumer({**properties, "error_cb": _on_error, "logger": _Lines()})
     except KafkaException as failed:
         raise SourceError(f"a consumer cannot be made: {failed.args[0].str()}") from None
 
 
 def _on_error(error: KafkaError) -> None:
     _limited.warning("error", "a consumer says: %s", error.str())
+
+
+class _Lines:
+    """Logs librdkafka's lines: warnings once per kind and 10 s, because each reader without a broker has one per
+    second."""
+
+    def log(self, level: int, _format: str, facility: str, _client: str, text: str) -> None:
+        if level >= logging.WARNING:
+            _limited.warning(facility, "librdkafka: %s", text)
+        else:
+            _log.log(level, "librdkafka: %s", text)
 
 
 def _record(message: Message) -> Record:

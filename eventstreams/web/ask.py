@@ -13,12 +13,13 @@ import re
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Literal
+from urllib.parse import parse_qsl
 
 import msgspec
 
 from eventstreams.flow import positions
 from eventstreams.flow.frames import Encoding
-from eventstreams.record import Path
+from eventstreams.members import Path
 from eventstreams.refusal import bad_request
 from eventstreams.web import since
 from server.http.fields import elements
@@ -90,6 +91,7 @@ def read(request: Request, names: list[str], public: PublicStreams, most_streams
     """Read a request. Raises RefusedError."""
     params, headers = request.params(), request.headers
     _refuse_misspelt(params)
+    _refuse_repeated(request.query)
     now_ms = int(time.time() * 1000)
     given = headers.get(b"last-event-id", b"").decode("utf-8", "replace")
     given = given or params.get("last_event_id") or params.get("lastEventId") or ""
@@ -125,6 +127,14 @@ def _refuse_misspelt(params: Mapping[str, str]) -> None:
         close = difflib.get_close_matches(name[:40].lower(), PARAMETERS, n=1, cutoff=0.75)
         if name not in PARAMETERS and close:
             raise bad_request(f"The parameter {name[:40]!r} is not known. Did you mean {close[0]}?")
+
+
+def _refuse_repeated(query: bytes) -> None:
+    """Refuse a parameter that is given twice, of which one would silently not count."""
+    names = [name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)]
+    for name in PARAMETERS:
+        if names.count(name) > 1:
+            raise bad_request(f"The parameter {name} is given more than once.")
 
 
 def _position(text: str) -> positions.Parsed | None:

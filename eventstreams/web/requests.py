@@ -16,6 +16,8 @@ import traceback
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from eventstreams.flow.client import StreamClient
 from eventstreams.flow.frames import Wire
 from eventstreams.flow.projection import Projection
@@ -28,7 +30,7 @@ from server.http.response import KEEP
 from server.log import Limited
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Sequence, Set
 
     from eventstreams.filters import Filters
     from eventstreams.flow.hub import Hub
@@ -110,7 +112,9 @@ class StreamRequests:
                 return
             most = settings.limits.max_streams
             asked = ask.read(request, names, self._hub.streams, most, compresses=settings.compression)
-            self._allow(request, asked.streams)
+            given = {stream.name for name in names if (stream := self._hub.streams.by_name.get(name)) is not None}
+            streams = self._allow(request, asked.streams, {stream.name for stream in asked.streams} - given)
+            asked = msgspec.structs.replace(asked, streams=streams)
             projection = self._projection(asked)
             if request.method == b"HEAD":
                 self._cors.share(request)
@@ -131,19 +135,30 @@ class StreamRequests:
         """Answer with the newest events of one stream."""
         (stream,) = self._hub.streams.find([name], 1)
         self._allow(request, [stream])
-        task = asyncio.get_running_loop().create_task(self._send_latest(request, stream, count))
+        holder = self._address.holder(request)
+        self._admit(holder)  # It takes a reader as the start of a stream does, so it counts as one while it lasts.
+        task = asyncio.get_running_loop().create_task(self._send_latest(request, stream, count, holder))
         self._starting.add(task)
         task.add_done_callback(self._starting.discard)
 
-    async def _send_latest(self, request: Request, stream: PublicStream, count: int) -> None:
+    async def _send_latest(self, request: Request, stream: PublicStream, count: int, holder: str) -> None:
         try:
             body = await latest.newest(self._hub, stream, count)
+            self._cors.share(request)
+            request.reply(200, "OK", body, more=b"Cache-Control: no-store\r\n")
         except SourceError as failed:
             self._hub.on_failed(failed)
             self._refuse(request, _unreadable())
-            return
-        self._cors.share(request)
-        request.reply(200, "OK", body, more=b"Cache-Control: no-store\r\n")
+        except Exception:
+            self._fail(request)
+        finally:
+            self._admission.release(holder)
+
+    def _fail(self, request: Request) -> None:
+        """Answer 500 for the exception that is handled now, and log it."""
+        self._server.handler_errors += 1
+        _limited.warning("begin", "internal error: a stream could not begin\n%s", traceback.format_exc())
+        request.problem(500, "internal: the server failed on this request, and has logged it. Try again later.")
 
     def _projection(self, asked: ask.Asked) -> Projection:
         text, test = "", None
@@ -166,20 +181,27 @@ class StreamRequests:
             raise RefusedError(503, "too_many_filters", "Service Unavailable", detail, retry_after_s=RETRY_S)
         return shared
 
-    def _allow(self, request: Request, streams: Sequence[PublicStream]) -> None:
+    def _allow(
+        self, request: Request, streams: Sequence[PublicStream], optional: Set[str] = frozenset()
+    ) -> tuple[PublicStream, ...]:
+        """Return the streams without those of ``optional``, for which only a star stands, that the client may not read.
+        Raises RefusedError if it may not read another one, or none is left."""
         reading: Reading | None = None
+        allowed: list[PublicStream] = []
+        error: RefusedError | None = None
         for stream in streams:
             guard = self._access.guard(stream.reading) if stream.reading is not None else None
-            if guard is None:
-                continue
             reading = reading or Reading(request, self._address)
-            refused = guard.refuses(reading)
-            if refused == "unauthorized":
-                detail = f"Reading {stream.name} needs a key or token. Send it in Authorization, after the word Bearer."
-                lines = b'WWW-Authenticate: Bearer realm="streams"\r\n'
-                raise RefusedError(401, "unauthorized", "Unauthorized", detail, lines=lines)
-            if refused is not None:
-                raise RefusedError(403, "forbidden", "Forbidden", f"You may not read {stream.name}.")
+            refused = guard.refuses(reading) if guard is not None else None
+            if refused is None:
+                allowed.append(stream)
+                continue
+            error = _not_allowed(stream.name, needs_credentials=refused == "unauthorized")
+            if stream.name not in optional:
+                raise error
+        if error is not None and not allowed:
+            raise error
+        return tuple(allowed)
 
     def _admit(self, holder: str) -> None:
         refused = self._admission.admit(holder)
@@ -205,9 +227,7 @@ class StreamRequests:
             self._hub.on_failed(failed)
             self._refuse(request, _unreadable())
         except Exception:
-            self._server.handler_errors += 1
-            _limited.warning("begin", "internal error: a stream could not begin\n%s", traceback.format_exc())
-            request.problem(500, "internal: the server failed on this request, and has logged it. Try again later.")
+            self._fail(request)
         finally:
             if not is_begun:
                 self._admission.release(holder)
@@ -280,6 +300,14 @@ class StreamRequests:
             request.reply(200, "OK", body, ask.SSE_TYPE, more=b"Cache-Control: no-store\r\n")
             return
         refused.answer(request)
+
+
+def _not_allowed(name: str, *, needs_credentials: bool) -> RefusedError:
+    if not needs_credentials:
+        return RefusedError(403, "forbidden", "Forbidden", f"You may not read {name}.")
+    detail = f"Reading {name} needs a key or token. Send it in Authorization, after the word Bearer."
+    lines = b'WWW-Authenticate: Bearer realm="streams"\r\n'
+    return RefusedError(401, "unauthorized", "Unauthorized", detail, lines=lines)
 
 
 def _unreadable() -> RefusedError:

@@ -115,6 +115,90 @@ def test_what_a_stream_redacts_is_neither_shown_nor_found_by_a_filter() -> None:
     assert read(log, "/v2/stream/a?fields=http.client_ip", REDACTING)[0].text == '{"http":{}}'
 
 
+ANY_MEMBERS = """
+streams:
+  a: {schema_title: not/known, consumers: {eventstreams: {enabled: true}}}
+"""
+LISTS = """
+streams:
+  a:
+    schema_title: not/known
+    consumers:
+      eventstreams:
+        enabled: true
+        redact: [http.client_ip, "tags[*].name"]
+        redact_when: [{filter: "tags.kind:person", paths: [tags.born]}]
+"""
+
+
+def test_a_list_hides_nothing_from_redaction() -> None:
+    log = Log({"a": 1})
+    tags = [{"name": "X", "kind": "person", "born": 1900}, [{"name": "X", "kind": "dog", "born": 2020}], "plain"]
+    log.append(name="0", http=[{"client_ip": "X", "method": "GET"}, {"client_ip": "X"}], tags=tags)
+    (message,) = read(log, "/v2/stream/a?", LISTS)
+
+    assert "X" not in message.text
+    assert message.value["http"] == [{"method": "GET"}, {}]
+    assert message.value["tags"] == [{"kind": "person"}, [{"kind": "dog"}], "plain"]
+    assert read(log, "/v2/stream/a?filter=tags.name:X", LISTS) == []
+
+
+def test_fields_lead_into_lists() -> None:
+    log = Log({"a": 1})
+    log.append(tags=[{"name": "x", "kind": "person"}, {"kind": "dog"}, [{"name": "y"}], 7])
+    (message,) = read(log, "/v2/stream/a?fields=tags.name", ANY_MEMBERS)
+
+    assert message.value == {"tags": [{"name": "x"}, {}, [{"name": "y"}]]}
+
+
+NUMBERS = [b"1e400", b"-1e400", b"9" * 5_000, b"18446744073709551616"]
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=["large", "small", "long", "beyond 64 bits"])
+@pytest.mark.parametrize("choice", ["", "filter=load_ms>7", "sample=0.999999", "filter=9999", "filter=NOT+load_ms<0"])
+def test_a_number_that_no_double_holds_stops_nothing(number: bytes, choice: str) -> None:
+    """The intake accepts such numbers, so that one event could else end the stream for all."""
+    log = Log({"a": 1})
+    log.append(name="0", load_ms=8)
+    log.append(value=b'{"meta":{"stream":"a","id":"1"},"load_ms":%b}' % number)
+    log.append(value=b'{"meta":{"stream":"a","id":%b,"domain":%b},"load_ms":9}' % (number, number))
+    log.append(name="3", load_ms=9999)
+    found = [message.text.partition('"offset":')[2][:1] for message in read(log, f"/v2/stream/a?{choice}", REDACTING)]
+
+    assert found[-1] == "3"
+    assert choice or found == ["0", "1", "2", "3"]
+
+
+def test_numbers_keep_their_bytes_and_new_events_go_on_after_them() -> None:
+    async def scene() -> None:
+        log = Log({"a": 1})
+        async with running(log, REDACTING) as streams, await streams.get("/v2/stream/a") as answer:
+            await answer.opened()
+            log.append(value=b'{"meta":{"stream":"a","id":"0"},"n":1e400}')
+            log.append(name="1")
+            first, second = await answer.messages(2)
+
+            assert first.text.endswith(',"n":1e400}')
+            assert second.id == "1"
+            async with await streams.get("/v2/stream/a/latest") as latest:
+                assert len((await latest.body())["events"]) == 2
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("depth", [200, 900, 990, 1_000, 3_000])
+def test_an_event_of_any_depth_is_shown_without_what_is_redacted_or_passed_over(depth: int) -> None:
+    log = Log({"a": 1})
+    nested = b"[" * depth + b'{"client_ip":"X"}' + b"]" * depth
+    log.append(value=b'{"meta":{"stream":"a","id":"0"},"page":"/secret","visit":"X","http":%b}' % nested)
+    log.append(name="1", load_ms=8)
+    for choice in ("", "filter=load_ms:8", "filter=abc+or+load_ms:8", "fields=meta,http.request_headers"):
+        messages = read(log, f"/v2/stream/a?{choice}", REDACTING)
+
+        assert messages[-1].value["meta"]["id"] == "1"
+        assert not any("X" in message.text for message in messages)
+
+
 def test_an_undecodable_record_is_passed_over_with_a_comment_and_counted() -> None:
     async def scene() -> None:
         log = Log({"a": 1})
@@ -175,6 +259,8 @@ def test_too_many_different_choices_are_refused() -> None:
         "{enabled: true, auth: []}",
         "{enabled: true, api_keys: [one]}",
         "{enabled: true, networks: [10.0.0.0/8]}",
+        "{enabled: true, redact: ['tags[0].name']}",
+        "{enabled: true, redact_when: [{filter: 'a:b', paths: [tags..name]}]}",
     ],
 )
 def test_settings_that_would_not_hide_what_they_seem_to_hide_are_refused(settings: str) -> None:

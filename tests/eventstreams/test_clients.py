@@ -1,4 +1,5 @@
-"""Clients of others read streams, lose nothing when the worker that serves them dies, and get each event once.
+"""Clients of others read streams, lose nothing when the worker that serves them dies, and get each event once: all from
+the embedded sink, and requests-sse from a real Apache Kafka too.
 
 Rule: a client that is not installed skips its test with the reason.
 """
@@ -13,25 +14,56 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
+from tests.harness.broker import Kafka
 from tests.harness.browsers import ENGINES, Browser, lacks
 from tests.harness.running import ROOT, eventually
-from tests.harness.streaming import Intake, Streams
+from tests.harness.streaming import OWN, Intake, Streams
+from tests.kafka.fixtures import kafka_broker, kafka_node, topic
+
+__all__ = ["kafka_broker", "kafka_node", "topic"]
 
 NODE_MODULES = ROOT / "clients" / "js" / "node_modules"
 PATH = "/v2/stream/web.page_view"
 FAST = {"retry_s": 0.2, "keepalive_s": 1.0}
 
 
-@contextmanager
-def programs(directory: Path) -> Iterator[tuple[Intake, Streams]]:
-    with Intake(directory) as intake, Streams(directory, FAST) as streams:
-        yield intake, streams
+class Pair(NamedTuple):
+    """Both programs on one source; ``first`` is the offset of the first event."""
+
+    intake: Intake
+    streams: Streams
+    first: int
+
+
+@pytest.fixture
+def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair]:
+    more: dict[str, Any] = {}
+    if getattr(request, "param", "sqlite") == "kafka":
+        more = on_kafka(tmp_path, request.getfixturevalue("kafka_broker"), request.getfixturevalue("topic"))
+    own = {"eventstreams": OWN | FAST}
+    with Intake(tmp_path, **more, **own) as intake, Streams(tmp_path, **more, **own) as streams:
+        yield Pair(intake, streams, first=0 if more else 1)
+
+
+def on_kafka(directory: Path, kafka: Kafka, topic: str) -> dict[str, Any]:
+    """Return the settings of web.page_view on a topic of one partition, in which all events have an order."""
+    admin = AdminClient({"bootstrap.servers": kafka.servers, "log_level": 0})
+    for made in admin.create_topics([NewTopic(topic, 1, 1)]).values():
+        made.result(60)
+    declared = directory / "own.yaml"
+    stream = f"{{schema_title: web/page_view, topics: [{topic}], consumers: {{eventstreams: {{enabled: true}}}}}}"
+    declared.write_text(f"streams: {{web.page_view: {stream}}}")
+    return {
+        "streams": {"sources": [str(declared)]},
+        "sink": {"kind": "kafka", "kafka": {"bootstrap.servers": kafka.servers}},
+    }
 
 
 def replace_worker(streams: Streams) -> None:
@@ -55,12 +87,13 @@ def check(intake: Intake, streams: Streams, pages: Callable[[], list[str]]) -> N
 
 @pytest.mark.slow("a browser is started")
 @pytest.mark.parametrize("engine", list(ENGINES))
-def test_eventsource_of_browsers(engine: str, tmp_path: Path) -> None:
+def test_eventsource_of_browsers(engine: str, pair: Pair, tmp_path: Path) -> None:
     if lacking := lacks(engine):
         if os.environ.get("REQUIRE_BROWSERS"):
             pytest.fail(f"REQUIRE_BROWSERS is set, and there is no {lacking}")
         pytest.skip(f"there is no {lacking} for {engine}")
-    with programs(tmp_path) as (intake, streams), ENGINES[engine](tmp_path) as browser:
+    intake, streams, _ = pair
+    with ENGINES[engine](tmp_path) as browser:
         host, port = streams.address
         tab = browser.open(f"http://{host}:{port}/v2/ui")
         of_page(browser, tab, intake)
@@ -105,30 +138,30 @@ def told_a_position_without_an_event(browser: Browser, tab: str, intake: Intake,
     eventually(lambda: len(browser.run(tab, "window.wanted")) == 1)
 
 
-def test_the_package_eventsource(tmp_path: Path) -> None:
+def test_the_package_eventsource(pair: Pair, tmp_path: Path) -> None:
     if not shutil.which("node") or not (NODE_MODULES / "eventsource").is_dir():
         pytest.skip("there is no Node.js with the package eventsource: make node-modules")
-    with programs(tmp_path) as (intake, streams):
-        host, port = streams.address
-        said = tmp_path / "said"
-        program = str(ROOT / "tests" / "eventstreams" / "js_client.mjs")
-        url = f"http://{host}:{port}{PATH}"
-        with said.open("w") as out:
-            client = subprocess.Popen(["node", program, str(NODE_MODULES), url], stdout=out, stderr=out)
-        try:
-            eventually(lambda: "open" in said.read_text(), or_show=said.read_text)
+    intake, streams, _ = pair
+    host, port = streams.address
+    said = tmp_path / "said"
+    program = str(ROOT / "tests" / "eventstreams" / "js_client.mjs")
+    url = f"http://{host}:{port}{PATH}"
+    with said.open("w") as out:
+        client = subprocess.Popen(["node", program, str(NODE_MODULES), url], stdout=out, stderr=out)
+    try:
+        eventually(lambda: "open" in said.read_text(), or_show=said.read_text)
 
-            def pages() -> list[str]:
-                return [line.split()[1] for line in said.read_text().splitlines() if line.startswith("message ")]
+        def pages() -> list[str]:
+            return [line.split()[1] for line in said.read_text().splitlines() if line.startswith("message ")]
 
-            check(intake, streams, pages)
-            assert '"cluster":"sqlite"' in said.read_text()
-        finally:
-            client.kill()
-            client.wait(10)
+        check(intake, streams, pages)
+        assert '"cluster":"' in said.read_text()
+    finally:
+        client.kill()
+        client.wait(10)
 
 
-def test_the_javascript_client(tmp_path: Path) -> None:
+def test_the_javascript_client(pair: Pair, tmp_path: Path) -> None:
     esbuild = NODE_MODULES / "esbuild"
     if not shutil.which("node") or not esbuild.is_dir():
         pytest.skip("there is no Node.js with the package esbuild: make node-modules")
@@ -141,26 +174,26 @@ def test_the_javascript_client(tmp_path: Path) -> None:
     def pages() -> list[str]:
         return [line.split()[1] for line in said.read_text().splitlines() if line.startswith("message ")]
 
-    with programs(tmp_path) as (intake, streams):
-        host, port = streams.address
-        url = f"http://{host}:{port}{PATH}?since=earliest"
-        with said.open("w") as out:
-            client = subprocess.Popen(["node", program, module, url, position], stdout=out, stderr=out)
-        try:
-            check(intake, streams, pages)
-            eventually(lambda: '"offset":31' in position.read_text())  # Behind all of them.
-        finally:
-            client.kill()
-            client.wait(10)
-        intake.post("/later")
-        with said.open("w") as out:
-            again = ["node", program, str(module), f"{url}&limit=1", str(position)]
-            assert subprocess.run(again, stdout=out, stderr=out, timeout=120).returncode == 0
-        assert "done" in said.read_text()
-        assert pages()[-1] == "/later" and len(pages()) == 1
+    intake, streams, first = pair
+    host, port = streams.address
+    url = f"http://{host}:{port}{PATH}?since=earliest"
+    with said.open("w") as out:
+        client = subprocess.Popen(["node", program, module, url, position], stdout=out, stderr=out)
+    try:
+        check(intake, streams, pages)
+        eventually(lambda: f'"offset":{first + 30}' in position.read_text())  # Behind all of them.
+    finally:
+        client.kill()
+        client.wait(10)
+    intake.post("/later")
+    with said.open("w") as out:
+        again = ["node", program, str(module), f"{url}&limit=1", str(position)]
+        assert subprocess.run(again, stdout=out, stderr=out, timeout=120).returncode == 0
+    assert "done" in said.read_text()
+    assert pages()[-1] == "/later" and len(pages()) == 1
 
 
-def test_httpx_sse(tmp_path: Path) -> None:
+def test_httpx_sse(pair: Pair) -> None:
     httpx, httpx_sse = pytest.importorskip("httpx"), pytest.importorskip("httpx_sse")
     got: list[str] = []
 
@@ -179,11 +212,11 @@ def test_httpx_sse(tmp_path: Path) -> None:
                 except httpx.TransportError:
                     is_over.wait(0.05)
 
-    with programs(tmp_path) as (intake, streams):
-        read_in_a_thread(intake, streams, read, got)
+    read_in_a_thread(pair.intake, pair.streams, read, got)
 
 
-def test_requests_sse(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pair", ["sqlite", "kafka"], indirect=True)
+def test_requests_sse(pair: Pair) -> None:
     requests, requests_sse = pytest.importorskip("requests"), pytest.importorskip("requests_sse")
     got: list[str] = []
 
@@ -194,8 +227,7 @@ def test_requests_sse(tmp_path: Path) -> None:
         ):
             got.extend(json.loads(event.data)["page"] for event in source if event.type == "message")
 
-    with programs(tmp_path) as (intake, streams):
-        read_in_a_thread(intake, streams, read, got)
+    read_in_a_thread(pair.intake, pair.streams, read, got)
 
 
 def read_in_a_thread(

@@ -131,6 +131,19 @@ def test_a_client_that_sends_on_and_on_is_cut_off() -> None:
     asyncio.run(scene())
 
 
+def test_a_connection_that_the_kernel_ends_is_counted_as_such() -> None:
+    async def scene() -> None:
+        async with running(Log({"a": 1})) as streams, await streams.get("/v2/stream/a") as answer:
+            await answer.opened()
+            (client,) = streams.hub.clients
+            client.connection_lost(TimeoutError(110, "Connection timed out"))
+
+            assert streams.counts.ends["timeout"] == 1
+            assert streams.admission.total() == 0
+
+    asyncio.run(scene())
+
+
 def test_accepted_connections_are_ended_by_the_kernel_when_their_peer_is_silent() -> None:
     listening = socket.create_server(("127.0.0.1", 0))
     reap_half_open(listening, 20.0)

@@ -14,6 +14,12 @@ from tests.harness.streaming import Intake, Streams
 OPEN = "schema_title: shop/order\n    consumers: {eventstreams: {enabled: true}}"
 
 
+def open_to(streams: Streams, names: str, **headers: str) -> set[str]:
+    """Return the topics that a request for these names reads."""
+    with streams.open(f"/v2/stream/{names}?poll=1", **headers) as stream:
+        return {entry["topic"] for entry in json.loads(stream.response.headers["Last-Event-ID"])}
+
+
 def test_events_go_from_the_intake_to_consumers_through_sqlite(tmp_path: Path) -> None:
     with Intake(tmp_path, workers=2) as intake, Streams(tmp_path) as streams:
         intake.post("/before")
@@ -148,6 +154,9 @@ def test_a_key_opens_a_stream_that_asks_for_one(tmp_path: Path) -> None:
         assert status(Authorization=f"Bearer {keys['other']}") == 403
         assert status(Authorization=f"Bearer {keys['reader']}") == 200
         assert status(Cookie=f"Authorization={keys['reader']}") == 401
+        assert streams.status("/v2/stream/shop.*") == 401
+        assert open_to(streams, "*") == {"web.page_view"}
+        assert open_to(streams, "*", Authorization=f"Bearer {keys['reader']}") == {"web.page_view", "shop.order"}
 
 
 def test_a_sink_that_stores_nothing_has_no_consumers(tmp_path: Path) -> None:

@@ -165,6 +165,8 @@ streams:
         ("on_gap=ignore", "bad_request"),
         ("fliter=a:b", "bad_request"),
         ("fields=meta..id", "bad_request"),
+        ("poll=1&filter=meta.id:a&filter=meta.id:b", "bad_request"),
+        ("since=-1h&%73ince=-2h", "bad_request"),
         ("format=xml", "bad_request"),
         ("filter=meta.id:", "invalid_filter"),
         ("filter=pagge:x", "invalid_filter"),
