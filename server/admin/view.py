@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from server.admin.canaries import Canaries, CanaryView
 from server.admin.growth import Rates
 from server.metrics.declare import Labels, Sample
 from server.shared.row import State, WorkerRow
@@ -75,6 +76,9 @@ class Shared:
         self.scrape_s: float = 0.0
         self.rates = Rates()
         self.key_maps: KeyMaps | None = None
+        self.canaries: Canaries | None = None
+        if config.canary.enabled:
+            self.canaries = Canaries(config, materials.data_dir / config.canary.path)
         if config.sink.wants_spool:
             self.key_maps = KeyMaps(materials.data_dir / config.spool.path)
 
@@ -107,6 +111,7 @@ class HostView:
         self.consumed: dict[str, list[int]] = board.kinds.consumed.totals()
         self.consuming: dict[str, list[list[int]]] = board.kinds.consumed.gauges()
         self._labels: dict[str, str] = {}
+        self._canaries: CanaryView | None = None
         if shared.key_maps is not None:
             shared.key_maps.look()
 
@@ -172,6 +177,13 @@ class HostView:
         if label is None:
             label = self._labels[name] = name if self.shared.snapshot.declared(name) is not None else OTHER
         return label
+
+    def canaries(self) -> CanaryView | None:
+        """Return the canaries, or None if the settings want none."""
+        shared = self.shared
+        if self._canaries is None and shared.canaries is not None:
+            self._canaries = shared.canaries.look(shared.snapshot, shared.board.notices.reloaded_s, self.now_s)
+        return self._canaries
 
     def spool(self) -> tuple[int, float]:
         """Return the number of events in the spools of this host, and the age of the oldest."""

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, field
 
 from server.config.auth_settings import Auth
+from server.config.canary_settings import CanarySettings
 from server.config.catalog_settings import Fetch, SchemaSettings, StreamSettings
 from server.config.console_settings import ConsoleSettings
 from server.config.eventstreams_settings import EventStreams
@@ -221,6 +222,7 @@ class Config(Section, frozen=True):
     process: Annotated[ProcessSettings, says("Supervision of workers.")] = field(default_factory=ProcessSettings)
     log: Annotated[Log, says("The log.")] = field(default_factory=Log)
     tracing: Annotated[TracingSettings, says("Spans for OpenTelemetry.")] = field(default_factory=TracingSettings)
+    canary: Annotated[CanarySettings, says("Canaries.")] = field(default_factory=CanarySettings)
     eventstreams: Annotated[EventStreams, says("Streams for their consumers.")] = field(default_factory=EventStreams)
 
     @property

@@ -44,6 +44,7 @@ COMMANDS = {
     "coverage": "print which fields and values of their schemas the events of a test run had, and which never",
     "record": "print the events that reached a running service, for replay",
     "replay": "validate a recording again, and say what has changed",
+    "canary": "send an artificial event through each stream, and look for it where events are stored",
     "key": "make an API key: print the key on standard error, and its entry for the settings on standard output",
     "process": "run a stream processor: page-change makes one ordered stream of page changes",
     "soak": "start a service and brokers, inject faults, and check that no promise is broken",
