@@ -168,6 +168,28 @@ or max by (instance) (penstock_worker_loop_lag_seconds) > 0.25""",
   + sum by (instance) (rate(penstock_http_limits_hit_total{limit!="idle"}[<5m>])))
 / sum by (instance) (rate(penstock_http_responses_total[<5m>])) > 0.01""",
     ),
+    Alert(
+        "PenstockCanaryLate",
+        "ticket",
+        "No canary of stream {{ $labels.stream }} has come back from {{ $labels.target }} for three periods.",
+        "",
+        "penstock_canary_age_seconds > on (instance) group_left () 3 * penstock_canary_period_seconds",
+        "It is the age of the last success and not a failure: a single failure says little.",
+    ),
+    Alert(
+        "PenstockCanaryLost",
+        "page",
+        "No canary of stream {{ $labels.stream }} has come back from {{ $labels.target }} for twelve periods.",
+        "",
+        "penstock_canary_age_seconds > on (instance) group_left () 12 * penstock_canary_period_seconds",
+    ),
+    Alert(
+        "PenstockCanarySilent",
+        "page",
+        "{{ $labels.instance }}: no run of canaries has ended for three periods, so broken streams are not noticed.",
+        "",
+        "penstock_canary_heartbeat_age_seconds > 3 * penstock_canary_period_seconds",
+    ),
 )
 
 HEAD = """\
