@@ -52,6 +52,7 @@ COMMANDS = {
     "completion": "print a completion script for bash and zsh, or the manual page",
     "import-eventgate": "convert the settings of an EventGate into settings of this service",
 }
+_FOLDERS = {"canary": "monitoring"}  # Modules that lie in a folder below server.commands.
 
 
 def make_parser(asked: Collection[str]) -> argparse.ArgumentParser:
@@ -67,5 +68,9 @@ def make_parser(asked: Collection[str]) -> argparse.ArgumentParser:
     for name, what in COMMANDS.items():
         command = commands.add_parser(name, help=what)
         if name in asked:
-            importlib.import_module(f"server.commands.{name.replace('-', '_')}").arguments(command)
+            importlib.import_module(_module_of(name)).arguments(command)
     return parser
+
+
+def _module_of(name: str) -> str:
+    return ".".join(filter(None, ("server.commands", _FOLDERS.get(name), name.replace("-", "_"))))

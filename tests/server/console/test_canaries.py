@@ -5,7 +5,7 @@ from __future__ import annotations
 from server.console.facts import FACTS
 from server.console.ring import Ring
 from server.filter.language import compile_filter
-from tests.server.console.made import add
+from tests.harness.console_rows import add
 
 
 def test_the_filter_of_the_page_leaves_out_canaries_alone() -> None:
