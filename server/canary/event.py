@@ -1,9 +1,9 @@
 """Make a canary of the first example of a stream's latest schema.
 
 Place: canary.run → HERE, from server.schemas.
-Rules: an example is never changed itself. What the intake fills in is left out, so that each canary shows that it does
-so; the time of the event (``dt``) is now, because an old one would close partitions of a past hour. Without an example,
-or with one that is not valid, there is no canary, and the reason names the schema.
+Rules: an example is never changed itself. Fields that the intake fills in are left out, so that each canary shows that
+it does so; the time of the event (``dt``) is now, because an old one would close partitions of a past hour. Without an
+example, or with one that is not valid, there is no canary, and the reason names the schema.
 Not here: which streams have canaries (canary.plan), sending (canary.post).
 """
 

@@ -58,7 +58,7 @@ _limited = Limited(_logger)
 
 
 class RunMaterials(Protocol):
-    """What a run is made from. Relative paths are relative to ``data_dir``."""
+    """The materials of a run. Relative paths are relative to ``data_dir``."""
 
     config: Config
     data_dir: Path
