@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import Struct
 
+from server.canary.verdict import EXAMPLE, SCHEMA
 from server.identity import new_id
 from server.schemas.repository import errors_text
 
@@ -31,7 +32,19 @@ _TIME_PATH: Final = ("dt",)
 
 
 class NoCanaryError(Exception):
-    """No canary can be made for a stream. ``str()`` says why, for operators."""
+    """No canary can be made for a stream. ``str()`` says why, for operators, and ``stage`` whose fault it is."""
+
+    stage = SCHEMA
+
+
+class BadExampleError(NoCanaryError):
+    """The first example of the schema makes no valid event."""
+
+    stage = EXAMPLE
+
+
+class NoExampleError(BadExampleError):
+    """The schema has no example."""
 
 
 class Canary(Struct, frozen=True):
@@ -69,7 +82,7 @@ def make(stream: str, title: str, schemas: SchemaRepository, intake: Intake, run
         put(whole, received, now)
     problems = found.check(msgspec.json.encode(whole))
     if problems:
-        raise NoCanaryError(f"the first example of {uri} makes no valid event: {errors_text(problems)[:500]}")
+        raise BadExampleError(f"the first example of {uri} makes no valid event: {errors_text(problems)[:500]}")
     return Canary(identity, msgspec.json.encode(event))
 
 
@@ -80,9 +93,9 @@ def first_example(uri: str, schemas: SchemaRepository) -> dict[str, Any]:
         raise NoCanaryError(f"the schema {uri} cannot be used: {text[1]}")
     examples = msgspec.json.decode(text).get("examples")
     if not isinstance(examples, list) or not examples:
-        raise NoCanaryError(f"the schema {uri} has no examples")
+        raise NoExampleError(f"the schema {uri} has no examples")
     if not isinstance(examples[0], dict):
-        raise NoCanaryError(f"the first example of {uri} is not an object")
+        raise BadExampleError(f"the first example of {uri} is not an object")
     example: dict[str, Any] = examples[0]
     return example
 

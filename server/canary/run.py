@@ -121,7 +121,7 @@ class Run:
             try:
                 canary = self._make_event(check)
             except NoCanaryError as why:
-                facts.no_canary = str(why)
+                facts.no_canary, facts.no_canary_stage = str(why), why.stage
                 return
             watch = await self._watch(facts)
             is_usable = False

@@ -15,6 +15,7 @@ from msgspec import Struct
 from server.sink.watch import Sought
 
 SCHEMA: Final = "schema"
+EXAMPLE: Final = "example"
 HTTP: Final = "http"
 CONSUMER: Final = "consumer"
 CLOCK: Final = "clock"
@@ -43,6 +44,7 @@ class Facts(Struct):
     max_skew_s: float
     is_begun: bool = False
     no_canary: str | None = None
+    no_canary_stage: str = SCHEMA
     no_mark: str | None = None
     topic_exists: bool = True
     posted_s: float = 0.0
@@ -68,7 +70,7 @@ def judge(facts: Facts) -> Verdict:
     if not facts.is_begun:
         return Verdict(HTTP, "not sent before the deadline of the run: the canaries before it took all of the time")
     if facts.no_canary is not None:
-        return Verdict(SCHEMA, facts.no_canary)
+        return Verdict(facts.no_canary_stage, facts.no_canary)
     reply = facts.reply
     if reply is None:
         if facts.no_mark is not None:

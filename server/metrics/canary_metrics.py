@@ -82,8 +82,8 @@ CANARIES: Final = MetricGroup(
         ),
         gauge(
             "canary_failing",
-            "1 for each stream and target whose last canary failed, with the stage: `schema`, `http`, `kafka` or "
-            "`sqlite`, `consumer`, `clock`.",
+            "1 for each stream and target whose last canary failed, with the stage: `example`, `schema`, `http`, "
+            "`kafka` or `sqlite`, `consumer`, `clock`.",
             FromHost(_failing),
             "stream",
             "target",

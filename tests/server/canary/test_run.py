@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 
-from server.canary.event import Canary, NoCanaryError
+from server.canary.event import Canary, NoExampleError
 from server.canary.plan import Check
 from server.canary.run import Outcome, Run
 from server.canary.verdict import Reply
@@ -76,7 +76,7 @@ class Intake:
 
 def event_of(check: Check) -> Canary:
     if check.stream == "without":
-        raise NoCanaryError("the schema has no examples")
+        raise NoExampleError("the schema has no examples")
     return Canary(f"id-of-{check.stream}", f"{{id-of-{check.stream}}}".encode())
 
 
@@ -119,7 +119,7 @@ def test_each_canary_has_a_verdict_of_its_own_and_watches_are_used_again() -> No
 
     outcomes = run(log, Intake(log), "a", "without", "b", "c", concurrency=1)
 
-    assert stages(outcomes) == ["done", "schema", "done", "done"]
+    assert stages(outcomes) == ["done", "example", "done", "done"]
     assert [outcome.check.stream for outcome in outcomes] == ["a", "without", "b", "c"]
     assert log.opened == 1
 
