@@ -46,8 +46,10 @@ ALERTS = (
         """\
 (sum by (stream) (increase(penstock_events_accepted_total[<1h>] offset <30m>)) > 100
   and sum by (stream) (increase(penstock_events_accepted_total[<1h>] offset <90m>)) > 100)
-unless sum by (stream) (increase(penstock_events_accepted_total[<15m>])) > 0""",
-        "A stream that had events in each of the last hours has had none for 15 minutes.",
+unless sum by (stream) (increase(penstock_events_accepted_total[<15m>]))
+  - (sum by (stream) (increase(penstock_events_canaries_total[<15m>]))
+     or 0 * sum by (stream) (increase(penstock_events_accepted_total[<15m>]))) > 0.5""",
+        "A stream that had events in each of the last hours has had none but canaries for 15 minutes.",
     ),
     Alert(
         "PenstockInvalidShareHigh",

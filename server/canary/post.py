@@ -17,7 +17,7 @@ import msgspec
 from server.canary.verdict import Reply
 from server.errors import SettingsError
 from server.paths import Paths
-from server.version import VERSION
+from server.version import CANARY_AGENT, VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +56,7 @@ class Poster:
             connector=aiohttp.TCPConnector(limit=self._concurrency, force_close=True),
             timeout=aiohttp.ClientTimeout(total=self._request_s),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": f"penstock-canary/{VERSION}", "Accept-Encoding": "identity"},
+            headers={"User-Agent": f"{CANARY_AGENT}{VERSION}", "Accept-Encoding": "identity"},
             auto_decompress=False,
             trust_env=False,
         )

@@ -5,7 +5,8 @@ start there.
 Rules: every finding is printed, warnings too; only an error makes the exit code 3. The way in which schemas judge is
 not a finding and is printed after them: counts, and the schemas that the reference alone can judge, which cost several
 times as much per event.
-Not here: the checks (boot.examine; eventstreams.check_consumers for what only that program reads; canary.check_examples).
+Not here: the checks (boot.examine; eventstreams.check_consumers for what only that program reads;
+canary.check_examples).
 """
 
 from __future__ import annotations
