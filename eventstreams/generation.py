@@ -19,6 +19,7 @@ from eventstreams.web.admission import AdmissionMemory
 from server.boot.generation import Generation
 from server.config.canary_settings import CanarySettings
 from server.config.console_settings import ConsoleSettings
+from server.config.plausibility_settings import PlausibilitySettings
 from server.config.settings import AdminSettings, Config, Http
 from server.log import set_up
 from server.master.loop import ROWS
@@ -49,8 +50,16 @@ class StreamsGeneration(Generation):
         admin: AdminSettings = msgspec.structs.replace(config.admin, listen=own.admin_listen)
         console: ConsoleSettings = msgspec.structs.replace(config.console, enabled=False)  # It is the intake's.
         canary: CanarySettings = msgspec.structs.replace(config.canary, enabled=False)  # The same.
+        plausibility: PlausibilitySettings = msgspec.structs.replace(config.plausibility, enabled=False)
         changed: Config = msgspec.structs.replace(
-            config, http=http, admin=admin, console=console, canary=canary, workers=own.workers, drain_s=own.drain_s
+            config,
+            http=http,
+            admin=admin,
+            console=console,
+            canary=canary,
+            plausibility=plausibility,
+            workers=own.workers,
+            drain_s=own.drain_s,
         )
         return changed
 

@@ -192,6 +192,22 @@ or max by (instance) (penstock_worker_loop_lag_seconds) > 0.25""",
         "",
         "penstock_canary_heartbeat_age_seconds > 3 * penstock_canary_period_seconds",
     ),
+    Alert(
+        "PenstockImplausible",
+        "ticket",
+        "{{ $labels.kind }}: the events of stream {{ $labels.stream }} are not as usual. Owner: {{ $labels.owner }}",
+        "",
+        'max by (instance, stream, kind, owner) (penstock_plausibility_alarm{severity="ticket"}) > 0',
+        "The service has compared them with the weeks before, and waited until it lasts.",
+    ),
+    Alert(
+        "PenstockImplausiblePage",
+        "page",
+        "{{ $labels.kind }}: the events of stream {{ $labels.stream }} are not as usual. Owner: {{ $labels.owner }}",
+        "",
+        'max by (instance, stream, kind, owner) (penstock_plausibility_alarm{severity="page"}) > 0',
+        "Of streams whose settings ask for it, and of many streams at once, which have no stream in the label.",
+    ),
 )
 
 HEAD = """\

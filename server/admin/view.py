@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from server.admin.canaries import Canaries, CanaryView
 from server.admin.growth import Rates
+from server.admin.plausibility import watcher_of
 from server.metrics.declare import Labels, Sample
 from server.shared.row import State, WorkerRow
 from server.shared.scoreboard import Scoreboard
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from server.fetch.link import Link
     from server.master.generation import Role
     from server.metrics.table import MetricTable
+    from server.plausibility.watcher import Watcher
     from server.schemas.repository import SchemaRepository
     from server.shared.ledger import Numbers
 
@@ -76,6 +78,9 @@ class Shared:
         self.scrape_s: float = 0.0
         self.rates = Rates()
         self.key_maps: KeyMaps | None = None
+        self.plausibility: Watcher | None = None
+        if config.plausibility.enabled:
+            self.plausibility = watcher_of(self, materials.data_dir / config.plausibility.path)
         self.canaries: Canaries | None = None
         if config.canary.enabled:
             self.canaries = Canaries(config, materials.data_dir / config.canary.path)

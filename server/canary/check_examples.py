@@ -1,7 +1,7 @@
 """Check that a canary can be made for each stream that has canaries, for ``penstock check``.
 
 Place: commands.check → HERE → canary.event, which makes the canaries of a run as well.
-Rules: an example that makes no valid event is a warning in any case: whoever reads the schema is misled. A schema
+Rules: an example that makes no valid event is a warning in any case: readers of the schema are misled. A schema
 without examples is one where canaries are wanted: with ``canary.enabled``, or where the stream says so itself. Schemas
 that cannot be used are named by other checks.
 Not here: which streams have canaries (canary.plan).

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 
 class Check(Struct, frozen=True):
-    """One canary that is expected: of a stream, at a target. ``origin`` is sent where the stream asks for one."""
+    """One canary that is expected: of a stream, at a target. ``origin`` is sent where the stream asks for one;
+    ``owner`` is told of faults."""
 
     stream: str
     target: str
@@ -31,13 +32,14 @@ class Check(Struct, frozen=True):
     topic: str
     title: str
     origin: str | None = None
+    owner: str = ""
 
 
 def checks(snapshot: Snapshot, config: Config, only: Iterable[str] = ()) -> list[Check]:
     """Return all expected canaries, by stream and then by target; with ``only`` those of these streams."""
     wanted, targets = set(only), targets_of(config)
     return [
-        Check(stream.name, target, url, stream.topic, stream.schema_title, _origin(stream))
+        Check(stream.name, target, url, stream.topic, stream.schema_title, _origin(stream), _owner(stream))
         for stream in snapshot.streams()
         if stream.schema_title is not None and has_canaries(stream, config) and (not wanted or stream.name in wanted)
         for target, url in targets.items()
@@ -49,6 +51,10 @@ def has_canaries(stream: Stream, config: Config) -> bool:
     enabled = stream.settings.get("canary_events_enabled")
     is_ours = config.service_name is None or stream.service in (None, config.service_name)
     return enabled is not False and stream.enabled and is_ours and not is_regex(stream.name)
+
+
+def _owner(stream: Stream) -> str:
+    return (stream.settings.get("alarms") or {}).get("owner") or ""
 
 
 def _origin(stream: Stream) -> str | None:

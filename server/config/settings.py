@@ -20,6 +20,7 @@ from server.config.console_settings import ConsoleSettings
 from server.config.eventstreams_settings import EventStreams
 from server.config.framework.section import Count, HeaderName, Seconds, Section, Text, Texts, says
 from server.config.limit_settings import Limits
+from server.config.plausibility_settings import PlausibilitySettings
 from server.config.sink_settings import SinkSettings, SpoolSettings
 from server.config.tracing_settings import TracingSettings
 from server.config.transport_settings import CloudEventRule, CorsSettings, Destination
@@ -223,6 +224,9 @@ class Config(Section, frozen=True):
     log: Annotated[Log, says("The log.")] = field(default_factory=Log)
     tracing: Annotated[TracingSettings, says("Spans for OpenTelemetry.")] = field(default_factory=TracingSettings)
     canary: Annotated[CanarySettings, says("Canaries.")] = field(default_factory=CanarySettings)
+    plausibility: Annotated[PlausibilitySettings, says("Plausibility alarms.")] = field(
+        default_factory=PlausibilitySettings
+    )
     eventstreams: Annotated[EventStreams, says("Streams for their consumers.")] = field(default_factory=EventStreams)
 
     @property

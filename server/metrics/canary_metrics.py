@@ -45,6 +45,12 @@ def _failing(view: HostView) -> list[Sample]:
     return [((row.stream, row.target, row.stage), 1) for row in rows if not row.ok]
 
 
+def _ages(view: HostView) -> list[Sample]:
+    seen = view.canaries()
+    expected = seen.expected if seen is not None else []
+    return [((one.check.stream, one.check.target, one.check.owner), one.age_s) for one in expected]
+
+
 def _roundtrip_s(one: Expected) -> float | None:
     return None if one.row is None or one.row.roundtrip_ms is None else one.row.roundtrip_ms / 1000
 
@@ -61,10 +67,12 @@ CANARIES: Final = MetricGroup(
         ),
         gauge(
             "canary_age_seconds",
-            "Time since a canary of the stream last came back from the target, or since it was first expected.",
-            _each(lambda one: one.age_s),
+            "Time since a canary of the stream last came back from the target, or since it was first "
+            "expected. `owner` is that of `alarms` in the settings of the stream.",
+            FromHost(_ages),
             "stream",
             "target",
+            "owner",
         ),
         gauge(
             "canary_last_success_timestamp_seconds",

@@ -166,7 +166,7 @@ def test_the_canary_process_says_what_is_expected_how_old_it_is_and_which_stage_
             assert kind.startswith("text/html") and "failing at http: 500" in page and "web.page_view" in page
             assert "canaries" in ask_admin(service, "/")[2]
             scrape = Scrape.of(service)
-            assert scrape.value("penstock_canary_age_seconds", stream="shop.order", target="here") > 0
+            assert scrape.value("penstock_canary_age_seconds", stream="shop.order", target="here", owner="") > 0
             assert site.paths().count("/ping") == pings  # The checker is told of good runs alone.
 
             del site.behaviours["/v1/events"]

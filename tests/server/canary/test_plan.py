@@ -17,7 +17,7 @@ STREAMS = """\
 default_settings: {schema_title: a/b}
 streams:
   plain: {}
-  asked: {canary_events_enabled: true}
+  asked: {canary_events_enabled: true, alarms: {owner: a-team}}
   unwanted: {canary_events_enabled: false}
   disabled: {producers: {eventgate: {enabled: false}}}
   ours: {destination_event_service: mine}
@@ -49,7 +49,8 @@ def test_there_is_one_for_each_stream_and_target_unless_the_stream_declines(snap
     assert {one.url for one in expected} == {"http://x.example", "http://y.example"}
     assert expected[0].topic == "p.plain"
     assert [one.origin for one in expected[-3:]] == [None, "https://b.example", "https://b.example"]
-    assert {one.stream for one in checks(snapshot, two, ["asked"])} == {"asked"}
+    assert {(one.stream, one.owner) for one in checks(snapshot, two, ["asked"])} == {("asked", "a-team")}
+    assert expected[0].owner == ""
 
 
 @pytest.mark.parametrize(
