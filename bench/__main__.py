@@ -17,6 +17,7 @@ BENCHES = {
         "validators", "compiling", "refusals", "patterns", "duplicates", "reloads", "catalog",
         "shutdown", "outage", "recovery", "durability", "sizing",
     )},
+    "alarms": "bench.alarms",
     "page-change": "bench.page_change",
     "console": "bench.console",
     "console-cost": "bench.console_cost",

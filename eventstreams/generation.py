@@ -17,7 +17,9 @@ from eventstreams.sources.make import check
 from eventstreams.streams import public_streams
 from eventstreams.web.admission import AdmissionMemory
 from server.boot.generation import Generation
+from server.config.canary_settings import CanarySettings
 from server.config.console_settings import ConsoleSettings
+from server.config.plausibility_settings import PlausibilitySettings
 from server.config.settings import AdminSettings, Config, Http
 from server.log import set_up
 from server.master.loop import ROWS
@@ -47,8 +49,17 @@ class StreamsGeneration(Generation):
         http: Http = msgspec.structs.replace(config.http, listen=own.listen, cors=own.cors)
         admin: AdminSettings = msgspec.structs.replace(config.admin, listen=own.admin_listen)
         console: ConsoleSettings = msgspec.structs.replace(config.console, enabled=False)  # It is the intake's.
+        canary: CanarySettings = msgspec.structs.replace(config.canary, enabled=False)  # The same.
+        plausibility: PlausibilitySettings = msgspec.structs.replace(config.plausibility, enabled=False)
         changed: Config = msgspec.structs.replace(
-            config, http=http, admin=admin, console=console, workers=own.workers, drain_s=own.drain_s
+            config,
+            http=http,
+            admin=admin,
+            console=console,
+            canary=canary,
+            plausibility=plausibility,
+            workers=own.workers,
+            drain_s=own.drain_s,
         )
         return changed
 

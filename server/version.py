@@ -8,3 +8,6 @@ Not here: versions of schemas or of the wire contract.
 from __future__ import annotations
 
 VERSION = "0.1.0"
+
+# The beginning of the User-Agent of canaries, by which the intake tells them from traffic.
+CANARY_AGENT = "penstock-canary/"

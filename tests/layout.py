@@ -145,6 +145,7 @@ VALIDATORS_IMPORTERS = ("server.schemas.repository", "server.config.framework.ya
 AIOHTTP_IMPORTERS = (
     "server.fetch.client",
     "server.admin",
+    "server.canary.post",
     "server.console.access",
     "server.console.answers",
     "server.console.routes",

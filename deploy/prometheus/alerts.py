@@ -46,8 +46,10 @@ ALERTS = (
         """\
 (sum by (stream) (increase(penstock_events_accepted_total[<1h>] offset <30m>)) > 100
   and sum by (stream) (increase(penstock_events_accepted_total[<1h>] offset <90m>)) > 100)
-unless sum by (stream) (increase(penstock_events_accepted_total[<15m>])) > 0""",
-        "A stream that had events in each of the last hours has had none for 15 minutes.",
+unless sum by (stream) (increase(penstock_events_accepted_total[<15m>]))
+  - (sum by (stream) (increase(penstock_events_canaries_total[<15m>]))
+     or 0 * sum by (stream) (increase(penstock_events_accepted_total[<15m>]))) > 0.5""",
+        "A stream that had events in each of the last hours has had none but canaries for 15 minutes.",
     ),
     Alert(
         "PenstockInvalidShareHigh",
@@ -167,6 +169,44 @@ or max by (instance) (penstock_worker_loop_lag_seconds) > 0.25""",
 (sum by (instance) (rate(penstock_requests_refused_total[<5m>]))
   + sum by (instance) (rate(penstock_http_limits_hit_total{limit!="idle"}[<5m>])))
 / sum by (instance) (rate(penstock_http_responses_total[<5m>])) > 0.01""",
+    ),
+    Alert(
+        "PenstockCanaryLate",
+        "ticket",
+        "No canary of stream {{ $labels.stream }} has come back from {{ $labels.target }} for three periods.",
+        "",
+        "penstock_canary_age_seconds > on (instance) group_left () 3 * penstock_canary_period_seconds",
+        "It is the age of the last success and not a failure: a single failure says little.",
+    ),
+    Alert(
+        "PenstockCanaryLost",
+        "page",
+        "No canary of stream {{ $labels.stream }} has come back from {{ $labels.target }} for twelve periods.",
+        "",
+        "penstock_canary_age_seconds > on (instance) group_left () 12 * penstock_canary_period_seconds",
+    ),
+    Alert(
+        "PenstockCanarySilent",
+        "page",
+        "{{ $labels.instance }}: no run of canaries has ended for three periods, so broken streams are not noticed.",
+        "",
+        "penstock_canary_heartbeat_age_seconds > 3 * penstock_canary_period_seconds",
+    ),
+    Alert(
+        "PenstockImplausible",
+        "ticket",
+        "{{ $labels.kind }}: the events of stream {{ $labels.stream }} are not as usual. Owner: {{ $labels.owner }}",
+        "",
+        'max by (instance, stream, kind, owner) (penstock_plausibility_alarm{severity="ticket"}) > 0',
+        "The service has compared them with the weeks before, and waited until it lasts.",
+    ),
+    Alert(
+        "PenstockImplausiblePage",
+        "page",
+        "{{ $labels.kind }}: the events of stream {{ $labels.stream }} are not as usual. Owner: {{ $labels.owner }}",
+        "",
+        'max by (instance, stream, kind, owner) (penstock_plausibility_alarm{severity="page"}) > 0',
+        "Of streams whose settings ask for it, and of many streams at once, which have no stream in the label.",
     ),
 )
 

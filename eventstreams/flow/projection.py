@@ -3,7 +3,7 @@
 Place: ask makes one → HERE → group, client.
 Rules: clients with equal choices share one object; a filter is evaluated once per event and worker, and a text is made
 once per event and choice of members. A sample depends on ``meta.id`` alone: the same events are in it for every client,
-on every host, and a smaller sample is part of a larger one.
+on every host, and a smaller sample is part of a larger one. Canaries are in every sample.
 Not here: the language of filters (server.filter), redaction (record).
 """
 
@@ -69,6 +69,7 @@ class Projection:
             return None
         if (
             self._share < _WHOLE
+            and not event.is_canary
             and _share_of(event.id or f"{record.topic}/{record.partition}/{record.offset}") >= self._share
         ):
             return None

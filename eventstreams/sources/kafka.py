@@ -20,7 +20,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from eventstreams.record import Place, Record
 from eventstreams.sources.base import Batch, Bounds, Described, Gap, SourceError
 from eventstreams.sources.tail import TailThread
-from server.config.kafka.rules import Properties, canonical, text_of
+from server.config.kafka.consumers import reaching
+from server.config.kafka.rules import Properties
 from server.log import Limited
 
 TIMEOUT_S: Final = 10.0
@@ -29,11 +30,6 @@ GATHER_S: Final = 0.002  # After the first of some events, for those that come w
 TAIL_EVENTS: Final = 1_000
 READ_S: Final = 5.0  # The longest reading without an event.
 
-# Properties of the producer that say how to reach the brokers, which consumers need as well.
-_SHARED: Final = ("security.", "sasl.", "ssl.", "socket.", "reconnect.", "https.", "enable.ssl", "client.", "broker.a")
-_SHARED_NAMES: Final = frozenset(
-    {"bootstrap.servers", "metadata.broker.list", "connections.max.idle.ms", "metadata.max.age.ms", "debug"}
-)
 _DEFAULTS: Final[Mapping[str, Any]] = {
     "client.id": "penstock-eventstreams",
     "socket.keepalive.enable": "true",
@@ -63,16 +59,9 @@ _limited = Limited(_log)
 
 
 def consumer_properties(sink: Properties, own: Properties) -> dict[str, Any]:
-    """Return the properties of consumers: of the sink's those that say how to reach the brokers, then the consumers'
+    """Return the properties of consumers: those of the sink that say how to reach the brokers, then the consumers'
     own."""
-    own_named = {canonical(name): text_of(value) for name, value in own.items()}
-    given = {canonical(name): text_of(value) for name, value in sink.items()}
-    shared = {
-        name: value
-        for name, value in given.items()
-        if (name in _SHARED_NAMES or name.startswith(_SHARED)) and "bootstrap.servers" not in own_named
-    }
-    return {**_DEFAULTS, **shared, **own_named, **_FIXED}
+    return {**_DEFAULTS, **reaching(sink, own), **_FIXED}
 
 
 def _consumer(properties: Mapping[str, Any]) -> Consumer:

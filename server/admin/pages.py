@@ -18,9 +18,10 @@ from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import CollectorRegistry
 
-from server.admin import status
+from server.admin import canaries, plausibility, status
 from server.admin.collect import Collected
 from server.admin.door import AdminConnections, MisdirectedError
+from server.plausibility.watcher import said
 from server.shared.notices import LEVELS
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ _INDEX = """<!doctype html><meta charset="utf-8"><title>Penstock: operations</ti
 </ul>
 """
 
+_CANARIES = '<li><a href="canaries">canaries</a>: an artificial event of each stream, and where it failed\n'
+_PLAUSIBILITY = '<li><a href="plausibility">plausibility</a>: streams whose numbers of events are not as usual\n'
 _CONSOLE = '<li><a href="console/">console</a>: every event and every refused request, as they come\n'
 
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -68,12 +71,18 @@ class AdminPages:
                 web.get("/stacks", self._stacks),
             ]
         )
+        if self._shared.canaries is not None:
+            application.add_routes([web.get("/canaries", self._canaries)])
+        if self._shared.plausibility is not None:
+            application.add_routes([web.get("/plausibility", self._plausibility)])
         if self._console is not None:
             application.add_routes(self._console.routes())
         return application
 
     async def _index(self, _: web.Request) -> web.Response:
-        more = _CONSOLE if self._console is not None else ""
+        more = _CANARIES if self._shared.canaries is not None else ""
+        more += _PLAUSIBILITY if self._shared.plausibility is not None else ""
+        more += _CONSOLE if self._console is not None else ""
         return web.Response(text=_INDEX.replace("</ul>", f"{more}</ul>"), content_type="text/html")
 
     async def _metrics(self, request: web.Request) -> web.Response:
@@ -97,6 +106,21 @@ class AdminPages:
         if "text/html" in request.headers.get("Accept", ""):
             return web.Response(text=status.page(said), content_type="text/html")
         return web.Response(body=msgspec.json.encode(said) + b"\n", content_type="application/json")
+
+    async def _canaries(self, request: web.Request) -> web.Response:
+        seen = self._shared.look().canaries()
+        assert seen is not None  # There is no such route without canaries.
+        if "text/html" in request.headers.get("Accept", ""):
+            return web.Response(text=canaries.page(seen), content_type="text/html")
+        return web.Response(body=msgspec.json.encode(canaries.said(seen)), content_type="application/json")
+
+    async def _plausibility(self, request: web.Request) -> web.Response:
+        watcher = self._shared.plausibility
+        assert watcher is not None  # There is no such route without a watcher.
+        found = said(watcher, self._shared.board.notices.reloaded_s)
+        if "text/html" in request.headers.get("Accept", ""):
+            return web.Response(text=plausibility.page(found), content_type="text/html")
+        return web.Response(body=msgspec.json.encode(found), content_type="application/json")
 
     async def _level(self, _: web.Request) -> web.Response:
         level = self._shared.board.notices.level

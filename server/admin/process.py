@@ -88,11 +88,16 @@ class Admin:
         sockets = self._context.sockets
         servers = [await loop.create_server(lambda: AdminConnection(door, manager), sock=each) for each in sockets]
         Timer(loop, TICK_S, door.look).start()
+        watcher = self._shared.plausibility
+        if watcher is not None:
+            Timer(loop, TICK_S, watcher.look).start()
         if self._console is not None:
             self._console.start(loop)
         self._context.row.set_state(State.READY)
         await self._stop.wait()
         self._context.row.set_state(State.DRAINING)
+        if watcher is not None:
+            watcher.close()  # The next generation goes on.
         await self._until_workers_have_gone(loop.time() + self._config.drain_s)
         for server in servers:
             server.close()

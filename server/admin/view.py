@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from server.admin.canaries import Canaries, CanaryView
 from server.admin.growth import Rates
+from server.admin.plausibility import watcher_of
 from server.metrics.declare import Labels, Sample
 from server.shared.row import State, WorkerRow
 from server.shared.scoreboard import Scoreboard
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from server.fetch.link import Link
     from server.master.generation import Role
     from server.metrics.table import MetricTable
+    from server.plausibility.watcher import Watcher
     from server.schemas.repository import SchemaRepository
     from server.shared.ledger import Numbers
 
@@ -75,6 +78,12 @@ class Shared:
         self.scrape_s: float = 0.0
         self.rates = Rates()
         self.key_maps: KeyMaps | None = None
+        self.plausibility: Watcher | None = None
+        if config.plausibility.enabled:
+            self.plausibility = watcher_of(self, materials.data_dir / config.plausibility.path)
+        self.canaries: Canaries | None = None
+        if config.canary.enabled:
+            self.canaries = Canaries(config, materials.data_dir / config.canary.path)
         if config.sink.wants_spool:
             self.key_maps = KeyMaps(materials.data_dir / config.spool.path)
 
@@ -107,6 +116,7 @@ class HostView:
         self.consumed: dict[str, list[int]] = board.kinds.consumed.totals()
         self.consuming: dict[str, list[list[int]]] = board.kinds.consumed.gauges()
         self._labels: dict[str, str] = {}
+        self._canaries: CanaryView | None = None
         if shared.key_maps is not None:
             shared.key_maps.look()
 
@@ -172,6 +182,13 @@ class HostView:
         if label is None:
             label = self._labels[name] = name if self.shared.snapshot.declared(name) is not None else OTHER
         return label
+
+    def canaries(self) -> CanaryView | None:
+        """Return the canaries, or None if the settings want none."""
+        shared = self.shared
+        if self._canaries is None and shared.canaries is not None:
+            self._canaries = shared.canaries.look(shared.snapshot, shared.board.notices.reloaded_s, self.now_s)
+        return self._canaries
 
     def spool(self) -> tuple[int, float]:
         """Return the number of events in the spools of this host, and the age of the oldest."""

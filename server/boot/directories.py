@@ -49,6 +49,11 @@ def _wanted(loaded: Loaded) -> Iterator[_Wanted]:
         yield _Wanted(("sink", *setting), path, "error", "no worker could start")
     if urls_of((*config.streams.sources, *config.schemas.base_uris, config.auth.jwt.keys or "")):
         yield _Wanted(("fetch", "path"), config.fetch.path, "error", "nothing that is at a URL could be kept")
+    if config.canary.enabled:
+        yield _Wanted(("canary", "path"), config.canary.path, "error", "no canary could be sent")
+    if config.plausibility.enabled:
+        without = "what is usual for streams would be learned again after each restart"
+        yield _Wanted(("plausibility", "path"), config.plausibility.path, "error", without)
     if config.schemas.prepared_path:
         without = "every start would prepare all schemas again"
         yield _Wanted(("schemas", "prepared_path"), config.schemas.prepared_path, "warning", without)

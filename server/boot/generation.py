@@ -69,6 +69,8 @@ class Generation:
         if urls_of((*config.streams.sources, *config.schemas.base_uris, config.auth.jwt.keys or "")):
             self.companions.append(Role("fetcher", self._run_fetcher))
         self.companions.append(Role("admin", self._run_admin, (config.admin.listen,)))
+        if config.canary.enabled:
+            self.companions.append(Role("canary", self._run_canaries))
 
     def open(self, rules: SharedRules | None = None) -> None:
         """Make what is shared by the processes that will be forked: the way of copies to the console. ``rules`` of
@@ -127,6 +129,13 @@ class Generation:
 
     def _run_admin(self, context: WorkerContext) -> int:
         from server.admin import process  # The admin process serves HTTP with aiohttp, which no worker needs.
+
+        set_up(self.config.log.level, self.config.log.style)
+        self.link.leave_door()
+        return process.run(self, context)
+
+    def _run_canaries(self, context: WorkerContext) -> int:
+        from server.canary import process  # It loads the clients of HTTP and of the brokers.
 
         set_up(self.config.log.level, self.config.log.style)
         self.link.leave_door()

@@ -25,6 +25,7 @@ _VERSION_AT_END = re.compile(r"/(latest|current|\d+\.\d+\.\d+)(\.\w+)?$")
 _EVENT_PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, token
 _TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
+_OWNER = re.compile(r"[\w .@/-]{1,100}")
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,249}")
 
 
@@ -170,6 +171,28 @@ def _sample(value: Any, path: KeyPath) -> Iterator[StreamFault]:
             yield problem
 
 
+def _alarms(value: Any, path: KeyPath) -> Iterator[StreamFault]:
+    """Check what plausibility alarms use; no other program reads it."""
+    if not isinstance(value, dict):
+        yield StreamFault(path, f"found {quoted(value)}; allowed is a map of {', '.join(_ALARMS)}")
+        return
+    yield from _map(value, path, _ALARMS)
+    for name in value:
+        if name not in _ALARMS:
+            yield StreamFault((*path, name), "is no setting of alarms", f"the settings are {', '.join(_ALARMS)}")
+
+
+def _owner(value: Any, path: KeyPath) -> Iterator[StreamFault]:
+    if not (isinstance(value, str) and _OWNER.fullmatch(value)):
+        yield StreamFault(path, f"found {quoted(value)}; allowed is a name of up to 100 characters", "as in data-team")
+
+
+def _count_per_h(value: Any, path: KeyPath) -> Iterator[StreamFault]:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (is_number and 0 < value < math.inf):
+        yield StreamFault(path, f"found {quoted(value)}; allowed is a number of events above 0")
+
+
 def _edge_uniques(value: Any, path: KeyPath) -> Iterator[StreamFault]:
     yield from _is(bool, "true or false")(value, path)
     if value is True:
@@ -187,6 +210,13 @@ _TOP: dict[str, Rule] = {
     "canary_events_enabled": _is(bool, "true or false"),
     "producers": _is(dict, "a map"),
     "sample": _sample,
+    "alarms": _alarms,
+}
+_ALARMS: dict[str, Rule] = {
+    "enabled": _is(bool, "true or false"),
+    "owner": _owner,
+    "severity": _one_of("page", "ticket"),
+    "expected_min_per_h": _count_per_h,
 }
 _INTAKE: dict[str, Rule] = {
     "enabled": _is(bool, "true or false"),

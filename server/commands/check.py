@@ -5,7 +5,8 @@ start there.
 Rules: every finding is printed, warnings too; only an error makes the exit code 3. The way in which schemas judge is
 not a finding and is printed after them: counts, and the schemas that the reference alone can judge, which cost several
 times as much per event.
-Not here: the checks (boot.examine; eventstreams.check_consumers for what only that program reads).
+Not here: the checks (boot.examine; eventstreams.check_consumers for what only that program reads;
+canary.check_examples).
 """
 
 from __future__ import annotations
@@ -56,11 +57,12 @@ def run(
 ) -> int:
     """Print each finding and a summary line; 0 when there is no error, else 3."""
     from eventstreams.check_consumers import check_consumers
+    from server.canary.check_examples import check_examples
 
     try:
         loaded = load(path, overrides, environ)
         examined = examine(loaded)
-        found = [*examined.findings, *directories.check(loaded), *check_consumers(examined)]
+        found = [*examined.findings, *directories.check(loaded), *check_consumers(examined), *check_examples(examined)]
     except SettingsError as error:
         lines = [str(error), f"{len(str(error).splitlines())} error(s): these settings cannot be used."]
         errors = 1

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from server.config.addresses import parse
 from server.config.checks.auth_rules import auth_breaches
+from server.config.checks.canary_rules import canary_breaches
 from server.config.checks.console_rules import console_breaches
 from server.config.checks.tracing_rules import tracing_breaches
 from server.config.checks.transport_rules import transport_breaches
@@ -189,5 +190,5 @@ def _unused(config: Config, document: SettingsDocument) -> Iterator[Breach]:
 
 _RULES = (
     *(_sizes, _queue, _addresses, _proxies, transport_breaches, _times, _acks, _event_paths),
-    *(url_breaches, auth_breaches, tracing_breaches, console_breaches, _names, _secrets, _unused),
+    *(url_breaches, auth_breaches, tracing_breaches, console_breaches, canary_breaches, _names, _secrets, _unused),
 )

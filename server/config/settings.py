@@ -14,11 +14,13 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, field
 
 from server.config.auth_settings import Auth
+from server.config.canary_settings import CanarySettings
 from server.config.catalog_settings import Fetch, SchemaSettings, StreamSettings
 from server.config.console_settings import ConsoleSettings
 from server.config.eventstreams_settings import EventStreams
 from server.config.framework.section import Count, HeaderName, Seconds, Section, Text, Texts, says
 from server.config.limit_settings import Limits
+from server.config.plausibility_settings import PlausibilitySettings
 from server.config.sink_settings import SinkSettings, SpoolSettings
 from server.config.tracing_settings import TracingSettings
 from server.config.transport_settings import CloudEventRule, CorsSettings, Destination
@@ -221,6 +223,10 @@ class Config(Section, frozen=True):
     process: Annotated[ProcessSettings, says("Supervision of workers.")] = field(default_factory=ProcessSettings)
     log: Annotated[Log, says("The log.")] = field(default_factory=Log)
     tracing: Annotated[TracingSettings, says("Spans for OpenTelemetry.")] = field(default_factory=TracingSettings)
+    canary: Annotated[CanarySettings, says("Canaries.")] = field(default_factory=CanarySettings)
+    plausibility: Annotated[PlausibilitySettings, says("Plausibility alarms.")] = field(
+        default_factory=PlausibilitySettings
+    )
     eventstreams: Annotated[EventStreams, says("Streams for their consumers.")] = field(default_factory=EventStreams)
 
     @property

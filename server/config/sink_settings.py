@@ -115,12 +115,14 @@ class SinkRules(Struct, frozen=True):
 
     ``settle_s(sink, answer_s)`` returns the time within which it settles an event that a request waits for, if HTTP
     answers within ``answer_s``. ``settled_by`` names the settings that decide it; empty: it follows ``answer_s``.
-    ``wants_spool``: whether events wait on the local disk while the sink is away.
+    ``wants_spool``: whether events wait on the local disk while the sink is away. ``can_be_read``: whether other
+    processes can read what it stores.
     """
 
     settle_s: Callable[[SinkSettings, float], float] = lambda sink, answer_s: 0.0
     settled_by: str = ""
     wants_spool: bool = False
+    can_be_read: bool = True
 
 
 SINK_KINDS: Final[Mapping[str, SinkRules]] = {
@@ -129,6 +131,6 @@ SINK_KINDS: Final[Mapping[str, SinkRules]] = {
         settled_by=f"Kafka settles an event: sink.kafka.message.timeout.ms and {EXPIRY_S:g} s",
         wants_spool=True,
     ),
-    "memory": SinkRules(),
+    "memory": SinkRules(can_be_read=False),
     "sqlite": SinkRules(settle_s=lambda sink, answer_s: _SQLITE_SHARE_OF_ANSWER * answer_s),
 }

@@ -272,6 +272,10 @@ class Receiver:
                 self._hasty.add(monotonic() - began_s)
         else:
             self._send_guaranteed(request, events, least, is_guarded, began_s)
+        if options.is_canary:
+            for event in events:
+                if event.verdict is None:
+                    event.route.tally.canaries += 1
 
     def _send_in_slices(  # cold: a body of many turns
         self,

@@ -17,19 +17,23 @@ import msgspec
 from server.intake.trace import NAME as TRACE
 from server.intake.trace import header_of
 from server.text.octets import text_of
+from server.version import CANARY_AGENT
 
 if TYPE_CHECKING:
     from server.config.settings import Config
     from server.http.request import Request
     from server.intake.forms.forms import Forms
 
+# Nothing but volumes depends on it, so any client may claim it. A look into each event would cost all of them.
+_CANARY: Final = CANARY_AGENT.encode()
 _NOT_HASTY: Final = frozenset({None, "", "false", "0"})
 
 
 class RequestOptions(msgspec.Struct, frozen=True, eq=False):
     """The options of a request. ``is_plain``: the body is JSON as it stands. ``schema_uri`` and ``stream``, JSON text,
     apply to events that name none themselves; ``trace`` is a header for their records. ``attempt``, from 1, counts how
-    often the client has sent these events."""
+    often the client has sent these events. ``is_canary``: a canary process sent it, so its events are no
+    traffic."""
 
     is_hasty: bool
     is_plain: bool
@@ -37,6 +41,7 @@ class RequestOptions(msgspec.Struct, frozen=True, eq=False):
     stream: bytes | None = None
     trace: tuple[str, bytes] | None = None
     attempt: int = 1
+    is_canary: bool = False
 
 
 PLAIN: Final = RequestOptions(is_hasty=False, is_plain=True)
@@ -65,6 +70,7 @@ class RequestOptionsReader:
             stream=_text(params.get(self._stream_param or "")) or _named(request, self._stream_header),
             trace=header_of(headers[TRACE]) if TRACE in headers else None,
             attempt=attempt_of(params.get("attempt", "")),
+            is_canary=headers.get(b"user-agent", b"").startswith(_CANARY),
         )
         if request.memo is not None:
             request.memo[RequestOptions] = options

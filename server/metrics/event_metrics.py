@@ -99,6 +99,12 @@ EVENTS: Final = MetricGroup(
             _booked("accepted"),
             "stream",
         ),
+        counter(
+            "events_canaries",
+            "Accepted events that a canary process sent. They are no traffic; `events_accepted` counts them too.",
+            _booked("canaries"),
+            "stream",
+        ),
         counter("events_delivered", "Accepted events that the broker has acked.", _booked("delivered"), "stream"),
         counter(
             "events_spooled",

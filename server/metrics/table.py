@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from server.metrics.canary_metrics import CANARIES
 from server.metrics.catalog_metrics import CATALOG
 from server.metrics.declare import Gauge, MetricGroup, Sums
 from server.metrics.event_metrics import EVENTS
 from server.metrics.http_metrics import HTTP
+from server.metrics.plausibility_metrics import PLAUSIBILITY
 from server.metrics.service_metrics import SERVICE
 from server.metrics.sink_metrics import SINK
 from server.metrics.spool_metrics import SPOOL
@@ -44,6 +46,6 @@ class MetricTable:
         return places
 
 
-INTAKE: Final = MetricTable(SERVICE, HTTP, EVENTS, SPOOL, SINK, CATALOG)
+INTAKE: Final = MetricTable(SERVICE, HTTP, EVENTS, SPOOL, SINK, CATALOG, CANARIES, PLAUSIBILITY)
 SECTIONS, METRICS = INTAKE.sections, INTAKE.metrics
 SUMS, GAUGES, SUM_PLACES, GAUGE_PLACES = INTAKE.sums, INTAKE.gauges, INTAKE.sum_places, INTAKE.gauge_places

@@ -19,12 +19,14 @@ from typing import Final, Protocol, Self
 
 from server.shared.lines import Lines, LinesPage, bytes_of
 
-# In the order of their cells: COUNTS, REASONS, OUT. The last are events that a worker has delivered from the spool. Any
-# worker, of this master or of an earlier one, may have put them there, so they are no part of the sum.
+# In the order of their cells: COUNTS, REASONS, OUT, AMONG. OUT are events that a worker has delivered from the spool.
+# Any worker, of this master or of an earlier one, may have put them there, so they are no part of the sum. AMONG are
+# events that are counted as accepted too.
 COUNTS: Final = ("accepted", "delivered", "spooled", "withdrawn")
 REASONS: Final = ("broker_timeout", "queue_full", "broker_rejected", "event_too_large", "internal")
 OUT: Final = ("replayed",)
-NAMES: Final = COUNTS + REASONS + OUT
+AMONG: Final = ("canaries",)
+NAMES: Final = COUNTS + REASONS + OUT + AMONG
 # Streams of a page; the last line takes those without a line of their own. Looking for changed lines takes 0.3 ms per
 # beat.
 LINES: Final = 2048
@@ -44,6 +46,7 @@ class Account(Protocol):
     withdrawn: int
     dropped: dict[str, int]
     replayed: int
+    canaries: int
 
 
 class Ledger:
@@ -86,7 +89,8 @@ def _write(page: LinesPage, accounts: Iterable[Account]) -> None:
     for line, account in enumerate(accounts):
         dropped = account.dropped
         # The numbers only grow, so the same sum is the same line.
-        numbers = account.accepted + account.delivered + account.spooled + account.withdrawn + account.replayed
+        numbers = account.accepted + account.delivered + account.spooled + account.withdrawn
+        numbers += account.replayed + account.canaries
         if dropped:
             numbers += sum(dropped.values())
         if line == len(marks):
@@ -95,7 +99,7 @@ def _write(page: LinesPage, accounts: Iterable[Account]) -> None:
             marks[line] = numbers
             cells = [account.accepted, account.delivered, account.spooled, account.withdrawn]
             cells += [dropped.get(reason, 0) for reason in REASONS]
-            page.set(line, account.stream, [*cells, account.replayed])
+            page.set(line, account.stream, [*cells, account.replayed, account.canaries])
 
 
 def _memory() -> mmap.mmap:

@@ -19,6 +19,7 @@ from msgspec import Struct
 from server.config.framework.breach import Breach
 from server.config.sink_settings import SinkSettings
 from server.sink.base import Sink
+from server.sink.watch import Watch
 
 
 class Reading(Struct, frozen=True):
@@ -55,6 +56,7 @@ class Kind(Struct, frozen=True):
     check: Callable[[SinkSettings], list[Breach]] = lambda settings: []
     files_state: Callable[[SinkSettings], str] = lambda settings: ""
     directories: Callable[[SinkSettings], list[tuple[tuple[str, ...], str]]] = lambda settings: []
+    watch: Callable[[SinkSettings, Path], Watch] | None = None
 
 
 def kind_of(settings: SinkSettings) -> Kind:

@@ -102,7 +102,8 @@ def test_the_settings_of_a_release_can_be_used(name: str, tmp_path: Path) -> Non
     assert config.service_name == name
     assert config.http.listen == [f":{ports['http']}"] and config.admin.listen == f":{ports['admin']}"
     (volume,) = [one for one in container["volumeMounts"] if one["name"] == "spool"]
-    for path in (config.spool.path, config.fetch.path, config.schemas.prepared_path):
+    kept = (config.spool.path, config.fetch.path, config.schemas.prepared_path)
+    for path in (*kept, config.canary.path, config.plausibility.path):
         assert path.startswith(volume["mountPath"] + "/"), "the root is read-only"
 
 

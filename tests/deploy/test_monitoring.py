@@ -37,7 +37,7 @@ def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
     program = shutil.which("promtool")
     if program is None:
         pytest.skip("promtool is missing (Debian: prometheus)")
-    return subprocess.run([program, *arguments], cwd=PROMETHEUS, capture_output=True, text=True, timeout=60)
+    return subprocess.run([program, *arguments], cwd=PROMETHEUS, capture_output=True, text=True, timeout=300)
 
 
 def test_the_dashboard_is_that_of_its_description() -> None:

@@ -63,6 +63,8 @@ def options(profile: str, directory: Path, site: Site) -> list[str]:
         "schemas.prepared_path": str(directory / "prepared"),
         "streams.sources": sources,
         "fetch.path": str(directory / "cache"),
+        "canary.path": str(directory / "canary"),
+        "canary.targets": {"here": "http://127.0.0.1:9"},
         "sink.kind": "sqlite",
         "sink.sqlite.path": str(directory / "events"),
     }

@@ -89,6 +89,14 @@ def test_canaries_come_on_wish_alone() -> None:
     assert [one.id for one in read(log, "/v2/stream/a?canary=true")] == ["real", "canary"]
 
 
+def test_canaries_are_in_every_sample() -> None:
+    log = Log({"a": 1})
+    for number in range(50):
+        log.append(name=f"canary-{number}", meta={"domain": "canary"})
+
+    assert len(read(log, "/v2/stream/a?sample=0.01&canary=true")) == 50
+
+
 REDACTING = """
 streams:
   a:

@@ -99,6 +99,11 @@ def in_turn(*behaviours: Behaviour) -> Behaviour:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
+    sent: bytes = b""  # The body of a POST.
+
+    def do_POST(self) -> None:  # http.server names it.
+        self.sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.do_GET()
 
     def do_GET(self) -> None:  # http.server names it.
         site = self.server.site

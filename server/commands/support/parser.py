@@ -44,6 +44,8 @@ COMMANDS = {
     "coverage": "print which fields and values of their schemas the events of a test run had, and which never",
     "record": "print the events that reached a running service, for replay",
     "replay": "validate a recording again, and say what has changed",
+    "canary": "send an artificial event through each stream, and look for it where events are stored",
+    "alerts": "write rules of Prometheus for the streams of these settings, with tests",
     "key": "make an API key: print the key on standard error, and its entry for the settings on standard output",
     "process": "run a stream processor: page-change makes one ordered stream of page changes",
     "soak": "start a service and brokers, inject faults, and check that no promise is broken",
@@ -51,6 +53,7 @@ COMMANDS = {
     "completion": "print a completion script for bash and zsh, or the manual page",
     "import-eventgate": "convert the settings of an EventGate into settings of this service",
 }
+_FOLDERS = {"canary": "monitoring", "alerts": "monitoring"}  # Modules that lie in a folder below server.commands.
 
 
 def make_parser(asked: Collection[str]) -> argparse.ArgumentParser:
@@ -66,5 +69,9 @@ def make_parser(asked: Collection[str]) -> argparse.ArgumentParser:
     for name, what in COMMANDS.items():
         command = commands.add_parser(name, help=what)
         if name in asked:
-            importlib.import_module(f"server.commands.{name.replace('-', '_')}").arguments(command)
+            importlib.import_module(_module_of(name)).arguments(command)
     return parser
+
+
+def _module_of(name: str) -> str:
+    return ".".join(filter(None, ("server.commands", _FOLDERS.get(name), name.replace("-", "_"))))

@@ -30,14 +30,15 @@ class Tally:
 
     ``withdrawn`` counts events that will not be delivered, while their client waits and is told so; ``dropped`` counts
     those of which no client learns, by ``error_type``; ``replayed`` counts events that this worker has delivered from
-    the spool, even if another worker had spooled them. ``books`` has the sums over all streams, and the callbacks
-    ``on_failed`` and ``on_kept``. Outcomes of events with numbers up to ``doubt_to`` are counted apart
-    (``Tallies.begin_doubt``).
+    the spool, even if another worker had spooled them; ``canaries`` counts accepted events that a canary process sent.
+    ``books`` has the sums over all streams, and the callbacks ``on_failed`` and ``on_kept``. Outcomes of events with
+    numbers up to ``doubt_to`` are counted apart (``Tallies.begin_doubt``).
     """
 
     __slots__ = (
         "accepted",
         "books",
+        "canaries",
         "delivered",
         "doubt_to",
         "dropped",
@@ -57,6 +58,7 @@ class Tally:
         self.withdrawn = 0
         self.dropped: dict[str, int] = {}
         self.replayed = 0
+        self.canaries = 0
 
     def keep(self) -> None:
         """Count an event that is on disk in the spool."""

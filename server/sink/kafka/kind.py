@@ -18,6 +18,7 @@ from server.config.sink_settings import SinkSettings
 from server.errors import SettingsError
 from server.sink.base import Sink
 from server.sink.kind import Kind, Reading
+from server.sink.watch import Watch
 
 
 def _make(settings: SinkSettings, _base_dir: Path, _settle_s: float) -> Sink:
@@ -57,4 +58,10 @@ def _files_state(settings: SinkSettings) -> str:
     return files.state(settings.kafka)
 
 
-KIND = Kind(make=_make, describe=_describe, read=_read, check=_check, files_state=_files_state)
+def _watch(settings: SinkSettings, _base_dir: Path) -> Watch:
+    from server.sink.kafka.watch import KafkaWatch
+
+    return KafkaWatch(settings.kafka)
+
+
+KIND = Kind(make=_make, describe=_describe, read=_read, check=_check, files_state=_files_state, watch=_watch)

@@ -13,6 +13,7 @@ from server.config.sink_settings import SinkSettings
 from server.errors import PenstockError
 from server.sink.base import Sink
 from server.sink.kind import Kind, Reading
+from server.sink.watch import Watch
 
 
 def _make(settings: SinkSettings, base_dir: Path, settle_s: float) -> Sink:
@@ -61,4 +62,10 @@ def _directories(settings: SinkSettings) -> list[tuple[tuple[str, ...], str]]:
     return [(("sqlite", "path"), settings.sqlite.path)]
 
 
-KIND = Kind(make=_make, describe=_describe, read=_read, directories=_directories)
+def _watch(settings: SinkSettings, base_dir: Path) -> Watch:
+    from server.sink.sqlite.watch import SqliteWatch
+
+    return SqliteWatch(base_dir / settings.sqlite.path)
+
+
+KIND = Kind(make=_make, describe=_describe, read=_read, directories=_directories, watch=_watch)

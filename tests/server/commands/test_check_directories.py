@@ -28,6 +28,11 @@ def check(directory: Path, *overrides: str) -> tuple[int, list[str]]:
     [
         (("sink.kind=sqlite", "sink.sqlite.path=settings.yaml/d"), "sink.sqlite.path", "no worker could start"),
         ((*KAFKA, "spool.path=settings.yaml/d/e"), "spool.path", "no worker could start"),
+        (
+            (*KAFKA, "canary.enabled=true", "canary.path=settings.yaml/d"),
+            "canary.path",
+            "no canary could be sent",
+        ),
     ],
 )
 def test_a_directory_that_a_worker_needs_is_an_error(

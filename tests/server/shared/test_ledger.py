@@ -37,6 +37,7 @@ def test_a_stream_is_told_with_all_its_counts() -> None:
     tally.drop("internal")
     tally.withdraw()
     tally.replayed = 4
+    tally.canaries = 3
     ledger.write(3, books)
 
     (counts,) = ledger.totals().values()
@@ -51,6 +52,7 @@ def test_a_stream_is_told_with_all_its_counts() -> None:
         "event_too_large": 0,
         "internal": 1,
         "replayed": 4,
+        "canaries": 3,
     }
 
 

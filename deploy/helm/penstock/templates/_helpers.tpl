@@ -35,6 +35,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 - {name: PENSTOCK_SPOOL__PATH, value: /var/lib/penstock/spool}
 - {name: PENSTOCK_FETCH__PATH, value: /var/lib/penstock/cache}
 - {name: PENSTOCK_SCHEMAS__PREPARED_PATH, value: /var/lib/penstock/schemas}
+- {name: PENSTOCK_CANARY__PATH, value: /var/lib/penstock/canary}
+- {name: PENSTOCK_PLAUSIBILITY__PATH, value: /var/lib/penstock/plausibility}
 - {name: PENSTOCK_LOG__STYLE, value: json}
 {{- with .Values.extraEnv }}
 {{ toYaml . }}

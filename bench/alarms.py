@@ -1,0 +1,121 @@
+"""Bench ``alarms``: how soon plausibility alarms tell of a fault, how often they are wrong, and what they cost.
+
+    nice -n 19 python -m bench alarms [--streams 24] [--weeks 4] [--seed 1]
+
+The first table has a row for each scenario of tests.harness.traffic, with the time from the event to the alarm and the
+alarms that were wrong. Then ``--streams`` streams of all sizes to which nothing happens are watched for ``--weeks``
+weeks after four weeks of learning. At last, 500 streams are watched for ten minutes, for time and memory.
+
+Place: ``python -m bench`` → HERE → server.plausibility. Nothing listens and nothing is sent.
+Rule: the same seed gives the same tables, apart from what things cost.
+Not here: the traffic (tests.harness.traffic), the limits that tests hold (tests.server.plausibility.test_model).
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import tracemalloc
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from server.plausibility.alarms import Alarms
+from server.plausibility.model import StreamModel, encode
+from tests.harness.traffic import DAY, LEARN_WEEKS, START, WEEK, Scenario, counts, scenarios, well
+
+MONTH: Final = 30 * DAY
+MANY: Final = 500
+
+
+class Watched(NamedTuple):
+    """What became of a scenario: minutes until an alarm told of its event, None: none did; the wrong alarms, and the
+    minutes in which there might have been one."""
+
+    delay: int | None
+    kind: str
+    false: list[str]
+    minutes: int
+
+
+def watch(scenario: Scenario, until: int, seed: int) -> Watched:
+    """Watch a scenario to this minute."""
+    model, alarms = StreamModel(scenario.born), Alarms()
+    delay, kind, false = None, "", []
+    for minute, count in counts(scenario.rate, scenario.born, until, seed):
+        model.add(minute, count)
+        before = set(alarms.active)
+        found = model.signals() if minute - scenario.born >= WEEK else []
+        alarms.take(minute, {"s": found} if found else {}, 1)
+        for key in set(alarms.active) - before:
+            is_right = scenario.event is not None and minute >= scenario.event and key[1] in scenario.kinds
+            if is_right and delay is None:
+                delay, kind = minute - (scenario.event or 0), key[1]
+            elif scenario.event is None or minute < scenario.event:
+                false.append(key[1])
+    return Watched(delay, kind, false, until - scenario.born - WEEK)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(prog="bench alarms")
+    parser.add_argument("--streams", type=int, default=24)
+    parser.add_argument("--weeks", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args(arguments)
+    print(f"{'scenario':36} {'told after':>12}  {'by':8} wrong alarms")
+    for at, scenario in enumerate(scenarios()):
+        found = watch(scenario, START + (LEARN_WEEKS + 2) * WEEK, options.seed + at)
+        delay = "-" if scenario.event is None else "never" if found.delay is None else _text(found.delay)
+        print(f"{scenario.name:36} {delay:>12}  {found.kind:8} {', '.join(found.false) or 'none'}", flush=True)
+    print("\n" + false_alarms(options.streams, options.weeks, options.seed), flush=True)
+    print(cost(), flush=True)
+    return 0
+
+
+def false_alarms(streams: int, weeks: int, seed: int) -> str:
+    """Watch streams to which nothing happens, and say how many alarms there were."""
+    false: list[str] = []
+    minutes = 0
+    for at, scenario in enumerate(well(streams)):
+        found = watch(scenario, START + (LEARN_WEEKS + weeks) * WEEK, seed + 1000 + at)
+        false += [f"{scenario.name}: {kind}" for kind in found.false]
+        minutes += found.minutes
+    rate = len(false) / (minutes / MONTH)
+    return f"{len(false)} alarms in {minutes / MONTH:.0f} stream-months without a fault: {rate:.3f} each ({false})"
+
+
+def cost() -> str:
+    """Watch many streams for ten minutes, and say what one minute takes, and the memory."""
+    rates = [one.rate for one in well(MANY)]
+    series = [list(counts(rate, START, START + 130, at)) for at, rate in enumerate(rates)]
+    tracemalloc.start()
+    models = [StreamModel(START) for _ in rates]
+    for model, minutes in zip(models, series, strict=True):
+        for hour in range(len(model.hours)):
+            model.hours[hour] = 60.0
+        for minute, count in minutes[:120]:
+            model.add(minute, count)
+        model.born = START - 4 * WEEK
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    began_s = time.process_time()
+    for model, minutes in zip(models, series, strict=True):
+        for minute, count in minutes[120:]:
+            model.add(minute, count)
+            model.signals()
+    minute_s = (time.process_time() - began_s) / 10
+    stored = sum(len(encode(model)) for model in models)
+    return (
+        f"{MANY} streams: {minute_s * 1000:.1f} ms of CPU a minute ({minute_s / 60:.3%} of a core), "
+        f"{held / 1e6:.1f} MB in memory, {stored / 1e6:.1f} MB stored"
+    )
+
+
+def _text(minutes: int) -> str:
+    return (
+        f"{minutes} min"
+        if minutes < 2 * 60
+        else f"{minutes / 60:.1f} h"
+        if minutes < 2 * DAY
+        else f"{minutes / DAY:.1f} d"
+    )

@@ -1,0 +1,91 @@
+"""Keep what was learned of each stream in a database, so that a restart does not begin to learn again.
+
+Place: plausibility.watcher → HERE, on the loop of the admin process: writing 500 streams takes some 10 ms every
+five minutes.
+Rules: one process at a time holds the lock, and only it reads and writes. A row that cannot be read is logged, and
+its stream is learned again. Rows of streams that are gone are deleted.
+Not here: the form of a model (plausibility.model).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from server.plausibility.alarms import Alarm
+from server.plausibility.model import StreamModel, decode, encode
+from server.sink.spool import claim
+
+FILE: Final = "learned.db"
+_SCHEMA: Final = (
+    "CREATE TABLE IF NOT EXISTS stream (name TEXT PRIMARY KEY, model BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS alarm (id INTEGER PRIMARY KEY, text BLOB NOT NULL)",
+)
+_log = logging.getLogger("plausibility")
+
+
+class LearnedState:
+    """The database in a directory, while this process holds its lock."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / FILE
+        self._lock: int | None = None
+
+    def take(self) -> bool:
+        """Take the lock if no other process has it. Returns whether this process holds it. Raises OSError."""
+        if self._lock is not None and not claim.is_held(self._lock, self._path):
+            self.release()
+        if self._lock is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = claim.take(self._path)
+        return self._lock is not None
+
+    def release(self) -> None:
+        """Let another process have the database."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def read(self) -> tuple[dict[str, StreamModel], list[Alarm]]:
+        """Return the models by stream, and the alarms. Raises sqlite3.Error."""
+        models = {}
+        with closing(self._open()) as database:
+            for name, text in database.execute("SELECT name, model FROM stream"):
+                try:
+                    models[name] = decode(text)
+                except (ValueError, TypeError) as bad:
+                    _log.warning("what was learned of stream %s cannot be read and is learned again: %s", name, bad)
+            texts = [text for (text,) in database.execute("SELECT text FROM alarm")]
+        try:
+            return models, [msgspec.msgpack.decode(text, type=Alarm) for text in texts]
+        except msgspec.DecodeError as bad:
+            _log.warning("the alarms in %s cannot be read: %s", self._path, bad)
+            return models, []
+
+    def write(self, models: Mapping[str, StreamModel], alarms: Iterable[Alarm]) -> None:
+        """Replace everything, in one transaction. Raises sqlite3.Error."""
+        rows = [(name, encode(model)) for name, model in models.items()]
+        with closing(self._open()) as database, database:
+            database.execute("DELETE FROM stream")
+            database.executemany("INSERT INTO stream VALUES (?, ?)", rows)
+            database.execute("DELETE FROM alarm")
+            database.executemany(
+                "INSERT INTO alarm (text) VALUES (?)", [(msgspec.msgpack.encode(alarm),) for alarm in alarms]
+            )
+
+    def _open(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self._path, timeout=1.0)
+        try:
+            for statement in _SCHEMA:
+                database.execute(statement)
+        except sqlite3.Error:
+            database.close()
+            raise
+        return database

@@ -1,0 +1,105 @@
+"""Faults that a canary names by its stage, through the real service, and how soon the canary process shows them."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.canary.state import CanaryState, read_state
+from tests.harness.served import EXAMPLES, Served
+from tests.harness.site import Behaviour, Site, body
+from tests.process.test_canary import STREAMS, canary, often, relay, url_of
+from tests.server.canary.test_event import example, schema
+
+STREAM = "shop.order"
+ONE = ("--stream", STREAM)
+LISTEN = {"listen": ["127.0.0.1:0"]}
+
+
+def late(service: Served) -> Behaviour:
+    """Pass a request on to the service, as one of an hour ago."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        event = json.loads(getattr(handler, "sent", b""))
+        event["meta"]["dt"] = "2020-01-01T00:00:00Z"
+        with closing(http.client.HTTPConnection(*service.address, timeout=60)) as connection:
+            connection.request("POST", handler.path, json.dumps(event))
+            with connection.getresponse() as response:
+                body(response.read(), status=response.status)(handler)
+
+    return answer
+
+
+def test_a_wrong_clock_is_a_fault_of_the_clock(tmp_path: Path) -> None:
+    with Served(tmp_path, workers=1) as service, Site() as site:
+        site.otherwise = late(service)
+        code, (line,) = canary(service.settings_file, "once", *ONE, target=site.url())
+
+    assert (code, line["stage"]) == (1, "clock")
+    assert "before ours" in line["detail"]
+
+
+def test_canaries_of_a_trusted_address_are_not_rate_limited(tmp_path: Path) -> None:
+    limits = {"requests_per_s_per_address": 0.01, "burst_per_address": 1}
+    with Served(tmp_path, workers=1, http={"trusted_proxies": ["127.0.0.1"], "limits": limits} | LISTEN) as service:
+        code, lines = canary(service.settings_file, "once", target=url_of(service.address))
+
+    assert (code, {line["stage"] for line in lines}) == (0, {"done"})
+    assert len(lines) == len(STREAMS)
+
+
+def test_a_schema_without_a_valid_example_is_a_fault_of_the_example(tmp_path: Path) -> None:
+    path = tmp_path / "schemas" / "a" / "b" / "1.0.0.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(schema("1.0.0", examples=[example("/a/b/1.0.0", name=7)])))
+    (tmp_path / "streams.yaml").write_text("streams: {one: {schema_title: a/b}}")
+    given: dict[str, Any] = {
+        "streams": {"sources": ["streams.yaml"]},
+        "schemas": {"base_uris": ["schemas", str(EXAMPLES / "schemas")]},
+        "intake": {"error_stream": ""},
+    }
+    with Served(tmp_path, workers=1, **given) as service:
+        code, (line,) = canary(service.settings_file, "once", target=url_of(service.address))
+
+    assert (code, line["stage"]) == (1, "example")
+
+
+@pytest.mark.parametrize(
+    ("fault", "stage"),
+    [("lost", "sqlite"), ("down", "http")],
+)
+def test_the_first_run_that_begins_after_a_fault_shows_it(tmp_path: Path, fault: str, stage: str) -> None:
+    """A run begins once per period and ends within ``canary.run_s``, which is no longer than a period."""
+    with Site() as site:
+        services: list[Served] = []
+        site.otherwise = relay(services)
+        with Served(tmp_path, workers=1, canary=often(site)) as service:
+            services.append(service)
+            directory = tmp_path / "var" / "canary"
+            service.until(lambda: (state := read_state(directory)) is not None and state.is_good)
+            if fault == "lost":
+                site.says("/v1/events", body("", status=201))
+            else:
+                site.says("/v1/events", lambda handler: handler.connection.close())
+            good = read_state(directory)
+            assert good is not None
+            under_way = good.runs + 1  # It may have begun before the fault.
+            state = service.until(lambda: after(directory, under_way))
+
+            assert state is not None
+            assert {row.stage for row in state.rows} == {stage}
+            service.signal(signal.SIGTERM)
+            service.exit_code()
+
+
+def after(directory: Path, runs: int) -> CanaryState | None:
+    """Return the state of a later run than this one."""
+    state = read_state(directory)
+    return state if state is not None and state.runs > runs else None

@@ -1,0 +1,128 @@
+"""What is usual is learned from counts alone; faults are told of soon, and what is usual is no signal."""
+
+from __future__ import annotations
+
+import random
+
+import msgspec
+import pytest
+
+from server.plausibility.alarms import Alarms
+from server.plausibility.model import LEARN_VOLUME, WINDOW, StreamModel, decode, encode
+from tests.harness.traffic import DAY, EVENT, LEARN_WEEKS, START, WEEK, Scenario, counts, poisson, scenarios
+
+KNOWN = START + LEARN_WEEKS * WEEK
+
+
+def learned(per_minute: int, until: int = KNOWN, invalid: int = 0) -> StreamModel:
+    """A model of a stream that always has so many events."""
+    model = StreamModel(START)
+    for minute in range(START, until):
+        model.add(minute, per_minute, invalid)
+    return model
+
+
+def kinds(model: StreamModel) -> set[str]:
+    return {signal.kind for signal in model.signals()}
+
+
+def watch(scenario: Scenario, until: int) -> tuple[int | None, list[str]]:
+    """Return the minutes from the event to its alarm, and the alarms that were wrong."""
+    model, alarms = StreamModel(scenario.born), Alarms()
+    delay, wrong = None, []
+    for minute, count in counts(scenario.rate, scenario.born, until, 1):
+        model.add(minute, count)
+        if minute < scenario.born + WEEK:
+            continue  # Nothing is judged so early, as another test shows.
+        before = set(alarms.active)
+        alarms.take(minute, {"s": found} if (found := model.signals()) else {}, 1)
+        for _, kind in set(alarms.active) - before:
+            if scenario.event is not None and minute >= scenario.event and kind in scenario.kinds:
+                delay = minute - scenario.event if delay is None else delay
+            elif scenario.event is None or minute < scenario.event:
+                wrong.append(kind)
+    return delay, wrong
+
+
+# Twice what the bench ``alarms`` shows, or less.
+MOST = {
+    "step to zero": 10,
+    "step to zero of a quiet stream": 8 * 60,
+    "step to a half": 2 * 60,
+    "leak, -5 % a day": 10 * DAY,
+    "spike, ten times for half an hour": 30,
+}
+
+
+@pytest.mark.parametrize("scenario", scenarios(), ids=lambda scenario: scenario.name)
+def test_a_fault_is_told_of_in_time_and_what_is_usual_is_no_alarm(scenario: Scenario) -> None:
+    last = EVENT + (11 * DAY if scenario.name.startswith("leak") else 3 * DAY)
+    delay, wrong = watch(scenario, last)
+
+    assert wrong == []
+    assert delay is None if scenario.event is None else delay is not None and delay <= MOST[scenario.name]
+
+
+def test_nothing_is_judged_before_it_is_learned() -> None:
+    model = learned(10, START + WEEK - 1 - 60)
+    for minute in range(START + WEEK - 61, START + WEEK - 1):
+        model.add(minute, 0)
+
+    assert kinds(model) == set()
+    assert not model.is_learned
+
+
+def test_unknown_minutes_are_no_silence() -> None:
+    model = learned(10)
+    model.add(KNOWN + 3 * 60, 10)
+    assert kinds(model) == set()
+    assert model.seen() is None
+    for minute in range(KNOWN + 3 * 60 + 1, KNOWN + 4 * 60 + 1):
+        model.add(minute, 10)
+
+    assert kinds(model) == set()
+    assert model.seen() == 10 * WINDOW
+
+
+def test_a_clock_that_is_set_back_changes_nothing() -> None:
+    model = learned(10)
+    before = encode(model)
+    model.add(KNOWN - 100, 5000)
+
+    assert encode(model) == before
+
+
+def test_a_share_of_invalid_events_that_is_usual_is_no_signal_and_five_times_it_is() -> None:
+    model = learned(90, KNOWN, invalid=2)
+    assert kinds(model) == set()
+    for minute in range(KNOWN, KNOWN + WINDOW):
+        model.add(minute, 90, 15)
+
+    (signal,) = model.signals()
+    assert signal.kind == "invalid"
+    assert signal.expected == pytest.approx(2 / 92, rel=0.1)
+    assert signal.seen == pytest.approx(15 / 105, rel=0.01)
+
+
+def test_what_was_learned_is_the_same_after_a_restart() -> None:
+    source, model = random.Random(1), StreamModel(START)
+    for minute in range(START, START + LEARN_VOLUME + 2 * DAY):
+        model.add(minute, poisson(3.0, source), source.random() < 0.1)
+    other = decode(encode(model))
+    for minute in range(model.minute + 1, model.minute + 3 * 60):
+        for one in (model, other):
+            one.add(minute, 0)
+
+    assert "silent" in kinds(model)
+    assert other.signals() == model.signals()
+    assert encode(other) == encode(model)
+
+
+@pytest.mark.parametrize("text", [b"", b"\x96", b"\xc0", encode(StreamModel(0))[:-5]])
+def test_bytes_that_are_no_model_are_an_error(text: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        decode(text)
+
+
+def test_a_model_takes_little_memory_when_it_is_stored() -> None:
+    assert len(encode(learned(1, START + DAY))) < 4096

@@ -1,0 +1,153 @@
+"""Streams are watched minute by minute, by one process at a time, and what was learned outlives it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.catalog.snapshot import Snapshot, build
+from server.config.framework.document import parse
+from server.plausibility.state import FILE, LearnedState
+from server.plausibility.watcher import Total, Watcher, said
+from tests.server.plausibility.test_model import KNOWN, learned
+
+PER_MINUTE = 10
+
+
+class Host:
+    """A service whose counts and clock the test sets."""
+
+    def __init__(self, directory: Path, **streams: dict[str, Any]) -> None:
+        self.directory = directory
+        self.totals: dict[str, Total] = {}
+        self.now_s = KNOWN * 60.0
+        self.declare(**streams)
+
+    def declare(self, **streams: dict[str, Any]) -> None:
+        self.snapshot = declared({name: {"schema_title": "a/b", **more} for name, more in streams.items()})
+
+    def watcher(self) -> Watcher:
+        return Watcher(self.directory, lambda: dict(self.totals), lambda: self.snapshot, lambda: self.now_s)
+
+    def minutes(self, watcher: Watcher, count: int, **rates: int) -> None:
+        """So many minutes pass, with these events in each."""
+        for _ in range(count):
+            self.now_s += 60
+            for name, rate in rates.items():
+                before = self.totals.get(name, Total(0, 0))
+                self.totals[name] = Total(before.accepted + rate, before.invalid)
+            watcher.look()
+
+
+def declared(streams: dict[str, Any]) -> Snapshot:
+    return build([parse(json.dumps({"streams": streams}), "streams.yaml")], topic_prefix="", wiki=None)
+
+
+def alarms(watcher: Watcher) -> list[tuple[str, str]]:
+    return [(alarm.stream, alarm.kind) for alarm in watcher.alarms.shown()]
+
+
+def keep(directory: Path, *streams: str) -> None:
+    """Store what was learned of streams that always have PER_MINUTE events."""
+    state = LearnedState(directory)
+    assert state.take()
+    state.write({name: learned(PER_MINUTE) for name in streams}, [])
+    state.release()
+
+
+def test_counts_are_those_between_two_looks_and_the_first_tells_nothing(tmp_path: Path) -> None:
+    host = Host(tmp_path, a={})
+    host.totals["a"] = Total(1_000_000, 0)  # Of the time before this process.
+    watcher = host.watcher()
+    watcher.look()
+    assert watcher.models == {}
+    host.minutes(watcher, 60, a=7)
+
+    assert watcher.models["a"].seen() == 7 * 60
+    assert watcher.watched() == (1, 0)
+
+
+def test_what_was_learned_outlives_a_restart_and_so_do_alarms(tmp_path: Path) -> None:
+    keep(tmp_path, "a", "b")
+    host = Host(tmp_path, a={"alarms": {"owner": "team", "severity": "page"}}, b={})
+    watcher = host.watcher()
+    watcher.look()
+    host.minutes(watcher, 10, a=0, b=PER_MINUTE)
+    assert alarms(watcher) == [("a", "silent")]
+    watcher.close()
+    watcher.look()  # It is over.
+
+    second = host.watcher()
+    second.look()
+    assert alarms(second) == [("a", "silent")]
+    (line,) = said(second, 0.0)["alarms"]
+    assert (line["stream"], line["owner"], line["severity"], line["is_after_change"]) == ("a", "team", "page", False)
+    assert line["expected"] == pytest.approx(600, rel=0.01)
+    assert KNOWN * 60 <= line["since_s"] <= host.now_s
+    assert said(second, line["since_s"] - 60)["alarms"][0]["is_after_change"]
+
+
+def test_one_process_at_a_time_watches(tmp_path: Path) -> None:
+    host = Host(tmp_path, a={})
+    first, second = host.watcher(), host.watcher()
+    for watcher in (first, second):
+        watcher.look()
+    host.minutes(second, 2, a=1)
+    assert second.models == {}
+    first.close()
+    host.minutes(second, 2, a=1)
+
+    assert set(second.models) == {"a"}
+
+
+def test_streams_that_are_gone_are_forgotten_and_new_ones_are_learned(tmp_path: Path) -> None:
+    keep(tmp_path, "a", "b")
+    host = Host(tmp_path, a={}, b={})
+    watcher = host.watcher()
+    watcher.look()
+    host.minutes(watcher, 10, a=0, b=PER_MINUTE)
+    assert alarms(watcher) == [("a", "silent")]
+    host.declare(b={}, c={})
+    host.minutes(watcher, 10, b=PER_MINUTE, c=1)
+
+    assert alarms(watcher) == []
+    assert set(watcher.models) == {"b", "c"}
+
+
+def test_a_stream_may_have_no_alarms_or_a_minimum_from_the_first_hour(tmp_path: Path) -> None:
+    keep(tmp_path, "off")
+    host = Host(tmp_path, off={"alarms": {"enabled": False}}, least={"alarms": {"expected_min_per_h": 100}})
+    watcher = host.watcher()
+    watcher.look()
+    host.minutes(watcher, 60, off=0, least=1)
+
+    assert alarms(watcher) == [("least", "below_minimum")]
+
+
+def test_a_model_that_cannot_be_read_is_learned_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    keep(tmp_path, "a", "b")
+    with sqlite3.connect(tmp_path / FILE) as database:
+        database.execute("UPDATE stream SET model = x'00' WHERE name = 'a'")
+    database.close()
+    host = Host(tmp_path, a={}, b={})
+    watcher = host.watcher()
+    watcher.look()
+
+    assert set(watcher.models) == {"b"}
+    assert "stream a cannot be read and is learned again" in caplog.text
+
+
+def test_a_directory_that_cannot_be_used_is_logged_and_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    host = Host(tmp_path / "file" / "below", a={})
+    watcher = host.watcher()
+    watcher.look()
+    watcher.close()
+
+    assert "what was learned of streams cannot be kept" in caplog.text
