@@ -29,6 +29,7 @@ from server.text.networks import HINT as NETWORK_HINT
 from server.text.networks import network
 
 MAX_HYPHENS = 8
+BESIDE_BYTES = 65_536  # Of a Kafka message, for key and headers next to the event.
 
 _EVENT_PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
 _NAMES = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -75,6 +76,16 @@ def _queue(config: Config, _: SettingsDocument) -> Iterator[Breach]:
         reason = f"{sink.max_outstanding_bytes} is less than http.limits.max_body_bytes, {limits.max_body_bytes}"
         hint = "raise it: a part of the largest batch is always refused with queue_full"
         yield Breach(("sink", "max_outstanding_bytes"), reason, hint, is_warning=True)
+
+
+def _largest(config: Config, _: SettingsDocument) -> Iterator[Breach]:
+    """Check that the producer takes the largest event. One that it refuses would be accepted without a broker."""
+    rules = SINK_KINDS[config.sink.kind]
+    limit = rules.most_message_bytes(config.sink) - BESIDE_BYTES
+    if config.http.limits.max_event_bytes > limit:
+        reason = f"{config.http.limits.max_event_bytes} is more than the sink takes, {limit}"
+        hint = f"lower it, or raise {rules.limited_by}, which counts key and headers too ({BESIDE_BYTES} bytes at most)"
+        yield Breach(("http", "limits", "max_event_bytes"), reason, hint, is_warning=True)
 
 
 def _addresses(config: Config, _: SettingsDocument) -> Iterator[Breach]:
@@ -189,6 +200,6 @@ def _unused(config: Config, document: SettingsDocument) -> Iterator[Breach]:
 
 
 _RULES = (
-    *(_sizes, _queue, _addresses, _proxies, transport_breaches, _times, _acks, _event_paths),
+    *(_sizes, _queue, _largest, _addresses, _proxies, transport_breaches, _times, _acks, _event_paths),
     *(url_breaches, auth_breaches, tracing_breaches, console_breaches, canary_breaches, _names, _secrets, _unused),
 )

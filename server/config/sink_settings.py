@@ -15,7 +15,7 @@ from msgspec import Meta, Struct, field
 from server.config.framework.section import Bytes, Count, Section, Text, says
 from server.config.kafka.rules import Value
 from server.config.kafka.secrets import is_secret
-from server.config.kafka.settings import EXPIRY_S, settle_s
+from server.config.kafka.settings import EXPIRY_S, most_message_bytes, settle_s
 
 _SQLITE_SHARE_OF_ANSWER: Final = 0.7  # A guaranteed event waits this long for a database that is locked or full.
 
@@ -115,12 +115,15 @@ class SinkRules(Struct, frozen=True):
 
     ``settle_s(sink, answer_s)`` returns the time within which it settles an event that a request waits for, if HTTP
     answers within ``answer_s``. ``settled_by`` names the settings that decide it; empty: it follows ``answer_s``.
+    ``most_message_bytes(sink)`` is the largest message that it takes, and ``limited_by`` the setting that says so.
     ``wants_spool``: whether events wait on the local disk while the sink is away. ``can_be_read``: whether other
     processes can read what it stores.
     """
 
     settle_s: Callable[[SinkSettings, float], float] = lambda sink, answer_s: 0.0
     settled_by: str = ""
+    most_message_bytes: Callable[[SinkSettings], int] = lambda sink: 1 << 62
+    limited_by: str = ""
     wants_spool: bool = False
     can_be_read: bool = True
 
@@ -129,6 +132,8 @@ SINK_KINDS: Final[Mapping[str, SinkRules]] = {
     "kafka": SinkRules(
         settle_s=lambda sink, answer_s: settle_s(sink.kafka),
         settled_by=f"Kafka settles an event: sink.kafka.message.timeout.ms and {EXPIRY_S:g} s",
+        most_message_bytes=lambda sink: most_message_bytes(sink.kafka),
+        limited_by="sink.kafka, message.max.bytes",
         wants_spool=True,
     ),
     "memory": SinkRules(can_be_read=False),

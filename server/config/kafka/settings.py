@@ -38,6 +38,9 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "enable.idempotence": "true",
     # Guaranteed latency = linger + broker round trip + poll tick; 5 ms lets a burst share one request.
     "linger.ms": "5",
+    # The largest event (http.limits.max_event_bytes) with its key and headers. librdkafka's 1,000,000 is less: what is
+    # larger would be accepted while no broker answers, and never be delivered.
+    "message.max.bytes": "1114112",
     # Several tries and a leader election fit, and so does DEADLINE_S; librdkafka's 5 minutes outlive every client.
     "message.timeout.ms": "6000",
     # librdkafka holds messages for an unknown topic for 30 s. 3 s let a topic that is created on first use appear.
@@ -131,6 +134,12 @@ def complete(properties: Properties, *, max_outstanding: int, max_outstanding_by
         "queue.buffering.max.kbytes": str(max(1, max_outstanding_bytes // 1024)),
     }
     return {**DEFAULTS, **given, **bounds}
+
+
+def most_message_bytes(properties: Properties) -> int:
+    """Return the largest message that the producer takes, in bytes; 0 if the property is no number."""
+    text = text_of(properties.get("message.max.bytes", DEFAULTS["message.max.bytes"]))
+    return int(text) if text.isdigit() else 0
 
 
 def settle_s(properties: Properties) -> float:

@@ -26,6 +26,7 @@ from server.sink.spool.part import Part
 from server.sink.spool.spool import STEM
 
 ADOPT_EVERY_S: Final = 2.0
+ASK_EVERY_S: Final = 0.25  # Time between looks whether a database that cannot be read is held; a look takes its lock.
 TAKE_BACK_EVERY_S: Final = 60.0  # Events that were too large for their topic are tried again: its limit may be raised.
 FRESH_US: Final = 1_000_000
 _RESERVE: Final = "reserve"
@@ -73,7 +74,7 @@ class Backlog:
         self._parts: dict[Path, Part] = {}
         # Workers that start at the same time claim their databases first.
         self._adopt_at = time.monotonic() + ADOPT_EVERY_S
-        self._take_back_at = 0.0
+        self._take_back_at = self._ask_at = 0.0
         self._has_more = False
         self._damaged_before = 0  # In databases that are gone.
         self._reserve = directory / _RESERVE
@@ -100,7 +101,11 @@ class Backlog:
             if is_time:
                 self._try(part, part.take_back)
             self._try(part, part.look)
+            if part.is_unseen() and now >= self._ask_at:
+                part.is_held = _is_held(part.path)  # Its worker may have closed it, and let go of it since.
             part.publish(int(catch_up_s * 1000), sheds=sheds)
+        if now >= self._ask_at:
+            self._ask_at = now + ASK_EVERY_S
         parts = [part for part in self._parts.values() if part.topics]
         newest_allowed = min((part.lowest_on_the_way(FRESH_US) for part in self._parts.values()), default=0)
         self._has_more = False

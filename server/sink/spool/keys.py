@@ -35,6 +35,7 @@ MOST_CELLS: Final = 1 << MOST_CELL_BITS
 LEAST_CELLS: Final = 1 << 19  # 4 MiB.
 BYTES_PER_CELL: Final = 512  # Of the spool's limit.
 PROBES: Final = 3
+LAYOUT: Final = 1  # 0: maps of versions up to 1.0, and those that are being made.
 _CHUNK: Final = 4096
 _NO_CELLS: Final = bytes(8 * _CHUNK)
 _SLOTS: Final = 1024
@@ -60,6 +61,9 @@ class Mark(IntEnum):
     IS_AWAY = 7  # The worker's sink has no contact with a broker.
     ACKED = 8  # Events of live requests that brokers have acked to this worker.
     SINCE = 9  # The number of the event that was put when none waited.
+    LAYOUT = (
+        10  # LAYOUT, from the moment in which the map says what is true. The cells of a key differ between layouts.
+    )
 
     HORIZON = 32  # The replay has seen all events up to this sequence number;
     REMAINING = 33  # so many of them are left,
@@ -131,14 +135,18 @@ class KeyMap:
             return cls._private(place, size, failed)
         finally:
             os.close(fd)
-        if there not in (0, size):
-            made._cells[:] = memoryview(_WAITS * made.count).cast("q")
+        if there != size or made[Mark.LAYOUT] != LAYOUT:
+            if there:
+                made._cells[:] = memoryview(_WAITS * made.count).cast("q")
+            made[Mark.LAYOUT] = LAYOUT
         return made
 
     @classmethod
     def _private(cls, place: Path, size: int, failed: OSError) -> KeyMap:
         _logger.warning("no room for %s (%s): other workers do not see the keys of this spool", place, failed)
-        return cls(mmap.mmap(-1, size))
+        made = cls(mmap.mmap(-1, size))
+        made[Mark.LAYOUT] = LAYOUT
+        return made
 
     @classmethod
     def see(cls, path: Path, *, is_written: bool = False) -> KeyMap | None:
@@ -176,7 +184,7 @@ class KeyMap:
         """Set what the database held when it was opened. Until then the map keeps what a killed worker has written
         there, so that no event overtakes those of that worker. A map that cannot be of this database is begun again."""
         if not self.is_likely(last):
-            for number in [number for number in range(_HEAD) if number != Mark.BROKEN]:
+            for number in [number for number in range(_HEAD) if number not in (Mark.BROKEN, Mark.LAYOUT)]:
                 self._head[number] = 0
             self._slots[:] = memoryview(bytes(8 * _SLOTS)).cast("q")
         mine: dict[int, int] = {}
@@ -250,8 +258,10 @@ class KeyMap:
         return void if done >= committed and void > committed else done
 
     def holds(self, cells: tuple[int, int, int], slot: int) -> bool:
-        """Whether an event of a key with these cells may wait."""
+        """Whether an event of a key with these cells may wait. In a map of another layout every key does."""
         newest, mask = self._cells, self._mask
+        if self._head[Mark.LAYOUT] != LAYOUT:
+            return True
         return min(newest[cells[0] & mask], newest[cells[1] & mask], newest[cells[2] & mask]) > self.done(slot)
 
     def pending(self) -> int:

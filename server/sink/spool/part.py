@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -28,6 +29,7 @@ from server.sink.spool.store import Store
 
 MORE: Final = 16  # Events that are read beyond a share.
 BYTES_AT_ONCE: Final = 8 << 20
+UNSEEN_S: Final = 5.0  # A worker opens its database within this time; one that hangs must not hold up the others.
 MOST_UNDELETED: Final = 5_000  # While the disk takes no deletions, so many gone events are noted; then reading stops.
 
 _logger = logging.getLogger("sink.spool")
@@ -65,6 +67,7 @@ class Part:
         self.is_held = True
         self.is_removed = False
         self._broken_inode = 0
+        self._unseen_until = 0.0
 
     def _forget_counts(self) -> None:
         self._horizon = 0
@@ -168,7 +171,10 @@ class Part:
             if self.path.exists() and self.path.stat().st_ino == self._broken_inode:
                 return
             if not self._reader.open(is_held=self.is_held):
+                if not self._unseen_until and self.path.exists():
+                    self._unseen_until = time.monotonic() + UNSEEN_S
                 return
+            self._unseen_until = 0.0
             self._is_another_file = bool(self._gone)
         if self._is_miscounted:
             self._forget_counts()
@@ -242,8 +248,15 @@ class Part:
         return 0 if self._keys is None else self._keys[Mark.ACKED]
 
     def is_doubtful(self) -> bool:
-        """Whether the worker may still put events that are older than those in the database."""
+        """Whether there may be events that are older than those which were seen: the worker may still put them, or has
+        yet to open the database, or to let go of it."""
+        if self.is_unseen():
+            return True
         return self._keys is not None and not self.is_adopted and self._keys.is_doubtful()
+
+    def is_unseen(self) -> bool:
+        """Whether the database cannot be read yet. It is not waited for longer than UNSEEN_S."""
+        return time.monotonic() < self._unseen_until
 
     def lowest_on_the_way(self, fresh_us: int) -> int:
         """Return the lowest number of the events on their way to the disk. The result is NONE if there are none, and if

@@ -165,7 +165,8 @@ class Replay:
             self._look_at = self._loop.time() + IDLE_LOOK_S
             self._pace.begin_again(self._loop.time())
             self._shedding.begin_again()
-            self._too_large_since.clear()
+            if not self._spool.maps.aside():  # Else it is known for the next time that one of them is tried.
+                self._too_large_since.clear()
             return IDLE_S
         if may_run and not view.is_doubtful:
             for topic, taken in view.taken.items():

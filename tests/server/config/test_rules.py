@@ -102,6 +102,10 @@ def test_a_broken_rule_is_an_error_that_names_the_setting(text: str, key: str, r
         ("sink: {max_outstanding_bytes: 2000000}", "sink.max_outstanding_bytes"),
         ("http: {client_ip_header: X-Client-IP}", "http.client_ip_header"),
         ("http: {cors: {credentials: true}}", "http.cors.credentials"),
+        (
+            "{http: {limits: {max_event_bytes: 1000000}}, sink: {kafka: {bootstrap.servers: a, message.max.bytes: 1000000}}}",
+            "http.limits.max_event_bytes",
+        ),
         ("drain_s: 9", "drain_s"),
         ("{drain_s: 11, sink: {kafka: {bootstrap.servers: 'a:1', delivery.timeout.ms: 8000}}}", "drain_s"),
         ("streams: {sources: [a.yaml], headers: {Host: a}}", "streams.headers"),

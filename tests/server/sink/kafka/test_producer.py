@@ -80,7 +80,7 @@ def test_a_record_over_the_limit_of_a_message_is_refused_at_once(mock_cluster: M
 
     async def test(sink: Sink) -> None:
         large = record(topic, 1)
-        large.value = b'"%s"' % (b"x" * 1_000_000)
+        large.value = b'"%s"' % (b"x" * 1_114_112)
         assert sink.submit(large, acks) == "event_too_large"
 
     drive(test, make(mock_cluster.servers))

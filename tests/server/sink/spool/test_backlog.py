@@ -330,3 +330,40 @@ def test_a_large_file_that_is_empty_gives_its_room_back(tmp_path: Path, backlog:
     file.close()
     assert full > 8_000_000
     assert path.stat().st_size < 100_000
+
+
+def being_closed(directory: Path, number: int) -> int:
+    """Make a database as a worker leaves it that has closed it and still holds its lock. Returns the lock."""
+    path = directory / f"spool-{number}.db"
+    made(path, row(number))
+    lock_fd = claim.take(path)
+    assert lock_fd is not None
+    assert not path.with_name(path.name + "-wal").exists()
+    return lock_fd
+
+
+def test_nothing_is_sent_while_a_database_cannot_be_read_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its events may be older than those of the others. A worker that ends closes its database before it lets go of
+    it, and another worker may begin to replay in between."""
+    monkeypatch.setattr("server.sink.spool.backlog.ASK_EVERY_S", 0.0)
+    lock_fd = being_closed(tmp_path, 1)
+    made(tmp_path / "spool-2.db", row(2))
+    backlog = Backlog(tmp_path)
+    view = backlog.work([], 0.0)
+    assert (view.events, view.is_doubtful) == (1, True)
+    os.close(lock_fd)
+    backlog.work([], 0.0)
+    view = backlog.work([], 0.0)
+    assert (view.events, view.is_doubtful) == (2, False)
+    backlog.close()
+
+
+def test_one_that_stays_unreadable_does_not_hold_up_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.sink.spool.part.UNSEEN_S", 0.0)
+    lock_fd = being_closed(tmp_path, 1)
+    made(tmp_path / "spool-2.db", row(2))
+    backlog = Backlog(tmp_path)
+    view = backlog.work([], 0.0)
+    assert (view.events, view.is_doubtful) == (1, False)
+    backlog.close()
+    os.close(lock_fd)

@@ -143,6 +143,19 @@ def test_in_place_of_a_map_of_another_size_comes_one_in_which_every_key_waits_un
     assert KeyMap.make(tmp_path / "spool-0.db").count == count, "without a size it stays as it is"
 
 
+def test_a_map_of_another_layout_lets_no_key_through_and_is_replaced_in_place(tmp_path: Path, keys: KeyMap) -> None:
+    """Versions differ in the cells of a key, so those of another one say nothing."""
+    keys.fill({}, 0, 0)
+    keys[Mark.LAYOUT] = 0
+    seen = KeyMap.see(tmp_path / "spool-0.db")
+    assert seen is not None
+    assert holds(seen, key=b"never seen")
+    again = KeyMap.make(tmp_path / "spool-0.db")
+    assert holds(again, key=b"never seen"), "until it is filled"
+    again.fill(dict.fromkeys(cells_of("t", b"k"), 2), 2, 150)
+    assert [(holds(one, key=b"never seen"), holds(one)) for one in (again, seen)] == [(False, True)] * 2
+
+
 @pytest.mark.parametrize("size", [1, 4096, 8 * LEAST_CELLS, 5_000_000])
 def test_a_file_that_is_no_map_is_replaced(tmp_path: Path, size: int) -> None:
     (tmp_path / "spool-0.map").write_bytes(b"\x01" * size)
