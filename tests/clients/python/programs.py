@@ -6,6 +6,7 @@ Each prints what its test wants to know, one word a line.
 from __future__ import annotations
 
 import atexit
+import itertools
 import multiprocessing
 import os
 import random
@@ -293,19 +294,27 @@ def sends_stored(url: str, directory: str) -> None:
 
 
 def is_killed(url: str, directory: str, times: str, seed: str) -> None:
-    """Forks children that submit and send, and kills each at a random point. A line is an id that was on disk."""
+    """Forks children that submit and send, and kills each at a random point: half of them while they begin, the others
+    some events later. A line is an id that was on disk. No two events have the same ``page``."""
     chance = random.Random(int(seed))
     intake = Intake(url, spool=directory, linger_s=0.001, max_batch_events=7, retry_base_s=0.001)
-    for _ in range(int(times)):
+    for number in range(int(times)):
+        reads, writes = os.pipe()
         child = os.fork()
         if not child:
-            while True:
-                ticket = intake.submit(STREAM, EVENT)
+            for page in itertools.count():
+                ticket = intake.submit(STREAM, EVENT | {"page": f"/{number}/{page}"})
                 assert ticket.stored
                 say(ticket.id)
+                os.write(writes, b".")
+        os.close(writes)
+        left = chance.choice((0, chance.randrange(1, 200)))
+        while left > 0:
+            left -= len(os.read(reads, left)) or left
         time.sleep(chance.random() * 0.1)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+        os.close(reads)
     os._exit(0)
 
 
