@@ -542,11 +542,16 @@ test("meta.id is text, or one is made; a stream without settings is declared; br
   assert.deepEqual(dropped.map(({ stream, reason }) => [stream, reason]), [["all", "curated"], ["not_in", "curated"], ["rules", "curated"], ["ids", "sampled"]]);
 });
 
-test("an address may be a URL, and one that is none is refused at once", async () => {
-  const url = new URL("https://intake.example/") as never;
+test("an address may be a URL or that of the route, and one that cannot be an intake's is refused at once", async () => {
+  for (const url of [new URL("https://intake.example/"), "https://intake.example/v1/events", "https://intake.example/v1/events//"] as never[]) {
+    assert.equal((await make({ url }).submitNow("web.page_view", EVENT)).status, "sent");
+  }
+  assert.deepEqual(new Set(world.seen.map(({ path }) => path)), new Set(["/v1/events"]));
 
-  assert.equal((await make({ url }).submitNow("web.page_view", EVENT)).status, "sent");
-  for (const wrong of ["", "foo", undefined, null] as never[]) assert.throws(() => make({ url: wrong }), TypeError);
+  // "localhost:8192" is a URL: of the scheme "localhost:".
+  const texts = ["", "foo", "localhost:8192", "ftp://a.example", "data:text/plain,x"];
+  const parts = ["https://a.example?b=c", "https://a.example/#b", "https://b:c@a.example"];
+  for (const url of [...texts, ...parts, undefined, null] as never[]) assert.throws(() => make({ url }), TypeError, url);
 });
 
 test("a timer of ours keeps no process alive, and close sends what waits", async () => {
