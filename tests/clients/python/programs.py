@@ -216,6 +216,12 @@ def forks_unseen(url: str) -> None:
 
     intake = Intake(url, linger_s=LONG_S)
     submit(intake, 50)
+    # A thread that waits for the interpreter at the time of such a fork leaves the child's interpreter a lock that is
+    # never released, whatever the thread belongs to. One that waits for work, which lets go of its lock, does not.
+    waits = False
+    while not waits:
+        with intake._lock:
+            waits = intake._sleeps
     child = ctypes.PyDLL(None).fork()
     submit(intake, 30)
     if child:
