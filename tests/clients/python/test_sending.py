@@ -4,6 +4,7 @@ system call and each compression."""
 from __future__ import annotations
 
 import socket
+import threading
 import time
 import zlib
 from collections import Counter
@@ -54,6 +55,36 @@ def test_a_connection_in_use_is_bounded_once_and_not_looked_at_between_requests(
 
     assert len(faulty.seen) == REQUESTS
     assert calls == {"settimeout": 1}
+
+
+@pytest.mark.parametrize("busy_s", [0.0, LONG_S])
+def test_a_connection_that_the_intake_has_closed_without_a_word_is_not_used(
+    busy_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request into it would have an unknown outcome."""
+    monkeypatch.setattr(connection, "BUSY_S", busy_s)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer_one() -> None:
+            accepted, _ = listener.accept()
+            with accepted, accepted.makefile("rb") as received:
+                lengths = [
+                    line.split()[1] for line in iter(received.readline, b"\r\n") if line.startswith(b"Content-Len")
+                ]
+                received.read(int(lengths[0]))
+                accepted.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+
+        client = Intake("http://{}:{}".format(*listener.getsockname()), driver="inline")
+        outcomes = []
+        for _ in range(3):
+            thread = threading.Thread(target=answer_one)
+            thread.start()
+            outcomes.append(client.submit_now(STREAM, EVENT, timeout=60.0))
+            thread.join()
+
+    assert all(outcome.is_sent for outcome in outcomes)
+    assert client.metrics()["retries"] == client.metrics()["receipts"] == 0
+    client.close(0)
 
 
 def test_a_connection_that_was_not_used_for_a_while_is_looked_at(
