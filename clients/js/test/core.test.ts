@@ -209,6 +209,23 @@ test("what waits for too long expires", async () => {
   assert.deepEqual(dropped.map((notice) => notice.reason), Array(3).fill("expired"));
 });
 
+const store = () => Object.fromEntries(["open", "put", "mark", "remove", "clear", "close"].map((name) => [name, () => undefined])) as never;
+for (const [what, options, hours] of [["", {}, 1], [" with a store", { store: store() }, 72]] as const) {
+  test(`what waits expires${what} after ${hours} h`, async () => {
+    const hour = 3_600_000;
+    const intake = make(options);
+    const dropped = drops(intake);
+    world.answer = () => ({ status: 503, headers: { "retry-after": "3600" } });
+
+    count(intake, 0, 1);
+    await advance((hours - 0.5) * hour, 60_000);
+    assert.equal(dropped.length, 0);
+    await advance(2.5 * hour, 60_000);
+
+    assert.deepEqual(dropped.map((notice) => notice.reason), ["expired"]);
+  });
+}
+
 test("submit never throws", () => {
   const intake = make();
   const dropped = drops(intake);
