@@ -296,7 +296,7 @@ def flushes_and_leaves(url: str) -> None:
 
 def sends_stored(url: str, directory: str) -> None:
     """Sends what is on disk."""
-    say(*Intake(url, spool=directory).close(LONG_S))
+    say(*Intake(url, spool=directory).close(3 * LONG_S))
 
 
 def is_killed(url: str, directory: str, times: str, seed: str) -> None:

@@ -14,7 +14,7 @@ from tests.clients.python.test_processes import run, submitted
 from tests.harness.served import Served
 
 KILLS = os.environ.get("KILLS", "20")
-WITHIN_S = 60.0 + 3 * int(KILLS)
+WITHIN_S = 240.0 + 3 * int(KILLS)  # For a busy machine.
 OF_THE_REQUEST = ("dt", "request_id")  # The service writes these members of meta, for each request anew.
 
 
@@ -25,7 +25,7 @@ def test_killed_at_random_points_no_event_on_disk_is_lost_or_gets_another_id(tmp
     with Served(tmp_path) as service:
         url = "http://{}:{}".format(*service.address)
         killed = run("is_killed", url, str(spool), KILLS, "17", within_s=WITHIN_S)
-        last = run("sends_stored", url, str(spool))
+        last = run("sends_stored", url, str(spool), within_s=WITHIN_S)
         records = service.events(STREAM)
     bodies: dict[str, set[str]] = defaultdict(set)
     ids: dict[str, set[str]] = defaultdict(set)
