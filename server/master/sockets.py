@@ -21,7 +21,8 @@ from server.errors import BindError, PenstockError
 MAX_SOCKETS = 62  # Each has one bit in WorkerRow.set_last_call.
 
 _HINTS = {
-    errno.EADDRINUSE: "another process listens there: stop it (`ss -ltnp` names it) or choose another address",
+    errno.EADDRINUSE: "another process listens there: stop it (`ss -ltnp` names it) or choose another address, "
+    """such as by --set 'http.listen=["127.0.0.1:8292"]' or --set admin.listen=127.0.0.1:8293""",
     errno.EACCES: "a port below 1024 needs CAP_NET_BIND_SERVICE, and a path needs write permission in its directory",
     errno.EADDRNOTAVAIL: "no interface of this machine has that address: `ip addr` lists its addresses",
     errno.EAFNOSUPPORT: "this machine does not support that kind of address",

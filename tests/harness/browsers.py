@@ -19,6 +19,7 @@ import socket
 import subprocess
 import threading
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,7 @@ PROGRAMS = {
     "firefox": ["firefox-esr"],
     "webkit": ["WebKitWebDriver", "Xvfb"],
 }
+ANSWER_S = 150.0  # On a busy machine a browser takes more than a minute to begin.
 # What the process of a page calls itself.
 PAGES = r"-contentproc.*-isForBrowser"
 
@@ -115,6 +117,18 @@ class Browser:
         """Evaluate an expression in a tab."""
         raise NotImplementedError
 
+    def copy(self, tab: str) -> str:
+        """Open the tab's page in another tab, which begins with a copy of its sessionStorage, as a duplicated tab does
+        (HTML, "creating a new auxiliary browsing context"). Return the other tab's name."""
+        before = self._tabs()
+        self.run(tab, "window.open(location.href) !== null")
+        (other,) = eventually(lambda: self._tabs() - before)
+        return str(other)
+
+    def _tabs(self) -> set[str]:
+        """Return the names of all tabs."""
+        raise NotImplementedError
+
     def close(self, tab: str) -> None:
         """Close a tab."""
         raise NotImplementedError
@@ -173,7 +187,7 @@ class WebDriver(Browser):
             self._address + path, data, {"Content-Type": "application/json"}, method=method
         )
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:
                 return json.loads(answer.read())["value"]
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{method} {path}: {error.read().decode()[:500]}") from error
@@ -184,6 +198,9 @@ class WebDriver(Browser):
         self._switch(tab)
         self._ask("POST", f"{self._session}/url", {"url": url})
         return tab
+
+    def _tabs(self) -> set[str]:
+        return set(self._ask("GET", f"{self._session}/window/handles"))
 
     def _switch(self, tab: str) -> None:
         self._ask("POST", f"{self._session}/window", {"handle": tab})
@@ -239,6 +256,14 @@ class WebKit(WebDriver):
         eventually(self._is_up, or_show=said.read_text)
         self._begin({"webkitgtk:browserOptions": {"binary": str(MINI_BROWSER), "args": ["--automation"]}})
 
+    def copy(self, tab: str) -> str:
+        """Copy what the browser would: a tab that a script opens is no tab of the driver's."""
+        url, members = self.run(tab, "[location.href, Object.entries(sessionStorage)]")
+        other = self.open(urllib.parse.urljoin(url, "/blank"))
+        self.run(other, f"{json.dumps(members)}.map(([name, value]) => sessionStorage.setItem(name, value))")
+        self._ask("POST", f"{self._session}/url", {"url": url})
+        return other
+
     def kill(self, tabs: list[str]) -> None:
         """Close the tabs: the driver ends the whole session, and all that it stored, when a process of a page dies."""
         for tab in tabs:
@@ -282,10 +307,17 @@ class Firefox(Browser):
 
     def run(self, tab: str, expression: str) -> Any:
         answer = self._ask(
-            "script.evaluate", expression=f"JSON.stringify({expression})", target={"context": tab}, awaitPromise=False
+            "script.evaluate",
+            expression=f"JSON.stringify({expression})",
+            target={"context": tab},
+            awaitPromise=False,
+            userActivation=True,  # As WebDriver's scripts have it: without it no tab may be opened.
         )
         assert answer["type"] == "success", answer
         return json.loads(answer["result"]["value"]) if "value" in answer["result"] else None
+
+    def _tabs(self) -> set[str]:
+        return {tab["context"] for tab in self._ask("browsingContext.getTree", maxDepth=0)["contexts"]}
 
     def close(self, tab: str) -> None:
         """Close it as a user does: the page is asked first."""
@@ -302,7 +334,7 @@ class Firefox(Browser):
         return {pid for pid, line in self._below() if re.search(PAGES, line)}
 
     def _wait(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(ANSWER_S)
 
     def _ask(self, method: str, **params: Any) -> Any:
         return self._wait(self._send(method, params))
@@ -324,7 +356,7 @@ class Firefox(Browser):
         self._last = number
         future = self._answers[number] = asyncio.get_running_loop().create_future()
         await self._socket.send_str(json.dumps({"id": number, "method": method, "params": params}))
-        answer = await asyncio.wait_for(future, 60)
+        answer = await asyncio.wait_for(future, ANSWER_S)
         assert answer["type"] == "success", answer
         return answer["result"]
 

@@ -209,6 +209,23 @@ test("what waits for too long expires", async () => {
   assert.deepEqual(dropped.map((notice) => notice.reason), Array(3).fill("expired"));
 });
 
+const store = () => Object.fromEntries(["open", "put", "mark", "remove", "clear", "close"].map((name) => [name, () => undefined])) as never;
+for (const [what, options, hours] of [["", {}, 1], [" with a store", { store: store() }, 72]] as const) {
+  test(`what waits expires${what} after ${hours} h`, async () => {
+    const hour = 3_600_000;
+    const intake = make(options);
+    const dropped = drops(intake);
+    world.answer = () => ({ status: 503, headers: { "retry-after": "3600" } });
+
+    count(intake, 0, 1);
+    await advance((hours - 0.5) * hour, 60_000);
+    assert.equal(dropped.length, 0);
+    await advance(2.5 * hour, 60_000);
+
+    assert.deepEqual(dropped.map((notice) => notice.reason), ["expired"]);
+  });
+}
+
 test("submit never throws", () => {
   const intake = make();
   const dropped = drops(intake);
@@ -542,11 +559,16 @@ test("meta.id is text, or one is made; a stream without settings is declared; br
   assert.deepEqual(dropped.map(({ stream, reason }) => [stream, reason]), [["all", "curated"], ["not_in", "curated"], ["rules", "curated"], ["ids", "sampled"]]);
 });
 
-test("an address may be a URL, and one that is none is refused at once", async () => {
-  const url = new URL("https://intake.example/") as never;
+test("an address may be a URL or that of the route, and one that cannot be an intake's is refused at once", async () => {
+  for (const url of [new URL("https://intake.example/"), "https://intake.example/v1/events", "https://intake.example/v1/events//"] as never[]) {
+    assert.equal((await make({ url }).submitNow("web.page_view", EVENT)).status, "sent");
+  }
+  assert.deepEqual(new Set(world.seen.map(({ path }) => path)), new Set(["/v1/events"]));
 
-  assert.equal((await make({ url }).submitNow("web.page_view", EVENT)).status, "sent");
-  for (const wrong of ["", "foo", undefined, null] as never[]) assert.throws(() => make({ url: wrong }), TypeError);
+  // "localhost:8192" is a URL: of the scheme "localhost:".
+  const texts = ["", "foo", "localhost:8192", "ftp://a.example", "data:text/plain,x"];
+  const parts = ["https://a.example?b=c", "https://a.example/#b", "https://b:c@a.example"];
+  for (const url of [...texts, ...parts, undefined, null] as never[]) assert.throws(() => make({ url }), TypeError, url);
 });
 
 test("a timer of ours keeps no process alive, and close sends what waits", async () => {

@@ -88,6 +88,27 @@ const runToItsEnd = (lines: string): { said: string[]; accepted: string[]; code:
   return { said, accepted: said.filter((line) => line.startsWith("accepted ")).map((line) => line.slice(9)).sort(), code: status };
 };
 
+/** The examples of the README in a language, without what they import, for an intake at `url`. */
+const examples = (language: string): string[] =>
+  [...readFileSync(join(ROOT, "README.md"), "utf8").matchAll(new RegExp("^```" + language + "\\n([^]*?)^```", "gm"))].map(([, text]) =>
+    text!.replace(/^import .*$/gm, "").replace('"http://127.0.0.1:8192"', "url"));
+
+test("the first example of the README sends its event", () => {
+  const [first] = examples("js");
+
+  const { accepted, code } = runToItsEnd(`globalThis.location = { pathname: "/first" }; ${first}`);
+
+  assert.deepEqual([accepted, code], [["/first"], 0]);
+});
+
+test("the plugin of the README refuses drafts", () => {
+  const plugin = examples("js").find((text) => text.includes("noDrafts"));
+
+  const { accepted, code } = runToItsEnd(`${plugin}; for (const page of ["/draft/a", "/b"]) intake.submit("web.page_view", event(page));`);
+
+  assert.deepEqual([accepted, code], [["/b"], 0]);
+});
+
 test("in Node what waits is sent when a script has run to its end", () => {
   const { accepted, code } = runToItsEnd(`
     const intake = createIntake({ url });

@@ -25,6 +25,16 @@ window.submit = (label, count, pad = 0) => {
   }
   return count;
 };
+// The identities by which samples are drawn, as a client of this page would write them. Nothing is sent: there is no room.
+window.identities = () => {
+  const provide_values = ["performer_session_id", "performer_pageview_id"];
+  const streams = { probe: { producers: { metrics_platform_client: { provide_values } } } };
+  const probe = penstock.createIntake({ url: location.origin, streams, queue: { maxEvents: 0 } });
+  let found;
+  probe.on("queued", ({ event }) => (found = event.performer));
+  probe.submit("probe", { $schema: "/probe/1.0.0" });
+  return found;
+};
 window.kept = () => {
   const opening = indexedDB.open("penstock:" + location.origin, 1);
   opening.onsuccess = () => {

@@ -1,8 +1,8 @@
 """A site with one page. Its server is a first hop in front of a real intake, and spoils requests as a test asks.
 
 Rules: ``fault`` decides for each POST of events: None forwards it; an answer is given without the intake; ``drop``
-closes the connection before the intake has it, ``lose`` after. Every page has a policy that forbids inline and
-evaluated scripts.
+closes the connection before the intake has it, ``lose`` after. The pages have a policy that forbids inline and
+evaluated scripts, but for those that a test writes in ``texts``.
 Not here: browsers, and what the pages do (page.js).
 """
 
@@ -63,6 +63,7 @@ class Site:
         self.fault: Fault = no_fault
         self.requests: list[Request] = []
         self.connect = ""  # Further origins that pages may connect to.
+        self.texts: dict[str, str] = {}  # Pages by path, which may have scripts of their own.
 
     def __enter__(self) -> Self:
         site = self
@@ -105,6 +106,10 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         if path == "/page":
             self._send(200, {"Content-Type": "text/html"}, PAGE)
+        elif path in self.site.texts:
+            self._send(
+                200, {"Content-Type": "text/html", "Content-Security-Policy": ""}, self.site.texts[path].encode()
+            )
         elif path == "/blank":
             self._send(200, {"Content-Type": "text/html"}, b"<!doctype html><title>blank</title>")
         elif path == "/page.js":

@@ -54,8 +54,11 @@ def stored(service: Served, wanted: set[str]) -> dict[str, list[dict[str, Any]]]
 
 def account(site: Site, service: Served, submitted: set[str], dropped: Set[str] = frozenset()) -> None:
     """Check that the sink holds what was submitted but for what was dropped, and that each event was sent with the same
-    bytes however often it was."""
-    assert stored(service, submitted).keys() == submitted - dropped
+    bytes however often it was. Print the figures."""
+    found = stored(service, submitted)
+    repeated = sum(len(events) - 1 for events in found.values())
+    print(f"submitted {len(submitted)}, accepted {len(found)}, dropped {len(dropped)}, accepted again {repeated}")
+    assert found.keys() == submitted - dropped
     texts = defaultdict(set)
     for request in site.requests:
         for event in request.events:
@@ -143,6 +146,39 @@ def test_ten_tabs_that_are_closed_and_killed_lose_nothing_and_repeat_bytes(
 
     account(site, intake, wanted)
     browser.close(last)
+
+
+def test_a_duplicated_tab_shares_the_session_and_neither_ids_nor_queue(
+    browser: Browser, site: Site, intake: Served
+) -> None:
+    """The copy begins with the sessionStorage of the first, which holds the session. What waits is the first one's."""
+    names = [label(), label()]
+    wanted = ids(names[0], 9) | ids(names[1], 9)
+    site.fault = lambda _events: "drop"
+    first = open_page(browser, site, store=True)
+    browser.run(first, f"submit({names[0]!r}, 9)")
+    eventually(lambda: browser.run(first, "kept()") == 9)
+    copy = browser.copy(first)
+    eventually(lambda: browser.run(copy, "window.isReady"))
+    browser.run(copy, f"submit({names[1]!r}, 9)")
+    eventually(lambda: browser.run(copy, "kept()") == 18)
+    made = [browser.run(tab, "identities()") for tab in (first, copy)]
+    unnamed = "Array.from({length: 20}, () => intake.submit('app.tick.test', {$schema: '/app/tick/1.0.0', count: 1}))"
+    own = [set(browser.run(tab, unnamed)) for tab in (first, copy)]
+
+    site.fault = lambda _events: None
+    everything = wanted | own[0] | own[1]
+    wait_for(site, everything)
+    eventually(lambda: browser.run(copy, "kept()") == 0)
+
+    assert made[0]["session_id"] == made[1]["session_id"]
+    assert made[0]["pageview_id"] != made[1]["pageview_id"]
+    assert len(everything) == 18 + 40
+    accepted = [event["meta"]["id"] for request in site.requests for event in request.accepted()]
+    assert sorted(accepted) == sorted(everything), "each once"
+    account(site, intake, everything)
+    browser.close(copy)
+    browser.close(first)
 
 
 def test_offline_and_back_loses_nothing(browser: Browser, site: Site, intake: Served) -> None:
@@ -267,6 +303,19 @@ def test_413_halves_until_it_fits_and_a_killed_intake_comes_back(browser: Browse
 
             account(site, service, ids(name, 30) | ids(f"{name}away", 25) | large, dropped=large)
         browser.close(tab)
+
+
+def test_requests_have_no_cookies_and_none_is_set(browser: Browser, site: Site) -> None:
+    name = label()
+    tab = open_page(browser, site)
+    browser.run(tab, "document.cookie = 'of=the site'")
+
+    browser.run(tab, f"submit({name!r}, 3)")
+    wait_for(site, ids(name, 3))
+
+    assert browser.run(tab, "document.cookie") == "of=the site"
+    assert all("cookie" not in request.headers for request in site.requests)
+    browser.close(tab)
 
 
 def test_a_page_of_another_site_sends_without_a_preflight(browser: Browser, built: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from penstock_client import Intake
-from penstock_client.testing import FaultServer
+from penstock_client.testing import Fault, FaultServer
 from tests.clients.python.conftest import EVENT, STREAM
 from tests.clients.python.driven import DRIVERS, make
 
@@ -182,3 +182,32 @@ def test_a_wait_without_a_bound_ends_with_its_events(driver: str, timeout: Any, 
     assert client.submit_now(STREAM, EVENT, timeout=timeout).is_sent
     client.submit(STREAM, EVENT)
     assert client.close(timeout).sent == 2
+
+
+@drivers
+def test_an_address_where_no_intake_listens_is_named(
+    driver: str, faulty: FaultServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    faulty.faults.append(Fault(status=404, accepts=False))
+    client = make(driver, faulty.url)
+    ticket = client.submit(STREAM, EVENT)
+    client.close(LONG_S)
+
+    assert ticket.outcome == ("rejected", "http_404", f"{faulty.url}/v1/events answers 404")
+    assert f"{faulty.url}/v1/events answers 404" in caplog.text
+
+
+@drivers
+def test_an_event_that_is_not_sent_says_what_is_missing(driver: str, faulty: FaultServer) -> None:
+    client = make(driver, faulty.url, streams={STREAM: {}})
+    outcomes = [client.submit(STREAM, {}).outcome, client.submit("no.such", EVENT).outcome]
+    client.close(LONG_S)
+
+    assert outcomes == [
+        (
+            "dropped",
+            "no_schema",
+            f'{STREAM}: the event has no "$schema", and the option schemas names none for its stream',
+        ),
+        ("dropped", "unknown_stream", "no.such: the stream configuration does not declare this stream"),
+    ]

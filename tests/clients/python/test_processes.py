@@ -18,11 +18,11 @@ ENVIRON = {"PYTHONPATH": os.pathsep.join([str(SOURCES), *filter(None, [os.enviro
 LONG_S = 120.0
 
 
-def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(name: str, *arguments: str, within_s: float = LONG_S) -> subprocess.CompletedProcess[str]:
     """Run a program to its end."""
     command = [sys.executable, "-m", "tests.clients.python.programs", name, *arguments]
     environ = os.environ | ENVIRON
-    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=LONG_S)
+    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=within_s)
 
 
 def submitted(done: subprocess.CompletedProcess[str]) -> list[str]:

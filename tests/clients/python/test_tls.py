@@ -79,8 +79,8 @@ def test_no_event_goes_to_an_intake_that_cannot_be_trusted_and_the_log_says_why(
     client = make(driver, secure.url, **SOON)
     client.submit(STREAM, EVENT)
     deadline_s = time.monotonic() + LONG_S
-    while client.health().last_error is None and time.monotonic() < deadline_s:
-        client.flush(0.3)
+    while client.health().last_error != "tls" and time.monotonic() < deadline_s:
+        client.flush(0.3)  # On a busy machine that may not be enough to connect.
 
     assert client.health().last_error == "tls"
     assert "TLS: self-signed certificate" in caplog.text.replace("self signed", "self-signed")

@@ -24,7 +24,9 @@ const write = (event: unknown): string => {
 };
 
 export const createIntake = (options: Options): Intake => {
-  const url = new URL(options.url).href.replace(/\/+$/, "");
+  const url = new URL(options.url).href.replace(/(\/v1\/events)?\/*$/, "");
+  // Where nothing is ever accepted: "localhost:8192" has a scheme, "localhost:".
+  if (!/^https?:[^?#@]+$/.test(url)) throw new TypeError(url);
   const { store, honour, reports, services = {}, consent = true } = options;
   const bounds = { maxEvents: 1000, maxBytes: 4194304, maxAgeMs: store ? 259200000 : 3600000, maxEventBytes: 1048576, ...options.queue };
   const page = globalThis.document as Document | undefined;

@@ -21,7 +21,7 @@ from penstock_client.options import Options
 from penstock_client.outcomes import Outcome, Ticket
 from penstock_client.queue import Queue
 from penstock_client.streamconfig import StreamSource
-from penstock_client.streams import destination, is_in_sample, judge, sample_problem
+from penstock_client.streams import NOT_SENT, destination, is_in_sample, judge, sample_problem
 
 if TYPE_CHECKING:
     from penstock_client.spool import Spool
@@ -95,7 +95,7 @@ class Core(Queue):
             except Exception as error:  # Of settings or ids that no rule foresees.
                 return self._refused(stream, identity, "client_error", f"{stream}: {error!r}", now_s)
             if isinstance(found, str):
-                return self._refused(stream, identity, found, f"not sent to {stream}: {found}", now_s)
+                return self._refused(stream, identity, found, f"{stream}: {NOT_SENT[found]}", now_s)
             lane = self._lane(address, hasty)
         try:
             body = self._encode(made)
@@ -324,7 +324,10 @@ class Core(Queue):
                 sent.append(ticket)
             elif outcome == "rejected":
                 reason = decision.reasons[index] or "rejected"
-                self._settle(ticket, Outcome("rejected", reason, decision.details.get(index)), now_s)
+                detail = decision.details.get(index)
+                if detail is None and isinstance(result, Answer):  # As where no intake listens: which address it was.
+                    detail = f"{lane.url}/v1/events answers {result.status}"
+                self._settle(ticket, Outcome("rejected", reason, detail), now_s)
             else:
                 left.append(ticket)
                 is_unknown = is_unknown or outcome == "unknown"
@@ -402,7 +405,7 @@ class Core(Queue):
         ticket.unjudged = None
         found = self._judged(ticket.stream, made, ids, now_s)
         if isinstance(found, str):
-            self._settle(ticket, Outcome("dropped", found, f"not sent to {ticket.stream}: {found}"), now_s)
+            self._settle(ticket, Outcome("dropped", found, f"{ticket.stream}: {NOT_SENT[found]}"), now_s)
             return
         lane = self._lane(destination(found, self.options.services, self.options.url), hasty)
         body = self._encode(made)

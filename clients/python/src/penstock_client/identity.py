@@ -40,15 +40,15 @@ def new_id(unix_ms: int | None = None) -> str:
 
 _VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _last_prefix = (-1, "")
-_last_time = (-1, "")
+_last_second = (-1, "")
 
 
 def timestamp(unix_ms: int) -> str:
     """Return a time as ``2026-11-28T12:00:00.000Z``."""
-    global _last_time  # noqa: PLW0603 - a cache of one entry, replaced whole: safe without a lock
-    known_ms, text = _last_time
-    if known_ms != unix_ms:
-        second, rest = divmod(unix_ms, 1000)
-        text = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(second))}.{rest:03d}Z"
-        _last_time = (unix_ms, text)
-    return text
+    global _last_second  # noqa: PLW0603 - a cache of one entry, replaced whole: safe without a lock
+    second, rest = divmod(unix_ms, 1000)
+    known, text = _last_second
+    if known != second:  # Not for each millisecond: strftime takes longer than the rest of submit.
+        text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        _last_second = (second, text)
+    return f"{text}.{rest:03d}Z"

@@ -60,7 +60,7 @@ class Job(NamedTuple):
             return "GET", self.headers, b""
         body = join(self.bodies)
         if self.compress_over is not None and len(body) > self.compress_over:
-            # Level 1: half the time of level 6 for a few per cent more bytes. 31 is the form of gzip.
-            packer = zlib.compressobj(1, wbits=31)
-            return "POST", {**self.headers, "Content-Encoding": "gzip"}, packer.compress(body) + packer.flush()
+            # Level 1: half the time of level 6 for a few per cent more bytes. 31 is the form of gzip. In one call, for
+            # after each one this thread has to wait for the interpreter.
+            return "POST", {**self.headers, "Content-Encoding": "gzip"}, zlib.compress(body, 1, 31)
         return "POST", self.headers, body

@@ -103,7 +103,7 @@ class Options:
         *,
         hasty: bool = False,
         linger_s: float = 0.2,
-        max_batch_events: int = 500,
+        max_batch_events: int = 1000,
         max_batch_bytes: int = 1_000_000,
         timeout_s: float = 15.0,
         compress_over: int | None = 16_384,

@@ -113,7 +113,8 @@ class Ticket:
         return self.outcome is not PENDING
 
     def wait(self, timeout: float | None = None) -> Outcome:
-        """Return the outcome, after ``timeout`` seconds at most; it is pending if that was not enough."""
+        """Return the outcome, after ``timeout`` seconds at most; it is pending if that was not enough. Tickets of an
+        AsyncIntake are awaited instead: this returns at once, for to wait would stop their loop."""
         if self.outcome is PENDING and self._waiting is not None:
             self._waiting(self, timeout)
         return self.outcome

@@ -161,6 +161,15 @@ def provide_values(names: Any, event: dict[str, Any], context: Context) -> None:
             event[parent] = inner | {field: value}  # A new object: the caller's event is not changed.
 
 
+# What ``judge`` found, for people.
+NOT_SENT = {
+    "unknown_stream": "the stream configuration does not declare this stream",
+    "no_schema": 'the event has no "$schema", and the option schemas names none for its stream',
+    "sampled": "not in the sample of the stream",
+    "curated": "left out by the curation rules of the stream",
+}
+
+
 def judge(
     streams: Streams | None,
     stream: str,
