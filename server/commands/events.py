@@ -13,13 +13,15 @@ import argparse
 import difflib
 import os
 import sys
+from pathlib import Path
 
 from server.catalog.query import Query
 from server.catalog.sources import read_files, sections
 from server.catalog.views import Views
 from server.commands.support.options import add_settings
 from server.commands.support.output import say, until_nobody_reads
-from server.config.load import Loaded, load
+from server.config.load import load
+from server.config.settings import Config
 from server.errors import EXIT_DONE, EXIT_FOUND, SettingsError
 from server.sink.kind import Reading, kind_of
 
@@ -33,12 +35,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    return run(load(options.config, options.set, os.environ), options.stream, options.follow)
+    loaded = load(options.config, options.set, os.environ)
+    return run(loaded.config, loaded.base_dir, options.stream, options.follow)
 
 
-def run(loaded: Loaded, stream: str | None, follow: bool) -> int:
+def run(config: Config, base_dir: Path, stream: str | None, follow: bool) -> int:
     """Print to standard output until all is printed, or with ``follow`` until it is interrupted."""
-    config = loaded.config
     faults: list[str] = []
 
     def tell(text: str) -> None:
@@ -50,7 +52,7 @@ def run(loaded: Loaded, stream: str | None, follow: bool) -> int:
 
     def on_none(topics: list[str]) -> None:
         stored = f"there are events of {', '.join(topics)}" if topics else "there are no events at all"
-        declared = _declared(loaded, stream or "")
+        declared = _others_declared(config, base_dir, stream or "")
         if declared is None:
             tell(f"no event of the stream {stream} is stored; {stored}")
         else:
@@ -70,21 +72,20 @@ def run(loaded: Loaded, stream: str | None, follow: bool) -> int:
     )
     try:
         with until_nobody_reads():
-            kind_of(config.sink).read(config.sink, loaded.base_dir, reading)
+            kind_of(config.sink).read(config.sink, base_dir, reading)
     except KeyboardInterrupt:
         return _exit_code(faults)
     return _exit_code(faults)
 
 
-def _declared(loaded: Loaded, stream: str) -> list[str] | None:
+def _others_declared(config: Config, base_dir: Path, stream: str) -> list[str] | None:
     """Return the declared streams if this one is not among them. None: it is, or any name is accepted, or the sources
     cannot be read from here."""
     try:
-        sources = read_files(loaded.path(text) for text in loaded.config.streams.sources)
+        sources = read_files(base_dir / text for text in config.streams.sources)
     except SettingsError:  # A URL, or a file with a mistake, which `penstock check` explains.
         return None
-    wiki = loaded.config.streams.wiki
-    view = Views(sections(sources), wiki).of(wiki)
+    view = Views(sections(sources), config.streams.wiki).of(config.streams.wiki)
     if not sources or any(view.select(Query(names=(stream,)))):
         return None
     return [entry[0] for entry in view.select(Query()) if entry is not None and entry[0][:1] != "/"]

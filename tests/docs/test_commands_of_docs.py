@@ -30,6 +30,8 @@ RUN_WHOLE: Final = {
     "TUTORIAL.md": "tests/docs/test_tutorial.py",
     "KAFKA.md": "tests/docs/test_kafka_page.py",
     "SENDING.md": "tests/docs/test_sending_page.py",
+    "EVOLUTION.md": "tests/docs/test_guides.py",
+    "DEVELOPMENT.md": "tests/docs/test_guides.py",
 }
 # Pages whose indented lines are no commands.
 NO_COMMANDS: Final = {"DESIGN.md", "FILTERS.md"}
@@ -83,6 +85,9 @@ RUN_BY: Final = {
     "penstock process page-change -c page-change.yaml": "tests/processors/page_change",
     "penstock process page-change --oracle --seed 1": "tests/processors/page_change",
     "deploy/kafka/run &": "tests/docs/test_kafka_page.py",
+    'prometheus --config.file="$CHECKOUT"/deploy/prometheus/prometheus.yml --storage.tsdb.path=prometheus': (
+        "tests/process/test_alerts.py"
+    ),
     "helm install my-intake deploy/helm/penstock -f my-values.yaml": "tests/deploy/test_helm.py",
     "helm install eventgate-main deploy/helm/penstock -f deploy/helm/penstock/profiles/eventgate-main.yaml": (
         "tests/deploy/test_helm.py"

@@ -30,7 +30,8 @@ def intake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
 
 
 def shown(intake: Path, stream: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
-    code = events.run(load(intake, [], {}), stream, follow=False)
+    loaded = load(intake, [], {})
+    code = events.run(loaded.config, loaded.base_dir, stream, follow=False)
     return code, capsys.readouterr().err
 
 
