@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from server.shared.stacks import Stacks
+from tests.harness.running import PATIENCE_S, ROOT
 from tests.harness.served import Served
 
 LEFT = "was ended by a fatal signal: the stacks of its threads"
@@ -50,16 +52,23 @@ def test_in_a_terminal_the_stacks_are_lines(tmp_path: Path) -> None:
         assert "stacks of its threads\n  Fatal Python error: Aborted\n" in service.log()
 
 
+DYING = """
+import os, signal
+from server.shared.stacks import Stacks
+
+stacks = Stacks()
+pid = os.fork()
+if not pid:
+    stacks.leave_when_dying(3)
+    os.kill(os.getpid(), signal.SIGABRT)
+os.waitpid(pid, 0)
+print([stacks.left_by(row).partition(chr(10))[0] for row in (2, 3, 3)])
+"""
+
+
 def test_what_a_row_left_is_read_once() -> None:
     """A later child of the same row must not be blamed for it."""
-    stacks = Stacks()
-    pid = os.fork()
-    if not pid:
-        stacks.leave_when_dying(3)
-        os.kill(os.getpid(), signal.SIGABRT)
-        os._exit(0)
-    os.waitpid(pid, 0)
+    done = subprocess.run([sys.executable, "-c", DYING], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)
 
-    assert stacks.left_by(2) == ""
-    assert stacks.left_by(3).startswith("Fatal Python error")
-    assert stacks.left_by(3) == ""
+    assert done.stdout == "['', 'Fatal Python error: Aborted', '']\n", done.stderr
+    assert done.stderr == ""
