@@ -52,7 +52,7 @@ type: dev-venv  ## Check types
 	@$(BIN)/mypy --no-error-summary
 
 test: dev-venv  ## Run the whole suite; ARGS="-k name" selects tests
-	@$(BIN)/python -m pytest -q $(ARGS)
+	@$(BIN)/python -m pytest --durations=10 --durations-min=5 $(ARGS)
 
 # Folders whose tests start services or brokers. Slow tests in other folders have the marker `slow`.
 NOT_QUICK := clients contract deploy fuzz kafka process server/master server/sink/kafka two_hop test_kafka_summary.py

@@ -16,7 +16,9 @@ import orjson
 
 LINE_EVERY_S = 10.0  # One line per kind of client trouble: EventGate releases were rolled back for log spam.
 
+STACKS = "stacks"  # The extra field that is shown on lines of its own in a terminal.
 _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", None, None))) | {"message", "asctime", "taskName"}
+_SHOWN_APART = _STANDARD | {STACKS}
 
 
 class JsonFormatter(logging.Formatter):
@@ -48,13 +50,18 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
-        more = [f"{name}={value}" for name, value in vars(record).items() if name not in _STANDARD and value]
+        more = [f"{name}={value}" for name, value in vars(record).items() if name not in _SHOWN_APART and value]
         shown = f"{record.getMessage()} ({', '.join(more)})" if more else record.getMessage()
-        message = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
-        line = f"{clock} {record.levelname:<7} {record.name}[{record.process}]: {message}"
+        line = f"{clock} {record.levelname:<7} {record.name}[{record.process}]: {_printable(shown)}"
+        for each in getattr(record, STACKS, "").splitlines():
+            line += f"\n  {_printable(each)}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return line
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def set_up(level: str, style: Literal["auto", "json", "text"]) -> None:

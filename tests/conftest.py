@@ -30,6 +30,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 REQUIRE_KAFKA = os.environ.get("REQUIRE_KAFKA") == "1"
 REAL_KAFKA_FIXTURE = "kafka_node"
+RED = (
+    "FAILED names a test whose claim does not hold, ERROR one whose preparation failed. Run one alone with\n"
+    'make test ARGS="tests/…/test_….py -k name". One that fails only in a whole run is a fault as well: report it.'
+)
 LACK = (
     "no real Kafka: "  # How that fixture begins to say why it skips. A skip for another reason is not a lack of Kafka.
 )
@@ -100,6 +104,8 @@ class KafkaTally:
         terminalreporter.write_line(self.summary(), yellow=bool(self.skipped), bold=True)
         if REQUIRE_KAFKA and self.is_lacking():
             terminalreporter.write_line("REQUIRE_KAFKA=1: a run without it has failed.", red=True, bold=True)
+        if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
+            terminalreporter.write_line(RED, red=True)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,4 +1,4 @@
-"""A run says on which Kafka it ran, and fails where a real one is required and lacking."""
+"""A run says on which Kafka it ran and what a red line means, and fails where a real one is required and lacking."""
 
 from __future__ import annotations
 
@@ -39,6 +39,22 @@ def test_the_last_lines_name_the_kafka(text: str, line: str, tmp_path: Path) -> 
 
     assert result.returncode == 0, result.stdout + result.stderr
     assert line in result.stdout
+
+
+@pytest.mark.parametrize(("text", "is_red"), [("def test_it(): assert 0\n", True), ("def test_it(): pass\n", False)])
+def test_a_red_line_is_explained(text: str, is_red: bool, tmp_path: Path) -> None:
+    result = run(tmp_path, text)
+
+    assert ("FAILED names a test whose claim does not hold" in result.stdout) == is_red
+
+
+def test_make_test_shows_each_part_and_the_slowest_tests() -> None:
+    """With -q there is a line for each hundred tests, and none for a file."""
+    said = subprocess.run(["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    (command,) = [line for line in said.stdout.splitlines() if "-m pytest" in line]
+
+    assert "--durations" in command
+    assert " -q" not in command
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,13 @@ or sum by (instance, broker) (rate(penstock_kafka_broker_errors_total[<5m>])
         "penstock_catalog_source_failing_seconds > <30m:s> or penstock_catalog_snapshots > 1",
     ),
     Alert(
+        "PenstockReloadRefused",
+        "ticket",
+        "{{ $labels.instance }} has refused a reload: its old settings are still in force.",
+        "",
+        'sum by (instance) (increase(penstock_reloads_total{outcome="refused"}[<15m>])) > 0',
+    ),
+    Alert(
         "PenstockWorkersDying",
         "page",
         "{{ $value | humanize }} processes of {{ $labels.instance }} have died within 15 minutes.",

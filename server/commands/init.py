@@ -43,7 +43,9 @@ def run(directory: Path) -> int:
     files = [path.relative_to(STARTER) for path in sorted(STARTER.rglob("*")) if path.is_file()]
     there = [str(directory / file) for file in files if (directory / file).exists()]
     if there:
-        raise UsageError(f"{', '.join(there)}: is there already, and nothing was written. Name another directory")
+        raise UsageError(
+            f"already there: {', '.join(there)}. Nothing was written: name another directory, or go on with this one"
+        )
     try:
         for file in files:
             (directory / file).parent.mkdir(parents=True, exist_ok=True)

@@ -86,6 +86,6 @@ class _Welcome:
         self._is_said = True
         local = Path(".venv/bin/penstock")
         penstock = str(local) if local.exists() else "penstock"
-        print(WELCOME.format(address=addresses[0], sink=self._sink, penstock=penstock), flush=True)
+        print(WELCOME.format(address=addresses[0], sink=self._sink, penstock=penstock), end="", flush=True)
         if self._console_on and not self._console_on.endswith(":0"):  # Else the log names the port.
-            print(CONSOLE.format(listen=self._console_on), flush=True)
+            print(CONSOLE.format(listen=self._console_on), end="", flush=True)

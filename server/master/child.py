@@ -9,7 +9,6 @@ Not here: what a child does (worker, fetch.process), what its end means (master.
 from __future__ import annotations
 
 import contextlib
-import faulthandler
 import logging
 import os
 import socket
@@ -22,8 +21,6 @@ from server.host import stdio
 from server.master import signals
 from server.master.generation import WorkerContext
 from server.timing import timers
-
-STDERR = 2
 
 Run = Callable[[WorkerContext], int]
 
@@ -49,7 +46,7 @@ def _live(run: Run, context: WorkerContext, not_inherited: Iterable[socket.socke
         timers.begin_child()
         signals.reset_in_child()
         context.row.board.stacks.answer()
-        faulthandler.enable(STDERR)  # A crash, or ABRT from the master, leaves the stack of every thread.
+        context.row.board.stacks.leave_when_dying(context.row.index)
         for mine_not in not_inherited:
             mine_not.close()
         context.row.pid = os.getpid()

@@ -234,6 +234,8 @@ class Master:
     def _bury(self, child: Child, status: int) -> None:
         now = time.monotonic()
         is_draining = child.note_state(now) is State.DRAINING
+        if stacks := self._board.stacks.left_by(child.row.index):
+            _logger.error("%s was ended by a fatal signal: the stacks of its threads", child, extra={"stacks": stacks})
         self._board.release(child.row)
         how = signals.describe_end(status)
         is_told = self._is_stopping or is_draining or child in self._succession.leaving

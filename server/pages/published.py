@@ -119,7 +119,7 @@ class Published:
         if isinstance(found, tuple):
             status, detail = _NO_SCHEMA.get(found[0], _NO_SCHEMA["schema_unavailable"])
             return Wrong(status, detail, retry_after_s=1 if status == 503 else 0)
-        parts = pages.schema(uri, found) if is_page_wanted else iter((found,))
+        parts = pages.schema(uri, found) if is_page_wanted else iter((found, b"\n"))
         # Page and JSON have the same address; caches keep them apart by Vary.
         return PageDocument(
             parts,

@@ -27,7 +27,7 @@ class Reading(Struct, frozen=True):
 
     ``stream`` None: all. ``stream_fields`` are the paths in an event that may name its stream. ``follow``: new events
     too, until interrupted. ``say`` prints a message; ``on_unread`` is called with each part that damage keeps from
-    being read.
+    being read; ``on_none`` with the topics of the stored events, if none of them is of ``stream`` at the first look.
     """
 
     stream: str | None
@@ -36,6 +36,7 @@ class Reading(Struct, frozen=True):
     out: BinaryIO
     say: Callable[[str], None]
     on_unread: Callable[[str], None]
+    on_none: Callable[[list[str]], None]
 
 
 class Kind(Struct, frozen=True):

@@ -190,10 +190,10 @@ def test_event_streams_are_pods_of_their_own_and_only_where_asked(tmp_path: Path
     (container,) = pod["spec"]["containers"]
     environ = {one["name"]: one["value"] for one in container["env"]}
     file = tmp_path / "settings.yaml"
-    file.write_text(rendered("x")["ConfigMap"]["data"]["settings.yaml"])
+    file.write_text(rendered("x", *STREAM)["ConfigMap"]["data"]["settings.yaml"])
     own = load(file, [], environ).config.eventstreams
     ports = {one["name"]: one["containerPort"] for one in container["ports"]}
-    ours, theirs = found["Service"]["spec"]["selector"], rendered("x")["Service"]["spec"]["selector"]
+    ours, theirs = found["Service"]["spec"]["selector"], rendered("x", *STREAM)["Service"]["spec"]["selector"]
 
     assert own.listen == [f":{ports['http']}"] and own.admin_listen == f":{ports['admin']}"
     assert pod["spec"]["terminationGracePeriodSeconds"] > own.drain_s
@@ -202,7 +202,7 @@ def test_event_streams_are_pods_of_their_own_and_only_where_asked(tmp_path: Path
     assert set(found) == {"Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy", "Ingress"}
     assert container["securityContext"]["readOnlyRootFilesystem"] and pod["spec"]["securityContext"]["runAsNonRoot"]
     assert float(found["Ingress"]["metadata"]["annotations"][READ_TIMEOUT]) > own.max_age_s
-    assert "Deployment" not in rendered("x")
+    assert "Deployment" not in rendered("x", *STREAM)
 
 
 READ_TIMEOUT = "nginx.ingress.kubernetes.io/proxy-read-timeout"
@@ -210,6 +210,8 @@ READ_TIMEOUT = "nginx.ingress.kubernetes.io/proxy-read-timeout"
 
 def of_event_streams(*more: str) -> dict[str, dict[str, Any]]:
     """What is applied of EventStreams, by kind."""
-    text = helm("template", "x", CHART, "--kube-version", KUBERNETES, "--set", "eventstreams.enabled=true", *more)
+    text = helm(
+        "template", "x", CHART, "--kube-version", KUBERNETES, *STREAM, "--set", "eventstreams.enabled=true", *more
+    )
     found = [one for one in yaml.safe_load_all(text) if one]
     return {one["kind"]: one for one in found if one["metadata"]["name"].endswith("-eventstreams")}

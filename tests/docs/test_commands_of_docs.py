@@ -30,6 +30,8 @@ RUN_WHOLE: Final = {
     "TUTORIAL.md": "tests/docs/test_tutorial.py",
     "KAFKA.md": "tests/docs/test_kafka_page.py",
     "SENDING.md": "tests/docs/test_sending_page.py",
+    "EVOLUTION.md": "tests/docs/test_guides.py",
+    "DEVELOPMENT.md": "tests/docs/test_guides.py",
 }
 # Pages whose indented lines are no commands.
 NO_COMMANDS: Final = {"DESIGN.md", "FILTERS.md"}
@@ -66,6 +68,10 @@ RUN_BY: Final = {
     "curl -i 'http://127.0.0.1:8192/v1/events' -H 'content-type: application/json' -d @event.json": (
         "tests/docs/test_quickstart.py"
     ),
+    "penstock serve -c my-intake/intake.yaml --set http.limits.requests_per_s_per_address=1 "
+    "--set http.limits.burst_per_address=1": "tests/docs/test_sending_page.py",
+    "penstock serve -c my-intake/intake.yaml --set sink.kind=kafka "
+    """--set 'sink.kafka={"bootstrap.servers":"127.0.0.1:9"}'""": "tests/docs/test_sending_page.py",
     "penstock eventstreams -c penstock.yaml": "tests/eventstreams/test_programs.py",
     "curl -N 'http://127.0.0.1:8194/v2/stream/web.page_view?since=-1h'": "tests/eventstreams/test_served.py",
     "curl http://127.0.0.1:8192/v1/events?test=abc -H 'content-type: application/json' -d @event.json": (
@@ -83,6 +89,10 @@ RUN_BY: Final = {
     "penstock process page-change -c page-change.yaml": "tests/processors/page_change",
     "penstock process page-change --oracle --seed 1": "tests/processors/page_change",
     "deploy/kafka/run &": "tests/docs/test_kafka_page.py",
+    "kcat -b 127.0.0.1:9092 -t hello.greeting -C -e -f '%k %h %s\\n'": "tests/docs/test_consuming_page.py",
+    'prometheus --config.file="$CHECKOUT"/deploy/prometheus/prometheus.yml --storage.tsdb.path=prometheus': (
+        "tests/process/test_alerts.py"
+    ),
     "helm install my-intake deploy/helm/penstock -f my-values.yaml": "tests/deploy/test_helm.py",
     "helm install eventgate-main deploy/helm/penstock -f deploy/helm/penstock/profiles/eventgate-main.yaml": (
         "tests/deploy/test_helm.py"
@@ -110,7 +120,6 @@ NOT_RUN: Final = {
     'make load ARGS="--processes 4"': _TAKES_LONG,
     'make load ARGS="--master --expect-workers 8"': _TAKES_LONG,
     "locust -f bench/load/locustfile.py,bench/load/shapes.py --worker --master-host ADDRESS": _TAKES_LONG,
-    "kcat -b 127.0.0.1:9092 -t hello.greeting -C -f '%k %h %s\\n'": "kcat is no part of Penstock",
     "python3 -m venv flink && flink/bin/pip install --require-hashes -r requirements/flink.txt": _NEEDS_NETWORK,
     "FLINK_LOG_DIR=/tmp flink/bin/python -m server process page-change --example --runner flink "
     '--kafka 127.0.0.1:9092 --jar "$(deploy/flink/fetch)"': "Flink is an environment of its own, of 1 GB; "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import shlex
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.clients.js.conftest import missing
 from tests.docs.shell import blocks_of
@@ -22,7 +24,10 @@ from tests.harness.running import ROOT, eventually
 from tests.harness.served import Served
 
 STARTER = ROOT / "server" / "examples" / "starter"
-BLOCKS = {kind: text for kind, text in blocks_of("SENDING.md") if kind in ("python", "html", "sh", "text")}
+PAGE = blocks_of("SENDING.md")
+BLOCKS = {kind: text for kind, text in PAGE if kind in ("python", "html")}
+COMMANDS = [text for kind, text in PAGE if kind == "sh"]
+SHOWN = [text for kind, text in PAGE if kind == "text"]
 
 
 def settings(**more: Any) -> dict[str, Any]:
@@ -79,18 +84,55 @@ def test_the_commands_say_what_the_page_shows(tmp_path: Path) -> None:
     with Served(tmp_path, **settings()) as service:
         host, port = service.address
         (tmp_path / "send.py").write_text(BLOCKS["python"].replace("127.0.0.1:8192", f"{host}:{port}"))
-        command = BLOCKS["sh"].replace("python3", sys.executable)
-        done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        said = bash(COMMANDS[0].replace("python3", sys.executable), tmp_path)
         stored = service.events("hello.greeting")
 
-    for line in BLOCKS["text"].splitlines():
-        assert line in done.stdout + done.stderr
+    for line in SHOWN[0].splitlines():
+        assert line in said
     assert [one["value"]["name"] for one in stored] == ["Ada"]
+
+
+def bash(command: str, directory: Path) -> str:
+    done = subprocess.run(["bash", "-c", command], cwd=directory, capture_output=True, text=True, timeout=60)
+    return done.stdout + done.stderr
+
+
+@pytest.mark.slow(reason="a service is started")
+def test_the_commands_cause_each_answer(tmp_path: Path) -> None:
+    with Served(tmp_path, **settings()) as service:
+        host, port = service.address
+        assert bash(COMMANDS[1].replace("127.0.0.1:8192", f"{host}:{port}"), tmp_path) == SHOWN[1]
+
+
+@pytest.mark.slow(reason="a service is started")
+@pytest.mark.parametrize("status", [429, 503])
+def test_the_settings_of_the_page_cause_the_answers_that_may_pass(status: int, tmp_path: Path) -> None:
+    """They are overrides in the commands of the page."""
+    text = (ROOT / "docs" / "SENDING.md").read_text("utf-8")
+    words = [shlex.split(line) for line in text.splitlines() if line.startswith("    penstock serve")]
+    with Served(tmp_path, **settings(**overrides(words[(429, 503).index(status)]))) as service:
+        host, port = service.address
+        command = COMMANDS[1].partition("post '?hasty")[0].replace("127.0.0.1:8192", f"{host}:{port}")
+
+        eventually(lambda: bash(command, tmp_path) == f"{status}\n")
+
+
+def overrides(words: list[str]) -> dict[str, Any]:
+    """The settings of `--set` in a command, as a file would have them."""
+    whole: dict[str, Any] = {}
+    for name, value in (word.split("=", 1) for word in words if "=" in word):
+        *sections, last = name.split(".")
+        place = whole
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[last] = yaml.safe_load(value)
+    return whole
 
 
 def test_the_script_sends_again_what_may_be_sent_again_and_nothing_else() -> None:
     answers: list[tuple[int, dict[str, str], dict[str, Any]]] = [
         (503, {"Retry-After": "0"}, {}),
+        (503, {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, {}),
         (207, {}, {"invalid": [], "error": [failed(1, retry_after_s=5), failed(2)]}),
         (201, {}, {}),
     ]
@@ -99,8 +141,8 @@ def test_the_script_sends_again_what_may_be_sent_again_and_nothing_else() -> Non
         found["time"] = type("Now", (), {"monotonic": staticmethod(lambda: 0.0), "sleep": staticmethod(lambda _: None)})
         given_up = found["send"]([{"n": 0}, {"n": 1}, {"n": 2}])
 
-    assert [[event["n"] for event in body] for body in bodies] == [[0, 1, 2], [0, 1, 2], [1]]
-    assert bodies[0] == bodies[1], "an event that is sent again is the same"
+    assert [[event["n"] for event in body] for body in bodies] == [[0, 1, 2], [0, 1, 2], [0, 1, 2], [1]]
+    assert bodies[0] == bodies[1] == bodies[2], "an event that is sent again is the same"
     assert [(event["n"], reason) for event, reason in given_up] == [(2, "m")]
 
 

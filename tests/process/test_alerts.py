@@ -215,6 +215,7 @@ def test_each_alert_fires_in_its_fault_and_clears_after_it(
             watch.until_clear()
             fired = much_fails(service, cluster, site, watch)
             fired |= disk_goes(service, watch)
+            fired |= reload_is_refused(service, watch)
             watch.until_clear()
             watch.until_usual("StreamSilent")
         fired |= senders_wait(service, cluster, watch)
@@ -258,6 +259,20 @@ def disk_goes(service: Served, watch: Watch) -> set[str]:
     spool.unlink()
     away.rename(spool)
     return {"SpoolUnusable", "SpoolFailing"}
+
+
+def reload_is_refused(service: Served, watch: Watch) -> set[str]:
+    """The settings have a mistake for a while. Returns the alert of that."""
+    good = service.settings_file.read_text()
+    service.settings_file.write_text('{"workerz": 1}')
+
+    def reload_and_look() -> bool:
+        service.signal(signal.SIGHUP)
+        return watch.have_fired("ReloadRefused")
+
+    service.until(reload_and_look, STATE_S)
+    service.settings_file.write_text(good)
+    return {"ReloadRefused"}
 
 
 def senders_wait(service: Served, cluster: MockCluster, watch: Watch) -> set[str]:

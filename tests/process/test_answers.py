@@ -239,6 +239,30 @@ def test_what_would_help_is_said(service: Served, body: Any, kind: str, says: st
     assert says in post(service, body, **{"content-type": kind}).json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/v1/events", [VALID, INVALID]),
+        ("POST", "/v1/events", INVALID),
+        ("POST", "/v1/events", b"{"),
+        ("POST", "/v1/validate", VALID),
+        ("PUT", "/v1/events", VALID),
+        ("GET", "/nowhere", None),
+        ("GET", "/v1/receipts/unknown", None),
+        ("GET", "/v1/stream-configs", None),
+        ("GET", "/v1/schemas/web/page_view/1.1.0", None),
+        ("GET", "/_info", None),
+        ("GET", "/healthz", None),
+    ],
+)
+def test_a_body_ends_with_a_line_break(service: Served, method: str, path: str, body: Any) -> None:
+    """A terminal's next prompt would stand in the same line."""
+    answer = ask(service, method, path, body)
+
+    assert answer.body.endswith(b"}\n") and not answer.body.endswith(b"\n\n")
+    json.loads(answer.body)
+
+
 def stored(service: Served, *pages: str) -> list[str]:
     """Which of these pages there are events of. Others may still be on their way: hasty ones, error events."""
     return sorted(row["value"]["page"] for row in service.events("web.page_view") if row["value"]["page"] in pages)

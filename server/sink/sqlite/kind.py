@@ -47,15 +47,10 @@ def _read(settings: SinkSettings, base_dir: Path, reading: Reading) -> None:
             reading.out,
             stream_fields=reading.stream_fields,
             on_unread=reading.on_unread,
-            on_none=lambda topics: reading.say(_no_event(reading.stream, topics)),
+            on_none=reading.on_none,
         )
     except sqlite3.Error as failed:
         raise PenstockError(f"cannot read the events in {directory}: {failed}") from failed
-
-
-def _no_event(stream: str | None, topics: list[str]) -> str:
-    stored = f"there are events of {', '.join(topics)}" if topics else "there are no events at all"
-    return f"no event of the stream {stream} is stored; {stored}"
 
 
 def _directories(settings: SinkSettings) -> list[tuple[tuple[str, ...], str]]:

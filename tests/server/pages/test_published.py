@@ -98,14 +98,14 @@ def test_numbers_of_a_schema_are_served_as_its_file_has_them(
     if is_page:
         assert [f"&quot;maximum&quot;: {number}\n" in found for number in numbers.values()] == [True] * len(numbers)
     else:
-        assert found == text
+        assert found == text + "\n"
 
 
 def test_numbers_that_only_yaml_writes_so_are_served_as_json(reader: Reader, schemas: Path) -> None:
     (schemas / "yaml").mkdir()
     (schemas / "yaml" / "1.0.0.yaml").write_text("enum: [0x10, 0o17, +5, .5, +7, 1., 0xFFFFFFFFFFFFFFFFF]\n")
 
-    assert reader.text("/v1/schemas/yaml/1.0.0") == b'{"enum":[16,15,5,0.5,7,1.0,295147905179352825855]}'
+    assert reader.text("/v1/schemas/yaml/1.0.0") == b'{"enum":[16,15,5,0.5,7,1.0,295147905179352825855]}\n'
 
 
 @pytest.mark.parametrize("is_page", [False, True])

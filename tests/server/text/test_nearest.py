@@ -6,7 +6,14 @@ import pytest
 
 from server.text.nearest import MAX_CHARS, MAX_NAMES, Nearest
 
-NAMES = ["garden.reading.v1", "garden.reading.v2", "mediawiki.page_change.v1", "hello.greeting", "ab"]
+NAMES = [
+    "garden.reading.v1",
+    "garden.reading.v2",
+    "garden.watering",
+    "mediawiki.page_change.v1",
+    "hello.greeting",
+    "ab",
+]
 
 
 @pytest.mark.parametrize(
@@ -20,6 +27,10 @@ NAMES = ["garden.reading.v1", "garden.reading.v2", "mediawiki.page_change.v1", "
         ("hello_greeting", "hello.greeting"),
         ("mediawiki.page-change", "mediawiki.page_change.v1"),
         ("garden.reading", "garden.reading.v2"),
+        ("hello.greet", "hello.greeting"),
+        ("hello", "hello.greeting"),
+        ("garden", None),
+        ("hel", None),
         ("goodbye", None),
         ("ac", None),
         ("", None),
