@@ -91,7 +91,7 @@ def _draft(
     given = meta.get("id")
     source = given if isinstance(given, str) and given else digest_of(raw)
     has_parent = bool(event.get("rev_parent_id"))
-    return Draft(kind, wiki, page_id, rev, at, made, source, stream, raw, has_parent, event=event)
+    return Draft(kind, wiki, page_id, rev, at, made, source, stream, raw, has_parent)
 
 
 def _fault(event: dict[str, Any], kind: Kind) -> str:
