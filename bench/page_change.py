@@ -42,7 +42,7 @@ def run(arguments: list[str]) -> int:
     rates, sizes = [], (0, 0)
     for _ in range(options.rounds):
         with tempfile.TemporaryDirectory() as name:
-            settings, base_dir = load(prepared(Path(name), inputs.centres, ttl_h=8_000))
+            settings, base_dir = load(prepared(Path(name), inputs.centres, ttl_h=8_000, commit_s=3_600))
             runner = Runner(settings, base_dir, open_catalog(settings, base_dir))
             began, wall = time.process_time(), time.perf_counter()
             runner.run(once=True)

@@ -60,10 +60,12 @@ def outputs_of(
             continue
         key = key_of(first.wiki, first.page_id)
         if step.is_emitted:
-            event, is_known = formats.page_change(step, names.output)
+            output, is_known = _change(step, names, key)
             if not is_known:
                 counts[first.stream, "rev_dt_unknown"] += 1
-            found.append((Output(names.output, key, first.at, orjson.dumps(event)), first.source, step.kind))
+            if output.stream == names.error:
+                counts[names.output, "refused"] += 1
+            found.append((output, first.source, step.kind))
         reason = step.note or (step.verdict if step.verdict in INCONSISTENT else "")
         if reason:
             told = formats.aside(names.inconsistent, formats.INCONSISTENT_SCHEMA, first, reason, step.before, -1)
@@ -72,6 +74,19 @@ def outputs_of(
             told = formats.aside(names.late, formats.LATE_SCHEMA, first, "late", step.before, watermark)
             found.append((Output(names.late, key, first.at, orjson.dumps(told)), first.source, step.kind))
     return found
+
+
+def _change(step: Step, names: Names, key: bytes) -> tuple[Output, bool]:
+    """Return the record of an emitted step, and whether the time of its revision is known. A source event with members
+    of types that its schema does not allow becomes an error event: no input may stop the processor."""
+    first = step.parts[0]
+    try:
+        event, is_known = formats.page_change(step, names.output)
+        return Output(names.output, key, first.at, orjson.dumps(event)), is_known
+    except (AttributeError, KeyError, TypeError, ValueError) as fault:
+        invalid = Invalid(first.stream, f"it cannot be rendered: {fault}", first.raw)
+        error = formats.error_event(names.error, invalid, first.at, first.source)
+        return Output(names.error, None, first.at, orjson.dumps(error)), True
 
 
 def key_of(wiki: str, page_id: int) -> bytes:

@@ -44,8 +44,9 @@ class Bounds(Struct, frozen=True):
 class Draft(Struct, gc=False):
     """One source event that was understood. ``at`` is its order time, ``made`` the time at which its revision was made
     (None where the event does not say). ``source`` names the event: its ``meta.id``, or a digest of it.
-    ``has_parent``: it names the revision before its own. ``raw`` is the event as it came, ``event`` the same decoded,
-    or None until ``members`` is called. ``more`` is the revision-create of the head that an undelete restores."""
+    ``has_parent``: it names the revision before its own. ``raw`` is the event as it came, and ``event`` the same
+    decoded, or None until ``members`` is called: decoded events that wait fill the caches of the CPU, and decoding the
+    emitted ones again costs less. ``more`` is the revision-create of the head that an undelete restores."""
 
     kind: Kind
     wiki: str

@@ -28,6 +28,7 @@ ERROR_SCHEMA: Final = "/error/2.1.0"
 NAMESPACE: Final = UUID("5b1f7a4e-3c0d-5d1e-9a55-7a1d6b0f2c11")
 _NAMESPACE_BYTES: Final = NAMESPACE.bytes
 _VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+_OF_SOURCE: Final = ("domain", "uri", "request_id")  # Members of its ``meta``.
 MOST_RAW: Final = 100_000  # Bytes of a source event within an error event.
 
 
@@ -85,11 +86,12 @@ def _head(state: State, first: Draft) -> str | None:
 
 
 def _meta(stream: str, first: Draft, at: str) -> dict[str, Any]:
-    given = first.members()["meta"]
+    get = first.members()["meta"].get
     found = {"stream": stream, "id": identifier(stream, first.source), "dt": at}
-    for name in ("domain", "uri", "request_id"):
-        if isinstance(given.get(name), str) and given[name]:
-            found[name] = given[name]
+    for name in _OF_SOURCE:
+        value = get(name)
+        if value and isinstance(value, str):
+            found[name] = value
     return found
 
 

@@ -36,6 +36,7 @@ STREAMS: Final[dict[str, Kind]] = {
     "mediawiki.page-undelete": "undelete",
     "mediawiki.revision-visibility-change": "visibility",
 }
+MOST_ID: Final = (1 << 63) - 1  # Of a database and of Java.
 END_OF_CALENDAR_MS: Final = 253_402_300_800_000
 CANARY: Final = "canary"  # meta.domain of the events that an operator sends to see that a stream is alive.
 
@@ -71,9 +72,9 @@ def _draft(
     wiki, page_id, rev = event.get("database"), event.get("page_id"), event.get("rev_id")
     if not isinstance(wiki, str) or not wiki:
         return Invalid(stream, ".database is missing", raw)
-    if type(page_id) is not int or page_id < 1:
+    if type(page_id) is not int or not 0 < page_id <= MOST_ID:
         return Invalid(stream, ".page_id is not a number of a page", raw)
-    if type(rev) is not int or rev < 1:
+    if type(rev) is not int or not 0 < rev <= MOST_ID:
         return Invalid(stream, ".rev_id is not a number of a revision", raw)
     if not isinstance(event.get("page_title"), str) or not event["page_title"]:
         return Invalid(stream, ".page_title is missing", raw)
@@ -91,7 +92,7 @@ def _draft(
     given = meta.get("id")
     source = given if isinstance(given, str) and given else digest_of(raw)
     has_parent = bool(event.get("rev_parent_id"))
-    return Draft(kind, wiki, page_id, rev, at, made, source, stream, raw, has_parent, event=event)
+    return Draft(kind, wiki, page_id, rev, at, made, source, stream, raw, has_parent)
 
 
 def _fault(event: dict[str, Any], kind: Kind) -> str:

@@ -83,7 +83,8 @@ class Page:
     def _is_newest(self, draft: Draft) -> bool:
         state = self.state
         if draft.kind in CHANGES:
-            return draft.rev > state.top and state.exists != GONE
+            # After a restore the head has a smaller number than revisions that were not restored.
+            return draft.rev > state.top and state.exists != GONE and draft.at > state.lifecycle_at
         is_passed = draft.kind in ("delete", "suppress") and draft.rev < state.head
         return draft.at > max(state.lifecycle_at, state.visibility_at) and not is_passed
 

@@ -29,14 +29,12 @@ def millis_of(text: object) -> int | None:
 
 def text_of(millis: int) -> str:
     """Return milliseconds as ``2026-11-28T16:40:00.123Z``, without a fraction for a whole second."""
-    seconds, rest = divmod(millis, 1000)
-    days, seconds = divmod(seconds, 86_400)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    fraction = f".{rest:03d}" if rest else ""
-    return f"{_day(days)}T{hours:02d}:{minutes:02d}:{seconds:02d}{fraction}Z"
+    minutes, rest = divmod(millis, 60_000)
+    seconds, rest = divmod(rest, 1000)
+    return f"{_minute(minutes)}{seconds:02d}.{rest:03d}Z" if rest else f"{_minute(minutes)}{seconds:02d}Z"
 
 
 @lru_cache(maxsize=4096)
-def _day(days: int) -> str:
-    return (_EPOCH + timedelta(days)).isoformat()
+def _minute(minutes: int) -> str:
+    days, minutes = divmod(minutes, 1_440)
+    return f"{(_EPOCH + timedelta(days)).isoformat()}T{minutes // 60:02d}:{minutes % 60:02d}:"

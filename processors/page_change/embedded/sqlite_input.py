@@ -32,7 +32,7 @@ class SqliteInput:
 
     def __init__(self, directory: Path, topics: frozenset[str], positions: Mapping[str, int]) -> None:
         self._directory = directory
-        self._topics = topics
+        self._topics = {topic.encode() for topic in topics}
         self._positions = dict(positions)
         self._ended: set[str] = set()
 
@@ -58,12 +58,13 @@ class SqliteInput:
         uri = f"file:{quote(str(self._directory / name))}?mode=ro"
         try:
             with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_S)) as database:
+                database.text_factory = bytes
                 rows = database.execute(_PAGE, (position, ROWS)).fetchall()
         except sqlite3.DatabaseError as error:
             if "no such table" not in str(error):
                 raise PenstockError(f"{self._directory / name} cannot be read: {error}") from error
             rows = []
-        records = [Read(value.encode(), at) for _, topic, at, value in rows if topic in self._topics]
+        records = [Read(value, at) for _, topic, at, value in rows if topic in self._topics]
         if rows:
             position = self._positions[name] = rows[-1][0]
         is_end = len(rows) < ROWS

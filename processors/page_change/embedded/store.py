@@ -15,10 +15,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from processors.page_change.codec import packed, unpacked
 from processors.page_change.consolidator import Key, Output
 from processors.page_change.page import Page
-from server.errors import SettingsError
+from server.errors import PenstockError, SettingsError
+from server.sink.salvage import is_broken, transaction
 from server.sink.spool import claim
 from server.sink.sqlite.file import SCHEMA, VERSION
 
@@ -36,6 +39,7 @@ CREATE TABLE IF NOT EXISTS position (
 CREATE TABLE IF NOT EXISTS watermark (id INTEGER PRIMARY KEY CHECK (id = 1), at INTEGER NOT NULL);
 PRAGMA user_version = {VERSION};
 """
+_FAULTS: Final = (sqlite3.Error, msgspec.MsgspecError, ValueError)
 _EVENT: Final = """
 INSERT INTO event (stored_ns, topic, key, timestamp_ms, headers, value)
 VALUES (?, ?, CAST(? AS TEXT), ?, '[]', CAST(? AS TEXT))
@@ -53,25 +57,39 @@ class Store:
             raise SettingsError(f"{self.path} is in use by another process")
         self._lock = lock
         self._database = sqlite3.connect(self.path, isolation_level=None)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = FULL")
-        self._database.executescript(_TABLES)
+        try:
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = FULL")
+            self._database.executescript(_TABLES)
+            self._inode = self.path.stat().st_ino
+        except sqlite3.Error as error:
+            self.close()
+            raise self._fault(error) from error
 
     def positions(self) -> tuple[dict[str, int], dict[str, int], int]:
         """Return the position and the largest time of each partition, and the watermark (-1: none yet)."""
-        rows = self._database.execute("SELECT partition, position, newest FROM position").fetchall()
-        found = self._database.execute("SELECT at FROM watermark").fetchone()
+        try:
+            rows = self._database.execute("SELECT partition, position, newest FROM position").fetchall()
+            found = self._database.execute("SELECT at FROM watermark").fetchone()
+        except sqlite3.Error as error:
+            raise self._fault(error) from error
         return {row[0]: row[1] for row in rows}, {row[0]: row[2] for row in rows}, found[0] if found else -1
 
     def waiting(self) -> dict[Key, Page]:
         """Return the pages that have waiting events."""
-        rows = self._database.execute("SELECT wiki, page_id, page FROM page WHERE is_waiting = 1")
-        return {(wiki, page_id): unpacked(stored, wiki, page_id) for wiki, page_id, stored in rows}
+        try:
+            rows = self._database.execute("SELECT wiki, page_id, page FROM page WHERE is_waiting = 1")
+            return {(wiki, page_id): unpacked(stored, wiki, page_id) for wiki, page_id, stored in rows}
+        except _FAULTS as error:
+            raise self._fault(error) from error
 
     def load(self, key: Key) -> Page | None:
         """Return a page, or None."""
-        row = self._database.execute("SELECT page FROM page WHERE wiki = ? AND page_id = ?", key).fetchone()
-        return None if row is None else unpacked(row[0], *key)
+        try:
+            row = self._database.execute("SELECT page FROM page WHERE wiki = ? AND page_id = ?", key).fetchone()
+            return None if row is None else unpacked(row[0], *key)
+        except _FAULTS as error:
+            raise self._fault(error) from error
 
     def commit(
         self,
@@ -82,46 +100,67 @@ class Store:
     ) -> None:
         """Store changed pages, outputs with their topics, positions with largest times, and the watermark."""
         stored_ns = time.time_ns()
-        execute = self._database.execute
-        execute("BEGIN IMMEDIATE")
+        self._check_place()
         try:
-            self._database.executemany(
-                "INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?)",
-                ((*key, page.state.last_at, bool(page.pending), packed(page)) for key, page in pages),
-            )
-            self._database.executemany(
-                _EVENT, ((stored_ns, topic, one.key, one.at, one.value) for topic, one in outputs)
-            )
-            self._database.executemany(
-                "INSERT OR REPLACE INTO position VALUES (?, ?, ?)",
-                ((partition, *where) for partition, where in positions.items()),
-            )
-            execute("INSERT OR REPLACE INTO watermark VALUES (1, ?)", (watermark,))
-            execute("COMMIT")
-        except BaseException:
-            execute("ROLLBACK")
-            raise
+            with transaction(self._database):
+                self._database.executemany(
+                    "INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?)",
+                    ((*key, page.state.last_at, bool(page.pending), packed(page)) for key, page in pages),
+                )
+                self._database.executemany(
+                    _EVENT, ((stored_ns, topic, one.key, one.at, one.value) for topic, one in outputs)
+                )
+                self._database.executemany(
+                    "INSERT OR REPLACE INTO position VALUES (?, ?, ?)",
+                    ((partition, *where) for partition, where in positions.items()),
+                )
+                self._database.execute("INSERT OR REPLACE INTO watermark VALUES (1, ?)", (watermark,))
+        except sqlite3.Error as error:
+            raise self._fault(error) from error
 
     def forget_before(self, at: int) -> int:
         """Delete the pages whose last change is older, and that wait for nothing. Returns their number."""
-        return self._database.execute("DELETE FROM page WHERE last_at < ? AND is_waiting = 0", (at,)).rowcount
+        try:
+            return self._database.execute("DELETE FROM page WHERE last_at < ? AND is_waiting = 0", (at,)).rowcount
+        except sqlite3.Error as error:
+            raise self._fault(error) from error
 
     def forget_wiki(self, wiki: str) -> int:
         """Forget what is known of every page of a wiki. Returns their number. Events that wait go on waiting."""
         waiting = {key: page for key, page in self.waiting().items() if key[0] == wiki}
-        self._database.execute("BEGIN IMMEDIATE")
-        found = self._database.execute("DELETE FROM page WHERE wiki = ?", (wiki,)).rowcount
-        self._database.executemany(
-            "INSERT INTO page VALUES (?, ?, ?, 1, ?)",
-            ((*key, -1, packed(Page(None, page.pending))) for key, page in waiting.items()),
-        )
-        self._database.execute("COMMIT")
+        try:
+            with transaction(self._database):
+                found = self._database.execute("DELETE FROM page WHERE wiki = ?", (wiki,)).rowcount
+                self._database.executemany(
+                    "INSERT INTO page VALUES (?, ?, ?, 1, ?)",
+                    ((*key, -1, packed(Page(None, page.pending))) for key, page in waiting.items()),
+                )
+        except sqlite3.Error as error:
+            raise self._fault(error) from error
         return found
 
     def sizes(self) -> tuple[int, int]:
         """Return the number of pages, and the bytes of their states."""
         found = self._database.execute("SELECT count(*), coalesce(sum(length(page)), 0) FROM page").fetchone()
         return found[0], found[1]
+
+    def _check_place(self) -> None:
+        """Raise if the file was deleted or replaced: a commit would go where the next run does not look."""
+        try:
+            is_there = self.path.stat().st_ino == self._inode
+        except FileNotFoundError:
+            is_there = False
+        if not is_there:
+            raise PenstockError(f"{self.path} was deleted or replaced while it was in use: nothing more is committed")
+
+    def _fault(self, error: Exception) -> PenstockError:
+        is_damaged = not isinstance(error, sqlite3.Error) or is_broken(error)
+        if not is_damaged:
+            return PenstockError(f"{self.path} cannot be used: {error}; what was not committed is read again")
+        return PenstockError(
+            f"{self.path} is damaged: {error}; move its directory away, and the next run reads the inputs from their "
+            "beginning and writes the same bytes"
+        )
 
     def close(self) -> None:
         """Release the database."""

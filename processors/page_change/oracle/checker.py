@@ -9,7 +9,7 @@ Not here: reading the records (oracle.run), what holds of the output by itself (
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -78,14 +78,18 @@ def check(
     for page_id, history in wiki.truth.items():
         found = by_page.pop(page_id, [])
         is_late = page_id in late_pages
-        seen = _check_page(report, page_id, history, found, stream, sent if is_late else {})
+        aside = {
+            index
+            for index, happened in enumerate(history)
+            if is_late and aside_ids & {identifier(name, one) for name in aside_streams for one in happened.sources}
+        }
+        seen = _check_page(report, page_id, history, found, stream, sent if is_late else {}, aside)
         if is_late:  # Of the others, more has been checked.
             for fault, text in faults(found, told):
                 setattr(report, fault, getattr(report, fault) + 1)
                 report.note(f"page {page_id}: {text}")
         for index, happened in enumerate(history):
-            ids = {identifier(name, source) for name in aside_streams for source in happened.sources}
-            if index not in seen and not (is_late and ids & aside_ids):
+            if index not in seen and index not in aside:
                 report.lost += 1
                 report.note(f"page {page_id}: {happened.kind} of revision {happened.rev} is lost")
     report.unexpected += sum(len(events) for events in by_page.values())
@@ -99,9 +103,10 @@ def _check_page(
     found: list[dict[str, Any]],
     stream: str,
     sent: Mapping[str, set[tuple[int, int, str]]],
+    aside: Collection[int],
 ) -> set[int]:
-    """Check the events of one page. ``sent`` says what each source event may be taken for, if the page has late ones.
-    Returns which changes of its history they are."""
+    """Check the events of one page. ``sent`` says what each source event may be taken for, if the page has late ones;
+    ``aside`` are the changes of its history that a side stream tells of. Returns which changes were emitted."""
     index_of = {
         identifier(stream, source): index for index, happened in enumerate(history) for source in happened.sources
     }
@@ -118,7 +123,7 @@ def _check_page(
             if kind in CHANGES:
                 seen.update(other for other, one in enumerate(history) if one.rev == rev and one.kind in CHANGES)
             continue
-        if index < 0 or not _is_like(event, history[index], is_late=bool(sent)):
+        if index < 0 or not _is_like(event, history[index], is_aside=index in aside):
             report.unexpected += 1
             report.note(f"{shown} is not in its history")
             continue
@@ -139,11 +144,11 @@ def _readings(one: Sent) -> set[tuple[int, int, str]]:
     return {(one.page_id, one.event["rev_id"], kind) for kind in _MAY_BE.get(one.event["meta"]["stream"], ())}
 
 
-def _is_like(event: dict[str, Any], happened: Happened, *, is_late: bool) -> bool:
+def _is_like(event: dict[str, Any], happened: Happened, *, is_aside: bool) -> bool:
     page = event["page"]
     kind = event["page_change_kind"]
-    if is_late and happened.kind in ("move", "create") and kind == "edit":
-        kind = happened.kind  # Its page-move or page-create came late: it is in the late stream.
+    if is_aside and happened.kind == "move" and kind == "edit":
+        kind = happened.kind  # Its page-move came late: a side stream has it.
     return (kind, event["revision"]["rev_id"], page["page_title"], page["namespace_id"]) == (
         *(happened.kind, happened.rev, happened.title, happened.namespace),
     )

@@ -44,10 +44,10 @@ class Inputs(Struct):
         return sum(len(records) for records in self.centres.values())
 
 
-def spread(wiki: Wiki, seed: int, disorder_ms: int, reorder_ms: int, *, with_late: bool = True) -> Inputs:
-    """Deliver everything that a wiki has sent."""
+def spread(wiki: Wiki, seed: int, disorder_ms: int, reorder_ms: int, *, late_share: float = LATE_PAGES) -> Inputs:
+    """Deliver everything that a wiki has sent. ``late_share`` is the share of pages that have late events."""
     chance = random.Random(f"inputs {seed}")
-    late_pages = {page for page in wiki.truth if with_late and chance.random() < LATE_PAGES}
+    late_pages = {page for page in wiki.truth if chance.random() < late_share}
     silent_from = START_MS + chance.randrange(SPAN_MS // 2)
     silent_to = silent_from + SPAN_MS // 4
     found: dict[str, list[tuple[float, Arrival]]] = {centre: [] for centre in CENTRES}

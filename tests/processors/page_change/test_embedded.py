@@ -54,7 +54,7 @@ def test_the_output_of_a_seed_is_its_history(tmp_path: Path, seed: int) -> None:
 def test_every_interleaving_and_a_replay_give_the_same_bytes() -> None:
     wiki = Wiki(7, 60)
     wiki.run()
-    inputs = spread(wiki, 7, 60_000, 30_000, with_late=False)
+    inputs = spread(wiki, 7, 60_000, 30_000, late_share=0.0)
 
     found = [interleaved(inputs, seed) for seed in range(6)]
 

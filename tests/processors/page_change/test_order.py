@@ -192,6 +192,20 @@ def test_a_late_event_is_emitted_if_nothing_newer_was(heal: bool) -> None:
     assert [one["meta"]["stream"] for one in late] == [NAMES.late]
 
 
+def test_a_late_change_from_before_a_restore_is_not_emitted_after_it() -> None:
+    consolidator = Consolidator(Bounds(), NAMES)
+    for one in BEGUN:
+        _fed(consolidator, one, -60)
+    _fed(consolidator, event("page-delete", 10, 100), 1_000)
+    restored = _fed(consolidator, event("page-undelete", 10, 500), 1_000)
+    before = _fed(consolidator, event("revision-create", 11, 300, rev_parent_id=10), 1_000)
+    after = _fed(consolidator, event("revision-create", 12, 600, rev_parent_id=10), 1_000)
+
+    assert kinds(restored) == [("undelete", 10)]
+    assert [one["meta"]["stream"] for one in before] == [NAMES.late]
+    assert kinds(after) == [("edit", 12)]
+
+
 def test_an_event_later_than_the_state_is_kept_goes_to_the_late_stream() -> None:
     consolidator = Consolidator(Bounds(), NAMES)
 
