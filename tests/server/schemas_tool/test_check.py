@@ -149,7 +149,7 @@ def test_an_accepted_break_passes_until_its_day(repository: Path, capsys: pytest
     put(repository, "1.1.0", SECOND)
     entry = (
         "- {rule: max-length-lowered, title: shop/order, version: 1.1.0, path: /properties/number/maxLength, "
-        "reason: nobody sends more, owner: shop, expires: EXPIRES}\n"
+        "reason: no client sends more, owner: shop, expires: EXPIRES}\n"
     )
     file = repository / "accepted-breaks.yaml"
     file.write_text(entry.replace("EXPIRES", "2999-01-01"))
