@@ -1,0 +1,58 @@
+"""``penstock schemas check``: compare versions, and print what a change breaks.
+
+Place: a task of ``penstock schemas``.
+Rules: the exit code tells findings, unknown verdicts and a wrong use apart.
+Not here: what is compared and how (schemas_tool.check), forms of output (schemas_tool.output).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import sys
+from pathlib import Path
+
+from server.commands.schemas.options import add_directory, usable
+from server.commands.support.output import until_nobody_reads
+from server.schemas_tool import against as states
+from server.schemas_tool.check import check
+from server.schemas_tool.compare import PROFILES
+from server.schemas_tool.output import FORMATS
+
+ACCEPTED = "accepted-breaks.yaml"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the task takes."""
+    add_directory(parser)
+    parser.add_argument("--profile", choices=list(PROFILES), default="backward", help="default backward")
+    parser.add_argument(
+        "--against", metavar="STATE", help="the released state: a directory, or a commit, branch or tag of git"
+    )
+    parser.add_argument(
+        "--accepted", type=Path, metavar="FILE", help=f"accepted breaks; default DIRECTORY/{ACCEPTED}, if it is there"
+    )
+    parser.add_argument("--format", choices=list(FORMATS), default="text", help="default text")
+    parser.set_defaults(run=usable(_run))
+
+
+def _run(options: argparse.Namespace) -> int:
+    accepted = options.accepted
+    if accepted is None and (options.directory / ACCEPTED).is_file():
+        accepted = options.directory / ACCEPTED
+    with contextlib.ExitStack() as stack:
+        state = options.against
+        baseline = stack.enter_context(states.released(state, options.directory)) if state is not None else None
+        today = datetime.datetime.now(tz=datetime.UTC).date()
+        outcome = check(options.directory, options.profile, options.base, baseline, accepted, today)
+        errors = [found for found in outcome.findings if found.status == "error"]
+        summary = (
+            f"{outcome.schemas} schemas, {outcome.pairs} changes compared ({outcome.profile}): "
+            f"{sum(found.verdict != 'unknown' for found in errors)} findings, "
+            f"{sum(found.verdict == 'unknown' for found in errors)} unknown, "
+            f"{len(outcome.findings) - len(errors)} noted"
+        )
+        with until_nobody_reads():
+            sys.stdout.write(FORMATS[options.format](outcome.findings, summary))
+    return outcome.exit_code
