@@ -39,7 +39,9 @@ def sample_of(schema: Any, depth: int = 0) -> Any:
         return schema["const"]
     for keyword in ("oneOf", "anyOf"):
         if schema.get(keyword):
-            return sample_of(schema[keyword][0] | {k: v for k, v in schema.items() if k == "type"}, depth + 1)
+            branch = schema[keyword][0]
+            inherited = {"type": schema["type"]} if "type" in schema else {}
+            return sample_of({**branch, **inherited} if isinstance(branch, dict) else branch, depth + 1)
     kind = schema.get("type", "object" if "properties" in schema else None)
     if isinstance(kind, list):
         kind = kind[0]

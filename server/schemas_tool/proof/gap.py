@@ -22,6 +22,11 @@ GROUPS: Final = (
     ("items", "additionalItems"),
     ("if", "then", "else"),
 )
+# Values with which a keyword refuses nothing.
+IDLE: Final[dict[str, Any]] = {
+    **dict.fromkeys(("minLength", "minItems", "minProperties"), 0),
+    "uniqueItems": False, "required": [], "additionalProperties": True, "additionalItems": True, "items": True,
+}
 
 
 class Gap(NamedTuple):
@@ -44,20 +49,28 @@ def with_group(part: Part, keyword: str) -> dict[str, Any]:
 
 
 def bare(schema: Any) -> Any:
-    """Return a schema without the keywords that only describe, at any depth, with sorted keys."""
+    """Return a schema in one form: without keywords that only describe or refuse nothing, at any depth and sorted."""
     if not isinstance(schema, dict):
         return schema
-    found: dict[str, Any] = {}
-    for key in sorted(schema):
-        value = schema[key]
-        if key in NOTES:
-            continue
-        if key in ("properties", "patternProperties", "dependencies") and isinstance(value, dict):
-            found[key] = {name: bare(value[name]) for name in sorted(value)}
-        elif key in ("anyOf", "oneOf", "allOf", "items") and isinstance(value, list):
-            found[key] = [bare(each) for each in value]
-        elif key == "required" and isinstance(value, list):
-            found[key] = sorted(value)
-        else:
-            found[key] = bare(value) if isinstance(value, dict) and key not in ("enum", "const") else value
+    found = {key: _bare(key, schema[key]) for key in sorted(schema) if key not in NOTES}
+    for key, value in IDLE.items():
+        if key in found and found[key] == value and type(found[key]) is type(value):
+            del found[key]
+    if found.keys() == {"allOf"} and len(found["allOf"]) == 1:
+        return found["allOf"][0]
     return found
+
+
+def _bare(key: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        if key in ("properties", "patternProperties", "dependencies"):
+            return {name: bare(value[name]) for name in sorted(value)}
+        return value if key == "const" else bare(value)
+    if isinstance(value, list):
+        if key in ("anyOf", "oneOf", "allOf", "items"):
+            return [bare(each) for each in value]
+        if key == "type" and len(value) == 1:
+            return value[0]
+        if key in ("required", "type", "enum"):
+            return sorted(value, key=repr)
+    return value
