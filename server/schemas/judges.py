@@ -77,12 +77,24 @@ class Bundle:
         if _ELSEWHERE is None:
             return lambda value: self._walk.accepts(self.schema, value) is True
         # With the URI of its draft, jsonschema-rs checks the schema first, which takes 5 ms in place of 0.4.
-        plain = {key: value for key, value in self.schema.items() if key != "$schema"}
+        plain = {key: value for key, value in _encoded(self.schema).items() if key != "$schema"}
         try:
             found: Callable[[Any], bool] = _ELSEWHERE.Draft7Validator(plain, validate_formats=True).is_valid
         except ValueError as error:
-            raise UnusableError(str(error)) from None
+            raise UnusableError(str(error).partition("\n")[0]) from None
         return found
+
+
+def _encoded(schema: Any) -> Any:
+    """Return a schema whose references are URIs: names of definitions hold ``#``, which a fragment must not."""
+    if isinstance(schema, list):
+        return [_encoded(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: _encoded(value) for key, value in schema.items()}
+    if isinstance(found.get("$ref"), str):
+        found["$ref"] = found["$ref"][:1] + found["$ref"][1:].replace("#", "%23")
+    return found
 
 
 def bundle_of(contents: Any, name: str, bases: Sequence[Path]) -> Bundle:

@@ -18,6 +18,7 @@ from typing import Any
 from msgspec import Struct
 
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
+from server.schemas.judges import UnusableError, bundle_of
 from server.schemas_tool import rules
 from server.schemas_tool.accepted import AcceptedFile
 from server.schemas_tool.compare import Comparison, compare, finding
@@ -32,7 +33,7 @@ CONFIG = ".jsonschema-tools.yaml"
 
 
 class Outcome(Struct):
-    """What a check has found. ``pairs`` counts the comparisons."""
+    """The result of a check. ``pairs`` counts the comparisons."""
 
     profile: str
     schemas: int
@@ -64,7 +65,7 @@ def check(
     all_bases = [root, *bases]
     comparisons = [compare(old, new, profile, all_bases) for old, new in _pairs(titles, before)]
     findings = [found for each in comparisons for found in each.findings]
-    findings += _released(titles, before)
+    findings += _released(titles, before, all_bases)
     if profile == "wmf":
         _skip_as_configured(root, comparisons)
     if accepted is not None:
@@ -87,7 +88,7 @@ def _pairs(titles: Titles, before: Titles | None) -> Iterator[tuple[Version, Ver
                 yield old, new
 
 
-def _released(titles: Titles, before: Titles | None) -> Iterator[Finding]:
+def _released(titles: Titles, before: Titles | None, bases: Sequence[Path]) -> Iterator[Finding]:
     """Yield released files that have changed or are gone."""
     for title, versions in (before or {}).items():
         mine = {version.version: version for version in titles.get(title, ())}
@@ -95,8 +96,18 @@ def _released(titles: Titles, before: Titles | None) -> Iterator[Finding]:
             new = mine.get(old.version)
             if new is None:
                 yield finding(rules.REMOVED, old, (), "incompatible", rules.REMOVED.why, before=old.version)
-            elif new.text != old.text:
+            elif _is_changed(old, new, bases):
                 yield _edited(old, new)
+
+
+def _is_changed(old: Version, new: Version, bases: Sequence[Path]) -> bool:
+    """Compare texts; or, where the released state has another form, contents, which a service publishes whole."""
+    if old.path.suffix == new.path.suffix:
+        return old.text != new.text
+    try:
+        return all(old.contents != each for each in (new.contents, bundle_of(new.contents, new.uri, bases).schema))
+    except (MaterializeError, UnusableError):
+        return True
 
 
 def _edited(old: Version, new: Version) -> Finding:

@@ -96,7 +96,7 @@ def _proved(old: Version, new: Version, profile: str, bases: Sequence[Path]) -> 
 
 @lru_cache(maxsize=4)
 def _bundle(version: Version, bases: tuple[Path, ...]) -> Bundle:
-    return bundle_of(version.contents, f"/{version.title}/{version.version}", bases)
+    return bundle_of(version.contents, version.uri, bases)
 
 
 def _gaps(first: Bundle, second: Bundle, old: Version, new: Version, direction: str) -> Iterator[Finding]:

@@ -37,6 +37,11 @@ class Version:
         return os.path.relpath(self.path)
 
     @property
+    def uri(self) -> str:
+        """What ``$schema`` of an event says: ``/title/1.0.0``."""
+        return f"/{self.title}/{self.version}"
+
+    @property
     def numbers(self) -> tuple[int, ...]:
         """Major, minor and patch."""
         return numbers(self.version)

@@ -30,6 +30,7 @@ RUN_WHOLE: Final = {
     "TUTORIAL.md": "tests/docs/test_tutorial.py",
     "KAFKA.md": "tests/docs/test_kafka_page.py",
     "SENDING.md": "tests/docs/test_sending_page.py",
+    "SCHEMAS.md": "tests/docs/test_schemas_page.py",
 }
 # Pages whose indented lines are no commands.
 NO_COMMANDS: Final = {"DESIGN.md", "FILTERS.md"}

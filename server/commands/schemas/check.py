@@ -15,10 +15,11 @@ from pathlib import Path
 
 from server.commands.schemas.options import add_directory, usable
 from server.commands.support.output import until_nobody_reads
-from server.schemas_tool import against as states
 from server.schemas_tool.check import check
 from server.schemas_tool.compare import PROFILES
 from server.schemas_tool.output import FORMATS
+from server.schemas_tool.states.against import released
+from server.schemas_tool.versions import titles_below
 
 ACCEPTED = "accepted-breaks.yaml"
 
@@ -28,7 +29,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_directory(parser)
     parser.add_argument("--profile", choices=list(PROFILES), default="backward", help="default backward")
     parser.add_argument(
-        "--against", metavar="STATE", help="the released state: a directory, or a commit, branch or tag of git"
+        "--against",
+        metavar="STATE",
+        help="the released state: a directory, a commit, branch or tag of git, an archive at a URL, or a service's URL",
     )
     parser.add_argument(
         "--accepted", type=Path, metavar="FILE", help=f"accepted breaks; default DIRECTORY/{ACCEPTED}, if it is there"
@@ -42,8 +45,11 @@ def _run(options: argparse.Namespace) -> int:
     if accepted is None and (options.directory / ACCEPTED).is_file():
         accepted = options.directory / ACCEPTED
     with contextlib.ExitStack() as stack:
-        state = options.against
-        baseline = stack.enter_context(states.released(state, options.directory)) if state is not None else None
+        baseline = None
+        if options.against is not None:
+            baseline = stack.enter_context(
+                released(options.against, options.directory, titles_below(options.directory))
+            )
         today = datetime.datetime.now(tz=datetime.UTC).date()
         outcome = check(options.directory, options.profile, options.base, baseline, accepted, today)
         errors = [found for found in outcome.findings if found.status == "error"]

@@ -1,4 +1,4 @@
-"""What the tasks of ``penstock schemas`` have in common: options, and the exit code of a wrong use.
+"""Options that the tasks of ``penstock schemas`` share, and the exit code of a wrong use.
 
 Place: commands.schemas.* → HERE.
 Rules: a command line that cannot be used ends with 3, since 1 and 2 are verdicts here.

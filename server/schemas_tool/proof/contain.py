@@ -1,4 +1,4 @@
-"""Find what keeps a proof from succeeding that every value of one schema is a value of another.
+"""Prove that every value of one schema is a value of another, or name the gaps in the proof.
 
 Place: compare → HERE → witness, which turns gaps into events or leaves them unknown.
 Rules:

@@ -25,7 +25,11 @@ GROUPS: Final = (
 # Values with which a keyword refuses nothing.
 IDLE: Final[dict[str, Any]] = {
     **dict.fromkeys(("minLength", "minItems", "minProperties"), 0),
-    "uniqueItems": False, "required": [], "additionalProperties": True, "additionalItems": True, "items": True,
+    "uniqueItems": False,
+    "required": [],
+    "additionalProperties": True,
+    "additionalItems": True,
+    "items": True,
 }
 
 

@@ -5,25 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from server.__main__ import main
-
-FIRST = """\
-title: shop/order
-$id: /shop/order/1.0.0
-type: object
-additionalProperties: false
-properties:
-  number: {type: string}
-examples:
-  - number: A-17
-"""
-SECOND = FIRST.replace("1.0.0", "1.1.0").replace("{type: string}", "{type: string, maxLength: 8}")
-HARMLESS = FIRST.replace("1.0.0", "1.1.0").replace("examples:", "  size: {type: integer}\nexamples:")
+from tests.server.schemas_tool.repository import FIRST, HARMLESS, SECOND, checked, put
 
 
 @pytest.fixture
@@ -31,17 +18,6 @@ def repository(tmp_path: Path) -> Path:
     """A repository with one version of one title."""
     put(tmp_path, "1.0.0", FIRST)
     return tmp_path
-
-
-def put(root: Path, version: str, text: str) -> None:
-    folder = root / "shop" / "order"
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.joinpath(f"{version}.yaml").write_text(text)
-
-
-def checked(capsys: pytest.CaptureFixture[str], root: Path, *options: str) -> tuple[int, list[dict[str, Any]]]:
-    code = main(["schemas", "check", str(root), "--format", "json", *options])
-    return code, json.loads(capsys.readouterr().out)["findings"]
 
 
 def test_a_break_within_a_major_version_is_told_with_its_place_and_an_event(
@@ -231,3 +207,21 @@ def test_materialize_makes_versions_and_links_once(tmp_path: Path, capsys: pytes
 
     assert main(["schemas", "materialize", str(tmp_path), "--check"]) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_references_to_other_files_are_followed_by_both_judges(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fragment = repository / "fragment/name/1.0.0.yaml"
+    fragment.parent.mkdir(parents=True)
+    fragment.write_text("$id: /fragment/name/1.0.0\nproperties:\n  number: {type: string}\n")
+    reference = FIRST.replace("{type: string}", "{$ref: '/fragment/name/1.0.0#/properties/number'}")
+    put(repository, "1.0.0", reference)
+    put(repository, "1.1.0", reference.replace("1.0.0\ntype", "1.1.0\ntype").replace("'}", "', maxLength: 4}"))
+
+    assert checked(capsys, repository) == (0, [])  # Draft-07 ignores a keyword next to a reference.
+
+    put(repository, "1.1.0", SECOND)
+    code, (found,) = checked(capsys, repository)
+
+    assert (code, found["rule"], found["verdict"]) == (1, "max-length-lowered", "incompatible")

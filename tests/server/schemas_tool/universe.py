@@ -82,9 +82,8 @@ def _some(draw: st.DrawFn, keywords: dict[str, st.SearchStrategy[Any]]) -> dict[
     return {word: draw(keywords[word]) for word in words}
 
 
-SCHEMAS: Final = st.recursive(st.booleans() | _some(_LEAVES), _deeper, max_leaves=5).filter(
-    lambda schema: isinstance(schema, dict)
-)
+_ANY: st.SearchStrategy[Any] = st.recursive(st.booleans() | _some(_LEAVES), _deeper, max_leaves=5)
+SCHEMAS: Final[st.SearchStrategy[dict[str, Any]]] = _ANY.filter(lambda schema: isinstance(schema, dict))
 
 
 @st.composite
@@ -98,11 +97,12 @@ def pairs(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _changed(draw: st.DrawFn, schema: dict[str, Any]) -> dict[str, Any]:
     inner = [word for word, value in schema.items() if isinstance(value, dict) and word not in ("const", "enum")]
-    if inner and draw(st.booleans()):
+    way = draw(st.integers(0, 2))
+    if inner and way == 0:
         word = draw(st.sampled_from(inner))
         return {**schema, word: _changed_below(draw, word, schema[word])}
     changed = dict(schema)
-    if changed and draw(st.booleans()):
+    if changed and way == 1:
         del changed[draw(st.sampled_from(list(changed)))]
     return {**changed, **draw(SCHEMAS)}
 
