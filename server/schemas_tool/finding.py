@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-Verdict = Literal["compatible", "incompatible", "unknown"]
+Verdict = Literal["compatible", "incompatible", "unknown", "lint"]
 Status = Literal["error", "accepted", "allowed", "note"]
 
 

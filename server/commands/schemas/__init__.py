@@ -11,11 +11,16 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
-from server.commands.schemas import check, materialize
+from server.commands import types
+from server.commands.schemas import check, diff, explain, lint, materialize
 
 TASKS: Final = {
     "materialize": (materialize.arguments, "make versioned files out of current ones"),
     "check": (check.arguments, "compare consecutive versions: what does a change break?"),
+    "diff": (diff.arguments, "tell in plain words what has changed"),
+    "lint": (lint.arguments, "say what is wrong with the newest version of each schema"),
+    "types": (types.arguments, "write types of events: the same as penstock types"),
+    "explain": (explain.arguments, "say why a rule is there"),
 }
 
 

@@ -13,7 +13,7 @@ import datetime
 import sys
 from pathlib import Path
 
-from server.commands.schemas.options import add_directory, usable
+from server.commands.schemas.options import add_directory, add_format, usable
 from server.commands.support.output import until_nobody_reads
 from server.schemas_tool.check import check
 from server.schemas_tool.compare import PROFILES
@@ -36,7 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accepted", type=Path, metavar="FILE", help=f"accepted breaks; default DIRECTORY/{ACCEPTED}, if it is there"
     )
-    parser.add_argument("--format", choices=list(FORMATS), default="text", help="default text")
+    add_format(parser)
     parser.set_defaults(run=usable(_run))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from server.errors import PenstockError, UsageError
 from server.schemas_tool.check import EXIT_WRONG_USE
+from server.schemas_tool.output import FORMATS
 
 
 class WrongUseError(PenstockError):
@@ -27,6 +28,11 @@ def add_directory(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--base", action="append", default=[], type=Path, metavar="DIR", help="look for references here too, in order"
     )
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """Declare the form in which findings are printed."""
+    parser.add_argument("--format", choices=list(FORMATS), default="text", help="default text")
 
 
 def usable(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
