@@ -21,6 +21,7 @@ from validators.load.bundle import bundle, target_of
 from validators.load.loader import Loader
 from validators.regex import pattern
 from validators.words.invalid import Walk
+from validators.words.violation import Violation, unreadable
 
 try:
     _ELSEWHERE: Any = importlib.import_module("jsonschema_rs")
@@ -51,6 +52,13 @@ class Bundle:
         """Whether a schema inside this one accepts a value. True where the walk cannot tell."""
         self._kept.append(schema)
         return self._walk.accepts(schema, value) is not False
+
+    def violations(self, value: Any) -> list[Violation]:
+        """Return what is wrong with a value, as a client would be told; nothing for one that the intake takes. Raises
+        UnusableError."""
+        if self._first(value):
+            return []
+        return self._walk.problems(value) or [unreadable("schema", "should be valid")]
 
     def verdicts(self, value: Any) -> tuple[bool, bool]:
         """Return whether each judge takes the value. Raises UnusableError."""

@@ -38,7 +38,7 @@ class Version:
 
     @property
     def uri(self) -> str:
-        """What ``$schema`` of an event says: ``/title/1.0.0``."""
+        """The value of ``$schema`` in its events: ``/title/1.0.0``."""
         return f"/{self.title}/{self.version}"
 
     @property

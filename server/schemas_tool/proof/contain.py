@@ -5,8 +5,8 @@ Rules:
 1. No gap is a proof: every value that the first schema takes, the second takes. It holds for references in a circle
    too, since each round goes down into the value.
 2. A gap is no contradiction. It says which constraint of the second schema was not proved, and of which value.
-3. What narrows the first schema may be ignored (``not``, ``if``, ``dependencies``): the proof then says more than is
-   needed. A keyword of the second that is not understood is a gap, never passed over.
+3. Keywords that narrow the first schema may be ignored (``not``, ``if``, ``dependencies``): the proof then says more
+   than is needed. A keyword of the second that is not understood is a gap, never passed over.
 Not here: events (witness), names of rules (rules).
 """
 
