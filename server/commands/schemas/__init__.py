@@ -12,13 +12,14 @@ import argparse
 from typing import Final
 
 from server.commands import types
-from server.commands.schemas import check, diff, explain, lint, materialize, replay
+from server.commands.schemas import check, diff, docs, explain, lint, materialize, replay
 
 TASKS: Final = {
     "materialize": (materialize.arguments, "make versioned files out of current ones"),
     "check": (check.arguments, "compare consecutive versions: what does a change break?"),
     "diff": (diff.arguments, "tell in plain words what has changed"),
     "lint": (lint.arguments, "say what is wrong with the newest version of each schema"),
+    "docs": (docs.arguments, "write a page of HTML for each schema"),
     "replay": (replay.arguments, "judge real events by new versions: what share would be refused?"),
     "types": (types.arguments, "write types of events: the same as penstock types"),
     "explain": (explain.arguments, "say why a rule is there"),

@@ -7,17 +7,17 @@ Not here: how findings are printed (output).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from server.config.framework.yaml import YamlError, load_yaml
 from server.errors import UsageError
 from server.schemas_tool.finding import Finding, pointer
 from server.schemas_tool.lint import rules, skips
 from server.schemas_tool.lint.schema import Remark, remarks_of
 from server.schemas_tool.lint.title import remarks_on
 from server.schemas_tool.making.materialize import MaterializeError
+from server.schemas_tool.streams import titles_named_in
 from server.schemas_tool.versions import Version, titles_below
 
 SKIPS: Final = "lint-skips.yaml"
@@ -62,30 +62,20 @@ def _of_version(version: Version, bases: Sequence[Path]) -> Iterator[Finding]:
         )
 
 
-def _of_streams(path: Path, titles: Mapping[str, Any]) -> Iterator[Finding]:
+def _of_streams(path: Path, titles: Collection[str]) -> Iterator[Finding]:
     """Yield a finding for each stream of a file whose title has no schema."""
-    try:
-        value, lines = load_yaml(path.read_text(encoding="utf-8"), str(path))
-    except YamlError as error:
-        raise UsageError(f"{path}:{error.line}: {error.reason}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: {error}") from None
-    is_wrapped = isinstance(value, dict) and isinstance(value.get("streams"), dict)
-    entries = value["streams"] if is_wrapped else value
-    for name, settings in entries.items() if isinstance(entries, dict) else ():
-        title = settings.get("schema_title") if isinstance(settings, dict) else None
-        if title is None or title in titles:
+    for named in titles_named_in(path):
+        if named.title in titles:
             continue
-        at = ("streams", name) if is_wrapped else (name,)
         yield Finding(
             rule=rules.STREAM.name,
             verdict="lint",
-            title=str(title),
+            title=named.title,
             version="",
-            path=pointer(at),
+            path=pointer(named.path),
             file=str(path),
-            line=lines.get((*at, "schema_title"), lines.get(at, 1)),
+            line=named.line,
             column=1,
             bump="",
-            message=f"The stream {name} names {title!r}. {rules.STREAM.why}",
+            message=f"The stream {named.stream} names {named.title!r}. {rules.STREAM.why}",
         )

@@ -1,8 +1,8 @@
 """Tell in plain words what has changed between two versions of a schema.
 
 Place: ``penstock schemas diff`` → HERE → telling.fields.
-Rules: one sentence for each change, about a place in the event and not in the file. What breaks is told by check.
-Not here: verdicts (compare).
+Rules: one sentence for each change, about a place in the event and not in the file.
+Not here: whether a change breaks something (compare).
 """
 
 from __future__ import annotations

@@ -53,10 +53,10 @@ class Lines(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: Any) -> int:
-        *whole, self._rest = (self._rest + bytes(data)).split(b"\n")
+    def write(self, chunk: Any, /) -> int:
+        *whole, self._rest = (self._rest + bytes(chunk)).split(b"\n")
         self.lines(whole)
-        return len(data)
+        return len(chunk)
 
     def finish(self) -> None:
         """Take the last line, which may lack its end."""

@@ -110,7 +110,7 @@ def test_lines_of_a_recording_and_of_standard_input_are_read(
 def test_stored_events_of_an_embedded_sink_are_read(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     values = [json.dumps(an_event(number)).encode() for number in ("A-1", "A-1000")]
     store(repository / "data", *(plain(value) for value in values))
-    settings = ["--set", "sink.kind=sqlite", "--set", f"sink.directory={repository / 'data'}"]
+    settings = ["--set", "sink.kind=sqlite", "--set", f"sink.sqlite.path={repository / 'data'}"]
     code = main(["schemas", "replay", str(repository), "--format", "json", *settings])
     order = json.loads(capsys.readouterr().out)["titles"]["shop/order"]
 

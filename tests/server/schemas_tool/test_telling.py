@@ -79,3 +79,37 @@ def test_explain_says_why_a_rule_is_there(capsys: pytest.CaptureFixture[str]) ->
     assert main(["schemas", "explain", "no-such-rule"]) == 3
     assert main(["schemas", "explain"]) == 0
     assert "keyword-misspelt: " in capsys.readouterr().out
+
+
+def test_docs_writes_a_page_for_each_title_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path / "s", "1.0.0", FIRST)
+    described = "size: {type: integer, description: 'How <b>large</b>?', maximum: 9}"
+    put(tmp_path / "s", "1.1.0", HARMLESS.replace("size: {type: integer}", described))
+    streams = tmp_path / "streams.yaml"
+    streams.write_text("streams: {orders.web: {schema_title: shop/order}}")
+    arguments = ["schemas", "docs", str(tmp_path / "s"), "-o", str(tmp_path / "out"), "--streams", str(streams)]
+
+    assert main([*arguments, "--check"]) == 1
+    assert main(arguments) == 0
+
+    page = (tmp_path / "out/shop/order/index.html").read_text()
+    assert "<td><code>number</code></td><td>string</td><td></td><td>1.0.0</td>" in page
+    assert "<td><code>size</code></td><td>integer</td><td></td><td>1.1.0</td>" in page
+    assert "<td>How &lt;b&gt;large&lt;/b&gt;?</td><td>maximum: 9</td>" in page
+    assert "Streams: orders.web." in page
+    assert "&quot;number&quot;: &quot;A-17&quot;" in page
+    assert '<a href="../../index.html">' in page
+    assert '<a href="shop/order/index.html">' in (tmp_path / "out/index.html").read_text()
+
+    capsys.readouterr()
+
+    assert main([*arguments, "--check"]) == 0
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_a_title_that_cannot_be_read_has_a_page_that_says_why(tmp_path: Path) -> None:
+    put(tmp_path / "s", "1.0.0", "type: objekt\n")
+
+    assert main(["schemas", "docs", str(tmp_path / "s"), "-o", str(tmp_path / "out")]) == 0
+    assert "cannot be read" in (tmp_path / "out/shop/order/index.html").read_text()
