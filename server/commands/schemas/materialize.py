@@ -15,6 +15,7 @@ from server.commands.schemas.options import add_directory, usable
 from server.commands.support.output import say
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
 from server.schemas_tool.making import materialize
+from server.schemas_tool.states.git import changed_below
 from server.schemas_tool.versions import currents_below
 
 
@@ -22,6 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the task takes."""
     add_directory(parser)
     parser.add_argument("--title", action="append", default=[], metavar="TITLE", help="these titles alone")
+    parser.add_argument("--modified", action="store_true", help="titles alone whose current file is not committed")
     parser.add_argument("--kind", action="append", choices=("yaml", "json"), help="files to write; default yaml")
     parser.add_argument("--check", action="store_true", help="write nothing; 1 if a file is not what would be written")
     parser.add_argument("--no-links", action="store_true", help="make no links such as latest")
@@ -35,6 +37,9 @@ def _run(options: argparse.Namespace) -> int:
     paths = currents_below(options.directory)
     if not paths:
         raise UsageError(f"{options.directory} holds no current.yaml")
+    if options.modified:
+        modified = changed_below(options.directory)
+        paths = [path for path in paths if path in modified]
     for path in paths:
         if options.title and path.parent.relative_to(options.directory).as_posix() not in options.title:
             continue

@@ -161,6 +161,29 @@ def test_only_what_is_not_released_is_compared_and_released_files_stay(
     assert [each["rule"] for each in found] == ["released-file-changed", "released-file-removed"]
 
 
+def test_materialize_makes_modified_titles_alone(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(repository, "current", FIRST)
+    other = repository / "shop/cart/current.yaml"
+    other.parent.mkdir()
+    other.write_text(FIRST.replace("shop/order", "shop/cart"))
+    arguments = ["schemas", "materialize", str(repository), "--modified", "--no-links"]
+
+    assert main(arguments) == 3  # There is no git.
+
+    git(repository, "init", "-q")
+    git(repository, "add", "shop/order")
+    git(repository, "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-qm", "all")
+    capsys.readouterr()
+
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == f"{other.with_name('1.0.0.yaml')}\n"
+
+    put(repository, "current", SECOND)
+    main(arguments)
+
+    assert capsys.readouterr().out == f"{repository / 'shop/order/1.1.0.yaml'}\n"
+
+
 def git(folder: Path, *arguments: str) -> None:
     subprocess.run(["git", "-C", str(folder), *arguments], check=True)
 
