@@ -141,7 +141,7 @@ FORBIDDEN = [
     ),
     ("validators", ("server", "eventstreams"), "validators stands alone"),
 ]
-VALIDATORS_IMPORTERS = ("server.schemas.repository", "server.config.framework.yaml")
+VALIDATORS_IMPORTERS = ("server.schemas.repository", "server.schemas.judges", "server.config.framework.yaml")
 AIOHTTP_IMPORTERS = (
     "server.fetch.client",
     "server.admin",

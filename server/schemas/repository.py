@@ -1,8 +1,8 @@
 """Give ``server`` access to the package ``validators``: schemas by URI, questions about them, ECMA-262 regexes.
 
 Place: boot.examine reads ahead through it; intake.router → HERE → validators.
-Rules: no other module of ``server`` imports ``validators``, except its YAML reader (config.framework.yaml). A missing
-schema is a value here and not an exception, because ``find`` is on an event's way.
+Rules: no other module of ``server`` imports ``validators``, except its YAML reader (config.framework.yaml) and
+schemas.judges. A missing schema is a value here and not an exception, because ``find`` is on an event's way.
 Not here: reading, compiling and caching schemas (validators.registry), words for clients (intake.router).
 """
 

@@ -32,6 +32,7 @@ RUN_WHOLE: Final = {
     "SENDING.md": "tests/docs/test_sending_page.py",
     "EVOLUTION.md": "tests/docs/test_guides.py",
     "DEVELOPMENT.md": "tests/docs/test_guides.py",
+    "SCHEMAS.md": "tests/docs/test_schemas_page.py",
 }
 # Pages whose indented lines are no commands.
 NO_COMMANDS: Final = {"DESIGN.md", "FILTERS.md"}

@@ -49,11 +49,19 @@ def invocations() -> Iterator[tuple[str, str, str]]:
             yield path.name, command, rest[0] if rest else ""
 
 
+def options_of(parser: argparse.ArgumentParser, rest: str) -> set[str]:
+    """The options of a command, or of the task of it with which ``rest`` begins."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            parser = dict(action.choices).get(rest.split(" ")[0], parser)
+    return set(parser._option_string_actions)
+
+
 def test_every_command_of_the_documents_exists_with_its_options() -> None:
     commands = subcommands()
     unknown = []
     for name, command, rest in invocations():
-        known = commands[command]._option_string_actions if command in commands else {}
+        known = options_of(commands[command], rest) if command in commands else set()
         options = re.findall(r"(?<![\w-])(--[a-z][a-z-]*|-[a-z])\b", rest)
         unknown += [f"{name}: penstock {command}"] * (command not in commands and not command.startswith(("-", "…")))
         unknown += [f"{name}: penstock {command} {option}" for option in options if option not in known]

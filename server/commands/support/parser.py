@@ -36,6 +36,7 @@ COMMANDS = {
     "check": "check settings, streams and schemas; serve nothing",
     "validate": "print the verdict on each event; send nothing",
     "streams": "list declared streams, or explain some of them",
+    "schemas": "make versions of schemas, check what a change breaks, tell what has changed, find mistakes, try events",
     "types": "write types of events for programs that send them",
     "events": "print what the embedded sink holds",
     "dev": "take events, show them on the console, and use schemas and streams as soon as they are saved",

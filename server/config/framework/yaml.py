@@ -1,7 +1,7 @@
 """Read YAML 1.2 with the line of every path in it.
 
 Place: files, the environment and the command line → HERE → document, source, and the sources of streams.
-Rule: this is one of the two modules of ``server`` that import ``validators``, and it imports its YAML reader alone.
+Rule: this is one of the three modules of ``server`` that import ``validators``, and it imports its YAML reader alone.
 Not here: the meaning of the values.
 """
 

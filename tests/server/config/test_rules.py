@@ -103,7 +103,7 @@ def test_a_broken_rule_is_an_error_that_names_the_setting(text: str, key: str, r
         ("http: {client_ip_header: X-Client-IP}", "http.client_ip_header"),
         ("http: {cors: {credentials: true}}", "http.cors.credentials"),
         (
-            "{http: {limits: {max_event_bytes: 99999}}, sink: {kafka: {bootstrap.servers: a, message.max.bytes: 1000}}}",
+            "{http: {limits: {max_event_bytes: 9999}}, sink: {kafka: {bootstrap.servers: a, message.max.bytes: 1000}}}",
             "http.limits.max_event_bytes",
         ),
         ("drain_s: 9", "drain_s"),

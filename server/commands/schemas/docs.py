@@ -1,0 +1,64 @@
+"""``penstock schemas docs``: write a page of HTML for each title, and one that lists them.
+
+Place: a task of ``penstock schemas``.
+Rules: a page that is up to date is not touched. A check writes nothing, and ends with 1 if a page would change.
+Not here: the pages (schemas_tool.telling.pages).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from server.commands.schemas.options import add_directory, usable
+from server.errors import EXIT_DONE, EXIT_FOUND, PenstockError, UsageError
+from server.schemas_tool.making.materialize import put
+from server.schemas_tool.streams import titles_named_in
+from server.schemas_tool.telling import pages
+from server.schemas_tool.versions import titles_below
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the task takes."""
+    add_directory(parser)
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where to write the pages")
+    parser.add_argument(
+        "--streams", action="append", default=[], type=Path, metavar="FILE", help="declared streams, to name them"
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; 1 if a page is not what would be written")
+    parser.set_defaults(run=usable(_run))
+
+
+def _run(options: argparse.Namespace) -> int:
+    stale = 0
+    for path, text in _pages(options):
+        if path.is_file() and path.read_bytes() == text.encode("utf-8", "replace"):
+            continue
+        stale += 1
+        print(f"{path} is not up to date" if options.check else path)
+        if not options.check:
+            _write(path, text)
+    return EXIT_FOUND if options.check and stale else EXIT_DONE
+
+
+def _pages(options: argparse.Namespace) -> Iterator[tuple[Path, str]]:
+    titles = titles_below(options.directory)
+    if not titles:
+        raise UsageError(f"{options.directory} holds no versioned schemas (<title>/<major.minor.patch>.yaml)")
+    streams: dict[str, list[str]] = {}
+    for file in options.streams:
+        for named in titles_named_in(file):
+            streams.setdefault(named.title, []).append(named.stream)
+    yield options.output / "index.html", pages.index(titles, streams)
+    for title, versions in titles.items():
+        text = pages.page(versions, streams.get(title, []), [options.directory, *options.base])
+        yield options.output / title / "index.html", text
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        put(path, text)
+    except OSError as error:
+        raise PenstockError(f"cannot write {path}: {error.strerror}") from error
