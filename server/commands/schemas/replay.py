@@ -110,6 +110,7 @@ def _read_sink(options: argparse.Namespace, lines: source.Lines) -> None:
         out=cast("BinaryIO", lines),
         say=lambda text: say(f"penstock: {text}"),
         on_unread=lambda text: say(f"penstock: {text}"),
+        on_none=lambda topics: say(f"penstock: no stored event is of stream {options.stream!r}"),
     )
     kind_of(loaded.config.sink).read(loaded.config.sink, loaded.base_dir, reading)
 
