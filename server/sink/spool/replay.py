@@ -164,7 +164,7 @@ class Replay:
         if not view.events:
             self._look_at = self._loop.time() + IDLE_LOOK_S
             self._pace.begin_again(self._loop.time())
-            self._shedding.begin_again()
+            self._end_shedding()
             if not self._spool.maps.aside():  # Else it is known for the next time that one of them is tried.
                 self._too_large_since.clear()
             return IDLE_S
@@ -185,7 +185,6 @@ class Replay:
         self._backlog = Backlog(self._spool.directory)
         self._lanes = {}
         self._look_at = 0.0
-        self._shedding.begin_again()
         return True
 
     def _lock_path(self) -> Path:
@@ -210,6 +209,7 @@ class Replay:
 
     async def _let_go(self) -> None:
         backlog, self._backlog = self._backlog, None
+        self._end_shedding()
         if backlog is not None:
             self._damaged_before += backlog.damaged
             self._write_down()
@@ -244,15 +244,19 @@ class Replay:
 
     def _look_at_growth(self, view: BacklogView, *, may_send: bool, has_asked: bool) -> None:
         """Note whether the replay is behind: it may send, and a topic has more events than were asked for."""
-        was_on = self._shedding.is_on
         if not may_send or (has_asked and not view.has_more):
-            self._shedding.begin_again()
-        else:
-            self._shedding.look(self._loop.time(), view.events, self.replayed)
+            self._end_shedding()
+            return
+        was_on = self._shedding.is_on
+        self._shedding.look(self._loop.time(), view.events, self.replayed)
         if self._may_shed and self._shedding.is_on and not was_on:
             _logger.warning("the spool hardly shrinks although brokers answer: hasty events of its keys are refused")
-        elif self._may_shed and was_on and not self._shedding.is_on:
+
+    def _end_shedding(self) -> None:
+        """Begin the measurement again: the replay has caught up, may not send now, or ends."""
+        if self._may_shed and self._shedding.is_on:
             _logger.info("hasty events are no longer refused: the replay has caught up, or may not send now")
+        self._shedding.begin_again()
 
     async def _count_partitions(self, topic: str) -> None:
         if not self._partitions.get(topic):
