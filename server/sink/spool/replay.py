@@ -41,6 +41,7 @@ IDLE_LOOK_S: Final = 1.0  # Time between looks at the databases while their maps
 LEAD_S: Final = 0.25  # Time between attempts to take the lock.
 AWAY_S: Final = 2.0  # After this long without contact to a broker, a worker releases the lock if another has contact.
 TROUBLE_S: Final = 1.0
+EDGE_S: Final = 0.5  # The estimate when the last turn has sent all that waited: one more turn, whatever the pace is.
 # An event that is refused as too large for this long is set aside. Until then its topic waits, and is tried again after
 # TRY_AGAIN_S.
 TOO_LARGE_S: Final = 20.0
@@ -74,6 +75,7 @@ class Replay:
         self._pace = pace
         self._shedding = Shedding()
         self._may_shed = may_shed
+        self._is_at_edge = False
         self._lock_fd: int | None = None
         self._backlog: Backlog | None = None
         self._lanes: dict[bytes, Lane] = {}
@@ -197,6 +199,7 @@ class Replay:
             self._is_away_since = 0.0
             return False
         self._pace.begin_again(self._loop.time())
+        self._is_at_edge = False
         self._is_away_since = self._is_away_since or now
         if now - self._is_away_since < AWAY_S or any(lane.out for lane in self._lanes.values()):
             return False
@@ -232,9 +235,13 @@ class Replay:
         wants = self._wants(now) if may_run else []
         is_paused = bool(self._lanes) and not any(lane.out or lane.may_send(now) for lane in self._lanes.values())
         catch_up_s = self._pace.catch_up_s(is_paused=is_paused)
+        if self._is_at_edge:
+            catch_up_s = min(catch_up_s, EDGE_S)
         sheds = self._may_shed and self._shedding.is_on
         view: BacklogView = await self._on_thread(lambda: backlog.work(wants, catch_up_s, sheds=sheds))
         self._pace.look(self._loop.time(), view.acked, view.put, view.events)
+        if wants:
+            self._is_at_edge = not view.has_more
         self._look_at_growth(view, may_send=may_run and not view.is_doubtful and not is_paused, has_asked=bool(wants))
         for topic in view.topics - self._lanes.keys():
             self._lanes[topic] = Lane(topic, self._partition_of)
