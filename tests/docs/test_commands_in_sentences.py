@@ -52,7 +52,7 @@ NOT_RUN: Final = {
     "apt install kcat": _NEEDS_NETWORK,
     "npm ci": _NEEDS_NETWORK,
     "npm run bench": "it measures",
-    "kcat -C -e": "it needs a broker; tests/server/schemas_tool/test_replay.py reads the same lines from standard input",
+    "kcat -C -e": "it needs a broker; tests/server/schemas_tool/test_replay.py reads such lines from standard input",
 }
 
 
