@@ -15,6 +15,7 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from eventstreams.sources.base import Batch
 from eventstreams.sources.kafka import KafkaReader, consumer_properties
+from eventstreams.sources.kafka_topic_ids import TopicIds
 from tests.harness.broker import Kafka
 from tests.harness.streaming import OWN, Streams
 from tests.kafka.fixtures import kafka_broker, kafka_node, topic
@@ -177,7 +178,10 @@ def test_a_topic_that_does_not_exist_yet_and_partitions_that_are_added_are_read_
         assert ids(stream.take(1)) == ["of the second"]
 
 
-def test_a_topic_that_was_made_again_is_no_silent_jump(of_test: Topic, streams: Streams) -> None:
+@pytest.mark.parametrize("count", [1, 7])
+def test_a_topic_that_was_made_again_is_no_silent_jump(of_test: Topic, streams: Streams, count: int) -> None:
+    """Also where it has grown past the position of the client."""
+    names = [f"new {number}" for number in range(count)]
     of_test.create(1)
     of_test.send("a", "b", "c")
     with streams.open(f"{PATH}?since=earliest") as stream:
@@ -193,16 +197,23 @@ def test_a_topic_that_was_made_again_is_no_silent_jump(of_test: Topic, streams: 
         return True
 
     streams.until(is_made)
-    of_test.send("new")
+    of_test.send(*names)
     streams.until(lambda: streams.status(f"{PATH}?since=earliest&poll=1") == 200)
     with streams.open(PATH, Last_Event_ID=last_id) as stream:
         assert stream.response.status == 410
+        (gap,) = json.loads(stream.response.read())["gaps"]
+        assert (gap["asked"], gap["latest"], gap["made_again"]) == (3, len(names), True)
+    with streams.open(f"{PATH}?on_gap=earliest&poll=1", Last_Event_ID=last_id) as stream:
+        told, *events = stream.events()
+        assert (told["kind"], ids(events)) == ("gap", names)
+    assert json.loads(stream.last_id)[0]["log"] != json.loads(last_id)[0]["log"]
 
 
 def test_readers_return_what_is_there_and_see_the_end(kafka_broker: Kafka, of_test: Topic) -> None:
     of_test.create(2)
     of_test.send("0", "1", "2")
-    reader = KafkaReader(consumer_properties({"bootstrap.servers": kafka_broker.servers}, {}))
+    properties = consumer_properties({"bootstrap.servers": kafka_broker.servers}, {})
+    reader = KafkaReader(properties, TopicIds(properties))
     try:
         described = reader.describe([of_test.name, "no.such.topic"])
         first: Batch = reader.read({(of_test.name, 0): 1, (of_test.name, 1): 0}, 1 << 20, 100)
