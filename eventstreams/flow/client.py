@@ -12,10 +12,11 @@ Not here: where a stream begins (start), how it ends (open_stream), what several
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from eventstreams.flow.group import PIECE_BYTES, Framed
 from eventstreams.flow.open_stream import HIGH_WATER_BYTES, JITTER, OpenStream
+from eventstreams.flow.positions import is_other
 from eventstreams.sources.base import Gap, SourceError
 
 if TYPE_CHECKING:
@@ -163,12 +164,15 @@ class StreamClient(OpenStream):
         self.pump()
 
     def _read(self, behind: dict[Place, int]) -> None:
+        assert self.own is not None
+        asked = behind, [self.own.logs[place] for place in behind]
         self._is_reading = True
         task = asyncio.get_running_loop().create_task(self._hub.pool.read(self, behind, self._read_bytes))
-        task.add_done_callback(self._on_read)
+        task.add_done_callback(lambda done: self._on_read(done, *asked))
 
-    def _on_read(self, done: asyncio.Task[Batch]) -> None:
-        if done.cancelled() or self._is_over or self.own is None:
+    def _on_read(self, done: asyncio.Task[Batch], asked: dict[Place, int], logs: list[str]) -> None:
+        own = self.own
+        if done.cancelled() or self._is_over or own is None:
             return
         failed = done.exception()
         if failed is not None:
@@ -182,6 +186,9 @@ class StreamClient(OpenStream):
             return
         self._again_s = AGAIN_S
         self._is_reading = False
+        if [(own.next[place], own.logs[place]) for place in asked] != list(zip(asked.values(), logs, strict=True)):
+            self.pump()  # The log is another one since: what was read may be from the old one.
+            return
         try:
             self._take(done.result())
         except Exception:
@@ -226,13 +233,17 @@ class StreamClient(OpenStream):
         else:  # Nothing can be read there yet, although newer events are known.
             asyncio.get_running_loop().call_later(AGAIN_S, self.pump)
 
-    def look_at_bounds(self, place: Place, bounds: Bounds) -> None:
+    def look_at_bounds(self, place: Place, bounds: Bounds, log: str) -> None:
         """Begin again in a partition whose log is another one, if this client's position is not in it."""
         own = self.own
-        if own is None or place not in own.next or bounds.low <= own.next[place] <= bounds.high:
+        if own is None or place not in own.next:
             return
-        self._tell(Gap(place[0], place[1], own.next[place], bounds.low, bounds.high))
-        own.put(place, bounds.low, None)
+        made_again = is_other(own.logs[place], log)
+        if not made_again and bounds.low <= own.next[place] <= bounds.high:
+            return
+        gap = Gap(*place, own.next[place], bounds.low, bounds.high, made_again)
+        own.put(place, bounds.low, None, log)  # First: who is told of the gap and cut off has an id of the new log.
+        self._tell(gap)
         self.pump()
 
     def _tell(self, gap: Gap) -> None:
@@ -240,15 +251,7 @@ class StreamClient(OpenStream):
         counts = self._hub.counts
         counts.gaps += 1
         counts.lost += gap.lost or 0
-        said: dict[str, Any] = {
-            "topic": gap.topic,
-            "partition": gap.partition,
-            "asked": gap.asked,
-            "earliest": gap.earliest,
-            "latest": gap.latest,
-            "lost": gap.lost,
-        }
-        self._write(self.wire.notice("gap", said))
+        self._write(self.wire.notice("gap", gap.told()))
 
     def _leave(self) -> None:
         self._hub.leave(self)

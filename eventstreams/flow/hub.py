@@ -20,14 +20,15 @@ from weakref import WeakValueDictionary
 from eventstreams.counts import Counts
 from eventstreams.flow.gathering import Inbox, Pace
 from eventstreams.flow.group import Group
+from eventstreams.flow.positions import is_other
 from eventstreams.flow.ring import Ring
+from eventstreams.flow.topic_log import TopicLog
 from eventstreams.record import Place, Policies, Record
-from eventstreams.sources.base import Bounds, SourceError
+from eventstreams.sources.base import Bounds, Described, SourceError
 from server.log import Limited
 
 if TYPE_CHECKING:
     from eventstreams.flow.client import StreamClient
-    from eventstreams.flow.positions import Positions
     from eventstreams.flow.projection import Projection
     from eventstreams.sources.base import Tail
     from eventstreams.sources.pool import ReaderPool
@@ -40,21 +41,6 @@ REFRESH_MISSING_S: Final = 2.0  # For a topic that does not exist yet.
 NOTHING: Final = Policies({}, ())
 
 _limited = Limited(logging.getLogger("eventstreams"))
-
-
-class TopicLog:
-    """One topic that is followed."""
-
-    __slots__ = ("clients", "groups", "left_at", "looked_at", "policies", "rings", "topic")
-
-    def __init__(self, topic: str, policies: Policies) -> None:
-        self.topic = topic
-        self.policies = policies
-        self.rings: dict[int, Ring] = {}
-        self.groups: dict[Group, None] = {}
-        self.clients: dict[StreamClient, None] = {}
-        self.left_at = 0.0
-        self.looked_at = 0.0
 
 
 class Hub:
@@ -117,11 +103,12 @@ class Hub:
             self._opening |= dict.fromkeys(new, opening)
             try:
                 described = await self.pool.describe(new)
-                self.cluster = described.cluster
+                self.learn(described)
                 for topic in new:
                     log = self._logs[topic] = TopicLog(topic, self.streams.policies.get(topic, NOTHING))
                     log.left_at = log.looked_at = self._loop.time()
-                    self._add(log, {place: one.high for place, one in described.bounds.items() if place[0] == topic})
+                    starts = {place: one.high for place, one in described.bounds.items() if place[0] == topic}
+                    self._add(log, starts, described)
             finally:
                 for topic in new:
                     del self._opening[topic]
@@ -132,9 +119,10 @@ class Hub:
             if topic not in self._logs:
                 raise SourceError(f"the topic {topic} could not be looked up")
 
-    def _add(self, log: TopicLog, starts: dict[Place, int]) -> None:
+    def _add(self, log: TopicLog, starts: dict[Place, int], described: Described) -> None:
         settings = self.settings.limits
-        for (_, partition), start in starts.items():
+        for (topic, partition), start in starts.items():
+            log.ids[partition] = described.logs.get((topic, partition), "")
             log.rings[partition] = Ring(start, settings.ring_events, settings.ring_bytes)
         for ring in log.rings.values():
             ring.most_events = max(1, settings.ring_events // len(log.rings))
@@ -171,19 +159,16 @@ class Hub:
     async def _refresh(self, topics: Sequence[str]) -> None:
         """Add partitions that were made since, from their first event on."""
         described = await self.pool.describe(topics)
+        self.learn(described)
         for topic in topics:
             log = self._logs.get(topic)
             if log is not None:
                 found = {place: one.low for place, one in described.bounds.items() if place[0] == topic}
                 new = {place: low for place, low in found.items() if place[1] not in log.rings}
-                self._add(log, new)
-                for positions in self._positions_of(log):
+                self._add(log, new, described)
+                for positions in log.positions():
                     for place, low in new.items():
-                        positions.put(place, low, None)
-
-    def _positions_of(self, log: TopicLog) -> list[Positions]:
-        own = [client.own for client in log.clients if client.own is not None]
-        return [*own, *(group.positions for group in log.groups)]
+                        positions.put(place, low, None, log.ids[place[1]])
 
     def _on_lost(self, place: Place) -> None:
         """The live reader's position is gone: the topic was cut or made again."""
@@ -197,14 +182,40 @@ class Hub:
 
     async def _begin_again(self, log: TopicLog, place: Place) -> None:
         described = await self.pool.describe([log.topic])
-        bounds = described.bounds.get(place, Bounds(0, 0))
-        ring = log.rings.get(place[1])
-        if ring is None or self._logs.get(log.topic) is not log:
-            return
-        ring.reset(bounds.high)
+        self.learn(described)
+        if place[1] in log.rings and self._logs.get(log.topic) is log:
+            self._restart(log, place, described.bounds.get(place, Bounds(0, 0)), described.logs.get(place, ""))
+
+    def _restart(self, log: TopicLog, place: Place, bounds: Bounds, log_id: str) -> None:
+        """Follow a partition from its end on, and let its clients begin again whose position is not in it."""
+        for group in list(log.groups):
+            self._scatter(group)
+        log.ids[place[1]] = log_id or log.ids[place[1]]
+        log.rings[place[1]].reset(bounds.high)
         self._tail.follow({place: bounds.high})
         for client in list(log.clients):
-            client.look_at_bounds(place, bounds)
+            client.look_at_bounds(place, bounds, log.ids[place[1]])
+
+    def learn(self, described: Described) -> None:
+        """Take in the identities of what was described. A topic that was made again, which may have grown past its
+        clients, is told to them."""
+        self.cluster = described.cluster
+        for place, log_id in described.logs.items():
+            log = self._logs.get(place[0])
+            if log is None or place[1] not in log.rings or not log_id:
+                continue
+            known, log.ids[place[1]] = log.ids[place[1]], log_id
+            if is_other(known, log_id):
+                self._restart(log, place, described.bounds[place], log_id)
+            elif not known:  # A database of an older version gets its identity when its worker opens it.
+                for positions in log.positions():
+                    if place in positions.next:
+                        positions.put(place, positions.next[place], positions.timestamps[place], log_id)
+
+    def ids_of(self, topics: Sequence[str]) -> dict[Place, str]:
+        """Return the identities of the logs of topics that are followed."""
+        found = ((topic, self._logs[topic].ids) for topic in topics if topic in self._logs)
+        return {(topic, partition): log_id for topic, ids in found for partition, log_id in ids.items()}
 
     def _on_again(self, done: asyncio.Task[None]) -> None:
         if not done.cancelled() and isinstance(done.exception(), SourceError):
@@ -253,6 +264,10 @@ class Hub:
         for topic in client.projection.topics:
             if topic in self._logs:
                 self._logs[topic].clients[client] = None
+        for place, log_id in client.own.logs.items() if client.own is not None else ():
+            log = self._logs.get(place[0])
+            if log is not None and is_other(log_id, log.ids.get(place[1], "")):
+                self._on_lost(place)  # It was made again while the client's position was looked up.
         for name in client.projection.names:
             self.counts.of(name).clients += 1
 

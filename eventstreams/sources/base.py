@@ -28,26 +28,34 @@ class Bounds(Struct, frozen=True):
 
 
 class Described(Struct, frozen=True):
-    """The stored part of some topics. A topic that does not exist has no places."""
+    """The stored part of some topics. A topic that does not exist has no places. ``logs`` are the identities of logs,
+    as far as they are known: one that was made again under its old name has another one."""
 
     cluster: str
     bounds: dict[Place, Bounds]
+    logs: dict[Place, str] = field(default_factory=dict)
 
 
 class Gap(Struct, frozen=True):
     """Events that a client should have got and that are gone: reading goes on at ``earliest``. ``asked`` beyond
-    ``latest`` means that the log is another one, and nothing is known of what was lost."""
+    ``latest``, or ``made_again``, means that the log is another one, and nothing is known of what was lost."""
 
     topic: str
     partition: int
     asked: int
     earliest: int
     latest: int
+    made_again: bool = False
 
     @property
     def lost(self) -> int | None:
         """How many offsets were lost; None where that is not known."""
-        return self.earliest - self.asked if self.asked <= self.earliest else None
+        return self.earliest - self.asked if self.asked <= self.earliest and not self.made_again else None
+
+    def told(self) -> dict[str, object]:
+        """Return the members by which a client is told."""
+        names = ("topic", "partition", "asked", "earliest", "latest", "lost", "made_again")
+        return {name: getattr(self, name) for name in names}
 
 
 class Batch(Struct):

@@ -4,6 +4,8 @@ Place: hub and sources.pool → HERE → librdkafka, by ``assign``.
 Rules: there is no consumer group: librdkafka wants a ``group.id``, and nothing is committed under it. Offsets that are
 gone are an error and never replaced (``auto.offset.reset: error``). Offsets without an event (compaction, transactions)
 are passed over at the end of a partition by what librdkafka says of it (``enable.partition.eof``).
+Clients that are behind have the identity of a topic in their positions, because one that was made again may have grown
+past them (kafka_topic_ids).
 Not here: where clients are (client, hub), properties of the sink (server.config.kafka).
 """
 
@@ -19,6 +21,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from eventstreams.record import Place, Record
 from eventstreams.sources.base import Batch, Bounds, Described, Gap, SourceError
+from eventstreams.sources.kafka_topic_ids import TopicIds
 from eventstreams.sources.tail import TailThread
 from server.config.kafka.consumers import reaching
 from server.config.kafka.rules import Properties
@@ -112,8 +115,9 @@ _UNKNOWN: Final = (
 class KafkaReader:
     """The contract is sources.base.Reader."""
 
-    def __init__(self, properties: Mapping[str, Any]) -> None:
+    def __init__(self, properties: Mapping[str, Any], topic_ids: TopicIds) -> None:
         self._consumer = _consumer({**properties, **_READER})
+        self._topic_ids = topic_ids
         self._assigned: dict[Place, int] = {}
 
     def describe(self, topics: Sequence[str]) -> Described:
@@ -134,7 +138,8 @@ class KafkaReader:
                     bounds[topic, partition] = Bounds(low, high)
         except KafkaException as failed:
             raise SourceError(failed.args[0].str()) from None
-        return Described(cluster, dict(sorted(bounds.items())))
+        ids = self._topic_ids.of(sorted({topic for topic, _ in bounds}))
+        return Described(cluster, dict(sorted(bounds.items())), {place: ids.get(place[0], "") for place in bounds})
 
     def at_times(self, times_ms: Mapping[Place, int]) -> dict[Place, int | None]:
         asked = [TopicPartition(topic, partition, time_ms) for (topic, partition), time_ms in times_ms.items()]

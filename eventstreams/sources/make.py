@@ -37,6 +37,8 @@ def make_source(config: Config, base_dir: Path) -> tuple[Callable[[], Reader], T
         directory = base_dir / sink.sqlite.path
         return lambda: SqliteReader(directory), SqliteTail(directory)
     from eventstreams.sources.kafka import KafkaReader, KafkaTail, consumer_properties
+    from eventstreams.sources.kafka_topic_ids import TopicIds
 
     properties = consumer_properties(sink.kafka, config.eventstreams.kafka)
-    return lambda: KafkaReader(properties), KafkaTail(properties)
+    topic_ids = TopicIds(properties)
+    return lambda: KafkaReader(properties, topic_ids), KafkaTail(properties)

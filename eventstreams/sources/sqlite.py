@@ -2,13 +2,14 @@
 
 Place: hub and sources.pool → HERE, on files that the workers of the intake write (server.sink.sqlite.file).
 Rules: files are opened read-only and for short times, so that no reader makes a writer's log grow. A file without a
-new commit is not opened. Every topic has the same partitions, with holes where rows are another
-topic's.
+new commit is not opened. Every topic has the same partitions, with holes where rows are another topic's. The identity
+of a log is the one that its file got when it was made.
 Not here: writing, and what can be read of a damaged file (server.sink.sqlite).
 """
 
 from __future__ import annotations
 
+import base64
 import logging
 import os
 import re
@@ -60,15 +61,23 @@ def _open(path: Path) -> Iterator[sqlite3.Connection]:
         raise SourceError(f"{path}: {failed}") from None
 
 
-def _bounds(path: Path) -> Bounds:
+def _bounds(path: Path) -> tuple[Bounds, str]:
+    """Return the bounds of a database, and its identity; "": it has none."""
     try:
         with _open(path) as database:
+            (identity,) = database.execute("PRAGMA application_id").fetchone()
             low, high = database.execute("SELECT min(id), max(id) FROM event").fetchone()
     except SourceError as failed:
         if "no such table" in str(failed):  # The file exists, but its worker has not made the table yet.
-            return Bounds(1, 1)
+            return Bounds(1, 1), ""
         raise
-    return Bounds(low, high + 1) if high is not None else Bounds(1, 1)
+    return Bounds(low, high + 1) if high is not None else Bounds(1, 1), _log_of(identity)
+
+
+def _log_of(identity: int) -> str:
+    if not identity:
+        return ""
+    return base64.urlsafe_b64encode(identity.to_bytes(4, "big", signed=True)).decode().rstrip("=")
 
 
 def _record(partition: int, row: tuple[int, bytes, bytes | None, int, bytes]) -> Record:
@@ -83,8 +92,13 @@ class SqliteReader:
         self._directory = directory
 
     def describe(self, topics: Sequence[str]) -> Described:
-        bounds = {number: _bounds(path) for number, path in sorted(_files(self._directory).items())}
-        return Described("sqlite", {(topic, number): one for topic in topics for number, one in bounds.items()})
+        found = {number: _bounds(path) for number, path in sorted(_files(self._directory).items())}
+        places = [(topic, number) for topic in topics for number in found]
+        return Described(
+            "sqlite",
+            {place: found[place[1]][0] for place in places},
+            {place: found[place[1]][1] for place in places},
+        )
 
     def at_times(self, times_ms: Mapping[Place, int]) -> dict[Place, int | None]:
         files = _files(self._directory)
@@ -107,7 +121,7 @@ class SqliteReader:
             if number not in files:
                 batch.at_end.add(place)
                 continue
-            bounds = _bounds(files[number])
+            bounds, _ = _bounds(files[number])
             if not bounds.low <= at <= bounds.high:
                 batch.gaps.append(Gap(topic, number, at, bounds.low, bounds.high))
                 at = bounds.low
@@ -144,6 +158,7 @@ class SqliteTail(TailThread):
         self._directory = directory
         self._positions: dict[Place, int] = {}
         self._stamps: dict[int, bytes] = {}
+        self._logs: dict[int, str] = {}
 
     def follow(self, positions: Mapping[Place, int]) -> None:
         with self._lock:
@@ -173,8 +188,11 @@ class SqliteTail(TailThread):
         if stamp is None or self._stamps.get(number) == stamp:
             return
         self._stamps[number] = stamp
-        bounds = _bounds(path)
-        lost = [topic for topic, position in positions.items() if not bounds.low <= position <= bounds.high]
+        bounds, log = _bounds(path)
+        before = self._logs.get(number, "")
+        self._logs[number] = log
+        is_other = bool(before) and log != before
+        lost = [topic for topic, at in positions.items() if is_other or not bounds.low <= at <= bounds.high]
         for topic in lost:
             del positions[topic]
             self.leave([(topic, number)])

@@ -14,7 +14,7 @@ import orjson
 
 from eventstreams.flow.positions import Positions
 from eventstreams.flow.projection import Projection
-from eventstreams.record import Record
+from eventstreams.record import Place, Record
 from eventstreams.refusal import bad_request
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def asked_of(names: list[str], text: str) -> tuple[str, int] | None:
 async def newest(hub: Hub, stream: PublicStream, count: int) -> bytes:
     """Return the document. Raises SourceError."""
     described = await hub.pool.describe(stream.topics)
-    hub.cluster = described.cluster
+    hub.learn(described)
     projection = Projection(frozenset({stream.name}), stream.topics)
     found: list[tuple[int, Record, bytes]] = []
     for place, bounds in described.bounds.items():
@@ -57,6 +57,7 @@ async def newest(hub: Hub, stream: PublicStream, count: int) -> bytes:
             reached = batch.reached.get(place, bounds.high)
             at = reached if reached > at else bounds.high
     found.sort(key=lambda one: (one[0], one[1].place, one[1].offset))
-    position = Positions(hub.cluster, {place: (bounds.high, None) for place, bounds in described.bounds.items()})
+    ends: dict[Place, tuple[int, int | None]] = {place: (one.high, None) for place, one in described.bounds.items()}
+    position = Positions(hub.cluster, ends, described.logs)
     events = [orjson.Fragment(text) for _, _, text in found[-count:]]
     return orjson.dumps({"events": events, "last_event_id": position.text().decode()})

@@ -4,7 +4,8 @@ Place: handler, with what ask has read → HERE → client.
 Rules: no position is silently replaced by another one. A position that is not in the log is answered 410 with what
 there is, unless the client has chosen where to go on; then the stream begins with a ``gap``. A partition that the
 position does not name, of a topic that it names, was made since and is read from its beginning; a topic that it does
-not name begins at its end. Positions of another cluster count by their timestamps alone.
+not name begins at its end. A position of a log that was made again under its name is gone, also where the new log has
+grown past it. Positions of another cluster count by their timestamps alone.
 Not here: what the client wrote (ask), reading on (client).
 """
 
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from eventstreams.flow.bound import Bound
-from eventstreams.flow.positions import END, Entry, Positions
+from eventstreams.flow.positions import END, Entry, Positions, is_other
 from eventstreams.refusal import RefusedError
 from eventstreams.sources.base import Bounds, Described, Gap
 
@@ -45,14 +46,14 @@ async def resolve(asked: Asked, hub: Hub) -> Begun:
     if not is_bounded:
         await hub.follow(topics)
     if asked.kind == "latest" and not is_bounded:
-        starts, gaps = _at_the_end(hub, topics), list[Gap]()
+        starts, gaps, logs = _at_the_end(hub, topics), list[Gap](), hub.ids_of(topics)
         stops: dict[Place, int] | None = None
     else:
         described = await hub.pool.describe(topics)
-        hub.cluster = described.cluster
+        hub.learn(described)
         starts, gaps = await _Starts(asked, hub, described).find()
-        stops = await _stops(asked, hub, described) if is_bounded else None
-    positions = Positions(hub.cluster, starts)
+        stops, logs = await _stops(asked, hub, described) if is_bounded else None, described.logs
+    positions = Positions(hub.cluster, starts, logs)
     at_unix_s = asked.until_ms / 1000 if asked.until_ms is not None and not is_bounded else None
     bound = None
     if stops is not None or asked.limit is not None or at_unix_s is not None:
@@ -89,6 +90,7 @@ class _Starts:
         self._asked = asked
         self._hub = hub
         self._bounds = described.bounds
+        self._logs = described.logs
         self._now_ms = int(time.time() * 1000)
         self._gaps: list[Gap] = []
 
@@ -157,10 +159,11 @@ class _Starts:
         assert entry.offset is not None
         if entry.offset == END:
             return bounds.high, self._now_ms
-        if bounds.low <= entry.offset <= bounds.high:
+        made_again = is_other(entry.log, self._logs.get(place, ""))
+        if not made_again and bounds.low <= entry.offset <= bounds.high:
             return entry.offset, entry.timestamp
-        self._gaps.append(Gap(*place, entry.offset, bounds.low, bounds.high))
-        return bounds.low, entry.timestamp
+        self._gaps.append(Gap(*place, entry.offset, bounds.low, bounds.high, made_again))
+        return bounds.low, None if made_again else entry.timestamp
 
 
 def _gone(gaps: list[Gap]) -> RefusedError:
@@ -170,9 +173,6 @@ def _gone(gaps: list[Gap]) -> RefusedError:
         f"Topic {first.topic}, partition {first.partition}: offset {first.asked} was asked for, and events are there "
         f"from {first.earliest} to {first.latest}. Ask with on_gap=earliest or on_gap=latest to go on there."
     )
-    listed = [
-        {"topic": one.topic, "partition": one.partition, "asked": one.asked}
-        | {"earliest": one.earliest, "latest": one.latest, "lost": one.lost}
-        for one in gaps
-    ]
-    return RefusedError(410, "position_gone", "Position Gone", detail, gaps=listed)
+    if first.made_again:
+        detail = f"The topic was made again since. {detail}"
+    return RefusedError(410, "position_gone", "Position Gone", detail, gaps=[one.told() for one in gaps])

@@ -70,9 +70,12 @@ class Log:
         }
         self.low: dict[Place, int] = {}
         self.high: dict[Place, int] = {}
+        self.ids: dict[Place, str] = dict.fromkeys(self.records, "first")
         self.tails: list[FakeTail] = []
         self.is_away = False
         self.reads = 0
+        self.may_return = threading.Event()  # Readers hold what they have read until it is set.
+        self.may_return.set()
 
     def bounds(self, place: Place) -> Bounds:
         return Bounds(self.low.get(place, 0), self.high.get(place, 0))
@@ -119,9 +122,14 @@ class Log:
 
     def recreate(self, place: Place) -> None:
         """Replace the log of a partition by an empty one."""
-        self.records[place], self.low[place], self.high[place] = [], 0, 0
+        self.swap(place)
         for tail in self.tails:
             tail.lose(place)
+
+    def swap(self, place: Place) -> None:
+        """Replace the log of a partition by an empty one so that live readers do not notice."""
+        self.records[place], self.low[place], self.high[place] = [], 0, 0
+        self.ids[place] = f"after-{self.ids[place]}"
 
 
 class FakeReader:
@@ -133,9 +141,9 @@ class FakeReader:
     def describe(self, topics: Sequence[str]) -> Described:
         if self._log.is_away:
             raise SourceError("no broker")
-        return Described(
-            self._log.cluster, {place: self._log.bounds(place) for place in self._log.records if place[0] in topics}
-        )
+        places = [place for place in self._log.records if place[0] in topics]
+        bounds = {place: self._log.bounds(place) for place in places}
+        return Described(self._log.cluster, bounds, {place: self._log.ids.get(place, "") for place in places})
 
     def at_times(self, times_ms: Mapping[Place, int]) -> dict[Place, int | None]:
         return {
@@ -162,6 +170,7 @@ class FakeReader:
                 at = bounds.high
                 batch.at_end.add(place)
             batch.reached[place] = at
+        self._log.may_return.wait(PATIENCE_S)
         return batch
 
     def close(self) -> None:

@@ -1,5 +1,5 @@
-"""Clients of others read streams, lose nothing when the worker that serves them dies, and get each event once: all from
-the embedded sink, and requests-sse from a real Apache Kafka too.
+"""Clients of others and ours read streams, lose nothing when the worker that serves them dies, and get each event once:
+from the embedded sink, and all but the browsers from a real Apache Kafka too.
 
 Rule: a client that is not installed skips its test with the reason.
 """
@@ -32,6 +32,8 @@ __all__ = ["kafka_broker", "kafka_node", "topic"]
 NODE_MODULES = ROOT / "clients" / "js" / "node_modules"
 PATH = "/v2/stream/web.page_view"
 FAST = {"retry_s": 0.2, "keepalive_s": 1.0}
+
+both = pytest.mark.parametrize("pair", ["sqlite", pytest.param("kafka", marks=pytest.mark.kafka)], indirect=True)
 
 
 class Pair(NamedTuple):
@@ -138,6 +140,7 @@ def told_a_position_without_an_event(browser: Browser, tab: str, intake: Intake,
     eventually(lambda: len(browser.run(tab, "window.wanted")) == 1)
 
 
+@both
 def test_the_package_eventsource(pair: Pair, tmp_path: Path) -> None:
     if not shutil.which("node") or not (NODE_MODULES / "eventsource").is_dir():
         pytest.skip("there is no Node.js with the package eventsource: make node-modules")
@@ -161,6 +164,7 @@ def test_the_package_eventsource(pair: Pair, tmp_path: Path) -> None:
         client.wait(10)
 
 
+@both
 def test_the_javascript_client(pair: Pair, tmp_path: Path) -> None:
     esbuild = NODE_MODULES / "esbuild"
     if not shutil.which("node") or not esbuild.is_dir():
@@ -193,6 +197,7 @@ def test_the_javascript_client(pair: Pair, tmp_path: Path) -> None:
     assert pages()[-1] == "/later" and len(pages()) == 1
 
 
+@both
 def test_httpx_sse(pair: Pair) -> None:
     httpx, httpx_sse = pytest.importorskip("httpx"), pytest.importorskip("httpx_sse")
     got: list[str] = []
@@ -215,7 +220,7 @@ def test_httpx_sse(pair: Pair) -> None:
     read_in_a_thread(pair.intake, pair.streams, read, got)
 
 
-@pytest.mark.parametrize("pair", ["sqlite", "kafka"], indirect=True)
+@both
 def test_requests_sse(pair: Pair) -> None:
     requests, requests_sse = pytest.importorskip("requests"), pytest.importorskip("requests_sse")
     got: list[str] = []

@@ -9,6 +9,9 @@ import pytest
 
 from tests.eventstreams.harness import Log, running
 
+PLACE = {"topic": "a", "partition": 0}
+RETAINED = PLACE | {"asked": 2, "earliest": 6, "latest": 10, "lost": 4, "made_again": False}
+
 
 def last_id(offset: int, topic: str = "a", partition: int = 0) -> str:
     return json.dumps([{"topic": topic, "partition": partition, "offset": offset}])
@@ -29,7 +32,7 @@ def test_a_position_before_what_is_kept_is_answered_with_what_there_is() -> None
             body = await answer.body()
 
             assert (answer.status, body["type"]) == (410, "position_gone")
-            assert body["gaps"] == [{"topic": "a", "partition": 0, "asked": 2, "earliest": 6, "latest": 10, "lost": 4}]
+            assert body["gaps"] == [RETAINED]
             assert streams.admission.total() == 0
 
     asyncio.run(scene())
@@ -48,7 +51,7 @@ def test_a_client_chooses_where_to_go_on_and_is_told_of_the_gap(on_gap: str, exp
             log.append(name="new")
 
             assert gap is not None and gap.kind == "gap"
-            assert gap.value == {"topic": "a", "partition": 0, "asked": 2, "earliest": 6, "latest": 10, "lost": 4}
+            assert gap.value == RETAINED
             assert gap.last_id == before
             assert await answer.ids(len(expected)) == expected
             assert (streams.counts.gaps, streams.counts.lost) == (1, 4)
@@ -69,6 +72,7 @@ def test_a_position_beyond_the_end_means_that_the_log_is_another_one() -> None:
                 "earliest": 0,
                 "latest": 10,
                 "lost": None,
+                "made_again": False,
             }
 
     asyncio.run(scene())

@@ -3,99 +3,27 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from confluent_kafka import KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewPartitions, NewTopic
+from confluent_kafka import KafkaException
 
 from eventstreams.sources.base import Batch
 from eventstreams.sources.kafka import KafkaReader, consumer_properties
+from eventstreams.sources.kafka_topic_ids import TopicIds
+from tests.eventstreams.kafka_topic import PATH, Topic, ids, of_test, on_topic
 from tests.harness.broker import Kafka
-from tests.harness.streaming import OWN, Streams
+from tests.harness.streaming import Streams
 from tests.kafka.fixtures import kafka_broker, kafka_node, topic
 
-__all__ = ["kafka_broker", "kafka_node", "topic"]
-
-
-class Topic:
-    """A topic of one test, as producers see it."""
-
-    def __init__(self, kafka: Kafka, name: str) -> None:
-        self.name = name
-        self._admin = AdminClient({"bootstrap.servers": kafka.servers})
-        self._servers = kafka.servers
-        self._producer = Producer({"bootstrap.servers": kafka.servers, "linger.ms": 0})
-
-    def create(self, partitions: int) -> None:
-        for done in self._admin.create_topics([NewTopic(self.name, partitions, 1)]).values():
-            done.result(60)
-
-    def delete(self) -> None:
-        for done in self._admin.delete_topics([self.name]).values():
-            done.result(60)
-
-    def grow(self, partitions: int) -> None:
-        for done in self._admin.create_partitions([NewPartitions(self.name, partitions)]).values():
-            done.result(60)
-        self._producer = Producer({"bootstrap.servers": self._servers, "linger.ms": 0})  # It knows the new ones.
-
-    def retain(self, partition: int, offset: int) -> None:
-        for done in self._admin.delete_records([TopicPartition(self.name, partition, offset)]).values():
-            done.result(60)
-
-    def event(self, name: str) -> bytes:
-        return json.dumps({"meta": {"stream": "kafka.test", "id": name}}).encode()
-
-    def send(self, *names: str, partition: int = 0, ms: int = 0) -> None:
-        for name in names:
-            self._producer.produce(
-                self.name, self.event(name), partition=partition, timestamp=ms or int(time.time() * 1000)
-            )
-        assert self._producer.flush(60) == 0
-
-    def transact(self, *names: str, is_committed: bool) -> None:
-        producer = Producer({"bootstrap.servers": self._servers, "transactional.id": self.name})
-        producer.init_transactions(60)
-        producer.begin_transaction()
-        for name in names:
-            producer.produce(self.name, self.event(name), partition=0)
-        producer.flush(60)
-        if is_committed:
-            producer.commit_transaction(60)
-        else:
-            producer.abort_transaction(60)
-
-
-@pytest.fixture
-def of_test(kafka_broker: Kafka, topic: str) -> Topic:
-    return Topic(kafka_broker, topic)
+__all__ = ["kafka_broker", "kafka_node", "of_test", "topic"]
 
 
 @pytest.fixture
 def streams(kafka_broker: Kafka, topic: str, tmp_path: Path) -> Iterator[Streams]:
-    (tmp_path / "own.yaml").write_text(
-        f"streams: {{kafka.test: {{schema_title: web/page_view, topics: [{topic}],"
-        " consumers: {eventstreams: {enabled: true}}}}"
-    )
-    more: dict[str, Any] = {
-        "streams": {"sources": [str(tmp_path / "own.yaml")]},
-        "sink": {"kind": "kafka", "kafka": {"bootstrap.servers": kafka_broker.servers}},
-        "eventstreams": OWN | {"limits": {"ring_events": 5}},
-    }
-    with Streams(tmp_path, **more) as running:
+    with Streams(tmp_path, **on_topic(tmp_path, kafka_broker, topic, limits={"ring_events": 5})) as running:
         yield running
-
-
-PATH = "/v2/stream/kafka.test"
-
-
-def ids(events: list[dict[str, Any]]) -> list[str]:
-    return [str(event["meta"]["id"]) for event in events]
 
 
 def test_old_and_new_events_come_once_and_in_the_order_of_their_partition(of_test: Topic, streams: Streams) -> None:
@@ -177,7 +105,10 @@ def test_a_topic_that_does_not_exist_yet_and_partitions_that_are_added_are_read_
         assert ids(stream.take(1)) == ["of the second"]
 
 
-def test_a_topic_that_was_made_again_is_no_silent_jump(of_test: Topic, streams: Streams) -> None:
+@pytest.mark.parametrize("count", [1, 7])
+def test_a_topic_that_was_made_again_is_no_silent_jump(of_test: Topic, streams: Streams, count: int) -> None:
+    """Also where it has grown past the position of the client."""
+    names = [f"new {number}" for number in range(count)]
     of_test.create(1)
     of_test.send("a", "b", "c")
     with streams.open(f"{PATH}?since=earliest") as stream:
@@ -193,16 +124,23 @@ def test_a_topic_that_was_made_again_is_no_silent_jump(of_test: Topic, streams: 
         return True
 
     streams.until(is_made)
-    of_test.send("new")
+    of_test.send(*names)
     streams.until(lambda: streams.status(f"{PATH}?since=earliest&poll=1") == 200)
     with streams.open(PATH, Last_Event_ID=last_id) as stream:
         assert stream.response.status == 410
+        (gap,) = json.loads(stream.response.read())["gaps"]
+        assert (gap["asked"], gap["latest"], gap["made_again"]) == (3, len(names), True)
+    with streams.open(f"{PATH}?on_gap=earliest&poll=1", Last_Event_ID=last_id) as stream:
+        told, *events = stream.events()
+        assert (told["kind"], ids(events)) == ("gap", names)
+    assert json.loads(stream.last_id)[0]["log"] != json.loads(last_id)[0]["log"]
 
 
 def test_readers_return_what_is_there_and_see_the_end(kafka_broker: Kafka, of_test: Topic) -> None:
     of_test.create(2)
     of_test.send("0", "1", "2")
-    reader = KafkaReader(consumer_properties({"bootstrap.servers": kafka_broker.servers}, {}))
+    properties = consumer_properties({"bootstrap.servers": kafka_broker.servers}, {})
+    reader = KafkaReader(properties, TopicIds(properties))
     try:
         described = reader.describe([of_test.name, "no.such.topic"])
         first: Batch = reader.read({(of_test.name, 0): 1, (of_test.name, 1): 0}, 1 << 20, 100)

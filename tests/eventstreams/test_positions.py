@@ -21,19 +21,47 @@ STARTS = st.dictionaries(
 )
 
 
-def entries_of(starts: dict[Place, tuple[int, int | None]]) -> set[Entry]:
-    return {Entry(topic, partition, at, ms) for (topic, partition), (at, ms) in starts.items()}
+def entries_of(starts: dict[Place, tuple[int, int | None]], logs: dict[Place, str] | None = None) -> set[Entry]:
+    return {Entry(*place, at, ms, (logs or {}).get(place, "")) for place, (at, ms) in starts.items()}
 
 
-@given(STARTS, st.text("abcXYZ019_-", max_size=22))
+@given(STARTS, st.text("abcXYZ019_-", max_size=22), st.data())
 def test_a_text_is_read_as_the_position_that_it_was_written_of(
-    starts: dict[Place, tuple[int, int | None]], cluster: str
+    starts: dict[Place, tuple[int, int | None]], cluster: str, more: st.DataObject
 ) -> None:
-    text = Positions(cluster, starts).text().decode()
+    logs = {place: more.draw(st.sampled_from(["", "L1", "L-2_"])) for place in starts}
+    position = Positions(cluster, starts, logs)
+    text = position.text().decode()
     found = parse(text)
 
-    assert (set(found.entries), found.cluster) == (entries_of(starts), cluster)
+    assert (set(found.entries), found.cluster) == (entries_of(starts, logs), cluster)
+    assert position.copy().text().decode() == text
     assert "\n" not in text
+
+
+@given(STARTS, st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 3), st.sampled_from(["", "L1", "L2"]))))
+def test_logs_that_are_put_are_in_the_text(
+    starts: dict[Place, tuple[int, int | None]], put: list[tuple[str, int, str]]
+) -> None:
+    position = Positions("K1", starts)
+    logs = dict.fromkeys(starts, "")
+    for topic, partition, log in put:
+        position.text()
+        position.put((topic, partition), 7, None, log)
+        starts[topic, partition], logs[topic, partition] = (7, None), log
+
+    assert set(parse(position.text().decode()).entries) == entries_of(starts, logs)
+
+
+def test_the_log_is_named_once_per_topic_and_where_it_is_another_one() -> None:
+    starts: dict[Place, tuple[int, int | None]] = {("a", 0): (3, 17), ("a", 1): (5, None), ("a", 2): (6, None)}
+    text = Positions("K1", starts, {("a", 0): "L1", ("a", 1): "L1", ("a", 2): "L2"}).text()
+
+    assert json.loads(text) == [
+        {"topic": "a", "partition": 0, "offset": 3, "timestamp": 17, "log": "L1", "cluster": "K1"},
+        {"topic": "a", "partition": 1, "offset": 5},
+        {"topic": "a", "partition": 2, "offset": 6, "log": "L2"},
+    ]
 
 
 def test_the_text_is_kafka_sse_s_with_the_cluster_once() -> None:
@@ -76,6 +104,9 @@ def test_a_step_notes_the_next_offset_and_the_largest_timestamp() -> None:
         '[{"topic":"a","partition":0,"offset":1.5}]',
         '[{"topic":"a","partition":0,"offset":99999999999999999999}]',
         '[{"topic":"a","partition":0,"offset":1},{"topic":"a","partition":0,"offset":2}]',
+        '[{"topic":"a","partition":0,"offset":1,"log":1}]',
+        "c1.K1;a=L1;b/0:1",
+        "c1.K1;a=/0:1",
         "c1.K1",
         "c1.K1;a/0:1;a/0:2",
         "c1.K1;a/0",

@@ -6,9 +6,9 @@ import sqlite3
 import time
 from pathlib import Path
 
-from eventstreams.record import Record
+from eventstreams.record import Place, Record
 from eventstreams.sources.sqlite import SqliteReader, SqliteTail
-from server.sink.sqlite.file import SCHEMA
+from server.sink.sqlite.file import SCHEMA, EventFile
 from tests.harness.running import eventually
 
 
@@ -80,3 +80,64 @@ def test_a_reading_that_is_cut_goes_on_where_it_was(tmp_path: Path) -> None:
     database.database.close()
 
     assert got == list(range(1, 100, 2))
+
+
+def open_by_a_worker(directory: Path) -> EventFile:
+    file = EventFile(directory)
+    file.open()
+    return file
+
+
+def test_a_database_has_one_identity_and_the_next_another(tmp_path: Path) -> None:
+    logs = []
+    for is_replaced in (False, False, True):
+        if is_replaced:
+            for path in tmp_path.glob("events-0.db*"):
+                path.unlink()
+        open_by_a_worker(tmp_path).close()
+        logs.append(SqliteReader(tmp_path).describe(["a"]).logs)
+
+    first, again, other = (one["a", 0] for one in logs)
+    assert first == again != other
+    assert len(first) == 6 and other
+
+
+def test_a_database_of_an_older_version_gets_an_identity_at_its_opening(tmp_path: Path) -> None:
+    database = Database(tmp_path)
+    database.store("a")
+    database.database.execute("PRAGMA user_version = 1")
+    assert SqliteReader(tmp_path).describe(["a"]).logs == {("a", 0): ""}
+    database.database.execute("BEGIN IMMEDIATE")  # As a backup may: the worker then begins without it.
+    open_by_a_worker(tmp_path).close()
+    assert SqliteReader(tmp_path).describe(["a"]).logs == {("a", 0): ""}
+    database.database.execute("ROLLBACK")
+    database.database.close()
+    open_by_a_worker(tmp_path).close()
+    described = SqliteReader(tmp_path).describe(["a"])
+
+    assert described.logs["a", 0]
+    assert described.bounds["a", 0].high == 2
+
+
+def test_the_live_reader_says_that_a_database_was_replaced_by_one_that_has_grown_past(tmp_path: Path) -> None:
+    place = ("a", 0)
+    open_by_a_worker(tmp_path).close()
+    database = Database(tmp_path)
+    database.store("a", "a")
+    tail, got, lost = SqliteTail(tmp_path), list[Record](), list[Place]()
+    tail.start(got.extend, lost.append)
+    tail.follow({place: 1})
+    try:
+        eventually(lambda: len(got) == 2)
+        database.database.close()
+        (tmp_path / "new").mkdir()
+        open_by_a_worker(tmp_path / "new").close()
+        other = Database(tmp_path / "new")
+        other.store(*"aaaaa")
+        other.database.close()  # The last connection moves the log into the database.
+        (tmp_path / "new" / "events-0.db").replace(tmp_path / "events-0.db")
+        eventually(lambda: lost == [place])
+    finally:
+        tail.stop()
+
+    assert [record.offset for record in got] == [1, 2]

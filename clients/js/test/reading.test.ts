@@ -119,7 +119,7 @@ test("a server that falls silent is left, but the time that an event is handled 
 });
 
 test("gaps are told, and asked for only if they are heard", async () => {
-  const told = { topic: "a", partition: 0, asked: 2, earliest: 6, latest: 10, lost: 4 };
+  const told = { topic: "a", partition: 0, asked: 2, earliest: 6, latest: 10, lost: 4, made_again: false };
   const { url, asked } = await serve(stream(`event: gap\ndata: ${JSON.stringify(told)}\n\n`, event("6"), DONE));
   const gaps: Gap[] = [];
 

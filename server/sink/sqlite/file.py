@@ -3,14 +3,17 @@
 Place: sink.sqlite → HERE (``commit``, on the loop), sink.sqlite.upkeep → HERE (the rest, on its thread).
 Rules: each worker claims one database by a lock, the first that is free, so that workers never wait for one another. A
 commit is on disk when it returns. It never waits for a lock. A damaged file is set aside; a file that was deleted or
-replaced is closed.
+replaced is closed. A database has a random identity (``application_id``), by which readers tell it from another one
+that takes its place under its name.
 Not here: when this is done (sink.sqlite.upkeep), what can be read of a damaged file (sink.sqlite.recovery).
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import secrets
 import sqlite3
 import sys
 from pathlib import Path
@@ -181,6 +184,7 @@ class EventFile:
             database.execute(SCHEMA)
             if not version:  # Writing it again would need a lock that a backup may hold.
                 database.execute(f"PRAGMA user_version = {VERSION}")
+            _identify(database)
             last = database.execute("SELECT stored_ns FROM event ORDER BY id DESC LIMIT 1").fetchone()
             self._watched = [*files_of(self.path), self.path.with_suffix(".lock")]
             self._inodes = [_inode(path) for path in self._watched]
@@ -219,6 +223,15 @@ class EventFile:
         if self._lock_fd >= 0:
             os.close(self._lock_fd)
             self._lock_fd = -1
+
+
+def _identify(database: sqlite3.Connection) -> None:
+    """Give a database an identity that has none. One of an older version gets it once it can be written at its
+    opening."""
+    (identity,) = database.execute("PRAGMA application_id").fetchone()
+    if not identity:
+        with contextlib.suppress(sqlite3.OperationalError):  # A backup may hold a lock.
+            database.execute(f"PRAGMA application_id = {1 + secrets.randbelow(0x7FFF_FFFF)}")
 
 
 def _empty_log(database: sqlite3.Connection) -> None:

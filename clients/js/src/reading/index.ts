@@ -20,6 +20,8 @@ export interface Gap {
   earliest: number;
   latest: number;
   lost: number | null;
+  /** Whether the topic was made again since: `asked` is an offset of the old one. */
+  made_again: boolean;
 }
 
 export interface ReadOptions {
