@@ -71,7 +71,11 @@ def records_of(lines: Iterable[bytes]) -> list[Arrival]:
 
 def consolidated(directory: Path, centres: Mapping[str, Sequence[Arrival]]) -> list[Output]:
     """Run the processor to the end of these inputs. Returns all records that it wrote, in order."""
-    config = prepared(directory, centres)
+    return run_once(prepared(directory, centres))
+
+
+def run_once(config: Path) -> list[Output]:
+    """Run the processor with these settings to the end of its inputs. Returns all records of its output, in order."""
     settings, base_dir = load(config)
     running = Runner(settings, base_dir, open_catalog(settings, base_dir))
     try:

@@ -75,7 +75,6 @@ class Backlog:
         # Workers that start at the same time claim their databases first.
         self._adopt_at = time.monotonic() + ADOPT_EVERY_S
         self._take_back_at = self._ask_at = 0.0
-        self._has_more = False
         self._damaged_before = 0  # In databases that are gone.
         self._reserve = directory / _RESERVE
 
@@ -96,27 +95,28 @@ class Backlog:
         is_time = now >= self._take_back_at
         if is_time:
             self._take_back_at = now + TAKE_BACK_EVERY_S
+        is_time_to_ask = now >= self._ask_at
+        if is_time_to_ask:
+            self._ask_at = now + ASK_EVERY_S
         for part in self._parts.values():
             self._try(part, part.write_down)
             if is_time:
                 self._try(part, part.take_back)
             self._try(part, part.look)
-            if part.is_unseen() and now >= self._ask_at:
+            if is_time_to_ask and part.is_unseen():
                 part.is_held = _is_held(part.path)  # Its worker may have closed it, and let go of it since.
             part.publish(int(catch_up_s * 1000), sheds=sheds)
-        if now >= self._ask_at:
-            self._ask_at = now + ASK_EVERY_S
         parts = [part for part in self._parts.values() if part.topics]
         newest_allowed = min((part.lowest_on_the_way(FRESH_US) for part in self._parts.values()), default=0)
-        self._has_more = False
+        found = {want.topic: self._oldest(parts, want, newest_allowed) for want in wants}
         return BacklogView(
             frozenset(topic for part in parts for topic in part.topics),
             sum(part.remaining for part in parts),
             sum(part.put() for part in self._parts.values()),
             sum(part.acked() for part in self._parts.values()),
             any(part.is_doubtful() for part in self._parts.values()),
-            {want.topic: self._oldest(parts, want, newest_allowed) for want in wants},
-            self._has_more,
+            {topic: taken for topic, (taken, _) in found.items()},
+            any(has_more for _, has_more in found.values()),
         )
 
     def close(self) -> None:
@@ -165,9 +165,11 @@ class Backlog:
         self._damaged_before += part.damaged
         part.close()
 
-    def _oldest(self, parts: list[Part], want: Want, newest_allowed: int) -> list[Taken]:
-        """Read the oldest events of a topic from all databases. If a database has more of them than it returned, no
-        event is taken that is younger than those, because the rest may come before it."""
+    def _oldest(self, parts: list[Part], want: Want, newest_allowed: int) -> tuple[list[Taken], bool]:
+        """Read the oldest events of a topic from all databases, and say whether there are more than are wanted. If a
+        database has more of them than it returned, no event is taken that is younger than those, because the rest may
+        come before it."""
+        has_more = False
         found: list[Taken] = []
         upto = newest_allowed - 1
         having = sum(want.topic in part.topics for part in parts)
@@ -177,16 +179,15 @@ class Backlog:
                 self._try(part, lambda part=part, events=events: events.extend(part.oldest(*want, having)))  # type: ignore[misc]
                 found += [Taken(part, event) for event in events]
                 if part.has_more:
-                    self._has_more = True
+                    has_more = True
                     upto = min(upto, events[-1].number if events else want.above)
         found.sort(key=lambda taken: taken.event.number)
-        self._has_more = self._has_more or len(found) > want.most
         taken = [one for one in found[: want.most] if one.event.number <= upto]
         for part in parts:
             part.taken[want.topic] = 0
         for one in taken:
             one.part.taken[want.topic] += 1
-        return taken
+        return taken, has_more or len(found) > want.most
 
     def _try(self, part: Part, function: Callable[[], object]) -> None:
         """Call a function of one database. If the disk is too full to delete rows, the reserved file is removed, and

@@ -4,7 +4,7 @@ Place: sink.spool.file, sink.spool.reader → HERE, on a thread.
 Rule: Python's sqlite3 releases the interpreter's lock for every step of a statement, and a thread gets it back only
 after 5 ms while the loop has work. With a step per row a commit of 500 rows took more than a second on a busy worker,
 and the spool could neither take nor give 500 events a second. So rows are inserted by statements of many rows, read as
-one text, and deleted by one statement.
+one JSON text and one string of bytes, and deleted by one statement.
 Not here: the table (sink.spool.file), what a row means (sink.spool.event).
 """
 
@@ -59,7 +59,7 @@ def oldest_ids(
     (found,) = database.execute(_OLDEST, (topic, above, count)).fetchone()
     ids: list[int] = []
     size = 0
-    for one in (found or b"").split(b";") if found else ():
+    for one in found.split(b";") if found else ():
         if size >= most_bytes:
             return ids, True
         seq, bytes_of_it = map(int, one.split())

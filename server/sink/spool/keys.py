@@ -61,9 +61,7 @@ class Mark(IntEnum):
     IS_AWAY = 7  # The worker's sink has no contact with a broker.
     ACKED = 8  # Events of live requests that brokers have acked to this worker.
     SINCE = 9  # The number of the event that was put when none waited.
-    LAYOUT = (
-        10  # LAYOUT, from the moment in which the map says what is true. The cells of a key differ between layouts.
-    )
+    LAYOUT = 10  # LAYOUT, once the map has been made. The cells of a key differ between layouts.
 
     HORIZON = 32  # The replay has seen all events up to this sequence number;
     REMAINING = 33  # so many of them are left,

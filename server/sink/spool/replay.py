@@ -41,7 +41,7 @@ IDLE_LOOK_S: Final = 1.0  # Time between looks at the databases while their maps
 LEAD_S: Final = 0.25  # Time between attempts to take the lock.
 AWAY_S: Final = 2.0  # After this long without contact to a broker, a worker releases the lock if another has contact.
 TROUBLE_S: Final = 1.0
-EDGE_S: Final = 0.5  # The estimate when the last turn has sent all that waited: one more turn, whatever the pace is.
+EDGE_S: Final = 0.5  # The estimate after a turn that has sent all that waited: one more turn at any pace.
 # An event that is refused as too large for this long is set aside. Until then its topic waits, and is tried again after
 # TRY_AGAIN_S.
 TOO_LARGE_S: Final = 20.0
@@ -242,14 +242,14 @@ class Replay:
         self._pace.look(self._loop.time(), view.acked, view.put, view.events)
         if wants:
             self._is_at_edge = not view.has_more
-        self._look_at_growth(view, may_send=may_run and not view.is_doubtful and not is_paused, has_asked=bool(wants))
+        self._look_at_gain(view, may_send=may_run and not view.is_doubtful and not is_paused, has_asked=bool(wants))
         for topic in view.topics - self._lanes.keys():
             self._lanes[topic] = Lane(topic, self._partition_of)
         for topic in [topic for topic, lane in self._lanes.items() if topic not in view.topics and lane.is_idle()]:
             del self._lanes[topic]
         return view
 
-    def _look_at_growth(self, view: BacklogView, *, may_send: bool, has_asked: bool) -> None:
+    def _look_at_gain(self, view: BacklogView, *, may_send: bool, has_asked: bool) -> None:
         """Note whether the replay is behind: it may send, and a topic has more events than were asked for."""
         if not may_send or (has_asked and not view.has_more):
             self._end_shedding()

@@ -23,22 +23,11 @@ from processors.page_change.embedded.stop import Stop
 from processors.page_change.embedded.watermarks import Watermarks
 from processors.page_change.oracle.history import Wiki
 from processors.page_change.oracle.inputs import Inputs, spread
-from processors.page_change.oracle.run import history_of, judged, prepared, records_of, stored, verdict_on
+from processors.page_change.oracle.run import history_of, judged, prepared, records_of, run_once, stored, verdict_on
 from processors.page_change.settings import load
 from server.errors import SettingsError
 from tests.harness.running import ROOT, Running, eventually
 from tests.processors.page_change.events import NAMES, T, event
-
-
-def run(config: Path) -> list[Output]:
-    """Run to the end of the inputs. Returns all records of the output."""
-    settings, base_dir = load(config)
-    runner = Runner(settings, base_dir, open_catalog(settings, base_dir))
-    try:
-        runner.run(once=True)
-    finally:
-        runner.close()
-    return stored(base_dir / settings.path)
 
 
 @pytest.mark.slow(reason="three histories from database to database")
@@ -102,8 +91,8 @@ def test_nothing_of_a_shuffled_history_is_lost_without_an_outcome() -> None:
 def test_a_second_run_goes_on_where_the_first_one_stopped(tmp_path: Path) -> None:
     config = prepared(tmp_path, {"eqiad": records_of([orjson.dumps(event("page-create", 10, 0))])})
 
-    first = run(config)
-    second = run(config)
+    first = run_once(config)
+    second = run_once(config)
 
     assert len(first) == 1
     assert second == first
@@ -155,7 +144,7 @@ def test_a_kill_in_the_middle_loses_nothing_and_repeats_nothing(tmp_path: Path) 
     wiki, inputs = history_of(21, 400)
     expected_at = tmp_path / "expected"
     expected_at.mkdir()
-    expected = run(prepared(expected_at, inputs.centres))
+    expected = run_once(prepared(expected_at, inputs.centres))
     config = prepared(tmp_path, inputs.centres, commit_events=100, commit_s=0.01)
     kills = 0
     for goal in (200, 900, 1_700):
@@ -163,7 +152,7 @@ def test_a_kill_in_the_middle_loses_nothing_and_repeats_nothing(tmp_path: Path) 
             eventually(partial(_has_rows_or_is_done, tmp_path, goal, one))
             one.signal(signal.SIGKILL)
             kills += one.exit_code() == -signal.SIGKILL
-    outputs = run(config)
+    outputs = run_once(config)
     report = verdict_on(wiki, inputs, outputs)
 
     assert kills >= 1
@@ -225,7 +214,7 @@ def test_the_oracle_prints_one_object() -> None:
 
 def test_the_checker_finds_each_fault(tmp_path: Path) -> None:
     wiki, inputs = history_of(4, 40)
-    outputs = run(prepared(tmp_path, inputs.centres))
+    outputs = run_once(prepared(tmp_path, inputs.centres))
     changes = [one for one in outputs if one.stream == NAMES.output]
     page = next(page for page, history in wiki.truth.items() if len(history) > 3 and page not in inputs.late_pages)
     own = [one for one in changes if one.key is not None and one.key.endswith(b":%d}" % page)]

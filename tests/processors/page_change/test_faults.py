@@ -15,7 +15,7 @@ from processors.page_change.consolidator import Output
 from processors.page_change.embedded.run import Runner
 from processors.page_change.embedded.store import NAME
 from processors.page_change.oracle.inputs import Arrival
-from processors.page_change.oracle.run import history_of, prepared, records_of, stored, verdict_on
+from processors.page_change.oracle.run import history_of, prepared, records_of, run_once, stored, verdict_on
 from processors.page_change.settings import load
 from server.errors import PenstockError
 from tests.processors.page_change.events import NAMES, T, event
@@ -30,14 +30,7 @@ DEEP = (
 def outputs(tmp_path: Path, poison: bytes, at: int = T) -> list[Output]:
     """All records, where a poison event is among good ones."""
     (one, *others) = records_of(GOOD)
-    config = prepared(tmp_path, {"eqiad": [one, Arrival(one.stream, at, 7, poison), *others]})
-    settings, base_dir = load(config)
-    runner = Runner(settings, base_dir, open_catalog(settings, base_dir))
-    try:
-        runner.run(once=True)
-    finally:
-        runner.close()
-    return stored(base_dir / settings.path)
+    return run_once(prepared(tmp_path, {"eqiad": [one, Arrival(one.stream, at, 7, poison), *others]}))
 
 
 def with_members(stream: str = "revision-create", **members: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""server.sink.spool.bulk: many rows go in and come out as they are, whatever bytes they have."""
+"""server.sink.spool.bulk: rows come out with the bytes with which they went in."""
 
 from __future__ import annotations
 
