@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 from typing import TYPE_CHECKING
 
 import uvloop
@@ -24,9 +23,9 @@ from server.admin.view import Materials, Shared
 from server.catalog.snapshot_follower import SnapshotFollower
 from server.console.console import Console
 from server.console.routes import ConsoleRoutes
-from server.log import Level
 from server.shared.row import State
-from server.timing.timers import Timer, hand_over, watch
+from server.timing.companion import CompanionLife
+from server.timing.timers import Timer
 
 if TYPE_CHECKING:
     from server.catalog.snapshot import Snapshot
@@ -45,9 +44,7 @@ class Admin:
     def __init__(self, materials: Materials, context: WorkerContext) -> None:
         self._config = materials.config
         self._context = context
-        self._stop = asyncio.Event()
-        self._hurry = asyncio.Event()
-        self._level = Level()
+        self._life = CompanionLife(context, self._config.process.beat_s, _logger, is_hurried_without_master=True)
         self._shared = Shared(context.row.board, materials, context.master_pid)
         self._console = self._open_console(materials)
         self._following: SnapshotFollower | None = None
@@ -67,14 +64,9 @@ class Admin:
     async def run(self) -> None:
         """Serve until told to stop, and until the drain has ended."""
         loop = asyncio.get_running_loop()
-        watch(loop)
-        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
-        for hurry in (signal.SIGINT, signal.SIGQUIT):
-            loop.add_signal_handler(hurry, self._stop_now)
+        self._life.begin(self._follow)
         if self._following is not None:
             self._following.catch_up()
-        looks = (self._look_at_level, self._follow, self._look_at_master)
-        Timer(loop, self._config.process.beat_s, self._beat, *looks).start()
         door = AdminConnections(
             self._config.http.limits, AllowedHosts(self._config.admin.hosts, self._config.admin.listen)
         )
@@ -94,7 +86,7 @@ class Admin:
         if self._console is not None:
             self._console.start(loop)
         self._context.row.set_state(State.READY)
-        await self._stop.wait()
+        await self._life.stop.wait()
         self._context.row.set_state(State.DRAINING)
         if watcher is not None:
             watcher.close()  # The next generation goes on.
@@ -107,7 +99,7 @@ class Admin:
 
     async def _until_workers_have_gone(self, deadline: float) -> None:
         loop, board, mine = asyncio.get_running_loop(), self._context.row.board, self._context.generation
-        while loop.time() < deadline and not self._hurry.is_set():
+        while loop.time() < deadline and not self._life.hurry.is_set():
             workers = [row.generation for row in board.live() if row.slot >= 0]
             if mine not in workers or max(workers) > mine:
                 return
@@ -118,25 +110,9 @@ class Admin:
         if self._console is not None:
             self._console.use(snapshot)
 
-    def _stop_now(self) -> None:
-        self._hurry.set()
-        self._stop.set()
-
-    def _beat(self) -> None:
-        hand_over(self._context.row.counters)
-        self._context.row.beat()
-
-    def _look_at_level(self) -> None:
-        self._level.look(self._context.row.notices.level)
-
     def _follow(self) -> None:
         if self._following is not None:
             self._following.look(asyncio.get_running_loop().call_later)
-
-    def _look_at_master(self) -> None:
-        if self._context.is_orphan() and not self._stop.is_set():
-            _logger.warning("the master is gone: this process ends")
-            self._stop_now()
 
 
 def run(materials: Materials, context: WorkerContext) -> int:

@@ -15,7 +15,6 @@ import functools
 import logging
 import os
 import random
-import signal
 import socket
 import time
 from typing import TYPE_CHECKING, Final, Protocol
@@ -30,11 +29,11 @@ from server.canary.state import LOCK, CanaryState, read_state, rows_of, write_st
 from server.catalog.snapshot_follower import SnapshotFollower
 from server.errors import SettingsError
 from server.identity import new_id
-from server.log import Level, Limited
+from server.log import Limited
 from server.shared.row import State
 from server.sink.kind import kind_of
 from server.sink.spool import claim
-from server.timing.timers import Timer, hand_over, watch
+from server.timing.companion import CompanionLife
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,8 +95,7 @@ class Canaries:
         self._directory = materials.data_dir / self._settings.path
         self._context = context
         self._snapshot = materials.snapshot
-        self._stop = asyncio.Event()
-        self._level = Level()
+        self._life = CompanionLife(context, self._config.process.beat_s, _logger)
         self._lock: int | None = None
         self._following: SnapshotFollower | None = None
         if not materials.snapshot.is_open:
@@ -106,17 +104,12 @@ class Canaries:
 
     async def run(self) -> None:
         """Send canaries until told to stop."""
-        loop = asyncio.get_running_loop()
-        watch(loop)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-            loop.add_signal_handler(number, self._stop.set)
+        self._life.begin(self._follow)
         if self._following is not None:
             self._following.catch_up()
-        looks = (self._look_at_level, self._follow, self._look_at_master)
-        Timer(loop, self._config.process.beat_s, self._beat, *looks).start()
         self._context.row.set_state(State.READY)
         leading = asyncio.create_task(self._lead())
-        told = asyncio.create_task(self._stop.wait())
+        told = asyncio.create_task(self._life.stop.wait())
         done, _ = await asyncio.wait([leading, told], return_when=asyncio.FIRST_COMPLETED)
         self._context.row.set_state(State.DRAINING)
         for task in done:
@@ -190,21 +183,9 @@ class Canaries:
     def _use(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
 
-    def _beat(self) -> None:
-        hand_over(self._context.row.counters)
-        self._context.row.beat()
-
-    def _look_at_level(self) -> None:
-        self._level.look(self._context.row.notices.level)
-
     def _follow(self) -> None:
         if self._following is not None:
             self._following.look(asyncio.get_running_loop().call_later)
-
-    def _look_at_master(self) -> None:
-        if self._context.is_orphan() and not self._stop.is_set():
-            _logger.warning("the master is gone: this process ends")
-            self._stop.set()
 
 
 def run(materials: Materials, context: WorkerContext) -> int:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,10 +23,9 @@ from server.fetch.fetch_socket import FetchSocket
 from server.fetch.fetched_schemas import FetchedSchemas
 from server.fetch.fetched_streams import Streams
 from server.fetch.store import sweep
-from server.log import Level
 from server.schemas.repository import fetched_directory
 from server.shared.row import State
-from server.timing.timers import Timer, hand_over, watch
+from server.timing.companion import CompanionLife
 
 if TYPE_CHECKING:
     from server.config.settings import Config
@@ -56,21 +54,14 @@ class Fetcher:
         self._config = config
         self._link = link
         self._context = context
-        self._stop = asyncio.Event()
-        self._hurry = asyncio.Event()
-        self._level = Level()
+        self._life = CompanionLife(context, config.process.beat_s, _logger)
         self._streams = Streams(
             config, link.sources, materials.schemas.for_check(), link.publication, link.health, link.answers
         )
 
     async def run(self) -> None:
         """Fetch until told to stop."""
-        loop = asyncio.get_running_loop()
-        watch(loop)
-        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
-        for hurry in (signal.SIGINT, signal.SIGQUIT):
-            loop.add_signal_handler(hurry, self._stop_now)
-        Timer(loop, self._config.process.beat_s, self._beat, self._look_at_level, self._look_at_master).start()
+        self._life.begin()
         sweep(self._link.cache_dir)
         async with AsyncExitStack() as stack:
             door = await self._open_door(stack)
@@ -105,31 +96,15 @@ class Fetcher:
 
     async def _until_told(self, tasks: list[asyncio.Task[None]]) -> None:
         """Wait until told to stop. A task only ends by a bug: then the process ends too, and is replaced."""
-        told = asyncio.create_task(self._stop.wait())
+        told = asyncio.create_task(self._life.stop.wait())
         done, _ = await asyncio.wait([told, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
 
     async def _drain(self, door: FetchSocket | None) -> None:
-        if door is not None and not self._hurry.is_set():
-            ends = [asyncio.create_task(event.wait()) for event in (door.idle, self._hurry)]
+        if door is not None and not self._life.hurry.is_set():
+            ends = [asyncio.create_task(event.wait()) for event in (door.idle, self._life.hurry)]
             await asyncio.wait(ends, timeout=self._config.drain_s, return_when=asyncio.FIRST_COMPLETED)
-
-    def _stop_now(self) -> None:
-        self._hurry.set()
-        self._stop.set()
-
-    def _beat(self) -> None:
-        hand_over(self._context.row.counters)
-        self._context.row.beat()
-
-    def _look_at_level(self) -> None:
-        self._level.look(self._context.row.notices.level)
-
-    def _look_at_master(self) -> None:
-        if self._context.is_orphan() and not self._stop.is_set():
-            _logger.warning("the master is gone: this process ends")
-            self._stop.set()
 
 
 def run(materials: Materials, context: WorkerContext) -> int:
