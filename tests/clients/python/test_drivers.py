@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock_client import Closed, QueueFull
+from penstock_client import Closed, Intake, QueueFull
 from penstock_client.testing import (
     BREAKS,
     BREAKS_ACCEPTED,
@@ -229,6 +229,30 @@ def test_events_wait_for_the_first_stream_configuration(driver: str, faulty: Fau
         ("dropped", "unknown_stream"),
     ]
     assert faulty.ids() == [tickets[0].id]
+
+
+@pytest.mark.parametrize(
+    ("stream", "outcome"),
+    [(STREAM, ("sent", None)), ("sampled", ("dropped", "sampled")), ("no", ("dropped", "unknown_stream"))],
+)
+def test_an_event_that_the_stream_configuration_overtakes_is_judged(
+    stream: str, outcome: tuple[str, str | None], faulty: FaultServer
+) -> None:
+    """It is prepared without the lock: the answer may come between the question for it and the queue."""
+    faulty.streams = {STREAM: {}, "sampled": {"sample": {"unit": "session", "rate": 0}}}
+
+    firsts = [EVENT]
+
+    def dumps(event: dict[str, Any]) -> bytes:
+        if "late" in event and firsts:
+            client.submit(STREAM, firsts.pop()).wait(LONG_S)
+        return json.dumps(event).encode()
+
+    client = Intake(faulty.url, streams="fetch", ids={}, dumps=dumps, linger_s=0.0)
+    ticket = client.submit(stream, EVENT | {"late": True})
+
+    assert ticket.wait(LONG_S)[:2] == outcome
+    client.close(LONG_S)
 
 
 @drivers

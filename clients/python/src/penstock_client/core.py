@@ -118,7 +118,9 @@ class Core(Queue):
     def wants_sender(self, ticket: Ticket) -> bool:
         """Whether a sender that sleeps is to be woken for an event that was taken: the first of a batch or the last."""
         lane = ticket.lane
-        return lane is not None and (len(lane.fresh) == 1 or len(lane.fresh) >= self.options.max_batch_events)
+        if lane is None:
+            return self._is_overtaken()
+        return len(lane.fresh) == 1 or len(lane.fresh) >= self.options.max_batch_events
 
     def has_batch(self, ticket: Ticket) -> bool:
         """Whether a whole batch waits where this event was put."""
@@ -142,6 +144,8 @@ class Core(Queue):
     def _next_job(self, now_s: float) -> Job | None:
         if self.streams.due_s() <= now_s:
             return self.streams.job(now_s)
+        if self._is_overtaken():
+            self._judge_waiting(now_s)
         self._look_at_disk(now_s)
         if self.options.report_stream is not None and self.books.report_due_s() <= now_s:
             self._report(now_s)
@@ -158,6 +162,8 @@ class Core(Queue):
 
     def wake_s(self) -> float:
         """Return when ``next_job`` has something, in monotonic time; infinity: not before something comes in."""
+        if self._is_overtaken():
+            return self._stopped_until_s
         linger_s = 0.0 if self._flushing else self._limits[0]
         at_s = min(
             (lane.due_s(linger_s, *self._limits[1:]) for lane in list(self._lanes.values())), default=float("inf")
@@ -388,8 +394,15 @@ class Core(Queue):
         problem = self.streams.use(result, now_s, self._random())
         if problem is not None:
             self._warn("streams", f"stream configuration: {problem}; trying again", now_s)
-        if self.streams.is_awaited():
-            return
+        if not self.streams.is_awaited():
+            self._judge_waiting(now_s)
+
+    def _is_overtaken(self) -> bool:
+        """Whether an event waits for a stream configuration that is there: ``prepare``, without the lock, asked for it
+        just before it came."""
+        return bool(self._unjudged) and not self.streams.is_awaited()
+
+    def _judge_waiting(self, now_s: float) -> None:
         unjudged, self._unjudged = self._unjudged, deque()
         for ticket in unjudged:
             if ticket.unjudged is None:
