@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from server.intake import verdict
 from server.intake.books.tally import Tallies
+from server.intake.delivery import doubt
+from server.intake.delivery.doubt import Doubt
 from server.intake.delivery.separating import BATCH_TOO_LARGE, Separating
 from server.intake.delivery.waiting_room import Guest, WaitingRoom
 from server.log import Limited
@@ -50,7 +52,7 @@ OWN: Final = -1  # The index of an event that the service itself has made.
 _limited = Limited(logging.getLogger("delivery"))
 
 
-class Keeper(Protocol):
+class Keeper(doubt.Keeper, Protocol):
     """The methods of a spool that are called here (sink.spool.spool)."""
 
     def has_room(self, size: int) -> bool: ...
@@ -67,12 +69,7 @@ class Keeper(Protocol):
     def take_back(self, below: float) -> Sequence[tuple[Any, object]]: ...
     def front_on_disk(self) -> int: ...
     def withdraw(self, is_unwanted: Callable[[Any], bool]) -> Sequence[Any]: ...
-    def doubt(self, until_s: float) -> None: ...
     def tell(self, *, is_away: bool, acked: int) -> None: ...
-    def is_usable(self) -> bool: ...
-    def waiting(self) -> int: ...
-    def last_put(self) -> int: ...
-    def is_on_disk(self, seq: int) -> bool: ...
     def waits(self) -> bool: ...
     def holds(self, topic: str, key: bytes) -> bool: ...
     def done(self, topic: str) -> object: ...
@@ -118,14 +115,12 @@ class Delivery:
         self._separating = Separating(sink, settle_s)
         self._spool = spool
         self.tallies = Tallies(self._on_failed, self._on_kept)
-        self._settle_s = settle_s
         self._is_spooled = is_spooled
         self.may_be_spooled = may_be_spooled
-        self._doubt_until = 0.0
-        self._is_doubt_new = False
-        self._owed_upto = 0  # The sequence number of the last event that was put in the time of doubt; 0: it goes on.
         self._rescue_at = self._tell_at = 0.0
         self._room: WaitingRoom | None = None if spool is None else WaitingRoom(spool.holds, spool.done)
+        self._doubt: Doubt | None = None if spool is None else Doubt(spool, self.tallies, settle_s, self.in_room)
+        sink.tell_of_recalls(self._on_recall)
         self._sheds = False
         self.number = 0
         self._on_spooled = on_spooled
@@ -143,51 +138,27 @@ class Delivery:
         """Look whether events wait on this host, send or spool those whose wait is over, and set ``is_guarded``."""
         assert self._spool is not None
         assert self._room is not None
+        assert self._doubt is not None
         self.is_guarded = True  # If a line below raises (there may be no descriptor left), keys are looked up.
         now, is_shut = self._loop.time(), self._is_shut()
         self._separating.look(now)
         if now >= self._tell_at:
             self._tell_at = now + TELL_S
             self._spool.tell(is_away=is_shut, acked=self.tallies.delivered)
-        self._look_at_doubt(now)
+        self._doubt.look(now, self.number)
         if not self._spool.is_usable():
             for event in self._spool.withdraw(_is_overdue):  # To deliver it after a 503 would make it a ghost.
                 self._drop(event, "queue_full")
-            if not is_shut and not self._doubt_until and now >= self._rescue_at:
+            if not is_shut and not self._doubt and now >= self._rescue_at:
                 self._rescue_at = now + RESCUE_EVERY_S
                 self.rescue()
         if self._room:
             self._look_at_room(now, is_shut)
         waits = self._spool.waits()
-        self.is_guarded = waits or bool(self._separating) or bool(self._room)
+        self.is_guarded = waits or bool(self._separating) or bool(self._room) or self._doubt.is_recalling(now)
         self._sheds = waits and self._spool.sheds()
         if waits:  # Another worker's clock may be, or have been, ahead of ours.
             self.number = max(self.number, self._spool.newest())
-
-    def _look_at_doubt(self, now: float) -> None:
-        """Tell the replay whether there is doubt: the sink holds events that may have to go to the spool, and would be
-        older there than others of their keys. The doubt ends when all events that were in the sink when it began have
-        an outcome, and those of them that were put into the spool are on disk, or after ``settle_s``."""
-        assert self._spool is not None
-        if not self._doubt_until:
-            return
-        if self._is_doubt_new:
-            self._is_doubt_new = False
-            self._owed_upto = 0
-            self.tallies.begin_doubt(self._in_sink(), self.number)
-        if self.tallies.doubted <= 0 and not self._owed_upto:
-            self._owed_upto = self._spool.last_put()
-        is_kept = not self._spool.is_usable() or (self._owed_upto > 0 and self._spool.is_on_disk(self._owed_upto))
-        if now >= self._doubt_until or (self.tallies.doubted <= 0 and is_kept):
-            self._doubt_until = 0.0
-            self.tallies.end_doubt()
-        self._spool.doubt(self._doubt_until)
-
-    def _in_sink(self) -> int:
-        """Return how many events have no outcome from the sink yet, by the books."""
-        assert self._spool is not None
-        in_flight = sum(tally.in_flight() for tally in self.tallies)
-        return in_flight - self._spool.waiting() - self.in_room()
 
     def in_room(self) -> int:
         """Return how many events wait in memory for their key."""
@@ -199,8 +170,9 @@ class Delivery:
         if is_shut:
             self.empty_room()
             return
-        for key in self._room.free():
-            self._send_guests(self._room.take(key))
+        if not self._is_recalling():
+            for key in self._room.free():
+                self._send_guests(self._room.take(key))
         for key in self._room.overdue(now):
             self._spool_guests(self._room.take(key))
 
@@ -296,7 +268,7 @@ class Delivery:
             if self._room:  # Its elders there go before it.
                 self.empty_room()
             return None if may_spool and self._put(event) else "queue_full"
-        if event.key is not None and self._must_wait(event):
+        if event.key is not None and (self._must_wait(event) or self._is_recalling()):
             return None if self._let_wait(event, may_spool) else "queue_full"
         if self._separating and self._separating.keeps_out(event):
             return None if may_spool and self._put(event) else "queue_full"
@@ -312,13 +284,19 @@ class Delivery:
         assert event.key is not None
         return self._room.has(event.topic, event.key) or self._spool.holds(event.topic, event.key)
 
+    def _is_recalling(self) -> bool:
+        """Whether the sink may give back an older event of any key."""
+        return self._doubt is not None and self._doubt.is_recalling(self._loop.time())
+
     def _let_wait(self, event: Event, may_spool: bool) -> bool:
-        """Let an event wait for older ones of its key: in memory if that takes little time or it may not be spooled,
-        otherwise in the spool. Returns False if there is no place for it."""
+        """Let an event wait for older ones of its key: in memory if that takes little time, as it does if they are in
+        no spool, or if it may not be spooled; otherwise in the spool. Returns False if there is no place for it."""
         assert self._spool is not None
         assert self._room is not None
         assert event.key is not None
-        is_worth_it = not may_spool or self._spool.catch_up_s() <= NEARLY_EMPTY_S
+        is_worth_it = (
+            not may_spool or self._spool.catch_up_s() <= NEARLY_EMPTY_S or not self._spool.holds(event.topic, event.key)
+        )
         if is_worth_it and self._room.has_place(len(event.value)):
             until = self._loop.time() + (WAIT_S if may_spool else LONG_WAIT_S)
             self._room.add(Guest(event, until, may_spool))
@@ -326,7 +304,7 @@ class Delivery:
             return True
         if not may_spool or self._is_shed(event):
             return False
-        # If the sink holds older events of the key, they are older than those in the spool: the doubt covers them.
+        # Older events of the key that the sink holds are older than those in the spool, or recalled: doubt covers them.
         self._spool_guests(self._room.take((event.topic, event.key)))
         return self._put(event, may_have_elders=False)
 
@@ -345,10 +323,15 @@ class Delivery:
         event.is_spooled = True
         self.is_guarded = True
         if may_have_elders and self._outstanding():
-            self._doubt_until = self._loop.time() + self._settle_s
-            self._is_doubt_new = True
-            self._spool.doubt(self._doubt_until)
+            assert self._doubt is not None
+            self._doubt.begin(self._loop.time())
         return True
+
+    def _on_recall(self) -> None:
+        """Keep events with a key out of the sink until it has given back those that it recalls."""
+        if self._doubt is not None:
+            self.is_guarded = True
+            self._doubt.begin_recall(self._loop.time(), self.number)
 
     def _on_failed(self, event: Event, error: Any) -> None:
         """Handle an event that the sink had taken and did not deliver, as far as it knows: the broker may have it."""

@@ -79,6 +79,7 @@ class KafkaSink(Sink):
         self._alone: Alone | None = None
         self._is_recalling = self._is_recalling_alone = False
         self._timer: asyncio.TimerHandle | None = None
+        self._on_recall: Callable[[], None] = _ignored
         self.replaced = 0
         self.callback_failures = 0
         self.statistics = Statistics()
@@ -158,6 +159,9 @@ class KafkaSink(Sink):
     def recall(self) -> None:
         """Fail the records that have not been sent, at the next tick: a purge inside a callback would nest."""
         self._is_recalling = self._is_recalling_alone = True
+
+    def tell_of_recalls(self, on_recall: Callable[[], None]) -> None:
+        self._on_recall = on_recall
 
     def separate(self, topic: str, *, is_keyed: bool) -> bool:  # cold: once for each batch that was too large
         """Send this topic's records one per request (sink.kafka.alone)."""
@@ -283,6 +287,7 @@ class KafkaSink(Sink):
             self._is_recalling_alone = False
             if self._alone is not None:
                 self._alone.purge(in_queue=True, in_flight=False, blocking=False)
+        self._on_recall()
 
     def _serve(self, timeout_s: float = 0.0) -> None:  # cold: logs only what raised
         """Run the callbacks that are due. One that raises ends ``poll``, so it is called again for the rest."""
@@ -372,6 +377,10 @@ class KafkaSink(Sink):
 
     def _on_own_word(self) -> None:  # cold: librdkafka's own lines
         self._own_words += 1
+
+
+def _ignored() -> None:
+    """Do nothing: recalls are listened to by none."""
 
 
 class _Log:

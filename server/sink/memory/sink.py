@@ -13,6 +13,7 @@ import asyncio
 import logging
 import traceback
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 from server.log import Limited
@@ -32,6 +33,8 @@ class MemorySink(Sink):
     ``can_separate``: what ``separate`` answers ·
     ``is_unreachable``: it is away, and full ·
     ``is_held``: acks wait until it is False and ``release`` is called.
+
+    ``on_recall`` is what listens to recalls, of which it makes none by itself.
     """
 
     def __init__(self, *, max_outstanding: int = 50_000) -> None:
@@ -69,6 +72,9 @@ class MemorySink(Sink):
 
     def recall(self) -> None:
         """Do nothing: all acks come in the next turn."""
+
+    def tell_of_recalls(self, on_recall: Callable[[], None]) -> None:
+        self.on_recall = on_recall
 
     def separate(self, topic: str, *, is_keyed: bool) -> bool:
         self.separated.add(topic)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,16 @@ def drive(settings_path: Path) -> Callable[..., None]:
         asyncio.run(main())
 
     return _drive
+
+
+@contextlib.contextmanager
+def later(seconds: float) -> Iterator[None]:
+    """The clock of the loop shows so much more."""
+    loop = asyncio.get_running_loop()
+    real_time = loop.time
+    loop.time = lambda: real_time() + seconds  # type: ignore[method-assign]
+    yield
+    loop.time = real_time  # type: ignore[method-assign]
 
 
 def books(bench: Bench) -> dict[str, tuple[int, int, int, dict[str, int]]]:

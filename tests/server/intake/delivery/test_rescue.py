@@ -91,7 +91,6 @@ def test_events_older_than_all_on_the_disk_are_sent_and_younger_ones_behind_it(d
 
 def test_nothing_is_sent_in_place_of_the_disk_while_the_sink_holds_older_events(drive: Callable[..., None]) -> None:
     async def test(bench: Bench, spool: FakeSpool) -> None:
-        bench.delivery._settle_s = 600.0
         bench.sink.is_held = True
         bench.post(keyed(0), hasty="true")
         bench.sink.is_unreachable = True
@@ -105,7 +104,7 @@ def test_nothing_is_sent_in_place_of_the_disk_while_the_sink_holds_older_events(
         await settled()
         assert sent(bench) == ["0", "1"]
 
-    drive(test)
+    drive(test, settle_s=600.0)
 
 
 def test_an_event_whose_client_was_told_that_it_failed_is_not_sent_afterwards(drive: Callable[..., None]) -> None:
