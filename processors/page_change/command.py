@@ -23,8 +23,8 @@ from server import log
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
 
 if TYPE_CHECKING:
-    from processors.page_change.consolidator import Output
     from processors.page_change.oracle.inputs import Arrival
+    from processors.page_change.records import Output
 
 EXAMPLE = Path(__file__).parent / "example"
 

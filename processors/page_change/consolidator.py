@@ -1,9 +1,10 @@
 """Consolidate records of all inputs into one stream: the core of the embedded runner, without I/O.
 
-Place: embedded.run → HERE → map, page, format.
-Rules: timers fire one by one in the order of (time, page), so the whole output is the same however the inputs were
-interleaved. Every output is validated; one that is not valid becomes an error event.
-Not here: watermarks of partitions (embedded.watermarks), what is stored (embedded.store).
+Place: embedded.run → HERE → map, page, records.
+Rule: timers fire one by one in the order of (time, page), so the whole output is the same however the inputs were
+interleaved.
+Not here: watermarks of partitions (embedded.watermarks), what is stored (embedded.store), how a step is written
+(records).
 """
 
 from __future__ import annotations
@@ -11,96 +12,23 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Final
 
-import orjson
-from msgspec import Struct
-
-from processors.page_change import format as formats
 from processors.page_change.draft import Bounds, Heartbeat, Invalid, Kind, Step
 from processors.page_change.format import Names
 from processors.page_change.map import STREAMS, digest_of, map_event
 from processors.page_change.page import Page
+from processors.page_change.records import Output, Records
 
 Key = tuple[str, int]
-# Verdicts whose events go to the stream of inconsistencies. Whether a revision is not current is not certain while a
-# deletion or a restore may be late, and what is hidden must not stay visible without a trace.
-INCONSISTENT: Final = frozenset(
-    {"undelete_of_present", "delete_of_gone", "visibility_of_gone", "visibility_of_unseen", "not_current", "overtaken"}
-)
 # What is counted in addition to the one verdict of each source event.
-FACTS: Final = frozenset({"unmerged", "missed_revision", "rev_dt_unknown", "flushed", "refused"})
+FACTS: Final = frozenset({"unmerged", "missed_revision", "rev_dt_unknown", "flushed", "refused", "too_large"})
 FOREVER: Final = 1 << 62
 
 
-class Output(Struct, frozen=True):
-    """One record to write: its stream, its key (None for errors), its time, its value."""
-
-    stream: str
-    key: bytes | None
-    at: int
-    value: bytes
-
-
-def outputs_of(
-    steps: list[Step], names: Names, watermark: int, counts: Counter[tuple[str, str]]
-) -> list[tuple[Output, str, str]]:
-    """Render steps, and count the verdict of every source event. Returns each record with the source of its event and
-    the kind of its change."""
-    found: list[tuple[Output, str, str]] = []
-    for step in steps:
-        first = step.parts[0]
-        counts[first.stream, step.verdict] += 1
-        for part in step.parts[1:]:
-            counts[part.stream, "merged" if step.is_emitted else step.verdict] += 1
-        for fact in step.counts:
-            counts[first.stream, fact] += 1
-        if not (step.is_emitted or step.note or step.verdict == "late" or step.verdict in INCONSISTENT):
-            continue
-        key = key_of(first.wiki, first.page_id)
-        if step.is_emitted:
-            output, is_known = _change(step, names, key)
-            if not is_known:
-                counts[first.stream, "rev_dt_unknown"] += 1
-            if output.stream == names.error:
-                counts[names.output, "refused"] += 1
-            found.append((output, first.source, step.kind))
-        reason = step.note or (step.verdict if step.verdict in INCONSISTENT else "")
-        if reason:
-            told = formats.aside(names.inconsistent, formats.INCONSISTENT_SCHEMA, first, reason, step.before, -1)
-            found.append((Output(names.inconsistent, key, first.at, orjson.dumps(told)), first.source, step.kind))
-        if step.verdict == "late":
-            told = formats.aside(names.late, formats.LATE_SCHEMA, first, "late", step.before, watermark)
-            found.append((Output(names.late, key, first.at, orjson.dumps(told)), first.source, step.kind))
-    return found
-
-
-def _change(step: Step, names: Names, key: bytes) -> tuple[Output, bool]:
-    """Return the record of an emitted step, and whether the time of its revision is known. A source event with members
-    of types that its schema does not allow becomes an error event: no input may stop the processor."""
-    first = step.parts[0]
-    try:
-        event, is_known = formats.page_change(step, names.output)
-        return Output(names.output, key, first.at, orjson.dumps(event)), is_known
-    except (AttributeError, KeyError, TypeError, ValueError) as fault:
-        invalid = Invalid(first.stream, f"it cannot be rendered: {fault}", first.raw)
-        error = formats.error_event(names.error, invalid, first.at, first.source)
-        return Output(names.error, None, first.at, orjson.dumps(error)), True
-
-
-def key_of(wiki: str, page_id: int) -> bytes:
-    """Return the key of a record, as the intake makes it from ``{wiki_id: …, page_id: …}``."""
-    return b"%b%d}" % (_key_head(wiki), page_id)
-
-
-@lru_cache(maxsize=4096)
-def _key_head(wiki: str) -> bytes:
-    return b'{"wiki_id":' + orjson.dumps(wiki) + b',"page_id":'
-
-
 class Consolidator:
-    """All pages. ``load`` returns a stored page or None; ``check`` says why an output is not valid, or None.
+    """All pages. ``load`` returns a stored page or None; ``check`` says why an output is not valid, or None; ``most``
+    has the bytes of the largest record of each stream.
 
     ``dirty`` are the pages that changed since ``clean``. ``counts`` has a number for each stream and verdict,
     ``kinds`` one for each kind of change in the output, ``aside`` one for each side stream.
@@ -113,16 +41,17 @@ class Consolidator:
         load: Callable[[Key], Page | None] = lambda key: None,
         check: Callable[[bytes], str | None] = lambda value: None,
         streams: Mapping[str, Kind] = STREAMS,
+        most: Mapping[str, int] | None = None,
     ) -> None:
         self._bounds = bounds
         self._names = names
         self._load = load
-        self._check = check
+        self._records = Records(names, check, most)
         self._streams = streams
         self._pages: dict[Key, Page] = {}
         self._timers: list[tuple[int, Key]] = []
         self.dirty: set[Key] = set()
-        self.counts: Counter[tuple[str, str]] = Counter()
+        self.counts = self._records.counts
         self.kinds: Counter[str] = Counter()
         self.aside: Counter[str] = Counter()
         self.watermark = -1
@@ -198,25 +127,14 @@ class Consolidator:
 
     def _written(self, steps: list[Step], watermark: int) -> list[Output]:
         found = []
-        for output, source, kind in outputs_of(steps, self._names, watermark, self.counts):
-            if output.stream != self._names.output:
-                self.aside[output.stream] += 1
-                found.append(output)
-                continue
-            fault = self._check(output.value)
-            if fault is None:
+        for output, kind in self._records.of(steps, watermark):
+            if kind:
                 self.kinds[kind] += 1
-                found.append(output)
             else:
-                self.counts[output.stream, "refused"] += 1
-                found.append(self._error(Invalid(output.stream, fault, output.value), output.at, source))
+                self.aside[output.stream] += 1
+            found.append(output)
         return found
 
     def _refuse(self, invalid: Invalid, at: int | None) -> Output:
-        self.counts[invalid.stream, "invalid"] += 1
-        return self._error(invalid, at or 0, digest_of(invalid.raw))
-
-    def _error(self, invalid: Invalid, at: int, source: str) -> Output:
         self.aside[self._names.error] += 1
-        event = formats.error_event(self._names.error, invalid, at, source)
-        return Output(self._names.error, None, at, orjson.dumps(event))
+        return self._records.refused(invalid, at or 0, digest_of(invalid.raw))

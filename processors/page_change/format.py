@@ -29,7 +29,6 @@ NAMESPACE: Final = UUID("5b1f7a4e-3c0d-5d1e-9a55-7a1d6b0f2c11")
 _NAMESPACE_BYTES: Final = NAMESPACE.bytes
 _VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _OF_SOURCE: Final = ("domain", "uri", "request_id")  # Members of its ``meta``.
-MOST_RAW: Final = 100_000  # Bytes of a source event within an error event.
 
 
 class Names(Struct, frozen=True):
@@ -115,16 +114,17 @@ def aside(stream: str, schema: str, draft: Draft, verdict: str, state: State, wa
     }
 
 
-def error_event(stream: str, invalid: Invalid, at: int, source: str) -> dict[str, Any]:
-    """Return the error event of an event that could not be used."""
+def error_event(stream: str, invalid: Invalid, at: int, source: str, quoted: int) -> dict[str, Any]:
+    """Return the error event of an event that could not be used. ``quoted`` is the number of bytes of the event, and of
+    characters of the reason, that it has at most."""
     at = at if 0 < at < END_OF_CALENDAR_MS else 0
     return {
         "$schema": ERROR_SCHEMA,
         "meta": {"stream": stream, "id": identifier(stream, source), "dt": text_of(at)},
         "dt": text_of(at),
         "emitter_id": "penstock page-change",
-        "raw_event": invalid.raw[:MOST_RAW].decode("utf-8", "replace"),
-        "message": invalid.reason,
+        "raw_event": invalid.raw[:quoted].decode("utf-8", "replace"),
+        "message": invalid.reason[:quoted],
         "error_type": "invalid",
         "errored_stream_name": invalid.stream,
     }

@@ -17,6 +17,7 @@ from msgspec import Meta, field
 from processors.page_change.draft import Bounds, Kind
 from processors.page_change.format import Names
 from processors.page_change.map import STREAMS
+from processors.page_change.records import LEAST_BYTES, MOST_BYTES
 from server.config.framework import document as documents
 from server.config.framework.finding import text_of
 from server.config.framework.judge import judge
@@ -61,6 +62,13 @@ class PageChangeSettings(Section, frozen=True):
     historical_s: Annotated[Seconds, says("A revision older than its event by this was imported or restored.")] = 300.0
     ttl_h: Annotated[float, Meta(gt=0, le=8_760), says("Hours after which a page without events is forgotten.")] = 168.0
     most_pending: Annotated[Count, says("Events of one page that may wait at once.")] = 1_000
+    most_record_bytes: Annotated[
+        int,
+        Meta(ge=LEAST_BYTES, le=1 << 30),
+        says(
+            "Largest record to write, with its key. One that is larger, or too large for its topic, becomes an error."
+        ),
+    ] = MOST_BYTES
     heal_late: Annotated[bool, says("Emit a late event if nothing newer of its page was emitted.")] = True
     commit_s: Annotated[Seconds, says("Time between two commits of the embedded runner.")] = 1.0
     commit_events: Annotated[Count, says("Events after which it commits earlier.")] = 5_000

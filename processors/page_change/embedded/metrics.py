@@ -38,7 +38,7 @@ DECLARED: Final = (
         ("stream", "verdict"),
         "Source events by verdict, such as `duplicate`, `superseded`, `late`.",
     ),
-    ("facts", "counter", ("stream", "fact"), "Further findings: `unmerged`, `refused`, `flushed` and others."),
+    ("facts", "counter", ("stream", "fact"), "Further findings: `unmerged`, `refused`, `too_large` and others."),
     ("commits", "counter", (), "Commits."),
     ("last_commit_time_seconds", "gauge", (), "When the last one was, in seconds since 1970."),
     ("watermark_lag_seconds", "gauge", (), "Time by which the watermark is behind the clock; none before the first."),

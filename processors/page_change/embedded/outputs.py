@@ -13,14 +13,15 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from processors.page_change.consolidator import Output
 from processors.page_change.embedded.stop import SLICE_S, GivenUpError, Stop
+from processors.page_change.records import Output
 from server.config.kafka.settings import DEFAULTS
 from server.errors import PenstockError
 
 FLUSH_S: Final = 120.0
+BATCH_BYTES: Final = 1_000_000  # The default of librdkafka's batch.size.
 Addressed = tuple[str, Output]  # A topic and a record.
 
 
@@ -41,41 +42,68 @@ class IntoStore:
 
 
 class IntoKafka:
-    """The output of a Kafka sink. Java's producers hash keys with murmur2, so this one does too."""
+    """The output of a Kafka sink. Java's producers hash keys with murmur2, so this one does too. ``most`` has the bytes
+    of the largest record of each stream."""
 
-    def __init__(self, properties: Mapping[str, object]) -> None:
+    def __init__(self, properties: Mapping[str, object], most: Mapping[str, int]) -> None:
+        self._failed: list[KafkaError] = []
         self._producer = Producer(
             {
                 **DEFAULTS,
                 "partitioner": "murmur2_random",
                 **properties,
+                # A topic weighs the whole batch, and librdkafka does not split one that is refused.
+                "batch.size": min(*most.values(), int(str(properties.get("batch.size", BATCH_BYTES)))),
+                # A batch that is refused must not be followed by a newer one of its partition: nothing is written
+                # until the next run, which writes both again.
+                "enable.gapless.guarantee": True,
                 # No client waits: a broker that is away for a while holds the commit up, and nothing is lost.
                 "message.timeout.ms": round(FLUSH_S * 1000),
                 "statistics.interval.ms": 0,
             }
         )
-        self._failed: list[KafkaError] = []
 
     def write(self, outputs: Sequence[Addressed], stop: Stop) -> Sequence[Addressed]:
         """Produce, and wait until every record is acked."""
         self._failed.clear()
-        for topic, output in outputs:
-            while True:
-                try:
-                    self._producer.produce(
-                        topic, output.value, output.key, timestamp=output.at, on_delivery=self._on_delivery
-                    )
-                    break
-                except BufferError:
-                    self._producer.poll(SLICE_S)
-                    self._go_on(stop)
-        deadline = time.monotonic() + FLUSH_S + 10
-        while (left := self._producer.flush(SLICE_S)) and time.monotonic() < deadline:
-            self._go_on(stop)
-        if self._failed or left:
-            reason = self._failed[0].str() if self._failed else f"{left} records have no ack"
-            raise PenstockError(f"the output cannot be written: {reason}; nothing of it is committed")
+        try:
+            for topic, output in outputs:
+                self._produce(topic, output, stop)
+            deadline = time.monotonic() + FLUSH_S + 10
+            while (left := self._producer.flush(SLICE_S)) and not self._failed and time.monotonic() < deadline:
+                self._go_on(stop)
+        except KafkaException as refused:
+            raise self._fault(self._fatal_error() or refused.args[0]) from refused
+        if self._failed:
+            raise self._fault(self._failed[0])
+        if left:
+            raise self._fault(KafkaError(KafkaError._MSG_TIMED_OUT))
         return ()
+
+    def _produce(self, topic: str, output: Output, stop: Stop) -> None:
+        while True:
+            try:
+                self._producer.produce(
+                    topic, output.value, output.key, timestamp=output.at, on_delivery=self._on_delivery
+                )
+                return
+            except BufferError:
+                self._producer.poll(SLICE_S)
+                self._go_on(stop)
+
+    def _fatal_error(self) -> KafkaError | None:
+        """Return the error after which the producer takes nothing more. Polling raises it."""
+        try:
+            self._producer.poll(0)
+        except KafkaException as fatal:
+            found: KafkaError = fatal.args[0]
+            return found
+        return None
+
+    def _fault(self, error: KafkaError) -> PenstockError:
+        """Give up what has no ack, because the end of the process would wait for it, and return what went wrong."""
+        self._producer.purge()
+        return PenstockError(f"the output cannot be written: {error.str()}; nothing of it is committed")
 
     def _go_on(self, stop: Stop) -> None:
         """Give up what has no ack if the stop cannot wait: the end of the process would wait for it."""

@@ -19,7 +19,7 @@ from typing import Final
 from msgspec import Struct
 
 from processors.page_change.catalog import Catalog, checker
-from processors.page_change.consolidator import Consolidator, Output
+from processors.page_change.consolidator import Consolidator
 from processors.page_change.embedded.inputs import Batch, Input
 from processors.page_change.embedded.kafka_input import KafkaInput
 from processors.page_change.embedded.metrics import Metrics, Told
@@ -28,6 +28,8 @@ from processors.page_change.embedded.sqlite_input import SqliteInput
 from processors.page_change.embedded.stop import GivenUpError, Stop
 from processors.page_change.embedded.store import Store
 from processors.page_change.embedded.watermarks import Watermarks
+from processors.page_change.limits import most_bytes, shared
+from processors.page_change.records import Output
 from processors.page_change.settings import PageChangeSettings
 from server.errors import SettingsError
 
@@ -61,9 +63,11 @@ class Runner:
         self._store = Store(base_dir / settings.path)
         positions, newest, watermark = self._store.positions()
         self._marks = Watermarks(bounds.disorder_ms, newest)
-        self._input, self._outputs = _ends(settings, catalog, positions, self._stop)
+        self._input = _input(settings, catalog, positions, self._stop)
+        most = most_bytes(settings, catalog)
+        self._outputs = _outputs(catalog, most)
         check = checker(catalog.generation.schemas)
-        self._consolidator = Consolidator(bounds, settings.names, self._store.load, check, settings.inputs)
+        self._consolidator = Consolidator(bounds, settings.names, self._store.load, check, settings.inputs, most)
         self._consolidator.resume(self._store.waiting(), watermark)
         self._unwritten: list[Addressed] = []
         self._positions: dict[str, int] = {}  # Those that changed since the last commit.
@@ -199,21 +203,16 @@ class Runner:
         )
 
 
-def _ends(
-    settings: PageChangeSettings, catalog: Catalog, positions: dict[str, int], stop: Stop
-) -> tuple[Input, Outputs]:
-    """Open the input and the output of the intake's kind of sink."""
+def _input(settings: PageChangeSettings, catalog: Catalog, positions: dict[str, int], stop: Stop) -> Input:
+    """Open the input of the intake's kind of sink."""
     sink = catalog.generation.config.sink
     if sink.kind == "sqlite":
-        directory = catalog.generation.data_dir / sink.sqlite.path
-        return SqliteInput(directory, catalog.topics, positions), IntoStore()
+        return SqliteInput(catalog.generation.data_dir / sink.sqlite.path, catalog.topics, positions)
     if sink.kind == "kafka":
-        reading = {name: value for name, value in sink.kafka.items() if name in _SHARED or name.startswith(_SECURITY)}
-        properties = {**reading, **settings.kafka}
-        return KafkaInput(properties, catalog.topics, positions, stop), IntoKafka(sink.kafka)
+        return KafkaInput({**shared(sink.kafka), **settings.kafka}, catalog.topics, positions, stop)
     raise SettingsError(f"sink.kind is {sink.kind}: it keeps nothing that a processor could read")
 
 
-# The properties of the intake's producer that a consumer needs as well.
-_SHARED: Final = ("bootstrap.servers", "metadata.broker.list", "client.dns.lookup", "broker.address.family")
-_SECURITY: Final = ("sasl.", "ssl.", "security.")
+def _outputs(catalog: Catalog, most: dict[str, int]) -> Outputs:
+    sink = catalog.generation.config.sink
+    return IntoKafka(sink.kafka, most) if sink.kind == "kafka" else IntoStore()

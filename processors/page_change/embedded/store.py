@@ -18,8 +18,9 @@ from typing import Final
 import msgspec
 
 from processors.page_change.codec import packed, unpacked
-from processors.page_change.consolidator import Key, Output
+from processors.page_change.consolidator import Key
 from processors.page_change.page import Page
+from processors.page_change.records import Output
 from server.errors import PenstockError, SettingsError
 from server.sink.salvage import is_broken, transaction
 from server.sink.spool import claim

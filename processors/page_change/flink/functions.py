@@ -1,6 +1,6 @@
 """The two functions of the Flink job: understand a record, and keep a page.
 
-Place: flink.job → HERE → map, page, format.
+Place: flink.job → HERE → map, page, records.
 Rules: the core is the same as in the embedded runner; here are only its state, its timers and its counters. A page is
 one value of the keyed state (codec). Rows are ``(stream, wiki, page, time, value)``, with an empty stream for a draft
 that goes on to the keyed function.
@@ -14,18 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
 from pyflink.common import Row, Time, Types
 from pyflink.datastream import KeyedProcessFunction, ProcessFunction, RuntimeContext
 from pyflink.datastream.state import StateTtlConfig, ValueState, ValueStateDescriptor
 
-from processors.page_change import format as formats
 from processors.page_change.catalog import checker, open_catalog
 from processors.page_change.codec import packed, packed_draft, unpacked, unpacked_draft
-from processors.page_change.consolidator import outputs_of
 from processors.page_change.draft import Heartbeat, Invalid, Step
 from processors.page_change.map import digest_of, map_event
 from processors.page_change.page import Page
+from processors.page_change.records import Records
 from processors.page_change.settings import PageChangeSettings, load
 
 UNDERSTOOD: Final = Types.ROW_NAMED(
@@ -62,8 +60,8 @@ class _Counters:
         self._group = context.get_metrics_group().add_group("page_change")
         self._counters: dict[tuple[str, str], Any] = {}
 
-    def add(self, counts: Counter[tuple[str, str]]) -> None:
-        """Add counts of (stream, verdict)."""
+    def take(self, counts: Counter[tuple[str, str]]) -> None:
+        """Move counts of (stream, verdict) into the counters."""
         for key, count in counts.items():
             counter = self._counters.get(key)
             if counter is None:
@@ -71,16 +69,20 @@ class _Counters:
                 group = self._group.add_group("stream", stream or "none")
                 counter = self._counters[key] = group.counter(verdict)
             counter.inc(count)
+        counts.clear()
 
 
 class Understand(ProcessFunction):
-    """Map a record. Canaries end here: their times have moved the watermark in the source already."""
+    """Map a record. Canaries end here: their times have moved the watermark in the source already. ``most`` has the
+    bytes of the largest record of each stream."""
 
-    def __init__(self, settings: PageChangeSettings) -> None:
+    def __init__(self, settings: PageChangeSettings, most: dict[str, int]) -> None:
         self._settings = settings
+        self._most = most
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        """Prepare the counters."""
+        """Prepare the counters and the making of error events."""
+        self._records = Records(self._settings.names, lambda value: None, self._most)
         self._counters = _Counters(runtime_context)
 
     def process_element(self, value: bytes, ctx: ProcessFunction.Context) -> Iterator[Row]:
@@ -88,28 +90,30 @@ class Understand(ProcessFunction):
         at = ctx.timestamp()
         draft = map_event(value, at, self._settings.inputs)
         if isinstance(draft, Heartbeat):
-            self._counters.add(Counter({(draft.stream, "canary"): 1}))
+            self._counters.take(Counter({(draft.stream, "canary"): 1}))
         elif isinstance(draft, Invalid):
-            self._counters.add(Counter({(draft.stream, "invalid"): 1}))
-            event = formats.error_event(self._settings.error, draft, at, digest_of(draft.raw))
-            yield Row(self._settings.error, "", 0, at, b"", orjson.dumps(event).decode())
+            output = self._records.refused(draft, at, digest_of(draft.raw))
+            self._counters.take(self._records.counts)
+            yield Row(output.stream, "", 0, at, b"", output.value.decode())
         else:
             yield Row("", draft.wiki, draft.page_id, at, packed_draft(draft), "")
 
 
 class KeepPage(KeyedProcessFunction):
-    """The page of one key. ``config`` is the file of the settings, which every task manager has."""
+    """The page of one key. ``config`` is the file of the settings, which every task manager has. ``most`` has the
+    bytes of the largest record of each stream."""
 
-    def __init__(self, config: Path, settings: PageChangeSettings) -> None:
+    def __init__(self, config: Path, settings: PageChangeSettings, most: dict[str, int]) -> None:
         self._config = config
-        self._settings = settings
-        self._bounds = settings.bounds
         self._names = settings.names
+        self._bounds = settings.bounds
+        self._most = most
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Compile the schema of the output, and describe the state."""
         settings, base_dir = load(self._config)
-        self._check = checker(open_catalog(settings, base_dir).generation.schemas)
+        check = checker(open_catalog(settings, base_dir).generation.schemas)
+        self._records = Records(self._names, check, self._most)
         self._counters = _Counters(runtime_context)
         descriptor = ValueStateDescriptor("page", Types.PICKLED_BYTE_ARRAY())
         # The core forgets by event time. Twice that by the clock only frees the disk.
@@ -143,15 +147,7 @@ class KeepPage(KeyedProcessFunction):
     def _rows(self, steps: list[Step], watermark: int) -> Iterator[Row]:
         if not steps:
             return
-        counts: Counter[tuple[str, str]] = Counter()
         first = steps[0].parts[0]
-        for output, source, _kind in outputs_of(steps, self._names, watermark, counts):
-            stream, body = output.stream, output.value
-            fault = self._check(body) if stream == self._names.output else None
-            if fault is not None:
-                counts[stream, "refused"] += 1
-                invalid = Invalid(stream, fault, body)
-                body = orjson.dumps(formats.error_event(self._names.error, invalid, output.at, source))
-                stream = self._names.error
-            yield Row(stream, first.wiki, first.page_id, output.at, body.decode())
-        self._counters.add(counts)
+        for output, _kind in self._records.of(steps, watermark):
+            yield Row(output.stream, first.wiki, first.page_id, output.at, output.value.decode())
+        self._counters.take(self._records.counts)

@@ -23,12 +23,14 @@ from pyflink.table import DataTypes, Schema, StreamTableEnvironment
 
 from processors.page_change.catalog import Catalog
 from processors.page_change.flink.functions import UNDERSTOOD, WRITTEN, KeepPage, Understand
+from processors.page_change.limits import FRAME_BYTES, most_bytes
 from processors.page_change.settings import PageChangeSettings
 from server.catalog.topics import effective
 from server.errors import SettingsError
 
 GROUP: Final = "penstock-page-change"
 NAME: Final = "penstock-page-change"
+REQUEST_BYTES: Final = 1_048_576  # The default of max.request.size.
 DISCOVER_EVERY_MS: Final = 10_000
 TRANSACTION_MS: Final = 900_000  # The most that a broker allows by default; Flink's own default of an hour is refused.
 
@@ -40,16 +42,17 @@ def run(config: Path, settings: PageChangeSettings, catalog: Catalog, *, once: b
     properties = catalog.generation.config.sink.kafka
     if catalog.generation.config.sink.kind != "kafka":
         raise SettingsError("the Flink runner reads and writes Kafka: set sink.kind to kafka in the intake's settings")
+    most = most_bytes(settings, catalog)
     env = StreamExecutionEnvironment.get_execution_environment(_configuration(settings, once=once))
     env.set_parallelism(settings.flink.parallelism)
     tables = StreamTableEnvironment.create(env)
-    understood = _understood(env, settings, catalog, {**properties, **settings.kafka}, once=once)
+    understood = _understood(env, settings, catalog, most, {**properties, **settings.kafka}, once=once)
     pages = (
         understood.filter(lambda row: row[0] == "")
         .name("drafts")
         .uid("drafts")
         .key_by(lambda row: f"{row[1]}/{row[2]}")
-        .process(KeepPage(config, settings), WRITTEN)
+        .process(KeepPage(config, settings, most), WRITTEN)
         .name("pages")
         .uid("pages")
     )
@@ -61,7 +64,7 @@ def run(config: Path, settings: PageChangeSettings, catalog: Catalog, *, once: b
         .name("error rows")
         .uid("error-rows")
     )
-    _write(tables, pages.union(errors), settings, catalog, properties)
+    _write(tables, pages.union(errors), settings, catalog, {**java_properties(properties), **_sizes(most)})
     done = env.execute_async(NAME)
     if stays:
         done.get_job_execution_result().result()
@@ -100,6 +103,7 @@ def _understood(
     env: StreamExecutionEnvironment,
     settings: PageChangeSettings,
     catalog: Catalog,
+    most: dict[str, int],
     properties: Mapping[str, object],
     *,
     once: bool,
@@ -127,7 +131,7 @@ def _understood(
         if once:
             source = source.set_bounded(KafkaOffsetsInitializer.latest())
         one = env.from_source(source.build(), marks, name).set_parallelism(1).uid(f"source {name}")
-        found.append(one.process(Understand(settings), UNDERSTOOD).set_parallelism(1).name(f"understand {name}"))
+        found.append(one.process(Understand(settings, most), UNDERSTOOD).set_parallelism(1).name(f"understand {name}"))
         found[-1].uid(f"understand {name}")
     return found[0].union(*found[1:])
 
@@ -145,14 +149,19 @@ def java_properties(properties: Mapping[str, object]) -> dict[str, str]:
     return found
 
 
+def _sizes(most: Mapping[str, int]) -> dict[str, str]:
+    """Let Java's producer, which looks at the size before compression, take every record that the functions let by."""
+    return {"max.request.size": str(max(*most.values(), REQUEST_BYTES) + FRAME_BYTES)}
+
+
 def _write(
     tables: StreamTableEnvironment,
     rows: DataStream,
     settings: PageChangeSettings,
     catalog: Catalog,
-    properties: Mapping[str, object],
+    properties: Mapping[str, str],
 ) -> None:
-    """Attach a sink for each stream that is written."""
+    """Attach a sink for each stream that is written. ``properties`` are those of Java's producer."""
     schema = (
         Schema.new_builder()
         .column("stream", DataTypes.STRING())
@@ -172,7 +181,7 @@ def _write(
             "value.format": "raw",
             "sink.parallelism": "1",
             "sink.delivery-guarantee": settings.flink.delivery,
-            **{f"properties.{name}": value for name, value in java_properties(properties).items()},
+            **{f"properties.{name}": value for name, value in properties.items()},
         }
         if settings.flink.delivery == "exactly-once":
             options["sink.transactional-id-prefix"] = f"{NAME}-{stream}"

@@ -18,10 +18,10 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from processors.page_change.consolidator import Output
 from processors.page_change.map import CANARY, STREAMS
 from processors.page_change.oracle.inputs import CENTRES, Arrival
 from processors.page_change.oracle.run import EXAMPLE, prepared
+from processors.page_change.records import Output
 from server.errors import PenstockError
 
 PARTITIONS: Final = 2
@@ -29,19 +29,19 @@ WAIT_S: Final = 30.0
 
 
 class Topics:
-    """The topics of one run. ``servers`` are the brokers."""
+    """The topics of one run. ``servers`` are the brokers; ``written`` has the topic of each stream that is written."""
 
     def __init__(self, servers: str) -> None:
-        self._servers = servers
+        self.servers = servers
         self._prefix = f"oracle-{os.getpid()}-{os.urandom(3).hex()}."
         self._admin = AdminClient({"bootstrap.servers": servers})
         declared = yaml.safe_load((EXAMPLE / "streams.yaml").read_text("utf-8"))
         self._declared = declared
-        self._outputs = [name for name in declared["streams"] if name not in STREAMS]
+        self.written = {name: f"{self._prefix}eqiad.{name}" for name in declared["streams"] if name not in STREAMS}
         names = [f"{self._prefix}{centre}.{name}" for name in STREAMS for centre in CENTRES]
         new = [NewTopic(name, PARTITIONS) for name in names]
         # One partition, so that the whole output has an order that can be compared.
-        new += [NewTopic(f"{self._prefix}eqiad.{name}", 1) for name in self._outputs]
+        new += [NewTopic(topic, 1) for topic in self.written.values()]
         self._topics = [topic.topic for topic in new]
         for done in self._admin.create_topics(new).values():
             done.result(WAIT_S)
@@ -60,7 +60,7 @@ class Topics:
         intake["streams"] = {"sources": ["streams.yaml"]}
         intake["sink"] = {
             "kind": "kafka",
-            "kafka": {"bootstrap.servers": self._servers},
+            "kafka": {"bootstrap.servers": self.servers},
             "topic_prefix": f"{self._prefix}eqiad.",
         }
         (directory / "intake.yaml").write_bytes(orjson.dumps(intake))
@@ -68,18 +68,18 @@ class Topics:
 
     def produce(self, centres: Mapping[str, Sequence[Arrival]]) -> None:
         """Produce the records, in order, with one partition for each page."""
-        producer = Producer({"bootstrap.servers": self._servers, "enable.idempotence": True, "linger.ms": 5})
+        producer = Producer({"bootstrap.servers": self.servers, "enable.idempotence": True, "linger.ms": 5})
         for centre, arrivals in centres.items():
             for one in arrivals:
                 topic = f"{self._prefix}{centre}.{one.stream}"
                 producer.produce(topic, one.raw, str(one.page_id), timestamp=one.at)
                 producer.poll(0)
         if producer.flush(WAIT_S):
-            raise PenstockError(f"{self._servers} does not take the records")
+            raise PenstockError(f"{self.servers} does not take the records")
 
     def produce_canaries(self, at: int) -> None:
         """Produce a canary to every partition of the inputs: it moves the watermark to its time."""
-        producer = Producer({"bootstrap.servers": self._servers, "enable.idempotence": True})
+        producer = Producer({"bootstrap.servers": self.servers, "enable.idempotence": True})
         for centre in CENTRES:
             for stream in STREAMS:
                 canary = orjson.dumps({"meta": {"stream": stream, "domain": CANARY}})
@@ -87,13 +87,13 @@ class Topics:
                     topic = f"{self._prefix}{centre}.{stream}"
                     producer.produce(topic, canary, partition=partition, timestamp=at)
         if producer.flush(WAIT_S):
-            raise PenstockError(f"{self._servers} does not take the records")
+            raise PenstockError(f"{self.servers} does not take the records")
 
     def outputs(self) -> list[Output]:
         """Return all records of the output and of the side streams."""
         consumer = Consumer(
             {
-                "bootstrap.servers": self._servers,
+                "bootstrap.servers": self.servers,
                 "group.id": self._prefix,
                 "enable.partition.eof": True,
                 "enable.auto.commit": False,
@@ -101,8 +101,8 @@ class Topics:
             }
         )
         found: list[Output] = []
-        for name in self._outputs:
-            consumer.assign([TopicPartition(f"{self._prefix}eqiad.{name}", 0, 0)])
+        for name, topic in self.written.items():
+            consumer.assign([TopicPartition(topic, 0, 0)])
             while (message := consumer.poll(WAIT_S)) is not None and message.error() is None:
                 found.append(_output(name, message))
         consumer.close()

@@ -16,7 +16,6 @@ from typing import Final
 import orjson
 
 from processors.page_change.catalog import open_catalog
-from processors.page_change.consolidator import Output
 from processors.page_change.draft import Bounds
 from processors.page_change.embedded.run import Runner
 from processors.page_change.embedded.store import NAME
@@ -24,6 +23,7 @@ from processors.page_change.format import Names
 from processors.page_change.oracle.checker import Report, check
 from processors.page_change.oracle.history import Wiki
 from processors.page_change.oracle.inputs import Arrival, Inputs, spread
+from processors.page_change.records import Output
 from processors.page_change.settings import load
 from processors.page_change.times import millis_of
 from server.sink.sqlite.file import SCHEMA, STEM, SUFFIX, VERSION

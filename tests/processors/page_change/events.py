@@ -7,9 +7,10 @@ from typing import Any
 
 import orjson
 
-from processors.page_change.consolidator import FOREVER, Consolidator, Output
+from processors.page_change.consolidator import FOREVER, Consolidator
 from processors.page_change.draft import Bounds
 from processors.page_change.format import Names
+from processors.page_change.records import Output
 from processors.page_change.times import text_of
 
 T = 1_767_225_600_000

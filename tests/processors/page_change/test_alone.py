@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 import pytest
 
-from processors.page_change.consolidator import Output
 from processors.page_change.oracle.alone import faults
 from processors.page_change.oracle.run import history_of, verdict_on
+from processors.page_change.records import Output
 from tests.processors.page_change.events import NAMES
 
 OF_A_PAGE = [("create", 10), ("edit", 11), ("delete", 11), ("undelete", 10), ("visibility_change", 10), ("move", 12)]

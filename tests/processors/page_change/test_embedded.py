@@ -16,7 +16,7 @@ import orjson
 import pytest
 
 from processors.page_change.catalog import open_catalog
-from processors.page_change.consolidator import Consolidator, Output
+from processors.page_change.consolidator import Consolidator
 from processors.page_change.draft import Bounds
 from processors.page_change.embedded.run import Runner
 from processors.page_change.embedded.stop import Stop
@@ -24,6 +24,7 @@ from processors.page_change.embedded.watermarks import Watermarks
 from processors.page_change.oracle.history import Wiki
 from processors.page_change.oracle.inputs import Inputs, spread
 from processors.page_change.oracle.run import history_of, judged, prepared, records_of, run_once, stored, verdict_on
+from processors.page_change.records import Output
 from processors.page_change.settings import load
 from server.errors import SettingsError
 from tests.harness.running import ROOT, Running, eventually

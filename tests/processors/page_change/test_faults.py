@@ -11,11 +11,11 @@ import orjson
 import pytest
 
 from processors.page_change.catalog import open_catalog
-from processors.page_change.consolidator import Output
 from processors.page_change.embedded.run import Runner
 from processors.page_change.embedded.store import NAME
 from processors.page_change.oracle.inputs import Arrival
 from processors.page_change.oracle.run import history_of, prepared, records_of, run_once, stored, verdict_on
+from processors.page_change.records import Output
 from processors.page_change.settings import load
 from server.errors import PenstockError
 from tests.processors.page_change.events import NAMES, T, event

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sqlite3
-import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import orjson
 import pytest
 
-from processors.page_change.consolidator import Output
 from processors.page_change.embedded.store import NAME
+from processors.page_change.oracle.inputs import Arrival
 from processors.page_change.oracle.kafka import Topics
 from processors.page_change.oracle.run import history_of, prepared, verdict_on
+from processors.page_change.records import Output
 from tests.harness.broker import Kafka, dead_servers
-from tests.harness.running import ROOT, Running, eventually
+from tests.harness.running import Running, eventually
 from tests.kafka.fixtures import have_kafka
-from tests.processors.page_change.events import NAMES
+from tests.processors.page_change.events import NAMES, T, event
+from tests.processors.page_change.runs import events_read, limit, process
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow(reason="starts a broker")]
+LARGE_PAGE = 1 << 40
 
 
 @pytest.fixture
@@ -33,14 +32,6 @@ def topics(kafka_broker: Kafka) -> Iterator[Topics]:
     made = Topics(kafka_broker.servers)
     yield made
     made.delete()
-
-
-def process(python: str, config: Path, *options: str, within_s: float = 220) -> None:
-    """Run the processor to the ends of its inputs."""
-    command = [python, "-m", "server", "process", "page-change", "-c", str(config), "--once", *options]
-    environ = os.environ | {"FLINK_LOG_DIR": str(config.parent)}
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=within_s, env=environ)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def by_page(outputs: list[Output]) -> dict[tuple[str, bytes | None], list[Output]]:
@@ -70,7 +61,7 @@ def test_after_a_kill_the_only_fault_is_that_some_changes_come_twice_with_the_sa
     config = topics.settings(tmp_path, commit_events=50, commit_s=0.01)
     command = ["-m", "server", "process", "page-change", "-c", str(config), "--once"]
     with Running(command, tmp_path / "log") as one:
-        eventually(lambda: _events_read(tmp_path / "out" / NAME) > 500)
+        eventually(lambda: events_read(tmp_path / "out" / NAME) > 500)
         one.signal(signal.SIGKILL)
         killed = one.exit_code()
     process(sys.executable, config)
@@ -95,7 +86,7 @@ def test_a_broker_that_is_killed_in_the_middle_loses_nothing(tmp_path: Path) -> 
         config = topics.settings(tmp_path, commit_events=50, commit_s=0.01)
         command = ["-m", "server", "process", "page-change", "-c", str(config), "--once"]
         with Running(command, tmp_path / "log") as one:
-            eventually(lambda: _events_read(tmp_path / "out" / NAME) > 500)
+            eventually(lambda: events_read(tmp_path / "out" / NAME) > 500)
             broker.kill()
             broker.start()
             ended = one.exit_code(120)
@@ -118,7 +109,7 @@ def test_term_ends_the_process_within_its_drain_time_while_the_broker_hangs(tmp_
         config = topics.settings(tmp_path, commit_events=50, commit_s=0.01, drain_s=1)
         command = ["-m", "server", "process", "page-change", "-c", str(config), "--once"]
         with Running(command, tmp_path / "log") as one:
-            eventually(lambda: _events_read(tmp_path / "out" / NAME) > 500)
+            eventually(lambda: events_read(tmp_path / "out" / NAME) > 500)
             broker.hang()
             one.signal(signal.SIGTERM)
             ended = one.exit_code(60)  # Half of the time for which a record waits for its ack.
@@ -156,7 +147,10 @@ def test_flink_writes_the_same_bytes_for_each_page(
     topics: Topics, tmp_path: Path, flink_python: str, flink_jars: list[str]
 ) -> None:
     wiki, inputs = history_of(33, 60)
+    large = orjson.dumps(event("revision-create", 11, 1, page_id=LARGE_PAGE, comment="0123456789abcdef" * 400))
+    inputs.centres["eqiad"].insert(0, Arrival("mediawiki.revision-create", T, LARGE_PAGE, large))
     topics.produce(inputs.centres)
+    limit(topics, 4_000)
     config = topics.settings(tmp_path, flink={"jars": flink_jars, "checkpoint_s": 5})
 
     process(sys.executable, config)
@@ -167,18 +161,13 @@ def test_flink_writes_the_same_bytes_for_each_page(
     first = {key: found for key, found in strict.items() if _page(key) not in inputs.late_pages}
     second = {key: found[len(strict.get(key, ())) :] for key, found in both.items()}
 
+    errors = both[NAMES.error, None]
+
     assert len(first) > 30
+    assert [one.value for one in errors] == [errors[0].value] * 2
+    assert b"bytes with its key, and the topic of" in errors[0].value
     assert {key: second[key] for key in first} == first
     assert verdict_on(wiki, inputs, embedded).is_good
-
-
-def _events_read(path: Path) -> int:
-    """The number of source events that the committed positions are behind."""
-    try:
-        with closing(sqlite3.connect(path)) as database:
-            return int(database.execute("SELECT coalesce(sum(position), 0) FROM position").fetchone()[0])
-    except sqlite3.OperationalError:
-        return 0  # It has not been made yet.
 
 
 def _page(key: tuple[str, bytes | None]) -> int:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from processors.page_change.consolidator import Consolidator, Output
+from processors.page_change.consolidator import Consolidator
 from processors.page_change.draft import Bounds
 from processors.page_change.embedded.watermarks import Watermarks
 from processors.page_change.oracle.history import Wiki
 from processors.page_change.oracle.inputs import Inputs, spread
 from processors.page_change.oracle.run import verdict_on
+from processors.page_change.records import Output
 from tests.processors.page_change.events import NAMES
 
 ENDED = 1 << 60

@@ -12,12 +12,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from processors.page_change.catalog import open_catalog
-from processors.page_change.consolidator import Consolidator, Output
+from processors.page_change.consolidator import Consolidator
 from processors.page_change.draft import Bounds
 from processors.page_change.embedded import metrics
 from processors.page_change.embedded.run import Runner
 from processors.page_change.embedded.store import Store
 from processors.page_change.oracle.run import prepared, records_of, stored
+from processors.page_change.records import Output
 from processors.page_change.settings import load
 from server.errors import SettingsError
 from tests.harness.running import ROOT
