@@ -28,6 +28,10 @@ pytestmark = [
 def expected(kind: Kind, value: Any) -> Any:
     """Return a value of an event as the reader has to see it."""
     match kind, value:
+        case ListOf(item=Record()), None:
+            return []  # pyiceberg 0.12 writes an absent list of structs as an empty one, and maps alike.
+        case MapOf(value=Record()), None:
+            return {}
         case _, None:
             return None
         case Plain.INSTANT, str():
