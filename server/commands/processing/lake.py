@@ -1,0 +1,31 @@
+"""``penstock lake``: write the events of the sink into tables of Iceberg.
+
+Place: __main__ → HERE → processors.lake, which is imported when the command runs.
+Rule: one of landing, merging and printing views is done at a time.
+Not here: what a table is (processors.lake).
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("-c", "--config", type=Path, required=True, metavar="FILE", help="settings of the lake")
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument("--once", action="store_true", help="write all events that there are, and end")
+    ways.add_argument("--compact", action="store_true", help="merge the files of hours that are closed, and end")
+    ways.add_argument("--views", action="store_true", help="print views for DuckDB over the newest snapshots, and end")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from processors.lake import command
+
+    if options.compact:
+        return command.compact(options.config)
+    if options.views:
+        return command.views(options.config)
+    return command.land(options.config, once=options.once)
