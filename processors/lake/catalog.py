@@ -31,7 +31,8 @@ class Catalog:
 
     def __init__(self, settings: LakeSettings, base_dir: Path) -> None:
         """Read everything. Raises SettingsError."""
-        self._read: Callable[[], Generation] = lambda: read(base_dir / settings.intake, [])
+        intake = base_dir / settings.intake if settings.intake else None
+        self._read: Callable[[], Generation] = lambda: read(intake, [])
         self.generation = self._read()
         self._asked: set[str] = set()
         self.streams = {stream.name: stream for stream in _chosen(self.generation, settings)}

@@ -1,6 +1,6 @@
-"""The lake as a command: land events, merge files, print views for DuckDB.
+"""The lake as a command: land events, merge files, drop old ones, print views for DuckDB.
 
-Place: server.commands.processing.lake → HERE → run, compact, views.
+Place: server.commands.processing.lake → HERE → run, compact, expire, views, spark.
 Rules: settings are read and checked before anything is opened. Without the packages of ``penstock[lake]`` it says so.
 Not here: the options (server.commands.processing.lake).
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -20,7 +21,7 @@ from server import log
 from server.errors import EXIT_DONE, UsageError
 
 
-def land(config: Path, *, once: bool) -> int:
+def land(config: Path | None, *, once: bool) -> int:
     """Land events until told to stop, or with ``once`` all that there are. Prints the totals as a JSON object."""
     _need_packages()
     from processors.lake.run import Runner
@@ -42,7 +43,7 @@ def land(config: Path, *, once: bool) -> int:
     return EXIT_DONE
 
 
-def compact(config: Path) -> int:
+def compact(config: Path | None) -> int:
     """Merge the files of closed hours. Prints what was merged, a JSON object for each hour."""
     _need_packages()
     from processors.lake.compact import compacted
@@ -59,7 +60,25 @@ def compact(config: Path) -> int:
     return EXIT_DONE
 
 
-def views(config: Path) -> int:
+def expire(config: Path | None) -> int:
+    """Drop old hours, snapshots and files. Prints what was dropped, a JSON object for each table."""
+    _need_packages()
+    from processors.lake.expire import expired
+    from processors.lake.tables import Lake
+
+    settings, base_dir = load(config)
+    lake = Lake(settings, base_dir, is_writer=False)
+    now_ms = time.time_ns() // 1_000_000
+    try:
+        for table in lake.tables():
+            dropped = expired(table, settings.keep_days, settings.keep_snapshots_h, now_ms)
+            print(msgspec.json.encode(dropped).decode())
+    finally:
+        lake.close()
+    return EXIT_DONE
+
+
+def views(config: Path | None) -> int:
     """Print statements for DuckDB, one for each table."""
     _need_packages()
     from processors.lake.tables import Lake
@@ -72,6 +91,15 @@ def views(config: Path) -> int:
             sys.stdout.write(view_of(table))
     finally:
         lake.close()
+    return EXIT_DONE
+
+
+def spark(config: Path | None) -> int:
+    """Print the tables with their columns as types of Spark, as a JSON array. Needs no package of the extra."""
+    from processors.lake.spark import plan
+
+    settings, base_dir = load(config)
+    print(msgspec.json.format(msgspec.json.encode(list(plan(Catalog(settings, base_dir))))).decode())
     return EXIT_DONE
 
 

@@ -4,7 +4,7 @@ Place: command → HERE → tables.
 Rules: a merge is one commit that replaces exactly the rows it has read; if another commit came in between, it reads
 again. Of several rows with one ``meta.id`` in an hour, the one that was read first stays. The offsets are kept, and the
 summary counts the rows that were dropped. An hour with one file is left alone.
-Not here: hours that are open, retention.
+Not here: hours that are open, retention (expire).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pyiceberg.expressions import And, GreaterThanOrEqual, LessThan
 from processors.lake.head import COMPACTED
 from processors.lake.landing import HOUR_MS
 from processors.lake.seen import HOUR_US
-from processors.lake.tables import CLOSED, MOST_TRIES, compacted_in, head_in, kept
+from processors.lake.tables import CLOSED, MOST_TRIES, count_in, head_in, kept
 from server.errors import PenstockError
 
 
@@ -54,7 +54,7 @@ def _merge(table: Any, hour: int, before_commit: Callable[[], None]) -> Merged:
         rows = table.scan(row_filter=is_of_hour).to_arrow()
         single = _without_duplicates(rows)
         dropped = rows.num_rows - single.num_rows
-        summary = kept(table, head_in(table)) | {COMPACTED: str(compacted_in(table) + dropped)}
+        summary = kept(table, head_in(table)) | {COMPACTED: str(count_in(table, COMPACTED) + dropped)}
         before_commit()
         try:
             with table.transaction() as change:

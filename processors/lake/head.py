@@ -17,6 +17,7 @@ from msgspec import Struct, field
 
 PREFIX: Final = "penstock."
 COMPACTED: Final = PREFIX + "compacted"  # Rows of one table that a merge dropped, because others were the same event.
+EXPIRED: Final = PREFIX + "expired"  # Rows of one table in hours that were dropped.
 COUNTS: Final = ("consumed", "rows", "canaries", "duplicates", "rejected")
 
 

@@ -21,6 +21,7 @@ from processors.lake import arrow, tables
 from processors.lake.catalog import Catalog, title_of
 from processors.lake.convert import Convert, Extra, UnfitError, converter
 from processors.lake.head import newest
+from processors.lake.naming import table_name
 from processors.lake.seen import Seen, landed_behind, meta_ids
 from processors.lake.tables import CLOSED, ROLE, SCHEMA, STREAM, Lake
 from processors.page_change.embedded.inputs import Read
@@ -97,8 +98,9 @@ class Landing:
             self._reject(partition, read, f"meta.stream is not {self.name}")
         elif self._seen.is_repeated(read.at // HOUR_MS, meta.get("id")):
             self.head.duplicates += 1
-        else:
-            self._land(partition, read, event)
+        elif (fault := self._unfit(partition, read, event)) is not None:
+            self._seen.retract(read.at // HOUR_MS, meta.get("id"))
+            self._reject(partition, read, fault)
 
     def note(self, partition: str, position: int) -> None:
         """Note how far a partition was read."""
@@ -141,25 +143,25 @@ class Landing:
             last.packed = []
         self._landed = {}
 
-    def _land(self, partition: str, read: Read, event: dict[str, Any]) -> None:
+    def _unfit(self, partition: str, read: Read, event: dict[str, Any]) -> str | None:
+        """Gather the row of an event. Returns why it fits no table, or None."""
         uri = event.get("$schema")
         target = self._by_uri.get(uri) if uri.__class__ is str else None
         if target is None:
             target = self._look_up(uri)
         if isinstance(target, str):
-            self._reject(partition, read, target)
-            return
+            return target
         extra: Extra = {}
         assert target.convert is not None
         try:
             row = target.convert(event, extra)
         except UnfitError as error:
-            self._reject(partition, read, str(error))
-            return
+            return str(error)
         row |= _place(partition, read, self._now)
         if extra:
             row["_extra"] = _encode(extra).decode()
         self._gather(target, row, read.value)
+        return None
 
     def _reject(self, partition: str, read: Read, reason: str) -> None:
         target = self._targets.get(None)
@@ -190,6 +192,8 @@ class Landing:
         for number, reason in unfit:
             row = rows[number]
             read = Read(raws[number], row["_timestamp"] // 1000, row["_offset"], row["_topic"])
+            if (meta := row.get("meta")).__class__ is dict:
+                self._seen.retract(read.at // HOUR_MS, meta.get("id"))
             self._reject(row["_partition"], read, reason)
 
     def _look_up(self, uri: object) -> Target | str:
@@ -229,7 +233,7 @@ class Landing:
             properties = {STREAM: self.name, ROLE: role} | ({SCHEMA: target.uri} if target.uri else {})
             target.table = self._found.get(role)
             if target.table is None:
-                name = tables.table_name(self.name, target.major)
+                name = table_name(self.name, target.major)
                 target.table = self._lake.make(name, target.schema, properties)
             self._found[role] = target.table
         return target.table

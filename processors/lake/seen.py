@@ -42,6 +42,12 @@ class Seen:
             self._forget(min(self._ids))
         return False
 
+    def retract(self, hour: int, identity: object) -> None:
+        """Forget one ID: its event was rejected, so that the next one with it is no duplicate of a row."""
+        if isinstance(identity, str) and identity in self._ids.get(hour, ()):
+            self._ids[hour].remove(identity)
+            self._count -= 1
+
     def forget_before(self, hour: int) -> None:
         """Forget the hours that are closed."""
         for old in [one for one in self._ids if one < hour]:

@@ -1,8 +1,9 @@
 """The settings of the lake, and reading them.
 
 Place: command → HERE → catalog, run.
-Rules: every setting has a default but ``intake``; a wrong name or value is reported with its line. Paths are relative
-to the file. Streams, schemas and the sink are those of the intake that is named.
+Rules: every setting has a default; a wrong name or value is reported with its line. Paths are relative to the file, or
+to the working directory if there is none. Streams, schemas and the sink are those of the intake that is named, or those
+of an intake without a settings file, which are relative to the working directory too.
 Not here: settings of the intake (server.config).
 """
 
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
-from msgspec import field
+from msgspec import Meta, field
 
 from server.config.framework import document as documents
 from server.config.framework.finding import text_of
@@ -27,7 +28,10 @@ Property = str | int | float | bool
 class LakeSettings(Section, frozen=True):
     """The settings of ``penstock lake``."""
 
-    intake: Annotated[Text, says("Settings file of the intake whose streams, schemas and sink these are.")]
+    intake: Annotated[
+        str,
+        says("Settings file of the intake whose streams, schemas and sink these are; empty: those of `make run`."),
+    ] = ""
     path: Annotated[Text, says("Directory of the embedded catalogue and its tables, and of the lock.")] = "var/lake"
     catalog: Annotated[
         dict[Text, str],
@@ -46,6 +50,17 @@ class LakeSettings(Section, frozen=True):
     commit_bytes: Annotated[Bytes, says("Bytes of events after which it commits earlier.")] = 256 << 20
     late_s: Annotated[Seconds, says("An hour is closed this long after its end.")] = 3_600.0
     dedupe_ids: Annotated[Count, says("IDs of events of open hours that are remembered for each stream.")] = 1_000_000
+    keep_days: Annotated[
+        float, Meta(ge=0, le=36_500), says("`--expire` drops hours that are older than this; 0: none.")
+    ] = 0.0
+    keep_snapshots_h: Annotated[
+        float,
+        Meta(ge=1, le=87_600),
+        says("`--expire` leaves snapshots, and files that no snapshot has, for this time."),
+    ] = 72.0
+    metrics_listen: Annotated[
+        str, says("Address, as host:port, of the metrics; empty: none. It asks for no credentials.")
+    ] = ""
     kafka: Annotated[dict[Text, Property], says("Properties of the consumer, as librdkafka names them.")] = field(
         default_factory=dict
     )
@@ -62,12 +77,13 @@ _PROGRAM = Program(
 )
 
 
-def load(path: Path) -> tuple[LakeSettings, Path]:
-    """Read a file. Returns the settings and the directory of their paths. Raises SettingsError with every fault."""
+def load(path: Path | None) -> tuple[LakeSettings, Path]:
+    """Read a file; None has the defaults. Returns the settings and the directory of their paths. Raises SettingsError
+    with every fault."""
+    if path is None:
+        return LakeSettings(), Path.cwd()
     document = documents.read(path)
     if findings := judge(document, _PROGRAM):
         raise SettingsError(text_of(findings))
-    if "intake" not in document.value:
-        raise SettingsError(f"{path}: intake is missing: name the settings file of the intake")
     value = {name: inner for name, inner in document.value.items() if inner is not None}
     return msgspec.convert(value, LakeSettings), path.absolute().parent

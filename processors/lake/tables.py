@@ -10,7 +10,6 @@ Not here: which rows (landing), types of columns (arrow).
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +20,7 @@ from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, Valida
 from pyiceberg.expressions import AlwaysTrue
 from pyiceberg.transforms import HourTransform
 
-from processors.lake.head import COMPACTED, PREFIX, Head, head_of
+from processors.lake.head import COMPACTED, EXPIRED, PREFIX, Head, head_of
 from processors.lake.settings import LakeSettings
 from server.errors import PenstockError, SettingsError
 from server.sink.spool import claim
@@ -89,15 +88,6 @@ class Lake:
             os.close(self._lock)
 
 
-def table_name(stream: str, major: int | None) -> str:
-    """Return the name of a table: for a major version other than 1 with its number; for None, of the rejected
-    events."""
-    name = re.sub(r"[^a-z0-9_]", "_", stream.lower())
-    if major is None:
-        return f"{name}__rejected"
-    return name if major == 1 else f"{name}_v{major}"
-
-
 def widen(table: Table, schema: Any, uri: str) -> None:
     """Add the columns that a table does not have. Raises PenstockError if a column would change its type."""
     before = table.schema()
@@ -146,14 +136,15 @@ def append(table: Table, rows: Any, head: Head | None, properties: Mapping[str, 
 
 
 def kept(table: Table, head: Head | None) -> dict[str, str]:
-    """Return the summary that the next snapshot has to have: the head, and what merges have dropped."""
-    return (head.as_summary() if head is not None else {}) | {COMPACTED: str(compacted_in(table))}
+    """Return the summary that the next snapshot has to have: the head, and the rows that are gone."""
+    gone = {name: str(count_in(table, name)) for name in (COMPACTED, EXPIRED)}
+    return (head.as_summary() if head is not None else {}) | gone
 
 
-def compacted_in(table: Table) -> int:
-    """Return how many rows of a table were dropped by merges."""
+def count_in(table: Table, name: str) -> int:
+    """Return how many rows of a table are gone: by merges (COMPACTED), or with their hours (EXPIRED)."""
     snapshot = table.current_snapshot()
-    return 0 if snapshot is None else int(snapshot.summary.additional_properties.get(COMPACTED, 0))
+    return 0 if snapshot is None else int(snapshot.summary.additional_properties.get(name, 0))
 
 
 def set_properties(table: Table, properties: Mapping[str, str]) -> None:

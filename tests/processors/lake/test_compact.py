@@ -50,7 +50,7 @@ def test_a_merge_drops_duplicates_and_counts_them_and_keeps_the_offsets(tmp_path
 
     assert (merged.rows, merged.dropped, before.rows) == (5, 1, 6)
     assert head.is_conserved and head.rows == 7
-    assert tables.compacted_in(world.tables()["shop_order"]) == 1
+    assert tables.count_in(world.tables()["shop_order"], "penstock.compacted") == 1
     assert world.query("SELECT n, _offset FROM shop_order ORDER BY n") == [
         (1, 1),
         (2, 2),

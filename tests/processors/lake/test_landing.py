@@ -70,6 +70,16 @@ def test_ids_of_open_hours_are_known_after_a_start(tmp_path: Path) -> None:
     assert (head.rows, head.duplicates) == (3, 1)
 
 
+def test_an_event_with_the_id_of_a_rejected_one_is_no_duplicate(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.put(event(1) | {"n": "text"}, event(1), event(1))
+
+    head = world.run().streams[STREAM]
+
+    assert (head.rows, head.duplicates, head.rejected) == (1, 1, 1)
+    assert head.is_conserved
+
+
 def test_an_event_that_comes_three_hours_late_lands_in_its_own_hour(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.put(event(1), at=NOON)

@@ -21,6 +21,7 @@ try:
     from processors.lake import tables
     from processors.lake.catalog import Catalog
     from processors.lake.compact import compacted
+    from processors.lake.expire import Expired, expired
     from processors.lake.head import Head
     from processors.lake.run import Runner, Told
     from processors.lake.settings import load
@@ -33,7 +34,7 @@ except ModuleNotFoundError as error:
         raise
     pytest.skip(f"{error.name} is missing: needs requirements/lake-dev.txt", allow_module_level=True)
 
-__all__ = ["Catalog", "Head", "Lake", "World", "compacted", "load", "tables"]
+__all__ = ["Catalog", "Expired", "Head", "Lake", "World", "compacted", "expired", "load", "tables"]
 
 HOUR = 3_600_000
 NOON = 1_767_268_800_000  # 2026-01-01T12:00:00Z
