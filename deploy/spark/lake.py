@@ -20,7 +20,12 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as f
 
 CORRUPT = "__corrupt"
-PLACES = ("topic AS _topic", "partition AS _partition", "offset AS _offset", "timestamp AS _timestamp")
+PLACES = (
+    "topic AS _topic",
+    "concat(topic, '/', partition) AS _partition",
+    "offset AS _offset",
+    "timestamp AS _timestamp",
+)
 
 
 def records(spark: SparkSession, servers: str, topics: list[str]) -> DataFrame:

@@ -28,7 +28,7 @@ DAY_MS: Final = 24 * HOUR_MS
 
 
 class Expired(Struct, frozen=True):
-    """What was dropped of one table."""
+    """The rows, snapshots and files of one table that were dropped."""
 
     table: str
     rows: int

@@ -130,7 +130,8 @@ NOT_RUN: Final = {
     "python3 -m venv flink && flink/bin/pip install --require-hashes -r requirements/flink.txt": _NEEDS_NETWORK,
     "python3 -m venv lake && lake/bin/pip install --require-hashes -r requirements/lake.txt "
     "-r requirements/lake-dev.txt && lake/bin/pip install --no-deps .": _NEEDS_NETWORK,
-    "spark-submit --packages org.apache.spark:spark-sql-kafka-0-10_2.13": "Spark takes 500 MB of its own",
+    "spark-submit --packages org.apache.spark:spark-sql-kafka-0-10_2.13:4.0.1 deploy/spark/lake.py plan.json "
+    "--servers 127.0.0.1:9092 --path /lake": "Spark takes 500 MB of its own, and its package for Kafka the network",
     "FLINK_LOG_DIR=/tmp flink/bin/python -m server process page-change --example --runner flink "
     '--kafka 127.0.0.1:9092 --jar "$(deploy/flink/fetch)"': "Flink is an environment of its own, of 1 GB; "
     "tests/processors/page_change runs it where it is installed",

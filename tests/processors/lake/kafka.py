@@ -24,10 +24,9 @@ class Log:
         self.servers = kafka.servers
         self.prefix = f"{prefix}."
         self.topic = self.prefix + STREAM
-        for made in (
-            AdminClient({"bootstrap.servers": self.servers}).create_topics([NewTopic(self.topic, PARTITIONS)]).values()
-        ):
-            made.result(WAIT_S)
+        admin = AdminClient({"bootstrap.servers": self.servers})
+        (made,) = admin.create_topics([NewTopic(self.topic, PARTITIONS)]).values()
+        made.result(WAIT_S)
 
     def world(self, root: Path, **settings: Any) -> World:
         """Return a world whose intake writes to this topic."""

@@ -232,6 +232,29 @@ def test_a_second_writer_is_refused(tmp_path: Path) -> None:
         runner.close()
 
 
+def test_two_processes_share_a_catalogue_if_each_has_streams_of_its_own(tmp_path: Path) -> None:
+    catalog = {"type": "sql", "uri": f"sqlite:///{tmp_path}/all.db", "warehouse": f"file://{tmp_path}/warehouse"}
+    titles = {STREAM: "shop/order", "shop.return": "shop/order"}
+    world = World(tmp_path, titles, catalog=catalog, streams=[STREAM], path="one")
+    world.schema("shop/order", "1.0.0", {})
+    other: dict[str, Any] = event(2)
+    other["meta"]["stream"] = "shop.return"
+    world.put(event(1))
+    world.put(other, topic="shop.return")
+    first = world.runner()
+    settings = {"intake": "intake.yaml", "catalog": catalog, "streams": ["shop.return"], "path": "two"}
+    world.write("lake.yaml", settings)
+    second = world.runner()
+    try:
+        heads = first.run(once=True).streams | second.run(once=True).streams
+    finally:
+        first.close()
+        second.close()
+
+    assert {name: head.rows for name, head in heads.items()} == {STREAM: 1, "shop.return": 1}
+    assert world.query("SELECT n FROM shop_order UNION ALL SELECT n FROM shop_return ORDER BY n") == [(1,), (2,)]
+
+
 def test_a_stream_whose_consumer_is_switched_off_is_left_out(tmp_path: Path) -> None:
     world = World(tmp_path)
     off = {"schema_title": "shop/order", "consumers": {"analytics_hive_ingestion": {"enabled": False}}}
