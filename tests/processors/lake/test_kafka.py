@@ -17,7 +17,8 @@ from tests.processors.lake.test_kills import killed_run
 from tests.processors.lake.world import HOUR, NOON, STREAM, World, event, hour_now, tables
 
 PARTS = 4
-KILLS = 4
+KILLS = 3
+EVENTS = 2_500
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow(reason="starts a broker")]
 
@@ -78,10 +79,11 @@ def test_the_command_that_is_killed_again_and_again_leaves_each_offset_once(log:
     sent = 0
     for kill in range(KILLS):
         for partition in (0, 1):
-            log.put(*(event(number) for number in range(sent, sent + 200)), partition=partition, at=NOON + kill * HOUR)
-            sent += 200
+            one_part = range(sent, sent + EVENTS)
+            log.put(*map(event, one_part), partition=partition, at=NOON + kill * HOUR)
+            sent += EVENTS
         with Running(command, tmp_path / f"log{kill}") as one:
-            one.says("committed the stream", times=2)
+            one.says("committed the stream")  # There are more commits to come: it reads 2,000 records at a time.
             one.signal(signal.SIGKILL)
             assert one.exit_code() == -signal.SIGKILL
     with Running(command, tmp_path / "log") as one:
