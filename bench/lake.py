@@ -1,7 +1,7 @@
 """Measure the lake: events per second of CPU, memory, and files.
 
 Place: `python -m bench lake`, with a Python that has penstock[lake]; the figures stand in docs/LAKE.md.
-Rules: events of a schema of 35 properties, made by a seed, are read from a database on this disk to the end. CPU is
+Rules: events of a schema of 36 properties, made by a seed, are read from a database on this disk to the end. CPU is
 that of the whole process, all threads, with reading, rows, Parquet, commits and the start. The same number of rows has
 to be in the table, or the bench fails.
 Not here: whether the values are right (tests/processors/lake).
@@ -47,7 +47,7 @@ def _object(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties}
 
 
-# 35 properties that have values of their own, in five objects.
+# 36 properties that have values of their own, in five objects.
 PROPERTIES: Final = {
     "$schema": _TEXT,
     "meta": _object(id=_TEXT, dt=_TIME, stream=_TEXT, domain=_TEXT, uri=_TEXT, request_id=_TEXT),
@@ -79,6 +79,7 @@ PROPERTIES: Final = {
     "timing": _object(save_ms={"type": "number"}, parse_ms={"type": "number"}),
     "tags": {"type": "object", "additionalProperties": _TEXT},
     "is_content": _FLAG,
+    "session": _TEXT,
 }
 
 
@@ -135,6 +136,7 @@ def event(chance: random.Random, number: int, at_ms: int) -> dict[str, Any]:
         "timing": {"save_ms": chance.random() * 1000, "parse_ms": chance.random() * 1000},
         "tags": {"editor": "visual", "platform": "desktop"},
         "is_content": True,
+        "session": f"{chance.getrandbits(80):020x}",
     }
 
 
