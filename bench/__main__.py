@@ -19,6 +19,7 @@ BENCHES = {
     )},
     "alarms": "bench.alarms",
     "page-change": "bench.page_change",
+    "lake": "bench.lake",
     "console": "bench.console",
     "console-cost": "bench.console_cost",
     "attacks": "bench.attacks.measured",

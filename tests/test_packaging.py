@@ -66,11 +66,12 @@ def test_it_cannot_be_uploaded_by_mistake() -> None:
         (PROJECT["project"]["dependencies"], "runtime"),
         (PROJECT["project"]["optional-dependencies"]["otel"], "otel"),
         (PROJECT["project"]["optional-dependencies"]["flink"], "flink"),
+        (PROJECT["project"]["optional-dependencies"]["lake"], "lake"),
     ],
-    ids=["runtime", "otel", "flink"],
+    ids=["runtime", "otel", "flink", "lake"],
 )
 def test_the_project_depends_on_what_is_pinned(wanted: list[str], name: str) -> None:
-    declared = {normal(re.split(r"[<>=!~ ]", one)[0]) for one in wanted}
+    declared = {normal(re.split(r"[\[<>=!~ ]", one)[0]) for one in wanted}
 
     assert declared == names_in(REQUIREMENTS / f"{name}.in")
     assert declared <= names_in(REQUIREMENTS / f"{name}.txt")
@@ -97,13 +98,13 @@ def test_what_the_product_imports_is_what_it_depends_on() -> None:
     theirs = {name for name in imported if name.split(".")[0] not in sys.stdlib_module_names | NEWER_STDLIB | ours}
     by_package = importlib.metadata.packages_distributions()
     needed = {OWNERS.get(owner) or normal(owner) for name in theirs for owner in owners_of(name, by_package)}
-    declared = set().union(*(names_in(REQUIREMENTS / f"{extra}.in") for extra in ("runtime", "otel", "flink")))
+    declared = set().union(*(names_in(REQUIREMENTS / f"{extra}.in") for extra in ("runtime", "otel", "flink", "lake")))
 
     assert needed - declared == set(), "name it in requirements/runtime.in and pyproject.toml"
     assert declared - needed == set(), "nothing imports it any more"
 
 
-@pytest.mark.parametrize("name", ["runtime", "otel", "flink", "build", "dev", "load"])
+@pytest.mark.parametrize("name", ["runtime", "otel", "flink", "lake", "lake-dev", "build", "dev", "load"])
 def test_every_requirement_is_pinned_with_hashes_and_names_no_registry(name: str) -> None:
     text = (REQUIREMENTS / f"{name}.txt").read_text(encoding="utf-8")
     requirements = re.split(r"\n(?=[A-Za-z])", text.split("\n#\n", 1)[-1])

@@ -1,8 +1,8 @@
 """The processor as a command: run it, run its example, run its oracle.
 
-Place: server.commands.process → HERE → embedded.run, oracle.
+Place: server.commands.processing.process → HERE → embedded.run, oracle.
 Rule: settings are read and checked before anything is opened.
-Not here: the options (server.commands.process).
+Not here: the options (server.commands.processing.process).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The settings of the page-change processor, and reading them.
 
-Place: commands.process → HERE → embedded.run, flink.
+Place: commands.processing.process → HERE → embedded.run, flink.
 Rules: every setting has a default but ``intake``; a wrong name or value is reported with its line. Paths are relative
 to the file. Streams, schemas and the sink are those of the intake that is named.
 Not here: settings of the intake (server.config), the meaning of the bounds (draft.Bounds).

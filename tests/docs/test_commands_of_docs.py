@@ -89,6 +89,12 @@ RUN_BY: Final = {
     "penstock replay run.ndjson": "tests/process/test_console_commands.py",
     "penstock process page-change -c page-change.yaml": "tests/processors/page_change",
     "penstock process page-change --oracle --seed 1": "tests/processors/page_change",
+    "lake/bin/penstock lake --once": "tests/processors/lake",
+    "lake/bin/penstock lake --views > views.sql": "tests/processors/lake",
+    "lake/bin/penstock lake -c lake.yaml --once": "tests/processors/lake",
+    "lake/bin/penstock lake -c lake.yaml --views > views.sql": "tests/processors/lake",
+    "lake/bin/penstock lake -c lake.yaml --spark > plan.json": "tests/processors/lake",
+    'lake/bin/python -c "import duckdb': "tests/processors/lake",
     "deploy/kafka/run &": "tests/docs/test_kafka_page.py",
     "kcat -b 127.0.0.1:9092 -t hello.greeting -C -e -f '%k %h %s\\n'": "tests/docs/test_consuming_page.py",
     'prometheus --config.file="$CHECKOUT"/deploy/prometheus/prometheus.yml --storage.tsdb.path=prometheus': (
@@ -122,6 +128,10 @@ NOT_RUN: Final = {
     'make load ARGS="--master --expect-workers 8"': _TAKES_LONG,
     "locust -f bench/load/locustfile.py,bench/load/shapes.py --worker --master-host ADDRESS": _TAKES_LONG,
     "python3 -m venv flink && flink/bin/pip install --require-hashes -r requirements/flink.txt": _NEEDS_NETWORK,
+    "python3 -m venv lake && lake/bin/pip install --require-hashes -r requirements/lake.txt "
+    "-r requirements/lake-dev.txt && lake/bin/pip install --no-deps .": _NEEDS_NETWORK,
+    "spark-submit --packages org.apache.spark:spark-sql-kafka-0-10_2.13:4.0.1 deploy/spark/lake.py plan.json "
+    "--servers 127.0.0.1:9092 --path /lake": "Spark takes 500 MB of its own, and its package for Kafka the network",
     "FLINK_LOG_DIR=/tmp flink/bin/python -m server process page-change --example --runner flink "
     '--kafka 127.0.0.1:9092 --jar "$(deploy/flink/fetch)"': "Flink is an environment of its own, of 1 GB; "
     "tests/processors/page_change runs it where it is installed",

@@ -1,6 +1,6 @@
 """The form in which an input hands records to the runner: batches of one partition.
 
-Place: embedded.sqlite_input, embedded.kafka_input → HERE → embedded.run.
+Place: embedded.sqlite_input, embedded.kafka_input → HERE → embedded.run, lake.run.
 Rules: records of a partition come in order. A partition that was read to its end says so, with the wall clock before
 the look: an event that comes later has a time that is at most ``disorder_ms`` before that.
 Not here: the watermark (watermarks).
@@ -14,10 +14,12 @@ from msgspec import Struct
 
 
 class Read(Struct, frozen=True):
-    """One record: its value, and its time in milliseconds."""
+    """One record: its value, and its time in milliseconds. ``offset`` is its place in its partition."""
 
     value: bytes
     at: int
+    offset: int
+    topic: str
 
 
 class Batch(Struct, frozen=True):

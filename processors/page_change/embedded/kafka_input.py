@@ -110,7 +110,7 @@ class KafkaInput:
         self._positions[name] = offset + 1
         at = message.timestamp()[1]
         self._newest[name] = max(at, self._newest.get(name, -1))
-        records.setdefault(name, []).append(Read(message.value() or b"", at))
+        records.setdefault(name, []).append(Read(message.value() or b"", at, offset, message.topic() or ""))
 
     def _confirm(self) -> None:
         """Ask the brokers whether the partitions that were read to their ends still are at them."""

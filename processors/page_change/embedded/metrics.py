@@ -18,12 +18,11 @@ from typing import Final
 from urllib.parse import quote
 
 from msgspec import Struct
-from prometheus_client import start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.registry import Collector
 
+from processors.metrics_server import listen
 from processors.page_change.consolidator import FACTS
-from server.errors import SettingsError
 
 PREFIX: Final = "penstock_page_change_"
 SIZES_EVERY_S: Final = 60.0
@@ -78,14 +77,7 @@ class Metrics(Collector):
 
     def listen(self, address: str) -> int:
         """Serve them at ``host:port``, in a thread. Returns the port. Raises SettingsError."""
-        registry = CollectorRegistry(auto_describe=False)
-        registry.register(self)
-        host, _, port = address.rpartition(":")
-        try:
-            server, _ = start_http_server(int(port), host.strip("[]") or "0.0.0.0", registry)
-        except (OSError, ValueError, OverflowError) as error:
-            raise SettingsError(f"metrics_listen: {address!r} cannot be listened on: {error}") from error
-        return int(server.server_port)
+        return listen(self, address)
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric."""

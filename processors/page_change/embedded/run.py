@@ -1,6 +1,6 @@
 """The embedded runner: read, consolidate, commit.
 
-Place: commands.process → HERE → inputs, consolidator, outputs, store.
+Place: commands.processing.process → HERE → inputs, consolidator, outputs, store.
 Rules: one thread. A commit holds the outputs, the state and the positions of everything read so far; reading goes on
 there after a stop or a kill. TERM and INT end the run after a commit, or without one if the brokers of the output are
 away for longer than ``drain_s``.

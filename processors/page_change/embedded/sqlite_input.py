@@ -64,7 +64,7 @@ class SqliteInput:
             if "no such table" not in str(error):
                 raise PenstockError(f"{self._directory / name} cannot be read: {error}") from error
             rows = []
-        records = [Read(value, at) for _, topic, at, value in rows if topic in self._topics]
+        records = [Read(value, at, row, topic.decode()) for row, topic, at, value in rows if topic in self._topics]
         if rows:
             position = self._positions[name] = rows[-1][0]
         is_end = len(rows) < ROWS

@@ -49,12 +49,14 @@ COMMANDS = {
     "alerts": "write rules of Prometheus for the streams of these settings, with tests",
     "key": "make an API key: print the key on standard error, and its entry for the settings on standard output",
     "process": "run a stream processor: page-change makes one ordered stream of page changes",
+    "lake": "write the events of the sink into tables of Iceberg, one for each stream",
     "soak": "start a service and brokers, inject faults, and check that no promise is broken",
     "size": "estimate the resources for a load: workers, memory, spool, partitions, connections",
     "completion": "print a completion script for bash and zsh, or the manual page",
     "import-eventgate": "convert the settings of an EventGate into settings of this service",
 }
-_FOLDERS = {"canary": "monitoring", "alerts": "monitoring"}  # Modules that lie in a folder below server.commands.
+# Modules that lie in a folder below server.commands.
+_FOLDERS = {"canary": "monitoring", "alerts": "monitoring", "process": "processing", "lake": "processing"}
 
 
 def make_parser(asked: Collection[str]) -> argparse.ArgumentParser:
