@@ -51,6 +51,11 @@ class Recovery:
         self._per_s = per_s
         self.report = report
 
+    def topics(self, candidates: Iterable[Refused]) -> set[str]:
+        """Return the topics that the events would be stored in."""
+        events = (self._judged(refused) for refused in candidates if not refused.trouble)
+        return {event.topic for event in events if event.verdict is None}
+
     def try_all(self, candidates: Iterable[Refused]) -> None:
         """Judge all events, and store none."""
         for refused in candidates:
@@ -95,14 +100,17 @@ class Recovery:
         if refused.trouble:
             self.report.refuse("malformed_event", refused.trouble, refused.raw)
             return None
-        arrival = Arrival(refused.received_ms, refused.received_dt, {})
-        arrival.grants = OURS
-        event = self._judge(refused.raw, arrival)
+        event = self._judged(refused)
         if event.verdict is not None:
             self.report.refuse(event.verdict.error_type, event.verdict.text, refused.raw)
             return None
         self._stored |= refused.keys
         return event
+
+    def _judged(self, refused: Refused) -> Event:
+        arrival = Arrival(refused.received_ms, refused.received_dt, {})
+        arrival.grants = OURS
+        return self._judge(refused.raw, arrival)
 
     def _send(self, event: Event, refused: Refused, sink: Sink) -> None:
         headers = [*event.headers, (HEADER, refused.name.encode())]

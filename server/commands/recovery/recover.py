@@ -16,7 +16,7 @@ import json
 import os
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -73,28 +73,41 @@ def _run(options: argparse.Namespace) -> int:
     report = Report(options.stream, is_dry=options.dry_run, most_examples=options.examples)
     with _alone(generation), tempfile.TemporaryFile() as file:  # It has no name, and goes with the process.
         candidates = Candidates(cast("BinaryIO", file), options.stream, earliest, how)
-        _read(generation, candidates, error_stream)
+        topic = _topic(generation, error_stream)
+        since_ms = int(earliest.timestamp() * 1000) if earliest is not None else 0
+        _read(generation, candidates, error_stream, [topic], since_ms)
         report.found, report.unusable = candidates.count, candidates.unusable
         stored = Stored(candidates.keys, fields.id)
-        _read_stored(generation, stored)
         recovery = Recovery(_judge(generation), stored.keys, report, options.rate)
+        topics = sorted(recovery.topics(candidates.events()) | {_topic(generation, options.stream)})
         if options.dry_run:
+            _read_stored(generation, stored, topics)
             recovery.try_all(candidates.events())
         else:
-            asyncio.run(_store(generation, recovery, candidates))
+            asyncio.run(_store(generation, recovery, candidates, lambda: _read_stored(generation, stored, topics)))
     with until_nobody_reads():
         for line in [json.dumps(report.as_json(), ensure_ascii=False)] if options.format == "json" else report.lines():
             print(line)
     return EXIT_DONE if report.is_whole else EXIT_FOUND
 
 
-async def _store(generation: Generation, recovery: Recovery, candidates: Candidates) -> None:
-    sink = make(generation.config.sink, generation.data_dir, SETTLE_S)
+async def _store(
+    generation: Generation, recovery: Recovery, candidates: Candidates, read_stored: Callable[[], None]
+) -> None:
+    """Open the sink, find out what is stored, store the rest. In this order: opening it ends a recovery that was
+    killed, or runs elsewhere, with all that it has under way."""
+    settings = generation.config.sink
+    make_alone = kind_of(settings).make_alone
+    if make_alone is not None:
+        sink = make_alone(settings, recovery.report.stream, SETTLE_S)
+    else:
+        sink = make(settings, generation.data_dir, SETTLE_S)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, recovery.stop, "it was interrupted")
     await sink.open()
     try:
+        read_stored()  # On the loop: nothing else has to run meanwhile.
         await recovery.store_all(candidates.events(), sink)
     finally:
         await sink.close()
@@ -113,16 +126,24 @@ def _judge(generation: Generation) -> Judge:
     return judge
 
 
-def _read_stored(generation: Generation, stored: Stored) -> None:
-    if trouble := _read(generation, stored, None):
+def _topic(generation: Generation, name: str) -> str:
+    """Return the topic of a stream, or the name, if there is no such stream."""
+    stream = generation.snapshot.find(name)
+    return name if stream is None else stream.topic
+
+
+def _read_stored(generation: Generation, stored: Stored, topics: list[str]) -> None:
+    if trouble := _read(generation, stored, None, topics):
         raise PenstockError(
             f"nothing is stored, because an event could be stored twice: {trouble[0]}. A running service recovers "
             "a damaged database; run the command again afterwards"
         )
 
 
-def _read(generation: Generation, out: WholeLines, stream: str | None) -> list[str]:
-    """Read records of a stream, or all. Returns what could not be read."""
+def _read(
+    generation: Generation, out: WholeLines, stream: str | None, topics: list[str], since_ms: int = 0
+) -> list[str]:
+    """Read records of a stream, or all; of a sink of topics those of ``topics``. Returns what could not be read."""
     named = generation.config.intake.stream_field
     unread: list[str] = []
     reading = Reading(
@@ -133,6 +154,8 @@ def _read(generation: Generation, out: WholeLines, stream: str | None) -> list[s
         say=lambda text: say(f"penstock: {text}"),
         on_unread=unread.append,
         on_none=lambda topics: say(f"penstock: there are no error events in {stream}"),
+        topics=topics,
+        since_ms=since_ms,
     )
     sink = generation.config.sink
     kind_of(sink).read(sink, generation.data_dir, reading)
