@@ -129,6 +129,22 @@ def test_an_event_that_its_sender_has_sent_again_is_not_stored_twice(
     assert (code, report["recovered"], report["stored_before"]) == (0, 0, 1)
 
 
+def test_a_new_version_is_tried_on_the_events_of_a_topic(site: KafkaSite, capsys: pytest.CaptureFixture[str]) -> None:
+    site.produce(*(Message(STREAM, json.dumps(a_sale(number)).encode(), None, 5, []) for number in range(3)))
+    site.put_schema("1.1.0", **LONGER)
+    schemas = str(site.directory / "schemas")
+    given = ["schemas", "replay", schemas, "-c", str(site.settings), "--title", "shop/sale", "--format", "json"]
+    codes = [main([*given, "--stream", STREAM, "--to", version]) for version in ("1.0.0", "1.1.0")]
+    lines = capsys.readouterr().out
+    refusals = [main([*given, *more]) for more in ([], ["--stream", "nope"])]
+    said = capsys.readouterr().err
+
+    assert (codes, refusals) == ([1, 0], [3, 3])
+    assert lines.count('"accepted": 3') == 2
+    assert "--stream NAME says which topic is read" in said
+    assert "there is no stream 'nope'" in said
+
+
 @pytest.mark.slow(reason="it starts a process for each kill, which reads settings and schemas")
 def test_a_recovery_that_is_killed_at_random_points_stores_every_event_once(tmp_path: Path, topic: str) -> None:
     cluster, random_points = MockCluster(), random.Random(24)

@@ -83,5 +83,6 @@ KIND = Kind(
     check=_check,
     files_state=_files_state,
     watch=_watch,
+    reads_topics=True,
     make_alone=_make_alone,
 )

@@ -65,7 +65,7 @@ class Site:
 
     def put_schema(self, version: str, **properties: Any) -> None:
         """Write a version, with these properties changed."""
-        file = self.directory / "schemas" / "shop" / "sale" / version
+        file = self.directory / "schemas" / "shop" / "sale" / f"{version}.yaml"
         file.parent.mkdir(parents=True, exist_ok=True)
         whole = {"$id": f"/shop/sale/{version}", "properties": SCHEMA["properties"] | properties}
         file.write_text(yaml.safe_dump(SCHEMA | whole, sort_keys=False))
