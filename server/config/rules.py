@@ -29,7 +29,6 @@ from server.text.networks import HINT as NETWORK_HINT
 from server.text.networks import network
 
 MAX_HYPHENS = 8
-BESIDE_BYTES = 65_536  # Of a Kafka message, for key and headers next to the event.
 
 _EVENT_PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
 _NAMES = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -81,10 +80,10 @@ def _queue(config: Config, _: SettingsDocument) -> Iterator[Breach]:
 def _largest(config: Config, _: SettingsDocument) -> Iterator[Breach]:
     """Check that the producer takes the largest event. One that it refuses would be accepted without a broker."""
     rules = SINK_KINDS[config.sink.kind]
-    limit = rules.most_message_bytes(config.sink) - BESIDE_BYTES
+    limit = rules.most_message_bytes(config.sink)
     if config.http.limits.max_event_bytes > limit:
         reason = f"{config.http.limits.max_event_bytes} is more than the sink takes, {limit}"
-        hint = f"lower it, or raise {rules.limited_by}, which counts key and headers too ({BESIDE_BYTES} bytes at most)"
+        hint = f"lower it, or raise {rules.limited_by}, which counts key and headers too"
         yield Breach(("http", "limits", "max_event_bytes"), reason, hint, is_warning=True)
 
 

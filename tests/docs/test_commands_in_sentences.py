@@ -25,7 +25,9 @@ _NEEDS_SYSTEMD: Final = "it needs systemd as process 1; tests/deploy/test_system
 _NEEDS_NETWORK: Final = "it installs packages from the network"
 _NEEDS_DOCKER: Final = "it needs Docker; tests/deploy/test_compose.py checks the file"
 RUN_BY: Final = {
+    "curl ADMIN/canaries": "tests/process/test_canary.py",
     "curl ADMIN/metrics": "tests/process/test_admin.py",
+    "curl ADMIN/plausibility": "tests/process/test_plausibility.py",
     "curl ADMIN/stacks": "tests/process/test_admin.py",
     "curl ADMIN/status": "tests/process/test_admin.py",
     "curl -X PUT -d debug …": "tests/process/test_admin.py",
@@ -50,6 +52,7 @@ NOT_RUN: Final = {
     "apt install kcat": _NEEDS_NETWORK,
     "npm ci": _NEEDS_NETWORK,
     "npm run bench": "it measures",
+    "kcat -C -e": "it needs a broker; tests/server/schemas_tool/test_replay.py reads such lines from standard input",
 }
 
 

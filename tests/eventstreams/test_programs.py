@@ -155,8 +155,10 @@ def test_a_key_opens_a_stream_that_asks_for_one(tmp_path: Path) -> None:
         assert status(Authorization=f"Bearer {keys['reader']}") == 200
         assert status(Cookie=f"Authorization={keys['reader']}") == 401
         assert streams.status("/v2/stream/shop.*") == 401
-        assert open_to(streams, "*") == {"web.page_view"}
-        assert open_to(streams, "*", Authorization=f"Bearer {keys['reader']}") == {"web.page_view", "shop.order"}
+        without_a_key = open_to(streams, "*")
+        assert ("web.page_view" in without_a_key, "shop.order" in without_a_key) == (True, False)
+        with_the_key = open_to(streams, "*", Authorization=f"Bearer {keys['reader']}")
+        assert with_the_key == without_a_key | {"shop.order"}
 
 
 def test_a_sink_that_stores_nothing_has_no_consumers(tmp_path: Path) -> None:

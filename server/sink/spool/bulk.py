@@ -11,7 +11,7 @@ Not here: the table (sink.spool.file), what a row means (sink.spool.event).
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, Final
 
 import orjson
@@ -51,19 +51,21 @@ def insert(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
 
 
 def oldest_ids(
-    database: sqlite3.Connection, topic: bytes, count: int, above: int, most_bytes: int
+    database: sqlite3.Connection, topic: bytes, count: int, above: int, most_bytes: int, passed: Container[int] = ()
 ) -> tuple[list[int], bool]:
-    """Return the ids of the oldest events of a topic with numbers above ``above``, in their order: ``count`` at most,
-    and no more than the first that reach ``most_bytes``; and whether these bytes were the limit."""
+    """Return the ids of the oldest ``count`` events of a topic with numbers above ``above``, in their order, without
+    those in ``passed``, and no more than the first that reach ``most_bytes``; and whether these bytes were the limit.
+    """
     (found,) = database.execute(_OLDEST, (topic, above, count)).fetchone()
     ids: list[int] = []
     size = 0
     for one in (found or b"").split(b";") if found else ():
         if size >= most_bytes:
             return ids, True
-        seq, bytes_of_it = one.split()
-        ids.append(int(seq))
-        size += int(bytes_of_it)
+        seq, bytes_of_it = map(int, one.split())
+        if seq not in passed:
+            ids.append(seq)
+            size += bytes_of_it
     return ids, False
 
 

@@ -223,11 +223,12 @@ class Part:
         if having > 1:
             count = min(count, max(self.taken.get(topic, 0), count // having) * 5 // 4 + MORE)
         asked = count + len(self._gone)
-        most_bytes = BYTES_AT_ONCE + sum(size for _, size in self._gone.values())
-        rows, damaged, is_cut = self._reader.oldest(topic, asked, above, most_bytes)
+        # In another file than that from which they were delivered, the same ids may be other events.
+        passed = () if self._is_another_file else self._gone
+        rows, damaged, is_cut = self._reader.oldest(topic, asked, above, BYTES_AT_ONCE, passed)
         if damaged:
             self._set_aside_damaged(damaged)
-        self.has_more = is_cut or len(rows) + len(damaged) >= asked
+        self.has_more = is_cut or len(rows) + len(damaged) + len(passed) >= asked
         return [spooled(row) for row in rows if row[0] not in self._gone or self._gone[row[0]][0] != row[1]]
 
     def _set_aside_damaged(self, ids: list[int]) -> None:

@@ -9,7 +9,7 @@ Not here: which events are sent when (sink.spool.lane).
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -125,10 +125,10 @@ class SpoolReader:
             raise sqlite3.DatabaseError("its index lacks events that its table has")
         return found
 
-    def oldest(self, topic: bytes, count: int, above: int, most_bytes: int) -> Oldest:
-        """Return the oldest events of a topic with numbers above ``above``: ``count`` at most, and no more than the
-        first that reach ``most_bytes``."""
-        ids, is_cut = bulk.oldest_ids(self._ready(), topic, count, above, most_bytes)
+    def oldest(self, topic: bytes, count: int, above: int, most_bytes: int, passed: Container[int]) -> Oldest:
+        """Return the oldest ``count`` events of a topic with numbers above ``above``, without those in ``passed``, and
+        no more than the first that reach ``most_bytes``."""
+        ids, is_cut = bulk.oldest_ids(self._ready(), topic, count, above, most_bytes, passed)
         found = bulk.read(self._ready(), ids)
         whole = [row for row in found if is_whole(row)]
         damaged = sorted({row[0] for row in found} - {row[0] for row in whole})

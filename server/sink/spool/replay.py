@@ -41,6 +41,7 @@ IDLE_LOOK_S: Final = 1.0  # Time between looks at the databases while their maps
 LEAD_S: Final = 0.25  # Time between attempts to take the lock.
 AWAY_S: Final = 2.0  # After this long without contact to a broker, a worker releases the lock if another has contact.
 TROUBLE_S: Final = 1.0
+EDGE_S: Final = 0.5  # The estimate when the last turn has sent all that waited: one more turn, whatever the pace is.
 # An event that is refused as too large for this long is set aside. Until then its topic waits, and is tried again after
 # TRY_AGAIN_S.
 TOO_LARGE_S: Final = 20.0
@@ -74,6 +75,7 @@ class Replay:
         self._pace = pace
         self._shedding = Shedding()
         self._may_shed = may_shed
+        self._is_at_edge = False
         self._lock_fd: int | None = None
         self._backlog: Backlog | None = None
         self._lanes: dict[bytes, Lane] = {}
@@ -164,7 +166,7 @@ class Replay:
         if not view.events:
             self._look_at = self._loop.time() + IDLE_LOOK_S
             self._pace.begin_again(self._loop.time())
-            self._shedding.begin_again()
+            self._end_shedding()
             if not self._spool.maps.aside():  # Else it is known for the next time that one of them is tried.
                 self._too_large_since.clear()
             return IDLE_S
@@ -185,7 +187,6 @@ class Replay:
         self._backlog = Backlog(self._spool.directory)
         self._lanes = {}
         self._look_at = 0.0
-        self._shedding.begin_again()
         return True
 
     def _lock_path(self) -> Path:
@@ -198,6 +199,7 @@ class Replay:
             self._is_away_since = 0.0
             return False
         self._pace.begin_again(self._loop.time())
+        self._is_at_edge = False
         self._is_away_since = self._is_away_since or now
         if now - self._is_away_since < AWAY_S or any(lane.out for lane in self._lanes.values()):
             return False
@@ -210,6 +212,7 @@ class Replay:
 
     async def _let_go(self) -> None:
         backlog, self._backlog = self._backlog, None
+        self._end_shedding()
         if backlog is not None:
             self._damaged_before += backlog.damaged
             self._write_down()
@@ -232,9 +235,13 @@ class Replay:
         wants = self._wants(now) if may_run else []
         is_paused = bool(self._lanes) and not any(lane.out or lane.may_send(now) for lane in self._lanes.values())
         catch_up_s = self._pace.catch_up_s(is_paused=is_paused)
+        if self._is_at_edge:
+            catch_up_s = min(catch_up_s, EDGE_S)
         sheds = self._may_shed and self._shedding.is_on
         view: BacklogView = await self._on_thread(lambda: backlog.work(wants, catch_up_s, sheds=sheds))
         self._pace.look(self._loop.time(), view.acked, view.put, view.events)
+        if wants:
+            self._is_at_edge = not view.has_more
         self._look_at_growth(view, may_send=may_run and not view.is_doubtful and not is_paused, has_asked=bool(wants))
         for topic in view.topics - self._lanes.keys():
             self._lanes[topic] = Lane(topic, self._partition_of)
@@ -244,15 +251,19 @@ class Replay:
 
     def _look_at_growth(self, view: BacklogView, *, may_send: bool, has_asked: bool) -> None:
         """Note whether the replay is behind: it may send, and a topic has more events than were asked for."""
-        was_on = self._shedding.is_on
         if not may_send or (has_asked and not view.has_more):
-            self._shedding.begin_again()
-        else:
-            self._shedding.look(self._loop.time(), view.events, self.replayed)
+            self._end_shedding()
+            return
+        was_on = self._shedding.is_on
+        self._shedding.look(self._loop.time(), view.events, self.replayed)
         if self._may_shed and self._shedding.is_on and not was_on:
             _logger.warning("the spool hardly shrinks although brokers answer: hasty events of its keys are refused")
-        elif self._may_shed and was_on and not self._shedding.is_on:
+
+    def _end_shedding(self) -> None:
+        """Begin the measurement again: the replay has caught up, may not send now, or ends."""
+        if self._may_shed and self._shedding.is_on:
             _logger.info("hasty events are no longer refused: the replay has caught up, or may not send now")
+        self._shedding.begin_again()
 
     async def _count_partitions(self, topic: str) -> None:
         if not self._partitions.get(topic):

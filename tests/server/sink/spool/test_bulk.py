@@ -73,6 +73,8 @@ def test_the_limit_of_bytes_lets_at_least_one_through(database: sqlite3.Connecti
     assert bulk.oldest_ids(database, b"t", 10, -1, 10 * size) == (list(range(1, 11)), False)
     assert bulk.oldest_ids(database, b"t", 2, -1, 10 * size) == ([1, 2], False)
     assert bulk.oldest_ids(database, b"t", 10, 8, 10 * size) == ([9, 10], False)
+    passed = {1, 2, 3, 5}
+    assert bulk.oldest_ids(database, b"t", 10, -1, 2 * size, passed) == ([4, 6], True), "they do not count"
 
 
 @pytest.mark.parametrize("column", COLUMNS.split(", ")[1:])

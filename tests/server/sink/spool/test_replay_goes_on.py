@@ -11,6 +11,7 @@ import pytest
 
 from server.sink.spool.backlog import Backlog
 from server.sink.spool.event import Spooled
+from server.sink.spool.replay import EDGE_S
 from server.sink.spool.spool import Spool
 from tests.server.sink.spool.replays import Replayed, quick
 from tests.server.sink.spool.spools import drive, flushed, made, numbers, put, row, until
@@ -117,3 +118,30 @@ def test_a_disk_that_hangs_at_the_end_does_not_keep_the_worker_alive(
     drive(tmp_path, test)
     assert "may be sent again" in caplog.text
     assert numbers(tmp_path) in ([], [1])
+
+
+def test_when_a_turn_sends_all_that_waits_the_end_is_near_whatever_the_pace_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then live events wait in memory. They would go to the disk otherwise, and the last few would never be gone."""
+    monkeypatch.setattr("server.sink.spool.pace.ReplayPace.catch_up_s", lambda _pace, is_paused: 1000.0)
+
+    async def test(spool: Spool) -> None:
+        replayed = Replayed(spool)
+        replayed.is_away = True
+        await replayed.start()
+        for number in range(1, 11):
+            put(spool, number)
+        await until(lambda: spool.catch_up_s() == 1000.0)
+        replayed.sink.is_held = True
+        replayed.is_away = False
+        await until(lambda: spool.catch_up_s() == EDGE_S)
+        assert spool.pending() == 10
+        replayed.is_away = True
+        await until(lambda: spool.catch_up_s() == 1000.0)
+        replayed.sink.release()
+        replayed.is_away = False
+        await until(lambda: not spool.waits())
+        await replayed.end()
+
+    drive(tmp_path, test)

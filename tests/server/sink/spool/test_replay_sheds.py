@@ -72,3 +72,19 @@ def test_nothing_is_told_where_it_is_not_wanted(tmp_path: Path, caplog: pytest.L
 
     drive(tmp_path, test)
     assert "hardly shrinks" not in caplog.text
+
+
+def test_the_end_of_the_worker_that_replays_ends_it_and_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test(spool: Spool) -> None:
+        replayed = Replayed(spool, per_s=10.0)
+        await replayed.start()
+        await growing(spool, replayed)
+        await until(spool.sheds)
+        await replayed.end()
+        assert not spool.sheds()
+
+    with caplog.at_level("INFO"):
+        drive(tmp_path, test)
+    assert "hasty events are no longer refused" in caplog.text
