@@ -25,6 +25,7 @@ from server.recovery.stored import HEADER
 from server.sink.base import Sink
 
 TICK_S: Final = 0.02
+TURN_EVENTS: Final = 200
 SETTLE_S: Final = 60.0  # At the end of a run, for the events that were sent.
 TRANSIENT: Final = frozenset({"broker_timeout", "queue_full", "batch_too_large", "internal"})
 
@@ -65,7 +66,11 @@ class Recovery:
     async def store_all(self, candidates: Iterable[Refused], sink: Sink) -> None:
         """Judge and store all events, at most ``per_s`` in a second. The sink is open; the caller closes it."""
         begin_s, sent = time.monotonic(), 0
-        for refused in candidates:
+        for number, refused in enumerate(candidates):
+            if number % TURN_EVENTS == 0:
+                await asyncio.sleep(
+                    0
+                )  # Events that are not sent wait for nothing, and signals and acks come meanwhile.
             if self.report.stopped:
                 break
             event = self._good(refused)

@@ -84,7 +84,10 @@ def _run(options: argparse.Namespace) -> int:
             _read_stored(generation, stored, topics)
             recovery.try_all(candidates.events())
         else:
-            asyncio.run(_store(generation, recovery, candidates, lambda: _read_stored(generation, stored, topics)))
+            try:
+                asyncio.run(_store(generation, recovery, candidates, lambda: _read_stored(generation, stored, topics)))
+            finally:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
     with until_nobody_reads():
         for line in [json.dumps(report.as_json(), ensure_ascii=False)] if options.format == "json" else report.lines():
             print(line)
@@ -102,12 +105,12 @@ async def _store(
         sink = make_alone(settings, recovery.report.stream, SETTLE_S)
     else:
         sink = make(settings, generation.data_dir, SETTLE_S)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, recovery.stop, "it was interrupted")
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Nothing is under way yet, so that it may end the process.
     await sink.open()
     try:
         read_stored()  # On the loop: nothing else has to run meanwhile.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, recovery.stop, "it was interrupted")
         await recovery.store_all(candidates.events(), sink)
     finally:
         await sink.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -70,3 +71,30 @@ def test_a_recovery_that_is_killed_at_random_points_stores_every_event_once(tmp_
     assert done.returncode == 0, done.stdout + done.stderr
     assert len({count for count in killed_at if 0 < count < EVENTS}) >= 2, "no kill came in the middle"
     assert sorted(site.ids()) == sorted(f"sale-{number}" for number in range(EVENTS))
+
+
+@pytest.mark.slow(reason="it starts two processes, which read settings and schemas")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_recovery_reports_what_is_left_and_the_next_one_stores_it(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    site = Site(tmp_path)
+    site.refuse_many(EVENTS)
+    site.put_schema("1.0.0", note={"type": "string", "maxLength": 80})
+    command = [sys.executable, "-m", "server", "recover", "-c", str(site.settings), "--stream", STREAM]
+    with subprocess.Popen([*command, "--rate", "50"], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            deadline = time.monotonic() + PATIENCE_S
+            while not stored(site) and process.poll() is None:
+                assert time.monotonic() < deadline
+            process.send_signal(number)
+            said = process.communicate(timeout=PATIENCE_S)[0]
+        finally:
+            process.kill()
+    count = stored(site)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)
+
+    assert process.returncode == 1
+    assert f"  {count} recovered" in said
+    assert f"  {EVENTS - count} left for the next run: it was interrupted" in said
+    assert (done.returncode, stored(site)) == (0, EVENTS)
