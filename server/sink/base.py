@@ -65,12 +65,14 @@ class Sink(Protocol):
     """The rules are at the head of this file. Every sink is a subclass: what is not abstract has a default, which
     suits a sink without brokers, files or quotas.
 
-    ``callback_failures`` counts the exceptions that acks have raised. ``knows_oldest`` says whether ``oldest`` can be
-    asked; where it cannot, everything has its outcome within the time that the kind promises (``config.rules``,
-    ``settle_s``).
+    ``callback_failures`` counts the exceptions that acks have raised. ``recalls`` changes when records are recalled:
+    their acks come later, and until then a younger record of a key must not be submitted. ``knows_oldest`` says whether
+    ``oldest`` can be asked; where it cannot, everything has its outcome within the time that the kind promises
+    (``config.rules``, ``settle_s``).
     """
 
     callback_failures: int = 0
+    recalls: int = 0
     knows_oldest: ClassVar[bool] = False
 
     @abstractmethod

@@ -275,6 +275,7 @@ class KafkaSink(Sink):
         self._contact.look(now, is_idle=self._is_idle)
 
     def _recall_now(self) -> None:  # cold: after a failure
+        self.recalls += 1
         if self._is_recalling:
             self._is_recalling = False
             self._producer.purge(in_queue=True, in_flight=False, blocking=False)

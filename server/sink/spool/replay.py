@@ -294,7 +294,7 @@ class Replay:
     async def _send(self, lane: Lane, taken: list[Taken]) -> None:
         """Submit the events of a topic in order, until the sink does not take one, or one fails meanwhile."""
         sent = 0
-        share = LoopShare(self._loop)
+        share, recalls = LoopShare(self._loop), self._sink.recalls
         refused: set[bytes | None] = set()  # The keys of refused events; younger events of them must not be sent first.
         for one in lane.choose(taken):
             if one.event.key is not None and one.event.key in refused:
@@ -302,7 +302,8 @@ class Replay:
             if sent and share.is_over():
                 lane.has_been_sent = True
                 await share.pause()
-                if self._is_stopping or lane.is_interrupted:
+                # If records were recalled meanwhile, those sent before the pause will fail, but have no ack yet.
+                if self._is_stopping or lane.is_interrupted or self._sink.recalls != recalls:
                     lane.begin_again()
                     break
             refusal = self._submit(one.event, self._on_ack(lane, one))

@@ -45,6 +45,7 @@ NOT_ASKED = {
     *("host", "content-length", "transfer-encoding", "connection", "expect", "origin", "accept-encoding", "upgrade"),
     *("access-control-request-headers", "access-control-request-private-network"),
     "accept",  # Every page may send it.
+    "user-agent",  # Browsers send their own. It is read to tell canaries, which no page sends.
     # Proxies write them, and drop those of a client.
     *("x-forwarded-for", "forwarded"),
 }
