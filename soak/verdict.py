@@ -84,6 +84,7 @@ def judge(
     verdict.never = sum(there[identity] == 0 for identity in kept)
     verdict.unanswered_there = sum(one.status == 0 and there[identity] > 0 for identity, one in events.items())
     lost: Lost = [(identity, events[identity]) for identity in kept if not there[identity]]
+    disordered = _disordered(events, read, faults)
     found = {
         "guaranteed events lost": [identity for identity, one in lost if not one.is_hasty],
         "ghosts: answered as failed, and delivered": [
@@ -92,7 +93,7 @@ def judge(
             if one.status >= 400 and there[identity] and not _may_be_ghost(one, faults)
         ],
         "wrong payloads": _wrong(events, read),
-        "out of order within a key": _disordered(events, read, faults),
+        "out of order within a key": list(disordered),
         "stored, and never sent": [identity for identity in there if identity not in events],
         "delivered twice, and acked at once": [
             identity
@@ -104,6 +105,7 @@ def judge(
         ],
     }
     examples = [identity for some in found.values() for identity in some[:SHOWN]]
+    examples += list(disordered.values())[:SHOWN]
     verdict.violations = [_told(kind, some) for kind, some in found.items() if some]
     examples += _judge_lost([(identity, one) for identity, one in lost if one.is_hasty], sent, faults, books, verdict)
     verdict.histories = list(tell_histories(examples, events, read))
@@ -207,12 +209,14 @@ def _holds(whole: Any, part: Any) -> bool:
     return bool(whole == part)
 
 
-def _disordered(events: dict[Identity, Sent], read: list[StoredRecord], faults: Iterable[Fault]) -> list[Identity]:
-    """Return events out of order: first copies of one key, in the order of the log, must have rising numbers. Events
-    without an answer are left out."""
+def _disordered(
+    events: dict[Identity, Sent], read: list[StoredRecord], faults: Iterable[Fault]
+) -> dict[Identity, Identity]:
+    """Return events out of order, with younger ones that came before: first copies of one key, in the order of the log,
+    must have rising numbers. Events without an answer are left out."""
     newest: dict[tuple[Any, bytes], Identity] = {}
     seen: set[Identity] = set()
-    wrong = []
+    wrong = {}
     for one in read:
         identity = identify(one.event)
         if one.key is None or identity is None or identity in seen or identity not in events:
@@ -227,7 +231,7 @@ def _disordered(events: dict[Identity, Sent], read: list[StoredRecord], faults: 
         elif not _was_refused(events[identity], faults, _is_too_large, IN_SPOOL_S) and _are_in_order(
             events[identity], events[other]
         ):
-            wrong.append(identity)
+            wrong[identity] = other
     return wrong
 
 

@@ -1,5 +1,5 @@
 """Clients of others and ours read streams, lose nothing when the worker that serves them dies, and get each event once:
-from the embedded sink, and all but the browsers from a real Apache Kafka too.
+from the embedded sink, and from a real Apache Kafka.
 
 Rule: a client that is not installed skips its test with the reason.
 """
@@ -87,6 +87,7 @@ def check(intake: Intake, streams: Streams, pages: Callable[[], list[str]]) -> N
     eventually(lambda: pages() == sent, or_show=lambda: str(pages()))
 
 
+@both
 @pytest.mark.slow("a browser is started")
 @pytest.mark.parametrize("engine", list(ENGINES))
 def test_eventsource_of_browsers(engine: str, pair: Pair, tmp_path: Path) -> None:

@@ -52,12 +52,14 @@ class PassPlan(NamedTuple):
 
 
 class ObjectPass(NamedTuple):
-    """The plan of an object. ``bare`` are required names without further rules, ``rows`` the properties with rules.
+    """The plan of an object. ``bare`` are required names without further rules, ``rows`` the properties with rules, in
+    the order of the schema, by name; ``needed`` are those of them that are required.
     ``is_counted``: the number of members is bounded. ``has_rest``: there are rules for members without a row.
     ``has_names``: there are rules for the names of members."""
 
     bare: tuple[str, ...]
-    rows: tuple[PropertyTest, ...]
+    rows: dict[str, PropertyTest]
+    needed: frozenset[str]
     is_counted: bool
     has_rest: bool
     has_names: bool
@@ -109,15 +111,16 @@ class Passes:
         members = self._members.get(id(schema))
         if members is None:
             properties, required = schema.get("properties", {}), schema.get("required", ())
-            rows = []
-            for name, each in properties.items():
+            rows = {}
+            for at, (name, each) in enumerate(properties.items()):
                 if asserts(each):
                     known = self.of(each)
-                    rows.append(PropertyTest(name, known.kind, known.test, name in required, known.is_asked))
+                    rows[name] = PropertyTest(name, known.kind, known.test, name in required, known.is_asked, at)
             bare = tuple(name for name in required if not asserts(properties.get(name, True)))
             members = self._members[id(schema)] = ObjectPass(
                 bare,
-                tuple(rows),
+                rows,
+                frozenset(name for name, row in rows.items() if row.is_needed),
                 "maxProperties" in schema or "minProperties" in schema,
                 schema.get("additionalProperties", True) is not True,
                 not _OF_NAMES.isdisjoint(schema),
@@ -174,7 +177,7 @@ class Passes:
         test = self._written(schema, members)
         if test is None:
             bare, rows, *_ = self.members(schema)
-            test = predicates.members(rows, bare, *_sizes(schema, "minProperties", "maxProperties"))
+            test = predicates.members(tuple(rows.values()), bare, *_sizes(schema, "minProperties", "maxProperties"))
             if rest is False:
                 test = predicates.closed(test, properties)
         if others is not None and others.test is not None:

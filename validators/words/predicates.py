@@ -27,13 +27,14 @@ class Never:
 
 class PropertyTest(NamedTuple):
     """A property: its name, the ``kind`` and ``test`` of its schema, whether it is required, whether the walk uses the
-    test."""
+    test, its place among the properties."""
 
     name: str
     kind: type
     test: Test | None
     is_needed: bool
     is_asked: bool
+    at: int
 
 
 def chain(tests: list[Test], is_every: bool) -> Test:
@@ -121,7 +122,7 @@ def members(rows: tuple[PropertyTest, ...], bare: tuple[str, ...], low: float, h
             if name not in value:
                 return False
         get = value.get
-        for name, kind, test, is_needed, _ in rows:
+        for name, kind, test, is_needed, _, _ in rows:
             each = get(name, UNSET)
             if each.__class__ is kind:
                 continue

@@ -28,7 +28,9 @@ from server.sink.spool.spool import STEM
 ADOPT_EVERY_S: Final = 2.0
 ASK_EVERY_S: Final = 0.25  # Time between looks whether a database that cannot be read is held; a look takes its lock.
 TAKE_BACK_EVERY_S: Final = 60.0  # Events that were too large for their topic are tried again: its limit may be raised.
-FRESH_US: Final = 1_000_000
+# An event waits longer for the disk only if the disk takes nothing and its worker has no contact with a broker. Before,
+# younger ones wait for it: events that timed out in the sink are as old as its time-out when they are put.
+STUCK_US: Final = 60_000_000
 _RESERVE: Final = "reserve"
 _RESERVE_BYTES: Final = 4 << 20  # Room for deleting on a full disk.
 
@@ -107,7 +109,7 @@ class Backlog:
                 part.is_held = _is_held(part.path)  # Its worker may have closed it, and let go of it since.
             part.publish(int(catch_up_s * 1000), sheds=sheds)
         parts = [part for part in self._parts.values() if part.topics]
-        newest_allowed = min((part.lowest_on_the_way(FRESH_US) for part in self._parts.values()), default=0)
+        newest_allowed = min((part.lowest_on_the_way(STUCK_US) for part in self._parts.values()), default=0)
         found = {want.topic: self._oldest(parts, want, newest_allowed) for want in wants}
         return BacklogView(
             frozenset(topic for part in parts for topic in part.topics),

@@ -259,14 +259,14 @@ class Part:
         """Whether the database cannot be read yet. It is not waited for longer than UNSEEN_S."""
         return time.monotonic() < self._unseen_until
 
-    def lowest_on_the_way(self, fresh_us: int) -> int:
+    def lowest_on_the_way(self, stuck_us: int) -> int:
         """Return the lowest number of the events on their way to the disk. The result is NONE if there are none, and if
-        that event is more than ``fresh_us`` older than the newest: then the disk takes nothing, and is not waited for.
+        that event is at least ``stuck_us`` older than the newest: then the disk takes nothing, and is not waited for.
         """
         if self._keys is None or self.is_adopted:
             return NONE
         lowest = self._keys[Mark.LOWEST]
-        return lowest if lowest and self._keys[Mark.NEWEST] - lowest < fresh_us else NONE
+        return lowest if lowest and self._keys[Mark.NEWEST] - lowest < stuck_us else NONE
 
     def close(self) -> None:
         self._reader.close()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from server.sink.spool import claim
-from server.sink.spool.backlog import Backlog, Taken, Want
+from server.sink.spool.backlog import STUCK_US, Backlog, Taken, Want
 from server.sink.spool.file import SpoolFile
 from server.sink.spool.keys import KeyMap, Mark
 from server.sink.spool.reader import SpoolReader
@@ -110,7 +110,9 @@ def test_what_is_on_its_way_to_the_disk_keeps_younger_events_waiting(
     keys.add("t", b"k", 200)
     backlog.work([], 0.0)
     assert found(backlog) == [100]
-    keys[Mark.NEWEST] = 200 + 2_000_000
+    keys[Mark.NEWEST] = 200 + STUCK_US - 1
+    assert found(backlog) == [100], "it timed out in the sink, and the disk is full"
+    keys[Mark.NEWEST] = 200 + STUCK_US
     assert found(backlog) == [100, 300], "the disk takes nothing: it is not waited for"
     file.close()
 
