@@ -4,7 +4,7 @@ Place: intake.background.checks asks HERE before each check.
 Rules: checks get ``SHARE`` of the CPU time of their worker, or ``LEAST`` of the time of the clock where that is more,
 so that a worker with few events judges all of them. ``LEAST`` is small because a worker that waits for a core on a
 busy host has little CPU time, and a hundredth of the clock would be a fifth of that. A check is never interrupted; the
-time that a large event has taken beyond the grant is paid back before the next one.
+time that a large event has taken beyond the grant is paid back, up to ``MOST_DEBT_S``, before the next one.
 Not here: which events are checked.
 """
 
@@ -17,6 +17,7 @@ from typing import Final
 SHARE: Final = 0.03
 LEAST: Final = 0.001
 EVERY_S: Final = 0.025  # From one turn of checks to the next.
+MOST_DEBT_S: Final = 0.01  # The first event may compile its schema; paid back in full, that would stop checks for long.
 MOST_S: Final = 0.002  # No turn of the loop takes longer, but for one large event.
 
 Clock = Callable[[], float]
@@ -54,5 +55,5 @@ class Budget:
     def end(self) -> None:
         """End the turn."""
         used_s = self._thread_s() - self._began_s
-        self._granted_s -= used_s
+        self._granted_s = max(-MOST_DEBT_S, self._granted_s - used_s)
         self.spent_s += used_s
