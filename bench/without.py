@@ -50,6 +50,7 @@ CONCERNS: Final[dict[str, Concerns]] = {
     "limits": ALL,
     "metrics": Concerns(measures=NoMeasures, measured_every=0),
     "rates": ALL,
+    "shadow": ALL,
 }
 # Settings of HTTP for the tree that has the concern, and for the one that has it not. No bound is ever reached.
 _RATES: Final = "limits: {requests_per_s_per_address: 1000000, burst_per_address: 1000000}"
@@ -62,3 +63,7 @@ _NO_LIMITS: Final = (
     "min_bytes_per_s: 0, max_event_bytes: 4194304, max_json_nodes: 10000000, max_number_digits: 10000000}"
 )
 HTTP: Final[dict[str, tuple[str, str]]] = {"rates": (_RATES, ""), "limits": (_LIMITS, _NO_LIMITS)}
+# Further declarations of streams for the tree that has the concern: version 1.0.0 refuses each event of the bench.
+DECLARED: Final[dict[str, str]] = {
+    "shadow": "streams: {web.page_view: {producers: {eventgate: {shadow_schema: 1.0.0, shadow_rate: 0.1}}}}",
+}

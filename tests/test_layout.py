@@ -26,6 +26,7 @@ BROAD_EXCEPTS: dict[str, str] = {
     "server/pages/documents.py:Documents._turn": "top of a slice: whoever waits for the document must be answered",
     "server/http/around/decompress.py:Decompression.go_on": "top of a request: answered 500, counted, logged",
     "server/http/protocol.py:Connection._serve": "top of a request: answered 500, counted, logged",
+    "server/intake/background/checks.py:BackgroundChecks._judge": "top of a check: it is skipped, others go on",
     "server/intake/pipeline.py:Pipeline.at_once": "top of an event: its verdict is internal, its batch goes on",
     "server/intake/pipeline.py:Pipeline.slowly": "the same",
     "server/master/child.py:_live": "top of a worker's process: logged with its stack, then the process ends",

@@ -1,8 +1,9 @@
 """Measure the cost of a request in a whole worker without a kernel: this tree compared with another, in one run.
 
 Place: ``python -m bench worker --against TREE``, about 30 s; bench.quick measures it with sockets and brokers.
-``--without limits``, ``metrics``, ``rates`` or ``durability``: the other one is this tree without what can be left out
-of that (bench.without; limits and rates are asked on this side, and never reached).
+``--without limits``, ``metrics``, ``rates``, ``durability`` or ``shadow``: the other one is this tree without what can
+be left out of that (bench.without; limits and rates are asked on this side, and never reached; a tenth of the events is
+judged by a shadow schema on this side, and refused by it).
 Rules: each tree is a process of its own, asked in turns for short rounds; the figure is the median of the ratios of
 neighbouring rounds: a machine whose speed drifts treats both alike. Bytes are handed to the protocol and writes thrown
 away; events go into memory. What is done once a beat, and a scrape of a thousand streams, are measured apart.
@@ -38,7 +39,7 @@ SETTINGS = """\
 workers: 1
 http: {{listen: ["127.0.0.1:0"], {limits}}}
 schemas: {{base_uris: ["{tree}/server/examples/schemas"]}}
-streams: {{sources: ["{tree}/server/examples/streams.yaml"]}}
+streams: {{sources: ["{tree}/server/examples/streams.yaml"{streams}]}}
 sink: {{kind: memory}}
 log: {{level: error}}
 """
@@ -46,7 +47,7 @@ log: {{level: error}}
 # A tree: a child process.
 
 
-async def serve(tree: str, concern: str, limits: str) -> None:
+async def serve(tree: str, concern: str, limits: str, streams: str) -> None:
     """Be a worker without sockets, and run a round for each line of standard input."""
     from server.boot.generation import read
     from server.master.generation import WorkerContext
@@ -56,7 +57,10 @@ async def serve(tree: str, concern: str, limits: str) -> None:
 
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "settings.yaml"
-        file.write_text(SETTINGS.format(tree=tree, limits=limits), encoding="utf-8")
+        file.write_text(SETTINGS.format(tree=tree, limits=limits, streams=""), encoding="utf-8")
+        if streams:
+            (Path(directory) / "streams.yaml").write_text(streams, encoding="utf-8")
+            file.write_text(SETTINGS.format(tree=tree, limits=limits, streams=", streams.yaml"), encoding="utf-8")
         row = Scoreboard(2).claim(0, 1)
         assert row is not None
         context = WorkerContext(0, 1, row, [], os.getppid())
@@ -65,7 +69,8 @@ async def serve(tree: str, concern: str, limits: str) -> None:
         while row.state is not State.READY:  # noqa: ASYNC110 - it is in shared memory
             await asyncio.sleep(0.01)
         for line in sys.stdin:
-            print(await _beat(worker) if line.strip() == "beat" else await _round(worker, line.strip()), flush=True)
+            kind, _, times = line.partition(" ")
+            print(await _beat(worker) if kind.strip() == "beat" else await _round(worker, kind, int(times)), flush=True)
         running.cancel()
 
 
@@ -78,8 +83,8 @@ def _concerns(concern: str) -> tuple[Any, ...]:
     return (CONCERNS[concern],)
 
 
-async def _round(worker: Any, kind: str) -> float:
-    """CPU of one request, in microseconds."""
+async def _round(worker: Any, kind: str, times: int) -> float:
+    """CPU of one request, in microseconds, over this many batches."""
     path = b"/v1/events?hasty=true" if kind == "hasty" else b"/v1/events"
     request = HEAD % (path, len(EVENT), EVENT)
     connections = [worker._server.connection() for _ in range(AT_ONCE)]
@@ -87,7 +92,7 @@ async def _round(worker: Any, kind: str) -> float:
         connection.connection_made(cast(Any, Drain()))
     outstanding = worker._durability.sink.outstanding
     began_ns = time.process_time_ns()
-    for _ in range(BATCH // AT_ONCE):
+    for _ in range(times * BATCH // AT_ONCE):
         for connection in connections:
             connection.data_received(request)
         await asyncio.sleep(0)
@@ -96,7 +101,7 @@ async def _round(worker: Any, kind: str) -> float:
     used_ns = time.process_time_ns() - began_ns
     for connection in connections:
         connection.connection_lost(None)
-    return used_ns / BATCH / 1000
+    return used_ns / (times * BATCH) / 1000
 
 
 async def _beat(worker: Any) -> float:
@@ -108,11 +113,11 @@ async def _beat(worker: Any) -> float:
     return (time.process_time_ns() - began_ns) / 100 / 1000
 
 
-def be(tree: str, concern: str, limits: str) -> None:
+def be(tree: str, concern: str, limits: str, streams: str) -> None:
     """The life of a child. ``concern``: what it is without."""
     sys.path.insert(0, tree)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(tree, concern, limits))
+        runner.run(serve(tree, concern, limits, streams))
 
 
 # The parent.
@@ -121,8 +126,8 @@ def be(tree: str, concern: str, limits: str) -> None:
 class Tree:
     """One of the two."""
 
-    def __init__(self, tree: Path, concern: str = "", limits: str = "") -> None:
-        life = f"be({str(tree)!r}, {concern!r}, {limits!r})"
+    def __init__(self, tree: Path, concern: str = "", limits: str = "", streams: str = "") -> None:
+        life = f"be({str(tree)!r}, {concern!r}, {limits!r}, {streams!r})"
         program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from bench.micro.worker import be; {life}"
         self._process = subprocess.Popen(
             [sys.executable, "-c", program], cwd=tree, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -157,7 +162,9 @@ def scrape_ms(streams: int) -> float:
         declared = "".join(f"  stream.number.{number}: {{schema_title: web/page_view}}\n" for number in range(streams))
         (Path(directory) / "streams.yaml").write_text(f"streams:\n{declared}", encoding="utf-8")
         file = Path(directory) / "settings.yaml"
-        settings = SETTINGS.format(tree=ROOT, limits="").replace(f"{ROOT}/server/examples/streams.yaml", "streams.yaml")
+        settings = SETTINGS.format(tree=ROOT, limits="", streams="").replace(
+            f"{ROOT}/server/examples/streams.yaml", "streams.yaml"
+        )
         file.write_text(settings, encoding="utf-8")
         board, generation = Scoreboard(4), read(file, [])
         for slot in range(2):
@@ -184,7 +191,7 @@ def scrape_ms(streams: int) -> float:
 
 def run(arguments: list[str]) -> int:
     """The command."""
-    from bench.without import CONCERNS, HTTP
+    from bench.without import CONCERNS, DECLARED, HTTP
 
     parser = argparse.ArgumentParser(prog="python -m bench worker", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--against", type=Path, metavar="TREE", help="another checkout")
@@ -193,16 +200,19 @@ def run(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     print(f"a scrape of {STREAMS} streams: {scrape_ms(STREAMS):.0f} ms of CPU")
     asked, not_asked = HTTP.get(options.without, ("", ""))
-    trees = [Tree(ROOT, limits=asked)]
+    trees = [Tree(ROOT, limits=asked, streams=DECLARED.get(options.without, ""))]
     if options.without:
         trees.append(Tree(ROOT, options.without, not_asked))
     elif options.against:
         trees.append(Tree(options.against.resolve()))
     try:
+        # Checks in the background may spend 2 ms at once that they have saved while the other tree was asked.
+        times = 10 if options.without == "shadow" else 1
         for kind in (*KINDS, "beat"):
+            asked = kind if kind == "beat" else f"{kind} {times}"
             for tree in trees:
-                tree.ask(kind)  # To get warm.
-            figures = [[tree.ask(kind) for tree in trees] for _ in range(options.rounds)]
+                tree.ask(asked)  # To get warm.
+            figures = [[tree.ask(asked) for tree in trees] for _ in range(options.rounds)]
             columns = [statistics.median(column) for column in zip(*figures, strict=True)]
             line = f"{kind:<11} {columns[0]:7.2f} µs"
             if len(trees) > 1:

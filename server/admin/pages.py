@@ -18,7 +18,8 @@ from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import CollectorRegistry
 
-from server.admin import canaries, plausibility, status
+from server.admin import background, canaries, plausibility, status
+from server.admin.background import is_intake
 from server.admin.collect import Collected
 from server.admin.door import AdminConnections, MisdirectedError
 from server.plausibility.watcher import said
@@ -40,6 +41,7 @@ _INDEX = """<!doctype html><meta charset="utf-8"><title>Penstock: operations</ti
 """
 
 _CANARIES = '<li><a href="canaries">canaries</a>: an artificial event of each stream, and where it failed\n'
+_SHADOW = '<li><a href="shadow">shadow</a>: what versions of schemas that streams try would refuse\n'
 _PLAUSIBILITY = '<li><a href="plausibility">plausibility</a>: streams whose numbers of events are not as usual\n'
 _CONSOLE = '<li><a href="console/">console</a>: every event and every refused request, as they come\n'
 
@@ -71,6 +73,8 @@ class AdminPages:
                 web.get("/stacks", self._stacks),
             ]
         )
+        if is_intake(self._shared):
+            application.add_routes([web.get("/shadow", self._shadow)])
         if self._shared.canaries is not None:
             application.add_routes([web.get("/canaries", self._canaries)])
         if self._shared.plausibility is not None:
@@ -80,7 +84,8 @@ class AdminPages:
         return application
 
     async def _index(self, _: web.Request) -> web.Response:
-        more = _CANARIES if self._shared.canaries is not None else ""
+        more = _SHADOW if is_intake(self._shared) else ""
+        more += _CANARIES if self._shared.canaries is not None else ""
         more += _PLAUSIBILITY if self._shared.plausibility is not None else ""
         more += _CONSOLE if self._console is not None else ""
         return web.Response(text=_INDEX.replace("</ul>", f"{more}</ul>"), content_type="text/html")
@@ -113,6 +118,12 @@ class AdminPages:
         if "text/html" in request.headers.get("Accept", ""):
             return web.Response(text=canaries.page(seen), content_type="text/html")
         return web.Response(body=msgspec.json.encode(canaries.said(seen)), content_type="application/json")
+
+    async def _shadow(self, request: web.Request) -> web.Response:
+        found = background.shadow(self._shared)
+        if "text/html" in request.headers.get("Accept", ""):
+            return web.Response(text=background.shadow_page(found), content_type="text/html")
+        return web.Response(body=msgspec.json.encode(found), content_type="application/json")
 
     async def _plausibility(self, request: web.Request) -> web.Response:
         watcher = self._shared.plausibility

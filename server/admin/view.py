@@ -115,6 +115,7 @@ class HostView:
         self.brokers: dict[str, list[int]] = board.kinds.brokers.totals()
         self.consumed: dict[str, list[int]] = board.kinds.consumed.totals()
         self.consuming: dict[str, list[list[int]]] = board.kinds.consumed.gauges()
+        self.checks: dict[str, list[int]] = board.kinds.checks.totals()
         self._labels: dict[str, str] = {}
         self._canaries: CanaryView | None = None
         if shared.key_maps is not None:

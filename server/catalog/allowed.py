@@ -22,6 +22,7 @@ from server.config.framework.finding import quoted
 
 _TITLE = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 _VERSION_AT_END = re.compile(r"/(latest|current|\d+\.\d+\.\d+)(\.\w+)?$")
+_SHADOW = re.compile(r"latest|(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 _EVENT_PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, token
 _TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
@@ -162,13 +163,22 @@ def _sample(value: Any, path: KeyPath) -> Iterator[StreamFault]:
     if not isinstance(value, dict):
         yield StreamFault(path, f"found {quoted(value)}; allowed is a map of unit and rate")
         return
-    rate = value.get("rate")
-    is_share = isinstance(rate, int | float) and not isinstance(rate, bool) and 0 <= rate <= 1
-    if rate is not None and not is_share:
-        yield StreamFault((*path, "rate"), f"found {quoted(rate)}; allowed is a number from 0 to 1")
+    if value.get("rate") is not None:
+        yield from _share(value["rate"], (*path, "rate"))
     for problem in keys_of(value, ("rate", "unit"), path):
         if problem.level == "error":  # Clients read this section too, and may know more keys.
             yield problem
+
+
+def _share(value: Any, path: KeyPath) -> Iterator[StreamFault]:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+        yield StreamFault(path, f"found {quoted(value)}; allowed is a number from 0 to 1")
+
+
+def _shadow_schema(value: Any, path: KeyPath) -> Iterator[StreamFault]:
+    if not (isinstance(value, str) and _SHADOW.fullmatch(value)):
+        hint = "name the version alone, without its title: 1.2.0"
+        yield StreamFault(path, f"found {quoted(value)}; allowed is a version or `latest`", hint)
 
 
 def _alarms(value: Any, path: KeyPath) -> Iterator[StreamFault]:
@@ -231,4 +241,6 @@ _INTAKE: dict[str, Rule] = {
     "sample": _sample,
     "max_event_bytes": _size,
     "use_edge_uniques": _edge_uniques,
+    "shadow_schema": _shadow_schema,
+    "shadow_rate": _share,
 }

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from server.catalog.stream import intake_settings, path_of
+from server.catalog.unknown import INTAKE
 from server.config.framework.document import KeyPath
 from server.config.framework.finding import Level
 
@@ -77,6 +78,7 @@ class SchemaChecks:
             elif time.monotonic() < until:
                 self._keys(name, title)
                 self._headers(name, title)
+                self._shadow(name, title)
 
     def _keys(self, name: str, title: str) -> None:
         for key, field in (self._settings[name].get("message_key_fields") or {}).items():
@@ -98,6 +100,14 @@ class SchemaChecks:
                 reason = f"no version of schema {title} has the field {field!r}, so it is never filled in"
                 hint = f"declare the field in the schema, or leave out the header {header!r}"
                 self._add("warning", name, (*_HEADERS, field), reason, hint)
+
+    def _shadow(self, name: str, title: str) -> None:
+        version = intake_settings(self._settings[name]).get("shadow_schema")
+        known = [uri.rpartition("/")[2] for uri in self._schemas.versions(title)]
+        if isinstance(version, str) and version != "latest" and version not in known:
+            reason = f"schema {title} has no version {version!r}, so no event is judged by it"
+            hint = f"the versions are {', '.join(known[-10:])}"
+            self._add("warning", name, (*INTAKE, "shadow_schema"), reason, hint)
 
     def _tells(self, what: Literal["declares", "requires"], title: str, field: str) -> bool:
         key = (what, title, field)

@@ -60,7 +60,7 @@ def run(config_path: Path | None, overrides: list[str], files: list[Path]) -> in
             piece = lines.piece(raw)
             event = _judged(pipeline, index, piece, clock)
             if event.unfetched is not None:
-                _fetch(generation, event.unfetched)
+                fetch(generation, event.unfetched)
                 event = _judged(pipeline, index, piece, clock)
             invalid += event.verdict is not None or event.observed is not None
             entry = report(event) if place is None else {"at": place, **report(event)}
@@ -74,7 +74,7 @@ def _judged(pipeline: Pipeline, index: int, piece: Piece, clock: Clock) -> Event
     return pipeline.prepare(index, piece.raw, Arrival(*clock.now(), {}))
 
 
-def _fetch(generation: Generation, schema: Unfetched) -> None:
+def fetch(generation: Generation, schema: Unfetched) -> None:
     """Fetch the schema of an event, or remember why it cannot be fetched."""
     remote = generation.schemas.remote
     assert remote is not None

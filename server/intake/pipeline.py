@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from server.config.limit_settings import Limits
     from server.config.settings import Config
     from server.intake.books.judged import Judged
-    from server.intake.route import GuardLookup, SchemaLookup, StreamLookup
+    from server.intake.route import ChecksLookup, GuardLookup, SchemaLookup, StreamLookup
     from server.intake.text.name_hints import NameHints
     from server.schemas.repository import Validator, Violation
 
@@ -285,11 +285,13 @@ def make_pipeline(
     tallies: Tallies | None = None,
     guard: GuardLookup | None = None,
     hints: NameHints | None = None,
+    checks: ChecksLookup | None = None,
 ) -> Pipeline:  # cold: once per worker
     """Make the pipeline over these schemas and streams, for a worker or a command. Without tallies nothing is sent,
-    without ``guard`` no credentials are checked, and without ``hints`` no verdict names what may have been meant."""
+    without ``guard`` no credentials are checked, without ``hints`` no verdict names what may have been meant, and
+    without ``checks`` no event is checked in the background."""
     return Pipeline(
-        Router(config, schema, stream, tallies or Tallies(), guard, hints),
+        Router(config, schema, stream, tallies or Tallies(), guard, hints, checks),
         config.http.limits,
         rejects_duplicates=config.rejects_duplicates,
     )

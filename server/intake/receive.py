@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from server.sink.base import Sink
 
     OnEvents = Callable[[Request, list[Event]], bool]
+    OnPrepared = Callable[[list[Event]], None]
 
 LONG_SHARE: Final = 0.8  # A body whose events need no outcome may wait for this share of ``answer_s``.
 MIN_PATIENCE_S: Final = 1.0  # Other bodies may wait at least this long, even where ``answer_s`` leaves less.
@@ -109,6 +110,8 @@ class Receiver:
         # Told of the events of each request before they are sent. It may put others like them in their place. If it
         # returns true, they are answered as if they had been sent.
         self.on_events: OnEvents | None = None
+        # Told of the same events after that; it only looks. None while no route has checks in the background.
+        self.on_prepared: OnPrepared | None = None
         self._measured_every = measured_every
         self._until_measured = min(1, measured_every)  # A request is timed when this is counted down from 1 to 0.
 
@@ -262,6 +265,8 @@ class Receiver:
             self._sender.answer_unsent(request, events, is_hasty=options.is_hasty)
             return
         self.counts.received += len(events)
+        if self.on_prepared is not None:
+            self.on_prepared(events)
         # Numbers follow the clock, so that events of several workers' spools can be put in order.
         least = arrival.received_ms * 1000
         if len(events) > AT_ONCE:

@@ -15,6 +15,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from server.auth.guard import Guard
     from server.catalog.stream import Stream
+    from server.intake.background.sampler import Check
     from server.intake.books.judged import Judged
     from server.intake.books.tally import Tally
     from server.intake.text.enricher import Enricher
@@ -36,6 +37,7 @@ class Route(Struct, frozen=True, eq=False):
     event's time; ``validator`` None: the stream's events are not validated; ``guard`` None: every client may write.
     ``unfetched`` is the schema if it has to be fetched first; such a route serves one event. ``shortcut`` returns
     schema URI, stream, time and key fields of an event that is valid once it is filled in; None: the route has none.
+    ``checks`` are those in the background.
     """
 
     schema_uri: str
@@ -54,6 +56,7 @@ class Route(Struct, frozen=True, eq=False):
     judged: Judged
     headers: list[tuple[str, bytes]]
     unfetched: Unfetched | None = None
+    checks: tuple[Check, ...] = ()
 
 
 class Draft(NamedTuple):
@@ -77,6 +80,12 @@ class StreamLookup(Protocol):
     """The signature of catalog.snapshot.Snapshot.find."""
 
     def __call__(self, name: str) -> Stream | None: ...
+
+
+class ChecksLookup(Protocol):
+    """The signature of intake.background.checks.BackgroundChecks.of."""
+
+    def __call__(self, stream: Stream, schema_uri: str, validator: Validator | None) -> tuple[Check, ...]: ...
 
 
 class GuardLookup(Protocol):

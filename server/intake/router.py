@@ -34,7 +34,7 @@ from server.shared.lines import OTHERS
 if TYPE_CHECKING:
     from server.catalog.stream import Stream
     from server.config.settings import Config
-    from server.intake.route import GuardLookup, SchemaLookup, Shortcut, StreamLookup
+    from server.intake.route import ChecksLookup, GuardLookup, SchemaLookup, Shortcut, StreamLookup
     from server.schemas.repository import EventReader, Validator
 
 MAX_ROUTES = 10_000  # Pairs of schema and stream that were accepted; the oldest goes first. About 1 kB each.
@@ -53,8 +53,11 @@ class Router:
         tallies: Tallies,
         guard: GuardLookup | None = None,
         hints: NameHints | None = None,
+        checks: ChecksLookup | None = None,
     ) -> None:
-        """``guard`` None: every client may write to every stream. ``hints`` are those of the same streams."""
+        """``guard`` None: every client may write to every stream. ``hints`` are those of the same streams. ``checks``
+        None: no event is checked in the background."""
+        self._checks = checks
         self._hints = hints or NameHints()
         self._tallies = tallies
         self.judged = AllJudged()
@@ -226,6 +229,7 @@ class Router:
             judged=self.judged.of(schema_uri if validator is not None else OTHERS),
             headers=[("content-type", b"application/json"), ("schema-uri", schema_uri.encode())],
             unfetched=unfetched,
+            checks=() if self._checks is None else self._checks(stream, schema_uri, validator),
         )
 
     def _reader(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from server.admin.view import HostView
     from server.http.server import HttpServer
+    from server.intake.background.checks import BackgroundChecks
     from server.intake.books.counts import Counts, Times
     from server.intake.error_events import ErrorEvents
     from server.tracing.make import Tracing
@@ -37,6 +38,7 @@ class WorkerParts(NamedTuple):
     error_events: ErrorEvents
     tracing: Tracing
     lags_s: deque[float]
+    background: BackgroundChecks
 
 
 class Sums(NamedTuple):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from server.metrics.background_metrics import BACKGROUND
 from server.metrics.canary_metrics import CANARIES
 from server.metrics.catalog_metrics import CATALOG
 from server.metrics.declare import Gauge, MetricGroup, Sums
@@ -46,6 +47,6 @@ class MetricTable:
         return places
 
 
-INTAKE: Final = MetricTable(SERVICE, HTTP, EVENTS, SPOOL, SINK, CATALOG, CANARIES, PLAUSIBILITY)
+INTAKE: Final = MetricTable(SERVICE, HTTP, EVENTS, BACKGROUND, SPOOL, SINK, CATALOG, CANARIES, PLAUSIBILITY)
 SECTIONS, METRICS = INTAKE.sections, INTAKE.metrics
 SUMS, GAUGES, SUM_PLACES, GAUGE_PLACES = INTAKE.sums, INTAKE.gauges, INTAKE.sum_places, INTAKE.gauge_places

@@ -16,7 +16,7 @@ from typing import Final
 
 PAGES: Final = 128  # Number of workers; further ones at the same time have no page.
 OTHERS: Final = "(others)"
-_NAME_BYTES: Final = 256
+NAME_BYTES: Final = 256
 _FLAGS: Final = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0x4000)
 
 Line = tuple[str, Sequence[int]]
@@ -26,13 +26,14 @@ class LinesPage:
     """The lines of one worker. ``marks`` holds for each line a value that stays the same as long as its numbers do;
     ``write`` keeps it."""
 
-    def __init__(self, memory: memoryview, most: int, sums: int, gauges: int) -> None:
+    def __init__(self, memory: memoryview, most: int, sums: int, gauges: int, name_bytes: int = NAME_BYTES) -> None:
         self._memory = memory
         self._length = memory[:8].cast("q")
         self._most = most
         self._sums = sums
         self._cells = sums + gauges
-        self._line_bytes = _NAME_BYTES + 8 * self._cells
+        self._name_bytes = name_bytes
+        self._line_bytes = name_bytes + 8 * self._cells
         self.marks: list[object] = []
 
     def write(self, lines: Iterable[Line]) -> None:
@@ -77,32 +78,43 @@ class LinesPage:
             view[cell] = number
         if at >= self._length[0]:
             start = 8 + at * self._line_bytes
-            self._memory[start : start + _NAME_BYTES] = name.encode()[:_NAME_BYTES].ljust(_NAME_BYTES, b"\0")
+            text = name.encode()[: self._name_bytes].ljust(self._name_bytes, b"\0")
+            self._memory[start : start + self._name_bytes] = text
             self._length[0] = at + 1
 
     def _name(self, at: int) -> str:
         start = 8 + at * self._line_bytes
-        return bytes(self._memory[start : start + _NAME_BYTES]).rstrip(b"\0").decode("utf-8", "replace")
+        return bytes(self._memory[start : start + self._name_bytes]).rstrip(b"\0").decode("utf-8", "replace")
 
     def _view(self, at: int) -> memoryview:
-        start = 8 + at * self._line_bytes + _NAME_BYTES
+        start = 8 + at * self._line_bytes + self._name_bytes
         return self._memory[start : start + 8 * self._cells].cast("q")
 
 
-def bytes_of(most: int, cells: int) -> int:
+def bytes_of(most: int, cells: int, name_bytes: int = NAME_BYTES) -> int:
     """Return the size of the memory of all pages, with this many lines of this many numbers each."""
-    return (PAGES + 1) * (8 + most * (_NAME_BYTES + 8 * cells))
+    return (PAGES + 1) * (8 + most * (name_bytes + 8 * cells))
 
 
 class Lines:
     """All pages of one kind. ``retired`` has the sums of the workers that are gone."""
 
-    def __init__(self, most: int, sums: int, gauges: int = 0, memory: mmap.mmap | None = None) -> None:
-        """Pages of ``most`` lines. ``memory`` has the size that ``bytes_of`` says; without it, memory is made."""
-        all_bytes = bytes_of(most, sums + gauges)
+    def __init__(
+        self,
+        most: int,
+        sums: int,
+        gauges: int = 0,
+        memory: mmap.mmap | None = None,
+        name_bytes: int = NAME_BYTES,
+    ) -> None:
+        """Pages of ``most`` lines. ``memory`` has the size that ``bytes_of`` says; without it, memory is made.
+        ``name_bytes`` is a multiple of 8."""
+        all_bytes = bytes_of(most, sums + gauges, name_bytes)
         view = memoryview(memory if memory is not None else mmap.mmap(-1, all_bytes, flags=_FLAGS))
         size = all_bytes // (PAGES + 1)
-        self._pages = [LinesPage(view[at : at + size], most, sums, gauges) for at in range(0, all_bytes, size)]
+        self._pages = [
+            LinesPage(view[at : at + size], most, sums, gauges, name_bytes) for at in range(0, all_bytes, size)
+        ]
         self.retired = self._pages.pop()
         self._sums = sums
 

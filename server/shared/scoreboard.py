@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import mmap
 
+from server.shared.examples import Examples, ExamplesPage
 from server.shared.ledger import Ledger
 from server.shared.lines import Lines, LinesPage
 from server.shared.notices import Notices
@@ -31,10 +32,13 @@ from server.shared.stacks import Stacks
 
 # Number of lines of each kind that a worker may have: for streams, schemas and brokers.
 MOST_STREAMS, MOST_SCHEMAS, MOST_BROKERS, MOST_CONSUMED = 2048, 1024, 128, 512
+MOST_CHECKS, CHECK_CELLS = 1024, 4  # Of the checks in the background, in the order of intake.background.counts.
+CHECK_NAME_BYTES = 640  # A stream and a place in a schema.
 
 
 class Kinds:
-    """The counts by name: those of streams, schemas and brokers, and of streams that consumers read.
+    """The counts by name: those of streams, schemas and brokers, of streams that consumers read, and of checks in the
+    background, which have examples.
 
     A program that does not count something leaves its memory untouched, and so unused."""
 
@@ -43,9 +47,11 @@ class Kinds:
         self.schemas = Lines(MOST_SCHEMAS, 3)  # Validated in one decode, in one pass, by the reference.
         self.brokers = Lines(MOST_BROKERS, 6, 6)  # In the order of sink.kafka.statistics.
         self.consumed = Lines(MOST_CONSUMED, 3, 2)  # Deliveries, their bytes, events read; clients, their lag.
+        self.checks = Lines(MOST_CHECKS, CHECK_CELLS, name_bytes=CHECK_NAME_BYTES)
+        self.examples = Examples()
 
     def every(self) -> tuple[Lines, ...]:
-        return self.streams, self.schemas, self.brokers, self.consumed
+        return self.streams, self.schemas, self.brokers, self.consumed, self.checks
 
 
 class SharedPages:
@@ -56,6 +62,8 @@ class SharedPages:
         self.schemas: LinesPage | None = kinds.schemas.page(index)
         self.brokers: LinesPage | None = kinds.brokers.page(index)
         self.consumed: LinesPage | None = kinds.consumed.page(index)
+        self.checks: LinesPage | None = kinds.checks.page(index)
+        self.examples: ExamplesPage | None = kinds.examples.page(index)
 
 
 class Scoreboard:

@@ -25,9 +25,10 @@ from server.sink.watch import Watch
 class Reading(Struct, frozen=True):
     """The choice of stored events to read, and the place to write them to.
 
-    ``stream`` None: all. ``stream_fields`` are the paths in an event that may name its stream. ``follow``: new events
-    too, until interrupted. ``say`` prints a message; ``on_unread`` is called with each part that damage keeps from
-    being read; ``on_none`` with the topics of the stored events, if none of them is of ``stream`` at the first look.
+    ``stream`` None: all. ``topics`` are read by a kind that has too much to read it all, from ``since_ms`` on.
+    ``stream_fields`` are the paths in an event that may name its stream. ``follow``: new events too, until interrupted.
+    ``say`` prints a message; ``on_unread`` is called with each part that damage keeps from being read; ``on_none`` with
+    the topics of the stored events, if none of them is of ``stream`` at the first look.
     """
 
     stream: str | None
@@ -37,6 +38,8 @@ class Reading(Struct, frozen=True):
     say: Callable[[str], None]
     on_unread: Callable[[str], None]
     on_none: Callable[[list[str]], None]
+    topics: Sequence[str] = ()
+    since_ms: int = 0
 
 
 class Kind(Struct, frozen=True):
@@ -48,7 +51,10 @@ class Kind(Struct, frozen=True):
     SettingsError, which says how else to read them, or PenstockError. ``check(settings)`` finds faults in the settings
     beyond the checks of ``server.config``, without a broker. ``files_state(settings)`` changes when a file changes that
     the settings name and that only a new worker reads again. ``directories(settings)`` are those that the sink writes:
-    the setting below ``sink``, and its value.
+    the setting below ``sink``, and its value. ``reads_topics``: ``read`` wants to be told topics.
+    ``make_alone(settings, name, settle_s)`` makes a sink whose ``open`` ends
+    every other one of this name, wherever it lives, so that what is stored afterwards is known; None: ``make`` will do,
+    where a process that has ended can have nothing under way.
     """
 
     make: Callable[[SinkSettings, Path, float], Sink]
@@ -58,6 +64,8 @@ class Kind(Struct, frozen=True):
     files_state: Callable[[SinkSettings], str] = lambda settings: ""
     directories: Callable[[SinkSettings], list[tuple[tuple[str, ...], str]]] = lambda settings: []
     watch: Callable[[SinkSettings, Path], Watch] | None = None
+    reads_topics: bool = False
+    make_alone: Callable[[SinkSettings, str, float], Sink] | None = None
 
 
 def kind_of(settings: SinkSettings) -> Kind:

@@ -41,5 +41,7 @@ class Measures:
         if pages.schemas is not None:
             judged = self._pipeline.judged
             pages.schemas.write((one.schema_uri, (one.one_decode, one.one_pass, one.referred)) for one in judged)
+        if pages.checks is not None:
+            pages.checks.write(parts.background.counts.lines())
         if pages.brokers is not None:
             pages.brokers.write(parts.durability.brokers())

@@ -47,6 +47,7 @@ from server.timing.timers import hand_over
 from server.timing.turns import Turns
 from server.tracing.make import make as make_tracing
 from server.version import VERSION
+from server.worker.background import make_background
 from server.worker.concerns import ALL, Concerns
 from server.worker.durability import Durability
 from server.worker.life import WorkerLife
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from server.fetch.link import Link
     from server.http.request import Request
     from server.http.routes import Table
+    from server.intake.background.checks import Take
     from server.intake.event import Event
     from server.master.generation import WorkerContext
     from server.schemas.repository import SchemaRepository
@@ -116,8 +118,15 @@ class Worker:
         access = self._access = Access(config.auth, materials.credentials, address.is_from_proxy, address.holder)
         self._public_keys = KeyFollower(materials.credentials, access)
         self._hints = NameHints(materials.snapshot.streams(), materials.schemas.versions)
+        self._background = make_background(config, materials.schemas, context.row.pages().examples)
         self._pipeline = make_pipeline(
-            config, materials.schemas.find_telling, materials.snapshot.find, tallies, access.guard, self._hints
+            config,
+            materials.schemas.find_telling,
+            materials.snapshot.find,
+            tallies,
+            access.guard,
+            self._hints,
+            self._background.of,
         )
         self._fetched = Fetched(materials, self._use)
         self._turns = Turns()
@@ -139,6 +148,11 @@ class Worker:
             self._has_room,
             concerns.measured_every,
         )
+
+        self._background.on_needed = self._show_to_background
+
+    def _show_to_background(self, take: Take | None) -> None:
+        self._receiver.on_prepared = take
 
     def _on_dropped(self, event: Event) -> None:
         self._sender.on_dropped(event)
@@ -171,7 +185,13 @@ class Worker:
             turns=self._turns,
         )
         parts = WorkerParts(
-            self._server, self._receiver.counts, self._durability, self._error_events, self._tracing, self._life.lags_s
+            self._server,
+            self._receiver.counts,
+            self._durability,
+            self._error_events,
+            self._tracing,
+            self._life.lags_s,
+            self._background,
         )
         self._measures = self._concerns.measures(self._row, parts, self._pipeline)
         if self._tap is not None:
@@ -217,6 +237,7 @@ class Worker:
         self._receiver.close()
         self._fetched.close()  # Requests that wait for schemas are answered now.
         self._error_events.flush()
+        self._background.close()
         await self._durability.drain(start + seconds * SINK_SHARE_OF_DRAIN)
         cut += await self._server.finish(start + seconds * FINISH_SHARE_OF_DRAIN)
         await self._tracing.close(start + seconds * SPANS_SHARE_OF_DRAIN)
@@ -261,6 +282,7 @@ class Worker:
     def _use(self, snapshot: Snapshot) -> None:
         """Swap the streams, between two requests."""
         self._hints.use(snapshot.streams())
+        self._background.forget()
         self._pipeline.use(snapshot.find)
         self._receiver.begin_again()
         self._durability.use(snapshot)

@@ -50,6 +50,7 @@ QUICK: Final = (
     "penstock validate -c penstock.yaml events.ndjson",
     "penstock process page-change --example",
 )
+_RECOVERY: Final = "tests/server/recovery/test_recover.py"
 RUN_BY: Final = {
     "curl -sS -i http://127.0.0.1:8192/v1/events -H 'content-type: application/json' \\": (
         "tests/console/test_newcomer.py"
@@ -87,6 +88,9 @@ RUN_BY: Final = {
     ),
     "penstock record --filter test:abc > run.ndjson": "tests/process/test_console_commands.py",
     "penstock replay run.ndjson": "tests/process/test_console_commands.py",
+    "penstock recover -c intake.yaml --stream shop.order --since 2d --dry-run": _RECOVERY,
+    "penstock recover -c intake.yaml --stream shop.order --since 2d": _RECOVERY,
+    "penstock recover -c intake.yaml --stream shop.order --map 'integer .quantity' --map 'cut .note 200'": _RECOVERY,
     "penstock process page-change -c page-change.yaml": "tests/processors/page_change",
     "penstock process page-change --oracle --seed 1": "tests/processors/page_change",
     "lake/bin/penstock lake --once": "tests/processors/lake",

@@ -9,7 +9,7 @@ import pytest
 from tests.docs import shell
 
 
-@pytest.mark.slow(reason="eight commands are started")
+@pytest.mark.slow(reason="ten commands are started")
 def test_a_schema_is_changed_as_the_page_shows_it(tmp_path: Path) -> None:
     shell.run("SCHEMAS.md", tmp_path)
 

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from server.boot.generation import read
 from server.commands.schemas.options import add_directory, usable
 from server.commands.support.options import add_settings
 from server.commands.support.output import say, until_nobody_reads
@@ -53,11 +54,12 @@ def _run(options: argparse.Namespace) -> int:
     if options.since is not None:
         earliest = source.since(options.since, datetime.datetime.now(tz=datetime.UTC))
     lines = source.Lines(replay.take, earliest)
+    since_ms = int(earliest.timestamp() * 1000) if earliest is not None else 0
     if options.events:
         for name in options.events:
             _read_file(name, lines)
     else:
-        _read_sink(options, lines)
+        _read_sink(options, lines, since_ms)
     lines.finish()
     with until_nobody_reads():
         _print(replay, lines.unreadable, options)
@@ -100,9 +102,10 @@ def _read_file(name: str, lines: source.Lines) -> None:
         raise UsageError(f"{name}: cannot be read: {error.strerror}") from None
 
 
-def _read_sink(options: argparse.Namespace, lines: source.Lines) -> None:
+def _read_sink(options: argparse.Namespace, lines: source.Lines, since_ms: int) -> None:
     loaded = load(options.config, options.set, os.environ)
     named = loaded.config.intake.stream_field
+    kind = kind_of(loaded.config.sink)
     reading = Reading(
         stream=options.stream,
         stream_fields=[named] if isinstance(named, str) else named,
@@ -111,8 +114,20 @@ def _read_sink(options: argparse.Namespace, lines: source.Lines) -> None:
         say=lambda text: say(f"penstock: {text}"),
         on_unread=lambda text: say(f"penstock: {text}"),
         on_none=lambda topics: say(f"penstock: no stored event is of stream {options.stream!r}"),
+        topics=_topics(options) if kind.reads_topics else (),
+        since_ms=since_ms,
     )
-    kind_of(loaded.config.sink).read(loaded.config.sink, loaded.base_dir, reading)
+    kind.read(loaded.config.sink, loaded.base_dir, reading)
+
+
+def _topics(options: argparse.Namespace) -> list[str]:
+    """Return the topic of the stream. Raises UsageError if none is named, or it is not declared."""
+    if options.stream is None:
+        raise UsageError("--stream NAME says which topic is read: a sink of topics is not read as a whole")
+    stream = read(options.config, options.set).snapshot.find(options.stream)
+    if stream is None:
+        raise UsageError(f"there is no stream {options.stream!r}; `penstock streams` lists them")
+    return [stream.topic]
 
 
 def _print(replay: Replay, unreadable: int, options: argparse.Namespace) -> None:

@@ -45,6 +45,7 @@ COMMANDS = {
     "coverage": "print which fields and values of their schemas the events of a test run had, and which never",
     "record": "print the events that reached a running service, for replay",
     "replay": "validate a recording again, and say what has changed",
+    "recover": "judge refused events again, after a schema was corrected, and store those that are good now",
     "canary": "send an artificial event through each stream, and look for it where events are stored",
     "alerts": "write rules of Prometheus for the streams of these settings, with tests",
     "key": "make an API key: print the key on standard error, and its entry for the settings on standard output",
@@ -56,7 +57,13 @@ COMMANDS = {
     "import-eventgate": "convert the settings of an EventGate into settings of this service",
 }
 # Modules that lie in a folder below server.commands.
-_FOLDERS = {"canary": "monitoring", "alerts": "monitoring", "process": "processing", "lake": "processing"}
+_FOLDERS = {
+    "alerts": "monitoring",
+    "canary": "monitoring",
+    "lake": "processing",
+    "process": "processing",
+    "recover": "recovery",
+}
 
 
 def make_parser(asked: Collection[str]) -> argparse.ArgumentParser:

@@ -40,10 +40,22 @@ def _describe(settings: SinkSettings, _base_dir: Path) -> str:
     return f"Kafka at {servers}{prefix}"
 
 
-def _read(_settings: SinkSettings, _base_dir: Path, _reading: Reading) -> None:
-    raise SettingsError(
-        "sink.kind is kafka: read the topics with a Kafka consumer, such as kcat or kafka-console-consumer"
-    )
+def _make_alone(settings: SinkSettings, name: str, _settle_s: float) -> Sink:
+    if problems := broken_promises(settings.kafka):
+        raise SettingsError("\n".join(map(str, problems)))
+    from server.sink.kafka.transactional import TransactionalSink
+
+    return TransactionalSink(settings.kafka, name)
+
+
+def _read(settings: SinkSettings, _base_dir: Path, reading: Reading) -> None:
+    if not reading.topics:
+        raise SettingsError(
+            "sink.kind is kafka: read the topics with a Kafka consumer, such as kcat or kafka-console-consumer"
+        )
+    from server.sink.kafka.reader import read
+
+    read(settings.kafka, reading.topics, reading.since_ms, reading.out)
 
 
 def _check(settings: SinkSettings) -> list[Breach]:
@@ -64,4 +76,13 @@ def _watch(settings: SinkSettings, _base_dir: Path) -> Watch:
     return KafkaWatch(settings.kafka)
 
 
-KIND = Kind(make=_make, describe=_describe, read=_read, check=_check, files_state=_files_state, watch=_watch)
+KIND = Kind(
+    make=_make,
+    describe=_describe,
+    read=_read,
+    check=_check,
+    files_state=_files_state,
+    watch=_watch,
+    reads_topics=True,
+    make_alone=_make_alone,
+)

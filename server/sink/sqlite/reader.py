@@ -16,13 +16,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 from urllib.parse import quote
 
 import msgspec
-import orjson
 
 from server.sink import leaves
+from server.sink.line import line_of
 from server.sink.salvage import first_readable, is_broken
 from server.sink.sqlite.file import STEM, SUFFIX
 from server.sink.sqlite.recovery import unrecovered
@@ -69,7 +69,7 @@ def read(
         for _, topic, key, timestamp_ms, headers, value in reader.new_rows():
             if stream is None or topic == name or _stream_of(value, paths) == stream:
                 is_found = True
-                out.write(_line(topic, key, timestamp_ms, headers, value))
+                out.write(line_of(topic.decode("utf-8", "replace"), key, timestamp_ms, headers, value))
             elif not is_found and len(topics) < _MOST_SAID:
                 topics.add(topic)
         out.flush()
@@ -191,22 +191,6 @@ def _open(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)
     database.text_factory = bytes
     return database
-
-
-def _line(topic: bytes, key: bytes | None, timestamp_ms: int, headers: bytes, value: bytes) -> bytes:
-    line: dict[str, Any] = {
-        "topic": topic.decode("utf-8", "replace"),
-        "key": None if key is None else orjson.Fragment(_on_one_line(key)),
-        "timestamp_ms": timestamp_ms,
-        "headers": orjson.Fragment(headers),
-        "value": orjson.Fragment(_on_one_line(value)),
-    }
-    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
-
-
-def _on_one_line(text: bytes) -> bytes:
-    """Replace raw line breaks by blanks. They can only stand between tokens, because JSON strings contain none."""
-    return text.replace(b"\n", b" ").replace(b"\r", b" ") if b"\n" in text or b"\r" in text else text
 
 
 def _stream_of(value: bytes, paths: Sequence[tuple[str, ...]]) -> str | None:

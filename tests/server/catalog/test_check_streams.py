@@ -57,6 +57,14 @@ def only(*texts: str, **options: Any) -> Finding:
         ("message_key_fields: [a]", "message_key_fields", "allowed is a map"),
         ("message_key_fields: {a: 1}", "message_key_fields.a", "allowed is a path"),
         ("message_key_fields: {a: b..c}", "message_key_fields.a", "allowed is a path"),
+        (
+            "producers: {eventgate: {shadow_schema: a/b/1.0.0}}",
+            "producers.eventgate.shadow_schema",
+            "found text 'a/b/1.0.0'",
+        ),
+        ("producers: {eventgate: {shadow_schema: 1.0}}", "producers.eventgate.shadow_schema", "a version or `latest`"),
+        ("producers: {eventgate: {shadow_rate: 2}}", "producers.eventgate.shadow_rate", "a number from 0 to 1"),
+        ("producers: {eventgate: {shadow_rate: true}}", "producers.eventgate.shadow_rate", "a number from 0 to 1"),
         ("destination_event_service: 1", "destination_event_service", "allowed is text"),
         ("canary_events_enabled: yes", "canary_events_enabled", "found text 'yes'; allowed is true or false"),
         ("producers: [eventgate]", "producers", "allowed is a map"),
@@ -301,3 +309,17 @@ def test_a_bad_name_in_an_override_for_another_wiki_is_a_warning_with_its_line()
     finding = only(text)
     assert (finding.level, finding.line, finding.stream) == ("warning", 4, "/(/")
     assert only(text, wiki="w").level == "error"
+
+
+def test_a_shadow_schema_that_no_repository_has_is_a_warning() -> None:
+    text = "schema_title: one, producers: {{eventgate: {{shadow_schema: {}}}}}"
+
+    finding = only(f"streams:\n  a: {{{text.format('1.1.0')}}}", schemas=Repository(one=[]))
+    assert (finding.level, finding.line, finding.key) == ("warning", 2, "producers.eventgate.shadow_schema")
+    assert (finding.reason, finding.hint) == (
+        "schema one has no version '1.1.0', so no event is judged by it",
+        "the versions are 1.0.0",
+    )
+    for version in ("1.0.0", "latest", "null"):
+        found = findings(f"streams:\n  a: {{{text.format(version)}}}", schemas=Repository(one=[]))
+        assert [one for one in found if "is empty" not in one.reason] == []

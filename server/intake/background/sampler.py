@@ -1,0 +1,73 @@
+"""Choose events for checks in the background, at random.
+
+Place: intake.receive, with the prepared events of a request → HERE → intake.background.checks.
+Rules: a request costs a subtraction here, and a chosen event one random number: the number of events that are passed
+over until the next one is drawn at once. Not every tenth is chosen, because senders repeat themselves. Events that are
+neither accepted nor refused by their schema are passed over.
+Not here: the judgement of chosen events, which comes after their request (intake.background.checks).
+"""
+
+# hot path
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from server.intake.event import Event
+
+
+class Check(Protocol):
+    """A check of chosen events. ``rate`` is the share that is chosen, above 0 and up to 1."""
+
+    rate: float
+
+    def judge(self, value: bytes, is_refused: bool) -> None:
+        """Judge one event, as it is stored; ``is_refused``: its schema has refused it."""
+
+    def skip(self) -> None:
+        """Count an event that was chosen, and could not be judged."""
+
+
+Put = Callable[[Check, bytes, bool], None]
+
+
+class Sampler:
+    """Hands chosen events to ``put``, for each check of their route. ``rate`` is the highest of all checks."""
+
+    __slots__ = ("_left", "_put", "rate")
+
+    def __init__(self, put: Put) -> None:
+        self._put = put
+        self._left = 0  # How many events to pass over.
+        self.rate = 0.0
+
+    def add(self, rate: float) -> None:
+        """Choose at least this share of the events from now on."""
+        if rate > self.rate:
+            self.rate = rate
+            self._left = gap(rate)
+
+    def take(self, events: list[Event]) -> None:
+        """Look at the events of a request, before they are sent."""
+        at = self._left
+        while at < len(events):
+            self._choose(events[at])
+            at += 1 + gap(self.rate)
+        self._left = at - len(events)
+
+    def _choose(self, event: Event) -> None:
+        route, verdict = event.route, event.verdict
+        if route is None or not route.checks or (verdict is not None and verdict.error_type != "schema_violation"):
+            return
+        for check in route.checks:
+            if check.rate >= self.rate or random.random() * self.rate < check.rate:
+                self._put(check, event.value, verdict is not None)
+
+
+def gap(rate: float) -> int:
+    """Return how many events to pass over before the next: as many as if each were chosen with this probability."""
+    return 0 if rate >= 1 else int(math.log(1.0 - random.random()) / math.log1p(-rate))
