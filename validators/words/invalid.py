@@ -13,7 +13,7 @@ Not here: the decision (reference).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from validators.formats.asserted import FORMATS
@@ -22,8 +22,7 @@ from validators.regex import pattern
 from validators.words.json_values import IS, is_multiple, is_same, last_pair, last_scalar_pair
 from validators.words.keywords import MAX_SEARCHED, Plan, asserts, plan_of
 from validators.words.notes import EnoughError, Notes
-from validators.words.passes import Passes
-from validators.words.predicates import PropertyTest
+from validators.words.passes import ObjectPass, Passes
 from validators.words.violation import Violation, cut, declared, found, fragment, number, unreadable
 
 _GROUP = {dict: "object", list: "array", str: "string", int: "number", float: "number", bool: "", type(None): ""}
@@ -232,7 +231,8 @@ class Walk:
     # Objects
 
     def _object(self, schema: dict[str, Any], value: dict[str, Any], path: str, place: str) -> bool:
-        bare, rows, needed, is_counted, has_rest, has_names = self._passes.members(schema)
+        members = self._passes.members(schema)
+        bare, rows, _, is_counted, has_rest, has_names = members
         passed = not is_counted or self._sizes(schema, value, path, place)
         for name in bare:
             if name not in value:
@@ -241,13 +241,13 @@ class Walk:
         if has_names:
             passed = self._dependencies(schema.get("dependencies", {}), value, path, f"{place}/dependencies") and passed
             names = schema.get("propertyNames", True)
-            if not _all(self._name(names, name, path, f"{place}/propertyNames") for name in value):
+            if False in [self._name(names, name, path, f"{place}/propertyNames") for name in value]:  # Each is noted.
                 passed = False
                 searched = {name: each for name, each in value.items() if len(name) <= MAX_SEARCHED}
         if has_rest:
             passed = self._additional(schema, value, searched, path, place) and passed
         if rows:
-            passed = self._properties(rows, needed, schema, value, path, place) and passed
+            passed = self._properties(members, schema, value, path, place) and passed
         return (not has_names or self._patterns(schema, searched, path, place)) and passed
 
     def _sizes(self, schema: dict[str, Any], value: dict[str, Any], path: str, place: str) -> bool:
@@ -318,16 +318,10 @@ class Walk:
         return passed
 
     def _properties(
-        self,
-        rows: dict[str, PropertyTest],
-        needed: frozenset[str],
-        schema: dict[str, Any],
-        value: dict[str, Any],
-        path: str,
-        place: str,
+        self, members: ObjectPass, schema: dict[str, Any], value: dict[str, Any], path: str, place: str
     ) -> bool:
         """Look at the members that are there: a schema may have ten times as many properties."""
-        odd: list[tuple[int, str]] = []
+        rows, needed, odd = members.rows, members.needed, []
         for name, each in value.items():
             row = rows.get(name)
             if row is None:
@@ -335,8 +329,7 @@ class Walk:
             _, kind, passes, _, is_asked, at = row
             if each.__class__ is not kind and not (is_asked and passes(each)):  # type: ignore[misc]  # It is there then.
                 odd.append((at, name))
-        if not needed <= value.keys():
-            odd += [(rows[name].at, name) for name in needed - value.keys()]
+        odd += [(rows[name].at, name) for name in needed - value.keys()]
         passed = True
         for _, name in sorted(odd):
             if name in value:
@@ -403,8 +396,3 @@ class Walk:
         if self.schema(schema.get(word, True), value, path, f"{place}/{word}"):
             return True
         return self._fail("if", path, f"{place}/if", f'should match "{word}" schema', {"failingKeyword": word})
-
-
-def _all(results: Iterable[bool]) -> bool:
-    """Like ``all``, without stopping at the first: each result notes its own problems."""
-    return False not in list(results)
