@@ -236,12 +236,15 @@ class KeyMap:
 
     def publish(self, slots: dict[int, int], horizon: int) -> None:
         """Set how far the replay is. It has seen all events up to ``horizon``. Those of the topics of ``slots`` are
-        gone up to the sequence number that is given there, and those of all other topics up to ``horizon``."""
+        gone up to the sequence number that is given there, and those of all other topics up to ``horizon``. Events that
+        are gone stay so: a worker that begins to replay, or has opened the file again, knows less at first, and a key
+        that waited again would send younger events into the spool while older ones are in the sink."""
+        gone = {slot: max(done, self.done(slot)) for slot, done in slots.items()}
         for slot in [slot for slot, done in enumerate(self._slots.tolist()) if done and slot not in slots]:
             self._slots[slot] = 0
-        for slot, done in slots.items():
+        for slot, done in gone.items():
             self._slots[slot] = done + 1
-        self._head[Mark.HORIZON] = horizon
+        self._head[Mark.HORIZON] = max(horizon, self._head[Mark.HORIZON])
 
     # All processes.
 

@@ -55,6 +55,21 @@ def test_a_key_is_free_before_younger_events_of_its_topic_are(keys: KeyMap) -> N
     assert (holds(keys), holds(keys, key=b"other")) == (False, True)
 
 
+def test_a_key_that_is_free_stays_so_when_a_worker_begins_to_replay_that_knows_less(keys: KeyMap) -> None:
+    for key in (b"k", b"other"):
+        keys.add("t", key, 100)
+    commit(keys, 2)
+    keys.publish({slot_of("t"): 1}, 2)
+    keys.publish({slot_of("t"): 0}, 2)
+    assert (holds(keys), holds(keys, key=b"other")) == (False, True)
+
+    keys.publish({}, 2)
+    keys.publish({slot_of("t"): 0}, 0)
+    assert not holds(keys, key=b"other")
+    keys.add("t", b"k", 101)
+    assert holds(keys)
+
+
 def test_an_event_that_the_replay_has_not_seen_is_held_though_its_topic_has_none_left(keys: KeyMap) -> None:
     keys.add("t", b"k", 100)
     commit(keys, 1)
