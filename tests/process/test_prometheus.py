@@ -24,8 +24,8 @@ from tests.process.prometheus import Prometheus
 
 TRAFFIC_S = 6.0  # Some scrapes: a rate needs two.
 SELECTOR = re.compile(r"penstock_\w+(?:\{[^}]*\})?")
-# Series of processes that do not run here: test_canary and test_plausibility look for them.
-OF_COMPANIONS = re.compile(r"penstock_(canary|plausibility)_")
+# Series of processes and settings that are not here: test_canary, test_plausibility and test_shadow look for them.
+OF_OTHERS = re.compile(r"penstock_(canary|plausibility|shadow)_")
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_every_expression_finds_its_series_under_load_and_faults(
             for one in expressions()
         ]
         of_alerts = [selector for rule in rules() for selector in SELECTOR.findall(rule["expr"])]
-        of_all = [one for one in (*of_dashboard, *of_alerts) if not OF_COMPANIONS.search(one)]
+        of_all = [one for one in (*of_dashboard, *of_alerts) if not OF_OTHERS.search(one)]
         for one in of_all:  # A rate is there after two scrapes, and one may have been too slow.
             eventually(partial(prometheus.finds, one), or_show=partial(str, one))
         assert {rule["name"]: rule["health"] for rule in prometheus.rules()} == {
