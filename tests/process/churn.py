@@ -29,6 +29,8 @@ async def torment(service: Served, load: Load) -> list[float]:
     while time.monotonic() < end:
         for blow in blows:
             await asyncio.sleep(chance.uniform(0.3, 0.9))
+            if time.monotonic() >= end:  # A worker that dies while the service stops has not drained.
+                break
             victim = chance.choice(sorted(service.workers()) or [0])
             if blow == "hup":
                 service.signal(signal.SIGHUP)
