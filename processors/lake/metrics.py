@@ -14,10 +14,11 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from msgspec import Struct
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from processors.lake.head import Head
+from processors.metrics_server import families
 
 PREFIX: Final = "penstock_lake_"
 # Name without prefix, type, labels, help. The table of docs/LAKE.md is made from it.
@@ -61,13 +62,7 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric."""
-        values = self._values()
-        for name, kind, labels, text in DECLARED:
-            family = CounterMetricFamily if kind == "counter" else GaugeMetricFamily
-            metric = family(PREFIX + name, text, labels=labels)
-            for label_values, value in values[name].items():
-                metric.add_metric(label_values, value)
-            yield metric
+        yield from families(PREFIX, DECLARED, self._values())
 
     def _values(self) -> dict[str, dict[tuple[str, ...], float]]:
         """Return the value of each metric by its labels."""
@@ -87,12 +82,3 @@ class Metrics(Collector):
 def verdicts_of(head: Head) -> dict[str, int]:
     """Return how many events had each verdict."""
     return {"row": head.rows, "canary": head.canaries, "duplicate": head.duplicates, "rejected": head.rejected}
-
-
-def table() -> str:
-    """Return the table of all metrics for the documentation."""
-    lines = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
-    for name, kind, labels, text in DECLARED:
-        shown = PREFIX + name + ("_total" if kind == "counter" else "")
-        lines.append(f"| `{shown}` | {kind} | {', '.join(f'`{one}`' for one in labels)} | {text} |")
-    return "\n".join(lines)

@@ -9,7 +9,6 @@ Not here: what becomes of a record (landing).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from processors.lake.catalog import Catalog
 from processors.lake.landing import Landing
@@ -18,10 +17,8 @@ from processors.page_change.embedded.inputs import Input
 from processors.page_change.embedded.kafka_input import KafkaInput
 from processors.page_change.embedded.sqlite_input import SqliteInput
 from processors.page_change.embedded.stop import Stop
+from processors.page_change.limits import shared
 from server.errors import SettingsError
-
-_SHARED: Final = ("bootstrap.servers", "metadata.broker.list", "client.dns.lookup", "broker.address.family")
-_SECURITY: Final = ("sasl.", "ssl.", "security.")
 
 
 class Streams:
@@ -53,7 +50,6 @@ def open_input(settings: LakeSettings, catalog: Catalog, streams: Streams, stop:
     if sink.kind == "sqlite":
         return SqliteInput(catalog.generation.data_dir / sink.sqlite.path, topics, positions)
     if sink.kind == "kafka":
-        reading = {name: value for name, value in sink.kafka.items() if name in _SHARED or name.startswith(_SECURITY)}
-        properties = {"group.id": "penstock-lake", **reading, **settings.kafka}
+        properties = {"group.id": "penstock-lake", **shared(sink.kafka), **settings.kafka}
         return KafkaInput(properties, topics, positions, stop)
     raise SettingsError(f"sink.kind is {sink.kind}: it keeps nothing that could be read")

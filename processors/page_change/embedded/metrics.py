@@ -18,10 +18,10 @@ from typing import Final
 from urllib.parse import quote
 
 from msgspec import Struct
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from processors.metrics_server import listen
+from processors.metrics_server import families, listen
 from processors.page_change.consolidator import FACTS
 
 PREFIX: Final = "penstock_page_change_"
@@ -82,15 +82,8 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield every metric."""
         told = self._told
-        if told is None:
-            return
-        values = self._values(told)
-        for name, kind, labels, text in DECLARED:
-            family = CounterMetricFamily if kind == "counter" else GaugeMetricFamily
-            metric = family(PREFIX + name, text, labels=labels)
-            for label_values, value in values[name].items():
-                metric.add_metric(label_values, value)
-            yield metric
+        if told is not None:
+            yield from families(PREFIX, DECLARED, self._values(told))
 
     def _values(self, told: Told) -> dict[str, dict[tuple[str, ...], float]]:
         """Return the value of each metric by its labels."""
@@ -122,12 +115,3 @@ class Metrics(Collector):
                 found = database.execute("SELECT count(*), coalesce(sum(length(page)), 0) FROM page").fetchone()
             self._sizes, self._sized_at = (found[0], found[1]), time.monotonic()
         return self._sizes
-
-
-def table() -> str:
-    """Return the table of all metrics for the documentation."""
-    lines = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
-    for name, kind, labels, text in DECLARED:
-        shown = PREFIX + name + ("_total" if kind == "counter" else "")
-        lines.append(f"| `{shown}` | {kind} | {', '.join(f'`{one}`' for one in labels)} | {text} |")
-    return "\n".join(lines)

@@ -58,10 +58,9 @@ class Doubt:
 
     def begin_recall(self, now: float, number: int) -> None:
         """Begin with the events in the sink, which are numbered up to this: it has recalled those that are not sent."""
-        self._until = now + self._settle_s
+        self.begin(now)
         self._recall_until = now + RECALL_S
         self._count(number)
-        self._spool.doubt(self._until)
 
     def is_recalling(self, now: float) -> bool:
         """Whether recalled events may still come."""

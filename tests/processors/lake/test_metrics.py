@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from processors.lake import metrics
+from processors.metrics_server import table
 from server.canary.event import DOMAIN
 from server.errors import SettingsError
 from tests.harness.running import ROOT
@@ -67,4 +68,4 @@ def test_an_address_that_cannot_be_taken_is_told(tmp_path: Path) -> None:
 
 
 def test_the_page_lists_the_metrics() -> None:
-    assert metrics.table() in (ROOT / "docs" / "LAKE.md").read_text("utf-8")
+    assert table(metrics.PREFIX, metrics.DECLARED) in (ROOT / "docs" / "LAKE.md").read_text("utf-8")
