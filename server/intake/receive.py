@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from server.sink.base import Sink
 
     OnEvents = Callable[[Request, list[Event]], bool]
-    OnPrepared = Callable[[list[Event]], None]
+    Choose = Callable[[list[Event], int], int]
 
 LONG_SHARE: Final = 0.8  # A body whose events need no outcome may wait for this share of ``answer_s``.
 MIN_PATIENCE_S: Final = 1.0  # Other bodies may wait at least this long, even where ``answer_s`` leaves less.
@@ -110,8 +110,10 @@ class Receiver:
         # Told of the events of each request before they are sent. It may put others like them in their place. If it
         # returns true, they are answered as if they had been sent.
         self.on_events: OnEvents | None = None
-        # Told of the same events after that; it only looks. None while no route has checks in the background.
-        self.on_prepared: OnPrepared | None = None
+        # Chooses from the same events after that, beginning at a place among them, and returns how many further events
+        # to pass over; it only looks. None while no route has checks in the background.
+        self.choose: Choose | None = None
+        self.until_chosen = 0
         self._measured_every = measured_every
         self._until_measured = min(1, measured_every)  # A request is timed when this is counted down from 1 to 0.
 
@@ -265,8 +267,9 @@ class Receiver:
             self._sender.answer_unsent(request, events, is_hasty=options.is_hasty)
             return
         self.counts.received += len(events)
-        if self.on_prepared is not None:
-            self.on_prepared(events)
+        if self.choose is not None:
+            until = self.until_chosen
+            self.until_chosen = until - len(events) if until >= len(events) else self.choose(events, until)
         # Numbers follow the clock, so that events of several workers' spools can be put in order.
         least = arrival.received_ms * 1000
         if len(events) > AT_ONCE:

@@ -152,7 +152,7 @@ class Worker:
         self._background.on_needed = self._show_to_background
 
     def _show_to_background(self, take: Take | None) -> None:
-        self._receiver.on_prepared = take
+        self._receiver.choose, self._receiver.until_chosen = take, 0
 
     def _on_dropped(self, event: Event) -> None:
         self._sender.on_dropped(event)

@@ -33,7 +33,7 @@ MOST_BYTES: Final = 8 << 20
 LATEST: Final = "latest"
 
 
-Take = Callable[[list["Event"]], None]
+Take = Callable[[list["Event"], int], int]
 
 
 class Versions(Protocol):
@@ -43,8 +43,8 @@ class Versions(Protocol):
 
 
 class BackgroundChecks:
-    """The checks of one worker. ``on_needed`` is told of the function that has to see all prepared events of requests;
-    None: there is no route with checks."""
+    """The checks of one worker. ``on_needed`` is told of the function that chooses from the prepared events of requests
+    (Sampler.take); None: there is no route with checks."""
 
     def __init__(
         self,
@@ -137,4 +137,4 @@ class BackgroundChecks:
 
 
 def _ignore(_take: Take | None) -> None:
-    """Prepared events are seen by nothing, as in commands."""
+    """No prepared events are chosen, as in commands."""

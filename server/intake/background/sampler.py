@@ -1,9 +1,9 @@
 """Choose events for checks in the background, at random.
 
 Place: intake.receive, with the prepared events of a request → HERE → intake.background.checks.
-Rules: a request costs a subtraction here, and a chosen event one random number: the number of events that are passed
-over until the next one is drawn at once. Not every tenth is chosen, because senders repeat themselves. Events that are
-neither accepted nor refused by their schema are passed over.
+Rules: a request costs a subtraction, and a chosen event one random number: the number of events that are passed over
+until the next one is drawn at once, and intake.receive counts it down. Not every tenth is chosen, because senders
+repeat themselves. Events that are neither accepted nor refused by their schema are passed over.
 Not here: the judgement of chosen events, which comes after their request (intake.background.checks).
 """
 
@@ -38,26 +38,28 @@ Put = Callable[[Check, bytes, bool], None]
 class Sampler:
     """Hands chosen events to ``put``, for each check of their route. ``rate`` is the highest of all checks."""
 
-    __slots__ = ("_left", "_put", "rate")
+    __slots__ = ("_first", "_put", "rate")
 
     def __init__(self, put: Put) -> None:
         self._put = put
-        self._left = 0  # How many events to pass over.
+        self._first = 0  # How many events to pass over before the first.
         self.rate = 0.0
 
     def add(self, rate: float) -> None:
         """Choose at least this share of the events from now on."""
         if rate > self.rate:
             self.rate = rate
-            self._left = gap(rate)
+            self._first = gap(rate)
 
-    def take(self, events: list[Event]) -> None:
-        """Look at the events of a request, before they are sent."""
-        at = self._left
-        while at < len(events):
+    def take(self, events: list[Event], at: int) -> int:
+        """Choose the event at this place of a request, before it is sent, and perhaps some behind it. Returns how many
+        events of further requests to pass over."""
+        at, self._first = at + self._first, 0
+        count = len(events)
+        while at < count:
             self._choose(events[at])
             at += 1 + gap(self.rate)
-        self._left = at - len(events)
+        return at - count
 
     def _choose(self, event: Event) -> None:
         route, verdict = event.route, event.verdict
