@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 OnAck = Callable[[Any, Any], None]
@@ -144,6 +144,11 @@ class Sink(Protocol):
         """The number of partitions of a topic; 0: it is not known, or there are none. It may wait for a broker for a
         second, so that it is called on a thread."""
         return 0
+
+    def small_topics(self, topics: Collection[str]) -> set[str]:
+        """Return those topics that would refuse a large batch of their records, as far as is known. It may wait for a
+        broker for a second, so that it is called on a thread."""
+        return set()
 
     def partition_of(self, key: bytes, count: int) -> int:
         """The partition, of ``count``, that records with this key go to; -1: it is not known."""

@@ -13,6 +13,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from server.catalog.regex import is_regex
 from server.config.rules import settle_s
 from server.host import cores
 from server.intake.delivery.delivery import Delivery
@@ -62,31 +63,47 @@ class Durability:
         oldest = self.sink.oldest if self.sink.knows_oldest else None
         self.receipts = concerns.receipts(ring, self._unsettled, 0.0 if oldest else settle_s(config), oldest)
         self._config = config
+        self._is_open = False
+        self._separating: asyncio.Task[None] | None = None
         self.use(snapshot)
         self.replay: Replay | None = None
         self.replay = self._make_replay()
-        self._is_open = False
 
     def use(self, snapshot: Snapshot) -> None:
         """Use these streams from now on."""
         is_spooled = self._config.spool.on_broker_down == "spool"
         wishes = {stream.on_broker_down for stream in snapshot.streams()}
         self.delivery.may_be_spooled = is_spooled or "spool" in wishes
+        topics = {stream.topic for stream in snapshot.streams() if stream.key_fields and not is_regex(stream.name)}
+        self._keyed_topics = sorted(topics)
+        if self._is_open:
+            self._separating = asyncio.get_running_loop().create_task(self._separate_small_topics())
 
     async def open(self) -> None:
         """Get ready to take events. Raises BootError when that can never succeed with these settings."""
         if self.spool is not None:
             await self.spool.open(self.receipts.left_spool)
         await self.sink.open()
+        await self._separate_small_topics()
         self.delivery.open(self.spool.first_number() if self.spool is not None else 0)
         self.receipts.start()
         if self.replay is not None:
             self.replay.start()
         self._is_open = True
 
+    async def _separate_small_topics(self) -> None:
+        """Send the events of topics one by one that take less than a batch, from the first event on: a broker that
+        refuses a batch may store the next one, with younger events of its keys. While no broker answers it is not known
+        which topics these are, until one refuses a batch."""
+        if self._keyed_topics and not self.sink.is_away():
+            for topic in await asyncio.to_thread(self.sink.small_topics, self._keyed_topics):
+                self.sink.separate(topic, is_keyed=True)
+
     async def drain(self, deadline: float) -> None:
         """Deliver events in flight until ``deadline``, and put the rest into the spool. Afterwards every outcome is
         known."""
+        if self._separating is not None:
+            self._separating.cancel()
         if self.replay is not None:
             self.replay.stop()
         self.delivery.empty_room()

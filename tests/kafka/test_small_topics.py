@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from server.config.kafka import settings
+from server.sink.kafka.limits import small_topics
 from tests.harness.broker import Kafka
 from tests.harness.served import Served
 from tests.harness.topics import create, read_all
@@ -90,6 +93,26 @@ def test_small_events_in_a_batch_that_is_too_large_arrive_once_and_in_order(
         assert stored == sorted(stored)
 
 
+def test_a_topic_that_is_small_from_the_start_gets_no_batch(kafka_broker: Kafka, topic: str, tmp_path: Path) -> None:
+    """A broker that has stored nothing of a producer accepts any batch of it, also one behind a refused one."""
+    create(kafka_broker.servers, f"{topic}.{KEYED}", **{"max.message.bytes": str(LIMIT)})
+    with served(kafka_broker, topic, tmp_path) as service:
+        service.says(f"topic {topic}.{KEYED} takes less than a batch")
+        first = 0
+        with socket.create_connection(service.address) as connection:
+            for size in (20, 1) * 20:
+                body = json.dumps([event(KEYED, number) for number in range(first, first + size)]).encode()
+                head = "POST /v1/events?hasty=true HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+                connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+                first += size
+            service.until(lambda: sum(numbers(kafka_broker, f"{topic}.{KEYED}").values()) == first)
+        stop(service)
+        assert "spooled" not in service.log()
+
+    stored = [number_of(kept.value) for kept in read_all(kafka_broker.servers, f"{topic}.{KEYED}")]
+    assert stored == list(range(first))
+
+
 @pytest.mark.parametrize("stream", [KEYED, KEYLESS])
 def test_only_the_event_that_is_too_large_by_itself_is_the_clients(
     kafka_broker: Kafka, topic: str, tmp_path: Path, stream: str
@@ -134,6 +157,20 @@ def test_what_waited_in_the_spool_arrives_too(kafka_broker: Kafka, topic: str, t
 
 def both(kafka: Kafka, topic: str) -> Counter[int]:
     return numbers(kafka, f"{topic}.{KEYED}") + numbers(kafka, f"{topic}.{KEYLESS}")
+
+
+def test_a_broker_says_which_topics_take_less_than_a_batch(kafka_broker: Kafka, topic: str) -> None:
+    """A topic that does not exist, and any topic while no broker answers, counts as one that takes batches."""
+    for name, limit in ((f"{topic}.small", LIMIT), (f"{topic}.below", 999_999), (f"{topic}.enough", 1_000_000)):
+        create(kafka_broker.servers, name, **{"max.message.bytes": str(limit)})
+    names = [f"{topic}.{name}" for name in ("small", "below", "enough", "missing")]
+    properties = settings.complete(
+        {"bootstrap.servers": kafka_broker.servers}, max_outstanding=10, max_outstanding_bytes=1 << 20
+    )
+
+    assert small_topics(names, properties) == set(names[:2])
+    assert small_topics(names, {**properties, "batch.size": "1500"}) == set()
+    assert small_topics(names, {**properties, "bootstrap.servers": "127.0.0.1:9"}) == set()
 
 
 @pytest.fixture
@@ -192,7 +229,7 @@ def test_keys_keep_their_order_while_a_topic_under_load_is_found_to_be_small(
         for first in range(200, 3000, 10):
             post(first)
         service.until(lambda: post(3000) == 201)
-        service.says("accepts no batch of this size")
+        service.says("takes less than a batch")
         expected = set(accepted)
         service.until(lambda: expected <= set(numbers(kafka_broker, f"{topic}.{KEYED}")))
         stop(service)

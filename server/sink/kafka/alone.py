@@ -4,13 +4,15 @@ Place: sink.kafka makes it when a broker first refuses a batch as too large → 
 Rules: a broker limits the size of the batch, not of the record (``max.message.bytes`` of a topic, ``message.max.bytes``
 of a broker), and librdkafka does not split batches as Java's producer does (KAFKA-3995). A record that is refused here
 is too large by itself, and its ack says so: TOO_LARGE. A topic stays here for KEPT_S, and until no record is out here,
-so that no record overtakes another when the topic goes back to batches.
+so that no record overtakes another when the topic goes back to batches. If a broker says by then that its limit is
+still below our batches, it stays for KEPT_S more.
 Not here: keeping the order of keys while a topic moves here (intake.delivery), the other producer (sink.kafka).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, Producer
@@ -23,10 +25,13 @@ PROPERTIES: Final = {"batch.num.messages": "1", "statistics.interval.ms": "0"}
 
 
 class Alone:
-    """The second producer. ``topics`` are those whose records it sends."""
+    """The second producer. ``topics`` are those whose records it sends. ``small_topics`` returns those of some topics
+    that still take less than a batch; it is called on a thread."""
 
-    def __init__(self, producer: Producer) -> None:
+    def __init__(self, producer: Producer, small_topics: Callable[[Collection[str]], set[str]]) -> None:
         self._producer = producer
+        self._small_topics = small_topics
+        self._asking: asyncio.Future[set[str]] | None = None
         self._until = 0.0
         self.topics: set[str] = set()
         self.poll = producer.poll
@@ -40,8 +45,17 @@ class Alone:
         self._until = now + KEPT_S
 
     def is_over(self, now: float) -> bool:
-        """Whether batches may be tried again."""
-        return now >= self._until and not len(self._producer)
+        """Whether batches may be tried again for all topics. Those for which they may are let go before."""
+        if now < self._until or len(self._producer):
+            return False
+        if self._asking is None:
+            self._asking = asyncio.get_running_loop().run_in_executor(None, self._small_topics, sorted(self.topics))
+        if not self._asking.done():
+            return False
+        asking, self._asking = self._asking, None
+        self.topics = asking.result()
+        self._until = now + KEPT_S
+        return not self.topics
 
     def produce(
         self,

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -30,6 +30,8 @@ from server.sink.kafka import alone as kafka_alone
 from server.sink.kafka import errors as kafka_errors
 from server.sink.kafka.alone import Alone
 from server.sink.kafka.contact import PROBE_S, Contact
+from server.sink.kafka.limits import small_topics
+from server.sink.kafka.log import OwnLog
 from server.sink.kafka.partitions import partitioner_of
 from server.sink.kafka.statistics import Statistics
 from server.timing import timers
@@ -142,6 +144,10 @@ class KafkaSink(Sink):
     def partition_of(self, key: bytes, count: int) -> int:
         return self._partition_of(key, count)
 
+    def small_topics(self, topics: Collection[str]) -> set[str]:
+        """As a broker says within PROBE_S."""
+        return small_topics(topics, self._properties)
+
     def counts(self) -> SinkCounts:
         return SinkCounts(replaced=self.replaced)
 
@@ -163,10 +169,12 @@ class KafkaSink(Sink):
     def tell_of_recalls(self, on_recall: Callable[[], None]) -> None:
         self._on_recall = on_recall
 
-    def separate(self, topic: str, *, is_keyed: bool) -> bool:  # cold: once for each batch that was too large
+    def separate(self, topic: str, *, is_keyed: bool) -> bool:  # cold: once for each such topic, or refused batch
         """Send this topic's records one per request (sink.kafka.alone)."""
         try:
-            alone = self._alone if self._alone is not None else Alone(self._make(kafka_alone.PROPERTIES))
+            alone = self._alone
+            if alone is None:
+                alone = Alone(self._make(kafka_alone.PROPERTIES), self.small_topics)
         except BootError as failed:  # There is no thread or no memory left.
             _limited.warning(
                 "separate", "cannot make a second producer for topics that refuse our batches as too large: %s", failed
@@ -175,10 +183,9 @@ class KafkaSink(Sink):
         if topic not in alone.topics:
             self._is_recalling = self._is_recalling or is_keyed
             _logger.warning(
-                "topic %s accepts no batch of this size: its events are sent one by one for %g s, which is slower; "
-                "raise its max.message.bytes, or set batch.size in sink.kafka below it",
+                "topic %s takes less than a batch: its events are sent one by one, which is slower; raise its "
+                "max.message.bytes, or set batch.size in sink.kafka below it",
                 topic,
-                kafka_alone.KEPT_S,
             )
         alone.add(topic, self._loop.time())
         self._alone = alone
@@ -215,7 +222,7 @@ class KafkaSink(Sink):
         return {
             "error_cb": self._on_error,
             "stats_cb": self._on_statistics,
-            "logger": _Log(self._on_own_word),
+            "logger": OwnLog(self._on_own_word),
             "throttle_cb": self._contact.on_throttle,
         }
 
@@ -381,19 +388,3 @@ class KafkaSink(Sink):
 
 def _ignored() -> None:
     """Do nothing: recalls are listened to by none."""
-
-
-class _Log:
-    """Logs librdkafka's lines, from ``poll``: warnings at most once per kind and 10 s, others without limit."""
-
-    def __init__(self, on_line: Callable[[], None]) -> None:
-        self._on_line = on_line
-
-    def log(
-        self, level: int, _format: str, facility: str, _client: str, text: str
-    ) -> None:  # cold: librdkafka's own lines
-        self._on_line()
-        if level >= logging.WARNING:
-            _limited.warning(facility, "librdkafka: %s", text)
-        else:
-            _logger.log(level, "librdkafka: %s", text)

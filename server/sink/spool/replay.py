@@ -7,8 +7,9 @@ Rules:
 2. The events of a topic are sent in the order of their numbers, one batch at a time, and deleted once they are acked.
    When this worker is killed, the batches that are out may be delivered twice.
 3. Nothing is sent while a worker is in doubt, that is, while it may still put older events.
-4. An event that stays too large for its topic is set aside, and tried again later (sink.spool.backlog). After a batch
-   was refused as too large, its events are sent one by one.
+4. An event that stays too large for its topic is set aside, and tried again later (sink.spool.backlog). The events of
+   a topic that takes less than a batch are sent one by one. The sink is asked for such topics before anything is sent,
+   because a broker that refuses a batch may store the next one, with younger events of its keys.
 Not here: what goes into the spool (intake.delivery), how fast it leaves (sink.spool.pace), whether it ever becomes
 empty (sink.spool.shedding), which topics pause (sink.spool.lane).
 """
@@ -81,6 +82,7 @@ class Replay:
         self._lanes: dict[bytes, Lane] = {}
         self._outcomes: list[tuple[Taken, bool]] = []  # With whether it is too large.
         self._partitions: dict[str, int] = {}
+        self._small: dict[str, bool] = {}  # Whether a topic takes less than a batch, since the spool was last empty.
         self._too_large_since: dict[tuple[Path, int], float] = {}
         self._is_stopping = False
         self._is_away_since = 0.0
@@ -167,13 +169,15 @@ class Replay:
             self._look_at = self._loop.time() + IDLE_LOOK_S
             self._pace.begin_again(self._loop.time())
             self._end_shedding()
+            self._small.clear()
             if not self._spool.maps.aside():  # Else it is known for the next time that one of them is tried.
                 self._too_large_since.clear()
             return IDLE_S
         if may_run and not view.is_doubtful:
-            for topic, taken in view.taken.items():
-                if taken:
-                    await self._send(self._lanes[topic], taken)
+            sending = [(self._lanes[topic], taken) for topic, taken in view.taken.items() if taken]
+            if await self._separate([lane.name for lane, _ in sending]):
+                for lane, taken in sending:
+                    await self._send(lane, taken)
         return TURN_S
 
     def _lead(self) -> bool:
@@ -290,6 +294,20 @@ class Replay:
             return []
         share = max(1, budget // len(ready))
         return [Want(lane.topic, share, lane.above) for lane in ready[:budget]]
+
+    async def _separate(self, topics: list[str]) -> bool:
+        """Let the sink send the events of topics one by one that take less than a batch. Returns whether events may
+        still be sent: while the sink was asked, it may have been closed."""
+        unknown = [topic for topic in topics if topic not in self._small]
+        if unknown:
+            small = await self._on_thread(lambda: self._sink.small_topics(unknown))
+            self._small.update((topic, topic in small) for topic in unknown)
+            if self._is_stopping:
+                return False
+        for topic in topics:
+            if self._small[topic]:
+                self._sink.separate(topic, is_keyed=True)
+        return True
 
     async def _send(self, lane: Lane, taken: list[Taken]) -> None:
         """Submit the events of a topic in order, until the sink does not take one, or one fails meanwhile."""

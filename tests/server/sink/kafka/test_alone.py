@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pytest
 
@@ -104,6 +104,34 @@ def test_batches_are_tried_again_once_nothing_is_out_there(brokers: Mock, monkey
     drive(test, make(brokers.servers))
 
     assert acks.errors == [None, None]
+
+
+def test_a_topic_stays_while_a_broker_says_that_it_takes_less_than_a_batch(
+    brokers: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.sink.kafka.alone.KEPT_S", 0.0)
+    small, asked = {"small"}, list[list[str]]()
+
+    def small_topics(topics: Collection[str], _properties: object) -> set[str]:
+        asked.append(list(topics))
+        return small.intersection(topics)
+
+    monkeypatch.setattr("server.sink.kafka.producer.small_topics", small_topics)
+
+    async def test(sink: Sink) -> None:
+        assert isinstance(sink, KafkaSink)
+        for topic in ("small", "other"):
+            assert sink.separate(topic, is_keyed=False)
+        alone = sink._alone
+        assert alone is not None
+        await until(lambda: len(asked) > 3)
+        assert sink._alone is alone
+        assert alone.topics == {"small"}
+        assert asked[:2] == [["other", "small"], ["small"]]
+        small.clear()
+        await until(lambda: sink._alone is None)
+
+    drive(test, make(brokers.servers))
 
 
 def test_closing_accounts_for_what_is_out_there_too(brokers: Mock) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, cast
 
 import pytest
@@ -20,7 +20,8 @@ from tests.server.sink.spool.spools import FOREVER_S
 
 class PartedSink(MemorySink):
     """A memory sink whose topics have partitions: that of a key is its number modulo their count. Events for the
-    partitions in ``sick`` fail, and so do those of ``failing`` values."""
+    partitions in ``sick`` fail, and so do those of ``failing`` values. The topics in ``small`` take less than a
+    batch; ``asked`` are those that were asked for."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,6 +29,12 @@ class PartedSink(MemorySink):
         self.sick: set[int] = set()
         self.failing: dict[bytes, str] = {}
         self.batches: list[list[int]] = []
+        self.small: set[str] = set()
+        self.asked: list[list[str]] = []
+
+    def small_topics(self, topics: Collection[str]) -> set[str]:
+        self.asked.append(sorted(topics))
+        return self.small.intersection(topics)
 
     def partitions(self, topic: str) -> int:
         return self.count

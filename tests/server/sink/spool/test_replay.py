@@ -271,3 +271,19 @@ def test_damaged_events_are_set_aside_and_counted_and_the_rest_goes_on(tmp_path:
         assert numbers(tmp_path, "aside") == [3]
 
     drive(tmp_path, test)
+
+
+def test_events_of_a_topic_that_takes_less_than_a_batch_are_sent_one_by_one_from_the_first(tmp_path: Path) -> None:
+    async def test(spool: Spool) -> None:
+        replayed = Replayed(spool)
+        replayed.sink.small = {"other"}
+        put(spool, 1, 1)
+        put_to(spool, "other", 2)
+        await flushed(spool)
+        await replayed.start()
+        await until(lambda: not spool.waits())
+        await replayed.end()
+        assert replayed.sink.separated == {"other"}
+        assert replayed.sink.asked == [["other", "t"]]
+
+    drive(tmp_path, test)
