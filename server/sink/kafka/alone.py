@@ -21,7 +21,12 @@ from server.sink.base import OnAck
 from server.sink.kafka.errors import TOO_LARGE, is_too_large
 
 KEPT_S: Final = 60.0  # Time until batches are tried again: an operator may have raised the limit.
-PROPERTIES: Final = {"batch.num.messages": "1", "statistics.interval.ms": "0"}
+# One request is out at a time: behind a refused one others fail too, and are sent again in any order.
+PROPERTIES: Final = {
+    "batch.num.messages": "1",
+    "max.in.flight.requests.per.connection": "1",
+    "statistics.interval.ms": "0",
+}
 
 
 class Alone:
