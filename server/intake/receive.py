@@ -20,6 +20,7 @@ from server.config.rules import settle_s
 from server.intake.arrival import Arrival, Clock
 from server.intake.batch import AT_ONCE_S, Batch, Preparing
 from server.intake.books.counts import MEASURED_EVERY
+from server.intake.books.dated import note_times
 from server.intake.forms.forms import Forms, PiecePreparer, without_form
 from server.intake.pipeline import Pipeline
 from server.intake.refusals import Refusals
@@ -112,6 +113,7 @@ class Receiver:
         self.on_events: OnEvents | None = None
         # Told of the same events after that; it only looks. None while no route has checks in the background.
         self.on_prepared: OnPrepared | None = None
+        self._is_dated = config.plausibility.enabled
         self._measured_every = measured_every
         self._until_measured = min(1, measured_every)  # A request is timed when this is counted down from 1 to 0.
 
@@ -267,6 +269,8 @@ class Receiver:
         self.counts.received += len(events)
         if self.on_prepared is not None:
             self.on_prepared(events)
+        if self._is_dated:
+            note_times(events, arrival.received_ms)
         # Numbers follow the clock, so that events of several workers' spools can be put in order.
         least = arrival.received_ms * 1000
         if len(events) > AT_ONCE:
