@@ -3,7 +3,7 @@
 Place: admin.process calls ``look`` → HERE → plausibility.model, plausibility.alarms, plausibility.state.
 Rules: counts come from shared memory. Canaries are no traffic and are taken off. Counts are those since the look
 before; the first look after a start, and one that comes too late, tell nothing, and their minutes stay unknown. Streams
-that only match a regular expression are watched together, as they are counted. What the sampling process reports counts
+that only match a regular expression are watched together, as they are counted. A report of the sampling process counts
 while it is fresh.
 Not here: what is unusual (plausibility.model), samples (plausibility.sampling), what is shown (plausibility.shown),
 names of metrics (metrics.plausibility_metrics).

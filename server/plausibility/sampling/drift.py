@@ -3,7 +3,7 @@
 Place: plausibility.sampling.sample → HERE → plausibility.sampling.sketch.
 Rules: pure. Events are gathered into a window, which is judged when it has ``LEAST_EVENTS`` and ``LEAST_MINUTES``; the
 judgement stands until that of the next window. Then the window is learned, unless it is a signal; one that lasts for
-``HOLD`` windows is learned after all. What was learned is forgotten over some 100 windows, and nothing is judged before
+``HOLD`` windows is learned after all. Windows are forgotten over some 100 later ones, and nothing is judged before
 ``LEARN_MINUTES``. A field that is unstable by nature needs a greater change.
 Memory is bounded: ``MOST_FIELDS`` of some hundred bins each.
 Not here: which events are sampled (plausibility.sampling.process), when a signal is an alarm (plausibility.alarms).
