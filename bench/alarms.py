@@ -4,7 +4,8 @@
 
 The first table has a row for each scenario of tests.harness.traffic, with the time from the event to the alarm and the
 alarms that were wrong. Then ``--streams`` streams of all sizes to which nothing happens are watched for ``--weeks``
-weeks after four weeks of learning. At last, 500 streams are watched for ten minutes, for time and memory.
+weeks after four weeks of learning. At last, 500 streams are watched for ten minutes, for time and memory, and samples
+of their events are judged, of which some streams watch their fields.
 
 Place: ``python -m bench`` → HERE → server.plausibility. Nothing listens and nothing is sent.
 Rule: the same seed gives the same tables, apart from what things cost.
@@ -14,6 +15,8 @@ Not here: the traffic (tests.harness.traffic), the limits that tests hold (tests
 from __future__ import annotations
 
 import argparse
+import json
+import random
 import time
 import tracemalloc
 from collections.abc import Sequence
@@ -21,10 +24,15 @@ from typing import Final, NamedTuple
 
 from server.plausibility.alarms import Alarms
 from server.plausibility.model import StreamModel, encode
+from server.plausibility.sampling.sample import StreamSample
 from tests.harness.traffic import DAY, LEARN_WEEKS, START, WEEK, Scenario, counts, scenarios, well
 
 MONTH: Final = 30 * DAY
 MANY: Final = 500
+FIELDS: Final = 8
+WATCHING: Final = 20  # Streams that are sampled; what they take is counted up to MANY.
+PER_STREAM: Final = 100
+ROUNDS: Final = 12
 
 
 class Watched(NamedTuple):
@@ -69,6 +77,8 @@ def run(arguments: Sequence[str]) -> int:
         print(f"{scenario.name:36} {delay:>12}  {found.kind:8} {', '.join(found.false) or 'none'}", flush=True)
     print("\n" + false_alarms(options.streams, options.weeks, options.seed), flush=True)
     print(cost(), flush=True)
+    print(cost_of_samples(0), flush=True)
+    print(cost_of_samples(FIELDS), flush=True)
     return 0
 
 
@@ -109,6 +119,42 @@ def cost() -> str:
         f"{MANY} streams: {minute_s * 1000:.1f} ms of CPU a minute ({minute_s / 60:.3%} of a core), "
         f"{held / 1e6:.1f} MB in memory, {stored / 1e6:.1f} MB stored"
     )
+
+
+def cost_of_samples(fields: int) -> str:
+    """Judge samples of many streams, so many fields of which are watched, and say what one round takes."""
+    source = random.Random(1)
+    event = {f"f{at}": at for at in range(FIELDS)}
+    rounds = [
+        [
+            [_event(event, source, stream, number) for number in range(first, first + PER_STREAM)]
+            for stream in range(WATCHING)
+        ]
+        for first in range(0, ROUNDS * PER_STREAM, PER_STREAM)
+    ]
+    names = [f"f{at}" for at in range(fields)]
+    tracemalloc.start()
+    samples = [StreamSample(0, b"0" * 32) for _ in range(WATCHING)]
+    for minute, streams in enumerate(rounds[:-1]):
+        for sample, values in zip(samples, streams, strict=True):
+            sample.take(values, names, None, minute * 20)
+    held = tracemalloc.get_traced_memory()[0] / WATCHING
+    tracemalloc.stop()
+    began_s = time.process_time()
+    for sample, values in zip(samples, rounds[-1], strict=True):
+        sample.take(values, names, None, ROUNDS * 20)
+    event_us = (time.process_time() - began_s) / WATCHING / PER_STREAM * 1e6
+    minute_s = event_us * PER_STREAM * MANY / 1e6
+    return (
+        f"samples, {fields} fields: {event_us:.1f} us of CPU an event, {minute_s:.2f} s a round of {PER_STREAM} events "
+        f"of {MANY} streams ({minute_s / 60:.2%} of a core), {held / 1e3:.0f} kB in memory for a stream"
+    )
+
+
+def _event(event: dict[str, int], source: random.Random, stream: int, number: int) -> bytes:
+    words = {name: source.choice((f"word {at % 7}", source.random(), None)) for name, at in event.items()}
+    meta = {"id": f"{stream}-{number}", "dt": "2026-11-29T12:00:00Z", "domain": "here"}
+    return json.dumps({"meta": meta, "dt": "2026-11-29T12:00:00Z", **words}).encode()
 
 
 def _text(minutes: int) -> str:

@@ -22,7 +22,7 @@ from server.admin import background, canaries, plausibility, status
 from server.admin.background import is_intake
 from server.admin.collect import Collected
 from server.admin.door import AdminConnections, MisdirectedError
-from server.plausibility.watcher import said
+from server.plausibility.shown import said
 from server.shared.notices import LEVELS
 
 if TYPE_CHECKING:
@@ -128,7 +128,8 @@ class AdminPages:
     async def _plausibility(self, request: web.Request) -> web.Response:
         watcher = self._shared.plausibility
         assert watcher is not None  # There is no such route without a watcher.
-        found = said(watcher, self._shared.board.notices.reloaded_s)
+        config, changed_s = self._shared.config, self._shared.board.notices.reloaded_s
+        found = said(watcher, changed_s, has_console=config.console.enabled)
         if "text/html" in request.headers.get("Accept", ""):
             return web.Response(text=plausibility.page(found), content_type="text/html")
         return web.Response(body=msgspec.json.encode(found), content_type="application/json")

@@ -71,6 +71,8 @@ class Generation:
         self.companions.append(Role("admin", self._run_admin, (config.admin.listen,)))
         if config.canary.enabled:
             self.companions.append(Role("canary", self._run_canaries))
+        if config.plausibility.enabled and config.plausibility.samples.enabled:
+            self.companions.append(Role("samples", self._run_samples))
 
     def open(self, rules: SharedRules | None = None) -> None:
         """Make what is shared by the processes that will be forked: the way of copies to the console. ``rules`` of
@@ -136,6 +138,13 @@ class Generation:
 
     def _run_canaries(self, context: WorkerContext) -> int:
         from server.canary import process  # It loads the clients of HTTP and of the brokers.
+
+        set_up(self.config.log.level, self.config.log.style)
+        self.link.leave_door()
+        return process.run(self, context)
+
+    def _run_samples(self, context: WorkerContext) -> int:
+        from server.plausibility.sampling import process  # It loads the client of the brokers.
 
         set_up(self.config.log.level, self.config.log.style)
         self.link.leave_door()

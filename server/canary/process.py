@@ -97,6 +97,10 @@ class Canaries:
         self._snapshot = materials.snapshot
         self._life = CompanionLife(context, self._config.process.beat_s, _logger)
         self._lock: int | None = None
+        self._began_s = float(
+            "-inf"
+        )  # By the monotonic clock: a state that cannot be written must not begin more runs.
+        self._last: CanaryState | None = None
         self._following: SnapshotFollower | None = None
         if not materials.snapshot.is_open:
             publication, prefix = materials.link.publication, materials.config.sink.topic_prefix
@@ -146,6 +150,9 @@ class Canaries:
 
     def _wait_s(self) -> float:
         """Return the time until the next run is due."""
+        own_s = self._settings.period_s - (time.monotonic() - self._began_s)
+        if own_s > 0:
+            return own_s
         before = read_state(self._directory)
         if before is None:
             return 0.0
@@ -154,7 +161,8 @@ class Canaries:
 
     async def _once(self) -> None:
         began_s, run_id = time.time(), new_id().decode()
-        before = read_state(self._directory)
+        self._began_s = time.monotonic()
+        before = self._newest(read_state(self._directory))
         key_file = self._settings.key_file
         key = read_key(self._materials.data_dir / key_file if key_file is not None else None)
         async with Poster(self._settings.request_s, self._settings.concurrency, key) as poster:
@@ -163,6 +171,7 @@ class Canaries:
             rows = rows_of(outcomes, before, began_s)
             runs = before.runs + 1 if before is not None else 1
             state = CanaryState(run_id, began_s, time.time(), self._settings.period_s, runs, socket.gethostname(), rows)
+            self._last = state
             write_state(self._directory, state)
             failed = [row for row in rows if not row.ok]
             if failed:
@@ -173,6 +182,11 @@ class Canaries:
                 )  # fmt: skip
             if state.is_good and self._settings.ping_url is not None:
                 await self._ping(poster, self._settings.ping_url)
+
+    def _newest(self, stored: CanaryState | None) -> CanaryState | None:
+        """Return the stored state, or that of this process if it is newer: it could not be written, or not be read."""
+        own = self._last
+        return stored if own is None or (stored is not None and stored.runs >= own.runs) else own
 
     @staticmethod
     async def _ping(poster: Poster, url: str) -> None:

@@ -9,13 +9,14 @@ Not here: what is expected (canary.plan), verdicts (canary.verdict).
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 from msgspec import Struct
+
+from server.host.replace import replace_file
 
 if TYPE_CHECKING:
     from server.canary.plan import Check
@@ -115,7 +116,4 @@ def read_state(directory: Path) -> CanaryState | None:
 
 def write_state(directory: Path, state: CanaryState) -> None:
     """Replace the state. Raises OSError."""
-    path = directory / FILE
-    other = path.with_name(f"{FILE}.{os.getpid()}")
-    other.write_bytes(msgspec.json.encode(state))
-    other.replace(path)
+    replace_file(directory / FILE, msgspec.json.encode(state))

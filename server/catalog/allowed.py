@@ -27,6 +27,7 @@ _EVENT_PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, token
 _TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
 _OWNER = re.compile(r"[\w .@/-]{1,100}")
+_MOST_FIELDS = 32  # Whose values plausibility alarms compare.
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,249}")
 
 
@@ -203,6 +204,21 @@ def _count_per_h(value: Any, path: KeyPath) -> Iterator[StreamFault]:
         yield StreamFault(path, f"found {quoted(value)}; allowed is a number of events above 0")
 
 
+def _fields(value: Any, path: KeyPath) -> Iterator[StreamFault]:
+    """Check the fields whose values are compared: true, or paths."""
+    if isinstance(value, bool):
+        return
+    if not isinstance(value, list) or len(value) > _MOST_FIELDS:
+        reason = f"found {quoted(value)}; allowed is true, or a list of up to {_MOST_FIELDS} paths in an event"
+        yield StreamFault(path, reason)
+        return
+    for index, field in enumerate(value):
+        if not (isinstance(field, str) and len(field) <= 200 and all(field.split("."))):
+            yield StreamFault(
+                (*path, index), f"{quoted(field)} is not a path in an event", "write names with dots between"
+            )
+
+
 def _edge_uniques(value: Any, path: KeyPath) -> Iterator[StreamFault]:
     yield from _is(bool, "true or false")(value, path)
     if value is True:
@@ -227,6 +243,7 @@ _ALARMS: dict[str, Rule] = {
     "owner": _owner,
     "severity": _one_of("page", "ticket"),
     "expected_min_per_h": _count_per_h,
+    "fields": _fields,
 }
 _INTAKE: dict[str, Rule] = {
     "enabled": _is(bool, "true or false"),

@@ -6,7 +6,7 @@ Rules: every finding is printed, warnings too; only an error makes the exit code
 not a finding and is printed after them: counts, and the schemas that the reference alone can judge, which cost several
 times as much per event.
 Not here: the checks (boot.examine; eventstreams.check_consumers for what only that program reads;
-canary.check_examples).
+canary.check_examples, plausibility.check_fields).
 """
 
 from __future__ import annotations
@@ -58,11 +58,13 @@ def run(
     """Print each finding and a summary line; 0 when there is no error, else 3."""
     from eventstreams.check_consumers import check_consumers
     from server.canary.check_examples import check_examples
+    from server.plausibility.check_fields import check_fields
 
     try:
         loaded = load(path, overrides, environ)
         examined = examine(loaded)
         found = [*examined.findings, *directories.check(loaded), *check_consumers(examined), *check_examples(examined)]
+        found += check_fields(examined)
     except SettingsError as error:
         lines = [str(error), f"{len(str(error).splitlines())} error(s): these settings cannot be used."]
         errors = 1

@@ -14,6 +14,7 @@ from server.config.addresses import parse
 from server.config.checks.auth_rules import auth_breaches
 from server.config.checks.canary_rules import canary_breaches
 from server.config.checks.console_rules import console_breaches
+from server.config.checks.plausibility_rules import plausibility_breaches
 from server.config.checks.tracing_rules import tracing_breaches
 from server.config.checks.transport_rules import transport_breaches
 from server.config.checks.url_rules import HEADER_NAME, url_breaches
@@ -200,5 +201,6 @@ def _unused(config: Config, document: SettingsDocument) -> Iterator[Breach]:
 
 _RULES = (
     *(_sizes, _queue, _largest, _addresses, _proxies, transport_breaches, _times, _acks, _event_paths),
-    *(url_breaches, auth_breaches, tracing_breaches, console_breaches, canary_breaches, _names, _secrets, _unused),
+    *(url_breaches, auth_breaches, tracing_breaches, console_breaches, canary_breaches, plausibility_breaches),
+    *(_names, _secrets, _unused),
 )

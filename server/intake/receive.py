@@ -20,6 +20,7 @@ from server.config.rules import settle_s
 from server.intake.arrival import Arrival, Clock
 from server.intake.batch import AT_ONCE_S, Batch, Preparing
 from server.intake.books.counts import MEASURED_EVERY
+from server.intake.books.dated import note_times
 from server.intake.forms.forms import Forms, PiecePreparer, without_form
 from server.intake.pipeline import Pipeline
 from server.intake.refusals import Refusals
@@ -114,6 +115,7 @@ class Receiver:
         # to pass over; it only looks. None while no route has checks in the background.
         self.choose: Choose | None = None
         self.until_chosen = 0
+        self._is_dated = config.plausibility.enabled
         self._measured_every = measured_every
         self._until_measured = min(1, measured_every)  # A request is timed when this is counted down from 1 to 0.
 
@@ -270,6 +272,8 @@ class Receiver:
         if self.choose is not None:
             until = self.until_chosen
             self.until_chosen = until - len(events) if until >= len(events) else self.choose(events, until)
+        if self._is_dated:
+            note_times(events, arrival.received_ms)
         # Numbers follow the clock, so that events of several workers' spools can be put in order.
         least = arrival.received_ms * 1000
         if len(events) > AT_ONCE:

@@ -105,6 +105,19 @@ EVENTS: Final = MetricGroup(
             _booked("canaries"),
             "stream",
         ),
+        counter(
+            "events_old",
+            "Valid events whose own time was more than an hour before their receipt. Counted with plausibility alarms.",
+            _booked("old"),
+            "stream",
+        ),
+        counter(
+            "events_askew",
+            "Valid events whose own time was more than five minutes off their receipt, and that are not old. Counted "
+            "with plausibility alarms.",
+            _booked("askew"),
+            "stream",
+        ),
         counter("events_delivered", "Accepted events that the broker has acked.", _booked("delivered"), "stream"),
         counter(
             "events_spooled",

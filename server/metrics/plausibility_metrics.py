@@ -22,7 +22,7 @@ def _alarms(view: HostView) -> list[Sample]:
         assert watcher is not None
         wanted = watcher.of_stream(alarm.stream)
         severity = wanted.severity if alarm.stream else "page"
-        found.append(((alarm.stream, alarm.kind, severity, wanted.owner), 1.0))
+        found.append(((alarm.stream, alarm.kind, alarm.of, severity, wanted.owner), 1.0))
     return found
 
 
@@ -40,6 +40,19 @@ def _expected(view: HostView) -> list[Sample]:
     return [(labels, number) for labels, number in numbers if number is not None]
 
 
+def _report_age(view: HostView) -> list[Sample]:
+    watcher = view.shared.plausibility
+    if watcher is None or not view.config.plausibility.samples.enabled:
+        return []
+    return [((), max(0.0, view.now_s - watcher.sampled_s))]
+
+
+def _sampled(view: HostView) -> list[Sample]:
+    watcher = view.shared.plausibility
+    report = watcher.samples if watcher is not None else None
+    return [((name,), one.sampled) for name, one in report.streams.items()] if report is not None else []
+
+
 def _watched(view: HostView) -> list[Sample]:
     watcher = view.shared.plausibility
     if watcher is None:
@@ -53,17 +66,18 @@ PLAUSIBILITY: Final = MetricGroup(
     (
         gauge(
             "plausibility_alarm",
-            "1 for each alarm, by `kind`: `silent`, `drop`, `rise`, `leak`, `invalid`, `below_minimum`; `many`, "
-            "without a stream, stands for those of many streams.",
+            "1 for each alarm, by `kind` (docs/PLAUSIBILITY.md); `of` is the type of invalid events or the field. "
+            "`many`, without a stream, stands for alarms of many streams.",
             FromHost(_alarms),
             "stream",
             "kind",
+            "of",
             "severity",
             "owner",
         ),
         gauge(
             "plausibility_seen_events",
-            "Accepted events of the last hour, without canaries.",
+            "Accepted events of the last hour, without canaries and old events beyond the usual share.",
             FromHost(_seen),
             "stream",
         ),
@@ -71,6 +85,17 @@ PLAUSIBILITY: Final = MetricGroup(
             "plausibility_expected_events",
             "Events that are usual in this hour of the week; absent while they are learned.",
             FromHost(_expected),
+            "stream",
+        ),
+        gauge(
+            "plausibility_samples_age_seconds",
+            "Age of the last report of samples; it rises when the process that takes them hangs.",
+            FromHost(_report_age),
+        ),
+        gauge(
+            "plausibility_sampled_events",
+            "Events of the last round of samples.",
+            FromHost(_sampled),
             "stream",
         ),
         gauge(

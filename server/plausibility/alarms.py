@@ -14,7 +14,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from server.plausibility.model import Signal
+from server.plausibility.shares import Signal
+
+Key = tuple[str, str, str]  # Stream, kind, and what it concerns.
 
 SUSTAIN: Final = 3
 CALM: Final = 15
@@ -26,7 +28,8 @@ ALL: Final = ""  # The stream of the alarm for many.
 
 class Alarm(Struct):
     """One alarm. ``since`` is the minute of its first signal, ``last`` that of its last; ``is_grouped``: the alarm for
-    many streams stands for it."""
+    many streams stands for it. ``of`` is what it concerns within the stream, often nothing; ``examples`` are
+    identities of events that show it."""
 
     stream: str
     kind: str
@@ -35,6 +38,8 @@ class Alarm(Struct):
     expected: float
     seen: float
     is_grouped: bool = False
+    of: str = ""
+    examples: list[str] = []
 
 
 class Alarms:
@@ -42,7 +47,7 @@ class Alarms:
 
     def __init__(self, active: Iterable[Alarm] = ()) -> None:
         """``active`` are alarms that were raised before a restart."""
-        self.active: dict[tuple[str, str], Alarm] = {(one.stream, one.kind): one for one in active}
+        self.active: dict[Key, Alarm] = {(one.stream, one.kind, one.of): one for one in active}
         self._signalled = dict(self.active)
         self.raised = 0
 
@@ -59,6 +64,8 @@ class Alarms:
         for one in falling:
             one.is_grouped = is_many
         for key, one in list(self._signalled.items()):
+            if one.last > minute:  # The clock was set back.
+                one.since, one.last = minute - (one.last - one.since), minute
             if minute - one.last >= (CALM if key in self.active else 1):
                 del self._signalled[key]
                 self.active.pop(key, None)
@@ -81,9 +88,11 @@ class Alarms:
         return [one.stream for one in self._signalled.values() if one.is_grouped]
 
     def _signal(self, minute: int, stream: str, signal: Signal) -> None:
-        key = (stream, signal.kind)
+        key = (stream, signal.kind, signal.of)
         alarm = self._signalled.get(key)
         if alarm is None:
-            self._signalled[key] = Alarm(stream, signal.kind, minute, minute, signal.expected, signal.seen)
+            self._signalled[key] = Alarm(
+                stream, signal.kind, minute, minute, signal.expected, signal.seen, of=signal.of
+            )  # fmt: skip
         else:
             alarm.last, alarm.expected, alarm.seen = minute, signal.expected, signal.seen

@@ -3,7 +3,8 @@
 Place: plausibility.watcher, and the bench ``alarms`` → HERE.
 Rules: nothing here does I/O or asks a clock: the caller says which minute of Unix time a count is of. Minutes that were
 not seen are unknown and never taken for zero. Weeks are of UTC; an hour is compared with the hours around it as well,
-so that summer time and jobs that start a little later are no signal. Memory is bounded: 3.5 kB for a stream.
+so that summer time and jobs that start a little later are no signal. Old events beyond the usual share were sent
+again, and are left out. Memory is bounded: 3.5 kB for a stream, and 0.7 kB for each share.
 Not here: when a signal becomes an alarm (plausibility.alarms), where counts come from (plausibility.watcher).
 """
 
@@ -11,11 +12,14 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Mapping
 from statistics import median
 from typing import Final
 
 import msgspec
 from msgspec import Struct
+
+from server.plausibility.shares import INVALID, KeptShares, Numbers, Shares, Signal
 
 WEEK_H: Final = 168
 HOURS: Final = 4 * WEEK_H
@@ -30,22 +34,22 @@ RISE: Final = math.log(2.0)
 LEAK: Final = math.log(0.8)
 Z: Final = 6.0
 Z_DAY: Final = 4.0
-LEAST_SHARE: Final = 0.05
 LEAST_GAP: Final = 30  # Minutes without an event, where little is expected.
 LEAST_QUIET: Final = 3  # The same where much is.
 LEAST_MISSED: Final = 20.0  # Expected events that did not come.
 
 _NAN: Final = math.nan
 _NONE: Final = -1.0
+_NEVER: Final = -(1 << 40)
+SAMPLED: Final = ("duplicate", "ahead", "sample_rate")  # What is counted among samples.
 
 
-class Signal(Struct, frozen=True):
-    """Something unusual at one minute. ``kind`` is ``silent``, ``drop``, ``rise``, ``leak`` or ``invalid``; the numbers
-    are events per hour, for ``leak`` per day, and for ``invalid`` shares of 1."""
+SHIFT: Final = 24 * 60  # Minutes until clients have heard of another sample rate.
+FORGET_H: Final = 72
+SLOW: Final = 0.05  # The usual share of old events changes by so much in three days, if it has been learned.
 
-    kind: str
-    expected: float
-    seen: float
+BACK: Final = 120  # Minutes. A clock that is set back further is followed, and does not come back to where it was soon.
+FAR: Final = 2 * WEEK
 
 
 class Kept(Struct, array_like=True):
@@ -53,32 +57,36 @@ class Kept(Struct, array_like=True):
 
     hours: bytes
     minutes: bytes
-    invalid: bytes
     numbers: list[float]
     gaps: list[float]
     missed: list[float]
+    shares: KeptShares
+    samples: KeptShares
 
 
 class StreamModel:
     """One stream. ``add`` takes its counts minute by minute, ``signals`` judges the last one."""
 
     __slots__ = (
-        "_bounds", "_bounds_hour", "born", "day_scatter", "gaps", "hour_invalid", "hour_known", "hour_sum", "hours",
-        "invalid", "leak", "level", "minute", "minutes", "missed", "missing", "quiet_since", "scatter", "share",
+        "_bounds", "_bounds_hour", "born", "day_scatter", "factor", "gaps", "hour_known", "hour_old", "hour_raw",
+        "hour_sum", "hours", "leak", "level", "minute", "minutes", "missed", "missing", "old_share", "quiet_since",
+        "sample_rate", "samples", "scatter", "shares", "shifted",
     )  # fmt: skip
 
     def __init__(self, born: int) -> None:
         """``born`` is the first minute of the stream."""
         self.hours = array("f", [_NAN]) * HOURS
         self.minutes = array("f", [_NAN]) * WINDOW
-        self.invalid = array("f", [0.0]) * WINDOW
         self.born = born
         self.minute = born - 1
-        self.hour_sum = self.hour_known = self.hour_invalid = 0.0
+        self.hour_sum = self.hour_known = self.hour_raw = self.hour_old = 0.0
         self.level = 0.0  # Logarithm of the present level against the same hours of the weeks before.
         self.scatter = 0.15
         self.day_scatter = 0.05
-        self.share = 0.0
+        self.old_share = 0.0
+        self.shares, self.samples = Shares(), Shares()
+        self.sample_rate = _NONE  # The share of events that clients send, as the settings say it.
+        self.shifted, self.factor = _NEVER, 1.0  # When the sample rate changed, and how many times as much it is.
         self.quiet_since = born
         self.missing = 0.0
         self.gaps = [0.0] * 4
@@ -92,8 +100,14 @@ class StreamModel:
         """Whether volumes are judged."""
         return self.minute - self.born >= LEARN_VOLUME
 
-    def add(self, minute: int, count: float, invalid: float = 0.0) -> None:
-        """Take the counts of a minute. One that is not after the last one is left out: a clock was set back."""
+    def add(self, minute: int, events: float, shares: Numbers | None = None, old: float = 0.0) -> None:
+        """Take the counts of a minute. One that is not after the last one is left out: a clock was set back a little.
+
+        ``old`` of the events are of an hour before or earlier. ``shares`` are numbers of events by kind and what they
+        concern; the invalid ones are none of ``events``.
+        """
+        if minute < self.minute - BACK or minute > self.minute + FAR:
+            self._move(minute)
         if minute <= self.minute:
             return
         if minute > self.minute + 1:
@@ -104,11 +118,14 @@ class StreamModel:
             at = minute // WEEK % 4
             self.gaps[at] = self.missed[at] = 0.0
         self.minute = minute
-        at = minute % WINDOW
-        self.minutes[at], self.invalid[at] = count, invalid
+        count = events - max(0.0, old - self.old_share * events)
+        self.minutes[minute % WINDOW] = count
         self.hour_sum += count
-        self.hour_invalid += invalid
+        self.hour_raw += events
+        self.hour_old += old
         self.hour_known += 1
+        numbers = shares or {}
+        self.shares.add(minute, numbers, events + numbers.get(INVALID, 0.0), self.born, self.minutes)
         if count > 0:
             self._end_quiet(minute)
         else:
@@ -127,13 +144,33 @@ class StreamModel:
             return found
         if age >= LEARN_VOLUME and (volume := self._volume(seen)) is not None:
             found.append(volume)
-        if self.leak is not None:
+        if self.leak is not None and not self._is_shifting(3):
             found.append(Signal("leak", *self.leak))
-        wrong = sum(self.invalid)
-        share = wrong / (wrong + seen) if wrong else 0.0
-        if wrong >= LEAST_EVENTS and share > max(LEAST_SHARE, 5 * self.share) and age >= LEARN_SILENCE:
-            found.append(Signal("invalid", self.share, share))
+        if age >= LEARN_SILENCE:
+            found += self.shares.unusual()
         return found
+
+    def add_samples(self, minute: int, sampled: int, shares: Mapping[str, int]) -> None:
+        """Take the numbers of a sample: some of ``sampled`` events, by kind."""
+        numbers = {(kind, ""): float(shares.get(kind, 0)) for kind in SAMPLED}
+        self.samples.add(minute, numbers, sampled, self.born, ())
+
+    def unusual_samples(self) -> list[Signal]:
+        """Return what is unusual in samples."""
+        return self.samples.unusual() if self.minute - self.born >= LEARN_SILENCE else []
+
+    def use_sample_rate(self, rate: float) -> None:
+        """Note which share of events clients send by the settings. After a change, so many times the events are
+        usual; clients follow it within a day."""
+        before, self.sample_rate = self.sample_rate, rate
+        if before in (_NONE, rate) or not before or not rate:
+            return
+        factor = rate / before
+        self.hours = array("f", [count * factor for count in self.hours])
+        self.gaps = [gap * max(1.0, 1 / factor) for gap in self.gaps]
+        self._bounds_hour = -1
+        earlier = self.factor if self._is_shifting() else 1.0
+        self.shifted, self.factor = self.minute, earlier * factor
 
     def seen(self) -> float | None:
         """Return how many events came in the hour up to the last minute, or None while too little of it is known."""
@@ -149,25 +186,32 @@ class StreamModel:
         """Return the memory of this model."""
         leak = self.leak or (_NONE, _NONE)
         numbers: list[float] = [
-            self.born, self.minute, self.hour_sum, self.hour_known, self.hour_invalid, self.level, self.scatter,
-            self.day_scatter, self.share, self.quiet_since, self.missing, *leak,
+            self.born, self.minute, self.quiet_since, self.shifted, self.hour_sum, self.hour_known, self.hour_raw,
+            self.hour_old, self.level, self.scatter, self.day_scatter, self.old_share, self.missing, self.sample_rate,
+            self.factor, *leak,
         ]  # fmt: skip
-        arrays = (self.hours.tobytes(), self.minutes.tobytes(), self.invalid.tobytes())
-        return Kept(*arrays, [float(number) for number in numbers], self.gaps, self.missed)
+        arrays = (self.hours.tobytes(), self.minutes.tobytes())
+        return Kept(
+            *arrays,
+            [float(number) for number in numbers],
+            self.gaps,
+            self.missed,
+            self.shares.kept(),
+            self.samples.kept(),
+        )
 
     @classmethod
     def of(cls, kept: Kept) -> StreamModel:
         """Return the model with this memory. Raises ValueError if it is of another form."""
-        born, minute, *floats = kept.numbers
-        model = cls(int(born))
-        model.minute = int(minute)
+        model = cls(int(kept.numbers[0]))
+        model.minute, model.quiet_since, model.shifted = (int(number) for number in kept.numbers[1:4])
         (
-            model.hour_sum, model.hour_known, model.hour_invalid, model.level, model.scatter,
-            model.day_scatter, model.share, quiet_since, model.missing, expected, seen,
-        ) = floats  # fmt: skip
-        model.quiet_since = int(quiet_since)
+            model.hour_sum, model.hour_known, model.hour_raw, model.hour_old, model.level, model.scatter,
+            model.day_scatter, model.old_share, model.missing, model.sample_rate, model.factor, expected, seen,
+        ) = kept.numbers[4:]  # fmt: skip
         model.leak = (expected, seen) if expected != _NONE else None
-        for name, length in (("hours", HOURS), ("minutes", WINDOW), ("invalid", WINDOW)):
+        model.shares, model.samples = Shares.of(kept.shares), Shares.of(kept.samples)
+        for name, length in (("hours", HOURS), ("minutes", WINDOW)):
             numbers = array("f", getattr(kept, name))
             if len(numbers) != length:
                 raise ValueError(f"{len(numbers)} {name}")
@@ -181,11 +225,21 @@ class StreamModel:
         """Note that the minutes before this one are unknown."""
         first = max(self.minute + 1, minute - WINDOW)
         for each in range(first, minute):
-            self.minutes[each % WINDOW], self.invalid[each % WINDOW] = _NAN, 0.0
+            self.minutes[each % WINDOW] = _NAN
         hour, last = minute // 60, self.minute // 60
         for each in range(max(last + 1, hour - HOURS), hour):
             self.hours[each % HOURS] = _NAN
         self.quiet_since, self.missing = minute, 0.0
+
+    def _move(self, minute: int) -> None:
+        """Go on at another time: a clock was far off, or is now. Hours of the week stay what they are."""
+        away = minute - 1 - self.minute
+        self.minute, self.born, self.shifted = minute - 1, self.born + away, self.shifted + away
+        self.quiet_since, self.missing, self._bounds_hour = minute, 0.0, -1
+        self.hour_sum = self.hour_known = self.hour_raw = self.hour_old = 0.0
+        self.minutes = array("f", [_NAN]) * WINDOW
+        self.shares.move(minute - 1)
+        self.samples.move(minute - 1)
 
     def _end_quiet(self, minute: int) -> None:
         """An event has come: learn how long it was quiet, and how much that was."""
@@ -204,14 +258,15 @@ class StreamModel:
             self._learn(hour, count)
         self.hours[hour % HOURS] = count
         self._bounds_hour = -1
-        self.hour_sum = self.hour_known = self.hour_invalid = 0.0
+        self.hour_sum = self.hour_known = self.hour_raw = self.hour_old = 0.0
         if hour % 24 == 23:
             self._judge_day(hour)
 
     def _learn(self, hour: int, count: float) -> None:
-        total = count + self.hour_invalid
-        if total >= 1:
-            self.share += (self.hour_invalid / total - self.share) / 72
+        if self.hour_raw >= 1:
+            self._learn_old(self.hour_old / self.hour_raw - self.old_share, 60 * hour - self.born)
+        if self._is_shifting():
+            return
         bounds, usual = self._of_hour(hour), self._usual(hour, hour)
         if bounds is None or usual is None or usual < LEAST_EVENTS:
             return
@@ -219,6 +274,13 @@ class StreamModel:
         self.scatter += (min(abs(away), 0.5) * 1.25 - self.scatter) / WEEK_H
         now = max(-0.5, min(0.5, math.log((count + 1) / (usual + 1))))
         self.level += (now - self.level) / 48
+
+    def _learn_old(self, away: float, age: int) -> None:
+        """Learn the share of old events: fast at first, and later so slowly that days of repeated ones do not count."""
+        if age < LEARN_SILENCE:
+            self.old_share += away / min(max(1, 1 + age // 60), FORGET_H)
+        else:
+            self.old_share += max(-SLOW, min(SLOW, away)) / FORGET_H
 
     def _judge_day(self, hour: int) -> None:
         """Compare the day that has ended with the same weekday of up to three weeks before."""
@@ -235,6 +297,10 @@ class StreamModel:
         is_leak = away < LEAK and away < -Z_DAY * self.day_scatter
         self.leak = (usual, today) if is_leak else None
         self.day_scatter += (min(abs(away), 0.1) * 1.25 - self.day_scatter) / 14
+
+    def _is_shifting(self, days: int = 1) -> bool:
+        """Whether the sample rate changed so few days ago that clients may not have heard of it."""
+        return self.minute - self.shifted < days * SHIFT
 
     def _silent(self, seen: float) -> Signal | None:
         quiet = self.minute - self.quiet_since
@@ -268,6 +334,10 @@ class StreamModel:
             return None
         part, level = (self.minute % 60 + 1) / 60, math.exp(self.level)
         before_low, before_high, low, high = bounds
+        if self._is_shifting():
+            level *= min(1.0, 1 / self.factor)
+            widest = max(self.factor, 1 / self.factor)
+            before_high, high = before_high * widest, high * widest
         return ((1 - part) * before_low + part * low) * level, ((1 - part) * before_high + part * high) * level
 
     def _of_hour(self, hour: int) -> tuple[float, float, float, float] | None:

@@ -3,7 +3,7 @@
 Place: plausibility.watcher → HERE, on the loop of the admin process: writing 500 streams takes some 10 ms every
 five minutes.
 Rules: one process at a time holds the lock, and only it reads and writes. A row that cannot be read is logged, and
-its stream is learned again. Rows of streams that are gone are deleted.
+its stream is learned again; a damaged database is set aside. Rows of streams that are gone are deleted.
 Not here: the form of a model (plausibility.model).
 """
 
@@ -26,8 +26,10 @@ from server.sink.spool import claim
 FILE: Final = "learned.db"
 _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS stream (name TEXT PRIMARY KEY, model BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS schema_seen (uri TEXT PRIMARY KEY, minute INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS alarm (id INTEGER PRIMARY KEY, text BLOB NOT NULL)",
 )
+_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _log = logging.getLogger("plausibility")
 
 
@@ -53,8 +55,21 @@ class LearnedState:
             os.close(self._lock)
             self._lock = None
 
-    def read(self) -> tuple[dict[str, StreamModel], list[Alarm]]:
-        """Return the models by stream, and the alarms. Raises sqlite3.Error."""
+    def read(self) -> tuple[dict[str, StreamModel], list[Alarm], dict[str, int]]:
+        """Return the models by stream, the alarms, and the minute in which each schema was seen first. Raises OSError
+        or sqlite3.Error: it may be read later."""
+        try:
+            return self._read()
+        except sqlite3.DatabaseError as bad:
+            if bad.sqlite_errorcode & 0xFF not in _DAMAGED:
+                raise
+            self._path.replace(self._path.with_suffix(".damaged"))
+            for suffix in ("-wal", "-shm", "-journal"):
+                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+            _log.warning("%s is damaged and was set aside; streams are learned again: %s", self._path, bad)
+            return {}, [], {}
+
+    def _read(self) -> tuple[dict[str, StreamModel], list[Alarm], dict[str, int]]:
         models = {}
         with closing(self._open()) as database:
             for name, text in database.execute("SELECT name, model FROM stream"):
@@ -62,19 +77,24 @@ class LearnedState:
                     models[name] = decode(text)
                 except (ValueError, TypeError) as bad:
                     _log.warning("what was learned of stream %s cannot be read and is learned again: %s", name, bad)
+            seen = dict(database.execute("SELECT uri, minute FROM schema_seen"))
             texts = [text for (text,) in database.execute("SELECT text FROM alarm")]
         try:
-            return models, [msgspec.msgpack.decode(text, type=Alarm) for text in texts]
+            return models, [msgspec.msgpack.decode(text, type=Alarm) for text in texts], seen
         except msgspec.DecodeError as bad:
             _log.warning("the alarms in %s cannot be read: %s", self._path, bad)
-            return models, []
+            return models, [], seen
 
-    def write(self, models: Mapping[str, StreamModel], alarms: Iterable[Alarm]) -> None:
+    def write(
+        self, models: Mapping[str, StreamModel], alarms: Iterable[Alarm], seen: Mapping[str, int] | None = None
+    ) -> None:
         """Replace everything, in one transaction. Raises sqlite3.Error."""
         rows = [(name, encode(model)) for name, model in models.items()]
         with closing(self._open()) as database, database:
             database.execute("DELETE FROM stream")
             database.executemany("INSERT INTO stream VALUES (?, ?)", rows)
+            database.execute("DELETE FROM schema_seen")
+            database.executemany("INSERT INTO schema_seen VALUES (?, ?)", list((seen or {}).items()))
             database.execute("DELETE FROM alarm")
             database.executemany(
                 "INSERT INTO alarm (text) VALUES (?)", [(msgspec.msgpack.encode(alarm),) for alarm in alarms]

@@ -1,10 +1,12 @@
 """Watch all streams: take their counts once a minute, learn, and raise alarms.
 
 Place: admin.process calls ``look`` → HERE → plausibility.model, plausibility.alarms, plausibility.state.
-Rules: counts come from shared memory, so workers do nothing for it. Canaries are no traffic and are taken off. Counts
-are those since the look before; the first look after a start, and one that comes too late, tell nothing, and their
-minutes stay unknown. Streams that only match a regular expression are watched together, as they are counted.
-Not here: what is unusual (plausibility.model), names of metrics (metrics.plausibility_metrics).
+Rules: counts come from shared memory. Canaries are no traffic and are taken off. Counts are those since the look
+before; the first look after a start, and one that comes too late, tell nothing, and their minutes stay unknown. Streams
+that only match a regular expression are watched together, as they are counted. A report of the sampling process counts
+while it is fresh.
+Not here: what is unusual (plausibility.model), samples (plausibility.sampling), what is shown (plausibility.shown),
+names of metrics (metrics.plausibility_metrics).
 """
 
 from __future__ import annotations
@@ -12,23 +14,26 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from msgspec import Struct
-
+from server.config.plausibility_settings import FRESH_S
 from server.log import Limited
-from server.plausibility.alarms import ALL, Alarm, Alarms
-from server.plausibility.model import Signal, StreamModel
+from server.plausibility.alarms import Alarms
+from server.plausibility.model import LEARN_SILENCE, StreamModel
+from server.plausibility.settings import StreamAlarms, sample_rate_of, settings_of
+from server.plausibility.shares import INVALID, Signal
 from server.plausibility.state import LearnedState
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from server.catalog.snapshot import Snapshot
+    from server.plausibility.sampling.files import Report
 
 WRITE_MINUTES: Final = 5
 LATE_MINUTES: Final = 1.5
+MOST_SEEN: Final = 10_000
 BELOW: Final = "below_minimum"
 
 _log = logging.getLogger("plausibility")
@@ -36,23 +41,39 @@ _limited = Limited(_log)
 
 
 class Total(NamedTuple):
-    """Events of a stream since the service began. ``accepted`` is without canaries."""
+    """Events of a stream since the service began. ``accepted`` is without canaries; ``old`` and ``askew`` are some of
+    them (intake.books.dated); ``by_type`` are the invalid ones by type."""
 
     accepted: int
     invalid: int
+    old: int = 0
+    askew: int = 0
+    by_type: Mapping[str, int] = {}
 
 
-class StreamAlarms(Struct, frozen=True):
-    """The section ``alarms`` of a stream's settings."""
+class _Settings(NamedTuple):
+    """The settings of a stream that are used here."""
 
-    enabled: bool = True
-    owner: str = ""
-    severity: str = "ticket"
-    expected_min_per_h: float | None = None
+    alarms: StreamAlarms
+    sample_rate: float | None
+    schema_title: str | None
+
+
+def _no_report() -> Report | None:
+    return None
+
+
+def _no_schemas() -> Iterable[str]:
+    return ()
 
 
 class Watcher:
-    """The streams of one service. ``totals`` returns their counts, ``snapshot`` the streams declared now."""
+    """The streams of one service.
+
+    ``totals`` returns their counts, ``snapshot`` the streams declared now, ``report`` the last one of the sampling
+    process, ``schemas`` the URIs of those that events have had. ``samples`` is that report, while it is fresh, and
+    ``sampled_s`` the time of the last one, or of the beginning.
+    """
 
     def __init__(
         self,
@@ -60,15 +81,22 @@ class Watcher:
         totals: Callable[[], Mapping[str, Total]],
         snapshot: Callable[[], Snapshot],
         now_s: Callable[[], float] = time.time,
+        report: Callable[[], Report | None] = _no_report,
+        schemas: Callable[[], Iterable[str]] = _no_schemas,
     ) -> None:
         self._state = LearnedState(directory)
         self._totals = totals
         self._snapshot = snapshot
         self._now_s = now_s
+        self._report = report
+        self._schemas = schemas
+        self._seen: dict[str, int] = {}  # Schemas, with the minute in which each was seen first.
+        self.samples: Report | None = None
+        self.sampled_s = now_s()
         self._is_leader = self._is_closed = False
         self._before: tuple[float, Mapping[str, Total]] | None = None
         self._minute = 0
-        self._of_stream: tuple[Snapshot, dict[str, StreamAlarms]] | None = None
+        self._of_stream: tuple[Snapshot, dict[str, _Settings]] | None = None
         self.models: dict[str, StreamModel] = {}
         self.alarms = Alarms()
 
@@ -84,7 +112,7 @@ class Watcher:
                 return
             self._take(now_s, minute - 1)
             if minute % WRITE_MINUTES == 0:
-                self._state.write(self.models, self.alarms.active.values())
+                self._state.write(self.models, self.alarms.active.values(), self._seen)
         except (OSError, sqlite3.Error) as failed:
             _limited.warning("state", "what was learned of streams cannot be kept: %s", failed)
 
@@ -94,7 +122,7 @@ class Watcher:
         if not self._is_leader:
             return
         try:
-            self._state.write(self.models, self.alarms.active.values())
+            self._state.write(self.models, self.alarms.active.values(), self._seen)
         except (OSError, sqlite3.Error) as failed:
             _limited.warning("state", "what was learned of streams cannot be kept: %s", failed)
         self._state.release()
@@ -102,7 +130,21 @@ class Watcher:
 
     def of_stream(self, stream: str) -> StreamAlarms:
         """Return the settings of a stream."""
-        return self._settings().get(stream, StreamAlarms())
+        found = self._settings().get(stream)
+        return found.alarms if found is not None else StreamAlarms()
+
+    def new_schemas(self, stream: str, first: int, last: int) -> list[str]:
+        """Return the schemas of a stream's title that were seen first in these minutes, if it has been watched for
+        longer than a week."""
+        found, model = self._settings().get(stream), self.models.get(stream)
+        if found is None or found.schema_title is None or model is None or first - model.born < LEARN_SILENCE:
+            return []
+        title = f"/{found.schema_title}/"
+        return sorted(
+            uri
+            for uri, minute in self._seen.items()
+            if first <= minute <= last and uri.rpartition("/")[0] + "/" == title
+        )
 
     def watched(self) -> tuple[int, int]:
         """Return how many streams are being learned, and how many are judged by their volume."""
@@ -114,9 +156,9 @@ class Watcher:
             self._is_leader, self._before = False, None
             return False
         if not self._is_leader:
-            self._is_leader = True
-            self.models, alarms = self._state.read()
+            self.models, alarms, self._seen = self._state.read()  # If that fails, what is stored must not be replaced.
             self.alarms = Alarms(alarms)
+            self._is_leader = True
         return True
 
     def _take(self, now_s: float, minute: int) -> None:
@@ -128,6 +170,10 @@ class Watcher:
         for name in gone:
             del self.models[name]
         self.alarms.drop(gone)
+        for uri in self._schemas():
+            if len(self._seen) < MOST_SEEN:
+                self._seen.setdefault(uri, minute)
+        is_new = self._take_report(now_s)
         if before is None or not 0 < now_s - before[0] < LATE_MINUTES * 60:
             return
         signals = {}
@@ -135,22 +181,70 @@ class Watcher:
             model = self.models.get(name)
             if model is None:
                 model = self.models[name] = StreamModel(minute)
-            now, old = totals.get(name, _NONE), before[1].get(name, _NONE)
-            model.add(minute, max(0, now.accepted - old.accepted), max(0, now.invalid - old.invalid))
-            found = model.signals() if wanted.enabled else []
-            if wanted.enabled and wanted.expected_min_per_h is not None:
-                found += _below(model, wanted.expected_min_per_h)
+            if wanted.sample_rate is not None:
+                model.use_sample_rate(wanted.sample_rate)
+            self._add(model, minute, totals.get(name, _NONE), before[1].get(name, _NONE))
+            found = model.signals() if wanted.alarms.enabled else []
+            found += self._of_samples(name, minute, is_new=is_new) if wanted.alarms.enabled else []
+            least = wanted.alarms.expected_min_per_h
+            if wanted.alarms.enabled and least is not None:
+                found += _below(model, least)
             if found:
                 signals[name] = found
         self.alarms.take(minute, signals, self.watched()[1])
+        self._show_examples()
 
-    def _settings(self) -> dict[str, StreamAlarms]:
+    @staticmethod
+    def _add(model: StreamModel, minute: int, now: Total, old: Total) -> None:
+        shares = {
+            ("invalid", error_type): max(0.0, float(number - old.by_type.get(error_type, 0)))
+            for error_type, number in now.by_type.items()
+        }
+        shares[INVALID] = max(0.0, float(now.invalid - old.invalid))
+        shares["askew", ""] = max(0.0, float(now.askew - old.askew))
+        model.add(minute, max(0, now.accepted - old.accepted), shares, max(0, now.old - old.old))
+
+    def _take_report(self, now_s: float) -> bool:
+        """Take the last report of samples. Returns whether it is another one than before."""
+        report, before = self._report(), self.samples
+        is_fresh = report is not None and abs(now_s - report.ended_s) < FRESH_S
+        self.samples = report if is_fresh else None
+        if report is not None:
+            self.sampled_s = report.ended_s
+        return self.samples is not None and (before is None or before.ended_s != self.samples.ended_s)
+
+    def _of_samples(self, stream: str, minute: int, *, is_new: bool) -> list[Signal]:
+        """Return what is unusual in the samples of a stream. Shares are learned for as long as a stream."""
+        report = self.samples.streams.get(stream) if self.samples is not None else None
+        if report is None:
+            return []
+        model = self.models[stream]
+        if is_new:
+            model.add_samples(minute, report.sampled, report.shares)
+        return [*model.unusual_samples(), *report.signals]
+
+    def _show_examples(self) -> None:
+        """Give alarms the identities of events that show them, and keep those that they had."""
+        streams = self.samples.streams if self.samples is not None else {}
+        for alarm in self.alarms.active.values():
+            report = streams.get(alarm.stream)
+            if report is not None and not alarm.examples:
+                key = f"{alarm.kind} {alarm.of}"
+                alarm.examples = (report.examples.get(key) or report.examples.get(alarm.kind) or report.newest)[:3]
+
+    def _settings(self) -> dict[str, _Settings]:
         """Return the settings of all declared streams that this service takes."""
         snapshot = self._snapshot()
         if self._of_stream is None or self._of_stream[0] is not snapshot:
             self._of_stream = (
                 snapshot,
-                {stream.name: settings_of(stream.settings) for stream in snapshot.streams() if stream.enabled},
+                {
+                    stream.name: _Settings(
+                        settings_of(stream.settings), sample_rate_of(stream.settings), stream.schema_title
+                    )
+                    for stream in snapshot.streams()
+                    if stream.enabled
+                },
             )
         return self._of_stream[1]
 
@@ -161,35 +255,3 @@ _NONE: Final = Total(0, 0)
 def _below(model: StreamModel, least: float) -> list[Signal]:
     seen = model.seen()
     return [Signal(BELOW, least, seen)] if seen is not None and seen < least else []
-
-
-def settings_of(settings: Mapping[str, Any]) -> StreamAlarms:
-    """Return the section ``alarms`` of the settings of a stream."""
-    given = {name: value for name, value in (settings.get("alarms") or {}).items() if value is not None}
-    return StreamAlarms(**given)
-
-
-def said(watcher: Watcher, changed_s: float) -> dict[str, Any]:
-    """Return alarms and streams for programs. ``changed_s`` is when the settings in force were read, in seconds since
-    1970: a change of them is the likely cause of an alarm that begins soon after."""
-    learning, learned = watcher.watched()
-    return {
-        "streams": {"learning": learning, "learned": learned},
-        "settings_read_s": changed_s,
-        "alarms": [_line(watcher, alarm, changed_s) for alarm in watcher.alarms.shown()],
-    }
-
-
-def _line(watcher: Watcher, alarm: Alarm, changed_s: float) -> dict[str, Any]:
-    settings = watcher.of_stream(alarm.stream)
-    return {
-        "stream": alarm.stream or None,
-        "streams": sorted(watcher.alarms.grouped()) if alarm.stream == ALL else [alarm.stream],
-        "kind": alarm.kind,
-        "expected": round(alarm.expected, 3),
-        "seen": round(alarm.seen, 3),
-        "since_s": alarm.since * 60,
-        "is_after_change": 0 <= alarm.since * 60 - changed_s < 2 * 3600,
-        "owner": settings.owner,
-        "severity": settings.severity if alarm.stream else "page",
-    }

@@ -21,16 +21,16 @@ from server.shared.lines import Lines, LinesPage, bytes_of
 
 # In the order of their cells: COUNTS, REASONS, OUT, AMONG. OUT are events that a worker has delivered from the spool.
 # Any worker, of this master or of an earlier one, may have put them there, so they are no part of the sum. AMONG are
-# events that are counted as accepted too.
+# events that are counted as accepted too; ``old`` and ``askew`` are counted before their outcome is known.
 COUNTS: Final = ("accepted", "delivered", "spooled", "withdrawn")
 REASONS: Final = ("broker_timeout", "queue_full", "broker_rejected", "event_too_large", "internal")
 OUT: Final = ("replayed",)
-AMONG: Final = ("canaries",)
+AMONG: Final = ("canaries", "old", "askew")
 NAMES: Final = COUNTS + REASONS + OUT + AMONG
 # Streams of a page; the last line takes those without a line of their own. Looking for changed lines takes 0.3 ms per
 # beat.
 LINES: Final = 2048
-_BYTES: Final = bytes_of(LINES, len(NAMES))  # 90 MB of address space; memory is used only where it is written.
+_BYTES: Final = bytes_of(LINES, len(NAMES))  # 94 MB of address space; memory is used only where it is written.
 _MEMORY: Final = "penstock-ledger"
 
 Numbers = dict[str, int]
@@ -47,6 +47,8 @@ class Account(Protocol):
     dropped: dict[str, int]
     replayed: int
     canaries: int
+    old: int
+    askew: int
 
 
 class Ledger:
@@ -90,7 +92,7 @@ def _write(page: LinesPage, accounts: Iterable[Account]) -> None:
         dropped = account.dropped
         # The numbers only grow, so the same sum is the same line.
         numbers = account.accepted + account.delivered + account.spooled + account.withdrawn
-        numbers += account.replayed + account.canaries
+        numbers += account.replayed + account.canaries + account.old + account.askew
         if dropped:
             numbers += sum(dropped.values())
         if line == len(marks):
@@ -99,7 +101,7 @@ def _write(page: LinesPage, accounts: Iterable[Account]) -> None:
             marks[line] = numbers
             cells = [account.accepted, account.delivered, account.spooled, account.withdrawn]
             cells += [dropped.get(reason, 0) for reason in REASONS]
-            page.set(line, account.stream, [*cells, account.replayed, account.canaries])
+            page.set(line, account.stream, [*cells, account.replayed, account.canaries, account.old, account.askew])
 
 
 def _memory() -> mmap.mmap:

@@ -30,6 +30,7 @@ from server.shared.row import (  # fmt: skip
 )
 from server.shared.stacks import Stacks
 
+STREAM_COUNTS = 18  # Numbers of a stream's line.
 # Number of lines of each kind that a worker may have: for streams, schemas and brokers.
 MOST_STREAMS, MOST_SCHEMAS, MOST_BROKERS, MOST_CONSUMED = 2048, 1024, 128, 512
 MOST_CHECKS, CHECK_CELLS = 1024, 4  # Of the checks in the background, in the order of intake.background.counts.
@@ -43,7 +44,8 @@ class Kinds:
     A program that does not count something leaves its memory untouched, and so unused."""
 
     def __init__(self) -> None:
-        self.streams = Lines(MOST_STREAMS, 3)  # Invalid, errors, observed.
+        # Invalid, errors, observed; then the invalid ones by type, in the order of intake.books.counts.
+        self.streams = Lines(MOST_STREAMS, STREAM_COUNTS)
         self.schemas = Lines(MOST_SCHEMAS, 3)  # Validated in one decode, in one pass, by the reference.
         self.brokers = Lines(MOST_BROKERS, 6, 6)  # In the order of sink.kafka.statistics.
         self.consumed = Lines(MOST_CONSUMED, 3, 2)  # Deliveries, their bytes, events read; clients, their lag.

@@ -19,7 +19,7 @@ from msgspec import Struct
 from server.config.framework.breach import Breach
 from server.config.sink_settings import SinkSettings
 from server.sink.base import Sink
-from server.sink.watch import Watch
+from server.sink.watch import Tail, Watch
 
 
 class Reading(Struct, frozen=True):
@@ -51,10 +51,11 @@ class Kind(Struct, frozen=True):
     SettingsError, which says how else to read them, or PenstockError. ``check(settings)`` finds faults in the settings
     beyond the checks of ``server.config``, without a broker. ``files_state(settings)`` changes when a file changes that
     the settings name and that only a new worker reads again. ``directories(settings)`` are those that the sink writes:
-    the setting below ``sink``, and its value. ``reads_topics``: ``read`` wants to be told topics.
-    ``make_alone(settings, name, settle_s)`` makes a sink whose ``open`` ends
-    every other one of this name, wherever it lives, so that what is stored afterwards is known; None: ``make`` will do,
-    where a process that has ended can have nothing under way.
+    the setting below ``sink``, and its value. ``watch(settings, base_dir)`` finds one event again, and ``tail`` reads
+    the newest ones, in another process (server.sink.watch); None: the kind stores nothing that could be read.
+    ``reads_topics``: ``read`` wants to be told topics. ``make_alone(settings, name, settle_s)`` makes a sink whose
+    ``open`` ends every other one of this name, wherever it lives, so that what is stored afterwards is known; None:
+    ``make`` will do, where a process that has ended can have nothing under way.
     """
 
     make: Callable[[SinkSettings, Path, float], Sink]
@@ -64,6 +65,7 @@ class Kind(Struct, frozen=True):
     files_state: Callable[[SinkSettings], str] = lambda settings: ""
     directories: Callable[[SinkSettings], list[tuple[tuple[str, ...], str]]] = lambda settings: []
     watch: Callable[[SinkSettings, Path], Watch] | None = None
+    tail: Callable[[SinkSettings, Path], Tail] | None = None
     reads_topics: bool = False
     make_alone: Callable[[SinkSettings, str, float], Sink] | None = None
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
 import signal
+from collections.abc import Callable
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -71,30 +73,56 @@ def test_a_schema_without_a_valid_example_is_a_fault_of_the_example(tmp_path: Pa
     assert (code, line["stage"]) == (1, "example")
 
 
+def lose(service: Served, site: Site) -> None:
+    site.says("/v1/events", body("", status=201))
+
+
+def hang_up(service: Served, site: Site) -> None:
+    site.says("/v1/events", lambda handler: handler.connection.close())
+
+
+def set_clock(service: Served, site: Site) -> None:
+    site.says("/v1/events", late(service))
+
+
+def damage(service: Served, site: Site) -> None:
+    """Put a file among those of the sink which no consumer can read."""
+    (service.settings_file.parent / "events" / "events-9.db").write_bytes(b"no database" * 1000)
+
+
+def spoil_example(service: Served, site: Site) -> None:
+    """Release a version of the schema whose first example is not valid."""
+    versions = service.settings_file.parent / "schemas" / "shop" / "order"
+    text = (versions / "1.0.0.yaml").read_text().replace("/shop/order/1.0.0", "/shop/order/1.9.0")
+    (versions / "1.9.0.yaml").write_text(text.replace("order_id: A-1001", "order_id: ''"))
+    service.reload()
+
+
 @pytest.mark.parametrize(
     ("fault", "stage"),
-    [("lost", "sqlite"), ("down", "http")],
+    [(lose, "sqlite"), (hang_up, "http"), (set_clock, "clock"), (damage, "consumer"), (spoil_example, "example")],
 )
-def test_the_first_run_that_begins_after_a_fault_shows_it(tmp_path: Path, fault: str, stage: str) -> None:
+def test_the_first_run_that_begins_after_a_fault_shows_it(
+    tmp_path: Path, fault: Callable[[Served, Site], None], stage: str
+) -> None:
     """A run begins once per period and ends within ``canary.run_s``, which is no longer than a period."""
+    shutil.copytree(EXAMPLES / "schemas", tmp_path / "schemas")
     with Site() as site:
         services: list[Served] = []
         site.otherwise = relay(services)
-        with Served(tmp_path, workers=1, canary=often(site)) as service:
+        schemas = {"base_uris": ["schemas"]}
+        with Served(tmp_path, workers=1, canary=often(site), schemas=schemas) as service:
             services.append(service)
             directory = tmp_path / "var" / "canary"
             service.until(lambda: (state := read_state(directory)) is not None and state.is_good)
-            if fault == "lost":
-                site.says("/v1/events", body("", status=201))
-            else:
-                site.says("/v1/events", lambda handler: handler.connection.close())
+            fault(service, site)
             good = read_state(directory)
             assert good is not None
             under_way = good.runs + 1  # It may have begun before the fault.
             state = service.until(lambda: after(directory, under_way))
 
             assert state is not None
-            assert {row.stage for row in state.rows} == {stage}
+            assert {row.stage for row in state.rows if row.stream == STREAM} == {stage}
             service.signal(signal.SIGTERM)
             service.exit_code()
 

@@ -15,7 +15,7 @@ from tests.process.scraped import Scrape, ask_admin
 
 PER_MINUTE = 10
 WEEKS = 3
-ALARM = {"stream": "shop.order", "kind": "silent", "severity": "ticket", "owner": ""}
+ALARM = {"stream": "shop.order", "kind": "silent", "of": "", "severity": "ticket", "owner": ""}
 
 
 def keep(directory: Path) -> int:

@@ -21,7 +21,7 @@ from server.config.load import load
 from server.errors import EXIT_DONE, UsageError
 from server.plausibility import rules
 from server.plausibility.rules import StreamRule
-from server.plausibility.watcher import settings_of
+from server.plausibility.settings import settings_of
 
 if TYPE_CHECKING:
     from server.catalog.snapshot import Snapshot

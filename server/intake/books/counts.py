@@ -31,7 +31,9 @@ HASTY_BOUNDS: Final = (
 
 REPEATED: Final = ("2", "3", "4", "5 to 9", "10 or more")  # Attempts of requests that are not the first.
 
-INVALID, ERROR, OBSERVED = range(3)  # Places in a stream's counts.
+INVALID, ERROR, OBSERVED = range(3)  # Places in a stream's counts; behind them are the invalid events by type.
+TYPES: Final = tuple(sorted(INVALID_TYPES))
+PLACES: Final = {error_type: place for place, error_type in enumerate(TYPES, OBSERVED + 1)}
 MAX_STREAMS: Final = 2047  # A worker has this many lines, and one for all further streams.
 
 # One request in this many is measured. measured: bench worker, all of them: a clock reading and a bucket are 3 % of a
@@ -117,7 +119,9 @@ class Counts:
         counts = self.by_stream.get(stream)
         if counts is None:
             name = stream if len(self.by_stream) < MAX_STREAMS else OTHERS
-            counts = self.by_stream.setdefault(name, [0, 0, 0])
+            counts = self.by_stream.setdefault(name, [0] * (OBSERVED + 1 + len(TYPES)))
         counts[place] += 1
+        if place == INVALID:
+            counts[PLACES[found.error_type]] += 1
         if found.error_type not in self.examples:
             self.examples[found.error_type] = Example(stream, request_id, found.text)

@@ -30,18 +30,21 @@ class Tally:
 
     ``withdrawn`` counts events that will not be delivered, while their client waits and is told so; ``dropped`` counts
     those of which no client learns, by ``error_type``; ``replayed`` counts events that this worker has delivered from
-    the spool, even if another worker had spooled them; ``canaries`` counts accepted events that a canary process sent.
+    the spool, even if another worker had spooled them; ``canaries`` counts accepted events that a canary process sent;
+    ``old`` and ``askew`` count valid events by their own time (intake.books.dated).
     ``books`` has the sums over all streams, and the callbacks ``on_failed`` and ``on_kept``. Outcomes of events with
     numbers up to ``doubt_to`` are counted apart (``Tallies.begin_doubt``).
     """
 
     __slots__ = (
         "accepted",
+        "askew",
         "books",
         "canaries",
         "delivered",
         "doubt_to",
         "dropped",
+        "old",
         "replayed",
         "spooled",
         "stream",
@@ -59,6 +62,8 @@ class Tally:
         self.dropped: dict[str, int] = {}
         self.replayed = 0
         self.canaries = 0
+        self.old = 0
+        self.askew = 0
 
     def keep(self) -> None:
         """Count an event that is on disk in the spool."""

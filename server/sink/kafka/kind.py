@@ -18,7 +18,7 @@ from server.config.sink_settings import SinkSettings
 from server.errors import SettingsError
 from server.sink.base import Sink
 from server.sink.kind import Kind, Reading
-from server.sink.watch import Watch
+from server.sink.watch import Tail, Watch
 
 
 def _make(settings: SinkSettings, _base_dir: Path, _settle_s: float) -> Sink:
@@ -76,6 +76,12 @@ def _watch(settings: SinkSettings, _base_dir: Path) -> Watch:
     return KafkaWatch(settings.kafka)
 
 
+def _tail(settings: SinkSettings, _base_dir: Path) -> Tail:
+    from server.sink.kafka.tail import KafkaTail
+
+    return KafkaTail(settings.kafka)
+
+
 KIND = Kind(
     make=_make,
     describe=_describe,
@@ -83,6 +89,7 @@ KIND = Kind(
     check=_check,
     files_state=_files_state,
     watch=_watch,
+    tail=_tail,
     reads_topics=True,
     make_alone=_make_alone,
 )

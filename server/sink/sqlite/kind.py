@@ -13,7 +13,7 @@ from server.config.sink_settings import SinkSettings
 from server.errors import PenstockError
 from server.sink.base import Sink
 from server.sink.kind import Kind, Reading
-from server.sink.watch import Watch
+from server.sink.watch import Tail, Watch
 
 
 def _make(settings: SinkSettings, base_dir: Path, settle_s: float) -> Sink:
@@ -63,4 +63,10 @@ def _watch(settings: SinkSettings, base_dir: Path) -> Watch:
     return SqliteWatch(base_dir / settings.sqlite.path)
 
 
-KIND = Kind(make=_make, describe=_describe, read=_read, directories=_directories, watch=_watch)
+def _tail(settings: SinkSettings, base_dir: Path) -> Tail:
+    from server.sink.sqlite.tail import SqliteTail
+
+    return SqliteTail(base_dir / settings.sqlite.path)
+
+
+KIND = Kind(make=_make, describe=_describe, read=_read, directories=_directories, watch=_watch, tail=_tail)

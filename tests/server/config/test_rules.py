@@ -80,6 +80,17 @@ def test_the_defaults_break_no_rule() -> None:
         ("canary: {run_s: 400}", "canary.run_s", "is more than canary.period_s"),
         ("{canary: {enabled: true}, http: {listen: ['127.0.0.1:0']}}", "canary.enabled", "no address in http.listen"),
         ("{canary: {enabled: true}, sink: {kind: memory}}", "canary.enabled", "stores no events"),
+        ("plausibility: {samples: {enabled: true}}", "plausibility.samples.enabled", "no effect without plausibility"),
+        (
+            "{plausibility: {enabled: true, samples: {enabled: true}}, sink: {kind: memory}}",
+            "plausibility.samples.enabled",
+            "stores no events",
+        ),
+        (
+            "plausibility: {enabled: true, samples: {enabled: true, period_s: 180}}",
+            "plausibility.samples.period_s",
+            "is too long",
+        ),
         (
             "{http: {limits: {answer_s: 10}}, schemas: {base_uris: ['http://a'], wait_s: 3.5}}",
             "http.limits.answer_s",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from server.plausibility.alarms import CALM, SUSTAIN, Alarms
-from server.plausibility.model import Signal
+from server.plausibility.shares import Signal
 
 DROP = Signal("drop", 100.0, 10.0)
 RISE = Signal("rise", 100.0, 900.0)
@@ -63,6 +63,18 @@ def test_alarms_from_before_a_restart_last_until_it_has_been_calm() -> None:
     alarms = Alarms(old.active.values())
     assert shown(alarms) == [("a", "drop")]
     alarms.take(SUSTAIN + CALM, {}, 10)
+
+    assert shown(alarms) == []
+
+
+def test_alarms_end_also_when_the_clock_was_set_back_meanwhile() -> None:
+    alarms = Alarms()
+    for minute in range(1_000_000, 1_000_000 + SUSTAIN):
+        alarms.take(minute, {"a": [DROP]}, 10)
+    alarms.take(500, {}, 10)
+    assert shown(alarms) == [("a", "drop")]
+    assert 490 < alarms.shown()[0].since <= 500
+    alarms.take(500 + CALM, {}, 10)
 
     assert shown(alarms) == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 
 from server.plausibility.alarms import Alarms
 from server.plausibility.model import LEARN_VOLUME, WINDOW, StreamModel, decode, encode
+from server.plausibility.shares import INVALID
 from tests.harness.traffic import DAY, EVENT, LEARN_WEEKS, START, WEEK, Scenario, counts, poisson, scenarios
 
 KNOWN = START + LEARN_WEEKS * WEEK
@@ -16,10 +18,15 @@ KNOWN = START + LEARN_WEEKS * WEEK
 
 def learned(per_minute: int, until: int = KNOWN, invalid: int = 0) -> StreamModel:
     """A model of a stream that always has so many events."""
+    return decode(_text(per_minute, until, invalid))
+
+
+@functools.cache
+def _text(per_minute: int, until: int, invalid: int) -> bytes:
     model = StreamModel(START)
     for minute in range(START, until):
-        model.add(minute, per_minute, invalid)
-    return model
+        model.add(minute, per_minute, {INVALID: invalid})
+    return encode(model)
 
 
 def kinds(model: StreamModel) -> set[str]:
@@ -36,7 +43,7 @@ def watch(scenario: Scenario, until: int) -> tuple[int | None, list[str]]:
             continue  # Nothing is judged so early, as another test shows.
         before = set(alarms.active)
         alarms.take(minute, {"s": found} if (found := model.signals()) else {}, 1)
-        for _, kind in set(alarms.active) - before:
+        for _, kind, _ in set(alarms.active) - before:
             if scenario.event is not None and minute >= scenario.event and kind in scenario.kinds:
                 delay = minute - scenario.event if delay is None else delay
             elif scenario.event is None or minute < scenario.event:
@@ -96,7 +103,7 @@ def test_a_share_of_invalid_events_that_is_usual_is_no_signal_and_five_times_it_
     model = learned(90, KNOWN, invalid=2)
     assert kinds(model) == set()
     for minute in range(KNOWN, KNOWN + WINDOW):
-        model.add(minute, 90, 15)
+        model.add(minute, 90, {INVALID: 15})
 
     (signal,) = model.signals()
     assert signal.kind == "invalid"
@@ -104,10 +111,90 @@ def test_a_share_of_invalid_events_that_is_usual_is_no_signal_and_five_times_it_
     assert signal.seen == pytest.approx(15 / 105, rel=0.01)
 
 
+def test_a_type_of_invalid_events_is_named_and_all_types_together_where_none_is_unusual_alone() -> None:
+    def signals(**types: float) -> list[tuple[str, str]]:
+        model = learned(90)
+        for minute in range(KNOWN, KNOWN + WINDOW):
+            shares = {("invalid", name): number for name, number in types.items()}
+            model.add(minute, 90, shares | {INVALID: sum(types.values())})
+        return [(signal.kind, signal.of) for signal in model.signals()]
+
+    assert signals(schema_violation=10, forbidden=1) == [("invalid", "schema_violation")]
+    assert signals(schema_violation=4, forbidden=4) == [("invalid", "")]
+    assert signals(schema_violation=1) == []
+
+
+def test_events_whose_clock_is_wrong_are_a_signal() -> None:
+    model = learned(90)
+    for minute in range(KNOWN, KNOWN + WINDOW):
+        model.add(minute, 90, {("askew", ""): 30})
+
+    (signal,) = model.signals()
+    assert signal.kind == "askew"
+    assert signal.seen == pytest.approx(1 / 3)
+
+
+def test_events_that_are_sent_again_are_neither_a_rise_nor_learned_nor_hide_a_silence() -> None:
+    model = learned(60)
+    for minute in range(KNOWN, KNOWN + 8 * 60):
+        model.add(minute, 660, old=600)
+        assert kinds(model) == set()
+        assert model.seen() == pytest.approx(3600, rel=0.1)
+    for minute in range(KNOWN + 8 * 60, KNOWN + 12 * 60):
+        model.add(minute, 60)
+        assert kinds(model) == set()
+    for minute in range(KNOWN + 12 * 60, KNOWN + 13 * 60):
+        model.add(minute, 600, old=600)
+
+    assert "drop" in kinds(model)
+
+
+def test_a_stream_whose_events_are_always_old_is_judged_like_any_other() -> None:
+    model = StreamModel(START)
+    for minute in range(START, KNOWN):
+        model.add(minute, 60, old=60)
+        assert kinds(model) == set()
+    assert model.seen() == pytest.approx(3600, rel=0.01)
+    for minute in range(KNOWN, KNOWN + 10):
+        model.add(minute, 0)
+
+    assert "silent" in kinds(model)
+
+
+@pytest.mark.parametrize("factor", [0.1, 0.5, 2.0, 10.0])
+def test_another_sample_rate_is_followed_at_any_time_within_a_day(factor: float) -> None:
+    for delay in (0, 5 * 60, 20 * 60):
+        model = learned(100)
+        model.use_sample_rate(0.1)
+        model.use_sample_rate(0.1 * factor)
+        for minute in range(KNOWN, KNOWN + 3 * DAY):
+            model.add(minute, round(100 * (factor if minute >= KNOWN + delay else 1)))
+            assert kinds(model) == set(), (delay, minute - KNOWN)
+        for minute in range(KNOWN + 3 * DAY, KNOWN + 3 * DAY + 10):
+            model.add(minute, 0)
+        assert "silent" in kinds(model)
+
+
+@pytest.mark.parametrize("away", [-400 * DAY, -DAY, 40 * DAY, 400 * DAY])
+def test_a_clock_that_is_far_off_for_an_hour_costs_nothing_that_was_learned(away: int) -> None:
+    model = learned(10)
+    for minute in range(KNOWN + away, KNOWN + away + 60):
+        model.add(minute, 10)
+        assert kinds(model) == set()
+    for minute in range(KNOWN + 60, KNOWN + 120):
+        model.add(minute, 10)
+        assert kinds(model) == set()
+    assert model.is_learned
+    for minute in range(KNOWN + 120, KNOWN + 130):
+        model.add(minute, 0)
+
+    assert "silent" in kinds(model)
+
+
 def test_what_was_learned_is_the_same_after_a_restart() -> None:
     source, model = random.Random(1), StreamModel(START)
     for minute in range(START, START + LEARN_VOLUME + 2 * DAY):
-        model.add(minute, poisson(3.0, source), source.random() < 0.1)
+        model.add(minute, poisson(3.0, source), {INVALID: source.random() < 0.1})
     other = decode(encode(model))
     for minute in range(model.minute + 1, model.minute + 3 * 60):
         for one in (model, other):

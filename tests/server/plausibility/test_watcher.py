@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from server.catalog.snapshot import Snapshot, build
 from server.config.framework.document import parse
+from server.console.facts import FACTS
+from server.filter.language import compile_filter
+from server.log import Limited
+from server.plausibility import watcher as watcher_module
+from server.plausibility.sampling.files import Report
+from server.plausibility.sampling.sample import StreamReport
+from server.plausibility.shares import Signal
+from server.plausibility.shown import said
 from server.plausibility.state import FILE, LearnedState
-from server.plausibility.watcher import Total, Watcher, said
+from server.plausibility.watcher import Total, Watcher
 from tests.server.plausibility.test_model import KNOWN, learned
 
 PER_MINUTE = 10
@@ -25,13 +35,22 @@ class Host:
         self.directory = directory
         self.totals: dict[str, Total] = {}
         self.now_s = KNOWN * 60.0
+        self.report: Report | None = None
+        self.schemas = ["/a/b/1.0.0", "/other/1.0.0"]
         self.declare(**streams)
 
     def declare(self, **streams: dict[str, Any]) -> None:
         self.snapshot = declared({name: {"schema_title": "a/b", **more} for name, more in streams.items()})
 
     def watcher(self) -> Watcher:
-        return Watcher(self.directory, lambda: dict(self.totals), lambda: self.snapshot, lambda: self.now_s)
+        return Watcher(
+            self.directory,
+            lambda: dict(self.totals),
+            lambda: self.snapshot,
+            lambda: self.now_s,
+            lambda: self.report,
+            lambda: self.schemas,
+        )
 
     def minutes(self, watcher: Watcher, count: int, **rates: int) -> None:
         """So many minutes pass, with these events in each."""
@@ -39,7 +58,7 @@ class Host:
             self.now_s += 60
             for name, rate in rates.items():
                 before = self.totals.get(name, Total(0, 0))
-                self.totals[name] = Total(before.accepted + rate, before.invalid)
+                self.totals[name] = before._replace(accepted=before.accepted + rate)
             watcher.look()
 
 
@@ -139,6 +158,114 @@ def test_a_model_that_cannot_be_read_is_learned_again(tmp_path: Path, caplog: py
 
     assert set(watcher.models) == {"b"}
     assert "stream a cannot be read and is learned again" in caplog.text
+
+
+def test_a_database_that_cannot_be_read_now_is_not_replaced_and_a_damaged_one_is_set_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watcher_module, "_limited", Limited(logging.getLogger("plausibility")))
+    keep(tmp_path, "a")
+    host = Host(tmp_path, a={})
+    with sqlite3.connect(tmp_path / FILE) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        watcher = host.watcher()
+        watcher.look()
+        assert "cannot be kept: database is locked" in caplog.text
+    other.close()
+    host.minutes(watcher, 2, a=PER_MINUTE)
+    assert watcher.watched() == (0, 1)
+    watcher.close()
+
+    (tmp_path / FILE).write_bytes(b"no database" * 1000)
+    second = host.watcher()
+    second.look()
+    host.minutes(second, 2, a=PER_MINUTE)
+    assert second.watched() == (1, 0)
+    second.close()
+    third = host.watcher()
+    third.look()
+
+    assert "is damaged and was set aside" in caplog.text
+    assert third.watched() == (1, 0)
+    assert len([path for path in tmp_path.iterdir() if path.suffix == ".damaged"]) == 1
+
+
+def sampled(host: Host, **stream: Any) -> None:
+    host.report = Report(1, host.now_s, {"a": StreamReport(**stream)})
+
+
+def test_an_alarm_of_samples_names_events_and_leads_to_the_console(tmp_path: Path) -> None:
+    keep(tmp_path, "a")
+    host = Host(tmp_path, a={})
+    watcher = host.watcher()
+    watcher.look()
+    for _ in range(5):
+        sampled(host, sampled=100, shares={"duplicate": 10}, examples={"duplicate": ["id-1", 'id-"2']})
+        host.minutes(watcher, 1, a=PER_MINUTE)
+        sampled(host, sampled=100, shares={"duplicate": 10}, examples={"duplicate": ["id-1", 'id-"2']})
+    (line,) = said(watcher, 0.0, has_console=True)["alarms"]
+
+    assert (line["kind"], line["expected"], line["seen"]) == ("duplicate", 0, 0.1)
+    assert line["examples"] == ["id-1", 'id-"2']
+    where = parse_qs(urlsplit(line["console"]).query)["where"][0]
+    assert where == '"id-1" or "id-\\"2"'
+    compile_filter(where, FACTS)
+    assert said(watcher, 0.0)["alarms"][0]["console"] is None
+
+
+def test_a_field_that_has_drifted_is_an_alarm_until_no_report_comes_any_more(tmp_path: Path) -> None:
+    keep(tmp_path, "a")
+    host = Host(tmp_path, a={})
+    watcher = host.watcher()
+    watcher.look()
+    for _ in range(5):
+        host.now_s += 1
+        sampled(host, sampled=100, signals=[Signal("field_missing", 0.01, 0.5, "user.name")], newest=["id-9"])
+        host.now_s -= 1
+        host.minutes(watcher, 1, a=PER_MINUTE)
+    (line,) = said(watcher, 0.0)["alarms"]
+    assert (line["kind"], line["of"], line["examples"]) == ("field_missing", "user.name", ["id-9"])
+    host.minutes(watcher, 20, a=PER_MINUTE)
+
+    assert alarms(watcher) == []
+    assert said(watcher, 0.0)["samples"] == []
+
+
+def test_a_schema_that_was_seen_first_shortly_before_an_alarm_is_named_also_after_a_restart(tmp_path: Path) -> None:
+    keep(tmp_path, "a")
+    host = Host(tmp_path, a={})
+    watcher = host.watcher()
+    watcher.look()
+    host.minutes(watcher, 180, a=PER_MINUTE)
+    host.schemas += ["/a/b/1.1.0", "/other/1.1.0"]
+    host.minutes(watcher, 10, a=PER_MINUTE)
+    watcher.close()
+    second = host.watcher()
+    second.look()
+    host.minutes(second, 10, a=0)
+    (line,) = said(second, 0.0)["alarms"]
+
+    assert (line["kind"], line["new_schemas"]) == ("silent", ["/a/b/1.1.0"])
+
+
+def test_types_of_invalid_events_old_ones_and_wrong_clocks_are_told_apart(tmp_path: Path) -> None:
+    keep(tmp_path, "a", "b", "c")
+    host = Host(tmp_path, a={}, b={}, c={})
+    watcher = host.watcher()
+    watcher.look()
+    host.totals = dict.fromkeys("abc", Total(0, 0))
+    host.minutes(watcher, 1)
+    for each in range(1, 60):
+        accepted = PER_MINUTE * each
+        host.totals = {
+            "a": Total(accepted, 5 * each, by_type={"schema_violation": 5 * each}),
+            "b": Total(30 * accepted, 0, old=29 * accepted),
+            "c": Total(accepted, 0, askew=accepted // 2),
+        }
+        host.minutes(watcher, 1)
+    lines = {(line["stream"], line["kind"], line["of"]) for line in said(watcher, 0.0, has_console=True)["alarms"]}
+
+    assert lines == {("a", "invalid", "schema_violation"), ("c", "askew", None)}
 
 
 def test_a_directory_that_cannot_be_used_is_logged_and_nothing_else(

@@ -37,7 +37,7 @@ def test_a_stream_is_told_with_all_its_counts() -> None:
     tally.drop("internal")
     tally.withdraw()
     tally.replayed = 4
-    tally.canaries = 3
+    tally.canaries, tally.old, tally.askew = 3, 2, 1
     ledger.write(3, books)
 
     (counts,) = ledger.totals().values()
@@ -53,6 +53,8 @@ def test_a_stream_is_told_with_all_its_counts() -> None:
         "internal": 1,
         "replayed": 4,
         "canaries": 3,
+        "old": 2,
+        "askew": 1,
     }
 
 
