@@ -215,6 +215,17 @@ or max by (instance) (penstock_worker_loop_lag_seconds) > 0.25""",
         'max by (instance, stream, kind, owner) (penstock_plausibility_alarm{severity="page"}) > 0',
         "Of streams whose settings ask for it, and of many streams at once, which have no stream in the label.",
     ),
+    Alert(
+        "PenstockExpectationFailed",
+        "ticket",
+        "Events of stream {{ $labels.stream }} fail an expectation of their schema: {{ $labels.rule }}",
+        "",
+        """\
+sum by (stream, rule) (increase(penstock_expectation_failures_total[<10m>])) > 0
+or (sum by (stream, rule) (penstock_expectation_failures_total)
+  unless sum by (stream, rule) (penstock_expectation_failures_total offset <10m>)) > 0""",
+        "A series that is new begins with its first failures, of which increase() sees nothing.",
+    ),
 )
 
 HEAD = """\

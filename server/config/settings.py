@@ -160,6 +160,13 @@ class Intake(Section, frozen=True):
     error_events_per_s: Annotated[
         float, Meta(ge=0, le=1_000_000), says("Most error events that one worker sends; the rest are only counted.")
     ] = 100.0
+    alarm_stream: Annotated[
+        str | None,
+        says("Stream of alarm events, which say that events fail expectations of their schemas. Null or empty: none."),
+    ] = None
+    alarm_schema_uri: Annotated[
+        str, Meta(pattern=r"^(/[A-Za-z0-9_.-]+)+/\d+\.\d+\.\d+$"), says("Schema of alarm events.")
+    ] = "/penstock/expectation_alarm/1.0.0"
     test_events: Annotated[list[dict[str, Any]], says("Events that `GET /v1/_test/events` submits.")] = field(
         default_factory=list
     )

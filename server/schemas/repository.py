@@ -15,13 +15,14 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
+from server.config.framework.yaml import YamlError, load_yaml
 from server.config.urls import is_url, urls_of
 from server.errors import SettingsError
 from server.schemas.remote import Remote
@@ -36,6 +37,7 @@ from validators import (
     Violation,
     errors_text,
 )
+from validators.expectations import Expectations
 from validators.load import required
 from validators.materialise import materialise
 from validators.regex import pattern
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EventReader",
+    "Expectations",
     "Fill",
     "Matcher",
     "SchemaLost",
@@ -202,6 +205,26 @@ class SchemaRepository:
         found = [(uri, self.find_here(uri)) for uri in known]
         return [(uri, each.way.kind, each.way.reason) for uri, each in found if not isinstance(each, tuple)]
 
+    def has_expectations(self, validator: Validator) -> bool:
+        """Whether events of a schema are to be judged by expectations."""
+        return self._registry.has_expectations(validator)
+
+    def expectations(self, validator: Validator) -> Expectations:
+        """Return the expectations of a schema, compiled the first time."""
+        return self._registry.expectations(validator)
+
+    def place(self, uri: str, pointer: str) -> tuple[str, int]:
+        """Return file and line of a place in a schema, or of the reference that leads there; without a file its URI
+        and 0."""
+        file = self._registry.file_of(uri)
+        if file is None:
+            return uri, 0
+        try:
+            _, lines = load_yaml(file.read_text(encoding="utf-8"), file.name)
+        except (OSError, ValueError, YamlError):
+            return str(file), 0
+        return str(file), _line(lines, pointer)
+
     def requires(self, title: str, path: tuple[str, ...]) -> bool:
         """Whether every valid event of the title's latest version has the property. True where that is unknown."""
         versions = self.versions(title)
@@ -227,6 +250,18 @@ class SchemaRepository:
                 if isinstance(found, tuple):
                     unusable.append(Unusable(uri, *found))
         return unusable, left
+
+
+def _line(lines: Mapping[tuple[str | int, ...], int], pointer: str) -> int:
+    """Return the line of the longest part of a JSON pointer that is there."""
+    path: tuple[str | int, ...] = ()
+    for token in pointer.removeprefix("#").split("/")[1:]:
+        key = token.replace("~1", "/").replace("~0", "~")
+        step = next((one for one in (key, int(key) if key.isdecimal() else key) if (*path, one) in lines), None)
+        if step is None:
+            break
+        path = (*path, step)
+    return lines.get(path, 0)
 
 
 def _kind(error: SchemaError) -> str:

@@ -47,7 +47,7 @@ from server.timing.timers import hand_over
 from server.timing.turns import Turns
 from server.tracing.make import make as make_tracing
 from server.version import VERSION
-from server.worker.background import make_background
+from server.worker.background import make_alarms, make_background
 from server.worker.concerns import ALL, Concerns
 from server.worker.durability import Durability
 from server.worker.life import WorkerLife
@@ -132,6 +132,7 @@ class Worker:
         self._turns = Turns()
         self._tracing = make_tracing(config, context.slot, header_of)
         self._error_events = ErrorEvents(self._pipeline, delivery.submit_own, clock, config, self._fetched.fetcher)
+        self._alarms = make_alarms(config, self._pipeline, delivery.submit_own, context.row)
         self._sender = Sender(self._durability.sink, delivery, self._durability.receipts, self._error_events)
         self._receiver = Receiver(
             config,
@@ -248,7 +249,7 @@ class Worker:
     def _begin_to_beat(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start the checks of every ``process.beat_s``; a check that fails does not keep the beat from being
         written."""
-        looks = (self._look_at_clients, self._tracing.look, self._memory.look)
+        looks = (self._look_at_clients, self._tracing.look, self._memory.look, self._alarms.look)
         follows = (self._fetched.look, self._public_keys.look)
         self._life.begin_to_beat(loop, self._copy_counters, self._row.beat, *looks, *follows)
 

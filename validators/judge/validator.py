@@ -18,7 +18,7 @@ Not here: which schema an event has (registry), the words of violations (invalid
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -31,6 +31,9 @@ from validators.quick.event_reader import EventReader, Fill, make_reader
 from validators.quick.generated import Path
 from validators.words import invalid
 from validators.words.violation import Violation, unreadable
+
+if TYPE_CHECKING:
+    from validators.expectations import Expectations
 
 MAX_PATHS = 1_000  # Cached answers about paths, which come from settings and not from clients.
 
@@ -50,6 +53,7 @@ class Validator:
         "_validate",
         "_walk",
         "check",
+        "expectations",
         "reference_checks",
         "schema",
         "title",
@@ -69,6 +73,7 @@ class Validator:
         self._defaults = defaults.plan_of(schema, uri, self._accepts)
         self._validate = validate
         self._declared: dict[tuple[str, ...], bool] = {}
+        self.expectations: Expectations | None = None  # Kept here by the registry, once it was asked for them.
 
     def _refer(self, raw: bytes) -> list[Violation] | None:
         self.reference_checks += 1

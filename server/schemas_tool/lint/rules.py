@@ -41,6 +41,10 @@ ENGINES: Final = LintRule("pattern-differs", False, "Other engines read the patt
 NO_EXAMPLE: Final = LintRule("example-missing", True, "Canary events and readers need an example.")
 EXAMPLE: Final = LintRule("example-invalid", True, "The example is refused by its own schema.")
 EXAMPLE_SCHEMA: Final = LintRule("example-of-other-schema", True, "The $schema of an example is the $id of its schema.")
+EXPECTATION: Final = LintRule(
+    "expectation-unusable", True, "An expectation that is wrong, or in a place where none is judged, judges no events."
+)
+ODD_EXAMPLE: Final = LintRule("example-unexpected", False, "The example fails an expectation of its own schema.")
 TITLE: Final = LintRule(
     "title-mismatch", True, "Title and $id are the path of the file, by which events name a schema."
 )
@@ -52,5 +56,5 @@ SKIP: Final = LintRule("skip-unused", True, "A skip that covers nothing hides a 
 ALL: Final = (
     *(NAME, RESERVED, MISSPELT, UNKNOWN, UNION, UNTYPED, ITEMS, MAP, REQUIRED, UNBOUNDED, FREE_FORMAT, UNSAFE),
     *(DESCRIPTION, NULL, REGEX, SLOW, ENGINES, NO_EXAMPLE, EXAMPLE, EXAMPLE_SCHEMA, TITLE, STALE, BROKEN),
-    *(STREAM, SKIP),
+    *(EXPECTATION, ODD_EXAMPLE, STREAM, SKIP),
 )
