@@ -30,7 +30,7 @@ class Stream(Struct, frozen=True):
     hasty events. ``auth``: any of these ways is enough to write; None: the service's setting holds. ``api_keys``,
     ``networks`` and ``identities``, where set, are the only ones that may write. ``origins``, where set, are moreover
     the only pages that may write. ``shadow_schema``: the version, or ``latest``, by which the share ``shadow_rate`` of
-    the events is judged in the background.
+    the events is judged in the background. ``privacy``: which set of annotations is obeyed (server.privacy).
     """
 
     name: str
@@ -51,6 +51,7 @@ class Stream(Struct, frozen=True):
     origins: tuple[str, ...]
     shadow_schema: str | None
     shadow_rate: float
+    privacy: Literal["declared", "strict"]
     settings: dict[str, Any]
 
     @property
@@ -85,6 +86,7 @@ def make(name: str, declared: str, settings: dict[str, Any], topic_prefix: str) 
         origins=_restriction(intake, "origins"),
         shadow_schema=intake.get("shadow_schema"),
         shadow_rate=SHADOW_RATE if (rate := intake.get("shadow_rate")) is None else float(rate),
+        privacy=intake.get("privacy") or "declared",
         settings=settings,
     )
 
