@@ -92,12 +92,19 @@ class PrivacyPlan:
 
     def member(self, place: Place, name: str) -> Place | None:
         """Return the place of a member of an object at ``place``; None: nothing in it is annotated."""
-        if name in place.named:
-            return place.named[name]
-        found = self._place([schema for level in place.levels for schema in level.of_member(name)])
-        if any(name in level.properties for level in place.levels) and len(self._places) < MAX_PLACES:
-            place.named[name] = found  # Other names come from clients.
-        return found
+        if place.is_closed:
+            return self.named(place).get(name)
+        return self._place([schema for level in place.levels for schema in level.of_member(name)])
+
+    def named(self, place: Place) -> dict[str, Place]:
+        """Return the places of all members that are annotated, or hold one that is, of an object at a closed place."""
+        if place.named is None:
+            place.named = {}
+            for name in dict.fromkeys(name for level in place.levels for name in level.properties):
+                found = self._place([schema for level in place.levels for schema in level.of_member(name)])
+                if found is not None:
+                    place.named[name] = found
+        return place.named
 
     def item(self, place: Place, index: int) -> Place | None:
         """Return the place of an item of a list at ``place``."""
@@ -235,10 +242,11 @@ class Level:
 
 
 class Place:
-    """A value in events, by all schemas that speak of it. ``start`` is the index from which items are alike; ``named``
-    and ``items`` are the places inside it that were asked for."""
+    """A value in events, by all schemas that speak of it. ``is_closed``: which of its members are annotated is known by
+    their names, without patterns. ``start`` is the index from which items are alike; ``named`` and ``items`` are the
+    places inside it that were asked for."""
 
-    __slots__ = ("action", "is_for_lists", "is_for_objects", "items", "levels", "named", "start")
+    __slots__ = ("action", "is_closed", "is_for_lists", "is_for_objects", "items", "levels", "named", "start")
 
     def __init__(self, levels: list[Level]) -> None:
         self.levels = levels
@@ -247,7 +255,8 @@ class Place:
         self.is_for_objects = any(level.is_for_objects for level in levels)
         self.is_for_lists = any(level.is_for_lists for level in levels)
         self.start = max(len(level.items) for level in levels)
-        self.named: dict[str, Place | None] = {}
+        self.is_closed = not any(level.patterns or level.rest is not None for level in levels)
+        self.named: dict[str, Place] | None = None
         self.items: dict[int, Place | None] = {}
 
 
@@ -289,19 +298,26 @@ class _Change:
             raise RecursionError("nested too deeply for its size")
 
     def _object(self, members: dict[str, Raw], place: Place) -> bytes:
+        if place.is_closed:
+            found = place.named if place.named is not None else self._plan.named(place)
+            if len(found) < len(members):
+                for name, inside in found.items():
+                    if name in members:
+                        self._member(members, name, inside)
+                return _join(members)
         member = self._plan.member
-        removed = []
-        for name, text in members.items():
-            inside = member(place, name)
-            if inside is not None:
-                value = self._value(text, inside)
-                if value is None:
-                    removed.append(name)
-                else:
-                    members[name] = value
-        for name in removed:
-            del members[name]
+        for name in list(members):
+            each = member(place, name)
+            if each is not None:
+                self._member(members, name, each)
         return _join(members)
+
+    def _member(self, members: dict[str, Raw], name: str, inside: Place) -> None:
+        value = self._value(members[name], inside)
+        if value is None:
+            del members[name]
+        else:
+            members[name] = value
 
     def _list(self, items: list[Raw], place: Place) -> bytes:
         """A list whose items have schemas of their own keeps its places: null takes that of a removed item."""
