@@ -12,7 +12,7 @@ Rules:
    ``FREE_BYTES``.
 5. Of an event that is not valid, a value on the way to an annotation that is of another kind than its schema is removed
    as a whole: what is inside it cannot be told.
-Not here: what the actions do (the caller), places as people read them (annotations).
+Not here: the actions (the caller), places as people read them (annotations).
 """
 
 # hot path

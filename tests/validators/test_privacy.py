@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import Raw
 
+from tests.harness.annotated import Marked, schema_of
 from validators import SchemaError
 from validators.load.bundle import bundle
 from validators.privacy import ACTIONS, PrivacyPlan, plan_of
@@ -229,3 +233,18 @@ def test_a_path_tells_the_action_on_its_value_or_on_one_around_it() -> None:
         None,
     ]
     assert found.actions == {"drop", "keep"} <= set(ACTIONS)
+
+
+@pytest.mark.parametrize("is_valid", [True, False])
+@given(seed=st.integers(0, 2**32))
+def test_no_random_event_keeps_a_withheld_value(seed: int, is_valid: bool) -> None:
+    rng = random.Random(seed)
+    schema = schema_of(rng, "fuzz", "1.0.0")
+    marked = Marked(rng, schema, "fuzz")
+    found = plan(schema)
+
+    assert found is not None
+    text = found.apply(marked.text(), lambda action, value: None, is_valid=is_valid).decode()
+    assert [marker for marker in marked.markers if marker in text] == []
+    assert json.loads(text)["n"] == 1
+    assert found.apply(text.encode(), lambda action, value: None, is_valid=is_valid).decode() == text
