@@ -76,6 +76,7 @@ class Registry:
         self._compile = Deferred if is_deferred else compile_schema
         self._sharing = Sharing()
         self._cache: OrderedDict[str, Validator] = OrderedDict()
+        self.is_private = False  # Whether any schema that was compiled so far has ``x-privacy``.
         self._failure_cache: OrderedDict[str, tuple[float, ErrorType, str]] = OrderedDict()
 
     def validator(self, uri: str) -> Validator:
@@ -120,6 +121,7 @@ class Registry:
                 _shrink(self._failure_cache, self._max_cached)
             raise
         self._cache[uri] = made
+        self.is_private |= made.privacy is not None
         _shrink(self._cache, self._max_cached)
         return made
 

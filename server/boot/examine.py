@@ -29,7 +29,9 @@ from server.config.load import Loaded
 from server.config.urls import is_url
 from server.errors import SettingsError
 from server.fetch.once import fetch_public_keys
+from server.intake.text.fields import Fields
 from server.master import signals
+from server.privacy import check as privacy_check
 from server.schemas.repository import SchemaRepository, open_schemas
 from server.sink.kind import kind_of
 
@@ -114,6 +116,7 @@ def _examine(
     findings += _services(loaded, snapshot)
     findings += _exposed(loaded, snapshot)
     findings += _own_streams(loaded, schemas, snapshot)
+    findings += _privacy(loaded, schemas, snapshot, sources)
     findings += auth_check.check(config, credentials, snapshot, sources)
     return Examined(loaded, findings, sources, schemas, snapshot, credentials, unread)
 
@@ -270,4 +273,19 @@ def _own_streams(loaded: Loaded, schemas: SchemaRepository, snapshot: Snapshot) 
         else:
             continue
         findings.append(_about(loaded, path, reason, hint, "warning"))
+    return findings
+
+
+def _privacy(loaded: Loaded, schemas: SchemaRepository, snapshot: Snapshot, sources: Sequence[Source]) -> list[Finding]:
+    """Check the keys of hashes, and that annotations of schemas can be obeyed."""
+    findings = []
+    if trouble := privacy_check.trouble_with_keys(loaded):
+        findings.append(_about(loaded, ("privacy", "keys_file"), trouble, "paths are relative to the settings file"))
+    fields = Fields.of(loaded.config)
+    has_keys = loaded.config.privacy.keys_file is not None
+    streams = list(snapshot.streams())
+    for remark in privacy_check.remarks(streams, schemas, [*fields.schema_uri, *fields.stream], has_keys=has_keys):
+        file, line = _declaration(sources, remark.stream)
+        level, reason, hint = remark.level, remark.reason, remark.hint
+        findings.append(Finding(level=level, file=file, line=line, stream=remark.stream, reason=reason, hint=hint))
     return findings

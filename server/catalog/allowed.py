@@ -261,4 +261,5 @@ _INTAKE: dict[str, Rule] = {
     "shadow_schema": _shadow_schema,
     "shadow_rate": _share,
     "expect_rate": _share,
+    "privacy": _one_of("declared", "strict"),
 }

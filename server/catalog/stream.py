@@ -33,6 +33,7 @@ class Stream(Struct, frozen=True):
     ``networks`` and ``identities``, where set, are the only ones that may write. ``origins``, where set, are moreover
     the only pages that may write. ``shadow_schema``: the version, or ``latest``, by which the share ``shadow_rate`` of
     the events is judged in the background; ``expect_rate``: the share that is judged by the expectations of its schema.
+    ``privacy``: which set of annotations is obeyed (server.privacy).
     """
 
     name: str
@@ -54,6 +55,7 @@ class Stream(Struct, frozen=True):
     shadow_schema: str | None
     shadow_rate: float
     expect_rate: float
+    privacy: Literal["declared", "strict"]
     settings: dict[str, Any]
 
     @property
@@ -89,6 +91,7 @@ def make(name: str, declared: str, settings: dict[str, Any], topic_prefix: str) 
         shadow_schema=intake.get("shadow_schema"),
         shadow_rate=SHADOW_RATE if (rate := intake.get("shadow_rate")) is None else float(rate),
         expect_rate=EXPECT_RATE if (rate := intake.get("expect_rate")) is None else float(rate),
+        privacy=intake.get("privacy") or "declared",
         settings=settings,
     )
 

@@ -21,6 +21,7 @@ from server.config.eventstreams_settings import EventStreams
 from server.config.framework.section import Count, HeaderName, Seconds, Section, Text, Texts, says
 from server.config.limit_settings import Limits
 from server.config.plausibility_settings import PlausibilitySettings
+from server.config.privacy_settings import PrivacySettings
 from server.config.sink_settings import SinkSettings, SpoolSettings
 from server.config.tracing_settings import TracingSettings
 from server.config.transport_settings import CloudEventRule, CorsSettings, Destination
@@ -234,6 +235,7 @@ class Config(Section, frozen=True):
     plausibility: Annotated[PlausibilitySettings, says("Plausibility alarms.")] = field(
         default_factory=PlausibilitySettings
     )
+    privacy: Annotated[PrivacySettings, says("Values that schemas withhold.")] = field(default_factory=PrivacySettings)
     eventstreams: Annotated[EventStreams, says("Streams for their consumers.")] = field(default_factory=EventStreams)
 
     @property

@@ -32,6 +32,7 @@ from server.intake.arrival import Clock
 from server.intake.error_events import ErrorEvents
 from server.intake.forms.forms import Forms
 from server.intake.pipeline import make_pipeline
+from server.intake.private.checks import PrivateChecks
 from server.intake.receive import Receiver
 from server.intake.sending import Sender
 from server.intake.text.name_hints import NameHints
@@ -42,6 +43,8 @@ from server.pages.published import PATHS, Published
 from server.pages.receipt import ReceiptPage
 from server.pages.service import ServicePages
 from server.paths import Paths
+from server.privacy.applied import make_privacy
+from server.privacy.keys import HashKeys
 from server.shared.row import State
 from server.timing.timers import hand_over
 from server.timing.turns import Turns
@@ -67,6 +70,7 @@ if TYPE_CHECKING:
     from server.intake.background.checks import Take
     from server.intake.event import Event
     from server.master.generation import WorkerContext
+    from server.privacy.keys import HashKey
     from server.schemas.repository import SchemaRepository
 
 SINK_SHARE_OF_DRAIN = 0.9  # The rest then goes to the spool, which takes milliseconds.
@@ -91,6 +95,7 @@ class Materials(Protocol):
     credentials: Credentials
     link: Link
     channel: Channel | None
+    hash_keys: tuple[Path | None, tuple[HashKey, ...]]
 
 
 class Worker:
@@ -104,7 +109,9 @@ class Worker:
         self._row = context.row
         self._life = WorkerLife(context, config.process.beat_s, log)
         channel = materials.channel
-        self._tap = Tap(config.console, channel, context.slot) if channel is not None else None
+        self._hash_keys = HashKeys(*materials.hash_keys)
+        self._privacy = make_privacy(config, materials.schemas, self._hash_keys)
+        self._tap = Tap(config.console, channel, context.slot, self._is_private) if channel is not None else None
         self._memory = Memory()
         self.is_balanced = True
         self._durability = Durability(
@@ -126,7 +133,9 @@ class Worker:
             tallies,
             access.guard,
             self._hints,
-            self._background.of,
+            PrivateChecks(self._background.of).of,
+            self._privacy,
+            materials.schemas.latest,
         )
         self._fetched = Fetched(materials, self._use)
         self._turns = Turns()
@@ -159,6 +168,9 @@ class Worker:
         self._sender.on_dropped(event)
         if self._tap is not None:
             self._tap.on_dropped(event)
+
+    def _is_private(self) -> bool:
+        return self._privacy.is_used
 
     def _client_of(self, request: Request) -> str:
         return self._server.client_of(request)
@@ -250,7 +262,7 @@ class Worker:
         """Start the checks of every ``process.beat_s``; a check that fails does not keep the beat from being
         written."""
         looks = (self._look_at_clients, self._tracing.look, self._memory.look, self._alarms.look)
-        follows = (self._fetched.look, self._public_keys.look)
+        follows = (self._fetched.look, self._public_keys.look, self._hash_keys.look)
         self._life.begin_to_beat(loop, self._copy_counters, self._row.beat, *looks, *follows)
 
     def _look_at_clients(self) -> None:

@@ -26,6 +26,7 @@ from validators.judge import wide
 from validators.judge.reference import Refused, Validate
 from validators.load import defaults
 from validators.load import schema_shape as shape
+from validators.privacy import plan_of as privacy_of
 from validators.quick import structs
 from validators.quick.event_reader import EventReader, Fill, make_reader
 from validators.quick.generated import Path
@@ -54,6 +55,7 @@ class Validator:
         "_walk",
         "check",
         "expectations",
+        "privacy",
         "reference_checks",
         "schema",
         "title",
@@ -71,6 +73,7 @@ class Validator:
         self._is_typed = self.way.kind != "reference"
         self._walk: invalid.Walk | None = None  # Made for the first refused event; each process has its own.
         self._defaults = defaults.plan_of(schema, uri, self._accepts)
+        self.privacy = privacy_of(schema, uri)  # None: nothing in it has ``x-privacy``.
         self._validate = validate
         self._declared: dict[tuple[str, ...], bool] = {}
         self.expectations: Expectations | None = None  # Kept here by the registry, once it was asked for them.

@@ -124,4 +124,4 @@ class Counts:
         if place == INVALID:
             counts[PLACES[found.error_type]] += 1
         if found.error_type not in self.examples:
-            self.examples[found.error_type] = Example(stream, request_id, found.text)
+            self.examples[found.error_type] = Example(stream, request_id, found.told or found.text)

@@ -51,10 +51,15 @@ TITLE: Final = LintRule(
 STALE: Final = LintRule("current-not-newest", True, "The current file describes an older version than the newest one.")
 BROKEN: Final = LintRule("schema-broken", True, "The file cannot be read, or is no schema of draft-07.")
 STREAM: Final = LintRule("stream-title-unknown", True, "A stream names a title that has no schema: its events fail.")
+PRIVACY: Final = LintRule("privacy-unknown", True, "An annotation that cannot be obeyed makes a schema unusable.")
+PRIVACY_TYPE: Final = LintRule("privacy-type", True, "The stored value has another type than the schema says.")
+PRIVACY_REQUIRED: Final = LintRule(
+    "privacy-required", False, "Stored events lack the property, and readers that validate refuse them."
+)
 SKIP: Final = LintRule("skip-unused", True, "A skip that covers nothing hides a finding that may come.")
 
 ALL: Final = (
     *(NAME, RESERVED, MISSPELT, UNKNOWN, UNION, UNTYPED, ITEMS, MAP, REQUIRED, UNBOUNDED, FREE_FORMAT, UNSAFE),
     *(DESCRIPTION, NULL, REGEX, SLOW, ENGINES, NO_EXAMPLE, EXAMPLE, EXAMPLE_SCHEMA, TITLE, STALE, BROKEN),
-    *(EXPECTATION, ODD_EXAMPLE, STREAM, SKIP),
+    *(EXPECTATION, ODD_EXAMPLE, STREAM, PRIVACY, PRIVACY_TYPE, PRIVACY_REQUIRED, SKIP),
 )
