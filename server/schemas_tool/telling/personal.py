@@ -13,9 +13,8 @@ from html import escape
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from server.schemas.annotated import annotated
 from server.schemas.judges import Bundle, UnusableError, bundle_of
-from server.schemas.repository import ACTIONS, SchemaLost
+from server.schemas.repository import ACTIONS, SchemaLost, annotated
 from server.schemas_tool.making.materialize import MaterializeError
 from server.schemas_tool.telling.fields import fields_of
 from server.schemas_tool.versions import Version
