@@ -52,14 +52,15 @@ class Page:
             self.state, step = apply_only(self.state, only, bounds)
             self.pending = []
             return [step]
-        if not any(draft.at <= due_at for draft in self.pending):
+        if not self.pending or min([draft.at for draft in self.pending]) > due_at:
             return []  # What this timer was for came along with an event before it.
         visible = [draft for draft in self.pending if draft.at <= now]
         self._expire(now, bounds)
         self.state, steps = arrange(self.state, visible, now, bounds)
         if steps:
             done = {id(part) for step in steps for part in step.parts}
-            self.pending = [draft for draft in self.pending if id(draft) not in done]
+            is_whole = len(done) == len(self.pending)
+            self.pending = [] if is_whole else [draft for draft in self.pending if id(draft) not in done]
         return steps
 
     def _expire(self, now: int, bounds: Bounds) -> None:
