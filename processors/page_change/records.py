@@ -60,19 +60,19 @@ class Records:
         found: list[tuple[Output, str]] = []
         counts = self.counts
         for step in steps:
-            first = step.parts[0]
-            counts[first.stream, step.verdict] += 1
+            first, verdict, is_emitted = step.parts[0], step.verdict, step.is_emitted
+            counts[first.stream, verdict] += 1
             for part in step.parts[1:]:
-                counts[part.stream, "merged" if step.is_emitted else step.verdict] += 1
+                counts[part.stream, "merged" if is_emitted else verdict] += 1
             for fact in step.counts:
                 counts[first.stream, fact] += 1
-            if step.is_emitted:
+            if is_emitted:
                 found.append(self._change(step))
-            reason = step.note or (step.verdict if step.verdict in INCONSISTENT else "")
+            reason = step.note or (verdict if verdict in INCONSISTENT else "")
             if reason:
                 schema = formats.INCONSISTENT_SCHEMA
                 found.append((self._aside(step, self._names.inconsistent, schema, reason, -1), ""))
-            if step.verdict == "late":
+            if verdict == "late":
                 found.append((self._aside(step, self._names.late, formats.LATE_SCHEMA, "late", watermark), ""))
         return found
 
@@ -137,9 +137,9 @@ def _size(output: Output) -> int:
 
 def key_of(wiki: str, page_id: int) -> bytes:
     """Return the key of a record, as the intake makes it from ``{wiki_id: …, page_id: …}``."""
-    return b"%b%d}" % (_key_head(wiki), page_id)
+    return f"{_key_head(wiki)}{page_id}}}".encode()
 
 
 @lru_cache(maxsize=4096)
-def _key_head(wiki: str) -> bytes:
-    return b'{"wiki_id":' + orjson.dumps(wiki) + b',"page_id":'
+def _key_head(wiki: str) -> str:
+    return f'{{"wiki_id":{orjson.dumps(wiki).decode()},"page_id":'
