@@ -147,8 +147,10 @@ class Runner:
         newest = -1
         clock = time.time_ns() // 1_000_000  # A time in the future must not make all others late.
         for record in batch.records:
-            newest = max(newest, record.at)
-            if found := take(record.value, record.at):
+            at = record.at
+            if at > newest:
+                newest = at
+            if found := take(record.value, at):
                 add(found)
         self._marks.note(batch.partition, min(newest, clock), batch.ended_at)
         if batch.position != self._stored.get(batch.partition, 0):

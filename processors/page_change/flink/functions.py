@@ -148,6 +148,6 @@ class KeepPage(KeyedProcessFunction):
         if not steps:
             return
         first = steps[0].parts[0]
-        for output, _kind in self._records.of(steps, watermark):
+        for output in self._records.of(steps, watermark):
             yield Row(output.stream, first.wiki, first.page_id, output.at, output.value.decode())
         self._counters.take(self._records.counts)
