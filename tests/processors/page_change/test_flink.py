@@ -32,8 +32,8 @@ def no_other_deadline() -> None:
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Kafka]:
-    """A broker of its own, to be killed."""
+def broker(tmp_path: Path, flink_python: str) -> Iterator[Kafka]:
+    """A broker of its own, to be killed; none is started where Flink is missing."""
     have_kafka()
     found = Kafka(tmp_path)
     found.start(WAIT_S)
