@@ -60,6 +60,16 @@ class _Waiting:
         self.due_left += sum(change.is_due for change in self.changes)
         self.due_at = due_at
 
+    def next_change(self, top: int) -> _Change | None:
+        """Return the next change. A revision that was there before may belong to a restore that has not come: it waits
+        until it is due, and does not come along with others."""
+        for change in reversed(self.changes):
+            if change.is_due or change.rev > top:
+                return change
+            if any(one.kind == "undelete" and one.rev >= change.rev for one in self.lifecycle):
+                return change
+        return None
+
 
 def _primary_first(part: Draft) -> tuple[int, int, str]:
     """The order of the events of one revision."""
@@ -105,20 +115,20 @@ def apply_only(state: State, draft: Draft, bounds: Bounds) -> tuple[State, Step]
 
 
 def _next(state: State, waiting: _Waiting, bounds: Bounds) -> tuple[State, Step]:
-    change = waiting.changes[-1] if waiting.changes else None
+    change = waiting.next_change(state.top)
     life = _next_lifecycle(state, waiting.lifecycle, bounds.skew_ms)
     is_change = change is not None and (life is None or _is_before(state, change, life, bounds.skew_ms))
     if waiting.visibility:
         seen = waiting.visibility[0]
         wins_at = None if change is None and life is None else _time_of(change, life, is_change)
-        is_named_first = any(other.rev == seen.rev for other in waiting.changes)
+        is_named_first = any(other.rev == seen.rev > state.top for other in waiting.changes)
         if wins_at is None or (seen.at < wins_at and not is_named_first):
             waiting.visibility.pop(0)
             waiting.due_left -= seen.at <= waiting.due_at
             return apply_visibility(state, seen)
     if is_change:
         assert change is not None
-        waiting.changes.pop()
+        waiting.changes.remove(change)
         waiting.due_left -= change.is_due
         return _apply_waiting_change(state, change, waiting.lifecycle, bounds)
     assert life is not None
