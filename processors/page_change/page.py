@@ -13,11 +13,14 @@ from processors.page_change.order import apply_only, arrange
 
 
 class Page:
-    """``state`` is that after the last emitted change; ``pending`` are the events that wait for their time."""
+    """``state`` is that after the last emitted change; ``pending`` are the events that wait for their time.
+    ``fired_at`` is the instant of the last timer with a step, for an engine whose watermark falls at a restart; -1 if
+    it is not kept."""
 
-    __slots__ = ("pending", "state")
+    __slots__ = ("fired_at", "pending", "state")
 
-    def __init__(self, state: State | None = None, pending: list[Draft] | None = None) -> None:
+    def __init__(self, state: State | None = None, pending: list[Draft] | None = None, fired_at: int = -1) -> None:
+        self.fired_at = fired_at
         self.state = State() if state is None else state
         self.pending: list[Draft] = [] if pending is None else pending
 
