@@ -102,7 +102,8 @@ class Marked:
         if "properties" in schema:
             return self._object(schema, is_withheld)
         inner = schema.get("additionalProperties") or schema["patternProperties"]["^p"]
-        return {f"p{number}": self._value(inner, is_withheld) for number in range(2)}
+        names = [f"p{self.marker() if is_withheld else number}" for number in range(2)]
+        return {name: self._value(inner, is_withheld) for name in names}
 
     def _number(self, is_withheld: bool) -> int:
         if not is_withheld:
