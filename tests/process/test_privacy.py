@@ -30,7 +30,16 @@ from tests.process.scraped import ask_admin
 
 TITLE = "fuzz"
 API = "/console/api/v1"
-PAGES = ("/metrics", "/status", "/shadow", "/", f"{API}/summary", f"{API}/coverage", "/console/micro/all")
+PAGES = (
+    "/metrics",
+    "/status",
+    "/shadow",
+    "/expectations",
+    "/",
+    f"{API}/summary",
+    f"{API}/coverage",
+    "/console/micro/all",
+)
 SECRET = "s" * 32
 DECLARED: dict[str, Any] = {
     "fuzz": {"schema_title": TITLE},
