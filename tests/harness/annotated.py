@@ -16,7 +16,8 @@ KINDS = ("string", "string", "integer", "object", "objects", "strings", "map", "
 
 
 def schema_of(rng: random.Random, title: str, version: str) -> dict[str, Any]:
-    """A schema with ``$schema``, ``meta``, a whole number ``n``, and properties some of which are annotated."""
+    """A schema with ``$schema``, ``meta``, a whole number ``n``, properties some of which are annotated, and an
+    expectation that every event fails."""
     meta = {"type": "object", "properties": {"stream": {"type": "string"}, "dt": {"type": "string", "maxLength": 64}}}
     whole = {"title": title, "$id": f"/{title}/{version}", "type": "object", "required": ["$schema", "meta"]}
     mine = _properties(rng, 0)
@@ -28,7 +29,8 @@ def schema_of(rng: random.Random, title: str, version: str) -> dict[str, Any]:
     }
     if rng.random() < 0.5:
         whole["required"] = [*whole["required"], "s"]
-    return {**whole, "properties": mine}
+    expected = [{"title": "never", "required": ["never"]}]  # Each event is an example of one that fails it.
+    return {**whole, "properties": mine, "x-expect": expected}
 
 
 def _word(rng: random.Random) -> dict[str, Any]:
@@ -102,7 +104,8 @@ class Marked:
         if "properties" in schema:
             return self._object(schema, is_withheld)
         inner = schema.get("additionalProperties") or schema["patternProperties"]["^p"]
-        return {f"p{number}": self._value(inner, is_withheld) for number in range(2)}
+        names = [f"p{self.marker() if is_withheld else number}" for number in range(2)]
+        return {name: self._value(inner, is_withheld) for name in names}
 
     def _number(self, is_withheld: bool) -> int:
         if not is_withheld:

@@ -30,7 +30,16 @@ from tests.process.scraped import ask_admin
 
 TITLE = "fuzz"
 API = "/console/api/v1"
-PAGES = ("/metrics", "/status", "/shadow", "/", f"{API}/summary", f"{API}/coverage", "/console/micro/all")
+PAGES = (
+    "/metrics",
+    "/status",
+    "/shadow",
+    "/expectations",
+    "/",
+    f"{API}/summary",
+    f"{API}/coverage",
+    "/console/micro/all",
+)
 SECRET = "s" * 32
 DECLARED: dict[str, Any] = {
     "fuzz": {"schema_title": TITLE},
@@ -141,6 +150,19 @@ def _in_another_place(marked: Marked) -> bytes:
     return marked.text()
 
 
+def _with_numbers_inside(marked: Marked) -> bytes:
+    """Numbers where text should be: the path to one leads through the names around it."""
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: changed(inner) for name, inner in value.items()}
+        return [changed(each) for each in value] if isinstance(value, list) else 1
+
+    for name in marked.withheld:
+        marked.event[name] = changed(marked.event[name])
+    return marked.text()
+
+
 def _with(**fields: Any) -> Callable[[Marked], bytes]:
     def make(marked: Marked) -> bytes:
         marked.event |= fields
@@ -160,6 +182,7 @@ SPOILED: dict[str, Callable[[Marked], bytes]] = {
     "names that occur twice": _twice,
     "a violation elsewhere": _with(n="no number"),
     "values of other kinds": _in_another_place,
+    "numbers inside": _with_numbers_inside,
     "an unknown stream": _with(meta={"stream": "fuzz.nowhere"}),
     "a stream of another title": _with(meta={"stream": "web.page_view"}),
     "neither schema nor stream": _with(**{"$schema": 1, "meta": {}}),

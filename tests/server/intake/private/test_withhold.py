@@ -11,6 +11,7 @@ import pytest
 
 from server.boot.generation import read
 from server.intake.arrival import Arrival
+from server.intake.books.counts import Counts
 from server.intake.event import Event
 from server.intake.forms.piece import unreadable
 from server.intake.verdict import EntryWriter
@@ -239,3 +240,12 @@ def test_a_bug_tells_no_message_of_its_exception(
     assert event.shown == NOT_SHOWN_JSON
     assert "ValueError" in caplog.text
     assert MARKER not in caplog.text
+
+
+def test_the_example_of_the_log_names_no_part_of_the_event(intake: Intake) -> None:
+    event = intake.prepare(user(http={"request_headers": {"user-agent": 1}}, count=MARKER))
+    counts = Counts()
+
+    assert event.verdict is not None
+    counts.note(event.verdict, "users", "", is_observed=False)
+    assert counts.examples["schema_violation"].text == event.verdict.told != event.verdict.text
