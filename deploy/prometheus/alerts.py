@@ -215,6 +215,14 @@ or max by (instance) (penstock_worker_loop_lag_seconds) > 0.25""",
         'max by (instance, stream, kind, owner) (penstock_plausibility_alarm{severity="page"}) > 0',
         "Of streams whose settings ask for it, and of many streams at once, which have no stream in the label.",
     ),
+    Alert(
+        "PenstockSamplesLate",
+        "ticket",
+        "{{ $labels.instance }}: no samples of events have been taken for ten minutes.",
+        "",
+        "penstock_plausibility_samples_age_seconds > <10m:s>",
+        "Alarms about the content of events have ended, also those whose cause has not.",
+    ),
 )
 
 HEAD = """\

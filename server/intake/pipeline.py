@@ -73,6 +73,7 @@ class Pipeline:
         self._only_shortcut = router.only_shortcut
         self._trouble = Limited(log)
         self.judged = router.judged
+        self.versions = router.versions
 
     def use(self, stream: StreamLookup) -> None:
         """Use these streams from the next event on."""
