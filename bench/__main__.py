@@ -21,7 +21,7 @@ BENCHES = {
     "page-change": "bench.page_change",
     "lake": "bench.lake",
     "console": "bench.console",
-    "console-cost": "bench.console_cost",
+    "switched": "bench.switched",
     "attacks": "bench.attacks.measured",
     "eventstreams": "bench.streaming.measured",
     "scale": "bench.scale.report",

@@ -9,7 +9,7 @@ Rules:
    has a megabyte, and one of those is open. ``input`` is the time from a key press until the page handles it, while
    further events come.
 3. It ends with 1 if a figure is above its bound.
-Not here: what the console costs the service (console_cost).
+Not here: what the console costs the service (switched).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Read the stream of the console with several connections, as the page does, until standard input closes.
 
-Place: console_cost starts it: `python -m bench.load.viewers PORT COUNT`.
+Place: switched starts it: `python -m bench.load.viewers PORT COUNT`.
 Rule: it says "connected" when all connections have had their first message, and throws away what it reads.
 Not here: the page.
 """
