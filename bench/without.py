@@ -46,11 +46,20 @@ class NoMeasures(Measures):
 
 
 CONCERNS: Final[dict[str, Concerns]] = {
+    "expect": ALL,
     "durability": Concerns(make_spool=lambda *_: None, receipts=NoReceipts),
     "limits": ALL,
     "metrics": Concerns(measures=NoMeasures, measured_every=0),
     "rates": ALL,
     "shadow": ALL,
+}
+# What is added to the schema of the bench's events for the tree that has the concern: each event fails the second.
+EXPECTED: Final[dict[str, str]] = {
+    "expect": """\
+x-expect:
+  - {title: the page is a path, properties: {page: {minLength: 1, pattern: ^/, maxLength: 2000}}}
+  - {title: home has a visit, if: {properties: {page: {const: /home}}}, then: {required: [visit]}}
+""",
 }
 # Settings of HTTP for the tree that has the concern, and for the one that has it not. No bound is ever reached.
 _RATES: Final = "limits: {requests_per_s_per_address: 1000000, burst_per_address: 1000000}"

@@ -29,6 +29,7 @@ BROAD_EXCEPTS: dict[str, str] = {
     "server/intake/background/checks.py:BackgroundChecks._judge": "top of a check: it is skipped, others go on",
     "server/intake/pipeline.py:Pipeline.at_once": "top of an event: its verdict is internal, its batch goes on",
     "server/intake/pipeline.py:Pipeline.slowly": "the same",
+    "server/intake/private/withhold.py:_applied": "an event that cannot be applied must not be told of",
     "server/master/child.py:_live": "top of a worker's process: logged with its stack, then the process ends",
     "server/master/succession.py:Succession.reload": "a bug in reading new settings must not take the old workers down",
     "server/sink/kafka/producer.py:KafkaSink._serve": "callbacks are not the sink's: the next ones must be called",

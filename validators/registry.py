@@ -25,6 +25,7 @@ from typing import Any
 import msgspec
 
 from validators.errors import ErrorType, SchemaError
+from validators.expectations import NONE, Expectations, compile_all, is_there
 from validators.judge.deferred import Deferred
 from validators.judge.reference import check_schema, compile_schema
 from validators.judge.validator import Validator
@@ -75,6 +76,7 @@ class Registry:
         self._compile = Deferred if is_deferred else compile_schema
         self._sharing = Sharing()
         self._cache: OrderedDict[str, Validator] = OrderedDict()
+        self.is_private = False  # Whether any schema that was compiled so far has ``x-privacy``.
         self._failure_cache: OrderedDict[str, tuple[float, ErrorType, str]] = OrderedDict()
 
     def validator(self, uri: str) -> Validator:
@@ -119,8 +121,25 @@ class Registry:
                 _shrink(self._failure_cache, self._max_cached)
             raise
         self._cache[uri] = made
+        self.is_private |= made.privacy is not None
         _shrink(self._cache, self._max_cached)
         return made
+
+    def has_expectations(self, validator: Validator) -> bool:
+        """Whether a schema has expectations, as far as is known before they are compiled."""
+        if validator.expectations is None and not is_there(validator.schema):
+            validator.expectations = NONE
+        return validator.expectations is None or bool(validator.expectations.usable)
+
+    def expectations(self, validator: Validator) -> Expectations:  # cold: once for each schema
+        """Return the expectations of a schema. They are compiled the first time, which takes seconds at most."""
+        if validator.expectations is None:
+            validator.expectations = compile_all(validator.schema, _plain, allow_insecure=self._allow_insecure)
+        return validator.expectations
+
+    def file_of(self, uri: str) -> Path | None:
+        """Return the file of a schema in a directory; None for any other schema."""
+        return self._loader.file_of(uri)
 
     def forget_before(self) -> None:
         """Release the earlier registry, once its validators that are still valid have been taken over."""
@@ -165,6 +184,10 @@ class Registry:
             if found:
                 raise SchemaError("insecure_schema", f"{uri}: {'; '.join(map(str, found[:10]))}")
         return whole
+
+
+def _plain(name: str, schema: dict[str, Any]) -> Validator:
+    return Validator(name, schema, compile_schema(schema, name))
 
 
 def _as_written(number: str) -> msgspec.Raw:

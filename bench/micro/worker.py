@@ -1,9 +1,10 @@
 """Measure the cost of a request in a whole worker without a kernel: this tree compared with another, in one run.
 
 Place: ``python -m bench worker --against TREE``, about 30 s; bench.quick measures it with sockets and brokers.
-``--without limits``, ``metrics``, ``rates``, ``durability`` or ``shadow``: the other one is this tree without what can
-be left out of that (bench.without; limits and rates are asked on this side, and never reached; a tenth of the events is
-judged by a shadow schema on this side, and refused by it).
+``--without limits``, ``metrics``, ``rates``, ``durability``, ``shadow`` or ``expect``: the other one is this tree
+without what can be left out of that (bench.without; limits and rates are asked on this side, and never reached; a tenth
+of the events is judged by a shadow schema on this side, and refused by it; all are offered to two expectations of their
+schema on this side, of which they fail one).
 Rules: each tree is a process of its own, asked in turns for short rounds; the figure is the median of the ratios of
 neighbouring rounds: a machine whose speed drifts treats both alike. Bytes are handed to the protocol and writes thrown
 away; events go into memory. What is done once a beat, and a scrape of a thousand streams, are measured apart.
@@ -38,7 +39,7 @@ HEAD = b"POST %b HTTP/1.1\r\nHost: intake.example.org\r\nContent-Type: applicati
 SETTINGS = """\
 workers: 1
 http: {{listen: ["127.0.0.1:0"], {limits}}}
-schemas: {{base_uris: ["{tree}/server/examples/schemas"]}}
+schemas: {{base_uris: ["schemas", "{tree}/server/examples/schemas"]}}
 streams: {{sources: ["{tree}/server/examples/streams.yaml"{streams}]}}
 sink: {{kind: memory}}
 log: {{level: error}}
@@ -47,7 +48,7 @@ log: {{level: error}}
 # A tree: a child process.
 
 
-async def serve(tree: str, concern: str, limits: str, streams: str) -> None:
+async def serve(tree: str, concern: str, limits: str, streams: str, expected: str) -> None:
     """Be a worker without sockets, and run a round for each line of standard input."""
     from server.boot.generation import read
     from server.master.generation import WorkerContext
@@ -58,6 +59,7 @@ async def serve(tree: str, concern: str, limits: str, streams: str) -> None:
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "settings.yaml"
         file.write_text(SETTINGS.format(tree=tree, limits=limits, streams=""), encoding="utf-8")
+        _write_schema(tree, Path(directory) / "schemas", expected)
         if streams:
             (Path(directory) / "streams.yaml").write_text(streams, encoding="utf-8")
             file.write_text(SETTINGS.format(tree=tree, limits=limits, streams=", streams.yaml"), encoding="utf-8")
@@ -72,6 +74,16 @@ async def serve(tree: str, concern: str, limits: str, streams: str) -> None:
             kind, _, times = line.partition(" ")
             print(await _beat(worker) if kind.strip() == "beat" else await _round(worker, kind, int(times)), flush=True)
         running.cancel()
+
+
+def _write_schema(tree: str, directory: Path, expected: str) -> None:
+    """Write the schema of the event with these lines added, where they are found first."""
+    directory.mkdir()
+    if expected:
+        file = directory / "web/page_view/1.1.0.yaml"
+        file.parent.mkdir(parents=True)
+        schema = Path(tree, "server/examples/schemas/web/page_view/1.1.0.yaml").read_text(encoding="utf-8")
+        file.write_text(schema + expected, encoding="utf-8")
 
 
 def _concerns(concern: str) -> tuple[Any, ...]:
@@ -113,11 +125,11 @@ async def _beat(worker: Any) -> float:
     return (time.process_time_ns() - began_ns) / 100 / 1000
 
 
-def be(tree: str, concern: str, limits: str, streams: str) -> None:
+def be(tree: str, concern: str, limits: str, streams: str, expected: str) -> None:
     """The life of a child. ``concern``: what it is without."""
     sys.path.insert(0, tree)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(tree, concern, limits, streams))
+        runner.run(serve(tree, concern, limits, streams, expected))
 
 
 # The parent.
@@ -126,8 +138,8 @@ def be(tree: str, concern: str, limits: str, streams: str) -> None:
 class Tree:
     """One of the two."""
 
-    def __init__(self, tree: Path, concern: str = "", limits: str = "", streams: str = "") -> None:
-        life = f"be({str(tree)!r}, {concern!r}, {limits!r}, {streams!r})"
+    def __init__(self, tree: Path, concern: str = "", limits: str = "", streams: str = "", expected: str = "") -> None:
+        life = f"be({str(tree)!r}, {concern!r}, {limits!r}, {streams!r}, {expected!r})"
         program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from bench.micro.worker import be; {life}"
         self._process = subprocess.Popen(
             [sys.executable, "-c", program], cwd=tree, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -162,6 +174,7 @@ def scrape_ms(streams: int) -> float:
         declared = "".join(f"  stream.number.{number}: {{schema_title: web/page_view}}\n" for number in range(streams))
         (Path(directory) / "streams.yaml").write_text(f"streams:\n{declared}", encoding="utf-8")
         file = Path(directory) / "settings.yaml"
+        (Path(directory) / "schemas").mkdir()
         settings = SETTINGS.format(tree=ROOT, limits="", streams="").replace(
             f"{ROOT}/server/examples/streams.yaml", "streams.yaml"
         )
@@ -191,7 +204,7 @@ def scrape_ms(streams: int) -> float:
 
 def run(arguments: list[str]) -> int:
     """The command."""
-    from bench.without import CONCERNS, DECLARED, HTTP
+    from bench.without import CONCERNS, DECLARED, EXPECTED, HTTP
 
     parser = argparse.ArgumentParser(prog="python -m bench worker", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--against", type=Path, metavar="TREE", help="another checkout")
@@ -200,14 +213,15 @@ def run(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     print(f"a scrape of {STREAMS} streams: {scrape_ms(STREAMS):.0f} ms of CPU")
     asked, not_asked = HTTP.get(options.without, ("", ""))
-    trees = [Tree(ROOT, limits=asked, streams=DECLARED.get(options.without, ""))]
+    declared, expected = (each.get(options.without, "") for each in (DECLARED, EXPECTED))
+    trees = [Tree(ROOT, limits=asked, streams=declared, expected=expected)]
     if options.without:
         trees.append(Tree(ROOT, options.without, not_asked))
     elif options.against:
         trees.append(Tree(options.against.resolve()))
     try:
         # Checks in the background may spend 2 ms at once that they have saved while the other tree was asked.
-        times = 10 if options.without == "shadow" else 1
+        times = 10 if options.without in ("shadow", "expect") else 1
         for kind in (*KINDS, "beat"):
             asked = kind if kind == "beat" else f"{kind} {times}"
             for tree in trees:

@@ -223,6 +223,17 @@ or max by (instance) (penstock_worker_loop_lag_seconds) > 0.25""",
         "penstock_plausibility_samples_age_seconds > <10m:s>",
         "Alarms about the content of events have ended, also those whose cause has not.",
     ),
+    Alert(
+        "PenstockExpectationFailed",
+        "ticket",
+        "Events of stream {{ $labels.stream }} fail an expectation of their schema: {{ $labels.rule }}",
+        "",
+        """\
+sum by (stream, rule) (increase(penstock_expectation_failures_total[<10m>])) > 0
+or (sum by (stream, rule) (penstock_expectation_failures_total)
+  unless sum by (stream, rule) (penstock_expectation_failures_total offset <10m>)) > 0""",
+        "A series that is new begins with its first failures, of which increase() sees nothing.",
+    ),
 )
 
 HEAD = """\

@@ -43,6 +43,7 @@ _INDEX = """<!doctype html><meta charset="utf-8"><title>Penstock: operations</ti
 
 _CANARIES = '<li><a href="canaries">canaries</a>: an artificial event of each stream, and where it failed\n'
 _SHADOW = '<li><a href="shadow">shadow</a>: what versions of schemas that streams try would refuse\n'
+_EXPECTATIONS = '<li><a href="expectations">expectations</a>: events that are accepted, and odd by their schema\n'
 _PLAUSIBILITY = '<li><a href="plausibility">plausibility</a>: streams whose numbers of events are not as usual\n'
 _CONSOLE = '<li><a href="console/">console</a>: every event and every refused request, as they come\n'
 
@@ -75,7 +76,7 @@ class AdminPages:
             ]
         )
         if is_intake(self._shared):
-            application.add_routes([web.get("/shadow", self._shadow)])
+            application.add_routes([web.get("/shadow", self._shadow), web.get("/expectations", self._expectations)])
         if self._shared.canaries is not None:
             application.add_routes([web.get("/canaries", self._canaries)])
         if self._shared.plausibility is not None:
@@ -90,7 +91,7 @@ class AdminPages:
         return application
 
     async def _index(self, _: web.Request) -> web.Response:
-        more = _SHADOW if is_intake(self._shared) else ""
+        more = _SHADOW + _EXPECTATIONS if is_intake(self._shared) else ""
         more += _CANARIES if self._shared.canaries is not None else ""
         more += _PLAUSIBILITY if self._shared.plausibility is not None else ""
         more += _CONSOLE if self._console is not None else ""
@@ -129,6 +130,12 @@ class AdminPages:
         found = background.shadow(self._shared)
         if "text/html" in request.headers.get("Accept", ""):
             return web.Response(text=background.shadow_page(found), content_type="text/html")
+        return web.Response(body=msgspec.json.encode(found), content_type="application/json")
+
+    async def _expectations(self, request: web.Request) -> web.Response:
+        found = background.expectations(self._shared)
+        if "text/html" in request.headers.get("Accept", ""):
+            return web.Response(text=background.expectations_page(found), content_type="text/html")
         return web.Response(body=msgspec.json.encode(found), content_type="application/json")
 
     async def _plausibility(self, request: web.Request) -> web.Response:

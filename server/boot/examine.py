@@ -29,7 +29,9 @@ from server.config.load import Loaded
 from server.config.urls import is_url
 from server.errors import SettingsError
 from server.fetch.once import fetch_public_keys
+from server.intake.text.fields import Fields
 from server.master import signals
+from server.privacy import check as privacy_check
 from server.schemas.repository import SchemaRepository, open_schemas
 from server.sink.kind import kind_of
 
@@ -107,12 +109,14 @@ def _examine(
     snapshot = build(sources, topic_prefix=config.sink.topic_prefix, wiki=config.streams.wiki)
     about_schemas, unread = _schemas(schemas, snapshot, sources, until)
     findings += about_schemas
+    findings += _expectations(schemas, snapshot, until)
     if snapshot.is_open and until == math.inf:
         findings += _open_schemas(loaded, schemas)
     schemas.forget_before()
     findings += _services(loaded, snapshot)
     findings += _exposed(loaded, snapshot)
-    findings += _error_stream(loaded, schemas, snapshot)
+    findings += _own_streams(loaded, schemas, snapshot)
+    findings += _privacy(loaded, schemas, snapshot, sources)
     findings += auth_check.check(config, credentials, snapshot, sources)
     return Examined(loaded, findings, sources, schemas, snapshot, credentials, unread)
 
@@ -175,6 +179,28 @@ def _schemas(
     return findings, unread
 
 
+def _expectations(schemas: SchemaRepository, snapshot: Snapshot, until: float) -> list[Finding]:
+    """Return a warning for each expectation that cannot be used, in the versions of schemas that were read for streams,
+    or of all schemas where any stream takes any schema and time is not limited. What is left is compiled for its first
+    event."""
+    titles = {stream.schema_title for stream in snapshot.streams() if stream.expect_rate} - {None}
+    if snapshot.is_open and until == math.inf:
+        titles = set(schemas.titles())
+    findings: list[Finding] = []
+    for uri in (uri for title in sorted(filter(None, titles)) for uri in schemas.versions(title)):
+        if time.monotonic() >= until:
+            break
+        found = schemas.find_here(uri)
+        if isinstance(found, tuple) or not schemas.has_expectations(found):
+            continue
+        for fault in schemas.expectations(found).faults:
+            file, line = schemas.place(uri, fault.pointer)
+            reason = f"the expectation {fault.pointer} of schema {uri} cannot be used: {fault.reason}"
+            hint = "correct it: the other expectations are used, and no event is refused"
+            findings.append(Finding(level="warning", file=file, line=line, reason=reason, hint=hint))
+    return findings
+
+
 def _open_schemas(loaded: Loaded, schemas: SchemaRepository) -> list[Finding]:
     """Return a warning for each schema in directories that cannot be used, where any stream takes any schema. A start
     does not read them: their first events do."""
@@ -227,18 +253,39 @@ def _exposed(loaded: Loaded, snapshot: Snapshot) -> list[Finding]:
     return []
 
 
-def _error_stream(loaded: Loaded, schemas: SchemaRepository, snapshot: Snapshot) -> list[Finding]:
-    """Check that error events have a stream and a schema; without them invalid events are only counted."""
-    name, uri = loaded.config.error_stream, loaded.config.intake.error_schema_uri
-    if name is None:
-        return []
-    path: tuple[str, ...] = ("intake", "error_stream")
-    found = schemas.find(uri)
-    if snapshot.find(name) is None:
-        reason, hint = f"no stream {name!r} is declared: there will be no error events", 'declare it, or set it to ""'
-    elif isinstance(found, tuple):
-        path = ("intake", "error_schema_uri")
-        reason, hint = f"schema {uri} cannot be used: {found[1]}; there will be no error events", "add the schema"
-    else:
-        return []
-    return [_about(loaded, path, reason, hint, "warning")]
+def _own_streams(loaded: Loaded, schemas: SchemaRepository, snapshot: Snapshot) -> list[Finding]:
+    """Check that error events and alarm events have a stream and a schema; without them there are none."""
+    config = loaded.config
+    error = config.error_stream, config.intake.error_schema_uri, "error"
+    alarm = config.intake.alarm_stream, config.intake.alarm_schema_uri, "alarm"
+    findings: list[Finding] = []
+    for name, uri, kind in (error, alarm):
+        if not name:
+            continue
+        path: tuple[str, ...] = ("intake", f"{kind}_stream")
+        found = schemas.find(uri)
+        if snapshot.find(name) is None:
+            reason = f"no stream {name!r} is declared: there will be no {kind} events"
+            hint = 'declare it, or set it to ""'
+        elif isinstance(found, tuple):
+            path = ("intake", f"{kind}_schema_uri")
+            reason, hint = f"schema {uri} cannot be used: {found[1]}; there will be no {kind} events", "add the schema"
+        else:
+            continue
+        findings.append(_about(loaded, path, reason, hint, "warning"))
+    return findings
+
+
+def _privacy(loaded: Loaded, schemas: SchemaRepository, snapshot: Snapshot, sources: Sequence[Source]) -> list[Finding]:
+    """Check the keys of hashes, and that annotations of schemas can be obeyed."""
+    findings = []
+    if trouble := privacy_check.trouble_with_keys(loaded):
+        findings.append(_about(loaded, ("privacy", "keys_file"), trouble, "paths are relative to the settings file"))
+    fields = Fields.of(loaded.config)
+    has_keys = loaded.config.privacy.keys_file is not None
+    streams = list(snapshot.streams())
+    for remark in privacy_check.remarks(streams, schemas, [*fields.schema_uri, *fields.stream], has_keys=has_keys):
+        file, line = _declaration(sources, remark.stream)
+        level, reason, hint = remark.level, remark.reason, remark.hint
+        findings.append(Finding(level=level, file=file, line=line, stream=remark.stream, reason=reason, hint=hint))
+    return findings

@@ -25,6 +25,7 @@ from server.fetch.link import Link
 from server.host.memory import give_back
 from server.log import set_up
 from server.master.generation import Role
+from server.privacy.check import hash_keys
 from server.schemas.repository import SchemaRepository, fingerprint
 from server.sink.kind import kind_of
 
@@ -63,6 +64,7 @@ class Generation:
         self.schemas = schemas
         self.files_state = files_state
         self.credentials = credentials
+        self.hash_keys = hash_keys(loaded)
         self.link = Link(config, loaded.base_dir, sources, snapshot.digest)
         self.channel: Channel | None = None
         self.companions: list[Role] = []

@@ -260,4 +260,6 @@ _INTAKE: dict[str, Rule] = {
     "use_edge_uniques": _edge_uniques,
     "shadow_schema": _shadow_schema,
     "shadow_rate": _share,
+    "expect_rate": _share,
+    "privacy": _one_of("declared", "strict"),
 }

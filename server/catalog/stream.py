@@ -19,6 +19,8 @@ EventPath = tuple[str, ...]
 Validation = Literal["enforce", "observe", "off"]
 SHADOW_RATE: Final = 0.1  # Enough for shares of one in a thousand within minutes, at a tenth of the cost.
 
+EXPECT_RATE: Final = 1.0  # An odd event of a quiet stream is not to be missed; a busy worker chooses fewer by itself.
+
 
 class Stream(Struct, frozen=True):
     """One stream. ``declared`` is the name or regex in the file; ``settings`` are the merged ones, shared and never
@@ -30,7 +32,8 @@ class Stream(Struct, frozen=True):
     hasty events. ``auth``: any of these ways is enough to write; None: the service's setting holds. ``api_keys``,
     ``networks`` and ``identities``, where set, are the only ones that may write. ``origins``, where set, are moreover
     the only pages that may write. ``shadow_schema``: the version, or ``latest``, by which the share ``shadow_rate`` of
-    the events is judged in the background.
+    the events is judged in the background; ``expect_rate``: the share that is judged by the expectations of its schema.
+    ``privacy``: which set of annotations is obeyed (server.privacy).
     """
 
     name: str
@@ -51,6 +54,8 @@ class Stream(Struct, frozen=True):
     origins: tuple[str, ...]
     shadow_schema: str | None
     shadow_rate: float
+    expect_rate: float
+    privacy: Literal["declared", "strict"]
     settings: dict[str, Any]
 
     @property
@@ -85,6 +90,8 @@ def make(name: str, declared: str, settings: dict[str, Any], topic_prefix: str) 
         origins=_restriction(intake, "origins"),
         shadow_schema=intake.get("shadow_schema"),
         shadow_rate=SHADOW_RATE if (rate := intake.get("shadow_rate")) is None else float(rate),
+        expect_rate=EXPECT_RATE if (rate := intake.get("expect_rate")) is None else float(rate),
+        privacy=intake.get("privacy") or "declared",
         settings=settings,
     )
 

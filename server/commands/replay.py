@@ -24,6 +24,8 @@ from server.console.checks.differences import differences
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
 from server.intake.arrival import Arrival, Clock
 from server.intake.pipeline import make_pipeline
+from server.privacy.applied import make_privacy
+from server.privacy.keys import HashKeys
 
 VOLATILE = ("/meta/id", "/meta/dt", "/meta/request_id", "/dt", "/http")
 PATHS = ("/v1/events", "/v1/beacon")
@@ -39,7 +41,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     generation = read(options.config, options.set)
-    pipeline = make_pipeline(generation.config, generation.schemas.find, generation.snapshot.find)
+    schemas = generation.schemas
+    privacy = make_privacy(generation.config, schemas, HashKeys(*generation.hash_keys), keeps_hashes=True)
+    find, streams = schemas.find, generation.snapshot.find
+    pipeline = make_pipeline(generation.config, find, streams, privacy=privacy, latest=schemas.latest)
     ignored = (*VOLATILE, *options.ignore)
     clock, count, changed = Clock(), 0, 0
     with until_nobody_reads():

@@ -30,6 +30,8 @@ from server.intake.pipeline import Pipeline, make_pipeline
 from server.intake.report import report
 from server.intake.text.decode import BOM
 from server.intake.text.name_hints import NameHints
+from server.privacy.applied import make_privacy
+from server.privacy.keys import HashKeys
 from server.schemas.repository import Unfetched
 
 
@@ -51,7 +53,9 @@ def run(config_path: Path | None, overrides: list[str], files: list[Path]) -> in
     generation = read(config_path, overrides)
     schemas, snapshot = generation.schemas, generation.snapshot
     hints = NameHints(snapshot.streams(), schemas.versions)
-    pipeline = make_pipeline(generation.config, schemas.find, snapshot.find, hints=hints)
+    privacy = make_privacy(generation.config, schemas, HashKeys(*generation.hash_keys))
+    find, streams = schemas.find, snapshot.find
+    pipeline = make_pipeline(generation.config, find, streams, hints=hints, privacy=privacy, latest=schemas.latest)
     lines = LineReader(generation.config.http.limits.max_event_bytes)
     clock = Clock()
     invalid = 0

@@ -184,6 +184,9 @@ def _names(config: Config, _: SettingsDocument) -> Iterator[Breach]:
         yield Breach(
             path, f"makes {stream!r} the error stream, which is not a legal name", "use letters, digits, . _ -"
         )
+    alarms = config.intake.alarm_stream
+    if alarms and not _NAMES.fullmatch(alarms):
+        yield Breach(("intake", "alarm_stream"), f"{alarms!r} is not a legal name", "use letters, digits, . _ -")
 
 
 def _secrets(config: Config, document: SettingsDocument) -> Iterator[Breach]:

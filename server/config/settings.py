@@ -21,6 +21,7 @@ from server.config.eventstreams_settings import EventStreams
 from server.config.framework.section import Count, HeaderName, Seconds, Section, Text, Texts, says
 from server.config.limit_settings import Limits
 from server.config.plausibility_settings import PlausibilitySettings
+from server.config.privacy_settings import PrivacySettings
 from server.config.sink_settings import SinkSettings, SpoolSettings
 from server.config.tracing_settings import TracingSettings
 from server.config.transport_settings import CloudEventRule, CorsSettings, Destination
@@ -160,6 +161,13 @@ class Intake(Section, frozen=True):
     error_events_per_s: Annotated[
         float, Meta(ge=0, le=1_000_000), says("Most error events that one worker sends; the rest are only counted.")
     ] = 100.0
+    alarm_stream: Annotated[
+        str | None,
+        says("Stream of alarm events, which say that events fail expectations of their schemas. Null or empty: none."),
+    ] = None
+    alarm_schema_uri: Annotated[
+        str, Meta(pattern=r"^(/[A-Za-z0-9_.-]+)+/\d+\.\d+\.\d+$"), says("Schema of alarm events.")
+    ] = "/penstock/expectation_alarm/1.0.0"
     test_events: Annotated[list[dict[str, Any]], says("Events that `GET /v1/_test/events` submits.")] = field(
         default_factory=list
     )
@@ -227,6 +235,7 @@ class Config(Section, frozen=True):
     plausibility: Annotated[PlausibilitySettings, says("Plausibility alarms.")] = field(
         default_factory=PlausibilitySettings
     )
+    privacy: Annotated[PrivacySettings, says("Values that schemas withhold.")] = field(default_factory=PrivacySettings)
     eventstreams: Annotated[EventStreams, says("Streams for their consumers.")] = field(default_factory=EventStreams)
 
     @property

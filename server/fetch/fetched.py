@@ -63,9 +63,11 @@ class Fetched:
         if self._following is not None:
             self._following.catch_up()
         if self.fetcher is not None:
-            found = self._schemas.find(self._config.intake.error_schema_uri)
-            if isinstance(found, Unfetched):  # No request would wait for this one.
-                self.fetcher.ask(found.uri)
+            intake = self._config.intake
+            for uri in (intake.error_schema_uri, *([intake.alarm_schema_uri] if intake.alarm_stream else [])):
+                found = self._schemas.find(uri)
+                if isinstance(found, Unfetched):  # No request would wait for this one.
+                    self.fetcher.ask(found.uri)
 
     def look(self) -> None:
         """Look for a new snapshot. This is called on every beat."""

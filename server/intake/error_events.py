@@ -125,8 +125,10 @@ class ErrorEvents:
 
     def _describe(self, event: Event, verdict: Verdict, received_dt: bytes) -> bytes:
         """Build the error event, of schema /error/2.1.0."""
-        raw = event.value[: 4 * MAX_RAW_CHARS].decode("utf-8", "replace")
-        told = self._told(event.value)
+        shown = event.value if event.shown is None else event.shown
+        raw = shown[: 4 * MAX_RAW_CHARS].decode("utf-8", "replace")
+        told = self._told(shown)
+        names = told if event.shown is None else self._told(event.value)
         return msgspec.json.encode(
             {
                 "$schema": self._schema_uri,
@@ -139,9 +141,9 @@ class ErrorEvents:
                 "dt": msgspec.Raw(received_dt),
                 "emitter_id": self._emitter,
                 "error_type": verdict.error_type,
-                "message": verdict.text[:MAX_MESSAGE_CHARS],
-                "errored_schema_uri": self._first(told, self._fields.schema_uri),
-                "errored_stream_name": self._first(told, self._fields.stream),
+                "message": (verdict.told or verdict.text)[:MAX_MESSAGE_CHARS],
+                "errored_schema_uri": self._first(names, self._fields.schema_uri),
+                "errored_stream_name": self._first(names, self._fields.stream),
                 "raw_event": raw[:MAX_RAW_CHARS],
             }
         )

@@ -29,7 +29,8 @@ class Event(Struct, eq=False, gc=False):
     type does not say so, because an assertion in every callback would cost an event 1 %.
     ``unfetched`` is the schema that the event names, if that has to be fetched first. ``pending`` is set while a
     request waits for the outcome. ``number`` is the order of acceptance among all events of this worker and of earlier
-    workers; ``is_spooled`` events wait on disk.
+    workers; ``is_spooled`` events wait on disk. ``shown`` is what error events and the console tell of an event with a
+    verdict, where that is not its value (intake.private).
     """
 
     index: int
@@ -45,6 +46,7 @@ class Event(Struct, eq=False, gc=False):
     number: int = 0
     is_spooled: bool = False
     unfetched: Unfetched | None = None
+    shown: bytes | None = None
 
     def on_ack(self, error: Any, _message: Any) -> None:
         """Receive the sink's outcome of this event."""

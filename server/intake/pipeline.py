@@ -21,6 +21,7 @@ from msgspec import UNSET, Raw
 from server.intake.arrival import Arrival
 from server.intake.books.tally import Tallies
 from server.intake.event import Event
+from server.intake.private.withhold import Hider, settle, told
 from server.intake.record import TOO_LARGE, address, headers_of, timestamp_ms, too_large, unfit
 from server.intake.route import DT, KEYS, MISSING, SCHEMA_URI, STREAM, Draft, Route
 from server.intake.router import Router
@@ -31,13 +32,14 @@ from server.intake.text.members import BLOCKED, Values
 from server.intake.text.splice import insert_by_path
 from server.intake.verdict import STREAM_TYPES, Verdict, error, in_short
 from server.log import Limited
+from server.privacy.applied import Privacy
 from server.schemas.repository import TooLargeError, errors_text
 
 if TYPE_CHECKING:
     from server.config.limit_settings import Limits
     from server.config.settings import Config
     from server.intake.books.judged import Judged
-    from server.intake.route import ChecksLookup, GuardLookup, SchemaLookup, StreamLookup
+    from server.intake.route import ChecksLookup, GuardLookup, LatestLookup, SchemaLookup, StreamLookup
     from server.intake.text.name_hints import NameHints
     from server.schemas.repository import Validator, Violation
 
@@ -59,7 +61,7 @@ class Pipeline:
     """Turns the raw text of events into records for the sink, or into verdicts. ``judged`` counts, by schema, how they
     were validated."""
 
-    def __init__(self, router: Router, limits: Limits, *, rejects_duplicates: bool) -> None:
+    def __init__(self, router: Router, limits: Limits, *, rejects_duplicates: bool, privacy: Privacy) -> None:
         self._max_event_bytes = limits.max_event_bytes
         most = EventLimits(limits)
         self._sure_bytes = most.sure_bytes
@@ -71,6 +73,8 @@ class Pipeline:
         self._members = router.first_members
         self._known = router.known
         self._only_shortcut = router.only_shortcut
+        self._privacy = privacy
+        self.hide = Hider(privacy, router).hide
         self._trouble = Limited(log)
         self.judged = router.judged
         self.versions = router.versions
@@ -118,8 +122,10 @@ class Pipeline:
             return _take_valid(index, raw, route, values, arrival)
         except RecursionError:
             return None
-        except Exception:  # A bug must fail this event alone, not the others of its request.
-            return Event(index, raw, self._on_bug(arrival), None, route)
+        except Exception as bug:  # A bug must fail this event alone, not the others of its request.
+            event = Event(index, raw, self._on_bug(bug, arrival), None, route)
+            self.hide(event, arrival)
+            return event
 
     def slowly(self, index: int, raw: bytes, arrival: Arrival) -> Event:
         """Prepare any other event step by step, to find what is wrong or to learn the route. ``raw`` is JSON."""
@@ -134,15 +140,19 @@ class Pipeline:
             event.verdict = HALF_PAIR
         except RecursionError:
             event.verdict = TOO_DEEP
-        except Exception:
-            event.verdict = self._on_bug(arrival)
+        except Exception as bug:
+            event.verdict = self._on_bug(bug, arrival)
+        if event.verdict is not None:
+            self.hide(event, arrival)
         self._only_shortcut = self._router.only_shortcut
         return event
 
-    def _on_bug(self, arrival: Arrival) -> Verdict:  # cold: an unexpected exception
-        self._trouble.warning(
-            "event", "an event could not be processed\n%s", traceback.format_exc(), request_id=arrival.request_id()
-        )
+    def _on_bug(self, bug: Exception, arrival: Arrival) -> Verdict:  # cold: an unexpected exception
+        lines = traceback.format_exception(bug)
+        if self._privacy.is_used:  # The message of an exception may quote a value.
+            lines = [*traceback.format_tb(bug.__traceback__), type(bug).__name__]
+        request_id = arrival.request_id()
+        self._trouble.warning("event", "an event could not be processed\n%s", "".join(lines), request_id=request_id)
         return error("internal")
 
     def _too_large(self, raw: bytes) -> Verdict | None:
@@ -176,10 +186,15 @@ class Pipeline:
             problems = _check(value, route.validator, route.judged)
             if problems is not None:
                 violation = _violation(problems, arrival)
+                if route.privacy is not None:
+                    violation = violation._replace(told=told(problems))
                 if route.stream.validation == "enforce":
                     return violation
                 event.observed = violation
         refusal = address(event, route, _decoded(values[route.dt_at]), arrival)
+        if refusal is None and route.privacy is not None:
+            settle(event, route, arrival)
+            refusal = event.verdict
         if refusal is None and route.stream.is_invented:
             self._router.take(route.stream)
         return refusal
@@ -236,7 +251,9 @@ def _take_valid(index: int, raw: bytes, route: Route, values: Values, arrival: A
     route.judged.one_decode += 1
     missing, dt = values[MISSING], values[DT]
     if route.guard is not None and (error_type := route.guard.refuses(arrival)) is not None:
-        return Event(index, raw, _may_not_write(error_type, route), None, route)
+        event = Event(index, raw, _may_not_write(error_type, route), None, route)
+        settle(event, route, arrival)
+        return event
     value = raw
     if missing and len(raw) <= route.max_event_bytes:
         value = route.filling.fill(raw, missing, arrival)
@@ -246,6 +263,8 @@ def _take_valid(index: int, raw: bytes, route: Route, values: Values, arrival: A
     event = Event(index, value, None, None, route, None, route.topic, None, at_ms, headers)
     if route.key_members is not None or len(value) > route.max_event_bytes:
         event.verdict = unfit(event, route, values[KEYS:])
+    if route.privacy is not None:
+        settle(event, route, arrival)
     return event
 
 
@@ -287,15 +306,16 @@ def make_pipeline(
     guard: GuardLookup | None = None,
     hints: NameHints | None = None,
     checks: ChecksLookup | None = None,
+    privacy: Privacy | None = None,
+    latest: LatestLookup | None = None,
 ) -> Pipeline:  # cold: once per worker
     """Make the pipeline over these schemas and streams, for a worker or a command. Without tallies nothing is sent,
     without ``guard`` no credentials are checked, without ``hints`` no verdict names what may have been meant, and
-    without ``checks`` no event is checked in the background."""
-    return Pipeline(
-        Router(config, schema, stream, tallies or Tallies(), guard, hints, checks),
-        config.http.limits,
-        rejects_duplicates=config.rejects_duplicates,
-    )
+    without ``checks`` no event is checked in the background. Without ``privacy`` there are no keys to hash with, and
+    without ``latest`` no schema is found by its title alone."""
+    privacy = privacy or Privacy()
+    router = Router(config, schema, stream, tallies or Tallies(), guard, hints, checks, privacy, latest)
+    return Pipeline(router, config.http.limits, rejects_duplicates=config.rejects_duplicates, privacy=privacy)
 
 
 def _insert(raw: bytes, path: tuple[str, ...], text: bytes) -> bytes:

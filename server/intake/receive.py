@@ -85,7 +85,7 @@ class Receiver:
         self._has_test_events = bool(config.intake.test_events)
         self._test_events = msgspec.json.encode(config.intake.test_events)
         self._at_once, self._slowly = pipeline.at_once, pipeline.slowly
-        self._prepare, self._prepare_all = pipeline.prepare, pipeline.prepare_all
+        self._prepare, self._prepare_all, self._hide = pipeline.prepare, pipeline.prepare_all, pipeline.hide
         self._turns = turns or Turns()
         self._waiting: dict[Preparing, None] = {}
         self._client_of = client_of
@@ -345,7 +345,8 @@ class Receiver:
             return None
         prepare: PrepareAll = self._prepare_all
         if form is not None or not isinstance(found, list):
-            prepare = PiecePreparer(self._prepare, form.unwrap if form is not None else None).prepare_all
+            unwrap = form.unwrap if form is not None else None
+            prepare = PiecePreparer(self._prepare, unwrap, self._hide).prepare_all
         finish = form.finish if form is not None else None
         batch = Batch(found, len(body), arrival, prepare, finish)
         if not is_alone and not batch.is_short():

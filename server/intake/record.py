@@ -88,6 +88,19 @@ def _key(value: bytes, route: Route) -> bytes | Verdict:
     return b"{" + b",".join(parts) + b"}"
 
 
+def key_of_stored(value: bytes, route: Route) -> bytes:
+    """Return the key of an event some of whose values are withheld: null takes the place of a field that is not
+    stored."""
+    assert route.key_members is not None
+    values = route.key_members.read(value)
+    texts = [(prefix, values[route.key_members.at(path)]) for prefix, path in route.key_fields]
+    return (
+        b"{"
+        + b",".join(prefix + (_canonical(text) if isinstance(text, Raw) else b"null") for prefix, text in texts)
+        + b"}"
+    )
+
+
 def _canonical(text: Raw) -> bytes:
     try:
         value: Any = msgspec.json.decode(text)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from server.intake.text.enricher import Enricher
     from server.intake.text.fields import EventMembers
     from server.intake.text.members import MemberReader, Path
+    from server.privacy.applied import RoutePrivacy
     from server.schemas.repository import Unfetched, Validator
 
 # The positions in a Shortcut's result: the number of the missing members (intake.text.enricher), then values of the
@@ -38,7 +39,7 @@ class Route(Struct, frozen=True, eq=False):
     event's time; ``validator`` None: the stream's events are not validated; ``guard`` None: every client may write.
     ``unfetched`` is the schema if it has to be fetched first; such a route serves one event. ``shortcut`` returns
     schema URI, stream, time and key fields of an event that is valid once it is filled in; None: the route has none.
-    ``checks`` are those in the background.
+    ``checks`` are those in the background. ``privacy`` None: all values are stored as they came.
     """
 
     schema_uri: str
@@ -59,6 +60,7 @@ class Route(Struct, frozen=True, eq=False):
     headers: list[tuple[str, bytes]]
     unfetched: Unfetched | None = None
     checks: tuple[Check, ...] = ()
+    privacy: RoutePrivacy | None = None
 
 
 class Draft(NamedTuple):
@@ -76,6 +78,12 @@ class SchemaLookup(Protocol):
     to be fetched."""
 
     def __call__(self, uri: str) -> Validator | Unfetched | tuple[str, str]: ...
+
+
+class LatestLookup(Protocol):
+    """The signature of server.schemas.repository.SchemaRepository.latest."""
+
+    def __call__(self, title: str) -> Validator | None: ...
 
 
 class StreamLookup(Protocol):

@@ -21,6 +21,7 @@ from server.intake.books.judged import AllJudged
 from server.intake.books.tally import Tallies
 from server.intake.books.versions import Versions
 from server.intake.invented import Invented
+from server.intake.private.latest import Latest
 from server.intake.route import Draft, Route
 from server.intake.text import enrichment as enrich
 from server.intake.text.enricher import Enricher, gaps_of
@@ -29,18 +30,20 @@ from server.intake.text.members import MemberReader, Path
 from server.intake.text.name_hints import NameHints
 from server.intake.verdict import Verdict
 from server.paths import Paths
+from server.privacy.applied import Privacy, RoutePrivacy
 from server.schemas.repository import Fill, Unfetched
 from server.shared.lines import OTHERS
 
 if TYPE_CHECKING:
     from server.catalog.stream import Stream
     from server.config.settings import Config
-    from server.intake.route import ChecksLookup, GuardLookup, SchemaLookup, Shortcut, StreamLookup
+    from server.intake.route import ChecksLookup, GuardLookup, LatestLookup, SchemaLookup, Shortcut, StreamLookup
     from server.schemas.repository import EventReader, Validator
 
 MAX_ROUTES = 10_000  # Pairs of schema and stream that were accepted; the oldest goes first. About 1 kB each.
 
 CLIENT_IP_FIELD: Path = ("http", "client_ip")
+_OF_REQUESTS = frozenset({b"x-request-id", b"traceparent"})  # Headers that say nothing of the client itself.
 
 
 class Router:
@@ -55,10 +58,15 @@ class Router:
         guard: GuardLookup | None = None,
         hints: NameHints | None = None,
         checks: ChecksLookup | None = None,
+        privacy: Privacy | None = None,
+        latest: LatestLookup | None = None,
     ) -> None:
         """``guard`` None: every client may write to every stream. ``hints`` are those of the same streams. ``checks``
-        None: no event is checked in the background."""
+        None: no event is checked in the background. ``latest`` returns the newest version of a title, for events whose
+        schema is not known."""
         self._checks = checks
+        self._privacy = privacy or Privacy()
+        self._latest = Latest(latest)
         self._hints = hints or NameHints()
         self._tallies = tallies
         self.judged = AllJudged()
@@ -83,6 +91,25 @@ class Router:
     def find(self, schema_text: bytes | None, stream_text: bytes | None) -> Route | Verdict:
         """Return the route of these raw JSON texts, or why there is none. None: the event has no such field."""
         return self._routes.get((schema_text, stream_text)) or self._find_new(schema_text, stream_text)
+
+    def privacy_of(self, schema_text: bytes | None, stream_text: bytes | None) -> tuple[bool, RoutePrivacy | None]:
+        """Return whether any schema is known that an event without a route may have, and what they withhold of it:
+        the schema that it names, or the newest of that title, and the newest of its stream's title."""
+        schema_uri, name = _text(schema_text) or "", _text(stream_text)
+        stream = self._stream(name) if name else None
+        named = self._schema(schema_uri) if schema_uri else None
+        if named is None or isinstance(named, tuple | Unfetched):
+            named = self._latest.of(schema_uri[1:].rpartition("/")[0])
+        own = self._latest.of(stream.schema_title) if stream is not None else None
+        known = [validator for validator in (named, own) if validator is not None]
+        return bool(known), self._private(known, stream)
+
+    def _private(self, known: Iterable[Validator], stream: Stream | None) -> RoutePrivacy | None:
+        """Return what schemas and a stream withhold of events."""
+        of_headers = [path for path, name in stream.header_fields if name not in _OF_REQUESTS] if stream else []
+        is_strict = stream is not None and stream.privacy == "strict"
+        plans = [validator.privacy for validator in known]
+        return self._privacy.of(plans, [CLIENT_IP_FIELD, *of_headers], self.fields.dt, is_strict=is_strict)
 
     def draft(self, schema_text: bytes | None) -> Draft | None:
         """Return how events of a schema are filled in when no stream takes them. None: there is no such schema."""
@@ -208,6 +235,7 @@ class Router:
         sources = self._sources(stream.header_fields, validator)
         members = self._members_of((*sources, self.fields.dt))
         paths = tuple(path for _, path in stream.key_fields)
+        described = validator or self._latest.of(stream.schema_title)
         if stream.validation == "off":
             validator = None
         gaps = gaps_of(sources)
@@ -233,6 +261,7 @@ class Router:
             headers=[("content-type", b"application/json"), ("schema-uri", schema_uri.encode())],
             unfetched=unfetched,
             checks=() if self._checks is None else self._checks(stream, schema_uri, validator),
+            privacy=self._private([] if described is None else [described], stream),
         )
 
     def _reader(

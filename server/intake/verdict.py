@@ -70,7 +70,7 @@ class Verdict(NamedTuple):
 
     ``errors`` are AJV-shaped problems, ``text`` their one-line summary. ``entry`` is the answer's text about the event,
     if that is written already (``EntryWriter``): then there are no errors. ``unfetched`` is the schema of the event, if
-    that has to be fetched first.
+    that has to be fetched first. ``told`` is what is told of it to others than the sender, if that is not its text.
     """
 
     error_type: str
@@ -78,6 +78,7 @@ class Verdict(NamedTuple):
     errors: Sequence[Any] = ()
     entry: bytes = b""
     unfetched: Unfetched | None = None
+    told: str = ""
 
     @property
     def is_invalid(self) -> bool:
@@ -248,7 +249,8 @@ class EntryWriter:
         """Write the entry of an event, if it is refused."""
         found = event.verdict
         if found is not None:
-            event.verdict = Verdict(found.error_type, found.text, (), self._room.entry(event, found))
+            entry = self._room.entry(event, found)
+            event.verdict = Verdict(found.error_type, found.text, (), entry, told=found.told)
 
 
 LEFT_OUT = b" "  # The entry of an event that the answer names by its index alone.

@@ -1,7 +1,8 @@
-"""Metrics of checks in the background: schemas that streams try.
+"""Metrics of checks in the background: schemas that streams try, and expectations.
 
 Place: intake.background counts, by the lines of shared.scoreboard and the view → HERE → metrics.table.
-Rules: a metric is defined by its declaration alone. Labels are declared streams, versions and places in schemas.
+Rules: a metric is defined by its declaration alone. Labels are declared streams, versions, and places or titles in
+schemas.
 Not here: what the counts mean (intake.background.counts).
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from server.intake.background.counts import BETTER, JUDGED, SHADOW, SKIPPED, TIME, WORSE, CheckName, parsed
+from server.intake.background.counts import BETTER, EXPECT, JUDGED, SHADOW, SKIPPED, TIME, WORSE, CheckName, parsed
 from server.metrics.declare import FromHost, Labels, MetricGroup, Sample, counter, one
 
 if TYPE_CHECKING:
@@ -48,6 +49,20 @@ def _shadow_violations(view: HostView) -> Iterator[Sample]:
             yield (stream, version, rule), numbers[WORSE]
 
 
+def _expectation_events(view: HostView) -> Iterator[Sample]:
+    for (stream, _, _, rule), numbers in _lines(view, EXPECT):
+        if not rule:
+            yield (stream, "met"), numbers[JUDGED] - numbers[WORSE]
+            yield (stream, "failed"), numbers[WORSE]
+            yield (stream, "skipped"), numbers[SKIPPED]
+
+
+def _expectation_failures(view: HostView) -> Iterator[Sample]:
+    for (stream, _, _, rule), numbers in _lines(view, EXPECT):
+        if rule:
+            yield (stream, rule), numbers[WORSE]
+
+
 BACKGROUND: Final = MetricGroup(
     "Checks in the background",
     (
@@ -66,6 +81,21 @@ BACKGROUND: Final = MetricGroup(
             FromHost(lambda view: _summed(_shadow_violations(view))),
             "stream",
             "version",
+            "rule",
+        ),
+        counter(
+            "expectation_events",
+            "Accepted events that were judged by the expectations of their schema (`x-expect`): those that met all, "
+            "and those that failed one at least; `skipped` ones were chosen and not judged.",
+            FromHost(lambda view: _summed(_expectation_events(view))),
+            "stream",
+            "outcome",
+        ),
+        counter(
+            "expectation_failures",
+            "Accepted events that failed an expectation, by its title, or else its place in the schema.",
+            FromHost(lambda view: _summed(_expectation_failures(view))),
+            "stream",
             "rule",
         ),
         counter(

@@ -14,7 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from validators import SchemaError
+from validators import SchemaError, Validator
+from validators.expectations import Expectations, compile_all
 from validators.formats.asserted import FORMATS
 from validators.judge.reference import Refused, check_schema, compile_schema
 from validators.load.bundle import bundle, target_of
@@ -63,6 +64,10 @@ class Bundle:
     def verdicts(self, value: Any) -> tuple[bool, bool]:
         """Return whether each judge takes the value. Raises UnusableError."""
         return self._first(value), self._second(value)
+
+    def expectations(self) -> Expectations:
+        """Return the expectations of the schema, compiled."""
+        return compile_all(self.schema, lambda name, schema: Validator(name, schema, compile_schema(schema, name)))
 
     @cached_property
     def _first(self) -> Callable[[Any], bool]:

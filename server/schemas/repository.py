@@ -15,13 +15,14 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
+from server.config.framework.yaml import YamlError, load_yaml
 from server.config.urls import is_url, urls_of
 from server.errors import SettingsError
 from server.schemas.remote import Remote
@@ -36,8 +37,11 @@ from validators import (
     Violation,
     errors_text,
 )
+from validators.annotations import POSSIBLE, Step, placed
+from validators.expectations import Expectations
 from validators.load import required
 from validators.materialise import materialise
+from validators.privacy import ACTIONS, KEEP, KEYWORD, PrivacyPlan, plan_of
 from validators.regex import pattern
 from validators.regex.pattern import Matcher
 
@@ -45,9 +49,13 @@ if TYPE_CHECKING:
     from server.config.catalog_settings import SchemaSettings as SchemaSettings
 
 __all__ = [
+    "ACTIONS",
+    "KEEP",
     "EventReader",
+    "Expectations",
     "Fill",
     "Matcher",
+    "PrivacyPlan",
     "SchemaLost",
     "SchemaRepository",
     "Sharing",
@@ -56,6 +64,7 @@ __all__ = [
     "Unusable",
     "Validator",
     "Violation",
+    "annotated",
     "compile_regex",
     "errors_text",
     "fetched_directory",
@@ -63,6 +72,7 @@ __all__ = [
     "is_slow_regex",
     "materialised",
     "open_schemas",
+    "plan_of",
 ]
 
 MAX_TOLD = 1_000  # Reasons that are logged; only schemas that exist have one, and clients cannot make any.
@@ -79,6 +89,26 @@ def compile_regex(text: str) -> Matcher:
 def is_slow_regex(text: str) -> bool:
     """Whether searching some texts for it would take too long. Raises ValueError if it is not a regex."""
     return pattern.danger(text) is not None
+
+
+def annotated(whole: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the places of a bundle's ``x-privacy`` as people read them, such as ``users[].email``, and the actions.
+    Raises SchemaLost."""
+    try:
+        plan_of(whole, "it")
+        return [(_written(each.steps), each.value) for each in placed(whole, KEYWORD, POSSIBLE)]
+    except SchemaError as error:
+        raise SchemaLost(error.error_type, str(error)) from None
+
+
+def _written(steps: Sequence[Step]) -> str:
+    written = ""
+    for step in steps:
+        if step.keyword in ("items", "additionalItems"):
+            written += "[]" if step.key is None else f"[{step.key}]"
+        else:
+            written += f".{'*' if step.key is None else step.key}"
+    return written.removeprefix(".")
 
 
 class Unfetched(Struct, frozen=True):
@@ -147,6 +177,17 @@ class SchemaRepository:
                 remote.note_failure(uri, _kind(error), str(error), self._failed_s)
             return _kind(error), str(error)
 
+    @property
+    def is_private(self) -> bool:
+        """Whether any schema that was read so far has ``x-privacy``."""
+        return self._registry.is_private
+
+    def plan_in_use(self, title: str) -> PrivacyPlan | None:
+        """Return what the newest version of a title withholds, if that version has been read."""
+        versions = self.versions(title)
+        found = self.latest(title) if versions and self._registry.has(versions[-1]) else None
+        return found.privacy if found is not None else None
+
     def for_check(self) -> SchemaRepository:
         """Return a view for catalog.check_streams: titles that may be at a URL count as known, with every field."""
         return self if self.remote is None else _PerhapsAtUrls(self._registry, self.remote)
@@ -154,6 +195,12 @@ class SchemaRepository:
     def versions(self, title: str) -> list[str]:
         """Return the URIs of a title's versions in directories, oldest first; none when no repository has it."""
         return self._registry.uris_of(title)
+
+    def latest(self, title: str) -> Validator | None:
+        """Return the newest version of a title in directories; None if there is none that can be used."""
+        versions = self.versions(title)
+        found = self.find_here(versions[-1]) if versions else None
+        return found if isinstance(found, Validator) else None
 
     def listing(self, path: str) -> tuple[list[str], list[str]] | None:
         """Return directories, and versions (oldest first), at one path of the repositories; None: none has the path."""
@@ -202,6 +249,26 @@ class SchemaRepository:
         found = [(uri, self.find_here(uri)) for uri in known]
         return [(uri, each.way.kind, each.way.reason) for uri, each in found if not isinstance(each, tuple)]
 
+    def has_expectations(self, validator: Validator) -> bool:
+        """Whether events of a schema are to be judged by expectations."""
+        return self._registry.has_expectations(validator)
+
+    def expectations(self, validator: Validator) -> Expectations:
+        """Return the expectations of a schema, compiled the first time."""
+        return self._registry.expectations(validator)
+
+    def place(self, uri: str, pointer: str) -> tuple[str, int]:
+        """Return file and line of a place in a schema, or of the reference that leads there; without a file its URI
+        and 0."""
+        file = self._registry.file_of(uri)
+        if file is None:
+            return uri, 0
+        try:
+            _, lines = load_yaml(file.read_text(encoding="utf-8"), file.name)
+        except (OSError, ValueError, YamlError):
+            return str(file), 0
+        return str(file), _line(lines, pointer)
+
     def requires(self, title: str, path: tuple[str, ...]) -> bool:
         """Whether every valid event of the title's latest version has the property. True where that is unknown."""
         versions = self.versions(title)
@@ -227,6 +294,18 @@ class SchemaRepository:
                 if isinstance(found, tuple):
                     unusable.append(Unusable(uri, *found))
         return unusable, left
+
+
+def _line(lines: Mapping[tuple[str | int, ...], int], pointer: str) -> int:
+    """Return the line of the longest part of a JSON pointer that is there."""
+    path: tuple[str | int, ...] = ()
+    for token in pointer.removeprefix("#").split("/")[1:]:
+        key = token.replace("~1", "/").replace("~0", "~")
+        step = next((one for one in (key, int(key) if key.isdecimal() else key) if (*path, one) in lines), None)
+        if step is None:
+            break
+        path = (*path, step)
+    return lines.get(path, 0)
 
 
 def _kind(error: SchemaError) -> str:

@@ -33,6 +33,7 @@ from server.intake.arrival import Clock
 from server.intake.error_events import ErrorEvents
 from server.intake.forms.forms import Forms
 from server.intake.pipeline import make_pipeline
+from server.intake.private.checks import PrivateChecks
 from server.intake.receive import Receiver
 from server.intake.sending import Sender
 from server.intake.text.name_hints import NameHints
@@ -43,12 +44,14 @@ from server.pages.published import PATHS, Published
 from server.pages.receipt import ReceiptPage
 from server.pages.service import ServicePages
 from server.paths import Paths
+from server.privacy.applied import make_privacy
+from server.privacy.keys import HashKeys
 from server.shared.row import State
 from server.timing.timers import hand_over
 from server.timing.turns import Turns
 from server.tracing.make import make as make_tracing
 from server.version import VERSION
-from server.worker.background import make_background
+from server.worker.background import make_alarms, make_background
 from server.worker.concerns import ALL, Concerns
 from server.worker.durability import Durability
 from server.worker.life import WorkerLife
@@ -68,6 +71,7 @@ if TYPE_CHECKING:
     from server.intake.background.checks import Take
     from server.intake.event import Event
     from server.master.generation import WorkerContext
+    from server.privacy.keys import HashKey
     from server.schemas.repository import SchemaRepository
 
 SINK_SHARE_OF_DRAIN = 0.9  # The rest then goes to the spool, which takes milliseconds.
@@ -92,6 +96,7 @@ class Materials(Protocol):
     credentials: Credentials
     link: Link
     channel: Channel | None
+    hash_keys: tuple[Path | None, tuple[HashKey, ...]]
 
 
 class Worker:
@@ -105,7 +110,9 @@ class Worker:
         self._row = context.row
         self._life = WorkerLife(context, config.process.beat_s, log)
         channel = materials.channel
-        self._tap = Tap(config.console, channel, context.slot) if channel is not None else None
+        self._hash_keys = HashKeys(*materials.hash_keys)
+        self._privacy = make_privacy(config, materials.schemas, self._hash_keys)
+        self._tap = Tap(config.console, channel, context.slot, self._is_private) if channel is not None else None
         self._memory = Memory()
         self.is_balanced = True
         self._durability = Durability(
@@ -131,12 +138,15 @@ class Worker:
             tallies,
             access.guard,
             self._hints,
-            self._background.of,
+            PrivateChecks(self._background.of).of,
+            self._privacy,
+            materials.schemas.latest,
         )
         self._fetched = Fetched(materials, self._use)
         self._turns = Turns()
         self._tracing = make_tracing(config, context.slot, header_of)
         self._error_events = ErrorEvents(self._pipeline, delivery.submit_own, clock, config, self._fetched.fetcher)
+        self._alarms = make_alarms(config, self._pipeline, delivery.submit_own, context.row)
         self._sender = Sender(self._durability.sink, delivery, self._durability.receipts, self._error_events)
         self._receiver = Receiver(
             config,
@@ -163,6 +173,9 @@ class Worker:
         self._sender.on_dropped(event)
         if self._tap is not None:
             self._tap.on_dropped(event)
+
+    def _is_private(self) -> bool:
+        return self._privacy.is_used
 
     def _client_of(self, request: Request) -> str:
         return self._server.client_of(request)
@@ -254,8 +267,8 @@ class Worker:
     def _begin_to_beat(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start the checks of every ``process.beat_s``; a check that fails does not keep the beat from being
         written."""
-        looks = (self._look_at_clients, self._tracing.look, self._memory.look)
-        follows = (self._fetched.look, self._public_keys.look)
+        looks = (self._look_at_clients, self._tracing.look, self._memory.look, self._alarms.look)
+        follows = (self._fetched.look, self._public_keys.look, self._hash_keys.look)
         self._life.begin_to_beat(loop, self._copy_counters, self._row.beat, *looks, *follows)
 
     def _look_at_clients(self) -> None:

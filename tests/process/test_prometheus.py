@@ -24,8 +24,8 @@ from tests.process.prometheus import Prometheus
 
 TRAFFIC_S = 6.0  # Some scrapes: a rate needs two.
 SELECTOR = re.compile(r"penstock_\w+(?:\{[^}]*\})?")
-# Series of processes and settings that are not here: test_canary, test_plausibility and test_shadow look for them.
-OF_OTHERS = re.compile(r"penstock_(canary|plausibility|shadow)_")
+# Series of processes and settings that are not here: test_canary, test_expectations and others look for them.
+OF_OTHERS = re.compile(r"penstock_(canary|expectation|plausibility|shadow)_")
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ Not here: which schema an event has (registry), the words of violations (invalid
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -26,11 +26,15 @@ from validators.judge import wide
 from validators.judge.reference import Refused, Validate
 from validators.load import defaults
 from validators.load import schema_shape as shape
+from validators.privacy import plan_of as privacy_of
 from validators.quick import structs
 from validators.quick.event_reader import EventReader, Fill, make_reader
 from validators.quick.generated import Path
 from validators.words import invalid
 from validators.words.violation import Violation, unreadable
+
+if TYPE_CHECKING:
+    from validators.expectations import Expectations
 
 MAX_PATHS = 1_000  # Cached answers about paths, which come from settings and not from clients.
 
@@ -50,6 +54,8 @@ class Validator:
         "_validate",
         "_walk",
         "check",
+        "expectations",
+        "privacy",
         "reference_checks",
         "schema",
         "title",
@@ -67,8 +73,10 @@ class Validator:
         self._is_typed = self.way.kind != "reference"
         self._walk: invalid.Walk | None = None  # Made for the first refused event; each process has its own.
         self._defaults = defaults.plan_of(schema, uri, self._accepts)
+        self.privacy = privacy_of(schema, uri)  # None: nothing in it has ``x-privacy``.
         self._validate = validate
         self._declared: dict[tuple[str, ...], bool] = {}
+        self.expectations: Expectations | None = None  # Kept here by the registry, once it was asked for them.
 
     def _refer(self, raw: bytes) -> list[Violation] | None:
         self.reference_checks += 1

@@ -4,8 +4,8 @@ Place: loader → HERE → insecure, mend, invalid, shape; none of them ever mee
 Rules:
 1. Every ``$ref`` of the result is ``#`` or ``#/definitions/<name>``, so recursion stays recursion.
 2. Base URIs, ``$id`` and meta-schemas are those of draft-04, -06 and -07, resolved by ``referencing``. Keywords next to
-   a ``$ref`` are ignored, except a default, which belongs to the place and not to the target. A reference that leads
-   nowhere when it is resolved against ``$id`` is tried once more relative to the file.
+   a ``$ref`` are ignored, except a default and the keywords of this service, which belong to the place and not to the
+   target. A reference that leads nowhere when it is resolved against ``$id`` is tried once more relative to the file.
 3. An ``$id`` inside a schema counts only while it is the only schema of that name: real materialised schemas carry
    leftovers of one name with different contents, to which nothing refers.
 4. The number of references and of schemas is bounded; a cycle of references that reads no value is an error.
@@ -30,6 +30,8 @@ MAX_FAR_NAMES = 10  # Named schemas in other documents: for each of them, refere
 MAX_SCHEMAS = 10_000  # Counts the subschemas of the result. The largest of 129 real schemas has 123.
 
 _ABOUT = ("title", "description", "$id", "id", "$schema", "examples")  # The root keeps these even next to a $ref.
+
+_BESIDE = ("default", *dialect.ANNOTATIONS)
 
 Retrieve = Callable[[str], Any]
 Check = Callable[[Any, str], None]
@@ -147,7 +149,7 @@ class _Bundler:
         if not isinstance(schema, dict):
             return schema
         if "$ref" in schema:
-            beside = {"default": schema["default"]} if "default" in schema else {}
+            beside = {key: schema[key] for key in _BESIDE if key in schema}
             return {"$ref": self._local(schema["$ref"], resolver, draft), **beside}
         if schema is not start:
             resolver = resolver.in_subresource(draft.create_resource(schema))

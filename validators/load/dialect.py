@@ -25,6 +25,9 @@ IN_MAP = frozenset({"definitions", "dependencies", "patternProperties", "propert
 # These keywords judge the same value as the schema that holds them; every other one goes down into the value.
 IN_PLACE = frozenset({"allOf", "anyOf", "dependencies", "else", "if", "not", "oneOf", "then"})
 
+# Keywords of this service. They judge nothing, and other validators ignore them (annotations).
+ANNOTATIONS = ("x-expect", "x-privacy")
+
 _DRAFTS: dict[str, Specification[Schema]] = {
     "json-schema.org/draft-04/schema": DRAFT4,
     "json-schema.org/draft-06/schema": DRAFT6,

@@ -99,11 +99,19 @@ class Loader:
                 return None
             if _is_nowhere(base, uri):
                 continue
-            for candidate in (uri + self._extension, uri, f"{uri}.json"):
+            for candidate in self._candidates(uri):
                 text = _read_file(base, candidate)
                 if text is not None:
                     return text
         raise _unknown(uri)
+
+    def file_of(self, uri: str) -> Path | None:
+        """Return the file that ``text`` reads; None where there is none."""
+        if len(uri) > MAX_URI_LENGTH or _URI.fullmatch(uri) is None:
+            return None
+        directories = (base for base in self._bases if isinstance(base, Path))
+        files = (base / below[1:] for base in directories for below in self._candidates(uri))
+        return next((file for file in files if file.is_file()), None)
 
     def read_reference(self, uri: str, allowance: ReadBudget | None = None) -> Any:
         """Read the document that a ``$ref`` names, which may be any file below a base URI."""
@@ -140,6 +148,9 @@ class Loader:
                 found |= {entry.name for entry in below if _PATH.fullmatch(f"/{entry.name}") and entry.name[0] != "."}
         return sorted(found) if is_there else None
 
+    def _candidates(self, path: str) -> tuple[str, str, str]:
+        return path + self._extension, path, f"{path}.json"
+
     def _split(self, uri: str) -> tuple[str | None, str]:
         """Take a URI apart into origin (None: below the base URIs) and path."""
         found = _ORIGIN.match(uri)
@@ -150,7 +161,7 @@ class Loader:
         return found[0], uri[found.end() :]
 
     def _read(self, origin: str | None, path: str, allowance: ReadBudget, number: Number | None = None) -> Any:
-        candidates = (path + self._extension, path, f"{path}.json")
+        candidates = self._candidates(path)
         for base, prefix in self._places(origin, path):
             if isinstance(base, Path) and _is_nowhere(base, path.removeprefix(prefix)):
                 continue

@@ -30,6 +30,8 @@ from server.intake.arrival import Arrival
 from server.intake.event import Event
 from server.intake.pipeline import make_pipeline
 from server.intake.text.fields import Fields
+from server.privacy.applied import make_privacy
+from server.privacy.keys import HashKeys
 from server.recovery.candidates import Candidates
 from server.recovery.lines import WholeLines
 from server.recovery.refused import Repairs
@@ -117,7 +119,10 @@ async def _store(
 
 
 def _judge(generation: Generation) -> Judge:
-    pipeline = make_pipeline(generation.config, generation.schemas.find, generation.snapshot.find)
+    schemas = generation.schemas
+    privacy = make_privacy(generation.config, schemas, HashKeys(*generation.hash_keys), keeps_hashes=True)
+    find, streams = schemas.find, generation.snapshot.find
+    pipeline = make_pipeline(generation.config, find, streams, privacy=privacy, latest=schemas.latest)
 
     def judge(raw: bytes, arrival: Arrival) -> Event:
         event = pipeline.prepare(0, raw, arrival)

@@ -50,10 +50,11 @@ def _pages(options: argparse.Namespace) -> Iterator[tuple[Path, str]]:
     for file in options.streams:
         for named in titles_named_in(file):
             streams.setdefault(named.title, []).append(named.stream)
+    bases = [options.directory, *options.base]
     yield options.output / "index.html", pages.index(titles, streams)
+    yield options.output / "persons.html", pages.privacy(titles, streams, bases)
     for title, versions in titles.items():
-        text = pages.page(versions, streams.get(title, []), [options.directory, *options.base])
-        yield options.output / title / "index.html", text
+        yield options.output / title / "index.html", pages.page(versions, streams.get(title, []), bases)
 
 
 def _write(path: Path, text: str) -> None:

@@ -143,9 +143,16 @@ def _print(replay: Replay, unreadable: int, options: argparse.Namespace) -> None
         )
         for error in each["errors"]:
             print(f"  {error['count']} × {error['where'] or 'the event'} {error['message']}")
-            for event in error["examples"]:
-                print(f"      {json.dumps(event, ensure_ascii=False)}")
+            _print_examples(error)
+        for expectation in each["expectations"]:
+            print(f"  {expectation['count']} × valid, and fails the expectation: {expectation['rule']}")
+            _print_examples(expectation)
     print(f"{replay.passed_over} events of other titles, {unreadable} lines that are no JSON")
+
+
+def _print_examples(kind: dict[str, Any]) -> None:
+    for event in kind["examples"]:
+        print(f"      {json.dumps(event, ensure_ascii=False)}")
 
 
 def _told(outcome: TitleOutcome) -> dict[str, Any]:
@@ -160,5 +167,9 @@ def _told(outcome: TitleOutcome) -> dict[str, Any]:
         "errors": [
             {name: getattr(kind, name) for name in ("keyword", "where", "message", "count", "examples")}
             for kind in errors
+        ],
+        "expectations": [
+            {"rule": each.rule, "count": each.count, "examples": each.examples}
+            for each in sorted(outcome.expectations.values(), key=lambda each: -each.count)
         ],
     }

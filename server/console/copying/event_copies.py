@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def event_copy(event: Event, masks: Masks, max_bytes: int, verdict_of: str = "") -> EventCopy:
     """Return the copy of an event. ``verdict_of`` takes the place of the verdict that the event has."""
     route = event.route
-    value = masks.text(event.value)
+    value = masks.text(event.value if event.shown is None else event.shown)
     copy = EventCopy(event.index, value[:max_bytes], verdict_of or _verdict(event))
     copy.is_cut = len(copy.value) < len(value)
     if route is not None:
@@ -36,8 +36,8 @@ def event_copy(event: Event, masks: Masks, max_bytes: int, verdict_of: str = "")
         copy.partition, copy.offset, copy.ack_ms = event.partition, event.offset, event.ack_ms
     found = event.verdict or event.observed
     if found is not None:
-        copy.error_type, copy.text = found.error_type, found.text
-        copy.problems = problems_of(found)
+        copy.error_type, copy.text = found.error_type, found.told or found.text
+        copy.problems = [] if found.told else problems_of(found)
     return copy
 
 

@@ -19,12 +19,17 @@ import msgspec
 
 MASKED: Final = "(masked)"
 HIDDEN: Final = b"(not shown: it is not JSON, and it may hold a field of console.mask)"
+WITHHELD: Final = b"(not shown: x-privacy withholds values of its events)"
 MAX_HEADER_CHARS: Final = 400
 # Headers that say how a request was sent. The values of these are shown,
 SHOWN: Final = (
     *(b"content-type", b"content-encoding", b"content-length", b"user-agent", b"origin", b"referer", b"accept"),
     *(b"x-request-id", b"x-penstock-test", b"traceparent", b"host", b"accept-encoding", b"sec-fetch-site"),
     *(b"access-control-request-method", b"access-control-request-headers", b"transfer-encoding", b"ce-type"),
+)
+# of requests with withheld values only those of these,
+IMPERSONAL: Final = frozenset(
+    {b"content-type", b"content-encoding", b"content-length", b"x-request-id", b"x-penstock-test", b"transfer-encoding"}
 )
 # and of these only that they were sent.
 NAMED: Final = (b"authorization", b"cookie", b"x-api-key", b"proxy-authorization", b"x-forwarded-for", b"forwarded")
@@ -78,12 +83,13 @@ class Masks:
         return address if self._shows_addresses or not address else _network(address)
 
     @staticmethod
-    def headers(headers: Mapping[bytes, bytes]) -> dict[str, str]:
-        """Return the headers that may be shown."""
+    def headers(headers: Mapping[bytes, bytes], *, is_withheld: bool = False) -> dict[str, str]:
+        """Return the headers that may be shown; ``is_withheld``: those that say nothing of the client."""
         shown = {}
         for name in SHOWN:
             if name in headers:
-                shown[name.decode()] = headers[name][:MAX_HEADER_CHARS].decode("latin-1")
+                is_shown = not is_withheld or name in IMPERSONAL
+                shown[name.decode()] = headers[name][:MAX_HEADER_CHARS].decode("latin-1") if is_shown else MASKED
         for name in NAMED:
             if name in headers:
                 shown[name.decode()] = MASKED

@@ -28,7 +28,7 @@ from server.console.copying.copied import CopiedEvent, copied
 from server.console.copying.copies import Outcome, RequestCopy
 from server.console.copying.disturbance import Disturbance, test_of
 from server.console.copying.event_copies import event_copy
-from server.console.copying.masking import Masks
+from server.console.copying.masking import MASKED, WITHHELD, Masks
 from server.log import Limited
 from server.timing.timers import Timer
 
@@ -47,6 +47,10 @@ MAX_OUTCOMES: Final = 10_000  # That wait for the next refill; an outcome beyond
 _limited: Final = Limited(logging.getLogger("console"))
 
 
+def _none() -> bool:
+    return False
+
+
 class EventReceiver(Protocol):
     """Tells ``on_events`` of the events of each request before they are sent (intake.receive)."""
 
@@ -57,7 +61,11 @@ class Tap:
     """Makes the copies of one worker. ``usual`` is the budget of requests that are in no test session; ``skipped``
     counts requests of which no copy was made, less those of which one is made after all when they are answered."""
 
-    def __init__(self, settings: ConsoleSettings, channel: Channel, slot: int) -> None:
+    def __init__(
+        self, settings: ConsoleSettings, channel: Channel, slot: int, is_private: Callable[[], bool] = _none
+    ) -> None:
+        """``is_private`` returns whether values of any events are withheld."""
+        self._is_private = is_private
         is_open = self._is_open = settings.mode == "development"
         self._masks = Masks(settings.mask, shows_addresses=settings.show_addresses and is_open)
         self._max_bytes = settings.max_copy_bytes
@@ -222,7 +230,7 @@ class Tap:
         """Make the copy of a request that has been answered."""
         try:
             copy = self._request_copy(status, phrase, answer if status >= 400 and not events else b"")
-            self._describe(copy, request, test, took_ms)
+            self._describe(copy, request, test, took_ms, is_withheld=self._withholds(request, events))
             copy.is_dry, copy.note = is_dry, note
             if request.method == b"OPTIONS" and not note:
                 copy.note = "shared" if b"access-control-allow-origin:" in more.lower() else "not shared"
@@ -243,18 +251,27 @@ class Tap:
             is_hasty=False, body=b"", body_bytes=0, answer=answer[: self._max_bytes], events=[],
         )  # fmt: skip
 
-    def _describe(self, copy: RequestCopy, request: Request, test: str, took_ms: float) -> None:
+    def _withholds(self, request: Request, events: Sequence[Event]) -> bool:
+        """Whether the content of a request is not shown, because values of its events are withheld, or may be."""
+        if not events:
+            return bool(request.body or request.query) and self._is_private()
+        return any(event.shown is not None or (event.route and event.route.privacy) for event in events)
+
+    def _describe(self, copy: RequestCopy, request: Request, test: str, took_ms: float, *, is_withheld: bool) -> None:
         masks, body = self._masks, request.body
         copy.took_ms, copy.test = took_ms, test
         # A request that no handler has looked at was answered without an identity, unless it brought one.
         if request.has_identity or b"x-request-id" in request.headers:
             copy.request_id = request.request_id
         copy.method, copy.path = request.method.decode("latin-1"), request.path.decode("latin-1")
-        copy.query = masks.query(request.query).decode("latin-1")
-        copy.headers = masks.headers(request.headers)
-        copy.peer = masks.address(request.peer)
         copy.is_hasty = copy.status == 202 or copy.path.startswith(("/v1/beacon", "/v1/pixel"))
-        copy.body, copy.body_bytes = self._cut(masks.text(body)), len(body)
+        copy.headers, copy.body_bytes = masks.headers(request.headers, is_withheld=is_withheld), len(body)
+        if is_withheld:  # An event may be in the query too, and its values come from headers and the peer.
+            copy.query, copy.peer, copy.body = MASKED if request.query else "", MASKED, WITHHELD if body else b""
+            return
+        copy.query = masks.query(request.query).decode("latin-1")
+        copy.peer = masks.address(request.peer)
+        copy.body = self._cut(masks.text(body))
 
     def _cut(self, text: bytes) -> bytes:
         return text[: self._max_bytes]

@@ -4,7 +4,8 @@ Place: intake.router asks for the checks of a route; intake.background.sampler â
 Rules: no answer waits for a check or depends on one: events wait in a queue, are judged in turns of the loop of their
 own, and an exception fails one check. Checks take a bounded share of the time of the worker; an event for which the
 queue has no room is skipped and counted, so that load never adds to latency. Without checks nothing is scheduled.
-Not here: which events are chosen (intake.background.sampler), their verdicts (shadow), the share (budget).
+Not here: which events are chosen (intake.background.sampler), their verdicts (shadow, expectations), the share
+(budget).
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from server.intake.background.budget import EVERY_S, Budget
-from server.intake.background.counts import JUDGED, SHADOW, TIME, AllCheckCounts, CheckName, Keep
+from server.intake.background.counts import EXPECT, JUDGED, SHADOW, TIME, AllCheckCounts, CheckName, Keep
+from server.intake.background.expectations import ExpectationCheck
 from server.intake.background.sampler import Check, Sampler
 from server.intake.background.shadow import ShadowCheck
 from server.timing.timers import failed
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from server.catalog.stream import Stream
     from server.intake.event import Event
     from server.intake.route import SchemaLookup
-    from server.schemas.repository import Validator
+    from server.schemas.repository import Expectations, Validator
 
 MOST_WAITING: Final = 1_000
 MOST_BYTES: Final = 8 << 20
@@ -42,6 +45,14 @@ class Versions(Protocol):
     def __call__(self, title: str) -> Sequence[str]: ...
 
 
+class ExpectationLookup(Protocol):
+    """Part of schemas.repository.SchemaRepository."""
+
+    def has_expectations(self, validator: Validator) -> bool: ...
+
+    def expectations(self, validator: Validator) -> Expectations: ...
+
+
 class BackgroundChecks:
     """The checks of one worker. ``on_needed`` is told of the function that chooses from the prepared events of requests
     (Sampler.take); None: there is no route with checks."""
@@ -53,14 +64,17 @@ class BackgroundChecks:
         keep: Keep | None = None,
         max_event_bytes: int = 1 << 20,
         budget: Budget | None = None,
+        expecting: ExpectationLookup | None = None,
     ) -> None:
-        """``keep`` None: no examples are kept."""
+        """``keep`` None: no examples are kept. ``expecting`` None: no event is judged by expectations."""
+        self._expecting = expecting
         self._find = find
         self._versions = versions
         self._max_event_bytes = max_event_bytes
         self._waiting: deque[tuple[Check, bytes, bool]] = deque()
         self._bytes = 0
         self._is_scheduled = False
+        self._was_full = False  # Since the last turn.
         self._budget = budget or Budget()
         self._sampler = Sampler(self._put)
         self.on_needed: Callable[[Take | None], None] = _ignore
@@ -68,7 +82,8 @@ class BackgroundChecks:
 
     def of(self, stream: Stream, schema_uri: str, validator: Validator | None) -> tuple[Check, ...]:
         """Return the checks of a route."""
-        checks = tuple(check for check in (self._shadow(stream, schema_uri),) if check is not None)
+        made = self._shadow(stream, schema_uri), self._expect(stream, schema_uri, validator)
+        checks = tuple(check for check in made if check is not None)
         for check in checks:
             self._sampler.add(check.rate)
         if checks:
@@ -91,9 +106,17 @@ class BackgroundChecks:
         counts = self.counts.of(CheckName(stream.declared, SHADOW, uri.rpartition("/")[2]))
         return ShadowCheck(uri, stream.shadow_rate, self._find, counts, self._max_event_bytes)
 
+    def _expect(self, stream: Stream, schema_uri: str, validator: Validator | None) -> Check | None:
+        lookup = self._expecting
+        if lookup is None or validator is None or not stream.expect_rate or not lookup.has_expectations(validator):
+            return None
+        counts = self.counts.of(CheckName(stream.declared, EXPECT, ""))
+        return ExpectationCheck(stream.expect_rate, schema_uri, partial(lookup.expectations, validator), counts)
+
     def _put(self, check: Check, value: bytes, is_refused: bool) -> None:
         if len(self._waiting) >= MOST_WAITING or self._bytes >= MOST_BYTES:
             check.skip()
+            self._was_full = True
             return
         self._waiting.append((check, value, is_refused))
         self._bytes += len(value)
@@ -107,6 +130,9 @@ class BackgroundChecks:
     def _turn(self) -> None:
         self._is_scheduled = False
         self.work()
+        if self._was_full or not self._waiting:
+            self._sampler.adapt(is_less=self._was_full)
+        self._was_full = False
         if self._waiting:
             self._schedule()
 

@@ -19,15 +19,17 @@ from server.shared.scoreboard import CHECK_CELLS, CHECK_NAME_BYTES
 EXAMPLE_EVERY_S: Final = 10.0
 MOST_RULES: Final = 64
 SHADOW: Final = "shadow"
+EXPECT: Final = "expect"
 
 # The cells of a line. The line of a check counts JUDGED and SKIPPED events of its stream, and those whose verdict
-# would change; the line of one of its rules counts the events that broke it as WORSE.
+# would change, or that fail an expectation (WORSE); the line of one of its rules counts the events that broke it as
+# WORSE. An expectation is a rule whose line counts the events that it JUDGED, too.
 JUDGED, WORSE, BETTER, SKIPPED = range(CHECK_CELLS)
 
 
 class CheckName(NamedTuple):
-    """The subject of a line. ``kind`` is SHADOW; ``version`` that of the shadow schema; an empty ``rule`` stands for
-    the check as a whole."""
+    """The subject of a line. ``kind`` is SHADOW or EXPECT; ``version`` that of the shadow schema, and empty for
+    expectations, which versions have in common; an empty ``rule`` stands for the check as a whole."""
 
     stream: str
     kind: str

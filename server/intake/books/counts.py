@@ -129,7 +129,7 @@ class Counts:
         if place == INVALID:
             counts[PLACES[found.error_type]] += 1
         if found.error_type not in self.examples:
-            self.examples[found.error_type] = Example(stream, request_id, found.text)
+            self.examples[found.error_type] = Example(stream, request_id, found.told or found.text)
 
     def note_agent(self, stream: str, user_agent: bytes) -> None:
         """Count an invalid event by the program that sent it, as the ``User-Agent`` says up to a comment."""

@@ -61,12 +61,14 @@ def without_form(headers: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
 
 
 class PiecePreparer:
-    """Prepares the events of one body that may be pieces; ``unwrap`` as in ``Form``."""
+    """Prepares the events of one body that may be pieces; ``unwrap`` as in ``Form``. ``hide`` is told of each that is
+    refused here."""
 
-    __slots__ = ("_prepare", "_unwrap")
+    __slots__ = ("_hide", "_prepare", "_unwrap")
 
-    def __init__(self, prepare: Prepare, unwrap: Unwrap | None) -> None:
+    def __init__(self, prepare: Prepare, unwrap: Unwrap | None, hide: Callable[[Event, Arrival], None]) -> None:
         self._prepare = prepare
+        self._hide = hide
         self._unwrap = unwrap
 
     def prepare_all(self, raws: Sequence[Any], first: int, arrival: Arrival) -> list[Event]:
@@ -81,7 +83,9 @@ class PiecePreparer:
                 events.append(prepare(index, piece, arrival))
                 continue
             if piece.verdict is not None:
-                events.append(Event(index, piece.raw, piece.verdict))
+                event = Event(index, piece.raw, piece.verdict)
+                self._hide(event, arrival)
+                events.append(event)
                 continue
             arrival.schema_uri, arrival.stream = piece.schema_uri or schema_uri, piece.stream or stream
             events.append(prepare(index, piece.raw, arrival))

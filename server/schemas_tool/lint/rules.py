@@ -41,16 +41,25 @@ ENGINES: Final = LintRule("pattern-differs", False, "Other engines read the patt
 NO_EXAMPLE: Final = LintRule("example-missing", True, "Canary events and readers need an example.")
 EXAMPLE: Final = LintRule("example-invalid", True, "The example is refused by its own schema.")
 EXAMPLE_SCHEMA: Final = LintRule("example-of-other-schema", True, "The $schema of an example is the $id of its schema.")
+EXPECTATION: Final = LintRule(
+    "expectation-unusable", True, "An expectation that is wrong, or in a place where none is judged, judges no events."
+)
+ODD_EXAMPLE: Final = LintRule("example-unexpected", False, "The example fails an expectation of its own schema.")
 TITLE: Final = LintRule(
     "title-mismatch", True, "Title and $id are the path of the file, by which events name a schema."
 )
 STALE: Final = LintRule("current-not-newest", True, "The current file describes an older version than the newest one.")
 BROKEN: Final = LintRule("schema-broken", True, "The file cannot be read, or is no schema of draft-07.")
 STREAM: Final = LintRule("stream-title-unknown", True, "A stream names a title that has no schema: its events fail.")
+PRIVACY: Final = LintRule("privacy-unknown", True, "An annotation that cannot be obeyed makes a schema unusable.")
+PRIVACY_TYPE: Final = LintRule("privacy-type", True, "The stored value has another type than the schema says.")
+PRIVACY_REQUIRED: Final = LintRule(
+    "privacy-required", False, "Stored events lack the property, and readers that validate refuse them."
+)
 SKIP: Final = LintRule("skip-unused", True, "A skip that covers nothing hides a finding that may come.")
 
 ALL: Final = (
     *(NAME, RESERVED, MISSPELT, UNKNOWN, UNION, UNTYPED, ITEMS, MAP, REQUIRED, UNBOUNDED, FREE_FORMAT, UNSAFE),
     *(DESCRIPTION, NULL, REGEX, SLOW, ENGINES, NO_EXAMPLE, EXAMPLE, EXAMPLE_SCHEMA, TITLE, STALE, BROKEN),
-    *(STREAM, SKIP),
+    *(EXPECTATION, ODD_EXAMPLE, STREAM, PRIVACY, PRIVACY_TYPE, PRIVACY_REQUIRED, SKIP),
 )

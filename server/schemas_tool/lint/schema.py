@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from server.schemas.repository import compile_regex, is_slow_regex
-from server.schemas_tool.lint import rules
+from server.schemas_tool.lint import privacy, rules
 from server.schemas_tool.lint.rules import LintRule
 from server.schemas_tool.lint.words import KEYWORDS, RESERVED, meant
 
@@ -42,6 +42,7 @@ def remarks_of(schema: Any, path: Path = (), *, is_whole: bool = True) -> Iterat
         yield from _type(schema, path)
     yield from _bounds(schema, path)
     yield from _required(schema, path)
+    yield from (Remark(*found) for found in privacy.found_in(schema, path))
     yield from _inside(schema, path)
 
 

@@ -2,6 +2,7 @@
 
 Place: lint.lint → HERE.
 Rules: an example must be valid for both judges. Nothing else is said of a schema that cannot be judged by.
+An expectation that cannot be used is remarked on, and so is an example that fails one.
 Not here: the schemas inside (lint.schema).
 """
 
@@ -10,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from server.schemas.judges import UnusableError, bundle_of
 from server.schemas_tool.lint import rules
@@ -42,6 +45,10 @@ def _examples(version: Version, examples: Any, bases: Sequence[Path]) -> Iterato
     except UnusableError as error:
         yield Remark(rules.BROKEN, (), f"{rules.BROKEN.why} {error}")
         return
+    expectations = bundle.expectations()
+    for fault in expectations.faults:
+        message = f"The expectation {fault.pointer} judges no events: {fault.reason}."
+        yield Remark(rules.EXPECTATION, _path(version.contents, fault.pointer), message)
     if not isinstance(examples, list) or not examples:
         if not version.title.startswith("fragment/"):  # No event is made by a fragment alone.
             yield Remark(rules.NO_EXAMPLE, ())
@@ -51,3 +58,20 @@ def _examples(version: Version, examples: Any, bases: Sequence[Path]) -> Iterato
             yield Remark(rules.EXAMPLE, ("examples", at))
         elif isinstance(event, dict) and event.get("$schema", version.uri) != version.uri:
             yield Remark(rules.EXAMPLE_SCHEMA, ("examples", at, "$schema"))
+        for each in expectations.usable:
+            if each.check(msgspec.json.encode(event)) is not None:
+                yield Remark(rules.ODD_EXAMPLE, ("examples", at), f"The example fails the expectation {each.name}.")
+
+
+def _path(contents: Any, pointer: str) -> tuple[str | int, ...]:
+    """Return the path of a JSON pointer in the file, as far as it leads there and not through a reference."""
+    path: tuple[str | int, ...] = ()
+    for token in pointer.split("/")[1:]:
+        name = token.replace("~1", "/").replace("~0", "~")
+        step = int(name) if isinstance(contents, list) and name.isdecimal() else name
+        try:
+            contents = contents[step]
+        except (LookupError, TypeError):
+            break
+        path = (*path, step)
+    return path

@@ -4,7 +4,8 @@ Place: materialize → HERE.
 Rules: the schema itself comes first, then those of ``allOf`` in their order. An annotation is that of the first schema
 which has it; a constraint becomes the strictest; ``additionalProperties: false`` of one schema does not remove the
 properties of others. ``examples`` of the whole schema are its own, since those of a fragment are no such events.
-Source: json-schema-merge-allof 0.8 with ``ignoreAdditionalProperties``.
+Expectations (``x-expect``) become a list of all of them.
+Source: json-schema-merge-allof 0.8 with ``ignoreAdditionalProperties``, which knows no expectations.
 Not here: references (materialize has resolved them).
 """
 
@@ -48,6 +49,8 @@ def _keyword(key: str, values: list[Any]) -> Any:
         return _schema(values)
     if len(values) == 1:
         return [merged(each) for each in values[0]] if key in _IN_LISTS else values[0]
+    if key == "x-expect":
+        return [each for value in values for each in (value if isinstance(value, list) else [value])]
     if key in _STRICTEST:
         return _STRICTEST[key](values)
     if key in _CONSTRAINTS:

@@ -53,10 +53,11 @@ def with_group(part: Part, keyword: str) -> dict[str, Any]:
 
 
 def bare(schema: Any) -> Any:
-    """Return a schema in one form: without keywords that only describe or refuse nothing, at any depth and sorted."""
+    """Return a schema in one form: without keywords that only describe or refuse nothing, at any depth and sorted.
+    Keywords that begin with ``x-`` refuse nothing."""
     if not isinstance(schema, dict):
         return schema
-    found = {key: _bare(key, schema[key]) for key in sorted(schema) if key not in NOTES}
+    found = {key: _bare(key, schema[key]) for key in sorted(schema) if key not in NOTES and not key.startswith("x-")}
     for key, value in IDLE.items():
         if key in found and found[key] == value and type(found[key]) is type(value):
             del found[key]

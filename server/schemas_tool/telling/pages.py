@@ -18,6 +18,7 @@ from urllib.parse import quote
 from server.schemas.judges import Bundle, UnusableError, bundle_of
 from server.schemas_tool.finding import in_event
 from server.schemas_tool.making.materialize import MaterializeError
+from server.schemas_tool.telling import personal
 from server.schemas_tool.telling.fields import Field, Where, fields_of
 from server.schemas_tool.versions import Version
 
@@ -37,7 +38,15 @@ def index(titles: Mapping[str, Sequence[Version]], streams: Mapping[str, Sequenc
         for title, versions in titles.items()
     ]
     head = "<table><tr><th>title</th><th>version</th><th>description</th><th>streams</th></tr>\n"
-    return _page("Schemas", "", head + "".join(rows) + "</table>\n")
+    report = '<p><a href="persons.html">Values of persons, and what is kept of them</a></p>\n'
+    return _page("Schemas", "", report + head + "".join(rows) + "</table>\n")
+
+
+def privacy(
+    titles: Mapping[str, Sequence[Version]], streams: Mapping[str, Sequence[str]], bases: Sequence[Path]
+) -> str:
+    """Return the page that lists what is kept of a person."""
+    return _page("Values of persons", "", personal.table(titles, streams, bases))
 
 
 def page(versions: Sequence[Version], streams: Sequence[str], bases: Sequence[Path]) -> str:

@@ -1,8 +1,9 @@
 """Judge real events by a new version of their schema, and count what would change.
 
 Place: ``penstock schemas replay`` → HERE → server.schemas.judges.
-Rules: an event is judged by the chosen version of its own title. One that an error event holds was refused before; any
-other was accepted. Only counts and a bounded number of examples are kept, so that memory does not grow with events.
+Rules: an event is judged by the chosen version of its own title, and if it is valid, by the expectations of that
+version. One that an error event holds was refused before; any other was accepted. Only counts and a bounded number of
+examples are kept, so that memory does not grow with events.
 Not here: where events come from (trying.source), how the outcome is printed (commands.schemas.replay).
 """
 
@@ -13,6 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct, field
 
 from server.schemas.judges import Bundle
@@ -32,6 +34,14 @@ class ErrorKind(Struct):
     examples: list[Any] = field(default_factory=list)
 
 
+class Expected(Struct):
+    """An expectation that valid events fail, by its name."""
+
+    rule: str
+    count: int = 0
+    examples: list[Any] = field(default_factory=list)
+
+
 class TitleOutcome(Struct):
     """The counts of one title. ``newly_valid`` are events that had been refused."""
 
@@ -41,6 +51,7 @@ class TitleOutcome(Struct):
     refused: int = 0
     newly_valid: int = 0
     errors: dict[tuple[str, str], ErrorKind] = field(default_factory=dict)
+    expectations: dict[str, Expected] = field(default_factory=dict)
 
     @property
     def percent(self) -> float:
@@ -53,6 +64,7 @@ class Replay:
 
     def __init__(self, versions: Mapping[str, tuple[str, Bundle]], most_examples: int) -> None:
         self._bundles = {title: bundle for title, (_, bundle) in versions.items()}
+        self._expectations = {title: bundle.expectations().usable for title, bundle in self._bundles.items()}
         self._most_examples = most_examples
         self.titles = {title: TitleOutcome(version) for title, (version, _) in versions.items()}
         self.passed_over = 0
@@ -76,6 +88,17 @@ class Replay:
             outcome.newly_invalid += bool(problems)
             if problems:
                 self._note(outcome, problems[0], event)
+        if not problems:
+            self._expect(title, outcome, event)
+
+    def _expect(self, title: str, outcome: TitleOutcome, event: Any) -> None:
+        for each in self._expectations[title]:
+            if each.check(msgspec.json.encode(event)) is None:
+                continue
+            found = outcome.expectations.setdefault(each.name, Expected(each.name))
+            found.count += 1
+            if len(found.examples) < self._most_examples:
+                found.examples.append(event)
 
     def _note(self, outcome: TitleOutcome, problem: Any, event: Any) -> None:
         key = (problem.keyword, _INDEX.sub("[]", problem.dataPath))

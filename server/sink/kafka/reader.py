@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, BinaryIO, Final
 
 import msgspec
 import orjson
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from server.config.kafka.consumers import reaching
 from server.config.kafka.rules import Properties
 from server.errors import PenstockError
-from server.log import Limited
+from server.sink.kafka import consumer
 from server.sink.line import line_of
 
 ASK_S: Final = 30.0
@@ -29,34 +28,19 @@ STALL_S: Final = 120.0  # Without any record or end for so long, the brokers are
 POLL_S: Final = 1.0
 AT_ONCE: Final = 1_000
 
-_FIXED: Final[Mapping[str, Any]] = {
-    "client.id": "penstock-read",
-    "group.id": "penstock-read",  # librdkafka wants one.
-    "enable.auto.commit": "false",
-    "enable.auto.offset.store": "false",
-    "auto.offset.reset": "earliest",
-    "enable.partition.eof": "true",
-    "allow.auto.create.topics": "false",
-    "isolation.level": "read_committed",
-}
-_UNKNOWN: Final = (
-    KafkaError._UNKNOWN_TOPIC,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError._UNKNOWN_PARTITION,
-)
-_PASSING: Final = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT)
+_NAME: Final = "penstock-read"
+_COMMITTED: Final = {"auto.offset.reset": "earliest", "isolation.level": "read_committed"}
 
 _log = logging.getLogger("sink.kafka")
-_limited = Limited(_log)
 
 
 def read(properties: Properties, topics: Sequence[str], since_ms: int, out: BinaryIO) -> None:
     """Write a line for every record of these topics, with ``since_ms`` from the first on that is not older. Raises
     PenstockError."""
-    given: dict[str, Any] = {**reaching(properties, {}), **_FIXED, "error_cb": _on_error, "logger": _log}
     try:
         # One that reads committed records alone is told of the end of these, not of the log.
-        asking, reading = Consumer({**given, "isolation.level": "read_uncommitted"}), Consumer(given)
+        asking = consumer.make(properties, _NAME, {**_COMMITTED, "isolation.level": "read_uncommitted"}, _log)
+        reading = consumer.make(properties, _NAME, _COMMITTED, _log)
         try:
             _Reading(asking, reading, out).read(topics, since_ms)
         finally:
@@ -89,7 +73,7 @@ class _Reading:
 
     def _partitions(self, topic: str) -> list[TopicPartition]:
         described = self._asking.list_topics(topic, timeout=ASK_S).topics[topic]
-        if described.error is not None and described.error.code() not in _UNKNOWN:
+        if described.error is not None and described.error.code() not in consumer.UNKNOWN:
             raise KafkaException(described.error)
         return [TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in sorted(described.partitions)]
 
@@ -117,7 +101,7 @@ class _Reading:
         elif error.code() == KafkaError._PARTITION_EOF:
             if message.offset() >= self._ends.get(place, 0):
                 self._done(place)
-        elif error.code() not in _PASSING:
+        elif error.code() not in consumer.PASSING:
             raise KafkaException(error)
 
     def _done(self, place: tuple[str, int]) -> None:
@@ -140,7 +124,3 @@ def _is_json(text: bytes) -> bool:
     except (msgspec.DecodeError, RecursionError):
         return False
     return True
-
-
-def _on_error(error: KafkaError) -> None:
-    _limited.warning("reader", "a recovery cannot read: %s", error.str())

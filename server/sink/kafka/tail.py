@@ -1,8 +1,7 @@
 """Read the newest events of topics.
 
 Place: sink.kafka.kind → HERE → librdkafka, by ``assign``, in another process than the producers.
-Rules: the contract is sink.watch.Tail. There is no consumer group: librdkafka wants a ``group.id``, and nothing is
-committed under it. No topic is created. Each call begins so many events before the end of each partition (librdkafka's
+Rules: the contract is sink.watch.Tail. Each call begins so many events before the end of each partition (librdkafka's
 RD_KAFKA_OFFSET_TAIL), so no watermark is asked for, and leaves out what a call before has returned. ``TOPICS`` are
 read at once, so that memory is bounded.
 Not here: finding one event (sink.kafka.watch), reading whole streams (eventstreams).
@@ -12,14 +11,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from server.config.kafka.consumers import reaching
 from server.config.kafka.rules import Properties
-from server.log import Limited
+from server.sink.kafka import consumer
 from server.sink.watch import TAIL_BYTES, Stored, WatchError
 
 POLL_S: Final = 0.1
@@ -27,21 +25,15 @@ AT_ONCE: Final = 500
 TOPICS: Final = 50
 TAIL: Final = -2000  # RD_KAFKA_OFFSET_TAIL_BASE
 
-_FIXED: Final[Mapping[str, Any]] = {
-    "client.id": "penstock-samples",
-    "group.id": "penstock-samples",
-    "enable.auto.commit": "false",
-    "enable.auto.offset.store": "false",
+_NAME: Final = "penstock-samples"
+_OWN: Final = {
     "auto.offset.reset": "latest",
-    "enable.partition.eof": "true",
-    "allow.auto.create.topics": "false",
     "fetch.wait.max.ms": "100",
     "queued.max.messages.kbytes": "4096",
     "fetch.message.max.bytes": "262144",
 }
 
 _log = logging.getLogger("plausibility.kafka")
-_limited = Limited(_log)
 
 
 class KafkaTail:
@@ -49,8 +41,7 @@ class KafkaTail:
 
     def __init__(self, properties: Properties) -> None:
         try:
-            given = {**reaching(properties, {}), **_FIXED}
-            self._consumer = Consumer({**given, "error_cb": _on_error, "logger": _log})
+            self._consumer = consumer.make(properties, _NAME, _OWN, _log)
         except KafkaException as failed:
             raise WatchError(f"a consumer cannot be made: {failed.args[0].str()}") from None
         self._left_bytes = 0
@@ -109,7 +100,3 @@ class KafkaTail:
 
 def _share(most: int, partitions: int) -> int:
     return max(1, most // partitions)
-
-
-def _on_error(error: KafkaError) -> None:
-    _limited.warning("error", "a consumer of samples says: %s", error.str())

@@ -1,8 +1,7 @@
 """Find one event again in a topic.
 
 Place: sink.kafka.kind → HERE → librdkafka, by ``assign``, in another process than the producers.
-Rules: the contract is sink.watch.Watch. There is no consumer group: librdkafka wants a ``group.id``, and nothing is
-committed under it. No topic is created. A partition whose offsets are gone, or that appears after the mark, is read
+Rules: the contract is sink.watch.Watch. A partition whose offsets are gone, or that appears after the mark, is read
 from its beginning.
 Not here: reading whole streams (eventstreams).
 """
@@ -11,43 +10,28 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 
-from server.config.kafka.consumers import reaching
 from server.config.kafka.rules import Properties
-from server.log import Limited
+from server.sink.kafka import consumer
 from server.sink.watch import Found, Mark, Sought, WatchError
 
 POLL_S: Final = 0.1
 LOOK_S: Final = 0.5  # How often a topic that does not exist is looked for.
 AT_ONCE: Final = 200
 
-_FIXED: Final[Mapping[str, Any]] = {
-    "client.id": "penstock-canary",
-    "group.id": "penstock-canary",
-    "enable.auto.commit": "false",
-    "enable.auto.offset.store": "false",
+_NAME: Final = "penstock-canary"
+_OWN: Final = {
     "auto.offset.reset": "earliest",
-    "enable.partition.eof": "true",
-    "allow.auto.create.topics": "false",
     "fetch.wait.max.ms": "100",
     # A canary lies right behind its mark: much that is fetched ahead would be fetched for nothing.
     "queued.max.messages.kbytes": "2048",
     "fetch.message.max.bytes": "524288",
 }
-_UNKNOWN: Final = (
-    KafkaError._UNKNOWN_TOPIC,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError._UNKNOWN_PARTITION,
-    KafkaError.TOPIC_EXCEPTION,
-)
-_PASSING: Final = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT)
 
 _log = logging.getLogger("canary.kafka")
-_limited = Limited(_log)
 
 
 class KafkaWatch:
@@ -55,8 +39,7 @@ class KafkaWatch:
 
     def __init__(self, properties: Properties) -> None:
         try:
-            given = {**reaching(properties, {}), **_FIXED}
-            self._consumer = Consumer({**given, "error_cb": _on_error, "logger": _log})
+            self._consumer = consumer.make(properties, _NAME, _OWN, _log)
         except KafkaException as failed:
             raise WatchError(f"a consumer cannot be made: {failed.args[0].str()}") from None
 
@@ -102,7 +85,7 @@ class KafkaWatch:
         described = self._consumer.list_topics(topic, timeout=within_s).topics[topic]
         if described.error is None:
             return sorted(described.partitions)
-        if described.error.code() in _UNKNOWN:
+        if described.error.code() in consumer.UNKNOWN:
             return None
         raise WatchError(f"topic {topic}: {described.error.str()}")
 
@@ -119,12 +102,8 @@ class KafkaWatch:
                         return Sought(Found(place, message.offset() or 0, message.timestamp()[1]), is_at_end=True)
                 elif error.code() == KafkaError._PARTITION_EOF:
                     at_end.add(partition)
-                elif error.code() in _UNKNOWN:
+                elif error.code() in consumer.UNKNOWN:
                     exists = False
-                elif error.code() not in _PASSING:
+                elif error.code() not in consumer.PASSING:
                     raise WatchError(f"topic {message.topic()}: {error.str()}")
         return Sought(is_at_end=len(at_end) == partitions, exists=exists)
-
-
-def _on_error(error: KafkaError) -> None:
-    _limited.warning("error", "a consumer of canaries says: %s", error.str())

@@ -232,6 +232,25 @@ def test_error_events_without_a_stream_or_a_schema_are_a_warning(directory: Path
     assert "schema /error/2.1.0 cannot be used" in check(directory, "intake.error_stream=a")[1][0]
 
 
+def test_alarm_events_without_a_stream_or_a_schema_are_a_warning(directory: Path) -> None:
+    assert "no stream 'e' is declared: there will be no alarm" in check(directory, "intake.alarm_stream=e")[1][0]
+    assert "schema /penstock/expectation_alarm/1.0.0 cannot be used" in check(directory, "intake.alarm_stream=a")[1][0]
+    assert check(directory, "intake.alarm_stream=a b")[0] == EXIT_SETTINGS
+
+
+@pytest.mark.parametrize("declared", ["streams:\n  a: {schema_title: one}\n", ""], ids=["declared", "open"])
+def test_an_expectation_that_cannot_be_used_is_a_warning_with_file_and_line(directory: Path, declared: str) -> None:
+    write_schema(directory, "one", "1.1.0", ", x-expect: [{minLength: 1},\n    {minLength: -1}]")
+    (directory / "streams.yaml").write_text(declared or "streams: {}\n")
+    sources = [] if declared else ["streams.sources=[]"]
+    code, lines = check(directory, *sources)
+
+    assert code == EXIT_DONE
+    (line,) = [line for line in lines if line.startswith("warning")]
+    assert line.startswith("warning: schemas/one/1.1.0.yaml:8: the expectation #/properties/name/x-expect/1 of schema ")
+    assert "/one/1.1.0 cannot be used: is not a schema of its draft: '.minLength' should be >= 0" in line
+
+
 def test_without_sources_every_stream_is_taken(directory: Path) -> None:
     assert check(directory, "streams.sources=[]") == (
         EXIT_DONE,

@@ -40,6 +40,10 @@ OF_PROPERTY: list[tuple[str, dict[str, Any]]] = [
     ("pattern-unusable", {"type": "string", "pattern": "("}),
     ("pattern-slow", {"type": "string", "pattern": "^(a+)+$"}),
     ("pattern-differs", {"type": "string", "pattern": r"^\w+$"}),
+    ("privacy-unknown", {"type": "boolean", "x-privacy": "dorp"}),
+    ("privacy-unknown", {"type": "boolean", "x-privacy": True}),
+    ("privacy-type", {"type": "boolean", "x-privacy": "hash"}),
+    ("privacy-type", {"type": "integer", **SAFE, "x-privacy": "truncate-ip"}),
 ]
 
 
@@ -96,6 +100,50 @@ def test_a_schema_that_breaks_a_rule_is_found(
     assert [each["rule"] for each in linted(capsys, tmp_path)[1]] == [rule]
 
 
+def test_an_annotation_that_is_wrong_is_found_with_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(
+        tmp_path,
+        "1.0.0",
+        yaml.safe_dump({**GOOD, "properties": None}, sort_keys=False).replace(
+            "properties: null\n",
+            "properties:\n  number: {type: string, description: A name., maxLength: 9, x-privacy: dorp}\n",
+        ),
+    )
+    (found,) = [each for each in linted(capsys, tmp_path)[1] if each["rule"] == "privacy-unknown"]
+
+    assert (found["path"], found["line"], found["column"]) == ("/properties/number/x-privacy", 6, 62)
+    assert found["message"] == "'dorp' is no action; there are drop, hash, truncate-ip, coarse-time, keep."
+
+
+def test_a_required_property_that_is_dropped_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    inner = GOOD["properties"]["number"] | {"x-privacy": "drop"}
+    written(tmp_path, GOOD | {"properties": {"number": inner}, "required": ["number"]})
+
+    assert [(each["rule"], each["path"]) for each in linted(capsys, tmp_path)[1]] == [
+        ("privacy-required", "/properties/number/x-privacy")
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"x-privacy": "hash"},
+        {
+            "properties": {"number": {**GOOD["properties"]["number"]}},
+            "propertyNames": {"x-privacy": "drop", "maxLength": 9},
+        },
+    ],
+)
+def test_an_annotation_that_nothing_obeys_is_found(
+    change: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(tmp_path, GOOD | change)
+
+    assert "privacy-unknown" in [each["rule"] for each in linted(capsys, tmp_path)[1]]
+
+
 def test_an_example_names_its_own_schema(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     named = {"$schema": {"type": "string", "description": "Names it.", "maxLength": 99}}
     written(tmp_path, GOOD | {"properties": named, "examples": [{"$schema": "/shop/order/0.9.0"}]})
@@ -143,7 +191,8 @@ def test_notes_fail_when_they_are_asked_to(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_every_rule_is_tried_and_on_the_page() -> None:
-    text = Path(__file__).read_text(encoding="utf-8")
+    files = Path(__file__), Path(__file__).with_name("test_expectations.py")
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
     page = Path(__file__).parents[3].joinpath("docs/SCHEMAS.md").read_text(encoding="utf-8")
 
     assert [rule.name for rule in rules.ALL if f'"{rule.name}"' not in text and rule is not rules.SKIP] == []

@@ -113,3 +113,42 @@ def test_a_title_that_cannot_be_read_has_a_page_that_says_why(tmp_path: Path) ->
 
     assert main(["schemas", "docs", str(tmp_path / "s"), "-o", str(tmp_path / "out")]) == 0
     assert "cannot be read" in (tmp_path / "out/shop/order/index.html").read_text()
+
+
+def test_docs_lists_what_is_kept_of_a_person(tmp_path: Path) -> None:
+    people = """
+title: shop/order
+type: object
+properties:
+  email: {type: string, x-privacy: drop}
+  friends: {type: array, items: {type: object, properties: {name: {type: string, x-privacy: hash}}}}
+  number: {type: string}
+  http:
+    type: object
+    properties:
+      client_ip: {type: string}
+      request_headers: {type: object, properties: {user-agent: {type: string, x-privacy: keep}}}
+"""
+    put(tmp_path / "s", "1.0.0", people)
+    streams = tmp_path / "streams.yaml"
+    streams.write_text("streams: {orders.web: {schema_title: shop/order}, orders.app: {schema_title: shop/order}}")
+    arguments = ["schemas", "docs", str(tmp_path / "s"), "-o", str(tmp_path / "out"), "--streams", str(streams)]
+
+    assert main(arguments) == 0
+
+    page = (tmp_path / "out/persons.html").read_text()
+    begin = "<tr><td>orders.web, orders.app</td><td>shop/order 1.0.0</td>"
+    assert [line.removeprefix(begin) for line in page.splitlines() if line.startswith(begin)] == [
+        "<td>email</td><td>drop</td><td>nothing</td><td>nothing</td></tr>",
+        "<td>friends[].name</td><td>hash</td><td>a keyed hash</td><td>nothing</td></tr>",
+        "<td>http.client_ip</td><td>none</td><td>the value</td><td>nothing</td></tr>",
+        "<td>http.request_headers.user-agent</td><td>keep</td><td>the value</td><td>the value</td></tr>",
+    ]
+    assert '<a href="persons.html">' in (tmp_path / "out/index.html").read_text()
+
+
+def test_the_report_on_persons_names_titles_without_any_such_value(tmp_path: Path) -> None:
+    put(tmp_path / "s", "1.0.0", FIRST)
+
+    assert main(["schemas", "docs", str(tmp_path / "s"), "-o", str(tmp_path / "out")]) == 0
+    assert "no value that is known to be of a person" in (tmp_path / "out/persons.html").read_text()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -15,56 +14,17 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from server.boot.generation import read
 from server.intake.arrival import Arrival
 from server.intake.background import checks as background
 from server.intake.background.budget import MOST_S, Budget
-from server.intake.background.checks import BackgroundChecks, Take
+from server.intake.background.checks import BackgroundChecks
 from server.intake.background.counts import MOST_RULES, TIME, AllCheckCounts, CheckName, parsed
-from server.intake.pipeline import Pipeline, make_pipeline
+from server.schemas.repository import SchemaRepository
 from server.shared.scoreboard import CHECK_NAME_BYTES
+from tests.server.intake.background.tried import RECEIVED, Tried, event
 from tests.server.intake.test_receive import Bench, settled
 
-RECEIVED = 1_767_323_045_678, b'"2026-01-02T03:04:05.678Z"'
 LONG = "#/properties/note/maxLength"
-
-
-def event(stream: str, version: str = "1.0.0", **more: Any) -> bytes:
-    meta = {"stream": stream, "id": "x", "dt": "2026-01-02T03:04:05Z"}
-    return json.dumps({"$schema": f"/t/e/{version}", "meta": meta, **more}).encode()
-
-
-class Tried:
-    """A pipeline with checks in the background. ``kept`` are the examples."""
-
-    def __init__(self, settings_path: Path) -> None:
-        generation = read(settings_path, [])
-        self.kept: list[tuple[str, bytes]] = []
-        self.checks = BackgroundChecks(
-            generation.schemas.find, generation.schemas.versions, lambda *kept: self.kept.append(kept[:2])
-        )
-        self.sees: Take | None = None
-        self.checks.on_needed = functools.partial(setattr, self, "sees")
-        self.pipeline: Pipeline = make_pipeline(
-            generation.config, generation.schemas.find, generation.snapshot.find, checks=self.checks.of
-        )
-
-    def take(self, *raws: bytes) -> dict[tuple[str, str, str], list[int]]:
-        """Prepare events and judge them in the background. Returns the counts, without those of time."""
-
-        async def test() -> None:
-            events = [self.pipeline.prepare(0, raw, Arrival(*RECEIVED, {})) for raw in raws]
-            if self.sees is not None:
-                self.sees(events, 0)
-            while self.checks._waiting:
-                self.checks.work()
-
-        asyncio.run(test())
-        return self.seen()
-
-    def seen(self) -> dict[tuple[str, str, str], list[int]]:
-        named = ((parsed(line), numbers) for line, numbers in self.checks.counts.lines())
-        return {(n.stream, n.version, n.rule): list(c) for n, c in named if n is not None and n.kind != TIME.kind}
 
 
 @pytest.fixture
@@ -239,11 +199,28 @@ def test_rules_and_names_are_bounded() -> None:
     assert counts.of(check.name) is check
 
 
+class Failing:
+    """Schemas whose expectations cannot be looked up."""
+
+    def __init__(self, schemas: SchemaRepository) -> None:
+        self.has_expectations = schemas.has_expectations
+
+    def expectations(self, _: object) -> None:
+        raise ZeroDivisionError
+
+
 EVENTS = st.builds(
     event,
-    st.sampled_from(["plain", "shorter", "latest", "tenth", "observed", "keyed", "unchecked", "job.a", "nowhere"]),
-    st.sampled_from(["1.0.0", "1.1.0", "2.0.0", "3.0.0"]),
+    st.sampled_from(
+        [
+            *("plain", "shorter", "latest", "tenth", "observed", "keyed", "unchecked", "job.a", "nowhere"),
+            *("odd", "odd.both", "odd.observed", "odd.unchecked", "odd.never"),
+        ]
+    ),
+    st.sampled_from(["1.0.0", "1.1.0", "1.2.0", "2.0.0", "3.0.0"]),
     n=st.sampled_from([1, 1.5, "x", None]),
+    kind=st.sampled_from(["large", "small", 1]),
+    size=st.sampled_from([1, 201, 1001, "x"]),
     note=st.sampled_from(["", "x" * 9, "x" * 41, 1]),
 )
 BODIES = (
@@ -257,7 +234,7 @@ BODIES = (
 def test_answers_and_records_are_the_same_with_and_without(
     settings_path: Path, bodies: list[bytes], is_broken: bool
 ) -> None:
-    """Also where the check raises for every event."""
+    """Also where the check raises for every event. Some events fail expectations of their schema."""
 
     async def answers(with_checks: Callable[[Bench], BackgroundChecks] | None) -> list[Any]:
         bench = Bench(settings_path)
@@ -277,7 +254,9 @@ def test_answers_and_records_are_the_same_with_and_without(
 
     def checked(bench: Bench) -> BackgroundChecks:
         schemas = bench.generation.schemas
-        checks = BackgroundChecks(schemas.find if not is_broken else None, schemas.versions)  # type: ignore[arg-type]
+        find: Any = schemas.find if not is_broken else None
+        expecting: Any = Failing(schemas) if is_broken else schemas
+        checks = BackgroundChecks(find, schemas.versions, expecting=expecting)
         bench.pipeline._router._checks = checks.of
         checks.on_needed = functools.partial(setattr, bench.receiver, "choose")
         return checks

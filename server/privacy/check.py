@@ -1,0 +1,81 @@
+"""Check that the annotations of the schemas in use can be obeyed: keys of hashes, keys of partitions, names.
+
+Place: boot.examine → HERE → privacy.keys.
+Rules: what loses events or names is an error, what withholds more than the schema says is a warning. The newest version
+of each title that was read is looked at.
+Not here: the annotations themselves, which are checked when a schema is read (validators.privacy).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from server.config.framework.finding import Level
+from server.errors import SettingsError
+from server.privacy.keys import HashKey, read
+from server.schemas.repository import KEEP, PrivacyPlan
+
+if TYPE_CHECKING:
+    from server.catalog.stream import Stream
+    from server.config.load import Loaded
+    from server.schemas.repository import SchemaRepository
+
+_REMOVES: Final = frozenset({"drop", "truncate-ip", "coarse-time"})
+
+
+class Remark(NamedTuple):
+    """A fault in the annotations that one stream uses."""
+
+    level: Level
+    stream: str
+    reason: str
+    hint: str
+
+
+def hash_keys(loaded: Loaded) -> tuple[Path | None, tuple[HashKey, ...]]:
+    """Return the file of keys, if there is one, and the keys in it. Raises SettingsError."""
+    if loaded.config.privacy.keys_file is None:
+        return None, ()
+    path = loaded.path(loaded.config.privacy.keys_file)
+    return path, read(path)
+
+
+def trouble_with_keys(loaded: Loaded) -> str:
+    """Return why the keys cannot be used; "" if they can."""
+    try:
+        hash_keys(loaded)
+    except SettingsError as error:
+        return str(error)
+    return ""
+
+
+def remarks(
+    streams: list[Stream], schemas: SchemaRepository, names: list[tuple[str, ...]], *, has_keys: bool
+) -> Iterator[Remark]:
+    """Yield what is wrong with the annotations that speak of these streams' events. ``names`` are the fields that name
+    schema and stream."""
+    if not schemas.is_private:
+        return
+    for stream in streams:
+        plan = schemas.plan_in_use(stream.schema_title or "")
+        if plan is not None:
+            yield from _about(stream, plan, names, has_keys=has_keys)
+
+
+def _about(stream: Stream, plan: PrivacyPlan, names: list[tuple[str, ...]], *, has_keys: bool) -> Iterator[Remark]:
+    title = stream.schema_title
+    if "hash" in plan.actions and not has_keys:
+        reason = f"schema {title} has values that are to be hashed, and there is no key: they are dropped"
+        yield Remark("warning", stream.name, reason, "set privacy.keys_file: docs/PRIVACY.md")
+    for path in names:
+        if plan.action_at(path) not in (None, KEEP):
+            reason = f"schema {title} withholds {'.'.join(path)!r}, by which events name their schema or stream"
+            yield Remark("error", stream.name, reason, "leave x-privacy out there")
+    for name, path in stream.key_fields:
+        action = plan.action_at(path)
+        if action in _REMOVES:
+            reason = f"schema {title} has `x-privacy: {action}` for {'.'.join(path)!r}, the key field {name!r}"
+            hint = "the key would hold null, or be shared by strangers; use `hash`, or choose another key field"
+            yield Remark("error", stream.name, reason, hint)
