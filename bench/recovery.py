@@ -214,7 +214,7 @@ def run(arguments: list[str]) -> int:
         for per_s, batch in map(_rate, options.per_s):
             for keys in options.keys:
                 for outage_s in options.outage:
-                    one = {"workers": workers, "per_s": per_s, "keys": keys, "outage_s": outage_s}
+                    one = {"workers": workers, "per_s": per_s, "keys": keys, "outage_s": outage_s, "asked": str(per_s)}
                     found = measured(one | {"batch": batch}, options.kafka)
                     results.append(found)
                     print(

@@ -13,7 +13,7 @@ Not here: the meaning of a keyword; which keywords a bundle keeps next to a ``$r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from validators.errors import SchemaError
@@ -148,3 +148,14 @@ def _step(schema: dict[str, Any], keyword: str, key: str | int | None) -> Step |
         items = schema.get("items")
         return Step(keyword, len(items)) if isinstance(items, list) else None  # Ignored without a list.
     return Step(keyword, key)
+
+
+def written(steps: Sequence[Step]) -> str:
+    """Return a place as people read it, such as ``users[].email``."""
+    text = ""
+    for step in steps:
+        if step.keyword in ("items", "additionalItems"):
+            text += "[]" if step.key is None else f"[{step.key}]"
+        else:
+            text += f".{'*' if step.key is None else step.key}"
+    return text.removeprefix(".")

@@ -2,13 +2,15 @@
 
 Place: catalog → HERE → convert (values), arrow (types of the file format).
 Rules: types come from the schema and never from events, so that an integer never becomes a double because one event
-had a fraction. A schema that a column cannot express is a column of JSON text. Names are kept, but ``$schema``, which
-is ``_schema``; two names that differ only in case are an error, because most engines cannot tell them apart.
+had a fraction. A schema that a column cannot express is a column of JSON text. In names, characters other than letters,
+digits and ``_`` are ``_``, as in ``_schema``; two names that are the same then, or differ only in case, are an error,
+because most engines cannot tell them apart. A member with an empty name has no column.
 Not here: values (convert).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final
@@ -17,6 +19,7 @@ from msgspec import Struct
 
 from server.errors import PenstockError
 
+_FOREIGN: Final = re.compile(r"\W")
 DEEPEST: Final = 20  # A schema that refers to itself would have no end; what is deeper is JSON text.
 
 
@@ -118,13 +121,17 @@ def _record(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> R
     for part in (schema, *(schema.get("allOf") or ())):
         if isinstance(part, Mapping):
             members |= _resolved(part, root).get("properties") or {}
+    members.pop("", None)  # A file format takes no empty name; its values are in ``_extra``.
     fields = tuple(Field(name, _column(name), _kind(inner, root, depth + 1)) for name, inner in members.items())
     _refuse_clashes([field.column for field in fields], f" of {schema.get('title') or 'an object'}")
     return Record(fields)
 
 
 def _column(name: str) -> str:
-    return "_schema" if name == "$schema" else name
+    """Return a name that Avro, and so pyiceberg, takes. pyiceberg would write another one in its files by itself, and
+    lose the values of such members of structs in lists in maps (0.12)."""
+    column = _FOREIGN.sub("_", name)
+    return column if column[0] == "_" or column[0].isalpha() else f"_{column}"
 
 
 def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:

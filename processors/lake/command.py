@@ -2,6 +2,7 @@
 
 Place: server.commands.processing.lake → HERE → run, compact, expire, views, spark.
 Rules: settings are read and checked before anything is opened. Without the packages of ``penstock[lake]`` it says so.
+A catalogue or a disk that fails ends the command with one line.
 Not here: the options (server.commands.processing.lake).
 """
 
@@ -10,12 +11,15 @@ from __future__ import annotations
 import importlib.util
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from processors.lake.catalog import Catalog
-from processors.lake.settings import load
+from processors.lake.settings import LakeSettings, load
 from processors.page_change.embedded.stop import GivenUpError, Stop
 from server import log
 from server.errors import EXIT_DONE, UsageError
@@ -24,6 +28,7 @@ from server.errors import EXIT_DONE, UsageError
 def land(config: Path | None, *, once: bool) -> int:
     """Land events until told to stop, or with ``once`` all that there are. Prints the totals as a JSON object."""
     _need_packages()
+    from processors.lake.faults import in_plain_words
     from processors.lake.run import Runner
 
     settings, base_dir = load(config)
@@ -31,67 +36,66 @@ def land(config: Path | None, *, once: bool) -> int:
     log.set_up(catalog.generation.config.log.level, catalog.generation.config.log.style)
     stop = Stop(settings.drain_s)
     stop.listen()
-    try:
-        running = Runner(settings, base_dir, catalog, stop)
-    except GivenUpError:
-        return EXIT_DONE  # Nothing was read yet.
-    try:
-        told = running.run(once=once)
-    finally:
-        running.close()
+    with in_plain_words():
+        try:
+            running = Runner(settings, base_dir, catalog, stop)
+        except GivenUpError:
+            return EXIT_DONE  # Nothing was read yet.
+        try:
+            told = running.run(once=once)
+        finally:
+            running.close()
     print(msgspec.json.encode(told).decode())
     return EXIT_DONE
 
 
 def compact(config: Path | None) -> int:
     """Merge the files of closed hours. Prints what was merged, a JSON object for each hour."""
-    _need_packages()
-    from processors.lake.compact import compacted
-    from processors.lake.tables import Lake
+    with _reading(config) as (_, found):
+        from processors.lake.compact import compacted
 
-    settings, base_dir = load(config)
-    lake = Lake(settings, base_dir, is_writer=False)
-    try:
-        for table in lake.tables():
+        for table in found:
             for merged in compacted(table):
                 print(msgspec.json.encode(merged).decode())
-    finally:
-        lake.close()
     return EXIT_DONE
 
 
 def expire(config: Path | None) -> int:
     """Drop old hours, snapshots and files. Prints what was dropped, a JSON object for each table."""
-    _need_packages()
-    from processors.lake.expire import expired
-    from processors.lake.tables import Lake
-
-    settings, base_dir = load(config)
-    lake = Lake(settings, base_dir, is_writer=False)
     now_ms = time.time_ns() // 1_000_000
-    try:
-        for table in lake.tables():
+    with _reading(config) as (settings, found):
+        from processors.lake.expire import expired
+
+        for table in found:
             dropped = expired(table, settings.keep_days, settings.keep_snapshots_h, now_ms)
             print(msgspec.json.encode(dropped).decode())
-    finally:
-        lake.close()
     return EXIT_DONE
 
 
 def views(config: Path | None) -> int:
     """Print statements for DuckDB, one for each table."""
+    with _reading(config) as (_, found):
+        from processors.lake.views import view_of
+
+        for table in found:
+            sys.stdout.write(view_of(table))
+    return EXIT_DONE
+
+
+@contextmanager
+def _reading(config: Path | None) -> Iterator[tuple[LakeSettings, list[Any]]]:
+    """Open the lake next to its writer. Yields the settings and the tables."""
     _need_packages()
+    from processors.lake.faults import in_plain_words
     from processors.lake.tables import Lake
-    from processors.lake.views import view_of
 
     settings, base_dir = load(config)
-    lake = Lake(settings, base_dir, is_writer=False)
-    try:
-        for table in lake.tables():
-            sys.stdout.write(view_of(table))
-    finally:
-        lake.close()
-    return EXIT_DONE
+    with in_plain_words():
+        lake = Lake(settings, base_dir, is_writer=False)
+        try:
+            yield settings, lake.tables()
+        finally:
+            lake.close()
 
 
 def spark(config: Path | None) -> int:

@@ -128,10 +128,20 @@ def _instant(path: str) -> Convert:
         if value.__class__ is not str:
             return _none_or_unfit(value, path, "a time")
         try:
+            if value[-1:] == "Z":
+                # Arrow takes it for UTC, in 170 ns; asked for its zone, a datetime costs 360 ns.
+                return ciso8601.parse_datetime_as_naive(value)
             moment = ciso8601.parse_datetime(value)
         except ValueError:
             moment = _moment(value, path)
-        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        if moment.tzinfo is None:
+            return moment.replace(tzinfo=UTC)
+        if 1 < moment.year < 9999:
+            return moment
+        try:
+            return moment.astimezone(UTC)  # Its zone may lead out of the calendar.
+        except OverflowError:
+            raise _no_time(value, path) from None
 
     return convert
 
@@ -140,7 +150,11 @@ def _moment(text: str, path: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        raise UnfitError(f"{path}: {text[:100]!r} is no time that a calendar has") from None
+        raise _no_time(text, path) from None
+
+
+def _no_time(text: str, path: str) -> UnfitError:
+    return UnfitError(f"{path}: {text[:100]!r} is no time that a calendar has")
 
 
 def _long(path: str) -> Convert:

@@ -10,7 +10,7 @@ Not here: reading (run), when to commit (run), the form of rows (convert, arrow)
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import time
 from typing import Any, Final
 
 import msgspec
@@ -28,9 +28,14 @@ from processors.page_change.embedded.inputs import Read
 from server.catalog.stream import Stream
 
 PACK: Final = 5_000  # Rows as Python objects take some 5 kB each, and a tenth of that in Arrow.
+PACK_BYTES: Final = 64 << 20  # Of events. An array of Arrow cannot hold 2 GiB of text.
 MOST_URIS: Final = 1_000
 HOUR_MS: Final = 3_600_000
+# Record times from the year 1 to 9999: Kafka takes any number from producers, and readers take no others.
+LEAST_MS: Final = -62_135_596_800_000
+MOST_MS: Final = 253_402_300_799_999
 CANARY: Final = "canary"
+TOO_DEEP: Final = "it is nested too deeply"
 
 _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder().encode
@@ -47,6 +52,7 @@ class Target(Struct, eq=False):
     rows: list[arrow.Row]
     raws: list[bytes]
     packed: list[Any]
+    raw_bytes: int = 0  # Of ``raws``.
 
 
 class Landing:
@@ -70,21 +76,20 @@ class Landing:
         self._targets: dict[int | None, Target] = {}
         self._by_uri: dict[object, Target | str] = {}
         self._consumed_before = self.head.consumed
-        self._now = datetime.now(UTC)
+        self._now_us = time.time_ns() // 1_000
         self.gathered_bytes = 0
 
     def take(self, partition: str, read: Read) -> None:
         """Take one record of one of the stream's topics. Records that were committed before are passed over."""
         if read.offset < self.head.offsets.get(partition, 0):
             return
-        place = (partition, read.offset)
         event, reason = _decoded(read.value)
         meta = event.get("meta") if event is not None else None
         meta = meta if meta.__class__ is dict else {}
         if meta.get("stream") in self._siblings:
             return
         self.head.consumed += 1
-        if (kind := self._landed.get(place)) is not None:
+        if self._landed and (kind := self._landed.get((partition, read.offset))) is not None:
             if kind == "rejected":
                 self.head.rejected += 1
             else:
@@ -96,6 +101,8 @@ class Landing:
             self.head.canaries += 1
         elif meta.get("stream") != self.name:
             self._reject(partition, read, f"meta.stream is not {self.name}")
+        elif not LEAST_MS <= read.at <= MOST_MS:
+            self._reject(partition, read, f"the time of the record, {read.at} ms, is in no calendar")
         elif self._seen.is_repeated(read.at // HOUR_MS, meta.get("id")):
             self.head.duplicates += 1
         elif (fault := self._unfit(partition, read, event)) is not None:
@@ -109,7 +116,7 @@ class Landing:
     def commit(self, closed_through: int) -> bool:
         """Commit what was gathered, and the hours that are closed: all before ``closed_through``, in milliseconds.
         Returns whether there was something to commit."""
-        self._now = datetime.now(UTC)
+        self._now_us = time.time_ns() // 1_000
         for target in list(self._targets.values()):
             self._pack(target)  # Rows that do not fit are rejected, and are among those of the last target.
         if (rejected := self._targets.get(None)) is not None:
@@ -155,11 +162,13 @@ class Landing:
         assert target.convert is not None
         try:
             row = target.convert(event, extra)
+            if extra:
+                row["_extra"] = _encode(extra).decode()
         except UnfitError as error:
             return str(error)
-        row |= _place(partition, read, self._now)
-        if extra:
-            row["_extra"] = _encode(extra).decode()
+        except RecursionError:
+            return TOO_DEEP
+        row |= _place(partition, read, self._now_us)
         self._gather(target, row, read.value)
         return None
 
@@ -167,21 +176,24 @@ class Landing:
         target = self._targets.get(None)
         if target is None:
             target = self._targets[None] = Target(None, "", arrow.REJECTED, None, None, [], [], [])
-        row = _place(partition, read, self._now)
-        self._gather(target, row | {"reason": reason, "value": read.value}, read.value)
+        row = _place(partition, read, self._now_us) | {"reason": reason, "value": read.value}
+        if not LEAST_MS <= read.at <= MOST_MS:
+            row["_timestamp"] = self._now_us
+        self._gather(target, row, read.value)
 
     def _gather(self, target: Target, row: arrow.Row, raw: bytes) -> None:
         target.rows.append(row)
         target.raws.append(raw)
         self.gathered_bytes += len(raw)
-        if len(target.rows) >= PACK:
+        target.raw_bytes += len(raw)
+        if len(target.rows) >= PACK or target.raw_bytes >= PACK_BYTES:
             self._pack(target)
 
     def _pack(self, target: Target) -> None:
         """Turn rows into a table of Arrow; those that do not fit are rejected."""
         if not target.rows:
             return
-        rows, raws, target.rows, target.raws = target.rows, target.raws, [], []
+        rows, raws, target.rows, target.raws, target.raw_bytes = target.rows, target.raws, [], [], 0
         packed, unfit = arrow.table_of(rows, target.schema)
         if target.major is None:
             self.head.rejected += packed.num_rows
@@ -255,14 +267,16 @@ def _decoded(value: bytes) -> tuple[dict[str, Any] | None, str]:
         event = _decode(value)
     except ValueError as error:  # Of bytes that are not UTF-8 msgspec raises no error of its own.
         return None, f"it is no JSON: {error}"[:300]
+    except RecursionError:
+        return None, TOO_DEEP
     return (event, "") if event.__class__ is dict else (None, "it is no JSON object")
 
 
-def _place(partition: str, read: Read, now: datetime) -> arrow.Row:
+def _place(partition: str, read: Read, now_us: int) -> arrow.Row:
     return {
         "_topic": read.topic,
         "_partition": partition,
         "_offset": read.offset,
         "_timestamp": read.at * 1000,
-        "_ingested_at": now,
+        "_ingested_at": now_us,
     }

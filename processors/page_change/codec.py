@@ -33,6 +33,7 @@ class _Waiting(Struct, array_like=True):
 class _Stored(Struct, array_like=True):
     state: State
     pending: list[_Waiting]
+    fired_at: int = -1  # Earlier programs have not stored it.
 
 
 class _Keyed(_Waiting, array_like=True):
@@ -51,7 +52,7 @@ def packed(page: Page) -> bytes:
         _Waiting(one.kind, one.rev, one.at, one.made, one.source, one.stream, one.has_parent, one.raw, one.more)
         for one in page.pending
     ]
-    return bytes((LAYOUT,)) + _encode(_Stored(page.state, pending))
+    return bytes((LAYOUT,)) + _encode(_Stored(page.state, pending, page.fired_at))
 
 
 def unpacked(stored: bytes, wiki: str, page_id: int) -> Page:
@@ -67,7 +68,7 @@ def unpacked(stored: bytes, wiki: str, page_id: int) -> Page:
         )
         for one in found.pending
     ]
-    return Page(found.state, pending)
+    return Page(found.state, pending, found.fired_at)
 
 
 def packed_draft(one: Draft) -> bytes:

@@ -10,11 +10,11 @@ Not here: watermarks of partitions (embedded.watermarks), what is stored (embedd
 from __future__ import annotations
 
 import heapq
-from collections import Counter
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from processors.page_change.draft import Bounds, Heartbeat, Invalid, Kind, Step
+from processors.page_change.draft import Bounds, Heartbeat, Invalid, Kind
 from processors.page_change.format import Names
 from processors.page_change.map import STREAMS, digest_of, map_event
 from processors.page_change.page import Page
@@ -23,6 +23,7 @@ from processors.page_change.records import Output, Records
 Key = tuple[str, int]
 # What is counted in addition to the one verdict of each source event.
 FACTS: Final = frozenset({"unmerged", "missed_revision", "rev_dt_unknown", "flushed", "refused", "too_large"})
+MOST_IDLE: Final = 20_000  # Some 9 MB.
 FOREVER: Final = 1 << 62
 
 
@@ -30,8 +31,7 @@ class Consolidator:
     """All pages. ``load`` returns a stored page or None; ``check`` says why an output is not valid, or None; ``most``
     has the bytes of the largest record of each stream.
 
-    ``dirty`` are the pages that changed since ``clean``. ``counts`` has a number for each stream and verdict,
-    ``kinds`` one for each kind of change in the output, ``aside`` one for each side stream.
+    ``dirty`` are the pages that changed since ``clean``. ``counts``, ``kinds`` and ``aside`` are those of the records.
     """
 
     def __init__(
@@ -49,22 +49,27 @@ class Consolidator:
         self._records = Records(names, check, most)
         self._streams = streams
         self._pages: dict[Key, Page] = {}
-        self._timers: list[tuple[int, Key]] = []
+        self._idle: OrderedDict[Key, Page] = OrderedDict()  # Stored, and likely to change again soon.
+        self._timers: dict[int, list[Key]] = {}  # Instant → pages.
+        self._instants: list[int] = []  # A heap of them: numbers take half the time that pairs take.
         self.dirty: set[Key] = set()
         self.counts = self._records.counts
-        self.kinds: Counter[str] = Counter()
-        self.aside: Counter[str] = Counter()
+        self.kinds = self._records.kinds
+        self.aside = self._records.aside
         self.watermark = -1
-        self.pending = 0
+
+    @property
+    def pending(self) -> int:
+        """The number of events that wait."""
+        return sum(len(page.pending) for page in self._pages.values())
 
     def resume(self, pages: Mapping[Key, Page], watermark: int) -> None:
         """Go on with the stored pages that have waiting events."""
         self.watermark = watermark
         self._pages.update(pages)
         for key, page in pages.items():
-            self.pending += len(page.pending)
             for draft in page.pending:
-                heapq.heappush(self._timers, (draft.at + self._bounds.reorder_ms, key))
+                self._set_timer(draft.at + self._bounds.reorder_ms, key)
 
     def take(self, raw: bytes, at: int | None) -> list[Output]:
         """Take one record. Returns the records that follow at once: of late, repeated and invalid events."""
@@ -73,31 +78,29 @@ class Consolidator:
             self.counts[draft.stream, "canary"] += 1
             return []
         if isinstance(draft, Invalid):
-            return [self._refuse(draft, at)]
-        key = draft.key
-        page = self._page(key)
-        self.pending -= len(page.pending)
+            return [self._records.refused(draft, at or 0, digest_of(draft.raw))]
+        key = (draft.wiki, draft.page_id)
+        page = self._pages.get(key) or self._fetched(key)
         steps, timer = page.take(draft, self.watermark, self._bounds)
-        self.pending += len(page.pending)
         self.dirty.add(key)
         if timer is not None:
-            heapq.heappush(self._timers, (timer, key))
-        return self._written(steps, self.watermark) if steps else []
+            self._set_timer(timer, key)
+        return self._records.of(steps, self.watermark) if steps else []
 
     def advance(self, watermark: int) -> list[Output]:
         """Fire the timers up to a watermark, in order. A smaller one than before has no effect."""
         found: list[Output] = []
-        while self._timers and self._timers[0][0] <= watermark:
-            now, key = heapq.heappop(self._timers)
-            page = self._pages.get(key)
-            if page is None or not page.pending:
-                continue
-            before = len(page.pending)
-            steps = page.fire(now, self._bounds)
-            if steps:
-                self.pending += len(page.pending) - before
-                self.dirty.add(key)
-                found += self._written(steps, now)
+        instants, bounds = self._instants, self._bounds
+        while instants and instants[0] <= watermark:
+            now = heapq.heappop(instants)
+            keys = self._timers.pop(now)
+            if len(keys) > 1:
+                keys.sort()
+            for key in keys:
+                page = self._pages.get(key)
+                if page is not None and (steps := page.fire(now, bounds)):
+                    self.dirty.add(key)
+                    found += self._records.of(steps, now)
         self.watermark = max(self.watermark, watermark)
         return found
 
@@ -113,28 +116,24 @@ class Consolidator:
         return self._pages[key]
 
     def clean(self) -> None:
-        """Forget the pages that have nothing to wait for: they are stored."""
+        """All pages are stored: of those that have nothing to wait for, keep the ones that changed last."""
+        idle = self._idle
         for key in self.dirty:
             if not self._pages[key].pending:
-                del self._pages[key]
+                idle[key] = self._pages.pop(key)
         self.dirty.clear()
+        while len(idle) > MOST_IDLE:
+            idle.popitem(last=False)
 
-    def _page(self, key: Key) -> Page:
-        page = self._pages.get(key)
-        if page is None:
-            page = self._pages[key] = self._load(key) or Page()
+    def _set_timer(self, at: int, key: Key) -> None:
+        keys = self._timers.get(at)
+        if keys is None:
+            self._timers[at] = [key]
+            heapq.heappush(self._instants, at)
+        else:
+            keys.append(key)
+
+    def _fetched(self, key: Key) -> Page:
+        page = self._idle.pop(key) if key in self._idle else self._load(key)
+        page = self._pages[key] = Page() if page is None else page
         return page
-
-    def _written(self, steps: list[Step], watermark: int) -> list[Output]:
-        found = []
-        for output, kind in self._records.of(steps, watermark):
-            if kind:
-                self.kinds[kind] += 1
-            else:
-                self.aside[output.stream] += 1
-            found.append(output)
-        return found
-
-    def _refuse(self, invalid: Invalid, at: int | None) -> Output:
-        self.aside[self._names.error] += 1
-        return self._records.refused(invalid, at or 0, digest_of(invalid.raw))

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 Kind = Literal["create", "revision", "move", "delete", "suppress", "undelete", "visibility"]
 CHANGES: Final = ("create", "revision", "move")
+REVISIONS: Final = ("create", "revision")  # Their events have the whole revision.
 LIFECYCLE: Final = ("delete", "suppress", "undelete")
 
 UNKNOWN: Final = 0

@@ -8,18 +8,22 @@ Not here: which member comes from where (tables).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha1
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import orjson
 from msgspec import Struct
 
-from processors.page_change.draft import GONE, PRESENT, Draft, Invalid, State, Step
+from processors.page_change.draft import GONE, PRESENT, REVISIONS, Draft, Invalid, State, Step
 from processors.page_change.map import END_OF_CALENDAR_MS
 from processors.page_change.render import RENDER
 from processors.page_change.tables import CHANGELOG, Members
 from processors.page_change.times import text_of
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 SCHEMA: Final = "/mediawiki/page/change/1.2.0"
 LATE_SCHEMA: Final = "/penstock/page_change/late/1.0.0"
@@ -42,8 +46,15 @@ class Names(Struct, frozen=True):
 
 def identifier(stream: str, source: str) -> str:
     """Return the ``meta.id`` of what a source event becomes in a stream: a UUID of version 5 (RFC 9562)."""
-    text = sha1(_NAMESPACE_BYTES + f"{stream}\n{source}".encode(), usedforsecurity=False).hexdigest()
+    digest = _begun(stream).copy()
+    digest.update(source.encode())
+    text = digest.hexdigest()
     return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
+
+
+@lru_cache(maxsize=64)
+def _begun(stream: str) -> _Hash:
+    return sha1(_NAMESPACE_BYTES + f"{stream}\n".encode(), usedforsecurity=False)
 
 
 def page_change(step: Step, stream: str) -> tuple[dict[str, Any], bool]:
@@ -51,20 +62,19 @@ def page_change(step: Step, stream: str) -> tuple[dict[str, Any], bool]:
     order time, which is not before it."""
     first = step.parts[0]
     event = first.members()
-    at = text_of(_at(step))
-    revision, head = _companion(step), _head(step.before, first)
+    at = text_of(first.at if len(step.parts) == 1 or first.kind == "undelete" else min([one.at for one in step.parts]))
     out: dict[str, Any] = {
         "$schema": SCHEMA,
-        "meta": _meta(stream, first, at),
+        "meta": _meta(stream, first, event["meta"], at),
         "page_change_kind": step.kind,
         "changelog_kind": CHANGELOG[step.kind],
     }
+    if first.kind in REVISIONS:  # It is its own companion, and says when it was made.
+        RENDER[first.kind](event, event, at, None, out)
+        return out, True
+    revision, head = _companion(step), _head(step.before, first)
     RENDER[first.kind](event, revision, at, head, out)
     return out, first.made is not None or revision is not None or head is not None
-
-
-def _at(step: Step) -> int:
-    return min(part.at for part in step.parts) if step.parts[0].kind != "undelete" else step.parts[0].at
 
 
 def _companion(step: Step) -> Members | None:
@@ -73,7 +83,7 @@ def _companion(step: Step) -> Members | None:
     if first.more is not None:
         found: Members = orjson.loads(first.more)
         return found
-    return next((part.members() for part in step.parts if part.kind in ("revision", "create")), None)
+    return next((part.members() for part in step.parts if part.kind in REVISIONS), None)
 
 
 def _head(state: State, first: Draft) -> str | None:
@@ -84,11 +94,10 @@ def _head(state: State, first: Draft) -> str | None:
     return text_of(state.head_made) if first.rev == state.head and state.head_made >= 0 else None
 
 
-def _meta(stream: str, first: Draft, at: str) -> dict[str, Any]:
-    get = first.members()["meta"].get
+def _meta(stream: str, first: Draft, given: Members, at: str) -> dict[str, Any]:
     found = {"stream": stream, "id": identifier(stream, first.source), "dt": at}
     for name in _OF_SOURCE:
-        value = get(name)
+        value = given.get(name)
         if value and isinstance(value, str):
             found[name] = value
     return found

@@ -2,19 +2,23 @@
 
 Place: the runners → HERE → order.
 Rules: nothing is raised: an event that cannot be used is ``Invalid``, with a reason that names the field. The order
-time is that of the record; an input without record times uses ``meta.dt``.
+time is that of the record; an input without record times uses ``meta.dt``. There are two ways and one draft: a typed
+decode reads what a draft needs in a quarter of the time, and what it does not accept is decoded as a whole and judged.
 Not here: the members of the output (tables, format), the order (order).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
+import msgspec
 import orjson
+from msgspec import Struct
 
-from processors.page_change.draft import CHANGES, Draft, Heartbeat, Invalid, Kind
+from processors.page_change.draft import REVISIONS, Draft, Heartbeat, Invalid, Kind
 from processors.page_change.times import millis_of
 
 # Kind of an input → the title of its schema.
@@ -36,13 +40,86 @@ STREAMS: Final[dict[str, Kind]] = {
     "mediawiki.page-undelete": "undelete",
     "mediawiki.revision-visibility-change": "visibility",
 }
+_WITH_TIMES: Final = (*REVISIONS, "visibility")  # Kinds whose events say when their revision was made.
 MOST_ID: Final = (1 << 63) - 1  # Of a database and of Java.
 END_OF_CALENDAR_MS: Final = 253_402_300_800_000
 CANARY: Final = "canary"  # meta.domain of the events that an operator sends to see that a stream is alive.
 
 
+class _Meta(Struct, gc=False):
+    stream: str
+    id: str
+    domain: str = ""
+
+
+class _Object(Struct, gc=False):
+    """An object whose members are not read."""
+
+
+class _Bits(Struct, gc=False):
+    text: bool
+    user: bool
+    comment: bool
+
+
+class _Needed(Struct, gc=False):
+    """The members that a draft is made of. A number like ``1.0`` stays a float, which is no identifier."""
+
+    schema: str = msgspec.field(name="$schema")
+    meta: _Meta
+    database: str
+    page_id: int | float
+    rev_id: int | float
+    page_title: str
+    rev_timestamp: str = ""
+    rev_parent_id: int | float | str | None = None
+    prior_state: _Object | None = None
+    visibility: _Bits | None = None
+
+
+_read: Final = msgspec.json.Decoder(_Needed).decode
+
+
 def map_event(raw: bytes, at: int | None, streams: Mapping[str, Kind] = STREAMS) -> Draft | Invalid | Heartbeat:
     """Map one record. ``at`` is its time in milliseconds, or None."""
+    draft = None if at is None else _map_plain(raw, at, streams)
+    return map_whole(raw, at, streams) if draft is None else draft
+
+
+def _map_plain(raw: bytes, at: int, streams: Mapping[str, Kind]) -> Draft | None:
+    """Map a change that has what its schema asks for. Returns None for any other record."""
+    try:
+        if not raw.isascii():
+            raw.decode()  # The typed decode does not look at the UTF-8 of members that it skips.
+        event = _read(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    meta, page_id, rev = event.meta, event.page_id, event.rev_id
+    kind = streams.get(meta.stream)
+    if kind is None or meta.domain == CANARY or _title_of(event.schema) != TITLES[kind]:
+        return None
+    if type(page_id) is not int or type(rev) is not int:
+        return None
+    if not (0 < page_id <= MOST_ID and 0 < rev <= MOST_ID and 0 < at < END_OF_CALENDAR_MS):
+        return None
+    if not (event.database and event.page_title and meta.id):
+        return None
+    made = millis_of(event.rev_timestamp) if kind in _WITH_TIMES else None
+    if made is None and kind in REVISIONS:
+        return None
+    if (kind == "move" and event.prior_state is None) or (kind == "visibility" and event.visibility is None):
+        return None
+    has_parent = bool(event.rev_parent_id)
+    return Draft(kind, event.database, page_id, rev, at, made, meta.id, meta.stream, raw, has_parent)
+
+
+@lru_cache(maxsize=256)
+def _title_of(uri: str) -> str:
+    return uri.strip("/").rpartition("/")[0]
+
+
+def map_whole(raw: bytes, at: int | None, streams: Mapping[str, Kind] = STREAMS) -> Draft | Invalid | Heartbeat:
+    """Map one record in the way that accepts everything: the whole event is decoded."""
     try:
         event = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -56,7 +133,7 @@ def map_event(raw: bytes, at: int | None, streams: Mapping[str, Kind] = STREAMS)
     if meta.get("domain") == CANARY:
         return Heartbeat(stream)
     uri = event.get("$schema")
-    if not isinstance(uri, str) or uri.strip("/").rpartition("/")[0] != TITLES[kind]:
+    if not isinstance(uri, str) or _title_of(uri) != TITLES[kind]:
         return Invalid(stream, f".$schema {uri!r} is not a version of {TITLES[kind]}", raw)
     return _draft(event, meta, stream, kind, at, raw)
 
@@ -83,7 +160,7 @@ def _draft(
     if not 0 < at < END_OF_CALENDAR_MS:
         return Invalid(stream, "the time of the record is in no calendar", raw)
     made = None
-    if kind in CHANGES and kind != "move" and (made := millis_of(event.get("rev_timestamp"))) is None:
+    if kind in REVISIONS and (made := millis_of(event.get("rev_timestamp"))) is None:
         return Invalid(stream, ".rev_timestamp is not a time", raw)
     if kind == "visibility":
         made = millis_of(event.get("rev_timestamp"))

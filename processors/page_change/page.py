@@ -13,11 +13,14 @@ from processors.page_change.order import apply_only, arrange
 
 
 class Page:
-    """``state`` is that after the last emitted change; ``pending`` are the events that wait for their time."""
+    """``state`` is that after the last emitted change; ``pending`` are the events that wait for their time.
+    ``fired_at`` is the instant of the last timer with a step, for an engine whose watermark falls at a restart; -1 if
+    it is not kept."""
 
-    __slots__ = ("pending", "state")
+    __slots__ = ("fired_at", "pending", "state")
 
-    def __init__(self, state: State | None = None, pending: list[Draft] | None = None) -> None:
+    def __init__(self, state: State | None = None, pending: list[Draft] | None = None, fired_at: int = -1) -> None:
+        self.fired_at = fired_at
         self.state = State() if state is None else state
         self.pending: list[Draft] = [] if pending is None else pending
 
@@ -52,14 +55,15 @@ class Page:
             self.state, step = apply_only(self.state, only, bounds)
             self.pending = []
             return [step]
-        if not any(draft.at <= due_at for draft in self.pending):
+        if not self.pending or min([draft.at for draft in self.pending]) > due_at:
             return []  # What this timer was for came along with an event before it.
         visible = [draft for draft in self.pending if draft.at <= now]
         self._expire(now, bounds)
         self.state, steps = arrange(self.state, visible, now, bounds)
         if steps:
             done = {id(part) for step in steps for part in step.parts}
-            self.pending = [draft for draft in self.pending if id(draft) not in done]
+            is_whole = len(done) == len(self.pending)
+            self.pending = [] if is_whole else [draft for draft in self.pending if id(draft) not in done]
         return steps
 
     def _expire(self, now: int, bounds: Bounds) -> None:

@@ -43,7 +43,11 @@ class Output(Struct, frozen=True):
 
 class Records:
     """``check`` says why an output is not valid, or None. ``most`` has the bytes of the largest record, with its key,
-    of each stream; MOST_BYTES for the others. ``counts`` has a number for each stream and verdict."""
+    of each stream; MOST_BYTES for the others.
+
+    ``counts`` has a number for each stream and verdict, ``kinds`` one for each kind of change in the output, ``aside``
+    one for each side stream.
+    """
 
     def __init__(
         self, names: Names, check: Callable[[bytes], str | None], most: Mapping[str, int] | None = None
@@ -53,27 +57,28 @@ class Records:
         self._most = dict(most or {})
         self._most_of_output = self._most.get(names.output, MOST_BYTES)
         self.counts: Counter[tuple[str, str]] = Counter()
+        self.kinds: Counter[str] = Counter()
+        self.aside: Counter[str] = Counter()
 
-    def of(self, steps: list[Step], watermark: int) -> list[tuple[Output, str]]:
-        """Render steps, and count the verdict of every source event. Returns each record, and the kind of its change if
-        it belongs to the output."""
-        found: list[tuple[Output, str]] = []
+    def of(self, steps: list[Step], watermark: int) -> list[Output]:
+        """Render steps, and count the verdict of every source event. Returns the records."""
+        found: list[Output] = []
         counts = self.counts
         for step in steps:
-            first = step.parts[0]
-            counts[first.stream, step.verdict] += 1
+            first, verdict, is_emitted = step.parts[0], step.verdict, step.is_emitted
+            counts[first.stream, verdict] += 1
             for part in step.parts[1:]:
-                counts[part.stream, "merged" if step.is_emitted else step.verdict] += 1
+                counts[part.stream, "merged" if is_emitted else verdict] += 1
             for fact in step.counts:
                 counts[first.stream, fact] += 1
-            if step.is_emitted:
+            if is_emitted:
                 found.append(self._change(step))
-            reason = step.note or (step.verdict if step.verdict in INCONSISTENT else "")
+            reason = step.note or (verdict if verdict in INCONSISTENT else "")
             if reason:
                 schema = formats.INCONSISTENT_SCHEMA
-                found.append((self._aside(step, self._names.inconsistent, schema, reason, -1), ""))
-            if step.verdict == "late":
-                found.append((self._aside(step, self._names.late, formats.LATE_SCHEMA, "late", watermark), ""))
+                found.append(self._aside(step, self._names.inconsistent, schema, reason, -1))
+            if verdict == "late":
+                found.append(self._aside(step, self._names.late, formats.LATE_SCHEMA, "late", watermark))
         return found
 
     def refused(self, invalid: Invalid, at: int, source: str) -> Output:
@@ -81,24 +86,25 @@ class Records:
         self.counts[invalid.stream, "invalid"] += 1
         return self._error(invalid, at, source)
 
-    def _change(self, step: Step) -> tuple[Output, str]:
-        """Return the record of an emitted step, with its kind, or an error event in its place."""
+    def _change(self, step: Step) -> Output:
+        """Return the record of an emitted step, or an error event in its place."""
         first = step.parts[0]
         try:
             event, is_known = formats.page_change(step, self._names.output)
             value = orjson.dumps(event)
         except (AttributeError, KeyError, TypeError, ValueError) as fault:
             # A member of the source event has a type that its schema does not allow.
-            return self._not_written(Invalid(first.stream, f"it cannot be rendered: {fault}", first.raw), first), ""
+            return self._not_written(Invalid(first.stream, f"it cannot be rendered: {fault}", first.raw), first)
         if not is_known:
             self.counts[first.stream, "rev_dt_unknown"] += 1
         reason = self._check(value)
         if reason is not None:
-            return self._not_written(Invalid(self._names.output, reason, value), first), ""
+            return self._not_written(Invalid(self._names.output, reason, value), first)
         output = Output(self._names.output, key_of(first.wiki, first.page_id), first.at, value)
         if _size(output) > self._most_of_output:
-            return self._too_large(output, first.source), ""
-        return output, step.kind
+            return self._too_large(output, first.source)
+        self.kinds[step.kind] += 1
+        return output
 
     def _not_written(self, invalid: Invalid, first: Draft) -> Output:
         self.counts[self._names.output, "refused"] += 1
@@ -110,6 +116,7 @@ class Records:
         event = formats.aside(stream, schema, first, reason, step.before, watermark)
         output = Output(stream, key_of(first.wiki, first.page_id), first.at, orjson.dumps(event))
         if _size(output) <= self._most.get(stream, MOST_BYTES):
+            self.aside[stream] += 1
             return output
         # The change of the same source event may be too large too, and has an error event of its own.
         return self._too_large(output, f"{stream}\n{first.source}")
@@ -123,6 +130,7 @@ class Records:
     def _error(self, invalid: Invalid, at: int, source: str) -> Output:
         """Return an error event that quotes as much of the event as its topic takes."""
         stream = self._names.error
+        self.aside[stream] += 1
         quoted = MOST_QUOTED
         while True:
             value = orjson.dumps(formats.error_event(stream, invalid, at, source, quoted))
@@ -137,9 +145,9 @@ def _size(output: Output) -> int:
 
 def key_of(wiki: str, page_id: int) -> bytes:
     """Return the key of a record, as the intake makes it from ``{wiki_id: …, page_id: …}``."""
-    return b"%b%d}" % (_key_head(wiki), page_id)
+    return f"{_key_head(wiki)}{page_id}}}".encode()
 
 
 @lru_cache(maxsize=4096)
-def _key_head(wiki: str) -> bytes:
-    return b'{"wiki_id":' + orjson.dumps(wiki) + b',"page_id":'
+def _key_head(wiki: str) -> str:
+    return f'{{"wiki_id":{orjson.dumps(wiki).decode()},"page_id":'

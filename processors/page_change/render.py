@@ -58,21 +58,22 @@ def _lines(row: Row, constants: dict[str, Any], users: set[str]) -> list[str]:
     if row.rule is USER_RULE and row.sources[0] in users:
         # A performer is an editor too, and both are written alike.
         return [f" if user is not None: {target} = user"]
-    take = ""
-    if row.rule is not COPY:
+    if row.sources[0].startswith("="):
+        return [f" {target} = {_read(row.sources[0])}"]
+    test, take = row.rule.test, ""
+    if not test:
         take = f"take{len(constants)}"
         constants[take] = row.rule.take
     of = "of" if row.sources[0].startswith(_OF_REVISION) else "event"
     lines: list[str] = []
-    for depth, source in enumerate(row.sources, start=1):
-        margin = " " * depth
-        lines += [f"{margin}value = {_read(source)}", f"{margin}if value is not None:"]
-        taken = [f"{margin} {target} = value"]
+    for depth, source in enumerate(row.sources):
+        margin = " " * (depth + 1)
+        if depth:
+            lines.append(f"{' ' * depth}else:")
+        lines.append(f"{margin}value = {_read(source)}")
         if take:
-            taken = [f"{margin} value = {take}(value, {of})", f"{margin} if value is not None: {target} = value"]
-        lines += taken
-        if depth < len(row.sources):
-            lines.append(f"{margin}if value is None:")
+            lines.append(f"{margin}if value is not None: value = {take}(value, {of})")
+        lines += [f"{margin}if {test or COPY.test}:", f"{margin} {target} = value"]
     if row.rule is USER_RULE:
         users.add(row.sources[0])
         lines.append(" user = value")

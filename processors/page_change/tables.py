@@ -10,7 +10,7 @@ Not here: envelope and identifiers (format).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from processors.page_change.draft import Kind
@@ -19,10 +19,12 @@ Members = dict[str, Any]
 
 
 class Rule(NamedTuple):
-    """``take(value, event)`` returns the value for the output, None for none. ``says`` explains it to readers."""
+    """``take(value, event)`` returns the value for the output, None for none. ``says`` explains it to readers. A rule
+    that only leaves values out has ``test``: the same as an expression of ``value``, for code that is generated."""
 
     says: str
     take: Callable[[Any, Members], Any]
+    test: str = ""
 
 
 class Row(NamedTuple):
@@ -33,12 +35,14 @@ class Row(NamedTuple):
     rule: Rule
 
 
-def _natural(value: Any, _event: Members) -> Any:
-    return value if type(value) is int and value >= 0 else None
+def _only(says: str, test: str) -> Rule:
+    take: Callable[[Any, Members], Any] = eval(f"lambda value, _event: value if {test} else None")
+    return Rule(says, take, test)
 
 
-def _positive(value: Any, _event: Members) -> Any:
-    return value if type(value) is int and value > 0 else None
+COPY: Final = _only("", "value is not None")
+NATURAL: Final = _only("not below 0", "type(value) is int and value >= 0")
+POSITIVE: Final = _only("above 0", "type(value) is int and value > 0")
 
 
 def _unlike(member: str) -> Rule:
@@ -51,35 +55,46 @@ def _unlike(member: str) -> Rule:
     return Rule(f"only if it differs from `{member}`", take)
 
 
-# Member of a source's performer → member of the output's user, and its rule.
+# Member of a source's performer → member of the output's user, and its rule. Anonymous users have no number.
 USER: Final = {
-    "user_id": ("user_id", _positive),
-    "user_text": ("user_text", None),
-    "user_groups": ("groups", None),
-    "user_is_bot": ("is_bot", None),
-    "user_edit_count": ("edit_count", None),
-    "user_registration_dt": ("registration_dt", None),
+    "user_id": ("user_id", POSITIVE),
+    "user_text": ("user_text", COPY),
+    "user_groups": ("groups", COPY),
+    "user_is_bot": ("is_bot", COPY),
+    "user_edit_count": ("edit_count", COPY),
+    "user_registration_dt": ("registration_dt", COPY),
 }
-_USER: Final = [(name, target, rule) for name, (target, rule) in USER.items()]
 # The same for a slot of a revision.
 SLOT: Final = {
-    "rev_slot_content_model": "content_model",
-    "rev_slot_sha1": "content_sha1",
-    "rev_slot_size": "content_size",
-    "rev_slot_origin_rev_id": "origin_rev_id",
+    "rev_slot_content_model": ("content_model", COPY),
+    "rev_slot_sha1": ("content_sha1", COPY),
+    "rev_slot_size": ("content_size", COPY),
+    "rev_slot_origin_rev_id": ("origin_rev_id", COPY),
 }
+
+
+def _renaming(members: Mapping[str, tuple[str, Rule]]) -> Callable[[Members, Members], None]:
+    """Return a function that adds the members of one object to another one under their new names. It is made as source
+    text, which takes half the time of reading the table for each event (measured)."""
+    lines = ["def rename(of, found):", " get = of.get"]
+    for name, (target, rule) in members.items():
+        lines += [f" value = get({name!r})", f" if {rule.test}: found[{target!r}] = value"]
+    made: dict[str, Any] = {}
+    exec(compile("\n".join(lines), "<members>", "exec"), made)
+    rename: Callable[[Members, Members], None] = made["rename"]
+    return rename
+
+
+_rename_user: Final = _renaming(USER)
+_rename_slot: Final = _renaming(SLOT)
 
 
 def user(value: Any, _event: Members) -> Any:
-    """Rename the members of a performer. Anonymous users have no number."""
+    """Rename the members of a performer."""
     if not isinstance(value, dict):
         return None
-    found = {}
-    get = value.get
-    for name, target, rule in _USER:
-        given = get(name)
-        if given is not None and (rule is None or (given := rule(given, value)) is not None):
-            found[target] = given
+    found: Members = {}
+    _rename_user(value, found)
     return found or None
 
 
@@ -88,15 +103,12 @@ def slots(value: Any, event: Members) -> Any:
     main_format = event.get("rev_content_format")
     if not isinstance(value, dict):
         value = {"main": {"rev_slot_content_model": value}}
-    found = {}
+    found: Members = {}
     for role, slot in value.items():
-        renamed = {"slot_role": role}
-        for name, target in SLOT.items():
-            if (given := slot.get(name)) is not None:
-                renamed[target] = given
+        found[role] = renamed = {"slot_role": role}
+        _rename_slot(slot, renamed)
         if role == "main" and main_format is not None:
             renamed["content_format"] = main_format
-        found[role] = renamed
     return found
 
 
@@ -107,9 +119,6 @@ def _if_shown(rule: Rule) -> Rule:
     return Rule(f"{rule.says}; not if the text is hidden".removeprefix("; "), take)
 
 
-COPY: Final = Rule("", lambda value, _event: value)
-NATURAL: Final = Rule("not below 0", _natural)
-POSITIVE: Final = Rule("above 0", _positive)
 USER_RULE: Final = Rule("the members of a user", user)
 SLOTS_RULE: Final = Rule("the members of each slot; before 1.2.0 the main one by its model", slots)
 

@@ -32,8 +32,8 @@ def _lines() -> Iterator[str]:
     yield "### Users and slots\n"
     yield "| of the input | in the output |\n|---|---|"
     for name, (target, rule) in USER.items():
-        yield f"| `performer.{name}` | `{target}`{', above 0' if rule is not None else ''} |"
-    for name, target in SLOT.items():
+        yield f"| `performer.{name}` | `{target}`{f', {rule.says}' if rule.says else ''} |"
+    for name, (target, _) in SLOT.items():
         yield f"| `rev_slots.<role>.{name}` | `content_slots.<role>.{target}` |"
     yield "| `rev_content_format` | `content_slots.main.content_format` |"
 

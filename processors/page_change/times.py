@@ -16,8 +16,11 @@ _EPOCH: Final = date(1970, 1, 1)
 
 def millis_of(text: object) -> int | None:
     """Return an ISO 8601 text as milliseconds since 1970; None if it is not one."""
-    if not isinstance(text, str):
-        return None
+    return _millis(text) if isinstance(text, str) else None
+
+
+@lru_cache(maxsize=4096)
+def _millis(text: str) -> int | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -181,7 +181,7 @@ def _schemas(
 
 def _expectations(schemas: SchemaRepository, snapshot: Snapshot, until: float) -> list[Finding]:
     """Return a warning for each expectation that cannot be used, in the versions of schemas that were read for streams,
-    or of all schemas where any stream takes any schema and time is not limited. What is left is compiled for its first
+    or of all schemas where any stream takes any schema and time is not limited. The others are compiled for their first
     event."""
     titles = {stream.schema_title for stream in snapshot.streams() if stream.expect_rate} - {None}
     if snapshot.is_open and until == math.inf:

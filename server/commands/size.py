@@ -33,6 +33,7 @@ WAL_BYTES = 16 << 20  # The size of a worker's log: sink.spool.file,
 MAP_BYTES = 16 << 20  # and of its map of keys: sink.spool.keys.
 REPLAY_PER_S = 10_000.0  # What the worker that leads replays beside its requests (bench recovery).
 REPLAY_GAIN = 0.8  # sink.spool.pace lets the brokers have 1.8 times the usual load.
+MANY_CONNECTIONS = 2_000  # A broker serves some thousands: a rule of Kafka's operators, not measured here.
 MAX_SPOOL_BYTES = 1 << 34  # The largest spool.max_bytes.
 # How long an event is in memory while brokers are healthy: linger, round trip and a poll.
 IN_FLIGHT_S = 0.1
@@ -42,18 +43,22 @@ MB = 1_000_000
 
 
 class Load(Struct, frozen=True, kw_only=True):
-    """The load. ``batch`` is the number of events per request; ``cores`` are those of one host."""
+    """The load. ``batch`` is the number of events per request; ``cores`` are those of one host; ``brokers_per_s`` is
+    how many events a second all brokers together can take, None: enough."""
 
     events_per_s: float
     event_bytes: int
     outage_min: float = 30.0
     batch: int = 1
     brokers: int = 3
+    brokers_per_s: float | None = None
     cores: int = 8
 
 
 class Size(Struct, frozen=True, kw_only=True):
-    """The resources, over all hosts unless the name says otherwise."""
+    """The resources, over all hosts unless the name says otherwise. ``replay_min`` is the time after the outage until
+    the spools are empty, None: they never are; ``brokers_needed_per_s`` is what the brokers have to take for the
+    shortest time."""
 
     cpu_us_per_event: float
     cores: float
@@ -64,9 +69,11 @@ class Size(Struct, frozen=True, kw_only=True):
     memory_limit_mb_per_host: int
     spool_bytes_per_host: int
     disk_bytes_per_host: int
-    replay_min: float
+    replay_min: float | None
+    brokers_needed_per_s: float
     partitions: int
     broker_connections: int
+    connections_per_broker: int
     to_brokers_mb_per_s: float
 
 
@@ -97,7 +104,8 @@ def size(load: Load, constants: dict[str, Any]) -> Size:
     in_memory_mb = load.events_per_s / workers * IN_FLIGHT_S * stored_bytes / MB
     bound_mb = (defaults.sink.max_outstanding_bytes + defaults.http.limits.max_in_flight_bytes) / MB
     # Live events go on: the replay gains on them by what the brokers take beyond the usual load (sink.spool.pace).
-    gain_per_s = min(REPLAY_PER_S * hosts, REPLAY_GAIN * load.events_per_s)
+    most_per_s = min(REPLAY_PER_S * hosts, REPLAY_GAIN * load.events_per_s)
+    gain_per_s = min(most_per_s, math.inf if load.brokers_per_s is None else load.brokers_per_s - load.events_per_s)
     return Size(
         cpu_us_per_event=per_event_us,
         cores=cores,
@@ -108,9 +116,11 @@ def size(load: Load, constants: dict[str, Any]) -> Size:
         memory_limit_mb_per_host=math.ceil(cost["master_mb"] + workers_per_host * (cost["worker_mb"] + bound_mb)),
         spool_bytes_per_host=spool_bytes,
         disk_bytes_per_host=math.ceil(spool_bytes * ON_DISK) + workers_per_host * (WAL_BYTES + MAP_BYTES),
-        replay_min=load.events_per_s * load.outage_min / gain_per_s,
+        replay_min=load.events_per_s * load.outage_min / gain_per_s if gain_per_s > 0 else None,
+        brokers_needed_per_s=load.events_per_s + most_per_s,
         partitions=max(math.ceil(load.events_per_s * stored_bytes / PARTITION_BYTES_PER_S), load.brokers),
         broker_connections=workers * (load.brokers + 1),
+        connections_per_broker=math.ceil(workers * (load.brokers + 1) / load.brokers),
         to_brokers_mb_per_s=load.events_per_s * stored_bytes / MB,
     )
 
@@ -122,6 +132,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--outage-min", type=positive, default=30.0, metavar="M", help="without brokers; default 30")
     parser.add_argument("--batch", type=whole, default=1, metavar="K", help="events per request; default 1")
     parser.add_argument("--brokers", type=whole, default=3, metavar="N", help="of Kafka; default 3")
+    parser.add_argument(
+        "--brokers-per-s", type=positive, metavar="N", help="events a second that all brokers together can take"
+    )
     parser.add_argument("--cores", type=whole, default=8, metavar="N", help="of one host; default 8")
     parser.add_argument("--json", action="store_true", help="print JSON for programs, with the constants")
     parser.set_defaults(run=_run)
@@ -134,6 +147,7 @@ def _run(options: argparse.Namespace) -> int:
         outage_min=options.outage_min,
         batch=options.batch,
         brokers=options.brokers,
+        brokers_per_s=options.brokers_per_s,
         cores=options.cores,
     )
     return run(load, is_json=options.json)
@@ -174,15 +188,41 @@ def _lines(load: Load, found: Size, constants: dict[str, Any]) -> list[str]:
         ),
         (
             "disk",
-            f"{found.disk_bytes_per_host / 1e9:.1f} GB per host; at best empty again {found.replay_min:.0f} min later",
+            f"{found.disk_bytes_per_host / 1e9:.1f} GB per host",
         ),
+        ("way back", _way_back(load, found)),
         ("Kafka", f"{found.partitions} partitions (assumed: {PARTITION_BYTES_PER_S // MB} MB/s each)"),
-        ("", f"{found.broker_connections} connections to {load.brokers} brokers"),
+        ("", _connections(load, found)),
         ("", f"{found.to_brokers_mb_per_s:.1f} MB/s before compression"),
     ]
     head = f"{load.events_per_s:,.0f} events/s of {load.event_bytes} bytes, {shape}:"
     return [
         head,
-        *(f"  {name:<9}{text}" for name, text in rows),
+        *(f"  {name:<10}{text}" for name, text in rows),
         f"Measured {machine['time'][:10]}: {machine['cpu']}, Python {machine['python']}. docs/CAPACITY.md says how.",
     ]
+
+
+def _way_back(load: Load, found: Size) -> str:
+    """How long after an outage the spools are empty, and what that takes."""
+    needed = f"{found.brokers_needed_per_s:,.0f} events/s"
+    if load.brokers_per_s is None:
+        return f"spools empty {_time(found.replay_min)} after the outage, if the brokers take {needed}"
+    given = f"brokers that take {load.brokers_per_s:,.0f} events/s"
+    if found.replay_min is None:
+        return f"none: {given} have nothing to spare for what has waited; {needed} are needed"
+    why = f"; {needed} would be as fast as it can be" if load.brokers_per_s < found.brokers_needed_per_s else ""
+    return f"spools empty {_time(found.replay_min)} after the outage, with {given}{why}"
+
+
+def _time(minutes: float | None) -> str:
+    assert minutes is not None
+    return f"{minutes:.0f} min" if minutes >= 3 else f"{minutes * 60:.0f} s"
+
+
+def _connections(load: Load, found: Size) -> str:
+    text = (
+        f"{found.broker_connections} connections to {load.brokers} brokers, {found.connections_per_broker} per broker"
+    )
+    is_many = found.connections_per_broker > MANY_CONNECTIONS
+    return f"{text}: use pools of hosts by stream, with few brokers for each stream" if is_many else text

@@ -37,7 +37,7 @@ from validators import (
     Violation,
     errors_text,
 )
-from validators.annotations import POSSIBLE, Step, placed
+from validators.annotations import POSSIBLE, placed, written
 from validators.expectations import Expectations
 from validators.load import required
 from validators.materialise import materialise
@@ -92,23 +92,12 @@ def is_slow_regex(text: str) -> bool:
 
 
 def annotated(whole: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the places of a bundle's ``x-privacy`` as people read them, such as ``users[].email``, and the actions.
-    Raises SchemaLost."""
+    """Return the places of a bundle's ``x-privacy`` as people read them, and the actions. Raises SchemaLost."""
     try:
         plan_of(whole, "it")
-        return [(_written(each.steps), each.value) for each in placed(whole, KEYWORD, POSSIBLE)]
+        return [(written(each.steps), each.value) for each in placed(whole, KEYWORD, POSSIBLE)]
     except SchemaError as error:
         raise SchemaLost(error.error_type, str(error)) from None
-
-
-def _written(steps: Sequence[Step]) -> str:
-    written = ""
-    for step in steps:
-        if step.keyword in ("items", "additionalItems"):
-            written += "[]" if step.key is None else f"[{step.key}]"
-        else:
-            written += f".{'*' if step.key is None else step.key}"
-    return written.removeprefix(".")
 
 
 class Unfetched(Struct, frozen=True):

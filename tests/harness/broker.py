@@ -45,7 +45,7 @@ class Kafka:
         self._process: subprocess.Popen[bytes] | None = None
         self.servers = f"127.0.0.1:{self._port}"
 
-    def start(self) -> None:
+    def start(self, within_s: float = START_S) -> None:
         """Start the broker. Returns when it answers a client."""
         environ = os.environ | {
             "KAFKA_DATA": str(self._directory / "data"),
@@ -55,7 +55,7 @@ class Kafka:
         }
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([RUN], env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self._wait_until_it_answers(self._process)
+        self._wait_until_it_answers(self._process, within_s)
 
     def stop(self) -> None:
         """Shut the broker down cleanly; kill it if that takes more than STOP_S."""
@@ -106,9 +106,9 @@ class Kafka:
     def log_tail(self) -> str:
         return self._log.read_text(errors="replace")[-4000:] if self._log.exists() else ""
 
-    def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
+    def _wait_until_it_answers(self, process: subprocess.Popen[bytes], within_s: float) -> None:
         client = AdminClient({"bootstrap.servers": self.servers, "log_level": 0, "reconnect.backoff.max.ms": 200})
-        deadline = time.monotonic() + START_S
+        deadline = time.monotonic() + within_s
         while time.monotonic() < deadline and process.poll() is None:
             try:
                 if client.list_topics(timeout=0.5).brokers:

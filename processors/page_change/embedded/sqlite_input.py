@@ -32,7 +32,7 @@ class SqliteInput:
 
     def __init__(self, directory: Path, topics: frozenset[str], positions: Mapping[str, int]) -> None:
         self._directory = directory
-        self._topics = {topic.encode() for topic in topics}
+        self._topics = {topic.encode(): topic for topic in topics}
         self._positions = dict(positions)
         self._ended: set[str] = set()
 
@@ -64,7 +64,8 @@ class SqliteInput:
             if "no such table" not in str(error):
                 raise PenstockError(f"{self._directory / name} cannot be read: {error}") from error
             rows = []
-        records = [Read(value, at, row, topic.decode()) for row, topic, at, value in rows if topic in self._topics]
+        topics = self._topics
+        records = [Read(value, at, row, topics[topic]) for row, topic, at, value in rows if topic in topics]
         if rows:
             position = self._positions[name] = rows[-1][0]
         is_end = len(rows) < ROWS

@@ -27,6 +27,7 @@ from server.sink.spool import claim
 from server.sink.sqlite.file import SCHEMA, VERSION
 
 NAME: Final = "events-page-change.db"
+CACHE_KIB: Final = 16_384
 _TABLES: Final = f"""
 {SCHEMA};
 CREATE TABLE IF NOT EXISTS page (
@@ -61,6 +62,8 @@ class Store:
         try:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
+            # A commit of a replay has some megabytes. What SQLite's own 2 MB do not hold is written twice.
+            self._database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             self._database.executescript(_TABLES)
             self._inode = self.path.stat().st_ino
         except sqlite3.Error as error:

@@ -124,7 +124,8 @@ class KeepPage(KeyedProcessFunction):
         """Take one draft, and set its timer."""
         draft = unpacked_draft(value[4])
         page = self._page(draft.wiki, draft.page_id)
-        watermark = ctx.timer_service().current_watermark()
+        # Flink does not store watermarks: after a restart it begins again, and what is late must not look in time.
+        watermark = max(ctx.timer_service().current_watermark(), page.fired_at)
         steps, timer = page.take(draft, watermark, self._bounds)
         self._state.update(packed(page))
         if timer is not None:
@@ -137,6 +138,7 @@ class KeepPage(KeyedProcessFunction):
         page = self._page(wiki, int(page_id))
         steps = page.fire(timestamp, self._bounds)
         if steps:
+            page.fired_at = timestamp
             self._state.update(packed(page))
             yield from self._rows(steps, timestamp)
 
@@ -148,6 +150,6 @@ class KeepPage(KeyedProcessFunction):
         if not steps:
             return
         first = steps[0].parts[0]
-        for output, _kind in self._records.of(steps, watermark):
+        for output in self._records.of(steps, watermark):
             yield Row(output.stream, first.wiki, first.page_id, output.at, output.value.decode())
         self._counters.take(self._records.counts)

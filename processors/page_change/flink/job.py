@@ -184,7 +184,8 @@ def _write(
             **{f"properties.{name}": value for name, value in properties.items()},
         }
         if settings.flink.delivery == "exactly-once":
-            options["sink.transactional-id-prefix"] = f"{NAME}-{stream}"
+            # By the topic: a second processor on the same brokers must not fence the first one's transactions.
+            options["sink.transactional-id-prefix"] = f"{NAME}-{topic}"
             options["properties.transaction.timeout.ms"] = str(TRANSACTION_MS)
         if has_key:
             options |= {"key.format": "json", "key.fields": "wiki_id;page_id", "value.fields-include": "EXCEPT_KEY"}

@@ -79,10 +79,27 @@ def test_a_schema_inside_itself_ends_as_json() -> None:
     assert depth > 10
 
 
-def test_the_schema_of_an_event_has_a_name_that_engines_take() -> None:
-    found = columns_of({"properties": {"$schema": {"type": "string"}, "meta": OBJECT}})
+NAMES = {
+    "$schema": "_schema",
+    "meta": "meta",
+    "camelCase": "camelCase",
+    "user-agent": "user_agent",
+    "a.b": "a_b",
+    "a b": "a_b",
+    "1x": "_1x",
+    "é日": "é日",
+    "😀": "_",
+    'q"u': "q_u",
+}
 
-    assert [(field.name, field.column) for field in found.fields] == [("$schema", "_schema"), ("meta", "meta")]
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_name_of_a_column(name: str) -> None:
+    inner = columns({"type": "object", "properties": {name: {}}}).fields[0].kind
+    (outer,) = columns_of({"properties": {name: {}}}).fields
+
+    assert (outer.name, outer.column) == (name, NAMES[name])
+    assert inner == Record((Field(name, NAMES[name], Plain.JSON),))
 
 
 @pytest.mark.parametrize(
@@ -92,12 +109,18 @@ def test_the_schema_of_an_event_has_a_name_that_engines_take() -> None:
         {"_offset": {}},
         {"_Schema": {}, "$schema": {}},
         {"inner": {"type": "object", "properties": {"x": {}, "X": {}}}},
+        {"a-b": {}, "a.b": {}},
+        {"1x": {}, "_1X": {}},
     ],
-    ids=["case", "our own", "renamed", "inside"],
+    ids=["case", "our own", "renamed", "inside", "other characters", "a digit"],
 )
 def test_names_that_engines_do_not_tell_apart_are_refused(properties: dict[str, Any]) -> None:
     with pytest.raises(PenstockError, match="clash"):
         columns_of({"properties": properties})
+
+
+def test_a_member_without_a_name_has_no_column() -> None:
+    assert columns_of({"properties": {"": {"type": "string"}}}) == Record(())
 
 
 VALUES: dict[str, tuple[dict[str, Any], object, object]] = {

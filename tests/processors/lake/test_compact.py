@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import random
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.harness.running import ROOT, Running, eventually
 from tests.processors.lake.world import HOUR, NOON, STREAM, World, compacted, event, hour_now, tables
 
 pytestmark = pytest.mark.slow(reason="commits to tables")
@@ -81,6 +86,87 @@ def test_a_merge_while_others_append_loses_nothing(tmp_path: Path) -> None:
     assert (merged.files, merged.rows) == (4, 4), "it read again after each commit of the writer"
     assert files(world) == [0]
     assert world.query(ROWS) == [([0, 1, 2, 3],)]
+
+
+def test_a_writer_and_merges_in_two_processes_have_each_event_once(tmp_path: Path) -> None:
+    """All hours are closed but that of now, so each commit of the writer leaves a file to merge."""
+    world = World(tmp_path, commit_s=0.05, commit_events=100, late_s=1)
+    for file in range(4):
+        world.put(*(event(number) for number in range(file * 500, file * 500 + 500)), file=f"events-{file}.db")
+    merges = 0
+    with Running(["-m", "server", "lake", "-c", str(world.config)], tmp_path / "log") as writer:
+        eventually(lambda: rows_of(world) > 0)
+        for file in range(4):
+            world.put(
+                *(event(number) for number in range(2000 + file * 50, 2050 + file * 50)), file=f"events-{file}.db"
+            )
+            merges += len([one for table in world.tables().values() for one in compacted(table)])
+        eventually(lambda: rows_of(world) == 2_200)
+        merges += len([one for table in world.tables().values() for one in compacted(table)])
+        writer.signal(signal.SIGTERM)
+        assert writer.exit_code() == 0
+
+    assert merges
+    assert world.query("SELECT count(*), count(DISTINCT n), count(DISTINCT (_partition, _offset)) FROM shop_order") == [
+        (2_200, 2_200, 2_200)
+    ]
+
+
+def rows_of(world: World) -> int:
+    """Return how many rows the newest snapshots count."""
+    heads = [tables.head_in(table) for table in world.tables().values()]
+    return sum(head.rows for head in heads if head is not None)
+
+
+KILLED_MERGE = """
+import os, sys
+from pathlib import Path
+from processors.lake.compact import compacted
+from processors.lake.settings import load
+from processors.lake.tables import Lake
+
+(table,) = Lake(*load(Path(sys.argv[1])), is_writer=False).tables()
+left = int(sys.argv[2])
+calls = 0
+
+def on_call(frame, kind, argument):
+    global calls
+    if kind in ("call", "c_call"):
+        calls += 1
+        if calls == left:
+            os._exit(9)
+
+sys.setprofile(on_call)
+list(compacted(table))
+sys.setprofile(None)
+print(calls)
+"""
+
+
+def test_a_merge_that_is_killed_anywhere_leaves_each_event_once(tmp_path: Path) -> None:
+    def merge(world: World, calls: int) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", KILLED_MERGE, str(world.config), str(calls)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+    def filled(root: Path) -> World:
+        world = World(root)
+        for number in range(3):
+            world.put(event(number))
+            world.run()
+        return world
+
+    whole = merge(filled(tmp_path / "whole"), 0)
+    assert whole.returncode == 0, whole.stderr
+    calls, chance, world = int(whole.stdout), random.Random(4), filled(tmp_path / "killed")
+
+    assert calls > 1_000
+    for part in range(4):
+        at = chance.randrange(calls * part // 4, calls * (part + 1) // 4) + 1
+        assert merge(world, at).returncode in (0, 9)  # A merge that was done leaves fewer calls to the next one.
+        world.put(event(10 + part))
+        assert world.run().streams[STREAM].is_conserved
+
+    assert world.query("SELECT list(n ORDER BY n) FROM shop_order") == [([0, 1, 2, 10, 11, 12, 13],)]
 
 
 def test_a_writer_goes_on_after_a_merge_that_it_did_not_see(tmp_path: Path) -> None:

@@ -88,6 +88,16 @@ def shown(kind: Kind, value: Any) -> Any:
     return value
 
 
+def types(value: Any) -> Any:
+    """Return the types of a value and of its parts: 1 is not 1.0, nor True."""
+    match value:
+        case list():
+            return [types(one) for one in value]
+        case dict():
+            return {name: types(one) for name, one in value.items()}
+    return type(value)
+
+
 def test_every_event_of_the_corpus_lands_with_its_types(tmp_path: Path) -> None:
     lines = [
         line
@@ -133,6 +143,7 @@ def test_every_event_of_the_corpus_lands_with_its_types(tmp_path: Path) -> None:
         found = shown(columns, row)
         for field in columns.fields:
             assert found[field.column] == wanted[field.column], (number, event["$schema"], field)
+            assert types(found[field.column]) == types(wanted[field.column]), (number, event["$schema"], field)
     assert len(rows) == sum(head.rows for head in told.streams.values())
 
 

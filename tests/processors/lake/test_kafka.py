@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -10,11 +11,15 @@ import pytest
 
 from server.canary.event import DOMAIN
 from tests.harness.broker import Kafka
-from tests.processors.lake.kafka import Log
+from tests.harness.running import Running, eventually
+from tests.processors.lake.kafka import PARTITIONS, Log
+from tests.processors.lake.test_compact import rows_of
 from tests.processors.lake.test_kills import killed_run
-from tests.processors.lake.world import HOUR, NOON, STREAM, World, event
+from tests.processors.lake.world import HOUR, NOON, STREAM, World, event, hour_now, tables
 
 PARTS = 4
+KILLS = 3
+EVENTS = 2_500
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow(reason="starts a broker")]
 
@@ -67,3 +72,66 @@ def test_a_run_that_is_killed_anywhere_in_a_commit_leaves_each_offset_once(log: 
     assert set(found.values()) == {1}
     assert len(found) == head.rows + head.rejected
     assert set(log.committed()) == {-1001}, "the snapshots alone say how far was read"
+
+
+def test_the_command_that_is_killed_again_and_again_leaves_each_offset_once(log: Log, tmp_path: Path) -> None:
+    world = log.world(tmp_path / "world", commit_s=0.05, commit_events=50)
+    command = ["-m", "server", "lake", "-c", str(world.config)]
+    sent = 0
+    for kill in range(KILLS):
+        for partition in (0, 1):
+            one_part = range(sent, sent + EVENTS)
+            log.put(*map(event, one_part), partition=partition, at=NOON + kill * HOUR)
+            sent += EVENTS
+        with Running(command, tmp_path / f"log{kill}") as one:
+            one.says("committed the stream")  # There are more commits to come: it reads 2,000 records at a time.
+            one.signal(signal.SIGKILL)
+            assert one.exit_code() == -signal.SIGKILL
+    with Running(command, tmp_path / "log") as one:
+        eventually(lambda: rows_of(world) == sent)
+        one.signal(signal.SIGTERM)
+        assert one.exit_code() == 0
+
+    (table,) = world.tables().values()
+    head = tables.head_in(table)
+    assert head is not None and head.is_conserved
+    assert (head.consumed, head.rows, head.offsets) == (sent, sent, log.ends())
+    assert world.query("SELECT count(*), count(DISTINCT n), min(n), max(n) FROM shop_order") == [
+        (sent, sent, 0, sent - 1)
+    ]
+
+
+def test_canaries_close_the_hours_of_an_idle_stream(log: Log, tmp_path: Path) -> None:
+    for partition in range(PARTITIONS):
+        log.put(canary(partition), partition=partition, at=hour_now())
+    world = log.world(tmp_path)
+    begun = hour_now()
+
+    head = world.run().streams[STREAM]
+
+    closed = int(world.tables()["shop_order"].properties["penstock.closed_through"])
+    assert (head.canaries, head.rows) == (PARTITIONS, 0)
+    assert begun - HOUR <= closed <= hour_now() - HOUR
+    assert world.query("SELECT count(*) FROM shop_order") == [(0,)]
+
+
+def test_a_broker_that_is_killed_in_the_middle_costs_nothing(tmp_path: Path) -> None:
+    broker = Kafka(tmp_path)  # Its own: others use that of the session.
+    broker.start()
+    try:
+        log = Log(broker, "killed")
+        log.put(*(event(number) for number in range(300)))
+        world = log.world(tmp_path / "world", commit_s=0.05, commit_events=50)
+        with Running(["-m", "server", "lake", "-c", str(world.config)], tmp_path / "log") as one:
+            one.says("committed the stream")
+            broker.kill()
+            broker.start()
+            log.put(*(event(number) for number in range(300, 600)), partition=1)
+            eventually(lambda: rows_of(world) == 600)
+            one.signal(signal.SIGTERM)
+            ended = one.exit_code()
+    finally:
+        broker.stop()
+
+    assert ended == 0
+    assert world.query("SELECT count(*), count(DISTINCT n) FROM shop_order") == [(600, 600)]

@@ -19,10 +19,12 @@ PARTS = 4
 
 pytestmark = pytest.mark.slow(reason="runs that are killed")
 
-# A run that ends at its Nth call of a function from its first commit on: without any cleaning up, as after SIGKILL.
+# A run that ends at its Nth call of a function in a commit, or while columns are added: without any cleaning up, as
+# after SIGKILL. A schema that comes later is there when everything was read.
 KILLED = """
 import os, sys
 from pathlib import Path
+from processors.lake import tables
 from processors.lake.catalog import Catalog
 from processors.lake.landing import Landing
 from processors.lake.run import Runner
@@ -31,6 +33,8 @@ from processors.page_change.embedded.stop import Stop
 
 settings, base_dir = load(Path(sys.argv[1]))
 runner = Runner(settings, base_dir, Catalog(settings, base_dir), Stop())
+for later in base_dir.rglob("*.later"):
+    later.rename(later.with_suffix(""))
 left = int(sys.argv[2])
 calls = 0
 
@@ -41,16 +45,17 @@ def on_call(frame, kind, argument):
         if calls == left:
             os._exit(9)
 
-commit = Landing.commit
+def watched(function):
+    def call(*arguments):
+        sys.setprofile(on_call)
+        try:
+            return function(*arguments)
+        finally:
+            sys.setprofile(None)
+    return call
 
-def watched(self, closed_through):
-    sys.setprofile(on_call)
-    try:
-        return commit(self, closed_through)
-    finally:
-        sys.setprofile(None)
-
-Landing.commit = watched
+Landing.commit = watched(Landing.commit)
+tables.widen = watched(tables.widen)
 runner.run(once=True)
 runner.close()
 print(calls)
@@ -102,6 +107,42 @@ def test_a_run_that_is_killed_anywhere_in_a_commit_leaves_each_event_once(tmp_pa
         consumed += 3
 
     check(world, consumed, 30 + 2 * PARTS, 10 + PARTS)
+
+
+def test_a_run_that_is_killed_while_its_table_grows_in_mid_batch_leaves_each_event_once(tmp_path: Path) -> None:
+    whole = killed_run(growing(tmp_path / "whole"), 0)
+    assert whole.returncode == 0, whole.stderr
+    calls = int(whole.stdout)
+    chance = random.Random(3)
+
+    assert calls > 1_000
+    for part in range(PARTS):
+        world = growing(tmp_path / f"killed{part}")
+        at = chance.randrange(calls * part // PARTS, calls * (part + 1) // PARTS) + 1
+        assert killed_run(world, at).returncode == 9
+        world.put(event(100, version="1.1.0", colour="late"), event(101))
+        head = world.run().streams[STREAM]
+
+        assert head.is_conserved and head.rows == 11
+        assert world.query("SELECT n, _offset, colour FROM shop_order ORDER BY n") == [
+            *((number, number + 1, "red" if number % 3 == 2 else None) for number in range(9)),
+            (100, 10, "late"),
+            (101, 11, None),
+        ]
+
+
+def growing(root: Path) -> World:
+    """Return a world that has a table, and whose next run meets a newer schema in the middle of a batch."""
+    world = World(root)
+    world.put(event(0), event(1))
+    world.run()
+    world.schema("shop/order", "1.1.0", {"colour": {"type": "string"}})
+    newer = root / "schemas" / "shop" / "order" / "1.1.0.yaml"
+    newer.rename(newer.with_name("1.1.0.yaml.later"))
+    for number in range(2, 9):
+        is_newer = number % 3 == 2
+        world.put(event(number, version="1.1.0", colour="red") if is_newer else event(number))
+    return world
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

@@ -239,3 +239,21 @@ def test_a_change_that_was_overtaken_beyond_the_bounds_is_told() -> None:
     assert kinds(records) == [("create", 10), ("edit", 12)]
     assert verdicts(consolidator)["overtaken"] == 1
     assert [one["verdict"] for one in records if one["meta"]["stream"] == NAMES.inconsistent] == ["overtaken"]
+
+
+def test_a_restored_revision_that_comes_before_its_restore_does_not_come_along_with_the_deletion() -> None:
+    records, consolidator = consolidated(
+        event("page-create", 10, 0),
+        event("revision-create", 11, 100, rev_parent_id=10),
+        event("revision-create", 12, 200, rev_parent_id=11),
+        event("page-delete", 12, 300),
+        event("revision-create", 11, 329, made=100, rev_parent_id=10),  # Seen when the deletion is due, at 330.
+        event("page-undelete", 11, 331),
+        event("revision-create", 15, 500, made=-1_000_000),
+    )
+    restored = records[-1]
+
+    assert kinds(records) == [("create", 10), ("edit", 11), ("edit", 12), ("delete", 12), ("undelete", 11)]
+    assert restored["revision"]["rev_dt"] == records[1]["revision"]["rev_dt"]
+    assert restored["revision"]["rev_parent_id"] == 10
+    assert verdicts(consolidator) == {"emitted": 5, "restored": 1, "historical": 1}

@@ -9,10 +9,12 @@ import msgspec
 import pytest
 
 from bench import sizing
+from bench.scale.fleet import simulate
+from bench.scale.host import Fleet
 from server.commands.size import BUSY, MAX_SPOOL_BYTES, Load, measured, run, size
 from server.config.settings import Config
 from server.sink.spool import file as spool_file
-from server.sink.spool import spool
+from server.sink.spool import pace, spool
 
 LOAD = Load(events_per_s=10_000, event_bytes=500)
 
@@ -30,6 +32,7 @@ def test_what_it_says_of_the_spool_is_what_the_spool_does() -> None:
 
     assert module.OWED_SHARE == spool._OWED_SHARE
     assert module.WAL_BYTES == spool_file._MAX_WAL_BYTES
+    assert pytest.approx(pace.LOAD - 1) == module.REPLAY_GAIN
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"spool": {"max_bytes": MAX_SPOOL_BYTES + 1}}, Config)
     msgspec.convert({"spool": {"max_bytes": MAX_SPOOL_BYTES}}, Config)
@@ -58,6 +61,52 @@ def test_each_worker_talks_to_each_broker() -> None:
     few, many = sized(brokers=3), sized(brokers=30)
 
     assert many.broker_connections - few.broker_connections == 27 * few.workers
+
+
+def test_many_connections_per_broker_are_said_to_be_many(capsys: pytest.CaptureFixture[str]) -> None:
+    fleet = msgspec.structs.replace(LOAD, events_per_s=10e6, brokers=60)
+    assert run(fleet, is_json=False) == 0
+
+    assert f"{sized(events_per_s=10e6, brokers=60).connections_per_broker} per broker: use pools" in _printed(capsys)
+    assert run(LOAD, is_json=False) == 0
+    assert "per broker\n" in _printed(capsys)
+
+
+def _printed(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("capacity", [1.2, 1.5, 1.8, 3.0])
+@pytest.mark.parametrize("outage_min", [1.0, 5.0])
+def test_the_way_back_is_that_of_the_simulation(capacity: float, outage_min: float) -> None:
+    """The load of a host is one that a single worker can replay."""
+    found = sized(events_per_s=5_000, cores=32, outage_min=outage_min, brokers_per_s=5_000 * capacity)
+    outcome = simulate(Fleet(per_s=5_000.0, capacity=capacity, outage_s=outage_min * 60))
+
+    assert outcome.empty_s == pytest.approx(found.replay_min * 60, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("brokers_per_s", "said"),
+    [
+        (None, "spools empty 6 min after the outage, if the brokers take 18,000 events/s"),
+        (
+            12_000.0,
+            "spools empty 25 min after the outage, with brokers that take 12,000 events/s; 18,000 events/s would be",
+        ),
+        (50_000.0, "spools empty 6 min after the outage, with brokers that take 50,000 events/s\n"),
+        (
+            10_000.0,
+            "none: brokers that take 10,000 events/s have nothing to spare for what has waited; 18,000 events/s",
+        ),
+    ],
+)
+def test_it_says_what_the_way_back_takes(
+    brokers_per_s: float | None, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(msgspec.structs.replace(LOAD, outage_min=5.0, brokers_per_s=brokers_per_s), is_json=False) == 0
+
+    assert f"way back  {said}" in _printed(capsys)
 
 
 def test_it_is_printed_for_people_and_for_programs(capsys: pytest.CaptureFixture[str]) -> None:

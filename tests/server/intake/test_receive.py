@@ -389,7 +389,10 @@ def test_what_was_not_accepted_is_counted_for_its_stream(drive: Drive) -> None:
 
         counts = bench.receiver.counts
         assert request.status == 207
-        assert {name: numbers[:3] for name, numbers in counts.by_stream.items()} == {"plain": [2, 0, 0], "": [1, 0, 0]}
+        assert {stream: numbers[:3] for stream, numbers in counts.by_stream.items()} == {
+            "plain": [2, 0, 0],
+            "": [1, 0, 0],
+        }
         assert counts.examples["schema_violation"].request_id == request.request_id
 
     drive(test)
