@@ -9,12 +9,13 @@ Not here: sending (canary.process), names of metrics (metrics.canary_metrics).
 from __future__ import annotations
 
 import html
+import time
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from server.canary.plan import Check, checks
-from server.canary.state import CanaryState, Row, expected_rows, read_state
+from server.canary.state import PENDING_PERIODS, CanaryState, Row, expected_rows, read_state
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +58,7 @@ class Canaries:
         self._config = config
         self._directory = directory
         self._planned: tuple[Snapshot, list[Check]] | None = None
+        self._firsts: dict[str, tuple[float, float]] = {}  # Times, and when each was seen first.
 
     def look(self, snapshot: Snapshot, since_s: float, now_s: float) -> CanaryView:
         """Return the present view. ``since_s`` is when the settings were read, in seconds since 1970."""
@@ -64,11 +66,27 @@ class Canaries:
             self._planned = (snapshot, checks(snapshot, self._config))
         state = read_state(self._directory)
         expected = [
-            Expected(check, row, row.age_s(now_s) if row is not None else max(0.0, now_s - since_s))
+            Expected(check, row, self._age_s(row, since_s, now_s))
             for check, row in expected_rows(self._planned[1], state)
         ]
         last_s = since_s if state is None else state.ended_s
-        return CanaryView(state, expected, self._config.canary.period_s, max(0.0, now_s - last_s), now_s)
+        silent_s = max(now_s - last_s, self._steady_s("", last_s))
+        known = {"", *(f"{one.check.stream} {one.check.target}" for one in expected)}
+        self._firsts = {name: first for name, first in self._firsts.items() if name in known}
+        return CanaryView(state, expected, self._config.canary.period_s, max(0.0, silent_s), now_s)
+
+    def _age_s(self, row: Row | None, since_s: float, now_s: float) -> float:
+        if row is None:
+            return max(0.0, now_s - since_s)
+        return max(row.age_s(now_s), self._steady_s(f"{row.stream} {row.target}", row.success_s or row.since_s))
+
+    def _steady_s(self, name: str, at_s: float) -> float:
+        """Return how long a time has been the last of its name, by a clock that is not set: nothing becomes young again
+        because the clock of the host was ahead."""
+        first = self._firsts.get(name)
+        if first is None or first[0] != at_s:
+            first = self._firsts[name] = (at_s, time.monotonic())
+        return time.monotonic() - first[1]
 
 
 def said(view: CanaryView) -> dict[str, Any]:
@@ -97,7 +115,10 @@ def _line(view: CanaryView, one: Expected) -> dict[str, Any]:
 
 
 def _condition(view: CanaryView, one: Expected) -> str:
-    return "pending" if one.row is None else one.row.condition(view.now_s, view.period_s)
+    """Return how a canary is now: one that no run has tried is pending for as long as a new one that fails."""
+    if one.row is None:
+        return "pending" if one.age_s < PENDING_PERIODS * view.period_s else "failing"
+    return one.row.condition(view.now_s, view.period_s)
 
 
 def page(view: CanaryView) -> str:
@@ -121,7 +142,7 @@ def _cell(view: CanaryView, one: Expected | None) -> str:
     condition, row = _condition(view, one), one.row
     if condition == "ok" and row is not None and row.roundtrip_ms is not None:
         return f'<td class="ok">ok, {row.roundtrip_ms:g} ms, {one.age_s:.0f} s ago'
-    stage = f" at {row.stage}: {row.detail}" if row is not None else ""
+    stage = f" at {row.stage}: {row.detail}" if row is not None else ": no run has tried it"
     success = "never ok" if row is None or row.success_s is None else f"last ok {one.age_s:.0f} s ago"
     return f'<td class="{condition}">{condition}{_text(stage)}; {success}'
 

@@ -22,6 +22,7 @@ from server.admin import background, canaries, plausibility, status
 from server.admin.background import is_intake
 from server.admin.collect import Collected
 from server.admin.door import AdminConnections, MisdirectedError
+from server.plausibility.causes import MOST_CHARS
 from server.plausibility.shown import said
 from server.shared.notices import LEVELS
 
@@ -79,7 +80,12 @@ class AdminPages:
         if self._shared.canaries is not None:
             application.add_routes([web.get("/canaries", self._canaries)])
         if self._shared.plausibility is not None:
-            application.add_routes([web.get("/plausibility", self._plausibility)])
+            application.add_routes(
+                [
+                    web.get("/plausibility", self._plausibility),
+                    web.put("/plausibility/changes", self._announce),
+                ]
+            )
         if self._console is not None:
             application.add_routes(self._console.routes())
         return application
@@ -140,6 +146,17 @@ class AdminPages:
         if "text/html" in request.headers.get("Accept", ""):
             return web.Response(text=plausibility.page(found), content_type="text/html")
         return web.Response(body=msgspec.json.encode(found), content_type="application/json")
+
+    async def _announce(self, request: web.Request) -> web.Response:
+        watcher = self._shared.plausibility
+        assert watcher is not None  # There is no such route without a watcher.
+        text = (await request.read()).decode("utf-8", "replace").strip()
+        if not text or len(text) > MOST_CHARS or not text.isprintable():
+            return _problem(400, f"The body should say in one line of up to {MOST_CHARS} characters what has changed.")
+        change = watcher.announce(text)
+        if change is None:
+            return _problem(503, "Another process watches these streams: tell it, or try again in a minute.")
+        return web.json_response({"at_s": change.minute * 60, "text": change.text})
 
     async def _level(self, _: web.Request) -> web.Response:
         level = self._shared.board.notices.level

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from server.intake.books.counts import INVALID, PLACES
 from server.plausibility.sampling.files import read_report
 from server.plausibility.watcher import Total, Watcher
+from server.shared.ledger import REASONS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from server.admin.view import Shared
     from server.plausibility.sampling.files import Report
     from server.shared.ledger import Numbers
+    from server.shared.lines import Lines
 
 _PAGE = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="30"><title>Penstock: alarms</title>
 <style>body{{font:14px/1.5 system-ui,sans-serif;margin:2em}}table{{border-collapse:collapse}}
@@ -44,17 +46,30 @@ def watcher_of(shared: Shared, directory: Path) -> Watcher:
     def report() -> Report | None:
         return read_report(directory) if shared.config.plausibility.samples.enabled else None
 
-    return Watcher(directory, totals, lambda: shared.snapshot, report=report, schemas=board.kinds.schemas.totals)
+    return Watcher(
+        directory,
+        totals,
+        lambda: shared.snapshot,
+        report=report,
+        schemas=board.kinds.schemas.totals,
+        versions=lambda: _firsts(board.kinds.versions),
+        agents=lambda: _firsts(board.kinds.agents),
+    )
+
+
+def _firsts(lines: Lines) -> dict[str, int]:
+    return {name: numbers[0] for name, numbers in lines.totals().items()}
 
 
 def _total(kinds: Sequence[int] | None, books: Numbers | None) -> Total:
     """Return the counts of a stream."""
     accepted = books["accepted"] - books["canaries"] if books is not None else 0
     old, askew = (books["old"], books["askew"]) if books is not None else (0, 0)
+    lost = {reason: books[reason] for reason in REASONS if books[reason]} if books is not None else {}
     if kinds is None:
-        return Total(accepted, 0, old, askew)
+        return Total(accepted, 0, old, askew, lost=lost)
     by_type = {error_type: kinds[place] for error_type, place in PLACES.items() if kinds[place]}
-    return Total(accepted, kinds[INVALID], old, askew, by_type)
+    return Total(accepted, kinds[INVALID], old, askew, by_type, lost)
 
 
 def page(said: dict[str, Any]) -> str:
@@ -67,7 +82,10 @@ def _row(alarm: dict[str, Any]) -> str:
     since = time.strftime("%Y-%m-%d %H:%M", time.gmtime(alarm["since_s"]))
     name = alarm["stream"] or f"{len(alarm['streams'])} streams"
     remarks = ["settings or streams were read again shortly before"] if alarm["is_after_change"] else []
-    remark = html.escape("; ".join([*remarks, *(f"{uri} was seen first" for uri in alarm["new_schemas"])]))
+    remarks += [f"{uri} was seen first" for uri in alarm["new_schemas"]]
+    remarks += [f"{time.strftime('%H:%M', time.gmtime(one['at_s']))} {one['text']}" for one in alarm["changes"]]
+    remarks += [f"{one['share']:.0%} from {one['agent'] or 'a program without a name'}" for one in alarm["agents"]]
+    remark = html.escape("; ".join(remarks))
     kind = f"{alarm['kind']} {alarm['of'] or ''}".strip()
     cells = (name, kind, f"{alarm['expected']:g}", f"{alarm['seen']:g}", since, alarm["owner"])
     text = html.escape(" ".join(alarm["examples"]) or "-")

@@ -9,7 +9,7 @@ Not here: making an event (canary.event), sending it (canary.run).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from server.catalog.stream import Stream
     from server.config.settings import Config
 
+_STREAM: Final = "/v2/stream/"  # The path of EventStreams, which is another program.
+
 
 class Check(Struct, frozen=True):
     """One canary that is expected: of a stream, at a target. ``origin`` is sent where the stream asks for one;
-    ``owner`` is told of faults."""
+    ``owner`` is told of faults. ``reader_url`` is where EventStreams has the stream, None: it is not looked for
+    there."""
 
     stream: str
     target: str
@@ -33,17 +36,25 @@ class Check(Struct, frozen=True):
     title: str
     origin: str | None = None
     owner: str = ""
+    reader_url: str | None = None
 
 
 def checks(snapshot: Snapshot, config: Config, only: Iterable[str] = ()) -> list[Check]:
     """Return all expected canaries, by stream and then by target; with ``only`` those of these streams."""
     wanted, targets = set(only), targets_of(config)
     return [
-        Check(stream.name, target, url, stream.topic, stream.schema_title, _origin(stream), _owner(stream))
+        _check(stream, target, url, config)
         for stream in snapshot.streams()
         if stream.schema_title is not None and has_canaries(stream, config) and (not wanted or stream.name in wanted)
         for target, url in targets.items()
     ]
+
+
+def _check(stream: Stream, target: str, url: str, config: Config) -> Check:
+    title = stream.schema_title
+    assert title is not None  # Streams without one have no canaries.
+    owner, reader_url = _owner(stream), _reader_url(stream, config)
+    return Check(stream.name, target, url, stream.topic, title, _origin(stream), owner, reader_url)
 
 
 def has_canaries(stream: Stream, config: Config) -> bool:
@@ -55,6 +66,21 @@ def has_canaries(stream: Stream, config: Config) -> bool:
 
 def _owner(stream: Stream) -> str:
     return (stream.settings.get("alarms") or {}).get("owner") or ""
+
+
+def _reader_url(stream: Stream, config: Config) -> str | None:
+    """Return where EventStreams has a stream that everyone may read, and whose identities it does not remove."""
+    if config.canary.eventstreams_url is None:
+        return None
+    consumers = stream.settings.get("consumers")
+    shown = consumers.get("eventstreams") if isinstance(consumers, dict) else None
+    if not isinstance(shown, dict) or shown.get("enabled") is not True:
+        return None
+    ways, redacted = shown.get("auth", "none"), shown.get("redact") or ()
+    has_identity = not any(f"{config.intake.id_field}.".startswith(f"{path}.") for path in redacted)
+    is_open = "none" in ([ways] if isinstance(ways, str) else ways)
+    url = f"{config.canary.eventstreams_url.rstrip('/')}{_STREAM}{stream.name}"
+    return url if is_open and has_identity else None
 
 
 def _origin(stream: Stream) -> str | None:

@@ -1,6 +1,7 @@
-"""Send one canary to one target.
+"""Send one canary to one target, and read a stream in which one is expected.
 
-Place: canary.run → HERE → the network. Only the canary process and the command load it, and aiohttp with it.
+Place: canary.run, canary.listen → HERE → the network. Only the canary process and the command load it, and aiohttp
+with it.
 Rules: a request has a hard deadline, from its connection to the end of its answer. An answer is bounded, nothing is
 followed or decompressed, and no proxy and no cookie is taken from the environment. The key is sent to targets alone.
 Not here: the event (canary.event), what an answer means (canary.verdict).
@@ -9,19 +10,18 @@ Not here: the event (canary.event), what an answer means (canary.verdict).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import aiohttp
 import msgspec
 
+from server.auth.canary_pass import HEADER
 from server.canary.verdict import Reply
-from server.errors import SettingsError
 from server.paths import Paths
 from server.version import CANARY_AGENT, VERSION
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from server.canary.event import Canary
     from server.canary.plan import Check
 
@@ -30,30 +30,20 @@ MAX_WORDS: Final = 500
 _OF_STREAMS: Final = ("unknown_stream", "missing_stream", "wrong_service")  # The event is right, its address is not.
 
 
-def read_key(path: Path | None) -> str | None:
-    """Return the key in a file. Raises SettingsError."""
-    if path is None:
-        return None
-    try:
-        key = path.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"canary.key_file: {path} cannot be read: {error}") from None
-    if not key.isascii() or not key.isprintable() or not key:
-        raise SettingsError(f"canary.key_file: {path} holds no key")
-    return key
-
-
 class Poster:
     """Keeps connections; use it in ``async with``."""
 
-    def __init__(self, request_s: float, concurrency: int, key: str | None = None) -> None:
+    def __init__(self, request_s: float, concurrency: int, key: str | None = None, secret: str | None = None) -> None:
+        """``key`` and ``secret`` go to targets alone (auth.canary_pass)."""
         self._request_s = request_s
         self._concurrency = concurrency
         self._key = key
+        self._secret = secret
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._concurrency, force_close=True),
+            # A canary has its request, and the stream that it is looked for in.
+            connector=aiohttp.TCPConnector(limit=2 * self._concurrency, force_close=True),
             timeout=aiohttp.ClientTimeout(total=self._request_s),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": f"{CANARY_AGENT}{VERSION}", "Accept-Encoding": "identity"},
@@ -76,12 +66,37 @@ class Poster:
 
     async def post(self, check: Check, canary: Canary) -> Reply:
         """Send a canary as a guaranteed event, alone in its request."""
-        url = f"{check.url}{Paths.EVENTS}"
-        return await self._ask("POST", url, self.headers(check), canary.text)
+        url, headers = f"{check.url}{Paths.EVENTS}", self.headers(check)
+        if self._secret is not None:
+            headers[HEADER] = self._secret
+        return await self._ask("POST", url, headers, canary.text)
 
     async def ping(self, url: str) -> Reply:
         """Tell an external checker that all is well."""
         return await self._ask("GET", url, {}, None)
+
+    async def read(self, url: str, needle: bytes, on_open: Callable[[], None]) -> str:
+        """Read a stream of EventStreams until ``needle`` has come. ``on_open`` is called when it begins. Returns
+        nothing then, else why there is no more of it. It has no deadline."""
+        try:
+            async with self._session.get(
+                url,
+                headers={"Accept": "application/x-ndjson"},
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._request_s),
+            ) as response:
+                if response.status != 200:
+                    return _words(response.status, response.reason or "", await _head_of(response))[0]
+                on_open()
+                tail = b""
+                async for piece in response.content.iter_any():
+                    tail += piece
+                    if needle in tail:
+                        return ""
+                    tail = tail[-len(needle) :]
+                return "the stream has ended"
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return str(error)[:MAX_WORDS] or type(error).__name__
 
     async def _ask(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Reply:
         try:
@@ -92,7 +107,7 @@ class Poster:
                 answer = await _head_of(response)
                 return Reply(response.status, *_words(response.status, response.reason or "", answer))
         except TimeoutError:
-            return Reply(0, f"no complete answer within {self._request_s:g} s")
+            return Reply(0, f"no complete answer within {self._request_s:g} s", is_late=True)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return Reply(0, str(error)[:MAX_WORDS] or type(error).__name__)
 

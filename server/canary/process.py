@@ -21,13 +21,15 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import uvloop
 
+from server.auth.canary_pass import read_key
 from server.canary import event
 from server.canary.plan import Check, checks
-from server.canary.post import Poster, read_key
+from server.canary.post import Poster
 from server.canary.run import Run
-from server.canary.state import LOCK, CanaryState, read_state, rows_of, write_state
+from server.canary.state import FILE, LOCK, CanaryState, read_state, rows_of, write_state
 from server.catalog.snapshot_follower import SnapshotFollower
 from server.errors import SettingsError
+from server.host.replace import sweep
 from server.identity import new_id
 from server.log import Limited
 from server.shared.row import State
@@ -142,6 +144,7 @@ class Canaries:
             self._lock = claim.take(path)
             if self._lock is not None:
                 _logger.info("this process sends canaries")
+                sweep(self._directory / FILE)
         return self._lock is not None
 
     def _is_served(self) -> bool:
@@ -165,14 +168,15 @@ class Canaries:
         before = self._newest(read_state(self._directory))
         key_file = self._settings.key_file
         key = read_key(self._materials.data_dir / key_file if key_file is not None else None)
-        async with Poster(self._settings.request_s, self._settings.concurrency, key) as poster:
+        secret = self._context.row.board.secret
+        async with Poster(self._settings.request_s, self._settings.concurrency, key, secret) as poster:
             run = make_run(self._materials, run_id, poster)
             outcomes = await run.outcomes(checks(self._snapshot, self._config))
             rows = rows_of(outcomes, before, began_s)
             runs = before.runs + 1 if before is not None else 1
             state = CanaryState(run_id, began_s, time.time(), self._settings.period_s, runs, socket.gethostname(), rows)
             self._last = state
-            write_state(self._directory, state)
+            is_kept = self._keep(state)
             failed = [row for row in rows if not row.ok]
             if failed:
                 first = failed[0]
@@ -180,8 +184,18 @@ class Canaries:
                     "failed", "%d of %d canaries failed, such as that of %s at %s, at the stage %s: %s",
                     len(failed), len(rows), first.stream, first.target, first.stage, first.detail,
                 )  # fmt: skip
-            if state.is_good and self._settings.ping_url is not None:
+            if is_kept and state.is_good and self._settings.ping_url is not None:
                 await self._ping(poster, self._settings.ping_url)
+
+    def _keep(self, state: CanaryState) -> bool:
+        """Write the state. Returns whether that was possible: without it no alert tells of the next faults, so the
+        external checker must not be told that all is well."""
+        try:
+            write_state(self._directory, state)
+        except OSError as failed:
+            _limited.warning("state", "the state of canaries in %s cannot be written: %s", self._directory, failed)
+            return False
+        return True
 
     def _newest(self, stored: CanaryState | None) -> CanaryState | None:
         """Return the stored state, or that of this process if it is newer: it could not be written, or not be read."""

@@ -1,6 +1,7 @@
 """One run: send every canary that is expected, look for each where the sink stores events, and judge.
 
-Place: canary.process, and the command ``penstock canary once`` → HERE → canary.event, canary.post, sink.watch.
+Place: canary.process, and the command ``penstock canary once`` → HERE → canary.event, canary.post, canary.listen,
+sink.watch.
 Rules: the end of the topic is noted before a canary is sent, and its own identity is looked for behind it. Every step
 has a deadline, and the whole run has one: what is not done by then has failed, at the stage that the facts show. At
 most ``canary.concurrency`` canaries are under way, each with a watch and a thread of its own while it needs them.
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from msgspec import Struct
 
 from server.canary.event import Canary, NoCanaryError
+from server.canary.listen import Listening, Reads
 from server.canary.verdict import Facts, Reply, Verdict, judge
 from server.sink.watch import Mark, Sought, Watch, WatchError
 
@@ -32,7 +34,7 @@ SPARE_S: Final = 0.5  # A search ends so much before its deadline, so that its r
 Result = TypeVar("Result")
 
 
-class Posts(Protocol):
+class Posts(Reads, Protocol):
     """The part of canary.post.Poster that is used here."""
 
     async def post(self, check: Check, canary: Canary) -> Reply: ...
@@ -123,20 +125,36 @@ class Run:
             except NoCanaryError as why:
                 facts.no_canary, facts.no_canary_stage = str(why), why.stage
                 return
-            watch = await self._watch(facts)
-            is_usable = False
+            listening = None
+            if check.reader_url is not None:
+                listening = Listening(self._poster, check.reader_url, canary, facts)
             try:
-                mark = await self._mark(watch, check, facts, until)
-                began_s = loop.time()
-                facts.posted_s = time.time()
-                facts.reply = await self._poster.post(check, canary)
-                if watch is not None and mark is not None and facts.reply.is_accepted:
-                    facts.sought = await self._find(watch, mark, canary, facts, until)
-                if facts.sought is not None and facts.sought.found is not None:
-                    facts.roundtrip_s = loop.time() - began_s
-                is_usable = facts.no_mark is None and facts.not_read is None
+                await self._send_and_find(check, canary, facts, listening, until)
+                if listening is not None and facts.roundtrip_s is not None:
+                    await listening.until_shown(max(LEAST_S, self._left_s(until)))
             finally:
-                self._give_back(watch, is_usable=is_usable)
+                if listening is not None:
+                    await listening.stop()
+
+    async def _send_and_find(
+        self, check: Check, canary: Canary, facts: Facts, listening: Listening | None, until: float
+    ) -> None:
+        loop, is_usable = asyncio.get_running_loop(), False
+        watch = await self._watch(facts)
+        try:
+            mark = await self._mark(watch, check, facts, until)
+            if listening is not None:
+                await listening.until_open(self._step_s(until))
+            began_s = loop.time()
+            facts.posted_s = time.time()
+            facts.reply = await self._poster.post(check, canary)
+            if watch is not None and mark is not None and facts.reply.is_accepted:
+                facts.sought = await self._find(watch, mark, canary, facts, until)
+            if facts.sought is not None and facts.sought.found is not None:
+                facts.roundtrip_s = loop.time() - began_s
+            is_usable = facts.no_mark is None and facts.not_read is None
+        finally:
+            self._give_back(watch, is_usable=is_usable)
 
     async def _watch(self, facts: Facts) -> Watch | None:
         if self._idle:
@@ -150,8 +168,7 @@ class Run:
     async def _mark(self, watch: Watch | None, check: Check, facts: Facts, until: float) -> Mark | None:
         if watch is None:
             return None
-        # The request must have its time even where the brokers do not answer.
-        within_s = max(LEAST_S, min(self._left_s(until) / 3, self._settings.request_s))
+        within_s = self._step_s(until)
         try:
             mark = await self._in_thread(lambda: watch.mark(check.topic, within_s))
         except WatchError as failed:
@@ -179,6 +196,10 @@ class Run:
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def _step_s(self, until: float) -> float:
+        """Return the time for a step before the request, which must have its own even where nothing answers."""
+        return max(LEAST_S, min(self._left_s(until) / 3, self._settings.request_s))
 
     @staticmethod
     def _left_s(until: float) -> float:

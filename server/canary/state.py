@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from server.host.replace import replace_file
 
@@ -79,7 +80,7 @@ def rows_of(outcomes: Iterable[Outcome], before: CanaryState | None, began_s: fl
     rows = []
     for outcome in outcomes:
         check, verdict = outcome.check, outcome.verdict
-        earlier = known.get((check.stream, check.target))
+        earlier = _not_later(known.get((check.stream, check.target)), began_s)
         rows.append(
             Row(
                 check.stream,
@@ -94,6 +95,14 @@ def rows_of(outcomes: Iterable[Outcome], before: CanaryState | None, began_s: fl
             )
         )
     return rows
+
+
+def _not_later(row: Row | None, now_s: float) -> Row | None:
+    """Return the row with no time after this one: a clock that was ahead would keep its age at 0 until then."""
+    if row is None or max(row.since_s, row.success_s or 0.0) <= now_s:
+        return row
+    success_s = None if row.success_s is None else min(row.success_s, now_s)
+    return replace(row, since_s=min(row.since_s, now_s), success_s=success_s)
 
 
 def expected_rows(checks: Sequence[Check], state: CanaryState | None) -> list[tuple[Check, Row | None]]:

@@ -19,17 +19,19 @@ EXAMPLE: Final = "example"
 HTTP: Final = "http"
 CONSUMER: Final = "consumer"
 CLOCK: Final = "clock"
+EVENTSTREAMS: Final = "eventstreams"
 DONE: Final = "done"
 _ACCEPTED: Final = (201, 202)
 
 
 class Reply(Struct, frozen=True):
-    """The result of a request. ``status`` 0: there was no answer, and ``text`` says why. ``is_invalid``: the intake
-    found the event invalid."""
+    """The result of a request. ``status`` 0: there was no answer, and ``text`` says why; ``is_late``: none in time.
+    ``is_invalid``: the intake found the event invalid."""
 
     status: int
     text: str = ""
     is_invalid: bool = False
+    is_late: bool = False
 
     @property
     def is_accepted(self) -> bool:
@@ -38,7 +40,8 @@ class Reply(Struct, frozen=True):
 
 class Facts(Struct):
     """Everything that was seen of one canary. None is what did not happen. Times of the host are in seconds since
-    1970, durations in seconds."""
+    1970, durations in seconds. ``is_shown``: whether EventStreams has sent it, None if it was not looked for there;
+    ``reader_text`` is the last that was heard of EventStreams."""
 
     sink: str
     max_skew_s: float
@@ -52,6 +55,8 @@ class Facts(Struct):
     sought: Sought | None = None
     not_read: str | None = None
     roundtrip_s: float | None = None
+    is_shown: bool | None = None
+    reader_text: str = ""
 
 
 class Verdict(Struct, frozen=True):
@@ -84,9 +89,10 @@ def judge(facts: Facts) -> Verdict:
 def _refused(facts: Facts, reply: Reply) -> Verdict:
     if reply.is_invalid:
         return Verdict(SCHEMA, reply.text)
-    if reply.status >= 500 and not facts.topic_exists:
+    waits_for_sink = reply.status >= 500 or reply.is_late
+    if waits_for_sink and not facts.topic_exists:
         return Verdict(facts.sink, f"the topic does not exist; the answer is {reply.text}")
-    if reply.status >= 500 and facts.no_mark is not None:
+    if waits_for_sink and facts.no_mark is not None:
         return Verdict(facts.sink, f"{facts.no_mark}; the answer is {reply.text}")
     return Verdict(HTTP, reply.text)
 
@@ -103,6 +109,9 @@ def _accepted(facts: Facts, reply: Reply) -> Verdict:
         skew_s = sought.found.timestamp_ms / 1000 - facts.posted_s
         if abs(skew_s) > facts.max_skew_s:
             return Verdict(CLOCK, f"the stored time is {abs(skew_s):.1f} s {'before' if skew_s < 0 else 'after'} ours")
+        if facts.is_shown is False:
+            why = facts.reader_text or "it had not come by the deadline"
+            return Verdict(EVENTSTREAMS, f"in the topic, but EventStreams has not sent it: {why}")
         return Verdict(DONE)
     if not sought.exists:
         return Verdict(facts.sink, "accepted, but the topic does not exist")

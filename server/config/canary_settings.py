@@ -47,6 +47,13 @@ class CanarySettings(Section, frozen=True):
             "is made when absent."
         ),
     ] = "var/canary"
+    eventstreams_url: Annotated[
+        Text | None,
+        says(
+            "URL of EventStreams, such as `http://127.0.0.1:8194`: canaries of the streams that it shows to everyone "
+            "are looked for there as well."
+        ),
+    ] = None
     key_file: Annotated[Text | None, says("File with the API key or token that canaries are sent with.")] = None
     ping_url: Annotated[
         Text | None,

@@ -2,7 +2,8 @@
 
 Place: canary.state, plausibility.sampling.files → HERE.
 Rules: a reader sees the file of before or the new one, never a part. The content may be lost with the power: these
-files are written again within minutes. A full disk leaves nothing behind.
+files are written again within minutes. A full disk leaves nothing behind; a writer that is killed leaves its part,
+until the next holder of the directory's lock calls ``sweep``.
 Not here: files that must outlive the power (fetch.store).
 """
 
@@ -25,3 +26,10 @@ def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
         with suppress(OSError):
             partial.unlink()
         raise
+
+
+def sweep(path: Path) -> None:
+    """Remove the parts of writers of a file that were killed. No process may be writing it. Raises OSError."""
+    for partial in path.parent.glob(f"{path.name}.*"):
+        if partial.suffix[1:].isdecimal() and partial.is_file():
+            partial.unlink(missing_ok=True)

@@ -77,11 +77,12 @@ class HttpServer:
         key_holder: Callable[[Request], str] | None = None,
         cors: Cors | None = None,
         turns: Turns | None = None,
+        is_exempt: Callable[[Request], bool] | None = None,
     ) -> None:
         """``cors`` is the one that wraps the handlers of ``routes``, unless it is made from the settings alone.
         ``believed`` are headers that are believed of a trusted proxy, besides those that name the client.
         ``key_holder`` returns the holder of a request's key or token, "" if it has none that is valid. ``turns`` are
-        shared with the long jobs of handlers."""
+        shared with the long jobs of handlers. Requests of which ``is_exempt`` says so have no rate limit."""
         self._loop = loop
         self._row = row
         self._limited = Limited(log)
@@ -128,12 +129,15 @@ class HttpServer:
         limits = settings.limits
         if limits.requests_per_s_per_key and key_holder is not None:
             buckets = TokenBuckets(limits.requests_per_s_per_key, limits.burst_per_key)
-            routes = RateLimit("key", key_holder, buckets, loop.time, self.refused, self.cors).routes(routes)
+            of_key = RateLimit("key", key_holder, buckets, loop.time, self.refused, self.cors, is_exempt=is_exempt)
+            routes = of_key.routes(routes)
         if limits.requests_per_s_per_address:  # It goes before the keys, since it is cheaper to check.
             buckets = TokenBuckets(limits.requests_per_s_per_address, limits.burst_per_address)
             whose = self._client_address.holder
-            rate_limit = RateLimit("address", whose, buckets, loop.time, self.refused, self.cors, is_of_head=True)
-            routes = rate_limit.routes(routes)
+            of_address = RateLimit(
+                "address", whose, buckets, loop.time, self.refused, self.cors, is_of_head=True, is_exempt=is_exempt
+            )
+            routes = of_address.routes(routes)
         self.routes = Routes(routes)
         self.watcher: Watcher | None = None  # Told of every refused request.
         self._set_deadlines()

@@ -77,6 +77,7 @@ class Pipeline:
         self.hide = Hider(privacy, router).hide
         self._trouble = Limited(log)
         self.judged = router.judged
+        self.versions = router.versions
 
     def use(self, stream: StreamLookup) -> None:
         """Use these streams from the next event on."""

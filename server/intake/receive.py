@@ -272,7 +272,7 @@ class Receiver:
         if self.choose is not None:
             until = self.until_chosen
             self.until_chosen = until - len(events) if until >= len(events) else self.choose(events, until)
-        if self._is_dated:
+        if self._is_dated and not options.is_canary:
             note_times(events, arrival.received_ms)
         # Numbers follow the clock, so that events of several workers' spools can be put in order.
         least = arrival.received_ms * 1000

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from server.intake.background.sampler import Check
     from server.intake.books.judged import Judged
     from server.intake.books.tally import Tally
+    from server.intake.books.versions import Version
     from server.intake.text.enricher import Enricher
     from server.intake.text.fields import EventMembers
     from server.intake.text.members import MemberReader, Path
@@ -55,6 +56,7 @@ class Route(Struct, frozen=True, eq=False):
     max_event_bytes: int
     tally: Tally
     judged: Judged
+    version: Version
     headers: list[tuple[str, bytes]]
     unfetched: Unfetched | None = None
     checks: tuple[Check, ...] = ()

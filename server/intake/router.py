@@ -19,6 +19,7 @@ import msgspec
 
 from server.intake.books.judged import AllJudged
 from server.intake.books.tally import Tallies
+from server.intake.books.versions import Versions
 from server.intake.invented import Invented
 from server.intake.private.latest import Latest
 from server.intake.route import Draft, Route
@@ -69,6 +70,7 @@ class Router:
         self._hints = hints or NameHints()
         self._tallies = tallies
         self.judged = AllJudged()
+        self.versions = Versions()
         self.fields = Fields.of(config)
         self._config = config
         self._schema = schema
@@ -255,6 +257,7 @@ class Router:
             max_event_bytes=limit if own_limit is None else min(limit, own_limit),
             tally=self._tallies.of(stream.declared),
             judged=self.judged.of(schema_uri if validator is not None else OTHERS),
+            version=self.versions.of(stream.declared, schema_uri),
             headers=[("content-type", b"application/json"), ("schema-uri", schema_uri.encode())],
             unfetched=unfetched,
             checks=() if self._checks is None else self._checks(stream, schema_uri, validator),

@@ -231,6 +231,8 @@ class Sender:
         request_id = request.request_id if request is not None else ""
         self.counts.note(found, stream, request_id, is_observed=event.verdict is None)
         if found.is_invalid:
+            if stream and request is not None:
+                self.counts.note_agent(stream, request.headers.get(b"user-agent", b""))
             self._error_events.add(event, found)
 
 

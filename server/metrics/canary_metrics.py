@@ -91,7 +91,7 @@ CANARIES: Final = MetricGroup(
         gauge(
             "canary_failing",
             "1 for each stream and target whose last canary failed, with the stage: `example`, `schema`, `http`, "
-            "`kafka` or `sqlite`, `consumer`, `clock`.",
+            "`kafka` or `sqlite`, `consumer`, `clock`, `eventstreams`.",
             FromHost(_failing),
             "stream",
             "target",

@@ -66,7 +66,7 @@ PLAUSIBILITY: Final = MetricGroup(
     (
         gauge(
             "plausibility_alarm",
-            "1 for each alarm, by `kind` (docs/PLAUSIBILITY.md); `of` is the type of invalid events or the field. "
+            "1 for each alarm, by `kind` (docs/PLAUSIBILITY.md); `of` is what it concerns within the stream. "
             "`many`, without a stream, stands for alarms of many streams.",
             FromHost(_alarms),
             "stream",

@@ -174,8 +174,13 @@ class StreamModel:
 
     def seen(self) -> float | None:
         """Return how many events came in the hour up to the last minute, or None while too little of it is known."""
+        events, known = self.window()
+        return events * WINDOW / known if known >= WINDOW * 3 // 4 else None
+
+    def window(self) -> tuple[float, int]:
+        """Return the events of those minutes of the last hour that are known, and the number of these minutes."""
         known = [count for count in self.minutes if count == count]
-        return sum(known) * WINDOW / len(known) if len(known) >= WINDOW * 3 // 4 else None
+        return sum(known), len(known)
 
     def expected(self) -> float | None:
         """Return how many events are expected in the hour up to the last minute, or None while that is unknown."""

@@ -43,12 +43,20 @@ def _line(watcher: Watcher, alarm: Alarm, changed_s: float, *, has_console: bool
         "seen": round(alarm.seen, 3),
         "since_s": alarm.since * 60,
         "is_after_change": 0 <= alarm.since * 60 - changed_s < CHANGE_S,
-        "new_schemas": watcher.new_schemas(alarm.stream, alarm.since - CHANGE_S // 60, alarm.since),
+        "new_schemas": watcher.new_schemas(alarm.stream, alarm.since),
+        "changes": [{"at_s": one.minute * 60, "text": one.text} for one in watcher.causes.announced(alarm.since)],
+        "agents": _agents(watcher, alarm),
         "owner": settings.owner,
         "severity": settings.severity if alarm.stream else "page",
         "examples": alarm.examples,
         "console": _link(alarm) if has_console else None,
     }
+
+
+def _agents(watcher: Watcher, alarm: Alarm) -> list[dict[str, Any]]:
+    """Return the programs that send most of the invalid events that an alarm is about."""
+    found = watcher.causes.agents(alarm.stream) if alarm.kind == "invalid" else []
+    return [{"agent": name, "share": round(share, 3)} for name, share in found]
 
 
 def _link(alarm: Alarm) -> str:

@@ -12,25 +12,39 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec import Struct, field
 
 from server.plausibility.alarms import Alarm
+from server.plausibility.causes import Causes, Change
 from server.plausibility.model import StreamModel, decode, encode
+from server.plausibility.versions import Key
 from server.sink.spool import claim
 
 FILE: Final = "learned.db"
 _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS stream (name TEXT PRIMARY KEY, model BLOB NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS schema_seen (uri TEXT PRIMARY KEY, minute INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS version (stream TEXT, uri TEXT, model BLOB NOT NULL, PRIMARY KEY (stream, uri))",
+    "CREATE TABLE IF NOT EXISTS change (id INTEGER PRIMARY KEY, minute INTEGER NOT NULL, text TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS alarm (id INTEGER PRIMARY KEY, text BLOB NOT NULL)",
 )
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _log = logging.getLogger("plausibility")
+
+
+class Learned(Struct):
+    """Everything that is kept: models by stream and by version, alarms, and what may have caused them."""
+
+    models: dict[str, StreamModel] = field(default_factory=dict)
+    alarms: Sequence[Alarm] = ()
+    versions: dict[Key, StreamModel] = field(default_factory=dict)
+    causes: Causes = field(default_factory=Causes)
 
 
 class LearnedState:
@@ -55,9 +69,8 @@ class LearnedState:
             os.close(self._lock)
             self._lock = None
 
-    def read(self) -> tuple[dict[str, StreamModel], list[Alarm], dict[str, int]]:
-        """Return the models by stream, the alarms, and the minute in which each schema was seen first. Raises OSError
-        or sqlite3.Error: it may be read later."""
+    def read(self) -> Learned:
+        """Return what is stored. Raises OSError or sqlite3.Error: it may be read later."""
         try:
             return self._read()
         except sqlite3.DatabaseError as bad:
@@ -67,38 +80,40 @@ class LearnedState:
             for suffix in ("-wal", "-shm", "-journal"):
                 self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
             _log.warning("%s is damaged and was set aside; streams are learned again: %s", self._path, bad)
-            return {}, [], {}
+            return Learned()
 
-    def _read(self) -> tuple[dict[str, StreamModel], list[Alarm], dict[str, int]]:
-        models = {}
+    def _read(self) -> Learned:
+        found = Learned()
         with closing(self._open()) as database:
             for name, text in database.execute("SELECT name, model FROM stream"):
-                try:
-                    models[name] = decode(text)
-                except (ValueError, TypeError) as bad:
-                    _log.warning("what was learned of stream %s cannot be read and is learned again: %s", name, bad)
+                if (model := _model(name, text)) is not None:
+                    found.models[name] = model
+            for stream, uri, text in database.execute("SELECT stream, uri, model FROM version"):
+                if (model := _model(f"{stream} {uri}", text)) is not None:
+                    found.versions[stream, uri] = model
             seen = dict(database.execute("SELECT uri, minute FROM schema_seen"))
+            changes = [Change(*row) for row in database.execute("SELECT minute, text FROM change ORDER BY id")]
             texts = [text for (text,) in database.execute("SELECT text FROM alarm")]
+        found.causes = Causes(seen, changes)
         try:
-            return models, [msgspec.msgpack.decode(text, type=Alarm) for text in texts], seen
+            found.alarms = [msgspec.msgpack.decode(text, type=Alarm) for text in texts]
         except msgspec.DecodeError as bad:
             _log.warning("the alarms in %s cannot be read: %s", self._path, bad)
-            return models, [], seen
+        return found
 
-    def write(
-        self, models: Mapping[str, StreamModel], alarms: Iterable[Alarm], seen: Mapping[str, int] | None = None
-    ) -> None:
+    def write(self, learned: Learned) -> None:
         """Replace everything, in one transaction. Raises sqlite3.Error."""
-        rows = [(name, encode(model)) for name, model in models.items()]
+        tables: dict[str, list[tuple[object, ...]]] = {
+            "stream (name, model)": [(name, encode(model)) for name, model in learned.models.items()],
+            "version (stream, uri, model)": [(*key, encode(model)) for key, model in learned.versions.items()],
+            "schema_seen (uri, minute)": [(uri, minute) for uri, minute in learned.causes.schemas.items()],
+            "change (minute, text)": [(one.minute, one.text) for one in learned.causes.changes],
+            "alarm (text)": [(msgspec.msgpack.encode(alarm),) for alarm in learned.alarms],
+        }
         with closing(self._open()) as database, database:
-            database.execute("DELETE FROM stream")
-            database.executemany("INSERT INTO stream VALUES (?, ?)", rows)
-            database.execute("DELETE FROM schema_seen")
-            database.executemany("INSERT INTO schema_seen VALUES (?, ?)", list((seen or {}).items()))
-            database.execute("DELETE FROM alarm")
-            database.executemany(
-                "INSERT INTO alarm (text) VALUES (?)", [(msgspec.msgpack.encode(alarm),) for alarm in alarms]
-            )
+            for table, rows in tables.items():
+                database.execute(f"DELETE FROM {table.partition(' ')[0]}")
+                database.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * (table.count(',') + 1))})", rows)
 
     def _open(self) -> sqlite3.Connection:
         database = sqlite3.connect(self._path, timeout=1.0)
@@ -109,3 +124,12 @@ class LearnedState:
             database.close()
             raise
         return database
+
+
+def _model(name: str, text: bytes) -> StreamModel | None:
+    """Return a stored model, or None if it cannot be read."""
+    try:
+        return decode(text)
+    except (ValueError, TypeError) as bad:
+        _log.warning("what was learned of stream %s cannot be read and is learned again: %s", name, bad)
+        return None

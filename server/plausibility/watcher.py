@@ -14,16 +14,18 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from server.config.plausibility_settings import FRESH_S
 from server.log import Limited
-from server.plausibility.alarms import Alarms
-from server.plausibility.model import LEARN_SILENCE, StreamModel
+from server.plausibility.alarms import FALLS, Alarms
+from server.plausibility.causes import Causes, Change
+from server.plausibility.model import LEARN_SILENCE, WEEK, StreamModel
 from server.plausibility.settings import StreamAlarms, sample_rate_of, settings_of
 from server.plausibility.shares import INVALID, Signal
-from server.plausibility.state import LearnedState
+from server.plausibility.state import Learned, LearnedState
+from server.plausibility.versions import VersionModels, key_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 WRITE_MINUTES: Final = 5
 LATE_MINUTES: Final = 1.5
-MOST_SEEN: Final = 10_000
+REST: Final = WEEK
 BELOW: Final = "below_minimum"
 
 _log = logging.getLogger("plausibility")
@@ -42,13 +44,15 @@ _limited = Limited(_log)
 
 class Total(NamedTuple):
     """Events of a stream since the service began. ``accepted`` is without canaries; ``old`` and ``askew`` are some of
-    them (intake.books.dated); ``by_type`` are the invalid ones by type."""
+    them (intake.books.dated); ``by_type`` are the invalid ones by type, ``lost`` the accepted ones that were dropped,
+    by reason."""
 
     accepted: int
     invalid: int
     old: int = 0
     askew: int = 0
     by_type: Mapping[str, int] = {}
+    lost: Mapping[str, int] = {}
 
 
 class _Settings(NamedTuple):
@@ -67,12 +71,18 @@ def _no_schemas() -> Iterable[str]:
     return ()
 
 
+def _no_counts() -> Mapping[str, int]:
+    return {}
+
+
 class Watcher:
     """The streams of one service.
 
     ``totals`` returns their counts, ``snapshot`` the streams declared now, ``report`` the last one of the sampling
-    process, ``schemas`` the URIs of those that events have had. ``samples`` is that report, while it is fresh, and
-    ``sampled_s`` the time of the last one, or of the beginning.
+    process, ``schemas`` the URIs of those that events have had, ``versions`` the events by stream and schema, and
+    ``agents`` the invalid ones by stream and program, each since the service began and with a space in the name.
+    ``resting`` are the models of streams that were declared until lately. ``samples`` is the report, while it is fresh,
+    and ``sampled_s`` the time of the last one, or of the beginning.
     """
 
     def __init__(
@@ -83,6 +93,8 @@ class Watcher:
         now_s: Callable[[], float] = time.time,
         report: Callable[[], Report | None] = _no_report,
         schemas: Callable[[], Iterable[str]] = _no_schemas,
+        versions: Callable[[], Mapping[str, int]] = _no_counts,
+        agents: Callable[[], Mapping[str, int]] = _no_counts,
     ) -> None:
         self._state = LearnedState(directory)
         self._totals = totals
@@ -90,7 +102,9 @@ class Watcher:
         self._now_s = now_s
         self._report = report
         self._schemas = schemas
-        self._seen: dict[str, int] = {}  # Schemas, with the minute in which each was seen first.
+        self._versions, self._agents = Growing(versions), Growing(agents)
+        self.versions = VersionModels()
+        self.causes = Causes()
         self.samples: Report | None = None
         self.sampled_s = now_s()
         self._is_leader = self._is_closed = False
@@ -98,6 +112,7 @@ class Watcher:
         self._minute = 0
         self._of_stream: tuple[Snapshot, dict[str, _Settings]] | None = None
         self.models: dict[str, StreamModel] = {}
+        self.resting: dict[str, StreamModel] = {}
         self.alarms = Alarms()
 
     def look(self) -> None:
@@ -112,7 +127,7 @@ class Watcher:
                 return
             self._take(now_s, minute - 1)
             if minute % WRITE_MINUTES == 0:
-                self._state.write(self.models, self.alarms.active.values(), self._seen)
+                self._write()
         except (OSError, sqlite3.Error) as failed:
             _limited.warning("state", "what was learned of streams cannot be kept: %s", failed)
 
@@ -122,7 +137,7 @@ class Watcher:
         if not self._is_leader:
             return
         try:
-            self._state.write(self.models, self.alarms.active.values(), self._seen)
+            self._write()
         except (OSError, sqlite3.Error) as failed:
             _limited.warning("state", "what was learned of streams cannot be kept: %s", failed)
         self._state.release()
@@ -133,31 +148,35 @@ class Watcher:
         found = self._settings().get(stream)
         return found.alarms if found is not None else StreamAlarms()
 
-    def new_schemas(self, stream: str, first: int, last: int) -> list[str]:
-        """Return the schemas of a stream's title that were seen first in these minutes, if it has been watched for
-        longer than a week."""
+    def new_schemas(self, stream: str, since: int) -> list[str]:
+        """Return the schemas of a stream's title that were seen first shortly before this minute, if the stream has
+        been watched for longer than a week."""
         found, model = self._settings().get(stream), self.models.get(stream)
-        if found is None or found.schema_title is None or model is None or first - model.born < LEARN_SILENCE:
+        if found is None or found.schema_title is None or model is None or since - model.born < LEARN_SILENCE:
             return []
-        title = f"/{found.schema_title}/"
-        return sorted(
-            uri
-            for uri, minute in self._seen.items()
-            if first <= minute <= last and uri.rpartition("/")[0] + "/" == title
-        )
+        return self.causes.new_schemas(found.schema_title, since)
+
+    def announce(self, text: str) -> Change | None:
+        """Remember that something has changed; None: another process watches."""
+        return self.causes.announce(int(self._now_s() // 60), text) if self._is_leader else None
 
     def watched(self) -> tuple[int, int]:
         """Return how many streams are being learned, and how many are judged by their volume."""
         learned = sum(model.is_learned for model in self.models.values())
         return len(self.models) - learned, learned
 
+    def _write(self) -> None:
+        alarms = list(self.alarms.active.values())
+        self._state.write(Learned(self.resting | self.models, alarms, self.versions.models, self.causes))
+
     def _may_lead(self) -> bool:
         if not self._state.take():
             self._is_leader, self._before = False, None
             return False
         if not self._is_leader:
-            self.models, alarms, self._seen = self._state.read()  # If that fails, what is stored must not be replaced.
-            self.alarms = Alarms(alarms)
+            learned = self._state.read()  # If that fails, what is stored must not be replaced.
+            self.models, self.alarms, self.resting = learned.models, Alarms(learned.alarms), {}
+            self.versions, self.causes = VersionModels(learned.versions), learned.causes
             self._is_leader = True
         return True
 
@@ -167,20 +186,20 @@ class Watcher:
         self._before = (now_s, totals)
         settings = self._settings()
         gone = [name for name in self.models if name not in settings]
-        for name in gone:
-            del self.models[name]
+        self._rest(gone, settings, minute)
         self.alarms.drop(gone)
-        for uri in self._schemas():
-            if len(self._seen) < MOST_SEEN:
-                self._seen.setdefault(uri, minute)
-        is_new = self._take_report(now_s)
+        is_new, versions = self._take_report(now_s), self._versions.take()
+        self.causes.take(minute, self._schemas(), self._agents.take())
         if before is None or not 0 < now_s - before[0] < LATE_MINUTES * 60:
             return
-        signals = {}
+        rates = {name: one.sample_rate for name, one in settings.items()}
+        by_key = {key: number for name, number in versions.items() if (key := key_of(name))}
+        self.versions.take(minute, by_key, rates, self.models)
+        signals: dict[str, list[Signal]] = {}
         for name, wanted in settings.items():
             model = self.models.get(name)
             if model is None:
-                model = self.models[name] = StreamModel(minute)
+                model = self.models[name] = self._begin(name, minute)
             if wanted.sample_rate is not None:
                 model.use_sample_rate(wanted.sample_rate)
             self._add(model, minute, totals.get(name, _NONE), before[1].get(name, _NONE))
@@ -191,8 +210,25 @@ class Watcher:
                 found += _below(model, least)
             if found:
                 signals[name] = found
+        for name, of_versions in self.versions.signals(_falling(signals)).items():
+            if name in settings and settings[name].alarms.enabled:
+                signals.setdefault(name, []).extend(of_versions)
         self.alarms.take(minute, signals, self.watched()[1])
         self._show_examples()
+
+    def _begin(self, name: str, minute: int) -> StreamModel:
+        """Return the model of a stream that was not declared before, or not lately."""
+        return self.resting.pop(name) if name in self.resting else StreamModel(minute)
+
+    def _rest(self, gone: Iterable[str], declared: Collection[str], minute: int) -> None:
+        """Put the models of streams that are declared no longer aside for a week: a source of streams may have lost
+        them by mistake."""
+        for name in gone:
+            self.resting[name] = self.models.pop(name)
+        old = [name for name, model in self.resting.items() if not 0 <= minute - model.minute < REST]
+        for name in old:
+            del self.resting[name]
+        self.versions.keep({*declared, *self.resting})
 
     @staticmethod
     def _add(model: StreamModel, minute: int, now: Total, old: Total) -> None:
@@ -200,6 +236,8 @@ class Watcher:
             ("invalid", error_type): max(0.0, float(number - old.by_type.get(error_type, 0)))
             for error_type, number in now.by_type.items()
         }
+        for reason, number in now.lost.items():
+            shares["lost", reason] = max(0.0, float(number - old.lost.get(reason, 0)))
         shares[INVALID] = max(0.0, float(now.invalid - old.invalid))
         shares["askew", ""] = max(0.0, float(now.askew - old.askew))
         model.add(minute, max(0, now.accepted - old.accepted), shares, max(0, now.old - old.old))
@@ -247,6 +285,26 @@ class Watcher:
                 },
             )
         return self._of_stream[1]
+
+
+class Growing:
+    """Numbers that grow, by name. ``take`` returns by how much they have grown since it was called last; at first
+    nothing."""
+
+    def __init__(self, read: Callable[[], Mapping[str, int]]) -> None:
+        self._read = read
+        self._before: Mapping[str, int] | None = None
+
+    def take(self) -> dict[str, int]:
+        before, self._before = self._before, self._read()
+        if before is None:
+            return {}
+        return {name: number - before.get(name, 0) for name, number in self._before.items()}
+
+
+def _falling(signals: Mapping[str, Iterable[Signal]]) -> set[str]:
+    """Return the streams that are silent or fall as a whole."""
+    return {stream for stream, found in signals.items() if any(one.kind in FALLS for one in found)}
 
 
 _NONE: Final = Total(0, 0)

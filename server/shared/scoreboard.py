@@ -9,6 +9,7 @@ Not here: the content of a row (row), the response to a late beat (master.watch)
 from __future__ import annotations
 
 import mmap
+import os
 
 from server.shared.examples import Examples, ExamplesPage
 from server.shared.ledger import Ledger
@@ -34,12 +35,14 @@ STREAM_COUNTS = 18  # Numbers of a stream's line.
 # Number of lines of each kind that a worker may have: for streams, schemas and brokers.
 MOST_STREAMS, MOST_SCHEMAS, MOST_BROKERS, MOST_CONSUMED = 2048, 1024, 128, 512
 MOST_CHECKS, CHECK_CELLS = 1024, 4  # Of the checks in the background, in the order of intake.background.counts.
+MOST_VERSIONS, VERSION_NAME_BYTES = 1024, 512  # Of schema versions in streams.
+MOST_AGENTS, AGENT_NAME_BYTES = 256, 320  # Of programs that have sent invalid events.
 CHECK_NAME_BYTES = 640  # A stream and a place in a schema.
 
 
 class Kinds:
-    """The counts by name: those of streams, schemas and brokers, of streams that consumers read, and of checks in the
-    background, which have examples.
+    """The counts by name: those of streams, schemas and brokers, of streams that consumers read, of checks in the
+    background, which have examples, of schema versions in streams, and of senders of invalid events.
 
     A program that does not count something leaves its memory untouched, and so unused."""
 
@@ -50,10 +53,12 @@ class Kinds:
         self.brokers = Lines(MOST_BROKERS, 6, 6)  # In the order of sink.kafka.statistics.
         self.consumed = Lines(MOST_CONSUMED, 3, 2)  # Deliveries, their bytes, events read; clients, their lag.
         self.checks = Lines(MOST_CHECKS, CHECK_CELLS, name_bytes=CHECK_NAME_BYTES)
+        self.versions = Lines(MOST_VERSIONS, 1, name_bytes=VERSION_NAME_BYTES)
+        self.agents = Lines(MOST_AGENTS, 1, name_bytes=AGENT_NAME_BYTES)
         self.examples = Examples()
 
     def every(self) -> tuple[Lines, ...]:
-        return self.streams, self.schemas, self.brokers, self.consumed, self.checks
+        return self.streams, self.schemas, self.brokers, self.consumed, self.checks, self.versions, self.agents
 
 
 class SharedPages:
@@ -65,13 +70,17 @@ class SharedPages:
         self.brokers: LinesPage | None = kinds.brokers.page(index)
         self.consumed: LinesPage | None = kinds.consumed.page(index)
         self.checks: LinesPage | None = kinds.checks.page(index)
+        self.versions: LinesPage | None = kinds.versions.page(index)
+        self.agents: LinesPage | None = kinds.agents.page(index)
         self.examples: ExamplesPage | None = kinds.examples.page(index)
 
 
 class Scoreboard:
-    """All rows, and the sums of the workers that are gone. An anonymous map: it is released with the last process."""
+    """All rows, and the sums of the workers that are gone. An anonymous map: it is released with the last process.
+    ``secret`` is known to the processes of this master alone."""
 
     def __init__(self, rows: int) -> None:
+        self.secret = os.urandom(16).hex()
         self._rows: list[WorkerRow | None] = [None] * rows
         self._loads = CACHE_LINE_CELLS  # Cell 0 holds the number of rows ever in use, in a cache line of its own.
         self._first_row = self._loads + -(-rows // CACHE_LINE_CELLS) * CACHE_LINE_CELLS

@@ -41,6 +41,10 @@ class Measures:
         if pages.schemas is not None:
             judged = self._pipeline.judged
             pages.schemas.write((one.schema_uri, (one.one_decode, one.one_pass, one.referred)) for one in judged)
+        if pages.versions is not None:
+            pages.versions.write((one.name, (one.events,)) for one in self._pipeline.versions)
+        if pages.agents is not None:
+            pages.agents.write((name, (number,)) for name, number in parts.counts.by_agent.items())
         if pages.checks is not None:
             pages.checks.write(parts.background.counts.lines())
         if pages.brokers is not None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import uvloop
 
 from server.auth.access import Access
+from server.auth.canary_pass import pass_of
 from server.auth.key_follower import KeyFollower
 from server.catalog.views import Views
 from server.config.settings import HTTP_SHARE_OF_DRAIN
@@ -124,6 +125,10 @@ class Worker:
         address = ClientAddress(config.http)
         access = self._access = Access(config.auth, materials.credentials, address.is_from_proxy, address.holder)
         self._public_keys = KeyFollower(materials.credentials, access)
+        key_file = config.canary.key_file
+        self._canary_pass = pass_of(
+            context.row.board.secret, materials.data_dir / key_file if key_file is not None else None
+        )
         self._hints = NameHints(materials.snapshot.streams(), materials.schemas.versions)
         self._background = make_background(config, materials.schemas, context.row.pages().examples)
         self._pipeline = make_pipeline(
@@ -196,6 +201,7 @@ class Worker:
             key_holder=self._access.key_holder,
             cors=cors,
             turns=self._turns,
+            is_exempt=self._canary_pass.is_shown,
         )
         parts = WorkerParts(
             self._server,

@@ -64,6 +64,7 @@ def options(profile: str, directory: Path, site: Site) -> list[str]:
         "streams.sources": sources,
         "fetch.path": str(directory / "cache"),
         "canary.path": str(directory / "canary"),
+        "plausibility.path": str(directory / "plausibility"),
         "canary.targets": {"here": "http://127.0.0.1:9"},
         "sink.kind": "sqlite",
         "sink.sqlite.path": str(directory / "events"),

@@ -26,12 +26,14 @@ _NEEDS_NETWORK: Final = "it installs packages from the network"
 _NEEDS_DOCKER: Final = "it needs Docker; tests/deploy/test_compose.py checks the file"
 RUN_BY: Final = {
     "curl ADMIN/canaries": "tests/process/test_canary.py",
+    "curl ADMIN/expectations": "tests/process/test_expectations.py",
     "curl ADMIN/metrics": "tests/process/test_admin.py",
     "curl ADMIN/plausibility": "tests/process/test_plausibility.py",
     "curl ADMIN/expectations": "tests/process/test_expectations.py",
     "curl ADMIN/stacks": "tests/process/test_admin.py",
     "curl ADMIN/status": "tests/process/test_admin.py",
     "curl -X PUT -d debug …": "tests/process/test_admin.py",
+    "curl -X PUT --data 'web 4.2 is deployed' ADMIN/plausibility/changes": "tests/process/test_plausibility.py",
     "promtool test rules alerts_test.yml": "tests/deploy/test_monitoring.py",
     "helm install my-intake deploy/helm/penstock -f values.yaml": "tests/deploy/test_helm.py",
     "python3 -m http.server 8000": "tests/docs/test_sending_page.py",

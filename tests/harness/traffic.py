@@ -21,13 +21,14 @@ Rate = Callable[[int], float]
 
 class Scenario(NamedTuple):
     """``rate`` of a stream; ``event`` is the minute at which something happens, None: nothing does; ``kinds`` are the
-    alarms that may tell of it."""
+    alarms that may tell of it. ``gone``: the minute from which on the stream is declared no longer."""
 
     name: str
     rate: Rate
     event: int | None = None
     kinds: tuple[str, ...] = ()
     born: int = START
+    gone: int | None = None
 
 
 EVENT: Final = START + LEARN_WEEKS * WEEK + 3 * DAY + 14 * 60 + 7  # A Sunday afternoon.
@@ -64,6 +65,7 @@ def scenarios() -> list[Scenario]:
         Scenario("ramp, +3 % a day", lambda minute: usual(minute) * 1.03 ** ((minute - START) / DAY)),
         Scenario("summer time", _from(midnight, usual, lambda minute: usual(minute + 60))),
         Scenario("new stream", usual, born=EVENT),
+        Scenario("removed stream", _from(EVENT, usual, lambda minute: 0.0), gone=EVENT + 2),
         Scenario("step to zero", _from(EVENT, usual, lambda minute: 0.0), EVENT, ("silent", "drop")),
         Scenario("step to zero of a quiet stream", _from(EVENT, lambda m: 0.1, lambda m: 0.0), EVENT, ("silent",)),
         Scenario("step to a half", _from(EVENT, usual, lambda minute: usual(minute) / 2), EVENT, ("drop",)),

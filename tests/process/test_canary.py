@@ -104,7 +104,7 @@ def test_a_target_that_swallows_everything_ends_by_the_deadline_of_the_run(servi
     with socket.socket() as hole:
         hole.bind(("127.0.0.1", 0))
         hole.listen()
-        times = ("--set", "canary.request_s=2", "--set", "canary.roundtrip_s=2", "--set", "canary.run_s=3")
+        times = ("--set", "canary.request_s=2", "--set", "canary.roundtrip_s=2", "--set", "canary.run_s=6")
         one = ("--set", "canary.concurrency=1")
         code, lines = canary(service.settings_file, "once", *times, *one, target=url_of(hole.getsockname()))
 

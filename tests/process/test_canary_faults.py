@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from server.canary.state import CanaryState, read_state
+from tests.harness.broker import free_ports
 from tests.harness.served import EXAMPLES, Served
 from tests.harness.site import Behaviour, Site, body
 from tests.process.test_canary import STREAMS, canary, often, relay, url_of
@@ -57,6 +58,21 @@ def test_canaries_of_a_trusted_address_are_not_rate_limited(tmp_path: Path) -> N
     assert len(lines) == len(STREAMS)
 
 
+def test_the_services_own_canaries_are_not_rate_limited_whatever_the_address_does(tmp_path: Path) -> None:
+    limits = {"requests_per_s_per_address": 0.01, "burst_per_address": 1}
+    (port,) = free_ports(1)
+    listen = {"listen": [f"127.0.0.1:{port}"], "limits": limits}
+    own = {"enabled": True, "period_s": 2.0, "run_s": 2.0, "roundtrip_s": 2.0, "request_s": 2.0}
+    with Served(tmp_path, workers=1, http=listen, canary=own) as service:
+        directory = tmp_path / "var" / "canary"
+        state = service.until(lambda: after(directory, 1))
+        assert state is not None
+        assert state.is_good, state.rows
+        code, lines = canary(service.settings_file, "once", target=url_of(service.address))
+
+    assert (code, {line["stage"] for line in lines}) == (1, {"http", "done"})  # This one is any client.
+
+
 def test_a_schema_without_a_valid_example_is_a_fault_of_the_example(tmp_path: Path) -> None:
     path = tmp_path / "schemas" / "a" / "b" / "1.0.0.json"
     path.parent.mkdir(parents=True)
@@ -90,6 +106,12 @@ def damage(service: Served, site: Site) -> None:
     (service.settings_file.parent / "events" / "events-9.db").write_bytes(b"no database" * 1000)
 
 
+def schemas_of(directory: Path) -> dict[str, Any]:
+    """Copy the example schemas, so that a test can add to them. Returns the section of the settings."""
+    shutil.copytree(EXAMPLES / "schemas", directory / "schemas")
+    return {"base_uris": ["schemas"]}
+
+
 def spoil_example(service: Served, site: Site) -> None:
     """Release a version of the schema whose first example is not valid."""
     versions = service.settings_file.parent / "schemas" / "shop" / "order"
@@ -106,11 +128,10 @@ def test_the_first_run_that_begins_after_a_fault_shows_it(
     tmp_path: Path, fault: Callable[[Served, Site], None], stage: str
 ) -> None:
     """A run begins once per period and ends within ``canary.run_s``, which is no longer than a period."""
-    shutil.copytree(EXAMPLES / "schemas", tmp_path / "schemas")
+    schemas = schemas_of(tmp_path)
     with Site() as site:
         services: list[Served] = []
         site.otherwise = relay(services)
-        schemas = {"base_uris": ["schemas"]}
         with Served(tmp_path, workers=1, canary=often(site), schemas=schemas) as service:
             services.append(service)
             directory = tmp_path / "var" / "canary"

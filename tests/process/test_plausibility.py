@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from server.plausibility.alarms import Alarm
 from server.plausibility.model import StreamModel
-from server.plausibility.state import LearnedState
+from server.plausibility.state import Learned, LearnedState
 from tests.harness.served import EXAMPLES, Served
 from tests.process.scraped import Scrape, ask_admin
 
@@ -26,7 +28,7 @@ def keep(directory: Path) -> int:
         model.add(minute, PER_MINUTE)
     state = LearnedState(directory)
     assert state.take()
-    state.write({"shop.order": model}, [Alarm("shop.order", "silent", now - 9, now - 1, 600.0, 0.0)])
+    state.write(Learned({"shop.order": model}, [Alarm("shop.order", "silent", now - 9, now - 1, 600.0, 0.0)]))
     state.release()
     return now - 9
 
@@ -54,11 +56,22 @@ def test_an_alarm_of_before_a_start_is_shown_until_it_is_over_and_outlives_a_rel
         assert kind.startswith("text/html") and "<td>shop.order<td>silent<td>600" in page
         assert "plausibility" in ask_admin(service, "/")[2]
 
+        assert put(service, "web 4.2 is <deployed>")[0] == 200
+        assert [put(service, text)[0] for text in ("", "two\nlines", "x" * 201)] == [400] * 3
+
         # Another port, because the old admin process serves until its workers have gone.
         service.write(workers=1, plausibility={"enabled": True, "path": "learned"}, intake={"error_stream": ""})
         service.reload()
         service.until(lambda: known(service)["alarms"] and known(service)["settings_read_s"] > alarm["since_s"])
         assert Scrape.of(service).value("penstock_plausibility_alarm", **ALARM) == 1
+
+
+def put(service: Served, text: str) -> tuple[int, bytes]:
+    """Announce a change."""
+    with closing(http.client.HTTPConnection(*service.admin_address, timeout=60)) as connection:
+        connection.request("PUT", "/plausibility/changes", text)
+        response = connection.getresponse()
+        return response.status, response.read()
 
 
 def test_a_stream_says_its_owner_and_severity_and_without_the_setting_there_is_no_page(tmp_path: Path) -> None:

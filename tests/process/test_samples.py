@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import os
@@ -95,6 +96,23 @@ def test_of_two_services_with_one_directory_one_takes_samples(tmp_path: Path) ->
             first.signal(signal.SIGTERM)
             assert first.exit_code() == 0
             second.until(lambda: identity(6) in latest(tmp_path).newest)
+
+
+def test_a_sampler_that_is_stuck_or_has_no_lock_is_seen_by_the_age_of_its_report(tmp_path: Path) -> None:
+    with Served(tmp_path, workers=1, plausibility=SETTINGS) as service:
+        service.until((tmp_path / "learned" / REPORT).exists)
+        lock = tmp_path / "learned" / "samples.lock"
+        lock.unlink()
+        with lock.open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            service.until(lambda: age_s(service) > 10 * SETTINGS["samples"]["period_s"])
+        post(service, identity(7))
+        service.until(lambda: identity(7) in latest(tmp_path).newest)
+        service.until(lambda: age_s(service) < 10 * SETTINGS["samples"]["period_s"])
+
+
+def age_s(service: Served) -> float:
+    return Scrape.of(service).value("penstock_plausibility_samples_age_seconds")
 
 
 def test_without_samples_there_is_no_such_process_and_no_report(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ async def _send(loaded: Loaded, schemas: SchemaRepository, expected: Sequence[Ch
 
 
 def _key(loaded: Loaded) -> str | None:
-    from server.canary.post import read_key
+    from server.auth.canary_pass import read_key
 
     key_file = loaded.config.canary.key_file
     return read_key(loaded.path(key_file) if key_file is not None else None)

@@ -53,6 +53,9 @@ def canary_breaches(config: Config, document: SettingsDocument) -> Iterator[Brea
             yield Breach(("canary", "targets", name), problem, "write the URL of a service, without /v1/events")
     if canary.ping_url is not None and (problem := problem_of(canary.ping_url, may_have_query=True)):
         yield Breach(("canary", "ping_url"), problem, "write http://host/path")
+    reader_url = canary.eventstreams_url
+    if reader_url is not None and (problem := problem_of(reader_url, may_have_query=False)):
+        yield Breach(("canary", "eventstreams_url"), problem, "write the URL of EventStreams, without /v2/stream")
     for short, long in (("request_s", "roundtrip_s"), ("roundtrip_s", "run_s"), ("run_s", "period_s")):
         low, high = getattr(canary, short), getattr(canary, long)
         if low > high:

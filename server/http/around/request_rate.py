@@ -5,7 +5,7 @@ Rules: a refused client is told when to try again. A refusal costs a lookup in a
 decompressed first. Buckets are in memory that never grows (server.timing.rate_limit). Without a limit no handler is
 wrapped.
 Not here: which client or holder a request counts for, or that it counts for none and so is not limited
-(http.around.client_address, auth.access).
+(http.around.client_address, auth.access), which requests are exempt (auth.canary_pass).
 """
 
 # hot path
@@ -73,9 +73,21 @@ def behind(handler: Handler, wrap: Callable[[Handler], Handler]) -> Handler:
 class RateLimit:
     """One rate limit. ``by`` is "address" or "key". ``whose`` returns the key of a request's bucket, "" if it is not
     limited. Breaches are counted in ``refused``. ``is_of_head``: ``whose`` depends on head and peer alone, so that it
-    is called once for all requests that share them (``Request.memo``)."""
+    is called once for all requests that share them (``Request.memo``). Requests of which ``is_exempt`` says so are not
+    limited."""
 
-    __slots__ = ("_body", "_buckets", "_clock", "_cors", "_is_of_head", "_kind", "_phrase", "_refused", "_whose")
+    __slots__ = (
+        "_body",
+        "_buckets",
+        "_clock",
+        "_cors",
+        "_is_exempt",
+        "_is_of_head",
+        "_kind",
+        "_phrase",
+        "_refused",
+        "_whose",
+    )
 
     def __init__(
         self,
@@ -87,7 +99,9 @@ class RateLimit:
         cors: Cors,
         *,
         is_of_head: bool = False,
+        is_exempt: Callable[[Request], bool] | None = None,
     ) -> None:
+        self._is_exempt = is_exempt
         self._is_of_head = is_of_head
         self._kind = f"{by}_rate"
         self._whose = whose
@@ -109,11 +123,11 @@ class RateLimit:
         """Return 0 if the request may be served, else the seconds until the next one of its client may be."""
         memo = request.memo
         if memo is None or not self._is_of_head:
-            whose = self._whose(request)
+            whose = self._of(request)
             return self._buckets.take(whose, self._clock()) if whose else 0.0
         share = memo.get(self)
         if share is None:
-            share = memo[self] = _Share(self._whose(request))
+            share = memo[self] = _Share(self._of(request))
         if not share.whose:
             return 0.0
         now = self._clock()
@@ -121,6 +135,11 @@ class RateLimit:
         if not wait_s and self._buckets.ahead:
             share.left = self._buckets.take_ahead(share.whose, now)
         return wait_s
+
+    def _of(self, request: Request) -> str:
+        """Return the key of the request's bucket, "" if it is not limited."""
+        whose = self._whose(request)
+        return "" if whose and self._is_exempt is not None and self._is_exempt(request) else whose
 
     def refuse(self, request: Request, wait_s: float) -> None:
         """Answer 429 with the time after which to try again."""

@@ -34,6 +34,8 @@ REPEATED: Final = ("2", "3", "4", "5 to 9", "10 or more")  # Attempts of request
 INVALID, ERROR, OBSERVED = range(3)  # Places in a stream's counts; behind them are the invalid events by type.
 TYPES: Final = tuple(sorted(INVALID_TYPES))
 PLACES: Final = {error_type: place for place, error_type in enumerate(TYPES, OBSERVED + 1)}
+MAX_AGENTS: Final = 255  # Senders of invalid events; further ones are counted together.
+MAX_AGENT_CHARS: Final = 64
 MAX_STREAMS: Final = 2047  # A worker has this many lines, and one for all further streams.
 
 # One request in this many is measured. measured: bench worker, all of them: a clock reading and a bucket are 3 % of a
@@ -72,10 +74,12 @@ class Counts:
     the spool took; ``observed`` accepted events that are invalid; ``refused_full``, ``refused_draining`` and
     ``refused_many`` (too many events) refused requests; ``repeated``, by ``REPEATED``, requests that a client sent
     again. ``guaranteed`` holds times of requests from receipt to answer, ``hasty`` to the hand-over of their events.
-    ``examples`` are by ``error_type``; the code that logs them removes them.
+    ``examples`` are by ``error_type``; the code that logs them removes them. ``by_agent`` counts invalid events of
+    known streams by stream and program, with a space between.
     """
 
     __slots__ = (
+        "by_agent",
         "by_stream",
         "by_type",
         "examples",
@@ -99,6 +103,7 @@ class Counts:
         self.refused_many = 0
         self.repeated = [0] * len(REPEATED)
         self.by_type = dict.fromkeys(sorted(INVALID_TYPES | ERROR_TYPES), 0)
+        self.by_agent: dict[str, int] = {}
         self.by_stream: dict[str, list[int]] = {}
         self.examples: dict[str, Example] = {}
         self.guaranteed = Times(GUARANTEED_BOUNDS)
@@ -125,3 +130,11 @@ class Counts:
             counts[PLACES[found.error_type]] += 1
         if found.error_type not in self.examples:
             self.examples[found.error_type] = Example(stream, request_id, found.told or found.text)
+
+    def note_agent(self, stream: str, user_agent: bytes) -> None:
+        """Count an invalid event by the program that sent it, as the ``User-Agent`` says up to a comment."""
+        text = user_agent.partition(b" (")[0][:MAX_AGENT_CHARS].decode("latin-1")
+        name = f"{stream} {text if text.isprintable() else ''}"
+        if name not in self.by_agent and len(self.by_agent) >= MAX_AGENTS:
+            name = OTHERS
+        self.by_agent[name] = self.by_agent.get(name, 0) + 1

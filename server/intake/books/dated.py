@@ -1,8 +1,10 @@
-"""Count events whose own time is far from the time of their receipt, stream by stream.
+"""Count events by schema version, and those whose own time is far from the time of their receipt, stream by stream.
 
-Place: intake.receive, only with ``plausibility.enabled`` → HERE → intake.books.tally.
-Rules: an event costs one comparison. An event without a time of its own has that of its receipt, and so has one that
-lies too far ahead (intake.record). Events are counted when they are about to be sent; their outcome does not matter.
+Place: intake.receive, only with ``plausibility.enabled`` and not for canaries → HERE → intake.books.tally,
+intake.books.versions.
+Rules: an event costs an addition and one comparison. An event without a time of its own has that of its receipt, and so
+has one that lies too far ahead (intake.record). Events are counted when they are about to be sent; their outcome does
+not matter.
 Not here: when such numbers are an alarm (plausibility.model).
 """
 
@@ -21,12 +23,16 @@ ASKEW_MS: Final = 300_000  # Retries take seconds; clocks that are set by NTP di
 
 
 def note_times(events: Iterable[Event], received_ms: int) -> None:
-    """Count those of the events that are old or askew."""
+    """Count the valid events that are old, and the others by version and those of them that are askew."""
     least_ms, most_ms = received_ms - ASKEW_MS, received_ms + ASKEW_MS
     for event in events:
-        if not least_ms <= event.timestamp_ms <= most_ms and event.verdict is None:
-            tally = event.route.tally
-            if event.timestamp_ms < received_ms - OLD_MS:
-                tally.old += 1
-            else:
-                tally.askew += 1
+        if event.verdict is not None:
+            continue
+        route = event.route
+        if least_ms <= event.timestamp_ms <= most_ms:
+            route.version.events += 1
+        elif event.timestamp_ms < received_ms - OLD_MS:
+            route.tally.old += 1
+        else:
+            route.version.events += 1
+            route.tally.askew += 1

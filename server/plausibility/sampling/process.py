@@ -22,8 +22,17 @@ import uvloop
 from server.catalog.regex import is_regex
 from server.catalog.snapshot_follower import SnapshotFollower
 from server.errors import SettingsError
+from server.host.replace import sweep
 from server.log import Limited
-from server.plausibility.sampling.files import LearnedFields, Report, read_learned, write_learned, write_report
+from server.plausibility.sampling.files import (
+    LEARNED,
+    REPORT,
+    LearnedFields,
+    Report,
+    read_learned,
+    write_learned,
+    write_report,
+)
 from server.plausibility.sampling.sample import Fields, StreamSample
 from server.plausibility.settings import fields_of, sample_rate_of, settings_of
 from server.shared.row import State
@@ -127,6 +136,8 @@ class Sampling:
             lock = claim.take(path)
             if lock is not None:
                 try:
+                    for name in (REPORT, LEARNED):
+                        sweep(self._directory / name)
                     learned = read_learned(self._directory)
                 except OSError:  # It may be readable in the next round, and must not be replaced before.
                     os.close(lock)

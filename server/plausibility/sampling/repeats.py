@@ -23,7 +23,7 @@ class Repeats:
     __slots__ = ("_count", "_newer", "_older")
 
     def __init__(self) -> None:
-        self._newer, self._older = bytearray(BYTES), bytearray(BYTES)
+        self._newer, self._older = bytearray(BYTES), bytearray()  # The older one is empty until the newer one is full.
         self._count = 0
 
     def take(self, identity: str) -> bool:
@@ -42,4 +42,4 @@ class Repeats:
 
 
 def _has(bits: bytearray, probes: list[int]) -> bool:
-    return all(bits[bit >> 3] >> (bit & 7) & 1 for bit in probes)
+    return bool(bits) and all(bits[bit >> 3] >> (bit & 7) & 1 for bit in probes)

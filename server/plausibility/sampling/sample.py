@@ -8,6 +8,7 @@ Not here: which shares are unusual (plausibility.ratio), reading from the sink (
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -62,7 +63,7 @@ class StreamSample:
         self._fields = fields or Fields()
         self._repeats = Repeats()
         self._newest: deque[str] = deque(maxlen=EXAMPLES)
-        self._skews: deque[float] = deque(maxlen=SKEWS)
+        self._skews = array("d")
         self._of_drift: dict[str, list[str]] = {}
         self._of_shares: dict[str, deque[str]] = {}
 
@@ -108,6 +109,7 @@ class StreamSample:
         received, own = _time(_at(event, self._fields.received)), _time(_at(event, self._fields.own))
         if received is not None and own is not None:
             self._skews.append(round(own - received, 3))
+            del self._skews[:-SKEWS]
             if own - received > ASKEW_S:
                 self._count("ahead", identity, report)
         if sample_rate is not None:

@@ -25,6 +25,18 @@ streams:
   page: {producers: {eventgate: {origins: ['https://*.a.example', 'https://b.example']}}}
   '/^a\\..+/': {}
 """
+PUBLIC = """\
+default_settings: {schema_title: a/b}
+streams:
+  private: {}
+  off: {consumers: {eventstreams: {enabled: false}}}
+  open: {consumers: {eventstreams: {enabled: true}}}
+  hidden: {consumers: {eventstreams: {enabled: true, redact: [user, meta.id]}}}
+  hidden.whole: {consumers: {eventstreams: {enabled: true, redact: [meta]}}}
+  near: {consumers: {eventstreams: {enabled: true, redact: [meta.id_of_user]}}}
+  keyed: {consumers: {eventstreams: {enabled: true, auth: [api_keys]}}}
+  either: {consumers: {eventstreams: {enabled: true, auth: [none, api_keys]}}}
+"""
 
 
 @pytest.fixture
@@ -68,3 +80,14 @@ def test_without_targets_it_is_the_first_address_that_a_client_can_use(
     http: dict[str, object], url: str | None
 ) -> None:
     assert targets_of(config(http=http)) == ({"local": url} if url else {})
+
+
+def test_canaries_are_awaited_in_eventstreams_where_everyone_may_read_them(tmp_path: Path) -> None:
+    (tmp_path / "streams.yaml").write_text(PUBLIC)
+    streams = build(read_files([tmp_path / "streams.yaml"]), topic_prefix="", wiki=None)
+    expected = checks(streams, config(canary={"eventstreams_url": "http://e.example:8194/"}))
+
+    assert {one.stream: one.reader_url for one in expected if one.reader_url is not None} == {
+        name: f"http://e.example:8194/v2/stream/{name}" for name in ("open", "near", "either")
+    }
+    assert {one.reader_url for one in checks(streams, config())} == {None}

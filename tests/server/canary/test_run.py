@@ -60,6 +60,9 @@ class Intake:
         self._answer = answer
         self.under_way = self.most = 0
 
+    async def read(self, url: str, needle: bytes, on_open: Callable[[], None]) -> str:
+        raise AssertionError("no stream is public")
+
     async def post(self, check: Check, canary: Canary) -> Reply:
         self._log.steps.append("post")
         self.under_way += 1
@@ -186,7 +189,7 @@ def test_a_search_that_does_not_return_does_not_hold_the_run_and_is_closed_after
     log = Stuck()
 
     try:
-        assert stages(run(log, Intake(log), "a", run_s=0.2)) == ["consumer"]
+        assert stages(run(log, Intake(log), "a", run_s=2.0)) == ["consumer"]
     finally:
         released.set()
     assert returned.wait(LONG_S)

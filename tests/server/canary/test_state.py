@@ -65,3 +65,11 @@ def test_the_file_is_whole_or_counts_as_absent(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
     (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:-9])
     assert read_state(tmp_path) is None
+
+
+def test_times_of_a_clock_that_was_ahead_are_those_of_the_next_run() -> None:
+    first = state(outcome(CHECK, "done", 90_101.0), began_s=90_100.0)
+    (row,) = state(outcome(CHECK, "http", 402.0), before=first, began_s=400.0).rows
+
+    assert (row.since_s, row.success_s) == (400.0, 400.0)
+    assert row.age_s(1400.0) == 1000.0

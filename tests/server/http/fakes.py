@@ -220,6 +220,7 @@ class Harness:
         routes: Mapping[str, Mapping[str, Handler]] | None = None,
         http: Mapping[str, Any] | None = None,
         key_holder: Callable[[Request], str] | None = None,
+        is_exempt: Callable[[Request], bool] | None = None,
         **limits: Any,
     ) -> None:
         self.loop = FakeLoop()
@@ -231,7 +232,7 @@ class Harness:
             routes = {"/events": {"POST": self.handle}, "/page": {"GET": self.handle}}
         settings = Http(limits=Limits(**limits), **(http or {}))
         made: Any = {"loop": self.loop, "row": self.row, "log": logging.getLogger("test")}
-        self.server = HttpServer(settings=settings, routes=routes, key_holder=key_holder, **made)
+        self.server = HttpServer(settings=settings, routes=routes, key_holder=key_holder, is_exempt=is_exempt, **made)
         self.server.heads.refresh(0.0)
 
     def handle(self, request: Request) -> None:

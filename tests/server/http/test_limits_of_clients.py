@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from server.auth.canary_pass import CanaryPass, pass_of
 from server.config.transport_settings import CorsSettings
 from server.http.around.client_address import holder
 from server.http.request import Request
@@ -245,3 +247,35 @@ def test_an_answer_is_read_at_a_least_rate(bytes_per_s: int, is_cut: bool) -> No
 
     assert wire.transport.is_aborted == is_cut
     assert harness.server.refused["write_slow"] == is_cut
+
+
+def test_canaries_that_show_the_secret_or_the_key_have_no_rate_and_a_name_alone_exempts_nothing() -> None:
+    shown = CanaryPass("secret", "key").is_shown
+    harness = Harness(
+        requests_per_s_per_address=1, burst_per_address=1, requests_per_s_per_key=1, burst_per_key=1,
+        key_holder=lambda request: "one", is_exempt=shown,
+    )  # fmt: skip
+    agent = b"User-Agent: penstock-canary/1\r\n"
+    wire = harness.wire()
+    wire.send(*[get(headers=agent + b"X-Penstock-Canary: secret\r\n")] * 3)
+    wire.send(*[get(headers=agent + b"Authorization: Bearer key\r\n")] * 3)
+    assert statuses(wire) == [200] * 6
+    others = harness.wire(("192.0.2.9", 1))
+    for headers in (b"", agent, b"X-Penstock-Canary: secret\r\n", agent + b"X-Penstock-Canary: guess\r\n"):
+        others.send(get(headers=headers))
+
+    assert statuses(others) == [200, 429, 429, 429]
+
+
+def test_without_a_key_file_no_key_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("it\n")
+    harness = Harness()
+    wire = harness.wire()
+    wire.send(get(headers=b"User-Agent: penstock-canary/1\r\nAuthorization: Bearer it\r\n"))
+    wire.send(get(headers=b"User-Agent: penstock-canary/1\r\n"))
+    with_key, without = harness.seen
+
+    assert pass_of("secret", tmp_path / "key").is_shown(with_key)
+    for path in (None, tmp_path / "none"):
+        assert not pass_of("secret", path).is_shown(with_key)
+        assert not pass_of("secret", path).is_shown(without)

@@ -21,7 +21,7 @@ from server.plausibility.sampling.files import Report
 from server.plausibility.sampling.sample import StreamReport
 from server.plausibility.shares import Signal
 from server.plausibility.shown import said
-from server.plausibility.state import FILE, LearnedState
+from server.plausibility.state import FILE, Learned, LearnedState
 from server.plausibility.watcher import Total, Watcher
 from tests.server.plausibility.test_model import KNOWN, learned
 
@@ -37,6 +37,8 @@ class Host:
         self.now_s = KNOWN * 60.0
         self.report: Report | None = None
         self.schemas = ["/a/b/1.0.0", "/other/1.0.0"]
+        self.versions: dict[str, int] = {}
+        self.agents: dict[str, int] = {}
         self.declare(**streams)
 
     def declare(self, **streams: dict[str, Any]) -> None:
@@ -50,6 +52,8 @@ class Host:
             lambda: self.now_s,
             lambda: self.report,
             lambda: self.schemas,
+            lambda: dict(self.versions),
+            lambda: dict(self.agents),
         )
 
     def minutes(self, watcher: Watcher, count: int, **rates: int) -> None:
@@ -74,7 +78,7 @@ def keep(directory: Path, *streams: str) -> None:
     """Store what was learned of streams that always have PER_MINUTE events."""
     state = LearnedState(directory)
     assert state.take()
-    state.write({name: learned(PER_MINUTE) for name in streams}, [])
+    state.write(Learned({name: learned(PER_MINUTE) for name in streams}))
     state.release()
 
 
@@ -135,6 +139,33 @@ def test_streams_that_are_gone_are_forgotten_and_new_ones_are_learned(tmp_path: 
 
     assert alarms(watcher) == []
     assert set(watcher.models) == {"b", "c"}
+
+
+def test_a_stream_that_is_declared_again_within_a_week_is_known_still_and_later_it_is_new(tmp_path: Path) -> None:
+    keep(tmp_path, "a", "b")
+    host = Host(tmp_path, a={}, b={})
+    watcher = host.watcher()
+    watcher.look()
+    host.minutes(watcher, 2, a=PER_MINUTE, b=PER_MINUTE)
+    host.declare(b={})
+    host.minutes(watcher, 60, a=PER_MINUTE, b=PER_MINUTE)
+    assert set(watcher.models) == {"b"}
+    watcher.close()
+    watcher = host.watcher()
+    watcher.look()
+    host.declare(a={}, b={})
+    host.minutes(watcher, 60, a=PER_MINUTE, b=PER_MINUTE)
+    assert watcher.watched() == (0, 2)
+    host.minutes(watcher, 10, a=0, b=PER_MINUTE)
+    assert alarms(watcher) == [("a", "silent")]
+
+    host.declare(b={})
+    host.minutes(watcher, 1)
+    host.now_s += 8 * 24 * 3600
+    host.minutes(watcher, 1)
+    host.declare(a={}, b={})
+    host.minutes(watcher, 2)
+    assert watcher.watched() == (1, 1)
 
 
 def test_a_stream_may_have_no_alarms_or_a_minimum_from_the_first_hour(tmp_path: Path) -> None:
@@ -266,6 +297,59 @@ def test_types_of_invalid_events_old_ones_and_wrong_clocks_are_told_apart(tmp_pa
     lines = {(line["stream"], line["kind"], line["of"]) for line in said(watcher, 0.0, has_console=True)["alarms"]}
 
     assert lines == {("a", "invalid", "schema_violation"), ("c", "askew", None)}
+
+
+def test_lost_events_are_an_alarm_and_invalid_ones_name_the_programs_that_send_them(tmp_path: Path) -> None:
+    keep(tmp_path, "a", "b")
+    host = Host(tmp_path, a={}, b={})
+    watcher = host.watcher()
+    watcher.look()
+    host.totals = dict.fromkeys("ab", Total(0, 0))
+    host.minutes(watcher, 1)
+    assert watcher.announce("web 4.2 is deployed") is not None
+    for each in range(1, 60):
+        accepted = PER_MINUTE * each
+        host.totals = {
+            "a": Total(accepted, 5 * each, by_type={"schema_violation": 5 * each}),
+            "b": Total(accepted, 0, lost={"broker_timeout": 2 * each}),
+        }
+        host.agents = {"a bad/2": 4 * each, "a other/1": each}
+        host.minutes(watcher, 1)
+    shown = said(watcher, 0.0)["alarms"]
+
+    assert {(line["stream"], line["kind"], line["of"]) for line in shown} == {
+        ("a", "invalid", "schema_violation"),
+        ("b", "lost", "broker_timeout"),
+    }
+    agents = {line["stream"]: [one["agent"] for one in line["agents"]] for line in shown}
+    assert agents == {"a": ["bad/2", "other/1"], "b": []}
+    assert [line["changes"][0]["text"] for line in shown] == ["web 4.2 is deployed"] * 2
+
+
+def test_a_version_that_is_missing_is_an_alarm_and_versions_and_changes_outlive_a_restart(tmp_path: Path) -> None:
+    state = LearnedState(tmp_path)
+    assert state.take()
+    parts = {("a", f"/a/b/1.{at}.0"): learned(PER_MINUTE) for at in range(2)}
+    state.write(Learned({"a": learned(2 * PER_MINUTE)}, versions=parts))
+    state.release()
+    host = Host(tmp_path, a={})
+    watcher = host.watcher()
+    watcher.look()
+    host.versions = {"a /a/b/1.0.0": 7, "a /a/b/1.1.0": 7, "(others)": 1}
+    host.minutes(watcher, 1, a=2 * PER_MINUTE)
+    watcher.announce("an app is deployed")
+    watcher.close()
+    watcher = host.watcher()
+    watcher.look()
+    host.minutes(watcher, 1, a=PER_MINUTE)
+    for _ in range(30):
+        host.versions["a /a/b/1.1.0"] += PER_MINUTE
+        host.minutes(watcher, 1, a=2 * PER_MINUTE - 4)
+    (line,) = said(watcher, 0.0)["alarms"]
+
+    assert (line["kind"], line["of"]) == ("version", "/a/b/1.0.0")
+    assert [one["text"] for one in line["changes"]] == ["an app is deployed"]
+    assert watcher.announce("x") is not None and host.watcher().announce("x") is None
 
 
 def test_a_directory_that_cannot_be_used_is_logged_and_nothing_else(
