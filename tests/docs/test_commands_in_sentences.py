@@ -29,7 +29,6 @@ RUN_BY: Final = {
     "curl ADMIN/expectations": "tests/process/test_expectations.py",
     "curl ADMIN/metrics": "tests/process/test_admin.py",
     "curl ADMIN/plausibility": "tests/process/test_plausibility.py",
-    "curl ADMIN/expectations": "tests/process/test_expectations.py",
     "curl ADMIN/stacks": "tests/process/test_admin.py",
     "curl ADMIN/status": "tests/process/test_admin.py",
     "curl -X PUT -d debug …": "tests/process/test_admin.py",
