@@ -41,8 +41,8 @@ def _limits(topics: Collection[str], properties: Properties) -> dict[str, int]:
     except (KafkaException, TypeError, ValueError):  # There is no thread left, or nothing to ask for.
         return {}
     for resource, answer in asked.items():
-        try:
-            found[resource.name] = int(answer.result()[_LIMIT].value)
-        except (KafkaException, KeyError, ValueError):
-            continue
+        # An exception that is raised refers to this frame, which refers to it: the client would stay for a while.
+        entry = None if answer.exception() is not None else answer.result().get(_LIMIT)
+        if entry is not None and entry.value is not None:
+            found[resource.name] = int(entry.value)
     return found
