@@ -9,10 +9,10 @@ Not here: fetching (fetch.public_keys), verifying (auth.tokens).
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.auth.public_keys import PublicKeysError, read
+from server.host.marks import mark_of
 
 if TYPE_CHECKING:
     from server.auth.access import Access
@@ -28,14 +28,14 @@ class KeyFollower:
         self._path = credentials.followed
         self._text = credentials.public_keys
         self._access = access
-        self._seen: tuple[int, int] | None = None
+        self._seen: tuple[int, int, int] | None = None
         self._is_unread = False
 
     def look(self) -> None:
         """Use newer keys, if there are any. This is called on every beat."""
         if self._path is None:
             return
-        seen = _mark(self._path)
+        seen = mark_of(self._path)
         if seen == self._seen and not self._is_unread:
             return
         was_unread, self._is_unread, self._seen = self._is_unread, False, seen
@@ -50,12 +50,3 @@ class KeyFollower:
             if was_unread and self._is_unread:
                 return
             _logger.warning("public keys of tokens: %s %s; the previous ones stay in force", self._path, error)
-
-
-def _mark(path: Path) -> tuple[int, int] | None:
-    """Return a value that changes when the file is replaced; None when it cannot be told."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import math
 import os
 import random
 import socket
@@ -99,9 +100,7 @@ class Canaries:
         self._snapshot = materials.snapshot
         self._life = CompanionLife(context, self._config.process.beat_s, _logger)
         self._lock: int | None = None
-        self._began_s = float(
-            "-inf"
-        )  # By the monotonic clock: a state that cannot be written must not begin more runs.
+        self._began_s = -math.inf  # By the monotonic clock: a state that cannot be written must not begin more runs.
         self._last: CanaryState | None = None
         self._following: SnapshotFollower | None = None
         if not materials.snapshot.is_open:
@@ -113,15 +112,7 @@ class Canaries:
         self._life.begin(self._follow)
         if self._following is not None:
             self._following.catch_up()
-        self._context.row.set_state(State.READY)
-        leading = asyncio.create_task(self._lead())
-        told = asyncio.create_task(self._life.stop.wait())
-        done, _ = await asyncio.wait([leading, told], return_when=asyncio.FIRST_COMPLETED)
-        self._context.row.set_state(State.DRAINING)
-        for task in done:
-            task.result()  # A bug ends the process, which is then replaced.
-        leading.cancel()
-        await asyncio.gather(leading, return_exceptions=True)
+        await self._life.work(self._lead())
 
     async def _lead(self) -> None:
         look_s = min(LONGEST_LOOK_S, self._settings.period_s / LOOKS)

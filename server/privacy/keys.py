@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from server.errors import SettingsError
+from server.host.marks import mark_of
 
 MIN_SECRET_CHARS: Final = 32
 MAX_BYTES: Final = 65_536
@@ -75,7 +76,7 @@ class HashKeys:
         """Use the keys of the file if it has changed. This is called on every beat."""
         if self._path is None:
             return
-        seen = _mark(self._path)
+        seen = mark_of(self._path)
         if seen == self._seen and not self._is_unread:
             return
         was_unread, self._is_unread, self._seen = self._is_unread, False, seen
@@ -89,12 +90,3 @@ class HashKeys:
         if keys != self._all:
             self._all, self.current = keys, keys[0]
             _logger.info("values are hashed with the key %s from now on", keys[0].name)
-
-
-def _mark(path: Path) -> tuple[int, int, int] | None:
-    """Return a value that changes when the file is replaced; None when it cannot be told."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size

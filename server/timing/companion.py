@@ -1,6 +1,6 @@
 """The life of a companion of the workers: its signals, its beat, the level of its log, and its master.
 
-Place: admin.process, fetch.process, canary.process → HERE → master.generation's context, shared.row.
+Place: the processes of admin, fetch, canary and plausibility.sampling → HERE → master.generation's context, shared.row.
 Rules: TERM drains, INT and QUIT drain without waiting. A companion whose master is gone drains too.
 Not here: what a companion does, and how it drains; the life of workers (worker.life).
 """
@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
 from server.log import Level
+from server.shared.row import State
 from server.timing.timers import Timer, hand_over, watch
 
 if TYPE_CHECKING:
@@ -48,6 +49,19 @@ class CompanionLife:
         for hurry in (signal.SIGINT, signal.SIGQUIT):
             loop.add_signal_handler(hurry, self._stop_now)
         Timer(loop, self._beat_s, self._beat, self._look_at_level, *looks, self._look_at_master).start()
+
+    async def work(self, working: Coroutine[Any, Any, None]) -> None:
+        """Show that the companion is ready, and run its work until it has to drain. Raises what the work raises: a bug
+        ends the process, which is then replaced."""
+        self._context.row.set_state(State.READY)
+        task = asyncio.create_task(working)
+        told = asyncio.create_task(self.stop.wait())
+        done, _ = await asyncio.wait([task, told], return_when=asyncio.FIRST_COMPLETED)
+        self._context.row.set_state(State.DRAINING)
+        for each in done:
+            each.result()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
     def _stop_now(self) -> None:
         self.hurry.set()

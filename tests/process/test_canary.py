@@ -23,7 +23,8 @@ from tests.harness.served import Served
 from tests.harness.site import Behaviour, Site, body, status
 from tests.process.scraped import Scrape, ask_admin
 
-STREAMS = ("web.page_view", "shop.order", "penstock.client_report", "penstock.error.validation")
+ALARMS = "penstock.expectation_alarm"
+STREAMS = ("web.page_view", "shop.order", "penstock.client_report", ALARMS, "penstock.error.validation")
 
 
 def canary(settings: Path, action: str, *arguments: str, target: str = "") -> tuple[int, list[dict[str, Any]]]:

@@ -35,7 +35,6 @@ from server.plausibility.sampling.files import (
 )
 from server.plausibility.sampling.sample import Fields, StreamSample
 from server.plausibility.settings import fields_of, sample_rate_of, settings_of
-from server.shared.row import State
 from server.sink.kind import kind_of
 from server.sink.spool import claim
 from server.sink.watch import WatchError
@@ -99,15 +98,7 @@ class Sampling:
         self._life.begin(self._follow)
         if self._following is not None:
             self._following.catch_up()
-        self._context.row.set_state(State.READY)
-        sampling = asyncio.create_task(self._rounds())
-        told = asyncio.create_task(self._life.stop.wait())
-        done, _ = await asyncio.wait([sampling, told], return_when=asyncio.FIRST_COMPLETED)
-        self._context.row.set_state(State.DRAINING)
-        for task in done:
-            task.result()  # A bug ends the process, which is then replaced.
-        sampling.cancel()
-        await asyncio.gather(sampling, return_exceptions=True)
+        await self._life.work(self._rounds())
         if self._lock is not None:
             self._write_learned()
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from processors.lake import arrow, landing
-from tests.processors.lake.world import HOUR, NOON, STREAM, Head, World, event
+from tests.processors.lake.world import HOUR, NOON, STREAM, Head, World, arrow, event, landing
 
 pytestmark = pytest.mark.slow(reason="commits to tables")
 

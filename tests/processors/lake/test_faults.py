@@ -11,14 +11,12 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
 from processors.lake.command import compact, expire, land, views
-from processors.lake.faults import in_plain_words
 from server.errors import EXIT_SETTINGS, PenstockError, SettingsError
 from tests.harness.running import ROOT
-from tests.processors.lake.world import STREAM, World, event, tables
+from tests.processors.lake.world import STREAM, World, event, in_plain_words, pa, tables
 
 pytestmark = pytest.mark.slow(reason="commits to tables")
 

@@ -14,14 +14,16 @@ import pytest
 
 try:
     import duckdb
+    import pyarrow as pa
     import pyiceberg_core  # noqa: F401  # pyiceberg loads it for partitions by the hour.
     import sqlalchemy  # noqa: F401
     from pyiceberg.exceptions import CommitFailedException
 
-    from processors.lake import tables
+    from processors.lake import arrow, landing, tables
     from processors.lake.catalog import Catalog
     from processors.lake.compact import compacted
     from processors.lake.expire import Expired, expired
+    from processors.lake.faults import in_plain_words
     from processors.lake.head import Head
     from processors.lake.run import Runner, Told
     from processors.lake.settings import load
@@ -34,7 +36,21 @@ except ModuleNotFoundError as error:
         raise
     pytest.skip(f"{error.name} is missing: needs requirements/lake-dev.txt", allow_module_level=True)
 
-__all__ = ["Catalog", "Expired", "Head", "Lake", "World", "compacted", "expired", "load", "tables"]
+__all__ = [
+    "Catalog",
+    "Expired",
+    "Head",
+    "Lake",
+    "World",
+    "arrow",
+    "compacted",
+    "expired",
+    "in_plain_words",
+    "landing",
+    "load",
+    "pa",
+    "tables",
+]
 
 HOUR = 3_600_000
 NOON = 1_767_268_800_000  # 2026-01-01T12:00:00Z
