@@ -2,8 +2,9 @@
 
 Place: canary.run, canary.listen → HERE → the network. Only the canary process and the command load it, and aiohttp
 with it.
-Rules: a request has a hard deadline, from its connection to the end of its answer. An answer is bounded, nothing is
-followed or decompressed, and no proxy and no cookie is taken from the environment. The key is sent to targets alone.
+Rules: a request has a hard deadline, from its connection to the end of its answer. An answer is bounded, its words are
+printable, nothing is followed or decompressed, and no proxy and no cookie is taken from the environment. The key is
+sent to targets alone.
 Not here: the event (canary.event), what an answer means (canary.verdict).
 """
 
@@ -96,7 +97,7 @@ class Poster:
                     tail = tail[-len(needle) :]
                 return "the stream has ended"
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return str(error)[:MAX_WORDS] or type(error).__name__
+            return _plain(str(error)) or type(error).__name__
 
     async def _ask(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Reply:
         try:
@@ -109,7 +110,7 @@ class Poster:
         except TimeoutError:
             return Reply(0, f"no complete answer within {self._request_s:g} s", is_late=True)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return Reply(0, str(error)[:MAX_WORDS] or type(error).__name__)
+            return Reply(0, _plain(str(error)) or type(error).__name__)
 
 
 async def _head_of(response: aiohttp.ClientResponse) -> bytes:
@@ -136,6 +137,12 @@ def _words(status: int, reason: str, body: bytes) -> tuple[str, bool]:
             said = context.get("errorsText") or context.get("message") or context.get("error_type") or reason
             error_type = context.get("error_type", kind)
             is_invalid = kind == "invalid" and error_type not in _OF_STREAMS
-            return f"{status} {error_type}: {said}"[:MAX_WORDS], is_invalid
+            return _plain(f"{status} {error_type}: {said}"), is_invalid
     detail = answer.get("detail")
-    return f"{status} {detail if isinstance(detail, str) else reason}"[:MAX_WORDS], False
+    return _plain(f"{status} {detail if isinstance(detail, str) else reason}"), False
+
+
+def _plain(text: str) -> str:
+    """Return text of a stranger such that it can be written to files, logs and terminals. aiohttp makes lone surrogates
+    of bytes that are no UTF-8."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text[:MAX_WORDS])
