@@ -1,8 +1,9 @@
 """Read the inputs from the embedded sink of an intake.
 
 Place: server.sink.sqlite's files → HERE → embedded.run.
-Rules: each database is a partition, in the order of its rows. It is opened read-only and for short times, so that the
-writer's log does not grow. A file that appears later is a new partition.
+Rules: each database is a partition, in the order of its rows. A position is that of the next row, as in Kafka, so that
+streams which were read up to different positions know which rows each has had. A database is opened read-only and for
+short times, so that the writer's log does not grow. A file that appears later is a new partition.
 Not here: writing (embedded.store).
 """
 
@@ -24,7 +25,7 @@ from server.sink.sqlite.file import STEM, SUFFIX
 ROWS: Final = 1_000
 BUSY_S: Final = 5.0
 PAUSE_S: Final = 0.1
-_PAGE: Final = "SELECT id, topic, timestamp_ms, value FROM event WHERE id > ? ORDER BY id LIMIT ?"
+_PAGE: Final = "SELECT id, topic, timestamp_ms, value FROM event WHERE id >= ? ORDER BY id LIMIT ?"
 
 
 class SqliteInput:
@@ -67,7 +68,7 @@ class SqliteInput:
         topics = self._topics
         records = [Read(value, at, row, topics[topic]) for row, topic, at, value in rows if topic in topics]
         if rows:
-            position = self._positions[name] = rows[-1][0]
+            position = self._positions[name] = rows[-1][0] + 1
         is_end = len(rows) < ROWS
         (self._ended.add if is_end else self._ended.discard)(name)
         return Batch(name, records, position, now if is_end else None)

@@ -64,7 +64,7 @@ def test_a_merge_drops_duplicates_and_counts_them_and_keeps_the_offsets(tmp_path
         (5, 6),
         (6, 7),
     ]
-    assert head.offsets == {"events-0.db": 7}
+    assert head.offsets == {"events-0.db": 8}
 
 
 def test_a_merge_while_others_append_loses_nothing(tmp_path: Path) -> None:

@@ -223,7 +223,7 @@ def test_another_writer_of_the_same_stream_ends_the_run(tmp_path: Path) -> None:
     (theirs,) = world.tables().values()
     head = tables.head_in(theirs)
     assert head is not None
-    head.offsets["events-0.db"] = 2
+    head.offsets["events-0.db"] = 3
     tables.append(theirs, tables.no_rows(theirs), head, {})
     world.put(event(2))
     try:

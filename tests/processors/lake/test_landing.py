@@ -32,7 +32,7 @@ def test_every_event_that_was_read_is_accounted_for(tmp_path: Path) -> None:
 
     assert (head.consumed, head.rows, head.canaries, head.duplicates, head.rejected) == (17, 10, 1, 2, 4)
     assert head.is_conserved
-    assert head.offsets == {"events-0.db": 17}
+    assert head.offsets == {"events-0.db": 18}
     assert world.query(COUNT) == [(10, 10)]
     reasons = dict(world.query("SELECT _offset, reason FROM shop_order__rejected"))
     assert {offset: reason.split(":")[0] for offset, reason in reasons.items()} == {
@@ -130,7 +130,7 @@ def test_an_idle_partition_holds_nothing_up_and_one_that_appears_later_is_read_w
 
     head = world.run().streams[STREAM]
 
-    assert head.offsets == {"events-0.db": 1, "events-1.db": 2, "events-2.db": 1}
+    assert head.offsets == {"events-0.db": 2, "events-1.db": 3, "events-2.db": 2}
     assert world.query("SELECT list(n ORDER BY n) FROM shop_order") == [([1, 2, 3, 4],)]
     assert begun - HOUR <= closed(world) <= hour_now() - HOUR
 
@@ -264,3 +264,23 @@ def test_a_stream_whose_consumer_is_switched_off_is_left_out(tmp_path: Path) -> 
     told = world.run()
 
     assert (told.streams, world.tables()) == ({}, {})
+
+
+def test_a_stream_that_joins_later_makes_no_other_stream_count_an_event_again(tmp_path: Path) -> None:
+    """It is read from the beginning, past events of streams that have had them."""
+    world = World(tmp_path, {STREAM: "shop/order", "shop.cart": "shop/order"}, streams=[STREAM])
+    world.schema("shop/order", "1.0.0", {})
+    cart = event(3) | {"meta": {"stream": "shop.cart", "id": "id-3"}}
+    world.put(cart, topic="shop.cart")
+    world.put(event(1), event(2))
+    first = world.run().streams[STREAM]
+    world.write("lake.yaml", {"intake": "intake.yaml", "streams": [STREAM, "shop.cart"]})
+
+    told = world.run()
+    again = world.run()
+
+    assert first.offsets == {"events-0.db": 4}, "that of the next event"
+    assert told.read == 3, "all events of both"
+    assert (told.streams[STREAM].consumed, told.streams[STREAM].rows) == (2, 2)
+    assert (told.streams["shop.cart"].consumed, told.streams["shop.cart"].rows) == (1, 1)
+    assert [again.streams[name] for name in (STREAM, "shop.cart")] == list(told.streams.values())
