@@ -284,7 +284,8 @@ def _privacy(loaded: Loaded, schemas: SchemaRepository, snapshot: Snapshot, sour
     fields = Fields.of(loaded.config)
     has_keys = loaded.config.privacy.keys_file is not None
     streams = list(snapshot.streams())
-    for remark in privacy_check.remarks(streams, schemas, [*fields.schema_uri, *fields.stream], has_keys=has_keys):
+    names, own = [*fields.schema_uri, *fields.stream], [fields.id, fields.dt]
+    for remark in privacy_check.remarks(streams, schemas, names, own, has_keys=has_keys):
         file, line = _declaration(sources, remark.stream)
         level, reason, hint = remark.level, remark.reason, remark.hint
         findings.append(Finding(level=level, file=file, line=line, stream=remark.stream, reason=reason, hint=hint))

@@ -34,7 +34,8 @@ MAP_BYTES = 16 << 20  # and of its map of keys: sink.spool.keys.
 REPLAY_PER_S = 10_000.0  # What the worker that leads replays beside its requests (bench recovery).
 REPLAY_GAIN = 0.8  # sink.spool.pace lets the brokers have 1.8 times the usual load.
 MANY_CONNECTIONS = 2_000  # A broker serves some thousands: a rule of Kafka's operators, not measured here.
-MAX_SPOOL_BYTES = 1 << 34  # The largest spool.max_bytes.
+MIN_SPOOL_BYTES, MAX_SPOOL_BYTES = 1 << 20, 1 << 34  # A spool that is worth it, and the largest spool.max_bytes.
+MAX_WORKERS = 256  # Of one host: the setting `workers`.
 # How long an event is in memory while brokers are healthy: linger, round trip and a poll.
 IN_FLIGHT_S = 0.1
 # The throughput of one partition with three replicas on plain disks: a rule of Kafka's operators, not measured here.
@@ -93,10 +94,12 @@ def size(load: Load, constants: dict[str, Any]) -> Size:
     stored_bytes = load.event_bytes + STORED_BYTES
     waiting_bytes = load.events_per_s * load.outage_min * 60 * stored_bytes / (1 - OWED_SHARE)
     # A host can spool no more than the largest spool.max_bytes; beyond that it takes more hosts, not a larger disk.
-    for_cpu = math.ceil(cores / BUSY / load.cores)
+    for_cpu = math.ceil(cores / BUSY / min(load.cores, MAX_WORKERS))
     hosts = max(for_cpu, math.ceil(waiting_bytes / MAX_SPOOL_BYTES))
     spare = 1 if hosts > 1 or cores / BUSY > load.cores / 2 else 0  # One host may be down.
-    spool_bytes = math.ceil(waiting_bytes / hosts)  # The spool of a host that is down takes nothing.
+    spool_bytes = max(
+        MIN_SPOOL_BYTES, math.ceil(waiting_bytes / hosts)
+    )  # The spool of a host that is down takes nothing.
     hosts += spare
     workers = max(math.ceil(cores / BUSY), hosts)
     workers_per_host = math.ceil(workers / hosts)

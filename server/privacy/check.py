@@ -52,16 +52,32 @@ def trouble_with_keys(loaded: Loaded) -> str:
 
 
 def remarks(
-    streams: list[Stream], schemas: SchemaRepository, names: list[tuple[str, ...]], *, has_keys: bool
+    streams: list[Stream],
+    schemas: SchemaRepository,
+    names: list[tuple[str, ...]],
+    own: list[tuple[str, ...]],
+    *,
+    has_keys: bool,
 ) -> Iterator[Remark]:
     """Yield what is wrong with the annotations that speak of these streams' events. ``names`` are the fields that name
-    schema and stream."""
+    schema and stream, ``own`` those that the intake fills in with identity and time."""
     if not schemas.is_private:
         return
     for stream in streams:
         plan = schemas.plan_in_use(stream.schema_title or "")
         if plan is not None:
             yield from _about(stream, plan, names, has_keys=has_keys)
+            yield from _about_canaries(stream, plan, own)
+
+
+def _about_canaries(stream: Stream, plan: PrivacyPlan, own: list[tuple[str, ...]]) -> Iterator[Remark]:
+    if stream.settings.get("canary_events_enabled") is False:
+        return
+    for path in own:
+        if plan.action_at(path) not in (None, KEEP):
+            reason = f"schema {stream.schema_title} withholds {'.'.join(path)!r}, by which stored canaries are known"
+            hint = "leave x-privacy out there: it says nothing of a person; or set canary_events_enabled: false"
+            yield Remark("warning", stream.name, reason, hint)
 
 
 def _about(stream: Stream, plan: PrivacyPlan, names: list[tuple[str, ...]], *, has_keys: bool) -> Iterator[Remark]:

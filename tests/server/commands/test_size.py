@@ -11,7 +11,7 @@ import pytest
 from bench import sizing
 from bench.scale.fleet import simulate
 from bench.scale.host import Fleet
-from server.commands.size import BUSY, MAX_SPOOL_BYTES, Load, measured, run, size
+from server.commands.size import BUSY, MAX_SPOOL_BYTES, MAX_WORKERS, Load, measured, run, size
 from server.config.settings import Config
 from server.sink.spool import file as spool_file
 from server.sink.spool import pace, spool
@@ -116,3 +116,13 @@ def test_it_is_printed_for_people_and_for_programs(capsys: pytest.CaptureFixture
     assert run(LOAD, is_json=True) == 0
 
     assert json.loads(capsys.readouterr().out)["size"]["workers"] == sized().workers
+
+
+def test_what_it_says_can_be_set() -> None:
+    least = sized(events_per_s=0.001, event_bytes=1)
+    most = sized(events_per_s=1e8, cores=100_000, outage_min=0.001)
+    msgspec.convert({"workers": MAX_WORKERS, "spool": {"max_bytes": least.spool_bytes_per_host}}, Config)
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"workers": MAX_WORKERS + 1}, Config)
+
+    assert most.workers / most.hosts <= MAX_WORKERS

@@ -94,3 +94,18 @@ def test_an_action_that_does_not_exist_makes_the_schema_unusable(tmp_path: Path)
 
     assert found.level == "error"
     assert "x-privacy is 'dorp'; it may be drop, hash, truncate-ip, coarse-time, keep" in found.reason
+
+
+@pytest.mark.parametrize(("name", "action"), [("id", "drop"), ("id", "hash"), ("dt", "coarse-time")])
+def test_identity_and_time_are_needed_by_canaries(tmp_path: Path, name: str, action: str) -> None:
+    meta = {"meta": {"type": "object", "properties": {name: marked(action)}}}
+    (found,) = findings(tmp_path, meta, {}, keys_file="keys")
+
+    assert (found.level, found.stream) == ("warning", "people")
+    assert f"withholds 'meta.{name}', by which stored canaries are known" in found.reason
+
+
+def test_identity_may_be_withheld_where_there_are_no_canaries(tmp_path: Path) -> None:
+    meta = {"meta": {"type": "object", "properties": {"id": marked("drop")}}}
+
+    assert findings(tmp_path, meta, {"canary_events_enabled": False}) == []
