@@ -41,11 +41,13 @@ Make = Callable[[str, dict[str, Any]], "Validator"]
 
 
 class Expectation(NamedTuple):
-    """``check`` returns None for an event, in bytes, that meets it."""
+    """``check`` returns None for an event, in bytes, that meets it. ``size`` is the number of schemas and of listed
+    values in it, each of which may judge each value of an event."""
 
     name: str
     pointer: str
     check: Callable[[bytes], list[Violation] | None]
+    size: int = 1
 
 
 class Fault(NamedTuple):
@@ -101,7 +103,7 @@ def compile_all(whole: dict[str, Any], make: Make, *, allow_insecure: bool = Fal
         except (SchemaError, PatternError, RecursionError) as error:
             faults.append(Fault(each.pointer, str(error).removeprefix(f"{each.pointer}: ")))
             continue
-        usable.append(Expectation(_name(each, titles), each.pointer, made.check))
+        usable.append(Expectation(_name(each, titles), each.pointer, made.check, _size(each.schema)))
     return Expectations(tuple(usable), tuple(faults))
 
 
@@ -115,7 +117,7 @@ def _written(place: Placed) -> Iterator[_Written]:
 
 def _title(schema: Any) -> str | None:
     title = schema.get("title") if isinstance(schema, dict) else None
-    return title[:MOST_NAME_CHARS] if isinstance(title, str) and title else None
+    return title[:MOST_NAME_CHARS] if isinstance(title, str) and title and title.isprintable() else None
 
 
 def _name(each: _Written, titles: Counter[str | None]) -> str:
@@ -153,6 +155,10 @@ def _inside(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
         if isinstance(one, dict):
             yield one
             waiting += [child for _, _, child in dialect.children(one)]
+
+
+def _size(schema: dict[str, Any]) -> int:
+    return sum(1 + len(one.get("enum") or ()) for one in _inside(schema))
 
 
 def _weight(schema: dict[str, Any]) -> int:

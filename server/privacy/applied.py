@@ -97,11 +97,16 @@ class RoutePrivacy(Struct, frozen=True, eq=False):
     def applied(self, value: bytes, headers: Mapping[bytes, bytes], *, is_valid: bool = True) -> bytes:
         """Return the event as it is stored. Raises RecursionError, and msgspec's errors for a text that is not a JSON
         object."""
-        is_strict = self.is_strict or (self.obeys_gpc and headers.get(GPC) == b"1")
+        is_strict = self.is_strict or (self.obeys_gpc and _asks(headers.get(GPC)))
         act = self.actions.strict if is_strict else self.actions.usual
         for plan in self.strict if is_strict else self.declared:
             value = plan.apply(value, act, is_valid=is_valid)
         return value
+
+
+def _asks(field: bytes | None) -> bool:
+    """Whether a ``Sec-GPC`` header asks for the strict set. A repeated field, or a list, does if a member of it does."""
+    return field is not None and b"1" in (member.strip() for member in field.split(b","))
 
 
 def make_privacy(

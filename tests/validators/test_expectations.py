@@ -186,3 +186,19 @@ def test_a_schema_without_expectations_is_known_to_have_none_and_one_with_faults
     assert two.has_expectations(two.validator("/t/e/1.0.0"))
     assert len(two.expectations(two.validator("/t/e/1.0.0")).faults) == 1
     assert not two.has_expectations(two.validator("/t/e/1.0.0"))
+
+
+def test_the_size_of_an_expectation_is_what_may_judge_a_value(tmp_path: Path) -> None:
+    alone = {"minimum": 1}
+    branches = {"anyOf": [{"multipleOf": number} for number in range(2, 82)]}
+    listed = {"enum": list(range(50))}
+    _, found = compiled(tmp_path, {"type": "object", "properties": {"n": {"x-expect": [alone, branches, listed]}}})
+
+    assert [each.size for each in found.usable] == [1, 81, 51]
+
+
+@pytest.mark.parametrize("title", ["a\0b", "a\nb", "a\x1b[31m", ""])
+def test_a_title_that_cannot_be_shown_names_nothing(tmp_path: Path, title: str) -> None:
+    _, found = compiled(tmp_path, {"type": "object", "x-expect": {"title": title, "required": ["n"]}})
+
+    assert [each.name for each in found.usable] == ["#/x-expect"]

@@ -152,3 +152,14 @@ def test_a_queue_that_was_full_halves_the_choice_and_an_empty_one_doubles_it(mon
     asyncio.run(test())
 
     assert shares == [0.5, 1.0, 0.5, 0.25, 0.5]
+
+
+def test_an_event_of_very_many_values_is_skipped_because_nothing_interrupts_a_judgement(
+    tried: Tried, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expectations, "MOST_STEPS", 100)
+    large = b'{"more":[' + b",".join([b"[]"] * 100) + b"]," + event("odd", size=1001)[1:]
+    found = tried.take(large, event("odd", size=1001))
+
+    assert found[("odd", "", "")] == [1, 1, 0, 1]
+    assert found[("odd", "", PLACE)] == [1, 1, 0, 0]
