@@ -105,7 +105,7 @@ class RoutePrivacy(Struct, frozen=True, eq=False):
 
 
 def _asks(field: bytes | None) -> bool:
-    """Whether a ``Sec-GPC`` header asks for the strict set. A repeated field, or a list, does if a member of it does."""
+    """Whether a ``Sec-GPC`` header asks for the strict set. A list, or a repeated field, does if a member does."""
     return field is not None and b"1" in (member.strip() for member in field.split(b","))
 
 
