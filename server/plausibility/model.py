@@ -227,14 +227,19 @@ class StreamModel:
         return model
 
     def _skip(self, minute: int) -> None:
-        """Note that the minutes before this one are unknown."""
+        """Note that the minutes before this one are unknown. A few, such as those of a restart, are left out of a
+        silence; many end it."""
         first = max(self.minute + 1, minute - WINDOW)
         for each in range(first, minute):
             self.minutes[each % WINDOW] = _NAN
         hour, last = minute // 60, self.minute // 60
         for each in range(max(last + 1, hour - HOURS), hour):
             self.hours[each % HOURS] = _NAN
-        self.quiet_since, self.missing = minute, 0.0
+        unknown = minute - 1 - self.minute
+        if unknown <= WINDOW:
+            self.quiet_since += unknown
+        else:
+            self.quiet_since, self.missing = minute, 0.0
 
     def _move(self, minute: int) -> None:
         """Go on at another time: a clock was far off, or is now. Hours of the week stay what they are."""

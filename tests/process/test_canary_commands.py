@@ -51,7 +51,7 @@ def test_a_table_and_a_report_for_a_ci_name_what_has_failed(service: Served, tmp
     assert code == 1
     assert "http" in table
     suite = ET.fromstring(report.read_text())
-    assert (suite.attrib["tests"], suite.attrib["failures"]) == ("4", "4")
+    assert (suite.attrib["tests"], suite.attrib["failures"]) == ("5", "5")
     assert {failure.attrib["message"] for failure in suite.iter("failure")} == {"http"}
 
 

@@ -102,6 +102,21 @@ def test_unknown_minutes_are_no_silence() -> None:
     assert model.seen() == 10 * WINDOW
 
 
+@pytest.mark.parametrize("unknown", [1, 5, 60])
+def test_a_silence_lasts_through_the_unknown_minutes_of_a_restart(unknown: int) -> None:
+    model = learned(10)
+    for minute in range(KNOWN, KNOWN + 30):
+        model.add(minute, 0)
+    assert "silent" in kinds(model)
+    for minute in range(KNOWN + 30 + unknown, KNOWN + 60 + unknown):
+        model.add(minute, 0)
+        assert "silent" in kinds(model)
+    model.add(KNOWN + 60 + unknown, 10)
+
+    assert "silent" not in kinds(model)
+    assert max(model.gaps) == 60 + 1, "unknown minutes are not counted"
+
+
 def test_a_clock_that_is_set_back_changes_nothing() -> None:
     model = learned(10)
     before = encode(model)
