@@ -100,7 +100,7 @@ BACKGROUND: Final = MetricGroup(
         ),
         counter(
             "background_checks_seconds",
-            "CPU time that workers have spent on checks in the background: at most 2 % of theirs, or 0.1 % of the "
+            "CPU time that workers have spent on checks in the background: at most 1 % of theirs, or 0.1 % of the "
             "time of the clock.",
             one(lambda view: view.checks.get(TIME.line(), [0])[JUDGED] / 1e6),
         ),

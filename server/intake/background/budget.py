@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-SHARE: Final = 0.02
+SHARE: Final = 0.01
 LEAST: Final = 0.001
 EVERY_S: Final = 0.025  # From one turn of checks to the next.
 MOST_DEBT_S: Final = 0.01  # The first event may compile its schema; paid back in full, that would stop checks for long.

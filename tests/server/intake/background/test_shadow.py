@@ -142,7 +142,7 @@ class Held:
 
 @pytest.mark.parametrize(
     ("process_s", "least", "most"),
-    [(1.0, 0.019, 0.022), (0.1, 0.0019, 0.0022), (0.0, 0.0009, 0.0011)],
+    [(1.0, 0.009, 0.012), (0.1, 0.0009, 0.0012), (0.0, 0.0009, 0.0011)],
     ids=["busy", "starved", "idle"],
 )
 def test_checks_take_their_share_of_time_and_no_more(process_s: float, least: float, most: float) -> None:
