@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from server.worker.concerns import Concerns
 
 
+LIMITS_S = 0.25  # Time for the limits of topics before the first event. A broker that answers does so in milliseconds.
 SPOOL_S = 1.0  # Even a hurried end leaves this much time for the disk: 50,000 events take about half of it.
 
 _logger = logging.getLogger("delivery")
@@ -84,7 +85,8 @@ class Durability:
         if self.spool is not None:
             await self.spool.open(self.receipts.left_spool)
         await self.sink.open()
-        await self._separate_small_topics()
+        self._separating = asyncio.get_running_loop().create_task(self._separate_small_topics())
+        await asyncio.wait({self._separating}, timeout=LIMITS_S)
         self.delivery.open(self.spool.first_number() if self.spool is not None else 0)
         self.receipts.start()
         if self.replay is not None:
