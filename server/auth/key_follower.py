@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from server.auth.public_keys import PublicKeysError, read
-from server.host.marks import mark_of
+from server.host.marks import FileMark
 
 if TYPE_CHECKING:
     from server.auth.access import Access
@@ -25,28 +25,20 @@ class KeyFollower:
     """Follows the file of public keys; does nothing where none are fetched."""
 
     def __init__(self, credentials: Credentials, access: Access) -> None:
-        self._path = credentials.followed
+        self._mark = None if credentials.followed is None else FileMark(credentials.followed)
         self._text = credentials.public_keys
         self._access = access
-        self._seen: tuple[int, int, int] | None = None
-        self._is_unread = False
 
     def look(self) -> None:
         """Use newer keys, if there are any. This is called on every beat."""
-        if self._path is None:
+        if self._mark is None or not self._mark.is_due():
             return
-        seen = mark_of(self._path)
-        if seen == self._seen and not self._is_unread:
-            return
-        was_unread, self._is_unread, self._seen = self._is_unread, False, seen
         try:
-            text = read(self._path)
+            text = read(self._mark.path)
             if text != self._text:
                 self._access.use_public_keys(text)
                 self._text = text
                 _logger.info("public keys of tokens are now those that were fetched last")
         except PublicKeysError as error:
-            self._is_unread = isinstance(error.__cause__, OSError)
-            if was_unread and self._is_unread:
-                return
-            _logger.warning("public keys of tokens: %s %s; the previous ones stay in force", self._path, error)
+            if self._mark.failed(error):
+                _logger.warning("public keys of tokens: %s %s; the previous ones stay in force", self._mark.path, error)

@@ -1,7 +1,8 @@
-"""Notice that a file was replaced.
+"""Notice that a file was replaced, or that it has to be read once more.
 
 Place: auth.key_follower, privacy.keys → HERE, on every beat.
-Rule: a mark changes when the file is written in place, or another one takes its name.
+Rules: there is one ``stat`` per beat. A file that cannot be read now, for want of a descriptor for instance, is read
+again on the next beat, and that is told once.
 Not here: what is read from the file.
 """
 
@@ -13,7 +14,30 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def mark_of(path: Path) -> tuple[int, int, int] | None:
+class FileMark:
+    """The state in which one file was last seen."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._seen: tuple[int, int, int] | None = None
+        self._is_unread = self._was_unread = False
+
+    def is_due(self) -> bool:
+        """Whether the file has to be read: it was written in place or replaced, or could not be read before."""
+        seen = _mark_of(self.path)
+        if seen == self._seen and not self._is_unread:
+            return False
+        self._was_unread, self._is_unread, self._seen = self._is_unread, False, seen
+        return True
+
+    def failed(self, error: Exception) -> bool:
+        """Note that what was due could not be used. If ``error`` was caused by an OSError, it is due again. Returns
+        whether that is news."""
+        self._is_unread = isinstance(error.__cause__, OSError)
+        return not (self._was_unread and self._is_unread)
+
+
+def _mark_of(path: Path) -> tuple[int, int, int] | None:
     """Return a value that changes when the file is replaced; None when it cannot be told."""
     try:
         found = path.stat()

@@ -2,7 +2,8 @@
 
 Place: boot.examine reads them, worker calls ``look`` on its beat → HERE → privacy.actions.
 Rules: the first key of the file hashes; the others only say which hashes are old ones. There is one ``stat`` per beat.
-A file that cannot be used changes nothing: the keys before stay, and the log says so once. A secret is in no message.
+A file that cannot be used changes nothing: the keys before stay, and the log says so once. One that cannot be read now
+is read again on the next beat. A secret is in no message.
 Not here: what is hashed (privacy.actions), which schemas ask for it (the annotation ``x-privacy``).
 """
 
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from server.errors import SettingsError
-from server.host.marks import mark_of
+from server.host.marks import FileMark
 
 MIN_SECRET_CHARS: Final = 32
 MAX_BYTES: Final = 65_536
@@ -40,7 +41,7 @@ def read(path: Path) -> tuple[HashKey, ...]:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
     if len(text) > MAX_BYTES:
         raise SettingsError(f"{path}: has more than {MAX_BYTES} bytes")
     keys: dict[str, HashKey] = {}
@@ -66,25 +67,18 @@ class HashKeys:
     """The keys of one worker. ``path`` None: there is no file, and no value can be hashed."""
 
     def __init__(self, path: Path | None = None, keys: tuple[HashKey, ...] = ()) -> None:
-        self._path = path
+        self._mark = None if path is None else FileMark(path)
         self._all = keys
-        self._seen: tuple[int, int, int] | None = None
-        self._is_unread = False
         self.current = keys[0] if keys else None
 
     def look(self) -> None:
         """Use the keys of the file if it has changed. This is called on every beat."""
-        if self._path is None:
+        if self._mark is None or not self._mark.is_due():
             return
-        seen = mark_of(self._path)
-        if seen == self._seen and not self._is_unread:
-            return
-        was_unread, self._is_unread, self._seen = self._is_unread, False, seen
         try:
-            keys = read(self._path)
+            keys = read(self._mark.path)
         except SettingsError as error:
-            self._is_unread = not self._path.is_file()
-            if not (was_unread and self._is_unread):
+            if self._mark.failed(error):
                 _logger.warning("keys of hashes: %s; the previous ones stay in force", error)
             return
         if keys != self._all:

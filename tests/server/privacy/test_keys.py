@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -94,6 +95,28 @@ def test_a_file_that_is_wrong_or_gone_changes_nothing_and_is_told_once(
     assert caplog.text.count("the previous ones stay in force") == 2
     assert keys.current is not None
     assert keys.current.name == "2026-11"
+
+
+def test_a_file_that_cannot_be_opened_now_is_read_again_though_it_has_not_changed(
+    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No descriptor is left for a moment: the file that was put there then must not be passed over for ever."""
+    keys = HashKeys(file, read(file))
+    keys.look()
+    replace(file, f"2026-12 {OTHER}\n")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", fail)
+        keys.look()
+        keys.look()
+    keys.look()
+
+    assert caplog.text.count("the previous ones stay in force") == 1
+    assert keys.current is not None
+    assert keys.current.name == "2026-12"
 
 
 def test_without_a_file_there_is_no_key() -> None:
