@@ -52,15 +52,16 @@ class TextFormatter(logging.Formatter):
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         more = [f"{name}={value}" for name, value in vars(record).items() if name not in _SHOWN_APART and value]
         shown = f"{record.getMessage()} ({', '.join(more)})" if more else record.getMessage()
-        line = f"{clock} {record.levelname:<7} {record.name}[{record.process}]: {_printable(shown)}"
+        line = f"{clock} {record.levelname:<7} {record.name}[{record.process}]: {printable(shown)}"
         for each in getattr(record, STACKS, "").splitlines():
-            line += f"\n  {_printable(each)}"
+            line += f"\n  {printable(each)}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return line
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Return text of a stranger without characters that a terminal obeys, or that no file can hold."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

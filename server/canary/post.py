@@ -19,6 +19,7 @@ import msgspec
 
 from server.auth.canary_pass import HEADER
 from server.canary.verdict import Reply
+from server.log import printable
 from server.paths import Paths
 from server.version import CANARY_AGENT, VERSION
 
@@ -143,6 +144,5 @@ def _words(status: int, reason: str, body: bytes) -> tuple[str, bool]:
 
 
 def _plain(text: str) -> str:
-    """Return text of a stranger such that it can be written to files, logs and terminals. aiohttp makes lone surrogates
-    of bytes that are no UTF-8."""
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text[:MAX_WORDS])
+    """Return words of a target that can be written. aiohttp makes lone surrogates of bytes that are no UTF-8."""
+    return printable(text[:MAX_WORDS])[:MAX_WORDS]

@@ -15,8 +15,8 @@ from typing import Any
 
 from server.commands.support.console_options import add_console, client_of, percent, session
 from server.commands.support.output import until_nobody_reads
-from server.commands.tail import escaped
 from server.errors import EXIT_DONE, EXIT_FOUND
+from server.log import printable
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,11 +55,11 @@ def report(found: dict[str, Any]) -> Iterator[str]:
     for schema in found["schemas"]:
         taken = schema["branches"] - len(schema["branches_never_taken"])
         yield (
-            f"{escaped(schema['schema'])}: {schema['seen']} of {schema['fields']} fields ({share_of(schema):.0f} %), "
+            f"{printable(schema['schema'])}: {schema['seen']} of {schema['fields']} fields ({share_of(schema):.0f} %), "
             f"{taken} of {schema['branches']} branches"
         )
-        yield from (f"  never seen: {escaped(path)}" for path in schema["never_seen"])
+        yield from (f"  never seen: {printable(path)}" for path in schema["never_seen"])
         for path, values in schema["values_never_seen"].items():
-            yield f"  values never seen: {escaped(path)}: {escaped(', '.join(values))}"
-        yield from (f"  never taken: {escaped(place)}" for place in schema["branches_never_taken"])
-    yield from (f"stream without an event: {escaped(name)}" for name in found["streams_never_seen"])
+            yield f"  values never seen: {printable(path)}: {printable(', '.join(values))}"
+        yield from (f"  never taken: {printable(place)}" for place in schema["branches_never_taken"])
+    yield from (f"stream without an event: {printable(name)}" for name in found["streams_never_seen"])

@@ -17,8 +17,9 @@ from typing import Any
 
 from server.commands.support.console_options import add_console, client_of, count, duration, session
 from server.commands.support.output import until_nobody_reads
-from server.commands.tail import check_filter, escaped
+from server.commands.tail import check_filter
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
+from server.log import printable
 
 SPARE_S = 30.0
 
@@ -88,28 +89,30 @@ def report(answer: dict[str, Any]) -> list[str]:
     if closest is not None:
         facts = closest["facts"]
         stream = facts.get("stream") or facts.get("path", "")
-        lines.append(f"closest: {escaped(stream)} {facts['verdict']}, {round(closest['likeness'] * 100)} % as expected")
+        lines.append(
+            f"closest: {printable(stream)} {facts['verdict']}, {round(closest['likeness'] * 100)} % as expected"
+        )
         lines += [f"  {_miss(miss)}" for miss in closest["misses"]]
-        lines.append(f"  {escaped(json.dumps(closest['event'], ensure_ascii=False))}")
+        lines.append(f"  {printable(json.dumps(closest['event'], ensure_ascii=False))}")
     for one in answer["invalid"]:
         lines.append(
-            f"not accepted: {escaped(one['facts'].get('stream', ''))}: {escaped(one['facts'].get('text', ''))}"
+            f"not accepted: {printable(one['facts'].get('stream', ''))}: {printable(one['facts'].get('text', ''))}"
         )
     return lines
 
 
 def _miss(miss: dict[str, Any]) -> str:
     if "term" in miss:
-        return f"{escaped(miss['term'])}: found {escaped(json.dumps(miss['found'], ensure_ascii=False))}"
+        return f"{printable(miss['term'])}: found {printable(json.dumps(miss['found'], ensure_ascii=False))}"
     found = "nothing" if miss.get("is_absent") else json.dumps(miss["found"], ensure_ascii=False)
     expected = json.dumps(miss["expected"], ensure_ascii=False)
-    return f"{escaped(miss['path'])}: expected {escaped(expected)}, found {escaped(found)}"
+    return f"{printable(miss['path'])}: expected {printable(expected)}, found {printable(found)}"
 
 
 def _write_junit(file: Path, name: str, answer: dict[str, Any]) -> None:
     is_matched = answer["matched"]
     suite = ET.Element("testsuite", name="penstock expect", tests="1", failures=str(int(not is_matched)))
-    case = ET.SubElement(suite, "testcase", name=escaped(name), time=f"{answer['took_ms'] / 1000:.3f}")
+    case = ET.SubElement(suite, "testcase", name=printable(name), time=f"{answer['took_ms'] / 1000:.3f}")
     if not is_matched:
         lines = report(answer)
         ET.SubElement(case, "failure", message=lines[0]).text = "\n".join(lines)

@@ -19,11 +19,11 @@ import msgspec
 from server.boot.generation import read
 from server.commands.support.options import add_settings
 from server.commands.support.output import until_nobody_reads
-from server.commands.tail import escaped
 from server.console.checks.differences import differences
 from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
 from server.intake.arrival import Arrival, Clock
 from server.intake.pipeline import make_pipeline
+from server.log import printable
 from server.privacy.applied import make_privacy
 from server.privacy.keys import HashKeys
 
@@ -56,7 +56,7 @@ def _run(options: argparse.Namespace) -> int:
             found = list(_changes(line, now, event.verdict.text if event.verdict else "", event.value, ignored))
             changed += bool(found)
             for text in found:
-                print(f"event {number}: {escaped(text)}")
+                print(f"event {number}: {printable(text)}")
         print(f"{count} {'event' if count == 1 else 'events'}, {changed} of them changed")
     return EXIT_FOUND if changed else EXIT_DONE
 

@@ -22,6 +22,7 @@ from server.console.facts import FACTS
 from server.errors import EXIT_DONE, UsageError
 from server.filter.fault import FilterError
 from server.filter.language import compile_filter
+from server.log import printable
 
 COLOURS = {"accepted": "32", "observed": "33", "spooled": "33", "other": "2"}
 BAD = "31"
@@ -101,12 +102,7 @@ def _line(row: dict[str, Any]) -> str:
     subject = row.get("stream") or f"{row.get('method', '')} {row.get('path', '')}".strip()
     more = [row.get("text") or row.get("id", ""), f"test={row['test']}" if "test" in row else ""]
     parts = [row["at"][11:23], f"\x1b[{COLOURS.get(verdict, BAD)}m{verdict:<8}\x1b[0m", f"{row.get('status', ''):<3}"]
-    return " ".join([*parts, escaped(subject), *(escaped(text) for text in more if text)])
-
-
-def escaped(text: str) -> str:
-    """Return text of a client without characters that a terminal obeys."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+    return " ".join([*parts, printable(subject), *(printable(text) for text in more if text)])
 
 
 def _plain(text: str) -> str:
