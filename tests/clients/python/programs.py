@@ -127,6 +127,21 @@ def never_ends(url: str) -> None:
         signal.pause()
 
 
+def is_told_to_end_while_it_flushes(url: str) -> None:
+    """Gets SIGTERM again in the middle of the flush at its end."""
+    exit_on_sigterm()
+    intake = Intake(url, linger_s=LONG_S)
+    flush = intake.close_at_exit
+
+    def flush_and_be_told(deadline_s: float) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        flush(deadline_s)
+
+    setattr(intake, "close_at_exit", flush_and_be_told)  # noqa: B010 - a method of one object
+    submit(intake, 10)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def hangs_at_exit(url: str) -> None:
     """Ends while the intake answers nothing, and would be waited for until the test gives up."""
     submit(Intake(url, exit_timeout_s=0.5, timeout_s=3600), 10)
@@ -273,11 +288,12 @@ def _work_in_pool(url: str) -> str:
 
 
 def multiprocessing_pool(url: str) -> None:
-    """A pool whose block ends its children by SIGTERM."""
-    with multiprocessing.get_context("spawn").Pool(2, initializer=exit_on_sigterm) as pool:
+    """A pool that is closed and joined: the end of its block alone would end its children by SIGTERM."""
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
         for identity in pool.map(_work_in_pool, [url] * 20):
             say(identity)
-    pool.join()
+        pool.close()
+        pool.join()
 
 
 def stores(url: str, directory: str, count: str) -> None:

@@ -67,6 +67,14 @@ def test_sigterm_loses_nothing(faulty: FaultServer, tmp_path: Path) -> None:
     assert sorted(faulty.ids()) == sorted(ids)
 
 
+def test_a_second_sigterm_does_not_cut_off_the_flush(faulty: FaultServer) -> None:
+    done = run("is_told_to_end_while_it_flushes", faulty.url)
+
+    assert (done.returncode, done.stderr) == (143, "")
+    assert len(submitted(done)) == 10
+    assert sorted(faulty.ids()) == submitted(done)
+
+
 def test_an_intake_that_hangs_holds_up_the_end_for_the_exit_timeout_alone(faulty: FaultServer) -> None:
     """That is half a second. A program that waited for its requests would not end before the test gives up."""
     faulty.faults.extend([HANGS] * 10)
@@ -101,7 +109,7 @@ def test_children_of_multiprocessing_send_what_they_submit(method: str, faulty: 
     assert sorted(faulty.ids()) == submitted(done)
 
 
-def test_a_pool_that_is_ended_by_sigterm_sends_what_its_children_submitted(faulty: FaultServer) -> None:
+def test_a_pool_that_is_joined_sends_what_its_children_submitted(faulty: FaultServer) -> None:
     done = run("multiprocessing_pool", faulty.url)
 
     assert (done.returncode, done.stderr) == (0, "")

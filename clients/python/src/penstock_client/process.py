@@ -100,11 +100,13 @@ def _on_worker_shutdown(**_: object) -> None:
 
 def exit_on_sigterm() -> None:
     """Make SIGTERM end the program by ``SystemExit``, so that clients are flushed as at any other exit. For programs
-    that do not handle SIGTERM themselves; the default action ends a process without running anything."""
+    that do not handle SIGTERM themselves; the default action ends a process without running anything. A SIGTERM during
+    that flush changes nothing: it ends within ``exit_timeout_s`` anyhow."""
     import signal
 
     def leave(number: int, _: FrameType | None) -> None:
-        raise SystemExit(128 + number)
+        if not is_ending():
+            raise SystemExit(128 + number)
 
     signal.signal(signal.SIGTERM, leave)
 
