@@ -60,6 +60,16 @@ class SinkSettings(Section, frozen=True):
         67_108_864
     )
 
+    max_producers: Annotated[
+        int,
+        Meta(ge=1, le=32),
+        says(
+            "Most Kafka producers of one worker, which makes one for each 128 topics in use: an event costs more CPU "
+            "the more topics its producer has. Each has connections to the brokers, and all but the first together "
+            "may hold `max_outstanding_bytes` once more."
+        ),
+    ] = 8
+
     @property
     def wants_spool(self) -> bool:
         """Whether events wait on the local disk while this sink is away."""

@@ -200,13 +200,14 @@ def test_what_a_hung_broker_did_not_take_is_said_in_time_and_not_delivered_after
 def under_way(sink: KafkaSink) -> Callable[[], int]:
     """How many requests a broker has not answered yet, as librdkafka said last."""
     newest = [0]
-    take = sink.statistics.take
+    statistics = sink._statistics[0]
+    take = statistics.take
 
     def taking(text: str) -> None:
         take(text)
         newest[0] = max(broker["waitresp_cnt"] for broker in json.loads(text)["brokers"].values())
 
-    sink.statistics.take = taking  # type: ignore[method-assign]
+    statistics.take = taking  # type: ignore[method-assign]
     return lambda: newest[0]
 
 

@@ -31,6 +31,7 @@ def _make(settings: SinkSettings, _base_dir: Path, _settle_s: float) -> Sink:
         settings.kafka,
         max_outstanding=settings.max_outstanding,
         max_outstanding_bytes=settings.max_outstanding_bytes,
+        most_producers=settings.max_producers,
     )
 
 

@@ -1,12 +1,12 @@
-"""Keep events in Kafka: one librdkafka producer per worker, with acks served in batches on the loop.
+"""Keep events in Kafka: librdkafka producers of each worker, with acks served in batches on the loop.
 
 Place: intake.sending, intake.delivery → HERE → intake.event. The contract is in sink.base.
-Rules: the producer is made after the fork (an inherited one delivers nothing and reports nothing). ``on_ack`` is passed
+Rules: producers are made after the fork (an inherited one delivers nothing and reports nothing). ``on_ack`` is passed
 to librdkafka directly, without a closure per record. Callbacks never poll, and only ``close`` ends the chain of timers.
-A fatal error of the idempotent producer fails the records that are out, through their acks, and a new producer takes
-over.
+A fatal error of an idempotent producer fails the records that are out, through their acks, and a new one takes over.
 Not here: which properties are allowed (config.kafka.settings), which errors can pass (sink.kafka.errors), whether a
-broker answers (sink.kafka.contact), what an ack leads to (intake.pending).
+broker answers (sink.kafka.contact), which producer sends a topic (sink.kafka.shares), what an ack leads to
+(intake.pending).
 """
 
 # hot path
@@ -17,6 +17,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -28,12 +29,14 @@ from server.log import Limited
 from server.sink.base import OnAck, Record, Sink, SinkCounts
 from server.sink.kafka import alone as kafka_alone
 from server.sink.kafka import errors as kafka_errors
+from server.sink.kafka import making
 from server.sink.kafka.alone import Alone
 from server.sink.kafka.contact import PROBE_S, Contact
 from server.sink.kafka.limits import small_topics
 from server.sink.kafka.log import OwnLog
 from server.sink.kafka.partitions import partitioner_of
-from server.sink.kafka.statistics import Statistics
+from server.sink.kafka.shares import Shares
+from server.sink.kafka.statistics import Statistics, merged
 from server.timing import timers
 
 # The tick while records are out: 1 ms is the timer's own grain and adds half of that to a guaranteed answer. A tick
@@ -47,12 +50,10 @@ LOOK_S: Final = 0.02  # Time between looks for silence while records are out.
 HIGH_MARK: Final = 0.9
 LOW_MARK: Final = 0.5
 
-WARM_UP_S: Final = 2.0  # Time for the first metadata. A dead broker must not keep a worker from becoming ready.
-# The first attempt to get a producer id meets no connection, and librdkafka repeats it on a timer of 500 ms
-# (measured: the first ack took 503 ms right after the metadata, 7 ms a second later). No callback reports its arrival.
-PRODUCER_ID_S: Final = 0.55
 PURGE_S: Final = 2.0  # Time for the acks of purged records; librdkafka's threads return them in milliseconds.
 REPLACE_EVERY_S: Final = 1.0  # A fatal error that returns at once (no right to produce) must not spin.
+
+QUEUE_KBYTES: Final = "queue.buffering.max.kbytes"
 
 _logger = logging.getLogger("sink.kafka")
 _limited = Limited(_logger)
@@ -61,10 +62,13 @@ _limited = Limited(_logger)
 class KafkaSink(Sink):
     """The contract is in sink.base."""
 
-    def __init__(self, properties: Properties, *, max_outstanding: int, max_outstanding_bytes: int) -> None:
+    def __init__(
+        self, properties: Properties, *, max_outstanding: int, max_outstanding_bytes: int, most_producers: int = 1
+    ) -> None:
         self._properties = kafka_settings.complete(
             properties, max_outstanding=max_outstanding, max_outstanding_bytes=max_outstanding_bytes
         )
+        self._most_producers = most_producers
         self._high = max(1, int(max_outstanding * HIGH_MARK))
         self._default_low = int(max_outstanding * LOW_MARK)
         self._low = self._default_low
@@ -77,21 +81,22 @@ class KafkaSink(Sink):
         )
         self._own_words = 0
         self._partition_of = partitioner_of(self._properties)
-        self._produce: Callable[..., None]
         self._alone: Alone | None = None
+        self._others: list[Producer | Alone] = []  # All producers but the first.
         self._is_recalling = self._is_recalling_alone = False
         self._timer: asyncio.TimerHandle | None = None
         self._on_recall: Callable[[], None] = _ignored
         self.replaced = 0
         self.callback_failures = 0
-        self.statistics = Statistics()
+        self._statistics = [Statistics()]  # Of each producer that sends a share of the topics.
 
     async def open(self) -> None:  # cold: once
         """Make the producer and give it WARM_UP_S to connect to a broker."""
         self._loop = asyncio.get_running_loop()
         self._contact.open()
         self._use(self._make())
-        await self._warm_up()
+        if not await making.connect(self._producer, self._properties["bootstrap.servers"]):
+            self._contact.is_away = self._contact.is_shut = True
         self._contact.hear()
         self._timer = self._loop.call_later(IDLE_S, self._tick)
 
@@ -99,7 +104,9 @@ class KafkaSink(Sink):
         """Put the record into librdkafka's queue. Arguments are positional: measured 0.95 µs, by name 1.7."""
         try:
             # topic, value, key, partition (-1: by key), callback, its other name, timestamp, headers.
-            self._produce(record.topic, record.value, record.key, -1, on_ack, None, record.timestamp_ms, record.headers)
+            self._shares[record.topic](
+                record.topic, record.value, record.key, -1, on_ack, None, record.timestamp_ms, record.headers
+            )
         except BufferError:
             self._was_full = True
             self._low = min(self._default_low, self.outstanding() // 2)  # The bytes may be full before the number.
@@ -117,7 +124,7 @@ class KafkaSink(Sink):
         throttles us."""
         if self._contact.is_shut:
             return True
-        outstanding = len(self._producer) if self._alone is None else self.outstanding()
+        outstanding = self.outstanding() if self._others else len(self._producer)
         if self._was_full:
             self._was_full = outstanding > self._low
         elif outstanding >= self._high:
@@ -152,15 +159,15 @@ class KafkaSink(Sink):
         return SinkCounts(replaced=self.replaced)
 
     def queue(self) -> tuple[int, int]:
-        """Return the size of librdkafka's queue by its last statistics."""
-        return self.statistics.events, self.statistics.bytes
+        """Return the size of librdkafka's queues by its last statistics."""
+        return sum(one.events for one in self._statistics), sum(one.bytes for one in self._statistics)
 
     def brokers(self) -> list[tuple[str, list[int]]]:
-        return self.statistics.lines()
+        return merged(self._statistics)
 
     def outstanding(self) -> int:
         """Return librdkafka's count: records not yet acked, and for a moment its own log lines."""
-        return len(self._producer) + (0 if self._alone is None else len(self._alone))
+        return len(self._producer) + sum(map(len, self._others))
 
     def recall(self) -> None:
         """Fail the records that have not been sent, at the next tick: a purge inside a callback would nest."""
@@ -175,6 +182,7 @@ class KafkaSink(Sink):
             alone = self._alone
             if alone is None:
                 alone = Alone(self._make(kafka_alone.PROPERTIES), self.small_topics)
+                self._others.append(alone)
         except BootError as failed:  # There is no thread or no memory left.
             _limited.warning(
                 "separate", "cannot make a second producer for topics that refuse our batches as too large: %s", failed
@@ -189,7 +197,7 @@ class KafkaSink(Sink):
             )
         alone.add(topic, self._loop.time())
         self._alone = alone
-        self._produce = self._by_topic
+        self._shares[topic] = alone.produce
         return True
 
     def classify(self, error: Any) -> str:
@@ -209,50 +217,37 @@ class KafkaSink(Sink):
             self._timer = None
             self._purge()
 
-    def _make(self, more: Properties | None = None) -> Producer:
-        try:
-            return Producer({**self._properties, **(more or {}), **self._callbacks()})
-        except (KafkaException, TypeError, ValueError) as refused:
-            reason = refused.args[0].str() if isinstance(refused, KafkaException) else str(refused)
-            reason = kafka_settings.redact(reason.strip(), self._properties)
-            raise BootError(f"sink.kafka: librdkafka refuses these properties: {reason}") from None
+    def _make(self, more: Properties | None = None, statistics: Statistics | None = None) -> Producer:
+        callbacks = self._callbacks(statistics or self._statistics[0])
+        return making.make({**self._properties, **(more or {})}, callbacks)
 
-    def _callbacks(self) -> dict[str, Any]:
+    def _callbacks(self, statistics: Statistics) -> dict[str, Any]:  # cold: once for each producer
         """Return what ``poll`` calls besides acks. librdkafka's own messages are counted: no broker has sent them."""
         return {
             "error_cb": self._on_error,
-            "stats_cb": self._on_statistics,
+            "stats_cb": partial(self._on_statistics, statistics),
             "logger": OwnLog(self._on_own_word),
             "throttle_cb": self._contact.on_throttle,
         }
 
     def _use(self, producer: Producer) -> None:
         self._producer = producer
-        self._produce = producer.produce
         self._poll = producer.poll
+        self._shares = Shares(producer, self._make_more, self._most_producers)
+        self._others = []
         self._alone = None
         self._is_fatal = False
         self._was_full = False
 
-    def _by_topic(self, topic: str, *record: Any) -> None:  # cold: while there is such a topic
-        assert self._alone is not None
-        (self._alone if topic in self._alone.topics else self._producer).produce(topic, *record)
-
-    async def _warm_up(self) -> None:  # cold: once
-        """Connect to a broker before the first event comes. It blocks the loop, which serves no client yet."""
-        started = self._loop.time()
-        try:
-            self._producer.list_topics(timeout=WARM_UP_S)
-        except KafkaException as failed:
-            servers = self._properties["bootstrap.servers"]
-            _logger.warning(
-                "no Kafka broker answers at %s (%s): starting anyway; events are not acked until one does",
-                servers,
-                failed.args[0].str(),
-            )
-            self._contact.is_away = self._contact.is_shut = True
-            return
-        await asyncio.sleep(max(0.0, PRODUCER_ID_S - (self._loop.time() - started)))
+    def _make_more(self) -> Producer:  # cold: once for many topics
+        """Make one more producer, with a part of the bytes: no more than twice the limit in all."""
+        number = len(self._shares.producers)
+        if number == len(self._statistics):
+            self._statistics.append(Statistics())
+        kbytes = int(self._properties[QUEUE_KBYTES]) // self._most_producers
+        producer = self._make({QUEUE_KBYTES: str(max(1, kbytes))}, self._statistics[number])
+        self._others.append(producer)
+        return producer
 
     def _wake(self) -> None:  # cold: once for each idle time
         """Tick fast again for the first record after an idle time: its ack is milliseconds away."""
@@ -274,22 +269,32 @@ class KafkaSink(Sink):
         except Exception:  # Acks must still be served.
             timers.failed("KafkaSink._tick")
         finally:
-            self._is_idle = not (len(self._producer) if self._alone is None else self.outstanding())
+            self._is_idle = not self.outstanding()
             self._timer = self._loop.call_later(IDLE_S if self._is_idle else BUSY_S, self._tick)
 
     def _look(self, now: float) -> None:
         """Look whether the brokers are silent, and whether another producer is needed, or needed no longer."""
-        if self._alone is not None and self._alone.is_over(now):
-            self._alone, self._produce = None, self._producer.produce
+        if self._alone is not None:
+            self._look_at_separated(self._alone, now)
         if self._is_fatal and now >= self._replace_at:
             self._replace()
         self._contact.look(now, is_idle=self._is_idle)
+
+    def _look_at_separated(self, alone: Alone, now: float) -> None:  # cold: while a topic is separated
+        """Let topics whose limits have been raised go back to their producers."""
+        topics = alone.topics
+        if alone.is_over(now):
+            self._others.remove(alone)
+            self._alone = None
+        for topic in topics - alone.topics:
+            del self._shares[topic]
 
     def _recall_now(self) -> None:  # cold: after a failure
         self.recalls += 1
         if self._is_recalling:
             self._is_recalling = False
-            self._producer.purge(in_queue=True, in_flight=False, blocking=False)
+            for producer in self._shares.producers:
+                producer.purge(in_queue=True, in_flight=False, blocking=False)
         if self._is_recalling_alone:
             self._is_recalling_alone = False
             if self._alone is not None:
@@ -302,8 +307,8 @@ class KafkaSink(Sink):
             own_words = self._own_words
             try:
                 heard = self._poll(timeout_s)
-                if self._alone is not None:
-                    heard += self._alone.poll(0)
+                for other in self._others:
+                    heard += other.poll(0)
                 if heard > self._own_words - own_words:
                     self._contact.hear()
             except Exception:  # The callbacks belong to other code; the next ones must run after any exception.
@@ -344,9 +349,8 @@ class KafkaSink(Sink):
         deadline = self._loop.time() + PURGE_S
         self._serve()
         while self.outstanding() and self._loop.time() < deadline:
-            self._producer.purge()  # It is repeated, since a callback may have submitted a record.
-            if self._alone is not None:
-                self._alone.purge()
+            for producer in (self._producer, *self._others):
+                producer.purge()  # It is repeated, since a callback may have submitted a record.
             self._serve(0.01)
         self._serve()  # A process that was stopped past the deadline has not served the acks since.
         if lost := self.outstanding():
@@ -378,9 +382,9 @@ class KafkaSink(Sink):
         if self._is_fatal:
             _limited.warning(error.name(), "Kafka at %s: %s", self._properties["bootstrap.servers"], error.str())
 
-    def _on_statistics(self, text: str) -> None:  # cold: every ``statistics.interval.ms``
+    def _on_statistics(self, statistics: Statistics, text: str) -> None:  # cold: every ``statistics.interval.ms``
         self._own_words += 1
-        self.statistics.take(text)
+        statistics.take(text)
 
     def _on_own_word(self) -> None:  # cold: librdkafka's own lines
         self._own_words += 1

@@ -11,6 +11,7 @@ Not here: the service's own counts (intake.books.tally), names for readers (metr
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -19,6 +20,7 @@ import msgspec
 SUMS: Final = ("requests", "bytes", "errors", "retries", "timeouts", "disconnects")
 GAUGES: Final = ("is_up", "rtt_us", "rtt_p99_us", "throttle_ms", "queued", "waiting")
 
+_HIGHEST: Final = {len(SUMS) + GAUGES.index(name) for name in ("is_up", "rtt_us", "rtt_p99_us", "throttle_ms")}
 _DISCONNECTS: Final = SUMS.index("disconnects")
 _UP: Final = "UP"
 _SLACK_US: Final = 1_000  # The age of a state is read some time after the clock.
@@ -109,6 +111,16 @@ class Statistics:
     def lines(self) -> list[tuple[str, list[int]]]:
         """Return a line for each broker: its number, and its values in the order of SUMS and GAUGES."""
         return list(self._brokers.items())
+
+
+def merged(parts: Iterable[Statistics]) -> list[tuple[str, list[int]]]:
+    """The lines of several producers together: one for each broker."""
+    found: dict[str, list[int]] = {}
+    for name, values in (line for part in parts for line in part.lines()):
+        line = found.setdefault(name, [0] * len(values))
+        for at, value in enumerate(values):
+            line[at] = max(line[at], value) if at in _HIGHEST else line[at] + value
+    return list(found.items())
 
 
 def _sums(broker: _Broker) -> list[int]:

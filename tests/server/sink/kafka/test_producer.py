@@ -27,13 +27,19 @@ def cluster() -> Iterator[MockCluster]:
 
 
 def make(
-    servers: str, properties: dict[str, Value] | None = None, *, max_outstanding: int = 1000, max_bytes: int = 1 << 26
+    servers: str,
+    properties: dict[str, Value] | None = None,
+    *,
+    max_outstanding: int = 1000,
+    max_bytes: int = 1 << 26,
+    most_producers: int = 1,
 ) -> KafkaSink:
     """No record fails because the machine is busy: a test that wants time-outs says so."""
     return KafkaSink(
         {"bootstrap.servers": servers, "message.timeout.ms": 600_000, **(properties or {})},
         max_outstanding=max_outstanding,
         max_outstanding_bytes=max_bytes,
+        most_producers=most_producers,
     )
 
 
@@ -292,7 +298,7 @@ def waits_for_answer(sink: Sink) -> bool:
     """Whether a request has left for a broker that has not answered it, by librdkafka's own books."""
     assert isinstance(sink, KafkaSink)
     at = GAUGES.index("waiting") - len(GAUGES)
-    return any(numbers[at] for _, numbers in sink.statistics.lines())
+    return any(numbers[at] for _, numbers in sink.brokers())
 
 
 def test_what_is_recalled_fails_soon_and_what_is_on_its_way_goes_on(cluster: MockCluster) -> None:
