@@ -88,6 +88,13 @@ def _largest(config: Config, _: SettingsDocument) -> Iterator[Breach]:
         yield Breach(("http", "limits", "max_event_bytes"), reason, hint, is_warning=True)
 
 
+def _record_headers(config: Config, _: SettingsDocument) -> Iterator[Breach]:
+    names = config.sink.kafka_headers
+    for at, name in enumerate(names):
+        if name in names[:at]:
+            yield Breach(("sink", "kafka_headers", at), f"{name!r} is there already", "name each header once")
+
+
 def _addresses(config: Config, _: SettingsDocument) -> Iterator[Breach]:
     taken: list[tuple[KeyPath, Address]] = []
     texts: list[tuple[KeyPath, str]] = [(("http", "listen", i), text) for i, text in enumerate(config.http.listen)]
@@ -203,7 +210,7 @@ def _unused(config: Config, document: SettingsDocument) -> Iterator[Breach]:
 
 
 _RULES = (
-    *(_sizes, _queue, _largest, _addresses, _proxies, transport_breaches, _times, _acks, _event_paths),
+    *(_sizes, _queue, _largest, _record_headers, _addresses, _proxies, transport_breaches, _times, _acks, _event_paths),
     *(url_breaches, auth_breaches, tracing_breaches, console_breaches, canary_breaches, plausibility_breaches),
     *(_names, _secrets, _unused),
 )

@@ -13,7 +13,7 @@ import fnmatch
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 MAX_ROUTES = 10_000  # Pairs of schema and stream that were accepted; the oldest goes first. About 1 kB each.
 
 CLIENT_IP_FIELD: Path = ("http", "client_ip")
+_HEADERS: Final = {"content-type": b"application/json", "schema-uri": b""}  # Empty: of each route.
 _OF_REQUESTS = frozenset({b"x-request-id", b"traceparent"})  # Headers that say nothing of the client itself.
 
 
@@ -258,7 +259,7 @@ class Router:
             tally=self._tallies.of(stream.declared),
             judged=self.judged.of(schema_uri if validator is not None else OTHERS),
             version=self.versions.of(stream.declared, schema_uri),
-            headers=[("content-type", b"application/json"), ("schema-uri", schema_uri.encode())],
+            headers=[(name, _HEADERS[name] or schema_uri.encode()) for name in self._config.sink.kafka_headers],
             unfetched=unfetched,
             checks=() if self._checks is None else self._checks(stream, schema_uri, validator),
             privacy=self._private([] if described is None else [described], stream),

@@ -51,6 +51,7 @@ def test_the_defaults_break_no_rule() -> None:
         ),
         ("http: {proxy_protocol: true}", "http.proxy_protocol", "refuses every connection"),
         ("http: {limits: {max_header_bytes: 40000}}", "http.limits.max_header_bytes", "a part of the head"),
+        ("sink: {kafka_headers: [schema-uri, schema-uri]}", "sink.kafka_headers[1]", "is there already"),
         ("process: {late_s: 0.5}", "process.late_s", "is not more than process.beat_s"),
         ("workers: 100", "workers", "more than process.max_workers"),
         ("intake: {stream_field: meta..stream}", "intake.stream_field", "not a path in an event"),

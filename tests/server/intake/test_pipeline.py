@@ -56,6 +56,18 @@ def test_a_valid_event_becomes_a_record_for_its_topic(pipeline: Pipeline) -> Non
     assert prepared.headers == [("content-type", b"application/json"), ("schema-uri", b"/test/event/1.0.0")]
 
 
+@pytest.mark.parametrize(
+    ("names", "headers"),
+    [
+        ("[schema-uri, content-type]", [("schema-uri", b"/test/event/1.0.0"), ("content-type", b"application/json")]),
+        ("[schema-uri]", [("schema-uri", b"/test/event/1.0.0")]),
+        ("[]", []),
+    ],
+)
+def test_settings_choose_the_headers_of_records(make: Make, names: str, headers: list[tuple[str, bytes]]) -> None:
+    assert prepare(make(f"sink.kafka_headers={names}"), event(test="x")).headers == headers
+
+
 def test_schema_and_stream_come_from_the_query_when_the_event_names_none(pipeline: Pipeline) -> None:
     prepared = prepare(pipeline, b'{"test":"x"}', arrival(schema_uri="/test/event/1.0.0", stream="plain"))
 
