@@ -31,6 +31,21 @@ def test_every_record_is_acked_once_and_kept_with_all_its_parts(case: Case, topi
     assert [kept.headers for kept in stored] == [HEADERS, HEADERS]
 
 
+def test_a_record_without_headers_is_stored_without(case: Case, topic: str) -> None:
+    acks = Acks()
+
+    async def test(sink: Sink) -> None:
+        plain = record(topic, 1)
+        plain.headers = []
+        assert sink.submit(plain, acks) is None
+        assert await settle(sink) == 0
+
+    drive(test, case.make())
+
+    assert acks.errors == [None]
+    assert [kept.headers for kept in case.stored(topic)] == [[]]
+
+
 def test_submit_does_not_call_back_before_it_returns(case: Case, topic: str) -> None:
     acks = Acks()
 
