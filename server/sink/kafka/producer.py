@@ -25,6 +25,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from server.config.kafka import settings as kafka_settings
 from server.config.kafka.rules import Properties
 from server.errors import BootError
+from server.host import descriptors
 from server.log import Limited
 from server.sink.base import OnAck, Record, Sink, SinkCounts
 from server.sink.kafka import alone as kafka_alone
@@ -241,7 +242,9 @@ class KafkaSink(Sink):
 
     def _make_more(self) -> Producer:  # cold: once for many topics
         """Make one more producer, with a part of the bytes: no more than twice the limit in all."""
-        number = len(self._shares.producers)
+        number, brokers = len(self._shares.producers), len(self.brokers())
+        if not descriptors.suffice_for_producers(number + 1, brokers, descriptors.limit()):
+            raise BootError(f"{number + 1} of them and {brokers} brokers need more open files: raise LimitNOFILE")
         if number == len(self._statistics):
             self._statistics.append(Statistics())
         kbytes = int(self._properties[QUEUE_KBYTES]) // self._most_producers

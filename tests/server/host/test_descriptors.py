@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from server.host.descriptors import HARD_PART, MIN_CONNECTIONS, connections, reserved
+from server.host.descriptors import HARD_PART, MIN_CONNECTIONS, connections, reserved, suffice_for_producers
 
 
 @pytest.mark.parametrize(
-    ("most", "kept"), [(256, 96), (1024, 256), (20_000, 512), (65_536, 512), (1_048_576, 512), (100, 96)]
+    ("most", "kept"),
+    [(256, 96), (1024, 256), (4000, 1000), (20_000, 2048), (65_536, 2048), (1_048_576, 2048), (100, 96)],
 )
 def test_a_quarter_is_kept_within_bounds(most: int, kept: int) -> None:
     assert reserved(most) == kept
@@ -31,3 +32,20 @@ def test_fewer_that_are_wanted_are_what_there_is() -> None:
 @pytest.mark.parametrize("most", [0, 50, 96, 100])
 def test_a_few_are_always_taken(most: int) -> None:
     assert connections(20_000, most) == MIN_CONNECTIONS
+
+
+@pytest.mark.parametrize(
+    ("number", "brokers", "most", "suffice"),
+    [
+        (2, 0, 44 * 4, True),  # Three brokers are counted before any is known; half of the reserved 96 is 48.
+        (5, 0, 44 * 4, False),
+        (8, 30, 20_000, True),
+        (8, 60, 20_000, False),
+        (5, 60, 20_000, True),
+        (8, 60, None, True),
+    ],
+)
+def test_further_producers_take_half_of_what_is_kept(
+    number: int, brokers: int, most: int | None, suffice: bool
+) -> None:
+    assert suffice_for_producers(number, brokers, most) is suffice

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from confluent_kafka import KafkaError
 
 from server.errors import BootError
+from server.log import Limited
 from server.sink.base import Sink
 from server.sink.kafka import shares
 from server.sink.kafka.producer import KafkaSink
@@ -57,6 +59,7 @@ def senders(found: Shares, topics: list[str]) -> list[object]:
 @pytest.fixture(autouse=True)
 def small_shares(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shares, "TOPICS_EACH", 4)
+    monkeypatch.setattr(shares, "_limited", Limited(logging.getLogger("sink.kafka")))  # Each test may hear it.
 
 
 def test_each_producer_gets_a_share_and_topics_stay_where_they_are() -> None:
@@ -163,6 +166,25 @@ def test_records_of_all_shares_are_acked_and_counted(brokers: Mock) -> None:
         await until(lambda: total(sink, "requests") >= len(TOPICS))
 
     drive(test, several(brokers))
+
+
+def test_a_producer_for_which_there_are_no_descriptors_is_not_made(
+    brokers: Mock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("server.host.descriptors.limit", lambda: 200)
+    acks = Acks()
+
+    async def test(sink: Sink) -> None:
+        assert isinstance(sink, KafkaSink)
+        monkeypatch.setattr(sink, "brokers", lambda: [("1", [])] * 12)
+        submit(sink, acks, 0)
+        assert await settle(sink) == 0
+        assert producers(sink) == 1
+
+    drive(test, several(brokers))
+
+    assert acks.errors == [None] * len(TOPICS)
+    assert "2 of them and 12 brokers need more open files: raise LimitNOFILE" in caplog.text
 
 
 def test_a_recall_and_the_end_reach_all_producers(brokers: Mock) -> None:
