@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,7 +69,9 @@ def test_two_failures_have_a_second_chance_and_are_named(tmp_path: Path, monkeyp
 
 def test_no_test_beside_the_others_asks_for_a_real_kafka() -> None:
     """There, a skip for the lack of one would pass for green."""
-    for name in whole.BESIDE:
-        folder = whole.ROOT / "tests" / name
-        assert folder.is_dir()
-        assert not [path for path in folder.rglob("*.py") if "kafka_node" in path.read_text(encoding="utf-8")]
+    folders = [f"tests/{name}" for name in whole.BESIDE]
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "kafka", *folders]
+    done = subprocess.run(command, cwd=whole.ROOT, capture_output=True, text=True)
+
+    assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, done.stdout[-2000:]
+    assert all((whole.ROOT / folder).is_dir() for folder in folders)
