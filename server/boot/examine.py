@@ -19,7 +19,7 @@ from server.auth.credentials import Credentials
 from server.auth.public_keys import kept_path
 from server.boot import declarations
 from server.boot.declarations import Occasion
-from server.catalog.check_streams import check
+from server.catalog.check_streams import check, is_built
 from server.catalog.snapshot import Snapshot, build
 from server.catalog.sources import Source
 from server.config.addresses import is_reachable, parse
@@ -104,9 +104,9 @@ def _examine(
         refuse_unknown=config.streams.unknown_titles == "refuse",
         until=until,
     )
-    if schemas is None or errors_of(findings):
+    snapshot = _built(loaded, sources)
+    if schemas is None or snapshot is None:
         return Examined(loaded, findings, sources)
-    snapshot = build(sources, topic_prefix=config.sink.topic_prefix, wiki=config.streams.wiki)
     about_schemas, unread = _schemas(schemas, snapshot, sources, until)
     findings += about_schemas
     findings += _expectations(schemas, snapshot, until)
@@ -119,6 +119,16 @@ def _examine(
     findings += _privacy(loaded, schemas, snapshot, sources)
     findings += auth_check.check(config, credentials, snapshot, sources)
     return Examined(loaded, findings, sources, schemas, snapshot, credentials, unread)
+
+
+def _built(loaded: Loaded, sources: Sequence[Source]) -> Snapshot | None:
+    """Return the streams, so that an error in one hides none of the others; None: nothing can be made of them."""
+    if not is_built(sources):
+        return None
+    try:
+        return build(sources, topic_prefix=loaded.config.sink.topic_prefix, wiki=loaded.config.streams.wiki)
+    except SettingsError:  # A regular expression that cannot be used, which is among the findings.
+        return None
 
 
 def usable(examined: Examined) -> tuple[Snapshot, SchemaRepository]:
@@ -224,7 +234,7 @@ def _services(loaded: Loaded, snapshot: Snapshot) -> list[Finding]:
     """Check that any event could be accepted: a service that refuses all of them is noticed only when the data is
     missing."""
     name = loaded.config.service_name
-    if snapshot.is_open:
+    if snapshot.is_open or not snapshot.streams():
         return []
     ours = [stream for stream in snapshot.streams() if name is None or stream.service in (None, name)]
     if any(stream.enabled for stream in ours):

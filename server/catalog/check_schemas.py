@@ -33,7 +33,7 @@ class SchemaTitles(Protocol):
         """Return the versions of a title."""
 
     def declares(self, title: str, path: tuple[str, ...]) -> bool:
-        """Whether any version of the title has the field."""
+        """Whether any version of the title has the field. True where a version cannot be used."""
 
     def requires(self, title: str, path: tuple[str, ...]) -> bool:
         """Whether every event of the latest version has the field."""

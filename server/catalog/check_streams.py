@@ -23,7 +23,7 @@ from server.catalog.sources import SECTIONS, Declared, Source, declared, where
 from server.catalog.topics import LENGTH_MAX, effective, is_legal, produced
 from server.catalog.unknown import IN_QUOTES, MERGE, MERGE_HINT
 from server.config.framework.document import KeyPath, dotted
-from server.config.framework.finding import Finding, Level, quoted
+from server.config.framework.finding import Finding, Level, errors_of, quoted
 
 UNREAD = "x-"  # Sections with this prefix hold anchors that `<<:` merges elsewhere.
 OTHERS_MAX = 20  # How many services a service name that occurs only once is compared with.
@@ -45,7 +45,7 @@ def check(
     if not sources:
         return []
     findings = [finding for source in sources for finding in _shape(source)]
-    if any(finding.level == "error" for finding in findings):
+    if errors_of(findings):
         return findings
     merged = declared(sources, wiki)
     if not merged.streams:
@@ -57,6 +57,11 @@ def check(
     if schemas is not None:
         checker.ask(schemas, refuse_unknown, until)
     return findings + checker.findings
+
+
+def is_built(sources: Sequence[Source]) -> bool:
+    """Whether streams can be made of these declarations, whatever else is wrong with them."""
+    return not errors_of([finding for source in sources for finding in _shape(source)])
 
 
 def _shape(source: Source) -> list[Finding]:

@@ -225,10 +225,11 @@ class SchemaRepository:
         return sorted(found)
 
     def declares(self, title: str, path: tuple[str, ...]) -> bool:
-        """Whether any usable version of the title declares the property; the latest is asked first."""
+        """Whether any version of the title declares the property; the latest is asked first. True where that is
+        unknown, because a version cannot be used: then this is what has to be told."""
         for uri in reversed(self.versions(title)):
             found = self.find_here(uri)
-            if not isinstance(found, tuple) and found.declares(path):
+            if isinstance(found, tuple) or found.declares(path):
                 return True
         return False
 

@@ -159,6 +159,40 @@ def test_a_schema_that_cannot_be_used_is_an_error_whichever_version_it_is(direct
     assert check(directory, "schemas.allow_insecure=true")[1][0].startswith("error: streams.yaml:3")
 
 
+FIELDS = """\
+streams:
+  a:
+    schema_title: one
+    message_key_fields: {k: id}
+    producers: {eventgate: {enrich_fields_from_http_headers: {agent: user-agent}}}
+  b: {schema_title: two/three, message_key_fields: {k: gone}}
+"""
+
+
+@pytest.mark.parametrize("more", [", type: x", ", $ref: /none/1.0.0", ", x-privacy: dorp", ": ["])
+def test_of_a_schema_that_cannot_be_used_nothing_else_is_told(directory: Path, more: str) -> None:
+    """Whether it has the fields that its stream names is unknown, and another stream's fault does not hide it."""
+    write_schema(directory, "one", "1.1.0", more)
+    (directory / "streams.yaml").write_text(FIELDS)
+
+    code, lines = check(directory)
+
+    assert code == EXIT_SETTINGS
+    assert lines[0].startswith("error: streams.yaml:6: stream b, message_key_fields.k: no version of schema two/three")
+    assert lines[1].startswith("error: streams.yaml:2: stream a: schema /one/1.1.0 cannot be used: ")
+    assert [line for line in lines[2:] if line.startswith(("error", "warning"))] == []
+
+
+@pytest.mark.parametrize("wrong", ["c d: {schema_title: one}", "c: {}"])
+def test_a_fault_of_one_stream_hides_no_schema_of_another(directory: Path, wrong: str) -> None:
+    write_schema(directory, "one", more=", minLength: x")
+    (directory / "streams.yaml").write_text(f"streams:\n  a: {{schema_title: one}}\n  {wrong}\n")
+    told = "\n".join(check(directory)[1])
+
+    assert "error: streams.yaml:3" in told
+    assert "error: streams.yaml:2: stream a: schema /one/1.0.0 cannot be used" in told
+
+
 def test_a_title_without_a_schema_is_a_warning_or_an_error_as_set(directory: Path) -> None:
     (directory / "streams.yaml").write_text("streams:\n  a: {schema_title: one}\n  b: {schema_title: gone}\n")
 
