@@ -21,7 +21,7 @@ from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
 from server.schemas.judges import UnusableError, bundle_of
 from server.schemas_tool import rules
 from server.schemas_tool.accepted import AcceptedFile
-from server.schemas_tool.compare import Comparison, compare, finding
+from server.schemas_tool.compare import Comparison, compare, finding, unusable
 from server.schemas_tool.finding import Finding
 from server.schemas_tool.making.materialize import MaterializeError, read
 from server.schemas_tool.proof.gap import bare
@@ -66,6 +66,7 @@ def check(
     comparisons = [compare(old, new, profile, all_bases) for old, new in _pairs(titles, before)]
     findings = [found for each in comparisons for found in each.findings]
     findings += _released(titles, before, all_bases)
+    findings += _alone(titles, before, comparisons, all_bases)
     if profile == "wmf":
         _skip_as_configured(root, comparisons)
     if accepted is not None:
@@ -86,6 +87,18 @@ def _pairs(titles: Titles, before: Titles | None) -> Iterator[tuple[Version, Ver
         for old, new in itertools.pairwise(all_of_them):
             if new.version not in known:
                 yield old, new
+
+
+def _alone(
+    titles: Titles, before: Titles | None, comparisons: Sequence[Comparison], bases: Sequence[Path]
+) -> Iterator[Finding]:
+    """Yield new versions that cannot be used and were compared with none."""
+    compared = {(each.title, each.version) for pair in comparisons for each in (pair.old, pair.new)}
+    for title, versions in titles.items():
+        known = {version.version for version in (before or {}).get(title, ())}
+        for version in versions:
+            if version.version not in known and (title, version.version) not in compared:
+                yield from unusable(version, bases)
 
 
 def _released(titles: Titles, before: Titles | None, bases: Sequence[Path]) -> Iterator[Finding]:

@@ -59,12 +59,20 @@ def compare(old: Version, new: Version, profile: str, bases: Sequence[Path]) -> 
     )
     needed = "major" if found else "minor" if is_changed else "patch"
     actual = bump_between(old, new)
-    if actual == "major":
+    if actual == "major" and not list(unusable(new, bases)):
         for each in found:
             each.status = "allowed"
     if profile != "wmf":
         found += _bump(old, new, verdict, needed, actual)
     return Comparison(old, new, verdict, needed, found)
+
+
+def unusable(version: Version, bases: Sequence[Path]) -> Iterator[Finding]:
+    """Yield a finding about a version that cannot be used, whatever it is compared with."""
+    try:
+        _bundle(version, tuple(bases))
+    except (UnusableError, MaterializeError, RecursionError) as error:
+        yield finding(rules.UNUSABLE, version, (), "unknown", str(error))
 
 
 def _bump(old: Version, new: Version, verdict: Verdict, needed: str, actual: str) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from msgspec import UNSET
 
+from server.schemas_tool import rules
 from server.schemas_tool.finding import Finding
 
 _LEVELS: Final = {"error": "error", "note": "notice", "accepted": "notice", "allowed": "notice"}
@@ -43,7 +44,9 @@ def _told(found: Finding) -> Iterator[str]:
         yield f"    {taken}: {json.dumps(found.witness, ensure_ascii=False)}"
     if found.reason:
         yield f"    {found.reason}"
-    if found.bump and found.status == "error":
+    if found.rule == rules.UNUSABLE.name and found.status == "error":
+        yield "    needed: a schema that can be used"
+    elif found.bump and found.status == "error":
         yield f"    needed: a new {found.bump} version, or an entry in the file of accepted breaks"
     yield ""
 

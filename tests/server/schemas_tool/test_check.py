@@ -77,6 +77,41 @@ def test_a_file_that_is_no_schema_is_unknown(repository: Path, capsys: pytest.Ca
     assert (code, found["rule"]) == (2, "schema-unusable")
 
 
+@pytest.mark.parametrize("text", ["[", "5\n", "type: objekt\n", "properties: {a: {$ref: /no/such/1.0.0}}\n"])
+@pytest.mark.parametrize("is_compared", [True, False])
+def test_a_new_major_version_or_a_first_one_that_is_no_schema_is_an_error(
+    repository: Path, capsys: pytest.CaptureFixture[str], text: str, is_compared: bool
+) -> None:
+    put(repository, "2.0.0", text)
+    if not is_compared:
+        (repository / "shop/order/1.0.0.yaml").unlink()
+    code, (found,) = checked(capsys, repository)
+
+    assert (code, found["rule"], found["status"], found["version"]) == (2, "schema-unusable", "error", "2.0.0")
+    main(["schemas", "check", str(repository)])
+    assert "needed: a schema that can be used" in capsys.readouterr().out
+
+
+def test_a_new_major_version_after_one_that_is_no_schema_is_allowed(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(repository, "1.0.0", "type: objekt\n")
+    put(repository, "2.0.0", FIRST.replace("1.0.0", "2.0.0"))
+    code, (found,) = checked(capsys, repository)
+
+    assert (code, found["rule"], found["status"]) == (0, "schema-unusable", "allowed")
+
+
+def test_a_released_version_that_is_no_schema_is_not_told_again(
+    repository: Path, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    released = tmp_path_factory.mktemp("released")
+    for root in (repository, released):
+        put(root, "1.0.0", "type: objekt\n")
+
+    assert checked(capsys, repository, "--against", str(released)) == (0, [])
+
+
 @pytest.mark.parametrize("options", [["no/such"], [".", "--against", "no-such-state"], [".", "--accepted", "no.yaml"]])
 def test_a_wrong_use_is_told_from_findings(
     repository: Path, options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
