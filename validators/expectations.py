@@ -24,6 +24,7 @@ from validators.load import dialect, insecure
 from validators.load.cost_limits import refuse_costly
 from validators.regex import pattern
 from validators.regex.pattern import PatternError
+from validators.vacuous import is_always_met, is_never_met
 
 if TYPE_CHECKING:
     from validators.annotations import Placed, Step
@@ -34,7 +35,29 @@ KEYWORD: Final = "x-expect"
 MOST_EXPECTATIONS: Final = 32  # Each is one more pass over an event.
 MOST_SCHEMAS: Final = 100  # In one expectation; all of a schema compile within seconds then.
 MOST_NAME_CHARS: Final = 200
-_MISPLACED: Final = "stands where it is not judged: below anyOf, oneOf, not, if, contains, dependencies or the like"
+_MISPLACED: Final = (
+    "stands where it is not judged: below anyOf, oneOf, not, if, contains, dependencies or the like; "
+    "write it above them, with the same branches inside"
+)
+_WITHOUT_CONDITION: Final = (
+    dialect.IN_VALUE
+    | dialect.IN_LIST
+    | dialect.IN_MAP
+    | {
+        *(
+            "$comment",
+            "$id",
+            "$schema",
+            "contentEncoding",
+            "contentMediaType",
+            "default",
+            "description",
+            "examples",
+            "id",
+        ),
+        *("readOnly", "required", "title", "writeOnly"),
+    }
+)
 _BOUNDS: Final = ("maxLength", "maxItems", "propertyNames")
 
 Make = Callable[[str, dict[str, Any]], "Validator"]
@@ -83,7 +106,8 @@ def compile_all(whole: dict[str, Any], make: Make, *, allow_insecure: bool = Fal
     """Compile the expectations of a bundle. ``make`` compiles one schema, under a name for its errors; it may raise
     SchemaError."""
     try:
-        written = [each for place in placed(whole, KEYWORD) for each in _written(place)]
+        has_false = dialect.draft_of_schema(whole, "it") is not dialect.DRAFT4
+        written = [each for place in placed(whole, KEYWORD) for each in _written(place, has_false)]
         faults = [Fault(at, _MISPLACED) for at in misplaced(whole, KEYWORD)]
     except SchemaError as error:  # Too many places.
         return Expectations(faults=(Fault(f"#/{KEYWORD}", str(error)),))
@@ -107,12 +131,17 @@ def compile_all(whole: dict[str, Any], make: Make, *, allow_insecure: bool = Fal
     return Expectations(tuple(usable), tuple(faults))
 
 
-def _written(place: Placed) -> Iterator[_Written]:
-    if isinstance(place.value, list):
+def _written(place: Placed, has_false: bool) -> Iterator[_Written]:
+    """Yield the expectations of a place. From draft-06 on, ``false`` is a schema: no value is expected there."""
+    if isinstance(place.value, list) and place.value:
         for index, schema in enumerate(place.value):
-            yield _Written(place, f"{place.pointer}/{index}", schema)
+            yield _Written(place, f"{place.pointer}/{index}", _of_false(schema, has_false))
     else:
-        yield _Written(place, place.pointer, place.value)
+        yield _Written(place, place.pointer, _of_false(place.value, has_false))
+
+
+def _of_false(schema: Any, has_false: bool) -> Any:
+    return {"not": {}} if schema is False and has_false else schema
 
 
 def _title(schema: Any) -> str | None:
@@ -132,7 +161,7 @@ def _refuse(whole: dict[str, Any], each: _Written, *, allow_insecure: bool) -> N
     insecure."""
     schema, pointer = each.schema, each.pointer
     if not isinstance(schema, dict):
-        raise SchemaError("schema_unavailable", "is not a schema or a list of schemas")
+        raise SchemaError("schema_unavailable", _no_schema(schema, whole))
     inside = list(_inside(schema))
     if any("$ref" in one for one in inside):
         raise SchemaError("schema_unavailable", "has a $ref: an expectation refers to no other schema")
@@ -141,11 +170,35 @@ def _refuse(whole: dict[str, Any], each: _Written, *, allow_insecure: bool) -> N
     draft = {"$schema": whole["$schema"]} if "$schema" in whole else {}
     check_schema({**schema, **draft}, pointer)
     refuse_costly(schema, pointer)
+    if is_always_met(schema):
+        raise SchemaError("schema_unavailable", f"expects nothing: every value meets it{_unknown(schema)}")
+    if not each.place.steps and is_never_met(schema):
+        raise SchemaError("schema_unavailable", "is met by no event; write a condition, or place it at a property")
     if not allow_insecure:
         bounds: dict[str, Any] = {key: each.place.schema[key] for key in _BOUNDS if key in each.place.schema}
         found = insecure.findings({**bounds, **schema})
         if found:
             raise SchemaError("insecure_schema", "; ".join(map(str, found[:10])))
+
+
+def _no_schema(value: Any, whole: dict[str, Any]) -> str:
+    """Return what is wrong with a value that is no object."""
+    if value is True:
+        return "is true, which every value meets: write what is expected, or leave the keyword out"
+    if value is False:
+        return f"is false, which is no schema in {whole['$schema']}: write {{not: {{}}}} where no value is expected"
+    if value is None:
+        return "is empty: write a schema, such as {required: [size]}, or leave the keyword out"
+    if value == []:
+        return "is an empty list: write a schema in it, or leave the keyword out"
+    kind = {list: "a list in a list", str: "text"}.get(type(value), "a number")
+    return f"is {kind}, and not a schema or a list of schemas: write conditions, such as {{required: [size]}}"
+
+
+def _unknown(schema: dict[str, Any]) -> str:
+    """Name the words that were probably meant for conditions."""
+    words = [word for word in map(str, schema) if word not in _WITHOUT_CONDITION and not word.startswith("x-")]
+    return f". No keyword: {', '.join(word[:40] for word in words[:5])}" if words else ""
 
 
 def _inside(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -111,9 +111,14 @@ def test_the_draft_of_the_schema_is_that_of_its_expectations(tmp_path: Path) -> 
         ({"minimum": "x"}, "is not a schema of its draft: '.minimum' should be number"),
         ({"$ref": "#/definitions/x"}, "has a $ref"),
         ({"not": {"$ref": "#/definitions/x"}}, "has a $ref"),
-        ("text", "is not a schema or a list of schemas"),
-        (True, "is not a schema or a list of schemas"),
-        ([[]], "is not a schema or a list of schemas"),
+        ("text", "is text, and not a schema"),
+        (5, "is a number, and not a schema"),
+        (True, "is true, which every value meets: write what is expected"),
+        ([None], "is empty: write a schema"),
+        ([[]], "is an empty list: write a schema in it"),
+        ([[{"minimum": 1}]], "is a list in a list, and not a schema"),
+        ({}, "expects nothing: every value meets it"),
+        ({"title": "a", "maximun": 5, "when": False}, "every value meets it. No keyword: maximun, when"),
         ({"pattern": "["}, "is not a schema of its draft"),
         ({"pattern": "(?<=a)"}, "pattern"),
         ({"pattern": "^(a+)+$", "maxLength": 9}, "has nested quantifiers"),
@@ -158,6 +163,39 @@ def test_insecure_expectations_are_used_where_insecure_schemas_are(tmp_path: Pat
     registry = validators.open_registry(tmp_path, allow_insecure=True)
 
     assert failed(registry.expectations(registry.validator("/t/e/1.0.0")), {"a": "b"}) == ["#/properties/a/x-expect"]
+
+
+@pytest.mark.parametrize("draft", ["06", "07"])
+@pytest.mark.parametrize("never", [False, [False], {"not": True}, {"not": {}}])
+def test_false_says_that_no_value_is_expected(tmp_path: Path, never: Any, draft: str) -> None:
+    schema = {"type": "object", "properties": {"old": {"type": "integer", "x-expect": never}}}
+    _, found = compiled(tmp_path, {"$schema": f"http://json-schema.org/draft-{draft}/schema#", **schema})
+
+    assert failed(found, {"old": 1}) == [f"#/properties/old/x-expect{'/0' * isinstance(never, list)}"]
+    assert failed(found, {}) == []
+
+
+@pytest.mark.parametrize(
+    ("draft", "expectation", "reason"),
+    [
+        (
+            "04",
+            {"properties": {"a": {"x-expect": False}}},
+            "is false, which is no schema in http://json-schema.org/dra",
+        ),
+        ("07", {"x-expect": False}, "is met by no event"),
+        ("07", {"x-expect": {"not": {"title": "x"}}}, "is met by no event"),
+        ("07", {"x-expect": []}, "is an empty list"),
+        ("07", {"x-expect": None}, "is empty"),
+    ],
+)
+def test_what_could_say_nothing_of_events_is_a_fault(
+    tmp_path: Path, draft: str, expectation: dict[str, Any], reason: str
+) -> None:
+    _, found = compiled(tmp_path, {"$schema": f"http://json-schema.org/draft-{draft}/schema#", **expectation})
+
+    assert found.usable == ()
+    assert [fault.reason[: len(reason)] for fault in found.faults] == [reason]
 
 
 def test_a_place_at_which_nothing_is_judged_is_a_fault(tmp_path: Path) -> None:

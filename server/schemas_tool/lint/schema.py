@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from server.schemas.repository import compile_regex, is_slow_regex
 from server.schemas_tool.lint import privacy, rules
 from server.schemas_tool.lint.rules import LintRule
-from server.schemas_tool.lint.words import KEYWORDS, RESERVED, meant
+from server.schemas_tool.lint.words import EXPECT, KEYWORDS, OWN_KEYWORDS, RESERVED, meant
 
 Path = tuple[str | int, ...]
 SAFE: Final = 2**53 - 1
@@ -43,24 +43,42 @@ def remarks_of(schema: Any, path: Path = (), *, is_whole: bool = True) -> Iterat
     yield from _bounds(schema, path)
     yield from _required(schema, path)
     yield from (Remark(*found) for found in privacy.found_in(schema, path))
-    yield from _inside(schema, path)
+    for name, inner in _members(schema, "properties"):
+        yield from _name(name, inner, (*path, "properties", name))
+    for inner, at, is_described in _inside(schema, path):
+        yield from remarks_of(inner, at, is_whole=is_described)
+    yield from _expected(schema, path)
 
 
-def _inside(schema: dict[str, Any], path: Path) -> Iterator[Remark]:
+def _inside(schema: dict[str, Any], path: Path) -> Iterator[tuple[Any, Path, bool]]:
+    """Yield the schemas directly inside one, their paths, and whether they describe a value by themselves."""
     for word in ("properties", "patternProperties", "definitions"):
         for name, inner in _members(schema, word):
-            if word == "properties":
-                yield from _name(name, inner, (*path, word, name))
-            yield from remarks_of(inner, (*path, word, name))
+            yield inner, (*path, word, name), True
+    for name, inner in _members(schema, "dependencies"):
+        yield inner, (*path, "dependencies", name), False
     for word in ("additionalProperties", "additionalItems", "items"):
-        inner = schema.get(word)
-        for at, each in enumerate(inner) if isinstance(inner, list) else [(None, inner)]:
-            yield from remarks_of(each, (*path, word) if at is None else (*path, word, at))
+        yield from ((inner, at, True) for inner, at in _listed(schema.get(word), (*path, word)))
     for word in _UNIONS:
-        for at, each in enumerate(schema[word] if isinstance(schema.get(word), list) else ()):
-            yield from remarks_of(each, (*path, word, at), is_whole=False)
+        if isinstance(schema.get(word), list):
+            yield from ((inner, at, False) for inner, at in _listed(schema[word], (*path, word)))
     for word in _NARROWING:
-        yield from remarks_of(schema.get(word), (*path, word), is_whole=False)
+        yield schema.get(word), (*path, word), False
+
+
+def _listed(value: Any, path: Path) -> list[tuple[Any, Path]]:
+    """Return the schemas of a keyword that holds one, or a list of them."""
+    return [(each, (*path, at)) for at, each in enumerate(value)] if isinstance(value, list) else [(value, path)]
+
+
+def _expected(schema: dict[str, Any], path: Path) -> Iterator[Remark]:
+    """Yield the remarks on expectations: they narrow, so that their keywords are looked at, and no more."""
+    waiting = _listed(schema.get(EXPECT), (*path, EXPECT))
+    while waiting:
+        inner, at = waiting.pop()
+        if isinstance(inner, dict):
+            yield from _keywords(inner, at)
+            waiting += [(each, below) for each, below, _ in _inside(inner, at)]
 
 
 def _members(schema: dict[str, Any], word: str) -> list[tuple[str, Any]]:
@@ -79,13 +97,17 @@ def _name(name: str, schema: Any, path: Path) -> Iterator[Remark]:
 
 def _keywords(schema: dict[str, Any], path: Path) -> Iterator[Remark]:
     for word in map(str, schema):
-        if word in KEYWORDS or word.startswith("x-"):
+        if word in KEYWORDS or word in OWN_KEYWORDS:
             continue
         likely = meant(word)
-        if likely is None:
-            yield Remark(rules.UNKNOWN, (*path, word), f"{word!r} is no keyword of draft-07.")
-        else:
+        if likely in OWN_KEYWORDS:
+            yield Remark(rules.MISSPELT, (*path, word), f"{word!r} says nothing; the keyword is {likely}.")
+        elif word.startswith("x-"):
+            continue
+        elif likely is not None:
             yield Remark(rules.MISSPELT, (*path, word), f"{word!r} is no keyword of draft-07; {likely} is one.")
+        else:
+            yield Remark(rules.UNKNOWN, (*path, word), f"{word!r} is no keyword of draft-07.")
 
 
 def _type(schema: dict[str, Any], path: Path) -> Iterator[Remark]:

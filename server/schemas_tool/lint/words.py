@@ -1,7 +1,7 @@
 """Words that lint compares with: keywords of draft-07, and names that Hive reserves.
 
 Place: lint.schema → HERE.
-Rules: keywords that begin with ``x-`` are extensions, and never misspelt.
+Rules: keywords that begin with ``x-`` are extensions of others, unless they are nearly ours.
 Source: draft-07 (json-schema.org); Apache Hive, LanguageManual DDL, reserved keywords of 2.0 and later.
 Not here: rules (lint.rules).
 """
@@ -30,10 +30,13 @@ _RESERVED: Final = (
 )
 KEYWORDS: Final = frozenset(_KEYWORDS.split())
 RESERVED: Final = frozenset(_RESERVED.split())
-_LIKENESS: Final = 0.8  # mexLength, maxiumum and additionalProperites are above it, labels such as "search" below.
+EXPECT: Final = "x-expect"
+OWN_KEYWORDS: Final = (EXPECT, "x-privacy")
+_LIKENESS: Final = 0.8  # mexLength, maxiumum and x-privcy are above it, labels such as "search" below.
 
 
 def meant(keyword: str) -> str | None:
     """Return the keyword that an unknown one is probably meant to be."""
-    found = difflib.get_close_matches(keyword, sorted(KEYWORDS), n=1, cutoff=_LIKENESS)
+    own = difflib.get_close_matches(keyword.lower().replace("_", "-"), OWN_KEYWORDS, n=1, cutoff=_LIKENESS)
+    found = own or difflib.get_close_matches(keyword, sorted(KEYWORDS), n=1, cutoff=_LIKENESS)
     return found[0] if found else None

@@ -26,6 +26,12 @@ SAFE = {"minimum": 0, "maximum": 9}
 # Rule, and a description of a property that breaks it.
 OF_PROPERTY: list[tuple[str, dict[str, Any]]] = [
     ("keyword-misspelt", {"type": "string", "mexLength": 3, "maxLength": 3}),
+    *(
+        ("keyword-misspelt", {"type": "boolean", word: "drop"})
+        for word in ("x-privcy", "X-Privacy", "x_privacy", "xprivacy", "x-expects")
+    ),
+    ("keyword-misspelt", {"type": "boolean", "x-expect": [{"enum": [True], "not": {"enumm": [False]}}]}),
+    ("keyword-unknown", {"type": "boolean", "x-expect": {"const": True, "anyOf": [{"when": 1}, {"const": False}]}}),
     ("keyword-unknown", {"type": "string", "enum": ["a"], "search": "a label"}),
     ("type-union", {"type": ["string", "null"], "maxLength": 3}),
     ("type-missing", {"maxLength": 3}),
