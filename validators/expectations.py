@@ -106,7 +106,7 @@ def compile_all(whole: dict[str, Any], make: Make, *, allow_insecure: bool = Fal
     """Compile the expectations of a bundle. ``make`` compiles one schema, under a name for its errors; it may raise
     SchemaError."""
     try:
-        has_false = dialect.draft_of_schema(whole, "it") is not dialect.DRAFT4
+        has_false = dialect.has_booleans(whole)
         written = [each for place in placed(whole, KEYWORD) for each in _written(place, has_false)]
         faults = [Fault(at, _MISPLACED) for at in misplaced(whole, KEYWORD)]
     except SchemaError as error:  # Too many places.
@@ -165,6 +165,8 @@ def _refuse(whole: dict[str, Any], each: _Written, *, allow_insecure: bool) -> N
     inside = list(_inside(schema))
     if any("$ref" in one for one in inside):
         raise SchemaError("schema_unavailable", "has a $ref: an expectation refers to no other schema")
+    if any(KEYWORD in one for one in inside):
+        raise SchemaError("schema_unavailable", f"has an {KEYWORD} inside, which judges nothing: write one list")
     if len(inside) > MOST_SCHEMAS:
         raise SchemaError("schema_unavailable", f"consists of more than {MOST_SCHEMAS} schemas")
     draft = {"$schema": whole["$schema"]} if "$schema" in whole else {}
@@ -191,7 +193,7 @@ def _no_schema(value: Any, whole: dict[str, Any]) -> str:
         return "is empty: write a schema, such as {required: [size]}, or leave the keyword out"
     if value == []:
         return "is an empty list: write a schema in it, or leave the keyword out"
-    kind = {list: "a list in a list", str: "text"}.get(type(value), "a number")
+    kind = "a list in a list" if isinstance(value, list) else "text" if isinstance(value, str) else "a number"
     return f"is {kind}, and not a schema or a list of schemas: write conditions, such as {{required: [size]}}"
 
 

@@ -52,8 +52,12 @@ _join = msgspec.json.Encoder().encode
 
 def plan_of(whole: dict[str, Any], uri: str) -> PrivacyPlan | None:  # cold: once for each schema
     """Return the plan of a bundle; None if nothing in it has the keyword. Raises SchemaError for an action that does
-    not exist, and for one on the event as a whole."""
-    if not any(KEYWORD in schema for schema in _all(whole)):
+    not exist, for one on the event as a whole, and for one in an expectation, which no value is stored by."""
+    schemas = list(_all(whole))
+    if any(KEYWORD in inside for schema in schemas for inside in _expected(schema)):
+        reason = f"{KEYWORD} in x-expect is never obeyed: write it in the schema of the value"
+        raise SchemaError("schema_unavailable", f"{uri}: {reason}")
+    if not any(KEYWORD in schema for schema in schemas):
         return None
     plan = PrivacyPlan(whole, uri)
     return plan if plan.actions else None
@@ -339,13 +343,20 @@ def _checked(action: Any, uri: str) -> str:  # cold: once for each schema
     return action
 
 
-def _all(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:  # cold: once for each schema
+def _all(whole: Any) -> Iterator[dict[str, Any]]:  # cold: once for each schema
     waiting: list[Any] = [whole]
     while waiting:
         schema = waiting.pop()
         if isinstance(schema, dict):
             yield schema
             waiting += [child for _, _, child in dialect.children(schema)]
+
+
+def _expected(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:  # cold: once for each schema
+    """Yield the schemas in the expectations of a schema (expectations)."""
+    written = schema.get("x-expect")
+    for each in written if isinstance(written, list) else [written]:
+        yield from _all(each)
 
 
 _BRACE: Final = ord("{")

@@ -117,6 +117,7 @@ def test_the_draft_of_the_schema_is_that_of_its_expectations(tmp_path: Path) -> 
         ([None], "is empty: write a schema"),
         ([[]], "is an empty list: write a schema in it"),
         ([[{"minimum": 1}]], "is a list in a list, and not a schema"),
+        ({"properties": {"b": {"x-expect": {"minimum": 1}}}}, "has an x-expect inside, which judges nothing"),
         ({}, "expects nothing: every value meets it"),
         ({"title": "a", "maximun": 5, "when": False}, "every value meets it. No keyword: maximun, when"),
         ({"pattern": "["}, "is not a schema of its draft"),

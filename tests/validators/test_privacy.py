@@ -214,6 +214,29 @@ def test_an_action_that_does_not_exist_is_refused(value: object) -> None:
         plan({"properties": {"a": {"x-privacy": value}}})
 
 
+@pytest.mark.parametrize(
+    "expected",
+    [
+        DROP,
+        [{"minProperties": 1}, {"properties": {"a": DROP}}],
+        {"if": {"properties": {"a": {"items": DROP}}}, "then": {"required": ["a"]}},
+        {"dependencies": {"a": {"not": {"x-privacy": "nothing"}}}},
+    ],
+)
+@pytest.mark.parametrize("is_annotated", [True, False])
+def test_an_annotation_in_an_expectation_is_refused(expected: object, is_annotated: bool) -> None:
+    """It would be obeyed nowhere, and a value that should be withheld would be stored."""
+    inner = {"properties": {"a": {"type": "object", "x-expect": expected}, "b": DROP if is_annotated else {}}}
+    with pytest.raises(SchemaError, match="x-privacy in x-expect is never obeyed: write it in the schema of the value"):
+        plan(inner)
+    with pytest.raises(SchemaError, match="in x-expect"):
+        plan({"properties": {"c": {"$ref": "#/definitions/d"}}, "definitions": {"d": inner}})
+
+
+def test_data_in_an_expectation_is_no_annotation() -> None:
+    assert plan({"x-expect": {"enum": [DROP], "const": DROP, "examples": [DROP], "default": DROP}}) is None
+
+
 def test_an_annotation_on_the_whole_event_is_refused() -> None:
     with pytest.raises(SchemaError, match="would leave nothing of an event"):
         plan({"allOf": [{"x-privacy": "hash"}]})

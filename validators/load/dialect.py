@@ -66,6 +66,11 @@ def is_schema(value: object) -> bool:
     return isinstance(value, dict | bool)
 
 
+def has_booleans(whole: dict[str, Any]) -> bool:
+    """Whether true and false are schemas in the draft of a bundle."""
+    return draft_of_schema(whole, "it") is not DRAFT4
+
+
 def children(schema: dict[str, Any]) -> Iterator[tuple[str, str | int | None, Any]]:
     """Yield (keyword, key or index or None, schema) for every schema directly inside ``schema``, in its own order."""
     for keyword, value in schema.items():

@@ -39,6 +39,12 @@ def found_in(schema: dict[str, Any], path: tuple[str | int, ...]) -> Iterator[Fo
         yield rules.PRIVACY_TYPE, at, f"The type is {schema['type']}, and {action} stores {what}."
 
 
+def expected_in(schema: dict[str, Any], path: tuple[str | int, ...]) -> Iterator[Found]:
+    """Yield the rule that an annotation in an expectation breaks."""
+    if KEYWORD in schema:
+        yield rules.PRIVACY, (*path, KEYWORD), "No value is stored by an expectation: annotate the schema of the value."
+
+
 def _required(schema: dict[str, Any], path: tuple[str | int, ...]) -> Iterator[Found]:
     wanted, properties = schema.get("required"), schema.get("properties")
     if not isinstance(wanted, list) or not isinstance(properties, dict):

@@ -78,6 +78,7 @@ def _expected(schema: dict[str, Any], path: Path) -> Iterator[Remark]:
         inner, at = waiting.pop()
         if isinstance(inner, dict):
             yield from _keywords(inner, at)
+            yield from (Remark(*found) for found in privacy.expected_in(inner, at))
             waiting += [(each, below) for each, below, _ in _inside(inner, at)]
 
 

@@ -137,6 +137,12 @@ def test_a_required_property_that_is_dropped_is_told(tmp_path: Path, capsys: pyt
     [
         {"x-privacy": "hash"},
         {
+            "x-expect": [
+                {"required": ["number"]},
+                {"if": {"properties": {"number": {"x-privacy": "drop"}}}, "then": False},
+            ]
+        },
+        {
             "properties": {"number": {**GOOD["properties"]["number"]}},
             "propertyNames": {"x-privacy": "drop", "maxLength": 9},
         },
