@@ -78,6 +78,11 @@ class PrivacyPlan:
         if self._root is not None and self._root.action not in (None, KEEP):
             raise SchemaError("schema_unavailable", f"{uri}: {KEYWORD} at the top would leave nothing of an event")
 
+    @property
+    def root(self) -> Place | None:
+        """The event as a whole; None: nothing in it is annotated."""
+        return self._root
+
     def apply(self, raw: bytes, act: Act, *, is_valid: bool = True) -> bytes:
         """Return the event with other values. Raises RecursionError for a text that is nested too deeply for its size,
         and msgspec's errors for one that is not a JSON object."""

@@ -32,9 +32,11 @@ from server.fetch.once import fetch_public_keys
 from server.intake.text.fields import Fields
 from server.master import signals
 from server.privacy import check as privacy_check
-from server.schemas.repository import SchemaRepository, open_schemas
+from server.schemas.repository import SchemaRepository, odd_expectations, open_schemas
 from server.sink.kind import kind_of
 
+_CORRECT = "correct it: the other expectations are used, and no event is refused"
+_STORED = "events are judged as they are stored: leave out the condition, or the annotation"
 LEAST_SHARE = 6  # Schemas get at least a sixth of the time, even when the streams took longer.
 
 
@@ -190,9 +192,9 @@ def _schemas(
 
 
 def _expectations(schemas: SchemaRepository, snapshot: Snapshot, until: float) -> list[Finding]:
-    """Return a warning for each expectation that cannot be used, in the versions of schemas that were read for streams,
-    or of all schemas where any stream takes any schema and time is not limited. The others are compiled for their first
-    event."""
+    """Return a warning for each expectation that cannot be used, or that looks at values which are not stored, in the
+    versions of schemas that were read for streams, or of all schemas where any stream takes any schema and time is not
+    limited. The others are compiled for their first event."""
     titles = {stream.schema_title for stream in snapshot.streams() if stream.expect_rate} - {None}
     if snapshot.is_open and until == math.inf:
         titles = set(schemas.titles())
@@ -203,10 +205,12 @@ def _expectations(schemas: SchemaRepository, snapshot: Snapshot, until: float) -
         found = schemas.find_here(uri)
         if isinstance(found, tuple) or not schemas.has_expectations(found):
             continue
-        for fault in schemas.expectations(found).faults:
-            file, line = schemas.place(uri, fault.pointer)
-            reason = f"the expectation {fault.pointer} of schema {uri} cannot be used: {fault.reason}"
-            hint = "correct it: the other expectations are used, and no event is refused"
+        faults = schemas.expectations(found).faults
+        told = [(each.pointer, f"cannot be used: {each.reason}", _CORRECT) for each in faults]
+        told += [(each.pointer, each.reason, _STORED) for each in odd_expectations(found.schema, uri)]
+        for pointer, what, hint in told:
+            file, line = schemas.place(uri, pointer)
+            reason = f"the expectation {pointer} of schema {uri} {what}"
             findings.append(Finding(level="warning", file=file, line=line, reason=reason, hint=hint))
     return findings
 

@@ -8,19 +8,19 @@ Not here: the annotations themselves, which are checked when a schema is read (v
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from server.config.framework.finding import Level
 from server.errors import SettingsError
 from server.privacy.keys import HashKey, read
-from server.schemas.repository import KEEP, PrivacyPlan
+from server.schemas.repository import KEEP, PrivacyPlan, spoken_of
 
 if TYPE_CHECKING:
     from server.catalog.stream import Stream
     from server.config.load import Loaded
-    from server.schemas.repository import SchemaRepository
+    from server.schemas.repository import SchemaRepository, Validator
 
 _REMOVES: Final = frozenset({"drop", "truncate-ip", "coarse-time"})
 
@@ -68,6 +68,7 @@ def remarks(
         if plan is not None:
             yield from _about(stream, plan, names, has_keys=has_keys)
             yield from _about_canaries(stream, plan, own)
+        yield from _about_checks(stream, schemas)
 
 
 def _about_canaries(stream: Stream, plan: PrivacyPlan, own: list[tuple[str, ...]]) -> Iterator[Remark]:
@@ -78,6 +79,46 @@ def _about_canaries(stream: Stream, plan: PrivacyPlan, own: list[tuple[str, ...]
             reason = f"schema {stream.schema_title} withholds {'.'.join(path)!r}, by which stored canaries are known"
             hint = "leave x-privacy out there: it says nothing of a person; or set canary_events_enabled: false"
             yield Remark("warning", stream.name, reason, hint)
+
+
+def _about_checks(stream: Stream, schemas: SchemaRepository) -> Iterator[Remark]:
+    """Yield what expectations and a version that is tried miss, because events are judged as they are stored."""
+    title = stream.schema_title or ""
+    tried = _tried(stream, schemas)
+    usual = _newest(schemas, [uri for uri in schemas.versions(title) if tried is None or uri != tried.uri])
+    if usual is None or usual.privacy is None:
+        return
+    own = spoken_of(usual.privacy, usual.schema, usual.schema)
+    is_judged = tried is not None or (stream.expect_rate and schemas.has_expectations(usual))
+    for each in own if is_judged else ():
+        if each.is_required:
+            reason = f"schema {usual.uri} requires {each.field!r}, which is never stored (x-privacy: {each.action}), so"
+            reason += " that no event is judged by expectations or by a version that is tried: as stored, none is valid"
+            yield Remark("warning", stream.name, reason, "leave the field out of `required`, or keep it")
+    if tried is None:
+        return
+    for each in spoken_of(usual.privacy, tried.schema, tried.schema):
+        if each not in own:
+            what = "requires" if each.is_required else "says something else of"
+            reason = f"the version {tried.uri} that is tried {what} {each.field!r}, which is not stored as it came"
+            reason += f" (x-privacy: {each.action} in {usual.uri})"
+            yield Remark(
+                "warning", stream.name, reason, "events are judged as they are stored, so this cannot be tried"
+            )
+
+
+def _tried(stream: Stream, schemas: SchemaRepository) -> Validator | None:
+    """Return the version that the stream tries; None if it tries none, or none that can be used."""
+    versions = schemas.versions(stream.schema_title or "")
+    if stream.shadow_schema is None or not stream.shadow_rate:
+        return None
+    wanted = [uri for uri in versions if uri.endswith(f"/{stream.shadow_schema}")]
+    return _newest(schemas, versions if stream.shadow_schema == "latest" else wanted)
+
+
+def _newest(schemas: SchemaRepository, versions: Sequence[str]) -> Validator | None:
+    found = schemas.find_here(versions[-1]) if versions else ("unknown_schema", "")
+    return None if isinstance(found, tuple) else found
 
 
 def _about(stream: Stream, plan: PrivacyPlan, names: list[tuple[str, ...]], *, has_keys: bool) -> Iterator[Remark]:

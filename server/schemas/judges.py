@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from validators import SchemaError, Validator
+from validators.annotations import POSSIBLE, placed, written
 from validators.expectations import Expectations, compile_all
 from validators.formats.asserted import FORMATS
 from validators.judge.reference import Refused, check_schema, compile_schema
 from validators.load.bundle import bundle, target_of
 from validators.load.loader import Loader
+from validators.privacy import KEYWORD, plan_of
 from validators.regex import pattern
+from validators.withheld import Odd, odd_expectations
 from validators.words.invalid import Walk
 from validators.words.violation import Violation, unreadable
 
@@ -68,6 +71,18 @@ class Bundle:
     def expectations(self) -> Expectations:
         """Return the expectations of the schema, compiled."""
         return compile_all(self.schema, lambda name, schema: Validator(name, schema, compile_schema(schema, name)))
+
+    def odd_expectations(self) -> list[Odd]:
+        """Return the expectations that speak of values which are not stored."""
+        return odd_expectations(self.schema, "schema")
+
+    def annotated(self) -> list[tuple[str, str]]:
+        """Return the places of ``x-privacy`` as people read them, and the actions. Raises UnusableError."""
+        try:
+            plan_of(self.schema, "schema")
+            return [(written(each.steps), each.value) for each in placed(self.schema, KEYWORD, POSSIBLE)]
+        except SchemaError as error:
+            raise UnusableError(str(error)) from None
 
     @cached_property
     def _first(self) -> Callable[[Any], bool]:

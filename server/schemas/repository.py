@@ -17,7 +17,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
@@ -37,13 +37,13 @@ from validators import (
     Violation,
     errors_text,
 )
-from validators.annotations import POSSIBLE, placed, written
 from validators.expectations import Expectations
 from validators.load import required
 from validators.materialise import materialise
-from validators.privacy import ACTIONS, KEEP, KEYWORD, PrivacyPlan, plan_of
+from validators.privacy import ACTIONS, KEEP, PrivacyPlan, plan_of
 from validators.regex import pattern
 from validators.regex.pattern import Matcher
+from validators.withheld import odd_expectations, spoken_of
 
 if TYPE_CHECKING:
     from server.config.catalog_settings import SchemaSettings as SchemaSettings
@@ -64,15 +64,16 @@ __all__ = [
     "Unusable",
     "Validator",
     "Violation",
-    "annotated",
     "compile_regex",
     "errors_text",
     "fetched_directory",
     "fingerprint",
     "is_slow_regex",
     "materialised",
+    "odd_expectations",
     "open_schemas",
     "plan_of",
+    "spoken_of",
 ]
 
 MAX_TOLD = 1_000  # Reasons that are logged; only schemas that exist have one, and clients cannot make any.
@@ -89,15 +90,6 @@ def compile_regex(text: str) -> Matcher:
 def is_slow_regex(text: str) -> bool:
     """Whether searching some texts for it would take too long. Raises ValueError if it is not a regex."""
     return pattern.danger(text) is not None
-
-
-def annotated(whole: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the places of a bundle's ``x-privacy`` as people read them, and the actions. Raises SchemaLost."""
-    try:
-        plan_of(whole, "it")
-        return [(written(each.steps), each.value) for each in placed(whole, KEYWORD, POSSIBLE)]
-    except SchemaError as error:
-        raise SchemaLost(error.error_type, str(error)) from None
 
 
 class Unfetched(Struct, frozen=True):

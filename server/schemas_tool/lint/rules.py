@@ -44,6 +44,9 @@ EXAMPLE_SCHEMA: Final = LintRule("example-of-other-schema", True, "The $schema o
 EXPECTATION: Final = LintRule(
     "expectation-unusable", True, "An expectation that is wrong, or in a place where none is judged, judges no events."
 )
+EXPECTS_WITHHELD: Final = LintRule(
+    "expectation-withheld", True, "Expectations judge events as they are stored, and the value is not."
+)
 ODD_EXAMPLE: Final = LintRule("example-unexpected", False, "The example fails an expectation of its own schema.")
 TITLE: Final = LintRule(
     "title-mismatch", True, "Title and $id are the path of the file, by which events name a schema."
@@ -61,5 +64,5 @@ SKIP: Final = LintRule("skip-unused", True, "A skip that covers nothing hides a 
 ALL: Final = (
     *(NAME, RESERVED, MISSPELT, UNKNOWN, UNION, UNTYPED, ITEMS, MAP, REQUIRED, UNBOUNDED, FREE_FORMAT, UNSAFE),
     *(DESCRIPTION, NULL, REGEX, SLOW, ENGINES, NO_EXAMPLE, EXAMPLE, EXAMPLE_SCHEMA, TITLE, STALE, BROKEN),
-    *(EXPECTATION, ODD_EXAMPLE, STREAM, PRIVACY, PRIVACY_TYPE, PRIVACY_REQUIRED, SKIP),
+    *(EXPECTATION, EXPECTS_WITHHELD, ODD_EXAMPLE, STREAM, PRIVACY, PRIVACY_TYPE, PRIVACY_REQUIRED, SKIP),
 )

@@ -49,6 +49,9 @@ def _examples(version: Version, examples: Any, bases: Sequence[Path]) -> Iterato
     for fault in expectations.faults:
         message = f"The expectation {fault.pointer} judges no events: {fault.reason}."
         yield Remark(rules.EXPECTATION, _path(version.contents, fault.pointer), message)
+    for odd in bundle.odd_expectations():
+        message = f"The expectation {odd.pointer} {odd.reason}."
+        yield Remark(rules.EXPECTS_WITHHELD, _path(version.contents, odd.pointer), message)
     if not isinstance(examples, list) or not examples:
         if not version.title.startswith("fragment/"):  # No event is made by a fragment alone.
             yield Remark(rules.NO_EXAMPLE, ())

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from server.schemas.judges import Bundle, UnusableError, bundle_of
-from server.schemas.repository import ACTIONS, SchemaLost, annotated
+from server.schemas.repository import ACTIONS
 from server.schemas_tool.making.materialize import MaterializeError
 from server.schemas_tool.telling.fields import fields_of
 from server.schemas_tool.versions import Version
@@ -39,9 +39,9 @@ class Personal(NamedTuple):
 
 
 def personal_in(bundle: Bundle) -> list[Personal]:
-    """Return the values of persons in events of a schema, each once, by the strictest action. Raises SchemaLost."""
+    """Return the values of persons in events of a schema, each once, by the strictest action. Raises UnusableError."""
     found: dict[str, str] = {}
-    for where, action in annotated(bundle.schema):
+    for where, action in bundle.annotated():
         before = found.get(where)
         if before is None or ACTIONS.index(action) < ACTIONS.index(before):
             found[where] = action
@@ -65,7 +65,7 @@ def _rows(title: str, version: Version, streams: Mapping[str, Sequence[str]], ba
     schema = f"{title} {version.version}"
     try:
         found = personal_in(bundle_of(version.contents, version.uri, bases))
-    except (UnusableError, MaterializeError, SchemaLost) as error:
+    except (UnusableError, MaterializeError) as error:
         yield _row(names, schema, f"cannot be read: {error}", "", "", "")
         return
     if not found:

@@ -109,3 +109,64 @@ def test_identity_may_be_withheld_where_there_are_no_canaries(tmp_path: Path) ->
     meta = {"meta": {"type": "object", "properties": {"id": marked("drop")}}}
 
     assert findings(tmp_path, meta, {"canary_events_enabled": False}) == []
+
+
+def versions(directory: Path, stream: dict[str, Any], *bodies: dict[str, Any]) -> list[str]:
+    """The warnings about a stream of a schema with these versions."""
+    findings(directory, {}, {"canary_events_enabled": False, **stream}, keys_file="keys")
+    for number, body in enumerate(bodies):
+        whole = {"title": "person", "$id": f"/person/1.{number}.0", "type": "object", **body}
+        (directory / "schemas" / "person" / f"1.{number}.0.yaml").write_text(json.dumps(whole))
+    examined = examine(load(directory / "penstock.yaml", [], {}))
+    assert {each.level for each in examined.findings} <= {"warning"}
+    return [str(each).replace(f"{directory}/", "") for each in examined.findings]
+
+
+MAIL = {"properties": {"mail": marked("drop"), "id": marked("hash")}}
+
+
+def test_an_expectation_of_a_dropped_value_is_a_warning_at_its_line(tmp_path: Path) -> None:
+    (found,) = versions(tmp_path, {}, {**MAIL, "x-expect": {"required": ["mail"]}})
+
+    assert found.startswith("schemas/person/1.0.0.yaml:1: the expectation #/x-expect of schema /person/1.0.0 requires")
+    assert "requires 'mail', which is never stored (x-privacy: drop): it can never be met" in found
+
+
+def test_events_that_are_not_valid_as_they_are_stored_are_judged_by_no_expectation(tmp_path: Path) -> None:
+    expected = {**MAIL, "required": ["mail"], "x-expect": {"required": ["id"]}}
+    (found,) = versions(tmp_path, {}, expected)
+
+    assert "schema /person/1.0.0 requires 'mail', which is never stored (x-privacy: drop), so that no event" in found
+    assert versions_again(tmp_path, {"producers": {"eventgate": {"expect_rate": 0}}}) == []
+
+
+def versions_again(directory: Path, stream: dict[str, Any]) -> list[str]:
+    streams = {"streams": {"people": {"schema_title": "person", "canary_events_enabled": False, **stream}}}
+    (directory / "streams.yaml").write_text(json.dumps(streams))
+    return [str(each) for each in examine(load(directory / "penstock.yaml", [], {})).findings]
+
+
+def trying(version: str, rate: float = 1) -> dict[str, Any]:
+    return {"producers": {"eventgate": {"shadow_schema": version, "shadow_rate": rate}}}
+
+
+def test_a_version_that_is_tried_and_requires_what_is_dropped_is_a_warning(tmp_path: Path) -> None:
+    wanting = {
+        "properties": {"mail": {"type": "string"}, "id": {"type": "string", "maxLength": 9}},
+        "required": ["mail"],
+    }
+    found = versions(tmp_path, trying("1.1.0"), MAIL, wanting)
+
+    assert [each.partition("that is tried ")[2].partition(",")[0] for each in found] == [
+        "requires 'mail'",
+        "says something else of 'id'",
+    ]
+    assert "(x-privacy: drop in /person/1.0.0)" in found[0]
+    assert versions_again(tmp_path, trying("latest")) != []
+    assert versions_again(tmp_path, trying("1.1.0", 0)) == versions_again(tmp_path, trying("1.0.0")) == []
+
+
+def test_a_version_that_is_tried_and_says_the_same_is_none(tmp_path: Path) -> None:
+    more = {"properties": {**MAIL["properties"], "more": {"type": "integer"}}, "required": ["more"]}
+
+    assert versions(tmp_path, trying("1.1.0"), MAIL, more) == []

@@ -56,6 +56,14 @@ def test_lint_finds_one_where_none_is_judged(tmp_path: Path, capsys: pytest.Capt
     assert (code, found["rule"], found["path"]) == (1, "expectation-unusable", "/not/x-expect")
 
 
+def test_lint_finds_one_of_a_value_that_is_not_stored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written(tmp_path, expecting(**{"x-privacy": "drop"}) | {"x-expect": [{"minProperties": 1}, {"required": ["size"]}]})
+    code, (found, _) = linted(capsys, tmp_path)  # The example has no size either.
+
+    assert (code, found["rule"], found["path"]) == (1, "expectation-withheld", "/x-expect/1")
+    assert "requires 'size', which is never stored (x-privacy: drop): it can never be met" in found["message"]
+
+
 def test_lint_notes_an_example_that_fails_an_expectation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     written(tmp_path, GOOD | {"x-expect": {"title": "two of them", "minProperties": 2}})
     code, (found,) = linted(capsys, tmp_path)
