@@ -23,6 +23,7 @@ from validators.load.bundle import bundle, target_of
 from validators.load.loader import Loader
 from validators.privacy import KEYWORD, plan_of
 from validators.regex import pattern
+from validators.weakened import Weakened, weakened
 from validators.withheld import Odd, odd_expectations
 from validators.words.invalid import Walk
 from validators.words.violation import Violation, unreadable
@@ -81,6 +82,13 @@ class Bundle:
         try:
             plan_of(self.schema, "schema")
             return [(written(each.steps), each.value) for each in placed(self.schema, KEYWORD, POSSIBLE)]
+        except SchemaError as error:
+            raise UnusableError(str(error)) from None
+
+    def weakened(self, later: Bundle) -> list[Weakened]:
+        """Return the values of which a later version stores more than this one. Raises UnusableError."""
+        try:
+            return weakened(self.schema, later.schema)
         except SchemaError as error:
             raise UnusableError(str(error)) from None
 

@@ -21,8 +21,8 @@ from server.errors import EXIT_DONE, EXIT_FOUND, UsageError
 from server.schemas.judges import UnusableError, bundle_of
 from server.schemas_tool import rules
 from server.schemas_tool.accepted import AcceptedFile
-from server.schemas_tool.compare import Comparison, compare, finding, unusable
-from server.schemas_tool.finding import Finding
+from server.schemas_tool.compare import Comparison, compare, notes, unusable
+from server.schemas_tool.finding import Finding, finding
 from server.schemas_tool.making.materialize import MaterializeError, read
 from server.schemas_tool.proof.gap import bare
 from server.schemas_tool.versions import Version, titles_below
@@ -92,13 +92,14 @@ def _pairs(titles: Titles, before: Titles | None) -> Iterator[tuple[Version, Ver
 def _alone(
     titles: Titles, before: Titles | None, comparisons: Sequence[Comparison], bases: Sequence[Path]
 ) -> Iterator[Finding]:
-    """Yield new versions that cannot be used and were compared with none."""
+    """Yield what is wrong with new versions that were compared with none."""
     compared = {(each.title, each.version) for pair in comparisons for each in (pair.old, pair.new)}
     for title, versions in titles.items():
         known = {version.version for version in (before or {}).get(title, ())}
         for version in versions:
             if version.version not in known and (title, version.version) not in compared:
                 yield from unusable(version, bases)
+                yield from notes(version, bases)
 
 
 def _released(titles: Titles, before: Titles | None, bases: Sequence[Path]) -> Iterator[Finding]:

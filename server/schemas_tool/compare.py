@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from server.schemas.judges import Bundle, UnusableError, bundle_of
-from server.schemas_tool import rules, wmf
-from server.schemas_tool.finding import Finding, Status, Verdict, in_event, pointer
+from server.schemas_tool import privacy, rules, wmf
+from server.schemas_tool.finding import Finding, Verdict, finding, in_event, pointer
 from server.schemas_tool.making.materialize import MaterializeError
 from server.schemas_tool.proof.contain import Proof
 from server.schemas_tool.proof.gap import Gap, bare
@@ -49,6 +49,8 @@ def compare(old: Version, new: Version, profile: str, bases: Sequence[Path]) -> 
     """Compare two versions of a title."""
     try:
         found = list(_wmf(old, new) if profile == "wmf" else _proved(old, new, profile, bases))
+        if profile != "wmf":
+            found += privacy.weakened(old, _bundle(old, tuple(bases)), new, _bundle(new, tuple(bases)))
         is_changed = bare(old.contents) != bare(new.contents)
     except (UnusableError, MaterializeError, RecursionError) as error:
         found = [finding(rules.UNUSABLE, new, (), "unknown", str(error), before=old.version)]
@@ -64,15 +66,24 @@ def compare(old: Version, new: Version, profile: str, bases: Sequence[Path]) -> 
             each.status = "allowed"
     if profile != "wmf":
         found += _bump(old, new, verdict, needed, actual)
+        found += notes(new, bases)
     return Comparison(old, new, verdict, needed, found)
 
 
 def unusable(version: Version, bases: Sequence[Path]) -> Iterator[Finding]:
     """Yield a finding about a version that cannot be used, whatever it is compared with."""
     try:
-        _bundle(version, tuple(bases))
+        _bundle(version, tuple(bases)).annotated()
     except (UnusableError, MaterializeError, RecursionError) as error:
         yield finding(rules.UNUSABLE, version, (), "unknown", str(error))
+
+
+def notes(version: Version, bases: Sequence[Path]) -> Iterator[Finding]:
+    """Yield what is odd in a version, whatever it is compared with."""
+    try:
+        yield from privacy.withheld(version, _bundle(version, tuple(bases)))
+    except (UnusableError, MaterializeError, RecursionError):
+        return  # Another finding says so.
 
 
 def _bump(old: Version, new: Version, verdict: Verdict, needed: str, actual: str) -> Iterator[Finding]:
@@ -146,35 +157,6 @@ def _old_path(gap: Gap) -> tuple[str | int, ...]:
         if isinstance(part.schema, dict) and gap.keyword in part.schema:
             return (*part.path, gap.keyword)
     return gap.old[0].path if gap.old else ()
-
-
-def finding(
-    rule: Rule,
-    version: Version,
-    path: tuple[str | int, ...],
-    verdict: Verdict,
-    message: str,
-    *,
-    before: str = "",
-    bump: str | None = None,
-    status: Status = "error",
-) -> Finding:
-    """Return a finding about a version, at a path of its schema."""
-    line, column = version.place(path)
-    return Finding(
-        rule=rule.name,
-        verdict=verdict,
-        title=version.title,
-        version=version.version,
-        path=pointer(path),
-        file=version.name,
-        line=line,
-        column=column,
-        bump=bump or rule.bump,
-        message=message,
-        before=before,
-        status=status,
-    )
 
 
 def _placed(found: Finding, old: Version, path: tuple[str | int, ...]) -> Finding:

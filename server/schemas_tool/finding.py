@@ -7,10 +7,14 @@ Not here: how findings are printed (output).
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
+
+if TYPE_CHECKING:
+    from server.schemas_tool.rules import Rule
+    from server.schemas_tool.versions import Version
 
 Verdict = Literal["compatible", "incompatible", "unknown", "lint"]
 Status = Literal["error", "accepted", "allowed", "note"]
@@ -54,3 +58,32 @@ def pointer(path: tuple[str | int, ...]) -> str:
 def in_event(where: tuple[str | int, ...]) -> str:
     """Return a place in an event as text: ``.meta.tags[]``; ``.*`` is any property."""
     return "".join(f"[{step}]" if isinstance(step, int) else step if step == "[]" else f".{step}" for step in where)
+
+
+def finding(
+    rule: Rule,
+    version: Version,
+    path: tuple[str | int, ...],
+    verdict: Verdict,
+    message: str,
+    *,
+    before: str = "",
+    bump: str | None = None,
+    status: Status = "error",
+) -> Finding:
+    """Return a finding about a version, at a path of its schema."""
+    line, column = version.place(path)
+    return Finding(
+        rule=rule.name,
+        verdict=verdict,
+        title=version.title,
+        version=version.version,
+        path=pointer(path),
+        file=version.name,
+        line=line,
+        column=column,
+        bump=bump or rule.bump,
+        message=message,
+        before=before,
+        status=status,
+    )

@@ -64,6 +64,10 @@ TOO_LARGE: Final = Rule(
 )
 EDITED: Final = Rule("released-file-changed", "Events of this version exist already, so that its file stays as it is.")
 REMOVED: Final = Rule("released-file-removed", "Events of this version exist already, and could not be read any more.")
+PRIVACY: Final = Rule("privacy-weakened", "More is stored of a value than its senders were told.")
+WITHHELD: Final = Rule(
+    "expectation-withheld", "Expectations judge events as they are stored, and the value is not.", "patch"
+)
 UNUSED: Final = Rule("accepted-unused", "An accepted break that never happens hides one that may come.", "patch")
 EXPIRED: Final = Rule("accepted-expired", "The time is over for which the break was accepted.")
 WMF_MISSING: Final = Rule("wmf-key-removed", "A key of the earlier version is not in the later one.")
@@ -75,7 +79,7 @@ ALL: Final = tuple(
     dict.fromkeys(
         (
             *_KEYWORDS.values(),
-            *(UNUSABLE, TOO_SMALL, TOO_LARGE, EDITED, REMOVED, UNUSED, EXPIRED),
+            *(UNUSABLE, TOO_SMALL, TOO_LARGE, EDITED, REMOVED, PRIVACY, WITHHELD, UNUSED, EXPIRED),
             *(WMF_MISSING, WMF_CHANGED, WMF_REQUIRED, WMF_ENUM),
         )
     )

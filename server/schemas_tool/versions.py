@@ -73,6 +73,20 @@ class Version:
                 return self._places[path[:length]]
         return 1, 1
 
+    def path_of(self, pointer: str) -> tuple[str | int, ...]:
+        """Return the path of a JSON pointer in the schema, as far as it leads there and not through a reference."""
+        path: tuple[str | int, ...] = ()
+        contents = self.contents
+        for token in pointer.split("/")[1:]:
+            name = token.replace("~1", "/").replace("~0", "~")
+            step = int(name) if isinstance(contents, list) and name.isdecimal() else name
+            try:
+                contents = contents[step]
+            except (LookupError, TypeError):
+                break
+            path = (*path, step)
+        return path
+
 
 def _places_in(text: str) -> Iterator[tuple[tuple[str | int, ...], tuple[int, int]]]:
     waiting: list[tuple[tuple[str | int, ...], Any, Any]] = []

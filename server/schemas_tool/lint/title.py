@@ -48,10 +48,10 @@ def _examples(version: Version, examples: Any, bases: Sequence[Path]) -> Iterato
     expectations = bundle.expectations()
     for fault in expectations.faults:
         message = f"The expectation {fault.pointer} judges no events: {fault.reason}."
-        yield Remark(rules.EXPECTATION, _path(version.contents, fault.pointer), message)
+        yield Remark(rules.EXPECTATION, version.path_of(fault.pointer), message)
     for odd in bundle.odd_expectations():
         message = f"The expectation {odd.pointer} {odd.reason}."
-        yield Remark(rules.EXPECTS_WITHHELD, _path(version.contents, odd.pointer), message)
+        yield Remark(rules.EXPECTS_WITHHELD, version.path_of(odd.pointer), message)
     if not isinstance(examples, list) or not examples:
         if not version.title.startswith("fragment/"):  # No event is made by a fragment alone.
             yield Remark(rules.NO_EXAMPLE, ())
@@ -64,17 +64,3 @@ def _examples(version: Version, examples: Any, bases: Sequence[Path]) -> Iterato
         for each in expectations.usable:
             if each.check(msgspec.json.encode(event)) is not None:
                 yield Remark(rules.ODD_EXAMPLE, ("examples", at), f"The example fails the expectation {each.name}.")
-
-
-def _path(contents: Any, pointer: str) -> tuple[str | int, ...]:
-    """Return the path of a JSON pointer in the file, as far as it leads there and not through a reference."""
-    path: tuple[str | int, ...] = ()
-    for token in pointer.split("/")[1:]:
-        name = token.replace("~1", "/").replace("~0", "~")
-        step = int(name) if isinstance(contents, list) and name.isdecimal() else name
-        try:
-            contents = contents[step]
-        except (LookupError, TypeError):
-            break
-        path = (*path, step)
-    return path

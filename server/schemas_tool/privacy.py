@@ -1,0 +1,46 @@
+"""Findings about annotations: what a version stores that the one before did not, and conditions on what is not stored.
+
+Place: compare → HERE → judges.
+Rules: a weaker annotation breaks no event, and breaks a promise to those whom the value is about: within a major
+version it is an error, which an accepted break records. A condition on a withheld value is a note of its version.
+Not here: annotations that cannot be obeyed, which make a schema unusable; lint of one schema (lint.privacy).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from server.schemas.judges import Bundle
+from server.schemas_tool import rules
+from server.schemas_tool.finding import Finding, finding
+from server.schemas_tool.versions import Version
+
+_STORED: Final = {
+    "drop": "not stored",
+    "hash": "hashed",
+    "truncate-ip": "cut to its network",
+    "coarse-time": "cut to its hour",
+    "keep": "stored as it is",
+}
+
+
+def weakened(old: Version, before: Bundle, new: Version, after: Bundle) -> Iterator[Finding]:
+    """Yield a finding for each value of which the later version stores more. Raises UnusableError."""
+    for each in before.weakened(after):
+        what = f"{each.field!r} was {_STORED[each.before]}, and is {_STORED[each.now]} now"
+        found = finding(
+            rules.PRIVACY, new, each.path, "incompatible", f"{rules.PRIVACY.why} {what}.", before=old.version
+        )
+        found.where = f".{each.field}"
+        found.old_file = old.name
+        found.old_line, found.old_column = old.place((*each.path, "x-privacy"))
+        yield found
+
+
+def withheld(version: Version, bundle: Bundle) -> Iterator[Finding]:
+    """Yield a note for each expectation of a version that judges values which are not stored."""
+    for odd in bundle.odd_expectations():
+        path = version.path_of(odd.pointer)
+        message = f"{rules.WITHHELD.why} The expectation {odd.pointer} {odd.reason}."
+        yield finding(rules.WITHHELD, version, path, "compatible", message, status="note")
