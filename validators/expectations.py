@@ -120,13 +120,14 @@ def compile_all(whole: dict[str, Any], make: Make, *, allow_insecure: bool = Fal
             break
         try:
             _refuse(whole, each, allow_insecure=allow_insecure)
-            weight += _weight(each.schema)
-            if weight > pattern.MAX_WEIGHT:
+            more = _weight(each.schema)
+            if weight + more > pattern.MAX_WEIGHT:
                 raise SchemaError("schema_unavailable", "the patterns of all expectations take too long to compile")
             made = make(each.pointer, _around(whole, each))
         except (SchemaError, PatternError, RecursionError) as error:
             faults.append(Fault(each.pointer, str(error).removeprefix(f"{each.pointer}: ")))
             continue
+        weight += more
         usable.append(Expectation(_name(each, titles), each.pointer, made.check, _size(each.schema)))
     return Expectations(tuple(usable), tuple(faults))
 

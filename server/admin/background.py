@@ -76,7 +76,7 @@ def _checks(shared: Shared, kind: str, columns: Columns) -> Iterator[dict[str, A
 
 def _rule(name: CheckName, numbers: list[int]) -> dict[str, Any]:
     """Return the numbers of a rule. Those of a shadow schema are known only once they are broken."""
-    judged = {"judged": numbers[JUDGED]} if name.kind == EXPECT else {}
+    judged = {"judged": numbers[JUDGED], "skipped": numbers[SKIPPED]} if name.kind == EXPECT else {}
     return {"rule": name.rule, "events": numbers[WORSE], **judged}
 
 
@@ -101,6 +101,7 @@ def _page(checks: list[dict[str, Any]], names: tuple[str, ...], title: str, abou
         for rule in check["rules"]:
             seen = f" {_time(rule['at_s'])} <code>{_text(rule['example'])}</code>" if "example" in rule else ""
             of_all = f" of {_text(rule['judged'])}" if "judged" in rule else " ×"
+            of_all += f", {_text(rule['skipped'])} skipped" if rule.get("skipped") else ""
             rows.append(
                 f"<tr><td><td>{_text(rule['events'])}{of_all}<td colspan=4><code>{_text(rule['rule'])}</code>{seen}"
             )

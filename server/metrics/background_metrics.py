@@ -63,6 +63,12 @@ def _expectation_failures(view: HostView) -> Iterator[Sample]:
             yield (stream, rule), numbers[WORSE]
 
 
+def _expectation_skips(view: HostView) -> Iterator[Sample]:
+    for (stream, _, _, rule), numbers in _lines(view, EXPECT):
+        if rule:
+            yield (stream, rule), numbers[SKIPPED]
+
+
 BACKGROUND: Final = MetricGroup(
     "Checks in the background",
     (
@@ -95,6 +101,14 @@ BACKGROUND: Final = MetricGroup(
             "expectation_failures",
             "Accepted events that failed an expectation, by its title, or else its place in the schema.",
             FromHost(lambda view: _summed(_expectation_failures(view))),
+            "stream",
+            "rule",
+        ),
+        counter(
+            "expectation_skips",
+            "Accepted events that one expectation did not judge, because they have too many values for it or because "
+            "the worker ended; the other expectations judged them.",
+            FromHost(lambda view: _summed(_expectation_skips(view))),
             "stream",
             "rule",
         ),

@@ -143,12 +143,14 @@ def test_an_expectation_that_cannot_be_used_is_a_fault_and_the_schema_and_the_ot
     assert validator.check(b'{"a": 0}') is None
 
 
-def test_patterns_of_all_expectations_together_are_bounded(tmp_path: Path) -> None:
+def test_patterns_of_all_expectations_together_are_bounded_and_later_ones_without_are_used(tmp_path: Path) -> None:
     texts = [f"^{chr(97 + n) * 1_000}" for n in range(25)]
-    _, found = compiled(tmp_path, {"properties": {"a": {"maxLength": 9, "x-expect": [{"pattern": t} for t in texts]}}})
+    wanted = [*({"pattern": text} for text in texts), {"minLength": 1}, {"pattern": "^a"}]
+    _, found = compiled(tmp_path, {"properties": {"a": {"maxLength": 9, "x-expect": wanted}}})
 
     assert 15 < len(found.usable) < 25
     assert {fault.reason for fault in found.faults} == {"the patterns of all expectations take too long to compile"}
+    assert [each.pointer.rpartition("/")[2] for each in found.usable[-2:]] == ["25", "26"]
 
 
 def test_the_bounds_of_the_schema_around_it_make_an_expectation_secure(tmp_path: Path) -> None:

@@ -149,7 +149,10 @@ class BackgroundChecks:
         check, value, is_refused = self._waiting.popleft()
         self._bytes -= len(value)
         try:
-            check.judge(value, is_refused)
+            rest = check.judge(value, is_refused)
+            if rest is not None:  # Before the events that came later, so that it ends.
+                self._waiting.appendleft((rest, value, is_refused))
+                self._bytes += len(value)
         except Exception:  # A bug must fail this check alone.
             check.skip()
             failed("a check in the background")

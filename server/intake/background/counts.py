@@ -23,7 +23,7 @@ EXPECT: Final = "expect"
 
 # The cells of a line. The line of a check counts JUDGED and SKIPPED events of its stream, and those whose verdict
 # would change, or that fail an expectation (WORSE); the line of one of its rules counts the events that broke it as
-# WORSE. An expectation is a rule whose line counts the events that it JUDGED, too.
+# WORSE. An expectation is a rule whose line counts the events that it JUDGED, too, and those that it SKIPPED by itself.
 JUDGED, WORSE, BETTER, SKIPPED = range(CHECK_CELLS)
 
 

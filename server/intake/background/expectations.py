@@ -2,7 +2,8 @@
 
 Place: intake.background.checks → HERE → validators of single expectations.
 Rules: accepted events alone are judged, as they are stored. Expectations are compiled for the first event that is
-judged by them, unless the start has done so; the log says why one cannot be used, and the others are used.
+judged by them, unless the start has done so; the log says why one cannot be used, and the others are used. No
+expectation takes another one's share: each has its own bound for one event.
 Not here: how expectations are written (validators.expectations), alarms (intake.background.alarms).
 """
 
@@ -10,25 +11,35 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from server.intake.background.counts import JUDGED, SKIPPED, WORSE, CheckCounts
 from server.log import Limited
 
 if TYPE_CHECKING:
+    from server.intake.background.sampler import Check
     from server.schemas.repository import Expectations
 
-# How often a schema of an expectation may judge a value of one event: 15 µs each for 80 `multipleOf` in an `anyOf`.
+# How often schemas of expectations may judge a value of one event in one go, which takes some 2 ms: 80 `multipleOf` in
+# an `anyOf` take 15 µs for each value.
 MOST_STEPS: Final = 10_000
 
 _limited = Limited(logging.getLogger("intake"))
 
-_Rules = list[tuple[str, Callable[[bytes], object], list[int]]]
+
+class _Rule(NamedTuple):
+    """One expectation, with the numbers of its line."""
+
+    name: str
+    check: Callable[[bytes], object]
+    size: int
+    numbers: list[int]
 
 
 class ExpectationCheck:
-    """The expectations of the events of one schema in one stream. An event with very many values is skipped: nothing
-    interrupts a judgement, and other requests wait for it."""
+    """The expectations of the events of one schema in one stream. Those of an event with many values are judged in
+    several goes, because nothing interrupts one and other requests wait for it; an expectation for which the values
+    alone are too many does not judge the event, and the others do."""
 
     __slots__ = ("_compile", "_counts", "_most_values", "_rules", "_uri", "rate")
 
@@ -37,35 +48,68 @@ class ExpectationCheck:
         self._uri = uri
         self._compile = compile_all
         self._counts = counts
-        self._rules: _Rules | None = None
+        self._rules: list[_Rule] | None = None
         self._most_values = 0
 
-    def judge(self, value: bytes, is_refused: bool) -> None:
+    def judge(self, value: bytes, is_refused: bool) -> Check | None:
         """Count the event for each expectation, and those that it fails."""
         if is_refused:
-            return
+            return None
         if self._rules is None:
             self._rules = self._compiled()
-        counts = self._counts
-        if value.count(b",") + value.count(b"[") + value.count(b"{") > self._most_values:  # No fewer than its values.
+        values = value.count(b",") + value.count(b"[") + value.count(b"{")  # No fewer than its values.
+        rules = self._rules
+        if values > self._most_values:
+            rules = [rule for rule in rules if rule.size * values <= MOST_STEPS]
+            for rule in self._rules:
+                rule.numbers[SKIPPED] += rule.size * values > MOST_STEPS
+        if not rules:
             self.skip()
-            return
-        counts.numbers[JUDGED] += 1
-        is_odd = False
-        for name, check, numbers in self._rules:
-            numbers[JUDGED] += 1
-            if check(value) is not None:
-                is_odd = True
-                counts.broken(name, value)
-        counts.numbers[WORSE] += is_odd
+            return None
+        return _Judgement(self.rate, self._counts, rules, values).judge(value, is_refused)
 
     def skip(self) -> None:
         self._counts.numbers[SKIPPED] += 1
 
-    def _compiled(self) -> _Rules:
+    def _compiled(self) -> list[_Rule]:
         found = self._compile()
         for fault in found.faults:
             where = f"{self._uri}{fault.pointer}"
             _limited.warning(where, "the expectation %s judges no events: %s", where, fault.reason)
-        self._most_values = MOST_STEPS // max(1, sum(each.size for each in found.usable))
-        return [(each.name, each.check, self._counts.of(each.name)) for each in found.usable]
+        self._most_values = MOST_STEPS // max((each.size for each in found.usable), default=1)
+        return [_Rule(each.name, each.check, each.size, self._counts.of(each.name)) for each in found.usable]
+
+
+class _Judgement:
+    """The judgement of one event, or the rest of it."""
+
+    __slots__ = ("_at", "_counts", "_is_odd", "_rules", "_values", "rate")
+
+    def __init__(self, rate: float, counts: CheckCounts, rules: list[_Rule], values: int) -> None:
+        self.rate = rate
+        self._counts = counts
+        self._rules = rules
+        self._values = values
+        self._at = 0
+        self._is_odd = False
+
+    def judge(self, value: bytes, is_refused: bool) -> Check | None:
+        """Judge the event by as many expectations as one go may take, and by one at least."""
+        counts, steps = self._counts, 0
+        counts.numbers[JUDGED] += self._at == 0
+        for rule in self._rules[self._at :]:
+            steps += rule.size * self._values
+            if steps > MOST_STEPS:
+                return self
+            self._at += 1
+            rule.numbers[JUDGED] += 1
+            if rule.check(value) is not None:
+                counts.numbers[WORSE] += not self._is_odd
+                self._is_odd = True
+                counts.broken(rule.name, value)
+        return None
+
+    def skip(self) -> None:
+        """Count the expectations that are left: the event itself counts as judged."""
+        for rule in self._rules[self._at :]:
+            rule.numbers[SKIPPED] += 1

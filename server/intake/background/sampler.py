@@ -30,8 +30,9 @@ class Check(Protocol):
 
     rate: float
 
-    def judge(self, value: bytes, is_refused: bool) -> None:
-        """Judge one event, as it is stored; ``is_refused``: its schema has refused it."""
+    def judge(self, value: bytes, is_refused: bool) -> Check | None:
+        """Judge one event, as it is stored; ``is_refused``: its schema has refused it. Returns a check for the rest of
+        a judgement that would take too long without a pause; None: the event is done."""
 
     def skip(self) -> None:
         """Count an event that was chosen, and could not be judged."""

@@ -41,7 +41,7 @@ class ShadowCheck:
         self._counts = counts
         self._max_bytes = max_bytes
 
-    def judge(self, value: bytes, is_refused: bool) -> None:
+    def judge(self, value: bytes, is_refused: bool) -> None:  # In one go: it is one pass over the event.
         """Count whether the verdict would change, and which rules an event that is accepted now would break."""
         validator = self._find(self._uri)
         if isinstance(validator, tuple | Unfetched):

@@ -39,11 +39,11 @@ class _OfStored:
         self._check = check
         self._validator = validator
 
-    def judge(self, value: bytes, is_refused: bool) -> None:
+    def judge(self, value: bytes, is_refused: bool) -> Check | None:
         if is_refused or self._validator.check(value) is not None:
             self._check.skip()
-        else:
-            self._check.judge(value, is_refused)
+            return None
+        return self._check.judge(value, is_refused)
 
     def skip(self) -> None:
         self._check.skip()

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from server.intake.arrival import Arrival
 from server.intake.background import checks as background
 from server.intake.background import expectations
+from server.intake.background.budget import Budget
 from server.intake.background.checks import BackgroundChecks
-from server.intake.background.counts import MOST_RULES, CheckName
-from server.intake.background.sampler import LEAST_SHARE, Sampler
+from server.intake.background.counts import MOST_RULES, AllCheckCounts, CheckName
+from server.intake.background.expectations import ExpectationCheck
+from server.intake.background.sampler import LEAST_SHARE, Check, Sampler
 from server.intake.event import Event
 from server.log import Limited
+from server.schemas.repository import Expectations
 from tests.server.intake.background.tried import RECEIVED, Tried, event
+from validators.expectations import Expectation
 
 LARGE = "large ones have a size"
 PLACE = "#/properties/size/x-expect"
@@ -154,12 +160,96 @@ def test_a_queue_that_was_full_halves_the_choice_and_an_empty_one_doubles_it(mon
     assert shares == [0.5, 1.0, 0.5, 0.25, 0.5]
 
 
-def test_an_event_of_very_many_values_is_skipped_because_nothing_interrupts_a_judgement(
+def many(count: int) -> bytes:
+    return b'{"more":[' + b",".join([b"[]"] * count) + b"]," + event("odd", size=1001)[1:]
+
+
+def test_an_event_of_very_many_values_is_judged_by_the_expectations_that_it_is_not_too_dear_for(
+    tried: Tried, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing interrupts a judgement. The one of the size has one schema, the other eight."""
+    monkeypatch.setattr(expectations, "MOST_STEPS", 400)
+    found = tried.take(many(100), event("odd", size=1001))
+
+    assert found[("odd", "", "")] == [2, 2, 0, 0]
+    assert found[("odd", "", PLACE)] == [2, 2, 0, 0]
+    assert found[("odd", "", LARGE)] == [1, 0, 0, 1]
+
+
+def test_an_event_that_is_too_dear_for_all_is_skipped_and_later_ones_are_judged(
     tried: Tried, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(expectations, "MOST_STEPS", 100)
-    large = b'{"more":[' + b",".join([b"[]"] * 100) + b"]," + event("odd", size=1001)[1:]
-    found = tried.take(large, event("odd", size=1001))
+    found = tried.take(many(200), event("odd", size=1001))
 
     assert found[("odd", "", "")] == [1, 1, 0, 1]
-    assert found[("odd", "", PLACE)] == [1, 1, 0, 0]
+    assert found[("odd", "", PLACE)] == [1, 1, 0, 1]
+    assert found[("odd", "", LARGE)] == [1, 0, 0, 1]
+
+
+class Told:
+    """Expectations of one size, which note that they judge. ``fails`` are the names of those that fail."""
+
+    def __init__(self, count: int, fails: str = "") -> None:
+        self.judged: list[str] = []
+        self.counts = AllCheckCounts().of(CheckName("s", "expect", ""))
+        usable = tuple(
+            Expectation(name, name, partial(self._check, name, name in fails)) for name in "abcdefgh"[:count]
+        )
+        self.check = ExpectationCheck(1.0, "/s", lambda: Expectations(usable), self.counts)
+
+    def _check(self, name: str, is_odd: bool, _value: bytes) -> list[Any] | None:
+        self.judged.append(name)
+        return [] if is_odd else None
+
+    def numbers(self, rule: str) -> list[int]:
+        return self.counts.of(rule)
+
+
+LIST = b"[" + b"1," * 39 + b"1]"
+
+
+def test_a_judgement_that_takes_long_pauses_between_expectations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expectations, "MOST_STEPS", 100)
+    told, goes = Told(5, fails="bd"), []
+    check: Check | None = told.check
+    while check is not None:
+        check = check.judge(LIST, False)
+        goes.append("".join(told.judged))
+
+    assert goes == ["ab", "abcd", "abcde"]
+    assert told.counts.numbers == [1, 1, 0, 0]
+    assert [told.numbers(name)[1] for name in "abcde"] == [0, 1, 0, 1, 0]
+
+
+def test_what_is_left_of_a_judgement_is_judged_before_later_events_and_counted_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(expectations, "MOST_STEPS", 100)
+    told, checks = Told(5), BackgroundChecks(lambda _: ("", ""), lambda _: (), budget=Once())
+
+    async def test() -> None:
+        checks._put(told.check, LIST, False)
+        checks._put(told.check, b"{}", False)
+        for _ in range(2):
+            checks.work()
+        checks.close()
+
+    asyncio.run(test())
+
+    assert "".join(told.judged) == "abcd"
+    assert told.counts.numbers == [1, 0, 0, 1]
+    assert [told.numbers(name)[3] for name in "abcde"] == [0, 0, 0, 0, 1]
+    assert checks._bytes == 0
+
+
+class Once(Budget):
+    """A budget for one check in each turn."""
+
+    def begin(self) -> None:
+        super().begin()
+        self._has_time = True
+
+    def has_time(self) -> bool:
+        had, self._has_time = self._has_time, False
+        return had
