@@ -165,12 +165,12 @@ def table(results: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> tuple[argparse.Namespace, list[Work]]:
-    """Return the options of a comparison, and its works. It ends the process if they show no difference."""
+def parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
+    """Return the options of a comparison. It ends the process if they show no difference."""
     options = parser.parse_args(arguments)
     if options.starts < 2 or options.rounds < 2:
         parser.error("--starts and --rounds must be at least 2: fewer show no difference")
-    return options, [WORKS[name] for name in options.works]
+    return options
 
 
 def run(arguments: list[str]) -> int:
@@ -184,7 +184,8 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--let-pass", type=float, default=0.0, metavar="SHARE", help="0.03: 3 %% slower is no failure")
     parser.add_argument("--note", default="", help="what the change is, for the line that is kept")
     parser.add_argument("--keep", action="store_true", help=f"append a line to bench/results/{HISTORY.name}")
-    options, works = parsed(parser, arguments)
+    options = parsed(parser, arguments)
+    works = [WORKS[name] for name in options.works]
     with tempfile.TemporaryDirectory() as name:
         try:
             with worktree(options.base, Path(name)) as (tree, commit):

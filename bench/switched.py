@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from bench import measure, rounds, servers
-from bench.compare import Difference, difference
+from bench.compare import Difference, difference, parsed
 from bench.events import Workload
 from bench.works import WORKS, Work
 
@@ -199,9 +199,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--rounds", type=int, default=4, help="of each side and work in each start")
     parser.add_argument("--seconds", type=float, default=0.6, help="of load in each round")
     parser.add_argument("--keep", action="store_true", help="write it below bench/results")
-    options = parser.parse_args(arguments)
-    if options.starts < 2 or options.rounds < 2:
-        parser.error("--starts and --rounds must be at least 2: fewer show no difference")
+    options = parsed(parser, arguments)
     sides, names = WHAT[options.what]
     works = [WORKS[name] for name in names]
     with tempfile.TemporaryDirectory() as name:

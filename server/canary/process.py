@@ -35,7 +35,7 @@ from server.identity import new_id
 from server.log import Limited
 from server.shared.row import State
 from server.sink.kind import kind_of
-from server.sink.spool import claim
+from server.sink.spool.claim import Lock
 from server.timing.companion import CompanionLife
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Canaries:
         self._context = context
         self._snapshot = materials.snapshot
         self._life = CompanionLife(context, self._config.process.beat_s, _logger)
-        self._lock: int | None = None
+        self._lock = Lock(self._directory / LOCK)
         self._began_s = -math.inf  # By the monotonic clock: a state that cannot be written must not begin more runs.
         self._last: CanaryState | None = None
         self._following: SnapshotFollower | None = None
@@ -126,17 +126,11 @@ class Canaries:
             await asyncio.sleep(min(look_s, max(self._wait_s(), look_s / LOOKS)))
 
     def _is_leader(self) -> bool:
-        self._directory.mkdir(parents=True, exist_ok=True)
-        path = self._directory / LOCK
-        if self._lock is not None and not claim.is_held(self._lock, path):
-            os.close(self._lock)
-            self._lock = None
-        if self._lock is None:
-            self._lock = claim.take(path)
-            if self._lock is not None:
-                _logger.info("this process sends canaries")
-                sweep(self._directory / FILE)
-        return self._lock is not None
+        return self._lock.take(self._begin)
+
+    def _begin(self) -> None:
+        _logger.info("this process sends canaries")
+        sweep(self._directory / FILE)
 
     def _is_served(self) -> bool:
         """Whether a worker of this host takes requests: before that, canaries would only show that it starts."""

@@ -10,7 +10,6 @@ Not here: the form of a model (plausibility.model).
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -24,7 +23,7 @@ from server.plausibility.alarms import Alarm
 from server.plausibility.causes import Causes, Change
 from server.plausibility.model import StreamModel, decode, encode
 from server.plausibility.versions import Key
-from server.sink.spool import claim
+from server.sink.spool.claim import Lock
 
 FILE: Final = "learned.db"
 _SCHEMA: Final = (
@@ -52,22 +51,15 @@ class LearnedState:
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / FILE
-        self._lock: int | None = None
+        self._lock = Lock(self._path)
 
     def take(self) -> bool:
         """Take the lock if no other process has it. Returns whether this process holds it. Raises OSError."""
-        if self._lock is not None and not claim.is_held(self._lock, self._path):
-            self.release()
-        if self._lock is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = claim.take(self._path)
-        return self._lock is not None
+        return self._lock.take()
 
     def release(self) -> None:
         """Let another process have the database."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._lock.release()
 
     def read(self) -> Learned:
         """Return what is stored. Raises OSError or sqlite3.Error: it may be read later."""

@@ -65,14 +65,12 @@ class Sink(Protocol):
     """The rules are at the head of this file. Every sink is a subclass: what is not abstract has a default, which
     suits a sink without brokers, files or quotas.
 
-    ``callback_failures`` counts the exceptions that acks have raised. ``recalls`` changes when records are recalled,
-    their acks come later, and until then a younger record of a key must not be submitted.
+    ``callback_failures`` counts the exceptions that acks have raised.
     ``knows_oldest`` says whether ``oldest`` can be asked; where it cannot, everything has its outcome within the time
     that the kind promises (``config.rules``, ``settle_s``).
     """
 
     callback_failures: int = 0
-    recalls: int = 0
     knows_oldest: ClassVar[bool] = False
 
     @abstractmethod
@@ -128,8 +126,9 @@ class Sink(Protocol):
         """Fail the remaining records and release everything. No call follows."""
 
     def tell_of_recalls(self, on_recall: Callable[[], None]) -> None:
-        """Call ``on_recall`` whenever records are recalled, before any of their acks. Without that there is nothing to
-        tell of: acks come in the order of the records."""
+        """Call ``on_recall``, as all others that were passed, whenever records are recalled, before any of their acks:
+        until these have come, a younger record of a key must not be submitted. Without that there is nothing to tell
+        of: acks come in the order of the records."""
         return
 
     def is_away(self) -> bool:

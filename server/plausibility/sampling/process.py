@@ -36,7 +36,7 @@ from server.plausibility.sampling.files import (
 from server.plausibility.sampling.sample import Fields, StreamSample
 from server.plausibility.settings import fields_of, sample_rate_of, settings_of
 from server.sink.kind import kind_of
-from server.sink.spool import claim
+from server.sink.spool.claim import Lock
 from server.sink.watch import WatchError
 from server.timing.companion import CompanionLife
 
@@ -83,7 +83,7 @@ class Sampling:
         self._snapshot = materials.snapshot
         self._life = CompanionLife(context, self._config.process.beat_s, _logger)
         self._fields = fields_in(self._config.intake)
-        self._lock: int | None = None
+        self._lock = Lock(self._directory / LOCK)
         self._salt = b""
         self._round = 0
         self._samples: dict[str, StreamSample] = {}
@@ -99,7 +99,7 @@ class Sampling:
         if self._following is not None:
             self._following.catch_up()
         await self._life.work(self._rounds())
-        if self._lock is not None:
+        if self._lock.is_held:
             self._write_learned()
 
     async def _rounds(self) -> None:
@@ -117,25 +117,16 @@ class Sampling:
             await asyncio.sleep(max(0.0, next_s - loop.time()))
 
     def _may_sample(self) -> bool:
-        """Whether this process has the lock. With it come what was learned, and the secret."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        path = self._directory / LOCK
-        if self._lock is not None and not claim.is_held(self._lock, path):
-            os.close(self._lock)
-            self._lock = None
-        if self._lock is None:
-            lock = claim.take(path)
-            if lock is not None:
-                try:
-                    for name in (REPORT, LEARNED):
-                        sweep(self._directory / name)
-                    learned = read_learned(self._directory)
-                except OSError:  # It may be readable in the next round, and must not be replaced before.
-                    os.close(lock)
-                    raise
-                self._lock = lock
-                self._salt, self._learned, self._samples = learned.salt, learned.streams, {}
-        return self._lock is not None
+        """Whether this process has the lock."""
+        return self._lock.take(self._begin)
+
+    def _begin(self) -> None:
+        """Take over what was learned, and the secret. Raises OSError: it may be readable in the next round, and must
+        not be replaced before."""
+        for name in (REPORT, LEARNED):
+            sweep(self._directory / name)
+        learned = read_learned(self._directory)
+        self._salt, self._learned, self._samples = learned.salt, learned.streams, {}
 
     def _open(self) -> Tail:
         make_tail = kind_of(self._config.sink).tail

@@ -86,7 +86,7 @@ class KafkaSink(Sink):
         self._others: list[Producer | Alone] = []  # All producers but the first.
         self._is_recalling = self._is_recalling_alone = False
         self._timer: asyncio.TimerHandle | None = None
-        self._on_recall: Callable[[], None] = _ignored
+        self._on_recall: list[Callable[[], None]] = []
         self.replaced = 0
         self.callback_failures = 0
         self._statistics = [Statistics()]  # Of each producer that sends a share of the topics.
@@ -175,7 +175,7 @@ class KafkaSink(Sink):
         self._is_recalling = self._is_recalling_alone = True
 
     def tell_of_recalls(self, on_recall: Callable[[], None]) -> None:
-        self._on_recall = on_recall
+        self._on_recall.append(on_recall)
 
     def separate(self, topic: str, *, is_keyed: bool) -> bool:  # cold: once for each such topic, or refused batch
         """Send this topic's records one per request (sink.kafka.alone)."""
@@ -293,7 +293,6 @@ class KafkaSink(Sink):
             del self._shares[topic]
 
     def _recall_now(self) -> None:  # cold: after a failure
-        self.recalls += 1
         if self._is_recalling:
             self._is_recalling = False
             for producer in self._shares.producers:
@@ -302,7 +301,8 @@ class KafkaSink(Sink):
             self._is_recalling_alone = False
             if self._alone is not None:
                 self._alone.purge(in_queue=True, in_flight=False, blocking=False)
-        self._on_recall()
+        for on_recall in self._on_recall:
+            on_recall()
 
     def _serve(self, timeout_s: float = 0.0) -> None:  # cold: logs only what raised
         """Run the callbacks that are due. One that raises ends ``poll``, so it is called again for the rest."""
@@ -391,7 +391,3 @@ class KafkaSink(Sink):
 
     def _on_own_word(self) -> None:  # cold: librdkafka's own lines
         self._own_words += 1
-
-
-def _ignored() -> None:
-    """Do nothing: recalls are listened to by none."""

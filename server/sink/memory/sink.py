@@ -34,7 +34,7 @@ class MemorySink(Sink):
     ``is_unreachable``: it is away, and full ·
     ``is_held``: acks wait until it is False and ``release`` is called.
 
-    ``on_recall`` is what listens to recalls, of which it makes none by itself.
+    ``recalled`` tells of recalls, of which it makes none by itself.
     """
 
     def __init__(self, *, max_outstanding: int = 50_000) -> None:
@@ -47,6 +47,7 @@ class MemorySink(Sink):
         self.separated: set[str] = set()
         self.callback_failures = 0
         self._max_outstanding = max_outstanding
+        self._on_recall: list[Callable[[], None]] = []
         self._waiting: list[tuple[Record, OnAck]] = []
         self._is_scheduled = False
 
@@ -74,7 +75,12 @@ class MemorySink(Sink):
         """Do nothing: all acks come in the next turn."""
 
     def tell_of_recalls(self, on_recall: Callable[[], None]) -> None:
-        self.on_recall = on_recall
+        self._on_recall.append(on_recall)
+
+    def recalled(self) -> None:
+        """Tell of a recall."""
+        for on_recall in self._on_recall:
+            on_recall()
 
     def separate(self, topic: str, *, is_keyed: bool) -> bool:
         self.separated.add(topic)

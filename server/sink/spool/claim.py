@@ -1,6 +1,6 @@
 """Claim one database for each worker: the first number in a directory that no living process holds.
 
-Place: sink.sqlite, sink.spool.spool → HERE.
+Place: sink.sqlite, sink.spool.spool → HERE; canary, plausibility → Lock, where one process of the host works for all.
 Rule: the lock is on a file next to the database: opening and closing the database itself a second time would drop the
 locks that SQLite holds on it (POSIX locks belong to the process). The kernel releases the lock when its process dies.
 Not here: the content of the files.
@@ -11,7 +11,44 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
+from collections.abc import Callable
 from pathlib import Path
+
+
+class Lock:
+    """A lock beside a path, for what one process of the host does at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd: int | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this process had the lock when it last asked for it."""
+        return self._fd is not None
+
+    def take(self, on_taken: Callable[[], None] | None = None) -> bool:
+        """Take the lock if no other process has it, also again if its file was deleted. Returns whether this process
+        holds it. ``on_taken`` is called when it did not before; if that raises, the lock is released. Raises OSError.
+        """
+        if self._fd is not None and not is_held(self._fd, self._path):
+            self.release()
+        if self._fd is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._fd = take(self._path)
+            if self._fd is not None and on_taken is not None:
+                try:
+                    on_taken()
+                except BaseException:
+                    self.release()
+                    raise
+        return self._fd is not None
+
+    def release(self) -> None:
+        """Let another process have it."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
 
 
 def first_free(directory: Path, stem: str, suffix: str) -> tuple[Path, int]:

@@ -89,7 +89,9 @@ class Replay:
         self._look_at = 0.0
         self._task: asyncio.Task[None] | None = None
         self._damaged_before = 0
+        self._recalls = 0
         self.replayed = 0
+        sink.tell_of_recalls(self._on_recall)
 
     @property
     def damaged(self) -> int:
@@ -312,7 +314,7 @@ class Replay:
     async def _send(self, lane: Lane, taken: list[Taken]) -> None:
         """Submit the events of a topic in order, until the sink does not take one, or one fails meanwhile."""
         sent = 0
-        share, recalls = LoopShare(self._loop), self._sink.recalls
+        share, recalls = LoopShare(self._loop), self._recalls
         refused: set[bytes | None] = set()  # The keys of refused events; younger events of them must not be sent first.
         for one in lane.choose(taken):
             if one.event.key is not None and one.event.key in refused:
@@ -321,7 +323,7 @@ class Replay:
                 lane.has_been_sent = True
                 await share.pause()
                 # If records were recalled meanwhile, those sent before the pause will fail, but have no ack yet.
-                if self._is_stopping or lane.is_interrupted or self._sink.recalls != recalls:
+                if self._is_stopping or lane.is_interrupted or self._recalls != recalls:
                     lane.begin_again()
                     break
             refusal = self._submit(one.event, self._on_ack(lane, one))
@@ -337,6 +339,9 @@ class Replay:
         if sent:
             lane.has_been_sent = True
             self._pace.spend(sent)
+
+    def _on_recall(self) -> None:
+        self._recalls += 1
 
     def _on_ack(self, lane: Lane, taken: Taken) -> Callable[[Any, Any], None]:
         def on_ack(error: Any, _message: Any) -> None:

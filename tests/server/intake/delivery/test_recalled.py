@@ -29,7 +29,7 @@ async def one_fails_and_another_is_recalled(bench: Bench) -> None:
     assert bench.post(other(2), hasty="true").status == 202
     bench.sink._waiting[0][1]("broker_timeout", None)
     del bench.sink._waiting[0]
-    bench.sink.on_recall()
+    bench.sink.recalled()
 
 
 def recalled(bench: Bench) -> None:

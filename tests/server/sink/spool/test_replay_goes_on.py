@@ -167,11 +167,8 @@ def test_a_batch_stops_at_a_pause_in_which_its_records_were_recalled(
         def recalled_after_two(record: Any, on_ack: Any) -> str | None:
             submitted.append(json.loads(record.value)["n"])
             if len(submitted) == 2:
-                asyncio.get_running_loop().call_soon(recall)
+                asyncio.get_running_loop().call_soon(sink.recalled)
             return submit(record, on_ack)
-
-        def recall() -> None:
-            sink.recalls += 1
 
         replayed.replay._submit = recalled_after_two
         await replayed.start()
