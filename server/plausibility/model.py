@@ -35,6 +35,7 @@ LEAK: Final = math.log(0.8)
 Z: Final = 6.0
 Z_DAY: Final = 4.0
 LEAST_GAP: Final = 30  # Minutes without an event, where little is expected.
+LEAST_SPAN_H: Final = 24  # From the first event to the last one, where little is expected.
 LEAST_QUIET: Final = 3  # The same where much is.
 LEAST_MISSED: Final = 20.0  # Expected events that did not come.
 
@@ -320,9 +321,20 @@ class StreamModel:
         if self.missing > max(LEAST_MISSED, 2 * max(self.missed)) and self.is_learned:
             return Signal("silent", expected, seen)
         gap = max(self.gaps)
-        if gap and quiet > max(LEAST_GAP, 2 * gap):
-            return Signal("silent", expected, seen)
+        if gap and quiet > max(LEAST_GAP, 2 * gap) and (rate := self._rate()) is not None:
+            return Signal("silent", expected or rate, seen)
         return None
+
+    def _rate(self) -> float | None:
+        """Return the mean of an hour between the first event of the last weeks and the last one. None: all came within
+        a day, such as a trial before a stream is used; that it is quiet since then says nothing."""
+        hour = max(self.minute // 60, 0)
+        counts = [self.hours[each % HOURS] for each in range(hour - HOURS + 1, hour)]
+        busy = [at for at, count in enumerate(counts) if count > 0]
+        if not busy or busy[-1] - busy[0] < LEAST_SPAN_H:
+            return None
+        known = [count for count in counts[busy[0] : busy[-1] + 1] if count == count]
+        return sum(known) / len(known)
 
     def _volume(self, seen: float) -> Signal | None:
         bounds = self._window()
@@ -333,7 +345,8 @@ class StreamModel:
         scatter = math.sqrt(self.scatter**2 + 1 / (low + 1))
         if low >= LEAST_EVENTS and away < DROP and away < -Z * scatter:
             return Signal("drop", low, seen)
-        if max(high, seen / 5) >= LEAST_EVENTS and away > RISE and away > Z * scatter:
+        # Where nothing is expected, nothing is known: a stream that wakes up is none that rises.
+        if high > 0 and max(high, seen / 5) >= LEAST_EVENTS and away > RISE and away > Z * scatter:
             return Signal("rise", high, seen)
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import random
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -88,6 +89,58 @@ def test_nothing_is_judged_before_it_is_learned() -> None:
 
     assert kinds(model) == set()
     assert not model.is_learned
+
+
+def signals_of(events: Callable[[int], int], days: int) -> dict[str, list[float]]:
+    """Return what each signal expects, looked for every half hour of a stream with these events, from its second week
+    on. Minutes count from its birth."""
+    model, found = StreamModel(START), dict[str, list[float]]()
+    for minute in range(days * DAY):
+        model.add(START + minute, events(minute))
+        if minute >= WEEK and minute % 30 == 0:
+            for signal in model.signals():
+                found.setdefault(signal.kind, []).append(signal.expected)
+    return found
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        lambda _: 0,
+        lambda minute: minute == 0,
+        lambda minute: minute < 3,
+        lambda minute: minute == 2 * DAY,
+        lambda minute: DAY <= minute < DAY + 60 and minute % 7 == 0,
+        lambda minute: 5 * (10 * DAY <= minute < 10 * DAY + 10),
+    ],
+    ids=["none", "one", "three", "one on the third day", "an hour of trials", "trials in the second week"],
+)
+def test_a_stream_that_was_but_tried_is_not_silent_in_its_second_week(events: Callable[[int], int]) -> None:
+    assert signals_of(events, 13) == {}
+
+
+@pytest.mark.parametrize(
+    ("events", "rate"),
+    [(lambda minute: minute % 10 == 0 and minute < 3 * DAY, 6.0), (lambda minute: minute % DAY == 600, None),
+     (lambda minute: minute % DAY == 600 and minute < 5 * DAY, 5 / 97), (lambda minute: minute < 9 * DAY, 60.0)],
+    ids=["three days", "once a day, for ever", "once a day, for five days", "nine days"],
+)  # fmt: skip
+def test_a_stream_that_stopped_is_silent_in_its_second_week_and_was_expected(
+    events: Callable[[int], int], rate: float | None
+) -> None:
+    found = signals_of(events, 13)
+
+    assert set(found) == ({"silent"} if rate is not None else set())
+    assert all(expected == pytest.approx(rate) for expected in found.get("silent", ()))
+
+
+@pytest.mark.parametrize("woken", [10, 16])
+def test_a_stream_that_wakes_up_after_silence_does_not_rise(woken: int) -> None:
+    assert signals_of(lambda minute: 20 * (minute >= woken * DAY), woken + 6) == {}
+
+
+def test_a_stream_with_few_events_that_gets_very_many_rises() -> None:
+    assert "rise" in signals_of(lambda minute: 20 if minute >= 16 * DAY else minute % 20 == 0, 17)
 
 
 def test_unknown_minutes_are_no_silence() -> None:
