@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.harness.running import ROOT, Running, eventually
+from tests.harness.killer import killed
+from tests.harness.running import Running, eventually
 from tests.processors.lake.world import HOUR, NOON, STREAM, World, compacted, event, hour_now, tables
 
 pytestmark = pytest.mark.slow(reason="commits to tables")
@@ -119,34 +119,23 @@ def rows_of(world: World) -> int:
 
 
 KILLED_MERGE = """
-import os, sys
+import sys
 from pathlib import Path
 from processors.lake.compact import compacted
 from processors.lake.settings import load
 from processors.lake.tables import Lake
+from tests.harness.killer import Killer
 
 (table,) = Lake(*load(Path(sys.argv[1])), is_writer=False).tables()
-left = int(sys.argv[2])
-calls = 0
-
-def on_call(frame, kind, argument):
-    global calls
-    if kind in ("call", "c_call"):
-        calls += 1
-        if calls == left:
-            os._exit(9)
-
-sys.setprofile(on_call)
-list(compacted(table))
-sys.setprofile(None)
-print(calls)
+with Killer(int(sys.argv[2])) as killer:
+    list(compacted(table))
+print(killer.calls)
 """
 
 
 def test_a_merge_that_is_killed_anywhere_leaves_each_event_once(tmp_path: Path) -> None:
     def merge(world: World, calls: int) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", KILLED_MERGE, str(world.config), str(calls)]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        return killed(KILLED_MERGE, world.config, calls)
 
     def filled(root: Path) -> World:
         world = World(root)

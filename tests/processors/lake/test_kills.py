@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from server.errors import PenstockError
-from tests.harness.running import ROOT
+from tests.harness.killer import killed
 from tests.processors.lake.world import NOON, STREAM, World, commit_failed, event, tables
 
 PARTS = 4
@@ -22,7 +21,7 @@ pytestmark = pytest.mark.slow(reason="runs that are killed")
 # A run that ends at its Nth call of a function in a commit, or while columns are added: without any cleaning up, as
 # after SIGKILL. A schema that comes later is there when everything was read.
 KILLED = """
-import os, sys
+import sys
 from pathlib import Path
 from processors.lake import tables
 from processors.lake.catalog import Catalog
@@ -30,41 +29,23 @@ from processors.lake.landing import Landing
 from processors.lake.run import Runner
 from processors.lake.settings import load
 from processors.page_change.embedded.stop import Stop
+from tests.harness.killer import Killer
 
 settings, base_dir = load(Path(sys.argv[1]))
 runner = Runner(settings, base_dir, Catalog(settings, base_dir), Stop())
 for later in base_dir.rglob("*.later"):
     later.rename(later.with_suffix(""))
-left = int(sys.argv[2])
-calls = 0
-
-def on_call(frame, kind, argument):
-    global calls
-    if kind in ("call", "c_call"):
-        calls += 1
-        if calls == left:
-            os._exit(9)
-
-def watched(function):
-    def call(*arguments):
-        sys.setprofile(on_call)
-        try:
-            return function(*arguments)
-        finally:
-            sys.setprofile(None)
-    return call
-
-Landing.commit = watched(Landing.commit)
-tables.widen = watched(tables.widen)
+killer = Killer(int(sys.argv[2]))
+Landing.commit = killer.watched(Landing.commit)
+tables.widen = killer.watched(tables.widen)
 runner.run(once=True)
 runner.close()
-print(calls)
+print(killer.calls)
 """
 
 
 def killed_run(world: World, calls: int) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", KILLED, str(world.config), str(calls)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return killed(KILLED, world.config, calls)
 
 
 def filled(root: Path) -> World:
