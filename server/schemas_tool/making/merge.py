@@ -4,7 +4,7 @@ Place: materialize → HERE.
 Rules: the schema itself comes first, then those of ``allOf`` in their order. An annotation is that of the first schema
 which has it; a constraint becomes the strictest; ``additionalProperties: false`` of one schema does not remove the
 properties of others. ``examples`` of the whole schema are its own, since those of a fragment are no such events.
-Expectations (``x-expect``) become a list of all of them.
+Expectations (``x-expect``) become a list of all of them, and of annotations (``x-privacy``) the strictest counts.
 Source: json-schema-merge-allof 0.8 with ``ignoreAdditionalProperties``, which knows no expectations.
 Not here: references (materialize has resolved them).
 """
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from server.errors import PenstockError
+from server.schemas.repository import ACTIONS
 
 _MAPS: Final = frozenset({"properties", "patternProperties", "definitions"})
 _SCHEMAS: Final = frozenset({"additionalProperties", "items", "propertyNames", "contains", "additionalItems"})
@@ -51,6 +52,8 @@ def _keyword(key: str, values: list[Any]) -> Any:
         return [merged(each) for each in values[0]] if key in _IN_LISTS else values[0]
     if key == "x-expect":
         return [each for value in values for each in (value if isinstance(value, list) else [value])]
+    if key == "x-privacy" and all(value in ACTIONS for value in values):
+        return min(values, key=ACTIONS.index)
     if key in _STRICTEST:
         return _STRICTEST[key](values)
     if key in _CONSTRAINTS:

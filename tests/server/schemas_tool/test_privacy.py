@@ -11,6 +11,7 @@ import pytest
 from server.__main__ import main
 from server.schemas.judges import Bundle
 from server.schemas_tool import rules
+from server.schemas_tool.making.merge import merged
 from tests.server.schemas_tool.repository import checked, put, rules_of
 
 TEXT: dict[str, Any] = {"type": "string"}
@@ -45,6 +46,14 @@ def test_what_is_withheld_less_is_told(
     assert [(each["path"], each["where"], each["status"]) for each in found] == [
         ("/properties/mail", ".mail", "error")
     ] * is_less
+
+
+def test_materialize_keeps_the_strictest_annotation_of_the_schemas_that_it_merges() -> None:
+    """Otherwise the schema that is made would store what a fragment withholds."""
+    own, fragment = {"properties": {"mail": marked("keep")}}, {"properties": {"mail": marked("drop")}}
+
+    for first, second in ((own, fragment), (fragment, own)):
+        assert merged({**first, "allOf": [second]})["properties"]["mail"]["x-privacy"] == "drop"
 
 
 def test_a_new_annotation_and_a_stricter_one_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
