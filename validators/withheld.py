@@ -1,7 +1,7 @@
 """Find what schemas say of values that ``x-privacy`` withholds: stored events are judged by them, and lack these.
 
 Place: bundle, privacy → HERE → checks of schemas and streams, before any event.
-Rules: names and items are followed, patterns of names are not. What stands below ``not``, ``if`` or a branch only looks
+Rules: names and items are followed, patterns of names are not. A condition below ``not``, ``if`` or a branch only looks
 at a value; what is required elsewhere can never be met. A hash is stored in the place of a value: of that nothing but
 its type is known.
 Not here: what is withheld (privacy), how expectations are compiled (expectations).

@@ -60,7 +60,7 @@ def check(
 
 
 def is_built(sources: Sequence[Source]) -> bool:
-    """Whether streams can be made of these declarations, whatever else is wrong with them."""
+    """Whether streams can be made of these declarations, although other things may be wrong with them."""
     return not errors_of([finding for source in sources for finding in _shape(source)])
 
 

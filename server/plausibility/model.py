@@ -328,7 +328,7 @@ class StreamModel:
     def _rate(self) -> float | None:
         """Return the mean of an hour between the first event of the last weeks and the last one. None: all came within
         a day, such as a trial before a stream is used; that it is quiet since then says nothing."""
-        hour = max(self.minute // 60, 0)
+        hour = self.minute // 60
         counts = [self.hours[each % HOURS] for each in range(hour - HOURS + 1, hour)]
         busy = [at for at, count in enumerate(counts) if count > 0]
         if not busy or busy[-1] - busy[0] < LEAST_SPAN_H:
@@ -345,7 +345,6 @@ class StreamModel:
         scatter = math.sqrt(self.scatter**2 + 1 / (low + 1))
         if low >= LEAST_EVENTS and away < DROP and away < -Z * scatter:
             return Signal("drop", low, seen)
-        # Where nothing is expected, nothing is known: a stream that wakes up is none that rises.
         if high > 0 and max(high, seen / 5) >= LEAST_EVENTS and away > RISE and away > Z * scatter:
             return Signal("rise", high, seen)
         return None

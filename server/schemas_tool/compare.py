@@ -71,7 +71,7 @@ def compare(old: Version, new: Version, profile: str, bases: Sequence[Path]) -> 
 
 
 def unusable(version: Version, bases: Sequence[Path]) -> Iterator[Finding]:
-    """Yield a finding about a version that cannot be used, whatever it is compared with."""
+    """Yield a finding about a version that cannot be used by itself."""
     try:
         _bundle(version, tuple(bases)).annotated()
     except (UnusableError, MaterializeError, RecursionError) as error:
@@ -79,7 +79,7 @@ def unusable(version: Version, bases: Sequence[Path]) -> Iterator[Finding]:
 
 
 def notes(version: Version, bases: Sequence[Path]) -> Iterator[Finding]:
-    """Yield what is odd in a version, whatever it is compared with."""
+    """Yield what is odd in a version by itself."""
     try:
         yield from privacy.withheld(version, _bundle(version, tuple(bases)))
     except (UnusableError, MaterializeError, RecursionError):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 
 class Lock:
-    """A lock beside a path, for what one process of the host does at a time."""
+    """A lock next to a path, for work that one process of the host does at a time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -189,7 +189,9 @@ def test_a_producer_for_which_there_are_no_descriptors_is_not_made(
 
 def test_a_recall_and_the_end_reach_all_producers(brokers: Mock) -> None:
     recalled, late = Acks(), Acks()
+    recalls: list[int] = []
     sink = several(brokers)
+    sink.tell_of_recalls(lambda: recalls.append(1))
 
     async def test(_: Sink) -> None:
         submit(sink, Acks(), 0)
@@ -199,7 +201,7 @@ def test_a_recall_and_the_end_reach_all_producers(brokers: Mock) -> None:
         await until(lambda: sink.outstanding() >= len(TOPICS))
         sink.recall()
         submit(sink, late, 2)
-        await until(lambda: sink.recalls == 1)
+        await until(lambda: recalls == [1])
 
     drive(test, sink)  # It closes the sink.
 
