@@ -14,7 +14,7 @@ import sys
 BENCHES = {
     **{name: f"bench.{name}" for name in (
         "quick", "costs", "latency", "scaling", "budget", "profile", "compare", "marks", "render", "tools",
-        "validators", "compiling", "refusals", "patterns", "duplicates", "reloads", "catalog",
+        "validators", "compiling", "dear", "refusals", "patterns", "duplicates", "reloads", "catalog",
         "shutdown", "outage", "recovery", "durability", "sizing",
     )},
     "alarms": "bench.alarms",

@@ -76,7 +76,8 @@ if TYPE_CHECKING:
     from validators.load.sharing import Sharing
     from validators.quick.event_reader import EventReader, Fill
     from validators.registry import Registry
-    from validators.words.violation import Violation, errors_text
+    from validators.steps import TooDearError
+    from validators.words.violation import Violation, errors_text, is_too_dear
 
 __all__ = [
     "ErrorType",
@@ -85,10 +86,12 @@ __all__ = [
     "Registry",
     "SchemaError",
     "Sharing",
+    "TooDearError",
     "TooLargeError",
     "Validator",
     "Violation",
     "errors_text",
+    "is_too_dear",
     "open_registry",
 ]
 
@@ -101,9 +104,11 @@ _HOMES = {
     "Registry": "validators.registry",
     "SchemaError": "validators.errors",
     "Sharing": "validators.load.sharing",
+    "TooDearError": "validators.steps",
     "TooLargeError": "validators.load.defaults",
     "Validator": "validators.judge.validator",
     "errors_text": "validators.words.violation",
+    "is_too_dear": "validators.words.violation",
 }
 
 

@@ -65,12 +65,14 @@ Make = Callable[[str, dict[str, Any]], "Validator"]
 
 class Expectation(NamedTuple):
     """``check`` returns None for an event, in bytes, that meets it. ``size`` is the number of schemas and of listed
-    values in it, each of which may judge each value of an event."""
+    values in it, each of which may judge each value of an event; ``search_ns`` is the most that its patterns take for a
+    character."""
 
     name: str
     pointer: str
     check: Callable[[bytes], list[Violation] | None]
     size: int = 1
+    search_ns: int = 0
 
 
 class Fault(NamedTuple):
@@ -128,7 +130,9 @@ def compile_all(whole: dict[str, Any], make: Make, *, allow_insecure: bool = Fal
             faults.append(Fault(each.pointer, str(error).removeprefix(f"{each.pointer}: ")))
             continue
         weight += more
-        usable.append(Expectation(_name(each, titles), each.pointer, made.check, _size(each.schema)))
+        usable.append(
+            Expectation(_name(each, titles), each.pointer, made.check, _size(each.schema), _search_ns(each.schema))
+        )
     return Expectations(tuple(usable), tuple(faults))
 
 
@@ -215,6 +219,10 @@ def _inside(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _size(schema: dict[str, Any]) -> int:
     return sum(1 + len(one.get("enum") or ()) for one in _inside(schema))
+
+
+def _search_ns(schema: dict[str, Any]) -> int:
+    return sum(pattern.ns_per_character(text) for one in _inside(schema) for _, text in dialect.patterns(one))
 
 
 def _weight(schema: dict[str, Any]) -> int:

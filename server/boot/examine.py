@@ -114,6 +114,8 @@ def _examine(
     findings += _expectations(schemas, snapshot, until)
     if snapshot.is_open and until == math.inf:
         findings += _open_schemas(loaded, schemas)
+    if until == math.inf:
+        findings += _dear(schemas, snapshot)
     schemas.forget_before()
     findings += _services(loaded, snapshot)
     findings += _exposed(loaded, snapshot)
@@ -212,6 +214,26 @@ def _expectations(schemas: SchemaRepository, snapshot: Snapshot, until: float) -
             file, line = schemas.place(uri, pointer)
             reason = f"the expectation {pointer} of schema {uri} {what}"
             findings.append(Finding(level="warning", file=file, line=line, reason=reason, hint=hint))
+    return findings
+
+
+def _dear(schemas: SchemaRepository, snapshot: Snapshot) -> list[Finding]:
+    """Return a warning for each version whose large events may take too many steps to judge. It takes 3 ms for each
+    version, so that a start does not look."""
+    titles = {stream.schema_title for stream in snapshot.streams()} - {None}
+    if snapshot.is_open:
+        titles = set(schemas.titles())
+    findings: list[Finding] = []
+    for uri in (uri for title in sorted(filter(None, titles)) for uri in schemas.versions(title)):
+        found = schemas.find_here(uri)
+        dear = None if isinstance(found, tuple) else found.dear()
+        if dear is None:
+            continue
+        file, line = schemas.place(uri, dear.pointer)
+        what = f"judging an event by {dear.pointer} of schema {uri}"
+        reason = f"{what} may take {dear.in_words} steps, and its large events are refused"
+        hint = f"let fewer schemas judge the same value: {dear.allowed:,} steps are allowed, for 10,000 values in 1 MiB"
+        findings.append(Finding(level="warning", file=file, line=line, reason=reason, hint=hint))
     return findings
 
 

@@ -33,7 +33,7 @@ from server.intake.text.splice import insert_by_path
 from server.intake.verdict import STREAM_TYPES, Verdict, error, in_short
 from server.log import Limited
 from server.privacy.applied import Privacy
-from server.schemas.repository import TooLargeError, errors_text
+from server.schemas.repository import TooDearError, TooLargeError, errors_text, is_too_dear
 
 if TYPE_CHECKING:
     from server.config.limit_settings import Limits
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from server.schemas.repository import Validator, Violation
 
 NOT_AN_OBJECT = Verdict("not_an_object", "an event should be a JSON object")
+TOO_DEAR = Verdict(
+    "event_too_large", "the event would take too long to be judged by its schema: send fewer values at once"
+)
 TOO_DEEP = Verdict("event_too_large", bounds.TOO_DEEP.format(bounds.DECODERS_DEPTH))
 HALF_PAIR = Verdict("schema_violation", "the event should have no lone surrogate in its strings")
 MAY_NOT_WRITE = {
@@ -182,6 +185,8 @@ class Pipeline:
             value = event.value = self._fill(event.value, values, route, arrival)
         except TooLargeError:
             return Verdict("event_too_large", TOO_LARGE_FILLED.format(route.max_event_bytes))
+        except TooDearError:
+            return TOO_DEAR
         if route.validator is not None:
             problems = _check(value, route.validator, route.judged)
             if problems is not None:
@@ -232,8 +237,8 @@ class Pipeline:
         """Fill the defaults of its schema into an event that no stream accepts, because they come before the stream."""
         draft = self._router.draft(schema_text)
         if draft is not None:
-            # An event that its defaults make too large is shown as it came: it is refused for another reason already.
-            with contextlib.suppress(TooLargeError):
+            # If its defaults are too much, it is shown as it came: it is refused for another reason already.
+            with contextlib.suppress(TooLargeError, TooDearError):
                 event.value = self._fill(event.value, draft.members.read(event.value), draft, arrival)
 
     @staticmethod
@@ -284,6 +289,8 @@ def _check(value: bytes, validator: Validator, judged: Judged) -> list[Violation
 
 def _violation(problems: list[Violation], arrival: Arrival) -> Verdict:
     """Return the verdict of an invalid event; in short form once its request has had enough error messages."""
+    if is_too_dear(problems):
+        return TOO_DEAR
     found = Verdict("schema_violation", errors_text(problems), problems)
     arrival.problems_left -= len(problems)
     return found if arrival.problems_left >= 0 else in_short(found)

@@ -75,7 +75,7 @@ BACKGROUND: Final = MetricGroup(
         counter(
             "shadow_events",
             "Events that were judged by the `shadow_schema` of their stream, by what it would change; `skipped` ones "
-            "were chosen and not judged, because the time of the worker was used up.",
+            "were chosen and not judged, because the time of the worker was used up or the event takes too many steps.",
             FromHost(lambda view: _summed(_shadow_events(view))),
             "stream",
             "version",

@@ -18,7 +18,7 @@ from validators import SchemaError, Validator
 from validators.annotations import POSSIBLE, placed, written
 from validators.expectations import Expectations, compile_all
 from validators.formats.asserted import FORMATS
-from validators.judge.reference import Refused, check_schema, compile_schema
+from validators.judge.reference import Dear, Refused, check_schema, compile_schema, dear
 from validators.load.bundle import bundle, target_of
 from validators.load.loader import Loader
 from validators.privacy import KEYWORD, plan_of
@@ -64,6 +64,10 @@ class Bundle:
         if self._first(value):
             return []
         return self._walk.problems(value) or [unreadable("schema", "should be valid")]
+
+    def dear(self) -> Dear | None:
+        """Return what makes events dear to judge, so that large ones may be refused. None: nothing does."""
+        return dear(self.schema)
 
     def verdicts(self, value: Any) -> tuple[bool, bool]:
         """Return whether each judge takes the value. Raises UnusableError."""

@@ -32,10 +32,12 @@ from validators import (
     Registry,
     SchemaError,
     Sharing,
+    TooDearError,
     TooLargeError,
     Validator,
     Violation,
     errors_text,
+    is_too_dear,
 )
 from validators.expectations import Expectations
 from validators.load import required
@@ -59,6 +61,7 @@ __all__ = [
     "SchemaLost",
     "SchemaRepository",
     "Sharing",
+    "TooDearError",
     "TooLargeError",
     "Unfetched",
     "Unusable",
@@ -69,6 +72,7 @@ __all__ = [
     "fetched_directory",
     "fingerprint",
     "is_slow_regex",
+    "is_too_dear",
     "materialised",
     "odd_expectations",
     "open_schemas",

@@ -9,6 +9,7 @@ Not here: compiling (reference).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from validators.errors import SchemaError
@@ -16,15 +17,19 @@ from validators.judge import reference
 from validators.judge.reference import Refused, Validate
 from validators.words.invalid import problems
 
+Compile = Callable[[dict[str, Any], str], Validate]
+
 
 class Deferred:
-    """``Deferred(whole, uri)(value)`` is ``compile_schema(whole, uri)(value)``."""
+    """``Deferred(whole, uri)(value)`` is ``compile_schema(whole, uri)(value)``. ``compile_one`` is another function
+    that compiles."""
 
-    __slots__ = ("_uri", "_validate", "_whole")
+    __slots__ = ("_compile_one", "_uri", "_validate", "_whole")
 
-    def __init__(self, whole: dict[str, Any], uri: str) -> None:
+    def __init__(self, whole: dict[str, Any], uri: str, compile_one: Compile | None = None) -> None:
         self._whole = whole
         self._uri = uri
+        self._compile_one = compile_one or reference.compile_schema
         self._validate: Validate | None = None
 
     def __call__(self, value: Any) -> Any:
@@ -37,7 +42,7 @@ class Deferred:
     def compile(self) -> str | None:
         """Compile now. Returns why it cannot be done, or None."""
         try:
-            self._validate = reference.compile_schema(self._whole, self._uri)
+            self._validate = self._compile_one(self._whole, self._uri)
         except SchemaError as error:
             self._validate = self._walk
             return str(error)

@@ -7,6 +7,8 @@ Rules:
    event in one pass. Events that it does not accept, and all events of a schema without a type, are judged by the
    reference: decoding and the compiled function. Events that a type did not accept are walked first (invalid), because
    they are hardly ever valid, and the violations must be worded anyway.
+   An event so long that it may take too many steps (step_estimate) is given to a function that counts them; one that
+   does take too many is refused for that alone.
 3. Integers of any size are exact; a number that no double can hold is infinite (wide). Text that readers of JSON do not
    agree on is refused, as in I-JSON (RFC 7493): half of a surrogate pair, bytes that are not UTF-8. Of a name that
    occurs twice the last value counts.
@@ -23,19 +25,24 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from validators.judge import wide
-from validators.judge.reference import Refused, Validate
+from validators.judge.deferred import Deferred
+from validators.judge.reference import Dear, Refused, Validate, compile_counted, dear, estimate_steps
 from validators.load import defaults
 from validators.load import schema_shape as shape
 from validators.privacy import plan_of as privacy_of
 from validators.quick import structs
 from validators.quick.event_reader import EventReader, Fill, make_reader
 from validators.quick.generated import Path
+from validators.steps import Steps, TooDearError
 from validators.words import invalid
-from validators.words.violation import Violation, unreadable
+from validators.words.notes import Notes
+from validators.words.violation import TOO_DEAR, Violation, unreadable
 
 if TYPE_CHECKING:
     from validators.expectations import Expectations
 
+UNKNOWN = -1
+STEPS_OF_WALK = 4  # A step of the walk, 2 µs, takes so many of those that validators.steps counts.
 MAX_PATHS = 1_000  # Cached answers about paths, which come from settings and not from clients.
 
 _decode = msgspec.json.Decoder().decode
@@ -48,9 +55,11 @@ class Validator:
     """
 
     __slots__ = (
+        "_counted",
         "_declared",
         "_defaults",
         "_is_typed",
+        "_sure_bytes",
         "_validate",
         "_walk",
         "check",
@@ -75,6 +84,8 @@ class Validator:
         self._defaults = defaults.plan_of(schema, uri, self._accepts)
         self.privacy = privacy_of(schema, uri)  # None: nothing in it has ``x-privacy``.
         self._validate = validate
+        self._counted = Deferred(schema, uri, compile_counted)
+        self._sure_bytes = UNKNOWN
         self._declared: dict[tuple[str, ...], bool] = {}
         self.expectations: Expectations | None = None  # Kept here by the registry, once it was asked for them.
 
@@ -84,14 +95,19 @@ class Validator:
             value = _read(raw)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             return [_unreadable(error)]
+        validate = self._validate
+        if len(raw) > self._sure_bytes and self._may_be_dear(raw):
+            validate = self._counted
         # An event that its type refused is hardly ever valid.
         problems = self._explain(value) if self._is_typed else None
         if problems:
             return problems
         try:
-            self._validate(value)
+            validate(value)
         except RecursionError as error:
             return [_unreadable(error)]
+        except TooDearError:
+            return [TOO_DEAR]
         except (Refused, ArithmeticError) as error:
             if not self._is_typed:
                 problems = self._explain(value)
@@ -99,6 +115,15 @@ class Validator:
                 return None
             return problems or [invalid.unexplained()]
         return None
+
+    def _may_be_dear(self, raw: bytes) -> bool:
+        if self._sure_bytes == UNKNOWN:
+            self._sure_bytes = estimate_steps(self.schema).sure_bytes
+        return len(raw) > self._sure_bytes
+
+    def dear(self) -> Dear | None:
+        """Return what makes events dear to judge, so that large ones may be refused. None: nothing does."""
+        return dear(self.schema)
 
     def declares(self, path: tuple[str, ...]) -> bool:
         """Return True when the schema declares this property, or its parent as a map: an object with any properties."""
@@ -126,13 +151,18 @@ class Validator:
         return self._defaults is not None
 
     def fill_defaults(self, raw: bytes, max_bytes: int) -> bytes:
-        """Write the schema's defaults into an event, as AJV 6 does. Raises TooLargeError, RecursionError for a text
-        that is nested too deeply, and msgspec's errors for one that is not JSON."""
-        return raw if self._defaults is None else defaults.fill(raw, self._defaults, self._accepts, max_bytes)
+        """Write the schema's defaults into an event, as AJV 6 does. Raises TooLargeError, TooDearError, RecursionError
+        for a text that is nested too deeply, and msgspec's errors for one that is not JSON."""
+        if self._defaults is None:
+            return raw
+        return defaults.fill(raw, self._defaults, self._accepts, max_bytes)
 
-    def _accepts(self, schema: Any, raw: bytes) -> bool | None:
+    def _accepts(self, schema: Any, raw: bytes, steps: Steps) -> bool | None:
         """Whether a schema inside this one accepts a JSON text. None: the walk reached its limits."""
-        return self._walker().accepts(schema, _read(raw))
+        notes = Notes()
+        verdict = self._walker().accepts(schema, _read(raw), notes)
+        steps.spend(notes.steps * STEPS_OF_WALK)
+        return verdict
 
     def _explain(self, value: Any) -> list[Violation] | None:
         """Return the violations that the walk finds. None: it reached its limits."""

@@ -1,4 +1,4 @@
-"""Refuse a schema that would take more than a second or 50 MB to compile, or too long to judge an event by.
+"""Refuse a schema that would take more than a second or 50 MB to compile, or too long to judge a value by.
 
 Place: registry asks here once a schema is a bundle; loader, bundle, source and shape hold further limits of their own.
 Rules:
@@ -22,7 +22,7 @@ Rules:
    schemas that judge one value (here)                     2,000  one check: references that multiply
    references to references (here)                           100  recursion in a check
    ==================================================  =========  =========================================
-Not here: insecure schemas, which cost time with hostile events (insecure).
+Not here: insecure schemas, which cost time with hostile events (insecure); what one event may cost (steps).
 """
 
 from __future__ import annotations

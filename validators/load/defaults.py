@@ -11,6 +11,7 @@ Rules:
 4. Everything else keeps its bytes: numbers are never rewritten. Objects are taken apart level by level, each once, and
    in all no more bytes than ``SPLIT_RATIO`` times the event's and ``FREE_BYTES``: a schema inside itself would
    otherwise take time with the square of an event's depth. Defaults that contain themselves endlessly are refused.
+   A plan that is applied takes a step, and its patterns take more for each member (steps).
 Source: ajv 6.15.0, ``README.md`` "Assigning defaults", ``lib/dot/``; tests/validators holds what it answered.
 Not here: fields that a server fills in (the caller does), the verdict (validator).
 """
@@ -31,9 +32,11 @@ from validators.errors import SchemaError
 from validators.load import dialect
 from validators.load.bundle import target_of
 from validators.regex import pattern
+from validators.steps import MAX_STEPS, STEP_NS, Steps, TooDearError
 
 SPLIT_RATIO: Final = 8
 FREE_BYTES: Final = 1_048_576  # Taking these apart takes 2 ms.
+MAX_COMPILED_STEPS: Final = 4 * MAX_STEPS  # For all schemas of a bundle.
 MAX_WRITTEN: Final = 1_048_576  # Written by all schemas of a bundle, each into an empty object and an empty list.
 
 # These keywords judge the value, or a part of it, in any case; ``then`` and ``else`` only in the case they are for.
@@ -52,7 +55,8 @@ _SURE: Final = frozenset(
 )
 _ABSENT: Final = Raw(b"null")
 
-Accepts = Callable[[Any, bytes], bool | None]  # Whether a schema accepts a JSON text. None: it takes too long to tell.
+# Whether a schema accepts a JSON text. None: it takes too long to tell. It spends steps.
+Accepts = Callable[[Any, bytes, Steps], bool | None]
 Tree = Any  # This is a dict or list whose values are Raw, or trees where they have been taken apart.
 
 _split_object = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -73,9 +77,12 @@ class DefaultsPlan:
         "branches",
         "condition",
         "dependencies",
+        "fixed_steps",
         "is_named",
         "items",
+        "member_steps",
         "members",
+        "name_ns",
         "patterns",
         "places",
         "properties",
@@ -98,6 +105,9 @@ class DefaultsPlan:
         self.all_of: list[DefaultsPlan] = []
         self.condition: Any = None
         self.branches: tuple[DefaultsPlan | None, DefaultsPlan | None] = (None, None)
+        self.fixed_steps = 1
+        self.member_steps = 0
+        self.name_ns = 0  # For each character of the names of members.
 
 
 def plan_of(whole: dict[str, Any], uri: str, accepts: Accepts) -> DefaultsPlan | None:  # cold: once for each schema
@@ -117,12 +127,12 @@ class _Planner:
         self._plans = {key: DefaultsPlan() for key in self._writing(schemas)}
         for key, plan in self._plans.items():
             self._complete(plan, schemas[key])
-        filling = _Filling(accepts, SPLIT_RATIO * MAX_WRITTEN, MAX_WRITTEN)
+        filling = _Filling(accepts, SPLIT_RATIO * MAX_WRITTEN, MAX_WRITTEN, MAX_COMPILED_STEPS)
         try:
             for plan in self._plans.values():
                 filling.run(b"{}", plan)
                 filling.run(b"[]", plan)
-        except (RecursionError, TooLargeError):
+        except (RecursionError, TooLargeError, TooDearError):
             reason = f"its defaults hold themselves, or come to more than {MAX_WRITTEN:,} bytes"
             raise SchemaError("schema_unavailable", f"{uri}: {reason}: write fewer of them") from None
         return self._plan(self._whole)
@@ -183,6 +193,11 @@ class _Planner:
                 plan.patterns.append((pattern.compiled(str(at)).search, inside))
             elif keyword in ("dependencies", "properties") or (keyword == "items" and at is not None):
                 getattr(plan, keyword).append((at, inside))
+        count = len(plan.members) + len(plan.dependencies) + len(plan.properties) + len(plan.places) + len(plan.items)
+        plan.fixed_steps += count >> 3
+        texts = [] if plan.rest is None and not plan.patterns else list(schema.get("patternProperties", ()))
+        plan.member_steps = 2 * len(texts)
+        plan.name_ns = 2 * sum(map(pattern.ns_per_character, texts))  # By ``patterns`` and by ``is_named``.
 
 
 def _sure_children(schema: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:  # cold: once for each schema
@@ -202,9 +217,9 @@ def _text(value: Any) -> Raw:  # cold: once for each schema
 
 
 def fill(raw: bytes, plan: DefaultsPlan, accepts: Accepts, max_bytes: int) -> bytes:
-    """Return the JSON text with its defaults. Raises TooLargeError, RecursionError for a text that is nested too
-    deeply, and msgspec's errors for one that is not JSON."""
-    value = _Filling(accepts, FREE_BYTES + SPLIT_RATIO * len(raw), max_bytes).run(raw, plan)
+    """Return the JSON text with its defaults. Raises TooLargeError, TooDearError, RecursionError for a text that is
+    nested too deeply, and msgspec's errors for one that is not JSON."""
+    value = _Filling(accepts, FREE_BYTES + SPLIT_RATIO * len(raw), max_bytes, MAX_STEPS).run(raw, plan)
     if len(value) > max_bytes and value is not raw:
         raise TooLargeError
     return value
@@ -213,13 +228,14 @@ def fill(raw: bytes, plan: DefaultsPlan, accepts: Accepts, max_bytes: int) -> by
 class _Filling:
     """Fills one event. ``effort`` counts the bytes that may still be looked at, ``room`` those that may be written."""
 
-    __slots__ = ("_accepts", "_effort", "_is_changed", "_room")
+    __slots__ = ("_accepts", "_effort", "_is_changed", "_room", "_steps")
 
-    def __init__(self, accepts: Accepts, effort: int, room: int) -> None:
+    def __init__(self, accepts: Accepts, effort: int, room: int, steps: int) -> None:
         self._accepts = accepts
         self._effort = effort
         self._room = room
         self._is_changed = False
+        self._steps = Steps(steps)
 
     def run(self, raw: bytes, plan: DefaultsPlan) -> bytes:
         tree = self._split(raw)
@@ -248,6 +264,9 @@ class _Filling:
 
     def _apply(self, plan: DefaultsPlan, tree: Tree) -> None:
         """Write what the plan's schema writes into a tree."""
+        self._steps.spend(plan.fixed_steps)
+        if plan.name_ns and tree.__class__ is dict:
+            self._steps.spend(plan.member_steps * len(tree) + plan.name_ns * sum(map(len, tree)) // STEP_NS)
         if tree.__class__ is dict:
             self._object(plan, tree)
         else:
@@ -257,7 +276,7 @@ class _Filling:
         if plan.condition is not None:
             text = _join(tree)
             self._spend(len(text))
-            verdict = self._accepts(plan.condition, text)
+            verdict = self._accepts(plan.condition, text, self._steps)
             branch = None if verdict is None else plan.branches[not verdict]
             if branch is not None:
                 self._apply(branch, tree)
@@ -271,6 +290,7 @@ class _Filling:
             if name in tree:
                 self._apply(inside, tree)
         if plan.rest is not None:
+            self._steps.spend(len(tree))
             for name in tree:
                 if not plan.is_named(name):
                     self._inside(plan.rest, tree, name)
@@ -294,6 +314,7 @@ class _Filling:
             if place < len(tree):
                 self._inside(inside, tree, place)
         if plan.tail is not None:
+            self._steps.spend(len(tree))
             for place in range(plan.start, len(tree)):
                 self._inside(plan.tail, tree, place)
 

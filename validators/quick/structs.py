@@ -36,6 +36,9 @@ MAX_SCHEMAS = (
     2_000  # Subschemas of one type, repeated for each reference: some 20 µs each. Real schemas have below 400.
 )
 
+MAX_CHARACTERS = 1_048_576  # In all texts of an event.
+MAX_SEARCH_NS = 300_000_000
+
 T = TypeVar("T")
 
 _FREE = Any
@@ -175,6 +178,7 @@ class Maker:
             tests.append(plain.TESTS.get(name) or TextTest(FORMATS[name]))
             self.residual.add("format")
         if "pattern" in schema:
+            _refuse_dear(schema, place)
             tests.append(_test(schema["pattern"]))
             self.residual.add("pattern")
         made = kinds.limited(str, kinds.sizes_of(schema, "minLength", "maxLength"))
@@ -305,6 +309,14 @@ class Maker:
             raise kinds.unsaid(place, "propertyNames")
         kinds.refuse(schema, kinds.ASSERTING - kinds.OF_STRINGS - {"type"}, f"{place}/propertyNames")
         return self._string(schema, place)
+
+
+def _refuse_dear(schema: dict[str, Any], place: str) -> None:
+    """Leave a pattern that is slow in some texts to the reference, which counts steps, if they may be long or many."""
+    is_one = "/items" not in place and "/additionalProperties" not in place
+    characters = min(schema.get("maxLength", MAX_CHARACTERS), MAX_CHARACTERS) if is_one else MAX_CHARACTERS
+    if pattern.ns_per_character(schema["pattern"]) * characters > MAX_SEARCH_NS:
+        raise kinds.unsaid(place, "a pattern that may take long")
 
 
 def _test(text: str) -> TextTest:

@@ -15,7 +15,7 @@ import math
 from typing import NamedTuple
 
 TEXT = 8_192.0  # An unbounded repetition is taken to repeat so often.
-MAX_STEPS = 32  # Steps per character. A step is 5 to 10 ns, so such a text takes 2 ms at most.
+MAX_STEPS = 32  # Steps per character of a cheap search. A step is 5 to 10 ns, so such a text takes 2 ms at most.
 
 
 class Cost(NamedTuple):
@@ -52,6 +52,6 @@ def repeated(part: Cost, low: float, high: float, longest: float = TEXT) -> Cost
     return Cost(part.steps * (part.ways**high - 1) / (part.ways - 1) + 1, ways)
 
 
-def is_cheap(whole: Cost, longest: float = TEXT, *, is_anchored: bool) -> bool:
-    """Whether a search takes at most ``MAX_STEPS`` per character. Without an anchor it starts at every character."""
-    return whole.steps * (1 if is_anchored else longest) <= MAX_STEPS * longest
+def per_character(whole: Cost, longest: float = TEXT, *, is_anchored: bool) -> float:
+    """Return the most steps of a search for each character. Without an anchor it starts at every one."""
+    return whole.steps / longest if is_anchored else whole.steps

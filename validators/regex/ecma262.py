@@ -52,7 +52,8 @@ class PatternError(ValueError):
 
 class Read(NamedTuple):
     """An expression that was read. ``in_re2`` is None when RE2 cannot express it; ``wide`` counts the classes that go
-    beyond Latin-1, each of which takes Python some 0.3 ms to compile."""
+    beyond Latin-1, each of which takes Python some 0.3 ms to compile; ``steps`` is the most of a backtracking search
+    for each character."""
 
     in_python: str
     in_re2: str | None
@@ -60,6 +61,7 @@ class Read(NamedTuple):
     is_cheap: bool
     is_anchored: bool
     wide: int
+    steps: float
 
 
 def read(pattern: str, longest: float = backtracking.TEXT) -> Read:
@@ -148,8 +150,9 @@ class _Reader:
             raise PatternError("has a group that is not closed")
         cost, is_anchored = self._groups[0].end()
         in_re2 = "".join(_IN_RE2.get(each, each) for each in self._out) if self._is_regular else None
-        is_cheap = backtracking.is_cheap(cost, self._longest, is_anchored=is_anchored)
-        return Read("".join(self._out), in_re2, self._is_nested, is_cheap, is_anchored, self._wide)
+        steps = backtracking.per_character(cost, self._longest, is_anchored=is_anchored)
+        is_cheap = steps <= backtracking.MAX_STEPS
+        return Read("".join(self._out), in_re2, self._is_nested, is_cheap, is_anchored, self._wide, steps)
 
     def _emit(self, text: str) -> None:
         self._out.append(text)

@@ -31,6 +31,7 @@ __all__ = [
     "for_long",
     "for_short",
     "is_pattern",
+    "ns_per_character",
     "refuser",
     "translate",
     "weight",
@@ -40,6 +41,9 @@ MAX_LENGTH = 10_000  # Compiled expressions stay in memory; the longest of 129 r
 MAX_WEIGHT = 200_000  # Limits the sum over all expressions of a schema, in µs.
 MAX_RE2_BYTES = 1_048_576  # Program and states of one expression; beyond it RE2 is slower, but still linear.
 MAX_RE2_SIZE = 1_000  # Instructions. When states run out of memory, each takes 2 ns per character: 16 ms for 8 kB.
+RE2_NS = 4  # For each instruction and character, when states run out of memory; 2 ns for all of them otherwise.
+RE_STEP_NS = 10  # Of a backtracking search.
+DANGEROUS_NS = 1_000_000  # Expressions that operators allow although they may take any time.
 SHORT = 24  # On texts of up to so many characters backtracking is cheap for more expressions: `^[a-z]+[a-z0-9_]*$`.
 WIDE_WEIGHT = 400  # µs for a class that goes beyond Latin-1.
 
@@ -123,6 +127,16 @@ def danger(pattern: str) -> str | None:
     if isinstance(matcher, _Linear) and matcher.size > MAX_RE2_SIZE:
         return "repeats too much, as often as it does, to be searched for in a long text"
     return None
+
+
+@lru_cache(maxsize=4096)
+def ns_per_character(pattern: str) -> int:
+    """Return the most that a search takes for each character of a text, in ns: an upper bound, at least 1. Raises
+    PatternError."""
+    matcher = compiled(pattern)
+    if isinstance(matcher, _Linear):
+        return RE2_NS * matcher.size
+    return min(DANGEROUS_NS, 1 + int(RE_STEP_NS * _read(pattern).steps))
 
 
 def weight(pattern: str) -> int:

@@ -5,8 +5,7 @@ Rules:
 1. The walk accepts exactly what the compiled function accepts; where it finds no violation, that function decides.
 2. Order and wording are those of AJV 6.12 with ``allErrors``: the type first or in its group's place, then numbers,
    strings, arrays, objects, then const, enum, not, anyOf, oneOf, allOf, if. Every message here is a contract.
-3. The walk ends at the limits of notes. A text that is too long for its schema, and longer than ``MAX_SEARCHED``, is
-   not searched for patterns and formats.
+3. The walk ends at the limits of notes. A text longer than its schema allows and ``MAX_SEARCHED`` is not searched.
 Source: ajv 6.12.6, ``lib/compile/rules.js`` and ``lib/dot/``; tests/validators holds what it answered.
 Not here: the decision (reference).
 """
@@ -19,10 +18,11 @@ from typing import Any
 from validators.formats.asserted import FORMATS
 from validators.load.bundle import target_of
 from validators.regex import pattern
-from validators.words.json_values import IS, is_multiple, is_same, last_pair, last_scalar_pair
-from validators.words.keywords import MAX_SEARCHED, Plan, asserts, plan_of
+from validators.words.json_values import IS, Enums, is_multiple, is_same, last_pair, last_scalar_pair
+from validators.words.keywords import FEW, MAX_SEARCHED, Plan, asserts, plan_of
 from validators.words.notes import EnoughError, Notes
 from validators.words.passes import ObjectPass, Passes
+from validators.words.searches import is_found
 from validators.words.violation import Violation, cut, declared, found, fragment, number, unreadable
 
 _GROUP = {dict: "object", list: "array", str: "string", int: "number", float: "number", bool: "", type(None): ""}
@@ -48,6 +48,7 @@ class Walk:
         self._fail = self.notes.fail
         self._whole = whole
         self._plans: dict[int, Plan] = {}  # By identity: the bundle holds its schemas as long as the walk lives.
+        self._is_listed = Enums().hold
         self._passes = Passes(whole)
         self._judges: dict[str, Callable[[dict[str, Any], Any, str, str], bool]] = {
             "number": self._number,
@@ -67,9 +68,9 @@ class Walk:
             return notes.problems or None
         return notes.problems
 
-    def accepts(self, schema: Any, value: Any) -> bool | None:
-        """Whether a schema inside the bundle accepts a value. None: the walk reached its limits."""
-        self.notes = notes = Notes()
+    def accepts(self, schema: Any, value: Any, notes: Notes | None = None) -> bool | None:
+        """Whether a schema inside the bundle accepts a value. None: limits are reached. ``notes`` count the steps."""
+        self.notes = notes = notes or Notes()
         self._fail = notes.fail
         try:
             return self._silently(schema, value)
@@ -85,7 +86,9 @@ class Walk:
             return self._fail("false schema", path, f"{place}/false schema", "boolean schema is false")
         if "$ref" in schema:
             return self.schema(target_of(self._whole, schema["$ref"]), value, path, schema["$ref"])
-        wanted, is_in_place, used, combines = self._plans.get(id(schema)) or self._plan(schema)
+        wanted, is_in_place, used, combines, more = self._plans.get(id(schema)) or self._plan(schema)
+        if more is not None:
+            self.notes.step(more.of(value))
         passed = True
         if wanted is not None and not is_in_place:
             passed = self._type(wanted, value, path, place)
@@ -161,11 +164,9 @@ class Walk:
         if not passed and count > MAX_SEARCHED:
             return False
         text = schema.get("pattern")
-        matcher = pattern.for_long if count > MAX_SEARCHED else pattern.compiled
-        if text is not None and not matcher(text).search(value):
-            passed = self._fail(
-                "pattern", path, f"{place}/pattern", f'should match pattern "{text}"', {"pattern": text}
-            )
+        if text is not None and not is_found(text, value, self.notes):
+            message = f'should match pattern "{text}"'
+            passed = self._fail("pattern", path, f"{place}/pattern", message, {"pattern": text})
         name = schema.get("format")
         if name in FORMATS and not FORMATS[name](value):
             passed = self._fail("format", path, f"{place}/format", f'should match format "{name}"', {"format": name})
@@ -231,8 +232,9 @@ class Walk:
     # Objects
 
     def _object(self, schema: dict[str, Any], value: dict[str, Any], path: str, place: str) -> bool:
-        members = self._passes.members(schema)
-        bare, rows, _, is_counted, has_rest, has_names = members
+        bare, rows, _, is_counted, has_rest, has_names = members = self._passes.members(schema)
+        if len(value) > FEW:
+            self.notes.step(len(value) >> 3)
         passed = not is_counted or self._sizes(schema, value, path, place)
         for name in bare:
             if name not in value:
@@ -346,7 +348,7 @@ class Walk:
         if "const" in schema and not is_same(value, schema["const"]):
             params = {"allowedValue": schema["const"]}
             passed = self._fail("const", path, f"{place}/const", "should be equal to constant", params)
-        if "enum" in schema and not any(is_same(value, each) for each in schema["enum"]):
+        if "enum" in schema and not self._is_listed(schema["enum"], value):
             params = {"allowedValues": schema["enum"]}
             passed = self._fail("enum", path, f"{place}/enum", "should be equal to one of the allowed values", params)
         if "not" in schema and self._silently(schema["not"], value):

@@ -55,6 +55,22 @@ def is_same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+class Enums:
+    """Looks values up in the enums of one bundle, which outlives this object: texts in a set."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[frozenset[str], list[Any]]] = {}
+
+    def hold(self, values: list[Any], value: Any) -> bool:
+        """Whether a value is one of those of an enum."""
+        found = self._known.get(id(values))
+        if found is None:
+            texts = frozenset(each for each in values if isinstance(each, str))
+            found = self._known[id(values)] = texts, [each for each in values if not isinstance(each, str)]
+        texts, others = found
+        return value in texts if isinstance(value, str) else any(is_same(value, each) for each in others)
+
+
 def last_pair(value: list[Any]) -> tuple[int, int] | None:
     """Search as AJV does among objects: find the last item that equals an earlier one, and the nearest such earlier
     item."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from validators.steps import Weight, weigh
+
 _GROUPS: dict[str, tuple[str, ...]] = {
     "number": ("maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum", "multipleOf", "format"),
     "string": ("maxLength", "minLength", "pattern", "format"),
@@ -33,14 +35,18 @@ _ASSERTING = frozenset({"type", "$comment", *_LAST}.union(*_GROUPS.values()))
 MAX_SEARCHED = 4_096
 
 
+FEW = 8  # So many steps more than one are not worth counting, nor are so many members of an object.
+
+
 class Plan(NamedTuple):
     """The plan of one schema: the type that it wants, whether a used group reports that type, the groups that it uses,
-    and whether it has keywords of no group."""
+    whether it has keywords of no group, and what applying it takes beyond one step and searches (None: nothing)."""
 
     wanted: str | list[str] | None
     is_in_place: bool
     used: tuple[str, ...]
     combines: bool
+    more: Weight | None
 
 
 def plan_of(schema: dict[str, Any]) -> Plan:
@@ -50,7 +56,10 @@ def plan_of(schema: dict[str, Any]) -> Plan:
         wanted = wanted[0]
     used = tuple(group for group, keywords in _GROUPS.items() if not schema.keys().isdisjoint(keywords))
     combines = not schema.keys().isdisjoint(_LAST)
-    return Plan(wanted, wanted in used, used, combines)
+    weight = weigh(schema)
+    # Not every text is searched, and members are counted where they are looked at: most schemas take no more steps.
+    more = weight._replace(fixed=weight.fixed - 1, text=0, member=weight.member if weight.name else 0)
+    return Plan(wanted, wanted in used, used, combines, more if more.fixed >= FEW or more.depends else None)
 
 
 def asserts(schema: Any) -> bool:

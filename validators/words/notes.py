@@ -33,7 +33,7 @@ class EnoughError(Exception):
 
 
 class Notes:
-    """The problems so far. ``silent`` counts the conditions that are being tried in silence."""
+    """The problems so far, and the steps. ``silent`` counts the conditions that are being tried in silence."""
 
     def __init__(self) -> None:
         self.problems: list[Violation] = []
@@ -41,7 +41,7 @@ class Notes:
         self._sizes: list[int] = []  # The sizes of the first problems, as far as they were measured.
         self._bytes = 0
         self._most_bytes = 0  # An upper bound on the bytes of all problems so far, taken back or not.
-        self._steps = 0
+        self.steps = 0
         self._trials = 0
         self._certain = 0  # How many problems there were before the outermost trial began.
 
@@ -71,10 +71,10 @@ class Notes:
             self._bytes += self._sizes[-1]
         return self._bytes >= MAX_PROBLEM_BYTES
 
-    def step(self) -> None:
-        """Count one schema applied to one value."""
-        self._steps += 1
-        if self._steps > MAX_STEPS:
+    def step(self, count: int = 1) -> None:
+        """Count one schema applied to one value, or further steps of one that takes longer (steps)."""
+        self.steps += count
+        if self.steps > MAX_STEPS:
             if self._trials:
                 self._take_back(self._certain)
             raise EnoughError

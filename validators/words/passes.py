@@ -7,7 +7,8 @@ Rules:
    (oneOf, contains, recursion and others) has no test.
 2. A test takes time linear in the value. It calls the tests of the parts, so the walk must not use a test at each level
    of a chain: it uses those where ``is_asked``, so that a value is looked at three times at most, not once per level.
-3. A test is made once per schema, of closures and tuples: 0.1 kB for a property. Code generated for each schema takes a
+3. Tests take no steps of the walk. So no more than ``MAX_TESTS`` look at one value; a schema with more has no test.
+4. A test is made once per schema, of closures and tuples: 0.1 kB for a property. Code generated for each schema takes a
    third less time and eight times the memory; condition_source generates some, within a limit.
 Not here: the tests themselves (predicates), violations (invalid), decoding and the verdict (generated).
 """
@@ -19,12 +20,15 @@ import math
 from typing import Any, NamedTuple
 
 from validators.load.bundle import target_of
+from validators.regex import pattern
 from validators.words import predicates
 from validators.words.condition_source import ConditionSource, between
 from validators.words.keywords import asserts, plan_of
 from validators.words.predicates import Never, PropertyTest, Test
 
 MAX_DEPTH = 40  # Levels of nested schemas; deeper ones have no test.
+# Each takes 0.1 µs. A search counts as one for 16 ns that a character takes, an object as one for four properties.
+MAX_TESTS = 64
 
 _UNKNOWN = frozenset(
     {
@@ -39,11 +43,12 @@ _PLAIN: dict[str, type] = {"string": str, "boolean": bool, "integer": int, "null
 
 class PassPlan(NamedTuple):
     """The test of a schema, or None. Every value of the class ``kind`` passes (Never: no class does); ``height`` counts
-    the levels of the schema."""
+    the levels of the schema, ``tests`` those that may look at one value."""
 
     test: Test | None
     kind: type = Never
     height: int = 1
+    tests: int = 1
 
     @property
     def is_asked(self) -> bool:
@@ -97,7 +102,7 @@ class Passes:
         if not plan.combines and not plan.used and isinstance(plan.wanted, str) and plan.wanted in _PLAIN:
             return _plain(plan.wanted)
         if {"object", "array"}.isdisjoint(plan.used) and not plan.combines:
-            return PassPlan(_scalar(_key(schema)))
+            return _scalar_plan(schema)
         known = self._known.get(id(schema))
         if known is None and self._depth < MAX_DEPTH:
             self._known[id(schema)] = _NOTHING  # While the test is being made: a schema inside itself has none.
@@ -152,7 +157,7 @@ class Passes:
             return self._object(schema)
         if name == "array" and name in used:
             return self._array(schema)
-        return PassPlan(_scalar(_key(schema | {"type": name})))
+        return _scalar_plan(schema | {"type": name})
 
     def _array(self, schema: dict[str, Any]) -> PassPlan:
         items = schema.get("items", True)
@@ -164,7 +169,10 @@ class Passes:
         if known.test is None:
             return _NOTHING
         return PassPlan(
-            predicates.items(known.kind, known.test, *_sizes(schema, "minItems", "maxItems")), Never, known.height + 1
+            predicates.items(known.kind, known.test, *_sizes(schema, "minItems", "maxItems")),
+            Never,
+            known.height + 1,
+            known.tests,
         )
 
     def _object(self, schema: dict[str, Any]) -> PassPlan:
@@ -182,7 +190,10 @@ class Passes:
                 test = predicates.closed(test, properties)
         if others is not None and others.test is not None:
             test = predicates.opened(test, properties, others.kind, others.test)
-        return PassPlan(test, Never, 1 + max((each.height for each in known), default=0))
+        tests = max(1, (len(members) + len(schema.get("required", ()))) // 4, *(each.tests for each in known))
+        if tests > MAX_TESTS:
+            return _NOTHING
+        return PassPlan(test, Never, 1 + max((each.height for each in known), default=0), tests)
 
     def _written(self, schema: dict[str, Any], members: dict[str, PassPlan]) -> Test | None:
         properties, required = schema.get("properties", {}), schema.get("required", ())
@@ -208,24 +219,35 @@ def _plain(name: str) -> PassPlan:
 
 
 def _every(known: list[PassPlan]) -> PassPlan:
-    tests = [each.test for each in known if each.test is not None]
-    if len(tests) < len(known) or not tests:
+    if any(each.test is None for each in known):
         return _NOTHING
-    if len(tests) == 1:
-        return known[0]
-    return PassPlan(predicates.chain(tests, True), Never, max(each.height for each in known))
+    return _joined(known, is_every=True)
 
 
 def _one(known: list[PassPlan]) -> PassPlan:
     """Combine alternatives: a value that passes one of the known tests is valid."""
+    return _joined([each for each in known if each.test is not None], is_every=False)
+
+
+def _joined(known: list[PassPlan], *, is_every: bool) -> PassPlan:
+    if len(known) < 2:
+        return known[0] if known else _NOTHING
+    count = sum(each.tests for each in known)
+    if count > MAX_TESTS:
+        return _NOTHING
     tests = [each.test for each in known if each.test is not None]
-    if len(tests) < 2:
-        return next((each for each in known if each.test is not None), _NOTHING)
-    return PassPlan(predicates.chain(tests, False), Never, max(each.height for each in known))
+    return PassPlan(predicates.chain(tests, is_every), Never, max(each.height for each in known), count)
 
 
 def _sizes(schema: dict[str, Any], low: str, high: str) -> tuple[float, float]:
     return schema.get(low, 0), schema.get(high, math.inf)
+
+
+def _scalar_plan(schema: dict[str, Any]) -> PassPlan:
+    searched = pattern.ns_per_character(schema["pattern"]) // 16 if "pattern" in schema else 0
+    if searched >= MAX_TESTS:
+        return _NOTHING
+    return PassPlan(_scalar(_key(schema)), tests=1 + searched)
 
 
 _Key = tuple[Any, ...]

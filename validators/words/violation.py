@@ -8,7 +8,7 @@ Not here: finding violations (invalid).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +16,7 @@ from urllib.parse import quote
 import msgspec
 
 from validators.load.dialect import escape
+from validators.steps import MAX_STEPS
 
 MAX_TEXT = 1_000  # A property's name may be as long as the event.
 
@@ -41,6 +42,21 @@ def errors_text(problems: Iterable[Violation]) -> str:
 def unreadable(keyword: str, message: str) -> Violation:
     """Return a violation that concerns the text as a whole and no keyword of the schema."""
     return Violation(keyword=keyword, dataPath="", schemaPath="#", params={}, message=message)
+
+
+TOO_DEAR = Violation(
+    keyword="steps",
+    dataPath="",
+    schemaPath="#",
+    params={"limit": MAX_STEPS},
+    message=f"should take no more than {MAX_STEPS:,} steps to be judged by its schema",
+)
+"""The only violation of an event whose verdict would take too long to find."""
+
+
+def is_too_dear(problems: Sequence[Violation] | None) -> bool:
+    """Whether an event was not judged, because that would take too long."""
+    return problems is not None and TOO_DEAR in problems
 
 
 def cut(text: str) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # How often schemas of expectations may judge a value of one event in one go, which takes some 2 ms: 80 `multipleOf` in
 # an `anyOf` take 15 µs for each value.
 MOST_STEPS: Final = 10_000
+STEP_NS: Final = 2_000  # A search that may take so long, in the worst text, counts as a step.
 
 _limited = Limited(logging.getLogger("intake"))
 
@@ -33,7 +34,12 @@ class _Rule(NamedTuple):
     name: str
     check: Callable[[bytes], object]
     size: int
+    search_ns: int
     numbers: list[int]
+
+    def steps(self, values: int, size: int) -> int:
+        """Return the most steps for an event of so many values and bytes."""
+        return self.size * values + self.search_ns * size // STEP_NS
 
 
 class ExpectationCheck:
@@ -41,7 +47,7 @@ class ExpectationCheck:
     several goes, because nothing interrupts one and other requests wait for it; an expectation for which the values
     alone are too many does not judge the event, and the others do."""
 
-    __slots__ = ("_compile", "_counts", "_most_values", "_rules", "_uri", "rate")
+    __slots__ = ("_compile", "_counts", "_most_bytes", "_most_values", "_rules", "_uri", "rate")
 
     def __init__(self, rate: float, uri: str, compile_all: Callable[[], Expectations], counts: CheckCounts) -> None:
         self.rate = rate
@@ -49,7 +55,7 @@ class ExpectationCheck:
         self._compile = compile_all
         self._counts = counts
         self._rules: list[_Rule] | None = None
-        self._most_values = 0
+        self._most_values = self._most_bytes = 0
 
     def judge(self, value: bytes, is_refused: bool) -> Check | None:
         """Count the event for each expectation, and those that it fails."""
@@ -59,10 +65,10 @@ class ExpectationCheck:
             self._rules = self._compiled()
         values = value.count(b",") + value.count(b"[") + value.count(b"{")  # No fewer than its values.
         rules = self._rules
-        if values > self._most_values:
-            rules = [rule for rule in rules if rule.size * values <= MOST_STEPS]
+        if values > self._most_values or len(value) > self._most_bytes:
+            rules = [rule for rule in rules if rule.steps(values, len(value)) <= MOST_STEPS]
             for rule in self._rules:
-                rule.numbers[SKIPPED] += rule.size * values > MOST_STEPS
+                rule.numbers[SKIPPED] += rule.steps(values, len(value)) > MOST_STEPS
         if not rules:
             self.skip()
             return None
@@ -76,8 +82,14 @@ class ExpectationCheck:
         for fault in found.faults:
             where = f"{self._uri}{fault.pointer}"
             _limited.warning(where, "the expectation %s judges no events: %s", where, fault.reason)
-        self._most_values = MOST_STEPS // max((each.size for each in found.usable), default=1)
-        return [_Rule(each.name, each.check, each.size, self._counts.of(each.name)) for each in found.usable]
+        rules = [
+            _Rule(each.name, each.check, each.size, each.search_ns, self._counts.of(each.name)) for each in found.usable
+        ]
+        self._most_values = MOST_STEPS // 2 // max((rule.size for rule in rules), default=1)
+        self._most_bytes = (
+            MOST_STEPS // 2 * STEP_NS // max((rule.search_ns for rule in rules if rule.search_ns), default=1)
+        )
+        return rules
 
 
 class _Judgement:
@@ -98,7 +110,7 @@ class _Judgement:
         counts, steps = self._counts, 0
         counts.numbers[JUDGED] += self._at == 0
         for rule in self._rules[self._at :]:
-            steps += rule.size * self._values
+            steps += rule.steps(self._values, len(value))
             if steps > MOST_STEPS:
                 return self
             self._at += 1

@@ -2,7 +2,8 @@
 
 Place: intake.background.checks → HERE → the validator of that version.
 Rules: an event is judged as it would be if it named that version: with the defaults of that version filled in. The
-name of a rule that is broken is a place in the schema, which no client chooses.
+name of a rule that is broken is a place in the schema, which no client chooses. An event that takes too many steps is
+skipped.
 Not here: which stream has a shadow schema (catalog.stream), the same over events of the past (schemas_tool.trying).
 """
 
@@ -14,13 +15,13 @@ from typing import TYPE_CHECKING, Final
 
 from server.intake.background.counts import BETTER, JUDGED, SKIPPED, WORSE, CheckCounts
 from server.log import Limited
-from server.schemas.repository import TooLargeError, Unfetched
+from server.schemas.repository import TooDearError, TooLargeError, Unfetched, is_too_dear
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from server.intake.route import SchemaLookup
-    from server.schemas.repository import Violation
+    from server.schemas.repository import Validator, Violation
 
 MOST_RULES_OF_EVENT: Final = 8
 TOO_LARGE: Final = "event_too_large"
@@ -49,12 +50,11 @@ class ShadowCheck:
             _limited.warning(self._uri, "the shadow schema %s judges no events: %s", self._uri, why)
             self.skip()
             return
+        rules = self._broken(validator, value)
+        if rules is None:
+            self.skip()
+            return
         numbers = self._counts.numbers
-        try:
-            problems = validator.check(validator.fill_defaults(value, self._max_bytes))
-            rules = [] if problems is None else list(dict.fromkeys(_rules(problems)))
-        except TooLargeError:
-            rules = [TOO_LARGE]
         numbers[JUDGED] += 1
         if not rules:
             numbers[BETTER] += is_refused
@@ -62,6 +62,18 @@ class ShadowCheck:
             numbers[WORSE] += 1
             for rule in rules:
                 self._counts.broken(rule, value)
+
+    def _broken(self, validator: Validator, value: bytes) -> list[str] | None:
+        """Return the rules that an event would break. None: it takes too many steps to find them."""
+        try:
+            problems = validator.check(validator.fill_defaults(value, self._max_bytes))
+        except TooLargeError:
+            return [TOO_LARGE]
+        except TooDearError:
+            return None
+        if problems is None:
+            return []
+        return None if is_too_dear(problems) else list(dict.fromkeys(_rules(problems)))
 
     def skip(self) -> None:
         self._counts.numbers[SKIPPED] += 1

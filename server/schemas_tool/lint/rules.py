@@ -38,6 +38,7 @@ NULL: Final = LintRule("enum-with-null", True, "A column whose values are listed
 REGEX: Final = LintRule("pattern-unusable", True, "The pattern is no regular expression of ECMA-262.")
 SLOW: Final = LintRule("pattern-slow", True, "Searching some texts for the pattern takes too long.")
 ENGINES: Final = LintRule("pattern-differs", False, "Other engines read the pattern in another way, or refuse it.")
+DEAR: Final = LintRule("judging-dear", False, "A large event is refused, because judging it takes too many steps.")
 NO_EXAMPLE: Final = LintRule("example-missing", True, "Canary events and readers need an example.")
 EXAMPLE: Final = LintRule("example-invalid", True, "The example is refused by its own schema.")
 EXAMPLE_SCHEMA: Final = LintRule("example-of-other-schema", True, "The $schema of an example is the $id of its schema.")
@@ -63,6 +64,6 @@ SKIP: Final = LintRule("skip-unused", True, "A skip that covers nothing hides a 
 
 ALL: Final = (
     *(NAME, RESERVED, MISSPELT, UNKNOWN, UNION, UNTYPED, ITEMS, MAP, REQUIRED, UNBOUNDED, FREE_FORMAT, UNSAFE),
-    *(DESCRIPTION, NULL, REGEX, SLOW, ENGINES, NO_EXAMPLE, EXAMPLE, EXAMPLE_SCHEMA, TITLE, STALE, BROKEN),
+    *(DESCRIPTION, NULL, REGEX, SLOW, ENGINES, DEAR, NO_EXAMPLE, EXAMPLE, EXAMPLE_SCHEMA, TITLE, STALE, BROKEN),
     *(EXPECTATION, EXPECTS_WITHHELD, ODD_EXAMPLE, STREAM, PRIVACY, PRIVACY_TYPE, PRIVACY_REQUIRED, SKIP),
 )

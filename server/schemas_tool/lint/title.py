@@ -45,6 +45,10 @@ def _examples(version: Version, examples: Any, bases: Sequence[Path]) -> Iterato
     except UnusableError as error:
         yield Remark(rules.BROKEN, (), f"{rules.BROKEN.why} {error}")
         return
+    dear = bundle.dear()
+    if dear is not None:
+        message = f"{rules.DEAR.why} {dear.pointer} takes most of {dear.in_words} steps."
+        yield Remark(rules.DEAR, version.path_of(dear.pointer), message)
     expectations = bundle.expectations()
     for fault in expectations.faults:
         message = f"The expectation {fault.pointer} judges no events: {fault.reason}."

@@ -285,6 +285,23 @@ def test_an_expectation_that_cannot_be_used_is_a_warning_with_file_and_line(dire
     assert "/one/1.1.0 cannot be used: is not a schema of its draft: '.minLength' should be >= 0" in line
 
 
+@pytest.mark.parametrize("declared", ["streams:\n  a: {schema_title: one}\n", ""], ids=["declared", "open"])
+def test_a_schema_whose_large_events_are_refused_is_a_warning_with_file_and_line(
+    directory: Path, declared: str
+) -> None:
+    choices = ", ".join(f"{{multipleOf: {n}}}" for n in range(101, 181))
+    write_schema(directory, "one", "1.1.0", f"}}\n  all: {{items: {{\n    not: {{anyOf: [{choices}]}}}}")
+    (directory / "streams.yaml").write_text(declared or "streams: {}\n")
+    code, lines = check(directory, *([] if declared else ["streams.sources=[]"]))
+
+    assert code == EXIT_DONE
+    (line,) = [line for line in lines if line.startswith("warning")]
+    assert line.startswith(
+        "warning: schemas/one/1.1.0.yaml:9: judging an event by #/properties/all/items/not of schema "
+    )
+    assert "of schema /one/1.1.0 may take up to 4,8" in line and "500,000 steps are allowed" in line
+
+
 def test_without_sources_every_stream_is_taken(directory: Path) -> None:
     assert check(directory, "streams.sources=[]") == (
         EXIT_DONE,

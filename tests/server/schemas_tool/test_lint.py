@@ -22,6 +22,7 @@ GOOD: dict[str, Any] = {
     "examples": [{"number": "A-17"}],
 }
 SAFE = {"minimum": 0, "maximum": 9}
+CHOICES = [{"multipleOf": n} for n in range(101, 181)]
 
 # Rule, and a description of a property that breaks it.
 OF_PROPERTY: list[tuple[str, dict[str, Any]]] = [
@@ -45,6 +46,7 @@ OF_PROPERTY: list[tuple[str, dict[str, Any]]] = [
     ("enum-with-null", {"type": "string", "enum": ["a", None]}),
     ("pattern-unusable", {"type": "string", "pattern": "("}),
     ("pattern-slow", {"type": "string", "pattern": "^(a+)+$"}),
+    ("judging-dear", {"type": "array", "items": {"type": "integer", **SAFE, "not": {"anyOf": CHOICES}}}),
     ("pattern-differs", {"type": "string", "pattern": r"^\w+$"}),
     ("privacy-unknown", {"type": "boolean", "x-privacy": "dorp"}),
     ("privacy-unknown", {"type": "boolean", "x-privacy": True}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from functools import partial
 from pathlib import Path
@@ -253,3 +254,17 @@ class Once(Budget):
     def has_time(self) -> bool:
         had, self._has_time = self._has_time, False
         return had
+
+
+def test_an_event_too_large_to_be_searched_for_a_pattern_is_skipped_by_its_expectation(
+    settings_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = settings_path.parent / "schemas" / "t" / "o" / "1.0.0.yaml"
+    schema = json.loads(path.read_text())
+    kind = {"type": "string", "maxLength": 9, "pattern": "a[ab]{20}c"}
+    path.write_text(json.dumps({**schema, "x-expect": {"title": "a kind", "properties": {"kind": kind}}}))
+    monkeypatch.setattr(expectations, "MOST_STEPS", 40)
+    found = Tried(settings_path).take(event("odd", size=1, note=" " * 1_000), event("odd", size=1))
+
+    assert found[("odd", "", "")] == [2, 0, 0, 0]
+    assert found[("odd", "", "a kind")] == [1, 0, 0, 1]

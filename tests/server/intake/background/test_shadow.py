@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,27 @@ def test_what_the_version_would_accept_is_counted_and_its_defaults_are_filled_in
     found = tried.take(event("latest", n=1.5), event("latest"), event("latest", n="x"), event("latest", n=1))
 
     assert found == {("latest", "2.0.0", ""): [4, 0, 2, 0]}
+
+
+def test_an_event_that_takes_too_many_steps_is_skipped_and_counted(settings_path: Path) -> None:
+    path = settings_path.parent / "schemas" / "t" / "e" / "1.1.0.yaml"
+    schema = json.loads(path.read_text())
+    schema["properties"]["more"] = {"items": {"not": {"anyOf": [{"multipleOf": 101 + n} for n in range(80)]}}}
+    path.write_text(json.dumps(schema))
+    found = Tried(settings_path).take(event("shorter", n=1, more=[1] * 9_000), event("shorter", n=1, more=[101]))
+
+    assert found[("shorter", "1.1.0", "")] == [1, 1, 0, 1]
+
+
+def test_a_shadow_schema_whose_defaults_take_too_many_steps_skips_the_event(settings_path: Path) -> None:
+    path = settings_path.parent / "schemas" / "t" / "e" / "1.1.0.yaml"
+    schema = json.loads(path.read_text())
+    each = {"if": {"allOf": [{"minProperties": 0}] * 900}, "then": {"properties": {"d": {"default": 1}}}}
+    schema["properties"]["more"] = {"type": "array", "items": each}
+    path.write_text(json.dumps(schema))
+    found = Tried(settings_path).take(event("shorter", n=1, more=[{}] * 4_000))
+
+    assert found[("shorter", "1.1.0", "")] == [0, 0, 0, 1]
 
 
 def test_events_that_name_the_version_themselves_are_not_judged_twice(tried: Tried) -> None:
