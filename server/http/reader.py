@@ -93,6 +93,8 @@ class RequestReader:
         "stage",
     )
 
+    __deletable__ = ("_connection", "_on_request")  # For mypyc.
+
     def __init__(self, connection: Connection, server: HttpServer) -> None:
         self._connection = connection
         self._on_request = connection.on_request

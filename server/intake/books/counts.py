@@ -21,11 +21,11 @@ from server.shared.lines import OTHERS
 
 # In seconds. The bounds lie around the linger of 5 ms, after which a guaranteed event is acked at the earliest, and go
 # up to answer_s.
-GUARANTEED_BOUNDS: Final = (
+GUARANTEED_BOUNDS: Final[tuple[float, ...]] = (
     0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 )  # fmt: skip
 # A single event takes some 10 µs, the largest batches milliseconds.
-HASTY_BOUNDS: Final = (
+HASTY_BOUNDS: Final[tuple[float, ...]] = (
     0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 1.0,
 )  # fmt: skip
 

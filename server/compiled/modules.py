@@ -1,0 +1,37 @@
+"""The modules of the road of an event that are compiled ahead of time: the one list of them.
+
+Place: read by server.compiled.finder at every start, and by server.compiled.build.
+Rules: the same source runs both ways (docs/decisions/0010-compiled-hot-path.md). All listed modules of a process are
+compiled or none is, because they call each other without looking names up.
+Not here: how they are found and built.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MODULES: Final = (
+    "server.http.closing",
+    "server.http.outgoing",
+    "server.http.protocol",
+    "server.http.reader",
+    "server.http.response",
+    "server.intake.batch",
+    "server.intake.books.counts",
+    "server.intake.books.receipts",
+    "server.intake.books.tally",
+    "server.intake.pipeline",
+    "server.intake.receive",
+    "server.intake.record",
+    "server.intake.sending",
+    "server.intake.text.enricher",
+    "server.intake.text.splice",
+    "server.timing.turns",
+)
+
+LIBRARY: Final = "penstock__mypyc"  # The one extension that holds all of them. mypyc appends ``__mypyc`` to a name.
+
+
+def initialiser(module: str) -> str:
+    """Return the name below which the library holds the function that makes a module: ``PyInit_`` and this."""
+    return module.replace("_", "__").replace(".", "_")
