@@ -1,6 +1,7 @@
 """Measure the cost of a request in a whole worker without a kernel: this tree compared with another, in one run.
 
 Place: ``python -m bench worker --against TREE``, about 30 s; bench.quick measures it with sockets and brokers.
+``--pure``: the other one is this tree with its hot modules interpreted (server.compiled).
 ``--without limits``, ``metrics``, ``rates``, ``durability``, ``shadow`` or ``expect``: the other one is this tree
 without what can be left out of that (bench.without; limits and rates are asked on this side, and never reached; a tenth
 of the events is judged by a shadow schema on this side, and refused by it; all are offered to two expectations of their
@@ -138,11 +139,25 @@ def be(tree: str, concern: str, limits: str, streams: str, expected: str) -> Non
 class Tree:
     """One of the two."""
 
-    def __init__(self, tree: Path, concern: str = "", limits: str = "", streams: str = "", expected: str = "") -> None:
+    def __init__(
+        self,
+        tree: Path,
+        concern: str = "",
+        limits: str = "",
+        streams: str = "",
+        expected: str = "",
+        *,
+        is_pure: bool = False,
+    ) -> None:
         life = f"be({str(tree)!r}, {concern!r}, {limits!r}, {streams!r}, {expected!r})"
         program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from bench.micro.worker import be; {life}"
         self._process = subprocess.Popen(
-            [sys.executable, "-c", program], cwd=tree, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", program],
+            cwd=tree,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PENSTOCK_PURE": "1"} if is_pure else None,
         )
 
     def ask(self, what: str) -> float:
@@ -205,10 +220,12 @@ def scrape_ms(streams: int) -> float:
 def run(arguments: list[str]) -> int:
     """The command."""
     from bench.without import CONCERNS, DECLARED, EXPECTED, HTTP
+    from server.compiled import finder
 
     parser = argparse.ArgumentParser(prog="python -m bench worker", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--against", type=Path, metavar="TREE", help="another checkout")
     parser.add_argument("--without", choices=sorted(CONCERNS), help="this tree without it is the other one")
+    parser.add_argument("--pure", action="store_true", help="this tree interpreted is the other one")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     options = parser.parse_args(arguments)
     print(f"a scrape of {STREAMS} streams: {scrape_ms(STREAMS):.0f} ms of CPU")
@@ -217,6 +234,9 @@ def run(arguments: list[str]) -> int:
     trees = [Tree(ROOT, limits=asked, streams=declared, expected=expected)]
     if options.without:
         trees.append(Tree(ROOT, options.without, not_asked))
+    elif options.pure:
+        print(f"this tree runs {finder.mode()}")
+        trees.append(Tree(ROOT, is_pure=True))
     elif options.against:
         trees.append(Tree(options.against.resolve()))
     try:

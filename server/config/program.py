@@ -23,6 +23,8 @@ _KUBERNETES = re.compile(
     r"(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?)"
 )
 
+_PURE = "PENSTOCK_PURE"  # It is read before there are settings (server.compiled.finder).
+
 
 def _is_kafka_secret(path: KeyPath) -> bool:
     return path[:2] == ("sink", "kafka") and is_secret(str(path[-1]))
@@ -46,7 +48,7 @@ def _free_key(section: str, part: str) -> str:
 
 
 def _is_foreign(variable: str) -> bool:
-    return _KUBERNETES.fullmatch(variable) is not None
+    return variable == _PURE or _KUBERNETES.fullmatch(variable) is not None
 
 
 PENSTOCK = Program(

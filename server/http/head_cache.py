@@ -16,17 +16,14 @@ Not here: looking up (http.reader.look_up), judging (http.reader, http.head).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from httptools import HttpRequestParser
 
 from server.http.response import KEEP
 
 if TYPE_CHECKING:
     from server.http.request import Request
-    from server.http.routes import Handler
 
 HEAD_END: Final = b"\r\n\r\n"
 
@@ -46,17 +43,20 @@ MAX_PAUSE_TICKS: Final = 64  # Ticks of the server's timer: 16 s. Pauses double 
 MAX_PEERS: Final = 2  # Peers of one head whose memos are kept: 13 MB in all with hostile clients.
 
 
-class CachedHead(msgspec.Struct, frozen=True, eq=False):
+class CachedHead:
     """The parsed form of a head, and the length of a request that begins with it. ``memos`` go by peer address."""
 
-    head_bytes: int
-    request_bytes: int
-    method: bytes
-    path: bytes
-    query: bytes
-    headers: Mapping[bytes, bytes]
-    handler: Handler
-    memos: dict[str, dict[Any, Any]]
+    __slots__ = ("handler", "head_bytes", "headers", "memos", "method", "path", "query", "request_bytes")
+
+    def __init__(self, head_bytes: int, request_bytes: int, request: Request) -> None:
+        self.head_bytes = head_bytes
+        self.request_bytes = request_bytes
+        self.method = request.method
+        self.path = request.path
+        self.query = request.query
+        self.headers = request.headers
+        self.handler = request.handler
+        self.memos: dict[str, dict[Any, Any]] = {}
 
     def memo_of(self, peer: str) -> dict[Any, Any]:
         """Return the dict in which handlers cache values that depend on head and peer alone (``Request.memo``)."""
@@ -98,10 +98,7 @@ class HeadCache:
         elif _ends_a_head(head):
             if len(self.entries) >= MAX_CACHED:
                 self.entries.clear()
-            self.entries[head] = CachedHead(
-                len(head), request_bytes, request.method, request.path, request.query, request.headers,
-                request.handler, {},
-            )  # fmt: skip
+            self.entries[head] = CachedHead(len(head), request_bytes, request)
 
     def on_miss(self) -> None:
         """Count a lookup that found nothing; after too many of them lookups pause."""

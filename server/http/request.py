@@ -14,8 +14,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-import msgspec
-
+from server.compiled.attributes import mypyc_attr
 from server.http.problem import NO_STORE, problem_body
 from server.http.response import PROBLEM_TYPE, phrase_of
 from server.identity import new_id
@@ -38,28 +37,47 @@ class Answering(Protocol):
         """Send the one answer to ``request``. ``more`` are further header lines, each ended by CRLF."""
 
 
-class Request(msgspec.Struct, eq=False):
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Request:
     """One request. ``headers`` have lower-case names; repeated ones are joined with ``b", "``; requests with the same
     head share them. ``peer`` is "" on a Unix socket."""
 
-    answering: Answering
-    peer: str
-    method: bytes
-    path: bytes
-    query: bytes
-    headers: Mapping[bytes, bytes]
-    # Used by the connection:
-    handler: Handler
-    tail: bytes
-    memo: dict[Any, Any] | None = None  # A cache of values that depend on head and peer alone; None: there is none.
-    # Set later, or never:
-    body: bytes = b""
-    compressed_bytes: int = 0  # Of the body as it came, if it was compressed.
-    held_bytes: int = 0  # Counted in the worker's bytes in flight,
-    client: str = ""  # and in those of this client, once it is known (HttpServer.client_of).
-    is_awaited: bool = False  # The client waits for 100 before it sends the body.
-    is_overdue: bool = False  # The client was told that there is no answer: nothing may be done for it any more.
-    _identity: bytes | None = None
+    __slots__ = (
+        "_identity", "answering", "body", "client", "compressed_bytes", "handler", "headers", "held_bytes",
+        "is_awaited", "is_overdue", "memo", "method", "path", "peer", "query", "tail",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        answering: Answering,
+        peer: str,
+        method: bytes,
+        path: bytes,
+        query: bytes,
+        headers: Mapping[bytes, bytes],
+        handler: Handler,
+        tail: bytes,
+        memo: dict[Any, Any] | None = None,
+        body: bytes = b"",
+    ) -> None:
+        self.answering = answering
+        self.peer = peer
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        # Used by the connection:
+        self.handler = handler
+        self.tail = tail
+        self.memo = memo  # A cache of values that depend on head and peer alone; None: there is none.
+        # Set later, or never:
+        self.body = body
+        self.compressed_bytes = 0  # Of the body as it came, if it was compressed.
+        self.held_bytes = 0  # Counted in the worker's bytes in flight,
+        self.client = ""  # and in those of this client, once it is known (HttpServer.client_of).
+        self.is_awaited = False  # The client waits for 100 before it sends the body.
+        self.is_overdue = False  # The client was told that there is no answer: nothing may be done for it any more.
+        self._identity: bytes | None = None
 
     @property
     def request_id(self) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from server.compiled.attributes import mypyc_attr
 from server.text.octets import cut, text_of
 
 # EventGate cuts header values at this length, and schemas in use rely on it. Whole characters, as `maxLength` counts.
@@ -29,7 +30,8 @@ MAX_PROBLEMS = 25_000
 MAX_KEPT = 4096
 
 
-class Arrival(msgspec.Struct, eq=False, gc=False):
+@mypyc_attr(acyclic=True, free_list_len=1)
+class Arrival:
     """The facts about one request, for enrichment. All values are JSON text, ready to be inserted.
 
     ``find_address`` returns the client's address. ``ready`` belongs to intake.text.enricher and is shared by the events
@@ -39,18 +41,35 @@ class Arrival(msgspec.Struct, eq=False, gc=False):
     use.
     """
 
-    received_ms: int
-    received_dt: bytes
-    headers: Mapping[bytes, bytes]
-    find_address: Callable[[Any], str] | None = None
-    request: Any = None
-    ready: dict[Any, Any] = {}
-    schema_uri: bytes | None = None
-    stream: bytes | None = None
-    trace: tuple[str, bytes] | None = None
-    grants: Any = None
-    problems_left: int = MAX_PROBLEMS
-    found_address: str | None = None
+    __slots__ = (
+        "find_address", "found_address", "grants", "headers", "problems_left", "ready", "received_dt", "received_ms",
+        "request", "schema_uri", "stream", "trace",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        received_ms: int,
+        received_dt: bytes,
+        headers: Mapping[bytes, bytes],
+        find_address: Callable[[Any], str] | None = None,
+        request: Any = None,
+        ready: dict[Any, Any] | None = None,
+        schema_uri: bytes | None = None,
+        stream: bytes | None = None,
+        trace: tuple[str, bytes] | None = None,
+    ) -> None:
+        self.received_ms = received_ms
+        self.received_dt = received_dt
+        self.headers = headers
+        self.find_address = find_address
+        self.request = request
+        self.ready: dict[Any, Any] = {} if ready is None else ready
+        self.schema_uri = schema_uri
+        self.stream = stream
+        self.trace = trace
+        self.grants: Any = None
+        self.problems_left = MAX_PROBLEMS
+        self.found_address: str | None = None
 
     def header(self, name: bytes) -> bytes | None:
         """A header's value (server.text.octets) as JSON string, cut at 400 characters; None when it was not sent."""

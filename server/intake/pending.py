@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from server.compiled.attributes import mypyc_attr
 
 if TYPE_CHECKING:
     from server.intake.event import Event
@@ -21,17 +21,21 @@ if TYPE_CHECKING:
 Settled = Callable[["Pending"], None]
 
 
-class Pending(Struct, eq=False, gc=False):
+@mypyc_attr(acyclic=True, free_list_len=1)
+class Pending:
     """One request that waits for the outcome of ``left`` events. ``on_settled`` is called once, when none is left.
     ``began_s``: its receive time by the monotonic clock; 0: it is not measured."""
 
-    request: Any
-    events: list[Event]
-    on_settled: Settled
-    began_s: float = 0.0
-    failures: int = 0
-    spooled: int = 0
-    left: int = 0
+    __slots__ = ("began_s", "events", "failures", "left", "on_settled", "request", "spooled")
+
+    def __init__(self, request: Any, events: list[Event], on_settled: Settled, began_s: float = 0.0) -> None:
+        self.request = request
+        self.events = events
+        self.on_settled = on_settled
+        self.began_s = began_s
+        self.failures = 0
+        self.spooled = 0
+        self.left = 0
 
     def settle(self, event: Event) -> None:
         """Count the outcome of one event; the event holds it."""

@@ -29,19 +29,32 @@ _CANARY: Final = CANARY_AGENT.encode()
 _NOT_HASTY: Final = frozenset({None, "", "false", "0"})
 
 
-class RequestOptions(msgspec.Struct, frozen=True, eq=False):
+class RequestOptions:
     """The options of a request. ``is_plain``: the body is JSON as it stands. ``schema_uri`` and ``stream``, JSON text,
     apply to events that name none themselves; ``trace`` is a header for their records. ``attempt``, from 1, counts how
     often the client has sent these events. ``is_canary``: a canary process sent it, so its events are no
     traffic."""
 
-    is_hasty: bool
-    is_plain: bool
-    schema_uri: bytes | None = None
-    stream: bytes | None = None
-    trace: tuple[str, bytes] | None = None
-    attempt: int = 1
-    is_canary: bool = False
+    __slots__ = ("attempt", "is_canary", "is_hasty", "is_plain", "schema_uri", "stream", "trace")
+
+    def __init__(
+        self,
+        *,
+        is_hasty: bool,
+        is_plain: bool,
+        schema_uri: bytes | None = None,
+        stream: bytes | None = None,
+        trace: tuple[str, bytes] | None = None,
+        attempt: int = 1,
+        is_canary: bool = False,
+    ) -> None:
+        self.is_hasty = is_hasty
+        self.is_plain = is_plain
+        self.schema_uri = schema_uri
+        self.stream = stream
+        self.trace = trace
+        self.attempt = attempt
+        self.is_canary = is_canary
 
 
 PLAIN: Final = RequestOptions(is_hasty=False, is_plain=True)

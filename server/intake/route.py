@@ -8,9 +8,7 @@ Not here: finding it (intake.router), reading an event (intake.text.members), ju
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
-
-from msgspec import Struct
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from server.auth.guard import Guard
@@ -32,7 +30,7 @@ MISSING, SCHEMA_URI, STREAM, DT, KEYS = range(5)
 Shortcut = Callable[[bytes], tuple[Any, ...] | None]
 
 
-class Route(Struct, frozen=True, eq=False):
+class Route:
     """The result for one schema and stream.
 
     ``key_fields`` are (member prefix of the key, path in the event) pairs; ``dt_at`` is where ``members`` puts the
@@ -42,35 +40,59 @@ class Route(Struct, frozen=True, eq=False):
     ``checks`` are those in the background. ``privacy`` None: all values are stored as they came.
     """
 
-    schema_uri: str
-    stream: Stream
-    topic: str
-    validator: Validator | None
-    shortcut: Shortcut | None
-    members: EventMembers
-    filling: Enricher
-    guard: Guard | None
-    key_fields: tuple[tuple[bytes, Path], ...]
-    key_members: MemberReader | None
-    dt_at: int
-    max_event_bytes: int
-    tally: Tally
-    judged: Judged
-    version: Version
-    headers: list[tuple[str, bytes]]
-    unfetched: Unfetched | None = None
-    checks: tuple[Check, ...] = ()
-    privacy: RoutePrivacy | None = None
+    def __init__(
+        self,
+        *,
+        schema_uri: str,
+        stream: Stream,
+        topic: str,
+        validator: Validator | None,
+        shortcut: Shortcut | None,
+        members: EventMembers,
+        filling: Enricher,
+        guard: Guard | None,
+        key_fields: tuple[tuple[bytes, Path], ...],
+        key_members: MemberReader | None,
+        dt_at: int,
+        max_event_bytes: int,
+        tally: Tally,
+        judged: Judged,
+        version: Version,
+        headers: list[tuple[str, bytes]],
+        unfetched: Unfetched | None = None,
+        checks: tuple[Check, ...] = (),
+        privacy: RoutePrivacy | None = None,
+    ) -> None:
+        self.schema_uri: Final = schema_uri
+        self.stream: Final = stream
+        self.topic: Final = topic
+        self.validator: Final = validator
+        self.shortcut: Final = shortcut
+        self.members: Final = members
+        self.filling: Final = filling
+        self.guard: Final = guard
+        self.key_fields: Final = key_fields
+        self.key_members: Final = key_members
+        self.dt_at: Final = dt_at
+        self.max_event_bytes: Final = max_event_bytes
+        self.tally: Final = tally
+        self.judged: Final = judged
+        self.version: Final = version
+        self.headers: Final = headers
+        self.unfetched: Final = unfetched
+        self.checks: Final = checks
+        self.privacy: Final = privacy
 
 
-class Draft(NamedTuple):
+class Draft:
     """The enrichment by the schema alone, for events that no stream accepts: the enrichment that a stream adds is not
     known."""
 
-    validator: Validator
-    members: EventMembers
-    filling: Enricher
-    max_event_bytes: int
+    def __init__(self, validator: Validator, members: EventMembers, filling: Enricher, max_event_bytes: int) -> None:
+        self.validator: Final = validator
+        self.members: Final = members
+        self.filling: Final = filling
+        self.max_event_bytes: Final = max_event_bytes
 
 
 class SchemaLookup(Protocol):

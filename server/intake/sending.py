@@ -22,6 +22,7 @@ from server.shared.rings import counts_of
 if TYPE_CHECKING:
     from server.http.request import Request
     from server.intake.books.receipts import Receipts
+    from server.intake.books.tally import Tally
     from server.intake.delivery.delivery import Delivery
     from server.intake.error_events import ErrorEvents
     from server.intake.event import Event
@@ -70,7 +71,8 @@ class Sender:
                     error_type = delivery.refused(event, error_type)
                     submit = delivery.submit_hasty  # Younger events of its key must not be sent before it.
                 if error_type is None:
-                    event.route.tally.accepted += 1
+                    tally: Tally = event.route.tally
+                    tally.accepted += 1
                     taken += 1
                 else:
                     event.verdict = verdict.error(error_type)
@@ -145,7 +147,8 @@ class Sender:
                     submit = delivery.submit_guaranteed  # This event, and those behind it, may wait on disk.
                     error_type = submit(event, event.on_ack)
                 if error_type is None:
-                    event.route.tally.accepted += 1
+                    tally: Tally = event.route.tally
+                    tally.accepted += 1
                     pending.left += 1
                 else:
                     event.pending = None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from typing import Any, Protocol
 
+from server.compiled.attributes import mypyc_attr
 from server.console.copying import copies
 from server.intake.event import Event
 
@@ -20,21 +21,32 @@ class OutcomeTaker(Protocol):
     def on_outcome(self, event: CopiedEvent, verdict: str) -> None: ...
 
 
-class CopiedEvent(Event, eq=False, gc=False):
+@mypyc_attr(acyclic=True)
+class CopiedEvent(Event):
     """An event whose outcome is shown.
 
     ``copy_number`` is 0 until the copy is made. ``partition`` and ``offset`` are -1 while they are not known, and for
     sinks that have none; ``ack_ms`` is 0 until there is an outcome. ``request_id`` and ``test`` are of its request.
     """
 
-    taker: OutcomeTaker | None = None
-    began_ns: int = 0
-    request_id: str = ""
-    test: str = ""
-    copy_number: int = 0
-    partition: int = -1
-    offset: int = -1
-    ack_ms: float = 0.0
+    __slots__ = ("ack_ms", "began_ns", "copy_number", "offset", "partition", "request_id", "taker", "test")
+
+    def __init__(self, event: Event, taker: OutcomeTaker, began_ns: int, request_id: str, test: str) -> None:
+        super().__init__(
+            event.index, event.value, event.verdict, event.observed, event.route, event.pending, event.topic, event.key,
+            event.timestamp_ms, event.headers, event.number,
+        )  # fmt: skip
+        self.is_spooled = event.is_spooled
+        self.unfetched = event.unfetched
+        self.shown = event.shown
+        self.taker = taker
+        self.began_ns = began_ns
+        self.request_id = request_id
+        self.test = test
+        self.copy_number = 0
+        self.partition = -1
+        self.offset = -1
+        self.ack_ms = 0.0
 
     def on_ack(self, error: Any, message: Any) -> None:
         """Receive the sink's outcome, as every event does."""
@@ -52,15 +64,5 @@ class CopiedEvent(Event, eq=False, gc=False):
 
     def _note(self, verdict: str) -> None:
         self.ack_ms = (time.perf_counter_ns() - self.began_ns) / 1e6
-        if self.copy_number and self.taker is not None:
+        if self.copy_number:
             self.taker.on_outcome(self, verdict)
-
-
-_FIELDS = Event.__struct_fields__
-
-
-def copied(event: Event, taker: OutcomeTaker, began_ns: int, request_id: str, test: str) -> CopiedEvent:
-    """Return an event like ``event`` that notes its outcome."""
-    found = CopiedEvent(*[getattr(event, name) for name in _FIELDS])
-    found.taker, found.began_ns, found.request_id, found.test = taker, began_ns, request_id, test
-    return found

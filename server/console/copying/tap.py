@@ -24,7 +24,7 @@ from server.console.copying import copies
 from server.console.copying.answering import MAX_EVENTS, PLAIN, Copying, Watched, copying_of, insert
 from server.console.copying.budget import REFILL_S, UNREAD_SHARE, Budget
 from server.console.copying.channel import CopyWriter
-from server.console.copying.copied import CopiedEvent, copied
+from server.console.copying.copied import CopiedEvent
 from server.console.copying.copies import Outcome, RequestCopy
 from server.console.copying.disturbance import Disturbance, test_of
 from server.console.copying.event_copies import event_copy
@@ -142,7 +142,7 @@ class Tap:
             request_id = request.request_id
             for at, event in enumerate(events[:MAX_EVENTS]):
                 if event.verdict is None:
-                    events[at] = copied(event, self, copying.began_ns, request_id, copying.test)
+                    events[at] = CopiedEvent(event, self, copying.began_ns, request_id, copying.test)
         copying.events = events
         return copying.is_dry
 
