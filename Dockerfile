@@ -6,17 +6,17 @@ ARG BASE=debian:bookworm-slim
 
 FROM ${BASE} AS build
 ARG EXTRA=
-RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends python3 python3-venv
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc libc6-dev python3 python3-dev python3-venv
 WORKDIR /src
-# Dependencies change seldom, so they have a layer of their own. They are wheels, pinned by hash: no code is compiled or run.
-COPY requirements/build.txt requirements/runtime.txt requirements/otel.txt requirements/
+# Dependencies change seldom, so they have a layer of their own. They are wheels, pinned by hash: no code of theirs is compiled or run.
+COPY requirements/build.txt requirements/compile.txt requirements/runtime.txt requirements/otel.txt requirements/
 RUN python3 -m venv /opt/penstock && /opt/penstock/bin/pip install --quiet --no-cache-dir --no-compile --require-hashes --only-binary :all: -r requirements/runtime.txt
-RUN python3 -m venv /opt/build && /opt/build/bin/pip install --quiet --no-cache-dir --require-hashes --only-binary :all: -r requirements/build.txt
+RUN python3 -m venv /opt/build && /opt/build/bin/pip install --quiet --no-cache-dir --require-hashes --only-binary :all: -r requirements/runtime.txt -r requirements/build.txt -r requirements/compile.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY server server/
 COPY soak soak/
 COPY validators validators/
-COPY deploy/wheel deploy/
+COPY deploy/wheel deploy/hatch_compiled.py deploy/
 RUN PYTHON=/opt/build/bin/python deploy/wheel /opt/dist && /opt/penstock/bin/pip install --quiet --no-cache-dir --no-compile --require-hashes --only-binary :all: --find-links /opt/dist -r /opt/dist/requirements${EXTRA}.txt
 # Compiled here, because the root of the image is read-only.
 RUN /opt/penstock/bin/pip uninstall --quiet --yes pip setuptools && /opt/penstock/bin/python -m compileall -q /opt/penstock/lib

@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 export PYTHON VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev fmt lint type test test-quick test-all soak fuzz wheel bench bench-quick bench-tools bench-compare bench-marks bench-validators profile attack load load-ui load-check requirements clean clients clients-python runtime-venv dev-venv load-venv bench-venv fuzz-venv
+.PHONY: help setup run dev fmt lint type test test-quick test-all soak fuzz wheel bench bench-quick bench-tools bench-compare bench-marks bench-validators profile attack load load-ui load-check requirements clean clients clients-python runtime-venv dev-venv load-venv bench-venv fuzz-venv compile
 
 help:           ## List the targets
 	@sed -n -e 's/^##@ \(.*\)/\n\1/p' -e 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do \
@@ -69,6 +69,9 @@ soak: dev-venv  ## Inject faults for an hour, then read all events back: make so
 	@$(BIN)/python -m server soak --minutes 60 --report var/soak.json $(ARGS)
 
 ##@ Build
+compile: runtime-venv ## Compile the hot path, once until it changes; without a C compiler it says so and stays interpreted
+	@.ci/compile
+
 wheel: runtime-venv ## Build the wheel into dist, with a file that pins it and its dependencies by hash
 	@deploy/wheel
 

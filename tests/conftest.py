@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from server.compiled import finder
+
 ROOT = Path(__file__).parent.parent
 CORPUS = ROOT.parent / "shared" / "corpus"
 EXAMPLES = ROOT / "server" / "examples"
@@ -37,6 +39,10 @@ RED = (
 LACK = (
     "no real Kafka: "  # How that fixture begins to say why it skips. A skip for another reason is not a lack of Kafka.
 )
+
+
+def pytest_report_header() -> str:
+    return f"the hot path is {finder.mode()}"
 
 
 def kafka_version() -> str:

@@ -104,7 +104,16 @@ def test_what_the_product_imports_is_what_it_depends_on() -> None:
     assert declared - needed == set(), "nothing imports it any more"
 
 
-@pytest.mark.parametrize("name", ["runtime", "otel", "flink", "lake", "lake-dev", "build", "dev", "load"])
+def test_the_hot_path_is_compiled_by_the_mypy_that_checks_types() -> None:
+    pinned = {}
+    for name in ("compile", "dev"):
+        text = (REQUIREMENTS / f"{name}.txt").read_text(encoding="utf-8")
+        pinned[name] = dict(re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE))
+
+    assert pinned["compile"].items() <= pinned["dev"].items()
+
+
+@pytest.mark.parametrize("name", ["runtime", "otel", "flink", "lake", "lake-dev", "build", "compile", "dev", "load"])
 def test_every_requirement_is_pinned_with_hashes_and_names_no_registry(name: str) -> None:
     text = (REQUIREMENTS / f"{name}.txt").read_text(encoding="utf-8")
     requirements = re.split(r"\n(?=[A-Za-z])", text.split("\n#\n", 1)[-1])

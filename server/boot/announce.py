@@ -1,4 +1,4 @@
-"""Log what runs and with which settings, in ten lines at the start.
+"""Log what runs and with which settings, in eleven lines at the start.
 
 Place: commands.serve → HERE → the log.
 Rules: these lines alone tell where things come from and where they go. They hold no value of a secret, no query of a
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from server.compiled import finder
 from server.host import cores, descriptors
 from server.sink.kind import kind_of
 from server.version import VERSION
@@ -34,6 +35,7 @@ def announce(generation: Generation, config_path: Path | None, overrides: Sequen
     config = generation.config
     limits, snapshot = config.http.limits, generation.snapshot
     log.info("penstock %s, Python %s, pid %d", VERSION, platform.python_version(), os.getpid())
+    log.info("the hot path is %s", finder.mode())
     log.info("settings of %s%s", config_path or "the embedded default", _changed(overrides))
     workers = f"{_auto()} (auto)" if config.workers == "auto" else config.workers
     service = config.service_name or "without a service name"

@@ -1,8 +1,8 @@
 """``mypyc_attr``, which tells mypyc how to lay out a class; without mypyc it does nothing.
 
 Place: records of the road of an event → HERE.
-Rule: mypyc knows the decorator by its own name, and it is not called in compiled code, so the package that defines it is
-not needed at run time.
+Rule: mypyc knows the decorator by its own name, and it is not called in compiled code, so the package that defines it
+is not needed at run time.
 Not here: which modules are compiled (server.compiled.modules).
 """
 

@@ -1,9 +1,9 @@
 """``python -m server.compiled.build``: compile the listed modules with mypyc into the cache.
 
 Place: make compile, deploy/wheel → HERE → server.compiled.cache.
-Rules: it needs the packages of requirements/compile.txt, a C compiler and the headers of Python, and says in one line
-what is lacking. What is there already is not made again. Two builds at once do no harm: each works in a directory of
-its own, which takes its name when it is whole.
+Rules: it needs the packages of requirements/compile.txt, a C compiler and the headers of Python. If something is
+lacking it says so in one line, and the exit code is 3 or, for mypyc alone, 4. What is there already is not made again.
+Two builds at once do no harm: each works in a directory of its own, which takes its name when it is whole.
 Not here: which modules they are (server.compiled.modules).
 """
 
@@ -32,18 +32,17 @@ from server.compiled.modules import LIBRARY, MODULES, initialiser
 PACKAGES: Final = ("server", "validators")  # Where types and constants of the listed modules come from.
 # A function that is not declared would be taken for one that returns an int.
 FLAGS: Final = ("-O2", "-g0", "-w", "-Werror=implicit-function-declaration")
-EXIT_LACKING: Final = 3
+EXIT_NO_COMPILER: Final = 3
+EXIT_NO_MYPYC: Final = 4
 
 
 def lacking() -> str:
-    """Return what is needed for compiling and is not there; "" if all is."""
+    """Return what of the system is needed for compiling and is not there; "" if all is."""
     compiler = _words("CC")[0]
     if shutil.which(compiler) is None:
         return f"no C compiler ({compiler})"
     if not Path(sysconfig.get_path("include"), "Python.h").is_file():
         return "no headers of Python (Python.h; on Debian: apt install python3-dev)"
-    if importlib.util.find_spec("mypyc") is None or importlib.util.find_spec("setuptools") is None:
-        return "no mypyc (requirements/compile.txt)"
     return ""
 
 
@@ -71,9 +70,14 @@ def _translate(scratch: Path) -> list[Path]:
     from mypyc.options import CompilerOptions
 
     options = CompilerOptions(
-        multi_file=True, target_dir=str(scratch), include_runtime_files=False, group_name=LIBRARY.removesuffix("__mypyc")
+        multi_file=True,
+        target_dir=str(scratch),
+        include_runtime_files=False,
+        group_name=LIBRARY.removesuffix("__mypyc"),
     )
-    _, files, more = mypyc_build([cache.path_of(module) for module in MODULES], options)
+    # Types are checked by `make type`; here neither other modules nor packages without types are a reason to stop.
+    arguments = ["--follow-imports=silent", "--ignore-missing-imports", *map(cache.path_of, MODULES)]
+    _, files, more = mypyc_build(arguments, options)
     runtime = [*RUNTIME_C_FILES, *(source.path for source in more)]
     parts = {
         "runtime.c": "".join(f"#include <{name}>\n" for name in runtime),
@@ -109,7 +113,7 @@ def _compile(sources: Sequence[Path], library: Path) -> None:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"penstock: {shlex.join(command)} failed:\n{done.stderr}")
 
@@ -146,17 +150,23 @@ def _imported(file: Path) -> Iterator[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compile what is not compiled. Exit code 3: something is lacking for it."""
+    """Compile what is not compiled."""
     parser = argparse.ArgumentParser(prog="python -m server.compiled.build", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--into", type=Path, default=cache.ROOT / cache.IN_TREE, metavar="DIRECTORY")
     options = parser.parse_args(arguments)
     place = options.into.resolve()
-    if cache.find().library is not None and place == cache.ROOT / cache.IN_TREE:
+    there = cache.find().library
+    if there is not None:
+        if there.parent.parent != place:
+            shutil.copytree(there.parent, place / there.parent.name, dirs_exist_ok=True)
         return 0
     lack = lacking()
     if lack:
-        print(f"penstock: {lack}, so the intake runs interpreted", file=sys.stderr)
-        return EXIT_LACKING
+        print(f"penstock: {lack}, so the hot path stays interpreted", file=sys.stderr)
+        return EXIT_NO_COMPILER
+    if importlib.util.find_spec("mypyc") is None or importlib.util.find_spec("setuptools") is None:
+        print("penstock: mypyc is not installed (requirements/compile.txt)", file=sys.stderr)
+        return EXIT_NO_MYPYC
     print(f"penstock: compiling {len(MODULES)} modules, once until they change", file=sys.stderr)
     began_s = time.monotonic()
     os.chdir(cache.ROOT)

@@ -213,9 +213,9 @@ class Connection(Closing):
             request.handler(request)
         except Exception:
             server.on_handler_error(request)
-            if self._current is request:
+            if self.is_waiting_for(request):
                 INTERNAL.handle(request)
-        if self._current is request:
+        if self.is_waiting_for(request):  # mypyc takes ``_current`` for what was assigned to it above.
             self.deadline = self._deadlines[ANSWER]
             if not request.held_bytes:  # The same as ``hold``; calling it takes 1 % of a request.
                 if request.client:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import platform
 from typing import Final
 
+from server.compiled import finder
 from server.metrics.declare import FromHost, Gauge, Metric, MetricGroup, by_slot, counter, gauge, named, one
 from server.shared.row import ProcessCount
 from server.version import VERSION
@@ -20,9 +21,9 @@ SERVICE: Final = MetricGroup(
         Metric(
             "penstock_build",
             "info",
-            "Which version runs, on which Python.",
-            FromHost(lambda _: [((VERSION, platform.python_version()), 1)]),
-            ("version", "python"),
+            "Which version runs, on which Python, and whether its hot path is `compiled` or `interpreted`.",
+            FromHost(lambda _: [((VERSION, platform.python_version(), finder.mode().name), 1)]),
+            ("version", "python", "mode"),
         ),
         gauge(
             "start_time_seconds",

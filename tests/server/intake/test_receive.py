@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from server.boot.generation import read
 from server.http.around import content
+from server.http.request import Request
 from server.intake.arrival import Clock
 from server.intake.books.counts import MEASURED_EVERY
 from server.intake.books.receipts import Receipts
@@ -30,31 +30,31 @@ VALID = b'{"$schema":"/test/event/1.0.0","meta":{"stream":"plain"},"test":"x"}'
 INVALID = VALID.replace(b'"x"', b"1")
 
 
-class FakeRequest:
+class FakeRequest(Request):
     """What a handler gets and may do; ``replies`` are (status, phrase, body)."""
 
     def __init__(self, body: bytes, params: dict[str, str] | None = None) -> None:
-        self.body = body
-        self.query = b"?" if params else b""
-        self.request_id = str(uuid.uuid4())
-        self.memo: dict[Any, Any] | None = None
-        self.is_overdue = False
-        self.compressed_bytes = 0
-        self.headers: dict[bytes, bytes] = {}
+        query = b"?" if params else b""
+        super().__init__(cast(Any, None), "", b"POST", b"/v1/events", query, {}, lambda _: None, b"", None, body)
         self.replies: list[tuple[int, str, bytes]] = []
         self._params = params or {}
-
-    def identity(self) -> bytes:
-        return self.request_id.encode()
 
     def params(self) -> dict[str, str]:
         return self._params
 
-    def reply(self, status: int, phrase: str, body: bytes = b"", more: bytes = b"", **_: Any) -> None:
+    def reply(
+        self,
+        status: int,
+        phrase: str,
+        body: bytes = b"",
+        content_type: bytes = b"application/json",
+        retry_after_s: int = 0,
+        more: bytes = b"",
+    ) -> None:
         self.more = more
         self.replies.append((status, phrase, body))
 
-    def problem(self, status: int, detail: str, **_: Any) -> None:
+    def problem(self, status: int, detail: str, *, retry_after_s: int = 0) -> None:
         self.replies.append((status, "", detail.encode()))
 
     async def answered(self) -> None:  # A body of many events takes several turns of the loop.

@@ -1,0 +1,56 @@
+"""server.compiled.build: what it lacks is said in one line, and it is no fault."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from server.compiled import build, cache
+from server.compiled.modules import MODULES
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_without_a_compiler_it_says_so_in_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "server.compiled.build", "--into", str(tmp_path / "built")],
+        cwd=ROOT, env={**os.environ, "PATH": str(tmp_path)}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+    assert done.returncode == build.EXIT_NO_COMPILER
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "no C compiler" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_the_headers_of_python_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/cc")
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: "/nowhere")
+
+    assert "python3-dev" in build.lacking()
+
+
+def test_without_mypyc_it_says_which_requirements_have_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(build, "lacking", lambda: "")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+
+    assert build.main(["--into", str(tmp_path)]) == build.EXIT_NO_MYPYC
+    assert "requirements/compile.txt" in capsys.readouterr().err
+
+
+def test_what_the_modules_import_is_in_the_manifest() -> None:
+    used = build._used()
+
+    assert {cache.path_of(module) for module in MODULES} <= used
+    assert {"server/paths.py", "server/config/settings.py", "server/schemas/repository.py"} <= used
+    assert "server/commands/serve.py" not in used
