@@ -45,6 +45,14 @@ def pytest_report_header() -> str:
     return f"the hot path is {finder.mode()}"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what replaces parts that compiled code does not look up."""
+    if finder.mode().name == finder.COMPILED:
+        for item in items:
+            for marker in item.iter_markers("interpreted"):
+                item.add_marker(pytest.mark.skip(reason=f"interpreted only: {marker.kwargs['reason']}"))
+
+
 def kafka_version() -> str:
     """The version that deploy/kafka starts."""
     pom = (ROOT / "deploy" / "kafka" / "pom.xml").read_text(encoding="utf-8")

@@ -35,8 +35,8 @@ YAML; a map given for a section is merged into it, and an empty value is an erro
 for passwords and keys, the value is taken as it stands. Below a free map such as `sink.kafka` the rest of the path is
 one key: `--set sink.kafka.bootstrap.servers=…`, `PENSTOCK_SINK__KAFKA__BOOTSTRAP_SERVERS=…`; below `headers` and
 `intake.reports` an underscore of a variable is a hyphen. A variable that begins with `PENSTOCK_` and names no setting
-is an error, except for `PENSTOCK_PURE` ([OPERATIONS.md](OPERATIONS.md)) and for those that Kubernetes makes for services
-(`PENSTOCK_SERVICE_HOST`, `PENSTOCK_PORT_8192_TCP`, …).
+is an error, except for `PENSTOCK_PURE` ([OPERATIONS.md](OPERATIONS.md)), and for those that Kubernetes makes for
+services (`PENSTOCK_SERVICE_HOST`, `PENSTOCK_PORT_8192_TCP`, …).
 
 Passwords and keys belong in the environment, or in files that `sink.kafka_files` names: their values are never shown.
 """

@@ -93,8 +93,7 @@ class Pipeline:
 
     def prepare_all(self, raws: Sequence[bytes], first: int, arrival: Arrival) -> list[Event]:
         """Prepare several events, the first of which is the ``first``-th of its request."""
-        at_once, slowly = self.at_once, self.slowly
-        return [at_once(index, raw, arrival) or slowly(index, raw, arrival) for index, raw in enumerate(raws, first)]
+        return [self.prepare(index, raw, arrival) for index, raw in enumerate(raws, first)]
 
     def at_once(self, index: int, raw: bytes, arrival: Arrival) -> Event | None:
         """Prepare an event of the usual sort: its route is known, and one decode shows that it is valid.

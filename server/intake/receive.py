@@ -84,8 +84,7 @@ class Receiver:
         self._max_events = config.http.limits.max_events
         self._has_test_events = bool(config.intake.test_events)
         self._test_events = msgspec.json.encode(config.intake.test_events)
-        self._at_once, self._slowly = pipeline.at_once, pipeline.slowly
-        self._prepare, self._prepare_all, self._hide = pipeline.prepare, pipeline.prepare_all, pipeline.hide
+        self._pipeline = pipeline
         self._turns = turns or Turns()
         self._waiting: dict[Preparing, None] = {}
         self._client_of = client_of
@@ -211,7 +210,7 @@ class Receiver:
         arrival = self._arrival(request, options)
         # measured: bench worker: one decode instead of two of a body that is one event: -7 % of a request.
         is_object = options.is_plain and body and body[0] == _OPEN and body[-1] == _CLOSED
-        event = self._at_once(0, body, arrival) if is_object else None
+        event = self._pipeline.at_once(0, body, arrival) if is_object else None
         if event is None:
             events = self._events(request, body, options, arrival, may_wait=is_guarded)
         else:
@@ -334,7 +333,7 @@ class Receiver:
         cut: Cut = elements if form is None else form.cut
         found = cut(body, self._max_events, self._max_event_bytes, may_take_long=is_alone)
         if form is None and found == [body]:
-            return [self._slowly(0, body, arrival)]
+            return [self._pipeline.slowly(0, body, arrival)]
         if form is not None and form.finish is not None and isinstance(found, list):
             found = form.finish(found, begins_array(body)) or found
         if isinstance(found, int | str):
@@ -343,10 +342,11 @@ class Receiver:
         if isinstance(found, list) and not may_wait and not self._has_room(len(found)):
             self._refuse_full(request)
             return None
-        prepare: PrepareAll = self._prepare_all
+        pipeline = self._pipeline
+        prepare: PrepareAll = pipeline.prepare_all
         if form is not None or not isinstance(found, list):
             unwrap = form.unwrap if form is not None else None
-            prepare = PiecePreparer(self._prepare, unwrap, self._hide).prepare_all
+            prepare = PiecePreparer(pipeline.prepare, unwrap, pipeline.hide).prepare_all
         finish = form.finish if form is not None else None
         batch = Batch(found, len(body), arrival, prepare, finish)
         if not is_alone and not batch.is_short():

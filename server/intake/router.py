@@ -147,7 +147,9 @@ class Router:
         """Return the shortcut of the schema that this event seems to name; None if there is none."""
         at = raw.find(self._mark)
         start = raw.find(b'"', at + len(self._mark))
-        return self._shortcuts.get(raw[start : raw.find(b'"', start + 1) + 1])
+        end = raw.find(b'"', start + 1)
+        # Compiled by mypyc 2.4, a slice that ends before it begins raises SystemError.
+        return self._shortcuts.get(raw[start : end + 1]) if 0 <= start < end else None
 
     @property
     def only_shortcut(self) -> Shortcut | None:

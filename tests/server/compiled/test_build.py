@@ -19,8 +19,13 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_without_a_compiler_it_says_so_in_one_line(tmp_path: Path) -> None:
+    program = f"""if True:
+        import sys
+        from server.compiled import build, cache
+        cache.find = lambda: cache.Found(None)
+        sys.exit(build.main(["--into", {str(tmp_path / "built")!r}]))"""
     done = subprocess.run(
-        [sys.executable, "-m", "server.compiled.build", "--into", str(tmp_path / "built")],
+        [sys.executable, "-c", program],
         cwd=ROOT, env={**os.environ, "PATH": str(tmp_path)}, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
 
@@ -41,6 +46,7 @@ def test_without_the_headers_of_python_it_says_what_to_install(monkeypatch: pyte
 def test_without_mypyc_it_says_which_requirements_have_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(cache, "find", lambda: cache.Found(None))
     monkeypatch.setattr(build, "lacking", lambda: "")
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
 
@@ -54,3 +60,14 @@ def test_what_the_modules_import_is_in_the_manifest() -> None:
     assert {cache.path_of(module) for module in MODULES} <= used
     assert {"server/paths.py", "server/config/settings.py", "server/schemas/repository.py"} <= used
     assert "server/commands/serve.py" not in used
+
+
+def test_what_is_there_already_is_copied_and_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = tmp_path / "there" / "hash"
+    there.mkdir(parents=True)
+    (there / cache.MANIFEST).write_text("{}", encoding="utf-8")
+    monkeypatch.setattr(cache, "find", lambda: cache.Found(there / "library.so"))
+    monkeypatch.setattr(build, "lacking", lambda: pytest.fail("it began to build"))
+
+    assert build.main(["--into", str(tmp_path / "place")]) == 0
+    assert (tmp_path / "place" / "hash" / cache.MANIFEST).is_file()

@@ -62,6 +62,7 @@ def test_blanks_around_an_event_change_nothing(drive: Callable[..., None]) -> No
     drive(test)
 
 
+@pytest.mark.interpreted(reason="a function of a compiled module is replaced")
 def test_an_event_that_a_bug_has_cost_is_counted_for_its_stream(
     drive: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
