@@ -201,12 +201,13 @@ def run(arguments: list[str]) -> int:
     print(f"base {commit}, here {_git('rev-parse', '--short', 'HEAD')}{' with changes' if is_changed else ''}")
     print(table(results))
     if options.keep:
-        _keep(results, commit, is_changed=is_changed, note=options.note)
+        keep(results, commit, is_changed=is_changed, note=options.note)
     is_slower = any(one["ratio"][1] > 1 + options.let_pass for one in results.values())
     return 1 if is_slower else 0
 
 
-def _keep(results: dict[str, dict[str, Any]], commit: str, *, is_changed: bool, note: str) -> None:
+def keep(results: dict[str, dict[str, Any]], commit: str, *, is_changed: bool, note: str) -> None:
+    """Append a line to HISTORY."""
     line = {"environment": measure.environment(), "base": commit, "is_changed": is_changed, "note": note}
     HISTORY.parent.mkdir(exist_ok=True)
     with HISTORY.open("a", encoding="utf-8") as file:

@@ -105,7 +105,7 @@ def test_a_batch_that_is_refused_leaves_nothing_that_others_would_wait_for(drive
         batch = [cloud(dataschema=f"/far/{name}/1.0.0") for name in ("one", "two")]
         request = FakeRequest(json.dumps(batch).encode())
         request.headers = {b"content-type": BATCH}
-        bench.receiver.handle_events(request)  # type: ignore[arg-type]
+        bench.receiver.handle_events(request)
 
         assert request.status == 503, "no room for both"
         assert await is_answered_at_once(bench)
@@ -121,7 +121,7 @@ def test_a_request_that_has_waited_leaves_nothing_behind_however_it_ended(drive:
         batch = [cloud(dataschema="/far/one/1.0.0")]
         request = FakeRequest(json.dumps(batch).encode())
         request.headers = {b"content-type": BATCH}
-        bench.receiver.handle_events(request)  # type: ignore[arg-type]
+        bench.receiver.handle_events(request)
         assert (request.replies, asking.asked) == ([], [("/far/one/1.0.0", "192.0.2.1")])
         asking.tell("/far/one/1.0.0", outcome)
         await settled()

@@ -109,7 +109,7 @@ def test_verdicts_keep_their_places(drive: Drive) -> None:
 def test_the_same_is_true_where_nothing_is_sent(drive: Drive) -> None:
     async def test(bench: Bench) -> None:
         request = FakeRequest(body(MANY))
-        bench.receiver.handle_validate(request)  # type: ignore[arg-type]
+        bench.receiver.handle_validate(request)
         assert not request.replies
         await request.answered()
 
@@ -320,7 +320,7 @@ def test_clients_take_turns_and_not_their_bodies(drive: Drive) -> None:
         greedy = [bench.post(body(4 * MANY)) for _ in range(10)]
         polite = FakeRequest(body(MANY))
         whose[id(polite)] = "polite"
-        bench.receiver.handle_events(polite)  # type: ignore[arg-type]
+        bench.receiver.handle_events(polite)
         await polite.answered()
 
         assert polite.status == 201
@@ -343,7 +343,7 @@ def test_a_body_that_is_let_go_of_does_not_wait_for_the_garbage_collector(
         request = FakeRequest(content)
         request.headers = {b"content-type": content_type}
         before = sys.getrefcount(content)
-        bench.receiver.handle_events(request)  # type: ignore[arg-type]
+        bench.receiver.handle_events(request)
         for _ in range(turns):
             await asyncio.sleep(0)
         assert sys.getrefcount(content) > before

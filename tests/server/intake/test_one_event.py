@@ -157,7 +157,7 @@ def test_an_event_that_stands_in_the_query_of_an_empty_request_is_told_where_it_
     async def test(bench: Bench) -> None:
         request = FakeRequest(b"")
         request.query = query
-        bench.receiver.handle_beacon(request)  # type: ignore[arg-type]
+        bench.receiver.handle_beacon(request)
 
         ((status, _, told),) = request.replies
         assert (status, b"was empty" in told) == (400, True)

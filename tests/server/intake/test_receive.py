@@ -112,7 +112,7 @@ class Bench:
 
     def post(self, body: bytes, **params: str) -> FakeRequest:
         request = FakeRequest(body, params)
-        self.receiver.handle_events(request)  # type: ignore[arg-type]
+        self.receiver.handle_events(request)
         return request
 
 
@@ -324,7 +324,7 @@ def test_an_observed_event_counts_as_accepted_and_leaves_an_error_event(drive: D
         assert (counts.observed, counts.by_type["schema_violation"]) == (1, 0)
 
         asked = FakeRequest(INVALID.replace(b'"plain"', b'"watched"'))
-        bench.receiver.handle_validate(asked)  # type: ignore[arg-type]
+        bench.receiver.handle_validate(asked)
         (told,) = asked.answer["events"]
         assert (told["status"], told["topics"]) == ("observed", ["dc1.watched"])
         assert told["context"]["error_type"] == "schema_violation"
@@ -354,7 +354,7 @@ def test_a_trace_goes_on_with_its_events_and_with_no_others(drive: Drive) -> Non
         for headers in ({}, {b"traceparent": trace}, {b"traceparent": b"mine"}, {}):
             request = FakeRequest(VALID)
             request.headers = headers
-            bench.receiver.handle_events(request)  # type: ignore[arg-type]
+            bench.receiver.handle_events(request)
         await settled()
 
         plain = [("content-type", b"application/json"), ("schema-uri", b"/test/event/1.0.0")]

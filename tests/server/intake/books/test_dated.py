@@ -64,7 +64,7 @@ def test_valid_events_are_counted_by_version_without_canaries_and_old_ones(setti
             await bench.post(json.dumps(each).encode()).answered()
         canary = FakeRequest(json.dumps(event(None)).encode())
         canary.headers = {b"user-agent": b"penstock-canary/1"}
-        bench.receiver.handle_events(canary)  # type: ignore[arg-type]
+        bench.receiver.handle_events(canary)
         await canary.answered()
         await bench.sink.close()
         return {one.name: one.events for one in bench.pipeline.versions}

@@ -40,7 +40,7 @@ class Doors:
     def ask(self, body: bytes, headers: dict[bytes, bytes]) -> FakeRequest:
         request = FakeRequest(body)
         request.headers = headers
-        self.bench.receiver.handle_validate(request)  # type: ignore[arg-type]
+        self.bench.receiver.handle_validate(request)
         return request
 
     def __call__(self, body: Any, content_type: bytes, **headers: bytes) -> Seen:
@@ -294,7 +294,7 @@ def test_without_settings_such_headers_mean_nothing(settings_path: Path) -> None
     bench = Bench(settings_path)
     request = FakeRequest(json.dumps(EVENT).encode())
     request.headers = {b"ce-specversion": b"1.0"}
-    bench.receiver.handle_validate(request)  # type: ignore[arg-type]
+    bench.receiver.handle_validate(request)
 
     assert outcomes(request.answer["events"]) == ["valid"]
 
