@@ -2,8 +2,8 @@
 
 Place: make compile, deploy/wheel → HERE → server.compiled.cache.
 Rules: it needs the packages of requirements/compile.txt, a C compiler and the headers of Python. If something is
-lacking it says so in one line, and the exit code is 3 or, for mypyc alone, 4. What is there already is not made again.
-Two builds at once do no harm: each works in a directory of its own, which takes its name when it is whole.
+lacking it says so in one line, and the exit code is 3 or, for mypyc alone, 4. A form that is there already is not made
+again. Two builds at once do no harm: each works in a directory of its own, which takes its name when it is whole.
 Not here: which modules they are (server.compiled.modules).
 """
 

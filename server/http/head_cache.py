@@ -36,7 +36,7 @@ MAX_HEADERS: Final = 32  # Each costs about 100 bytes besides its own.
 MAX_SEEN: Final = 8192  # Hashes of heads that came once. A head enters with its second arrival: learning costs 3 µs.
 
 # Lookups pause after this many misses without as many hits: a miss costs 1 µs, a hit saves 3.
-MISSES = 512
+MISSES = 512  # Not Final: see TURN_S in server.timing.turns.
 MAX_PAUSE_TICKS: Final = 64  # Ticks of the server's timer: 16 s. Pauses double up to this while heads do not repeat.
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 # A hundred usual events take 1.2 ms and are not cut. A refused event takes up to 0.1 ms, and a body may have a thousand
 # of them; four clients with such bodies left a fifth client a tenth of its rate (bench attacks).
-AT_ONCE_S = 0.002
+AT_ONCE_S = 0.002  # Not Final: see TURN_S in server.timing.turns.
 # The work between two looks at the clock: whichever of these is reached first, and at least one event.
 STEP: Final = 16
 STEP_BYTES: Final = 16_384

@@ -20,7 +20,7 @@ from heapq import heappop, heappush
 from time import monotonic
 from typing import Final, Protocol
 
-TURN_S = 0.001
+TURN_S = 0.001  # Not Final: tests replace it, and mypyc would write it into the code.
 
 MAX_BEGUN: Final = 4  # If all jobs of a client began at once, all would be late; and each holds memory.
 

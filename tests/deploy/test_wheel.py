@@ -51,7 +51,9 @@ def test_the_compiled_wheel_runs_compiled_and_can_be_told_not_to(tmp_path: Path)
     for pure in ("0", "1"):
         environ = os.environ | {"PYTHONPATH": str(tmp_path / "site"), finder.PURE: pure}
         command = [sys.executable, "-c", SAY]
-        said[pure] = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        said[pure] = subprocess.run(
+            command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout
     pinned = (tmp_path / "requirements.txt").read_text().partition("\npenstock==")[2]
 
     assert re.fullmatch(rf"penstock-{VERSION}-cp3\d+-cp3\d+-linux_\w+\.whl", compiled.name)

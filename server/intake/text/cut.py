@@ -35,11 +35,11 @@ SMALL_BYTES: Final = 8_192  # The same if others wait.
 FULL: Final = -1  # A fault of the service: the request already holds more bytes than it may.
 
 # Bytes of an array that are split at once if its elements look alike.
-CHUNK_BYTES = 32_768
+CHUNK_BYTES = 32_768  # Not Final: see TURN_S in server.timing.turns.
 ALIKE_BYTES: Final = 16
 
 # Bytes examined between two looks at the clock if no element ends in them.
-SLICE_BYTES = 16_384
+SLICE_BYTES = 16_384  # Not Final, as well.
 
 # How the decoder reports that a value is followed by something, and where: counted from 1, after white space. It stops
 # there, so an element costs no more than its own bytes (msgspec 0.19 to 0.20: tests/server/intake/text/test_cut.py

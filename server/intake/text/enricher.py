@@ -26,7 +26,7 @@ from server.intake.text.splice import needle_of, splice
 
 # Number of cached functions of each Enricher. Their keys are the missing members and the values that the request lacks.
 # Clients choose both, and making one takes 0.1 ms: the first ones stay, later ones take the slow way.
-MAX_KEPT = 256
+MAX_KEPT = 256  # Not Final: see TURN_S in server.timing.turns.
 
 MAX_READY: Final = 16  # Enrichers whose texts are cached with a head that many requests share (http.head_cache).
 

@@ -71,6 +71,7 @@ def test_two_bodies_take_turns(drive: Drive) -> None:
     drive(test)
 
 
+@pytest.mark.interpreted(reason="a method of a compiled class is replaced")
 def test_who_comes_while_another_waits_has_no_turn_of_its_own(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
     turns: list[batch.Batch] = []
     prepare = batch.Batch.prepare
@@ -133,6 +134,7 @@ def test_an_answer_is_bounded_however_much_is_wrong(drive: Drive) -> None:
     drive(test)
 
 
+@pytest.mark.interpreted(reason="a method of a compiled class is replaced")
 def test_events_and_who_waits_for_them_let_go_of_each_other(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(bench: Bench) -> None:
         waiting: list[Any] = []
