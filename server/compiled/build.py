@@ -32,6 +32,7 @@ from server.compiled.modules import LIBRARY, MODULES, initialiser
 PACKAGES: Final = ("server", "validators")  # Where types and constants of the listed modules come from.
 # A function that is not declared would be taken for one that returns an int.
 FLAGS: Final = ("-O2", "-g0", "-w", "-Werror=implicit-function-declaration")
+KEPT: Final = 4  # Who goes from branch to branch compiles each once.
 EXIT_NO_COMPILER: Final = 3
 EXIT_NO_MYPYC: Final = 4
 
@@ -60,7 +61,15 @@ def build(place: Path) -> Path:
         if target.exists():  # It was made of other types and constants.
             target.rename(Path(scratch, "old"))
         made.rename(target)
+    _forget_old(place)
     return target
+
+
+def _forget_old(place: Path) -> None:
+    """Remove all but the newest KEPT forms. A process that has loaded one goes on with it."""
+    forms = sorted(place.glob(f"*/{cache.MANIFEST}"), key=lambda manifest: manifest.stat().st_mtime_ns, reverse=True)
+    for manifest in forms[KEPT:]:
+        shutil.rmtree(manifest.parent, ignore_errors=True)
 
 
 def _translate(scratch: Path) -> list[Path]:

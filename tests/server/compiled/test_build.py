@@ -54,6 +54,17 @@ def test_without_mypyc_it_says_which_requirements_have_it(
     assert "requirements/compile.txt" in capsys.readouterr().err
 
 
+def test_only_the_newest_forms_are_kept(tmp_path: Path) -> None:
+    for age in range(build.KEPT + 2):
+        manifest = tmp_path / f"form{age}" / cache.MANIFEST
+        manifest.parent.mkdir()
+        manifest.touch()
+        os.utime(manifest, (1_000_000 - age, 1_000_000 - age))
+    build._forget_old(tmp_path)
+
+    assert sorted(form.name for form in tmp_path.iterdir()) == [f"form{age}" for age in range(build.KEPT)]
+
+
 def test_what_the_modules_import_is_in_the_manifest() -> None:
     used = build._used()
 
