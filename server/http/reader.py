@@ -92,7 +92,6 @@ class RequestReader:
         "refused",
         "stage",
     )
-
     __deletable__ = ("_connection", "_on_request")  # For mypyc.
 
     def __init__(self, connection: Connection, server: HttpServer) -> None:
@@ -184,8 +183,7 @@ class RequestReader:
                 self.refused = request
                 self._server.release(request)
         self.incoming = self._upgrading = None
-        self._headers = {}
-        self._pieces = []
+        self._headers, self._pieces = {}, []
 
     def close(self) -> None:
         """Break the cycle of references between parser, reader and connection, which is gone: otherwise every
