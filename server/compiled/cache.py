@@ -41,9 +41,9 @@ def path_of(module: str) -> str:
     return module.replace(".", "/") + ".py"
 
 
-def digest(data: bytes) -> str:
+def digest(content: bytes) -> str:
     """Return the hash of a source."""
-    return blake2b(data, digest_size=16).hexdigest()
+    return blake2b(content, digest_size=16).hexdigest()
 
 
 def key(root: Path = ROOT, modules: Sequence[str] = MODULES) -> str:
