@@ -9,6 +9,7 @@ Not here: what becomes of a record (landing).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from processors.lake.catalog import Catalog
 from processors.lake.landing import Landing
@@ -17,8 +18,10 @@ from processors.page_change.embedded.inputs import Input
 from processors.page_change.embedded.kafka_input import KafkaInput
 from processors.page_change.embedded.sqlite_input import SqliteInput
 from processors.page_change.embedded.stop import Stop
-from processors.page_change.limits import shared
+from server.config.kafka.consumers import reaching
 from server.errors import SettingsError
+
+NAME: Final = "penstock-lake"  # By which the brokers know the consumer.
 
 
 class Streams:
@@ -50,6 +53,6 @@ def open_input(settings: LakeSettings, catalog: Catalog, streams: Streams, stop:
     if sink.kind == "sqlite":
         return SqliteInput(catalog.generation.data_dir / sink.sqlite.path, topics, positions)
     if sink.kind == "kafka":
-        properties = {"group.id": "penstock-lake", **shared(sink.kafka), **settings.kafka}
-        return KafkaInput(properties, topics, positions, stop)
+        own = {"group.id": NAME, "client.id": NAME, **settings.kafka}
+        return KafkaInput(reaching(sink.kafka, own), topics, positions, stop)
     raise SettingsError(f"sink.kind is {sink.kind}: it keeps nothing that could be read")

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from processors.page_change.draft import Bounds, Heartbeat, Invalid, Kind
+from processors.page_change.draft import Bounds, Draft, Heartbeat, Kind
 from processors.page_change.format import Names
 from processors.page_change.map import STREAMS, digest_of, map_event
 from processors.page_change.page import Page
@@ -74,10 +74,10 @@ class Consolidator:
     def take(self, raw: bytes, at: int | None) -> list[Output]:
         """Take one record. Returns the records that follow at once: of late, repeated and invalid events."""
         draft = map_event(raw, at, self._streams)
-        if isinstance(draft, Heartbeat):
-            self.counts[draft.stream, "canary"] += 1
-            return []
-        if isinstance(draft, Invalid):
+        if not isinstance(draft, Draft):
+            if isinstance(draft, Heartbeat):
+                self.counts[draft.stream, "canary"] += 1
+                return []
             return [self._records.refused(draft, at or 0, digest_of(draft.raw))]
         key = (draft.wiki, draft.page_id)
         page = self._pages.get(key) or self._fetched(key)
@@ -90,17 +90,18 @@ class Consolidator:
     def advance(self, watermark: int) -> list[Output]:
         """Fire the timers up to a watermark, in order. A smaller one than before has no effect."""
         found: list[Output] = []
-        instants, bounds = self._instants, self._bounds
+        instants, timers, bounds = self._instants, self._timers, self._bounds
+        page_of, records_of = self._pages.get, self._records.of
         while instants and instants[0] <= watermark:
             now = heapq.heappop(instants)
-            keys = self._timers.pop(now)
+            keys = timers.pop(now)
             if len(keys) > 1:
                 keys.sort()
             for key in keys:
-                page = self._pages.get(key)
+                page = page_of(key)
                 if page is not None and (steps := page.fire(now, bounds)):
                     self.dirty.add(key)
-                    found += self._records.of(steps, now)
+                    found += records_of(steps, now)
         self.watermark = max(self.watermark, watermark)
         return found
 

@@ -13,9 +13,9 @@ import orjson
 from msgspec import Struct
 
 Kind = Literal["create", "revision", "move", "delete", "suppress", "undelete", "visibility"]
-CHANGES: Final = ("create", "revision", "move")
-REVISIONS: Final = ("create", "revision")  # Their events have the whole revision.
-LIFECYCLE: Final = ("delete", "suppress", "undelete")
+CHANGES: Final = frozenset({"create", "revision", "move"})
+REVISIONS: Final = frozenset({"create", "revision"})  # Their events have the whole revision.
+LIFECYCLE: Final = frozenset({"delete", "suppress", "undelete"})
 
 UNKNOWN: Final = 0
 PRESENT: Final = 1

@@ -8,7 +8,6 @@ Not here: which member comes from where (tables).
 
 from __future__ import annotations
 
-from functools import lru_cache
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -18,6 +17,7 @@ from msgspec import Struct
 
 from processors.page_change.draft import GONE, PRESENT, REVISIONS, Draft, Invalid, State, Step
 from processors.page_change.map import END_OF_CALENDAR_MS
+from processors.page_change.remembered import Remembered
 from processors.page_change.render import RENDER
 from processors.page_change.tables import CHANGELOG, Members
 from processors.page_change.times import text_of
@@ -46,15 +46,17 @@ class Names(Struct, frozen=True):
 
 def identifier(stream: str, source: str) -> str:
     """Return the ``meta.id`` of what a source event becomes in a stream: a UUID of version 5 (RFC 9562)."""
-    digest = _begun(stream).copy()
+    digest = _BEGUN[stream].copy()
     digest.update(source.encode())
     text = digest.hexdigest()
     return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
 
 
-@lru_cache(maxsize=64)
 def _begun(stream: str) -> _Hash:
     return sha1(_NAMESPACE_BYTES + f"{stream}\n".encode(), usedforsecurity=False)
+
+
+_BEGUN: Final = Remembered(_begun, 64)
 
 
 def page_change(step: Step, stream: str) -> tuple[dict[str, Any], bool]:
@@ -62,7 +64,12 @@ def page_change(step: Step, stream: str) -> tuple[dict[str, Any], bool]:
     order time, which is not before it."""
     first = step.parts[0]
     event = first.members()
-    at = text_of(first.at if len(step.parts) == 1 or first.kind == "undelete" else min([one.at for one in step.parts]))
+    time = first.at
+    if first.kind != "undelete":
+        for part in step.parts:
+            if part.at < time:
+                time = part.at
+    at = text_of(time)
     out: dict[str, Any] = {
         "$schema": SCHEMA,
         "meta": _meta(stream, first, event["meta"], at),
@@ -97,8 +104,7 @@ def _head(state: State, first: Draft) -> str | None:
 def _meta(stream: str, first: Draft, given: Members, at: str) -> dict[str, Any]:
     found = {"stream": stream, "id": identifier(stream, first.source), "dt": at}
     for name in _OF_SOURCE:
-        value = given.get(name)
-        if value and isinstance(value, str):
+        if name in given and (value := given[name]) and isinstance(value, str):
             found[name] = value
     return found
 

@@ -10,7 +10,6 @@ Not here: the members of the output (tables, format), the order (order).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ import orjson
 from msgspec import Struct
 
 from processors.page_change.draft import REVISIONS, Draft, Heartbeat, Invalid, Kind
+from processors.page_change.remembered import Remembered
 from processors.page_change.times import millis_of
 
 # Kind of an input → the title of its schema.
@@ -40,7 +40,7 @@ STREAMS: Final[dict[str, Kind]] = {
     "mediawiki.page-undelete": "undelete",
     "mediawiki.revision-visibility-change": "visibility",
 }
-_WITH_TIMES: Final = (*REVISIONS, "visibility")  # Kinds whose events say when their revision was made.
+_WITH_TIMES: Final = REVISIONS | {"visibility"}  # Kinds whose events say when their revision was made.
 MOST_ID: Final = (1 << 63) - 1  # Of a database and of Java.
 END_OF_CALENDAR_MS: Final = 253_402_300_800_000
 CANARY: Final = "canary"  # meta.domain of the events that an operator sends to see that a stream is alive.
@@ -95,14 +95,16 @@ def _map_plain(raw: bytes, at: int, streams: Mapping[str, Kind]) -> Draft | None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     meta, page_id, rev = event.meta, event.page_id, event.rev_id
-    kind = streams.get(meta.stream)
-    if kind is None or meta.domain == CANARY or _title_of(event.schema) != TITLES[kind]:
+    stream = meta.stream
+    kind = streams.get(stream)
+    if kind is None or meta.domain == CANARY or _TITLES[event.schema] != TITLES[kind]:
         return None
     if type(page_id) is not int or type(rev) is not int:
         return None
     if not (0 < page_id <= MOST_ID and 0 < rev <= MOST_ID and 0 < at < END_OF_CALENDAR_MS):
         return None
-    if not (event.database and event.page_title and meta.id):
+    wiki, source = event.database, meta.id
+    if not (wiki and event.page_title and source):
         return None
     made = millis_of(event.rev_timestamp) if kind in _WITH_TIMES else None
     if made is None and kind in REVISIONS:
@@ -110,12 +112,14 @@ def _map_plain(raw: bytes, at: int, streams: Mapping[str, Kind]) -> Draft | None
     if (kind == "move" and event.prior_state is None) or (kind == "visibility" and event.visibility is None):
         return None
     has_parent = bool(event.rev_parent_id)
-    return Draft(kind, event.database, page_id, rev, at, made, meta.id, meta.stream, raw, has_parent)
+    return Draft(kind, wiki, page_id, rev, at, made, source, stream, raw, has_parent)
 
 
-@lru_cache(maxsize=256)
 def _title_of(uri: str) -> str:
     return uri.strip("/").rpartition("/")[0]
+
+
+_TITLES: Final = Remembered(_title_of, 256)
 
 
 def map_whole(raw: bytes, at: int | None, streams: Mapping[str, Kind] = STREAMS) -> Draft | Invalid | Heartbeat:
@@ -133,7 +137,7 @@ def map_whole(raw: bytes, at: int | None, streams: Mapping[str, Kind] = STREAMS)
     if meta.get("domain") == CANARY:
         return Heartbeat(stream)
     uri = event.get("$schema")
-    if not isinstance(uri, str) or _title_of(uri) != TITLES[kind]:
+    if not isinstance(uri, str) or _TITLES[uri] != TITLES[kind]:
         return Invalid(stream, f".$schema {uri!r} is not a version of {TITLES[kind]}", raw)
     return _draft(event, meta, stream, kind, at, raw)
 

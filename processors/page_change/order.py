@@ -85,9 +85,10 @@ def _change(parts: list[Draft], due_at: int) -> _Change:
 
 def arrange(state: State, drafts: list[Draft], now: int, bounds: Bounds) -> tuple[State, list[Step]]:
     """Return the state after the last event that is due at ``now``, and the steps up to it. At least one draft is due.
-    Drafts that are in no step go on waiting."""
+    Drafts that are in no step go on waiting; their list is used up."""
     if _is_one_change(drafts):  # There is nothing to weigh.
-        state, step = apply_change(state, sorted(drafts, key=_primary_first), bounds)
+        drafts.sort(key=_primary_first)
+        state, step = apply_change(state, drafts, bounds)
         return state, [step]
     waiting = _Waiting(drafts, now - bounds.reorder_ms)
     steps: list[Step] = []
@@ -202,8 +203,10 @@ def apply_change(state: State, parts: list[Draft], bounds: Bounds) -> tuple[Stat
     first = parts[0]
     rev, at, known = first.rev, first.at, first.made
     for part in parts:
-        at = min(at, part.at)
-        known = part.made if known is None else known
+        if part.at < at:
+            at = part.at
+        if known is None:
+            known = part.made
     made = at if known is None else known
     if rev <= state.top:
         return state, Step(

@@ -47,23 +47,29 @@ class Page:
     def fire(self, now: int, bounds: Bounds) -> list[Step]:
         """Return the steps of all events whose time has come at ``now``."""
         due_at = now - bounds.reorder_ms
-        if len(self.pending) == 1:
-            (only,) = self.pending
+        pending = self.pending
+        if len(pending) == 1:
+            (only,) = pending
             if only.at > due_at:
                 return []
             self._expire(now, bounds)
             self.state, step = apply_only(self.state, only, bounds)
             self.pending = []
             return [step]
-        if not self.pending or min([draft.at for draft in self.pending]) > due_at:
+        visible, is_due = [], False
+        for draft in pending:
+            if draft.at <= now:
+                visible.append(draft)
+                is_due = is_due or draft.at <= due_at
+        if not is_due:
             return []  # What this timer was for came along with an event before it.
-        visible = [draft for draft in self.pending if draft.at <= now]
         self._expire(now, bounds)
         self.state, steps = arrange(self.state, visible, now, bounds)
-        if steps:
+        if len(steps) == 1 and len(steps[0].parts) == len(pending):
+            self.pending = []
+        elif steps:
             done = {id(part) for step in steps for part in step.parts}
-            is_whole = len(done) == len(self.pending)
-            self.pending = [] if is_whole else [draft for draft in self.pending if id(draft) not in done]
+            self.pending = [draft for draft in pending if id(draft) not in done]
         return steps
 
     def _expire(self, now: int, bounds: Bounds) -> None:

@@ -9,9 +9,8 @@ Not here: members (format, render), how much a topic takes (limits).
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Final
 
 import orjson
@@ -20,6 +19,7 @@ from msgspec import Struct
 from processors.page_change import format as formats
 from processors.page_change.draft import Draft, Invalid, Step
 from processors.page_change.format import Names
+from processors.page_change.remembered import Remembered
 
 # Verdicts whose events go to the stream of inconsistencies. Whether a revision is not current is not certain while a
 # deletion or a restore may be late, and what is hidden must not stay visible without a trace.
@@ -32,7 +32,7 @@ MOST_QUOTED: Final = 100_000  # Bytes of an event within an error event, and cha
 LEAST_QUOTED: Final = 100  # Written as six bytes each they fit into LEAST_BYTES, twice.
 
 
-class Output(Struct, frozen=True):
+class Output(Struct, frozen=True, gc=False):
     """One record to write: its stream, its key (None for errors), its time, its value."""
 
     stream: str
@@ -56,19 +56,21 @@ class Records:
         self._check = check
         self._most = dict(most or {})
         self._most_of_output = self._most.get(names.output, MOST_BYTES)
-        self.counts: Counter[tuple[str, str]] = Counter()
-        self.kinds: Counter[str] = Counter()
-        self.aside: Counter[str] = Counter()
+        self.counts: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self.kinds: defaultdict[str, int] = defaultdict(int)
+        self.aside: defaultdict[str, int] = defaultdict(int)
 
     def of(self, steps: list[Step], watermark: int) -> list[Output]:
         """Render steps, and count the verdict of every source event. Returns the records."""
         found: list[Output] = []
         counts = self.counts
         for step in steps:
-            first, verdict, is_emitted = step.parts[0], step.verdict, step.is_emitted
+            parts, verdict, is_emitted = step.parts, step.verdict, step.is_emitted
+            first = parts[0]
             counts[first.stream, verdict] += 1
-            for part in step.parts[1:]:
-                counts[part.stream, "merged" if is_emitted else verdict] += 1
+            if len(parts) > 1:
+                for part in parts[1:]:
+                    counts[part.stream, "merged" if is_emitted else verdict] += 1
             for fact in step.counts:
                 counts[first.stream, fact] += 1
             if is_emitted:
@@ -100,8 +102,9 @@ class Records:
         reason = self._check(value)
         if reason is not None:
             return self._not_written(Invalid(self._names.output, reason, value), first)
-        output = Output(self._names.output, key_of(first.wiki, first.page_id), first.at, value)
-        if _size(output) > self._most_of_output:
+        key = key_of(first.wiki, first.page_id)
+        output = Output(self._names.output, key, first.at, value)
+        if len(value) + len(key) > self._most_of_output:
             return self._too_large(output, first.source)
         self.kinds[step.kind] += 1
         return output
@@ -145,9 +148,11 @@ def _size(output: Output) -> int:
 
 def key_of(wiki: str, page_id: int) -> bytes:
     """Return the key of a record, as the intake makes it from ``{wiki_id: …, page_id: …}``."""
-    return f"{_key_head(wiki)}{page_id}}}".encode()
+    return f"{_HEADS[wiki]}{page_id}}}".encode()
 
 
-@lru_cache(maxsize=4096)
-def _key_head(wiki: str) -> str:
+def _head(wiki: str) -> str:
     return f'{{"wiki_id":{orjson.dumps(wiki).decode()},"page_id":'
+
+
+_HEADS: Final = Remembered(_head, 4_096)

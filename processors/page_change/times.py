@@ -7,19 +7,22 @@ Not here: which time counts (map).
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-_EPOCH: Final = date(1970, 1, 1)
+from processors.page_change.remembered import Remembered
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# Looked up, which takes a third of the time of writing them (measured).
+_SECONDS: Final = [f"{second:02d}" for second in range(60)]
+_FRACTIONS: Final = ["Z", *(f".{milli:03d}Z" for milli in range(1, 1000))]
 
 
 def millis_of(text: object) -> int | None:
     """Return an ISO 8601 text as milliseconds since 1970; None if it is not one."""
-    return _millis(text) if isinstance(text, str) else None
+    return _MILLIS[text] if isinstance(text, str) else None
 
 
-@lru_cache(maxsize=4096)
 def _millis(text: str) -> int | None:
     try:
         moment = datetime.fromisoformat(text)
@@ -27,17 +30,21 @@ def _millis(text: str) -> int | None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1000)
+    since = moment - _EPOCH  # Half the time of ``timestamp``.
+    return since.days * 86_400_000 + since.seconds * 1000 + (since.microseconds and round(since.microseconds / 1000))
 
 
 def text_of(millis: int) -> str:
     """Return milliseconds as ``2026-11-28T16:40:00.123Z``, without a fraction for a whole second."""
-    minutes, rest = divmod(millis, 60_000)
-    seconds, rest = divmod(rest, 1000)
-    return f"{_minute(minutes)}{seconds:02d}.{rest:03d}Z" if rest else f"{_minute(minutes)}{seconds:02d}Z"
+    minutes = millis // 60_000
+    rest = millis - minutes * 60_000
+    seconds = rest // 1000
+    return f"{_MINUTES[minutes]}{_SECONDS[seconds]}{_FRACTIONS[rest - seconds * 1000]}"
 
 
-@lru_cache(maxsize=4096)
 def _minute(minutes: int) -> str:
-    days, minutes = divmod(minutes, 1_440)
-    return f"{(_EPOCH + timedelta(days)).isoformat()}T{minutes // 60:02d}:{minutes % 60:02d}:"
+    return f"{_EPOCH + timedelta(minutes=minutes):%Y-%m-%dT%H:%M:}"
+
+
+_MILLIS: Final = Remembered(_millis, 4_096)
+_MINUTES: Final = Remembered(_minute, 4_096)

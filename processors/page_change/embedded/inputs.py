@@ -13,7 +13,7 @@ from typing import Protocol
 from msgspec import Struct
 
 
-class Read(Struct, frozen=True):
+class Read(Struct, frozen=True, gc=False):
     """One record: its value, and its time in milliseconds. ``offset`` is its place in its partition."""
 
     value: bytes

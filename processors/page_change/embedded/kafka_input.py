@@ -37,14 +37,13 @@ MOST_AHEAD_MS: Final = 600_000
 
 
 class KafkaInput:
-    """The partitions of the input topics."""
+    """The partitions of the input topics. ``properties`` are all that the consumer needs to reach them."""
 
     def __init__(
         self, properties: Mapping[str, object], topics: frozenset[str], positions: Mapping[str, int], stop: Stop
     ) -> None:
         self._consumer = Consumer(
             {
-                "group.id": "penstock-page-change",
                 **properties,
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,

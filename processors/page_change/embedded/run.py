@@ -28,12 +28,14 @@ from processors.page_change.embedded.sqlite_input import SqliteInput
 from processors.page_change.embedded.stop import GivenUpError, Stop
 from processors.page_change.embedded.store import Store
 from processors.page_change.embedded.watermarks import Watermarks
-from processors.page_change.limits import most_bytes, shared
+from processors.page_change.limits import most_bytes
 from processors.page_change.records import Output
 from processors.page_change.settings import PageChangeSettings
+from server.config.kafka.consumers import reaching
 from server.errors import SettingsError
 
 REPORT_EVERY_S: Final = 60.0
+NAME: Final = "penstock-page-change"  # By which the brokers know the consumer.
 
 log = logging.getLogger("page_change")
 
@@ -215,7 +217,8 @@ def _input(settings: PageChangeSettings, catalog: Catalog, positions: dict[str, 
     if sink.kind == "sqlite":
         return SqliteInput(catalog.generation.data_dir / sink.sqlite.path, catalog.topics, positions)
     if sink.kind == "kafka":
-        return KafkaInput({**shared(sink.kafka), **settings.kafka}, catalog.topics, positions, stop)
+        own = {"group.id": NAME, "client.id": NAME, **settings.kafka}
+        return KafkaInput(reaching(sink.kafka, own), catalog.topics, positions, stop)
     raise SettingsError(f"sink.kind is {sink.kind}: it keeps nothing that a processor could read")
 
 

@@ -9,7 +9,6 @@ Not here: sources, sinks and their settings (job).
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -60,7 +59,7 @@ class _Counters:
         self._group = context.get_metrics_group().add_group("page_change")
         self._counters: dict[tuple[str, str], Any] = {}
 
-    def take(self, counts: Counter[tuple[str, str]]) -> None:
+    def take(self, counts: dict[tuple[str, str], int]) -> None:
         """Move counts of (stream, verdict) into the counters."""
         for key, count in counts.items():
             counter = self._counters.get(key)
@@ -90,7 +89,7 @@ class Understand(ProcessFunction):
         at = ctx.timestamp()
         draft = map_event(value, at, self._settings.inputs)
         if isinstance(draft, Heartbeat):
-            self._counters.take(Counter({(draft.stream, "canary"): 1}))
+            self._counters.take({(draft.stream, "canary"): 1})
         elif isinstance(draft, Invalid):
             output = self._records.refused(draft, at, digest_of(draft.raw))
             self._counters.take(self._records.counts)

@@ -42,9 +42,9 @@ def judged(directory: Path, seed: int, pages: int) -> Report:
     return verdict_on(wiki, inputs, outputs)
 
 
-def history_of(seed: int, pages: int) -> tuple[Wiki, Inputs]:
-    """Make the history of a seed and its inputs."""
-    wiki = Wiki(seed, pages)
+def history_of(seed: int, pages: int, name: str = "examplewiki") -> tuple[Wiki, Inputs]:
+    """Make the history of a wiki by a seed, and its inputs."""
+    wiki = Wiki(seed, pages, name)
     wiki.run()
     bounds = Bounds()
     return wiki, spread(wiki, seed, bounds.disorder_ms, bounds.reorder_ms)

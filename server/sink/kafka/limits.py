@@ -1,6 +1,7 @@
-"""Which topics take less than a batch of ours, as the brokers say.
+"""How much the topics take, as the brokers say, and which of them take less than a batch of ours.
 
-Place: sink.kafka.producer asks HERE, on a thread, for the replay of the spool and before it sends batches again.
+Place: sink.kafka.producer asks HERE, on a thread, for the replay of the spool and before it sends batches again; so do
+processors when they start (page_change.limits).
 Rules: a topic whose settings may not be read (DESCRIBE_CONFIGS), or of which no broker tells in time, counts as one
 that takes batches: the first batch that it refuses will tell. A batch may be smaller on the wire than its records,
 because it is compressed; that is not relied on.
@@ -13,7 +14,7 @@ import logging
 from collections.abc import Collection
 from typing import Final
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 
@@ -30,19 +31,24 @@ def small_topics(topics: Collection[str], properties: Properties) -> set[str]:
     """Return those topics whose limit is below the largest batch of a producer with these properties. It may take
     PROBE_S."""
     most_bytes = min(int(properties.get("batch.size", _BATCH_BYTES)), int(properties["message.max.bytes"]))
-    return {topic for topic, limit in _limits(topics, properties).items() if limit < most_bytes}
-
-
-def _limits(topics: Collection[str], properties: Properties) -> dict[str, int]:
-    found = {}
     try:
-        admin = AdminClient({**reaching(properties, {})}, logger=_logger)
-        asked = admin.describe_configs([ConfigResource("topic", topic) for topic in topics], request_timeout=PROBE_S)
+        found = limits(topics, properties, PROBE_S)
     except (KafkaException, TypeError, ValueError):  # There is no thread left, or nothing to ask for.
-        return {}
-    for resource, answer in asked.items():
+        return set()
+    return {topic for topic, limit in found.items() if isinstance(limit, int) and limit < most_bytes}
+
+
+def limits(topics: Collection[str], properties: Properties, within_s: float) -> dict[str, int | KafkaError]:
+    """Return the limit of each topic, or why no broker tells it, which takes ``within_s`` at most. ``properties`` are
+    those of the producer. Raises KafkaException, TypeError or ValueError if it cannot be asked for."""
+    admin = AdminClient({**reaching(properties, {})}, logger=_logger)
+    resources = [ConfigResource("topic", topic) for topic in topics]
+    found: dict[str, int | KafkaError] = {}
+    for resource, answer in admin.describe_configs(resources, request_timeout=within_s).items():
         # An exception that is raised refers to this frame, which refers to it: the client would stay for a while.
-        entry = None if answer.exception() is not None else answer.result().get(_LIMIT)
-        if entry is not None and entry.value is not None:
+        fault = answer.exception()
+        if fault is not None:
+            found[resource.name] = fault.args[0]
+        elif (entry := answer.result().get(_LIMIT)) is not None and entry.value is not None:
             found[resource.name] = int(entry.value)
     return found

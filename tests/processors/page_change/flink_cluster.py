@@ -14,7 +14,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -73,7 +73,9 @@ class FlinkCluster:
             "python.executable": python,
             "python.client.executable": python,
             # Flink's own, which open the modules of Java, and a start in half the time.
-            "env.java.opts.all": f"{self._opened()} -XX:+UseSerialGC -XX:TieredStopAtLevel=1",
+            # What pekko.startup-timeout does not reach is left at 10 s, which is too short for a busy machine.
+            "env.java.opts.all": f"{self._opened()} -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+            " -Dpekko.remote.classic.startup-timeout=300s",
             "env.java.opts.client": "-Xmx512m",
         }
         (directory / "conf" / "config.yaml").write_text("".join(f"{name}: {value}\n" for name, value in conf.items()))
@@ -92,34 +94,44 @@ class FlinkCluster:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            stack.callback(self.end)
-            self._start("job-manager", "jobmanager.sh")
-            for _ in range(2):
-                self.start_manager()
-            self.until(lambda: self._slots() == 2)
+            stack.callback(self.kill)
+            self.start()
             stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.end()
+        self.kill()
 
     def until(self, look: Callable[[], Found]) -> Found:
         """Look until something is found, and return that. Fails if a process that is not killed here has ended."""
 
-        def found() -> Found:
+        def found() -> Found | None:
             assert all(process.poll() is None for process in self._processes.values()), self.log()
-            result = look()
-            if not result:
-                time.sleep(LOOK_EVERY_S)
-            return result
+            with suppress(OSError):  # A busy job manager takes its time.
+                if result := look():
+                    return result
+            time.sleep(LOOK_EVERY_S)
+            return None
 
-        return eventually(found, WAIT_S, self.log)
+        result = eventually(found, WAIT_S, self.log)
+        assert result is not None
+        return result
 
-    def end(self) -> None:
-        """Kill all processes."""
+    def start(self) -> None:
+        """Start a job manager and two task managers, one by one. Returns when they know each other."""
+        self._start("job-manager", "jobmanager.sh")
+        self.until(lambda: self._ask("/overview"))
+        self.start_manager()
+        self.until(self._slots)
+        self.start_manager()
+        self.until(lambda: self._slots() == 2)
+
+    def kill(self) -> None:
+        """Kill all processes, by SIGKILL. Jobs are gone with them; their checkpoints stay."""
         for process in self._processes.values():
             process.kill()
             process.wait()
+        self._processes.clear()
 
     def start_manager(self) -> None:
         """Start a task manager."""
@@ -174,6 +186,16 @@ class FlinkCluster:
         """The number of checkpoints that were completed."""
         return int(self._ask(f"/jobs/{job}/checkpoints")["counts"]["completed"])
 
+    def until_next_checkpoint(self, job: str) -> None:
+        """Wait until one more checkpoint is completed."""
+        completed = self.checkpoints(job)
+        self.until(lambda: self.checkpoints(job) > completed)
+
+    def cancel(self, job: str) -> None:
+        """End the job. Its slots are free when this returns."""
+        self._ask(f"/jobs/{job}", method="PATCH")
+        self.until(lambda: self._ask(f"/jobs/{job}")["state"] == "CANCELED")
+
     def stop(self, job: str) -> str:
         """Stop the job with a savepoint. Returns its path."""
         asked = self._ask(
@@ -209,15 +231,12 @@ class FlinkCluster:
                 command, env=self._environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
-    def _ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+    def _ask(self, path: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{self._rest}{path}", data)
+        request = urllib.request.Request(f"http://127.0.0.1:{self._rest}{path}", data, method=method)
         request.add_header("Content-Type", "application/json")
         with urllib.request.urlopen(request, timeout=30) as response:
             return json.load(response)
 
     def _slots(self) -> int:
-        try:
-            return int(self._ask("/overview")["slots-total"])
-        except OSError:
-            return 0  # It is starting.
+        return int(self._ask("/overview")["slots-total"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import orjson
 import pytest
 
+from processors.page_change import limits
+from processors.page_change.catalog import open_catalog
 from processors.page_change.consolidator import FOREVER, Consolidator
 from processors.page_change.draft import Bounds, Invalid
 from processors.page_change.embedded.store import NAME
@@ -17,8 +20,10 @@ from processors.page_change.oracle.inputs import Arrival
 from processors.page_change.oracle.kafka import Topics
 from processors.page_change.oracle.run import history_of, prepared, records_of, run_once, verdict_on
 from processors.page_change.records import LEAST_BYTES, Output, Records
+from processors.page_change.settings import load
+from server.errors import PenstockError
 from tests.harness.broker import Kafka
-from tests.harness.running import Running, eventually
+from tests.harness.running import Running, eventually, open_things
 from tests.processors.page_change.events import NAMES, T, event
 from tests.processors.page_change.runs import events_read, limit, process
 
@@ -96,6 +101,28 @@ def test_an_embedded_sink_has_the_limit_of_the_settings(tmp_path: Path) -> None:
     (output,) = run_once(config)
 
     assert output.stream == NAMES.error
+
+
+def test_a_start_that_no_broker_answers_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ASK_S", 0.3)
+    config = prepared(tmp_path, {})
+    intake = orjson.loads((tmp_path / "intake.yaml").read_bytes())
+    intake["sink"] = {"kind": "kafka", "kafka": {"bootstrap.servers": "127.0.0.1:9"}, "topic_prefix": "eqiad."}
+    (tmp_path / "intake.yaml").write_bytes(orjson.dumps(intake))
+    settings, base_dir = load(config)
+    catalog = open_catalog(settings, base_dir)
+    faults = []
+    gc.collect()
+    gc.disable()
+    try:
+        before = open_things()
+        for _ in range(3):
+            with pytest.raises(PenstockError, match="the limits of the topics cannot be asked for: ") as found:
+                limits.most_bytes(settings, catalog)
+            faults.append(found.value)  # As a caller that tells of it later.
+        eventually(lambda: open_things() <= before)
+    finally:
+        gc.enable()
 
 
 @pytest.fixture

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Iterator
 
 import pytest
+from confluent_kafka import KafkaError
 
-from server.sink.kafka.limits import small_topics
+from server.sink.kafka.limits import limits, small_topics
 from soak.brokers import Mock
-from tests.harness.running import eventually
+from tests.harness.running import eventually, open_things
 
 
 @pytest.fixture
@@ -20,11 +20,6 @@ def brokers() -> Iterator[Mock]:
     mock.create(["t"])
     yield mock
     mock.stop()
-
-
-def open_things() -> tuple[int, int]:
-    """Descriptors and threads of this process."""
-    return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
 
 
 @pytest.mark.parametrize("is_there", [True, False], ids=["answers", "away"])
@@ -42,3 +37,10 @@ def test_no_descriptor_and_no_thread_is_left_without_the_collector(brokers: Mock
         eventually(lambda: open_things() <= before)
     finally:
         gc.enable()
+
+
+def test_a_limit_that_no_broker_tells_has_a_reason() -> None:
+    found = limits(["t"], {"bootstrap.servers": "127.0.0.1:9"}, 0.5)["t"]
+
+    assert isinstance(found, KafkaError)
+    assert found.code() == KafkaError._TIMED_OUT
