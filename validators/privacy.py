@@ -115,6 +115,11 @@ class PrivacyPlan:
                     place.named[name] = found
         return place.named
 
+    def others(self, place: Place, text: str | None) -> Place | None:  # cold: only versions are compared by it
+        """Return the place of the members of an object at ``place`` that no schema names, and whose names match this
+        pattern alone; None: no pattern."""
+        return self._place([schema for level in place.levels for schema in level.of_others(text)])
+
     def item(self, place: Place, index: int) -> Place | None:
         """Return the place of an item of a list at ``place``."""
         index = min(index, place.start)
@@ -187,11 +192,12 @@ class PrivacyPlan:
 
 
 class Level:
-    """The annotations in one schema: ``also`` speaks of the same value, the rest of values inside it."""
+    """The annotations in one schema: ``also`` speaks of the same value, the rest of values inside it. ``names`` and
+    ``by_text`` hold all names and patterns of the schema, whether they lead to annotations or not."""
 
     __slots__ = (
-        *("_is_list", "_names", "_searches", "action", "also", "contains", "items", "key", "patterns", "properties"),
-        *("rest", "tail"),
+        *("_is_list", "_searches", "action", "also", "by_text", "contains", "items", "key", "names", "patterns"),
+        *("properties", "rest", "tail"),
     )
 
     def __init__(self, schema: dict[str, Any]) -> None:  # cold: once for each schema
@@ -206,7 +212,8 @@ class Level:
         self.items: list[Any] = [None] * len(listed) if isinstance(listed, list) else []
         self.tail: Any = None
         self.contains: Any = None
-        self._names = frozenset(schema.get("properties", ()))
+        self.names = frozenset(schema.get("properties", ()))
+        self.by_text: dict[str, Any] = dict.fromkeys(schema.get("patternProperties", ()))
         self._searches = [pattern.compiled(text).search for text in schema.get("patternProperties", ())]
 
     def add(self, keyword: str, key: Any, child: Any) -> None:  # cold: once for each schema
@@ -214,6 +221,7 @@ class Level:
         if keyword == "properties":
             self.properties[key] = child
         elif keyword == "patternProperties":
+            self.by_text[str(key)] = child
             self.patterns.append((pattern.compiled(str(key)).search, child))
         elif keyword == "additionalProperties":
             self.rest = child
@@ -233,8 +241,12 @@ class Level:
         for search, schema in self.patterns:
             if search(name):
                 yield schema
-        if self.rest is not None and name not in self._names and not any(search(name) for search in self._searches):
+        if self.rest is not None and name not in self.names and not any(search(name) for search in self._searches):
             yield self.rest
+
+    def of_others(self, text: str | None) -> Iterator[Any]:  # cold: only versions are compared by it
+        """Yield the schemas of members without a name of their own here, which match this pattern alone or none."""
+        yield self.rest if text is None else self.by_text.get(text, self.rest)
 
     def of_item(self, index: int) -> Iterator[Any]:
         """Yield the schemas of an item."""

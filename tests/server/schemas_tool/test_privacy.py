@@ -98,6 +98,68 @@ def test_a_value_is_followed_wherever_it_may_be(
     assert [each["where"] for each in after(capsys, tmp_path, old, new, "1.1.0", **PERSON)] == places
 
 
+def node(inside: str, text: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {"c": {"$ref": f"#/definitions/{inside}"}, "v": text}}
+
+
+DROP = marked("drop")
+REST = {"additionalProperties": DROP}
+BY_NAME = {"patternProperties": {"^b": DROP}}
+EVERY = {"items": DROP}
+BEYOND = {"items": [TEXT], "additionalItems": DROP}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "places"),
+    [
+        (REST, {**REST, "properties": {"e": TEXT}}, [".a.e"]),
+        (REST, {**REST, "properties": {"e": marked("hash")}}, [".a.e"]),
+        (REST, {**REST, "properties": {"e": DROP}}, []),
+        (REST, {**REST, "properties": {"e": False}}, []),
+        (REST, {**REST, "x-privacy": "drop", "properties": {"e": TEXT}}, []),
+        (REST, {"allOf": [REST, {"properties": {"e": TEXT}}]}, []),
+        (REST, {**REST, "patternProperties": {"^x_": TEXT}}, [".a.^x_"]),
+        (REST, {"properties": {"e": TEXT}, "additionalProperties": False}, [".a.e"]),
+        (REST, {"properties": {"e": DROP}, "additionalProperties": False}, []),
+        ({**REST, "properties": {"e": TEXT}}, REST, []),
+        ({"properties": {"e": TEXT}}, {"properties": {"e": TEXT, "f": TEXT}}, []),
+        (BY_NAME, {**BY_NAME, "properties": {"bc": TEXT, "c": TEXT}}, []),
+        (BY_NAME, {"properties": {"bc": TEXT, "c": TEXT}, "additionalProperties": DROP}, [".a.bc"]),
+        (BY_NAME, REST, []),
+        (BY_NAME, {**REST, "patternProperties": {"^bc": TEXT, "^c": TEXT}}, [".a.^bc"]),
+        ({**BY_NAME, **REST}, {"properties": {"d": TEXT}, **BY_NAME, **REST}, [".a.d"]),
+        ({"anyOf": [REST, TEXT]}, {"anyOf": [{**REST, "properties": {"e": TEXT}}, TEXT]}, [".a.e"]),
+        (EVERY, {"items": [DROP]}, [".a[1]"]),
+        (EVERY, {"items": [TEXT], "additionalItems": DROP}, [".a[0]"]),
+        (EVERY, {"items": [DROP], "additionalItems": DROP}, []),
+        (EVERY, {"items": [DROP], "additionalItems": False}, []),
+        (EVERY, {"contains": DROP}, []),
+        ({"contains": DROP}, {"contains": TEXT}, [".a[]"]),
+        (BEYOND, {"items": [TEXT, TEXT], "additionalItems": DROP}, [".a[1]"]),
+        (BEYOND, {"items": [TEXT, DROP], "additionalItems": DROP}, []),
+        (BEYOND, {"items": [TEXT]}, [".a[1]"]),
+        (BEYOND, EVERY, []),
+        ({"$ref": "#/definitions/one"}, {"$ref": "#/definitions/two"}, [".a.c.v"]),
+        ({"$ref": "#/definitions/one"}, {"$ref": "#/definitions/twin"}, []),
+        ({"$ref": "#/definitions/one"}, {"$ref": "#/definitions/none"}, [".a.v"]),
+    ],
+)
+def test_what_becomes_of_a_value_is_compared_wherever_its_annotation_stands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], old: Any, new: Any, places: list[str]
+) -> None:
+    nodes = {
+        "one": node("one", DROP),
+        "two": node("other", DROP),
+        "other": node("two", TEXT),
+        "twin": node("one", DROP),
+        "none": node("none", TEXT),
+    }
+
+    assert [each["where"] for each in after(capsys, tmp_path, {"a": old}, {"a": new}, "1.1.0", definitions=nodes)] == (
+        places
+    )
+
+
 def test_the_finding_names_both_places_and_may_be_accepted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (found,) = after(capsys, tmp_path, {"mail": marked("drop")}, {"mail": TEXT})
     assert found["message"].endswith("'mail' was not stored, and is stored as it is now.")
