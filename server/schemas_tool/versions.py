@@ -62,8 +62,10 @@ class Version:
     @cached_property
     def _places(self) -> dict[tuple[str | int, ...], tuple[int, int]]:
         try:
+            if not self.contents:  # Only a file that could be read is composed: its depth and its aliases are bounded.
+                return {}
             return dict(_places_in(self.text))
-        except (yaml.YAMLError, OSError):
+        except (MaterializeError, yaml.YAMLError, OSError):
             return {}  # The file is reported as unusable, at its beginning.
 
     def place(self, path: tuple[str | int, ...]) -> tuple[int, int]:
@@ -89,6 +91,7 @@ class Version:
 
 
 def _places_in(text: str) -> Iterator[tuple[tuple[str | int, ...], tuple[int, int]]]:
+    """Yield the place of each path. What a key ``<<`` merges has none: the reader counts its aliases in another way."""
     waiting: list[tuple[tuple[str | int, ...], Any, Any]] = []
     root = yaml.compose(text, Loader=_LOADER)
     if root is not None:
@@ -97,7 +100,8 @@ def _places_in(text: str) -> Iterator[tuple[tuple[str | int, ...], tuple[int, in
         path, node, mark = waiting.pop()
         yield path, (mark.line + 1, mark.column + 1)
         if isinstance(node, yaml.MappingNode):
-            waiting += [((*path, key.value), value, key.start_mark) for key, value in node.value]
+            named = ((key, value) for key, value in node.value if key.value != "<<")
+            waiting += [((*path, key.value), value, key.start_mark) for key, value in named]
         elif isinstance(node, yaml.SequenceNode):
             waiting += [((*path, index), item, item.start_mark) for index, item in enumerate(node.value)]
 

@@ -61,6 +61,17 @@ def page(versions: Sequence[Version], streams: Sequence[str], bases: Sequence[Pa
     return _page(newest.title, up, content)
 
 
+def trouble(versions: Sequence[Version], bases: Sequence[Path]) -> str:
+    """Return why the newest version of a title cannot be read; "" if it can."""
+    try:
+        _bundle(versions[-1], bases)
+    except MaterializeError as error:  # It names the file, and the line.
+        return str(error)
+    except UnusableError as error:
+        return f"{versions[-1].name}: {error}"
+    return ""
+
+
 def _sections(
     versions: Sequence[Version], bundle: Bundle, streams: Sequence[str], bases: Sequence[Path]
 ) -> Iterator[str]:

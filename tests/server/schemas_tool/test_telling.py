@@ -108,10 +108,16 @@ def test_docs_writes_a_page_for_each_title_once(tmp_path: Path, capsys: pytest.C
     assert capsys.readouterr().out == ""
 
 
-def test_a_title_that_cannot_be_read_has_a_page_that_says_why(tmp_path: Path) -> None:
+def test_a_title_that_cannot_be_read_has_a_page_that_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     put(tmp_path / "s", "1.0.0", "type: objekt\n")
 
-    assert main(["schemas", "docs", str(tmp_path / "s"), "-o", str(tmp_path / "out")]) == 0
+    for more, done in (((), "index.html"), (("--check",), "")):
+        assert main(["schemas", "docs", str(tmp_path / "s"), "-o", str(tmp_path / "out"), *more]) == 1
+        told = capsys.readouterr()
+        assert "/s/shop/order/1.0.0.yaml: " in told.err
+        assert done in told.out
     assert "cannot be read" in (tmp_path / "out/shop/order/index.html").read_text()
 
 
