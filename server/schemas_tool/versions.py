@@ -91,7 +91,7 @@ class Version:
 
 
 def _places_in(text: str) -> Iterator[tuple[tuple[str | int, ...], tuple[int, int]]]:
-    """Yield the place of each path. What a key ``<<`` merges has none: the reader counts its aliases in another way."""
+    """Yield the place of each path. Merged members (``<<``) have none: the reader counts their aliases otherwise."""
     waiting: list[tuple[tuple[str | int, ...], Any, Any]] = []
     root = yaml.compose(text, Loader=_LOADER)
     if root is not None:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from server.__main__ import main
-from server.schemas_tool import versions
 from server.schemas_tool.versions import Version, titles_below
 from tests.server.schemas_tool.repository import FIRST, put
 
@@ -48,7 +47,7 @@ def test_a_file_with_aliases_that_have_no_end_is_named(
     def compose(*_: Any, **__: Any) -> None:
         raise AssertionError("to follow these aliases would take all memory")
 
-    monkeypatch.setattr(versions.yaml, "compose", compose)
+    monkeypatch.setattr("server.schemas_tool.versions.yaml.compose", compose)
     monkeypatch.chdir(tmp_path)
     text = FIRST.partition("examples:")[0] + BAD[case]
     put(tmp_path / "s", "1.0.0", text)
