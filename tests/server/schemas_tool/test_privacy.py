@@ -160,6 +160,30 @@ def test_what_becomes_of_a_value_is_compared_wherever_its_annotation_stands(
     )
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "places"),
+    [
+        ({"client_ip": TEXT}, {"client_ip": marked("keep")}, [".http.client_ip"]),
+        ({"client_ip": TEXT}, {"client_ip": marked("truncate-ip")}, []),
+        ({"client_ip": marked("keep")}, {"client_ip": marked("keep")}, []),
+        ({"client_ip": marked("drop")}, {"client_ip": marked("keep")}, [".http.client_ip"]),
+        ({"method": TEXT}, {"method": marked("keep")}, []),
+        ({"method": TEXT}, {"method": TEXT, "client_ip": marked("keep")}, []),
+        (
+            {"request_headers": {"type": "object", "properties": {"user-agent": TEXT}}},
+            {"request_headers": {"type": "object", "properties": {"user-agent": marked("keep")}}},
+            [".http.request_headers.user-agent"],
+        ),
+    ],
+)
+def test_to_keep_what_the_strict_set_left_out_of_the_client_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], old: Any, new: Any, places: list[str]
+) -> None:
+    before, now = ({"http": {"type": "object", "properties": each}} for each in (old, new))
+
+    assert [each["where"] for each in after(capsys, tmp_path, before, now, "1.1.0")] == places
+
+
 def test_the_finding_names_both_places_and_may_be_accepted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (found,) = after(capsys, tmp_path, {"mail": marked("drop")}, {"mail": TEXT})
     assert found["message"].endswith("'mail' was not stored, and is stored as it is now.")
