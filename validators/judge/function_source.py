@@ -29,6 +29,7 @@ from validators.judge.mend import Mended
 from validators.regex import pattern
 from validators.steps import MAX_STEPS, Steps, weigh
 from validators.unique import has_repeats
+from validators.words.json_values import is_one_of
 
 MAX_SOURCE = 300_000
 MAX_COUNTED_SOURCE = 2 * MAX_SOURCE  # It holds a line more for each schema.
@@ -88,6 +89,18 @@ class _Generator(CodeGeneratorDraft07):
             if uri not in self._validation_functions_done:
                 self._needed_validation_functions[uri] = name
             self.l("{}({variable}, custom_formats)", name)
+
+    def generate_enum(self) -> None:
+        """Replace the library's comparison, which names each member of an object or a list in the source."""
+        definition: Any = self._definition
+        values = definition["enum"]
+        if not any(isinstance(each, dict | list) for each in values):
+            super().generate_enum()  # type: ignore[no-untyped-call]
+            return
+        name = f"values{len(self._names)}"
+        self._names[name] = partial(is_one_of, values)
+        with self.l("if not {}({variable}):", name):
+            self.exc("{name} must be one of the values", rule="enum")
 
     def generate_unique_items(self) -> None:
         """Replace the library's check, which takes time with the square of the number of items that hash alike."""

@@ -57,10 +57,10 @@ class Walk:
             "object": self._object,
         }
 
-    def problems(self, value: Any) -> list[Violation] | None:
-        """Return the violations of a value. None: the walk reached its limits before it found any. Raises
-        RecursionError on a value that is nested too deeply."""
-        self.notes = notes = Notes()
+    def problems(self, value: Any, most: int | None = None) -> list[Violation] | None:
+        """Return the violations of a value. None: the walk reached its limits, ``most`` steps, before it found any.
+        Raises RecursionError on a value that is nested too deeply."""
+        self.notes = notes = Notes(most)
         self._fail = notes.fail
         try:
             self.schema(self._whole, value, "", "#")
