@@ -106,7 +106,8 @@ def weigh(schema: dict[str, Any], named: Named = str) -> Weight:
     listed += len(schema.get("required", ())) + sum(
         len(each) for each in schema.get("dependencies", {}).values() if isinstance(each, list)
     )
-    fixed, digit = 1 + (listed >> _QUARTER), 0
+    fixed, digit = 1 + (listed >> _QUARTER) + any(each.__class__ in (dict, list) for each in values), 0
+    fixed += "contains" in schema
     if "multipleOf" in schema:
         digit = 0 if schema["multipleOf"] == int(schema["multipleOf"]) else 1
         fixed += 5 if digit else 1

@@ -15,6 +15,7 @@ from validators.formats.asserted import FORMATS
 from validators.judge import deferred
 from validators.judge import validator as judge
 from validators.judge.deferred import Deferred
+from validators.judge.reference import compile_schema
 from validators.steps import format_cost, weigh
 from validators.words import notes
 
@@ -121,3 +122,26 @@ def test_the_words_are_those_of_the_walk() -> None:
     problems = validator_of(MULTIPLES).check(b"[7]")
 
     assert problems is not None and errors_text(problems) == "'[0]' should NOT be valid"
+
+
+def test_a_wrong_event_that_is_too_large_for_the_walk_is_said_to_be_too_large() -> None:
+    schema = {"items": {"type": "string", "allOf": [{"format": "ipv6"}] * 16}}
+    good = [ADDRESSES[0]] * 5_000
+
+    assert judged(validator_of(schema), json.dumps([*good, "x"]).encode()) == (
+        "'' should match the schema, but is too large or too deep to find the place where it does not"
+    )
+    assert judged(validator_of(schema), json.dumps(["x", *good]).encode()).startswith("'[0]' should match format")
+
+
+def test_what_is_looked_for_in_a_list_takes_a_step_more_than_other_conditions() -> None:
+    assert weigh({"contains": {}}).of([1]) == 2
+    assert weigh({"enum": [1, 2]}).of(1) == weigh({"const": "a"}).of(1) == 1
+    assert weigh({"enum": [1, [2]]}).of(1) == weigh({"const": {}}).of(1) == 2
+
+
+def test_a_refusal_of_the_function_takes_few_calls() -> None:
+    validate = compile_schema({"items": {"anyOf": [{"type": "string"}] * 50 + [True]}}, "/dear/1.0.0")
+
+    validate([1])
+    assert calls_of(lambda: validate([1] * 100)) < 3 * 50 * 100

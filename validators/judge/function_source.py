@@ -21,6 +21,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from fastjsonschema import JsonSchemaValueException
 from fastjsonschema.draft07 import CodeGeneratorDraft07
 from fastjsonschema.ref_resolver import RefResolver
 
@@ -39,6 +40,13 @@ Validate = Callable[[Any], Any]
 
 class SourceTooLongError(Exception):
     """The function of this schema would take too long, or too much memory, to compile."""
+
+
+class _Refusal(JsonSchemaValueException):
+    """A refusal without words: the library's, which has five, takes 1.4 of 2.4 µs to make."""
+
+    def __init__(self) -> None:
+        pass
 
 
 class _Lines(list[str]):
@@ -67,7 +75,7 @@ class _Generator(CodeGeneratorDraft07):
         )
         self._code = _Lines(self.most)
         self._patterns = mended.patterns
-        self._names: dict[str, Any] = {"has_repeats": has_repeats}  # Those that the source uses.
+        self._names: dict[str, Any] = {"Refusal": _Refusal, "has_repeats": has_repeats}  # Those that the source uses.
 
     def function(self) -> Validate:
         """Return the function."""
@@ -79,7 +87,7 @@ class _Generator(CodeGeneratorDraft07):
 
     def exc(self, msg: str, *args: Any, append_to_msg: str | None = None, rule: str | None = None) -> None:
         """Replace the library's refusals, which have words."""
-        self.l('raise JsonSchemaValueException("")')
+        self.l("raise Refusal")
 
     def generate_ref(self) -> None:
         """Replace the library's call of another function, which tells where the value is."""
