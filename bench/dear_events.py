@@ -205,6 +205,13 @@ FAMILIES: dict[str, Callable[[], tuple[Schema, str]]] = {
         },
         _in_x('"' + "a" * 1_000_000 + '|"'),
     ),
+    "format of many texts, ipv6": lambda: (_formats("ipv6", 45), _same('"1:2:3:4:5:6:101.102.103.104"', N)),
+    "format of many texts, email": lambda: (_formats("email", 45), _same('"a@[IPv6:2001:db8:1:2:3:4:5.6.7.8]"', N)),
+    "format of many texts, regex": lambda: (_formats("regex", 45), _same('"(a|b)*[c-d]{2,3}"', N)),
+    "const of objects": lambda: (
+        _list({"allOf": [{"not": {"const": _object_of(90, i)}} for i in range(90)]}),
+        _same(json.dumps(_object_of(90, -1)), 90),
+    ),
     "maps in maps": lambda: (_nested_maps(40), _deep('{"a":', 40).replace("1", '"' + "x" * 1_000_000 + '"')),
     "defaults under if": lambda: (
         _list({"if": {"allOf": [{"minProperties": 0}] * 900}, "then": {"properties": {"d": {"default": 1}}}}),
@@ -239,6 +246,14 @@ FAMILIES: dict[str, Callable[[], tuple[Schema, str]]] = {
 
 def _ab(n: int) -> str:
     return "".join("ab"[i * i * 7919 % 8191 % 2] for i in range(n))
+
+
+def _formats(name: str, n: int) -> Schema:
+    return _list({"type": "string", "allOf": [{"format": name, "maxLength": 999 - i} for i in range(n)]})
+
+
+def _object_of(n: int, last: int) -> dict[str, int]:
+    return {**{f"k{i}": i for i in range(n)}, "z": last}
 
 
 def _unique() -> Schema:

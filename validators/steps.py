@@ -23,7 +23,6 @@ _MEMBERS: Final = (
     *("additionalProperties", "dependencies", "maxProperties", "minProperties", "patternProperties"),
     *("properties", "propertyNames", "required"),
 )
-_NS_OF_FORMATS: Final = {"regex": 1_000}  # The others take 5 to 20 ns for a character.
 STEP_NS: Final = 1_024  # The most that a step should take, where that is known.
 DIGIT_BYTES: Final = 38  # So many digits have 128 bits.
 _EIGHTH: Final = 3  # A member of an object is an eighth of a step.
@@ -34,6 +33,31 @@ _ANY_LENGTH: Final = 1 << 62
 Named = Callable[[str], str]
 
 
+class FormatCost(NamedTuple):
+    """The most ns that the checker of a format takes for any text, and more for each character."""
+
+    text: int = 0
+    character: int = 20
+
+
+_USUAL: Final = FormatCost()
+FORMAT_COSTS: Final = {  # A leap second, an address and its parts are looked at once more.
+    "date-time": FormatCost(2_500),
+    "email": FormatCost(3_500, 64),
+    "hostname": FormatCost(0, 80),
+    "ipv6": FormatCost(1_500),
+    "regex": FormatCost(8_000, 3_000),
+    "time": FormatCost(1_500),
+    "uri": FormatCost(2_500),
+    "uri-reference": FormatCost(2_500),
+}
+
+
+def format_cost(name: Any) -> FormatCost:
+    """Return what a format takes; nothing if it asserts nothing."""
+    return FORMAT_COSTS.get(name, _USUAL) if name in FORMATS else FormatCost(0, 0)
+
+
 class TooDearError(Exception):
     """Judging an event takes more than ``MAX_STEPS``."""
 
@@ -42,8 +66,8 @@ class Weight(NamedTuple):
     """The steps of one schema for one value, without those of the schemas inside it.
 
     ``fixed`` are due for every value, ``member`` eighths for each member of an object, ``name`` and ``text`` ns for
-    each character of a name or a text, ``digit`` for 128 bits of an integer, ``inside`` for each value in a list. Only
-    texts of up to ``longest`` characters are searched.
+    each character of a name or a text, ``form`` ns for each text, ``digit`` for 128 bits of an integer, ``inside`` for
+    each value in a list. Only texts of up to ``longest`` characters are searched.
     """
 
     fixed: int = 1
@@ -53,17 +77,18 @@ class Weight(NamedTuple):
     digit: int = 0
     inside: int = 0
     longest: int = _ANY_LENGTH
+    form: int = 0
 
     @property
     def depends(self) -> bool:
         """Whether the steps depend on the value."""
-        return bool(self.member or self.name or self.text or self.digit or self.inside)
+        return bool(self.member or self.name or self.text or self.digit or self.inside or self.form)
 
     def of(self, value: Any) -> int:
         """Return the steps for a value."""
         kind: type = value.__class__
         if kind is str:
-            return self.fixed + (self.text * len(value) // STEP_NS if len(value) <= self.longest else 0)
+            return self.fixed + ((self.form + self.text * len(value)) // STEP_NS if len(value) <= self.longest else 0)
         if kind is dict:
             steps = self.fixed + (self.member * len(value) >> _EIGHTH)
             return steps + self.name * sum(map(len, value)) // STEP_NS if self.name else steps
@@ -81,7 +106,8 @@ def weigh(schema: dict[str, Any], named: Named = str) -> Weight:
     listed += len(schema.get("required", ())) + sum(
         len(each) for each in schema.get("dependencies", {}).values() if isinstance(each, list)
     )
-    fixed, digit = 1 + (listed >> _QUARTER), 0
+    fixed, digit = 1 + (listed >> _QUARTER) + any(each.__class__ in (dict, list) for each in values), 0
+    fixed += "contains" in schema
     if "multipleOf" in schema:
         digit = 0 if schema["multipleOf"] == int(schema["multipleOf"]) else 1
         fixed += 5 if digit else 1
@@ -92,10 +118,11 @@ def weigh(schema: dict[str, Any], named: Named = str) -> Weight:
         if isinstance(schema.get("additionalProperties"), dict):
             member += len(schema.get("properties", ())) >> _EIGHTH
     text = pattern.ns_per_character(named(schema["pattern"])) if "pattern" in schema else 0
-    text += _NS_OF_FORMATS.get(schema["format"], 20) if schema.get("format") in FORMATS else 0
+    form = format_cost(schema.get("format"))
     name = sum(map(pattern.ns_per_character, patterns))
     is_unique = schema.get("uniqueItems") is True
-    return Weight(fixed, member, name, text, digit, int(is_unique), int(schema.get("maxLength", _ANY_LENGTH)))
+    longest = int(schema.get("maxLength", _ANY_LENGTH))
+    return Weight(fixed, member, name, text + form.character, digit, int(is_unique), longest, form.text)
 
 
 def count(value: Any) -> int:

@@ -3,7 +3,8 @@
 Place: reference → HERE → registry. The events of most schemas are settled by a type (structs) and never get here,
 while compiling takes ten times as long as all the rest: 8 ms and 37 kB for a schema of 25 properties.
 Rules: it is called like the function itself. When it turns out that a schema cannot be compiled, it is too late to
-refuse the schema; then the walk that words violations (invalid) judges: it is slower and gives the same verdict.
+refuse the schema; then the walk that words violations (invalid) judges: it is slower and gives the same verdict, or
+raises TooDearError where it does not come to one in ``steps.MAX_STEPS``.
 Not here: compiling (reference).
 """
 
@@ -15,7 +16,9 @@ from typing import Any
 from validators.errors import SchemaError
 from validators.judge import reference
 from validators.judge.reference import Refused, Validate
-from validators.words.invalid import problems
+from validators.steps import MAX_STEPS, TooDearError
+from validators.words.invalid import Walk
+from validators.words.notes import STEPS_OF_WALK
 
 Compile = Callable[[dict[str, Any], str], Validate]
 
@@ -33,7 +36,7 @@ class Deferred:
         self._validate: Validate | None = None
 
     def __call__(self, value: Any) -> Any:
-        """Judge a value. Raises Refused."""
+        """Judge a value. Raises Refused, and TooDearError."""
         if self._validate is None:
             self.compile()
         assert self._validate is not None
@@ -49,6 +52,9 @@ class Deferred:
         return None
 
     def _walk(self, value: Any) -> Any:
-        if problems(self._whole, value):
+        found = Walk(self._whole).problems(value, MAX_STEPS // STEPS_OF_WALK)
+        if found is None:
+            raise TooDearError
+        if found:
             raise Refused("found by the walk")
         return value

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from fastjsonschema import JsonSchemaValueException
 from fastjsonschema.draft07 import CodeGeneratorDraft07
 from fastjsonschema.ref_resolver import RefResolver
 
@@ -29,6 +30,7 @@ from validators.judge.mend import Mended
 from validators.regex import pattern
 from validators.steps import MAX_STEPS, Steps, weigh
 from validators.unique import has_repeats
+from validators.words.json_values import is_one_of
 
 MAX_SOURCE = 300_000
 MAX_COUNTED_SOURCE = 2 * MAX_SOURCE  # It holds a line more for each schema.
@@ -38,6 +40,13 @@ Validate = Callable[[Any], Any]
 
 class SourceTooLongError(Exception):
     """The function of this schema would take too long, or too much memory, to compile."""
+
+
+class _Refusal(JsonSchemaValueException):
+    """A refusal without words: the library's, which has five, takes 1.4 of 2.4 µs to make."""
+
+    def __init__(self) -> None:
+        pass
 
 
 class _Lines(list[str]):
@@ -66,7 +75,7 @@ class _Generator(CodeGeneratorDraft07):
         )
         self._code = _Lines(self.most)
         self._patterns = mended.patterns
-        self._names: dict[str, Any] = {"has_repeats": has_repeats}  # Those that the source uses.
+        self._names: dict[str, Any] = {"Refusal": _Refusal, "has_repeats": has_repeats}  # Those that the source uses.
 
     def function(self) -> Validate:
         """Return the function."""
@@ -78,7 +87,7 @@ class _Generator(CodeGeneratorDraft07):
 
     def exc(self, msg: str, *args: Any, append_to_msg: str | None = None, rule: str | None = None) -> None:
         """Replace the library's refusals, which have words."""
-        self.l('raise JsonSchemaValueException("")')
+        self.l("raise Refusal")
 
     def generate_ref(self) -> None:
         """Replace the library's call of another function, which tells where the value is."""
@@ -88,6 +97,18 @@ class _Generator(CodeGeneratorDraft07):
             if uri not in self._validation_functions_done:
                 self._needed_validation_functions[uri] = name
             self.l("{}({variable}, custom_formats)", name)
+
+    def generate_enum(self) -> None:
+        """Replace the library's comparison, which names each member of an object or a list in the source."""
+        definition: Any = self._definition
+        values = definition["enum"]
+        if not any(isinstance(each, dict | list) for each in values):
+            super().generate_enum()  # type: ignore[no-untyped-call]
+            return
+        name = f"values{len(self._names)}"
+        self._names[name] = partial(is_one_of, values)
+        with self.l("if not {}({variable}):", name):
+            self.exc("{name} must be one of the values", rule="enum")
 
     def generate_unique_items(self) -> None:
         """Replace the library's check, which takes time with the square of the number of items that hash alike."""

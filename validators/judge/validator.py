@@ -35,14 +35,13 @@ from validators.quick.event_reader import EventReader, Fill, make_reader
 from validators.quick.generated import Path
 from validators.steps import Steps, TooDearError
 from validators.words import invalid
-from validators.words.notes import Notes
-from validators.words.violation import TOO_DEAR, Violation, unreadable
+from validators.words.notes import STEPS_OF_WALK, Notes
+from validators.words.violation import TOO_DEAR, UNPLACED, Violation, unreadable
 
 if TYPE_CHECKING:
     from validators.expectations import Expectations
 
 UNKNOWN = -1
-STEPS_OF_WALK = 4  # A step of the walk, 2 µs, takes so many of those that validators.steps counts.
 MAX_PATHS = 1_000  # Cached answers about paths, which come from settings and not from clients.
 
 _decode = msgspec.json.Decoder().decode
@@ -111,9 +110,9 @@ class Validator:
         except (Refused, ArithmeticError) as error:
             if not self._is_typed:
                 problems = self._explain(value)
-            if problems == [] and isinstance(error, ArithmeticError):  # Beyond its float arithmetic the walk decides.
-                return None
-            return problems or [invalid.unexplained()]
+            if isinstance(error, ArithmeticError):  # Beyond its float arithmetic the walk decides.
+                return problems or ([TOO_DEAR] if problems is None else None)
+            return problems or [UNPLACED if problems is None else invalid.unexplained()]
         return None
 
     def _may_be_dear(self, raw: bytes) -> bool:
@@ -157,10 +156,12 @@ class Validator:
             return raw
         return defaults.fill(raw, self._defaults, self._accepts, max_bytes)
 
-    def _accepts(self, schema: Any, raw: bytes, steps: Steps) -> bool | None:
-        """Whether a schema inside this one accepts a JSON text. None: the walk reached its limits."""
-        notes = Notes()
+    def _accepts(self, schema: Any, raw: bytes, steps: Steps) -> bool:
+        """Whether a schema inside this one accepts a JSON text. Raises TooDearError when the steps do not suffice."""
+        notes = Notes(steps.left // STEPS_OF_WALK)
         verdict = self._walker().accepts(schema, _read(raw), notes)
+        if verdict is None:
+            raise TooDearError
         steps.spend(notes.steps * STEPS_OF_WALK)
         return verdict
 

@@ -55,8 +55,8 @@ _SURE: Final = frozenset(
 )
 _ABSENT: Final = Raw(b"null")
 
-# Whether a schema accepts a JSON text. None: it takes too long to tell. It spends steps.
-Accepts = Callable[[Any, bytes, Steps], bool | None]
+# Whether a schema accepts a JSON text. It spends steps, and raises TooDearError when they do not suffice.
+Accepts = Callable[[Any, bytes, Steps], bool]
 Tree = Any  # This is a dict or list whose values are Raw, or trees where they have been taken apart.
 
 _split_object = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -276,8 +276,7 @@ class _Filling:
         if plan.condition is not None:
             text = _join(tree)
             self._spend(len(text))
-            verdict = self._accepts(plan.condition, text, self._steps)
-            branch = None if verdict is None else plan.branches[not verdict]
+            branch = plan.branches[not self._accepts(plan.condition, text, self._steps)]
             if branch is not None:
                 self._apply(branch, tree)
 

@@ -70,7 +70,7 @@ class _Own(NamedTuple):
 
 
 def _per_value(weight: Weight) -> _Own:
-    return _Own(weight.fixed + weight.inside, weight.member / 8, weight.inside)
+    return _Own(weight.fixed + weight.inside + weight.form / STEP_NS, weight.member / 8, weight.inside)
 
 
 def _per_byte(weight: Weight) -> _Own:

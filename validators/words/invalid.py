@@ -23,7 +23,7 @@ from validators.words.keywords import FEW, MAX_SEARCHED, Plan, asserts, plan_of
 from validators.words.notes import EnoughError, Notes
 from validators.words.passes import ObjectPass, Passes
 from validators.words.searches import is_found
-from validators.words.violation import Violation, cut, declared, found, fragment, number, unreadable
+from validators.words.violation import UNPLACED, Violation, cut, declared, found, fragment, number, unreadable
 
 _GROUP = {dict: "object", list: "array", str: "string", int: "number", float: "number", bool: "", type(None): ""}
 """The group of keywords that judges values of a class. A JSON decoder makes no values of other classes."""
@@ -32,7 +32,7 @@ _GROUP = {dict: "object", list: "array", str: "string", int: "number", float: "n
 def problems(whole: dict[str, Any], value: Any) -> list[Violation]:
     """Return the violations that a walk over a decoded value finds. Raises RecursionError on one nested too deeply."""
     found_here = Walk(whole).problems(value)
-    return [unexplained()] if found_here is None else found_here
+    return [UNPLACED] if found_here is None else found_here
 
 
 def unexplained() -> Violation:
@@ -57,10 +57,10 @@ class Walk:
             "object": self._object,
         }
 
-    def problems(self, value: Any) -> list[Violation] | None:
-        """Return the violations of a value. None: the walk reached its limits before it found any. Raises
-        RecursionError on a value that is nested too deeply."""
-        self.notes = notes = Notes()
+    def problems(self, value: Any, most: int | None = None) -> list[Violation] | None:
+        """Return the violations of a value. None: the walk reached its limits, ``most`` steps, before it found any.
+        Raises RecursionError on a value that is nested too deeply."""
+        self.notes = notes = Notes(most)
         self._fail = notes.fail
         try:
             self.schema(self._whole, value, "", "#")

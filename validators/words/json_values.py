@@ -46,13 +46,27 @@ def is_multiple(value: float, step: float) -> bool:
 
 def is_same(one: Any, other: Any) -> bool:
     """Whether two values are equal as JSON: ``1`` equals ``1.0``, ``true`` does not equal ``1``."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(is_same(each, other[name]) for name, each in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(is_same, one, other))
-    return bool(one == other)
+    return bool(one == other) and _is_alike(one, other)
+
+
+def _is_alike(one: Any, other: Any) -> bool:
+    """Whether values that Python takes for equal have their booleans at the same places."""
+    if isinstance(one, dict):
+        for name, each in one.items():  # noqa: SIM110 (all() of a generator takes twice as long)
+            if not _is_alike(each, other[name]):
+                return False
+        return True
+    if isinstance(one, list):
+        return all(map(_is_alike, one, other))
+    return isinstance(one, bool) is isinstance(other, bool)
+
+
+def is_one_of(values: list[Any], value: Any) -> bool:
+    """Whether a value is the same as one of these."""
+    for each in values:  # noqa: SIM110 (any() of a generator takes twice as long)
+        if is_same(value, each):
+            return True
+    return False
 
 
 class Enums:
@@ -68,7 +82,7 @@ class Enums:
             texts = frozenset(each for each in values if isinstance(each, str))
             found = self._known[id(values)] = texts, [each for each in values if not isinstance(each, str)]
         texts, others = found
-        return value in texts if isinstance(value, str) else any(is_same(value, each) for each in others)
+        return value in texts if isinstance(value, str) else is_one_of(others, value)
 
 
 def last_pair(value: list[Any]) -> tuple[int, int] | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from validators.steps import Weight, weigh
+from validators.steps import Weight, format_cost, weigh
 
 _GROUPS: dict[str, tuple[str, ...]] = {
     "number": ("maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum", "multipleOf", "format"),
@@ -35,6 +35,7 @@ _ASSERTING = frozenset({"type", "$comment", *_LAST}.union(*_GROUPS.values()))
 MAX_SEARCHED = 4_096
 
 
+DEAR_NS = 50  # A format that takes less for a character is not worth counting.
 FEW = 8  # So many steps more than one are not worth counting, nor are so many members of an object.
 
 
@@ -58,7 +59,14 @@ def plan_of(schema: dict[str, Any]) -> Plan:
     combines = not schema.keys().isdisjoint(_LAST)
     weight = weigh(schema)
     # Not every text is searched, and members are counted where they are looked at: most schemas take no more steps.
-    more = weight._replace(fixed=weight.fixed - 1, text=0, member=weight.member if weight.name else 0)
+    form = format_cost(schema.get("format")).character
+    more = weight._replace(
+        fixed=weight.fixed - 1,
+        text=form >> 3 if form >= DEAR_NS else 0,  # As searches: see there.
+        form=0,
+        member=weight.member if weight.name else 0,
+        longest=max(weight.longest, MAX_SEARCHED),
+    )
     return Plan(wanted, wanted in used, used, combines, more if more.fixed >= FEW or more.depends else None)
 
 

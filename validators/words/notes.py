@@ -20,6 +20,7 @@ from validators.words.violation import Violation, cut
 MAX_PROBLEMS = 100
 MAX_PROBLEM_BYTES = 65_536
 MAX_STEPS = 30_000  # These take some 0.06 s: a refused event of any size may not cost a worker more.
+STEPS_OF_WALK = 4  # A step of the walk, 2 µs, takes so many of those that validators.steps counts.
 
 _SHORT = frozenset({"format", "maximum", "minimum", "pattern", "required", "type"})
 """Keywords whose params only repeat the message. This bounds a problem's size: a character takes at most 6 bytes in
@@ -33,9 +34,11 @@ class EnoughError(Exception):
 
 
 class Notes:
-    """The problems so far, and the steps. ``silent`` counts the conditions that are being tried in silence."""
+    """The problems so far, and the steps; ``most`` are allowed. ``silent`` counts the conditions that are being tried
+    in silence."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
+        self._most = MAX_STEPS if most is None else most
         self.problems: list[Violation] = []
         self.silent = 0
         self._sizes: list[int] = []  # The sizes of the first problems, as far as they were measured.
@@ -74,7 +77,7 @@ class Notes:
     def step(self, count: int = 1) -> None:
         """Count one schema applied to one value, or further steps of one that takes longer (steps)."""
         self.steps += count
-        if self.steps > MAX_STEPS:
+        if self.steps > self._most:
             if self._trials:
                 self._take_back(self._certain)
             raise EnoughError

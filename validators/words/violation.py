@@ -44,6 +44,11 @@ def unreadable(keyword: str, message: str) -> Violation:
     return Violation(keyword=keyword, dataPath="", schemaPath="#", params={}, message=message)
 
 
+UNPLACED = unreadable(
+    "schema", "should match the schema, but is too large or too deep to find the place where it does not"
+)
+"""The only violation of an event that is wrong, and for which the walk reached its limits before it found out where."""
+
 TOO_DEAR = Violation(
     keyword="steps",
     dataPath="",
