@@ -68,7 +68,7 @@ test-all: dev-venv ## Run the suite with many more random cases; without a real 
 	@REQUIRE_KAFKA=1 HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q --timeout=600 $(ARGS)
 
 fuzz: fuzz-venv ## Fuzz: a million cases against three validators, random bytes against the server; FUZZ_SECONDS=600
-	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(ARGS)
+	@PENSTOCK_PURE=1 $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(ARGS)
 
 soak: dev-venv  ## Inject faults for an hour, then read all events back: make soak ARGS="--seed 7 --minutes 3"
 	@$(BIN)/python -m server soak --minutes 60 --report var/soak.json $(ARGS)

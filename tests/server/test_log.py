@@ -125,7 +125,7 @@ def test_what_clients_sent_is_said_only_where_it_is_switched_on(caplog: pytest.L
     assert vars(caplog.records[0])["stream"] == "a.stream"
 
 
-def test_the_start_says_in_ten_lines_what_runs_and_no_secret(
+def test_the_start_says_in_eleven_lines_what_runs_and_no_secret(
     caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -139,7 +139,7 @@ def test_the_start_says_in_ten_lines_what_runs_and_no_secret(
     caplog.clear()
     announce.announce(generation, tmp_path / "penstock.yaml", overrides)
 
-    assert len(caplog.records) == 10
+    assert len(caplog.records) == 11
     assert "hush" not in caplog.text
     for expected in ("PENSTOCK_SINK__KAFKA__SASL_PASSWORD", "--set workers", "Kafka at broker:9092", "127.0.0.1:8193"):
         assert expected in caplog.text
