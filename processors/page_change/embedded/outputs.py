@@ -21,6 +21,7 @@ from server.config.kafka.settings import DEFAULTS
 from server.errors import PenstockError
 
 FLUSH_S: Final = 120.0
+FATAL_S: Final = 5.0  # To learn which fatal error it was.
 BATCH_BYTES: Final = 1_000_000  # The default of librdkafka's batch.size.
 Addressed = tuple[str, Output]  # A topic and a record.
 
@@ -73,7 +74,8 @@ class IntoKafka:
             while (left := self._producer.flush(SLICE_S)) and not self._failed and time.monotonic() < deadline:
                 self._go_on(stop)
         except KafkaException as refused:
-            raise self._fault(self._fatal_error() or refused.args[0]) from refused
+            is_fatal = refused.args[0].code() == KafkaError._FATAL
+            raise self._fault((self._fatal_error() if is_fatal else None) or refused.args[0]) from refused
         if self._failed:
             raise self._fault(self._failed[0])
         if left:
@@ -92,12 +94,15 @@ class IntoKafka:
                 self._go_on(stop)
 
     def _fatal_error(self) -> KafkaError | None:
-        """Return the error after which the producer takes nothing more. Polling raises it."""
-        try:
-            self._producer.poll(0)
-        except KafkaException as fatal:
-            found: KafkaError = fatal.args[0]
-            return found
+        """Return the error after which the producer takes nothing more, which polling raises: on a busy machine some
+        time after records are refused because of it."""
+        deadline = time.monotonic() + FATAL_S
+        while time.monotonic() < deadline:
+            try:
+                self._producer.poll(SLICE_S)
+            except KafkaException as fatal:
+                found: KafkaError = fatal.args[0]
+                return found
         return None
 
     def _fault(self, error: KafkaError) -> PenstockError:
