@@ -3,8 +3,9 @@
 Place: the topics of the inputs → HERE → embedded.run.
 Rules: positions are in the store and never in Kafka, because they are committed with the state. Topics and partitions
 that appear later are read from their beginning. A partition is at its end only as long as the broker confirms it: the
-clock must not go on for partitions that cannot be read. One that is far ahead of the watermark pauses, so that the
-buffer is bounded during a replay.
+clock must not go on for partitions that cannot be read. Brokers are asked by a consumer that reads nothing: on the
+connection of one that reads, each question waits until a fetch has been answered, for half a second. A partition that
+is far ahead of the watermark pauses, so that the buffer is bounded during a replay.
 Not here: which topics (catalog), the output (embedded.kafka_output).
 """
 
@@ -14,7 +15,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from processors.page_change.embedded.inputs import Batch, Read
 from processors.page_change.embedded.stop import GivenUpError, Stop
@@ -42,16 +43,15 @@ class KafkaInput:
     def __init__(
         self, properties: Mapping[str, object], topics: frozenset[str], positions: Mapping[str, int], stop: Stop
     ) -> None:
-        self._consumer = Consumer(
-            {
-                **properties,
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "auto.offset.reset": "earliest",
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-            }
-        )
+        committed = {
+            **properties,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "isolation.level": "read_committed",
+        }
+        self._consumer = Consumer({**committed, "auto.offset.reset": "earliest", "enable.partition.eof": True})
+        # What it has to say, the one that reads says too.
+        self._asking = Consumer({**committed, "log_level": 0})
         self._topics = topics
         self._positions = dict(positions)
         self._newest: dict[str, int] = {}
@@ -92,6 +92,7 @@ class KafkaInput:
     def close(self) -> None:
         """Leave the brokers."""
         self._consumer.close()
+        self._asking.close()
 
     def _take(self, message: Message, records: dict[str, list[Read]], now: int) -> None:
         name = f"{message.topic()}/{message.partition()}"
@@ -114,13 +115,16 @@ class KafkaInput:
     def _confirm(self) -> None:
         """Ask the brokers whether the partitions that were read to their ends still are at them."""
         self._confirmed_at = time.monotonic()
-        for name in sorted(self._ended):
-            now = time.time_ns() // 1_000_000
-            try:
-                _, end = self._consumer.get_watermark_offsets(self._known[name], timeout=CONFIRM_S, cached=False)
-            except KafkaException:
-                return  # A broker is away: these partitions stay at the clock of the last answer.
-            if end <= self._end_offsets[name]:
+        now = time.time_ns() // 1_000_000
+        places = [self._known[name] for name in sorted(self._ended)]
+        asked = [TopicPartition(place.topic, place.partition, OFFSET_END) for place in places]
+        try:
+            found = self._asking.offsets_for_times(asked, timeout=CONFIRM_S) if asked else []
+        except KafkaException:
+            return  # A broker is away: the partitions stay at the clock of the last answer.
+        for end in found:
+            name = f"{end.topic}/{end.partition}"
+            if end.error is None and end.offset <= self._end_offsets[name]:
                 self._ended[name] = now
 
     def _hold_back(self, least_ahead: str | None) -> None:
@@ -141,7 +145,7 @@ class KafkaInput:
         """Assign the partitions that are new. Returns whether a broker answered; reading goes on when one does."""
         self._looked_at = time.monotonic()
         try:
-            found = self._consumer.list_topics(timeout=CONFIRM_S).topics
+            found = self._asking.list_topics(timeout=CONFIRM_S).topics
         except KafkaException:
             return False
         new = []
