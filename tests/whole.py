@@ -1,9 +1,9 @@
 """Run the whole suite as two processes at once, and what failed once more by itself.
 
 Place: `.ci/run` → HERE → pytest.
-Rules: most of the suite's time is spent on waiting for processes, brokers and browsers. Those tests run alone in one
-process; the tests of ``BESIDE``, which start little, run in another one behind them, which gives way. What it prints is
-shown when both have ended. What fails has one second chance (docs/decisions/0006-second-chance.md).
+Rules: most of the suite's time is spent on waiting for processes and brokers. Those tests run alone in one process; the
+tests of ``BESIDE``, which start little or wait for browsers, run in another one behind them, which gives way. What it
+prints is shown when both have ended. What fails has one second chance (docs/decisions/0006-second-chance.md).
 Not here: the two halves of the quick tests (tests.quick), what else CI does (.ci/run).
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
-BESIDE: Final = ("bench", "fuzz", "property", "server", "validators", "wire")
+BESIDE: Final = ("bench", "clients", "console", "deploy", "fuzz", "property", "server", "validators", "wire")
 GIVES_WAY: Final = 5  # Of nice: the other process has clocks to meet.
 MOST_BY_CHANCE: Final = 2
 FAILED: Final = 1  # pytest's exit code when all tests were run.
