@@ -129,10 +129,30 @@ def _edited(old: Version, new: Version) -> Finding:
         is_meant_the_same = bare(old.contents) == bare(new.contents)
     except MaterializeError:
         is_meant_the_same = False
-    bump = "patch" if is_meant_the_same else "minor"
-    what = "only its descriptions or its form differ" if is_meant_the_same else "it judges events differently"
+    is_same_for_others = is_meant_the_same and sorted(_marks(old.contents)) == sorted(_marks(new.contents))
+    bump = "patch" if is_same_for_others else "minor"
+    if not is_meant_the_same:
+        what = "it judges events differently"
+    elif not is_same_for_others:
+        what = "a keyword that begins with x- differs, by which events are withheld, watched or read"
+    else:
+        what = "only its descriptions or its form differ"
     message = f"{rules.EDITED.why} Compared with the released file, {what}: make a new version."
     return finding(rules.EDITED, new, (), "incompatible", message, before=old.version, bump=bump)
+
+
+def _marks(schema: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the keywords of a schema that begin with x-, with their places and values."""
+    if isinstance(schema, list):
+        for number, each in enumerate(schema):
+            yield from _marks(each, f"{path}/{number}")
+    elif isinstance(schema, dict):
+        are_names = path.endswith(("/properties", "/patternProperties"))
+        for key, value in schema.items():
+            if key.startswith("x-") and not are_names:
+                yield f"{path}/{key}", repr(value)
+            else:
+                yield from _marks(value, f"{path}/{key}")
 
 
 def _skip_as_configured(root: Path, comparisons: Iterable[Comparison]) -> None:

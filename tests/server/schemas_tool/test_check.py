@@ -196,6 +196,30 @@ def test_only_what_is_not_released_is_compared_and_released_files_stay(
     assert [each["rule"] for each in found] == ["released-file-changed", "released-file-removed"]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "said", "bump"),
+    [
+        ("description: a", "description: b", "only its descriptions or its form differ", "patch"),
+        ("x-privacy: drop", "x-privacy: hash", "a keyword that begins with x- differs", "minor"),
+        ("maxLength: 9", "maxLength: 8", "it judges events differently", "minor"),
+    ],
+)
+def test_what_differs_in_a_released_file_is_said(
+    repository: Path, capsys: pytest.CaptureFixture[str], before: str, after: str, said: str, bump: str
+) -> None:
+    text = FIRST.replace("properties:\n", f"properties:\n  noted: {{type: string, {before}}}\n", 1)
+    put(repository, "1.0.0", text)
+    git(repository, "init", "-q")
+    git(repository, "add", "-A")
+    git(repository, "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-qm", "all")
+    put(repository, "1.0.0", text.replace(before, after))
+    _, found = checked(capsys, repository, "--against", "HEAD")
+    (edited,) = [each for each in found if each["rule"] == "released-file-changed"]
+
+    assert said in edited["message"]
+    assert edited["bump"] == bump
+
+
 def test_materialize_makes_modified_titles_alone(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put(repository, "current", FIRST)
     other = repository / "shop/cart/current.yaml"
