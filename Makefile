@@ -60,7 +60,7 @@ test: dev-venv  ## Run the whole suite; ARGS="-k name" selects tests
 	@$(BIN)/python -m pytest --durations=10 --durations-min=5 $(ARGS)
 
 # Folders whose tests start services or brokers. Slow tests in other folders have the marker `slow`.
-NOT_QUICK := clients contract deploy fuzz kafka process server/master server/sink/kafka two_hop test_kafka_summary.py
+NOT_QUICK := clients console contract deploy eventstreams fuzz kafka process server/master server/sink/kafka two_hop test_kafka_summary.py test_whole.py
 test-quick: dev-venv ## The tests that need no running service, broker or browser, in less than a minute
 	@$(BIN)/python -m tests.quick $(NOT_QUICK) -- $(ARGS)
 
