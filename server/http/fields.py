@@ -17,10 +17,12 @@ from server.text.octets import without_quotes
 
 BLANKS: Final = b" \t"
 
-_QUOTED: Final = rb'"(?:[^"\\]|\\.)*+"'
-_BALANCED: Final = re.compile(rb'(?:[^"]|%b)*+' % _QUOTED, re.DOTALL)
+# Which groups may be possessive: tests/test_patterns.py.
+_QUOTED: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_BALANCED: Final = re.compile(rb'[^"]*+(?:%b[^"]*+)*' % _QUOTED, re.DOTALL)
 _BETWEEN: Final = {
-    separator: re.compile(rb'(?:[^"%b]|%b)++' % (separator, _QUOTED), re.DOTALL) for separator in (b",", b";")
+    separator: re.compile(rb'[^"%b]*+(?:%b[^"%b]*+)*' % (separator, _QUOTED, separator), re.DOTALL)
+    for separator in (b",", b";")
 }
 
 

@@ -37,7 +37,7 @@ _MAX_ENTRY_CHARS = 64
 _PORT = re.compile(r":([0-9]{1,5}|_[A-Za-z0-9._-]+)")
 # A search may begin only where a name begins: otherwise a long name without a value takes quadratic time.
 _LETTER = rb"[A-Za-z0-9!#$%&*+.^_`|~-]"
-_PAIR = re.compile(rb'(?<!%b)(%b++)=("(?:[^"\\]|\\.)*+"|[^\s",;=]+)' % (_LETTER, _LETTER))
+_PAIR = re.compile(rb'(?<!%b)(%b++)=("[^"\\]*+(?:\\.[^"\\]*+)*+"|[^\s",;=]+)' % (_LETTER, _LETTER))
 
 
 @lru_cache(maxsize=_MAX_CACHED)

@@ -50,8 +50,9 @@ TRUNCATED: Final = "Input data was truncated"
 _ALL_BLANKS: Final = re.compile(rb"[ \t\r\n]*+")
 _OPEN, _CLOSE, _BRACE, _COMMA, _QUOTE = b'[]{,"'
 
-# Possessive, as in intake.text.event_limits: linear, and no backtracking state is kept.
-_CLOSED_STRINGS: Final = re.compile(rb'[^"]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"]*+)*+', re.DOTALL)
+# Possessive, as in intake.text.event_limits: linear, and no backtracking state is kept; but for the outer group here,
+# which may end in the middle (tests/test_patterns.py), and is matched with a slice.
+_CLOSED_STRINGS: Final = re.compile(rb'[^"]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"]*+)*', re.DOTALL)
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _IN_STRING: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _SCALAR: Final = re.compile(rb"[^\],]+")
