@@ -1,6 +1,6 @@
 """Read a directory as a commit, branch or tag of git has it, and find files that are not committed.
 
-Place: states.against, commands.schemas.materialize → HERE → the program git.
+Place: states.against, commands.schemas.materialize → HERE → the program git, states.archive.
 Rules: a state is read by ``git archive``, so that nothing is checked out.
 Not here: which of several states is meant (states.against).
 """
@@ -13,6 +13,7 @@ import tarfile
 from pathlib import Path
 
 from server.errors import UsageError
+from server.schemas_tool.states.archive import unpack
 
 _PATIENCE_S = 60
 
@@ -22,7 +23,7 @@ def read(state: str, directory: Path, into: Path) -> None:
     wrong = f"{state!r} is neither a directory nor a state in git"
     archive = _git(directory, wrong, "archive", "--format=tar", state, "--", ".")
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        files.extractall(into, filter="data")
+        unpack(files, into)
 
 
 def changed_below(directory: Path) -> set[Path]:

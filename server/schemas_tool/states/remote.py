@@ -1,7 +1,7 @@
 """Read released schemas over HTTP: from an archive, or from a running service.
 
-Place: states.against → HERE → an archive (``.tar``, ``.tar.gz``, ``.tgz``, ``.tar.xz``), or ``/v1/schemas``
-of a service.
+Place: states.against → HERE → an archive (``.tar``, ``.tar.gz``, ``.tgz``, ``.tar.xz``; states.archive), or
+``/v1/schemas`` of a service.
 Rules: answers are bounded in size and time. If all of an archive is in one folder that is no part of a title, as in
 those that hosts of git make, that folder is read; ``#folder`` behind the URL names one inside it. Members that would be
 written elsewhere are refused. A version of a service is written as JSON.
@@ -23,6 +23,7 @@ from urllib.parse import urljoin, urlsplit
 
 from server.errors import UsageError
 from server.paths import Paths
+from server.schemas_tool.states.archive import unpack
 
 _PATIENCE_S: Final = 30
 _MOST_BYTES: Final = 64 << 20  # Of one answer. All versions of Wikimedia's schemas take 4 MiB.
@@ -49,7 +50,7 @@ def _unpacked(url: str, into: Path, first_names: Collection[str]) -> Path:
         with tarfile.open(fileobj=io.BytesIO(_asked(url))) as files:
             if sum(member.size for member in files) > _MOST_UNPACKED:
                 raise UsageError(f"{url} unpacks to more than {_MOST_UNPACKED} bytes")
-            files.extractall(into, filter="data")
+            unpack(files, into)
     except tarfile.TarError as error:
         raise UsageError(f"{url} is no archive that can be read: {error}") from None
     found = list(into.iterdir())
