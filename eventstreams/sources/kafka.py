@@ -5,7 +5,7 @@ Rules: there is no consumer group: librdkafka wants a ``group.id``, and nothing 
 gone are an error and never replaced (``auto.offset.reset: error``). Offsets without an event (compaction, transactions)
 are passed over at the end of a partition by what librdkafka says of it (``enable.partition.eof``).
 Clients that are behind have the identity of a topic in their positions, because one that was made again may have grown
-past them (kafka_topic_ids).
+past them (server.sink.kafka.topic_ids).
 Not here: where clients are (client, hub), properties of the sink (server.config.kafka).
 """
 
@@ -21,11 +21,12 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from eventstreams.record import Place, Record
 from eventstreams.sources.base import Batch, Bounds, Described, Gap, SourceError
-from eventstreams.sources.kafka_topic_ids import TopicIds
 from eventstreams.sources.tail import TailThread
 from server.config.kafka.consumers import reaching
 from server.config.kafka.rules import Properties
+from server.errors import PenstockError
 from server.log import Limited
+from server.sink.kafka.topic_ids import TopicIds
 
 TIMEOUT_S: Final = 10.0
 POLL_S: Final = 0.1
@@ -138,7 +139,10 @@ class KafkaReader:
                     bounds[topic, partition] = Bounds(low, high)
         except KafkaException as failed:
             raise SourceError(failed.args[0].str()) from None
-        ids = self._topic_ids.of(sorted({topic for topic, _ in bounds}))
+        try:
+            ids = self._topic_ids.of(sorted({topic for topic, _ in bounds}))
+        except PenstockError as failed:
+            raise SourceError(str(failed)) from None
         return Described(cluster, dict(sorted(bounds.items())), {place: ids.get(place[0], "") for place in bounds})
 
     def at_times(self, times_ms: Mapping[Place, int]) -> dict[Place, int | None]:

@@ -37,7 +37,7 @@ def make_source(config: Config, base_dir: Path) -> tuple[Callable[[], Reader], T
         directory = base_dir / sink.sqlite.path
         return lambda: SqliteReader(directory), SqliteTail(directory)
     from eventstreams.sources.kafka import KafkaReader, KafkaTail, consumer_properties
-    from eventstreams.sources.kafka_topic_ids import TopicIds
+    from server.sink.kafka.topic_ids import TopicIds
 
     properties = consumer_properties(sink.kafka, config.eventstreams.kafka)
     topic_ids = TopicIds(properties)

@@ -90,7 +90,7 @@ class Runner:
             if is_done:
                 break
             if now - told_times >= TIMES_EVERY_S:
-                self.metrics.tell_times(self._marks.times())
+                self.metrics.tell_times(self._marks.times(self._input.partitions()))
                 told_times = now
         self._commit()
         return self.told()
@@ -155,7 +155,7 @@ class Runner:
         verdicts = {name: verdicts_of(one.head) for name, one in landings.items()}
         closed = {name: one.closed_through for name, one in landings.items()}
         self.metrics.tell(Totals(verdicts, closed, self._commits, at))
-        self.metrics.tell_times(self._marks.times())
+        self.metrics.tell_times(self._marks.times(self._input.partitions()))
 
 
 __all__ = ["GivenUpError", "Runner", "Told"]

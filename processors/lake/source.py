@@ -51,8 +51,8 @@ def open_input(settings: LakeSettings, catalog: Catalog, streams: Streams, stop:
     sink = catalog.generation.config.sink
     topics, positions = frozenset(streams.by_topic), streams.positions()
     if sink.kind == "sqlite":
-        return SqliteInput(catalog.generation.data_dir / sink.sqlite.path, topics, positions)
+        return SqliteInput(catalog.generation.data_dir / sink.sqlite.path, topics, positions, has_identities=False)
     if sink.kind == "kafka":
         own = {"group.id": NAME, "client.id": NAME, **settings.kafka}
-        return KafkaInput(reaching(sink.kafka, own), topics, positions, stop)
+        return KafkaInput(reaching(sink.kafka, own), topics, positions, stop, has_identities=False)
     raise SettingsError(f"sink.kind is {sink.kind}: it keeps nothing that could be read")

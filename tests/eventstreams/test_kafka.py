@@ -11,7 +11,7 @@ from confluent_kafka import KafkaException
 
 from eventstreams.sources.base import Batch
 from eventstreams.sources.kafka import KafkaReader, consumer_properties
-from eventstreams.sources.kafka_topic_ids import TopicIds
+from server.sink.kafka.topic_ids import TopicIds
 from tests.eventstreams.kafka_topic import PATH, Topic, ids, of_test, on_topic
 from tests.harness.broker import Kafka
 from tests.harness.streaming import Streams

@@ -2,24 +2,28 @@
 
 Place: the topics of the inputs → HERE → embedded.run.
 Rules: positions are in the store and never in Kafka, because they are committed with the state. Topics and partitions
-that appear later are read from their beginning. A partition is at its end only as long as the broker confirms it: the
-clock must not go on for partitions that cannot be read. Brokers are asked by a consumer that reads nothing: on the
-connection of one that reads, each question waits until a fetch has been answered, for half a second. A partition that
-is far ahead of the watermark pauses, so that the buffer is bounded during a replay.
+that appear later are read from their beginning, and so is a topic that was deleted and made again: it has another
+identity. Nothing waits any longer for partitions that are gone. A partition is at its end only as long as the broker
+confirms it, and no transaction is open there: the clock must not go on for records that cannot be read yet. Brokers
+are asked by a consumer that reads nothing: on the connection of one that reads, each question waits until a fetch has
+been answered, for half a second. A partition that is far ahead of the watermark pauses, so that the buffer is bounded
+during a replay.
 Not here: which topics (catalog), the output (embedded.kafka_output).
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from typing import Final
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from processors.page_change.embedded.inputs import Batch, Read
+from processors.page_change.embedded.inputs import Batch, Read, is_successor, named, position_in, shown
 from processors.page_change.embedded.stop import GivenUpError, Stop
 from server.errors import PenstockError
+from server.sink.kafka.topic_ids import TopicIds
 
 RECORDS: Final = 2_000
 WAIT_S: Final = 0.2
@@ -36,26 +40,35 @@ LASTING: Final = (
 )
 MOST_AHEAD_MS: Final = 600_000
 
+log = logging.getLogger("page_change")
+
 
 class KafkaInput:
-    """The partitions of the input topics. ``properties`` are all that the consumer needs to reach them."""
+    """The partitions of the input topics. ``properties`` are all that the consumer needs to reach them.
+    ``has_identities``: the partitions of a topic that was made again are others than those before."""
 
     def __init__(
-        self, properties: Mapping[str, object], topics: frozenset[str], positions: Mapping[str, int], stop: Stop
+        self,
+        properties: Mapping[str, object],
+        topics: frozenset[str],
+        positions: Mapping[str, int],
+        stop: Stop,
+        *,
+        has_identities: bool,
     ) -> None:
-        committed = {
-            **properties,
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "isolation.level": "read_committed",
-        }
-        self._consumer = Consumer({**committed, "auto.offset.reset": "earliest", "enable.partition.eof": True})
-        # What it has to say, the one that reads says too.
-        self._asking = Consumer({**committed, "log_level": 0})
+        own = {**properties, "enable.auto.commit": False, "enable.auto.offset.store": False}
+        reading = {"isolation.level": "read_committed", "auto.offset.reset": "earliest", "enable.partition.eof": True}
+        self._consumer = Consumer({**own, **reading})
+        # Behind what is committed, a transaction may be open. What it has to log, the one that reads logs too.
+        self._asking = Consumer({**own, "isolation.level": "read_uncommitted", "log_level": 0})
+        self._topic_ids = TopicIds(properties) if has_identities else None
+        self._identities: dict[str, str] = {}
         self._topics = topics
         self._positions = dict(positions)
         self._newest: dict[str, int] = {}
         self._known: dict[str, TopicPartition] = {}
+        self._names: dict[tuple[str, int], str] = {}
+        self._missed: set[str] = set()
         self._ended: dict[str, int] = {}
         self._end_offsets: dict[str, int] = {}
         self._confirmed_at = 0.0
@@ -66,7 +79,7 @@ class KafkaInput:
             if stop.is_asked:
                 raise GivenUpError("no broker has answered yet")
             if time.monotonic() > deadline:
-                raise PenstockError("no broker answers")
+                raise PenstockError(f"no broker answers at {properties.get('bootstrap.servers')}")
 
     def partitions(self) -> list[str]:
         """Return the partitions that are assigned."""
@@ -77,11 +90,11 @@ class KafkaInput:
         if time.monotonic() - self._looked_at >= LOOK_EVERY_S:
             self._look()
         self._hold_back(least_ahead)
-        now = time.time_ns() // 1_000_000
         records: dict[str, list[Read]] = {}
         for message in self._consumer.consume(RECORDS, WAIT_S):
-            self._take(message, records, now)
-        if time.monotonic() - self._confirmed_at >= CONFIRM_EVERY_S:
+            self._take(message, records)
+        is_new = not self._ended.keys() >= self._end_offsets.keys()
+        if time.monotonic() - self._confirmed_at >= (WAIT_S if is_new else CONFIRM_EVERY_S):
             self._confirm()
         names = records.keys() | self._ended.keys()
         return [
@@ -94,12 +107,13 @@ class KafkaInput:
         self._consumer.close()
         self._asking.close()
 
-    def _take(self, message: Message, records: dict[str, list[Read]], now: int) -> None:
-        name = f"{message.topic()}/{message.partition()}"
+    def _take(self, message: Message, records: dict[str, list[Read]]) -> None:
+        name = self._names.get((message.topic() or "", message.partition() or 0))
+        if name is None:
+            return  # It is gone.
         error = message.error()
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF:
-                self._ended[name] = now
                 self._end_offsets[name] = message.offset() or 0
             elif error.fatal() or error.code() in LASTING:
                 raise PenstockError(f"{name} cannot be read: {error.str()}")
@@ -107,24 +121,25 @@ class KafkaInput:
         offset = message.offset()
         assert offset is not None
         self._ended.pop(name, None)
+        self._end_offsets.pop(name, None)
         self._positions[name] = offset + 1
         at = message.timestamp()[1]
         self._newest[name] = max(at, self._newest.get(name, -1))
         records.setdefault(name, []).append(Read(message.value() or b"", at, offset, message.topic() or ""))
 
     def _confirm(self) -> None:
-        """Ask the brokers whether the partitions that were read to their ends still are at them."""
+        """Ask the brokers whether the partitions that were read to their ends are at them now."""
         self._confirmed_at = time.monotonic()
         now = time.time_ns() // 1_000_000
-        places = [self._known[name] for name in sorted(self._ended)]
+        places = [self._known[name] for name in sorted(self._end_offsets)]
         asked = [TopicPartition(place.topic, place.partition, OFFSET_END) for place in places]
         try:
             found = self._asking.offsets_for_times(asked, timeout=CONFIRM_S) if asked else []
         except KafkaException:
             return  # A broker is away: the partitions stay at the clock of the last answer.
         for end in found:
-            name = f"{end.topic}/{end.partition}"
-            if end.error is None and end.offset <= self._end_offsets[name]:
+            name = self._names[end.topic, end.partition]
+            if end.error is None and end.offset == self._end_offsets[name]:
                 self._ended[name] = now
 
     def _hold_back(self, least_ahead: str | None) -> None:
@@ -142,19 +157,45 @@ class KafkaInput:
         self._paused = ahead
 
     def _look(self) -> bool:
-        """Assign the partitions that are new. Returns whether a broker answered; reading goes on when one does."""
+        """Assign the partitions that are new, and leave those that are gone. Returns whether a broker answered; reading
+        goes on when one does."""
         self._looked_at = time.monotonic()
         try:
             found = self._asking.list_topics(timeout=CONFIRM_S).topics
-        except KafkaException:
+            there = sorted(self._topics & found.keys())
+            if self._topic_ids is not None:
+                self._identities |= self._topic_ids.of(there)
+        except (KafkaException, PenstockError):
             return False
-        new = []
-        for topic in sorted(self._topics & found.keys()):
-            for number in sorted(found[topic].partitions):
-                name = f"{topic}/{number}"
-                if name not in self._known:
-                    self._known[name] = TopicPartition(topic, number, self._positions.get(name, 0))
-                    new.append(self._known[name])
+        places = {
+            named(topic, self._identities.get(topic, ""), str(number)): (topic, number)
+            for topic in there
+            for number in sorted(found[topic].partitions)
+        }
+        self._leave(self._known.keys() - places.keys(), set(places.values()))
+        new = [name for name in places if name not in self._known]
+        for name in new:
+            if is_successor(name, self._positions):
+                log.warning("topic %s was deleted and made again: it is read from its beginning", places[name][0])
+            self._positions[name] = position_in(name, self._positions)
+            self._names[places[name]] = name
+            self._known[name] = TopicPartition(*places[name], self._positions[name])
         if new:
-            self._consumer.incremental_assign(new)
+            self._consumer.incremental_assign([self._known[name] for name in new])
         return True
+
+    def _leave(self, missing: set[str], there: set[tuple[str, int]]) -> None:
+        """Leave partitions that are not there. One that is in no other's place has to be missing twice: nothing may
+        happen for the sake of one odd answer that could not be taken back."""
+        replaced = {name for name in missing if (self._known[name].topic, self._known[name].partition) in there}
+        gone = replaced | (missing & self._missed)
+        self._missed = missing - gone
+        for name in sorted(gone):
+            place = self._known.pop(name)
+            self._consumer.incremental_unassign([place])
+            del self._names[place.topic, place.partition]
+            for kept in (self._ended, self._end_offsets, self._newest):
+                kept.pop(name, None)
+            self._paused.discard(name)
+            if name not in replaced:
+                log.warning("partition %s is gone: nothing waits for it any more", shown(name))

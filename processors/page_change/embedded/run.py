@@ -197,7 +197,7 @@ class Runner:
         """Hand the counts to the metrics."""
         core = self._consolidator
         told = Told(
-            *(dict(core.counts), dict(core.kinds), dict(core.aside), self._marks.times()),
+            *(dict(core.counts), dict(core.kinds), dict(core.aside), self._marks.times(self._input.partitions())),
             *(self._commits, time.time(), core.watermark, core.pending),
         )
         self.metrics.tell(told)
@@ -215,10 +215,12 @@ def _input(settings: PageChangeSettings, catalog: Catalog, positions: dict[str, 
     """Open the input of the intake's kind of sink."""
     sink = catalog.generation.config.sink
     if sink.kind == "sqlite":
-        return SqliteInput(catalog.generation.data_dir / sink.sqlite.path, catalog.topics, positions)
+        return SqliteInput(
+            catalog.generation.data_dir / sink.sqlite.path, catalog.topics, positions, has_identities=True
+        )
     if sink.kind == "kafka":
         own = {"group.id": NAME, "client.id": NAME, **settings.kafka}
-        return KafkaInput(reaching(sink.kafka, own), catalog.topics, positions, stop)
+        return KafkaInput(reaching(sink.kafka, own), catalog.topics, positions, stop, has_identities=True)
     raise SettingsError(f"sink.kind is {sink.kind}: it keeps nothing that a processor could read")
 
 

@@ -10,6 +10,7 @@ Not here: reading (inputs).
 from __future__ import annotations
 
 from processors.page_change.consolidator import FOREVER
+from processors.page_change.embedded.inputs import shown
 
 
 class Watermarks:
@@ -35,9 +36,11 @@ class Watermarks:
             return -1
         return min(self._of(partition) for partition in partitions)
 
-    def times(self) -> dict[str, int]:
-        """Return the time that each partition has reached: of its newest record, or of the look at its end."""
-        return {name: max(at, self._ended_at.get(name, at)) for name, at in self.newest.items()}
+    def times(self, partitions: list[str]) -> dict[str, int]:
+        """Return the time that each of these partitions has reached, by the name to show: of its newest record, or of
+        the look at its end."""
+        reached = {name: self.newest[name] for name in partitions if name in self.newest}
+        return {shown(name): max(at, self._ended_at.get(name, at)) for name, at in reached.items()}
 
     def least_ahead(self, partitions: list[str]) -> str | None:
         """Return the partition that holds the watermark up, unless all were read to their ends."""

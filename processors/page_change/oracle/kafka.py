@@ -29,7 +29,8 @@ WAIT_S: Final = 30.0
 
 
 class Topics:
-    """The topics of one run. ``servers`` are the brokers; ``written`` has the topic of each stream that is written."""
+    """The topics of one run. ``servers`` are the brokers; ``read`` are those of the inputs; ``written`` has
+    the topic of each stream that is written."""
 
     def __init__(self, servers: str) -> None:
         self.servers = servers
@@ -42,6 +43,7 @@ class Topics:
         new = [NewTopic(name, PARTITIONS) for name in names]
         # One partition, so that the whole output has an order that can be compared.
         new += [NewTopic(topic, 1) for topic in self.written.values()]
+        self.read = names
         self._topics = [topic.topic for topic in new]
         for done in self._admin.create_topics(new).values():
             done.result(WAIT_S)
@@ -109,8 +111,9 @@ class Topics:
         return found
 
     def delete(self) -> None:
-        """Delete the topics."""
-        for done in self._admin.delete_topics(self._topics).values():
+        """Delete the topics that are there."""
+        there = self._admin.list_topics(timeout=WAIT_S).topics.keys()
+        for done in self._admin.delete_topics([topic for topic in self._topics if topic in there]).values():
             done.result(WAIT_S)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
 import pytest
+from confluent_kafka import Producer
 
 from processors.page_change.embedded.store import NAME
 from processors.page_change.oracle.inputs import Arrival
@@ -125,6 +127,31 @@ def test_term_ends_the_process_within_its_drain_time_while_the_broker_hangs(tmp_
 
     assert ended == 0
     assert report.is_good, report
+
+
+def test_records_of_an_open_transaction_hold_the_watermark_up(topics: Topics, tmp_path: Path) -> None:
+    config = topics.settings(tmp_path, commit_s=0.1)
+    (topic,) = [one for one in topics.read if one.endswith("eqiad.mediawiki.page-create")]
+    producer = Producer({"bootstrap.servers": topics.servers, "transactional.id": topic})
+    producer.init_transactions(60)
+    producer.begin_transaction()
+    producer.produce(topic, orjson.dumps(event("page-create", 1, 0, page_id=1)), "1", timestamp=T)
+    producer.flush(30)
+    topics.produce(
+        {"codfw": [Arrival("mediawiki.page-create", T, 2, orjson.dumps(event("page-create", 2, 0, page_id=2)))]}
+    )
+    command = ["-m", "server", "process", "page-change", "-c", str(config), "--once"]
+    with Running(command, tmp_path / "log") as one:
+        eventually(lambda: events_read(tmp_path / "out" / NAME) >= 1)
+        time.sleep(3)  # Of which every second would be enough to take the partition for read.
+        waiting = topics.outputs()
+        producer.commit_transaction(30)
+        ended = one.exit_code()
+
+    assert ended == 0
+    assert waiting == []
+    assert {found.stream for found in topics.outputs()} == {NAMES.output}
+    assert len(topics.outputs()) == 2
 
 
 def test_term_ends_a_process_that_no_broker_has_answered(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """The identities that Kafka gives to topics: a topic that is deleted and made again under its name has another one.
 
-Place: make → HERE ← kafka (readers, on several threads).
-Rules: all readers of a worker share one client, which connects when it is first asked. Only the client for
+Place: eventstreams.sources.kafka (readers, on several threads), processors.page_change.embedded.kafka_input → HERE.
+Rules: all readers of a process share one client, which connects when it is first asked. Only the client for
 administration can ask for identities; it has the properties of the consumers. Brokers older than 2.8 have none.
-Not here: what follows from another identity (web.start, flow.hub).
+Not here: what follows from another identity (those that ask).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, Uuid
 from confluent_kafka.admin import AdminClient
 
-from eventstreams.sources.base import SourceError
+from server.errors import PenstockError
 
 TIMEOUT_S: Final = 10.0
 # An identity is random. 48 of its 128 bits tell two logs of one name apart, and every event of a client carries them.
@@ -38,7 +38,7 @@ class TopicIds:
         self._client: AdminClient | None = None
 
     def of(self, topics: Sequence[str]) -> dict[str, str]:
-        """Return the identities of topics as far as they exist and have one. Raises SourceError."""
+        """Return the identities of topics as far as they exist and have one. Raises PenstockError."""
         if not topics:
             return {}
         found = {}
@@ -51,9 +51,9 @@ class TopicIds:
                     if failed.args[0].code() not in _UNKNOWN:
                         raise
         except KafkaException as failed:
-            raise SourceError(f"the identities of topics: {failed.args[0].str()}") from None
+            raise PenstockError(f"the identities of topics: {failed.args[0].str()}") from None
         except TimeoutError:
-            raise SourceError("the identities of topics: no broker has answered") from None
+            raise PenstockError("the identities of topics: no broker has answered") from None
         return found
 
     def _connected(self) -> AdminClient:
