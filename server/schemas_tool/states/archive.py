@@ -1,8 +1,8 @@
 """Unpack an archive of schemas.
 
 Place: states.git, states.remote → HERE → tarfile.
-Rules: nothing is written outside of the directory, whatever a member is called and wherever a link leads. The filters
-of tarfile do the same, but only since Python 3.11.4, and Debian 12 has 3.11.2.
+Rules: no name of a member and no link makes anything be written outside of the directory. The filters of tarfile do the
+same, but only since Python 3.11.4, and Debian 12 has 3.11.2.
 Not here: where an archive comes from, and how large it may be (states.remote).
 """
 
