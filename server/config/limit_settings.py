@@ -54,7 +54,8 @@ class Limits(Section, frozen=True):
         Annotated[int, Meta(ge=1, le=1000)],
         says(
             "Deepest nesting of objects and arrays in one event; deeper is invalid (`event_too_large`). From 900 on "
-            "the decoders' own limit applies, which is a little below 1000 and costs nothing."
+            "the decoders' own limit applies, which is a little below 1000 and costs nothing; with Python 3.12 and "
+            "later it is 900, and counted."
         ),
     ] = 1_000
     max_number_digits: Annotated[

@@ -13,6 +13,7 @@ Not here: bytes of an event (intake.pipeline), number of events (intake.text.dec
 from __future__ import annotations
 
 import re
+import sys
 from array import array
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
@@ -39,6 +40,8 @@ _VALUE_BYTES: Final = 2  # Bytes of a value at the least: [0,0]
 # The depth at which the decoders stop by themselves, depending on the stack. Up to here a limit has to be counted,
 # which takes 0.4 ns per byte for each kind of bracket: 10 % of an event for a limit below that of the decoders.
 DECODERS_DEPTH: Final = 900
+# Since Python 3.12 they stop after some thousand, where functions in Python have stopped long before.
+DECODERS_STOP: Final = sys.version_info < (3, 12)
 
 
 class EventLimits:
@@ -56,10 +59,10 @@ class EventLimits:
     )
 
     def __init__(self, limits: Limits) -> None:
-        self._max_depth = limits.max_json_depth
+        self._max_depth = limits.max_json_depth if DECODERS_STOP else min(limits.max_json_depth, DECODERS_DEPTH)
         self._max_nodes = limits.max_json_nodes
         self._max_digits = limits.max_number_digits
-        self._counts_depth = self._max_depth < DECODERS_DEPTH
+        self._counts_depth = self._max_depth < DECODERS_DEPTH or not DECODERS_STOP
         sure = [_VALUE_BYTES * self._max_nodes - 1, self._max_digits]
         self.sure_bytes = min(sure + [2 * self._max_depth] * self._counts_depth)
         self._too_deep = TOO_DEEP.format(self._max_depth)
