@@ -10,6 +10,8 @@ from __future__ import annotations
 import importlib
 import sys
 
+import server  # noqa: F401 (compiled modules are found from here on, before the first of them is imported)
+
 # What the bench is called, and the module that has it. Only that one is imported: some need what others do without.
 BENCHES = {
     **{name: f"bench.{name}" for name in (

@@ -24,6 +24,7 @@ import msgspec
 import orjson
 
 from bench import measure
+from server.compiled import finder
 from validators import Registry, Validator
 
 CORPUS = Path(__file__).parents[1].parent / "shared" / "corpus" / "jsonschema"
@@ -102,6 +103,7 @@ def summary(rows: list[Row], ways: Counter[str]) -> dict[str, Any]:
 
 
 def _print(rows: list[Row], figures: dict[str, Any]) -> None:
+    print(f"the hot path is          {finder.mode()}")
     print(
         f"versions with examples   {figures['versions']}, one decode {figures['one_pass_versions']}: {figures['ways']}"
     )

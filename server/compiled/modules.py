@@ -45,6 +45,7 @@ MODULES: Final = (
     "server.intake.text.enricher",
     "server.intake.text.splice",
     "server.timing.turns",
+    "validators.regex.dfa",
 )
 
 LIBRARY: Final = "penstock__mypyc"  # The one extension that holds all of them. mypyc appends ``__mypyc`` to a name.

@@ -25,7 +25,7 @@ import msgspec
 
 from validators.formats import plain
 from validators.formats.asserted import FORMATS
-from validators.formats.text_test import TextTest
+from validators.formats.text_test import TextTest, automatic, searching
 from validators.load import dialect
 from validators.load.bundle import target_of
 from validators.quick import checks, generated, kinds, ranges
@@ -36,6 +36,7 @@ MAX_SCHEMAS = (
     2_000  # Subschemas of one type, repeated for each reference: some 20 µs each. Real schemas have below 400.
 )
 
+MAX_AUTOMATA = 32  # Each takes 5 ms to build at most.
 MAX_CHARACTERS = 1_048_576  # In all texts of an event.
 MAX_SEARCH_NS = 300_000_000
 
@@ -120,6 +121,7 @@ class Maker:
         self.filled: list[tuple[str, str, Any, TypeAndCheck]] = []
         self._places = places
         self._schemas = 0
+        self._patterns = 0
         self._open: set[str] = set()
         self._by_kind: dict[str, Callable[[dict[str, Any], str], TypeAndCheck]] = {
             "array": self._array,
@@ -179,10 +181,14 @@ class Maker:
             self.residual.add("format")
         if "pattern" in schema:
             _refuse_dear(schema, place)
-            tests.append(_test(schema["pattern"]))
+            tests.append(self._pattern(schema["pattern"]))
             self.residual.add("pattern")
         made = kinds.limited(str, kinds.sizes_of(schema, "minLength", "maxLength"))
         return TypeAndCheck(made, checks.Text(tuple(tests)) if tests else None)
+
+    def _pattern(self, text: str) -> TextTest:
+        self._patterns += 1
+        return (automatic(text) if self._patterns <= MAX_AUTOMATA else None) or searching(text)
 
     def _array(self, schema: dict[str, Any], place: str) -> TypeAndCheck:
         kinds.refuse(schema, {"contains"}, place)
@@ -317,14 +323,6 @@ def _refuse_dear(schema: dict[str, Any], place: str) -> None:
     characters = min(schema.get("maxLength", MAX_CHARACTERS), MAX_CHARACTERS) if is_one else MAX_CHARACTERS
     if pattern.ns_per_character(schema["pattern"]) * characters > MAX_SEARCH_NS:
         raise kinds.unsaid(place, "a pattern that may take long")
-
-
-def _test(text: str) -> TextTest:
-    refuses = pattern.refuser(text)
-    if refuses is not None:
-        return TextTest(refuses.match, refuses=True)
-    short = pattern.for_short(text)
-    return TextTest(pattern.compiled(text).search, for_short=None if short is None else short.search)
 
 
 def _holds(made: TypeAndCheck, text: str) -> bool:

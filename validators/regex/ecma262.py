@@ -50,10 +50,20 @@ class PatternError(ValueError):
     """The text is not a regular expression of ECMA-262, or not one that can be run."""
 
 
+class Repeat(NamedTuple):
+    """A quantifier of the part before it. Whether it is lazy decides what a group holds, and not whether it matches."""
+
+    low: int
+    high: float
+
+
+Part = str | Ranges | Repeat  # One of ``( ) | ^ $``, or what begins another construct; a set of characters.
+
+
 class Read(NamedTuple):
     """An expression that was read. ``in_re2`` is None when RE2 cannot express it; ``wide`` counts the classes that go
     beyond Latin-1, each of which takes Python some 0.3 ms to compile; ``steps`` is the most of a backtracking search
-    for each character."""
+    for each character; ``parts`` are what it consists of, in order."""
 
     in_python: str
     in_re2: str | None
@@ -62,6 +72,7 @@ class Read(NamedTuple):
     is_anchored: bool
     wide: int
     steps: float
+    parts: tuple[Part, ...]
 
 
 def read(pattern: str, longest: float = backtracking.TEXT) -> Read:
@@ -111,6 +122,7 @@ class _Reader:
         self._text = pattern
         self._at = 0
         self._out: list[str] = []
+        self._parts: list[Part] = []
         self._groups = [_Group(0, False)]
         self._closed: set[int] = set()
         self._names: dict[str, int] = {}
@@ -138,12 +150,12 @@ class _Reader:
                 self._close()
             elif character == "|":
                 self._groups[-1].end_alternative()
-                self._emit("|")
+                self._emit("|", "|")
             elif character == "^":
                 self._groups[-1].anchor()
-                self._emit("^")
+                self._emit("^", "^")
             elif character == "$":
-                self._emit(r"\Z")
+                self._emit(r"\Z", "$")
             else:
                 self._atom(character)
         if len(self._groups) > 1:
@@ -152,10 +164,12 @@ class _Reader:
         in_re2 = "".join(_IN_RE2.get(each, each) for each in self._out) if self._is_regular else None
         steps = backtracking.per_character(cost, self._longest, is_anchored=is_anchored)
         is_cheap = steps <= backtracking.MAX_STEPS
-        return Read("".join(self._out), in_re2, self._is_nested, is_cheap, is_anchored, self._wide, steps)
+        in_python, parts = "".join(self._out), tuple(self._parts)
+        return Read(in_python, in_re2, self._is_nested, is_cheap, is_anchored, self._wide, steps, parts)
 
-    def _emit(self, text: str) -> None:
+    def _emit(self, text: str, part: Part) -> None:
         self._out.append(text)
+        self._parts.append(part)
         self._at += 1
 
     def _open(self) -> None:
@@ -172,6 +186,7 @@ class _Reader:
         self._is_regular = self._is_regular and kind in ("(", "(?:")
         self._groups.append(_Group(number, not kind.startswith("(?<")))
         self._out.append(kind)
+        self._parts.append("(" if kind == "(?:" else kind)
         self._at = found.end()
 
     def _close(self) -> None:
@@ -179,7 +194,7 @@ class _Reader:
             raise PatternError("has a closing bracket without an opening one")
         group = self._groups.pop()
         self._closed.add(group.number)
-        self._emit(")")
+        self._emit(")", ")")
         self._quantifier(group.ways, group.end()[0], group.is_quantifiable)
 
     def _atom(self, character: str) -> None:
@@ -195,7 +210,7 @@ class _Reader:
         elif _QUANTIFIER.match(self._text, self._at):
             raise PatternError("has a quantifier with nothing to repeat")
         else:
-            self._emit(literal(ord(character)))
+            self._emit(literal(ord(character)), one(ord(character)))
         self._quantifier(1, cost, is_quantifiable)
 
     def _quantifier(self, ways: float, cost: Cost, is_quantifiable: bool) -> None:
@@ -212,6 +227,7 @@ class _Reader:
             ways = max(ways, high - low + 1)
             cost = backtracking.repeated(cost, low, high, self._longest)
             self._out.append(found[0])
+            self._parts.append(Repeat(low, high))
             self._at = found.end()
             if _QUANTIFIER.match(self._text, self._at):
                 raise PatternError("has a quantifier with nothing to repeat")
@@ -224,6 +240,7 @@ class _Reader:
         if name in ("b", "B"):
             self._at += 2
             self._out.append(rf"(?a:\{name})")
+            self._parts.append(name)
             return False, backtracking.ONE
         if name in CLASSES:
             self._at += 2
@@ -232,7 +249,9 @@ class _Reader:
             self._back_reference()
             return True, backtracking.BACK_REFERENCE
         else:
-            self._out.append(literal(self._character_escape()))
+            code = self._character_escape()
+            self._out.append(literal(code))
+            self._parts.append(one(code))
         return True, backtracking.ONE
 
     def _back_reference(self) -> None:
@@ -243,6 +262,7 @@ class _Reader:
             raise PatternError("refers to a group that is not there")
         # A group that did not take part in the match is empty in ECMA-262 and a mismatch in Python.
         self._out.append(f"(?({number})\\{number}|)" if number in self._closed else "(?:)")
+        self._parts.append("\\")
         self._at = found.end()
 
     def _character_escape(self) -> int:
@@ -303,6 +323,7 @@ class _Reader:
     def _set(self, ranges: Ranges) -> None:
         self._wide += ranges[-1:] > ((0xFF, sys.maxunicode),)
         self._out.append(written(ranges))
+        self._parts.append(ranges)
 
     def _class_item(self) -> Ranges:
         character = self._text[self._at : self._at + 1]

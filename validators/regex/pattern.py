@@ -20,6 +20,8 @@ from typing import Any, NamedTuple, Protocol
 
 import re2
 
+from validators.regex import dfa_builder
+from validators.regex.dfa import IS_FAST, Dfa
 from validators.regex.ecma262 import PatternError, Read, read
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "PatternError",
     "compiled",
     "danger",
+    "dfa",
     "for_long",
     "for_short",
     "is_pattern",
@@ -105,6 +108,16 @@ def refuser(pattern: str) -> re.Pattern[str] | None:
     if not found.is_anchored or not isinstance(compiled(pattern), re.Pattern):
         return None
     return _compile(f"(?!{found.in_python})")
+
+
+@lru_cache(maxsize=1024)
+def dfa(pattern: str) -> Dfa | None:
+    """Return an automaton that finds matches faster than either engine. None: the expression has none, or nothing is
+    compiled ahead of time. Raises PatternError."""
+    if not IS_FAST:
+        return None
+    tables = dfa_builder.build(_read(pattern).parts)
+    return None if tables is None else Dfa(*tables, compiled(pattern).search)
 
 
 def is_pattern(text: str) -> bool:

@@ -76,8 +76,10 @@ def _formed(form: str) -> Test:
     test = plain.TESTS.get(form)
     if test is None:
         return FORMATS[form]
+    if test.beside:
+        return _is_usual_time
     call = test.call
-    return (lambda text: not call(text)) if test.refuses else _is_usual_time
+    return (lambda text: not call(text)) if test.refuses else call
 
 
 def _is_usual_time(text: str) -> bool:

@@ -375,7 +375,7 @@ def test_a_long_text_is_refused_before_it_is_searched(monkeypatch: pytest.Monkey
         searched.append(text)
         return True
 
-    monkeypatch.setattr(structs, "_test", lambda _: TextTest(search))
+    monkeypatch.setattr(structs, "automatic", lambda _: TextTest(search))
     validator = made({"type": "string", "pattern": "a.*b.*c$", "maxLength": 10})
 
     assert validator.check(b'"abc"') is None
