@@ -43,10 +43,29 @@ class Items(NamedTuple):
 
 
 class Map(NamedTuple):
-    """The check of a dict: of its names, and of its values."""
+    """The check of a dict: of its names, and of its values. The names in ``required`` must be present."""
 
     names: Check
     values: Check
+    required: frozenset[str] = frozenset()
+
+
+class Rule(NamedTuple):
+    """What a value must be that was decoded without a type: of the class ``kind``, or else ``test`` must pass."""
+
+    kind: type
+    test: Callable[[Any], Any]
+
+
+class ValuesCheck(NamedTuple):
+    """The check of a dict of values that were decoded without a type: a rule for each member named in ``rules``, and
+    ``rest`` for all others. The names in ``required`` must be present.
+    """
+
+    rules: Mapping[str, Rule]
+    rest: Rule
+    names: Check
+    required: frozenset[str]
 
 
 class MembersCheck(NamedTuple):
@@ -66,7 +85,7 @@ class Choice(NamedTuple):
     parts: tuple[tuple[type, Check], ...]
 
 
-Check = Text | Object | Items | Map | MembersCheck | Choice | None
+Check = Text | Object | Items | Map | MembersCheck | ValuesCheck | Choice | None
 Judge = Callable[[Any], bool]  # Takes the JSON text of a value.
 
 
@@ -80,7 +99,7 @@ def asks(check: Check) -> bool:
         case Items():
             return check.is_unique or asks(check.check)
         case Map():
-            return asks(check.names) or asks(check.values)
+            return asks(check.names) or asks(check.values) or bool(check.required)
         case Choice():
             return any(asks(part) for _, part in check.parts)
     return True

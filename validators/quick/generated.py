@@ -18,9 +18,22 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from validators.quick.checks import Check, Choice, Items, Judge, Map, MembersCheck, Object, Text, asks
+from validators.quick.checks import (
+    Check,
+    Choice,
+    Items,
+    Judge,
+    Map,
+    MembersCheck,
+    Object,
+    Rule,
+    Text,
+    ValuesCheck,
+    asks,
+)
 from validators.regex.pattern import SHORT
 from validators.unique import has_repeated_scalars
+from validators.words.predicates import Never, anything
 
 Path = tuple[str, ...]
 Read = Callable[[bytes], tuple[Any, ...] | None]
@@ -28,6 +41,7 @@ Read = Callable[[bytes], tuple[Any, ...] | None]
 MAX_DEPTH = 60  # Levels of indentation. Python allows 100, and 20 nested loops.
 MAX_LOOPS = 15
 MAX_LINES = 20_000
+MAX_OWN_RULES = 8  # To ask a dict for each member with a rule takes less time than to look a rule up for each member.
 
 
 class UnwritableError(Exception):
@@ -159,6 +173,8 @@ class _Writer:
                 return self._map(check, x, depth, path)
             case MembersCheck():
                 self._members(check, x, depth)
+            case ValuesCheck():
+                self._values(check, x, depth)
             case Choice():
                 for kind, part in filter(lambda each: asks(each[1]), check.parts):
                     self.line(depth, f"if {x}.__class__ is {self._constant(kind)}:")
@@ -188,8 +204,7 @@ class _Writer:
             self.line(depth, f"{self._name(child)} = {x}.get({self._constant(name)}, UNSET)")
             self._hand_out(child, depth)
             self._all_found(self._wanted.below(child))
-        if asks(check.names):
-            self._each(x, check.names, depth)
+        self._named(check, x, depth)
         if asks(check.values):
             self._each(f"{x}.values()", check.values, depth)
 
@@ -200,15 +215,49 @@ class _Writer:
             self._each(x, check.check, depth)
 
     def _members(self, check: MembersCheck, x: str, depth: int) -> None:
-        if asks(check.names):
-            self._each(x, check.names, depth)
-        if check.required:
-            self._refuse(depth, f"not {self._constant(check.required)} <= {x}.keys()")
+        self._named(check, x, depth)
         name, value, judge = self._name(None), self._name(None), self._name(None)
         get = f"{self._constant(dict(check.judges))}.get({name}, {self._constant(check.rest)})"
         self.line(depth, f"for {name}, {value} in {x}.items():")
         self.line(depth + 1, f"{judge} = {get}")
         self._refuse(depth + 1, f"{judge} is not None and not {judge}({value})")
+
+    def _values(self, check: ValuesCheck, x: str, depth: int) -> None:
+        """Write the check of each member: of those with a rule of their own, which are taken out, then of the rest."""
+        self._named(check, x, depth)
+        own = {name: rule for name, rule in check.rules.items() if rule != check.rest}
+        if len(own) > MAX_OWN_RULES:
+            return self._values_by_name(check, x, depth)
+        for name, rule in own.items():
+            value = self._name(None)
+            self.line(depth, f"{value} = {x}.pop({self._constant(name)}, UNSET)")
+            if rule.test is not anything:
+                self.line(depth, f"if {value} is not UNSET:")
+                self._refuse(depth + 1, self._breaks(rule, value))
+        if check.rest.test is not anything:
+            value = self._name(None)
+            self.line(depth, f"for {value} in {x}.values():")
+            self._refuse(depth + 1, self._breaks(check.rest, value))
+        return None
+
+    def _breaks(self, rule: Rule, x: str) -> str:
+        test = f"not {self._constant(rule.test)}({x})"
+        return test if rule.kind is Never else f"{x}.__class__ is not {self._constant(rule.kind)} and {test}"
+
+    def _values_by_name(self, check: ValuesCheck, x: str, depth: int) -> None:
+        name, value = self._name(None), self._name(None)
+        kinds = self._constant({each: rule.kind for each, rule in check.rules.items()})
+        tests = self._constant({each: rule.test for each, rule in check.rules.items()})
+        is_kind = f"{value}.__class__ is {kinds}.get({name}, {self._constant(check.rest.kind)})"
+        passes = f"{tests}.get({name}, {self._constant(check.rest.test)})({value})"
+        self.line(depth, f"for {name}, {value} in {x}.items():")
+        self._refuse(depth + 1, f"not ({is_kind} or {passes})")
+
+    def _named(self, check: Map | MembersCheck | ValuesCheck, x: str, depth: int) -> None:
+        if check.required:
+            self._refuse(depth, f"not {self._constant(check.required)} <= {x}.keys()")
+        if asks(check.names):
+            self._each(x, check.names, depth)
 
     def _each(self, values: str, check: Check, depth: int) -> None:
         self._loops += 1

@@ -28,9 +28,10 @@ from validators.formats.asserted import FORMATS
 from validators.formats.text_test import TextTest, automatic, searching
 from validators.load import dialect
 from validators.load.bundle import target_of
-from validators.quick import checks, generated, kinds, ranges
+from validators.quick import checks, generated, kinds, members, ranges
 from validators.quick.checks import Check
 from validators.regex import pattern
+from validators.words.passes import Passes
 
 MAX_SCHEMAS = (
     2_000  # Subschemas of one type, repeated for each reference: some 20 µs each. Real schemas have below 400.
@@ -229,26 +230,30 @@ class Maker:
         return TypeAndCheck(kinds.limited(dict[names.type, inner.type], sizes), checks.Map(names.check, inner.check))  # type: ignore[name-defined]
 
     def _members(self, schema: dict[str, Any], rest: Any, sizes: dict[str, int], place: str) -> TypeAndCheck:
-        """Make an object whose members are judged one by one, from their raw text: this is the slowest way."""
+        """Make an object with rules for other members than those in ``properties``, or for their number."""
         self.residual.add("additionalProperties, or sizes, next to properties")
         if self._possible(place) or self._places.wanted.get(place):
             raise kinds.unsaid(place, "additionalProperties, or sizes, next to properties to hand out or fill in")
         names = self._names(schema.get("propertyNames", True), place)
-        judges = {
-            name: self._judge(each, place + dialect.step("properties", name))
-            for name, each in schema.get("properties", {}).items()
-        }
-        other: checks.Judge | None = (
-            _refuse_any if rest is False else self._judge(rest, f"{place}/additionalProperties")
-        )
-        check = checks.MembersCheck(judges, other, names.check, frozenset(schema.get("required", ())))
+        required = frozenset(schema.get("required", ()))
+        properties = schema.get("properties", {})
+        made = {name: self._made(each, place + dialect.step("properties", name)) for name, each in properties.items()}
+        other = None if rest is False else self._made(rest, f"{place}/additionalProperties")
+        if other is not None and all(each == other for each in made.values()):  # Properties say what the rest says.
+            check: Check = checks.Map(names.check, other.check, required)
+            return TypeAndCheck(kinds.limited(dict[names.type, other.type], sizes), check)  # type: ignore[name-defined]
+        rules = members.rules(Passes(self.whole), properties, rest)
+        if rules is not None:
+            check = checks.ValuesCheck(*rules, names.check, required)
+            return TypeAndCheck(kinds.limited(dict[names.type, Any], sizes), check)  # type: ignore[name-defined]
+        judges = {name: members.judge(each) for name, each in made.items()}
+        last = members.refuse_any if rest is False else members.judge(other)
+        check = checks.MembersCheck(judges, last, names.check, required)
         return TypeAndCheck(kinds.limited(dict[names.type, msgspec.Raw], sizes), check)  # type: ignore[name-defined]
 
-    def _judge(self, schema: Any, place: str) -> checks.Judge | None:
-        if kinds.is_free(schema):
-            return None
-        made = self.made_of(schema, place)
-        return generated.judge_part(msgspec.json.Decoder(made.type).decode, made.check)
+    def _made(self, schema: Any, place: str) -> TypeAndCheck | None:
+        """Return the type and check of a member; None where there are no rules."""
+        return None if kinds.is_free(schema) else self.made_of(schema, place)
 
     def _fields(
         self, schema: dict[str, Any], place: str, is_closed: bool
@@ -331,11 +336,6 @@ def _holds(made: TypeAndCheck, text: str) -> bool:
         return judge(msgspec.json.encode(text))
     except generated.REFUSALS:
         return False
-
-
-def _refuse_any(_raw: Any) -> bool:
-    """Judge a member that may not be present: refuse any value."""
-    return False
 
 
 def _class_of(check: Check) -> type:
