@@ -51,7 +51,7 @@ class Map(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """What a value must be that was decoded without a type: of the class ``kind``, or else ``test`` must pass."""
+    """The rule of a value that was decoded without a type: it is of the class ``kind``, or ``test`` must pass."""
 
     kind: type
     test: Callable[[Any], Any]

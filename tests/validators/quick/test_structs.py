@@ -161,40 +161,6 @@ TEXT_A = {"type": "string", "pattern": "^a"}
             ["{}", '{"a":"y"}', '{"a":"x","b":1,"c":1}'],
         ),
         (
-            {
-                "type": "object",
-                "properties": {"a": {"type": "number", "maximum": 3}, "b": {"enum": ["x", "y"]}, "c": {}},
-                "additionalProperties": {"type": "string", "minLength": 2},
-                "required": ["a"],
-            },
-            ['{"a":3.0,"b":"y"}', '{"c":[{}],"a":-1,"d":"zz"}'],
-            ['{"a":3.5}', '{"a":true}', '{"a":1,"b":"z"}', '{"a":1,"d":"z"}', '{"a":1,"d":2}', '{"b":"x"}', "[]"],
-        ),
-        (
-            {
-                "type": "object",
-                "properties": {f"a{at}": {"type": "integer", "minimum": at} for at in range(9)} | {"b": {}},
-                "additionalProperties": {"type": "string", "minLength": 2},
-            },
-            ['{"a1":1,"a8":9,"b":[],"c":"zz"}', "{}"],
-            ['{"a1":0}', '{"a8":7}', '{"c":"z"}', '{"a8":"zz"}', '{"b":1,"c":1}'],
-        ),
-        (
-            {
-                "type": "object",
-                "properties": {"a": {"type": "object", "properties": {"n": {"type": "integer"}}}},
-                "additionalProperties": {"type": "object", "properties": {"n": {"type": "integer"}}, "title": "t"},
-                "required": ["a"],
-            },
-            ['{"a":{"n":1}}', '{"a":{},"b":{"n":2}}'],
-            ["{}", '{"a":{"n":""}}', '{"a":{},"b":{"n":""}}', '{"a":{},"b":1}'],
-        ),
-        (
-            {"type": "object", "properties": {"a": {"type": "array", "items": {"type": "null"}}}, "maxProperties": 2},
-            ['{"a":[null]}', '{"a":[],"b":1}'],
-            ['{"a":[1]}', '{"a":[],"b":1,"c":1}'],
-        ),
-        (
             {"type": "object", "properties": {"a": {}}, "propertyNames": {"maxLength": 1}},
             ['{"a":1,"b":2}'],
             ['{"aa":1}'],
